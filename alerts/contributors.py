@@ -1,0 +1,197 @@
+"""Which parts of a scope move its number: shift-share between two windows, or excess over target. Pure.
+
+All arithmetic is in fractions, so the parts sum exactly to the whole; floats appear only in the result shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+
+from msgspec import Struct
+
+from alerts.scopes import Scope, child_dimension
+from alerts.signals import Contributor
+from alerts.statistics import wilson
+from alerts.view import Row
+
+NOT_GIVEN = "(not given)"
+"""The part of a scope whose events do not name the dimension."""
+
+MAX_CONTRIBUTORS = 5
+MAX_PER_DIMENSION = 2
+MIN_EFFECT_PP = 0.05
+"""Smaller effects read as 0.0 or 0.1 points: noise in a message."""
+
+
+class Cell(Struct, frozen=True):
+    """Good outcomes out of all of one part in one window, and the labels (or due tasks) behind them."""
+
+    good: int
+    total: int
+    labels: int = 0
+
+
+class Shift(Struct, frozen=True):
+    """Effect of one part on the change of the whole, as ratios; the three sum to its effect."""
+
+    value: str
+    rate: Fraction
+    mix: Fraction
+    interaction: Fraction
+
+    @property
+    def effect(self) -> Fraction:
+        """Rate, mix and interaction together."""
+        return self.rate + self.mix + self.interaction
+
+
+def shift_share(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> list[Shift]:
+    """Split ΔA between two windows over the parts of a scope.
+
+    rate w₀(a₁−a₀), mix (w₁−w₀)(a₀−A₀), interaction (w₁−w₀)(a₁−a₀), w = share of the total, a = share of good. A part
+    absent before enters with the whole's A₀, so all it brings is interaction; one absent after keeps its a₀.
+
+    Returns:
+        One entry per part; their effects sum exactly to A₁−A₀. Empty when either window is empty.
+
+    Example:
+        >>> shifts = shift_share({"a": Cell(9, 10), "b": Cell(9, 10)}, {"a": Cell(5, 10), "b": Cell(9, 10)})
+        >>> [(shift.value, float(shift.effect)) for shift in shifts]
+        [('a', -0.2), ('b', 0.0)]
+    """
+    total_before = sum(cell.total for cell in before.values())
+    total_after = sum(cell.total for cell in after.values())
+    if not total_before or not total_after:
+        return []
+    whole_before = Fraction(sum(cell.good for cell in before.values()), total_before)
+    shifts = []
+    for value in sorted(before.keys() | after.keys()):
+        old, new = before.get(value, Cell(0, 0)), after.get(value, Cell(0, 0))
+        rate_before = Fraction(old.good, old.total) if old.total else whole_before
+        rate_after = Fraction(new.good, new.total) if new.total else rate_before
+        weight_before, weight_after = Fraction(old.total, total_before), Fraction(new.total, total_after)
+        gained = weight_after - weight_before
+        change = rate_after - rate_before
+        shifts.append(Shift(value, weight_before * change, gained * (rate_before - whole_before), gained * change))
+    return shifts
+
+
+def excess(cells: Mapping[str, Cell], target: float) -> dict[str, Fraction]:
+    """Each part's effect on the whole's distance from ``target`` (a good share), as a ratio; negative is below it.
+
+    Returns:
+        By part, (good − target·total)/whole total; they sum exactly to A − target. Empty when nothing was counted.
+    """
+    whole = sum(cell.total for cell in cells.values())
+    if not whole:
+        return {}
+    goal = Fraction(target)
+    return {value: (cell.good - goal * cell.total) / whole for value, cell in cells.items()}
+
+
+def children(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
+    """Rows that narrow ``scope`` by one dimension: {dimension: {value: row}}. O(rows)."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows.values():
+        dimension = child_dimension(scope, row["scope"])
+        if dimension is not None:
+            found.setdefault(dimension, {})[row["scope"][dimension]] = row
+    return found
+
+
+def complete(parent: Cell, parts: Mapping[str, Cell]) -> dict[str, Cell]:
+    """The parts, with what the parent has beyond them as ``(not given)``, so that they sum to the parent."""
+    good = parent.good - sum(cell.good for cell in parts.values())
+    total = parent.total - sum(cell.total for cell in parts.values())
+    labels = parent.labels - sum(cell.labels for cell in parts.values())
+    if total <= 0 or not 0 <= good <= total:
+        return dict(parts)  # nothing beyond them, or rows of slightly different moments
+    return {**parts, NOT_GIVEN: Cell(good, total, max(0, labels))}
+
+
+def rank(found: Iterable[Contributor]) -> tuple[Contributor, ...]:
+    """The harmful parts, worst first: at most five, at most two of a dimension."""
+    taken: dict[str, int] = {}
+    best = []
+    for part in sorted(found, key=lambda part: (part.effect_pp, part.dimension, part.value)):
+        if part.effect_pp > -MIN_EFFECT_PP or len(best) == MAX_CONTRIBUTORS:
+            break
+        if taken.get(part.dimension, 0) < MAX_PER_DIMENSION:
+            taken[part.dimension] = taken.get(part.dimension, 0) + 1
+            best.append(part)
+    return tuple(best)
+
+
+def share_contributors(
+    scope: Scope,
+    rows: Mapping[str, Row],
+    reference: Mapping[str, Row],
+    read: Callable[[Row], Cell],
+    target: float,
+    words: Callable[[Cell], str],
+) -> tuple[Contributor, ...]:
+    """Top contributors to a low good share of ``scope``.
+
+    Args:
+        scope: The alerting scope; its own row must be in ``rows``.
+        rows: Rows of the alert's window by scope key.
+        reference: Rows of the window to compare with; without the scope's own row in it, the target is the reference.
+        read: Row to counts.
+        target: The good share wanted, 0..1.
+        words: A cell in words, e.g. ``88.1% of 120 audits``.
+
+    Returns:
+        See :func:`rank`. A person (dimension labeler) is named only where their own interval lies below the target.
+    """
+    own = {key: row for key, row in rows.items() if row["scope"] == dict(scope)}
+    if not own:
+        return ()
+    key, row = next(iter(own.items()))
+    old_row = reference.get(key)
+    old_children = children(scope, reference) if old_row is not None else {}
+    found: list[Contributor] = []
+    for dimension, parts in children(scope, rows).items():
+        if len(parts) < 2:
+            continue  # a single part is the scope itself under another name
+        cells = complete(read(row), {value: read(part) for value, part in parts.items()})
+        if old_row is not None:
+            old = {value: read(part) for value, part in old_children.get(dimension, {}).items()}
+            found += _against_reference(dimension, complete(read(old_row), old), cells, words)
+        else:
+            found += _against_target(dimension, cells, target, words)
+    blamed = (part for part in found if part.dimension != "labeler" or _evident(rows, part.value, read, target))
+    return rank(part for part in blamed if part.value != NOT_GIVEN)
+
+
+def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], Cell], target: float) -> bool:
+    for row in rows.values():
+        if row["scope"] == {"labeler": labeler}:
+            cell = read(row)
+            return wilson(cell.good, cell.total)[1] < target
+    return False
+
+
+def _against_target(
+    dimension: str, cells: Mapping[str, Cell], target: float, words: Callable[[Cell], str]
+) -> Iterable[Contributor]:
+    effects = excess(cells, target)
+    missing = -sum(effect for effect in effects.values() if effect < 0)
+    for value, effect in effects.items():
+        detail = words(cells[value])
+        if effect < 0 and missing:
+            detail += f"; {float(-effect / missing) * 100:.0f}% of the excess"
+        yield Contributor(dimension, value, _pp(effect), cells[value].labels, detail)
+
+
+def _against_reference(
+    dimension: str, before: Mapping[str, Cell], after: Mapping[str, Cell], words: Callable[[Cell], str]
+) -> Iterable[Contributor]:
+    for shift in shift_share(before, after):
+        cell = after.get(shift.value, Cell(0, 0))
+        parts = f"rate {_pp(shift.rate):+.1f}, mix {_pp(shift.mix):+.1f}, both {_pp(shift.interaction):+.1f} pp"
+        yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}")
+
+
+def _pp(effect: Fraction) -> float:
+    return round(float(effect) * 100, 2)

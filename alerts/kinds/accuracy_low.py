@@ -1,0 +1,41 @@
+"""accuracy_low: evidence that true accuracy is below target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from alerts.contributors import Cell
+from alerts.kinds.base import Context, Finding
+from alerts.kinds.shares import Share, evaluate_share
+from alerts.rules import AccuracyLowRule
+from alerts.view import Row
+from alerts.words import interval, percent, plural
+
+
+def read(row: Row) -> Cell:
+    """Correct of audited labels; technical errors are left out, as they are not held against a person."""
+    technical = int((row.get("wrong") or {}).get("technical") or 0)
+    return Cell(int(row["correct"]), int(row["audited"]) - technical, int(row["labels"]))
+
+
+def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
+    """Raw audited accuracy of each selected scope against ``rule.target`` by the 95% Wilson interval."""
+
+    def sentence(row: Row, cell: Cell, ends: tuple[float, float]) -> str:
+        technical = int(row["audited"]) - cell.total
+        left_out = f" ({plural(technical, 'technical error')} left out)" if technical else ""
+        return (
+            f"accuracy {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}) over "
+            f"{plural(cell.total, 'audit')}{left_out} in the last {rule.window}, target {percent(rule.target)}"
+        )
+
+    share = Share(
+        table="accuracy",
+        noun="audits",
+        good_target=rule.target,
+        read=read,
+        value=lambda cell: cell.good / cell.total,
+        sentence=sentence,
+        part=lambda cell: f"{percent(cell.good / cell.total)} of {plural(cell.total, 'audit')}" if cell.total else "none",
+    )
+    return evaluate_share(rule, context, share)

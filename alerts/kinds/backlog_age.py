@@ -1,0 +1,52 @@
+"""backlog_age: the oldest open task has waited too long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from alerts.contributors import children
+from alerts.kinds.base import Context, Finding, examples
+from alerts.rules import BacklogAgeRule
+from alerts.signals import Contributor
+from alerts.words import duration, plural
+
+
+def evaluate(rule: BacklogAgeRule, context: Context) -> Iterable[Finding]:
+    """Age of the oldest open task of each selected scope against ``rule.target`` seconds.
+
+    Backlog is a state, not a window's sum, so an old row is still the truth and is read as it is. Contributors are the
+    parts whose own oldest task is over the target too; their ``effect_pp`` is their share of the backlog, negated.
+    """
+    rows = context.view.rows("sla", rule.window)
+    for key in sorted(rows):
+        row = rows[key]
+        if not rule.scope.matches(row["scope"]):
+            continue
+        backlog = int(row.get("backlog") or 0)
+        age_ms = int(row.get("oldest_open_age_ms") or 0)
+        firing = backlog >= rule.min_sample and age_ms > rule.target * 1000
+        evidence = (
+            f"oldest open task has waited {duration(age_ms / 1000)}, at most {duration(rule.target)} wanted; "
+            f"{plural(backlog, 'task')} open"
+            if backlog
+            else "no open tasks"
+        )
+        parts = []
+        for dimension, by_value in children(row["scope"], rows).items() if firing else ():
+            for value, part in by_value.items():
+                part_age_ms, part_backlog = int(part.get("oldest_open_age_ms") or 0), int(part.get("backlog") or 0)
+                if part_age_ms > rule.target * 1000 and part_backlog:
+                    effect_pp = -round(100 * part_backlog / backlog, 2)
+                    detail = f"oldest {duration(part_age_ms / 1000)}"
+                    parts.append(Contributor(dimension, value, effect_pp, part_backlog, detail))
+        yield Finding(
+            scope=dict(row["scope"]),
+            scope_key=key,
+            firing=firing,
+            value=age_ms / 1000 if backlog else None,
+            target=rule.target,
+            evidence=evidence,
+            since_ms=context.watermark_ms - age_ms,
+            contributors=tuple(sorted(parts, key=lambda part: (part.effect_pp, part.dimension, part.value))[:5]),
+            examples=examples(row),
+        )

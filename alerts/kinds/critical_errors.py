@@ -1,0 +1,44 @@
+"""critical_errors: evidence that more labels carry a critical error than allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from alerts.contributors import Cell
+from alerts.kinds.base import Context, Finding
+from alerts.kinds.shares import Share, evaluate_share
+from alerts.rules import CriticalErrorsRule
+from alerts.view import Row
+from alerts.words import interval, percent, plural
+
+
+def read(row: Row) -> Cell:
+    """Audited labels without a critical error, of all audited."""
+    audited = int(row["audited"])
+    return Cell(audited - int(row["critical_errors"]), audited, int(row["labels"]))
+
+
+def _bad(cell: Cell) -> float:
+    return (cell.total - cell.good) / cell.total
+
+
+def evaluate(rule: CriticalErrorsRule, context: Context) -> Iterable[Finding]:
+    """Critical-error ratio of each selected scope against ``rule.target``, the most allowed."""
+
+    def sentence(_row: Row, cell: Cell, ends: tuple[float, float]) -> str:
+        return (
+            f"critical errors {percent(_bad(cell), 2)} (Wilson {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
+            f"{cell.total - cell.good:,} in {plural(cell.total, 'audit')} in the last {rule.window}, "
+            f"at most {percent(rule.target, 2)} allowed"
+        )
+
+    share = Share(
+        table="accuracy",
+        noun="audits",
+        good_target=1 - rule.target,
+        read=read,
+        value=_bad,
+        sentence=sentence,
+        part=lambda cell: f"{cell.total - cell.good:,} critical in {plural(cell.total, 'audit')}",
+    )
+    return evaluate_share(rule, context, share)

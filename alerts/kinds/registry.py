@@ -1,0 +1,24 @@
+"""Which evaluator serves which kind. A new kind is a rule class, a module here, one line below and a runbook."""
+
+from __future__ import annotations
+
+from alerts.kinds import (
+    accuracy_low,
+    backlog_age,
+    critical_errors,
+    dead_letters,
+    sla_attainment,
+    source_silent,
+    throughput_drop,
+)
+from alerts.kinds.base import Evaluator
+
+EVALUATORS: dict[str, Evaluator] = {
+    "accuracy_low": accuracy_low.evaluate,
+    "critical_errors": critical_errors.evaluate,
+    "sla_attainment": sla_attainment.evaluate,
+    "throughput_drop": throughput_drop.evaluate,
+    "backlog_age": backlog_age.evaluate,
+    "dead_letters": dead_letters.evaluate,
+    "source_silent": source_silent.evaluate,
+}

@@ -1,0 +1,77 @@
+"""throughput_drop: far fewer labels than this scope's own recent windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from alerts.baseline import Count, Expectation, current_count, expect
+from alerts.contributors import rank
+from alerts.kinds.base import Context, Finding
+from alerts.rules import ThroughputDropRule
+from alerts.scopes import child_dimension
+from alerts.signals import Contributor
+from alerts.statistics import drop_z
+from alerts.view import Row
+from alerts.words import percent
+from streams.core.scopes import parse_scope_key
+
+
+def evaluate(rule: ThroughputDropRule, context: Context) -> Iterable[Finding]:
+    """Labels of each selected scope against the mean of its preceding equal windows.
+
+    A scope with a baseline and no row any more counts zero labels: that is the drop one most wants to hear of. Fires
+    when count/expected <= target, z <= -min_z and at least ``min_sample`` labels were expected.
+    """
+    rows = context.view.rows("throughput", rule.window)
+    for key in sorted({*rows, *context.baseline.scope_keys(rule.window)}):
+        scope = dict(rows[key]["scope"]) if key in rows else parse_scope_key(key)
+        if not rule.scope.matches(scope):
+            continue
+        count = current_count(rows.get(key), rule.window, context.watermark_ms)
+        expected = expect(context.baseline.ring(rule.window, key), count.covered_ms)
+        firing, evidence = _judge(rule, count, expected)
+        yield Finding(
+            scope=scope,
+            scope_key=key,
+            firing=firing,
+            value=count.labels / expected.labels if expected and expected.labels else None,
+            target=rule.target,
+            evidence=evidence,
+            since_ms=count.start_ms,
+            contributors=_contributors(rule, scope, rows, context, expected) if firing and expected else (),
+        )
+
+
+def _judge(rule: ThroughputDropRule, count: Count, expected: Expectation | None) -> tuple[bool, str]:
+    seen = f"{count.labels:,} labels in the last {rule.window}"
+    if expected is None or expected.windows < rule.min_windows:
+        known = expected.windows if expected else 0
+        return False, f"{seen}; no baseline yet ({known} of {rule.min_windows} past windows)"
+    usual = f"{expected.labels:,.0f} expected (mean of the {expected.windows} windows before, φ {expected.phi:.1f})"
+    if expected.labels < rule.min_sample:
+        return False, f"{seen}, {usual}; too few to judge ({rule.min_sample:g} expected labels needed)"
+    z = drop_z(count.labels, expected.labels, expected.phi, expected.windows)
+    share = count.labels / expected.labels
+    firing = share <= rule.target and z <= -rule.min_z
+    return firing, f"{seen}, {percent(share)} of {usual}; z {z:.1f}, alarm at {percent(rule.target)} and z −{rule.min_z:g}"
+
+
+def _contributors(
+    rule: ThroughputDropRule, scope: dict[str, str], rows: Mapping[str, Row], context: Context, whole: Expectation
+) -> tuple[Contributor, ...]:
+    found = []
+    by_key = chain(rows, (key for key in context.baseline.scope_keys(rule.window) if key not in rows))
+    for key in by_key:
+        part_scope = rows[key]["scope"] if key in rows else parse_scope_key(key)
+        dimension = child_dimension(scope, part_scope)
+        if dimension is None or dimension == "labeler":  # a person's count says when they had lunch
+            continue
+        count = current_count(rows.get(key), rule.window, context.watermark_ms)
+        expected = expect(context.baseline.ring(rule.window, key), count.covered_ms)
+        if expected is None:
+            continue
+        effect_pp = round((count.labels - expected.labels) / whole.labels * 100, 2)
+        detail = f"{count.labels:,} labels, {expected.labels:,.0f} expected"
+        found.append(Contributor(dimension, part_scope[dimension], effect_pp, count.labels, detail))
+    return rank(found)

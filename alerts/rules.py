@@ -1,0 +1,194 @@
+"""Alert rules: what a team writes in YAML, checked by pydantic.
+
+One class per kind, told apart by ``kind``. ``target`` is in the unit of the kind: a ratio for accuracy_low,
+critical_errors, sla_attainment and throughput_drop, a duration for backlog_age and source_silent, a count for
+dead_letters. Later kinds (detectors) add a class here and an evaluator in alerts/kinds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from alerts.scopes import DIMENSIONS, SOURCE, Scope
+from alerts.signals import Severity, Window
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+
+
+def parse_duration_s(value: object) -> object:
+    """``90s``, ``15m``, ``4h`` or ``2d`` as seconds; numbers are seconds already.
+
+    Raises:
+        ValueError: a text of another form.
+    """
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(f"{value!r} is no duration; write for example 90s, 15m, 4h or 2d")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+Ratio = Annotated[float, Field(gt=0, lt=1)]
+DurationS = Annotated[float, BeforeValidator(parse_duration_s), Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)]
+
+
+class Selector(BaseModel):
+    """Which scopes a rule watches.
+
+    ``all`` (the whole floor), ``{by: vendor}`` (every vendor), ``{by: [queue, policy]}`` (every pair), or exact
+    ``{vendor: bpo-a}``. Both together narrow: ``{by: queue, vendor: bpo-a}`` is every queue of that vendor.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: tuple[str, ...] = ()
+    exact: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, raw: Any) -> Any:
+        if raw == "all" or raw is None:
+            return {}
+        if not isinstance(raw, dict):
+            raise ValueError(f"scope {raw!r}: write all, {{by: vendor}}, {{by: [queue, policy]}} or {{vendor: bpo-a}}")
+        by = raw.get("by", ())
+        by = (by,) if isinstance(by, str) else by
+        exact = {**raw.get("exact", {}), **{name: value for name, value in raw.items() if name not in ("by", "exact")}}
+        names = [*by, *exact]
+        for name in names:
+            if name not in (*DIMENSIONS, SOURCE):
+                raise ValueError(f"{name!r} is no dimension; use one of {', '.join(DIMENSIONS)}")
+        if len(set(names)) != len(names):
+            raise ValueError(f"a dimension is named twice in {raw!r}; name each once")
+        return {"by": by, "exact": exact}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All dimensions named."""
+        return frozenset((*self.by, *self.exact))
+
+    def matches(self, scope: Scope) -> bool:
+        """Whether a row's scope is one this selector watches."""
+        return scope.keys() == self.names and all(scope[name] == value for name, value in self.exact.items())
+
+
+class RuleBase(BaseModel):
+    """Fields of every rule. ``for_evaluations`` and ``resolve_for`` count consecutive evaluations."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    name: Name
+    scope: Selector = Selector()
+    window: Window = "1h"
+    severity: Severity = "warn"
+    route: str = "default"
+    for_evaluations: int = Field(default=2, ge=1, le=1000, alias="for")
+    resolve_for: int = Field(default=3, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _dimensions_fit(self) -> RuleBase:
+        about_stream = getattr(self, "kind", "") in ("source_silent", "dead_letters")
+        if about_stream and self.scope.names - {SOURCE}:
+            raise ValueError("this kind watches the stream itself: its scope is all or {by: source}")
+        if not about_stream and SOURCE in self.scope.names:
+            raise ValueError(f"source is no dimension of a label; use one of {', '.join(DIMENSIONS)}")
+        return self
+
+
+class AccuracyLowRule(RuleBase):
+    """Fires when the upper end of the 95% Wilson interval of accuracy is below ``target``."""
+
+    kind: Literal["accuracy_low"]
+    target: Ratio = 0.95
+    min_sample: int = Field(default=50, ge=1)
+    reference: Window | None = None
+    """A longer window to compare with when naming contributors; without it, the excess errors over target."""
+
+
+class CriticalErrorsRule(RuleBase):
+    """Fires when the lower end of the 95% Wilson interval of the critical-error ratio is above ``target``."""
+
+    kind: Literal["critical_errors"]
+    target: Ratio = 0.005
+    min_sample: int = Field(default=100, ge=1)
+    reference: Window | None = None
+
+
+class SlaAttainmentRule(RuleBase):
+    """Fires when the upper end of the 95% Wilson interval of attainment is below ``target``; min_sample is due tasks."""
+
+    kind: Literal["sla_attainment"]
+    target: Ratio = 0.95
+    min_sample: int = Field(default=50, ge=1)
+    reference: Window | None = None
+
+
+class ThroughputDropRule(RuleBase):
+    """Fires when labels are at most ``target`` of the trailing baseline and that is no chance (z <= −min_z)."""
+
+    kind: Literal["throughput_drop"]
+    target: Ratio = 0.7
+    min_sample: float = Field(default=30, gt=0)
+    """Least labels expected by the baseline."""
+    min_z: float = Field(default=4.0, gt=0)
+    min_windows: int = Field(default=4, ge=2, le=24)
+
+
+class BacklogAgeRule(RuleBase):
+    """Fires when the oldest open task is older than ``target`` (a duration)."""
+
+    kind: Literal["backlog_age"]
+    target: DurationS = 86_400
+    min_sample: int = Field(default=1, ge=1)
+    """Least open tasks."""
+
+
+class DeadLettersRule(RuleBase):
+    """Fires when more than ``target`` events of the window went to the dead letters."""
+
+    kind: Literal["dead_letters"]
+    target: int = Field(default=0, ge=0)
+    min_sample: int = Field(default=1, ge=1)
+
+
+class SourceSilentRule(RuleBase):
+    """Fires when a source has sent nothing for ``target`` (a duration)."""
+
+    kind: Literal["source_silent"]
+    scope: Selector = Selector(by=(SOURCE,))
+    target: DurationS = 600
+    min_sample: int = Field(default=1, ge=1)
+
+
+Rule = (
+    AccuracyLowRule
+    | CriticalErrorsRule
+    | SlaAttainmentRule
+    | ThroughputDropRule
+    | BacklogAgeRule
+    | DeadLettersRule
+    | SourceSilentRule
+)
+
+
+class RuleSet(BaseModel):
+    """A rules file: ``rules:`` and nothing else; names are unique."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rules: tuple[Annotated[Rule, Field(discriminator="kind")], ...]
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> RuleSet:
+        seen: set[str] = set()
+        for rule in self.rules:
+            if rule.name in seen:
+                raise ValueError(f"two rules are named {rule.name!r}; an incident is told by its rule's name: rename one")
+            seen.add(rule.name)
+        return self

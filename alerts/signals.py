@@ -1,0 +1,66 @@
+"""What the rules say at one watermark: signals, with their contributors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal[
+    "accuracy_low",
+    "critical_errors",
+    "sla_attainment",
+    "throughput_drop",
+    "backlog_age",
+    "dead_letters",
+    "source_silent",
+]
+Severity = Literal["page", "warn", "info"]
+Window = Literal["5m", "15m", "1h", "8h", "24h", "7d"]
+
+WINDOW_MS: dict[str, int] = {
+    "5m": 300_000,
+    "15m": 900_000,
+    "1h": 3_600_000,
+    "8h": 28_800_000,
+    "24h": 86_400_000,
+    "7d": 604_800_000,
+}
+
+
+class Contributor(Struct, frozen=True):
+    """One part of a scope that moves the alert's number.
+
+    ``effect_pp`` is in percentage points of the alerting scope's number; negative makes it worse. ``labels`` is the
+    number of labels (or due tasks) of the part in the window.
+    """
+
+    dimension: str
+    value: str
+    effect_pp: float
+    labels: int
+    detail: str
+
+
+class Signal(Struct, frozen=True):
+    """What one rule says of one scope at one watermark (topic signals.v1).
+
+    ``since_ms`` is the start of what the evidence covers. ``value`` is None when there is nothing to measure.
+    ``target`` is in the unit of the rule's kind: a ratio, seconds or a count.
+    """
+
+    rule: str
+    kind: Kind
+    scope: dict[str, str]
+    scope_key: str
+    firing: bool
+    value: float | None
+    target: float
+    evidence: str
+    since_ms: int
+    watermark_ms: int
+    window: Window
+    contributors: tuple[Contributor, ...] = ()
+    examples: tuple[str, ...] = ()
+    board_path: str = ""
+    runbook_path: str = ""

@@ -1,0 +1,44 @@
+"""How the rules read the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+Row = Mapping[str, Any]
+
+
+class RowView(Protocol):
+    """The latest rows of the read model, of one moment.
+
+    Tables ``accuracy``, ``throughput`` and ``sla`` hold the row JSON of the read model by window and scope key. Two
+    more are about the stream itself: ``dead_letters`` (window as above; row ``count``, ``by_code``) and ``sources``
+    (row ``scope`` {"source": name}, ``silent_ms``, ``last_event`` RFC 3339; any window).
+    """
+
+    def rows(self, table: str, window: str) -> Mapping[str, Row]:
+        """Rows by scope key; empty when the table has none for the window."""
+
+
+class MemoryRowView:
+    """A view over rows held in a dict {(table, window): {scope_key: row}}."""
+
+    def __init__(self, tables: Mapping[tuple[str, str], Mapping[str, Row]] | None = None) -> None:
+        self._tables = dict(tables or {})
+
+    def rows(self, table: str, window: str) -> Mapping[str, Row]:
+        """See :class:`RowView`."""
+        return self._tables.get((table, window), {})
+
+
+def instant_ms(text: str) -> int:
+    """RFC 3339 text as int milliseconds since 1970.
+
+    Raises:
+        ValueError: not RFC 3339, or without a zone.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"the time {text!r} of a row has no zone; write it in RFC 3339 with Z")
+    return round(instant.timestamp() * 1000)

@@ -1,0 +1,186 @@
+"""Loads the configuration: file, environment, secret files; every fault at once, with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from config import introspect
+from config.base import MANY, Fault
+from config.environment import Overlay, apply_environment, apply_secret_files
+from config.errors import ConfigError, ConfigErrors
+from config.explain import reason_and_hint
+from config.masking import Mask, display, masks_of
+from config.nodes import Document, Path, Span, read_yaml
+from config.schema import FloorwatchConfig
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+
+
+def load(path: FilePath | str | None, env: Mapping[str, str]) -> FloorwatchConfig:
+    """Load and check a configuration.
+
+    Args:
+        path: The YAML file; None takes the defaults.
+        env: The environment; ``FLOORWATCH_SECTION__SETTING`` overrides the file.
+
+    Returns:
+        A valid configuration, frozen.
+
+    Raises:
+        ConfigErrors: Every fault found, in the order of the file.
+    """
+    where = None if path is None else FilePath(path)
+    return loads(_read(where), env, name=str(where or "defaults"), base=where.parent if where else FilePath())
+
+
+def loads(text: str, env: Mapping[str, str], *, name: str, base: FilePath) -> FloorwatchConfig:
+    """Load and check a configuration given as text.
+
+    Args:
+        text: YAML.
+        env: The environment.
+        name: What to call the file in diagnostics.
+        base: Folder for relative ``…_file`` paths.
+
+    Raises:
+        ConfigErrors: Every fault found.
+    """
+    document = read_yaml(text)
+    data = document.data if isinstance(document.data, dict) else {}
+    overlay = apply_environment(data, FloorwatchConfig, env)
+    apply_secret_files(data, FloorwatchConfig, overlay, base)
+    unread = document.data is None and bool(document.problems)
+    masks = None if unread else masks_of(document, FloorwatchConfig)
+    reporter = _Reporter(name, text.splitlines(), document, overlay, data, masks)
+    errors = [reporter.at(p.span, p.reason, p.hint) for p in document.problems]
+    errors += [reporter.fault(path, var, reason, hint) for path, var, reason, hint in overlay.faults]
+    if document.data is not None and not isinstance(document.data, dict):
+        errors.append(reporter.at(Span(0, 0, 1), "the file must be a group of name: value lines", "e.g. kafka: …"))
+    config: FloorwatchConfig | None = None
+    try:
+        config = None if unread else FloorwatchConfig.model_validate(data)
+    except ValidationError as error:
+        errors += [one for each in error.errors(include_url=False) for one in reporter.invalid(each)]
+    if errors or config is None:
+        raise ConfigErrors(_in_order(errors))
+    return config
+
+
+def _in_order(errors: list[ConfigError]) -> list[ConfigError]:
+    """Sort by place, keeping the first fault of each: what YAML could not read is also missing from its section."""
+    kept: dict[tuple[str, int, int, str], ConfigError] = {}
+    for error in errors:
+        kept.setdefault((error.path, error.line, error.column, "" if error.line else error.reason), error)
+    return sorted(kept.values(), key=lambda error: (error.line == 0, error.line, error.column))
+
+
+def _read(where: FilePath | None) -> str:
+    if where is None:
+        return ""
+    try:
+        if where.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigErrors([ConfigError(str(where), 0, 0, "larger than 4 MiB", "is this the right file?")])
+        raw = where.read_bytes()
+    except OSError as error:
+        said = (error.strerror or type(error).__name__).lower()
+        hint = "check the path; floorwatch config init writes a commented file"
+        raise ConfigErrors([ConfigError(str(where), 0, 0, f"cannot be read: {said}", hint)]) from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
+        fault = ConfigError(str(where), line, column, "a byte here is not UTF-8", "save the file as UTF-8")
+        raise ConfigErrors([fault]) from error
+
+
+@dataclass
+class _Reporter:
+    """Places faults in the file or on the variable that brought them."""
+
+    name: str
+    lines: list[str]
+    document: Document
+    overlay: Overlay
+    data: dict[str, Any]
+    masks: list[Mask] | None
+
+    def at(self, span: Span, reason: str, hint: str | None) -> ConfigError:
+        raw = self.lines[span.line] if span.line < len(self.lines) else ""
+        source, caret, width = display(raw, span, self.masks)
+        return ConfigError(
+            self.name, span.line + 1, span.column + 1, reason, hint, source=source, caret=caret + 1, width=width
+        )
+
+    def fault(
+        self, path: Path, variable: str | None, reason: str, hint: str | None, *, on_key: bool = False
+    ) -> ConfigError:
+        dotted = _dotted(path)
+        said = f"{dotted}: {reason}" if dotted else reason
+        if variable is not None:
+            return ConfigError(f"environment variable {variable}", 0, 0, said, hint)
+        span = self._span(path, on_key)
+        return ConfigError(self.name, 0, 0, said, hint) if span is None else self.at(span, said, hint)
+
+    def invalid(self, error: Any) -> list[ConfigError]:
+        """Place one pydantic error, which may hold several faults."""
+        if error["type"] == MANY:
+            return [self._between(error["loc"], fault) for fault in error["ctx"]["faults"]]
+        path, kinds, container = self._resolve(error["loc"])
+        known = introspect.known_keys(*container)
+        reason, hint = reason_and_hint(error, known, introspect.is_secret(kinds))
+        on_key = error["type"] == "extra_forbidden"
+        return [self.fault(path, self.overlay.origin_of(path), reason, hint, on_key=on_key)]
+
+    def _between(self, loc: tuple[str | int, ...], fault: Fault) -> ConfigError:
+        path, _, _ = self._resolve((*loc, *fault.field))
+        return self.fault(path, self.overlay.origin_of(path), fault.reason, fault.hint)
+
+    def _resolve(self, loc: tuple[str | int, ...]) -> tuple[Path, list[Any], tuple[list[Any], Any]]:
+        """Follow a pydantic location, stepping over the tags of unions, which are in no file."""
+        path: Path = ()
+        kinds: list[Any] = [FloorwatchConfig]
+        value: Any = self.data
+        container: tuple[list[Any], Any] = (kinds, value)
+        for index, segment in enumerate(loc):
+            present = _present(value, segment)
+            known = segment in introspect.known_keys(kinds, value)
+            if not present and not known and index < len(loc) - 1:
+                continue
+            if not present and not known and segment == "[key]":
+                continue
+            container = (kinds, value)
+            kinds = introspect.inside(kinds, segment, value)
+            value = value[segment] if present else None
+            path = (*path, segment)
+        return path, kinds, container
+
+    def _span(self, path: Path, on_key: bool) -> Span | None:
+        """Return the place of a setting, or of the closest thing around it that the file has."""
+        document = self.document
+        for end in range(len(path), 0, -1):
+            here = path[:end]
+            value, key = document.values.get(here), document.keys.get(here)
+            if key is not None and (on_key or end < len(path) or value is None or value.line != key.line):
+                return key
+            if value is not None:
+                return value
+        return None
+
+
+def _present(value: Any, segment: str | int) -> bool:
+    if isinstance(value, dict):
+        return segment in value
+    return isinstance(value, list) and isinstance(segment, int) and segment < len(value)
+
+
+def _dotted(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+    return text

@@ -1,0 +1,201 @@
+"""YAML text to plain data, remembering the line and column of every key and value.
+
+The scalars are those of YAML 1.2's core schema: in PyYAML's 1.1 the market ``no`` is False and the shift ``22:30`` is
+the number 1350.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+Path = tuple[str | int, ...]
+"""Where a value stands: mapping keys and list indexes from the top."""
+
+MAX_DEPTH = 32
+MAX_NODES = 100_000
+MAX_DIGITS = 40
+TO_LINE_END = 1_000_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of one source line; line and column from 0, width at least 1 (``TO_LINE_END`` if it goes on below)."""
+
+    line: int
+    column: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A fault of the YAML itself."""
+
+    span: Span
+    reason: str
+    hint: str | None
+
+
+@dataclass
+class Document:
+    """Data with the places of its keys and values.
+
+    Attributes:
+        data: Plain dicts (text keys), lists and scalars.
+        keys: Span of each mapping key, by path.
+        values: Span of each value, by path.
+        problems: What is wrong with the YAML itself.
+    """
+
+    data: Any = None
+    keys: dict[Path, Span] = field(default_factory=dict)
+    values: dict[Path, Span] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """SafeLoader with the scalars of YAML 1.2's core schema."""
+
+
+_CoreLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("merge", r"^<<$", "<"),
+):
+    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+_STANDARD = {f"tag:yaml.org,2002:{name}" for name in ("bool", "null", "int", "float", "str", "map", "seq", "merge")}
+
+
+def read_yaml(text: str) -> Document:
+    """Parse one YAML document.
+
+    Args:
+        text: The file's text.
+
+    Returns:
+        The document. Where ``problems`` is not empty the data is what could still be read.
+    """
+    document = Document()
+    loader = _CoreLoader(text)
+    try:
+        node = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        document.problems.append(_syntax_problem(text, error))
+        return document
+    except yaml.reader.ReaderError as error:
+        document.problems.append(_reader_problem(text, error))
+        return document
+    finally:
+        loader.dispose()
+    if node is not None:
+        document.data = _Builder(document).build(node, (), 0, frozenset())
+    return document
+
+
+def _span(node: yaml.Node) -> Span:
+    start, end = node.start_mark, node.end_mark
+    width = end.column - start.column if end.line == start.line else TO_LINE_END
+    return Span(start.line, start.column, max(1, width))
+
+
+def _syntax_problem(text: str, error: yaml.MarkedYAMLError) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    span = Span(mark.line, mark.column, 1) if mark else Span(0, 0, 1)
+    said = error.problem or "cannot be read"
+    if "'\\t'" in said:
+        return Problem(span, "a tab cannot indent or separate YAML", "use spaces")
+    if "mapping values are not allowed" in said:
+        before = text.splitlines()[span.line][: span.column].strip()
+        if re.fullmatch(r"[\w.-]+", before):
+            return Problem(span, "this line is indented unlike its neighbours", "line it up with the entries above")
+        return Problem(span, 'a second ":" in one value', "put quotes around a value that holds a colon and a space")
+    if "expected <block end>" in said:
+        return Problem(span, "this line is indented unlike its neighbours", "line it up with the entries above")
+    if "expected a single document" in said:
+        return Problem(span, "a second document begins here", "keep one document a file: remove the --- line")
+    if "undefined alias" in said:
+        return Problem(span, f"{said}", "define it with &name first, or put quotes around a value that starts with *")
+    if "could not find expected ':'" in said:
+        return Problem(span, 'a line has no ":" after its name', "write name: value")
+    return Problem(span, f"not YAML: {said}", "check the line and the one above")
+
+
+def _reader_problem(text: str, error: yaml.reader.ReaderError) -> Problem:
+    position = min(int(error.position), len(text))
+    line = text.count("\n", 0, position)
+    column = position - (text.rfind("\n", 0, position) + 1)
+    reason = f"the character U+{ord(error.character):04X} is not allowed in YAML"
+    return Problem(Span(line, column, 1), reason, "remove it; save the file as UTF-8 text")
+
+
+class _Builder:
+    """Turns nodes into data, filling a document's places and problems."""
+
+    def __init__(self, document: Document) -> None:
+        self._doc = document
+        self._nodes = 0
+        self._full = False
+
+    def build(self, node: yaml.Node, path: Path, depth: int, above: frozenset[int]) -> Any:
+        """Return the data of a node at a path; ``above`` are the ids of the nodes that enclose it."""
+        self._nodes += 1
+        if self._nodes > MAX_NODES or depth > MAX_DEPTH or id(node) in above:
+            if not self._full:
+                self._problem(
+                    node, "the file is nested or repeated beyond reason", "remove aliases (*name) that repeat"
+                )
+            self._full = True
+            return None
+        self._doc.values[path] = _span(node)
+        if node.tag not in _STANDARD:
+            self._problem(node, f"the tag {node.tag} is not allowed", "remove the ! tag")
+            return None
+        inside = above | {id(node)}
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, depth, inside)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*path, i), depth + 1, inside) for i, item in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path, depth: int, above: frozenset[int]) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        first: dict[str, Span] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._problem(key, "a name must be plain text", "write name: value")
+                continue
+            if key.tag.endswith(":merge"):
+                self._problem(key, "merge keys (<<) are not supported", "write the settings out")
+                continue
+            name = str(key.value)
+            if name in first:
+                where = first[name].line + 1
+                self._problem(key, f'"{name}" stands twice (first on line {where})', "keep one of the two")
+                continue
+            first[name] = self._doc.keys[(*path, name)] = _span(key)
+            data[name] = self.build(value, (*path, name), depth + 1, above)
+        return data
+
+    @staticmethod
+    def _scalar(node: yaml.Node) -> Any:
+        text = str(node.value)
+        kind = node.tag.rpartition(":")[2]
+        if kind == "null":
+            return None
+        if kind == "bool":
+            return text.lower() == "true"
+        if kind == "int" and len(text) <= MAX_DIGITS:
+            return int(text)
+        if kind == "float":
+            return float(text)
+        return text
+
+    def _problem(self, node: yaml.Node, reason: str, hint: str) -> None:
+        self._doc.problems.append(Problem(_span(node), reason, hint))

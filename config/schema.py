@@ -1,0 +1,260 @@
+"""The configuration: one frozen pydantic model for one YAML file. Every default has its reason beside it.
+
+Alert rules and gateway settings are owned by their packages and embedded here, so that one file holds everything and
+one loader explains every fault.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from config.addresses import host_port, ratio, redis_url, topic_part
+from config.base import Fault, Section, refuse
+from config.durations import Seconds
+from config.embedded import AlertSettings, GatewaySettings
+from config.tables import ScopeKind, TableSettings
+from streams.core.policy import DEFAULT_SCOPES
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+HostPort = Annotated[str, AfterValidator(host_port)]
+TopicPart = Annotated[str, AfterValidator(topic_part), Field(max_length=200)]
+TopicName = Annotated[str, AfterValidator(topic_part), Field(min_length=1, max_length=200)]
+RedisUrl = Annotated[str, AfterValidator(redis_url)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Ratio = Annotated[float, AfterValidator(ratio)]
+
+
+class KafkaSecurity(Section):
+    """How to reach a broker that asks who is calling."""
+
+    protocol: Protocol = Field(
+        default="PLAINTEXT", description="PLAINTEXT suits a loopback broker; use SASL_SSL over a network."
+    )
+    mechanism: Mechanism = Field(
+        default="SCRAM-SHA-512", description="Only read with SASL; the strongest that Kafka ships."
+    )
+    username: str | None = Field(
+        default=None, description="SASL user; none by default because the default protocol has none."
+    )
+    password: SecretStr | None = Field(
+        default=None, description="SASL password; better in password_file or the environment."
+    )
+    password_file: Path | None = Field(
+        default=None, description="File whose content is the password, e.g. a mounted secret."
+    )
+    ca_file: Path | None = Field(default=None, description="PEM of the authority; none means the system's trust store.")
+    cert_file: Path | None = Field(
+        default=None, description="PEM client certificate, for brokers that ask for mutual TLS."
+    )
+    key_file: Path | None = Field(default=None, description="PEM private key of cert_file.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> KafkaSecurity:
+        name = self.protocol
+        faults: list[Fault] = []
+        if name.startswith("SASL"):
+            if not self.username:
+                faults.append(Fault(("username",), f"protocol {name} needs a user name", "set username"))
+            if self.password is None:
+                faults.append(Fault(("password",), f"protocol {name} needs a password", "set password_file"))
+        elif self.username or self.password is not None:
+            reason = f"a user or password is given, but protocol {name} would not send it"
+            faults.append(Fault(("protocol",), reason, "use SASL_SSL, or remove username and password"))
+        if not name.endswith("SSL") and (self.ca_file or self.cert_file or self.key_file):
+            reason = f"certificate files are given, but protocol {name} is not encrypted"
+            faults.append(Fault(("protocol",), reason, "use SSL or SASL_SSL"))
+        if (self.cert_file is None) != (self.key_file is None):
+            missing, given = ("key_file", "cert_file") if self.key_file is None else ("cert_file", "key_file")
+            faults.append(Fault((given,), "cert_file and key_file go together", f"set {missing} too"))
+        refuse(faults)
+        return self
+
+
+class KafkaSettings(Section):
+    """The broker, the topics and the consumer group."""
+
+    brokers: list[HostPort] = Field(
+        default=["127.0.0.1:9092"], min_length=1, description="host:port list; 9092 is Kafka's own default port."
+    )
+    topic_prefix: TopicPart = Field(
+        default="floorwatch.", description="Put before each topic, so that a shared cluster stays tidy."
+    )
+    partitions: int = Field(
+        default=4,
+        ge=1,
+        le=1024,
+        description="Of every topic; 4 workers' worth for one floor. Cannot be changed with data in place.",
+    )
+    replication: int = Field(default=1, ge=1, le=15, description="1 suits one broker; use 3 on a cluster.")
+    group: TopicName = Field(
+        default="floorwatch", description="Consumer group; two installations on one cluster need two names."
+    )
+    session_timeout_s: Seconds = Field(
+        default=6,
+        ge=1,
+        le=300,
+        description="A dead worker's partitions move after this; below 6 s a busy worker looks dead.",
+    )
+    raw_topics: list[TopicName] = Field(
+        default=["raw.v1"],
+        min_length=1,
+        description="Raw inputs, without the prefix; raw.v1 is what gateway and SDK write.",
+    )
+    foreign_raw_topics: list[TopicName] = Field(
+        default=[], description="Further raw inputs by their full names: topics of your own that hold contract events."
+    )
+    security: KafkaSecurity = Field(default=KafkaSecurity(), description="How the broker is reached.")
+
+    @property
+    def intake_topics(self) -> tuple[str, ...]:
+        """Full names of every topic that intake reads."""
+        own = [self.topic_prefix + name for name in self.raw_topics]
+        return tuple(dict.fromkeys([*own, *self.foreign_raw_topics]))
+
+
+class RedisSettings(Section):
+    """Where the read model and the outbox live."""
+
+    url: RedisUrl = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="redis:// or, with TLS, rediss://; 6379 is Redis's own default port.",
+    )
+    prefix: str = Field(
+        default="floorwatch:", description="Put before each key, so that a shared Redis stays tidy.", max_length=64
+    )
+    password: SecretStr | None = Field(default=None, description="None because a loopback Redis has none.")
+    password_file: Path | None = Field(
+        default=None, description="File whose content is the password, e.g. a mounted secret."
+    )
+    ca_file: Path | None = Field(
+        default=None, description="PEM of the authority for rediss://; none means the system's store."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _password_out_of_url(cls, data: object) -> object:
+        """Move a password from the URL to its own field: a URL is printed in errors and logs, a SecretStr is not."""
+        if not isinstance(data, dict) or not isinstance(data.get("url"), str):
+            return data
+        parts = urlsplit(data["url"])
+        if parts.password is None:
+            return data
+        host = parts.netloc.rpartition("@")[2]
+        netloc = f"{parts.username}@{host}" if parts.username else host
+        moved = {**data, "url": urlunsplit(parts._replace(netloc=netloc))}
+        if moved.get("password") is None:
+            moved["password"] = unquote(parts.password)
+        return moved
+
+
+class EngineSettings(Section):
+    """How often work is folded, flushed and published, and the limits on what is accepted."""
+
+    flush_interval_s: Seconds = Field(
+        default=0.5,
+        ge=0.05,
+        le=60,
+        description="State to the changelog, then commit; what a crash makes a worker fold again.",
+    )
+    publish_interval_s: Seconds = Field(
+        default=1.0,
+        ge=0.05,
+        le=300,
+        description="Tables to topics and Redis; faster than people read only costs bandwidth.",
+    )
+    max_batch_records: int = Field(
+        default=5000,
+        ge=1,
+        le=100_000,
+        description="Records of one micro-batch: about 25 ms of work, so heartbeats keep time.",
+    )
+    idle_timeout_s: Seconds = Field(
+        default=30, ge=1, le=86_400, description="A partition silent for this long no longer holds the watermark back."
+    )
+    future_tolerance_s: Seconds = Field(
+        default=300,
+        ge=0,
+        le=86_400,
+        description="Events dated further ahead are refused; 5 min covers clocks without NTP.",
+    )
+    max_event_bytes: int = Field(
+        default=1_048_576,
+        ge=1024,
+        le=16_777_216,
+        description="Larger events are refused; 1 MiB is Kafka's own message limit.",
+    )
+
+
+class TargetSettings(Section):
+    """What the floor promises; alerts and boards measure against these."""
+
+    accuracy_ratio: Ratio = Field(
+        default=0.95, description="What contracts ask; public programmes report 80 to 92 percent."
+    )
+    critical_accuracy_ratio: Ratio = Field(
+        default=0.995, description="Labels without a critical error; one in 200 is the usual bar."
+    )
+    attainment_ratio: Ratio = Field(
+        default=0.95, description="Tasks decided by their due time; the usual contract figure."
+    )
+    sla_classes: dict[str, Seconds] = Field(
+        default={"priority": 3600, "normal": 86_400},
+        description="Time from creation to due for tasks that name a class instead of due_at: 1 h urgent, 24 h normal.",
+    )
+
+    @model_validator(mode="after")
+    def _positive_classes(self) -> TargetSettings:
+        empty = [name for name, seconds in self.sla_classes.items() if seconds == 0]
+        refuse([Fault(("sla_classes", name), "must be longer than 0", "write e.g. 1h") for name in empty])
+        return self
+
+
+class MetricSettings(Section):
+    """The Prometheus endpoint."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Loopback, because metrics have no login; 0.0.0.0 inside a container."
+    )
+    port: Port = Field(default=0, description="0 takes a free port and prints it; fix it where Prometheus scrapes.")
+    window: str = Field(
+        default="1h", description="The window shown in series; long enough to hold a sample, short enough to act."
+    )
+    scopes: list[ScopeKind] = Field(
+        default=[kind for kind in DEFAULT_SCOPES if "labeler" not in kind],
+        description="Scopes exported; not labeler, whose series would be unbounded and personal.",
+    )
+
+
+class FloorwatchConfig(Section):
+    """Everything Floorwatch can be told. An empty file is a complete configuration."""
+
+    kafka: KafkaSettings = Field(default=KafkaSettings(), description="Kafka, or anything that speaks its protocol.")
+    redis: RedisSettings = Field(
+        default=RedisSettings(), description="Redis or Valkey 6 and later; can be rebuilt from Kafka."
+    )
+    engine: EngineSettings = Field(default=EngineSettings(), description="Batches, intervals and limits.")
+    tables: TableSettings = Field(default=TableSettings(), description="What is counted, over which time.")
+    targets: TargetSettings = Field(default=TargetSettings(), description="What the floor promises.")
+    metrics: MetricSettings = Field(default=MetricSettings(), description="The Prometheus endpoint.")
+    gateway: GatewaySettings = Field(default=GatewaySettings(), description="The HTTP gateway: hooks, events, tokens.")
+    alerts: AlertSettings = Field(default=AlertSettings(), description="Alert rules and where notifications go.")
+
+    @model_validator(mode="after")
+    def _across_sections(self) -> FloorwatchConfig:
+        faults: list[Fault] = []
+        if self.metrics.window not in self.tables.windows:
+            reason = f"{self.metrics.window} is not among tables.windows"
+            faults.append(Fault(("metrics", "window"), reason, f"use one of {', '.join(self.tables.windows)}"))
+        # Defaults follow a narrowed list of scopes quietly (see config.lower); only what somebody wrote is a fault.
+        written = self.metrics.scopes if "scopes" in self.metrics.model_fields_set else []
+        for index, kind in enumerate(written):
+            if kind not in self.tables.scopes:
+                reason = f"[{', '.join(kind)}] is not among tables.scopes"
+                faults.append(Fault(("metrics", "scopes", index), reason, "add it to tables.scopes or remove it here"))
+        refuse(faults)
+        return self

@@ -1,0 +1,150 @@
+"""Accumulator: sums what many events did before any row is touched.
+
+An event touches every default scope of its dimension tuple, eleven dictionaries of cells. Summing a few thousand
+events per (scope, minute, cell) in numpy first costs a tenth of updating the rows one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import repeat
+
+import numpy as np
+import numpy.typing as npt
+
+from streams.core.cells import LABELER_PREFIX, REVISION, Cell, Cells
+from streams.core.effects import Group
+from streams.core.policy import MINUTE_MS
+from streams.core.scopes import ScopeIndex
+
+_DENSE_LIMIT = 8_000_000
+_CACHE_LIMIT = 100_000
+
+Ints = npt.NDArray[np.int64]
+
+
+class Accumulator:
+    """Collects group changes and hands them out as one dictionary of amounts per (scope, minute)."""
+
+    def __init__(self, scopes: ScopeIndex) -> None:
+        """Start empty over an index of scopes."""
+        self._scopes = scopes
+        self._cell_ids: dict[Cell, int] = {}
+        self._cells: list[Cell] = []
+        self._by_name: list[bool] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        self._group_who: list[int] = []
+        self._group_what: list[int] = []
+        self._group_minute: list[int] = []
+        self._entry_group: list[int] = []
+        self._entry_cell: list[int] = []
+        self._entry_amount: list[int] = []
+
+    def __len__(self) -> int:
+        """Return how many group changes wait."""
+        return len(self._group_minute)
+
+    def add(self, group: Group, sign: int, *, revises: int) -> None:
+        """Add a group (``sign`` +1) or take it away (-1).
+
+        Args:
+            group: Dimension tuple, time and flat cells.
+            sign: +1 or -1.
+            revises: How many revisions this is: 0 while the watermark has not closed the pane.
+        """
+        cells = group.cells
+        number = len(self._group_minute)
+        who, what = self._scopes.halves(group.dims)
+        self._group_who.append(who)
+        self._group_what.append(what)
+        self._group_minute.append(group.time_ms // MINUTE_MS)
+        ids = self._cell_ids
+        for cell in cells[::2]:
+            known = ids.get(cell)
+            self._entry_cell.append(known if known is not None else self._intern(cell))
+        if sign > 0:
+            self._entry_amount.extend(cells[1::2])  # type: ignore[arg-type]
+        else:
+            self._entry_amount.extend([-amount for amount in cells[1::2]])  # type: ignore[operator]
+        self._entry_group.extend(repeat(number, len(cells) >> 1))
+        if revises:
+            self._entry_group.append(number)
+            self._entry_cell.append(self._intern(REVISION))
+            self._entry_amount.append(revises)
+
+    def _intern(self, cell: Cell) -> int:
+        known = self._cell_ids.get(cell)
+        if known is None:
+            self._cell_ids[cell] = known = len(self._cells)
+            self._cells.append(cell)
+            self._by_name.append(isinstance(cell, str) and cell.startswith(LABELER_PREFIX))
+        return known
+
+    def drain(self) -> Iterator[tuple[int, int, Cells]]:
+        """Yield (minute, scope number, amounts) of all that waits, then start empty.
+
+        Amounts are exact: sums stay below 2**53 per cell because a drain holds at most a few million entries.
+        """
+        if not self._group_minute:
+            return
+        keys, amounts, width = self._reduce()
+        cells, n_cells = self._cells, len(self._cells)
+        minutes = self._minutes
+        current, into = -1, {}
+        for key, amount in zip(keys.tolist(), amounts.tolist(), strict=True):
+            place, cell = divmod(key, n_cells)
+            if place != current:
+                if into:
+                    yield minutes[current // width], current % width, into
+                current, into = place, {}
+            into[cells[cell]] = amount
+        if into:
+            yield minutes[current // width], current % width, into
+        self._clear()
+        if len(self._cells) > _CACHE_LIMIT:
+            self._cell_ids, self._cells, self._by_name = {}, [], []
+
+    def _reduce(self) -> tuple[Ints, Ints, int]:
+        """Return ascending keys ``(minute * width + scope) * n_cells + cell`` with their non-zero sums, and width."""
+        distinct, minute = np.unique(np.array(self._group_minute, dtype=np.int64), return_inverse=True)
+        self._minutes: list[int] = distinct.tolist()
+        group = np.array(self._entry_group, dtype=np.int64)
+        cell = np.array(self._entry_cell, dtype=np.int64)
+        amount = np.array(self._entry_amount, dtype=np.int64)
+        scopes = self._scopes.resolve(np.array(self._group_who), np.array(self._group_what))
+        width, n_cells = max(1, len(self._scopes)), len(self._cells)
+        base = minute[group] * width
+        named = np.array(self._by_name, dtype=bool)[cell]
+        keys: list[Ints] = []
+        amounts: list[Ints] = []
+        for of_kind, headcount in zip(scopes, self._scopes.headcount, strict=True):
+            scope = of_kind[group]
+            kept = scope >= 0 if headcount else (scope >= 0) & ~named
+            keys.append(((base + scope) * n_cells + cell)[kept])
+            amounts.append(amount[kept])
+        all_keys, all_amounts = np.concatenate(keys), np.concatenate(amounts)
+        size = len(distinct) * width * n_cells
+        found, sums = _sum_dense(all_keys, all_amounts, size) if size <= _DENSE_LIMIT else _sum_sorted(all_keys, all_amounts)
+        kept_sums = sums != 0
+        return found[kept_sums], sums[kept_sums], width
+
+
+def _sum_dense(keys: Ints, amounts: Ints, size: int) -> tuple[Ints, Ints]:
+    # Split so that float64 sums stay exact even for nano weights: the low 20 bits apart from the rest.
+    high, low = amounts >> 20, amounts & 0xFFFFF
+    sums = np.bincount(keys, weights=low, minlength=size).astype(np.int64)
+    if high.any():
+        sums += np.bincount(keys, weights=high, minlength=size).astype(np.int64) << 20
+    touched = np.flatnonzero(sums)
+    return touched, sums[touched]
+
+
+def _sum_sorted(keys: Ints, amounts: Ints) -> tuple[Ints, Ints]:
+    order = np.argsort(keys, kind="stable")
+    keys, amounts = keys[order], amounts[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.array([], dtype=np.int64)
+    if not len(keys):
+        return keys, amounts
+    return keys[starts], np.add.reduceat(amounts, starts)

@@ -1,0 +1,136 @@
+"""Cells: the named integers a row is made of.
+
+A row is a sparse ``dict[Cell, int]``. Rows merge by adding and a correction subtracts, so a row is exact whatever the
+order in which its parts arrive. Scalars and histogram buckets are small integers; what is counted by name (labellers
+at work, confusion pairs, example tasks) is a string.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+Cell = int | str
+Cells = dict[Cell, int]
+
+REVISION = 0
+
+LABELS = 1
+HANDLED = 2
+HANDLE_MS = 3
+ACTIVE_TIMED = 4
+ACTIVE_MS = 5
+
+AUDITED = 10
+CORRECT = 11
+TARGETED = 12
+WEIGHT_NANO = 13
+WEIGHT_CORRECT_NANO = 14
+WRONG_UNSPECIFIED = 15
+SEVERITY_UNSPECIFIED = 20
+APPEALS_OPENED = 26
+APPEALS_DECIDED = 27
+APPEALS_OVERTURNED = 28
+GOLD = 29
+GOLD_CORRECT = 30
+
+DUE = 40
+MET = 41
+LATE = 42
+OVERDUE = 43
+CANCELLED = 44
+NO_SLA = 45
+COMPLETED = 46
+TURNED = 47
+TURN_MS = 48
+OPEN = 49
+
+ERROR_CLASSES = ("unspecified", "false_positive", "false_negative", "wrong_selection", "technical")
+"""Names of the cells ``WRONG_UNSPECIFIED + i``."""
+
+SEVERITIES = ("unspecified", "critical", "major", "minor")
+"""Names of the cells ``SEVERITY_UNSPECIFIED + i``."""
+
+WRONG_TECHNICAL = WRONG_UNSPECIFIED + ERROR_CLASSES.index("technical")
+SEVERITY_CRITICAL = SEVERITY_UNSPECIFIED + SEVERITIES.index("critical")
+
+HANDLE_HISTOGRAM = 1000
+TURN_HISTOGRAM = 3000
+_HISTOGRAM_SPAN = 2000
+
+LABELER_PREFIX = "L:"
+CONFUSION_PREFIX = "C:"
+CONFUSION_WEIGHT_PREFIX = "W:"
+EXAMPLE_PREFIX = "X:"
+UNKNOWN_TRUTH = "?"
+PAIR_SEPARATOR = "\x1f"
+VALUE_SEPARATOR = "\x1e"
+
+NANO = 1_000_000_000
+GAMMA = 1.01 / 0.99
+_LOG_GAMMA = math.log(GAMMA)
+
+
+@lru_cache(maxsize=1 << 16)
+def bucket(value_ms: int) -> int:
+    """Return the log-bucket of a duration: 0 for nothing, else ``1 + ceil(ln v / ln γ)``.
+
+    DDSketch's mapping (Masson, Rim, Lee 2019) with γ = 1.01/0.99: any quantile read back is within 1%.
+
+    Args:
+        value_ms: Milliseconds, 0 or more.
+
+    Returns:
+        A bucket number below 2000 for every duration up to a century.
+    """
+    if value_ms < 1:
+        return 0
+    return min(_HISTOGRAM_SPAN - 1, 1 + math.ceil(math.log(value_ms) / _LOG_GAMMA))
+
+
+def bucket_value_ms(index: int) -> float:
+    """Return the duration a bucket stands for, the midpoint that keeps the relative error within 1%."""
+    if index == 0:
+        return 0.0
+    return 2.0 * math.pow(GAMMA, index - 1) / (GAMMA + 1.0)
+
+
+def histogram(cells: Cells, base: int) -> list[tuple[int, int]]:
+    """Return the (bucket, count) pairs of one histogram of a row, in ascending order."""
+    top = base + _HISTOGRAM_SPAN
+    return sorted((cell - base, n) for cell, n in cells.items() if type(cell) is int and base <= cell < top and n > 0)
+
+
+def quantiles_ms(pairs: list[tuple[int, int]], shares: tuple[float, ...]) -> list[float | None]:
+    """Read quantiles from a histogram.
+
+    Args:
+        pairs: Ascending (bucket, count).
+        shares: Ascending quantiles in 0..1.
+
+    Returns:
+        Milliseconds per share, each within 1% of the true order statistic; None for an empty histogram.
+    """
+    total = sum(n for _, n in pairs)
+    if not total:
+        return [None] * len(shares)
+    found: list[float | None] = []
+    seen, position = 0, 0
+    for share in shares:
+        rank = max(1, math.ceil(share * total))
+        while seen + pairs[position][1] < rank:
+            seen += pairs[position][1]
+            position += 1
+        found.append(bucket_value_ms(pairs[position][0]))
+    return found
+
+
+def add_cells(into: Cells, amounts: Cells, sign: int = 1) -> None:
+    """Add (or with ``sign=-1`` take away) amounts in place; a cell that reaches zero is dropped."""
+    get = into.get
+    for cell, amount in amounts.items():
+        total = get(cell, 0) + sign * amount
+        if total:
+            into[cell] = total
+        else:
+            into.pop(cell, None)

@@ -1,0 +1,333 @@
+"""What a task's facts contribute to the tables: the one place where the meaning of events becomes numbers.
+
+``contributions(facts, watermark)`` is a pure function from a task's facts to *groups*: one group is one dimension
+tuple, one point in time and the cells counted there. An event's effect is the difference between the groups with it
+and the groups without it, so duplicates, corrections and withdrawals need no code of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from streams.core import cells as c
+from streams.core.facts import (
+    AppealDecided,
+    AppealOpened,
+    Audit,
+    AuditWithdrawn,
+    Cancelled,
+    Created,
+    Fact,
+    Label,
+    LabelWithdrawn,
+)
+from streams.core.policy import Dims
+
+
+class Group(NamedTuple):
+    """Cells counted at one dimension tuple and one time; ``cells`` is flat: cell, amount, cell, amount, ..."""
+
+    dims: Dims
+    time_ms: int
+    cells: tuple[c.Cell, ...]
+
+
+Groups = dict[str, Group]
+"""Groups by a name unique within the task: ``label:ID``, ``audit:ID``, ``due``, ``turn``, ``open``."""
+
+OPEN_GROUP = "open"
+
+
+class Verdict(NamedTuple):
+    """The effective verdict of one label."""
+
+    wrong: bool
+    error_code: int
+    severity_code: int
+    truth: str
+    weight_nano: int
+    gold: bool
+
+
+class TaskView:
+    """A task as its facts describe it: a single pass in log order, no clock, no configuration."""
+
+    __slots__ = ("appeals", "audits", "cancelled", "created", "labels", "opened", "withdrawn", "withdrawn_audits")
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        """Read the facts.
+
+        Args:
+            facts: The task's facts in log order.
+        """
+        self.created: Created | None = None
+        self.cancelled = False
+        self.labels: dict[str, Label] = {}
+        self.withdrawn: set[str] = set()
+        self.audits: dict[str, tuple[str | None, Audit]] = {}
+        self.withdrawn_audits: set[str] = set()
+        self.opened: dict[str, AppealOpened] = {}
+        self.appeals: dict[str, AppealDecided] = {}
+        for fact in facts:
+            kind = type(fact)
+            if kind is Label:
+                self._label(fact)  # type: ignore[arg-type]
+            elif kind is Audit:
+                self._audit(fact)  # type: ignore[arg-type]
+            elif kind is Created:
+                self.created = fact  # type: ignore[assignment]
+            else:
+                self._rarer(fact)
+
+    def _label(self, fact: Label) -> None:
+        label_id = fact.label_id
+        if label_id in self.withdrawn:
+            return
+        # Popped first so that the dict's order is the order of the latest versions.
+        self.labels.pop(label_id, None)
+        self.labels[label_id] = fact
+        for audit_id, (target, audit) in self.audits.items():
+            if target is None:
+                self.audits[audit_id] = (label_id, audit)
+
+    def _audit(self, fact: Audit) -> None:
+        target = fact.label_id
+        if target is None and self.labels:
+            target = next(reversed(self.labels))
+        self.audits.pop(fact.audit_id, None)
+        self.audits[fact.audit_id] = (target, fact)
+
+    def _rarer(self, fact: Fact) -> None:
+        match fact:
+            case LabelWithdrawn():
+                self.withdrawn.add(fact.label_id)
+                self.labels.pop(fact.label_id, None)
+            case AuditWithdrawn():
+                self.withdrawn_audits.add(fact.audit_id)
+            case AppealOpened():
+                self.opened[fact.appeal_id] = fact
+            case AppealDecided():
+                self.appeals.pop(fact.appeal_id, None)
+                self.appeals[fact.appeal_id] = fact
+            case Cancelled():
+                self.cancelled = True
+            case _:
+                pass
+
+    def label_dims(self, label: Label) -> Dims:
+        """Return the label's dimensions, each unknown one taken from the task's creation."""
+        created = self.created
+        if created is None:
+            return label.dims
+        return merged(label.dims, created.dims)
+
+    def completing(self) -> Label | None:
+        """Return the label that completed the task: the required-th standing one by (time, log order), or None."""
+        required = self.created.required_labels if self.created is not None else 1
+        if len(self.labels) < required:
+            return None
+        if len(self.labels) == 1:
+            return next(iter(self.labels.values()))
+        return sorted(self.labels.values(), key=lambda label: (label.time_ms, label.offset))[required - 1]
+
+    def promise(self) -> tuple[int | None, int | None]:
+        """Return (created_ms, due_ms) as the task's creation says, else as its latest label carrying them says."""
+        created_ms = self.created.time_ms if self.created is not None else None
+        due_ms = self.created.due_ms if self.created is not None else None
+        if created_ms is None or due_ms is None:
+            for label in self.labels.values():
+                if self.created is None and label.created_ms is not None:
+                    created_ms = label.created_ms
+                if (self.created is None or self.created.due_ms is None) and label.due_ms is not None:
+                    due_ms = label.due_ms
+        return created_ms, due_ms
+
+    def _audit_of(self, label_id: str) -> Audit | None:
+        """Return the label's latest audit in log order that is not withdrawn."""
+        latest = None
+        for audit_id, (target, audit) in self.audits.items():
+            if target == label_id and audit_id not in self.withdrawn_audits:
+                latest = audit
+        return latest
+
+    def verdict(self, label: Label) -> Verdict | None:
+        """Return the effective verdict of a label, or None while nobody audited it.
+
+        The latest standing audit counts; every overturned appeal against it flips it; an overturned appeal against the
+        label makes it incorrect (DESIGN section 3).
+        """
+        audit = self._audit_of(label.label_id)
+        if audit is None:
+            return None
+        wrong, error, severity = audit.wrong, audit.error_code, audit.severity_code
+        truth = audit.values if audit.values is not None else (c.UNKNOWN_TRUTH if wrong else label.values)
+        for appeal in self.appeals.values():
+            if appeal.overturned and appeal.of_audit and appeal.target_id == audit.audit_id:
+                wrong = not wrong
+                error, severity = (appeal.error_code, appeal.severity_code) if wrong else (0, 0)
+                truth = c.UNKNOWN_TRUTH if wrong else label.values
+        for appeal in self.appeals.values():
+            if appeal.overturned and not appeal.of_audit and appeal.target_id == label.label_id:
+                if not wrong:
+                    truth = c.UNKNOWN_TRUTH
+                wrong, error, severity = True, appeal.error_code, appeal.severity_code
+        return Verdict(wrong, error, severity, label.values if not wrong else truth, audit.weight_nano, audit.gold)
+
+    def disputes(self, label_id: str) -> tuple[int, int, int]:
+        """Return (opened, decided, overturned): the appeals about a label or one of its standing audits."""
+
+        def concerns(of_audit: bool, target_id: str | None) -> bool:
+            if not of_audit:
+                return target_id == label_id
+            held = self.audits.get(target_id or "")
+            return held is not None and held[0] == label_id and target_id not in self.withdrawn_audits
+
+        opened = sum(concerns(a.of_audit, a.target_id) for a in self.opened.values())
+        decided = [a for a in self.appeals.values() if concerns(a.of_audit, a.target_id)]
+        return opened, len(decided), sum(a.overturned for a in decided)
+
+
+def label_cells(label: Label) -> tuple[c.Cell, ...]:
+    """Return what one standing label counts for, before anybody audits it (flat cells)."""
+    started_ms = label.started_ms
+    labeler = c.LABELER_PREFIX + (label.dims[7] or "")
+    if started_ms is None:
+        base: tuple[c.Cell, ...] = (c.LABELS, 1, labeler, 1)
+    else:
+        handle_ms = label.time_ms - started_ms
+        bucket = c.HANDLE_HISTOGRAM + c.bucket(handle_ms)
+        base = (c.LABELS, 1, labeler, 1, c.HANDLED, 1, c.HANDLE_MS, handle_ms, bucket, 1)
+    if label.active_ms is None:
+        return base
+    return (*base, c.ACTIVE_TIMED, 1, c.ACTIVE_MS, label.active_ms)
+
+
+def verdict_cells(task_id: str, label: Label, verdict: Verdict) -> tuple[c.Cell, ...]:
+    """Return what the effective verdict of a label counts for (flat cells)."""
+    found: list[c.Cell] = [c.AUDITED, 1]
+    right = not verdict.wrong
+    if right:
+        found += [c.CORRECT, 1]
+    else:
+        found += [c.WRONG_UNSPECIFIED + verdict.error_code, 1, c.SEVERITY_UNSPECIFIED + verdict.severity_code, 1]
+        found += [c.EXAMPLE_PREFIX + task_id, 1]
+    if verdict.weight_nano:
+        found += [c.WEIGHT_NANO, verdict.weight_nano]
+        if right:
+            found += [c.WEIGHT_CORRECT_NANO, verdict.weight_nano]
+    else:
+        found += [c.TARGETED, 1]
+    if verdict.gold:
+        found += [c.GOLD, 1]
+        if right:
+            found += [c.GOLD_CORRECT, 1]
+    pair = f"{label.values}{c.PAIR_SEPARATOR}{verdict.truth}"
+    found += [c.CONFUSION_PREFIX + pair, 1]
+    if verdict.weight_nano:
+        found += [c.CONFUSION_WEIGHT_PREFIX + pair, verdict.weight_nano]
+    return tuple(found)
+
+
+def contributions(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+    """Return everything a task contributes to the tables.
+
+    Args:
+        task_id: The task, named in examples of wrong labels.
+        facts: Its facts in log order; a prefix gives the task as it was before an offset.
+        watermark_ms: The partition's watermark; an open task due at or before it is overdue.
+
+    Returns:
+        Groups by name. The sum over all tasks of these groups is every table.
+    """
+    view = TaskView(facts)
+    groups: Groups = {}
+    for label_id, label in view.labels.items():
+        dims = view.label_dims(label)
+        groups["label:" + label_id] = Group(dims, label.time_ms, label_cells(label))
+        if view.audits or view.appeals or view.opened:
+            judged = _judged(task_id, view, label)
+            if judged:
+                groups["audit:" + label_id] = Group(dims, label.time_ms, judged)
+    _promise_groups(view, watermark_ms, groups)
+    return groups
+
+
+def _judged(task_id: str, view: TaskView, label: Label) -> tuple[c.Cell, ...]:
+    verdict = view.verdict(label)
+    found = verdict_cells(task_id, label, verdict) if verdict is not None else ()
+    counts = view.disputes(label.label_id)
+    for cell, count in zip((c.APPEALS_OPENED, c.APPEALS_DECIDED, c.APPEALS_OVERTURNED), counts, strict=True):
+        if count:
+            found = (*found, cell, count)
+    return found
+
+
+def _promise_groups(view: TaskView, watermark_ms: int, groups: Groups) -> None:
+    """Add what the task counts for in the SLA table: its promise, its turn-around, its place in the backlog."""
+    created_ms, due_ms = view.promise()
+    done = view.completing()
+    dims = _task_dims(view, done)
+    promised = created_ms is not None and due_ms is not None
+    if view.cancelled:
+        if promised and due_ms is not None:
+            groups["due"] = Group(dims, due_ms, (c.CANCELLED, 1))
+        return
+    if promised and due_ms is not None:
+        if done is not None:
+            outcome = c.MET if done.time_ms <= due_ms else c.LATE
+            groups["due"] = Group(dims, due_ms, (c.DUE, 1, outcome, 1))
+        elif due_ms <= watermark_ms:
+            groups["due"] = Group(dims, due_ms, (c.DUE, 1, c.OVERDUE, 1))
+        else:
+            groups["due"] = Group(dims, due_ms, (c.DUE, 1))
+    if done is not None:
+        groups["turn"] = Group(dims, done.time_ms, turn_cells(created_ms, done.time_ms, promised=promised))
+    elif created_ms is not None and view.created is not None:
+        groups[OPEN_GROUP] = Group(dims, created_ms, (c.OPEN, 1))
+
+
+def _task_dims(view: TaskView, done: Label | None) -> Dims:
+    created = view.created
+    if created is None:
+        label = done if done is not None else next(reversed(view.labels.values()), None)
+        return label.dims if label is not None else (None,) * 8
+    if done is None:
+        return created.dims
+    return merged(created.dims, done.dims)
+
+
+def merged(dims: Dims, others: Dims) -> Dims:
+    """Return dims with each unknown dimension taken from others."""
+    return tuple([mine if mine is not None else its for mine, its in zip(dims, others, strict=True)])
+
+
+def promise_kept(created: Created, task_dims: Dims, completed_ms: int, watermark_ms: int) -> tuple[Groups, Groups]:
+    """Return the groups before and after the one required label completes a created task with a due time.
+
+    Args:
+        created: The task's creation; its due time must be known.
+        task_dims: The task's dimensions once completed.
+        completed_ms: Time of the label.
+        watermark_ms: The watermark: before the label an open task due by then was overdue.
+    """
+    due_ms = created.due_ms or 0
+    waiting = (c.DUE, 1, c.OVERDUE, 1) if due_ms <= watermark_ms else (c.DUE, 1)
+    before = {
+        "due": Group(created.dims, due_ms, waiting),
+        OPEN_GROUP: Group(created.dims, created.time_ms, (c.OPEN, 1)),
+    }
+    kept = (c.DUE, 1, c.MET if completed_ms <= due_ms else c.LATE, 1)
+    return before, {"due": Group(task_dims, due_ms, kept)}
+
+
+def turn_cells(created_ms: int | None, completed_ms: int, *, promised: bool) -> tuple[c.Cell, ...]:
+    """Return what a completed task counts for at its completion (flat cells)."""
+    found: tuple[c.Cell, ...] = (c.COMPLETED, 1)
+    if not promised:
+        found = (*found, c.NO_SLA, 1)
+    if created_ms is not None:
+        # A label may reach back before its task's creation when tools' clocks differ: count it as immediate.
+        turn_ms = max(0, completed_ms - created_ms)
+        found = (*found, c.TURNED, 1, c.TURN_MS, turn_ms, c.TURN_HISTOGRAM + c.bucket(turn_ms), 1)
+    return found

@@ -1,0 +1,218 @@
+"""Facts: what the log says of a task, in the form the ledger keeps.
+
+A task is its list of facts in log order. Each fact carries the offset of its event, so the task can be seen as it was
+before any offset. Facts hold the whole meaning of an event and nothing of the moderated content.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from streams.core.cells import ERROR_CLASSES, NANO, SEVERITIES
+from streams.core.policy import Dims
+from streams.models import events as wire
+
+_ERROR_CODE = {name: code for code, name in enumerate(ERROR_CLASSES)}
+_SEVERITY_CODE = {name: code for code, name in enumerate(SEVERITIES)}
+
+
+class Fact(Struct, array_like=True):
+    """What all facts share: place in the log, identity for duplicates, event time."""
+
+    offset: int
+    identity: str
+    time_ms: int
+
+
+class Created(Fact, tag=1):
+    dims: Dims
+    due_ms: int | None
+    required_labels: int
+    policy_version: str | None
+
+
+class Claimed(Fact, tag=2):
+    labeler: str
+
+
+class Cancelled(Fact, tag=3):
+    pass
+
+
+class Label(Fact, tag=4):
+    label_id: str
+    dims: Dims
+    values: str
+    policy_version: str | None
+    started_ms: int | None
+    active_ms: int | None
+    created_ms: int | None
+    due_ms: int | None
+
+
+class LabelWithdrawn(Fact, tag=5):
+    label_id: str
+
+
+class Audit(Fact, tag=6):
+    audit_id: str
+    label_id: str | None
+    auditor: str | None
+    wrong: bool
+    error_code: int
+    severity_code: int
+    values: str | None
+    weight_nano: int
+    blind: bool
+    gold: bool
+
+
+class AuditWithdrawn(Fact, tag=7):
+    audit_id: str
+
+
+class AppealOpened(Fact, tag=8):
+    appeal_id: str
+    of_audit: bool
+    target_id: str | None
+
+
+class AppealDecided(Fact, tag=9):
+    appeal_id: str
+    of_audit: bool
+    target_id: str | None
+    overturned: bool
+    error_code: int
+    severity_code: int
+
+
+AnyFact = (
+    Created | Claimed | Cancelled | Label | LabelWithdrawn | Audit | AuditWithdrawn | AppealOpened | AppealDecided
+)
+
+
+def to_ms(instant: Any) -> int:
+    """Return whole milliseconds since 1970, rounding down.
+
+    Args:
+        instant: An aware datetime. A float second has 0.2 microseconds of error here, hence the half-microsecond nudge.
+    """
+    return int(instant.timestamp() * 1000.0 + 5e-4)
+
+
+def _ms(instant: Any) -> int | None:
+    return None if instant is None else int(instant.timestamp() * 1000.0 + 5e-4)
+
+
+def joined(values: list[str]) -> str:
+    """Return the decision values as one string, sorted, so that equal choices are equal strings."""
+    if len(values) == 1:
+        return values[0]
+    return "\x1e".join(sorted(values))
+
+
+def _created(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
+    d = event.data
+    dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, None)
+    return Created(offset, identity, time_ms, dims, _ms(d.due_at), d.required_labels, d.policy_version)
+
+
+def _label(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
+    d = event.data
+    dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id)
+    return Label(
+        offset,
+        identity,
+        time_ms,
+        d.label_id,
+        dims,
+        joined(d.values),
+        d.policy_version,
+        _ms(d.started_at),
+        d.active_ms,
+        _ms(d.created_at),
+        _ms(d.due_at),
+    )
+
+
+def _audit(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
+    d = event.data
+    probability = d.sampling.probability if d.sampling is not None else None
+    wrong = d.verdict == "incorrect"
+    return Audit(
+        offset,
+        identity,
+        time_ms,
+        d.audit_id,
+        d.label_id,
+        d.auditor_id,
+        wrong,
+        _ERROR_CODE[d.error_class or "unspecified"],
+        _SEVERITY_CODE[d.severity or "unspecified"],
+        None if d.values is None else joined(d.values),
+        0 if probability is None else round(NANO / probability),
+        d.blind,
+        d.gold,
+    )
+
+
+def _decided(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
+    d = event.data
+    of_audit = d.against == "audit"
+    return AppealDecided(
+        offset,
+        identity,
+        time_ms,
+        d.appeal_id,
+        of_audit,
+        d.audit_id if of_audit else d.label_id,
+        d.outcome == "overturned",
+        _ERROR_CODE[d.error_class or "unspecified"],
+        _SEVERITY_CODE[d.severity or "unspecified"],
+    )
+
+
+def _opened(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
+    d = event.data
+    of_audit = d.against == "audit"
+    return AppealOpened(offset, identity, time_ms, d.appeal_id, of_audit, d.audit_id if of_audit else d.label_id)
+
+
+_MAKERS: dict[type, Any] = {
+    wire.TaskCreated: _created,
+    wire.TaskClaimed: lambda o, i, t, e: Claimed(o, i, t, e.data.labeler_id),
+    wire.TaskCancelled: lambda o, i, t, e: Cancelled(o, i, t),
+    wire.LabelSubmitted: _label,
+    wire.LabelWithdrawn: lambda o, i, t, e: LabelWithdrawn(o, i, t, e.data.label_id),
+    wire.AuditCompleted: _audit,
+    wire.AuditWithdrawn: lambda o, i, t, e: AuditWithdrawn(o, i, t, e.data.audit_id),
+    wire.AppealOpened: _opened,
+    wire.AppealDecided: _decided,
+}
+
+
+def fact_of(offset: int, event: Any) -> Fact | None:
+    """Turn a decoded event into the fact kept of it.
+
+    Args:
+        offset: The event's offset in its partition of the log.
+        event: A decoded event.
+
+    Returns:
+        The fact, or None for an event that says nothing of a task (shifts, breaks, ticks).
+    """
+    maker = _MAKERS.get(type(event))
+    if maker is None:
+        return None
+    fact: Fact = maker(offset, f"{event.source}\x00{event.id}", int(event.time.timestamp() * 1000.0 + 5e-4), event)
+    return fact
+
+
+def same_content(one: Fact, other: Fact) -> bool:
+    """Tell whether two facts say the same, wherever they stand in the log."""
+    if type(one) is not type(other):
+        return False
+    return one == msgspec.structs.replace(other, offset=one.offset)

@@ -1,0 +1,105 @@
+"""What the pure core needs to know, lowered once from the configuration.
+
+The core never reads configuration: everything below arrives as an argument, in milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MINUTE_MS = 60_000
+QUARTER_MS = 15 * MINUTE_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+DIMENSIONS: tuple[str, ...] = ("site", "vendor", "team", "queue", "policy", "market", "priority", "labeler")
+"""Every dimension a scope may name, in the order of a dimension tuple and of a scope key."""
+
+Dims = tuple[str | None, ...]
+"""One value (or None) per entry of ``DIMENSIONS``."""
+
+DEFAULT_SCOPES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("site",),
+    ("vendor",),
+    ("team",),
+    ("queue",),
+    ("policy",),
+    ("market",),
+    ("priority",),
+    ("labeler",),
+    ("vendor", "queue"),
+    ("queue", "policy"),
+)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Panes of one size and how long after their end they can still change."""
+
+    pane_ms: int
+    kept_ms: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """A run of panes shown as one row.
+
+    Attributes:
+        name: As users write it: ``1h``, ``7d``, ``day``, ``shift``.
+        tier: Index of the tier whose panes it sums.
+        size_ms: Length of a sliding window; 0 for a calendar window.
+        starts_min: Local minutes of the day at which a calendar window begins (``(0,)`` for ``day``).
+    """
+
+    name: str
+    tier: int
+    size_ms: int = 0
+    starts_min: tuple[int, ...] = ()
+
+
+DEFAULT_WINDOWS: tuple[Window, ...] = (
+    Window("5m", 0, 5 * MINUTE_MS),
+    Window("15m", 0, QUARTER_MS),
+    Window("1h", 0, HOUR_MS),
+    Window("8h", 1, 8 * HOUR_MS),
+    Window("24h", 1, DAY_MS),
+    Window("7d", 2, 7 * DAY_MS),
+    Window("day", 1, starts_min=(0,)),
+)
+
+
+@dataclass(frozen=True)
+class CorePolicy:
+    """All that shapes the numbers.
+
+    Attributes:
+        scopes: Dimension names of every scope kind, each in ``DIMENSIONS`` order.
+        horizon_ms: Correction horizon; a label older than this behind the watermark is late.
+        minute_kept_ms: How long 1-minute panes are kept.
+        quarter_kept_ms: How long 15-minute panes are kept.
+        windows: The windows every scope shows.
+        max_scopes: Bound on distinct scopes per partition; further ones are counted, not kept.
+        zones: IANA time zone per site, for calendar windows.
+        default_zone: Time zone of scopes without a site.
+        headcount_scopes: Scope kinds that keep distinct labellers (active_labelers).
+    """
+
+    scopes: tuple[tuple[str, ...], ...] = DEFAULT_SCOPES
+    horizon_ms: int = 14 * DAY_MS
+    minute_kept_ms: int = 3 * HOUR_MS
+    quarter_kept_ms: int = 2 * DAY_MS
+    windows: tuple[Window, ...] = DEFAULT_WINDOWS
+    max_scopes: int = 50_000
+    zones: dict[str, str] = field(default_factory=dict)
+    default_zone: str = "UTC"
+    headcount_scopes: frozenset[tuple[str, ...]] = frozenset({(), ("site",), ("vendor",), ("team",), ("queue",)})
+
+    @property
+    def tiers(self) -> tuple[Tier, Tier, Tier]:
+        """The three pane sizes, finest first."""
+        return (
+            Tier(MINUTE_MS, self.minute_kept_ms),
+            Tier(QUARTER_MS, self.quarter_kept_ms),
+            Tier(HOUR_MS, self.horizon_ms),
+        )

@@ -1,0 +1,43 @@
+"""Records: what stands on a partition of a log and what a fold hands back. No broker is named here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Record(NamedTuple):
+    """One record read from a partition: place, broker timestamp in ms, key and value."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Rejected(NamedTuple):
+    """A record that could not be folded and why: it goes to the dead letters or, when late, to the late topic."""
+
+    offset: int
+    code: str
+    reason: str
+    value: bytes
+
+
+@dataclass
+class Flush:
+    """What must be on the log before the source offset may be committed.
+
+    Attributes:
+        stamp: The offset to commit: everything below it is in these rows.
+        outputs: (key, value) for the next stage; the key's scope decides the partition.
+        rows: (key, value or None) for this stage's own changelog partition.
+        meta: (key, value) written last and alone: its presence says the flush is complete.
+        watermark: (key, value) sent to every partition of the next stage after the outputs.
+    """
+
+    stamp: int
+    outputs: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    rows: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    meta: tuple[bytes, bytes] = (b"", b"")
+    watermark: tuple[bytes, bytes] = (b"", b"")

@@ -1,0 +1,227 @@
+"""Tables: what people see of a row of cells. Every derived number is computed here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from streams.core import cells as c
+from streams.core.cells import Cells
+from streams.core.floor import PaneRow, WindowRow
+from streams.core.policy import HOUR_MS
+from streams.core.stamps import rfc3339
+
+TABLES = ("accuracy", "throughput", "sla")
+Z_95 = 1.959963984540054
+
+RowJson = dict[str, Any]
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """Return part/whole, or None when there is no whole."""
+    return part / whole if whole else None
+
+
+def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float | None, float | None]:
+    """Return the Wilson score interval of a proportion.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+
+    Args:
+        successes: Count of successes, 0..trials.
+        trials: Count of trials.
+        z: Normal quantile; 1.96 for 95%.
+
+    Returns:
+        Lower and upper end as ratios in 0..1; (None, None) without trials.
+
+    Example:
+        >>> low, high = wilson(95, 100)
+        >>> round(low, 3), round(high, 3)
+        (0.888, 0.978)
+    """
+    if not trials:
+        return None, None
+    share = successes / trials
+    z2 = z * z
+    centre = share + z2 / (2 * trials)
+    spread = z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
+    scale = 1 + z2 / trials
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def accuracy(cells: Cells) -> RowJson:
+    """Return the accuracy measures of a row (definitions: STATISTICS, docs/tables.md).
+
+    ``raw_accuracy_ratio`` is correct/audited; the weighted one is Hájek's Σw·correct/Σw with w = 1/π, over audits whose
+    sampling probability is known. The Wilson interval is of the raw one.
+    """
+    get = cells.get
+    audited, correct = get(c.AUDITED, 0), get(c.CORRECT, 0)
+    weight, weight_correct = get(c.WEIGHT_NANO, 0), get(c.WEIGHT_CORRECT_NANO, 0)
+    decided, overturned = get(c.APPEALS_DECIDED, 0), get(c.APPEALS_OVERTURNED, 0)
+    critical = get(c.SEVERITY_CRITICAL, 0)
+    low, high = wilson(correct, audited)
+    values, confusion = _confusion(cells)
+    return {
+        "labels": get(c.LABELS, 0),
+        "audited": audited,
+        "correct": correct,
+        "targeted": get(c.TARGETED, 0),
+        "weight_sum": weight / c.NANO,
+        "weight_correct": weight_correct / c.NANO,
+        "raw_accuracy_ratio": ratio(correct, audited),
+        "weighted_accuracy_ratio": ratio(weight_correct, weight),
+        "wilson_low_ratio": low,
+        "wilson_high_ratio": high,
+        "coverage_ratio": ratio(audited, get(c.LABELS, 0)),
+        "critical_errors": critical,
+        "critical_error_ratio": ratio(critical, audited),
+        "wrong": {name: get(c.WRONG_UNSPECIFIED + i, 0) for i, name in enumerate(c.ERROR_CLASSES)},
+        "severity": {name: get(c.SEVERITY_UNSPECIFIED + i, 0) for i, name in enumerate(c.SEVERITIES)},
+        "gold": get(c.GOLD, 0),
+        "gold_correct": get(c.GOLD_CORRECT, 0),
+        "appeals_opened": get(c.APPEALS_OPENED, 0),
+        "appeals_decided": decided,
+        "appeals_overturned": overturned,
+        "overturn_ratio": ratio(overturned, decided),
+        "values": values,
+        "confusion": confusion,
+        "examples": sorted(
+            cell[len(c.EXAMPLE_PREFIX) :]
+            for cell in cells
+            if type(cell) is str and cell.startswith(c.EXAMPLE_PREFIX)
+        )[:20],
+    }
+
+
+def _confusion(cells: Cells) -> tuple[dict[str, RowJson], list[list[Any]]]:
+    """Return precision and recall per decision value, and the confusion pairs most frequent first."""
+    pairs: list[list[Any]] = []
+    tallies: dict[str, list[int]] = {}
+    for cell, count in cells.items():
+        if type(cell) is not str or not cell.startswith(c.CONFUSION_PREFIX):
+            continue
+        given, truth = cell[len(c.CONFUSION_PREFIX) :].split(c.PAIR_SEPARATOR)
+        pairs.append([given.replace(c.VALUE_SEPARATOR, "+"), truth.replace(c.VALUE_SEPARATOR, "+"), count])
+        given_set = set(filter(None, given.split(c.VALUE_SEPARATOR)))
+        if truth == c.UNKNOWN_TRUTH:
+            continue
+        truth_set = set(filter(None, truth.split(c.VALUE_SEPARATOR)))
+        for value in given_set | truth_set:
+            tally = tallies.setdefault(value, [0, 0, 0])
+            tally[0 if value in given_set and value in truth_set else 1 if value in given_set else 2] += count
+    pairs.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
+    values = {
+        value: {
+            "tp": tp,
+            "fp": fp,
+            "fn": fn,
+            "precision_ratio": ratio(tp, tp + fp),
+            "recall_ratio": ratio(tp, tp + fn),
+        }
+        for value, (tp, fp, fn) in sorted(tallies.items())
+    }
+    return values, pairs
+
+
+def throughput(cells: Cells, hours: float) -> RowJson:
+    """Return the throughput measures of a row.
+
+    Args:
+        cells: The row.
+        hours: Length of the row's range up to the watermark, in hours.
+    """
+    get = cells.get
+    labels, handled, handle_ms = get(c.LABELS, 0), get(c.HANDLED, 0), get(c.HANDLE_MS, 0)
+    p50, p90, p95 = c.quantiles_ms(c.histogram(cells, c.HANDLE_HISTOGRAM), (0.5, 0.9, 0.95))
+    return {
+        "labels": labels,
+        "labels_per_hour": ratio(labels, hours),
+        "handled": handled,
+        "handle_ms_sum": handle_ms,
+        "handle_ms_mean": ratio(handle_ms, handled),
+        "handle_ms_p50": p50,
+        "handle_ms_p90": p90,
+        "handle_ms_p95": p95,
+        "active_ms_sum": get(c.ACTIVE_MS, 0),
+        "active_labelers": sum(1 for cell in cells if type(cell) is str and cell.startswith(c.LABELER_PREFIX)),
+        "labels_per_productive_hour": ratio(handled, handle_ms / HOUR_MS),
+    }
+
+
+def sla(cells: Cells, backlog: int | None, oldest_open_age_ms: int | None) -> RowJson:
+    """Return the SLA measures of a row.
+
+    ``missed`` = completed late + still open past due as of the watermark. ``attainment_ratio`` = met/(met+missed): what
+    is not yet due is neither.
+
+    Args:
+        cells: The row.
+        backlog: Open tasks of the scope, whatever the row's range; None for a pane row.
+        oldest_open_age_ms: Age of the oldest of them at the watermark.
+    """
+    get = cells.get
+    due, met, late, overdue = get(c.DUE, 0), get(c.MET, 0), get(c.LATE, 0), get(c.OVERDUE, 0)
+    p50, p90, p95, p99 = c.quantiles_ms(c.histogram(cells, c.TURN_HISTOGRAM), (0.5, 0.9, 0.95, 0.99))
+    return {
+        "due": due,
+        "met": met,
+        "missed": late + overdue,
+        "late": late,
+        "overdue_open": overdue,
+        "open_due": due - met - late - overdue,
+        "cancelled": get(c.CANCELLED, 0),
+        "no_sla": get(c.NO_SLA, 0),
+        "attainment_ratio": ratio(met, met + late + overdue),
+        "completed": get(c.COMPLETED, 0),
+        "turnaround_ms_sum": get(c.TURN_MS, 0),
+        "turnaround_ms_p50": p50,
+        "turnaround_ms_p90": p90,
+        "turnaround_ms_p95": p95,
+        "turnaround_ms_p99": p99,
+        "backlog": backlog,
+        "oldest_open_age_ms": oldest_open_age_ms,
+    }
+
+
+def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
+    """Return the row of each table for one window of one scope."""
+    common = _common(row.state.scope, row.state.key, row.start_ms, row.end_ms, row.cells, watermark_ms)
+    common["window"] = row.window
+    oldest_ms = row.state.oldest_open_ms()
+    age_ms = None if oldest_ms is None else max(0, watermark_ms - oldest_ms)
+    hours = max(1, min(row.end_ms, watermark_ms) - row.start_ms) / HOUR_MS
+    backlog = sum(row.state.open_by_hour.values())
+    return {
+        "accuracy": {"table": "accuracy", **common, **accuracy(row.cells)},
+        "throughput": {"table": "throughput", **common, **throughput(row.cells, hours)},
+        "sla": {"table": "sla", **common, **sla(row.cells, backlog, age_ms)},
+    }
+
+
+def pane_rows(row: PaneRow, watermark_ms: int) -> dict[str, RowJson]:
+    """Return the row of each table for one hour pane of one scope."""
+    common = _common(row.state.scope, row.state.key, row.start_ms, row.start_ms + HOUR_MS, row.cells, watermark_ms)
+    common["window"] = "pane"
+    common["pane_s"] = HOUR_MS // 1000
+    common["pane_start"] = common["start"]
+    return {
+        "accuracy": {"table": "accuracy", **common, **accuracy(row.cells)},
+        "throughput": {"table": "throughput", **common, **throughput(row.cells, 1.0)},
+        "sla": {"table": "sla", **common, **sla(row.cells, None, None)},
+    }
+
+
+def _common(
+    scope: dict[str, str], key: str, start_ms: int, end_ms: int, cells: Cells, watermark_ms: int
+) -> RowJson:
+    return {
+        "scope": scope,
+        "scope_key": key,
+        "start": rfc3339(start_ms),
+        "end": rfc3339(end_ms),
+        "closed": end_ms <= watermark_ms,
+        "revision": cells.get(c.REVISION, 0),
+        "watermark": rfc3339(watermark_ms),
+    }

@@ -1,0 +1,1 @@
+"""Prometheus metrics: the catalogue as data, the exporter, and the HTTP endpoint."""

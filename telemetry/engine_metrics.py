@@ -1,0 +1,168 @@
+"""The engine's own metrics, with series that can be taken away when a partition leaves.
+
+Plain dictionaries instead of prometheus_client's counters: one worker folds hundreds of thousands of events a second in
+one thread, a count is then one dictionary update a batch, and removing a partition needs no knowledge of every child.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+
+from telemetry import catalogue as c
+from telemetry.catalogue import Metric
+
+_CODE = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+_OTHER = "other"
+_MAX_CODES = 64
+
+Labels = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Histogram:
+    """Counts per bucket (not cumulative) and the sum, in seconds."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(c.FLUSH_BUCKETS_S) + 1))
+    sum_s: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(c.FLUSH_BUCKETS_S, seconds)] += 1
+        self.sum_s += seconds
+
+
+class EngineMetrics(Collector):
+    """Counters and gauges of one worker or gateway.
+
+    Written by the event loop's thread only; a scrape in another thread reads copies.
+    """
+
+    def __init__(
+        self,
+        *,
+        component: str,
+        version: str,
+        stages: Collection[str] = (),
+        dead_letter_codes: Collection[str] = c.DEAD_LETTER_CODES,
+    ) -> None:
+        """Start with every known dead-letter series at zero.
+
+        Args:
+            component: What this process is: ``worker``, ``gateway``, ...
+            version: Floorwatch's version.
+            stages: Stages this process runs; their dead-letter series start at zero so that a first one is seen.
+            dead_letter_codes: Reasons known from the start.
+        """
+        self._values: dict[Metric, dict[Labels, float]] = {
+            metric: {} for metric in c.ENGINE_METRICS if metric is not c.FLUSH
+        }
+        self._flushes: dict[str, _Histogram] = {}
+        self._codes = set(dead_letter_codes)
+        self._values[c.BUILD_INFO][(component, version, platform.python_version())] = 1.0
+        self._values[c.SCOPES_REFUSED][()] = 0.0
+        for stage in stages:
+            if stage in c.DEAD_LETTER_STAGES:
+                for code in sorted(self._codes):
+                    self._values[c.DEAD_LETTERS][(stage, code)] = 0.0
+
+    def folded(self, stage: str, partition: int, records: int) -> None:
+        """Count records folded into state."""
+        self._add(c.FOLDED, (stage, str(partition)), records)
+
+    def dead_letter(self, stage: str, code: str, records: int = 1) -> None:
+        """Count refused records. Codes that are not words, or past the 64th, are counted as ``other``."""
+        if code not in self._codes:
+            if not _CODE.match(code) or len(self._codes) >= _MAX_CODES:
+                code = _OTHER
+            self._codes.add(code)
+        self._add(c.DEAD_LETTERS, (stage, code), records)
+
+    def duplicates(self, partition: int, events: int) -> None:
+        """Count events met again and ignored."""
+        self._add(c.DUPLICATES, (str(partition),), events)
+
+    def late(self, partition: int, events: int) -> None:
+        """Count events past the correction horizon."""
+        self._add(c.LATE, (str(partition),), events)
+
+    def watermark(self, partition: int, watermark_ms: int) -> None:
+        """Set the partition's watermark, Unix milliseconds."""
+        self._values[c.WATERMARK][(str(partition),)] = watermark_ms / 1000
+
+    def lag(self, stage: str, partition: int, records: int) -> None:
+        """Set how many records wait in the stage's source log."""
+        self._values[c.LAG][(stage, str(partition))] = float(records)
+
+    def flushed(self, stage: str, seconds: float) -> None:
+        """Record one flush and how long it took, in seconds."""
+        self._flushes.setdefault(stage, _Histogram()).observe(seconds)
+
+    def rows(self, stage: str, partition: int, rows: int) -> None:
+        """Set how many state rows are held."""
+        self._values[c.ROWS][(stage, str(partition))] = float(rows)
+
+    def tasks(self, partition: int, tasks: int) -> None:
+        """Set how many tasks are held."""
+        self._values[c.TASKS][(str(partition),)] = float(tasks)
+
+    def scopes(self, scopes: int) -> None:
+        """Set how many distinct scopes this worker holds."""
+        self._values[c.SCOPES][()] = float(scopes)
+
+    def scopes_refused(self, times: int = 1) -> None:
+        """Count scopes the cap kept out."""
+        self._add(c.SCOPES_REFUSED, (), times)
+
+    def recovered(self, stage: str, seconds: float) -> None:
+        """Set how long the stage's last recovery took, in seconds."""
+        self._values[c.RECOVERY][(stage,)] = seconds
+
+    def drop_partition(self, stage: str, partition: int) -> None:
+        """Remove every series of a stage's partition, because another worker has it now.
+
+        Series that name only a partition belong to the stage their metric's ``owner`` says.
+        """
+        for metric, series in self._values.items():
+            if metric.labels == ("stage", "partition"):
+                series.pop((stage, str(partition)), None)
+            elif metric.labels == ("partition",) and metric.owner == stage:
+                series.pop((str(partition),), None)
+
+    def describe(self) -> Iterable[Family]:
+        """Return nothing: names are checked by the catalogue's test."""
+        return ()
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every family, also an empty one, in the catalogue's order."""
+        for metric, series in self._values.items():
+            family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
+            for values, number in list(series.items()):
+                family.add_sample(metric.name, dict(zip(metric.labels, values, strict=True)), number)
+            yield family
+        yield self._flush_family()
+
+    def _flush_family(self) -> Family:
+        name = c.FLUSH.name
+        family = Family(name, c.FLUSH.help, c.FLUSH.kind)
+        bounds = [*(str(bound) for bound in c.FLUSH_BUCKETS_S), "+Inf"]
+        for stage, histogram in list(self._flushes.items()):
+            counts, sum_s = list(histogram.counts), histogram.sum_s
+            total = 0
+            for bound, count in zip(bounds, counts, strict=True):
+                total += count
+                family.add_sample(f"{name}_bucket", {"stage": stage, "le": bound}, float(total))
+            family.add_sample(f"{name}_count", {"stage": stage}, float(total))
+            family.add_sample(f"{name}_sum", {"stage": stage}, sum_s)
+        return family
+
+    def _add(self, metric: Metric, labels: Labels, amount: float) -> None:
+        if amount < 0:
+            raise ValueError(f"{metric.name}{labels}: a counter cannot fall by {-amount}; pass the increase")
+        series = self._values[metric]
+        series[labels] = series.get(labels, 0.0) + amount

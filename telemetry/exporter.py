@@ -1,0 +1,213 @@
+"""Table rows to Prometheus families, built anew on every scrape.
+
+Nothing is remembered between scrapes: a row that is gone, because its partition moved to another worker or its window
+emptied, has no series any more, and Prometheus marks it stale at the next scrape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS
+from telemetry.catalogue import INCIDENTS_OPEN, ROWS_SKIPPED, TABLE_METRICS, Metric
+
+Row = Mapping[str, Any]
+"""A table row as JSON: see ``streams/core/tables.py``."""
+
+Incident = Mapping[str, Any]
+"""An incident with at least ``rule``, ``severity`` and ``state``."""
+
+_RESOLVED = "resolved"
+_SCOPE_DIMENSIONS = tuple(d for d in DIMENSIONS if d != "labeler")
+
+
+class RowSource(Protocol):
+    """Anything that answers with the rows held now. It is called from the scrape's thread: return a snapshot."""
+
+    def __call__(self) -> Iterable[Row]:
+        """Return the rows this worker holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPolicy:
+    """Which rows become series. The bound on series is about 25 x windows x ``max_scopes``.
+
+    Attributes:
+        windows: Windows exported.
+        scopes: Kinds of scope exported. A kind with ``labeler`` is personal data and unbounded: only on request.
+        max_scopes: Most scopes exported per window; the ones with the most labels stay, the rest are counted.
+    """
+
+    windows: frozenset[str] = frozenset({"1h"})
+    scopes: frozenset[tuple[str, ...]] = frozenset(kind for kind in DEFAULT_SCOPES if "labeler" not in kind)
+    max_scopes: int = 2000
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Dimensions that are labels: ``labeler`` only where a scope with it is asked for."""
+        asked = any("labeler" in kind for kind in self.scopes)
+        return DIMENSIONS if asked else _SCOPE_DIMENSIONS
+
+
+DEFAULT_POLICY = ExportPolicy()
+
+
+def scope_kind(dimensions: Iterable[str]) -> str:
+    """Return the name of a kind of scope: its dimensions in fixed order.
+
+    Example:
+        >>> scope_kind({"queue": "hate", "vendor": "bpo-a"})
+        'vendor_queue'
+        >>> scope_kind(())
+        'all'
+    """
+    named = set(dimensions)
+    return "_".join(d for d in DIMENSIONS if d in named) or "all"
+
+
+def _kind_of(row: Row) -> tuple[str, ...]:
+    scope = row["scope"]
+    return tuple(d for d in DIMENSIONS if d in scope)
+
+
+class FloorCollector(Collector):
+    """Yields the table families and the open incidents from what this worker holds now."""
+
+    def __init__(
+        self,
+        rows: RowSource,
+        *,
+        policy: ExportPolicy = DEFAULT_POLICY,
+        incidents: Callable[[], Iterable[Incident]] | None = None,
+        rules: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """Remember where to look.
+
+        Args:
+            rows: Answers with the rows held by this worker; called once a scrape, from the scrape's thread.
+            policy: Which rows become series.
+            incidents: Answers with the incidents this worker owns (not those of all workers: the board sums).
+            rules: (rule, severity) of every configured rule, shown as 0 while it has no open incident.
+        """
+        self._rows = rows
+        self._policy = policy
+        self._incidents = incidents
+        self._rules = tuple(rules)
+
+    def describe(self) -> Iterable[Family]:
+        """Return nothing, so that registering the collector does not read the rows."""
+        return ()
+
+    def collect(self) -> Iterator[Family]:
+        """Yield the families of one scrape. A malformed row is skipped and counted, never fatal to the scrape."""
+        chosen, skipped = self._choose()
+        families = {m.name: Family(m.name, m.help, m.kind) for m in TABLE_METRICS}
+        for row, labels in chosen:
+            for metric in _METRICS_OF.get(row["table"], ()):
+                _add_samples(families[metric.name], metric, row, labels)
+        yield from families.values()
+        yield self._incident_family()
+        family = Family(ROWS_SKIPPED.name, ROWS_SKIPPED.help, ROWS_SKIPPED.kind)
+        for reason, count in skipped.items():
+            family.add_sample(ROWS_SKIPPED.name, {"reason": reason}, float(count))
+        yield family
+
+    def _choose(self) -> tuple[list[tuple[Row, dict[str, str]]], dict[str, int]]:
+        """Return the rows to export with their labels, and how many were left out by reason."""
+        skipped = {"cap": 0, "malformed": 0}
+        # Keyed, so that a row told twice cannot make two samples of one series, for which Prometheus refuses a scrape.
+        found: dict[tuple[str, str, str], Row] = {}
+        for row in self._rows():
+            if not _well_formed(row):
+                skipped["malformed"] += 1
+            elif row["window"] in self._policy.windows and _kind_of(row) in self._policy.scopes:
+                found[row["table"], row["window"], row["scope_key"]] = row
+        kept = self._kept_scopes(list(found.values()))
+        chosen: list[tuple[Row, dict[str, str]]] = []
+        for row in found.values():
+            if kept is not None and (row["window"], row["scope_key"]) not in kept:
+                skipped["cap"] += 1
+            else:
+                chosen.append((row, self._labels(row)))
+        return chosen, skipped
+
+    def _kept_scopes(self, rows: list[Row]) -> set[tuple[str, str]] | None:
+        """Return the (window, scope key) that stay under the cap, busiest first; None where the cap does not bite."""
+        weight: dict[tuple[str, str], tuple[bool, int]] = {}
+        for row in rows:
+            place = (row["window"], row["scope_key"])
+            labels = row.get("labels") or row.get("due") or 0
+            # The whole floor stays whatever happens: every headline of the board reads it.
+            rank = (not row["scope"], labels if isinstance(labels, int) else 0)
+            weight[place] = max(weight.get(place, (False, 0)), rank)
+        kept: set[tuple[str, str]] = set()
+        bites = False
+        for window in self._policy.windows:
+            places = [place for place in weight if place[0] == window]
+            if len(places) > self._policy.max_scopes:
+                bites = True
+                places.sort(key=lambda place: (weight[place], place), reverse=True)
+            kept.update(places[: self._policy.max_scopes])
+        return kept if bites else None
+
+    def _labels(self, row: Row) -> dict[str, str]:
+        scope = row["scope"]
+        labels = {"window": row["window"], "scope": row["scope_key"], "scope_kind": scope_kind(scope)}
+        for dimension in self._policy.dimensions:
+            labels[dimension] = str(scope.get(dimension, ""))
+        return labels
+
+    def _incident_family(self) -> Family:
+        family = Family(INCIDENTS_OPEN.name, INCIDENTS_OPEN.help, INCIDENTS_OPEN.kind)
+        if self._incidents is None:
+            return family
+        counts = dict.fromkeys(self._rules, 0)
+        for incident in self._incidents():
+            if incident.get("state") == _RESOLVED:
+                continue
+            key = (str(incident.get("rule", "unknown")), str(incident.get("severity", "unknown")))
+            counts[key] = counts.get(key, 0) + 1
+        for (rule, severity), count in sorted(counts.items()):
+            family.add_sample(INCIDENTS_OPEN.name, {"rule": rule, "severity": severity}, float(count))
+        return family
+
+
+def _metrics_of() -> dict[str, tuple[Metric, ...]]:
+    tables = dict.fromkeys(m.table for m in TABLE_METRICS if m.table is not None)
+    return {table: tuple(m for m in TABLE_METRICS if m.table == table) for table in tables}
+
+
+_METRICS_OF = _metrics_of()
+
+
+def _well_formed(row: object) -> bool:
+    if not isinstance(row, Mapping) or not isinstance(row.get("scope"), Mapping):
+        return False
+    return all(isinstance(row.get(name), str) for name in ("table", "window", "scope_key"))
+
+
+def _add_samples(family: Family, metric: Metric, row: Row, labels: dict[str, str]) -> None:
+    for field in metric.fields:
+        value = row.get(field.name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            continue
+        with_own = {**labels, **dict(field.labels)} if field.labels else labels
+        family.add_sample(metric.name, with_own, value * field.scale)
+
+
+def build_registry(*collectors: Collector) -> CollectorRegistry:
+    """Return a registry of our own holding the collectors; the global one is never used.
+
+    The global registry would leak series between workers of one process and add the client's own defaults.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    for collector in collectors:
+        registry.register(collector)
+    return registry

@@ -1,0 +1,72 @@
+"""``/metrics``, ``/healthz`` and ``/readyz`` over aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import CollectorRegistry
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Whether something can do its work, and if not, why: sentences a person can act on."""
+
+    ok: bool
+    reasons: tuple[str, ...] = ()
+
+
+Probe = Callable[[], Ready]
+
+
+def always_ok() -> Ready:
+    """Return that all is well: the default for a process that has no way to be unwell and still answer."""
+    return Ready(ok=True)
+
+
+def add_routes(app: web.Application, registry: CollectorRegistry, ready: Probe, health: Probe = always_ok) -> None:
+    """Add the three routes to an application that also serves something else.
+
+    Args:
+        app: Application to extend.
+        registry: What ``/metrics`` renders.
+        ready: Asked on ``/readyz``: is the state recovered, are broker and Redis reached.
+        health: Asked on ``/healthz``: should this process be restarted.
+    """
+    one_at_a_time = asyncio.Lock()
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        # Rendering tens of thousands of series takes a good part of a second; in a thread, so that the event loop keeps
+        # its heartbeats, and once at a time, so that impatient scrapers cannot pile up.
+        async with one_at_a_time:
+            body = await asyncio.to_thread(encode, registry)
+        return web.Response(body=body, headers={**_NO_STORE, "Content-Type": content_type})
+
+    async def healthz(_: web.Request) -> web.Response:
+        return _answer(health())
+
+    async def readyz(_: web.Request) -> web.Response:
+        return _answer(ready())
+
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+
+
+def build_app(registry: CollectorRegistry, ready: Probe, health: Probe = always_ok) -> web.Application:
+    """Return an application that serves only telemetry; see :func:`add_routes` for the arguments."""
+    app = web.Application()
+    add_routes(app, registry, ready, health)
+    return app
+
+
+def _answer(state: Ready) -> web.Response:
+    body = {"status": "ok" if state.ok else "unavailable", "reasons": list(state.reasons)}
+    return web.json_response(body, status=200 if state.ok else _UNAVAILABLE, headers=_NO_STORE)

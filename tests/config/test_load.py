@@ -1,0 +1,200 @@
+"""Loading: defaults, environment, secret files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigErrors
+from config.load import load, loads
+from config.render import check, render_defaults, show
+from config.schema import FloorwatchConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def of(text: str, env: dict[str, str] | None = None, base: Path = Path()) -> FloorwatchConfig:
+    return loads(text, env or {}, name="test.yaml", base=base)
+
+
+def faults(text: str, env: dict[str, str] | None = None, base: Path = Path()) -> str:
+    with pytest.raises(ConfigErrors) as caught:
+        of(text, env, base)
+    return str(caught.value)
+
+
+def test_the_commented_defaults_load_to_exactly_the_defaults() -> None:
+    assert load(ROOT / "config" / "defaults.yaml", {}) == FloorwatchConfig() == load(None, {})
+
+
+def test_the_commented_defaults_are_complete_and_current() -> None:
+    assert check(ROOT) == [], "run: make generate"
+    described = [line for line in render_defaults().splitlines() if line.strip().startswith("#")]
+    settings = [line for line in render_defaults().splitlines() if ":" in line and not line.strip().startswith("#")]
+    assert len(described) >= len([line for line in settings if not line.strip().startswith("-")])
+
+
+def test_every_setting_says_why_its_default_is_what_it_is() -> None:
+    def undescribed(model: type, path: str) -> list[str]:
+        found = []
+        for name, info in model.model_fields.items():  # type: ignore[attr-defined]
+            inner = getattr(info.default, "model_fields", None)
+            found += [] if info.description else [f"{path}{name}"]
+            found += undescribed(type(info.default), f"{path}{name}.") if inner is not None else []
+        return found
+
+    assert undescribed(FloorwatchConfig, "") == []
+
+
+def test_an_empty_file_and_a_file_of_comments_are_the_defaults() -> None:
+    assert of("") == of("# nothing\n") == FloorwatchConfig()
+
+
+def test_yaml_scalars_are_those_of_1_2() -> None:
+    config = of("tables: {windows: [1h, shift], shifts: [22:30, 06:30], zones: {NO: Europe/Oslo, no: Europe/Oslo}}")
+    assert config.tables.shifts == ["22:30", "06:30"]
+    assert set(config.tables.zones) == {"NO", "no"}
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("300", 300), ("300s", 300), ("5m", 300), ("250ms", 0.25), ("1h30m", 5400), ("0.5", 0.5)]
+)
+def test_durations_take_numbers_and_units(written: str, seconds: float) -> None:
+    section = "future_tolerance_s" if seconds < 1 or seconds > 300 else "idle_timeout_s"
+    assert getattr(of(f"engine: {{{section}: {written}}}").engine, section) == seconds
+
+
+def test_scopes_are_put_in_the_order_of_the_dimensions() -> None:
+    assert of("tables: {scopes: [[], [queue, vendor]]}").tables.scopes == [(), ("vendor", "queue")]
+
+
+def test_narrowing_the_scopes_does_not_make_the_other_defaults_faults() -> None:
+    assert of("tables: {scopes: [[], [queue]]}").tables.scopes == [(), ("queue",)]
+
+
+def test_environment_overrides_the_file() -> None:
+    env = {
+        "FLOORWATCH_KAFKA__BROKERS": "a:1, b:2",
+        "FLOORWATCH_KAFKA__PARTITIONS": "12",
+        "FLOORWATCH_TABLES__SCOPES": '[[], ["queue"]]',
+        "FLOORWATCH_TABLES__ZONES__KUL": "Asia/Singapore",
+        "FLOORWATCH_TARGETS__SLA_CLASSES__NORMAL": "2h",
+        "FLOORWATCH_ENGINE__IDLE_TIMEOUT_S": "",
+        "FLOORWATCH_SERVICE_HOST": "10.0.0.1",
+        "HOME": "x",
+    }
+    config = of("kafka: {partitions: 8, group: mine}\nengine: {idle_timeout_s: 7}", env)
+    assert config.kafka.brokers == ["a:1", "b:2"]
+    assert (config.kafka.partitions, config.kafka.group) == (12, "mine")
+    assert config.tables.scopes == [(), ("queue",)]
+    assert config.tables.zones["KUL"] == "Asia/Singapore"
+    assert config.tables.zones["MNL"] == "Asia/Manila", "an entry of the environment must not drop the other entries"
+    assert config.targets.sla_classes == {"priority": 3600, "normal": 7200}
+    assert config.engine.idle_timeout_s == 7, "an empty variable counts as not set"
+
+
+def test_an_entry_of_a_list_can_be_overridden() -> None:
+    config = of("kafka: {brokers: [a:1, b:2]}", {"FLOORWATCH_KAFKA__BROKERS__1": "c:3"})
+    assert config.kafka.brokers == ["a:1", "c:3"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("FLOORWATCH_KAFKA__PARTITIONSS", "1", "did you mean partitions?"),
+        ("FLOORWATCH_KAFKKA__PARTITIONS", "1", "did you mean kafka?"),
+        ("FLOORWATCH_KAFKA__PARTITIONS", "x", 'must be a whole number, not "x"'),
+        ("FLOORWATCH_KAFKA__PARTITIONS__X", "1", "is one value, not a group"),
+        ("FLOORWATCH_KAFKA__BROKERS__7", "a:1", "7 is not an entry of a list"),
+        ("FLOORWATCH_TABLES__SCOPES", "[[", "not JSON"),
+        ("FLOORWATCH_KAFKA__", "1", "a part of the name is empty"),
+    ],
+)
+def test_a_fault_of_a_variable_names_it(variable: str, value: str, said: str) -> None:
+    message = faults("", {variable: value})
+    assert f"environment variable {variable}" in message
+    assert said in message
+
+
+def test_a_fault_beside_an_override_is_placed_in_the_file() -> None:
+    message = faults("kafka:\n  partitions: 4\n  group: 5\n", {"FLOORWATCH_KAFKA__PARTITIONS": "x"})
+    assert "test.yaml:3:10: kafka.group" in message
+    assert "environment variable FLOORWATCH_KAFKA__PARTITIONS" in message
+
+
+SASL = "kafka: {security: {protocol: SASL_SSL, username: bob, password_file: pw}}"
+
+
+def test_a_secret_is_read_from_its_file_without_the_newline(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text(" hunter2 \r\n")
+    password = of(SASL, base=tmp_path).kafka.security.password
+    assert password is not None
+    assert password.get_secret_value() == " hunter2 "
+
+
+def test_a_secret_of_the_environment_beats_the_file(tmp_path: Path) -> None:
+    env = {"FLOORWATCH_KAFKA__SECURITY__PASSWORD": "from-env"}
+    password = of(SASL, env, tmp_path).kafka.security.password
+    assert password is not None
+    assert password.get_secret_value() == "from-env"
+
+
+def test_a_secret_file_of_the_environment_beats_a_secret_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("from-file\n")
+    config = of("redis: {password: old}", {"FLOORWATCH_REDIS__PASSWORD_FILE": str(tmp_path / "pw")})
+    assert config.redis.password is not None
+    assert config.redis.password.get_secret_value() == "from-file"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "no such file"), (b"\n", "is empty"), (b"\xff\xfe", "not UTF-8"), (b"x" * 70_000, "larger")]
+)
+def test_an_unreadable_secret_file_says_why(tmp_path: Path, content: bytes | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / "pw").write_bytes(content)
+    message = faults(SASL, base=tmp_path)
+    assert said in message
+    assert "1 fault" in message
+
+
+def test_a_password_in_the_redis_url_moves_to_the_secret() -> None:
+    config = of("redis: {url: 'redis://bob:hunt%40er2@h:1/0'}")
+    assert config.redis.url == "redis://bob@h:1/0"
+    assert config.redis.password is not None
+    assert config.redis.password.get_secret_value() == "hunt@er2"
+
+
+def test_no_way_of_printing_shows_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("hunter2")
+    config = of(SASL + "\nredis: {url: 'redis://:hunter2@h:1/0'}", base=tmp_path)
+    for text in (str(config), repr(config), str(show(config)), config.model_dump_json()):
+        assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kafka: {security: {password: [hunter2]}}",
+        "kafka: {security: {pasword: hunter2, protocol: X}}",
+        "kafka: {group: 5, security: {password: hunter2}}",
+        "redis: {url: 'http://a:hunter2@b'}",
+        "redis:\n  password: hunter2\n bad",
+        "redis: {password: hunter2",
+    ],
+)
+def test_no_diagnostic_shows_a_secret(text: str) -> None:
+    assert "hunter2" not in faults(text)
+
+
+def test_a_missing_file_and_a_binary_file_are_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(ConfigErrors, match=r"no such file[\s\S]*config init"):
+        load(tmp_path / "absent.yaml", {})
+    (tmp_path / "binary.yaml").write_bytes(b"kafka:\n  group: \xff\n")
+    with pytest.raises(ConfigErrors, match=r"binary\.yaml:2:10: a byte here is not UTF-8"):
+        load(tmp_path / "binary.yaml", {})
+
+
+def test_the_configuration_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        FloorwatchConfig().kafka.partitions = 5  # type: ignore[misc]

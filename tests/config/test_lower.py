@@ -1,0 +1,52 @@
+"""Lowering into the core's policy and into client arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from config.connect import kafka_options, redis_options
+from config.load import loads
+from config.lower import core_policy, exported_scopes, sla_classes_ms
+from config.schema import FloorwatchConfig
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, CorePolicy, Window
+
+
+def of(text: str) -> FloorwatchConfig:
+    return loads(text, {}, name="test.yaml", base=Path())
+
+
+def test_the_defaults_lower_to_the_core_s_own_defaults() -> None:
+    config = FloorwatchConfig()
+    assert core_policy(config) == CorePolicy(zones=config.tables.zones)
+
+
+def test_windows_take_the_finest_panes_kept_long_enough() -> None:
+    policy = core_policy(of("tables: {windows: [3h, 195m, 2d, 3d, shift], shifts: [23:00, 07:00, 15:15]}\nmetrics: {window: 3h}"))
+    assert policy.windows == (
+        Window("3h", 0, 3 * HOUR_MS),
+        Window("195m", 1, 195 * MINUTE_MS),
+        Window("2d", 1, 2 * DAY_MS),
+        Window("3d", 2, 3 * DAY_MS),
+        Window("shift", 1, starts_min=(420, 915, 1380)),
+    )
+
+
+def test_head_counts_and_series_follow_a_narrowed_list_of_scopes() -> None:
+    config = of("tables: {scopes: [[], [queue], [labeler]]}")
+    assert core_policy(config).headcount_scopes == {(), ("queue",)}
+    assert exported_scopes(config) == ((), ("queue",))
+
+
+def test_sla_classes_are_milliseconds() -> None:
+    assert sla_classes_ms(of("targets: {sla_classes: {fast: 90s}}")) == {"fast": 90_000}
+
+
+def test_client_arguments_carry_the_secrets_and_nothing_needless() -> None:
+    plain = FloorwatchConfig()
+    assert kafka_options(plain.kafka) == {"bootstrap_servers": ["127.0.0.1:9092"], "security_protocol": "PLAINTEXT"}
+    assert redis_options(plain.redis) == {"url": "redis://127.0.0.1:6379/0"}
+    secure = of("kafka: {security: {protocol: SASL_SSL, username: bob, password: pw}}\nredis: {password: pw}")
+    options = kafka_options(secure.kafka)
+    assert options["sasl_plain_password"] == "pw"
+    assert options["ssl_context"].check_hostname
+    assert redis_options(secure.redis)["password"] == "pw"

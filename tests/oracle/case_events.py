@@ -1,0 +1,178 @@
+"""The small language in which the cases are written: one function per event type, minutes past 10:00 for times."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+"""Minute 0 of every case; hour 0 of every expected row."""
+
+START_MS = int(START.timestamp() * 1000)
+
+Event = dict[str, Any]
+Row = dict[str, int | float]
+RowKey = tuple[str, str, int]
+WindowKey = tuple[str, str, str]
+
+ACC: RowKey = ("accuracy", "all", 0)
+THR: RowKey = ("throughput", "all", 0)
+SLA: RowKey = ("sla", "all", 0)
+
+CHECKED_FIELDS: dict[str, tuple[str, ...]] = {
+    "accuracy": (
+        "labels",
+        "audited",
+        "correct",
+        "targeted",
+        "weight_sum",
+        "weight_correct",
+        "critical_errors",
+        "appeals_opened",
+        "appeals_decided",
+        "appeals_overturned",
+        "wrong.false_positive",
+        "wrong.false_negative",
+        "wrong.wrong_selection",
+        "wrong.technical",
+        "wrong.unspecified",
+        "severity.critical",
+        "severity.major",
+        "severity.minor",
+        "severity.unspecified",
+    ),
+    "throughput": ("labels", "handled", "handle_ms_sum", "active_labelers"),
+    "sla": (
+        "due",
+        "met",
+        "missed",
+        "late",
+        "overdue_open",
+        "open_due",
+        "cancelled",
+        "no_sla",
+        "completed",
+        "turnaround_ms_sum",
+    ),
+}
+"""Every field of a pane row that a case speaks about: a field that a row does not name is 0."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A handful of events in log order and the rows they must give.
+
+    ``rows`` maps (table, scope_key, hours after ``START``) to the fields of that one-hour pane. For the scope ``all`` it
+    is complete: a pane not listed is all zero, a field of ``CHECKED_FIELDS`` not named is 0. Rows of other scopes are
+    complete in their fields, but scopes and panes not listed are simply not spoken about.
+    ``windows`` maps (table, scope_key, window) to some fields of that window; fields not named are not spoken about.
+    """
+
+    name: str
+    says: str
+    """The sentence of the design (or of the decisions on top of it) which the case holds."""
+    events: list[Event]
+    rows: dict[RowKey, Row]
+    windows: dict[WindowKey, Row] = field(default_factory=dict)
+    duplicates: int = 0
+    conflicts: int = 0
+    refused: int = 0
+    """Events that are well formed and still not accepted (a label that starts after its own time)."""
+
+
+_serial = itertools.count(1)
+
+
+def at(minute: float) -> str:
+    """RFC 3339 of ``minute`` minutes after 10:00."""
+    return (START + timedelta(minutes=minute)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def event(kind: str, minute: float, data: Event, *, task: str = "t-1", id: str | None = None) -> Event:
+    """A contract event of type ``floorwatch.<kind>.v1``; every event has an id of its own unless one is given."""
+    return {
+        "specversion": "1.0",
+        "id": id or f"e-{next(_serial)}",
+        "source": "case",
+        "type": f"floorwatch.{kind}.v1",
+        "subject": task,
+        "time": at(minute),
+        "data": data,
+    }
+
+
+def created(minute: float, *, task: str = "t-1", id: str | None = None, **data: Any) -> Event:
+    """``task.created``."""
+    return event("task.created", minute, data, task=task, id=id)
+
+
+def cancelled(minute: float, *, task: str = "t-1") -> Event:
+    """``task.cancelled``."""
+    return event("task.cancelled", minute, {"reason": "content removed"}, task=task)
+
+
+def label(
+    label_id: str, minute: float, *, by: str = "ana", task: str = "t-1", id: str | None = None, **data: Any
+) -> Event:
+    """``label.submitted`` by labeller ``by``."""
+    return event("label.submitted", minute, {"label_id": label_id, "labeler_id": by, **data}, task=task, id=id)
+
+
+def unlabel(label_id: str, minute: float, *, task: str = "t-1") -> Event:
+    """``label.withdrawn``."""
+    return event("label.withdrawn", minute, {"label_id": label_id}, task=task)
+
+
+def audit(
+    audit_id: str,
+    minute: float,
+    label_id: str | None,
+    verdict: str,
+    *,
+    p: float | None = None,
+    task: str = "t-1",
+    id: str | None = None,
+    **data: Any,
+) -> Event:
+    """``audit.completed`` of ``label_id`` (None: of the latest label), sampled with probability ``p`` (None: targeted)."""
+    body: Event = {"audit_id": audit_id, "verdict": verdict, **data}
+    if label_id is not None:
+        body["label_id"] = label_id
+    if p is not None:
+        body["sampling"] = {"method": "random", "probability": p}
+    return event("audit.completed", minute, body, task=task, id=id)
+
+
+def unaudit(audit_id: str, minute: float) -> Event:
+    """``audit.withdrawn``."""
+    return event("audit.withdrawn", minute, {"audit_id": audit_id})
+
+
+def opened(appeal_id: str, minute: float, **target: Any) -> Event:
+    """``appeal.opened`` against ``audit_id=…`` or ``label_id=…``."""
+    return event("appeal.opened", minute, {"appeal_id": appeal_id, **_against(target)})
+
+
+def decided(appeal_id: str, minute: float, outcome: str, **target: Any) -> Event:
+    """``appeal.decided`` against ``audit_id=…`` or ``label_id=…``, with ``error_class`` and ``severity`` if given."""
+    return event("appeal.decided", minute, {"appeal_id": appeal_id, "outcome": outcome, **_against(target)})
+
+
+def _against(target: Event) -> Event:
+    return {"against": "audit" if "audit_id" in target else "label", **target}
+
+
+def one_label(**more: float) -> dict[RowKey, Row]:
+    """Rows of one standing label in hour 0 of a task nobody announced, with ``more`` accuracy fields."""
+    return labels_by(1, 1, **more)
+
+
+def labels_by(labels: int, labelers: int, *, tasks: int = 1, **more: float) -> dict[RowKey, Row]:
+    """Rows of ``labels`` standing labels in hour 0 by ``labelers`` people on ``tasks`` tasks nobody announced."""
+    return {
+        ACC: {"labels": labels, **more},
+        THR: {"labels": labels, "active_labelers": labelers},
+        SLA: {"completed": tasks, "no_sla": tasks},
+    }

@@ -1,0 +1,118 @@
+"""The engine's metrics: counting, bounds, and taking a partition's series away."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import generate_latest
+
+from telemetry.catalogue import CATALOGUE, DEAD_LETTER_CODES, ENGINE_METRICS
+from telemetry.engine_metrics import EngineMetrics
+from telemetry.exporter import build_registry
+
+
+def build() -> EngineMetrics:
+    return EngineMetrics(component="worker", version="0.1.0", stages=("intake", "ledger", "scopes"))
+
+
+def samples(metrics: EngineMetrics) -> dict[tuple[str, tuple[str, ...]], float]:
+    found = (sample for family in metrics.collect() for sample in family.samples)
+    return {(s.name, tuple(s.labels.values())): s.value for s in found}
+
+
+def fill(metrics: EngineMetrics, partition: int) -> None:
+    for stage in ("intake", "ledger", "scopes"):
+        metrics.folded(stage, partition, 10)
+        metrics.lag(stage, partition, 5)
+        metrics.rows(stage, partition, 7)
+        metrics.flushed(stage, 0.03)
+        metrics.recovered(stage, 1.5)
+    metrics.duplicates(partition, 2)
+    metrics.late(partition, 1)
+    metrics.watermark(partition, 1_772_359_200_500)
+    metrics.tasks(partition, 99)
+    metrics.scopes(12)
+    metrics.scopes_refused(4)
+    metrics.dead_letter("intake", "not_json")
+
+
+def test_counts_add_up_and_gauges_hold_the_last_value() -> None:
+    metrics = build()
+    fill(metrics, 0)
+    fill(metrics, 0)
+    found = samples(metrics)
+    assert found["floorwatch_events_folded_total", ("ledger", "0")] == 20
+    assert found["floorwatch_duplicates_total", ("0",)] == 4
+    assert found["floorwatch_lag_records", ("ledger", "0")] == 5
+    assert found["floorwatch_watermark_timestamp_seconds", ("0",)] == 1_772_359_200.5
+    assert found["floorwatch_dead_letters_total", ("intake", "not_json")] == 2
+
+
+def test_flush_times_fall_in_cumulative_buckets() -> None:
+    metrics = build()
+    for seconds in (0.03, 0.05, 20.0):
+        metrics.flushed("ledger", seconds)
+    found = samples(metrics)
+    name = "floorwatch_flush_seconds"
+    assert found[f"{name}_bucket", ("ledger", "0.025")] == 0
+    assert found[f"{name}_bucket", ("ledger", "0.05")] == 2
+    assert found[f"{name}_bucket", ("ledger", "10.0")] == 2
+    assert found[f"{name}_bucket", ("ledger", "+Inf")] == found[f"{name}_count", ("ledger",)] == 3
+    assert found[f"{name}_sum", ("ledger",)] == pytest.approx(20.08)
+
+
+def test_every_engine_metric_can_be_set_and_is_exported_as_declared() -> None:
+    metrics = build()
+    fill(metrics, 0)
+    exported = {(family.name, family.type) for family in metrics.collect() if family.samples}
+    assert exported == {(m.name.removesuffix("_total"), m.kind) for m in ENGINE_METRICS}
+    assert set(ENGINE_METRICS) <= set(CATALOGUE)
+
+
+def test_known_dead_letters_start_at_zero_for_the_stages_that_have_them() -> None:
+    found = samples(build())
+    name = "floorwatch_dead_letters_total"
+    assert all(found[name, ("intake", code)] == 0 for code in DEAD_LETTER_CODES)
+    assert not any(key[0] == name and key[1][0] == "scopes" for key in found)
+
+
+def test_codes_are_bounded() -> None:
+    metrics = build()
+    metrics.dead_letter("intake", "Not a Code\n")
+    for n in range(200):
+        metrics.dead_letter("intake", f"code_{n}")
+    found = {key[1][1]: value for key, value in samples(metrics).items() if key[0] == "floorwatch_dead_letters_total"}
+    assert len({code for code in found if not code.startswith("Not")}) <= 65
+    assert sum(found.values()) == 201
+    assert found["other"] > 100
+
+
+def test_a_partition_that_leaves_takes_its_series_along_and_no_others() -> None:
+    metrics = build()
+    fill(metrics, 0)
+    fill(metrics, 1)
+    before = samples(metrics)
+    metrics.drop_partition("ledger", 1)
+    gone = set(before) - set(samples(metrics))
+    assert gone == {
+        ("floorwatch_events_folded_total", ("ledger", "1")),
+        ("floorwatch_lag_records", ("ledger", "1")),
+        ("floorwatch_rows", ("ledger", "1")),
+        ("floorwatch_duplicates_total", ("1",)),
+        ("floorwatch_late_events_total", ("1",)),
+        ("floorwatch_watermark_timestamp_seconds", ("1",)),
+        ("floorwatch_tasks", ("1",)),
+    }
+    metrics.drop_partition("ledger", 7)
+
+
+def test_a_counter_refuses_to_fall() -> None:
+    with pytest.raises(ValueError, match="pass the increase"):
+        build().folded("ledger", 0, -1)
+
+
+def test_two_workers_of_one_process_share_nothing() -> None:
+    one, other = build(), build()
+    one.folded("ledger", 0, 3)
+    text = generate_latest(build_registry(other)).decode()
+    assert 'stage="ledger",partition="0"' not in text
+    assert "python_gc" not in text

@@ -1,0 +1,88 @@
+"""The endpoint: formats, readiness with its reasons, and scrapes that do not hold up the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.registry import CollectorRegistry
+
+from telemetry.engine_metrics import EngineMetrics
+from telemetry.exporter import FloorCollector, Row, build_registry
+from telemetry.http import Probe, Ready, always_ok, build_app
+from tests.telemetry.sample_rows import floor_rows
+
+Steps = Callable[[TestClient], Awaitable[None]]  # type: ignore[type-arg]
+
+
+def full_registry() -> CollectorRegistry:
+    metrics = EngineMetrics(component="worker", version="0.1.0", stages=("ledger",))
+    metrics.folded("ledger", 0, 5)
+    return build_registry(FloorCollector(floor_rows), metrics)
+
+
+def run(steps: Steps, registry: CollectorRegistry, ready: Probe = always_ok, health: Probe = always_ok) -> None:
+    async def main() -> None:
+        async with TestClient(TestServer(build_app(registry, ready, health))) as client:
+            await steps(client)
+
+    asyncio.run(main())
+
+
+def test_metrics_speaks_text_and_openmetrics() -> None:
+    async def steps(client: TestClient) -> None:  # type: ignore[type-arg]
+        plain = await client.get("/metrics")
+        assert plain.headers["Content-Type"].startswith("text/plain; version=")
+        assert 'floorwatch_events_folded_total{partition="0",stage="ledger"} 5.0' in await plain.text()
+        accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        openmetrics = await client.get("/metrics", headers=accept)
+        assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert (await openmetrics.text()).endswith("# EOF\n")
+
+    run(steps, full_registry())
+
+
+def test_readyz_says_why_not_and_recovers() -> None:
+    state = [Ready(ok=False, reasons=("ledger partition 2 is recovering: 1,200 of 5,000 rows",))]
+
+    async def steps(client: TestClient) -> None:  # type: ignore[type-arg]
+        waiting = await client.get("/readyz")
+        assert waiting.status == 503
+        assert await waiting.json() == {"status": "unavailable", "reasons": list(state[0].reasons)}
+        assert (await client.get("/healthz")).status == 200
+        state[0] = Ready(ok=True)
+        answer = await client.get("/readyz")
+        assert (answer.status, await answer.json()) == (200, {"status": "ok", "reasons": []})
+
+    run(steps, full_registry(), ready=lambda: state[0])
+
+
+def test_healthz_can_ask_for_a_restart() -> None:
+    async def steps(client: TestClient) -> None:  # type: ignore[type-arg]
+        answer = await client.get("/healthz")
+        assert (answer.status, (await answer.json())["reasons"]) == (503, ["the flush loop ended"])
+
+    run(steps, full_registry(), health=lambda: Ready(ok=False, reasons=("the flush loop ended",)))
+
+
+def test_a_slow_scrape_does_not_hold_up_the_event_loop() -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def rows() -> list[Row]:
+        started.set()
+        # Bounded only so that a broken build fails instead of hanging.
+        release.wait(30)
+        return []
+
+    async def steps(client: TestClient) -> None:  # type: ignore[type-arg]
+        scrape = asyncio.create_task(client.get("/metrics"))
+        await asyncio.to_thread(started.wait, 30)
+        answer = await client.get("/healthz")
+        assert answer.status == 200
+        assert not scrape.done()
+        release.set()
+        assert (await scrape).status == 200
+
+    run(steps, build_registry(FloorCollector(rows)))
