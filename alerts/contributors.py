@@ -113,7 +113,7 @@ def complete(parent: Cell, parts: Mapping[str, Cell]) -> dict[str, Cell]:
 def rank(found: Iterable[Contributor]) -> tuple[Contributor, ...]:
     """The harmful parts, worst first: at most five, at most two of a dimension."""
     taken: dict[str, int] = {}
-    best = []
+    best: list[Contributor] = []
     for part in sorted(found, key=lambda part: (part.effect_pp, part.dimension, part.value)):
         if part.effect_pp > -MIN_EFFECT_PP or len(best) == MAX_CONTRIBUTORS:
             break

@@ -56,7 +56,10 @@ class Selector(BaseModel):
         if raw == "all" or raw is None:
             return {}
         if not isinstance(raw, dict):
-            raise ValueError(f"scope {raw!r}: write all, {{by: vendor}}, {{by: [queue, policy]}} or {{vendor: bpo-a}}")
+            # pydantic turns ValueError, and only that, into a validation error
+            raise ValueError(  # noqa: TRY004
+                f"scope {raw!r}: write all, {{by: vendor}}, {{by: [queue, policy]}} or {{vendor: bpo-a}}"
+            )
         by = raw.get("by", ())
         by = (by,) if isinstance(by, str) else by
         exact = {**raw.get("exact", {}), **{name: value for name, value in raw.items() if name not in ("by", "exact")}}
@@ -189,6 +192,8 @@ class RuleSet(BaseModel):
         seen: set[str] = set()
         for rule in self.rules:
             if rule.name in seen:
-                raise ValueError(f"two rules are named {rule.name!r}; an incident is told by its rule's name: rename one")
+                raise ValueError(
+                    f"two rules are named {rule.name!r}; an incident is told by its rule's name: rename one"
+                )
             seen.add(rule.name)
         return self

@@ -41,6 +41,10 @@ class Overlay:
                 return self.origins[path[:end]]
         return None
 
+    def origin_below(self, path: Path) -> str | None:
+        """Return a variable that set a value below a path."""
+        return next((variable for place, variable in self.origins.items() if place[: len(path)] == path), None)
+
 
 def apply_environment(data: dict[str, Any], model: type[BaseModel], env: Mapping[str, str]) -> Overlay:
     """Write every ``FLOORWATCH_…__…`` variable into the data, in place.

@@ -135,11 +135,16 @@ class _Reporter:
         known = introspect.known_keys(*container)
         reason, hint = reason_and_hint(error, known, introspect.is_secret(kinds))
         on_key = error["type"] == "extra_forbidden"
-        return [self.fault(path, self.overlay.origin_of(path), reason, hint, on_key=on_key)]
+        return [self.fault(path, self._origin(path), reason, hint, on_key=on_key)]
 
     def _between(self, loc: tuple[str | int, ...], fault: Fault) -> ConfigError:
         path, _, _ = self._resolve((*loc, *fault.field))
-        return self.fault(path, self.overlay.origin_of(path), fault.reason, fault.hint)
+        return self.fault(path, self._origin(path), fault.reason, fault.hint)
+
+    def _origin(self, path: Path) -> str | None:
+        """Return the variable at fault: one that set this value, or made a group here that the file does not have."""
+        made_here = path not in self.document.values
+        return self.overlay.origin_of(path) or (self.overlay.origin_below(path) if made_here else None)
 
     def _resolve(self, loc: tuple[str | int, ...]) -> tuple[Path, list[Any], tuple[list[Any], Any]]:
         """Follow a pydantic location, stepping over the tags of unions, which are in no file."""

@@ -19,10 +19,9 @@ def core_policy(config: FloorwatchConfig) -> CorePolicy:
         config: A loaded configuration.
 
     Returns:
-        The policy. Head counts are kept only for scopes that are kept at all.
+        The policy, in milliseconds.
     """
     tables = config.tables
-    kept = set(tables.scopes)
     return CorePolicy(
         scopes=tuple(tables.scopes),
         horizon_ms=tables.correction_horizon_days * DAY_MS,
@@ -32,7 +31,6 @@ def core_policy(config: FloorwatchConfig) -> CorePolicy:
         max_scopes=tables.max_scopes,
         zones=dict(tables.zones),
         default_zone=tables.default_zone,
-        headcount_scopes=frozenset(kind for kind in tables.headcount_scopes if kind in kept),
     )
 
 

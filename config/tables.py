@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from config.base import Fault, Section, refuse
 from config.durations import Seconds, format_duration, parse_duration
 from config.nearest import nearest
-from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS, CorePolicy
+from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS
 
 DAY_S = 86_400
 CALENDAR_WINDOWS = ("day", "shift")
@@ -79,8 +79,6 @@ WindowName = Annotated[str, AfterValidator(_window)]
 Zone = Annotated[str, AfterValidator(_zone)]
 ClockTime = Annotated[str, AfterValidator(_clock)]
 
-_HEADCOUNT = sorted(CorePolicy().headcount_scopes, key=DEFAULT_SCOPES.index)
-
 
 class TableSettings(Section):
     """What is counted, over which time, and how long it can still change."""
@@ -115,9 +113,6 @@ class TableSettings(Section):
         max_length=64,
         description="Slices kept, [] being the whole floor; the two pairs answer whose queue and which policy.",
     )
-    headcount_scopes: list[ScopeKind] = Field(
-        default=_HEADCOUNT, description="Scopes that count distinct labellers; the others save the memory of the names."
-    )
     max_scopes: int = Field(
         default=50_000,
         ge=100,
@@ -138,17 +133,11 @@ class TableSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> TableSettings:
         faults: list[Fault] = []
-        for name in ("windows", "scopes", "headcount_scopes", "shifts"):
+        for name in ("windows", "scopes", "shifts"):
             values = getattr(self, name)
             for index, value in enumerate(values):
                 if value in values[:index]:
                     faults.append(Fault((name, index), "the entry stands twice", "remove one of the two"))
-        # The default follows a narrowed list of scopes quietly (see config.lower); only what somebody wrote is a fault.
-        written = self.headcount_scopes if "headcount_scopes" in self.model_fields_set else []
-        for index, kind in enumerate(written):
-            if kind not in self.scopes:
-                reason = f"[{', '.join(kind)}] is not among scopes"
-                faults.append(Fault(("headcount_scopes", index), reason, "add it to scopes or remove it here"))
         if "shift" in self.windows and not self.shifts:
             hint = "write e.g. shifts: [07:00, 15:00, 23:00]"
             faults.append(Fault(("windows", self.windows.index("shift")), "the window shift needs shifts", hint))

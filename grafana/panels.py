@@ -111,9 +111,14 @@ def _thresholds(steps: Steps) -> dashboard_builders.ThresholdsConfig:
     return dashboard_builders.ThresholdsConfig().mode(dashboard.ThresholdsMode.ABSOLUTE).steps(built)
 
 
+def _colour(mode: dashboard.FieldColorModeId) -> dashboard_builders.FieldColor:
+    return dashboard_builders.FieldColor().mode(mode)
+
+
 def _stat(spec: Spec) -> stat.Panel:
     panel = stat.Panel().id(spec.id).title(spec.title).description(spec.description).datasource(DATASOURCE)
     panel = panel.unit(spec.unit).span(spec.width).height(spec.height).thresholds(_thresholds(spec.steps))
+    panel = panel.color_scheme(_colour(dashboard.FieldColorModeId.THRESHOLDS))
     panel = panel.color_mode(common.BigValueColorMode.VALUE).graph_mode(common.BigValueGraphMode.NONE)
     panel = panel.reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
     if spec.decimals is not None:
@@ -127,6 +132,7 @@ def _stat(spec: Spec) -> stat.Panel:
 def _timeseries(spec: Spec) -> timeseries.Panel:
     panel = timeseries.Panel().id(spec.id).title(spec.title).description(spec.description).datasource(DATASOURCE)
     panel = panel.unit(spec.unit).span(spec.width).height(spec.height).thresholds(_thresholds(spec.steps))
+    panel = panel.color_scheme(_colour(dashboard.FieldColorModeId.PALETTE_CLASSIC))
     panel = panel.line_width(2).fill_opacity(0).show_points(common.VisibilityMode.NEVER)
     legend = common_builders.VizLegendOptions().display_mode(common.LegendDisplayMode.TABLE).show_legend(True)
     legend = legend.placement(common.LegendPlacement.BOTTOM).calcs(["lastNotNull", "min"])
@@ -161,6 +167,7 @@ def _with_band(panel: timeseries.Panel) -> timeseries.Panel:
 def _table(spec: Spec) -> table.Panel:
     panel = table.Panel().id(spec.id).title(spec.title).description(spec.description).datasource(DATASOURCE)
     panel = panel.unit(spec.unit).span(spec.width).height(spec.height).thresholds(_thresholds(spec.steps))
+    panel = panel.color_scheme(_colour(dashboard.FieldColorModeId.THRESHOLDS))
     names: dict[str, str] = {"scope": "Slice"}
     for column in COLUMNS:
         panel = panel.with_target(_target(column.query, instant=True, as_table=True))

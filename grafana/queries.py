@@ -66,12 +66,13 @@ class Query:
     expect: Expect
 
 
+_NUMBER = Expect()
 _RATIO = Expect(high=1.0)
 _RATIO_BY_SCOPE = Expect(frozenset({"scope"}), high=1.0)
 _BY_SCOPE = Expect(frozenset({"scope"}))
 
 
-def _one(key: str, metric: str, legend: str, expect: Expect = Expect()) -> Query:  # noqa: B008 - frozen
+def _one(key: str, metric: str, legend: str, expect: Expect = _NUMBER) -> Query:
     return Query(key, f"max(floorwatch_{metric}{{{_ONE}}})", legend, expect)
 
 
@@ -82,7 +83,7 @@ def _slices(key: str, metric: str, expect: Expect = _BY_SCOPE) -> Query:
 
 def _handle_time(key: str, level: str) -> Query:
     expr = f'max(floorwatch_handle_time_seconds{{{_ONE},quantile="{level}"}})'
-    return Query(key, expr, f"p{round(float(level) * 100)}", Expect())
+    return Query(key, expr, f"p{round(float(level) * 100)}", _NUMBER)
 
 
 _ALL = (
@@ -112,14 +113,14 @@ _ALL = (
     _slices("attainment_by", "sla_attainment_ratio", _RATIO_BY_SCOPE),
     _slices("backlog_by", "backlog_tasks"),
     _slices("oldest_open_by", "oldest_open_task_age_seconds"),
-    Query("incidents", "sum(floorwatch_incidents_open)" + _OR_ZERO, "open incidents", Expect()),
+    Query("incidents", "sum(floorwatch_incidents_open)" + _OR_ZERO, "open incidents", _NUMBER),
     Query(
         "incidents_by",
         "sum by (rule, severity) (floorwatch_incidents_open)",
         "{{rule}} ({{severity}})",
         Expect(frozenset({"rule", "severity"})),
     ),
-    Query("watermark_lag", "time() - min(floorwatch_watermark_timestamp_seconds)", "watermark lag", Expect()),
+    Query("watermark_lag", "time() - min(floorwatch_watermark_timestamp_seconds)", "watermark lag", _NUMBER),
     Query(
         "watermark_lag_by",
         "time() - max by (partition) (floorwatch_watermark_timestamp_seconds)",
@@ -133,16 +134,16 @@ _ALL = (
         "{{stage}}",
         Expect(frozenset({"stage"})),
     ),
-    Query("dead_letters", "sum(increase(floorwatch_dead_letters_total[1h]))", "dead letters", Expect()),
+    Query("dead_letters", "sum(increase(floorwatch_dead_letters_total[1h]))", "dead letters", _NUMBER),
     Query(
         "dead_letters_by",
         "sum by (stage, code) (increase(floorwatch_dead_letters_total[$__rate_interval]))",
         "{{stage}}: {{code}}",
         Expect(frozenset({"stage", "code"})),
     ),
-    Query("duplicates", "sum(rate(floorwatch_duplicates_total[$__rate_interval]))", "duplicates", Expect()),
-    Query("late", "sum(rate(floorwatch_late_events_total[$__rate_interval]))", "late", Expect()),
-    Query("refused", "sum(rate(floorwatch_scopes_refused_total[$__rate_interval]))", "scopes refused by cap", Expect()),
+    Query("duplicates", "sum(rate(floorwatch_duplicates_total[$__rate_interval]))", "duplicates", _NUMBER),
+    Query("late", "sum(rate(floorwatch_late_events_total[$__rate_interval]))", "late", _NUMBER),
+    Query("refused", "sum(rate(floorwatch_scopes_refused_total[$__rate_interval]))", "scopes refused by cap", _NUMBER),
     Query(
         "flush_p95",
         "histogram_quantile(0.95, sum by (stage, le) (rate(floorwatch_flush_seconds_bucket[$__rate_interval])))",

@@ -36,6 +36,8 @@ def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
         read=read,
         value=lambda cell: cell.good / cell.total,
         sentence=sentence,
-        part=lambda cell: f"{percent(cell.good / cell.total)} of {plural(cell.total, 'audit')}" if cell.total else "none",
+        part=lambda cell: (
+            f"{percent(cell.good / cell.total)} of {plural(cell.total, 'audit')}" if cell.total else "none"
+        ),
     )
     return evaluate_share(rule, context, share)

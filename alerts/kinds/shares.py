@@ -9,6 +9,7 @@ from msgspec import Struct
 from alerts.contributors import Cell, share_contributors
 from alerts.kinds.base import Context, Finding, examples, live_rows
 from alerts.rules import AccuracyLowRule, CriticalErrorsRule, SlaAttainmentRule
+from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row, instant_ms
 
@@ -48,7 +49,7 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
         ends = wilson(cell.good, cell.total)
         enough = cell.total >= rule.min_sample
         firing = enough and ends[1] < share.good_target
-        parts = ()
+        parts: tuple[Contributor, ...] = ()
         if firing:
             parts = share_contributors(row["scope"], rows, reference, share.read, share.good_target, share.part)
         yield Finding(

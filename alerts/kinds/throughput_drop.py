@@ -54,7 +54,10 @@ def _judge(rule: ThroughputDropRule, count: Count, expected: Expectation | None)
     z = drop_z(count.labels, expected.labels, expected.phi, expected.windows)
     share = count.labels / expected.labels
     firing = share <= rule.target and z <= -rule.min_z
-    return firing, f"{seen}, {percent(share)} of {usual}; z {z:.1f}, alarm at {percent(rule.target)} and z −{rule.min_z:g}"
+    return (
+        firing,
+        f"{seen}, {percent(share)} of {usual}; z {z:.1f}, alarm at {percent(rule.target)} and z −{rule.min_z:g}",
+    )
 
 
 def _contributors(

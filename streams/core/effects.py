@@ -82,14 +82,14 @@ class TaskView:
 
     def _label(self, fact: Label) -> None:
         label_id = fact.label_id
+        for audit_id, (target, audit) in self.audits.items():
+            if target is None:
+                self.audits[audit_id] = (label_id, audit)
         if label_id in self.withdrawn:
             return
         # Popped first so that the dict's order is the order of the latest versions.
         self.labels.pop(label_id, None)
         self.labels[label_id] = fact
-        for audit_id, (target, audit) in self.audits.items():
-            if target is None:
-                self.audits[audit_id] = (label_id, audit)
 
     def _audit(self, fact: Audit) -> None:
         target = fact.label_id
@@ -175,16 +175,16 @@ class TaskView:
         return Verdict(wrong, error, severity, label.values if not wrong else truth, audit.weight_nano, audit.gold)
 
     def disputes(self, label_id: str) -> tuple[int, int, int]:
-        """Return (opened, decided, overturned): the appeals about a label or one of its standing audits."""
+        """Return (opened, decided, overturned): the appeals about a label or one of its audits, withdrawn or not."""
 
-        def concerns(of_audit: bool, target_id: str | None) -> bool:
-            if not of_audit:
-                return target_id == label_id
-            held = self.audits.get(target_id or "")
-            return held is not None and held[0] == label_id and target_id not in self.withdrawn_audits
+        def concerns(appeal: AppealOpened | AppealDecided) -> bool:
+            if not appeal.of_audit:
+                return appeal.target_id == label_id
+            held = self.audits.get(appeal.target_id or "")
+            return (held[0] if held is not None else appeal.label_id) == label_id
 
-        opened = sum(concerns(a.of_audit, a.target_id) for a in self.opened.values())
-        decided = [a for a in self.appeals.values() if concerns(a.of_audit, a.target_id)]
+        opened = sum(concerns(appeal) for appeal in self.opened.values())
+        decided = [appeal for appeal in self.appeals.values() if concerns(appeal)]
         return opened, len(decided), sum(a.overturned for a in decided)
 
 
@@ -327,7 +327,7 @@ def turn_cells(created_ms: int | None, completed_ms: int, *, promised: bool) -> 
     if not promised:
         found = (*found, c.NO_SLA, 1)
     if created_ms is not None:
-        # A label may reach back before its task's creation when tools' clocks differ: count it as immediate.
-        turn_ms = max(0, completed_ms - created_ms)
+        # Negative where tools' clocks differ: shown as it is in the sum, and as 0 in the histogram.
+        turn_ms = completed_ms - created_ms
         found = (*found, c.TURNED, 1, c.TURN_MS, turn_ms, c.TURN_HISTOGRAM + c.bucket(turn_ms), 1)
     return found

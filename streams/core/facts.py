@@ -78,12 +78,14 @@ class AppealOpened(Fact, tag=8):
     appeal_id: str
     of_audit: bool
     target_id: str | None
+    label_id: str | None
 
 
 class AppealDecided(Fact, tag=9):
     appeal_id: str
     of_audit: bool
     target_id: str | None
+    label_id: str | None
     overturned: bool
     error_code: int
     severity_code: int
@@ -169,6 +171,7 @@ def _decided(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
         d.appeal_id,
         of_audit,
         d.audit_id if of_audit else d.label_id,
+        d.label_id,
         d.outcome == "overturned",
         _ERROR_CODE[d.error_class or "unspecified"],
         _SEVERITY_CODE[d.severity or "unspecified"],
@@ -178,7 +181,8 @@ def _decided(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
 def _opened(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
     of_audit = d.against == "audit"
-    return AppealOpened(offset, identity, time_ms, d.appeal_id, of_audit, d.audit_id if of_audit else d.label_id)
+    target_id = d.audit_id if of_audit else d.label_id
+    return AppealOpened(offset, identity, time_ms, d.appeal_id, of_audit, target_id, d.label_id)
 
 
 _MAKERS: dict[type, Any] = {

@@ -168,6 +168,8 @@ class Ledger:
             return self._too_late(offset, value)
         if not held and type(fact) is Label and (task is None or task.plain) and self._first_label(known, fact):
             self._keep(task_id, task, fact)
+            if task is not None:
+                task.due_ms = None
             return True
         before = contributions(task_id, known, self.watermark_ms) if known else {}
         after = contributions(task_id, [*known, fact], self.watermark_ms)
@@ -255,7 +257,6 @@ class Ledger:
             task.facts.append(fact)
             if task.plain and type(fact) not in (Created, Claimed):
                 task.plain = False
-                task.due_ms = None
             if time_ms > task.last_ms:
                 task.last_ms = time_ms
         if not task.dirty:
@@ -303,6 +304,7 @@ class Ledger:
         task = self.tasks.get(task_id)
         if task is None or task.due_ms != due_ms:
             return
+        task.due_ms = None
         facts = [fact for fact in task.facts if fact.offset <= offset] if task.stamp > offset else task.facts
         self._change(
             contributions(task_id, facts, due_ms - 1),

@@ -82,7 +82,6 @@ class CorePolicy:
         max_scopes: Bound on distinct scopes per partition; further ones are counted, not kept.
         zones: IANA time zone per site, for calendar windows.
         default_zone: Time zone of scopes without a site.
-        headcount_scopes: Scope kinds that keep distinct labellers (active_labelers).
     """
 
     scopes: tuple[tuple[str, ...], ...] = DEFAULT_SCOPES
@@ -93,7 +92,6 @@ class CorePolicy:
     max_scopes: int = 50_000
     zones: dict[str, str] = field(default_factory=dict)
     default_zone: str = "UTC"
-    headcount_scopes: frozenset[tuple[str, ...]] = frozenset({(), ("site",), ("vendor",), ("team",), ("queue",)})
 
     @property
     def tiers(self) -> tuple[Tier, Tier, Tier]:

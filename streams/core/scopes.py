@@ -84,7 +84,8 @@ class ScopeIndex:
         self._what = _Half([self._values[i] for i in _WHAT])
         self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in policy.scopes]
         self._known: list[dict[int, int]] = [{} for _ in self._kinds]
-        self.headcount = [names in policy.headcount_scopes for names, _ in self._kinds]
+        # One labeller's own scopes need no names to count one.
+        self.headcount = ["labeler" not in names for names, _ in self._kinds]
 
     def __len__(self) -> int:
         """Return how many scopes are known."""

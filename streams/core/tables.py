@@ -125,11 +125,12 @@ def _confusion(cells: Cells) -> tuple[dict[str, RowJson], list[list[Any]]]:
     return values, pairs
 
 
-def throughput(cells: Cells, hours: float) -> RowJson:
+def throughput(cells: Cells, hours: float, *, one_labeler: bool = False) -> RowJson:
     """Return the throughput measures of a row.
 
     Args:
         cells: The row.
+        one_labeler: The scope is one labeller's own.
         hours: Length of the row's range up to the watermark, in hours.
     """
     get = cells.get
@@ -145,9 +146,13 @@ def throughput(cells: Cells, hours: float) -> RowJson:
         "handle_ms_p90": p90,
         "handle_ms_p95": p95,
         "active_ms_sum": get(c.ACTIVE_MS, 0),
-        "active_labelers": sum(1 for cell in cells if type(cell) is str and cell.startswith(c.LABELER_PREFIX)),
+        "active_labelers": int(labels > 0) if one_labeler else _names(cells, c.LABELER_PREFIX),
         "labels_per_productive_hour": ratio(handled, handle_ms / HOUR_MS),
     }
+
+
+def _names(cells: Cells, prefix: str) -> int:
+    return sum(1 for cell in cells if type(cell) is str and cell.startswith(prefix))
 
 
 def sla(cells: Cells, backlog: int | None, oldest_open_age_ms: int | None) -> RowJson:
@@ -195,7 +200,7 @@ def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
     backlog = sum(row.state.open_by_hour.values())
     return {
         "accuracy": {"table": "accuracy", **common, **accuracy(row.cells)},
-        "throughput": {"table": "throughput", **common, **throughput(row.cells, hours)},
+        "throughput": {"table": "throughput", **common, **throughput(row.cells, hours, one_labeler="labeler" in row.state.scope)},
         "sla": {"table": "sla", **common, **sla(row.cells, backlog, age_ms)},
     }
 
@@ -208,7 +213,7 @@ def pane_rows(row: PaneRow, watermark_ms: int) -> dict[str, RowJson]:
     common["pane_start"] = common["start"]
     return {
         "accuracy": {"table": "accuracy", **common, **accuracy(row.cells)},
-        "throughput": {"table": "throughput", **common, **throughput(row.cells, 1.0)},
+        "throughput": {"table": "throughput", **common, **throughput(row.cells, 1.0, one_labeler="labeler" in row.state.scope)},
         "sla": {"table": "sla", **common, **sla(row.cells, None, None)},
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from config.errors import ConfigErrors
 from config.load import load, loads
@@ -36,12 +37,11 @@ def test_the_commented_defaults_are_complete_and_current() -> None:
 
 
 def test_every_setting_says_why_its_default_is_what_it_is() -> None:
-    def undescribed(model: type, path: str) -> list[str]:
+    def undescribed(model: type[BaseModel], path: str) -> list[str]:
         found = []
-        for name, info in model.model_fields.items():  # type: ignore[attr-defined]
-            inner = getattr(info.default, "model_fields", None)
+        for name, info in model.model_fields.items():
             found += [] if info.description else [f"{path}{name}"]
-            found += undescribed(type(info.default), f"{path}{name}.") if inner is not None else []
+            found += undescribed(type(info.default), f"{path}{name}.") if isinstance(info.default, BaseModel) else []
         return found
 
     assert undescribed(FloorwatchConfig, "") == []
@@ -148,7 +148,8 @@ def test_a_secret_file_of_the_environment_beats_a_secret_in_the_file(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "no such file"), (b"\n", "is empty"), (b"\xff\xfe", "not UTF-8"), (b"x" * 70_000, "larger")]
+    ("content", "said"),
+    [(None, "no such file"), (b"\n", "is empty"), (b"\xff\xfe", "not UTF-8"), (b"x" * 70_000, "larger")],
 )
 def test_an_unreadable_secret_file_says_why(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:
@@ -197,4 +198,4 @@ def test_a_missing_file_and_a_binary_file_are_said_plainly(tmp_path: Path) -> No
 
 def test_the_configuration_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        FloorwatchConfig().kafka.partitions = 5  # type: ignore[misc]
+        FloorwatchConfig().kafka.partitions = 5

@@ -21,7 +21,9 @@ def test_the_defaults_lower_to_the_core_s_own_defaults() -> None:
 
 
 def test_windows_take_the_finest_panes_kept_long_enough() -> None:
-    policy = core_policy(of("tables: {windows: [3h, 195m, 2d, 3d, shift], shifts: [23:00, 07:00, 15:15]}\nmetrics: {window: 3h}"))
+    policy = core_policy(
+        of("tables: {windows: [3h, 195m, 2d, 3d, shift], shifts: [23:00, 07:00, 15:15]}\nmetrics: {window: 3h}")
+    )
     assert policy.windows == (
         Window("3h", 0, 3 * HOUR_MS),
         Window("195m", 1, 195 * MINUTE_MS),
@@ -31,9 +33,8 @@ def test_windows_take_the_finest_panes_kept_long_enough() -> None:
     )
 
 
-def test_head_counts_and_series_follow_a_narrowed_list_of_scopes() -> None:
+def test_series_follow_a_narrowed_list_of_scopes() -> None:
     config = of("tables: {scopes: [[], [queue], [labeler]]}")
-    assert core_policy(config).headcount_scopes == {(), ("queue",)}
     assert exported_scopes(config) == ((), ("queue",))
 
 

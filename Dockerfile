@@ -1,0 +1,24 @@
+# syntax=docker/dockerfile:1
+# Two stages: the first builds the wheel and installs it with hash-locked dependencies, the second only carries the result.
+FROM python:3.11-slim-bookworm AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+
+# Dependencies first: they change less often than the code, and this layer is then reused.
+COPY requirements.lock ./
+RUN python -m venv /venv && /venv/bin/pip install --require-hashes -r requirements.lock
+
+COPY . .
+RUN pip wheel --no-deps --wheel-dir /wheels . && /venv/bin/pip install --no-deps /wheels/*.whl
+
+FROM python:3.11-slim-bookworm
+
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN useradd --system --uid 10001 --no-create-home floorwatch
+COPY --from=build /venv /venv
+USER 10001
+WORKDIR /tmp
+EXPOSE 8080 9464
+ENTRYPOINT ["floorwatch"]
+CMD ["worker"]

@@ -1,0 +1,41 @@
+"""Which signals are worth sending: firing ones, and just enough quiet ones after them. Pure.
+
+Without it every evaluation would write one signal for every rule and scope (thousands of "all is well" a minute).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from alerts.rules import Rule
+from alerts.signals import Signal
+
+
+class GateState(Struct, frozen=True):
+    """Quiet signals still to send, by rule and scope key. A new state sends ``resolve_for`` of each: after a restart
+    that resolves what was left open before it."""
+
+    left: dict[str, int] = field(default_factory=dict)
+
+
+def admit(state: GateState, signals: Iterable[Signal], rules: Iterable[Rule]) -> tuple[list[Signal], GateState]:
+    """Signals to publish, and the state after.
+
+    Returns:
+        Every firing signal; each quiet one while fewer than the rule's ``resolve_for`` quiet ones in a row were sent.
+    """
+    resolve_for = {rule.name: rule.resolve_for for rule in rules}
+    left = dict(state.left)
+    sent = []
+    for signal in signals:
+        key = f"{signal.rule}\x1f{signal.scope_key}"
+        quiet_left = left.get(key, resolve_for[signal.rule])
+        if signal.firing:
+            left[key] = resolve_for[signal.rule]
+            sent.append(signal)
+        elif quiet_left > 0:
+            left[key] = quiet_left - 1
+            sent.append(signal)
+    return sent, GateState(left)

@@ -1,0 +1,83 @@
+"""Incident and signal JSON: topics incidents.v1 and signals.v1, Redis hash ``incidents``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from alerts.incident import Incident
+from alerts.signals import Signal
+from alerts.view import instant_ms
+from alerts.words import rfc3339
+
+_MACHINE = ("reopened", "tier", "streak", "announced", "timer_ms", "acknowledged_by", "silenced_until_ms")
+_TIMES = (
+    ("opened_at", "opened_ms"),
+    ("updated_at", "updated_ms"),
+    ("resolved_at", "resolved_ms"),
+    ("since", "since_ms"),
+)
+_PLAIN = (
+    *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
+    *("board_url", "runbook_url", "value", "target", "window"),
+)
+_signals = msgspec.json.Decoder(Signal)
+
+
+def incident_record(incident: Incident, title: str) -> dict[str, Any]:
+    """An incident as a JSON object, with what the machine needs to go on under ``machine``."""
+    record: dict[str, Any] = {name: getattr(incident, name) for name in _PLAIN}
+    record["title"] = title
+    for name, field in _TIMES:
+        at_ms = getattr(incident, field)
+        record[name] = None if at_ms is None else rfc3339(at_ms)
+    record["contributors"] = [structs.asdict(part) for part in incident.contributors]
+    record["examples"] = list(incident.examples)
+    record["stamp"] = None if incident.stamp is None else structs.asdict(incident.stamp)
+    record["machine"] = {name: getattr(incident, name) for name in _MACHINE}
+    return record
+
+
+def incident_of(record: dict[str, Any]) -> Incident:
+    """The incident of a record made by :func:`incident_record`.
+
+    Raises:
+        msgspec.ValidationError: A field is missing or has the wrong type.
+        ValueError: A time is not RFC 3339.
+    """
+    plain = {name: record[name] for name in (*_PLAIN, "contributors", "examples", "stamp") if name in record}
+    for name, field in _TIMES:
+        at = record.get(name)
+        plain[field] = None if at is None else instant_ms(at)
+    return msgspec.convert({**plain, **record.get("machine", {})}, Incident)
+
+
+def encode_incident(incident: Incident, title: str) -> bytes:
+    """JSON bytes for topic and read model."""
+    return msgspec.json.encode(incident_record(incident, title))
+
+
+def decode_incident(value: bytes | str) -> Incident:
+    """The incident of JSON bytes.
+
+    Raises:
+        msgspec.DecodeError: No JSON, or not an incident.
+        ValueError: A time is not RFC 3339.
+    """
+    return incident_of(msgspec.json.decode(value, type=dict[str, Any]))
+
+
+def encode_signal(signal: Signal) -> bytes:
+    """JSON bytes for topic signals.v1. Key the topic by ``signal.rule``: parents and children then share a log."""
+    return msgspec.json.encode(signal)
+
+
+def decode_signal(value: bytes | str) -> Signal:
+    """The signal of JSON bytes.
+
+    Raises:
+        msgspec.DecodeError: No JSON, or not a signal.
+    """
+    return _signals.decode(value)

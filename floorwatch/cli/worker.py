@@ -1,0 +1,29 @@
+"""``floorwatch worker``: run the stages against a Kafka and a Redis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def worker(
+    config: Annotated[Path | None, typer.Option(help="YAML configuration; the environment overrides it.")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Run a worker: intake, ledger, scopes and incidents for its share of the partitions."""
+    import asyncio
+    import gc
+    import os
+
+    from config.load import load
+    from floorwatch.cli.common import exit_on_config_error, set_up_logging
+    from streams.worker import run_worker
+
+    set_up_logging(log_level)
+    # Facts live for days: with the default thresholds a third of the time goes to walking them in vain.
+    gc.set_threshold(100_000, 50, 1000)
+    with exit_on_config_error():
+        settings = load(config, os.environ)
+    raise typer.Exit(asyncio.run(run_worker(settings)))

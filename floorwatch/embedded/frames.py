@@ -1,0 +1,132 @@
+"""The journal's format on disk: segments of framed records, each checked by a CRC.
+
+A segment is ``MAGIC`` followed by frames. A frame, little-endian::
+
+    u32 length of the body · u32 CRC-32 of the body
+    body: i64 accepted_ms · u16 topic length · u32 key length · topic · key · value
+
+CRC-32 and not CRC-32C: zlib has it in C everywhere Python runs, and for a torn write both find the same.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+from zlib import crc32
+
+MAGIC = b"FWJRNL1\n"
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""A longer length can only be damage; the gateway refuses events far below this."""
+
+_PREFIX = struct.Struct("<II")
+_BODY = struct.Struct("<qHI")
+_FRAME = struct.Struct("<IIqHI")
+
+
+class Record(NamedTuple):
+    """One accepted record.
+
+    Attributes:
+        accepted_ms: When it was accepted, in Unix milliseconds; never falls within one writer.
+        topic: Topic without the prefix.
+        key: Record key; the task id for events.
+        value: Record value.
+    """
+
+    accepted_ms: int
+    topic: str
+    key: bytes
+    value: bytes
+
+
+class Tail(Enum):
+    """Why reading stopped."""
+
+    CLEAN = "clean"
+    """At a frame's end, or in the middle of a frame whose rest is not there."""
+    BAD = "bad"
+    """At a frame whose length or CRC is wrong."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a piece of a segment held.
+
+    Attributes:
+        records: Complete, checked records in order.
+        end: Offset in the buffer after the last of them.
+        tail: Why it ends there.
+    """
+
+    records: list[Record]
+    end: int
+    tail: Tail
+
+
+def encode(accepted_ms: int, topic: bytes, key: bytes, value: bytes) -> bytes:
+    """Return one frame. Cost: about 1 microsecond.
+
+    Raises:
+        ValueError: The record is larger than ``MAX_BODY_BYTES``.
+    """
+    body = _BODY.pack(accepted_ms, len(topic), len(key)) + topic + key + value
+    if len(body) > MAX_BODY_BYTES:
+        raise ValueError(f"a record of {len(value)} bytes is too large for the journal; send at most 60 MiB")
+    return _PREFIX.pack(len(body), crc32(body)) + body
+
+
+def parse(buffer: bytes, at: int = 0, max_records: int = 1_000_000) -> Parsed:
+    """Read the complete frames of a buffer. Cost: about 1.5 microseconds a record.
+
+    Args:
+        buffer: Bytes of a segment, beginning at a frame.
+        at: Offset of the first frame.
+        max_records: Stop after so many.
+
+    Returns:
+        The records, and where and why reading ended.
+    """
+    view = memoryview(buffer)
+    records: list[Record] = []
+    size = len(buffer)
+    topics: dict[bytes, str] = {}
+    while len(records) < max_records and size - at >= _FRAME.size:
+        length, crc, accepted_ms, topic_bytes, key_bytes = _FRAME.unpack_from(buffer, at)
+        head = at + _FRAME.size
+        if not _BODY.size + topic_bytes + key_bytes <= length <= MAX_BODY_BYTES:
+            return Parsed(records, at, Tail.BAD)
+        end = at + _PREFIX.size + length
+        if end > size:
+            break
+        if crc32(view[at + _PREFIX.size : end]) != crc:
+            return Parsed(records, at, Tail.BAD)
+        split = head + topic_bytes
+        raw_topic = buffer[head:split]
+        topic = topics.get(raw_topic)
+        if topic is None:
+            topic = topics[raw_topic] = raw_topic.decode()
+        records.append(Record(accepted_ms, topic, buffer[split : split + key_bytes], buffer[split + key_bytes : end]))
+        at = end
+    return Parsed(records, at, Tail.CLEAN)
+
+
+def valid_frame_follows(buffer: bytes, bad_at: int) -> bool:
+    """Return whether an intact frame stands behind a bad one: damage inside the journal, not a torn end."""
+    if len(buffer) - bad_at < _PREFIX.size:
+        return False
+    length, _ = _PREFIX.unpack_from(buffer, bad_at)
+    if length > MAX_BODY_BYTES:
+        return False
+    return bool(parse(buffer, bad_at + _PREFIX.size + length, max_records=1).records)
+
+
+def frame_ends(frames: list[bytes], written: int) -> int:
+    """Return how many of ``written`` bytes are whole frames, given the frames that were being written."""
+    whole = 0
+    for frame in frames:
+        if whole + len(frame) > written:
+            break
+        whole += len(frame)
+    return whole

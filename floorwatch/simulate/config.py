@@ -1,0 +1,164 @@
+"""What a simulated floor is made of: sizes, shares of trouble, scenarios. All of it is data, none of it is a clock."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+SCENARIO_KINDS = ("vendor_quality_drop", "queue_surge", "site_outage")
+_DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_FOREVER_S = 10**9
+_SCENARIO = re.compile(r"(?P<kind>\w+)@(?P<at>[^+:]+)(?:\+(?P<lasts>[^:]+))?(?::(?P<settings>.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Something goes wrong from ``at_s`` seconds after the start, for ``lasts_s`` seconds.
+
+    vendor_quality_drop: labellers of ``vendor`` decide right with ``factor`` of their usual chance on ``policies``.
+    queue_surge: tasks of ``queue`` arrive ``factor`` times as fast. site_outage: nobody at ``site`` works.
+    """
+
+    kind: str
+    at_s: float
+    lasts_s: float = _FOREVER_S
+    vendor: str = "bpo-a"
+    policies: tuple[str, ...] = ("hate", "harassment", "scam")
+    queue: str = "comments"
+    site: str = "KUL"
+    factor: float | None = None
+
+    @property
+    def strength(self) -> float:
+        """``factor`` or the kind's default."""
+        if self.factor is not None:
+            return self.factor
+        return {"vendor_quality_drop": 0.8, "queue_surge": 4.0}.get(self.kind, 1.0)
+
+    def active(self, offset_s: float) -> bool:
+        """Whether it is going on ``offset_s`` seconds after the start."""
+        return self.at_s <= offset_s < self.at_s + self.lasts_s
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site, its distance from UTC in hours (fixed, so that a seed means the same everywhere) and its vendors' shares."""
+
+    name: str
+    utc_offset_h: int
+    vendors: tuple[tuple[str, float], ...]
+
+
+SITES = (
+    Site("KUL", 8, (("inhouse", 0.22), ("bpo-a", 0.14))),
+    Site("LIS", 0, (("inhouse", 0.2), ("bpo-b", 0.12))),
+    Site("BOG", -5, (("bpo-a", 0.18), ("bpo-b", 0.14))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Shares (0..1) of what real floors do to a stream. The defaults are those of the design's simulated floor."""
+
+    duplicate: float = 0.01
+    late_arrival: float = 0.05
+    """Events that arrive seconds to minutes after their time."""
+    very_late_arrival: float = 0.001
+    """Events that arrive hours after their time."""
+    held_label: float = 0.012
+    """Labels that arrive after their own audit or withdrawal."""
+    correction: float = 0.01
+    label_withdrawn: float = 0.006
+    audit_withdrawn: float = 0.02
+    audit_again: float = 0.03
+    """Audits followed by a second audit of the same label."""
+    audit_revised: float = 0.02
+    """Audits sent again under the same audit_id."""
+    audit_unnamed: float = 0.04
+    """Audits that do not name their label."""
+    cancelled: float = 0.008
+    not_created: float = 0.02
+    """Tasks whose task.created nobody sends (half of their labels carry created_at and due_at)."""
+    no_due: float = 0.015
+    created_again: float = 0.006
+    not_started: float = 0.02
+    """Labels without started_at."""
+    extra_label: float = 0.01
+    claimed: float = 0.1
+    conflict: float = 0.0005
+    """Conflicting duplicates; only with ``FloorConfig.faults``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloorConfig:
+    """A floor and how long to watch it.
+
+    Attributes:
+        start_ms: simulated time of the first event, milliseconds since 1970.
+        duration_s: events arriving later than this after the start are not sent.
+        rate: events per second, on average over a day, all types together.
+        labelers: people, over all sites and shifts.
+        queues, policies: how many of each.
+        audit_delay_scale: 1.0 audits within minutes, hours and days (at most 9 days); smaller is sooner.
+        faults: also send a few conflicting duplicates.
+        prefix: put before every id, so that two runs do not collide; empty: made of seed and start.
+    """
+
+    start_ms: int
+    duration_s: float
+    rate: float = 26.0
+    labelers: int = 150
+    queues: int = 20
+    policies: int = 12
+    audit_delay_scale: float = 1.0
+    faults: bool = False
+    prefix: str = ""
+    sites: tuple[Site, ...] = SITES
+    scenarios: tuple[Scenario, ...] = ()
+    trouble: Trouble = field(default_factory=Trouble)
+
+    def __post_init__(self) -> None:
+        for name in ("duration_s", "rate", "labelers", "queues", "policies", "audit_delay_scale"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"FloorConfig.{name} is {getattr(self, name)}: it must be greater than 0")
+
+
+def parse_duration_s(text: str) -> float:
+    """Seconds of ``90``, ``90s``, ``15m``, ``2h`` or ``1.5d``.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration: write for example 90s, 15m, 2h or 1.5d")
+    return float(match[1]) * _DURATION_UNITS_S[match[2] or "s"]
+
+
+def parse_scenario(text: str) -> Scenario:
+    """A scenario from ``NAME@AT[+DURATION][:key=value,…]``.
+
+    Examples: ``vendor_quality_drop@2h``, ``queue_surge@30m+1h:queue=hate,factor=6``,
+    ``vendor_quality_drop@0s:policies=hate/scam,factor=0.7``.
+
+    Raises:
+        ValueError: the text is no scenario; the message says what is allowed.
+    """
+    match = _SCENARIO.fullmatch(text.strip())
+    if match is None or match["kind"] not in SCENARIO_KINDS:
+        raise ValueError(
+            f"{text!r} is no scenario: write NAME@AT[+DURATION][:key=value,…] with NAME one of {', '.join(SCENARIO_KINDS)}"
+        )
+    settings: dict[str, object] = {}
+    for pair in filter(None, (match["settings"] or "").split(",")):
+        key, _, value = pair.partition("=")
+        if key == "factor":
+            settings[key] = float(value)
+        elif key == "policies":
+            settings[key] = tuple(value.split("/"))
+        elif key in ("vendor", "queue", "site"):
+            settings[key] = value
+        else:
+            raise ValueError(f"{text!r}: {key!r} is no setting; use vendor, policies, queue, site or factor")
+    lasts_s = parse_duration_s(match["lasts"]) if match["lasts"] else _FOREVER_S
+    return Scenario(match["kind"], parse_duration_s(match["at"]), lasts_s, **settings)  # type: ignore[arg-type]

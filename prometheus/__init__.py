@@ -1,0 +1,1 @@
+"""Prometheus alerting rules as code; ``python -m prometheus.generate`` writes the YAML."""

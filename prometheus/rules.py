@@ -1,0 +1,93 @@
+"""Alerts on the stream itself, as data. Alerts on the floor (accuracy, SLA, ...) are incidents of Floorwatch, not these.
+
+They say when Floorwatch cannot be trusted, so they must not depend on Floorwatch being well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+RUNBOOK = "prometheus/runbooks.md"
+
+STALLED_AFTER_S = 600
+WORKER_JOB = "floorwatch-worker"
+GATEWAY_JOB = "floorwatch-gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One alerting rule.
+
+    Attributes:
+        name: Alert name; its runbook section has the same.
+        expr: PromQL that answers while it fires.
+        wait: How long it must hold, as a Prometheus duration.
+        severity: ``critical`` wakes somebody, ``warning`` waits for the morning.
+        summary: What is wrong, in one line; may use Prometheus templates.
+        description: What it means and what to do first.
+    """
+
+    name: str
+    expr: str
+    wait: str
+    severity: Literal["critical", "warning"]
+    summary: str
+    description: str
+
+
+_LAG_S = "time() - max(floorwatch_watermark_timestamp_seconds)"
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "FloorwatchWatermarkStalled",
+        # absent(): with no worker left there is no watermark to be old, and that is the worst stall of all.
+        f"{_LAG_S} > {STALLED_AFTER_S} or absent(floorwatch_watermark_timestamp_seconds)",
+        "2m",
+        "critical",
+        "The stream has stopped: no partition's watermark has moved for over 10 minutes",
+        "Tables, boards and incidents are frozen; a quiet floor is not the cause, for time then closes windows by itself. "
+        "Check workers, then the broker.",
+    ),
+    Rule(
+        "FloorwatchPartitionStalled",
+        f"(time() - max by (partition) (floorwatch_watermark_timestamp_seconds) > {STALLED_AFTER_S}) "
+        'and on (partition) (max by (partition) (floorwatch_lag_records{stage="ledger"}) > 0)',
+        "5m",
+        "warning",
+        "Partition {{ $labels.partition }} waits: records are there and its watermark does not move",
+        "Scopes of this partition are late by {{ $value | humanizeDuration }}. Restart the worker that holds it.",
+    ),
+    Rule(
+        "FloorwatchWorkerDown",
+        f'up{{job="{WORKER_JOB}"}} == 0 or absent(up{{job="{WORKER_JOB}"}})',
+        "1m",
+        "critical",
+        "Worker {{ if $labels.instance }}{{ $labels.instance }} does not answer{{ else }}missing: none answers{{ end }}",
+        "Its partitions move to the other workers after the session timeout; with none left, everything waits in Kafka.",
+    ),
+    Rule(
+        "FloorwatchGatewayDown",
+        f'up{{job="{GATEWAY_JOB}"}} == 0 or absent(up{{job="{GATEWAY_JOB}"}})',
+        "1m",
+        "critical",
+        "Gateway {{ if $labels.instance }}{{ $labels.instance }} does not answer{{ else }}missing: none answers{{ end }}",
+        "Labelling tools cannot deliver; those that do not retry lose events. Restart it before anything else.",
+    ),
+    Rule(
+        "FloorwatchDeadLetters",
+        "sum by (stage, code) (increase(floorwatch_dead_letters_total[10m])) > 0",
+        "0m",
+        "warning",
+        "{{ $value | humanize }} records refused by {{ $labels.stage }} as {{ $labels.code }} in 10 minutes",
+        "Refused records are in no table. Read their reasons in the dead-letter topic; most often a tool changed its payload.",
+    ),
+    Rule(
+        "FloorwatchScopesRefused",
+        "sum(increase(floorwatch_scopes_refused_total[10m])) > 0",
+        "0m",
+        "warning",
+        "The cap on distinct scopes keeps new ones out",
+        "Their numbers are missing. Raise tables.max_scopes, or find the dimension whose values explode.",
+    ),
+)

@@ -1,0 +1,142 @@
+"""Intake: any raw topic in, the log of events out; what is no event goes to the dead letters with its reason."""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import orjson
+
+from streams.adapters.publish import Topics
+from streams.core.records import Record
+from streams.core.stamps import rfc3339
+from streams.engine.log import LogWriter, Outgoing
+from streams.models import topics
+from streams.models.events import TaskCreated, encode_event
+from streams.models.explain import Refusal, explain
+
+_KEPT_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class IntakePolicy:
+    """What intake refuses and resolves.
+
+    Attributes:
+        max_event_bytes: Larger events are refused.
+        future_ms: An event dated further than this after its arrival is refused.
+        sla_classes_ms: Time from creation to due by SLA class.
+    """
+
+    max_event_bytes: int = 1_048_576
+    future_ms: int = 300_000
+    sla_classes_ms: dict[str, int] | None = None
+
+
+class Intake:
+    """One partition of one raw topic. It keeps no state: a replay repeats events, which the ledger ignores."""
+
+    dense = False
+
+    def __init__(self, source: str, partition: int, out: Topics, writer: LogWriter, policy: IntakePolicy, meter: Any) -> None:
+        """Read partition ``partition`` of topic ``source``."""
+        self.next: int | None = None
+        self._source, self._partition = source, partition
+        self._out, self._writer, self._policy, self._meter = out, writer, policy, meter
+        self._events: dict[int, list[Outgoing]] = defaultdict(list)
+        self._dead: list[Outgoing] = []
+        self._flushed: int | None = None
+
+    async def recover(self) -> None:
+        """Nothing to recover."""
+
+    async def close(self) -> None:
+        """Nothing to drop."""
+
+    def fold(self, records: list[Record]) -> None:
+        """Sort records into events and dead letters."""
+        policy, events, partition_of = self._policy, self._events, self._out.partition_of
+        classes = policy.sla_classes_ms
+        for record in records:
+            value = record.value or b""
+            found = explain(value, record.timestamp_ms, policy.max_event_bytes, policy.future_ms)
+            if type(found) is Refusal:
+                self._refuse(record, found)
+                continue
+            if classes and type(found) is TaskCreated and found.data.due_at is None and found.data.sla_class:
+                resolved = self._resolve(found, classes)
+                if resolved is None:
+                    self._refuse(record, _unknown_class(found.data.sla_class, classes))
+                    continue
+                value = resolved
+            key = found.subject.encode()
+            events[partition_of(key)].append(Outgoing(key, value, record.timestamp_ms))
+        self.next = records[-1].offset + 1
+
+    def _resolve(self, event: TaskCreated, classes: dict[str, int]) -> bytes | None:
+        """Write the due time into the event, so that the log means the same whatever the configuration becomes."""
+        allowed_ms = classes.get(event.data.sla_class or "")
+        if allowed_ms is None:
+            return None
+        due_at = event.time + timedelta(milliseconds=allowed_ms)
+        value: bytes = encode_event(
+            msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, due_at=due_at))
+        )
+        return value
+
+    def _refuse(self, record: Record, refusal: Refusal) -> None:
+        self._meter.dead_letter("intake", refusal.code)
+        self._dead.append(dead_letter("intake", self._source, self._partition, record, refusal))
+
+    async def flush(self) -> int | None:
+        """Write what was folded; the offset to commit."""
+        if self.next is None or self.next == self._flushed:
+            return None
+        upto, events, dead = self.next, self._events, self._dead
+        self._events, self._dead = defaultdict(list), []
+        for partition, outgoing in events.items():
+            await self._writer.append(self._out.name(topics.EVENTS), partition, outgoing)
+        if dead:
+            await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._partition, dead)
+        self._flushed = upto
+        return upto
+
+
+def _unknown_class(name: str, classes: dict[str, int]) -> Refusal:
+    return Refusal(
+        code="unknown_sla_class",
+        field="$.data.sla_class",
+        reason=f"sla_class {name!r} is not configured",
+        hint=f"send due_at, or one of {', '.join(sorted(classes))}, or add the class under targets.sla_classes",
+    )
+
+
+def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal: Refusal) -> Outgoing:
+    """Return the dead letter of a record: its key names the record, so a replay's repetition can be told."""
+    value = record.value or b""
+    kept = value[:_KEPT_BYTES]
+    try:
+        text = kept.decode()
+        encoding = "utf-8"
+    except UnicodeDecodeError:
+        text = base64.b64encode(kept).decode()
+        encoding = "base64"
+    body = {
+        "at": rfc3339(record.timestamp_ms),
+        "stage": stage,
+        "source_topic": topic,
+        "partition": partition,
+        "offset": record.offset,
+        "code": refusal.code,
+        "field": refusal.field,
+        "reason": refusal.reason,
+        "hint": refusal.hint,
+        "value": text,
+        "value_encoding": encoding,
+        "value_bytes": len(value),
+    }
+    return Outgoing(f"{topic}|{partition}|{record.offset}".encode(), orjson.dumps(body))

@@ -1,0 +1,117 @@
+"""Ledger stage: one partition of the log of events, kept as stamped rows."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections import defaultdict
+from typing import Any
+
+from streams.adapters.publish import Topics
+from streams.agents.intake import dead_letter
+from streams.core.ledger_store import META_KEY, LedgerStore, new_store
+from streams.core.policy import CorePolicy
+from streams.core.records import Flush, Record, Rejected
+from streams.engine.log import LogReader, LogWriter, Outgoing
+from streams.models import topics
+from streams.models.explain import Refusal
+
+
+class LedgerStage:
+    """Folds events into facts and rows; flushes rows downstream and to the changelog, the meta row last."""
+
+    dense = True
+
+    def __init__(
+        self, partition: int, policy: CorePolicy, out: Topics, writer: LogWriter, reader: LogReader, meter: Any
+    ) -> None:
+        """Own partition ``partition`` of the log of events."""
+        self._partition, self._policy = partition, policy
+        self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
+        self.store: LedgerStore = new_store(partition, policy)
+        self._seen_duplicates = 0
+        self._seen_late = 0
+
+    @property
+    def next(self) -> int | None:
+        """Offset of the next event to fold."""
+        return self.store.ledger.next
+
+    async def recover(self) -> None:
+        """Read the changelog partition and resume where its meta row says."""
+        entries: list[tuple[bytes, bytes | None]] = []
+        async for records in self._reader.read(self._out.name(topics.LEDGER), self._partition):
+            entries.extend((key, value) for _, key, value in records)
+        self.store.restore(entries)
+        counters = self.store.ledger.counters
+        self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
+        gc.freeze()  # restored facts are long-lived: keep the collector from walking them again and again
+
+    async def close(self) -> None:
+        """Drop the state."""
+        self.store = new_store(self._partition, self._policy)
+
+    def fold(self, records: list[Record]) -> None:
+        """Fold events in offset order."""
+        self.store.ledger.fold(records)
+
+    async def flush(self) -> int | None:
+        """Write rows, then the meta row alone; the offset to commit."""
+        ledger = self.store.ledger
+        rejected, ledger.rejected = ledger.rejected, []
+        late, ledger.late = ledger.late, []
+        flush = self.store.collect()
+        if flush is None:
+            return None
+        await self._write_refused(rejected, topics.DEAD_LETTERS)
+        await self._write_refused(late, topics.LATE)
+        await asyncio.gather(self._write_outputs(flush), self._write_rows(flush))
+        changelog = self._out.name(topics.LEDGER)
+        await self._writer.append(changelog, self._partition, [Outgoing(META_KEY, flush.meta[1])])
+        self._report()
+        return flush.stamp
+
+    async def _write_outputs(self, flush: Flush) -> None:
+        """Write partial rows to the partitions of their scopes, then the watermark to every partition."""
+        by_partition: dict[int, list[Outgoing]] = defaultdict(list)
+        for key, value in flush.outputs:
+            scope_key = key.rsplit(b"|", 3)[0]
+            by_partition[self._out.partition_of(scope_key)].append(Outgoing(key, value))
+        partials = self._out.name(topics.PARTIALS)
+
+        async def write(partition: int) -> None:
+            if rows := by_partition.get(partition):
+                await self._writer.append(partials, partition, rows)
+            await self._writer.append(partials, partition, [Outgoing(*flush.watermark)])
+
+        await asyncio.gather(*(write(partition) for partition in range(self._out.partitions)))
+
+    async def _write_rows(self, flush: Flush) -> None:
+        if flush.rows:
+            rows = [Outgoing(key, value) for key, value in flush.rows]
+            await self._writer.append(self._out.name(topics.LEDGER), self._partition, rows)
+
+    async def _write_refused(self, refused: list[Rejected], topic: str) -> None:
+        if not refused:
+            return
+        events = self._out.name(topics.EVENTS)
+        letters = []
+        for offset, code, reason, value in refused:
+            if topic == topics.DEAD_LETTERS:
+                self._meter.dead_letter("ledger", code)
+            record = Record(offset, self.store.ledger.last_record_ms, None, value)
+            letters.append(dead_letter("ledger", events, self._partition, record, Refusal(code, None, reason, "")))
+        await self._writer.append(self._out.name(topic), self._partition, letters)
+
+    def _report(self) -> None:
+        ledger, meter, partition = self.store.ledger, self._meter, self._partition
+        counters = ledger.counters
+        meter.duplicates(partition, counters.duplicates - self._seen_duplicates)
+        meter.late(partition, counters.late - self._seen_late)
+        self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
+        if ledger.watermark_ms >= 0:
+            meter.watermark(partition, ledger.watermark_ms)
+        meter.rows("ledger", partition, len(ledger.rows))
+        meter.tasks(partition, len(ledger.tasks))
+
+

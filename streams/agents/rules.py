@@ -1,0 +1,67 @@
+"""Rule runner: evaluates every rule over the read model whenever the watermark enters a new minute.
+
+One worker does it, the owner of scopes partition 0, over the rows of all partitions: contributors and parent scopes
+need the whole floor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from alerts.baseline import BaselineState, advance
+from alerts.evaluate import evaluate
+from alerts.gate import GateState, admit
+from alerts.records import encode_signal
+from alerts.rules import Rule
+from alerts.view import MemoryRowView
+from streams.adapters.publish import Topics
+from streams.adapters.readmodel import ReadModel
+from streams.core.policy import MINUTE_MS
+from streams.core.tables import TABLES
+from streams.engine.log import LogWriter, Outgoing
+from streams.models import topics
+
+_DUTY = 6
+"""Evaluating takes at most one part in this many of the time: a catch-up evaluates less often."""
+
+
+class RuleRunner:
+    """Turns rows into signals."""
+
+    def __init__(self, rules: tuple[Rule, ...], read_model: ReadModel, out: Topics) -> None:
+        """Hold the rules; state starts empty and settles within one baseline window."""
+        self._rules, self._read_model, self._out = rules, read_model, out
+        self._baseline = BaselineState()
+        self._gate = GateState()
+        self._minute = -1
+        self._not_before = 0.0
+
+    async def run(self, writer: LogWriter, watermark_ms: int) -> None:
+        """Evaluate once per minute of event time and write the signals that matter."""
+        minute = watermark_ms // MINUTE_MS
+        if minute <= self._minute or watermark_ms < 0 or time.monotonic() < self._not_before:
+            return
+        self._minute = minute
+        began = time.monotonic()
+        view = await self._view()
+        signals = evaluate(self._rules, view, watermark_ms, self._baseline)
+        self._baseline = advance(self._baseline, self._rules, view, watermark_ms)
+        sent, self._gate = admit(self._gate, signals, self._rules)
+        by_partition: dict[int, list[Outgoing]] = {}
+        for signal in sent:
+            key = signal.rule.encode()
+            outgoing = Outgoing(key, encode_signal(signal))
+            by_partition.setdefault(self._out.partition_of(key), []).append(outgoing)
+        for partition, records in by_partition.items():
+            await writer.append(self._out.name(topics.SIGNALS), partition, records)
+        self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
+
+    async def _view(self) -> MemoryRowView:
+        windows = sorted({rule.window for rule in self._rules})
+        tables: dict[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {}
+        for window in windows:
+            for table in TABLES:
+                tables[table, window] = await self._read_model.rows(table, window)
+        return MemoryRowView(tables)

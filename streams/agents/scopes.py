@@ -1,0 +1,119 @@
+"""Scopes stage: one partition of the partial rows, merged, windowed and published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from streams.adapters.publish import Topics
+from streams.adapters.readmodel import ReadModel
+from streams.core.floor import Floor, PaneRow, WindowRow
+from streams.core.policy import CorePolicy
+from streams.core.records import Record
+from streams.core.tables import TABLES, pane_rows, window_rows
+from streams.engine.log import LogReader, LogWriter, Outgoing
+from streams.models import topics
+
+_DUTY = 6
+"""Publishing takes at most one part in this many of a worker's time; a catch-up publishes less often."""
+
+AfterPublish = Callable[[int, int], Awaitable[None]]
+"""(partition, watermark_ms): called after each publication."""
+
+
+class ScopesStage:
+    """Merges source partitions; its input topic, compacted, is also what it recovers from."""
+
+    dense = False
+
+    def __init__(
+        self,
+        partition: int,
+        policy: CorePolicy,
+        out: Topics,
+        writer: LogWriter,
+        reader: LogReader,
+        read_model: ReadModel,
+        meter: Any,
+        *,
+        publish_interval_s: float,
+        after_publish: AfterPublish | None = None,
+    ) -> None:
+        """Own partition ``partition`` of the partial rows."""
+        self._partition, self._policy = partition, policy
+        self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
+        self._read_model, self._after_publish = read_model, after_publish
+        self._interval_s = publish_interval_s
+        self._next_publish = 0.0
+        self.next: int | None = 0
+        self._flushed: int | None = 0
+        self.floor = Floor(policy)
+        self._publish_all = True
+
+    async def recover(self) -> None:
+        """Read the whole partition: the rows with the highest stamps are the state."""
+        async for records in self._reader.read(self._out.name(topics.PARTIALS), self._partition):
+            self.floor.apply((key, value) for _, key, value in records)
+            self.next = records[-1][0] + 1
+
+    async def close(self) -> None:
+        """Drop the state; the series of this partition go with it."""
+        self.floor = Floor(self._policy)
+
+    def fold(self, records: list[Record]) -> None:
+        """Take in partial rows."""
+        self.floor.apply((record.key or b"", record.value) for record in records)
+        self.next = records[-1].offset + 1
+
+    async def flush(self) -> int | None:
+        """Publish if it is time; commit only what has been published."""
+        if not self._publish_all and (self.next == self._flushed or time.monotonic() < self._next_publish):
+            return None
+        began = time.monotonic()
+        upto = self.next
+        if self._publish_all or await self._read_model.lost(self._partition):
+            windows, panes = self.floor.all_windows(), self.floor.all_panes()
+            self.floor.take_changes()
+        else:
+            windows, panes = self.floor.take_changes()
+        await self._publish(windows, panes)
+        self._publish_all = False
+        self._flushed = upto
+        self._next_publish = time.monotonic() + max(self._interval_s, _DUTY * (time.monotonic() - began))
+        self._meter.rows("scopes", self._partition, self.floor.rows)
+        return upto
+
+    async def _publish(self, windows: list[WindowRow], panes: list[PaneRow]) -> None:
+        watermark_ms = self.floor.watermark_ms
+        topic_rows: dict[str, list[Outgoing]] = {table: [] for table in TABLES}
+        model_rows: dict[tuple[str, str], dict[str, bytes | None]] = {}
+        for window in windows:
+            empty = not window.cells and not window.state.open_by_hour
+            for table, row in window_rows(window, watermark_ms).items():
+                value = orjson.dumps(row)
+                key = f"{window.state.key}|{window.window}".encode()
+                topic_rows[table].append(Outgoing(key, None if empty else value))
+                model_rows.setdefault((table, window.window), {})[window.state.key] = None if empty else value
+        for pane in panes:
+            for table, row in pane_rows(pane, watermark_ms).items():
+                key = f"{pane.state.key}|3600|{pane.start_ms}".encode()
+                topic_rows[table].append(Outgoing(key, orjson.dumps(row)))
+        for table, outgoing in topic_rows.items():
+            if outgoing:
+                await self._writer.append(self._out.name(topics.TABLE_TOPICS[table]), self._partition, outgoing)
+        await self._read_model.put(self._partition, model_rows, watermark_ms)
+        if self._after_publish is not None:
+            await self._after_publish(self._partition, watermark_ms)
+
+    def rows_of(self, window: str) -> list[dict[str, Any]]:
+        """Return the rows of every table for one window, for the metrics endpoint."""
+        watermark_ms = self.floor.watermark_ms
+        return [
+            row
+            for found in self.floor.all_windows()
+            if found.window == window and (found.cells or found.state.open_by_hour)
+            for row in window_rows(found, watermark_ms).values()
+        ]

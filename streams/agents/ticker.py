@@ -1,0 +1,71 @@
+"""Ticker: puts time on the log where events have fallen silent, so that time, too, is replayed exactly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from streams.agents.ledger import LedgerStage
+from streams.core.stamps import rfc3339
+from streams.engine.log import LogWriter, Outgoing
+from streams.models import topics
+from streams.models.events import Tick, encode_event
+
+if TYPE_CHECKING:
+    from streams.app import Worker
+
+log = logging.getLogger(__name__)
+
+
+def tick_event(partition: int, time_ms: int, reason: str) -> Outgoing:
+    """Return the record of a clock event.
+
+    Args:
+        partition: Partition it is for; part of its id.
+        time_ms: The time that has been reached.
+        reason: Why, for people reading the log.
+    """
+    from datetime import datetime, timezone
+
+    event = Tick(
+        specversion="1.0",
+        id=f"tick-{partition}-{rfc3339(time_ms)}",
+        source="floorwatch/clock",
+        subject="clock",
+        time=datetime.fromtimestamp(time_ms / 1000, timezone.utc),
+    )
+    return Outgoing(b"clock", encode_event(event))
+
+
+class Ticker:
+    """Watches the ledger partitions of this worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        """Watch ``worker``."""
+        self._worker = worker
+        self._idle_ms = round(worker.config.engine.idle_timeout_s * 1000)
+
+    async def run(self) -> None:
+        """Look every quarter of the idle timeout, at most once a second."""
+        worker = self._worker
+        pause_s = max(0.25, min(5.0, self._idle_ms / 4000))
+        host = worker.hosts[worker.topics.name(topics.EVENTS)]
+        while not worker.app.should_stop:
+            await asyncio.sleep(pause_s)
+            for owned in list(host.owned.values()):
+                if owned.ready.is_set() and not owned.closed:
+                    await self._tick(owned.partition, owned.processor, worker.writer)
+
+    async def _tick(self, partition: int, stage: Any, writer: LogWriter) -> None:
+        ledger = stage.store.ledger if isinstance(stage, LedgerStage) else None
+        if ledger is None or ledger.watermark_ms < 0:
+            return
+        now_ms = int(time.time() * 1000)
+        silent_ms = now_ms - ledger.last_record_ms
+        if silent_ms < self._idle_ms:
+            return
+        # Event time goes on at the pace of the clock from where it stood: true for a live floor, harmless in a backfill.
+        record = tick_event(partition, ledger.watermark_ms + silent_ms, "no events")
+        await writer.append(self._worker.topics.name(topics.EVENTS), partition, [record])

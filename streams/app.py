@@ -1,0 +1,301 @@
+"""Composition root: the only place where configuration, Faust, Kafka, Redis and the stages meet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import faust
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+from redis.asyncio import Redis
+
+from alerts.outbox import Outbox
+from alerts.rules import Rule
+from config.lower import core_policy, sla_classes_ms
+from config.schema import FloorwatchConfig
+from streams.adapters.publish import Topics
+from streams.adapters.readmodel import ReadModel
+from streams.agents.incidents import IncidentsStage
+from streams.agents.intake import Intake, IntakePolicy
+from streams.agents.ledger import LedgerStage
+from streams.agents.rules import RuleRunner
+from streams.agents.scopes import ScopesStage
+from streams.agents.ticker import Ticker
+from streams.engine.batches import BatchSchema, BatchTransport
+from streams.engine.host import Processor, StageHost
+from streams.engine.log import KafkaLogReader, KafkaLogWriter
+from streams.models import topics as names
+from telemetry.engine_metrics import EngineMetrics
+
+log = logging.getLogger(__name__)
+
+_Stage = TypeVar("_Stage")
+
+_BATCH_BYTES = 262_144
+_REQUEST_BYTES = 20 * 1_048_576
+
+
+@dataclass
+class Worker:
+    """One worker process: a Faust app and the stages it hosts."""
+
+    config: FloorwatchConfig
+    metrics: EngineMetrics
+    rules: tuple[Rule, ...] = ()
+    hosts: dict[str, StageHost] = field(default_factory=dict)
+    app: faust.App = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Wire everything; nothing connects before ``app`` starts."""
+        config = self.config
+        self.topics = Topics(config.kafka.topic_prefix, config.kafka.partitions)
+        self.policy = core_policy(config)
+        self.app = _faust_app(config)
+        self.redis = redis_client(config)
+        self.read_model = ReadModel(self.redis, config.redis.prefix)
+        self.outbox = Outbox(self.redis, lambda: int(time.time() * 1000), prefix=config.redis.prefix)
+        self._producer: AIOKafkaProducer | None = None
+        self._writer: KafkaLogWriter | None = None
+        self._reader = KafkaLogReader(kafka_settings(config))
+        self._runner = RuleRunner(self.rules, self.read_model, self.topics)
+        self._add_stages()
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_partitions_revoked.connect(self._revoked)
+        self.app.task(self._flush_forever)
+        self.app.task(Ticker(self).run)
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def _add_stages(self) -> None:
+        config, out = self.config, self.topics
+        intake = IntakePolicy(
+            config.engine.max_event_bytes, round(config.engine.future_tolerance_s * 1000), sla_classes_ms(config)
+        )
+        for raw in config.kafka.intake_topics:
+
+            def make_intake(partition: int, raw: str = raw) -> Processor:
+                return Intake(raw, partition, out, self.writer, intake, self.metrics)
+
+            self._add_stage(f"intake:{raw}", raw, make_intake)
+        self._add_stage("ledger", out.name(names.EVENTS), self._make_ledger)
+        self._add_stage("scopes", out.name(names.PARTIALS), self._make_scopes)
+        self._add_stage("incidents", out.name(names.SIGNALS), self._make_incidents)
+
+    def _make_ledger(self, partition: int) -> LedgerStage:
+        return LedgerStage(partition, self.policy, self.topics, self.writer, self._reader, self.metrics)
+
+    def _make_scopes(self, partition: int) -> ScopesStage:
+        async def after_publish(published: int, watermark_ms: int) -> None:
+            if published == 0:
+                await self._runner.run(self.writer, watermark_ms)
+
+        return ScopesStage(
+            partition,
+            self.policy,
+            self.topics,
+            self.writer,
+            self._reader,
+            self.read_model,
+            self.metrics,
+            publish_interval_s=self.config.engine.publish_interval_s,
+            after_publish=after_publish,
+        )
+
+    def _make_incidents(self, partition: int) -> IncidentsStage:
+        return IncidentsStage(
+            partition,
+            self.rules,
+            self.topics,
+            self.writer,
+            self._reader,
+            self.redis,
+            self.config.redis.prefix,
+            self.outbox,
+        )
+
+    def _add_stage(self, stage: str, topic: str, make: Callable[[int], Processor]) -> None:
+        host = StageHost(stage, topic, make, self._commit, self._seek, self.metrics)
+        self.hosts[topic] = host
+        source = self.app.topic(topic, schema=BatchSchema(), acks=False)
+
+        async def agent(stream: faust.Stream[Any]) -> None:
+            async for batch in stream:
+                await self._guard(host.process(batch))
+
+        agent.__name__ = stage.replace(":", "_").replace(".", "_").replace("-", "_")
+        self.app.agent(source, name=stage)(agent)
+
+    async def _guard(self, work: Any) -> None:
+        """Run work whose failure must stop the worker: a restart recovers exactly, going on might not."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("stopping: %s", error)
+            await self.app.crash(error)
+            raise
+
+    # -- broker --------------------------------------------------------------------------------------------------
+
+    @property
+    def writer(self) -> KafkaLogWriter:
+        """The one writer of this worker; it exists once partitions are assigned."""
+        if self._writer is None:
+            raise RuntimeError("the worker has no partitions yet, so nothing may be written")
+        return self._writer
+
+    async def _connect(self) -> None:
+        if self._writer is None:
+            self._producer = AIOKafkaProducer(
+                acks="all",
+                max_batch_size=_BATCH_BYTES,
+                max_request_size=_REQUEST_BYTES,
+                request_timeout_ms=60_000,
+                **kafka_settings(self.config),
+            )
+            await self._producer.start()
+            self._writer = KafkaLogWriter(self._producer)
+
+    async def _commit(self, topic: str, partition: int, offset: int) -> bool:
+        committed = await self.app.consumer._thread.commit({TP(topic, partition): offset})  # type: ignore[attr-defined]
+        if not committed:
+            log.warning("commit of %s[%d] at %d refused: a rebalance is under way", topic, partition, offset)
+        return bool(committed)
+
+    async def _seek(self, topic: str, partition: int, offset: int) -> None:
+        await self.app.consumer.seek(TP(topic, partition), offset)
+
+    async def _assigned(self, _: faust.App, assigned: set[TP], **__: Any) -> None:
+        await self._connect()
+        for topic, host in self.hosts.items():
+            mine = {tp.partition for tp in assigned if tp.topic == topic}
+            await host.revoke([p for p in host.owned if p not in mine], flush=False)
+            host.assign(sorted(mine))
+
+    async def _revoked(self, _: faust.App, revoked: set[TP], **__: Any) -> None:
+        for topic, host in self.hosts.items():
+            await host.revoke([tp.partition for tp in revoked if tp.topic == topic])
+
+    async def _flush_forever(self) -> None:
+        while not self.app.should_stop:
+            await asyncio.sleep(self.config.engine.flush_interval_s)
+            for host in self.hosts.values():
+                await self._guard(host.flush_all())
+
+    async def close(self, *, flush: bool) -> None:
+        """Give every partition back and disconnect.
+
+        Args:
+            flush: Flush and commit first; False after a failure, when the next owner replays instead.
+        """
+        for host in self.hosts.values():
+            await host.revoke(list(host.owned), flush=flush)
+        if self._producer is not None:
+            await self._producer.stop()
+        await self.redis.aclose()
+
+    def window_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the metrics window that this worker holds: those of a partition that left are gone."""
+        window = self.config.metrics.window
+        return [row for stage in self._stages(ScopesStage) for row in stage.rows_of(window)]
+
+    def live_incidents(self) -> list[dict[str, Any]]:
+        """Return the open incidents that this worker owns."""
+        return [
+            {"rule": incident.rule, "severity": incident.severity, "state": incident.state}
+            for stage in self._stages(IncidentsStage)
+            for incident in stage.live()
+        ]
+
+    def _stages(self, kind: type[_Stage]) -> list[_Stage]:
+        owned = [owned for host in self.hosts.values() for owned in host.owned.values() if owned.ready.is_set()]
+        return [one.processor for one in owned if isinstance(one.processor, kind)]
+
+    @property
+    def ready(self) -> bool:
+        """Whether partitions are assigned and all of them have recovered."""
+        return any(host.owned for host in self.hosts.values()) and all(host.ready for host in self.hosts.values())
+
+
+def kafka_settings(config: FloorwatchConfig) -> dict[str, Any]:
+    """Return aiokafka's connection settings of a configuration."""
+    security = config.kafka.security
+    settings: dict[str, Any] = {
+        "bootstrap_servers": list(config.kafka.brokers),
+        "security_protocol": security.protocol,
+    }
+    if security.protocol.startswith("SASL") and security.password is not None:
+        settings["sasl_mechanism"] = security.mechanism
+        settings["sasl_plain_username"] = security.username
+        settings["sasl_plain_password"] = security.password.get_secret_value()
+    if security.protocol.endswith("SSL"):
+        settings["ssl_context"] = ssl_context(config)
+    return settings
+
+
+def ssl_context(config: FloorwatchConfig) -> ssl.SSLContext:
+    """Return the TLS context of a configuration."""
+    security = config.kafka.security
+    context = ssl.create_default_context(cafile=str(security.ca_file) if security.ca_file else None)
+    if security.cert_file is not None:
+        context.load_cert_chain(str(security.cert_file), str(security.key_file) if security.key_file else None)
+    return context
+
+
+def redis_client(config: FloorwatchConfig) -> Redis:
+    """Return a Redis client of a configuration; it connects on first use."""
+    password = config.redis.password.get_secret_value() if config.redis.password is not None else None
+    client: Redis = Redis.from_url(config.redis.url, password=password, socket_timeout=10, socket_connect_timeout=5)
+    return client
+
+
+def _faust_app(config: FloorwatchConfig) -> faust.App:
+    kafka = config.kafka
+    session_s = kafka.session_timeout_s
+    app = faust.App(
+        kafka.group,
+        broker=[f"kafka://{broker}" for broker in kafka.brokers],
+        broker_credentials=_faust_credentials(config),
+        store="memory://",
+        processing_guarantee="at_least_once",
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=session_s,
+        broker_rebalance_timeout=max(3.0, session_s / 2),
+        broker_heartbeat_interval=min(1.0, session_s / 3),
+        broker_request_timeout=max(30.0, session_s * 2),
+        broker_max_poll_records=config.engine.max_batch_records,
+        consumer_max_fetch_size=4 * 1_048_576,
+        producer_acks=-1,
+        stream_buffer_maxsize=16,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        web_enabled=False,
+        datadir=tempfile.mkdtemp(prefix="floorwatch-"),
+        loghandlers=[],
+    )
+    app.transport = BatchTransport(app.conf.broker_consumer, app)
+    return app
+
+
+def _faust_credentials(config: FloorwatchConfig) -> Any:
+    security = config.kafka.security
+    if security.protocol == "PLAINTEXT":
+        return None
+    context = ssl_context(config) if security.protocol.endswith("SSL") else None
+    if security.protocol == "SSL":
+        return faust.SSLCredentials(context)
+    password = security.password.get_secret_value() if security.password is not None else ""
+    return faust.SASLCredentials(
+        mechanism=security.mechanism, username=security.username, password=password, ssl_context=context
+    )

@@ -1,0 +1,11 @@
+"""Errors of the engine, by what the operator does about them."""
+
+from __future__ import annotations
+
+
+class Invariant(RuntimeError):
+    """Something the design rules out has happened; the worker stops rather than count wrongly. Read the message."""
+
+
+class Retryable(RuntimeError):
+    """A dependency failed in a way that usually passes; the caller tries again."""

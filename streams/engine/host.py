@@ -1,0 +1,200 @@
+"""Stage host: owns the partitions of one stage and keeps the order fold, flush, commit.
+
+A flush writes everything a partition has folded, waits for every acknowledgement and only then commits the source
+offset. So a crash anywhere replays from an older offset, and stamped rows ignore what they already hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from streams.core.records import Record
+from streams.engine.batches import Batch
+from streams.engine.errors import Invariant
+from streams.engine.meter import Meter
+
+log = logging.getLogger(__name__)
+
+
+class Processor(Protocol):
+    """The work of one stage on one partition.
+
+    Attributes:
+        next: Offset of the next record to fold; None when the stage keeps no place of its own.
+        dense: A hole in the offsets of its input is loss (False for compacted input).
+    """
+
+    next: int | None
+    dense: bool
+
+    async def recover(self) -> None:
+        """Fill the state from the log."""
+
+    def fold(self, records: list[Record]) -> None:
+        """Fold records in offset order."""
+
+    async def flush(self) -> int | None:
+        """Write and await everything folded so far; return the offset to commit, None when there is nothing new."""
+
+    async def close(self) -> None:
+        """Drop the state; called after a last flush, or without one when the partition is already another's."""
+
+
+class Owned:
+    """One partition this worker owns."""
+
+    def __init__(self, partition: int, processor: Processor) -> None:
+        """Start unrecovered."""
+        self.partition = partition
+        self.processor = processor
+        self.ready = asyncio.Event()
+        self.flushing = asyncio.Lock()
+        self.unflushed = 0
+        self.closed = False
+        self.recovery: asyncio.Task[None] | None = None
+
+
+Commit = Callable[[str, int, int], Awaitable[bool]]
+"""(topic, partition, offset) -> whether the broker took it."""
+
+Seek = Callable[[str, int, int], Awaitable[None]]
+
+
+class StageHost:
+    """All partitions of one stage on this worker."""
+
+    def __init__(
+        self,
+        name: str,
+        topic: str,
+        make: Callable[[int], Processor],
+        commit: Commit,
+        seek: Seek,
+        meter: Meter,
+        *,
+        max_unflushed: int = 200_000,
+    ) -> None:
+        """Create the host.
+
+        Args:
+            name: Stage name in logs and metrics.
+            topic: Full name of the source topic.
+            make: Makes the processor of a partition.
+            commit: Commits an offset of the source.
+            seek: Moves the source's read position.
+            meter: Where counts go.
+            max_unflushed: Records folded but not flushed beyond which folding waits.
+        """
+        self.name = name
+        self.topic = topic
+        self._make = make
+        self._commit = commit
+        self._seek = seek
+        self._meter = meter
+        self._max_unflushed = max_unflushed
+        self.owned: dict[int, Owned] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether every owned partition has recovered."""
+        return all(owned.ready.is_set() for owned in self.owned.values())
+
+    def assign(self, partitions: Iterable[int]) -> None:
+        """Take partitions; recovery runs in the background and ``process`` waits for it."""
+        for partition in partitions:
+            if partition in self.owned:
+                continue
+            owned = self.owned[partition] = Owned(partition, self._make(partition))
+            owned.recovery = asyncio.create_task(self._recover(owned), name=f"recover-{self.name}-{partition}")
+
+    async def _recover(self, owned: Owned) -> None:
+        began = time.monotonic()
+        await owned.processor.recover()
+        self._meter.recovered(self.name, time.monotonic() - began)
+        owned.ready.set()
+        log.info("%s[%d] recovered at offset %s", self.name, owned.partition, owned.processor.next)
+
+    async def revoke(self, partitions: Iterable[int], *, flush: bool = True) -> None:
+        """Give partitions back: flush and commit what is folded, then drop the state."""
+        for partition in list(partitions):
+            owned = self.owned.get(partition)
+            if owned is None:
+                continue
+            if owned.recovery is not None and not owned.recovery.done():
+                owned.recovery.cancel()
+            elif flush:
+                await self.flush_one(owned)
+            owned.closed = True
+            self.owned.pop(partition, None)
+            await owned.processor.close()
+            self._meter.drop_partition(self.name, partition)
+
+    async def process(self, batch: Batch) -> None:
+        """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice."""
+        owned = self.owned.get(batch.partition)
+        if owned is None:
+            return
+        if not owned.ready.is_set():
+            await self._await_recovery(owned)
+        if owned.closed:
+            return
+        processor = owned.processor
+        records = batch.records
+        expected = processor.next
+        if expected is not None:
+            first, last = records[0].offset, records[-1].offset
+            if last < expected:
+                return
+            if first > expected and processor.dense and not await self._fill_gap(owned, expected, first):
+                return
+            if first < expected:
+                records = [record for record in records if record.offset >= expected]
+        processor.fold(records)
+        owned.unflushed += len(records)
+        self._meter.folded(self.name, batch.partition, len(records))
+        self._meter.lag(self.name, batch.partition, max(0, batch.highwater - records[-1].offset - 1))
+        if owned.unflushed >= self._max_unflushed:
+            await self.flush_one(owned)
+
+    async def _await_recovery(self, owned: Owned) -> None:
+        if owned.recovery is not None:
+            await asyncio.wait([owned.recovery])
+            if not owned.recovery.cancelled():
+                owned.recovery.result()
+
+    async def _fill_gap(self, owned: Owned, expected: int, first: int) -> bool:
+        """Deal with records missing before a batch: a fresh partition may start anywhere, otherwise go back."""
+        if expected == 0:
+            return True
+        if getattr(owned, "sought", None) == expected:
+            raise Invariant(
+                f"{self.name}[{owned.partition}]: the log has no records {expected} to {first - 1}. They were deleted "
+                "before they were folded (retention too short or a topic recreated). Restore the topic, or accept the "
+                "loss by starting with a new consumer group and empty changelog."
+            )
+        owned.sought = expected  # type: ignore[attr-defined]
+        log.warning("%s[%d]: batch starts at %d, expected %d: going back", self.name, owned.partition, first, expected)
+        await self._seek(self.topic, owned.partition, expected)
+        return False
+
+    async def flush_one(self, owned: Owned) -> None:
+        """Flush one partition and commit its offset."""
+        async with owned.flushing:
+            if owned.closed or not owned.ready.is_set():
+                return
+            began = time.monotonic()
+            owned.unflushed = 0
+            offset = await owned.processor.flush()
+            if offset is None:
+                return
+            await self._commit(self.topic, owned.partition, offset)
+            self._meter.flushed(self.name, time.monotonic() - began)
+
+    async def flush_all(self) -> None:
+        """Flush every owned partition."""
+        for owned in list(self.owned.values()):
+            await self.flush_one(owned)

@@ -1,0 +1,120 @@
+"""The contract's README: a table of every type and field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from streams.models.events import EVENT_CLASSES
+from streams.models.schema import Json, components, type_name
+
+_INTRO = """\
+# The event contract
+
+<!-- Generated from streams/models by `make generate`; do not edit. -->
+
+Events are [CloudEvents 1.0](https://cloudevents.io) in JSON structured mode, one a Kafka record (key: the task's id) or
+one a line. `floorwatch check-events FILE` explains every fault of a file with its line, field and fix.
+
+- [`floorwatch-events.schema.json`](floorwatch-events.schema.json): one JSON Schema (2020-12) for all; \
+[`schema/`](schema) has one for each type.
+- [`asyncapi.yaml`](asyncapi.yaml): the topics, as AsyncAPI 3.0.
+- [`examples.jsonl`](examples.jsonl): events of each type.
+
+Rules that no schema can say:
+
+- `source` and `id` together are the event's identity. The same pair with the same content is a duplicate and ignored;
+  with other content it goes to the dead letters, and the first one stands.
+- `subject` is the task's id; all events of a task carry the same one. Order matters only within a task.
+- `time` may be as old as you like (backfill), but at most 5 minutes after its arrival; `started_at` is not after `time`.
+- Control characters are refused in every text but `reason`, and so are events over 1 MiB. Unknown fields are ignored.
+- A field that may be null may as well be left out.
+"""
+
+
+def render_readme(examples: list[Json]) -> str:
+    """Return the README as Markdown.
+
+    Args:
+        examples: One event of each type, shown beside its fields.
+    """
+    schemas = components(EVENT_CLASSES, "{name}")
+    first: dict[str, Json] = {}
+    for example in examples:
+        first.setdefault(str(example["type"]), example)
+    parts = [_INTRO, "## Envelope\n\n" + _table(_envelope(schemas), schemas)]
+    for cls in EVENT_CLASSES:
+        name = type_name(cls)
+        data = schemas[schemas[cls.__name__]["properties"]["data"].get("$ref") or _ref(schemas[cls.__name__])]
+        body = f"## {name}\n\n{' '.join(data.get('description', '').split())}\n\n{_table(data, schemas)}"
+        if name in first:
+            shown = json.dumps(first[name]["data"], ensure_ascii=False)
+            body += f"\nExample `data`:\n\n```json\n{shown}\n```\n"
+        parts.append(body)
+    return "\n".join(parts)
+
+
+def _envelope(schemas: dict[str, Json]) -> Json:
+    """Return the fields that all events share."""
+    schema = schemas[EVENT_CLASSES[0].__name__]
+    properties = {name: inner for name, inner in schema["properties"].items() if name not in ("type", "data")}
+    kept: Json = {"type": {"type": "string", "description": "The event's type: a heading below."}, **properties}
+    kept["data"] = {"type": "object", "description": "What happened: the fields of the type, below."}
+    return {"properties": kept, "required": schema["required"]}
+
+
+def _ref(schema: Json) -> str:
+    """Return the name of the data's schema where it has a default."""
+    for option in (*schema["properties"]["data"].get("anyOf", ()), *schema["properties"]["data"].get("allOf", ())):
+        if "$ref" in option:
+            return str(option["$ref"])
+    raise KeyError(f"{schema.get('title')} has no data schema")
+
+
+def _table(schema: Json, schemas: dict[str, Json]) -> str:
+    rows = ["| field | type | required | meaning |", "| --- | --- | --- | --- |"]
+    required = set(schema.get("required", ()))
+    for name, inner in schema.get("properties", {}).items():
+        rows.append(_row(name, inner, name in required))
+        for nested, deeper in schemas.get(_nested(inner), {}).get("properties", {}).items():
+            rows.append(_row(f"{name}.{nested}", deeper, False))
+    return "\n".join(rows) + "\n"
+
+
+def _nested(schema: Json) -> str:
+    options = [schema, *schema.get("anyOf", ())]
+    return next((str(option["$ref"]) for option in options if "$ref" in option), "")
+
+
+def _row(name: str, schema: Json, required: bool) -> str:
+    return f"| `{name}` | {_type(schema)} | {'yes' if required else ''} | {schema.get('description', '')} |"
+
+
+def _type(schema: Json) -> str:
+    """Return a schema's type in words."""
+    if "anyOf" in schema:
+        return " or ".join(_type(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "$ref" in schema:
+        return "object"
+    if schema.get("format") == "date-time":
+        return "time"
+    if schema.get("type") == "array":
+        most = f", at most {schema['maxItems']}" if "maxItems" in schema else ""
+        return f"list of {_type(schema['items'])}{most}"
+    return f"{_word(schema)}{_bounds(schema)}"
+
+
+def _word(schema: Json) -> str:
+    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+    return words.get(str(schema.get("type")), str(schema.get("type", "any")))
+
+
+def _bounds(schema: Json) -> str:
+    low: Any = schema.get("minimum", schema.get("minLength"))
+    high: Any = schema.get("maximum", schema.get("maxLength"))
+    if low is None and high is None:
+        return ""
+    unit = " characters" if "maxLength" in schema else ""
+    return f", {low if low is not None else 'any'} to {high if high is not None else 'any'}{unit}"

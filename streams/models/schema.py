@@ -1,0 +1,178 @@
+"""The contract as files: JSON Schema, AsyncAPI and a README, generated from the wire types.
+
+``generate(root)`` writes ``contract/``; ``check(root)`` names what is stale. Nothing here runs while events flow.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from streams.models.events import EVENT_CLASSES
+from streams.models.field_docs import describe
+from streams.models.outputs import OUTPUT_CLASSES
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+BUNDLE = "contract/floorwatch-events.schema.json"
+SCHEMA_FOLDER = "contract/schema"
+ASYNCAPI = "contract/asyncapi.yaml"
+README = "contract/README.md"
+
+NO_CONTROLS = r"^[^\u0000-\u001f]*$"
+"""``streams.models.explain`` refuses control characters in identifiers; the schema says so for whoever sends."""
+
+Json = dict[str, Any]
+
+
+def type_name(cls: type[Struct]) -> str:
+    """Return an event class's contract name, e.g. ``floorwatch.label.submitted.v1``."""
+    return str(cls.__struct_config__.tag)
+
+
+def components(classes: tuple[type[Struct], ...], ref_template: str) -> dict[str, Json]:
+    """Return the described JSON Schema of each class and of what it holds, by class name.
+
+    Args:
+        classes: Wire types.
+        ref_template: Where references point, with ``{name}``.
+    """
+    _, found = msgspec.json.schema_components(classes, ref_template=ref_template)
+    _, sent = msgspec.json.schema_components(EVENT_CLASSES)
+    schemas = {name: _described(name, schema, name in sent) for name, schema in sorted(found.items())}
+    for cls in classes:
+        schema = schemas[cls.__name__]
+        schema.setdefault("description", _summary(cls))
+        schema.pop("title", None)
+        schema = schemas[cls.__name__] = {"title": str(cls.__struct_config__.tag or cls.__name__), **schema}
+        _require_appeal_target(cls.__name__, schema, schemas)
+    return schemas
+
+
+def _summary(cls: type[Struct]) -> str:
+    """Return the first line of an event's meaning: that of its data."""
+    data = next((field.type for field in msgspec.structs.fields(cls) if field.name == "data"), cls)
+    return (getattr(data, "__doc__", None) or "").strip().split("\n")[0]
+
+
+def _described(struct_name: str, schema: Json, sent: bool) -> Json:
+    properties: Json = {}
+    for field, inner in schema.get("properties", {}).items():
+        sentence = describe(struct_name, field)
+        shaped = _without_controls(inner) if sent and field != "reason" else inner
+        properties[field] = {"description": sentence, **shaped} if sentence else shaped
+    return {**schema, "properties": properties}
+
+
+def _without_controls(schema: Any) -> Any:
+    """Add to every text of a schema the pattern that intake enforces."""
+    if isinstance(schema, list):
+        return [_without_controls(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {key: _without_controls(value) for key, value in schema.items()}
+    if changed.get("type") == "string" and "format" not in changed:
+        changed["pattern"] = NO_CONTROLS
+    return changed
+
+
+def _require_appeal_target(name: str, schema: Json, schemas: dict[str, Json]) -> None:
+    """Say what the wire types cannot: an appeal names the label or the audit it is against."""
+    if not name.startswith("Appeal"):
+        return
+    data = schemas[f"{name}Data"]
+    data["allOf"] = [
+        {
+            "if": {"properties": {"against": {"const": kind}}},
+            "then": {"required": [f"{kind}_id"], "properties": {f"{kind}_id": {"type": "string"}}},
+        }
+        for kind in ("label", "audit")
+    ]
+
+
+def bundle() -> Json:
+    """Return one schema for all events: ``oneOf`` by type."""
+    defs = components(EVENT_CLASSES, "#/$defs/{name}")
+    return {
+        "$schema": DIALECT,
+        "$id": "urn:floorwatch:events:v1",
+        "title": "Floorwatch event",
+        "description": "A CloudEvents 1.0 event in JSON structured mode. Unknown optional fields are ignored.",
+        "type": "object",
+        "required": ["type"],
+        "oneOf": [{"$ref": f"#/$defs/{cls.__name__}"} for cls in EVENT_CLASSES],
+        "$defs": defs,
+    }
+
+
+def event_schema(cls: type[Struct]) -> Json:
+    """Return the self-contained schema of one event type."""
+    defs = components((cls,), "#/$defs/{name}")
+    top = defs.pop(cls.__name__)
+    return {"$schema": DIALECT, "$id": f"urn:{type_name(cls).replace('.', ':')}", **top, "$defs": defs}
+
+
+def render(root: Path) -> dict[str, str]:
+    """Return every generated file's text by its path below the root.
+
+    Args:
+        root: The project's root; examples are read from ``contract/examples.jsonl``.
+    """
+    from streams.models.asyncapi import render_asyncapi
+    from streams.models.contract_readme import render_readme
+
+    lines = (root / "contract" / "examples.jsonl").read_text(encoding="utf-8").splitlines()
+    examples = [json.loads(line) for line in lines if line.strip()]
+    files = {BUNDLE: _json(bundle())}
+    for cls in EVENT_CLASSES:
+        files[f"{SCHEMA_FOLDER}/{type_name(cls)}.schema.json"] = _json(event_schema(cls))
+    files[ASYNCAPI] = render_asyncapi(examples)
+    files[README] = render_readme(examples)
+    return files
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def generate(root: Path) -> list[Path]:
+    """Write the contract's files below the project's root, remove schemas of types that are gone.
+
+    Args:
+        root: The project's root.
+
+    Returns:
+        The paths written.
+    """
+    files = render(root)
+    written = []
+    for name, text in files.items():
+        target = root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        written.append(target)
+    for name in _orphans(root, files):
+        (root / name).unlink()
+    return written
+
+
+def check(root: Path) -> list[str]:
+    """Return the names of files that are not as ``generate`` would leave them."""
+    files = render(root)
+    stale = [name for name, text in files.items() if _read(root / name) != text]
+    return stale + _orphans(root, files)
+
+
+def _orphans(root: Path, files: dict[str, str]) -> list[str]:
+    found = [f"{SCHEMA_FOLDER}/{path.name}" for path in sorted((root / SCHEMA_FOLDER).glob("*.schema.json"))]
+    return [name for name in found if name not in files]
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+__all__ = ["OUTPUT_CLASSES", "bundle", "check", "components", "event_schema", "generate", "render", "type_name"]

@@ -1,0 +1,105 @@
+"""Runs one worker: the Faust app, the metrics endpoint and the notifier, until a signal or a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from contextlib import suppress
+
+from aiohttp import web
+
+from alerts.notifier import Notifier
+from alerts.routes import RoutingSettings, build_channels, build_routes
+from alerts.rules_file import default_rules
+from config.lower import exported_scopes
+from config.schema import FloorwatchConfig
+from floorwatch import __version__
+from streams.app import Worker
+from telemetry.engine_metrics import EngineMetrics
+from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
+from telemetry.http import Ready, build_app
+
+log = logging.getLogger(__name__)
+
+_STOP_S = 20.0
+
+
+async def run_worker(config: FloorwatchConfig) -> int:
+    """Run until SIGTERM or SIGINT (flush, commit, leave the group) or a failure.
+
+    Args:
+        config: The loaded configuration.
+
+    Returns:
+        Exit code: 0 after a signal, 1 after a failure (start it again: it recovers exactly).
+    """
+    metrics = EngineMetrics(component="worker", version=__version__)
+    rules = tuple(default_rules().rules)
+    worker = Worker(config, metrics, rules)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    web_runner = await _serve_metrics(worker, metrics)
+    notifier = asyncio.create_task(_notify(worker, stopping))
+    code = 1
+    try:
+        await worker.app.start()
+        waits = {asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(worker.app.wait_until_stopped())}
+        crash = asyncio.ensure_future(worker.app._crashed.wait())  # mode keeps no public handle on it
+        await asyncio.wait({*waits, crash}, return_when=asyncio.FIRST_COMPLETED)
+        code = 0 if stopping.is_set() and not worker.app.crashed else 1
+    finally:
+        stopping.set()
+        with suppress(Exception):
+            await asyncio.wait_for(worker.close(flush=code == 0), _STOP_S)
+        with suppress(Exception):
+            await asyncio.wait_for(worker.app.stop(), _STOP_S)
+        notifier.cancel()
+        await web_runner.cleanup()
+    if code:
+        log.error("the worker stopped after a failure: %s", worker.app.crash_reason)
+        # Faust's threads may hang on a broker that has gone; the state is on the log, so leave at once.
+        logging.shutdown()
+        os._exit(code)
+    return code
+
+
+async def _serve_metrics(worker: Worker, metrics: EngineMetrics) -> web.AppRunner:
+    config = worker.config
+    policy = ExportPolicy(windows=frozenset({config.metrics.window}), scopes=frozenset(exported_scopes(config)))
+    rules = [(rule.name, rule.severity) for rule in worker.rules]
+    floor = FloorCollector(worker.window_rows, policy=policy, incidents=worker.live_incidents, rules=rules)
+    app = build_app(build_registry(floor, metrics), lambda: _ready(worker))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, config.metrics.host, config.metrics.port)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    log.info("metrics at http://%s:%d/metrics", host, port)
+    return runner
+
+
+def _ready(worker: Worker) -> Ready:
+    reasons = []
+    if not any(host.owned for host in worker.hosts.values()):
+        reasons.append("no partitions assigned yet")
+    reasons.extend(
+        f"{host.name}[{owned.partition}] is recovering"
+        for host in worker.hosts.values()
+        for owned in host.owned.values()
+        if not owned.ready.is_set()
+    )
+    return Ready(not reasons, tuple(reasons))
+
+
+async def _notify(worker: Worker, stopping: asyncio.Event) -> None:
+    def clock_ms() -> int:
+        return int(time.time() * 1000)
+
+    settings = RoutingSettings()
+    channels = build_channels(settings, clock_ms)
+    await Notifier(worker.outbox, build_routes(settings, channels)).run(stopping)

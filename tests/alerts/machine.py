@@ -1,0 +1,64 @@
+"""A shell in miniature around the incident machine, for tests."""
+
+from __future__ import annotations
+
+from alerts.incident import Effect, Incident, Notify
+from alerts.policy import Policy, Tier, step
+from alerts.signals import Contributor, Signal
+from tests.alerts.rows import MINUTE_MS, NOW_MS
+
+POLICY = Policy(
+    severity="page",
+    route="leads",
+    open_after=2,
+    resolve_after=2,
+    tiers=(Tier(10 * MINUTE_MS, "second-line"), Tier(30 * MINUTE_MS, "manager")),
+    board_base_url="https://grafana.example",
+    runbook_base_url="https://floorwatch.example/",
+)
+
+
+def signal(firing: bool, at_ms: int = NOW_MS, **more: object) -> Signal:
+    """A signal of accuracy_low on vendor bpo-a."""
+    fields: dict[str, object] = {
+        "rule": "accuracy-low-vendor",
+        "kind": "accuracy_low",
+        "scope": {"vendor": "bpo-a"},
+        "scope_key": "vendor=bpo-a",
+        "firing": firing,
+        "value": 0.881 if firing else 0.95,
+        "target": 0.95,
+        "evidence": "accuracy 88.1% (Wilson 85.0–90.6%) over 512 audits in the last 1h, target 95%" if firing else "fine",
+        "since_ms": at_ms - 59 * MINUTE_MS,
+        "watermark_ms": at_ms,
+        "window": "1h",
+        "contributors": (Contributor("queue", "hate", -5.2, 2400, "79.2% of 120 audits; 71% of the excess"),),
+        "examples": ("t-1001", "t-1002"),
+        "board_path": "/d/floorwatch-live-floor?var-vendor=bpo-a&var-window=1h",
+        "runbook_path": "docs/runbooks/accuracy_low.md",
+    }
+    return Signal(**{**fields, **more})  # type: ignore[arg-type]
+
+
+def run(
+    events: list[object], incident: Incident | None = None, policy: Policy = POLICY, *, inhibited: bool = False
+) -> tuple[Incident | None, list[Effect]]:
+    """All events in order, without stamps; the last incident and all effects."""
+    effects: list[Effect] = []
+    for event in events:
+        incident, more = step(incident, event, policy, inhibited=inhibited)  # type: ignore[arg-type]
+        effects += more
+    return incident, effects
+
+
+def steps(effects: list[Effect]) -> list[str]:
+    """The names of the notifications among effects."""
+    return [effect.step for effect in effects if isinstance(effect, Notify)]
+
+
+def opened(policy: Policy = POLICY) -> Incident:
+    """An open incident of which people know."""
+    incident, _ = run([signal(True)] * policy.open_after, policy=policy)
+    if incident is None:
+        raise RuntimeError("the incident should be open")
+    return incident

@@ -1,0 +1,65 @@
+"""Shift-share and excess: the parts sum exactly to the whole."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerts.contributors import MAX_CONTRIBUTORS, MAX_PER_DIMENSION, NOT_GIVEN, Cell, complete, excess, rank, shift_share
+from alerts.signals import Contributor
+
+cells = st.integers(0, 5000).flatmap(lambda total: st.integers(0, total).map(lambda good: Cell(good, total)))
+windows = st.dictionaries(st.sampled_from("abcdefgh"), cells)
+
+
+def _share(parts: dict[str, Cell]) -> Fraction | None:
+    total = sum(cell.total for cell in parts.values())
+    return Fraction(sum(cell.good for cell in parts.values()), total) if total else None
+
+
+@given(windows, windows)
+def test_shift_share_sums_exactly_to_the_change(before: dict[str, Cell], after: dict[str, Cell]) -> None:
+    old, new = _share(before), _share(after)
+    shifts = shift_share(before, after)
+    if old is None or new is None:
+        assert shifts == []
+    else:
+        assert sum((shift.effect for shift in shifts), Fraction(0)) == new - old
+
+
+@given(windows, st.floats(0.001, 0.999))
+def test_excess_sums_exactly_to_the_distance_from_target(parts: dict[str, Cell], target: float) -> None:
+    whole = _share(parts)
+    if whole is None:
+        assert excess(parts, target) == {}
+    else:
+        assert sum(excess(parts, target).values()) == whole - Fraction(target)
+
+
+def test_mix_alone_moves_the_whole() -> None:
+    before = {"good": Cell(90, 100), "bad": Cell(50, 100)}
+    after = {"good": Cell(9, 10), "bad": Cell(95, 190)}
+    by_part = {shift.value: shift for shift in shift_share(before, after)}
+    assert by_part["bad"].rate == by_part["good"].rate == by_part["bad"].interaction == 0
+    assert by_part["bad"].mix == Fraction(9, 20) * (Fraction(1, 2) - Fraction(7, 10))
+
+
+def test_what_the_parts_do_not_cover_is_kept_apart() -> None:
+    assert complete(Cell(8, 10, 100), {"a": Cell(4, 5, 60)}) == {"a": Cell(4, 5, 60), NOT_GIVEN: Cell(4, 5, 40)}
+    assert complete(Cell(8, 10), {"a": Cell(9, 10)}) == {"a": Cell(9, 10)}
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.floats(-50, 50)), max_size=20))
+def test_rank_takes_the_worst_and_never_a_helper(effects: list[tuple[str, float]]) -> None:
+    found = [Contributor(dim, str(place), effect, 1, "") for place, (dim, effect) in enumerate(effects)]
+    best = rank(found)
+    assert len(best) <= MAX_CONTRIBUTORS
+    assert all(part.effect_pp < 0 for part in best)
+    assert list(best) == sorted(best, key=lambda part: part.effect_pp)
+    for dimension in "xyz":
+        mine = [part.effect_pp for part in best if part.dimension == dimension]
+        assert len(mine) <= MAX_PER_DIMENSION
+        if mine:
+            assert min(mine) == min(part.effect_pp for part in found if part.dimension == dimension)

@@ -1,0 +1,187 @@
+"""accuracy_low, critical_errors, sla_attainment: when they fire and what they say."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from alerts.statistics import wilson
+from tests.alerts.rows import NOW_MS, accuracy, one, rule, signals, sla, view
+
+BPO = {"vendor": "bpo-a"}
+
+
+def test_evidence_reads_as_the_contract_says() -> None:
+    signal = one(rule("accuracy_low", scope={"by": "vendor"}), accuracy(BPO, 451, 512))
+    assert signal.firing
+    assert signal.evidence == "accuracy 88.1% (Wilson 85.0–90.6%) over 512 audits in the last 1h, target 95%"
+    assert signal.value == 451 / 512
+    assert (signal.scope, signal.scope_key, signal.window) == (BPO, "vendor=bpo-a", "1h")
+    assert signal.watermark_ms == NOW_MS
+    assert signal.since_ms == NOW_MS - 59 * 60_000
+    assert signal.board_path == "/d/floorwatch-live-floor?var-vendor=bpo-a&var-window=1h"
+    assert signal.runbook_path == "docs/runbooks/accuracy_low.md"
+
+
+def test_too_few_audits_is_no_alarm() -> None:
+    at_minimum = one(rule("accuracy_low", min_sample=50), accuracy({}, 0, 50))
+    below = one(rule("accuracy_low", min_sample=50), accuracy({}, 0, 49))
+    assert at_minimum.firing
+    assert not below.firing
+    assert below.evidence.endswith("target 95%; too few to judge (50 audits needed)")
+
+
+def test_no_audits_at_all_has_no_value() -> None:
+    signal = one(rule("accuracy_low"), accuracy({}, 0, 0))
+    assert (signal.firing, signal.value, signal.evidence) == (False, None, "no audits in the last 1h")
+
+
+def test_exactly_at_the_boundary_does_not_fire() -> None:
+    high = wilson(451, 512)[1]
+    at = one(rule("accuracy_low", target=high), accuracy({}, 451, 512))
+    just_above = one(rule("accuracy_low", target=math.nextafter(high, 1)), accuracy({}, 451, 512))
+    assert not at.firing
+    assert just_above.firing
+
+
+def test_an_end_that_would_round_onto_the_target_is_shown_with_more_digits() -> None:
+    # 1781/1900: the upper end is 94.74 %; against 94.7 % it is above, and must not be shown as 94.7 %.
+    signal = one(rule("accuracy_low", target=0.947), accuracy({}, 1781, 1900))
+    assert not signal.firing
+    assert "94.7%)" not in signal.evidence
+
+
+def test_point_estimate_below_target_is_not_enough() -> None:
+    signal = one(rule("accuracy_low"), accuracy({}, 94, 100))
+    assert signal.value is not None
+    assert signal.value < 0.95
+    assert not signal.firing
+
+
+def test_technical_errors_are_left_out_and_said() -> None:
+    # 60 of 500 are wrong, but 50 of them for technical reasons: 440/450 is no breach.
+    signal = one(rule("accuracy_low"), accuracy({}, 440, 500, technical=50))
+    assert not signal.firing
+    assert signal.value == 440 / 450
+    assert "over 450 audits (50 technical errors left out)" in signal.evidence
+
+
+def test_selector_picks_scopes_of_exactly_its_dimensions() -> None:
+    rows = [
+        accuracy({}, 1, 100),
+        accuracy(BPO, 1, 100),
+        accuracy({"queue": "hate", "policy": "P3"}, 1, 100),
+        accuracy({"queue": "hate"}, 1, 100),
+    ]
+    by_pair = signals(rule("accuracy_low", scope={"by": ["policy", "queue"]}), *rows)
+    exact = signals(rule("accuracy_low", scope={"vendor": "bpo-a"}), *rows)
+    other = signals(rule("accuracy_low", scope={"vendor": "bpo-b"}), *rows)
+    assert [signal.scope_key for signal in by_pair] == ["queue=hate,policy=P3"]
+    assert [signal.scope_key for signal in exact] == ["vendor=bpo-a"]
+    assert other == []
+
+
+def test_row_of_a_window_long_past_says_nothing() -> None:
+    hour_ms = 3_600_000
+    assert signals(rule("accuracy_low"), accuracy({}, 1, 100, end_ms=NOW_MS - hour_ms)) == []
+    assert len(signals(rule("accuracy_low"), accuracy({}, 1, 100, end_ms=NOW_MS - hour_ms + 1))) == 1
+
+
+def test_critical_errors_fire_on_the_lower_end() -> None:
+    firing = one(rule("critical_errors"), accuracy({}, 480, 512, critical=11))
+    assert firing.firing
+    assert firing.value == 11 / 512
+    assert firing.evidence == (
+        "critical errors 2.15% (Wilson 1.2–3.8%): 11 in 512 audits in the last 1h, at most 0.5% allowed"
+    )
+    assert not one(rule("critical_errors"), accuracy({}, 511, 512, critical=1)).firing
+    assert not one(rule("critical_errors"), accuracy({}, 0, 99, critical=99)).firing  # min_sample 100
+
+
+def test_sla_counts_met_and_missed_but_not_what_is_due_later() -> None:
+    row = sla({"queue": "hate"}, 440, 60, overdue_open=12) | {"due": 900}
+    signal = one(rule("sla_attainment", scope={"by": "queue"}), row)
+    assert signal.firing
+    assert signal.value == 0.88
+    assert signal.evidence == (
+        "SLA attainment 88% (Wilson 84.9–90.6%): 60 missed (12 still open) of 500 tasks due in the last 1h, target 95%"
+    )
+
+
+def test_sla_needs_its_minimum_of_due_tasks_and_evidence() -> None:
+    assert not one(rule("sla_attainment", min_sample=50), sla({}, 0, 49)).firing
+    assert not one(rule("sla_attainment"), sla({}, 93, 7)).firing
+    assert one(rule("sla_attainment"), sla({}, 80, 20)).firing
+
+
+def test_contributors_name_the_parts_by_their_excess() -> None:
+    rows = [
+        accuracy({}, 880, 1000),
+        accuracy({"vendor": "bpo-a"}, 200, 300),
+        accuracy({"vendor": "inhouse"}, 680, 700),
+        accuracy({"queue": "spam"}, 880, 1000),
+        accuracy({"labeler": "l-1"}, 18, 20),
+        accuracy({"labeler": "l-2"}, 10, 40),
+    ]
+    signal = one(rule("accuracy_low"), *rows)
+    parts = {(part.dimension, part.value): part for part in signal.contributors}
+    # spam is the only queue: another name for the whole. l-1 has no evidence against them, l-2 has.
+    assert set(parts) == {("vendor", "bpo-a"), ("labeler", "l-2")}
+    bpo = parts["vendor", "bpo-a"]
+    assert bpo.effect_pp == -8.5  # (200 - 0.95*300)/1000
+    assert bpo.labels == 6000
+    assert bpo.detail == "66.7% of 300 audits; 100% of the excess"
+    assert signal.contributors[0] == bpo
+
+
+def test_contributors_of_a_vendor_come_from_the_joint_rows() -> None:
+    rows = [
+        accuracy(BPO, 170, 200),
+        accuracy(BPO | {"queue": "hate"}, 70, 100),
+        accuracy(BPO | {"queue": "spam"}, 100, 100),
+        accuracy({"queue": "hate"}, 0, 500),
+        accuracy({"vendor": "bpo-b", "queue": "hate"}, 0, 100),
+    ]
+    signal = one(rule("accuracy_low", scope={"vendor": "bpo-a"}), *rows)
+    assert [(part.dimension, part.value, part.effect_pp) for part in signal.contributors] == [("queue", "hate", -12.5)]
+
+
+def test_contributors_against_a_reference_window_split_rate_and_mix() -> None:
+    rows = [
+        accuracy({}, 850, 1000),
+        accuracy({"vendor": "a"}, 400, 500),
+        accuracy({"vendor": "b"}, 450, 500),
+        accuracy({}, 960, 1000, window="24h"),
+        accuracy({"vendor": "a"}, 480, 500, window="24h"),
+        accuracy({"vendor": "b"}, 480, 500, window="24h"),
+    ]
+    signal = one(rule("accuracy_low", reference="24h"), *rows)
+    assert [(part.value, part.effect_pp) for part in signal.contributors] == [("a", -8.0), ("b", -3.0)]
+    assert signal.contributors[0].detail == "80% of 500 audits; rate -8.0, mix +0.0, both +0.0 pp"
+
+
+def test_examples_pass_through() -> None:
+    signal = one(rule("accuracy_low"), accuracy({}, 1, 100, examples=["t-1", "t-2"]))
+    assert signal.examples == ("t-1", "t-2")
+
+
+def test_wider_scopes_come_before_narrower_ones() -> None:
+    rows = [accuracy({"queue": "q", "policy": "p"}, 1, 100), accuracy({"queue": "q"}, 1, 100), accuracy({}, 1, 100)]
+    from alerts.baseline import BaselineState
+    from alerts.evaluate import evaluate
+
+    rules = [rule("accuracy_low", scope={"by": ["queue", "policy"]}), rule("accuracy_low"), rule("sla_attainment")]
+    found = evaluate(rules[1:2] + rules[0:1], view(*rows), NOW_MS, BaselineState())
+    assert [signal.scope_key for signal in found] == ["all", "queue=q,policy=p"]
+
+
+@pytest.mark.parametrize(("good", "total"), [(0, 10), (10, 10), (5, 10), (0, 0)])
+def test_wilson_stays_in_range(good: int, total: int) -> None:
+    low, high = wilson(good, total)
+    assert 0 <= low <= (good / total if total else 1) <= high <= 1
+
+
+def test_wilson_refuses_impossible_counts() -> None:
+    with pytest.raises(ValueError, match="wrong counts"):
+        wilson(11, 10)

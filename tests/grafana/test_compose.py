@@ -1,0 +1,113 @@
+"""docker-compose.yml: valid by the Compose Specification's schema, pinned, healthy, and consistent with its neighbours."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from config.load import load
+from tests.support import require
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+SCHEMA = json.loads((Path(__file__).parent / "data/compose-spec.json").read_text())
+OURS = ("topics", "gateway", "worker")
+
+
+def test_it_is_valid_by_the_compose_specification() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    Draft202012Validator(SCHEMA).validate(COMPOSE)
+
+
+@pytest.mark.parametrize(("place", "value"), [("ports", "9090"), ("healthcheck", {"tests": []}), ("imagee", "x")])
+def test_the_schema_refuses_faults(place: str, value: object) -> None:
+    broken = copy.deepcopy(COMPOSE)
+    broken["services"]["prometheus"][place] = value
+    with pytest.raises(ValidationError):
+        Draft202012Validator(SCHEMA).validate(broken)
+
+
+def test_it_starts_everything_the_stack_needs() -> None:
+    assert set(SERVICES) == {"kafka", "redis", "prometheus", "alertmanager", "grafana", *OURS}
+
+
+def test_images_are_pinned_to_a_version() -> None:
+    for name, service in SERVICES.items():
+        image = service["image"]
+        if name in OURS:
+            assert image == "floorwatch:local"
+        else:
+            assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+(-alpine)?", image), image
+
+
+def test_every_lasting_service_has_a_healthcheck_and_waits_for_healthy_ones() -> None:
+    for name, service in SERVICES.items():
+        if name != "topics":
+            assert service["healthcheck"]["test"][0] == "CMD", name
+        for needed, condition in service.get("depends_on", {}).items():
+            once = SERVICES[needed].get("restart") == "no"
+            assert condition["condition"] == ("service_completed_successfully" if once else "service_healthy")
+
+
+def test_ports_are_bound_to_this_machine_only() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_named_volumes_are_declared_and_mounted_files_exist() -> None:
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    named = {mount.split(":")[0] for mount in mounts if not mount.startswith(".")}
+    assert named == set(COMPOSE["volumes"])
+    files = [mount.split(":")[0] for mount in mounts if mount.startswith(".")]
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+def test_our_settings_are_settings_floorwatch_knows() -> None:
+    for name in OURS:
+        env = {key: str(value) for key, value in SERVICES[name]["environment"].items()}
+        config = load(None, env)
+        assert config.kafka.brokers == ["kafka:9092"]
+        assert config.redis.url == "redis://redis:6379/0"
+        assert config.metrics.port == 9464
+
+
+def test_prometheus_scrapes_the_ports_our_services_listen_on() -> None:
+    jobs = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+    dns = {job["job_name"]: job["dns_sd_configs"][0] for job in jobs if "dns_sd_configs" in job}
+    worker, gateway = dns["floorwatch-worker"], dns["floorwatch-gateway"]
+    assert worker["names"] == ["worker"]
+    assert str(worker["port"]) == SERVICES["worker"]["environment"]["FLOORWATCH_METRICS__PORT"]
+    assert gateway["names"] == ["gateway"]
+    assert str(gateway["port"]) == SERVICES["gateway"]["environment"]["FLOORWATCH_GATEWAY__PORT"]
+
+
+def test_no_secret_is_written_down() -> None:
+    text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker/alertmanager.yml").read_text()
+    assert not re.search(r"(?i)(password|secret|token)\w*\s*[:=]\s*[\"']?\w", text.replace("GF_SECURITY", ""))
+
+
+def test_the_dockerfile_runs_as_nobody_special_and_installs_by_hash() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert [line for line in lines if line.startswith("FROM")][0].endswith(" AS build")
+    last = max(i for i, line in enumerate(lines) if line.startswith("FROM"))
+    assert any(re.fullmatch(r"USER [1-9]\d*", line) for line in lines[last:])
+    assert any("--require-hashes" in line for line in lines[:last])
+    assert "ENTRYPOINT [\"floorwatch\"]" in lines
+
+
+def test_amtool_accepts_the_alertmanager_configuration() -> None:
+    require("amtool")
+    command = ["amtool", "check-config", "docker/alertmanager.yml"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
