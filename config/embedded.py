@@ -1,13 +1,77 @@
-"""Sections owned by other packages, embedded in the one configuration."""
+"""Sections owned by other packages, embedded so that one file and one loader hold everything."""
 
 from __future__ import annotations
 
-from config.base import Section
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings
+from alerts.rules import Rule, RuleSet
+from alerts.rules_file import default_rules
+from config.base import Fault, Section
+
+Rules = tuple[Annotated[Rule, Field(discriminator="kind")], ...]
 
 
 class GatewaySettings(Section):
-    pass
+    """The HTTP gateway."""
 
 
-class AlertSettings(Section):
-    pass
+class AlertSettings(RoutingSettings):
+    """Alert rules, and where notifications go."""
+
+    rules: Rules | None = Field(
+        default=None, description="null takes the rules of alerts/defaults.yaml; a list replaces all of them."
+    )
+    channels: dict[str, ChannelSettings] = Field(
+        default={"console": ConsoleSettings(type="console")},
+        description="By name; console prints, because no other channel works without an address of yours.",
+    )
+    routes: dict[str, tuple[str, ...]] = Field(
+        default={DEFAULT_ROUTE: ("console",)},
+        description="Channels of each route that a rule may name; default is that of rules which name none.",
+    )
+
+    @property
+    def rule_set(self) -> RuleSet:
+        """The rules in force: those written here, else the shipped ones."""
+        return default_rules() if self.rules is None else RuleSet(rules=self.rules)
+
+    def faults(self, windows: list[str], scopes: list[tuple[str, ...]]) -> list[Fault]:
+        """Return what keeps a written rule from ever working.
+
+        Args:
+            windows: Windows that are kept.
+            scopes: Kinds of scopes that are kept, each in the order of the dimensions.
+        """
+        found: list[Fault] = []
+        names: set[str] = set()
+        for index, rule in enumerate(self.rules or ()):
+            place = ("alerts", "rules", index)
+            if rule.name in names:
+                hint = "rename one: an incident is told by its rule's name"
+                found.append(Fault((*place, "name"), f"two rules are named {rule.name}", hint))
+            names.add(rule.name)
+            if rule.route not in self.routes:
+                reason = f"there is no route {rule.route}"
+                found.append(Fault((*place, "route"), reason, f"use one of {', '.join(self.routes)}"))
+            found += _unreachable(rule, place, windows, scopes)
+        return found
+
+
+def _unreachable(
+    rule: Any, place: tuple[str | int, ...], windows: list[str], scopes: list[tuple[str, ...]]
+) -> list[Fault]:
+    """Return faults of a rule on a window or a scope that no table keeps; rules on the stream itself need none."""
+    if rule.kind in ("dead_letters", "source_silent"):
+        return []
+    found = []
+    if rule.window not in windows:
+        reason = f"window {rule.window} is not among tables.windows, so the rule would never fire"
+        found.append(Fault((*place, "window"), reason, f"use one of {', '.join(windows)}"))
+    if rule.scope.names not in [frozenset(kind) for kind in scopes]:
+        shown = ", ".join(sorted(rule.scope.names))
+        reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"
+        found.append(Fault((*place, "scope"), reason, f"add [{shown}] to tables.scopes"))
+    return found

@@ -163,6 +163,9 @@ def apply_secret_files(data: dict[str, Any], model: type[BaseModel], overlay: Ov
             file_key = f"{name}_file"
             if value.get(file_key) and introspect.is_secret(introspect.inside(kinds, name, value)):
                 _read_into(value, name, path, overlay, base)
+                if file_key not in introspect.known_keys(kinds, value):
+                    # Models of other packages know the secret only, not where it came from.
+                    value.pop(file_key, None)
 
 
 def _read_into(section: dict[str, Any], name: str, path: Path, overlay: Overlay, base: FilePath) -> None:

@@ -103,4 +103,5 @@ def _special(error: Any, kind: str, context: dict[str, Any], secret: bool) -> tu
         return f"has a form that is not allowed{got}", f"it must match {context.get('pattern')}"
     message = str(error["msg"]).removeprefix("Value error, ")
     hint = context.get("hint")
-    return ("is not valid" if secret and kind == "value_error" else message), str(hint) if hint else None
+    leaks = secret and str(value) in message
+    return ("is not valid" if leaks else message), str(hint) if hint else None

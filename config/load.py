@@ -131,7 +131,10 @@ class _Reporter:
         """Place one pydantic error, which may hold several faults."""
         if error["type"] == MANY:
             return [self._between(error["loc"], fault) for fault in error["ctx"]["faults"]]
-        path, kinds, container = self._resolve(error["loc"])
+        loc = error["loc"]
+        if error["type"] == "union_tag_invalid":
+            loc = (*loc, str(error["ctx"]["discriminator"]).strip("'"))
+        path, kinds, container = self._resolve(loc)
         known = introspect.known_keys(*container)
         reason, hint = reason_and_hint(error, known, introspect.is_secret(kinds))
         on_key = error["type"] == "extra_forbidden"

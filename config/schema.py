@@ -256,5 +256,6 @@ class FloorwatchConfig(Section):
             if kind not in self.tables.scopes:
                 reason = f"[{', '.join(kind)}] is not among tables.scopes"
                 faults.append(Fault(("metrics", "scopes", index), reason, "add it to tables.scopes or remove it here"))
+        faults += self.alerts.faults(self.tables.windows, self.tables.scopes)
         refuse(faults)
         return self

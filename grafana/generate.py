@@ -36,7 +36,9 @@ def check(root: Path) -> list[str]:
     for name, build in BOARDS.items():
         path = root / GENERATED / name
         if not path.is_file() or path.read_text(encoding="utf-8") != render(build):
-            faults.append(f"{GENERATED / name} differs from grafana/boards.py: run `make generate` and commit the result")
+            faults.append(
+                f"{GENERATED / name} differs from grafana/boards.py: run `make generate` and commit the result"
+            )
     for path in sorted((root / GENERATED).glob("*.json")):
         if path.name not in BOARDS:
             faults.append(f"{GENERATED / path.name} is no board of grafana/generate.py: delete it")

@@ -93,7 +93,9 @@ def _quantiles(name: str, table: Table, stem: str, levels: tuple[int, ...], text
 TABLE_METRICS: tuple[Metric, ...] = (
     _row("accuracy_ratio", "accuracy", "raw_accuracy_ratio", "ratio", "Audited labels found correct, unweighted."),
     _row("accuracy_wilson_low_ratio", "accuracy", "wilson_low_ratio", "ratio", "Lower end of the 95% Wilson interval."),
-    _row("accuracy_wilson_high_ratio", "accuracy", "wilson_high_ratio", "ratio", "Upper end of the 95% Wilson interval."),
+    _row(
+        "accuracy_wilson_high_ratio", "accuracy", "wilson_high_ratio", "ratio", "Upper end of the 95% Wilson interval."
+    ),
     _row(
         "accuracy_weighted_ratio",
         "accuracy",
@@ -102,12 +104,18 @@ TABLE_METRICS: tuple[Metric, ...] = (
         "Accuracy weighted by 1 / sampling probability (Hajek); targeted audits are left out.",
     ),
     _row("audited_labels", "accuracy", "audited", "labels", "Standing labels of the window with an effective verdict."),
-    _row("audit_coverage_ratio", "accuracy", "coverage_ratio", "ratio", "Share of the window's labels that are audited."),
+    _row(
+        "audit_coverage_ratio", "accuracy", "coverage_ratio", "ratio", "Share of the window's labels that are audited."
+    ),
     _row("critical_error_ratio", "accuracy", "critical_error_ratio", "ratio", "Audited labels with a critical error."),
     _row("overturn_ratio", "accuracy", "overturn_ratio", "ratio", "Decided appeals that were overturned."),
     _row("labels", "throughput", "labels", "labels", "Standing labels submitted in the window."),
-    _row("labels_per_hour", "throughput", "labels_per_hour", "labels per hour", "Standing labels an hour of the window."),
-    _row("active_labelers", "throughput", "active_labelers", "labelers", "Distinct labellers with a label in the window."),
+    _row(
+        "labels_per_hour", "throughput", "labels_per_hour", "labels per hour", "Standing labels an hour of the window."
+    ),
+    _row(
+        "active_labelers", "throughput", "active_labelers", "labelers", "Distinct labellers with a label in the window."
+    ),
     _quantiles(
         "handle_time_seconds",
         "throughput",
@@ -118,7 +126,9 @@ TABLE_METRICS: tuple[Metric, ...] = (
     _row("sla_due", "sla", "due", "tasks", "Tasks due in the window."),
     _row("sla_met", "sla", "met", "tasks", "Tasks due in the window and completed in time."),
     _row("sla_missed", "sla", "missed", "tasks", "Tasks due in the window, completed late or still open past due."),
-    _row("sla_attainment_ratio", "sla", "attainment_ratio", "ratio", "Tasks completed in time, of those met or missed."),
+    _row(
+        "sla_attainment_ratio", "sla", "attainment_ratio", "ratio", "Tasks completed in time, of those met or missed."
+    ),
     _row("backlog_tasks", "sla", "backlog", "tasks", "Open tasks as of the watermark."),
     _row(
         "oldest_open_task_age_seconds", "sla", "oldest_open_age_ms", "seconds", "Age of the oldest open task.", MS_TO_S
@@ -174,7 +184,11 @@ WATERMARK = Metric(
 )
 LAG = Metric(PREFIX + "lag_records", "gauge", "Records waiting in the source log.", "records", _SP)
 FLUSH = Metric(
-    PREFIX + "flush_seconds", "histogram", "Time of one flush: changelog written, then committed.", "seconds", ("stage",)
+    PREFIX + "flush_seconds",
+    "histogram",
+    "Time of one flush: changelog written, then committed.",
+    "seconds",
+    ("stage",),
 )
 ROWS = Metric(PREFIX + "rows", "gauge", "State rows held in memory.", "rows", _SP)
 TASKS = Metric(PREFIX + "tasks", "gauge", "Tasks whose facts are held in memory.", "tasks", _P, owner="ledger")

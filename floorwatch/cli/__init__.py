@@ -1,0 +1,58 @@
+"""The command line: one file a command, registered here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("floorwatch.cli.up", "up"),
+    "demo": ("floorwatch.cli.demo", "demo"),
+    "worker": ("floorwatch.cli.worker", "worker"),
+    "gateway": ("floorwatch.cli.gateway", "gateway"),
+    "simulate": ("floorwatch.cli.simulate", "simulate"),
+    "process": ("floorwatch.cli.process", "process"),
+    "verify": ("floorwatch.cli.verify", "verify"),
+    "table": ("floorwatch.cli.table", "table"),
+    "incidents": ("floorwatch.cli.incidents", "incidents"),
+    "check-events": ("floorwatch.cli.check_events", "check_events"),
+    "doctor": ("floorwatch.cli.doctor", "doctor"),
+    "topics": ("floorwatch.cli.topics_cmd", "topics"),
+    "generate": ("floorwatch.cli.generate", "generate"),
+}
+"""Command name to module and function."""
+
+
+def build() -> typer.Typer:
+    """Return the whole application."""
+    app = typer.Typer(
+        name="floorwatch",
+        help="Live, exact numbers and alarms for labelling operations.",
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback(invoke_without_command=True)
+    def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+        if version:
+            from floorwatch import __version__
+
+            typer.echo(f"floorwatch {__version__}")
+            raise typer.Exit
+
+    for name, (module, function) in COMMANDS.items():
+        app.command(name)(_load(module, function))
+    app.add_typer(_load("floorwatch.cli.config_cmd", "config_app"), name="config")
+    return app
+
+
+def _load(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def main() -> None:
+    """Run the command line."""
+    build()()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from config.schema import FloorwatchConfig
 
 
 def set_up_logging(level: str) -> None:
@@ -33,3 +40,38 @@ def exit_on_config_error() -> Iterator[None]:
     except ConfigErrors as errors:
         typer.echo(str(errors), err=True)
         raise typer.Exit(2) from None
+
+
+@contextmanager
+def exit_on_redis_error(url: str) -> Iterator[None]:
+    """Say what to do when Redis cannot be reached, and leave with code 1."""
+    from redis.exceptions import RedisError
+
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        typer.echo(
+            f"Redis at {url} cannot be reached ({error}). Start the stack with `floorwatch up`, or point redis.url "
+            "(FLOORWATCH_REDIS__URL) at yours; `floorwatch doctor` tells more.",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+
+
+def load_for_reader(config: Path | None, var: Path) -> FloorwatchConfig:
+    """Load the configuration of a command that reads a running stack.
+
+    Args:
+        config: The YAML given by the user, or None.
+        var: Directory of a ``floorwatch up``: when it runs and nothing else names a Redis, its servers are used.
+    """
+    from config.load import load
+
+    env = dict(os.environ)
+    state = var / "run" / "state.json"
+    if config is None and state.is_file():
+        with suppress(ValueError, OSError):
+            found = json.loads(state.read_text())
+            env.setdefault("FLOORWATCH_REDIS__URL", found["redis_url"])
+            env.setdefault("FLOORWATCH_KAFKA__BROKERS", found["brokers"])
+    return load(config, env)

@@ -27,3 +27,7 @@ def worker(
     with exit_on_config_error():
         settings = load(config, os.environ)
     raise typer.Exit(asyncio.run(run_worker(settings)))
+
+
+if __name__ == "__main__":
+    typer.run(worker)

@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from floorwatch.embedded.frames import MAGIC, encode, frame_ends
+from floorwatch.embedded.frames import MAGIC, encode, frame_ends, parse
 from floorwatch.embedded.segments import Position, end_of, mend, segment_numbers, segment_path
 from streams.models.topics import RAW
 
 _log = logging.getLogger(__name__)
+
+_DATA_SYNC = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 
 DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
@@ -30,7 +33,7 @@ class JournalError(Exception):
     """Records could not be made durable. Operator: the message names the file and the cause, usually a full disk."""
 
 
-class JournalBusy(JournalError):
+class JournalBusy(JournalError):  # noqa: N818 - a state, and what the person reads
     """Another process writes under this name. Operator: stop it, or give this writer another name."""
 
 
@@ -61,7 +64,7 @@ class JournalWriter:
         *,
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         now_ms: Callable[[], int] = wall_ms,
-        sync: Callable[[int], None] = os.fdatasync if hasattr(os, "fdatasync") else os.fsync,
+        sync: Callable[[int], None] = _DATA_SYNC,
     ) -> None:
         """Name the writer; nothing is opened yet.
 
@@ -84,9 +87,11 @@ class JournalWriter:
         self._group = _Group([], [])
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
+        self._room.set()
         self._flusher: asyncio.Task[None] | None = None
+        self._stopping = False
 
-    async def __aenter__(self) -> JournalWriter:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -108,16 +113,16 @@ class JournalWriter:
             os.close(self._lock_fd)
             self._lock_fd = None
             raise
-        self._room.set()
+        self._stopping = False
         self._flusher = asyncio.create_task(self._flush_forever(), name=f"journal {self.folder.name}")
 
     async def stop(self) -> None:
         """Sync what is pending, close the files and release the folder."""
         if self._flusher is not None:
-            self._flusher.cancel()
-            await asyncio.gather(self._flusher, return_exceptions=True)
+            self._stopping = True
+            self._wake.set()
+            await self._flusher
             self._flusher = None
-            await self._flush()
         for fd in (self._fd, self._lock_fd):
             if fd is not None:
                 os.close(fd)
@@ -134,11 +139,11 @@ class JournalWriter:
             JournalError: They could not be made durable; send them again.
             ValueError: A record is too large for the journal.
         """
-        if self._flusher is None:
-            raise JournalError(f"the journal {self.folder} is not open; call start() first")
         if not records:
             return
         await self._room.wait()
+        if self._flusher is None or self._stopping:
+            raise JournalError(f"the journal {self.folder} is not open; call start() first")
         self._last_ms = accepted_ms = max(self._last_ms, self._now_ms())
         name = topic.encode()
         frames = [encode(accepted_ms, name, key, value) for key, value in records]
@@ -162,10 +167,10 @@ class JournalWriter:
         return end_of(self.folder)
 
     async def _flush_forever(self) -> None:
-        while True:
+        # Ended by a flag, not by cancelling: a stop in the middle of a sync must not leave callers without an answer.
+        while not self._stopping or self._group.frames:
             await self._wake.wait()
-            # Shielded: a stop in the middle of a sync must not leave callers without an answer.
-            await asyncio.shield(asyncio.ensure_future(self._flush()))
+            await self._flush()
 
     async def _flush(self) -> None:
         self._wake.clear()
@@ -173,20 +178,19 @@ class JournalWriter:
         group, self._group = self._group, _Group([], [])
         if not group.frames:
             return
-        fault: Exception | None = None
+        fault: JournalError | None = JournalError(f"the journal {self.folder} was interrupted; send the records again")
         try:
             await asyncio.to_thread(self._write, group.frames)
+            fault = None
         except OSError as error:
             said = error.strerror or str(error)
-            fault = JournalError(f"cannot write {segment_path(self.folder, self._number)}: {said}; nothing was accepted")
+            where = segment_path(self.folder, self._number)
+            fault = JournalError(f"cannot write {where}: {said}; send the records again once that is mended")
             _log.error("%s", fault)
-        for done in group.waiting:
-            if done.done():
-                continue
-            if fault is None:
-                done.set_result(None)
-            else:
-                done.set_exception(fault)
+        finally:
+            for done in group.waiting:
+                if not done.done():
+                    _resolve(done, fault)
 
     def _open(self) -> None:
         numbers = segment_numbers(self.folder)
@@ -208,7 +212,8 @@ class JournalWriter:
         path = segment_path(self.folder, number)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
-            if os.fstat(fd).st_size == 0:
+            if os.fstat(fd).st_size < len(MAGIC):
+                os.ftruncate(fd, 0)
                 os.write(fd, MAGIC)
             self._sync(fd)
             _sync_folder(self.folder)
@@ -240,6 +245,13 @@ class JournalWriter:
             raise
 
 
+def _resolve(done: asyncio.Future[None], fault: JournalError | None) -> None:
+    if fault is None:
+        done.set_result(None)
+    else:
+        done.set_exception(fault)
+
+
 def _lock(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -262,8 +274,6 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _last_accepted_ms(path: Path) -> int:
-    from floorwatch.embedded.frames import parse
-
     records = parse(path.read_bytes(), len(MAGIC)).records
     return records[-1].accepted_ms if records else 0
 

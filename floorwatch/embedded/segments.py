@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from floorwatch.embedded.frames import MAGIC, Record, Tail, parse, valid_frame_follows
+from floorwatch.embedded.frames import MAGIC, Record, Tail, next_frame_is_valid, parse, valid_frame_follows
 
 SUFFIX = ".seg"
 
@@ -61,7 +62,7 @@ def segment_path(folder: Path, number: int) -> Path:
 def segment_numbers(folder: Path) -> list[int]:
     """Return the numbers of a writer's segments in order; none if the folder does not exist."""
     try:
-        names = os.listdir(folder)
+        names = [path.name for path in folder.iterdir()]
     except FileNotFoundError:
         return []
     return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX) and name[:8].isdigit())
@@ -87,7 +88,7 @@ def mend(path: Path) -> int:
     else:
         parsed = parse(content, len(MAGIC))
         good = parsed.end
-        if parsed.tail is Tail.BAD and valid_frame_follows(content, good):
+        if valid_frame_follows(content, good):
             raise JournalCorrupt(path, good)
     if good < len(content):
         with path.open("r+b") as segment:
@@ -121,13 +122,13 @@ def read_from(folder: Path, position: Position, max_bytes: int) -> Chunk:
         position = Position(later[0], len(MAGIC))
     while True:
         finished = position.segment != numbers[-1]
-        chunk = _read_segment(segment_path(folder, position.segment), position, max_bytes, finished)
+        chunk = _read_segment(segment_path(folder, position.segment), position, max_bytes, finished=finished)
         if chunk.records or chunk.more or not finished:
             return chunk
         position = Position(next(n for n in numbers if n > position.segment), len(MAGIC))
 
 
-def _read_segment(path: Path, position: Position, max_bytes: int, finished: bool) -> Chunk:
+def _read_segment(path: Path, position: Position, max_bytes: int, *, finished: bool) -> Chunk:
     try:
         with path.open("rb") as segment:
             size = os.fstat(segment.fileno()).st_size
@@ -141,7 +142,7 @@ def _read_segment(path: Path, position: Position, max_bytes: int, finished: bool
     except FileNotFoundError:
         return Chunk([], position, more=False)  # retention removed it since it was listed
     offset = position.offset + parsed.end
-    if parsed.tail is Tail.BAD and (finished or valid_frame_follows(buffer, parsed.end)):
+    if parsed.tail is Tail.BAD and (finished or next_frame_is_valid(buffer, parsed.end)):
         raise JournalCorrupt(path, offset)
     more = position.offset + len(buffer) < size and bool(parsed.records)
     if finished and not parsed.records and size > offset:
@@ -177,7 +178,7 @@ def drop_older_than(folder: Path, accepted_before_ms: int) -> int:
     """
     numbers = segment_numbers(folder)
     dropped = 0
-    for number, following in zip(numbers, numbers[1:], strict=False):
+    for number, following in pairwise(numbers):
         first = _first_accepted_ms(segment_path(folder, following))
         # Times never fall within a writer, so the next segment's first record bounds all of this one's.
         if first is None or first >= accepted_before_ms:

@@ -65,8 +65,8 @@ class Trouble:
     """Events that arrive seconds to minutes after their time."""
     very_late_arrival: float = 0.001
     """Events that arrive hours after their time."""
-    held_label: float = 0.012
-    """Labels that arrive after their own audit or withdrawal."""
+    held_label: float = 0.08
+    """Labels that arrive after their own audit or withdrawal, of those that have one."""
     correction: float = 0.01
     label_withdrawn: float = 0.006
     audit_withdrawn: float = 0.02

@@ -57,7 +57,7 @@ class Intake:
     async def close(self) -> None:
         """Nothing to drop."""
 
-    def fold(self, records: list[Record]) -> None:
+    def fold(self, records: list[Record]) -> int:
         """Sort records into events and dead letters."""
         policy, events, partition_of = self._policy, self._events, self._out.partition_of
         classes = policy.sla_classes_ms
@@ -76,6 +76,7 @@ class Intake:
             key = found.subject.encode()
             events[partition_of(key)].append(Outgoing(key, value, record.timestamp_ms))
         self.next = records[-1].offset + 1
+        return len(records)
 
     def _resolve(self, event: TaskCreated, classes: dict[str, int]) -> bytes | None:
         """Write the due time into the event, so that the log means the same whatever the configuration becomes."""

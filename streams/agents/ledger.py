@@ -51,9 +51,9 @@ class LedgerStage:
         """Drop the state."""
         self.store = new_store(self._partition, self._policy)
 
-    def fold(self, records: list[Record]) -> None:
-        """Fold events in offset order."""
-        self.store.ledger.fold(records)
+    def fold(self, records: list[Record]) -> int:
+        """Fold events in offset order, up to a barrier."""
+        return self.store.ledger.fold(records)
 
     async def flush(self) -> int | None:
         """Write rows, then the meta row alone; the offset to commit."""

@@ -63,10 +63,11 @@ class ScopesStage:
         """Drop the state; the series of this partition go with it."""
         self.floor = Floor(self._policy)
 
-    def fold(self, records: list[Record]) -> None:
+    def fold(self, records: list[Record]) -> int:
         """Take in partial rows."""
         self.floor.apply((record.key or b"", record.value) for record in records)
         self.next = records[-1].offset + 1
+        return len(records)
 
     async def flush(self) -> int | None:
         """Publish if it is time; commit only what has been published."""
@@ -101,9 +102,13 @@ class ScopesStage:
             for table, row in pane_rows(pane, watermark_ms).items():
                 key = f"{pane.state.key}|3600|{pane.start_ms}".encode()
                 topic_rows[table].append(Outgoing(key, orjson.dumps(row)))
+        published = Outgoing(b"~watermark", orjson.dumps({"watermark_ms": watermark_ms}))
         for table, outgoing in topic_rows.items():
             if outgoing:
-                await self._writer.append(self._out.name(topics.TABLE_TOPICS[table]), self._partition, outgoing)
+                topic = self._out.name(topics.TABLE_TOPICS[table])
+                await self._writer.append(topic, self._partition, outgoing)
+                # Last and alone: readers learn how far the rows go, and the embedded broker its end offset.
+                await self._writer.append(topic, self._partition, [published])
         await self._read_model.put(self._partition, model_rows, watermark_ms)
         if self._after_publish is not None:
             await self._after_publish(self._partition, watermark_ms)

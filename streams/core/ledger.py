@@ -46,7 +46,7 @@ class Task:
         Args:
             facts: The facts in log order; the list is kept.
             stamp: The row holds every event of the task below this offset.
-            last_ms: Greatest time of any fact.
+            last_ms: Latest time any fact speaks of; the task expires a horizon after it.
             plain: No fact but creations and claims.
         """
         self.facts = facts
@@ -60,7 +60,13 @@ class Task:
     def restored(cls, facts: list[Fact], stamp: int) -> Task:
         """Return a task read back from the changelog."""
         plain = all(type(fact) in (Created, Claimed) for fact in facts)
-        return cls(facts, stamp, max((fact.time_ms for fact in facts), default=NO_TIME), plain=plain)
+        return cls(facts, stamp, max((last_of(fact) for fact in facts), default=NO_TIME), plain=plain)
+
+
+def last_of(fact: Fact) -> int:
+    """Return the latest time a fact speaks of, in ms: its own, or the due time it promises."""
+    due_ms = fact.due_ms if type(fact) is Created or type(fact) is Label else None
+    return fact.time_ms if due_ms is None or due_ms < fact.time_ms else due_ms
 
 
 class Counters(msgspec.Struct):
@@ -85,6 +91,7 @@ class Ledger:
         last_record_ms: Broker timestamp of the last record, for pacing ticks.
         rejected: Records refused since the caller last took them.
         replay_until: While ``next`` is below it, some rows may already hold the events being folded.
+        hour_offset: Offset at which the watermark entered its present hour; what had expired by then has ended.
     """
 
     def __init__(self, partition: int, policy: CorePolicy) -> None:
@@ -101,29 +108,38 @@ class Ledger:
         self.rejected: list[Rejected] = []
         self.late: list[Rejected] = []
         self.replay_until = 0
+        self.hour_offset = -1
         self.dirty_tasks: list[str] = []
         self.ended_tasks: list[str] = []
         self._pending = Accumulator(self.scopes)
         self._due: list[tuple[int, str]] = []
         self._expiry: dict[int, list[str]] = {}
+        self._resuming = False
 
-    def fold(self, records: Sequence[Record], decode: Callable[[bytes], object] = decode_log_event) -> None:
-        """Fold consecutive records, the first of them at ``next``.
+    def fold(self, records: Sequence[Record], decode: Callable[[bytes], object] = decode_log_event) -> int:
+        """Fold consecutive records, the first of them at ``next``, until the end or a barrier.
 
-        Folding any split of a log into batches leaves the same state.
+        Folding any split of a log into batches leaves the same state. A barrier stands where tasks expire: a flush must
+        be complete there before anything is folded after it, because a task that begins anew would overwrite the row
+        with the past that a replay from before the barrier still needs.
 
         Args:
             records: Records in offset order without holes.
             decode: Decoder of one event, replaced in tests.
+
+        Returns:
+            How many were folded; fewer than given only at a barrier.
         """
         fold_one = self._fold_one
-        for record in records:
+        for count, record in enumerate(records, 1):
             fold_one(record, decode)
             self.next = record.offset + 1
+            self.last_record_ms = record.timestamp_ms
             if record.offset < self.replay_until:
                 self._drain(record.offset)
-        if records:
-            self.last_record_ms = records[-1].timestamp_ms
+            if self.ended_tasks:
+                return count
+        return len(records)
 
     def _fold_one(self, record: Record, decode: Callable[[bytes], object]) -> None:
         value = record.value or b""
@@ -250,7 +266,7 @@ class Ledger:
         return True
 
     def _keep(self, task_id: str, task: Task | None, fact: Fact) -> None:
-        time_ms = fact.time_ms
+        time_ms = last_of(fact)
         if task is None:
             task = self.tasks[task_id] = Task([fact], 0, time_ms, plain=type(fact) in (Created, Claimed))
         else:
@@ -262,12 +278,7 @@ class Ledger:
         if not task.dirty:
             task.dirty = True
             self.dirty_tasks.append(task_id)
-        hour = (time_ms if time_ms > task.last_ms else task.last_ms) // HOUR_MS
-        watched = self._expiry.get(hour)
-        if watched is None:
-            self._expiry[hour] = [task_id]
-        elif watched[-1] != task_id:
-            watched.append(task_id)
+        self._watch_expiry(task_id, task)
 
     def _change(self, before: Groups, after: Groups) -> None:
         """Replace the groups of before by those of after."""
@@ -298,6 +309,7 @@ class Ledger:
             self._drain(offset)
             self.rows.expire(time_ms)
         if crossed_hour:
+            self.hour_offset = offset
             self._expire_tasks()
 
     def _overdue(self, task_id: str, due_ms: int, offset: int) -> None:
@@ -331,16 +343,12 @@ class Ledger:
                 heapq.heappush(self._due, (due_ms, task_id))
 
     def _watch_expiry(self, task_id: str, task: Task) -> None:
-        hour = self._last_hour(task)
+        hour = task.last_ms // HOUR_MS
         watched = self._expiry.get(hour)
         if watched is None:
             self._expiry[hour] = [task_id]
         elif watched[-1] != task_id:
             watched.append(task_id)
-
-    @staticmethod
-    def _last_hour(task: Task) -> int:
-        return max(task.last_ms, task.due_ms or NO_TIME) // HOUR_MS
 
     def _expire_tasks(self) -> None:
         """Let go of tasks all of whose facts lie beyond the correction horizon."""
@@ -348,17 +356,16 @@ class Ledger:
         for hour in sorted(hour for hour in self._expiry if hour <= limit):
             for task_id in self._expiry.pop(hour):
                 task = self.tasks.get(task_id)
-                if task is None:
+                if task is None or task.last_ms // HOUR_MS > limit:
                     continue
-                last = self._last_hour(task)
-                if last > limit:
-                    self._watch_expiry(task_id, task)
-                elif last <= limit:
+                if self._resuming and task.facts[0].offset > self.hour_offset:
+                    self._watch_expiry(task_id, task)  # came after that hour began: the next hour ends it
+                else:
                     self._end_task(task_id, task)
 
     def _end_task(self, task_id: str, task: Task) -> None:
         view = TaskView(task.facts)
-        if any(target is None or target not in view.labels for target, _ in view.audits.values()):
+        if not self._resuming and any(target not in view.labels for target, _ in view.audits.values()):
             self.counters.orphans += 1
         del self.tasks[task_id]
         self.ended_tasks.append(task_id)
@@ -376,7 +383,13 @@ class Ledger:
 
     def resume(self) -> None:
         """Make the restored state ready to fold: find rows ahead of it, set the alarms, end what has expired."""
-        ahead = [row.stamp for _, row in self.rows.places()] + [task.stamp for task in self.tasks.values()]
+        ahead = [task.stamp for task in self.tasks.values()]
+        for place, row in self.rows.places():
+            if row.stamp > self.next:
+                # Of an unfinished flush: the replay will not touch it, and its output may not have been written.
+                ahead.append(row.stamp)
+                row.dirty = True
+                self.rows.dirty.append((place, row))
         self.replay_until = max([0, *ahead])
         self.rows.expire(self.watermark_ms)
         for task_id, task in self.tasks.items():
@@ -384,4 +397,6 @@ class Ledger:
             self._watch_expiry(task_id, task)
             if facts:
                 self._promise(task_id, facts)
+        self._resuming = True
         self._expire_tasks()
+        self._resuming = False

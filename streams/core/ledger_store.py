@@ -34,6 +34,7 @@ class Meta(msgspec.Struct, array_like=True):
     last_record_ms: int
     counters: Counters
     scopes_refused: int
+    hour_offset: int
 
 
 _decode_meta: Any = msgspec.msgpack.Decoder(Meta).decode
@@ -56,7 +57,7 @@ class LedgerStore:
         this ledger and restore from the changelog.
         """
         ledger = self.ledger
-        if ledger.next == self.flushed:
+        if ledger.next == self.flushed and not ledger.rows.dirty and not ledger.ended_tasks:
             return None
         ledger.drain()
         flush = Flush(stamp=ledger.next)
@@ -67,7 +68,12 @@ class LedgerStore:
         self._collect_tasks(flush)
         self._collect_rows(flush)
         meta = Meta(
-            ledger.next, ledger.watermark_ms, ledger.last_record_ms, ledger.counters, ledger.scopes.refused
+            ledger.next,
+            ledger.watermark_ms,
+            ledger.last_record_ms,
+            ledger.counters,
+            ledger.scopes.refused,
+            ledger.hour_offset,
         )
         flush.meta = (META_KEY, _encode(meta))
         key = f"{WATERMARK_PREFIX}{ledger.partition}".encode()
@@ -85,8 +91,8 @@ class LedgerStore:
             if task is None or not task.dirty:
                 continue
             task.dirty = False
-            task.stamp = stamp
-            flush.rows.append((b"t|" + task_id.encode(), _encode((stamp, task.facts))))
+            task.stamp = max(task.stamp, stamp)
+            flush.rows.append((b"t|" + task_id.encode(), _encode((task.stamp, task.facts))))
         ledger.dirty_tasks.clear()
         self._tombstones.extend(b"t|" + task_id.encode() for task_id in ledger.ended_tasks)
         ledger.ended_tasks.clear()
@@ -98,9 +104,9 @@ class LedgerStore:
             if not row.dirty:
                 continue
             row.dirty = False
-            row.stamp = stamp
+            row.stamp = max(row.stamp, stamp)
             key = self._row_key(place)
-            value = _encode((stamp, row.cells))
+            value = _encode((row.stamp, row.cells))
             flush.rows.append((b"r|" + key, value))
             flush.outputs.append((key + suffix, value))
         rows.dirty.clear()
@@ -147,7 +153,7 @@ class LedgerStore:
             meta = _decode_meta(value)
             ledger.next, ledger.watermark_ms = meta.stamp, meta.watermark_ms
             ledger.last_record_ms, ledger.counters = meta.last_record_ms, meta.counters
-            ledger.scopes.refused = meta.scopes_refused
+            ledger.scopes.refused, ledger.hour_offset = meta.scopes_refused, meta.hour_offset
         elif key.startswith(b"t|"):
             stamp, facts = _decode_task(value)
             ledger.tasks[key[2:].decode()] = Task.restored(facts, stamp)

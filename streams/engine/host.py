@@ -34,8 +34,8 @@ class Processor(Protocol):
     async def recover(self) -> None:
         """Fill the state from the log."""
 
-    def fold(self, records: list[Record]) -> None:
-        """Fold records in offset order."""
+    def fold(self, records: list[Record]) -> int:
+        """Fold records in offset order; return how many: fewer when a flush must come before the rest."""
 
     async def flush(self) -> int | None:
         """Write and await everything folded so far; return the offset to commit, None when there is nothing new."""
@@ -153,9 +153,13 @@ class StageHost:
                 return
             if first < expected:
                 records = [record for record in records if record.offset >= expected]
-        processor.fold(records)
-        owned.unflushed += len(records)
         self._meter.folded(self.name, batch.partition, len(records))
+        owned.unflushed += len(records)
+        while (folded := processor.fold(records)) < len(records):
+            records = records[folded:]
+            await self.flush_one(owned)
+            if owned.closed:
+                return
         self._meter.lag(self.name, batch.partition, max(0, batch.highwater - records[-1].offset - 1))
         if owned.unflushed >= self._max_unflushed:
             await self.flush_one(owned)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from alerts.incident import Effect, Incident, Notify
 from alerts.policy import Policy, Tier, step
 from alerts.signals import Contributor, Signal
@@ -28,7 +30,9 @@ def signal(firing: bool, at_ms: int = NOW_MS, **more: object) -> Signal:
         "firing": firing,
         "value": 0.881 if firing else 0.95,
         "target": 0.95,
-        "evidence": "accuracy 88.1% (Wilson 85.0–90.6%) over 512 audits in the last 1h, target 95%" if firing else "fine",
+        "evidence": "accuracy 88.1% (Wilson 85.0–90.6%) over 512 audits in the last 1h, target 95%"
+        if firing
+        else "fine",
         "since_ms": at_ms - 59 * MINUTE_MS,
         "watermark_ms": at_ms,
         "window": "1h",
@@ -41,7 +45,7 @@ def signal(firing: bool, at_ms: int = NOW_MS, **more: object) -> Signal:
 
 
 def run(
-    events: list[object], incident: Incident | None = None, policy: Policy = POLICY, *, inhibited: bool = False
+    events: Sequence[object], incident: Incident | None = None, policy: Policy = POLICY, *, inhibited: bool = False
 ) -> tuple[Incident | None, list[Effect]]:
     """All events in order, without stamps; the last incident and all effects."""
     effects: list[Effect] = []

@@ -76,7 +76,8 @@ def test_webhook_signature_can_be_verified() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "permanent"), [(500, False), (503, False), (408, False), (429, False), (400, True), (404, True), (302, True)]
+    ("status", "permanent"),
+    [(500, False), (503, False), (408, False), (429, False), (400, True), (404, True), (302, True)],
 )
 def test_webhook_tells_what_is_worth_retrying(status: int, permanent: bool) -> None:
     async def main() -> None:
@@ -244,7 +245,10 @@ def test_console_writes_title_and_body() -> None:
 def test_routing_settings_are_checked_and_built() -> None:
     settings = RoutingSettings.model_validate(
         {
-            "channels": {"con": {"type": "console"}, "ops": {"type": "webhook", "url": "https://h.example", "secret": "s"}},
+            "channels": {
+                "con": {"type": "console"},
+                "ops": {"type": "webhook", "url": "https://h.example", "secret": "s"},
+            },
             "routes": {"default": ["con"], "leads": ["con", "ops"]},
         }
     )
@@ -269,7 +273,6 @@ def test_apprise_missing_or_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_apprise_delivers_through_the_real_package() -> None:
-    pytest.importorskip("apprise")
     from alerts.channels.apprise import AppriseChannel
 
     async def main() -> None:

@@ -7,7 +7,16 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.contributors import MAX_CONTRIBUTORS, MAX_PER_DIMENSION, NOT_GIVEN, Cell, complete, excess, rank, shift_share
+from alerts.contributors import (
+    MAX_CONTRIBUTORS,
+    MAX_PER_DIMENSION,
+    NOT_GIVEN,
+    Cell,
+    complete,
+    excess,
+    rank,
+    shift_share,
+)
 from alerts.signals import Contributor
 
 cells = st.integers(0, 5000).flatmap(lambda total: st.integers(0, total).map(lambda good: Cell(good, total)))

@@ -43,7 +43,10 @@ def _lines(url: str, *options: str) -> list[dict[str, object]]:
 
 
 def test_json_lists_live_ones_pages_first(filled: str) -> None:
-    assert [(line["severity"], line["state"]) for line in _lines(filled)] == [("page", "open"), ("warn", "acknowledged")]
+    assert [(line["severity"], line["state"]) for line in _lines(filled)] == [
+        ("page", "open"),
+        ("warn", "acknowledged"),
+    ]
     assert [line["state"] for line in _lines(filled, "--all")] == ["open", "acknowledged", "resolved"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -96,7 +97,7 @@ def test_baseline_samples_tile_time_whatever_the_evaluation_rate() -> None:
     slow = _feed(list(range(100, 130)), every_ms=10 * MINUTE_MS)
     ring = slow.ring("1h", "all")
     assert len(ring) == 4
-    for before, after in zip(ring, ring[1:], strict=False):
+    for before, after in pairwise(ring):
         assert after.end_ms - after.covered_ms >= before.end_ms
     # The first hour after the start taught nothing: its windows reach back before the stream began.
     assert ring[0].end_ms - ring[0].covered_ms >= NOW_MS

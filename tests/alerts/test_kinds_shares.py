@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from alerts.baseline import BaselineState
+from alerts.evaluate import evaluate
 from alerts.statistics import wilson
 from tests.alerts.rows import NOW_MS, accuracy, one, rule, signals, sla, view
 
@@ -100,7 +102,7 @@ def test_critical_errors_fire_on_the_lower_end() -> None:
 
 
 def test_sla_counts_met_and_missed_but_not_what_is_due_later() -> None:
-    row = sla({"queue": "hate"}, 440, 60, overdue_open=12) | {"due": 900}
+    row = {**sla({"queue": "hate"}, 440, 60, overdue_open=12), "due": 900}
     signal = one(rule("sla_attainment", scope={"by": "queue"}), row)
     assert signal.firing
     assert signal.value == 0.88
@@ -168,9 +170,6 @@ def test_examples_pass_through() -> None:
 
 def test_wider_scopes_come_before_narrower_ones() -> None:
     rows = [accuracy({"queue": "q", "policy": "p"}, 1, 100), accuracy({"queue": "q"}, 1, 100), accuracy({}, 1, 100)]
-    from alerts.baseline import BaselineState
-    from alerts.evaluate import evaluate
-
     rules = [rule("accuracy_low", scope={"by": ["queue", "policy"]}), rule("accuracy_low"), rule("sla_attainment")]
     found = evaluate(rules[1:2] + rules[0:1], view(*rows), NOW_MS, BaselineState())
     assert [signal.scope_key for signal in found] == ["all", "queue=q,policy=p"]

@@ -26,7 +26,9 @@ class Clock:
 
 
 def note(name: str = "k1:open", route: str = "default") -> Notification:
-    return Notification(id=name, step="open", route=route, severity="page", title="T", body="B\n", incident={"key": "k1"})
+    return Notification(
+        id=name, step="open", route=route, severity="page", title="T", body="B\n", incident={"key": "k1"}
+    )
 
 
 def on_outbox(url: str, body: Callable[[Outbox, Clock, Redis], Awaitable[None]]) -> None:
@@ -167,7 +169,7 @@ def test_channels_already_sent_are_remembered(redis_url: str) -> None:
 def test_unreadable_payload_is_buried_and_the_next_is_served(redis_url: str) -> None:
     async def body(outbox: Outbox, clock: Clock, redis: Redis) -> None:
         await outbox.enqueue(note("bad:open"))
-        await redis.hset("floorwatch:{outbox}:item:bad:open", "payload", "{")  # type: ignore[misc]
+        await redis.hset("floorwatch:{outbox}:item:bad:open", "payload", "{")
         clock.now_ms += 1
         await outbox.enqueue(note("good:open"))
         lease = await outbox.claim(30)
@@ -188,6 +190,8 @@ def test_an_id_in_the_index_without_an_item_is_dropped(redis_url: str) -> None:
     on_outbox(redis_url, body)
 
 
-@pytest.mark.parametrize(("attempts", "wait_ms"), [(0, 1_000), (1, 1_000), (2, 2_000), (3, 4_000), (4, 5_000), (10**9, 5_000)])
+@pytest.mark.parametrize(
+    ("attempts", "wait_ms"), [(0, 1_000), (1, 1_000), (2, 2_000), (3, 4_000), (4, 5_000), (10**9, 5_000)]
+)
 def test_backoff_doubles_up_to_its_most(attempts: int, wait_ms: int) -> None:
     assert backoff_ms(attempts, SETTINGS) == wait_ms

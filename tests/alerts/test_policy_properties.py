@@ -38,9 +38,7 @@ def _events(script: list[tuple[str, int, str]]) -> list[Event]:
     return events
 
 
-def _run(
-    events: list[Event], incident: Incident | None = None, first: int = 0
-) -> tuple[Incident | None, list[Effect]]:
+def _run(events: list[Event], incident: Incident | None = None, first: int = 0) -> tuple[Incident | None, list[Effect]]:
     effects: list[Effect] = []
     for offset, event in enumerate(events, first):
         incident, more = step(incident, event, POLICY, stamp=Stamp(0, offset))

@@ -42,7 +42,13 @@ CASES = {
     "resolved": (_resolved, "resolved-0", LINKS),
     "person_without_links": (
         lambda: structs.replace(
-            opened(), scope={"labeler": "kul-017"}, contributors=(), examples=(), board_url="", runbook_url="", reopened=1
+            opened(),
+            scope={"labeler": "kul-017"},
+            contributors=(),
+            examples=(),
+            board_url="",
+            runbook_url="",
+            reopened=1,
         ),
         "reopened-1",
         None,
@@ -58,7 +64,9 @@ def test_text_is_golden(name: str) -> None:
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("FLOORWATCH_UPDATE_GOLDEN") == "1":
         path.write_text(shown, encoding="utf-8")
-    assert shown == path.read_text(encoding="utf-8"), "set FLOORWATCH_UPDATE_GOLDEN=1 to write it anew, then read the diff"
+    assert shown == path.read_text(encoding="utf-8"), (
+        "set FLOORWATCH_UPDATE_GOLDEN=1 to write it anew, then read the diff"
+    )
 
 
 def test_text_is_the_same_each_time() -> None:

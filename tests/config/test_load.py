@@ -199,3 +199,26 @@ def test_a_missing_file_and_a_binary_file_are_said_plainly(tmp_path: Path) -> No
 def test_the_configuration_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         FloorwatchConfig().kafka.partitions = 5
+
+
+def test_secrets_of_other_packages_take_files_too(tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text("https://hunter2.example.net/x\n")
+    config = of("alerts: {channels: {ops: {type: webhook, url_file: hook}}, routes: {default: [ops]}}", base=tmp_path)
+    ops = config.alerts.channels["ops"]
+    assert ops.type == "webhook"
+    assert ops.url.get_secret_value() == "https://hunter2.example.net/x"
+    assert "hunter2" not in str(show(config))
+
+
+def test_without_rules_of_its_own_a_floor_has_the_shipped_ones() -> None:
+    shipped = of("").alerts.rule_set.rules
+    assert {rule.name for rule in shipped} > {"accuracy-low-floor", "dead-letters"}
+    own = of("alerts: {rules: [{name: mine, kind: dead_letters}]}").alerts.rule_set.rules
+    assert [rule.name for rule in own] == ["mine"]
+    assert of("alerts: {rules: []}").alerts.rule_set.rules == ()
+
+
+def test_the_shipped_rules_only_watch_what_is_kept_by_default() -> None:
+    config = of("")
+    alerts = config.alerts.model_copy(update={"rules": config.alerts.rule_set.rules})
+    assert alerts.faults(config.tables.windows, config.tables.scopes) == []

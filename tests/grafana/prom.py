@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -77,7 +77,7 @@ class RealPrometheus:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
-    def __enter__(self) -> RealPrometheus:
+    def __enter__(self) -> Self:
         """Start it and wait until it answers.
 
         Raises:

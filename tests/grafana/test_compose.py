@@ -99,11 +99,11 @@ def test_no_secret_is_written_down() -> None:
 
 def test_the_dockerfile_runs_as_nobody_special_and_installs_by_hash() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
-    assert [line for line in lines if line.startswith("FROM")][0].endswith(" AS build")
+    assert next(line for line in lines if line.startswith("FROM")).endswith(" AS build")
     last = max(i for i, line in enumerate(lines) if line.startswith("FROM"))
     assert any(re.fullmatch(r"USER [1-9]\d*", line) for line in lines[last:])
     assert any("--require-hashes" in line for line in lines[:last])
-    assert "ENTRYPOINT [\"floorwatch\"]" in lines
+    assert 'ENTRYPOINT ["floorwatch"]' in lines
 
 
 def test_amtool_accepts_the_alertmanager_configuration() -> None:

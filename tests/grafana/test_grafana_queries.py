@@ -60,7 +60,7 @@ class Floor:
 @pytest.fixture(scope="module")
 def floor() -> Iterator[Floor]:
     require("prometheus")
-    rows = floor_rows()
+    rows: list[Row] = list(floor_rows())
     metrics = EngineMetrics(component="worker", version="0.1.0", stages=("intake", "ledger", "scopes"))
     fill(metrics)
     policy = ExportPolicy(windows=frozenset({"1h", "24h"}))

@@ -69,7 +69,12 @@ def sla_row(scope: dict[str, str], window: str = "1h", **fields: object) -> Row:
     row = _common("sla", scope, window)
     row |= {"due": 50, "met": 47, "missed": 3, "late": 2, "overdue_open": 1, "open_due": 0, "cancelled": 1, "no_sla": 0}
     row |= {"attainment_ratio": 0.94, "completed": 48, "turnaround_ms_p50": 600_000, "turnaround_ms_p90": 1_800_000}
-    row |= {"turnaround_ms_p95": 2_400_000, "turnaround_ms_p99": 3_500_000, "backlog": 17, "oldest_open_age_ms": 7_200_000}
+    row |= {
+        "turnaround_ms_p95": 2_400_000,
+        "turnaround_ms_p99": 3_500_000,
+        "backlog": 17,
+        "oldest_open_age_ms": 7_200_000,
+    }
     return {**row, **fields}
 
 

@@ -105,6 +105,19 @@ def test_a_partition_that_leaves_takes_its_series_along_and_no_others() -> None:
     metrics.drop_partition("ledger", 7)
 
 
+def test_another_stage_leaving_does_not_take_the_ledgers_series() -> None:
+    metrics = build()
+    fill(metrics, 1)
+    before = samples(metrics)
+    metrics.drop_partition("scopes", 1)
+    gone = set(before) - set(samples(metrics))
+    assert gone == {
+        ("floorwatch_events_folded_total", ("scopes", "1")),
+        ("floorwatch_lag_records", ("scopes", "1")),
+        ("floorwatch_rows", ("scopes", "1")),
+    }
+
+
 def test_a_counter_refuses_to_fall() -> None:
     with pytest.raises(ValueError, match="pass the increase"):
         build().folded("ledger", 0, -1)

@@ -118,7 +118,12 @@ def test_the_cap_keeps_the_whole_floor_and_the_busiest_and_counts_the_rest() -> 
 
 
 def test_malformed_rows_are_counted_and_do_not_break_the_scrape() -> None:
-    broken: list[Row] = [{}, {"table": "accuracy"}, {**accuracy_row({}), "scope": "all"}, {**accuracy_row({}), "window": 1}]
+    broken: list[Row] = [
+        {},
+        {"table": "accuracy"},
+        {**accuracy_row({}), "scope": "all"},
+        {**accuracy_row({}), "window": 1},
+    ]
     samples = scrape([*broken, None, accuracy_row({})])  # type: ignore[list-item]
     assert samples["floorwatch_export_rows_skipped", frozenset({("reason", "malformed")})] == 5
     assert samples[at("floorwatch_accuracy_ratio")] == 0.95

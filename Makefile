@@ -1,0 +1,59 @@
+# Everything a person runs. CI runs the same targets.
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?= 60
+SEED ?= 7
+
+.PHONY: help demo up test check generate lock bench clean install
+
+help:  ## Show this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(VENV)/.runtime  ## Make .venv with what Floorwatch needs
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime
+
+demo: $(VENV)/.runtime  ## A simulated floor for SECONDS=60: three tables, an alert, metrics
+	$(BIN)/floorwatch demo --seconds $(SECONDS) --seed $(SEED)
+
+up: $(VENV)/.runtime  ## Start the embedded stack and keep it up
+	$(BIN)/floorwatch up
+
+test: $(VENV)/.dev  ## All tests; optional servers that are missing skip with a reason
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev  ## Lint, types, import contracts, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/floorwatch generate --check
+
+generate: $(VENV)/.dev  ## Write contract, boards, rules and metric reference
+	$(BIN)/floorwatch generate
+
+bench: $(VENV)/.dev  ## Full pipeline against a stock Faust agent, interleaved
+	$(BIN)/python bench/pipeline.py
+
+lock: $(VENV)/bin/python  ## Pin dependencies with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
+	  --custom-compile-command "make lock" pyproject.toml build-requirements.in -o requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
+	  --custom-compile-command "make lock" --extra dev pyproject.toml build-requirements.in -o requirements-dev.lock
+
+clean:  ## Remove what was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,211 @@
+"""``floorwatch doctor``: what is wrong with a configuration, a connection or this machine, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from config.schema import FloorwatchConfig
+
+Status = Literal["ok", "warn", "fail"]
+MARKS: dict[str, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
+
+MIN_PYTHON = (3, 11)
+FAUST_SERIES = "0.15."
+DISK_FAIL_BYTES = 256 * 1024**2
+DISK_WARN_BYTES = 2 * 1024**3
+CONNECT_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 8.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor: ``warn`` deserves a look, only ``fail`` stops Floorwatch from working."""
+
+    status: Status
+    name: str
+    detail: str
+    fix: str | None = None
+
+
+def python_checks() -> list[Check]:
+    """Check the interpreter and the one package whose internals Floorwatch leans on."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < MIN_PYTHON:
+        needed = ".".join(map(str, MIN_PYTHON))
+        checks = [Check("fail", "python", f"this is Python {version}", f"install Python {needed} or later")]
+    else:
+        checks = [Check("ok", "python", version)]
+    try:
+        faust = metadata.version("faust-streaming")
+    except metadata.PackageNotFoundError:
+        return [*checks, Check("fail", "faust-streaming", "is not installed", "install Floorwatch with its requirements")]
+    if not faust.startswith(FAUST_SERIES):
+        fix = f"install faust-streaming {FAUST_SERIES}x: the engine is held to it by tests"
+        return [*checks, Check("fail", "faust-streaming", f"{faust} is not of the series {FAUST_SERIES}x", fix)]
+    return [*checks, Check("ok", "faust-streaming", faust)]
+
+
+def disk_check(var: Path) -> Check:
+    """Check the place for the embedded journal: writable, and with room."""
+    place = var.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    name = f"disk {var}"
+    if not place.is_dir():
+        return Check("fail", name, f"{place} is not a folder", "choose another --var")
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Check("fail", name, f"{place} is not writable", "choose another --var, or mend its permissions")
+    free = shutil.disk_usage(place).free
+    said = f"{free / 1024**3:.1f} GiB free"
+    if free < DISK_FAIL_BYTES:
+        return Check("fail", name, said, "free at least 256 MiB: the journal would soon stop intake")
+    if free < DISK_WARN_BYTES:
+        return Check("warn", name, said, "free 2 GiB: a busy floor writes about 1 GiB of journal a day")
+    return Check("ok", name, said)
+
+
+async def port_check(name: str, host: str, port: int) -> Check:
+    """Check that a port is free, or already served by Floorwatch itself (it answers ``/healthz``).
+
+    Args:
+        name: The setting, e.g. ``metrics.port``.
+        host: Address to listen on.
+        port: 0 means that a free one is taken at start.
+    """
+    where = f"{host}:{port}"
+    if port == 0:
+        return Check("ok", name, "0: a free port is taken and printed at start")
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return Check("ok", name, f"{where} is free")
+    except socket.gaierror:
+        return Check("fail", name, f"the host {host} is not known", f"correct {name.rsplit('.', 1)[0]}.host")
+    except PermissionError:
+        return Check("fail", name, f"{where} needs more rights", "use a port above 1023")
+    except OSError as error:
+        if await _healthy(host, port):
+            return Check("ok", name, f"{where} is served by a running Floorwatch")
+        said = (error.strerror or str(error)).lower()
+        return Check("fail", name, f"{where}: {said}", f"stop what listens there, or change {name} (0 takes a free port)")
+
+
+async def _healthy(host: str, port: int) -> bool:
+    target = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(target, port)
+            writer.write(f"GET /healthz HTTP/1.0\r\nHost: {target}\r\n\r\n".encode())
+            status = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError, ValueError):
+        return False
+    parts = status.split()
+    return len(parts) > 1 and parts[0].startswith(b"HTTP/") and parts[1] == b"200"
+
+
+async def diagnose(path: Path | None, env: Mapping[str, str], var: Path) -> list[Check]:
+    """Run every check.
+
+    Args:
+        path: The configuration file; None takes the defaults.
+        env: The environment.
+        var: Folder of the embedded journal.
+
+    Returns:
+        One entry a check; connections are only tried with a valid configuration.
+    """
+    from config.errors import ConfigErrors
+    from config.load import load
+
+    checks = python_checks()
+    try:
+        config = load(path, env)
+    except ConfigErrors as errors:
+        checks += [Check("fail", "configuration", _first_line(error), _rest(error)) for error in errors.errors]
+        return [*checks, disk_check(var)]
+    checks.append(Check("ok", "configuration", str(path) if path else "the defaults"))
+    checks += await _connections(config)
+    checks.append(disk_check(var))
+    for name, host, port in _ports(config):
+        checks.append(await port_check(name, host, port))
+    return checks
+
+
+async def _connections(config: FloorwatchConfig) -> list[Check]:
+    from floorwatch.cli.doctor_kafka import kafka_checks
+    from floorwatch.cli.doctor_redis import redis_checks
+
+    kafka, redis = await asyncio.gather(
+        kafka_checks(config.kafka, config.tables.correction_horizon_days),
+        redis_checks(config.redis, config.engine.future_tolerance_s),
+    )
+    return [*kafka, *redis]
+
+
+def _ports(config: FloorwatchConfig) -> list[tuple[str, str, int]]:
+    """Return (setting, host, port) of everything that will listen."""
+    found = []
+    for name, section in (("metrics", config.metrics), ("gateway", config.gateway)):
+        port, host = getattr(section, "port", None), getattr(section, "host", "127.0.0.1")
+        if isinstance(port, int):
+            found.append((f"{name}.port", str(host), port))
+    return found
+
+
+def _first_line(error: Any) -> str:
+    return str(error).split("\n", 1)[0]
+
+
+def _rest(error: Any) -> str:
+    return str(error.hint or "correct the place named; floorwatch config check shows it in its line")
+
+
+def as_text(checks: list[Check]) -> str:
+    """Return one line a check, its fix below it where there is one, and a verdict."""
+    lines = []
+    for check in checks:
+        lines.append(f"{MARKS[check.status]} {check.name}: {check.detail}")
+        if check.fix and check.status != "ok":
+            lines.append(f"    → {check.fix}")
+    failed = sum(check.status == "fail" for check in checks)
+    warned = sum(check.status == "warn" for check in checks)
+    verdict = f"{failed} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
+    lines.append(verdict + (f", {warned} to look at" if warned else ""))
+    return "\n".join(lines)
+
+
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML file; without it, the defaults."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object instead of text.")] = False,
+    var: Annotated[Path, typer.Option("--var", help="Folder of the embedded journal.")] = Path("var"),
+) -> None:
+    """Check Python, configuration, broker, topics, Redis, clock, disk and ports; exit 1 if anything is broken."""
+    import json
+    import logging
+
+    # aiokafka logs what the checks explain better.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    checks = asyncio.run(diagnose(config, os.environ, var))
+    failed = any(check.status == "fail" for check in checks)
+    if as_json:
+        data = {"ok": not failed, "checks": [asdict(check) for check in checks]}
+        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(as_text(checks))
+    if failed:
+        raise typer.Exit(1)

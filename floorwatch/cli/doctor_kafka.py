@@ -1,0 +1,210 @@
+"""The doctor's questions to Kafka: reachable, speaking Kafka, letting us in, topics as they must be."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaError
+
+from config.connect import kafka_options
+from config.schema import KafkaSettings
+from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
+from streams.models.topics import TopicSpec, topic_specs
+
+_AUTH = ("SaslAuthenticationFailed", "AuthenticationFailed", "AuthenticationFailedError")
+
+
+async def kafka_checks(kafka: KafkaSettings, horizon_days: int) -> list[Check]:
+    """Check every broker on its own, then the topics through whichever answers.
+
+    Args:
+        kafka: The ``kafka`` section.
+        horizon_days: Correction horizon, which decides the topics' retention.
+    """
+    try:
+        options = kafka_options(kafka)
+    except OSError as error:
+        said = f"a certificate cannot be used: {(error.strerror or str(error)).lower()}"
+        return [Check("fail", "kafka certificates", said, "check kafka.security ca_file, cert_file and key_file (PEM)")]
+    checks = list(await asyncio.gather(*(_broker(address, options) for address in kafka.brokers)))
+    if all(check.status != "ok" for check in checks):
+        return checks
+    if any(check.status != "ok" for check in checks):
+        # One broker of several that is down does not stop anything: the client uses the others.
+        checks = [Check("warn" if c.status == "fail" else c.status, c.name, c.detail, c.fix) for c in checks]
+    return [*checks, *await _topics(kafka, options, horizon_days)]
+
+
+async def _broker(address: str, options: dict[str, Any]) -> Check:
+    host, _, port = address.rpartition(":")
+    name = f"broker {address}"
+    refused = await _tcp(host.strip("[]"), int(port))
+    if refused is not None:
+        return Check("fail", name, *refused)
+    arguments = {key: value for key, value in options.items() if key != "bootstrap_servers"}
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            connection = await create_conn(
+                host.strip("[]"), int(port), request_timeout_ms=int(ANSWER_TIMEOUT_S * 1000), **arguments
+            )
+    except ssl.SSLError as error:
+        return Check("fail", name, *_tls(error, options))
+    except (TimeoutError, asyncio.TimeoutError):
+        return Check("fail", name, f"does not answer within {ANSWER_TIMEOUT_S:.0f} s", _PROTOCOL_FIX)
+    except KafkaError as error:
+        return Check("fail", name, *_refusal(error, options))
+    except (OSError, EOFError, ValueError, AssertionError, MemoryError) as error:
+        return Check("fail", name, f"something answers, but not as Kafka ({type(error).__name__})", _PROTOCOL_FIX)
+    connection.close()
+    return Check("ok", name, f"answers with {options['security_protocol']}")
+
+
+_PROTOCOL_FIX = "check that this is the broker's client port, and that kafka.security.protocol is the listener's"
+
+
+async def _tcp(host: str, port: int) -> tuple[str, str] | None:
+    """Return what keeps a TCP connection from being made and its fix, or None."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except socket.gaierror:
+        return f"the host {host} is not known", "correct kafka.brokers, or the DNS of this machine"
+    except TimeoutError:
+        return f"no connection within {CONNECT_TIMEOUT_S:.0f} s", "check host and port, and the firewall between"
+    except ConnectionRefusedError:
+        return "nothing listens there", "start the broker, or correct kafka.brokers; floorwatch up brings its own"
+    except OSError as error:
+        return f"no connection: {(error.strerror or str(error)).lower()}", "check kafka.brokers and the network"
+    writer.close()
+    return None
+
+
+def _tls(error: ssl.SSLError, options: dict[str, Any]) -> tuple[str, str]:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}", "set kafka.security.ca_file to its authority"
+    said = f"no TLS with it: {(error.reason or str(error)).lower().replace('_', ' ')}"
+    plain = options["security_protocol"].replace("SASL_SSL", "SASL_PLAINTEXT").replace("SSL", "PLAINTEXT")
+    plain = "SASL_PLAINTEXT" if options["security_protocol"] == "SASL_SSL" else plain
+    return said, f"this port may be one without TLS: try {plain}, or use the TLS port"
+
+
+def _refusal(error: KafkaError, options: dict[str, Any]) -> tuple[str, str]:
+    kind = type(error).__name__
+    if kind in _AUTH:
+        user = options.get("sasl_plain_username")
+        return f"refuses user {user}", "check kafka.security.username, its password, and mechanism"
+    if kind == "UnsupportedSaslMechanismError":
+        return f"does not offer {options.get('sasl_mechanism')}", "set kafka.security.mechanism to one it offers"
+    if kind == "IllegalSaslStateError":
+        return "does not ask for a login on this port", "use protocol PLAINTEXT or SSL, or the port with SASL"
+    return f"closes the connection ({kind})", _PROTOCOL_FIX
+
+
+async def _topics(kafka: KafkaSettings, options: dict[str, Any], horizon_days: int) -> list[Check]:
+    admin = AIOKafkaAdminClient(**options, request_timeout_ms=int(ANSWER_TIMEOUT_S * 1000))
+    try:
+        async with asyncio.timeout(2 * ANSWER_TIMEOUT_S):
+            await admin.start()
+            described = await admin.describe_topics()
+            found = {topic["topic"]: topic["partitions"] for topic in described if not topic["error_code"]}
+            specs = topic_specs(kafka.topic_prefix, kafka.partitions, horizon_days)
+            present = [spec for spec in specs if spec.name in found]
+            configs = await _configs(admin, [spec.name for spec in present])
+    except (KafkaError, OSError, TimeoutError) as error:
+        fix = "check that every broker's advertised address can be reached from here, and the user's rights"
+        return [Check("fail", "topics", f"cannot be listed ({type(error).__name__})", fix)]
+    finally:
+        await admin.close()
+    checks = [_presence(kafka, specs, found)]
+    checks += _foreign(kafka, found)
+    if present:
+        checks += [_partitions(kafka, present, found), _policies(present, configs), _replicas(kafka, present, found)]
+    return checks
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """Return the broker-side configuration of each topic; empty where the broker does not say."""
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    try:
+        answers = await admin.describe_configs(resources)
+    except KafkaError:
+        return {}
+    configs: dict[str, dict[str, str]] = {}
+    for answer in answers:
+        for code, _, _, name, entries in (resource[:5] for resource in answer.resources):
+            if not code:
+                configs[name] = {str(entry[0]): str(entry[1]) for entry in entries}
+    return configs
+
+
+def _presence(kafka: KafkaSettings, specs: list[TopicSpec], found: dict[str, Any]) -> Check:
+    missing = [spec.name for spec in specs if spec.name not in found]
+    if not missing:
+        return Check("ok", "topics", f"all {len(specs)} of {kafka.topic_prefix}* are there")
+    if len(missing) == len(specs):
+        return Check("warn", "topics", f"none of {kafka.topic_prefix}* yet", "start a worker: it creates them")
+    return Check(
+        "fail", "topics", f"missing: {', '.join(missing)}", "start a worker, which creates what is missing, and check again"
+    )
+
+
+def _foreign(kafka: KafkaSettings, found: dict[str, Any]) -> list[Check]:
+    own = {kafka.topic_prefix + name for name in ("raw.v1",)}
+    missing = [name for name in kafka.intake_topics if name not in found and name not in own]
+    if not missing:
+        return []
+    fix = "correct kafka.raw_topics or kafka.foreign_raw_topics, or create them"
+    return [Check("fail", "raw topics", f"missing: {', '.join(missing)}", fix)]
+
+
+def _partitions(kafka: KafkaSettings, present: list[TopicSpec], found: dict[str, Any]) -> Check:
+    counts = {spec.name: len(found[spec.name]) for spec in present}
+    odd = {name: count for name, count in counts.items() if count != kafka.partitions}
+    if not odd:
+        return Check("ok", "partitions", f"{kafka.partitions} in every topic")
+    if len(set(counts.values())) == 1:
+        count = next(iter(counts.values()))
+        return Check(
+            "fail", "partitions", f"every topic has {count}, the configuration says {kafka.partitions}",
+            f"set kafka.partitions: {count}; with data in place the count cannot change",
+        )  # fmt: skip
+    listed = ", ".join(f"{name} has {count}" for name, count in odd.items())
+    fix = "all topics need the same count: delete those that are empty and start a worker, or use a new topic_prefix"
+    return Check("fail", "partitions", f"{listed}, the configuration says {kafka.partitions}", fix)
+
+
+def _policies(present: list[TopicSpec], configs: dict[str, dict[str, str]]) -> Check:
+    if not configs:
+        return Check("warn", "cleanup policy", "the broker does not say", "nothing to do on the embedded broker")
+    wrong = []
+    for spec in present:
+        wanted, actual = spec.config["cleanup.policy"], configs.get(spec.name, {}).get("cleanup.policy")
+        if actual is not None and actual != wanted:
+            wrong.append((spec.name, actual, wanted))
+    if not wrong:
+        known = sum("cleanup.policy" in configs.get(spec.name, {}) for spec in present)
+        return Check("ok", "cleanup policy", f"as needed in {known} topics the broker tells of")
+    listed = ", ".join(f"{name} is {actual}, not {wanted}" for name, actual, wanted in wrong)
+    name, _, wanted = wrong[0]
+    fix = f"kafka-configs --alter --topic {name} --add-config cleanup.policy={wanted} (compaction of a log loses events)"
+    return Check("fail", "cleanup policy", listed, fix)
+
+
+def _replicas(kafka: KafkaSettings, present: list[TopicSpec], found: dict[str, Any]) -> Check:
+    least = min((len(part["replicas"]) for spec in present for part in found[spec.name]), default=0)
+    headless = [spec.name for spec in present if any(part["leader"] < 0 for part in found[spec.name])]
+    if headless:
+        fix = "bring back the brokers that hold these partitions"
+        return Check("fail", "replicas", f"no leader in {', '.join(headless)}", fix)
+    if least < kafka.replication:
+        detail = f"a topic has {least}, the configuration says {kafka.replication}"
+        return Check("warn", "replicas", detail, "raise it with kafka-reassign-partitions; a lost broker would lose data")
+    return Check("ok", "replicas", f"at least {least} of every partition")

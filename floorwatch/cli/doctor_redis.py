@@ -1,0 +1,98 @@
+"""The doctor's questions to Redis: reachable, letting us in, new enough, keeping what it is given, same time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+
+from config.connect import redis_options
+from config.schema import RedisSettings
+from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
+
+MIN_VERSION = (6, 2)
+SKEW_WARN_S = 1.0
+
+
+async def redis_checks(
+    settings: RedisSettings, future_tolerance_s: float, clock: Callable[[], float] = time.time
+) -> list[Check]:
+    """Check Redis, and this machine's clock against its.
+
+    Args:
+        settings: The ``redis`` section.
+        future_tolerance_s: How far ahead events may be dated; a clock that is off by half of it refuses good events.
+        clock: This machine's wall time in seconds.
+    """
+    name = f"redis {settings.url}"
+    options = redis_options(settings)
+    try:
+        client: Redis = Redis.from_url(
+            options.pop("url"), **options, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=CONNECT_TIMEOUT_S
+        )
+    except (ValueError, TypeError) as error:
+        return [Check("fail", name, f"the URL cannot be used: {error}", "write redis.url as redis://host:port/db")]
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await client.ping()
+            info = await client.info()
+            before = clock()
+            seconds, micros = await client.time()
+            skew_s = seconds + micros / 1e6 - (before + clock()) / 2
+    except (RedisError, OSError, TimeoutError, UnicodeDecodeError) as error:
+        return [Check("fail", name, *_refusal(error))]
+    finally:
+        await client.aclose()
+    return [Check("ok", name, "answers"), _version(info), _eviction(info), _skew(skew_s, future_tolerance_s)]
+
+
+def _refusal(error: Exception) -> tuple[str, str]:
+    said = str(error).strip()
+    if isinstance(error, AuthenticationError | NoPermissionError) or "NOAUTH" in said or "WRONGPASS" in said:
+        return "asks for another login", "set redis.password_file (and the user name in redis.url)"
+    if isinstance(error, ResponseError):
+        return f"answers with an error: {said[:200]}", "check that the user may run PING, INFO and TIME"
+    lowered = said.lower()
+    if "refused" in lowered or "111" in lowered:
+        return "nothing listens there", "start Redis, or correct redis.url; floorwatch up brings its own"
+    if "name or service" in lowered or "not known" in lowered or "name resolution" in lowered:
+        return "the host is not known", "correct redis.url, or the DNS of this machine"
+    if "certificate" in lowered or "ssl" in lowered:
+        return f"no TLS with it: {said[:200]}", "set redis.ca_file, or use redis:// on a port without TLS"
+    if isinstance(error, TimeoutError) or "timeout" in lowered or "timed out" in lowered:
+        return "does not answer in time", "check host and port, the firewall between, and that it is a Redis"
+    return f"something answers, but not as Redis ({type(error).__name__})", "check redis.url: this is another service"
+
+
+def _version(info: dict[str, Any]) -> Check:
+    product = "valkey" if "valkey_version" in info else "redis"
+    text = str(info.get("valkey_version") or info.get("redis_version") or "0")
+    numbers = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+    if numbers < MIN_VERSION:
+        needed = ".".join(map(str, MIN_VERSION))
+        return Check("fail", "redis version", f"{product} {text} is too old", f"use Redis {needed} or later, or Valkey")
+    return Check("ok", "redis version", f"{product} {text}")
+
+
+def _eviction(info: dict[str, Any]) -> Check:
+    policy, limit = str(info.get("maxmemory_policy", "unknown")), int(info.get("maxmemory", 0))
+    if policy in ("noeviction", "unknown"):
+        return Check("ok", "redis eviction", policy)
+    detail = f"maxmemory-policy {policy} may drop notifications that are not sent yet"
+    if not limit:
+        detail += " (once maxmemory is set)"
+    return Check("warn", "redis eviction", detail, "set maxmemory-policy noeviction")
+
+
+def _skew(skew_s: float, tolerance_s: float) -> Check:
+    said = f"{abs(skew_s):.1f} s {'behind' if skew_s > 0 else 'ahead of'} that of Redis"
+    fix = "set both clocks by NTP (chrony or systemd-timesyncd)"
+    if abs(skew_s) > max(tolerance_s / 2, SKEW_WARN_S):
+        return Check("fail", "clock", f"this clock is {said}: good events would be refused as future", fix)
+    if abs(skew_s) > SKEW_WARN_S:
+        return Check("warn", "clock", f"this clock is {said}", fix)
+    return Check("ok", "clock", f"within {SKEW_WARN_S:.0f} s of that of Redis")

@@ -1,0 +1,45 @@
+"""Progress of long commands: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+_PLAIN_EVERY_S = 5.0
+
+
+@contextmanager
+def phases() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yield a function to call with (phase, done, total or None)."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain(console)
+        return
+    columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(phase: str, done: int, total: int | None) -> None:
+            if phase not in tasks:
+                tasks[phase] = bar.add_task(phase, total=total)
+            bar.update(tasks[phase], completed=done, total=total)
+
+        yield show
+
+
+def _plain(console: Console) -> Callable[[str, int, int | None], None]:
+    last: dict[str, float] = {}
+
+    def show(phase: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now - last.get(phase, -_PLAIN_EVERY_S) >= _PLAIN_EVERY_S or (total and done >= total):
+            if last.get(phase) == float("inf"):
+                return
+            last[phase] = float("inf") if total and done >= total else now
+            console.print(f"{phase}: {done}" + (f" of {total}" if total else ""))
+
+    return show

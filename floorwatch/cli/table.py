@@ -1,0 +1,174 @@
+"""``floorwatch table``: one of the three tables, from the read model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = dict[str, Any]
+
+
+class TableName(str, Enum):
+    """The three tables."""
+
+    accuracy = "accuracy"
+    throughput = "throughput"
+    sla = "sla"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def _duration(value_ms: float | None) -> str:
+    if value_ms is None:
+        return "–"
+    seconds = value_ms / 1000
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+Column = tuple[str, Callable[[Row], str]]
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "accuracy": (
+        ("accuracy", lambda row: _percent(row["raw_accuracy_ratio"])),
+        ("95% interval", lambda row: f"{_percent(row['wilson_low_ratio'])} – {_percent(row['wilson_high_ratio'])}"),
+        ("weighted", lambda row: _percent(row["weighted_accuracy_ratio"])),
+        ("audited", lambda row: _count(row["audited"])),
+        ("labels", lambda row: _count(row["labels"])),
+        ("critical", lambda row: _count(row["critical_errors"])),
+        ("overturned", lambda row: _percent(row["overturn_ratio"])),
+    ),
+    "throughput": (
+        ("labels", lambda row: _count(row["labels"])),
+        ("labels/h", lambda row: _count(row["labels_per_hour"])),
+        ("per productive h", lambda row: _count(row["labels_per_productive_hour"])),
+        ("handle p50", lambda row: _duration(row["handle_ms_p50"])),
+        ("p90", lambda row: _duration(row["handle_ms_p90"])),
+        ("active labellers", lambda row: _count(row["active_labelers"])),
+    ),
+    "sla": (
+        ("attainment", lambda row: _percent(row["attainment_ratio"])),
+        ("due", lambda row: _count(row["due"])),
+        ("met", lambda row: _count(row["met"])),
+        ("missed", lambda row: _count(row["missed"])),
+        ("overdue, open", lambda row: _count(row["overdue_open"])),
+        ("turn-around p90", lambda row: _duration(row["turnaround_ms_p90"])),
+        ("backlog", lambda row: _count(row["backlog"])),
+        ("oldest open", lambda row: _duration(row["oldest_open_age_ms"])),
+    ),
+}
+
+
+def table(
+    name: Annotated[TableName, typer.Argument(help="accuracy, throughput or sla.")],
+    by: Annotated[str, typer.Option(help="Dimensions of the rows: queue, vendor, vendor,queue … or all.")] = "all",
+    window: Annotated[str, typer.Option(help="5m, 15m, 1h, 8h, 24h, 7d or day.")] = "1h",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    watch: Annotated[float, typer.Option(help="Show again every so many seconds; 0 shows once.")] = 0.0,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+) -> None:
+    """Show a table as of the watermark."""
+    import asyncio
+
+    from floorwatch.cli.common import exit_on_config_error, exit_on_redis_error, load_for_reader
+
+    with exit_on_config_error():
+        settings = load_for_reader(config, var)
+    names = _dimensions(by, settings.tables.scopes)
+    if window not in settings.tables.windows:
+        typer.echo(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}", err=True)
+        raise typer.Exit(2)
+    with exit_on_redis_error(settings.redis.url):
+        asyncio.run(_show(settings, name.value, names, window, "json" if as_json else "csv" if as_csv else "rich", watch))
+
+
+def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
+    names = frozenset() if by in ("all", "") else frozenset(part.strip() for part in by.replace("×", ",").split(","))
+    if names not in {frozenset(kind) for kind in scopes}:
+        kinds = ", ".join(",".join(kind) or "all" for kind in scopes)
+        typer.echo(f"--by {by}: no such scope; one of {kinds}", err=True)
+        raise typer.Exit(2)
+    return names
+
+
+async def _show(settings: Any, name: str, names: frozenset[str], window: str, form: str, watch_s: float) -> None:
+    import asyncio
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from streams.adapters.connections import redis_client
+    from streams.adapters.readmodel import ReadModel
+
+    redis = redis_client(settings)
+    model = ReadModel(redis, settings.redis.prefix)
+    console = Console()
+    try:
+        if form == "rich" and watch_s > 0:
+            with Live(console=console, auto_refresh=False) as live:
+                while True:
+                    live.update(rich_table(name, await select(model, name, names, window), window), refresh=True)
+                    await asyncio.sleep(watch_s)
+        while True:
+            rows = await select(model, name, names, window)
+            if form == "rich":
+                console.print(rich_table(name, rows, window))
+            else:
+                _plain(rows, form)
+            if watch_s <= 0:
+                return
+            await asyncio.sleep(watch_s)
+    finally:
+        await redis.aclose()
+
+
+async def select(model: Any, name: str, names: frozenset[str], window: str) -> list[Row]:
+    """Return the rows of one kind of scope, the busiest first."""
+    rows = [row for row in (await model.rows(name, window)).values() if frozenset(row["scope"]) == names]
+    size = "due" if name == "sla" else "labels"
+    return sorted(rows, key=lambda row: (-row[size], row["scope_key"]))
+
+
+def rich_table(name: str, rows: list[Row], window: str) -> Table:
+    """Return a table for a terminal."""
+    from rich.table import Table
+
+    watermark = rows[0]["watermark"] if rows else "no data yet"
+    shown = Table(title=f"{name} · last {window} · as of {watermark}", title_justify="left")
+    shown.add_column("scope")
+    for heading, _ in COLUMNS[name]:
+        shown.add_column(heading, justify="right")
+    for row in rows:
+        shown.add_row(", ".join(row["scope"].values()) or "all", *(read(row) for _, read in COLUMNS[name]))
+    return shown
+
+
+def _plain(rows: list[Row], form: str) -> None:
+    import csv
+    import sys
+
+    import orjson
+
+    if form == "json":
+        for row in rows:
+            typer.echo(orjson.dumps(row).decode())
+        return
+    flat = [{key: value for key, value in row.items() if not isinstance(value, dict | list)} for row in rows]
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(flat[0]) if flat else ["scope_key"])
+    writer.writeheader()
+    writer.writerows(flat)

@@ -1,0 +1,40 @@
+"""``floorwatch topics``: create every topic with its partitions and policies, or print them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def topics(
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    create: Annotated[bool, typer.Option("--create", help="Create what is missing; otherwise only print.")] = False,
+) -> None:
+    """List the topics Floorwatch uses; with --create make those that do not exist."""
+    import asyncio
+    import os
+
+    from aiokafka.errors import KafkaError
+
+    from config.load import load
+    from floorwatch.cli.common import exit_on_config_error
+    from streams.adapters.admin import create_topics
+    from streams.adapters.connections import kafka_settings
+    from streams.models.topics import topic_specs
+
+    with exit_on_config_error():
+        settings = load(config, os.environ)
+    specs = topic_specs(settings.kafka.topic_prefix, settings.kafka.partitions, settings.tables.correction_horizon_days)
+    for spec in specs:
+        policy = " ".join(f"{name}={value}" for name, value in spec.config.items())
+        typer.echo(f"{spec.name}  partitions={spec.partitions}  {policy}")
+    if not create:
+        return
+    try:
+        made = asyncio.run(create_topics(kafka_settings(settings), specs, settings.kafka.replication))
+    except (KafkaError, OSError) as error:
+        typer.echo(f"topics could not be created at {', '.join(settings.kafka.brokers)}: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"created {len(made)}" + (f": {', '.join(made)}" if made else ", all exist"))

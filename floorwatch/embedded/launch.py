@@ -1,0 +1,97 @@
+"""What ``up`` and ``demo`` share: a plan from the configuration, and stopping on signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Coroutine, Iterator, Mapping
+from pathlib import Path
+
+from floorwatch.embedded.plan import Plan
+
+
+def make_plan(
+    var: Path,
+    *,
+    config: Path | None = None,
+    workers: int = 1,
+    gateway: bool = True,
+    gateway_port: int = 0,
+    metrics_port: int = 0,
+    extra_env: Mapping[str, str] | None = None,
+) -> Plan:
+    """Return the plan of a stack that follows a configuration: its prefixes, partitions and horizon.
+
+    Args:
+        var: Folder of everything the stack keeps.
+        config: YAML file, handed on to gateway and workers.
+        workers: Worker processes.
+        gateway: Whether to run the HTTP gateway.
+        gateway_port: 0 takes the last one used, or a free one.
+        metrics_port: Of the first worker; 0 as above.
+        extra_env: Added to the environment of gateway and workers.
+
+    Raises:
+        ConfigErrors: The configuration is not valid.
+    """
+    from config.load import load
+
+    settings = load(config, {**os.environ, **(extra_env or {})})
+    return Plan(
+        var,
+        workers=workers,
+        gateway=gateway,
+        gateway_port=gateway_port,
+        metrics_port=metrics_port or settings.metrics.port,
+        partitions=settings.kafka.partitions,
+        topic_prefix=settings.kafka.topic_prefix,
+        redis_prefix=settings.redis.prefix,
+        horizon_days=settings.tables.correction_horizon_days,
+        config_file=config,
+        extra_env=dict(extra_env or {}),
+    )
+
+
+@contextlib.contextmanager
+def stop_requested() -> Iterator[asyncio.Event]:
+    """Return an event that SIGINT or SIGTERM sets; the same signal again ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+
+    def asked(number: signal.Signals) -> None:
+        stopping.set()
+        loop.remove_signal_handler(number)
+        # Ending at once is safe: the children die with this process, and the journal holds what was accepted.
+        signal.signal(number, signal.SIG_DFL)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, asked, number)
+    try:
+        yield stopping
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def run_until_stopped(work: Coroutine[None, None, None], stopping: asyncio.Event) -> bool:
+    """Run something until it ends or a stop is asked for; then it is cancelled.
+
+    Returns:
+        Whether it ended by itself.
+    """
+    task = asyncio.create_task(work)
+    asked = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait([task, asked], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    if task.cancelled():
+        return False
+    task.result()
+    return True

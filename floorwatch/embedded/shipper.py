@@ -1,0 +1,345 @@
+"""Brings the journal to the broker: all writers' records merged by the time they were accepted, in each writer's order.
+
+``python -m floorwatch.embedded.shipper`` runs one per stack. Its positions belong to one broker epoch: a new broker is
+empty, so a new epoch begins at the start. Records are sent with the time they were accepted, so that what intake judges
+against arrival is judged on replay as it was the first time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import heapq
+import json
+import logging
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from floorwatch.embedded.frames import Record
+from floorwatch.embedded.journal import wall_ms
+from floorwatch.embedded.segments import (
+    START,
+    Chunk,
+    JournalCorrupt,
+    Position,
+    drop_older_than,
+    end_of,
+    read_from,
+    writers_of,
+)
+from streams.models.topics import partition_of
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+
+_log = logging.getLogger("floorwatch.shipper")
+
+CHUNK_BYTES = 2 * 1024 * 1024
+BATCH_BYTES = 512 * 1024
+POLL_S = 0.02
+SAVE_INTERVAL_S = 0.1
+STALL_S = 5.0
+RETENTION_INTERVAL_S = 600.0
+EXIT_CORRUPT = 3
+"""Exit code for a damaged journal: restarting cannot help."""
+
+
+@dataclass
+class Tail:
+    """One writer's place: what was read but not sent yet, and where the sent records end."""
+
+    folder: Path
+    sent: Position
+    read: Position
+    pending: list[Record] = field(default_factory=list)
+    more: bool = False
+    stalled_at_s: float | None = None
+
+
+class Merge:
+    """Reads all writers and merges them. Pure bookkeeping over files; knows no broker."""
+
+    def __init__(self, journal: Path, positions: Mapping[str, Position]) -> None:
+        """Begin at the given positions; a writer without one begins at its start."""
+        self._journal = journal
+        self._positions = dict(positions)
+        self.tails: dict[str, Tail] = {}
+
+    def find_writers(self) -> None:
+        """Take up writers that appeared since the last call."""
+        for name in writers_of(self._journal):
+            if name not in self.tails:
+                position = self._positions.get(name, START)
+                self.tails[name] = Tail(self._journal / name, position, position)
+
+    def next_records(self, chunk_bytes: int = CHUNK_BYTES) -> list[Record]:
+        """Return the next records in the order of acceptance, as far as it is certain.
+
+        A writer with more on disk than was read bounds the others: they are not sent past its last time read. The
+        caller sends all of them and then calls :meth:`sent`.
+
+        Raises:
+            JournalCorrupt: A segment is damaged.
+        """
+        for tail in self.tails.values():
+            if not tail.pending:
+                chunk: Chunk = read_from(tail.folder, tail.read, chunk_bytes)
+                tail.pending, tail.read, tail.more = chunk.records, chunk.position, chunk.more
+        bound = min((t.pending[-1].accepted_ms for t in self.tails.values() if t.more and t.pending), default=None)
+        runs: list[list[Record]] = []
+        for tail in self.tails.values():
+            run = tail.pending if bound is None else _up_to(tail.pending, bound)
+            tail.pending = tail.pending[len(run) :]
+            if run:
+                runs.append(run)
+        if len(runs) == 1:
+            return runs[0]
+        return list(heapq.merge(*runs, key=lambda record: record.accepted_ms))
+
+    def sent(self) -> dict[str, Position]:
+        """Note that all records returned are with the broker.
+
+        Returns:
+            Where to begin after a crash, by writer: nothing before it is unsent. A writer some of whose records were
+            held back keeps its earlier position, so those sent already are sent again.
+        """
+        for tail in self.tails.values():
+            if not tail.pending:
+                tail.sent = tail.read
+        return {name: tail.sent for name, tail in self.tails.items()}
+
+
+def _up_to(records: list[Record], bound_ms: int) -> list[Record]:
+    if records and records[-1].accepted_ms <= bound_ms:
+        return records
+    cut = next((index for index, record in enumerate(records) if record.accepted_ms > bound_ms), len(records))
+    return records[:cut]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the shipper has brought to one broker.
+
+    Attributes:
+        epoch: The broker's start this is about.
+        positions: Where the sent records end, by writer.
+        records: Records sent since the shipper began.
+        at_ms: When this was written, Unix milliseconds.
+    """
+
+    epoch: str
+    positions: dict[str, Position]
+    records: int
+    at_ms: int
+
+
+def load_progress(path: Path) -> Progress | None:
+    """Read a progress file; None if there is none or it is not whole (then everything is sent again)."""
+    try:
+        data = json.loads(path.read_bytes())
+        positions = {name: Position(int(at[0]), int(at[1])) for name, at in data["positions"].items()}
+        return Progress(data["epoch"], positions, int(data["records"]), int(data["at_ms"]))
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def save_progress(path: Path, progress: Progress) -> None:
+    """Replace the progress file in one step."""
+    data = {"epoch": progress.epoch, "positions": progress.positions, "records": progress.records}
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({**data, "at_ms": progress.at_ms}), encoding="utf-8")
+    temporary.replace(path)
+
+
+def is_shipped(journal: Path, progress_path: Path, epoch: str) -> bool:
+    """Return whether everything in the journal now has reached the broker of this epoch."""
+    progress = load_progress(progress_path)
+    if progress is None or progress.epoch != epoch:
+        return False
+    ends = {name: end_of(journal / name) for name in writers_of(journal)}
+    return all(end == START or progress.positions.get(name, START) >= end for name, end in ends.items())
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one shipper does. Paths: the journal's folder and the progress file; ages in milliseconds."""
+
+    journal: Path
+    progress: Path
+    brokers: str
+    prefix: str
+    partitions: int
+    epoch: str
+    keep_ms: int | None = None
+
+
+class Shipper:
+    """Sends merged records with acks from all replicas, one round at a time, so that order is kept."""
+
+    def __init__(self, job: Job, producer: AIOKafkaProducer) -> None:
+        """Take the job and a started aiokafka producer (``acks="all"``)."""
+        self._job = job
+        self._producer = producer
+        known = load_progress(job.progress)
+        positions = known.positions if known is not None and known.epoch == job.epoch else {}
+        self.merge = Merge(job.journal, positions)
+        self.records = 0
+        self._saved_at_s = 0.0
+        self._saved: dict[str, Position] | None = None
+        self._dropped_at_s: float | None = None
+
+    async def run(self) -> None:
+        """Ship until cancelled.
+
+        Raises:
+            JournalCorrupt: A segment is damaged.
+            KafkaError: The broker refused or vanished; the process ends and the supervisor decides.
+        """
+        while True:
+            sent = await self.step()
+            now_s = time.monotonic()
+            if not sent:
+                self._save(now_s, force=True)
+                self._drop_old(now_s)
+                self._watch_stalls(now_s)
+                await asyncio.sleep(POLL_S)
+            else:
+                self._save(now_s)
+
+    async def step(self) -> int:
+        """Send one round and wait until the broker has it; return how many records it held."""
+        self.merge.find_writers()
+        records = self.merge.next_records()
+        if records:
+            await self._send(records)
+            self.records += len(records)
+        return len(records)
+
+    async def _send(self, records: Sequence[Record]) -> None:
+        lanes: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        partitions = self._job.partitions
+        for record in records:
+            lanes[record.topic, partition_of(record.key, partitions)].append(record)
+        await asyncio.gather(*(self._send_lane(topic, part, lane) for (topic, part), lane in lanes.items()))
+
+    async def _send_lane(self, topic: str, partition: int, records: list[Record]) -> None:
+        """Send one partition's records in order. Batches of one partition go one after another, as aiokafka does."""
+        name = self._job.prefix + topic
+        acknowledged = []
+        batch = self._producer.create_batch()
+        for record in records:
+            if batch.append(key=record.key, value=record.value, timestamp=record.accepted_ms) is None:
+                acknowledged.append(await self._producer.send_batch(batch, name, partition=partition))
+                batch = self._producer.create_batch()
+                if batch.append(key=record.key, value=record.value, timestamp=record.accepted_ms) is None:
+                    # Larger than a batch: aiokafka's ordinary path takes one record up to max_request_size.
+                    acknowledged.append(
+                        await self._producer.send(
+                            name, record.value, record.key, partition=partition, timestamp_ms=record.accepted_ms
+                        )
+                    )
+        if batch.record_count():
+            acknowledged.append(await self._producer.send_batch(batch, name, partition=partition))
+        await asyncio.gather(*acknowledged)
+
+    def _save(self, now_s: float, *, force: bool = False) -> None:
+        if not force and now_s - self._saved_at_s < SAVE_INTERVAL_S:
+            self.merge.sent()
+            return
+        positions = self.merge.sent()
+        if positions != self._saved:
+            save_progress(self._job.progress, Progress(self._job.epoch, positions, self.records, wall_ms()))
+            self._saved = positions
+        self._saved_at_s = now_s
+
+    def _drop_old(self, now_s: float) -> None:
+        if self._job.keep_ms is None:
+            return
+        if self._dropped_at_s is not None and now_s - self._dropped_at_s < RETENTION_INTERVAL_S:
+            return
+        self._dropped_at_s = now_s
+        for tail in self.merge.tails.values():
+            dropped = drop_older_than(tail.folder, wall_ms() - self._job.keep_ms)
+            if dropped:
+                _log.info("%s: dropped %d segments older than the correction horizon", tail.folder, dropped)
+
+    def _watch_stalls(self, now_s: float) -> None:
+        """Say it when bytes stay unreadable at a journal's end: a writer that died, or damage."""
+        for tail in self.merge.tails.values():
+            if tail.read >= end_of(tail.folder):
+                tail.stalled_at_s = None
+            elif tail.stalled_at_s is None:
+                tail.stalled_at_s = now_s
+            elif now_s - tail.stalled_at_s > STALL_S:
+                tail.stalled_at_s = float("inf")
+                _log.warning(
+                    "%s: the last record, segment %d byte %d, is unfinished: it was never accepted, and its writer "
+                    "cuts it off when it starts again",
+                    tail.folder,
+                    *tail.read,
+                )
+
+
+async def ship(job: Job) -> None:
+    """Run a shipper with its own producer until cancelled. Raises as :meth:`Shipper.run`."""
+    from aiokafka import AIOKafkaProducer
+
+    producer = AIOKafkaProducer(
+        bootstrap_servers=job.brokers,
+        acks="all",
+        linger_ms=0,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=64 * 1024 * 1024,
+        request_timeout_ms=10_000,
+    )
+    await producer.start()
+    try:
+        await Shipper(job, producer).run()
+    finally:
+        await producer.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the shipper as a process until SIGTERM; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="floorwatch.embedded.shipper", description="Bring the journal to the broker.")
+    for name in ("journal", "progress", "brokers", "prefix", "epoch"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--partitions", type=int, required=True)
+    parser.add_argument("--keep-ms", type=int, default=None)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    job = Job(
+        journal=Path(given.journal),
+        progress=Path(given.progress),
+        brokers=given.brokers,
+        prefix=given.prefix,
+        partitions=given.partitions,
+        epoch=given.epoch,
+        keep_ms=given.keep_ms,
+    )
+    return asyncio.run(_until_signal(job))
+
+
+async def _until_signal(job: Job) -> int:
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(ship(job))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return 0
+    except JournalCorrupt as error:
+        _log.error("%s", error)
+        return EXIT_CORRUPT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""What is known about the stack of one ``var`` folder: the lock, the state file, orphans of a killed supervisor."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+VAR_VARIABLE = "FLOORWATCH_VAR"
+DEFAULT_VAR = Path("var")
+_ORPHAN_WAIT_S = 10.0
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - a state, and what the person reads
+    """Another supervisor holds this folder. Operator: stop it, or give this one another folder."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the stack keeps its things below one folder."""
+
+    var: Path
+
+    @property
+    def run(self) -> Path:
+        """Lock, state and progress: only of use while the stack runs."""
+        return self.var / "run"
+
+    @property
+    def state(self) -> Path:
+        """The state file that other commands find the stack by."""
+        return self.run / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the running supervisor."""
+        return self.run / "lock"
+
+    @property
+    def progress(self) -> Path:
+        """How far the shipper has come."""
+        return self.run / "shipper.json"
+
+    @property
+    def journal(self) -> Path:
+        """Everything accepted; the only thing here that cannot be made again."""
+        return self.var / "journal"
+
+    @property
+    def valkey(self) -> Path:
+        """Valkey's append-only file."""
+        return self.var / "valkey"
+
+    @property
+    def log(self) -> Path:
+        """One log a process."""
+        return self.var / "log"
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """A process told apart from a later one with the same id: pid and the system's word for when it began."""
+
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True)
+class StackState:
+    """A running stack, as written to ``var/run/state.json``.
+
+    Attributes:
+        supervisor: The process that holds the lock.
+        children: Processes by name: broker, valkey, shipper, gateway, worker-1 …
+        ports: TCP ports by name: broker, valkey, gateway, worker-1 … (a worker's is its metrics port).
+        urls: kafka (``host:port``), redis, gateway, metrics (the first worker's ``/metrics``), metrics-2 …
+        journal: Folder that writers append to.
+        topic_prefix: Put before each topic.
+        partitions: Of each topic.
+        epoch: Changes whenever the broker begins anew.
+    """
+
+    supervisor: ProcessMark
+    children: dict[str, ProcessMark]
+    ports: dict[str, int]
+    urls: dict[str, str]
+    journal: str
+    topic_prefix: str
+    partitions: int
+    epoch: str
+    version: int = 1
+    pids: dict[str, int] = field(default_factory=dict)
+
+
+def write_state(paths: Paths, state: StackState) -> None:
+    """Replace the state file in one step."""
+    data = asdict(state)
+    data["pids"] = {"supervisor": state.supervisor.pid, **{name: mark.pid for name, mark in state.children.items()}}
+    temporary = paths.state.with_suffix(".tmp")
+    temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(paths.state)
+
+
+def read_state(paths: Paths) -> StackState | None:
+    """Return the last state written, whether or not that stack still runs; None if there is none that can be read."""
+    try:
+        data = json.loads(paths.state.read_bytes())
+        data["supervisor"] = ProcessMark(**data["supervisor"])
+        data["children"] = {name: ProcessMark(**mark) for name, mark in data["children"].items()}
+        return StackState(**data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def find_stack(var: Path | None = None, env: Mapping[str, str] = os.environ) -> StackState | None:
+    """Return the stack that runs on a folder, or None.
+
+    Args:
+        var: The folder; None takes ``FLOORWATCH_VAR`` or ``var``.
+        env: The environment.
+    """
+    state = read_state(Paths(var or Path(env.get(VAR_VARIABLE) or DEFAULT_VAR)))
+    return state if state is not None and is_alive(state.supervisor) else None
+
+
+def environment_of(state: StackState, env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which the configuration points at a stack, unless it already points elsewhere.
+
+    Args:
+        state: The running stack.
+        env: The environment, whose own settings win.
+
+    Example:
+        ``config.load(path, environment_of(state, os.environ))``
+    """
+    found = {
+        "FLOORWATCH_KAFKA__BROKERS": state.urls["kafka"],
+        "FLOORWATCH_KAFKA__TOPIC_PREFIX": state.topic_prefix,
+        "FLOORWATCH_KAFKA__PARTITIONS": str(state.partitions),
+        "FLOORWATCH_REDIS__URL": state.urls["redis"],
+    }
+    return {**found, **{name: value for name, value in env.items() if value}}
+
+
+class StackLock:
+    """The right to run a stack on a folder; given back by the system when the process ends, however it ends."""
+
+    def __init__(self, paths: Paths) -> None:
+        """Name the folder; nothing is locked yet."""
+        self._paths = paths
+        self._fd: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object has the lock."""
+        return self._fd is not None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            AlreadyRunning: Another process has it.
+        """
+        self._paths.run.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(fd)
+            raise AlreadyRunning(
+                f"a stack already runs on {self._paths.var} (process {holder}); stop it, or give another with --var"
+            ) from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def mark_of(pid: int) -> ProcessMark:
+    """Return the mark of a running process; its start is empty if there is no such process."""
+    return ProcessMark(pid, _started(pid))
+
+
+def is_alive(mark: ProcessMark) -> bool:
+    """Return whether exactly that process still runs."""
+    return bool(mark.started) and _started(mark.pid) == mark.started
+
+
+def _started(pid: int) -> str:
+    """Return when a process began, in the system's own words; empty for none, or for one that has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        fields = stat.rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
+    except (OSError, IndexError):
+        pass
+    if Path("/proc/self").is_dir():
+        return ""
+    try:  # no /proc: macOS
+        command = ["ps", "-o", "lstart=", "-p", str(pid)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a number only
+    except OSError:
+        return ""
+    return found.stdout.strip()
+
+
+def end_orphans(paths: Paths) -> list[str]:
+    """Kill what a killed supervisor left running. Call with the lock held.
+
+    Returns:
+        Names of the processes that were still there.
+
+    Raises:
+        TimeoutError: One would not go away.
+    """
+    state = read_state(paths)
+    if state is None:
+        return []
+    left = {name: mark for name, mark in state.children.items() if is_alive(mark)}
+    for mark in left.values():
+        try:
+            os.kill(mark.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    until_s = time.monotonic() + _ORPHAN_WAIT_S
+    while waiting := [f"{name} ({mark.pid})" for name, mark in left.items() if is_alive(mark)]:
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"left over from an earlier run and not to be ended: {', '.join(waiting)}; kill them")
+        time.sleep(0.02)
+    return list(left)

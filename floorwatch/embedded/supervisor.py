@@ -1,0 +1,326 @@
+"""Starts the embedded stack, keeps it running whatever is killed, and stops it in order.
+
+The broker is special: it forgets. When it dies, all that was derived from it is gone too, so the shipper and the
+workers are ended with it and begin again from the journal on a new one (a new *epoch*). Everything else is simply
+started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from redis.exceptions import RedisError
+
+from floorwatch.embedded.broker import broker_spec, create_topics
+from floorwatch.embedded.plan import (
+    BROKER,
+    GATEWAY,
+    SHIPPER,
+    VALKEY,
+    Plan,
+    Ports,
+    gateway_spec,
+    shipper_spec,
+    urls_of,
+    worker_spec,
+)
+from floorwatch.embedded.process import Child, ChildSpec, StartError, cap_log, describe_exit, free_port, log_end
+from floorwatch.embedded.shipper import EXIT_CORRUPT, is_shipped
+from floorwatch.embedded.state import ProcessMark, StackLock, StackState, end_orphans, mark_of, read_state, write_state
+from floorwatch.embedded.valkey import forget_rows, valkey_spec
+from streams.models.topics import topic_specs
+
+Phase = Literal["starting", "ready", "ended", "stopped"]
+
+FIRST_BACKOFF_S = 0.1
+MAX_BACKOFF_S = 10.0
+STABLE_S = 30.0
+"""A process that ran this long begins again at the first backoff."""
+START_ATTEMPTS = 3
+LOG_CHECK_S = 60.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """Something happened to a process: shown to people.
+
+    Attributes:
+        name: Of the process.
+        phase: What it is now.
+        detail: A URL, or why it ended.
+    """
+
+    name: str
+    phase: Phase
+    detail: str = ""
+
+
+Report = Callable[[Status], None]
+
+
+def _nobody(_: Status) -> None:
+    """Take a report to nobody."""
+
+
+class Stack:
+    """A running stack. ``async with Stack(plan, report) as stack: await stack.failed()``."""
+
+    def __init__(self, plan: Plan, report: Report | None = None) -> None:
+        """Take the plan and somebody to tell; nothing runs yet."""
+        self.plan = plan
+        self.epoch = ""
+        self.ports = Ports({})
+        self._report = report or _nobody
+        self._lock = StackLock(plan.paths)
+        self._children: dict[str, Child] = {}
+        self._backoff_s: dict[str, float] = {}
+        self._ended: asyncio.Queue[str] = asyncio.Queue()
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._loop_task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Addresses of the stack: kafka, redis, gateway, metrics."""
+        return urls_of(self.plan, self.ports)
+
+    async def start(self) -> None:
+        """Start everything and wait until all of it is ready.
+
+        Raises:
+            AlreadyRunning: Another supervisor runs on this folder.
+            StartError: A process did not come up; those that did are stopped again.
+        """
+        self._lock.acquire()
+        try:
+            for name in await asyncio.to_thread(end_orphans, self.plan.paths):
+                self._report(Status(name, "ended", "left over from an earlier run"))
+            await self._start_servers()
+            await self._begin_epoch()
+            names = [*([GATEWAY] if self.plan.gateway else []), *self.plan.worker_names]
+            await asyncio.gather(*(self._children[name].wait_ready() for name in names))
+            for name in names:
+                self._report(Status(name, "ready", self._address(name)))
+        except BaseException:
+            await self.stop()
+            raise
+        self._loop_task = asyncio.create_task(self._supervise(), name="supervisor")
+
+    async def failed(self) -> None:
+        """Wait until the stack cannot go on (for ever, if all is well).
+
+        Raises:
+            StartError: A process cannot be kept running; the message says which and why.
+        """
+        if self._loop_task is None:
+            raise StartError("the stack was not started; call start() first")
+        await asyncio.shield(self._loop_task)
+
+    async def stop(self) -> None:
+        """Stop everything: first what accepts, then what computes, then what stores."""
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+            self._loop_task = None
+        await self._stop_children([GATEWAY])
+        await self._stop_children([SHIPPER])
+        await self._stop_children(self.plan.worker_names)
+        await self._stop_children([BROKER, VALKEY])
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        self._watchers.clear()
+        if self._lock.held:
+            self._write_state()
+            self._lock.release()
+
+    def shipped(self) -> bool:
+        """Return whether everything accepted until now has reached the present broker."""
+        return is_shipped(self.plan.paths.journal, self.plan.paths.progress, self.epoch)
+
+    # Starting
+
+    async def _start_servers(self) -> None:
+        """Start broker and Valkey; their ports may be taken between choosing and binding, so try again with others."""
+        for attempt in range(1, START_ATTEMPTS + 1):
+            self._choose_ports(fresh=attempt > 1)
+            paths = self.plan.paths
+            specs = [
+                broker_spec(self.ports.by_name[BROKER], paths.log / "broker.log"),
+                valkey_spec(self.ports.by_name[VALKEY], paths.valkey, paths.log / "valkey.log"),
+            ]
+            try:
+                await asyncio.gather(*(self._start(spec, wait=True) for spec in specs))
+            except StartError:
+                await self._stop_children([BROKER, VALKEY])
+                if attempt == START_ATTEMPTS:
+                    raise
+                continue
+            return
+
+    def _choose_ports(self, *, fresh: bool) -> None:
+        """Take the ports of the last run where they are free, so that bookmarks and scrape targets stay right."""
+        known = read_state(self.plan.paths)
+        last = known.ports if known is not None and not fresh else {}
+        wanted = {name: last.get(name, 0) for name in (BROKER, VALKEY)}
+        if self.plan.gateway:
+            wanted[GATEWAY] = self.plan.gateway_port or last.get(GATEWAY, 0)
+        for index, name in enumerate(self.plan.worker_names):
+            wanted[name] = (self.plan.metrics_port if index == 0 else 0) or last.get(name, 0)
+        self.ports = Ports({name: free_port(port) for name, port in wanted.items()})
+        asked = {GATEWAY: self.plan.gateway_port, "worker-1": self.plan.metrics_port}
+        for name, port in asked.items():
+            if port and self.ports.by_name.get(name, port) != port:
+                raise StartError(f"port {port} for {name} is in use; stop what listens there or choose another")
+
+    async def _begin_epoch(self) -> None:
+        """Make the empty broker ours and start all that is derived from it. The broker is ready."""
+        self.epoch = uuid.uuid4().hex
+        specs = topic_specs(self.plan.topic_prefix, self.plan.partitions, self.plan.horizon_days)
+        await create_topics(self.ports.kafka, specs)
+        await forget_rows(self.ports.redis, self.plan.redis_prefix)
+        self.plan.paths.journal.mkdir(parents=True, exist_ok=True)
+        await self._start(shipper_spec(self.plan, self.ports, self.epoch))
+        for name in self.plan.worker_names:
+            await self._start(worker_spec(self.plan, self.ports, name))
+        if self.plan.gateway and not self._running(GATEWAY):
+            await self._start(gateway_spec(self.plan, self.ports))
+
+    async def _start(self, spec: ChildSpec, *, wait: bool = False) -> None:
+        self._report(Status(spec.name, "starting"))
+        child = Child(spec)
+        self._children[spec.name] = child
+        await child.start()
+        self._watch(self._tell_end(child))
+        self._write_state()
+        if wait:
+            await child.wait_ready()
+            self._report(Status(spec.name, "ready", self._address(spec.name)))
+
+    # Supervising
+
+    async def _supervise(self) -> None:
+        checked_s = time.monotonic()
+        while True:
+            name = None
+            with contextlib.suppress(TimeoutError):
+                name = await asyncio.wait_for(self._ended.get(), LOG_CHECK_S)
+            if name is not None:
+                await self._recover(name)
+            if time.monotonic() - checked_s > LOG_CHECK_S:
+                checked_s = time.monotonic()
+                for child in self._children.values():
+                    cap_log(child.spec.log)
+
+    async def _recover(self, name: str) -> None:
+        """Bring a process back that ended by itself. One at a time: others that end meanwhile wait in the queue."""
+        child = self._children[name]
+        if child.running or child.stopping:
+            return  # it was dealt with together with the broker
+        if name == SHIPPER and child.returncode == EXIT_CORRUPT:
+            raise StartError(f"the journal cannot be read:\n{log_end(child.spec.log, 1)}")
+        self._report(Status(name, "ended", describe_exit(child.returncode)))
+        await asyncio.sleep(self._pause_s(child))
+        if name == BROKER:
+            await self._new_broker()
+        else:
+            await self._start(child.spec)
+            if child.spec.probe is not None:
+                self._watch(self._tell_ready(self._children[name]))
+
+    async def _new_broker(self) -> None:
+        """Replace a dead broker: end what hangs on it first, so that nothing of the old epoch reaches the new one."""
+        derived = [BROKER, SHIPPER, *self.plan.worker_names]
+        for attempt in range(1, START_ATTEMPTS + 1):
+            await asyncio.gather(*(self._children[name].kill() for name in derived if name in self._children))
+            try:
+                await self._start(self._children[BROKER].spec, wait=True)
+                if not self._running(VALKEY):
+                    await self._start(self._children[VALKEY].spec, wait=True)
+                await self._begin_epoch()
+                break
+            except (StartError, RedisError, OSError) as error:
+                # Broker or Valkey was killed again meanwhile.
+                if attempt == START_ATTEMPTS:
+                    raise StartError(f"the broker cannot be replaced: {error}") from error
+                await asyncio.sleep(attempt)
+        for name in self.plan.worker_names:
+            self._watch(self._tell_ready(self._children[name]))
+
+    def _pause_s(self, child: Child) -> float:
+        """Return how long to wait before starting a process again; it doubles while it keeps ending."""
+        name = child.spec.name
+        if time.monotonic() - child.started_s > STABLE_S:
+            self._backoff_s.pop(name, None)
+        pause_s = self._backoff_s.get(name, FIRST_BACKOFF_S)
+        self._backoff_s[name] = min(MAX_BACKOFF_S, pause_s * 2)
+        return pause_s
+
+    async def _tell_end(self, child: Child) -> None:
+        await child.wait()
+        if not child.stopping:
+            self._ended.put_nowait(child.spec.name)
+
+    async def _tell_ready(self, child: Child) -> None:
+        try:
+            await child.wait_ready()
+        except StartError:
+            if child.running:
+                await child.kill()  # alive but useless: start it again
+                child.stopping = False
+                self._ended.put_nowait(child.spec.name)
+            return
+        self._report(Status(child.spec.name, "ready", self._address(child.spec.name)))
+
+    def _watch(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
+
+    # Small things
+
+    def _running(self, name: str) -> bool:
+        return name in self._children and self._children[name].running
+
+    async def _stop_children(self, names: list[str]) -> None:
+        alive = [name for name in names if self._running(name)]
+        await asyncio.gather(*(self._children[name].stop() for name in alive))
+        for name in alive:
+            self._report(Status(name, "stopped"))
+
+    def _address(self, name: str) -> str:
+        if name == BROKER:
+            return self.ports.kafka
+        if name == VALKEY:
+            return self.ports.redis
+        if name == GATEWAY:
+            return self.ports.http(name)
+        return self.ports.http(name, "/metrics") if name in self.ports.by_name else ""
+
+    def _write_state(self) -> None:
+        children = {name: mark_of(child.pid) for name, child in self._children.items() if child.running}
+        state = StackState(
+            # A stopped stack keeps its ports on record, but names nobody who runs it.
+            supervisor=mark_of(os.getpid()) if children else ProcessMark(os.getpid(), ""),
+            children=children,
+            ports=dict(self.ports.by_name),
+            urls=self.urls,
+            journal=str(self.plan.paths.journal.resolve()),
+            topic_prefix=self.plan.topic_prefix,
+            partitions=self.plan.partitions,
+            epoch=self.epoch,
+        )
+        write_state(self.plan.paths, state)

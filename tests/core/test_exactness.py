@@ -1,0 +1,151 @@
+"""Exactness without a broker: the ledger under crashes, partial flushes and batching, against an undisturbed run."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from streams.core.ledger_store import LedgerStore, new_store
+from streams.core.policy import HOUR_MS, CorePolicy
+from streams.core.records import Flush, Record
+from tests.core.floorgen import small_log
+
+POLICY = CorePolicy(horizon_ms=30 * HOUR_MS, minute_kept_ms=HOUR_MS, quarter_kept_ms=6 * HOUR_MS)
+
+
+class MemoryLog:
+    """A changelog partition and the outputs, as a broker would hold them."""
+
+    def __init__(self) -> None:
+        self.changelog: list[tuple[bytes, bytes | None]] = []
+        self.outputs: dict[bytes, tuple[int, bytes]] = {}
+
+    def output(self, key: bytes, value: bytes | None) -> None:
+        if value is not None:
+            from streams.core.ledger_store import stamp_of
+
+            stamp = stamp_of(value)
+            if key not in self.outputs or stamp >= self.outputs[key][0]:
+                self.outputs[key] = (stamp, value)
+
+
+def write(log: MemoryLog, flush: Flush, upto: int | None, rng: random.Random) -> None:
+    """Write a flush; ``upto`` cuts it off after that many records (a crash in the middle)."""
+    records = list(flush.rows)
+    rng.shuffle(records)  # partitions of a produce request are acknowledged in any order
+    for key, value in flush.outputs:
+        if upto is None or rng.random() < 0.7:
+            log.output(key, value)
+    kept = records if upto is None else records[: upto % (len(records) + 1)]
+    log.changelog.extend(kept)
+    if upto is None:
+        log.changelog.append(flush.meta)
+
+
+def cells_of(store: LedgerStore) -> dict[Any, Any]:
+    store.ledger.drain()
+    keys = store.ledger.scopes.keys
+    return {
+        (keys[scope], tier, pane): dict(row.cells)
+        for (tier, pane, scope), row in store.ledger.rows.places()
+        if row.cells
+    }
+
+
+def facts_of(store: LedgerStore) -> dict[str, Any]:
+    return {task_id: task.facts for task_id, task in store.ledger.tasks.items()}
+
+
+def fold_all(store: LedgerStore, records: list[Record]) -> None:
+    """Fold everything, flushing into nowhere at each barrier."""
+    while records:
+        records = records[store.ledger.fold(records) :]
+        if records:
+            store.collect()
+
+
+def undisturbed(records: list[Record]) -> LedgerStore:
+    store = new_store(0, POLICY)
+    fold_all(store, records)
+    return store
+
+
+def crashing(records: list[Record], seed: int) -> tuple[LedgerStore, MemoryLog, int]:
+    rng = random.Random(seed)
+    log, store, crashes = MemoryLog(), new_store(0, POLICY), 0
+    while store.ledger.next < len(records):
+        start = store.ledger.next
+        batch = records[start : start + rng.choice((1, 3, 9, 30))]
+        if store.ledger.fold(batch) == len(batch) and not store.ledger.ended_tasks and rng.random() < 0.5:
+            continue
+        flush = store.collect()
+        assert flush is not None
+        fate = rng.random()
+        write(log, flush, None if fate < 0.6 else rng.randrange(10_000), rng)
+        if fate >= 0.5:
+            store, crashes = new_store(0, POLICY), crashes + 1
+            store.restore(log.changelog)
+    flush = store.collect()
+    if flush is not None:
+        write(log, flush, None, rng)
+    return store, log, crashes
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_crashes_anywhere_change_nothing(seed: int) -> None:
+    records = small_log(seed)
+    expected = undisturbed(records)
+    store, log, crashes = crashing(records, seed)
+    assert crashes > 2
+    assert facts_of(store) == facts_of(expected)
+    assert cells_of(store) == cells_of(expected)
+    assert store.ledger.counters == expected.ledger.counters
+    assert store.ledger.watermark_ms == expected.ledger.watermark_ms
+    for (scope, tier, pane), cells in cells_of(expected).items():
+        _, value = log.outputs[f"{scope}|{tier}|{pane}|0".encode()]
+        import msgspec
+
+        assert msgspec.msgpack.decode(value, type=tuple[int, dict[int | str, int]])[1] == cells
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_batching_is_invisible(seed: int) -> None:
+    records = small_log(seed)
+    whole, single = undisturbed(records), new_store(0, POLICY)
+    for record in records:
+        fold_all(single, [record])
+        single.ledger.drain()
+        if single.ledger.ended_tasks:
+            single.collect()
+    assert cells_of(single) == cells_of(whole)
+    assert single.ledger.counters == whole.ledger.counters
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_fast_path_equals_the_general_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = small_log(seed)
+    fast = undisturbed(records)
+    monkeypatch.setattr("streams.core.ledger.Ledger._first_label", lambda *_: False)
+    assert cells_of(undisturbed(records)) == cells_of(fast)
+
+
+def test_the_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folding without looking at the stamp is caught by the crash test."""
+    import streams.core.rows as rows
+
+    original = rows.RowStore.apply
+
+    def careless(self: Any, minute: int, scope: int, amounts: Any, watermark_ms: int, offset: int) -> None:
+        original(self, minute, scope, amounts, watermark_ms, 1 << 60)
+
+    caught = 0
+    for seed in range(12):
+        records = small_log(seed)
+        expected = undisturbed(records)
+        with monkeypatch.context() as patch:
+            patch.setattr(rows.RowStore, "apply", careless)
+            store, _, _ = crashing(records, seed)
+        caught += cells_of(store) != cells_of(expected)
+    assert caught

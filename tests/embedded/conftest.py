@@ -1,0 +1,7 @@
+"""Fixtures of the embedded tests."""
+
+from __future__ import annotations
+
+from tests.brokers import kafka_bootstrap
+
+__all__ = ["kafka_bootstrap"]

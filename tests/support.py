@@ -1,0 +1,43 @@
+"""Helpers for tests that need something not every machine has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from typing import NoReturn
+
+import pytest
+
+REQUIRE_ALL = "FLOORWATCH_REQUIRE_ALL"
+
+_HINTS = {
+    "prometheus": "install prometheus (Debian: apt-get install prometheus)",
+    "promtool": "comes with prometheus (Debian: apt-get install prometheus)",
+    "amtool": "comes with prometheus-alertmanager (Debian)",
+    "prometheus-alertmanager": "Debian: apt-get install prometheus-alertmanager",
+    "redis-server": "Debian: apt-get install redis-server",
+    "chromium": "Debian: apt-get install chromium",
+    "java": "Debian: apt-get install default-jre-headless",
+    "mvn": "Debian: apt-get install maven",
+}
+
+
+def require(name: str, env: Mapping[str, str] = os.environ) -> str:
+    """Return the path of a program, or skip the test; with ``FLOORWATCH_REQUIRE_ALL=1`` the test fails instead.
+
+    Args:
+        name: Program on the PATH, such as ``prometheus``.
+        env: The environment.
+    """
+    found = shutil.which(name, path=env.get("PATH"))
+    if found is not None:
+        return found
+    missing(f"{name} is not installed; {_HINTS.get(name, 'put it on the PATH')}", env)
+
+
+def missing(reason: str, env: Mapping[str, str] = os.environ) -> NoReturn:
+    """Skip the test for a reason, or fail it where everything is required."""
+    if env.get(REQUIRE_ALL, "") not in ("", "0"):
+        pytest.fail(f"{REQUIRE_ALL} is set and {reason}", pytrace=False)
+    pytest.skip(reason)
