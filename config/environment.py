@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
@@ -65,12 +65,17 @@ def apply_environment(data: dict[str, Any], model: type[BaseModel], env: Mapping
         if not all(segments):
             overlay.faults.append(((), variable, "a part of the name is empty", "write FLOORWATCH_SECTION__SETTING"))
             continue
-        _place(data, model, segments, variable, env[variable], overlay)
+        _place(data, model, segments, _Variable(variable, env[variable]), overlay)
     return overlay
 
 
+class _Variable(NamedTuple):
+    name: str
+    text: str
+
+
 def _place(
-    data: dict[str, Any], model: type[BaseModel], segments: list[str], variable: str, text: str, overlay: Overlay
+    data: dict[str, Any], model: type[BaseModel], segments: list[str], variable: _Variable, overlay: Overlay
 ) -> None:
     target: Any = data
     kinds: list[Any] = [model]
@@ -80,19 +85,19 @@ def _place(
         key = _key(target, kinds, segment, default)
         if key is None:
             hint = f"write an index from 0 to {len(target)}"
-            overlay.faults.append((path, variable, f"{segment} is not an entry of a list", hint))
+            overlay.faults.append((path, variable.name, f"{segment} is not an entry of a list", hint))
             return
         path = (*path, key)
         kinds = introspect.inside(kinds, key, target)
         default = _below(default, key)
         if depth == len(segments) - 1:
-            _set(target, key, _value(text, kinds, path, variable, overlay))
-            overlay.origins[path] = variable
+            _set(target, key, _value(variable, kinds, path, overlay))
+            overlay.origins[path] = variable.name
             return
         target = _step(target, key, kinds, default)
         if target is None:
             reason = f"{'.'.join(map(str, path))} is one value, not a group of settings"
-            overlay.faults.append((path, variable, reason, "use fewer __ parts"))
+            overlay.faults.append((path, variable.name, reason, "use fewer __ parts"))
             return
 
 
@@ -132,15 +137,23 @@ def _set(target: Any, key: str | int, value: Any) -> None:
         target[key] = value
 
 
-def _value(text: str, kinds: list[Any], path: Path, variable: str, overlay: Overlay) -> Any:
+def _value(variable: _Variable, kinds: list[Any], path: Path, overlay: Overlay) -> Any:
     """Return a variable's text as data: JSON for groups, JSON or commas for lists, else the text itself."""
+    text = variable.text
     lists = any(introspect.is_list(kind) for kind in kinds)
     groups = any(introspect.is_model(kind) or introspect.is_dict(kind) for kind in kinds)
     if (lists and text.lstrip().startswith("[")) or (groups and text.lstrip().startswith("{")):
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
-            overlay.faults.append((path, variable, f"not JSON: {error.msg} at character {error.pos + 1}", "mend it"))
+            overlay.faults.append(
+                (
+                    path,
+                    variable.name,
+                    f"not JSON: {error.msg} at character {error.pos + 1}",
+                    "write JSON, or values with commas",
+                )
+            )
             return None
     if lists:
         return [part.strip() for part in text.split(",") if part.strip()]

@@ -105,25 +105,29 @@ def _span(node: yaml.Node) -> Span:
     return Span(start.line, start.column, max(1, width))
 
 
+_SYNTAX: tuple[tuple[str, str, str], ...] = (
+    ("'\\t'", "a tab cannot indent or separate YAML", "use spaces"),
+    ("expected <block end>", "this line is indented unlike its neighbours", "line it up with the entries above"),
+    ("expected a single document", "a second document begins here", "keep one document a file: remove the --- line"),
+    ("undefined alias", "an alias (*name) that is not defined", "put quotes around a value that starts with *"),
+    ("could not find expected ':'", 'a line has no ":" after its name', "write name: value"),
+    ("mapping values are not allowed", 'a second ":" in one value', "put quotes around a value that holds a colon"),
+)
+"""What PyYAML says (part of it), what is wrong, how to mend it."""
+
+
 def _syntax_problem(text: str, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     span = Span(mark.line, mark.column, 1) if mark else Span(0, 0, 1)
     said = error.problem or "cannot be read"
-    if "'\\t'" in said:
-        return Problem(span, "a tab cannot indent or separate YAML", "use spaces")
-    if "mapping values are not allowed" in said:
-        before = text.splitlines()[span.line][: span.column].strip()
-        if re.fullmatch(r"[\w.-]+", before):
-            return Problem(span, "this line is indented unlike its neighbours", "line it up with the entries above")
-        return Problem(span, 'a second ":" in one value', "put quotes around a value that holds a colon and a space")
-    if "expected <block end>" in said:
-        return Problem(span, "this line is indented unlike its neighbours", "line it up with the entries above")
-    if "expected a single document" in said:
-        return Problem(span, "a second document begins here", "keep one document a file: remove the --- line")
-    if "undefined alias" in said:
-        return Problem(span, f"{said}", "define it with &name first, or put quotes around a value that starts with *")
-    if "could not find expected ':'" in said:
-        return Problem(span, 'a line has no ":" after its name', "write name: value")
+    lines = text.splitlines()
+    before = lines[span.line][: span.column].strip() if span.line < len(lines) else ""
+    if "mapping values are not allowed" in said and re.fullmatch(r"[\w.-]+", before):
+        # The first ":" of its line: not the value is at fault, but that the line seems to go on with the one above.
+        said = "expected <block end>"
+    for part, reason, hint in _SYNTAX:
+        if part in said:
+            return Problem(span, reason, hint)
     return Problem(span, f"not YAML: {said}", "check the line and the one above")
 
 

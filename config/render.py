@@ -65,19 +65,20 @@ def _has_duration(info: Any) -> bool:
 
 def _plain(value: Any, durations: bool) -> Any:
     """Return a value as YAML data; durations become text with units."""
+    plain = value
     if isinstance(value, SecretStr):
-        return STARS
-    if isinstance(value, BaseModel):
-        return {key: _plain(item, False) for key, item in value.model_dump(mode="json", by_alias=True).items()}
-    if isinstance(value, dict):
-        return {key: _plain(item, durations) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item, durations) for item in value]
-    if durations and isinstance(value, int | float):
-        return format_duration(value)
-    if isinstance(value, Path):
-        return str(value)
-    return value
+        plain = STARS
+    elif isinstance(value, BaseModel):
+        plain = {key: _plain(item, False) for key, item in value.model_dump(mode="json", by_alias=True).items()}
+    elif isinstance(value, dict):
+        plain = {key: _plain(item, durations) for key, item in value.items()}
+    elif isinstance(value, list | tuple | set | frozenset):
+        plain = [_plain(item, durations) for item in value]
+    elif durations and isinstance(value, int | float):
+        plain = format_duration(value)
+    elif isinstance(value, Path):
+        plain = str(value)
+    return plain
 
 
 def _flow(plain: Any) -> str:

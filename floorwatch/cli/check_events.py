@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
 
@@ -111,10 +112,10 @@ def check_stream(stream: BinaryIO, now_ms: int | None, limit: int | None = None)
 
 def _opened(stream: BinaryIO) -> io.BufferedReader:
     """Return a reader of the plain text; gzip is told by its first bytes, so that it works for stdin too."""
-    buffered = io.BufferedReader(cast(io.RawIOBase, stream), 1 << 20)
+    buffered: Any = io.BufferedReader(cast("io.RawIOBase", stream), 1 << 20)
     if buffered.peek(2)[:2] == _GZIP:
-        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=buffered)), 1 << 20)
-    return buffered
+        buffered = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered)), 1 << 20)
+    return cast("io.BufferedReader", buffered)
 
 
 def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes, int]]:
@@ -302,13 +303,17 @@ def check_events(
     file: Annotated[str, typer.Argument(help="JSON lines, plain or gzip; - reads standard input.")],
     as_json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
     max_: Annotated[int, typer.Option("--max", min=0, help="Faults and warnings shown; 0 shows all.")] = DEFAULT_SHOWN,
+    now: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="Judge times in the future as of then, not of this moment."),
+    ] = None,
 ) -> None:
     """Explain every fault of a file of events with its line, field and fix; exit 1 if there is one."""
     import json
     import time
 
     limit = max_ or None
-    now_ms = int(time.time() * 1000)
+    now_ms = int((now.timestamp() if now else time.time()) * 1000)
     try:
         if file == "-":
             report = check_stream(sys.stdin.buffer, now_ms, limit)

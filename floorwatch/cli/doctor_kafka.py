@@ -55,7 +55,7 @@ async def _broker(address: str, options: dict[str, Any]) -> Check:
             )
     except ssl.SSLError as error:
         return Check("fail", name, *_tls(error, options))
-    except (TimeoutError, asyncio.TimeoutError):
+    except TimeoutError:
         return Check("fail", name, f"does not answer within {ANSWER_TIMEOUT_S:.0f} s", _PROTOCOL_FIX)
     except KafkaError as error:
         return Check("fail", name, *_refusal(error, options))
@@ -152,7 +152,10 @@ def _presence(kafka: KafkaSettings, specs: list[TopicSpec], found: dict[str, Any
     if len(missing) == len(specs):
         return Check("warn", "topics", f"none of {kafka.topic_prefix}* yet", "start a worker: it creates them")
     return Check(
-        "fail", "topics", f"missing: {', '.join(missing)}", "start a worker, which creates what is missing, and check again"
+        "fail",
+        "topics",
+        f"missing: {', '.join(missing)}",
+        "start a worker, which creates what is missing, and check again",
     )
 
 
@@ -194,7 +197,9 @@ def _policies(present: list[TopicSpec], configs: dict[str, dict[str, str]]) -> C
         return Check("ok", "cleanup policy", f"as needed in {known} topics the broker tells of")
     listed = ", ".join(f"{name} is {actual}, not {wanted}" for name, actual, wanted in wrong)
     name, _, wanted = wrong[0]
-    fix = f"kafka-configs --alter --topic {name} --add-config cleanup.policy={wanted} (compaction of a log loses events)"
+    fix = (
+        f"kafka-configs --alter --topic {name} --add-config cleanup.policy={wanted} (compaction of a log loses events)"
+    )
     return Check("fail", "cleanup policy", listed, fix)
 
 
@@ -206,5 +211,7 @@ def _replicas(kafka: KafkaSettings, present: list[TopicSpec], found: dict[str, A
         return Check("fail", "replicas", f"no leader in {', '.join(headless)}", fix)
     if least < kafka.replication:
         detail = f"a topic has {least}, the configuration says {kafka.replication}"
-        return Check("warn", "replicas", detail, "raise it with kafka-reassign-partitions; a lost broker would lose data")
+        return Check(
+            "warn", "replicas", detail, "raise it with kafka-reassign-partitions; a lost broker would lose data"
+        )
     return Check("ok", "replicas", f"at least {least} of every partition")

@@ -50,21 +50,35 @@ async def redis_checks(
     return [Check("ok", name, "answers"), _version(info), _eviction(info), _skew(skew_s, future_tolerance_s)]
 
 
+_REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        ("noauth", "wrongpass", "invalid password", "noperm"),
+        "asks for another login",
+        "set redis.password_file (and the user in redis.url)",
+    ),
+    (
+        ("refused", "error 111"),
+        "nothing listens there",
+        "start Redis, or correct redis.url; floorwatch up brings its own",
+    ),
+    (("not known", "name resolution"), "the host is not known", "correct redis.url, or the DNS of this machine"),
+    (("certificate", "ssl"), "there is no TLS with it", "set redis.ca_file, or use redis:// on a port without TLS"),
+    (("timeout", "timed out"), "does not answer in time", "check host, port, firewall, and that it is a Redis"),
+)
+"""Parts of what the client says in lower case, what it means, how to mend it."""
+
+
 def _refusal(error: Exception) -> tuple[str, str]:
-    said = str(error).strip()
-    if isinstance(error, AuthenticationError | NoPermissionError) or "NOAUTH" in said or "WRONGPASS" in said:
-        return "asks for another login", "set redis.password_file (and the user name in redis.url)"
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return _REFUSALS[0][1:]
+    if isinstance(error, TimeoutError):
+        return _REFUSALS[-1][1:]
+    said = str(error).strip().lower()
+    for parts, detail, fix in _REFUSALS:
+        if any(part in said for part in parts):
+            return detail, fix
     if isinstance(error, ResponseError):
         return f"answers with an error: {said[:200]}", "check that the user may run PING, INFO and TIME"
-    lowered = said.lower()
-    if "refused" in lowered or "111" in lowered:
-        return "nothing listens there", "start Redis, or correct redis.url; floorwatch up brings its own"
-    if "name or service" in lowered or "not known" in lowered or "name resolution" in lowered:
-        return "the host is not known", "correct redis.url, or the DNS of this machine"
-    if "certificate" in lowered or "ssl" in lowered:
-        return f"no TLS with it: {said[:200]}", "set redis.ca_file, or use redis:// on a port without TLS"
-    if isinstance(error, TimeoutError) or "timeout" in lowered or "timed out" in lowered:
-        return "does not answer in time", "check host and port, the firewall between, and that it is a Redis"
     return f"something answers, but not as Redis ({type(error).__name__})", "check redis.url: this is another service"
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 VAR_VARIABLE = "FLOORWATCH_VAR"
@@ -95,13 +95,14 @@ class StackState:
     partitions: int
     epoch: str
     version: int = 1
-    pids: dict[str, int] = field(default_factory=dict)
 
 
 def write_state(paths: Paths, state: StackState) -> None:
     """Replace the state file in one step."""
     data = asdict(state)
     data["pids"] = {"supervisor": state.supervisor.pid, **{name: mark.pid for name, mark in state.children.items()}}
+    # For readers that need no more than where to connect.
+    data["brokers"], data["redis_url"] = state.urls["kafka"], state.urls["redis"]
     temporary = paths.state.with_suffix(".tmp")
     temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     temporary.replace(paths.state)
@@ -111,6 +112,7 @@ def read_state(paths: Paths) -> StackState | None:
     """Return the last state written, whether or not that stack still runs; None if there is none that can be read."""
     try:
         data = json.loads(paths.state.read_bytes())
+        data = {name: data[name] for name in StackState.__dataclass_fields__}
         data["supervisor"] = ProcessMark(**data["supervisor"])
         data["children"] = {name: ProcessMark(**mark) for name, mark in data["children"].items()}
         return StackState(**data)

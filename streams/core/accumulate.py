@@ -19,6 +19,7 @@ from streams.core.scopes import ScopeIndex
 
 _DENSE_LIMIT = 8_000_000
 _CACHE_LIMIT = 100_000
+_EXACT_FLOAT = 2.0**53
 
 Ints = npt.NDArray[np.int64]
 
@@ -85,7 +86,7 @@ class Accumulator:
     def drain(self) -> Iterator[tuple[int, int, Cells]]:
         """Yield (minute, scope number, amounts) of all that waits, then start empty.
 
-        Amounts are exact: sums stay below 2**53 per cell because a drain holds at most a few million entries.
+        Amounts are exact whatever their size.
         """
         if not self._group_minute:
             return
@@ -126,19 +127,18 @@ class Accumulator:
             amounts.append(amount[kept])
         all_keys, all_amounts = np.concatenate(keys), np.concatenate(amounts)
         size = len(distinct) * width * n_cells
-        found, sums = _sum_dense(all_keys, all_amounts, size) if size <= _DENSE_LIMIT else _sum_sorted(all_keys, all_amounts)
+        exact = float(np.abs(amount).sum()) < _EXACT_FLOAT
+        summed = _sum_dense(all_keys, all_amounts, size) if exact and size <= _DENSE_LIMIT else _sum_sorted(all_keys, all_amounts)
+        found, sums = summed
         kept_sums = sums != 0
         return found[kept_sums], sums[kept_sums], width
 
 
 def _sum_dense(keys: Ints, amounts: Ints, size: int) -> tuple[Ints, Ints]:
-    # Split so that float64 sums stay exact even for nano weights: the low 20 bits apart from the rest.
-    high, low = amounts >> 20, amounts & 0xFFFFF
-    sums = np.bincount(keys, weights=low, minlength=size).astype(np.int64)
-    if high.any():
-        sums += np.bincount(keys, weights=high, minlength=size).astype(np.int64) << 20
+    """Sum with one bin per possible key. The sums are floats, which below 2**53 are exact integers."""
+    sums = np.bincount(keys, weights=amounts, minlength=size)
     touched = np.flatnonzero(sums)
-    return touched, sums[touched]
+    return touched, sums[touched].astype(np.int64)
 
 
 def _sum_sorted(keys: Ints, amounts: Ints) -> tuple[Ints, Ints]:

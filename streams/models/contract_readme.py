@@ -13,8 +13,8 @@ _INTRO = """\
 
 <!-- Generated from streams/models by `make generate`; do not edit. -->
 
-Events are [CloudEvents 1.0](https://cloudevents.io) in JSON structured mode, one a Kafka record (key: the task's id) or
-one a line. `floorwatch check-events FILE` explains every fault of a file with its line, field and fix.
+Events are [CloudEvents 1.0](https://cloudevents.io) in JSON structured mode, one a Kafka record (key: the task's id)
+or one a line. `floorwatch check-events FILE` explains every fault of a file with its line, field and fix.
 
 - [`floorwatch-events.schema.json`](floorwatch-events.schema.json): one JSON Schema (2020-12) for all; \
 [`schema/`](schema) has one for each type.
@@ -26,7 +26,7 @@ Rules that no schema can say:
 - `source` and `id` together are the event's identity. The same pair with the same content is a duplicate and ignored;
   with other content it goes to the dead letters, and the first one stands.
 - `subject` is the task's id; all events of a task carry the same one. Order matters only within a task.
-- `time` may be as old as you like (backfill), but at most 5 minutes after its arrival; `started_at` is not after `time`.
+- `time` may be as old as you like (backfill), but at most 5 minutes after its arrival. `started_at` is not after it.
 - Control characters are refused in every text but `reason`, and so are events over 1 MiB. Unknown fields are ignored.
 - A field that may be null may as well be left out.
 """

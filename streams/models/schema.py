@@ -48,7 +48,7 @@ def components(classes: tuple[type[Struct], ...], ref_template: str) -> dict[str
         schema.setdefault("description", _summary(cls))
         schema.pop("title", None)
         schema = schemas[cls.__name__] = {"title": str(cls.__struct_config__.tag or cls.__name__), **schema}
-        _require_appeal_target(cls.__name__, schema, schemas)
+        pass
     return schemas
 
 
@@ -79,7 +79,7 @@ def _without_controls(schema: Any) -> Any:
     return changed
 
 
-def _require_appeal_target(name: str, schema: Json, schemas: dict[str, Json]) -> None:
+def _require_appeal_target(name: str, schemas: dict[str, Json]) -> None:
     """Say what the wire types cannot: an appeal names the label or the audit it is against."""
     if not name.startswith("Appeal"):
         return

@@ -1,4 +1,7 @@
-"""Diagnostics locked as golden files. After a wanted change: FLOORWATCH_UPDATE_GOLDEN=1 pytest tests/config, then read the diff."""
+"""Diagnostics locked as golden files.
+
+After a wanted change: FLOORWATCH_UPDATE_GOLDEN=1 pytest tests/config, then read the diff.
+"""
 
 from __future__ import annotations
 

@@ -148,6 +148,13 @@ def test_the_command_says_where_and_what_and_exits_1(tmp_path: Path) -> None:
     assert data["faults"][0]["line"] == 2
 
 
+def test_the_command_can_judge_as_of_another_moment() -> None:
+    assert runner.invoke(app, [str(EXAMPLES), "--now", "2026-11-25T00:00:00Z"]).exit_code == 0
+    early = runner.invoke(app, [str(EXAMPLES), "--now", "2026-11-23T05:00:00Z"])
+    assert early.exit_code == 1
+    assert "future_time" in early.stdout
+
+
 def test_the_command_reads_stdin_and_exits_0(tmp_path: Path) -> None:
     result = runner.invoke(app, ["-"], input=EXAMPLES.read_bytes()[:1200].rpartition(b"\n")[0])
     assert result.exit_code == 0

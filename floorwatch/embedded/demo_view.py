@@ -1,0 +1,103 @@
+"""What the demonstration shows: the three tables by vendor, incidents as they open, and how far the floor is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from floorwatch.cli.table import rich_table
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+Row = dict[str, Any]
+LIVE_STATES = ("open", "acknowledged", "escalated")
+TABLES = ("accuracy", "throughput", "sla")
+_URGENCY = {"page": 0, "warn": 1, "info": 2}
+_STYLES = {"page": "bold red", "warn": "yellow", "info": "cyan"}
+
+
+class DemoModel:
+    """Reads what the demonstration shows from the read model."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        """Use a Redis and a key prefix."""
+        self._redis, self._prefix = redis, prefix
+
+    async def rows(self, table: str, by: str, window: str, limit: int) -> list[Row]:
+        """Return the busiest rows of a table by one dimension."""
+        found = await self._redis.hvals(f"{self._prefix}rows:{table}:{window}")
+        rows = [row for row in map(orjson.loads, found) if list(row["scope"]) == [by]]
+        size = "due" if table == "sla" else "labels"
+        rows.sort(key=lambda row: (-row[size], row["scope_key"]))
+        return rows[:limit]
+
+    async def incidents(self) -> list[Row]:
+        """Return the incidents that ever opened, the most urgent first."""
+        found = [orjson.loads(value) for value in await self._redis.hvals(f"{self._prefix}incidents")]
+        shown = [one for one in found if one["state"] in LIVE_STATES or one["state"] == "resolved"]
+        return sorted(shown, key=lambda one: (_URGENCY.get(one["severity"], 3), one["opened_at"] or "", one["key"]))
+
+    async def watermark_ms(self) -> int | None:
+        """Return how far the tables are, Unix milliseconds; None before the first row."""
+        found = await self._redis.get(f"{self._prefix}watermark")
+        return None if found is None else int(orjson.loads(found)["watermark_ms"])
+
+
+async def tables(model: DemoModel, by: Sequence[str], window: str, limit: int) -> list[RenderableType]:
+    """Return the three tables by each dimension, for a terminal."""
+    kinds = [(name, dimension) for dimension in by for name in TABLES]
+    found = await asyncio.gather(*(model.rows(name, dimension, window, limit) for name, dimension in kinds))
+    return [rich_table(name, rows, window) for (name, _), rows in zip(kinds, found, strict=True)]
+
+
+def incident_text(incident: Row) -> Text:
+    """Return an incident in words: what and where, since when, the evidence, the contributors, examples.
+
+    Values are other people's input: text, never markup, and without control characters.
+    """
+    state = "" if incident["state"] in LIVE_STATES else f" ({incident['state']})"
+    text = Text(f"[{incident['severity']}] ", style=_STYLES.get(incident["severity"], ""))
+    text.append(_printable(incident["title"]) + state, style="bold")
+    text.append(f"\n  since {incident['since'] or incident['opened_at']}  {_printable(incident['evidence'])}", style="")
+    for part in (incident.get("contributors") or [])[:3]:
+        what = _printable(f"{part['dimension']} {part['value']}")
+        text.append(f"\n  · {what}: {part['effect_pp']:+.1f} pp", style="magenta")
+    if incident.get("examples"):
+        text.append("\n  e.g. tasks " + _printable(", ".join(incident["examples"][:3])), style="dim")
+    return text
+
+
+def screen(shown: Sequence[RenderableType], incidents: Sequence[Row], status: str) -> Group:
+    """Return one screen: status, tables, the most urgent incidents."""
+    live = [one for one in incidents if one["state"] in LIVE_STATES]
+    parts: list[RenderableType] = [Text(status, style="bold"), *shown]
+    if live:
+        body = Text("\n").join(incident_text(one) for one in live[:3])
+        parts.append(Panel(body, title=f"{len(live)} open incidents", title_align="left", border_style="red"))
+    return Group(*parts)
+
+
+def clock(time_ms: int | None) -> str:
+    """Return a floor's time as ``2026-11-23 14:05`` UTC."""
+    return "--" if time_ms is None else f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M}"
+
+
+def print_end(console: Console, shown: Sequence[RenderableType], incidents: Sequence[Row], limit: int = 8) -> None:
+    """Print the final tables and incidents."""
+    for one in shown:
+        console.print(one)
+    console.print(f"\n{len(incidents)} incidents" + (f", the {limit} most urgent:" if len(incidents) > limit else ""))
+    for incident in incidents[:limit]:
+        console.print(incident_text(incident))
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
