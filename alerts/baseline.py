@@ -99,12 +99,12 @@ def advance(state: BaselineState, rules: Iterable[Rule], view: RowView, watermar
     rings = dict(state.rings)
     for window in dict.fromkeys(rule.window for rule in drops):
         with_labelers = any("labeler" in rule.scope.names for rule in drops if rule.window == window)
-        rings[window] = _advance_window(state, window, view, watermark_ms, with_labelers)
+        rings[window] = _advance_window(state, window, view, watermark_ms, with_labelers=with_labelers)
     return structs.replace(state, rings=rings)
 
 
 def _advance_window(
-    state: BaselineState, window: str, view: RowView, watermark_ms: int, with_labelers: bool
+    state: BaselineState, window: str, view: RowView, watermark_ms: int, *, with_labelers: bool
 ) -> dict[str, tuple[Sample, ...]]:
     rows = view.rows("throughput", window)
     rings = dict(state.rings.get(window, {}))

@@ -49,11 +49,11 @@ class Shift(Struct, frozen=True):
 def shift_share(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> list[Shift]:
     """Split ΔA between two windows over the parts of a scope.
 
-    rate w₀(a₁−a₀), mix (w₁−w₀)(a₀−A₀), interaction (w₁−w₀)(a₁−a₀), w = share of the total, a = share of good. A part
+    rate w₀(a₁-a₀), mix (w₁-w₀)(a₀-A₀), interaction (w₁-w₀)(a₁-a₀), w = share of the total, a = share of good. A part
     absent before enters with the whole's A₀, so all it brings is interaction; one absent after keeps its a₀.
 
     Returns:
-        One entry per part; their effects sum exactly to A₁−A₀. Empty when either window is empty.
+        One entry per part; their effects sum exactly to A₁-A₀. Empty when either window is empty.
 
     Example:
         >>> shifts = shift_share({"a": Cell(9, 10), "b": Cell(9, 10)}, {"a": Cell(5, 10), "b": Cell(9, 10)})
@@ -81,7 +81,7 @@ def excess(cells: Mapping[str, Cell], target: float) -> dict[str, Fraction]:
     """Each part's effect on the whole's distance from ``target`` (a good share), as a ratio; negative is below it.
 
     Returns:
-        By part, (good − target·total)/whole total; they sum exactly to A − target. Empty when nothing was counted.
+        By part, (good - target·total)/whole total; they sum exactly to A - target. Empty when nothing was counted.
     """
     whole = sum(cell.total for cell in cells.values())
     if not whole:
@@ -126,6 +126,7 @@ def rank(found: Iterable[Contributor]) -> tuple[Contributor, ...]:
 def share_contributors(
     scope: Scope,
     rows: Mapping[str, Row],
+    *,
     reference: Mapping[str, Row],
     read: Callable[[Row], Cell],
     target: float,

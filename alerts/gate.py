@@ -14,8 +14,10 @@ from alerts.signals import Signal
 
 
 class GateState(Struct, frozen=True):
-    """Quiet signals still to send, by rule and scope key. A new state sends ``resolve_for`` of each: after a restart
-    that resolves what was left open before it."""
+    """Quiet signals still to send, by rule and scope key.
+
+    A new state sends ``resolve_for`` of each: after a restart that resolves what was left open before it.
+    """
 
     left: dict[str, int] = field(default_factory=dict)
 

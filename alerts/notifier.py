@@ -86,7 +86,8 @@ class Notifier:
         results = await asyncio.gather(*(self._send(lease, channel) for channel in todo), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, ChannelError):
-                raise result  # Redis is gone: all channels have finished, the lease will end, what was sent may be sent again
+                # Redis is gone: all channels have finished, the lease will end, what was sent may be sent again.
+                raise result
         return [result for result in results if isinstance(result, ChannelError)]
 
     async def _send(self, lease: Lease, channel: Channel) -> ChannelError | None:
@@ -98,8 +99,10 @@ class Notifier:
         except TimeoutError:
             return ChannelError(f"channel {channel.name}: no answer within {self._lease_s * _SEND_SHARE:g} s")
         except Exception as error:  # noqa: BLE001 - see below
-            # A faulty channel must cost neither the others nor the notifier. No message: it may hold an address's token.
-            log.error("channel %s failed in an unexpected way: %s", channel.name, type(error).__name__)
+            # A faulty channel must cost neither the others nor the notifier. No traceback: it may hold a token.
+            log.error(  # noqa: TRY400
+                "channel %s failed in an unexpected way: %s", channel.name, type(error).__name__
+            )
             return ChannelError(f"channel {channel.name}: unexpected {type(error).__name__}")
         await self._outbox.mark_sent(lease, channel.name)
         return None

@@ -7,8 +7,8 @@ Keys (prefix ``floorwatch:{outbox}:``; the braces keep them in one slot of a clu
     due         zset   id → ms from which it may be claimed; a claimed one is due again when its lease ends
     dead        list   JSON {id, reason, attempts, at_ms}, newest first
 
-Every step is one Lua script, so a process killed anywhere leaves an item either as it was or moved on. A claim counts as
-an attempt: an item that kills its worker each time ends in the dead list too. Needs a Redis that persists (appendfsync
+Every step is one Lua script, so a process killed anywhere leaves an item as it was or moved on. A claim counts as an
+attempt: an item that kills its worker each time ends in the dead list too. Needs a Redis that persists (appendfsync
 everysec) to survive its own crash.
 """
 
@@ -250,8 +250,9 @@ class Outbox:
 
 def backoff_ms(attempts: int, settings: OutboxSettings) -> int:
     """Wait after the ``attempts``-th failed attempt (from 1): doubling from the first to the most."""
-    # The exponent is bounded: attempts may be large, and 2**attempts as an int has no limit.
-    return min(settings.backoff_most_ms, settings.backoff_first_ms * 2 ** min(max(0, attempts - 1), 32))
+    # The exponent is bounded: attempts may be large, and an int shifted has no limit.
+    doublings = min(max(0, attempts - 1), 32)
+    return min(settings.backoff_most_ms, settings.backoff_first_ms << doublings)
 
 
 def _text(value: bytes | str) -> str:

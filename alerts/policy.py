@@ -1,7 +1,7 @@
 """The incident machine: pending → open → acknowledged → escalated(n) → resolved (→ reopened). Pure.
 
-The shell's order makes it safe to be killed anywhere: step, carry out the effects (enqueueing is idempotent by id), only
-then persist the incident. A replayed input at or below the stored stamp does nothing; one above it that was carried out
+The shell's order makes it safe to be killed anywhere: step, carry out the effects (enqueueing is idempotent by id),
+only then persist the incident. A replayed input at or below the stored stamp does nothing; one above it that was carried out
 before the crash makes the same notification id again, which the outbox knows.
 
 The shell must keep the last incident of each (rule, scope_key) even when resolved: its episode number and its reopen

@@ -124,7 +124,7 @@ class CriticalErrorsRule(RuleBase):
 
 
 class SlaAttainmentRule(RuleBase):
-    """Fires when the upper end of the 95% Wilson interval of attainment is below ``target``; min_sample is due tasks."""
+    """Fires when the upper end of the 95% Wilson interval of attainment is below ``target``; min_sample: due tasks."""
 
     kind: Literal["sla_attainment"]
     target: Ratio = 0.95
@@ -133,7 +133,7 @@ class SlaAttainmentRule(RuleBase):
 
 
 class ThroughputDropRule(RuleBase):
-    """Fires when labels are at most ``target`` of the trailing baseline and that is no chance (z <= −min_z)."""
+    """Fires when labels are at most ``target`` of the trailing baseline and that is no chance (z <= -min_z)."""
 
     kind: Literal["throughput_drop"]
     target: Ratio = 0.7

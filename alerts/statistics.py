@@ -65,7 +65,7 @@ def drop_z(count: float, expected: float, phi: float, past_windows: int) -> floa
     """Standardised difference of a count from its expectation, overdispersed Poisson.
 
     The expectation is itself the mean of ``past_windows`` counts, so its own variance is added:
-    z = (N − μ) / sqrt(φ μ (1 + 1/k)).
+    z = (N - μ) / sqrt(φ μ (1 + 1/k)).
 
     Returns:
         z, negative for a drop; 0.0 when nothing was expected.

@@ -14,13 +14,13 @@ def percent(ratio: float, digits: int = 1) -> str:
 
 
 def interval(low: float, high: float, target: float) -> str:
-    """An interval in percent: ``85.0–90.6%``; with more digits where an end would round onto an unequal target."""
+    """An interval in percent: 85.0 to 90.6%, joined by an en dash; with more digits where an end would round onto an unequal target."""
     digits = 1
     while digits < _MAX_DIGITS and any(
         end != target and f"{end * 100:.{digits}f}" == f"{target * 100:.{digits}f}" for end in (low, high)
     ):
         digits += 1
-    return f"{low * 100:.{digits}f}–{high * 100:.{digits}f}%"
+    return f"{low * 100:.{digits}f}–{high * 100:.{digits}f}%"  # noqa: RUF001 - a range is written with an en dash
 
 
 def duration(seconds: float) -> str:

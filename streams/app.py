@@ -16,9 +16,10 @@ from faust.types import TP
 
 from alerts.outbox import Outbox
 from alerts.rules import Rule
+from config.connect import tls_context
 from config.lower import core_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
-from streams.adapters.connections import kafka_settings, redis_client, ssl_context
+from streams.adapters.connections import kafka_settings, redis_client
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
 from streams.agents.incidents import IncidentsStage
@@ -120,7 +121,7 @@ class Worker:
         )
 
     def _add_stage(self, stage: str, topic: str, make: Callable[[int], Processor]) -> None:
-        host = StageHost(stage, topic, make, self._commit, self._seek, self.metrics)
+        host = StageHost(stage, topic, make, self._commit, self._seek, self.metrics, self.app.crash)
         self.hosts[topic] = host
         source = self.app.topic(topic, schema=BatchSchema(), acks=False)
 
@@ -259,7 +260,7 @@ def _faust_credentials(config: FloorwatchConfig) -> Any:
     security = config.kafka.security
     if security.protocol == "PLAINTEXT":
         return None
-    context = ssl_context(config) if security.protocol.endswith("SSL") else None
+    context = tls_context(config.kafka)
     if security.protocol == "SSL":
         return faust.SSLCredentials(context)
     password = security.password.get_secret_value() if security.password is not None else ""

@@ -12,8 +12,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from alerts.notifier import Notifier
-from alerts.routes import RoutingSettings, build_channels, build_routes
-from alerts.rules_file import default_rules
+from alerts.routes import build_channels, build_routes
 from config.lower import exported_scopes
 from config.schema import FloorwatchConfig
 from floorwatch import __version__
@@ -37,7 +36,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
         Exit code: 0 after a signal, 1 after a failure (start it again: it recovers exactly).
     """
     metrics = EngineMetrics(component="worker", version=__version__)
-    rules = tuple(default_rules().rules)
+    rules = tuple(config.alerts.rule_set.rules)
     worker = Worker(config, metrics, rules)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -100,6 +99,6 @@ async def _notify(worker: Worker, stopping: asyncio.Event) -> None:
     def clock_ms() -> int:
         return int(time.time() * 1000)
 
-    settings = RoutingSettings()
+    settings = worker.config.alerts
     channels = build_channels(settings, clock_ms)
     await Notifier(worker.outbox, build_routes(settings, channels)).run(stopping)

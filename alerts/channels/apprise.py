@@ -32,7 +32,7 @@ class AppriseChannel:
         if not self._target.add(url.get_secret_value()):
             raise ChannelError(f"channel {name}: Apprise does not know this url; check its scheme", permanent=True)
 
-    async def send(self, note: Notification, idempotency_key: str) -> None:
+    async def send(self, note: Notification, idempotency_key: str) -> None:  # noqa: ARG002 - part of the protocol
         """Send it.
 
         Raises:

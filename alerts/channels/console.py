@@ -15,7 +15,7 @@ class ConsoleChannel:
         self.name = name
         self._stream = stream
 
-    async def send(self, note: Notification, idempotency_key: str) -> None:
+    async def send(self, note: Notification, idempotency_key: str) -> None:  # noqa: ARG002 - part of the protocol
         """Write it in one call, so that lines of others do not come between."""
         stream = sys.stdout if self._stream is None else self._stream
         body = "".join(f"  {line}\n" if line else "\n" for line in note.body.splitlines())

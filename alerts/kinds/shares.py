@@ -51,7 +51,14 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
         firing = enough and ends[1] < share.good_target
         parts: tuple[Contributor, ...] = ()
         if firing:
-            parts = share_contributors(row["scope"], rows, reference, share.read, share.good_target, share.part)
+            parts = share_contributors(
+                row["scope"],
+                rows,
+                reference=reference,
+                read=share.read,
+                target=share.good_target,
+                words=share.part,
+            )
         yield Finding(
             scope=dict(row["scope"]),
             scope_key=key,

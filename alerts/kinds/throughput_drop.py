@@ -56,7 +56,7 @@ def _judge(rule: ThroughputDropRule, count: Count, expected: Expectation | None)
     firing = share <= rule.target and z <= -rule.min_z
     return (
         firing,
-        f"{seen}, {percent(share)} of {usual}; z {z:.1f}, alarm at {percent(rule.target)} and z −{rule.min_z:g}",
+        f"{seen}, {percent(share)} of {usual}; z {z:.1f}, alarm at {percent(rule.target)} and z -{rule.min_z:g}",
     )
 
 

@@ -102,7 +102,7 @@ class _Demo:
             if failed.done():
                 failed.result()
             story.result()
-            shown = await tables(model, ("vendor", "queue"), _WINDOW, 20)
+            shown = await tables(model, ("vendor", "queue"), _WINDOW, 8)
             print_end(self._console, shown, await model.incidents())
             self._say_where(stack)
         finally:
@@ -129,7 +129,7 @@ class _Demo:
         from floorwatch.embedded.player import WRITER, demo_floor, play
         from floorwatch.simulate.floor import simulate
 
-        floor = demo_floor(self._hours, wall_ms())
+        floor = demo_floor(self._hours, self._seconds, wall_ms())
         writer = await open_free_writer(stack.plan.paths.journal, WRITER)
         try:
             speed = floor.duration_s / self._seconds

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-GENERATORS = ("streams.models.schema", "grafana.generate", "prometheus.generate", "telemetry.docs")
+GENERATORS = ("config.render", "streams.models.schema", "grafana.generate", "prometheus.generate", "telemetry.docs")
 """Modules with ``generate(root) -> list[Path]`` and ``check(root) -> list[str]``."""
 
 

@@ -18,6 +18,7 @@ _COLUMNS = ("state", "severity", "what and where", "opened", "evidence", "top co
 
 
 def incidents(
+    *,
     show_all: Annotated[bool, typer.Option("--all", help="Also the resolved ones.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     redis_url: Annotated[str, typer.Option("--redis", help="Read model.", envvar="FLOORWATCH_REDIS_URL")] = REDIS_URL,

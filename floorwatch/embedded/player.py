@@ -19,6 +19,9 @@ WRITER = "simulate"
 TURN_S = 0.1
 """Events of this much time are sent together."""
 MAX_RECORDS = 5_000
+DEMO_RATE = 2_000.0
+"""Events a second: well below what two busy cores fold, so that the tables keep up with the floor."""
+_REAL_RATE = 26.0
 _DAY_S = 86_400.0
 
 
@@ -96,11 +99,12 @@ async def play_now(journal: Path, *, seed: int = 7, config: FloorConfig | None =
         await writer.stop()
 
 
-def demo_floor(hours: float, now_ms: int, scenarios: tuple[Scenario, ...] = ()) -> FloorConfig:
+def demo_floor(hours: float, seconds: float, now_ms: int, scenarios: tuple[Scenario, ...] = ()) -> FloorConfig:
     """Return a floor for a demonstration: it ends now, and its audits come soon enough to be seen.
 
     Args:
         hours: Simulated time.
+        seconds: Time it is to be played in; the floor is made as busy as a laptop can fold in that time.
         now_ms: Unix milliseconds. Ending here keeps every event out of the future, however fast it is played.
         scenarios: What goes wrong; by default a vendor's quality drops after a third of the time.
     """
@@ -111,6 +115,7 @@ def demo_floor(hours: float, now_ms: int, scenarios: tuple[Scenario, ...] = ()) 
     return FloorConfig(
         start_ms=now_ms - round(duration_s * 1000),
         duration_s=duration_s,
+        rate=min(_REAL_RATE, DEMO_RATE * seconds / duration_s),
         audit_delay_scale=0.01,
         scenarios=scenarios or (FloorScenario("vendor_quality_drop", at_s=duration_s / 3),),
     )

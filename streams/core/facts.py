@@ -91,8 +91,24 @@ class AppealDecided(Fact, tag=9):
     severity_code: int
 
 
+class Roster(Fact, tag=10):
+    """A shift or a break: no table counts it yet, its repeats and conflicts are told like any other's."""
+
+    kind: str
+    data: bytes
+
+
 AnyFact = (
-    Created | Claimed | Cancelled | Label | LabelWithdrawn | Audit | AuditWithdrawn | AppealOpened | AppealDecided
+    Created
+    | Claimed
+    | Cancelled
+    | Label
+    | LabelWithdrawn
+    | Audit
+    | AuditWithdrawn
+    | AppealOpened
+    | AppealDecided
+    | Roster
 )
 
 
@@ -185,7 +201,14 @@ def _opened(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     return AppealOpened(offset, identity, time_ms, d.appeal_id, of_audit, target_id, d.label_id)
 
 
+def _roster(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
+    return Roster(offset, identity, time_ms, type(event).__name__, msgspec.msgpack.encode(event.data))
+
+
 _MAKERS: dict[type, Any] = {
+    wire.ShiftScheduled: _roster,
+    wire.BreakStarted: _roster,
+    wire.BreakEnded: _roster,
     wire.TaskCreated: _created,
     wire.TaskClaimed: lambda o, i, t, e: Claimed(o, i, t, e.data.labeler_id),
     wire.TaskCancelled: lambda o, i, t, e: Cancelled(o, i, t),
@@ -206,7 +229,7 @@ def fact_of(offset: int, event: Any) -> Fact | None:
         event: A decoded event.
 
     Returns:
-        The fact, or None for an event that says nothing of a task (shifts, breaks, ticks).
+        The fact, or None for a clock event.
     """
     maker = _MAKERS.get(type(event))
     if maker is None:

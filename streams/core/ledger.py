@@ -29,7 +29,7 @@ from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy
 from streams.core.records import Record, Rejected
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
-from streams.models.events import Tick, decode_log_event
+from streams.models.events import decode_log_event
 
 NO_TIME = -1
 """The watermark before any event."""
@@ -78,7 +78,6 @@ class Counters(msgspec.Struct):
     late: int = 0
     rejected: int = 0
     ticks: int = 0
-    other: int = 0
     orphans: int = 0
 
 
@@ -154,10 +153,7 @@ class Ledger:
         counters.events += 1
         fact = fact_of(offset, event)
         if fact is None:
-            if type(event) is Tick:
-                counters.ticks += 1
-            else:
-                counters.other += 1
+            counters.ticks += 1
             time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)  # type: ignore[attr-defined]
         elif self._accept(offset, event.subject, fact, value):  # type: ignore[attr-defined]
             time_ms = fact.time_ms

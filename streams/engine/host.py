@@ -63,6 +63,8 @@ Commit = Callable[[str, int, int], Awaitable[bool]]
 
 Seek = Callable[[str, int, int], Awaitable[None]]
 
+Fail = Callable[[BaseException], Awaitable[None]]
+
 
 class StageHost:
     """All partitions of one stage on this worker."""
@@ -75,6 +77,7 @@ class StageHost:
         commit: Commit,
         seek: Seek,
         meter: Meter,
+        fail: Fail,
         *,
         max_unflushed: int = 200_000,
     ) -> None:
@@ -87,6 +90,7 @@ class StageHost:
             commit: Commits an offset of the source.
             seek: Moves the source's read position.
             meter: Where counts go.
+            fail: Stops the worker when a recovery fails.
             max_unflushed: Records folded but not flushed beyond which folding waits.
         """
         self.name = name
@@ -95,6 +99,7 @@ class StageHost:
         self._commit = commit
         self._seek = seek
         self._meter = meter
+        self._fail = fail
         self._max_unflushed = max_unflushed
         self.owned: dict[int, Owned] = {}
 
@@ -113,7 +118,12 @@ class StageHost:
 
     async def _recover(self, owned: Owned) -> None:
         began = time.monotonic()
-        await owned.processor.recover()
+        try:
+            await owned.processor.recover()
+        except Exception as error:
+            log.exception("%s[%d] cannot recover", self.name, owned.partition)
+            await self._fail(error)
+            raise
         self._meter.recovered(self.name, time.monotonic() - began)
         owned.ready.set()
         log.info("%s[%d] recovered at offset %s", self.name, owned.partition, owned.processor.next)

@@ -48,7 +48,7 @@ def components(classes: tuple[type[Struct], ...], ref_template: str) -> dict[str
         schema.setdefault("description", _summary(cls))
         schema.pop("title", None)
         schema = schemas[cls.__name__] = {"title": str(cls.__struct_config__.tag or cls.__name__), **schema}
-        pass
+        _require_appeal_target(cls.__name__, schemas)
     return schemas
 
 

@@ -15,7 +15,7 @@ def valkey_server() -> Iterator[ValkeyServer]:
         yield server
 
 
-@pytest.fixture()
+@pytest.fixture
 def redis_url(valkey_server: ValkeyServer) -> str:
     """URL of the server, emptied."""
     import redis

@@ -20,7 +20,7 @@ app = typer.Typer()
 app.command()(incidents)
 
 
-@pytest.fixture()
+@pytest.fixture
 def filled(redis_url: str) -> str:
     """A read model with an open page, an acknowledged warning, a resolved and a pending incident."""
     client = redis.Redis.from_url(redis_url)

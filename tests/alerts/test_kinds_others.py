@@ -34,7 +34,7 @@ def test_drop_below_the_trailing_mean_fires() -> None:
     assert signal.value == 0.4
     assert signal.evidence == (
         "400 labels in the last 1h, 40% of 1,000 expected (mean of the 6 windows before, φ 1.0); "
-        "z -17.6, alarm at 70% and z −4"
+        "z -17.6, alarm at 70% and z -4"
     )
 
 

@@ -83,8 +83,8 @@ def test_ids_cannot_steer_a_terminal() -> None:
 def test_record_has_the_agreed_fields() -> None:
     record = incident_record(opened(), title_of(opened()))
     agreed = (
-        "key rule kind severity scope scope_key episode state opened_at updated_at resolved_at title evidence contributors "
-        "examples board_url runbook_url since value target window stamp"
+        "key rule kind severity scope scope_key episode state opened_at updated_at resolved_at title evidence "
+        "contributors examples board_url runbook_url since value target window stamp"
     )
     assert set(agreed.split()) <= set(record)
     assert record["title"] == "Accuracy below target: vendor bpo-a"

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from config.errors import ConfigErrors
+from config.explain import reason_and_hint
 from config.load import load, loads
 from config.render import check, render_defaults, show
 from config.schema import FloorwatchConfig
@@ -55,6 +56,7 @@ def test_yaml_scalars_are_those_of_1_2() -> None:
     config = of("tables: {windows: [1h, shift], shifts: [22:30, 06:30], zones: {NO: Europe/Oslo, no: Europe/Oslo}}")
     assert config.tables.shifts == ["22:30", "06:30"]
     assert set(config.tables.zones) == {"NO", "no"}
+    assert of("kafka: {group: no}").kafka.group == "no"
 
 
 @pytest.mark.parametrize(
@@ -222,3 +224,11 @@ def test_the_shipped_rules_only_watch_what_is_kept_by_default() -> None:
     config = of("")
     alerts = config.alerts.model_copy(update={"rules": config.alerts.rule_set.rules})
     assert alerts.faults(config.tables.windows, config.tables.scopes) == []
+
+
+def test_a_message_that_repeats_a_secret_is_withheld() -> None:
+    error = {"type": "value_error", "loc": ("x",), "input": "hunter2", "msg": "Value error, hunter2 is no URL"}
+    assert reason_and_hint(error, [], secret=True)[0] == "is not valid"
+    assert reason_and_hint(error, [], secret=False)[0] == "hunter2 is no URL"
+    harmless = {**error, "msg": "Value error, must begin with https://"}
+    assert reason_and_hint(harmless, [], secret=True)[0] == "must begin with https://"

@@ -1,0 +1,212 @@
+"""Label Studio's webhooks as contract events: a pure mapping, given what earlier webhooks left in memory.
+
+Label Studio sends no event id, no event time and no verdict. Ids are made of the content, so that the same webhook twice
+is a duplicate; a change by somebody other than the labeller is an audit; deletions name neither task nor label, so both
+are remembered. The label remembered as the original is always the labeller's own, never a reviewer's correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.hooks import BadHook, Problem, Remembered, Translation
+from gateway.label_studio_annotation import AnnotationMapping
+from gateway.label_studio_events import Maker, annotation_key, project_id, task_key
+from gateway.label_studio_read import Hook, distill, need, time_of
+from gateway.settings import LabelStudioSettings
+
+_IGNORED = ("PROJECT_", "LABEL_LINK_")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a translation needs beside the webhook.
+
+    Attributes:
+        source: CloudEvents source, ``label-studio/<name>``.
+        received_ms: When it arrived, Unix milliseconds: the time of deletions, which carry none.
+        settings: How webhooks are read.
+    """
+
+    source: str
+    received_ms: int
+    settings: LabelStudioSettings
+
+
+def lookups(payload: Hook, context: Context) -> list[str]:
+    """Return the keys of memory that ``translate`` reads for a webhook."""
+    hook = distill(payload, context.settings)
+    keys = [task_key(context.source, one.get("id")) for one in hook["tasks"]]
+    for one in hook["annotations"]:
+        keys.append(annotation_key(context.source, one.get("id")))
+        if one.get("task") is not None:
+            keys.append(task_key(context.source, one["task"]))
+    return list(dict.fromkeys(keys))
+
+
+def translate(payload: Hook, seen: Mapping[str, Remembered], context: Context) -> Translation:
+    """Return what a webhook means.
+
+    Args:
+        payload: The decoded body, or its distilled form.
+        seen: Records remembered under ``lookups`` of the same webhook.
+        context: Source, time of arrival, settings.
+
+    Returns:
+        Events in order, what to remember, and what could not be translated. The same arguments give the same events.
+
+    Raises:
+        BadHook: It is no webhook of Label Studio.
+    """
+    hook = distill(payload, context.settings)
+    action = hook["action"]
+    if action.startswith(_IGNORED):
+        return Translation(ignored=f"{action} says nothing about labels")
+    work = _Work(hook, seen, context)
+    handler = work.handlers.get(action)
+    if handler is None:
+        return Translation(ignored=f"unknown action {action}", problems=[work.problem_of_action()])
+    handler()
+    if not work.out.events and not work.out.problems and work.out.ignored is None:
+        work.out.ignored = f"{action} names nothing"
+    return work.out
+
+
+class _Work:
+    """One webhook under translation."""
+
+    def __init__(self, hook: Hook, seen: Mapping[str, Remembered], context: Context) -> None:
+        self.hook = hook
+        self.action: str = hook["action"]
+        self.context = context
+        self.seen = seen
+        self.out = Translation()
+        self.received = datetime.fromtimestamp(context.received_ms / 1000, UTC)
+        self.handlers: dict[str, Callable[[], None]] = {
+            "TASKS_CREATED": lambda: self._each("tasks", self._task_created),
+            "TASKS_DELETED": lambda: self._each("tasks", self._task_deleted),
+            "ANNOTATION_CREATED": lambda: self._each("annotations", self._annotation),
+            "ANNOTATIONS_CREATED": lambda: self._each("annotations", self._annotation),
+            "ANNOTATION_UPDATED": lambda: self._each("annotations", self._annotation),
+            "ANNOTATIONS_DELETED": lambda: self._each("annotations", self._annotation_deleted),
+        }
+
+    def problem_of_action(self) -> Problem:
+        return Problem(
+            "unknown_type",
+            "$.action",
+            f"Label Studio sent the action {self.action}, which Floorwatch does not know; nothing was counted for it",
+            {"action": self.action},
+        )
+
+    def _each(self, name: str, handle: Callable[[dict[str, Any], str], None]) -> None:
+        """Handle items one by one: a bad one goes to the dead letters and the others are counted."""
+        for index, item in enumerate(self.hook[name]):
+            place = f"$.{name}[{index}]"
+            try:
+                handle(item, place)
+            except BadHook as fault:
+                self._problem(fault.code, fault.field, fault.reason, item)
+
+    def _problem(self, code: str, where: str | None, reason: str, item: dict[str, Any]) -> None:
+        summary = {"action": self.action, "project": (self.hook.get("project") or {}).get("id")}
+        summary |= {name: item[name] for name in ("id", "unique_id", "task") if name in item}
+        self.out.problems.append(Problem(code, where, reason, summary))
+
+    def _maker(self, item: dict[str, Any], task: dict[str, Any] | None, task_id: Any) -> Maker:
+        project = project_id(item, task, self.hook)
+        if project is None:
+            raise BadHook("missing_field", "$.project.id", "the webhook names no project")
+        generation = self.seen.get(task_key(self.context.source, task_id), {}).get("generation", 1)
+        title = (self.hook.get("project") or {}).get("title")
+        return Maker(
+            self.action, self.context.source, self.context.settings, project, task_id, task, title, generation
+        )
+
+    # -- tasks ---------------------------------------------------------------------------------------------------
+
+    def _task_created(self, task: dict[str, Any], place: str) -> None:
+        task_id = need(task, "id", place)
+        time = time_of(task, "created_at", place)
+        key = task_key(self.context.source, task_id)
+        known = self.seen.get(key)
+        generation = known.get("generation", 1) if known else 1
+        if known and known.get("deleted_ms") is not None and known.get("created_at") != task["created_at"]:
+            generation += 1  # sqlite gives a deleted task's id out again: that is another task
+        maker = self._maker({}, task, task_id)
+        maker.generation = generation
+        self.out.events.append(maker.task_created(time))
+        if not known or known.get("generation", 1) != generation:
+            self.out.remember[key] = {
+                "project": maker.project,
+                "created_at": task["created_at"],
+                "generation": generation,
+                "deleted_ms": None,
+            }
+
+    def _task_deleted(self, task: dict[str, Any], place: str) -> None:
+        task_id = need(task, "id", place)
+        key = task_key(self.context.source, task_id)
+        known = self.seen.get(key)
+        project = known["project"] if known else project_id({}, None, self.hook)
+        if project is None:
+            raise BadHook(
+                "unknown_task",
+                f"{place}.id",
+                f"task {task_id} was deleted, but the webhook names no project and the task was never seen here; "
+                "send a task.cancelled event if it counts",
+            )
+        maker = self._maker({"project": project}, None, task_id)
+        deleted_ms = (known or {}).get("deleted_ms") or self.context.received_ms
+        self.out.events.append(maker.task_cancelled(datetime.fromtimestamp(deleted_ms / 1000, UTC)))
+        record = known or {"project": project, "created_at": None, "generation": 1}
+        self.out.remember[key] = {**record, "deleted_ms": deleted_ms}
+
+    # -- annotations ---------------------------------------------------------------------------------------------
+
+    def _annotation(self, annotation: dict[str, Any], place: str) -> None:
+        task_id = annotation.get("task")
+        tasks = self.hook["tasks"]
+        if task_id is None and len(tasks) == 1:
+            task_id = tasks[0].get("id")
+        if task_id is None:
+            raise BadHook("missing_field", f"{place}.task", f"{place} names no task")
+        task = next((one for one in tasks if one.get("id") == task_id), None)
+        key = annotation_key(self.context.source, need(annotation, "id", place))
+        # A webhook with several annotations may name one twice: what the first left counts for the second.
+        known = self.out.remember.get(key) or self.seen.get(key)
+        if known is not None and known["uid"] != annotation.get("unique_id"):
+            known = None  # sqlite gives a deleted annotation's id out again
+        maker = self._maker(annotation, task, task_id)
+        mapping = AnnotationMapping(maker, annotation, known, place)
+        events, record = mapping.updated() if self.action == "ANNOTATION_UPDATED" else mapping.created()
+        self.out.events += events
+        if record is not None:
+            self.out.remember[key] = record
+        if not events:
+            self.out.ignored = "a skip that changed nothing"
+
+    def _annotation_deleted(self, annotation: dict[str, Any], place: str) -> None:
+        annotation_id = need(annotation, "id", place)
+        key = annotation_key(self.context.source, annotation_id)
+        known = self.seen.get(key)
+        project = project_id({}, None, self.hook)
+        if known is None or (project is not None and known["project"] != project):
+            raise BadHook(
+                "unknown_annotation",
+                f"{place}.id",
+                f"annotation {annotation_id} was deleted, but its creation never reached this gateway (or longer ago "
+                "than gateway.memory_ttl_s), so its task is unknown; send a label.withdrawn event if it counts",
+            )
+        if known["skipped"]:
+            self.out.ignored = "the deleted annotation was a skip, which counts nowhere"
+            return
+        maker = self._maker({"project": known["project"]}, None, known["task"])
+        maker.generation = known["generation"]
+        deleted_ms = known.get("deleted_ms") or self.context.received_ms
+        time = datetime.fromtimestamp(deleted_ms / 1000, UTC)
+        self.out.events.append(maker.label_withdrawn(known["uid"], known["round"], time, "deleted in the tool"))
+        self.out.remember[key] = {**known, "deleted_ms": deleted_ms}

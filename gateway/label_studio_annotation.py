@@ -1,0 +1,166 @@
+"""One annotation's life in Label Studio: label, new version, review, skip, and label again."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from gateway.hooks import Remembered
+from gateway.label_studio_events import Maker, label_id, person
+from gateway.label_studio_read import choices_of, need, time_of
+from gateway.settings import Severity
+from streams.models import events as wire
+
+Step = tuple[list[Any], Remembered | None]
+ErrorClass = Literal["false_positive", "false_negative", "wrong_selection"]
+
+
+class AnnotationMapping:
+    """Maps one webhook about one annotation, given what is remembered of the annotation."""
+
+    def __init__(self, maker: Maker, annotation: dict[str, Any], known: Remembered | None, place: str) -> None:
+        """Read the annotation.
+
+        Args:
+            maker: Makes events about its task.
+            annotation: The distilled annotation.
+            known: What is remembered of it, or None.
+            place: Where it stands in the webhook.
+
+        Raises:
+            BadHook: A field is missing or wrong.
+        """
+        self._make = maker
+        self._annotation = annotation
+        self._known = known
+        self._place = place
+        self._uid = str(need(annotation, "unique_id", place))
+        self._values, self._severity = choices_of(annotation, maker.settings)
+        self._skip = annotation.get("was_cancelled") is True
+        self._lead_s = annotation.get("lead_time")
+
+    def created(self) -> Step:
+        """Return events and record of a new annotation."""
+        time = time_of(self._annotation, "created_at", self._place)
+        labeler = person(self._annotation.get("completed_by"))
+        if self._skip:
+            record = None if self._known else self._record(labeler, skipped=True, known=False)
+            return [self._make.task_claimed(self._uid, labeler, time)], record
+        label = self._make.label(self._uid, 1, labeler, self._values, time, self._lead_s)
+        if self._known is not None and self._known["known"]:
+            return [label], None  # delivered again: what happened since must not be forgotten
+        return [label], {**(self._known or {}), **self._record(labeler, skipped=False, known=True)}
+
+    def updated(self) -> Step:
+        """Return events and record of a changed annotation."""
+        if self._skip:
+            return self._skipped()
+        if self._known is not None and self._known["skipped"]:
+            return self._unskipped(self._known)
+        return self._reviewed() if self._by_reviewer() else self._new_version()
+
+    def _by_reviewer(self) -> bool:
+        changer = self._annotation.get("updated_by")
+        return changer is not None and person(changer) != self._owner()
+
+    def _owner(self) -> str:
+        if self._known is not None:
+            return str(self._known["labeler"])
+        return person(self._annotation.get("completed_by"))
+
+    def _skipped(self) -> Step:
+        """A label turned into a skip is withdrawn; a skip saved again changes nothing."""
+        time = time_of(self._annotation, "updated_at", self._place)
+        if self._known is not None and self._known["skipped"]:
+            return [], None
+        round_number = self._known["round"] if self._known else 1
+        event = self._make.label_withdrawn(self._uid, round_number, time, "turned into a skip")
+        record = self._known or self._record(self._owner(), skipped=True, known=False)
+        return [event], {**record, "skipped": True, "withdrawn": True}
+
+    def _unskipped(self, known: Remembered) -> Step:
+        """A skip that became a label belongs to who made it one; after a withdrawal it is another label."""
+        changer = self._annotation.get("updated_by")
+        labeler = self._owner() if changer is None else person(changer)
+        record = self._record(labeler, skipped=False, known=True)
+        record["round"] = known["round"] + 1 if known["withdrawn"] else known["round"]
+        return [self._version(record["round"], labeler)], record
+
+    def _new_version(self) -> Step:
+        labeler = self._owner()
+        record = self._record(labeler, skipped=False, known=True)
+        record["round"] = self._known["round"] if self._known else 1
+        return [self._version(record["round"], labeler)], record
+
+    def _version(self, round_number: int, labeler: str) -> Any:
+        time = time_of(self._annotation, "updated_at", self._place)
+        return self._make.label(self._uid, round_number, labeler, self._values, time, self._lead_s)
+
+    def _reviewed(self) -> Step:
+        """A change by somebody else is an audit of the label; a label never seen is told first."""
+        if self._known is not None:
+            given = self._known["values"] if self._known["known"] else None
+            return [self._audit(self._known["round"], given)], None
+        confirmed = self._annotation.get("ground_truth") is True
+        labeler = self._owner()
+        created = time_of(self._annotation, "created_at", self._place)
+        values = self._values if confirmed else []
+        label = self._make.label(self._uid, 1, labeler, values, created, self._lead_s)
+        record = self._record(labeler, skipped=False, known=confirmed)
+        return [label, self._audit(1, values if confirmed else None)], record
+
+    def _audit(self, round_number: int, given: list[str] | None) -> Any:
+        """Return the audit.
+
+        Args:
+            round_number: Of the label.
+            given: The labeller's values; None where they were never seen.
+        """
+        time = time_of(self._annotation, "updated_at", self._place)
+        reviewer = person(self._annotation.get("updated_by"))
+        if given is None:
+            correct = self._annotation.get("ground_truth") is True
+        else:
+            correct = set(given) == set(self._values)
+        wrong = not correct
+        data = wire.AuditCompletedData(
+            audit_id=f"ls-audit-{self._uid}-{reviewer}-{self._annotation['updated_at']}",
+            label_id=label_id(self._uid, round_number),
+            auditor_id=reviewer,
+            verdict="incorrect" if wrong else "correct",
+            error_class=self._error_class(given) if wrong and given is not None else None,
+            severity=self._severity_of() if wrong else None,
+            values=self._values if wrong else None,
+            sampling=wire.Sampling(method="review"),
+        )
+        return self._make.audit(self._uid, data, time)
+
+    def _error_class(self, given: list[str]) -> ErrorClass:
+        safe = self._make.settings.safe_values
+        given_safe, truth_safe = set(given) <= safe, set(self._values) <= safe
+        if given_safe == truth_safe:
+            return "wrong_selection"
+        return "false_negative" if given_safe else "false_positive"
+
+    def _severity_of(self) -> Severity | None:
+        """Return the severity the reviewer chose; None where the form has no such control: it is never guessed."""
+        if self._severity is None:
+            return None
+        severities = self._make.settings.severities
+        first = self._severity.split(maxsplit=1)
+        found = severities.get(self._severity) or (severities.get(first[0]) if first else None)
+        return found or "minor"
+
+    def _record(self, labeler: str, *, skipped: bool, known: bool) -> Remembered:
+        return {
+            "task": self._make.task_id,
+            "project": self._make.project,
+            "generation": self._make.generation,
+            "uid": self._uid,
+            "labeler": labeler,
+            "values": self._values if known else [],
+            "known": known,
+            "skipped": skipped,
+            "withdrawn": False,
+            "round": 1,
+            "deleted_ms": None,
+        }

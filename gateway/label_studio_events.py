@@ -1,0 +1,143 @@
+"""Makes contract events about one task of Label Studio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from gateway.hooks import event_id
+from gateway.label_studio_read import dim
+from gateway.settings import LabelerDims, LabelStudioSettings
+from streams.models import events as wire
+
+_NO_DIMS = LabelerDims()
+_MAX_LEAD_S = 30 * 86_400.0
+
+
+def annotation_key(source: str, annotation_id: Any) -> str:
+    """Return the memory key of an annotation; its id is unique in one Label Studio."""
+    return f"{source}:annotation:{annotation_id}"
+
+
+def task_key(source: str, task_id: Any) -> str:
+    """Return the memory key of a task; its id is unique in one Label Studio."""
+    return f"{source}:task:{task_id}"
+
+
+def project_id(item: dict[str, Any], task: dict[str, Any] | None, hook: dict[str, Any]) -> Any:
+    """Return the project's id from wherever the webhook has it, or None."""
+    for found in (item.get("project"), (task or {}).get("project"), (hook.get("project") or {}).get("id")):
+        if found is not None:
+            return found
+    return None
+
+
+def person(user: Any) -> str:
+    """Return the id of a person; a user who was deleted is unknown."""
+    return "ls-user-unknown" if user is None else f"ls-user-{user}"
+
+
+def label_id(unique_id: str, round_number: int) -> str:
+    """Return a label's id; a withdrawn label that is given again is a new label."""
+    return f"ls-{unique_id}" if round_number == 1 else f"ls-{unique_id}-{round_number}"
+
+
+@dataclass
+class Maker:
+    """Makes events about one task.
+
+    Attributes:
+        action: Label Studio's name of what happened; part of event ids.
+        source: CloudEvents source.
+        settings: How webhooks are read.
+        project: Project id.
+        task_id: Task id.
+        task: The task, where the webhook has it.
+        title: The project's title, the queue where no other is named.
+        generation: Counts up when the tool gives a deleted task's id out again.
+    """
+
+    action: str
+    source: str
+    settings: LabelStudioSettings
+    project: Any
+    task_id: Any
+    task: dict[str, Any] | None
+    title: str | None
+    generation: int
+
+    @property
+    def subject(self) -> str:
+        """The task_id in Floorwatch."""
+        name = f"ls-{self.project}-{self.task_id}"
+        return name if self.generation == 1 else f"{name}-{self.generation}"
+
+    def _dims(self) -> dict[str, str | None]:
+        s = self.settings
+        title = self.title[:256] if isinstance(self.title, str) and self.title else None
+        return {
+            "queue": dim(self.task, s.queue_field) or title,
+            "policy": dim(self.task, s.policy_field),
+            "policy_version": dim(self.task, s.policy_version_field),
+            "market": dim(self.task, s.market_field),
+            "priority": dim(self.task, s.priority_field),
+        }
+
+    def _event(self, cls: Any, identity: str, time: datetime, data: Any) -> Any:
+        event = cls(specversion="1.0", id="-", source=self.source, subject=self.subject, time=time, data=data)
+        return msgspec.structs.replace(event, id=event_id(self.action, identity, event))
+
+    def task_created(self, time: datetime) -> Any:
+        """Return task.created; overlap is the number of labels the task needs."""
+        overlap = (self.task or {}).get("overlap")
+        required = overlap if isinstance(overlap, int) and 1 <= overlap <= 1000 else 1
+        data = wire.TaskCreatedData(**self._dims(), required_labels=required)
+        return self._event(wire.TaskCreated, f"task-{self.task_id}", time, data)
+
+    def task_cancelled(self, time: datetime) -> Any:
+        """Return task.cancelled for a deleted task."""
+        data = wire.TaskCancelledData(reason="deleted in the tool")
+        return self._event(wire.TaskCancelled, f"task-{self.task_id}", time, data)
+
+    def task_claimed(self, unique_id: str, labeler: str, time: datetime) -> Any:
+        """Return task.claimed: what remains of a skip, which is no label."""
+        return self._event(wire.TaskClaimed, unique_id, time, wire.TaskClaimedData(labeler_id=labeler))
+
+    def label(
+        self, unique_id: str, round_number: int, labeler: str, values: list[str], time: datetime, lead_s: Any
+    ) -> Any:
+        """Return label.submitted.
+
+        Args:
+            unique_id: The annotation's own id.
+            round_number: 1, and one more after each withdrawal.
+            labeler: Who decided.
+            values: The choices; empty where unknown.
+            time: When it was submitted.
+            lead_s: Seconds of work, or None.
+        """
+        known = isinstance(lead_s, int | float) and not isinstance(lead_s, bool) and 0 <= lead_s <= _MAX_LEAD_S
+        dims = self.settings.labelers.get(labeler, _NO_DIMS)
+        data = wire.LabelSubmittedData(
+            label_id=label_id(unique_id, round_number),
+            labeler_id=labeler,
+            team=dims.team,
+            site=dims.site,
+            vendor=dims.vendor,
+            values=values,
+            started_at=time - timedelta(seconds=lead_s) if known else None,
+            **self._dims(),
+        )
+        return self._event(wire.LabelSubmitted, f"{unique_id}:{time.isoformat()}", time, data)
+
+    def label_withdrawn(self, unique_id: str, round_number: int, time: datetime, reason: str) -> Any:
+        """Return label.withdrawn; it is final for this round of the label."""
+        data = wire.LabelWithdrawnData(label_id=label_id(unique_id, round_number), reason=reason)
+        return self._event(wire.LabelWithdrawn, unique_id, time, data)
+
+    def audit(self, unique_id: str, data: wire.AuditCompletedData, time: datetime) -> Any:
+        """Return audit.completed."""
+        return self._event(wire.AuditCompleted, f"{unique_id}:{time.isoformat()}", time, data)

@@ -1,0 +1,92 @@
+"""What upstream tools leave out of their messages, remembered: a deleted annotation's task, a label's first values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+Remembered = dict[str, Any]
+"""One record: ids, times, dimensions and choices only."""
+
+
+class MemoryUnavailable(Exception):  # noqa: N818 - a state; the hook waits in the spool
+    """The memory cannot be asked. Operator: is Redis up? Hooks wait in the spool until it is."""
+
+
+class Memory(Protocol):
+    """Remembers records by key."""
+
+    async def get(self, keys: Sequence[str]) -> dict[str, Remembered]:
+        """Return the records of those keys that are known.
+
+        Raises:
+            MemoryUnavailable: It cannot be asked now.
+        """
+
+    async def put(self, records: Mapping[str, Remembered]) -> None:
+        """Remember records, each anew for the whole time to live. Raises as ``get``."""
+
+
+class LocalMemory:
+    """In this process only; for tests and for a gateway without Redis."""
+
+    def __init__(self) -> None:
+        """Begin empty; set ``broken`` to be unavailable."""
+        self.records: dict[str, Remembered] = {}
+        self.broken = False
+
+    async def get(self, keys: Sequence[str]) -> dict[str, Remembered]:
+        """Return copies; see the port."""
+        self._pass()
+        return {key: dict(self.records[key]) for key in keys if key in self.records}
+
+    async def put(self, records: Mapping[str, Remembered]) -> None:
+        """Keep copies; see the port."""
+        self._pass()
+        self.records.update({key: dict(record) for key, record in records.items()})
+
+    def _pass(self) -> None:
+        if self.broken:
+            raise MemoryUnavailable("broken on purpose")
+
+
+class RedisMemory:
+    """In Redis, under ``<prefix>gateway:``, with a time to live."""
+
+    def __init__(self, redis: Redis, prefix: str, ttl_s: float) -> None:
+        """Use a client that the caller closes.
+
+        Args:
+            redis: The client.
+            prefix: Put before each key.
+            ttl_s: Seconds after which a record that nobody touched is forgotten.
+        """
+        self._redis = redis
+        self._prefix = f"{prefix}gateway:"
+        self._ttl_s = max(1, round(ttl_s))
+
+    async def get(self, keys: Sequence[str]) -> dict[str, Remembered]:
+        """Ask for all keys at once; see the port."""
+        if not keys:
+            return {}
+        try:
+            found = await self._redis.mget([self._prefix + key for key in keys])
+        except (RedisError, OSError) as error:
+            raise MemoryUnavailable(f"Redis cannot be asked: {type(error).__name__}") from error
+        return {key: msgspec.json.decode(raw) for key, raw in zip(keys, found, strict=True) if raw is not None}
+
+    async def put(self, records: Mapping[str, Remembered]) -> None:
+        """Write all records in one round trip; see the port."""
+        if not records:
+            return
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for key, record in records.items():
+                    pipe.set(self._prefix + key, msgspec.json.encode(record), ex=self._ttl_s)
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise MemoryUnavailable(f"Redis cannot be written: {type(error).__name__}") from error

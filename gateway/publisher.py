@@ -1,0 +1,175 @@
+"""Where accepted events go: Kafka, a journal on disk, or memory. One port, three sides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+from streams.engine.log import LogWriter, Outgoing
+from streams.models.topics import DEAD_LETTERS, RAW, partition_of
+
+Records = Sequence[tuple[bytes, bytes]]
+
+
+class Overloaded(Exception):  # noqa: N818 - a state, answered with 503
+    """Events cannot be accepted now. Operator: see the message; the sender repeats the request."""
+
+    def __init__(self, reason: str, retry_after_s: int = 1) -> None:
+        """Say why, and when to try again."""
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class Publisher(Protocol):
+    """Accepts events durably."""
+
+    async def publish(self, records: Records) -> None:
+        """Return once all (key, value) pairs are durable; order per key is kept.
+
+        Raises:
+            Overloaded: Nothing may be assumed of what was written; send again, duplicates are ignored.
+        """
+
+    async def dead_letter(self, records: Records) -> None:
+        """As ``publish``, to the dead letters."""
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what keeps it from accepting, as sentences; empty when it is ready."""
+
+
+class MemoryPublisher:
+    """Keeps everything in lists; for tests."""
+
+    def __init__(self) -> None:
+        """Begin empty and healthy; set ``broken`` to refuse, ``gate`` to make publishing wait."""
+        self.records: list[tuple[bytes, bytes]] = []
+        self.dead: list[tuple[bytes, bytes]] = []
+        self.broken = False
+        self.gate: asyncio.Event | None = None
+
+    async def publish(self, records: Records) -> None:
+        """Keep records; see the port."""
+        await self._pass()
+        self.records += records
+
+    async def dead_letter(self, records: Records) -> None:
+        """Keep dead letters; see the port."""
+        await self._pass()
+        self.dead += records
+
+    def faults(self) -> tuple[str, ...]:
+        """Return whether it was broken on purpose."""
+        return ("broken on purpose",) if self.broken else ()
+
+    async def _pass(self) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.broken:
+            raise Overloaded("broken on purpose")
+
+
+class KafkaPublisher:
+    """Appends to the raw topic with acks=all, with a bound on the bytes that wait for the broker."""
+
+    def __init__(self, prefix: str, partitions: int, max_in_flight_bytes: int) -> None:
+        """Begin without a broker: until ``connected`` is called everything is refused."""
+        self._prefix = prefix
+        self._partitions = partitions
+        self._max_bytes = max_in_flight_bytes
+        self._in_flight_bytes = 0
+        self._writer: LogWriter | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connected(self, writer: LogWriter) -> None:
+        """Take a writer whose producer is started."""
+        self._writer = writer
+
+    def faults(self) -> tuple[str, ...]:
+        """Return whether the broker has not been reached yet."""
+        return () if self._writer is not None else ("Kafka is not reached yet",)
+
+    async def publish(self, records: Records) -> None:
+        """Append to the raw topic; see the port."""
+        await self._append(RAW, records)
+
+    async def dead_letter(self, records: Records) -> None:
+        """Append to the dead letters; see the port."""
+        await self._append(DEAD_LETTERS, records)
+
+    async def drain(self) -> None:
+        """Wait for what is under way; call it before the producer is stopped."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _append(self, topic: str, records: Records) -> None:
+        if not records:
+            return
+        size = sum(len(key) + len(value) for key, value in records)
+        if self._writer is None:
+            raise Overloaded("Kafka is not reached yet", 5)
+        if self._in_flight_bytes and self._in_flight_bytes + size > self._max_bytes:
+            raise Overloaded(f"{self._in_flight_bytes} bytes wait for Kafka already")
+        self._in_flight_bytes += size
+        # A sender that gives up must not cancel a batch in the producer's hands, which others may share.
+        task = asyncio.create_task(self._write(self._writer, topic, records))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._finished(done, size))
+        await asyncio.shield(task)
+
+    def _finished(self, task: asyncio.Task[None], size: int) -> None:
+        self._tasks.discard(task)
+        self._in_flight_bytes -= size
+        if not task.cancelled():
+            task.exception()  # taken here, so that asyncio does not report one that nobody waits for any more
+
+    async def _write(self, writer: LogWriter, topic: str, records: Records) -> None:
+        lanes: dict[int, list[Outgoing]] = defaultdict(list)
+        for key, value in records:
+            lanes[partition_of(key, self._partitions)].append(Outgoing(key, value))
+        name = self._prefix + topic
+        said = await asyncio.gather(
+            *(writer.append(name, partition, lane) for partition, lane in lanes.items()), return_exceptions=True
+        )
+        for fault in said:
+            if isinstance(fault, BaseException):
+                raise Overloaded(f"Kafka did not take the events: {type(fault).__name__}: {fault}", 2) from fault
+
+
+class Journal(Protocol):
+    """What of the embedded journal's writer is used."""
+
+    async def publish(self, records: Records, topic: str = RAW) -> None:
+        """Return once the records are on disk."""
+
+
+class JournalPublisher:
+    """Appends to the embedded stack's journal; its shipper brings everything, dead letters too, to the broker."""
+
+    def __init__(self, journal: Journal, faults: type[Exception]) -> None:
+        """Use a started writer.
+
+        Args:
+            journal: The writer.
+            faults: What it raises when records could not be made durable.
+        """
+        self._journal = journal
+        self._raises = faults
+
+    def faults(self) -> tuple[str, ...]:
+        """Return nothing: a disk tells its faults when written to."""
+        return ()
+
+    async def publish(self, records: Records) -> None:
+        """Append to the raw topic; see the port."""
+        await self._append(records, RAW)
+
+    async def dead_letter(self, records: Records) -> None:
+        """Append to the dead letters; see the port."""
+        await self._append(records, DEAD_LETTERS)
+
+    async def _append(self, records: Records, topic: str) -> None:
+        try:
+            await self._journal.publish(records, topic)
+        except self._raises as error:
+            raise Overloaded(str(error), 5) from error

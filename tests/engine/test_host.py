@@ -1,0 +1,176 @@
+"""The stage host: what is skipped, what is gone back for, what is refused, and the order flush then commit."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from streams.core.records import Record
+from streams.engine.batches import Batch
+from streams.engine.errors import Invariant
+from streams.engine.host import StageHost
+
+
+class Meter:
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_a, **_k: None
+
+
+class Counting:
+    """A processor that keeps offsets and says what happened in which order."""
+
+    dense = True
+
+    def __init__(self, journal: list[Any], start: int = 0, barrier: int | None = None) -> None:
+        self.next: int | None = start
+        self.seen: list[int] = []
+        self.journal = journal
+        self.barrier = barrier
+        self.dirty = False
+
+    async def recover(self) -> None:
+        await asyncio.sleep(0)
+
+    def fold(self, records: list[Record]) -> int:
+        for count, record in enumerate(records, 1):
+            self.seen.append(record.offset)
+            self.next, self.dirty = record.offset + 1, True
+            if record.offset == self.barrier:
+                return count
+        return len(records)
+
+    async def flush(self) -> int | None:
+        if not self.dirty:
+            return None
+        self.dirty = False
+        self.journal.append(("flush", self.next))
+        return self.next
+
+    async def close(self) -> None:
+        self.journal.append(("close",))
+
+
+def batch(first: int, last: int) -> Batch:
+    return Batch("t", 0, [Record(offset, 0, None, b"") for offset in range(first, last + 1)], last + 1)
+
+
+def host_of(processor: Counting, journal: list[Any], **more: Any) -> StageHost:
+    async def commit(topic: str, partition: int, offset: int) -> bool:
+        journal.append(("commit", offset))
+        return True
+
+    async def seek(topic: str, partition: int, offset: int) -> None:
+        journal.append(("seek", offset))
+
+    async def fail(error: BaseException) -> None:
+        journal.append(("fail", str(error)))
+
+    return StageHost("stage", "t", lambda _: processor, commit, seek, Meter(), fail, **more)
+
+
+async def ready(host: StageHost) -> None:
+    host.assign([0])
+    await host.owned[0].ready.wait()
+
+
+def run(coroutine: Any) -> Any:
+    return asyncio.run(coroutine)
+
+
+def test_what_is_known_is_skipped_and_nothing_twice() -> None:
+    async def go() -> list[int]:
+        processor = Counting([], start=5)
+        host = host_of(processor, [])
+        await ready(host)
+        await host.process(batch(0, 3))
+        await host.process(batch(3, 7))
+        await host.process(batch(6, 8))
+        return processor.seen
+
+    assert run(go()) == [5, 6, 7, 8]
+
+
+def test_a_gap_is_gone_back_for_once_and_then_refused() -> None:
+    async def go() -> tuple[list[Any], list[int]]:
+        journal: list[Any] = []
+        processor = Counting(journal, start=5)
+        host = host_of(processor, journal)
+        await ready(host)
+        await host.process(batch(8, 9))
+        with pytest.raises(Invariant, match="no records 5 to 7"):
+            await host.process(batch(8, 9))
+        return journal, processor.seen
+
+    journal, seen = run(go())
+    assert journal == [("seek", 5)]
+    assert seen == []
+
+
+def test_a_fresh_partition_may_begin_anywhere() -> None:
+    async def go() -> list[int]:
+        processor = Counting([])
+        host = host_of(processor, [])
+        await ready(host)
+        await host.process(batch(100, 101))
+        return processor.seen
+
+    assert run(go()) == [100, 101]
+
+
+def test_commit_follows_flush_and_revocation_flushes_first() -> None:
+    async def go() -> list[Any]:
+        journal: list[Any] = []
+        host = host_of(Counting(journal), journal)
+        await ready(host)
+        await host.process(batch(0, 1))
+        await host.flush_all()
+        await host.flush_all()
+        await host.process(batch(2, 2))
+        await host.revoke([0])
+        await host.process(batch(3, 3))
+        return journal
+
+    assert run(go()) == [("flush", 2), ("commit", 2), ("flush", 3), ("commit", 3), ("close",)]
+
+
+def test_a_barrier_flushes_before_the_rest_is_folded() -> None:
+    async def go() -> list[Any]:
+        journal: list[Any] = []
+        processor = Counting(journal, barrier=2)
+        host = host_of(processor, journal)
+        await ready(host)
+        await host.process(batch(0, 4))
+        journal.append(("seen", tuple(processor.seen)))
+        return journal
+
+    assert run(go()) == [("flush", 3), ("commit", 3), ("seen", (0, 1, 2, 3, 4))]
+
+
+def test_unflushed_records_are_bounded() -> None:
+    async def go() -> list[Any]:
+        journal: list[Any] = []
+        host = host_of(Counting(journal), journal, max_unflushed=3)
+        await ready(host)
+        await host.process(batch(0, 1))
+        await host.process(batch(2, 3))
+        return journal
+
+    assert run(go()) == [("flush", 4), ("commit", 4)]
+
+
+def test_a_failed_recovery_is_not_hidden() -> None:
+    class Broken(Counting):
+        async def recover(self) -> None:
+            raise OSError("changelog unreadable")
+
+    async def go() -> list[Any]:
+        journal: list[Any] = []
+        host = host_of(Broken([]), journal)
+        host.assign([0])
+        with pytest.raises(OSError, match="changelog unreadable"):
+            await host.process(batch(0, 0))
+        return journal
+
+    assert run(go()) == [("fail", "changelog unreadable")]
