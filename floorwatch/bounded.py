@@ -173,7 +173,10 @@ async def bounded_run(
         connection = {"bootstrap_servers": servers.brokers}
         await create_topics(connection, topics.topic_specs(PREFIX, partitions))
         progress("starting", 0, None)
-        worker = servers.start_worker(KAFKA__PARTITIONS=str(partitions), **settings)
+        # The end of the input moves time here, not silence while the worker is busy elsewhere.
+        bounded = {"ENGINE__IDLE_TIMEOUT_S": "86400", "ENGINE__FLUSH_INTERVAL_S": "2", "ENGINE__PUBLISH_INTERVAL_S": "5"}
+        settings = {**bounded, "KAFKA__PARTITIONS": str(partitions), **settings}
+        worker = servers.start_worker(**settings)
         producer = AIOKafkaProducer(acks="all", max_batch_size=262_144, max_request_size=20 * 1_048_576, **connection)
         await producer.start()
         admin = await open_admin(connection)

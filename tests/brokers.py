@@ -1,7 +1,7 @@
 """A real Apache Kafka for tests: jars from Maven Central, one KRaft node on free loopback ports.
 
-The jars are fetched once into ``FLOORWATCH_KAFKA_HOME`` (default ``~/.cache/floorwatch/kafka``). A conftest.py that says
-``from tests.brokers import kafka_bootstrap`` gives its tests the fixture.
+The jars are fetched once into ``FLOORWATCH_KAFKA_HOME`` (default ``~/.cache/floorwatch/kafka``). A conftest.py that
+says ``from tests.brokers import kafka_bootstrap`` gives its tests the fixture.
 """
 
 from __future__ import annotations
@@ -143,8 +143,9 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     while time.monotonic() < until_s and server.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
         except OSError:
             time.sleep(0.05)
+        else:
+            return
     end = log.read_text(errors="replace")[-2000:]
     pytest.fail(f"Kafka did not listen on port {port} within {READY_S:g} s:\n{end}", pytrace=False)

@@ -31,9 +31,9 @@ def require(name: str, env: Mapping[str, str] = os.environ) -> str:
         env: The environment.
     """
     found = shutil.which(name, path=env.get("PATH"))
-    if found is not None:
-        return found
-    missing(f"{name} is not installed; {_HINTS.get(name, 'put it on the PATH')}", env)
+    if found is None:
+        missing(f"{name} is not installed; {_HINTS.get(name, 'put it on the PATH')}", env)
+    return found
 
 
 def missing(reason: str, env: Mapping[str, str] = os.environ) -> NoReturn:

@@ -120,6 +120,7 @@ def gateway_spec(plan: Plan, ports: Ports) -> ChildSpec:
         **_environment(plan, ports),
         JOURNAL_VARIABLE: str(plan.paths.journal.resolve()),
         "FLOORWATCH_GATEWAY__PORT": str(ports.by_name[GATEWAY]),
+        "FLOORWATCH_GATEWAY__SPOOL_DIR": str((plan.var / "spool").resolve()),
     }
     url = ports.http(GATEWAY, "/healthz")
     return ChildSpec(

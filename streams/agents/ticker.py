@@ -55,7 +55,9 @@ class Ticker:
         while not worker.app.should_stop:
             await asyncio.sleep(pause_s)
             for owned in list(host.owned.values()):
-                if owned.ready.is_set() and not owned.closed:
+                held_ms = (time.monotonic() - owned.since_s) * 1000
+                # Silence is known only where the log has been read to its end.
+                if owned.ready.is_set() and not owned.closed and not owned.behind and held_ms >= self._idle_ms:
                     await self._tick(owned.partition, owned.processor, worker.writer)
 
     async def _tick(self, partition: int, stage: Any, writer: LogWriter) -> None:

@@ -19,6 +19,8 @@ from streams.core.scopes import ScopeIndex
 
 _DENSE_LIMIT = 8_000_000
 _CACHE_LIMIT = 100_000
+_FEW_GROUPS = 200
+_BINS_PER_KEY = 8
 _EXACT_FLOAT = 2.0**53
 
 Ints = npt.NDArray[np.int64]
@@ -90,6 +92,9 @@ class Accumulator:
         """
         if not self._group_minute:
             return
+        if len(self._group_minute) <= _FEW_GROUPS:
+            yield from self._drain_few()
+            return
         keys, amounts, width = self._reduce()
         cells, n_cells = self._cells, len(self._cells)
         minutes = self._minutes
@@ -106,6 +111,27 @@ class Accumulator:
         self._clear()
         if len(self._cells) > _CACHE_LIMIT:
             self._cell_ids, self._cells, self._by_name = {}, [], []
+
+    def _drain_few(self) -> Iterator[tuple[int, int, Cells]]:
+        """Sum by dictionary: for a handful of changes numpy's fixed costs are many times the work."""
+        scopes_of = self._scopes.scopes_of
+        places = [scopes_of(who, what) for who, what in zip(self._group_who, self._group_what, strict=True)]
+        cells, by_name, minutes = self._cells, self._by_name, self._group_minute
+        sums: dict[tuple[int, int], Cells] = {}
+        for group, cell, amount in zip(self._entry_group, self._entry_cell, self._entry_amount, strict=True):
+            minute, named, name = minutes[group], by_name[cell], cells[cell]
+            for scope, headcount in places[group]:
+                if named and not headcount:
+                    continue
+                into = sums.get((minute, scope))
+                if into is None:
+                    into = sums[minute, scope] = {}
+                into[name] = into.get(name, 0) + amount
+        self._clear()
+        for (minute, scope), into in sums.items():
+            kept = {cell: amount for cell, amount in into.items() if amount}
+            if kept:
+                yield minute, scope, kept
 
     def _reduce(self) -> tuple[Ints, Ints, int]:
         """Return ascending keys ``(minute * width + scope) * n_cells + cell`` with their non-zero sums, and width."""
@@ -128,8 +154,8 @@ class Accumulator:
         all_keys, all_amounts = np.concatenate(keys), np.concatenate(amounts)
         size = len(distinct) * width * n_cells
         exact = float(np.abs(amount).sum()) < _EXACT_FLOAT
-        summed = _sum_dense(all_keys, all_amounts, size) if exact and size <= _DENSE_LIMIT else _sum_sorted(all_keys, all_amounts)
-        found, sums = summed
+        dense = exact and size <= min(_DENSE_LIMIT, _BINS_PER_KEY * len(all_keys))
+        found, sums = _sum_dense(all_keys, all_amounts, size) if dense else _sum_sorted(all_keys, all_amounts)
         kept_sums = sums != 0
         return found[kept_sums], sums[kept_sums], width
 
@@ -144,7 +170,7 @@ def _sum_dense(keys: Ints, amounts: Ints, size: int) -> tuple[Ints, Ints]:
 def _sum_sorted(keys: Ints, amounts: Ints) -> tuple[Ints, Ints]:
     order = np.argsort(keys, kind="stable")
     keys, amounts = keys[order], amounts[order]
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.array([], dtype=np.int64)
     if not len(keys):
         return keys, amounts
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     return keys[starts], np.add.reduceat(amounts, starts)

@@ -238,7 +238,11 @@ class Floor:
 
     def all_windows(self) -> list[WindowRow]:
         """Return every window of every scope as of the watermark."""
-        return [row for state in self.scopes.values() for row in self._slide(state, changed=True)]
+        rows = [row for state in self.scopes.values() for row in self._slide(state, changed=True)]
+        if self._everything:
+            # Windows have moved here, unseen by the next take_changes: it must not take them for unchanged.
+            self._changed.update(self.scopes)
+        return rows
 
     def all_panes(self) -> list[PaneRow]:
         """Return every hour pane still held."""

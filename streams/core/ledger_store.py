@@ -14,7 +14,7 @@ import msgspec
 from streams.core.cells import Cells
 from streams.core.facts import AnyFact
 from streams.core.ledger import Counters, Ledger, Task
-from streams.core.policy import CorePolicy
+from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Flush
 from streams.core.rows import Place, Row
 
@@ -100,8 +100,10 @@ class LedgerStore:
     def _collect_rows(self, flush: Flush) -> None:
         rows, stamp = self.ledger.rows, self.ledger.next
         suffix = f"|{self.ledger.partition}".encode()
+        # A fine pane that began and expired between two flushes of a backfill is in the coarser panes; nobody saw it.
+        unseen = {id(row) for place, row in rows.ended if row.stamp == 0 and place[0] < HOUR_TIER}
         for place, row in rows.dirty:
-            if not row.dirty:
+            if not row.dirty or id(row) in unseen:
                 continue
             row.dirty = False
             row.stamp = max(row.stamp, stamp)
@@ -110,7 +112,9 @@ class LedgerStore:
             flush.rows.append((b"r|" + key, value))
             flush.outputs.append((key + suffix, value))
         rows.dirty.clear()
-        for place, _ in rows.ended:
+        for place, row in rows.ended:
+            if id(row) in unseen:
+                continue
             key = self._row_key(place)
             self._tombstones.append(b"r|" + key)
             self._tombstone_outputs.append(key + suffix)

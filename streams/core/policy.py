@@ -12,6 +12,9 @@ QUARTER_MS = 15 * MINUTE_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
+HOUR_TIER = 2
+"""Index of the coarsest tier, which is kept to the correction horizon."""
+
 DIMENSIONS: tuple[str, ...] = ("site", "vendor", "team", "queue", "policy", "market", "priority", "labeler")
 """Every dimension a scope may name, in the order of a dimension tuple and of a scope key."""
 

@@ -13,6 +13,7 @@ ALL_KEY = "all"
 _SAFE = " !\"#$&'()*+-./:;<>?@[]^_`{}~\\"
 _INITIAL_ROWS = 1024
 _STRIDE = 1 << 20
+_PAIRS_LIMIT = 50_000
 _WHO = tuple(DIMENSIONS.index(name) for name in ("site", "vendor", "team", "labeler"))
 _WHAT = tuple(DIMENSIONS.index(name) for name in ("queue", "policy", "market", "priority"))
 
@@ -83,6 +84,7 @@ class ScopeIndex:
         self._who = _Half([self._values[i] for i in _WHO])
         self._what = _Half([self._values[i] for i in _WHAT])
         self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in policy.scopes]
+        self._pairs: dict[tuple[int, int], list[tuple[int, bool]]] = {}
         self._known: list[dict[int, int]] = [{} for _ in self._kinds]
         # One labeller's own scopes need no names to count one.
         self.headcount = ["labeler" not in names for names, _ in self._kinds]
@@ -120,6 +122,42 @@ class ScopeIndex:
         if what is None:
             what = self._what.add(part)
         return who, what
+
+    def scopes_of(self, who: int, what: int) -> list[tuple[int, bool]]:
+        """Return the (scope number, keeps head count) pairs of one dimension tuple given by its halves."""
+        held = self._pairs.get((who, what))
+        if held is not None:
+            return held
+        values = [-1] * len(DIMENSIONS)
+        for column, dimension in enumerate(_WHO):
+            values[dimension] = int(self._who.table[who, column])
+        for column, dimension in enumerate(_WHAT):
+            values[dimension] = int(self._what.table[what, column])
+        found: list[tuple[int, bool]] = []
+        for kind, headcount in enumerate(self.headcount):
+            number = self._scope_of_kind(kind, values)
+            if number >= 0:
+                found.append((number, headcount))
+        if len(self._pairs) > _PAIRS_LIMIT:
+            self._pairs.clear()
+        self._pairs[who, what] = found
+        return found
+
+    def _scope_of_kind(self, kind: int, values: list[int]) -> int:
+        names, positions = self._kinds[kind]
+        if not positions:
+            return self.number(ALL_KEY)
+        code = 0
+        for position in positions:
+            if values[position] < 0:
+                return -1
+            code = code * _STRIDE + values[position]
+        known = self._known[kind].get(code, -1)
+        if known < 0:
+            known = self._name(names, positions, code)
+            if known >= 0:
+                self._known[kind][code] = known
+        return known
 
     def resolve(self, who: Ints, what: Ints) -> list[Ints]:
         """Return, per scope kind, the scope number of each event: -1 where a dimension is unknown or the cap refused.

@@ -45,7 +45,12 @@ class Processor(Protocol):
 
 
 class Owned:
-    """One partition this worker owns."""
+    """One partition this worker owns.
+
+    Attributes:
+        behind: Records of the source not folded yet, as of the last batch.
+        since_s: When the partition was taken, on the monotonic clock.
+    """
 
     def __init__(self, partition: int, processor: Processor) -> None:
         """Start unrecovered."""
@@ -54,6 +59,8 @@ class Owned:
         self.ready = asyncio.Event()
         self.flushing = asyncio.Lock()
         self.unflushed = 0
+        self.behind = 0
+        self.since_s = time.monotonic()
         self.closed = False
         self.recovery: asyncio.Task[None] | None = None
 
@@ -170,7 +177,8 @@ class StageHost:
             await self.flush_one(owned)
             if owned.closed:
                 return
-        self._meter.lag(self.name, batch.partition, max(0, batch.highwater - records[-1].offset - 1))
+        owned.behind = max(0, batch.highwater - records[-1].offset - 1)
+        self._meter.lag(self.name, batch.partition, owned.behind)
         if owned.unflushed >= self._max_unflushed:
             await self.flush_one(owned)
 

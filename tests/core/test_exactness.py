@@ -149,3 +149,11 @@ def test_the_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
             store, _, _ = crashing(records, seed)
         caught += cells_of(store) != cells_of(expected)
     assert caught
+
+
+@pytest.mark.parametrize(("few", "bins"), [(0, 1 << 40), (0, 0), (1 << 40, 8)], ids=["dense", "sorted", "dictionary"])
+def test_every_way_of_summing_gives_the_same(few: int, bins: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [cells_of(undisturbed(small_log(seed))) for seed in range(6)]
+    monkeypatch.setattr("streams.core.accumulate._FEW_GROUPS", few)
+    monkeypatch.setattr("streams.core.accumulate._BINS_PER_KEY", bins)
+    assert [cells_of(undisturbed(small_log(seed))) for seed in range(6)] == expected

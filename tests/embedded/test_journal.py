@@ -71,7 +71,7 @@ def test_many_callers_share_one_sync(tmp_path: Path) -> None:
     syncs = []
 
     async def run() -> None:
-        async with JournalWriter(tmp_path, "w", sync=lambda fd: syncs.append(fd)) as writer:
+        async with JournalWriter(tmp_path, "w", sync=syncs.append) as writer:
             syncs.clear()
             await asyncio.gather(*(writer.publish([(b"k", b"%d" % n)]) for n in range(500)))
 
@@ -259,7 +259,9 @@ def test_kill_9_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         accepted = [accepted, *map(int, process.stdout.read().split("\n")[:-1])][-1]
         process.wait()
-        found = [int(value) for _, value in read_all(tmp_path / "w", max_bytes=10_000) if int(value) >= round_ * 1_000_000]
+        found = [
+            int(value) for _, value in read_all(tmp_path / "w", max_bytes=10_000) if int(value) >= round_ * 1_000_000
+        ]
         assert found == list(range(round_ * 1_000_000, round_ * 1_000_000 + len(found)))
         assert found[-1] >= accepted - 1
 

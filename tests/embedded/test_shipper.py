@@ -15,7 +15,16 @@ from floorwatch.embedded.broker import create_topics
 from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.process import Child, ChildSpec, free_port
 from floorwatch.embedded.segments import JournalCorrupt, Position, segment_path
-from floorwatch.embedded.shipper import EXIT_CORRUPT, Job, Merge, Shipper, is_shipped, load_progress, main, save_progress
+from floorwatch.embedded.shipper import (
+    EXIT_CORRUPT,
+    Job,
+    Merge,
+    Shipper,
+    is_shipped,
+    load_progress,
+    main,
+    save_progress,
+)
 from floorwatch.embedded.shipper import Progress as ShipProgress
 from streams.models.topics import TopicSpec, partition_of
 from tests.embedded.tansu import read_topic, running_broker
@@ -24,13 +33,18 @@ PARTITIONS = 4
 TOPIC = TopicSpec("floorwatch.raw.v1", PARTITIONS, {})
 
 
-def fill(journal: Path, writer: str, count: int, *, keys: int = 7, first: int = 0, at_ms: Callable[[], int] | None = None):
+def fill(
+    journal: Path, writer: str, count: int, *, keys: int = 7, first: int = 0, at_ms: Callable[[], int] | None = None
+):
     async def run() -> None:
         options = {} if at_ms is None else {"now_ms": at_ms}
         async with JournalWriter(journal, writer, segment_bytes=20_000, **options) as opened:
             for start in range(first, first + count, 50):
                 await opened.publish(
-                    [(b"%s-%d" % (writer.encode(), n % keys), b"%d" % n) for n in range(start, min(start + 50, first + count))]
+                    [
+                        (b"%s-%d" % (writer.encode(), n % keys), b"%d" % n)
+                        for n in range(start, min(start + 50, first + count))
+                    ]
                 )
 
     asyncio.run(run())
@@ -115,8 +129,19 @@ async def shipping(job: Job) -> AsyncIterator[Child]:
     """Run a shipper process."""
     import sys
 
-    argv = [sys.executable, "-m", "floorwatch.embedded.shipper", f"--journal={job.journal}", f"--progress={job.progress}"]
-    argv += [f"--brokers={job.brokers}", f"--prefix={job.prefix}", f"--epoch={job.epoch}", f"--partitions={job.partitions}"]
+    argv = [
+        sys.executable,
+        "-m",
+        "floorwatch.embedded.shipper",
+        f"--journal={job.journal}",
+        f"--progress={job.progress}",
+    ]
+    argv += [
+        f"--brokers={job.brokers}",
+        f"--prefix={job.prefix}",
+        f"--epoch={job.epoch}",
+        f"--partitions={job.partitions}",
+    ]
     child = Child(ChildSpec("shipper", argv, job.journal.parent / "shipper.log"))
     await child.start()
     try:
@@ -180,7 +205,7 @@ def test_a_shipper_killed_again_and_again_loses_nothing_and_keeps_the_order(tmp_
             job = _job(tmp_path, bootstrap, "e")
             for extra in range(3):
                 async with shipping(job) as child:
-                    await until(lambda: job.progress.exists())
+                    await until(job.progress.exists)
                     await asyncio.to_thread(fill, job.journal, "a", 500, first=2000 + 500 * extra)
                     await child.kill()
             async with shipping(job):
