@@ -18,14 +18,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from aiokafka import AIOKafkaProducer  # noqa: E402
+from aiokafka import AIOKafkaProducer
 
-from bench.workload import workload  # noqa: E402
-from floorwatch.bounded import GROUP, PREFIX  # noqa: E402
-from floorwatch.embedded.servers import Servers  # noqa: E402
-from streams.adapters.admin import committed, create_topics, open_admin  # noqa: E402
-from streams.engine.log import KafkaLogWriter, Outgoing  # noqa: E402
-from streams.models import topics  # noqa: E402
+from bench.workload import workload
+from floorwatch.bounded import GROUP, PREFIX
+from floorwatch.embedded.servers import Servers
+from streams.adapters.admin import committed, create_topics, open_admin
+from streams.engine.log import KafkaLogWriter, Outgoing
+from streams.models import topics
 
 PARTITIONS = 4
 
@@ -87,7 +87,7 @@ async def floorwatch_round(labels: int) -> tuple[float, float, float]:
         return events / (ended - began), (cpu_s(worker.pid) - cpu) / events * 1e6, peak_mb(worker.pid)
 
 
-async def assigned(log_tail) -> None:  # noqa: ANN001
+async def assigned(log_tail) -> None:
     """Wait until the worker has recovered its partitions."""
     while "recovered" not in log_tail("worker", 50):
         await asyncio.sleep(0.02)

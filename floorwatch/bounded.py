@@ -128,7 +128,8 @@ class BoundedRun:
         goal = sum(max(0, end) for end in ends)
         while True:
             if self.worker.poll() is not None:
-                raise WorkerDied(f"the worker ended with code {self.worker.returncode}:\n{self.servers.log_tail('worker')}")
+                tail = self.servers.log_tail("worker")
+                raise WorkerDied(f"the worker ended with code {self.worker.returncode}:\n{tail}")
             done = await committed(self.admin, GROUP, PREFIX + topic, self.partitions)
             if phase is not None:
                 self.progress(phase, min(goal, sum(done.values())), goal)
@@ -174,7 +175,11 @@ async def bounded_run(
         await create_topics(connection, topics.topic_specs(PREFIX, partitions))
         progress("starting", 0, None)
         # The end of the input moves time here, not silence while the worker is busy elsewhere.
-        bounded = {"ENGINE__IDLE_TIMEOUT_S": "86400", "ENGINE__FLUSH_INTERVAL_S": "2", "ENGINE__PUBLISH_INTERVAL_S": "5"}
+        bounded = {
+            "ENGINE__IDLE_TIMEOUT_S": "86400",
+            "ENGINE__FLUSH_INTERVAL_S": "2",
+            "ENGINE__PUBLISH_INTERVAL_S": "5",
+        }
         settings = {**bounded, "KAFKA__PARTITIONS": str(partitions), **settings}
         worker = servers.start_worker(**settings)
         producer = AIOKafkaProducer(acks="all", max_batch_size=262_144, max_request_size=20 * 1_048_576, **connection)

@@ -139,7 +139,7 @@ class Worker:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            log.exception("stopping: %s", error)
+            log.exception("stopping")
             await self.app.crash(error)
             raise
 
@@ -165,7 +165,7 @@ class Worker:
             self._writer = KafkaLogWriter(self._producer)
 
     async def _commit(self, topic: str, partition: int, offset: int) -> bool:
-        committed = await self.app.consumer._thread.commit({TP(topic, partition): offset})  # type: ignore[attr-defined]
+        committed = await self.app.consumer._thread.commit({TP(topic, partition): offset})  # noqa: SLF001
         if not committed:
             log.warning("commit of %s[%d] at %d refused: a rebalance is under way", topic, partition, offset)
         return bool(committed)

@@ -48,7 +48,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     try:
         await worker.app.start()
         waits = {asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(worker.app.wait_until_stopped())}
-        crash = asyncio.ensure_future(worker.app._crashed.wait())  # mode keeps no public handle on it
+        crash = asyncio.ensure_future(worker.app._crashed.wait())  # noqa: SLF001 - mode has no public handle on it
         await asyncio.wait({*waits, crash}, return_when=asyncio.FIRST_COMPLETED)
         code = 0 if stopping.is_set() and not worker.app.crashed else 1
     finally:

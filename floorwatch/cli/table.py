@@ -94,7 +94,9 @@ def table(
         typer.echo(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}", err=True)
         raise typer.Exit(2)
     with exit_on_redis_error(settings.redis.url):
-        asyncio.run(_show(settings, name.value, names, window, "json" if as_json else "csv" if as_csv else "rich", watch))
+        asyncio.run(
+            _show(settings, name.value, names, window, "json" if as_json else "csv" if as_csv else "rich", watch)
+        )
 
 
 def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:

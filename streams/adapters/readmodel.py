@@ -59,7 +59,7 @@ class ReadModel:
         queued = 0
         for (table, window), by_scope in rows.items():
             key = f"{self._prefix}rows:{table}:{window}"
-            kept = {scope: value for scope, value in by_scope.items() if value is not None}
+            kept: dict[Any, Any] = {scope: value for scope, value in by_scope.items() if value is not None}
             gone = [scope for scope, value in by_scope.items() if value is None]
             if kept:
                 pipe.hset(key, mapping=kept)
@@ -77,5 +77,5 @@ class ReadModel:
 
     async def rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a table and window by scope key."""
-        found = await self._redis.hgetall(f"{self._prefix}rows:{table}:{window}")
+        found: dict[bytes, bytes] = await self._redis.hgetall(f"{self._prefix}rows:{table}:{window}")  # type: ignore[assignment]
         return {key.decode(): orjson.loads(value) for key, value in found.items()}

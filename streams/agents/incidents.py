@@ -32,7 +32,7 @@ class _Waiting:
 
 
 class IncidentsStage:
-    """One partition of the signals; its state is the last incident of each rule and scope, read back from incidents.v1."""
+    """One partition of the signals; its state, the last incident of each rule and scope, is read from incidents.v1."""
 
     dense = False
 
@@ -83,7 +83,7 @@ class IncidentsStage:
             try:
                 signal = decode_signal(record.value or b"")
             except msgspec.DecodeError as error:
-                log.error("signals[%d] offset %d holds no signal: %s", self._partition, record.offset, error)
+                log.warning("signals[%d] offset %d holds no signal: %s", self._partition, record.offset, error)
                 continue
             policy = self._policies.get(signal.rule)
             if policy is None:

@@ -42,7 +42,9 @@ class Intake:
 
     dense = False
 
-    def __init__(self, source: str, partition: int, out: Topics, writer: LogWriter, policy: IntakePolicy, meter: Any) -> None:
+    def __init__(
+        self, source: str, partition: int, out: Topics, writer: LogWriter, policy: IntakePolicy, meter: Any
+    ) -> None:
         """Read partition ``partition`` of topic ``source``."""
         self.next: int | None = None
         self._source, self._partition = source, partition

@@ -113,5 +113,3 @@ class LedgerStage:
             meter.watermark(partition, ledger.watermark_ms)
         meter.rows("ledger", partition, len(ledger.rows))
         meter.tasks(partition, len(ledger.tasks))
-
-

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from streams.agents.ledger import LedgerStage
 from streams.core.stamps import rfc3339
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
-from streams.models.events import Tick, encode_event
+from streams.models.events import Tick, TickData, encode_event
 
 if TYPE_CHECKING:
     from streams.app import Worker
@@ -27,14 +28,13 @@ def tick_event(partition: int, time_ms: int, reason: str) -> Outgoing:
         time_ms: The time that has been reached.
         reason: Why, for people reading the log.
     """
-    from datetime import datetime, timezone
-
     event = Tick(
         specversion="1.0",
         id=f"tick-{partition}-{rfc3339(time_ms)}",
         source="floorwatch/clock",
         subject="clock",
-        time=datetime.fromtimestamp(time_ms / 1000, timezone.utc),
+        time=datetime.fromtimestamp(time_ms / 1000, UTC),
+        data=TickData(reason=reason),
     )
     return Outgoing(b"clock", encode_event(event))
 
@@ -68,6 +68,6 @@ class Ticker:
         silent_ms = now_ms - ledger.last_record_ms
         if silent_ms < self._idle_ms:
             return
-        # Event time goes on at the pace of the clock from where it stood: true for a live floor, harmless in a backfill.
+        # Event time goes on at the pace of the clock from where it stood: true live, harmless in a backfill.
         record = tick_event(partition, ledger.watermark_ms + silent_ms, "no events")
         await writer.append(self._worker.topics.name(topics.EVENTS), partition, [record])

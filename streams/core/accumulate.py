@@ -98,7 +98,8 @@ class Accumulator:
         keys, amounts, width = self._reduce()
         cells, n_cells = self._cells, len(self._cells)
         minutes = self._minutes
-        current, into = -1, {}
+        current = -1
+        into: Cells = {}
         for key, amount in zip(keys.tolist(), amounts.tolist(), strict=True):
             place, cell = divmod(key, n_cells)
             if place != current:

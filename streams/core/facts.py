@@ -211,7 +211,7 @@ _MAKERS: dict[type, Any] = {
     wire.BreakEnded: _roster,
     wire.TaskCreated: _created,
     wire.TaskClaimed: lambda o, i, t, e: Claimed(o, i, t, e.data.labeler_id),
-    wire.TaskCancelled: lambda o, i, t, e: Cancelled(o, i, t),
+    wire.TaskCancelled: lambda o, i, t, _: Cancelled(o, i, t),
     wire.LabelSubmitted: _label,
     wire.LabelWithdrawn: lambda o, i, t, e: LabelWithdrawn(o, i, t, e.data.label_id),
     wire.AuditCompleted: _audit,

@@ -213,7 +213,8 @@ class Floor:
         """
         windows: list[WindowRow] = []
         panes: list[PaneRow] = []
-        states = self.scopes.values() if self._everything else [self.scopes[k] for k in self._changed if k in self.scopes]
+        changed = [self.scopes[key] for key in self._changed if key in self.scopes]
+        states = list(self.scopes.values()) if self._everything else changed
         for state in states:
             windows.extend(self._slide(state, changed=state.key in self._changed))
             panes.extend(PaneRow(state, pane_ms, state.pane_cells(2, pane_ms)) for pane_ms in sorted(state.touched))

@@ -129,6 +129,8 @@ class Ledger:
         Returns:
             How many were folded; fewer than given only at a barrier.
         """
+        if self.ended_tasks:
+            return 0
         fold_one = self._fold_one
         for count, record in enumerate(records, 1):
             fold_one(record, decode)
@@ -146,7 +148,8 @@ class Ledger:
             event = decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self.counters.rejected += 1
-            self.rejected.append(Rejected(record.offset, "not_an_event", f"The log holds no event here: {error}", value))
+            reason = f"the log holds no event here: {error}"
+            self.rejected.append(Rejected(record.offset, "not_an_event", reason, value))
             return
         offset = record.offset
         counters = self.counters
@@ -269,8 +272,7 @@ class Ledger:
             task.facts.append(fact)
             if task.plain and type(fact) not in (Created, Claimed):
                 task.plain = False
-            if time_ms > task.last_ms:
-                task.last_ms = time_ms
+            task.last_ms = max(task.last_ms, time_ms)
         if not task.dirty:
             task.dirty = True
             self.dirty_tasks.append(task_id)

@@ -113,5 +113,3 @@ def _merge(into: Cells, amounts: Cells, *, closed: bool, examples: bool) -> None
             into[cell] = total
         else:
             into.pop(cell, None)
-
-

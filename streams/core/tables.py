@@ -88,9 +88,7 @@ def accuracy(cells: Cells) -> RowJson:
         "values": values,
         "confusion": confusion,
         "examples": sorted(
-            cell[len(c.EXAMPLE_PREFIX) :]
-            for cell in cells
-            if type(cell) is str and cell.startswith(c.EXAMPLE_PREFIX)
+            cell[len(c.EXAMPLE_PREFIX) :] for cell in cells if type(cell) is str and cell.startswith(c.EXAMPLE_PREFIX)
         )[:20],
     }
 
@@ -198,9 +196,10 @@ def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
     age_ms = None if oldest_ms is None else max(0, watermark_ms - oldest_ms)
     hours = max(1, min(row.end_ms, watermark_ms) - row.start_ms) / HOUR_MS
     backlog = sum(row.state.open_by_hour.values())
+    one_labeler = "labeler" in row.state.scope
     return {
         "accuracy": {"table": "accuracy", **common, **accuracy(row.cells)},
-        "throughput": {"table": "throughput", **common, **throughput(row.cells, hours, one_labeler="labeler" in row.state.scope)},
+        "throughput": {"table": "throughput", **common, **throughput(row.cells, hours, one_labeler=one_labeler)},
         "sla": {"table": "sla", **common, **sla(row.cells, backlog, age_ms)},
     }
 
@@ -211,16 +210,15 @@ def pane_rows(row: PaneRow, watermark_ms: int) -> dict[str, RowJson]:
     common["window"] = "pane"
     common["pane_s"] = HOUR_MS // 1000
     common["pane_start"] = common["start"]
+    one_labeler = "labeler" in row.state.scope
     return {
         "accuracy": {"table": "accuracy", **common, **accuracy(row.cells)},
-        "throughput": {"table": "throughput", **common, **throughput(row.cells, 1.0, one_labeler="labeler" in row.state.scope)},
+        "throughput": {"table": "throughput", **common, **throughput(row.cells, 1.0, one_labeler=one_labeler)},
         "sla": {"table": "sla", **common, **sla(row.cells, None, None)},
     }
 
 
-def _common(
-    scope: dict[str, str], key: str, start_ms: int, end_ms: int, cells: Cells, watermark_ms: int
-) -> RowJson:
+def _common(scope: dict[str, str], key: str, start_ms: int, end_ms: int, cells: Cells, watermark_ms: int) -> RowJson:
     return {
         "scope": scope,
         "scope_key": key,

@@ -43,10 +43,10 @@ class Batch:
 class BatchSchema(faust.Schema):
     """Passes a batch through: decoding is the fold's work, where a bad event has a place to go."""
 
-    def compile(self, app: Any, **_: Any) -> Any:  # noqa: A003 - Faust's name
+    def compile(self, app: Any, **_: Any) -> Any:
         """Return Faust's decode callback for a topic."""
 
-        async def decode(message: Message, *, propagate: bool = False) -> Any:
+        async def decode(message: Message, *, propagate: bool = False) -> Any:  # noqa: ARG001
             return Event(app, None, message.value, None, message)
 
         return decode
@@ -55,7 +55,7 @@ class BatchSchema(faust.Schema):
 class BatchConsumer(AIOKafkaConsumer):
     """Faust's consumer, yielding one message per (partition, poll) for topics registered on the transport."""
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
         """Fetch from the broker; see ``faust.transport.consumer.Consumer.getmany`` whose checks these are."""
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id

@@ -28,8 +28,11 @@ class Processor(Protocol):
         dense: A hole in the offsets of its input is loss (False for compacted input).
     """
 
-    next: int | None
     dense: bool
+
+    @property
+    def next(self) -> int | None:
+        """See above."""
 
     async def recover(self) -> None:
         """Fill the state from the log."""
@@ -49,6 +52,7 @@ class Owned:
 
     Attributes:
         behind: Records of the source not folded yet, as of the last batch.
+        sought: Offset last gone back to for a gap.
         since_s: When the partition was taken, on the monotonic clock.
     """
 
@@ -60,6 +64,7 @@ class Owned:
         self.flushing = asyncio.Lock()
         self.unflushed = 0
         self.behind = 0
+        self.sought: int | None = None
         self.since_s = time.monotonic()
         self.closed = False
         self.recovery: asyncio.Task[None] | None = None
@@ -152,12 +157,8 @@ class StageHost:
 
     async def process(self, batch: Batch) -> None:
         """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice."""
-        owned = self.owned.get(batch.partition)
+        owned = await self._recovered(batch.partition)
         if owned is None:
-            return
-        if not owned.ready.is_set():
-            await self._await_recovery(owned)
-        if owned.closed:
             return
         processor = owned.processor
         records = batch.records
@@ -175,30 +176,33 @@ class StageHost:
         while (folded := processor.fold(records)) < len(records):
             records = records[folded:]
             await self.flush_one(owned)
-            if owned.closed:
+            if self.owned.get(batch.partition) is not owned:
                 return
         owned.behind = max(0, batch.highwater - records[-1].offset - 1)
         self._meter.lag(self.name, batch.partition, owned.behind)
         if owned.unflushed >= self._max_unflushed:
             await self.flush_one(owned)
 
-    async def _await_recovery(self, owned: Owned) -> None:
-        if owned.recovery is not None:
+    async def _recovered(self, partition: int) -> Owned | None:
+        """Return a partition once it has recovered; None when it is not, or no longer, ours."""
+        owned = self.owned.get(partition)
+        if owned is not None and not owned.ready.is_set() and owned.recovery is not None:
             await asyncio.wait([owned.recovery])
             if not owned.recovery.cancelled():
                 owned.recovery.result()
+        return self.owned.get(partition)
 
     async def _fill_gap(self, owned: Owned, expected: int, first: int) -> bool:
         """Deal with records missing before a batch: a fresh partition may start anywhere, otherwise go back."""
         if expected == 0:
             return True
-        if getattr(owned, "sought", None) == expected:
+        if owned.sought == expected:
             raise Invariant(
                 f"{self.name}[{owned.partition}]: the log has no records {expected} to {first - 1}. They were deleted "
                 "before they were folded (retention too short or a topic recreated). Restore the topic, or accept the "
                 "loss by starting with a new consumer group and empty changelog."
             )
-        owned.sought = expected  # type: ignore[attr-defined]
+        owned.sought = expected
         log.warning("%s[%d]: batch starts at %d, expected %d: going back", self.name, owned.partition, first, expected)
         await self._seek(self.topic, owned.partition, expected)
         return False

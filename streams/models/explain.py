@@ -48,7 +48,10 @@ def explain(raw: bytes, now_ms: int | None, max_bytes: int = 1_048_576, future_m
     """
     if len(raw) > max_bytes:
         return Refusal(
-            "too_large", None, f"the event has {len(raw)} bytes, the limit is {max_bytes}", "send ids and labels, not content"
+            "too_large",
+            None,
+            f"the event has {len(raw)} bytes, the limit is {max_bytes}",
+            "send ids and labels, not content",
         )
     try:
         event = decode_event(raw)
@@ -85,7 +88,10 @@ def _appeal_target(event: Any) -> Refusal | None:
     if getattr(event.data, name) is not None:
         return None
     return Refusal(
-        "missing_field", f"$.data.{name}", f"an appeal against a {event.data.against} names no {name}", f"send data.{name}"
+        "missing_field",
+        f"$.data.{name}",
+        f"an appeal against a {event.data.against} names no {name}",
+        f"send data.{name}",
     )
 
 
@@ -129,10 +135,15 @@ def _explain_failure(raw: bytes, error: Exception) -> Refusal:
             "send one JSON object per event",
         )
     except (ValueError, RecursionError):
-        return Refusal("not_json", None, "not JSON that can be read: nested too deeply or a number too long", "flatten it")
+        return Refusal(
+            "not_json", None, "not JSON that can be read: nested too deeply or a number too long", "flatten it"
+        )
     if not isinstance(value, dict):
         return Refusal(
-            "wrong_type", "$", f"an event is a JSON object, this is {_kind(value)}", "send one CloudEvents object per event"
+            "wrong_type",
+            "$",
+            f"an event is a JSON object, this is {_kind(value)}",
+            "send one CloudEvents object per event",
         )
     return _explain_object(value, str(error))
 
@@ -153,7 +164,9 @@ def _explain_object(value: dict[str, Any], message: str) -> Refusal:
         field = f"{path}.{name}"
         return Refusal("missing_field", field, f"{field} is missing", _FIELD_HINTS.get(name, f"send {field}"))
     if path == "$.time" or path.endswith(("_at", ".from", ".to")):
-        return Refusal("wrong_time", path, f"{path}: {reason}", "write times in RFC 3339 with a zone: 2026-11-23T01:10:42Z")
+        return Refusal(
+            "wrong_time", path, f"{path}: {reason}", "write times in RFC 3339 with a zone: 2026-11-23T01:10:42Z"
+        )
     code = "wrong_type" if reason.startswith("Expected") and "got" in reason else "wrong_value"
     return Refusal(code, path, f"{path}: {reason}", "see contract/README.md for the field")
 

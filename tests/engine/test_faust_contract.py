@@ -40,7 +40,13 @@ def test_the_drain_loop_asks_getmany_and_tracks_the_offset_of_each_message() -> 
 
 def test_getmany_has_the_checks_that_ours_repeats() -> None:
     source = inspect.getsource(faust_consumer.Consumer.getmany)
-    for check in ("_wait_next_records", "consumer_generation_id", "flow_active", "_buffered_partitions", "perform_seek"):
+    for check in (
+        "_wait_next_records",
+        "consumer_generation_id",
+        "flow_active",
+        "_buffered_partitions",
+        "perform_seek",
+    ):
         assert check in source
         assert check in inspect.getsource(BatchConsumer)
 
