@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 import typer
@@ -25,8 +26,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command name to module and function."""
 
 
-def build() -> typer.Typer:
-    """Return the whole application."""
+def build(only: str | None = None) -> typer.Typer:
+    """Return the application.
+
+    Args:
+        only: Import just this command: a worker need not pay for the imports of all others.
+    """
     app = typer.Typer(
         name="floorwatch",
         help="Live, exact numbers and alarms for labelling operations.",
@@ -44,8 +49,11 @@ def build() -> typer.Typer:
             raise typer.Exit
 
     for name, (module, function) in COMMANDS.items():
-        app.command(name)(_load(module, function))
-    app.add_typer(_load("floorwatch.cli.config_cmd", "config_app"), name="config")
+        if only in (None, name):
+            app.command(name)(_load(module, function))
+    if only is None or len(app.registered_commands) < 2:
+        # With one command alone typer would drop the command's name from the line.
+        app.add_typer(_load("floorwatch.cli.config_cmd", "config_app"), name="config")
     return app
 
 
@@ -55,4 +63,5 @@ def _load(module: str, name: str) -> Any:
 
 def main() -> None:
     """Run the command line."""
-    build()()
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    build(first if first in COMMANDS else None)()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,12 +65,7 @@ def load_for_reader(config: Path | None, var: Path) -> FloorwatchConfig:
         var: Directory of a ``floorwatch up``: when it runs and nothing else names a Redis, its servers are used.
     """
     from config.load import load
+    from floorwatch.embedded.state import environment_of, find_stack
 
-    env = dict(os.environ)
-    state = var / "run" / "state.json"
-    if config is None and state.is_file():
-        with suppress(ValueError, OSError):
-            found = json.loads(state.read_text())
-            env.setdefault("FLOORWATCH_REDIS__URL", found["redis_url"])
-            env.setdefault("FLOORWATCH_KAFKA__BROKERS", found["brokers"])
-    return load(config, env)
+    stack = find_stack(var) if config is None else None
+    return load(config, os.environ if stack is None else environment_of(stack, os.environ))

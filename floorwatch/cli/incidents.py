@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,6 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-REDIS_URL = "redis://127.0.0.1:6379/0"
 _LIVE = ("open", "acknowledged", "escalated")
 _STYLES = {"page": "bold red", "warn": "yellow", "info": "cyan"}
 _COLUMNS = ("state", "severity", "what and where", "opened", "evidence", "top contributor", "incident")
@@ -21,10 +21,18 @@ def incidents(
     *,
     show_all: Annotated[bool, typer.Option("--all", help="Also the resolved ones.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    redis_url: Annotated[str, typer.Option("--redis", help="Read model.", envvar="FLOORWATCH_REDIS_URL")] = REDIS_URL,
+    redis_url: Annotated[str | None, typer.Option("--redis", help="Read model; else as configured.")] = None,
     prefix: Annotated[str, typer.Option("--prefix", help="Prefix of the keys in Redis.")] = "floorwatch:",
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
 ) -> None:
     """List open incidents, the most urgent first."""
+    if redis_url is None:
+        from floorwatch.cli.common import exit_on_config_error, load_for_reader
+
+        with exit_on_config_error():
+            settings = load_for_reader(config, var)
+        redis_url, prefix = settings.redis.url, settings.redis.prefix
     found = select(_read(redis_url, prefix), show_all=show_all)
     if as_json:
         for record in found:

@@ -1,4 +1,4 @@
-"""Fixtures of the embedded tests."""
+"""Fixtures shared by all tests."""
 
 from __future__ import annotations
 
