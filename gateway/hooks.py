@@ -12,7 +12,7 @@ from streams.models.events import encode_event
 Remembered = dict[str, Any]
 
 
-class BadHook(Exception):  # noqa: N818 - reads as what it is
+class BadHook(Exception):
     """A webhook that cannot be read. Operator: check the tool's version and the hook's address."""
 
     def __init__(self, code: str, where: str | None, reason: str) -> None:

@@ -1,8 +1,8 @@
 """Label Studio's webhooks as contract events: a pure mapping, given what earlier webhooks left in memory.
 
-Label Studio sends no event id, no event time and no verdict. Ids are made of the content, so that the same webhook twice
-is a duplicate; a change by somebody other than the labeller is an audit; deletions name neither task nor label, so both
-are remembered. The label remembered as the original is always the labeller's own, never a reviewer's correction.
+Label Studio sends no event id, no event time and no verdict. Ids are made of the content, so that the same webhook
+twice is a duplicate; a change by somebody other than the labeller is an audit; deletions name neither task nor label,
+so both are remembered. The label remembered as the original is always the labeller's own, never a reviewer's.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def translate(payload: Hook, seen: Mapping[str, Remembered], context: Context) -
     if handler is None:
         return Translation(ignored=f"unknown action {action}", problems=[work.problem_of_action()])
     handler()
-    if not work.out.events and not work.out.problems and work.out.ignored is None:
+    if work.out.events or work.out.problems:
+        work.out.ignored = None
+    elif work.out.ignored is None:
         work.out.ignored = f"{action} names nothing"
     return work.out
 
@@ -122,9 +124,7 @@ class _Work:
             raise BadHook("missing_field", "$.project.id", "the webhook names no project")
         generation = self.seen.get(task_key(self.context.source, task_id), {}).get("generation", 1)
         title = (self.hook.get("project") or {}).get("title")
-        return Maker(
-            self.action, self.context.source, self.context.settings, project, task_id, task, title, generation
-        )
+        return Maker(self.action, self.context.source, self.context.settings, project, task_id, task, title, generation)
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 
@@ -132,20 +132,26 @@ class _Work:
         task_id = need(task, "id", place)
         time = time_of(task, "created_at", place)
         key = task_key(self.context.source, task_id)
-        known = self.seen.get(key)
-        generation = known.get("generation", 1) if known else 1
-        if known and known.get("deleted_ms") is not None and known.get("created_at") != task["created_at"]:
+        known = self.seen.get(key) or {}
+        generation = known.get("generation", 1)
+        created_at = known.get("created_at")
+        if created_at is not None and created_at != task["created_at"] and known.get("deleted_ms") is not None:
             generation += 1  # sqlite gives a deleted task's id out again: that is another task
         maker = self._maker({}, task, task_id)
         maker.generation = generation
+        self._unreadable_due(maker, task, place)
         self.out.events.append(maker.task_created(time))
-        if not known or known.get("generation", 1) != generation:
-            self.out.remember[key] = {
-                "project": maker.project,
-                "created_at": task["created_at"],
-                "generation": generation,
-                "deleted_ms": None,
-            }
+        if not known or generation != known.get("generation", 1):
+            record = {"project": maker.project, "created_at": task["created_at"], "generation": generation}
+            self.out.remember[key] = {**record, "deleted_ms": None}
+
+    def _unreadable_due(self, maker: Maker, task: dict[str, Any], place: str) -> None:
+        """Tell of a due time that cannot be read; the task counts without one."""
+        try:
+            maker.due_at()
+        except ValueError:
+            where = f"{place}.data.{self.context.settings.due_field}"
+            self._problem("wrong_time", where, f"{where} is no RFC 3339 time with a zone; the task has no SLA", task)
 
     def _task_deleted(self, task: dict[str, Any], place: str) -> None:
         task_id = need(task, "id", place)
@@ -181,13 +187,22 @@ class _Work:
         if known is not None and known["uid"] != annotation.get("unique_id"):
             known = None  # sqlite gives a deleted annotation's id out again
         maker = self._maker(annotation, task, task_id)
+        self._remember_task(maker, task)
         mapping = AnnotationMapping(maker, annotation, known, place)
         events, record = mapping.updated() if self.action == "ANNOTATION_UPDATED" else mapping.created()
         self.out.events += events
         if record is not None:
             self.out.remember[key] = record
         if not events:
-            self.out.ignored = "a skip that changed nothing"
+            self.out.ignored = "nothing new: a skip saved again, or a later state of the annotation is known"
+
+    def _remember_task(self, maker: Maker, task: dict[str, Any] | None) -> None:
+        """Remember a task that was there before this gateway was: its deletion may name no project."""
+        key = task_key(self.context.source, maker.task_id)
+        if task is None or key in self.seen or key in self.out.remember:
+            return
+        record = {"project": maker.project, "created_at": task.get("created_at"), "generation": 1, "deleted_ms": None}
+        self.out.remember[key] = record
 
     def _annotation_deleted(self, annotation: dict[str, Any], place: str) -> None:
         annotation_id = need(annotation, "id", place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from gateway.hooks import Remembered
@@ -11,6 +12,7 @@ from gateway.settings import Severity
 from streams.models import events as wire
 
 Step = tuple[list[Any], Remembered | None]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ErrorClass = Literal["false_positive", "false_negative", "wrong_selection"]
 
 
@@ -37,21 +39,35 @@ class AnnotationMapping:
         self._values, self._severity = choices_of(annotation, maker.settings)
         self._skip = annotation.get("was_cancelled") is True
         self._lead_s = annotation.get("lead_time")
+        changed = "updated_at" if "updated_at" in annotation else "created_at"
+        self._at_us = _micros(time_of(annotation, changed, place))
+
+    @property
+    def _outdated(self) -> bool:
+        """Whether a later state of the annotation is known: this one was delivered again, or overtaken on its way."""
+        return self._known is not None and self._at_us < int(self._known["at_us"])
 
     def created(self) -> Step:
         """Return events and record of a new annotation."""
         time = time_of(self._annotation, "created_at", self._place)
         labeler = person(self._annotation.get("completed_by"))
+        if self._known is not None and self._known["known"] and self._outdated:
+            return [], None
         if self._skip:
             record = None if self._known else self._record(labeler, skipped=True, known=False)
             return [self._make.task_claimed(self._uid, labeler, time)], record
         label = self._make.label(self._uid, 1, labeler, self._values, time, self._lead_s)
-        if self._known is not None and self._known["known"]:
+        if self._known is None:
+            return [label], self._record(labeler, skipped=False, known=True)
+        if self._known["known"]:
             return [label], None  # delivered again: what happened since must not be forgotten
-        return [label], {**(self._known or {}), **self._record(labeler, skipped=False, known=True)}
+        # Overtaken by a change of it: only what the labeller answered is new.
+        return [label], {**self._known, "labeler": labeler, "values": self._values, "known": True}
 
     def updated(self) -> Step:
         """Return events and record of a changed annotation."""
+        if self._outdated:
+            return [], None
         if self._skip:
             return self._skipped()
         if self._known is not None and self._known["skipped"]:
@@ -71,11 +87,11 @@ class AnnotationMapping:
         """A label turned into a skip is withdrawn; a skip saved again changes nothing."""
         time = time_of(self._annotation, "updated_at", self._place)
         if self._known is not None and self._known["skipped"]:
-            return [], None
+            return [], {**self._known, "at_us": self._at_us}
         round_number = self._known["round"] if self._known else 1
         event = self._make.label_withdrawn(self._uid, round_number, time, "turned into a skip")
         record = self._known or self._record(self._owner(), skipped=True, known=False)
-        return [event], {**record, "skipped": True, "withdrawn": True}
+        return [event], {**record, "skipped": True, "withdrawn": True, "at_us": self._at_us}
 
     def _unskipped(self, known: Remembered) -> Step:
         """A skip that became a label belongs to who made it one; after a withdrawal it is another label."""
@@ -99,7 +115,7 @@ class AnnotationMapping:
         """A change by somebody else is an audit of the label; a label never seen is told first."""
         if self._known is not None:
             given = self._known["values"] if self._known["known"] else None
-            return [self._audit(self._known["round"], given)], None
+            return [self._audit(self._known["round"], given)], {**self._known, "at_us": self._at_us}
         confirmed = self._annotation.get("ground_truth") is True
         labeler = self._owner()
         created = time_of(self._annotation, "created_at", self._place)
@@ -117,10 +133,8 @@ class AnnotationMapping:
         """
         time = time_of(self._annotation, "updated_at", self._place)
         reviewer = person(self._annotation.get("updated_by"))
-        if given is None:
-            correct = self._annotation.get("ground_truth") is True
-        else:
-            correct = set(given) == set(self._values)
+        confirmed = self._annotation.get("ground_truth") is True
+        correct = confirmed if given is None else set(given) == set(self._values)
         wrong = not correct
         data = wire.AuditCompletedData(
             audit_id=f"ls-audit-{self._uid}-{reviewer}-{self._annotation['updated_at']}",
@@ -163,4 +177,9 @@ class AnnotationMapping:
             "withdrawn": False,
             "round": 1,
             "deleted_ms": None,
+            "at_us": self._at_us,
         }
+
+
+def _micros(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(microseconds=1)

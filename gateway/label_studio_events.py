@@ -75,7 +75,7 @@ class Maker:
         name = f"ls-{self.project}-{self.task_id}"
         return name if self.generation == 1 else f"{name}-{self.generation}"
 
-    def _dims(self) -> dict[str, str | None]:
+    def _dims(self) -> dict[str, Any]:
         s = self.settings
         title = self.title[:256] if isinstance(self.title, str) and self.title else None
         return {
@@ -86,6 +86,26 @@ class Maker:
             "priority": dim(self.task, s.priority_field),
         }
 
+    def due_at(self) -> datetime | None:
+        """Return when the task is due, where its data says so.
+
+        Raises:
+            ValueError: It says something that is no time with a zone.
+        """
+        said = dim(self.task, self.settings.due_field)
+        if said is None:
+            return None
+        found = datetime.fromisoformat(said)
+        if found.tzinfo is None:
+            raise ValueError(said)
+        return found
+
+    def _due(self) -> datetime | None:
+        try:
+            return self.due_at()
+        except ValueError:
+            return None
+
     def _event(self, cls: Any, identity: str, time: datetime, data: Any) -> Any:
         event = cls(specversion="1.0", id="-", source=self.source, subject=self.subject, time=time, data=data)
         return msgspec.structs.replace(event, id=event_id(self.action, identity, event))
@@ -94,7 +114,9 @@ class Maker:
         """Return task.created; overlap is the number of labels the task needs."""
         overlap = (self.task or {}).get("overlap")
         required = overlap if isinstance(overlap, int) and 1 <= overlap <= 1000 else 1
-        data = wire.TaskCreatedData(**self._dims(), required_labels=required)
+        sla_class = dim(self.task, self.settings.sla_class_field)
+        due_at = self._due()
+        data = wire.TaskCreatedData(**self._dims(), required_labels=required, due_at=due_at, sla_class=sla_class)
         return self._event(wire.TaskCreated, f"task-{self.task_id}", time, data)
 
     def task_cancelled(self, time: datetime) -> Any:

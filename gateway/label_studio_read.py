@@ -73,6 +73,10 @@ def _task(task: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]
 
 def _annotation(annotation: dict[str, Any]) -> dict[str, Any]:
     kept = {name: annotation[name] for name in _ANNOTATION if _plain(annotation.get(name))}
+    for name in ("completed_by", "updated_by"):
+        user = annotation.get(name)
+        if isinstance(user, dict) and _plain(user.get("id")):
+            kept[name] = user["id"]  # some serializers of Label Studio put the whole user here
     result = annotation.get("result")
     if isinstance(result, list):
         kept["result"] = list(_choices(result))

@@ -13,7 +13,7 @@ Remembered = dict[str, Any]
 """One record: ids, times, dimensions and choices only."""
 
 
-class MemoryUnavailable(Exception):  # noqa: N818 - a state; the hook waits in the spool
+class MemoryUnavailable(Exception):
     """The memory cannot be asked. Operator: is Redis up? Hooks wait in the spool until it is."""
 
 
@@ -28,7 +28,11 @@ class Memory(Protocol):
         """
 
     async def put(self, records: Mapping[str, Remembered]) -> None:
-        """Remember records, each anew for the whole time to live. Raises as ``get``."""
+        """Remember records, all or none, each anew for the whole time to live.
+
+        Raises:
+            MemoryUnavailable: Whether they were remembered is unknown; asking for one of them tells.
+        """
 
 
 class LocalMemory:
@@ -80,11 +84,11 @@ class RedisMemory:
         return {key: msgspec.json.decode(raw) for key, raw in zip(keys, found, strict=True) if raw is not None}
 
     async def put(self, records: Mapping[str, Remembered]) -> None:
-        """Write all records in one round trip; see the port."""
+        """Write all records in one transaction; see the port."""
         if not records:
             return
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with self._redis.pipeline(transaction=True) as pipe:
                 for key, record in records.items():
                     pipe.set(self._prefix + key, msgspec.json.encode(record), ex=self._ttl_s)
                 await pipe.execute()

@@ -13,7 +13,7 @@ from streams.models.topics import DEAD_LETTERS, RAW, partition_of
 Records = Sequence[tuple[bytes, bytes]]
 
 
-class Overloaded(Exception):  # noqa: N818 - a state, answered with 503
+class Overloaded(Exception):
     """Events cannot be accepted now. Operator: see the message; the sender repeats the request."""
 
     def __init__(self, reason: str, retry_after_s: int = 1) -> None:
@@ -81,14 +81,17 @@ class KafkaPublisher:
         self._in_flight_bytes = 0
         self._writer: LogWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._fault: str | None = None
 
     def connected(self, writer: LogWriter) -> None:
         """Take a writer whose producer is started."""
         self._writer = writer
 
     def faults(self) -> tuple[str, ...]:
-        """Return whether the broker has not been reached yet."""
-        return () if self._writer is not None else ("Kafka is not reached yet",)
+        """Return why the last batch failed, or that the broker has not been reached yet."""
+        if self._writer is None:
+            return ("Kafka is not reached yet",)
+        return (self._fault,) if self._fault else ()
 
     async def publish(self, records: Records) -> None:
         """Append to the raw topic; see the port."""
@@ -133,7 +136,9 @@ class KafkaPublisher:
         )
         for fault in said:
             if isinstance(fault, BaseException):
-                raise Overloaded(f"Kafka did not take the events: {type(fault).__name__}: {fault}", 2) from fault
+                self._fault = f"Kafka did not take the last events: {type(fault).__name__}: {fault}"
+                raise Overloaded(self._fault, 2) from fault
+        self._fault = None
 
 
 class Journal(Protocol):

@@ -60,6 +60,12 @@ class LabelStudioSettings(Section):
     policy_version_field: str = Field(default="policy_version", description="Field of task.data or task.meta.")
     market_field: str = Field(default="lang", description="Field of task.data or task.meta that holds the market.")
     priority_field: str = Field(default="priority", description="Field of task.data or task.meta.")
+    due_field: str = Field(
+        default="due_at", description="Field of task.data or task.meta: when it is due, RFC 3339 with a zone."
+    )
+    sla_class_field: str = Field(
+        default="sla_class", description="Field of task.data or task.meta that names one of targets.sla_classes."
+    )
     severity_control: str = Field(
         default="severity", description="Name of the choices control that tells severity; it is no decision value."
     )
@@ -84,6 +90,8 @@ class LabelStudioSettings(Section):
                 self.policy_version_field,
                 self.market_field,
                 self.priority_field,
+                self.due_field,
+                self.sla_class_field,
             }
         )
 

@@ -23,7 +23,7 @@ from streams.core.tables import TABLES
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
 
-_DUTY = 6
+_DUTY = 12
 """Evaluating takes at most one part in this many of the time: a catch-up evaluates less often."""
 
 

@@ -47,7 +47,9 @@ class Refusal(Struct, frozen=True):
     hint: str
 
 
-def explain(raw: bytes, now_ms: int | None, max_bytes: int = 1_048_576, future_ms: int = 300_000) -> Any:
+def explain(  # noqa: PLR0911 - one return a reason
+    raw: bytes, now_ms: int | None, max_bytes: int = 1_048_576, future_ms: int = 300_000
+) -> Any:
     """Decode an event or say what is wrong with it.
 
     Args:
@@ -57,7 +59,7 @@ def explain(raw: bytes, now_ms: int | None, max_bytes: int = 1_048_576, future_m
         future_ms: How far ahead of its arrival an event may be dated.
 
     Returns:
-        The decoded event, or a ``Refusal``. Never raises. About 2 microseconds for a good event.
+        The decoded event, or a ``Refusal``. Never raises. About 3 microseconds for a good event.
     """
     if len(raw) > max_bytes:
         reason = f"the event has {len(raw)} bytes, the limit is {max_bytes}"
@@ -71,17 +73,22 @@ def explain(raw: bytes, now_ms: int | None, max_bytes: int = 1_048_576, future_m
     if b"\\" in raw and _ESCAPED_CONTROL.search(raw):
         path = _control_character(msgspec.to_builtins(event), "$")
         if path is not None:
-            return Refusal("control_character", path, f"{path} holds a control character", "send printable identifiers")
+            reason = f"{path} holds a control character"
+            return Refusal("control_character", path, reason, "send printable identifiers")
     if now_ms is not None and event.time.timestamp() * 1000.0 > now_ms + future_ms:
-        reason = f"the event is dated {event.time.isoformat()}, more than {future_ms // 1000} s after it arrived"
-        hint = "correct the sender's clock or its time zone; a time in the future would close windows too early"
-        return Refusal("future_time", "$.time", reason, hint)
+        return _from_the_future(event, future_ms)
     kind = type(event)
     if kind is LabelSubmitted:
         return _started_after_time(event) or event
     if kind is AppealOpened or kind is AppealDecided:
         return _appeal_target(event) or event
     return event
+
+
+def _from_the_future(event: Any, future_ms: int) -> Refusal:
+    reason = f"the event is dated {event.time.isoformat()}, more than {future_ms // 1000} s after it arrived"
+    hint = "correct the sender's clock or its time zone; a time in the future would close windows too early"
+    return Refusal("future_time", "$.time", reason, hint)
 
 
 def _started_after_time(event: LabelSubmitted) -> Refusal | None:
@@ -127,6 +134,10 @@ def _explain_failure(raw: bytes, error: Exception) -> Refusal:
         return _malformed(text, fault.msg, fault.lineno, fault.colno)
     except (ValueError, RecursionError):
         return _TOO_DEEP
+    return _explain_value(raw, value, error)
+
+
+def _explain_value(raw: bytes, value: Any, error: Exception) -> Refusal:
     if isinstance(error, RecursionError):
         return _TOO_DEEP
     if not isinstance(error, msgspec.ValidationError):
