@@ -1,0 +1,218 @@
+"""``floorwatch simulate``: a seeded floor, to a file, a broker, a gateway or the running embedded stack."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+
+if TYPE_CHECKING:
+    from floorwatch.simulate.config import FloorConfig
+    from floorwatch.simulate.oracle import Oracle
+    from floorwatch.simulate.wire import Sent
+
+
+class Destination(Protocol):
+    """Anything that accepts events: a journal, a broker, a gateway, a file."""
+
+    async def publish(self, records: list[tuple[bytes, bytes]]) -> None:
+        """Accept (task id, event) pairs in order."""
+
+
+def simulate(
+    seed: Annotated[int, typer.Option(help="The same seed and start give the same floor.")] = 7,
+    days: Annotated[float, typer.Option(min=0.0001, help="Simulated time.")] = 1.0,
+    rate: Annotated[float, typer.Option(min=0.001, help="Events per second, on average over a day.")] = 26.0,
+    labelers: Annotated[int, typer.Option(min=3, help="People over all sites and shifts.")] = 150,
+    start: Annotated[str | None, typer.Option(help="RFC 3339; by default so that the floor ends now.")] = None,
+    scenario: Annotated[list[str] | None, typer.Option(help="NAME@AT[+DURATION][:key=value,…], e.g. site_outage@2h+1h")] = None,
+    speed: Annotated[str, typer.Option(help="Simulated seconds a second, or max.")] = "max",
+    out: Annotated[Path | None, typer.Option(help="Write JSON lines here instead of sending.")] = None,
+    to_brokers: Annotated[str | None, typer.Option(help="Send to this Kafka, host:port.")] = None,
+    topic: Annotated[str, typer.Option(help="Topic for --to-brokers.")] = "floorwatch.raw.v1",
+    gateway: Annotated[str | None, typer.Option(help="Send to this gateway, http://host:port.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Write the exact tables here, as `process` dumps them.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+) -> None:
+    """Simulate a floor of 150 labellers, 3 sites, 3 vendors, 20 queues and 12 policies, with all its troubles."""
+    import asyncio
+
+    from floorwatch.simulate.config import FloorConfig, parse_scenario
+
+    pace = _pace(speed)
+    try:
+        scenarios = tuple(parse_scenario(text) for text in scenario or [])
+        floor = FloorConfig(
+            start_ms=_start_ms(start, days), duration_s=days * 86_400, rate=rate, labelers=labelers, scenarios=scenarios
+        )
+    except ValueError as error:
+        typer.echo(f"floorwatch simulate: {error}", err=True)
+        raise typer.Exit(2) from None
+    sent = asyncio.run(_run(floor, seed, pace, _destination(out, to_brokers, topic, gateway, var), truth))
+    typer.echo(f"{sent} events" + (f", truth in {truth}" if truth else ""))
+
+
+def _pace(speed: str) -> float:
+    try:
+        pace = float("inf") if speed == "max" else float(speed)
+    except ValueError:
+        pace = 0.0
+    if pace <= 0:
+        typer.echo(f"--speed {speed}: write a number greater than 0, or max", err=True)
+        raise typer.Exit(2)
+    return pace
+
+
+def _start_ms(start: str | None, days: float) -> int:
+    import time
+    from datetime import datetime
+
+    if start is None:
+        return int(time.time() * 1000 - days * 86_400_000)
+    instant = datetime.fromisoformat(start)
+    if instant.tzinfo is None:
+        raise ValueError(f"--start {start} has no zone; write e.g. 2026-11-01T00:00:00Z")
+    return round(instant.timestamp() * 1000)
+
+
+async def _run(floor: FloorConfig, seed: int, speed: float, destination: Any, truth: Path | None) -> int:
+    from floorwatch.cli.progress import phases
+    from floorwatch.embedded.player import play
+    from floorwatch.simulate.floor import simulate as floor_of
+
+    kept: list[bytes] = []
+
+    def events() -> Iterator[Sent]:
+        for number, sent in enumerate(floor_of(floor, seed), 1):
+            if truth is not None:
+                kept.append(sent.value)
+            if not number % 1000:
+                progress("simulating", number, None)
+            yield sent
+
+    with phases() as progress:
+        async with destination as target:
+            played = await play(events(), target, start_ms=floor.start_ms, speed=speed)
+    if truth is not None:
+        write_truth(truth, kept)
+    return played.events
+
+
+@asynccontextmanager
+async def _destination(
+    out: Path | None, brokers: str | None, topic: str, gateway: str | None, var: Path
+) -> AsyncIterator[Destination]:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("wb") as file:
+            yield _File(file)
+    elif brokers is not None:
+        async with _kafka(brokers, topic) as target:
+            yield target
+    elif gateway is not None:
+        from aiohttp import ClientSession
+
+        async with ClientSession() as session:
+            yield _Gateway(session, gateway.rstrip("/") + "/v1/events")
+    else:
+        async with _stack(var) as target:
+            yield target
+
+
+@asynccontextmanager
+async def _stack(var: Path) -> AsyncIterator[Destination]:
+    """Open the journal of a running stack."""
+    from floorwatch.embedded.journal import open_free_writer
+    from floorwatch.embedded.player import WRITER
+    from floorwatch.embedded.state import Paths, find_stack
+
+    if find_stack(var) is None:
+        typer.echo(
+            f"nowhere to send: no stack runs on {var}. Start `floorwatch up`, or give --out, --to-brokers or --gateway.",
+            err=True,
+        )
+        raise typer.Exit(2)
+    writer = await open_free_writer(Paths(var).journal, WRITER)
+    try:
+        yield writer
+    finally:
+        await writer.stop()
+
+
+@asynccontextmanager
+async def _kafka(brokers: str, topic: str) -> AsyncIterator[Destination]:
+    from aiokafka import AIOKafkaProducer
+
+    from streams.engine.log import KafkaLogWriter
+
+    producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all", max_batch_size=262_144)
+    await producer.start()
+    try:
+        yield _Kafka(KafkaLogWriter(producer), topic, len(await producer.partitions_for(topic)))
+    finally:
+        await producer.stop()
+
+
+class _File:
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    async def publish(self, records: list[tuple[bytes, bytes]]) -> None:
+        self._file.writelines(value + b"\n" for _, value in records)
+
+
+class _Kafka:
+    def __init__(self, writer: Any, topic: str, partitions: int) -> None:
+        self._writer, self._topic, self._partitions = writer, topic, partitions
+
+    async def publish(self, records: list[tuple[bytes, bytes]]) -> None:
+        from streams.engine.log import Outgoing
+        from streams.models.topics import partition_of
+
+        by_partition: dict[int, list[Outgoing]] = {}
+        for key, value in records:
+            by_partition.setdefault(partition_of(key, self._partitions), []).append(Outgoing(key, value))
+        for partition, outgoing in by_partition.items():
+            await self._writer.append(self._topic, partition, outgoing)
+
+
+class _Gateway:
+    def __init__(self, session: Any, url: str) -> None:
+        self._session, self._url = session, url
+
+    async def publish(self, records: list[tuple[bytes, bytes]]) -> None:
+        if not records:
+            return
+        body = b"\n".join(value for _, value in records)
+        headers = {"Content-Type": "application/x-ndjson"}
+        async with self._session.post(self._url, data=body, headers=headers) as answer:
+            if answer.status != 202:
+                raise RuntimeError(f"{self._url} answered {answer.status}: {(await answer.text())[:500]}")
+
+
+def write_truth(directory: Path, events: Iterable[bytes]) -> None:
+    """Write the exact tables of a log: one row per (scope, 1-hour pane), as ``floorwatch process`` dumps them."""
+    from floorwatch.simulate.oracle import Oracle
+
+    oracle = Oracle.from_events(events)
+    directory.mkdir(parents=True, exist_ok=True)
+    for table, rows in oracle.panes(3600).items():
+        _write_rows(directory / f"{table}.jsonl", oracle, rows)
+
+
+def _write_rows(path: Path, oracle: Oracle, rows: dict[tuple[str, int], dict[str, Any]]) -> None:
+    import json
+
+    from floorwatch.cli.process import PANE_FIELDS
+    from streams.core.stamps import rfc3339
+
+    fields = PANE_FIELDS[path.stem]
+    with path.open("w") as out:
+        for (scope_key, start_ms), row in sorted(rows.items()):
+            if not any(row.get(name) for name in fields):
+                continue
+            place = {"scope": oracle.scopes[scope_key], "pane_start": rfc3339(start_ms), "pane_s": 3600}
+            out.write(json.dumps(place | {name: 0 for name in fields} | row) + "\n")
