@@ -87,6 +87,10 @@ class KafkaPublisher:
         """Take a writer whose producer is started."""
         self._writer = writer
 
+    def noted(self, fault: str | None) -> None:
+        """Take what a probe of the broker found: a fault as a sentence, or None that it answers."""
+        self._fault = fault
+
     def faults(self) -> tuple[str, ...]:
         """Return why the last batch failed, or that the broker has not been reached yet."""
         if self._writer is None:

@@ -126,10 +126,15 @@ class GatewaySettings(Section):
         default=0.8, gt=0, le=60, description="Label Studio gives up after 1 s and never retries; then to the spool."
     )
     spool_dir: Path | None = Field(
-        default=None, description="Where hooks wait on disk while broker or Redis is away; none answers 503 instead."
+        default=None,
+        description="Folder in which each hook is kept on disk until its events are published; without one a hook that "
+        "waits for the broker is lost if the gateway is killed.",
     )
     spool_max_hooks: int = Field(
-        default=50_000, ge=1, le=10_000_000, description="Bound of the spool; beyond it hooks get 503."
+        default=50_000, ge=1, le=10_000_000, description="Hooks that may wait; beyond it they get 503."
+    )
+    spool_max_bytes: int = Field(
+        default=268_435_456, ge=1_048_576, description="Bytes of waiting hooks; beyond it they get 503."
     )
     memory_ttl_s: Seconds = Field(
         default=15 * 86_400, ge=60, description="How long tasks and labels of a tool are remembered: horizon + 1 day."

@@ -105,6 +105,7 @@ class Worker:
             self.read_model,
             self.metrics,
             publish_interval_s=self.config.engine.publish_interval_s,
+            shown_window=self.config.metrics.window,
             after_publish=after_publish,
         )
 
@@ -204,8 +205,7 @@ class Worker:
 
     def window_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window that this worker holds: those of a partition that left are gone."""
-        window = self.config.metrics.window
-        return [row for stage in self._stages(ScopesStage) for row in stage.rows_of(window)]
+        return [row for stage in self._stages(ScopesStage) for row in stage.shown_rows()]
 
     def live_incidents(self) -> list[dict[str, Any]]:
         """Return the open incidents that this worker owns."""
@@ -216,7 +216,7 @@ class Worker:
         ]
 
     def _stages(self, kind: type[_Stage]) -> list[_Stage]:
-        owned = [owned for host in self.hosts.values() for owned in host.owned.values() if owned.ready.is_set()]
+        owned = [owned for host in self.hosts.values() for owned in list(host.owned.values()) if owned.ready.is_set()]
         return [one.processor for one in owned if isinstance(one.processor, kind)]
 
     @property

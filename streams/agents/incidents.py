@@ -74,7 +74,7 @@ class IncidentsStage:
 
     def live(self) -> list[Incident]:
         """Return the incidents of this partition that are going on."""
-        return [incident for incident in self._incidents.values() if incident.live]
+        return [incident for incident in list(self._incidents.values()) if incident.live]
 
     def fold(self, records: list[Record]) -> int:
         """Step the machine of each signal's incident."""

@@ -40,9 +40,10 @@ class ScopesStage:
         meter: Any,
         *,
         publish_interval_s: float,
+        shown_window: str,
         after_publish: AfterPublish | None = None,
     ) -> None:
-        """Own partition ``partition`` of the partial rows."""
+        """Own partition ``partition`` of the partial rows; rows of ``shown_window`` are kept for the metrics."""
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
         self._read_model, self._after_publish = read_model, after_publish
@@ -52,6 +53,8 @@ class ScopesStage:
         self._flushed: int | None = 0
         self.floor = Floor(policy)
         self._publish_all = True
+        self._shown_window = shown_window
+        self._shown: dict[str, list[dict[str, Any]]] = {}
 
     async def recover(self) -> None:
         """Read the whole partition: the rows with the highest stamps are the state."""
@@ -62,6 +65,7 @@ class ScopesStage:
     async def close(self) -> None:
         """Drop the state; the series of this partition go with it."""
         self.floor = Floor(self._policy)
+        self._shown = {}
 
     def fold(self, records: list[Record]) -> int:
         """Take in partial rows."""
@@ -93,7 +97,10 @@ class ScopesStage:
         model_rows: dict[tuple[str, str], dict[str, bytes | None]] = {}
         for window in windows:
             empty = not window.cells and not window.state.open_by_hour
-            for table, row in window_rows(window, watermark_ms).items():
+            rows = window_rows(window, watermark_ms)
+            if window.window == self._shown_window:
+                self._show(window.state.key, None if empty else list(rows.values()))
+            for table, row in rows.items():
                 value = orjson.dumps(row)
                 key = f"{window.state.key}|{window.window}".encode()
                 topic_rows[table].append(Outgoing(key, None if empty else value))
@@ -113,12 +120,12 @@ class ScopesStage:
         if self._after_publish is not None:
             await self._after_publish(self._partition, watermark_ms)
 
-    def rows_of(self, window: str) -> list[dict[str, Any]]:
-        """Return the rows of every table for one window, for the metrics endpoint."""
-        watermark_ms = self.floor.watermark_ms
-        return [
-            row
-            for found in self.floor.all_windows()
-            if found.window == window and (found.cells or found.state.open_by_hour)
-            for row in window_rows(found, watermark_ms).values()
-        ]
+    def _show(self, scope_key: str, rows: list[dict[str, Any]] | None) -> None:
+        if rows is None:
+            self._shown.pop(scope_key, None)
+        else:
+            self._shown[scope_key] = rows
+
+    def shown_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the metrics window as last published. Safe to call from a scrape's thread."""
+        return [row for rows in list(self._shown.values()) for row in rows]

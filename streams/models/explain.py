@@ -69,7 +69,7 @@ def explain(  # noqa: PLR0911 - one return a reason
             raw.decode()  # the decoder does not look into fields it does not know
         event = decode_event(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _explain_failure(raw, error)
+        return explain_failure(raw, error)
     if b"\\" in raw and _ESCAPED_CONTROL.search(raw):
         path = _control_character(msgspec.to_builtins(event), "$")
         if path is not None:
@@ -120,7 +120,13 @@ def _control_character(value: Any, path: str) -> str | None:
     return next((found for place, held in inner if (found := _control_character(held, place)) is not None), None)
 
 
-def _explain_failure(raw: bytes, error: Exception) -> Refusal:
+def explain_failure(raw: bytes, error: Exception) -> Refusal:
+    """Return why bytes could not be decoded.
+
+    Args:
+        raw: The bytes.
+        error: What the decoder said of them.
+    """
     try:
         text = raw.decode()
     except UnicodeDecodeError as fault:

@@ -1,0 +1,73 @@
+"""The gateway's metrics: declared as data, counted with prometheus-client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from telemetry.catalogue import Metric
+from telemetry.engine_metrics import EngineMetrics
+
+REQUESTS = Metric("floorwatch_gateway_requests_total", "counter", "Requests answered.", "requests", ("route", "status"))
+EVENTS = Metric(
+    "floorwatch_gateway_events_total",
+    "counter",
+    "Events by where they came from and what became of them: accepted, rejected, ignored or dead.",
+    "events",
+    ("source_kind", "outcome"),
+)
+SPOOL = Metric(
+    "floorwatch_gateway_spool_events", "gauge", "Webhooks that wait for the broker or for Redis.", "webhooks", ()
+)
+SECONDS = Metric(
+    "floorwatch_gateway_request_seconds",
+    "histogram",
+    "Time from a request's head to its answer.",
+    "seconds",
+    ("route",),
+)
+GATEWAY_METRICS: tuple[Metric, ...] = (REQUESTS, EVENTS, SPOOL, SECONDS)
+
+SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.5, 10.0)
+"""Label Studio gives up at 1 s; 0.8 s is where the gateway answers before it has published."""
+
+KINDS = ("events", "label-studio")
+OUTCOMES = ("accepted", "rejected", "ignored", "dead")
+
+
+class GatewayMetrics:
+    """Counts what one gateway does."""
+
+    def __init__(self, version: str) -> None:
+        """Begin with every series of events at zero, so that a first rejection is seen as an increase."""
+        self.registry = CollectorRegistry()
+        self.engine = EngineMetrics(component="gateway", version=version, stages=("gateway",))
+        self.registry.register(self.engine)
+        self._requests = Counter(REQUESTS.name, REQUESTS.help, REQUESTS.labels, registry=self.registry)
+        self._events = Counter(EVENTS.name, EVENTS.help, EVENTS.labels, registry=self.registry)
+        self._spool = Gauge(SPOOL.name, SPOOL.help, registry=self.registry)
+        self._seconds = Histogram(
+            SECONDS.name, SECONDS.help, SECONDS.labels, buckets=SECONDS_BUCKETS, registry=self.registry
+        )
+        for kind in KINDS:
+            for outcome in OUTCOMES:
+                self._events.labels(kind, outcome)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count a request and how long it took."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def events(self, kind: str, outcome: str, count: int = 1) -> None:
+        """Count events."""
+        if count:
+            self._events.labels(kind, outcome).inc(count)
+
+    def dead_letter(self, code: str) -> None:
+        """Count a dead letter written by the gateway."""
+        self.engine.dead_letter("gateway", code)
+
+    def watch_spool(self, waiting: Callable[[], int]) -> None:
+        """Ask for the number of waiting webhooks whenever metrics are scraped."""
+        self._spool.set_function(waiting)
