@@ -36,7 +36,7 @@ _document = msgspec.json.Decoder(msgspec.Raw)
 class Item(NamedTuple):
     """One event of a body: its place in order from 0, the line it begins on from 1, its bytes."""
 
-    index: int
+    number: int
     line: int
     raw: bytes
 

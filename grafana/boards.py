@@ -1,4 +1,4 @@
-"""The boards: which panels, in which rows, with which variables. Uids and panel ids never change: alerts link to them."""
+"""The boards: which panels, in which rows, with which variables. Uids and panel ids never change."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NOW = (
         2,
         "stat",
         "At least (95%)",
-        "Lower end of the 95% Wilson interval: accuracy is above this with the evidence at hand. Few audits, low value.",
+        "Lower end of the 95% Wilson interval: accuracy is above this with the evidence at hand. Few audits: low.",
         "percentunit",
         ("accuracy_low",),
         3,
@@ -96,7 +96,7 @@ _NOW = (
         8,
         "stat",
         "Dead letters, 1 h",
-        "Records refused in the last hour. Read the reasons in the dead-letter topic; nothing refused is in the tables.",
+        "Records refused in the last hour. Read the reasons in the dead-letter topic; none of them is in the tables.",
         "short",
         ("dead_letters",),
         3,
@@ -200,7 +200,7 @@ _SLA = (
         32,
         "timeseries",
         "Backlog by $by",
-        "Open tasks as of the watermark. Vendor, site and team are unknown until a task is labelled, unless it says so.",
+        "Open tasks as of the watermark. Vendor, site and team are unknown until a label, unless the task says so.",
         "short",
         ("backlog_by",),
         8,

@@ -39,10 +39,8 @@ def check(root: Path) -> list[str]:
             faults.append(
                 f"{GENERATED / name} differs from grafana/boards.py: run `make generate` and commit the result"
             )
-    for path in sorted((root / GENERATED).glob("*.json")):
-        if path.name not in BOARDS:
-            faults.append(f"{GENERATED / path.name} is no board of grafana/generate.py: delete it")
-    return faults
+    strays = [path.name for path in sorted((root / GENERATED).glob("*.json")) if path.name not in BOARDS]
+    return faults + [f"{GENERATED / name} is no board of grafana/generate.py: delete it" for name in strays]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Alerts on the stream itself, as data. Alerts on the floor (accuracy, SLA, ...) are incidents of Floorwatch, not these.
+"""Alerts on the stream itself, as data. Alerts on the floor (accuracy, SLA, ...) are Floorwatch's incidents.
 
 They say when Floorwatch cannot be trusted, so they must not depend on Floorwatch being well.
 """
@@ -46,8 +46,8 @@ RULES: tuple[Rule, ...] = (
         "2m",
         "critical",
         "The stream has stopped: no partition's watermark has moved for over 10 minutes",
-        "Tables, boards and incidents are frozen; a quiet floor is not the cause, for time then closes windows by itself. "
-        "Check workers, then the broker.",
+        "Tables, boards and incidents are frozen; a quiet floor is not the cause, for time then closes windows by "
+        "itself. Check workers, then the broker.",
     ),
     Rule(
         "FloorwatchPartitionStalled",
@@ -63,15 +63,18 @@ RULES: tuple[Rule, ...] = (
         f'up{{job="{WORKER_JOB}"}} == 0 or absent(up{{job="{WORKER_JOB}"}})',
         "1m",
         "critical",
-        "Worker {{ if $labels.instance }}{{ $labels.instance }} does not answer{{ else }}missing: none answers{{ end }}",
-        "Its partitions move to the other workers after the session timeout; with none left, everything waits in Kafka.",
+        "Worker {{ if $labels.instance }}{{ $labels.instance }} does not answer{{ else }}missing: none answers"
+        "{{ end }}",
+        "Its partitions move to the other workers after the session timeout; with none left, everything waits "
+        "in Kafka.",
     ),
     Rule(
         "FloorwatchGatewayDown",
         f'up{{job="{GATEWAY_JOB}"}} == 0 or absent(up{{job="{GATEWAY_JOB}"}})',
         "1m",
         "critical",
-        "Gateway {{ if $labels.instance }}{{ $labels.instance }} does not answer{{ else }}missing: none answers{{ end }}",
+        "Gateway {{ if $labels.instance }}{{ $labels.instance }} does not answer{{ else }}missing: none answers"
+        "{{ end }}",
         "Labelling tools cannot deliver; those that do not retry lose events. Restart it before anything else.",
     ),
     Rule(
@@ -80,7 +83,8 @@ RULES: tuple[Rule, ...] = (
         "0m",
         "warning",
         "{{ $value | humanize }} records refused by {{ $labels.stage }} as {{ $labels.code }} in 10 minutes",
-        "Refused records are in no table. Read their reasons in the dead-letter topic; most often a tool changed its payload.",
+        "Refused records are in no table. Read their reasons in the dead-letter topic; most often a tool changed "
+        "its payload.",
     ),
     Rule(
         "FloorwatchScopesRefused",

@@ -78,12 +78,12 @@ class Worker:
         intake = IntakePolicy(
             config.engine.max_event_bytes, round(config.engine.future_tolerance_s * 1000), sla_classes_ms(config)
         )
-        for raw in config.kafka.intake_topics:
+        for number, raw in enumerate(config.kafka.intake_topics):
 
             def make_intake(partition: int, raw: str = raw) -> Processor:
                 return Intake(raw, partition, out, self.writer, intake, self.metrics)
 
-            self._add_stage(f"intake:{raw}", raw, make_intake)
+            self._add_stage("intake" if not number else f"intake:{raw}", raw, make_intake)
         self._add_stage("ledger", out.name(names.EVENTS), self._make_ledger)
         self._add_stage("scopes", out.name(names.PARTIALS), self._make_scopes)
         self._add_stage("incidents", out.name(names.SIGNALS), self._make_incidents)

@@ -29,7 +29,10 @@ DEAD_LETTER_CODES = (
     "wrong_type",
     "unknown_type",
     "missing_field",
+    "unknown_sla_class",
+    "wrong_time",
     "future_time",
+    "started_after_time",
     "too_large",
     "control_character",
     "conflicting_duplicate",
@@ -121,7 +124,7 @@ TABLE_METRICS: tuple[Metric, ...] = (
         "throughput",
         "handle_ms",
         (50, 90, 95),
-        "Time from start to label in the window. No _sum and _count: a sliding window falls, which rate() would misread.",
+        "Time from start to label in the window. No _sum and _count: a window falls, which rate() would misread.",
     ),
     _row("sla_due", "sla", "due", "tasks", "Tasks due in the window."),
     _row("sla_met", "sla", "met", "tasks", "Tasks due in the window and completed in time."),
@@ -148,7 +151,7 @@ _P = ("partition",)
 INCIDENTS_OPEN = Metric(
     PREFIX + "incidents_open",
     "gauge",
-    "Incidents that are not resolved, of those this worker owns; 0 for every configured rule without one.",
+    "Incidents open, acknowledged or escalated, of those this worker owns; 0 for every configured rule without one.",
     "incidents",
     ("rule", "severity"),
 )

@@ -40,7 +40,7 @@ class _Histogram:
 class EngineMetrics(Collector):
     """Counters and gauges of one worker or gateway.
 
-    Written by the event loop's thread only; a scrape in another thread reads copies.
+    Written and collected by the event loop's thread only.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class EngineMetrics(Collector):
         """Yield every family, also an empty one, in the catalogue's order."""
         for metric, series in self._values.items():
             family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
-            for values, number in list(series.items()):
+            for values, number in series.items():
                 family.add_sample(metric.name, dict(zip(metric.labels, values, strict=True)), number)
             yield family
         yield self._flush_family()
@@ -151,14 +151,13 @@ class EngineMetrics(Collector):
         name = c.FLUSH.name
         family = Family(name, c.FLUSH.help, c.FLUSH.kind)
         bounds = [*(str(bound) for bound in c.FLUSH_BUCKETS_S), "+Inf"]
-        for stage, histogram in list(self._flushes.items()):
-            counts, sum_s = list(histogram.counts), histogram.sum_s
+        for stage, histogram in self._flushes.items():
             total = 0
-            for bound, count in zip(bounds, counts, strict=True):
+            for bound, count in zip(bounds, histogram.counts, strict=True):
                 total += count
                 family.add_sample(f"{name}_bucket", {"stage": stage, "le": bound}, float(total))
             family.add_sample(f"{name}_count", {"stage": stage}, float(total))
-            family.add_sample(f"{name}_sum", {"stage": stage}, sum_s)
+            family.add_sample(f"{name}_sum", {"stage": stage}, histogram.sum_s)
         return family
 
     def _add(self, metric: Metric, labels: Labels, amount: float) -> None:

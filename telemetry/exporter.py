@@ -23,12 +23,12 @@ Row = Mapping[str, Any]
 Incident = Mapping[str, Any]
 """An incident with at least ``rule``, ``severity`` and ``state``."""
 
-_RESOLVED = "resolved"
+_OPEN_STATES = frozenset(("open", "acknowledged", "escalated"))
 _SCOPE_DIMENSIONS = tuple(d for d in DIMENSIONS if d != "labeler")
 
 
 class RowSource(Protocol):
-    """Anything that answers with the rows held now. It is called from the scrape's thread: return a snapshot."""
+    """Anything that answers with the rows held now; ``telemetry.http`` calls it on the event loop's thread."""
 
     def __call__(self) -> Iterable[Row]:
         """Return the rows this worker holds."""
@@ -91,7 +91,7 @@ class FloorCollector(Collector):
         """Remember where to look.
 
         Args:
-            rows: Answers with the rows held by this worker; called once a scrape, from the scrape's thread.
+            rows: Answers with the rows held by this worker; called once a scrape.
             policy: Which rows become series.
             incidents: Answers with the incidents this worker owns (not those of all workers: the board sums).
             rules: (rule, severity) of every configured rule, shown as 0 while it has no open incident.
@@ -170,7 +170,7 @@ class FloorCollector(Collector):
             return family
         counts = dict.fromkeys(self._rules, 0)
         for incident in self._incidents():
-            if incident.get("state") == _RESOLVED:
+            if incident.get("state") not in _OPEN_STATES:
                 continue
             key = (str(incident.get("rule", "unknown")), str(incident.get("severity", "unknown")))
             counts[key] = counts.get(key, 0) + 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
+from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import CollectorRegistry
+from prometheus_client.registry import Collector, CollectorRegistry
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _UNAVAILABLE = 503
@@ -30,6 +31,16 @@ def always_ok() -> Ready:
     return Ready(ok=True)
 
 
+class _Snapshot(Collector):
+    """Families already collected, in the form an encoder takes."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._families = tuple(families)
+
+    def collect(self) -> Iterable[Family]:
+        return self._families
+
+
 def add_routes(app: web.Application, registry: CollectorRegistry, ready: Probe, health: Probe = always_ok) -> None:
     """Add the three routes to an application that also serves something else.
 
@@ -43,10 +54,11 @@ def add_routes(app: web.Application, registry: CollectorRegistry, ready: Probe, 
 
     async def metrics(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        # Rendering tens of thousands of series takes a good part of a second; in a thread, so that the event loop keeps
-        # its heartbeats, and once at a time, so that impatient scrapers cannot pile up.
+        # Collected here, because the rows belong to the event loop and change under any other thread's feet. Encoding
+        # is seven eighths of the work (half a second for 24,000 series): in a thread, so that the loop keeps its
+        # heartbeats, and once at a time, so that impatient scrapers cannot pile up.
         async with one_at_a_time:
-            body = await asyncio.to_thread(encode, registry)
+            body = await asyncio.to_thread(encode, _Snapshot(registry.collect()))
         return web.Response(body=body, headers={**_NO_STORE, "Content-Type": content_type})
 
     async def healthz(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid by the Compose Specification's schema, pinned, healthy, and consistent with its neighbours."""
+"""docker-compose.yml: valid by the specification's schema, pinned, healthy, and one with its neighbours."""
 
 from __future__ import annotations
 

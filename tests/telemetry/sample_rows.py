@@ -85,9 +85,11 @@ def floor_rows(windows: tuple[str, ...] = ("1h", "24h")) -> list[Row]:
 
 
 def open_incidents() -> list[Row]:
-    """Return three incidents, one of them resolved."""
+    """Return two incidents that are open and three that are not, or not yet."""
     return [
         {"incident_key": "a1", "rule": "accuracy-low", "severity": "critical", "state": "open"},
         {"incident_key": "a2", "rule": "accuracy-low", "severity": "critical", "state": "acknowledged"},
         {"incident_key": "a3", "rule": "sla-attainment", "severity": "warning", "state": "resolved"},
+        {"incident_key": "a4", "rule": "accuracy-low", "severity": "critical", "state": "pending"},
+        {"incident_key": "a5", "rule": "accuracy-low", "severity": "critical", "state": "quiet"},
     ]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from typing import get_args
 
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from alerts.incident import LIVE, State
+from streams.core.cells import Cells
+from streams.core.tables import accuracy, sla, throughput
 from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, SCOPE_LABELS, TABLE_METRICS, by_name
 from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry, scope_kind
 from tests.telemetry.sample_rows import accuracy_row, floor_rows, open_incidents, sla_row, throughput_row
@@ -141,6 +145,20 @@ def test_incidents_count_by_rule_and_severity_and_quiet_rules_are_zero() -> None
     assert samples[name, frozenset({("rule", "accuracy-low"), ("severity", "critical")})] == 2
     assert samples[name, frozenset({("rule", "backlog"), ("severity", "warning")})] == 0
     assert (name, frozenset({("rule", "sla-attainment"), ("severity", "warning")})) not in samples
+
+
+def test_open_means_what_it_means_to_the_incidents_agent() -> None:
+    states = get_args(State)
+    incidents = [{"rule": state, "severity": "warning", "state": state} for state in states]
+    counted = {dict(labels)["rule"] for name, labels in scrape([], incidents=lambda: incidents) if "incidents" in name}
+    assert counted == LIVE
+
+
+def test_every_field_the_catalogue_reads_is_one_the_tables_have() -> None:
+    cells: Cells = {}
+    measures = {"accuracy": accuracy(cells), "throughput": throughput(cells, 1.0), "sla": sla(cells, 0, 0)}
+    wanted = {(m.table, field.name) for m in TABLE_METRICS for field in m.fields}
+    assert [(table, name) for table, name in wanted if name not in measures[table or ""]] == []
 
 
 def test_hostile_values_are_escaped() -> None:

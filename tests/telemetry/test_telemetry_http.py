@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from aiohttp.test_utils import TestClient, TestServer
-from prometheus_client.registry import CollectorRegistry
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Sample
 
 from telemetry.engine_metrics import EngineMetrics
-from telemetry.exporter import FloorCollector, Row, build_registry
+from telemetry.exporter import FloorCollector, build_registry
 from telemetry.http import Probe, Ready, always_ok, build_app
 from tests.telemetry.sample_rows import floor_rows
 
@@ -67,22 +69,48 @@ def test_healthz_can_ask_for_a_restart() -> None:
     run(steps, full_registry(), health=lambda: Ready(ok=False, reasons=("the flush loop ended",)))
 
 
-def test_a_slow_scrape_does_not_hold_up_the_event_loop() -> None:
-    started, release = threading.Event(), threading.Event()
+class SlowSamples(list[Sample]):
+    """Samples whose encoding waits until the test lets it go on."""
 
-    def rows() -> list[Row]:
-        started.set()
+    def __init__(self) -> None:
+        super().__init__()
+        self.started, self.release = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[Sample]:
+        self.started.set()
         # Bounded only so that a broken build fails instead of hanging.
-        release.wait(30)
-        return []
+        self.release.wait(30)
+        return super().__iter__()
+
+
+class SlowCollector(Collector):
+    """Yields one family that is slow to encode, and remembers in which thread it was collected."""
+
+    def __init__(self) -> None:
+        self.samples = SlowSamples()
+        self.threads: set[int] = set()
+
+    def describe(self) -> Iterable[Family]:
+        return ()
+
+    def collect(self) -> Iterable[Family]:
+        self.threads.add(threading.get_ident())
+        family = Family("floorwatch_slow", "Slow.", "gauge")
+        family.samples = self.samples
+        return [family]
+
+
+def test_rows_are_read_on_the_event_loop_and_a_slow_encoding_does_not_hold_it_up() -> None:
+    slow = SlowCollector()
 
     async def steps(client: TestClient) -> None:  # type: ignore[type-arg]
         scrape = asyncio.create_task(client.get("/metrics"))
-        await asyncio.to_thread(started.wait, 30)
+        await asyncio.to_thread(slow.samples.started.wait, 30)
         answer = await client.get("/healthz")
         assert answer.status == 200
         assert not scrape.done()
-        release.set()
+        slow.samples.release.set()
         assert (await scrape).status == 200
+        assert slow.threads == {threading.get_ident()}
 
-    run(steps, build_registry(FloorCollector(rows)))
+    run(steps, build_registry(slow))

@@ -1,0 +1,123 @@
+"""Several webhooks at once, in order: what they mean together, given what the memory holds. Pure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.hooks import BadHook, Problem, Remembered, Translation
+from gateway.label_studio import Context, lookups, translate
+from gateway.label_studio_read import Hook
+from gateway.records import Record, dead_letter, recorded
+from gateway.settings import LabelStudioSettings
+from streams.models.explain import Refusal
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WaitingHook:
+    """A webhook that was accepted.
+
+    Attributes:
+        number: Ascending in the order of arrival.
+        source: CloudEvents source.
+        received_ms: When it arrived, Unix milliseconds.
+        hook: Distilled body.
+    """
+
+    number: int
+    source: str
+    received_ms: int
+    hook: Hook
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one webhook.
+
+    Attributes:
+        events: How many events it made.
+        ignored: Why there are none, where that is as it should be.
+        problems: What could not be translated.
+    """
+
+    events: int
+    ignored: str | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass
+class Batch:
+    """What webhooks mean together.
+
+    Attributes:
+        records: To publish, in order.
+        dead: Dead letters.
+        remember: For the memory, once the others are published.
+        outcomes: One a webhook.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    dead: list[Record] = field(default_factory=list)
+    remember: dict[str, Remembered] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+def keys_of(hooks: Sequence[WaitingHook], settings: LabelStudioSettings) -> list[str]:
+    """Return every key of the memory that the webhooks need."""
+    found: dict[str, None] = {}
+    for one in hooks:
+        try:
+            found.update(dict.fromkeys(lookups(one.hook, _context(one, settings))))
+        except BadHook:  # told by translation
+            continue
+    return list(found)
+
+
+def translate_all(hooks: Sequence[WaitingHook], seen: Mapping[str, Remembered], settings: LabelStudioSettings) -> Batch:
+    """Translate webhooks one after the other; what one leaves in memory counts for the next.
+
+    Args:
+        hooks: In order of arrival.
+        seen: What the memory holds under ``keys_of``.
+        settings: How webhooks are read.
+    """
+    batch = Batch()
+    now_seen = dict(seen)
+    for one in hooks:
+        found = _translate(one, now_seen, settings)
+        now_seen.update(found.remember)
+        batch.remember.update(found.remember)
+        problems = list(found.problems)
+        published = 0
+        for event in found.events:
+            record = recorded(event)
+            if isinstance(record, Refusal):
+                problems.append(Problem(record.code, record.field, record.reason, {"subject": event.subject}))
+            else:
+                batch.records.append(record)
+                published += 1
+        batch.dead += [dead_letter(problem, one.source, one.received_ms) for problem in problems]
+        batch.outcomes.append(Outcome(published, found.ignored, tuple(problems)))
+    return batch
+
+
+def _translate(one: WaitingHook, seen: Mapping[str, Remembered], settings: LabelStudioSettings) -> Translation:
+    try:
+        return translate(one.hook, seen, _context(one, settings))
+    except BadHook as fault:
+        problem = Problem(fault.code, fault.field, fault.reason, {"action": one.hook.get("action")})
+    except Exception as error:  # noqa: BLE001 - one webhook must not hold up all that come after it
+        # Neither the message nor the traceback: both may quote the webhook.
+        _log.error("a %s webhook could not be read: %s", one.hook.get("action"), type(error).__name__)
+        reason = (
+            f"the gateway failed on this webhook ({type(error).__name__}); this is a fault in Floorwatch, report it"
+        )
+        problem = Problem("internal_error", None, reason, {"action": one.hook.get("action")})
+    return Translation(problems=[problem])
+
+
+def _context(one: WaitingHook, settings: LabelStudioSettings) -> Context:
+    return Context(one.source, one.received_ms, settings)

@@ -1,0 +1,281 @@
+"""The one lane on which webhooks travel: kept, translated in order of arrival, published, remembered.
+
+Label Studio waits one second and never asks again, so what was accepted must not depend on broker or Redis being up: a
+webhook first goes to the spool, and from there on it is tried until it is done. Publishing comes before remembering,
+because a webhook that is done again then makes the same events, which the ledger ignores. The memory keeps, in the same
+transaction as the records, how far it has come; so nothing is applied to it twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gateway.hook_batch import Batch, Outcome, WaitingHook, keys_of, translate_all
+from gateway.label_studio_read import Hook
+from gateway.limits import ClockMs
+from gateway.memory import Memory, MemoryUnavailable
+from gateway.metrics import GatewayMetrics
+from gateway.publisher import Overloaded, Publisher
+from gateway.settings import GatewaySettings
+from gateway.spool import DiskSpool
+
+_log = logging.getLogger(__name__)
+
+BATCH_HOOKS = 256
+BATCH_BYTES = 16 * 1024 * 1024
+_STOP_S = 5.0
+_KIND = "label-studio"
+
+
+@dataclass
+class _Entry:
+    hook: WaitingHook
+    text: bytes
+    durable: asyncio.Future[None]
+    outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class HookLane:
+    """Accepts webhooks and works them off. Start it, then ``submit``."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        publisher: Publisher,
+        memory: Memory,
+        clock_ms: ClockMs,
+        metrics: GatewayMetrics,
+        *,
+        retry_s: tuple[float, float] = (0.2, 5.0),
+    ) -> None:
+        """Take what it works with.
+
+        Args:
+            settings: The gateway's.
+            publisher: Where events go.
+            memory: What earlier webhooks left.
+            clock_ms: Wall clock, Unix milliseconds.
+            metrics: Counts.
+            retry_s: First and longest pause after a failure, seconds.
+        """
+        self._settings = settings
+        self._publisher = publisher
+        self._memory = memory
+        self._clock_ms = clock_ms
+        self._metrics = metrics
+        self._retry_s = retry_s
+        self._spool = DiskSpool(settings.spool_dir) if settings.spool_dir else None
+        self._position_key = f"lane:{uuid.uuid4().hex}"
+        self._next_number = 1
+        self._last_ms = 0
+        self._unsynced: list[_Entry] = []
+        self._ready: deque[_Entry] = deque()
+        self._waiting_bytes = 0
+        self._to_sync = asyncio.Event()
+        self._to_work = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._fault: str | None = None
+        self.durable = self._spool is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many webhooks are accepted and not done."""
+        return len(self._unsynced) + len(self._ready)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return why webhooks wait, as sentences; empty while they are worked off."""
+        return (f"{self.waiting} webhooks wait: {self._fault}",) if self._fault else ()
+
+    async def start(self) -> None:
+        """Open the spool and begin with what it holds.
+
+        Raises:
+            SpoolBusy: Another gateway uses the folder.
+            OSError: The folder cannot be used.
+        """
+        if self._spool is not None:
+            kept = await asyncio.to_thread(self._spool.open)
+            self._next_number = await asyncio.to_thread(lambda: self._spool.next_number if self._spool else 1)
+            self._position_key = f"lane:{self._spool.id}"
+            for number, text in kept:
+                self._ready.append(self._restored(number, text))
+            if kept:
+                _log.info("%d webhooks wait in %s from before; they are worked off now", len(kept), self._spool.folder)
+                self._to_work.set()
+        self._tasks = [
+            asyncio.create_task(self._sync_forever(), name="hooks to disk"),
+            asyncio.create_task(self._work_forever(), name="hooks"),
+        ]
+
+    async def stop(self) -> None:
+        """Finish what can be finished in a few seconds; the rest stays in the spool."""
+        self._stopping.set()
+        self._to_sync.set()
+        self._to_work.set()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=_STOP_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.waiting and self._spool is None:
+            _log.error("%d webhooks were not published and are lost: set gateway.spool_dir", self.waiting)
+        elif self.waiting:
+            _log.info("%d webhooks wait in the spool for the next start", self.waiting)
+        if self._spool is not None:
+            await asyncio.to_thread(self._spool.close)
+
+    async def submit(self, source: str, hook: Hook) -> asyncio.Future[Outcome]:
+        """Accept a webhook: returns once it is kept, with a future of what becomes of it.
+
+        Args:
+            source: CloudEvents source.
+            hook: Distilled body: it is written to disk.
+
+        Raises:
+            Overloaded: Too many wait, or the disk does not take it.
+        """
+        # Ascending also when the clock steps back, so that each webhook's time names it.
+        self._last_ms = received_ms = max(self._last_ms + 1, self._clock_ms())
+        text = msgspec.json.encode({"source": source, "received_ms": received_ms, "hook": hook})
+        limits = self._settings
+        full = self._waiting_bytes + len(text) > limits.spool_max_bytes
+        if self._stopping.is_set() or self.waiting >= limits.spool_max_hooks or (full and self.waiting):
+            raise Overloaded(f"{self.waiting} webhooks of {self._waiting_bytes} bytes wait already", 5)
+        waiting = WaitingHook(self._next_number, source, received_ms, hook)
+        self._next_number += 1
+        self._waiting_bytes += len(text)
+        entry = _Entry(waiting, text, asyncio.get_running_loop().create_future())
+        if self._spool is None:
+            self._ready.append(entry)
+            self._to_work.set()
+            return entry.outcome
+        self._unsynced.append(entry)
+        self._to_sync.set()
+        await asyncio.shield(entry.durable)
+        return entry.outcome
+
+    def _restored(self, number: int, text: bytes) -> _Entry:
+        held = msgspec.json.decode(text)
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting_bytes += len(text)
+        self._last_ms = max(self._last_ms, held["received_ms"])
+        return _Entry(WaitingHook(number, held["source"], held["received_ms"], held["hook"]), text, durable)
+
+    # -- to disk -------------------------------------------------------------------------------------------------
+
+    async def _sync_forever(self) -> None:
+        spool = self._spool
+        while spool is not None and (not self._stopping.is_set() or self._unsynced):
+            await self._to_sync.wait()
+            self._to_sync.clear()
+            if self._unsynced:
+                await self._sync(spool, list(self._unsynced))
+
+    async def _sync(self, spool: DiskSpool, group: list[_Entry]) -> None:
+        try:
+            await asyncio.to_thread(spool.append, [(one.hook.number, one.text) for one in group])
+        except OSError as error:
+            fault = Overloaded(f"the spool {spool.folder} cannot be written: {error.strerror or error}", 5)
+            _log.error("%s", fault)
+            for one in group:
+                one.durable.set_exception(fault)
+                one.durable.exception()  # taken here: the sender may have given up
+                self._waiting_bytes -= len(one.text)
+        else:
+            for one in group:
+                one.durable.set_result(None)
+            self._ready += group
+            self._to_work.set()
+        del self._unsynced[: len(group)]
+        if self._unsynced:
+            self._to_sync.set()
+
+    # -- through -------------------------------------------------------------------------------------------------
+
+    async def _work_forever(self) -> None:
+        pause_s, longest_s = self._retry_s
+        while not self._stopping.is_set() or self._ready:
+            await self._to_work.wait()
+            if not self._ready:
+                self._to_work.clear()
+                continue
+            group = self._next_group()
+            try:
+                batch = await self._through([one.hook for one in group])
+            except (Overloaded, MemoryUnavailable, TimeoutError) as error:
+                said = str(error) or "no answer in time"
+                if self._fault is None:
+                    _log.warning("webhooks wait in the spool: %s", said)
+                self._fault = said
+                if self._stopping.is_set():
+                    return
+                await self._pause(pause_s)
+                pause_s = min(longest_s, pause_s * 2)
+                continue
+            if self._fault is not None:
+                _log.info("webhooks are worked off again; %d wait", self.waiting - len(group))
+            self._fault, pause_s = None, self._retry_s[0]
+            await self._finish(group, batch)
+
+    def _next_group(self) -> list[_Entry]:
+        group: list[_Entry] = []
+        size = 0
+        for one in self._ready:
+            if group and (len(group) == BATCH_HOOKS or size + len(one.text) > BATCH_BYTES):
+                break
+            group.append(one)
+            size += len(one.text)
+        return group
+
+    async def _through(self, hooks: Sequence[WaitingHook]) -> Batch | None:
+        """Publish and remember; None where the memory says that this was done before."""
+        settings = self._settings.label_studio
+        async with asyncio.timeout(self._settings.publish_timeout_s):
+            keys = await asyncio.to_thread(keys_of, hooks, settings)
+            seen = await self._memory.get([self._position_key, *keys])
+        position = seen.pop(self._position_key, {"number": 0})["number"]
+        fresh = [one for one in hooks if one.number > position]
+        if not fresh:
+            return None
+        # In a thread, because a project of 20,000 tasks takes half a second, and others must be answered meanwhile.
+        batch = await asyncio.to_thread(translate_all, fresh, seen, settings)
+        async with asyncio.timeout(self._settings.publish_timeout_s):
+            await self._publisher.publish(batch.records)
+            await self._publisher.dead_letter(batch.dead)
+            await self._memory.put({**batch.remember, self._position_key: {"number": hooks[-1].number}})
+        return batch
+
+    async def _finish(self, group: list[_Entry], batch: Batch | None) -> None:
+        outcomes = batch.outcomes if batch is not None else []
+        for one, outcome in zip(group[len(group) - len(outcomes) :], outcomes, strict=True):
+            self._metrics.events(_KIND, "accepted", outcome.events)
+            self._metrics.events(_KIND, "ignored", int(outcome.ignored is not None))
+            self._metrics.events(_KIND, "dead", len(outcome.problems))
+            for problem in outcome.problems:
+                self._metrics.dead_letter(problem.code)
+            if not one.outcome.done():
+                one.outcome.set_result(outcome)
+        for one in group:
+            self._ready.popleft()
+            self._waiting_bytes -= len(one.text)
+            if not one.outcome.done():
+                one.outcome.set_result(Outcome(0, "done before", ()))
+        if self._spool is not None:
+            try:
+                await asyncio.to_thread(self._spool.done, group[-1].hook.number)
+            except OSError as error:
+                _log.warning("%s: what is done cannot be noted: %s", self._spool.folder, error)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
