@@ -10,15 +10,19 @@ COPY requirements.lock ./
 RUN python -m venv /venv && /venv/bin/pip install --require-hashes -r requirements.lock
 
 COPY . .
-RUN pip wheel --no-deps --wheel-dir /wheels . && /venv/bin/pip install --no-deps /wheels/*.whl
+# Without isolation: the build's own tools are in the lock too, and nothing unpinned is fetched.
+RUN /venv/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && /venv/bin/pip install --no-deps --no-index /wheels/*.whl
 
 FROM python:3.11-slim-bookworm
 
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-RUN useradd --system --uid 10001 --no-create-home floorwatch
+# The folder is made here so that a volume mounted on it belongs to the user below.
+RUN useradd --system --uid 10001 --no-create-home floorwatch \
+    && install -d -o 10001 -g 10001 /var/spool/floorwatch
 COPY --from=build /venv /venv
 USER 10001
 WORKDIR /tmp
-EXPOSE 8080 9464
+EXPOSE 8090 9464
 ENTRYPOINT ["floorwatch"]
 CMD ["worker"]

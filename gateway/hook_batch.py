@@ -111,7 +111,7 @@ def _translate(one: WaitingHook, seen: Mapping[str, Remembered], settings: Label
         problem = Problem(fault.code, fault.field, fault.reason, {"action": one.hook.get("action")})
     except Exception as error:  # noqa: BLE001 - one webhook must not hold up all that come after it
         # Neither the message nor the traceback: both may quote the webhook.
-        _log.error("a %s webhook could not be read: %s", one.hook.get("action"), type(error).__name__)
+        _log.error("a %r webhook could not be read: %s", one.hook.get("action"), type(error).__name__)
         reason = (
             f"the gateway failed on this webhook ({type(error).__name__}); this is a fault in Floorwatch, report it"
         )

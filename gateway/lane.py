@@ -90,6 +90,11 @@ class HookLane:
         """How many webhooks are accepted and not done."""
         return len(self._unsynced) + len(self._ready)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its tasks run; if not, only a new process helps."""
+        return not any(task.done() for task in self._tasks) or self._stopping.is_set()
+
     def faults(self) -> tuple[str, ...]:
         """Return why webhooks wait, as sentences; empty while they are worked off."""
         return (f"{self.waiting} webhooks wait: {self._fault}",) if self._fault else ()
@@ -110,10 +115,9 @@ class HookLane:
             if kept:
                 _log.info("%d webhooks wait in %s from before; they are worked off now", len(kept), self._spool.folder)
                 self._to_work.set()
-        self._tasks = [
-            asyncio.create_task(self._sync_forever(), name="hooks to disk"),
-            asyncio.create_task(self._work_forever(), name="hooks"),
-        ]
+        self._tasks = [asyncio.create_task(self._work_forever(), name="hooks")]
+        if self._spool is not None:
+            self._tasks.append(asyncio.create_task(self._sync_forever(self._spool), name="hooks to disk"))
 
     async def stop(self) -> None:
         """Finish what can be finished in a few seconds; the rest stays in the spool."""
@@ -171,9 +175,8 @@ class HookLane:
 
     # -- to disk -------------------------------------------------------------------------------------------------
 
-    async def _sync_forever(self) -> None:
-        spool = self._spool
-        while spool is not None and (not self._stopping.is_set() or self._unsynced):
+    async def _sync_forever(self, spool: DiskSpool) -> None:
+        while not self._stopping.is_set() or self._unsynced:
             await self._to_sync.wait()
             self._to_sync.clear()
             if self._unsynced:
@@ -210,8 +213,8 @@ class HookLane:
             group = self._next_group()
             try:
                 batch = await self._through([one.hook for one in group])
-            except (Overloaded, MemoryUnavailable, TimeoutError) as error:
-                said = str(error) or "no answer in time"
+            except Exception as error:  # noqa: BLE001 - whatever it is, the lane must not die of it
+                said = _said(error)
                 if self._fault is None:
                     _log.warning("webhooks wait in the spool: %s", said)
                 self._fault = said
@@ -279,3 +282,11 @@ class HookLane:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "broker or memory did not answer in time"
+    if isinstance(error, Overloaded | MemoryUnavailable):
+        return str(error)
+    return f"unexpected {type(error).__name__}"  # its message may quote a webhook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -9,8 +10,13 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+_log = logging.getLogger(__name__)
+
 Remembered = dict[str, Any]
 """One record: ids, times, dimensions and choices only."""
+
+
+_decode: Any = msgspec.json.Decoder(Remembered).decode
 
 
 class MemoryUnavailable(Exception):
@@ -81,7 +87,14 @@ class RedisMemory:
             found = await self._redis.mget([self._prefix + key for key in keys])
         except (RedisError, OSError) as error:
             raise MemoryUnavailable(f"Redis cannot be asked: {type(error).__name__}") from error
-        return {key: msgspec.json.decode(raw) for key, raw in zip(keys, found, strict=True) if raw is not None}
+        records: dict[str, Remembered] = {}
+        for key, raw in zip(keys, found, strict=True):
+            if raw is not None:
+                try:
+                    records[key] = _decode(raw)
+                except msgspec.DecodeError:
+                    _log.warning("%s%s in Redis is no record of the gateway; taken as unknown", self._prefix, key)
+        return records
 
     async def put(self, records: Mapping[str, Remembered]) -> None:
         """Write all records in one transaction; see the port."""

@@ -132,15 +132,27 @@ def joined(values: list[str]) -> str:
     return "\x1e".join(sorted(values))
 
 
+_SHARED: dict[str | None, str | None] = {}
+_SHARED_LIMIT = 200_000
+
+
+def shared(dims: Dims) -> Dims:
+    """Return equal dimensions made of shared strings: each event brings its own copies, 400 bytes a label."""
+    if len(_SHARED) > _SHARED_LIMIT:
+        _SHARED.clear()
+    keep = _SHARED.setdefault
+    return tuple([keep(value, value) for value in dims])
+
+
 def _created(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
-    dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, None)
+    dims = shared((d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, None))
     return Created(offset, identity, time_ms, dims, _ms(d.due_at), d.required_labels, d.policy_version)
 
 
 def _label(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
-    dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id)
+    dims = shared((d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id))
     return Label(
         offset,
         identity,

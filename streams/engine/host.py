@@ -54,6 +54,7 @@ class Owned:
         behind: Records of the source not folded yet, as of the last batch.
         sought: Offset last gone back to for a gap.
         since_s: When the partition was taken, on the monotonic clock.
+        flushed_s: When its last flush began.
     """
 
     def __init__(self, partition: int, processor: Processor) -> None:
@@ -65,7 +66,7 @@ class Owned:
         self.unflushed = 0
         self.behind = 0
         self.sought: int | None = None
-        self.since_s = time.monotonic()
+        self.since_s = self.flushed_s = time.monotonic()
         self.closed = False
         self.recovery: asyncio.Task[None] | None = None
 
@@ -92,6 +93,8 @@ class StageHost:
         fail: Fail,
         *,
         max_unflushed: int = 200_000,
+        far_behind: int = 10_000,
+        catch_up_s: float = 4.0,
     ) -> None:
         """Create the host.
 
@@ -104,6 +107,8 @@ class StageHost:
             meter: Where counts go.
             fail: Stops the worker when a recovery fails.
             max_unflushed: Records folded but not flushed beyond which folding waits.
+            far_behind: From this many records behind, a partition is flushed only every ``catch_up_s``.
+            catch_up_s: Seconds between two flushes of such a partition.
         """
         self.name = name
         self.topic = topic
@@ -113,6 +118,7 @@ class StageHost:
         self._meter = meter
         self._fail = fail
         self._max_unflushed = max_unflushed
+        self._far_behind, self._catch_up_s = far_behind, catch_up_s
         self.owned: dict[int, Owned] = {}
 
     @property
@@ -213,7 +219,7 @@ class StageHost:
             if owned.closed or not owned.ready.is_set():
                 return
             began = time.monotonic()
-            owned.unflushed = 0
+            owned.unflushed, owned.flushed_s = 0, began
             offset = await owned.processor.flush()
             if offset is None:
                 return
@@ -221,6 +227,8 @@ class StageHost:
             self._meter.flushed(self.name, time.monotonic() - began)
 
     async def flush_all(self) -> None:
-        """Flush every owned partition."""
+        """Flush every owned partition; one that is far behind less often, for each flush costs rows, not events."""
+        now_s = time.monotonic()
         for owned in list(self.owned.values()):
-            await self.flush_one(owned)
+            if owned.behind < self._far_behind or now_s - owned.flushed_s >= self._catch_up_s:
+                await self.flush_one(owned)
