@@ -9,13 +9,12 @@ from pydantic import Field
 from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings
 from alerts.rules import Rule, RuleSet
 from alerts.rules_file import default_rules
-from config.base import Fault, Section
+from config.base import Fault
+from gateway.settings import GatewaySettings
+
+__all__ = ["AlertSettings", "GatewaySettings"]
 
 Rules = tuple[Annotated[Rule, Field(discriminator="kind")], ...]
-
-
-class GatewaySettings(Section):
-    """The HTTP gateway."""
 
 
 class AlertSettings(RoutingSettings):

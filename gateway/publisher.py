@@ -82,10 +82,17 @@ class KafkaPublisher:
         self._writer: LogWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: str | None = None
+        self._absent = "Kafka is not reached yet"
 
     def connected(self, writer: LogWriter) -> None:
         """Take a writer whose producer is started."""
         self._writer = writer
+
+    def why_not(self, fault: str) -> bool:
+        """Take why there is no writer yet; return whether that is news."""
+        news = fault != self._absent
+        self._absent = fault
+        return news
 
     def noted(self, fault: str | None) -> None:
         """Take what a probe of the broker found: a fault as a sentence, or None that it answers."""
@@ -94,7 +101,7 @@ class KafkaPublisher:
     def faults(self) -> tuple[str, ...]:
         """Return why the last batch failed, or that the broker has not been reached yet."""
         if self._writer is None:
-            return ("Kafka is not reached yet",)
+            return (self._absent,)
         return (self._fault,) if self._fault else ()
 
     async def publish(self, records: Records) -> None:
@@ -114,7 +121,7 @@ class KafkaPublisher:
             return
         size = sum(len(key) + len(value) for key, value in records)
         if self._writer is None:
-            raise Overloaded("Kafka is not reached yet", 5)
+            raise Overloaded(self._absent, 5)
         if self._in_flight_bytes and self._in_flight_bytes + size > self._max_bytes:
             raise Overloaded(f"{self._in_flight_bytes} bytes wait for Kafka already")
         self._in_flight_bytes += size

@@ -35,7 +35,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     Returns:
         Exit code: 0 after a signal, 1 after a failure (start it again: it recovers exactly).
     """
-    metrics = EngineMetrics(component="worker", version=__version__)
+    metrics = EngineMetrics(component="worker", version=__version__, stages=("intake", "ledger"))
     rules = tuple(config.alerts.rule_set.rules)
     worker = Worker(config, metrics, rules)
     stopping = asyncio.Event()

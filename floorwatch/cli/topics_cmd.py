@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
+class Action(str, Enum):
+    """What to do with the topics."""
+
+    list = "list"
+    create = "create"
+
+
 def topics(
+    action: Annotated[Action, typer.Argument(help="list prints them; create makes what is missing too.")] = Action.list,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    create: Annotated[bool, typer.Option("--create", help="Create what is missing; otherwise only print.")] = False,
 ) -> None:
-    """List the topics Floorwatch uses; with --create make those that do not exist."""
+    """List the topics Floorwatch uses, or create those that do not exist."""
     import asyncio
     import os
 
@@ -30,7 +38,7 @@ def topics(
     for spec in specs:
         policy = " ".join(f"{name}={value}" for name, value in spec.config.items())
         typer.echo(f"{spec.name}  partitions={spec.partitions}  {policy}")
-    if not create:
+    if action is not Action.create:
         return
     try:
         made = asyncio.run(create_topics(kafka_settings(settings), specs, settings.kafka.replication))

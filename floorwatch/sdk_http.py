@@ -1,0 +1,140 @@
+"""Emitting events to a gateway; part of :mod:`floorwatch.sdk`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from floorwatch.sdk_events import BadEvents, Given, NotEmitted, checked
+from streams.models.explain import Refusal
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CHUNK_EVENTS = 1000
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+class HttpClient:
+    """Emits to a gateway, again and again while it is busy or away."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        attempts: int | None = 10,
+        retry_s: float | None = 60.0,
+        timeout_s: float = 30.0,
+    ) -> None:
+        """Name the gateway; nothing is reached yet.
+
+        Args:
+            url: Of the gateway, e.g. ``http://127.0.0.1:8090``.
+            token: Bearer token, where the gateway wants one.
+            attempts: Tries of each request; None: as many as ``retry_s`` allows.
+            retry_s: Seconds after which a request is given up; None: only ``attempts`` counts.
+            timeout_s: Of one try.
+        """
+        self._url = url.rstrip("/") + "/v1/events"
+        self._headers = {"Content-Type": "application/cloudevents-batch+json"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._attempts = attempts
+        self._retry_s = retry_s
+        self._timeout_s = timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def emit(self, events: Iterable[Given]) -> int:
+        """Emit events in order; returns their number once the gateway has them all.
+
+        Args:
+            events: As for ``Client.emit``.
+
+        Raises:
+            BadEvents: Some would be refused and nothing was sent; or the gateway refused some and has the others.
+            NotEmitted: Not all are known to have arrived.
+        """
+        records = checked(events)
+        sent = 0
+        for chunk in _chunks(records):
+            await self._post(chunk, sent)
+            sent += len(chunk)
+        return sent
+
+    async def _post(self, values: list[bytes], before: int) -> None:
+        import aiohttp
+        import stamina
+
+        try:
+            async for attempt in stamina.retry_context(on=_again, attempts=self._attempts, timeout=self._retry_s):
+                with attempt:
+                    await self._try(b"[%s]" % b",".join(values), before)
+        except _Busy as error:
+            raise NotEmitted(f"{self._url} does not take events: {error}") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NotEmitted(f"{self._url} cannot be reached: {type(error).__name__}: {error}") from error
+
+    async def _try(self, body: bytes, before: int) -> None:
+        if self._session is None:
+            raise NotEmitted("the client is not started: use 'async with HttpClient(…)'")
+        async with self._session.post(self._url, data=body) as response:
+            status = response.status
+            text = await response.read()
+            if status == 202:
+                return
+            if status in (429, 500, 502, 503, 504):
+                wait = response.headers.get("Retry-After", "")
+                raise _Busy(status, text, float(wait) if wait.isdigit() else None)
+        if status == 422:
+            rejected = msgspec.json.decode(text)["rejected"]
+            raise BadEvents([(before + (one["index"] or 0), _refusal(one)) for one in rejected])
+        raise NotEmitted(f"{self._url} answered {status}: {text[:500].decode(errors='replace')}")
+
+
+class _Busy(Exception):
+    """The gateway asks for patience."""
+
+    def __init__(self, status: int, text: bytes, retry_after_s: float | None) -> None:
+        super().__init__(f"{status}: {text[:300].decode(errors='replace')}")
+        self.retry_after_s = retry_after_s
+
+
+def _again(error: Exception) -> bool | float:
+    """Tell stamina whether to try again, or when."""
+    import aiohttp
+
+    if isinstance(error, _Busy):
+        return True if error.retry_after_s is None else error.retry_after_s
+    return isinstance(error, aiohttp.ClientError | TimeoutError)
+
+
+def _refusal(told: dict[str, Any]) -> Refusal:
+    return Refusal(told["code"], told["field"], told["reason"], told["hint"])
+
+
+def _chunks(records: list[tuple[bytes, bytes]]) -> Iterable[list[bytes]]:
+    chunk: list[bytes] = []
+    size = 0
+    for _, value in records:
+        if chunk and (len(chunk) == CHUNK_EVENTS or size + len(value) > CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(value)
+        size += len(value)
+    if chunk:
+        yield chunk

@@ -1,0 +1,170 @@
+"""Runs the gateway: reaches Kafka in the background, listens, stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from config.schema import FloorwatchConfig
+from gateway.app import build_app
+from gateway.context import Limits
+from gateway.memory import RedisMemory
+from gateway.publisher import KafkaPublisher, Publisher
+from streams.adapters.connections import kafka_settings, redis_client
+from streams.engine.log import KafkaLogWriter
+from streams.models.topics import RAW
+
+_log = logging.getLogger(__name__)
+
+_DAY_S = 86_400
+_SHUTDOWN_S = 10.0
+_RETRY_S = 1.0
+_PROBE_S = 5.0
+_BATCH_BYTES = 262_144
+_REQUEST_BYTES = 4 * 1024 * 1024
+
+
+class CannotListen(Exception):
+    """The port is taken or the address is not this machine's. Operator: choose another gateway.port or host."""
+
+
+def wall_ms() -> int:
+    """Return the wall clock in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+async def run_gateway(
+    config: FloorwatchConfig, publisher: Publisher, stopping: asyncio.Event, started: Callable[[str], None]
+) -> None:
+    """Listen until asked to stop; then answer what has begun, work off webhooks for a few seconds, and return.
+
+    Args:
+        config: The loaded configuration.
+        publisher: Where events go; the caller stops it afterwards.
+        stopping: Set by a signal.
+        started: Called with the URL once it listens.
+
+    Raises:
+        CannotListen: The address cannot be used.
+        OpenToStrangers: It would take events from anyone.
+        TokenFault: A token file cannot be read.
+        SpoolBusy: Another gateway uses the spool.
+        OSError: The spool cannot be used.
+    """
+    settings = config.gateway
+    redis = redis_client(config)
+    # What is remembered must outlive what can still be corrected.
+    horizon_s = (config.tables.correction_horizon_days + 1) * _DAY_S
+    memory = RedisMemory(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
+    limits = Limits(config.engine.max_event_bytes, round(config.engine.future_tolerance_s * 1000))
+    app = build_app(settings, publisher, memory, wall_ms, limits)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    try:
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            said = error.strerror or error
+            raise CannotListen(f"gateway.host {settings.host}, gateway.port {settings.port}: {said}") from error
+        host, port = runner.addresses[0][:2]
+        started(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        await stopping.wait()
+    finally:
+        await runner.cleanup()
+        await redis.aclose()
+
+
+@asynccontextmanager
+async def kafka_publisher(config: FloorwatchConfig) -> AsyncIterator[KafkaPublisher]:
+    """Give a publisher that reaches Kafka in the background: the gateway is up before the broker is."""
+    publisher = KafkaPublisher(config.kafka.topic_prefix, config.kafka.partitions, config.gateway.max_in_flight_bytes)
+    connection = _Connection(config, publisher)
+    task = asyncio.create_task(connection.keep(), name="kafka")
+    try:
+        yield publisher
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(publisher.drain(), _SHUTDOWN_S)
+        await connection.close()
+
+
+class _Connection:
+    """Reaches the broker, checks the topic, and looks now and then whether the broker is still there."""
+
+    def __init__(self, config: FloorwatchConfig, publisher: KafkaPublisher) -> None:
+        self._config = config
+        self._publisher = publisher
+        self._producer: AIOKafkaProducer | None = None
+
+    async def keep(self) -> None:
+        while self._producer is None:
+            try:
+                self._producer = await self._open()
+            except (KafkaError, OSError) as error:
+                self._say(f"Kafka at {', '.join(self._config.kafka.brokers)} cannot be reached: {error}")
+                await asyncio.sleep(_RETRY_S)
+        producer = self._producer
+        while (fault := await self._topic_fault(producer)) is not None:
+            self._say(fault)
+            await asyncio.sleep(_RETRY_S)
+        self._publisher.connected(KafkaLogWriter(producer))
+        _log.info("Kafka is reached")
+        while True:
+            await asyncio.sleep(_PROBE_S)
+            self._publisher.noted(None if await _answers(producer) else "Kafka does not answer")
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(self._producer.stop(), _SHUTDOWN_S)
+
+    async def _open(self) -> AIOKafkaProducer:
+        # Not idempotent: the embedded broker has no producer ids, and repetitions are ignored by the ledger. One batch
+        # a partition is under way at a time, so retries keep the order.
+        producer = AIOKafkaProducer(
+            acks="all",
+            linger_ms=5,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=_REQUEST_BYTES,
+            request_timeout_ms=30_000,
+            **kafka_settings(self._config),
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+    async def _topic_fault(self, producer: Any) -> str | None:
+        name, wanted = self._config.kafka.topic_prefix + RAW, self._config.kafka.partitions
+        try:
+            found = len(await producer.partitions_for(name))
+        except (KafkaError, OSError) as error:
+            return f"topic {name} is not there ({error}): run `floorwatch topics create`"
+        if found != wanted:
+            return f"topic {name} has {found} partitions, kafka.partitions is {wanted}: tasks would change partition"
+        return None
+
+    def _say(self, fault: str) -> None:
+        if self._publisher.why_not(fault):
+            _log.warning("%s", fault)
+
+
+async def _answers(producer: Any) -> bool:
+    try:
+        return bool(await producer.client.force_metadata_update())
+    except (KafkaError, OSError):
+        return False
