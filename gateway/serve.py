@@ -33,7 +33,7 @@ _BATCH_BYTES = 262_144
 _REQUEST_BYTES = 4 * 1024 * 1024
 
 
-class CannotListen(Exception):
+class CannotListen(OSError):
     """The port is taken or the address is not this machine's. Operator: choose another gateway.port or host."""
 
 

@@ -59,7 +59,7 @@ class Worker:
         self.policy = core_policy(config)
         self.app = _faust_app(config)
         self.redis = redis_client(config)
-        self.read_model = ReadModel(self.redis, config.redis.prefix)
+        self.read_model = ReadModel(self.redis, config.redis.prefix, partitions=config.kafka.partitions)
         self.outbox = Outbox(self.redis, lambda: int(time.time() * 1000), prefix=config.redis.prefix)
         self._producer: AIOKafkaProducer | None = None
         self._writer: KafkaLogWriter | None = None

@@ -20,9 +20,11 @@ _CHUNK = 2_000
 class ReadModel:
     """Writes rows; when Redis is away it retries with growing pauses, which slows publishing and loses nothing."""
 
-    def __init__(self, redis: Redis, prefix: str, *, retry_s: float = 0.5, max_retry_s: float = 5.0) -> None:
-        """Use a Redis connection and a key prefix."""
-        self._redis, self._prefix = redis, prefix
+    def __init__(
+        self, redis: Redis, prefix: str, *, partitions: int = 1, retry_s: float = 0.5, max_retry_s: float = 5.0
+    ) -> None:
+        """Use a Redis connection, a key prefix and the number of partitions that publish."""
+        self._redis, self._prefix, self._partitions = redis, prefix, partitions
         self._retry_s, self._max_retry_s = retry_s, max_retry_s
 
     async def lost(self, partition: int) -> bool:
@@ -69,11 +71,14 @@ class ReadModel:
             if queued > _CHUNK:
                 await pipe.execute()
                 queued = 0
-        now_ms = int(time.time() * 1000)
-        pipe.set(f"{self._prefix}held:{partition}", now_ms)
-        if watermark_ms >= 0:
-            pipe.set(f"{self._prefix}watermark", orjson.dumps({"watermark_ms": watermark_ms, "at_ms": now_ms}))
-        await pipe.execute()
+        pipe.set(f"{self._prefix}held:{partition}", watermark_ms)
+        pipe.mget([f"{self._prefix}held:{number}" for number in range(self._partitions)])
+        # What readers may rely on is what every partition has published.
+        published = [int(value) for value in (await pipe.execute())[-1] if value is not None]
+        least_ms = min((value for value in published if value >= 0), default=-1)
+        if least_ms >= 0:
+            body = {"watermark_ms": least_ms, "at_ms": int(time.time() * 1000)}
+            await self._redis.set(f"{self._prefix}watermark", orjson.dumps(body))
 
     async def rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a table and window by scope key."""

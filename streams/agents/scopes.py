@@ -17,7 +17,7 @@ from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
 
-_DUTY = 12
+_DUTY = 8
 """Publishing takes at most one part in this many of a worker's time; a catch-up publishes less often."""
 
 AfterPublish = Callable[[int, int], Awaitable[None]]
