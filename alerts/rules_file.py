@@ -34,7 +34,7 @@ class RuleError(Exception):
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
 
-class RuleErrors(Exception):  # noqa: N818 - as ConfigErrors: several of them
+class RuleErrors(Exception):
     """All faults of a rules file, in the order of the file; ``errors`` has at least one."""
 
     def __init__(self, errors: tuple[RuleError, ...]) -> None:

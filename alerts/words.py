@@ -20,7 +20,7 @@ def interval(low: float, high: float, target: float) -> str:
         end != target and f"{end * 100:.{digits}f}" == f"{target * 100:.{digits}f}" for end in (low, high)
     ):
         digits += 1
-    return f"{low * 100:.{digits}f}–{high * 100:.{digits}f}%"  # noqa: RUF001 - a range is written with an en dash
+    return f"{low * 100:.{digits}f}–{high * 100:.{digits}f}%"
 
 
 def duration(seconds: float) -> str:

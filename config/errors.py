@@ -59,7 +59,7 @@ class ConfigError(Exception):
         return self.render()
 
 
-class ConfigErrors(Exception):  # noqa: N818 - several errors, each named ConfigError
+class ConfigErrors(Exception):
     """Every fault of a configuration at once, in the order of the file.
 
     Attributes:

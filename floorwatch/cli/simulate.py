@@ -28,7 +28,9 @@ def simulate(
     rate: Annotated[float, typer.Option(min=0.001, help="Events per second, on average over a day.")] = 26.0,
     labelers: Annotated[int, typer.Option(min=3, help="People over all sites and shifts.")] = 150,
     start: Annotated[str | None, typer.Option(help="RFC 3339; by default so that the floor ends now.")] = None,
-    scenario: Annotated[list[str] | None, typer.Option(help="NAME@AT[+DURATION][:key=value,…], e.g. site_outage@2h+1h")] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="NAME@AT[+DURATION][:key=value,…], e.g. site_outage@2h+1h")
+    ] = None,
     speed: Annotated[str, typer.Option(help="Simulated seconds a second, or max.")] = "max",
     out: Annotated[Path | None, typer.Option(help="Write JSON lines here instead of sending.")] = None,
     to_brokers: Annotated[str | None, typer.Option(help="Send to this Kafka, host:port.")] = None,
@@ -215,4 +217,4 @@ def _write_rows(path: Path, oracle: Oracle, rows: dict[tuple[str, int], dict[str
             if not any(row.get(name) for name in fields):
                 continue
             place = {"scope": oracle.scopes[scope_key], "pane_start": rfc3339(start_ms), "pane_s": 3600}
-            out.write(json.dumps(place | {name: 0 for name in fields} | row) + "\n")
+            out.write(json.dumps(place | dict.fromkeys(fields, 0) | row) + "\n")

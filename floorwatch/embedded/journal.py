@@ -33,7 +33,7 @@ class JournalError(Exception):
     """Records could not be made durable. Operator: the message names the file and the cause, usually a full disk."""
 
 
-class JournalBusy(JournalError):  # noqa: N818 - a state, and what the person reads
+class JournalBusy(JournalError):
     """Another process writes under this name. Operator: stop it, or give this writer another name."""
 
 

@@ -17,7 +17,7 @@ from floorwatch.embedded.frames import MAGIC, Record, Tail, next_frame_is_valid,
 SUFFIX = ".seg"
 
 
-class JournalCorrupt(Exception):  # noqa: N818 - a state of the file, and what the person reads
+class JournalCorrupt(Exception):
     """A segment is damaged where it was once whole. Operator: follow the message; nothing was changed on disk."""
 
     def __init__(self, path: Path, offset: int) -> None:

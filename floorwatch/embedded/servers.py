@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 _READY_S = 30.0
 
@@ -41,7 +42,7 @@ class Servers:
         self.brokers = ""
         self.redis_url = ""
 
-    async def __aenter__(self) -> Servers:
+    async def __aenter__(self) -> Self:
         """Start both and wait until both answer."""
         self.directory.mkdir(parents=True, exist_ok=True)
         broker_port, redis_port = free_port(), free_port()

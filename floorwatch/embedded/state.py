@@ -17,7 +17,7 @@ DEFAULT_VAR = Path("var")
 _ORPHAN_WAIT_S = 10.0
 
 
-class AlreadyRunning(Exception):  # noqa: N818 - a state, and what the person reads
+class AlreadyRunning(Exception):
     """Another supervisor holds this folder. Operator: stop it, or give this one another folder."""
 
 
@@ -212,7 +212,7 @@ def _started(pid: int) -> str:
         return ""
     try:  # no /proc: macOS
         command = ["ps", "-o", "lstart=", "-p", str(pid)]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a number only
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return found.stdout.strip()

@@ -155,7 +155,7 @@ class _Floor:
         self._wait(task, now_ms + round(chance.around(wait_ms, _WAIT_SIGMA)))
 
     def _announce(self, task: _Task, queue: Queue, time_ms: int) -> None:
-        data: dict[str, object] = {
+        data: dict[str, Any] = {
             "queue": queue.name,
             "policy": task.policy,
             "market": task.market,
@@ -206,23 +206,19 @@ class _Floor:
             given = "other" if chance.happens(0.2) else SAFE if truth != SAFE else task.policy
         self._label_number += 1
         if chance.happens(config.trouble.claimed):
-            self._wire.send(
-                labeler.source, "task.claimed", task.task_id, start_ms, {"labeler_id": labeler.labeler_id}
-            )
+            self._wire.send(labeler.source, "task.claimed", task.task_id, start_ms, {"labeler_id": labeler.labeler_id})
         data = self._label_data(task, queue, labeler, start_ms, time_ms, given)
         plan = self._quality.plan(queue)
         held_until_ms = time_ms + round(chance.between(120_000, 1_200_000)) if plan.held else None
         arrival_ms = self._wire.send(labeler.source, "label.submitted", task.task_id, time_ms, data, held_until_ms)
-        decision = Decision(
-            task.task_id, data["label_id"], labeler, queue, time_ms, arrival_ms, given, truth, data
-        )
+        decision = Decision(task.task_id, data["label_id"], labeler, queue, time_ms, arrival_ms, given, truth, data)
         self._quality.follow(decision, plan)
 
     def _label_data(
         self, task: _Task, queue: Queue, labeler: Labeler, start_ms: int, time_ms: int, given: str
-    ) -> dict[str, object]:
+    ) -> dict[str, Any]:
         chance = self._chance
-        data: dict[str, object] = {
+        data: dict[str, Any] = {
             "label_id": f"{self._prefix}-l{self._label_number}",
             "labeler_id": labeler.labeler_id,
             "team": labeler.team,

@@ -13,7 +13,7 @@ from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_DIMENSIONS = {name: "text" for name in ("site", "vendor", "team", "queue", "policy", "market", "priority")}
+_DIMENSIONS = dict.fromkeys(("site", "vendor", "team", "queue", "policy", "market", "priority"), "text")
 _ERROR = {"error_class": "text", "severity": "text"}
 _APPEAL = {"appeal_id": "text", "against": "text", "label_id": "text", "audit_id": "text"}
 
@@ -55,7 +55,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "appeal.opened": {**_APPEAL, "by": "text"},
     "appeal.decided": {**_APPEAL, **_ERROR, "outcome": "text", "decided_by": "text"},
     "shift.scheduled": {
-        **{name: "text" for name in ("shift_id", "site", "vendor", "team", "queue", "headcount")},
+        **dict.fromkeys(("shift_id", "site", "vendor", "team", "queue", "headcount"), "text"),
         "from": "time",
         "to": "time",
         "labeler_ids": "list",

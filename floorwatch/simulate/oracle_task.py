@@ -141,7 +141,9 @@ def _verdict(task: TaskFacts, label: Fact) -> dict[str, int]:
     audit = task.effective_audit(label_id)
     if audit is None:
         return {}
-    overturned = [f for f in task.latest_by("appeal.decided", "appeal_id").values() if f.data["outcome"] == "overturned"]
+    overturned = [
+        f for f in task.latest_by("appeal.decided", "appeal_id").values() if f.data["outcome"] == "overturned"
+    ]
     correct = audit.data["verdict"] == "correct"
     blame = audit.data
     for appeal in overturned:

@@ -25,7 +25,11 @@ POLICY_NAMES = (
     "misinformation", "ip",
 )  # fmt: skip
 MARKETS = ("en-US", "ms-MY", "es-CO", "pt-PT", "id-ID", "ar-SA", "de-DE")
-PRIORITIES = (("high", 0.15, 900_000, 60_000), ("normal", 0.65, 3_600_000, 360_000), ("low", 0.2, 28_800_000, 2_400_000))
+PRIORITIES = (
+    ("high", 0.15, 900_000, 60_000),
+    ("normal", 0.65, 3_600_000, 360_000),
+    ("low", 0.2, 28_800_000, 2_400_000),
+)
 """Name, share, time until due (ms), median wait before somebody takes the task (ms)."""
 
 

@@ -185,7 +185,9 @@ class Quality:
         wire.send(_APPEALS, "appeal.decided", label.task_id, decided_ms, data)
         if chance.happens(0.04):
             other = "upheld" if outcome == "overturned" else "overturned"
-            wire.send(_APPEALS, "appeal.decided", label.task_id, decided_ms + self._soon_ms(), {**data, "outcome": other})
+            wire.send(
+                _APPEALS, "appeal.decided", label.task_id, decided_ms + self._soon_ms(), {**data, "outcome": other}
+            )
         if chance.happens(0.02) and target["against"] == "audit":
             self._appeal(label, decided_ms, target, False, not blames)
 

@@ -47,9 +47,7 @@ class Refusal(Struct, frozen=True):
     hint: str
 
 
-def explain(  # noqa: PLR0911 - one return a reason
-    raw: bytes, now_ms: int | None, max_bytes: int = 1_048_576, future_ms: int = 300_000
-) -> Any:
+def explain(raw: bytes, now_ms: int | None, max_bytes: int = 1_048_576, future_ms: int = 300_000) -> Any:
     """Decode an event or say what is wrong with it.
 
     Args:
