@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import accumulate
 from math import pi, sin
+from typing import Any
 
 from floorwatch.simulate.chance import Chance
 from floorwatch.simulate.config import FloorConfig
