@@ -184,7 +184,8 @@ def _fire(incident: Incident, signal: Signal, policy: Policy) -> Incident:
         resolved_ms=None,
         reopened=incident.reopened + reopening,
         tier=0,
-        announced=False,
+        # Still True when a silence swallowed the resolve: to its readers it never ended, so it does not begin again.
+        announced=incident.announced,
         timer_ms=None,
         acknowledged_by=None,
     )
@@ -267,7 +268,8 @@ def _tell(
         for tier in range(before.tier + 1, after.tier + 1):
             route = policy.tiers[tier - 1].route
             effects.append(_notify(after, f"escalated-{after.reopened}-{tier}", route))
-    elif before is not None and before.live and after.state == "resolved" and before.announced and not silenced:
+    elif after.state == "resolved" and after.announced and not silenced:
+        after = structs.replace(after, announced=False)
         effects.append(_notify(after, f"resolved-{after.reopened}", policy.route))
     seen = _visible(after)
     if seen is not None and seen != _visible(before):

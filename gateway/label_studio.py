@@ -68,7 +68,7 @@ def translate(payload: Hook, seen: Mapping[str, Remembered], context: Context) -
     work = _Work(hook, seen, context)
     handler = work.handlers.get(action)
     if handler is None:
-        return Translation(ignored=f"unknown action {action}", problems=[work.problem_of_action()])
+        return Translation(problems=[work.problem_of_action()])
     handler()
     if work.out.events or work.out.problems:
         work.out.ignored = None

@@ -1,7 +1,15 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and how Hypothesis searches: anew each time here, the same each time in CI."""
 
 from __future__ import annotations
+
+import os
+
+from hypothesis import settings
 
 from tests.brokers import kafka_bootstrap
 
 __all__ = ["kafka_bootstrap"]
+
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("here", deadline=None, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
