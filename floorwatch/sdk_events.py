@@ -59,15 +59,17 @@ Given = Event | bytes | dict[str, Any]
 
 
 class BadEvents(ValueError):
-    """Events that Floorwatch would refuse. None of the call's events was sent by this client.
+    """Events that Floorwatch would refuse, or has refused. The fault is in them: sending them again cannot help.
 
     Attributes:
         refusals: (place in the call's events, what is wrong), in order.
+        others_sent: Whether the call's other events have arrived; otherwise none has.
     """
 
-    def __init__(self, refusals: Sequence[tuple[int, Refusal]]) -> None:
+    def __init__(self, refusals: Sequence[tuple[int, Refusal]], *, others_sent: bool = False) -> None:
         """Say what is wrong with the first few."""
         self.refusals = tuple(refusals)
+        self.others_sent = others_sent
         told = [f"event {index}: {one.reason} ({one.hint})" for index, one in self.refusals[:3]]
         more = f" … and {len(self.refusals) - 3} more" if len(self.refusals) > 3 else ""
         super().__init__("; ".join(told) + more)

@@ -66,43 +66,49 @@ class HttpClient:
             events: As for ``Client.emit``.
 
         Raises:
-            BadEvents: Some would be refused and nothing was sent; or the gateway refused some and has the others.
+            BadEvents: Some would be refused and nothing was sent; or (``others_sent``) the gateway, whose limits may be
+                stricter, refused some and has the others.
             NotEmitted: Not all are known to have arrived.
         """
         records = checked(events)
         sent = 0
+        refused: list[tuple[int, Refusal]] = []
         for chunk in _chunks(records):
-            await self._post(chunk, sent)
+            refused += [(sent + place, refusal) for place, refusal in await self._post(chunk)]
             sent += len(chunk)
+        if refused:
+            raise BadEvents(refused, others_sent=True)
         return sent
 
-    async def _post(self, values: list[bytes], before: int) -> None:
+    async def _post(self, values: list[bytes]) -> list[tuple[int, Refusal]]:
+        """Send a chunk until it is answered; return what was refused of it by place."""
         import aiohttp
         import stamina
 
         try:
             async for attempt in stamina.retry_context(on=_again, attempts=self._attempts, timeout=self._retry_s):
                 with attempt:
-                    await self._try(b"[%s]" % b",".join(values), before)
+                    return await self._try(b"[%s]" % b",".join(values))
         except _Busy as error:
             raise NotEmitted(f"{self._url} does not take events: {error}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise NotEmitted(f"{self._url} cannot be reached: {type(error).__name__}: {error}") from error
+        raise NotEmitted(f"{self._url} was not tried")  # stamina tries at least once
 
-    async def _try(self, body: bytes, before: int) -> None:
+    async def _try(self, body: bytes) -> list[tuple[int, Refusal]]:
         if self._session is None:
             raise NotEmitted("the client is not started: use 'async with HttpClient(…)'")
         async with self._session.post(self._url, data=body) as response:
             status = response.status
             text = await response.read()
             if status == 202:
-                return
+                return []
             if status in (429, 500, 502, 503, 504):
                 wait = response.headers.get("Retry-After", "")
                 raise _Busy(status, text, float(wait) if wait.isdigit() else None)
         if status == 422:
             rejected = msgspec.json.decode(text)["rejected"]
-            raise BadEvents([(before + (one["index"] or 0), _refusal(one)) for one in rejected])
+            return [(one["index"] or 0, _refusal(one)) for one in rejected]
         raise NotEmitted(f"{self._url} answered {status}: {text[:500].decode(errors='replace')}")
 
 

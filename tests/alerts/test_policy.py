@@ -135,6 +135,16 @@ def test_silence_holds_messages_until_it_ends() -> None:
     assert steps(effects) == []
 
 
+def test_a_resolve_swallowed_by_a_silence_is_told_when_it_ends_and_not_opened_twice() -> None:
+    incident = opened()
+    quiet, effects = run([Silence(incident.key, "mei", 0, 20 * MINUTE_MS), OFF, OFF], incident)
+    assert steps(effects) == []
+    _, effects = run([Tick(20 * MINUTE_MS), Tick(21 * MINUTE_MS)], quiet)
+    assert steps(effects) == ["resolved-0"]
+    _, effects = run([ON, ON, Tick(20 * MINUTE_MS), OFF, OFF], quiet)
+    assert steps(effects) == ["resolved-1"]
+
+
 def test_inhibited_child_is_recorded_and_told_when_the_parent_ends() -> None:
     child, effects = run([ON, ON], inhibited=True)
     assert child is not None

@@ -1,0 +1,95 @@
+"""The simulated floor: the same for a seed, valid by the contract, with every trouble in its share."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from floorwatch.cli.simulate import write_truth
+from floorwatch.simulate.compare import differences, rows_of_dump
+from floorwatch.simulate.config import FloorConfig, parse_scenario
+from floorwatch.simulate.floor import simulate
+from floorwatch.simulate.oracle import Oracle
+from streams.models.explain import Refusal, explain
+
+START_MS = 1_794_700_800_000
+
+
+def floor(**more: object) -> FloorConfig:
+    settings = {"start_ms": START_MS, "duration_s": 86_400.0, "rate": 0.4, **more}
+    return FloorConfig(**settings)
+
+
+@pytest.fixture(scope="module")
+def day() -> list[bytes]:
+    return [sent.value for sent in simulate(floor(faults=True), 7)]
+
+
+def test_a_seed_is_a_floor(day: list[bytes]) -> None:
+    assert [sent.value for sent in simulate(floor(faults=True), 7)] == day
+    assert [sent.value for sent in simulate(floor(faults=True), 8)] != day
+
+
+def test_every_event_is_of_the_contract(day: list[bytes]) -> None:
+    refused = [found for line in day if isinstance(found := explain(line, None), Refusal)]
+    assert {refusal.code for refusal in refused} <= {"started_after_time"}
+    assert len(refused) < len(day) / 1000
+
+
+def test_events_arrive_in_order_and_never_before_their_time() -> None:
+    arrivals = [sent.arrival_ms for sent in simulate(floor(), 3)]
+    assert arrivals == sorted(arrivals)
+
+
+def test_every_trouble_occurs_in_about_its_share(day: list[bytes]) -> None:
+    events = [json.loads(line) for line in day]
+    kinds = Counter(event["type"].split(".", 1)[1] for event in events)
+    for kind in (
+        *("task.created.v1", "task.claimed.v1", "task.cancelled.v1", "label.submitted.v1", "label.withdrawn.v1"),
+        *("audit.completed.v1", "audit.withdrawn.v1", "appeal.opened.v1", "appeal.decided.v1", "shift.scheduled.v1"),
+    ):
+        assert kinds[kind], kind
+    oracle = Oracle.from_events(day)
+    assert 0.005 < oracle.duplicates / len(day) < 0.02
+    assert oracle.conflicts
+    total = oracle.panes(86_400)["accuracy"]["all", START_MS - START_MS % 86_400_000]
+    assert 0.02 < total["audited"] / total["labels"] < 0.12
+    disorder = sum(a["time"] > b["time"] for a, b in itertools.pairwise(events))
+    assert disorder > len(events) / 50
+
+
+def test_a_quality_drop_is_of_the_vendor_named() -> None:
+    drop = parse_scenario("vendor_quality_drop@0s:vendor=bpo-a,factor=0.5")
+    config = floor(rate=2.0, duration_s=43_200.0, scenarios=(drop,), audit_delay_scale=0.05)
+    rows = Oracle.from_events(sent.value for sent in simulate(config, 5)).panes(30 * 86_400)["accuracy"]
+    ratio = {
+        key: row["correct"] / row["audited"]
+        for (key, _), row in rows.items()
+        if key.startswith("vendor=") and "," not in key
+    }
+    assert min(ratio, key=ratio.__getitem__) == "vendor=bpo-a"
+
+
+def test_the_truth_is_what_the_oracle_says(tmp_path: Path) -> None:
+    lines = [sent.value for sent in simulate(floor(duration_s=7200.0), 2)]
+    write_truth(tmp_path, lines)
+    written = {
+        table: rows_of_dump(json.loads(row) for row in (tmp_path / f"{table}.jsonl").read_text().splitlines())
+        for table in ("accuracy", "throughput", "sla")
+    }
+    fields = {
+        "accuracy": ("labels", "audited"),
+        "throughput": ("labels", "handle_ms_sum"),
+        "sla": ("due", "met", "missed"),
+    }
+    assert not differences(Oracle.from_events(lines).panes(3600), written, fields)
+    assert len(written["throughput"]) > 50
+
+
+def test_a_scenario_that_is_none_is_explained() -> None:
+    with pytest.raises(ValueError, match="is no scenario"):
+        parse_scenario("meteor@2h")
