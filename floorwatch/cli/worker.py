@@ -9,7 +9,9 @@ import typer
 
 
 def worker(
-    config: Annotated[Path | None, typer.Option(help="YAML configuration; the environment overrides it.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(envvar="FLOORWATCH_CONFIG", help="YAML configuration; the environment overrides it.")
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Run a worker: intake, ledger, scopes and incidents for its share of the partitions."""
