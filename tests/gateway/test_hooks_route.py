@@ -118,7 +118,7 @@ def test_nothing_secret_gets_anywhere(tmp_path: Path, caplog: pytest.LogCaptureF
             answers.append(json.dumps(said))
 
     spooled: list[bytes] = []
-    settings = GatewaySettings(spool_dir=tmp_path, hook_deadline_s=0.05)
+    settings = GatewaySettings(spool_dir=tmp_path, hook_deadline_s=0.8)
     bench = Bench(settings).run(steps)
     everywhere = b"".join([
         *(key + value for key, value in [*bench.publisher.records, *bench.publisher.dead]),
@@ -257,7 +257,7 @@ def test_with_broker_or_memory_away_it_answers_in_time_and_catches_up_in_order(
         async with bench.client.get("/readyz") as answer:
             assert answer.status == 200
 
-    settings = GatewaySettings(spool_dir=tmp_path if on_disk else None, hook_deadline_s=0.03, publish_timeout_s=0.2)
+    settings = GatewaySettings(spool_dir=tmp_path if on_disk else None, hook_deadline_s=0.8, publish_timeout_s=0.2)
     bench = Bench(settings).run(steps)
     found = [(event["type"].split(".")[1], event["subject"]) for event in bench.events]
     assert found == [
