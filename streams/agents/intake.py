@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import orjson
 from streams.adapters.publish import Topics
 from streams.core.records import Record
 from streams.core.stamps import rfc3339
-from streams.engine.log import LogWriter, Outgoing
+from streams.engine.log import Entry, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.events import TaskCreated, encode_event
 from streams.models.explain import Refusal, explain
@@ -49,7 +50,7 @@ class Intake:
         self.next: int | None = None
         self._source, self._partition = source, partition
         self._out, self._writer, self._policy, self._meter = out, writer, policy, meter
-        self._events: dict[int, list[Outgoing]] = defaultdict(list)
+        self._events: dict[int, list[Entry]] = defaultdict(list)
         self._dead: list[Outgoing] = []
         self._flushed: int | None = None
 
@@ -76,7 +77,7 @@ class Intake:
                     continue
                 value = resolved
             key = found.subject.encode()
-            events[partition_of(key)].append(Outgoing(key, value, record.timestamp_ms))
+            events[partition_of(key)].append((key, value, record.timestamp_ms))
         self.next = records[-1].offset + 1
         return len(records)
 
@@ -101,8 +102,8 @@ class Intake:
             return None
         upto, events, dead = self.next, self._events, self._dead
         self._events, self._dead = defaultdict(list), []
-        for partition, outgoing in events.items():
-            await self._writer.append(self._out.name(topics.EVENTS), partition, outgoing)
+        log = self._out.name(topics.EVENTS)
+        await asyncio.gather(*(self._writer.append(log, partition, sent) for partition, sent in events.items()))
         if dead:
             await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._partition, dead)
         self._flushed = upto

@@ -9,7 +9,7 @@ from typing import Any
 
 from streams.adapters.publish import Topics
 from streams.agents.intake import dead_letter
-from streams.core.ledger_store import META_KEY, LedgerStore, new_store
+from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Flush, Record, Rejected
 from streams.engine.log import LogReader, LogWriter, Outgoing
@@ -23,12 +23,20 @@ class LedgerStage:
     dense = True
 
     def __init__(
-        self, partition: int, policy: CorePolicy, out: Topics, writer: LogWriter, reader: LogReader, meter: Any
+        self,
+        partition: int,
+        policy: CorePolicy,
+        out: Topics,
+        writer: LogWriter,
+        reader: LogReader,
+        meter: Any,
+        *,
+        owner: str | None = None,
     ) -> None:
-        """Own partition ``partition`` of the log of events."""
-        self._partition, self._policy = partition, policy
+        """Own partition ``partition`` of the log of events; ``owner`` names this holding of it (random by default)."""
+        self._partition, self._policy, self._owner = partition, policy, owner
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
-        self.store: LedgerStore = new_store(partition, policy)
+        self.store: LedgerStore = new_store(partition, policy, owner)
         self._seen_duplicates = 0
         self._seen_late = 0
 
@@ -49,10 +57,10 @@ class LedgerStage:
 
     async def close(self) -> None:
         """Drop the state."""
-        self.store = new_store(self._partition, self._policy)
+        self.store = new_store(self._partition, self._policy, self._owner)
 
     def fold(self, records: list[Record]) -> int:
-        """Fold events in offset order, up to a barrier."""
+        """Fold events in offset order."""
         return self.store.ledger.fold(records)
 
     async def flush(self) -> int | None:
@@ -67,7 +75,7 @@ class LedgerStage:
         await self._write_refused(late, topics.LATE)
         await asyncio.gather(self._write_outputs(flush), self._write_rows(flush))
         changelog = self._out.name(topics.LEDGER)
-        await self._writer.append(changelog, self._partition, [Outgoing(META_KEY, flush.meta[1])])
+        await self._writer.append(changelog, self._partition, [Outgoing(*flush.meta)])
         self._report()
         return flush.stamp
 
@@ -75,12 +83,12 @@ class LedgerStage:
         """Write partial rows to the partitions of their scopes, then the watermark to every partition."""
         by_partition: dict[int, list[Outgoing]] = defaultdict(list)
         for key, value in flush.outputs:
-            scope_key = key.rsplit(b"|", 3)[0]
+            scope_key = key.rsplit(b"|", 4)[0]
             by_partition[self._out.partition_of(scope_key)].append(Outgoing(key, value))
         partials = self._out.name(topics.PARTIALS)
 
         async def write(partition: int) -> None:
-            if rows := by_partition.get(partition):
+            if rows := [*by_partition.get(partition, ()), *(Outgoing(key, None) for key in flush.old_watermarks)]:
                 await self._writer.append(partials, partition, rows)
             await self._writer.append(partials, partition, [Outgoing(*flush.watermark)])
 

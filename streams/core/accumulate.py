@@ -1,177 +1,350 @@
 """Accumulator: sums what many events did before any row is touched.
 
-An event touches every default scope of its dimension tuple, eleven dictionaries of cells. Summing a few thousand
-events per (scope, minute, cell) in numpy first costs a tenth of updating the rows one by one.
+An event touches every configured scope of its dimension tuple in three tiers: some two hundred dictionary entries. A
+few ten thousand events are therefore kept as flat integers first and summed per (tier, pane, scope, cell) in numpy;
+only the sums touch rows. The watermark each event met is kept with it, so that which panes were closed or expired for
+it does not depend on when the sums are made.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
-from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from streams.core.cells import LABELER_PREFIX, REVISION, Cell, Cells
+from streams.core import cells as c
 from streams.core.effects import Group
-from streams.core.policy import MINUTE_MS
+from streams.core.policy import CorePolicy, Tier
 from streams.core.scopes import ScopeIndex
+from streams.core.sums import Ints, Sums, sum_by_key
 
-_DENSE_LIMIT = 8_000_000
-_CACHE_LIMIT = 100_000
-_FEW_GROUPS = 200
-_BINS_PER_KEY = 8
-_EXACT_FLOAT = 2.0**53
+UNKNOWN = -1
+"""Handle or active time of a label that has none."""
 
-Ints = npt.NDArray[np.int64]
+_FEW = 48
+_CELLS_LIMIT = 100_000
+_LANE = 6
+_LANE_REVISES = 2
+
+Amounts = tuple[list[c.Cell], list[int]]
+
+
+class Change(NamedTuple):
+    """Amounts to add to one row: ``cells[i]`` takes ``amounts[i]``."""
+
+    tier: int
+    pane_ms: int
+    scope: int
+    cells: list[c.Cell]
+    amounts: list[int]
 
 
 class Accumulator:
-    """Collects group changes and hands them out as one dictionary of amounts per (scope, minute)."""
+    """Collects changes and hands them out summed, one ``Change`` or more per row."""
 
-    def __init__(self, scopes: ScopeIndex) -> None:
+    def __init__(self, scopes: ScopeIndex, policy: CorePolicy) -> None:
         """Start empty over an index of scopes."""
         self._scopes = scopes
-        self._cell_ids: dict[Cell, int] = {}
-        self._cells: list[Cell] = []
-        self._by_name: list[bool] = []
-        self._clear()
-
-    def _clear(self) -> None:
-        self._group_who: list[int] = []
-        self._group_what: list[int] = []
-        self._group_minute: list[int] = []
-        self._entry_group: list[int] = []
-        self._entry_cell: list[int] = []
-        self._entry_amount: list[int] = []
+        self._tiers = policy.tiers
+        self._cell_ids: dict[c.Cell, int] = {}
+        self._cells: list[c.Cell] = []
+        self._labeler_cells: list[c.Cell] = [c.LABELER_PREFIX]  # by number + 1: the first is nobody's
+        self.labels = array("q")  # who, what, time_ms, handle_ms, active_ms, watermark_ms
+        self._groups = array("q")  # who, what, time_ms, watermark_ms, revises
+        self._entries = array("q")  # group, cell, amount
 
     def __len__(self) -> int:
-        """Return how many group changes wait."""
-        return len(self._group_minute)
+        """Return how many changes wait."""
+        return len(self.labels) // _LANE + len(self._groups) // 5
 
-    def add(self, group: Group, sign: int, *, revises: int) -> None:
+    def add(self, group: Group, sign: int, watermark_ms: int, *, revises: int = 1) -> None:
         """Add a group (``sign`` +1) or take it away (-1).
 
         Args:
             group: Dimension tuple, time and flat cells.
             sign: +1 or -1.
-            revises: How many revisions this is: 0 while the watermark has not closed the pane.
+            watermark_ms: The watermark the change met.
+            revises: How many revisions this is for a row whose pane that watermark has closed.
         """
-        cells = group.cells
-        number = len(self._group_minute)
+        number = len(self._groups) // 5
         who, what = self._scopes.halves(group.dims)
-        self._group_who.append(who)
-        self._group_what.append(what)
-        self._group_minute.append(group.time_ms // MINUTE_MS)
-        ids = self._cell_ids
-        for cell in cells[::2]:
+        self._groups.extend((who, what, group.time_ms, watermark_ms, revises))
+        ids, entry, cells = self._cell_ids, self._entries.extend, group.cells
+        for at in range(0, len(cells), 2):
+            cell = cells[at]
             known = ids.get(cell)
-            self._entry_cell.append(known if known is not None else self._intern(cell))
-        if sign > 0:
-            self._entry_amount.extend(cells[1::2])  # type: ignore[arg-type]
-        else:
-            self._entry_amount.extend([-amount for amount in cells[1::2]])  # type: ignore[operator]
-        self._entry_group.extend(repeat(number, len(cells) >> 1))
-        if revises:
-            self._entry_group.append(number)
-            self._entry_cell.append(self._intern(REVISION))
-            self._entry_amount.append(revises)
+            entry((number, known if known is not None else self._intern(cell), sign * cells[at + 1]))  # type: ignore[operator]
 
-    def _intern(self, cell: Cell) -> int:
+    def _intern(self, cell: c.Cell) -> int:
         known = self._cell_ids.get(cell)
         if known is None:
             self._cell_ids[cell] = known = len(self._cells)
             self._cells.append(cell)
-            self._by_name.append(isinstance(cell, str) and cell.startswith(LABELER_PREFIX))
         return known
 
-    def drain(self) -> Iterator[tuple[int, int, Cells]]:
-        """Yield (minute, scope number, amounts) of all that waits, then start empty.
-
-        Amounts are exact whatever their size.
-        """
-        if not self._group_minute:
+    def drain(self) -> Iterator[Change]:
+        """Yield the sums of all that waits, then start empty. Sums are exact whatever their size."""
+        if not len(self):
             return
-        if len(self._group_minute) <= _FEW_GROUPS:
+        if len(self) <= _FEW:
             yield from self._drain_few()
-            return
-        keys, amounts, width = self._reduce()
-        cells, n_cells = self._cells, len(self._cells)
-        minutes = self._minutes
-        current = -1
-        into: Cells = {}
-        for key, amount in zip(keys.tolist(), amounts.tolist(), strict=True):
-            place, cell = divmod(key, n_cells)
-            if place != current:
-                if into:
-                    yield minutes[current // width], current % width, into
-                current, into = place, {}
-            into[cells[cell]] = amount
-        if into:
-            yield minutes[current // width], current % width, into
-        self._clear()
-        if len(self._cells) > _CACHE_LIMIT:
-            self._cell_ids, self._cells, self._by_name = {}, [], []
+        else:
+            labels = np.frombuffer(self.labels, dtype=np.int64).reshape(-1, _LANE) if self.labels else None
+            groups = np.frombuffer(self._groups, dtype=np.int64).reshape(-1, 5) if self._groups else None
+            if labels is not None:
+                yield from self._drain_labels(labels)
+            if groups is not None:
+                yield from self._drain_entries(groups)
+        self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
+        if len(self._cells) > _CELLS_LIMIT:
+            self._cell_ids, self._cells = {}, []
 
-    def _drain_few(self) -> Iterator[tuple[int, int, Cells]]:
-        """Sum by dictionary: for a handful of changes numpy's fixed costs are many times the work."""
-        scopes_of = self._scopes.scopes_of
-        places = [scopes_of(who, what) for who, what in zip(self._group_who, self._group_what, strict=True)]
-        cells, by_name, minutes = self._cells, self._by_name, self._group_minute
-        sums: dict[tuple[int, int], Cells] = {}
-        for group, cell, amount in zip(self._entry_group, self._entry_cell, self._entry_amount, strict=True):
-            minute, named, name = minutes[group], by_name[cell], cells[cell]
-            for scope, headcount in places[group]:
-                if named and not headcount:
+    # -- labels of the common kind -------------------------------------------------------------------------------
+
+    def _drain_labels(self, rows: Ints) -> Iterator[Change]:
+        handle, active = rows[:, 3], rows[:, 4]
+        bucket = np.searchsorted(_bucket_ends(), handle, side="left") + c.HANDLE_HISTOGRAM
+        panes = [_Panes(rows[:, 2], rows[:, 5], spec) for spec in self._tiers]
+        labeler = self._scopes.labelers(rows[:, 0]) + 1
+        names = self._labeler_cells
+        names.extend(c.LABELER_PREFIX + name for name in self._scopes.labeler_names[len(names) - 1 :])
+        for kind, by_name in enumerate(self._scopes.headcount):
+            codes, width = self._scopes.codes(kind, rows[:, 0], rows[:, 1])
+            for tier, pane in enumerate(panes):
+                kept = np.flatnonzero(pane.alive & (codes >= 0))
+                if not len(kept):
                     continue
-                into = sums.get((minute, scope))
-                if into is None:
-                    into = sums[minute, scope] = {}
-                into[name] = into.get(name, 0) + amount
-        self._clear()
-        for (minute, scope), into in sums.items():
-            kept = {cell: amount for cell, amount in into.items() if amount}
-            if kept:
-                yield minute, scope, kept
+                place = pane.place[kept] * width + codes[kept]
+                found = _LabelSums(place, handle[kept], bucket[kept], len(pane.starts) * width)
+                if by_name:
+                    found.count_names(labeler[kept])
+                found.count_active(active[kept])
+                found.count_revisions(pane.closed[kept])
+                yield from self._label_changes(found, tier, kind, width, pane.starts)
 
-    def _reduce(self) -> tuple[Ints, Ints, int]:
-        """Return ascending keys ``(minute * width + scope) * n_cells + cell`` with their non-zero sums, and width."""
-        distinct, minute = np.unique(np.array(self._group_minute, dtype=np.int64), return_inverse=True)
-        self._minutes: list[int] = distinct.tolist()
-        group = np.array(self._entry_group, dtype=np.int64)
-        cell = np.array(self._entry_cell, dtype=np.int64)
-        amount = np.array(self._entry_amount, dtype=np.int64)
-        scopes = self._scopes.resolve(np.array(self._group_who), np.array(self._group_what))
-        width, n_cells = max(1, len(self._scopes)), len(self._cells)
-        base = minute[group] * width
-        named = np.array(self._by_name, dtype=bool)[cell]
-        keys: list[Ints] = []
-        amounts: list[Ints] = []
-        for of_kind, headcount in zip(scopes, self._scopes.headcount, strict=True):
-            scope = of_kind[group]
-            kept = scope >= 0 if headcount else (scope >= 0) & ~named
-            keys.append(((base + scope) * n_cells + cell)[kept])
-            amounts.append(amount[kept])
-        all_keys, all_amounts = np.concatenate(keys), np.concatenate(amounts)
-        size = len(distinct) * width * n_cells
-        exact = float(np.abs(amount).sum()) < _EXACT_FLOAT
-        dense = exact and size <= min(_DENSE_LIMIT, _BINS_PER_KEY * len(all_keys))
-        found, sums = _sum_dense(all_keys, all_amounts, size) if dense else _sum_sorted(all_keys, all_amounts)
-        kept_sums = sums != 0
-        return found[kept_sums], sums[kept_sums], width
+    def _label_changes(
+        self, found: _LabelSums, tier: int, kind: int, width: int, starts: list[int]
+    ) -> Iterator[Change]:
+        scope_of = self._scopes.scope_of
+        for place, cells, amounts in found.rows(self._labeler_cells):
+            scope = scope_of(kind, place % width)
+            if scope >= 0:
+                yield Change(tier, starts[place // width], scope, cells, amounts)
+
+    # -- everything else -----------------------------------------------------------------------------------------
+
+    def _drain_entries(self, groups: Ints) -> Iterator[Change]:
+        entries = np.frombuffer(self._entries, dtype=np.int64).reshape(-1, 3)
+        used, cell = np.unique(entries[:, 1], return_inverse=True)
+        names = [self._cells[i] for i in used.tolist()]
+        flags = [_flags(name) for name in names]
+        names.append(c.REVISION)
+        # Revisions are entries of every group; that a pane was closed decides per tier whether they count.
+        of_group = np.concatenate([entries[:, 0], np.arange(len(groups))])
+        cell = np.concatenate([cell.reshape(-1), np.full(len(groups), len(names) - 1)])
+        amount = np.concatenate([entries[:, 2], groups[:, 4]])
+        named, example = (np.array([*column, False])[cell] for column in zip(*flags, strict=True))
+        is_entry = np.arange(len(cell)) < len(entries)
+        panes = [_Panes(groups[:, 2], groups[:, 3], spec) for spec in self._tiers]
+        shown = [
+            pane.alive[of_group] & (is_entry | pane.closed[of_group]) & ~(example & (tier > 0))
+            for tier, pane in enumerate(panes)
+        ]
+        for kind, by_name in enumerate(self._scopes.headcount):
+            codes, width = self._scopes.codes(kind, groups[:, 0], groups[:, 1])
+            code = codes[of_group]
+            fits = code >= 0 if by_name else (code >= 0) & ~named
+            for tier, pane in enumerate(panes):
+                kept = np.flatnonzero(shown[tier] & fits)
+                place = pane.place[of_group[kept]] * width + code[kept]
+                keys, size = place * len(names) + cell[kept], len(pane.starts) * width * len(names)
+                yield from self._entry_changes(sum_by_key(keys, amount[kept], size), tier, kind, width, pane, names)
+
+    def _entry_changes(
+        self, sums: Sums, tier: int, kind: int, width: int, pane: _Panes, names: list[c.Cell]
+    ) -> Iterator[Change]:
+        for place, cells, amounts in sums.by_place(len(names)):
+            scope = self._scopes.scope_of(kind, place % width)
+            if scope >= 0:
+                yield Change(tier, pane.starts[place // width], scope, [names[cell] for cell in cells], amounts)
+
+    def _drain_few(self) -> Iterator[Change]:
+        """Sum by dictionary: for a handful of changes numpy's fixed costs are many times the work."""
+        found: dict[tuple[int, int, int], c.Cells] = {}
+        for who, what, time_ms, watermark_ms, revises, cells in self._few():
+            places = self._scopes.scopes_of(who, what)
+            for tier, spec in enumerate(self._tiers):
+                pane_ms = time_ms - time_ms % spec.pane_ms
+                end_ms = pane_ms + spec.pane_ms
+                if end_ms + spec.kept_ms <= watermark_ms:
+                    continue
+                for scope, by_name in places:
+                    into = found.setdefault((tier, pane_ms, scope), {})
+                    if revises and end_ms <= watermark_ms:
+                        into[c.REVISION] = into.get(c.REVISION, 0) + revises
+                    for cell, amount in cells:
+                        if type(cell) is str and not _shown(cell, tier=tier, by_name=by_name):
+                            continue
+                        into[cell] = into.get(cell, 0) + amount
+        for (tier, pane_ms, scope), into in found.items():
+            amounts = {cell: amount for cell, amount in into.items() if amount}
+            if amounts:
+                yield Change(tier, pane_ms, scope, list(amounts), list(amounts.values()))
+
+    def _few(self) -> Iterator[tuple[int, int, int, int, int, list[tuple[c.Cell, int]]]]:
+        for at in range(0, len(self.labels), _LANE):
+            who, what, time_ms, handle_ms, active_ms, watermark_ms = self.labels[at : at + _LANE]
+            cells: list[tuple[c.Cell, int]] = [(cell, 1) for cell in _LANE_CELLS]
+            cells.append((c.LABELER_PREFIX + self._scopes.labeler_name(who), 1))
+            if handle_ms >= 0:
+                bucket = c.HANDLE_HISTOGRAM + c.bucket(handle_ms)
+                cells += [(c.HANDLED, 1), (c.HANDLE_MS, handle_ms), (bucket, 1)]
+            if active_ms >= 0:
+                cells += [(c.ACTIVE_TIMED, 1), (c.ACTIVE_MS, active_ms)]
+            yield who, what, time_ms, watermark_ms, _LANE_REVISES, cells
+        by_group: list[list[tuple[c.Cell, int]]] = [[] for _ in range(len(self._groups) // 5)]
+        for at in range(0, len(self._entries), 3):
+            group, cell, amount = self._entries[at : at + 3]
+            by_group[group].append((self._cells[cell], amount))
+        for number, entries in enumerate(by_group):
+            who, what, time_ms, watermark_ms, revises = self._groups[number * 5 : number * 5 + 5]
+            yield who, what, time_ms, watermark_ms, revises, entries
 
 
-def _sum_dense(keys: Ints, amounts: Ints, size: int) -> tuple[Ints, Ints]:
-    """Sum with one bin per possible key. The sums are floats, which below 2**53 are exact integers."""
-    sums = np.bincount(keys, weights=amounts, minlength=size)
-    touched = np.flatnonzero(sums)
-    return touched, sums[touched].astype(np.int64)
+_LANE_CELLS = (c.LABELS, c.COMPLETED, c.NO_SLA)
 
 
-def _sum_sorted(keys: Ints, amounts: Ints) -> tuple[Ints, Ints]:
-    order = np.argsort(keys, kind="stable")
-    keys, amounts = keys[order], amounts[order]
-    if not len(keys):
-        return keys, amounts
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    return keys[starts], np.add.reduceat(amounts, starts)
+def _shown(cell: str, *, tier: int, by_name: bool) -> bool:
+    """Tell whether a cell counted by name is kept in a row: example tasks in the finest tier, names where wanted."""
+    if cell.startswith(c.EXAMPLE_PREFIX):
+        return tier == 0
+    return by_name or not cell.startswith(c.LABELER_PREFIX)
+
+
+def _flags(cell: c.Cell) -> tuple[bool, bool]:
+    """Tell whether a cell counts a labeller, and whether it names an example task."""
+    if type(cell) is not str:
+        return False, False
+    return cell.startswith(c.LABELER_PREFIX), cell.startswith(c.EXAMPLE_PREFIX)
+
+
+class _LabelSums:
+    """What many labels of the common kind add to the rows of one tier and kind of scope."""
+
+    def __init__(self, place: Ints, handle: Ints, bucket: Ints, places: int) -> None:
+        self.place = place
+        self._places = places
+        self.names: dict[int, tuple[list[int], list[int]]] = {}
+        self.revised: dict[int, int] = {}
+        self.active: dict[int, int] = {}
+        self.active_ms: dict[int, int] = {}
+        ones = np.ones(len(place), dtype=np.int64)
+        self.labels = sum_by_key(place, ones, places)
+        timed = handle >= 0
+        if not timed.all():
+            place, handle, bucket, ones = place[timed], handle[timed], bucket[timed], ones[timed]
+        self.handled = sum_by_key(place, ones, places).dict()
+        self.handle_ms = sum_by_key(place, handle, places).dict()
+        self.buckets: dict[int, tuple[list[int], list[int]]] = {}
+        if len(place):
+            base, span = _span(bucket)
+            self.buckets = sum_by_key(place * span + (bucket - base), ones, places * span).lists_by_place(span, base)
+
+    def count_names(self, labeler: Ints) -> None:
+        """Count labels per labeller too."""
+        base, span = _span(labeler)
+        keys = self.place * span + (labeler - base)
+        self.names = sum_by_key(keys, np.ones(len(keys), dtype=np.int64), self._places * span).lists_by_place(span, base)
+
+    def count_active(self, active: Ints) -> None:
+        """Count the time tools measured themselves; -1 where they did not."""
+        timed = active >= 0
+        if timed.any():
+            place, ones = self.place[timed], np.ones(int(timed.sum()), dtype=np.int64)
+            self.active = sum_by_key(place, ones, self._places).dict()
+            self.active_ms = sum_by_key(place, active[timed], self._places).dict()
+
+    def count_revisions(self, closed: npt.NDArray[np.bool_]) -> None:
+        """Count the revisions of rows that were closed when the label came."""
+        late = self.place[closed]
+        if len(late):
+            self.revised = sum_by_key(late, np.full(len(late), _LANE_REVISES), self._places).dict()
+
+    def rows(self, labeler_cells: list[c.Cell]) -> Iterator[tuple[int, list[c.Cell], list[int]]]:
+        """Yield (place, cells, amounts).
+
+        Args:
+            labeler_cells: Cell by number of labeller, as given to ``count_names``.
+        """
+        nobody: tuple[list[int], list[int]] = ([], [])
+        cell_of = labeler_cells.__getitem__
+        for place, count in self.labels.pairs():
+            buckets, counts = self.buckets.get(place, nobody)
+            who, each = self.names.get(place, nobody)
+            cells: list[c.Cell] = [*_LANE_CELLS, *buckets, *map(cell_of, who)]
+            amounts = [count, count, count, *counts, *each]
+            handled = self.handled.get(place)
+            if handled:
+                _append(cells, amounts, c.HANDLED, handled)
+                _append(cells, amounts, c.HANDLE_MS, self.handle_ms.get(place, 0))
+            timed = self.active.get(place)
+            if timed:
+                _append(cells, amounts, c.ACTIVE_TIMED, timed)
+                _append(cells, amounts, c.ACTIVE_MS, self.active_ms.get(place, 0))
+            _append(cells, amounts, c.REVISION, self.revised.get(place, 0))
+            yield place, cells, amounts
+
+
+def _append(cells: list[c.Cell], amounts: list[int], cell: c.Cell, amount: int) -> None:
+    """Append an amount unless it is zero: rows hold no zeros."""
+    if amount:
+        cells.append(cell)
+        amounts.append(amount)
+
+
+def _span(values: Ints) -> tuple[int, int]:
+    """Return the least of some integers and how far they reach."""
+    base = int(values.min())
+    return base, int(values.max()) - base + 1
+
+
+class _Panes:
+    """The panes of one tier that some changes fall into.
+
+    Attributes:
+        alive: Per change, whether the tier still took it at the watermark it met.
+        closed: Per change, whether that watermark had closed its pane.
+        starts: Pane starts in ms, ascending.
+        place: Per change, the place of its pane in ``starts``.
+    """
+
+    def __init__(self, time_ms: Ints, watermark_ms: Ints, spec: Tier) -> None:
+        start = time_ms - time_ms % spec.pane_ms
+        end = start + spec.pane_ms
+        self.alive = end + spec.kept_ms > watermark_ms
+        self.closed = end <= watermark_ms
+        distinct, place = np.unique(start, return_inverse=True)
+        self.starts: list[int] = distinct.tolist()
+        self.place = place.reshape(-1)
+
+
+_ENDS: list[Ints] = []
+
+
+def _bucket_ends() -> Ints:
+    """Return the greatest duration of each histogram bucket, found with ``cells.bucket`` itself so that both agree."""
+    if not _ENDS:
+        ends = [0]
+        value = 0
+        while len(ends) < c.HISTOGRAM_SPAN - 1 and value < 1 << 52:
+            value = max(value + 1, int(c.bucket_value_ms(len(ends)) * (c.GAMMA + 1.0) / 2.0))
+            while c.bucket(value) > len(ends):
+                value -= 1
+            while c.bucket(value + 1) <= len(ends):
+                value += 1
+            ends.append(value)
+        _ENDS.append(np.array(ends, dtype=np.int64))
+    return _ENDS[0]

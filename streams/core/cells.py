@@ -56,7 +56,7 @@ SEVERITY_CRITICAL = SEVERITY_UNSPECIFIED + SEVERITIES.index("critical")
 
 HANDLE_HISTOGRAM = 1000
 TURN_HISTOGRAM = 3000
-_HISTOGRAM_SPAN = 2000
+HISTOGRAM_SPAN = 2000
 
 LABELER_PREFIX = "L:"
 CONFUSION_PREFIX = "C:"
@@ -85,7 +85,7 @@ def bucket(value_ms: int) -> int:
     """
     if value_ms < 1:
         return 0
-    return min(_HISTOGRAM_SPAN - 1, 1 + math.ceil(math.log(value_ms) / _LOG_GAMMA))
+    return min(HISTOGRAM_SPAN - 1, 1 + math.ceil(math.log(value_ms) / _LOG_GAMMA))
 
 
 def bucket_value_ms(index: int) -> float:
@@ -97,7 +97,7 @@ def bucket_value_ms(index: int) -> float:
 
 def histogram(cells: Cells, base: int) -> list[tuple[int, int]]:
     """Return the (bucket, count) pairs of one histogram of a row, in ascending order."""
-    top = base + _HISTOGRAM_SPAN
+    top = base + HISTOGRAM_SPAN
     return sorted((cell - base, n) for cell, n in cells.items() if type(cell) is int and base <= cell < top and n > 0)
 
 

@@ -19,7 +19,7 @@ _ERROR_CODE = {name: code for code, name in enumerate(ERROR_CLASSES)}
 _SEVERITY_CODE = {name: code for code, name in enumerate(SEVERITIES)}
 
 
-class Fact(Struct, array_like=True):
+class Fact(Struct, array_like=True, gc=False):
     """What all facts share: place in the log, identity for duplicates, event time."""
 
     offset: int
@@ -27,22 +27,22 @@ class Fact(Struct, array_like=True):
     time_ms: int
 
 
-class Created(Fact, tag=1):
+class Created(Fact, tag=1, gc=False):
     dims: Dims
     due_ms: int | None
     required_labels: int
     policy_version: str | None
 
 
-class Claimed(Fact, tag=2):
+class Claimed(Fact, tag=2, gc=False):
     labeler: str
 
 
-class Cancelled(Fact, tag=3):
+class Cancelled(Fact, tag=3, gc=False):
     pass
 
 
-class Label(Fact, tag=4):
+class Label(Fact, tag=4, gc=False):
     label_id: str
     dims: Dims
     values: str
@@ -53,11 +53,11 @@ class Label(Fact, tag=4):
     due_ms: int | None
 
 
-class LabelWithdrawn(Fact, tag=5):
+class LabelWithdrawn(Fact, tag=5, gc=False):
     label_id: str
 
 
-class Audit(Fact, tag=6):
+class Audit(Fact, tag=6, gc=False):
     audit_id: str
     label_id: str | None
     auditor: str | None
@@ -70,18 +70,18 @@ class Audit(Fact, tag=6):
     gold: bool
 
 
-class AuditWithdrawn(Fact, tag=7):
+class AuditWithdrawn(Fact, tag=7, gc=False):
     audit_id: str
 
 
-class AppealOpened(Fact, tag=8):
+class AppealOpened(Fact, tag=8, gc=False):
     appeal_id: str
     of_audit: bool
     target_id: str | None
     label_id: str | None
 
 
-class AppealDecided(Fact, tag=9):
+class AppealDecided(Fact, tag=9, gc=False):
     appeal_id: str
     of_audit: bool
     target_id: str | None
@@ -91,7 +91,7 @@ class AppealDecided(Fact, tag=9):
     severity_code: int
 
 
-class Roster(Fact, tag=10):
+class Roster(Fact, tag=10, gc=False):
     """A shift or a break: no table counts it yet, its repeats and conflicts are told like any other's."""
 
     kind: str
@@ -132,27 +132,15 @@ def joined(values: list[str]) -> str:
     return "\x1e".join(sorted(values))
 
 
-_SHARED: dict[str | None, str | None] = {}
-_SHARED_LIMIT = 200_000
-
-
-def shared(dims: Dims) -> Dims:
-    """Return equal dimensions made of shared strings: each event brings its own copies, 400 bytes a label."""
-    if len(_SHARED) > _SHARED_LIMIT:
-        _SHARED.clear()
-    keep = _SHARED.setdefault
-    return tuple([keep(value, value) for value in dims])
-
-
 def _created(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
-    dims = shared((d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, None))
+    dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, None)
     return Created(offset, identity, time_ms, dims, _ms(d.due_at), d.required_labels, d.policy_version)
 
 
 def _label(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
-    dims = shared((d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id))
+    dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id)
     return Label(
         offset,
         identity,
@@ -255,3 +243,27 @@ def same_content(one: Fact, other: Fact) -> bool:
     if type(one) is not type(other):
         return False
     return one == msgspec.structs.replace(other, offset=one.offset)
+
+
+def last_of(fact: Fact) -> int:
+    """Return the latest time a fact speaks of, in ms: its own, or the due time it promises."""
+    due_ms = fact.due_ms if type(fact) is Created or type(fact) is Label else None
+    return fact.time_ms if due_ms is None or due_ms < fact.time_ms else due_ms
+
+
+Packed = bytes | tuple[bytes, ...]
+"""The facts of a task as the ledger keeps them: msgpack, one bytes object a fact. A million facts as objects would cost
+a gigabyte and keep the garbage collector busy; a packed fact is decoded only when a later event of its task comes."""
+
+pack: Any = msgspec.msgpack.Encoder().encode
+"""Encode one fact."""
+
+unpack_one: Any = msgspec.msgpack.Decoder(AnyFact).decode
+"""Decode one fact."""
+
+
+def unpack(packed: Packed) -> list[Fact]:
+    """Return the facts of a task in log order."""
+    if type(packed) is bytes:
+        return [unpack_one(packed)]
+    return [unpack_one(one) for one in packed]

@@ -20,8 +20,8 @@ from streams.core.windows import window_range
 _decode_row: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
 _decode_watermark: Any = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
-Slot = tuple[int, Cells]
-"""(stamp, cells) of one source partition."""
+Slot = tuple[int, Cells, str]
+"""(stamp, cells, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
 
 
 class WindowSum:
@@ -66,7 +66,7 @@ class ScopeState:
         if len(slots) == 1:
             return next(iter(slots.values()))[1]
         total: Cells = {}
-        for _, cells in slots.values():
+        for _, cells, _ in slots.values():
             add_cells(total, cells)
         return total
 
@@ -127,13 +127,13 @@ class Floor:
             key = key_bytes.decode()
             if key.startswith(WATERMARK_PREFIX):
                 if value is not None:
-                    self._source_watermark(int(key[len(WATERMARK_PREFIX) :]), value)
+                    self._source_watermark(int(key[len(WATERMARK_PREFIX) :].partition("|")[0]), value)
                 continue
-            scope_key, tier, pane_ms, source = key.rsplit("|", 3)
+            scope_key, tier, pane_ms, source, owner = key.rsplit("|", 4)
             if value is None:
-                self._forget(scope_key, int(tier), int(pane_ms), int(source))
+                self._forget(scope_key, int(tier), int(pane_ms), int(source), owner)
             else:
-                self._take(scope_key, int(tier), int(pane_ms), int(source), value)
+                self._take(scope_key, int(tier), int(pane_ms), int(source), owner, value)
         self._advance()
 
     def _source_watermark(self, source: int, value: bytes) -> None:
@@ -142,18 +142,18 @@ class Floor:
         if watermark_ms >= 0 and (known is None or stamp >= known[0]):
             self.watermarks[source] = (stamp, watermark_ms)
 
-    def _take(self, scope_key: str, tier: int, pane_ms: int, source: int, value: bytes) -> None:
+    def _take(self, scope_key: str, tier: int, pane_ms: int, source: int, owner: str, value: bytes) -> None:
         stamp, cells = _decode_row(value)
         state = self.scopes.get(scope_key)
         if state is None:
             state = self.scopes[scope_key] = ScopeState(scope_key, self.policy)
         slots = state.panes[tier].setdefault(pane_ms, {})
         known = slots.get(source)
-        if known is not None and known[0] >= stamp:
+        if known is not None and known[0] > stamp:
             return
         if known is None:
             self.rows += 1
-        slots[source] = (stamp, cells)
+        slots[source] = (stamp, cells, owner)
         delta = difference(cells, known[1]) if known is not None else cells
         if not delta:
             return
@@ -167,13 +167,13 @@ class Floor:
             if opened:
                 _count(state.open_by_hour, pane_ms, opened)
 
-    def _forget(self, scope_key: str, tier: int, pane_ms: int, source: int) -> None:
-        """Drop an expired slot; it no longer lies in any window, for tiers outlive their windows."""
+    def _forget(self, scope_key: str, tier: int, pane_ms: int, source: int, owner: str) -> None:
+        """Drop the slot of an expired row; a former owner's record that a newer one has replaced changes nothing."""
         state = self.scopes.get(scope_key)
         slots = state.panes[tier].get(pane_ms) if state is not None else None
-        if state is None or slots is None or source not in slots:
+        if state is None or slots is None or source not in slots or slots[source][2] != owner:
             return
-        _, cells = slots.pop(source)
+        _, cells, _ = slots.pop(source)
         self.rows -= 1
         for window, total in zip(self.policy.windows, state.windows, strict=True):
             if window.tier == tier and total.start_ms <= pane_ms < total.end_ms:

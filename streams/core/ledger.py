@@ -6,67 +6,34 @@ that offset, never a clock, so a replay decides the same. Time that passes witho
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
-from streams.core.accumulate import Accumulator
-from streams.core.cells import COMPLETED, NO_SLA
+from streams.core.accumulate import UNKNOWN, Accumulator
+from streams.core.alarms import DueAlarms, Expiry
 from streams.core.effects import (
     OPEN_GROUP,
-    Group,
     Groups,
+    Step,
     TaskView,
     contributions,
-    label_cells,
-    merged,
-    promise_kept,
-    turn_cells,
+    created_steps,
+    first_audit_step,
+    first_label_steps,
 )
-from streams.core.facts import Claimed, Created, Fact, Label, fact_of, same_content
-from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy
+from streams.core.facts import Audit, Claimed, Created, Fact, Label, Packed, fact_of, last_of, pack, same_content, unpack
+from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import Record, Rejected
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
-from streams.models.events import decode_log_event
+from streams.models.events import LabelSubmitted, decode_log_event
 
 NO_TIME = -1
 """The watermark before any event."""
 
-
-class Task:
-    """One task: its facts and what of them is needed often."""
-
-    __slots__ = ("dirty", "due_ms", "facts", "last_ms", "plain", "stamp")
-
-    def __init__(self, facts: list[Fact], stamp: int, last_ms: int, *, plain: bool) -> None:
-        """Hold facts as of a stamp.
-
-        Args:
-            facts: The facts in log order; the list is kept.
-            stamp: The row holds every event of the task below this offset.
-            last_ms: Latest time any fact speaks of; the task expires a horizon after it.
-            plain: No fact but creations and claims.
-        """
-        self.facts = facts
-        self.stamp = stamp
-        self.dirty = False
-        self.due_ms: int | None = None
-        self.last_ms = last_ms
-        self.plain = plain
-
-    @classmethod
-    def restored(cls, facts: list[Fact], stamp: int) -> Task:
-        """Return a task read back from the changelog."""
-        plain = all(type(fact) in (Created, Claimed) for fact in facts)
-        return cls(facts, stamp, max((last_of(fact) for fact in facts), default=NO_TIME), plain=plain)
-
-
-def last_of(fact: Fact) -> int:
-    """Return the latest time a fact speaks of, in ms: its own, or the due time it promises."""
-    due_ms = fact.due_ms if type(fact) is Created or type(fact) is Label else None
-    return fact.time_ms if due_ms is None or due_ms < fact.time_ms else due_ms
+_DRAIN_AT = 65_536
 
 
 class Counters(msgspec.Struct):
@@ -81,6 +48,12 @@ class Counters(msgspec.Struct):
     orphans: int = 0
 
 
+KeptFact = tuple[int, str, bool, bool, int, bytes]
+"""A fact on its way to the changelog: its offset; its task; whether the task begins (or begins anew) with it, so that
+facts before it are forgotten; whether it may leave the task open with a due time; the latest time it speaks of in ms;
+the packed fact."""
+
+
 class Ledger:
     """State of one partition of the log.
 
@@ -88,9 +61,12 @@ class Ledger:
         next: Offset of the next event to fold.
         watermark_ms: Greatest event time folded, ``NO_TIME`` before the first.
         last_record_ms: Broker timestamp of the last record, for pacing ticks.
+        tasks: Packed facts by task.
         rejected: Records refused since the caller last took them.
-        replay_until: While ``next`` is below it, some rows may already hold the events being folded.
+        new_facts: Facts kept since the last flush.
+        ended_facts: Offsets of facts let go of since the last flush.
         hour_offset: Offset at which the watermark entered its present hour; what had expired by then has ended.
+        lanes: Use the short ways for common cases; tests switch them off to compare.
     """
 
     def __init__(self, partition: int, policy: CorePolicy) -> None:
@@ -101,99 +77,154 @@ class Ledger:
         self.watermark_ms = NO_TIME
         self.last_record_ms = NO_TIME
         self.counters = Counters()
-        self.tasks: dict[str, Task] = {}
+        self.tasks: dict[str, Packed] = {}
         self.scopes = ScopeIndex(policy)
         self.rows = RowStore(policy)
         self.rejected: list[Rejected] = []
         self.late: list[Rejected] = []
-        self.replay_until = 0
         self.hour_offset = -1
-        self.dirty_tasks: list[str] = []
-        self.ended_tasks: list[str] = []
-        self._pending = Accumulator(self.scopes)
-        self._due: list[tuple[int, str]] = []
-        self._expiry: dict[int, list[str]] = {}
-        self._resuming = False
+        self.new_facts: list[KeptFact] = []
+        self.ended_facts: list[int] = []
+        self.lanes = True
+        self._pending = Accumulator(self.scopes, policy)
+        self._due = DueAlarms()
+        self._expiry = Expiry()
+        self._stops: list[int] = []
+        self._advance_at_ms = NO_TIME
+        self._late_before_ms = NO_TIME
 
-    def fold(self, records: Sequence[Record], decode: Callable[[bytes], object] = decode_log_event) -> int:
-        """Fold consecutive records, the first of them at ``next``, until the end or a barrier.
+    def fold(self, records: Sequence[Record], decode: Callable[[bytes], Any] = decode_log_event) -> int:
+        """Fold consecutive records, the first of them at ``next``.
 
-        Folding any split of a log into batches leaves the same state. A barrier stands where tasks expire: a flush must
-        be complete there before anything is folded after it, because a task that begins anew would overwrite the row
-        with the past that a replay from before the barrier still needs.
+        Folding any split of a log into batches leaves the same state.
 
         Args:
             records: Records in offset order without holes.
             decode: Decoder of one event, replaced in tests.
 
         Returns:
-            How many were folded; fewer than given only at a barrier.
+            How many were folded: all of them.
         """
-        if self.ended_tasks:
+        if not records:
             return 0
-        fold_one = self._fold_one
-        for count, record in enumerate(records, 1):
-            fold_one(record, decode)
-            self.next = record.offset + 1
-            self.last_record_ms = record.timestamp_ms
-            if record.offset < self.replay_until:
-                self._drain(record.offset)
-            if self.ended_tasks:
-                return count
+        begin = 0
+        # A restored row may hold events up to its stamp: sums must not reach across one (see RowStore.apply).
+        while self._stops and self._stops[0] <= records[-1].offset:
+            stop = self._stops.pop(0)
+            end = begin
+            while records[end].offset < stop:
+                end += 1
+            self._fold(records[begin:end], decode)
+            self._drain(stop - 1)
+            begin = end
+        self._fold(records[begin:] if begin else records, decode)
+        last = records[-1]
+        self.next = last.offset + 1
+        self.last_record_ms = last.timestamp_ms
+        if len(self._pending) >= _DRAIN_AT:
+            self.drain()
         return len(records)
 
-    def _fold_one(self, record: Record, decode: Callable[[bytes], object]) -> None:
-        value = record.value or b""
-        try:
-            event = decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.counters.rejected += 1
-            reason = f"the log holds no event here: {error}"
-            self.rejected.append(Rejected(record.offset, "not_an_event", reason, value))
-            return
-        offset = record.offset
+    def _fold(self, records: Sequence[Record], decode: Callable[[bytes], Any]) -> None:
+        """Fold records between two stops. The most common event, the only label of a task, has a lane of its own."""
+        tasks, lanes, lane = self.tasks, self.lanes, self._pending.labels.extend
+        halves, watch, keep = self.scopes.halves, self._expiry.watch, self.new_facts.append
         counters = self.counters
-        counters.events += 1
-        fact = fact_of(offset, event)
-        if fact is None:
-            counters.ticks += 1
-            time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)  # type: ignore[attr-defined]
-        elif self._accept(offset, event.subject, fact, value):  # type: ignore[attr-defined]
-            time_ms = fact.time_ms
-        else:
-            return
-        if time_ms > self.watermark_ms:
-            self._advance(time_ms, offset)
+        for offset, _, _, value in records:
+            try:
+                event = decode(value or b"")
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._not_an_event(offset, value or b"", error)
+                continue
+            counters.events += 1
+            fact = fact_of(offset, event)
+            if fact is None:
+                counters.ticks += 1
+                time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
+            elif (
+                lanes
+                and type(fact) is Label
+                and event.subject not in tasks
+                and fact.time_ms >= self._late_before_ms
+                and is_plain(fact)
+            ):
+                task_id, time_ms = event.subject, fact.time_ms
+                who, what = halves(fact.dims)
+                handle_ms = UNKNOWN if fact.started_ms is None else time_ms - fact.started_ms
+                active_ms = UNKNOWN if fact.active_ms is None else fact.active_ms
+                lane((who, what, time_ms, handle_ms, active_ms, self.watermark_ms))
+                tasks[task_id] = packed = pack(fact)
+                keep((offset, task_id, True, False, time_ms, packed))
+                watch(task_id, time_ms)
+            elif self._accept(offset, event.subject, fact, value or b""):
+                time_ms = fact.time_ms
+            else:
+                continue
+            if time_ms > self.watermark_ms:
+                if time_ms >= self._advance_at_ms:
+                    self._advance(time_ms, offset)
+                else:
+                    self.watermark_ms = time_ms
+
+    def _not_an_event(self, offset: int, value: bytes, error: Exception) -> None:
+        self.counters.rejected += 1
+        self.rejected.append(Rejected(offset, "not_an_event", f"the log holds no event here: {error}", value))
 
     # -- one fact ------------------------------------------------------------------------------------------------
 
     def _accept(self, offset: int, task_id: str, fact: Fact, value: bytes) -> bool:
         """Fold a fact into its task; False when it is a duplicate, a conflict or late."""
-        task = self.tasks.get(task_id)
-        known: list[Fact] = [] if task is None else task.facts
-        held = task is not None and task.stamp > offset
-        if held:
-            known = [earlier for earlier in known if earlier.offset < offset]
+        packed = self.tasks.get(task_id)
+        known = [] if packed is None else unpack(packed)
         identity = fact.identity
         for earlier in known:
             if earlier.identity == identity:
                 self._repeated(offset, earlier, fact, value)
                 return False
-        if type(fact) is Label and self._expired(fact.time_ms):
+        if type(fact) is Label and fact.time_ms < self._late_before_ms:
             return self._too_late(offset, value)
-        if not held and type(fact) is Label and (task is None or task.plain) and self._first_label(known, fact):
-            self._keep(task_id, task, fact)
-            if task is not None:
-                task.due_ms = None
-            return True
+        steps = self._short_way(task_id, known, fact) if self.lanes else None
+        if steps is None:
+            return self._long_way(offset, task_id, known, fact, value)
+        add, watermark_ms = self._pending.add, self.watermark_ms
+        for group, sign, revises in steps:
+            add(group, sign, watermark_ms, revises=revises)
+        self._keep(task_id, packed, fact)
+        return True
+
+    def _short_way(self, task_id: str, known: list[Fact], fact: Fact) -> list[Step] | None:
+        """Return the steps of the common cases, None for all others. Due alarms are kept here too."""
+        kind = type(fact)
+        if kind is Claimed:
+            return []
+        if kind is Created and not known:
+            steps = created_steps(fact, self.watermark_ms)  # type: ignore[arg-type]
+            if any(group.time_ms < self._late_before_ms for group, _, _ in steps):
+                return None
+            if fact.due_ms is not None:  # type: ignore[attr-defined]
+                self._set_due(task_id, fact.due_ms)  # type: ignore[attr-defined]
+            return steps
+        if kind is Label and all(type(earlier) in (Created, Claimed) for earlier in known):
+            created = next((earlier for earlier in reversed(known) if type(earlier) is Created), None)
+            found = first_label_steps(created, fact, self.watermark_ms)  # type: ignore[arg-type]
+            if found is not None:
+                self._due.clear(task_id)
+            return found
+        if kind is Audit and len(known) == 1 and type(known[0]) is Label:
+            step = first_audit_step(task_id, known[0], fact)  # type: ignore[arg-type]
+            if step is not None and step.group.time_ms >= self._late_before_ms:
+                return [step]
+        return None
+
+    def _long_way(self, offset: int, task_id: str, known: list[Fact], fact: Fact, value: bytes) -> bool:
+        """Fold a fact by the difference between the task with it and the task without it."""
         before = contributions(task_id, known, self.watermark_ms) if known else {}
         after = contributions(task_id, [*known, fact], self.watermark_ms)
-        if self._all_expired(before, after):
+        if self._all_late(before, after):
             return self._too_late(offset, value)
         self._change(before, after)
-        if not held:
-            self._keep(task_id, task, fact)
-        self._promise(task_id, [*known, fact] if held else None)
+        self._keep(task_id, self.tasks.get(task_id), fact)
+        self._promise(task_id, [*known, fact])
         return True
 
     def _repeated(self, offset: int, earlier: Fact, fact: Fact, value: bytes) -> None:
@@ -216,11 +247,8 @@ class Ledger:
         self.late.append(Rejected(offset, "late", reason, value))
         return False
 
-    def _expired(self, time_ms: int) -> bool:
-        end_ms = time_ms - time_ms % HOUR_MS + HOUR_MS
-        return end_ms + self.policy.horizon_ms <= self.watermark_ms
-
-    def _all_expired(self, before: Groups, after: Groups) -> bool:
+    def _all_late(self, before: Groups, after: Groups) -> bool:
+        """Tell whether all that changes lies beyond the correction horizon."""
         changed = [
             group
             for name in before.keys() | after.keys()
@@ -228,173 +256,148 @@ class Ledger:
             for group in (before.get(name), after.get(name))
             if group is not None
         ]
-        return bool(changed) and all(self._expired(group.time_ms) for group in changed)
+        return bool(changed) and all(group.time_ms < self._late_before_ms for group in changed)
 
-    def _first_label(self, known: list[Fact], fact: Label) -> bool:
-        """Fold the common case, the one label of a task nobody has labelled, at a third of the general cost.
-
-        Equal by test to the difference of ``contributions``; False leaves the case to it.
-        """
-        created = None
-        for earlier in known:
-            if type(earlier) is Created:
-                created = earlier
-        watermark_ms = self.watermark_ms
-        time_ms = fact.time_ms
-        cells = label_cells(fact)
-        closed = time_ms - time_ms % MINUTE_MS + MINUTE_MS <= watermark_ms
-        revises = 2 * closed
-        if created is None:
-            if fact.created_ms is not None or fact.due_ms is not None:
-                return False
-            group = Group(fact.dims, time_ms, (*cells, COMPLETED, 1, NO_SLA, 1))
+    def _keep(self, task_id: str, packed: Packed | None, fact: Fact) -> None:
+        one = pack(fact)
+        if packed is None:
+            self.tasks[task_id] = one
         else:
-            if created.required_labels != 1 or created.due_ms is None:
-                return False
-            dims = fact.dims
-            if None in dims:
-                dims = merged(dims, created.dims)
-            task_dims = merged(created.dims, fact.dims)
-            done = turn_cells(created.time_ms, time_ms, promised=True)
-            self._change(*promise_kept(created, task_dims, time_ms, watermark_ms))
-            if task_dims != dims:
-                self._pending.add(Group(task_dims, time_ms, done), +1, revises=int(closed))
-                done, revises = (), int(closed)
-            group = Group(dims, time_ms, cells + done)
-        self._pending.add(group, +1, revises=revises)
-        return True
-
-    def _keep(self, task_id: str, task: Task | None, fact: Fact) -> None:
-        time_ms = last_of(fact)
-        if task is None:
-            task = self.tasks[task_id] = Task([fact], 0, time_ms, plain=type(fact) in (Created, Claimed))
-        else:
-            task.facts.append(fact)
-            if task.plain and type(fact) not in (Created, Claimed):
-                task.plain = False
-            task.last_ms = max(task.last_ms, time_ms)
-        if not task.dirty:
-            task.dirty = True
-            self.dirty_tasks.append(task_id)
-        self._watch_expiry(task_id, task)
+            self.tasks[task_id] = (packed, one) if type(packed) is bytes else (*packed, one)
+        last_ms = last_of(fact)
+        promises = type(fact) is Created or (type(fact) is Label and fact.due_ms is not None)
+        self.new_facts.append((fact.offset, task_id, packed is None, promises, last_ms, one))
+        self._expiry.watch(task_id, last_ms)
 
     def _change(self, before: Groups, after: Groups) -> None:
         """Replace the groups of before by those of after."""
         add, watermark_ms = self._pending.add, self.watermark_ms
         for name, group in before.items():
             if after.get(name) != group:
-                closed = group.time_ms - group.time_ms % MINUTE_MS + MINUTE_MS <= watermark_ms
-                add(group, -1, revises=int(closed and name not in after))
+                add(group, -1, watermark_ms, revises=int(name not in after))
         for name, group in after.items():
             if before.get(name) != group:
-                closed = group.time_ms - group.time_ms % MINUTE_MS + MINUTE_MS <= watermark_ms
-                add(group, +1, revises=int(closed))
+                add(group, +1, watermark_ms)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
     def _advance(self, time_ms: int, offset: int) -> None:
-        """Move the watermark and let time do what it does: make open tasks overdue, end panes and tasks."""
-        crossed_minute = time_ms // MINUTE_MS != self.watermark_ms // MINUTE_MS
-        if crossed_minute:
-            self._drain(offset)
+        """Move the watermark and let time do what it does: make open tasks overdue, end tasks."""
         crossed_hour = time_ms // HOUR_MS != self.watermark_ms // HOUR_MS
         self.watermark_ms = time_ms
-        due = self._due
-        while due and due[0][0] <= time_ms:
-            due_ms, task_id = heapq.heappop(due)
-            self._overdue(task_id, due_ms, offset)
-        if crossed_minute:
-            self._drain(offset)
-            self.rows.expire(time_ms)
+        for task_id, due_ms in self._due.pop(time_ms):
+            self._overdue(task_id, due_ms)
         if crossed_hour:
             self.hour_offset = offset
-            self._expire_tasks()
+            self._expire_tasks(resuming=False)
+        self._plan_advance()
 
-    def _overdue(self, task_id: str, due_ms: int, offset: int) -> None:
-        task = self.tasks.get(task_id)
-        if task is None or task.due_ms != due_ms:
-            return
-        task.due_ms = None
-        facts = [fact for fact in task.facts if fact.offset <= offset] if task.stamp > offset else task.facts
+    def _plan_advance(self) -> None:
+        """Find the next time at which the watermark's move has consequences."""
+        behind_ms = self.watermark_ms - self.policy.horizon_ms
+        self._late_before_ms = behind_ms - behind_ms % HOUR_MS
+        next_hour_ms = self.watermark_ms - self.watermark_ms % HOUR_MS + HOUR_MS
+        next_late_ms = self._late_before_ms + HOUR_MS + self.policy.horizon_ms
+        self._advance_at_ms = min(next_hour_ms, next_late_ms, self._due.next_ms())
+
+    def _overdue(self, task_id: str, due_ms: int) -> None:
+        facts = unpack(self.tasks[task_id])
         self._change(
             contributions(task_id, facts, due_ms - 1),
             contributions(task_id, facts, self.watermark_ms),
         )
 
-    def _promise(self, task_id: str, held: list[Fact] | None) -> None:
-        """Keep an alarm at the due time of an open task.
-
-        Args:
-            task_id: The task.
-            held: The facts as of this offset when the task row is ahead of the replay, else None.
-        """
-        task = self.tasks[task_id]
-        facts = task.facts if held is None else held
+    def _promise(self, task_id: str, facts: Sequence[Fact]) -> None:
+        """Keep an alarm at the due time of an open task."""
         view = TaskView(facts)
         _, due_ms = view.promise()
-        is_open = due_ms is not None and not view.cancelled and view.completing() is None
-        if not is_open or due_ms is None:
-            task.due_ms = None
-        elif task.due_ms != due_ms:
-            task.due_ms = due_ms
-            if due_ms > self.watermark_ms:
-                heapq.heappush(self._due, (due_ms, task_id))
+        if due_ms is None or view.cancelled or view.completing() is not None:
+            self._due.clear(task_id)
+        else:
+            self._set_due(task_id, due_ms)
 
-    def _watch_expiry(self, task_id: str, task: Task) -> None:
-        hour = task.last_ms // HOUR_MS
-        watched = self._expiry.get(hour)
-        if watched is None:
-            self._expiry[hour] = [task_id]
-        elif watched[-1] != task_id:
-            watched.append(task_id)
+    def _set_due(self, task_id: str, due_ms: int) -> None:
+        self._due.set(task_id, due_ms, self.watermark_ms)
+        self._advance_at_ms = min(self._advance_at_ms, self._due.next_ms())
 
-    def _expire_tasks(self) -> None:
+    def _expire_tasks(self, *, resuming: bool) -> None:
         """Let go of tasks all of whose facts lie beyond the correction horizon."""
         limit = (self.watermark_ms - self.policy.horizon_ms) // HOUR_MS - 1
-        for hour in sorted(hour for hour in self._expiry if hour <= limit):
-            for task_id in self._expiry.pop(hour):
-                task = self.tasks.get(task_id)
-                if task is None or task.last_ms // HOUR_MS > limit:
-                    continue
-                if self._resuming and task.facts[0].offset > self.hour_offset:
-                    self._watch_expiry(task_id, task)  # came after that hour began: the next hour ends it
-                else:
-                    self._end_task(task_id, task)
+        later: list[tuple[str, int]] = []
+        for task_id in self._expiry.take(limit):
+            packed = self.tasks.get(task_id)
+            if packed is None:
+                continue
+            facts = unpack(packed)
+            last_ms = max(map(last_of, facts))
+            if last_ms // HOUR_MS > limit:
+                continue
+            if resuming and facts[0].offset > self.hour_offset:
+                later.append((task_id, last_ms))  # came after that hour began: the next hour ends it
+            else:
+                self._end_task(task_id, facts, count=not resuming)
+        for task_id, last_ms in later:
+            self._expiry.watch(task_id, last_ms)
 
-    def _end_task(self, task_id: str, task: Task) -> None:
-        view = TaskView(task.facts)
-        if not self._resuming and any(target not in view.labels for target, _ in view.audits.values()):
-            self.counters.orphans += 1
+    def _end_task(self, task_id: str, facts: list[Fact], *, count: bool) -> None:
+        if count:
+            view = TaskView(facts)
+            self.counters.orphans += any(target not in view.labels for target, _ in view.audits.values())
         del self.tasks[task_id]
-        self.ended_tasks.append(task_id)
+        self._due.clear(task_id)
+        self.ended_facts.extend(fact.offset for fact in facts)
 
     def drain(self) -> None:
-        """Bring all rows up to ``next``."""
+        """Bring all rows up to what has been folded and let go of those whose panes have expired."""
         self._drain(self.next - 1)
+        self.rows.expire(self.watermark_ms)
 
     def _drain(self, offset: int) -> None:
-        apply, watermark_ms = self.rows.apply, self.watermark_ms
-        for minute, scope, amounts in self._pending.drain():
-            apply(minute, scope, amounts, watermark_ms, offset)
+        apply = self.rows.apply
+        for change in self._pending.drain():
+            apply(change, offset)
 
     # -- recovery ------------------------------------------------------------------------------------------------
 
-    def resume(self) -> None:
-        """Make the restored state ready to fold: find rows ahead of it, set the alarms, end what has expired."""
-        ahead = [task.stamp for task in self.tasks.values()]
+    def resume(self, facts: Iterable[KeptFact]) -> None:
+        """Make the restored state ready to fold: tasks, alarms, expiries, and where sums must stop.
+
+        ``next``, the watermark, the counters and the rows are set before.
+
+        Args:
+            facts: Everything kept below ``next``, in log order, each fact once.
+        """
+        tasks, promising = self.tasks, set()
+        for _, task_id, begins, promises, last_ms, packed in facts:
+            before = tasks.get(task_id)
+            if before is None or begins:
+                tasks[task_id] = packed
+                if before is not None:
+                    self.ended_facts.extend(fact.offset for fact in unpack(before))
+                    promising.discard(task_id)
+            else:
+                tasks[task_id] = (before, packed) if type(before) is bytes else (*before, packed)
+            if promises:
+                promising.add(task_id)
+            self._expiry.watch(task_id, last_ms)
+        stops = set()
         for place, row in self.rows.places():
             if row.stamp > self.next:
                 # Of an unfinished flush: the replay will not touch it, and its output may not have been written.
-                ahead.append(row.stamp)
+                stops.add(row.stamp)
                 row.dirty = True
                 self.rows.dirty.append((place, row))
-        self.replay_until = max([0, *ahead])
+        self._stops = sorted(stops)
         self.rows.expire(self.watermark_ms)
-        for task_id, task in self.tasks.items():
-            facts = [fact for fact in task.facts if fact.offset < self.next] if task.stamp > self.next else task.facts
-            self._watch_expiry(task_id, task)
-            if facts:
-                self._promise(task_id, facts)
-        self._resuming = True
-        self._expire_tasks()
-        self._resuming = False
+        self._expire_tasks(resuming=True)
+        for task_id in promising:
+            if task_id in tasks:
+                self._promise(task_id, unpack(tasks[task_id]))
+        self._plan_advance()
+
+
+def is_plain(label: Label) -> bool:
+    """Tell whether a label promises nothing and was not started after it ended: the lane takes such labels."""
+    if label.due_ms is not None or label.created_ms is not None:
+        return False
+    return label.started_ms is None or label.started_ms <= label.time_ms

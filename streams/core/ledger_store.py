@@ -1,28 +1,37 @@
-"""The ledger's rows as log records and back: what is flushed, what is restored.
+"""Ledger store: turns a ledger's changes into changelog records, and a changelog back into a ledger.
+
+Every key carries its *owner*, the session that writes it, so each key has one writer whose stamps only rise. A worker
+that was stalled past its session (a zombie) can therefore never replace what its successor wrote, not even when
+compaction keeps the zombie's record; and since a row is a pure function of the log below its stamp, what the zombie
+writes is true too. Recovery takes, per row, the highest stamp of any owner.
 
 The meta row is written last and alone, so its presence on the changelog proves that every row of its flush precedes
-it. Recovery therefore starts at the meta row's stamp, and only rows of an unfinished flush are ahead of it.
+it. Recovery starts at the highest meta row's stamp; only rows of an unfinished flush are ahead of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
 from streams.core.cells import Cells
-from streams.core.facts import AnyFact
-from streams.core.ledger import Counters, Ledger, Task
+from streams.core.ledger import Counters, Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Flush
 from streams.core.rows import Place, Row
+from streams.core.segments import Segments
 
-META_KEY = b"m"
+META = b"m|"
+ROW = b"r|"
+SEGMENT = b"s|"
 WATERMARK_PREFIX = "~watermark|"
 
+_KEPT_METAS = 16
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode_task: Any = msgspec.msgpack.Decoder(tuple[int, list[AnyFact]]).decode
 _decode_row: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
 
 
@@ -43,12 +52,20 @@ _decode_meta: Any = msgspec.msgpack.Decoder(Meta).decode
 class LedgerStore:
     """One partition's ledger together with what is already on its changelog."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Hold a fresh ledger; call ``restore`` to fill it."""
+    def __init__(self, ledger: Ledger, owner: str) -> None:
+        """Hold a fresh ledger; call ``restore`` to fill it.
+
+        Args:
+            ledger: The ledger.
+            owner: Unique to this holding of the partition; no ``|`` in it.
+        """
         self.ledger = ledger
+        self.owner = owner
         self.flushed = 0
+        self._segments = Segments()
         self._tombstones: list[bytes] = []
         self._tombstone_outputs: list[bytes] = []
+        self._old_owners: list[bytes] = []
 
     def collect(self) -> Flush | None:
         """Return everything changed since the last flush, or None when nothing was folded since.
@@ -57,15 +74,15 @@ class LedgerStore:
         this ledger and restore from the changelog.
         """
         ledger = self.ledger
-        if ledger.next == self.flushed and not ledger.rows.dirty and not ledger.ended_tasks:
+        if ledger.next == self.flushed and not ledger.rows.dirty:
             return None
         ledger.drain()
         flush = Flush(stamp=ledger.next)
         # Tombstones of the flush before: that flush is complete, so no replay will meet these rows' past again.
-        flush.rows.extend((key, None) for key in self._tombstones if not self._lives(key))
+        flush.rows.extend((key, None) for key in self._tombstones)
         flush.outputs.extend((key, None) for key in self._tombstone_outputs)
         self._tombstones, self._tombstone_outputs = [], []
-        self._collect_tasks(flush)
+        self._collect_facts(flush)
         self._collect_rows(flush)
         meta = Meta(
             ledger.next,
@@ -75,33 +92,28 @@ class LedgerStore:
             ledger.scopes.refused,
             ledger.hour_offset,
         )
-        flush.meta = (META_KEY, _encode(meta))
-        key = f"{WATERMARK_PREFIX}{ledger.partition}".encode()
-        flush.watermark = (key, _encode((ledger.next, ledger.watermark_ms)))
+        owner, watermark = self.owner.encode(), f"{WATERMARK_PREFIX}{ledger.partition}|".encode()
+        flush.meta = (META + owner, _encode(meta))
+        flush.watermark = (watermark + owner, _encode((ledger.next, ledger.watermark_ms)))
+        if self._old_owners:
+            flush.rows.extend((META + old, None) for old in self._old_owners)
+            flush.old_watermarks = [watermark + old for old in self._old_owners]
+            self._old_owners = []
         self.flushed = ledger.next
         return flush
 
-    def _lives(self, key: bytes) -> bool:
-        return key.startswith(b"t|") and key[2:].decode() in self.ledger.tasks
-
-    def _collect_tasks(self, flush: Flush) -> None:
-        ledger, stamp = self.ledger, self.ledger.next
-        for task_id in ledger.dirty_tasks:
-            task = ledger.tasks.get(task_id)
-            if task is None or not task.dirty:
-                continue
-            task.dirty = False
-            task.stamp = max(task.stamp, stamp)
-            flush.rows.append((b"t|" + task_id.encode(), _encode((task.stamp, task.facts))))
-        ledger.dirty_tasks.clear()
-        self._tombstones.extend(b"t|" + task_id.encode() for task_id in ledger.ended_tasks)
-        ledger.ended_tasks.clear()
+    def _collect_facts(self, flush: Flush) -> None:
+        ledger = self.ledger
+        flush.rows.extend(self._segments.add(ledger.new_facts, self.flushed, ledger.next, self.owner))
+        ledger.new_facts.clear()
+        self._tombstones.extend(self._segments.let_go(ledger.ended_facts))
+        ledger.ended_facts.clear()
 
     def _collect_rows(self, flush: Flush) -> None:
         rows, stamp = self.ledger.rows, self.ledger.next
-        suffix = f"|{self.ledger.partition}".encode()
         # A fine pane that began and expired between two flushes of a backfill is in the coarser panes; nobody saw it.
         unseen = {id(row) for place, row in rows.ended if row.stamp == 0 and place[0] < HOUR_TIER}
+        mine = (self.owner,)
         for place, row in rows.dirty:
             if not row.dirty or id(row) in unseen:
                 continue
@@ -109,20 +121,29 @@ class LedgerStore:
             row.stamp = max(row.stamp, stamp)
             key = self._row_key(place)
             value = _encode((row.stamp, row.cells))
-            flush.rows.append((b"r|" + key, value))
-            flush.outputs.append((key + suffix, value))
+            flush.rows.append((ROW + key + mine[0].encode(), value))
+            flush.outputs.append((self._output_key(key, mine[0]), value))
+            if row.owners != mine:
+                self._bury(key, (owner for owner in row.owners if owner != self.owner))
+                row.owners = mine
         rows.dirty.clear()
         for place, row in rows.ended:
-            if id(row) in unseen:
-                continue
-            key = self._row_key(place)
-            self._tombstones.append(b"r|" + key)
-            self._tombstone_outputs.append(key + suffix)
+            if id(row) not in unseen:
+                self._bury(self._row_key(place), row.owners)
         rows.ended.clear()
+
+    def _bury(self, key: bytes, owners: Iterable[str]) -> None:
+        """Write tombstones for a row's records under the keys of some owners, once the present flush is complete."""
+        for owner in owners:
+            self._tombstones.append(ROW + key + owner.encode())
+            self._tombstone_outputs.append(self._output_key(key, owner))
+
+    def _output_key(self, key: bytes, owner: str) -> bytes:
+        return key + f"{self.ledger.partition}|{owner}".encode()
 
     def _row_key(self, place: Place) -> bytes:
         tier, pane_ms, scope = place
-        return f"{self.ledger.scopes.keys[scope]}|{tier}|{pane_ms}".encode()
+        return f"{self.ledger.scopes.keys[scope]}|{tier}|{pane_ms}|".encode()
 
     def restore(self, entries: Iterable[tuple[bytes, bytes | None]]) -> int:
         """Fill the ledger from its changelog.
@@ -134,39 +155,47 @@ class LedgerStore:
             The offset from which to fold.
         """
         newest: dict[bytes, bytes] = {}
-        stamps: dict[bytes, int] = {}
         for key, value in entries:
             if value is None:
                 newest.pop(key, None)
-                stamps.pop(key, None)
-                continue
-            stamp = stamp_of(value)
-            # A zombie's late write is older than what it follows: the higher stamp wins, not the later record.
-            if stamp >= stamps.get(key, -1):
+            elif key not in newest or stamp_of(value) >= stamp_of(newest[key]):
                 newest[key] = value
-                stamps[key] = stamp
-        for key, value in newest.items():
-            self._restore_one(key, value)
-        self.ledger.resume()
+        self._restore_meta(newest)
+        self._restore_rows(newest)
+        segments = {key: value for key, value in newest.items() if key.startswith(SEGMENT)}
+        self.ledger.resume(self._segments.restore(segments, self.ledger.next))
         self.flushed = self.ledger.next
         return self.ledger.next
 
-    def _restore_one(self, key: bytes, value: bytes) -> None:
+    def _restore_meta(self, newest: dict[bytes, bytes]) -> None:
+        metas = {key: _decode_meta(value) for key, value in newest.items() if key.startswith(META)}
+        if not metas:
+            return
+        best = max(metas, key=lambda key: metas[key].stamp)
+        meta, ledger = metas[best], self.ledger
+        ledger.next, ledger.watermark_ms = meta.stamp, meta.watermark_ms
+        ledger.last_record_ms, ledger.counters = meta.last_record_ms, meta.counters
+        ledger.scopes.refused, ledger.hour_offset = meta.scopes_refused, meta.hour_offset
+        # The latest few stay: a stalled owner may yet complete a flush, and what it buries then needs its meta row.
+        self._old_owners = [key[len(META) :] for key in sorted(metas, key=lambda key: -metas[key].stamp)[_KEPT_METAS:]]
+
+    def _restore_rows(self, newest: dict[bytes, bytes]) -> None:
         ledger = self.ledger
-        if key == META_KEY:
-            meta = _decode_meta(value)
-            ledger.next, ledger.watermark_ms = meta.stamp, meta.watermark_ms
-            ledger.last_record_ms, ledger.counters = meta.last_record_ms, meta.counters
-            ledger.scopes.refused, ledger.hour_offset = meta.scopes_refused, meta.hour_offset
-        elif key.startswith(b"t|"):
-            stamp, facts = _decode_task(value)
-            ledger.tasks[key[2:].decode()] = Task.restored(facts, stamp)
-        else:
+        found: dict[bytes, tuple[int, bytes, tuple[str, ...]]] = {}
+        for key, value in newest.items():
+            if not key.startswith(ROW):
+                continue
+            name, _, owner = key[len(ROW) :].rpartition(b"|")
+            stamp = stamp_of(value)
+            held = found.get(name)
+            owners = (owner.decode(),) if held is None else (*held[2], owner.decode())
+            found[name] = (stamp, value, owners) if held is None or stamp > held[0] else (held[0], held[1], owners)
+        for name, (_, value, owners) in found.items():
             stamp, cells = _decode_row(value)
-            scope_key, tier, pane_ms = key[2:].decode().rsplit("|", 2)
+            scope_key, tier, pane_ms = name.decode().rsplit("|", 2)
             number = ledger.scopes.number(scope_key)
             if number >= 0:
-                ledger.rows.put((int(tier), int(pane_ms), number), Row(cells, stamp))
+                ledger.rows.put((int(tier), int(pane_ms), number), Row(cells, stamp, owners))
 
 
 def stamp_of(value: bytes) -> int:
@@ -180,6 +209,12 @@ def stamp_of(value: bytes) -> int:
     return int.from_bytes(value[2 : 2 + size], "big")
 
 
-def new_store(partition: int, policy: CorePolicy) -> LedgerStore:
-    """Return an empty ledger of a partition with its store."""
-    return LedgerStore(Ledger(partition, policy))
+def new_store(partition: int, policy: CorePolicy, owner: str | None = None) -> LedgerStore:
+    """Return an empty ledger of a partition with its store.
+
+    Args:
+        partition: Partition of the log of events.
+        policy: What shapes the numbers.
+        owner: Name of this holding of the partition; a random one by default.
+    """
+    return LedgerStore(Ledger(partition, policy), owner or uuid4().hex[:12])

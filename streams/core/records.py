@@ -34,6 +34,7 @@ class Flush:
         rows: (key, value or None) for this stage's own changelog partition.
         meta: (key, value) written last and alone: its presence says the flush is complete.
         watermark: (key, value) sent to every partition of the next stage after the outputs.
+        old_watermarks: Keys of owners long gone, to be buried on every partition of the next stage.
     """
 
     stamp: int
@@ -41,3 +42,4 @@ class Flush:
     rows: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     meta: tuple[bytes, bytes] = (b"", b"")
     watermark: tuple[bytes, bytes] = (b"", b"")
+    old_watermarks: list[bytes] = field(default_factory=list)

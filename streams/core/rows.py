@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streams.core.cells import EXAMPLE_PREFIX, REVISION, Cells
-from streams.core.policy import MINUTE_MS, CorePolicy
+from streams.core.accumulate import Change
+from streams.core.cells import Cells
+from streams.core.policy import CorePolicy
 
 
 class Row:
@@ -15,15 +16,17 @@ class Row:
         cells: The counted integers.
         stamp: The row holds every event of its partition below this offset that concerns it, and none at or above.
         dirty: Changed since the last flush.
+        owners: Owners under whose keys the changelog still holds this row; none for a row never written.
     """
 
-    __slots__ = ("cells", "dirty", "stamp")
+    __slots__ = ("cells", "dirty", "owners", "stamp")
 
-    def __init__(self, cells: Cells, stamp: int) -> None:
+    def __init__(self, cells: Cells, stamp: int, owners: tuple[str, ...] = ()) -> None:
         """Hold cells as of a stamp."""
         self.cells = cells
         self.stamp = stamp
         self.dirty = False
+        self.owners = owners
 
 
 Place = tuple[int, int, int]
@@ -61,36 +64,37 @@ class RowStore:
         tier, pane_ms, scope = place
         self._panes[tier].setdefault(pane_ms, {})[scope] = row
 
-    def apply(self, minute: int, scope: int, amounts: Cells, watermark_ms: int, offset: int) -> None:
-        """Add amounts of one minute to the row of each tier that still holds it.
-
-        A row whose stamp is above ``offset`` already has them; an expired pane takes none.
+    def apply(self, change: Change, offset: int) -> None:
+        """Add amounts to one row, unless its stamp says that it already has them.
 
         Args:
-            minute: Minutes since 1970.
-            scope: Scope number.
-            amounts: Cells to add.
-            watermark_ms: The watermark while these amounts came about.
-            offset: Offset of the (last) event behind the amounts.
+            change: Tier, pane, scope and what to add.
+            offset: Offset of the last event behind the amounts. All of them must lie on the same side of the row's
+                stamp: the ledger sums anew at every stamp that a restored row may carry.
         """
-        time_ms = minute * MINUTE_MS
-        for tier, (spec, panes) in enumerate(zip(self._tiers, self._panes, strict=True)):
-            pane_ms = time_ms - time_ms % spec.pane_ms
-            end_ms = pane_ms + spec.pane_ms
-            if end_ms + spec.kept_ms <= watermark_ms:
-                continue
-            rows = panes.get(pane_ms)
-            if rows is None:
-                rows = panes[pane_ms] = {}
-            row = rows.get(scope)
-            if row is None:
-                row = rows[scope] = Row({}, 0)
-            elif row.stamp > offset:
-                continue
-            if not row.dirty:
-                row.dirty = True
-                self.dirty.append(((tier, pane_ms, scope), row))
-            _merge(row.cells, amounts, closed=end_ms <= watermark_ms, examples=tier == 0)
+        tier, pane_ms, scope, cells, amounts = change
+        rows = self._panes[tier].get(pane_ms)
+        if rows is None:
+            rows = self._panes[tier][pane_ms] = {}
+        row = rows.get(scope)
+        if row is None:
+            row = rows[scope] = Row(dict(zip(cells, amounts, strict=True)), 0)
+            row.dirty = True
+            self.dirty.append(((tier, pane_ms, scope), row))
+            return
+        if row.stamp > offset:
+            return
+        if not row.dirty:
+            row.dirty = True
+            self.dirty.append(((tier, pane_ms, scope), row))
+        into = row.cells
+        get = into.get
+        for cell, amount in zip(cells, amounts, strict=True):
+            total = get(cell, 0) + amount
+            if total:
+                into[cell] = total
+            else:
+                into.pop(cell, None)
 
     def expire(self, watermark_ms: int) -> None:
         """Move the rows of panes that can no longer change out of the live store."""
@@ -98,18 +102,3 @@ class RowStore:
             over = [pane_ms for pane_ms in panes if pane_ms + spec.pane_ms + spec.kept_ms <= watermark_ms]
             for pane_ms in over:
                 self.ended.extend(((tier, pane_ms, scope), row) for scope, row in panes.pop(pane_ms).items())
-
-
-def _merge(into: Cells, amounts: Cells, *, closed: bool, examples: bool) -> None:
-    """Add amounts; revisions count only in closed panes and example tasks only in the finest tier."""
-    get = into.get
-    for cell, amount in amounts.items():
-        if cell == REVISION and not closed:
-            continue
-        if type(cell) is str and not examples and cell.startswith(EXAMPLE_PREFIX):
-            continue
-        total = get(cell, 0) + amount
-        if total:
-            into[cell] = total
-        else:
-            into.pop(cell, None)

@@ -15,6 +15,7 @@ _INITIAL_ROWS = 1024
 _STRIDE = 1 << 20
 _PAIRS_LIMIT = 50_000
 _WHO = tuple(DIMENSIONS.index(name) for name in ("site", "vendor", "team", "labeler"))
+_LABELER = 3  # column of the first half
 _WHAT = tuple(DIMENSIONS.index(name) for name in ("queue", "policy", "market", "priority"))
 
 Ints = npt.NDArray[np.int64]
@@ -44,10 +45,30 @@ def parse_scope_key(key: str) -> dict[str, str]:
     return {name: unquote(value) for name, value in pairs}
 
 
+class _Values:
+    """Numbers the values of one dimension."""
+
+    __slots__ = ("ids", "names")
+
+    def __init__(self) -> None:
+        self.ids: dict[str, int] = {}
+        self.names: list[str] = []
+
+    def number(self, value: str | None) -> int:
+        """Return the number of a value, -1 for None."""
+        if value is None:
+            return -1
+        known = self.ids.get(value)
+        if known is None:
+            self.ids[value] = known = len(self.names)
+            self.names.append(value)
+        return known
+
+
 class _Half:
     """Numbers tuples of four dimensions and keeps, per tuple, the number of each value."""
 
-    def __init__(self, values: list[dict[str, int]]) -> None:
+    def __init__(self, values: list[_Values]) -> None:
         self._values = values
         self.ids: dict[Dims, int] = {}
         self.table: Ints = np.full((_INITIAL_ROWS, len(values)), -1, dtype=np.int64)
@@ -56,8 +77,7 @@ class _Half:
         number = len(self.ids)
         if number == len(self.table):
             self.table = np.concatenate([self.table, np.full_like(self.table, -1)])
-        for column, (value, known) in enumerate(zip(part, self._values, strict=True)):
-            self.table[number, column] = -1 if value is None else known.setdefault(value, len(known))
+        self.table[number] = [known.number(value) for value, known in zip(part, self._values, strict=True)]
         self.ids[part] = number
         return number
 
@@ -80,7 +100,7 @@ class ScopeIndex:
         self._ids: dict[str, int] = {}
         self.keys: list[str] = []
         self.refused = 0
-        self._values: list[dict[str, int]] = [{} for _ in DIMENSIONS]
+        self._values = [_Values() for _ in DIMENSIONS]
         self._who = _Half([self._values[i] for i in _WHO])
         self._what = _Half([self._values[i] for i in _WHAT])
         self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in policy.scopes]
@@ -144,61 +164,84 @@ class ScopeIndex:
         return found
 
     def _scope_of_kind(self, kind: int, values: list[int]) -> int:
-        names, positions = self._kinds[kind]
-        if not positions:
-            return self.number(ALL_KEY)
+        positions = self._kinds[kind][1]
         code = 0
         for position in positions:
             if values[position] < 0:
                 return -1
             code = code * _STRIDE + values[position]
+        return self._scope_of_code(kind, code)
+
+    def _scope_of_code(self, kind: int, code: int) -> int:
         known = self._known[kind].get(code, -1)
         if known < 0:
-            known = self._name(names, positions, code)
+            known = self._name(kind, code)
             if known >= 0:
                 self._known[kind][code] = known
         return known
 
-    def resolve(self, who: Ints, what: Ints) -> list[Ints]:
-        """Return, per scope kind, the scope number of each event: -1 where a dimension is unknown or the cap refused.
+    def codes(self, kind: int, who: Ints, what: Ints) -> tuple[Ints, int]:
+        """Return, per change, a number of its scope among those of one kind, and a bound above all of them.
 
         Args:
-            who: Number of the first half, one per event.
-            what: Number of the second half, one per event.
+            kind: Index into the configured scopes.
+            who: Number of the first half, one per change.
+            what: Number of the second half, one per change.
+
+        Returns:
+            Numbers in 0..bound-1 to be read back with ``scope_of(kind, number, bound)``, -1 where a dimension is
+            unknown; and the bound.
         """
-        columns: list[Ints] = [np.empty(0, dtype=np.int64)] * len(DIMENSIONS)
-        for column, dimension in enumerate(_WHO):
-            columns[dimension] = self._who.table[:, column][who]
-        for column, dimension in enumerate(_WHAT):
-            columns[dimension] = self._what.table[:, column][what]
-        return [self._scopes_of_kind(kind, columns, len(who)) for kind in range(len(self._kinds))]
-
-    def _scopes_of_kind(self, kind: int, columns: list[Ints], count: int) -> Ints:
-        names, positions = self._kinds[kind]
+        positions = self._kinds[kind][1]
         if not positions:
-            return np.full(count, self.number(ALL_KEY), dtype=np.int64)
-        combined = np.zeros(count, dtype=np.int64)
-        unknown = np.zeros(count, dtype=bool)
+            return np.zeros(len(who), dtype=np.int64), 1
+        code = np.zeros(len(who), dtype=np.int64)
+        unknown = np.zeros(len(who), dtype=bool)
+        width = 1
         for position in positions:
-            values = columns[position]
-            combined = combined * _STRIDE + values
+            values = self._column(position, who, what)
+            size = max(1, len(self._values[position].names))
+            code = code * size + values
             unknown |= values < 0
-        combined[unknown] = -1
-        distinct, inverse = np.unique(combined, return_inverse=True)
-        known = self._known[kind]
-        numbers = np.empty(len(distinct), dtype=np.int64)
-        for i, code in enumerate(distinct.tolist()):
-            found = known.get(code, -1) if code >= 0 else -1
-            if found < 0 <= code:
-                found = self._name(names, positions, code)
-                if found >= 0:
-                    known[code] = found
-            numbers[i] = found
-        return numbers[inverse]
+            width *= size
+        code[unknown] = -1
+        return code, width
 
-    def _name(self, names: tuple[str, ...], positions: list[int], code: int) -> int:
+    def scope_of(self, kind: int, number: int) -> int:
+        """Return the scope number behind a number from ``codes``; -1 where the cap refuses the scope."""
+        positions = self._kinds[kind][1]
+        if len(positions) > 1:
+            code, scale = 0, 1
+            for position in reversed(positions):
+                number, value = divmod(number, max(1, len(self._values[position].names)))
+                code += value * scale
+                scale *= _STRIDE
+            number = code
+        return self._scope_of_code(kind, number)
+
+    def _column(self, position: int, who: Ints, what: Ints) -> Ints:
+        if position in _WHO:
+            return self._who.table[:, _WHO.index(position)][who]
+        return self._what.table[:, _WHAT.index(position)][what]
+
+    def labelers(self, who: Ints) -> Ints:
+        """Return the number of each change's labeller; -1 where it is unknown."""
+        return self._who.table[:, _LABELER][who]
+
+    def labeler_name(self, who: int) -> str:
+        """Return the labeller of one first half; empty where it is unknown."""
+        number = int(self._who.table[who, _LABELER])
+        return self.labeler_names[number] if number >= 0 else ""
+
+    @property
+    def labeler_names(self) -> list[str]:
+        """Labellers by number."""
+        return self._values[DIMENSIONS.index("labeler")].names
+
+    def _name(self, kind: int, code: int) -> int:
+        names, positions = self._kinds[kind]
         values: list[str] = []
         for position in reversed(positions):
             code, value_id = divmod(code, _STRIDE)
-            values.append(next(value for value, known in self._values[position].items() if known == value_id))
+            values.append(self._values[position].names[value_id])
         return self.number(scope_key(names, tuple(reversed(values))))

@@ -18,6 +18,7 @@ from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
 
 from streams.core.records import Record
+from streams.engine import fetch
 
 
 class Batch:
@@ -72,16 +73,15 @@ class BatchConsumer(AIOKafkaConsumer):
                 continue
             yield tp, self._batch_message(tp, polled, generation)
 
-    def _batch_message(self, tp: TP, polled: list[Any], generation: int) -> ConsumerMessage:
+    def _batch_message(self, tp: TP, polled: list[Record], generation: int) -> ConsumerMessage:
         last = polled[-1]
-        rows = [Record(r.offset, r.timestamp, r.key, r.value) for r in polled]
-        batch = Batch(tp.topic, tp.partition, rows, self.highwater(tp) or last.offset + 1)
+        batch = Batch(tp.topic, tp.partition, polled, self.highwater(tp) or last.offset + 1)
         return ConsumerMessage(
             tp.topic,
             tp.partition,
             last.offset,
-            last.timestamp / 1000.0,
-            last.timestamp_type,
+            last.timestamp_ms / 1000.0,
+            0,
             (),
             None,
             batch,
@@ -97,3 +97,6 @@ class BatchTransport(AIOKafkaTransport):
     """Faust's aiokafka transport with the batch consumer."""
 
     Consumer = BatchConsumer
+
+
+fetch.install()

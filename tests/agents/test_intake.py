@@ -20,7 +20,7 @@ class MemoryWriter:
         self.records: dict[str, list[Outgoing]] = {}
 
     async def append(self, topic: str, partition: int, records: Any) -> None:
-        self.records.setdefault(topic, []).extend(records)
+        self.records.setdefault(topic, []).extend(Outgoing(*record) for record in records)
 
 
 class Meter:

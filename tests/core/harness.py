@@ -57,18 +57,11 @@ class CoreRun:
             waiting[p].append(Record(self.ends[p], 0, key, value))
             self.ends[p] += 1
             if flush_every and len(waiting[p]) >= flush_every:
-                self._fold(p, waiting[p])
+                self.stores[p].ledger.fold(waiting[p])
                 waiting[p] = []
                 self.flush(p)
         for p, records in enumerate(waiting):
-            self._fold(p, records)
-
-    def _fold(self, partition: int, records: list[Record]) -> None:
-        """Fold records, flushing at every barrier as the engine does."""
-        while records:
-            records = records[self.stores[partition].ledger.fold(records) :]
-            if records:
-                self.flush(partition)
+            self.stores[p].ledger.fold(records)
 
     def flush(self, partition: int) -> None:
         """Hand a partition's changed rows to the floor."""

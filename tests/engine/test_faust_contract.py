@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import faust
 import pytest
@@ -72,3 +73,79 @@ def test_the_schema_is_asked_to_compile_a_decoder() -> None:
     parameters = inspect.signature(faust.Schema.compile).parameters
     assert "app" in parameters
     assert callable(BatchSchema().compile(None))
+
+
+def _record_batches(*sizes: int) -> bytes:
+    """Return Kafka record batches of the given sizes, offsets from 100 on."""
+    from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+    out, offset = b"", 100
+    for size in sizes:
+        builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1 << 20)
+        for number in range(size):
+            builder.append(number, 1000 + offset + number, f"k{offset + number}".encode(), b"v", [])
+        raw = bytearray(builder.build())
+        raw[0:8] = offset.to_bytes(8, "big")
+        out += bytes(raw)
+        offset += size
+    return out
+
+
+def _plain_records(data: bytes, fetch_offset: int) -> Any:
+    from aiokafka.record.memory_records import MemoryRecords
+
+    from streams.engine.fetch import PlainRecords
+
+    return PlainRecords(("t", 0), MemoryRecords(data), [], fetch_offset, None, None, True, 0)
+
+
+def test_fetched_records_come_in_lists_and_the_position_follows() -> None:
+    records = _plain_records(_record_batches(3, 4, 2), 101)
+    first = records.take(5)
+    assert [record.offset for record in first] == [101, 102, 103, 104, 105]
+    assert first[0].key == b"k101"
+    assert first[0].timestamp_ms == 1101
+    assert records.next_fetch_offset == 106
+    assert not records.exhausted
+    assert [record.offset for record in records.take(50)] == [106, 107, 108]
+    assert records.next_fetch_offset == 109
+    assert records.exhausted
+
+
+def test_a_corrupt_batch_is_refused() -> None:
+    from aiokafka.errors import CorruptRecordException
+
+    data = bytearray(_record_batches(3))
+    data[-1] ^= 0xFF
+    with pytest.raises(CorruptRecordException):
+        _plain_records(bytes(data), 100).take(10)
+
+
+def test_aiokafka_still_builds_fetch_results_from_the_two_classes_replaced() -> None:
+    from aiokafka.consumer import fetcher
+
+    import streams.engine.fetch as ours
+
+    source = inspect.getsource(fetcher.Fetcher)
+    assert "PartitionRecords(" in source
+    assert "FetchResult(" in source
+    assert "type(res_or_error) is FetchResult" in source
+    assert fetcher.PartitionRecords is ours.PlainRecords
+    assert fetcher.FetchResult is ours.PlainFetchResult
+
+
+def test_batches_filled_by_hand_hold_what_was_given() -> None:
+    from aiokafka.producer.message_accumulator import BatchBuilder
+    from aiokafka.record.memory_records import MemoryRecords
+
+    from streams.engine.log import _fill
+
+    builder = BatchBuilder(200, 0)
+    given = [(b"a", b"x", 5), (b"b", None, 6), (None, b"y" * 150, None), (b"c", b"z", 7)]
+    taken = _fill(builder, given)
+    assert 0 < taken < 4
+    assert builder.record_count() == taken
+    held = list(MemoryRecords(bytes(builder._build())).next_batch())
+    assert [(r.key, r.value) for r in held] == [entry[:2] for entry in given[:taken]]
+    huge = BatchBuilder(200, 0)
+    assert _fill(huge, [(b"k", b"x" * 5000, 1), (b"l", b"y", 1)]) == 1

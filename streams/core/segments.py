@@ -1,0 +1,110 @@
+"""Segments: the facts of a partition on its changelog, as they were kept, flush by flush.
+
+A fact is a pure function of the log, so a segment never changes. Its key carries the first offset it may hold and its
+owner; segments of several owners may overlap (a worker that stalled, or died before its flush was complete) and then
+say the same. A segment is dropped when every fact in it has been let go of.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from streams.core.ledger import KeptFact
+
+_FACTS_PER_SEGMENT = 4_000
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Segment(msgspec.Struct, array_like=True, gc=False):
+    """One segment: all facts kept of the events from ``begin`` up to ``end``."""
+
+    end: int
+    begin: int
+    facts: list[KeptFact]
+
+
+_decode: Any = msgspec.msgpack.Decoder(_Segment).decode
+
+
+class Segments:
+    """What is known of the segments on the changelog: where each begins and how many of its facts live."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._begins: list[int] = []
+        self._keys: list[bytes] = []
+        self._live: list[int] = []
+        self._dead: list[bytes] = []
+
+    def add(self, facts: list[KeptFact], begin: int, end: int, owner: str) -> list[tuple[bytes, bytes]]:
+        """Return the (key, value) records of the facts kept in one flush.
+
+        Args:
+            facts: In log order.
+            begin: Offset after the flush before.
+            end: The flush's stamp.
+            owner: Whose records these are.
+        """
+        records: list[tuple[bytes, bytes]] = []
+        for at in range(0, len(facts), _FACTS_PER_SEGMENT):
+            part = facts[at : at + _FACTS_PER_SEGMENT]
+            after = facts[at + len(part)] if at + len(part) < len(facts) else None
+            until = end if after is None else after[0]
+            key = segment_key(begin, owner)
+            records.append((key, _encode(_Segment(until, begin, part))))
+            self._know(key, begin, len(part))
+            begin = until
+        return records
+
+    def _know(self, key: bytes, begin: int, live: int) -> None:
+        self._begins.append(begin)
+        self._keys.append(key)
+        self._live.append(live)
+
+    def let_go(self, offsets: Iterable[int]) -> list[bytes]:
+        """Count facts that were let go of; return the keys of segments that hold none any more."""
+        begins, live = self._begins, self._live
+        emptied = False
+        for offset in offsets:
+            at = bisect_right(begins, offset) - 1
+            live[at] -= 1
+            emptied = emptied or not live[at]
+        dead, self._dead = self._dead, []
+        if emptied:
+            kept = [i for i, count in enumerate(live) if count]
+            dead += [key for key, count in zip(self._keys, live, strict=True) if not count]
+            self._begins = [begins[i] for i in kept]
+            self._keys = [self._keys[i] for i in kept]
+            self._live = [live[i] for i in kept]
+        return dead
+
+    def restore(self, values: dict[bytes, bytes], resume: int) -> Iterator[KeptFact]:
+        """Yield everything kept below ``resume``, in log order, each fact once.
+
+        Args:
+            values: Segment values by key.
+            resume: The offset from which to fold: facts at or above it will be met again.
+        """
+        covered = -1
+        for key in sorted(values, key=lambda key: int(key[2:18])):
+            segment = _decode(values[key])
+            live, first = 0, covered + 1
+            for kept in segment.facts:
+                if covered < kept[0] < resume:
+                    covered = kept[0]
+                    live += 1
+                    yield kept
+            if live:
+                self._know(key, max(first, segment.begin), live)
+            else:
+                self._dead.append(key)
+
+
+def segment_key(begin: int, owner: str) -> bytes:
+    """Return the changelog key of a segment; keys sort by offset."""
+    return f"s|{begin:016d}|{owner}".encode()

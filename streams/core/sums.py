@@ -1,0 +1,81 @@
+"""Sums of many integers by key, exact and fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+_DENSE_LIMIT = 8_000_000
+_BINS_PER_KEY = 16
+_DENSE_ALWAYS = 65_536
+_EXACT_FLOAT = 2.0**53
+
+
+class Sums:
+    """Non-zero sums in ascending order of key.
+
+    Attributes:
+        keys: Ascending keys.
+        amounts: Their sums, none zero.
+    """
+
+    __slots__ = ("amounts", "keys")
+
+    def __init__(self, keys: Ints, amounts: Ints) -> None:
+        """Hold keys and sums of the same length."""
+        self.keys = keys
+        self.amounts = amounts
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield (key, sum)."""
+        return zip(self.keys.tolist(), self.amounts.tolist(), strict=True)
+
+    def dict(self) -> dict[int, int]:
+        """Return sums by key."""
+        return dict(self.pairs())
+
+    def by_place(self, span: int, base: int = 0) -> Iterator[tuple[int, list[int], list[int]]]:
+        """Split keys ``place * span + inner`` and yield (place, inner + base, sums), places ascending."""
+        if not len(self.keys):
+            return
+        place, inner = np.divmod(self.keys, span)
+        starts = np.flatnonzero(place[1:] != place[:-1]) + 1
+        inner_list, amount_list = (inner + base).tolist(), self.amounts.tolist()
+        begin = 0
+        firsts = place[np.concatenate([[0], starts])].tolist()
+        for number, end in zip(firsts, [*starts.tolist(), len(inner_list)], strict=True):
+            yield number, inner_list[begin:end], amount_list[begin:end]
+            begin = end
+
+    def lists_by_place(self, span: int, base: int = 0) -> dict[int, tuple[list[int], list[int]]]:
+        """Return what ``by_place`` yields, by place."""
+        return {place: (inner, amounts) for place, inner, amounts in self.by_place(span, base)}
+
+
+def sum_by_key(keys: Ints, amounts: Ints, size: int) -> Sums:
+    """Sum amounts by key.
+
+    One bin per possible key where that is cheap (float sums, exact below 2**53), else by sorting.
+
+    Args:
+        keys: Integers in 0..size-1.
+        amounts: One per key, of any sign.
+        size: Number of possible keys.
+    """
+    few = size <= max(_DENSE_ALWAYS, _BINS_PER_KEY * len(keys)) and size <= _DENSE_LIMIT
+    if few and float(np.abs(amounts).sum()) < _EXACT_FLOAT:
+        sums = np.bincount(keys, weights=amounts, minlength=size)
+        touched = np.flatnonzero(sums)
+        return Sums(touched, sums[touched].astype(np.int64))
+    order = np.argsort(keys, kind="stable")
+    keys, amounts = keys[order], amounts[order]
+    if not len(keys):
+        return Sums(keys, amounts)
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    found, total = keys[starts], np.add.reduceat(amounts, starts)
+    kept = total != 0
+    return Sums(found[kept], total[kept])
