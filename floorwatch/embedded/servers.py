@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from floorwatch.embedded import process
 
 _READY_S = 30.0
 
@@ -86,6 +89,23 @@ class Servers:
         with suppress(OSError):
             return "\n".join((self.directory / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
         return ""
+
+
+def worker_command(config: Path | None = None) -> list[str]:
+    """Return the command line of a real worker process, with a configuration file or the environment alone."""
+    return [sys.executable, "-m", "floorwatch.cli.worker", *(["--config", str(config)] if config is not None else [])]
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """Return this process's environment without Floorwatch's own variables, plus overrides such as ``KAFKA__GROUP``."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("FLOORWATCH_")}
+    return env | {f"FLOORWATCH_{name}": value for name, value in settings.items()}
+
+
+def dying_with_me() -> Callable[[], None]:
+    """Return what a child runs before its program, so that it is killed when this thread ends, even by SIGKILL."""
+    parent = os.getpid()
+    return lambda: process._die_with(parent)  # noqa: SLF001 - the one place that knows how
 
 
 def broker_command(port: int) -> list[str]:

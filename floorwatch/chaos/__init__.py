@@ -1,0 +1,1 @@
+"""Chaos: real Kafka, real processes, seeded faults, and an independent recount at the end."""

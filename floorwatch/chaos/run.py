@@ -1,0 +1,177 @@
+"""One chaos run from an empty cluster to a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from floorwatch.chaos import schedule as s
+from floorwatch.chaos.cluster import Cluster, Compaction, StuckError
+from floorwatch.chaos.faults import Faults, flush_redis
+from floorwatch.chaos.load import Load, end_input, floor_log
+from floorwatch.chaos.stack import GROUP, PREFIX, ChaosStack
+from floorwatch.chaos.verdict import Expected, Verdict, judge, redis_windows
+from floorwatch.simulate.compare import differences
+from floorwatch.simulate.oracle import Oracle
+
+REDIS_PREFIX = "floorwatch:"
+_SUPERVISE_S = 0.5
+_STUCK_S = 180.0
+_REBUILD_S = 90.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run; everything that decides a run is here.
+
+    Attributes:
+        seed: Of the floor, the schedule and the duplicates.
+        load_s: Seconds over which events are sent.
+        rate: Events per second.
+        partitions: Of every topic.
+        compaction_lag_s: ``min.compaction.lag.ms`` of the compacted topics, in seconds; production keeps 15 minutes.
+        faults: The schedule.
+    """
+
+    seed: int
+    load_s: float
+    rate: float
+    partitions: int
+    compaction_lag_s: float
+    faults: tuple[s.Fault, ...]
+
+
+@dataclass
+class Outcome:
+    """What a run showed.
+
+    Attributes:
+        plan: What was run.
+        events: Events of the floor, all of which the broker acknowledged.
+        faults: Counts, takeovers, and what was skipped.
+        verdict: After the input had ended; None if that was never reached.
+        rebuilt: The read model after the last worker was killed and Redis emptied once more.
+        exits: How workers that nobody ended have ended.
+        stuck: Why no verdict could be reached; empty otherwise.
+        took_s: The whole run, and ``drained_s`` from the last event to everything folded.
+    """
+
+    plan: Plan
+    events: int = 0
+    repeated: int = 0
+    retried: int = 0
+    faults: Faults | None = None
+    verdict: Verdict | None = None
+    rebuilt: Verdict | None = None
+    exits: list[str] = field(default_factory=list)
+    compaction: list[Compaction] = field(default_factory=list)
+    stuck: str = ""
+    drained_s: float = 0.0
+    took_s: float = 0.0
+
+    @property
+    def right(self) -> bool:
+        """Whether every row of every table is what the oracle says."""
+        verdicts = [self.verdict, self.rebuilt]
+        return not self.stuck and all(v is not None and not v.wrong and not v.dead for v in verdicts)
+
+
+async def run_chaos(plan: Plan, folder: Path, say: Callable[[str], None]) -> Outcome:
+    """Run a plan and judge it.
+
+    Args:
+        plan: What to run.
+        folder: For data and logs; the caller removes it.
+        say: Told each fault as it happens.
+
+    Raises:
+        KafkaUnavailableError: Java or Kafka's jars cannot be had.
+    """
+    began_s = time.monotonic()
+    outcome = Outcome(plan)
+    stack = ChaosStack(folder, plan.partitions)
+    cluster = Cluster(stack.kafka.bootstrap, PREFIX, GROUP, plan.partitions)
+    log = floor_log(plan.seed, round(plan.rate * plan.load_s), plan.load_s)
+    outcome.events = len(log)
+    try:
+        await stack.start()
+        await cluster.create(plan.compaction_lag_s)
+        load = Load(stack.kafka.bootstrap, PREFIX, plan.partitions, log, plan.rate)
+        faults = outcome.faults = Faults(stack, cluster, load, Random(f"duplicates-{plan.seed}"), say)  # noqa: S311
+        stack.places[0].wanted = True
+        stack.start_worker(stack.places[0])
+        supervisor = asyncio.create_task(_supervise(stack, say))
+        try:
+            await asyncio.gather(load.run(), faults.run(plan.faults))
+            outcome.repeated, outcome.retried = load.repeated, load.retried
+            say("all events are sent and all faults have passed")
+            expected = await _end(stack, cluster, outcome, [sent.value for sent in log], say)
+            outcome.verdict = await judge(cluster, stack.redis_url, REDIS_PREFIX, expected)
+            outcome.compaction = await cluster.compaction()
+            outcome.rebuilt = await _rebuild(stack, expected, say)
+        except StuckError as error:
+            outcome.stuck = str(error)
+        finally:
+            supervisor.cancel()
+    finally:
+        outcome.exits = [exit_ for place in stack.places for exit_ in place.exits]
+        await cluster.close()
+        await stack.stop()
+        outcome.took_s = time.monotonic() - began_s
+    return outcome
+
+
+async def _supervise(stack: ChaosStack, say: Callable[[str], None]) -> None:
+    while True:
+        await asyncio.sleep(_SUPERVISE_S)
+        for line in stack.supervise():
+            say(line)
+
+
+async def _end(
+    stack: ChaosStack, cluster: Cluster, outcome: Outcome, lines: Sequence[bytes], say: Callable[[str], None]
+) -> Expected:
+    """End the input and wait until everything is folded; recount meanwhile."""
+    began_s = time.monotonic()
+    oracle = await asyncio.to_thread(Oracle.from_events, lines)
+    await cluster.folded(_STUCK_S)
+    await end_input(stack.kafka.bootstrap, PREFIX, cluster.partitions, oracle.watermark_ms or 0)
+    await cluster.folded(_STUCK_S)
+    outcome.drained_s = time.monotonic() - began_s
+    say(f"everything is folded after {outcome.drained_s:.0f} s; comparing")
+    return await asyncio.to_thread(Expected, oracle)
+
+
+async def _rebuild(stack: ChaosStack, expected: Expected, say: Callable[[str], None]) -> Verdict:
+    """Kill the workers, empty Redis, start one: the read model must come back from the compacted topics alone."""
+    say("killing the workers and emptying Redis once more: the read model must come back")
+    for place in stack.places:
+        place.wanted = False
+        if place.process is not None and place.running:
+            place.process.kill()
+            place.process.wait()
+    await flush_redis(stack.redis_url)
+    stack.places[0].wanted = True
+    stack.start_worker(stack.places[0])
+    until_s = time.monotonic() + _REBUILD_S
+    fields = {table: list(_first_fields(table)) for table in expected.windows}
+    while time.monotonic() < until_s:
+        await asyncio.sleep(2)
+        with suppress(OSError):
+            found = await redis_windows(stack.redis_url, REDIS_PREFIX)
+            if not differences(expected.windows, found, fields):
+                break
+    verdict = Verdict()
+    verdict.add("Redis, rebuilt", expected.windows, await redis_windows(stack.redis_url, REDIS_PREFIX), fields)
+    return verdict
+
+
+def _first_fields(table: str) -> Sequence[str]:
+    from floorwatch.cli.verify import COMPARED
+
+    return COMPARED[table]

@@ -1,0 +1,60 @@
+"""``floorwatch chaos``: a real Kafka, real workers, a seeded schedule of faults, and a recount of every row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def chaos(
+    minutes: Annotated[float, typer.Option(min=0.5, help="How long events are sent.")] = 5.0,
+    seed: Annotated[int, typer.Option(help="Of the floor and the schedule; a failing one can be replayed.")] = 1,
+    partitions: Annotated[int, typer.Option(min=1, max=64, help="Of every topic.")] = 4,
+    rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 400.0,
+    gap: Annotated[float, typer.Option(min=2, help="Mean seconds between two faults.")] = 16.0,
+    compaction_lag: Annotated[float, typer.Option(min=0, help="Seconds before a record may be compacted away.")] = 5.0,
+    schedule_only: Annotated[bool, typer.Option("--schedule-only", help="Print the schedule and do nothing.")] = False,
+    keep: Annotated[Path | None, typer.Option(help="Keep data and logs in this folder.")] = None,
+) -> None:
+    """Shake 1 to 3 workers on a real Kafka, then compare every row of every table; exit 1 if any is wrong."""
+    import asyncio
+    import logging
+    import tempfile
+    import time
+
+    from floorwatch.chaos.kafka import KafkaUnavailableError
+    from floorwatch.chaos.report import outcome_text, plan_text
+    from floorwatch.chaos.run import Plan, run_chaos
+    from floorwatch.chaos.schedule import schedule
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says at length what a killed broker is expected to do
+    load_s = minutes * 60
+    plan = Plan(seed, load_s, rate, partitions, compaction_lag, schedule(seed, load_s, gap))
+    typer.echo(plan_text(plan))
+    if schedule_only:
+        return
+    folder = keep or Path(tempfile.mkdtemp(prefix="floorwatch-chaos-"))
+    began_s = time.monotonic()
+
+    def say(what: str) -> None:
+        typer.echo(f"{time.monotonic() - began_s:7.1f}s  {what}")
+
+    try:
+        outcome = asyncio.run(run_chaos(plan, folder, say))
+    except KafkaUnavailableError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    typer.echo(outcome_text(outcome))
+    if not outcome.right:
+        typer.echo(f"Logs and data are in {folder}", err=True)
+        raise typer.Exit(1)
+    if keep is None:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
