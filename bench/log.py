@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -14,9 +15,13 @@ from streams.models.topics import TopicSpec, partition_of
 _READ = 20_000
 
 
+def _quiet(stack: Stack) -> dict[str, Any]:
+    return {"bootstrap.servers": stack.brokers, "log_level": 3}
+
+
 def create(stack: Stack, specs: Iterable[TopicSpec]) -> None:
     """Create topics."""
-    admin = AdminClient({"bootstrap.servers": stack.brokers})
+    admin = AdminClient(_quiet(stack))
     wanted = [NewTopic(spec.name, spec.partitions, 1, config=spec.config) for spec in specs]
     for future in admin.create_topics(wanted).values():
         future.result()
@@ -30,13 +35,14 @@ def plain(name: str, partitions: int = PARTITIONS, **config: str) -> TopicSpec:
 def drop(stack: Stack, prefix: str) -> None:
     """Delete every topic whose name begins with a prefix: their pages would crowd those of the next run."""
     if found := names(stack, prefix):
-        for future in AdminClient({"bootstrap.servers": stack.brokers}).delete_topics(found).values():
+        admin = AdminClient(_quiet(stack))  # held by a name: without one it is gone before it has answered
+        for future in admin.delete_topics(found).values():
             future.result()
 
 
 def names(stack: Stack, prefix: str) -> list[str]:
     """Return the topics whose name begins with a prefix."""
-    topics = AdminClient({"bootstrap.servers": stack.brokers}).list_topics(timeout=10).topics
+    topics = AdminClient(_quiet(stack)).list_topics(timeout=10).topics
     return sorted(name for name in topics if name.startswith(prefix))
 
 
@@ -53,7 +59,7 @@ def fill(stack: Stack, topic: str, events: Iterable[tuple[bytes, bytes]]) -> int
             failed.append(str(error))
 
     settings = {
-        "bootstrap.servers": stack.brokers,
+        **_quiet(stack),
         "acks": "all",
         "linger.ms": 50,
         "batch.size": 1_000_000,
@@ -82,7 +88,7 @@ class Offsets:
 
     def __init__(self, stack: Stack, group: str) -> None:
         """Ask about ``group``; nothing is ever consumed."""
-        settings = {"bootstrap.servers": stack.brokers, "group.id": group, "enable.auto.commit": False}
+        settings = {**_quiet(stack), "group.id": group, "enable.auto.commit": False}
         self._consumer = Consumer(settings)
 
     def committed(self, topic: str, partitions: int = PARTITIONS) -> list[int]:
@@ -110,7 +116,7 @@ def read(stack: Stack, topic: str, partitions: int = PARTITIONS) -> Iterator[tup
 def read_placed(stack: Stack, topic: str, partitions: int = PARTITIONS) -> Iterator[tuple[int, bytes, bytes | None]]:
     """Yield (partition, key, value) of everything a topic holds now, partition by partition."""
     settings = {
-        "bootstrap.servers": stack.brokers,
+        **_quiet(stack),
         "group.id": f"reader-{time.monotonic_ns()}",
         "enable.auto.commit": False,
         "isolation.level": "read_committed",

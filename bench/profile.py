@@ -11,12 +11,13 @@ before the standard library's own ``profile``, which cProfile imports.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import cProfile
 import gc
 import pstats
 import resource
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,15 +53,6 @@ class NullMeter:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None
-
-
-def finished(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that never waits."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value
-    raise RuntimeError("this coroutine waits for something")
 
 
 @dataclass
@@ -121,13 +113,15 @@ def by_partition(labels: int, labelers: int, partitions: int) -> list[list[Recor
 def run_intake(parts: list[list[Record]], sections: Sections, batch: int) -> None:
     """Check every event and hand it on."""
     out = Topics("profile.", len(parts))
+    loop = asyncio.new_event_loop()
     for partition, records in enumerate(parts):
         stage = Intake("raw", partition, out, NullWriter(), IntakePolicy(), NullMeter())
         for chunk in batches(records, batch):
             with sections.part("intake: fold"):
                 stage.fold(chunk)
             with sections.part("intake: flush (null writer)"):
-                finished(stage.flush())
+                loop.run_until_complete(stage.flush())
+    loop.close()
 
 
 def run_decode(parts: list[list[Record]], sections: Sections) -> None:
