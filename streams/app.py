@@ -107,6 +107,7 @@ class Worker:
             publish_interval_s=self.config.engine.publish_interval_s,
             shown_window=self.config.metrics.window,
             after_publish=after_publish,
+            siblings=lambda: len(self.hosts[self.topics.name(names.PARTIALS)].owned),
         )
 
     def _make_incidents(self, partition: int) -> IncidentsStage:

@@ -53,7 +53,7 @@ class LedgerStage:
         self.store.restore(entries)
         counters = self.store.ledger.counters
         self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
-        gc.freeze()  # restored facts are long-lived: keep the collector from walking them again and again
+        gc.freeze()  # restored rows are long-lived: keep the collector from walking them again and again
 
     async def close(self) -> None:
         """Drop the state."""

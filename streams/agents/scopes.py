@@ -20,6 +20,9 @@ from streams.models import topics
 _DUTY = 8
 """Publishing takes at most one part in this many of a worker's time; a catch-up publishes less often."""
 
+_PARTS_OF_WINDOW = 3600
+_LONGEST_S = 10.0
+
 AfterPublish = Callable[[int, int], Awaitable[None]]
 """(partition, watermark_ms): called after each publication."""
 
@@ -42,15 +45,31 @@ class ScopesStage:
         publish_interval_s: float,
         shown_window: str,
         after_publish: AfterPublish | None = None,
+        siblings: Callable[[], int] = lambda: 1,
     ) -> None:
-        """Own partition ``partition`` of the partial rows; rows of ``shown_window`` are kept for the metrics."""
+        """Own partition ``partition`` of the partial rows.
+
+        Args:
+            partition: The partition.
+            policy: What shapes the numbers.
+            out: Topic names.
+            writer: Appends table rows.
+            reader: Reads the partition on recovery.
+            read_model: Where readers look.
+            meter: Where counts go.
+            publish_interval_s: Least time between two publications.
+            shown_window: Rows of this window are kept for the metrics.
+            after_publish: Called after each publication.
+            siblings: How many partitions share this worker's time for publishing.
+        """
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
         self._read_model, self._after_publish = read_model, after_publish
-        self._interval_s = publish_interval_s
+        self._interval_s, self._siblings = publish_interval_s, siblings
         self._next_publish = 0.0
+        self._next_due = [0.0] * len(policy.windows)
         self.next: int | None = 0
-        self._flushed: int | None = 0
+        self._published: int | None = 0
         self.floor = Floor(policy)
         self._publish_all = True
         self._shown_window = shown_window
@@ -74,22 +93,35 @@ class ScopesStage:
         return len(records)
 
     async def flush(self) -> int | None:
-        """Publish if it is time; commit only what has been published."""
-        if not self._publish_all and (self.next == self._flushed or time.monotonic() < self._next_publish):
-            return None
+        """Publish if it is time; the offset to commit once everything below it has been published."""
         began = time.monotonic()
+        quiet = self.next == self._published
+        if not self._publish_all and (began < self._next_publish or (quiet and not self.floor.pending)):
+            return None
         upto = self.next
         if self._publish_all or await self._read_model.lost(self._partition):
             windows, panes = self.floor.all_windows(), self.floor.all_panes()
             self.floor.take_changes()
         else:
-            windows, panes = self.floor.take_changes()
+            windows, panes = self.floor.take_changes(self.floor.all_bits if quiet else self._due(began))
         await self._publish(windows, panes)
-        self._publish_all = False
-        self._flushed = upto
-        self._next_publish = time.monotonic() + max(self._interval_s, _DUTY * (time.monotonic() - began))
+        self._publish_all, self._published = False, upto
+        took_s = time.monotonic() - began
+        self._next_publish = time.monotonic() + max(self._interval_s, _DUTY * took_s * self._siblings())
         self._meter.rows("scopes", self._partition, self.floor.rows)
-        return upto
+        return None if self.floor.pending else upto
+
+    def _due(self, now_s: float) -> int:
+        """Return the bits of the windows to publish now: nobody watches a week's window by the second."""
+        if now_s >= max(self._next_due):
+            bits = self.floor.all_bits
+        else:
+            bits = sum(1 << i for i, due_s in enumerate(self._next_due) if now_s >= due_s)
+        for i, window in enumerate(self._policy.windows):
+            if bits >> i & 1:
+                part_s = window.size_ms / 1000 / _PARTS_OF_WINDOW if window.size_ms else _LONGEST_S
+                self._next_due[i] = now_s + min(_LONGEST_S, max(self._interval_s, part_s))
+        return bits
 
     async def _publish(self, windows: list[WindowRow], panes: list[PaneRow]) -> None:
         watermark_ms = self.floor.watermark_ms

@@ -257,7 +257,9 @@ class _LabelSums:
         """Count labels per labeller too."""
         base, span = _span(labeler)
         keys = self.place * span + (labeler - base)
-        self.names = sum_by_key(keys, np.ones(len(keys), dtype=np.int64), self._places * span).lists_by_place(span, base)
+        self.names = sum_by_key(keys, np.ones(len(keys), dtype=np.int64), self._places * span).lists_by_place(
+            span, base
+        )
 
     def count_active(self, active: Ints) -> None:
         """Count the time tools measured themselves; -1 where they did not."""

@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.core.cells import OPEN, Cells, add_cells
-from streams.core.ledger_store import WATERMARK_PREFIX
-from streams.core.policy import HOUR_MS, CorePolicy
+from streams.core.ledger_store import WATERMARK_PREFIX, stamp_of
+from streams.core.policy import HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.scopes import parse_scope_key
 from streams.core.windows import window_range
 
 _decode_row: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
 _decode_watermark: Any = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
-Slot = tuple[int, Cells, str]
-"""(stamp, cells, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
+_NO_SLOTS: dict[int, Any] = {}
+
+Slot = tuple[int, bytes, str]
+"""(stamp, encoded row, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
 
 
 class WindowSum:
@@ -44,9 +46,10 @@ class ScopeState:
         windows: The running sum of each window.
         open_by_hour: Open tasks by the hour of their creation: the backlog.
         touched: Hour panes changed since they were last published.
+        moved: Bits of the windows changed since they were last published.
     """
 
-    __slots__ = ("key", "open_by_hour", "panes", "scope", "touched", "windows", "zone")
+    __slots__ = ("key", "moved", "open_by_hour", "panes", "scope", "touched", "windows", "zone")
 
     def __init__(self, key: str, policy: CorePolicy) -> None:
         """Start empty."""
@@ -57,17 +60,19 @@ class ScopeState:
         self.windows = [WindowSum() for _ in policy.windows]
         self.open_by_hour: dict[int, int] = {}
         self.touched: set[int] = set()
+        self.moved = 0
 
     def pane_cells(self, tier: int, pane_ms: int) -> Cells:
         """Return the sum over source partitions of one pane; do not change it."""
         slots = self.panes[tier].get(pane_ms)
         if not slots:
             return {}
-        if len(slots) == 1:
-            return next(iter(slots.values()))[1]
         total: Cells = {}
-        for _, cells, _ in slots.values():
-            add_cells(total, cells)
+        for _, value, _ in slots.values():
+            if total:
+                add_cells(total, _cells(value))
+            else:
+                total = _cells(value)
         return total
 
     def oldest_open_ms(self) -> int | None:
@@ -105,7 +110,11 @@ class PaneRow(NamedTuple):
 
 
 class Floor:
-    """The scopes of one partition of the partial rows."""
+    """The scopes of one partition of the partial rows.
+
+    Rows are kept as they come, encoded. What they change in windows is worked out when somebody asks (``absorb``), once
+    for all versions of a row that came in between.
+    """
 
     def __init__(self, policy: CorePolicy) -> None:
         """Start empty."""
@@ -113,9 +122,17 @@ class Floor:
         self.scopes: dict[str, ScopeState] = {}
         self.watermarks: dict[int, tuple[int, int]] = {}
         self.watermark_ms = -1
-        self._changed: set[str] = set()
-        self._everything = False
         self.rows = 0
+        self._tier_windows = [
+            [(1 << i, i) for i, window in enumerate(policy.windows) if window.tier == tier] for tier in range(3)
+        ]
+        self.all_bits = (1 << len(policy.windows)) - 1
+        # Row as it was when last absorbed, by (scope, tier, pane, source): None for a new one.
+        self._fresh: dict[tuple[str, int, int, int], bytes | None] = {}
+        self._ranges: dict[str, list[tuple[int, int]]] = {}
+        self._moved: set[str] = set()
+        self._touched: set[str] = set()
+        self._new: list[ScopeState] = []
 
     def apply(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take in partial rows and source watermarks.
@@ -130,10 +147,7 @@ class Floor:
                     self._source_watermark(int(key[len(WATERMARK_PREFIX) :].partition("|")[0]), value)
                 continue
             scope_key, tier, pane_ms, source, owner = key.rsplit("|", 4)
-            if value is None:
-                self._forget(scope_key, int(tier), int(pane_ms), int(source), owner)
-            else:
-                self._take(scope_key, int(tier), int(pane_ms), int(source), owner, value)
+            self._take(scope_key, int(tier), int(pane_ms), int(source), owner, value)
         self._advance()
 
     def _source_watermark(self, source: int, value: bytes) -> None:
@@ -142,48 +156,91 @@ class Floor:
         if watermark_ms >= 0 and (known is None or stamp >= known[0]):
             self.watermarks[source] = (stamp, watermark_ms)
 
-    def _take(self, scope_key: str, tier: int, pane_ms: int, source: int, owner: str, value: bytes) -> None:
-        stamp, cells = _decode_row(value)
+    def _take(self, scope_key: str, tier: int, pane_ms: int, source: int, owner: str, value: bytes | None) -> None:
+        """Put a row into its slot, or drop it; a record that a newer one of another owner replaced changes nothing."""
         state = self.scopes.get(scope_key)
         if state is None:
+            if value is None:
+                return
             state = self.scopes[scope_key] = ScopeState(scope_key, self.policy)
-        slots = state.panes[tier].setdefault(pane_ms, {})
-        known = slots.get(source)
+            self._new.append(state)
+        panes = state.panes[tier]
+        slots = panes.get(pane_ms)
+        known = slots.get(source) if slots is not None else None
+        if value is None:
+            if slots is None or known is None or known[2] != owner:
+                return
+            self._fresh.setdefault((scope_key, tier, pane_ms, source), known[1])
+            del slots[source]
+            self.rows -= 1
+            if not slots:
+                del panes[pane_ms]
+            return
+        stamp = stamp_of(value)
         if known is not None and known[0] > stamp:
             return
-        if known is None:
-            self.rows += 1
-        slots[source] = (stamp, cells, owner)
-        delta = difference(cells, known[1]) if known is not None else cells
-        if not delta:
-            return
-        self._changed.add(scope_key)
-        for window, total in zip(self.policy.windows, state.windows, strict=True):
-            if window.tier == tier and total.start_ms <= pane_ms < total.end_ms:
-                add_cells(total.cells, delta)
-        if tier == 2:
-            state.touched.add(pane_ms)
-            opened = delta.get(OPEN)
+        if slots is None:
+            slots = panes[pane_ms] = {}
+        slots[source] = (stamp, value, owner)
+        self.rows += known is None
+        self._fresh.setdefault((scope_key, tier, pane_ms, source), None if known is None else known[1])
+
+    def absorb(self) -> None:
+        """Bring windows, backlog and the list of changed panes up to the rows taken in."""
+        fresh, self._fresh = self._fresh, {}
+        # All changes of a scope that lie in the same windows are summed before the windows are touched.
+        zones: dict[tuple[str, int], Cells] = {}
+        for (scope_key, tier, pane_ms, source), old in fresh.items():
+            state = self.scopes.get(scope_key)
+            if state is None:
+                continue
+            slot = state.panes[tier].get(pane_ms, _NO_SLOTS).get(source)
+            value = None if slot is None else slot[1]
+            if value == old:
+                continue
+            now, was = _cells(value), _cells(old)
+            bits = self._bits_of(state, tier, pane_ms)
+            self._note(state, tier, pane_ms, bits, now.get(OPEN, 0) - was.get(OPEN, 0))
+            if bits:
+                into = zones.setdefault((scope_key, bits), {})
+                _tally(into, now, 1)
+                _tally(into, was, -1)
+            if value is None and not any(state.panes):
+                del self.scopes[scope_key]
+        self._add(zones)
+
+    def _note(self, state: ScopeState, tier: int, pane_ms: int, bits: int, opened: int) -> None:
+        """Note that a pane changed, and by how many open tasks."""
+        if tier == HOUR_TIER:
+            if pane_ms in state.panes[tier]:
+                state.touched.add(pane_ms)
+                self._touched.add(state.key)
             if opened:
                 _count(state.open_by_hour, pane_ms, opened)
+        # The backlog stands in every window's row.
+        self._mark(state, self.all_bits if opened else bits)
 
-    def _forget(self, scope_key: str, tier: int, pane_ms: int, source: int, owner: str) -> None:
-        """Drop the slot of an expired row; a former owner's record that a newer one has replaced changes nothing."""
-        state = self.scopes.get(scope_key)
-        slots = state.panes[tier].get(pane_ms) if state is not None else None
-        if state is None or slots is None or source not in slots or slots[source][2] != owner:
-            return
-        _, cells, _ = slots.pop(source)
-        self.rows -= 1
-        for window, total in zip(self.policy.windows, state.windows, strict=True):
-            if window.tier == tier and total.start_ms <= pane_ms < total.end_ms:
-                add_cells(total.cells, cells, -1)
-        if tier == 2 and cells.get(OPEN):
-            _count(state.open_by_hour, pane_ms, -cells[OPEN])
-        if not slots:
-            del state.panes[tier][pane_ms]
-        if not any(state.panes):
-            del self.scopes[scope_key]
+    def _add(self, zones: dict[tuple[str, int], Cells]) -> None:
+        for (scope_key, bits), cells in zones.items():
+            if scope_key in self.scopes:
+                changed = {cell: amount for cell, amount in cells.items() if amount}
+                for i, total in enumerate(self.scopes[scope_key].windows):
+                    if bits >> i & 1:
+                        add_cells(total.cells, changed)
+
+    def _bits_of(self, state: ScopeState, tier: int, pane_ms: int) -> int:
+        """Return the bits of the windows that hold a pane."""
+        bits = 0
+        for bit, i in self._tier_windows[tier]:
+            total = state.windows[i]
+            if total.start_ms <= pane_ms < total.end_ms:
+                bits |= bit
+        return bits
+
+    def _mark(self, state: ScopeState, bits: int) -> None:
+        if bits:
+            state.moved |= bits
+            self._moved.add(state.key)
 
     def _advance(self) -> None:
         """Move the watermark to the least of the sources'; it never goes back."""
@@ -193,74 +250,127 @@ class Floor:
             if self.watermark_ms >= 0 and watermark_ms // HOUR_MS != closed_from:
                 self._touch_closed(closed_from * HOUR_MS, watermark_ms)
             self.watermark_ms = watermark_ms
-            self._everything = True
 
     def _touch_closed(self, from_ms: int, until_ms: int) -> None:
         """Mark the hour panes the watermark has just closed, so that they are shown as closed."""
         for state in self.scopes.values():
-            panes = state.panes[2]
+            panes = state.panes[HOUR_TIER]
             if (until_ms - from_ms) // HOUR_MS > len(panes):
-                state.touched.update(p for p in panes if from_ms <= p and p + HOUR_MS <= until_ms)
+                closed = [p for p in panes if from_ms <= p and p + HOUR_MS <= until_ms]
             else:
-                for pane_ms in range(from_ms, until_ms - HOUR_MS + 1, HOUR_MS):
-                    if pane_ms in panes:
-                        state.touched.add(pane_ms)
+                closed = [p for p in range(from_ms, until_ms - HOUR_MS + 1, HOUR_MS) if p in panes]
+            if closed:
+                state.touched.update(closed)
+                self._touched.add(state.key)
 
-    def take_changes(self) -> tuple[list[WindowRow], list[PaneRow]]:
-        """Return the rows that changed since the last call.
+    def take_changes(self, due: int | None = None) -> tuple[list[WindowRow], list[PaneRow]]:
+        """Return the rows that changed since they were last returned.
 
         A window whose range moved counts as changed when what it covers did.
+
+        Args:
+            due: Bits of the windows wanted now (bit i: the policy's window i); None for all. The others keep their
+                range and their changes until they are wanted.
         """
+        due = self.all_bits if due is None else due
+        self.absorb()
+        self._slide(due)
         windows: list[WindowRow] = []
         panes: list[PaneRow] = []
-        changed = [self.scopes[key] for key in self._changed if key in self.scopes]
-        states = list(self.scopes.values()) if self._everything else changed
-        for state in states:
-            windows.extend(self._slide(state, changed=state.key in self._changed))
-            panes.extend(PaneRow(state, pane_ms, state.pane_cells(2, pane_ms)) for pane_ms in sorted(state.touched))
-            state.touched.clear()
-        self._changed.clear()
-        self._everything = False
+        moved = [key for key in self._moved if key in self.scopes] if self.watermark_ms >= 0 else []
+        for key in moved:
+            state = self.scopes[key]
+            windows.extend(self._window_rows(state, state.moved & due))
+            state.moved &= ~due
+        self._moved = {key for key in self._moved if key in self.scopes and self.scopes[key].moved}
+        for key in self._touched:
+            touched = self.scopes.get(key)
+            if touched is not None:
+                panes.extend(PaneRow(touched, at, touched.pane_cells(HOUR_TIER, at)) for at in sorted(touched.touched))
+                touched.touched.clear()
+        self._touched.clear()
         return windows, panes
 
-    def _slide(self, state: ScopeState, *, changed: bool) -> Iterator[WindowRow]:
-        """Bring a scope's windows up to the watermark and yield those that changed."""
+    @property
+    def pending(self) -> bool:
+        """Whether ``take_changes`` has something to return that is known now."""
+        return bool(self._fresh or self._moved or self._touched)
+
+    def _window_rows(self, state: ScopeState, bits: int) -> Iterator[WindowRow]:
+        for i, (window, total) in enumerate(zip(self.policy.windows, state.windows, strict=True)):
+            if bits >> i & 1:
+                yield WindowRow(state, window.name, total.start_ms, total.end_ms, total.cells)
+
+    def _slide(self, due: int) -> None:
+        """Bring windows up to the watermark."""
         if self.watermark_ms < 0:
             return
-        for window, total in zip(self.policy.windows, state.windows, strict=True):
-            start_ms, end_ms = window_range(window, self.watermark_ms, state.zone)
-            moved = (start_ms, end_ms) != (total.start_ms, total.end_ms)
-            if moved:
+        moved = {zone: self._moved_windows(zone, due) for zone in self._ranges}
+        if any(moved.values()):
+            for state in self.scopes.values():
+                self._slide_one(state, moved.get(state.zone, 0))
+        for state in self._new:
+            if state.zone not in self._ranges:
+                self._ranges[state.zone] = [(0, 0)] * len(self.policy.windows)
+                self._moved_windows(state.zone, self.all_bits)
+            self._slide_one(state, self.all_bits)
+            self._mark(state, self.all_bits)
+        self._new = []
+
+    def _moved_windows(self, zone: str, due: int) -> int:
+        """Find the present range of a zone's windows; return the bits of those that moved."""
+        ranges, bits = self._ranges[zone], 0
+        for i, window in enumerate(self.policy.windows):
+            if due >> i & 1:
+                found = window_range(window, self.watermark_ms, zone)
+                if found != ranges[i]:
+                    ranges[i] = found
+                    bits |= 1 << i
+        return bits
+
+    def _slide_one(self, state: ScopeState, bits: int) -> None:
+        ranges = self._ranges[state.zone]
+        for i, window in enumerate(self.policy.windows):
+            total = state.windows[i]
+            if bits >> i & 1 and (total.start_ms, total.end_ms) != ranges[i]:
                 had = bool(total.cells)
-                _move(state, window.tier, total, start_ms, end_ms)
-                moved = had or bool(total.cells)
-            if moved or changed:
-                yield WindowRow(state, window.name, start_ms, end_ms, total.cells)
+                _move(state, window.tier, total, *ranges[i])
+                self._mark(state, 1 << i if had or total.cells else 0)
 
     def all_windows(self) -> list[WindowRow]:
-        """Return every window of every scope as of the watermark."""
-        rows = [row for state in self.scopes.values() for row in self._slide(state, changed=True)]
-        if self._everything:
-            # Windows have moved here, unseen by the next take_changes: it must not take them for unchanged.
-            self._changed.update(self.scopes)
-        return rows
+        """Return every window of every scope as of the watermark; what ``take_changes`` returns next stays the same."""
+        if self.watermark_ms < 0:
+            return []
+        self.absorb()
+        self._slide(self.all_bits)
+        return [row for state in self.scopes.values() for row in self._window_rows(state, self.all_bits)]
 
     def all_panes(self) -> list[PaneRow]:
         """Return every hour pane still held."""
+        self.absorb()
         return [
-            PaneRow(state, pane_ms, state.pane_cells(2, pane_ms))
+            PaneRow(state, pane_ms, state.pane_cells(HOUR_TIER, pane_ms))
             for state in self.scopes.values()
-            for pane_ms in sorted(state.panes[2])
+            for pane_ms in sorted(state.panes[HOUR_TIER])
         ]
 
 
-def difference(new: Cells, old: Cells) -> Cells:
-    """Return ``new - old`` without zeros."""
-    found = {cell: amount - old.get(cell, 0) for cell, amount in new.items() if amount != old.get(cell, 0)}
-    for cell, amount in old.items():
-        if cell not in new:
-            found[cell] = -amount
-    return found
+def _cells(value: bytes | None) -> Cells:
+    if value is None:
+        return {}
+    cells: Cells = _decode_row(value)[1]
+    return cells
+
+
+def _tally(into: Cells, amounts: Cells, sign: int) -> None:
+    """Add or take away amounts; cells that come to zero stay."""
+    get = into.get
+    if sign > 0:
+        for cell, amount in amounts.items():
+            into[cell] = get(cell, 0) + amount
+    else:
+        for cell, amount in amounts.items():
+            into[cell] = get(cell, 0) - amount
 
 
 def _count(counts: dict[int, int], key: int, amount: int) -> None:

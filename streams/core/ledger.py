@@ -23,12 +23,24 @@ from streams.core.effects import (
     first_audit_step,
     first_label_steps,
 )
-from streams.core.facts import Audit, Claimed, Created, Fact, Label, Packed, fact_of, last_of, pack, same_content, unpack
+from streams.core.facts import (
+    Audit,
+    Claimed,
+    Created,
+    Fact,
+    Label,
+    Packed,
+    fact_of,
+    last_of,
+    pack,
+    same_content,
+    unpack,
+)
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import Record, Rejected
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
-from streams.models.events import LabelSubmitted, decode_log_event
+from streams.models.events import decode_log_event
 
 NO_TIME = -1
 """The watermark before any event."""

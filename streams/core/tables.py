@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from streams.core import cells as c
@@ -50,19 +51,64 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float | None, 
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-def accuracy(cells: Cells) -> RowJson:
+@dataclass(slots=True)
+class Parts:
+    """A row's cells sorted by what they count, in one pass: a busy row has hundreds.
+
+    Attributes:
+        counts: Scalars by cell.
+        handle: (bucket, count) of handle times, ascending.
+        turn: (bucket, count) of turn-around times, ascending.
+        labelers: How many labellers have labels here.
+        confusion: Count by pair of decision and truth.
+        examples: Ids of tasks with a wrong label.
+    """
+
+    counts: dict[int, int]
+    handle: list[tuple[int, int]]
+    turn: list[tuple[int, int]]
+    labelers: int
+    confusion: dict[str, int]
+    examples: list[str]
+
+
+def parts_of(cells: Cells) -> Parts:
+    """Sort a row's cells by what they count."""
+    parts = Parts({}, [], [], 0, {}, [])
+    counts, handle, turn = parts.counts, parts.handle, parts.turn
+    for cell, amount in cells.items():
+        if type(cell) is int:
+            if cell < c.HANDLE_HISTOGRAM:
+                counts[cell] = amount
+            elif amount > 0:
+                if cell < c.TURN_HISTOGRAM:
+                    handle.append((cell - c.HANDLE_HISTOGRAM, amount))
+                else:
+                    turn.append((cell - c.TURN_HISTOGRAM, amount))
+        elif cell[0] == "L":  # type: ignore[index]
+            parts.labelers += 1
+        elif cell[0] == "C":  # type: ignore[index]
+            parts.confusion[cell[len(c.CONFUSION_PREFIX) :]] = amount  # type: ignore[index]
+        elif cell[0] == "X":  # type: ignore[index]
+            parts.examples.append(cell[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
+    handle.sort()
+    turn.sort()
+    return parts
+
+
+def accuracy(parts: Parts) -> RowJson:
     """Return the accuracy measures of a row (definitions: STATISTICS, docs/tables.md).
 
     ``raw_accuracy_ratio`` is correct/audited; the weighted one is Hájek's Σw·correct/Σw with w = 1/π, over audits whose
     sampling probability is known. The Wilson interval is of the raw one.
     """
-    get = cells.get
+    get = parts.counts.get
     audited, correct = get(c.AUDITED, 0), get(c.CORRECT, 0)
     weight, weight_correct = get(c.WEIGHT_NANO, 0), get(c.WEIGHT_CORRECT_NANO, 0)
     decided, overturned = get(c.APPEALS_DECIDED, 0), get(c.APPEALS_OVERTURNED, 0)
     critical = get(c.SEVERITY_CRITICAL, 0)
     low, high = wilson(correct, audited)
-    values, confusion = _confusion(cells)
+    values, confusion = _confusion(parts.confusion)
     return {
         "labels": get(c.LABELS, 0),
         "audited": audited,
@@ -87,20 +133,16 @@ def accuracy(cells: Cells) -> RowJson:
         "overturn_ratio": ratio(overturned, decided),
         "values": values,
         "confusion": confusion,
-        "examples": sorted(
-            cell[len(c.EXAMPLE_PREFIX) :] for cell in cells if type(cell) is str and cell.startswith(c.EXAMPLE_PREFIX)
-        )[:20],
+        "examples": sorted(parts.examples)[:20],
     }
 
 
-def _confusion(cells: Cells) -> tuple[dict[str, RowJson], list[list[Any]]]:
+def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[Any]]]:
     """Return precision and recall per decision value, and the confusion pairs most frequent first."""
     pairs: list[list[Any]] = []
     tallies: dict[str, list[int]] = {}
-    for cell, count in cells.items():
-        if type(cell) is not str or not cell.startswith(c.CONFUSION_PREFIX):
-            continue
-        given, truth = cell[len(c.CONFUSION_PREFIX) :].split(c.PAIR_SEPARATOR)
+    for pair, count in counts.items():
+        given, truth = pair.split(c.PAIR_SEPARATOR)
         pairs.append([given.replace(c.VALUE_SEPARATOR, "+"), truth.replace(c.VALUE_SEPARATOR, "+"), count])
         given_set = set(filter(None, given.split(c.VALUE_SEPARATOR)))
         if truth == c.UNKNOWN_TRUTH:
@@ -123,17 +165,17 @@ def _confusion(cells: Cells) -> tuple[dict[str, RowJson], list[list[Any]]]:
     return values, pairs
 
 
-def throughput(cells: Cells, hours: float, *, one_labeler: bool = False) -> RowJson:
+def throughput(parts: Parts, hours: float, *, one_labeler: bool = False) -> RowJson:
     """Return the throughput measures of a row.
 
     Args:
-        cells: The row.
+        parts: The row.
         one_labeler: The scope is one labeller's own.
         hours: Length of the row's range up to the watermark, in hours.
     """
-    get = cells.get
+    get = parts.counts.get
     labels, handled, handle_ms = get(c.LABELS, 0), get(c.HANDLED, 0), get(c.HANDLE_MS, 0)
-    p50, p90, p95 = c.quantiles_ms(c.histogram(cells, c.HANDLE_HISTOGRAM), (0.5, 0.9, 0.95))
+    p50, p90, p95 = c.quantiles_ms(parts.handle, (0.5, 0.9, 0.95))
     return {
         "labels": labels,
         "labels_per_hour": ratio(labels, hours),
@@ -144,29 +186,25 @@ def throughput(cells: Cells, hours: float, *, one_labeler: bool = False) -> RowJ
         "handle_ms_p90": p90,
         "handle_ms_p95": p95,
         "active_ms_sum": get(c.ACTIVE_MS, 0),
-        "active_labelers": int(labels > 0) if one_labeler else _names(cells, c.LABELER_PREFIX),
+        "active_labelers": int(labels > 0) if one_labeler else parts.labelers,
         "labels_per_productive_hour": ratio(handled, handle_ms / HOUR_MS),
     }
 
 
-def _names(cells: Cells, prefix: str) -> int:
-    return sum(1 for cell in cells if type(cell) is str and cell.startswith(prefix))
-
-
-def sla(cells: Cells, backlog: int | None, oldest_open_age_ms: int | None) -> RowJson:
+def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None) -> RowJson:
     """Return the SLA measures of a row.
 
     ``missed`` = completed late + still open past due as of the watermark. ``attainment_ratio`` = met/(met+missed): what
     is not yet due is neither.
 
     Args:
-        cells: The row.
+        parts: The row.
         backlog: Open tasks of the scope, whatever the row's range; None for a pane row.
         oldest_open_age_ms: Age of the oldest of them at the watermark.
     """
-    get = cells.get
+    get = parts.counts.get
     due, met, late, overdue = get(c.DUE, 0), get(c.MET, 0), get(c.LATE, 0), get(c.OVERDUE, 0)
-    p50, p90, p95, p99 = c.quantiles_ms(c.histogram(cells, c.TURN_HISTOGRAM), (0.5, 0.9, 0.95, 0.99))
+    p50, p90, p95, p99 = c.quantiles_ms(parts.turn, (0.5, 0.9, 0.95, 0.99))
     return {
         "due": due,
         "met": met,
@@ -197,10 +235,11 @@ def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
     hours = max(1, min(row.end_ms, watermark_ms) - row.start_ms) / HOUR_MS
     backlog = sum(row.state.open_by_hour.values())
     one_labeler = "labeler" in row.state.scope
+    parts = parts_of(row.cells)
     return {
-        "accuracy": {"table": "accuracy", **common, **accuracy(row.cells)},
-        "throughput": {"table": "throughput", **common, **throughput(row.cells, hours, one_labeler=one_labeler)},
-        "sla": {"table": "sla", **common, **sla(row.cells, backlog, age_ms)},
+        "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
+        "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
+        "sla": {"table": "sla", **common, **sla(parts, backlog, age_ms)},
     }
 
 
@@ -211,10 +250,11 @@ def pane_rows(row: PaneRow, watermark_ms: int) -> dict[str, RowJson]:
     common["pane_s"] = HOUR_MS // 1000
     common["pane_start"] = common["start"]
     one_labeler = "labeler" in row.state.scope
+    parts = parts_of(row.cells)
     return {
-        "accuracy": {"table": "accuracy", **common, **accuracy(row.cells)},
-        "throughput": {"table": "throughput", **common, **throughput(row.cells, 1.0, one_labeler=one_labeler)},
-        "sla": {"table": "sla", **common, **sla(row.cells, None, None)},
+        "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
+        "throughput": {"table": "throughput", **common, **throughput(parts, 1.0, one_labeler=one_labeler)},
+        "sla": {"table": "sla", **common, **sla(parts, None, None)},
     }
 
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from alerts.incident import LIVE, State
 from streams.core.cells import Cells
-from streams.core.tables import accuracy, sla, throughput
+from streams.core.tables import accuracy, parts_of, sla, throughput
 from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, SCOPE_LABELS, TABLE_METRICS, by_name
 from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry, scope_kind
 from tests.telemetry.sample_rows import accuracy_row, floor_rows, open_incidents, sla_row, throughput_row
@@ -156,7 +156,8 @@ def test_open_means_what_it_means_to_the_incidents_agent() -> None:
 
 def test_every_field_the_catalogue_reads_is_one_the_tables_have() -> None:
     cells: Cells = {}
-    measures = {"accuracy": accuracy(cells), "throughput": throughput(cells, 1.0), "sla": sla(cells, 0, 0)}
+    parts = parts_of(cells)
+    measures = {"accuracy": accuracy(parts), "throughput": throughput(parts, 1.0), "sla": sla(parts, 0, 0)}
     wanted = {(m.table, field.name) for m in TABLE_METRICS for field in m.fields}
     assert [(table, name) for table, name in wanted if name not in measures[table or ""]] == []
 
