@@ -108,3 +108,17 @@ def load(labels: int, seed: int = 1, labelers: int = 500) -> Iterator[tuple[byte
         for line in file:
             key, _, value = line[:-1].partition(b"\t")
             yield key, value
+
+
+def open_tasks(tasks: int, start_ms: int = START_MS) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (task id, event) of tasks nobody has labelled: created 1 ms apart, due a day later."""
+    for n in range(tasks):
+        at_ms = start_ms + n
+        data: dict[str, object] = {
+            "queue": f"q{n % 20}",
+            "policy": f"P{n % 12}",
+            "market": f"m{n % 5}",
+            "priority": "normal",
+            "due_at": rfc3339(at_ms + 86_400_000),
+        }
+        yield _encoded(at_ms, n, "task.created", {"id": f"c{n}", "subject": f"t-{n}", "data": data})
