@@ -79,6 +79,13 @@ def table(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
     watch: Annotated[float, typer.Option(help="Show again every so many seconds; 0 shows once.")] = 0.0,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="As known at this moment, from a replay of the log.")
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="With --as-of: what the same ranges read now.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="With --as-of: answer from a log cut off too late.")
+    ] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
     var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
 ) -> None:
@@ -93,10 +100,17 @@ def table(
     if window not in settings.tables.windows:
         typer.echo(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}", err=True)
         raise typer.Exit(2)
+    form = "json" if as_json else "csv" if as_csv else "rich"
+    if as_of is not None:
+        from floorwatch.cli.table_as_of import show_as_of
+
+        show_as_of(settings, name.value, names, window, form, as_of, diff=diff, partial=partial)
+        return
+    if diff or partial:
+        typer.echo("--diff and --partial belong to --as-of", err=True)
+        raise typer.Exit(2)
     with exit_on_redis_error(settings.redis.url):
-        asyncio.run(
-            _show(settings, name.value, names, window, "json" if as_json else "csv" if as_csv else "rich", watch)
-        )
+        asyncio.run(_show(settings, name.value, names, window, form, watch))
 
 
 def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
@@ -131,7 +145,7 @@ async def _show(settings: Any, name: str, names: frozenset[str], window: str, fo
             if form == "rich":
                 console.print(rich_table(name, rows, window))
             else:
-                _plain(rows, form)
+                print_plain(rows, form)
             if watch_s <= 0:
                 return
             await asyncio.sleep(watch_s)
@@ -160,7 +174,8 @@ def rich_table(name: str, rows: list[Row], window: str) -> Table:
     return shown
 
 
-def _plain(rows: list[Row], form: str) -> None:
+def print_plain(rows: list[Row], form: str) -> None:
+    """Print rows as JSON lines (``json``) or comma-separated values (``csv``)."""
     import csv
     import sys
 

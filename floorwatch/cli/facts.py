@@ -1,0 +1,82 @@
+"""``floorwatch facts``: everything the log says of one task, and what the task counts for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from floorwatch.replay.history import Contribution, History
+
+
+def facts(
+    task: Annotated[str, typer.Argument(help="The task's id, the subject of its events.")],
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="As known at this moment, e.g. 2026-11-22T18:00:00Z.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+) -> None:
+    """Show every fact of a task in log order, and which rows it counts in."""
+    from floorwatch.replay.history import history_of
+    from floorwatch.replay.session import open_session, option_ms, told
+
+    until_ms = option_ms(as_of, "--as-of")
+    session = open_session(config, var)
+    found = session.run(lambda log: history_of(log, session.policy, task, len(log.partitions), until_ms))
+    if found.replay is not None:
+        for line in told(found.replay):
+            typer.echo(line, err=True)
+    if as_json:
+        _print_json(found)
+    elif found.lines:
+        _print(found)
+    if not found.lines:
+        typer.echo(f"no event of task {task!r} on partition {found.partition} of {session.topic}", err=True)
+        raise typer.Exit(1)
+
+
+def _print_json(found: History) -> None:
+    import json
+
+    from streams.core.stamps import rfc3339
+
+    body = {
+        "task": found.task_id,
+        "partition": found.partition,
+        "watermark": rfc3339(found.watermark_ms) if found.watermark_ms >= 0 else None,
+        "facts": [line.as_json() for line in found.lines],
+        "contributions": [one.as_json() for one in found.contributions],
+    }
+    typer.echo(json.dumps(body, ensure_ascii=False))
+
+
+def _print(found: History) -> None:
+    from streams.core.stamps import rfc3339
+
+    typer.echo(f"task {found.task_id} · partition {found.partition} · {len(found.lines)} records")
+    typer.echo("")
+    for line in found.lines:
+        typer.echo(f"  {line.offset:>9}  {rfc3339(line.time_ms):<24}  {line.says}")
+        if line.status != "counted":
+            typer.echo(f"{'':>13}{line.status}")
+    typer.echo("")
+    if not found.contributions:
+        typer.echo("It counts in no row now.")
+        return
+    typer.echo(f"What it counts for (event time {rfc3339(found.watermark_ms)}):")
+    for one in found.contributions:
+        _print_contribution(one)
+
+
+def _print_contribution(one: Contribution) -> None:
+    from streams.core.stamps import rfc3339
+
+    counts = ", ".join(f"{name} {amount:+d}" for name, amount in one.cells.items())
+    panes = ", ".join(f"{size} {rfc3339(start_ms)}" for size, start_ms in one.panes.items())
+    typer.echo(f"  {one.group}: {counts}")
+    typer.echo(f"      at {rfc3339(one.time_ms)}, in panes {panes or 'none, all have expired'}")
+    typer.echo(f"      of scopes {' · '.join(one.scopes)}")

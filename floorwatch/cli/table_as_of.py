@@ -1,0 +1,116 @@
+"""``floorwatch table --as-of``: a table as it was known at a past moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from config.schema import FloorwatchConfig
+    from floorwatch.replay.as_of import Known
+    from floorwatch.replay.reader import EventLog
+
+Row = dict[str, Any]
+
+
+def show_as_of(
+    settings: FloorwatchConfig,
+    name: str,
+    names: frozenset[str],
+    window: str,
+    form: str,
+    as_of: str,
+    *,
+    diff: bool,
+    partial: bool,
+) -> None:
+    """Print the table; what was done and what could not be done goes to standard error.
+
+    Args:
+        settings: The configuration.
+        name: ``accuracy``, ``throughput`` or ``sla``.
+        names: Dimensions of the rows.
+        window: Name of a kept window.
+        form: ``rich``, ``json`` or ``csv``.
+        as_of: The moment as the user wrote it.
+        diff: Also tell what the same ranges read now.
+        partial: Answer even where the log does not reach back far enough.
+
+    Raises:
+        typer.Exit: 1 without a log, 2 for a bad moment, 3 where the log is too short.
+    """
+    from config.lower import core_policy
+    from floorwatch.replay.as_of import known_at, same_ranges_now
+    from floorwatch.replay.session import Session, option_ms, told
+
+    until_ms = option_ms(as_of, "--as-of")
+    session = Session(settings, core_policy(settings))
+
+    async def work(log: EventLog) -> tuple[Known, list[Row]]:
+        known = await known_at(log, session.policy, name, names, window, until_ms, partial=partial)
+        return known, await same_ranges_now(log, session.policy, name, known.rows) if diff else []
+
+    known, now = session.run(work)
+    for line in told(known.replay):
+        typer.echo(line, err=True)
+    if diff:
+        _print_diff(name, known.rows, now, form)
+    else:
+        _print(name, known.rows, window, form, as_of)
+
+
+def _print(name: str, rows: list[Row], window: str, form: str, as_of: str) -> None:
+    from rich.console import Console
+
+    from floorwatch.cli.table import print_plain, rich_table
+
+    if form != "rich":
+        print_plain([{**row, "as_of": as_of} for row in rows], form)
+        return
+    shown = rich_table(name, rows, window)
+    shown.title = f"{shown.title} · as known at {as_of}"
+    Console().print(shown)
+
+
+def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from floorwatch.cli.table import print_plain
+    from floorwatch.replay.as_of import differences
+
+    changes = [
+        {"scope_key": row["scope_key"], "start": row["start"], "end": row["end"], "measure": measure}
+        | {"then": was, "now": is_now, "change": is_now - was}
+        for row, other in zip(then, now, strict=True)
+        for measure, (was, is_now) in {**_ratio(name, row, other), **differences(row, other)}.items()
+    ]
+    if form != "rich":
+        print_plain(changes, form)
+        return
+    if not changes:
+        typer.echo(f"Nothing has changed since: all {len(then)} rows read the same now.")
+        return
+    shown = Table(title=f"{name}: the same ranges, as known then and now", title_justify="left")
+    for heading in ("scope", "from", "to", "measure"):
+        shown.add_column(heading)
+    for heading in ("then", "now", "change"):
+        shown.add_column(heading, justify="right")
+    for change in changes:
+        places = [str(change[key]) for key in ("scope_key", "start", "end", "measure")]
+        shown.add_row(*places, *(_number(change[key]) for key in ("then", "now")), _number(change["change"], sign="+"))
+    Console().print(shown)
+
+
+def _ratio(name: str, then: Row, now: Row) -> dict[str, tuple[float, float]]:
+    """Return the table's headline ratio where it has changed: it is what disputes are about."""
+    key = {"accuracy": "raw_accuracy_ratio", "sla": "attainment_ratio"}.get(name)
+    if key is None or then[key] is None or now[key] is None or then[key] == now[key]:
+        return {}
+    return {key: (then[key], now[key])}
+
+
+def _number(value: float, sign: str = "") -> str:
+    return f"{value:{sign},d}" if isinstance(value, int) else f"{100 * value:{sign}.2f}%"

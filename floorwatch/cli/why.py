@@ -1,0 +1,145 @@
+"""``floorwatch why``: the tasks behind one number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from floorwatch.cli.table import TableName
+
+if TYPE_CHECKING:
+    from config.schema import FloorwatchConfig
+    from floorwatch.replay.why import Answer, Place
+
+_PANE_SIZES = {"1m": 0, "15m": 1, "1h": 2}
+
+
+def why(
+    name: Annotated[TableName, typer.Argument(help="accuracy, throughput or sla.")],
+    scope: Annotated[str, typer.Option(help="The row's scope: vendor=bpo-a, queue=hate,policy=P3 … or all.")] = "all",
+    window: Annotated[str | None, typer.Option(help="The row's window: 5m, 15m, 1h, 8h, 24h, 7d or day.")] = None,
+    pane: Annotated[str | None, typer.Option(help="Or the start of a pane, e.g. 2026-11-23T01:00:00Z.")] = None,
+    pane_size: Annotated[str, typer.Option(help="Size of that pane: 1m, 15m or 1h.")] = "1h",
+    measure: Annotated[
+        str | None, typer.Option(help="Which number: wrong, audited, wrong.false_positive, missed …")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="As known at this moment, e.g. 2026-11-22T18:00:00Z.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most so many tasks; 0 shows all.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+) -> None:
+    """List the tasks behind a number; their contributions add up to it."""
+    from floorwatch.replay.session import open_session, option_ms, told
+    from floorwatch.replay.why import MEASURES, parse_scope
+    from floorwatch.replay.why import why as ask
+
+    measures = MEASURES[name.value]
+    measure = measure or next(iter(measures))
+    if measure not in measures:
+        _misused(f"--measure {measure}: not of {name.value}; one of {', '.join(measures)}")
+    until_ms = option_ms(as_of, "--as-of")
+    session = open_session(config, var)
+    place = _place(session.settings, window, pane, pane_size)
+    try:
+        wanted = parse_scope(scope, session.policy.scopes)
+    except ValueError as error:
+        _misused(f"--scope {scope}: {error}")
+    answer = session.run(lambda log: ask(log, session.policy, wanted, place, measures[measure], measure, until_ms))
+    for line in told(answer.replay):
+        typer.echo(line, err=True)
+    if as_json:
+        _print_json(answer, limit)
+    elif as_csv:
+        _print_csv(answer, limit)
+    else:
+        _print(answer, limit)
+    if answer.unequal:
+        typer.echo(_unequal_text(answer), err=True)
+        raise typer.Exit(1)
+
+
+def _misused(said: str) -> None:
+    typer.echo(said, err=True)
+    raise typer.Exit(2)
+
+
+def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> Place:
+    from floorwatch.replay.session import option_ms
+    from floorwatch.replay.why import Place
+
+    if (window is None) == (pane is None):
+        _misused("say which row: either --window 24h or --pane 2026-11-23T01:00:00Z")
+    if pane_size not in _PANE_SIZES:
+        _misused(f"--pane-size {pane_size}: one of {', '.join(_PANE_SIZES)}")
+    if window is not None and window not in settings.tables.windows:
+        _misused(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}")
+    return Place(window, option_ms(pane, "--pane"), _PANE_SIZES[pane_size])
+
+
+def _shown(answer: Answer, limit: int) -> list[Any]:
+    return answer.items[:limit] if limit else answer.items
+
+
+def _print(answer: Answer, limit: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from streams.core.stamps import rfc3339
+
+    shown = _shown(answer, limit)
+    span = f"{rfc3339(answer.span.start_ms)} to {rfc3339(answer.span.end_ms)}"
+    table = Table(title=f"{answer.measure} of {answer.scope_key} · {span}", title_justify="left")
+    for heading in ("task", "label", "labeller", "time", "verdict"):
+        table.add_column(heading)
+    table.add_column("counts", justify="right")
+    for item in shown:
+        cells = (item.task_id, item.label_id or "–", item.labeler or "–", rfc3339(item.time_ms), item.verdict)
+        table.add_row(*cells, f"{item.amount:+,d}")
+    Console().print(table)
+    rest = len(answer.items) - len(shown)
+    if rest:
+        hidden = sum(item.amount for item in answer.items[len(shown) :])
+        typer.echo(f"… and {rest} more, {hidden:+,d} together (--limit 0 shows all)")
+    typer.echo(f"sum of {len(answer.items)} contributions: {answer.total:,}; the row says {answer.row:,}")
+
+
+def _print_json(answer: Answer, limit: int) -> None:
+    import json
+
+    from streams.core.stamps import rfc3339
+
+    body = {
+        "scope_key": answer.scope_key,
+        "start": rfc3339(answer.span.start_ms),
+        "end": rfc3339(answer.span.end_ms),
+        "measure": answer.measure,
+        "row": answer.row,
+        "sum": answer.total,
+        "contributions": len(answer.items),
+        "adds_up": not answer.unequal,
+        "tasks": [item.as_json() for item in _shown(answer, limit)],
+    }
+    typer.echo(json.dumps(body, ensure_ascii=False))
+
+
+def _print_csv(answer: Answer, limit: int) -> None:
+    import csv
+    import sys
+
+    writer = csv.DictWriter(sys.stdout, fieldnames=["task", "label", "labeler", "time", "verdict", "contribution"])
+    writer.writeheader()
+    writer.writerows(item.as_json() for item in _shown(answer, limit))
+
+
+def _unequal_text(answer: Answer) -> str:
+    some = "; ".join(f"{name}: row {row}, tasks {total}" for name, (row, total) in sorted(answer.unequal.items())[:8])
+    return (
+        f"the tasks do not add up to the row ({some}). Either changes came after the row's pane had expired, which the "
+        "row no longer takes, or part of the tasks' facts is gone from the log, or this is a fault: please report it."
+    )

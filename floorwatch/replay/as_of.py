@@ -1,0 +1,177 @@
+"""As known at: a table as the log up to a past moment gives it, and how the same ranges read now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from floorwatch.replay.book import Book
+from floorwatch.replay.moments import moment_ms
+from floorwatch.replay.reader import EventLog
+from floorwatch.replay.recount import Range, cells_of, groups_in, scopes_of
+from floorwatch.replay.replayer import Replay, replay
+from floorwatch.replay.walk import Walk
+from streams.core import tables
+from streams.core.cells import Cells, add_cells
+from streams.core.floor import ScopeState, WindowRow
+from streams.core.policy import CorePolicy
+from streams.core.stamps import rfc3339
+
+Row = dict[str, Any]
+
+_NOT_OF_A_RANGE = ("revision", "closed", "backlog", "oldest_open_age_ms", "examples")
+
+
+class LogTooShort(RuntimeError):
+    """The broker has deleted records that the answer needs. Operator: keep events.v1 longer (retention.ms)."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A table as it was known.
+
+    Attributes:
+        rows: One row per scope, as ``floorwatch table`` prints them.
+        replay: What was read.
+    """
+
+    rows: list[Row]
+    replay: Replay
+
+
+def require_reach(done: Replay, horizon_ms: int) -> None:
+    """Check that the log reaches back far enough for its moment.
+
+    The whole log is always enough. A log whose beginning the broker has deleted is enough from one correction horizon
+    after its beginning on: then every task begun within the horizon before the moment is on it.
+
+    Args:
+        done: The replay.
+        horizon_ms: Correction horizon.
+
+    Raises:
+        LogTooShort: It does not; the message says from when on it would.
+    """
+    begins_ms = done.begins_ms
+    if begins_ms is None:
+        return
+    moment_ms = done.until_ms
+    if moment_ms is None:
+        moment_ms = max((part.last_ms for part in done.parts if part.last_ms is not None), default=begins_ms)
+    earliest_ms = begins_ms + horizon_ms
+    if moment_ms < earliest_ms:
+        raise LogTooShort(
+            f"the log of events begins at {rfc3339(begins_ms)}: what is older was deleted by the broker's retention. "
+            f"A table as known at {rfc3339(moment_ms)} needs the {horizon_ms / 86_400_000:g} days before it (the "
+            f"correction horizon), so the earliest moment that can be shown is {rfc3339(earliest_ms)}. Nothing is shown "
+            "rather than a wrong number. To reach further back from now on, raise retention.ms of events.v1."
+        )
+
+
+def rows_of(floor_rows: Sequence[WindowRow], watermark_ms: int, name: str, window: str) -> list[Row]:
+    """Return the rows of one table and window that are not empty, the form in which the read model keeps them."""
+    return [
+        tables.window_rows(row, watermark_ms)[name]
+        for row in floor_rows
+        if row.window == window and (row.cells or row.state.open_by_hour)
+    ]
+
+
+def in_order(name: str, rows: Sequence[Row], names: frozenset[str]) -> list[Row]:
+    """Return the rows of one kind of scope, the busiest first."""
+    size = "due" if name == "sla" else "labels"
+    return sorted((row for row in rows if frozenset(row["scope"]) == names), key=lambda r: (-r[size], r["scope_key"]))
+
+
+async def known_at(
+    log: EventLog,
+    policy: CorePolicy,
+    name: str,
+    names: frozenset[str],
+    window: str,
+    until_ms: int | None,
+    *,
+    partial: bool = False,
+) -> Known:
+    """Return a table as it was known at a moment.
+
+    Args:
+        log: The log.
+        policy: Today's configuration.
+        name: ``accuracy``, ``throughput`` or ``sla``.
+        names: Dimensions of the rows.
+        window: Name of a kept window.
+        until_ms: The moment, broker timestamp in ms; None for the end of the log.
+        partial: Answer even where the log is too short.
+
+    Raises:
+        LogTooShort: The log does not reach back far enough and ``partial`` is off.
+    """
+    done = await replay(log, policy, until_ms=until_ms)
+    if not partial:
+        require_reach(done, policy.horizon_ms)
+    rows = rows_of(done.floor.all_windows(), done.floor.watermark_ms, name, window)
+    return Known(in_order(name, rows, names), done)
+
+
+async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, then: Sequence[Row]) -> list[Row]:
+    """Return, for each row of a past table, what its scope and range read at the end of the log.
+
+    Windows have moved on and fine panes are gone, so the rows are summed anew from the tasks' contributions.
+
+    Args:
+        log: The log.
+        policy: Today's configuration.
+        name: The table.
+        then: Rows of ``known_at``.
+
+    Returns:
+        Rows in the same order; ``revision``, ``closed``, ``backlog``, ``oldest_open_age_ms`` and ``examples`` are not of a
+        range and are left out.
+    """
+    sums: list[Cells] = [{} for _ in then]
+    spans = [Range(moment_ms(row["start"]), moment_ms(row["end"])) for row in then]
+    place = {row["scope_key"]: number for number, row in enumerate(then)}
+    kinds = [kind for kind in policy.scopes if then and frozenset(kind) == frozenset(then[0]["scope"])]
+    hull = Range(min((s.start_ms for s in spans), default=0), max((s.end_ms for s in spans), default=0))
+
+    def visit(walk: Walk, book: Book) -> None:
+        for task_id, facts in book.tasks(walk.knows):
+            for _, group in groups_in(task_id, facts, walk.watermark_ms, {}, hull):
+                for key in scopes_of(group.dims, kinds):
+                    number = place.get(key)
+                    if number is not None and spans[number].holds(group.time_ms):
+                        add_cells(sums[number], cells_of(group))
+
+    done = await replay(log, policy, visit=visit)
+    watermark_ms = done.floor.watermark_ms
+    return [
+        _range_row(name, WindowRow(ScopeState(row["scope_key"], policy), row["window"], *span, cells), watermark_ms)
+        for row, span, cells in zip(then, spans, sums, strict=True)
+    ]
+
+
+def _range_row(name: str, row: WindowRow, watermark_ms: int) -> Row:
+    found = tables.window_rows(row, watermark_ms)[name]
+    return {key: value for key, value in found.items() if key not in _NOT_OF_A_RANGE}
+
+
+def differences(then: Row, now: Row) -> dict[str, tuple[Any, Any]]:
+    """Return the counts of a row that read otherwise now: measure to (then, now).
+
+    Only whole numbers are compared: every ratio follows from them.
+    """
+    return {
+        key: (value, now[key]) for key, value in then.items() if key in now and type(value) is int and value != now[key]
+    } | _nested(then, now)
+
+
+def _nested(then: Row, now: Row) -> dict[str, tuple[Any, Any]]:
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in ("wrong", "severity"):
+        for key, value in then.get(name, {}).items():
+            other = now.get(name, {}).get(key, 0)
+            if value != other:
+                found[f"{name}.{key}"] = (value, other)
+    return found

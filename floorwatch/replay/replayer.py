@@ -1,0 +1,160 @@
+"""Replayer: walks every partition of the log, to its end or to a past moment, into one floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from floorwatch.replay.book import Book
+from floorwatch.replay.reader import EventLog, Extent
+from floorwatch.replay.walk import Seen, Walk, Witness
+from streams.core.floor import Floor
+from streams.core.policy import CorePolicy
+from streams.core.records import Record
+
+_LOOK_ON_MS = 600_000
+"""How far past a cut the log is read for records stamped before the moment: longer than any sane delay of intake."""
+
+TaskVisitor = Callable[[Walk, Book], None]
+"""Called at the end of a partition, before its tasks are dropped."""
+
+
+@dataclass
+class Part:
+    """One partition of a replay.
+
+    Attributes:
+        extent: What the partition held.
+        first_ms: Broker timestamp of its first record; None when empty.
+        last_ms: Broker timestamp of the last record folded; None when none was.
+        cut: Offset after the last record folded.
+        folded: Records folded.
+        stragglers: Records behind the cut that carry a timestamp of the moment or earlier.
+    """
+
+    extent: Extent
+    first_ms: int | None = None
+    last_ms: int | None = None
+    cut: int = 0
+    folded: int = 0
+    stragglers: int = 0
+
+
+@dataclass
+class Replay:
+    """A finished replay.
+
+    Attributes:
+        floor: The floor as of the cut.
+        until_ms: The moment asked for; None for the end of the log.
+        parts: What was read, by partition.
+    """
+
+    floor: Floor
+    until_ms: int | None
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        """Records folded over all partitions."""
+        return sum(part.folded for part in self.parts)
+
+    @property
+    def stragglers(self) -> int:
+        """Records left out although stamped at or before the moment, over all partitions."""
+        return sum(part.stragglers for part in self.parts)
+
+    @property
+    def begins_ms(self) -> int | None:
+        """Timestamp of the oldest moment from which every partition still has its records; None for a whole log."""
+        cut_off = [part.first_ms for part in self.parts if part.extent.begin > 0 and part.first_ms is not None]
+        return max(cut_off, default=None)
+
+
+def cut_at(records: list[Record], until_ms: int | None) -> int:
+    """Return how many records stand before the first one stamped after a moment.
+
+    This is the offset Kafka itself looks up for a time (ListOffsets by timestamp). Every record that was on the log at
+    that moment stands before it, because none of them can carry a later stamp.
+
+    Args:
+        records: Records of one partition in offset order.
+        until_ms: The moment, broker timestamp in ms; None for no limit.
+    """
+    if until_ms is None:
+        return len(records)
+    return next((at for at, record in enumerate(records) if record.timestamp_ms > until_ms), len(records))
+
+
+async def replay(
+    log: EventLog,
+    policy: CorePolicy,
+    *,
+    until_ms: int | None = None,
+    only: int | None = None,
+    witness: Witness | None = None,
+    visit: TaskVisitor | None = None,
+    keeps: Callable[[str], bool] | None = None,
+    cuts: list[int] | None = None,
+) -> Replay:
+    """Fold the log into a floor of its own, one partition after the other, so that one ledger at a time is in memory.
+
+    Args:
+        log: The log.
+        policy: What shapes the numbers: today's configuration.
+        until_ms: Stop each partition before its first record stamped after this moment.
+        only: Read just this partition.
+        witness: Told of every record folded.
+        visit: Told at the end of each partition of its tasks' standing facts.
+        keeps: Which tasks' facts to keep for ``visit``; None for all.
+        cuts: Stop each partition before this offset: where an earlier replay stopped, whatever has come since.
+
+    Returns:
+        The floor, with windows at its watermark, and what was read.
+    """
+    done = Replay(Floor(policy), until_ms)
+    for number, partition in enumerate(log.partitions if only is None else [only]):
+        part = Part(await log.extent(partition) if cuts is None else await log.extent(partition, cuts[number]))
+        part.cut = part.extent.begin
+        book = Book(keeps) if visit is not None else None
+        walk = Walk(partition, policy, done.floor, _witnesses(book, witness))
+        await _walk_part(log, part, walk, book, until_ms)
+        walk.flush()
+        if visit is not None and book is not None:
+            visit(walk, book)
+        done.parts.append(part)
+    return done
+
+
+def _witnesses(book: Book | None, witness: Witness | None) -> Witness | None:
+    if book is None:
+        return witness
+    if witness is None:
+        return book.witness
+
+    def both(seen: Seen) -> None:
+        book.witness(seen)
+        witness(seen)
+
+    return both
+
+
+async def _walk_part(log: EventLog, part: Part, walk: Walk, book: Book | None, until_ms: int | None) -> None:
+    cut = False
+    async with aclosing(log.read(part.extent)) as batches:
+        async for records in batches:
+            if part.first_ms is None:
+                part.first_ms = records[0].timestamp_ms
+            upto = 0 if cut else cut_at(records, until_ms)
+            if upto:
+                walk.feed(records[:upto])
+                part.folded += upto
+                part.cut, part.last_ms = records[upto - 1].offset + 1, records[upto - 1].timestamp_ms
+                if book is not None:
+                    book.prune(walk.knows)
+            if upto < len(records) and until_ms is not None:
+                cut = True
+                part.stragglers += sum(record.timestamp_ms <= until_ms for record in records[upto:])
+                if records[-1].timestamp_ms > until_ms + _LOOK_ON_MS:
+                    return

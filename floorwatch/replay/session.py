@@ -1,0 +1,138 @@
+"""A reader's session with a running cluster: configuration in, log open, faults said so that a person can act."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from floorwatch.replay.as_of import LogTooShort
+from floorwatch.replay.moments import BadMoment, moment_ms
+from floorwatch.replay.reader import EventLog, NoLog, open_log
+from floorwatch.replay.replayer import Replay
+from floorwatch.replay.why import NoSuchRow
+from streams.core.policy import CorePolicy
+from streams.core.stamps import rfc3339
+
+if TYPE_CHECKING:
+    from config.schema import FloorwatchConfig
+
+T = TypeVar("T")
+
+NOTHING_TO_SHOW = 1
+MISUSED = 2
+LOG_TOO_SHORT = 3
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a command that replays needs.
+
+    Attributes:
+        settings: The loaded configuration.
+        policy: The same, lowered for the core.
+    """
+
+    settings: FloorwatchConfig
+    policy: CorePolicy
+
+    @property
+    def topic(self) -> str:
+        """Full name of the topic of events."""
+        from streams.models.topics import EVENTS
+
+        return self.settings.kafka.topic_prefix + EVENTS
+
+    def run(self, work: Callable[[EventLog], Awaitable[T]]) -> T:
+        """Open the log, do the work, close it; leaves the process with a sentence where that cannot be.
+
+        Raises:
+            typer.Exit: 1 without broker, log or row; 3 where the log does not reach back far enough.
+        """
+        from aiokafka.errors import KafkaError
+
+        from streams.adapters.connections import kafka_settings
+
+        async def go() -> T:
+            async with open_log(kafka_settings(self.settings), self.topic) as log:
+                return await work(log)
+
+        brokers = ", ".join(self.settings.kafka.brokers)
+        try:
+            return asyncio.run(go())
+        except NoLog:
+            said = f"the broker at {brokers} has no topic {self.topic}: nothing was ever logged there, or the topic prefix is another"
+        except NoSuchRow as error:
+            said = str(error)
+        except LogTooShort as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(LOG_TOO_SHORT) from None
+        except (KafkaError, OSError) as error:
+            said = (
+                f"Kafka at {brokers} cannot be read ({error!r}). Start the stack with `floorwatch up`, or point "
+                "kafka.brokers (FLOORWATCH_KAFKA__BROKERS) at yours; `floorwatch doctor` tells more."
+            )
+        typer.echo(said, err=True)
+        raise typer.Exit(NOTHING_TO_SHOW)
+
+
+def open_session(config: Path | None, var: Path) -> Session:
+    """Load the configuration of a running stack.
+
+    Raises:
+        typer.Exit: 2 with diagnostics where the configuration is at fault.
+    """
+    import logging
+
+    from config.lower import core_policy
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below, once and in words
+    with exit_on_config_error():
+        settings = load_for_reader(config, var)
+    return Session(settings, core_policy(settings))
+
+
+def option_ms(text: str | None, option: str) -> int | None:
+    """Return a moment given as an option; leaves with code 2 where it is none."""
+    if text is None:
+        return None
+    try:
+        return moment_ms(text)
+    except BadMoment as error:
+        typer.echo(f"{option}: {error}", err=True)
+        raise typer.Exit(MISUSED) from None
+
+
+def told(done: Replay) -> list[str]:
+    """Return what a replay did, in plain sentences, for standard error."""
+    watermark_ms = done.floor.watermark_ms
+    event_time = f"event time had reached {rfc3339(watermark_ms)}" if watermark_ms >= 0 else "no event had come yet"
+    lines = []
+    partitions = f"{len(done.parts)} partition{'s' if len(done.parts) != 1 else ''}"
+    if done.until_ms is None:
+        lines.append(f"Replayed {done.events:,} records of {partitions} to the end of the log; {event_time}.")
+    else:
+        lines.append(
+            f"Replayed {done.events:,} records of {partitions}, each up to its first record stamped after "
+            f"{rfc3339(done.until_ms)}; {event_time}. Computed with today's configuration."
+        )
+        last_ms = max((part.last_ms for part in done.parts if part.last_ms is not None), default=None)
+        if last_ms is None:
+            lines.append("Nothing was on the log at that moment, so nothing was known.")
+        if done.stragglers:
+            lines.append(
+                f"{done.stragglers:,} records stamped at or before that moment stand behind later ones and are left out: "
+                "they were still on their way, or a sender's clock is wrong."
+            )
+    begins_ms = done.begins_ms
+    if begins_ms is not None:
+        lines.append(
+            f"The log begins at {rfc3339(begins_ms)}; facts older than that were deleted by the broker's retention, so a "
+            "task begun before may lack its first facts."
+        )
+    return lines

@@ -1,0 +1,132 @@
+"""Walk: folds one partition of the log through the ledger itself and tells what became of each record.
+
+Whether a record was counted, repeated, late or refused is not decided here a second time: the ledger folds it, and its
+own counters say what it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.core.facts import Fact, fact_of
+from streams.core.floor import Floor
+from streams.core.ledger_store import new_store
+from streams.core.policy import CorePolicy
+from streams.core.records import Record
+from streams.models.events import decode_log_event
+
+_FLUSH_EVERY = 50_000
+
+
+class Outcome(StrEnum):
+    """What the ledger did with a record."""
+
+    counted = "counted"
+    duplicate = "duplicate"
+    conflict = "conflicting duplicate"
+    late = "late"
+    refused = "not an event"
+    tick = "clock"
+
+
+class Seen(NamedTuple):
+    """One record and what became of it.
+
+    Attributes:
+        partition: Partition of the log.
+        record: The record.
+        event: The decoded event; None where the record holds none.
+        fact: The fact made of it; None for a clock event and for what is no event.
+        outcome: What the ledger did.
+        anew: The ledger did not know the task (any more): facts before this one no longer count.
+    """
+
+    partition: int
+    record: Record
+    event: Any
+    fact: Fact | None
+    outcome: Outcome
+    anew: bool
+
+
+Witness = Callable[[Seen], None]
+
+
+class Walk:
+    """One partition's ledger in memory, and the floor its rows go to."""
+
+    def __init__(
+        self, partition: int, policy: CorePolicy, floor: Floor | None = None, witness: Witness | None = None
+    ) -> None:
+        """Start before the first record.
+
+        Args:
+            partition: Number of the partition.
+            policy: What shapes the numbers.
+            floor: Takes the rows; None when only single tasks are of interest.
+            witness: Told of every record; without one records are folded in batches, several times as fast.
+        """
+        self.partition = partition
+        self._store = new_store(partition, policy)
+        self._floor, self._witness = floor, witness
+        self.records = 0
+        self._unflushed = 0
+
+    @property
+    def watermark_ms(self) -> int:
+        """The partition's watermark so far, -1 before any event."""
+        return self._store.ledger.watermark_ms
+
+    def knows(self, task_id: str) -> bool:
+        """Tell whether the ledger holds the task at this point of the log."""
+        return task_id in self._store.ledger.tasks
+
+    def feed(self, records: Sequence[Record]) -> None:
+        """Fold records that follow those fed before."""
+        if self._witness is None:
+            self._fold(records)
+        else:
+            for record in records:
+                self._witness(self._one(record))
+        self.records += len(records)
+        self._unflushed += len(records)
+        if self._unflushed >= _FLUSH_EVERY:
+            self.flush()
+
+    def _fold(self, records: Sequence[Record], decode: Callable[[bytes], Any] = decode_log_event) -> None:
+        left = records
+        while left:
+            folded = self._store.ledger.fold(left, decode)
+            left = left[folded:]
+            if left:
+                self.flush()  # fewer folded than given: the ledger stands at a barrier
+
+    def _one(self, record: Record) -> Seen:
+        ledger = self._store.ledger
+        try:
+            event = decode_log_event(record.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._fold([record])
+            return Seen(self.partition, record, None, None, Outcome.refused, anew=False)
+        counters = ledger.counters
+        before = (counters.ticks, counters.duplicates, counters.conflicts, counters.late)
+        anew = event.subject not in ledger.tasks
+        self._fold([record], lambda _: event)
+        counters = ledger.counters
+        after = (counters.ticks, counters.duplicates, counters.conflicts, counters.late)
+        outcome = Outcome.counted
+        if after != before:
+            moved = next(i for i in range(4) if after[i] != before[i])
+            outcome = (Outcome.tick, Outcome.duplicate, Outcome.conflict, Outcome.late)[moved]
+        return Seen(self.partition, record, event, fact_of(record.offset, event), outcome, anew)
+
+    def flush(self) -> None:
+        """Bring the floor up to the records fed so far."""
+        self._unflushed = 0
+        flush = self._store.collect()
+        if flush is not None and self._floor is not None:
+            self._floor.apply([*flush.outputs, flush.watermark])

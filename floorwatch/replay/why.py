@@ -1,0 +1,284 @@
+"""Why: the tasks behind one number of a row, whose contributions add up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from floorwatch.replay.book import Book
+from floorwatch.replay.reader import EventLog
+from floorwatch.replay.recount import Range, cells_of, comparable, groups_in
+from floorwatch.replay.replayer import Replay, replay
+from floorwatch.replay.walk import Walk
+from floorwatch.replay.words import cell_name, shown, verdict_text
+from streams.core import cells as c
+from streams.core.cells import Cells, add_cells
+from streams.core.effects import Group, TaskView
+from streams.core.facts import Fact
+from streams.core.floor import Floor
+from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy
+from streams.core.scopes import scope_key
+from streams.core.stamps import rfc3339
+
+WRONG = tuple(range(c.WRONG_UNSPECIFIED, c.WRONG_UNSPECIFIED + len(c.ERROR_CLASSES)))
+
+MEASURES: dict[str, dict[str, tuple[c.Cell, ...]]] = {
+    "accuracy": {
+        "audited": (c.AUDITED,),
+        "correct": (c.CORRECT,),
+        "wrong": WRONG,
+        **{f"wrong.{name}": (c.WRONG_UNSPECIFIED + i,) for i, name in enumerate(c.ERROR_CLASSES)},
+        **{f"severity.{name}": (c.SEVERITY_UNSPECIFIED + i,) for i, name in enumerate(c.SEVERITIES)},
+        "critical_errors": (c.SEVERITY_CRITICAL,),
+        "labels": (c.LABELS,),
+        "targeted": (c.TARGETED,),
+        "weight_nano": (c.WEIGHT_NANO,),
+        "weight_correct_nano": (c.WEIGHT_CORRECT_NANO,),
+        "gold": (c.GOLD,),
+        "gold_correct": (c.GOLD_CORRECT,),
+        "appeals_opened": (c.APPEALS_OPENED,),
+        "appeals_decided": (c.APPEALS_DECIDED,),
+        "appeals_overturned": (c.APPEALS_OVERTURNED,),
+    },
+    "throughput": {
+        "labels": (c.LABELS,),
+        "handled": (c.HANDLED,),
+        "handle_ms_sum": (c.HANDLE_MS,),
+        "active_ms_sum": (c.ACTIVE_MS,),
+    },
+    "sla": {
+        "due": (c.DUE,),
+        "met": (c.MET,),
+        "missed": (c.LATE, c.OVERDUE),
+        "late": (c.LATE,),
+        "overdue_open": (c.OVERDUE,),
+        "cancelled": (c.CANCELLED,),
+        "no_sla": (c.NO_SLA,),
+        "completed": (c.COMPLETED,),
+        "turnaround_ms_sum": (c.TURN_MS,),
+        "open": (c.OPEN,),
+    },
+}
+"""Per table, the measures that can be explained and the cells each is the sum of. The first is the default."""
+
+
+class NoSuchRow(LookupError):
+    """The floor holds no such row; the message says what it does hold."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One task's (or label's) share of the number."""
+
+    task_id: str
+    group: str
+    label_id: str | None
+    labeler: str | None
+    time_ms: int
+    verdict: str
+    amount: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it with its time as RFC 3339."""
+        return {
+            "task": self.task_id,
+            "label": self.label_id,
+            "labeler": self.labeler,
+            "time": rfc3339(self.time_ms),
+            "verdict": self.verdict,
+            "contribution": self.amount,
+        }
+
+
+@dataclass
+class Answer:
+    """A row, and the tasks behind one of its measures.
+
+    Attributes:
+        scope_key: The row's scope.
+        span: The row's range.
+        measure: The measure explained.
+        row: What the row holds of it.
+        items: Contributions other than 0, in the order of time.
+        unequal: Cells in which the row and the sum of all contributions differ: (row, sum); empty when all is well.
+    """
+
+    scope_key: str
+    span: Range
+    measure: str
+    row: int
+    replay: Replay
+    items: list[Item] = field(default_factory=list)
+    unequal: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """The sum of the listed contributions."""
+        return sum(item.amount for item in self.items)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which row: a kept window, or a pane of one of the three sizes by its start."""
+
+    window: str | None = None
+    pane_ms: int | None = None
+    tier: int = HOUR_TIER
+
+
+def parse_scope(text: str, kinds: Sequence[tuple[str, ...]]) -> dict[str, str]:
+    """Return a scope such as ``vendor=bpo-a,queue=hate`` as an object, its names in ``DIMENSIONS`` order.
+
+    Raises:
+        ValueError: It is no kept kind of scope; the message lists those.
+    """
+    pairs: dict[str, str] = {}
+    if text not in ("", "all"):
+        for part in text.split(","):
+            name, equals, value = part.partition("=")
+            if not equals:
+                raise ValueError(f"{part!r}: write dimension=value, for example vendor=bpo-a")
+            pairs[name.strip()] = value.strip()
+    if frozenset(pairs) not in {frozenset(kind) for kind in kinds}:
+        kept = "; ".join(",".join(kind) or "all" for kind in kinds)
+        raise ValueError(f"no rows are kept by {','.join(pairs) or 'all'}; kept are: {kept}")
+    return {name: pairs[name] for name in DIMENSIONS if name in pairs}
+
+
+async def why(
+    log: EventLog,
+    policy: CorePolicy,
+    scope: dict[str, str],
+    place: Place,
+    cells: tuple[c.Cell, ...],
+    measure: str,
+    until_ms: int | None = None,
+) -> Answer:
+    """List the tasks behind a number.
+
+    The range of a window hangs on the watermark, which is known only at the end: the log is read twice for one.
+
+    Args:
+        log: The log.
+        policy: Today's configuration.
+        scope: The row's scope.
+        place: The row's window or pane.
+        cells: Cells the measure is the sum of.
+        measure: Its name, for the answer.
+        until_ms: As known at this moment; None for now.
+
+    Raises:
+        NoSuchRow: There is none.
+    """
+    key = scope_key(tuple(scope), tuple(scope.values()))
+    span = None if place.pane_ms is None else _pane_span(place.pane_ms, policy.tiers[place.tier].pane_ms)
+    if span is None:
+        first = await replay(log, policy, until_ms=until_ms)
+        span, _ = _row(first.floor, key, place)
+        until = [part.cut for part in first.parts]
+    else:
+        until = None
+    found: list[tuple[str, str, Group, TaskView]] = []
+    wanted = span
+
+    def visit(walk: Walk, book: Book) -> None:
+        for task_id, facts in book.tasks(walk.knows):
+            _collect(task_id, facts, walk.watermark_ms, scope, wanted, found)
+
+    done = await replay(log, policy, until_ms=until_ms, visit=visit, cuts=until)
+    span, row = _row(done.floor, key, place)
+    sums: Cells = {}
+    for _, _, group, _ in found:
+        add_cells(sums, cells_of(group))
+    answer = Answer(key, span, measure, sum(row.get(cell, 0) for cell in cells), done)
+    answer.unequal = _unequal(comparable(row, scope), comparable(sums, scope))
+    for task_id, name, group, view in found:
+        amount = sum(cells_of(group).get(cell, 0) for cell in cells)
+        if amount:
+            answer.items.append(_item(task_id, name, group, view, amount))
+    answer.items.sort(key=lambda item: (item.time_ms, item.task_id, item.group))
+    return answer
+
+
+def _pane_span(pane_ms: int, size_ms: int) -> Range:
+    start_ms = pane_ms - pane_ms % size_ms
+    return Range(start_ms, start_ms + size_ms)
+
+
+def _collect(
+    task_id: str,
+    facts: list[Fact],
+    watermark_ms: int,
+    scope: dict[str, str],
+    span: Range,
+    into: list[tuple[str, str, Group, TaskView]],
+) -> None:
+    groups = list(groups_in(task_id, facts, watermark_ms, scope, span))
+    if groups:
+        view = TaskView(facts)
+        into.extend((task_id, name, group, view) for name, group in groups)
+
+
+def _row(floor: Floor, key: str, place: Place) -> tuple[Range, Cells]:
+    state = floor.scopes.get(key)
+    if state is None:
+        kind = [name.partition("=")[0] for name in key.split(",")] if key != "all" else []
+        others = sorted(k for k in floor.scopes if [n.partition("=")[0] for n in k.split(",")] == kind)
+        some = ", ".join(others[:12]) + (" …" if len(others) > 12 else "")
+        raise NoSuchRow(
+            f"no row of scope {key}" + (f"; there are {some}" if others else "; the log holds none of its kind")
+        )
+    if place.pane_ms is not None:
+        size_ms = floor.policy.tiers[place.tier].pane_ms
+        span = _pane_span(place.pane_ms, size_ms)
+        if span.start_ms not in state.panes[place.tier]:
+            panes = sorted(state.panes[place.tier])
+            kept = f"; kept are {rfc3339(panes[0])} to {rfc3339(panes[-1])}" if panes else ""
+            raise NoSuchRow(f"scope {key} has no pane of {size_ms // 60_000} min at {rfc3339(span.start_ms)}{kept}")
+        return span, state.pane_cells(place.tier, span.start_ms)
+    for row in floor.all_windows():
+        if row.state.key == key and row.window == place.window:
+            return Range(row.start_ms, row.end_ms), row.cells
+    raise NoSuchRow(f"no window {place.window} of scope {key}: nothing has moved its time yet")
+
+
+def _unequal(row: Cells, sums: Cells) -> dict[str, tuple[int, int]]:
+    return {
+        cell_name(cell): (row.get(cell, 0), sums.get(cell, 0))
+        for cell in row.keys() | sums.keys()
+        if row.get(cell, 0) != sums.get(cell, 0)
+    }
+
+
+def _item(task_id: str, name: str, group: Group, view: TaskView, amount: int) -> Item:
+    kind, _, label_id = name.partition(":")
+    if kind in ("label", "audit"):
+        label = view.labels[label_id]
+        verdict = view.verdict(label)
+        text = f"{shown(label.values)}, not audited"
+        if verdict is not None:
+            judged = verdict_text(verdict.wrong, verdict.error_code, verdict.severity_code)
+            text = f"{shown(label.values)}: {judged}"
+            if verdict.wrong and verdict.truth != c.UNKNOWN_TRUTH:
+                text += f", right is {shown(verdict.truth)}"
+        return Item(task_id, name, label_id, label.dims[7], group.time_ms, text, amount)
+    done = view.completing()
+    return Item(
+        task_id,
+        name,
+        done.label_id if done is not None else None,
+        done.dims[7] if done is not None else None,
+        group.time_ms,
+        _sla_text(view, done.time_ms if done is not None else None),
+        amount,
+    )
+
+
+def _sla_text(view: TaskView, done_ms: int | None) -> str:
+    _, due_ms = view.promise()
+    parts = [f"due {rfc3339(due_ms)}" if due_ms is not None else "no due time"]
+    parts.append(f"completed {rfc3339(done_ms)}" if done_ms is not None else "open")
+    if view.cancelled:
+        parts.append("cancelled")
+    return ", ".join(parts)

@@ -1,0 +1,171 @@
+"""Words: facts, cells and outcomes as sentences and names that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from streams.core import cells as c
+from streams.core import facts as f
+from streams.core.policy import DIMENSIONS, Dims
+from streams.core.stamps import rfc3339
+
+_NAMES: dict[c.Cell, str] = {
+    c.REVISION: "revision",
+    c.LABELS: "labels",
+    c.HANDLED: "handled",
+    c.HANDLE_MS: "handle_ms",
+    c.ACTIVE_TIMED: "active_timed",
+    c.ACTIVE_MS: "active_ms",
+    c.AUDITED: "audited",
+    c.CORRECT: "correct",
+    c.TARGETED: "targeted",
+    c.WEIGHT_NANO: "weight_nano",
+    c.WEIGHT_CORRECT_NANO: "weight_correct_nano",
+    c.APPEALS_OPENED: "appeals_opened",
+    c.APPEALS_DECIDED: "appeals_decided",
+    c.APPEALS_OVERTURNED: "appeals_overturned",
+    c.GOLD: "gold",
+    c.GOLD_CORRECT: "gold_correct",
+    c.DUE: "due",
+    c.MET: "met",
+    c.LATE: "late",
+    c.OVERDUE: "overdue_open",
+    c.CANCELLED: "cancelled",
+    c.NO_SLA: "no_sla",
+    c.COMPLETED: "completed",
+    c.TURNED: "turned",
+    c.TURN_MS: "turnaround_ms",
+    c.OPEN: "open",
+    **{c.WRONG_UNSPECIFIED + i: f"wrong.{name}" for i, name in enumerate(c.ERROR_CLASSES)},
+    **{c.SEVERITY_UNSPECIFIED + i: f"severity.{name}" for i, name in enumerate(c.SEVERITIES)},
+}
+
+_PREFIXES = {
+    c.LABELER_PREFIX: "labeler",
+    c.CONFUSION_PREFIX: "confusion",
+    c.CONFUSION_WEIGHT_PREFIX: "confusion_weight_nano",
+    c.EXAMPLE_PREFIX: "example",
+}
+
+
+def shown(values: str) -> str:
+    """Return decision values as people write them; ``(none)`` for an empty choice."""
+    return values.replace(c.VALUE_SEPARATOR, "+") or "(none)"
+
+
+def cell_name(cell: c.Cell) -> str:
+    """Return the name of a cell, such as ``correct``, ``wrong.false_positive`` or ``confusion safe→hate``."""
+    if isinstance(cell, int):
+        if c.HANDLE_HISTOGRAM <= cell < c.TURN_HISTOGRAM:
+            return f"handle_bucket.{cell - c.HANDLE_HISTOGRAM}"
+        if cell >= c.TURN_HISTOGRAM:
+            return f"turnaround_bucket.{cell - c.TURN_HISTOGRAM}"
+        return _NAMES.get(cell, f"cell.{cell}")
+    for prefix, name in _PREFIXES.items():
+        if cell.startswith(prefix):
+            rest = cell[len(prefix) :].replace(c.PAIR_SEPARATOR, "→").replace(c.VALUE_SEPARATOR, "+")
+            return f"{name} {rest}"
+    return cell
+
+
+def named(cells: Iterable[tuple[c.Cell, int]]) -> dict[str, int]:
+    """Return cells by name; histogram buckets are left out, they repeat the times beside them."""
+    return {
+        cell_name(cell): amount for cell, amount in cells if not (isinstance(cell, int) and cell >= c.HANDLE_HISTOGRAM)
+    }
+
+
+def dims_text(dims: Dims) -> str:
+    """Return known dimensions as ``vendor=bpo-a, queue=hate``."""
+    return ", ".join(f"{name}={value}" for name, value in zip(DIMENSIONS, dims, strict=True) if value is not None)
+
+
+def verdict_text(wrong: bool, error_code: int, severity_code: int) -> str:
+    """Return a verdict as ``correct`` or ``incorrect (false_positive, critical)``."""
+    if not wrong:
+        return "correct"
+    said = [name for name in (c.ERROR_CLASSES[error_code], c.SEVERITIES[severity_code]) if name != "unspecified"]
+    return f"incorrect ({', '.join(said)})" if said else "incorrect"
+
+
+def says(fact: f.Fact) -> str:
+    """Return one sentence: what a fact says of its task."""
+    match fact:
+        case f.Created():
+            return _created(fact)
+        case f.Label():
+            return _label(fact)
+        case f.LabelWithdrawn():
+            return f"label {fact.label_id} withdrawn"
+        case f.Audit():
+            return _audit(fact)
+        case f.AuditWithdrawn():
+            return f"audit {fact.audit_id} withdrawn"
+        case f.AppealDecided():
+            return _decided(fact)
+        case _:
+            return _short(fact)
+
+
+def _short(fact: f.Fact) -> str:
+    match fact:
+        case f.Claimed():
+            return f"claimed by {fact.labeler}"
+        case f.Cancelled():
+            return "cancelled"
+        case f.AppealOpened():
+            return f"appeal {fact.appeal_id} opened against {_target(fact)}"
+        case f.Roster():
+            return f"roster: {fact.kind}"
+        case _:
+            return type(fact).__name__
+
+
+def _created(fact: f.Created) -> str:
+    parts = ["task created"]
+    if fact.due_ms is not None:
+        parts.append(f"due {rfc3339(fact.due_ms)}")
+    if fact.required_labels != 1:
+        parts.append(f"{fact.required_labels} labels required")
+    if fact.policy_version is not None:
+        parts.append(f"policy version {fact.policy_version}")
+    return _with_dims(parts, fact.dims)
+
+
+def _label(fact: f.Label) -> str:
+    parts = [f"label {fact.label_id}: {shown(fact.values)}"]
+    if fact.started_ms is not None:
+        parts.append(f"took {(fact.time_ms - fact.started_ms) / 1000:g} s")
+    if fact.policy_version is not None:
+        parts.append(f"policy version {fact.policy_version}")
+    return _with_dims(parts, fact.dims)
+
+
+def _with_dims(parts: list[str], dims: Dims) -> str:
+    return ", ".join([*parts, dims_text(dims)] if any(dims) else parts)
+
+
+def _audit(fact: f.Audit) -> str:
+    target = f"label {fact.label_id}" if fact.label_id is not None else "the task's latest label"
+    parts = [f"audit {fact.audit_id} of {target}: {verdict_text(fact.wrong, fact.error_code, fact.severity_code)}"]
+    if fact.values is not None:
+        parts.append(f"right is {shown(fact.values)}")
+    if fact.auditor is not None:
+        parts.append(f"by {fact.auditor}")
+    parts.append(
+        f"sampled 1 in {fact.weight_nano / c.NANO:g}" if fact.weight_nano else "targeted, no sampling probability"
+    )
+    parts += [word for word, is_so in (("blind", fact.blind), ("gold", fact.gold)) if is_so]
+    return ", ".join(parts)
+
+
+def _target(fact: f.AppealOpened | f.AppealDecided) -> str:
+    return f"{'audit' if fact.of_audit else 'label'} {fact.target_id or 'unknown'}"
+
+
+def _decided(fact: f.AppealDecided) -> str:
+    outcome = "overturned" if fact.overturned else "upheld"
+    text = f"appeal {fact.appeal_id} against {_target(fact)}: {outcome}"
+    if fact.overturned and (fact.error_code or fact.severity_code):
+        text += f", then {verdict_text(wrong=True, error_code=fact.error_code, severity_code=fact.severity_code)}"
+    return text

@@ -1,0 +1,133 @@
+"""The history of a task: each record in log order, what became of it, and what the task counts for now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from floorwatch.replay.history import history_of
+from floorwatch.replay.walk import Outcome, Walk
+from streams.core.cells import Cells, add_cells
+from streams.core.floor import Floor
+from streams.core.policy import HOUR_MS, CorePolicy
+from streams.core.records import Record
+from tests.core.floorgen import small_log
+from tests.oracle.case_events import START_MS, audit, created, event, label
+from tests.replay.memory import MemoryLog, floor_log, log_of
+
+POLICY = CorePolicy()
+
+
+def history(events: list[dict], task: str = "t-1", policy: CorePolicy = POLICY):
+    log = log_of((START_MS + n, json.dumps(one).encode()) for n, one in enumerate(events))
+    return asyncio.run(history_of(log, policy, task, 1))
+
+
+def test_every_record_is_told_with_what_became_of_it() -> None:
+    first = label("l-1", 5, by="ana", id="e1", values=["hate"], started_at="2026-11-23T10:04:00Z")
+    events = [
+        created(0, due_at="2026-11-23T12:00:00Z", queue="hate", vendor="bpo-a"),
+        first,
+        first,
+        {**first, "data": {**first["data"], "values": ["safe"]}},
+        label("x", 6, task="other"),
+        audit("a-1", 20, "l-1", "incorrect", p=0.25, error_class="false_positive"),
+        event(
+            "appeal.decided", 30, {"appeal_id": "p-1", "against": "audit", "audit_id": "a-1", "outcome": "overturned"}
+        ),
+    ]
+    found = history(events)
+    assert [(line.offset, line.outcome.name) for line in found.lines] == [
+        (0, "counted"),
+        (1, "counted"),
+        (2, "duplicate"),
+        (3, "conflict"),
+        (5, "counted"),
+        (6, "counted"),
+    ]
+    said = [line.says for line in found.lines]
+    assert said[1] == "label l-1: hate, took 60 s, labeler=ana"
+    assert said[4] == "audit a-1 of label l-1: incorrect (false_positive), sampled 1 in 4"
+    assert said[5] == "appeal p-1 against audit a-1: overturned"
+    by_group = {one.group: one for one in found.contributions}
+    judged = by_group["audit:l-1"]
+    assert judged.cells["correct"] == 1
+    assert judged.cells["appeals_overturned"] == 1
+    assert "vendor=bpo-a,queue=hate" in judged.scopes
+    assert judged.panes == {"1m": START_MS + 300_000, "15m": START_MS, "1h": START_MS}
+    assert by_group["due"].cells == {"due": 1, "met": 1}
+    assert found.lines[1].as_json()["time"] == "2026-11-23T10:05:00Z"
+
+
+def test_what_is_beyond_the_horizon_is_late_and_a_task_let_go_of_is_told() -> None:
+    policy = CorePolicy(horizon_ms=2 * HOUR_MS)
+    events = [
+        label("l-1", 5),
+        label("l-2", 400, task="t-2"),
+        label("l-3", 6),
+        label("l-4", 401),
+    ]
+    found = history(events, policy=policy)
+    assert [line.outcome.name for line in found.lines] == ["counted", "late", "counted"]
+    assert [line.forgotten for line in found.lines] == [True, False, False]
+    assert "let go of" in found.lines[0].status
+    assert {one.group for one in found.contributions} == {"label:l-4", "turn"}
+
+
+def test_a_task_nobody_spoke_of_has_no_lines() -> None:
+    found = history([label("l-1", 5)], task="nobody")
+    assert (found.lines, found.contributions) == ([], [])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_outcomes_are_the_ledgers_own_counts(seed: int) -> None:
+    """Folding record by record with a witness counts and sums exactly what folding in one batch does."""
+    records = small_log(seed)
+    policy = CorePolicy(horizon_ms=10 * HOUR_MS)
+    seen: list = []
+    floors = [Floor(policy), Floor(policy)]
+    told, plain = Walk(0, policy, floors[0], seen.append), Walk(0, policy, floors[1])
+    for walk in (told, plain):
+        walk.feed(records)
+        walk.flush()
+    counters = plain._store.ledger.counters
+    counts = {outcome: sum(one.outcome is outcome for one in seen) for outcome in Outcome}
+    assert counts[Outcome.duplicate] == counters.duplicates
+    assert counts[Outcome.conflict] == counters.conflicts
+    assert counts[Outcome.late] == counters.late
+    assert counts[Outcome.tick] == counters.ticks
+    assert counts[Outcome.refused] == counters.rejected
+    assert counts[Outcome.duplicate] > 0
+    assert _rows(floors[0]) == _rows(floors[1])
+
+
+def _rows(floor: Floor) -> dict:
+    return {(row.state.key, row.start_ms): row.cells for row in floor.all_panes()}
+
+
+def test_what_no_event_is_refused() -> None:
+    seen: list = []
+    Walk(0, POLICY, None, seen.append).feed([Record(0, 0, None, b"{oops"), Record(1, 0, None, None)])
+    assert [one.outcome for one in seen] == [Outcome.refused, Outcome.refused]
+
+
+def test_the_contributions_of_all_tasks_are_the_floor() -> None:
+    """Sampled tasks' histories sum, with all others', to the rows: here over a whole small floor."""
+    log = floor_log(3, partitions=1, days=0.2)
+    tasks = {json.loads(r.value)["subject"] for r in log.parts[0] if r.value is not None}
+    total: Cells = {}
+    for task in sorted(tasks):
+        for one in asyncio.run(history_of(MemoryLog(_only(log, task)), POLICY, task, 1)).contributions:
+            if one.group.startswith("label:"):
+                add_cells(total, {"labels": one.cells["labels"]})
+    floor = Floor(POLICY)
+    walk = Walk(0, POLICY, floor)
+    walk.feed(log.parts[0])
+    walk.flush()
+    assert total["labels"] == sum(row.cells.get(1, 0) for row in floor.all_panes() if row.state.key == "all")
+
+
+def _only(log: MemoryLog, task: str) -> list[list[Record]]:
+    return [[r for r in log.parts[0] if r.value is not None and json.loads(r.value)["subject"] == task]]

@@ -1,0 +1,115 @@
+"""Why: whatever row is asked for, the tasks listed add up to it in every cell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from floorwatch.replay.why import MEASURES, NoSuchRow, Place, parse_scope, why
+from streams.core.cells import AUDITED, Cells
+from streams.core.floor import ScopeState, WindowRow
+from streams.core.policy import DEFAULT_SCOPES, HOUR_MS, CorePolicy
+from streams.core.scopes import parse_scope_key
+from streams.core.tables import window_rows
+from tests.oracle.case_events import START_MS as CASE_MS
+from tests.oracle.case_events import audit, created, label
+from tests.replay.memory import PlainRun, floor_log, log_of
+
+POLICY = CorePolicy()
+LOG = floor_log(11, days=0.5)
+PRESENT = PlainRun(LOG)
+
+
+def ask(scope: dict[str, str], place: Place, table: str = "accuracy", measure: str = "wrong", log=LOG):
+    return asyncio.run(why(log, POLICY, scope, place, MEASURES[table][measure], measure))
+
+
+@hypothesis_settings(max_examples=15)
+@given(st.data())
+def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None:
+    state = PRESENT.floor.scopes[data.draw(st.sampled_from(sorted(PRESENT.floor.scopes)))]
+    table = data.draw(st.sampled_from(sorted(MEASURES)))
+    measure = data.draw(st.sampled_from(sorted(MEASURES[table])))
+    if data.draw(st.booleans()):
+        place = Place(window=data.draw(st.sampled_from(["1h", "24h", "7d", "day"])))
+    else:
+        place = Place(pane_ms=data.draw(st.sampled_from(sorted(state.panes[2]))))
+    found = ask(state.scope, place, table, measure)
+    assert found.unequal == {}
+    assert found.total == found.row
+
+
+def test_measures_are_those_of_the_tables() -> None:
+    """A row's count of a measure is the sum of the cells named for it."""
+    cells: Cells = {n: 3 * n for n in range(1, 60)} | {AUDITED: 10_000}
+    rows = window_rows(WindowRow(ScopeState("all", POLICY), "1h", 0, HOUR_MS, cells), HOUR_MS)
+    for table, measures in MEASURES.items():
+        for name, parts in measures.items():
+            head, _, inner = name.partition(".")
+            if name in ("wrong", "open") or head.endswith("_nano"):
+                continue
+            shown = rows[table][head]
+            assert sum(cells[cell] for cell in parts) == (shown[inner] if inner else shown), name
+
+
+def test_a_wrong_label_is_listed_with_who_and_why() -> None:
+    events = [
+        created(0, queue="hate", vendor="bpo-a"),
+        label("l-1", 5, by="ana", values=["safe"]),
+        audit("a-1", 6, "l-1", "incorrect", error_class="false_negative", severity="critical", values=["hate"]),
+        label("l-2", 7, by="bo", task="t-2", vendor="bpo-a", values=["hate"]),
+        audit("a-2", 8, "l-2", "correct", task="t-2"),
+    ]
+    log = log_of((CASE_MS, json.dumps(event).encode()) for event in events)
+    found = ask({"vendor": "bpo-a"}, Place(pane_ms=CASE_MS + 1000), log=log)
+    assert [item.as_json() for item in found.items] == [
+        {
+            "task": "t-1",
+            "label": "l-1",
+            "labeler": "ana",
+            "time": "2026-11-23T10:05:00Z",
+            "verdict": "safe: incorrect (false_negative, critical), right is hate",
+            "contribution": 1,
+        }
+    ]
+    assert (found.row, found.total, found.span.start_ms) == (1, 1, CASE_MS)
+
+
+def test_a_contribution_that_goes_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from floorwatch.replay import why as module
+
+    real = module.groups_in
+    lost: list[str] = []
+
+    def losing(task_id, *arguments):
+        for name, group in real(task_id, *arguments):
+            if name.startswith("audit:") and not lost:
+                lost.append(task_id)
+                continue
+            yield name, group
+
+    monkeypatch.setattr(module, "groups_in", losing)
+    found = ask({}, Place(window="24h"), measure="audited")
+    assert found.unequal["audited"] == (found.row, found.row - 1)
+
+
+def test_rows_that_are_not_there_are_explained() -> None:
+    with pytest.raises(NoSuchRow, match=r"no row of scope vendor=nobody; there are vendor=bpo-a"):
+        ask({"vendor": "nobody"}, Place(window="24h"))
+    with pytest.raises(NoSuchRow, match="has no pane of 60 min"):
+        ask({}, Place(pane_ms=1000 * HOUR_MS))
+
+
+def test_scopes_are_read_as_people_write_them() -> None:
+    assert parse_scope("all", DEFAULT_SCOPES) == {}
+    assert parse_scope("queue=hate, vendor=bpo-a", DEFAULT_SCOPES) == {"vendor": "bpo-a", "queue": "hate"}
+    assert parse_scope_key("vendor=bpo-a,queue=hate") == {"vendor": "bpo-a", "queue": "hate"}
+    with pytest.raises(ValueError, match="no rows are kept by team,market; kept are: all; site"):
+        parse_scope("team=t,market=m", DEFAULT_SCOPES)
+    with pytest.raises(ValueError, match="write dimension=value"):
+        parse_scope("bpo-a", DEFAULT_SCOPES)
