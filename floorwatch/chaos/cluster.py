@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,8 +19,6 @@ from streams.models import topics
 from streams.models.topics import TopicSpec
 
 _COMPACTED = "compact"
-STAGE_TOPICS = (topics.RAW, topics.EVENTS, topics.PARTIALS)
-"""Sources whose commits tell how far the numbers have come."""
 
 
 class StuckError(RuntimeError):
@@ -39,10 +37,27 @@ class Compaction:
 class Cluster:
     """Questions to a broker that may be away: each is asked again until it is answered."""
 
-    def __init__(self, bootstrap: str, prefix: str, group: str, partitions: int) -> None:
-        """Connect to nothing yet."""
-        self._settings: dict[str, Any] = {"bootstrap_servers": bootstrap}
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        prefix: str,
+        group: str,
+        partitions: int,
+        raw: Mapping[str, int] | None = None,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            settings: aiokafka connection settings.
+            prefix: Of topic names.
+            group: Of the workers.
+            partitions: Of every topic.
+            raw: Partitions of each raw topic the workers read, by full name; by default ``raw.v1`` of the prefix.
+        """
+        self._settings = settings
         self._prefix, self._group, self.partitions = prefix, group, partitions
+        own = {prefix + topic: partitions for topic in (topics.EVENTS, topics.PARTIALS)}
+        self._sources = {**(raw if raw is not None else {prefix + topics.RAW: partitions}), **own}
         self._admin: AIOKafkaAdminClient | None = None
 
     async def create(self, compaction_lag_s: float) -> None:
@@ -51,12 +66,13 @@ class Cluster:
         await create_topics(self._settings, specs)
 
     async def commits(self, topic: str) -> dict[int, int]:
-        """Return the committed offset by partition; waits for a broker that is away."""
+        """Return the committed offset by partition of one of the workers' sources; waits for a broker that is away."""
+        name = self._name(topic)
         while True:
             try:
                 if self._admin is None:
                     self._admin = await open_admin(self._settings)
-                asked = committed(self._admin, self._group, self._prefix + topic, self.partitions)
+                asked = committed(self._admin, self._group, name, self._sources[name])
                 return await asyncio.wait_for(asked, 10)
             except (KafkaError, OSError, TimeoutError):
                 await self.close()
@@ -84,14 +100,14 @@ class Cluster:
         before: list[dict[int, int]] = []
         moved_s = time.monotonic()
         while True:
-            ends = [await self.ends(topic) for topic in STAGE_TOPICS]
-            done = [await self.commits(topic) for topic in STAGE_TOPICS]
+            ends = [await self.ends(topic) for topic in self._sources]
+            done = [await self.commits(topic) for topic in self._sources]
             if ends == done == before:
                 return
             if done != before:
                 moved_s = time.monotonic()
             if time.monotonic() - moved_s > stuck_s:
-                listed = dict(zip(STAGE_TOPICS, zip(done, ends, strict=True), strict=True))
+                listed = dict(zip(self._sources, zip(done, ends, strict=True), strict=True))
                 raise StuckError(f"no commit for {stuck_s:g} s; by topic (committed, end): {listed}")
             before = done
             await asyncio.sleep(1.0)
@@ -138,8 +154,12 @@ class Cluster:
                         for record in records:
                             yield record.key or b"", record.value
 
+    def _name(self, topic: str) -> str:
+        return topic if topic in self._sources else self._prefix + topic
+
     def _tps(self, topic: str) -> list[TopicPartition]:
-        return [TopicPartition(self._prefix + topic, number) for number in range(self.partitions)]
+        name = self._name(topic)
+        return [TopicPartition(name, number) for number in range(self._sources.get(name, self.partitions))]
 
 
 class _consumer:  # noqa: N801 - used like a function

@@ -95,7 +95,7 @@ async def run_chaos(plan: Plan, folder: Path, say: Callable[[str], None]) -> Out
     began_s = time.monotonic()
     outcome = Outcome(plan)
     stack = ChaosStack(folder, plan.partitions)
-    cluster = Cluster(stack.kafka.bootstrap, PREFIX, GROUP, plan.partitions)
+    cluster = Cluster({"bootstrap_servers": stack.kafka.bootstrap}, PREFIX, GROUP, plan.partitions)
     log = floor_log(plan.seed, round(plan.rate * plan.load_s), plan.load_s)
     outcome.events = len(log)
     try:

@@ -73,8 +73,8 @@ async def judge(cluster: Cluster, redis_url: str, prefix: str, expected: Expecte
     """Compare the topics, Redis and the dead letters with what should be there."""
     verdict = Verdict()
     tables = {table: await cluster.table(table) for table in COMPARED}
-    panes = {table: _keyed(rows, panes=True) for table, rows in tables.items()}
-    windows = {table: _keyed(rows, panes=False) for table, rows in tables.items()}
+    panes = {table: keyed(rows, panes=True) for table, rows in tables.items()}
+    windows = {table: keyed(rows, panes=False) for table, rows in tables.items()}
     verdict.add("topics, hour panes", expected.panes, panes, COMPARED)
     verdict.add("topics, windows", expected.windows, windows, _WINDOW_FIELDS)
     verdict.add("Redis, windows", expected.windows, await redis_windows(redis_url, prefix), _WINDOW_FIELDS)
@@ -95,7 +95,7 @@ async def redis_windows(redis_url: str, prefix: str) -> Tables:
         await redis.aclose()
 
 
-def _keyed(rows: Mapping[str, dict[str, Any]], *, panes: bool) -> dict[tuple[str, Any], dict[str, Any]]:
+def keyed(rows: Mapping[str, dict[str, Any]], *, panes: bool) -> dict[tuple[str, Any], dict[str, Any]]:
     """Return rows keyed as the oracle keys them: by scope and pane start in ms, or by scope and window name."""
     found: dict[tuple[str, Any], dict[str, Any]] = {}
     for key, row in rows.items():

@@ -1,0 +1,383 @@
+"""``floorwatch rescale``: how many partitions and workers to have, and how to grow partitions without a gap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from config.schema import FloorwatchConfig, KafkaSettings
+    from floorwatch.simulate.compare import Difference
+
+DEFAULT_PER_WORKER = 8_000.0
+"""Events per second of one worker on the slowest machine measured; `make bench` measures yours."""
+
+DEFAULT_RESTORE = 50_000.0
+"""Changelog records per second that a new owner reads; `make bench` measures yours."""
+
+HEADROOM = 2.0
+"""Capacity over the busiest hour: half for bursts within it, half for the backlog after an outage."""
+
+SPARE_PARTITIONS = 2
+"""Partitions per worker: a worker that dies leaves its share to all others, and the floor may double once."""
+
+SKEW_WARN = 1.5
+_HOUR_MS = 3_600_000
+_HOURS = 24
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the cluster says of the log of events.
+
+    Attributes:
+        partitions: Of the log.
+        now_per_s: Events per second while looking.
+        peak_per_s: The busiest hour of the last 24; 0 when nothing is that old.
+        lag: Events not folded yet.
+        busiest_share: Share of the busiest partition over the share of an even one (1 is even).
+        changelog: Records of the largest changelog partition: what a new owner reads.
+        workers: Members of the consumer group.
+    """
+
+    partitions: int
+    now_per_s: float
+    peak_per_s: float
+    lag: int
+    busiest_share: float
+    changelog: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Advice:
+    """How many to have, and why, one sentence a line."""
+
+    workers: int
+    partitions: int
+    reasons: tuple[str, ...]
+
+
+def advise(measured: Measured, rate: float | None, per_worker: float, restore: float) -> Advice:
+    """Choose workers and partitions.
+
+    Workers are ``ceil(headroom × busiest rate × skew / per_worker)``, at least 2, so that one may die. Partitions are
+    ``SPARE_PARTITIONS`` per worker, rounded up to a multiple of the workers (an even share each), never fewer than now.
+
+    Args:
+        measured: What the cluster says.
+        rate: Events per second to plan for; None takes the busiest that was measured.
+        per_worker: Events per second of one worker.
+        restore: Changelog records per second of a recovery.
+
+    Returns:
+        Counts and reasons.
+
+    Example:
+        >>> advise(Measured(4, 20.0, 26.0, 0, 1.1, 90_000, 1), None, 8000.0, 50_000.0).partitions
+        4
+    """
+    busiest = rate if rate is not None else max(measured.now_per_s, measured.peak_per_s)
+    skew = max(1.0, measured.busiest_share)
+    needed = max(1, math.ceil(HEADROOM * busiest * skew / per_worker))
+    workers = max(2, needed)
+    fits = measured.partitions >= SPARE_PARTITIONS * workers or measured.partitions >= workers == 2
+    partitions = measured.partitions if fits else SPARE_PARTITIONS * workers
+    whence = "given" if rate is not None else "the busiest seen"
+    who = "worker carries" if needed == 1 else "workers carry"
+    sum_ = f"{busiest:,.1f} events/s ({whence}) × {HEADROOM:g} headroom × {skew:.2f} for the busiest partition"
+    reasons = [f"{sum_}, over {per_worker:,.0f} a worker: {needed} {who} it"]
+    if workers > needed:
+        reasons.append(f"{workers} workers, so that one may die and the other goes on after the session timeout")
+    if fits:
+        reasons.append(f"{measured.partitions} partitions are enough for {workers} workers: nothing to change")
+    else:
+        reasons.append(
+            f"{partitions} partitions: {SPARE_PARTITIONS} for each worker, because a partition is the smallest share "
+            f"one can have; there are {measured.partitions}. Not many more: each scope keeps a row per pane and partition"
+        )
+    per_partition_s = measured.changelog / restore
+    reasons.append(
+        f"a new owner reads up to {measured.changelog:,} changelog records of a partition: "
+        f"about {per_partition_s:.1f} s at {restore:,.0f} a second, after the session timeout"
+    )
+    if measured.busiest_share > SKEW_WARN:
+        reasons.append(
+            f"the busiest partition has {measured.busiest_share:.1f} times its share: look for a task id that many events share"
+        )
+    return Advice(workers, partitions, tuple(reasons))
+
+
+def rescale(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML file of the running floor.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0, help="Events per second to plan for, instead of measured.")
+    ] = None,
+    per_worker: Annotated[float, typer.Option(min=1, help="Events/s of one worker (make bench).")] = DEFAULT_PER_WORKER,
+    restore: Annotated[float, typer.Option(min=1, help="Changelog records/s of a recovery.")] = DEFAULT_RESTORE,
+    sample: Annotated[float, typer.Option(min=1, help="Seconds to measure the present rate.")] = 5.0,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the steps to another number of partitions.")] = False,
+    partitions: Annotated[int | None, typer.Option(min=1, max=1024, help="For --plan; else as advised.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="YAML of the new set: compare its tables with the old.")] = None,
+) -> None:
+    """Say how many partitions and workers to have and why; --plan tells how to get there without a gap."""
+    import asyncio
+    import logging
+    import os
+
+    from aiokafka.errors import KafkaError
+
+    from config.load import load
+    from floorwatch.cli.common import exit_on_config_error
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    with exit_on_config_error():
+        settings = load(config, os.environ)
+        other = load(compare, {}) if compare is not None else None
+    if plan and partitions is not None:
+        typer.echo(steps(settings, str(config or "floorwatch.yaml"), partitions))
+        return
+    try:
+        if other is not None:
+            _report_comparison(*asyncio.run(compare_tables(settings, other)))
+            return
+        measured = asyncio.run(measure(settings, sample))
+    except (KafkaError, OSError) as error:
+        typer.echo(f"{', '.join(settings.kafka.brokers)}: {error}; `floorwatch doctor` tells more", err=True)
+        raise typer.Exit(1) from None
+    advice = advise(measured, rate, per_worker, restore)
+    typer.echo(_measured_text(settings, measured))
+    typer.echo(f"→ {advice.workers} workers, {advice.partitions} partitions\n  " + "\n  ".join(advice.reasons))
+    if plan:
+        typer.echo("\n" + steps(settings, str(config or "floorwatch.yaml"), advice.partitions))
+    elif advice.partitions != measured.partitions:
+        typer.echo("How to get there: floorwatch rescale --plan")
+
+
+def _measured_text(settings: FloorwatchConfig, measured: Measured) -> str:
+    kafka = settings.kafka
+    return (
+        f"{kafka.topic_prefix}events.v1: {measured.partitions} partitions, {measured.now_per_s:,.1f} events/s now, "
+        f"{measured.peak_per_s:,.1f} in the busiest of the last {_HOURS} hours, {measured.lag:,} waiting; "
+        f"{measured.workers} in group {kafka.group}"
+    )
+
+
+async def measure(settings: FloorwatchConfig, sample_s: float) -> Measured:
+    """Ask the cluster for rates, lag and sizes.
+
+    Args:
+        settings: Of the running floor.
+        sample_s: How long to watch the log grow, in seconds.
+
+    Raises:
+        KafkaError: The cluster cannot be asked.
+    """
+    import asyncio
+
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    from streams.adapters.admin import committed, open_admin
+    from streams.adapters.connections import kafka_settings
+    from streams.models import topics
+
+    options = kafka_settings(settings)
+    events, changelog = (settings.kafka.topic_prefix + name for name in (topics.EVENTS, topics.LEDGER))
+    consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **options)
+    admin = await open_admin(options, 5.0)
+    await consumer.start()
+    try:
+        found = await _partitions_of(admin, events)
+        tps = [TopicPartition(events, number) for number in range(found)]
+        before = await consumer.end_offsets(tps)
+        await asyncio.sleep(sample_s)
+        ends = await consumer.end_offsets(tps)
+        begins = await consumer.beginning_offsets(tps)
+        done = await committed(admin, settings.kafka.group, events, found)
+        logs = [TopicPartition(changelog, number) for number in range(found)]
+        log_begins, log_ends = await consumer.beginning_offsets(logs), await consumer.end_offsets(logs)
+        kept = [ends[tp] - begins[tp] for tp in tps]
+        return Measured(
+            partitions=found,
+            now_per_s=sum(ends[tp] - before[tp] for tp in tps) / sample_s,
+            peak_per_s=await _peak_per_s(consumer, tps, ends),
+            lag=sum(max(0, ends[tp] - max(done[tp.partition], begins[tp])) for tp in tps),
+            busiest_share=max(kept) * found / sum(kept) if sum(kept) else 1.0,
+            changelog=max(log_ends[tp] - log_begins[tp] for tp in logs),
+            workers=await _members(admin, settings.kafka.group),
+        )
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+async def _peak_per_s(consumer: Any, tps: list[Any], ends: Mapping[Any, int]) -> float:
+    """Return the rate of the busiest whole hour of the last day, by when records were written."""
+    import time
+
+    now_ms = int(time.time() * 1000)
+    marks = []
+    for hour in range(_HOURS, 0, -1):
+        found = await consumer.offsets_for_times(dict.fromkeys(tps, now_ms - hour * _HOUR_MS))
+        marks.append(sum(found[tp].offset if found.get(tp) else ends[tp] for tp in tps))
+    marks.append(sum(ends.values()))
+    return max((later - earlier) / 3600 for earlier, later in pairwise(marks))
+
+
+async def _partitions_of(admin: Any, topic: str) -> int:
+    from aiokafka.errors import UnknownTopicOrPartitionError
+
+    described = await admin.describe_topics([topic])
+    if not described or described[0]["error_code"]:
+        raise UnknownTopicOrPartitionError(f"there is no topic {topic}")
+    return len(described[0]["partitions"])
+
+
+async def _members(admin: Any, group: str) -> int:
+    response = await admin.describe_consumer_groups([group])
+    return sum(len(described[5]) for answer in response for described in answer.groups)
+
+
+# -- the plan ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NewSet:
+    """Names of the new set of topics."""
+
+    prefix: str
+    group: str
+    redis_prefix: str
+    raw: tuple[str, ...]
+
+
+def new_set(kafka: KafkaSettings, redis_prefix: str, partitions: int) -> NewSet:
+    """Return names beside the present ones: ``floorwatch.`` becomes ``floorwatch-p8.`` for 8 partitions."""
+    stem = kafka.topic_prefix.rstrip(".") or "floorwatch"
+    redis_stem = redis_prefix.rstrip(":") or "floorwatch"
+    return NewSet(
+        f"{stem}-p{partitions}.", f"{kafka.group}-p{partitions}", f"{redis_stem}-p{partitions}:", kafka.intake_topics
+    )
+
+
+def steps(settings: FloorwatchConfig, config: str, partitions: int) -> str:
+    """Return the steps to another number of partitions, with this floor's names.
+
+    Args:
+        settings: Of the running floor.
+        config: Name of its YAML file, as typed.
+        partitions: To have.
+    """
+    kafka = settings.kafka
+    new = new_set(kafka, settings.redis.prefix, partitions)
+    new_config = str(Path(config).with_name(f"{Path(config).stem}-p{partitions}.yaml"))
+    days = settings.tables.correction_horizon_days
+    raw = ", ".join(new.raw)
+    return _STEPS.format(
+        old_prefix=kafka.topic_prefix,
+        old_partitions=kafka.partitions,
+        old_group=kafka.group,
+        config=config,
+        new_config=new_config,
+        partitions=partitions,
+        prefix=new.prefix,
+        group=new.group,
+        redis_prefix=new.redis_prefix,
+        raw=raw,
+        retention=days + 1,
+        horizon=days,
+    )
+
+
+_STEPS = """\
+From {old_partitions} partitions ({old_prefix}*) to {partitions} ({prefix}*), by replay. The old set serves until step 5.
+Why a new set: a partition holds its tasks by crc32(task_id) % partitions, so another count moves every task.
+
+1. Check that {raw} still holds all you need: {retention} days of retention cover the horizon of {horizon} days.
+     kafka-configs --describe --entity-type topics --entity-name {raw}   # retention.ms
+2. Copy {config} to {new_config} and change in the copy:
+     kafka.topic_prefix: {prefix}
+     kafka.partitions: {partitions}
+     kafka.group: {group}
+     kafka.foreign_raw_topics: [{raw}]     # the new set reads what the old one reads, from the beginning
+     redis.prefix: '{redis_prefix}'
+     alerts.rules: []                      # a replay must not tell of last week's incidents
+     metrics.port: another one, where it is fixed
+3. Create the topics and start the new workers beside the old ones:
+     floorwatch topics create --config {new_config}
+     floorwatch doctor --config {new_config}
+     floorwatch worker --config {new_config}       # as many as advised
+4. Wait until they have caught up, then compare both sets:
+     floorwatch rescale --config {new_config}      # "0 waiting"
+     floorwatch rescale --config {config} --compare {new_config}
+5. Switch the readers (boards, `floorwatch table`, `floorwatch incidents`, web) to {new_config}, and the alerts:
+     remove alerts.rules: [] from {new_config}, stop the old workers (group {old_group}), restart the new ones.
+   Incidents open at this moment are raised anew by the new set; acknowledge or resolve the old ones first.
+6. Switch the senders: stop the gateway (its senders try again), wait until {group} has no lag on {raw}, then start
+   the gateway with {new_config}. Order per task holds because the new raw topic gets its first event after the old one
+   has been read to its end. (Or leave the senders where they are: {new_config} goes on reading {raw}.)
+7. When nobody reads {old_prefix}* any more, and {retention} days have passed if you may want to go back, delete its
+   topics and its keys in Redis. Remove kafka.foreign_raw_topics if the senders have moved.
+
+Going back before step 6: start the old workers again. They go on at their committed offsets; nothing was taken away.
+"""
+
+
+# -- the comparison ----------------------------------------------------------------------------------------------
+
+
+async def compare_tables(old: FloorwatchConfig, new: FloorwatchConfig) -> tuple[list[Difference], int]:
+    """Compare the closed hour panes of two sets.
+
+    Only panes whose hour both watermarks have passed are compared; a correction under way in one set and not yet in
+    the other shows up, so compare when neither has lag, and again if something differs.
+
+    Returns:
+        Differences (``expected`` is the old set's value) and the number of rows compared.
+
+    Raises:
+        KafkaError: The cluster cannot be asked.
+    """
+    from floorwatch.chaos.cluster import Cluster
+    from floorwatch.chaos.verdict import keyed
+    from floorwatch.cli.verify import COMPARED
+    from floorwatch.simulate.compare import differences, row_count
+    from streams.adapters.connections import kafka_settings
+
+    sides = []
+    for settings in (old, new):
+        kafka = settings.kafka
+        cluster = Cluster(kafka_settings(settings), kafka.topic_prefix, kafka.group, kafka.partitions)
+        sides.append({table: keyed(await cluster.table(table), panes=True) for table in COMPARED})
+    closed_ms = min(_closed_ms(side) for side in sides)
+    left, right = (
+        {
+            table: {key: row for key, row in rows.items() if key[1] + _HOUR_MS <= closed_ms}
+            for table, rows in side.items()
+        }
+        for side in sides
+    )
+    return differences(left, right, COMPARED), row_count(left, right)
+
+
+def _closed_ms(side: Mapping[str, Mapping[tuple[str, Any], Mapping[str, Any]]]) -> int:
+    """Return the end of the newest hour that the set's watermark has closed."""
+    closed = [start + _HOUR_MS for rows in side.values() for (_, start), row in rows.items() if row["closed"]]
+    return max(closed, default=0)
+
+
+def _report_comparison(found: list[Difference], rows: int) -> None:
+    from floorwatch.simulate.compare import report
+
+    typer.echo(report(found, rows))
+    if found or not rows:
+        typer.echo("compare again when neither set has lag" if rows else "no hour is closed in both sets yet", err=True)
+        raise typer.Exit(1)
