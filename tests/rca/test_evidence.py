@@ -1,0 +1,88 @@
+"""Noise is called noise: intervals of effects, and how often a part is blamed where nothing changed."""
+
+from random import Random
+
+import pytest
+
+from streams.core.rca.evidence import Tally, difference_interval, effect_error, family_z, judge
+from streams.core.rca.shift import decompose
+
+PARTS = 20
+
+
+def draw(rng, per_part, share):
+    window = {}
+    for part in range(PARTS):
+        total = per_part + rng.randrange(per_part)
+        window[f"p{part:02d}",] = Tally(sum(rng.random() < share(part) for _ in range(total)), total)
+    return window
+
+
+def test_newcombes_published_example():
+    low, high = difference_interval(Tally(56, 70), Tally(48, 80))
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+    with pytest.raises(ValueError, match="nothing"):
+        difference_interval(Tally(0, 0), Tally(1, 2))
+
+
+def test_nothing_changed_hardly_ever_blames_anybody():
+    rng = Random(5)
+    blamed = covered = seen = 0
+    runs = 300
+    for _ in range(runs):
+        found = decompose(("labeler",), draw(rng, 40, lambda _: 0.95), draw(rng, 40, lambda _: 0.95))
+        judged = [judge(found, part) for part in found.parts]
+        blamed += any(one.verdict == "evident" for one in judged)
+        # Under an unchanged floor with sampled shares, a part's true effect is not 0 in mix alone; rate is.
+        covered += sum(one.low <= 0 <= one.high for one in judged)
+        seen += len(judged)
+    assert blamed / runs <= 0.10, blamed
+    assert covered / seen >= 0.93, covered / seen
+
+
+def test_one_part_that_fell_is_found():
+    rng = Random(6)
+    right = 0
+    for _ in range(60):
+        before = draw(rng, 200, lambda _: 0.95)
+        after = draw(rng, 200, lambda part: 0.70 if part == 3 else 0.95)
+        found = decompose(("labeler",), before, after)
+        evident = {part.key[0] for part in found.parts if judge(found, part).verdict == "evident"}
+        right += evident == {"p03"}
+    assert right >= 54, right
+
+
+def test_few_outcomes_are_called_few():
+    before = {("a",): Tally(5, 5), ("b",): Tally(950, 1000), ("c",): Tally(0, 0)}
+    after = {("a",): Tally(0, 50), ("b",): Tally(950, 1000), ("c",): Tally(3, 9)}
+    found = decompose(("labeler",), before, after)
+    verdicts = {part.key[0]: judge(found, part).verdict for part in found.parts}
+    assert verdicts == {"a": "few", "b": "noise", "c": "few"}
+
+
+def test_the_standard_error_is_that_of_repeated_samples():
+    rng = Random(7)
+    share = [0.95, 0.80, 0.95]
+    weight_after = [0.2, 0.5, 0.3]
+
+    def sample(weights):
+        good, total = [0, 0, 0], [0, 0, 0]
+        for part in rng.choices(range(3), weights, k=600):
+            total[part] += 1
+            good[part] += rng.random() < share[part]
+        return {(str(part),): Tally(good[part], total[part]) for part in range(3)}
+
+    effects, errors = [], []
+    for _ in range(800):
+        found = decompose(("team",), sample([0.4, 0.3, 0.3]), sample(weight_after))
+        part = found.parts[1]
+        effects.append(float(part.effect))
+        errors.append(effect_error(found, part))
+    mean = sum(effects) / len(effects)
+    spread = (sum((effect - mean) ** 2 for effect in effects) / len(effects)) ** 0.5
+    assert sum(errors) / len(errors) == pytest.approx(spread, rel=0.07)
+
+
+def test_more_parts_need_more_evidence():
+    assert family_z(1) == pytest.approx(1.96, abs=0.001)
+    assert family_z(150) > family_z(10) > family_z(2)
