@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 SEED ?= 7
 
-.PHONY: help demo up test check generate lock bench clean install
+.PHONY: help demo up test check generate lock bench sim clean install
 
 help:  ## Show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ generate: $(VENV)/.dev  ## Write contract, boards, rules and metric reference
 
 bench: $(VENV)/.dev  ## Full pipeline against a stock Faust agent, interleaved
 	$(BIN)/python bench/pipeline.py
+
+sim: $(VENV)/.runtime  ## Promised against measured: false alarms, delays, forecasts, simulated
+	$(BIN)/floorwatch sims --seed $(SEED)
 
 lock: $(VENV)/bin/python  ## Pin dependencies with hashes
 	$(BIN)/python -m pip install --quiet uv

@@ -1,0 +1,38 @@
+"""``floorwatch sims``: rerun the simulations behind every promised rate, with the product's own detectors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def sims(
+    only: Annotated[list[str] | None, typer.Argument(help="Names of simulations; all by default.")] = None,
+    scale: Annotated[float, typer.Option(min=0.001, help="Multiplies the number of runs; 1 takes minutes.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 7,
+    picture: Annotated[bool, typer.Option(help="Also write docs/statistics-*.svg.")] = False,
+) -> None:
+    """Print promised against measured numbers; leave with code 1 if one promise is not kept."""
+    from floorwatch.sims import simulations
+
+    known = simulations()
+    names = only or list(known)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        typer.echo(f"floorwatch sims: {unknown[0]!r} is no simulation; there are {', '.join(known)}", err=True)
+        raise typer.Exit(2)
+    broken = total = 0
+    for name in names:
+        typer.echo(f"\n{name}")
+        for line in known[name](scale, seed):
+            typer.echo(f"  {line}")
+            total += 1
+            broken += not line.ok
+    if picture:
+        from floorwatch.sims.picture import write_pictures
+
+        typer.echo("\nwrote " + ", ".join(str(path) for path in write_pictures()))
+    typer.echo(f"\n{total - broken} of {total} as promised")
+    if broken:
+        raise typer.Exit(1)

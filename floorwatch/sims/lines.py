@@ -1,0 +1,110 @@
+"""One line of a simulation's report: what was promised, what was measured, and whether both agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Sense = Literal["at most", "at least", "about"]
+
+_Z = 1.959963984540054
+_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measured number.
+
+    Attributes:
+        name: What was measured.
+        sense: How ``expected`` binds.
+        expected: The bound or the reference.
+        measured: The result.
+        low: Lower end of its 95% Monte Carlo interval.
+        high: Upper end.
+        source: Where ``expected`` comes from: a theorem, or STATISTICS.
+        tolerance: For ``about``: how far, as a ratio, the interval may lie off.
+    """
+
+    name: str
+    sense: Sense
+    expected: float
+    measured: float
+    low: float
+    high: float
+    source: str = ""
+    tolerance: float = _TOLERANCE
+
+    @property
+    def ok(self) -> bool:
+        """Whether the interval allows what was promised."""
+        if self.sense == "at most":
+            return self.low <= self.expected
+        if self.sense == "at least":
+            return self.high >= self.expected
+        return self.low <= self.expected * (1 + self.tolerance) and self.high >= self.expected * (1 - self.tolerance)
+
+    def __str__(self) -> str:
+        """The line as printed."""
+        wanted = f"{self.sense} {number(self.expected)}"
+        found = f"{number(self.measured)} [{number(self.low)}, {number(self.high)}]"
+        return f"{'ok ' if self.ok else 'NOT'} {self.name:<66} {wanted:<18} measured {found:<26} {self.source}".rstrip()
+
+
+def number(value: float) -> str:
+    """A number with three significant digits, without an exponent."""
+    if not math.isfinite(value):
+        return str(value)
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value == 0 or abs(value) >= 0.0001 else f"{value:.6f}"
+
+
+def of_share(name: str, hits: int, runs: int, sense: Sense, expected: float, source: str = "") -> Line:
+    """A share of runs, with its Wilson interval (Wilson 1927)."""
+    share, z2 = hits / runs, _Z * _Z
+    middle = (share + z2 / (2 * runs)) / (1 + z2 / runs)
+    spread = _Z * math.sqrt(share * (1 - share) / runs + z2 / (4 * runs * runs)) / (1 + z2 / runs)
+    low = 0.0 if hits == 0 else middle - spread
+    return Line(name, sense, expected, share, low, 1.0 if hits == runs else middle + spread, source)
+
+
+def of_count(name: str, events: int, per: float, sense: Sense, expected: float, source: str = "") -> Line:
+    """A rate ``events / per`` of rare events, with its Poisson interval (Wilson–Hilferty's cube approximation, 1931)."""
+    low, high = _poisson_interval(events)
+    return Line(name, sense, expected, events / per, low / per, high / per, source)
+
+
+def of_run_length(name: str, audits: float, alarms: int, sense: Sense, expected: float, source: str = "") -> Line:
+    """A mean run length ``audits / alarms``; with no alarm at all, the lower end is what is shown."""
+    low, high = _poisson_interval(alarms)
+    measured = audits / alarms if alarms else audits / high
+    return Line(name, sense, expected, measured, audits / high, audits / low if low > 0 else math.inf, source)
+
+
+def of_mean(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> Line:
+    """A mean, with its normal interval."""
+    found = np.asarray(values, dtype=np.float64)
+    mean = float(found.mean())
+    spread = _Z * float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else math.inf
+    return Line(name, sense, expected, mean, mean - spread, mean + spread, source)
+
+
+def of_median(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> Line:
+    """A median, with the interval of its order statistics."""
+    found = np.sort(np.asarray(values, dtype=np.float64))
+    half, spread = len(found) / 2, _Z * math.sqrt(len(found)) / 2
+    low = found[max(0, math.floor(half - spread))]
+    high = found[min(len(found) - 1, math.ceil(half + spread))]
+    return Line(name, sense, expected, float(np.median(found)), float(low), float(high), source)
+
+
+def _poisson_interval(events: int) -> tuple[float, float]:
+    def bound(k: float, z: float) -> float:
+        return float(k * (1 - 1 / (9 * k) + z / (3 * math.sqrt(k))) ** 3)
+
+    return (bound(events, -_Z) if events else 0.0), bound(events + 1, _Z)

@@ -1,0 +1,86 @@
+"""Many detectors at once: the bar a budget of false alarms asks for, the watch list, where more audits would help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+LEAST_BAR = 1_000.0
+"""No bar is lower, however few observations there are: a single scope would fire on a handful of errors."""
+
+_ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
+
+
+def bar_for(observations_per_day: float, days_per_false_alarm: float) -> float:
+    """Return the score at which detectors fire so that a fleet of them lies at most once in so many days.
+
+    A = fleet observations per day x days. Each detector's mean time to a false alarm is at least A of *its own*
+    observations, so false alarms of all together come at most once in A observations of the fleet, however these are
+    spread over scopes.
+
+    Args:
+        observations_per_day: Audits (or batches of them, or buckets) a day of all scopes together, 0 or more.
+        days_per_false_alarm: Days per tolerated false alarm, above 0.
+
+    Returns:
+        The bar, at least ``LEAST_BAR``.
+
+    Raises:
+        ValueError: an argument out of range.
+
+    Example:
+        >>> bar_for(21_000, 7)
+        147000.0
+    """
+    if observations_per_day < 0 or days_per_false_alarm <= 0:
+        raise ValueError(f"bar_for({observations_per_day}, {days_per_false_alarm}): observations >= 0 and days > 0")
+    return max(LEAST_BAR, float(observations_per_day * days_per_false_alarm))
+
+
+def round_bar(bar: float) -> float:
+    """Return a bar rounded up to 1, 1.5, 2, 3, 5 or 7 times a power of ten.
+
+    A bar measured from the volume of audits would otherwise move with every audit. Rounding up only lowers the rate of
+    false alarms, and costs at most the log of the step in delay.
+
+    Example:
+        >>> round_bar(147_000)
+        150000.0
+    """
+    if bar <= 0:
+        return LEAST_BAR
+    power = 10.0 ** math.floor(math.log10(bar))
+    return next(step * power for step in _ROUND_STEPS if step * power >= bar * (1 - 1e-12))
+
+
+def watch_list(scores: Mapping[str, float], bar: float) -> tuple[str, ...]:
+    """Return the scopes worth a look, strongest evidence first, without paging anybody.
+
+    The e-Benjamini–Hochberg rule: the k strongest, for the greatest k whose k-th score reaches bar/k (Wang, Ramdas, False
+    discovery rate control with e-values, JRSS-B 2022; for detectors: Dandapanthula, Ramdas, Multiple testing in
+    multi-stream sequential change detection, 2025).
+
+    Args:
+        scores: Score by scope.
+        bar: The bar at which a single scope fires.
+    """
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    last = max((k for k, (_, score) in enumerate(ranked, 1) if score >= bar / k), default=0)
+    return tuple(scope for scope, _ in ranked[:last])
+
+
+def wants_audits(scores: Mapping[str, float], bar: float, firing: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the scopes where more audits would soon decide: score above the square root of the bar, not yet firing.
+
+    Sampling more there keeps the promise as long as each audit's probability is fixed before its outcome: the weights
+    account for it.
+
+    Args:
+        scores: Score by scope.
+        bar: The bar.
+        firing: Scopes that need no further evidence.
+    """
+    known = set(firing)
+    line = math.sqrt(bar)
+    found = [(scope, score) for scope, score in scores.items() if score > line and scope not in known]
+    return tuple(scope for scope, _ in sorted(found, key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,146 @@
+"""Summaries: what a run of observations does to a detector, whatever the detector's state before it.
+
+Summaries of consecutive runs combine, and the combination is associative, so a corrected pane is summarised anew and
+the fold goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+CAP = 1e100
+"""No score grows beyond this: evidence is overwhelming long before, and floats must stay finite."""
+
+
+class Step(NamedTuple):
+    """One observation.
+
+    Attributes:
+        factors: One betting factor F_k per bet, 0 or more, of mean at most 1 while the target is met.
+        since: What it adds to the since-counter C; positive when it speaks for a change.
+        better: What it adds to the resolve counter G; positive when it speaks for recovery.
+        units: Audits, due tasks or expected counts behind it.
+        bad: How many of them were bad.
+    """
+
+    factors: tuple[float, ...]
+    since: float
+    better: float
+    units: int
+    bad: int
+
+
+class Summary(NamedTuple):
+    """What a run of observations does.
+
+    Attributes:
+        gain: P_k, the product of the factors: what the score before the run is multiplied by.
+        gathered: Q_k, the Shiryaev–Roberts sum of the run alone, started from 0.
+        since_sum: Sum of the steps of the since-counter.
+        since_low: Lowest prefix sum, 0 or below: a counter at or below ``-since_low`` returns to 0 in the run.
+        since_top: Where a counter that starts at 0 (or returns to it) ends.
+        tail_ms: Start of the pane in which the counter last left 0; None if it ends at 0.
+        tail_units: Units since then.
+        tail_bad: Bad ones since then.
+        better_sum: Sum of the steps of the resolve counter.
+        better_top: Where a resolve counter that starts at 0 ends.
+        units: All units.
+        bad: All bad ones.
+        observations: How many steps.
+    """
+
+    gain: tuple[float, ...]
+    gathered: tuple[float, ...]
+    since_sum: float = 0.0
+    since_low: float = 0.0
+    since_top: float = 0.0
+    tail_ms: int | None = None
+    tail_units: int = 0
+    tail_bad: int = 0
+    better_sum: float = 0.0
+    better_top: float = 0.0
+    units: int = 0
+    bad: int = 0
+    observations: int = 0
+
+
+def nothing(bets: int) -> Summary:
+    """Return the summary of no observation: the neutral element of ``then``.
+
+    Args:
+        bets: Number of bets K.
+    """
+    return Summary((1.0,) * bets, (0.0,) * bets)
+
+
+def summarise(pane_ms: int, steps: Iterable[Step], bets: int) -> Summary:
+    """Summarise the observations of one pane.
+
+    Per bet, from (P, Q) = (1, 0): Q ← (1 + Q)·F, P ← P·F, which is the Shiryaev–Roberts recursion R ← (1 + R)·F for every
+    start R at once, since R' = P·R + Q (arXiv 2203.03532 for the recursion).
+
+    Args:
+        pane_ms: Start of the pane.
+        steps: Its observations, in an order that does not depend on their outcomes.
+        bets: Number of bets K.
+
+    Returns:
+        The summary; ``nothing(bets)`` without observations.
+    """
+    gain, gathered = [1.0] * bets, [0.0] * bets
+    total = low = counter = better = better_top = 0.0
+    tail_units = tail_bad = units = bad = count = 0
+    for step in steps:
+        for k, factor in enumerate(step.factors):
+            gathered[k] = min(CAP, (1.0 + gathered[k]) * factor)
+            gain[k] = min(CAP, gain[k] * factor)
+        total += step.since
+        low = min(low, total)
+        counter += step.since
+        if counter <= 0.0:
+            counter, tail_units, tail_bad = 0.0, 0, 0
+        else:
+            tail_units += step.units
+            tail_bad += step.bad
+        better += step.better
+        better_top = max(0.0, better_top + step.better)
+        units, bad, count = units + step.units, bad + step.bad, count + 1
+    tail_ms = pane_ms if counter > 0.0 else None
+    return Summary(
+        tuple(gain),
+        tuple(gathered),
+        *(total, low, counter, tail_ms, tail_units, tail_bad),
+        *(better, better_top, units, bad, count),
+    )
+
+
+def then(earlier: Summary, later: Summary) -> Summary:
+    """Combine two consecutive runs: (P1·P2, Q1·P2 + Q2), and the walks of both counters.
+
+    Associative up to rounding (exactly so below ``CAP`` in real numbers). A reflected walk that starts at C returns to 0
+    exactly when the lowest prefix sum reaches -C, and from there on is the walk that started at 0.
+    """
+    goes_on = earlier.since_top > 0.0 and earlier.since_top + later.since_low > 0.0
+    if goes_on:
+        tail = (
+            earlier.since_top + later.since_sum,
+            earlier.tail_ms,
+            earlier.tail_units + later.units,
+            earlier.tail_bad + later.bad,
+        )
+    else:
+        tail = (later.since_top, later.tail_ms, later.tail_units, later.tail_bad)
+    pairs = list(zip(earlier.gain, earlier.gathered, later.gain, later.gathered, strict=True))
+    return Summary(
+        tuple([min(CAP, p1 * p2) for p1, _, p2, _ in pairs]),
+        tuple([min(CAP, q1 * p2 + q2) for _, q1, p2, q2 in pairs]),
+        earlier.since_sum + later.since_sum,
+        min(earlier.since_low, earlier.since_sum + later.since_low),
+        *tail,
+        earlier.better_sum + later.better_sum,
+        max(later.better_top, earlier.better_top + later.better_sum),
+        earlier.units + later.units,
+        earlier.bad + later.bad,
+        earlier.observations + later.observations,
+    )

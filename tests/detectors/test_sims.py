@@ -1,0 +1,64 @@
+"""The simulations, short: every promise holds, and a detector that breaks its promise is told."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from floorwatch.cli import build
+from floorwatch.sims import accuracy, lines, rivals, simulations, throughput
+from streams.core.detectors.bets import ShareBets
+
+OWN = ("accuracy", "fleet", "sla", "throughput")
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_promise_holds_in_short(name) -> None:
+    report = simulations()[name](0.05, 7)
+    assert report
+    broken = [str(line) for line in report if not line.ok]
+    assert not broken, "\n".join(broken)
+
+
+def test_a_detector_that_bets_too_high_is_told() -> None:
+    """The same detector on work that is below target without knowing: its false alarms leave the bound."""
+    wrong = (np.random.default_rng(1).random((100, 4000)) >= 0.94).astype(np.uint8)
+    hits = int(accuracy.esr(wrong, ShareBets.of(0.03))[:, -1].sum())
+    assert not lines.of_share("too high", hits, 100, "at most", 4000 / accuracy.BAR).ok
+
+
+def test_ignoring_overdispersion_is_told() -> None:
+    counts = throughput.counts(np.random.default_rng(2), (100, 1000), throughput.EXPECTED)
+    hits = int(np.isfinite(throughput.first_alarm(counts, 1.0)).sum())
+    assert not lines.of_share("blind", hits, 100, "at most", 1000 / throughput.BAR).ok
+
+
+def test_the_cusum_it_is_compared_with_has_the_run_length_it_is_named_for() -> None:
+    assert rivals.cusum_run_length(rivals.CUSUM_BAR) == pytest.approx(206_000, rel=0.005)
+
+
+def test_a_line_says_what_is_wrong() -> None:
+    line = lines.of_share("false alarms", 30, 100, "at most", 0.1, "Ville")
+    assert not line.ok
+    assert str(line).startswith("NOT false alarms")
+    assert lines.of_share("false alarms", 0, 100, "at most", 0.1).ok
+    assert lines.of_run_length("run length", 1e6, 0, "at least", 1e5).high == math.inf
+    assert not lines.of_run_length("run length", 1e6, 100, "at least", 1e5).ok
+    assert not lines.of_median("delay", [50.0] * 99, "about", 35).ok
+
+
+def test_the_same_seed_gives_the_same_report() -> None:
+    run = simulations()["throughput"]
+    assert run(0.02, 5) == run(0.02, 5)
+    assert run(0.02, 5) != run(0.02, 6)
+
+
+def test_the_command() -> None:
+    app = build("sims")
+    done = CliRunner().invoke(app, ["sims", "throughput", "--scale", "0.05"])
+    assert done.exit_code == 0, done.output
+    assert "6 of 6 as promised" in done.output
+    assert CliRunner().invoke(app, ["sims", "nothing"]).exit_code == 2
