@@ -1,0 +1,277 @@
+"""``floorwatch people`` and ``floorwatch scorecard``: who needs what, and why, from the facts of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from floorwatch.cli.facts_file import load_facts
+from floorwatch.cli.people_options import (
+    aligned,
+    append_step,
+    duration_ms,
+    fail,
+    instant_ms,
+    people_policy,
+    plain,
+    read_coaching,
+    read_tenure,
+)
+
+if TYPE_CHECKING:
+    from floorwatch.cli.facts_file import FloorLog
+    from streams.core.people.coaching import Told
+    from streams.core.people.crowd import Crowd
+    from streams.core.people.policy import PeoplePolicy
+    from streams.core.people.rotation import Suggestion
+    from streams.core.people.scorecard import Scorecard
+
+Events = Annotated[
+    Path | None, typer.Option(help="Read JSON lines of contract events, .gz too; by default the cluster's log.")
+]
+Config = Annotated[Path | None, typer.Option(help="YAML configuration.")]
+Var = Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")]
+Window = Annotated[str, typer.Option(help="How far back: 24h, 7d, 28d …")]
+At = Annotated[str | None, typer.Option(help="As of when, RFC 3339; by default the last event.")]
+CoachingFile = Annotated[Path | None, typer.Option(help="JSON lines of coaching steps; see docs/people.md.")]
+TenureFile = Annotated[Path | None, typer.Option(help="JSON lines of tenure from before the log; see docs/people.md.")]
+Weights = Annotated[
+    list[str] | None, typer.Option("--weight", help="Severity of a policy's content, POLICY=NUMBER; * is all others.")
+]
+Cap = Annotated[str, typer.Option(help="Exposure cap in 24 h, severity-weighted.")]
+Target = Annotated[float, typer.Option(help="Accuracy target in percent.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of words.")]
+
+
+class _Desk(NamedTuple):
+    """Everything the two commands look at."""
+
+    crowd: Crowd
+    policy: PeoplePolicy
+    steps: dict[str, list[Told]]
+    shift_ends: dict[str, int]
+    loads: Any
+    waiting: dict[str, int]
+
+    def card(self, labeler_id: str) -> Scorecard:
+        from streams.core.people.coaching import StepRefused
+        from streams.core.people.scorecard import scorecard
+
+        try:
+            return scorecard(self.crowd, labeler_id, self.steps.get(labeler_id, ()), self.shift_ends.get(labeler_id))
+        except StepRefused as error:
+            raise fail(f"the coaching file, {labeler_id}: {error}") from None
+
+    def rotations(self, card: Scorecard) -> list[Suggestion]:
+        """Queues to move somebody to who is near the cap or over it."""
+        from streams.core.people.rotation import present_weight_milli, rotations
+
+        if not (card.exposure.warn or card.exposure.over):
+            return []
+        since_ms = self.crowd.end_ms - self.policy.exposure_pace_ms
+        works = self.crowd.works[card.labeler_id]
+        recent = [work for work in works if work.time_ms >= since_ms] or works[-20:]
+        present = present_weight_milli(recent, self.policy)
+        if present is None:
+            return []
+        return rotations(card.labeler_id, card.exposure, present, self.loads, self.waiting)
+
+
+def _desk(
+    log: FloorLog, window: str, at: str | None, policy: PeoplePolicy, coaching: Path | None, tenure: Path | None
+) -> _Desk:
+    from streams.core.people.crowd import Crowd
+    from streams.core.people.rotation import queue_loads
+    from streams.core.roster.intervals import holding
+    from streams.core.roster.plan import fold_roster, scheduled_by_person
+
+    end_ms = log.watermark_ms + 1 if at is None else instant_ms("--at", at)
+    span = (end_ms - duration_ms("--window", window), end_ms)
+    crowd = Crowd(log.works, span, policy, read_tenure(tenure))
+    scheduled = scheduled_by_person(fold_roster(log.roster).shifts.values())
+    ends = {name: held[1] for name, times in scheduled.items() if (held := holding(times, end_ms)) is not None}
+    recent = [work for own in crowd.window.values() for work in own]
+    return _Desk(crowd, policy, read_coaching(coaching), ends, queue_loads(recent, policy), log.waiting)
+
+
+def scorecard(
+    labeler: Annotated[str, typer.Argument(help="labeler_id")],
+    events: Events = None,
+    window: Window = "7d",
+    at: At = None,
+    coaching: CoachingFile = None,
+    told: Annotated[str | None, typer.Option(help="Record a step: alerted, acknowledged, coached or closed.")] = None,
+    by: Annotated[str, typer.Option(help="Who took the step.")] = "",
+    tenure: TenureFile = None,
+    weight: Weights = None,
+    cap: Cap = "4h",
+    target: Target = 95.0,
+    as_json: AsJson = False,
+    config: Config = None,
+    var: Var = Path("var"),
+) -> None:
+    """Show one labeller fairly: accuracy and handle time against peers on the same work, pace, exposure, coaching."""
+    from floorwatch.cli.people_text import scorecard_lines
+
+    policy = people_policy(weight, cap, target)
+    if told is not None and coaching is None:
+        raise fail("--told needs --coaching FILE: that is where the step is written")
+    desk = _desk(
+        load_facts(events, config, var),
+        window,
+        at,
+        policy,
+        coaching if told is None or _exists(coaching) else None,
+        tenure,
+    )
+    if labeler not in desk.crowd.works:
+        raise fail(f"nobody called {labeler} has made a label; known: {_some(sorted(desk.crowd.works))}")
+    if told is not None and coaching is not None:
+        _tell(desk, coaching, labeler, told, by)
+    card = desk.card(labeler)
+    suggestions = desk.rotations(card)
+    if as_json:
+        import orjson
+
+        typer.echo(orjson.dumps({**plain(card), "rotation": plain(suggestions)}).decode())
+        return
+    typer.echo("\n".join(scorecard_lines(card, policy, suggestions)))
+
+
+def _exists(path: Path | None) -> bool:
+    return path is not None and path.is_file()
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+
+
+def _tell(desk: _Desk, path: Path, labeler_id: str, step: str, by: str) -> None:
+    """Check a step against those told before, then write it."""
+    from streams.core.people.coaching import Step, StepRefused, Told, fold_steps
+
+    if step not in [known.value for known in Step]:
+        raise fail(f"--told {step}: one of {', '.join(known.value for known in Step)}")
+    time_ms = desk.crowd.end_ms - 1
+    steps = desk.steps.setdefault(labeler_id, [])
+    steps.append(Told(time_ms, Step(step), by))
+    try:
+        fold_steps(steps)
+    except StepRefused as error:
+        raise fail(f"--told {step}: {error}") from None
+    append_step(path, labeler_id, time_ms, step, by)
+
+
+def people(
+    events: Events = None,
+    by: Annotated[str, typer.Option(help="Group people by team, site or vendor.")] = "team",
+    window: Window = "7d",
+    at: At = None,
+    coaching: CoachingFile = None,
+    tenure: TenureFile = None,
+    weight: Weights = None,
+    cap: Cap = "4h",
+    target: Target = 95.0,
+    as_json: AsJson = False,
+    config: Config = None,
+    var: Var = Path("var"),
+) -> None:
+    """Say who needs coaching, who is near the exposure cap and who rushes."""
+    if by not in ("team", "site", "vendor"):
+        raise fail(f"--by {by}: one of team, site, vendor")
+    policy = people_policy(weight, cap, target)
+    desk = _desk(load_facts(events, config, var), window, at, policy, coaching, tenure)
+    names = sorted(name for name in desk.crowd.works if name in desk.crowd.window or name in desk.steps)
+    cards = [desk.card(name) for name in names]
+    if as_json:
+        import orjson
+
+        for card in cards:
+            typer.echo(orjson.dumps({**plain(card), "rotation": plain(desk.rotations(card))}).decode())
+        return
+    typer.echo("\n".join(people_lines(cards, desk, by)))
+
+
+def people_lines(cards: list[Scorecard], desk: _Desk, by: str) -> list[str]:
+    """Return the answer for a terminal: groups, then the people who need something, the most pressing first."""
+    from alerts.words import instant
+    from floorwatch.cli.people_text import accuracy_words, coaching_line, exposure_line, pace_line
+    from streams.core.people.rushing import Pace
+
+    policy = desk.policy
+    weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
+    lines = [f"{len(cards)} people · {instant(desk.crowd.start_ms)} to {instant(desk.crowd.end_ms)}", ""]
+    lines += aligned(_groups(cards, by))
+    low = [card for card in cards if needs_coaching(card)]
+    low.sort(key=lambda card: (card.accuracy.best.high if card.accuracy.best else 1.0, card.labeler_id))
+    lines += _section(
+        "Needs coaching", low, by, lambda card: _coaching_words(card, accuracy_words, coaching_line, policy)
+    )
+    near = [card for card in cards if card.exposure.over or card.exposure.warn]
+    near.sort(key=lambda card: (not card.exposure.over, card.exposure.reached_ms or 0, card.labeler_id))
+    lines += _section(
+        "Near the exposure cap",
+        near,
+        by,
+        lambda card: exposure_line(card.exposure, weighted=True, suggestions=desk.rotations(card)),
+    )
+    if near and not weighted:
+        lines.append("  No weights were given, so every policy counts in full: see --weight.")
+    fast = [card for card in cards if card.rushing.pace is Pace.rushing]
+    fast.sort(key=lambda card: (card.rushing.shift.ratio if card.rushing.shift else 1.0, card.labeler_id))
+    return lines + _section("Rushing", fast, by, lambda card: pace_line(card.rushing))
+
+
+def needs_coaching(card: Scorecard) -> bool:
+    """Tell whether somebody is below target beyond chance, or has a coaching loop that waits for somebody."""
+    from streams.core.people.coaching import State
+    from streams.core.people.scorecard import Standing
+
+    waiting = (State.alerted, State.acknowledged, State.not_recovered)
+    return card.accuracy.standing is Standing.below or card.coaching.state in waiting
+
+
+def _coaching_words(card: Scorecard, accuracy_words: Any, coaching_line: Any, policy: PeoplePolicy) -> str:
+    from streams.core.people.coaching import State
+
+    told = "" if card.coaching.state is State.none else f". {coaching_line(card.coaching, policy)}"
+    return f"{accuracy_words(card.accuracy, policy)}{told}"
+
+
+def _section(title: str, cards: list[Scorecard], by: str, words: Any) -> list[str]:
+    from alerts.words import printable
+
+    return [
+        "",
+        f"{title}: {'nobody' if not cards else len(cards)}",
+        *(
+            f"  {printable(card.labeler_id)} ({printable(getattr(card, by)) or f'no {by}'}): {words(card)}"
+            for card in cards
+        ),
+    ]
+
+
+def _groups(cards: list[Scorecard], by: str) -> list[list[str]]:
+    from alerts.words import printable
+    from streams.core.people.rushing import Pace
+    from streams.core.people.scorecard import Standing
+
+    rows = [[by, "people", "labels", "below target", "not told", "on target", "too few audits", "rushing", "near cap"]]
+    for name in sorted({getattr(card, by) for card in cards}):
+        own = [card for card in cards if getattr(card, by) == name]
+        standing = [card.accuracy.standing for card in own]
+        counts = [
+            len(own),
+            sum(card.volume.labels for card in own),
+            *(
+                standing.count(kind)
+                for kind in (Standing.below, Standing.unclear, Standing.on_target, Standing.too_few)
+            ),
+            sum(card.rushing.pace is Pace.rushing for card in own),
+            sum(card.exposure.over or card.exposure.warn for card in own),
+        ]
+        rows.append([printable(name) or f"no {by}", *(f"{count:,}" for count in counts)])
+    return rows

@@ -1,0 +1,187 @@
+"""What the commands about people read beside the log: windows, weights, coaching steps, tenure; each with its fault."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from streams.core.people.coaching import Told
+    from streams.core.people.learning import Known
+    from streams.core.people.policy import PeoplePolicy
+
+T = TypeVar("T")
+
+
+def fail(message: str) -> typer.Exit:
+    """Print a sentence to standard error and return the exit to raise, code 2."""
+    typer.echo(message, err=True)
+    return typer.Exit(2)
+
+
+def duration_ms(option: str, text: str) -> int:
+    """Return ``90m``, ``4h``, ``7d`` in ms.
+
+    Raises:
+        typer.Exit: The text is no duration.
+    """
+    from floorwatch.simulate.config import parse_duration_s
+
+    try:
+        found = round(parse_duration_s(text) * 1000)
+    except ValueError as error:
+        raise fail(f"{option} {error}") from None
+    if found <= 0:
+        raise fail(f"{option} {text}: write a duration longer than nothing, for example 7d")
+    return found
+
+
+def instant_ms(option: str, text: str) -> int:
+    """Return an RFC 3339 time with a zone in ms.
+
+    Raises:
+        typer.Exit: It is none.
+    """
+    try:
+        return _instant_ms(text)
+    except ValueError as error:
+        raise fail(f"{option} {error}") from None
+
+
+def _instant_ms(text: str) -> int:
+    from streams.core.facts import to_ms
+
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text}: no zone; write for example 2026-11-23T10:00:00Z")
+    return to_ms(instant)
+
+
+def people_policy(weights: list[str] | None, cap: str, target: float) -> PeoplePolicy:
+    """Return the bounds with the options in their place.
+
+    Args:
+        weights: ``POLICY=NUMBER`` each; ``*`` is every other policy.
+        cap: Exposure cap, a duration.
+        target: Accuracy target in percent.
+
+    Raises:
+        typer.Exit: An option is wrong.
+    """
+    from streams.core.people.policy import MILLI, PeoplePolicy
+
+    severity: dict[str, int] = {}
+    for text in weights or ():
+        match = re.fullmatch(r"(.+)=(\d+(?:\.\d{1,3})?)", text.strip())
+        if match is None:
+            raise fail(f"--weight {text}: write POLICY=NUMBER with at most three decimals, for example minor_safety=2")
+        severity[match[1]] = round(float(match[2]) * MILLI)
+    if not 0 < target < 100:
+        raise fail(f"--target {target:g}: write percent, for example 95")
+    other = severity.pop("*", MILLI)
+    return PeoplePolicy(
+        accuracy_target_ratio=target / 100,
+        exposure_cap_ms=duration_ms("--cap", cap),
+        severity_milli=severity,
+        other_severity_milli=other,
+    )
+
+
+def _object(line: str) -> dict[str, Any]:
+    raw = json.loads(line)
+    if not isinstance(raw, dict):
+        raise ValueError("each line is one JSON object")  # noqa: TRY004 - told as every fault of the line
+    return raw
+
+
+def _records(option: str, path: Path, read: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    if not path.is_file():
+        raise fail(f"{option} {path}: no such file")
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            yield read(_object(line))
+        except KeyError as error:
+            raise fail(f"{path}:{number}: {error.args[0]} is missing") from None
+        except ValueError as error:
+            raise fail(f"{path}:{number}: {error}") from None
+
+
+def read_coaching(path: Path | None) -> dict[str, list[Told]]:
+    """Return the coaching steps of a JSON-lines file by labeller; nothing without a file.
+
+    One line a step: ``{"labeler_id": "kul-017", "time": "2026-11-23T10:00:00Z", "step": "coached", "by": "lead-02"}``.
+
+    Raises:
+        typer.Exit: A line cannot be read; the message names it.
+    """
+    from streams.core.people.coaching import Step, Told
+
+    def told(raw: dict[str, Any]) -> tuple[str, Told]:
+        names = [step.value for step in Step]
+        if raw["step"] not in names:
+            raise ValueError(f"step {raw['step']!r}: one of {', '.join(names)}")
+        return str(raw["labeler_id"]), Told(_instant_ms(str(raw["time"])), Step(raw["step"]), str(raw.get("by", "")))
+
+    found: dict[str, list[Told]] = {}
+    if path is not None:
+        for labeler_id, step in _records("--coaching", path, told):
+            found.setdefault(labeler_id, []).append(step)
+    return found
+
+
+def read_tenure(path: Path | None) -> dict[str, Known]:
+    """Return what is known of the time before the log, by labeller; nothing without a file.
+
+    One line a person: ``{"labeler_id": "kul-017", "labels": 12000, "since": "2026-01-05T00:00:00Z"}``.
+
+    Raises:
+        typer.Exit: A line cannot be read; the message names it.
+    """
+    from streams.core.people.learning import Known
+
+    def known(raw: dict[str, Any]) -> tuple[str, Known]:
+        if not isinstance(raw["labels"], int) or raw["labels"] < 0:
+            raise ValueError("labels: write a whole number, 0 or more")
+        return str(raw["labeler_id"]), Known(raw["labels"], _instant_ms(str(raw["since"])))
+
+    return dict(_records("--tenure", path, known)) if path is not None else {}
+
+
+def append_step(path: Path, labeler_id: str, time_ms: int, step: str, by: str) -> None:
+    """Write one coaching step at the end of the file."""
+    from streams.core.stamps import rfc3339
+
+    record = {"labeler_id": labeler_id, "time": rfc3339(time_ms), "step": step, "by": by}
+    with path.open("a") as out:
+        out.write(json.dumps(record) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Return named tuples, enumerations and their like as JSON values."""
+    if hasattr(value, "_asdict"):
+        return {name: plain(part) for name, part in value._asdict().items()}
+    if isinstance(value, dict):
+        return {str(name): plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Return rows of equal length as lines of aligned columns: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    return [
+        "  ".join(
+            text.rjust(width) if at else text.ljust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,243 @@
+"""A scorecard in plain words. Pure: the same card gives the same lines."""
+
+from __future__ import annotations
+
+from alerts.words import duration, instant, percent, plural, printable
+from streams.core.people.coaching import Coaching, State
+from streams.core.people.exposure import Exposure
+from streams.core.people.policy import PeoplePolicy
+from streams.core.people.proportions import Interval
+from streams.core.people.rotation import Suggestion
+from streams.core.people.rushing import Pace, Rushing
+from streams.core.people.scorecard import Accuracy, Learning, Scorecard, Standing
+
+_BROKEN_TREND_Z = 2.0
+
+
+def spread(share: Interval) -> str:
+    """Return a share with its interval: ``88.1% (95% interval 85.0–90.6%)``."""
+    return f"{share.value * 100:.1f}% (95% interval {share.low * 100:.1f}–{share.high * 100:.1f}%)"
+
+
+def points(change: Interval) -> str:
+    """Return a difference of shares with its interval, in points."""
+    ends = f"{change.low * 100:+.1f} to {change.high * 100:+.1f}"
+    return f"{change.value * 100:+.1f} points (95% interval {ends})"
+
+
+def seconds(time_ms: float) -> str:
+    """Return a handle time: ``42.5 s``, ``3.1 min``."""
+    return f"{time_ms / 1000:.1f} s" if time_ms < 120_000 else f"{time_ms / 60_000:.1f} min"
+
+
+def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
+    """Return what can be said of an accuracy, in one or two sentences."""
+    target = percent(policy.accuracy_target_ratio)
+    wrong = accuracy.judged - accuracy.correct
+    seen = f"{wrong} of {plural(accuracy.judged, 'audited label')} wrong" if accuracy.judged else "no label was audited"
+    best = accuracy.best
+    if accuracy.standing is Standing.too_few or best is None:
+        return (
+            f"too few audits to say: {seen}. At least {policy.min_audits} are asked for; about {accuracy.missing} more "
+            f"would tell it to ±{percent(policy.wanted_half_width_ratio)}"
+        )
+    verdict = {
+        Standing.below: f"below the target of {target} beyond chance",
+        Standing.on_target: f"at or above the target of {target} beyond chance",
+        Standing.unclear: f"cannot be told from the target of {target}",
+    }[accuracy.standing]
+    how = "weighted by sampling, " if accuracy.by_weight else ""
+    return f"{spread(best)}: {verdict}; {how}{seen}"
+
+
+def _accuracy_lines(card: Scorecard, policy: PeoplePolicy) -> list[str]:
+    accuracy = card.accuracy
+    lines = [f"Accuracy: {accuracy_words(accuracy, policy)}."]
+    if card.peers_accuracy is not None:
+        lines.append(f"  {_peers(card)} get {percent(card.peers_accuracy)} on the same mix of queues and policies.")
+    apart = []
+    if accuracy.targeted:
+        apart.append(f"{plural(accuracy.targeted, 'audit')} picked for a reason")
+    if accuracy.technical:
+        apart.append(f"{plural(accuracy.technical, 'technical error')} not held against anybody")
+    if accuracy.gold[1]:
+        apart.append(f"gold tasks {accuracy.gold[0]} of {accuracy.gold[1]} right")
+    if apart:
+        lines.append(f"  Apart: {', '.join(apart)}.")
+    return lines
+
+
+def _peers(card: Scorecard) -> str:
+    if not card.peers:
+        return "Nobody else"
+    kind = "of like tenure" if card.like_tenure else "of any tenure (too few of like tenure)"
+    return f"{plural(card.peers, 'peer')} {kind}"
+
+
+def _handle_line(card: Scorecard) -> str:
+    handle = card.handle
+    if handle is None:
+        return "Handle time: cannot be compared, peers have too few timed labels on the same queues and policies."
+    low, high = handle.median.low, handle.median.high
+    verdict = "faster than peers" if high < 1 else "slower than peers" if low > 1 else "no different from peers"
+    part = "" if handle.compared == handle.handled else f"; {handle.compared} of {handle.handled} labels compared"
+    return (
+        f"Handle time: {seconds(handle.mean_ms)} on average where peers on the same mix take "
+        f"{seconds(handle.expected_ms)}; the median label takes {handle.median.value:.2f}× theirs "
+        f"({low:.2f}–{high:.2f}): {verdict}{part}."
+    )
+
+
+def _tenure_line(card: Scorecard) -> str:
+    tenure = card.tenure
+    much = f"{plural(tenure.labels, 'label')} over {tenure.days:.0f} days"
+    return f"Tenure: {much}." if tenure.exact else f"Tenure: at least {much}; was here when the log begins."
+
+
+def learning_line(learning: Learning) -> str:
+    """Return what the learning curves of peers expect."""
+    parts = []
+    if learning.expected_handle_ratio is not None and learning.handle is not None:
+        parts.append(
+            f"handle times {learning.expected_handle_ratio:.2f}× those of the established "
+            f"(falling by {percent(1 - 2**-learning.handle.exponent)} with every doubling of labels)"
+        )
+    if learning.expected_accuracy is not None:
+        parts.append(f"accuracy {percent(learning.expected_accuracy)}")
+    if not parts:
+        return "Learning: new, and too few peers began while the log was watching to say what to expect."
+    return f"Learning: new; peers at this point had {' and '.join(parts)}."
+
+
+def trend_line(card: Scorecard) -> str:
+    """Return how the accuracy moves."""
+    change, within = card.trend.change, card.trend.within
+    if change is None or card.accuracy.standing is Standing.too_few:
+        return "Trend: too few audits to say."
+    if change.low > 0 or change.high < 0:
+        verdict = "better than in the window before" if change.low > 0 else "worse than in the window before"
+    else:
+        verdict = "no change to be seen from the window before"
+    inside = ""
+    if within is not None and abs(within.z) >= _BROKEN_TREND_Z:
+        inside = f", {'rising' if within.slope > 0 else 'falling'} within this one (z {within.z:+.1f})"
+    return f"Trend: {points(change)}, {verdict}{inside}."
+
+
+def pace_line(rushing: Rushing) -> str:
+    """Return what is said of somebody's pace."""
+    shift, risk = rushing.shift, rushing.risk
+    if shift is None:
+        return "Pace: too few timed labels, now or before, to say whether it changed."
+    moved = f"{shift.ratio:.2f}× the handle time of before against peers on the same mix (z {shift.z:+.1f})"
+    whose = "own" if rushing.own_risk else "everybody's"
+    cost = (
+        ""
+        if risk is None
+        else f"; {whose} fast labels are wrong {risk.value:.1f}× as often ({risk.low:.1f}–{risk.high:.1f})"
+    )
+    return {
+        Pace.steady: f"Pace: steady, {moved}.",
+        Pace.slower: f"Pace: slower, {moved}.",
+        Pace.faster: f"Pace: faster, {moved}{cost}: nothing shows that it costs errors.",
+        Pace.rushing: f"Pace: RUSHING, {moved}{cost}.",
+        Pace.too_few: "Pace: too few labels to say.",
+    }[rushing.pace]
+
+
+def exposure_line(exposure: Exposure, *, weighted: bool, suggestions: list[Suggestion]) -> str:
+    """Return exposure, prediction and rotation.
+
+    Args:
+        exposure: The person's.
+        weighted: Weights were given; else that is said, for then every policy counts in full.
+        suggestions: Queues to move to.
+    """
+    spent = f"{duration(exposure.dose_ms / 1000)} weighted of {duration(exposure.cap_ms / 1000)} in 24 h"
+    if exposure.over:
+        said = f"{spent}: the cap is REACHED"
+    elif exposure.reached_ms is None:
+        said = f"{spent}: the cap is not reached at the present pace"
+    else:
+        said = f"{spent}: the cap is reached at {instant(exposure.reached_ms)} if the pace goes on"
+        said += " (WARNING)" if exposure.warn else ""
+    note = "" if weighted else " No weights were given: every policy counts in full."
+    return f"Exposure: {said}.{note}" + (f" {rotation_words(suggestions)}" if suggestions else "")
+
+
+def rotation_words(suggestions: list[Suggestion]) -> str:
+    """Return where to move somebody."""
+    parts = []
+    for item in suggestions:
+        lasts = "" if item.lasts_ms is None else f", {duration(item.lasts_ms / 1000)} until the cap there"
+        known = "" if item.known else ", has not worked there yet"
+        parts.append(
+            f"{printable(item.queue)} ({plural(item.open_tasks, 'label')} waiting, severity {item.weight_milli / 1000:g}"
+            f"{lasts}{known})"
+        )
+    return f"Rotate to {'; or '.join(parts)}."
+
+
+def coaching_line(coaching: Coaching, policy: PeoplePolicy) -> str:
+    """Return where the coaching stands."""
+    loop, recovery = coaching.loop, coaching.recovery
+    if coaching.state is State.none:
+        return "Coaching: nothing told."
+    if recovery is None or loop.coached_ms is None:
+        since = {State.alerted: loop.alerted_ms, State.acknowledged: loop.acknowledged_ms}.get(coaching.state)
+        when = f" since {instant(since)}" if since is not None else ""
+        todo = "; nobody has coached yet" if coaching.state in (State.alerted, State.acknowledged) else ""
+        return f"Coaching: {coaching.state.value}{when}{todo}."
+    (was, before), (now, after) = recovery.before, recovery.after
+    counts = f"before the alert {was} of {before} right, since coaching {now} of {after}"
+    if recovery.change is not None:
+        counts += f", {points(recovery.change)}"
+    verdict = {
+        State.watching: f"too few audits since to say: {recovery.missing} more are needed",
+        State.recovered: "RECOVERED",
+        State.not_recovered: f"NOT recovered: still below {percent(policy.accuracy_target_ratio)} beyond chance",
+        State.unchanged: "neither recovery nor a lasting shortfall is shown",
+    }[coaching.state]
+    return f"Coaching: coached on {instant(loop.coached_ms)}; {counts}: {verdict}."
+
+
+def _evidence_lines(card: Scorecard) -> list[str]:
+    evidence = card.evidence
+    if not evidence.wrong:
+        return ["Evidence: no wrong labels among the audited."]
+    classes = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in evidence.error_classes)
+    severities = ", ".join(f"{name} {count}" for name, count in evidence.severities)
+    lines = [f"Evidence: {plural(evidence.wrong, 'wrong label')}: {classes}; severity {severities}."]
+    for pair in evidence.confusions:
+        truth = "something else (not said)" if pair.truth == "?" else printable(pair.truth)
+        lines.append(f"  said {printable(pair.given)} where it was {truth}: {pair.times}")
+    for focus in evidence.focus:
+        where = f"{printable(focus.queue) or 'no queue'} / {printable(focus.policy) or 'no policy'}"
+        usual = "" if focus.expected is None else f", peers would have {focus.expected:.1f}"
+        lines.append(f"  on {where}: {focus.wrong} of {focus.judged} wrong{usual}")
+    lines.append(f"  look at: {', '.join(map(printable, evidence.examples))}")
+    return lines
+
+
+def scorecard_lines(card: Scorecard, policy: PeoplePolicy, suggestions: list[Suggestion]) -> list[str]:
+    """Return a scorecard as lines for a terminal."""
+    where = " · ".join(printable(part) for part in (card.team, card.site, card.vendor) if part)
+    volume = card.volume
+    pace = "" if volume.per_productive_hour is None else f", {volume.per_productive_hour:.1f} per hour of handling"
+    lines = [
+        printable(card.labeler_id) + (f" · {where}" if where else ""),
+        f"From {instant(card.start_ms)} to {instant(card.end_ms)}",
+        "",
+        *_accuracy_lines(card, policy),
+        trend_line(card),
+        f"Volume: {plural(volume.labels, 'label')} in {plural(volume.hours, 'hour')} with work{pace}.",
+        _handle_line(card),
+        pace_line(card.rushing),
+        _tenure_line(card),
+    ]
+    if card.learning is not None:
+        lines.append(learning_line(card.learning))
+    weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
+    lines.append(exposure_line(card.exposure, weighted=weighted, suggestions=suggestions))
+    lines.append(coaching_line(card.coaching, policy))
+    return lines + _evidence_lines(card)

@@ -1,0 +1,156 @@
+"""The plan: shifts and breaks as their events leave them.
+
+A shift given again under its ``shift_id`` replaces the former wholly, in log order; given with nobody in it, it is called
+off. Breaks are told by a start and an end of one labeller, in any order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.core.facts import Fact, Roster, to_ms
+from streams.core.roster.intervals import Times, holding, union
+from streams.models.events import BreakData, BreakEnded, BreakStarted, ShiftScheduled, ShiftScheduledData
+
+_decode_shift: Any = msgspec.msgpack.Decoder(ShiftScheduledData).decode
+_decode_break: Any = msgspec.msgpack.Decoder(BreakData).decode
+
+PLACES = ("site", "vendor", "team", "queue")
+"""The dimensions a shift may name."""
+
+Place = tuple[str, str, str, str]
+"""One value per entry of ``PLACES``; empty text where nobody said."""
+
+
+class Shift(NamedTuple):
+    """One rostered shift.
+
+    Attributes:
+        start_ms: From, half-open.
+        end_ms: To.
+        names: Who, sorted, each once.
+        unnamed: How many more than the names the headcount says.
+    """
+
+    shift_id: str
+    start_ms: int
+    end_ms: int
+    place: Place
+    names: tuple[str, ...]
+    unnamed: int
+
+
+@dataclass
+class Plan:
+    """Shifts and breaks.
+
+    Attributes:
+        shifts: By shift_id, as their last event leaves them; shifts that end before they begin are not among them.
+        breaks: (start, true) and (end, false) marks by labeller, in log order.
+        replaced: Shifts given again.
+        reversed: Shifts that end before they begin, by shift_id: refused by this table, and counted.
+    """
+
+    shifts: dict[str, Shift] = field(default_factory=dict)
+    breaks: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
+    replaced: int = 0
+    reversed: set[str] = field(default_factory=set)
+
+
+def fold_roster(facts: Iterable[Fact]) -> Plan:
+    """Return the plan that roster facts leave; other facts are passed over.
+
+    Args:
+        facts: In log order, duplicates taken out. The log's order is total per subject, so whoever sends a shift again
+            keeps its subject.
+    """
+    plan = Plan()
+    for fact in facts:
+        if type(fact) is not Roster:
+            continue
+        if fact.kind == ShiftScheduled.__name__:
+            _take_shift(plan, _decode_shift(fact.data))
+        elif fact.kind in (BreakStarted.__name__, BreakEnded.__name__):
+            labeler_id = _decode_break(fact.data).labeler_id
+            plan.breaks.setdefault(labeler_id, []).append((fact.time_ms, fact.kind == BreakStarted.__name__))
+    return plan
+
+
+def _take_shift(plan: Plan, data: ShiftScheduledData) -> None:
+    names = tuple(sorted(set(data.labeler_ids)))
+    place = (data.site or "", data.vendor or "", data.team or "", data.queue or "")
+    unnamed = max(0, (data.headcount or 0) - len(names))
+    shift = Shift(data.shift_id, to_ms(data.from_), to_ms(data.to), place, names, unnamed)
+    if plan.shifts.pop(shift.shift_id, None) is not None or shift.shift_id in plan.reversed:
+        plan.replaced += 1
+    plan.reversed.discard(shift.shift_id)
+    if shift.end_ms <= shift.start_ms:
+        plan.reversed.add(shift.shift_id)
+    else:
+        plan.shifts[shift.shift_id] = shift
+
+
+def scheduled_by_person(shifts: Iterable[Shift]) -> dict[str, Times]:
+    """Return when each named person is scheduled; overlapping shifts of one person are one stretch, counted once."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for shift in shifts:
+        for name in shift.names:
+            found.setdefault(name, []).append((shift.start_ms, shift.end_ms))
+    return {name: union(spans) for name, spans in found.items()}
+
+
+def break_times(marks: Iterable[tuple[int, bool]], scheduled: Times, until_ms: int) -> Times:
+    """Return when one person was on break.
+
+    A start while on break and an end while not change nothing. A break without an end lasts to the end of the scheduled
+    stretch it began in; begun outside of any, it is no break.
+
+    Args:
+        marks: (time in ms, is a start), any order; of one time, the end comes first, so that back-to-back breaks join.
+        scheduled: When the person is scheduled.
+        until_ms: As of when: what is still open then ends there.
+
+    Returns:
+        The set of time, also outside of the schedule where a break has both ends.
+    """
+    spans: list[tuple[int, int]] = []
+    open_ms: int | None = None
+    for time_ms, starts in sorted(marks):
+        if starts and open_ms is not None:
+            open_ms = _cut(open_ms, time_ms, scheduled, spans)
+        if starts:
+            open_ms = time_ms if open_ms is None else open_ms
+        elif open_ms is not None:
+            spans.append((open_ms, _end_of(open_ms, time_ms, scheduled)))
+            open_ms = None
+    if open_ms is not None:
+        held = holding(scheduled, open_ms)
+        if held is not None:
+            spans.append((open_ms, min(held[1], until_ms)))
+    return union(spans)
+
+
+def _cut(open_ms: int, time_ms: int, scheduled: Times, spans: list[tuple[int, int]]) -> int | None:
+    """End an open break at the end of its shift when the next break begins after that; else keep it open."""
+    held = holding(scheduled, open_ms)
+    if held is None:
+        return None
+    if time_ms < held[1]:
+        return open_ms
+    spans.append((open_ms, held[1]))
+    return None
+
+
+def _end_of(open_ms: int, end_ms: int, scheduled: Times) -> int:
+    """Return when a break with an end ended: not after the shift it began in, for its end was then forgotten."""
+    held = holding(scheduled, open_ms)
+    return end_ms if held is None else min(end_ms, held[1])
+
+
+def place_matches(place: Place, scope: Mapping[str, str]) -> bool:
+    """Tell whether a place lies in a scope: every dimension the scope names has its value."""
+    return all(place[PLACES.index(name)] == value for name, value in scope.items())
