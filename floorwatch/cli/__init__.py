@@ -20,7 +20,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "table": ("floorwatch.cli.table", "table"),
     "facts": ("floorwatch.cli.facts", "facts"),
     "why": ("floorwatch.cli.why", "why"),
-    "quality": ("floorwatch.cli.quality", "quality"),
     "incidents": ("floorwatch.cli.incidents", "incidents"),
     "check-events": ("floorwatch.cli.check_events", "check_events"),
     "doctor": ("floorwatch.cli.doctor", "doctor"),
