@@ -172,22 +172,22 @@ class Faults:
 
     async def _kill(self, fault: s.Fault, place: Place) -> None:
         held = await self._stack.held(place) or set()
+        # A worker that has just been given partitions does not show them yet: then all are watched.
         partitions = tuple(sorted(number for stage, number in held if stage == "ledger"))
+        partitions = partitions or tuple(range(self._stack.partitions))
         alone = not any(other is not place and other.running and not other.frozen for other in self._stack.places)
         disturbed = self._under_way > 1
         begun = self._begun
         place.send(signal.SIGKILL)
         killed_s = time.monotonic()
-        if alone or not partitions:
+        if alone:
             await asyncio.sleep(fault.lasts_s)
             self._stack.start_worker(place)
-        took_s = await self._committed_again(partitions, killed_s) if partitions else None
-        if partitions:
-            disturbed = disturbed or begun != self._begun
-            at_s = killed_s - self._began_s
-            self.takeovers.append(Takeover(at_s, partitions, took_s, alone, disturbed))
-            told = "not within a minute" if took_s is None else f"after {took_s:.1f} s"
-            self._say(f"partitions {', '.join(map(str, partitions))} of worker {place.number} committed again {told}")
+        took_s = await self._committed_again(partitions, killed_s)
+        disturbed = disturbed or begun != self._begun
+        self.takeovers.append(Takeover(killed_s - self._began_s, partitions, took_s, alone, disturbed))
+        told = "not within a minute" if took_s is None else f"after {took_s:.1f} s"
+        self._say(f"partitions {', '.join(map(str, partitions))} of worker {place.number} committed again {told}")
         if not place.running and place.wanted:
             await asyncio.sleep(0.0 if alone else fault.lasts_s)
             self._stack.start_worker(place)

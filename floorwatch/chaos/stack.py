@@ -24,6 +24,7 @@ PREFIX = "floorwatch."
 GROUP = "floorwatch"
 _STOP_S = 30.0
 _LAG = re.compile(r'^floorwatch_lag_records\{(?=.*stage="(?P<stage>[^"]*)")(?=.*partition="(?P<partition>\d+)")')
+_TIME = re.compile(r"^[\d-]+ [\d:,]+ ")
 
 
 @dataclass
@@ -215,5 +216,6 @@ async def _get(url: str) -> str | None:
 def _last_error(log: Path) -> str:
     """Return the line that says why a worker stopped, or its last one."""
     lines = [line.strip() for line in log_end(log, 400).splitlines() if line.strip()]
-    reasons = [line for line in lines if "stopped after a failure" in line]
-    return (reasons or lines or ["(no log)"])[-1][:300]
+    reasons = [line for line in lines if "stopped after a failure" in line or "Error: " in line]
+    # Without its time, so that the same reason can be counted.
+    return _TIME.sub("", (reasons or lines or ["(no log)"])[-1])[:300]

@@ -20,6 +20,9 @@ async def _described(bootstrap: str, names: list[str]) -> tuple[dict[str, int], 
     admin = await open_admin({"bootstrap_servers": bootstrap})
     try:
         found = await admin.describe_topics(names)
+        while any(topic["error_code"] for topic in found):  # created, but the broker has not heard of it yet
+            await asyncio.sleep(0.1)
+            found = await admin.describe_topics(names)
         answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     finally:
         await admin.close()
