@@ -76,7 +76,7 @@ class IncidentsStage:
         """Return the incidents of this partition that are going on."""
         return [incident for incident in list(self._incidents.values()) if incident.live]
 
-    def fold(self, records: list[Record]) -> int:
+    def fold(self, records: list[Record]) -> None:
         """Step the machine of each signal's incident."""
         for record in records:
             self.next = record.offset + 1
@@ -100,7 +100,6 @@ class IncidentsStage:
                     self._waiting.publish[effect.incident.key] = effect.incident
                 else:
                     self._waiting.notify.append(effect)
-        return len(records)
 
     async def flush(self) -> int | None:
         """Enqueue notifications, then write incidents; the offset to commit."""

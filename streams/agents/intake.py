@@ -60,7 +60,7 @@ class Intake:
     async def close(self) -> None:
         """Nothing to drop."""
 
-    def fold(self, records: list[Record]) -> int:
+    def fold(self, records: list[Record]) -> None:
         """Sort records into events and dead letters."""
         policy, events, partition_of = self._policy, self._events, self._out.partition_of
         classes = policy.sla_classes_ms
@@ -79,7 +79,6 @@ class Intake:
             key = found.subject.encode()
             events[partition_of(key)].append((key, value, record.timestamp_ms))
         self.next = records[-1].offset + 1
-        return len(records)
 
     def _resolve(self, event: TaskCreated, classes: dict[str, int]) -> bytes | None:
         """Write the due time into the event, so that the log means the same whatever the configuration becomes."""

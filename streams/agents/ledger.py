@@ -59,9 +59,9 @@ class LedgerStage:
         """Drop the state."""
         self.store = new_store(self._partition, self._policy, self._owner)
 
-    def fold(self, records: list[Record]) -> int:
+    def fold(self, records: list[Record]) -> None:
         """Fold events in offset order."""
-        return self.store.ledger.fold(records)
+        self.store.ledger.fold(records)
 
     async def flush(self) -> int | None:
         """Write rows, then the meta row alone; the offset to commit."""

@@ -86,11 +86,10 @@ class ScopesStage:
         self.floor = Floor(self._policy)
         self._shown = {}
 
-    def fold(self, records: list[Record]) -> int:
+    def fold(self, records: list[Record]) -> None:
         """Take in partial rows."""
         self.floor.apply((record.key or b"", record.value) for record in records)
         self.next = records[-1].offset + 1
-        return len(records)
 
     async def flush(self) -> int | None:
         """Publish if it is time; the offset to commit once everything below it has been published."""

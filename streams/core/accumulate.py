@@ -76,7 +76,7 @@ class Accumulator:
         for at in range(0, len(cells), 2):
             cell = cells[at]
             known = ids.get(cell)
-            entry((number, known if known is not None else self._intern(cell), sign * cells[at + 1]))  # type: ignore[operator]
+            entry((number, known if known is not None else self._intern(cell), sign * int(cells[at + 1])))
 
     def _intern(self, cell: c.Cell) -> int:
         known = self._cell_ids.get(cell)
@@ -246,8 +246,8 @@ class _LabelSums:
         timed = handle >= 0
         if not timed.all():
             place, handle, bucket, ones = place[timed], handle[timed], bucket[timed], ones[timed]
-        self.handled = sum_by_key(place, ones, places).dict()
-        self.handle_ms = sum_by_key(place, handle, places).dict()
+        self.handled = sum_by_key(place, ones, places).by_key()
+        self.handle_ms = sum_by_key(place, handle, places).by_key()
         self.buckets: dict[int, tuple[list[int], list[int]]] = {}
         if len(place):
             base, span = _span(bucket)
@@ -266,14 +266,14 @@ class _LabelSums:
         timed = active >= 0
         if timed.any():
             place, ones = self.place[timed], np.ones(int(timed.sum()), dtype=np.int64)
-            self.active = sum_by_key(place, ones, self._places).dict()
-            self.active_ms = sum_by_key(place, active[timed], self._places).dict()
+            self.active = sum_by_key(place, ones, self._places).by_key()
+            self.active_ms = sum_by_key(place, active[timed], self._places).by_key()
 
     def count_revisions(self, closed: npt.NDArray[np.bool_]) -> None:
         """Count the revisions of rows that were closed when the label came."""
         late = self.place[closed]
         if len(late):
-            self.revised = sum_by_key(late, np.full(len(late), _LANE_REVISES), self._places).dict()
+            self.revised = sum_by_key(late, np.full(len(late), _LANE_REVISES), self._places).by_key()
 
     def rows(self, labeler_cells: list[c.Cell]) -> Iterator[tuple[int, list[c.Cell], list[int]]]:
         """Yield (place, cells, amounts).

@@ -34,7 +34,7 @@ class Sums:
         """Yield (key, sum)."""
         return zip(self.keys.tolist(), self.amounts.tolist(), strict=True)
 
-    def dict(self) -> dict[int, int]:
+    def by_key(self) -> dict[int, int]:
         """Return sums by key."""
         return dict(self.pairs())
 

@@ -14,14 +14,15 @@ from aiokafka.consumer import fetcher
 from streams.core.records import Record
 
 
-class PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+class PlainRecords(fetcher.PartitionRecords):
     """The records of one fetched partition, handed out a record batch at a time as ``Record``."""
 
     def __init__(self, *args: Any) -> None:
         """Take what aiokafka gives ``PartitionRecords``."""
         super().__init__(*args)
         self._rest: list[Record] = []
-        self.end = self.next_fetch_offset
+        self.next_fetch_offset: int
+        self.end: int = args[3]
 
     def _consumer_record(self, tp: Any, record: Any) -> Record:  # noqa: ARG002
         return Record(record.offset, record.timestamp, record.key, record.value)
@@ -54,14 +55,14 @@ class PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         return not self._rest and not self._records.has_next()
 
 
-class PlainFetchResult(fetcher.FetchResult):  # type: ignore[misc]
+class PlainFetchResult(fetcher.FetchResult):
     """A fetch result that hands out records in lists."""
 
     def getall(self, max_records: int | None = None) -> list[Record]:
         """Return up to ``max_records`` records of the partition."""
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
-        source = self._partition_records
+        source: PlainRecords = self._partition_records  # type: ignore[has-type]
         if source._isolation_level == fetcher.READ_COMMITTED:  # noqa: SLF001 - aborted records need aiokafka's own way
             return super().getall(max_records)  # type: ignore[no-any-return]
         records: list[Record] = source.take(max_records if max_records is not None else 1 << 40)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import pairwise
 from typing import Protocol
 
 from streams.core.records import Record
@@ -37,8 +38,8 @@ class Processor(Protocol):
     async def recover(self) -> None:
         """Fill the state from the log."""
 
-    def fold(self, records: list[Record]) -> int:
-        """Fold records in offset order; return how many: fewer when a flush must come before the rest."""
+    def fold(self, records: list[Record]) -> None:
+        """Fold records in offset order."""
 
     async def flush(self) -> int | None:
         """Write and await everything folded so far; return the offset to commit, None when there is nothing new."""
@@ -173,21 +174,27 @@ class StageHost:
             first, last = records[0].offset, records[-1].offset
             if last < expected:
                 return
+            if processor.dense and last - first + 1 != len(records):
+                raise self._hole(owned, records)
             if first > expected and processor.dense and not await self._fill_gap(owned, expected, first):
                 return
             if first < expected:
                 records = [record for record in records if record.offset >= expected]
         self._meter.folded(self.name, batch.partition, len(records))
         owned.unflushed += len(records)
-        while (folded := processor.fold(records)) < len(records):
-            records = records[folded:]
-            await self.flush_one(owned)
-            if self.owned.get(batch.partition) is not owned:
-                return
+        processor.fold(records)
         owned.behind = max(0, batch.highwater - records[-1].offset - 1)
         self._meter.lag(self.name, batch.partition, owned.behind)
         if owned.unflushed >= self._max_unflushed:
             await self.flush_one(owned)
+
+    def _hole(self, owned: Owned, records: list[Record]) -> Invariant:
+        """Return what to say of a batch with offsets missing inside."""
+        missing = next(a.offset + 1 for a, b in pairwise(records) if b.offset != a.offset + 1)
+        return Invariant(
+            f"{self.name}[{owned.partition}]: the log has no record {missing}. It must be neither compacted nor written "
+            "by transactions: check cleanup.policy of the topic and who writes to it."
+        )
 
     async def _recovered(self, partition: int) -> Owned | None:
         """Return a partition once it has recovered; None when it is not, or no longer, ours."""

@@ -130,7 +130,7 @@ def test_the_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
 
     original = rows.RowStore.apply
 
-    def careless(self: Any, change: Any, offset: int) -> None:  # noqa: ARG001
+    def careless(self: Any, change: Any, offset: int) -> None:
         original(self, change, 1 << 60)
 
     caught = 0

@@ -23,23 +23,19 @@ class Counting:
 
     dense = True
 
-    def __init__(self, journal: list[Any], start: int = 0, barrier: int | None = None) -> None:
+    def __init__(self, journal: list[Any], start: int = 0) -> None:
         self.next: int | None = start
         self.seen: list[int] = []
         self.journal = journal
-        self.barrier = barrier
         self.dirty = False
 
     async def recover(self) -> None:
         await asyncio.sleep(0)
 
-    def fold(self, records: list[Record]) -> int:
-        for count, record in enumerate(records, 1):
+    def fold(self, records: list[Record]) -> None:
+        for record in records:
             self.seen.append(record.offset)
             self.next, self.dirty = record.offset + 1, True
-            if record.offset == self.barrier:
-                return count
-        return len(records)
 
     async def flush(self) -> int | None:
         if not self.dirty:
@@ -135,17 +131,18 @@ def test_commit_follows_flush_and_revocation_flushes_first() -> None:
     assert run(go()) == [("flush", 2), ("commit", 2), ("flush", 3), ("commit", 3), ("close",)]
 
 
-def test_a_barrier_flushes_before_the_rest_is_folded() -> None:
-    async def go() -> list[Any]:
-        journal: list[Any] = []
-        processor = Counting(journal, barrier=2)
-        host = host_of(processor, journal)
+def test_a_hole_inside_a_batch_is_refused() -> None:
+    async def go() -> list[int]:
+        processor = Counting([], start=5)
+        host = host_of(processor, [])
         await ready(host)
-        await host.process(batch(0, 4))
-        journal.append(("seen", tuple(processor.seen)))
-        return journal
+        holed = batch(5, 9)
+        del holed.records[2]
+        with pytest.raises(Invariant, match="no record 7"):
+            await host.process(holed)
+        return processor.seen
 
-    assert run(go()) == [("flush", 3), ("commit", 3), ("seen", (0, 1, 2, 3, 4))]
+    assert run(go()) == []
 
 
 def test_unflushed_records_are_bounded() -> None:
