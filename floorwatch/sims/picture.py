@@ -93,7 +93,8 @@ class _Panel:
         self.parts.append(
             f'<line x1="{x:.1f}" y1="{self.top}" x2="{x:.1f}" y2="{self.top + _PANEL}" stroke="{_BAD}" stroke-width="1.4"/>'
         )
-        self.parts.append(_text(x + shift, self.top + 15, words, anchor=anchor, colour=_BAD))
+        y = self.top + (_PANEL - 8 if anchor == "start" else 15)
+        self.parts.append(_text(x + shift, y, words, anchor=anchor, colour=_BAD))
 
 
 def _x(day: float) -> float:

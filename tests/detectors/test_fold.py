@@ -72,14 +72,14 @@ def test_counts_fold_the_same_way(panes, rng: random.Random) -> None:
 
 @given(audit_floors, starts, starts)
 def test_old_panes_folded_into_the_base_change_nothing_later(panes, first_ms, second_ms) -> None:
-    """With the sampling plan's weight given, forgetting is exact in every bit."""
-    model = ShareBets.of(0.05, resolve_level=6.0, top_nano=20 * NANO)
+    """Forgetting is exact in every bit."""
+    model = SHORT
     whole, fold = folded(panes, model), folded(panes, model)
     over = [*fold.forget_before(min(first_ms, second_ms)), *fold.forget_before(max(first_ms, second_ms))]
     assert fold.state == whole.state
     assert (*over, *fold.episodes) == whole.episodes
     assert all(pane_ms >= max(first_ms, second_ms) for pane_ms, _ in fold.summaries())
-    resumed = PaneFold(model, BAR, fold.base, fold.base_top_nano)
+    resumed = PaneFold(model, BAR, fold.base)
     for pane_ms in panes:
         if pane_ms >= max(first_ms, second_ms):
             resumed.apply(pane_ms, panes[pane_ms])

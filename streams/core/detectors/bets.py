@@ -91,7 +91,7 @@ class ShareBets:
         lambdas: One λ_k per bet.
         since_bad: What a bad unit adds to the since-counter; every unit takes 1 away.
         resolve_level: Value of the resolve counter that ends an alarm. A good unit adds 1, a bad one takes 1/q0 - 1.
-        top_nano: Greatest weight 1/π there can be, in 10⁻⁹ (1/π_min); 0 takes the greatest one in the panes held.
+        top_nano: Greatest weight 1/π there can be, in 10⁻⁹ (1/π_min); 0 takes the greatest one met so far.
     """
 
     allowed: float

@@ -11,6 +11,10 @@ Pane = TypeVar("Pane")
 Pane_contra = TypeVar("Pane_contra", contravariant=True)
 
 
+Known = tuple[int, Summary]
+"""A pane's summary and the weight that counted as 1 when it was made."""
+
+
 class Model(Protocol[Pane_contra]):
     """What the fold needs of ``ShareBets`` and ``CountBets``."""
 
@@ -55,6 +59,8 @@ class FoldState(NamedTuple):
         better: Value of the resolve counter; 0 unless firing.
         firing: The open episode, or None.
         episodes: How many episodes were resolved before.
+        top_nano: Greatest weight 1/π so far in 10⁻⁹: the one that counts as 1.
+        observations: Observations so far, of all panes.
     """
 
     r: tuple[float, ...]
@@ -65,6 +71,8 @@ class FoldState(NamedTuple):
     better: float = 0.0
     firing: Episode | None = None
     episodes: int = 0
+    top_nano: int = 0
+    observations: int = 0
 
     @property
     def score(self) -> float:
@@ -112,11 +120,40 @@ def advance(
     elif sum(r) / len(r) >= bar:
         firing = Episode(pane_ms if tail[0] is None else tail[0], pane_ms)
     episodes = state.episodes + (ended is not None)
-    return FoldState(r, since, *tail, better, firing, episodes), ended
+    observations = state.observations + summary.observations
+    return FoldState(r, since, *tail, better, firing, episodes, state.top_nano, observations), ended
+
+
+def fold_pane(
+    model: Model[Pane], state: FoldState, pane_ms: int, pane: Pane, bar: float, known: Known | None = None
+) -> tuple[FoldState, Episode | None, Known]:
+    """Summarise and fold one pane.
+
+    The weight that counts as 1 is the greatest one met up to and with this pane. Probabilities are fixed before outcomes,
+    so it is known when the bet is made; where a sampling plan is given (``ShareBets.top_nano``) it is that plan's.
+
+    Args:
+        model: What the pane means.
+        state: The state before.
+        pane_ms: Start of the pane.
+        pane: The pane.
+        bar: Score that fires.
+        known: The pane's summary, if it was made before.
+
+    Returns:
+        What ``advance`` returns, and the summary to give next time while the pane does not change.
+    """
+    top_nano = max(state.top_nano, model.top_of(pane))
+    if known is None or known[0] != top_nano:
+        known = (top_nano, model.summarise(pane_ms, pane, top_nano))
+    if top_nano != state.top_nano:
+        state = state._replace(top_nano=top_nano)
+    state, ended = advance(state, pane_ms, known[1], bar=bar, resolve_level=model.resolve_level)
+    return state, ended, known
 
 
 class PaneFold(Generic[Pane]):
-    """A scope's detector over the panes it holds: a pure function of the set of (pane start, pane, bar).
+    """A scope's detector over the panes it holds: a pure function of the set of (pane start, pane) and the bar.
 
     Panes may come, change and go in any order; what changed is summarised anew and folded from the first change on. So a
     correction, a replay and an uninterrupted run give the same bits. Cost: O(panes after the first change) when read.
@@ -124,28 +161,22 @@ class PaneFold(Generic[Pane]):
     ``forget_before`` folds old panes into the base state, of constant size; they can no longer be corrected.
     """
 
-    __slots__ = (
-        *("_base_top", "_clean", "_closed", "_panes", "_starts", "_states", "_summaries", "_top", "_tops"),
-        *("bar", "base", "model"),
-    )
+    __slots__ = ("_clean", "_closed", "_known", "_panes", "_starts", "_states", "bar", "base", "model")
 
-    def __init__(self, model: Model[Pane], bar: float, base: FoldState | None = None, top_nano: int = 0) -> None:
+    def __init__(self, model: Model[Pane], bar: float, base: FoldState | None = None) -> None:
         """Start with no panes.
 
         Args:
             model: What the panes mean.
             bar: Score that fires, in observations per false alarm.
             base: State after the panes folded before, if any.
-            top_nano: Greatest weight among those: ``base_top_nano`` of the fold that made ``base``.
         """
         self.model = model
         self.bar = bar
         self.base = begin(model.bets) if base is None else base
-        self._base_top = self._top = top_nano
-        self._tops: dict[int, int] = {}
         self._panes: dict[int, Pane] = {}
         self._starts: list[int] = []
-        self._summaries: dict[int, Summary] = {}
+        self._known: dict[int, Known] = {}
         self._states: list[FoldState] = []
         self._closed: list[Episode] = []
         self._clean = 0
@@ -153,11 +184,6 @@ class PaneFold(Generic[Pane]):
     def __len__(self) -> int:
         """Return how many panes are held."""
         return len(self._starts)
-
-    @property
-    def base_top_nano(self) -> int:
-        """Greatest weight 1/π in 10⁻⁹ among the panes in the base state."""
-        return self._base_top
 
     def replace(self, pane_ms: int, pane: Pane | None) -> None:
         """Put a pane in place of what was there; None takes it away.
@@ -172,15 +198,11 @@ class PaneFold(Generic[Pane]):
         at = bisect_left(self._starts, pane_ms)
         if pane is None:
             del self._panes[pane_ms], self._starts[at]
-            self._tops.pop(pane_ms, None)
         else:
             if held is None:
                 self._starts.insert(at, pane_ms)
             self._panes[pane_ms] = pane
-            top_nano = self.model.top_of(pane)
-            if top_nano:
-                self._tops[pane_ms] = top_nano
-        self._summaries.pop(pane_ms, None)
+        self._known.pop(pane_ms, None)
         self._clean = min(self._clean, at)
 
     apply = replace
@@ -205,30 +227,25 @@ class PaneFold(Generic[Pane]):
         over = tuple(self._closed[:gone])
         self.base = self._states[at - 1]
         for start in self._starts[:at]:
-            self._base_top = max(self._base_top, self._tops.pop(start, 0))
             del self._panes[start]
-            self._summaries.pop(start, None)
+            self._known.pop(start, None)
         del self._starts[:at], self._states[:at], self._closed[:gone]
         self._clean = len(self._starts)
         return over
 
     def _settle(self) -> None:
         """Fold what has changed."""
-        model, starts = self.model, self._starts
+        starts = self._starts
         if self._clean == len(starts) == len(self._states):
             return
-        top_nano = max(self._base_top, max(self._tops.values(), default=0))
-        if top_nano != self._top:
-            self._top, self._clean = top_nano, 0
-            self._summaries.clear()
         del self._states[self._clean :]
         state = self._states[-1] if self._states else self.base
         del self._closed[state.episodes - self.base.episodes :]
         for pane_ms in starts[self._clean :]:
-            summary = self._summaries.get(pane_ms)
-            if summary is None:
-                summary = self._summaries[pane_ms] = model.summarise(pane_ms, self._panes[pane_ms], top_nano)
-            state, ended = advance(state, pane_ms, summary, bar=self.bar, resolve_level=model.resolve_level)
+            state, ended, known = fold_pane(
+                self.model, state, pane_ms, self._panes[pane_ms], self.bar, self._known.get(pane_ms)
+            )
+            self._known[pane_ms] = known
             self._states.append(state)
             if ended is not None:
                 self._closed.append(ended)
@@ -254,7 +271,7 @@ class PaneFold(Generic[Pane]):
     def summaries(self) -> list[tuple[int, Summary]]:
         """Return (pane start, summary) of the panes held, in order."""
         self._settle()
-        return [(ms, self._summaries[ms]) for ms in self._starts]
+        return [(ms, self._known[ms][1]) for ms in self._starts]
 
     def state_at(self, pane_ms: int) -> FoldState:
         """Return the state after the last pane that starts at or before a time."""
