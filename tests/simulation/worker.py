@@ -1,0 +1,235 @@
+"""One worker process as ``streams.app`` wires it, with the memory cluster where Faust and Kafka would be."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from streams.adapters.publish import Topics
+from streams.adapters.readmodel import ReadModel
+from streams.agents.intake import Intake, IntakePolicy
+from streams.agents.ledger import LedgerStage
+from streams.agents.scopes import ScopesStage
+from streams.core.policy import CorePolicy
+from streams.core.records import Record
+from streams.engine.batches import Batch
+from streams.engine.host import Processor, StageHost
+from streams.models import topics
+from tests.simulation.cluster import TP, Cluster, Group
+from tests.simulation.loop import Clock, SimLoop
+from tests.simulation.ports import BrokerAway, Call, Memory, SimReader, SimRedis, SimWriter, Wire
+
+STAGES = (topics.RAW, topics.EVENTS, topics.PARTIALS)
+"""Source topics of intake, ledger and scopes."""
+
+_HAS_OWNER = "owner" in inspect.signature(LedgerStage.__init__).parameters
+
+
+class Silence:
+    """A meter nobody reads."""
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return _nothing
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+class Shared:
+    """What all processes of one schedule talk to."""
+
+    def __init__(self, cluster: Cluster, group: Group, memory: Memory, clock: Clock, policy: CorePolicy) -> None:
+        self.cluster, self.group, self.memory, self.clock, self.policy = cluster, group, memory, clock, policy
+        self.topics = Topics(cluster.prefix, cluster.partitions)
+        self.errors: list[BaseException] = []
+        self.publish_interval_s = 0.5
+        self.max_unflushed = 1_000_000
+
+
+class SimWorker:
+    """A process: its loop, its wire, its three stage hosts.
+
+    Attributes:
+        generation: Of the group, as this process knows it.
+        assigned: The partitions it believes are its own.
+        positions: Offset of the next record to fetch of each.
+        stalled: Stopped by the operating system: not a line of it runs.
+        failed: A stage has failed and asked the process to end; what else runs in it goes on until it does.
+        leaving: The task giving all partitions back, while it runs.
+    """
+
+    def __init__(self, name: str, shared: Shared, stages: Iterable[str] = STAGES) -> None:
+        self.name, self._shared = name, shared
+        self.loop = SimLoop(shared.clock)
+        self.wire = Wire(self.loop)
+        self.generation = -1
+        self.assigned: set[TP] = set()
+        self.positions: dict[TP, int] = {}
+        self.stalled = self.failed = False
+        self.leaving: asyncio.Task[None] | None = None
+        self._made = 0
+        cluster = shared.cluster
+        self.writer = SimWriter(self.wire, cluster, lambda: int(shared.clock.now_s * 1000))
+        self.reader = SimReader(self.wire, cluster)
+        self.read_model = ReadModel(SimRedis(self.wire, shared.memory), "", partitions=cluster.partitions)  # type: ignore[arg-type]
+        makers: dict[str, Callable[[int], Processor]] = {
+            topics.RAW: self._make_intake,
+            topics.EVENTS: self._make_ledger,
+            topics.PARTIALS: self._make_scopes,
+        }
+        self.hosts = {topic: self._host(topic, makers[topic]) for topic in stages}
+        self.queues: dict[str, list[Batch]] = {topic: [] for topic in stages}
+        self._tick = False
+        self._wake: dict[str, asyncio.Future[None]] = {}
+        for topic in stages:
+            self.loop.spawn(self._agent(topic))
+        self.loop.spawn(self._flush_forever())
+        self.loop.run()
+
+    # -- stages ---------------------------------------------------------------------------------------------------
+
+    def _host(self, topic: str, make: Callable[[int], Processor]) -> StageHost:
+        shared = self._shared
+
+        async def commit(full: str, partition: int, offset: int) -> bool:
+            generation, tp = self.generation, (topic, partition)
+
+            def at_broker() -> bool:
+                return shared.group.commit(self.name, generation, tp, offset)
+
+            text = f"{topic}[{partition}] at {offset}"
+            return bool(await self.wire.ask(Call(self.loop, "commit", at_broker, ("commit",), text)))
+
+        async def seek(full: str, partition: int, offset: int) -> None:
+            self.positions[topic, partition] = offset
+
+        async def fail(error: BaseException) -> None:
+            self._failed(error)
+
+        full = shared.topics.name(topic)
+        return StageHost(
+            topic, full, make, commit, seek, Silence(), fail, max_unflushed=shared.max_unflushed, far_behind=1 << 40
+        )
+
+    def _make_intake(self, partition: int) -> Processor:
+        policy = IntakePolicy(future_ms=1 << 50)
+        return Intake(topics.RAW, partition, self._shared.topics, self.writer, policy, Silence())
+
+    def _make_ledger(self, partition: int) -> Processor:
+        shared = self._shared
+        self._made += 1
+        more: dict[str, Any] = {"owner": f"{self.name}.{self._made}"} if _HAS_OWNER else {}
+        return LedgerStage(partition, shared.policy, shared.topics, self.writer, self.reader, Silence(), **more)
+
+    def _make_scopes(self, partition: int) -> Processor:
+        shared = self._shared
+        return ScopesStage(
+            partition,
+            shared.policy,
+            shared.topics,
+            self.writer,
+            self.reader,
+            self.read_model,
+            Silence(),
+            publish_interval_s=shared.publish_interval_s,
+            shown_window="1h",
+        )
+
+    # -- what runs in the process ---------------------------------------------------------------------------------
+
+    async def _guard(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._failed(error)
+            raise
+
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, BrokerAway) and error not in self._shared.errors:
+            self._shared.errors.append(error)
+        self.failed = True
+
+    async def _sleep(self, name: str) -> None:
+        self._wake[name] = self.loop.create_future()
+        await self._wake[name]
+
+    def _rouse(self, name: str) -> None:
+        future = self._wake.get(name)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    async def _agent(self, topic: str) -> None:
+        queue = self.queues[topic]
+        while True:
+            while not queue:
+                await self._sleep(topic)
+            await self._guard(self.hosts[topic].process(queue.pop(0)))
+
+    async def _flush_forever(self) -> None:
+        while True:
+            while not self._tick:
+                await self._sleep("flush")
+            self._tick = False
+            for host in self.hosts.values():
+                await self._guard(host.flush_all())
+
+    async def _revoke(self, partitions: set[TP]) -> None:
+        for topic, host in self.hosts.items():
+            await host.revoke(sorted(p for of, p in partitions if of == topic))
+
+    async def _assign(self, partitions: set[TP]) -> None:
+        for topic, host in self.hosts.items():
+            mine = sorted(p for of, p in partitions if of == topic)
+            await host.revoke([p for p in host.owned if p not in mine], flush=False)
+            host.assign(mine)
+
+    # -- what comes from outside ----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Let the process run until it waits for something, unless it is stopped."""
+        if not self.stalled:
+            self.loop.run()
+
+    def tick(self) -> None:
+        """The flush interval is over."""
+        self._tick = True
+        self._rouse("flush")
+        self.run()
+
+    def fetch(self, tp: TP, count: int) -> int:
+        """Bring the next records of a partition to its agent; return how many."""
+        topic, partition = tp
+        log = self._shared.cluster.log(topic, partition)
+        found = log.read(self.positions[tp], count)
+        if not found:
+            return 0
+        self.positions[tp] = found[-1].offset + 1
+        records = [Record(r.offset, r.timestamp_ms, r.key, r.value) for r in found]
+        self.queues[topic].append(Batch(self._shared.topics.name(topic), partition, records, log.end))
+        self._rouse(topic)
+        self.run()
+        return len(found)
+
+    def leave(self, partitions: set[TP]) -> None:
+        """The group takes partitions back: flush and give them up."""
+        self.leaving = self.loop.spawn(self._guard(self._revoke(partitions)))
+        self.run()
+
+    def join(self, partitions: set[TP], generation: int, *, forget_queue: bool) -> None:
+        """The group assigns partitions: fetching goes on where the group is committed."""
+        committed = self._shared.group.committed
+        self.generation, self.assigned, self.leaving = generation, set(partitions), None
+        self.positions = {tp: committed.get(tp, 0) for tp in partitions}
+        if forget_queue:
+            for queue in self.queues.values():
+                queue.clear()
+        self.loop.spawn(self._guard(self._assign(partitions)))
+        self.run()
+
+    def kill(self) -> list[Any]:
+        """End the process at once; return its operations under way."""
+        self.loop.kill()
+        return self.wire.cut()
