@@ -6,6 +6,7 @@ off. Breaks are told by a start and an end of one labeller, in any order of arri
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -106,49 +107,29 @@ def scheduled_by_person(shifts: Iterable[Shift]) -> dict[str, Times]:
 def break_times(marks: Iterable[tuple[int, bool]], scheduled: Times, until_ms: int) -> Times:
     """Return when one person was on break.
 
-    A start while on break and an end while not change nothing. A break without an end lasts to the end of the scheduled
-    stretch it began in; begun outside of any, it is no break.
+    A break begins at a start within the schedule and lasts to the first end after it, at most to the end of the
+    scheduled stretch it began in (its end was then forgotten) and to now. A start while on break changes nothing; a start
+    outside of the schedule is no break.
 
     Args:
-        marks: (time in ms, is a start), any order; of one time, the end comes first, so that back-to-back breaks join.
+        marks: (time in ms, is a start), any order.
         scheduled: When the person is scheduled.
-        until_ms: As of when: what is still open then ends there.
+        until_ms: As of when.
 
     Returns:
-        The set of time, also outside of the schedule where a break has both ends.
+        A set of time within ``scheduled``.
     """
+    held = list(marks)
+    ends = sorted(time_ms for time_ms, starts in held if not starts)
     spans: list[tuple[int, int]] = []
-    open_ms: int | None = None
-    for time_ms, starts in sorted(marks):
-        if starts and open_ms is not None:
-            open_ms = _cut(open_ms, time_ms, scheduled, spans)
-        if starts:
-            open_ms = time_ms if open_ms is None else open_ms
-        elif open_ms is not None:
-            spans.append((open_ms, _end_of(open_ms, time_ms, scheduled)))
-            open_ms = None
-    if open_ms is not None:
-        held = holding(scheduled, open_ms)
-        if held is not None:
-            spans.append((open_ms, min(held[1], until_ms)))
+    for time_ms, starts in held:
+        stretch = holding(scheduled, time_ms) if starts else None
+        if stretch is None:
+            continue
+        at = bisect_right(ends, time_ms)
+        told_ms = ends[at] if at < len(ends) else stretch[1]
+        spans.append((time_ms, min(told_ms, stretch[1], until_ms)))
     return union(spans)
-
-
-def _cut(open_ms: int, time_ms: int, scheduled: Times, spans: list[tuple[int, int]]) -> int | None:
-    """End an open break at the end of its shift when the next break begins after that; else keep it open."""
-    held = holding(scheduled, open_ms)
-    if held is None:
-        return None
-    if time_ms < held[1]:
-        return open_ms
-    spans.append((open_ms, held[1]))
-    return None
-
-
-def _end_of(open_ms: int, end_ms: int, scheduled: Times) -> int:
-    """Return when a break with an end ended: not after the shift it began in, for its end was then forgotten."""
-    held = holding(scheduled, open_ms)
-    return end_ms if held is None else min(end_ms, held[1])
 
 
 def place_matches(place: Place, scope: Mapping[str, str]) -> bool:
