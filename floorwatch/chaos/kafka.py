@@ -200,7 +200,8 @@ class KafkaNode:
             )
 
     def _format(self, base: Sequence[str], settings: Path) -> None:
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # The tool takes an id that begins with a dash for an option.
+        cluster = "F" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         users = [f"SCRAM-SHA-512=[name={name},password={word}]" for name, word in self._scram_users.items()]
         command = [*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
         for user in users:
