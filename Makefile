@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 SEED ?= 7
+MINUTES ?= 20
 
-.PHONY: help demo up test check generate lock bench sim clean install
+.PHONY: help demo up test check generate lock bench sim chaos clean install
 
 help:  ## Show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +51,10 @@ bench: $(VENV)/.dev  ## Full pipeline against a stock Faust agent, interleaved
 
 sim: $(VENV)/.runtime  ## Promised against measured: false alarms, delays, forecasts, simulated
 	$(BIN)/floorwatch sims --seed $(SEED)
+
+chaos: SEED = 1
+chaos: $(VENV)/.runtime  ## Shake workers on a real Kafka for MINUTES=20 SEED=1, then compare every row
+	$(BIN)/floorwatch chaos --minutes $(MINUTES) --seed $(SEED)
 
 lock: $(VENV)/bin/python  ## Pin dependencies with hashes
 	$(BIN)/python -m pip install --quiet uv
