@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 SEED ?= 7
+LABELS ?= 1000000
+ROUNDS ?= 2
 MINUTES ?= 20
 
 .PHONY: help demo up test check generate lock bench sim chaos clean install
@@ -46,8 +48,8 @@ check: $(VENV)/.dev  ## Lint, types, import contracts, generated files
 generate: $(VENV)/.dev  ## Write contract, boards, rules and metric reference
 	$(BIN)/floorwatch generate
 
-bench: $(VENV)/.dev  ## Full pipeline against a stock Faust agent, interleaved
-	$(BIN)/python bench/pipeline.py
+bench: $(VENV)/.dev  ## Workload W against the peers on real Kafka: LABELS=1000000 ROUNDS=2 BENCH="--skip flat"
+	$(BIN)/python -m bench --labels $(LABELS) --rounds $(ROUNDS) $(BENCH)
 
 sim: $(VENV)/.runtime  ## Promised against measured: false alarms, delays, forecasts, simulated
 	$(BIN)/floorwatch sims --seed $(SEED)

@@ -136,8 +136,15 @@ def _committed_run(
 ) -> Run:
     began, cpu = _first(process)
     offsets = log.Offsets(stack, group)
+
+    def between() -> bool:
+        """Whether what the job sends itself, on topics of its own, is committed too."""
+        topics = log.names(stack, f"repartition__{group}--")
+        return all(sum(offsets.committed(topic)) >= sum(offsets.ends(topic)) for topic in topics)
+
     try:
         until(lambda: sum(offsets.committed(given.topic)) >= given.truth.events, process, _LIMIT_S, "all committed")
+        until(between, process, _LIMIT_S, "its own topics committed")
     finally:
         offsets.close()
     seconds, cpu, peak = time.time() - began, process.cpu_s() - cpu, process.memory_mb()
