@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,10 @@ class Suite:
     def jobs(self) -> list[tuple[str, Callable[[int], Run]]]:
         """Return (part, run of a round), Floorwatch's and the peers' in turns."""
         stack, labels = self.stack, self.given.labels
-        full = runs.prepared(stack, labels) if any(map(self.wanted, ("kafka-streams", "flink", "loop"))) else None
-        some = runs.prepared(stack, self.given.quix_labels) if self.wanted("quix") else None
-        few = runs.prepared(stack, self.given.faust_labels) if self.wanted("faust") else None
+        prepared = cache(lambda count: runs.prepared(stack, count))
+        full = prepared(labels) if any(map(self.wanted, ("kafka-streams", "flink", "loop"))) else None
+        some = prepared(self.given.quix_labels) if self.wanted("quix") else None
+        few = prepared(self.given.faust_labels) if self.wanted("faust") else None
         listed: list[tuple[str, Callable[[int], Run] | None]] = [
             ("floorwatch", lambda _: floor_runs.whole(stack, labels, from_raw=False, reduced=True)),
             ("flink", full and (lambda n: runs.flink(stack, full, n, parallelism=self.given.flink_parallelism))),
