@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Protocol
 
@@ -56,6 +57,8 @@ class Owned:
         sought: Offset last gone back to for a gap.
         since_s: When the partition was taken, on the monotonic clock.
         flushed_s: When its last flush began.
+        failed: A fold or a flush ended half-way, so memory and log have parted: until it is recovered anew, nothing of it may
+            be folded or flushed. The worker is on its way down, but what else waits in it runs on.
     """
 
     def __init__(self, partition: int, processor: Processor) -> None:
@@ -68,8 +71,18 @@ class Owned:
         self.behind = 0
         self.sought: int | None = None
         self.since_s = self.flushed_s = time.monotonic()
-        self.closed = False
+        self.closed = self.failed = False
         self.recovery: asyncio.Task[None] | None = None
+
+
+@contextmanager
+def _marked(owned: Owned) -> Iterator[None]:
+    """Mark a partition as failed when the work inside does not come to its end."""
+    try:
+        yield
+    except BaseException:
+        owned.failed = True
+        raise
 
 
 Commit = Callable[[str, int, int], Awaitable[bool]]
@@ -167,6 +180,7 @@ class StageHost:
         owned = await self._recovered(batch.partition)
         if owned is None:
             return
+        self._check(owned)
         processor = owned.processor
         records = batch.records
         expected = processor.next
@@ -182,11 +196,19 @@ class StageHost:
                 records = [record for record in records if record.offset >= expected]
         self._meter.folded(self.name, batch.partition, len(records))
         owned.unflushed += len(records)
-        processor.fold(records)
+        with _marked(owned):
+            processor.fold(records)
         owned.behind = max(0, batch.highwater - records[-1].offset - 1)
         self._meter.lag(self.name, batch.partition, owned.behind)
         if owned.unflushed >= self._max_unflushed:
             await self.flush_one(owned)
+
+    def _check(self, owned: Owned) -> None:
+        if owned.failed:
+            raise Invariant(
+                f"{self.name}[{owned.partition}]: a fold or a flush was cut short. The worker must be started again: it "
+                "recovers exactly."
+            )
 
     def _hole(self, owned: Owned, records: list[Record]) -> Invariant:
         """Return what to say of a batch with offsets missing inside."""
@@ -221,13 +243,14 @@ class StageHost:
         return False
 
     async def flush_one(self, owned: Owned) -> None:
-        """Flush one partition and commit its offset."""
+        """Flush one partition and commit its offset; one that has failed is left to its next owner."""
         async with owned.flushing:
-            if owned.closed or not owned.ready.is_set():
+            if owned.closed or owned.failed or not owned.ready.is_set():
                 return
             began = time.monotonic()
             owned.unflushed, owned.flushed_s = 0, began
-            offset = await owned.processor.flush()
+            with _marked(owned):
+                offset = await owned.processor.flush()
             if offset is None:
                 return
             await self._commit(self.topic, owned.partition, offset)
@@ -237,5 +260,6 @@ class StageHost:
         """Flush every owned partition; one that is far behind less often, for each flush costs rows, not events."""
         now_s = time.monotonic()
         for owned in list(self.owned.values()):
+            self._check(owned)
             if owned.behind < self._far_behind or now_s - owned.flushed_s >= self._catch_up_s:
                 await self.flush_one(owned)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as RedisGone
 
-from streams.engine.log import Outgoing
+from streams.engine.log import Entry
 from tests.simulation.cluster import Cluster, Partition, Stored
 
 if TYPE_CHECKING:
@@ -181,10 +181,10 @@ class SimWriter:
     def __init__(self, wire: Wire, cluster: Cluster, now_ms: Callable[[], int]) -> None:
         self._wire, self._cluster, self._now_ms = wire, cluster, now_ms
 
-    async def append(self, topic: str, partition: int, records: Iterable[Outgoing]) -> None:
+    async def append(self, topic: str, partition: int, records: Iterable[Entry]) -> None:
         """Append, and wait until the schedule acknowledges it."""
         now_ms = self._now_ms()
-        rows = [(r.key, r.value, now_ms if r.timestamp_ms is None else r.timestamp_ms) for r in records]
+        rows = [(key, value, now_ms if time_ms is None else time_ms) for key, value, time_ms in records]
         if rows:
             await self._wire.ask(Append(self._wire.loop, self._cluster, topic, partition, rows))
 

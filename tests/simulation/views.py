@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from streams.core.facts import unpack
 from streams.core.floor import Floor
 from streams.core.policy import CorePolicy
 from tests.simulation.cluster import Cluster
@@ -30,7 +31,7 @@ def ledger_view(stage: Any, policy: CorePolicy) -> View:
             rows[ledger.scopes.keys[scope], tier, pane_ms] = dict(row.cells)
     return {
         "rows": rows,
-        "facts": {task_id: list(task.facts) for task_id, task in ledger.tasks.items()},
+        "facts": {task_id: unpack(packed) for task_id, packed in ledger.tasks.items()},
         "counters": {"counters": ledger.counters},
         "place": {"next": ledger.next, "watermark_ms": ledger.watermark_ms},
     }
@@ -38,6 +39,7 @@ def ledger_view(stage: Any, policy: CorePolicy) -> View:
 
 def floor_view(floor: Floor, policy: CorePolicy) -> View:
     """Return the panes that can still change, the windows' sums, the backlog and the watermarks of a floor."""
+    floor.absorb()
     watermarks = {source: held[-1] for source, held in floor.watermarks.items()}
     panes = {}
     for key, state in floor.scopes.items():

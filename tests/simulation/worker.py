@@ -148,7 +148,8 @@ class SimWorker:
             raise
 
     def _failed(self, error: BaseException) -> None:
-        if not isinstance(error, BrokerAway) and error not in self._shared.errors:
+        # What else breaks in a process that is on its way down is no news.
+        if not self.failed and not isinstance(error, BrokerAway):
             self._shared.errors.append(error)
         self.failed = True
 
