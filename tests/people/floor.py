@@ -1,0 +1,56 @@
+"""A small floor for tests about people: labels made by hand or by a seeded chance."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+from streams.core.people.work import Judged, Work
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+BASE = 1_795_392_000_000  # 2026-11-23T00:00:00Z
+NANO = 1_000_000_000
+
+
+def judged(
+    wrong=False, *, technical=False, weight=1, gold=False, truth="safe", severity="major", error="false_positive"
+):
+    return Judged(
+        wrong or technical,
+        technical,
+        "technical" if technical else error if wrong else "",
+        severity if wrong or technical else "",
+        truth,
+        weight * NANO,
+        gold,
+    )
+
+
+def work(
+    number: int, who: str = "a", at: int = 0, handle: int | None = 30_000, verdict: Judged | None = None, **other
+) -> Work:
+    """Label ``number`` of somebody, ``at`` ms after BASE."""
+    place = {"site": "KUL", "vendor": "inhouse", "team": "t1", "queue": "q", "policy": "P1", "values": "hate"} | other
+    return Work(f"t-{who}-{number}", f"l-{who}-{number}", who, place["site"], place["vendor"], place["team"], place["queue"],
+                place["policy"], BASE + at, handle, None, place["values"], verdict)  # fmt: skip
+
+
+def log_normal(rng: Random, median_ms: float, sigma: float = 0.5) -> int:
+    return max(1, round(median_ms * math.exp(rng.gauss(0, sigma))))
+
+
+def steady(
+    rng: Random, who: str, labels: int, start: int, length: int, *, median: float = 30_000, wrong=0.05, share=0.2,
+    fast_wrong: float | None = None, queue: str = "q",
+) -> list[Work]:  # fmt: skip
+    """Labels of somebody over a stretch of time; ``fast_wrong`` is the chance to be wrong below 15 s."""
+    found = []
+    for number in range(labels):
+        at = start + length * number // labels
+        handle = log_normal(rng, median)
+        chance = fast_wrong if fast_wrong is not None and handle < 15_000 else wrong
+        verdict = judged(rng.random() < chance) if rng.random() < share else None
+        found.append(work(at, who, at, handle, verdict, queue=queue))
+    return found

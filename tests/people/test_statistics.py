@@ -1,0 +1,239 @@
+"""The formulas against worked examples and against naive ones."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core import cells as c
+from streams.core.people import learning, peers, proportions
+from streams.core.people.peers import LOG_GAMMA, Tally
+from streams.core.people.policy import PeoplePolicy
+from streams.core.people.proportions import Stratum
+from streams.core.tables import wilson
+from tests.people.floor import DAY, HOUR, NANO, judged, work
+
+
+@given(st.integers(1, 5000), st.data())
+def test_wilson_is_that_of_the_tables(total, data):
+    good = data.draw(st.integers(0, total))
+    assert proportions.proportion(good, total)[1:] == pytest.approx(wilson(good, total))
+
+
+def test_equal_weights_are_a_plain_share_and_unequal_ones_are_worth_less():
+    plain = [(7 * NANO, at < 18) for at in range(20)]
+    share, effective = proportions.weighted_proportion(plain)
+    assert effective == pytest.approx(20)
+    assert share == pytest.approx(proportions.proportion(18, 20))
+    # One audit at 1 %, nine at 10 %: Hájek 90/190, worth 190² / (100² + 9·10²) audits.
+    share, effective = proportions.weighted_proportion([(100, False), *[(10, True)] * 9, (0, True)])
+    assert share.value == pytest.approx(90 / 190)
+    assert effective == pytest.approx(190**2 / (100**2 + 9 * 10**2))
+    assert proportions.weighted_proportion([(0, True)]) is None
+
+
+def test_newcombe_1998_table_ii():
+    """Examples (a), (b) and (g) of the paper, method 10."""
+    for before, after, low, high in (((48, 80), (56, 70), 0.0524, 0.3339), ((3, 10), (9, 10), 0.1705, 0.8090),
+                                     ((0, 10), (10, 10), 0.6075, 1.0)):  # fmt: skip
+        found = proportions.difference(before, after)
+        assert found[1:] == pytest.approx((low, high), abs=6e-5)
+    assert proportions.difference((0, 0), (3, 4)) is None
+
+
+def test_mantel_haenszel_sees_through_a_mix():
+    # On both kinds of work fast and slow are equally wrong; pooled, fast would seem four times as bad.
+    strata = [Stratum(40, 80, 10, 20), Stratum(1, 20, 4, 80)]
+    assert (41 / 100) / (14 / 100) > 2.9
+    found = proportions.risk_ratio(strata)
+    assert found.value == pytest.approx(1.0)
+    assert found.low < 1 < found.high
+    assert proportions.risk_ratio([Stratum(0, 10, 3, 10)]) is None
+    assert proportions.risk_ratio([Stratum(3, 10, 0, 0)]) is None
+
+
+def test_risk_ratio_interval_covers():
+    rng = Random(5)
+    inside = 0
+    for _ in range(400):
+        strata = []
+        for base in (0.05, 0.2):
+            fast, other = rng.randint(40, 90), rng.randint(80, 200)
+            strata.append(Stratum(sum(rng.random() < 2 * base for _ in range(fast)), fast,
+                                  sum(rng.random() < base for _ in range(other)), other))  # fmt: skip
+        found = proportions.risk_ratio(strata)
+        inside += found is not None and found.low <= 2.0 <= found.high
+    assert 0.92 <= inside / 400 <= 0.98
+
+
+def test_cochran_armitage_by_hand():
+    # 10/20, 14/20, 18/20: p̄ = .7, Σ(x−x̄)k = 8, Σ(x−x̄)²n = 40 → slope .2, z = 8/√(.21·40)
+    found = proportions.share_trend([(10, 20), (14, 20), (18, 20)])
+    assert found.slope == pytest.approx(0.2)
+    assert found.z == pytest.approx(8 / math.sqrt(0.21 * 40))
+    assert proportions.share_trend([(10, 20), (0, 0)]) is None
+    assert proportions.share_trend([(20, 20), (20, 20)]) is None
+
+
+def test_trials_needed():
+    assert proportions.trials_for(0.95, 0.05) == 73
+    assert proportions.trials_for(1.0, 0.05) == 16
+
+
+@given(st.lists(st.tuples(st.integers(-20, 20), st.integers(1, 5)), min_size=1, max_size=20))
+def test_middle_is_the_lower_median(pairs):
+    values = sorted(float(value) for value, count in pairs for _ in range(count))
+    found = peers.middle_of((float(value), count) for value, count in pairs)
+    assert found.value == statistics.median_low(values)
+    assert found.size == len(values)
+    assert proportions.weighted_median((float(value), count) for value, count in pairs) == found.value
+
+
+def test_the_error_of_the_median_is_that_of_repeated_samples():
+    rng = Random(11)
+    middles, errors = [], []
+    for _ in range(600):
+        found = peers.middle_of((rng.gauss(0, 0.5), 1) for _ in range(120))
+        middles.append(found.value)
+        errors.append(found.error)
+    assert statistics.fmean(errors) == pytest.approx(statistics.stdev(middles), rel=0.12)
+
+
+def tallies(times, mix=("q", "P1"), judged_counts=(0, 0)):
+    tally = Tally()
+    for handle in times:
+        tally.handled += 1
+        tally.labels += 1
+        tally.handle_ms += handle
+        tally.buckets[c.bucket(handle)] = tally.buckets.get(c.bucket(handle), 0) + 1
+    tally.wrong, tally.judged = judged_counts
+    return {mix: tally}
+
+
+def test_handle_time_is_compared_on_the_same_mix():
+    """Everybody takes 10 s on easy and 100 s on hard; one person does hard work only."""
+    own = tallies([100_000] * 60, ("hard", "P"))
+    others = tallies([10_000] * 500, ("easy", "P")) | tallies([100_000] * 50, ("hard", "P"))
+    found = peers.handle_against_peers(own, others, 50)
+    assert found.ratio == pytest.approx(1.0)
+    assert found.median.value == pytest.approx(1.0)
+    assert (found.mean_ms, found.expected_ms) == pytest.approx((100_000, 100_000))
+    assert peers.handle_against_peers(own, tallies([1] * 49, ("hard", "P")), 50) is None
+    half = peers.handle_against_peers(
+        tallies([50_000] * 60, ("hard", "P")) | tallies([9] * 9, ("rare", "P")), others, 50
+    )
+    assert half.ratio == pytest.approx(0.5)
+    assert half.median.value == pytest.approx(0.5, rel=0.02)
+    assert (half.compared, half.handled) == (60, 69)
+
+
+def test_expected_accuracy_is_weighted_by_the_own_mix():
+    own = tallies([], ("hard", "P"), (3, 10)) | tallies([], ("easy", "P"), (0, 10))
+    others = tallies([], ("hard", "P"), (20, 100)) | tallies([], ("easy", "P"), (1, 100))
+    assert peers.expected_accuracy(own, others) == pytest.approx((10 * 0.8 + 10 * 0.99) / 20)
+    assert peers.expected_accuracy(own, {}) is None
+
+
+WORKS = st.lists(
+    st.builds(
+        work,
+        st.integers(0, 10_000),
+        handle=st.one_of(st.none(), st.integers(0, 500_000)),
+        verdict=st.one_of(st.none(), st.builds(judged, st.booleans(), technical=st.booleans())),
+        queue=st.sampled_from(["q", "r"]),
+    ),
+    max_size=30,
+)
+
+
+@given(WORKS)
+def test_labels_and_cells_of_rows_give_the_same_tallies(works):
+    rows: dict[tuple[str, str], c.Cells] = {}
+    for one in works:
+        row = rows.setdefault(one.mix, {})
+        amounts: c.Cells = {c.LABELS: 1}
+        if one.handle_ms is not None:
+            amounts |= {c.HANDLED: 1, c.HANDLE_MS: one.handle_ms, c.HANDLE_HISTOGRAM + c.bucket(one.handle_ms): 1}
+        if one.judged is not None:
+            amounts[c.AUDITED] = 1
+            if not one.judged.wrong:
+                amounts[c.CORRECT] = 1
+            elif one.judged.technical:
+                amounts[c.WRONG_TECHNICAL] = 1
+            else:
+                amounts[c.WRONG_UNSPECIFIED] = 1
+        c.add_cells(row, amounts)
+
+    def numbers(found):
+        return {mix: [getattr(tally, name) for name in Tally.__slots__] for mix, tally in found.items()}
+
+    assert numbers(peers.tally_works(works)) == numbers(peers.tally_cells(rows))
+
+
+@given(WORKS, WORKS)
+def test_peers_are_the_whole_less_the_own(mine, theirs):
+    whole = peers.summed([peers.tally_works(mine), peers.tally_works(theirs)])
+    for mix, tally in peers.tally_works(mine).items():
+        whole[mix].add(tally, -1)
+    for mix, tally in peers.tally_works(theirs).items():
+        left = whole[mix]
+        assert (left.labels, left.handled, left.handle_ms) == (tally.labels, tally.handled, tally.handle_ms)
+        assert {b: n for b, n in left.buckets.items() if n} == tally.buckets
+
+
+@given(st.floats(0.5, 50), st.floats(-0.2, 0.6))
+def test_a_power_law_is_found_again(scale, exponent):
+    points = [learning.Point(n, scale * n**-exponent, n) for n in (2, 30, 700, 5000)]
+    curve = learning.fit_power_law(points)
+    assert curve.scale == pytest.approx(scale)
+    assert curve.exponent == pytest.approx(exponent, abs=1e-9)
+    assert curve.at(100) == pytest.approx(scale * 100**-exponent)
+
+
+def test_no_curve_from_too_little():
+    assert learning.fit_power_law([learning.Point(1, 2, 5), learning.Point(2, 1, 5), learning.Point(2, 1, 5)]) is None
+    assert learning.fit_power_law([]) is None
+
+
+def test_the_learning_curve_of_a_floor():
+    """Ten people who start during the log take 30 s · (n/2000)^−0.15 where the established take 30 s."""
+    rng = Random(3)
+    policy = PeoplePolicy()
+    reference = peers.tally_works(work(n, "old", n, round(30_000 * math.exp(rng.gauss(0, 0.4)))) for n in range(3000))
+    learners = {
+        f"new-{who}": [
+            work(n, f"new-{who}", n * 1000, round(30_000 * (n / 2000) ** -0.15 * math.exp(rng.gauss(0, 0.4))))
+            for n in range(1, 2001)
+        ]
+        for who in range(10)
+    }
+    curve = learning.handle_curve(learners, reference, policy, {})
+    assert curve.exponent == pytest.approx(0.15, abs=0.02)
+    assert curve.at(2000) == pytest.approx(1.0, abs=0.05)
+    assert curve.people == 10
+    assert curve.r2 > 0.9
+
+
+def test_tenure_is_never_guessed():
+    policy = PeoplePolicy()
+    works = [work(n, "a", n * HOUR) for n in range(10)]
+    begin, until = works[0].time_ms, works[-1].time_ms + 1
+    old = learning.tenure_of(works, begin, until, policy, None)
+    assert (old.labels, old.exact, old.is_new(policy)) == (10, False, False)
+    new = learning.tenure_of(works, begin - 8 * DAY, until, policy, None)
+    assert (new.labels, new.exact, new.is_new(policy)) == (10, True, True)
+    told = learning.tenure_of(works, begin, until, policy, learning.Known(5000, begin - 300 * DAY))
+    assert (told.labels, told.exact, told.is_new(policy)) == (5010, True, False)
+    assert told.days == pytest.approx(300 + 9 / 24)
+    others = {"old": old, "told": told, "twin": new._replace(labels=19), "far": new._replace(labels=21)}
+    assert learning.like_tenured(new, others, policy) == ["twin"]
+    assert learning.like_tenured(told, others, policy) == ["old", "told"]
+
+
+def test_log_gamma_is_the_width_of_a_bucket():
+    assert pytest.approx(math.log(c.bucket_value_ms(900) / c.bucket_value_ms(899))) == LOG_GAMMA
