@@ -57,12 +57,13 @@ def test_own_audits_before_peers_and_neither_without_enough():
 def test_the_words():
     spare, tight = load("ads", 60, 8), load("hate", 100, 4)
     evidence = MoveEvidence(Tally(96, 100), Tally(80, 100))
-    assert words(what_if(0, spare, tight, 2, evidence=evidence, until_ms=8 * HOUR)) == [
-        "ads: no breach in sight now; no breach in sight with 2 people moved",
-        "hate: breach in 2 h 00 min, short by 20 tasks now; no breach in sight with 2 people moved",
+    ads, hate, quality = words(what_if(0, spare, tight, 2, evidence=evidence, until_ms=8 * HOUR))
+    assert ads == "ads: no breach in sight now; no breach in sight with 2 people moved"
+    assert hate == "hate: breach in 2 h 00 min, short by 20 tasks now; no breach in sight with 2 people moved"
+    assert quality == (
         "quality: 80.0% right on hate (their own audits) against 96.0% on ads: -16.0 points (-25.2 to -7.1); "
-        "about 3.2 more wrong labels an hour",
-    ]
+        "about 3.2 more wrong labels an hour"
+    )
     assert words(what_if(0, spare, tight, 1, until_ms=8 * HOUR))[2] == (
         "quality: too few audits to say (at most 0 where 30 are needed)"
     )

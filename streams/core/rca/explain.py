@@ -164,5 +164,5 @@ def _cut_words(cut: list[Finding], change: Change, noun: str) -> str:
         rest = f"; {few} of {len(cut)} have too few {noun} to say" if few else ""
         return f"By {label}: no part moved it by more than chance would{rest}."
     told = "; ".join(f"{name_of(one)} ({one.effect_pp:+.1f} points) {why_words(one, noun)}" for one in down)
-    rest = sum(one.effect_pp for one in cut) - sum(one.effect_pp for one in down)
-    return f"By {label}: {told}; everything else {rest:+.1f} points."
+    others = sum(one.effect_pp for one in cut) - sum(one.effect_pp for one in down)
+    return f"By {label}: {told}; everything else {others:+.1f} points."

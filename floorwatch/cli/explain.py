@@ -1,0 +1,336 @@
+"""``floorwatch explain``: why accuracy or SLA attainment changed, by shift-share between two windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from floorwatch.replay.reader import EventLog
+    from floorwatch.replay.replayer import Replay
+    from floorwatch.replay.session import Session
+    from streams.core.policy import CorePolicy
+    from streams.core.rca.answer import Answer
+    from streams.core.rca.evidence import Tally
+    from streams.core.rca.explain import Finding
+    from streams.core.rca.shift import Key
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Mapping[str, Row]]
+"""Rows by scope key by window."""
+
+DEFAULT_BY = ("site", "vendor", "team", "policy", "market", "queue", "labeler")
+_TRIES = 3
+
+
+class MeasureName(str, Enum):
+    """What can be explained."""
+
+    accuracy = "accuracy"
+    sla = "sla"
+
+
+class Source(str, Enum):
+    """Where the counts come from."""
+
+    auto = "auto"
+    rows = "rows"
+    log = "log"
+
+
+def explain(
+    measure: Annotated[MeasureName, typer.Argument(help="accuracy or sla.")],
+    scope: Annotated[str, typer.Option(help="The scope: vendor=bpo-a, queue=hate,policy=P3 … or all.")] = "all",
+    window: Annotated[str, typer.Option(help="The time to explain: 1h, 24h …")] = "24h",
+    against: Annotated[str, typer.Option(help="The longer time up to now to hold it against, itself left out.")] = "7d",
+    by: Annotated[
+        str | None,
+        typer.Option(help="Dimensions, e.g. policy,labeler; two are also crossed. Default: all that fit."),
+    ] = None,
+    source: Annotated[
+        Source, typer.Option(help="rows: the read model; log: replay events.v1; auto: rows where they are kept.")
+    ] = Source.auto,
+    top: Annotated[int, typer.Option(min=1, help="Parts shown of each cut.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+) -> None:
+    """Say which parts moved a number between two windows: rate, mix, both at once; and which moves are only chance."""
+    from floorwatch.replay.session import open_session
+
+    session = open_session(config, var)
+    wanted, names = _scope(scope), _by(by, scope)
+    sizes_ms = {name: _size_ms(name, option) for name, option in ((window, "--window"), (against, "--against"))}
+    if sizes_ms[against] <= sizes_ms[window]:
+        _misused(f"--against {against}: must be longer than --window {window}, which is left out of it")
+    kept = _kept(session, wanted, names, (window, against))
+    missing = ", ".join(kept)
+    if source is Source.rows and kept:
+        _misused(f"--source rows: {missing} not kept; add it to tables.scopes or tables.windows, or use --source log")
+    if source is Source.log or (source is Source.auto and kept):
+        if source is Source.auto:
+            typer.echo(f"The tables do not keep {missing}: reading the log instead.", err=True)
+        found = _from_log(session, measure.value, wanted, names, (window, against), sizes_ms)
+    else:
+        found = _from_read_model(session, measure.value, wanted, names, (window, against))
+    if as_json:
+        import orjson
+
+        from streams.core.rca.answer import answer_json
+
+        shown = answer_json(found) | {"window": window, "against": against}
+        typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print(found, top)
+
+
+def _misused(said: str) -> NoReturn:
+    typer.echo(said, err=True)
+    raise typer.Exit(2)
+
+
+def _scope(text: str) -> dict[str, str]:
+    from streams.core.policy import DIMENSIONS
+    from streams.core.scopes import parse_scope_key
+
+    try:
+        wanted = parse_scope_key(text)
+    except ValueError:
+        _misused(f"--scope {text}: write all, or for example vendor=bpo-a or queue=hate,policy=P3")
+    for name in wanted:
+        if name not in DIMENSIONS:
+            _misused(f"--scope {text}: {name} is no dimension; one of {', '.join(DIMENSIONS)}")
+    return {name: wanted[name] for name in DIMENSIONS if name in wanted}
+
+
+def _by(text: str | None, scope: str) -> tuple[str, ...]:
+    from streams.core.policy import DIMENSIONS
+
+    inside = _scope(scope)
+    if text is None:
+        return tuple(name for name in DEFAULT_BY if name not in inside)
+    names = tuple(dict.fromkeys(part.strip() for part in text.replace("×", ",").split(",") if part.strip()))
+    for name in names:
+        if name not in DIMENSIONS:
+            _misused(f"--by {text}: {name} is no dimension; one of {', '.join(DIMENSIONS)}")
+        if name in inside:
+            _misused(f"--by {text}: {name} is fixed by --scope {scope}, so it cannot cut it")
+    if not names:
+        _misused("--by: name at least one dimension, such as policy")
+    return names
+
+
+def _size_ms(name: str, option: str) -> int:
+    from floorwatch.simulate.config import parse_duration_s
+    from streams.core.policy import QUARTER_MS
+
+    try:
+        size_ms = round(parse_duration_s(name) * 1000)
+    except ValueError as error:
+        _misused(f"{option}: {error}")
+    if size_ms <= 0 or size_ms % QUARTER_MS:
+        _misused(f"{option} {name}: must be a whole number of quarter hours")
+    return size_ms
+
+
+def _kept(session: Session, scope: Mapping[str, str], by: Sequence[str], windows: Sequence[str]) -> list[str]:
+    """Return what the read model would have to keep and does not: scopes as they are written in tables.scopes."""
+    from streams.core.policy import DIMENSIONS
+
+    scopes = {frozenset(kind) for kind in session.policy.scopes}
+    needed = [frozenset(scope), *(frozenset([*scope, name]) for name in by)]
+    if len(by) == 2:
+        needed.append(frozenset([*scope, *by]))
+    missing = [
+        f"scope [{', '.join(name for name in DIMENSIONS if name in kind)}]" for kind in needed if kind not in scopes
+    ]
+    names = {window.name for window in session.policy.windows if window.size_ms}
+    return missing + [f"window {name}" for name in windows if name not in names]
+
+
+def _from_log(
+    session: Session,
+    measure: Literal["accuracy", "sla"],
+    scope: Mapping[str, str],
+    by: Sequence[str],
+    names: tuple[str, str],
+    sizes_ms: Mapping[str, int],
+) -> Answer:
+    from floorwatch.replay.session import told
+
+    found, done = session.run(lambda log: explain_log(log, session.policy, measure, scope, by, names, sizes_ms))
+    for line in told(done):
+        typer.echo(line, err=True)
+    return found
+
+
+async def explain_log(
+    log: EventLog,
+    policy: CorePolicy,
+    measure: Literal["accuracy", "sla"],
+    scope: Mapping[str, str],
+    by: Sequence[str],
+    names: tuple[str, str],
+    sizes_ms: Mapping[str, int],
+) -> tuple[Answer, Replay]:
+    """Explain from the log: every task's contributions, summed by the dimensions asked for.
+
+    Args:
+        log: The log of events.
+        policy: Today's configuration.
+        measure: What is explained.
+        scope: The scope; it need not be kept.
+        by: Dimensions to cut by.
+        names: The window and the longer one to hold it against.
+        sizes_ms: Their lengths.
+
+    Returns:
+        The answer and what was read. Costs a replay of the log; memory holds one partition's tasks at a time.
+    """
+    from floorwatch.replay.replayer import replay
+    from streams.core.effects import contributions
+    from streams.core.rca.answer import answer
+    from streams.core.rca.slices import Slices, windows
+
+    slices = Slices(measure, scope, by)
+
+    def visit(walk: Any, book: Any) -> None:
+        for task_id, facts in book.tasks(walk.knows):
+            for group in contributions(task_id, facts, walk.watermark_ms).values():
+                slices.add(group)
+
+    done = await replay(log, policy, visit=visit)
+    spans = windows(policy, names[0], names[1], sizes_ms, max(0, done.floor.watermark_ms))
+
+    def cut(by: tuple[str, ...]) -> tuple[dict[Key, Tally], dict[Key, Tally]]:
+        return slices.cut(by, spans.before), slices.cut(by, spans.after)
+
+    return answer(measure, scope, by, cut), done
+
+
+def _from_read_model(
+    session: Session,
+    measure: Literal["accuracy", "sla"],
+    scope: Mapping[str, str],
+    by: Sequence[str],
+    names: tuple[str, str],
+) -> Answer:
+    import asyncio
+
+    from floorwatch.cli.common import exit_on_redis_error
+    from streams.core.rca.shift import Invariant
+
+    for left in reversed(range(_TRIES)):
+        with exit_on_redis_error(session.settings.redis.url):
+            rows = asyncio.run(_rows(session, measure, names))
+        try:
+            return explain_rows(measure, scope, by, rows, names)
+        except Invariant:
+            # Partitions publish one after the other: read between two of them, parts and whole are of two moments.
+            if not left:
+                typer.echo("The rows keep changing while they are read; try again, or use --source log.", err=True)
+                raise typer.Exit(1) from None
+    raise AssertionError("unreachable")
+
+
+async def _rows(session: Session, measure: str, names: tuple[str, str]) -> Rows:
+    from streams.adapters.connections import redis_client
+    from streams.adapters.readmodel import ReadModel
+
+    redis = redis_client(session.settings)
+    try:
+        model = ReadModel(redis, session.settings.redis.prefix)
+        return {name: await model.rows(measure, name) for name in names}
+    finally:
+        await redis.aclose()
+
+
+def explain_rows(
+    measure: Literal["accuracy", "sla"], scope: Mapping[str, str], by: Sequence[str], rows: Rows, names: tuple[str, str]
+) -> Answer:
+    """Explain from rows of the read model.
+
+    Args:
+        measure: What is explained.
+        scope: The scope; its rows and those of its cuts must be kept.
+        by: Dimensions to cut by.
+        rows: Rows by scope key, of both windows.
+        names: The window and the longer one around it.
+
+    Raises:
+        Invariant: The rows are not of one moment.
+    """
+    from streams.core.rca.answer import answer
+    from streams.core.rca.shift import completed, minus, summed
+    from streams.core.rca.slices import row_tally
+
+    def tallies(name: str, by: tuple[str, ...]) -> dict[Key, Tally]:
+        wanted = {*scope, *by}
+        found: dict[Key, Tally] = {}
+        for row in rows[name].values():
+            own = row["scope"]
+            if own.keys() == wanted and all(own[key] == value for key, value in scope.items()):
+                tally = row_tally(measure, row)
+                if tally.total:
+                    found[tuple(own[key] for key in by)] = tally
+        return found
+
+    def cut(by: tuple[str, ...]) -> tuple[dict[Key, Tally], dict[Key, Tally]]:
+        later, longer = (tallies(name, by) for name in names)
+        if by:
+            later = completed(summed(tallies(names[0], ()).values()), later, len(by))
+            longer = completed(summed(tallies(names[1], ()).values()), longer, len(by))
+        return minus(longer, later), later
+
+    # Beyond two dimensions only single cuts are kept.
+    return answer(measure, scope, by, cut, deep=len(by) == 2)
+
+
+def _print(found: Answer, top: int) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for line in found.summary:
+        console.print(line, highlight=False)
+    for cut in found.cuts:
+        console.print()
+        console.print(cut_table(found, cut, top))
+
+
+def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
+    """Return one cut for a terminal: the parts that moved the number most, in percentage points."""
+    from rich.table import Table
+
+    title = f"{found.measure} by {' and '.join(cut[0].dimensions)} · points of the whole"
+    shown = Table(title=title, title_justify="left")
+    for heading in cut[0].dimensions:
+        shown.add_column(heading)
+    for heading in ("effect", "95% interval", "rate", "mix", "both", "before", "now", ""):
+        shown.add_column(heading, justify="right")
+    for one in cut[:top]:
+        shown.add_row(
+            *one.key,
+            f"{one.effect_pp:+.2f}",
+            f"{one.low_pp:+.2f} – {one.high_pp:+.2f}",
+            *(f"{value:+.2f}" for value in (one.rate_pp, one.mix_pp, one.interaction_pp)),
+            *(_share(tally) for tally in (one.before, one.after)),
+            {"evident": "evident", "noise": "chance", "few": "too few"}[one.verdict],
+        )
+    rest = cut[top:]
+    total = found.change.change_pp if found.change is not None else 0.0
+    if rest:
+        others = f"{sum(one.effect_pp for one in rest):+.2f}"
+        shown.add_row(f"{len(rest)} more", *([""] * (len(cut[0].dimensions) - 1)), others)
+    shown.add_section()
+    shown.add_row("all", *([""] * (len(cut[0].dimensions) - 1)), f"{total:+.2f}")
+    return shown
+
+
+def _share(tally: Tally) -> str:
+    return f"{100 * tally.good / tally.total:.1f}% of {tally.total:,}" if tally.total else "–"

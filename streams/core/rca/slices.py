@@ -1,0 +1,181 @@
+"""Slices: good and all of a scope by any dimensions and time, folded from what tasks contribute. Pure.
+
+The tables keep configured scopes only. A cut they do not keep (vendor by policy, policy by labeller) is folded here from
+the same contributions, so it is the number a configured scope would show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from streams.core import cells as c
+from streams.core.cells import Cell
+from streams.core.effects import Group
+from streams.core.policy import DIMENSIONS, QUARTER_MS, CorePolicy, Dims
+from streams.core.rca.evidence import Tally
+from streams.core.rca.shift import NOT_GIVEN, Key, minus
+from streams.core.windows import window_range
+
+Measure = Literal["accuracy", "sla"]
+
+NOUNS: dict[Measure, str] = {"accuracy": "audits", "sla": "due tasks"}
+
+
+class Span(NamedTuple):
+    """A half-open range of time in ms."""
+
+    start_ms: int
+    end_ms: int
+
+
+def tally_of(measure: Measure, cells: Sequence[Cell]) -> Tally:
+    """Return good and all of one group.
+
+    Accuracy: correct of audited without technical errors, which are not held against a person. SLA: met of decided tasks,
+    open ones past due counting as missed (DESIGN, sections 3 and 6).
+
+    Args:
+        measure: What is explained.
+        cells: Flat cells: cell, amount, cell, amount, ...
+    """
+    amounts: dict[Cell, int] = {}
+    for cell, amount in zip(cells[::2], cells[1::2], strict=True):
+        amounts[cell] = amounts.get(cell, 0) + int(amount)
+    get = amounts.get
+    if measure == "accuracy":
+        return Tally(get(c.CORRECT, 0), get(c.AUDITED, 0) - get(c.WRONG_TECHNICAL, 0))
+    met = get(c.MET, 0)
+    return Tally(met, met + get(c.LATE, 0) + get(c.OVERDUE, 0))
+
+
+def row_tally(measure: Measure, row: Mapping[str, object]) -> Tally:
+    """Return good and all of a row of the read model, in the same meaning as ``tally_of``."""
+    if measure == "sla":
+        met, missed = _count(row, "met"), _count(row, "missed")
+        return Tally(met, met + missed)
+    wrong = row.get("wrong")
+    technical = _count(wrong, "technical") if isinstance(wrong, Mapping) else 0
+    return Tally(_count(row, "correct"), _count(row, "audited") - technical)
+
+
+def _count(row: Mapping[str, object], name: str) -> int:
+    value = row.get(name)
+    return value if isinstance(value, int) else 0
+
+
+class Slices:
+    """Tallies of one scope by the values of some dimensions and by quarter hour."""
+
+    def __init__(self, measure: Measure, scope: Mapping[str, str], dimensions: Sequence[str]) -> None:
+        """Start empty.
+
+        Args:
+            measure: What is explained.
+            scope: Only groups of this scope count.
+            dimensions: What cuts may be asked for.
+
+        Raises:
+            ValueError: A name that is no dimension.
+        """
+        for name in (*scope, *dimensions):
+            if name not in DIMENSIONS:
+                raise ValueError(f"{name!r} is no dimension; use one of {', '.join(DIMENSIONS)}")
+        self.measure = measure
+        self.dimensions = tuple(dimensions)
+        self._scope = [(DIMENSIONS.index(name), value) for name, value in scope.items()]
+        self._places = [DIMENSIONS.index(name) for name in dimensions]
+        self._counts: dict[int, dict[Key, list[int]]] = {}
+
+    def add(self, group: Group) -> None:
+        """Count one group, if it is of the scope."""
+        dims: Dims = group.dims
+        if any(dims[place] != value for place, value in self._scope):
+            return
+        good, total = tally_of(self.measure, group.cells)
+        if not total:
+            return
+        key = tuple([NOT_GIVEN if dims[place] is None else str(dims[place]) for place in self._places])
+        counts = self._counts.setdefault(group.time_ms // QUARTER_MS * QUARTER_MS, {}).setdefault(key, [0, 0])
+        counts[0] += good
+        counts[1] += total
+
+    def cut(self, by: Sequence[str], span: Span) -> dict[Key, Tally]:
+        """Return good and all by some of the dimensions, within a range of whole quarter hours.
+
+        Args:
+            by: Dimensions, in the order wanted in the keys; ``()`` gives the whole scope under one empty key.
+            span: The range.
+        """
+        places = [self.dimensions.index(name) for name in by]
+        found: dict[Key, list[int]] = {}
+        for start_ms, parts in self._counts.items():
+            if not span.start_ms <= start_ms < span.end_ms:
+                continue
+            for key, (good, total) in parts.items():
+                counts = found.setdefault(tuple([key[place] for place in places]), [0, 0])
+                counts[0] += good
+                counts[1] += total
+        return {key: Tally(good, total) for key, (good, total) in found.items()}
+
+
+class Windows(NamedTuple):
+    """The later window and the time before it that it is held against: apart, and together the longer window."""
+
+    before: Span
+    after: Span
+
+
+def windows(policy: CorePolicy, window: str, against: str, sizes_ms: Mapping[str, int], watermark_ms: int) -> Windows:
+    """Return the two ranges to compare.
+
+    Args:
+        policy: Kept windows; one of those ends with its own pane, as its rows do.
+        window: Name of the later window.
+        against: Name of the longer one; what lies in both counts as after only.
+        sizes_ms: Length of each of the two in ms.
+        watermark_ms: The watermark.
+
+    Raises:
+        ValueError: ``against`` is not longer than ``window``.
+    """
+    if sizes_ms[against] <= sizes_ms[window]:
+        raise ValueError(f"{against} is not longer than {window}: give a longer time to hold the window against")
+    after, longer = (_span(policy, name, sizes_ms[name], watermark_ms) for name in (window, against))
+    return Windows(Span(longer.start_ms, after.start_ms), after)
+
+
+def _span(policy: CorePolicy, name: str, size_ms: int, watermark_ms: int) -> Span:
+    for kept in policy.windows:
+        if kept.name == name and kept.size_ms:
+            return Span(*window_range(kept, watermark_ms, policy.default_zone))
+    end_ms = (watermark_ms // QUARTER_MS + 1) * QUARTER_MS
+    return Span(end_ms - size_ms, end_ms)
+
+
+def from_rows(
+    measure: Measure, by: str, later: Iterable[Mapping[str, object]], longer: Iterable[Mapping[str, object]]
+) -> tuple[dict[Key, Tally], dict[Key, Tally]]:
+    """Return (before, after) by one dimension from rows of the read model.
+
+    Args:
+        measure: What is explained.
+        by: The dimension that tells the rows apart.
+        later: Rows of the later window, one per value.
+        longer: Rows of the longer window around it.
+
+    Raises:
+        Invariant: The rows are not of one moment: the later window holds what the longer one does not.
+    """
+
+    def keyed(rows: Iterable[Mapping[str, object]]) -> dict[Key, Tally]:
+        found: dict[Key, Tally] = {}
+        for row in rows:
+            scope = row["scope"]
+            tally = row_tally(measure, row)
+            if isinstance(scope, Mapping) and tally.total:
+                found[(str(scope[by]),)] = tally
+        return found
+
+    after = keyed(later)
+    return minus(keyed(longer), after), after

@@ -1,0 +1,154 @@
+"""Explain on a simulated floor: the vendor that drops is found with its policies, from rows and from the log alike."""
+
+import asyncio
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from floorwatch.cli.explain import cut_table, explain_log, explain_rows
+from floorwatch.simulate.config import parse_scenario
+from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
+from streams.core.rca.answer import answer, answer_json
+from streams.core.rca.evidence import Tally
+from streams.core.rca.shift import summed
+from streams.core.rca.slices import row_tally, tally_of, windows
+from tests.replay.memory import PlainRun, floor_log
+
+POLICY = CorePolicy()
+SIZES = {"8h": 8 * HOUR_MS, "24h": DAY_MS, "7d": 7 * DAY_MS}
+DROP = parse_scenario("vendor_quality_drop@28h:vendor=bpo-a,policies=hate/scam,factor=0.6")
+
+
+@pytest.fixture(scope="module")
+def log():
+    return floor_log(11, days=1.5, rate=0.7, scenarios=(DROP,), audit_delay_scale=0.02)
+
+
+@pytest.fixture(scope="module")
+def rows(log):
+    run = PlainRun(log)
+    return {measure: {name: run.windows(measure, name) for name in SIZES} for measure in ("accuracy", "sla")}
+
+
+def from_log(log, scope, by, measure="accuracy", names=("8h", "24h")):
+    return asyncio.run(explain_log(log, POLICY, measure, scope, by, names, SIZES))[0]
+
+
+def evident(found, *by):
+    cut = next((cut for cut in found.cuts if cut[0].dimensions == by), [])
+    return [one.key for one in cut if one.verdict == "evident" and one.effect_pp < 0]
+
+
+def test_the_right_vendor_and_policy_are_named(log):
+    whole = from_log(log, {}, ("site", "vendor", "team", "policy", "market", "labeler"))
+    assert whole.change.evident
+    assert whole.change.change_pp < 0
+    assert evident(whole, "vendor") == [("bpo-a",)]
+    assert evident(whole, "market") == []
+    inside = from_log(log, {"vendor": "bpo-a"}, ("policy", "labeler"))
+    assert set(evident(inside, "policy")) <= {("hate",), ("scam",)}
+    assert ("hate",) in evident(inside, "policy")
+    assert any("vendor bpo-a" in line for line in whole.summary)
+
+
+def test_the_telling_cross_is_chosen(log):
+    whole = from_log(log, {}, ("site", "vendor", "policy", "market"))
+    crossed = whole.cuts[-1]
+    assert set(crossed[0].dimensions) == {"vendor", "policy"}
+    assert crossed[0].key[crossed[0].dimensions.index("vendor")] == "bpo-a"
+    assert crossed[0].key[crossed[0].dimensions.index("policy")] in {"hate", "scam"}
+
+
+@pytest.mark.parametrize("measure", ["accuracy", "sla"])
+@pytest.mark.parametrize(
+    ("scope", "by"), [({}, ("vendor",)), ({}, ("queue", "policy")), ({"vendor": "bpo-a"}, ("queue",))]
+)
+def test_rows_and_log_give_one_answer(log, rows, measure, scope, by):
+    counted = answer_json(from_log(log, scope, by, measure))
+    read = answer_json(explain_rows(measure, scope, by, rows[measure], ("8h", "24h")))
+    assert counted["before"]["total"] > 50
+    assert counted == read
+
+
+def test_parts_sum_to_the_change(log):
+    found = from_log(log, {"vendor": "bpo-a"}, ("policy", "labeler"))
+    assert len(found.cuts) == 3
+    for cut in found.cuts:
+        assert sum(one.effect_pp for one in cut) == pytest.approx(found.change.change_pp, abs=1e-9)
+        assert summed(one.after for one in cut) == found.after
+
+
+def test_technical_errors_are_left_out():
+    from streams.core import cells as c
+
+    flat = (c.AUDITED, 1, c.WRONG_TECHNICAL, 1)
+    assert tally_of("accuracy", flat) == Tally(0, 0)
+    assert row_tally("accuracy", {"audited": 5, "correct": 3, "wrong": {"technical": 1}}) == Tally(3, 4)
+    assert tally_of("sla", (c.DUE, 1)) == Tally(0, 0)
+    assert tally_of("sla", (c.DUE, 1, c.OVERDUE, 1)) == Tally(0, 1)
+
+
+def test_the_windows_are_apart_and_end_with_their_panes():
+    watermark_ms = 10 * DAY_MS + 8 * HOUR_MS + 7 * 60_000
+    found = windows(POLICY, "24h", "7d", SIZES, watermark_ms)
+    assert found.after == (9 * DAY_MS + 8 * HOUR_MS + 900_000, 10 * DAY_MS + 8 * HOUR_MS + 900_000)
+    assert found.before == (3 * DAY_MS + 9 * HOUR_MS, found.after.start_ms)
+    odd = windows(POLICY, "2h", "6h", {"2h": 2 * HOUR_MS, "6h": 6 * HOUR_MS}, watermark_ms)
+    assert odd.before.start_ms == odd.after.end_ms - 6 * HOUR_MS
+    with pytest.raises(ValueError, match="not longer"):
+        windows(POLICY, "24h", "8h", SIZES, watermark_ms)
+
+
+def test_noise_is_called_noise():
+    def cut(by):
+        if not by:
+            return {(): Tally(95, 100)}, {(): Tally(93, 100)}
+        return (
+            {("a",): Tally(48, 50), ("b",): Tally(47, 50)},
+            {("a",): Tally(47, 50), ("b",): Tally(46, 50)},
+        )
+
+    found = answer("accuracy", {"vendor": "x"}, ("policy",), cut)
+    assert found.summary[1] == "This is within chance: the counts do not show that anything has changed."
+    assert found.summary[2] == "By policy: no part moved it by more than chance would."
+
+
+def test_an_empty_window_is_said():
+    found = answer("sla", {}, ("queue",), lambda by: ({}, {(): Tally(1, 2)} if not by else {("q",): Tally(1, 2)}))
+    assert found.summary == ["There are no due tasks before the window: nothing to compare."]
+    assert answer_json(found)["change_pp"] is None
+
+
+def test_the_table_shows_every_part_and_the_whole(log):
+    from io import StringIO
+
+    from rich.console import Console
+
+    found = from_log(log, {"vendor": "bpo-a"}, ("policy",))
+    out = StringIO()
+    Console(file=out, width=160).print(cut_table(found, found.cuts[0], 3))
+    text = out.getvalue()
+    assert "hate" in text
+    assert "evident" in text
+    assert f"{found.change.change_pp:+.2f}" in text.splitlines()[-2]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--scope", "vender=x"], "vender is no dimension"),
+        (["--by", "policy,planet"], "planet is no dimension"),
+        (["--scope", "vendor=x", "--by", "vendor"], "fixed by --scope"),
+        (["--window", "7d", "--against", "24h"], "must be longer"),
+        (["--window", "7m"], "quarter hours"),
+        (["--scope", "vendor=x", "--by", "policy", "--source", "rows"], "scope [vendor, policy] not kept"),
+    ],
+)
+def test_misuse_is_explained(options, said, tmp_path):
+    from floorwatch.cli import build
+
+    done = CliRunner().invoke(build("explain"), ["explain", "accuracy", "--var", str(tmp_path), *options])
+    assert done.exit_code == 2
+    assert said in done.output
+    json.dumps(done.output)
