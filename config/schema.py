@@ -188,6 +188,16 @@ class EngineSettings(Section):
         le=16_777_216,
         description="Larger events are refused; 1 MiB is Kafka's own message limit.",
     )
+    hot_tasks: int = Field(
+        default=1_000_000,
+        ge=0,
+        le=1_000_000_000,
+        description="Tasks a partition keeps in memory, 0.3 kB each; more go to disk. 0 keeps all in memory.",
+    )
+    state_dir: Path | None = Field(
+        default=None,
+        description="Where such tasks go, emptied at every start; none means the system's temporary directory.",
+    )
 
 
 class TargetSettings(Section):

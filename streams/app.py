@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import faust
 from aiokafka import AIOKafkaProducer
@@ -19,6 +20,7 @@ from alerts.rules import Rule
 from config.connect import tls_context
 from config.lower import core_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
+from streams.adapters.cold import RocksStore, StateDirectory
 from streams.adapters.connections import kafka_settings, redis_client
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
@@ -28,6 +30,7 @@ from streams.agents.ledger import LedgerStage
 from streams.agents.rules import RuleRunner
 from streams.agents.scopes import ScopesStage
 from streams.agents.ticker import Ticker
+from streams.core.tasks import TaskTable
 from streams.engine.batches import BatchSchema, BatchTransport
 from streams.engine.host import Processor, StageHost
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
@@ -61,6 +64,7 @@ class Worker:
         self.redis = redis_client(config)
         self.read_model = ReadModel(self.redis, config.redis.prefix, partitions=config.kafka.partitions)
         self.outbox = Outbox(self.redis, lambda: int(time.time() * 1000), prefix=config.redis.prefix)
+        self._state = StateDirectory(config.engine.state_dir)
         self._producer: AIOKafkaProducer | None = None
         self._writer: KafkaLogWriter | None = None
         self._reader = KafkaLogReader(kafka_settings(config))
@@ -89,7 +93,21 @@ class Worker:
         self._add_stage("incidents", out.name(names.SIGNALS), self._make_incidents)
 
     def _make_ledger(self, partition: int) -> LedgerStage:
-        return LedgerStage(partition, self.policy, self.topics, self.writer, self._reader, self.metrics)
+        return LedgerStage(
+            partition,
+            self.policy,
+            self.topics,
+            self.writer,
+            self._reader,
+            self.metrics,
+            make_tasks=self._make_tasks,
+        )
+
+    def _make_tasks(self, partition: int) -> TaskTable:
+        limit = self.config.engine.hot_tasks
+        if not limit:
+            return TaskTable()
+        return TaskTable(RocksStore(self._state.path / f"tasks-{partition}-{uuid4().hex[:8]}"), limit)
 
     def _make_scopes(self, partition: int) -> ScopesStage:
         async def after_publish(published: int, watermark_ms: int) -> None:
@@ -203,6 +221,7 @@ class Worker:
         if self._producer is not None:
             await self._producer.stop()
         await self.redis.aclose()
+        self._state.close()
 
     def window_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window that this worker holds: those of a partition that left are gone."""

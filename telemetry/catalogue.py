@@ -194,7 +194,18 @@ FLUSH = Metric(
     ("stage",),
 )
 ROWS = Metric(PREFIX + "rows", "gauge", "State rows held in memory.", "rows", _SP)
-TASKS = Metric(PREFIX + "tasks", "gauge", "Tasks whose facts are held in memory.", "tasks", _P, owner="ledger")
+TASKS = Metric(
+    PREFIX + "tasks", "gauge", "Tasks whose facts are held, in memory or on disk.", "tasks", _P, owner="ledger"
+)
+COLD_TASKS = Metric(PREFIX + "cold_tasks", "gauge", "Of these, tasks on disk.", "tasks", _P, owner="ledger")
+COLD_REFUSED = Metric(
+    PREFIX + "cold_refused_total",
+    "counter",
+    "Times the disk took no tasks: they stay in memory.",
+    "times",
+    _P,
+    owner="ledger",
+)
 SCOPES = Metric(PREFIX + "scopes", "gauge", "Distinct scopes this worker holds.", "scopes", ())
 SCOPES_REFUSED = Metric(
     PREFIX + "scopes_refused_total", "counter", "Times the cap on distinct scopes kept a new one out.", "scopes", ()
@@ -216,6 +227,8 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     FLUSH,
     ROWS,
     TASKS,
+    COLD_TASKS,
+    COLD_REFUSED,
     SCOPES,
     SCOPES_REFUSED,
     RECOVERY,

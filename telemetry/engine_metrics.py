@@ -107,9 +107,12 @@ class EngineMetrics(Collector):
         """Set how many state rows are held."""
         self._values[c.ROWS][(stage, str(partition))] = float(rows)
 
-    def tasks(self, partition: int, tasks: int) -> None:
-        """Set how many tasks are held."""
-        self._values[c.TASKS][(str(partition),)] = float(tasks)
+    def tasks(self, partition: int, tasks: int, cold: int = 0, refused: int = 0) -> None:
+        """Set how many tasks are held, how many of them on disk, and how often the disk has taken none."""
+        labels = (str(partition),)
+        self._values[c.TASKS][labels] = float(tasks)
+        self._values[c.COLD_TASKS][labels] = float(cold)
+        self._values[c.COLD_REFUSED][labels] = float(refused)
 
     def scopes(self, scopes: int) -> None:
         """Set how many distinct scopes this worker holds."""

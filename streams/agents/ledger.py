@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from streams.adapters.publish import Topics
@@ -12,6 +13,7 @@ from streams.agents.intake import dead_letter
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Flush, Record, Rejected
+from streams.core.tasks import TaskTable
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.explain import Refusal
@@ -32,11 +34,23 @@ class LedgerStage:
         meter: Any,
         *,
         owner: str | None = None,
+        make_tasks: Callable[[int], TaskTable] = lambda _: TaskTable(),
     ) -> None:
-        """Own partition ``partition`` of the log of events; ``owner`` names this holding of it (random by default)."""
-        self._partition, self._policy, self._owner = partition, policy, owner
+        """Own partition ``partition`` of the log of events.
+
+        Args:
+            partition: The partition.
+            policy: What shapes the numbers.
+            out: Topic names.
+            writer: Appends rows.
+            reader: Reads the changelog on recovery.
+            meter: Where counts go.
+            owner: Name of this holding of the partition; a random one by default.
+            make_tasks: Makes what holds the facts of a partition.
+        """
+        self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
-        self.store: LedgerStore = new_store(partition, policy, owner)
+        self.store: LedgerStore = new_store(partition, policy, owner, make_tasks(partition))
         self._seen_duplicates = 0
         self._seen_late = 0
 
@@ -57,7 +71,8 @@ class LedgerStage:
 
     async def close(self) -> None:
         """Drop the state."""
-        self.store = new_store(self._partition, self._policy, self._owner)
+        self.store.ledger.tasks.close()
+        self.store = new_store(self._partition, self._policy)
 
     def fold(self, records: list[Record]) -> None:
         """Fold events in offset order."""
@@ -120,4 +135,4 @@ class LedgerStage:
         if ledger.watermark_ms >= 0:
             meter.watermark(partition, ledger.watermark_ms)
         meter.rows("ledger", partition, len(ledger.rows))
-        meter.tasks(partition, len(ledger.tasks))
+        meter.tasks(partition, len(ledger.tasks), ledger.tasks.cold_tasks, ledger.tasks.refused)

@@ -267,3 +267,8 @@ def unpack(packed: Packed) -> list[Fact]:
     if type(packed) is bytes:
         return [unpack_one(packed)]
     return [unpack_one(one) for one in packed]
+
+
+def appended(packed: Packed, one: bytes) -> Packed:
+    """Return the facts of a task with one more."""
+    return (packed, one) if type(packed) is bytes else (*packed, one)

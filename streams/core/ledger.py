@@ -30,6 +30,7 @@ from streams.core.facts import (
     Fact,
     Label,
     Packed,
+    appended,
     fact_of,
     last_of,
     pack,
@@ -37,33 +38,17 @@ from streams.core.facts import (
     unpack,
 )
 from streams.core.policy import HOUR_MS, CorePolicy
-from streams.core.records import Record, Rejected
+from streams.core.records import Counters, KeptFact, Record, Rejected
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
+from streams.core.tasks import TaskTable
 from streams.models.events import decode_log_event
 
 NO_TIME = -1
 """The watermark before any event."""
 
 _DRAIN_AT = 65_536
-
-
-class Counters(msgspec.Struct):
-    """What one partition has seen, exact under replay because it is stamped with the meta row."""
-
-    events: int = 0
-    duplicates: int = 0
-    conflicts: int = 0
-    late: int = 0
-    rejected: int = 0
-    ticks: int = 0
-    orphans: int = 0
-
-
-KeptFact = tuple[int, str, bool, bool, int, bytes]
-"""A fact on its way to the changelog: its offset; its task; whether the task begins (or begins anew) with it, so that
-facts before it are forgotten; whether it may leave the task open with a due time; the latest time it speaks of in ms;
-the packed fact."""
+_COOL_EVERY = 16_384
 
 
 class Ledger:
@@ -81,15 +66,15 @@ class Ledger:
         lanes: Use the short ways for common cases; tests switch them off to compare.
     """
 
-    def __init__(self, partition: int, policy: CorePolicy) -> None:
-        """Start empty at offset 0."""
+    def __init__(self, partition: int, policy: CorePolicy, tasks: TaskTable | None = None) -> None:
+        """Start empty at offset 0; ``tasks`` holds the facts (all in memory by default)."""
         self.partition = partition
         self.policy = policy
         self.next = 0
         self.watermark_ms = NO_TIME
         self.last_record_ms = NO_TIME
         self.counters = Counters()
-        self.tasks: dict[str, Packed] = {}
+        self.tasks = TaskTable() if tasks is None else tasks
         self.scopes = ScopeIndex(policy)
         self.rows = RowStore(policy)
         self.rejected: list[Rejected] = []
@@ -139,7 +124,7 @@ class Ledger:
 
     def _fold(self, records: Sequence[Record], decode: Callable[[bytes], Any]) -> None:
         """Fold records between two stops. The most common event, the only label of a task, has a lane of its own."""
-        tasks, lanes, lane = self.tasks, self.lanes, self._pending.labels.extend
+        tasks, hot, lanes, lane = self.tasks, self.tasks.hot, self.lanes, self._pending.labels.extend
         halves, watch, keep = self.scopes.halves, self._expiry.watch, self.new_facts.append
         counters = self.counters
         for offset, _, _, value in records:
@@ -156,7 +141,8 @@ class Ledger:
             elif (
                 lanes
                 and type(fact) is Label
-                and event.subject not in tasks
+                and event.subject not in hot
+                and (not tasks.cold_tasks or event.subject not in tasks)
                 and fact.time_ms >= self._late_before_ms
                 and is_plain(fact)
             ):
@@ -165,7 +151,7 @@ class Ledger:
                 handle_ms = UNKNOWN if fact.started_ms is None else time_ms - fact.started_ms
                 active_ms = UNKNOWN if fact.active_ms is None else fact.active_ms
                 lane((who, what, time_ms, handle_ms, active_ms, self.watermark_ms))
-                tasks[task_id] = packed = pack(fact)
+                hot[task_id] = packed = pack(fact)
                 keep((offset, task_id, True, False, time_ms, packed))
                 watch(task_id, time_ms)
             elif self._accept(offset, event.subject, fact, value or b""):
@@ -272,10 +258,7 @@ class Ledger:
 
     def _keep(self, task_id: str, packed: Packed | None, fact: Fact) -> None:
         one = pack(fact)
-        if packed is None:
-            self.tasks[task_id] = one
-        else:
-            self.tasks[task_id] = (packed, one) if type(packed) is bytes else (*packed, one)
+        self.tasks.put(task_id, one if packed is None else appended(packed, one))
         last_ms = last_of(fact)
         promises = type(fact) is Created or (type(fact) is Label and fact.due_ms is not None)
         self.new_facts.append((fact.offset, task_id, packed is None, promises, last_ms, one))
@@ -313,7 +296,7 @@ class Ledger:
         self._advance_at_ms = min(next_hour_ms, next_late_ms, self._due.next_ms())
 
     def _overdue(self, task_id: str, due_ms: int) -> None:
-        facts = unpack(self.tasks[task_id])
+        facts = unpack(self.tasks.peek(task_id) or ())
         self._change(
             contributions(task_id, facts, due_ms - 1),
             contributions(task_id, facts, self.watermark_ms),
@@ -337,7 +320,7 @@ class Ledger:
         limit = (self.watermark_ms - self.policy.horizon_ms) // HOUR_MS - 1
         later: list[tuple[str, int]] = []
         for task_id in self._expiry.take(limit):
-            packed = self.tasks.get(task_id)
+            packed = self.tasks.peek(task_id)
             if packed is None:
                 continue
             facts = unpack(packed)
@@ -355,14 +338,15 @@ class Ledger:
         if count:
             view = TaskView(facts)
             self.counters.orphans += any(target not in view.labels for target, _ in view.audits.values())
-        del self.tasks[task_id]
+        self.tasks.remove(task_id)
         self._due.clear(task_id)
         self.ended_facts.extend(fact.offset for fact in facts)
 
     def drain(self) -> None:
-        """Bring all rows up to what has been folded and let go of those whose panes have expired."""
+        """Bring all rows up to what has been folded, let go of those whose panes have expired, keep memory bounded."""
         self._drain(self.next - 1)
         self.rows.expire(self.watermark_ms)
+        self.tasks.cool()
 
     def _drain(self, offset: int) -> None:
         apply = self.rows.apply
@@ -379,19 +363,19 @@ class Ledger:
         Args:
             facts: Everything kept below ``next``, in log order, each fact once.
         """
-        tasks, promising = self.tasks, set()
-        for _, task_id, begins, promises, last_ms, packed in facts:
-            before = tasks.get(task_id)
-            if before is None or begins:
-                tasks[task_id] = packed
-                if before is not None:
-                    self.ended_facts.extend(fact.offset for fact in unpack(before))
-                    promising.discard(task_id)
-            else:
-                tasks[task_id] = (before, packed) if type(before) is bytes else (*before, packed)
+        promising: set[str] = set()
+        for count, (_, task_id, begins, promises, last_ms, packed) in enumerate(facts):
+            before = self.tasks.get(task_id)
+            if before is not None and begins:
+                self.ended_facts.extend(fact.offset for fact in unpack(before))
+                promising.discard(task_id)
+                before = None
+            self.tasks.put(task_id, packed if before is None else appended(before, packed))
             if promises:
                 promising.add(task_id)
             self._expiry.watch(task_id, last_ms)
+            if count % _COOL_EVERY == 0:
+                self.tasks.cool()
         stops = set()
         for place, row in self.rows.places():
             if row.stamp > self.next:
@@ -403,8 +387,10 @@ class Ledger:
         self.rows.expire(self.watermark_ms)
         self._expire_tasks(resuming=True)
         for task_id in promising:
-            if task_id in tasks:
-                self._promise(task_id, unpack(tasks[task_id]))
+            held = self.tasks.peek(task_id)
+            if held is not None:
+                self._promise(task_id, unpack(held))
+        self.tasks.cool()
         self._plan_advance()
 
 

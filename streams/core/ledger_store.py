@@ -18,11 +18,12 @@ from uuid import uuid4
 import msgspec
 
 from streams.core.cells import Cells
-from streams.core.ledger import Counters, Ledger
+from streams.core.ledger import Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
-from streams.core.records import Flush
+from streams.core.records import Counters, Flush
 from streams.core.rows import Place, Row
 from streams.core.segments import Segments
+from streams.core.tasks import TaskTable
 
 META = b"m|"
 ROW = b"r|"
@@ -209,12 +210,15 @@ def stamp_of(value: bytes) -> int:
     return int.from_bytes(value[2 : 2 + size], "big")
 
 
-def new_store(partition: int, policy: CorePolicy, owner: str | None = None) -> LedgerStore:
+def new_store(
+    partition: int, policy: CorePolicy, owner: str | None = None, tasks: TaskTable | None = None
+) -> LedgerStore:
     """Return an empty ledger of a partition with its store.
 
     Args:
         partition: Partition of the log of events.
         policy: What shapes the numbers.
         owner: Name of this holding of the partition; a random one by default.
+        tasks: Holds the facts; all in memory by default.
     """
-    return LedgerStore(Ledger(partition, policy), owner or uuid4().hex[:12])
+    return LedgerStore(Ledger(partition, policy, tasks), owner or uuid4().hex[:12])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct
+
 
 class Record(NamedTuple):
     """One record read from a partition: place, broker timestamp in ms, key and value."""
@@ -22,6 +24,24 @@ class Rejected(NamedTuple):
     code: str
     reason: str
     value: bytes
+
+
+KeptFact = tuple[int, str, bool, bool, int, bytes]
+"""A fact on its way to the changelog: its offset; its task; whether the task begins (or begins anew) with it, so that
+facts before it are forgotten; whether it may leave the task open with a due time; the latest time it speaks of in ms;
+the packed fact."""
+
+
+class Counters(Struct):
+    """What one partition has seen, exact under replay because it is stamped with the meta row."""
+
+    events: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    late: int = 0
+    rejected: int = 0
+    ticks: int = 0
+    orphans: int = 0
 
 
 @dataclass

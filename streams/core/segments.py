@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from streams.core.ledger import KeptFact
+from streams.core.records import KeptFact
 
 _FACTS_PER_SEGMENT = 4_000
 

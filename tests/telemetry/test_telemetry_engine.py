@@ -97,6 +97,8 @@ def test_a_partition_that_leaves_takes_its_series_along_and_no_others() -> None:
         ("floorwatch_events_folded_total", ("ledger", "1")),
         ("floorwatch_lag_records", ("ledger", "1")),
         ("floorwatch_rows", ("ledger", "1")),
+        ("floorwatch_cold_tasks", ("1",)),
+        ("floorwatch_cold_refused_total", ("1",)),
         ("floorwatch_duplicates_total", ("1",)),
         ("floorwatch_late_events_total", ("1",)),
         ("floorwatch_watermark_timestamp_seconds", ("1",)),
