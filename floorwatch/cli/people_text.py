@@ -169,7 +169,7 @@ def rotation_words(suggestions: list[Suggestion]) -> str:
     """Return where to move somebody."""
     parts = []
     for item in suggestions:
-        lasts = "" if item.lasts_ms is None else f", {duration(item.lasts_ms / 1000)} until the cap there"
+        lasts = "" if not item.lasts_ms else f", {duration(item.lasts_ms / 1000)} until the cap there"
         known = "" if item.known else ", has not worked there yet"
         parts.append(
             f"{printable(item.queue)} ({plural(item.open_tasks, 'label')} waiting, severity {item.weight_milli / 1000:g}"

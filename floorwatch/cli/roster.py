@@ -170,32 +170,36 @@ def _by_hour(day: Day, policy: RosterPolicy, shrinkage: int | None) -> list[tupl
     return [(start_ms, measures(row, HOUR_MS, policy, used)) for start_ms, row in sorted(day.hours.items())]
 
 
+def _peak(hours: list[tuple[int, dict[str, Any]]]) -> int | None:
+    """Return the most people any hour needs: a mean over a day with a night in it says nothing."""
+    return max((values["required_heads"] for _, values in hours if values["required_heads"] is not None), default=None)
+
+
 def day_json(day: Day, policy: RosterPolicy, shrinkage: int | None) -> dict[str, Any]:
     """Return one scope's day with its hours, measures and the integers they are made of."""
     from streams.core.stamps import rfc3339
 
     measured, total = _measured(day, policy, shrinkage)
+    hours = _by_hour(day, policy, shrinkage)
     return {
         "scope": dict(day.scope),
         "zone": day.zone,
         "start": rfc3339(day.start_ms),
         "end": rfc3339(day.end_ms),
         **measured,
+        "peak_required_heads": _peak(hours),
         "counts": total,
-        "hours": [
-            {"start": rfc3339(start_ms), **values, "counts": day.hours[start_ms]}
-            for start_ms, values in _by_hour(day, policy, shrinkage)
-        ],
+        "hours": [{"start": rfc3339(start_ms), **values, "counts": day.hours[start_ms]} for start_ms, values in hours],
     }
 
 
 HEADING = [
-    *("staffed h", "occupancy", "adherence", "conformance", "shrinkage", "labels", "handle", "arrived", "scheduled"),
-    "needed",
+    *("staffed h", "occupancy", "adherence", "conformance", "shrinkage", "labels", "handle", "arrived", "scheduled h"),
+    *("needed h", "needed heads"),
 ]
 
 
-def _cells(values: dict[str, Any]) -> list[str]:
+def _cells(values: dict[str, Any], heads: int | None) -> list[str]:
     def percent(value: float | None) -> str:
         return "–" if value is None else f"{value:.1f}%"
 
@@ -212,8 +216,9 @@ def _cells(values: dict[str, Any]) -> list[str]:
         f"{values['labels']:,}",
         "–" if handle_ms is None else f"{handle_ms / 1000:.1f} s",
         f"{values['arrivals']:,}",
-        f"{values['scheduled_heads']:.1f}",
-        "–" if values["required_heads"] is None else f"{values['required_heads']}",
+        f"{values['scheduled_h']:.1f}",
+        "–" if values["required_h"] is None else f"{values['required_h']:.1f}",
+        "–" if heads is None else f"{heads}",
     ]
 
 
@@ -232,11 +237,14 @@ def roster_lines(
     for day in days:
         measured, total = _measured(day, policy, shrinkage)
         name = _name(day)
-        rows.append([name, *_cells(measured)])
         by_hour = _by_hour(day, policy, shrinkage)
+        rows.append([name, *_cells(measured, _peak(by_hour))])
         said += _words(name, measured, total, by_hour, ZoneInfo(day.zone))
         if hours:
-            rows += [[f"  {_clock(start_ms, ZoneInfo(day.zone))}", *_cells(values)] for start_ms, values in by_hour]
+            rows += [
+                [f"  {_clock(start_ms, ZoneInfo(day.zone))}", *_cells(values, values["required_heads"])]
+                for start_ms, values in by_hour
+            ]
     dates = sorted({datetime.fromtimestamp(day.start_ms / 1000, ZoneInfo(day.zone)).date().isoformat() for day in days})
     return [f"Roster of {', '.join(dates)}, as of {instant(until_ms)}", "", *aligned(rows), "", *said]
 

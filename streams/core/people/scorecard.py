@@ -53,7 +53,7 @@ class Accuracy(NamedTuple):
         gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
         standing: What can be said; of ``weighted`` where it is worth enough audits, else of ``raw``.
         by_weight: ``standing`` is of the weighted one.
-        missing: Audits still needed for an interval of ±``wanted_half_width_ratio``.
+        missing: About how many more audits an interval of ±``wanted_half_width_ratio`` takes.
     """
 
     judged: int
@@ -159,8 +159,12 @@ def accuracy_of(works: Iterable[Work], policy: PeoplePolicy) -> Accuracy:
     weighted, effective = found if found is not None else (None, 0.0)
     by_weight = weighted is not None and effective >= policy.min_audits
     best, size = (weighted, effective) if by_weight else (raw, float(judged))
-    share = best.value if best is not None else policy.accuracy_target_ratio
-    missing = max(0, trials_for(share, policy.wanted_half_width_ratio) - int(size))
+    # Two right and two wrong are added (Agresti & Coull 1998): all right so far does not mean that none will be wrong.
+    share = (
+        ((best.value if best is not None else 0.0) * size + 2) / (size + 4) if size else policy.accuracy_target_ratio
+    )
+    wanted = max(policy.min_audits, trials_for(share, policy.wanted_half_width_ratio))
+    missing = max(0, wanted - int(size))
     standing = standing_of(best, size, policy)
     gold_counts = (gold_correct, gold)
     return Accuracy(

@@ -202,6 +202,14 @@ def add_rows(rows: Iterable[Row]) -> Row:
     return total
 
 
+def _required_h(row: Row, occupancy_permille: int, shrinkage_permille: int) -> float | None:
+    """Return the hours that must be scheduled by the fluid rule, not rounded; None where no handle time is known."""
+    if not row["handled"] or shrinkage_permille >= PERMILLE:
+        return None
+    work_h = row["arrivals"] * row["handle_ms"] / row["handled"] / HOUR_MS
+    return work_h * PERMILLE * PERMILLE / (occupancy_permille * (PERMILLE - shrinkage_permille))
+
+
 def measures(row: Row, span_ms: int, policy: RosterPolicy, shrinkage_permille: int | None = None) -> dict[str, Any]:
     """Return what people see of a row (formulas: STATISTICS, Definitions).
 
@@ -242,6 +250,7 @@ def measures(row: Row, span_ms: int, policy: RosterPolicy, shrinkage_permille: i
         "labels": row["labels"],
         "arrivals": row["arrivals"],
         "handle_ms_mean": row["handle_ms"] / row["handled"] if row["handled"] else None,
+        "required_h": _required_h(row, policy.occupancy_target_permille, used),
         "required_heads": required,
         "shrinkage_used_ratio": used / PERMILLE,
         "shrinkage_measured": measured,

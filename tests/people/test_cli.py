@@ -1,0 +1,148 @@
+"""``floorwatch scorecard`` and ``floorwatch people`` over a file of events: golden text, JSON, faults that say what to do."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from floorwatch.cli import build
+from tests.people.log import people_log
+
+RUNNER = CliRunner()
+GOLDEN = Path(__file__).parent / "golden"
+WEIGHTS = ("--weight", "violence=1", "--weight", "*=0.1")
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("people") / "events.jsonl"
+    path.write_bytes(b"\n".join(people_log().lines))
+    return path
+
+
+def run(*words: str):
+    return RUNNER.invoke(build(words[0]), list(words))
+
+
+def same_as_golden(name: str, text: str) -> None:
+    """Compare with the file; FLOORWATCH_UPDATE_GOLDEN=1 writes it instead, to be read before it is committed."""
+    path = GOLDEN / name
+    if os.environ.get("FLOORWATCH_UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def coaching(tmp_path: Path) -> Path:
+    path = tmp_path / "coaching.jsonl"
+    steps = [("low", "2026-11-17T08:00:00Z", "alerted", ""), ("low", "2026-11-17T09:00:00Z", "acknowledged", "lead-1"),
+             ("low", "2026-11-18T00:00:00Z", "coached", "lead-1"), ("ben", "2026-11-10T00:00:00Z", "alerted", "")]  # fmt: skip
+    path.write_text(
+        "\n".join(json.dumps({"labeler_id": who, "time": at, "step": step, "by": by}) for who, at, step, by in steps)
+    )
+    return path
+
+
+@pytest.mark.parametrize("who", ["low", "hurry", "new", "gore", "cho"])
+def test_scorecards(events, tmp_path, who):
+    found = run("scorecard", who, "--events", str(events), "--coaching", str(coaching(tmp_path)), *WEIGHTS)
+    assert found.exit_code == 0, found.output
+    same_as_golden(f"scorecard-{who}.txt", found.stdout)
+
+
+def test_people(events, tmp_path):
+    found = run("people", "--by", "team", "--events", str(events), "--coaching", str(coaching(tmp_path)), *WEIGHTS)
+    assert found.exit_code == 0, found.output
+    same_as_golden("people.txt", found.stdout)
+    assert "1 refused, 0 conflicting" in found.stderr
+
+
+def test_json_says_the_same(events):
+    found = run("people", "--json", "--events", str(events), *WEIGHTS)
+    cards = {card["labeler_id"]: card for card in map(json.loads, found.stdout.splitlines())}
+    assert cards["low"]["accuracy"]["standing"] == "below"
+    assert cards["hurry"]["rushing"]["pace"] == "rushing"
+    assert cards["cho"]["accuracy"]["standing"] == "too_few"
+    assert cards["new"]["tenure"]["exact"] is True
+    assert cards["gore"]["exposure"]["warn"] or cards["gore"]["exposure"]["over"]
+    assert [item["queue"] for item in cards["gore"]["rotation"]] == ["ads"]
+    one = json.loads(run("scorecard", "low", "--json", "--events", str(events), *WEIGHTS).stdout)
+    assert one == cards["low"]
+
+
+def test_a_file_in_another_order_of_tasks_gives_the_same(events, tmp_path):
+    """The order between tasks does not matter: only the order within each."""
+    lines = events.read_bytes().splitlines()
+    subjects = sorted({json.loads(line).get("subject", "") for line in lines})
+    by_subject: dict[str, list[bytes]] = {subject: [] for subject in subjects}
+    for line in lines:
+        by_subject[json.loads(line).get("subject", "")].append(line)
+    path = tmp_path / "sorted.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n".join(line for subject in subjects for line in by_subject[subject])))
+    first, second = (run("people", "--json", "--events", str(one)).stdout for one in (events, path))
+    assert first == second
+
+
+def test_as_of_a_past_moment(events):
+    found = run("scorecard", "low", "--json", "--events", str(events), "--at", "2026-11-15T00:00:00Z")
+    card = json.loads(found.stdout)
+    assert card["accuracy"]["standing"] != "below"
+    assert card["end_ms"] == 1_794_700_800_000
+
+
+def test_telling_a_step_writes_it_once_it_fits(events, tmp_path):
+    path = tmp_path / "coaching.jsonl"
+    words = ("scorecard", "ann", "--events", str(events), "--coaching", str(path))
+    found = run(*words, "--told", "coached", "--by", "lead-1")
+    assert found.exit_code == 2
+    assert "coached after none: here only alerted has a place" in found.stderr
+    assert not path.exists()
+    assert "Coaching: alerted" in run(*words, "--told", "alerted").stdout
+    assert "Coaching: acknowledged" in run(*words, "--told", "acknowledged", "--by", "lead-1").stdout
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == ["alerted", "acknowledged"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scorecard", "nobody"], "nobody called nobody has made a label; known: ann, ben, cho, gore, hurry …"),
+        (["people", "--by", "queue"], "--by queue: one of team, site, vendor"),
+        (["people", "--window", "soon"], "'soon' is no duration"),
+        (["people", "--weight", "violence"], "--weight violence: write POLICY=NUMBER"),
+        (["people", "--target", "0"], "--target 0: write percent"),
+        (["people", "--at", "2026-11-15T00:00:00"], "no zone"),
+        (["scorecard", "ann", "--told", "alerted"], "--told needs --coaching FILE"),
+    ],
+)
+def test_faults_say_what_to_do(events, words, said):
+    found = run(*words, "--events", str(events))
+    assert found.exit_code == 2
+    assert said in found.stderr
+
+
+def test_faults_of_files(events, tmp_path):
+    assert "no such file" in run("people", "--events", str(tmp_path / "none")).stderr
+    bad = tmp_path / "bad.jsonl"
+    for text, said in (
+        ('{"labeler_id": "a"}', "bad.jsonl:1: step is missing"),
+        ("\n[]", "bad.jsonl:2: each line is one JSON object"),
+        ('{"labeler_id": "a", "time": "2026-11-15T00:00:00Z", "step": "told"}', "step 'told': one of alerted"),
+    ):
+        bad.write_text(text)
+        found = run("people", "--events", str(events), "--coaching", str(bad))
+        assert (found.exit_code, said in found.stderr) == (2, True), found.stderr
+    bad.write_text('{"labeler_id": "a", "labels": -1, "since": "2026-11-15T00:00:00Z"}')
+    assert "labels: write a whole number" in run("people", "--events", str(events), "--tenure", str(bad)).stderr
+    bad.write_text('{"nothing": 1}')
+    assert "holds no good event" in run("people", "--events", str(bad)).stderr
+
+
+def test_tenure_from_before_the_log(events, tmp_path):
+    path = tmp_path / "tenure.jsonl"
+    path.write_text('{"labeler_id": "ann", "labels": 90000, "since": "2021-01-01T00:00:00Z"}')
+    found = run("scorecard", "ann", "--events", str(events), "--tenure", str(path))
+    assert "Tenure: 90,820 labels over 2151 days." in found.stdout
