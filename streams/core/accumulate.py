@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from streams.core import cells as c
 from streams.core.effects import Group
-from streams.core.policy import CorePolicy, Tier
+from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy, Tier
 from streams.core.scopes import ScopeIndex
 from streams.core.sums import Ints, Sums, sum_by_key
 
@@ -55,6 +55,10 @@ class Accumulator:
         self.labels = array("q")  # who, what, time_ms, handle_ms, active_ms, watermark_ms
         self._groups = array("q")  # who, what, time_ms, watermark_ms, revises
         self._entries = array("q")  # group, cell, amount
+        self._evidence_kept_ms = policy.all_tiers[EVIDENCE_TIER].kept_ms
+        self._watched = any(policy.evidence_kinds)
+        # Audits are few: summed by dimension tuple and pane at once.
+        self._evidence: dict[tuple[int, int, int], dict[c.Cell, int]] = {}
 
     def __len__(self) -> int:
         """Return how many changes wait."""
@@ -77,6 +81,12 @@ class Accumulator:
             cell = cells[at]
             known = ids.get(cell)
             entry((number, known if known is not None else self._intern(cell), sign * int(cells[at + 1])))
+        if self._watched and group.proof is not None:
+            time_ms, cell, amount = group.proof
+            pane_ms = time_ms - time_ms % HOUR_MS
+            if pane_ms + HOUR_MS + self._evidence_kept_ms > watermark_ms:
+                into = self._evidence.setdefault((who, what, pane_ms), {})
+                into[cell] = into.get(cell, 0) + sign * amount
 
     def _intern(self, cell: c.Cell) -> int:
         known = self._cell_ids.get(cell)
@@ -98,9 +108,24 @@ class Accumulator:
                 yield from self._drain_labels(labels)
             if groups is not None:
                 yield from self._drain_entries(groups)
+        yield from self._drain_evidence()
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
         if len(self._cells) > _CELLS_LIMIT:
             self._cell_ids, self._cells = {}, []
+
+    def _drain_evidence(self) -> Iterator[Change]:
+        """Yield what audits are worth to the detectors, in the rows of the scopes they watch."""
+        found, self._evidence = self._evidence, {}
+        sums: dict[tuple[int, int], dict[c.Cell, int]] = {}
+        for (who, what, pane_ms), amounts in found.items():
+            for scope in self._scopes.evidence_scopes(who, what):
+                into = sums.setdefault((pane_ms, scope), {})
+                for cell, amount in amounts.items():
+                    into[cell] = into.get(cell, 0) + amount
+        for (pane_ms, scope), into in sums.items():
+            kept = {cell: amount for cell, amount in into.items() if amount}
+            if kept:
+                yield Change(EVIDENCE_TIER, pane_ms, scope, list(kept), list(kept.values()))
 
     # -- labels of the common kind -------------------------------------------------------------------------------
 

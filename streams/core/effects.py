@@ -23,6 +23,8 @@ from streams.core.facts import (
     LabelWithdrawn,
 )
 from streams.core.policy import Dims
+from streams.core.proofs import Proof, proof_of
+from streams.core.proofs import Verdict as Verdict  # noqa: PLC0414 -- also known from here
 
 
 class Group(NamedTuple):
@@ -31,23 +33,13 @@ class Group(NamedTuple):
     dims: Dims
     time_ms: int
     cells: tuple[c.Cell, ...]
+    proof: Proof | None = None
 
 
 Groups = dict[str, Group]
 """Groups by a name unique within the task: ``label:ID``, ``audit:ID``, ``due``, ``turn``, ``open``."""
 
 OPEN_GROUP = "open"
-
-
-class Verdict(NamedTuple):
-    """The effective verdict of one label."""
-
-    wrong: bool
-    error_code: int
-    severity_code: int
-    truth: str
-    weight_nano: int
-    gold: bool
 
 
 class TaskView:
@@ -172,7 +164,9 @@ class TaskView:
                 if not wrong:
                     truth = c.UNKNOWN_TRUTH
                 wrong, error, severity = True, appeal.error_code, appeal.severity_code
-        return Verdict(wrong, error, severity, label.values if not wrong else truth, audit.weight_nano, audit.gold)
+        return Verdict(
+            wrong, error, severity, label.values if not wrong else truth, audit.weight_nano, audit.gold, audit.time_ms
+        )
 
     def disputes(self, label_id: str) -> tuple[int, int, int]:
         """Return (opened, decided, overturned): the appeals about a label or one of its audits, withdrawn or not."""
@@ -246,15 +240,16 @@ def contributions(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Gro
         dims = view.label_dims(label)
         groups["label:" + label_id] = Group(dims, label.time_ms, label_cells(label))
         if view.audits or view.appeals or view.opened:
-            judged = _judged(task_id, view, label)
+            verdict = view.verdict(label)
+            judged = _judged(task_id, view, label, verdict)
             if judged:
-                groups["audit:" + label_id] = Group(dims, label.time_ms, judged)
+                proof = None if verdict is None else proof_of(dims, verdict)
+                groups["audit:" + label_id] = Group(dims, label.time_ms, judged, proof)
     _promise_groups(view, watermark_ms, groups)
     return groups
 
 
-def _judged(task_id: str, view: TaskView, label: Label) -> tuple[c.Cell, ...]:
-    verdict = view.verdict(label)
+def _judged(task_id: str, view: TaskView, label: Label, verdict: Verdict | None) -> tuple[c.Cell, ...]:
     found = verdict_cells(task_id, label, verdict) if verdict is not None else ()
     counts = view.disputes(label.label_id)
     for cell, count in zip((c.APPEALS_OPENED, c.APPEALS_DECIDED, c.APPEALS_OVERTURNED), counts, strict=True):
@@ -372,8 +367,9 @@ def first_audit_step(task_id: str, label: Label, audit: Audit) -> Step | None:
         return None
     wrong = audit.wrong
     truth = (audit.values if audit.values is not None else c.UNKNOWN_TRUTH) if wrong else label.values
-    verdict = Verdict(wrong, audit.error_code, audit.severity_code, truth, audit.weight_nano, audit.gold)
-    return Step(Group(label.dims, label.time_ms, verdict_cells(task_id, label, verdict)), +1, 1)
+    verdict = Verdict(wrong, audit.error_code, audit.severity_code, truth, audit.weight_nano, audit.gold, audit.time_ms)
+    cells = verdict_cells(task_id, label, verdict)
+    return Step(Group(label.dims, label.time_ms, cells, proof_of(label.dims, verdict)), +1, 1)
 
 
 def turn_cells(created_ms: int | None, completed_ms: int, *, promised: bool) -> tuple[c.Cell, ...]:

@@ -13,82 +13,13 @@ import msgspec
 
 from streams.core.cells import OPEN, Cells, add_cells
 from streams.core.ledger_store import WATERMARK_PREFIX, stamp_of
-from streams.core.policy import HOUR_MS, HOUR_TIER, CorePolicy
-from streams.core.scopes import parse_scope_key
+from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
+from streams.core.scope_state import ScopeState, WindowSum, decode_cells
 from streams.core.windows import window_range
 
-_decode_row: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
 _decode_watermark: Any = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 _NO_SLOTS: dict[int, Any] = {}
-
-Slot = tuple[int, bytes, str]
-"""(stamp, encoded row, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
-
-
-class WindowSum:
-    """The running sum of one window of one scope."""
-
-    __slots__ = ("cells", "end_ms", "start_ms")
-
-    def __init__(self) -> None:
-        """Start empty, covering nothing."""
-        self.start_ms = 0
-        self.end_ms = 0
-        self.cells: Cells = {}
-
-
-class ScopeState:
-    """Everything known of one scope.
-
-    Attributes:
-        panes: Per tier, per pane start, the slot of each source partition.
-        windows: The running sum of each window.
-        open_by_hour: Open tasks by the hour of their creation: the backlog.
-        touched: Hour panes changed since they were last published.
-        moved: Bits of the windows changed since they were last published.
-    """
-
-    __slots__ = ("key", "moved", "open_by_hour", "panes", "scope", "touched", "windows", "zone")
-
-    def __init__(self, key: str, policy: CorePolicy) -> None:
-        """Start empty."""
-        self.key = key
-        self.scope = parse_scope_key(key)
-        self.zone = policy.zones.get(self.scope.get("site", ""), policy.default_zone)
-        self.panes: tuple[dict[int, dict[int, Slot]], ...] = ({}, {}, {})
-        self.windows = [WindowSum() for _ in policy.windows]
-        self.open_by_hour: dict[int, int] = {}
-        self.touched: set[int] = set()
-        self.moved = 0
-
-    def pane_cells(self, tier: int, pane_ms: int) -> Cells:
-        """Return the sum over source partitions of one pane; do not change it."""
-        slots = self.panes[tier].get(pane_ms)
-        if not slots:
-            return {}
-        total: Cells = {}
-        for _, value, _ in slots.values():
-            if total:
-                add_cells(total, _cells(value))
-            else:
-                total = _cells(value)
-        return total
-
-    def oldest_open_ms(self) -> int | None:
-        """Return when the oldest open task was created, to the finest pane still kept; None without a backlog."""
-        hour_ms = min(self.open_by_hour, default=None)
-        if hour_ms is None:
-            return None
-        for tier in (0, 1):
-            inside = [
-                pane_ms
-                for pane_ms in self.panes[tier]
-                if hour_ms <= pane_ms < hour_ms + HOUR_MS and self.pane_cells(tier, pane_ms).get(OPEN)
-            ]
-            if inside:
-                return min(inside)
-        return hour_ms
 
 
 class WindowRow(NamedTuple):
@@ -124,7 +55,8 @@ class Floor:
         self.watermark_ms = -1
         self.rows = 0
         self._tier_windows = [
-            [(1 << i, i) for i, window in enumerate(policy.windows) if window.tier == tier] for tier in range(3)
+            [(1 << i, i) for i, window in enumerate(policy.windows) if window.tier == tier]
+            for tier in range(EVIDENCE_TIER)
         ]
         self.all_bits = (1 << len(policy.windows)) - 1
         # Row as it was when last absorbed, by (scope, tier, pane, source): None for a new one.
@@ -198,7 +130,13 @@ class Floor:
             value = None if slot is None else slot[1]
             if value == old:
                 continue
-            now, was = _cells(value), _cells(old)
+            if state.watches:
+                self._mark(state, state.touch(tier, pane_ms))
+            if tier == EVIDENCE_TIER:
+                if value is None and not any(state.panes):
+                    del self.scopes[scope_key]
+                continue
+            now, was = decode_cells(value), decode_cells(old)
             bits = self._bits_of(state, tier, pane_ms)
             self._note(state, tier, pane_ms, bits, now.get(OPEN, 0) - was.get(OPEN, 0))
             if bits:
@@ -353,13 +291,6 @@ class Floor:
             for state in self.scopes.values()
             for pane_ms in sorted(state.panes[HOUR_TIER])
         ]
-
-
-def _cells(value: bytes | None) -> Cells:
-    if value is None:
-        return {}
-    cells: Cells = _decode_row(value)[1]
-    return cells
 
 
 def _tally(into: Cells, amounts: Cells, sign: int) -> None:

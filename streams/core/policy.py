@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from streams.core.detectors.watch import Detector
+
 MINUTE_MS = 60_000
 QUARTER_MS = 15 * MINUTE_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 HOUR_TIER = 2
-"""Index of the coarsest tier, which is kept to the correction horizon."""
+"""Index of the coarsest tier that windows are made of, which is kept to the correction horizon."""
+
+EVIDENCE_TIER = 3
+"""Index of the tier whose rows hold nothing but evidence cells, by the hour of the audit."""
 
 DIMENSIONS: tuple[str, ...] = ("site", "vendor", "team", "queue", "policy", "market", "priority", "labeler")
 """Every dimension a scope may name, in the order of a dimension tuple and of a scope key."""
@@ -85,6 +90,7 @@ class CorePolicy:
         max_scopes: Bound on distinct scopes per partition; further ones are counted, not kept.
         zones: IANA time zone per site, for calendar windows.
         default_zone: Time zone of scopes without a site.
+        detectors: What is watched with a known rate of false alarms.
     """
 
     scopes: tuple[tuple[str, ...], ...] = DEFAULT_SCOPES
@@ -95,6 +101,7 @@ class CorePolicy:
     max_scopes: int = 50_000
     zones: dict[str, str] = field(default_factory=dict)
     default_zone: str = "UTC"
+    detectors: tuple[Detector, ...] = ()
 
     @property
     def tiers(self) -> tuple[Tier, Tier, Tier]:
@@ -104,3 +111,14 @@ class CorePolicy:
             Tier(QUARTER_MS, self.quarter_kept_ms),
             Tier(HOUR_MS, self.horizon_ms),
         )
+
+    @property
+    def all_tiers(self) -> tuple[Tier, Tier, Tier, Tier]:
+        """The three pane sizes, and the evidence tier."""
+        return (*self.tiers, Tier(HOUR_MS, self.horizon_ms))
+
+    @property
+    def evidence_kinds(self) -> tuple[bool, ...]:
+        """Per scope kind, whether some detector looks at the audits of its scopes."""
+        watched = [detector.names for detector in self.detectors if detector.measure != "sla"]
+        return tuple(frozenset(names) in watched for names in self.scopes)

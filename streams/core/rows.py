@@ -1,4 +1,4 @@
-"""Rows of the three tiers, each with the stamp that says which events it holds."""
+"""Rows of all tiers, each with the stamp that says which events it holds."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class RowStore:
 
     def __init__(self, policy: CorePolicy) -> None:
         """Start empty."""
-        self._tiers = policy.tiers
-        self._panes: tuple[dict[int, dict[int, Row]], ...] = ({}, {}, {})
+        self._tiers = policy.all_tiers
+        self._panes: tuple[dict[int, dict[int, Row]], ...] = ({}, {}, {}, {})
         self.dirty: list[tuple[Place, Row]] = []
         self.ended: list[tuple[Place, Row]] = []
 

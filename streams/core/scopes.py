@@ -105,6 +105,8 @@ class ScopeIndex:
         self._what = _Half([self._values[i] for i in _WHAT])
         self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in policy.scopes]
         self._pairs: dict[tuple[int, int], list[tuple[int, bool]]] = {}
+        self._evidence_kinds = [kind for kind, watched in enumerate(policy.evidence_kinds) if watched]
+        self._evidence_pairs: dict[tuple[int, int], list[int]] = {}
         self._known: list[dict[int, int]] = [{} for _ in self._kinds]
         # One labeller's own scopes need no names to count one.
         self.headcount = ["labeler" not in names for names, _ in self._kinds]
@@ -148,11 +150,7 @@ class ScopeIndex:
         held = self._pairs.get((who, what))
         if held is not None:
             return held
-        values = [-1] * len(DIMENSIONS)
-        for column, dimension in enumerate(_WHO):
-            values[dimension] = int(self._who.table[who, column])
-        for column, dimension in enumerate(_WHAT):
-            values[dimension] = int(self._what.table[what, column])
+        values = self._values_of(who, what)
         found: list[tuple[int, bool]] = []
         for kind, headcount in enumerate(self.headcount):
             number = self._scope_of_kind(kind, values)
@@ -162,6 +160,29 @@ class ScopeIndex:
             self._pairs.clear()
         self._pairs[who, what] = found
         return found
+
+    def evidence_scopes(self, who: int, what: int) -> list[int]:
+        """Return the numbers of the scopes of one dimension tuple whose audits some detector looks at."""
+        held = self._evidence_pairs.get((who, what))
+        if held is not None:
+            return held
+        values = self._values_of(who, what)
+        refused = self.refused
+        found = [self._scope_of_kind(kind, values) for kind in self._evidence_kinds]
+        self.refused = refused  # these scopes have been asked for, and counted, where the audit's label was
+        if len(self._evidence_pairs) > _PAIRS_LIMIT:
+            self._evidence_pairs.clear()
+        self._evidence_pairs[who, what] = kept = [number for number in found if number >= 0]
+        return kept
+
+    def _values_of(self, who: int, what: int) -> list[int]:
+        """Return the number of the value of each dimension of a tuple given by its halves; -1 where unknown."""
+        values = [-1] * len(DIMENSIONS)
+        for column, dimension in enumerate(_WHO):
+            values[dimension] = int(self._who.table[who, column])
+        for column, dimension in enumerate(_WHAT):
+            values[dimension] = int(self._what.table[what, column])
+        return values
 
     def _scope_of_kind(self, kind: int, values: list[int]) -> int:
         positions = self._kinds[kind][1]

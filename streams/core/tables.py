@@ -236,11 +236,15 @@ def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
     backlog = sum(row.state.open_by_hour.values())
     one_labeler = "labeler" in row.state.scope
     parts = parts_of(row.cells)
-    return {
+    rows = {
         "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
         "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
         "sla": {"table": "sla", **common, **sla(parts, backlog, age_ms)},
     }
+    if row.state.watches:
+        for table, readings in row.state.readings(row.window, watermark_ms).items():
+            rows[table]["evidence"] = readings
+    return rows
 
 
 def pane_rows(row: PaneRow, watermark_ms: int) -> dict[str, RowJson]:

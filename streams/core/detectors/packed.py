@@ -1,0 +1,76 @@
+"""Evidence cells: the audits of one batch in one integer, so that they add up over source partitions like any cell.
+
+A cell's number says which batch: audits of one labeller and policy with one weight, technical errors apart. Its amount
+packs three counts, so a correction subtracts and a withdrawn audit leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from zlib import crc32
+
+from streams.core.detectors.bets import Batch, merge_batches, uniform_batch
+
+EVIDENCE = 1 << 62
+"""Cells from here on are evidence cells."""
+
+_TECHNICAL = 1 << 61
+_BATCH_SHIFT = 40
+_BATCH_BITS = 21
+_WEIGHT_MASK = (1 << _BATCH_SHIFT) - 1
+_BATCH_MASK = (1 << _BATCH_BITS) - 1
+_COUNT_BITS = 20
+_COUNT_MASK = (1 << _COUNT_BITS) - 1
+
+
+@lru_cache(maxsize=1 << 16)
+def _batch_number(labeler: str | None, policy: str | None) -> int:
+    """Return the number of a labeller and policy. Two that share one are one batch: weaker evidence, never wrong."""
+    return crc32(f"{labeler}\x1f{policy}".encode()) & _BATCH_MASK
+
+
+def evidence_cell(labeler: str | None, policy: str | None, weight_nano: int, *, technical: bool) -> int:
+    """Return the cell that counts an audit.
+
+    Args:
+        labeler: Who was audited.
+        policy: Under which policy.
+        weight_nano: 1/π of the audit in 10⁻⁹, above 0; cut to 1,099 (π below 0.00091).
+        technical: The error was a technical one: shown, but not held against a person.
+    """
+    place = EVIDENCE | _batch_number(labeler, policy) << _BATCH_SHIFT | min(weight_nano, _WEIGHT_MASK)
+    return place | _TECHNICAL if technical else place
+
+
+def evidence_amount(*, wrong: bool, critical: bool) -> int:
+    """Return what one audit adds to its cell; up to 1,048,575 audits of one batch fit a pane."""
+    return 1 | wrong << _COUNT_BITS | critical << 2 * _COUNT_BITS
+
+
+def accuracy_pane(cells: Mapping[int | str, int]) -> tuple[Batch, ...]:
+    """Return the batches of a pane for accuracy: wrong of audited, technical errors left out."""
+    return merge_batches(
+        uniform_batch(
+            cell >> _BATCH_SHIFT & _BATCH_MASK,
+            amount & _COUNT_MASK,
+            amount >> _COUNT_BITS & _COUNT_MASK,
+            cell & _WEIGHT_MASK,
+        )
+        for cell, amount in cells.items()
+        if type(cell) is int and cell >= EVIDENCE and not cell & _TECHNICAL
+    )
+
+
+def critical_pane(cells: Mapping[int | str, int]) -> tuple[Batch, ...]:
+    """Return the batches of a pane for critical errors: labels with one, of all audited."""
+    return merge_batches(
+        uniform_batch(
+            cell >> _BATCH_SHIFT & _BATCH_MASK,
+            amount & _COUNT_MASK,
+            amount >> 2 * _COUNT_BITS,
+            cell & _WEIGHT_MASK,
+        )
+        for cell, amount in cells.items()
+        if type(cell) is int and cell >= EVIDENCE
+    )

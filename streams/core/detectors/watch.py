@@ -1,0 +1,202 @@
+"""Watches: a rule's detector on one scope, fed from the panes the floor keeps.
+
+The panes are the floor's rows; a watch holds only states: of the last few panes, and of the last one of each day. A
+changed pane drops the states from it on, and the fold goes on from the state before. So a correction within the panes
+kept leaves exactly what an uninterrupted run with the corrected facts has, and so does a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from streams.core.detectors.bets import Batch, ShareBets, merge_batches, uniform_batch
+from streams.core.detectors.fold import FoldState, begin, fold_pane
+from streams.core.detectors.packed import accuracy_pane, critical_pane
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+
+Measure = Literal["accuracy", "critical_errors", "sla"]
+CellsOf = Callable[[int], Mapping[int | str, int]]
+"""Returns the cells of the pane that starts at a time."""
+
+_RECENT = 8
+_THIN_AT = 64
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One rule's detector, lowered once from the rules.
+
+    Attributes:
+        name: The rule's.
+        measure: What it watches.
+        names: Dimensions a scope must have, exactly these.
+        exact: Values it must have in some of them.
+        window: Window whose rows show the reading.
+        model: The bets.
+        bar: Score that fires.
+    """
+
+    name: str
+    measure: Measure
+    names: frozenset[str]
+    exact: tuple[tuple[str, str], ...]
+    window: str
+    model: ShareBets
+    bar: float
+
+    def watches(self, scope: Mapping[str, str]) -> bool:
+        """Tell whether a scope is one of the rule's."""
+        return scope.keys() == self.names and all(scope[name] == value for name, value in self.exact)
+
+
+class Source(NamedTuple):
+    """Where a measure's panes come from.
+
+    Attributes:
+        tier: The floor's tier.
+        pane_ms: Length of its panes.
+        open_pane: Whether the pane the watermark stands in counts already.
+        pane_of: Makes a pane of a row's cells; empty for nothing observed.
+    """
+
+    tier: int
+    pane_ms: int
+    open_pane: bool
+    pane_of: Callable[[Mapping[int | str, int]], tuple[Batch, ...]]
+
+
+def sla_pane(cells: Mapping[int | str, int], met: int, missed: tuple[int, ...]) -> tuple[Batch, ...]:
+    """Return a pane of due tasks as one observation: the share missed of those decided.
+
+    Args:
+        cells: The row.
+        met: Cell of tasks completed in time.
+        missed: Cells of those that were not.
+    """
+    late = sum(cells.get(cell, 0) for cell in missed)
+    return merge_batches([uniform_batch(0, cells.get(met, 0) + late, late)])
+
+
+class Reading(NamedTuple):
+    """What a detector says of a scope.
+
+    Attributes:
+        score: The evidence, "score : 1".
+        bar: Score that fires.
+        firing: Whether it fires.
+        since_ms: When the change began: that of the open episode, else of what the since-counter holds; None without.
+        fired_ms: Pane in which it fired; None unless firing.
+        units: Audits (or due tasks) since the since-counter last left 0.
+        bad: Bad ones among them.
+    """
+
+    score: float
+    bar: float
+    firing: bool
+    since_ms: int | None
+    fired_ms: int | None
+    units: int
+    bad: int
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a row's field; times in milliseconds since 1970."""
+        return self._asdict()
+
+
+class Watch:
+    """One detector on one scope."""
+
+    __slots__ = ("_from_ms", "_states", "detector", "source")
+
+    def __init__(self, detector: Detector, source: Source) -> None:
+        """Start with nothing folded."""
+        self.detector = detector
+        self.source = source
+        self._states: list[tuple[int, FoldState]] = []
+        self._from_ms = 0
+
+    def touch(self, pane_ms: int) -> None:
+        """Forget the states from a changed pane on."""
+        states = self._states
+        if pane_ms < self._from_ms:
+            return
+        while states and states[-1][0] >= pane_ms:
+            states.pop()
+
+    def read(self, starts: Iterable[int], cells_of: CellsOf, watermark_ms: int, kept_ms: int) -> Reading:
+        """Fold what has changed and return what the detector says.
+
+        Args:
+            starts: Starts of the panes there are, in any order.
+            cells_of: Returns a pane's cells.
+            watermark_ms: The watermark.
+            kept_ms: How long after its end a pane can still change and is surely kept.
+
+        Returns:
+            The reading; a function of the panes, the watermark's day and nothing else.
+        """
+        state = self._fold(starts, cells_of, watermark_ms, kept_ms)
+        firing = state.firing
+        since_ms = state.since_ms if firing is None else firing.since_ms
+        fired_ms = None if firing is None else firing.fired_ms
+        bar = self.detector.bar
+        return Reading(state.score, bar, firing is not None, since_ms, fired_ms, state.since_units, state.since_bad)
+
+    def _fold(self, starts: Iterable[int], cells_of: CellsOf, watermark_ms: int, kept_ms: int) -> FoldState:
+        source, model, states = self.source, self.detector.model, self._states
+        from_ms = first_pane_ms(watermark_ms, kept_ms)
+        if from_ms != self._from_ms:
+            self._from_ms = from_ms
+            states.clear()
+        last_ms, state = states[-1] if states else (from_ms - 1, begin(model.bets))
+        until_ms = watermark_ms if source.open_pane else watermark_ms - source.pane_ms
+        for pane_ms in sorted([start for start in starts if last_ms < start <= until_ms]):
+            pane = source.pane_of(cells_of(pane_ms))
+            if pane:
+                state, _, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar)
+                states.append((pane_ms, state))
+        if len(states) > _THIN_AT:
+            self._thin()
+        return state
+
+    def _thin(self) -> None:
+        states = self._states
+        early, recent = states[:-_RECENT], states[-_RECENT:]
+        days = {pane_ms // DAY_MS: (pane_ms, state) for pane_ms, state in early}
+        self._states = [*days.values(), *recent]
+
+
+def first_pane_ms(watermark_ms: int, kept_ms: int) -> int:
+    """Return the first pane that counts: panes drop out of the evidence in steps, not one by one.
+
+    A step is a fourteenth of what is kept, in whole hours: a day of fourteen days. Between one and two steps are left out,
+    for a source whose watermark is ahead of the others' lets go of its panes sooner.
+
+    Args:
+        watermark_ms: The watermark.
+        kept_ms: How long panes are kept.
+    """
+    step_ms = max(HOUR_MS, kept_ms // 14 // HOUR_MS * HOUR_MS)
+    return (watermark_ms - kept_ms) // step_ms * step_ms + 2 * step_ms
+
+
+def source_of(measure: Measure, *, evidence_tier: int, met: int, missed: tuple[int, ...]) -> Source:
+    """Return where a measure's panes come from.
+
+    Args:
+        measure: The measure.
+        evidence_tier: Tier of the rows of evidence cells (hours); tier 1 has the quarters.
+        met: Cell of tasks completed in time.
+        missed: Cells of tasks that were not.
+    """
+    if measure == "accuracy":
+        return Source(evidence_tier, HOUR_MS, open_pane=True, pane_of=accuracy_pane)
+    if measure == "critical_errors":
+        return Source(evidence_tier, HOUR_MS, open_pane=True, pane_of=critical_pane)
+    # A quarter's tasks are decided when it is over: until then those completed early would make it look good.
+    return Source(1, 15 * MINUTE_MS, open_pane=False, pane_of=lambda cells: sla_pane(cells, met, missed))

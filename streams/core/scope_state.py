@@ -1,0 +1,128 @@
+"""What the floor knows of one scope: its panes as they came, encoded, its windows, its detectors."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from streams.core import cells as c
+from streams.core.cells import OPEN, Cells, add_cells
+from streams.core.detectors.watch import Detector, Watch, source_of
+from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy
+from streams.core.scopes import parse_scope_key
+
+_decode_row: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
+
+Slot = tuple[int, bytes, str]
+"""(stamp, encoded row, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
+
+
+TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla"}
+"""Table whose rows show a measure's detectors."""
+
+
+def _watch(detector: Detector) -> Watch:
+    source = source_of(detector.measure, evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE))
+    return Watch(detector, source)
+
+
+class WindowSum:
+    """The running sum of one window of one scope."""
+
+    __slots__ = ("cells", "end_ms", "start_ms")
+
+    def __init__(self) -> None:
+        """Start empty, covering nothing."""
+        self.start_ms = 0
+        self.end_ms = 0
+        self.cells: Cells = {}
+
+
+class ScopeState:
+    """Everything known of one scope.
+
+    Attributes:
+        panes: Per tier, per pane start, the slot of each source partition.
+        windows: The running sum of each window.
+        open_by_hour: Open tasks by the hour of their creation: the backlog.
+        touched: Hour panes changed since they were last published.
+        moved: Bits of the windows changed since they were last published.
+        watches: The detectors of this scope, each with the bits of the windows whose rows show it.
+    """
+
+    __slots__ = ("_kept_ms", "key", "moved", "open_by_hour", "panes", "scope", "touched", "watches", "windows", "zone")
+
+    def __init__(self, key: str, policy: CorePolicy) -> None:
+        """Start empty."""
+        self.key = key
+        self.scope = parse_scope_key(key)
+        self.zone = policy.zones.get(self.scope.get("site", ""), policy.default_zone)
+        self.panes: tuple[dict[int, dict[int, Slot]], ...] = ({}, {}, {}, {})
+        self.windows = [WindowSum() for _ in policy.windows]
+        self.open_by_hour: dict[int, int] = {}
+        self.touched: set[int] = set()
+        self.moved = 0
+        self._kept_ms = tuple(tier.kept_ms for tier in policy.all_tiers)
+        self.watches = [
+            (sum(1 << i for i, window in enumerate(policy.windows) if window.name == detector.window), _watch(detector))
+            for detector in policy.detectors
+            if detector.watches(self.scope)
+        ]
+
+    def touch(self, tier: int, pane_ms: int) -> int:
+        """Tell the detectors that a pane has changed; return the bits of the windows whose rows show them."""
+        bits = 0
+        for shown, watch in self.watches:
+            if watch.source.tier == tier:
+                watch.touch(pane_ms)
+                bits |= shown
+        return bits
+
+    def readings(self, window: str, watermark_ms: int) -> dict[str, dict[str, Any]]:
+        """Return what the detectors shown in the rows of a window say: per table, per rule, a reading."""
+        found: dict[str, dict[str, Any]] = {}
+        for _, watch in self.watches:
+            if watch.detector.window == window:
+                tier = watch.source.tier
+                cells_of = partial(self.pane_cells, tier)
+                reading = watch.read(self.panes[tier], cells_of, watermark_ms, self._kept_ms[tier])
+                found.setdefault(TABLE_OF[watch.detector.measure], {})[watch.detector.name] = reading.row()
+        return found
+
+    def pane_cells(self, tier: int, pane_ms: int) -> Cells:
+        """Return the sum over source partitions of one pane; do not change it."""
+        slots = self.panes[tier].get(pane_ms)
+        if not slots:
+            return {}
+        total: Cells = {}
+        for _, value, _ in slots.values():
+            if total:
+                add_cells(total, decode_cells(value))
+            else:
+                total = decode_cells(value)
+        return total
+
+    def oldest_open_ms(self) -> int | None:
+        """Return when the oldest open task was created, to the finest pane still kept; None without a backlog."""
+        hour_ms = min(self.open_by_hour, default=None)
+        if hour_ms is None:
+            return None
+        for tier in (0, 1):
+            inside = [
+                pane_ms
+                for pane_ms in self.panes[tier]
+                if hour_ms <= pane_ms < hour_ms + HOUR_MS and self.pane_cells(tier, pane_ms).get(OPEN)
+            ]
+            if inside:
+                return min(inside)
+        return hour_ms
+
+
+def decode_cells(value: bytes | None) -> Cells:
+    """Return the cells of an encoded row; none of None."""
+    if value is None:
+        return {}
+    cells: Cells = _decode_row(value)[1]
+    return cells
