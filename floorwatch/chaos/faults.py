@@ -175,7 +175,7 @@ class Faults:
         # A worker that has just been given partitions does not show them yet: then all are watched.
         partitions = tuple(sorted(number for stage, number in held if stage == "ledger"))
         partitions = partitions or tuple(range(self._stack.partitions))
-        alone = not any(other is not place and other.running and not other.frozen for other in self._stack.places)
+        alone = self._alone(place)
         disturbed = self._under_way > 1
         begun = self._begun
         place.send(signal.SIGKILL)
@@ -183,7 +183,7 @@ class Faults:
         if alone:
             await asyncio.sleep(fault.lasts_s)
             self._stack.start_worker(place)
-        took_s = await self._committed_again(partitions, killed_s)
+        took_s = await self._committed_again(partitions, killed_s, place)
         disturbed = disturbed or begun != self._begun
         self.takeovers.append(Takeover(killed_s - self._began_s, partitions, took_s, alone, disturbed))
         told = "not within a minute" if took_s is None else f"after {took_s:.1f} s"
@@ -192,7 +192,10 @@ class Faults:
             await asyncio.sleep(0.0 if alone else fault.lasts_s)
             self._stack.start_worker(place)
 
-    async def _committed_again(self, partitions: tuple[int, ...], killed_s: float) -> float | None:
+    def _alone(self, place: Place) -> bool:
+        return not any(other is not place and other.running and not other.frozen for other in self._stack.places)
+
+    async def _committed_again(self, partitions: tuple[int, ...], killed_s: float, place: Place) -> float | None:
         before = await self._cluster.commits(topics.EVENTS)
         left = set(partitions)
         while time.monotonic() - killed_s < TAKEOVER_LIMIT_S:
@@ -200,6 +203,8 @@ class Faults:
             left = {number for number in left if now[number] <= before[number]}
             if not left:
                 return time.monotonic() - killed_s
+            if self._alone(place) and not place.running and place.wanted:
+                self._stack.start_worker(place)  # whoever should have taken over has gone meanwhile
             await asyncio.sleep(_POLL_S)
         return None
 
