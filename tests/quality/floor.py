@@ -1,0 +1,45 @@
+"""Facts of tasks from cases and from simulated floors, for the quality framework."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from floorwatch.replay.book import Book
+from floorwatch.replay.walk import Walk
+from streams.core.facts import Fact, fact_of
+from streams.core.policy import CorePolicy
+from streams.core.quality.counts import Counts
+from streams.core.quality.tally import Tallies, count_task
+from streams.models.events import decode_log_event
+from tests.replay.memory import MemoryLog
+
+
+def facts_of(events: list[dict[str, Any]]) -> dict[str, list[Fact]]:
+    """Facts by task of events in log order; no duplicates, nothing late."""
+    found: dict[str, list[Fact]] = {}
+    for offset, event in enumerate(events):
+        decoded = decode_log_event(json.dumps(event).encode())
+        fact = fact_of(offset, decoded)
+        if fact is not None:
+            found.setdefault(decoded.subject, []).append(fact)
+    return found
+
+
+def tasks_of(log: MemoryLog) -> dict[str, list[Fact]]:
+    """Standing facts by task of a whole log."""
+    found: dict[str, list[Fact]] = {}
+    for partition, records in enumerate(log.parts):
+        book = Book()
+        walk = Walk(partition, CorePolicy(), None, book.witness)
+        walk.feed(records)
+        found.update(book.tasks(walk.knows))
+    return found
+
+
+def counted(tasks: dict[str, list[Fact]]) -> Counts:
+    """Counts of all labels as one group."""
+    tallies: Tallies = {}
+    for task_id, facts in tasks.items():
+        count_task(tallies, task_id, facts, lambda _: ["all"])
+    return tallies.get("all", {})

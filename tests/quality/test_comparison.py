@@ -1,0 +1,174 @@
+"""Fair comparison: the mix no longer decides, empty strata are named, the interval covers what it promises."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core.people.proportions import Interval, difference, wilson_of
+from streams.core.quality.comparison import Cell, compare_vendors, minus, standardised
+from streams.core.quality.counts import Counts
+
+HARD, EASY = ("hate", "P1", "de"), ("spam", "P2", "de")
+
+
+def stratum(vendor: str, mix: tuple[str, str, str], labels: int, n: int, right: int, w: int = 0) -> Counts:
+    key = ("stratum", vendor, *mix)
+    found: Counts = {(*key, "labels"): labels, (*key, "n"): n, (*key, "right"): right}
+    if w:
+        found |= {(*key, "sampled"): n, (*key, "w"): n * w, (*key, "w2"): n * w * w, (*key, "wr"): right * w}
+    return {name: amount for name, amount in found.items() if amount}
+
+
+def test_a_vendor_with_the_hard_queue_is_not_worse_for_it() -> None:
+    """Simpson's paradox: bpo-a is better in both queues and worse in the raw number."""
+    counts = {
+        **stratum("bpo-a", HARD, 9_000, 900, 810),
+        **stratum("bpo-a", EASY, 1_000, 100, 99),
+        **stratum("bpo-b", HARD, 1_000, 100, 85),
+        **stratum("bpo-b", EASY, 9_000, 900, 873),
+    }
+    found = compare_vendors(counts)
+    a, b = found.standings
+    assert (a.vendor, b.vendor) == ("bpo-a", "bpo-b")
+    assert (a.raw_ratio, b.raw_ratio) == (0.909, 0.958)
+    assert a.standardised is not None
+    assert b.standardised is not None
+    assert a.standardised.value == pytest.approx((0.9 + 0.99) / 2)
+    assert b.standardised.value == pytest.approx((0.85 + 0.97) / 2)
+    assert a.above_others is not None
+    assert b.above_others is not None
+    assert a.above_others.value == pytest.approx(0.035)
+    assert b.above_others.value == pytest.approx(-0.035)
+    assert a.above_others.low == pytest.approx(-b.above_others.high)
+    assert (found.coverage_ratio, found.weighted, found.left_out) == (1.0, False, {})
+
+
+def test_strata_somebody_was_not_audited_in_are_named_and_left_out() -> None:
+    counts = {
+        **stratum("bpo-a", HARD, 600, 60, 54),
+        **stratum("bpo-a", EASY, 300, 40, 40),
+        **stratum("bpo-b", HARD, 100, 50, 45),
+        **stratum("bpo-b", ("video", "P9", ""), 50, 0, 0),
+    }
+    found = compare_vendors(counts)
+    assert found.coverage_ratio == pytest.approx(700 / 1050)
+    assert found.empty["bpo-b"] == [(EASY, pytest.approx(300 / 1050)), (("video", "P9", ""), pytest.approx(50 / 1050))]
+    assert found.empty["bpo-a"] == [(("video", "P9", ""), pytest.approx(50 / 1050))]
+    a = next(one for one in found.standings if one.vendor == "bpo-a")
+    assert a.standardised is not None
+    assert (a.standardised.value, a.audits) == (0.9, 60)
+
+
+def test_vendors_without_common_work_or_audits_are_left_out_with_a_reason() -> None:
+    counts = {
+        **stratum("bpo-a", HARD, 1_000, 100, 90),
+        **stratum("bpo-b", HARD, 1_000, 100, 95),
+        **stratum("bpo-c", EASY, 500, 100, 99),
+        **stratum("bpo-d", HARD, 10, 3, 3),
+    }
+    found = compare_vendors(counts)
+    assert [one.vendor for one in found.standings] == ["bpo-b", "bpo-a"]
+    assert found.left_out == {
+        "bpo-c": "no common work: its audits lie in strata that hold 20% of all labels",
+        "bpo-d": "too few audits to say: 3, at least 30 are needed",
+    }
+    alone = compare_vendors(stratum("bpo-a", HARD, 100, 40, 40))
+    assert (alone.standings, alone.left_out) == ([], {"bpo-a": "no other vendor to compare it with"})
+    assert compare_vendors({}).standings == []
+
+
+def test_weights_count_where_there_are_any() -> None:
+    """Audits without a probability are no sample: only the weighted ones enter."""
+    counts = {
+        **stratum("bpo-a", HARD, 100, 40, 40, w=5),
+        **stratum("bpo-b", HARD, 100, 40, 30, w=2),
+        **stratum("bpo-b", EASY, 100, 40, 0),
+    }
+    found = compare_vendors(counts)
+    assert found.weighted
+    assert found.coverage_ratio == pytest.approx(2 / 3)
+    assert {one.vendor: one.standardised.value for one in found.standings if one.standardised} == {
+        "bpo-a": 1.0,
+        "bpo-b": 0.75,
+    }
+
+
+def test_one_stratum_is_wilsons_interval_and_a_difference_newcombes() -> None:
+    """Newcombe (1998), table II, example (a): 56/70 − 48/80, method 10."""
+    mix = {HARD: 1.0}
+    one, other = (standardised(mix, {HARD: Cell(k / n, n, n)}) for k, n in ((56, 70), (48, 80)))
+    assert (one.low, one.high) == pytest.approx(wilson_of(56 / 70, 70))
+    step = minus(one, other)
+    assert [round(end, 4) for end in step] == [0.2, 0.0524, 0.3339]
+    assert step == pytest.approx(difference((48, 80), (56, 70)))
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=6))
+def test_the_standardised_value_is_the_weighted_mean(rows: list[tuple[float, int, int]]) -> None:
+    total = sum(weight for weight, _, _ in rows)
+    mix = {(str(i), "", ""): weight / total for i, (weight, _, _) in enumerate(rows)}
+    cells = {(str(i), "", ""): Cell(min(k, n) / n, n, n) for i, (_, k, n) in enumerate(rows)}
+    found = standardised(mix, cells)
+    value = sum(weight / total * min(k, n) / n for weight, k, n in rows)
+    assert found.value == pytest.approx(value)
+    assert 0 <= found.low <= value + 1e-12
+    assert value - 1e-12 <= found.high <= 1
+
+
+@pytest.mark.parametrize(
+    ("strata", "audits", "accuracy", "spread"),
+    [(6, 40, 0.95, 0.04), (12, 25, 0.9, 0.04), (30, 8, 0.95, 0.04), (6, 40, 0.98, 0.01), (12, 30, 0.85, 0.14)],
+)
+def test_the_interval_covers_the_truth_as_often_as_it_says(
+    strata: int, audits: int, accuracy: float, spread: float
+) -> None:
+    """2,000 seeded runs over twenty floors each; the binomial error of the coverage is half a point."""
+    rng = Random(strata * 1000 + audits)
+    held = apart = delta_held = 0
+    for _ in range(20):
+        mix, truths = _floor(rng, strata, accuracy, spread)
+        other = {s: max(0.5, truths[s] - 0.03) for s in mix}
+        truth, step = (sum(mix[s] * t[s] for s in mix) for t in (truths, {s: truths[s] - other[s] for s in mix}))
+        for _ in range(100):
+            cells, found = _audited(rng, mix, truths, audits)
+            _, theirs = _audited(rng, mix, other, audits)
+            difference_found = minus(found, theirs)
+            held += found.low <= truth <= found.high
+            apart += difference_found.low <= step <= difference_found.high
+            variance = sum(mix[s] ** 2 * c.accuracy_ratio * (1 - c.accuracy_ratio) / c.worth for s, c in cells.items())
+            delta_held += abs(found.value - truth) <= 1.959964 * math.sqrt(variance)
+    assert held / 2000 > 0.935, (held, apart, delta_held)
+    assert apart / 2000 > 0.935, (held, apart, delta_held)
+    assert delta_held < held
+
+
+def test_one_large_stratum_with_few_audits_is_not_hidden_by_the_others() -> None:
+    rng = Random(3)
+    mix = {(str(i), "", ""): 0.5 if i == 0 else 0.05 for i in range(11)}
+    truths = {s: 0.7 if mix[s] == 0.5 else 0.99 for s in mix}
+    truth, held = sum(mix[s] * truths[s] for s in mix), 0
+    for _ in range(1000):
+        cells = {s: _cell(rng, truths[s], 25 if mix[s] == 0.5 else 200) for s in mix}
+        found = standardised(mix, cells)
+        held += found.low <= truth <= found.high
+    assert held > 930
+
+
+def _floor(rng: Random, strata: int, accuracy: float, spread: float) -> tuple[dict, dict]:
+    weights = [rng.random() ** 2 + 0.02 for _ in range(strata)]
+    mix = {(str(i), "", ""): w / sum(weights) for i, w in enumerate(weights)}
+    return mix, {s: min(0.998, accuracy + rng.uniform(-spread, spread)) for s in mix}
+
+
+def _cell(rng: Random, truth: float, audits: int) -> Cell:
+    return Cell(sum(rng.random() < truth for _ in range(audits)) / audits, audits, audits)
+
+
+def _audited(rng: Random, mix: dict, truths: dict, audits: int) -> tuple[dict, Interval]:
+    cells = {s: _cell(rng, truths[s], audits) for s in mix}
+    return cells, standardised(mix, cells)

@@ -1,0 +1,175 @@
+"""Precision, recall, first pass, audit kinds and auditors on cases small enough to count by hand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core.quality.calibration import calibration
+from streams.core.quality.decisions import overview, value_quality
+from tests.oracle.case_events import Event, audit, event, label
+from tests.quality.floor import counted, facts_of
+
+
+def judge(
+    label_id: str, verdict: str, *, minute: float = 60, by: str = "qa-1", task: str | None = None, **more
+) -> Event:
+    found = audit(f"a-{label_id}-{by}-{minute:g}", minute, label_id, verdict, task=task or f"t-{label_id}")
+    found["data"] |= {"auditor_id": by, **more}
+    return found
+
+
+def decide(label_id: str, *, minute: float = 5, by: str = "ana", task: str | None = None, **data) -> Event:
+    return label(label_id, minute, by=by, task=task or f"t-{label_id}", **data)
+
+
+def overturn(label_id: str, against: str, target: str, minute: float = 90, outcome: str = "overturned") -> Event:
+    data = {"appeal_id": f"p-{target}-{minute:g}", "against": against, f"{against}_id": target, "outcome": outcome}
+    return event("appeal.decided", minute, data, task=f"t-{label_id}")
+
+
+def test_recall_hangs_on_the_weights() -> None:
+    """Flagged items are all audited, passed ones 1 in 10: the one miss found there stands for ten."""
+    events = []
+    for n in range(8):
+        events += [
+            decide(f"f{n}", values=["hate"], policy="P3"),
+            judge(f"f{n}", "correct", sampling={"probability": 1.0}),
+        ]
+    events += [
+        decide("m", values=["safe"], policy="P3"),
+        judge("m", "incorrect", values=["hate"], sampling={"probability": 0.1}),
+    ]
+    hate = next(one for one in value_quality(counted(facts_of(events))) if one.value == "hate")
+    assert (hate.policy, hate.tp, hate.fp, hate.fn, hate.weighted) == ("P3", 8, 0, 1, True)
+    assert hate.recall.estimate is not None
+    assert hate.recall.estimate.value == pytest.approx(8 / 18)
+    assert hate.recall.worth == pytest.approx(18 * 18 / (8 + 100))
+    assert hate.precision.estimate is not None
+    assert hate.precision.estimate.value == 1.0
+    assert not hate.recall.enough
+
+
+def test_without_sampling_probabilities_it_is_raw_and_says_so() -> None:
+    events = [
+        decide("a", values=["x"]),
+        judge("a", "correct"),
+        decide("b", values=["x"]),
+        judge("b", "incorrect", values=["y"]),
+    ]
+    found = {one.value: one for one in value_quality(counted(facts_of(events)))}
+    assert found["x"].precision.estimate is not None
+    assert (found["x"].weighted, found["x"].precision.estimate.value, found["x"].precision.worth) == (False, 0.5, 2)
+    assert found["y"].precision.estimate is None
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("xyz"), st.sampled_from([1.0, 0.5, 0.1])), min_size=1)
+)
+def test_precision_is_a_ratio_of_weighted_sums(audits: list[tuple[str, str, float]]) -> None:
+    events: list[Event] = []
+    for n, (given_value, truth, p) in enumerate(audits):
+        verdict = "correct" if given_value == truth else "incorrect"
+        events += [
+            decide(f"l{n}", values=[given_value]),
+            judge(f"l{n}", verdict, values=[truth], sampling={"probability": p}),
+        ]
+    for one in value_quality(counted(facts_of(events))):
+        of = [(truth == one.value, 1 / p) for given_value, truth, p in audits if given_value == one.value]
+        if of:
+            assert one.precision.estimate is not None
+            assert one.precision.estimate.value == pytest.approx(
+                sum(w for good, w in of if good) / sum(w for _, w in of)
+            )
+            assert one.precision.worth == pytest.approx(sum(w for _, w in of) ** 2 / sum(w * w for _, w in of))
+
+
+def test_first_pass_leaves_out_rework_and_keeps_what_an_appeal_put_right() -> None:
+    events = [
+        decide("good"),
+        judge("good", "correct"),
+        decide("reworked"),
+        judge("reworked", "incorrect", minute=20),
+        decide("reworked", minute=30),
+        judge("reworked", "correct", minute=40),
+        decide("wronged"),
+        judge("wronged", "incorrect"),
+        overturn("wronged", "audit", "a-wronged-qa-1-60"),
+        decide("fallen"),
+        judge("fallen", "correct", minute=20),
+        judge("fallen", "incorrect", minute=40, by="qa-2"),
+        decide("unaudited"),
+    ]
+    found = overview(counted(facts_of(events)))
+    assert found.first_pass is not None
+    assert found.accuracy is not None
+    assert (found.labels, found.audited) == (5, 4)
+    assert found.first_pass.value == 2 / 4
+    assert found.accuracy.value == 3 / 4
+    assert not found.enough
+
+
+def test_gold_blind_and_open_audits_stand_apart() -> None:
+    events = [
+        *(decide("g1"), judge("g1", "correct", gold=True, blind=True)),
+        *(decide("b1"), judge("b1", "correct", blind=True)),
+        *(decide("b2"), judge("b2", "incorrect", blind=True, error_class="technical")),
+        *(decide("o1"), judge("o1", "incorrect", error_class="false_positive", severity="critical")),
+    ]
+    found = overview(counted(facts_of(events)))
+    shares = {kind: (None if share is None else share.value, n) for kind, (share, n) in found.kinds.items()}
+    assert shares == {"gold": (1.0, 1), "blind": (0.5, 2), "open": (0.0, 1)}
+    assert found.errors == [("false_positive", "critical", 1), ("technical", "unspecified", 1)]
+    assert found.technical == 1
+
+
+def test_auditors_are_told_by_who_reversed_them() -> None:
+    events: list[Event] = []
+    for n in range(12):
+        # qa-1 is right each time, qa-2 is overruled by qa-3 each time: twice too lenient, ten times too strict.
+        events += [
+            decide(f"a{n}"),
+            judge(f"a{n}", "correct", by="qa-1"),
+            judge(f"a{n}", "correct", by="qa-3", minute=70),
+        ]
+        said, later = ("correct", "incorrect") if n < 2 else ("incorrect", "correct")
+        events += [decide(f"b{n}"), judge(f"b{n}", said, by="qa-2"), judge(f"b{n}", later, by="qa-3", minute=70)]
+    found = calibration(counted(facts_of(events)))
+    by_name = {one.auditor: one for one in found.auditors}
+    assert [one.auditor for one in found.auditors] == ["qa-2", "qa-1", "qa-3"]
+    assert (by_name["qa-2"].reviewed, by_name["qa-2"].strict, by_name["qa-2"].lenient) == (12, 10, 2)
+    assert (by_name["qa-1"].reviewed, by_name["qa-1"].strict + by_name["qa-1"].lenient) == (12, 0)
+    assert (by_name["qa-2"].stands_out, by_name["qa-1"].stands_out) == ("high", "low")
+    assert (by_name["qa-3"].audits, by_name["qa-3"].reviewed, by_name["qa-3"].enough) == (24, 0, False)
+    assert found.agreement.units == 24
+    assert found.agreement.unanimous is not None
+    assert found.agreement.unanimous.value == 0.5
+    pairs = {(first, second): n for first, second, n, _ in found.pairs}
+    assert pairs == {("qa-1", "qa-3"): 12, ("qa-2", "qa-3"): 12}
+
+
+def test_appeals_reverse_the_verdict_in_force_and_two_against_an_audit_cancel() -> None:
+    events = [
+        *(decide("x"), judge("x", "correct"), overturn("x", "label", "x")),
+        *(
+            decide("y"),
+            judge("y", "incorrect"),
+            overturn("y", "audit", "a-y-qa-1-60"),
+            overturn("y", "audit", "a-y-qa-1-60", 95),
+        ),
+        *(decide("z"), judge("z", "incorrect"), overturn("z", "audit", "a-z-qa-1-60", outcome="upheld")),
+    ]
+    (found,) = calibration(counted(facts_of(events))).auditors
+    assert (found.audits, found.reviewed, found.strict, found.lenient) == (3, 3, 0, 1)
+
+
+def test_a_withdrawn_audit_and_one_without_an_auditor_count_for_nobody() -> None:
+    nameless = judge("x", "correct")
+    del nameless["data"]["auditor_id"]
+    gone = judge("y", "incorrect")
+    events = [
+        *(decide("x"), nameless),
+        *(decide("y"), gone, event("audit.withdrawn", 80, {"audit_id": gone["data"]["audit_id"]}, task="t-y")),
+    ]
+    assert calibration(counted(facts_of(events))).auditors == []

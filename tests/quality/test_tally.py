@@ -1,0 +1,100 @@
+"""Counts merge, can be taken back, and agree with the accuracy table where both count the same."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from streams.core.cells import VALUE_SEPARATOR
+from streams.core.quality.counts import Counts, add
+from streams.core.quality.decisions import confusion, overview, value_quality
+from streams.core.quality.tally import Tallies, count_task, merge
+from tests.quality.floor import counted, tasks_of
+from tests.replay.memory import PlainRun, floor_log
+
+LOG = floor_log(31, days=0.5, rate=0.1)
+TASKS = tasks_of(LOG)
+ROW = PlainRun(LOG).windows("accuracy", "24h")["all"]
+ALL = counted(TASKS)
+
+
+def test_what_the_accuracy_table_counts_too_is_equal() -> None:
+    """Two ways over the same facts: rows of the ledger, counts of the quality framework."""
+    found = overview(ALL)
+    assert ROW["audited"] > 100
+    assert (found.labels, found.audited, found.decided) == (ROW["labels"], ROW["audited"], ROW["appeals_decided"])
+    assert ALL.get(("audited", 1), 0) == ROW["correct"]
+    assert ALL.get(("appeal", "overturned"), 0) == ROW["appeals_overturned"]
+    assert ALL.get(("appeal", "opened"), 0) == ROW["appeals_opened"]
+    by_class: dict[str, int] = dict.fromkeys(ROW["wrong"], 0)
+    by_severity: dict[str, int] = dict.fromkeys(ROW["severity"], 0)
+    for error, severity, count in found.errors:
+        by_class[error] += count
+        by_severity[severity] += count
+    assert by_class == ROW["wrong"]
+    assert by_severity == ROW["severity"]
+    assert found.technical == ROW["wrong"]["technical"]
+
+
+def test_confusion_and_values_are_the_tables_summed_over_policies() -> None:
+    pairs: dict[tuple[str, str], int] = {}
+    for one in confusion(ALL):
+        key = (one.given.replace(VALUE_SEPARATOR, "+"), one.truth.replace(VALUE_SEPARATOR, "+"))
+        pairs[key] = pairs.get(key, 0) + one.audits
+    assert pairs == {(given, truth): count for given, truth, count in ROW["confusion"]}
+    sums: dict[str, list[int]] = {}
+    for value in value_quality(ALL):
+        into = sums.setdefault(value.value, [0, 0, 0])
+        for at, amount in enumerate((value.tp, value.fp, value.fn)):
+            into[at] += amount
+    assert sums == {value: [of["tp"], of["fp"], of["fn"]] for value, of in ROW["values"].items()}
+
+
+@hypothesis_settings(max_examples=20)
+@given(st.integers(0, 10_000))
+def test_parts_in_any_split_and_order_merge_to_the_whole(seed: int) -> None:
+    random = Random(seed)
+    parts: list[Tallies] = [{}, {}, {}]
+    names = list(TASKS)
+    random.shuffle(names)
+    for name in names:
+        count_task(random.choice(parts), name, TASKS[name], lambda _: ["all"])
+    whole: Tallies = {}
+    for part in parts:
+        merge(whole, part)
+    assert whole["all"] == ALL
+
+
+def test_correcting_a_task_fact_by_fact_ends_where_counting_it_once_does() -> None:
+    tallies: Tallies = {}
+    for name, facts in TASKS.items():
+        for upto in range(1, len(facts) + 1):
+            count_task(tallies, name, facts[: upto - 1], lambda _: ["all"], -1)
+            count_task(tallies, name, facts[:upto], lambda _: ["all"])
+    assert tallies["all"] == ALL
+
+
+def test_what_is_taken_away_leaves_nothing() -> None:
+    left: Counts = dict(ALL)
+    add(left, ALL.items(), -1)
+    assert left == {}
+
+
+@pytest.mark.parametrize("group", ["vendor", "labeler"])
+def test_groups_of_a_dimension_add_up_to_the_whole_where_labels_are_counted_singly(group: str) -> None:
+    from streams.core.policy import DIMENSIONS
+
+    at = DIMENSIONS.index(group)
+    tallies: Tallies = {}
+    for name, facts in TASKS.items():
+        count_task(tallies, name, facts, lambda judged: [judged.dims[at] or "–"])
+    assert len(tallies) > 2
+    total: Counts = {}
+    for counts in tallies.values():
+        add(total, counts.items())
+    for key in (("labels",), ("audited", 1), ("audited", 0), ("first", 1), ("appeal", "decided")):
+        assert total.get(key, 0) == ALL.get(key, 0), key
