@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 _Stage = TypeVar("_Stage")
 
-_BATCH_BYTES = 262_144
+_BATCH_BYTES = 786_432
 _REQUEST_BYTES = 20 * 1_048_576
 
 

@@ -140,16 +140,16 @@ def _created(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
 
 def _label(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
-    dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id)
+    started, values = d.started_at, d.values
     return Label(
         offset,
         identity,
         time_ms,
         d.label_id,
-        dims,
-        joined(d.values),
+        (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id),
+        values[0] if len(values) == 1 else joined(values),
         d.policy_version,
-        _ms(d.started_at),
+        None if started is None else int(started.timestamp() * 1000.0 + 5e-4),
         d.active_ms,
         _ms(d.created_at),
         _ms(d.due_at),
@@ -234,7 +234,8 @@ def fact_of(offset: int, event: Any) -> Fact | None:
     maker = _MAKERS.get(type(event))
     if maker is None:
         return None
-    fact: Fact = maker(offset, f"{event.source}\x00{event.id}", int(event.time.timestamp() * 1000.0 + 5e-4), event)
+    time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
+    fact: Fact = maker(offset, f"{event.source}\x00{event.id}", time_ms, event)
     return fact
 
 

@@ -50,20 +50,25 @@ class KafkaLogWriter:
     async def append(self, topic: str, partition: int, records: Iterable[Entry]) -> None:
         """Append records to one partition in order and wait for every acknowledgement."""
         waiting: list[asyncio.Future[Any]] = []
-        left = list(records)
-        while left:
+        entries = records if isinstance(records, list) else list(records)
+        begin = 0
+        while begin < len(entries):
             builder = self._producer.create_batch()
-            taken = _fill(builder, left)
+            taken = _fill(builder, entries, begin)
             if not taken:
-                raise ValueError(f"a record of {len(left[0][1] or b'')} bytes does not fit into a batch for {topic}")
+                size = len(entries[begin][1] or b"")
+                raise ValueError(f"a record of {size} bytes does not fit into a batch for {topic}")
             waiting.append(await self._producer.send_batch(builder, topic, partition=partition))
-            left = left[taken:]
+            begin += taken
         for future in waiting:
             await future
 
 
-def _fill(builder: Any, records: list[Entry]) -> int:
-    """Append records until the batch is full; return how many went in.
+_MOST_RECORDS = 16_384
+
+
+def _fill(builder: Any, records: list[Entry], begin: int = 0) -> int:
+    """Append records from ``begin`` on until the batch is full; return how many went in.
 
     Goes to the C builder inside aiokafka's: its Python wrapper costs three times as much as the work (held by
     tests/engine/test_faust_contract.py).
@@ -71,7 +76,7 @@ def _fill(builder: Any, records: list[Entry]) -> int:
     now_ms = int(time.time() * 1000)
     add, count = builder._builder.append, 0  # noqa: SLF001
     no_headers: list[Any] = []
-    for key, value, stamp in records:
+    for key, value, stamp in records[begin : begin + _MOST_RECORDS]:
         if add(count, now_ms if stamp is None else stamp, key, value, no_headers) is None:
             builder.close()
             break
