@@ -16,7 +16,6 @@ def worker(
 ) -> None:
     """Run a worker: intake, ledger, scopes and incidents for its share of the partitions."""
     import asyncio
-    import gc
     import os
 
     from config.load import load
@@ -24,8 +23,6 @@ def worker(
     from streams.worker import run_worker
 
     set_up_logging(log_level)
-    # Facts live for days: with the default thresholds a third of the time goes to walking them in vain.
-    gc.set_threshold(100_000, 50, 1000)
     with exit_on_config_error():
         settings = load(config, os.environ)
     raise typer.Exit(asyncio.run(run_worker(settings)))
