@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "table": ("floorwatch.cli.table", "table"),
     "facts": ("floorwatch.cli.facts", "facts"),
     "why": ("floorwatch.cli.why", "why"),
+    "quality": ("floorwatch.cli.quality", "quality"),
     "explain": ("floorwatch.cli.explain", "explain"),
     "incidents": ("floorwatch.cli.incidents", "incidents"),
     "check-events": ("floorwatch.cli.check_events", "check_events"),

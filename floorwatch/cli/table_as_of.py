@@ -50,7 +50,7 @@ def show_as_of(
 
     async def work(log: EventLog) -> tuple[Known, list[Row]]:
         known = await known_at(log, session.policy, name, names, window, until_ms, partial=partial)
-        return known, await same_ranges_now(log, session.policy, name, known.rows) if diff else []
+        return known, await same_ranges_now(log, session.policy, name, known) if diff else []
 
     known, now = session.run(work)
     for line in told(known.replay):

@@ -14,7 +14,7 @@ from floorwatch.replay.replayer import Replay, replay
 from floorwatch.replay.walk import Walk
 from streams.core import tables
 from streams.core.cells import Cells, add_cells
-from streams.core.floor import ScopeState, WindowRow
+from streams.core.floor import WindowRow
 from streams.core.policy import CorePolicy
 from streams.core.stamps import rfc3339
 
@@ -115,7 +115,7 @@ async def known_at(
     return Known(in_order(name, rows, names), done)
 
 
-async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, then: Sequence[Row]) -> list[Row]:
+async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, known: Known) -> list[Row]:
     """Return, for each row of a past table, what its scope and range read at the end of the log.
 
     Windows have moved on and fine panes are gone, so the rows are summed anew from the tasks' contributions.
@@ -124,12 +124,13 @@ async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, then: Se
         log: The log.
         policy: Today's configuration.
         name: The table.
-        then: Rows of ``known_at``.
+        known: What ``known_at`` returned.
 
     Returns:
         Rows in the same order; ``revision``, ``closed``, ``backlog``, ``oldest_open_age_ms`` and ``examples`` are not of a
         range and are left out.
     """
+    then, scopes = known.rows, known.replay.floor.scopes
     sums: list[Cells] = [{} for _ in then]
     spans = [Range(moment_ms(row["start"]), moment_ms(row["end"])) for row in then]
     place = {row["scope_key"]: number for number, row in enumerate(then)}
@@ -144,10 +145,10 @@ async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, then: Se
                     if number is not None and spans[number].holds(group.time_ms):
                         add_cells(sums[number], cells_of(group))
 
-    done = await replay(log, policy, visit=visit)
+    done = await replay(log, policy, visit=visit, rows=False)
     watermark_ms = done.floor.watermark_ms
     return [
-        _range_row(name, WindowRow(ScopeState(row["scope_key"], policy), row["window"], *span, cells), watermark_ms)
+        _range_row(name, WindowRow(scopes[row["scope_key"]], row["window"], *span, cells), watermark_ms)
         for row, span, cells in zip(then, spans, sums, strict=True)
     ]
 

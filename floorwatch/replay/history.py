@@ -153,6 +153,7 @@ async def history_of(
         witness=witness,
         visit=visit,
         keeps=lambda subject: subject == task_id,
+        rows=False,
     )
     return found
 

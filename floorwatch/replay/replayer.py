@@ -97,6 +97,7 @@ async def replay(
     visit: TaskVisitor | None = None,
     keeps: Callable[[str], bool] | None = None,
     cuts: list[int] | None = None,
+    rows: bool = True,
 ) -> Replay:
     """Fold the log into a floor of its own, one partition after the other, so that one ledger at a time is in memory.
 
@@ -109,6 +110,7 @@ async def replay(
         visit: Told at the end of each partition of its tasks' standing facts.
         keeps: Which tasks' facts to keep for ``visit``; None for all.
         cuts: Stop each partition before this offset: where an earlier replay stopped, whatever has come since.
+        rows: Bring rows to the floor; without them only its watermark is right.
 
     Returns:
         The floor, with windows at its watermark, and what was read.
@@ -118,7 +120,7 @@ async def replay(
         part = Part(await log.extent(partition) if cuts is None else await log.extent(partition, cuts[number]))
         part.cut = part.extent.begin
         book = Book(keeps) if visit is not None else None
-        walk = Walk(partition, policy, done.floor, _witnesses(book, witness))
+        walk = Walk(partition, policy, done.floor, _witnesses(book, witness), rows=rows)
         await _walk_part(log, part, walk, book, until_ms)
         walk.flush()
         if visit is not None and book is not None:

@@ -60,7 +60,13 @@ class Walk:
     """One partition's ledger in memory, and the floor its rows go to."""
 
     def __init__(
-        self, partition: int, policy: CorePolicy, floor: Floor | None = None, witness: Witness | None = None
+        self,
+        partition: int,
+        policy: CorePolicy,
+        floor: Floor | None = None,
+        witness: Witness | None = None,
+        *,
+        rows: bool = True,
     ) -> None:
         """Start before the first record.
 
@@ -68,11 +74,13 @@ class Walk:
             partition: Number of the partition.
             policy: What shapes the numbers.
             floor: Takes the rows; None when only single tasks are of interest.
+            rows: Hand rows to the floor; else only its watermark moves.
             witness: Told of every record; without one records are folded in batches, several times as fast.
         """
         self.partition = partition
         self._store = new_store(partition, policy)
         self._floor, self._witness = floor, witness
+        self._rows = rows
         self.records = 0
         self._unflushed = 0
 
@@ -129,4 +137,4 @@ class Walk:
         self._unflushed = 0
         flush = self._store.collect()
         if flush is not None and self._floor is not None:
-            self._floor.apply([*flush.outputs, flush.watermark])
+            self._floor.apply([*(flush.outputs if self._rows else ()), flush.watermark])

@@ -58,14 +58,14 @@ def test_an_overturned_audit_shows_in_the_past_table_not_at_all_and_in_the_diffe
     then = known(log, until_ms=CASE_MS + 1_000_000)
     (row,) = then.rows
     assert (row["audited"], row["correct"], row["watermark"]) == (1, 1, "2026-11-23T10:10:00Z")
-    (now,) = asyncio.run(same_ranges_now(log, POLICY, "accuracy", then.rows))
+    (now,) = asyncio.run(same_ranges_now(log, POLICY, "accuracy", then))
     assert differences(row, now) == {"correct": (1, 0), "wrong.false_positive": (0, 1), "severity.unspecified": (0, 1)}
 
 
 @pytest.mark.parametrize("table", ["accuracy", "throughput", "sla"])
 def test_without_anything_later_there_is_no_difference_to_now(table: str) -> None:
     then = known(LOG, table, names=frozenset({"labeler"}))
-    now = asyncio.run(same_ranges_now(LOG, POLICY, table, then.rows))
+    now = asyncio.run(same_ranges_now(LOG, POLICY, table, then))
     assert then.rows
     assert [differences(one, other) for one, other in zip(then.rows, now, strict=True)] == [{}] * len(now)
 

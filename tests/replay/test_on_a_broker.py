@@ -201,3 +201,18 @@ def test_memory_and_broker_readers_agree_on_extents() -> None:
     log = MemoryLog([LOG.parts[0][5:]])
     extent = asyncio.run(log.extent(0))
     assert (extent.begin, extent.end) == (5, len(LOG.parts[0]))
+
+
+def test_quality_is_reported_from_the_log(bootstrap: str) -> None:
+    done = call(bootstrap, "quality", "--by", "vendor", "--json")
+    body = json.loads(done.stdout)
+    plain = PlainRun(LOG).windows("accuracy", "24h")["all"]
+    assert body["groups"][0]["overview"]["audited"] == plain["audited"] > 0
+    assert "Replayed" in done.stderr
+    shown = call(bootstrap, "quality", "--window", "2h")
+    assert shown.exit_code == 0
+    assert "of them audited" in shown.stdout
+    for option, said in (("--by", "no such dimension"), ("--window", "write for example"), ("--since", "is no moment")):
+        wrong = call(bootstrap, "quality", option, "colour")
+        assert (wrong.exit_code, wrong.stdout) == (2, "")
+        assert said in wrong.output or "not a unit" in wrong.output or "write seconds" in wrong.output

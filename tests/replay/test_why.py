@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from floorwatch.replay.why import MEASURES, NoSuchRow, Place, parse_scope, why
 from streams.core.cells import AUDITED, Cells
-from streams.core.floor import ScopeState, WindowRow
+from streams.core.floor import WindowRow
 from streams.core.policy import DEFAULT_SCOPES, HOUR_MS, CorePolicy
 from streams.core.scopes import parse_scope_key
 from streams.core.tables import window_rows
@@ -47,7 +47,7 @@ def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None
 def test_measures_are_those_of_the_tables() -> None:
     """A row's count of a measure is the sum of the cells named for it."""
     cells: Cells = {n: 3 * n for n in range(1, 60)} | {AUDITED: 10_000}
-    rows = window_rows(WindowRow(ScopeState("all", POLICY), "1h", 0, HOUR_MS, cells), HOUR_MS)
+    rows = window_rows(WindowRow(PRESENT.floor.scopes["all"], "1h", 0, HOUR_MS, cells), HOUR_MS)
     for table, measures in MEASURES.items():
         for name, parts in measures.items():
             head, _, inner = name.partition(".")

@@ -1,0 +1,95 @@
+"""``floorwatch quality``: what audits, appeals and overlapping labels say of people, guidelines and vendors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from floorwatch.replay.quality import Report
+
+
+def quality(
+    by: Annotated[str | None, typer.Option(help="Also by one dimension: vendor, site, team, queue, market …")] = None,
+    policy: Annotated[str | None, typer.Option(help="Only labels of this policy.")] = None,
+    window: Annotated[str | None, typer.Option(help="Only labels of the last 24h, 7d … of event time.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only labels from this moment on, e.g. 2026-11-22T18:00:00Z.")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="As known at this moment.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+) -> None:
+    """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""
+    from floorwatch.replay.quality import quality_of
+    from floorwatch.replay.session import open_session, option_ms, told
+
+    _check_dimension(by)
+    window_ms = _window_ms(window)
+    since_ms, until_ms = option_ms(since, "--since"), option_ms(as_of, "--as-of")
+    session = open_session(config, var)
+    report, done = session.run(
+        lambda log: quality_of(
+            log,
+            session.policy,
+            by=by,
+            only_policy=policy,
+            since_ms=since_ms,
+            window_ms=window_ms,
+            until_ms=until_ms,
+        )
+    )
+    for line in told(done):
+        typer.echo(line, err=True)
+    if as_json:
+        _print_json(report)
+    else:
+        _print(report)
+
+
+def _check_dimension(by: str | None) -> None:
+    from streams.core.policy import DIMENSIONS
+
+    if by is not None and by not in DIMENSIONS:
+        typer.echo(f"--by {by}: no such dimension; one of {', '.join(DIMENSIONS)}", err=True)
+        raise typer.Exit(2)
+
+
+def _window_ms(window: str | None) -> int | None:
+    from pydantic_core import PydanticCustomError
+
+    from config.durations import parse_duration
+
+    if window is None:
+        return None
+    try:
+        return round(parse_duration(window) * 1000)
+    except PydanticCustomError as error:
+        hint = (error.context or {}).get("hint", "write for example 24h")
+        typer.echo(f"--window {window}: {error.message()}; {hint}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _print_json(report: Report) -> None:
+    import json
+
+    from floorwatch.replay.quality import as_json
+    from streams.core.stamps import rfc3339
+
+    body = as_json(report)
+    start_ms = report.span.start_ms
+    del body["span"]
+    typer.echo(json.dumps({"since": rfc3339(start_ms) if start_ms > 0 else None, **body}, ensure_ascii=False))
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+
+    from floorwatch.replay.quality_text import render
+
+    console = Console(highlight=False)
+    for block in render(report):
+        console.print(block)
