@@ -2,7 +2,7 @@
 
 One class per kind, told apart by ``kind``. ``target`` is in the unit of the kind: a ratio for accuracy_low,
 critical_errors, sla_attainment and throughput_drop, a duration for backlog_age and source_silent, a count for
-dead_letters. Later kinds (detectors) add a class here and an evaluator in alerts/kinds.
+dead_letters. Later kinds add a class here and an evaluator in alerts/kinds.
 """
 
 from __future__ import annotations
@@ -104,30 +104,56 @@ class RuleBase(BaseModel):
         return self
 
 
+Method = Literal["evidence", "interval"]
+"""``evidence``: a detector with a known rate of false alarms. ``interval``: the 95% Wilson interval of one window."""
+
+
+class Budget(BaseModel):
+    """How often all scopes of a rule together may raise a false alarm: once in ``days``.
+
+    ``per_day``: audits a day of all these scopes together (for sla_attainment: quarter hours with due tasks, 96 a queue).
+    The bar of evidence is ``per_day * days``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    per_day: float = Field(default=20_000, gt=0)
+    days: float = Field(default=7, gt=0)
+
+
 class AccuracyLowRule(RuleBase):
-    """Fires when the upper end of the 95% Wilson interval of accuracy is below ``target``."""
+    """Fires on evidence that accuracy is below ``target`` (or, by interval, when its upper end is)."""
 
     kind: Literal["accuracy_low"]
     target: Ratio = 0.95
+    method: Method = "evidence"
+    budget: Budget = Budget()
     min_sample: int = Field(default=50, ge=1)
     reference: Window | None = None
     """A longer window to compare with when naming contributors; without it, the excess errors over target."""
 
 
 class CriticalErrorsRule(RuleBase):
-    """Fires when the lower end of the 95% Wilson interval of the critical-error ratio is above ``target``."""
+    """Fires on evidence that the critical-error ratio is above ``target`` (or, by interval, when its lower end is)."""
 
     kind: Literal["critical_errors"]
     target: Ratio = 0.005
+    method: Method = "evidence"
+    budget: Budget = Budget()
     min_sample: int = Field(default=100, ge=1)
     reference: Window | None = None
 
 
 class SlaAttainmentRule(RuleBase):
-    """Fires when the upper end of the 95% Wilson interval of attainment is below ``target``; min_sample: due tasks."""
+    """Fires on evidence that attainment is below ``target`` (or, by interval, when its upper end is).
+
+    ``min_sample``: due tasks.
+    """
 
     kind: Literal["sla_attainment"]
     target: Ratio = 0.95
+    method: Method = "evidence"
+    budget: Budget = Budget(per_day=96, days=28)
     min_sample: int = Field(default=50, ge=1)
     reference: Window | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alerts.detectors import detectors_of
 from config.durations import parse_duration
 from config.schema import FloorwatchConfig
 from config.tables import TableSettings
@@ -31,6 +32,7 @@ def core_policy(config: FloorwatchConfig) -> CorePolicy:
         max_scopes=tables.max_scopes,
         zones=dict(tables.zones),
         default_zone=tables.default_zone,
+        detectors=detectors_of(config.alerts.rule_set.rules),
     )
 
 

@@ -39,5 +39,7 @@ def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
         part=lambda cell: (
             f"{percent(cell.good / cell.total)} of {plural(cell.total, 'audit')}" if cell.total else "none"
         ),
+        bad="wrong",
+        sampled=True,
     )
     return evaluate_share(rule, context, share)

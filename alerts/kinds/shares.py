@@ -1,4 +1,4 @@
-"""Common part of the kinds that hold a share of good outcomes against a target by its Wilson interval."""
+"""Common part of the kinds that hold a share of good outcomes against a target, by a detector's evidence or by its Wilson interval."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from alerts.contributors import Cell, share_contributors
 from alerts.kinds.base import Context, Finding, examples, live_rows
+from alerts.kinds.evidence import Reading, in_words, reading_of
 from alerts.rules import AccuracyLowRule, CriticalErrorsRule, SlaAttainmentRule
 from alerts.signals import Contributor
 from alerts.statistics import wilson
@@ -20,7 +21,8 @@ class Share(Struct, frozen=True):
     """How a kind reads its table and speaks of it.
 
     ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
-    the evidence, ``part`` a contributor's share, ``noun`` what is counted.
+    the evidence, ``part`` a contributor's share, ``noun`` what is counted, ``bad`` what a bad one is called, ``sampled``
+    whether more can be asked for.
     """
 
     table: str
@@ -30,12 +32,15 @@ class Share(Struct, frozen=True):
     value: Callable[[Cell], float]
     sentence: Callable[[Row, Cell, tuple[float, float]], str]
     part: Callable[[Cell], str]
+    bad: str
+    sampled: bool
 
 
 def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[Finding]:
-    """One finding per selected row: firing when the interval's upper end is below ``share.good_target``.
+    """One finding per selected row.
 
-    Equality is not evidence: an interval that just reaches the target does not fire.
+    By evidence it fires while the row's detector does. By interval it fires when the interval's upper end is below
+    ``share.good_target``; equality is not evidence: an interval that just reaches the target does not fire.
     """
     rows = live_rows(context.view, share.table, rule.window, context.watermark_ms)
     reference: Mapping[str, Row] = {}
@@ -47,8 +52,11 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
             continue
         cell = share.read(row)
         ends = wilson(cell.good, cell.total)
-        enough = cell.total >= rule.min_sample
-        firing = enough and ends[1] < share.good_target
+        reading = reading_of(row, rule.name) if rule.method == "evidence" else None
+        if rule.method == "evidence":
+            firing = reading is not None and bool(reading["firing"])
+        else:
+            firing = cell.total >= rule.min_sample and ends[1] < share.good_target
         parts: tuple[Contributor, ...] = ()
         if firing:
             parts = share_contributors(
@@ -65,17 +73,28 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
             firing=firing,
             value=share.value(cell) if cell.total else None,
             target=rule.target,
-            evidence=_evidence(rule, share, row, cell, ends),
-            since_ms=instant_ms(row["start"]),
+            evidence=_evidence(rule, share, row, cell, ends, reading),
+            since_ms=_since_ms(row, reading),
             contributors=parts,
             examples=examples(row),
         )
 
 
-def _evidence(rule: ShareRule, share: Share, row: Row, cell: Cell, ends: tuple[float, float]) -> str:
-    if not cell.total:
-        return f"no {share.noun} in the last {rule.window}"
-    sentence = share.sentence(row, cell, ends)
-    if cell.total < rule.min_sample:
+def _since_ms(row: Row, reading: Reading | None) -> int:
+    """When the change began, as far as the detector knows; else the start of the window."""
+    if reading is not None and reading["since_ms"] is not None:
+        return int(reading["since_ms"])
+    return instant_ms(row["start"])
+
+
+def _evidence(
+    rule: ShareRule, share: Share, row: Row, cell: Cell, ends: tuple[float, float], reading: Reading | None
+) -> str:
+    sentence = f"no {share.noun} in the last {rule.window}" if not cell.total else share.sentence(row, cell, ends)
+    if rule.method == "evidence":
+        if reading is None:
+            return f"{sentence}; no evidence yet"
+        return f"{in_words(reading, share.noun, share.bad, sampled=share.sampled)}; {sentence}"
+    if cell.total and cell.total < rule.min_sample:
         return f"{sentence}; too few to judge ({rule.min_sample} {share.noun} needed)"
     return sentence

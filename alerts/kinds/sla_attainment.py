@@ -38,5 +38,7 @@ def evaluate(rule: SlaAttainmentRule, context: Context) -> Iterable[Finding]:
         value=lambda cell: cell.good / cell.total,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} missed of {cell.total:,} due",
+        bad="missed",
+        sampled=False,
     )
     return evaluate_share(rule, context, share)

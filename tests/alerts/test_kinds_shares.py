@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from alerts.baseline import BaselineState
 from alerts.evaluate import evaluate
+from alerts.rules import Rule
 from alerts.statistics import wilson
-from tests.alerts.rows import NOW_MS, accuracy, one, rule, signals, sla, view
+from tests.alerts import rows as made
+from tests.alerts.rows import NOW_MS, accuracy, one, signals, sla, view
+
+
+def rule(kind: str, **fields: Any) -> Rule:
+    """A rule that judges by the Wilson interval; those that judge by evidence: test_kinds_evidence.py."""
+    return made.rule(kind, method="interval", **fields)
+
 
 BPO = {"vendor": "bpo-a"}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from alerts.detectors import detectors_of
+from alerts.rules_file import default_rules
 from config.connect import kafka_options, redis_options
 from config.load import loads
 from config.lower import core_policy, exported_scopes, sla_classes_ms
@@ -17,7 +19,9 @@ def of(text: str) -> FloorwatchConfig:
 
 def test_the_defaults_lower_to_the_core_s_own_defaults() -> None:
     config = FloorwatchConfig()
-    assert core_policy(config) == CorePolicy(zones=config.tables.zones)
+    detectors = detectors_of(default_rules().rules)
+    assert len(detectors) == 7
+    assert core_policy(config) == CorePolicy(zones=config.tables.zones, detectors=detectors)
 
 
 def test_windows_take_the_finest_panes_kept_long_enough() -> None:

@@ -1,0 +1,37 @@
+"""What a detector says of a row, in words. The detector itself is in the core: rows carry its reading."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from alerts.words import instant
+from streams.core.detectors.words import evidence_words
+
+Reading = Mapping[str, Any]
+"""``score``, ``bar``, ``firing``, ``since_ms``, ``fired_ms``, ``units``, ``bad``: see streams.core.detectors.watch."""
+
+
+def reading_of(row: Mapping[str, Any], rule_name: str) -> Reading | None:
+    """Return a rule's reading in a row, None where its detector has not looked at the scope."""
+    reading: Reading | None = (row.get("evidence") or {}).get(rule_name)
+    return reading
+
+
+def in_words(reading: Reading, noun: str, bad: str, *, sampled: bool) -> str:
+    """Return ``17 wrong of 82 audits since Tue 24 Nov 10:00 UTC; evidence 210,000 : 1 (bar 140,000)``.
+
+    Args:
+        reading: The reading.
+        noun: What is counted, in the plural.
+        bad: What a bad one is.
+        sampled: More of them can be asked for: said where they would soon decide.
+    """
+    words = [evidence_words(reading["score"], reading["bar"])]
+    if reading["units"] and reading["since_ms"] is not None:
+        units = f"1 {noun[:-1]}" if reading["units"] == 1 else f"{reading['units']:,} {noun}"
+        words.insert(0, f"{reading['bad']:,} {bad} of {units} since {instant(reading['since_ms'])}")
+    if sampled and not reading["firing"] and reading["score"] > math.sqrt(reading["bar"]):
+        words.append(f"more {noun} would soon decide")
+    return "; ".join(words)

@@ -1,0 +1,105 @@
+"""Rules that judge by evidence: rows carry what the detector says, the rule says it in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alerts.detectors import detectors_of
+from alerts.rules_file import default_rules, parse_rules
+from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, ShareBets
+from tests.alerts.rows import NOW_MS, accuracy, one, rule, sla
+
+BPO = {"vendor": "bpo-a"}
+SINCE_MS = NOW_MS - 7_320_000
+"""Mon 23 Nov 2026 08:00 UTC."""
+
+
+def reading(**fields: Any) -> dict[str, Any]:
+    found = {"score": 213_456.7, "bar": 140_000.0, "firing": True, "since_ms": SINCE_MS, "fired_ms": NOW_MS}
+    return {"the-rule": found | {"units": 82, "bad": 17} | fields}
+
+
+def test_evidence_first_then_what_the_window_shows() -> None:
+    signal = one(rule("accuracy_low", scope={"by": "vendor"}), accuracy(BPO, 451, 512, evidence=reading()))
+    assert signal.firing
+    assert signal.evidence == (
+        "17 wrong of 82 audits since Mon 23 Nov 08:00 UTC; evidence 210,000 : 1 (bar 140,000); "
+        "accuracy 88.1% (Wilson 85.0–90.6%) over 512 audits in the last 1h, target 95%"
+    )
+    assert signal.since_ms == SINCE_MS
+    assert signal.value == 451 / 512
+    assert "probability" not in signal.evidence
+
+
+def test_the_detector_decides_not_the_interval() -> None:
+    quiet = accuracy({}, 1, 100, evidence=reading(score=20.0, firing=False))
+    assert not one(rule("accuracy_low"), quiet).firing
+    assert one(rule("accuracy_low"), accuracy({}, 100, 100, evidence=reading())).firing
+
+
+def test_a_row_without_a_reading_says_so() -> None:
+    signal = one(rule("accuracy_low"), accuracy({}, 1, 100))
+    assert not signal.firing
+    assert signal.evidence.endswith("; no evidence yet")
+    other = accuracy({}, 1, 100, evidence={"another-rule": reading()["the-rule"]})
+    assert not one(rule("accuracy_low"), other).firing
+
+
+def test_more_audits_are_asked_for_where_they_would_soon_decide() -> None:
+    near = one(rule("accuracy_low"), accuracy({}, 90, 100, evidence=reading(score=400.0, firing=False)))
+    far = one(rule("accuracy_low"), accuracy({}, 90, 100, evidence=reading(score=300.0, firing=False)))
+    due = one(rule("sla_attainment"), sla({}, 90, 10, evidence=reading(score=400.0, firing=False)))
+    assert "; more audits would soon decide; " in near.evidence
+    assert "more" not in far.evidence
+    assert "more" not in due.evidence
+
+
+def test_nothing_since_is_left_out() -> None:
+    fields = {"score": 0.8, "firing": False, "since_ms": None, "units": 0, "bad": 0}
+    signal = one(rule("accuracy_low"), accuracy({}, 100, 100, evidence=reading(**fields)))
+    assert signal.evidence.startswith("evidence 0 : 1 (bar 140,000); accuracy 100%")
+    assert signal.since_ms == NOW_MS - 59 * 60_000
+
+
+def test_critical_errors_and_sla_in_their_own_words() -> None:
+    critical = one(rule("critical_errors"), accuracy({}, 480, 512, critical=11, evidence=reading(bad=5)))
+    missed = one(rule("sla_attainment"), sla({}, 440, 60, evidence=reading(units=1, bad=1)))
+    assert critical.evidence.startswith("5 critical of 82 audits since Mon 23 Nov 08:00 UTC; evidence 210,000 : 1")
+    assert missed.evidence.startswith("1 missed of 1 due task since Mon 23 Nov 08:00 UTC; evidence 210,000 : 1")
+
+
+def test_contributors_and_examples_come_with_it() -> None:
+    whole = accuracy({}, 880, 1000, evidence=reading(), examples=["t-1"])
+    signal = one(rule("accuracy_low"), whole, accuracy(BPO, 200, 300), accuracy({"vendor": "inhouse"}, 680, 700))
+    assert [part.value for part in signal.contributors] == ["bpo-a"]
+    assert signal.examples == ("t-1",)
+
+
+def test_rules_become_detectors() -> None:
+    text = """
+rules:
+- {name: a, kind: accuracy_low, scope: {by: queue, vendor: bpo-a}, window: 8h, target: 0.9,
+   budget: {per_day: 3000, days: 10}}
+- {name: b, kind: accuracy_low, method: interval}
+- {name: c, kind: critical_errors}
+- {name: d, kind: sla_attainment, scope: {by: queue}}
+- {name: e, kind: dead_letters}
+"""
+    found = {detector.name: detector for detector in detectors_of(parse_rules(text, "r.yaml").rules)}
+    assert list(found) == ["a", "c", "d"]
+    assert (found["a"].bar, found["a"].window, found["a"].measure) == (30_000.0, "8h", "accuracy")
+    assert found["a"].model.allowed == pytest.approx(0.1)
+    assert found["a"].watches({"queue": "hate", "vendor": "bpo-a"})
+    assert not found["a"].watches({"queue": "hate", "vendor": "bpo-b"})
+    assert not found["a"].watches({"vendor": "bpo-a"})
+    assert found["c"].model.lambdas == ShareBets.of(0.005, CRITICAL_RATIOS).lambdas
+    assert (found["d"].bar, found["d"].model.resolve_level) == (2_688.0, 8.0)
+    assert found["d"].model.lambdas == ShareBets.of(1 - 0.95, ACCURACY_RATIOS).lambdas
+
+
+def test_shipped_rules_judge_by_evidence() -> None:
+    rules = [rule for rule in default_rules().rules if hasattr(rule, "method")]
+    assert [rule.method for rule in rules] == ["evidence"] * 7
+    assert all(rule.for_evaluations == 1 for rule in rules)  # the detector has waited already
