@@ -19,7 +19,7 @@ class Calm:
     """One worker that folds everything once."""
 
     def __init__(self, disturbed: World) -> None:
-        shape = replace(disturbed.shape, workers=1, intake=False, max_unflushed=1_000_000)
+        shape = replace(disturbed.shape, workers=1, intake=False, max_unflushed=1_000_000, hot_tasks=1 << 40)
         world = self.world = World(shape, Kinds())
         world.clock = world.shared.clock = disturbed.clock
         world.source.clear()

@@ -77,6 +77,7 @@ class Shape:
         lag_steps: Compaction leaves records younger than this alone; 0: nothing is safe from it.
         retention_steps: How long a cleaned tombstone stays.
         max_unflushed: The host's bound on records folded and not flushed.
+        hot_tasks: Tasks a ledger keeps in memory; the rest is cold.
         policy: What the numbers are shaped by.
     """
 
@@ -90,6 +91,7 @@ class Shape:
     lag_steps: int
     retention_steps: int
     max_unflushed: int
+    hot_tasks: int
     policy: CorePolicy
 
     @classmethod
@@ -107,6 +109,7 @@ class Shape:
             lag_steps=rng.choice((0, 0, 5, 40)),
             retention_steps=rng.choice((0, 10, 60)),
             max_unflushed=rng.choice((6, 1_000_000, 1_000_000)),
+            hot_tasks=rng.choice((1, 1 << 40)),
             policy=rng.choice((SHORT, SHORT, LONG, ENDLESS)),
         )
 

@@ -146,8 +146,6 @@ def _end_trouble(world: World, outcome: Outcome, rng: random.Random) -> None:
         worker.stalled = False
         worker.run()
         world.drain_one(worker, rng)
-    while world.zombies():
-        outcome.note(None, world.notice(rng))
     for worker in list(world.workers.values()):
         world.drain_one(worker, rng)
         if worker.failed:
@@ -158,8 +156,12 @@ def _end_trouble(world: World, outcome: Outcome, rng: random.Random) -> None:
         world.begin_rebalance(rng)
         world.clock.now_s += 10.0  # whoever waits for Redis to come back tries again
         world.run_all()
+        while world.zombies():
+            outcome.note(None, world.notice(rng))
         for worker in list(world.workers.values()):
             world.drain_one(worker, rng)
+        if world.zombies() or any(w.leaving is not None and not w.leaving.done() for w in world.workers.values()):
+            continue
         if (text := world.end_rebalance(rng)) and world.joining is None:
             outcome.note(None, "rest: " + text)
             return

@@ -26,7 +26,7 @@ def ledger_view(stage: Any, policy: CorePolicy) -> View:
     ledger.drain()
     rows = {}
     for (tier, pane_ms, scope), row in ledger.rows.places():
-        spec = policy.tiers[tier]
+        spec = policy.all_tiers[tier]
         if row.cells and pane_ms + spec.pane_ms + spec.kept_ms > ledger.watermark_ms:
             rows[ledger.scopes.keys[scope], tier, pane_ms] = dict(row.cells)
     return {
@@ -44,7 +44,7 @@ def floor_view(floor: Floor, policy: CorePolicy) -> View:
     panes = {}
     for key, state in floor.scopes.items():
         for tier, of_tier in enumerate(state.panes):
-            spec = policy.tiers[tier]
+            spec = policy.all_tiers[tier]
             for pane_ms in of_tier:
                 cells = state.pane_cells(tier, pane_ms)
                 if cells and pane_ms + spec.pane_ms + spec.kept_ms > floor.watermark_ms:

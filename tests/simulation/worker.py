@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from streams.adapters.publish import Topics
@@ -12,8 +11,10 @@ from streams.adapters.readmodel import ReadModel
 from streams.agents.intake import Intake, IntakePolicy
 from streams.agents.ledger import LedgerStage
 from streams.agents.scopes import ScopesStage
+from streams.core.facts import Packed
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
+from streams.core.tasks import TaskTable
 from streams.engine.batches import Batch
 from streams.engine.host import Processor, StageHost
 from streams.models import topics
@@ -24,7 +25,28 @@ from tests.simulation.ports import BrokerAway, Call, Memory, SimReader, SimRedis
 STAGES = (topics.RAW, topics.EVENTS, topics.PARTIALS)
 """Source topics of intake, ledger and scopes."""
 
-_HAS_OWNER = "owner" in inspect.signature(LedgerStage.__init__).parameters
+
+class Cold:
+    """Tasks that are out of memory, in memory."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Packed] = {}
+
+    def get(self, task_id: str) -> Packed | None:
+        return self._tasks.get(task_id)
+
+    def put_many(self, tasks: Iterable[tuple[str, Packed]]) -> bool:
+        self._tasks.update(tasks)
+        return True
+
+    def delete(self, task_id: str) -> None:
+        self._tasks.pop(task_id, None)
+
+    def items(self) -> Iterator[tuple[str, Packed]]:
+        yield from list(self._tasks.items())
+
+    def close(self) -> None:
+        self._tasks.clear()
 
 
 class Silence:
@@ -47,6 +69,7 @@ class Shared:
         self.errors: list[BaseException] = []
         self.publish_interval_s = 0.5
         self.max_unflushed = 1_000_000
+        self.hot_tasks = 1 << 40
 
 
 class SimWorker:
@@ -121,8 +144,16 @@ class SimWorker:
     def _make_ledger(self, partition: int) -> Processor:
         shared = self._shared
         self._made += 1
-        more: dict[str, Any] = {"owner": f"{self.name}.{self._made}"} if _HAS_OWNER else {}
-        return LedgerStage(partition, shared.policy, shared.topics, self.writer, self.reader, Silence(), **more)
+        return LedgerStage(
+            partition,
+            shared.policy,
+            shared.topics,
+            self.writer,
+            self.reader,
+            Silence(),
+            owner=f"{self.name}.{self._made}",
+            make_tasks=lambda _: TaskTable(Cold(), shared.hot_tasks),
+        )
 
     def _make_scopes(self, partition: int) -> Processor:
         shared = self._shared

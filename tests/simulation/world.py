@@ -55,7 +55,7 @@ class World:
         self.group = Group()
         self.memory = Memory()
         self.shared = Shared(self.cluster, self.group, self.memory, self.clock, shape.policy)
-        self.shared.max_unflushed = shape.max_unflushed
+        self.shared.max_unflushed, self.shared.hot_tasks = shape.max_unflushed, shape.hot_tasks
         self.stages = [s for s in STAGES if (s != topics.RAW or shape.intake) and (s != topics.PARTIALS or shape.scopes)]
         self.workers: dict[str, SimWorker] = {}
         self.orphans: list[Operation] = []
@@ -84,7 +84,13 @@ class World:
 
     def zombies(self) -> list[SimWorker]:
         """Return running workers that own nothing any more and have not noticed."""
-        return [w for w in self.running() if w.generation >= 0 and not self.is_member(w) and w.leaving is None]
+        return [
+            worker
+            for worker in self.running()
+            if worker.generation >= 0
+            and not self.is_member(worker)
+            and (worker.leaving is None or (worker.leaving.done() and worker.assigned))
+        ]
 
     def run_all(self) -> None:
         """Let every process run until it waits."""
@@ -328,7 +334,7 @@ class World:
         late = [w.name for w in self.workers.values() if self.is_member(w) and (w.stalled or not _left(w))]
         if late and not self.kinds.zombie:
             return None
-        members = [w for w in self.running() if _left(w) and (self.is_member(w) or w.generation < 0 or w.leaving)]
+        members = [w for w in self.running() if _left(w) and w not in self.zombies()]
         if not members:
             return None
         self.joining = None
