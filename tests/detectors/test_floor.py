@@ -195,7 +195,13 @@ def test_overturned_audits_leave_what_an_uninterrupted_run_with_the_corrected_fa
             corrections.append(audit(int(number), at_ms, wrong=False, id=f"{number}-again"))
             corrected[task] = corrections[-1]["data"]
     clock = event("label.submitted", "last", "tlast", after_ms, label_id="x", values=["x"], labeler_id="z", policy="p")
-    whole = run([*events, *corrections, clock], flush_every=rng.randint(1, 50))
+    whole = CoreRun(3, POLICY)
+    whole.send(events, rng.randint(1, 50))
+    for partition in range(3):
+        whole.flush(partition)
+    assert readings(whole)  # the detectors have folded what is about to change
+    whole.send([*corrections, clock], rng.randint(0, 5))
+    whole.finish()
     straight = []
     for e in events:
         if e["type"] != "floorwatch.audit.completed.v1" or e["subject"] not in corrected:
