@@ -149,6 +149,7 @@ class Floor:
 
     def _note(self, state: ScopeState, tier: int, pane_ms: int, bits: int, opened: int) -> None:
         """Note that a pane changed, and by how many open tasks."""
+        state.oldest_known = False
         if tier == HOUR_TIER:
             if pane_ms in state.panes[tier]:
                 state.touched.add(pane_ms)
@@ -268,11 +269,12 @@ class Floor:
 
     def _slide_one(self, state: ScopeState, bits: int) -> None:
         ranges = self._ranges[state.zone]
+        sums: tuple[dict[int, Cells], ...] = ({}, {}, {})  # windows of a tier enter and leave the same panes
         for i, window in enumerate(self.policy.windows):
             total = state.windows[i]
             if bits >> i & 1 and (total.start_ms, total.end_ms) != ranges[i]:
                 had = bool(total.cells)
-                _move(state, window.tier, total, *ranges[i])
+                _move(state, window.tier, total, ranges[i], sums[window.tier])
                 self._mark(state, 1 << i if had or total.cells else 0)
 
     def all_windows(self) -> list[WindowRow]:
@@ -312,21 +314,31 @@ def _count(counts: dict[int, int], key: int, amount: int) -> None:
         counts.pop(key, None)
 
 
-def _move(state: ScopeState, tier: int, total: WindowSum, start_ms: int, end_ms: int) -> None:
-    """Move a window: take away the panes it leaves and add those it enters, or sum anew where nothing overlaps."""
+def _move(state: ScopeState, tier: int, total: WindowSum, to_ms: tuple[int, int], sums: dict[int, Cells]) -> None:
+    """Move a window: take away the panes it leaves and add those it enters, or sum anew where that is less.
+
+    Args:
+        state: The scope.
+        tier: The window's tier.
+        total: The window.
+        to_ms: Where it now begins and ends.
+        sums: Sums of panes by their start, filled as they are needed.
+    """
     panes = state.panes[tier]
-    old_start, old_end = total.start_ms, total.end_ms
-    total.start_ms, total.end_ms = start_ms, end_ms
-    if start_ms >= old_end or end_ms <= old_start:
-        total.cells = {}
-        for pane_ms in [p for p in panes if start_ms <= p < end_ms]:
-            add_cells(total.cells, state.pane_cells(tier, pane_ms))
-        return
-    moved = panes if len(panes) < 64 else [p for p in panes if p < start_ms or p >= old_end or p >= end_ms]
-    for pane_ms in moved:
-        inside = start_ms <= pane_ms < end_ms
-        was_inside = old_start <= pane_ms < old_end
-        if inside and not was_inside:
-            add_cells(total.cells, state.pane_cells(tier, pane_ms))
-        elif was_inside and not inside:
-            add_cells(total.cells, state.pane_cells(tier, pane_ms), -1)
+    (start_ms, end_ms), (old_start, old_end) = to_ms, (total.start_ms, total.end_ms)
+    total.start_ms, total.end_ms = to_ms
+    entering = [p for p in panes if start_ms <= p < end_ms and not old_start <= p < old_end]
+    leaving = [p for p in panes if old_start <= p < old_end and not start_ms <= p < end_ms]
+    staying = sum(1 for p in panes if start_ms <= p < end_ms) - len(entering)
+    if staying <= len(leaving):
+        total.cells, leaving = {}, []
+        entering = [p for p in panes if start_ms <= p < end_ms]
+    for chosen, sign in ((entering, 1), (leaving, -1)):
+        for pane_ms in chosen:
+            cells = sums.get(pane_ms)
+            if cells is None:
+                cells = sums[pane_ms] = state.pane_cells(tier, pane_ms)
+            if total.cells:
+                add_cells(total.cells, cells, sign)
+            else:
+                total.cells = {cell: sign * amount for cell, amount in cells.items()} if sign < 0 else dict(cells)

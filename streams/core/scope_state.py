@@ -49,10 +49,24 @@ class ScopeState:
         open_by_hour: Open tasks by the hour of their creation: the backlog.
         touched: Hour panes changed since they were last published.
         moved: Bits of the windows changed since they were last published.
+        oldest_known: Whether the oldest open task need not be looked for anew.
         watches: The detectors of this scope, each with the bits of the windows whose rows show it.
     """
 
-    __slots__ = ("_kept_ms", "key", "moved", "open_by_hour", "panes", "scope", "touched", "watches", "windows", "zone")
+    __slots__ = (
+        "_kept_ms",
+        "_oldest_ms",
+        "key",
+        "moved",
+        "oldest_known",
+        "open_by_hour",
+        "panes",
+        "scope",
+        "touched",
+        "watches",
+        "windows",
+        "zone",
+    )
 
     def __init__(self, key: str, policy: CorePolicy) -> None:
         """Start empty."""
@@ -64,6 +78,8 @@ class ScopeState:
         self.open_by_hour: dict[int, int] = {}
         self.touched: set[int] = set()
         self.moved = 0
+        self.oldest_known = False
+        self._oldest_ms: int | None = None
         self._kept_ms = tuple(tier.kept_ms for tier in policy.all_tiers)
         self.watches = [
             (sum(1 << i for i, window in enumerate(policy.windows) if window.name == detector.window), _watch(detector))
@@ -106,17 +122,18 @@ class ScopeState:
 
     def oldest_open_ms(self) -> int | None:
         """Return when the oldest open task was created, to the finest pane still kept; None without a backlog."""
+        if not self.oldest_known:
+            self._oldest_ms, self.oldest_known = self._find_oldest_ms(), True
+        return self._oldest_ms
+
+    def _find_oldest_ms(self) -> int | None:
         hour_ms = min(self.open_by_hour, default=None)
         if hour_ms is None:
             return None
         for tier in (0, 1):
-            inside = [
-                pane_ms
-                for pane_ms in self.panes[tier]
-                if hour_ms <= pane_ms < hour_ms + HOUR_MS and self.pane_cells(tier, pane_ms).get(OPEN)
-            ]
-            if inside:
-                return min(inside)
+            for pane_ms in sorted(p for p in self.panes[tier] if hour_ms <= p < hour_ms + HOUR_MS):
+                if self.pane_cells(tier, pane_ms).get(OPEN):
+                    return pane_ms
         return hour_ms
 
 
