@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streams.core.detectors.summary import Step, Summary, summarise
@@ -29,6 +29,7 @@ RESOLVE_SLA_BUCKETS = 8.0
 RESOLVE_COUNT_NATS = 4.0
 """Log likelihood ratio of "as expected" against "70% of it" that resolves a throughput alarm: 55 to 1."""
 
+_SHAPES_LIMIT = 4096
 _SINCE_RATIO = 2.0
 _SINCE_DROP = 0.7
 
@@ -99,6 +100,7 @@ class ShareBets:
     since_bad: float
     resolve_level: float
     top_nano: int = 0
+    _known: dict[tuple[int, int, int, int, int], Step] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -161,13 +163,23 @@ class ShareBets:
             pane: Batches in order of their key.
             top_nano: The weight that counts as 1; greater ones are cut to it.
         """
-        for batch in pane:
-            scale = batch.units * top_nano
-            u = min(batch.weight_nano, scale) / scale
-            x = min(batch.bad_weight_nano, batch.bad * top_nano) / scale
-            deviation = x - self.allowed * u
-            factors = tuple([1.0 + bet * deviation for bet in self.lambdas])
-            yield Step(factors, self.since_bad * x - u, u - x / self.allowed, batch.units, batch.bad)
+        known = self._known
+        for _, units, bad, weight_nano, bad_weight_nano, _ in pane:
+            shape = (units, bad, weight_nano, bad_weight_nano, top_nano)
+            step = known.get(shape)
+            if step is None:
+                if len(known) >= _SHAPES_LIMIT:
+                    known.clear()
+                step = known[shape] = self._step(*shape)
+            yield step
+
+    def _step(self, units: int, bad: int, weight_nano: int, bad_weight_nano: int, top_nano: int) -> Step:
+        scale = units * top_nano
+        u = min(weight_nano, scale) / scale
+        x = min(bad_weight_nano, bad * top_nano) / scale
+        deviation = x - self.allowed * u
+        factors = tuple([1.0 + bet * deviation for bet in self.lambdas])
+        return Step(factors, self.since_bad * x - u, u - x / self.allowed, units, bad)
 
     def summarise(self, pane_ms: int, pane: Sequence[Batch], top_nano: int) -> Summary:
         """Summarise one pane; ``top_nano`` as in ``steps``."""

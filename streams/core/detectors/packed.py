@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from zlib import crc32
 
-from streams.core.detectors.bets import Batch, merge_batches, uniform_batch
+from streams.core.detectors.bets import Batch, merge_batches
 
 EVIDENCE = 1 << 62
 """Cells from here on are evidence cells."""
@@ -50,27 +50,28 @@ def evidence_amount(*, wrong: bool, critical: bool) -> int:
 
 def accuracy_pane(cells: Mapping[int | str, int]) -> tuple[Batch, ...]:
     """Return the batches of a pane for accuracy: wrong of audited, technical errors left out."""
-    return merge_batches(
-        uniform_batch(
-            cell >> _BATCH_SHIFT & _BATCH_MASK,
-            amount & _COUNT_MASK,
-            amount >> _COUNT_BITS & _COUNT_MASK,
-            cell & _WEIGHT_MASK,
-        )
-        for cell, amount in cells.items()
-        if type(cell) is int and cell >= EVIDENCE and not cell & _TECHNICAL
-    )
+    held = {cell: amount for cell, amount in cells.items() if type(cell) is int and cell >= EVIDENCE}
+    return _pane({cell: amount for cell, amount in held.items() if not cell & _TECHNICAL}, _COUNT_BITS)
 
 
 def critical_pane(cells: Mapping[int | str, int]) -> tuple[Batch, ...]:
     """Return the batches of a pane for critical errors: labels with one, of all audited."""
-    return merge_batches(
-        uniform_batch(
-            cell >> _BATCH_SHIFT & _BATCH_MASK,
-            amount & _COUNT_MASK,
-            amount >> 2 * _COUNT_BITS,
-            cell & _WEIGHT_MASK,
-        )
-        for cell, amount in cells.items()
-        if type(cell) is int and cell >= EVIDENCE
+    return _pane(
+        {cell: amount for cell, amount in cells.items() if type(cell) is int and cell >= EVIDENCE}, 2 * _COUNT_BITS
     )
+
+
+def _pane(cells: Mapping[int, int], bad_shift: int) -> tuple[Batch, ...]:
+    """Return batches in order of their number; the bad ones are counted ``bad_shift`` bits up."""
+    batches = []
+    previous = -1
+    ordered = True
+    for cell in sorted(cells):
+        amount = cells[cell]
+        units, bad, weight_nano = amount & _COUNT_MASK, amount >> bad_shift & _COUNT_MASK, cell & _WEIGHT_MASK
+        number = cell >> _BATCH_SHIFT & _BATCH_MASK
+        ordered = ordered and number > previous
+        previous = number
+        batches.append(Batch(number, units, bad, units * weight_nano, bad * weight_nano, weight_nano))
+    # Mostly every cell is a batch of its own; a batch of several weights, or technical errors, is merged.
+    return tuple(batches) if ordered else merge_batches(batches)

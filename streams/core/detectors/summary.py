@@ -12,6 +12,9 @@ from typing import NamedTuple
 CAP = 1e100
 """No score grows beyond this: evidence is overwhelming long before, and floats must stay finite."""
 
+_CAP_EVERY = 64
+"""A factor of a share is below 10: products of so many stay finite in between."""
+
 
 class Step(NamedTuple):
     """One observation.
@@ -91,28 +94,35 @@ def summarise(pane_ms: int, steps: Iterable[Step], bets: int) -> Summary:
     gain, gathered = [1.0] * bets, [0.0] * bets
     total = low = counter = better = better_top = 0.0
     tail_units = tail_bad = units = bad = count = 0
-    for step in steps:
-        for k, factor in enumerate(step.factors):
-            gathered[k] = min(CAP, (1.0 + gathered[k]) * factor)
-            gain[k] = min(CAP, gain[k] * factor)
-        total += step.since
+    for factors, since, recovers, step_units, step_bad in steps:
+        gathered = [(1.0 + q) * factor for q, factor in zip(gathered, factors, strict=True)]
+        gain = [p * factor for p, factor in zip(gain, factors, strict=True)]
+        count += 1
+        if not count % _CAP_EVERY:
+            gathered, gain = _capped(gathered), _capped(gain)
+        total += since
         low = min(low, total)
-        counter += step.since
+        counter += since
         if counter <= 0.0:
             counter, tail_units, tail_bad = 0.0, 0, 0
         else:
-            tail_units += step.units
-            tail_bad += step.bad
-        better += step.better
-        better_top = max(0.0, better_top + step.better)
-        units, bad, count = units + step.units, bad + step.bad, count + 1
+            tail_units += step_units
+            tail_bad += step_bad
+        better += recovers
+        better_top = max(0.0, better_top + recovers)
+        units += step_units
+        bad += step_bad
     tail_ms = pane_ms if counter > 0.0 else None
     return Summary(
-        tuple(gain),
-        tuple(gathered),
+        tuple(_capped(gain)),
+        tuple(_capped(gathered)),
         *(total, low, counter, tail_ms, tail_units, tail_bad),
         *(better, better_top, units, bad, count),
     )
+
+
+def _capped(values: list[float]) -> list[float]:
+    return [min(CAP, value) for value in values]
 
 
 def then(earlier: Summary, later: Summary) -> Summary:
