@@ -12,7 +12,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from bench.stack import PARTITIONS, BenchError, Stack
 from streams.models.topics import TopicSpec, partition_of
 
-_READ = 20_000
+_READ = 2_000
+"""Messages of one call: it returns only when it has them all or its time is over."""
 
 
 def _quiet(stack: Stack) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def read_placed(stack: Stack, topic: str, partitions: int = PARTITIONS) -> Itera
             consumer.assign([TopicPartition(topic, partition, 0)])
             done = False
             while not done:
-                for message in consumer.consume(_READ, timeout=5):
+                for message in consumer.consume(_READ, timeout=0.1):
                     error = message.error()
                     if error is None:
                         yield partition, message.key() or b"", message.value()

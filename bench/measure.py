@@ -19,7 +19,7 @@ class Run:
     Attributes:
         name: Which system and which job.
         events: Events of the workload it was given.
-        seconds: From its first record to everything durable and visible.
+        seconds: From its first record until all of it is durable and committed.
         cpu_s: CPU seconds, user and system, of the process in that time.
         peak_mb: Largest resident size of the process.
         wrong_rows: Result rows that differ from the truth; anything but 0 disqualifies the figure.
@@ -63,13 +63,14 @@ class Run:
     def line(self) -> str:
         """Return the run as one line of a table."""
         state = f"{self.rows} rows right" if not self.wrong_rows else f"{self.wrong_rows} of {self.rows} ROWS WRONG"
+        shown = f"; all shown after {self.more['shown_after_s']:.1f} s" if "shown_after_s" in self.more else ""
         return (
-            f"{self.name:34}{self.events:>11,}{self.events_per_s:>12,.0f}{self.cpu_s_per_million:>10.1f}"
-            f"{self.peak_mb:>9.0f}   {state}"
+            f"{self.name:34}{self.events:>11,}{self.seconds:>9.1f}{self.events_per_s:>12,.0f}"
+            f"{self.cpu_s_per_million:>10.1f}{self.peak_mb:>9.0f}   {state}{shown}"
         )
 
 
-HEADER = f"{'':34}{'events':>11}{'events/s':>12}{'CPU s/M':>10}{'peak MB':>9}   checked against the truth"
+HEADER = f"{'':34}{'events':>11}{'seconds':>9}{'events/s':>12}{'CPU s/M':>10}{'peak MB':>9}   checked against the truth"
 
 
 def until(done: Callable[[], bool], process: Process, limit_s: float, what: str) -> float:
