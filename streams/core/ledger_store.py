@@ -65,6 +65,7 @@ class LedgerStore:
         self.flushed = 0
         self._segments = Segments()
         self._tombstones: list[bytes] = []
+        self._outlived: list[bytes] = []
         self._tombstone_outputs: list[bytes] = []
         self._old_owners: list[bytes] = []
 
@@ -79,10 +80,11 @@ class LedgerStore:
             return None
         ledger.drain()
         flush = Flush(stamp=ledger.next)
-        # Tombstones of the flush before: that flush is complete, so no replay will meet these rows' past again.
-        flush.rows.extend((key, None) for key in self._tombstones)
+        # Outputs end one flush after their rows did: that flush is complete, so no replay will meet these rows' past
+        # again. The changelog's own records end another flush later, for they are what a successor ends outputs by.
+        flush.rows.extend((key, None) for key in self._outlived)
         flush.outputs.extend((key, None) for key in self._tombstone_outputs)
-        self._tombstones, self._tombstone_outputs = [], []
+        self._outlived, self._tombstones, self._tombstone_outputs = self._tombstones, [], []
         self._collect_facts(flush)
         self._collect_rows(flush)
         meta = Meta(

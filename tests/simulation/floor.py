@@ -78,6 +78,7 @@ class Shape:
         retention_steps: How long a cleaned tombstone stays.
         max_unflushed: The host's bound on records folded and not flushed.
         hot_tasks: Tasks a ledger keeps in memory; the rest is cold.
+        by_columns: Changes are summed in numpy however few they are.
         policy: What the numbers are shaped by.
     """
 
@@ -92,6 +93,7 @@ class Shape:
     retention_steps: int
     max_unflushed: int
     hot_tasks: int
+    by_columns: bool
     policy: CorePolicy
 
     @classmethod
@@ -110,6 +112,7 @@ class Shape:
             retention_steps=rng.choice((0, 10, 60)),
             max_unflushed=rng.choice((6, 1_000_000, 1_000_000)),
             hot_tasks=rng.choice((1, 1 << 40)),
+            by_columns=rng.random() < 0.3,
             policy=rng.choice((SHORT, SHORT, LONG, ENDLESS)),
         )
 

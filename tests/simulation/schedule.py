@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from streams.models import topics
 from tests.simulation.floor import Kinds, Shape, tick
 from tests.simulation.verdict import differences
-from tests.simulation.world import NOW_MS, World, clock_of
+from tests.simulation.world import NOW_MS, World, engine_of
 
 Action = Callable[[World, random.Random], str | None]
 
@@ -91,7 +91,7 @@ def run(seed: int, kinds: Kinds | None = None, skip: Collection[int] = (), shape
     world = World(shape, kinds)
     actions, weights = weighted(kinds)
     choices = random.Random(seed * 31 + 5).choices(actions, weights, k=shape.steps)
-    with clock_of(world.clock):
+    with engine_of(world.clock, by_columns=shape.by_columns):
         try:
             _open(world, outcome)
             for step, action in enumerate(choices, 1):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import streams.agents.scopes
 import streams.engine.host
+from streams.core import accumulate
 from streams.models import topics
 from streams.models.topics import partition_of
 from tests.simulation.cluster import TP, Cluster, Group
@@ -25,15 +26,17 @@ NOW_MS = 1_795_400_000_000
 
 
 @contextmanager
-def clock_of(clock: Clock) -> Iterator[None]:
-    """Let the engine's modules read the schedule's clock instead of the machine's."""
+def engine_of(clock: Clock, *, by_columns: bool) -> Iterator[None]:
+    """Let the engine's modules read the schedule's clock, and sum a handful of changes as it sums ten thousand."""
     modules = (streams.engine.host, streams.agents.scopes)
-    kept = [module.time for module in modules]
+    kept, few = [module.time for module in modules], accumulate._FEW
     for module in modules:
         module.time = clock  # type: ignore[assignment]
+    accumulate._FEW = -1 if by_columns else few
     try:
         yield
     finally:
+        accumulate._FEW = few
         for module, time in zip(modules, kept, strict=True):
             module.time = time
 
