@@ -1,8 +1,8 @@
 """Alert rules: what a team writes in YAML, checked by pydantic.
 
 One class per kind, told apart by ``kind``. ``target`` is in the unit of the kind: a ratio for accuracy_low,
-critical_errors, sla_attainment and throughput_drop, a duration for backlog_age and source_silent, a count for
-dead_letters. Later kinds add a class here and an evaluator in alerts/kinds.
+critical_errors, sla_attainment, throughput_drop and rushing, a duration for backlog_age, source_silent and exposure_cap, a
+count for dead_letters. Later kinds add a class here and an evaluator in alerts/kinds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from alerts.scopes import DIMENSIONS, SOURCE, Scope
-from alerts.signals import Severity, Window
+from alerts.signals import WINDOW_MS, Severity, Window
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -195,6 +195,49 @@ class SourceSilentRule(RuleBase):
     min_sample: int = Field(default=1, ge=1)
 
 
+class ExposureCapRule(RuleBase):
+    """Fires when a labeller's severity-weighted handle time reaches ``target`` (a duration), or will within ``ahead``.
+
+    ``weights`` by policy needs the scope ``[policy, labeler]`` in ``tables.scopes``.
+    """
+
+    kind: Literal["exposure_cap"]
+    scope: Selector = Selector(by=("labeler",))
+    window: Window = "24h"
+    target: DurationS = 14_400
+    ahead: DurationS = 7200
+    weights: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict)
+    other_weight: float = Field(default=1.0, ge=0, le=100)
+    """Weight of a policy that is not named: in full, the careful side."""
+
+    @model_validator(mode="after")
+    def _about_people(self) -> ExposureCapRule:
+        if self.scope.names != {"labeler"}:
+            raise ValueError("exposure is a person's: its scope is {by: labeler} or {labeler: NAME}")
+        return self
+
+
+class RushingRule(RuleBase):
+    """Fires when handle time is at most ``target`` of before against everybody, and the person's accuracy fell."""
+
+    kind: Literal["rushing"]
+    scope: Selector = Selector(by=("labeler",))
+    window: Window = "24h"
+    reference: Window = "7d"
+    target: Ratio = 0.9
+    min_z: float = Field(default=5.0, gt=0)
+    min_sample: int = Field(default=100, ge=2)
+    """Least timed labels in each of the four medians compared."""
+
+    @model_validator(mode="after")
+    def _about_people(self) -> RushingRule:
+        if "labeler" not in self.scope.names:
+            raise ValueError("rushing is a person's: its scope names labeler, e.g. {by: [queue, policy, labeler]}")
+        if WINDOW_MS[self.reference] <= WINDOW_MS[self.window]:
+            raise ValueError("the reference must be longer than the window")
+        return self
+
+
 Rule = (
     AccuracyLowRule
     | CriticalErrorsRule
@@ -203,6 +246,8 @@ Rule = (
     | BacklogAgeRule
     | DeadLettersRule
     | SourceSilentRule
+    | ExposureCapRule
+    | RushingRule
 )
 
 

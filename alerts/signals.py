@@ -14,6 +14,8 @@ Kind = Literal[
     "backlog_age",
     "dead_letters",
     "source_silent",
+    "exposure_cap",
+    "rushing",
 ]
 Severity = Literal["page", "warn", "info"]
 Window = Literal["5m", "15m", "1h", "8h", "24h", "7d"]

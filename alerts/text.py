@@ -16,6 +16,8 @@ HEADLINES: dict[str, str] = {
     "backlog_age": "Backlog is too old",
     "dead_letters": "Events were refused",
     "source_silent": "A source has gone silent",
+    "exposure_cap": "Exposure near the cap",
+    "rushing": "Faster, with more errors",
 }
 
 

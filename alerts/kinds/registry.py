@@ -7,6 +7,8 @@ from alerts.kinds import (
     backlog_age,
     critical_errors,
     dead_letters,
+    exposure_cap,
+    rushing,
     sla_attainment,
     source_silent,
     throughput_drop,
@@ -21,4 +23,6 @@ EVALUATORS: dict[str, Evaluator] = {
     "backlog_age": backlog_age.evaluate,
     "dead_letters": dead_letters.evaluate,
     "source_silent": source_silent.evaluate,
+    "exposure_cap": exposure_cap.evaluate,
+    "rushing": rushing.evaluate,
 }

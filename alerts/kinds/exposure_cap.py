@@ -1,0 +1,88 @@
+"""exposure_cap: somebody has seen, or will soon have seen, as much hard content as the cap allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from alerts.kinds.base import Context, Finding, live_rows
+from alerts.rules import ExposureCapRule
+from alerts.signals import WINDOW_MS, Contributor
+from alerts.view import Row
+from alerts.words import duration, instant
+
+PACE_WINDOW = "1h"
+"""The last stretch whose pace is carried on."""
+
+_BY_POLICY = frozenset({"policy", "labeler"})
+
+
+def evaluate(rule: ExposureCapRule, context: Context) -> Iterable[Finding]:
+    """Severity-weighted handle time of each selected labeller against ``rule.target`` seconds.
+
+    With rows scoped policy × labeler (``tables.scopes`` must have them) each policy counts with its weight; without them
+    nobody can tell policies apart, so all handle time counts with ``other_weight`` and the evidence says so. Rows know
+    handle time by the pane of the decision and count open tasks that overlap each: ``floorwatch scorecard`` is exact.
+    Predicted is (cap − dose) / pace of the last hour, nothing leaving the window: it may be early, not late.
+    """
+    people = live_rows(context.view, "throughput", rule.window, context.watermark_ms)
+    now = _doses(rule, people)
+    recent = _doses(rule, live_rows(context.view, "throughput", PACE_WINDOW, context.watermark_ms))
+    for key in sorted(people):
+        scope = people[key]["scope"]
+        if not rule.scope.matches(scope):
+            continue
+        parts, split = now.get(scope["labeler"], ({}, False))
+        dose_s = sum(parts.values())
+        pace = sum(recent.get(scope["labeler"], ({}, False))[0].values()) / (WINDOW_MS[PACE_WINDOW] / 1000)
+        left_s = (rule.target - dose_s) / pace if pace > 0 else None
+        over = dose_s >= rule.target
+        soon = left_s is not None and left_s <= rule.ahead
+        yield Finding(
+            scope=dict(scope),
+            scope_key=key,
+            firing=over or soon,
+            value=dose_s,
+            target=rule.target,
+            evidence=_words(rule, context.watermark_ms, dose_s, left_s, split=split),
+            since_ms=context.watermark_ms,
+            contributors=_contributors(parts, dose_s) if split and (over or soon) else (),
+        )
+
+
+def _doses(rule: ExposureCapRule, rows: Mapping[str, Row]) -> dict[str, tuple[dict[str, float], bool]]:
+    """Weighted seconds of each labeller by policy, and whether policies could be told apart."""
+    found: dict[str, tuple[dict[str, float], bool]] = {}
+    for row in rows.values():
+        scope = row["scope"]
+        if scope.keys() == _BY_POLICY:
+            weight = rule.weights.get(scope["policy"], rule.other_weight)
+            parts = found.setdefault(scope["labeler"], ({}, True))[0]
+            parts[scope["policy"]] = weight * int(row["handle_ms_sum"]) / 1000
+    for row in rows.values():
+        scope = row["scope"]
+        if scope.keys() == {"labeler"} and scope["labeler"] not in found:
+            found[scope["labeler"]] = ({"": rule.other_weight * int(row["handle_ms_sum"]) / 1000}, False)
+    return found
+
+
+def _words(rule: ExposureCapRule, watermark_ms: int, dose_s: float, left_s: float | None, *, split: bool) -> str:
+    spent = f"{duration(dose_s)} severity-weighted in the last {rule.window}, the cap is {duration(rule.target)}"
+    if dose_s >= rule.target:
+        said = f"{spent}: reached"
+    elif left_s is None:
+        said = f"{spent}; nothing in the last hour"
+    else:
+        said = f"{spent}; reached about {instant(watermark_ms + round(left_s * 1000))} at the pace of the last hour"
+    if split:
+        return said
+    return f"{said}. No rows by policy,labeler (tables.scopes): every policy counts with weight {rule.other_weight:g}"
+
+
+def _contributors(parts: Mapping[str, float], dose_s: float) -> tuple[Contributor, ...]:
+    """Policies by their share of the dose, the greatest first; the share is negated, for it makes it worse."""
+    ranked = sorted(parts.items(), key=lambda item: (-item[1], item[0]))[:5]
+    return tuple(
+        Contributor("policy", name, -round(100 * seconds / dose_s, 2), 0, duration(seconds))
+        for name, seconds in ranked
+        if seconds
+    )

@@ -1,0 +1,110 @@
+"""rushing: somebody got faster against everybody on the same work, and makes more errors than before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from alerts.kinds.base import Context, Finding, examples, live_rows
+from alerts.rules import RushingRule
+from alerts.scopes import scope_key
+from alerts.view import Row, instant_ms
+from alerts.words import percent, plural
+from streams.core.people.proportions import Interval, difference
+
+_ERROR_OF_MEDIAN = math.sqrt(math.pi / 2)
+"""Standard error of a median in units of that of a mean, for a normal distribution: here of log times."""
+_Z_90 = 1.2815515655446004
+_Z_50_TO_90_LEAST = 0.05
+
+
+class _Shift(Struct, frozen=True):
+    """exp(shift) against everybody and its size in standard errors."""
+
+    ratio: float
+    z: float
+
+
+def evaluate(rule: RushingRule, context: Context) -> Iterable[Finding]:
+    """Median handle time of each selected labeller's scope against its reference, less what everybody's did.
+
+    Fires when the shift is at most ``rule.target`` and ``min_z`` errors from chance *and* the labeller's accuracy fell
+    beyond chance (Newcombe's interval of window against the rest of the reference lies below 0). Rows do not know whether
+    it was the fast labels that were wrong; ``floorwatch scorecard`` does. Rows hold quantiles, so the error is that of
+    medians of log-normal times, σ = ln(p90/p50)/1.2816. Select ``{by: [queue, policy, labeler]}`` to hold the mix fixed.
+    """
+    now = live_rows(context.view, "throughput", rule.window, context.watermark_ms)
+    before = live_rows(context.view, "throughput", rule.reference, context.watermark_ms)
+    audits = live_rows(context.view, "accuracy", rule.window, context.watermark_ms)
+    audits_before = live_rows(context.view, "accuracy", rule.reference, context.watermark_ms)
+    for key in sorted(now):
+        row = now[key]
+        if not rule.scope.matches(row["scope"]):
+            continue
+        shift = _shift(rule, row, now, before)
+        person = scope_key({"labeler": row["scope"]["labeler"]})
+        change = _change(audits.get(person), audits_before.get(person))
+        faster = shift is not None and shift.ratio <= rule.target and shift.z <= -rule.min_z
+        yield Finding(
+            scope=dict(row["scope"]),
+            scope_key=key,
+            firing=faster and change is not None and change.high < 0,
+            value=shift.ratio if shift is not None else None,
+            target=rule.target,
+            evidence=_words(rule, row, shift, change),
+            since_ms=instant_ms(row["start"]),
+            examples=examples(audits[person]) if person in audits else (),
+        )
+
+
+def _shift(rule: RushingRule, row: Row, now: Mapping[str, Row], before: Mapping[str, Row]) -> _Shift | None:
+    parent = scope_key({name: value for name, value in row["scope"].items() if name != "labeler"})
+    four = (row, before.get(row["scope_key"]), now.get(parent), before.get(parent))
+    total, variance = 0.0, 0.0
+    for sign, one in zip((1, -1, -1, 1), four, strict=True):
+        if one is None or int(one["handled"]) < rule.min_sample or not one["handle_ms_p50"]:
+            return None
+        middle = math.log(one["handle_ms_p50"])
+        sigma = max(_Z_50_TO_90_LEAST, (math.log(one["handle_ms_p90"]) - middle) / _Z_90)
+        total += sign * middle
+        variance += (_ERROR_OF_MEDIAN * sigma) ** 2 / int(one["handled"])
+    return _Shift(math.exp(total), total / math.sqrt(variance))
+
+
+def _counts(row: Row) -> tuple[int, int]:
+    """Correct and audited, technical errors left out."""
+    return int(row["correct"]), int(row["audited"]) - int((row.get("wrong") or {}).get("technical") or 0)
+
+
+def _change(now: Row | None, reference: Row | None) -> Interval | None:
+    """How the accuracy moved: the reference holds the window, which is taken out of it."""
+    if now is None or reference is None:
+        return None
+    (right, total), (all_right, all_total) = _counts(now), _counts(reference)
+    earlier = (all_right - right, all_total - total)
+    if earlier[1] <= 0 or not 0 <= earlier[0] <= earlier[1]:
+        return None
+    return difference(earlier, (right, total))
+
+
+def _words(rule: RushingRule, row: Row, shift: _Shift | None, change: Interval | None) -> str:
+    if shift is None:
+        return (
+            f"{plural(int(row['handled']), 'timed label')} in the last {rule.window}: too few, now or before, to judge"
+        )
+    fixed = {"queue", "policy"} <= row["scope"].keys()
+    mix = (
+        "on the same queue and policy"
+        if fixed
+        else "whatever the mix of work (select queue, policy, labeler to fix it)"
+    )
+    pace = f"{shift.ratio:.2f}× the handle time of the last {rule.reference} against everybody, {mix}; z {shift.z:.1f}"
+    if change is None:
+        return f"{pace}; too few audits to say whether errors rose"
+    ends = f"{change.low * 100:+.1f} to {change.high * 100:+.1f}"
+    return (
+        f"{pace}; accuracy {change.value * 100:+.1f} points (95% interval {ends}); alarm at {percent(rule.target)}, "
+        f"z -{rule.min_z:g} and accuracy down beyond chance"
+    )
