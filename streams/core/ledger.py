@@ -47,7 +47,7 @@ from streams.models.events import decode_log_event
 NO_TIME = -1
 """The watermark before any event."""
 
-_DRAIN_AT = 65_536
+_DRAIN_AT = 131_072
 _COOL_EVERY = 16_384
 
 

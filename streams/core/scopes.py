@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -82,6 +83,17 @@ class _Half:
         return number
 
 
+class _Watched(NamedTuple):
+    """Kinds of scopes whose audits some detector looks at, by the half of a dimension tuple that tells their scope."""
+
+    who: list[int]
+    what: list[int]
+    mixed: list[int]
+
+
+_PLACE = {position: (half, column) for half, part in enumerate((_WHO, _WHAT)) for column, position in enumerate(part)}
+
+
 class ScopeIndex:
     """Numbers the scopes one partition has met and finds the scopes of dimension tuples.
 
@@ -105,8 +117,18 @@ class ScopeIndex:
         self._what = _Half([self._values[i] for i in _WHAT])
         self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in policy.scopes]
         self._pairs: dict[tuple[int, int], list[tuple[int, bool]]] = {}
-        self._evidence_kinds = [kind for kind, watched in enumerate(policy.evidence_kinds) if watched]
-        self._evidence_pairs: dict[tuple[int, int], list[int]] = {}
+        watched = [kind for kind, looked_at in enumerate(policy.evidence_kinds) if looked_at]
+        self._evidence_kinds = _Watched(
+            [kind for kind in watched if set(self._kinds[kind][1]) <= set(_WHO)],
+            [kind for kind in watched if self._kinds[kind][1] and set(self._kinds[kind][1]) <= set(_WHAT)],
+            [
+                kind
+                for kind in watched
+                if set(self._kinds[kind][1]) & set(_WHO) and set(self._kinds[kind][1]) & set(_WHAT)
+            ],
+        )
+        self._evidence_who: dict[int, list[int]] = {}
+        self._evidence_what: dict[int, list[int]] = {}
         self._known: list[dict[int, int]] = [{} for _ in self._kinds]
         # One labeller's own scopes need no names to count one.
         self.headcount = ["labeler" not in names for names, _ in self._kinds]
@@ -150,7 +172,11 @@ class ScopeIndex:
         held = self._pairs.get((who, what))
         if held is not None:
             return held
-        values = self._values_of(who, what)
+        values = [-1] * len(DIMENSIONS)
+        for column, dimension in enumerate(_WHO):
+            values[dimension] = int(self._who.table[who, column])
+        for column, dimension in enumerate(_WHAT):
+            values[dimension] = int(self._what.table[what, column])
         found: list[tuple[int, bool]] = []
         for kind, headcount in enumerate(self.headcount):
             number = self._scope_of_kind(kind, values)
@@ -163,26 +189,32 @@ class ScopeIndex:
 
     def evidence_scopes(self, who: int, what: int) -> list[int]:
         """Return the numbers of the scopes of one dimension tuple whose audits some detector looks at."""
-        held = self._evidence_pairs.get((who, what))
-        if held is not None:
-            return held
-        values = self._values_of(who, what)
         refused = self.refused
-        found = [self._scope_of_kind(kind, values) for kind in self._evidence_kinds]
+        of_who = self._evidence_who.get(who)
+        if of_who is None:
+            of_who = self._evidence_who[who] = self._watched(self._evidence_kinds.who, who, what)
+        of_what = self._evidence_what.get(what)
+        if of_what is None:
+            of_what = self._evidence_what[what] = self._watched(self._evidence_kinds.what, who, what)
+        mixed = self._watched(self._evidence_kinds.mixed, who, what)
         self.refused = refused  # these scopes have been asked for, and counted, where the audit's label was
-        if len(self._evidence_pairs) > _PAIRS_LIMIT:
-            self._evidence_pairs.clear()
-        self._evidence_pairs[who, what] = kept = [number for number in found if number >= 0]
-        return kept
+        return [*of_who, *of_what, *mixed]
 
-    def _values_of(self, who: int, what: int) -> list[int]:
-        """Return the number of the value of each dimension of a tuple given by its halves; -1 where unknown."""
-        values = [-1] * len(DIMENSIONS)
-        for column, dimension in enumerate(_WHO):
-            values[dimension] = int(self._who.table[who, column])
-        for column, dimension in enumerate(_WHAT):
-            values[dimension] = int(self._what.table[what, column])
-        return values
+    def _watched(self, kinds: list[int], who: int, what: int) -> list[int]:
+        found = []
+        for kind in kinds:
+            code = 0
+            for position in self._kinds[kind][1]:
+                half, column = _PLACE[position]
+                value = self._who.table.item(who, column) if half == 0 else self._what.table.item(what, column)
+                if value < 0:
+                    code = -1
+                    break
+                code = code * _STRIDE + value
+            number = self._scope_of_code(kind, code) if code >= 0 else -1
+            if number >= 0:
+                found.append(number)
+        return found
 
     def _scope_of_kind(self, kind: int, values: list[int]) -> int:
         positions = self._kinds[kind][1]
@@ -210,7 +242,7 @@ class ScopeIndex:
             what: Number of the second half, one per change.
 
         Returns:
-            Numbers in 0..bound-1 to be read back with ``scope_of(kind, number, bound)``, -1 where a dimension is
+            Numbers in 0..bound-1 to be read back with ``scope_of(kind, number)``, -1 where a dimension is
             unknown; and the bound.
         """
         positions = self._kinds[kind][1]
@@ -231,14 +263,15 @@ class ScopeIndex:
     def scope_of(self, kind: int, number: int) -> int:
         """Return the scope number behind a number from ``codes``; -1 where the cap refuses the scope."""
         positions = self._kinds[kind][1]
-        if len(positions) > 1:
-            code, scale = 0, 1
-            for position in reversed(positions):
-                number, value = divmod(number, max(1, len(self._values[position].names)))
-                code += value * scale
-                scale *= _STRIDE
-            number = code
-        return self._scope_of_code(kind, number)
+        if len(positions) < 2:
+            known = self._known[kind].get(number, -1)
+            return known if known >= 0 else self._scope_of_code(kind, number)
+        code, scale = 0, 1
+        for position in reversed(positions):
+            number, value = divmod(number, max(1, len(self._values[position].names)))
+            code += value * scale
+            scale *= _STRIDE
+        return self._scope_of_code(kind, code)
 
     def _column(self, position: int, who: Ints, what: Ints) -> Ints:
         if position in _WHO:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from streams.core.records import Record
 from streams.engine.batches import Batch
-from streams.engine.errors import Invariant
+from streams.engine.errors import Fenced, Invariant
 from streams.engine.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,11 @@ class Owned:
         sought: Offset last gone back to for a gap.
         since_s: When the partition was taken, on the monotonic clock.
         flushed_s: When its last flush began.
+        unflushed: Records folded since the last flush began.
+        unflushed_bytes: Their size.
+        uncommitted: Offset flushed whose commit the coordinator has not taken: it is offered again at the next flush.
+        fenced_s: When the group was found not to know this worker any more: nothing of the partition is folded or flushed
+            until it is taken away and given anew.
         failed: A fold or a flush ended half-way, so memory and log have parted: until it is recovered anew, nothing of it may
             be folded or flushed. The worker is on its way down, but what else waits in it runs on.
     """
@@ -67,7 +72,9 @@ class Owned:
         self.processor = processor
         self.ready = asyncio.Event()
         self.flushing = asyncio.Lock()
-        self.unflushed = 0
+        self.unflushed = self.unflushed_bytes = 0
+        self.uncommitted: int | None = None
+        self.fenced_s: float | None = None
         self.behind = 0
         self.sought: int | None = None
         self.since_s = self.flushed_s = time.monotonic()
@@ -85,8 +92,14 @@ def _marked(owned: Owned) -> Iterator[None]:
         raise
 
 
+def _size(records: list[Record]) -> int:
+    """Return the bytes of the values of records."""
+    return sum([len(value) for _, _, _, value in records if value is not None])
+
+
 Commit = Callable[[str, int, int], Awaitable[bool]]
-"""(topic, partition, offset) -> whether the broker took it."""
+"""(topic, partition, offset) -> whether the coordinator took it; False when it is away or busy with a rebalance, and
+``Fenced`` when it does not know this member any more."""
 
 Seek = Callable[[str, int, int], Awaitable[None]]
 
@@ -107,8 +120,10 @@ class StageHost:
         fail: Fail,
         *,
         max_unflushed: int = 200_000,
+        max_unflushed_bytes: int = 128 * 1_048_576,
         far_behind: int = 10_000,
-        catch_up_s: float = 4.0,
+        catch_up_s: float = 8.0,
+        fenced_patience_s: float = 60.0,
     ) -> None:
         """Create the host.
 
@@ -121,8 +136,10 @@ class StageHost:
             meter: Where counts go.
             fail: Stops the worker when a recovery fails.
             max_unflushed: Records folded but not flushed beyond which folding waits.
+            max_unflushed_bytes: The same in bytes of their values.
             far_behind: From this many records behind, a partition is flushed only every ``catch_up_s``.
             catch_up_s: Seconds between two flushes of such a partition.
+            fenced_patience_s: Seconds after which a worker that is fenced and not given its partitions anew must go.
         """
         self.name = name
         self.topic = topic
@@ -131,7 +148,8 @@ class StageHost:
         self._seek = seek
         self._meter = meter
         self._fail = fail
-        self._max_unflushed = max_unflushed
+        self._max_unflushed, self._max_unflushed_bytes = max_unflushed, max_unflushed_bytes
+        self._fenced_patience_s = fenced_patience_s
         self._far_behind, self._catch_up_s = far_behind, catch_up_s
         self.owned: dict[int, Owned] = {}
 
@@ -178,7 +196,7 @@ class StageHost:
     async def process(self, batch: Batch) -> None:
         """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice."""
         owned = await self._recovered(batch.partition)
-        if owned is None:
+        if owned is None or owned.fenced_s is not None:
             return
         self._check(owned)
         processor = owned.processor
@@ -196,12 +214,18 @@ class StageHost:
                 records = [record for record in records if record.offset >= expected]
         self._meter.folded(self.name, batch.partition, len(records))
         owned.unflushed += len(records)
+        owned.unflushed_bytes += _size(records)
         with _marked(owned):
             processor.fold(records)
         owned.behind = max(0, batch.highwater - records[-1].offset - 1)
         self._meter.lag(self.name, batch.partition, owned.behind)
-        if owned.unflushed >= self._max_unflushed:
-            await self.flush_one(owned)
+        self._meter.unflushed(self.name, batch.partition, owned.unflushed, owned.unflushed_bytes)
+        if owned.unflushed >= self._max_unflushed or owned.unflushed_bytes >= self._max_unflushed_bytes:
+            began = self._meter.wait_began("flush")
+            try:
+                await self.flush_one(owned)
+            finally:
+                self._meter.wait_ended("flush", began)
 
     def _check(self, owned: Owned) -> None:
         if owned.failed:
@@ -243,23 +267,60 @@ class StageHost:
         return False
 
     async def flush_one(self, owned: Owned) -> None:
-        """Flush one partition and commit its offset; one that has failed is left to its next owner."""
+        """Flush one partition and commit its offset; one that has failed or is fenced is left to its next owner."""
         async with owned.flushing:
-            if owned.closed or owned.failed or not owned.ready.is_set():
+            if owned.closed or owned.failed or owned.fenced_s is not None or not owned.ready.is_set():
                 return
             began = time.monotonic()
-            owned.unflushed, owned.flushed_s = 0, began
+            owned.unflushed, owned.unflushed_bytes, owned.flushed_s = 0, 0, began
             with _marked(owned):
                 offset = await owned.processor.flush()
-            if offset is None:
+            self._meter.unflushed(self.name, owned.partition, owned.unflushed, owned.unflushed_bytes)
+            if offset is not None:
+                owned.uncommitted = offset
+            if owned.uncommitted is None:
                 return
-            await self._commit(self.topic, owned.partition, offset)
+            await self._commit_one(owned, owned.uncommitted)
             self._meter.flushed(self.name, time.monotonic() - began)
+
+    async def _commit_one(self, owned: Owned, offset: int) -> None:
+        """Commit an offset. A coordinator that is away is asked again at the next flush; a fenced worker stops here."""
+        try:
+            taken = await self._commit(self.topic, owned.partition, offset)
+        except Fenced as error:
+            self.fence(str(error))
+            return
+        if taken and owned.uncommitted == offset:
+            owned.uncommitted = None
+        elif not taken:
+            self._meter.not_committed(self.name)
+
+    def fence(self, reason: str) -> None:
+        """Stop folding and flushing every partition: the group knows this worker no more, and others may own them.
+
+        What is in memory is dropped when the group takes the partitions away, which it does when the worker joins anew;
+        what was not flushed is folded again by the next owner.
+
+        Args:
+            reason: Why, for the log.
+        """
+        now_s = time.monotonic()
+        held = [owned for owned in self.owned.values() if owned.fenced_s is None]
+        for owned in held:
+            owned.fenced_s = now_s
+        if held:
+            self._meter.fenced(self.name)
+            log.warning("%s%s: dropped, waiting to be assigned anew: %s", self.name, sorted(self.owned), reason)
 
     async def flush_all(self) -> None:
         """Flush every owned partition; one that is far behind less often, for each flush costs rows, not events."""
         now_s = time.monotonic()
         for owned in list(self.owned.values()):
             self._check(owned)
+            if owned.fenced_s is not None and now_s - owned.fenced_s > self._fenced_patience_s:
+                raise Invariant(
+                    f"{self.name}[{owned.partition}]: the group does not know this worker any more and has not taken it in "
+                    f"again for {self._fenced_patience_s:.0f} s. The worker must be started again: it recovers exactly."
+                )
             if owned.behind < self._far_behind or now_s - owned.flushed_s >= self._catch_up_s:
                 await self.flush_one(owned)
