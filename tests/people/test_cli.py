@@ -54,6 +54,11 @@ def test_scorecards(events, tmp_path, who):
     same_as_golden(f"scorecard-{who}.txt", found.stdout)
 
 
+def test_the_card_in_the_docs_is_the_golden_one():
+    page = (Path(__file__).parents[2] / "docs" / "people.md").read_text()
+    assert (GOLDEN / "scorecard-hurry.txt").read_text() in page
+
+
 def test_people(events, tmp_path):
     found = run("people", "--by", "team", "--events", str(events), "--coaching", str(coaching(tmp_path)), *WEIGHTS)
     assert found.exit_code == 0, found.output

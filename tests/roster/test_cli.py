@@ -85,6 +85,11 @@ def test_words(events, name, words):
     same_as_golden(name, found.stdout)
 
 
+def test_the_day_in_the_docs_is_the_golden_one():
+    page = (Path(__file__).parents[2] / "docs" / "roster.md").read_text()
+    assert (GOLDEN / "by-site.txt").read_text().split("\n\nA person with")[0] in page
+
+
 def test_the_numbers_by_hand(events):
     """KUL, 2 people × 4 h = 480 min. ann: 18 × 8 handling, 60 break (30 planned), 36 idle. ben: 65 away, 18 × 5, 85 idle."""
     found = run(events, "--day", "2026-11-23", "--json")
