@@ -8,7 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from alerts.text import HEADLINES
+from streams.core.policy import DEFAULT_SCOPES, CorePolicy
+from streams.core.tables import window_rows
 from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, common, one, rule, signals
+from tests.core.harness import CoreRun
+from tests.oracle.case_events import at, label
 
 HOUR = 3_600_000
 
@@ -138,3 +142,23 @@ def test_rules_that_make_no_sense_are_refused(kind, fields, said):
 
 def test_both_kinds_have_a_headline():
     assert {"exposure_cap", "rushing"} <= HEADLINES.keys()
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_rows_of_the_core_feed_the_kind_by_policy_where_the_scope_is_configured(split):
+    """From events through the core to the finding: three hours of gore, then three of spam."""
+    scopes = (*DEFAULT_SCOPES, ("policy", "labeler")) if split else DEFAULT_SCOPES
+    run = CoreRun(policy=CorePolicy(scopes=scopes))
+    run.send(
+        label(
+            f"l-{n}", 10 * (n + 1), by="ana", task=f"t-{n}", policy="gore" if n < 18 else "spam", started_at=at(10 * n)
+        )
+        for n in range(36)
+    )
+    run.finish()
+    now_ms = run.floor.watermark_ms
+    rows = [row for window in run.floor.all_windows() for row in window_rows(window, now_ms).values()]
+    the_rule = cap(weights={"gore": 1, "spam": 0.1}, other_weight=0.5)
+    found = {signal.scope_key: signal for signal in signals(the_rule, *rows, at_ms=now_ms)}["labeler=ana"]
+    assert found.value == pytest.approx(3 * 3600 * 1.1 if split else 6 * 3600 * 0.5)
+    assert ("No rows by policy,labeler" in found.evidence) is not split
