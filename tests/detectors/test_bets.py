@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
+import random
 
 import pytest
 
@@ -18,6 +19,8 @@ from streams.core.detectors.bets import (
     merge_batches,
     uniform_batch,
 )
+from streams.core.detectors.bulk import summarise_bulk
+from streams.core.detectors.summary import summarise
 
 
 @pytest.mark.parametrize("module", [bets, expected, fleet, words])
@@ -111,3 +114,24 @@ def test_a_batch_taken_back_whole_is_gone() -> None:
 def test_what_cannot_be_bet_on_is_refused(allowed, ratios) -> None:
     with pytest.raises(ValueError, match=r"allowed share|ratios"):
         ShareBets.of(allowed, ratios)
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 96, 500])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3])
+def test_many_batches_are_summarised_as_few_are(size, share) -> None:
+    rng = random.Random(size)
+    model = ShareBets.of(0.05)
+    pane = []
+    for key in range(size):
+        units = rng.choice((1, 1, 1, 2, 7))
+        pane.append(
+            uniform_batch(key, units, sum(rng.random() < share for _ in range(units)), rng.choice((1, 4)) * NANO)
+        )
+    steps = list(model.steps(pane, 4 * NANO))
+    few, many = summarise(9, steps, model.bets), summarise_bulk(9, steps, model.bets)
+    assert many.gain == pytest.approx(few.gain, rel=1e-9)
+    assert many.gathered == pytest.approx(few.gathered, rel=1e-9)
+    for name in few._fields[2:]:
+        if name != "tail_ms":
+            assert getattr(many, name) == pytest.approx(getattr(few, name), abs=1e-6), name
+    assert many.tail_ms == few.tail_ms

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from streams.core.detectors.bulk import summarise_bulk
 from streams.core.detectors.summary import Step, Summary, summarise
 
 NANO = 1_000_000_000
@@ -29,6 +30,7 @@ RESOLVE_SLA_BUCKETS = 8.0
 RESOLVE_COUNT_NATS = 4.0
 """Log likelihood ratio of "as expected" against "70% of it" that resolves a throughput alarm: 55 to 1."""
 
+_BULK = 96
 _SHAPES_LIMIT = 4096
 _SINCE_RATIO = 2.0
 _SINCE_DROP = 0.7
@@ -183,7 +185,10 @@ class ShareBets:
 
     def summarise(self, pane_ms: int, pane: Sequence[Batch], top_nano: int) -> Summary:
         """Summarise one pane; ``top_nano`` as in ``steps``."""
-        return summarise(pane_ms, self.steps(pane, self.top_nano or top_nano), self.bets)
+        steps = self.steps(pane, self.top_nano or top_nano)
+        if len(pane) < _BULK:
+            return summarise(pane_ms, steps, self.bets)
+        return summarise_bulk(pane_ms, list(steps), self.bets)
 
 
 class Count(NamedTuple):
