@@ -22,7 +22,7 @@ from typing import Any
 
 from bench import floor_runs, targets
 from bench.latency import latency
-from bench.machine import facts
+from bench.machine import Others, facts, wait_for_calm
 from bench.measure import HEADER, Run
 from bench.peers import build, runs
 from bench.recovery import recovery, takeover
@@ -85,12 +85,19 @@ class Suite:
         for number in range(1, self.given.rounds + 1):
             print(f"\nround {number}, load average {os.getloadavg()[0]:.1f}\n{HEADER}", flush=True)
             for part, job in jobs:
-                load = os.getloadavg()[0]
-                run = self.tried(part, lambda job=job, number=number: job(number))
+                run = self.measured(part, lambda job=job, number=number: job(number))
                 if run is not None:
-                    run.more["load_average"] = round(load, 2)
                     self.runs.setdefault(run.name, []).append(run)
-                    print(run.line(), flush=True)
+
+    def measured(self, name: str, job: Callable[[], Run]) -> Run | None:
+        """Run a job when the machine is calm, or as calm as it gets, note how busy others kept it, and print it."""
+        wait_for_calm(self.given.calm)
+        load, others = os.getloadavg()[0], Others()
+        run: Run | None = self.tried(name, job)
+        if run is not None:
+            run.more |= {"load_average": round(load, 2), "others_cores": round(others.cores(), 2)}
+            print(f"{run.line()}; others {run.more['others_cores']:.1f} cores", flush=True)
+        return run
 
     def tried(self, name: str, job: Callable[[], Any]) -> Any:
         """Run a job; one that cannot be measured is said so and does not end the suite."""
@@ -108,7 +115,11 @@ class Suite:
         stack, given = self.stack, self.given
         if self.wanted("latency"):
             for rate in (1_000, 10_000):
+                wait_for_calm(given.calm)
+                others = Others()
                 found = self.tried(f"latency at {rate}/s", lambda rate=rate: latency(stack, rate, given.seconds))
+                if found is not None:
+                    found["others_cores"] = round(others.cores(), 2)
                 self.keep("latency", found, many=True)
         if self.wanted("recovery"):
             self.keep("recovery", self.tried("recovery", lambda: recovery(stack, given.labels)))
@@ -135,13 +146,12 @@ class Suite:
             for amount in (low, high):
                 labels = amount if name == "events" else given.labels
                 people = amount if name == "labelers" else 500
-                run = self.tried(
+                run = self.measured(
                     f"flat {name}",
                     lambda a=labels, b=people: floor_runs.whole(self.stack, a, labelers=b, from_raw=False),
                 )
                 if run is not None and not run.wrong_rows:
                     pair.append(run)
-                    print(run.line(), flush=True)
             if len(pair) == 2:
                 few, many = (run.cpu_s_per_million for run in pair)
                 found[name] = {"from": low, "to": high, "cpu_s_per_million": [round(few, 2), round(many, 2)]}
@@ -190,6 +200,9 @@ def _options() -> argparse.Namespace:
         "--open-tasks", type=int, default=0, help="open tasks of the takeover (default as many as labels)"
     )
     options.add_argument("--seconds", type=int, default=30, help="length of each latency run, under five minutes")
+    options.add_argument(
+        "--calm", type=float, default=0, help="wait so many seconds for a calm machine before each run"
+    )
     parts = ("floorwatch", "loop", "faust", *PEERS, *EXTRAS)
     options.add_argument("--only", type=_names, default=(), help=f"parts to run, of {','.join(parts)}")
     options.add_argument("--skip", type=_names, default=(), help="parts to leave out")
