@@ -100,6 +100,10 @@ class KafkaSettings(Section):
         le=300,
         description="A dead worker's partitions move after this; below 6 s a busy worker looks dead.",
     )
+    idempotent_producer: bool = Field(
+        default=True,
+        description="A batch sent again cannot land behind a newer one; false for brokers without InitProducerId.",
+    )
     raw_topics: list[TopicName] = Field(
         default=["raw.v1"],
         min_length=1,
@@ -172,6 +176,24 @@ class EngineSettings(Section):
         ge=1,
         le=100_000,
         description="Records of one micro-batch: about 25 ms of work, so heartbeats keep time.",
+    )
+    max_unflushed_records: int = Field(
+        default=200_000,
+        ge=1000,
+        le=10_000_000,
+        description="Of a stage and partition, folded and not flushed; beyond it folding waits. 2 s of full speed.",
+    )
+    max_unflushed_bytes: int = Field(
+        default=134_217_728,
+        ge=1_048_576,
+        le=17_179_869_184,
+        description="The same in bytes: 200,000 events of usual size come to half of it.",
+    )
+    max_in_flight_bytes: int = Field(
+        default=33_554_432,
+        ge=1_048_576,
+        le=94_371_840,
+        description="Unacknowledged by the broker; beyond it writing waits. Kafka refuses requests above 100 MiB.",
     )
     idle_timeout_s: Seconds = Field(
         default=30, ge=1, le=86_400, description="A partition silent for this long no longer holds the watermark back."

@@ -21,7 +21,7 @@ from config.connect import tls_context
 from config.lower import core_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
 from streams.adapters.cold import RocksStore, StateDirectory
-from streams.adapters.connections import kafka_settings, redis_client
+from streams.adapters.connections import kafka_settings, redis_client, started_producer
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
 from streams.agents.incidents import IncidentsStage
@@ -31,7 +31,9 @@ from streams.agents.rules import RuleRunner
 from streams.agents.scopes import ScopesStage
 from streams.agents.ticker import Ticker
 from streams.core.tasks import TaskTable
-from streams.engine.batches import BatchSchema, BatchTransport
+from streams.engine.batches import IN_HAND, BatchSchema, BatchTransport
+from streams.engine.commit import commit
+from streams.engine.errors import Fenced
 from streams.engine.host import Processor, StageHost
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
 from streams.models import topics as names
@@ -40,9 +42,6 @@ from telemetry.engine_metrics import EngineMetrics
 log = logging.getLogger(__name__)
 
 _Stage = TypeVar("_Stage")
-
-_BATCH_BYTES = 786_432
-_REQUEST_BYTES = 20 * 1_048_576
 
 
 @dataclass
@@ -141,13 +140,28 @@ class Worker:
         )
 
     def _add_stage(self, stage: str, topic: str, make: Callable[[int], Processor]) -> None:
-        host = StageHost(stage, topic, make, self._commit, self._seek, self.metrics, self.app.crash)
+        engine = self.config.engine
+        host = StageHost(
+            stage,
+            topic,
+            make,
+            self._commit,
+            self._seek,
+            self.metrics,
+            self.app.crash,
+            max_unflushed=engine.max_unflushed_records,
+            max_unflushed_bytes=engine.max_unflushed_bytes,
+            fenced_patience_s=max(60.0, 5 * self.config.kafka.session_timeout_s),
+        )
         self.hosts[topic] = host
         source = self.app.topic(topic, schema=BatchSchema(), acks=False)
 
         async def agent(stream: faust.Stream[Any]) -> None:
             async for batch in stream:
-                await self._guard(host.process(batch))
+                try:
+                    await self._guard(host.process(batch))
+                finally:
+                    batch.done()
 
         agent.__name__ = stage.replace(":", "_").replace(".", "_").replace("-", "_")
         self.app.agent(source, name=stage)(agent)
@@ -174,21 +188,22 @@ class Worker:
 
     async def _connect(self) -> None:
         if self._writer is None:
-            self._producer = AIOKafkaProducer(
-                acks="all",
-                max_batch_size=_BATCH_BYTES,
-                max_request_size=_REQUEST_BYTES,
-                request_timeout_ms=60_000,
-                **kafka_settings(self.config),
-            )
-            await self._producer.start()
-            self._writer = KafkaLogWriter(self._producer)
+            self._producer = await started_producer(self.config)
+            self._writer = KafkaLogWriter(self._producer, self.metrics, self.config.engine.max_in_flight_bytes)
 
     async def _commit(self, topic: str, partition: int, offset: int) -> bool:
-        committed = await self.app.consumer._thread.commit({TP(topic, partition): offset})  # noqa: SLF001
-        if not committed:
-            log.warning("commit of %s[%d] at %d refused: a rebalance is under way", topic, partition, offset)
-        return bool(committed)
+        try:
+            taken = await commit(self.app, topic, partition, offset, self.config.kafka.session_timeout_s)
+        except Fenced as error:
+            # The group has given up the worker as a whole, so nothing of any stage is its own any more.
+            for host in self.hosts.values():
+                host.fence(str(error))
+            raise
+        if not taken:
+            log.warning(
+                "commit of %s[%d] at %d was not taken; offered again at the next flush", topic, partition, offset
+            )
+        return taken
 
     async def _seek(self, topic: str, partition: int, offset: int) -> None:
         await self.app.consumer.seek(TP(topic, partition), offset)
@@ -205,10 +220,13 @@ class Worker:
             await host.revoke([tp.partition for tp in revoked if tp.topic == topic])
 
     async def _flush_forever(self) -> None:
+        # One loop a stage: what waits in one, for Redis or the broker, keeps no other from flushing.
+        await asyncio.gather(*(self._flush_host(host) for host in self.hosts.values()))
+
+    async def _flush_host(self, host: StageHost) -> None:
         while not self.app.should_stop:
             await asyncio.sleep(self.config.engine.flush_interval_s)
-            for host in self.hosts.values():
-                await self._guard(host.flush_all())
+            await self._guard(host.flush_all())
 
     async def close(self, *, flush: bool) -> None:
         """Give every partition back and disconnect.
@@ -265,7 +283,8 @@ def _faust_app(config: FloorwatchConfig) -> faust.App:
         broker_max_poll_records=config.engine.max_batch_records,
         consumer_max_fetch_size=4 * 1_048_576,
         producer_acks=-1,
-        stream_buffer_maxsize=16,
+        # Never reached: the consumer's own bound by partition (IN_HAND) is, and that one lets other topics go on.
+        stream_buffer_maxsize=8 + IN_HAND * kafka.partitions * 3 // 2,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         web_enabled=False,

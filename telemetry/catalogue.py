@@ -213,6 +213,83 @@ SCOPES_REFUSED = Metric(
 RECOVERY = Metric(
     PREFIX + "recovery_seconds", "gauge", "How long the last recovery of state took.", "seconds", ("stage",)
 )
+UNFLUSHED = Metric(
+    PREFIX + "unflushed_records",
+    "gauge",
+    "Records folded since the last flush began; at engine.max_unflushed_records folding waits for a flush.",
+    "records",
+    _SP,
+)
+UNFLUSHED_BYTES = Metric(
+    PREFIX + "unflushed_bytes", "gauge", "Size of these; bound by engine.max_unflushed_bytes.", "bytes", _SP
+)
+BATCHES_IN_HAND = Metric(
+    PREFIX + "batches_in_hand",
+    "gauge",
+    "Batches fetched and not folded; at the limit no more of the partition are fetched.",
+    "batches",
+    _SP,
+)
+IN_FLIGHT = Metric(
+    PREFIX + "writer_in_flight_bytes", "gauge", "Bytes given to the producer and not acknowledged.", "bytes", ()
+)
+WAIT = Metric(
+    PREFIX + "wait_seconds_total",
+    "counter",
+    "Time spent waiting: for the broker's acknowledgements, for Redis, or to flush because too much was unflushed.",
+    "seconds",
+    ("on",),
+)
+WAITING = Metric(
+    PREFIX + "waiting_seconds",
+    "gauge",
+    "How long the longest wait under way has lasted; 0 for none.",
+    "seconds",
+    ("on",),
+)
+REDIS_RETRIES = Metric(
+    PREFIX + "redis_retries_total",
+    "counter",
+    "Times Redis took no rows or gave none, so it was tried again.",
+    "times",
+    (),
+)
+COMMITS_REFUSED = Metric(
+    PREFIX + "commits_refused_total",
+    "counter",
+    "Commits the coordinator did not take (away, or a rebalance): offered again at the next flush.",
+    "commits",
+    ("stage",),
+)
+FENCED = Metric(
+    PREFIX + "fenced_total",
+    "counter",
+    "Times the group did not know this worker any more, so it dropped its partitions.",
+    "times",
+    ("stage",),
+)
+INTERNED = Metric(
+    PREFIX + "interned_tuples",
+    "gauge",
+    "Dimension tuples numbered for adding up; the numbers are given anew above the limit.",
+    "tuples",
+    _P,
+    owner="ledger",
+)
+OUTBOX = Metric(
+    PREFIX + "outbox_waiting",
+    "gauge",
+    "Notifications in the outbox in Redis, waiting or being sent.",
+    "notifications",
+    (),
+)
+LIMIT = Metric(
+    PREFIX + "limit",
+    "gauge",
+    "Bound of the gauge named without its prefix (and of each of its series).",
+    "same",
+    ("of",),
+)
 BUILD_INFO = Metric(
     PREFIX + "build_info", "gauge", "Always 1; says what is running.", "info", ("component", "version", "python")
 )
@@ -232,8 +309,23 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     SCOPES,
     SCOPES_REFUSED,
     RECOVERY,
+    UNFLUSHED,
+    UNFLUSHED_BYTES,
+    BATCHES_IN_HAND,
+    IN_FLIGHT,
+    WAIT,
+    WAITING,
+    REDIS_RETRIES,
+    COMMITS_REFUSED,
+    FENCED,
+    INTERNED,
+    OUTBOX,
+    LIMIT,
     BUILD_INFO,
 )
+
+WAITS = ("broker", "redis", "flush")
+"""What something can wait for; their series exist from the start."""
 
 COLLECTOR_METRICS: tuple[Metric, ...] = (*TABLE_METRICS, INCIDENTS_OPEN, ROWS_SKIPPED)
 CATALOGUE: tuple[Metric, ...] = (*COLLECTOR_METRICS, *ENGINE_METRICS)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import platform
 import re
+import time
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from prometheus_client.core import Metric as Family
@@ -66,6 +67,10 @@ class EngineMetrics(Collector):
         self._codes = set(dead_letter_codes)
         self._values[c.BUILD_INFO][(component, version, platform.python_version())] = 1.0
         self._values[c.SCOPES_REFUSED][()] = 0.0
+        self._values[c.REDIS_RETRIES][()] = 0.0
+        self._waits: dict[str, list[float]] = {on: [] for on in c.WAITS}
+        self._waited_s = dict.fromkeys(c.WAITS, 0.0)
+        self._samplers: list[Callable[[], None]] = []
         for stage in stages:
             if stage in c.DEAD_LETTER_STAGES:
                 for code in sorted(self._codes):
@@ -126,6 +131,63 @@ class EngineMetrics(Collector):
         """Set how long the stage's last recovery took, in seconds."""
         self._values[c.RECOVERY][(stage,)] = seconds
 
+    def unflushed(self, stage: str, partition: int, records: int, size_bytes: int) -> None:
+        """Set how many records a stage has folded and not flushed, and their size."""
+        labels = (stage, str(partition))
+        self._values[c.UNFLUSHED][labels] = float(records)
+        self._values[c.UNFLUSHED_BYTES][labels] = float(size_bytes)
+
+    def batches_in_hand(self, stage: str, partition: int, batches: int) -> None:
+        """Set how many batches of a partition are fetched and not folded."""
+        self._values[c.BATCHES_IN_HAND][(stage, str(partition))] = float(batches)
+
+    def in_flight(self, size_bytes: int) -> None:
+        """Set how many bytes the producer holds unacknowledged."""
+        self._values[c.IN_FLIGHT][()] = float(size_bytes)
+
+    def wait_began(self, on: str) -> float:
+        """Note that something begins to wait; return what to give ``wait_ended``.
+
+        Args:
+            on: One of ``catalogue.WAITS``.
+        """
+        began = time.monotonic()
+        self._waits[on].append(began)
+        return began
+
+    def wait_ended(self, on: str, began: float) -> None:
+        """Note that a wait is over."""
+        self._waits[on].remove(began)
+        self._waited_s[on] += time.monotonic() - began
+
+    def redis_retry(self) -> None:
+        """Count that Redis must be tried again."""
+        self._add(c.REDIS_RETRIES, (), 1)
+
+    def not_committed(self, stage: str) -> None:
+        """Count a commit the coordinator did not take."""
+        self._add(c.COMMITS_REFUSED, (stage,), 1)
+
+    def fenced(self, stage: str) -> None:
+        """Count that a stage was found fenced."""
+        self._add(c.FENCED, (stage,), 1)
+
+    def interned(self, partition: int, tuples: int) -> None:
+        """Set how many dimension tuples a ledger partition has numbered."""
+        self._values[c.INTERNED][(str(partition),)] = float(tuples)
+
+    def outbox(self, notifications: int) -> None:
+        """Set how many notifications wait."""
+        self._values[c.OUTBOX][()] = float(notifications)
+
+    def limit(self, metric: Metric, bound: float) -> None:
+        """Set the bound of a gauge."""
+        self._values[c.LIMIT][(metric.name.removeprefix(c.PREFIX),)] = float(bound)
+
+    def on_collect(self, sample: Callable[[], None]) -> None:
+        """Call something before each collection that sets gauges nobody keeps up to date all the time."""
+        self._samplers.append(sample)
+
     def drop_partition(self, stage: str, partition: int) -> None:
         """Remove every series of a stage's partition, because another worker has it now.
 
@@ -143,12 +205,22 @@ class EngineMetrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Yield every family, also an empty one, in the catalogue's order."""
+        for sample in self._samplers:
+            sample()
+        self._sample_waits()
         for metric, series in self._values.items():
             family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
             for values, number in series.items():
                 family.add_sample(metric.name, dict(zip(metric.labels, values, strict=True)), number)
             yield family
         yield self._flush_family()
+
+    def _sample_waits(self) -> None:
+        """Set both metrics of waiting, waits under way included: a wait without end must be seen, too."""
+        now_s = time.monotonic()
+        for on, running in self._waits.items():
+            self._values[c.WAITING][(on,)] = now_s - min(running) if running else 0.0
+            self._values[c.WAIT][(on,)] = self._waited_s[on] + sum(now_s - began for began in running)
 
     def _flush_family(self) -> Family:
         name = c.FLUSH.name

@@ -80,6 +80,7 @@ class Servers:
         """Return an environment that points a Floorwatch process at these servers."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("FLOORWATCH_")}
         env["FLOORWATCH_KAFKA__BROKERS"] = self.brokers
+        env["FLOORWATCH_KAFKA__IDEMPOTENT_PRODUCER"] = "false"
         env["FLOORWATCH_REDIS__URL"] = self.redis_url
         env.update({f"FLOORWATCH_{name}": value for name, value in settings.items()})
         return env

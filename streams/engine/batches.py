@@ -7,7 +7,9 @@ assigned and flow-controlled. This leans on Faust internals, each held by tests/
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import faust
@@ -20,13 +22,31 @@ from faust.types.tuples import ConsumerMessage
 from streams.core.records import Record
 from streams.engine import fetch
 
+IN_HAND = 4
+"""Batches of a partition handed out and not yet done with, beyond which no more of it are fetched. Counted by partition,
+so that a stage that stands still (Redis is away) fills its own bound and no other's; Faust itself would in the end
+block all topics. Four are some 100 ms of work: a worker under full load never waits for the next fetch."""
+
+_EAGER_S = 0.05
+"""Longest wait for records while some partition is held back: once it has room its records may be here already."""
+
+
+def _nothing() -> None:
+    """Stand for the consumer where a batch has none."""
+
 
 class Batch:
-    """Consecutive records of one partition, as polled."""
+    """Consecutive records of one partition, as polled.
 
-    __slots__ = ("highwater", "partition", "records", "topic")
+    Attributes:
+        done: To be called once the batch has been folded or dropped: then more of its partition is fetched.
+    """
 
-    def __init__(self, topic: str, partition: int, records: list[Record], highwater: int) -> None:
+    __slots__ = ("done", "highwater", "partition", "records", "topic")
+
+    def __init__(
+        self, topic: str, partition: int, records: list[Record], highwater: int, done: Callable[[], None] = _nothing
+    ) -> None:
         """Hold records in offset order.
 
         Args:
@@ -34,11 +54,13 @@ class Batch:
             partition: Partition number.
             records: At least one record.
             highwater: The partition's end when the records were fetched.
+            done: See above.
         """
         self.topic = topic
         self.partition = partition
         self.records = records
         self.highwater = highwater
+        self.done = done
 
 
 class BatchSchema(faust.Schema):
@@ -55,6 +77,30 @@ class BatchSchema(faust.Schema):
 
 class BatchConsumer(AIOKafkaConsumer):
     """Faust's consumer, yielding one message per (partition, poll) for topics registered on the transport."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Begin with no batch in hand."""
+        super().__init__(*args, **kwargs)
+        self._in_hand: dict[TP, int] = {}
+        self._counted_generation: int | None = None
+        self._room = asyncio.Event()
+
+    @property
+    def batches_in_hand(self) -> dict[tuple[str, int], int]:
+        """How many batches of each partition are handed out and not done, by (topic, partition); at most ``IN_HAND``."""
+        return {(tp.topic, tp.partition): count for tp, count in self._in_hand.items()}
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109
+        """Fetch as Faust does; where every partition is held back it would sleep for a second, this waits for room."""
+        self._forget_other_generations(self.app.consumer_generation_id)
+        if self.flow_active and self._in_hand and not self._get_active_partitions():
+            self._room.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), timeout)
+        found: tuple[Any, set[TP] | None] = await super()._wait_next_records(
+            _EAGER_S if self._buffered_partitions else timeout
+        )
+        return found
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
         """Fetch from the broker; see ``faust.transport.consumer.Consumer.getmany`` whose checks these are."""
@@ -75,7 +121,14 @@ class BatchConsumer(AIOKafkaConsumer):
 
     def _batch_message(self, tp: TP, polled: list[Record], generation: int) -> ConsumerMessage:
         last = polled[-1]
-        batch = Batch(tp.topic, tp.partition, polled, self.highwater(tp) or last.offset + 1)
+        self._take_in_hand(tp, generation)
+        batch = Batch(
+            tp.topic,
+            tp.partition,
+            polled,
+            self.highwater(tp) or last.offset + 1,
+            lambda: self._done(tp, generation),
+        )
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -91,6 +144,28 @@ class BatchConsumer(AIOKafkaConsumer):
             tp,
             generation_id=generation,
         )
+
+    def _forget_other_generations(self, generation: int) -> None:
+        """Begin to count anew after a rebalance: it has emptied the queues of streams, so what was there is never done."""
+        if generation != self._counted_generation:
+            self._in_hand.clear()
+            self._buffered_partitions.clear()
+            self._counted_generation = generation
+
+    def _take_in_hand(self, tp: TP, generation: int) -> None:
+        self._forget_other_generations(generation)
+        self._in_hand[tp] = self._in_hand.get(tp, 0) + 1
+        if self._in_hand[tp] >= IN_HAND:
+            self._get_active_partitions().discard(tp)
+            self._buffered_partitions.add(tp)
+
+    def _done(self, tp: TP, generation: int) -> None:
+        if generation != self._counted_generation or tp not in self._in_hand:
+            return
+        self._in_hand[tp] -= 1
+        if self._in_hand[tp] < IN_HAND:
+            self.on_buffer_drop(tp)
+            self._room.set()
 
 
 class BatchTransport(AIOKafkaTransport):

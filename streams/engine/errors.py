@@ -9,3 +9,7 @@ class Invariant(RuntimeError):
 
 class Retryable(RuntimeError):
     """A dependency failed in a way that usually passes; the caller tries again."""
+
+
+class Fenced(RuntimeError):
+    """The group knows this member no more, so its partitions may be another's: drop their state and write nothing."""

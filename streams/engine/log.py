@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
+
+from streams.engine.meter import Meter
+
+log = logging.getLogger(__name__)
 
 
 class Outgoing(NamedTuple):
@@ -40,17 +46,40 @@ class LogReader(Protocol):
         """Yield batches of (offset, key, value)."""
 
 
+MAX_IN_FLIGHT_BYTES = 32 * 1_048_576
+
+
 class KafkaLogWriter:
     """Batches built by hand: a microsecond a record where ``producer.send`` costs twenty."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        """Use a started producer; the caller stops it."""
-        self._producer = producer
+    def __init__(
+        self, producer: AIOKafkaProducer, meter: Meter | None = None, max_in_flight_bytes: int = MAX_IN_FLIGHT_BYTES
+    ) -> None:
+        """Use a started producer; the caller stops it.
+
+        Args:
+            producer: Appends in order: one batch of a partition is under way at a time.
+            meter: Where waits and bytes in flight go.
+            max_in_flight_bytes: Bytes given to the producer and not acknowledged, beyond which ``append`` waits. Also a
+                bound on one request, which a broker refuses above its ``socket.request.max.bytes`` (100 MiB).
+        """
+        self._producer, self._meter = producer, meter
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self._in_flight_bytes = 0
+        self._room = asyncio.Event()
 
     async def append(self, topic: str, partition: int, records: Iterable[Entry]) -> None:
         """Append records to one partition in order and wait for every acknowledgement."""
+        meter = self._meter
+        began = 0.0 if meter is None else meter.wait_began("broker")
+        try:
+            await self._append(topic, partition, records if isinstance(records, list) else list(records))
+        finally:
+            if meter is not None:
+                meter.wait_ended("broker", began)
+
+    async def _append(self, topic: str, partition: int, entries: list[Entry]) -> None:
         waiting: list[asyncio.Future[Any]] = []
-        entries = records if isinstance(records, list) else list(records)
         begin = 0
         while begin < len(entries):
             builder = self._producer.create_batch()
@@ -58,10 +87,41 @@ class KafkaLogWriter:
             if not taken:
                 size = len(entries[begin][1] or b"")
                 raise ValueError(f"a record of {size} bytes does not fit into a batch for {topic}")
-            waiting.append(await self._producer.send_batch(builder, topic, partition=partition))
+            waiting.append(await self._send(builder, topic, partition))
             begin += taken
         for future in waiting:
             await future
+
+    async def _send(self, builder: Any, topic: str, partition: int) -> asyncio.Future[Any]:
+        """Give a batch to the producer once there is room for it."""
+        size = builder.size()
+        while self._in_flight_bytes and self._in_flight_bytes + size > self._max_in_flight_bytes:
+            self._room.clear()
+            await self._room.wait()
+        self._count(size)
+        try:
+            future: asyncio.Future[Any] = await self._queued(builder, topic, partition)
+        except BaseException:
+            self._count(-size)
+            raise
+        future.add_done_callback(lambda _: self._count(-size))
+        return future
+
+    async def _queued(self, builder: Any, topic: str, partition: int) -> asyncio.Future[Any]:
+        while True:
+            try:
+                future: asyncio.Future[Any] = await self._producer.send_batch(builder, topic, partition=partition)
+            except KafkaTimeoutError:
+                # The batch before it is still under way, and nothing of this one was taken.
+                log.warning("%s[%d]: the broker has not taken the batch before; waiting on", topic, partition)
+            else:
+                return future
+
+    def _count(self, size: int) -> None:
+        self._in_flight_bytes += size
+        self._room.set()
+        if self._meter is not None:
+            self._meter.in_flight(self._in_flight_bytes)
 
 
 _MOST_RECORDS = 16_384

@@ -14,6 +14,24 @@ class Meter(Protocol):
     def lag(self, stage: str, partition: int, records: int) -> None:
         """Set how many records of the source are not folded yet."""
 
+    def unflushed(self, stage: str, partition: int, records: int, size_bytes: int) -> None:
+        """Set how much is folded and not flushed."""
+
+    def wait_began(self, on: str) -> float:
+        """Note that something begins to wait for a ``flush``, the ``broker`` or ``redis``; return what ends it."""
+
+    def wait_ended(self, on: str, began: float) -> None:
+        """Note the end of a wait; ``began`` is what ``wait_began`` returned."""
+
+    def in_flight(self, size_bytes: int) -> None:
+        """Set how many bytes the producer holds unacknowledged."""
+
+    def not_committed(self, stage: str) -> None:
+        """Count a commit that the coordinator did not take."""
+
+    def fenced(self, stage: str) -> None:
+        """Count that a stage was found fenced."""
+
     def flushed(self, stage: str, seconds: float) -> None:
         """Observe one flush."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import generate_latest
 
-from telemetry.catalogue import CATALOGUE, DEAD_LETTER_CODES, ENGINE_METRICS
+from telemetry.catalogue import CATALOGUE, DEAD_LETTER_CODES, ENGINE_METRICS, UNFLUSHED
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import build_registry
 
@@ -26,6 +26,10 @@ def fill(metrics: EngineMetrics, partition: int) -> None:
         metrics.rows(stage, partition, 7)
         metrics.flushed(stage, 0.03)
         metrics.recovered(stage, 1.5)
+        metrics.unflushed(stage, partition, 30, 9000)
+        metrics.batches_in_hand(stage, partition, 2)
+        metrics.not_committed(stage)
+        metrics.fenced(stage)
     metrics.duplicates(partition, 2)
     metrics.late(partition, 1)
     metrics.watermark(partition, 1_772_359_200_500)
@@ -33,6 +37,11 @@ def fill(metrics: EngineMetrics, partition: int) -> None:
     metrics.scopes(12)
     metrics.scopes_refused(4)
     metrics.dead_letter("intake", "not_json")
+    metrics.in_flight(700)
+    metrics.interned(partition, 8)
+    metrics.outbox(1)
+    metrics.redis_retry()
+    metrics.limit(UNFLUSHED, 200_000)
 
 
 def test_counts_add_up_and_gauges_hold_the_last_value() -> None:
@@ -97,6 +106,10 @@ def test_a_partition_that_leaves_takes_its_series_along_and_no_others() -> None:
         ("floorwatch_events_folded_total", ("ledger", "1")),
         ("floorwatch_lag_records", ("ledger", "1")),
         ("floorwatch_rows", ("ledger", "1")),
+        ("floorwatch_unflushed_records", ("ledger", "1")),
+        ("floorwatch_unflushed_bytes", ("ledger", "1")),
+        ("floorwatch_batches_in_hand", ("ledger", "1")),
+        ("floorwatch_interned_tuples", ("1",)),
         ("floorwatch_cold_tasks", ("1",)),
         ("floorwatch_cold_refused_total", ("1",)),
         ("floorwatch_duplicates_total", ("1",)),
@@ -117,12 +130,43 @@ def test_another_stage_leaving_does_not_take_the_ledgers_series() -> None:
         ("floorwatch_events_folded_total", ("scopes", "1")),
         ("floorwatch_lag_records", ("scopes", "1")),
         ("floorwatch_rows", ("scopes", "1")),
+        ("floorwatch_unflushed_records", ("scopes", "1")),
+        ("floorwatch_unflushed_bytes", ("scopes", "1")),
+        ("floorwatch_batches_in_hand", ("scopes", "1")),
     }
 
 
 def test_a_counter_refuses_to_fall() -> None:
     with pytest.raises(ValueError, match="pass the increase"):
         build().folded("ledger", 0, -1)
+
+
+def test_waits_are_seen_while_they_last_and_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr("telemetry.engine_metrics.time.monotonic", lambda: now_s)
+    metrics = build()
+    first = metrics.wait_began("redis")
+    now_s = 103.0
+    second = metrics.wait_began("redis")
+    now_s = 105.0
+    found = samples(metrics)
+    assert found["floorwatch_waiting_seconds", ("redis",)] == 5
+    assert found["floorwatch_wait_seconds_total", ("redis",)] == 7
+    metrics.wait_ended("redis", first)
+    now_s = 106.0
+    found = samples(metrics)
+    assert found["floorwatch_waiting_seconds", ("redis",)] == 3
+    assert found["floorwatch_wait_seconds_total", ("redis",)] == 8
+    metrics.wait_ended("redis", second)
+    found = samples(metrics)
+    assert found["floorwatch_waiting_seconds", ("redis",)] == found["floorwatch_waiting_seconds", ("broker",)] == 0
+    assert found["floorwatch_wait_seconds_total", ("redis",)] == 8
+
+
+def test_sampled_gauges_are_asked_for_at_each_scrape() -> None:
+    metrics = build()
+    metrics.on_collect(lambda: metrics.batches_in_hand("ledger", 0, 3))
+    assert samples(metrics)["floorwatch_batches_in_hand", ("ledger", "0")] == 3
 
 
 def test_two_workers_of_one_process_share_nothing() -> None:

@@ -1,0 +1,94 @@
+"""Commits: what the coordinator says, told apart by what the worker must do about it.
+
+Faust answers False to a commit whose member is fenced, True where the partition is not assigned any more, crashes on all
+else, and waits without end for a coordinator that is away, on one of the two workers its fetching needs too. So offsets
+are committed on the consumer's own thread and beside Faust. Leans on internals held by tests/engine/test_faust_contract.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    KafkaTimeoutError,
+    UnknownMemberIdError,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from streams.engine.errors import Fenced
+
+log = logging.getLogger(__name__)
+
+_FENCED_INSTANCE_ID = 82
+"""Kafka's error code FENCED_INSTANCE_ID, for which aiokafka has no class."""
+
+_GRACE_S = 1.0
+
+
+async def commit(app: Any, topic: str, partition: int, offset: int, patience_s: float) -> bool:
+    """Commit an offset of the app's group.
+
+    Args:
+        app: The Faust app.
+        topic: Full topic name.
+        partition: Partition.
+        offset: The next offset to read.
+        patience_s: Seconds to wait for a coordinator that does not answer.
+
+    Returns:
+        Whether it is committed. False says: ask again later; the coordinator is away, or a rebalance is under way.
+
+    Raises:
+        Fenced: The group does not know this member any more.
+        KafkaError: It will not work later either (no right to commit).
+    """
+    thread = app.consumer._thread  # noqa: SLF001
+    place = TopicPartition(topic, partition)
+    offered = asyncio.run_coroutine_threadsafe(_offer(thread, place, offset, patience_s), thread.thread_loop)
+    try:
+        # The thread may have ended, and then nobody answers.
+        return await asyncio.wait_for(asyncio.wrap_future(offered), patience_s + _GRACE_S)
+    except TimeoutError:
+        return False
+
+
+async def _offer(thread: Any, place: TopicPartition, offset: int, patience_s: float) -> bool:
+    consumer = thread._ensure_consumer()  # noqa: SLF001
+    if place not in consumer.assignment():
+        return False
+    try:
+        await asyncio.wait_for(consumer.commit({place: OffsetAndMetadata(offset, "")}), patience_s)
+    except (TimeoutError, KafkaError) as error:
+        return judged(error)
+    return True
+
+
+def judged(error: BaseException) -> bool:
+    """Return False for an error that passes; raise what does not.
+
+    Args:
+        error: What a commit ended with.
+
+    Raises:
+        Fenced: The group does not know this member any more.
+        BaseException: The error itself, where neither waiting nor joining anew helps.
+    """
+    if isinstance(error, CommitFailedError):
+        # aiokafka raises one class for both, but a member asked to join a rebalance is still a member.
+        if isinstance(error.__cause__, (UnknownMemberIdError, IllegalGenerationError)):
+            raise Fenced(f"{type(error.__cause__).__name__}: {error.__cause__}") from error
+        return False
+    if getattr(error, "errno", None) == _FENCED_INSTANCE_ID:
+        raise Fenced("another member has joined under this one's group instance id") from error
+    if isinstance(error, (TimeoutError, KafkaTimeoutError, IllegalStateError)):
+        return False  # nobody answers; or the partitions are just being taken away
+    if isinstance(error, KafkaError) and error.retriable:
+        return False
+    raise error
