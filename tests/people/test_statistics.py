@@ -15,6 +15,7 @@ from streams.core.people import learning, peers, proportions
 from streams.core.people.peers import LOG_GAMMA, Tally
 from streams.core.people.policy import PeoplePolicy
 from streams.core.people.proportions import Stratum
+from streams.core.people.scorecard import accuracy_of, accuracy_of_cells
 from streams.core.tables import wilson
 from tests.people.floor import DAY, HOUR, NANO, judged, work
 
@@ -139,6 +140,7 @@ def test_expected_accuracy_is_weighted_by_the_own_mix():
     assert peers.expected_accuracy(own, {}) is None
 
 
+POLICY = PeoplePolicy(min_audits=5)
 WORKS = st.lists(
     st.builds(
         work,
@@ -168,6 +170,14 @@ def test_labels_and_cells_of_rows_give_the_same_tallies(works):
             else:
                 amounts[c.WRONG_UNSPECIFIED] = 1
         c.add_cells(row, amounts)
+
+    whole: c.Cells = {}
+    for row in rows.values():
+        c.add_cells(whole, row)
+    from_labels, from_cells = accuracy_of(works, POLICY), accuracy_of_cells(whole, POLICY)
+    for name in ("judged", "correct", "technical", "raw"):
+        assert getattr(from_labels, name) == getattr(from_cells, name)
+    assert from_cells.standing is from_labels.standing
 
     def numbers(found):
         return {mix: [getattr(tally, name) for name in Tally.__slots__] for mix, tally in found.items()}

@@ -131,11 +131,7 @@ def exposure_of(pieces: list[Piece], now_ms: int, policy: PeoplePolicy, until_ms
     over = dose >= cap
     end_ms = now_ms + policy.exposure_window_ms if until_ms is None else until_ms
     reached_ms = now_ms if over else reaches_ms(pieces, now_ms, end_ms, recent, policy)
-    warn = (
-        not over
-        and reached_ms is not None
-        and (until_ms is not None or reached_ms <= now_ms + policy.exposure_ahead_ms)
-    )
+    warn = not over and reached_ms is not None and reached_ms <= now_ms + policy.exposure_ahead_ms
     return Exposure(
         dose // MILLI, policy.exposure_cap_ms, recent / (policy.exposure_pace_ms * MILLI), reached_ms, warn, over
     )

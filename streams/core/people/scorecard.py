@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from streams.core import cells as c
 from streams.core.people.coaching import Coaching, Told, coaching_of
 from streams.core.people.crowd import Crowd
 from streams.core.people.evidence import Evidence, evidence_of
@@ -159,17 +160,40 @@ def accuracy_of(works: Iterable[Work], policy: PeoplePolicy) -> Accuracy:
     weighted, effective = found if found is not None else (None, 0.0)
     by_weight = weighted is not None and effective >= policy.min_audits
     best, size = (weighted, effective) if by_weight else (raw, float(judged))
-    # Two right and two wrong are added (Agresti & Coull 1998): all right so far does not mean that none will be wrong.
-    share = (
-        ((best.value if best is not None else 0.0) * size + 2) / (size + 4) if size else policy.accuracy_target_ratio
-    )
-    wanted = max(policy.min_audits, trials_for(share, policy.wanted_half_width_ratio))
-    missing = max(0, wanted - int(size))
+    missing = _missing(best, size, policy)
     standing = standing_of(best, size, policy)
     gold_counts = (gold_correct, gold)
     return Accuracy(
         judged, correct, raw, weighted, effective, targeted, technical, gold_counts, standing, by_weight, missing
     )
+
+
+def accuracy_of_cells(row: c.Cells, policy: PeoplePolicy) -> Accuracy:
+    """Return the same from the cells of a row scoped by labeller.
+
+    Rows hold Σw and not Σw², so the weighted share has no interval there and the verdict is of the raw one, in which
+    audits picked for a reason count too.
+
+    Args:
+        row: Cells of one labeller's row.
+        policy: Bounds.
+    """
+    get = row.get
+    technical = get(c.WRONG_TECHNICAL, 0)
+    judged, correct = get(c.AUDITED, 0) - technical, get(c.CORRECT, 0)
+    raw = proportion(correct, judged)
+    gold = (get(c.GOLD_CORRECT, 0), get(c.GOLD, 0))
+    standing = standing_of(raw, judged, policy)
+    missing = _missing(raw, float(judged), policy)
+    targeted = get(c.TARGETED, 0)
+    return Accuracy(judged, correct, raw, None, 0.0, targeted, technical, gold, standing, False, missing)
+
+
+def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
+    # Two right and two wrong are added (Agresti & Coull 1998): all right so far does not mean that none will be wrong.
+    share = (best.value * size + 2) / (size + 4) if best is not None else policy.accuracy_target_ratio
+    wanted = max(policy.min_audits, trials_for(share, policy.wanted_half_width_ratio))
+    return max(0, wanted - int(size))
 
 
 def standing_of(share: Interval | None, size: float, policy: PeoplePolicy) -> Standing:
