@@ -87,6 +87,7 @@ class Suite:
             for part, job in jobs:
                 run = self.measured(part, lambda job=job, number=number: job(number))
                 if run is not None:
+                    run.more["round"] = number
                     self.runs.setdefault(run.name, []).append(run)
 
     def measured(self, name: str, job: Callable[[], Run]) -> Run | None:
@@ -168,7 +169,7 @@ class Suite:
             memory = statistics.median(run.peak_mb for run in many)
             wrong = max(run.wrong_rows for run in many)
             lines.append(Run(name, middle.events, middle.events / rate, cpu, memory, wrong, middle.rows).line())
-        lines += [f"{name}: NOT MEASURED: {error}" for name, error in self.errors.items()]
+        lines += [f"{name}: NOT MEASURED: {error.splitlines()[0]}" for name, error in self.errors.items()]
         lines.append(f"\n{'target of issue 4':62}{'measured':>34}")
         lines += [verdict.line() for verdict in targets.verdicts(self.runs, self.extra)]
         return "\n".join(lines)

@@ -50,8 +50,9 @@ def median(runs: list[Run], of: Callable[[Run], float]) -> float | None:
 
 def ratios(runs: dict[str, list[Run]], peer: str) -> list[float]:
     """Return, per round, how many times faster Floorwatch did the reduced job than a peer."""
-    pairs = zip(runs.get(REDUCED, []), runs.get(peer, []), strict=False)
-    return [ours.events_per_s / theirs.events_per_s for ours, theirs in pairs if not theirs.wrong_rows]
+    ours = {run.more.get("round"): run for run in runs.get(REDUCED, []) if not run.wrong_rows}
+    theirs = [run for run in runs.get(peer, []) if not run.wrong_rows and run.more.get("round") in ours]
+    return [ours[run.more["round"]].events_per_s / run.events_per_s for run in theirs]
 
 
 def verdicts(runs: dict[str, list[Run]], extra: dict[str, Any]) -> list[Verdict]:
