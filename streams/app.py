@@ -152,6 +152,7 @@ class Worker:
             max_unflushed=engine.max_unflushed_records,
             max_unflushed_bytes=engine.max_unflushed_bytes,
             fenced_patience_s=max(60.0, 5 * self.config.kafka.session_timeout_s),
+            revoke_patience_s=_rebalance_s(self.config.kafka.session_timeout_s) / 2,
         )
         self.hosts[topic] = host
         source = self.app.topic(topic, schema=BatchSchema(), acks=False)
@@ -212,12 +213,15 @@ class Worker:
         await self._connect()
         for topic, host in self.hosts.items():
             mine = {tp.partition for tp in assigned if tp.topic == topic}
-            await host.revoke([p for p in host.owned if p not in mine], flush=False)
+            fenced = set(host.fenced)
+            await host.revoke([p for p in host.owned if p not in mine or p in fenced], flush=False)
             host.assign(sorted(mine))
 
     async def _revoked(self, _: faust.App, revoked: set[TP], **__: Any) -> None:
-        for topic, host in self.hosts.items():
-            await host.revoke([tp.partition for tp in revoked if tp.topic == topic])
+        given = [
+            host.revoke([tp.partition for tp in revoked if tp.topic == topic]) for topic, host in self.hosts.items()
+        ]
+        await asyncio.gather(*given)
 
     async def _flush_forever(self) -> None:
         # One loop a stage: what waits in one, for Redis or the broker, keeps no other from flushing.
@@ -263,6 +267,11 @@ class Worker:
         return any(host.owned for host in self.hosts.values()) and all(host.ready for host in self.hosts.values())
 
 
+def _rebalance_s(session_s: float) -> float:
+    """Return how long the group waits for a member to give back its partitions and join a rebalance."""
+    return max(3.0, session_s / 2)
+
+
 def _faust_app(config: FloorwatchConfig) -> faust.App:
     kafka = config.kafka
     session_s = kafka.session_timeout_s
@@ -277,7 +286,7 @@ def _faust_app(config: FloorwatchConfig) -> faust.App:
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
         broker_session_timeout=session_s,
-        broker_rebalance_timeout=max(3.0, session_s / 2),
+        broker_rebalance_timeout=_rebalance_s(session_s),
         broker_heartbeat_interval=min(1.0, session_s / 3),
         broker_request_timeout=max(30.0, session_s * 2),
         broker_max_poll_records=config.engine.max_batch_records,

@@ -98,6 +98,11 @@ def _ready(worker: Worker) -> Ready:
         for owned in host.owned.values()
         if not owned.ready.is_set()
     )
+    reasons.extend(
+        f"{host.name}{host.fenced} was taken for dead and waits to be assigned anew"
+        for host in worker.hosts.values()
+        if host.fenced
+    )
     return Ready(not reasons, tuple(reasons))
 
 

@@ -60,6 +60,7 @@ class Owned:
         unflushed: Records folded since the last flush began.
         unflushed_bytes: Their size.
         uncommitted: Offset flushed whose commit the coordinator has not taken: it is offered again at the next flush.
+        work: The flush under way, to be broken off when the partition is given back while it waits.
         fenced_s: When the group was found not to know this worker any more: nothing of the partition is folded or flushed
             until it is taken away and given anew.
         failed: A fold or a flush ended half-way, so memory and log have parted: until it is recovered anew, nothing of it may
@@ -79,7 +80,13 @@ class Owned:
         self.sought: int | None = None
         self.since_s = self.flushed_s = time.monotonic()
         self.closed = self.failed = False
+        self.work: asyncio.Future[int | None] | None = None
         self.recovery: asyncio.Task[None] | None = None
+
+    @property
+    def given_back(self) -> bool:
+        """Whether the partition was given back while something of it was under way."""
+        return self.closed
 
 
 @contextmanager
@@ -90,6 +97,12 @@ def _marked(owned: Owned) -> Iterator[None]:
     except BaseException:
         owned.failed = True
         raise
+
+
+def _taken(task: asyncio.Future[None]) -> None:
+    """Take the error of a flush nobody waits for any more: its partition is another's."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.info("a flush broken off ended with %r", error)
 
 
 def _size(records: list[Record]) -> int:
@@ -124,6 +137,7 @@ class StageHost:
         far_behind: int = 10_000,
         catch_up_s: float = 8.0,
         fenced_patience_s: float = 60.0,
+        revoke_patience_s: float | None = None,
     ) -> None:
         """Create the host.
 
@@ -140,6 +154,7 @@ class StageHost:
             far_behind: From this many records behind, a partition is flushed only every ``catch_up_s``.
             catch_up_s: Seconds between two flushes of such a partition.
             fenced_patience_s: Seconds after which a worker that is fenced and not given its partitions anew must go.
+            revoke_patience_s: Seconds that the last flushes of partitions given back may take together; None sets no limit.
         """
         self.name = name
         self.topic = topic
@@ -149,9 +164,14 @@ class StageHost:
         self._meter = meter
         self._fail = fail
         self._max_unflushed, self._max_unflushed_bytes = max_unflushed, max_unflushed_bytes
-        self._fenced_patience_s = fenced_patience_s
+        self._fenced_patience_s, self._revoke_patience_s = fenced_patience_s, revoke_patience_s
         self._far_behind, self._catch_up_s = far_behind, catch_up_s
         self.owned: dict[int, Owned] = {}
+
+    @property
+    def fenced(self) -> list[int]:
+        """Partitions that wait to be assigned anew."""
+        return [partition for partition, owned in self.owned.items() if owned.fenced_s is not None]
 
     @property
     def ready(self) -> bool:
@@ -179,7 +199,13 @@ class StageHost:
         log.info("%s[%d] recovered at offset %s", self.name, owned.partition, owned.processor.next)
 
     async def revoke(self, partitions: Iterable[int], *, flush: bool = True) -> None:
-        """Give partitions back: flush and commit what is folded, then drop the state."""
+        """Give partitions back: flush and commit what is folded, then drop the state.
+
+        A flush that waits, for Redis or the broker, must not hold up the group: after ``revoke_patience_s`` it is broken off,
+        as a crash would break it off, and the next owner folds again what was not flushed.
+        """
+        patience_s = self._revoke_patience_s
+        until_s = None if patience_s is None else time.monotonic() + patience_s
         for partition in list(partitions):
             owned = self.owned.get(partition)
             if owned is None:
@@ -187,11 +213,25 @@ class StageHost:
             if owned.recovery is not None and not owned.recovery.done():
                 owned.recovery.cancel()
             elif flush:
-                await self.flush_one(owned)
+                await self._last_flush(owned, until_s)
             owned.closed = True
+            if owned.work is not None:
+                owned.work.cancel()
             self.owned.pop(partition, None)
             await owned.processor.close()
             self._meter.drop_partition(self.name, partition)
+
+    async def _last_flush(self, owned: Owned, until_s: float | None) -> None:
+        if until_s is None:
+            await self.flush_one(owned)
+            return
+        flush = asyncio.ensure_future(self.flush_one(owned))
+        done, _ = await asyncio.wait([flush], timeout=max(0.0, until_s - time.monotonic()))
+        if done:
+            flush.result()
+        else:
+            log.warning("%s[%d] is given back unflushed; its next owner folds the rest", self.name, owned.partition)
+            flush.add_done_callback(_taken)
 
     async def process(self, batch: Batch) -> None:
         """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice."""
@@ -273,8 +313,18 @@ class StageHost:
                 return
             began = time.monotonic()
             owned.unflushed, owned.unflushed_bytes, owned.flushed_s = 0, 0, began
-            with _marked(owned):
-                offset = await owned.processor.flush()
+            try:
+                with _marked(owned):
+                    owned.work = asyncio.ensure_future(owned.processor.flush())
+                    offset = await owned.work
+            except asyncio.CancelledError:
+                if owned.given_back:
+                    return
+                raise
+            finally:
+                owned.work = None
+            if owned.given_back:
+                return
             self._meter.unflushed(self.name, owned.partition, owned.unflushed, owned.unflushed_bytes)
             if offset is not None:
                 owned.uncommitted = offset
