@@ -10,7 +10,7 @@ from floorwatch.replay.book import Book
 from floorwatch.replay.moments import moment_ms
 from floorwatch.replay.reader import EventLog
 from floorwatch.replay.recount import Range, cells_of, groups_in, scopes_of
-from floorwatch.replay.replayer import Replay, replay
+from floorwatch.replay.replayer import Replay, only_rows, replay
 from floorwatch.replay.walk import Walk
 from streams.core import tables
 from streams.core.cells import Cells, add_cells
@@ -20,7 +20,7 @@ from streams.core.stamps import rfc3339
 
 Row = dict[str, Any]
 
-_NOT_OF_A_RANGE = ("revision", "closed", "backlog", "oldest_open_age_ms", "examples")
+_NOT_OF_A_RANGE = ("revision", "closed", "backlog", "oldest_open_age_ms", "examples", "evidence")
 
 
 class LogTooShort(RuntimeError):
@@ -108,7 +108,7 @@ async def known_at(
     Raises:
         LogTooShort: The log does not reach back far enough and ``partial`` is off.
     """
-    done = await replay(log, policy, until_ms=until_ms)
+    done = await replay(log, only_rows(policy, names, window), until_ms=until_ms)
     if not partial:
         require_reach(done, policy.horizon_ms)
     rows = rows_of(done.floor.all_windows(), done.floor.watermark_ms, name, window)
@@ -127,8 +127,8 @@ async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, known: K
         known: What ``known_at`` returned.
 
     Returns:
-        Rows in the same order; ``revision``, ``closed``, ``backlog``, ``oldest_open_age_ms`` and ``examples`` are not of a
-        range and are left out.
+        Rows in the same order; ``revision``, ``closed``, ``backlog``, ``oldest_open_age_ms``, ``examples`` and
+        ``evidence`` are not of a range and are left out.
     """
     then, scopes = known.rows, known.replay.floor.scopes
     sums: list[Cells] = [{} for _ in then]

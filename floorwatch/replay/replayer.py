@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from floorwatch.replay.book import Book
 from floorwatch.replay.reader import EventLog, Extent
@@ -85,6 +85,18 @@ def cut_at(records: list[Record], until_ms: int | None) -> int:
     if until_ms is None:
         return len(records)
     return next((at for at, record in enumerate(records) if record.timestamp_ms > until_ms), len(records))
+
+
+def only_rows(policy: CorePolicy, names: frozenset[str], window: str | None) -> CorePolicy:
+    """Return the policy with only the rows asked for: eleven kinds of scopes cost several times what one does.
+
+    Args:
+        policy: The whole policy.
+        names: Dimensions of the kind of scope to keep.
+        window: The window to keep; None for none.
+    """
+    kinds = tuple(kind for kind in policy.scopes if frozenset(kind) == names)
+    return replace(policy, scopes=kinds, windows=tuple(w for w in policy.windows if w.name == window))
 
 
 async def replay(

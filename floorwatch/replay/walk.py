@@ -7,6 +7,7 @@ own counters say what it did.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -78,7 +79,8 @@ class Walk:
             witness: Told of every record; without one records are folded in batches, several times as fast.
         """
         self.partition = partition
-        self._store = new_store(partition, policy)
+        # What becomes of a record does not hang on the scopes; without any the ledger has no rows to keep.
+        self._store = new_store(partition, policy if rows else replace(policy, scopes=()))
         self._floor, self._witness = floor, witness
         self._rows = rows
         self.records = 0

@@ -9,7 +9,7 @@ from typing import Any
 from floorwatch.replay.book import Book
 from floorwatch.replay.reader import EventLog
 from floorwatch.replay.recount import Range, cells_of, comparable, groups_in
-from floorwatch.replay.replayer import Replay, replay
+from floorwatch.replay.replayer import Replay, only_rows, replay
 from floorwatch.replay.walk import Walk
 from floorwatch.replay.words import cell_name, shown, verdict_text
 from streams.core import cells as c
@@ -20,6 +20,7 @@ from streams.core.floor import Floor
 from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy
 from streams.core.scopes import scope_key
 from streams.core.stamps import rfc3339
+from streams.core.windows import window_range
 
 WRONG = tuple(range(c.WRONG_UNSPECIFIED, c.WRONG_UNSPECIFIED + len(c.ERROR_CLASSES)))
 
@@ -172,10 +173,11 @@ async def why(
         NoSuchRow: There is none.
     """
     key = scope_key(tuple(scope), tuple(scope.values()))
+    policy = only_rows(policy, frozenset(scope), place.window)
     span = None if place.pane_ms is None else _pane_span(place.pane_ms, policy.tiers[place.tier].pane_ms)
     if span is None:
-        first = await replay(log, policy, until_ms=until_ms)
-        span, _ = _row(first.floor, key, place)
+        first = await replay(log, policy, until_ms=until_ms, rows=False)
+        span = _window_span(policy, scope, first.floor.watermark_ms)
         until = [part.cut for part in first.parts]
     else:
         until = None
@@ -204,6 +206,12 @@ async def why(
 def _pane_span(pane_ms: int, size_ms: int) -> Range:
     start_ms = pane_ms - pane_ms % size_ms
     return Range(start_ms, start_ms + size_ms)
+
+
+def _window_span(policy: CorePolicy, scope: dict[str, str], watermark_ms: int) -> Range:
+    """Return the range of the one window the policy has left."""
+    zone = policy.zones.get(scope.get("site", ""), policy.default_zone)
+    return Range(*window_range(policy.windows[0], watermark_ms, zone))
 
 
 def _collect(

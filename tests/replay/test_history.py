@@ -131,3 +131,19 @@ def test_the_contributions_of_all_tasks_are_the_floor() -> None:
 
 def _only(log: MemoryLog, task: str) -> list[list[Record]]:
     return [[r for r in log.parts[0] if r.value is not None and json.loads(r.value)["subject"] == task]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_without_rows_records_fare_the_same_and_time_is_the_same(seed: int) -> None:
+    records = small_log(seed)
+    policy = CorePolicy(horizon_ms=10 * HOUR_MS)
+    seen: tuple[list, list] = ([], [])
+    floors = [Floor(policy), Floor(policy)]
+    for floor, into, rows in zip(floors, seen, (True, False), strict=True):
+        walk = Walk(0, policy, floor, into.append, rows=rows)
+        walk.feed(records)
+        walk.flush()
+    assert [(one.outcome, one.anew, one.fact) for one in seen[0]] == [(o.outcome, o.anew, o.fact) for o in seen[1]]
+    assert floors[0].watermark_ms == floors[1].watermark_ms > 0
+    assert floors[0].scopes
+    assert not floors[1].scopes

@@ -14,6 +14,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner, Result
 
+from config.load import load
+from config.lower import core_policy
 from floorwatch.bounded import bounded_run
 from floorwatch.cli import build
 from floorwatch.replay.reader import open_log
@@ -73,7 +75,7 @@ def test_a_past_table_is_that_of_the_prefix(bootstrap: str, table: str) -> None:
     moment = rfc3339(CUT_MS)
     done = call(bootstrap, "table", table, "--by", "vendor", "--window", "24h", "--as-of", moment, "--json")
     found = {row["scope_key"]: row for row in rows(done)}
-    prefix = PlainRun(LOG, CUT_MS).windows(table, "24h")
+    prefix = json.loads(json.dumps(PlainRun(LOG, CUT_MS, core_policy(load(None, {}))).windows(table, "24h")))
     assert len(found) > 1
     assert found == {key: {**row, "as_of": moment} for key, row in prefix.items() if set(row["scope"]) == {"vendor"}}
     assert f"stamped after {moment}" in done.stderr
