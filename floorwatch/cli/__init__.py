@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("floorwatch.cli.why", "why"),
     "quality": ("floorwatch.cli.quality", "quality"),
     "explain": ("floorwatch.cli.explain", "explain"),
+    "forecast": ("floorwatch.cli.forecast", "forecast"),
+    "whatif": ("floorwatch.cli.forecast", "whatif"),
     "incidents": ("floorwatch.cli.incidents", "incidents"),
     "check-events": ("floorwatch.cli.check_events", "check_events"),
     "doctor": ("floorwatch.cli.doctor", "doctor"),

@@ -1,0 +1,278 @@
+"""``floorwatch forecast`` and ``floorwatch whatif``: will due times be missed, and what if people move between queues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from floorwatch.replay.session import Session
+    from streams.core.forecast.moves import Move, MoveEvidence, QueueLoad
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Row]
+
+WINDOW = "1h"
+"""Rows of this window carry the forecast: pace is measured over an hour."""
+
+AUDIT_WINDOW = "7d"
+_MOVED_S = "8h"
+
+
+def forecast(
+    queue: Annotated[str | None, typer.Option(help="Only this queue, with its open tasks by due time.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a queue.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+) -> None:
+    """Show each queue's open work against its pace: when due times will be missed and by how many tasks."""
+    from floorwatch.replay.session import open_session
+
+    session = open_session(config, var)
+    rows = _queue_rows(_read(session, ("sla", WINDOW))[0])
+    if queue is not None:
+        rows = [row for row in rows if row["scope"]["queue"] == queue]
+    if not rows:
+        _nothing(f"no queue {queue} has" if queue else "no queue has", "an SLA row yet: is the stack running?")
+    if as_json:
+        import orjson
+
+        for row in rows:
+            shown = {"queue": row["scope"]["queue"], "watermark": row["watermark"], "backlog": row["backlog"]}
+            typer.echo(orjson.dumps(shown | row["forecast"]).decode())
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(forecast_table(rows))
+    if queue is not None:
+        console.print(due_table(rows[0]))
+
+
+def whatif(
+    source: Annotated[str, typer.Option("--from", help="The queue people leave.")],
+    target: Annotated[str, typer.Option("--to", help="The queue they go to.")],
+    people: Annotated[int, typer.Option(min=1, help="How many people move.")],
+    lasting: Annotated[str, typer.Option("--for", help="How long they stay there.")] = _MOVED_S,
+    ready: Annotated[str, typer.Option(help="How long until they are at work there.")] = "0m",
+    pace: Annotated[float, typer.Option(min=0.01, help="Their pace there over that of the people there.")] = 1.0,
+    labelers: Annotated[
+        str | None, typer.Option(help="Who moves, e.g. kul-0007,kul-0012: their own audits are read from the log.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+) -> None:
+    """Forecast two queues again as if people had moved, and say what the move costs in accuracy."""
+    from floorwatch.replay.session import open_session
+    from streams.core.forecast.moves import what_if, words
+
+    session = open_session(config, var)
+    sla, throughput, audits = _read(session, ("sla", WINDOW), ("throughput", WINDOW), ("accuracy", AUDIT_WINDOW))
+    leaving, going = (_load(name, sla, throughput) for name in (source, target))
+    who = tuple(dict.fromkeys(part.strip() for part in (labelers or "").split(",") if part.strip()))
+    evidence = _peers(source, target, audits)
+    if who:
+        evidence = _own(session, source, target, who, evidence)
+    now_ms = leaving.now_ms
+    try:
+        move = what_if(
+            now_ms,
+            leaving.load,
+            going.load,
+            people,
+            evidence=evidence,
+            until_ms=now_ms + _ms(lasting, "--for"),
+            ready_ms=_ms(ready, "--ready"),
+            pace_ratio=pace,
+        )
+    except ValueError as error:
+        _misused(str(error))
+    if as_json:
+        import orjson
+
+        typer.echo(orjson.dumps(move_json(move), option=orjson.OPT_INDENT_2).decode())
+        return
+    for line in words(move):
+        typer.echo(line)
+    typer.echo(
+        f"(both queues by their pace of the last hour; {source} has the work of {leaving.load.heads:.1f} full-time people, "
+        f"one of whom completes {leaving.load.tasks_per_head_hour:.0f} tasks an hour there and "
+        f"{going.load.tasks_per_head_hour:.0f} on {target})"
+    )
+
+
+def _misused(said: str) -> NoReturn:
+    typer.echo(said, err=True)
+    raise typer.Exit(2)
+
+
+def _nothing(what: str, why: str) -> NoReturn:
+    typer.echo(f"{what} {why}", err=True)
+    raise typer.Exit(1)
+
+
+def _ms(text: str, option: str) -> int:
+    from floorwatch.simulate.config import parse_duration_s
+
+    try:
+        return round(parse_duration_s(text) * 1000)
+    except ValueError as error:
+        _misused(f"{option}: {error}")
+
+
+def _read(session: Session, *tables: tuple[str, str]) -> list[Rows]:
+    import asyncio
+
+    from floorwatch.cli.common import exit_on_redis_error
+    from streams.adapters.connections import redis_client
+    from streams.adapters.readmodel import ReadModel
+
+    async def read() -> list[Rows]:
+        redis = redis_client(session.settings)
+        try:
+            model = ReadModel(redis, session.settings.redis.prefix)
+            return [await model.rows(table, window) for table, window in tables]
+        finally:
+            await redis.aclose()
+
+    with exit_on_redis_error(session.settings.redis.url):
+        return asyncio.run(read())
+
+
+def _queue_rows(rows: Rows) -> list[Row]:
+    """Return the queues' rows that carry a forecast: the nearest breach first, then the least spare."""
+
+    def urgency(row: Row) -> tuple[str, float, str]:
+        found = row["forecast"]
+        spare = found["spare"]
+        return found["breach_at"] or "~", float("inf") if spare is None else spare, row["scope_key"]
+
+    return sorted((row for row in rows.values() if row.get("forecast")), key=urgency)
+
+
+class Loaded:
+    """A queue's load and the watermark it is of."""
+
+    def __init__(self, load: QueueLoad, now_ms: int) -> None:
+        """Hold both."""
+        self.load, self.now_ms = load, now_ms
+
+
+def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
+    from streams.core.forecast.rows import instant_ms, load_of
+    from streams.core.scopes import scope_key
+
+    key = scope_key(("queue",), (queue,))
+    row = sla.get(key)
+    if row is None or not row.get("forecast"):
+        known = ", ".join(sorted(row["scope"]["queue"] for row in _queue_rows(sla))) or "none"
+        _nothing(f"there is no forecast of queue {queue};", f"queues with one: {known}")
+    load = load_of(row, throughput.get(key))
+    if load is None:
+        _nothing(f"queue {queue} has completed nothing in the last hour,", "so nothing is known of its pace")
+    return Loaded(load, instant_ms(row["watermark"]))
+
+
+def _peers(source: str, target: str, audits: Rows) -> MoveEvidence:
+    """Return the audits of everybody's labels on both queues, from the rows of 7 days."""
+    from streams.core.forecast.moves import MoveEvidence
+    from streams.core.rca.evidence import Tally
+    from streams.core.rca.slices import row_tally
+    from streams.core.scopes import scope_key
+
+    def tally(queue: str) -> Tally:
+        row = audits.get(scope_key(("queue",), (queue,)))
+        return row_tally("accuracy", row) if row is not None else Tally(0, 0)
+
+    return MoveEvidence(peers_on_source=tally(source), peers_on_target=tally(target))
+
+
+def _own(session: Session, source: str, target: str, who: tuple[str, ...], peers: MoveEvidence) -> MoveEvidence:
+    """Add the moved people's own audits on both queues, read from the whole log: the tables keep no such scope."""
+    from dataclasses import replace as with_scopes
+
+    from msgspec.structs import replace
+
+    from floorwatch.replay.replayer import replay
+    from floorwatch.replay.session import told
+    from streams.core.effects import contributions
+    from streams.core.rca.shift import summed
+    from streams.core.rca.slices import Slices, Span
+
+    slices = Slices("accuracy", {}, ("queue", "labeler"))
+
+    def visit(walk: Any, book: Any) -> None:
+        for task_id, facts in book.tasks(walk.knows):
+            for group in contributions(task_id, facts, walk.watermark_ms).values():
+                slices.add(group)
+
+    policy = with_scopes(session.policy, scopes=((),))
+    for line in told(session.run(lambda log: replay(log, policy, visit=visit))):
+        typer.echo(line, err=True)
+    by_both = slices.cut(("queue", "labeler"), Span(0, 1 << 62))
+    own = {
+        queue: summed(tally for (on, labeler), tally in by_both.items() if on == queue and labeler in who)
+        for queue in (source, target)
+    }
+    return replace(peers, on_source=own[source], on_target=own[target])
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _at(text: str | None) -> str:
+    return "–" if text is None else text[5:16].replace("T", " ")
+
+
+def forecast_table(rows: list[Row]) -> Table:
+    """Return every queue's forecast for a terminal."""
+    from rich.table import Table
+
+    shown = Table(title=f"forecast · as of {rows[0]['watermark']}", title_justify="left")
+    shown.add_column("queue")
+    for heading in ("open", "overdue", "pace/h", "by", "breach at (UTC)", "short by", "spare"):
+        shown.add_column(heading, justify="right")
+    for row in rows:
+        found = row["forecast"]
+        shown.add_row(
+            row["scope"]["queue"],
+            f"{sum(tasks for _, tasks in found['open_by_due']):,}",
+            f"{found['overdue']:,}",
+            _percent(found["tasks_per_hour"]),
+            found["basis"],
+            _at(found["breach_at"]),
+            _percent(found["shortfall"]) if found["breach_at"] else "–",
+            _percent(found["spare"]),
+        )
+    return shown
+
+
+def due_table(row: Row) -> Table:
+    """Return a queue's open tasks by due time for a terminal."""
+    from rich.table import Table
+
+    shown = Table(title=f"open tasks of {row['scope']['queue']} by due time (UTC)", title_justify="left")
+    for heading in ("due by", "tasks", "together"):
+        shown.add_column(heading, justify="right")
+    together = 0
+    for due, tasks in row["forecast"]["open_by_due"]:
+        together += tasks
+        shown.add_row(_at(due), f"{tasks:,}", f"{together:,}")
+    return shown
+
+
+def move_json(move: Move) -> dict[str, Any]:
+    """Return a move as a JSON object."""
+    from msgspec import to_builtins
+
+    from streams.core.forecast.moves import words
+
+    found: dict[str, Any] = to_builtins(move)
+    return found | {"words": words(move)}

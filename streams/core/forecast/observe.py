@@ -1,0 +1,246 @@
+"""What a queue's rows say of its open work and its pace: the forecast's input, derived from panes the floor already keeps.
+
+Panes are kept by due time, also ahead of the watermark: open tasks due in a pane are DUE - MET - LATE - OVERDUE. Nothing
+is counted for the forecast alone; its sums follow every change of the panes, so they are what a fresh sum would give.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from streams.core import cells as c
+from streams.core.cells import Cells
+from streams.core.forecast.demand import BUCKET_MS, OpenDue, Prediction, bucketed, predict
+from streams.core.forecast.supply import Supply, Worked, efficiency, recent_tasks_per_hour, steady
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
+from streams.core.stamps import rfc3339
+
+FORECAST_WINDOW = "1h"
+"""Rows of a queue's own scope carry the forecast in this window: pace is measured over an hour."""
+
+PAST_MS = HOUR_MS
+"""Pace is measured over the last 60 minutes (STATISTICS, "Predicted breach")."""
+
+FINE_AHEAD_MS = 3 * HOUR_MS
+QUARTER_AHEAD_MS = DAY_MS
+"""Due times are told by minute panes up to 3 h ahead, by quarter hours up to a day, by hours beyond."""
+
+WAITING_MS = 2 * MINUTE_MS
+"""Tasks completed in a step that had waited less than this on average say that people were waiting, not work."""
+
+LOOK_AHEAD_MS = 14 * DAY_MS
+
+_PANE_MS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
+_HOUR = 2
+_DONE = (c.COMPLETED, c.TURNED, c.TURN_MS, c.HANDLE_MS, c.HANDLED)
+
+Done = tuple[int, int, int, int, int]
+"""Completed and turned tasks, their turn-around in ms, handle time in ms and the labels it is of."""
+
+
+class QueueTally:
+    """Running sums of one queue's panes: open tasks by due time, late ones, completions by minute.
+
+    Attributes:
+        open_due: By tier (minute, quarter hour, hour), open tasks not known to be late by the start of their due pane.
+        overdue: Tasks open past their due time, by due hour.
+        done: What was completed, by minute.
+    """
+
+    __slots__ = ("done", "open_due", "overdue")
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.open_due: tuple[dict[int, int], ...] = ({}, {}, {})
+        self.overdue: dict[int, int] = {}
+        self.done: dict[int, Done] = {}
+
+    def note(self, tier: int, pane_ms: int, now: Cells, was: Cells) -> bool:
+        """Follow one change of a pane of one source partition; return whether it concerns the forecast.
+
+        Args:
+            tier: Tier of the pane.
+            pane_ms: Its start.
+            now: Its cells now; empty once it is gone.
+            was: Its cells before.
+        """
+        if tier > _HOUR:
+            return False
+        waiting = _still_open(now) - _still_open(was)
+        _add(self.open_due[tier], pane_ms, waiting)
+        concerns = waiting != 0
+        if tier == _HOUR:
+            late = now.get(c.OVERDUE, 0) - was.get(c.OVERDUE, 0)
+            _add(self.overdue, pane_ms, late)
+            concerns = concerns or late != 0
+        elif tier == 0:
+            change = [now.get(cell, 0) - was.get(cell, 0) for cell in _DONE]
+            if any(change):
+                concerns = True
+                known = self.done.get(pane_ms, (0, 0, 0, 0, 0))
+                total = [one + other for one, other in zip(known, change, strict=True)]
+                if any(total):
+                    self.done[pane_ms] = (total[0], total[1], total[2], total[3], total[4])
+                else:
+                    self.done.pop(pane_ms, None)
+        return concerns
+
+
+def _still_open(cells: Cells) -> int:
+    get = cells.get
+    return get(c.DUE, 0) - get(c.MET, 0) - get(c.LATE, 0) - get(c.OVERDUE, 0)
+
+
+def _add(counts: dict[int, int], key: int, amount: int) -> None:
+    total = counts.get(key, 0) + amount
+    if total:
+        counts[key] = total
+    else:
+        counts.pop(key, None)
+
+
+class Outlook(Struct, frozen=True):
+    """A queue's open work, its pace and what follows from them.
+
+    Attributes:
+        demand: Open tasks by due time, ascending; overdue ones stand at or before the watermark.
+        past: The last hour in steps of five minutes.
+        basis: "roster" where a roster said who will work, else "recent rate"; "unknown" without any completion to go by.
+        tasks_per_hour: The pace now; None where unknown.
+        prediction: The test's result; None where the pace is unknown.
+    """
+
+    demand: tuple[OpenDue, ...]
+    past: tuple[Worked, ...]
+    basis: str
+    tasks_per_hour: float | None
+    prediction: Prediction | None
+
+
+def open_by_due(tally: QueueTally, watermark_ms: int) -> list[OpenDue]:
+    """Return the open tasks of a queue by due time.
+
+    Args:
+        tally: The queue's sums.
+        watermark_ms: The watermark; everything open past its due time stands in one bucket that ends there.
+
+    Returns:
+        Ascending buckets of 5 minutes, of 15 beyond 3 hours ahead and of 60 beyond a day, each at its end. Costs one
+        look at every pane with open tasks.
+    """
+    fine_until_ms = _up(watermark_ms + FINE_AHEAD_MS, QUARTER_MS)
+    quarters_until_ms = _up(watermark_ms + QUARTER_AHEAD_MS, HOUR_MS)
+    ranges = (
+        (watermark_ms // MINUTE_MS * MINUTE_MS, fine_until_ms),
+        (fine_until_ms, quarters_until_ms),
+        (quarters_until_ms, watermark_ms + LOOK_AHEAD_MS),
+    )
+    due = [
+        (_due_ms(tier, pane_ms, watermark_ms), tasks)
+        for tier, (from_ms, until_ms) in enumerate(ranges)
+        for pane_ms, tasks in tally.open_due[tier].items()
+        if from_ms <= pane_ms < until_ms
+    ]
+    overdue = sum(tally.overdue.values())
+    late = [OpenDue(watermark_ms, overdue)] if overdue > 0 else []
+    return late + [bucket for bucket in bucketed(due) if bucket.due_ms > watermark_ms]
+
+
+def _due_ms(tier: int, pane_ms: int, watermark_ms: int) -> int:
+    """Return when the tasks of a pane count as due.
+
+    A minute's at its start, for due times are round and a full hour must not count as five past; those of longer panes,
+    far ahead, at the end, or a whole hour's work would seem to be due an hour early.
+    """
+    return max(pane_ms, watermark_ms + 1) if tier == 0 else pane_ms + _PANE_MS[tier]
+
+
+def _up(time_ms: int, pane_ms: int) -> int:
+    return -(-time_ms // pane_ms) * pane_ms
+
+
+def worked(
+    tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None, rostered: Supply | None = None
+) -> list[Worked]:
+    """Return what a queue completed in the last hour, in steps of five minutes up to the last full minute.
+
+    A step counts as backlogged when its completed tasks had waited, mean turn-around less mean handle time, for two
+    minutes or more; or when none was completed while an older task was open.
+
+    Args:
+        tally: The queue's sums.
+        watermark_ms: The watermark.
+        oldest_open_ms: When its oldest open task was created; None without one.
+        rostered: Planned capacity of the past hour, where there is a roster.
+    """
+    end_ms = watermark_ms // MINUTE_MS * MINUTE_MS
+    nothing: Done = (0, 0, 0, 0, 0)
+    found: list[Worked] = []
+    for start_ms in range(end_ms - PAST_MS, end_ms, BUCKET_MS):
+        minutes = [tally.done.get(at, nothing) for at in range(start_ms, start_ms + BUCKET_MS, MINUTE_MS)]
+        completed, turned, turn_ms, handle_ms, handled = (sum(column) for column in zip(*minutes, strict=True))
+        if completed:
+            backlogged = turned > 0 and turn_ms / turned - handle_ms / max(1, handled) >= WAITING_MS
+        else:
+            backlogged = oldest_open_ms is not None and oldest_open_ms < start_ms
+        planned = rostered.tasks_until(start_ms, [start_ms + BUCKET_MS])[0] if rostered is not None else 0.0
+        found.append(Worked(start_ms, BUCKET_MS, completed, planned, backlogged))
+    return found
+
+
+def outlook(
+    tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None, rostered: Supply | None = None
+) -> Outlook:
+    """Return a queue's open work and the prediction that follows.
+
+    Args:
+        tally: The queue's sums.
+        watermark_ms: The watermark.
+        oldest_open_ms: When its oldest open task was created; None without one.
+        rostered: The planned capacity from an hour ago on, in tasks per hour; without it the recent rate goes on.
+    """
+    demand = open_by_due(tally, watermark_ms)
+    past = worked(tally, watermark_ms, oldest_open_ms, rostered)
+    if rostered is not None and any(step.rostered > 0 for step in past):
+        factor = efficiency(past)
+        supply, basis = rostered.scaled(factor), "roster"
+        rate: float | None = supply.tasks_until(watermark_ms, [watermark_ms + HOUR_MS])[0]
+    else:
+        rate = recent_tasks_per_hour(past)
+        if not rate and not any(step.completed or step.backlogged for step in past):
+            return Outlook(tuple(demand), tuple(past), "unknown", None, None)
+        supply, basis = steady(watermark_ms, watermark_ms + LOOK_AHEAD_MS, rate or 0.0), "recent rate"
+    return Outlook(tuple(demand), tuple(past), basis, rate, predict(watermark_ms, demand, supply))
+
+
+def outlook_row(found: Outlook) -> dict[str, Any]:
+    """Return the ``forecast`` object of an SLA row.
+
+    Args:
+        found: A queue's outlook.
+
+    Returns:
+        ``open_by_due`` [[due time, tasks], ...] ascending, each due time the end of its bucket; ``tasks_per_hour`` and
+        ``basis``; ``breach_at`` null where every due time can be met or nothing is known of the pace; ``shortfall`` and
+        ``spare`` in tasks to one decimal; ``overdue`` tasks.
+    """
+    prediction = found.prediction
+    rate = found.tasks_per_hour
+    return {
+        "open_by_due": [[rfc3339(bucket.due_ms), bucket.tasks] for bucket in found.demand],
+        "basis": found.basis,
+        "tasks_per_hour": None if rate is None else round(rate, 1),
+        "breach_at": None if prediction is None else _instant(prediction.breach_at_ms),
+        "shortfall": None if prediction is None else round(prediction.shortfall, 1),
+        "shortfall_at": None if prediction is None else _instant(prediction.shortfall_at_ms),
+        "spare": None if prediction is None or prediction.spare is None else round(prediction.spare, 1),
+        "overdue": sum(
+            bucket.tasks for bucket in found.demand[:1] if prediction and bucket.due_ms <= prediction.now_ms
+        ),
+    }
+
+
+def _instant(time_ms: int | None) -> str | None:
+    return None if time_ms is None else rfc3339(time_ms)

@@ -1,0 +1,48 @@
+"""A queue's rows of the read model as the load that "what if" moves people between. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from streams.core.forecast.demand import OpenDue
+from streams.core.forecast.moves import QueueLoad
+from streams.core.forecast.observe import LOOK_AHEAD_MS
+from streams.core.forecast.supply import Supply, steady
+from streams.core.policy import HOUR_MS
+
+
+def load_of(sla_row: Mapping[str, Any], throughput_row: Mapping[str, Any] | None) -> QueueLoad | None:
+    """Return a queue's load from its rows of one window of the last hour, for "what if".
+
+    Heads are full-time equivalents, handle time over the window's length: people share queues. A head completes as many
+    tasks an hour as the queue completed per hour of handling.
+
+    Args:
+        sla_row: The queue's SLA row with its forecast.
+        throughput_row: The queue's throughput row of the same window.
+
+    Returns:
+        The load; None where the forecast or the pace is not known.
+    """
+    forecast = sla_row.get("forecast")
+    if not forecast or not forecast.get("tasks_per_hour"):
+        return None
+    now_ms = instant_ms(sla_row["watermark"])
+    rate = float(forecast["tasks_per_hour"])
+    supply: Supply = steady(now_ms, now_ms + LOOK_AHEAD_MS, rate)
+    demand = [OpenDue(instant_ms(due), int(tasks)) for due, tasks in forecast["open_by_due"]]
+    row = throughput_row or {}
+    handled, handle_ms = int(row.get("handled") or 0), int(row.get("handle_ms_sum") or 0)
+    labels, completed = int(row.get("labels") or 0), int(sla_row.get("completed") or 0)
+    if not handled or not handle_ms or not labels or not completed:
+        return None
+    handle_per_task_ms = handle_ms / handled * labels / completed
+    per_head = HOUR_MS / handle_per_task_ms
+    return QueueLoad(str(sla_row["scope"].get("queue", "")), demand, supply, per_head, rate / per_head)
+
+
+def instant_ms(text: str) -> int:
+    """Return RFC 3339 text of a row as ms since 1970."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
