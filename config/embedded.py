@@ -69,6 +69,10 @@ def _unreachable(
     if rule.window not in windows:
         reason = f"window {rule.window} is not among tables.windows, so the rule would never fire"
         found.append(Fault((*place, "window"), reason, f"use one of {', '.join(windows)}"))
+    reference = getattr(rule, "reference", None)
+    if reference is not None and reference not in windows:
+        reason = f"reference {reference} is not among tables.windows, so there would be nothing to compare with"
+        found.append(Fault((*place, "reference"), reason, f"use one of {', '.join(windows)}"))
     if rule.scope.names not in [frozenset(kind) for kind in scopes]:
         shown = ", ".join(sorted(rule.scope.names))
         reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"

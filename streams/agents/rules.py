@@ -23,6 +23,9 @@ from streams.core.tables import TABLES
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
 
+PACE_WINDOW = "1h"
+"""Exposure's present pace is read from this window (alerts/kinds/exposure_cap.py)."""
+
 _DUTY = 12
 """Evaluating takes at most one part in this many of the time: a catch-up evaluates less often."""
 
@@ -59,9 +62,17 @@ class RuleRunner:
         self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
 
     async def _view(self) -> MemoryRowView:
-        windows = sorted({rule.window for rule in self._rules})
         tables: dict[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {}
-        for window in windows:
+        for window in sorted(windows_of(self._rules)):
             for table in TABLES:
                 tables[table, window] = await self._read_model.rows(table, window)
         return MemoryRowView(tables)
+
+
+def windows_of(rules: tuple[Rule, ...]) -> set[str]:
+    """Return every window that some rule reads: its own, and the longer one it compares with."""
+    windows = {str(rule.window) for rule in rules}
+    windows |= {str(rule.reference) for rule in rules if getattr(rule, "reference", None)}
+    if any(rule.kind == "exposure_cap" for rule in rules):
+        windows.add(PACE_WINDOW)
+    return windows

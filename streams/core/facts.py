@@ -92,7 +92,7 @@ class AppealDecided(Fact, tag=9, gc=False):
 
 
 class Roster(Fact, tag=10, gc=False):
-    """A shift or a break: no table counts it yet, its repeats and conflicts are told like any other's."""
+    """A shift or a break: rosters are made of these (streams/core/roster); repeats and conflicts are told like any other's."""
 
     kind: str
     data: bytes
