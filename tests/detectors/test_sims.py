@@ -12,7 +12,7 @@ from floorwatch.cli import build
 from floorwatch.sims import accuracy, lines, rivals, simulations, throughput
 from streams.core.detectors.bets import ShareBets
 
-OWN = ("accuracy", "fleet", "sla", "throughput")
+OWN = ("accuracy", "fleet", "product", "sla", "throughput")
 
 
 @pytest.mark.parametrize("name", OWN)
