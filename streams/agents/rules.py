@@ -13,6 +13,7 @@ from typing import Any
 from alerts.baseline import BaselineState, advance
 from alerts.evaluate import evaluate
 from alerts.gate import GateState, admit
+from alerts.kinds.exposure_cap import PACE_WINDOW
 from alerts.records import encode_signal
 from alerts.rules import Rule
 from alerts.view import MemoryRowView
@@ -22,9 +23,6 @@ from streams.core.policy import MINUTE_MS
 from streams.core.tables import TABLES
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
-
-PACE_WINDOW = "1h"
-"""Exposure's present pace is read from this window (alerts/kinds/exposure_cap.py)."""
 
 _DUTY = 12
 """Evaluating takes at most one part in this many of the time: a catch-up evaluates less often."""
@@ -65,7 +63,7 @@ class RuleRunner:
         tables: dict[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {}
         for window in sorted(windows_of(self._rules)):
             for table in TABLES:
-                tables[table, window] = await self._read_model.rows(table, window)
+                tables[table, window] = await self._read_model.patient_rows(table, window)
         return MemoryRowView(tables)
 
 
