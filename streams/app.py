@@ -22,6 +22,7 @@ from config.lower import core_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
 from streams.adapters.cold import RocksStore, StateDirectory
 from streams.adapters.connections import kafka_settings, redis_client, started_producer
+from streams.adapters.patience import Patience
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
 from streams.agents.incidents import IncidentsStage
@@ -61,7 +62,10 @@ class Worker:
         self.policy = core_policy(config)
         self.app = _faust_app(config)
         self.redis = redis_client(config)
-        self.read_model = ReadModel(self.redis, config.redis.prefix, partitions=config.kafka.partitions)
+        self._patience = Patience(self.metrics)
+        self.read_model = ReadModel(
+            self.redis, config.redis.prefix, partitions=config.kafka.partitions, patience=self._patience
+        )
         self.outbox = Outbox(self.redis, lambda: int(time.time() * 1000), prefix=config.redis.prefix)
         self._state = StateDirectory(config.engine.state_dir)
         self._producer: AIOKafkaProducer | None = None
@@ -137,6 +141,7 @@ class Worker:
             self.redis,
             self.config.redis.prefix,
             self.outbox,
+            patience=self._patience,
         )
 
     def _add_stage(self, stage: str, topic: str, make: Callable[[int], Processor]) -> None:

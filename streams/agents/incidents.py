@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from alerts.policy import Policy, inhibited_by, policy_of, step
 from alerts.records import decode_incident, decode_signal, encode_incident
 from alerts.rules import Rule
 from alerts.text import title_of
+from streams.adapters.patience import Patience
 from streams.adapters.publish import Topics
 from streams.core.records import Record
 from streams.engine.log import LogReader, LogWriter, Outgoing
@@ -47,14 +49,16 @@ class IncidentsStage:
         redis_prefix: str,
         outbox: Outbox,
         base: Policy | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        """Own partition ``partition`` of the signals."""
+        """Own partition ``partition`` of the signals; ``patience`` says how to wait for Redis."""
         self.next: int | None = None
         self._partition = partition
         self._policies = {rule.name: policy_of(rule, base) for rule in rules}
         self._out, self._writer, self._reader = out, writer, reader
         self._redis, self._key = redis, f"{redis_prefix}incidents"
         self._outbox = outbox
+        self._patience = patience or Patience()
         self._incidents: dict[tuple[str, str], Incident] = {}
         self._waiting = _Waiting([], {})
         self._flushed: int | None = None
@@ -106,7 +110,9 @@ class IncidentsStage:
         waiting, self._waiting = self._waiting, _Waiting([], {})
         upto = self.next
         for effect in waiting.notify:
-            await self._outbox.enqueue(notification(effect))
+            note = notification(effect)
+            # Put in once whatever happens: the outbox knows the notification by its id.
+            await self._patience.until_done("take notifications", partial(self._outbox.enqueue, note))
         if waiting.publish:
             await self._publish(waiting.publish)
         if upto is None or upto == self._flushed:
@@ -118,4 +124,4 @@ class IncidentsStage:
         encoded = {key: encode_incident(incident, title_of(incident)) for key, incident in incidents.items()}
         records = [Outgoing(key.encode(), value) for key, value in encoded.items()]
         await self._writer.append(self._out.name(topics.INCIDENTS), self._partition, records)
-        await self._redis.hset(self._key, mapping=encoded)
+        await self._patience.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=encoded))
