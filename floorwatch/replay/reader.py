@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.core.records import Record
 
@@ -99,13 +100,26 @@ async def open_log(settings: dict[str, Any], topic: str) -> AsyncIterator[EventL
         NoLog: The broker has no such topic.
         aiokafka.errors.KafkaError: The broker cannot be reached or refuses.
     """
+    partitions = await _partitions_of(settings, topic)
     consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **settings)
     await consumer.start()
     try:
-        known = await consumer.topics()
-        partitions = consumer.partitions_for_topic(topic) if topic in known else None
-        if not partitions:
-            raise NoLog(topic)
-        yield EventLog(consumer, topic, sorted(partitions))
+        yield EventLog(consumer, topic, partitions)
     finally:
         await consumer.stop()
+
+
+async def _partitions_of(settings: dict[str, Any], topic: str) -> list[int]:
+    """Return the numbers of a topic's partitions.
+
+    All topics are asked for and not this one: a broker may create a topic that somebody asks for by name.
+    """
+    admin = AIOKafkaAdminClient(**settings)
+    await admin.start()
+    try:
+        for found in await admin.describe_topics():
+            if found["topic"] == topic and found["partitions"]:
+                return sorted(int(part["partition"]) for part in found["partitions"])
+    finally:
+        await admin.close()
+    raise NoLog(topic)
