@@ -366,6 +366,8 @@ class StageHost:
         """Flush every owned partition; one that is far behind less often, for each flush costs rows, not events."""
         now_s = time.monotonic()
         for owned in list(self.owned.values()):
+            if owned.closed:
+                continue  # given back while another partition was flushed
             self._check(owned)
             if owned.fenced_s is not None and now_s - owned.fenced_s > self._fenced_patience_s:
                 raise Invariant(

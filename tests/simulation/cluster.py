@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 from typing import NamedTuple
 
 from streams.models import topics
@@ -126,6 +127,14 @@ class Cluster:
         return [tp for tp, log in self._logs.items() if tp[0] in COMPACTED and log.records]
 
 
+class Commit(Enum):
+    """What the coordinator says to a commit."""
+
+    TAKEN = "taken"
+    LATER = "later"
+    FENCED = "fenced"
+
+
 class Group:
     """The consumer group: who owns what, in which generation, and how far each partition is committed."""
 
@@ -135,12 +144,12 @@ class Group:
         self.assignment: dict[TP, str] = {}
         self.committed: dict[TP, int] = {}
 
-    def commit(self, member: str, generation: int, tp: TP, offset: int) -> bool:
+    def commit(self, member: str, generation: int, tp: TP, offset: int) -> Commit:
         """Take a commit, or refuse it: a member expelled, or of an older generation, commits nothing."""
         if self.members.get(member) != generation or generation != self.generation:
-            return False
+            return Commit.FENCED
         self.committed[tp] = offset
-        return True
+        return Commit.TAKEN
 
     def balance(self, assignment: dict[TP, str], members: Iterable[str]) -> int:
         """Begin a new generation with these members and owners; return it."""

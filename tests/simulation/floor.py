@@ -74,10 +74,12 @@ class Shape:
         steps: Steps of trouble before the schedule comes to rest.
         intake: Events enter through the raw topic.
         scopes: The scopes stage runs.
+        haunted: More zombies than anything else, and more steps.
         lag_steps: Compaction leaves records younger than this alone; 0: nothing is safe from it.
         retention_steps: How long a cleaned tombstone stays.
         max_unflushed: The host's bound on records folded and not flushed.
         hot_tasks: Tasks a ledger keeps in memory; the rest is cold.
+        revoke_patience_s: How long the last flush of partitions given back may take.
         by_columns: Changes are summed in numpy however few they are.
         policy: What the numbers are shaped by.
     """
@@ -89,10 +91,12 @@ class Shape:
     steps: int
     intake: bool
     scopes: bool
+    haunted: bool
     lag_steps: int
     retention_steps: int
     max_unflushed: int
     hot_tasks: int
+    revoke_patience_s: float | None
     by_columns: bool
     policy: CorePolicy
 
@@ -100,18 +104,21 @@ class Shape:
     def of(cls, seed: int) -> Shape:
         """Return the shape of a seed."""
         rng = random.Random(seed * 7919 + 1)
+        haunted = rng.random() < 0.3
         return cls(
             seed=seed,
             partitions=rng.choice((1, 1, 2)),
-            workers=rng.choice((1, 2, 2, 3)),
+            workers=2 if haunted else rng.choice((1, 2, 2, 3)),
             events=rng.choice((12, 24, 40)),
-            steps=rng.choice((30, 50, 80)),
-            intake=rng.random() < 0.3,
+            steps=120 if haunted else rng.choice((30, 50, 80)),
+            intake=not haunted and rng.random() < 0.3,
             scopes=rng.random() < 0.5,
+            haunted=haunted,
             lag_steps=rng.choice((0, 0, 5, 40)),
             retention_steps=rng.choice((0, 10, 60)),
             max_unflushed=rng.choice((6, 1_000_000, 1_000_000)),
             hot_tasks=rng.choice((1, 1 << 40)),
+            revoke_patience_s=rng.choice((None, 1.0)),
             by_columns=rng.random() < 0.3,
             policy=rng.choice((SHORT, SHORT, LONG, ENDLESS)),
         )

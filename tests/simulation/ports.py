@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ConnectionError as RedisGone
 
 from streams.engine.log import Entry
-from tests.simulation.cluster import Cluster, Partition, Stored
+from tests.simulation.cluster import Cluster, Commit, Partition, Stored
 
 if TYPE_CHECKING:
     from tests.simulation.loop import SimLoop
@@ -127,7 +127,7 @@ class Call(Operation):
             self.land(rng, whole=True)
         self.landed = True
         if self.kind == "commit":
-            self.future.set_result(False)
+            self.future.set_result(Commit.LATER)
         else:
             error: Exception = RedisGone("Redis is away") if self.kind == "redis" else BrokerAway(str(self))
             self.future.set_exception(error)
@@ -190,7 +190,11 @@ class SimWriter:
 
 
 class SimReader:
-    """The reader port of one worker: from the beginning to the end as of when it was asked."""
+    """The reader port of one worker: from the beginning to the end.
+
+    The end is that of the last fetch, as in the Kafka reader: had it stopped at the end of when it was asked, it could miss a
+    key altogether whose old record compaction drops for a new one behind that end.
+    """
 
     def __init__(self, wire: Wire, cluster: Cluster) -> None:
         self._wire, self._cluster = wire, cluster
@@ -208,14 +212,16 @@ class SimReader:
         self._reads += 1
         channel = ("read", self._reads)
 
-        def fetch() -> list[Stored]:
-            return log.read(position, _READ)
+        def fetch() -> tuple[list[Stored], int]:
+            return log.read(position, _READ), log.end
 
         try:
             while position < end:
                 text = f"{topic.removeprefix(self._cluster.prefix)}[{partition}] from {position}"
-                found: list[Stored] = await self._wire.ask(Call(self._wire.loop, "read", fetch, channel, text))
-                found = [record for record in found if record.offset < end]
+                answer: tuple[list[Stored], int] = await self._wire.ask(
+                    Call(self._wire.loop, "read", fetch, channel, text)
+                )
+                found, end = answer
                 if not found:
                     return
                 position = found[-1].offset + 1

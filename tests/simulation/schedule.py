@@ -41,6 +41,19 @@ BY_KIND: dict[str, tuple[tuple[Action, int], ...]] = {
 }
 
 
+HAUNTED: dict[Action, int] = {
+    World.flush: 14,
+    World.drain: 14,
+    World.progress: 10,
+    World.stall: 6,
+    World.wake: 8,
+    World.notice: 1,
+    World.begin_rebalance: 8,
+    World.compact: 8,
+}
+"""How often these are taken in a haunted schedule: workers stall, wake and go on for long, and no compaction waits."""
+
+
 @dataclass
 class Outcome:
     """How a schedule went.
@@ -67,13 +80,14 @@ class Outcome:
             self.timeline.append((step, text))
 
 
-def weighted(kinds: Kinds) -> tuple[list[Action], list[int]]:
+def weighted(kinds: Kinds, *, haunted: bool) -> tuple[list[Action], list[int]]:
     """Return the actions of some kinds of trouble and how often each is taken."""
     pairs = [*ALWAYS]
     for kind, actions in BY_KIND.items():
         if getattr(kinds, kind):
             pairs.extend(actions)
-    return [action for action, _ in pairs], [weight for _, weight in pairs]
+    often = HAUNTED if haunted and kinds.zombie else {}
+    return [action for action, _ in pairs], [often.get(action, weight) for action, weight in pairs]
 
 
 def run(seed: int, kinds: Kinds | None = None, skip: Collection[int] = (), shape: Shape | None = None) -> Outcome:
@@ -89,7 +103,7 @@ def run(seed: int, kinds: Kinds | None = None, skip: Collection[int] = (), shape
     shape = shape or Shape.of(seed)
     outcome = Outcome(seed)
     world = World(shape, kinds)
-    actions, weights = weighted(kinds)
+    actions, weights = weighted(kinds, haunted=shape.haunted)
     choices = random.Random(seed * 31 + 5).choices(actions, weights, k=shape.steps)
     with engine_of(world.clock, by_columns=shape.by_columns):
         try:

@@ -16,9 +16,10 @@ from streams.core.policy import CorePolicy
 from streams.core.records import Record
 from streams.core.tasks import TaskTable
 from streams.engine.batches import Batch
+from streams.engine.errors import Fenced
 from streams.engine.host import Processor, StageHost
 from streams.models import topics
-from tests.simulation.cluster import TP, Cluster, Group
+from tests.simulation.cluster import TP, Cluster, Commit, Group
 from tests.simulation.loop import Clock, SimLoop
 from tests.simulation.ports import BrokerAway, Call, Memory, SimReader, SimRedis, SimWriter, Wire
 
@@ -70,6 +71,7 @@ class Shared:
         self.publish_interval_s = 0.5
         self.max_unflushed = 1_000_000
         self.hot_tasks = 1 << 40
+        self.revoke_patience_s: float | None = None
 
 
 class SimWorker:
@@ -80,6 +82,7 @@ class SimWorker:
         assigned: The partitions it believes are its own.
         positions: Offset of the next record to fetch of each.
         stalled: Stopped by the operating system: not a line of it runs.
+        hurt: The broker has refused something, so the process will end.
         failed: A stage has failed and asked the process to end; what else runs in it goes on until it does.
         leaving: The task giving all partitions back, while it runs.
     """
@@ -91,7 +94,7 @@ class SimWorker:
         self.generation = -1
         self.assigned: set[TP] = set()
         self.positions: dict[TP, int] = {}
-        self.stalled = self.failed = False
+        self.stalled = self.failed = self.hurt = False
         self.leaving: asyncio.Task[None] | None = None
         self._made = 0
         cluster = shared.cluster
@@ -105,11 +108,11 @@ class SimWorker:
         }
         self.hosts = {topic: self._host(topic, makers[topic]) for topic in stages}
         self.queues: dict[str, list[Batch]] = {topic: [] for topic in stages}
-        self._tick = False
+        self._ticks: set[str] = set()
         self._wake: dict[str, asyncio.Future[None]] = {}
         for topic in stages:
             self.loop.spawn(self._agent(topic))
-        self.loop.spawn(self._flush_forever())
+            self.loop.spawn(self._flush_forever(topic))
         self.loop.run()
 
     # -- stages ---------------------------------------------------------------------------------------------------
@@ -120,11 +123,16 @@ class SimWorker:
         async def commit(full: str, partition: int, offset: int) -> bool:
             generation, tp = self.generation, (topic, partition)
 
-            def at_broker() -> bool:
+            def at_broker() -> Commit:
                 return shared.group.commit(self.name, generation, tp, offset)
 
             text = f"{topic}[{partition}] at {offset}"
-            return bool(await self.wire.ask(Call(self.loop, "commit", at_broker, ("commit",), text)))
+            taken = await self.wire.ask(Call(self.loop, "commit", at_broker, ("commit",), text))
+            if taken is Commit.FENCED:
+                for host in self.hosts.values():
+                    host.fence("expelled")
+                raise Fenced("expelled")
+            return taken is Commit.TAKEN
 
         async def seek(full: str, partition: int, offset: int) -> None:
             self.positions[topic, partition] = offset
@@ -134,7 +142,17 @@ class SimWorker:
 
         full = shared.topics.name(topic)
         return StageHost(
-            topic, full, make, commit, seek, Silence(), fail, max_unflushed=shared.max_unflushed, far_behind=1 << 40
+            topic,
+            full,
+            make,
+            commit,
+            seek,
+            Silence(),
+            fail,
+            max_unflushed=shared.max_unflushed,
+            far_behind=1 << 40,
+            fenced_patience_s=1e9,
+            revoke_patience_s=shared.revoke_patience_s,
         )
 
     def _make_intake(self, partition: int) -> Processor:
@@ -180,7 +198,7 @@ class SimWorker:
 
     def _failed(self, error: BaseException) -> None:
         # What else breaks in a process that is on its way down is no news.
-        if not self.failed and not isinstance(error, BrokerAway):
+        if not self.failed and not self.hurt and not isinstance(error, BrokerAway):
             self._shared.errors.append(error)
         self.failed = True
 
@@ -200,22 +218,24 @@ class SimWorker:
                 await self._sleep(topic)
             await self._guard(self.hosts[topic].process(queue.pop(0)))
 
-    async def _flush_forever(self) -> None:
+    async def _flush_forever(self, topic: str) -> None:
         while True:
-            while not self._tick:
-                await self._sleep("flush")
-            self._tick = False
-            for host in self.hosts.values():
-                await self._guard(host.flush_all())
+            while topic not in self._ticks:
+                await self._sleep(f"flush {topic}")
+            self._ticks.discard(topic)
+            await self._guard(self.hosts[topic].flush_all())
 
     async def _revoke(self, partitions: set[TP]) -> None:
-        for topic, host in self.hosts.items():
-            await host.revoke(sorted(p for of, p in partitions if of == topic))
+        given = [
+            host.revoke(sorted(p for of, p in partitions if of == topic)) for topic, host in self.hosts.items()
+        ]
+        await asyncio.gather(*given)
 
     async def _assign(self, partitions: set[TP]) -> None:
         for topic, host in self.hosts.items():
             mine = sorted(p for of, p in partitions if of == topic)
-            await host.revoke([p for p in host.owned if p not in mine], flush=False)
+            fenced = set(host.fenced)
+            await host.revoke([p for p in host.owned if p not in mine or p in fenced], flush=False)
             host.assign(mine)
 
     # -- what comes from outside ----------------------------------------------------------------------------------
@@ -227,8 +247,9 @@ class SimWorker:
 
     def tick(self) -> None:
         """The flush interval is over."""
-        self._tick = True
-        self._rouse("flush")
+        self._ticks.update(self.hosts)
+        for topic in self.hosts:
+            self._rouse(f"flush {topic}")
         self.run()
 
     def fetch(self, tp: TP, count: int) -> int:

@@ -59,6 +59,7 @@ class World:
         self.memory = Memory()
         self.shared = Shared(self.cluster, self.group, self.memory, self.clock, shape.policy)
         self.shared.max_unflushed, self.shared.hot_tasks = shape.max_unflushed, shape.hot_tasks
+        self.shared.revoke_patience_s = shape.revoke_patience_s
         self.stages = [s for s in STAGES if (s != topics.RAW or shape.intake) and (s != topics.PARTIALS or shape.scopes)]
         self.workers: dict[str, SimWorker] = {}
         self.orphans: list[Operation] = []
@@ -273,6 +274,7 @@ class World:
         worker = rng.choice(choices)
         operation = rng.choice(worker.wire.first())
         text = str(operation)
+        worker.hurt = worker.hurt or operation.kind in ("append", "read")
         if not operation.fail(rng):
             return None
         worker.wire.remove(operation)
