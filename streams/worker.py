@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 
 from aiohttp import web
+from redis.exceptions import RedisError
 
 from alerts.notifier import Notifier
 from alerts.routes import build_channels, build_routes
@@ -18,6 +19,7 @@ from config.lower import exported_scopes
 from config.schema import FloorwatchConfig
 from floorwatch import __version__
 from streams.app import Worker
+from streams.gauges import sample, set_limits
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
 from telemetry.http import Ready, build_app
@@ -25,6 +27,7 @@ from telemetry.http import Ready, build_app
 log = logging.getLogger(__name__)
 
 _STOP_S = 20.0
+_OUTBOX_S = 5.0
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 """Events and packed facts are untracked; at Python's own 700 the collector would run in every batch for nothing."""
@@ -44,6 +47,8 @@ async def run_worker(config: FloorwatchConfig) -> int:
     metrics = EngineMetrics(component="worker", version=__version__, stages=("intake", "ledger"))
     rules = tuple(config.alerts.rule_set.rules)
     worker = Worker(config, metrics, rules)
+    set_limits(metrics, config)
+    metrics.on_collect(lambda: sample(worker))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -112,4 +117,16 @@ async def _notify(worker: Worker, stopping: asyncio.Event) -> None:
 
     settings = worker.config.alerts
     channels = build_channels(settings, clock_ms)
-    await Notifier(worker.outbox, build_routes(settings, channels)).run(stopping)
+    watching = asyncio.create_task(_watch_outbox(worker))
+    try:
+        await Notifier(worker.outbox, build_routes(settings, channels)).run(stopping)
+    finally:
+        watching.cancel()
+
+
+async def _watch_outbox(worker: Worker) -> None:
+    """Keep the gauge of waiting notifications: it must show a channel that is down, or a Redis that fills up."""
+    while True:
+        with suppress(RedisError, OSError):
+            worker.metrics.outbox(await worker.outbox.waiting())
+        await asyncio.sleep(_OUTBOX_S)

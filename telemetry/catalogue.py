@@ -206,7 +206,9 @@ COLD_REFUSED = Metric(
     _P,
     owner="ledger",
 )
-SCOPES = Metric(PREFIX + "scopes", "gauge", "Distinct scopes this worker holds.", "scopes", ())
+SCOPES = Metric(
+    PREFIX + "scopes", "gauge", "Distinct scopes of the ledger partition that has most, of this worker's.", "scopes", ()
+)
 SCOPES_REFUSED = Metric(
     PREFIX + "scopes_refused_total", "counter", "Times the cap on distinct scopes kept a new one out.", "scopes", ()
 )

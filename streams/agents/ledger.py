@@ -53,6 +53,7 @@ class LedgerStage:
         self.store: LedgerStore = new_store(partition, policy, owner, make_tasks(partition))
         self._seen_duplicates = 0
         self._seen_late = 0
+        self._seen_refused = 0
 
     @property
     def next(self) -> int | None:
@@ -67,6 +68,7 @@ class LedgerStage:
         self.store.restore(entries)
         counters = self.store.ledger.counters
         self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
+        self._seen_refused = self.store.ledger.scopes.refused
         gc.freeze()  # restored rows are long-lived: keep the collector from walking them again and again
 
     async def close(self) -> None:
@@ -132,6 +134,9 @@ class LedgerStage:
         meter.duplicates(partition, counters.duplicates - self._seen_duplicates)
         meter.late(partition, counters.late - self._seen_late)
         self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
+        meter.scopes_refused(max(0, ledger.scopes.refused - self._seen_refused))
+        self._seen_refused = ledger.scopes.refused
+        meter.interned(partition, ledger.scopes.tuples)
         if ledger.watermark_ms >= 0:
             meter.watermark(partition, ledger.watermark_ms)
         meter.rows("ledger", partition, len(ledger.rows))

@@ -112,6 +112,9 @@ class Accumulator:
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
         if len(self._cells) > _CELLS_LIMIT:
             self._cell_ids, self._cells = {}, []
+        if self._scopes.tuples > self._scopes.tuples_limit:
+            self._scopes.forget()
+            self._labeler_cells = [c.LABELER_PREFIX]
 
     def _drain_evidence(self) -> Iterator[Change]:
         """Yield what audits are worth to the detectors, in the rows of the scopes they watch."""

@@ -15,6 +15,8 @@ _SAFE = " !\"#$&'()*+-./:;<>?@[]^_`{}~\\"
 _INITIAL_ROWS = 1024
 _STRIDE = 1 << 20
 _PAIRS_LIMIT = 50_000
+TUPLES_LIMIT = 200_000
+"""Half tuples numbered, 66 MB, above which numbering begins anew. Between two looks fewer than ``_STRIDE`` come."""
 _WHO = tuple(DIMENSIONS.index(name) for name in ("site", "vendor", "team", "labeler"))
 _LABELER = 3  # column of the first half
 _WHAT = tuple(DIMENSIONS.index(name) for name in ("queue", "policy", "market", "priority"))
@@ -103,20 +105,18 @@ class ScopeIndex:
 
     Attributes:
         keys: Scope key by scope number.
+        tuples_limit: Half tuples numbered above which the numbers should be given anew (``forget``).
         refused: New scopes that ``max_scopes`` kept out (each asked for counts).
     """
 
     def __init__(self, policy: CorePolicy) -> None:
         """Start empty."""
         self._max_scopes = policy.max_scopes
+        self.tuples_limit = TUPLES_LIMIT
         self._ids: dict[str, int] = {}
         self.keys: list[str] = []
         self.refused = 0
-        self._values = [_Values() for _ in DIMENSIONS]
-        self._who = _Half([self._values[i] for i in _WHO])
-        self._what = _Half([self._values[i] for i in _WHAT])
         self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in policy.scopes]
-        self._pairs: dict[tuple[int, int], list[tuple[int, bool]]] = {}
         watched = [kind for kind, looked_at in enumerate(policy.evidence_kinds) if looked_at]
         self._evidence_kinds = _Watched(
             [kind for kind in watched if set(self._kinds[kind][1]) <= set(_WHO)],
@@ -127,11 +127,23 @@ class ScopeIndex:
                 if set(self._kinds[kind][1]) & set(_WHO) and set(self._kinds[kind][1]) & set(_WHAT)
             ],
         )
+        # One labeller's own scopes need no names to count one.
+        self.headcount = ["labeler" not in names for names, _ in self._kinds]
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin to number values and tuples anew; scopes keep their numbers.
+
+        Only while no change waits that holds such a number. Without it, a sender whose labeler ids never repeat would fill
+        the memory.
+        """
+        self._values = [_Values() for _ in DIMENSIONS]
+        self._who = _Half([self._values[i] for i in _WHO])
+        self._what = _Half([self._values[i] for i in _WHAT])
+        self._pairs: dict[tuple[int, int], list[tuple[int, bool]]] = {}
         self._evidence_who: dict[int, list[int]] = {}
         self._evidence_what: dict[int, list[int]] = {}
         self._known: list[dict[int, int]] = [{} for _ in self._kinds]
-        # One labeller's own scopes need no names to count one.
-        self.headcount = ["labeler" not in names for names, _ in self._kinds]
 
     def __len__(self) -> int:
         """Return how many scopes are known."""
