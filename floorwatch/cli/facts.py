@@ -75,8 +75,15 @@ def _print(found: History) -> None:
 def _print_contribution(one: Contribution) -> None:
     from streams.core.stamps import rfc3339
 
-    counts = ", ".join(f"{name} {amount:+d}" for name, amount in one.cells.items())
+    counts = ", ".join(_count(name, amount) for name, amount in one.cells.items())
     panes = ", ".join(f"{size} {rfc3339(start_ms)}" for size, start_ms in one.panes.items())
     typer.echo(f"  {one.group}: {counts}")
     typer.echo(f"      at {rfc3339(one.time_ms)}, in panes {panes or 'none, all have expired'}")
     typer.echo(f"      of scopes {' · '.join(one.scopes)}")
+
+
+def _count(name: str, amount: int) -> str:
+    """Return a cell as people read it: weights are kept in billionths and shown in audits."""
+    if "_nano" in name:
+        return f"{name.replace('_nano', '')} {amount / 1_000_000_000:+g}"
+    return f"{name} {amount:+d}"

@@ -94,14 +94,16 @@ def _print(answer: Answer, limit: int) -> None:
 
     shown = _shown(answer, limit)
     span = f"{rfc3339(answer.span.start_ms)} to {rfc3339(answer.span.end_ms)}"
-    table = Table(title=f"{answer.measure} of {answer.scope_key} · {span}", title_justify="left")
+    typer.echo(f"{answer.measure} of {answer.scope_key} · {span}")
+    table = Table()
     for heading in ("task", "label", "labeller", "time", "verdict"):
         table.add_column(heading)
     table.add_column("counts", justify="right")
     for item in shown:
         cells = (item.task_id, item.label_id or "–", item.labeler or "–", rfc3339(item.time_ms), item.verdict)
         table.add_row(*cells, f"{item.amount:+,d}")
-    Console().print(table)
+    if shown:
+        Console().print(table)
     rest = len(answer.items) - len(shown)
     if rest:
         hidden = sum(item.amount for item in answer.items[len(shown) :])

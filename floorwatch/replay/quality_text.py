@@ -23,8 +23,6 @@ _VALUES_SHOWN = 25
 _KAPPAS_SHOWN = 5
 _STRATA_SHOWN = 3
 
-Block = "str | Table"
-
 
 def percent(share: Interval | None, *, enough: bool = True) -> str:
     """Return ``94.1% (92.0–95.7)``, or that it is too little to say."""
@@ -218,7 +216,9 @@ def _vendors(found: Comparison) -> Iterator[str | Table]:
         if strata and vendor not in found.left_out:
             some = ", ".join(f"{'/'.join(part or '–' for part in mix)}" for mix, _ in strata[:_STRATA_SHOWN])
             more = f" and {len(strata) - _STRATA_SHOWN} more" if len(strata) > _STRATA_SHOWN else ""
-            yield f"{vendor} has no audits in {some}{more}: {100 * sum(share for _, share in strata):.0f}% of all labels."
+            missing = 100 * sum(share for _, share in strata)
+            size = f"{missing:.0f}%" if missing >= 1 else "less than 1%"
+            yield f"{vendor} has no sampled audits in {some}{more}: {size} of all labels."
 
 
 def _points(one: Standing) -> str:
