@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerts.rules import AccuracyLowRule, CriticalErrorsRule, Rule, SlaAttainmentRule
-from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, RESOLVE_SLA_BUCKETS, ShareBets
+from alerts.rules import AccuracyLowRule, CriticalErrorsRule, Rule, SlaAttainmentRule, ThroughputDropRule
+from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, RESOLVE_SLA_BUCKETS, CountBets, ShareBets
 from streams.core.detectors.fleet import bar_for
 from streams.core.detectors.watch import Detector, Measure
 
-Evidential = AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule
+Evidential = AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule | ThroughputDropRule
 
 
 def detectors_of(rules: Iterable[Rule]) -> tuple[Detector, ...]:
     """Return the detectors that rules judging by evidence need, in the rules' order."""
-    return tuple(
-        _detector(rule)
-        for rule in rules
-        if isinstance(rule, AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule) and rule.method == "evidence"
-    )
+    return tuple(_detector(rule) for rule in rules if isinstance(rule, Evidential) and rule.method == "evidence")
 
 
 def _detector(rule: Evidential) -> Detector:
     measure: Measure
+    model: ShareBets | CountBets
     match rule:
         case AccuracyLowRule():
             measure, model = "accuracy", ShareBets.of(1 - rule.target, ACCURACY_RATIOS)
         case CriticalErrorsRule():
             measure, model = "critical_errors", ShareBets.of(rule.target, CRITICAL_RATIOS)
+        case ThroughputDropRule():
+            measure, model = "throughput", CountBets()
         case _:
             measure = "sla"
             model = ShareBets.of(1 - rule.target, ACCURACY_RATIOS, resolve_level=RESOLVE_SLA_BUCKETS)

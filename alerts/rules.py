@@ -159,10 +159,16 @@ class SlaAttainmentRule(RuleBase):
 
 
 class ThroughputDropRule(RuleBase):
-    """Fires when labels are at most ``target`` of the trailing baseline and that is no chance (z <= -min_z)."""
+    """Fires when labels are at most ``target`` of the trailing baseline and that is no chance (z <= -min_z).
+
+    ``method: evidence`` compares every quarter hour with the same hour of the week before instead, and needs a week of
+    history; ``target`` and the ``min_`` fields are then not looked at.
+    """
 
     kind: Literal["throughput_drop"]
     target: Ratio = 0.7
+    method: Literal["baseline", "evidence"] = "baseline"
+    budget: Budget = Budget(per_day=96, days=300)
     min_sample: float = Field(default=30, gt=0)
     """Least labels expected by the baseline."""
     min_z: float = Field(default=4.0, gt=0)

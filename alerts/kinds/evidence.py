@@ -35,3 +35,12 @@ def in_words(reading: Reading, noun: str, bad: str, *, sampled: bool) -> str:
     if sampled and not reading["firing"] and reading["score"] > math.sqrt(reading["bar"]):
         words.append(f"more {noun} would soon decide")
     return "; ".join(words)
+
+
+def drop_in_words(reading: Reading) -> str:
+    """Return ``310 labels where 520 were expected since Tue 24 Nov 10:00 UTC; evidence 210,000 : 1 (bar 28,800)``."""
+    words = evidence_words(reading["score"], reading["bar"])
+    if not reading["units"] or reading["since_ms"] is None:
+        return words
+    done = reading["units"] - reading["bad"]
+    return f"{done:,} labels where {reading['units']:,} were expected since {instant(reading['since_ms'])}; {words}"

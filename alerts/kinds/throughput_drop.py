@@ -8,6 +8,7 @@ from itertools import chain
 from alerts.baseline import Count, Expectation, current_count, expect
 from alerts.contributors import rank
 from alerts.kinds.base import Context, Finding
+from alerts.kinds.evidence import Reading, drop_in_words, reading_of
 from alerts.rules import ThroughputDropRule
 from alerts.scopes import child_dimension
 from alerts.signals import Contributor
@@ -21,7 +22,8 @@ def evaluate(rule: ThroughputDropRule, context: Context) -> Iterable[Finding]:
     """Labels of each selected scope against the mean of its preceding equal windows.
 
     A scope with a baseline and no row any more counts zero labels: that is the drop one most wants to hear of. Fires
-    when count/expected <= target, z <= -min_z and at least ``min_sample`` labels were expected.
+    when count/expected <= target, z <= -min_z and at least ``min_sample`` labels were expected; with ``method: evidence``
+    while the row's detector fires.
     """
     rows = context.view.rows("throughput", rule.window)
     for key in sorted({*rows, *context.baseline.scope_keys(rule.window)}):
@@ -30,7 +32,11 @@ def evaluate(rule: ThroughputDropRule, context: Context) -> Iterable[Finding]:
             continue
         count = current_count(rows.get(key), rule.window, context.watermark_ms)
         expected = expect(context.baseline.ring(rule.window, key), count.covered_ms)
-        firing, evidence = _judge(rule, count, expected)
+        reading = reading_of(rows[key], rule.name) if key in rows else None
+        if rule.method == "evidence":
+            firing, evidence = _by_evidence(rule, count, reading)
+        else:
+            firing, evidence = _judge(rule, count, expected)
         yield Finding(
             scope=scope,
             scope_key=key,
@@ -38,9 +44,16 @@ def evaluate(rule: ThroughputDropRule, context: Context) -> Iterable[Finding]:
             value=count.labels / expected.labels if expected and expected.labels else None,
             target=rule.target,
             evidence=evidence,
-            since_ms=count.start_ms,
+            since_ms=count.start_ms if reading is None or reading["since_ms"] is None else reading["since_ms"],
             contributors=_contributors(rule, scope, rows, context, expected) if firing and expected else (),
         )
+
+
+def _by_evidence(rule: ThroughputDropRule, count: Count, reading: Reading | None) -> tuple[bool, str]:
+    seen = f"{count.labels:,} labels in the last {rule.window}"
+    if reading is None:
+        return False, f"{seen}; no evidence yet"
+    return bool(reading["firing"]), f"{drop_in_words(reading)}; {seen}"
 
 
 def _judge(rule: ThroughputDropRule, count: Count, expected: Expectation | None) -> tuple[bool, str]:

@@ -120,5 +120,5 @@ class CorePolicy:
     @property
     def evidence_kinds(self) -> tuple[bool, ...]:
         """Per scope kind, whether some detector looks at the audits of its scopes."""
-        watched = [detector.names for detector in self.detectors if detector.measure != "sla"]
+        watched = [detector.names for detector in self.detectors if detector.measure in ("accuracy", "critical_errors")]
         return tuple(frozenset(names) in watched for names in self.scopes)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
 from streams.core import cells as c
 from streams.core.cells import OPEN, Cells, add_cells
+from streams.core.detectors.bets import CountBets
+from streams.core.detectors.pace import PaceWatch
 from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy
 from streams.core.scopes import parse_scope_key
@@ -19,13 +21,15 @@ Slot = tuple[int, bytes, str]
 """(stamp, encoded row, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
 
 
-TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla"}
+TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla", "throughput": "throughput"}
 """Table whose rows show a measure's detectors."""
 
 
-def _watch(detector: Detector) -> Watch:
+def _watch(detector: Detector) -> Watch | PaceWatch:
+    if isinstance(detector.model, CountBets):
+        return PaceWatch(detector, detector.model, c.LABELS)
     source = source_of(detector.measure, evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE))
-    return Watch(detector, source)
+    return Watch(detector, detector.model, source)
 
 
 class WindowSum:
@@ -91,8 +95,7 @@ class ScopeState:
         """Tell the detectors that a pane has changed; return the bits of the windows whose rows show them."""
         bits = 0
         for shown, watch in self.watches:
-            if watch.source.tier == tier:
-                watch.touch(pane_ms)
+            if watch.touch(tier, pane_ms):
                 bits |= shown
         return bits
 
@@ -101,11 +104,21 @@ class ScopeState:
         found: dict[str, dict[str, Any]] = {}
         for _, watch in self.watches:
             if watch.detector.window == window:
-                tier = watch.source.tier
-                cells_of = partial(self.pane_cells, tier)
-                reading = watch.read(self.panes[tier], cells_of, watermark_ms, self._kept_ms[tier])
+                reading = watch.read(self, watermark_ms)
                 found.setdefault(TABLE_OF[watch.detector.measure], {})[watch.detector.name] = reading.row()
         return found
+
+    def starts(self, tier: int) -> Collection[int]:
+        """Return the starts of a tier's panes."""
+        return self.panes[tier].keys()
+
+    def cells(self, tier: int, pane_ms: int) -> Cells:
+        """Return the sum over source partitions of one pane; do not change it."""
+        return self.pane_cells(tier, pane_ms)
+
+    def kept_ms(self, tier: int) -> int:
+        """Return how long after its end a pane of a tier can still change."""
+        return self._kept_ms[tier]
 
     def pane_cells(self, tier: int, pane_ms: int) -> Cells:
         """Return the sum over source partitions of one pane; do not change it."""

@@ -20,7 +20,7 @@ def of(text: str) -> FloorwatchConfig:
 def test_the_defaults_lower_to_the_core_s_own_defaults() -> None:
     config = FloorwatchConfig()
     detectors = detectors_of(default_rules().rules)
-    assert len(detectors) == 7
+    assert len(detectors) == 8
     assert core_policy(config) == CorePolicy(zones=config.tables.zones, detectors=detectors)
 
 

@@ -7,11 +7,11 @@ kept leaves exactly what an uninterrupted run with the corrected facts has, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from streams.core.detectors.bets import Batch, ShareBets, merge_batches, uniform_batch
+from streams.core.detectors.bets import Batch, CountBets, ShareBets, merge_batches, uniform_batch
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.packed import accuracy_pane, critical_pane
 
@@ -19,9 +19,22 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
-Measure = Literal["accuracy", "critical_errors", "sla"]
-CellsOf = Callable[[int], Mapping[int | str, int]]
-"""Returns the cells of the pane that starts at a time."""
+Measure = Literal["accuracy", "critical_errors", "sla", "throughput"]
+Cells = Mapping[int | str, int]
+
+
+class Panes(Protocol):
+    """The panes of a scope, as the floor keeps them."""
+
+    def starts(self, tier: int) -> Collection[int]:
+        """Return the starts of a tier's panes, in any order."""
+
+    def cells(self, tier: int, pane_ms: int) -> Cells:
+        """Return the cells of a pane; none where there is no pane."""
+
+    def kept_ms(self, tier: int) -> int:
+        """Return how long after its end a pane of a tier can still change and is surely kept."""
+
 
 _RECENT = 8
 _THIN_AT = 64
@@ -46,7 +59,7 @@ class Detector:
     names: frozenset[str]
     exact: tuple[tuple[str, str], ...]
     window: str
-    model: ShareBets
+    model: ShareBets | CountBets
     bar: float
 
     def watches(self, scope: Mapping[str, str]) -> bool:
@@ -67,10 +80,10 @@ class Source(NamedTuple):
     tier: int
     pane_ms: int
     open_pane: bool
-    pane_of: Callable[[Mapping[int | str, int]], tuple[Batch, ...]]
+    pane_of: Callable[[Cells], tuple[Batch, ...]]
 
 
-def sla_pane(cells: Mapping[int | str, int], met: int, missed: tuple[int, ...]) -> tuple[Batch, ...]:
+def sla_pane(cells: Cells, met: int, missed: tuple[int, ...]) -> tuple[Batch, ...]:
     """Return a pane of due tasks as one observation: the share missed of those decided.
 
     Args:
@@ -108,67 +121,77 @@ class Reading(NamedTuple):
         return self._asdict()
 
 
+def reading_of(state: FoldState, bar: float) -> Reading:
+    """Return what a state says."""
+    firing = state.firing
+    since_ms = state.since_ms if firing is None else firing.since_ms
+    fired_ms = None if firing is None else firing.fired_ms
+    return Reading(state.score, bar, firing is not None, since_ms, fired_ms, state.since_units, state.since_bad)
+
+
 class Watch:
-    """One detector on one scope."""
+    """One detector of a share on one scope."""
 
-    __slots__ = ("_from_ms", "_states", "detector", "source")
+    __slots__ = ("_from_ms", "_model", "_states", "detector", "source")
 
-    def __init__(self, detector: Detector, source: Source) -> None:
+    def __init__(self, detector: Detector, model: ShareBets, source: Source) -> None:
         """Start with nothing folded."""
         self.detector = detector
         self.source = source
+        self._model = model
         self._states: list[tuple[int, FoldState]] = []
         self._from_ms = 0
 
-    def touch(self, pane_ms: int) -> None:
-        """Forget the states from a changed pane on."""
+    def touch(self, tier: int, pane_ms: int) -> bool:
+        """Forget the states from a changed pane on; tell whether the pane is one of those looked at."""
+        if tier != self.source.tier:
+            return False
         states = self._states
-        if pane_ms < self._from_ms:
-            return
-        while states and states[-1][0] >= pane_ms:
-            states.pop()
+        if pane_ms >= self._from_ms:
+            while states and states[-1][0] >= pane_ms:
+                states.pop()
+        return True
 
-    def read(self, starts: Iterable[int], cells_of: CellsOf, watermark_ms: int, kept_ms: int) -> Reading:
+    def read(self, panes: Panes, watermark_ms: int) -> Reading:
         """Fold what has changed and return what the detector says.
 
         Args:
-            starts: Starts of the panes there are, in any order.
-            cells_of: Returns a pane's cells.
+            panes: The scope's panes.
             watermark_ms: The watermark.
-            kept_ms: How long after its end a pane can still change and is surely kept.
 
         Returns:
-            The reading; a function of the panes, the watermark's day and nothing else.
+            The reading; a function of the panes and the watermark, and nothing else.
         """
-        state = self._fold(starts, cells_of, watermark_ms, kept_ms)
-        firing = state.firing
-        since_ms = state.since_ms if firing is None else firing.since_ms
-        fired_ms = None if firing is None else firing.fired_ms
-        bar = self.detector.bar
-        return Reading(state.score, bar, firing is not None, since_ms, fired_ms, state.since_units, state.since_bad)
-
-    def _fold(self, starts: Iterable[int], cells_of: CellsOf, watermark_ms: int, kept_ms: int) -> FoldState:
-        source, model, states = self.source, self.detector.model, self._states
-        from_ms = first_pane_ms(watermark_ms, kept_ms)
+        source, model, states = self.source, self._model, self._states
+        from_ms = first_pane_ms(watermark_ms, panes.kept_ms(source.tier))
         if from_ms != self._from_ms:
             self._from_ms = from_ms
             states.clear()
         last_ms, state = states[-1] if states else (from_ms - 1, begin(model.bets))
         until_ms = watermark_ms if source.open_pane else watermark_ms - source.pane_ms
-        for pane_ms in sorted([start for start in starts if last_ms < start <= until_ms]):
-            pane = source.pane_of(cells_of(pane_ms))
+        for pane_ms in sorted([start for start in panes.starts(source.tier) if last_ms < start <= until_ms]):
+            pane = source.pane_of(panes.cells(source.tier, pane_ms))
             if pane:
                 state, _, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar)
                 states.append((pane_ms, state))
-        if len(states) > _THIN_AT:
-            self._thin()
-        return state
+        self._states = thinned(states)
+        return reading_of(state, self.detector.bar)
 
-    def _thin(self) -> None:
-        states = self._states
-        early, recent = states[:-_RECENT], states[-_RECENT:]
-        days = {pane_ms // DAY_MS: (pane_ms, state) for pane_ms, state in early}
-        self._states = [*days.values(), *recent]
+
+Kept = TypeVar("Kept", bound=tuple[Any, ...])
+
+
+def thinned(states: list[Kept]) -> list[Kept]:
+    """Return the states worth keeping of a long list: the last few, and the last of each day.
+
+    Args:
+        states: Ascending by their first item, a pane's start.
+    """
+    if len(states) <= _THIN_AT:
+        return states
+    early, recent = states[:-_RECENT], states[-_RECENT:]
+    days = {state[0] // DAY_MS: state for state in early}
+    return [*days.values(), *recent]
 
 
 def first_pane_ms(watermark_ms: int, kept_ms: int) -> int:

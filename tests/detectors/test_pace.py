@@ -1,0 +1,141 @@
+"""Throughput by evidence: against the same hour a week before, through ledger and floor."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from alerts.detectors import detectors_of
+from alerts.rules_file import parse_rules
+from alerts.words import instant
+from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
+from tests.alerts.rows import one, rule, throughput
+from tests.core.harness import CoreRun
+from tests.detectors.test_floor import START_MS, event, readings
+
+RULES = parse_rules(
+    "rules: [{name: pace, kind: throughput_drop, scope: {by: site}, window: 8h, method: evidence}]", "r.yaml"
+).rules
+POLICY = CorePolicy(detectors=detectors_of(RULES), scopes=((), ("site",)))
+QUARTER_MS = 900_000
+
+
+def labels(seed: int, *, days: float, drop: float = 1.0, drop_h: float = 8.0, busy: int = 12) -> list[dict[str, Any]]:
+    """Labels of site A: ``busy`` a quarter hour by day, a third of it by night; ``drop`` of that in the last hours."""
+    rng = random.Random(seed)
+    found = []
+    for quarter in range(round(days * 96)):
+        at_ms = START_MS + quarter * QUARTER_MS
+        mean = busy if 8 <= at_ms % DAY_MS // HOUR_MS < 20 else busy / 3
+        mean *= drop if quarter >= days * 96 - drop_h * 4 else 1.0
+        for _ in range(sum(rng.random() < mean / 60 for _ in range(60))):
+            number = len(found)
+            time_ms = at_ms + rng.randrange(QUARTER_MS)
+            found.append(
+                event(
+                    "label.submitted",
+                    number,
+                    f"t{number}",
+                    time_ms,
+                    label_id="l",
+                    values=["x"],
+                    labeler_id="p",
+                    site="A",
+                )
+            )
+    found.sort(key=lambda e: e["time"])
+    return found
+
+
+def reading(events: list[dict[str, Any]], **how: Any) -> dict[str, Any]:
+    core = CoreRun(how.pop("partitions", 2), POLICY)
+    core.send(events, **how)
+    core.finish()
+    return readings(core)["site=A", "pace"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_usual_day_is_quiet_nights_included(seed: int) -> None:
+    found = reading(labels(seed, days=9))
+    assert not found["firing"]
+    assert found["bar"] == 28_800.0
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.3, 0.5])
+def test_a_drop_fires_and_is_dated(drop: float) -> None:
+    events = labels(1, days=8.75, drop=drop, drop_h=6)  # ends at 18:00
+    clock = event(
+        "label.submitted", "z", "tz", START_MS + round(8.75 * DAY_MS), label_id="l", values=["x"], labeler_id="z"
+    )
+    found = reading([*events, clock])
+    assert found["firing"]
+    began_ms = START_MS + round(8.5 * DAY_MS)
+    assert abs(found["since_ms"] - began_ms) <= 4 * QUARTER_MS
+    assert found["bad"] > 0.3 * found["units"]
+
+
+def test_without_a_week_of_history_nothing_is_judged() -> None:
+    found = reading(labels(1, days=6, drop=0.1))
+    assert (found["score"], found["firing"], found["units"]) == (0.0, False, 0)
+
+
+def test_late_labels_give_what_labels_in_time_give() -> None:
+    """Half of the drop was only late: the alarm goes, to the same reading as if they had come in time."""
+    events = labels(2, days=8.75)
+    late = [e for i, e in enumerate(events) if i % 4 and i > len(events) - 300]
+    lost = {id(e) for e in late}
+    core = CoreRun(2, POLICY)
+    core.send([e for e in events if id(e) not in lost], 50)
+    core.finish()
+    assert readings(core)["site=A", "pace"]["firing"]
+    core.send(late, 7)
+    core.finish()
+    assert readings(core)["site=A", "pace"] == reading(events)
+
+
+def test_a_corrected_week_before_changes_what_was_expected() -> None:
+    events = labels(3, days=8.75)
+    week_before = [e for e in events if e["time"] < "2026-11-24T12"]
+    core = CoreRun(2, POLICY)
+    core.send(events)
+    core.finish()
+    before = readings(core)["site=A", "pace"]
+    gone = [
+        event("label.withdrawn", f"w{e['subject']}", e["subject"], START_MS + round(8.75 * DAY_MS), label_id="l")
+        for e in week_before[::2]
+    ]
+    core.send(gone, 11)
+    core.finish()
+    after = readings(core)["site=A", "pace"]
+    assert after != before
+    assert after == reading([*events, *gone], partitions=1)
+
+
+def test_reading_along_the_way_changes_nothing() -> None:
+    events = labels(4, days=8.75, drop=0.4)
+    core = CoreRun(2, POLICY)
+    for at in range(0, len(events), 331):
+        core.send(events[at : at + 331])
+        for partition in range(2):
+            core.flush(partition)
+        core.floor.take_changes()
+        readings(core)
+    core.finish()
+    assert readings(core)["site=A", "pace"] == reading(events)
+
+
+def test_words() -> None:
+    fields = {"score": 61_000.0, "bar": 28_800.0, "firing": True, "since_ms": START_MS, "fired_ms": START_MS}
+    row = {**throughput({}, 310, window="8h"), "evidence": {"the-rule": fields | {"units": 520, "bad": 210}}}
+    signal = one(rule("throughput_drop", method="evidence", window="8h"), row)
+    assert signal.firing
+    assert signal.evidence == (
+        f"310 labels where 520 were expected since {instant(START_MS)}; evidence 61,000 : 1 (bar 28,800); "
+        "310 labels in the last 8h"
+    )
+    assert signal.since_ms == START_MS
+    quiet = one(rule("throughput_drop", method="evidence", window="8h"), throughput({}, 310, window="8h"))
+    assert not quiet.firing
+    assert quiet.evidence == "310 labels in the last 8h; no evidence yet"
