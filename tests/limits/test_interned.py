@@ -29,13 +29,13 @@ def folded(seed: int, flush_every: int, tuples_limit: int) -> CoreRun:
     run = CoreRun(2)
     for store in run.stores:
         store.ledger.scopes.tuples_limit = tuples_limit
-    run.send([record.value or b"" for record in small_log(seed)], flush_every)
+    run.send([record.value or b"" for record in small_log(seed, 3000)], flush_every)
     for partition in range(2):
         run.flush(partition)
     return run
 
 
-@pytest.mark.parametrize("flush_every", [1, 7, 60])
+@pytest.mark.parametrize("flush_every", [7, 250])
 def test_numbering_anew_changes_no_row(flush_every: int) -> None:
     kept, renumbered = folded(3, flush_every, TUPLES_LIMIT), folded(3, flush_every, 2)
     assert rows_of(renumbered) == rows_of(kept)
