@@ -117,6 +117,7 @@ class Worker:
             if published == 0:
                 await self._runner.run(self.writer, watermark_ms)
 
+        self.read_model.begin(partition)
         return ScopesStage(
             partition,
             self.policy,

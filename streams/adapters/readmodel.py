@@ -1,7 +1,14 @@
-"""Read model in Redis: the latest rows for CLI, boards and alerts. Kafka is the truth; this can be lost and rebuilt."""
+"""Read model in Redis: the latest rows for CLI, boards and alerts. Kafka is the truth; this can be lost and rebuilt.
+
+Redis may be emptied at any moment, also in the middle of a write, and a worker that was stalled may write rows of a
+partition that is another's by now. Both are told by a *mark* per partition: whoever writes all rows of a partition puts
+a mark of its own there first, and looks for it before and after each later write. A mark that has gone, or is another's,
+means that Redis does not hold what it should: the mark is wiped, and the owner, who misses it, writes all rows again.
+"""
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -36,30 +43,72 @@ class ReadModel:
         """
         self._redis, self._prefix, self._partitions = redis, prefix, partitions
         self._patience = patience or Patience(first_s=retry_s)
+        self._marks: dict[int, bytes] = {}
+
+    def begin(self, partition: int) -> None:
+        """Take a partition anew: its next ``put`` holds every row."""
+        self._marks.pop(partition, None)
 
     async def lost(self, partition: int) -> bool:
-        """Tell whether Redis has forgotten what this partition had written (flushed or restarted empty)."""
+        """Tell whether Redis does not hold what this partition had written: then the next ``put`` must hold every row."""
+        mine = self._marks.get(partition)
         try:
-            return not await self._redis.exists(f"{self._prefix}held:{partition}")
+            if mine is not None and await self._redis.get(self._mark_key(partition)) == mine:
+                return False
         except (RedisError, OSError):
             return False
+        self._marks.pop(partition, None)
+        return True
 
     async def put(
         self, partition: int, rows: Mapping[tuple[str, str], Mapping[str, bytes | None]], watermark_ms: int
-    ) -> None:
+    ) -> bool:
         """Store rows by (table, window) and scope key; None deletes. Waits until Redis has them.
 
         Args:
             partition: The scopes partition writing.
             rows: JSON by scope key by (table, window).
             watermark_ms: The watermark the rows are as of.
+
+        Returns:
+            Whether Redis holds these rows and all before them; if not, ``lost`` says so too.
         """
-        await self._patience.until_done("take rows", lambda: self._put_once(partition, rows, watermark_ms))
+        return await self._patience.until_done("take rows", lambda: self._put_once(partition, rows, watermark_ms))
+
+    def _mark_key(self, partition: int) -> str:
+        return f"{self._prefix}held:{partition}:by"
+
+    async def _disown(self, partition: int) -> bool:
+        """Wipe the mark: what this worker has written since the mark went may be older than what is there."""
+        self._marks.pop(partition, None)
+        await self._redis.set(self._mark_key(partition), b"nobody")
+        return False
 
     async def _put_once(
         self, partition: int, rows: Mapping[tuple[str, str], Mapping[str, bytes | None]], watermark_ms: int
-    ) -> None:
+    ) -> bool:
+        key = self._mark_key(partition)
+        mine = self._marks.get(partition)
+        if mine is not None and await self._redis.get(key) != mine:
+            return await self._disown(partition)
         pipe = self._redis.pipeline(transaction=False)
+        if mine is None:
+            mine = secrets.token_hex(8).encode()
+            pipe.set(key, mine)
+        found = await self._write(pipe, partition, rows, watermark_ms)
+        if found != mine:
+            return await self._disown(partition)
+        self._marks[partition] = mine
+        return True
+
+    async def _write(
+        self,
+        pipe: Any,
+        partition: int,
+        rows: Mapping[tuple[str, str], Mapping[str, bytes | None]],
+        watermark_ms: int,
+    ) -> bytes | None:
+        """Write rows and watermark; return the mark found after them."""
         queued = 0
         for (table, window), by_scope in rows.items():
             key = f"{self._prefix}rows:{table}:{window}"
@@ -75,13 +124,17 @@ class ReadModel:
                     await pipe.execute()
                     queued = 0
         pipe.set(f"{self._prefix}held:{partition}", watermark_ms)
-        pipe.mget([f"{self._prefix}held:{number}" for number in range(self._partitions)])
+        helds = [f"{self._prefix}held:{number}" for number in range(self._partitions)]
+        pipe.mget([self._mark_key(partition), *helds])
+        mark, *held = (await pipe.execute())[-1]
         # What readers may rely on is what every partition has published.
-        published = [int(value) for value in (await pipe.execute())[-1] if value is not None]
+        published = [int(value) for value in held if value is not None]
         least_ms = min((value for value in published if value >= 0), default=-1)
         if least_ms >= 0:
             body = {"watermark_ms": least_ms, "at_ms": int(time.time() * 1000)}
             await self._redis.set(f"{self._prefix}watermark", orjson.dumps(body))
+        found: bytes | None = mark
+        return found
 
     async def rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a table and window by scope key.
