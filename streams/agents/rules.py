@@ -69,8 +69,8 @@ class RuleRunner:
 
 def windows_of(rules: tuple[Rule, ...]) -> set[str]:
     """Return every window that some rule reads: its own, and the longer one it compares with."""
-    windows = {str(rule.window) for rule in rules}
-    windows |= {str(rule.reference) for rule in rules if getattr(rule, "reference", None)}
+    windows: set[str] = {rule.window for rule in rules}
+    windows.update(reference for rule in rules if (reference := getattr(rule, "reference", None)) is not None)
     if any(rule.kind == "exposure_cap" for rule in rules):
         windows.add(PACE_WINDOW)
     return windows
