@@ -52,7 +52,8 @@ class Expected:
     """The rows as the oracle counts them, computed once for several comparisons."""
 
     def __init__(self, oracle: Oracle) -> None:
-        """Recount everything; a minute for half a million events."""
+        """Recount everything; minutes for half a million events."""
+        self.watermark_ms = oracle.watermark_ms or 0
         self.conflicts, self.refused = oracle.conflicts, oracle.refused
         self.panes: Tables = dict(oracle.panes(_HOUR_S))
         self.windows: Tables = dict(oracle.windows())

@@ -24,7 +24,7 @@ def chaos(
     import tempfile
     import time
 
-    from floorwatch.chaos.kafka import KafkaUnavailableError
+    from floorwatch.chaos.kafka import KafkaStartError, KafkaUnavailableError
     from floorwatch.chaos.report import outcome_text, plan_text
     from floorwatch.chaos.run import Plan, run_chaos
     from floorwatch.chaos.schedule import schedule
@@ -43,7 +43,7 @@ def chaos(
 
     try:
         outcome = asyncio.run(run_chaos(plan, folder, say))
-    except KafkaUnavailableError as error:
+    except (KafkaUnavailableError, KafkaStartError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     typer.echo(outcome_text(outcome))
