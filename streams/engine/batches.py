@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import faust
+from aiokafka.errors import IllegalStateError
 from faust.events import Event
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import Transport as AIOKafkaTransport
@@ -110,9 +111,11 @@ class BatchConsumer(AIOKafkaConsumer):
             return
         if not self.flow_active:
             # Records fetched while a rebalance began: go back to what is committed, the fold skips what it knows.
-            await self.perform_seek()
+            with suppress(IllegalStateError):  # the partitions have gone meanwhile
+                await self.perform_seek()
             return
-        for tp, polled in records.items():
+        for place, polled in records.items():
+            tp = TP(place.topic, place.partition)  # aiokafka's own tuple equals it, and fails Faust's assertions
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 break
             if not polled or not (active is None or tp in active or tp in self._buffered_partitions):
