@@ -191,10 +191,10 @@ async def measure(settings: FloorwatchConfig, sample_s: float) -> Measured:
 
     options = kafka_settings(settings)
     events, changelog = (settings.kafka.topic_prefix + name for name in (topics.EVENTS, topics.LEDGER))
-    consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **options)
     admin = await open_admin(options, 5.0)
-    await consumer.start()
+    consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **options)
     try:
+        await consumer.start()
         found = await _partitions_of(admin, events)
         tps = [TopicPartition(events, number) for number in range(found)]
         before = await consumer.end_offsets(tps)
