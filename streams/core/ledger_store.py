@@ -124,11 +124,10 @@ class LedgerStore:
             row.stamp = max(row.stamp, stamp)
             key = self._row_key(place)
             value = _encode((row.stamp, row.cells))
-            flush.rows.append((ROW + key + mine[0].encode(), value))
-            flush.outputs.append((self._output_key(key, mine[0]), value))
-            if row.owners != mine:
-                self._bury(key, (owner for owner in row.owners if owner != self.owner))
-                row.owners = mine
+            flush.rows.append((ROW + key + self.owner.encode(), value))
+            flush.outputs.append((self._output_key(key, self.owner), value))
+            if self.owner not in row.owners:
+                row.owners = (*row.owners, self.owner) if row.owners else mine
         rows.dirty.clear()
         for place, row in rows.ended:
             if id(row) not in unseen:
@@ -136,7 +135,11 @@ class LedgerStore:
         rows.ended.clear()
 
     def _bury(self, key: bytes, owners: Iterable[str]) -> None:
-        """Write tombstones for a row's records under the keys of some owners, once the present flush is complete."""
+        """Write tombstones for all records of a row that has ended, once the present flush is complete.
+
+        Not before it has ended: a worker that has lost the partition may yet complete a flush ahead of this one, and when
+        recovery then starts from there, it needs the rows of that flush as they were written.
+        """
         for owner in owners:
             self._tombstones.append(ROW + key + owner.encode())
             self._tombstone_outputs.append(self._output_key(key, owner))

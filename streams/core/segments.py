@@ -93,15 +93,18 @@ class Segments:
         covered = -1
         for key in sorted(values, key=lambda key: int(key[2:18])):
             segment = _decode(values[key])
-            live, first = 0, covered + 1
+            # Facts ahead, of a flush that may yet be completed by a worker that lost the partition, are never let go of
+            # here: recovery may start behind them.
+            live, ahead, first = 0, 0, covered + 1
             for kept in segment.facts:
                 if covered < kept[0] < resume:
                     covered = kept[0]
                     live += 1
                     yield kept
+                ahead += kept[0] >= resume
             if live:
-                self._know(key, max(first, segment.begin), live)
-            else:
+                self._know(key, max(first, segment.begin), live + ahead)
+            elif not ahead:
                 self._dead.append(key)
 
 
