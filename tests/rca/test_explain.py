@@ -17,12 +17,12 @@ from tests.replay.memory import PlainRun, floor_log
 
 POLICY = CorePolicy(scopes=((), ("vendor",), ("queue",), ("policy",), ("vendor", "queue"), ("queue", "policy")))
 SIZES = {"8h": 8 * HOUR_MS, "24h": DAY_MS, "7d": 7 * DAY_MS}
-DROP = parse_scenario("vendor_quality_drop@28h:vendor=bpo-a,policies=hate/scam,factor=0.6")
+DROP = parse_scenario("vendor_quality_drop@22h:vendor=bpo-a,policies=hate/scam,factor=0.6")
 
 
 @pytest.fixture(scope="module")
 def log():
-    return floor_log(11, days=1.5, rate=0.7, scenarios=(DROP,), audit_delay_scale=0.02)
+    return floor_log(11, days=1.25, rate=0.6, scenarios=(DROP,), audit_delay_scale=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +59,20 @@ def test_the_right_vendor_and_policy_are_named(log):
 
 
 def test_the_telling_cross_is_chosen(log):
-    whole = from_log(log, {}, ("site", "vendor", "policy", "market"))
+    whole = from_log(log, {}, ("site", "vendor", "team", "policy", "market", "labeler"))
     crossed = whole.cuts[-1]
     assert set(crossed[0].dimensions) == {"vendor", "policy"}
     assert crossed[0].key[crossed[0].dimensions.index("vendor")] == "bpo-a"
     assert crossed[0].key[crossed[0].dimensions.index("policy")] in {"hate", "scam"}
 
 
-@pytest.mark.parametrize("measure", ["accuracy", "sla"])
 @pytest.mark.parametrize(
-    ("scope", "by"), [({}, ("vendor",)), ({}, ("queue", "policy")), ({"vendor": "bpo-a"}, ("queue",))]
+    ("measure", "scope", "by"),
+    [
+        ("accuracy", {}, ("queue", "policy")),
+        ("accuracy", {"vendor": "bpo-a"}, ("queue",)),
+        ("sla", {}, ("vendor",)),
+    ],
 )
 def test_rows_and_log_give_one_answer(log, rows, measure, scope, by):
     counted = answer_json(from_log(log, scope, by, measure))
