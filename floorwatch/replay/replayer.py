@@ -128,6 +128,7 @@ async def replay(
         The floor, with windows at its watermark, and what was read.
     """
     done = Replay(Floor(policy), until_ms)
+    times: list[tuple[bytes, bytes]] = []
     for number, partition in enumerate(log.partitions if only is None else [only]):
         part = Part(await log.extent(partition) if cuts is None else await log.extent(partition, cuts[number]))
         part.cut = part.extent.begin
@@ -135,9 +136,12 @@ async def replay(
         walk = Walk(partition, policy, done.floor, _witnesses(book, witness), rows=rows)
         await _walk_part(log, part, walk, book, until_ms)
         walk.flush()
+        if walk.told_time is not None:
+            times.append(walk.told_time)
         if visit is not None and book is not None:
             visit(walk, book)
         done.parts.append(part)
+    done.floor.apply(times)
     return done
 
 

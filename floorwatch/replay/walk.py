@@ -58,7 +58,13 @@ Witness = Callable[[Seen], None]
 
 
 class Walk:
-    """One partition's ledger in memory, and the floor its rows go to."""
+    """One partition's ledger in memory, and the floor its rows go to.
+
+    Attributes:
+        told_time: The record that tells the floor this partition's watermark. It is for the caller to apply, those of all
+            partitions in one call: the floor's time is the least of its sources' and never goes back, so a partition
+            told of before the others would push it too far.
+    """
 
     def __init__(
         self,
@@ -75,7 +81,7 @@ class Walk:
             partition: Number of the partition.
             policy: What shapes the numbers.
             floor: Takes the rows; None when only single tasks are of interest.
-            rows: Hand rows to the floor; else only its watermark moves.
+            rows: Hand rows to the floor.
             witness: Told of every record; without one records are folded in batches, several times as fast.
         """
         self.partition = partition
@@ -84,6 +90,7 @@ class Walk:
         self._floor, self._witness = floor, witness
         self._rows = rows
         self.records = 0
+        self.told_time: tuple[bytes, bytes] | None = None
         self._unflushed = 0
 
     @property
@@ -135,8 +142,11 @@ class Walk:
         return Seen(self.partition, record, event, fact_of(record.offset, event), outcome, anew)
 
     def flush(self) -> None:
-        """Bring the floor up to the records fed so far."""
+        """Bring the floor's rows up to the records fed so far; ``told_time`` says how far they go."""
         self._unflushed = 0
         flush = self._store.collect()
-        if flush is not None and self._floor is not None:
-            self._floor.apply([*(flush.outputs if self._rows else ()), flush.watermark])
+        if flush is None:
+            return
+        self.told_time = flush.watermark
+        if self._floor is not None and self._rows:
+            self._floor.apply(flush.outputs)

@@ -13,7 +13,8 @@ from streams.core.cells import VALUE_SEPARATOR
 from streams.core.quality.counts import Counts, add
 from streams.core.quality.decisions import confusion, overview, value_quality
 from streams.core.quality.tally import Tallies, count_task, merge
-from tests.quality.floor import counted, tasks_of
+from tests.oracle.case_events import label
+from tests.quality.floor import counted, facts_of, tasks_of
 from tests.replay.memory import PlainRun, floor_log
 
 LOG = floor_log(31, days=0.5, rate=0.1)
@@ -98,3 +99,16 @@ def test_groups_of_a_dimension_add_up_to_the_whole_where_labels_are_counted_sing
         add(total, counts.items())
     for key in (("labels",), ("audited", 1), ("audited", 0), ("first", 1), ("appeal", "decided")):
         assert total.get(key, 0) == ALL.get(key, 0), key
+
+
+def test_two_labels_of_the_same_person_are_one_opinion_the_later() -> None:
+    events = [
+        label("l-1", 1, by="ana", values=["hate"]),
+        label("l-2", 2, by="bo", values=["safe"]),
+        label("l-3", 3, by="ana", values=["safe"]),
+    ]
+    counts = counted(facts_of(events))
+    assert {key[1:]: n for key, n in counts.items() if key[0] == "unit"} == {("safe", "safe"): 1}
+    assert {key[1:]: n for key, n in counts.items() if key[0] == "pair"} == {("ana", "bo", "safe", "safe"): 1}
+    alone = counted(facts_of([events[0], events[2]]))
+    assert not [key for key in alone if key[0] in ("unit", "pair", "guide-unit")]

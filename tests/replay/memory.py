@@ -10,7 +10,7 @@ from floorwatch.replay.reader import Extent
 from floorwatch.simulate.config import FloorConfig
 from floorwatch.simulate.floor import simulate
 from streams.core.floor import Floor
-from streams.core.ledger_store import LedgerStore, new_store
+from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
 from streams.core.tables import window_rows
@@ -70,7 +70,7 @@ class PlainRun:
     def __init__(self, log: MemoryLog, until_ms: int | None = None, policy: CorePolicy | None = None) -> None:
         self.policy = policy or CorePolicy()
         self.floor = Floor(self.policy)
-        self.stores = []
+        flushed: list[tuple[bytes, bytes | None]] = []
         for partition, records in enumerate(log.parts):
             store = new_store(partition, self.policy)
             left = list(records)
@@ -78,14 +78,11 @@ class PlainRun:
                 left = left[: next((at for at, r in enumerate(left) if r.timestamp_ms > until_ms), len(left))]
             while left:
                 left = left[store.ledger.fold(left) :]
-                self._flush(store)
-            self._flush(store)
-            self.stores.append(store)
-
-    def _flush(self, store: LedgerStore) -> None:
-        flush = store.collect()
-        if flush is not None:
-            self.floor.apply([*flush.outputs, flush.watermark])
+            flush = store.collect()
+            if flush is not None:
+                flushed += [*flush.outputs, flush.watermark]
+        # All at once: the floor's time is the least of its sources', and never goes back.
+        self.floor.apply(flushed)
 
     def windows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
         """Rows that are not empty, by scope key."""

@@ -77,10 +77,21 @@ def test_before_the_first_record_nothing_was_known() -> None:
 
 def test_the_cut_is_kafkas_own_for_a_time_and_records_stamped_out_of_order_behind_it_are_counted() -> None:
     stamps = [10, 20, 15, 31, 29, 40]
-    assert cut_at([Record(i, ms, None, b"") for i, ms in enumerate(stamps)], 30) == 3
+    records = [Record(i, ms, None, b"") for i, ms in enumerate(stamps)]
+    # What is stamped exactly at the moment was known then.
+    assert [cut_at(records, moment) for moment in (9, 10, 30, 31, 40, None)] == [0, 1, 3, 5, 6, 6]
     values = [label(f"l-{i}", i, task=f"t-{i}") for i in range(6)]
     done = asyncio.run(replay(_cases(list(zip(stamps, values, strict=True))), POLICY, until_ms=30))
     assert (done.events, done.stragglers, done.parts[0].cut) == (3, 1, 3)
+
+
+def test_time_is_that_of_the_partition_furthest_behind_whichever_is_read_first() -> None:
+    ahead, behind = label("l-1", 90, vendor="v", task="t-0"), label("l-2", 7, vendor="v", task="t-1")
+    log = _cases([(CASE_MS, ahead), (CASE_MS, behind)])
+    for parts in ((0, 1), (1, 0)):
+        records = [[log.parts[0][at]._replace(offset=0)] for at in parts]
+        (row,) = known(MemoryLog(records), window="5m").rows
+        assert (row["watermark"], row["end"], row["labels"]) == ("2026-11-23T10:07:00Z", "2026-11-23T10:08:00Z", 1)
 
 
 def test_a_log_cut_off_by_retention_is_refused_until_a_horizon_after_its_beginning() -> None:

@@ -89,9 +89,8 @@ def test_outcomes_are_the_ledgers_own_counts(seed: int) -> None:
     seen: list = []
     floors = [Floor(policy), Floor(policy)]
     told, plain = Walk(0, policy, floors[0], seen.append), Walk(0, policy, floors[1])
-    for walk in (told, plain):
-        walk.feed(records)
-        walk.flush()
+    for walk, floor in zip((told, plain), floors, strict=True):
+        finish(walk, floor, records)
     counters = plain._store.ledger.counters
     counts = {outcome: sum(one.outcome is outcome for one in seen) for outcome in Outcome}
     assert counts[Outcome.duplicate] == counters.duplicates
@@ -101,6 +100,13 @@ def test_outcomes_are_the_ledgers_own_counts(seed: int) -> None:
     assert counts[Outcome.refused] == counters.rejected
     assert counts[Outcome.duplicate] > 0
     assert _rows(floors[0]) == _rows(floors[1])
+
+
+def finish(walk: Walk, floor: Floor, records: list[Record]) -> None:
+    walk.feed(records)
+    walk.flush()
+    assert walk.told_time is not None
+    floor.apply([walk.told_time])
 
 
 def _rows(floor: Floor) -> dict:
@@ -123,9 +129,7 @@ def test_the_contributions_of_all_tasks_are_the_floor() -> None:
             if one.group.startswith("label:"):
                 add_cells(total, {"labels": one.cells["labels"]})
     floor = Floor(POLICY)
-    walk = Walk(0, POLICY, floor)
-    walk.feed(log.parts[0])
-    walk.flush()
+    finish(Walk(0, POLICY, floor), floor, log.parts[0])
     assert total["labels"] == sum(row.cells.get(1, 0) for row in floor.all_panes() if row.state.key == "all")
 
 
@@ -140,9 +144,7 @@ def test_without_rows_records_fare_the_same_and_time_is_the_same(seed: int) -> N
     seen: tuple[list, list] = ([], [])
     floors = [Floor(policy), Floor(policy)]
     for floor, into, rows in zip(floors, seen, (True, False), strict=True):
-        walk = Walk(0, policy, floor, into.append, rows=rows)
-        walk.feed(records)
-        walk.flush()
+        finish(Walk(0, policy, floor, into.append, rows=rows), floor, records)
     assert [(one.outcome, one.anew, one.fact) for one in seen[0]] == [(o.outcome, o.anew, o.fact) for o in seen[1]]
     assert floors[0].watermark_ms == floors[1].watermark_ms > 0
     assert floors[0].scopes

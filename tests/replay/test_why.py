@@ -18,7 +18,7 @@ from streams.core.scopes import parse_scope_key
 from streams.core.tables import window_rows
 from tests.oracle.case_events import START_MS as CASE_MS
 from tests.oracle.case_events import audit, created, label
-from tests.replay.memory import PlainRun, floor_log, log_of
+from tests.replay.memory import START_MS, PlainRun, floor_log, log_of
 
 POLICY = CorePolicy()
 LOG = floor_log(11, days=0.5)
@@ -42,6 +42,17 @@ def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None
     found = ask(state.scope, place, table, measure)
     assert found.unequal == {}
     assert found.total == found.row
+
+
+@pytest.mark.parametrize("table", sorted(MEASURES))
+@pytest.mark.parametrize("hours", [2, 5, 9])
+def test_the_tasks_behind_a_past_number_add_up_too(table: str, hours: int) -> None:
+    until_ms = START_MS + hours * HOUR_MS
+    measure = next(iter(MEASURES[table]))
+    found = asyncio.run(why(LOG, POLICY, {}, Place(window="24h"), MEASURES[table][measure], measure, until_ms))
+    row = PlainRun(LOG, until_ms).windows(table, "24h")["all"]
+    assert found.total == found.row == row[measure]
+    assert found.unequal == {}
 
 
 def test_measures_are_those_of_the_tables() -> None:
