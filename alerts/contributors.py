@@ -14,6 +14,8 @@ from alerts.scopes import Scope, child_dimension
 from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row
+from streams.core.rca.evidence import Tally, Verdict, judge
+from streams.core.rca.shift import decompose
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""
@@ -33,12 +35,16 @@ class Cell(Struct, frozen=True):
 
 
 class Shift(Struct, frozen=True):
-    """Effect of one part on the change of the whole, as ratios; the three sum to its effect."""
+    """Effect of one part on the change of the whole, as ratios; the three sum to its effect.
+
+    ``verdict`` says whether the effect is more than chance: evident, noise, or few outcomes to say it by.
+    """
 
     value: str
     rate: Fraction
     mix: Fraction
     interaction: Fraction
+    verdict: Verdict
 
     @property
     def effect(self) -> Fraction:
@@ -47,10 +53,7 @@ class Shift(Struct, frozen=True):
 
 
 def shift_share(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> list[Shift]:
-    """Split ΔA between two windows over the parts of a scope.
-
-    rate w₀(a₁-a₀), mix (w₁-w₀)(a₀-A₀), interaction (w₁-w₀)(a₁-a₀), w = share of the total, a = share of good. A part
-    absent before enters with the whole's A₀, so all it brings is interaction; one absent after keeps its a₀.
+    """Split ΔA between two windows over the parts of a scope: ``streams.core.rca.shift.decompose`` in the words of alerts.
 
     Returns:
         One entry per part; their effects sum exactly to A₁-A₀. Empty when either window is empty.
@@ -60,21 +63,34 @@ def shift_share(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> list[S
         >>> [(shift.value, float(shift.effect)) for shift in shifts]
         [('a', -0.2), ('b', 0.0)]
     """
-    total_before = sum(cell.total for cell in before.values())
-    total_after = sum(cell.total for cell in after.values())
-    if not total_before or not total_after:
+    found = decompose(("part",), _tallies(before), _tallies(after))
+    if found is None:
         return []
-    whole_before = Fraction(sum(cell.good for cell in before.values()), total_before)
-    shifts = []
-    for value in sorted(before.keys() | after.keys()):
-        old, new = before.get(value, Cell(0, 0)), after.get(value, Cell(0, 0))
-        rate_before = Fraction(old.good, old.total) if old.total else whole_before
-        rate_after = Fraction(new.good, new.total) if new.total else rate_before
-        weight_before, weight_after = Fraction(old.total, total_before), Fraction(new.total, total_after)
-        gained = weight_after - weight_before
-        change = rate_after - rate_before
-        shifts.append(Shift(value, weight_before * change, gained * (rate_before - whole_before), gained * change))
-    return shifts
+    return [
+        Shift(part.key[0], part.rate, part.mix, part.interaction, judge(found, part).verdict) for part in found.parts
+    ]
+
+
+def _tallies(cells: Mapping[str, Cell]) -> dict[tuple[str, ...], Tally]:
+    return {(value,): Tally(cell.good, cell.total) for value, cell in cells.items()}
+
+
+def earlier(longer: Mapping[str, Cell], later: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Parts of the longer window without the later one inside it, so that the two compared have nothing in common.
+
+    Returns:
+        What is left; the longer window as it is where the later one holds more of some part (rows of two moments, or a
+        reference that is no longer than the window).
+    """
+    left = {}
+    for value in longer.keys() | later.keys():
+        old, new = longer.get(value, Cell(0, 0)), later.get(value, Cell(0, 0))
+        good, total = old.good - new.good, old.total - new.total
+        if not 0 <= good <= total:
+            return dict(longer)
+        if total:
+            left[value] = Cell(good, total, max(0, old.labels - new.labels))
+    return left
 
 
 def excess(cells: Mapping[str, Cell], target: float) -> dict[str, Fraction]:
@@ -137,7 +153,8 @@ def share_contributors(
     Args:
         scope: The alerting scope; its own row must be in ``rows``.
         rows: Rows of the alert's window by scope key.
-        reference: Rows of the window to compare with; without the scope's own row in it, the target is the reference.
+        reference: Rows of a longer window around the alert's, whose earlier part is compared with; without the scope's
+            own row in it, or with nothing earlier, the target is the reference.
         read: Row to counts.
         target: The good share wanted, 0..1.
         words: A cell in words, e.g. ``88.1% of 120 audits``.
@@ -156,9 +173,12 @@ def share_contributors(
         if len(parts) < 2:
             continue  # a single part is the scope itself under another name
         cells = complete(read(row), {value: read(part) for value, part in parts.items()})
+        before: dict[str, Cell] = {}
         if old_row is not None:
             old = {value: read(part) for value, part in old_children.get(dimension, {}).items()}
-            found += _against_reference(dimension, complete(read(old_row), old), cells, words)
+            before = earlier(complete(read(old_row), old), cells)
+        if before:
+            found += _against_reference(dimension, before, cells, words)
         else:
             found += _against_target(dimension, cells, target, words)
     blamed = (part for part in found if part.dimension != "labeler" or _evident(rows, part.value, read, target))
@@ -191,6 +211,8 @@ def _against_reference(
     for shift in shift_share(before, after):
         cell = after.get(shift.value, Cell(0, 0))
         parts = f"rate {_pp(shift.rate):+.1f}, mix {_pp(shift.mix):+.1f}, both {_pp(shift.interaction):+.1f} pp"
+        if shift.verdict != "evident":
+            parts += "; may be chance" if shift.verdict == "noise" else "; too few to say"
         yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}")
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from alerts.scopes import DIMENSIONS, SOURCE, Scope
 from alerts.signals import WINDOW_MS, Severity, Window
+from streams.core.forecast.observe import FORECAST_WINDOW
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -184,6 +185,30 @@ class BacklogAgeRule(RuleBase):
     """Least open tasks."""
 
 
+class SlaBreachPredictedRule(RuleBase):
+    """Fires when a queue's open work will not fit into its pace before it is due, within ``target`` (a duration) from now.
+
+    Evaluated once a minute: ``for`` 10 and ``resolve_for`` 30 are the two and six evaluations, five minutes apart, whose
+    precision and lead are known (docs/forecast.md).
+    """
+
+    kind: Literal["sla_breach_predicted"]
+    scope: Selector = Selector(by=("queue",))
+    target: DurationS = 28_800
+    for_evaluations: int = Field(default=10, ge=1, le=1000, alias="for")
+    resolve_for: int = Field(default=30, ge=1, le=1000)
+    min_sample: int = Field(default=10, ge=1)
+    """Least shortfall in tasks: fewer are the chance of a few minutes."""
+
+    @model_validator(mode="after")
+    def _about_queues(self) -> SlaBreachPredictedRule:
+        if self.scope.names != {"queue"}:
+            raise ValueError("a breach is forecast per queue: its scope is {by: queue} or {queue: NAME}")
+        if self.window != FORECAST_WINDOW:
+            raise ValueError(f"the forecast stands in the rows of window {FORECAST_WINDOW}")
+        return self
+
+
 class DeadLettersRule(RuleBase):
     """Fires when more than ``target`` events of the window went to the dead letters."""
 
@@ -250,6 +275,7 @@ Rule = (
     | SlaAttainmentRule
     | ThroughputDropRule
     | BacklogAgeRule
+    | SlaBreachPredictedRule
     | DeadLettersRule
     | SourceSilentRule
     | ExposureCapRule

@@ -10,6 +10,7 @@ Kind = Literal[
     "accuracy_low",
     "critical_errors",
     "sla_attainment",
+    "sla_breach_predicted",
     "throughput_drop",
     "backlog_age",
     "dead_letters",

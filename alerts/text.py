@@ -12,6 +12,7 @@ HEADLINES: dict[str, str] = {
     "accuracy_low": "Accuracy below target",
     "critical_errors": "Too many critical errors",
     "sla_attainment": "SLA missed too often",
+    "sla_breach_predicted": "SLA will be missed",
     "throughput_drop": "Throughput has dropped",
     "backlog_age": "Backlog is too old",
     "dead_letters": "Events were refused",

@@ -10,6 +10,7 @@ from alerts.kinds import (
     exposure_cap,
     rushing,
     sla_attainment,
+    sla_breach_predicted,
     source_silent,
     throughput_drop,
 )
@@ -19,6 +20,7 @@ EVALUATORS: dict[str, Evaluator] = {
     "accuracy_low": accuracy_low.evaluate,
     "critical_errors": critical_errors.evaluate,
     "sla_attainment": sla_attainment.evaluate,
+    "sla_breach_predicted": sla_breach_predicted.evaluate,
     "throughput_drop": throughput_drop.evaluate,
     "backlog_age": backlog_age.evaluate,
     "dead_letters": dead_letters.evaluate,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.core.cells import OPEN, Cells, add_cells
+from streams.core.forecast.observe import FORECAST_WINDOW
 from streams.core.ledger_store import WATERMARK_PREFIX, stamp_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.scope_state import ScopeState, WindowSum, decode_cells
@@ -59,6 +60,7 @@ class Floor:
             for tier in range(EVIDENCE_TIER)
         ]
         self.all_bits = (1 << len(policy.windows)) - 1
+        self._forecast_bits = sum(1 << i for i, window in enumerate(policy.windows) if window.name == FORECAST_WINDOW)
         # Row as it was when last absorbed, by (scope, tier, pane, source): None for a new one.
         self._fresh: dict[tuple[str, int, int, int], bytes | None] = {}
         self._ranges: dict[str, list[tuple[int, int]]] = {}
@@ -137,6 +139,8 @@ class Floor:
                     del self.scopes[scope_key]
                 continue
             now, was = decode_cells(value), decode_cells(old)
+            if state.queue is not None and state.queue.note(tier, pane_ms, now, was):
+                self._mark(state, self._forecast_bits)
             bits = self._bits_of(state, tier, pane_ms)
             self._note(state, tier, pane_ms, bits, now.get(OPEN, 0) - was.get(OPEN, 0))
             if bits:

@@ -12,6 +12,7 @@ from streams.core.cells import OPEN, Cells, add_cells
 from streams.core.detectors.bets import CountBets
 from streams.core.detectors.pace import PaceWatch
 from streams.core.detectors.watch import Detector, Watch, source_of
+from streams.core.forecast.observe import QueueTally
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy
 from streams.core.scopes import parse_scope_key
 
@@ -54,6 +55,7 @@ class ScopeState:
         touched: Hour panes changed since they were last published.
         moved: Bits of the windows changed since they were last published.
         oldest_known: Whether the oldest open task need not be looked for anew.
+        queue: Open work and pace of a queue's own scope, for its forecast; None for every other scope.
         watches: The detectors of this scope, each with the bits of the windows whose rows show it.
     """
 
@@ -65,6 +67,7 @@ class ScopeState:
         "oldest_known",
         "open_by_hour",
         "panes",
+        "queue",
         "scope",
         "touched",
         "watches",
@@ -80,6 +83,7 @@ class ScopeState:
         self.panes: tuple[dict[int, dict[int, Slot]], ...] = ({}, {}, {}, {})
         self.windows = [WindowSum() for _ in policy.windows]
         self.open_by_hour: dict[int, int] = {}
+        self.queue = QueueTally() if tuple(self.scope) == ("queue",) else None
         self.touched: set[int] = set()
         self.moved = 0
         self.oldest_known = False

@@ -9,6 +9,7 @@ from typing import Any
 from streams.core import cells as c
 from streams.core.cells import Cells
 from streams.core.floor import PaneRow, WindowRow
+from streams.core.forecast.observe import FORECAST_WINDOW, outlook, outlook_row
 from streams.core.policy import HOUR_MS
 from streams.core.stamps import rfc3339
 
@@ -223,6 +224,7 @@ def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None) -> Ro
         "turnaround_ms_p99": p99,
         "backlog": backlog,
         "oldest_open_age_ms": oldest_open_age_ms,
+        "forecast": None,
     }
 
 
@@ -244,6 +246,8 @@ def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
     if row.state.watches:
         for table, readings in row.state.readings(row.window, watermark_ms).items():
             rows[table]["evidence"] = readings
+    if row.state.queue is not None and row.window == FORECAST_WINDOW:
+        rows["sla"]["forecast"] = outlook_row(outlook(row.state.queue, watermark_ms, oldest_ms))
     return rows
 
 

@@ -102,6 +102,19 @@ class ThroughputRow(Row, tag_field="table", tag="throughput", kw_only=True):
     labels_per_productive_hour: float | None
 
 
+class Forecast(Struct):
+    """What a queue's open work and its pace say of its due times (docs/forecast.md)."""
+
+    open_by_due: list[tuple[Instant, int]]
+    basis: Literal["recent rate", "roster", "unknown"]
+    tasks_per_hour: float | None
+    breach_at: Instant | None
+    shortfall: float | None
+    shortfall_at: Instant | None
+    spare: float | None
+    overdue: int
+
+
 class SlaRow(Row, tag_field="table", tag="sla", kw_only=True):
     """Tasks of a scope against their due times, by due time; turn-around by completion time."""
 
@@ -122,6 +135,7 @@ class SlaRow(Row, tag_field="table", tag="sla", kw_only=True):
     turnaround_ms_p99: float | None
     backlog: int | None
     oldest_open_age_ms: int | None
+    forecast: Forecast | None
 
 
 class DeadLetter(Struct):

@@ -13,11 +13,15 @@ from alerts.contributors import (
     NOT_GIVEN,
     Cell,
     complete,
+    earlier,
     excess,
     rank,
+    share_contributors,
     shift_share,
 )
 from alerts.signals import Contributor
+from alerts.view import Row
+from tests.alerts.rows import accuracy
 
 cells = st.integers(0, 5000).flatmap(lambda total: st.integers(0, total).map(lambda good: Cell(good, total)))
 windows = st.dictionaries(st.sampled_from("abcdefgh"), cells)
@@ -72,3 +76,34 @@ def test_rank_takes_the_worst_and_never_a_helper(effects: list[tuple[str, float]
         assert len(mine) <= MAX_PER_DIMENSION
         if mine:
             assert min(mine) == min(part.effect_pp for part in found if part.dimension == dimension)
+
+
+def test_the_window_itself_is_left_out_of_what_it_is_compared_with() -> None:
+    week = {"a": Cell(80, 100, 1000), "b": Cell(9, 10, 50)}
+    day = {"a": Cell(10, 20, 300), "b": Cell(9, 10, 50)}
+    assert earlier(week, day) == {"a": Cell(70, 80, 700)}
+    assert earlier(day, week) == day, "rows of two moments are compared as they are"
+
+
+def test_a_contributor_by_chance_is_told_as_such() -> None:
+    def rows(window: str, counts: dict[str, tuple[int, int]]) -> dict[str, Row]:
+        found = {}
+        for team, (good, total) in counts.items():
+            row = accuracy({"team": team} if team else {}, good, total, window=window)
+            found[row["scope_key"]] = row
+        return found
+
+    later = rows("24h", {"": (530, 600), "a": (340, 400), "b": (190, 200)})
+    longer = rows("7d", {"": (2910, 3100), "a": (1465, 1600), "b": (1445, 1500)})
+    parts = share_contributors(
+        {},
+        later,
+        reference=longer,
+        read=lambda row: Cell(row["correct"], row["audited"], row["labels"]),
+        target=0.95,
+        words=lambda cell: f"{cell.good} of {cell.total}",
+    )
+    by_team = {part.value: part.detail for part in parts}
+    assert by_team["a"].startswith("340 of 400; rate -4.2, mix -0.3, both -1.6 pp")
+    assert "chance" not in by_team["a"]
+    assert by_team["b"].endswith("may be chance")

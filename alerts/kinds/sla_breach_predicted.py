@@ -1,0 +1,79 @@
+"""sla_breach_predicted: a queue's open work will not fit into its pace before it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from alerts.contributors import children, rank
+from alerts.kinds.base import Context, Finding, examples, live_rows
+from alerts.rules import SlaBreachPredictedRule
+from alerts.signals import Contributor
+from alerts.view import Row, instant_ms
+from alerts.words import duration, instant, plural
+
+
+def evaluate(rule: SlaBreachPredictedRule, context: Context) -> Iterable[Finding]:
+    """Forecast of each selected queue: fires when a breach lies within ``rule.target`` and is short by ``min_sample``.
+
+    The test is made where the row is made (docs/forecast.md): open work by due time against pace or roster. Its two
+    evaluations in a row and six to clear, five minutes apart, are ``for: 10`` and ``resolve_for: 30`` once a minute.
+    """
+    rows = live_rows(context.view, "sla", rule.window, context.watermark_ms)
+    for key in sorted(rows):
+        row = rows[key]
+        forecast = row.get("forecast")
+        if not forecast or not rule.scope.matches(row["scope"]):
+            continue
+        breach_at = forecast["breach_at"]
+        ahead_s = None
+        if breach_at is not None:
+            ahead_s = max(0.0, (instant_ms(breach_at) - context.watermark_ms) / 1000)
+        firing = ahead_s is not None and ahead_s <= rule.target and forecast["shortfall"] >= rule.min_sample
+        yield Finding(
+            scope=dict(row["scope"]),
+            scope_key=key,
+            firing=firing,
+            value=ahead_s,
+            target=rule.target,
+            evidence=evidence(row),
+            since_ms=context.watermark_ms,
+            contributors=_contributors(row, rows) if firing else (),
+            examples=examples(row),
+        )
+
+
+def evidence(row: Row) -> str:
+    """The forecast of a row in words."""
+    forecast = row["forecast"]
+    open_tasks = sum(tasks for _, tasks in forecast["open_by_due"])
+    late = f", {forecast['overdue']:,} of them overdue" if forecast["overdue"] else ""
+    work = f"{plural(open_tasks, 'task')} open{late}"
+    rate = forecast["tasks_per_hour"]
+    if rate is None:
+        return f"{work}; nothing was completed in the last hour, so there is no pace to forecast by"
+    basis = "by the roster" if forecast["basis"] == "roster" else "at the pace of the last hour"
+    pace = f"{work}; {basis} {rate:,.0f} an hour are completed"
+    if forecast["breach_at"] is None:
+        spare = forecast["spare"]
+        return f"{pace}: every due time can be met" + (
+            f", with {spare:,.0f} tasks to spare" if spare is not None else ""
+        )
+    due_by = sum(tasks for due, tasks in forecast["open_by_due"] if due <= forecast["shortfall_at"])
+    return (
+        f"{pace}: due times will be missed from {instant(instant_ms(forecast['breach_at']))} on; of {due_by:,} due by "
+        f"{instant(instant_ms(forecast['shortfall_at']))}, {forecast['shortfall']:,.0f} will not be done in time, "
+        "whatever the order"
+    )
+
+
+def _contributors(row: Row, rows: dict[str, Row]) -> tuple[Contributor, ...]:
+    """Who holds the open work: parts by their share of the backlog, negated."""
+    backlog = int(row.get("backlog") or 0)
+    found: list[Contributor] = []
+    for dimension, parts in children(row["scope"], rows).items():
+        for value, part in parts.items():
+            count, age_ms = int(part.get("backlog") or 0), int(part.get("oldest_open_age_ms") or 0)
+            if count and backlog:
+                detail = f"{plural(count, 'open task')}, oldest {duration(age_ms / 1000)}"
+                found.append(Contributor(dimension, value, -round(100 * count / backlog, 2), count, detail))
+    return rank(found)
