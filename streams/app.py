@@ -212,8 +212,12 @@ class Worker:
             )
         return taken
 
-    async def _seek(self, topic: str, partition: int, offset: int) -> None:
-        await self.app.consumer.seek(TP(topic, partition), offset)
+    async def _seek(self, topic: str, partition: int, offset: int) -> int:
+        tp = TP(topic, partition)
+        earliest = await self.app.consumer.earliest_offsets(tp)
+        position = max(offset, int(earliest[tp]))
+        await self.app.consumer.seek(tp, position)
+        return position
 
     async def _assigned(self, _: faust.App, assigned: set[TP], **__: Any) -> None:
         await self._connect()

@@ -55,6 +55,8 @@ class Owned:
     Attributes:
         behind: Records of the source not folded yet, as of the last batch.
         sought: Offset last gone back to for a gap.
+        sought_s: When that was.
+        gap_end: Where the batch began that showed the gap.
         since_s: When the partition was taken, on the monotonic clock.
         flushed_s: When its last flush began.
         unflushed: Records folded since the last flush began.
@@ -78,6 +80,8 @@ class Owned:
         self.fenced_s: float | None = None
         self.behind = 0
         self.sought: int | None = None
+        self.sought_s = 0.0
+        self.gap_end = 0
         self.since_s = self.flushed_s = time.monotonic()
         self.closed = self.failed = False
         self.work: asyncio.Future[int | None] | None = None
@@ -114,7 +118,10 @@ Commit = Callable[[str, int, int], Awaitable[bool]]
 """(topic, partition, offset) -> whether the coordinator took it; False when it is away or busy with a rebalance, and
 ``Fenced`` when it does not know this member any more."""
 
-Seek = Callable[[str, int, int], Awaitable[None]]
+Seek = Callable[[str, int, int], Awaitable[int]]
+"""(topic, partition, offset) -> where the read position was moved to: the offset, or the beginning of the log if later."""
+
+_SEEK_PATIENCE_S = 5.0
 
 Fail = Callable[[BaseException], Awaitable[None]]
 
@@ -248,7 +255,7 @@ class StageHost:
                 return
             if processor.dense and last - first + 1 != len(records):
                 raise self._hole(owned, records)
-            if first > expected and processor.dense and not await self._fill_gap(owned, expected, first):
+            if first > expected and not await self._fill_gap(owned, expected, first):
                 return
             if first < expected:
                 records = [record for record in records if record.offset >= expected]
@@ -292,18 +299,31 @@ class StageHost:
         return self.owned.get(partition)
 
     async def _fill_gap(self, owned: Owned, expected: int, first: int) -> bool:
-        """Deal with records missing before a batch: a fresh partition may start anywhere, otherwise go back."""
-        if expected == 0:
-            return True
+        """Deal with records missing before a batch: go back for them, unless the log begins here.
+
+        Batches fetched before the position moved may still come; they are dropped without moving it again. A log that may
+        have holes (compacted, or written by transactions) has one here when going back brings the same batch again.
+
+        Returns:
+            Whether the batch may be folded: nothing that the log holds is missing before it.
+        """
+        now_s = time.monotonic()
         if owned.sought == expected:
+            if not owned.processor.dense and first <= owned.gap_end:
+                return True
+            if now_s - owned.sought_s < _SEEK_PATIENCE_S:
+                return False
+        owned.sought, owned.sought_s, owned.gap_end = expected, now_s, first
+        begins = await self._seek(self.topic, owned.partition, expected)
+        if begins >= first and (expected == 0 or not owned.processor.dense):
+            return True
+        if expected and begins > expected and owned.processor.dense:
             raise Invariant(
-                f"{self.name}[{owned.partition}]: the log has no records {expected} to {first - 1}. They were deleted "
+                f"{self.name}[{owned.partition}]: the log has no records {expected} to {begins - 1}. They were deleted "
                 "before they were folded (retention too short or a topic recreated). Restore the topic, or accept the "
                 "loss by starting with a new consumer group and empty changelog."
             )
-        owned.sought = expected
-        log.warning("%s[%d]: batch starts at %d, expected %d: going back", self.name, owned.partition, first, expected)
-        await self._seek(self.topic, owned.partition, expected)
+        log.warning("%s[%d]: batch starts at %d, expected %d: gone back", self.name, owned.partition, first, expected)
         return False
 
     async def flush_one(self, owned: Owned) -> None:

@@ -52,13 +52,14 @@ def batch(first: int, last: int) -> Batch:
     return Batch("t", 0, [Record(offset, 0, None, b"") for offset in range(first, last + 1)], last + 1)
 
 
-def host_of(processor: Counting, journal: list[Any], **more: Any) -> StageHost:
+def host_of(processor: Counting, journal: list[Any], log_begins: int = 0, **more: Any) -> StageHost:
     async def commit(topic: str, partition: int, offset: int) -> bool:
         journal.append(("commit", offset))
         return True
 
-    async def seek(topic: str, partition: int, offset: int) -> None:
+    async def seek(topic: str, partition: int, offset: int) -> int:
         journal.append(("seek", offset))
+        return max(offset, log_begins)
 
     async def fail(error: BaseException) -> None:
         journal.append(("fail", str(error)))
@@ -88,31 +89,58 @@ def test_what_is_known_is_skipped_and_nothing_twice() -> None:
     assert run(go()) == [5, 6, 7, 8]
 
 
-def test_a_gap_is_gone_back_for_once_and_then_refused() -> None:
+def test_a_gap_is_gone_back_for_and_batches_still_on_their_way_are_dropped() -> None:
     async def go() -> tuple[list[Any], list[int]]:
         journal: list[Any] = []
         processor = Counting(journal, start=5)
         host = host_of(processor, journal)
         await ready(host)
         await host.process(batch(8, 9))
-        with pytest.raises(Invariant, match="no records 5 to 7"):
-            await host.process(batch(8, 9))
+        await host.process(batch(10, 11))
+        await host.process(batch(5, 6))
         return journal, processor.seen
 
-    journal, seen = run(go())
-    assert journal == [("seek", 5)]
-    assert seen == []
+    assert run(go()) == ([("seek", 5)], [5, 6])
 
 
-def test_a_fresh_partition_may_begin_anywhere() -> None:
+def test_a_gap_that_the_log_does_not_hold_is_loss_and_said() -> None:
     async def go() -> list[int]:
+        processor = Counting([], start=5)
+        host = host_of(processor, [], log_begins=8)
+        await ready(host)
+        with pytest.raises(Invariant, match="no records 5 to 7"):
+            await host.process(batch(8, 9))
+        return processor.seen
+
+    assert run(go()) == []
+
+
+def test_a_fresh_partition_begins_where_its_log_does_and_nowhere_else() -> None:
+    async def go(log_begins: int) -> list[int]:
         processor = Counting([])
-        host = host_of(processor, [])
+        host = host_of(processor, [], log_begins=log_begins)
         await ready(host)
         await host.process(batch(100, 101))
         return processor.seen
 
-    assert run(go()) == [100, 101]
+    assert run(go(100)) == [100, 101]
+    assert run(go(0)) == []
+
+
+def test_a_log_with_holes_is_gone_back_in_once_and_then_believed() -> None:
+    async def go() -> tuple[list[Any], list[int]]:
+        journal: list[Any] = []
+        processor = Counting(journal, start=5)
+        processor.dense = False
+        host = host_of(processor, journal)
+        await ready(host)
+        await host.process(batch(8, 8))
+        await host.process(batch(9, 9))  # on its way when the position moved: 8 would be lost
+        await host.process(batch(8, 8))
+        await host.process(batch(9, 9))
+        return journal, processor.seen
+
+    assert run(go()) == ([("seek", 5)], [8, 9])
 
 
 def test_commit_follows_flush_and_revocation_flushes_first() -> None:

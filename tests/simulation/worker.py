@@ -134,8 +134,9 @@ class SimWorker:
                 raise Fenced("expelled")
             return taken is Commit.TAKEN
 
-        async def seek(full: str, partition: int, offset: int) -> None:
+        async def seek(full: str, partition: int, offset: int) -> int:
             self.positions[topic, partition] = offset
+            return offset
 
         async def fail(error: BaseException) -> None:
             self._failed(error)
