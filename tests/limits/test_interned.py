@@ -12,9 +12,9 @@ from tests.core.floorgen import small_log
 from tests.core.harness import CoreRun
 
 
-def rows_of(run: CoreRun) -> list[dict[object, tuple[object, int]]]:
+def rows_of(run: CoreRun) -> list[dict[tuple[int, int, str], tuple[object, int]]]:
     """Return every row of every ledger partition by the name of its scope."""
-    found = []
+    found: list[dict[tuple[int, int, str], tuple[object, int]]] = []
     for store in run.stores:
         ledger = store.ledger
         ledger.drain()

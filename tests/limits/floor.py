@@ -1,0 +1,155 @@
+"""A real worker on an embedded broker and Valkey, each behind a proxy, fed with a simulated log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from aiokafka import AIOKafkaProducer
+from prometheus_client.parser import text_string_to_metric_families
+
+from floorwatch.bounded import PREFIX, BoundedRun
+from floorwatch.cli.verify import COMPARED, _keyed
+from floorwatch.embedded.servers import Servers, broker_command, free_port, valkey_command, wait_for_port
+from floorwatch.simulate.compare import differences, report, row_count
+from floorwatch.simulate.oracle import Oracle
+from streams.adapters.admin import committed, create_topics, open_admin
+from streams.engine.log import KafkaLogReader
+from streams.models import topics
+from tests.limits.proxy import Proxy, proxied
+
+PARTITIONS = 2
+SETTINGS = {
+    "KAFKA__PARTITIONS": str(PARTITIONS),
+    "ENGINE__IDLE_TIMEOUT_S": "86400",
+    "ENGINE__PUBLISH_INTERVAL_S": "0.5",
+    "ENGINE__MAX_UNFLUSHED_RECORDS": "2000",
+    "ENGINE__MAX_BATCH_RECORDS": "500",
+}
+
+Series = dict[tuple[str, tuple[str, ...]], float]
+"""Value by (metric, values of its labels)."""
+
+
+@dataclass
+class ProxiedFloor:
+    """What a test works with.
+
+    Attributes:
+        run: Sends events and reads tables; its own connections pass the broker's proxy, too.
+        broker: The broker's proxy.
+        redis: The Valkey's proxy.
+        redis_url: The Valkey itself.
+        metrics_url: Of the worker.
+    """
+
+    run: BoundedRun
+    broker: Proxy
+    redis: Proxy
+    redis_url: str
+    metrics_url: str
+
+    async def metrics(self) -> Series:
+        """Return what the worker exports now."""
+        async with aiohttp.ClientSession() as session, session.get(self.metrics_url) as answer:
+            text = await answer.text()
+        families = text_string_to_metric_families(text)
+        return {(s.name, tuple(s.labels.values())): s.value for family in families for s in family.samples}
+
+    async def until(self, said: Callable[[Series], bool]) -> Series:
+        """Return the metrics once they say something."""
+        while True:
+            if self.run.worker.poll() is not None:
+                raise AssertionError(f"the worker has ended:\n{self.run.servers.log_tail('worker', 40)}")
+            found = await self.metrics()
+            if said(found):
+                return found
+            await asyncio.sleep(0.2)
+
+    async def folded(self, topic: str) -> int:
+        """Return how many records of a topic the group has committed."""
+        return sum((await committed(self.run.admin, "floorwatch", PREFIX + topic, PARTITIONS)).values())
+
+    async def differences(self, lines: list[bytes]) -> list[str]:
+        """Return what differs between the tables and an independent recount; also between Redis and the tables."""
+        actual = {table: await self.run.table(table) for table in COMPARED}
+        oracle = Oracle.from_events(lines)
+        panes = {table: _keyed(rows, panes=True) for table, rows in actual.items()}
+        expected = oracle.panes(3600)
+        assert row_count(expected) > 200
+        found = differences(expected, panes, COMPARED)
+        said = [report(found, row_count(expected, panes))] if found else []
+        return said + await self._differences_of_redis(actual)
+
+    async def _differences_of_redis(self, actual: dict[str, dict[str, Any]]) -> list[str]:
+        from redis.asyncio import Redis
+
+        client = Redis.from_url(self.redis_url)
+        wrong, seen = [], 0
+        try:
+            for table, rows in actual.items():
+                for key, row in rows.items():
+                    scope, _, window = key.rpartition("|")
+                    if "|" in scope:
+                        continue  # a pane, which Redis does not hold
+                    held = await client.hget(f"floorwatch:rows:{table}:{window}", scope)
+                    seen += 1
+                    if held is None or orjson.loads(held) != row:
+                        wrong.append(f"Redis {table} {key}")
+        finally:
+            await client.aclose()
+        assert seen > 100
+        return wrong
+
+
+def over(series: Series, gauge: str, most: float) -> list[str]:
+    """Return the series of a gauge that are above a bound."""
+    return [
+        f"{name}{labels} = {value} > {most}"
+        for (name, labels), value in series.items()
+        if name == gauge and value > most
+    ]
+
+
+@asynccontextmanager
+async def proxied_floor(folder: Path, **settings: str) -> AsyncIterator[ProxiedFloor]:
+    """Start everything; all is gone with the context."""
+    servers = Servers(folder)
+    broker_port, redis_port, metrics_port = free_port(), free_port(), free_port()
+    async with proxied(broker_port, frames=True) as broker, proxied(redis_port) as redis:
+        try:
+            command = broker_command(broker_port)
+            command[command.index("--advertised-listener-url") + 1] = f"tcp://127.0.0.1:{broker.port}"
+            servers.start("broker", command)
+            servers.start("valkey", valkey_command(redis_port, folder))
+            await asyncio.gather(wait_for_port(broker_port), wait_for_port(redis_port))
+            servers.brokers, servers.redis_url = f"127.0.0.1:{broker.port}", f"redis://127.0.0.1:{redis.port}/0"
+            connection = {"bootstrap_servers": servers.brokers}
+            await create_topics(connection, topics.topic_specs(PREFIX, PARTITIONS))
+            worker = servers.start_worker(METRICS__PORT=str(metrics_port), **SETTINGS, **settings)
+            producer = AIOKafkaProducer(acks="all", client_id="the-test", **connection)
+            await producer.start()
+            admin = await open_admin(connection)
+            try:
+                reader = KafkaLogReader(connection)
+                run = BoundedRun(servers, worker, producer, admin, reader, PARTITIONS, _silent, 0, [0] * PARTITIONS)
+                await wait_for_port(metrics_port)
+                url = f"http://127.0.0.1:{metrics_port}/metrics"
+                yield ProxiedFloor(run, broker, redis, f"redis://127.0.0.1:{redis_port}/0", url)
+            finally:
+                await admin.close()
+                await producer.stop()
+        finally:
+            redis.open.set()
+            broker.open.set()
+            await servers.__aexit__(None, None, None)
+
+
+def _silent(*_: Any) -> None:
+    return None
