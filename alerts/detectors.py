@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.rules import AccuracyLowRule, CriticalErrorsRule, Rule, SlaAttainmentRule, ThroughputDropRule
-from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, RESOLVE_SLA_BUCKETS, CountBets, ShareBets
+from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, RESOLVE_SLA_BUCKETS, ShareBets
 from streams.core.detectors.fleet import bar_for
 from streams.core.detectors.watch import Detector, Measure
 
@@ -19,14 +19,14 @@ def detectors_of(rules: Iterable[Rule]) -> tuple[Detector, ...]:
 
 def _detector(rule: Evidential) -> Detector:
     measure: Measure
-    model: ShareBets | CountBets
+    model: ShareBets | None
     match rule:
         case AccuracyLowRule():
             measure, model = "accuracy", ShareBets.of(1 - rule.target, ACCURACY_RATIOS)
         case CriticalErrorsRule():
             measure, model = "critical_errors", ShareBets.of(rule.target, CRITICAL_RATIOS)
         case ThroughputDropRule():
-            measure, model = "throughput", CountBets()
+            measure, model = "throughput", None
         case _:
             measure = "sla"
             model = ShareBets.of(1 - rule.target, ACCURACY_RATIOS, resolve_level=RESOLVE_SLA_BUCKETS)

@@ -112,7 +112,8 @@ Method = Literal["evidence", "interval"]
 class Budget(BaseModel):
     """How often all scopes of a rule together may raise a false alarm: once in ``days``.
 
-    ``per_day``: audits a day of all these scopes together (for sla_attainment: quarter hours with due tasks, 96 a queue).
+    ``per_day``: audits a day of all these scopes together (for sla_attainment: quarter hours with due tasks, 96 a
+    queue; for throughput_drop: hours, 24 a scope).
     The bar of evidence is ``per_day * days``.
     """
 
@@ -162,14 +163,14 @@ class SlaAttainmentRule(RuleBase):
 class ThroughputDropRule(RuleBase):
     """Fires when labels are at most ``target`` of the trailing baseline and that is no chance (z <= -min_z).
 
-    ``method: evidence`` compares every quarter hour with the same hour of the week before instead, and needs a week of
-    history; ``target`` and the ``min_`` fields are then not looked at.
+    ``method: evidence`` compares every hour with the same hour of the week before instead, and needs a week of history;
+    ``target`` and the ``min_`` fields are then not looked at.
     """
 
     kind: Literal["throughput_drop"]
     target: Ratio = 0.7
     method: Literal["baseline", "evidence"] = "baseline"
-    budget: Budget = Budget(per_day=96, days=300)
+    budget: Budget = Budget(per_day=24, days=300)
     min_sample: float = Field(default=30, gt=0)
     """Least labels expected by the baseline."""
     min_z: float = Field(default=4.0, gt=0)

@@ -9,8 +9,7 @@ import msgspec
 
 from streams.core import cells as c
 from streams.core.cells import OPEN, Cells, add_cells
-from streams.core.detectors.bets import CountBets
-from streams.core.detectors.pace import PaceWatch
+from streams.core.detectors.pace import PaceBets, PaceWatch
 from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.forecast.observe import QueueTally
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy
@@ -27,8 +26,8 @@ TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla",
 
 
 def _watch(detector: Detector) -> Watch | PaceWatch:
-    if isinstance(detector.model, CountBets):
-        return PaceWatch(detector, detector.model, c.LABELS)
+    if detector.model is None:
+        return PaceWatch(detector, PaceBets(), c.LABELS)
     source = source_of(detector.measure, evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE))
     return Watch(detector, detector.model, source)
 

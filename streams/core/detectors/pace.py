@@ -1,11 +1,18 @@
-"""Pace: throughput against what the same hour of the week gave before."""
+"""Pace: throughput against what the same hour of the week gave before, where no roster says what to expect.
+
+What is expected is then itself a count that scatters. Both counts are compared given their sum, so the unknown rate drops
+out and the promise about false alarms holds without knowing it.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from streams.core.detectors.bets import NANO, Count, CountBets
+from streams.core.detectors.bets import DROP_SHARES, RESOLVE_COUNT_NATS
 from streams.core.detectors.fold import FoldState, begin, fold_pane
+from streams.core.detectors.summary import Step, Summary, summarise
 from streams.core.detectors.watch import (
     DAY_MS,
     HOUR_MS,
@@ -22,31 +29,108 @@ WEEK_MS = 7 * DAY_MS
 _QUARTER_MS = 15 * MINUTE_MS
 _QUARTER_TIER = 1
 _HOUR_TIER = 2
-_PRIOR_PANES = 32
+_PRIOR_HOURS = 4
 _PRIOR_PHI = 2.0
-"""Scatter believed in before it has been seen, and how many panes that belief is worth."""
+"""Scatter believed in before it has been seen, and how many hours that belief is worth."""
+
+_WARM_UP_HOURS = 24
+"""Hours that only tell the scatter, before the first bet."""
+
+_SINCE_DROP = 0.7
+
+
+class Compared(NamedTuple):
+    """One hour and its past.
+
+    Attributes:
+        done: Labels in the hour so far.
+        quarters: Quarter hours of it that are over, 1 to 4.
+        past: Labels in the same hour of the weeks before.
+        past_quarters: Quarter hours of those: four a week.
+        phi: Variance of both counts over their mean, 1 or more.
+    """
+
+    done: int
+    quarters: int
+    past: int
+    past_quarters: int
+    phi: float
+
+    @property
+    def chance(self) -> float:
+        """p₀: the share of both counts together that falls into this hour while the pace is the same."""
+        return self.quarters / (self.quarters + self.past_quarters)
+
+    @property
+    def scatter(self) -> float:
+        """Pearson's (N - Tp₀)²/(Tp₀(1 - p₀)) given the sum T: an estimate of φ, 0 of nothing."""
+        total, p = self.done + self.past, self.chance
+        return (self.done - total * p) ** 2 / (total * p * (1 - p)) if total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PaceBets:
+    """Bets against "the pace is that of the weeks before", for drops.
+
+    Given the sum T of this hour's count N and the past count H, N is binomial with p₀ = q/(q + q') for exposures q and q'
+    (Przyborowski, Wilenski, Biometrika 31, 1940). F_ρ is the likelihood ratio of a pace ρ times as high, p₁ = ρq/(ρq + q'),
+    raised to 1/φ: mean 1 for Poisson counts, whatever their rate.
+
+    Attributes:
+        shares: One ρ per bet, in (0, 1).
+        resolve_level: Log likelihood ratio of recovery that ends an alarm.
+    """
+
+    shares: tuple[float, ...] = DROP_SHARES
+    resolve_level: float = RESOLVE_COUNT_NATS
+
+    @property
+    def bets(self) -> int:
+        """Number of bets K."""
+        return len(self.shares)
+
+    def top_of(self, pane: Compared) -> int:  # noqa: ARG002
+        """Return 0: counts are not weighted."""
+        return 0
+
+    def step(self, pane: Compared) -> Step:
+        """Return the pane's one observation."""
+        logs = [self._log(pane, share) for share in self.shares]
+        since = self._log(pane, _SINCE_DROP)
+        expected = round(pane.past * pane.quarters / pane.past_quarters)
+        factors = tuple([math.exp(min(230.0, log)) for log in logs])
+        return Step(factors, since, -since, expected, expected - pane.done)
+
+    def _log(self, pane: Compared, share: float) -> float:
+        p0 = pane.chance
+        p1 = share * pane.quarters / (share * pane.quarters + pane.past_quarters)
+        return (pane.done * math.log(p1 / p0) + pane.past * math.log((1 - p1) / (1 - p0))) / pane.phi
+
+    def summarise(self, pane_ms: int, pane: Compared, top_nano: int) -> Summary:  # noqa: ARG002
+        """Summarise one pane; counts are not weighted."""
+        return summarise(pane_ms, [self.step(pane)], self.bets)
 
 
 class _Kept(NamedTuple):
-    """The state after a pane, and the scatter of the panes up to it: Σ(N - μ)²/μ and their number."""
+    """The state after an hour that is over, and the scatter of the hours up to it: its sum and their number."""
 
     pane_ms: int
     state: FoldState
     scatter: float
-    panes: int
+    hours: int
 
 
 class PaceWatch:
     """A throughput detector on one scope.
 
-    Every quarter hour that is over is compared with a quarter of the labels of the same hour in the weeks before (as many
-    as hour panes are kept); hours without history are not judged. φ is Pearson's estimate over the panes before,
+    Every hour of the last days, the present one as far as its quarters are over, is compared with the same hour of the
+    weeks before, as many as are kept; hours without history are not judged. φ is Pearson's estimate over the hours before,
     shrunk to 2, so that a bet never looks at its own outcome.
     """
 
     __slots__ = ("_from_ms", "_kept", "_labels", "_model", "detector")
 
-    def __init__(self, detector: Detector, model: CountBets, labels: int) -> None:
+    def __init__(self, detector: Detector, model: PaceBets, labels: int) -> None:
         """Start with nothing folded.
 
         Args:
@@ -62,48 +146,53 @@ class PaceWatch:
 
     def touch(self, tier: int, pane_ms: int) -> bool:
         """Forget the states from a changed pane on, or from where a changed hour is history."""
-        if tier == _HOUR_TIER:
+        if tier != _HOUR_TIER:
+            return tier == _QUARTER_TIER  # quarters are those of the present hour, folded anew with every reading
+        while pane_ms < self._from_ms:
             pane_ms += WEEK_MS
-        elif tier != _QUARTER_TIER:
-            return False
-        while self._kept and self._kept[-1].pane_ms >= pane_ms >= self._from_ms:
+        while self._kept and self._kept[-1].pane_ms >= pane_ms:
             self._kept.pop()
         return True
 
     def read(self, panes: Panes, watermark_ms: int) -> Reading:
         """Fold what has changed and return what the detector says; a function of the panes and the watermark."""
-        from_ms = first_pane_ms(watermark_ms, panes.kept_ms(_QUARTER_TIER))
+        from_ms = first_pane_ms(watermark_ms, WEEK_MS)
         if from_ms != self._from_ms:
             self._from_ms = from_ms
             self._kept.clear()
-        last = self._kept[-1] if self._kept else _Kept(from_ms - _QUARTER_MS, begin(self._model.bets), 0.0, 0)
-        expected: dict[int, int] = {}
-        for pane_ms in range(last.pane_ms + _QUARTER_MS, watermark_ms - _QUARTER_MS + 1, _QUARTER_MS):
-            hour_ms = pane_ms - pane_ms % HOUR_MS
-            if hour_ms not in expected:
-                expected[hour_ms] = self._expected_nano(panes, hour_ms)
-            last = self._fold(last, pane_ms, panes, expected[hour_ms])
-            self._kept.append(last)
+        last = self._kept[-1] if self._kept else _Kept(from_ms - HOUR_MS, begin(self._model.bets), 0.0, 0)
+        for pane_ms in range(last.pane_ms + HOUR_MS, watermark_ms - _QUARTER_MS + 1, HOUR_MS):
+            quarters = min(4, (watermark_ms - pane_ms) // _QUARTER_MS)
+            last = self._fold(last, pane_ms, panes, quarters)
+            if quarters == 4:
+                self._kept.append(last)
         self._kept = thinned(self._kept)
         return reading_of(last.state, self.detector.bar)
 
-    def _fold(self, last: _Kept, pane_ms: int, panes: Panes, expected_nano: int) -> _Kept:
-        if not expected_nano:
+    def _fold(self, last: _Kept, pane_ms: int, panes: Panes, quarters: int) -> _Kept:
+        past, weeks = self._past(panes, pane_ms)
+        if not past:
             return last._replace(pane_ms=pane_ms)
-        done = panes.cells(_QUARTER_TIER, pane_ms).get(self._labels, 0)
-        phi = (last.scatter + _PRIOR_PHI * _PRIOR_PANES) / (last.panes + _PRIOR_PANES)
-        pane = Count(done, expected_nano, max(NANO, round(phi * NANO)))
-        state, _, _ = fold_pane(self._model, last.state, pane_ms, pane, self.detector.bar)
-        expected = expected_nano / NANO
-        return _Kept(pane_ms, state, last.scatter + (done - expected) ** 2 / expected, last.panes + 1)
+        phi = (last.scatter + _PRIOR_PHI * _PRIOR_HOURS) / (last.hours + _PRIOR_HOURS)
+        pane = Compared(self._done(panes, pane_ms, quarters), quarters, past, 4 * weeks, max(1.0, phi))
+        state = last.state
+        if last.hours >= _WARM_UP_HOURS:
+            state, _, _ = fold_pane(self._model, state, pane_ms, pane, self.detector.bar)
+        return _Kept(pane_ms, state, last.scatter + pane.scatter, last.hours + 1)
 
-    def _expected_nano(self, panes: Panes, hour_ms: int) -> int:
-        """Return μ of a quarter of an hour in 10⁻⁹: a fourth of the mean of the same hour in the weeks before.
+    def _done(self, panes: Panes, hour_ms: int, quarters: int) -> int:
+        """Return the labels in an hour, or in its first quarters."""
+        if quarters == 4:
+            return panes.cells(_HOUR_TIER, hour_ms).get(self._labels, 0)
+        starts = range(hour_ms, hour_ms + quarters * _QUARTER_MS, _QUARTER_MS)
+        return sum(panes.cells(_QUARTER_TIER, start).get(self._labels, 0) for start in starts)
 
-        As many weeks as are surely kept for the oldest quarter looked at, so that the same pane always sees the same weeks.
+    def _past(self, panes: Panes, hour_ms: int) -> tuple[int, int]:
+        """Return (labels, weeks) of the same hour in the weeks before.
+
+        As many weeks as are surely kept for the oldest hour looked at, so that the same hour always sees the same weeks.
         """
-        held = (panes.kept_ms(_HOUR_TIER) - panes.kept_ms(_QUARTER_TIER)) // WEEK_MS
+        held = (panes.kept_ms(_HOUR_TIER) - WEEK_MS) // WEEK_MS
         known = panes.starts(_HOUR_TIER)
         weeks = [before for k in range(1, held + 1) if (before := hour_ms - k * WEEK_MS) in known]
-        total = sum(panes.cells(_HOUR_TIER, before).get(self._labels, 0) for before in weeks)
-        return total * NANO // (4 * len(weeks)) if weeks else 0
+        return sum(panes.cells(_HOUR_TIER, before).get(self._labels, 0) for before in weeks), len(weeks)

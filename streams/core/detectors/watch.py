@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from streams.core.detectors.bets import Batch, CountBets, ShareBets, merge_batches, uniform_batch
+from streams.core.detectors.bets import Batch, ShareBets, merge_batches, uniform_batch
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.packed import accuracy_pane, critical_pane
 
@@ -50,7 +50,7 @@ class Detector:
         names: Dimensions a scope must have, exactly these.
         exact: Values it must have in some of them.
         window: Window whose rows show the reading.
-        model: The bets.
+        model: The bets on a share; None for throughput, whose bets depend on nothing.
         bar: Score that fires.
     """
 
@@ -59,7 +59,7 @@ class Detector:
     names: frozenset[str]
     exact: tuple[tuple[str, str], ...]
     window: str
-    model: ShareBets | CountBets
+    model: ShareBets | None
     bar: float
 
     def watches(self, scope: Mapping[str, str]) -> bool:
