@@ -80,7 +80,8 @@ BUSY_CLEANER: Mapping[str, str] = {
 
 _LOGGING = """\
 <Configuration status="WARN"><Appenders><Console name="out"><PatternLayout pattern="%d %p %c: %m%n"/></Console>
-</Appenders><Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers></Configuration>
+</Appenders><Loggers><Logger name="org.apache.kafka.coordinator.group" level="INFO"/>
+<Root level="WARN"><AppenderRef ref="out"/></Root></Loggers></Configuration>
 """
 
 
