@@ -72,7 +72,9 @@ def _near_share(name: str, hits: int, runs: int, expected: float) -> Line:
     """Compare a share with STATISTICS, itself simulated with 1,000 runs: both errors count."""
     line = of_share(name, hits, runs, "about", expected, "STATISTICS")
     slack = 1.96 * math.sqrt(max(expected * (1 - expected), 0.001) / 1000)
-    return Line(line.name, "about", expected, line.measured, line.low - slack, line.high + slack, line.source, 0.0)
+    return Line(
+        line.name, "about", expected, line.measured, max(0.0, line.low - slack), line.high + slack, line.source, 0.0
+    )
 
 
 def _delays(rng: np.random.Generator, runs: int) -> list[Line]:

@@ -52,7 +52,7 @@ class Line:
         """The line as printed."""
         wanted = f"{self.sense} {number(self.expected)}"
         found = f"{number(self.measured)} [{number(self.low)}, {number(self.high)}]"
-        return f"{'ok ' if self.ok else 'NOT'} {self.name:<66} {wanted:<18} measured {found:<26} {self.source}".rstrip()
+        return f"{'ok ' if self.ok else 'NOT'} {self.name:<84} {wanted:<18} measured {found:<28} {self.source}".rstrip()
 
 
 def number(value: float) -> str:
