@@ -280,6 +280,8 @@ class Floor:
                 had = bool(total.cells)
                 _move(state, window.tier, total, ranges[i], sums[window.tier])
                 self._mark(state, 1 << i if had or total.cells else 0)
+        if state.queue is not None and state.queue.live:
+            self._mark(state, bits & self._forecast_bits)
 
     def all_windows(self) -> list[WindowRow]:
         """Return every window of every scope as of the watermark; what ``take_changes`` returns next stays the same."""

@@ -11,7 +11,7 @@ from streams.core.facts import unpack
 from streams.core.forecast.observe import QueueTally, open_by_due
 from streams.core.policy import MINUTE_MS, CorePolicy
 from streams.core.tables import window_rows
-from tests.core.harness import CoreRun
+from tests.core.harness import CoreRun, tick
 
 START_MS = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1000)
 POLICY = CorePolicy(scopes=((), ("queue",)))
@@ -112,3 +112,21 @@ def test_a_task_due_at_the_full_hour_is_due_then():
     tally.note(0, 12 * HOUR_MS, {c.DUE: 1}, {})
     assert [bucket.due_ms for bucket in open_by_due(tally, 11 * HOUR_MS)] == [12 * HOUR_MS]
     assert open_by_due(tally, 12 * HOUR_MS + 1)[0].due_ms == 12 * HOUR_MS + 5 * MINUTE_MS
+
+
+def test_what_was_published_last_is_the_present_even_when_only_time_moves():
+    run = CoreRun(1, POLICY)
+    published = {}
+    events = [sent.value for sent in floor(4, 1.5, rate=0.3)]
+    silence = [tick(START_MS + round(1.5 * HOUR_MS) + step * 7 * MINUTE_MS) for step in range(1, 45)]
+    cuts = [events[at : at + 97] for at in range(0, len(events), 97)] + [[one] for one in silence]
+    for number, part in enumerate(cuts):
+        run.send(part)
+        run.flush(0)
+        for row in run.floor.take_changes()[0]:
+            sla = window_rows(row, run.floor.watermark_ms)["sla"]
+            if sla["forecast"] is not None:
+                published[sla["scope"]["queue"]] = sla["forecast"]
+        if number % 5 == 0 or number > len(cuts) - 30:
+            assert published == forecasts(run), number
+    assert any(found["overdue"] for found in published.values())

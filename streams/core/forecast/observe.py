@@ -57,6 +57,11 @@ class QueueTally:
         self.overdue: dict[int, int] = {}
         self.done: dict[int, Done] = {}
 
+    @property
+    def live(self) -> bool:
+        """Whether the forecast moves with time alone: there is open work, or something was completed of late."""
+        return bool(self.done or self.overdue or any(self.open_due))
+
     def note(self, tier: int, pane_ms: int, now: Cells, was: Cells) -> bool:
         """Follow one change of a pane of one source partition; return whether it concerns the forecast.
 
@@ -193,7 +198,9 @@ def worked(
 def outlook(
     tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None, rostered: Supply | None = None
 ) -> Outlook:
-    """Return a queue's open work and the prediction that follows.
+    """Return a queue's open work and the prediction that follows, as of the beginning of the watermark's minute.
+
+    So a row says the same for a whole minute unless its counts change, and is shown anew whenever its window moves.
 
     Args:
         tally: The queue's sums.
@@ -201,6 +208,7 @@ def outlook(
         oldest_open_ms: When its oldest open task was created; None without one.
         rostered: The planned capacity from an hour ago on, in tasks per hour; without it the recent rate goes on.
     """
+    watermark_ms = watermark_ms // MINUTE_MS * MINUTE_MS
     demand = open_by_due(tally, watermark_ms)
     past = worked(tally, watermark_ms, oldest_open_ms, rostered)
     if rostered is not None and any(step.rostered > 0 for step in past):
