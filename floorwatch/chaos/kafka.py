@@ -22,6 +22,7 @@ from floorwatch.embedded.process import log_end
 from floorwatch.embedded.servers import dying_with_me
 
 KAFKA_VERSION = "4.1.1"
+LOG4J_VERSION = "2.24.3"
 READY_S = 60.0
 STOP_S = 20.0
 _FETCH_S = 900
@@ -43,10 +44,13 @@ POM = f"""\
     <dependency>
       <groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{KAFKA_VERSION}</version>
     </dependency>
+    <dependency>
+      <groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>{LOG4J_VERSION}</version>
+    </dependency>
   </dependencies>
 </project>
 """
-"""What `mvn dependency:copy-dependencies` fetches: the broker and its tools."""
+"""What `mvn dependency:copy-dependencies` fetches: the broker, its tools, and a voice for its log."""
 
 _PROPERTIES = {
     "process.roles": "broker,controller",
