@@ -51,7 +51,7 @@ def test_a_line_says_what_is_wrong() -> None:
 
 
 def test_the_same_seed_gives_the_same_report() -> None:
-    run = simulations()["throughput"]
+    run = simulations()["sla"]
     assert run(0.02, 5) == run(0.02, 5)
     assert run(0.02, 5) != run(0.02, 6)
 
@@ -60,5 +60,5 @@ def test_the_command() -> None:
     app = build("sims")
     done = CliRunner().invoke(app, ["sims", "throughput", "--scale", "0.05"])
     assert done.exit_code == 0, done.output
-    assert "6 of 6 as promised" in done.output
+    assert "10 of 10 as promised" in done.output
     assert CliRunner().invoke(app, ["sims", "nothing"]).exit_code == 2
