@@ -135,8 +135,7 @@ class Floor:
             if state.watches:
                 self._mark(state, state.touch(tier, pane_ms))
             if tier == EVIDENCE_TIER:
-                if value is None and not any(state.panes):
-                    del self.scopes[scope_key]
+                self._end_if_empty(state)
                 continue
             now, was = decode_cells(value), decode_cells(old)
             if state.queue is not None and state.queue.note(tier, pane_ms, now, was):
@@ -147,9 +146,13 @@ class Floor:
                 into = zones.setdefault((scope_key, bits), {})
                 _tally(into, now, 1)
                 _tally(into, was, -1)
-            if value is None and not any(state.panes):
-                del self.scopes[scope_key]
+            self._end_if_empty(state)
         self._add(zones)
+
+    def _end_if_empty(self, state: ScopeState) -> None:
+        """Show a scope whose last pane has expired once more: its rows are empty now, and then it is forgotten."""
+        if not any(state.panes):
+            self._mark(state, self.all_bits)
 
     def _note(self, state: ScopeState, tier: int, pane_ms: int, bits: int, opened: int) -> None:
         """Note that a pane changed, and by how many open tasks."""
@@ -225,6 +228,8 @@ class Floor:
             state = self.scopes[key]
             windows.extend(self._window_rows(state, state.moved & due))
             state.moved &= ~due
+            if not state.moved and not any(state.panes):
+                del self.scopes[key]
         self._moved = {key for key in self._moved if key in self.scopes and self.scopes[key].moved}
         for key in self._touched:
             touched = self.scopes.get(key)
