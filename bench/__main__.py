@@ -10,11 +10,13 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -220,26 +222,35 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))
 
 
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print, keep; what was measured before an interruption is kept too."""
     given, machine = _options(), facts()
+    signal.signal(signal.SIGTERM, _stop)
     print(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_average']}, commit {machine['commit']}")
     folder = Path(tempfile.mkdtemp(prefix="floorwatch-bench-run-"))
-    try:
-        with running_stack(folder) as stack:
-            suite = Suite(given, stack)
+    with suppress(KeyboardInterrupt), running_stack(folder) as stack:
+        suite = Suite(given, stack)
+        try:
             suite.rounds()
             suite.extras()
-    finally:
-        if given.keep:
-            print(f"logs: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    print(suite.report())
+        finally:
+            _keep(suite, machine)
+    if given.keep:
+        print(f"logs: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep(suite: Suite, machine: dict[str, Any]) -> None:
+    print(suite.report(), flush=True)
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y-%m-%d')}-{machine['commit']}.json"
     path.write_text(json.dumps(suite.as_json(machine), indent=1) + "\n")
-    print(f"\nkept as {path.relative_to(ROOT)}; a picture: python -m bench.plot {path.relative_to(ROOT)}")
+    print(f"\nkept as {path.relative_to(ROOT)}; a picture: python -m bench.plot {path.relative_to(ROOT)}", flush=True)
 
 
 if __name__ == "__main__":
