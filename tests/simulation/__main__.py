@@ -36,7 +36,8 @@ def main() -> int:
         return int(outcome.failed)
     began, failures = time.process_time(), 0
     seeds = range(options.first, options.first + options.count)
-    for done, seed in enumerate(seeds, 1):
+    done = 0
+    for done, seed in enumerate(seeds, 1):  # noqa: B007 - how many were done before the last failure
         outcome = run(seed, kinds)
         if options.verbose:
             print(told(outcome))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ConnectionError as RedisGone
 
 from streams.engine.log import Entry
+from streams.models import topics
 from tests.simulation.cluster import Cluster, Commit, Partition, Stored
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Operation:
     Attributes:
         channel: Operations of one channel happen in the order they were asked for.
         landed: Whether its effect is complete at the other side.
+        shown: It writes what people see: rows of a table topic or of the read model.
+        generation: Of the group when it was asked for.
     """
 
     kind = ""
@@ -39,6 +42,8 @@ class Operation:
     def __init__(self, loop: SimLoop, channel: tuple[Any, ...]) -> None:
         self.channel = channel
         self.landed = False
+        self.shown = False
+        self.generation = -1
         self.future: asyncio.Future[Any] = loop.create_future()
 
     def land(self, rng: random.Random, *, whole: bool) -> None:
@@ -71,6 +76,7 @@ class Append(Operation):
         self, loop: SimLoop, cluster: Cluster, topic: str, partition: int, records: list[tuple[Any, Any, int]]
     ) -> None:
         super().__init__(loop, ("append", topic, partition))
+        self.shown = topic.removeprefix(cluster.prefix) in topics.TABLE_TOPICS.values()
         self.cluster, self.topic, self.partition, self.records = cluster, topic, partition, records
         self.done = 0
 
@@ -113,7 +119,7 @@ class Call(Operation):
         self._work, self._text = work, text
         self._answer: Any = None
 
-    def land(self, rng: random.Random, *, whole: bool) -> None:  # noqa: ARG002
+    def land(self, rng: random.Random, *, whole: bool) -> None:
         self._answer = self._work()
         self.landed = True
 
@@ -140,14 +146,16 @@ class Call(Operation):
 class Wire:
     """All operations of one worker that are under way, in the order they were asked for."""
 
-    def __init__(self, loop: SimLoop) -> None:
+    def __init__(self, loop: SimLoop, generation: Callable[[], int]) -> None:
         self.loop = loop
+        self._generation = generation
         self.operations: list[Operation] = []
         self.reads: list[tuple[Partition, object]] = []
         self.dead = False
 
     def ask(self, operation: Operation) -> asyncio.Future[Any]:
         """Send an operation off; the future is its answer."""
+        operation.generation = self._generation()
         if not self.dead:
             self.operations.append(operation)
         return operation.future
@@ -279,8 +287,13 @@ class SimRedis:
         memory = self._memory
         text = ", ".join(sorted({command[0] for command in commands}))
         call = Call(
-            self._wire.loop, "redis", lambda: [memory.do(*command) for command in commands], ("redis", self._trips), text
+            self._wire.loop,
+            "redis",
+            lambda: [memory.do(*command) for command in commands],
+            ("redis", self._trips),
+            text,
         )
+        call.shown = any(command[0] in ("hset", "hdel") for command in commands)
         return self._wire.ask(call)
 
     def pipeline(self, **_: Any) -> SimPipeline:

@@ -25,6 +25,7 @@ ALWAYS: tuple[tuple[Action, int], ...] = (
     (World.flush, 9),
     (World.progress, 16),
     (World.drain, 9),
+    (World.go_on, 4),
     (World.pass_time, 3),
     (World.start, 6),
     (World.end_rebalance, 12),
@@ -43,7 +44,8 @@ BY_KIND: dict[str, tuple[tuple[Action, int], ...]] = {
 
 HAUNTED: dict[Action, int] = {
     World.flush: 14,
-    World.drain: 14,
+    World.drain: 8,
+    World.go_on: 14,
     World.progress: 10,
     World.stall: 6,
     World.wake: 8,
@@ -121,7 +123,7 @@ def run(seed: int, kinds: Kinds | None = None, skip: Collection[int] = (), shape
                 rest(world, outcome, random.Random(seed))
             if not world.shared.errors:
                 outcome.wrong = differences(world)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this schedule's outcome
             world.shared.errors.append(error)
     outcome.error = world.shared.errors[0] if world.shared.errors else None
     return outcome
@@ -205,8 +207,9 @@ def _come_to_rest(world: World, rng: random.Random) -> None:
 
 def _latest_ms(world: World) -> int:
     """Return the greatest watermark any ledger has reached."""
-    return max(
+    latest_ms: int = max(
         owned.processor.store.ledger.watermark_ms  # type: ignore[attr-defined]
         for worker in world.workers.values()
         for owned in worker.hosts[topics.EVENTS].owned.values()
     )
+    return latest_ms

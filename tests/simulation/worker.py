@@ -90,8 +90,8 @@ class SimWorker:
     def __init__(self, name: str, shared: Shared, stages: Iterable[str] = STAGES) -> None:
         self.name, self._shared = name, shared
         self.loop = SimLoop(shared.clock)
-        self.wire = Wire(self.loop)
         self.generation = -1
+        self.wire = Wire(self.loop, lambda: self.generation)
         self.assigned: set[TP] = set()
         self.positions: dict[TP, int] = {}
         self.stalled = self.failed = self.hurt = False
@@ -227,9 +227,7 @@ class SimWorker:
             await self._guard(self.hosts[topic].flush_all())
 
     async def _revoke(self, partitions: set[TP]) -> None:
-        given = [
-            host.revoke(sorted(p for of, p in partitions if of == topic)) for topic, host in self.hosts.items()
-        ]
+        given = [host.revoke(sorted(p for of, p in partitions if of == topic)) for topic, host in self.hosts.items()]
         await asyncio.gather(*given)
 
     async def _assign(self, partitions: set[TP]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import streams.agents.scopes
 import streams.engine.host
@@ -28,10 +29,10 @@ NOW_MS = 1_795_400_000_000
 @contextmanager
 def engine_of(clock: Clock, *, by_columns: bool) -> Iterator[None]:
     """Let the engine's modules read the schedule's clock, and sum a handful of changes as it sums ten thousand."""
-    modules = (streams.engine.host, streams.agents.scopes)
+    modules: list[Any] = [streams.engine.host, streams.agents.scopes]
     kept, few = [module.time for module in modules], accumulate._FEW
     for module in modules:
-        module.time = clock  # type: ignore[assignment]
+        module.time = clock
     accumulate._FEW = -1 if by_columns else few
     try:
         yield
@@ -48,6 +49,8 @@ class World:
         workers: The living processes by name.
         orphans: Requests of dead processes that may still arrive.
         source: (topic, key, value) still to be produced.
+        expelled: A worker was put out of the group without its knowledge.
+        overshown: A worker has shown rows after the group went on without it, or without its request.
         joining: The workers giving partitions back while the group rebalances; None when it does not.
     """
 
@@ -60,10 +63,13 @@ class World:
         self.shared = Shared(self.cluster, self.group, self.memory, self.clock, shape.policy)
         self.shared.max_unflushed, self.shared.hot_tasks = shape.max_unflushed, shape.hot_tasks
         self.shared.revoke_patience_s = shape.revoke_patience_s
-        self.stages = [s for s in STAGES if (s != topics.RAW or shape.intake) and (s != topics.PARTIALS or shape.scopes)]
+        self.stages = [
+            s for s in STAGES if (s != topics.RAW or shape.intake) and (s != topics.PARTIALS or shape.scopes)
+        ]
         self.workers: dict[str, SimWorker] = {}
         self.orphans: list[Operation] = []
         self.joining: set[str] | None = None
+        self.overshown = self.expelled = False
         self._lives = 0
         self.source = self._floor()
 
@@ -159,7 +165,7 @@ class World:
                 break
             operation = rng.choice(operations)
             if not operation.landed:
-                operation.land(rng, whole=rng.random() < 0.6)
+                self.land(operation, rng, whole=rng.random() < 0.6)
             if operation.landed and not worker.stalled and rng.random() < 0.8:
                 worker.wire.remove(operation)
                 operation.settle()
@@ -177,18 +183,36 @@ class World:
         worker = rng.choice(choices)
         return f"{worker.name}: {self.drain_one(worker, rng)} requests answered, in any order"
 
+    def land(self, operation: Operation, rng: random.Random, *, whole: bool) -> None:
+        """Let a request arrive, and note when it shows rows that may be another's by now."""
+        if operation.shown and operation.generation != self.group.generation:
+            self.overshown = True
+        operation.land(rng, whole=whole)
+
     def drain_one(self, worker: SimWorker, rng: random.Random) -> int:
         """Answer everything a worker asks until it is silent; return how many requests that were."""
         count = 0
         while operations := worker.wire.first():
             operation = operations[rng.randrange(len(operations))] if len(operations) > 1 else operations[0]
             if not operation.landed:
-                operation.land(rng, whole=True)
+                self.land(operation, rng, whole=True)
             worker.wire.remove(operation)
             operation.settle()
             worker.run()
             count += 1
         return count
+
+    def go_on(self, rng: random.Random) -> str | None:
+        """Let a worker, rather one that is out without knowing it, fetch, fold, flush and commit without a break."""
+        running = self.zombies() or self.running()
+        if not running:
+            return None
+        worker = rng.choice(running)
+        self.drain_one(worker, rng)
+        fetched = sum(worker.fetch(tp, rng.choice((1, 3, 9, 30))) for tp in sorted(worker.assigned))
+        worker.tick()
+        count = self.drain_one(worker, rng)
+        return f"{worker.name} goes on: {fetched} records fetched, flushed and offered to commit in {count} requests"
 
     def orphan_lands(self, rng: random.Random) -> str | None:
         """What a dead process had sent arrives."""
@@ -196,7 +220,7 @@ class World:
         if not first:
             return None
         operation = rng.choice(list(first.values()))
-        operation.land(rng, whole=rng.random() < 0.5)
+        self.land(operation, rng, whole=rng.random() < 0.5)
         if operation.landed:
             self.orphans.remove(operation)
         return f"late, of a dead process: {operation}"
@@ -222,13 +246,13 @@ class World:
                 self.orphans.append(operation)
                 continue
             if rng.random() < 0.6:
-                operation.land(rng, whole=rng.random() < 0.4)
+                self.land(operation, rng, whole=rng.random() < 0.4)
             if not operation.landed:
                 blocked.add(operation.channel)
         how = f"{len(left)} requests under way {'will arrive later' if linger else 'cut'}" if left else "idle"
         return f"{worker.name} is killed, {how}"
 
-    def start(self, rng: random.Random) -> str | None:  # noqa: ARG002
+    def start(self, rng: random.Random) -> str | None:
         """Start a process; it joins the group at the next rebalance."""
         if len(self.workers) >= self.shape.workers:
             return None
@@ -288,7 +312,7 @@ class World:
             return None
         return "after a failure " + (self.crash(rng, failed[0]) or "")
 
-    def lose_redis(self, rng: random.Random) -> str | None:  # noqa: ARG002
+    def lose_redis(self, rng: random.Random) -> str | None:
         """Redis restarts empty."""
         if not self.memory.values:
             return None
@@ -343,6 +367,7 @@ class World:
         if not members:
             return None
         self.joining = None
+        self.expelled = self.expelled or bool(late)
         shares: dict[str, set[TP]] = {worker.name: set() for worker in members}
         assignment: dict[TP, str] = {}
         for topic in self.stages:
