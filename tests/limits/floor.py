@@ -34,7 +34,7 @@ SETTINGS = {
 }
 
 Series = dict[tuple[str, tuple[str, ...]], float]
-"""Value by (metric, values of its labels)."""
+"""Value by (metric, values of its labels in the order of the names of the labels)."""
 
 
 @dataclass

@@ -23,7 +23,7 @@ async def scenario(folder: Path, lines: list[bytes]) -> None:
     half = len(lines) // 2
     async with proxied_floor(folder) as floor:
         await floor.run.send(lines[:half])
-        await floor.until(lambda s: s.get(("floorwatch_events_folded_total", ("ledger", "0")), 0) > 0)
+        await floor.until(lambda s: s.get(("floorwatch_events_folded_total", ("0", "ledger")), 0) > 0)
         await takes_nothing(floor, lines[half:])
         await floor.run.finish()
         assert await floor.differences(lines) == []

@@ -26,7 +26,7 @@ async def scenario(folder: Path, lines: list[bytes]) -> None:
     third = len(lines) // 3
     async with proxied_floor(folder) as floor:
         await floor.run.send(lines[:third])
-        await floor.until(lambda s: s.get(("floorwatch_events_folded_total", ("scopes", "0")), 0) > 0)
+        await floor.until(lambda s: s.get(("floorwatch_events_folded_total", ("0", "scopes")), 0) > 0)
         await stands_still(floor, lines[third : 2 * third])
         await is_down(floor, lines[2 * third :])
         floor.redis.refusing = False
