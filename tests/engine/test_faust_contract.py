@@ -9,8 +9,10 @@ import faust
 import pytest
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
-from streams.engine.batches import BatchConsumer, BatchSchema, BatchTransport
+from streams.core.records import Record
+from streams.engine.batches import IN_HAND, BatchConsumer, BatchSchema, BatchTransport
 
 
 def test_version_is_the_one_that_was_read() -> None:
@@ -57,10 +59,76 @@ def test_topics_without_acks_are_not_committed_by_faust() -> None:
     assert "acks_enabled_for(message.topic)" in inspect.getsource(faust_consumer.Consumer.ack)
 
 
-def test_commits_go_through_the_consumer_thread() -> None:
-    assert list(inspect.signature(driver.AIOKafkaConsumerThread.commit).parameters) == ["self", "offsets"]
+def test_commits_can_be_made_on_the_consumers_thread_beside_faust() -> None:
+    from mode.threads import ServiceThread
+
+    assert "thread_loop" in inspect.signature(ServiceThread.__init__).parameters
+    assert callable(driver.AIOKafkaConsumerThread._ensure_consumer)
+    # What made this necessary: both answers are the same False there.
     source = inspect.getsource(driver.AIOKafkaConsumerThread._commit)
     assert "tp in self.assignment()" in source
+    assert "already rebalanced" in source
+
+
+def test_a_refused_commit_carries_its_reason_as_its_cause() -> None:
+    from aiokafka.consumer.group_coordinator import GroupCoordinator
+
+    source = inspect.getsource(GroupCoordinator.commit_offsets)
+    for name in ("UnknownMemberIdError", "IllegalGenerationError", "RebalanceInProgressError"):
+        assert name in source
+    assert "CommitFailedError(" in source
+    assert "from exc" in source
+
+
+def _consumer(generation: int) -> Any:
+    """Return a batch consumer without a broker, its partitions active."""
+    import asyncio
+    from types import SimpleNamespace
+
+    consumer = BatchConsumer.__new__(BatchConsumer)
+    consumer._in_hand, consumer._counted_generation, consumer._room = {}, generation, asyncio.Event()
+    consumer._active_partitions, consumer._buffered_partitions = {TP("t", 0), TP("t", 1)}, set()
+    consumer.highwater = lambda tp: 9
+    consumer.app = SimpleNamespace(consumer_generation_id=generation)
+    return consumer
+
+
+def _handed_out(consumer: Any, partition: int, generation: int) -> Any:
+    record = Record(5, 0, None, b"x")
+    return consumer._batch_message(TP("t", partition), [record], generation).value
+
+
+def test_a_partition_whose_batches_are_not_done_is_no_longer_fetched_and_others_are() -> None:
+    consumer = _consumer(1)
+    batches = [_handed_out(consumer, 0, 1) for _ in range(IN_HAND)]
+    assert consumer._active_partitions == {TP("t", 1)}
+    assert consumer.batches_in_hand == {("t", 0): IN_HAND}
+    batches[0].done()
+    assert consumer._active_partitions == {TP("t", 0), TP("t", 1)}
+    assert consumer._room.is_set()
+    for batch in batches[1:]:
+        batch.done()
+    assert consumer.batches_in_hand == {("t", 0): 0}
+
+
+def test_after_a_rebalance_batches_are_counted_anew() -> None:
+    consumer = _consumer(1)
+    old = [_handed_out(consumer, 0, 1) for _ in range(IN_HAND)]
+    new = _handed_out(consumer, 0, 2)
+    assert consumer.batches_in_hand == {("t", 0): 1}
+    old[0].done()
+    assert consumer.batches_in_hand == {("t", 0): 1}
+    new.done()
+    assert consumer.batches_in_hand == {("t", 0): 0}
+
+
+def test_faust_holds_a_partition_back_as_ours_does() -> None:
+    full, drop = (inspect.getsource(getattr(faust_consumer.Consumer, f"on_buffer_{name}")) for name in ("full", "drop"))
+    assert "active_partitions.discard(tp)" in full
+    assert "_buffered_partitions.add(tp)" in full
+    assert "active_partitions.add(tp)" in drop
+    # Where nothing is active it sleeps for a second, which ours avoids.
+    assert "await self.sleep(1)" in inspect.getsource(faust_consumer.Consumer._wait_next_records)
 
 
 def test_a_rebalance_stops_the_flow_before_it_tells_us() -> None:
