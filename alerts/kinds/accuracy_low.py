@@ -40,6 +40,5 @@ def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
             f"{percent(cell.good / cell.total)} of {plural(cell.total, 'audit')}" if cell.total else "none"
         ),
         bad="wrong",
-        sampled=True,
     )
     return evaluate_share(rule, context, share)

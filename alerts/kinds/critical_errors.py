@@ -41,6 +41,5 @@ def evaluate(rule: CriticalErrorsRule, context: Context) -> Iterable[Finding]:
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} critical in {plural(cell.total, 'audit')}",
         bad="critical",
-        sampled=True,
     )
     return evaluate_share(rule, context, share)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from alerts.words import instant
+from streams.core.detectors.fleet import watch_list
 from streams.core.detectors.words import evidence_words
 
 Reading = Mapping[str, Any]
-"""``score``, ``bar``, ``firing``, ``since_ms``, ``fired_ms``, ``units``, ``bad``: see streams.core.detectors.watch."""
+"""``score``, ``bar``, ``firing``, ``since_ms``, ``fired_ms``, ``units``, ``bad``, ``wants_audits``.
+
+See ``streams.core.detectors.watch.Reading``.
+"""
 
 
 def reading_of(row: Mapping[str, Any], rule_name: str) -> Reading | None:
@@ -19,20 +22,33 @@ def reading_of(row: Mapping[str, Any], rule_name: str) -> Reading | None:
     return reading
 
 
-def in_words(reading: Reading, noun: str, bad: str, *, sampled: bool) -> str:
+def places_on_watch_list(readings: Mapping[str, Reading]) -> dict[str, int]:
+    """Return the place, from 1, of each scope that is worth a look though it may not page by itself.
+
+    Args:
+        readings: One rule's readings by scope key.
+    """
+    bar = next((reading["bar"] for reading in readings.values()), 0.0)
+    listed = watch_list({key: reading["score"] for key, reading in readings.items()}, bar)
+    return {key: place for place, key in enumerate(listed, 1) if not readings[key]["firing"]}
+
+
+def in_words(reading: Reading, noun: str, bad: str, place: int | None) -> str:
     """Return ``17 wrong of 82 audits since Tue 24 Nov 10:00 UTC; evidence 210,000 : 1 (bar 140,000)``.
 
     Args:
         reading: The reading.
         noun: What is counted, in the plural.
         bad: What a bad one is.
-        sampled: More of them can be asked for: said where they would soon decide.
+        place: Its place on the rule's watch list, if it is on it.
     """
     words = [evidence_words(reading["score"], reading["bar"])]
     if reading["units"] and reading["since_ms"] is not None:
         units = f"1 {noun[:-1]}" if reading["units"] == 1 else f"{reading['units']:,} {noun}"
         words.insert(0, f"{reading['bad']:,} {bad} of {units} since {instant(reading['since_ms'])}")
-    if sampled and not reading["firing"] and reading["score"] > math.sqrt(reading["bar"]):
+    if place is not None:
+        words.append(f"number {place} on the watch list")
+    if reading.get("wants_audits"):
         words.append(f"more {noun} would soon decide")
     return "; ".join(words)
 

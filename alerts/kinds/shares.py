@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from alerts.contributors import Cell, share_contributors
 from alerts.kinds.base import Context, Finding, examples, live_rows
-from alerts.kinds.evidence import Reading, in_words, reading_of
+from alerts.kinds.evidence import Reading, in_words, places_on_watch_list, reading_of
 from alerts.rules import AccuracyLowRule, CriticalErrorsRule, SlaAttainmentRule
 from alerts.signals import Contributor
 from alerts.statistics import wilson
@@ -21,8 +21,7 @@ class Share(Struct, frozen=True):
     """How a kind reads its table and speaks of it.
 
     ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
-    the evidence, ``part`` a contributor's share, ``noun`` what is counted, ``bad`` what a bad one is called, ``sampled``
-    whether more can be asked for.
+    the evidence, ``part`` a contributor's share, ``noun`` what is counted, ``bad`` what a bad one is called.
     """
 
     table: str
@@ -33,7 +32,6 @@ class Share(Struct, frozen=True):
     sentence: Callable[[Row, Cell, tuple[float, float]], str]
     part: Callable[[Cell], str]
     bad: str
-    sampled: bool
 
 
 def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[Finding]:
@@ -46,13 +44,16 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
     reference: Mapping[str, Row] = {}
     if rule.reference is not None:
         reference = live_rows(context.view, share.table, rule.reference, context.watermark_ms)
-    for key in sorted(rows):
-        row = rows[key]
-        if not rule.scope.matches(row["scope"]):
-            continue
+    selected = {key: row for key, row in sorted(rows.items()) if rule.scope.matches(row["scope"])}
+    readings: dict[str, Reading] = {}
+    if rule.method == "evidence":
+        found = {key: reading_of(row, rule.name) for key, row in selected.items()}
+        readings = {key: reading for key, reading in found.items() if reading is not None}
+    places = places_on_watch_list(readings)
+    for key, row in selected.items():
         cell = share.read(row)
         ends = wilson(cell.good, cell.total)
-        reading = reading_of(row, rule.name) if rule.method == "evidence" else None
+        reading = readings.get(key)
         if rule.method == "evidence":
             firing = reading is not None and bool(reading["firing"])
         else:
@@ -73,7 +74,7 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
             firing=firing,
             value=share.value(cell) if cell.total else None,
             target=rule.target,
-            evidence=_evidence(rule, share, row, cell, ends, reading),
+            evidence=_evidence(rule, share, row, cell, ends, reading, places.get(key)),
             since_ms=_since_ms(row, reading),
             contributors=parts,
             examples=examples(row),
@@ -88,13 +89,19 @@ def _since_ms(row: Row, reading: Reading | None) -> int:
 
 
 def _evidence(
-    rule: ShareRule, share: Share, row: Row, cell: Cell, ends: tuple[float, float], reading: Reading | None
+    rule: ShareRule,
+    share: Share,
+    row: Row,
+    cell: Cell,
+    ends: tuple[float, float],
+    reading: Reading | None,
+    place: int | None,
 ) -> str:
-    sentence = f"no {share.noun} in the last {rule.window}" if not cell.total else share.sentence(row, cell, ends)
+    sentence = share.sentence(row, cell, ends) if cell.total else f"no {share.noun} in the last {rule.window}"
     if rule.method == "evidence":
         if reading is None:
             return f"{sentence}; no evidence yet"
-        return f"{in_words(reading, share.noun, share.bad, sampled=share.sampled)}; {sentence}"
+        return f"{in_words(reading, share.noun, share.bad, place)}; {sentence}"
     if cell.total and cell.total < rule.min_sample:
         return f"{sentence}; too few to judge ({rule.min_sample} {share.noun} needed)"
     return sentence

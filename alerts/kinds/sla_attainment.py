@@ -39,6 +39,5 @@ def evaluate(rule: SlaAttainmentRule, context: Context) -> Iterable[Finding]:
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} missed of {cell.total:,} due",
         bad="missed",
-        sampled=False,
     )
     return evaluate_share(rule, context, share)

@@ -9,7 +9,7 @@ import pytest
 from alerts.detectors import detectors_of
 from alerts.rules_file import default_rules, parse_rules
 from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, ShareBets
-from tests.alerts.rows import NOW_MS, accuracy, one, rule, sla
+from tests.alerts.rows import NOW_MS, accuracy, one, rule, signals, sla
 
 BPO = {"vendor": "bpo-a"}
 SINCE_MS = NOW_MS - 7_320_000
@@ -48,12 +48,26 @@ def test_a_row_without_a_reading_says_so() -> None:
 
 
 def test_more_audits_are_asked_for_where_they_would_soon_decide() -> None:
-    near = one(rule("accuracy_low"), accuracy({}, 90, 100, evidence=reading(score=400.0, firing=False)))
+    near = one(
+        rule("accuracy_low"), accuracy({}, 90, 100, evidence=reading(score=400.0, firing=False, wants_audits=True))
+    )
     far = one(rule("accuracy_low"), accuracy({}, 90, 100, evidence=reading(score=300.0, firing=False)))
-    due = one(rule("sla_attainment"), sla({}, 90, 10, evidence=reading(score=400.0, firing=False)))
     assert "; more audits would soon decide; " in near.evidence
     assert "more" not in far.evidence
-    assert "more" not in due.evidence
+
+
+def test_the_watch_list_names_what_is_high_together() -> None:
+    """Three of four at a third of the bar: none pages, all three are worth a look."""
+    scores = {"a": 60_000.0, "b": 50_000.0, "c": 47_000.0, "d": 100.0}
+    rows = [accuracy({"vendor": v}, 90, 100, evidence=reading(score=s, firing=False)) for v, s in scores.items()]
+    found = {s.scope["vendor"]: s.evidence for s in signals(rule("accuracy_low", scope={"by": "vendor"}), *rows)}
+    assert [f"number {place} on the watch list" in found[v] for v, place in (("a", 1), ("b", 2), ("c", 3))] == [
+        True
+    ] * 3
+    assert "watch list" not in found["d"]
+    loud = [*rows, accuracy({"vendor": "e"}, 1, 100, evidence=reading(score=1e9))]
+    (firing,) = [s for s in signals(rule("accuracy_low", scope={"by": "vendor"}), *loud) if s.firing]
+    assert "watch list" not in firing.evidence
 
 
 def test_nothing_since_is_left_out() -> None:

@@ -261,6 +261,20 @@ def test_reading_along_the_way_changes_nothing() -> None:
     assert len(watch._states) <= 64
 
 
+def test_more_audits_are_wanted_between_the_root_of_the_bar_and_the_bar() -> None:
+    events = work(1)
+    seen = set()
+    core = CoreRun(1, POLICY)
+    for at in range(0, len(events), 25):
+        core.send(events[at : at + 25])
+        core.flush(0)
+        for (scope, rule), reading in readings(core).items():
+            wanted = rule != "sla" and not reading["firing"] and reading["score"] > reading["bar"] ** 0.5
+            assert reading["wants_audits"] == wanted
+            seen.add((scope, wanted))
+    assert ("vendor=b", True) in seen
+
+
 def test_evidence_is_only_where_a_detector_looks() -> None:
     core = run(work(1))
     scopes = {key for key, state in core.floor.scopes.items() if state.panes[EVIDENCE_TIER]}

@@ -167,7 +167,7 @@ class PaceWatch:
             if quarters == 4:
                 self._kept.append(last)
         self._kept = thinned(self._kept)
-        return reading_of(last.state, self.detector.bar)
+        return reading_of(last.state, self.detector)
 
     def _fold(self, last: _Kept, pane_ms: int, panes: Panes, quarters: int) -> _Kept:
         past, weeks = self._past(panes, pane_ms)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from streams.core.detectors.bets import Batch, ShareBets, merge_batches, uniform_batch
+from streams.core.detectors.fleet import wants_audits as wants
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.packed import accuracy_pane, critical_pane
 
@@ -106,6 +107,7 @@ class Reading(NamedTuple):
         fired_ms: Pane in which it fired; None unless firing.
         units: Audits (or due tasks) since the since-counter last left 0.
         bad: Bad ones among them.
+        wants_audits: More audits here would soon decide (``fleet.wants_audits``); never of SLA and throughput.
     """
 
     score: float
@@ -115,18 +117,22 @@ class Reading(NamedTuple):
     fired_ms: int | None
     units: int
     bad: int
+    wants_audits: bool
 
     def row(self) -> dict[str, Any]:
         """Return it as a row's field; times in milliseconds since 1970."""
         return self._asdict()
 
 
-def reading_of(state: FoldState, bar: float) -> Reading:
+def reading_of(state: FoldState, detector: Detector) -> Reading:
     """Return what a state says."""
-    firing = state.firing
+    bar, firing = detector.bar, state.firing
+    scores = {detector.name: state.score} if detector.measure in ("accuracy", "critical_errors") else {}
+    wants_audits = bool(wants(scores, bar, () if firing is None else scores))
     since_ms = state.since_ms if firing is None else firing.since_ms
     fired_ms = None if firing is None else firing.fired_ms
-    return Reading(state.score, bar, firing is not None, since_ms, fired_ms, state.since_units, state.since_bad)
+    counts = state.since_units, state.since_bad
+    return Reading(state.score, bar, firing is not None, since_ms, fired_ms, *counts, wants_audits)
 
 
 class Watch:
@@ -175,7 +181,7 @@ class Watch:
                 state, _, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar)
                 states.append((pane_ms, state))
         self._states = thinned(states)
-        return reading_of(state, self.detector.bar)
+        return reading_of(state, self.detector)
 
 
 Kept = TypeVar("Kept", bound=tuple[Any, ...])
