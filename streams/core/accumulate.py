@@ -33,7 +33,11 @@ Amounts = tuple[list[c.Cell], list[int]]
 
 
 class Change(NamedTuple):
-    """Amounts to add to one row: ``cells[i]`` takes ``amounts[i]``."""
+    """Amounts to add to one row: ``cells[i]`` takes ``amounts[i]``.
+
+    A row whose amounts all cancel each other out is changed too: a worker that lost this partition may have written it as
+    it was in between, and only a newer record of the row says otherwise.
+    """
 
     tier: int
     pane_ms: int
@@ -126,9 +130,7 @@ class Accumulator:
                 for cell, amount in amounts.items():
                     into[cell] = into.get(cell, 0) + amount
         for (pane_ms, scope), into in sums.items():
-            kept = {cell: amount for cell, amount in into.items() if amount}
-            if kept:
-                yield Change(EVIDENCE_TIER, pane_ms, scope, list(kept), list(kept.values()))
+            yield Change(EVIDENCE_TIER, pane_ms, scope, list(into), list(into.values()))
 
     # -- labels of the common kind -------------------------------------------------------------------------------
 
@@ -218,9 +220,7 @@ class Accumulator:
                             continue
                         into[cell] = into.get(cell, 0) + amount
         for (tier, pane_ms, scope), into in found.items():
-            amounts = {cell: amount for cell, amount in into.items() if amount}
-            if amounts:
-                yield Change(tier, pane_ms, scope, list(amounts), list(amounts.values()))
+            yield Change(tier, pane_ms, scope, list(into), list(into.values()))
 
     def _few(self) -> Iterator[tuple[int, int, int, int, int, list[tuple[c.Cell, int]]]]:
         for at in range(0, len(self.labels), _LANE):

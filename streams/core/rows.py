@@ -78,7 +78,10 @@ class RowStore:
             rows = self._panes[tier][pane_ms] = {}
         row = rows.get(scope)
         if row is None:
-            row = rows[scope] = Row(dict(zip(cells, amounts, strict=True)), 0)
+            fresh = dict(zip(cells, amounts, strict=True))
+            if 0 in amounts:
+                fresh = {cell: amount for cell, amount in fresh.items() if amount}
+            row = rows[scope] = Row(fresh, 0)
             row.dirty = True
             self.dirty.append(((tier, pane_ms, scope), row))
             return

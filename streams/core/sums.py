@@ -16,11 +16,11 @@ _EXACT_FLOAT = 2.0**53
 
 
 class Sums:
-    """Non-zero sums in ascending order of key.
+    """Sums in ascending order of key.
 
     Attributes:
-        keys: Ascending keys.
-        amounts: Their sums, none zero.
+        keys: Ascending keys, every one that was given.
+        amounts: Their sums; zero where amounts cancel each other out.
     """
 
     __slots__ = ("amounts", "keys")
@@ -63,19 +63,17 @@ def sum_by_key(keys: Ints, amounts: Ints, size: int) -> Sums:
 
     Args:
         keys: Integers in 0..size-1.
-        amounts: One per key, of any sign.
+        amounts: One per key, of any sign; a zero alone may be left out of the result.
         size: Number of possible keys.
     """
     few = size <= max(_DENSE_ALWAYS, _BINS_PER_KEY * len(keys)) and size <= _DENSE_LIMIT
-    if few and float(np.abs(amounts).sum()) < _EXACT_FLOAT:
+    if few and len(keys) and float(np.abs(amounts).sum()) < _EXACT_FLOAT:
         sums = np.bincount(keys, weights=amounts, minlength=size)
-        touched = np.flatnonzero(sums)
+        touched = np.flatnonzero(np.bincount(keys, minlength=size) if amounts.min() < 0 else sums)
         return Sums(touched, sums[touched].astype(np.int64))
     order = np.argsort(keys, kind="stable")
     keys, amounts = keys[order], amounts[order]
     if not len(keys):
         return Sums(keys, amounts)
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    found, total = keys[starts], np.add.reduceat(amounts, starts)
-    kept = total != 0
-    return Sums(found[kept], total[kept])
+    return Sums(keys[starts], np.add.reduceat(amounts, starts))
