@@ -101,9 +101,10 @@ def whatif(
     for line in words(move):
         typer.echo(line)
     typer.echo(
-        f"(both queues by their pace of the last hour; {source} has the work of {leaving.load.heads:.1f} full-time people, "
-        f"one of whom completes {leaving.load.tasks_per_head_hour:.0f} tasks an hour there and "
-        f"{going.load.tasks_per_head_hour:.0f} on {target})"
+        f"(by the pace of the last hour: {source} loses {people * leaving.load.tasks_per_head_hour:,.1f} tasks an hour, what "
+        f"{people} of the {leaving.load.heads:g} at work on it give it; {target} gains "
+        f"{people * pace * (going.load.full_time_per_hour or 0):,.1f}, their full time. Other queues they work on lose them "
+        "too and are not forecast.)"
     )
 
 

@@ -38,7 +38,9 @@ def queue_rows(name, found, *, audits=(0, 0), completed=600):
     correct, audited = audits
     return {
         ("sla", "1h"): common | {"backlog": 1, "completed": completed, "forecast": found},
-        ("throughput", "1h"): common | {"labels": completed, "handled": 100, "handle_ms_sum": 600 * MIN_MS},
+        ("throughput", "1h"): common
+        | {"labels": completed, "handled": 100, "handle_ms_sum": 600 * MIN_MS}
+        | {"active_labelers": 20},
         ("accuracy", "7d"): common | {"correct": correct, "audited": audited, "wrong": {"technical": 0}},
     }
 
@@ -99,7 +101,7 @@ def test_moving_people_clears_one_queue_and_costs_accuracy(command):
     assert lines[1] == "hate: breach in 2 h 00 min, short by 60 tasks now; no breach in sight with 4 people moved"
     assert lines[2].startswith("quality: 88.0% right on hate (peers on hate, who know the queue) against 95.0% on ads")
     assert lines[2].endswith("about 2.8 more wrong labels an hour")
-    assert "20.0 full-time people, one of whom completes 10 tasks an hour" in lines[3]
+    assert "ads loses 40.0 tasks an hour, what 4 of the 20 at work on it give it; hate gains 40.0" in lines[3]
 
 
 def test_what_if_as_json_and_for_a_short_time(command):
@@ -112,7 +114,11 @@ def test_what_if_as_json_and_for_a_short_time(command):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--from", "ads", "--to", "hate", "--people", "21"], 2, "20 work on it"),
+        (
+            ["--from", "ads", "--to", "hate", "--people", "21"],
+            2,
+            "21 people cannot leave ads, where 20 are at work now",
+        ),
         (["--from", "ads", "--to", "nowhere", "--people", "1"], 1, "no forecast of queue nowhere"),
         (["--from", "ads", "--to", "idle", "--people", "1"], 1, "nothing is known of its pace"),
         (["--from", "ads", "--to", "hate", "--people", "1", "--for", "long"], 2, "is no duration"),

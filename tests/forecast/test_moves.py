@@ -72,7 +72,15 @@ def test_the_words():
 
 
 def test_nobody_can_leave_who_is_not_there():
-    with pytest.raises(ValueError, match="4 work on it"):
+    with pytest.raises(ValueError, match="5 people cannot leave ads, where 4 are at work now"):
         what_if(0, load("ads", 1, 4), load("hate", 1, 4), 5, until_ms=HOUR)
     with pytest.raises(ValueError, match="pace_ratio"):
         what_if(0, load("ads", 1, 4), load("hate", 1, 4), 1, until_ms=HOUR, pace_ratio=0)
+
+
+def test_people_who_share_queues_give_one_of_them_a_part_and_another_their_full_time():
+    shared = QueueLoad("ads", [OpenDue(2 * HOUR, 60)], steady(0, 24 * HOUR, 40.0), 5.0, 8, 20.0)
+    tight = QueueLoad("hate", [OpenDue(2 * HOUR, 100)], steady(0, 24 * HOUR, 40.0), 5.0, 8, 20.0)
+    move = what_if(0, shared, tight, 2, until_ms=8 * HOUR)
+    assert move.after[0].spare == 0.0
+    assert move.after[1].spare == 60.0

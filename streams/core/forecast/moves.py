@@ -26,8 +26,10 @@ class QueueLoad(Struct, frozen=True):
         name: Its name.
         demand: Open tasks by due time, ascending.
         supply: The capacity ahead.
-        tasks_per_head_hour: What one person completes in an hour there.
-        heads: People at work on it now, or full-time equivalents where people share queues.
+        tasks_per_head_hour: What each person at work on it completes there in an hour, as things are: people who share
+            queues give each a part of their time.
+        heads: People at work on it now.
+        full_time_per_hour: What one completes in an hour who does nothing else; None: the same.
         arrivals: Expected arrivals, where the forecast follows them.
     """
 
@@ -36,6 +38,7 @@ class QueueLoad(Struct, frozen=True):
     supply: Supply
     tasks_per_head_hour: float
     heads: float
+    full_time_per_hour: float | None = None
     arrivals: Sequence[Arrivals] = ()
 
 
@@ -109,6 +112,9 @@ def what_if(
 ) -> Move:
     """Forecast both queues with and without a move of people.
 
+    The source loses what the moved people give it now; the target gains people who do nothing else. Other queues that
+    they work on lose them too, which is not forecast here.
+
     Args:
         now_ms: The watermark.
         source: The queue people leave.
@@ -127,12 +133,11 @@ def what_if(
         ValueError: ``people`` is below 1 or more than work on the source, or ``pace_ratio`` is not positive.
     """
     if not 1 <= people <= source.heads:
-        raise ValueError(
-            f"{people} people cannot leave {source.name}: {source.heads:g} work on it; give 1 or more of them"
-        )
+        raise ValueError(f"{_people(people)} cannot leave {source.name}, where {source.heads:g} are at work now")
     if pace_ratio <= 0:
         raise ValueError(f"pace_ratio {pace_ratio} must be greater than 0; 1 means as quick as the people there")
-    gained_per_hour = people * target.tasks_per_head_hour * pace_ratio
+    per_head_hour = target.tasks_per_head_hour if target.full_time_per_hour is None else target.full_time_per_hour
+    gained_per_hour = people * per_head_hour * pace_ratio
     less = _reduced(source.supply, now_ms, until_ms, people * source.tasks_per_head_hour)
     more = Supply([*target.supply.stretches, Stretch(min(now_ms + ready_ms, until_ms), until_ms, gained_per_hour)])
 

@@ -14,10 +14,10 @@ from streams.core.policy import HOUR_MS
 
 
 def load_of(sla_row: Mapping[str, Any], throughput_row: Mapping[str, Any] | None) -> QueueLoad | None:
-    """Return a queue's load from its rows of one window of the last hour, for "what if".
+    """Return a queue's load from its rows of the last hour, for "what if".
 
-    Heads are full-time equivalents, handle time over the window's length: people share queues. A head completes as many
-    tasks an hour as the queue completed per hour of handling.
+    Heads are the labellers who were at work on it in the hour, each giving it an equal part of its pace. One who does
+    nothing else completes as many tasks an hour as the queue completed per hour of handling.
 
     Args:
         sla_row: The queue's SLA row with its forecast.
@@ -39,8 +39,9 @@ def load_of(sla_row: Mapping[str, Any], throughput_row: Mapping[str, Any] | None
     if not handled or not handle_ms or not labels or not completed:
         return None
     handle_per_task_ms = handle_ms / handled * labels / completed
-    per_head = HOUR_MS / handle_per_task_ms
-    return QueueLoad(str(sla_row["scope"].get("queue", "")), demand, supply, per_head, rate / per_head)
+    heads = max(1, int(row.get("active_labelers") or 0))
+    full_time = max(rate / heads, HOUR_MS / handle_per_task_ms)
+    return QueueLoad(str(sla_row["scope"].get("queue", "")), demand, supply, rate / heads, heads, full_time)
 
 
 def instant_ms(text: str) -> int:
