@@ -12,6 +12,7 @@ from rich.console import Console
 from floorwatch.replay.quality import ALL, Report, as_json, quality_of, report
 from floorwatch.replay.quality_text import agreement_words, render
 from floorwatch.replay.recount import Range
+from floorwatch.simulate.config import Scenario
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.quality.agreement import agreement
 from streams.core.quality.counts import Counts
@@ -59,6 +60,21 @@ def test_ranges_and_policies_select_labels() -> None:
     assert {value.policy for value in one.values} == {name}
     early = ask(until_ms=START_MS + 6 * HOUR_MS)
     assert early.groups[0].overview.audited < whole.groups[0].overview.audited
+
+
+def test_a_vendor_whose_quality_drops_is_found_on_a_common_mix() -> None:
+    """The simulated scenario: from the start bpo-a is right a quarter less often on half of the policies."""
+    drop = Scenario("vendor_quality_drop", 0.0, policies=("hate", "harassment", "spam", "ip"), factor=0.75)
+    log = floor_log(6, days=1, rate=0.5, scenarios=(drop,), audit_delay_scale=0.05)
+    found = {one.vendor: one for one in ask(log).comparison.standings}
+    worse, inhouse = found["bpo-a"].above_others, found["inhouse"].above_others
+    assert worse is not None
+    assert inhouse is not None
+    assert worse.high < 0 < inhouse.high
+    even = {one.vendor: one for one in ask(floor_log(6, days=1, rate=0.5, audit_delay_scale=0.05)).comparison.standings}
+    assert all(
+        one.above_others is not None and one.above_others.low < 0 < one.above_others.high for one in even.values()
+    )
 
 
 def test_of_an_empty_log_nothing_is_claimed() -> None:
