@@ -19,7 +19,7 @@ from bench.truth import Sum, differences, truth_of
 from bench.workload import load
 from streams.models import topics
 
-_LIMIT_S = 900.0
+_LIMIT_S = 150.0
 _SETTLE_S = 40.0
 HOUR_MS = 3_600_000
 REDUCED_SCOPES = "[[vendor], [queue]]"

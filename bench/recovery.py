@@ -21,7 +21,7 @@ from streams.models import topics
 SESSION_TIMEOUT_S = 6.0
 """The default of kafka.session_timeout_s."""
 
-_LIMIT_S = 600.0
+_LIMIT_S = 150.0
 _SETTLE_S = 4.0
 _LINE = re.compile(r"^(\S+ \S+) \S \S+ (\w+)\[(\d+)\] recovered", re.MULTILINE)
 
