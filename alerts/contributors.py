@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from alerts.scopes import Scope, child_dimension
+from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row
@@ -116,6 +116,21 @@ def children(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]
     return found
 
 
+def crosses(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
+    """Rows that narrow ``scope`` by two dimensions: {"vendor × queue": {"bpo-a × hate": row}}. O(rows).
+
+    Those by labeler are left out: a person is named as a person or not at all.
+    """
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows.values():
+        own = row["scope"]
+        if len(own) != len(scope) + 2 or not is_parent(scope, own) or "labeler" in own:
+            continue
+        names = [name for name in own if name not in scope]
+        found.setdefault(" × ".join(names), {})[" × ".join(own[name] for name in names)] = row
+    return found
+
+
 def complete(parent: Cell, parts: Mapping[str, Cell]) -> dict[str, Cell]:
     """The parts, with what the parent has beyond them as ``(not given)``, so that they sum to the parent."""
     good = parent.good - sum(cell.good for cell in parts.values())
@@ -167,8 +182,11 @@ def share_contributors(
         return ()
     key, row = next(iter(own.items()))
     old_row = reference.get(key)
-    old_children = children(scope, reference) if old_row is not None else {}
     found: list[Contributor] = []
+    old_children: dict[str, dict[str, Row]] = {}
+    if old_row is not None:
+        old_children = children(scope, reference) | crosses(scope, reference)
+        found += _crossed(scope, rows, row, old_row, old_children, read, words)
     for dimension, parts in children(scope, rows).items():
         if len(parts) < 2:
             continue  # a single part is the scope itself under another name
@@ -183,6 +201,24 @@ def share_contributors(
             found += _against_target(dimension, cells, target, words)
     blamed = (part for part in found if part.dimension != "labeler" or _evident(rows, part.value, read, target))
     return rank(part for part in blamed if part.value != NOT_GIVEN)
+
+
+def _crossed(
+    scope: Scope,
+    rows: Mapping[str, Row],
+    row: Row,
+    old_row: Row,
+    old_parts: Mapping[str, Mapping[str, Row]],
+    read: Callable[[Row], Cell],
+    words: Callable[[Cell], str],
+) -> Iterable[Contributor]:
+    """Parts two dimensions deep, only those beyond chance: there are many, and the best of many looks bad by luck."""
+    for name, parts in crosses(scope, rows).items():
+        if len(parts) < 2:
+            continue
+        cells = complete(read(row), {value: read(part) for value, part in parts.items()})
+        old = {value: read(part) for value, part in old_parts.get(name, {}).items()}
+        yield from _against_reference(name, earlier(complete(read(old_row), old), cells), cells, words, evident=True)
 
 
 def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], Cell], target: float) -> bool:
@@ -206,9 +242,16 @@ def _against_target(
 
 
 def _against_reference(
-    dimension: str, before: Mapping[str, Cell], after: Mapping[str, Cell], words: Callable[[Cell], str]
+    dimension: str,
+    before: Mapping[str, Cell],
+    after: Mapping[str, Cell],
+    words: Callable[[Cell], str],
+    *,
+    evident: bool = False,
 ) -> Iterable[Contributor]:
     for shift in shift_share(before, after):
+        if evident and shift.verdict != "evident":
+            continue
         cell = after.get(shift.value, Cell(0, 0))
         parts = f"rate {_pp(shift.rate):+.1f}, mix {_pp(shift.mix):+.1f}, both {_pp(shift.interaction):+.1f} pp"
         if shift.verdict != "evident":

@@ -107,3 +107,35 @@ def test_a_contributor_by_chance_is_told_as_such() -> None:
     assert by_team["a"].startswith("340 of 400; rate -4.2, mix -0.3, both -1.6 pp")
     assert "chance" not in by_team["a"]
     assert by_team["b"].endswith("may be chance")
+
+
+def test_two_dimensions_deep_where_it_is_beyond_chance() -> None:
+    def rows(window: str, counts: dict[tuple[str, str], tuple[int, int]]) -> dict[str, Row]:
+        tallies: dict[tuple[tuple[str, str], ...], list[int]] = {}
+        for (vendor, queue), (good, total) in counts.items():
+            pair = (("vendor", vendor), ("queue", queue))
+            for scope in ((), pair[:1], pair[1:], pair):
+                tally = tallies.setdefault(scope, [0, 0])
+                tally[0] += good
+                tally[1] += total
+        found = {}
+        for scope, (good, total) in tallies.items():
+            row = accuracy(dict(scope), good, total, window=window)
+            found[row["scope_key"]] = row
+        return found
+
+    later = {("v1", "q1"): (120, 200), ("v1", "q2"): (190, 200), ("v2", "q1"): (190, 200), ("v2", "q2"): (190, 200)}
+    longer = {place: (good + 950, total + 1000) for place, (good, total) in later.items()}
+    parts = share_contributors(
+        {},
+        rows("24h", later),
+        reference=rows("7d", longer),
+        read=lambda row: Cell(row["correct"], row["audited"], row["labels"]),
+        target=0.95,
+        words=lambda cell: f"{cell.good} of {cell.total}",
+    )
+    crossed = [(part.dimension, part.value, part.effect_pp) for part in parts if "×" in part.dimension]
+    assert crossed == [("vendor × queue", "v1 × q1", -8.75)]
+    details = {part.value: part.detail for part in parts}
+    assert details["v1 × q1"] == "120 of 200; rate -8.8, mix +0.0, both +0.0 pp"
+    assert details["v1"] == "310 of 400; rate -8.8, mix +0.0, both +0.0 pp"
