@@ -14,7 +14,7 @@ from gateway.events_route import post_events
 from gateway.hooks_route import PATH as HOOK_PATH
 from gateway.hooks_route import post_label_studio
 from gateway.lane import HookLane
-from gateway.limits import Buckets, ClockMs, Doorkeeper
+from gateway.limits import Bodies, Buckets, ClockMs, Doorkeeper
 from gateway.memory import Memory
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
@@ -24,6 +24,9 @@ from telemetry.http import Ready, add_routes
 _log = logging.getLogger(__name__)
 
 EVENTS_PATH = "/v1/events"
+_BODIES = 16
+"""Bodies of the greatest length that may be read at once: 256 MiB by default. Usual ones are a thousandth of that."""
+
 _COUNTED = (EVENTS_PATH, HOOK_PATH)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -54,7 +57,9 @@ def build_app(
         raise OpenToStrangers(fault)
     metrics = GatewayMetrics(__version__)
     lane = HookLane(settings, publisher, memory, clock_ms, metrics)
-    metrics.watch_spool(lambda: lane.waiting)
+    bodies = Bodies(_BODIES * settings.max_body_bytes)
+    metrics.watch_spool(lambda: lane.waiting, lambda: lane.waiting_bytes)
+    metrics.watch_memory(lambda: publisher.in_flight_bytes, lambda: bodies.held_bytes)
     app = web.Application(client_max_size=settings.max_body_bytes, middlewares=[_count, _never_a_traceback])
     app[GATEWAY] = Gateway(
         settings=settings,
@@ -65,6 +70,7 @@ def build_app(
         buckets=Buckets(settings.requests_per_s, settings.burst_requests, clock_ms),
         metrics=metrics,
         clock_ms=clock_ms,
+        bodies=bodies,
     )
     app.router.add_post(EVENTS_PATH, post_events)
     app.router.add_post(HOOK_PATH, post_label_studio)

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.lane import HookLane
-from gateway.limits import Buckets, ClockMs, Doorkeeper, Sender
+from gateway.limits import Bodies, Buckets, ClockMs, Doorkeeper, Sender
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
@@ -43,6 +43,7 @@ class Gateway:
     buckets: Buckets
     metrics: GatewayMetrics
     clock_ms: ClockMs
+    bodies: Bodies
 
     def sender(self, request: web.Request) -> Sender:
         """Return who sends.
@@ -65,7 +66,21 @@ class Gateway:
             HTTPRequestEntityTooLarge: It is larger than ``max_body_bytes``.
             HTTPRequestTimeout: It did not come within ``BODY_TIMEOUT_S``.
             HTTPBadRequest: It cannot be unpacked.
+            HTTPServiceUnavailable: Too many bodies are being read already.
         """
+        most = self.settings.max_body_bytes
+        announced = None if request.headers.get("Content-Encoding") else request.content_length
+        size = most if announced is None else min(announced, most)
+        if not self.bodies.reserve(size):
+            reason = f"bodies of {self.bodies.held_bytes} bytes are being read already"
+            hint = "send the same request again in a second"
+            raise refused(web.HTTPServiceUnavailable, "unavailable", reason, hint, {"Retry-After": "1"})
+        try:
+            return await self._read(request)
+        finally:
+            self.bodies.release(size)
+
+    async def _read(self, request: web.Request) -> bytes:
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 return await request.read()

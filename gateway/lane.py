@@ -91,6 +91,11 @@ class HookLane:
         return len(self._unsynced) + len(self._ready)
 
     @property
+    def waiting_bytes(self) -> int:
+        """Their size."""
+        return self._waiting_bytes
+
+    @property
     def alive(self) -> bool:
         """Whether its tasks run; if not, only a new process helps."""
         return not any(task.done() for task in self._tasks) or self._stopping.is_set()

@@ -105,3 +105,27 @@ class Buckets:
             return 0
         self._held[name] = (held, now_ms)
         return max(1, math.ceil((1 - held) / self._per_ms / 1000))
+
+
+class Bodies:
+    """Bytes of request bodies being read at once, within a bound.
+
+    Attributes:
+        held_bytes: What they may come to: their announced length, or the most a body may have where it is not known.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        """Begin with none; at least one body is read whatever its length."""
+        self.most_bytes = most_bytes
+        self.held_bytes = 0
+
+    def reserve(self, size_bytes: int) -> bool:
+        """Take room for a body, to be given back by ``release``; False when there is none."""
+        if self.held_bytes and self.held_bytes + size_bytes > self.most_bytes:
+            return False
+        self.held_bytes += size_bytes
+        return True
+
+    def release(self, size_bytes: int) -> None:
+        """Give room back."""
+        self.held_bytes -= size_bytes

@@ -20,6 +20,17 @@ EVENTS = Metric(
 SPOOL = Metric(
     "floorwatch_gateway_spool_events", "gauge", "Webhooks that wait for the broker or for Redis.", "webhooks", ()
 )
+SPOOL_BYTES = Metric("floorwatch_gateway_spool_bytes", "gauge", "Size of the webhooks that wait.", "bytes", ())
+IN_FLIGHT = Metric(
+    "floorwatch_gateway_in_flight_bytes",
+    "gauge",
+    "Bytes of events that wait for the broker or the journal; their senders wait too.",
+    "bytes",
+    (),
+)
+BODIES = Metric(
+    "floorwatch_gateway_body_bytes", "gauge", "What request bodies being read now may come to.", "bytes", ()
+)
 SECONDS = Metric(
     "floorwatch_gateway_request_seconds",
     "histogram",
@@ -27,7 +38,7 @@ SECONDS = Metric(
     "seconds",
     ("route",),
 )
-GATEWAY_METRICS: tuple[Metric, ...] = (REQUESTS, EVENTS, SPOOL, SECONDS)
+GATEWAY_METRICS: tuple[Metric, ...] = (REQUESTS, EVENTS, SPOOL, SPOOL_BYTES, IN_FLIGHT, BODIES, SECONDS)
 
 SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.5, 10.0)
 """Label Studio gives up at 1 s; 0.8 s is where the gateway answers before it has published."""
@@ -68,6 +79,15 @@ class GatewayMetrics:
         """Count a dead letter written by the gateway."""
         self.engine.dead_letter("gateway", code)
 
-    def watch_spool(self, waiting: Callable[[], int]) -> None:
-        """Ask for the number of waiting webhooks whenever metrics are scraped."""
+    def watch_spool(self, waiting: Callable[[], int], waiting_bytes: Callable[[], int]) -> None:
+        """Ask for the number and size of waiting webhooks whenever metrics are scraped."""
         self._spool.set_function(waiting)
+        self._gauge(SPOOL_BYTES).set_function(waiting_bytes)
+
+    def watch_memory(self, in_flight_bytes: Callable[[], int], body_bytes: Callable[[], int]) -> None:
+        """Ask for the bytes of events and of bodies under way whenever metrics are scraped."""
+        self._gauge(IN_FLIGHT).set_function(in_flight_bytes)
+        self._gauge(BODIES).set_function(body_bytes)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.help, registry=self.registry)

@@ -35,6 +35,10 @@ class Publisher(Protocol):
     async def dead_letter(self, records: Records) -> None:
         """As ``publish``, to the dead letters."""
 
+    @property
+    def in_flight_bytes(self) -> int:
+        """Bytes accepted and not durable yet; their senders wait."""
+
     def faults(self) -> tuple[str, ...]:
         """Return what keeps it from accepting, as sentences; empty when it is ready."""
 
@@ -48,6 +52,7 @@ class MemoryPublisher:
         self.dead: list[tuple[bytes, bytes]] = []
         self.broken = False
         self.gate: asyncio.Event | None = None
+        self.in_flight_bytes = 0
 
     async def publish(self, records: Records) -> None:
         """Keep records; see the port."""
@@ -83,6 +88,11 @@ class KafkaPublisher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: str | None = None
         self._absent = "Kafka is not reached yet"
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Bytes that wait for the broker; see the port."""
+        return self._in_flight_bytes
 
     def connected(self, writer: LogWriter) -> None:
         """Take a writer whose producer is started."""
@@ -171,6 +181,12 @@ class JournalPublisher:
         """
         self._journal = journal
         self._raises = faults
+        self._in_flight_bytes = 0
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Bytes on their way to the disk; see the port."""
+        return self._in_flight_bytes
 
     def faults(self) -> tuple[str, ...]:
         """Return nothing: a disk tells its faults when written to."""
@@ -185,7 +201,11 @@ class JournalPublisher:
         await self._append(records, DEAD_LETTERS)
 
     async def _append(self, records: Records, topic: str) -> None:
+        size = sum(len(key) + len(value) for key, value in records)
+        self._in_flight_bytes += size
         try:
             await self._journal.publish(records, topic)
         except self._raises as error:
             raise Overloaded(str(error), 5) from error
+        finally:
+            self._in_flight_bytes -= size
