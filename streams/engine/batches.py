@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import faust
@@ -37,16 +38,12 @@ def _nothing() -> None:
 
 
 class Batch:
-    """Consecutive records of one partition, as polled.
+    """Consecutive records of one partition, as polled."""
 
-    Attributes:
-        done: To be called once the batch has been folded or dropped: then more of its partition is fetched.
-    """
-
-    __slots__ = ("done", "highwater", "partition", "records", "topic")
+    __slots__ = ("_release", "highwater", "partition", "records", "topic")
 
     def __init__(
-        self, topic: str, partition: int, records: list[Record], highwater: int, done: Callable[[], None] = _nothing
+        self, topic: str, partition: int, records: list[Record], highwater: int, release: Callable[[], None] = _nothing
     ) -> None:
         """Hold records in offset order.
 
@@ -55,13 +52,22 @@ class Batch:
             partition: Partition number.
             records: At least one record.
             highwater: The partition's end when the records were fetched.
-            done: See above.
+            release: Called once when the batch is done with.
         """
         self.topic = topic
         self.partition = partition
         self.records = records
         self.highwater = highwater
-        self.done = done
+        self._release = release
+
+    def done(self) -> None:
+        """Say that the batch has been folded or dropped: more of its partition may be fetched."""
+        release, self._release = self._release, _nothing
+        release()
+
+    def __del__(self) -> None:
+        """Count as done what nobody has taken: Faust empties the queues of streams when flow resumes after a rebalance."""
+        self.done()
 
 
 class BatchSchema(faust.Schema):
@@ -130,7 +136,7 @@ class BatchConsumer(AIOKafkaConsumer):
             tp.partition,
             polled,
             self.highwater(tp) or last.offset + 1,
-            lambda: self._done(tp, generation),
+            partial(self._done, tp, generation),
         )
         return ConsumerMessage(
             tp.topic,
@@ -149,11 +155,14 @@ class BatchConsumer(AIOKafkaConsumer):
         )
 
     def _forget_other_generations(self, generation: int) -> None:
-        """Begin to count anew after a rebalance: it has emptied the queues of streams, so what was there is never done."""
+        """Begin to count anew after a rebalance: what was handed out before is another's."""
         if generation != self._counted_generation:
-            self._in_hand.clear()
-            self._buffered_partitions.clear()
             self._counted_generation = generation
+            self._in_hand.clear()
+            for tp in list(self._buffered_partitions):
+                self.on_buffer_drop(tp)
+            # What is held back may have been taken away.
+            self._get_active_partitions().intersection_update(self.assignment())
 
     def _take_in_hand(self, tp: TP, generation: int) -> None:
         self._forget_other_generations(generation)
@@ -163,7 +172,7 @@ class BatchConsumer(AIOKafkaConsumer):
             self._buffered_partitions.add(tp)
 
     def _done(self, tp: TP, generation: int) -> None:
-        if generation != self._counted_generation or tp not in self._in_hand:
+        if generation != self._counted_generation or not self._in_hand.get(tp):
             return
         self._in_hand[tp] -= 1
         if self._in_hand[tp] < IN_HAND:

@@ -89,6 +89,7 @@ def _consumer(generation: int) -> Any:
     consumer._in_hand, consumer._counted_generation, consumer._room = {}, generation, asyncio.Event()
     consumer._active_partitions, consumer._buffered_partitions = {TP("t", 0), TP("t", 1)}, set()
     consumer.highwater = lambda tp: 9
+    consumer.assignment = lambda: {TP("t", 0), TP("t", 1)}
     consumer.app = SimpleNamespace(consumer_generation_id=generation)
     return consumer
 
@@ -120,6 +121,27 @@ def test_after_a_rebalance_batches_are_counted_anew() -> None:
     assert consumer.batches_in_hand == {("t", 0): 1}
     new.done()
     assert consumer.batches_in_hand == {("t", 0): 0}
+
+
+def test_a_partition_held_back_before_a_rebalance_is_fetched_after_it() -> None:
+    consumer = _consumer(1)
+    old = [_handed_out(consumer, 0, 1) for _ in range(IN_HAND)]
+    consumer._forget_other_generations(2)
+    assert consumer._active_partitions == {TP("t", 0), TP("t", 1)}
+    assert consumer.batches_in_hand == {}
+    consumer.assignment = lambda: {TP("t", 1)}
+    consumer._forget_other_generations(3)
+    assert consumer._active_partitions == {TP("t", 1)}
+    del old
+
+
+def test_a_batch_that_faust_drops_from_a_queue_counts_as_done() -> None:
+    consumer = _consumer(1)
+    batches = [_handed_out(consumer, 0, 1) for _ in range(IN_HAND)]
+    assert consumer._active_partitions == {TP("t", 1)}
+    batches.clear()
+    assert consumer.batches_in_hand == {("t", 0): 0}
+    assert consumer._active_partitions == {TP("t", 0), TP("t", 1)}
 
 
 def test_faust_holds_a_partition_back_as_ours_does() -> None:
