@@ -162,8 +162,10 @@ async def _append(producer: AIOKafkaProducer, topic: str, partition: int, events
     waiting = [
         await producer.send(topic, event.value, key=event.task_id.encode(), partition=partition) for event in events
     ]
-    for future in waiting:
-        await future
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
 
 
 def end_of_input(partitions: int, watermark_ms: int) -> Iterator[tuple[int, Any]]:

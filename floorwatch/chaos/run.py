@@ -19,6 +19,7 @@ from floorwatch.chaos.faults import Faults, flush_redis
 from floorwatch.chaos.load import Load, end_input, floor_log
 from floorwatch.chaos.stack import GROUP, PREFIX, ChaosStack
 from floorwatch.chaos.verdict import Expected, Verdict, judge, redis_windows
+from floorwatch.embedded.servers import end_with
 from floorwatch.simulate.compare import differences
 from floorwatch.simulate.oracle import Oracle
 
@@ -103,7 +104,7 @@ async def run_chaos(plan: Plan, folder: Path, say: Callable[[str], None]) -> Out
     log = floor_log(*_floor(plan))
     outcome.events = len(log)
     # The oracle needs no cluster: it recounts the same floor meanwhile, in a process that lets others go first.
-    recounting = ProcessPoolExecutor(1, get_context("spawn"), os.nice, (_NICE,))
+    recounting = ProcessPoolExecutor(1, get_context("spawn"), step_back, (os.getpid(),))
     expected = asyncio.get_running_loop().run_in_executor(recounting, recount, *_floor(plan))
     try:
         await stack.start()
@@ -139,6 +140,12 @@ async def _supervise(stack: ChaosStack, say: Callable[[str], None]) -> None:
         await asyncio.sleep(_SUPERVISE_S)
         for line in stack.supervise():
             say(line)
+
+
+def step_back(parent: int) -> None:
+    """Let other processes go first, and end with the one that asked."""
+    os.nice(_NICE)
+    end_with(parent)
 
 
 def _floor(plan: Plan) -> tuple[int, int, float]:

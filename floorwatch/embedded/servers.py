@@ -106,7 +106,12 @@ def clean_environment(**settings: str) -> dict[str, str]:
 def dying_with_me() -> Callable[[], None]:
     """Return what a child runs before its program, so that it is killed when this thread ends, even by SIGKILL."""
     parent = os.getpid()
-    return lambda: process._die_with(parent)  # noqa: SLF001 - the one place that knows how
+    return lambda: end_with(parent)
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when the thread of its parent that started it ends."""
+    process._die_with(parent)  # noqa: SLF001 - the one place that knows how
 
 
 def broker_command(port: int) -> list[str]:
