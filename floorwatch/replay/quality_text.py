@@ -229,13 +229,6 @@ def _points(one: Standing) -> str:
 
 
 def _standing_words(one: Standing) -> str:
-    step = one.above_others
-    if step is None or not one.enough:
+    if not one.enough:
         return TOO_FEW
-    return (
-        "better than the others"
-        if step.low > 0
-        else "worse than the others"
-        if step.high < 0
-        else "no clear difference"
-    )
+    return "no clear difference" if one.stands_out is None else f"{one.stands_out} than the others"

@@ -45,6 +45,8 @@ def test_a_vendor_with_the_hard_queue_is_not_worse_for_it() -> None:
     assert a.above_others.value == pytest.approx(0.035)
     assert b.above_others.value == pytest.approx(-0.035)
     assert a.above_others.low == pytest.approx(-b.above_others.high)
+    # A hundred audits in either small stratum do not settle 3.5 points.
+    assert (a.stands_out, b.stands_out) == (None, None)
     assert (found.coverage_ratio, found.weighted, found.left_out) == (1.0, False, {})
 
 
@@ -145,6 +147,20 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(
     assert held / 2000 > 0.935, (held, apart, delta_held)
     assert apart / 2000 > 0.935, (held, apart, delta_held)
     assert delta_held < held
+
+
+def test_vendors_drawn_by_lot_are_seldom_told_apart() -> None:
+    """Three vendors with one truth: somebody is called better or worse in at most about one comparison in twenty."""
+    rng = Random(11)
+    called = 0
+    for _ in range(400):
+        counts: Counts = {}
+        for queue, truth in (("a", 0.9), ("b", 0.95), ("c", 0.98), ("d", 0.97)):
+            for vendor in ("x", "y", "z"):
+                n = rng.randrange(20, 60)
+                counts |= stratum(vendor, (queue, "P", "de"), 10 * n, n, sum(rng.random() < truth for _ in range(n)))
+        called += any(one.stands_out for one in compare_vendors(counts).standings)
+    assert called <= 28
 
 
 def test_one_large_stratum_with_few_audits_is_not_hidden_by_the_others() -> None:

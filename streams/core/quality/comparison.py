@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 from streams.core.people.proportions import Interval, wilson_of
 from streams.core.policy import DIMENSIONS
 from streams.core.quality.counts import Counts, Key, section
 from streams.core.quality.judged import Judged
+from streams.core.tables import Z_95
 
 FEW_AUDITS = 30
 """Fewer sampled audits of a vendor in the common strata say too little."""
@@ -23,6 +25,8 @@ LEAST_COVERAGE = 0.5
 
 _DRAW = 4
 """Audits' worth by which a stratum's accuracy is drawn towards the mean when its variance is judged."""
+
+_LEVEL = 0.05
 
 _MIX = tuple(DIMENSIONS.index(name) for name in ("queue", "policy", "market"))
 _VENDOR = DIMENSIONS.index("vendor")
@@ -73,6 +77,8 @@ class Standing:
         audits: Sampled audits in the common strata.
         standardised: Accuracy on the common mix with its 95% interval.
         above_others: Standardised accuracy minus that of the other vendors together on the same mix, with its interval.
+        stands_out: ``better`` or ``worse`` where that interval, widened for the number of vendors compared (Bonferroni),
+            leaves out 0; else None.
     """
 
     vendor: str
@@ -80,6 +86,7 @@ class Standing:
     audits: int
     standardised: Interval | None
     above_others: Interval | None
+    stands_out: str | None
 
     @property
     def enough(self) -> bool:
@@ -181,7 +188,7 @@ def _empty(
     return sorted(missing, key=lambda pair: (-pair[1], pair[0]))
 
 
-def standardised(mix: dict[Mix, float], cells: dict[Mix, Cell]) -> Interval:
+def standardised(mix: dict[Mix, float], cells: dict[Mix, Cell], z: float = Z_95) -> Interval:
     """Return Σ w_s·p_s with its 95% interval: Wilson's at the number of plain audits the weighted sum is worth.
 
     That number is the smaller of Kish's 1/Σ(w_s²/n_s), right where strata are alike (Survey Sampling, 1965), and
@@ -194,6 +201,7 @@ def standardised(mix: dict[Mix, float], cells: dict[Mix, Cell]) -> Interval:
     Args:
         mix: Weight of each stratum, adding up to 1.
         cells: The vendor's cell in each of them.
+        z: Normal quantile of the interval.
     """
     value = min(1.0, sum(weight * cells[stratum].accuracy_ratio for stratum, weight in mix.items()))
     kish = variance = 0.0
@@ -205,7 +213,7 @@ def standardised(mix: dict[Mix, float], cells: dict[Mix, Cell]) -> Interval:
     worth = 1 / kish
     if variance > 0:
         worth = min(worth, value * (1 - value) / variance) or worth
-    return Interval(value, *wilson_of(value, worth))
+    return Interval(value, *wilson_of(value, worth, z))
 
 
 def minus(one: Interval, other: Interval) -> Interval:
@@ -229,8 +237,16 @@ def _standing(
     mine = {stratum: cells[vendor, stratum] for stratum in mix}
     others = {stratum: _pooled([cells[who, stratum] for who in compared if who != vendor]) for stratum in mix}
     own = standardised(mix, mine)
-    audits = sum(cell.audits for cell in mine.values())
-    return Standing(vendor, raw[0] / raw[1] if raw[1] else None, audits, own, minus(own, standardised(mix, others)))
+    z = NormalDist().inv_cdf(1 - _LEVEL / (2 * len(compared)))
+    wide = minus(standardised(mix, mine, z), standardised(mix, others, z))
+    return Standing(
+        vendor,
+        raw[0] / raw[1] if raw[1] else None,
+        sum(cell.audits for cell in mine.values()),
+        own,
+        minus(own, standardised(mix, others)),
+        "better" if wide.low > 0 else "worse" if wide.high < 0 else None,
+    )
 
 
 def _pooled(cells: list[Cell]) -> Cell:
