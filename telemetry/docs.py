@@ -1,10 +1,11 @@
-"""Writes ``docs/metrics.md`` from the catalogue: ``python -m telemetry.docs``."""
+"""Writes ``docs/metrics.md`` and ``docs/limits.md`` from the catalogue and the limits: ``python -m telemetry.docs``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from telemetry import limits_page
 from telemetry.catalogue import CATALOGUE, ENGINE_METRICS, INCIDENTS_OPEN, ROWS_SKIPPED, SCOPE_LABELS, Metric
 
 PATH = Path("docs/metrics.md")
@@ -55,20 +56,25 @@ def render() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+PAGES: dict[Path, Callable[[], str]] = {PATH: render, Path("docs/limits.md"): limits_page.render}
+
+
 def generate(root: Path) -> list[Path]:
-    """Write the page below ``root`` and return the written paths."""
-    path = root / PATH
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(), encoding="utf-8")
-    return [path]
+    """Write the pages below ``root`` and return the written paths."""
+    for relative, page in PAGES.items():
+        path = root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(), encoding="utf-8")
+    return [root / relative for relative in PAGES]
 
 
 def check(root: Path) -> list[str]:
     """Return what is stale, with the command that mends it; empty when all is well."""
-    path = root / PATH
-    if path.is_file() and path.read_text(encoding="utf-8") == render():
-        return []
-    return [f"{PATH} differs from telemetry/catalogue.py: run `make generate` and commit the result"]
+    return [
+        f"{relative} differs from telemetry/: run `make generate` and commit the result"
+        for relative, page in PAGES.items()
+        if not (root / relative).is_file() or (root / relative).read_text(encoding="utf-8") != page()
+    ]
 
 
 if __name__ == "__main__":

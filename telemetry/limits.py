@@ -1,0 +1,279 @@
+"""The limits as data: every buffer between socket and disk, its bound, who waits at it, and the metrics that show it.
+
+``docs/limits.md`` is written from this list (``telemetry.docs``), and tests hold each row's metrics to the catalogue and each
+row's setting to the configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_FOLDED = "floorwatch_events_folded_total"
+_LAG = "floorwatch_lag_records"
+_WAIT = "floorwatch_wait_seconds_total"
+_UNFLUSHED = "floorwatch_unflushed_records"
+_IN_FLIGHT = "floorwatch_writer_in_flight_bytes"
+_ROWS = "floorwatch_rows"
+_REQUESTS = "floorwatch_gateway_requests_total"
+_SPOOL = "floorwatch_gateway_spool_events"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One buffer.
+
+    Attributes:
+        buffer: What is kept.
+        where: Module that bounds it.
+        bound: The bound, in words.
+        setting: Setting that moves it; None where it is fixed.
+        at_bound: What happens there, and who waits.
+        fill: Metric that shows how full it is.
+        wait: Metric that shows waiting or refusing; None where nothing ever waits.
+    """
+
+    buffer: str
+    where: str
+    bound: str
+    setting: str | None
+    at_bound: str
+    fill: str
+    wait: str | None = None
+
+
+GATEWAY_LIMITS = (
+    Limit(
+        "request bodies being read",
+        "gateway/context.py",
+        "16 x gateway.max_body_bytes together",
+        "gateway.max_body_bytes",
+        "the sender gets 503 and sends again",
+        "floorwatch_gateway_body_bytes",
+        _REQUESTS,
+    ),
+    Limit(
+        "accepted events waiting for the broker or the journal",
+        "gateway/publisher.py",
+        "gateway.max_in_flight_bytes",
+        "gateway.max_in_flight_bytes",
+        "the sender gets 503 and sends again; nothing was answered 2xx that is not durable",
+        "floorwatch_gateway_in_flight_bytes",
+        _REQUESTS,
+    ),
+    Limit(
+        "webhooks kept, number",
+        "gateway/lane.py",
+        "gateway.spool_max_hooks",
+        "gateway.spool_max_hooks",
+        "the tool gets 503",
+        _SPOOL,
+        _REQUESTS,
+    ),
+    Limit(
+        "webhooks kept, bytes",
+        "gateway/lane.py",
+        "gateway.spool_max_bytes",
+        "gateway.spool_max_bytes",
+        "the tool gets 503",
+        "floorwatch_gateway_spool_bytes",
+        _REQUESTS,
+    ),
+    Limit(
+        "what earlier webhooks left, in Redis",
+        "gateway/memory.py",
+        "time to live",
+        "gateway.memory_ttl_s",
+        "old records go; while Redis is away webhooks wait in the spool",
+        _SPOOL,
+        _REQUESTS,
+    ),
+    Limit(
+        "token buckets of senders",
+        "gateway/limits.py",
+        "one for each configured source",
+        "gateway.sources",
+        "a sender that is too fast gets 429",
+        _REQUESTS,
+        _REQUESTS,
+    ),
+)
+
+FETCH_LIMITS = (
+    Limit(
+        "records fetched and not handed out, of each partition",
+        "streams/app.py (aiokafka)",
+        "one fetch: 4 MiB, or one record batch if that is larger",
+        None,
+        "the partition is not fetched again before they are taken; the log is the buffer",
+        _LAG,
+        _LAG,
+    ),
+    Limit(
+        "batches handed to a stage and not folded, of each partition",
+        "streams/engine/batches.py",
+        "4 batches of engine.max_batch_records",
+        "engine.max_batch_records",
+        "no more of that partition are fetched; other partitions and stages go on",
+        "floorwatch_batches_in_hand",
+        _LAG,
+    ),
+    Limit(
+        "streams' queues in Faust",
+        "streams/app.py",
+        "6 x partitions + 8 batches: above what batches in hand can come to, so never reached",
+        None,
+        "would stop all topics, which is why it is not the bound in force",
+        "floorwatch_batches_in_hand",
+        None,
+    ),
+)
+
+STAGE_LIMITS = (
+    Limit(
+        "records folded and not flushed, of each stage and partition: intake's events and dead letters, new facts, sums not "
+        "yet drained, late and rejected events, incidents and notifications that wait",
+        "streams/engine/host.py",
+        "engine.max_unflushed_records",
+        "engine.max_unflushed_records",
+        "folding waits until a flush is done",
+        _UNFLUSHED,
+        _WAIT,
+    ),
+    Limit(
+        "the same in bytes of the records' values",
+        "streams/engine/host.py",
+        "engine.max_unflushed_bytes",
+        "engine.max_unflushed_bytes",
+        "folding waits until a flush is done",
+        "floorwatch_unflushed_bytes",
+        _WAIT,
+    ),
+    Limit(
+        "changes summed in columns before they touch rows",
+        "streams/core/accumulate.py",
+        "65,536 changes and one batch",
+        None,
+        "they are drained into rows at once; nobody waits",
+        _UNFLUSHED,
+        None,
+    ),
+    Limit(
+        "numbers of dimension values and tuples",
+        "streams/core/scopes.py",
+        "200,000 half tuples (66 MB), looked at after each drain",
+        None,
+        "numbering begins anew; no row changes",
+        "floorwatch_interned_tuples",
+        None,
+    ),
+    Limit(
+        "distinct scopes of a ledger partition",
+        "streams/core/scopes.py",
+        "tables.max_scopes",
+        "tables.max_scopes",
+        "new scopes are not counted, and that is counted and warned of",
+        "floorwatch_scopes",
+        "floorwatch_scopes_refused_total",
+    ),
+    Limit(
+        "rows of a partition",
+        "streams/core/rows.py",
+        "scopes x panes that are kept",
+        "tables.max_scopes",
+        "rows whose pane has expired go",
+        _ROWS,
+        None,
+    ),
+    Limit(
+        "facts of tasks in memory",
+        "streams/core/tasks.py",
+        "engine.hot_tasks of each partition",
+        "engine.hot_tasks",
+        "the tasks untouched for longest go to disk; if the disk takes none, memory grows and says so",
+        "floorwatch_tasks",
+        "floorwatch_cold_refused_total",
+    ),
+    Limit(
+        "facts of tasks on disk",
+        "streams/core/ledger.py",
+        "tasks within the correction horizon",
+        "tables.correction_horizon_days",
+        "tasks all of whose facts are older are let go of",
+        "floorwatch_cold_tasks",
+        None,
+    ),
+    Limit(
+        "rows merged and not published, of a scopes partition",
+        "streams/core/floor.py",
+        "at most all rows it holds, each once in its version before the first change",
+        "tables.max_scopes",
+        "newer versions of a row replace older ones; folding waits by the bound on unflushed records",
+        _ROWS,
+        _WAIT,
+    ),
+    Limit(
+        "times as text, remembered",
+        "streams/core/stamps.py",
+        "4,096",
+        None,
+        "the one used least goes",
+        _FOLDED,
+        None,
+    ),
+)
+
+OUTPUT_LIMITS = (
+    Limit(
+        "bytes given to the producer and not acknowledged",
+        "streams/engine/log.py",
+        "engine.max_in_flight_bytes; of each partition one batch under way and one waiting",
+        "engine.max_in_flight_bytes",
+        "appends wait, hence flushes, hence folding",
+        _IN_FLIGHT,
+        _WAIT,
+    ),
+    Limit(
+        "rows on their way to Redis",
+        "streams/adapters/readmodel.py",
+        "one publication of a partition, in pipelines of 2,000 rows",
+        None,
+        "the flush of that partition waits for each pipeline's answer",
+        _UNFLUSHED,
+        _WAIT,
+    ),
+    Limit(
+        "a Redis that is away, full or loading",
+        "streams/adapters/patience.py",
+        "one waiting publication of each scopes partition, one flush of each incidents partition",
+        None,
+        "tried again after 0.5 s, 1 s, 2 s, 4 s and then every 5 s",
+        "floorwatch_waiting_seconds",
+        "floorwatch_redis_retries_total",
+    ),
+    Limit(
+        "notifications in the outbox",
+        "alerts/outbox.py",
+        "12 attempts each, over about two hours; the list of dead ones 10,000",
+        None,
+        "one that no channel takes goes to the dead list",
+        "floorwatch_outbox_waiting",
+        None,
+    ),
+    Limit(
+        "rows of the metrics window kept for scrapes",
+        "telemetry/exporter.py",
+        "the scopes a worker holds; 2,000 scopes exported of each window",
+        "tables.max_scopes",
+        "the least busy scopes are left out of the scrape",
+        "floorwatch_export_rows_skipped",
+        "floorwatch_export_rows_skipped",
+    ),
+)
+
+LIMITS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
+    ("Gateway", GATEWAY_LIMITS),
+    ("From the log into a stage", FETCH_LIMITS),
+    ("In a stage", STAGE_LIMITS),
+    ("From a stage to broker and Redis", OUTPUT_LIMITS),
+)
+"""Tables of the page in the way an event goes."""

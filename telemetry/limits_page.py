@@ -1,0 +1,91 @@
+"""The page ``docs/limits.md``: what stands around the tables of ``telemetry.limits``."""
+
+from __future__ import annotations
+
+from telemetry.limits import LIMITS, Limit
+
+_HEAD = """\
+<!-- Generated from telemetry/limits.py and telemetry/limits_page.py by `make generate`. Do not edit. -->
+# Limits and backpressure
+
+Every buffer between a socket and a disk has a bound. At the bound something waits, and what waits is always the side
+that still has its data elsewhere: a sender that was not answered, or a partition of the log that was not committed. So a
+slow Redis or broker makes Floorwatch slow; it loses nothing and its memory keeps its bounds. The log is the only buffer
+that is meant to grow, and `floorwatch_lag_records` is its gauge.
+
+`floorwatch_limit{of="..."}` exports the bound of each gauge whose bound is a setting, so a board can show how full it is:
+`floorwatch_unflushed_records / on() group_left() floorwatch_limit{of="unflushed_records"}`. A bound is looked at after a
+batch, so a gauge may stand one batch above it.
+"""
+
+_TAIL = """\
+## When Redis is slow or away
+- A scopes partition publishes to its topics and to Redis in one flush. Without Redis that flush waits and tries again
+  with growing pauses; `floorwatch_waiting_seconds{on="redis"}` says for how long by now.
+- Each stage has a flush loop of its own: **intake and the ledger go on**, fold, flush and commit as if nothing were. The
+  scopes stage folds partial rows until engine.max_unflushed_records, then its batches in hand fill up, then its partitions
+  are not fetched any more. Partial rows wait on `partials.v1`, which is compacted: however long Redis is away, what
+  waits is at most the newest version of each row.
+- Rules read rows from Redis and notifications wait there, so alerts stand still with it. The metrics endpoint does not:
+  watch `floorwatch_waiting_seconds` from Prometheus.
+- When Redis is back everything catches up by itself; when it came back empty, all rows are written again.
+- An answer that trying again cannot mend (no right, a key of another type) stops the worker with that answer.
+
+## When the broker is slow or stalls
+- Appends wait for acknowledgements, so flushes wait, so folding waits at its bound. Heartbeats have a thread and
+  connections of their own: a broker that answers them but takes no records costs no rebalance.
+- An idempotent producer (the default) sends a batch again until the broker has it, in its order, exactly once.
+- With `kafka.idempotent_producer: false` (the embedded broker) a batch not acknowledged for 60 s fails, and the worker ends with
+  an error: whether the batch is on the log is then unknown, and a restart, which begins a new owner of rows, is exact.
+- A rebalance waits for last flushes at most half the rebalance timeout; then they are broken off as a crash would
+  break them off, and the next owner folds the rest again. A worker stuck on Redis does not hold up the group.
+
+## Commits, and being taken for dead
+| the coordinator says | meaning | what the worker does |
+|---|---|---|
+| nothing, or that it is not the coordinator or is loading | it is away | goes on; the offset is offered again at the next flush |
+| a rebalance is under way | still a member | goes on; the offset is offered again |
+| unknown member, old generation, fenced instance id | taken for dead | stops all folding and flushing, joins anew, recovers |
+| no right to commit | a fault of configuration | ends with the error |
+
+Who is taken for dead may have lost every partition of every stage to others, so all stop at the first such answer.
+`floorwatch_commits_refused_total` and `floorwatch_fenced_total` count these. A worker that was fenced and is not given
+partitions anew within a minute (or five session timeouts) ends, so that its supervisor starts it again. A commit is no
+part of exactness: rows know by their stamps what they hold, and a commit only says where a replay may begin.
+
+## Why the producer is idempotent
+Every key of the changelog has one writer whose stamps rise, and "the last record of a key is its newest" is what
+compaction keeps. A batch whose answer is lost is sent again; without producer ids the broker may take the first copy
+late, behind a newer batch, and compaction would keep the older row. With producer ids the broker drops it
+(`tests/limits/test_idempotence.py` loses answers on a real Kafka: with ids each record is on the log once, without them some
+are twice). A broker without `InitProducerId` is told by `floorwatch doctor` and by the worker at its start.
+
+## Bounds that are not ours
+- **Distinct labelers of one row.** Whoever labelled in a pane is counted by name inside its row. A row must fit into one
+  batch (768 KiB, about 30,000 names of 20 characters); a single-pane row beyond that stops the worker with its size. Ids that never
+  repeat (a session id sent as labeler_id) would do that: refuse them at the sender.
+- **Recovery** reads a partition's changelog into memory before it builds the state: for a moment it takes about twice what
+  the newest records take. More partitions make each smaller.
+- **Topics** grow by retention and compaction: see [guarantees](guarantees.md).
+"""
+
+
+def _table(limits: tuple[Limit, ...]) -> list[str]:
+    lines = [
+        "| buffer | bound | at the bound | how full | who waits or is refused | bounded in |",
+        "|---|---|---|---|---|---|",
+    ]
+    for limit in limits:
+        wait = f"`{limit.wait}`" if limit.wait else "nobody"
+        lines.append(
+            f"| {limit.buffer} | {limit.bound} | {limit.at_bound} | `{limit.fill}` | {wait} | `{limit.where}` |"
+        )
+    return lines
+
+
+def render() -> str:
+    """Return the page."""
+    lines = [_HEAD]
+    for title, limits in LIMITS:
+        lines += [f"## {title}", "", *_table(limits), ""]
+    return "\n".join(lines) + "\n" + _TAIL
