@@ -21,6 +21,7 @@ from streams.core.windows import window_range
 _decode_watermark: Any = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 _NO_SLOTS: dict[int, Any] = {}
+_NEVER_MS = 1 << 62
 
 
 class WindowRow(NamedTuple):
@@ -67,6 +68,8 @@ class Floor:
         self._moved: set[str] = set()
         self._touched: set[str] = set()
         self._new: list[ScopeState] = []
+        self._tiers = policy.all_tiers
+        self._expire_at_ms = [_NEVER_MS] * len(self._tiers)
 
     def apply(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take in partial rows and source watermarks.
@@ -115,12 +118,36 @@ class Floor:
             return
         if slots is None:
             slots = panes[pane_ms] = {}
+            self._expire_at_ms[tier] = min(self._expire_at_ms[tier], self._end_ms(tier, pane_ms))
         slots[source] = (stamp, value, owner)
         self.rows += known is None
         self._fresh.setdefault((scope_key, tier, pane_ms, source), None if known is None else known[1])
 
+    def _end_ms(self, tier: int, pane_ms: int) -> int:
+        spec = self._tiers[tier]
+        return pane_ms + spec.pane_ms + spec.kept_ms
+
+    def _expire(self) -> None:
+        """Drop expired panes.
+
+        The sources' tombstones say the same; but of a row whose owner died before its changelog knew of it, none comes.
+        """
+        for tier, due_ms in enumerate(self._expire_at_ms):
+            if due_ms > self.watermark_ms:
+                continue
+            earliest = _NEVER_MS
+            for key, state in self.scopes.items():
+                panes = state.panes[tier]
+                for pane_ms in [pane_ms for pane_ms in panes if self._end_ms(tier, pane_ms) <= self.watermark_ms]:
+                    for source, slot in panes.pop(pane_ms).items():
+                        self._fresh.setdefault((key, tier, pane_ms, source), slot[1])
+                        self.rows -= 1
+                earliest = min(earliest, min(panes, default=_NEVER_MS))
+            self._expire_at_ms[tier] = _NEVER_MS if earliest == _NEVER_MS else self._end_ms(tier, earliest)
+
     def absorb(self) -> None:
         """Bring windows, backlog and the list of changed panes up to the rows taken in."""
+        self._expire()
         fresh, self._fresh = self._fresh, {}
         # All changes of a scope that lie in the same windows are summed before the windows are touched.
         zones: dict[tuple[str, int], Cells] = {}
