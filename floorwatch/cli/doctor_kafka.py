@@ -7,6 +7,7 @@ import socket
 import ssl
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.conn import create_conn
@@ -38,7 +39,30 @@ async def kafka_checks(kafka: KafkaSettings, horizon_days: int) -> list[Check]:
     if any(check.status != "ok" for check in checks):
         # One broker of several that is down does not stop anything: the client uses the others.
         checks = [Check("warn" if c.status == "fail" else c.status, c.name, c.detail, c.fix) for c in checks]
-    return [*checks, *await _topics(kafka, options, horizon_days)]
+    return [*checks, await _idempotence(kafka, options), *await _topics(kafka, options, horizon_days)]
+
+
+async def _idempotence(kafka: KafkaSettings, options: dict[str, Any]) -> Check:
+    """Check that the broker gives producer ids where the configuration asks for an idempotent producer, and only there."""
+    name = "idempotent producer"
+    producer = AIOKafkaProducer(enable_idempotence=True, request_timeout_ms=int(ANSWER_TIMEOUT_S * 1000), **options)
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await producer.start()
+    except (KafkaError, OSError, TimeoutError) as error:
+        if not kafka.idempotent_producer:
+            return Check("ok", name, "off, and the broker has none")
+        said = f"the broker gives no producer id ({type(error).__name__})"
+        fix = (
+            "set kafka.idempotent_producer: false for a broker without InitProducerId; on Kafka, grant IdempotentWrite"
+        )
+        return Check("fail", name, said, fix)
+    finally:
+        await producer.stop()
+    if kafka.idempotent_producer:
+        return Check("ok", name, "the broker gives producer ids")
+    fix = "set kafka.idempotent_producer: true, so that a batch sent again cannot land behind a newer one"
+    return Check("warn", name, "off, though the broker gives producer ids", fix)
 
 
 async def _broker(address: str, options: dict[str, Any]) -> Check:
