@@ -108,7 +108,7 @@ class Suite:
             return job()
         except Exception as error:  # noqa: BLE001 - one that fails must not lose what the others measured
             self.errors[name] = f"{type(error).__name__}: {error}"
-            print(f"{name}: NOT MEASURED: {error}", flush=True)
+            print(f"{name}: NOT MEASURED: {str(error).splitlines()[0]}", flush=True)
             if not isinstance(error, BenchError):
                 traceback.print_exc()
             return None
