@@ -36,7 +36,7 @@ def share_factors(bets: ShareBets, bad: Floats, units: Floats | float = 1.0) -> 
 
 def share_walks(bets: ShareBets, bad: Floats, units: Floats | float = 1.0) -> tuple[Floats, Floats]:
     """Return the steps of the since-counter and of the resolve counter; arguments as in ``share_factors``."""
-    return bets.since_bad * bad - units, units - bad / bets.allowed
+    return _on_grid(bets.since_bad * bad - units), _on_grid(units - bad / bets.allowed)
 
 
 def count_factors(bets: CountBets, counts: Floats, expected: Floats | float, phi: float) -> Floats:
@@ -60,8 +60,14 @@ def count_factors(bets: CountBets, counts: Floats, expected: Floats | float, phi
 
 def count_walks(counts: Floats, expected: Floats | float, phi: float) -> tuple[Floats, Floats]:
     """Return the steps of the since-counter and of the resolve counter; arguments as in ``count_factors``."""
-    since: Floats = (counts * np.log(_SINCE_DROP) + expected * (1.0 - _SINCE_DROP)) / phi
+    since = _on_grid((counts * np.log(_SINCE_DROP) + expected * (1.0 - _SINCE_DROP)) / phi)
     return since, -since
+
+
+def _on_grid(values: Floats) -> Floats:
+    """Return what ``summary.on_grid`` returns of each."""
+    rounded: Floats = np.round(values * 1048576.0) / 1048576.0
+    return rounded
 
 
 class ManyFolds:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from streams.core.detectors.bets import DROP_SHARES, RESOLVE_COUNT_NATS
 from streams.core.detectors.fold import FoldState, begin, fold_pane
-from streams.core.detectors.summary import Step, Summary, summarise
+from streams.core.detectors.summary import Step, Summary, on_grid, summarise
 from streams.core.detectors.watch import (
     DAY_MS,
     HOUR_MS,
@@ -96,7 +96,7 @@ class PaceBets:
     def step(self, pane: Compared) -> Step:
         """Return the pane's one observation."""
         logs = [self._log(pane, share) for share in self.shares]
-        since = self._log(pane, _SINCE_DROP)
+        since = on_grid(self._log(pane, _SINCE_DROP))
         expected = round(pane.past * pane.quarters / pane.past_quarters)
         factors = tuple([math.exp(min(230.0, log)) for log in logs])
         return Step(factors, since, -since, expected, expected - pane.done)

@@ -16,13 +16,26 @@ _CAP_EVERY = 64
 """A factor of a share is below 10: products of so many stay finite in between."""
 
 
+_GRID = float(1 << 20)
+
+
+def on_grid(value: float) -> float:
+    """Return the nearest multiple of 2⁻²⁰: sums of such are exact, so a counter that returns to 0 is exactly 0.
+
+    Example:
+        >>> on_grid(0.1) * 1048576.0
+        104858.0
+    """
+    return round(value * _GRID) / _GRID
+
+
 class Step(NamedTuple):
     """One observation.
 
     Attributes:
         factors: One betting factor F_k per bet, 0 or more, of mean at most 1 while the target is met.
-        since: What it adds to the since-counter C; positive when it speaks for a change.
-        better: What it adds to the resolve counter G; positive when it speaks for recovery.
+        since: What it adds to the since-counter C, on the grid; positive when it speaks for a change.
+        better: What it adds to the resolve counter G, on the grid; positive when it speaks for recovery.
         units: Audits, due tasks or expected counts behind it.
         bad: How many of them were bad.
     """
@@ -128,7 +141,7 @@ def _capped(values: list[float]) -> list[float]:
 def then(earlier: Summary, later: Summary) -> Summary:
     """Combine two consecutive runs: (P1·P2, Q1·P2 + Q2), and the walks of both counters.
 
-    Associative up to rounding (exactly so below ``CAP`` in real numbers). A reflected walk that starts at C returns to 0
+    Associative, the factors up to rounding and below ``CAP``, the walks exactly. A reflected walk that starts at C returns to 0
     exactly when the lowest prefix sum reaches -C, and from there on is the walk that started at 0.
     """
     goes_on = earlier.since_top > 0.0 and earlier.since_top + later.since_low > 0.0
