@@ -219,8 +219,9 @@ class Floor:
         """Move the watermark to the least of the sources'; it never goes back."""
         watermark_ms = min((held[1] for held in self.watermarks.values()), default=-1)
         if watermark_ms > self.watermark_ms:
-            closed_from = self.watermark_ms // HOUR_MS
-            if self.watermark_ms >= 0 and watermark_ms // HOUR_MS != closed_from:
+            # Without a watermark nothing was shown as closed, however old.
+            closed_from = max(0, self.watermark_ms // HOUR_MS)
+            if watermark_ms // HOUR_MS != closed_from:
                 self._touch_closed(closed_from * HOUR_MS, watermark_ms)
             self.watermark_ms = watermark_ms
 
