@@ -145,6 +145,15 @@ class ReadModel:
         found: dict[bytes, bytes] = await self._redis.hgetall(f"{self._prefix}rows:{table}:{window}")  # type: ignore[assignment]
         return {key.decode(): orjson.loads(value) for key, value in found.items()}
 
+    async def patient_scopes(self, table: str, window: str) -> set[str]:
+        """Return the keys of the scopes that have a row in a table and window, waiting for Redis as long as it takes."""
+
+        async def ask() -> set[str]:
+            found: list[bytes] = await self._redis.hkeys(f"{self._prefix}rows:{table}:{window}")  # type: ignore[assignment]
+            return {key.decode() for key in found}
+
+        return await self._patience.until_done("give scopes", ask)
+
     async def patient_rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a table and window by scope key, waiting for Redis as long as it takes."""
         return await self._patience.until_done("give rows", lambda: self.rows(table, window))

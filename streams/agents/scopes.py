@@ -98,12 +98,14 @@ class ScopesStage:
         if not self._publish_all and (began < self._next_publish or (quiet and not self.floor.pending)):
             return None
         upto = self.next
+        gone: dict[str, set[str]] = {}
         if self._publish_all or await self._read_model.lost(self._partition):
             windows, panes = self.floor.all_windows(), self.floor.all_panes()
             self.floor.take_changes()
+            gone = await self._gone()
         else:
             windows, panes = self.floor.take_changes(self.floor.all_bits if quiet else self._due(began))
-        await self._publish(windows, panes)
+        await self._publish(windows, panes, gone)
         self._publish_all, self._published = False, upto
         took_s = time.monotonic() - began
         self._next_publish = time.monotonic() + max(self._interval_s, _DUTY * took_s * self._siblings())
@@ -122,34 +124,48 @@ class ScopesStage:
                 self._next_due[i] = now_s + min(_LONGEST_S, max(self._interval_s, part_s))
         return bits
 
-    async def _publish(self, windows: list[WindowRow], panes: list[PaneRow]) -> None:
+    async def _gone(self) -> dict[str, set[str]]:
+        """Return, by window, scopes of this partition that were shown and of which nothing is left.
+
+        Their last panes may have expired while the partition was on its way here, so nobody has ended their rows.
+        """
+        found: dict[str, set[str]] = {}
+        for window in self._policy.windows:
+            shown = await self._read_model.patient_scopes(TABLES[0], window.name)
+            mine = {key for key in shown if self._out.partition_of(key.encode()) == self._partition}
+            found[window.name] = mine - self.floor.scopes.keys()
+        return found
+
+    async def _publish(self, windows: list[WindowRow], panes: list[PaneRow], gone: dict[str, set[str]]) -> None:
         watermark_ms = self.floor.watermark_ms
-        topic_rows: dict[str, list[Outgoing]] = {table: [] for table in TABLES}
-        model_rows: dict[tuple[str, str], dict[str, bytes | None]] = {}
+        rows = _Rows()
+        for name, scope_keys in gone.items():
+            for scope_key in scope_keys:
+                for table in TABLES:
+                    rows.window(table, name, scope_key, None)
         for window in windows:
+            found = window_rows(window, watermark_ms)
             empty = not window.cells and not window.state.open_by_hour
-            rows = window_rows(window, watermark_ms)
             if window.window == self._shown_window:
-                self._show(window.state.key, None if empty else list(rows.values()))
-            for table, row in rows.items():
-                value = orjson.dumps(row)
-                key = f"{window.state.key}|{window.window}".encode()
-                topic_rows[table].append(Outgoing(key, None if empty else value))
-                model_rows.setdefault((table, window.window), {})[window.state.key] = None if empty else value
+                self._show(window.state.key, None if empty else list(found.values()))
+            for table, row in found.items():
+                rows.window(table, window.window, window.state.key, None if empty else orjson.dumps(row))
         for pane in panes:
             for table, row in pane_rows(pane, watermark_ms).items():
-                key = f"{pane.state.key}|3600|{pane.start_ms}".encode()
-                topic_rows[table].append(Outgoing(key, orjson.dumps(row)))
+                rows.pane(table, f"{pane.state.key}|3600|{pane.start_ms}", orjson.dumps(row))
+        await self._write(rows, watermark_ms)
+        if self._after_publish is not None:
+            await self._after_publish(self._partition, watermark_ms)
+
+    async def _write(self, rows: _Rows, watermark_ms: int) -> None:
         published = Outgoing(b"~watermark", orjson.dumps({"watermark_ms": watermark_ms}))
-        for table, outgoing in topic_rows.items():
+        for table, outgoing in rows.of_topic.items():
             if outgoing:
                 topic = self._out.name(topics.TABLE_TOPICS[table])
                 await self._writer.append(topic, self._partition, outgoing)
                 # Last and alone: readers learn how far the rows go, and the embedded broker its end offset.
                 await self._writer.append(topic, self._partition, [published])
-        await self._read_model.put(self._partition, model_rows, watermark_ms)
-        if self._after_publish is not None:
-            await self._after_publish(self._partition, watermark_ms)
+        await self._read_model.put(self._partition, rows.of_model, watermark_ms)
 
     def _show(self, scope_key: str, rows: list[dict[str, Any]] | None) -> None:
         if rows is None:
@@ -160,3 +176,20 @@ class ScopesStage:
     def shown_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window as last published. Safe to call from a scrape's thread."""
         return [row for rows in list(self._shown.values()) for row in rows]
+
+
+class _Rows:
+    """Rows on their way out: to the table topics, and to the read model by (table, window) and scope."""
+
+    def __init__(self) -> None:
+        self.of_topic: dict[str, list[Outgoing]] = {table: [] for table in TABLES}
+        self.of_model: dict[tuple[str, str], dict[str, bytes | None]] = {}
+
+    def window(self, table: str, window: str, scope_key: str, value: bytes | None) -> None:
+        """Add the row of a window; None ends it."""
+        self.of_topic[table].append(Outgoing(f"{scope_key}|{window}".encode(), value))
+        self.of_model.setdefault((table, window), {})[scope_key] = value
+
+    def pane(self, table: str, key: str, value: bytes) -> None:
+        """Add the row of an hour pane: history, which only the topics keep."""
+        self.of_topic[table].append(Outgoing(key.encode(), value))

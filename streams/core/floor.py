@@ -312,7 +312,8 @@ class Floor:
             if bits >> i & 1 and (total.start_ms, total.end_ms) != ranges[i]:
                 had = bool(total.cells)
                 _move(state, window.tier, total, ranges[i], sums[window.tier])
-                self._mark(state, 1 << i if had or total.cells else 0)
+                # Age is shown of what is open too: a queue in which nothing moves must not look as it did an hour ago.
+                self._mark(state, 1 << i if had or total.cells or state.open_by_hour else 0)
         if state.queue is not None and state.queue.live:
             self._mark(state, bits & self._forecast_bits)
 

@@ -269,6 +269,8 @@ class Memory:
         if name == "hdel":
             held = self.hashes.get(args[0], {})
             return sum(held.pop(field, None) is not None for field in args[1:])
+        if name == "hkeys":
+            return [field.encode() for field in self.hashes.get(args[0], {})]
         if name == "hgetall":
             return {field.encode(): value for field, value in self.hashes.get(args[0], {}).items()}
         raise NotImplementedError(f"the simulated Redis has no {name}")
@@ -308,6 +310,10 @@ class SimRedis:
 
     async def set(self, key: str, value: Any) -> bool:
         return bool((await self.trip([("set", key, value)]))[0])
+
+    async def hkeys(self, key: str) -> list[bytes]:
+        found: list[bytes] = (await self.trip([("hkeys", key)]))[0]
+        return found
 
     async def hgetall(self, key: str) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = (await self.trip([("hgetall", key)]))[0]
