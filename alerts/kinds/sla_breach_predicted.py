@@ -59,9 +59,10 @@ def evidence(row: Row) -> str:
             f", with {spare:,.0f} tasks to spare" if spare is not None else ""
         )
     due_by = sum(tasks for due, tasks in forecast["open_by_due"] if due <= forecast["shortfall_at"])
+    with_late = " (the overdue with them)" if forecast["overdue"] else ""
     return (
         f"{pace}: due times will be missed from {instant(instant_ms(forecast['breach_at']))} on; of {due_by:,} due by "
-        f"{instant(instant_ms(forecast['shortfall_at']))}, {forecast['shortfall']:,.0f} will not be done in time, "
+        f"{instant(instant_ms(forecast['shortfall_at']))}{with_late}, {forecast['shortfall']:,.0f} will not be done in time, "
         "whatever the order"
     )
 

@@ -45,8 +45,8 @@ def test_a_breach_within_reach_fires_and_says_why() -> None:
     assert signal.value == 65 * 60
     assert signal.evidence == (
         "1,100 tasks open, 12 of them overdue; at the pace of the last hour 620 an hour are completed: due times will be "
-        "missed from Mon 23 Nov 11:07 UTC on; of 1,012 due by Mon 23 Nov 11:37 UTC, 46 will not be done in time, whatever "
-        "the order"
+        "missed from Mon 23 Nov 11:07 UTC on; of 1,012 due by Mon 23 Nov 11:37 UTC (the overdue with them), 46 will not be "
+        "done in time, whatever the order"
     )
 
 

@@ -96,6 +96,14 @@ def test_the_running_sums_are_a_fresh_sum(half_way):
         )
 
 
+def test_nothing_past_its_due_time_is_taken_for_open_work_ahead(half_way):
+    half_way.floor.absorb()
+    size_ms = (MINUTE_MS, 15 * MINUTE_MS, HOUR_MS)
+    for state in half_way.floor.scopes.values():
+        for tier, counts in enumerate(state.queue.open_due if state.queue is not None else ()):
+            assert [at for at in counts if at + size_ms[tier] <= half_way.floor.watermark_ms] == []
+
+
 def test_how_the_log_was_cut_is_invisible(half_way):
     once = CoreRun(2, POLICY)
     once.send([sent.value for sent in floor(4, 5, rate=0.5)])
