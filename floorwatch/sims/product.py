@@ -127,8 +127,8 @@ def _chance(seed: int) -> random.Random:
 
 
 def run(scale: float, seed: int) -> list[Line]:
-    """Run 30 days (5 where ``scale`` is small) of a floor on target, and two of one at .80."""
-    days = 30 if scale >= 0.5 else 5
+    """Run 30 days (2 where ``scale`` is small) of a floor on target, and two of one at .80."""
+    days = 30 if scale >= 0.5 else 2
     fired, scopes = firings(_chance(seed), days)
     bad, _ = firings(_chance(seed + 1), 2, accuracy=0.80)
     return [
