@@ -44,6 +44,8 @@ class _Task:
     announced: bool
     """Whether task.created was sent; otherwise the label may carry the times."""
     labels_wanted: int
+    truth: str = ""
+    """What the right decision is, drawn when the first labeller looks."""
 
 
 def simulate(config: FloorConfig, seed: int) -> Iterator[Sent]:
@@ -197,7 +199,8 @@ class _Floor:
         time_ms = start_ms + max(1, round(handle_ms))
         labeler.free_at_ms = time_ms
         labeler.done += 1
-        truth = task.policy if chance.happens(_VIOLATIONS) else SAFE
+        # Of the item, not of the label: several labellers of one task judge the same thing.
+        truth = task.truth = task.truth or (task.policy if chance.happens(_VIOLATIONS) else SAFE)
         chance_right = labeler.skill * (1 - 0.12 * inexperience)
         if config.scenarios:
             offset_s = (time_ms - config.start_ms) / 1000
