@@ -12,32 +12,34 @@ from floorwatch.cli.worker import worker
 from streams.app import Worker
 
 
-class _Idle:
-    """Stands where a stage's host would: it owns nothing and its topic is not subscribed to."""
+class _NoAgents:
+    """A Faust app that takes no agents: what is asked for beyond that is the real app's."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.owned: dict[int, Any] = {}
-        self.ready = True
+    def __init__(self, app: Any) -> None:
+        self._app = app
 
-    def assign(self, partitions: Any) -> None:
-        """Take nothing."""
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app, name)
 
-    async def revoke(self, partitions: Any, *, flush: bool = True) -> None:
-        """Give nothing back."""
+    def topic(self, *_: Any, **__: Any) -> None:
+        """Subscribe to nothing."""
 
-    async def flush_all(self) -> None:
-        """Flush nothing."""
+    def agent(self, *_: Any, **__: Any) -> Callable[[Any], Any]:
+        """Start nothing."""
+        return lambda function: function
 
 
 class IntakeOnly(Worker):
-    """Adds no stage but intake."""
+    """Hosts every stage, but only intake's topics are read: the others never get a partition."""
 
     def _add_stage(self, stage: str, topic: str, make: Callable[[int], Any]) -> None:
-        if stage.startswith("intake"):
+        app = self.app
+        if not stage.startswith("intake"):
+            self.app = _NoAgents(app)  # type: ignore[assignment]
+        try:
             super()._add_stage(stage, topic, make)
-        else:
-            self.hosts[topic] = _Idle(stage)  # type: ignore[assignment]
+        finally:
+            self.app = app
 
 
 if __name__ == "__main__":
