@@ -1,0 +1,112 @@
+"""The simulation can fail: each fault of the kind it is there for is planted, and some early schedule must notice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from streams.agents.ledger import LedgerStage
+from streams.core import ledger_store, rows
+from streams.core.ledger_store import LedgerStore
+from streams.engine.host import Owned, StageHost
+from streams.engine.log import Outgoing
+from streams.models import topics
+from tests.simulation.floor import Kinds
+from tests.simulation.schedule import Outcome, run
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+def caught(within: int, kinds: Kinds | None = None) -> Outcome | None:
+    """Return the first of some schedules that ends with wrong numbers; an engine that merely breaks does not count."""
+    for seed in range(within):
+        outcome = run(seed, kinds)
+        if outcome.wrong:
+            return outcome
+    return None
+
+
+def test_a_commit_before_its_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = StageHost.flush_one
+
+    async def careless(self: StageHost, owned: Owned) -> None:
+        place = owned.processor.next
+        if owned.ready.is_set() and not owned.closed and place is not None:
+            await self._commit_one(owned, place)
+        await original(self, owned)
+
+    monkeypatch.setattr(StageHost, "flush_one", careless)
+    assert caught(400)
+
+
+def test_a_flush_after_a_failed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Owned, "failed", property(lambda _: False, lambda *_: None), raising=False)
+    assert caught(2000, Kinds().without("crash", "linger", "zombie", "compaction", "loss"))
+
+
+def test_a_fold_that_does_not_look_at_the_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = rows.RowStore.apply
+    monkeypatch.setattr(rows.RowStore, "apply", lambda self, change, offset: original(self, change, 1 << 60))
+    assert caught(200)
+
+
+def test_a_meta_row_before_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = LedgerStage._write_rows
+
+    async def careless(self: LedgerStage, flush: Any) -> None:
+        await self._writer.append(self._out.name(topics.LEDGER), self._partition, [Outgoing(*flush.meta)])
+        await original(self, flush)
+
+    monkeypatch.setattr(LedgerStage, "_write_rows", careless)
+    assert caught(200)
+
+
+def test_tombstones_in_the_flush_that_ends_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = LedgerStore.collect
+
+    def careless(self: LedgerStore) -> Any:
+        flush = original(self)
+        if flush is not None:
+            flush.rows.extend((key, None) for key in self._tombstones)
+            flush.outputs.extend((key, None) for key in self._tombstone_outputs)
+            self._tombstones, self._tombstone_outputs = [], []
+        return flush
+
+    monkeypatch.setattr(LedgerStore, "collect", careless)
+    assert caught(800)
+
+
+def test_recovery_that_takes_the_last_record_whatever_its_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = LedgerStore.restore
+
+    def careless(self: LedgerStore, entries: Any) -> int:
+        held: dict[bytes, bytes | None] = {}
+        for key, value in entries:
+            held.pop(key, None)
+            held[key] = value
+        last = {}
+        for key, value in held.items():
+            if value is not None:
+                last[key if key.startswith(ledger_store.SEGMENT) else key.rpartition(b"|")[0]] = (key, value)
+        return original(self, last.values())
+
+    monkeypatch.setattr(LedgerStore, "restore", careless)
+    assert caught(1200)
+
+
+def test_keys_without_their_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = LedgerStore.__init__
+
+    def nobody(self: LedgerStore, ledger: Any, owner: str) -> None:
+        original(self, ledger, "nobody")
+
+    monkeypatch.setattr(LedgerStore, "__init__", nobody)
+    assert caught(1200)
+
+
+def test_the_engine_is_whole_again() -> None:
+    """Nothing of the faults above stays behind."""
+    assert caught(20) is None
+    assert asyncio.iscoroutinefunction(StageHost.flush_one)
