@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from floorwatch.cli import build
 from floorwatch.sims import accuracy, lines, rivals, simulations, throughput
+from floorwatch.sims.picture import drop_picture
 from streams.core.detectors.bets import ShareBets
 
 OWN = ("accuracy", "fleet", "product", "sla", "throughput")
@@ -62,3 +64,8 @@ def test_the_command() -> None:
     assert done.exit_code == 0, done.output
     assert "10 of 10 as promised" in done.output
     assert CliRunner().invoke(app, ["sims", "nothing"]).exit_code == 2
+
+
+def test_the_picture_in_the_docs_is_the_one_that_is_drawn() -> None:
+    shown = Path(__file__).parents[2] / "docs" / "statistics-drop.svg"
+    assert shown.read_text() == drop_picture(), "draw it anew: floorwatch sims sla --picture"
