@@ -253,7 +253,7 @@ def _against_reference(
         if evident and shift.verdict != "evident":
             continue
         cell = after.get(shift.value, Cell(0, 0))
-        parts = f"rate {_pp(shift.rate):+.1f}, mix {_pp(shift.mix):+.1f}, both {_pp(shift.interaction):+.1f} pp"
+        parts = f"rate {_points(shift.rate)}, mix {_points(shift.mix)}, both {_points(shift.interaction)} pp"
         if shift.verdict != "evident":
             parts += "; may be chance" if shift.verdict == "noise" else "; too few to say"
         yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}")
@@ -261,3 +261,7 @@ def _against_reference(
 
 def _pp(effect: Fraction) -> float:
     return round(float(effect) * 100, 2)
+
+
+def _points(effect: Fraction) -> str:
+    return f"{round(float(effect) * 100, 1) + 0.0:+.1f}"  # + 0.0: nobody reads -0.0

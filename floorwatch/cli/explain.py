@@ -310,6 +310,8 @@ def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
     """Return one cut for a terminal: the parts that moved the number most, in percentage points."""
     from rich.table import Table
 
+    from streams.core.rca.explain import points
+
     title = f"{found.measure} by {' and '.join(cut[0].dimensions)} · points of the whole"
     shown = Table(title=title, title_justify="left")
     for heading in cut[0].dimensions:
@@ -319,9 +321,9 @@ def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
     for one in cut[:top]:
         shown.add_row(
             *one.key,
-            f"{one.effect_pp:+.2f}",
+            points(one.effect_pp, 2),
             f"{one.low_pp:+.2f} – {one.high_pp:+.2f}",
-            *(f"{value:+.2f}" for value in (one.rate_pp, one.mix_pp, one.interaction_pp)),
+            *(points(value, 2) for value in (one.rate_pp, one.mix_pp, one.interaction_pp)),
             *(_share(tally) for tally in (one.before, one.after)),
             {"evident": "evident", "noise": "chance", "few": "too few"}[one.verdict],
         )

@@ -109,7 +109,12 @@ def name_of(one: Finding) -> str:
 
 def parts_words(one: Finding) -> str:
     """Return rate, mix and interaction of a part: ``rate -1.2, mix +0.1, both 0.0 pp``."""
-    return f"rate {one.rate_pp:+.1f}, mix {one.mix_pp:+.1f}, both {one.interaction_pp:+.1f} pp"
+    return f"rate {points(one.rate_pp)}, mix {points(one.mix_pp)}, both {points(one.interaction_pp)} pp"
+
+
+def points(value_pp: float, digits: int = 1) -> str:
+    """Return percentage points with their sign; -0.0 is +0.0."""
+    return f"{round(value_pp, digits) + 0.0:+.{digits}f}"
 
 
 def why_words(one: Finding, noun: str = "audits") -> str:
