@@ -170,7 +170,8 @@ class Suite:
             rate = statistics.median(run.events_per_s for run in many)
             memory = statistics.median(run.peak_mb for run in many)
             wrong = max(run.wrong_rows for run in many)
-            lines.append(Run(name, middle.events, middle.events / rate, cpu, memory, wrong, middle.rows).line())
+            shown = {name: middle.more[name] for name in ("shown_after_s",) if name in middle.more}
+            lines.append(Run(name, middle.events, middle.events / rate, cpu, memory, wrong, middle.rows, shown).line())
         lines += [f"{name}: NOT MEASURED: {error.splitlines()[0]}" for name, error in self.errors.items()]
         lines.append(f"\n{'target of issue 4':62}{'measured':>34}")
         lines += [verdict.line() for verdict in targets.verdicts(self.runs, self.extra)]

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from bench.stack import ROOT
 
-_WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 860, 250, 190, 30, 78
+_WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 900, 250, 220, 30, 78
 _FONT = 'font-family="system-ui, sans-serif" font-size="13"'
 _OURS, _PEER, _SCRIPT, _INK, _MUTED = "#0b6e4f", "#8a93a3", "#c9ced8", "#1d2430", "#5b6475"
 
@@ -25,7 +25,10 @@ def drawn(result: dict[str, Any]) -> str:
     height = _TOP + rows * _ROW + (70 if others else 20) + 24
     longest = max((rate for _, rate, _ in bars), default=1.0)
     machine = result["machine"]
+    busy = [run["others_cores"] for runs in result["runs"].values() for run in runs if "others_cores" in run]
     note = f"{machine['cpu']}, {machine['cores']} cores, real Apache Kafka; commit {machine['commit']}, {result['at'][:10]}"
+    if busy:
+        note += f"; other processes kept {statistics.median(busy):.1f} cores busy meanwhile"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" {_FONT}>',
         "<title>Events per second on workload W</title>",
