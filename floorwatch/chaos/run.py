@@ -25,7 +25,7 @@ from floorwatch.simulate.oracle import Oracle
 
 REDIS_PREFIX = "floorwatch:"
 _SUPERVISE_S = 0.5
-_STUCK_S = 180.0
+_STUCK_S = 420.0
 _REBUILD_S = 90.0
 _NICE = 15
 
