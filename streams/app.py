@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -33,7 +34,7 @@ from streams.agents.scopes import ScopesStage
 from streams.agents.ticker import Ticker
 from streams.core.tasks import TaskTable
 from streams.engine.batches import IN_HAND, BatchSchema, BatchTransport
-from streams.engine.commit import commit
+from streams.engine.commit import commit, committed
 from streams.engine.errors import Fenced
 from streams.engine.host import Processor, StageHost
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
@@ -43,6 +44,8 @@ from telemetry.engine_metrics import EngineMetrics
 log = logging.getLogger(__name__)
 
 _Stage = TypeVar("_Stage")
+
+_NOT_YET_S = 0.05
 
 
 @dataclass
@@ -158,6 +161,7 @@ class Worker:
             max_unflushed=engine.max_unflushed_records,
             max_unflushed_bytes=engine.max_unflushed_bytes,
             fenced_patience_s=max(60.0, 5 * self.config.kafka.session_timeout_s),
+            committed=partial(committed, self.app),
             revoke_patience_s=_rebalance_s(self.config.kafka.session_timeout_s) / 2,
         )
         self.hosts[topic] = host
@@ -165,6 +169,11 @@ class Worker:
 
         async def agent(stream: faust.Stream[Any]) -> None:
             async for batch in stream:
+                if batch.partition not in host.owned:
+                    # Faust lets records flow before it has told us of all partitions.
+                    await asyncio.sleep(_NOT_YET_S)
+                    batch.drop()
+                    continue
                 try:
                     await self._guard(host.process(batch))
                 finally:
@@ -193,7 +202,8 @@ class Worker:
             raise RuntimeError("the worker has no partitions yet, so nothing may be written")
         return self._writer
 
-    async def _connect(self) -> None:
+    async def connect(self) -> None:
+        """Start the producer, if it is not; best before the app, for a broker takes its time to give a producer id."""
         if self._writer is None:
             self._producer = await started_producer(self.config)
             self._writer = KafkaLogWriter(self._producer, self.metrics, self.config.engine.max_in_flight_bytes)
@@ -220,7 +230,7 @@ class Worker:
         return position
 
     async def _assigned(self, _: faust.App, assigned: set[TP], **__: Any) -> None:
-        await self._connect()
+        await self.connect()
         for topic, host in self.hosts.items():
             mine = {tp.partition for tp in assigned if tp.topic == topic}
             fenced = set(host.fenced)

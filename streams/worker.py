@@ -57,6 +57,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     notifier = asyncio.create_task(_notify(worker, stopping))
     code = 1
     try:
+        await worker.connect()
         await worker.app.start()
         waits = {asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(worker.app.wait_until_stopped())}
         crash = asyncio.ensure_future(worker.app._crashed.wait())  # noqa: SLF001 - mode has no public handle on it

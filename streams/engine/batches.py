@@ -33,7 +33,11 @@ _EAGER_S = 0.05
 """Longest wait for records while some partition is held back: once it has room its records may be here already."""
 
 
-def _nothing() -> None:
+Release = Callable[[bool], None]
+"""Takes whether a batch was dropped unfolded."""
+
+
+def _nothing(dropped: bool) -> None:
     """Stand for the consumer where a batch has none."""
 
 
@@ -43,7 +47,7 @@ class Batch:
     __slots__ = ("_release", "highwater", "partition", "records", "topic")
 
     def __init__(
-        self, topic: str, partition: int, records: list[Record], highwater: int, release: Callable[[], None] = _nothing
+        self, topic: str, partition: int, records: list[Record], highwater: int, release: Release = _nothing
     ) -> None:
         """Hold records in offset order.
 
@@ -61,13 +65,18 @@ class Batch:
         self._release = release
 
     def done(self) -> None:
-        """Say that the batch has been folded or dropped: more of its partition may be fetched."""
+        """Say that the batch has been taken: more of its partition may be fetched."""
         release, self._release = self._release, _nothing
-        release()
+        release(False)
+
+    def drop(self) -> None:
+        """Say that the batch was not taken: it is fetched again."""
+        release, self._release = self._release, _nothing
+        release(True)
 
     def __del__(self) -> None:
-        """Count as done what nobody has taken: Faust empties the queues of streams when flow resumes after a rebalance."""
-        self.done()
+        """Have fetched again what nobody has taken: Faust empties the queues of streams when flow resumes at a start."""
+        self.drop()
 
 
 class BatchSchema(faust.Schema):
@@ -89,6 +98,7 @@ class BatchConsumer(AIOKafkaConsumer):
         """Begin with no batch in hand."""
         super().__init__(*args, **kwargs)
         self._in_hand: dict[TP, int] = {}
+        self._dropped: dict[TP, int] = {}
         self._counted_generation: int | None = None
         self._room = asyncio.Event()
 
@@ -104,6 +114,8 @@ class BatchConsumer(AIOKafkaConsumer):
             self._room.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._room.wait(), timeout)
+        if self._dropped and self.flow_active:
+            await self._fetch_dropped_again()
         found: tuple[Any, set[TP] | None] = await super()._wait_next_records(
             _EAGER_S if self._buffered_partitions else timeout
         )
@@ -136,7 +148,7 @@ class BatchConsumer(AIOKafkaConsumer):
             tp.partition,
             polled,
             self.highwater(tp) or last.offset + 1,
-            partial(self._done, tp, generation),
+            partial(self._done, tp, generation, polled[0].offset),
         )
         return ConsumerMessage(
             tp.topic,
@@ -159,6 +171,7 @@ class BatchConsumer(AIOKafkaConsumer):
         if generation != self._counted_generation:
             self._counted_generation = generation
             self._in_hand.clear()
+            self._dropped.clear()
             for tp in list(self._buffered_partitions):
                 self.on_buffer_drop(tp)
             # What is held back may have been taken away.
@@ -171,13 +184,21 @@ class BatchConsumer(AIOKafkaConsumer):
             self._get_active_partitions().discard(tp)
             self._buffered_partitions.add(tp)
 
-    def _done(self, tp: TP, generation: int) -> None:
+    def _done(self, tp: TP, generation: int, first: int, dropped: bool) -> None:
         if generation != self._counted_generation or not self._in_hand.get(tp):
             return
+        if dropped:
+            self._dropped[tp] = min(first, self._dropped.get(tp, first))
         self._in_hand[tp] -= 1
         if self._in_hand[tp] < IN_HAND:
             self.on_buffer_drop(tp)
             self._room.set()
+
+    async def _fetch_dropped_again(self) -> None:
+        dropped, self._dropped = self._dropped, {}
+        for tp, offset in dropped.items():
+            if tp in self.assignment():
+                await self.seek(tp, offset)
 
 
 class BatchTransport(AIOKafkaTransport):

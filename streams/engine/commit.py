@@ -70,6 +70,22 @@ async def _offer(thread: Any, place: TopicPartition, offset: int, patience_s: fl
     return True
 
 
+async def committed(app: Any, topic: str, partition: int) -> int:
+    """Return the group's offset of a partition; 0 where nothing is committed.
+
+    Args:
+        app: The Faust app.
+        topic: Full topic name.
+        partition: Partition.
+    """
+    thread = app.consumer._thread  # noqa: SLF001
+
+    async def ask() -> int:
+        return int(await thread._ensure_consumer().committed(TopicPartition(topic, partition)) or 0)  # noqa: SLF001
+
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(ask(), thread.thread_loop))
+
+
 def judged(error: BaseException) -> bool:
     """Return False for an error that passes; raise what does not.
 

@@ -61,6 +61,7 @@ class Owned:
         flushed_s: When its last flush began.
         unflushed: Records folded since the last flush began.
         unflushed_bytes: Their size.
+        begin: Where a stage that keeps no place of its own begins: what the group has committed. None where that is unknown.
         uncommitted: Offset flushed whose commit the coordinator has not taken: it is offered again at the next flush.
         work: The flush under way, to be broken off when the partition is given back while it waits.
         fenced_s: When the group was found not to know this worker any more: nothing of the partition is folded or flushed
@@ -77,6 +78,7 @@ class Owned:
         self.flushing = asyncio.Lock()
         self.unflushed = self.unflushed_bytes = 0
         self.uncommitted: int | None = None
+        self.begin: int | None = None
         self.fenced_s: float | None = None
         self.behind = 0
         self.sought: int | None = None
@@ -123,6 +125,9 @@ Seek = Callable[[str, int, int], Awaitable[int]]
 
 _SEEK_PATIENCE_S = 5.0
 
+Committed = Callable[[str, int], Awaitable[int | None]]
+"""(topic, partition) -> the group's offset; 0 where there is none yet, None where it cannot be told."""
+
 Fail = Callable[[BaseException], Awaitable[None]]
 
 
@@ -145,6 +150,7 @@ class StageHost:
         catch_up_s: float = 8.0,
         fenced_patience_s: float = 60.0,
         revoke_patience_s: float | None = None,
+        committed: Committed | None = None,
     ) -> None:
         """Create the host.
 
@@ -161,6 +167,7 @@ class StageHost:
             far_behind: From this many records behind, a partition is flushed only every ``catch_up_s``.
             catch_up_s: Seconds between two flushes of such a partition.
             fenced_patience_s: Seconds after which a worker that is fenced and not given its partitions anew must go.
+            committed: Tells what the group has committed, for stages that keep no place of their own.
             revoke_patience_s: Seconds that the last flushes of partitions given back may take together; None sets no limit.
         """
         self.name = name
@@ -170,6 +177,7 @@ class StageHost:
         self._seek = seek
         self._meter = meter
         self._fail = fail
+        self._committed = committed
         self._max_unflushed, self._max_unflushed_bytes = max_unflushed, max_unflushed_bytes
         self._fenced_patience_s, self._revoke_patience_s = fenced_patience_s, revoke_patience_s
         self._far_behind, self._catch_up_s = far_behind, catch_up_s
@@ -197,6 +205,8 @@ class StageHost:
         began = time.monotonic()
         try:
             await owned.processor.recover()
+            if owned.processor.next is None and self._committed is not None:
+                owned.begin = await self._committed(self.topic, owned.partition)
         except Exception as error:
             log.exception("%s[%d] cannot recover", self.name, owned.partition)
             await self._fail(error)
@@ -248,7 +258,7 @@ class StageHost:
         self._check(owned)
         processor = owned.processor
         records = batch.records
-        expected = processor.next
+        expected = processor.next if processor.next is not None else owned.begin
         if expected is not None:
             first, last = records[0].offset, records[-1].offset
             if last < expected:

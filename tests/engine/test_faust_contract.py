@@ -87,6 +87,7 @@ def _consumer(generation: int) -> Any:
 
     consumer = BatchConsumer.__new__(BatchConsumer)
     consumer._in_hand, consumer._counted_generation, consumer._room = {}, generation, asyncio.Event()
+    consumer._dropped = {}
     consumer._active_partitions, consumer._buffered_partitions = {TP("t", 0), TP("t", 1)}, set()
     consumer.highwater = lambda tp: 9
     consumer.assignment = lambda: {TP("t", 0), TP("t", 1)}
@@ -135,12 +136,15 @@ def test_a_partition_held_back_before_a_rebalance_is_fetched_after_it() -> None:
     del old
 
 
-def test_a_batch_that_faust_drops_from_a_queue_counts_as_done() -> None:
+def test_a_batch_that_faust_drops_from_a_queue_is_fetched_again() -> None:
     consumer = _consumer(1)
     batches = [_handed_out(consumer, 0, 1) for _ in range(IN_HAND)]
     assert consumer._active_partitions == {TP("t", 1)}
+    batches.pop().done()
+    assert consumer._dropped == {}
     batches.clear()
     assert consumer.batches_in_hand == {("t", 0): 0}
+    assert consumer._dropped == {TP("t", 0): 5}, "nobody fetches again what was dropped"
     assert consumer._active_partitions == {TP("t", 0), TP("t", 1)}
 
 

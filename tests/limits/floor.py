@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from floorwatch.bounded import PREFIX, BoundedRun
@@ -22,7 +23,7 @@ from floorwatch.simulate.oracle import Oracle
 from streams.adapters.admin import committed, create_topics, open_admin
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
-from tests.limits.proxy import Proxy, proxied
+from tests.limits.proxy import Proxy, kafka_behind_a_proxy, proxied
 
 PARTITIONS = 2
 SETTINGS = {
@@ -118,17 +119,35 @@ def over(series: Series, gauge: str, most: float) -> list[str]:
 
 
 @asynccontextmanager
-async def proxied_floor(folder: Path, **settings: str) -> AsyncIterator[ProxiedFloor]:
-    """Start everything; all is gone with the context."""
-    servers = Servers(folder)
-    broker_port, redis_port, metrics_port = free_port(), free_port(), free_port()
-    async with proxied(broker_port, frames=True) as broker, proxied(redis_port) as redis:
+async def proxied_floor(folder: Path) -> AsyncIterator[ProxiedFloor]:
+    """Start everything on an embedded broker; all is gone with the context."""
+    servers, broker_port = Servers(folder), free_port()
+    async with proxied(broker_port, frames=True) as broker:
+        command = broker_command(broker_port)
+        command[command.index("--advertised-listener-url") + 1] = f"tcp://127.0.0.1:{broker.port}"
+        servers.start("broker", command)
+        await wait_for_port(broker_port)
+        async with _floor(servers, broker) as floor:
+            yield floor
+
+
+@asynccontextmanager
+async def kafka_floor(folder: Path) -> AsyncIterator[ProxiedFloor]:
+    """Start everything on a real Kafka; all is gone with the context."""
+    async with (
+        kafka_behind_a_proxy(folder / "kafka") as broker,
+        _floor(Servers(folder), broker, KAFKA__IDEMPOTENT_PRODUCER="true") as floor,
+    ):
+        yield floor
+
+
+@asynccontextmanager
+async def _floor(servers: Servers, broker: Proxy, **settings: str) -> AsyncIterator[ProxiedFloor]:
+    redis_port, metrics_port = free_port(), free_port()
+    async with proxied(redis_port) as redis:
         try:
-            command = broker_command(broker_port)
-            command[command.index("--advertised-listener-url") + 1] = f"tcp://127.0.0.1:{broker.port}"
-            servers.start("broker", command)
-            servers.start("valkey", valkey_command(redis_port, folder))
-            await asyncio.gather(wait_for_port(broker_port), wait_for_port(redis_port))
+            servers.start("valkey", valkey_command(redis_port, servers.directory))
+            await wait_for_port(redis_port)
             servers.brokers, servers.redis_url = f"127.0.0.1:{broker.port}", f"redis://127.0.0.1:{redis.port}/0"
             connection = {"bootstrap_servers": servers.brokers}
             await create_topics(connection, topics.topic_specs(PREFIX, PARTITIONS))
@@ -140,6 +159,7 @@ async def proxied_floor(folder: Path, **settings: str) -> AsyncIterator[ProxiedF
                 reader = KafkaLogReader(connection)
                 run = BoundedRun(servers, worker, producer, admin, reader, PARTITIONS, _silent, 0, [0] * PARTITIONS)
                 await wait_for_port(metrics_port)
+                await _group_known(admin)
                 url = f"http://127.0.0.1:{metrics_port}/metrics"
                 yield ProxiedFloor(run, broker, redis, f"redis://127.0.0.1:{redis_port}/0", url)
             finally:
@@ -149,6 +169,17 @@ async def proxied_floor(folder: Path, **settings: str) -> AsyncIterator[ProxiedF
             redis.open.set()
             broker.open.set()
             await servers.__aexit__(None, None, None)
+
+
+async def _group_known(admin: Any) -> None:
+    """Wait until the broker has a coordinator for the group, which a fresh Kafka makes when a member asks."""
+    while True:
+        try:
+            await committed(admin, "floorwatch", PREFIX + topics.RAW, PARTITIONS)
+        except KafkaError:
+            await asyncio.sleep(0.2)
+        else:
+            return
 
 
 def _silent(*_: Any) -> None:
