@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,24 +60,23 @@ class Suite:
     def jobs(self) -> list[tuple[str, Callable[[int], Run]]]:
         """Return (part, run of a round), Floorwatch's and the peers' in turns."""
         stack, labels = self.stack, self.given.labels
-        prepared = cache(lambda count: runs.prepared(stack, count))
-        full = prepared(labels) if any(map(self.wanted, ("kafka-streams", "flink", "loop"))) else None
-        some = prepared(self.given.quix_labels) if self.wanted("quix") else None
-        few = prepared(self.given.faust_labels) if self.wanted("faust") else None
-        listed: list[tuple[str, Callable[[int], Run] | None]] = [
-            ("floorwatch", lambda _: floor_runs.whole(stack, labels, from_raw=False, reduced=True)),
-            ("flink", full and (lambda n: runs.flink(stack, full, n, parallelism=self.given.flink_parallelism))),
-            ("floorwatch", lambda _: floor_runs.whole(stack, labels, from_raw=False)),
-            ("kafka-streams", full and (lambda n: runs.kafka_streams(stack, full, n, "at_least_once"))),
+        prepared = cache(partial(runs.prepared, stack))
+        full = partial(prepared, labels)
+        floor = partial(floor_runs.whole, stack, labels)
+        listed: list[tuple[str, Callable[[int], Run]]] = [
+            ("floorwatch", lambda _: floor(from_raw=False, reduced=True)),
+            ("flink", lambda n: runs.flink(stack, full(), n, parallelism=self.given.flink_parallelism)),
+            ("floorwatch", lambda _: floor(from_raw=False)),
+            ("kafka-streams", lambda n: runs.kafka_streams(stack, full(), n, "at_least_once")),
             ("floorwatch", lambda _: floor_runs.intake_alone(stack, labels)),
-            ("kafka-streams", full and (lambda n: runs.kafka_streams(stack, full, n, "exactly_once_v2"))),
-            ("floorwatch", lambda _: floor_runs.whole(stack, labels)),
-            ("quix", some and (lambda n: runs.quix(stack, some, n, "grouped"))),
-            ("quix", some and (lambda n: runs.quix(stack, some, n, "tuned"))),
-            ("faust", few and (lambda n: runs.stock_faust(stack, few, n))),
-            ("loop", full and (lambda _: runs.python_loop(full))),
+            ("kafka-streams", lambda n: runs.kafka_streams(stack, full(), n, "exactly_once_v2")),
+            ("floorwatch", lambda _: floor()),
+            ("quix", lambda n: runs.quix(stack, prepared(self.given.quix_labels), n, "grouped")),
+            ("quix", lambda n: runs.quix(stack, prepared(self.given.quix_labels), n, "tuned")),
+            ("faust", lambda n: runs.stock_faust(stack, prepared(self.given.faust_labels), n)),
+            ("loop", lambda _: runs.python_loop(full())),
         ]
-        return [(part, job) for part, job in listed if job is not None and self.wanted(part)]
+        return [(part, job) for part, job in listed if self.wanted(part)]
 
     def rounds(self) -> None:
         """Run every job once a round, in the same order."""
@@ -87,7 +86,7 @@ class Suite:
         for number in range(1, self.given.rounds + 1):
             print(f"\nround {number}, load average {os.getloadavg()[0]:.1f}\n{HEADER}", flush=True)
             for part, job in jobs:
-                run = self.measured(part, lambda job=job, number=number: job(number))
+                run = self.measured(part, partial(job, number))
                 if run is not None:
                     run.more["round"] = number
                     self.runs.setdefault(run.name, []).append(run)
@@ -120,7 +119,7 @@ class Suite:
             for rate in (1_000, 10_000):
                 wait_for_calm(given.calm)
                 others = Others()
-                found = self.tried(f"latency at {rate}/s", lambda rate=rate: latency(stack, rate, given.seconds))
+                found = self.tried(f"latency at {rate}/s", partial(latency, stack, rate, given.seconds))
                 if found is not None:
                     found["others_cores"] = round(others.cores(), 2)
                 self.keep("latency", found, many=True)
@@ -151,7 +150,7 @@ class Suite:
                 people = amount if name == "labelers" else 500
                 run = self.measured(
                     f"flat {name}",
-                    lambda a=labels, b=people: floor_runs.whole(self.stack, a, labelers=b, from_raw=False),
+                    partial(floor_runs.whole, self.stack, labels, labelers=people, from_raw=False),
                 )
                 if run is not None and not run.wrong_rows:
                     pair.append(run)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -134,9 +135,8 @@ def finished(job: Floor, process: Process, count: int, *, from_raw: bool) -> tup
         stages = [topics.RAW] * from_raw + [topics.EVENTS]
         for source in stages:
             topic = job.topic(source)
-            durable_s = until(
-                lambda topic=topic: sum(offsets.committed(topic)) >= count, process, _LIMIT_S, f"{topic} committed"
-            )
+            reached = partial(_reached, offsets, topic, count)
+            durable_s = until(reached, process, _LIMIT_S, f"{topic} committed")
         partials = job.topic(topics.PARTIALS)
         ends = offsets.ends(partials)
         ended_s = until(
@@ -148,6 +148,11 @@ def finished(job: Floor, process: Process, count: int, *, from_raw: bool) -> tup
     finally:
         offsets.close()
     return durable_s, ended_s
+
+
+def _reached(offsets: log.Offsets, topic: str, count: int) -> bool:
+    """Tell whether a group has committed so many records of a topic."""
+    return sum(offsets.committed(topic)) >= count
 
 
 def intake_alone(stack: Stack, labels: int) -> Run:

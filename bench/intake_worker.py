@@ -35,7 +35,7 @@ class IntakeOnly(Worker):
     def _add_stage(self, stage: str, topic: str, make: Callable[[int], Any]) -> None:
         app = self.app
         if not stage.startswith("intake"):
-            self.app = _NoAgents(app)  # type: ignore[assignment]
+            self.app = _NoAgents(app)
         try:
             super()._add_stage(stage, topic, make)
         finally:
@@ -43,5 +43,5 @@ class IntakeOnly(Worker):
 
 
 if __name__ == "__main__":
-    streams.worker.Worker = IntakeOnly  # type: ignore[misc]
+    vars(streams.worker)["Worker"] = IntakeOnly
     typer.run(worker)

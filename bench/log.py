@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own list leaves it out
 
 from bench.stack import PARTITIONS, BenchError, Stack
 from streams.models.topics import TopicSpec, partition_of
@@ -28,9 +28,9 @@ def create(stack: Stack, specs: Iterable[TopicSpec]) -> None:
         future.result()
 
 
-def plain(name: str, partitions: int = PARTITIONS, **config: str) -> TopicSpec:
+def plain(name: str, config: Mapping[str, str] | None = None) -> TopicSpec:
     """Return a topic that keeps everything."""
-    return TopicSpec(name, partitions, {"retention.ms": "-1", **config})
+    return TopicSpec(name, PARTITIONS, {"retention.ms": "-1", **(config or {})})
 
 
 def drop(stack: Stack, prefix: str) -> None:

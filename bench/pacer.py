@@ -30,7 +30,7 @@ def label(number: int, at_ms: int, partition: int, rng: random.Random) -> tuple[
     """Return the queue and the event of a label sent now."""
     who = rng.randrange(500)
     queue = f"q{partition * QUEUES_EACH + rng.randrange(QUEUES_EACH)}"
-    data = {
+    data: dict[str, object] = {
         "label_id": f"l-{number}",
         "labeler_id": f"lab-{who:04d}",
         "team": f"team-{who % 25}",

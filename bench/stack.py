@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,7 +139,7 @@ def running_stack(folder: Path) -> Iterator[Stack]:
             stack.close()
 
 
-def _kafka() -> Callable[[Path], object]:
+def _kafka() -> Callable[[Path], AbstractContextManager[str]]:
     """Return the project's own starter of a real Kafka, wherever it stands."""
     try:
         from floorwatch.chaos.kafka import running_kafka

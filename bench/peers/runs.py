@@ -57,7 +57,7 @@ def stock_faust(stack: Stack, given: Input, number: int) -> Run:
     """Run stock Faust until its group has committed everything."""
     app_id = f"peer-faust-{number}"
     tables = [f"{app_id}-labels-changelog", f"{app_id}-sums-changelog"]
-    log.create(stack, [log.plain(name, **{"cleanup.policy": "compact"}) for name in tables])
+    log.create(stack, [log.plain(name, {"cleanup.policy": "compact"}) for name in tables])
     command = python("bench.peers.stock_faust", stack.brokers, given.topic, app_id, str(PARTITIONS))
     with stack.run(app_id, command) as process:
         return _committed_run(stack, "stock Faust", process, given, app_id, lambda: _faust_rows(stack, tables[1]))

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from datetime import datetime
+from typing import Any
 
 import faust
 
@@ -46,7 +47,7 @@ def add(key: str, count: int, audited: int, wrong: int, handle_ms: int) -> None:
 
 
 @app.agent(events)
-async def count(stream: faust.Stream) -> None:  # type: ignore[type-arg]
+async def count(stream: faust.Stream[Any]) -> None:
     """Fold events one by one."""
     told = False
     async for event in stream:
