@@ -29,6 +29,9 @@ class Clock:
     def time(self) -> float:
         return self.now_s
 
+    def thread_time(self) -> float:
+        return self.now_s
+
 
 class SimLoop(asyncio.AbstractEventLoop):
     """The least of a loop that tasks, futures, locks, queues, gather, wait and sleep need."""
