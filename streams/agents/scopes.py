@@ -17,8 +17,14 @@ from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
 
-_DUTY = 8
-"""Publishing takes at most one part in this many of a worker's time; a catch-up publishes less often."""
+_DUTY = 3
+"""What to show takes at most one part in this many of a worker's CPU time to work out; writing it comes on top."""
+
+_CATCH_UP_DUTY = 10
+_CATCH_UP_PACE = 3.0
+"""Event time that goes by this much faster than the clock is a catch-up, which nobody watches by the second."""
+
+_LONGEST_PAUSE_S = 10.0
 
 _PARTS_OF_WINDOW = 3600
 _LONGEST_S = 10.0
@@ -67,6 +73,7 @@ class ScopesStage:
         self._read_model, self._after_publish = read_model, after_publish
         self._interval_s, self._siblings = publish_interval_s, siblings
         self._next_publish = 0.0
+        self._last_publish: tuple[float, int] = (0.0, -1)
         self._next_due = [0.0] * len(policy.windows)
         self.next: int | None = 0
         self._published: int | None = 0
@@ -98,19 +105,33 @@ class ScopesStage:
         if not self._publish_all and (began < self._next_publish or (quiet and not self.floor.pending)):
             return None
         upto = self.next
-        gone: dict[str, set[str]] = {}
-        if self._publish_all or await self._read_model.lost(self._partition):
+        everything = self._publish_all or await self._read_model.lost(self._partition)
+        gone = await self._gone() if everything else {}
+        cpu_s = time.thread_time()
+        if everything:
             windows, panes = self.floor.all_windows(), self.floor.all_panes()
             self.floor.take_changes()
-            gone = await self._gone()
         else:
             windows, panes = self.floor.take_changes(self.floor.all_bits if quiet else self._due(began))
-        await self._publish(windows, panes, gone)
+        rows = self._rows(windows, panes, gone)
+        cpu_s = time.thread_time() - cpu_s
+        await self._write(rows)
         self._publish_all, self._published = False, upto
-        took_s = time.monotonic() - began
-        self._next_publish = time.monotonic() + max(self._interval_s, _DUTY * took_s * self._siblings())
+        self._next_publish = time.monotonic() + self._pause_s(began, cpu_s)
         self._meter.rows("scopes", self._partition, self.floor.rows)
         return None if self.floor.pending else upto
+
+    def _pause_s(self, now_s: float, cpu_s: float) -> float:
+        """Return how long to wait before publishing again.
+
+        Args:
+            now_s: When this publication began, on the monotonic clock.
+            cpu_s: CPU time it took to work out what to show.
+        """
+        (before_s, before_ms), self._last_publish = self._last_publish, (now_s, self.floor.watermark_ms)
+        pace = (self.floor.watermark_ms - before_ms) / 1000 / max(0.001, now_s - before_s)
+        duty = _CATCH_UP_DUTY if pace > _CATCH_UP_PACE else _DUTY
+        return min(_LONGEST_PAUSE_S, max(self._interval_s, duty * cpu_s * self._siblings()))
 
     def _due(self, now_s: float) -> int:
         """Return the bits of the windows to publish now: nobody watches a week's window by the second."""
@@ -136,9 +157,10 @@ class ScopesStage:
             found[window.name] = mine - self.floor.scopes.keys()
         return found
 
-    async def _publish(self, windows: list[WindowRow], panes: list[PaneRow], gone: dict[str, set[str]]) -> None:
+    def _rows(self, windows: list[WindowRow], panes: list[PaneRow], gone: dict[str, set[str]]) -> _Rows:
+        """Return what to write, and keep the rows of the metrics window."""
         watermark_ms = self.floor.watermark_ms
-        rows = _Rows()
+        rows = _Rows(watermark_ms)
         for name, scope_keys in gone.items():
             for scope_key in scope_keys:
                 for table in TABLES:
@@ -153,11 +175,10 @@ class ScopesStage:
         for pane in panes:
             for table, row in pane_rows(pane, watermark_ms).items():
                 rows.pane(table, f"{pane.state.key}|3600|{pane.start_ms}", orjson.dumps(row))
-        await self._write(rows, watermark_ms)
-        if self._after_publish is not None:
-            await self._after_publish(self._partition, watermark_ms)
+        return rows
 
-    async def _write(self, rows: _Rows, watermark_ms: int) -> None:
+    async def _write(self, rows: _Rows) -> None:
+        watermark_ms = rows.watermark_ms
         published = Outgoing(b"~watermark", orjson.dumps({"watermark_ms": watermark_ms}))
         for table, outgoing in rows.of_topic.items():
             if outgoing:
@@ -166,6 +187,8 @@ class ScopesStage:
                 # Last and alone: readers learn how far the rows go, and the embedded broker its end offset.
                 await self._writer.append(topic, self._partition, [published])
         await self._read_model.put(self._partition, rows.of_model, watermark_ms)
+        if self._after_publish is not None:
+            await self._after_publish(self._partition, watermark_ms)
 
     def _show(self, scope_key: str, rows: list[dict[str, Any]] | None) -> None:
         if rows is None:
@@ -181,7 +204,8 @@ class ScopesStage:
 class _Rows:
     """Rows on their way out: to the table topics, and to the read model by (table, window) and scope."""
 
-    def __init__(self) -> None:
+    def __init__(self, watermark_ms: int) -> None:
+        self.watermark_ms = watermark_ms
         self.of_topic: dict[str, list[Outgoing]] = {table: [] for table in TABLES}
         self.of_model: dict[tuple[str, str], dict[str, bytes | None]] = {}
 
