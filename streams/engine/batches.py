@@ -79,6 +79,11 @@ class Batch:
         self.drop()
 
 
+def size_of(records: list[Record]) -> int:
+    """Return the bytes of the values of records."""
+    return sum([len(value) for _, _, _, value in records if value is not None])
+
+
 class BatchSchema(faust.Schema):
     """Passes a batch through: decoding is the fold's work, where a bad event has a place to go."""
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from streams.core.records import Record
-from streams.engine.batches import Batch
+from streams.engine.batches import Batch, size_of
 from streams.engine.errors import Fenced, Invariant
 from streams.engine.meter import Meter
 
@@ -91,7 +91,7 @@ class Owned:
 
     @property
     def given_back(self) -> bool:
-        """Whether the partition was given back while something of it was under way."""
+        """Whether the partition was given back meanwhile."""
         return self.closed
 
 
@@ -109,11 +109,6 @@ def _taken(task: asyncio.Future[None]) -> None:
     """Take the error of a flush nobody waits for any more: its partition is another's."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.info("a flush broken off ended with %r", error)
-
-
-def _size(records: list[Record]) -> int:
-    """Return the bytes of the values of records."""
-    return sum([len(value) for _, _, _, value in records if value is not None])
 
 
 Commit = Callable[[str, int, int], Awaitable[bool]]
@@ -271,7 +266,7 @@ class StageHost:
                 records = [record for record in records if record.offset >= expected]
         self._meter.folded(self.name, batch.partition, len(records))
         owned.unflushed += len(records)
-        owned.unflushed_bytes += _size(records)
+        owned.unflushed_bytes += size_of(records)
         with _marked(owned):
             processor.fold(records)
         owned.behind = max(0, batch.highwater - records[-1].offset - 1)
@@ -379,10 +374,7 @@ class StageHost:
         """Stop folding and flushing every partition: the group knows this worker no more, and others may own them.
 
         What is in memory is dropped when the group takes the partitions away, which it does when the worker joins anew;
-        what was not flushed is folded again by the next owner.
-
-        Args:
-            reason: Why, for the log.
+        what was not flushed is folded again by the next owner. ``reason`` is for the log.
         """
         now_s = time.monotonic()
         held = [owned for owned in self.owned.values() if owned.fenced_s is None]
