@@ -259,11 +259,12 @@ def _tell(
     """Decide what people hear of the step from ``before`` to ``after``."""
     effects: list[Effect] = []
     silenced = after.silenced_until_ms is not None
-    if after.live and not after.announced and not inhibited and not silenced and _waited(after, policy, wall_ms):
+    # Someone who acknowledged it has it already: who was not told that it opened is not told that it is over.
+    untold = after.live and not after.announced and after.state != "acknowledged"
+    if untold and not inhibited and not silenced and _waited(after, policy, wall_ms):
         after = structs.replace(after, announced=True)
         name = f"reopened-{after.reopened}" if after.reopened else "open"
-        if after.state != "acknowledged":  # someone has it already
-            effects.append(_notify(after, name, policy.route))
+        effects.append(_notify(after, name, policy.route))
     elif before is not None and after.tier > before.tier:
         for tier in range(before.tier + 1, after.tier + 1):
             route = policy.tiers[tier - 1].route

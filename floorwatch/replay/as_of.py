@@ -20,7 +20,7 @@ from streams.core.stamps import rfc3339
 
 Row = dict[str, Any]
 
-_NOT_OF_A_RANGE = ("revision", "closed", "backlog", "oldest_open_age_ms", "examples", "evidence")
+_NOT_OF_A_RANGE = ("revision", "closed", "backlog", "oldest_open_age_ms", "examples", "evidence", "forecast")
 
 
 class LogTooShort(RuntimeError):

@@ -50,6 +50,15 @@ def _notes(effects: list[Effect]) -> list[str]:
     return [effect.id for effect in effects if isinstance(effect, Notify)]
 
 
+def test_who_was_not_told_of_an_opening_is_not_told_of_its_end() -> None:
+    """On, silenced, acknowledged meanwhile, silence over, nothing to measure any more (found by Hypothesis)."""
+    key = "b402b7689d742985d66c26d1628d6503"
+    moves = ("on", "silence", "on", "ack", "tick", "tick")
+    times_ms = (0, 0, 0, 2_400_000, 0, 172_800_000)
+    _, effects = _run(_events([(move, at_ms, key) for move, at_ms in zip(moves, times_ms, strict=True)]))
+    assert _notes(effects) == []
+
+
 @given(moves)
 def test_nothing_is_told_twice_and_every_resolve_follows_its_opening(script: list[tuple[str, int, str]]) -> None:
     _, effects = _run(_events(script))

@@ -120,7 +120,11 @@ def test_every_field_is_described_and_no_description_is_left_over() -> None:
 
 @pytest.mark.parametrize(
     ("cls", "row"),
-    [(AccuracyRow, tables.accuracy({})), (ThroughputRow, tables.throughput({}, 1.0)), (SlaRow, tables.sla({}, 1, 2))],
+    [
+        (AccuracyRow, tables.accuracy(tables.parts_of({}))),
+        (ThroughputRow, tables.throughput(tables.parts_of({}), 1.0)),
+        (SlaRow, tables.sla(tables.parts_of({}), 1, 2)),
+    ],
 )
 def test_the_rows_of_the_tables_are_the_rows_of_the_contract(cls: type[Struct], row: dict[str, Any]) -> None:
     shared = {field.encode_name for field in msgspec.structs.fields(Row)}
