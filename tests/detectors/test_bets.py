@@ -133,3 +133,13 @@ def test_many_batches_are_summarised_as_few_are(size, share) -> None:
     assert many.gathered == pytest.approx(few.gathered, rel=1e-9)
     for name in few._fields[2:]:
         assert getattr(many, name) == getattr(few, name), name
+
+
+def test_five_bets_take_the_short_way_to_the_same_numbers() -> None:
+    rng = random.Random(5)
+    model = ShareBets.of(0.05)
+    steps = list(model.steps([uniform_batch(key, 2, rng.randrange(3)) for key in range(300)], NANO))
+    whole = summarise(0, steps, 5)
+    for k in range(5):
+        alone = summarise(0, [step._replace(factors=(step.factors[k],)) for step in steps], 1)
+        assert (whole.gain[k], whole.gathered[k]) == (alone.gain[0], alone.gathered[0])

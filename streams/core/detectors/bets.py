@@ -30,7 +30,7 @@ RESOLVE_SLA_BUCKETS = 8.0
 RESOLVE_COUNT_NATS = 4.0
 """Log likelihood ratio of "as expected" against "70% of it" that resolves a throughput alarm: 55 to 1."""
 
-_BULK = 40
+_BULK = 96
 """From so many batches on numpy is quicker."""
 
 _SHAPES_LIMIT = 4096

@@ -6,15 +6,11 @@ the fold goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 CAP = 1e100
 """No score grows beyond this: evidence is overwhelming long before, and floats must stay finite."""
-
-_CAP_EVERY = 64
-"""A factor of a share is below 10: products of so many stay finite in between."""
-
 
 _GRID = float(1 << 20)
 
@@ -104,25 +100,22 @@ def summarise(pane_ms: int, steps: Iterable[Step], bets: int) -> Summary:
     Returns:
         The summary; ``nothing(bets)`` without observations.
     """
-    gain, gathered = [1.0] * bets, [0.0] * bets
+    steps = list(steps)
+    gain, gathered = _five(steps) if bets == 5 else _recursion(steps, bets)
     total = low = counter = better = better_top = 0.0
-    tail_units = tail_bad = units = bad = count = 0
-    for factors, since, recovers, step_units, step_bad in steps:
-        gathered = [(1.0 + q) * factor for q, factor in zip(gathered, factors, strict=True)]
-        gain = [p * factor for p, factor in zip(gain, factors, strict=True)]
-        count += 1
-        if not count % _CAP_EVERY:
-            gathered, gain = _capped(gathered), _capped(gain)
+    tail_units = tail_bad = units = bad = 0
+    for _, since, recovers, step_units, step_bad in steps:
         total += since
-        low = min(low, total)
         counter += since
         if counter <= 0.0:
             counter, tail_units, tail_bad = 0.0, 0, 0
+            low = min(low, total)
         else:
             tail_units += step_units
             tail_bad += step_bad
         better += recovers
-        better_top = max(0.0, better_top + recovers)
+        better_top += recovers
+        better_top = max(better_top, 0.0)
         units += step_units
         bad += step_bad
     tail_ms = pane_ms if counter > 0.0 else None
@@ -130,8 +123,27 @@ def summarise(pane_ms: int, steps: Iterable[Step], bets: int) -> Summary:
         tuple(_capped(gain)),
         tuple(_capped(gathered)),
         *(total, low, counter, tail_ms, tail_units, tail_bad),
-        *(better, better_top, units, bad, count),
+        *(better, better_top, units, bad, len(steps)),
     )
+
+
+def _recursion(steps: Sequence[Step], bets: int) -> tuple[list[float], list[float]]:
+    """Return (P, Q) of a run, per bet. Beyond the floats' range they are infinite, and the cap makes them finite."""
+    gain, gathered = [1.0] * bets, [0.0] * bets
+    for step in steps:
+        gathered = [(1.0 + q) * factor for q, factor in zip(gathered, step.factors, strict=True)]
+        gain = [p * factor for p, factor in zip(gain, step.factors, strict=True)]
+    return gain, gathered
+
+
+def _five(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
+    """Return what ``_recursion`` returns of five bets, the usual number, in a third of the time."""
+    p0 = p1 = p2 = p3 = p4 = 1.0
+    q0 = q1 = q2 = q3 = q4 = 0.0
+    for (f0, f1, f2, f3, f4), _, _, _, _ in steps:
+        q0, q1, q2, q3, q4 = (1.0 + q0) * f0, (1.0 + q1) * f1, (1.0 + q2) * f2, (1.0 + q3) * f3, (1.0 + q4) * f4
+        p0, p1, p2, p3, p4 = p0 * f0, p1 * f1, p2 * f2, p3 * f3, p4 * f4
+    return [p0, p1, p2, p3, p4], [q0, q1, q2, q3, q4]
 
 
 def _capped(values: list[float]) -> list[float]:
