@@ -50,28 +50,26 @@ def evidence_amount(*, wrong: bool, critical: bool) -> int:
 
 def accuracy_pane(cells: Mapping[int | str, int]) -> tuple[Batch, ...]:
     """Return the batches of a pane for accuracy: wrong of audited, technical errors left out."""
-    held = {cell: amount for cell, amount in cells.items() if type(cell) is int and cell >= EVIDENCE}
-    return _pane({cell: amount for cell, amount in held.items() if not cell & _TECHNICAL}, _COUNT_BITS)
+    held = [cell for cell in cells if type(cell) is int and cell >= EVIDENCE and not cell & _TECHNICAL]
+    return _pane(sorted(held), cells, _COUNT_BITS)
 
 
 def critical_pane(cells: Mapping[int | str, int]) -> tuple[Batch, ...]:
     """Return the batches of a pane for critical errors: labels with one, of all audited."""
-    return _pane(
-        {cell: amount for cell, amount in cells.items() if type(cell) is int and cell >= EVIDENCE}, 2 * _COUNT_BITS
-    )
+    return _pane(sorted([cell for cell in cells if type(cell) is int and cell >= EVIDENCE]), cells, 2 * _COUNT_BITS)
 
 
-def _pane(cells: Mapping[int, int], bad_shift: int) -> tuple[Batch, ...]:
-    """Return batches in order of their number; the bad ones are counted ``bad_shift`` bits up."""
+def _pane(held: list[int], cells: Mapping[int | str, int], bad_shift: int) -> tuple[Batch, ...]:
+    """Return the batches of ascending cells; the bad ones are counted ``bad_shift`` bits up."""
     batches = []
-    previous = -1
-    ordered = True
-    for cell in sorted(cells):
-        amount = cells[cell]
-        units, bad, weight_nano = amount & _COUNT_MASK, amount >> bad_shift & _COUNT_MASK, cell & _WEIGHT_MASK
+    for cell in held:
+        amount, weight_nano = cells[cell], cell & _WEIGHT_MASK
+        units, bad = amount & _COUNT_MASK, amount >> bad_shift & _COUNT_MASK
         number = cell >> _BATCH_SHIFT & _BATCH_MASK
-        ordered = ordered and number > previous
-        previous = number
         batches.append(Batch(number, units, bad, units * weight_nano, bad * weight_nano, weight_nano))
-    # Mostly every cell is a batch of its own; a batch of several weights, or technical errors, is merged.
-    return tuple(batches) if ordered else merge_batches(batches)
+    # Mostly every cell is a batch of its own, and then they are in order; several weights or technical errors of one batch
+    # are merged.
+    numbers = [batch.key for batch in batches]
+    if len(set(numbers)) == len(numbers) and (not held or not held[-1] & _TECHNICAL):
+        return tuple(batches)
+    return merge_batches(batches)
