@@ -61,11 +61,12 @@ class LedgerStage:
         return self.store.ledger.next
 
     async def recover(self) -> None:
-        """Read the changelog partition and resume where its meta row says."""
-        entries: list[tuple[bytes, bytes | None]] = []
-        async for records in self._reader.read(self._out.name(topics.LEDGER), self._partition):
-            entries.extend((key, value) for _, key, value in records)
-        self.store.restore(entries)
+        """Read the changelog partition twice, rows and then facts, and resume where its meta row says."""
+        changelog = self._out.name(topics.LEDGER)
+        for take in (self.store.read_rows, self.store.read_facts):
+            async for records in self._reader.read(changelog, self._partition):
+                take((key, value) for _, key, value in records)
+        self.store.resume()
         counters = self.store.ledger.counters
         self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
         self._seen_refused = self.store.ledger.scopes.refused

@@ -87,6 +87,7 @@ class Ledger:
         self._due = DueAlarms()
         self._expiry = Expiry()
         self._stops: list[int] = []
+        self._promising: set[str] = set()
         self._advance_at_ms = NO_TIME
         self._late_before_ms = NO_TIME
 
@@ -355,15 +356,9 @@ class Ledger:
 
     # -- recovery ------------------------------------------------------------------------------------------------
 
-    def resume(self, facts: Iterable[KeptFact]) -> None:
-        """Make the restored state ready to fold: tasks, alarms, expiries, and where sums must stop.
-
-        ``next``, the watermark, the counters and the rows are set before.
-
-        Args:
-            facts: Everything kept below ``next``, in log order, each fact once.
-        """
-        promising: set[str] = set()
+    def recall(self, facts: Iterable[KeptFact]) -> None:
+        """Take in facts kept before, below ``next`` and in log order; may be called again with those after them."""
+        promising = self._promising
         for count, (_, task_id, begins, promises, last_ms, packed) in enumerate(facts):
             before = self.tasks.get(task_id)
             if before is not None and begins:
@@ -376,6 +371,9 @@ class Ledger:
             self._expiry.watch(task_id, last_ms)
             if count % _COOL_EVERY == 0:
                 self.tasks.cool()
+
+    def resume(self) -> None:
+        """Make the restored state ready to fold: alarms, expiries, and where sums must stop."""
         stops = set()
         for place, row in self.rows.places():
             if row.stamp > self.next:
@@ -386,10 +384,11 @@ class Ledger:
         self._stops = sorted(stops)
         self.rows.expire(self.watermark_ms)
         self._expire_tasks(resuming=True)
-        for task_id in promising:
+        for task_id in self._promising:
             held = self.tasks.peek(task_id)
             if held is not None:
                 self._promise(task_id, unpack(held))
+        self._promising = set()
         self.tasks.cool()
         self._plan_advance()
 

@@ -68,6 +68,8 @@ class LedgerStore:
         self._outlived: list[bytes] = []
         self._tombstone_outputs: list[bytes] = []
         self._old_owners: list[bytes] = []
+        self._newest: dict[bytes, bytes] = {}
+        self._held_segments: set[bytes] = set()
 
     def collect(self) -> Flush | None:
         """Return everything changed since the last flush, or None when nothing was folded since.
@@ -152,7 +154,7 @@ class LedgerStore:
         return f"{self.ledger.scopes.keys[scope]}|{tier}|{pane_ms}|".encode()
 
     def restore(self, entries: Iterable[tuple[bytes, bytes | None]]) -> int:
-        """Fill the ledger from its changelog.
+        """Fill the ledger from its changelog, all of it at once.
 
         Args:
             entries: Key and value of every changelog record in log order.
@@ -160,16 +162,39 @@ class LedgerStore:
         Returns:
             The offset from which to fold.
         """
-        newest: dict[bytes, bytes] = {}
+        entries = list(entries)
+        self.read_rows(entries)
+        self.read_facts(entries)
+        return self.resume()
+
+    def read_rows(self, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Take in rows and meta rows, in a first reading of the changelog; call it for each part, in log order.
+
+        Where to resume is known only at the end, and facts may be more than memory holds: hence a second reading.
+        """
+        newest, segments = self._newest, self._held_segments
         for key, value in entries:
-            if value is None:
+            if key.startswith(SEGMENT):
+                (segments.discard if value is None else segments.add)(key)
+            elif value is None:
                 newest.pop(key, None)
             elif key not in newest or stamp_of(value) >= stamp_of(newest[key]):
                 newest[key] = value
-        self._restore_meta(newest)
-        self._restore_rows(newest)
-        segments = {key: value for key, value in newest.items() if key.startswith(SEGMENT)}
-        self.ledger.resume(self._segments.restore(segments, self.ledger.next))
+
+    def read_facts(self, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Take in facts, in a second reading of the changelog; call it for each part, in log order."""
+        if self._newest:
+            self._restore_meta(self._newest)
+            self._restore_rows(self._newest)
+            self._newest = {}
+        for key, value in entries:
+            if value is not None and key in self._held_segments:
+                self.ledger.recall(self._segments.recall(key, value, self.ledger.next))
+
+    def resume(self) -> int:
+        """End both readings; return the offset from which to fold."""
+        self._held_segments = set()
+        self.ledger.resume()
         self.flushed = self.ledger.next
         return self.ledger.next
 

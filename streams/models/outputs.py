@@ -13,6 +13,19 @@ from msgspec import Struct
 from streams.models.events import Instant
 
 
+class Evidence(Struct):
+    """What a rule's detector says of the scope (docs/statistics.md)."""
+
+    score: float
+    bar: float
+    firing: bool
+    since_ms: int | None
+    fired_ms: int | None
+    units: int
+    bad: int
+    wants_audits: bool
+
+
 class Row(Struct, kw_only=True):
     """What the rows of every table share. A row is state: the latest of its key replaces the earlier."""
 
@@ -26,6 +39,7 @@ class Row(Struct, kw_only=True):
     watermark: Instant
     pane_s: int | None = None
     pane_start: Instant | None = None
+    evidence: dict[str, Evidence] | None = None
 
 
 class Wrong(Struct):
