@@ -100,6 +100,12 @@ class KafkaSettings(Section):
         le=300,
         description="A dead worker's partitions move after this; below 6 s a busy worker looks dead.",
     )
+    rebalance_timeout_s: Seconds = Field(
+        default=15,
+        ge=1,
+        le=900,
+        description="How long a rebalance waits for a busy member; one put out for being slow puts out others in turn.",
+    )
     idempotent_producer: bool = Field(
         default=True,
         description="A batch sent again cannot land behind a newer one; false for brokers without InitProducerId.",

@@ -162,7 +162,7 @@ class Worker:
             max_unflushed_bytes=engine.max_unflushed_bytes,
             fenced_patience_s=max(60.0, 5 * self.config.kafka.session_timeout_s),
             committed=partial(committed, self.app),
-            revoke_patience_s=_rebalance_s(self.config.kafka.session_timeout_s) / 2,
+            revoke_patience_s=self.config.kafka.rebalance_timeout_s / 2,
         )
         self.hosts[topic] = host
         source = self.app.topic(topic, schema=BatchSchema(), acks=False)
@@ -287,11 +287,6 @@ class Worker:
         return any(host.owned for host in self.hosts.values()) and all(host.ready for host in self.hosts.values())
 
 
-def _rebalance_s(session_s: float) -> float:
-    """Return how long the group waits for a member to give back its partitions and join a rebalance."""
-    return max(3.0, session_s / 2)
-
-
 def _faust_app(config: FloorwatchConfig) -> faust.App:
     kafka = config.kafka
     session_s = kafka.session_timeout_s
@@ -306,7 +301,7 @@ def _faust_app(config: FloorwatchConfig) -> faust.App:
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
         broker_session_timeout=session_s,
-        broker_rebalance_timeout=_rebalance_s(session_s),
+        broker_rebalance_timeout=kafka.rebalance_timeout_s,
         broker_heartbeat_interval=min(1.0, session_s / 3),
         broker_request_timeout=max(30.0, session_s * 2),
         broker_max_poll_records=config.engine.max_batch_records,

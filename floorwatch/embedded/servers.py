@@ -81,6 +81,7 @@ class Servers:
         env = {name: value for name, value in os.environ.items() if not name.startswith("FLOORWATCH_")}
         env["FLOORWATCH_KAFKA__BROKERS"] = self.brokers
         env["FLOORWATCH_KAFKA__IDEMPOTENT_PRODUCER"] = "false"
+        env["FLOORWATCH_KAFKA__REBALANCE_TIMEOUT_S"] = "3"
         env["FLOORWATCH_REDIS__URL"] = self.redis_url
         env.update({f"FLOORWATCH_{name}": value for name, value in settings.items()})
         return env

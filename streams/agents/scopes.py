@@ -115,11 +115,12 @@ class ScopesStage:
             windows, panes = self.floor.take_changes(self.floor.all_bits if quiet else self._due(began))
         rows = self._rows(windows, panes, gone)
         cpu_s = time.thread_time() - cpu_s
-        await self._write(rows)
-        self._publish_all, self._published = False, upto
+        held = await self._write(rows)
+        # Redis may have been emptied, or written to by a worker that lost this partition, in the middle of it.
+        self._publish_all, self._published = not held, upto
         self._next_publish = time.monotonic() + self._pause_s(began, cpu_s)
         self._meter.rows("scopes", self._partition, self.floor.rows)
-        return None if self.floor.pending else upto
+        return None if self.floor.pending or self._publish_all else upto
 
     def _pause_s(self, now_s: float, cpu_s: float) -> float:
         """Return how long to wait before publishing again.
@@ -177,7 +178,8 @@ class ScopesStage:
                 rows.pane(table, f"{pane.state.key}|3600|{pane.start_ms}", orjson.dumps(row))
         return rows
 
-    async def _write(self, rows: _Rows) -> None:
+    async def _write(self, rows: _Rows) -> bool:
+        """Write rows; tell whether the read model holds these and all before them."""
         watermark_ms = rows.watermark_ms
         published = Outgoing(b"~watermark", orjson.dumps({"watermark_ms": watermark_ms}))
         for table, outgoing in rows.of_topic.items():
@@ -186,9 +188,10 @@ class ScopesStage:
                 await self._writer.append(topic, self._partition, outgoing)
                 # Last and alone: readers learn how far the rows go, and the embedded broker its end offset.
                 await self._writer.append(topic, self._partition, [published])
-        await self._read_model.put(self._partition, rows.of_model, watermark_ms)
+        held = await self._read_model.put(self._partition, rows.of_model, watermark_ms)
         if self._after_publish is not None:
             await self._after_publish(self._partition, watermark_ms)
+        return held
 
     def _show(self, scope_key: str, rows: list[dict[str, Any]] | None) -> None:
         if rows is None:
