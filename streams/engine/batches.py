@@ -16,6 +16,7 @@ from typing import Any
 import faust
 from aiokafka.errors import IllegalStateError
 from faust.events import Event
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import Transport as AIOKafkaTransport
 from faust.types import TP, Message
@@ -96,6 +97,15 @@ class BatchSchema(faust.Schema):
         return decode
 
 
+class BatchThread(AIOKafkaConsumerThread):
+    """Faust's consumer thread, whose consumer fetches plain records."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._key_deserializer = fetch.plain  # noqa: SLF001
+        return consumer
+
+
 class BatchConsumer(AIOKafkaConsumer):
     """Faust's consumer, yielding one message per (partition, poll) for topics registered on the transport."""
 
@@ -106,6 +116,9 @@ class BatchConsumer(AIOKafkaConsumer):
         self._dropped: dict[TP, int] = {}
         self._counted_generation: int | None = None
         self._room = asyncio.Event()
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
     def batches_in_hand(self) -> dict[tuple[str, int], int]:
@@ -210,6 +223,3 @@ class BatchTransport(AIOKafkaTransport):
     """Faust's aiokafka transport with the batch consumer."""
 
     Consumer = BatchConsumer
-
-
-fetch.install()

@@ -62,8 +62,9 @@ class PlainFetchResult(fetcher.FetchResult):
         """Return up to ``max_records`` records of the partition."""
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
-        source: PlainRecords = self._partition_records  # type: ignore[has-type]
-        if source._isolation_level == fetcher.READ_COMMITTED:  # noqa: SLF001 - aborted records need aiokafka's own way
+        source = self._partition_records  # type: ignore[has-type]
+        # What may have been aborted needs aiokafka's own way.
+        if not isinstance(source, PlainRecords) or source._isolation_level == fetcher.READ_COMMITTED:  # noqa: SLF001
             return super().getall(max_records)  # type: ignore[no-any-return]
         records: list[Record] = source.take(max_records if max_records is not None else 1 << 40)
         self._update_position()
@@ -72,7 +73,17 @@ class PlainFetchResult(fetcher.FetchResult):
         return records
 
 
-def install() -> None:
-    """Make every aiokafka consumer of this process fetch this way."""
-    fetcher.PartitionRecords = PlainRecords
-    fetcher.FetchResult = PlainFetchResult
+def plain(key: bytes | None) -> bytes | None:
+    """Mark a consumer: given as its ``key_deserializer``, its records come as ``Record``. Never called."""
+    return key
+
+
+def _records_of(*args: Any) -> Any:
+    """Return what hands out the records of a fetch: ours for consumers marked as ``plain``."""
+    return PlainRecords(*args) if args[4] is plain else _AIOKAFKA_RECORDS(*args)
+
+
+_AIOKAFKA_RECORDS = fetcher.PartitionRecords
+
+fetcher.PartitionRecords = _records_of
+fetcher.FetchResult = PlainFetchResult

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
+from streams.engine.fetch import plain
 from streams.engine.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -159,7 +160,11 @@ class KafkaLogReader:
         too low after a batch of several records (docs/adr/0005).
         """
         consumer = AIOKafkaConsumer(
-            group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **self._settings
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            key_deserializer=plain,
+            **self._settings,
         )
         await consumer.start()
         try:

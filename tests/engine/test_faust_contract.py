@@ -7,6 +7,7 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -224,8 +225,32 @@ def test_aiokafka_still_builds_fetch_results_from_the_two_classes_replaced() -> 
     assert "PartitionRecords(" in source
     assert "FetchResult(" in source
     assert "type(res_or_error) is FetchResult" in source
-    assert fetcher.PartitionRecords is ours.PlainRecords
+    assert fetcher.PartitionRecords is ours._records_of
     assert fetcher.FetchResult is ours.PlainFetchResult
+    parameters = list(inspect.signature(ours._AIOKAFKA_RECORDS.__init__).parameters)
+    assert parameters[1:6] == ["tp", "records", "aborted_transactions", "fetch_offset", "key_deserializer"]
+
+
+def test_only_consumers_marked_as_plain_get_plain_records() -> None:
+    from aiokafka.consumer import fetcher
+    from aiokafka.record.memory_records import MemoryRecords
+
+    import streams.engine.fetch as ours
+
+    def fetched(key_deserializer: Any) -> Any:
+        data = MemoryRecords(_record_batches(2))
+        return fetcher.PartitionRecords(TopicPartition("t", 0), data, [], 100, key_deserializer, None, True, 0)
+
+    assert type(fetched(ours.plain)) is ours.PlainRecords
+    assert next(fetched(None)).partition == 0
+
+
+def test_the_worker_marks_its_consumer_as_plain() -> None:
+    source = inspect.getsource(driver.AIOKafkaConsumerThread)
+    assert "def _create_worker_consumer(" in source
+    assert "self._create_worker_consumer(transport)" in source
+    assert "_new_consumer_thread" in inspect.getsource(faust_consumer.ThreadDelegateConsumer)
+    assert "key_deserializer=self._key_deserializer" in inspect.getsource(AIOKafkaConsumer)
 
 
 def test_batches_filled_by_hand_hold_what_was_given() -> None:
