@@ -79,20 +79,24 @@ def test_tombstones_in_the_flush_that_ends_the_row(monkeypatch: pytest.MonkeyPat
 
 
 def test_recovery_that_takes_the_last_record_whatever_its_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = LedgerStore.restore
+    rows, meta = LedgerStore._restore_rows, LedgerStore._restore_meta
 
-    def careless(self: LedgerStore, entries: Any) -> int:
-        held: dict[bytes, bytes | None] = {}
+    def read(self: LedgerStore, entries: Any) -> None:
         for key, value in entries:
-            held.pop(key, None)
-            held[key] = value
-        last = {}
-        for key, value in held.items():
+            if key.startswith(ledger_store.SEGMENT):
+                (self._held_segments.discard if value is None else self._held_segments.add)(key)
+                continue
+            self._newest.pop(key, None)
             if value is not None:
-                last[key if key.startswith(ledger_store.SEGMENT) else key.rpartition(b"|")[0]] = (key, value)
-        return original(self, last.values())
+                self._newest[key] = value
 
-    monkeypatch.setattr(LedgerStore, "restore", careless)
+    def last(newest: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        found = {key.rpartition(b"|")[0]: (key, value) for key, value in newest.items()}
+        return dict(found.values())
+
+    monkeypatch.setattr(LedgerStore, "read_rows", read)
+    monkeypatch.setattr(LedgerStore, "_restore_rows", lambda self, newest: rows(self, last(newest)))
+    monkeypatch.setattr(LedgerStore, "_restore_meta", lambda self, newest: meta(self, last(newest)))
     assert caught(1200)
 
 
