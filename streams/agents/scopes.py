@@ -24,7 +24,7 @@ _CATCH_UP_DUTY = 10
 _CATCH_UP_PACE = 3.0
 """Event time that goes by this much faster than the clock is a catch-up, which nobody watches by the second."""
 
-_LONGEST_PAUSE_S = 10.0
+_LONGEST_PAUSE_S = 5.0
 
 _PARTS_OF_WINDOW = 3600
 _LONGEST_S = 10.0
