@@ -48,9 +48,9 @@ def median(runs: list[Run], of: Callable[[Run], float]) -> float | None:
     return statistics.median(right) if right else None
 
 
-def ratios(runs: dict[str, list[Run]], peer: str) -> list[float]:
-    """Return, per round, how many times faster Floorwatch did the reduced job than a peer."""
-    ours = {run.more.get("round"): run for run in runs.get(REDUCED, []) if not run.wrong_rows}
+def ratios(runs: dict[str, list[Run]], peer: str, job: str = REDUCED) -> list[float]:
+    """Return, per round, how many times as fast Floorwatch did a job as a peer did the reduced one."""
+    ours = {run.more.get("round"): run for run in runs.get(job, []) if not run.wrong_rows}
     theirs = [run for run in runs.get(peer, []) if not run.wrong_rows and run.more.get("round") in ours]
     return [ours[run.more["round"]].events_per_s / run.events_per_s for run in theirs]
 
@@ -67,7 +67,8 @@ def verdicts(runs: dict[str, list[Run]], extra: dict[str, Any]) -> list[Verdict]
         _speed(runs, WHOLE, "whole job, ledger and scopes: events/s", 100_000),
         _speed(runs, INTAKE, "intake alone: events/s", 250_000),
         _cpu(runs),
-        *(_against(runs, peer, least) for peer, least in _PEERS),
+        _against(runs, "stock Faust", 20.0, WHOLE_RAW),
+        *(_against(runs, peer, least, REDUCED) for peer, least in _PEERS),
         _latency(extra),
         _restore(extra),
         *_taken_over(extra),
@@ -91,9 +92,9 @@ def _cpu(runs: dict[str, list[Run]]) -> Verdict:
     return Verdict(target, f"{value:.1f}{note}", value <= 10, value)
 
 
-def _against(runs: dict[str, list[Run]], peer: str, least: float) -> Verdict:
-    target = f"reduced job: times {peer} >= {least:g}"
-    found = ratios(runs, peer)
+def _against(runs: dict[str, list[Run]], peer: str, least: float, job: str) -> Verdict:
+    target = f"{job.removeprefix('Floorwatch, ')}: times {peer} >= {least:g}"
+    found = ratios(runs, peer, job)
     if not found:
         return Verdict(target, "", None)
     value = statistics.median(found)

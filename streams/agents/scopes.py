@@ -25,6 +25,7 @@ _CATCH_UP_PACE = 3.0
 """Event time that goes by this much faster than the clock is a catch-up, which nobody watches by the second."""
 
 _LONGEST_PAUSE_S = 5.0
+_CATCH_UP_PAUSE_S = 10.0
 
 _PARTS_OF_WINDOW = 3600
 _LONGEST_S = 10.0
@@ -131,8 +132,9 @@ class ScopesStage:
         """
         (before_s, before_ms), self._last_publish = self._last_publish, (now_s, self.floor.watermark_ms)
         pace = (self.floor.watermark_ms - before_ms) / 1000 / max(0.001, now_s - before_s)
-        duty = _CATCH_UP_DUTY if pace > _CATCH_UP_PACE else _DUTY
-        return min(_LONGEST_PAUSE_S, max(self._interval_s, duty * cpu_s * self._siblings()))
+        catching_up = pace > _CATCH_UP_PACE
+        duty, longest_s = (_CATCH_UP_DUTY, _CATCH_UP_PAUSE_S) if catching_up else (_DUTY, _LONGEST_PAUSE_S)
+        return min(longest_s, max(self._interval_s, duty * cpu_s * self._siblings()))
 
     def _due(self, now_s: float) -> int:
         """Return the bits of the windows to publish now: nobody watches a week's window by the second."""
