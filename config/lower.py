@@ -7,6 +7,7 @@ from config.durations import parse_duration
 from config.schema import FloorwatchConfig
 from config.tables import TableSettings
 from streams.core.policy import DAY_MS, CorePolicy, Window
+from streams.models.topics import TopicSpec, topic_specs
 
 _TIER_OF_PANE_S = {60: 0, 900: 1, 3600: 2}
 _CALENDAR_TIER = 1
@@ -33,6 +34,18 @@ def core_policy(config: FloorwatchConfig) -> CorePolicy:
         zones=dict(tables.zones),
         default_zone=tables.default_zone,
         detectors=detectors_of(config.alerts.rule_set.rules),
+    )
+
+
+def topics_of(config: FloorwatchConfig) -> list[TopicSpec]:
+    """Return every topic as the configuration wants it created."""
+    kafka = config.kafka
+    return topic_specs(
+        kafka.topic_prefix,
+        kafka.partitions,
+        config.tables.correction_horizon_days,
+        events_kept_days=kafka.events_kept_days,
+        max_message_bytes=kafka.max_message_bytes,
     )
 
 

@@ -29,6 +29,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Ratio = Annotated[float, AfterValidator(ratio)]
 
 
+_RECORD_OVERHEAD_BYTES = 65_536
+"""What key and batch add to an event on its topic, generously."""
+
+
 class KafkaSecurity(Section):
     """How to reach a broker that asks who is calling."""
 
@@ -109,6 +113,19 @@ class KafkaSettings(Section):
     idempotent_producer: bool = Field(
         default=True,
         description="A batch sent again cannot land behind a newer one; false for brokers without InitProducerId.",
+    )
+    max_message_bytes: int = Field(
+        default=8_388_608,
+        ge=1_048_576,
+        le=67_108_864,
+        description="Largest record of each topic: a row of some 350,000 distinct labelers. Kafka's own 1 MiB holds 40,000.",
+    )
+    events_kept_days: int | None = Field(
+        default=None,
+        ge=2,
+        le=3660,
+        description="Of the log of events; none keeps the correction horizon and a day. table --as-of reaches this far less "
+        "the horizon.",
     )
     raw_topics: list[TopicName] = Field(
         default=["raw.v1"],
@@ -294,6 +311,20 @@ class FloorwatchConfig(Section):
             if kind not in self.tables.scopes:
                 reason = f"[{', '.join(kind)}] is not among tables.scopes"
                 faults.append(Fault(("metrics", "scopes", index), reason, "add it to tables.scopes or remove it here"))
+        faults += self._log_faults()
         faults += self.alerts.faults(self.tables.windows, self.tables.scopes)
         refuse(faults)
         return self
+
+    def _log_faults(self) -> list[Fault]:
+        """Return what does not fit between the topics and what goes through them."""
+        faults: list[Fault] = []
+        kept, least = self.kafka.events_kept_days, self.tables.correction_horizon_days + 1
+        if kept is not None and kept < least:
+            reason = f"{kept} days are less than the correction horizon and a day"
+            faults.append(Fault(("kafka", "events_kept_days"), reason, f"use {least} or more, or leave it out"))
+        most = self.kafka.max_message_bytes - _RECORD_OVERHEAD_BYTES
+        if self.engine.max_event_bytes > most:
+            reason = "an event of this size does not fit into kafka.max_message_bytes"
+            faults.append(Fault(("engine", "max_event_bytes"), reason, f"use {most} or less, or raise the other"))
+        return faults

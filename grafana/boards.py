@@ -294,6 +294,16 @@ _STREAM = (
         steps=PLAIN_STEPS,
         low=0,
     ),
+    Spec(
+        48,
+        "timeseries",
+        "Waiting for broker, Redis, a flush",
+        "How long the longest wait under way has lasted. A line that climbs: the broker takes no records, or Redis is away.",
+        "s",
+        ("waiting",),
+        24,
+        low=0,
+    ),
 )
 
 ROWS: tuple[tuple[str, tuple[Spec, ...]], ...] = (

@@ -150,6 +150,7 @@ _ALL = (
         "{{stage}}",
         Expect(frozenset({"stage"})),
     ),
+    Query("waiting", "max by (on) (floorwatch_waiting_seconds)", "{{on}}", Expect(frozenset({"on"}))),
 )
 
 QUERIES: Mapping[str, Query] = {query.key: query for query in _ALL}

@@ -94,4 +94,23 @@ RULES: tuple[Rule, ...] = (
         "The cap on distinct scopes keeps new ones out",
         "Their numbers are missing. Raise tables.max_scopes, or find the dimension whose values explode.",
     ),
+    Rule(
+        "FloorwatchRedisAway",
+        'max by (instance) (floorwatch_waiting_seconds{on="redis"}) > 60',
+        "1m",
+        "critical",
+        "Redis has taken nothing from worker {{ $labels.instance }} for {{ $value | humanizeDuration }}",
+        "Rows, boards that read Redis, alert rules and notifications stand still; intake and ledger go on and nothing is lost. "
+        "Bring Redis back: everything catches up by itself.",
+    ),
+    Rule(
+        "FloorwatchRecordNearLimit",
+        "max by (topic) (floorwatch_largest_record_bytes) > "
+        'on () group_left () (0.5 * max(floorwatch_limit{of="largest_record_bytes"}))',
+        "0m",
+        "warning",
+        "A record of {{ $value | humanize1024 }}B for {{ $labels.topic }}: over half of what may be written",
+        "A row grows with the distinct labelers of its pane. At the limit the worker ends. Look for a sender whose labeler_id "
+        "never repeats, or raise kafka.max_message_bytes and the topic's max.message.bytes.",
+    ),
 )

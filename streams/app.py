@@ -202,11 +202,25 @@ class Worker:
             raise RuntimeError("the worker has no partitions yet, so nothing may be written")
         return self._writer
 
+    @property
+    def connected(self) -> bool:
+        """Whether a broker has let this worker in."""
+        return self._writer is not None
+
     async def connect(self) -> None:
-        """Start the producer, if it is not; best before the app, for a broker takes its time to give a producer id."""
+        """Start the producer, if it is not; best before the app, for a broker takes its time to give a producer id.
+
+        Raises:
+            Misconfigured: A broker is there and refuses us as we are configured.
+        """
         if self._writer is None:
             self._producer = await started_producer(self.config)
-            self._writer = KafkaLogWriter(self._producer, self.metrics, self.config.engine.max_in_flight_bytes)
+            self._writer = KafkaLogWriter(
+                self._producer,
+                self.metrics,
+                self.config.engine.max_in_flight_bytes,
+                max_record_bytes=self.config.kafka.max_message_bytes,
+            )
 
     async def _commit(self, topic: str, partition: int, offset: int) -> bool:
         try:

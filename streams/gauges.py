@@ -22,6 +22,7 @@ def set_limits(metrics: EngineMetrics, config: FloorwatchConfig) -> None:
     metrics.limit(c.UNFLUSHED, engine.max_unflushed_records)
     metrics.limit(c.UNFLUSHED_BYTES, engine.max_unflushed_bytes)
     metrics.limit(c.IN_FLIGHT, engine.max_in_flight_bytes)
+    metrics.limit(c.LARGEST_RECORD, config.kafka.max_message_bytes)
     metrics.limit(c.SCOPES, config.tables.max_scopes)
     metrics.limit(c.INTERNED, TUPLES_LIMIT)
 

@@ -8,7 +8,9 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from aiohttp import web
 from redis.exceptions import RedisError
@@ -19,6 +21,7 @@ from config.lower import exported_scopes
 from config.schema import FloorwatchConfig
 from floorwatch import __version__
 from streams.app import Worker
+from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
@@ -34,13 +37,14 @@ _GC_THRESHOLDS = (50_000, 20, 50)
 
 
 async def run_worker(config: FloorwatchConfig) -> int:
-    """Run until SIGTERM or SIGINT (flush, commit, leave the group) or a failure.
+    """Run until SIGTERM or SIGINT (flush, commit, leave the group) or a failure. A broker that is away is waited for.
 
     Args:
         config: The loaded configuration.
 
     Returns:
-        Exit code: 0 after a signal, 1 after a failure (start it again: it recovers exactly).
+        Exit code: 0 after a signal, 1 after a failure (start it again: it recovers exactly), ``EX_CONFIG`` (78) where starting
+        again does not help before somebody has changed what the log says.
     """
     gc.set_threshold(*_GC_THRESHOLDS)
     gc.freeze()
@@ -55,14 +59,11 @@ async def run_worker(config: FloorwatchConfig) -> int:
         loop.add_signal_handler(number, stopping.set)
     web_runner = await _serve_metrics(worker, metrics)
     notifier = asyncio.create_task(_notify(worker, stopping))
-    code = 1
+    code, said = 1, ""
     try:
-        await worker.connect()
-        await worker.app.start()
-        waits = {asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(worker.app.wait_until_stopped())}
-        crash = asyncio.ensure_future(worker.app._crashed.wait())  # noqa: SLF001 - mode has no public handle on it
-        await asyncio.wait({*waits, crash}, return_when=asyncio.FIRST_COMPLETED)
-        code = 0 if stopping.is_set() and not worker.app.crashed else 1
+        code, said = await _until_ended(worker, stopping)
+    except Misconfigured as error:
+        code, said = os.EX_CONFIG, str(error)
     finally:
         stopping.set()
         with suppress(Exception):
@@ -72,11 +73,38 @@ async def run_worker(config: FloorwatchConfig) -> int:
         notifier.cancel()
         await web_runner.cleanup()
     if code:
-        log.error("the worker stopped after a failure: %s", worker.app.crash_reason)
+        log.error("the worker stopped after a failure: %s", said)
         # Faust's threads may hang on a broker that has gone; the state is on the log, so leave at once.
         logging.shutdown()
         os._exit(code)
     return code
+
+
+async def _until_ended(worker: Worker, stopping: asyncio.Event) -> tuple[int, str]:
+    """Connect, start and run; return the exit code and, where it is not 0, the reason."""
+    stopped = asyncio.ensure_future(stopping.wait())
+    if not await _before(stopped, worker.connect()) or not await _before(stopped, worker.app.start()):
+        return 0, ""
+    ended = asyncio.ensure_future(worker.app.wait_until_stopped())
+    crash = asyncio.ensure_future(worker.app._crashed.wait())  # noqa: SLF001 - mode has no public handle on it
+    await asyncio.wait({stopped, ended, crash}, return_when=asyncio.FIRST_COMPLETED)
+    if stopped.done() and not worker.app.crashed:
+        return 0, ""
+    reason = worker.app.crash_reason
+    return os.EX_CONFIG if isinstance(reason, Misconfigured) else 1, str(reason)
+
+
+async def _before(stopped: asyncio.Future[Any], work: Coroutine[Any, Any, Any]) -> bool:
+    """Do some work unless the worker is stopped first; return whether it was done."""
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({stopped, task}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return False
 
 
 async def _serve_metrics(worker: Worker, metrics: EngineMetrics) -> web.AppRunner:
@@ -96,7 +124,9 @@ async def _serve_metrics(worker: Worker, metrics: EngineMetrics) -> web.AppRunne
 
 def _ready(worker: Worker) -> Ready:
     reasons = []
-    if not any(host.owned for host in worker.hosts.values()):
+    if not worker.connected:
+        reasons.append("waiting for Kafka")
+    elif not any(host.owned for host in worker.hosts.values()):
         reasons.append("no partitions assigned yet")
     reasons.extend(
         f"{host.name}[{owned.partition}] is recovering"

@@ -235,6 +235,13 @@ BATCHES_IN_HAND = Metric(
 IN_FLIGHT = Metric(
     PREFIX + "writer_in_flight_bytes", "gauge", "Bytes given to the producer and not acknowledged.", "bytes", ()
 )
+LARGEST_RECORD = Metric(
+    PREFIX + "largest_record_bytes",
+    "gauge",
+    "Largest record since the start that filled a batch of its own; above kafka.max_message_bytes the worker ends.",
+    "bytes",
+    ("topic",),
+)
 WAIT = Metric(
     PREFIX + "wait_seconds_total",
     "counter",
@@ -315,6 +322,7 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     UNFLUSHED_BYTES,
     BATCHES_IN_HAND,
     IN_FLIGHT,
+    LARGEST_RECORD,
     WAIT,
     WAITING,
     REDIS_RETRIES,

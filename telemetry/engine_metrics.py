@@ -145,6 +145,11 @@ class EngineMetrics(Collector):
         """Set how many bytes the producer holds unacknowledged."""
         self._values[c.IN_FLIGHT][()] = float(size_bytes)
 
+    def large_record(self, topic: str, size_bytes: int) -> None:
+        """Note a record that filled a batch of its own; the largest of its topic is kept."""
+        held = self._values[c.LARGEST_RECORD]
+        held[(topic,)] = max(held.get((topic,), 0.0), float(size_bytes))
+
     def wait_began(self, on: str) -> float:
         """Note that something begins to wait; return what to give ``wait_ended``.
 

@@ -226,11 +226,20 @@ OUTPUT_LIMITS = (
     Limit(
         "bytes given to the producer and not acknowledged",
         "streams/engine/log.py",
-        "engine.max_in_flight_bytes; of each partition one batch under way and one waiting",
+        "engine.max_in_flight_bytes; of each append one batch under way and one being built",
         "engine.max_in_flight_bytes",
         "appends wait, hence flushes, hence folding",
         _IN_FLIGHT,
         _WAIT,
+    ),
+    Limit(
+        "one record: a row with the names of the labelers of its pane",
+        "streams/engine/log.py",
+        "kafka.max_message_bytes, on the topics as max.message.bytes",
+        "kafka.max_message_bytes",
+        "the worker ends with code 78 and says which record, how large, and what to raise; nothing of it is committed",
+        "floorwatch_largest_record_bytes",
+        None,
     ),
     Limit(
         "rows on their way to Redis",

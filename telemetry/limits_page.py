@@ -31,6 +31,12 @@ _TAIL = """\
 - When Redis is back everything catches up by itself; when it came back empty, all rows are written again.
 - An answer that trying again cannot mend (no right, a key of another type) stops the worker with that answer.
 
+## When the broker is away at a start
+- A worker waits for it and says every five seconds for how long, how often it has tried, where, and what the obstacle is
+  (nothing listens, the host is not known, no answer). `/readyz` says so too, and SIGTERM ends it at once.
+- A broker that is there and refuses the worker as it is configured (user, password, mechanism, a certificate not trusted) is
+  not waited for: the worker ends with exit code 78, as for all that a restart does not mend, and says what to correct.
+
 ## When the broker is slow or stalls
 - Appends wait for acknowledgements, so flushes wait, so folding waits at its bound. Heartbeats have a thread and
   connections of their own: a broker that answers them but takes no records costs no rebalance.
@@ -61,9 +67,15 @@ late, behind a newer batch, and compaction would keep the older row. With produc
 are twice). A broker without `InitProducerId` is told by `floorwatch doctor` and by the worker at its start.
 
 ## Bounds that are not ours
-- **Distinct labelers of one row.** Whoever labelled in a pane is counted by name inside its row. A row must fit into one
-  batch (768 KiB, about 30,000 names of 20 characters); a single-pane row beyond that stops the worker with its size. Ids that never
-  repeat (a session id sent as labeler_id) would do that: refuse them at the sender.
+- **Distinct labelers of one row.** Whoever labelled in a pane is counted by name inside its row: some 24 bytes for a name of
+  20 characters, so the 8 MiB of kafka.max_message_bytes hold about 350,000 names (Kafka's own limit of 1 MiB: 40,000).
+  `floorwatch_largest_record_bytes` shows any record above 768 KiB, and `FloorwatchRecordNearLimit` fires at half the limit. A row
+  beyond it ends the worker with exit code 78 and a message that names topic, row, size and remedy; nothing is lost, for its
+  events are not committed, and a start after raising the limit goes on exactly. Starting again without a change ends the same
+  way, so have the supervisor not restart on 78 (systemd: `RestartPreventExitStatus=78`). Ids that never repeat (a session
+  id sent as labeler_id) would do that: refuse them at the sender.
+- **Topics made by an older version** keep the broker's limit of 1 MiB and their retention: `floorwatch doctor` names them
+  and gives the `kafka-configs --alter` command.
 - **Recovery** reads a partition's changelog into memory before it builds the state: for a moment it takes about twice what
   the newest records take. More partitions make each smaller.
 - **Topics** grow by retention and compaction: see [guarantees](guarantees.md).

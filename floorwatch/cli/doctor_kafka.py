@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 
 from config.connect import kafka_options
 from config.schema import KafkaSettings
-from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
+from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, Check
+from streams.adapters.reach import obstacle_of
 from streams.models.topics import TopicSpec, topic_specs
-
-_AUTH = ("SaslAuthenticationFailed", "AuthenticationFailed", "AuthenticationFailedError")
 
 
 async def kafka_checks(kafka: KafkaSettings, horizon_days: int) -> list[Check]:
@@ -66,68 +62,11 @@ async def _idempotence(kafka: KafkaSettings, options: dict[str, Any]) -> Check:
 
 
 async def _broker(address: str, options: dict[str, Any]) -> Check:
-    host, _, port = address.rpartition(":")
     name = f"broker {address}"
-    refused = await _tcp(host.strip("[]"), int(port))
-    if refused is not None:
-        return Check("fail", name, *refused)
-    arguments = {key: value for key, value in options.items() if key != "bootstrap_servers"}
-    try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            connection = await create_conn(
-                host.strip("[]"), int(port), request_timeout_ms=int(ANSWER_TIMEOUT_S * 1000), **arguments
-            )
-    except ssl.SSLError as error:
-        return Check("fail", name, *_tls(error, options))
-    except TimeoutError:
-        return Check("fail", name, f"does not answer within {ANSWER_TIMEOUT_S:.0f} s", _PROTOCOL_FIX)
-    except KafkaError as error:
-        return Check("fail", name, *_refusal(error, options))
-    except (OSError, EOFError, ValueError, AssertionError, MemoryError) as error:
-        return Check("fail", name, f"something answers, but not as Kafka ({type(error).__name__})", _PROTOCOL_FIX)
-    connection.close()
+    obstacle = await obstacle_of(address, options, ANSWER_TIMEOUT_S)
+    if obstacle is not None:
+        return Check("fail", name, obstacle.said, obstacle.fix)
     return Check("ok", name, f"answers with {options['security_protocol']}")
-
-
-_PROTOCOL_FIX = "check that this is the broker's client port, and that kafka.security.protocol is the listener's"
-
-
-async def _tcp(host: str, port: int) -> tuple[str, str] | None:
-    """Return what keeps a TCP connection from being made and its fix, or None."""
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(host, port)
-    except socket.gaierror:
-        return f"the host {host} is not known", "correct kafka.brokers, or the DNS of this machine"
-    except TimeoutError:
-        return f"no connection within {CONNECT_TIMEOUT_S:.0f} s", "check host and port, and the firewall between"
-    except ConnectionRefusedError:
-        return "nothing listens there", "start the broker, or correct kafka.brokers; floorwatch up brings its own"
-    except OSError as error:
-        return f"no connection: {(error.strerror or str(error)).lower()}", "check kafka.brokers and the network"
-    writer.close()
-    return None
-
-
-def _tls(error: ssl.SSLError, options: dict[str, Any]) -> tuple[str, str]:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}", "set kafka.security.ca_file to its authority"
-    said = f"no TLS with it: {(error.reason or str(error)).lower().replace('_', ' ')}"
-    plain = options["security_protocol"].replace("SASL_SSL", "SASL_PLAINTEXT").replace("SSL", "PLAINTEXT")
-    plain = "SASL_PLAINTEXT" if options["security_protocol"] == "SASL_SSL" else plain
-    return said, f"this port may be one without TLS: try {plain}, or use the TLS port"
-
-
-def _refusal(error: KafkaError, options: dict[str, Any]) -> tuple[str, str]:
-    kind = type(error).__name__
-    if kind in _AUTH:
-        user = options.get("sasl_plain_username")
-        return f"refuses user {user}", "check kafka.security.username, its password, and mechanism"
-    if kind == "UnsupportedSaslMechanismError":
-        return f"does not offer {options.get('sasl_mechanism')}", "set kafka.security.mechanism to one it offers"
-    if kind == "IllegalSaslStateError":
-        return "does not ask for a login on this port", "use protocol PLAINTEXT or SSL, or the port with SASL"
-    return f"closes the connection ({kind})", _PROTOCOL_FIX
 
 
 async def _topics(kafka: KafkaSettings, options: dict[str, Any], horizon_days: int) -> list[Check]:
@@ -137,7 +76,13 @@ async def _topics(kafka: KafkaSettings, options: dict[str, Any], horizon_days: i
             await admin.start()
             described = await admin.describe_topics()
             found = {topic["topic"]: topic["partitions"] for topic in described if not topic["error_code"]}
-            specs = topic_specs(kafka.topic_prefix, kafka.partitions, horizon_days)
+            specs = topic_specs(
+                kafka.topic_prefix,
+                kafka.partitions,
+                horizon_days,
+                events_kept_days=kafka.events_kept_days,
+                max_message_bytes=kafka.max_message_bytes,
+            )
             present = [spec for spec in specs if spec.name in found]
             configs = await _configs(admin, [spec.name for spec in present])
     except (KafkaError, OSError, TimeoutError) as error:
@@ -148,7 +93,12 @@ async def _topics(kafka: KafkaSettings, options: dict[str, Any], horizon_days: i
     checks = [_presence(kafka, specs, found)]
     checks += _foreign(kafka, found)
     if present:
-        checks += [_partitions(kafka, present, found), _policies(present, configs), _replicas(kafka, present, found)]
+        checks += [
+            _partitions(kafka, present, found),
+            _policies(present, configs),
+            *_sizes(present, configs),
+            _replicas(kafka, present, found),
+        ]
     return checks
 
 
@@ -225,6 +175,28 @@ def _policies(present: list[TopicSpec], configs: dict[str, dict[str, str]]) -> C
         f"kafka-configs --alter --topic {name} --add-config cleanup.policy={wanted} (compaction of a log loses events)"
     )
     return Check("fail", "cleanup policy", listed, fix)
+
+
+def _sizes(present: list[TopicSpec], configs: dict[str, dict[str, str]]) -> list[Check]:
+    """Check that each topic holds records as large, and the log is kept as long, as the configuration says."""
+    checks = []
+    for setting, lacks in (
+        ("max.message.bytes", "kafka.max_message_bytes"),
+        ("retention.ms", "kafka.events_kept_days"),
+    ):
+        short = [
+            (spec.name, spec.config[setting])
+            for spec in present
+            if setting in spec.config
+            and setting in configs.get(spec.name, {})
+            and 0 <= int(configs[spec.name][setting]) < int(spec.config[setting])
+        ]
+        if short:
+            name, wanted = short[0]
+            detail = f"less than {lacks} and the horizon ask for: {', '.join(topic for topic, _ in short)}"
+            fix = f"kafka-configs --alter --topic {name} --add-config {setting}={wanted}, and so on for each"
+            checks.append(Check("warn", setting, detail, fix))
+    return checks
 
 
 def _replicas(kafka: KafkaSettings, present: list[TopicSpec], found: dict[str, Any]) -> Check:

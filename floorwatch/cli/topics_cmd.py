@@ -27,14 +27,14 @@ def topics(
     from aiokafka.errors import KafkaError
 
     from config.load import load
+    from config.lower import topics_of
     from floorwatch.cli.common import exit_on_config_error
     from streams.adapters.admin import create_topics
     from streams.adapters.connections import kafka_settings
-    from streams.models.topics import topic_specs
 
     with exit_on_config_error():
         settings = load(config, os.environ)
-    specs = topic_specs(settings.kafka.topic_prefix, settings.kafka.partitions, settings.tables.correction_horizon_days)
+    specs = topics_of(settings)
     for spec in specs:
         policy = " ".join(f"{name}={value}" for name, value in spec.config.items())
         typer.echo(f"{spec.name}  partitions={spec.partitions}  {policy}")

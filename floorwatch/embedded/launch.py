@@ -48,7 +48,8 @@ def make_plan(
         partitions=settings.kafka.partitions,
         topic_prefix=settings.kafka.topic_prefix,
         redis_prefix=settings.redis.prefix,
-        horizon_days=settings.tables.correction_horizon_days,
+        # Journal and log are kept a day longer than this.
+        horizon_days=(settings.kafka.events_kept_days or settings.tables.correction_horizon_days + 1) - 1,
         config_file=config,
         extra_env=dict(extra_env or {}),
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import UnknownError, UnsupportedVersionError
+from aiokafka.errors import KafkaConnectionError, UnknownError, UnsupportedVersionError
 from redis.asyncio import Redis
 
-from streams.engine.errors import Invariant
+from streams.adapters.reach import wait_for_brokers
+from streams.engine.errors import Misconfigured
+from streams.engine.log import BATCH_BYTES
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
-
-_BATCH_BYTES = 786_432
 
 
 def kafka_settings(config: FloorwatchConfig) -> dict[str, Any]:
@@ -32,27 +32,36 @@ def redis_client(config: FloorwatchConfig) -> Redis:
 
 
 async def started_producer(config: FloorwatchConfig) -> AIOKafkaProducer:
-    """Return the producer of a worker, started; the caller stops it.
+    """Return the producer of a worker, started; the caller stops it. A broker that is away is waited for.
 
     Idempotent, so that a batch sent again after its answer was lost cannot land behind a newer one of the same key, where
     compaction would keep the older.
 
     Raises:
-        Invariant: The broker has no idempotent producers and the configuration asks for one.
+        Misconfigured: A broker refuses us as we are configured, or has no idempotent producers though one is asked for.
     """
-    producer = AIOKafkaProducer(
-        acks="all",
-        enable_idempotence=config.kafka.idempotent_producer,
-        max_batch_size=_BATCH_BYTES,
-        request_timeout_ms=60_000,
-        **kafka_settings(config),
-    )
-    try:
-        await producer.start()
-    except (UnknownError, UnsupportedVersionError) as error:
-        await producer.stop()
-        raise Invariant(
-            "the broker gives no producer id (InitProducerId), so it has no idempotent producers. Set "
-            "kafka.idempotent_producer to false for such a broker; `floorwatch doctor` checks it."
-        ) from error
-    return producer
+    settings = kafka_settings(config)
+    while True:
+        await wait_for_brokers(settings)
+        producer = AIOKafkaProducer(
+            acks="all",
+            enable_idempotence=config.kafka.idempotent_producer,
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=60_000,
+            **settings,
+        )
+        try:
+            await producer.start()
+        except (UnknownError, UnsupportedVersionError) as error:
+            await producer.stop()
+            raise Misconfigured(
+                "the broker gives no producer id (InitProducerId), so it has no idempotent producers. Set "
+                "kafka.idempotent_producer to false for such a broker; `floorwatch doctor` checks it."
+            ) from error
+        except KafkaConnectionError:
+            await producer.stop()  # it went away between the two
+        except BaseException:
+            await producer.stop()
+            raise
+        else:
+            return producer

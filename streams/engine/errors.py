@@ -7,6 +7,10 @@ class Invariant(RuntimeError):
     """Something the design rules out has happened; the worker stops rather than count wrongly. Read the message."""
 
 
+class Misconfigured(Invariant):
+    """Starting again will not help before somebody has changed what the message says; the worker ends with ``EX_CONFIG``."""
+
+
 class Retryable(RuntimeError):
     """A dependency failed in a way that usually passes; the caller tries again."""
 

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
+from streams.engine.errors import Misconfigured
 from streams.engine.fetch import plain
 from streams.engine.meter import Meter
+from streams.models.topics import MAX_MESSAGE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,9 @@ class LogWriter(Protocol):
         """Append records to one partition in order.
 
         Raises:
-            Exception: Any broker error; then nothing may be assumed of what was written.
+            Misconfigured: A record is larger than the topic may hold.
+            Exception: Any broker error. What is on the log then is records from the first on, in order and without a gap;
+                how many is not known.
         """
 
 
@@ -49,12 +53,21 @@ class LogReader(Protocol):
 
 MAX_IN_FLIGHT_BYTES = 32 * 1_048_576
 
+BATCH_BYTES = 786_432
+"""A batch of the producer."""
+
 
 class KafkaLogWriter:
     """Batches built by hand: a microsecond a record where ``producer.send`` costs twenty."""
 
     def __init__(
-        self, producer: AIOKafkaProducer, meter: Meter | None = None, max_in_flight_bytes: int = MAX_IN_FLIGHT_BYTES
+        self,
+        producer: AIOKafkaProducer,
+        meter: Meter | None = None,
+        max_in_flight_bytes: int = MAX_IN_FLIGHT_BYTES,
+        *,
+        max_record_bytes: int = MAX_MESSAGE_BYTES,
+        large_bytes: int = BATCH_BYTES,
     ) -> None:
         """Use a started producer; the caller stops it.
 
@@ -63,8 +76,11 @@ class KafkaLogWriter:
             meter: Where waits and bytes in flight go.
             max_in_flight_bytes: Bytes given to the producer and not acknowledged, beyond which ``append`` waits. Also a
                 bound on one request, which a broker refuses above its ``socket.request.max.bytes`` (100 MiB).
+            max_record_bytes: Largest record that its topic holds, with what the batch adds to it.
+            large_bytes: Size of the producer's batches; a record that is larger goes in one of its own.
         """
         self._producer, self._meter = producer, meter
+        self._max_record_bytes, self._large_bytes = max_record_bytes, large_bytes
         self._max_in_flight_bytes = max_in_flight_bytes
         self._in_flight_bytes = 0
         self._room = asyncio.Event()
@@ -80,18 +96,37 @@ class KafkaLogWriter:
                 meter.wait_ended("broker", began)
 
     async def _append(self, topic: str, partition: int, entries: list[Entry]) -> None:
-        waiting: list[asyncio.Future[Any]] = []
+        """Send one batch after the other, each once the one before it is acknowledged.
+
+        The producer would take a second one meanwhile, and send it even when the first has failed: its records would stand on
+        the log without those before them. The next batch is built while one is under way, so nothing is slower for it.
+        """
+        before: asyncio.Future[Any] | None = None
         begin = 0
         while begin < len(entries):
             builder = self._producer.create_batch()
             taken = _fill(builder, entries, begin)
-            if not taken:
-                size = len(entries[begin][1] or b"")
-                raise ValueError(f"a record of {size} bytes does not fit into a batch for {topic}")
-            waiting.append(await self._send(builder, topic, partition))
+            if builder.size() > self._large_bytes:
+                self._large(topic, partition, entries[begin], builder.size())
+            if before is not None:
+                await _acknowledged(before, topic, self._max_record_bytes)
+            before = await self._send(builder, topic, partition)
             begin += taken
-        for future in waiting:
-            await future
+        if before is not None:
+            await _acknowledged(before, topic, self._max_record_bytes)
+
+    def _large(self, topic: str, partition: int, entry: Entry, size: int) -> None:
+        """Count a record that fills a batch of its own; refuse one that is larger than its topic may hold."""
+        if self._meter is not None:
+            self._meter.large_record(topic, size)
+        if size > self._max_record_bytes:
+            key = (entry[0] or b"")[:200].decode(errors="replace")
+            raise Misconfigured(
+                f"the record {key!r} for {topic}[{partition}] takes {size:,} bytes, and kafka.max_message_bytes is "
+                f"{self._max_record_bytes:,}. Nothing is lost: it is made again from the log of events after a start. A row grows "
+                "with the distinct labelers of its pane, so first look for a sender whose labeler_id never repeats. Then "
+                f"raise kafka.max_message_bytes and the topic's own limit: {_alter(topic, 'max.message.bytes=N')}"
+            )
 
     async def _send(self, builder: Any, topic: str, partition: int) -> asyncio.Future[Any]:
         """Give a batch to the producer once there is room for it."""
@@ -123,6 +158,27 @@ class KafkaLogWriter:
         self._room.set()
         if self._meter is not None:
             self._meter.in_flight(self._in_flight_bytes)
+
+
+def _alter(topic: str, config: str) -> str:
+    """Return the command that changes the configuration of a topic that exists."""
+    return f"kafka-configs --alter --topic {topic} --add-config {config}"
+
+
+async def _acknowledged(sent: asyncio.Future[Any], topic: str, max_record_bytes: int) -> None:
+    """Wait until the broker has a batch.
+
+    Raises:
+        Misconfigured: The topic holds no records as large as the configuration allows.
+    """
+    try:
+        await sent
+    except MessageSizeTooLargeError as error:
+        raise Misconfigured(
+            f"the broker takes no batch as large as the last one for {topic}: the topic's max.message.bytes is smaller than "
+            f"kafka.max_message_bytes, {max_record_bytes:,}. Make them the same: "
+            f"{_alter(topic, f'max.message.bytes={max_record_bytes}')}"
+        ) from error
 
 
 _MOST_RECORDS = 16_384

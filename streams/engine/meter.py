@@ -26,6 +26,9 @@ class Meter(Protocol):
     def in_flight(self, size_bytes: int) -> None:
         """Set how many bytes the producer holds unacknowledged."""
 
+    def large_record(self, topic: str, size_bytes: int) -> None:
+        """Note a record that fills a batch of its own."""
+
     def not_committed(self, stage: str) -> None:
         """Count a commit that the coordinator did not take."""
 

@@ -19,6 +19,9 @@ LATE = "late.v1"
 
 TABLE_TOPICS = {"accuracy": ACCURACY, "throughput": THROUGHPUT, "sla": SLA}
 
+MAX_MESSAGE_BYTES = 8 * 1_048_576
+"""Largest record batch of a topic unless configured. Kafka's own 1 MiB is less than a row of 70,000 labelers takes."""
+
 _DAY_MS = 86_400_000
 _LAG_MS = 15 * 60_000
 
@@ -41,20 +44,29 @@ def _compacted() -> dict[str, str]:
     return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_LAG_MS)}
 
 
-def topic_specs(prefix: str, partitions: int, horizon_days: int = 14) -> list[TopicSpec]:
+def topic_specs(
+    prefix: str,
+    partitions: int,
+    horizon_days: int = 14,
+    *,
+    events_kept_days: int | None = None,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+) -> list[TopicSpec]:
     """List every topic Floorwatch uses.
 
     Args:
         prefix: Put before each name, usually ``floorwatch.``.
         partitions: Partitions of each topic.
         horizon_days: Correction horizon in days; logs are kept a day longer.
+        events_kept_days: Days the log of events is kept; None keeps it as long as the other logs.
+        max_message_bytes: Largest record batch of each topic.
 
     Returns:
         One spec a topic, in the order an event meets them.
     """
     kinds = {
         RAW: _log(horizon_days + 1),
-        EVENTS: _log(horizon_days + 1),
+        EVENTS: _log(events_kept_days or horizon_days + 1),
         LEDGER: _compacted(),
         PARTIALS: _compacted(),
         ACCURACY: _compacted(),
@@ -65,7 +77,8 @@ def topic_specs(prefix: str, partitions: int, horizon_days: int = 14) -> list[To
         DEAD_LETTERS: _log(30),
         LATE: _log(30),
     }
-    return [TopicSpec(prefix + name, partitions, config) for name, config in kinds.items()]
+    size = {"max.message.bytes": str(max_message_bytes)}
+    return [TopicSpec(prefix + name, partitions, {**config, **size}) for name, config in kinds.items()]
 
 
 def partition_of(key: bytes, partitions: int) -> int:

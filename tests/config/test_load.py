@@ -232,3 +232,16 @@ def test_a_message_that_repeats_a_secret_is_withheld() -> None:
     assert reason_and_hint(error, [], secret=False)[0] == "hunter2 is no URL"
     harmless = {**error, "msg": "Value error, must begin with https://"}
     assert reason_and_hint(harmless, [], secret=True)[0] == "must begin with https://"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kafka: {events_kept_days: 10}", "10 days are less than the correction horizon and a day"),
+        ("kafka: {max_message_bytes: 1048576}", "does not fit into kafka.max_message_bytes"),
+    ],
+)
+def test_topics_must_hold_what_goes_through_them(text: str, said: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        loads(text, {}, name="f.yaml", base=Path())
+    assert said in caught.value.render()

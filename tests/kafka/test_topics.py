@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
+import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from typer.testing import CliRunner
 
+from config.load import load
 from floorwatch.cli import build
 from streams.adapters.admin import create_topics, open_admin
+from streams.adapters.connections import started_producer
+from streams.engine.errors import Misconfigured
+from streams.engine.log import KafkaLogReader, KafkaLogWriter
 from streams.models import topics
 from tests.kafka.conftest import write_config
 
@@ -63,3 +69,46 @@ def test_the_command_creates_them_by_configuration(kafka_bootstrap: str, tmp_pat
     assert done.exit_code == 0, done.output
     partitions, _ = asyncio.run(_described(kafka_bootstrap, ["by-command.events.v1"]))
     assert partitions == {"by-command.events.v1": 5}
+
+
+def test_settings_of_the_log_and_of_records_reach_the_topics(kafka_bootstrap: str, tmp_path: Path) -> None:
+    kafka = {
+        "brokers": [kafka_bootstrap],
+        "topic_prefix": "sized.",
+        "partitions": 1,
+        "events_kept_days": 90,
+        "max_message_bytes": 3_000_000,
+    }
+    config = write_config(tmp_path / "f.yaml", kafka=kafka)
+    done = CliRunner().invoke(build("topics"), ["topics", "create", "--config", str(config)])
+    assert done.exit_code == 0, done.output
+    names = ["sized." + name for name in (topics.EVENTS, topics.RAW, topics.LEDGER)]
+    _, configs = asyncio.run(_described(kafka_bootstrap, names))
+    assert configs["sized.events.v1"]["retention.ms"] == str(90 * 86_400_000)
+    assert configs["sized.raw.v1"]["retention.ms"] == str(15 * 86_400_000)
+    assert {found["max.message.bytes"] for found in configs.values()} == {"3000000"}
+
+
+def test_a_row_of_70_000_labelers_goes_through_and_one_beyond_the_limit_is_said(kafka_bootstrap: str) -> None:
+    """Such a row takes 1.5 MB, and a Kafka left alone refuses more than 1 MiB."""
+    connection = {"bootstrap_servers": kafka_bootstrap}
+    row = msgspec.msgpack.encode((7, [f"labeler-{number:012}" for number in range(70_000)]))
+    sent = [(b"r|before", b"x", 1), (b"r|all|0|0|owner", row, 2), (b"r|after", b"y", 3)]
+
+    async def written(prefix: str, config: dict[str, str], most: int) -> list[tuple[bytes, bytes | None]]:
+        spec = next(spec for spec in topics.topic_specs(prefix, 1) if spec.name.endswith(topics.LEDGER))
+        await create_topics(connection, [topics.TopicSpec(spec.name, 1, {**spec.config, **config})])
+        producer = await started_producer(load(None, {"FLOORWATCH_KAFKA__BROKERS": kafka_bootstrap}))
+        try:
+            await KafkaLogWriter(producer, max_record_bytes=most).append(spec.name, 0, sent)
+        finally:
+            await producer.stop()
+        parts = [part async for part in KafkaLogReader(connection).read(spec.name, 0)]
+        return [(key, value) for part in parts for _, key, value in part]
+
+    assert len(row) > 1_400_000
+    assert asyncio.run(written("large.", {}, 8_388_608)) == [(key, value) for key, value, _ in sent]
+    with pytest.raises(Misconfigured, match=r"r\|all\|0\|0\|owner.* takes 1,\d+,\d+ bytes"):
+        asyncio.run(written("beyond.", {}, 1_048_576))
+    with pytest.raises(Misconfigured, match=r"--topic older\.\S+ --add-config max\.message\.bytes=8388608"):
+        asyncio.run(written("older.", {"max.message.bytes": "1048588"}, 8_388_608))

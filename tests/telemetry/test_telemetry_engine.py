@@ -38,6 +38,7 @@ def fill(metrics: EngineMetrics, partition: int) -> None:
     metrics.scopes_refused(4)
     metrics.dead_letter("intake", "not_json")
     metrics.in_flight(700)
+    metrics.large_record("f.partials.v1", 900_000)
     metrics.interned(partition, 8)
     metrics.outbox(1)
     metrics.redis_retry()
