@@ -61,7 +61,8 @@ class Servers:
     ) -> None:
         """Stop every child, last started first."""
         for child in reversed(self._children):
-            stop(child)
+            # Not on the loop: what it serves, a child may need to end well (a proxy before its broker).
+            await asyncio.to_thread(stop, child)
         if self._made and error is None:
             shutil.rmtree(self.directory, ignore_errors=True)
 

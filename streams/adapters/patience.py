@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from redis.exceptions import RedisError, ResponseError
@@ -51,9 +52,15 @@ class Patience:
         Raises:
             ResponseError: Redis understood and refused (wrong type of key, no right): trying again would not help.
         """
+        with self.measured():
+            return await self._try(what, work)
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Measure a wait for Redis that is not tried again."""
         began = None if self._meter is None else self._meter.wait_began("redis")
         try:
-            return await self._try(what, work)
+            yield
         finally:
             if self._meter is not None and began is not None:
                 self._meter.wait_ended("redis", began)

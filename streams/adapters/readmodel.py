@@ -51,10 +51,16 @@ class ReadModel:
 
     async def lost(self, partition: int) -> bool:
         """Tell whether Redis does not hold what this partition had written: then the next ``put`` must hold every row."""
-        mine = self._marks.get(partition)
+        mine, key = self._marks.get(partition), self._mark_key(partition)
         try:
-            if mine is not None and await self._redis.get(self._mark_key(partition)) == mine:
-                return False
+            with self._patience.measured():  # a Redis that stands still answers this one first
+                found = None if mine is None else await self._redis.get(key)
+                if mine is not None and found == mine:
+                    return False
+                if found is not None:
+                    # One of the two is a zombie. Is it this one, it may be killed before it has written to Redis, with old
+                    # rows already on the table topics: so the owner is told now that it must write all rows again.
+                    await self._redis.set(key, b"nobody")
         except (RedisError, OSError):
             return False
         self._marks.pop(partition, None)

@@ -97,6 +97,19 @@ def test_a_zombie_that_writes_an_old_row_makes_the_owner_write_all_rows_again(tm
     assert asyncio.run(go()) == (True, 2)
 
 
+def test_a_zombie_killed_after_it_wrote_to_the_topics_and_before_redis_is_told_of_too(tmp_path: Path) -> None:
+    async def go() -> tuple[bool, bool]:
+        async with running(tmp_path) as redis:
+            zombie, owner = ReadModel(redis, "t:"), ReadModel(redis, "t:")
+            await zombie.put(0, ALL, 1)
+            await owner.put(0, ALL, 2)
+            return await zombie.lost(0), await owner.lost(
+                0
+            )  # what follows here is its append to the topics, and its end
+
+    assert asyncio.run(go()) == (True, True)
+
+
 def test_a_partition_that_comes_back_begins_with_all_rows(tmp_path: Path) -> None:
     async def go() -> tuple[bool, bool]:
         async with running(tmp_path) as redis:

@@ -26,8 +26,12 @@ from streams.models import topics
 from tests.limits.proxy import Proxy, kafka_behind_a_proxy, proxied
 
 PARTITIONS = 2
+SESSION_S = 3.0
+"""Half of the default, so that waits longer than a session are short."""
 SETTINGS = {
     "KAFKA__PARTITIONS": str(PARTITIONS),
+    "KAFKA__SESSION_TIMEOUT_S": str(SESSION_S),
+    "KAFKA__REBALANCE_TIMEOUT_S": "2",
     "ENGINE__IDLE_TIMEOUT_S": "86400",
     "ENGINE__PUBLISH_INTERVAL_S": "0.5",
     "ENGINE__MAX_UNFLUSHED_RECORDS": "2000",

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 from floorwatch.simulate.runs import simulated_log
-from tests.limits.floor import kafka_floor, over
+from tests.limits.floor import SESSION_S, kafka_floor, over
 from tests.limits.test_slow_redis import beyond_bounds
 
-STILL_S = 13.0
+STILL_S = 2.2 * SESSION_S
 
 
 async def scenario(folder: Path, lines: list[bytes]) -> None:
@@ -24,6 +24,8 @@ async def scenario(folder: Path, lines: list[bytes]) -> None:
         await floor.run.send(lines[half:])
         await floor.run.finish()
         assert await floor.differences(lines) == []
+        log = floor.run.servers.log_tail("worker", 1000)
+        assert log.count("ledger[0] recovered") >= 2, "it was not taken for dead, so this test shows nothing"
         after = await floor.metrics()
         assert over(after, "floorwatch_waiting_seconds", 5) == []
 
