@@ -16,17 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core import cells as c
-from streams.core.effects import Group
-from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy, Tier
+from streams.core.effects import Group, first_proof
+from streams.core.facts import Audit, Label
+from streams.core.policy import EVIDENCE_TIER, CorePolicy, Tier
 from streams.core.scopes import ScopeIndex
+from streams.core.shapes import NO_SHAPE, Shapes
 from streams.core.sums import Ints, Sums, sum_by_key
-
-UNKNOWN = -1
-"""Handle or active time of a label that has none."""
 
 _FEW = 48
 _CELLS_LIMIT = 100_000
 _LANE = 6
+_GROUP = 6
+_PROOF = 6
 _LANE_REVISES = 2
 
 Amounts = tuple[list[c.Cell], list[int]]
@@ -57,16 +58,16 @@ class Accumulator:
         self._cells: list[c.Cell] = []
         self._labeler_cells: list[c.Cell] = [c.LABELER_PREFIX]  # by number + 1: the first is nobody's
         self.labels = array("q")  # who, what, time_ms, handle_ms, active_ms, watermark_ms
-        self._groups = array("q")  # who, what, time_ms, watermark_ms, revises
+        self._groups = array("q")  # who, what, time_ms, watermark_ms, revises, shape or NO_SHAPE
         self._entries = array("q")  # group, cell, amount
-        self._evidence_kept_ms = policy.all_tiers[EVIDENCE_TIER].kept_ms
+        self._proofs = array("q")  # who, what, time_ms, watermark_ms, cell, amount
         self._watched = any(policy.evidence_kinds)
-        # Audits are few: summed by dimension tuple and pane at once.
-        self._evidence: dict[tuple[int, int, int], dict[c.Cell, int]] = {}
+        self._evidence_tier = policy.all_tiers[EVIDENCE_TIER]
+        self._shapes = Shapes(self._intern)
 
     def __len__(self) -> int:
         """Return how many changes wait."""
-        return len(self.labels) // _LANE + len(self._groups) // 5
+        return len(self.labels) // _LANE + len(self._groups) // _GROUP
 
     def add(self, group: Group, sign: int, watermark_ms: int, *, revises: int = 1) -> None:
         """Add a group (``sign`` +1) or take it away (-1).
@@ -77,20 +78,30 @@ class Accumulator:
             watermark_ms: The watermark the change met.
             revises: How many revisions this is for a row whose pane that watermark has closed.
         """
-        number = len(self._groups) // 5
+        number = len(self._groups) // _GROUP
         who, what = self._scopes.halves(group.dims)
-        self._groups.extend((who, what, group.time_ms, watermark_ms, revises))
-        ids, entry, cells = self._cell_ids, self._entries.extend, group.cells
+        self._groups.extend((who, what, group.time_ms, watermark_ms, revises, NO_SHAPE))
+        entry, cells = self._entries.extend, group.cells
         for at in range(0, len(cells), 2):
-            cell = cells[at]
-            known = ids.get(cell)
-            entry((number, known if known is not None else self._intern(cell), sign * int(cells[at + 1])))
+            entry((number, self._intern(cells[at]), sign * int(cells[at + 1])))
         if self._watched and group.proof is not None:
             time_ms, cell, amount = group.proof
-            pane_ms = time_ms - time_ms % HOUR_MS
-            if pane_ms + HOUR_MS + self._evidence_kept_ms > watermark_ms:
-                into = self._evidence.setdefault((who, what, pane_ms), {})
-                into[cell] = into.get(cell, 0) + sign * amount
+            self._proofs.extend((who, what, time_ms, watermark_ms, cell, sign * amount))
+
+    def add_first_audit(self, task_id: str, label: Label, audit: Audit, watermark_ms: int) -> None:
+        """Add what the first audit does of a task whose only fact is a label: ``first_audit_step``, for a third of the price.
+
+        Most audits are alike but for whom they concern: the cells of each kind are found once.
+        """
+        who, what = self._scopes.halves(label.dims)
+        if audit.wrong:
+            self._entries.extend((len(self._groups) // _GROUP, self._intern(c.EXAMPLE_PREFIX + task_id), 1))
+        shape = self._shapes.number(label, audit)
+        self._groups.extend((who, what, label.time_ms, watermark_ms, 1, shape))
+        if self._watched:
+            proof = first_proof(label, audit)
+            if proof is not None:
+                self._proofs.extend((who, what, proof.time_ms, watermark_ms, proof.cell, proof.amount))
 
     def _intern(self, cell: c.Cell) -> int:
         known = self._cell_ids.get(cell)
@@ -107,30 +118,36 @@ class Accumulator:
             yield from self._drain_few()
         else:
             labels = np.frombuffer(self.labels, dtype=np.int64).reshape(-1, _LANE) if self.labels else None
-            groups = np.frombuffer(self._groups, dtype=np.int64).reshape(-1, 5) if self._groups else None
+            groups = np.frombuffer(self._groups, dtype=np.int64).reshape(-1, _GROUP) if self._groups else None
             if labels is not None:
                 yield from self._drain_labels(labels)
             if groups is not None:
                 yield from self._drain_entries(groups)
-        yield from self._drain_evidence()
+        yield from self._drain_proofs()
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
+        self._proofs = array("q")
         if len(self._cells) > _CELLS_LIMIT:
             self._cell_ids, self._cells = {}, []
+            self._shapes = Shapes(self._intern)
         if self._scopes.tuples > self._scopes.tuples_limit:
             self._scopes.forget()
             self._labeler_cells = [c.LABELER_PREFIX]
 
-    def _drain_evidence(self) -> Iterator[Change]:
+    def _drain_proofs(self) -> Iterator[Change]:
         """Yield what audits are worth to the detectors, in the rows of the scopes they watch."""
-        found, self._evidence = self._evidence, {}
-        sums: dict[tuple[int, int], dict[c.Cell, int]] = {}
-        for (who, what, pane_ms), amounts in found.items():
-            for scope in self._scopes.evidence_scopes(who, what):
-                into = sums.setdefault((pane_ms, scope), {})
-                for cell, amount in amounts.items():
-                    into[cell] = into.get(cell, 0) + amount
-        for (pane_ms, scope), into in sums.items():
-            yield Change(EVIDENCE_TIER, pane_ms, scope, list(into), list(into.values()))
+        if not self._proofs:
+            return
+        proofs = np.frombuffer(self._proofs, dtype=np.int64).reshape(-1, _PROOF)
+        pane = _Panes(proofs[:, 2], proofs[:, 3], self._evidence_tier)
+        names, cell = np.unique(proofs[:, 4], return_inverse=True)
+        refused = self._scopes.refused
+        for kind in self._scopes.evidence_kinds:
+            codes, width = self._scopes.codes(kind, proofs[:, 0], proofs[:, 1])
+            kept = np.flatnonzero(pane.alive & (codes >= 0))
+            keys = (pane.place[kept] * width + codes[kept]) * len(names) + cell.reshape(-1)[kept]
+            sums = sum_by_key(keys, proofs[kept, 5], len(pane.starts) * width * len(names))
+            yield from self._entry_changes(sums, EVIDENCE_TIER, kind, width, pane, names.tolist())
+        self._scopes.refused = refused  # these scopes were asked for, and counted, where the audit's label was
 
     # -- labels of the common kind -------------------------------------------------------------------------------
 
@@ -167,17 +184,19 @@ class Accumulator:
     # -- everything else -----------------------------------------------------------------------------------------
 
     def _drain_entries(self, groups: Ints) -> Iterator[Change]:
-        entries = np.frombuffer(self._entries, dtype=np.int64).reshape(-1, 3)
-        used, cell = np.unique(entries[:, 1], return_inverse=True)
+        entries = np.array(self._entries, dtype=np.int64).reshape(-1, 3)
+        shaped = self._shapes.expand(groups[:, 5])
+        of_entry, cell, counted = (np.concatenate([entries[:, i], shaped[i]]) for i in range(3))
+        used, cell = np.unique(cell, return_inverse=True)
         names = [self._cells[i] for i in used.tolist()]
         flags = [_flags(name) for name in names]
         names.append(c.REVISION)
         # Revisions are entries of every group; that a pane was closed decides per tier whether they count.
-        of_group = np.concatenate([entries[:, 0], np.arange(len(groups))])
+        of_group = np.concatenate([of_entry, np.arange(len(groups))])
         cell = np.concatenate([cell.reshape(-1), np.full(len(groups), len(names) - 1)])
-        amount = np.concatenate([entries[:, 2], groups[:, 4]])
+        amount = np.concatenate([counted, groups[:, 4]])
         named, example = (np.array([*column, False])[cell] for column in zip(*flags, strict=True))
-        is_entry = np.arange(len(cell)) < len(entries)
+        is_entry = np.arange(len(cell)) < len(counted)
         panes = [_Panes(groups[:, 2], groups[:, 3], spec) for spec in self._tiers]
         shown = [
             pane.alive[of_group] & (is_entry | pane.closed[of_group]) & ~(example & (tier > 0))
@@ -233,12 +252,14 @@ class Accumulator:
             if active_ms >= 0:
                 cells += [(c.ACTIVE_TIMED, 1), (c.ACTIVE_MS, active_ms)]
             yield who, what, time_ms, watermark_ms, _LANE_REVISES, cells
-        by_group: list[list[tuple[c.Cell, int]]] = [[] for _ in range(len(self._groups) // 5)]
+        numbered = len(self._groups) // _GROUP
+        shapes = (self._shapes.entries(self._groups[number * _GROUP + 5]) for number in range(numbered))
+        by_group = [[(self._cells[cell], amount) for cell, amount in entries] for entries in shapes]
         for at in range(0, len(self._entries), 3):
             group, cell, amount = self._entries[at : at + 3]
             by_group[group].append((self._cells[cell], amount))
         for number, entries in enumerate(by_group):
-            who, what, time_ms, watermark_ms, revises = self._groups[number * 5 : number * 5 + 5]
+            who, what, time_ms, watermark_ms, revises, _ = self._groups[number * _GROUP : (number + 1) * _GROUP]
             yield who, what, time_ms, watermark_ms, revises, entries
 
 

@@ -85,11 +85,14 @@ class Expiry:
 
     def watch(self, task_id: str, last_ms: int) -> None:
         """Look at a task when the hour of ``last_ms`` is a horizon behind."""
-        watched = self._by_hour.get(last_ms // HOUR_MS)
-        if watched is None:
-            self._by_hour[last_ms // HOUR_MS] = [task_id]
-        else:
-            watched.append(task_id)
+        self.watched(last_ms).append(task_id)
+
+    def watched(self, last_ms: int) -> list[str]:
+        """Return the tasks to look at when the hour of ``last_ms`` is a horizon behind, to be added to."""
+        found = self._by_hour.get(last_ms // HOUR_MS)
+        if found is None:
+            found = self._by_hour[last_ms // HOUR_MS] = []
+        return found
 
     def take(self, upto_hour: int) -> Iterator[str]:
         """Yield, and forget, the tasks watched for hours up to ``upto_hour``; a task may come more than once."""

@@ -199,13 +199,18 @@ def label_cells(label: Label) -> tuple[c.Cell, ...]:
 
 def verdict_cells(task_id: str, label: Label, verdict: Verdict) -> tuple[c.Cell, ...]:
     """Return what the effective verdict of a label counts for (flat cells)."""
+    found = alike_cells(label.values, verdict)
+    return (*found, c.EXAMPLE_PREFIX + task_id, 1) if verdict.wrong else found
+
+
+def alike_cells(values: str, verdict: Verdict) -> tuple[c.Cell, ...]:
+    """Return what a verdict on a decision counts for, whatever the task (flat cells)."""
     found: list[c.Cell] = [c.AUDITED, 1]
     right = not verdict.wrong
     if right:
         found += [c.CORRECT, 1]
     else:
         found += [c.WRONG_UNSPECIFIED + verdict.error_code, 1, c.SEVERITY_UNSPECIFIED + verdict.severity_code, 1]
-        found += [c.EXAMPLE_PREFIX + task_id, 1]
     if verdict.weight_nano:
         found += [c.WEIGHT_NANO, verdict.weight_nano]
         if right:
@@ -216,7 +221,7 @@ def verdict_cells(task_id: str, label: Label, verdict: Verdict) -> tuple[c.Cell,
         found += [c.GOLD, 1]
         if right:
             found += [c.GOLD_CORRECT, 1]
-    pair = f"{label.values}{c.PAIR_SEPARATOR}{verdict.truth}"
+    pair = f"{values}{c.PAIR_SEPARATOR}{verdict.truth}"
     found += [c.CONFUSION_PREFIX + pair, 1]
     if verdict.weight_nano:
         found += [c.CONFUSION_WEIGHT_PREFIX + pair, verdict.weight_nano]
@@ -355,21 +360,19 @@ def first_label_steps(created: Created | None, label: Label, watermark_ms: int) 
     return steps
 
 
-def first_audit_step(task_id: str, label: Label, audit: Audit) -> Step | None:
-    """Return what the first audit does of a task whose only fact is a label.
+def first_verdict(label: Label, audit: Audit) -> Verdict:
+    """Return the verdict of the first audit of a task whose only fact is the label it is of.
 
-    Equal, by test, to the difference of ``contributions``.
-
-    Returns:
-        The step; None where the audit is of another label.
+    Equal, by test, to ``TaskView.verdict``.
     """
-    if audit.label_id is not None and audit.label_id != label.label_id:
-        return None
     wrong = audit.wrong
     truth = (audit.values if audit.values is not None else c.UNKNOWN_TRUTH) if wrong else label.values
-    verdict = Verdict(wrong, audit.error_code, audit.severity_code, truth, audit.weight_nano, audit.gold, audit.time_ms)
-    cells = verdict_cells(task_id, label, verdict)
-    return Step(Group(label.dims, label.time_ms, cells, proof_of(label.dims, verdict)), +1, 1)
+    return Verdict(wrong, audit.error_code, audit.severity_code, truth, audit.weight_nano, audit.gold, audit.time_ms)
+
+
+def first_proof(label: Label, audit: Audit) -> Proof | None:
+    """Return the evidence in the first audit of a task whose only fact is the label it is of."""
+    return proof_of(label.dims, first_verdict(label, audit))
 
 
 def turn_cells(created_ms: int | None, completed_ms: int, *, promised: bool) -> tuple[c.Cell, ...]:

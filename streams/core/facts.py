@@ -15,6 +15,9 @@ from streams.core.cells import ERROR_CLASSES, NANO, SEVERITIES
 from streams.core.policy import Dims
 from streams.models import events as wire
 
+UNKNOWN = -1
+"""Handle or active time, in ms, of a label that has none."""
+
 _ERROR_CODE = {name: code for code, name in enumerate(ERROR_CLASSES)}
 _SEVERITY_CODE = {name: code for code, name in enumerate(SEVERITIES)}
 
@@ -51,6 +54,9 @@ class Label(Fact, tag=4, gc=False):
     active_ms: int | None
     created_ms: int | None
     due_ms: int | None
+
+
+_LABEL_TAG = Label.__struct_config__.tag
 
 
 class LabelWithdrawn(Fact, tag=5, gc=False):
@@ -154,6 +160,42 @@ def _label(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
         _ms(d.created_at),
         _ms(d.due_at),
     )
+
+
+def plain_label(offset: int, event: Any, time_ms: int) -> tuple[Dims, int, int, bytes] | None:
+    """Pack a label without making a ``Label`` of it first, for half the price.
+
+    Args:
+        offset: The event's offset in its partition of the log.
+        event: A decoded ``LabelSubmitted``.
+        time_ms: Its time.
+
+    Returns:
+        Dimensions, handle time and active time in ms (``UNKNOWN`` where there is none) and the packed fact, equal byte by
+        byte to ``pack(fact_of(...))``. None for a label that promises something or was started after it ended.
+    """
+    d = event.data
+    started, active_ms, values = d.started_at, d.active_ms, d.values
+    started_ms = None if started is None else int(started.timestamp() * 1000.0 + 5e-4)
+    if d.due_at is not None or d.created_at is not None or (started_ms is not None and started_ms > time_ms):
+        return None
+    dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id)
+    fact = (
+        _LABEL_TAG,
+        offset,
+        f"{event.source}\x00{event.id}",
+        time_ms,
+        d.label_id,
+        dims,
+        values[0] if len(values) == 1 else joined(values),
+        d.policy_version,
+        started_ms,
+        active_ms,
+        None,
+        None,
+    )
+    handle_ms = UNKNOWN if started_ms is None else time_ms - started_ms
+    return dims, handle_ms, UNKNOWN if active_ms is None else active_ms, pack(fact)
 
 
 def _audit(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
@@ -268,6 +310,11 @@ def unpack(packed: Packed) -> list[Fact]:
     if type(packed) is bytes:
         return [unpack_one(packed)]
     return [unpack_one(one) for one in packed]
+
+
+def holds_one_label(packed: Packed) -> bool:
+    """Tell whether a task's only fact is a label: its tag follows the one byte of the array's length."""
+    return type(packed) is bytes and packed[1] == _LABEL_TAG
 
 
 def appended(packed: Packed, one: bytes) -> Packed:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from streams.core.accumulate import UNKNOWN, Accumulator
+from streams.core.accumulate import Accumulator
 from streams.core.alarms import DueAlarms, Expiry
 from streams.core.effects import (
     OPEN_GROUP,
@@ -20,11 +20,9 @@ from streams.core.effects import (
     TaskView,
     contributions,
     created_steps,
-    first_audit_step,
     first_label_steps,
 )
 from streams.core.facts import (
-    Audit,
     Claimed,
     Created,
     Fact,
@@ -32,17 +30,20 @@ from streams.core.facts import (
     Packed,
     appended,
     fact_of,
+    holds_one_label,
     last_of,
     pack,
+    plain_label,
     same_content,
     unpack,
+    unpack_one,
 )
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import Counters, KeptFact, Record, Rejected
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
 from streams.core.tasks import TaskTable
-from streams.models.events import decode_log_event
+from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_log_event
 
 NO_TIME = -1
 """The watermark before any event."""
@@ -124,40 +125,39 @@ class Ledger:
         return len(records)
 
     def _fold(self, records: Sequence[Record], decode: Callable[[bytes], Any]) -> None:
-        """Fold records between two stops. The most common event, the only label of a task, has a lane of its own."""
-        tasks, hot, lanes, lane = self.tasks, self.tasks.hot, self.lanes, self._pending.labels.extend
-        halves, watch, keep = self.scopes.halves, self._expiry.watch, self.new_facts.append
-        counters = self.counters
+        """Fold records between two stops.
+
+        The two most common events have lanes of their own, equal by test to ``_accept``: the only label of a task, which
+        is packed without being made a fact first, and the first audit of it.
+        """
+        tasks, hot, lane, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
+        halves, watched = self.scopes.halves, self._expiry.watched
+        plain, audit = (LabelSubmitted, AuditCompleted) if self.lanes else (None, None)
         for offset, _, _, value in records:
             try:
                 event = decode(value or b"")
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 self._not_an_event(offset, value or b"", error)
                 continue
-            counters.events += 1
-            fact = fact_of(offset, event)
-            if fact is None:
-                counters.ticks += 1
-                time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
-            elif (
-                lanes
-                and type(fact) is Label
-                and event.subject not in hot
-                and (not tasks.cold_tasks or event.subject not in tasks)
-                and fact.time_ms >= self._late_before_ms
-                and is_plain(fact)
+            self.counters.events += 1
+            time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
+            kind, task_id = type(event), event.subject
+            if (
+                kind is plain
+                and task_id not in hot
+                and time_ms >= self._late_before_ms
+                and (not tasks.cold_tasks or task_id not in tasks)
+                and (found := plain_label(offset, event, time_ms))
             ):
-                task_id, time_ms = event.subject, fact.time_ms
-                who, what = halves(fact.dims)
-                handle_ms = UNKNOWN if fact.started_ms is None else time_ms - fact.started_ms
-                active_ms = UNKNOWN if fact.active_ms is None else fact.active_ms
+                dims, handle_ms, active_ms, packed = found
+                who, what = halves(dims)
                 lane((who, what, time_ms, handle_ms, active_ms, self.watermark_ms))
-                hot[task_id] = packed = pack(fact)
+                hot[task_id] = packed
                 keep((offset, task_id, True, False, time_ms, packed))
-                watch(task_id, time_ms)
-            elif self._accept(offset, event.subject, fact, value or b""):
-                time_ms = fact.time_ms
-            else:
+                watched(time_ms).append(task_id)
+            elif kind is Tick:
+                self.counters.ticks += 1
+            elif not (kind is audit and self._first_audit(offset, event)) and not self._accept(offset, event, value):
                 continue
             if time_ms > self.watermark_ms:
                 if time_ms >= self._advance_at_ms:
@@ -171,24 +171,42 @@ class Ledger:
 
     # -- one fact ------------------------------------------------------------------------------------------------
 
-    def _accept(self, offset: int, task_id: str, fact: Fact, value: bytes) -> bool:
-        """Fold a fact into its task; False when it is a duplicate, a conflict or late."""
+    def _accept(self, offset: int, event: Any, value: bytes | None) -> bool:
+        """Fold an event into its task; False when it is a duplicate, a conflict or late."""
+        task_id: str = event.subject
+        fact: Any = fact_of(offset, event)
         packed = self.tasks.get(task_id)
         known = [] if packed is None else unpack(packed)
         identity = fact.identity
         for earlier in known:
             if earlier.identity == identity:
-                self._repeated(offset, earlier, fact, value)
+                self._repeated(offset, earlier, fact, value or b"")
                 return False
         if type(fact) is Label and fact.time_ms < self._late_before_ms:
-            return self._too_late(offset, value)
+            return self._too_late(offset, value or b"")
         steps = self._short_way(task_id, known, fact) if self.lanes else None
         if steps is None:
-            return self._long_way(offset, task_id, known, fact, value)
+            return self._long_way(offset, task_id, known, fact, value or b"")
         add, watermark_ms = self._pending.add, self.watermark_ms
         for group, sign, revises in steps:
             add(group, sign, watermark_ms, revises=revises)
         self._keep(task_id, packed, fact)
+        return True
+
+    def _first_audit(self, offset: int, event: Any) -> bool:
+        """Fold the first audit of a task that is nothing but a label in memory; False, and nothing done, for any other."""
+        task_id = event.subject
+        packed = self.tasks.hot.get(task_id)
+        if packed is None or not holds_one_label(packed):
+            return False
+        label: Any = unpack_one(packed)
+        audit: Any = fact_of(offset, event)
+        if label.identity == audit.identity or label.time_ms < self._late_before_ms:
+            return False
+        if audit.label_id is not None and audit.label_id != label.label_id:
+            return False
+        self._pending.add_first_audit(task_id, label, audit, self.watermark_ms)
+        self._keep(task_id, packed, audit)
         return True
 
     def _short_way(self, task_id: str, known: list[Fact], fact: Fact) -> list[Step] | None:
@@ -209,10 +227,6 @@ class Ledger:
             if found is not None:
                 self._due.clear(task_id)
             return found
-        if kind is Audit and len(known) == 1 and type(known[0]) is Label:
-            step = first_audit_step(task_id, known[0], fact)  # type: ignore[arg-type]
-            if step is not None and step.group.time_ms >= self._late_before_ms:
-                return [step]
         return None
 
     def _long_way(self, offset: int, task_id: str, known: list[Fact], fact: Fact, value: bytes) -> bool:
@@ -391,10 +405,3 @@ class Ledger:
         self._promising = set()
         self.tasks.cool()
         self._plan_advance()
-
-
-def is_plain(label: Label) -> bool:
-    """Tell whether a label promises nothing and was not started after it ended: the lane takes such labels."""
-    if label.due_ms is not None or label.created_ms is not None:
-        return False
-    return label.started_ms is None or label.started_ms <= label.time_ms

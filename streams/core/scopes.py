@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -85,17 +84,6 @@ class _Half:
         return number
 
 
-class _Watched(NamedTuple):
-    """Kinds of scopes whose audits some detector looks at, by the half of a dimension tuple that tells their scope."""
-
-    who: list[int]
-    what: list[int]
-    mixed: list[int]
-
-
-_PLACE = {position: (half, column) for half, part in enumerate((_WHO, _WHAT)) for column, position in enumerate(part)}
-
-
 class ScopeIndex:
     """Numbers the scopes one partition has met and finds the scopes of dimension tuples.
 
@@ -105,6 +93,7 @@ class ScopeIndex:
 
     Attributes:
         keys: Scope key by scope number.
+        evidence_kinds: Kinds of scopes whose audits some detector looks at.
         tuples_limit: Half tuples numbered above which the numbers should be given anew (``forget``).
         refused: New scopes that ``max_scopes`` kept out (each asked for counts).
     """
@@ -117,16 +106,7 @@ class ScopeIndex:
         self.keys: list[str] = []
         self.refused = 0
         self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in policy.scopes]
-        watched = [kind for kind, looked_at in enumerate(policy.evidence_kinds) if looked_at]
-        self._evidence_kinds = _Watched(
-            [kind for kind in watched if set(self._kinds[kind][1]) <= set(_WHO)],
-            [kind for kind in watched if self._kinds[kind][1] and set(self._kinds[kind][1]) <= set(_WHAT)],
-            [
-                kind
-                for kind in watched
-                if set(self._kinds[kind][1]) & set(_WHO) and set(self._kinds[kind][1]) & set(_WHAT)
-            ],
-        )
+        self.evidence_kinds = [kind for kind, looked_at in enumerate(policy.evidence_kinds) if looked_at]
         # One labeller's own scopes need no names to count one.
         self.headcount = ["labeler" not in names for names, _ in self._kinds]
         self.forget()
@@ -141,8 +121,6 @@ class ScopeIndex:
         self._who = _Half([self._values[i] for i in _WHO])
         self._what = _Half([self._values[i] for i in _WHAT])
         self._pairs: dict[tuple[int, int], list[tuple[int, bool]]] = {}
-        self._evidence_who: dict[int, list[int]] = {}
-        self._evidence_what: dict[int, list[int]] = {}
         self._known: list[dict[int, int]] = [{} for _ in self._kinds]
 
     def __len__(self) -> int:
@@ -197,35 +175,6 @@ class ScopeIndex:
         if len(self._pairs) > _PAIRS_LIMIT:
             self._pairs.clear()
         self._pairs[who, what] = found
-        return found
-
-    def evidence_scopes(self, who: int, what: int) -> list[int]:
-        """Return the numbers of the scopes of one dimension tuple whose audits some detector looks at."""
-        refused = self.refused
-        of_who = self._evidence_who.get(who)
-        if of_who is None:
-            of_who = self._evidence_who[who] = self._watched(self._evidence_kinds.who, who, what)
-        of_what = self._evidence_what.get(what)
-        if of_what is None:
-            of_what = self._evidence_what[what] = self._watched(self._evidence_kinds.what, who, what)
-        mixed = self._watched(self._evidence_kinds.mixed, who, what)
-        self.refused = refused  # these scopes have been asked for, and counted, where the audit's label was
-        return [*of_who, *of_what, *mixed]
-
-    def _watched(self, kinds: list[int], who: int, what: int) -> list[int]:
-        found = []
-        for kind in kinds:
-            code = 0
-            for position in self._kinds[kind][1]:
-                half, column = _PLACE[position]
-                value = self._who.table.item(who, column) if half == 0 else self._what.table.item(what, column)
-                if value < 0:
-                    code = -1
-                    break
-                code = code * _STRIDE + value
-            number = self._scope_of_code(kind, code) if code >= 0 else -1
-            if number >= 0:
-                found.append(number)
         return found
 
     def _scope_of_kind(self, kind: int, values: list[int]) -> int:
