@@ -126,13 +126,13 @@ class Ledger:
     def _fold(self, records: Sequence[Record], decode: Callable[[bytes], Any]) -> None:
         """Fold records between two stops. The most common event, the only label of a task, has a lane of its own."""
         tasks, hot, lanes, lane = self.tasks, self.tasks.hot, self.lanes, self._pending.labels.extend
-        halves, watch, keep = self.scopes.halves, self._expiry.watch, self.new_facts.append
-        counters = self.counters
-        for offset, _, _, value in records:
+        halves, watch, keep, counters = self.scopes.halves, self._expiry.watch, self.new_facts.append, self.counters
+        for record in records:
+            offset, value = record.offset, record.value or b""
             try:
-                event = decode(value or b"")
+                event = decode(value)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                self._not_an_event(offset, value or b"", error)
+                self._not_an_event(offset, value, error)
                 continue
             counters.events += 1
             fact = fact_of(offset, event)
@@ -155,7 +155,7 @@ class Ledger:
                 hot[task_id] = packed = pack(fact)
                 keep((offset, task_id, True, False, time_ms, packed))
                 watch(task_id, time_ms)
-            elif self._accept(offset, event.subject, fact, value or b""):
+            elif self._accept(offset, event.subject, fact, value):
                 time_ms = fact.time_ms
             else:
                 continue
