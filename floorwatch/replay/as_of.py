@@ -65,7 +65,7 @@ def require_reach(done: Replay, horizon_ms: int) -> None:
             f"the log of events begins at {rfc3339(begins_ms)}: what is older was deleted by the broker's retention. "
             f"A table as known at {rfc3339(moment_ms)} needs the {horizon_ms / 86_400_000:g} days before it (the "
             f"correction horizon), so the earliest moment that can be shown is {rfc3339(earliest_ms)}. Nothing is shown "
-            "rather than a wrong number. To reach further back from now on, raise kafka.events_kept_days and retention.ms of events.v1."
+            "rather than a wrong number. To reach further back from now on, raise retention.ms of events.v1 (kafka.events_kept_days)."
         )
 
 

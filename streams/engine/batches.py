@@ -82,7 +82,7 @@ class Batch:
 
 def size_of(records: list[Record]) -> int:
     """Return the bytes of the values of records."""
-    return sum([len(value) for _, _, _, value in records if value is not None])
+    return sum([len(record.value) for record in records if record.value is not None])
 
 
 class BatchSchema(faust.Schema):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, get_args
 
 import msgspec
@@ -28,6 +30,9 @@ from streams.models.events import (
 
 _PATH = re.compile(r" - at `(\$[^`]*)`$")
 _BYTE = re.compile(r" \(byte (\d+)\)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
+"""What a datetime can hold: the years 1 to 9999. The clock of a foreign producer may say anything."""
 _ESCAPED_CONTROL = re.compile(rb"\\u00[01][0-9a-fA-F]|\\[bfnrt]")
 
 
@@ -73,14 +78,25 @@ def explain(raw: bytes, now_ms: int | None, max_bytes: int = 1_048_576, future_m
         if path is not None:
             reason = f"{path} holds a control character"
             return Refusal("control_character", path, reason, "send printable identifiers")
-    if now_ms is not None and event.time.timestamp() * 1000.0 > now_ms + future_ms:
+    if (
+        now_ms is not None
+        and event.time > _instant((now_ms + future_ms) // 1000)
+        and event.time.timestamp() * 1000.0 > now_ms + future_ms
+    ):
         return _from_the_future(event, future_ms)
     kind = type(event)
     if kind is LabelSubmitted:
-        return _started_after_time(event) or event
+        started = event.data.started_at
+        return event if started is None or started <= event.time else _STARTED_AFTER_TIME
     if kind is AppealOpened or kind is AppealDecided:
         return _appeal_target(event) or event
     return event
+
+
+@lru_cache(1024)
+def _instant(second: int) -> datetime:
+    """Return a Unix time as what a decoded event holds: two of the same zone are compared in a tenth of ``timestamp()``."""
+    return _EPOCH + timedelta(seconds=min(max(second, _FIRST_S), _LAST_S))
 
 
 def _from_the_future(event: Any, future_ms: int) -> Refusal:
@@ -89,12 +105,12 @@ def _from_the_future(event: Any, future_ms: int) -> Refusal:
     return Refusal("future_time", "$.time", reason, hint)
 
 
-def _started_after_time(event: LabelSubmitted) -> Refusal | None:
-    started = event.data.started_at
-    if started is None or started <= event.time:
-        return None
-    reason = "the label starts after its own time"
-    return Refusal("started_after_time", "$.data.started_at", reason, "send started_at at or before the event's time")
+_STARTED_AFTER_TIME = Refusal(
+    "started_after_time",
+    "$.data.started_at",
+    "the label starts after its own time",
+    "send started_at at or before the event's time",
+)
 
 
 def _appeal_target(event: Any) -> Refusal | None:

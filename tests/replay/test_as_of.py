@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -89,7 +90,7 @@ def test_time_is_that_of_the_partition_furthest_behind_whichever_is_read_first()
     ahead, behind = label("l-1", 90, vendor="v", task="t-0"), label("l-2", 7, vendor="v", task="t-1")
     log = _cases([(CASE_MS, ahead), (CASE_MS, behind)])
     for parts in ((0, 1), (1, 0)):
-        records = [[log.parts[0][at]._replace(offset=0)] for at in parts]
+        records = [[msgspec.structs.replace(log.parts[0][at], offset=0)] for at in parts]
         (row,) = known(MemoryLog(records), window="5m").rows
         assert (row["watermark"], row["end"], row["labels"]) == ("2026-11-23T10:07:00Z", "2026-11-23T10:08:00Z", 1)
 
