@@ -372,19 +372,22 @@ class Ledger:
 
     def recall(self, facts: Iterable[KeptFact]) -> None:
         """Take in facts kept before, below ``next`` and in log order; may be called again with those after them."""
-        promising = self._promising
+        promising, tasks, watched = self._promising, self.tasks, self._expiry.watched
         for count, (_, task_id, begins, promises, last_ms, packed) in enumerate(facts):
-            before = self.tasks.get(task_id)
-            if before is not None and begins:
+            before = tasks.hot.get(task_id) or (tasks.get(task_id) if tasks.cold_tasks else None)
+            if before is None:
+                tasks.hot[task_id] = packed
+            elif begins:
                 self.ended_facts.extend(fact.offset for fact in unpack(before))
                 promising.discard(task_id)
-                before = None
-            self.tasks.put(task_id, packed if before is None else appended(before, packed))
+                tasks.put(task_id, packed)
+            else:
+                tasks.put(task_id, appended(before, packed))
             if promises:
                 promising.add(task_id)
-            self._expiry.watch(task_id, last_ms)
+            watched(last_ms).append(task_id)
             if count % _COOL_EVERY == 0:
-                self.tasks.cool()
+                tasks.cool()
 
     def resume(self) -> None:
         """Make the restored state ready to fold: alarms, expiries, and where sums must stop."""
