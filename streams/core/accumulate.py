@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core import cells as c
-from streams.core.effects import Group, first_proof
+from streams.core.effects import Group
 from streams.core.facts import Audit, Label
 from streams.core.labelsums import LANE_CELLS, Columns, LabelSums, label_sums
 from streams.core.policy import EVIDENCE_TIER, CorePolicy, Tier
@@ -26,6 +26,7 @@ from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
 
 _FEW = 48
 _CELLS_LIMIT = 100_000
+_SHAPES_LIMIT = 20_000
 _LANE = 6
 _GROUP = 6
 _PROOF = 6
@@ -90,9 +91,16 @@ class Accumulator:
             self._proofs.extend((who, what, time_ms, watermark_ms, cell, sign * amount))
 
     def add_first_audit(self, task_id: str, label: Label, audit: Audit, watermark_ms: int) -> None:
-        """Add what the first audit does of a task whose only fact is a label: ``first_audit_step``, for a third of the price.
+        """Add what the first audit does of a task whose only fact is a label.
 
-        Most audits are alike but for whom they concern: the cells of each kind are found once.
+        Equal, by test, to the difference of ``contributions``. Most audits are alike but for whom they concern: the cells of
+        each kind are found once.
+
+        Args:
+            task_id: The task, named in examples of wrong labels.
+            label: Its label.
+            audit: The audit, of that label.
+            watermark_ms: The watermark the audit met.
         """
         who, what = self._scopes.halves(label.dims)
         if audit.wrong:
@@ -100,9 +108,9 @@ class Accumulator:
         shape = self._shapes.number(label, audit)
         self._groups.extend((who, what, label.time_ms, watermark_ms, 1, shape))
         if self._watched:
-            proof = first_proof(label, audit)
-            if proof is not None:
-                self._proofs.extend((who, what, proof.time_ms, watermark_ms, proof.cell, proof.amount))
+            cell, proven = self._shapes.proof(label, audit, shape)
+            if proven:
+                self._proofs.extend((who, what, audit.time_ms, watermark_ms, cell, proven))
 
     def _intern(self, cell: c.Cell) -> int:
         known = self._cell_ids.get(cell)
@@ -127,7 +135,7 @@ class Accumulator:
         yield from self._drain_proofs()
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
         self._proofs = array("q")
-        if len(self._cells) > _CELLS_LIMIT:
+        if len(self._cells) > _CELLS_LIMIT or len(self._shapes) > _SHAPES_LIMIT:
             self._cell_ids, self._cells = {}, []
             self._shapes = Shapes(self._intern)
         if self._scopes.tuples > self._scopes.tuples_limit:

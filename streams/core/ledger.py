@@ -39,7 +39,7 @@ from streams.core.facts import (
     unpack_one,
 )
 from streams.core.policy import HOUR_MS, CorePolicy
-from streams.core.records import Counters, KeptFact, Record, Rejected
+from streams.core.records import Counters, KeptFact, Record, Rejected, conflicting, too_late
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
 from streams.core.tasks import TaskTable
@@ -245,19 +245,11 @@ class Ledger:
             self.counters.duplicates += 1
             return
         self.counters.conflicts += 1
-        source, _, event_id = fact.identity.partition("\x00")
-        reason = (
-            f"conflicting duplicate: event id {event_id!r} of source {source!r} was already folded at offset "
-            f"{earlier.offset} with other content; the first one stands. Give each event an id of its own, and send a "
-            "change as a new event."
-        )
-        self.rejected.append(Rejected(offset, "conflicting_duplicate", reason, value))
+        self.rejected.append(conflicting(offset, earlier.offset, fact.identity, value))
 
     def _too_late(self, offset: int, value: bytes) -> bool:
         self.counters.late += 1
-        days = self.policy.horizon_ms / 86_400_000
-        reason = f"late: concerns a pane that ended more than {days:g} days before the watermark (correction horizon)"
-        self.late.append(Rejected(offset, "late", reason, value))
+        self.late.append(too_late(offset, self.policy.horizon_ms, value))
         return False
 
     def _all_late(self, before: Groups, after: Groups) -> bool:
