@@ -29,9 +29,9 @@ from streams.core.facts import (
     Label,
     Packed,
     appended,
-    fact_of,
     holds_one_label,
     last_of,
+    made,
     pack,
     plain_label,
     same_content,
@@ -127,8 +127,7 @@ class Ledger:
     def _fold(self, records: Sequence[Record], decode: Callable[[bytes], Any]) -> None:
         """Fold records between two stops.
 
-        The two most common events have lanes of their own, equal by test to ``_accept``: the only label of a task, which
-        is packed without being made a fact first, and the first audit of it.
+        The two most common events have lanes, equal by test to ``_accept``: a task's only label, and its first audit.
         """
         tasks, hot, lane, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
         halves, watched = self.scopes.halves, self._expiry.watched
@@ -173,8 +172,7 @@ class Ledger:
 
     def _accept(self, offset: int, event: Any, value: bytes | None) -> bool:
         """Fold an event into its task; False when it is a duplicate, a conflict or late."""
-        task_id: str = event.subject
-        fact: Any = fact_of(offset, event)
+        task_id, fact = event.subject, made(offset, event)
         packed = self.tasks.get(task_id)
         known = [] if packed is None else unpack(packed)
         identity = fact.identity
@@ -199,8 +197,7 @@ class Ledger:
         packed = self.tasks.hot.get(task_id)
         if packed is None or not holds_one_label(packed):
             return False
-        label: Any = unpack_one(packed)
-        audit: Any = fact_of(offset, event)
+        label, audit = unpack_one(packed), made(offset, event)
         if label.identity == audit.identity or label.time_ms < self._late_before_ms:
             return False
         if audit.label_id is not None and audit.label_id != label.label_id:
