@@ -212,6 +212,15 @@ STAGE_LIMITS = (
         _WAIT,
     ),
     Limit(
+        "what audits that are alike count for, remembered",
+        "streams/core/shapes.py",
+        "20,000 kinds of audits, looked at after each drain; 65,536 evidence cells",
+        None,
+        "they are found anew",
+        _FOLDED,
+        None,
+    ),
+    Limit(
         "times as text, remembered",
         "streams/core/stamps.py",
         "4,096",

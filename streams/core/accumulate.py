@@ -9,28 +9,30 @@ it does not depend on when the sums are made.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from streams.core import cells as c
-from streams.core.effects import Group, first_proof
+from streams.core.effects import Group
 from streams.core.facts import Audit, Label
+from streams.core.labelsums import LANE_CELLS, Columns, LabelSums, label_sums
 from streams.core.policy import EVIDENCE_TIER, CorePolicy, Tier
 from streams.core.scopes import ScopeIndex
 from streams.core.shapes import NO_SHAPE, Shapes
-from streams.core.sums import Ints, Sums, sum_by_key
+from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
 
 _FEW = 48
 _CELLS_LIMIT = 100_000
+_SHAPES_LIMIT = 20_000
 _LANE = 6
 _GROUP = 6
 _PROOF = 6
 _LANE_REVISES = 2
 
-Amounts = tuple[list[c.Cell], list[int]]
+Bools = npt.NDArray[np.bool_]
 
 
 class Change(NamedTuple):
@@ -89,9 +91,16 @@ class Accumulator:
             self._proofs.extend((who, what, time_ms, watermark_ms, cell, sign * amount))
 
     def add_first_audit(self, task_id: str, label: Label, audit: Audit, watermark_ms: int) -> None:
-        """Add what the first audit does of a task whose only fact is a label: ``first_audit_step``, for a third of the price.
+        """Add what the first audit does of a task whose only fact is a label.
 
-        Most audits are alike but for whom they concern: the cells of each kind are found once.
+        Equal, by test, to the difference of ``contributions``. Most audits are alike but for whom they concern: the cells of
+        each kind are found once.
+
+        Args:
+            task_id: The task, named in examples of wrong labels.
+            label: Its label.
+            audit: The audit, of that label.
+            watermark_ms: The watermark the audit met.
         """
         who, what = self._scopes.halves(label.dims)
         if audit.wrong:
@@ -99,9 +108,9 @@ class Accumulator:
         shape = self._shapes.number(label, audit)
         self._groups.extend((who, what, label.time_ms, watermark_ms, 1, shape))
         if self._watched:
-            proof = first_proof(label, audit)
-            if proof is not None:
-                self._proofs.extend((who, what, proof.time_ms, watermark_ms, proof.cell, proof.amount))
+            cell, proven = self._shapes.proof(label, audit, shape)
+            if proven:
+                self._proofs.extend((who, what, audit.time_ms, watermark_ms, cell, proven))
 
     def _intern(self, cell: c.Cell) -> int:
         known = self._cell_ids.get(cell)
@@ -126,7 +135,7 @@ class Accumulator:
         yield from self._drain_proofs()
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
         self._proofs = array("q")
-        if len(self._cells) > _CELLS_LIMIT:
+        if len(self._cells) > _CELLS_LIMIT or len(self._shapes) > _SHAPES_LIMIT:
             self._cell_ids, self._cells = {}, []
             self._shapes = Shapes(self._intern)
         if self._scopes.tuples > self._scopes.tuples_limit:
@@ -146,37 +155,48 @@ class Accumulator:
             kept = np.flatnonzero(pane.alive & (codes >= 0))
             keys = (pane.place[kept] * width + codes[kept]) * len(names) + cell.reshape(-1)[kept]
             sums = sum_by_key(keys, proofs[kept, 5], len(pane.starts) * width * len(names))
-            yield from self._entry_changes(sums, EVIDENCE_TIER, kind, width, pane, names.tolist())
+            yield from self._changes(_named(sums, names.tolist()), EVIDENCE_TIER, kind, width, pane.starts)
         self._scopes.refused = refused  # these scopes were asked for, and counted, where the audit's label was
 
     # -- labels of the common kind -------------------------------------------------------------------------------
 
     def _drain_labels(self, rows: Ints) -> Iterator[Change]:
-        handle, active = rows[:, 3], rows[:, 4]
-        bucket = np.searchsorted(_bucket_ends(), handle, side="left") + c.HANDLE_HISTOGRAM
         panes = [_Panes(rows[:, 2], rows[:, 5], spec) for spec in self._tiers]
-        labeler = self._scopes.labelers(rows[:, 0]) + 1
         names = self._labeler_cells
         names.extend(c.LABELER_PREFIX + name for name in self._scopes.labeler_names[len(names) - 1 :])
+        columns = Columns(rows[:, 3], rows[:, 4], self._scopes.labelers(rows[:, 0]) + 1, names)
         for kind, by_name in enumerate(self._scopes.headcount):
             codes, width = self._scopes.codes(kind, rows[:, 0], rows[:, 1])
+            known = codes >= 0
+            sums: LabelSums | None = None
+            found: list[tuple[int, list[c.Cell], list[int]]] = []
             for tier, pane in enumerate(panes):
-                kept = np.flatnonzero(pane.alive & (codes >= 0))
-                if not len(kept):
-                    continue
-                place = pane.place[kept] * width + codes[kept]
-                found = _LabelSums(place, handle[kept], bucket[kept], len(pane.starts) * width)
-                if by_name:
-                    found.count_names(labeler[kept])
-                found.count_active(active[kept])
-                found.count_revisions(pane.closed[kept])
-                yield from self._label_changes(found, tier, kind, width, pane.starts)
+                if sums is None or not (pane.all_alive and panes[tier - 1].all_alive):
+                    kept = np.flatnonzero(pane.alive & known)
+                    place, places = pane.place[kept] * width + codes[kept], len(pane.starts) * width
+                    sums = label_sums(columns, kept, place, places, by_name=by_name)
+                    found = list(sums.rows(columns.cells))
+                elif len(pane.starts) < len(panes[tier - 1].starts):
+                    sums = sums.coarser(*_lifted(panes[tier - 1], pane, self._tiers[tier], width))
+                    found = list(sums.rows(columns.cells))
+                yield from self._changes(found, tier, kind, width, pane.starts)
+                yield from self._revisions(pane, codes, tier, kind, width)
 
-    def _label_changes(
-        self, found: _LabelSums, tier: int, kind: int, width: int, starts: list[int]
+    def _revisions(self, pane: _Panes, codes: Ints, tier: int, kind: int, width: int) -> Iterator[Change]:
+        """Yield the revisions of rows that were closed when a label came."""
+        if not pane.closed.any():
+            return
+        late = np.flatnonzero(pane.closed & pane.alive & (codes >= 0))
+        sums = count_by_key(pane.place[late] * width + codes[late], len(pane.starts) * width)
+        for place, count in sums.pairs():
+            found: tuple[list[c.Cell], list[int]] = [c.REVISION], [_LANE_REVISES * count]
+            yield from self._changes([(place, *found)], tier, kind, width, pane.starts)
+
+    def _changes(
+        self, found: Iterable[tuple[int, list[c.Cell], list[int]]], tier: int, kind: int, width: int, starts: list[int]
     ) -> Iterator[Change]:
         scope_of = self._scopes.scope_of
-        for place, cells, amounts in found.rows(self._labeler_cells):
+        for place, cells, amounts in found:
             scope = scope_of(kind, place % width)
             if scope >= 0:
                 yield Change(tier, starts[place // width], scope, cells, amounts)
@@ -202,23 +222,20 @@ class Accumulator:
             pane.alive[of_group] & (is_entry | pane.closed[of_group]) & ~(example & (tier > 0))
             for tier, pane in enumerate(panes)
         ]
+        # Where the panes of a coarser tier part the changes no differently, it takes the sums of the finer one.
+        same = [False, *(_alike(panes[i], panes[i + 1], shown[i], shown[i + 1]) for i in range(len(panes) - 1))]
         for kind, by_name in enumerate(self._scopes.headcount):
             codes, width = self._scopes.codes(kind, groups[:, 0], groups[:, 1])
             code = codes[of_group]
             fits = code >= 0 if by_name else (code >= 0) & ~named
+            found: list[tuple[int, list[c.Cell], list[int]]] = []
             for tier, pane in enumerate(panes):
-                kept = np.flatnonzero(shown[tier] & fits)
-                place = pane.place[of_group[kept]] * width + code[kept]
-                keys, size = place * len(names) + cell[kept], len(pane.starts) * width * len(names)
-                yield from self._entry_changes(sum_by_key(keys, amount[kept], size), tier, kind, width, pane, names)
-
-    def _entry_changes(
-        self, sums: Sums, tier: int, kind: int, width: int, pane: _Panes, names: list[c.Cell]
-    ) -> Iterator[Change]:
-        for place, cells, amounts in sums.by_place(len(names)):
-            scope = self._scopes.scope_of(kind, place % width)
-            if scope >= 0:
-                yield Change(tier, pane.starts[place // width], scope, [names[cell] for cell in cells], amounts)
+                if not same[tier]:
+                    kept = np.flatnonzero(shown[tier] & fits)
+                    place = pane.place[of_group[kept]] * width + code[kept]
+                    keys, size = place * len(names) + cell[kept], len(pane.starts) * width * len(names)
+                    found = list(_named(sum_by_key(keys, amount[kept], size), names))
+                yield from self._changes(found, tier, kind, width, pane.starts)
 
     def _drain_few(self) -> Iterator[Change]:
         """Sum by dictionary: for a handful of changes numpy's fixed costs are many times the work."""
@@ -244,7 +261,7 @@ class Accumulator:
     def _few(self) -> Iterator[tuple[int, int, int, int, int, list[tuple[c.Cell, int]]]]:
         for at in range(0, len(self.labels), _LANE):
             who, what, time_ms, handle_ms, active_ms, watermark_ms = self.labels[at : at + _LANE]
-            cells: list[tuple[c.Cell, int]] = [(cell, 1) for cell in _LANE_CELLS]
+            cells: list[tuple[c.Cell, int]] = [(cell, 1) for cell in LANE_CELLS]
             cells.append((c.LABELER_PREFIX + self._scopes.labeler_name(who), 1))
             if handle_ms >= 0:
                 bucket = c.HANDLE_HISTOGRAM + c.bucket(handle_ms)
@@ -263,9 +280,6 @@ class Accumulator:
             yield who, what, time_ms, watermark_ms, revises, entries
 
 
-_LANE_CELLS = (c.LABELS, c.COMPLETED, c.NO_SLA)
-
-
 def _shown(cell: str, *, tier: int, by_name: bool) -> bool:
     """Tell whether a cell counted by name is kept in a row: example tasks in the finest tier, names where wanted."""
     if cell.startswith(c.EXAMPLE_PREFIX):
@@ -280,86 +294,11 @@ def _flags(cell: c.Cell) -> tuple[bool, bool]:
     return cell.startswith(c.LABELER_PREFIX), cell.startswith(c.EXAMPLE_PREFIX)
 
 
-class _LabelSums:
-    """What many labels of the common kind add to the rows of one tier and kind of scope."""
-
-    def __init__(self, place: Ints, handle: Ints, bucket: Ints, places: int) -> None:
-        self.place = place
-        self._places = places
-        self.names: dict[int, tuple[list[int], list[int]]] = {}
-        self.revised: dict[int, int] = {}
-        self.active: dict[int, int] = {}
-        self.active_ms: dict[int, int] = {}
-        ones = np.ones(len(place), dtype=np.int64)
-        self.labels = sum_by_key(place, ones, places)
-        timed = handle >= 0
-        if not timed.all():
-            place, handle, bucket, ones = place[timed], handle[timed], bucket[timed], ones[timed]
-        self.handled = sum_by_key(place, ones, places).by_key()
-        self.handle_ms = sum_by_key(place, handle, places).by_key()
-        self.buckets: dict[int, tuple[list[int], list[int]]] = {}
-        if len(place):
-            base, span = _span(bucket)
-            self.buckets = sum_by_key(place * span + (bucket - base), ones, places * span).lists_by_place(span, base)
-
-    def count_names(self, labeler: Ints) -> None:
-        """Count labels per labeller too."""
-        base, span = _span(labeler)
-        keys = self.place * span + (labeler - base)
-        self.names = sum_by_key(keys, np.ones(len(keys), dtype=np.int64), self._places * span).lists_by_place(
-            span, base
-        )
-
-    def count_active(self, active: Ints) -> None:
-        """Count the time tools measured themselves; -1 where they did not."""
-        timed = active >= 0
-        if timed.any():
-            place, ones = self.place[timed], np.ones(int(timed.sum()), dtype=np.int64)
-            self.active = sum_by_key(place, ones, self._places).by_key()
-            self.active_ms = sum_by_key(place, active[timed], self._places).by_key()
-
-    def count_revisions(self, closed: npt.NDArray[np.bool_]) -> None:
-        """Count the revisions of rows that were closed when the label came."""
-        late = self.place[closed]
-        if len(late):
-            self.revised = sum_by_key(late, np.full(len(late), _LANE_REVISES), self._places).by_key()
-
-    def rows(self, labeler_cells: list[c.Cell]) -> Iterator[tuple[int, list[c.Cell], list[int]]]:
-        """Yield (place, cells, amounts).
-
-        Args:
-            labeler_cells: Cell by number of labeller, as given to ``count_names``.
-        """
-        nobody: tuple[list[int], list[int]] = ([], [])
-        cell_of = labeler_cells.__getitem__
-        for place, count in self.labels.pairs():
-            buckets, counts = self.buckets.get(place, nobody)
-            who, each = self.names.get(place, nobody)
-            cells: list[c.Cell] = [*_LANE_CELLS, *buckets, *map(cell_of, who)]
-            amounts = [count, count, count, *counts, *each]
-            handled = self.handled.get(place)
-            if handled:
-                _append(cells, amounts, c.HANDLED, handled)
-                _append(cells, amounts, c.HANDLE_MS, self.handle_ms.get(place, 0))
-            timed = self.active.get(place)
-            if timed:
-                _append(cells, amounts, c.ACTIVE_TIMED, timed)
-                _append(cells, amounts, c.ACTIVE_MS, self.active_ms.get(place, 0))
-            _append(cells, amounts, c.REVISION, self.revised.get(place, 0))
-            yield place, cells, amounts
-
-
-def _append(cells: list[c.Cell], amounts: list[int], cell: c.Cell, amount: int) -> None:
-    """Append an amount unless it is zero: rows hold no zeros."""
-    if amount:
-        cells.append(cell)
-        amounts.append(amount)
-
-
-def _span(values: Ints) -> tuple[int, int]:
-    """Return the least of some integers and how far they reach."""
-    base = int(values.min())
-    return base, int(values.max()) - base + 1
+def _named(sums: Sums, names: list[c.Cell]) -> Iterator[tuple[int, list[c.Cell], list[int]]]:
+    """Yield (place, cells, amounts) of sums by place * number of names + name."""
+    cell_of = names.__getitem__
+    for place, cells, amounts in sums.by_place(len(names)):
+        yield place, list(map(cell_of, cells)), amounts
 
 
 class _Panes:
@@ -367,6 +306,7 @@ class _Panes:
 
     Attributes:
         alive: Per change, whether the tier still took it at the watermark it met.
+        all_alive: Whether it took every one.
         closed: Per change, whether that watermark had closed its pane.
         starts: Pane starts in ms, ascending.
         place: Per change, the place of its pane in ``starts``.
@@ -376,26 +316,27 @@ class _Panes:
         start = time_ms - time_ms % spec.pane_ms
         end = start + spec.pane_ms
         self.alive = end + spec.kept_ms > watermark_ms
+        self.all_alive = bool(self.alive.all())
         self.closed = end <= watermark_ms
         distinct, place = np.unique(start, return_inverse=True)
         self.starts: list[int] = distinct.tolist()
         self.place = place.reshape(-1)
 
 
-_ENDS: list[Ints] = []
+def _lifted(fine: _Panes, coarse: _Panes, spec: Tier, width: int) -> tuple[Ints, int]:
+    """Return, for every place in fine panes, its place in coarse ones, and a bound above those.
+
+    Args:
+        fine: Panes of the finer tier.
+        coarse: Panes of the coarser tier, of the same changes.
+        spec: The coarser tier.
+        width: Places a pane.
+    """
+    starts = np.array(fine.starts)
+    pane = np.searchsorted(coarse.starts, starts - starts % spec.pane_ms)
+    return (pane[:, None] * width + np.arange(width)).reshape(-1), len(coarse.starts) * width
 
 
-def _bucket_ends() -> Ints:
-    """Return the greatest duration of each histogram bucket, found with ``cells.bucket`` itself so that both agree."""
-    if not _ENDS:
-        ends = [0]
-        value = 0
-        while len(ends) < c.HISTOGRAM_SPAN - 1 and value < 1 << 52:
-            value = max(value + 1, int(c.bucket_value_ms(len(ends)) * (c.GAMMA + 1.0) / 2.0))
-            while c.bucket(value) > len(ends):
-                value -= 1
-            while c.bucket(value + 1) <= len(ends):
-                value += 1
-            ends.append(value)
-        _ENDS.append(np.array(ends, dtype=np.int64))
-    return _ENDS[0]
+def _alike(fine: _Panes, coarse: _Panes, fine_shown: Bools, coarse_shown: Bools) -> bool:
+    """Tell whether two tiers show the same changes in as many panes."""
+    return len(fine.starts) == len(coarse.starts) and np.array_equal(fine_shown, coarse_shown)

@@ -370,11 +370,6 @@ def first_verdict(label: Label, audit: Audit) -> Verdict:
     return Verdict(wrong, audit.error_code, audit.severity_code, truth, audit.weight_nano, audit.gold, audit.time_ms)
 
 
-def first_proof(label: Label, audit: Audit) -> Proof | None:
-    """Return the evidence in the first audit of a task whose only fact is the label it is of."""
-    return proof_of(label.dims, first_verdict(label, audit))
-
-
 def turn_cells(created_ms: int | None, completed_ms: int, *, promised: bool) -> tuple[c.Cell, ...]:
     """Return what a completed task counts for at its completion (flat cells)."""
     found: tuple[c.Cell, ...] = (c.COMPLETED, 1)

@@ -273,12 +273,13 @@ def fact_of(offset: int, event: Any) -> Fact | None:
     Returns:
         The fact, or None for a clock event.
     """
-    maker = _MAKERS.get(type(event))
-    if maker is None:
-        return None
+    return None if type(event) is wire.Tick else made(offset, event)
+
+
+def made(offset: int, event: Any) -> Any:
+    """Return the fact of an event that is none of the clock's."""
     time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
-    fact: Fact = maker(offset, f"{event.source}\x00{event.id}", time_ms, event)
-    return fact
+    return _MAKERS[type(event)](offset, f"{event.source}\x00{event.id}", time_ms, event)
 
 
 def same_content(one: Fact, other: Fact) -> bool:

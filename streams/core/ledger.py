@@ -29,9 +29,9 @@ from streams.core.facts import (
     Label,
     Packed,
     appended,
-    fact_of,
     holds_one_label,
     last_of,
+    made,
     pack,
     plain_label,
     same_content,
@@ -39,7 +39,7 @@ from streams.core.facts import (
     unpack_one,
 )
 from streams.core.policy import HOUR_MS, CorePolicy
-from streams.core.records import Counters, KeptFact, Record, Rejected
+from streams.core.records import Counters, KeptFact, Record, Rejected, conflicting, too_late
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
 from streams.core.tasks import TaskTable
@@ -127,8 +127,7 @@ class Ledger:
     def _fold(self, records: Sequence[Record], decode: Callable[[bytes], Any]) -> None:
         """Fold records between two stops.
 
-        The two most common events have lanes of their own, equal by test to ``_accept``: the only label of a task, which
-        is packed without being made a fact first, and the first audit of it.
+        The two most common events have lanes, equal by test to ``_accept``: a task's only label, and its first audit.
         """
         tasks, hot, lane, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
         halves, watched = self.scopes.halves, self._expiry.watched
@@ -181,8 +180,7 @@ class Ledger:
 
     def _accept(self, offset: int, event: Any, value: bytes | None) -> bool:
         """Fold an event into its task; False when it is a duplicate, a conflict or late."""
-        task_id: str = event.subject
-        fact: Any = fact_of(offset, event)
+        task_id, fact = event.subject, made(offset, event)
         packed = self.tasks.get(task_id)
         known = [] if packed is None else unpack(packed)
         identity = fact.identity
@@ -207,8 +205,7 @@ class Ledger:
         packed = self.tasks.hot.get(task_id)
         if packed is None or not holds_one_label(packed):
             return False
-        label: Any = unpack_one(packed)
-        audit: Any = fact_of(offset, event)
+        label, audit = unpack_one(packed), made(offset, event)
         if label.identity == audit.identity or label.time_ms < self._late_before_ms:
             return False
         if audit.label_id is not None and audit.label_id != label.label_id:
@@ -253,19 +250,11 @@ class Ledger:
             self.counters.duplicates += 1
             return
         self.counters.conflicts += 1
-        source, _, event_id = fact.identity.partition("\x00")
-        reason = (
-            f"conflicting duplicate: event id {event_id!r} of source {source!r} was already folded at offset "
-            f"{earlier.offset} with other content; the first one stands. Give each event an id of its own, and send a "
-            "change as a new event."
-        )
-        self.rejected.append(Rejected(offset, "conflicting_duplicate", reason, value))
+        self.rejected.append(conflicting(offset, earlier.offset, fact.identity, value))
 
     def _too_late(self, offset: int, value: bytes) -> bool:
         self.counters.late += 1
-        days = self.policy.horizon_ms / 86_400_000
-        reason = f"late: concerns a pane that ended more than {days:g} days before the watermark (correction horizon)"
-        self.late.append(Rejected(offset, "late", reason, value))
+        self.late.append(too_late(offset, self.policy.horizon_ms, value))
         return False
 
     def _all_late(self, before: Groups, after: Groups) -> bool:
@@ -380,19 +369,22 @@ class Ledger:
 
     def recall(self, facts: Iterable[KeptFact]) -> None:
         """Take in facts kept before, below ``next`` and in log order; may be called again with those after them."""
-        promising = self._promising
+        promising, tasks, watched = self._promising, self.tasks, self._expiry.watched
         for count, (_, task_id, begins, promises, last_ms, packed) in enumerate(facts):
-            before = self.tasks.get(task_id)
-            if before is not None and begins:
+            before = tasks.hot.get(task_id) or (tasks.get(task_id) if tasks.cold_tasks else None)
+            if before is None:
+                tasks.hot[task_id] = packed
+            elif begins:
                 self.ended_facts.extend(fact.offset for fact in unpack(before))
                 promising.discard(task_id)
-                before = None
-            self.tasks.put(task_id, packed if before is None else appended(before, packed))
+                tasks.put(task_id, packed)
+            else:
+                tasks.put(task_id, appended(before, packed))
             if promises:
                 promising.add(task_id)
-            self._expiry.watch(task_id, last_ms)
+            watched(last_ms).append(task_id)
             if count % _COOL_EVERY == 0:
-                self.tasks.cool()
+                tasks.cool()
 
     def resume(self) -> None:
         """Make the restored state ready to fold: alarms, expiries, and where sums must stop."""

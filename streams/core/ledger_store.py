@@ -17,7 +17,6 @@ from uuid import uuid4
 
 import msgspec
 
-from streams.core.cells import Cells
 from streams.core.ledger import Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Counters, Flush
@@ -33,7 +32,6 @@ WATERMARK_PREFIX = "~watermark|"
 _KEPT_METAS = 16
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_row: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
 
 
 class Meta(msgspec.Struct, array_like=True):
@@ -122,15 +120,15 @@ class LedgerStore:
         for place, row in rows.dirty:
             if not row.dirty or id(row) in unseen:
                 continue
-            row.dirty = False
             row.stamp = max(row.stamp, stamp)
             key = self._row_key(place)
             value = _encode((row.stamp, row.cells))
+            row.written(value)
             flush.rows.append((ROW + key + self.owner.encode(), value))
             flush.outputs.append((self._output_key(key, self.owner), value))
             if self.owner not in row.owners:
                 row.owners = (*row.owners, self.owner) if row.owners else mine
-        rows.dirty.clear()
+        rows.flushed(stamp)
         for place, row in rows.ended:
             if id(row) not in unseen:
                 self._bury(self._row_key(place), row.owners)
@@ -221,12 +219,11 @@ class LedgerStore:
             held = found.get(name)
             owners = (owner.decode(),) if held is None else (*held[2], owner.decode())
             found[name] = (stamp, value, owners) if held is None or stamp > held[0] else (held[0], held[1], owners)
-        for name, (_, value, owners) in found.items():
-            stamp, cells = _decode_row(value)
+        for name, (stamp, value, owners) in found.items():
             scope_key, tier, pane_ms = name.decode().rsplit("|", 2)
             number = ledger.scopes.number(scope_key)
             if number >= 0:
-                ledger.rows.put((int(tier), int(pane_ms), number), Row(cells, stamp, owners))
+                ledger.rows.put((int(tier), int(pane_ms), number), Row(None, stamp, owners, value))
 
 
 def stamp_of(value: bytes) -> int:

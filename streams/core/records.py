@@ -29,6 +29,30 @@ class Rejected(NamedTuple):
     value: bytes
 
 
+def conflicting(offset: int, earlier: int, identity: str, value: bytes) -> Rejected:
+    """Return the refusal of an event whose id another one has already.
+
+    Args:
+        offset: The event's offset.
+        earlier: Offset of the one that stands.
+        identity: Source and id, a zero character between them.
+        value: The event.
+    """
+    source, _, event_id = identity.partition("\x00")
+    reason = (
+        f"conflicting duplicate: event id {event_id!r} of source {source!r} was already folded at offset {earlier} with "
+        "other content; the first one stands. Give each event an id of its own, and send a change as a new event."
+    )
+    return Rejected(offset, "conflicting_duplicate", reason, value)
+
+
+def too_late(offset: int, horizon_ms: int, value: bytes) -> Rejected:
+    """Return the refusal of an event that concerns a pane beyond the correction horizon."""
+    days = horizon_ms / 86_400_000
+    reason = f"late: concerns a pane that ended more than {days:g} days before the watermark (correction horizon)"
+    return Rejected(offset, "late", reason, value)
+
+
 KeptFact = tuple[int, str, bool, bool, int, bytes]
 """A fact on its way to the changelog: its offset; its task; whether the task begins (or begins anew) with it, so that
 facts before it are forgotten; whether it may leave the task open with a due time; the latest time it speaks of in ms;

@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from streams.core.accumulate import Change
 from streams.core.cells import Cells
 from streams.core.policy import CorePolicy
 
+_RESTS_AFTER = 4
+"""Flushes for which a row that nothing touches keeps its cells at hand."""
+
+_decode: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
+
 
 class Row:
     """One (scope, pane): its cells and its stamp.
 
+    A row at rest is its record alone, a tenth of the memory its cells take: most rows are of panes long past. Its cells
+    are read from the record when they are wanted.
+
     Attributes:
-        cells: The counted integers.
         stamp: The row holds every event of its partition below this offset that concerns it, and none at or above.
         dirty: Changed since the last flush.
         owners: Owners under whose keys the changelog still holds this row; none for a row never written.
     """
 
-    __slots__ = ("cells", "dirty", "owners", "stamp")
+    __slots__ = ("_cells", "_record", "dirty", "owners", "stamp")
 
-    def __init__(self, cells: Cells, stamp: int, owners: tuple[str, ...] = ()) -> None:
-        """Hold cells as of a stamp."""
-        self.cells = cells
+    def __init__(self, cells: Cells | None, stamp: int, owners: tuple[str, ...] = (), record: bytes = b"") -> None:
+        """Hold cells as of a stamp; None where they stand in ``record``, as ``written`` takes it."""
+        self._cells = cells
+        self._record = record
         self.stamp = stamp
         self.dirty = False
         self.owners = owners
+
+    @property
+    def cells(self) -> Cells:
+        """The counted integers."""
+        if self._cells is None:
+            self._cells = _decode(self._record)[1]
+        return self._cells
+
+    def written(self, record: bytes) -> None:
+        """Note that the row now stands in a record: stamp and cells in msgpack."""
+        self.dirty = False
+        self._record = record
+
+    def rest(self, stamp: int) -> None:
+        """Let go of the cells unless the row has changed since it was written with a stamp."""
+        if self.stamp == stamp and not self.dirty:
+            self._cells = None
 
 
 Place = tuple[int, int, int]
@@ -47,6 +76,7 @@ class RowStore:
         self._panes: tuple[dict[int, dict[int, Row]], ...] = ({}, {}, {}, {})
         self.dirty: list[tuple[Place, Row]] = []
         self.ended: list[tuple[Place, Row]] = []
+        self._written: deque[tuple[int, list[Row]]] = deque()
 
     def __len__(self) -> int:
         """Return how many rows live."""
@@ -98,6 +128,15 @@ class RowStore:
                 into[cell] = total
             else:
                 into.pop(cell, None)
+
+    def flushed(self, stamp: int) -> None:
+        """Note that all dirty rows have been written with a stamp; rows that few flushes have touched go to rest."""
+        self._written.append((stamp, [row for _, row in self.dirty]))
+        self.dirty.clear()
+        if len(self._written) > _RESTS_AFTER:
+            written, rows = self._written.popleft()
+            for row in rows:
+                row.rest(written)
 
     def expire(self, watermark_ms: int) -> None:
         """Move the rows of panes that can no longer change out of the live store."""

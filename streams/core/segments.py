@@ -8,8 +8,9 @@ say the same. A segment is dropped when every fact in it has been let go of.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from streams.core.records import KeptFact
 
 _FACTS_PER_SEGMENT = 4_000
 
+_offset = itemgetter(0)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -95,8 +97,8 @@ class Segments:
                     dead.append(segment_key(key_begin, names[owner]))
         return dead
 
-    def recall(self, key: bytes, value: bytes, resume: int) -> Iterator[KeptFact]:
-        """Yield what a segment adds to those recalled before it: facts below ``resume``, in log order, each once.
+    def recall(self, key: bytes, value: bytes, resume: int) -> list[KeptFact]:
+        """Return what a segment adds to those recalled before it: facts below ``resume``, in log order, each once.
 
         Segments must come in the order of the changelog, each that is still held there: whoever wrote one had recalled, or
         written, all before it.
@@ -107,20 +109,19 @@ class Segments:
             resume: The offset from which to fold: facts at or above it will be met again.
         """
         segment = _decode(value)
+        facts: list[KeptFact] = segment.facts
+        first = self._covered + 1
         # Facts ahead, of a flush that may yet be completed by a worker that lost the partition, are never let go of here:
         # recovery may start behind them.
-        live, ahead, first = 0, 0, self._covered + 1
-        for kept in segment.facts:
-            if self._covered < kept[0] < resume:
-                self._covered = kept[0]
-                live += 1
-                yield kept
-            ahead += kept[0] >= resume
-        if live:
+        end = bisect_left(facts, resume, key=_offset)
+        new = facts[bisect_left(facts, first, hi=end, key=_offset) : end]
+        if new:
+            self._covered = new[-1][0]
             owner = key.rpartition(b"|")[2].decode()
-            self._know(max(first, segment.begin), segment.begin, owner, live + ahead)
-        elif not ahead:
+            self._know(max(first, segment.begin), segment.begin, owner, len(new) + len(facts) - end)
+        elif end == len(facts):
             self._dead.append(key)
+        return new
 
 
 def segment_key(begin: int, owner: str) -> bytes:

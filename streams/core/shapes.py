@@ -14,10 +14,15 @@ import numpy as np
 from streams.core import cells as c
 from streams.core.effects import alike_cells, first_verdict
 from streams.core.facts import Audit, Label
+from streams.core.policy import DIMENSIONS
+from streams.core.proofs import proof_of
 from streams.core.sums import Ints
 
 NO_SHAPE = -1
 """In place of a shape's number: a group whose cells stand apart."""
+
+_PROOFS_LIMIT = 65_536
+_LABELER, _POLICY = DIMENSIONS.index("labeler"), DIMENSIONS.index("policy")
 
 
 class Shapes:
@@ -34,6 +39,11 @@ class Shapes:
         self._starts = array("q", [0])  # of the shape after: one more than there are shapes
         self._cells = array("q")
         self._amounts = array("q")
+        self._proofs: dict[tuple[str | None, str | None, int], tuple[int, int]] = {}
+
+    def __len__(self) -> int:
+        """Return how many shapes are known; audits that each have a weight of their own make one each."""
+        return len(self._ids)
 
     def number(self, label: Label, audit: Audit) -> int:
         """Return the shape of the first audit of a task's only label."""
@@ -53,6 +63,24 @@ class Shapes:
             self._amounts.extend(int(amount) for amount in flat[1::2])
             self._ids[key] = known = len(self._ids)
             self._starts.append(len(self._cells))
+        return known
+
+    def proof(self, label: Label, audit: Audit, shape: int) -> tuple[int, int]:
+        """Return the evidence cell and amount of a first audit; (0, 0) for one that proves nothing.
+
+        Args:
+            label: The label.
+            audit: Its audit.
+            shape: What ``number`` says of both.
+        """
+        key = (label.dims[_LABELER], label.dims[_POLICY], shape)
+        known = self._proofs.get(key)
+        if known is None:
+            proof = proof_of(label.dims, first_verdict(label, audit))
+            known = (0, 0) if proof is None else (proof.cell, proof.amount)
+            if len(self._proofs) >= _PROOFS_LIMIT:
+                self._proofs.clear()
+            self._proofs[key] = known
         return known
 
     def entries(self, shape: int) -> list[tuple[int, int]]:

@@ -38,22 +38,37 @@ class Sums:
         """Return sums by key."""
         return dict(self.pairs())
 
-    def by_place(self, span: int, base: int = 0) -> Iterator[tuple[int, list[int], list[int]]]:
-        """Split keys ``place * span + inner`` and yield (place, inner + base, sums), places ascending."""
+    def by_place(self, span: int) -> Iterator[tuple[int, list[int], list[int]]]:
+        """Split keys ``place * span + inner`` and yield (place, inner, sums), places ascending."""
         if not len(self.keys):
             return
         place, inner = np.divmod(self.keys, span)
         starts = np.flatnonzero(place[1:] != place[:-1]) + 1
-        inner_list, amount_list = (inner + base).tolist(), self.amounts.tolist()
+        inner_list, amount_list = inner.tolist(), self.amounts.tolist()
         begin = 0
         firsts = place[np.concatenate([[0], starts])].tolist()
         for number, end in zip(firsts, [*starts.tolist(), len(inner_list)], strict=True):
             yield number, inner_list[begin:end], amount_list[begin:end]
             begin = end
 
-    def lists_by_place(self, span: int, base: int = 0) -> dict[int, tuple[list[int], list[int]]]:
-        """Return what ``by_place`` yields, by place."""
-        return {place: (inner, amounts) for place, inner, amounts in self.by_place(span, base)}
+
+def count_by_key(keys: Ints, size: int) -> Sums:
+    """Count keys, at a third of the price of summing ones.
+
+    Args:
+        keys: Integers in 0..size-1.
+        size: Number of possible keys.
+    """
+    if _few(len(keys), size):
+        counts = np.bincount(keys, minlength=size)
+        touched = np.flatnonzero(counts)
+        return Sums(touched, counts[touched])
+    return sum_by_key(keys, np.ones(len(keys), dtype=np.int64), size)
+
+
+def _few(keys: int, size: int) -> bool:
+    """Tell whether one bin per possible key is cheap."""
+    return keys > 0 and size <= max(_DENSE_ALWAYS, _BINS_PER_KEY * keys) and size <= _DENSE_LIMIT
 
 
 def sum_by_key(keys: Ints, amounts: Ints, size: int) -> Sums:
@@ -66,8 +81,7 @@ def sum_by_key(keys: Ints, amounts: Ints, size: int) -> Sums:
         amounts: One per key, of any sign; a zero alone may be left out of the result.
         size: Number of possible keys.
     """
-    few = size <= max(_DENSE_ALWAYS, _BINS_PER_KEY * len(keys)) and size <= _DENSE_LIMIT
-    if few and len(keys) and float(np.abs(amounts).sum()) < _EXACT_FLOAT:
+    if _few(len(keys), size) and float(np.abs(amounts).sum()) < _EXACT_FLOAT:
         sums = np.bincount(keys, weights=amounts, minlength=size)
         touched = np.flatnonzero(np.bincount(keys, minlength=size) if amounts.min() < 0 else sums)
         return Sums(touched, sums[touched].astype(np.int64))

@@ -1,0 +1,138 @@
+"""Short ways of the ledger, each against the long way: lanes, sums of coarser tiers, shapes, rows at rest."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streams.core import accumulate, rows
+from streams.core.facts import Label, fact_of, pack, plain_label
+from streams.core.ledger_store import LedgerStore, new_store
+from streams.core.policy import CorePolicy
+from streams.core.records import Record
+from streams.core.stamps import rfc3339
+from streams.models.events import LabelSubmitted, decode_log_event
+from tests.core.floorgen import START_MS, small_log
+from tests.core.test_exactness import cells_of
+
+POLICY = CorePolicy()
+MINUTE_MS = 60_000
+
+
+def orderly_log(seed: int, events: int = 1500, *, weights: bool = False) -> list[Record]:
+    """Labels of many people over an hour and a half, a third of them audited: nothing expires."""
+    rng = random.Random(seed)
+    found: list[Record] = []
+
+    def send(kind: str, number: int, task: str, at_ms: int, data: dict[str, Any]) -> None:
+        envelope = {"specversion": "1.0", "source": "t", "type": f"floorwatch.{kind}.v1", "time": rfc3339(at_ms)}
+        event = {**envelope, "id": f"{kind}{number}", "subject": task, "data": data}
+        found.append(Record(len(found), 0, None, json.dumps(event).encode()))
+
+    for n in range(events):
+        at_ms = START_MS + n * 90 * MINUTE_MS // events - rng.choice((0, 0, 0, 5 * MINUTE_MS))
+        data: dict[str, Any] = {"label_id": f"l{n}", "labeler_id": f"p{rng.randrange(40)}", "values": ["a"]}
+        data |= {"queue": f"q{rng.randrange(3)}", "policy": f"P{rng.randrange(4)}", "vendor": rng.choice("xyz")}
+        if rng.random() < 0.8:
+            data["started_at"] = rfc3339(at_ms - rng.randrange(200_000))
+        if rng.random() < 0.3:
+            data["active_ms"] = rng.randrange(50_000)
+        if rng.random() < 0.1:
+            del data["queue"]
+        send("label.submitted", n, f"t{n}", at_ms, data)
+        if rng.random() < 0.3:
+            of, wrong = rng.randrange(n + 1), rng.random() < 0.2
+            verdict: dict[str, Any] = {"audit_id": f"a{n}", "verdict": "incorrect" if wrong else "correct"}
+            verdict |= {"error_class": "false_positive", "severity": "major"} if wrong else {}
+            if rng.random() < 0.8:
+                verdict["sampling"] = {"probability": 0.1 + rng.random() / 2 if weights else 0.1}
+            send("audit.completed", n, f"t{of}", at_ms, verdict)
+    return found
+
+
+def folded(records: list[Record], *, lanes: bool = True) -> LedgerStore:
+    store = new_store(0, POLICY)
+    store.ledger.lanes = lanes
+    store.ledger.fold(records)
+    return store
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_plain_label_is_packed_as_its_fact_is(seed: int) -> None:
+    plain = 0
+    for offset, _, _, value in [*small_log(seed), *orderly_log(seed, 200)]:
+        event = decode_log_event(value)
+        if type(event) is not LabelSubmitted:
+            continue
+        fact = fact_of(offset, event)
+        assert isinstance(fact, Label)
+        found = plain_label(offset, event, fact.time_ms)
+        if found is not None:
+            plain += 1
+            assert (found[0], found[3]) == (fact.dims, pack(fact))
+        else:
+            late_start = fact.started_ms is not None and fact.started_ms > fact.time_ms
+            assert fact.due_ms is not None or fact.created_ms is not None or late_start
+    assert plain > 100
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("weights", [False, True])
+def test_lanes_and_sums_equal_the_long_way(seed: int, weights: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = orderly_log(seed, weights=weights)
+    fast = cells_of(folded(records))
+    monkeypatch.setattr(accumulate, "_FEW", 1 << 40)
+    assert cells_of(folded(records, lanes=False)) == fast
+
+
+def test_a_wrong_way_up_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of coarser tiers are made of finer ones here: a pane lifted into its neighbour shows."""
+    expected, original = cells_of(folded(orderly_log(1))), accumulate._lifted
+
+    def careless(*given: Any) -> tuple[Any, int]:
+        to, places = original(*given)
+        return np.roll(to, 1), places
+
+    monkeypatch.setattr(accumulate, "_lifted", careless)
+    assert cells_of(folded(orderly_log(1))) != expected
+
+
+def test_shapes_do_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accumulate, "_SHAPES_LIMIT", 50)
+    store = new_store(0, POLICY)
+    records = orderly_log(2, weights=True)
+    for at in range(0, len(records), 100):
+        store.ledger.fold(records[at : at + 100])
+        store.ledger.drain()
+        assert len(store.ledger._pending._shapes) <= 150
+    assert cells_of(store) == cells_of(folded(records))
+
+
+def flushed_often(records: list[Record]) -> LedgerStore:
+    store = new_store(0, POLICY)
+    for at in range(0, len(records), 25):
+        store.ledger.fold(records[at : at + 25])
+        store.collect()
+    return store
+
+
+def test_rows_at_rest_are_read_again_when_they_change() -> None:
+    records = orderly_log(3)
+    store = flushed_often(records)
+    resting = sum(row._cells is None for _, row in store.ledger.rows.places())
+    assert resting > len(store.ledger.rows) / 2
+    assert cells_of(store) == cells_of(folded(records))
+
+
+def test_a_rest_in_a_stale_record_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(row: rows.Row, record: bytes) -> None:
+        row.dirty = False
+        row._record = row._record or record
+
+    monkeypatch.setattr(rows.Row, "written", careless)
+    records = orderly_log(3)
+    assert cells_of(flushed_often(records)) != cells_of(folded(records))
