@@ -1,8 +1,8 @@
 """Alert rules: what a team writes in YAML, checked by pydantic.
 
-One class per kind, told apart by ``kind``. ``target`` is in the unit of the kind: a ratio for accuracy_low,
-critical_errors, sla_attainment, throughput_drop and rushing, a duration for backlog_age, source_silent and exposure_cap, a
-count for dead_letters. Later kinds add a class here and an evaluator in alerts/kinds.
+One class per kind, told apart by ``kind``. ``target`` is in the unit of the kind: a duration for backlog_age,
+sla_breach_predicted, source_silent and exposure_cap, a count for dead_letters, a ratio for all others. Later kinds add a
+class here and an evaluator in alerts/kinds.
 """
 
 from __future__ import annotations
@@ -210,6 +210,46 @@ class SlaBreachPredictedRule(RuleBase):
         return self
 
 
+class OverturnsHighRule(RuleBase):
+    """Fires when surely more than ``target`` of the decided appeals overturn what was decided.
+
+    Judged by the Wilson interval ``min_z`` wide: looked at every minute, the usual 1.96 would lie in most quarters
+    (docs/quality.md). Rows count appeals at the time of the label, hence a long window.
+    """
+
+    kind: Literal["overturns_high"]
+    window: Window = "7d"
+    target: Ratio = 0.2
+    method: Literal["interval"] = "interval"
+    min_z: float = Field(default=4.0, gt=0)
+    min_sample: int = Field(default=20, ge=1)
+    """Least decided appeals."""
+    reference: Window | None = None
+
+
+class AgreementLowRule(RuleBase):
+    """Fires when surely less than ``target`` of the tasks labelled by several people were decided alike by all of them.
+
+    Judged as ``overturns_high``. Raw agreement: where values are so skewed that chance agrees too, ``floorwatch quality``
+    shows Krippendorff's alpha beside it.
+    """
+
+    kind: Literal["agreement_low"]
+    window: Window = "7d"
+    target: Ratio = 0.8
+    method: Literal["interval"] = "interval"
+    min_z: float = Field(default=4.0, gt=0)
+    min_sample: int = Field(default=30, ge=1)
+    """Least tasks labelled by several people."""
+    reference: Window | None = None
+
+    @model_validator(mode="after")
+    def _not_of_one(self) -> AgreementLowRule:
+        if "labeler" in self.scope.names:
+            raise ValueError("nobody agrees alone: its scope cannot name labeler; use {by: policy} or {by: team}")
+        return self
+
+
 class DeadLettersRule(RuleBase):
     """Fires when more than ``target`` events of the window went to the dead letters."""
 
@@ -277,6 +317,8 @@ Rule = (
     | ThroughputDropRule
     | BacklogAgeRule
     | SlaBreachPredictedRule
+    | OverturnsHighRule
+    | AgreementLowRule
     | DeadLettersRule
     | SourceSilentRule
     | ExposureCapRule

@@ -15,6 +15,8 @@ Kind = Literal[
     "backlog_age",
     "dead_letters",
     "source_silent",
+    "overturns_high",
+    "agreement_low",
     "exposure_cap",
     "rushing",
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from alerts.kinds import (
     accuracy_low,
+    agreement_low,
     backlog_age,
     critical_errors,
     dead_letters,
     exposure_cap,
+    overturns_high,
     rushing,
     sla_attainment,
     sla_breach_predicted,
@@ -23,6 +25,8 @@ EVALUATORS: dict[str, Evaluator] = {
     "sla_breach_predicted": sla_breach_predicted.evaluate,
     "throughput_drop": throughput_drop.evaluate,
     "backlog_age": backlog_age.evaluate,
+    "overturns_high": overturns_high.evaluate,
+    "agreement_low": agreement_low.evaluate,
     "dead_letters": dead_letters.evaluate,
     "source_silent": source_silent.evaluate,
     "exposure_cap": exposure_cap.evaluate,

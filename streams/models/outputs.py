@@ -95,6 +95,9 @@ class AccuracyRow(Row, tag_field="table", tag="accuracy", kw_only=True):
     appeals_decided: int
     appeals_overturned: int
     overturn_ratio: float | None
+    overlapped: int
+    unanimous: int
+    agreement_ratio: float | None
     values: dict[str, ValueQuality]
     confusion: list[tuple[str, str, int]]
     examples: list[str]
