@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from alerts.contributors import Cell, share_contributors
 from alerts.kinds.base import Context, Finding, examples, live_rows
-from alerts.kinds.evidence import Reading, in_words, places_on_watch_list, reading_of
+from alerts.kinds.evidence import Reading, in_words, places_on_watch_list, reading_of, wish_of
 from alerts.rules import AccuracyLowRule, AgreementLowRule, CriticalErrorsRule, OverturnsHighRule, SlaAttainmentRule
 from alerts.signals import Contributor
 from alerts.statistics import Z_95, wilson
@@ -80,6 +80,8 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
             since_ms=_since_ms(row, reading),
             contributors=parts,
             examples=examples(row),
+            wish=None if reading is None else wish_of(rule, reading),
+            dated=reading is not None and reading["since_ms"] is not None,
         )
 
 
