@@ -95,7 +95,8 @@ def audits_to_decide(model: ShareBets, reading: tuple[int, int], score: float, b
 
     A bet F = 1 + λ(x - q0) on audits with a share p of errors multiplies its money by e^g an audit on average, with
     g = p·ln(1 + λ(1 - q0)) + (1 - p)·ln(1 - λq0) (J. L. Kelly, A new interpretation of information rate, 1956); the best bet
-    of the mixture needs ln(bar/score)/g. For audits of equal weight that come one by one; those of one batch count as one.
+    of the mixture needs ln(bar/score)/g. That is for audits that come one by one; those of one batch count as one, so no more is
+    promised than each audit has brought since the change: ln(score)/audits.
 
     Args:
         model: The bets.
@@ -119,4 +120,5 @@ def audits_to_decide(model: ShareBets, reading: tuple[int, int], score: float, b
         share * math.log1p(bet * (1 - model.allowed)) + (1 - share) * math.log1p(-bet * model.allowed)
         for bet in model.lambdas
     )
+    growth = min(growth, math.log(score) / units)
     return None if growth <= 0 else max(1, math.ceil(math.log(bar / score) / growth))
