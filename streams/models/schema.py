@@ -127,7 +127,8 @@ def render(root: Path) -> dict[str, str]:
     lines = (root / "contract" / "examples.jsonl").read_text(encoding="utf-8").splitlines()
     examples = [json.loads(line) for line in lines if line.strip()]
     files = {BUNDLE: _json(bundle())}
-    for cls in (*EVENT_CLASSES, AuditRequested):
+    own_schema: tuple[type[Struct], ...] = (*EVENT_CLASSES, AuditRequested)
+    for cls in own_schema:
         files[f"{SCHEMA_FOLDER}/{type_name(cls)}.schema.json"] = _json(event_schema(cls))
     files[ASYNCAPI] = render_asyncapi(examples)
     files[README] = render_readme(examples)
