@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from alerts.scopes import DIMENSIONS, SOURCE, Scope
 from alerts.signals import WINDOW_MS, Severity, Window
 from streams.core.forecast.observe import FORECAST_WINDOW
+from streams.models.events import MIN_PROBABILITY
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -36,6 +37,7 @@ def parse_duration_s(value: object) -> object:
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 DurationS = Annotated[float, BeforeValidator(parse_duration_s), Field(gt=0)]
+Probability = Annotated[float, Field(ge=MIN_PROBABILITY, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)]
 
 
@@ -130,6 +132,9 @@ class AccuracyLowRule(RuleBase):
     target: Ratio = 0.95
     method: Method = "evidence"
     budget: Budget = Budget()
+    least_probability: Probability | None = None
+    """Least sampling probability of the audit plan, as far as one is fixed: weights 1/probability then never rise above
+    the known greatest one, where without it the greatest met so far is taken."""
     min_sample: int = Field(default=50, ge=1)
     reference: Window | None = None
     """A longer window to compare with when naming contributors; without it, the excess errors over target."""
@@ -142,6 +147,7 @@ class CriticalErrorsRule(RuleBase):
     target: Ratio = 0.005
     method: Method = "evidence"
     budget: Budget = Budget()
+    least_probability: Probability | None = None
     min_sample: int = Field(default=100, ge=1)
     reference: Window | None = None
 

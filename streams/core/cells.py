@@ -46,6 +46,7 @@ COMPLETED = 46
 TURNED = 47
 TURN_MS = 48
 OPEN = 49
+SCHEDULED_MS = 50
 
 ERROR_CLASSES = ("unspecified", "false_positive", "false_negative", "wrong_selection", "technical")
 """Names of the cells ``WRONG_UNSPECIFIED + i``."""
