@@ -58,10 +58,25 @@ def instant_ms(option: str, text: str) -> int:
 def _instant_ms(text: str) -> int:
     from streams.core.facts import to_ms
 
-    instant = datetime.fromisoformat(text)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no moment: write for example 2026-11-23T10:00:00Z") from None
     if instant.tzinfo is None:
         raise ValueError(f"{text}: no zone; write for example 2026-11-23T10:00:00Z")
     return to_ms(instant)
+
+
+def as_percent(option: str, value: float) -> float:
+    """Return percent above 1 and below 100 unchanged.
+
+    Raises:
+        typer.Exit: The value is out of range; a ratio is taken for what it is, and not for less than one percent.
+    """
+    if 1 < value < 100:
+        return value
+    hint = f"{100 * value:g}" if 0 < value <= 1 else "95"
+    raise fail(f"{option} {value:g}: write percent, for example {hint}")
 
 
 def people_policy(
@@ -86,8 +101,8 @@ def people_policy(
         if match is None:
             raise fail(f"--weight {text}: write POLICY=NUMBER with at most three decimals, for example minor_safety=2")
         severity[match[1]] = round(float(match[2]) * MILLI)
-    if target is not None and not 0 < target < 100:
-        raise fail(f"--target {target:g}: write percent, for example 95")
+    if target is not None:
+        as_percent("--target", target)
     found = settings
     if weights:
         other = severity.pop("*", MILLI)

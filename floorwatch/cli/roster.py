@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from floorwatch.cli.facts_file import load_facts
-from floorwatch.cli.people_options import aligned, duration_ms, fail, instant_ms
+from floorwatch.cli.people_options import aligned, as_percent, duration_ms, fail, instant_ms
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
@@ -94,9 +94,7 @@ def _kinds(by: str) -> tuple[str, ...]:
 
 
 def _permille(option: str, percent: float) -> int:
-    if not 0 <= percent < 100:
-        raise fail(f"{option} {percent:g}: write percent from 0 to below 100")
-    return round(percent * 10)
+    return 0 if percent == 0 else round(as_percent(option, percent) * 10)
 
 
 def _policy(settings: FloorwatchConfig, away: str | None, occupancy: float | None) -> RosterPolicy:
@@ -107,9 +105,8 @@ def _policy(settings: FloorwatchConfig, away: str | None, occupancy: float | Non
         policy = replace(policy, away_ms=duration_ms("--away", away))
     if occupancy is None:
         return policy
-    if not 0 < occupancy <= 100:
-        raise fail(f"--occupancy {occupancy:g}: write percent, for example 85")
-    return replace(policy, occupancy_target_permille=round(occupancy * 10))
+    percent = occupancy if occupancy == 100 else as_percent("--occupancy", occupancy)
+    return replace(policy, occupancy_target_permille=round(percent * 10))
 
 
 def _date(text: str | None) -> date | None:
