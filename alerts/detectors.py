@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.rules import AccuracyLowRule, CriticalErrorsRule, Rule, SlaAttainmentRule, ThroughputDropRule
-from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, RESOLVE_SLA_BUCKETS, ShareBets
+from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, NANO, RESOLVE_SLA_BUCKETS, ShareBets
 from streams.core.detectors.fleet import bar_for
 from streams.core.detectors.watch import Detector, Measure
 
@@ -22,9 +22,9 @@ def _detector(rule: Evidential) -> Detector:
     model: ShareBets | None
     match rule:
         case AccuracyLowRule():
-            measure, model = "accuracy", ShareBets.of(1 - rule.target, ACCURACY_RATIOS)
+            measure, model = "accuracy", ShareBets.of(1 - rule.target, ACCURACY_RATIOS, top_nano=_top_nano(rule))
         case CriticalErrorsRule():
-            measure, model = "critical_errors", ShareBets.of(rule.target, CRITICAL_RATIOS)
+            measure, model = "critical_errors", ShareBets.of(rule.target, CRITICAL_RATIOS, top_nano=_top_nano(rule))
         case ThroughputDropRule():
             measure, model = "throughput", None
         case _:
@@ -39,3 +39,8 @@ def _detector(rule: Evidential) -> Detector:
         model=model,
         bar=bar_for(rule.budget.per_day, rule.budget.days),
     )
+
+
+def _top_nano(rule: AccuracyLowRule | CriticalErrorsRule) -> int:
+    """Return the greatest weight 1/π of the audit plan in 10⁻⁹; 0 where nobody fixed it."""
+    return 0 if rule.least_probability is None else round(NANO / rule.least_probability)

@@ -53,6 +53,8 @@ def evaluate(rules: Iterable[Rule], view: RowView, watermark_ms: int, baseline: 
                 examples=found.examples,
                 board_path=board_path(found.scope, rule.window),
                 runbook_path=runbook_path(rule.kind),
+                wish=found.wish,
+                dated=found.dated,
             )
             for found in findings
         ]

@@ -1,4 +1,4 @@
-"""Which signals are worth sending: firing ones, and just enough quiet ones after them. Pure.
+"""Which signals are worth sending: firing ones, those that ask for audits, and just enough quiet ones after them. Pure.
 
 Without it every evaluation would write one signal for every rule and scope (thousands of "all is well" a minute).
 """
@@ -26,7 +26,8 @@ def admit(state: GateState, signals: Iterable[Signal], rules: Iterable[Rule]) ->
     """Signals to publish, and the state after.
 
     Returns:
-        Every firing signal; each quiet one while fewer than the rule's ``resolve_for`` quiet ones in a row were sent.
+        Every signal that fires or asks for audits; each other one while fewer than the rule's ``resolve_for`` quiet ones in
+        a row were sent.
     """
     resolve_for = {rule.name: rule.resolve_for for rule in rules}
     left = dict(state.left)
@@ -39,5 +40,7 @@ def admit(state: GateState, signals: Iterable[Signal], rules: Iterable[Rule]) ->
             sent.append(signal)
         elif quiet_left > 0:
             left[key] = quiet_left - 1
+            sent.append(signal)
+        elif signal.wish is not None:
             sent.append(signal)
     return sent, GateState(left)

@@ -180,7 +180,7 @@ def _fire(incident: Incident, signal: Signal, policy: Policy) -> Incident:
         state="open",
         streak=0,
         opened_ms=signal.watermark_ms if incident.opened_ms is None else incident.opened_ms,
-        since_ms=signal.since_ms if reopening else incident.since_ms,
+        since_ms=signal.since_ms if reopening else current.since_ms,
         resolved_ms=None,
         reopened=incident.reopened + reopening,
         tier=0,
@@ -200,6 +200,8 @@ def _told(incident: Incident, signal: Signal, policy: Policy) -> Incident:
         target=signal.target,
         contributors=signal.contributors,
         examples=signal.examples,
+        # The first start seen stands, but where a detector dates the change: a corrected audit may move that.
+        since_ms=signal.since_ms if signal.dated else incident.since_ms,
         updated_ms=max(incident.updated_ms, signal.watermark_ms),
         board_url=policy.board_base_url + signal.board_path,
         runbook_url=policy.runbook_base_url + signal.runbook_path,

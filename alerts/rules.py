@@ -1,8 +1,8 @@
 """Alert rules: what a team writes in YAML, checked by pydantic.
 
-One class per kind, told apart by ``kind``. ``target`` is in the unit of the kind: a ratio for accuracy_low,
-critical_errors, sla_attainment, throughput_drop and rushing, a duration for backlog_age, source_silent and exposure_cap, a
-count for dead_letters. Later kinds add a class here and an evaluator in alerts/kinds.
+One class per kind, told apart by ``kind``. ``target`` is in the unit of the kind: a duration for backlog_age,
+sla_breach_predicted, source_silent and exposure_cap, a count for dead_letters, a ratio for all others. Later kinds add a
+class here and an evaluator in alerts/kinds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from alerts.scopes import DIMENSIONS, SOURCE, Scope
 from alerts.signals import WINDOW_MS, Severity, Window
 from streams.core.forecast.observe import FORECAST_WINDOW
+from streams.models.events import MIN_PROBABILITY
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -36,6 +37,7 @@ def parse_duration_s(value: object) -> object:
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 DurationS = Annotated[float, BeforeValidator(parse_duration_s), Field(gt=0)]
+Probability = Annotated[float, Field(ge=MIN_PROBABILITY, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)]
 
 
@@ -130,6 +132,9 @@ class AccuracyLowRule(RuleBase):
     target: Ratio = 0.95
     method: Method = "evidence"
     budget: Budget = Budget()
+    least_probability: Probability | None = None
+    """Least sampling probability of the audit plan, as far as one is fixed: weights 1/probability then never rise above
+    the known greatest one, where without it the greatest met so far is taken."""
     min_sample: int = Field(default=50, ge=1)
     reference: Window | None = None
     """A longer window to compare with when naming contributors; without it, the excess errors over target."""
@@ -142,6 +147,7 @@ class CriticalErrorsRule(RuleBase):
     target: Ratio = 0.005
     method: Method = "evidence"
     budget: Budget = Budget()
+    least_probability: Probability | None = None
     min_sample: int = Field(default=100, ge=1)
     reference: Window | None = None
 
@@ -207,6 +213,46 @@ class SlaBreachPredictedRule(RuleBase):
             raise ValueError("a breach is forecast per queue: its scope is {by: queue} or {queue: NAME}")
         if self.window != FORECAST_WINDOW:
             raise ValueError(f"the forecast stands in the rows of window {FORECAST_WINDOW}")
+        return self
+
+
+class OverturnsHighRule(RuleBase):
+    """Fires when surely more than ``target`` of the decided appeals overturn what was decided.
+
+    Judged by the Wilson interval ``min_z`` wide: looked at every minute, the usual 1.96 would lie in most quarters
+    (docs/quality.md). Rows count appeals at the time of the label, hence a long window.
+    """
+
+    kind: Literal["overturns_high"]
+    window: Window = "7d"
+    target: Ratio = 0.2
+    method: Literal["interval"] = "interval"
+    min_z: float = Field(default=4.0, gt=0)
+    min_sample: int = Field(default=20, ge=1)
+    """Least decided appeals."""
+    reference: Window | None = None
+
+
+class AgreementLowRule(RuleBase):
+    """Fires when surely less than ``target`` of the tasks labelled by several people were decided alike by all of them.
+
+    Judged as ``overturns_high``. Raw agreement: where values are so skewed that chance agrees too, ``floorwatch quality``
+    shows Krippendorff's alpha beside it.
+    """
+
+    kind: Literal["agreement_low"]
+    window: Window = "7d"
+    target: Ratio = 0.8
+    method: Literal["interval"] = "interval"
+    min_z: float = Field(default=4.0, gt=0)
+    min_sample: int = Field(default=30, ge=1)
+    """Least tasks labelled by several people."""
+    reference: Window | None = None
+
+    @model_validator(mode="after")
+    def _not_of_one(self) -> AgreementLowRule:
+        if "labeler" in self.scope.names:
+            raise ValueError("nobody agrees alone: its scope cannot name labeler; use {by: policy} or {by: team}")
         return self
 
 
@@ -277,6 +323,8 @@ Rule = (
     | ThroughputDropRule
     | BacklogAgeRule
     | SlaBreachPredictedRule
+    | OverturnsHighRule
+    | AgreementLowRule
     | DeadLettersRule
     | SourceSilentRule
     | ExposureCapRule

@@ -15,6 +15,8 @@ Kind = Literal[
     "backlog_age",
     "dead_letters",
     "source_silent",
+    "overturns_high",
+    "agreement_low",
     "exposure_cap",
     "rushing",
 ]
@@ -45,10 +47,25 @@ class Contributor(Struct, frozen=True):
     detail: str
 
 
+class Wish(Struct, frozen=True):
+    """More audits would soon decide: the evidence has passed the square root of its bar and does not fire.
+
+    ``audits`` is about how many more it would take if errors go on as in the ``units`` audits (``bad`` of them wrong)
+    since the change began.
+    """
+
+    audits: int
+    score: float
+    bar: float
+    units: int
+    bad: int
+
+
 class Signal(Struct, frozen=True):
     """What one rule says of one scope at one watermark (topic signals.v1).
 
-    ``since_ms`` is the start of what the evidence covers. ``value`` is None when there is nothing to measure.
+    ``since_ms`` is the start of what the evidence covers; ``dated`` says that a detector found it there, so that a correction
+    may move it. ``value`` is None when there is nothing to measure.
     ``target`` is in the unit of the rule's kind: a ratio, seconds or a count.
     """
 
@@ -67,3 +84,5 @@ class Signal(Struct, frozen=True):
     examples: tuple[str, ...] = ()
     board_path: str = ""
     runbook_path: str = ""
+    wish: Wish | None = None
+    dated: bool = False

@@ -48,6 +48,8 @@ def wilson(good: int, total: int, z: float = Z_95) -> tuple[float, float]:
 def overdispersion(counts: Sequence[float]) -> float:
     """Variance over mean of past counts (φ), never below 1 (Poisson).
 
+    Source: Fisher's index of dispersion (Cox, Lewis, The Statistical Analysis of Series of Events, 1966, section 6.3).
+
     Returns:
         φ >= 1; 1.0 with fewer than two counts or a zero mean.
     """
@@ -65,7 +67,8 @@ def drop_z(count: float, expected: float, phi: float, past_windows: int) -> floa
     """Standardised difference of a count from its expectation, overdispersed Poisson.
 
     The expectation is itself the mean of ``past_windows`` counts, so its own variance is added:
-    z = (N - μ) / sqrt(φ μ (1 + 1/k)).
+    z = (N - μ) / sqrt(φ μ (1 + 1/k)). Source: the variance φμ of McCullagh, Nelder, Generalized Linear Models (1989), section
+    6.2.3, of a prediction from the mean of k equal counts.
 
     Returns:
         z, negative for a drop; 0.0 when nothing was expected.

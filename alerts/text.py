@@ -17,6 +17,8 @@ HEADLINES: dict[str, str] = {
     "backlog_age": "Backlog is too old",
     "dead_letters": "Events were refused",
     "source_silent": "A source has gone silent",
+    "overturns_high": "Appeals succeed too often",
+    "agreement_low": "Labellers disagree too often",
     "exposure_cap": "Exposure near the cap",
     "rushing": "Faster, with more errors",
 }

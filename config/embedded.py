@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from alerts.kinds.exposure_cap import BY_POLICY
+from alerts.kinds.registry import UNFED
 from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings
-from alerts.rules import Rule, RuleSet
+from alerts.rules import Rule
 from alerts.rules_file import default_rules
 from config.base import Fault
 from gateway.settings import GatewaySettings
@@ -21,7 +23,8 @@ class AlertSettings(RoutingSettings):
     """Alert rules, and where notifications go."""
 
     rules: Rules | None = Field(
-        default=None, description="null takes the rules of alerts/defaults.yaml; a list replaces all of them."
+        default=None,
+        description="null takes those of alerts/defaults.yaml that watch what the tables keep; a list replaces all.",
     )
     channels: dict[str, ChannelSettings] = Field(
         default={"console": ConsoleSettings(type="console")},
@@ -32,10 +35,16 @@ class AlertSettings(RoutingSettings):
         description="Channels of each route that a rule may name; default is that of rules which name none.",
     )
 
-    @property
-    def rule_set(self) -> RuleSet:
-        """The rules in force: those written here, else the shipped ones."""
-        return default_rules() if self.rules is None else RuleSet(rules=self.rules)
+    def in_force(self, windows: list[str], scopes: list[tuple[str, ...]]) -> Rules:
+        """Return the rules written here, else those shipped that watch something the tables keep.
+
+        Args:
+            windows: Windows that are kept.
+            scopes: Kinds of scopes that are kept, each in the order of the dimensions.
+        """
+        if self.rules is not None:
+            return self.rules
+        return tuple(rule for rule in default_rules().rules if not _unreachable(rule, (), windows, scopes))
 
     def faults(self, windows: list[str], scopes: list[tuple[str, ...]]) -> list[Fault]:
         """Return what keeps a written rule from ever working.
@@ -62,9 +71,10 @@ class AlertSettings(RoutingSettings):
 def _unreachable(
     rule: Any, place: tuple[str | int, ...], windows: list[str], scopes: list[tuple[str, ...]]
 ) -> list[Fault]:
-    """Return faults of a rule on a window or a scope that no table keeps; rules on the stream itself need none."""
-    if rule.kind in ("dead_letters", "source_silent"):
-        return []
+    """Return faults of a rule on rows that nobody writes: of such a kind, or on a window or scope that no table keeps."""
+    if rule.kind in UNFED:
+        reason = f"nothing writes the rows that {rule.kind} reads, so the rule would never fire"
+        return [Fault((*place, "kind"), reason, UNFED[rule.kind])]
     found = []
     if rule.window not in windows:
         reason = f"window {rule.window} is not among tables.windows, so the rule would never fire"
@@ -77,4 +87,8 @@ def _unreachable(
         shown = ", ".join(sorted(rule.scope.names))
         reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"
         found.append(Fault((*place, "scope"), reason, f"add [{shown}] to tables.scopes"))
+    if rule.kind == "exposure_cap" and rule.weights and BY_POLICY not in [frozenset(kind) for kind in scopes]:
+        reason = "weights tell policies apart, and no row does: [policy, labeler] is not among tables.scopes"
+        hint = "add [policy, labeler] to tables.scopes, or remove weights to count all work alike"
+        found.append(Fault((*place, "weights"), reason, hint))
     return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from alerts.detectors import detectors_of
 from config.durations import parse_duration
 from config.schema import FloorwatchConfig
 from config.tables import TableSettings
+from streams.core.people.policy import MILLI, PeoplePolicy
 from streams.core.policy import DAY_MS, CorePolicy, Window
+from streams.core.roster.presence import PERMILLE, RosterPolicy
 from streams.models.topics import TopicSpec, topic_specs
 
 _TIER_OF_PANE_S = {60: 0, 900: 1, 3600: 2}
@@ -33,7 +37,47 @@ def core_policy(config: FloorwatchConfig) -> CorePolicy:
         max_scopes=tables.max_scopes,
         zones=dict(tables.zones),
         default_zone=tables.default_zone,
-        detectors=detectors_of(config.alerts.rule_set.rules),
+        detectors=detectors_of(config.rules),
+    )
+
+
+def people_policy(config: FloorwatchConfig) -> PeoplePolicy:
+    """Return the bounds of the numbers about people, in milliseconds and thousandths."""
+    people, exposure = config.people, config.people.exposure
+    target = people.accuracy_target_ratio
+    return PeoplePolicy(
+        accuracy_target_ratio=config.targets.accuracy_ratio if target is None else target,
+        min_audits=people.min_audits,
+        wanted_half_width_ratio=people.wanted_half_width_ratio,
+        min_peers=people.min_peers,
+        min_peer_labels=people.min_peer_labels,
+        established_labels=people.established_labels,
+        settle_ms=to_ms(people.settle_s),
+        min_rush_labels=people.min_rush_labels,
+        rush_shift_log=math.log(people.rush_ratio),
+        rush_z=people.rush_z,
+        fast_ratio=people.fast_ratio,
+        min_risk_errors=people.min_risk_errors,
+        recovery_audits=people.recovery_audits,
+        recovery_ms=to_ms(people.recovery_s),
+        exposure_cap_ms=to_ms(exposure.cap_s),
+        exposure_window_ms=to_ms(exposure.window_s),
+        exposure_pace_ms=to_ms(exposure.pace_s),
+        exposure_ahead_ms=to_ms(exposure.ahead_s),
+        severity_milli={name: round(weight * MILLI) for name, weight in exposure.weights.items()},
+        other_severity_milli=round(exposure.other_weight * MILLI),
+    )
+
+
+def roster_policy(config: FloorwatchConfig) -> RosterPolicy:
+    """Return the bounds of the roster's numbers, in milliseconds and thousandths."""
+    roster = config.roster
+    return RosterPolicy(
+        away_ms=to_ms(roster.away_s),
+        break_allowance_permille=round(roster.break_allowance_ratio * PERMILLE),
+        occupancy_target_permille=round(roster.occupancy_ratio * PERMILLE),
+        shrinkage_permille=round(roster.shrinkage_ratio * PERMILLE),
+        min_measured_ms=to_ms(roster.min_measured_s),
     )
 
 

@@ -12,10 +12,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from alerts.rules import Rule
 from config.addresses import host_port, ratio, redis_url, topic_part
 from config.base import Fault, Section, refuse
 from config.durations import Seconds
 from config.embedded import AlertSettings, GatewaySettings
+from config.people import PeopleSettings, RosterSettings
 from config.tables import ScopeKind, TableSettings
 from streams.core.policy import DEFAULT_SCOPES
 
@@ -295,9 +297,16 @@ class FloorwatchConfig(Section):
     engine: EngineSettings = Field(default=EngineSettings(), description="Batches, intervals and limits.")
     tables: TableSettings = Field(default=TableSettings(), description="What is counted, over which time.")
     targets: TargetSettings = Field(default=TargetSettings(), description="What the floor promises.")
+    people: PeopleSettings = Field(default=PeopleSettings(), description="What is said of people, and from when on.")
+    roster: RosterSettings = Field(default=RosterSettings(), description="What a day's staffing is held against.")
     metrics: MetricSettings = Field(default=MetricSettings(), description="The Prometheus endpoint.")
     gateway: GatewaySettings = Field(default=GatewaySettings(), description="The HTTP gateway: hooks, events, tokens.")
     alerts: AlertSettings = Field(default=AlertSettings(), description="Alert rules and where notifications go.")
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The alert rules in force."""
+        return self.alerts.in_force(self.tables.windows, self.tables.scopes)
 
     @model_validator(mode="after")
     def _across_sections(self) -> FloorwatchConfig:

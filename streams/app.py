@@ -121,6 +121,8 @@ class Worker:
                 await self._runner.run(self.writer, watermark_ms)
 
         self.read_model.begin(partition)
+        if partition == 0:
+            self._runner.begin()
         return ScopesStage(
             partition,
             self.policy,

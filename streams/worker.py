@@ -49,7 +49,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     gc.set_threshold(*_GC_THRESHOLDS)
     gc.freeze()
     metrics = EngineMetrics(component="worker", version=__version__, stages=("intake", "ledger"))
-    rules = tuple(config.alerts.rule_set.rules)
+    rules = config.rules
     worker = Worker(config, metrics, rules)
     set_limits(metrics, config)
     metrics.on_collect(lambda: sample(worker))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from alerts.baseline import BaselineState
-from alerts.signals import WINDOW_MS, Contributor
+from alerts.signals import WINDOW_MS, Contributor, Wish
 from alerts.view import Row, RowView, instant_ms
 
 
@@ -32,6 +32,8 @@ class Finding(Struct, frozen=True):
     since_ms: int
     contributors: tuple[Contributor, ...] = ()
     examples: tuple[str, ...] = ()
+    wish: Wish | None = None
+    dated: bool = False
 
 
 class Evaluator(Protocol):

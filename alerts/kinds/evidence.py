@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from alerts.detectors import detectors_of
+from alerts.rules import Rule
+from alerts.signals import Wish
 from alerts.words import instant
-from streams.core.detectors.fleet import watch_list
+from streams.core.detectors.fleet import audits_to_decide, watch_list
 from streams.core.detectors.words import evidence_words
+
+MOST_AUDITS = 500
+"""Never asked for more at a time: a share of errors close to the allowed one would take thousands."""
 
 Reading = Mapping[str, Any]
 """``score``, ``bar``, ``firing``, ``since_ms``, ``fired_ms``, ``units``, ``bad``, ``wants_audits``.
@@ -31,6 +37,16 @@ def places_on_watch_list(readings: Mapping[str, Reading]) -> dict[str, int]:
     bar = next((reading["bar"] for reading in readings.values()), 0.0)
     listed = watch_list({key: reading["score"] for key, reading in readings.items()}, bar)
     return {key: place for place, key in enumerate(listed, 1) if not readings[key]["firing"]}
+
+
+def wish_of(rule: Rule, reading: Reading) -> Wish | None:
+    """Return how many more audits would decide, where a reading wants any and its errors, gone on with, would get there."""
+    if not reading.get("wants_audits"):
+        return None
+    score, bar, units, bad = reading["score"], reading["bar"], reading["units"], reading["bad"]
+    model = detectors_of([rule])[0].model
+    audits = None if model is None else audits_to_decide(model, (units, bad), score, bar)
+    return None if audits is None else Wish(min(audits, MOST_AUDITS), score, bar, units, bad)
 
 
 def in_words(reading: Reading, noun: str, bad: str, place: int | None) -> str:

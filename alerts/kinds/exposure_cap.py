@@ -13,7 +13,8 @@ from alerts.words import duration, instant
 PACE_WINDOW = "1h"
 """The last stretch whose pace is carried on."""
 
-_BY_POLICY = frozenset({"policy", "labeler"})
+BY_POLICY = frozenset({"policy", "labeler"})
+"""The scope whose rows tell policies apart; not among the default ones, for there are as many as people times policies."""
 
 
 def evaluate(rule: ExposureCapRule, context: Context) -> Iterable[Finding]:
@@ -54,7 +55,7 @@ def _doses(rule: ExposureCapRule, rows: Mapping[str, Row]) -> dict[str, tuple[di
     found: dict[str, tuple[dict[str, float], bool]] = {}
     for row in rows.values():
         scope = row["scope"]
-        if scope.keys() == _BY_POLICY:
+        if scope.keys() == BY_POLICY:
             weight = rule.weights.get(scope["policy"], rule.other_weight)
             parts = found.setdefault(scope["labeler"], ({}, True))[0]
             parts[scope["policy"]] = weight * int(row["handle_ms_sum"]) / 1000

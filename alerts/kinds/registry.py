@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from alerts.kinds import (
     accuracy_low,
+    agreement_low,
     backlog_age,
     critical_errors,
     dead_letters,
     exposure_cap,
+    overturns_high,
     rushing,
     sla_attainment,
     sla_breach_predicted,
@@ -16,6 +18,12 @@ from alerts.kinds import (
 )
 from alerts.kinds.base import Evaluator
 
+UNFED: dict[str, str] = {
+    "dead_letters": "use Prometheus' FloorwatchDeadLetters (prometheus/rules.py) instead",
+    "source_silent": "alert on the gateway's requests in Prometheus instead (docs/metrics.md)",
+}
+"""Kinds whose rows nobody writes yet, with what to do instead: a configuration that names one is refused."""
+
 EVALUATORS: dict[str, Evaluator] = {
     "accuracy_low": accuracy_low.evaluate,
     "critical_errors": critical_errors.evaluate,
@@ -23,6 +31,8 @@ EVALUATORS: dict[str, Evaluator] = {
     "sla_breach_predicted": sla_breach_predicted.evaluate,
     "throughput_drop": throughput_drop.evaluate,
     "backlog_age": backlog_age.evaluate,
+    "overturns_high": overturns_high.evaluate,
+    "agreement_low": agreement_low.evaluate,
     "dead_letters": dead_letters.evaluate,
     "source_silent": source_silent.evaluate,
     "exposure_cap": exposure_cap.evaluate,

@@ -15,7 +15,9 @@ from alerts.words import percent, plural
 from streams.core.people.proportions import Interval, difference
 
 _ERROR_OF_MEDIAN = math.sqrt(math.pi / 2)
-"""Standard error of a median in units of that of a mean, for a normal distribution: here of log times."""
+"""Standard error of a median in units of that of a mean, for a normal distribution: here of log times.
+
+Source: Kendall, Stuart, The Advanced Theory of Statistics 1 (1969), section 10.10."""
 _Z_90 = 1.2815515655446004
 _Z_50_TO_90_LEAST = 0.05
 

@@ -8,20 +8,21 @@ from msgspec import Struct
 
 from alerts.contributors import Cell, share_contributors
 from alerts.kinds.base import Context, Finding, examples, live_rows
-from alerts.kinds.evidence import Reading, in_words, places_on_watch_list, reading_of
-from alerts.rules import AccuracyLowRule, CriticalErrorsRule, SlaAttainmentRule
+from alerts.kinds.evidence import Reading, in_words, places_on_watch_list, reading_of, wish_of
+from alerts.rules import AccuracyLowRule, AgreementLowRule, CriticalErrorsRule, OverturnsHighRule, SlaAttainmentRule
 from alerts.signals import Contributor
-from alerts.statistics import wilson
+from alerts.statistics import Z_95, wilson
 from alerts.view import Row, instant_ms
 
-ShareRule = AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule
+ShareRule = AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule | OverturnsHighRule | AgreementLowRule
 
 
 class Share(Struct, frozen=True):
     """How a kind reads its table and speaks of it.
 
     ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
-    the evidence, ``part`` a contributor's share, ``noun`` what is counted, ``bad`` what a bad one is called.
+    the evidence, ``part`` a contributor's share, ``noun`` what is counted, ``bad`` what a bad one is called. ``z`` is the
+    normal quantile of the interval that fires; the one shown is always that of 95%.
     """
 
     table: str
@@ -32,6 +33,7 @@ class Share(Struct, frozen=True):
     sentence: Callable[[Row, Cell, tuple[float, float]], str]
     part: Callable[[Cell], str]
     bad: str
+    z: float = Z_95
 
 
 def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[Finding]:
@@ -57,7 +59,7 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
         if rule.method == "evidence":
             firing = reading is not None and bool(reading["firing"])
         else:
-            firing = cell.total >= rule.min_sample and ends[1] < share.good_target
+            firing = cell.total >= rule.min_sample and wilson(cell.good, cell.total, share.z)[1] < share.good_target
         parts: tuple[Contributor, ...] = ()
         if firing:
             parts = share_contributors(
@@ -78,6 +80,8 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
             since_ms=_since_ms(row, reading),
             contributors=parts,
             examples=examples(row),
+            wish=None if reading is None else wish_of(rule, reading),
+            dated=reading is not None and reading["since_ms"] is not None,
         )
 
 

@@ -46,6 +46,7 @@ def evaluate(rule: ThroughputDropRule, context: Context) -> Iterable[Finding]:
             evidence=evidence,
             since_ms=count.start_ms if reading is None or reading["since_ms"] is None else reading["since_ms"],
             contributors=_contributors(rule, scope, rows, context, expected) if firing and expected else (),
+            dated=reading is not None and reading["since_ms"] is not None,
         )
 
 

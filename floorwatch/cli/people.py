@@ -39,10 +39,13 @@ At = Annotated[str | None, typer.Option(help="As of when, RFC 3339; by default t
 CoachingFile = Annotated[Path | None, typer.Option(help="JSON lines of coaching steps; see docs/people.md.")]
 TenureFile = Annotated[Path | None, typer.Option(help="JSON lines of tenure from before the log; see docs/people.md.")]
 Weights = Annotated[
-    list[str] | None, typer.Option("--weight", help="Severity of a policy's content, POLICY=NUMBER; * is all others.")
+    list[str] | None,
+    typer.Option(
+        "--weight", help="Severity of a policy's content, POLICY=NUMBER; * is all others. Else as configured."
+    ),
 ]
-Cap = Annotated[str, typer.Option(help="Exposure cap in 24 h, severity-weighted.")]
-Target = Annotated[float, typer.Option(help="Accuracy target in percent.")]
+Cap = Annotated[str | None, typer.Option(help="Exposure cap, severity-weighted; else people.exposure.cap_s.")]
+Target = Annotated[float | None, typer.Option(help="Accuracy target in percent; else as configured.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of words.")]
 
 
@@ -80,6 +83,17 @@ class _Desk(NamedTuple):
         return rotations(card.labeler_id, card.exposure, present, self.loads, self.waiting)
 
 
+def _policy(
+    config: Path | None, var: Path, weight: list[str] | None, cap: str | None, target: float | None
+) -> PeoplePolicy:
+    from config.lower import people_policy as configured
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+
+    with exit_on_config_error():
+        settings = load_for_reader(config, var)
+    return people_policy(configured(settings), weight, cap, target)
+
+
 def _desk(
     log: FloorLog, window: str, at: str | None, policy: PeoplePolicy, coaching: Path | None, tenure: Path | None
 ) -> _Desk:
@@ -107,8 +121,8 @@ def scorecard(
     by: Annotated[str, typer.Option(help="Who took the step.")] = "",
     tenure: TenureFile = None,
     weight: Weights = None,
-    cap: Cap = "4h",
-    target: Target = 95.0,
+    cap: Cap = None,
+    target: Target = None,
     as_json: AsJson = False,
     config: Config = None,
     var: Var = Path("var"),
@@ -116,7 +130,7 @@ def scorecard(
     """Show one labeller fairly: accuracy and handle time against peers on the same work, pace, exposure, coaching."""
     from floorwatch.cli.people_text import scorecard_lines
 
-    policy = people_policy(weight, cap, target)
+    policy = _policy(config, var, weight, cap, target)
     if told is not None and coaching is None:
         raise fail("--told needs --coaching FILE: that is where the step is written")
     desk = _desk(
@@ -173,8 +187,8 @@ def people(
     coaching: CoachingFile = None,
     tenure: TenureFile = None,
     weight: Weights = None,
-    cap: Cap = "4h",
-    target: Target = 95.0,
+    cap: Cap = None,
+    target: Target = None,
     as_json: AsJson = False,
     config: Config = None,
     var: Var = Path("var"),
@@ -182,7 +196,7 @@ def people(
     """Say who needs coaching, who is near the exposure cap and who rushes."""
     if by not in ("team", "site", "vendor"):
         raise fail(f"--by {by}: one of team, site, vendor")
-    policy = people_policy(weight, cap, target)
+    policy = _policy(config, var, weight, cap, target)
     desk = _desk(load_facts(events, config, var), window, at, policy, coaching, tenure)
     names = sorted(name for name in desk.crowd.works if name in desk.crowd.window or name in desk.steps)
     cards = [desk.card(name) for name in names]

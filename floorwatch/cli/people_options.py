@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,24 +58,42 @@ def instant_ms(option: str, text: str) -> int:
 def _instant_ms(text: str) -> int:
     from streams.core.facts import to_ms
 
-    instant = datetime.fromisoformat(text)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no moment: write for example 2026-11-23T10:00:00Z") from None
     if instant.tzinfo is None:
         raise ValueError(f"{text}: no zone; write for example 2026-11-23T10:00:00Z")
     return to_ms(instant)
 
 
-def people_policy(weights: list[str] | None, cap: str, target: float) -> PeoplePolicy:
-    """Return the bounds with the options in their place.
+def as_percent(option: str, value: float) -> float:
+    """Return percent above 1 and below 100 unchanged.
+
+    Raises:
+        typer.Exit: The value is out of range; a ratio is taken for what it is, and not for less than one percent.
+    """
+    if 1 < value < 100:
+        return value
+    hint = f"{100 * value:g}" if 0 < value <= 1 else "95"
+    raise fail(f"{option} {value:g}: write percent, for example {hint}")
+
+
+def people_policy(
+    settings: PeoplePolicy, weights: list[str] | None, cap: str | None, target: float | None
+) -> PeoplePolicy:
+    """Return the configured bounds with the options given in their place.
 
     Args:
-        weights: ``POLICY=NUMBER`` each; ``*`` is every other policy.
+        settings: As configured, section ``people``.
+        weights: ``POLICY=NUMBER`` each; ``*`` is every other policy. Any of them replaces all configured weights.
         cap: Exposure cap, a duration.
         target: Accuracy target in percent.
 
     Raises:
         typer.Exit: An option is wrong.
     """
-    from streams.core.people.policy import MILLI, PeoplePolicy
+    from streams.core.people.policy import MILLI
 
     severity: dict[str, int] = {}
     for text in weights or ():
@@ -82,15 +101,15 @@ def people_policy(weights: list[str] | None, cap: str, target: float) -> PeopleP
         if match is None:
             raise fail(f"--weight {text}: write POLICY=NUMBER with at most three decimals, for example minor_safety=2")
         severity[match[1]] = round(float(match[2]) * MILLI)
-    if not 0 < target < 100:
-        raise fail(f"--target {target:g}: write percent, for example 95")
-    other = severity.pop("*", MILLI)
-    return PeoplePolicy(
-        accuracy_target_ratio=target / 100,
-        exposure_cap_ms=duration_ms("--cap", cap),
-        severity_milli=severity,
-        other_severity_milli=other,
-    )
+    if target is not None:
+        as_percent("--target", target)
+    found = settings
+    if weights:
+        other = severity.pop("*", MILLI)
+        found = replace(found, severity_milli=severity, other_severity_milli=other)
+    if cap is not None:
+        found = replace(found, exposure_cap_ms=duration_ms("--cap", cap))
+    return found if target is None else replace(found, accuracy_target_ratio=target / 100)
 
 
 def _object(line: str) -> dict[str, Any]:

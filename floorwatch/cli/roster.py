@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from floorwatch.cli.facts_file import load_facts
-from floorwatch.cli.people_options import aligned, duration_ms, fail, instant_ms
+from floorwatch.cli.people_options import aligned, as_percent, duration_ms, fail, instant_ms
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
@@ -47,8 +48,12 @@ def roster(
         Path | None, typer.Option(help="Read JSON lines of contract events, .gz too; by default the cluster's log.")
     ] = None,
     at: Annotated[str | None, typer.Option(help="As of when, RFC 3339; by default the last event.")] = None,
-    away: Annotated[str, typer.Option(help="A longer stretch without a sign of work is away.")] = "15m",
-    occupancy: Annotated[float, typer.Option(help="Occupancy target in percent, for required people.")] = 85.0,
+    away: Annotated[
+        str | None, typer.Option(help="A longer stretch without a sign of work is away; else roster.away_s.")
+    ] = None,
+    occupancy: Annotated[
+        float | None, typer.Option(help="Occupancy target in percent, for required people; else as configured.")
+    ] = None,
     shrinkage: Annotated[
         float | None, typer.Option(help="Shrinkage in percent, for required people; by default as measured.")
     ] = None,
@@ -61,11 +66,11 @@ def roster(
     from streams.core.roster.headcount import LIMITS
 
     kinds = _kinds(by)
-    policy = _policy(away, occupancy)
-    fixed = None if shrinkage is None else _permille("--shrinkage", shrinkage)
-    log = load_facts(events, config, var)
     with exit_on_config_error():
         settings = load_for_reader(config, var)
+    policy = _policy(settings, away, occupancy)
+    fixed = None if shrinkage is None else _permille("--shrinkage", shrinkage)
+    log = load_facts(events, config, var)
     until_ms = log.watermark_ms if at is None else instant_ms("--at", at)
     days = days_of(log, kinds, _date(day), zone, until_ms, policy, settings)
     if as_json:
@@ -89,17 +94,19 @@ def _kinds(by: str) -> tuple[str, ...]:
 
 
 def _permille(option: str, percent: float) -> int:
-    if not 0 <= percent < 100:
-        raise fail(f"{option} {percent:g}: write percent from 0 to below 100")
-    return round(percent * 10)
+    return 0 if percent == 0 else round(as_percent(option, percent) * 10)
 
 
-def _policy(away: str, occupancy: float) -> RosterPolicy:
-    from streams.core.roster.presence import RosterPolicy
+def _policy(settings: FloorwatchConfig, away: str | None, occupancy: float | None) -> RosterPolicy:
+    from config.lower import roster_policy
 
-    if not 0 < occupancy <= 100:
-        raise fail(f"--occupancy {occupancy:g}: write percent, for example 85")
-    return RosterPolicy(away_ms=duration_ms("--away", away), occupancy_target_permille=round(occupancy * 10))
+    policy = roster_policy(settings)
+    if away is not None:
+        policy = replace(policy, away_ms=duration_ms("--away", away))
+    if occupancy is None:
+        return policy
+    percent = occupancy if occupancy == 100 else as_percent("--occupancy", occupancy)
+    return replace(policy, occupancy_target_permille=round(percent * 10))
 
 
 def _date(text: str | None) -> date | None:

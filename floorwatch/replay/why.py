@@ -41,6 +41,8 @@ MEASURES: dict[str, dict[str, tuple[c.Cell, ...]]] = {
         "appeals_opened": (c.APPEALS_OPENED,),
         "appeals_decided": (c.APPEALS_DECIDED,),
         "appeals_overturned": (c.APPEALS_OVERTURNED,),
+        "overlapped": (c.OVERLAPPED,),
+        "unanimous": (c.UNANIMOUS,),
     },
     "throughput": {
         "labels": (c.LABELS,),

@@ -24,6 +24,8 @@ _NAMES: dict[c.Cell, str] = {
     c.APPEALS_OPENED: "appeals_opened",
     c.APPEALS_DECIDED: "appeals_decided",
     c.APPEALS_OVERTURNED: "appeals_overturned",
+    c.OVERLAPPED: "overlapped",
+    c.UNANIMOUS: "unanimous",
     c.GOLD: "gold",
     c.GOLD_CORRECT: "gold_correct",
     c.DUE: "due",

@@ -19,7 +19,7 @@ BAR = 28_800.0
 MONTH = 30 * 96
 PACE_BAR = 7_200.0
 _QUARTER_MS = 15 * MINUTE_MS
-_LABELS = 1
+_LABELS, _SCHEDULED = 1, 2
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,7 +70,7 @@ class Rows:
 def pace_alarm(rows: Rows, from_day: int, until_day: float) -> float:
     """Return the hours from a day to the first alarm of the product's watch, looked at every hour; infinity without."""
     detector = Detector("pace", "throughput", frozenset(), (), "24h", None, PACE_BAR)
-    watch = PaceWatch(detector, PaceBets(), _LABELS)
+    watch = PaceWatch(detector, PaceBets(), _LABELS, _SCHEDULED)
     for hour in range(round((until_day - from_day) * 24)):
         if watch.read(rows, from_day * DAY_MS + (hour + 1) * HOUR_MS).firing:
             return hour + 1.0

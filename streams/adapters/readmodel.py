@@ -160,6 +160,23 @@ class ReadModel:
 
         return await self._patience.until_done("give scopes", ask)
 
+    async def keep(self, name: str, value: bytes) -> None:
+        """Keep bytes under a name of their own, waiting for Redis as long as it takes."""
+
+        async def put() -> None:
+            await self._redis.set(f"{self._prefix}kept:{name}", value)
+
+        await self._patience.until_done("keep what the rules learnt", put)
+
+    async def kept(self, name: str) -> bytes | None:
+        """Return what was kept under a name, None if nothing is, waiting for Redis as long as it takes."""
+
+        async def ask() -> bytes | None:
+            found: bytes | None = await self._redis.get(f"{self._prefix}kept:{name}")  # type: ignore[assignment]
+            return found
+
+        return await self._patience.until_done("give what the rules learnt", ask)
+
     async def patient_rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a table and window by scope key, waiting for Redis as long as it takes."""
         return await self._patience.until_done("give rows", lambda: self.rows(table, window))

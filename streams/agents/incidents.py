@@ -1,9 +1,9 @@
-"""Incidents stage: folds signals into incidents, and hands what people must be told to the outbox."""
+"""Incidents stage: folds signals into incidents and requests for audits; what people must be told goes to the outbox."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,8 @@ from alerts.outbox import Outbox
 from alerts.outgoing import notification
 from alerts.policy import Policy, inhibited_by, policy_of, step
 from alerts.records import decode_incident, decode_signal, encode_incident
+from alerts.requests import Request, Standing, decode_standing, encode_request, request_key, standing
+from alerts.requests import step as ask_for_audits
 from alerts.rules import Rule
 from alerts.text import title_of
 from streams.adapters.patience import Patience
@@ -27,10 +29,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Waiting:
-    """Effects of folded signals, carried out at the next flush: notifications first, then the incidents."""
+    """Effects of folded signals, carried out at the next flush: notifications first, then incidents and requests."""
 
-    notify: list[Notify]
-    publish: dict[str, Incident]
+    notify: list[Notify] = field(default_factory=list)
+    publish: dict[str, Incident] = field(default_factory=dict)
+    ask: list[Request] = field(default_factory=list)
 
 
 class IncidentsStage:
@@ -60,21 +63,28 @@ class IncidentsStage:
         self._outbox = outbox
         self._patience = patience or Patience()
         self._incidents: dict[tuple[str, str], Incident] = {}
-        self._waiting = _Waiting([], {})
+        self._standing: dict[tuple[str, str], Standing] = {}
+        self._waiting = _Waiting()
         self._flushed: int | None = None
 
     async def recover(self) -> None:
-        """Read back the incidents of this partition."""
+        """Read back the incidents of this partition, and which requests for audits stand."""
         async for records in self._reader.read(self._out.name(topics.INCIDENTS), self._partition):
             for _, _, value in records:
                 if value is not None:
                     incident = decode_incident(value)
                     self._incidents[incident.rule, incident.scope_key] = incident
                     self._waiting.publish[incident.key] = incident
+        async for records in self._reader.read(self._out.name(topics.AUDIT_REQUESTS), self._partition):
+            for _, _, value in records:
+                if value is not None:
+                    rule, scope_key, held = decode_standing(value)
+                    self._standing[rule, scope_key] = held
 
     async def close(self) -> None:
         """Drop the state."""
         self._incidents.clear()
+        self._standing.clear()
 
     def live(self) -> list[Incident]:
         """Return the incidents of this partition that are going on."""
@@ -93,12 +103,19 @@ class IncidentsStage:
             if policy is None:
                 continue
             key = (signal.rule, signal.scope_key)
+            request = ask_for_audits(self._standing.get(key), signal)
+            if request is not None:
+                self._standing[key] = standing(request)
+                self._waiting.ask.append(request)
             held = self._incidents.get(key)
             inhibited = inhibited_by(signal.scope, signal.kind, self._incidents.values())
             stamp = Stamp(self._partition, record.offset)
             after, effects = step(held, signal, policy, stamp=stamp, inhibited=inhibited)
             if after is not None:
                 self._incidents[key] = after
+                if after.live and held is not None and after.streak != held.streak:
+                    # Counted on by the next owner: only so many quiet signals come, and each counts once (alerts/gate.py).
+                    self._waiting.publish[after.key] = after
             for effect in effects:
                 if isinstance(effect, Publish):
                     self._waiting.publish[effect.incident.key] = effect.incident
@@ -106,8 +123,8 @@ class IncidentsStage:
                     self._waiting.notify.append(effect)
 
     async def flush(self) -> int | None:
-        """Enqueue notifications, then write incidents; the offset to commit."""
-        waiting, self._waiting = self._waiting, _Waiting([], {})
+        """Enqueue notifications, then write incidents and requests for audits; the offset to commit."""
+        waiting, self._waiting = self._waiting, _Waiting()
         upto = self.next
         for effect in waiting.notify:
             note = notification(effect)
@@ -115,6 +132,8 @@ class IncidentsStage:
             await self._patience.until_done("take notifications", partial(self._outbox.enqueue, note))
         if waiting.publish:
             await self._publish(waiting.publish)
+        if waiting.ask:
+            await self._ask(waiting.ask)
         if upto is None or upto == self._flushed:
             return None
         self._flushed = upto
@@ -125,3 +144,14 @@ class IncidentsStage:
         records = [Outgoing(key.encode(), value) for key, value in encoded.items()]
         await self._writer.append(self._out.name(topics.INCIDENTS), self._partition, records)
         await self._patience.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=encoded))
+
+    async def _ask(self, requests: list[Request]) -> None:
+        """Write requests for audits, before the signals that made them are committed.
+
+        Killed in between, the next owner reads that they stand and folds those signals without making them again.
+        """
+        records = [
+            Outgoing(request_key(made.made_by.rule, made.made_by.scope_key).encode(), encode_request(made))
+            for made in requests
+        ]
+        await self._writer.append(self._out.name(topics.AUDIT_REQUESTS), self._partition, records)

@@ -6,9 +6,12 @@ need the whole floor.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from alerts.baseline import BaselineState, advance
 from alerts.evaluate import evaluate
@@ -24,6 +27,11 @@ from streams.core.tables import TABLES
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
 
+log = logging.getLogger(__name__)
+
+_BASELINE = "throughput-baseline"
+_decode_baseline = msgspec.msgpack.Decoder(BaselineState).decode
+
 _DUTY = 12
 """Evaluating takes at most one part in this many of the time: a catch-up evaluates less often."""
 
@@ -32,12 +40,16 @@ class RuleRunner:
     """Turns rows into signals."""
 
     def __init__(self, rules: tuple[Rule, ...], read_model: ReadModel, out: Topics) -> None:
-        """Hold the rules; state starts empty and settles within one baseline window."""
+        """Hold the rules."""
         self._rules, self._read_model, self._out = rules, read_model, out
-        self._baseline = BaselineState()
+        self._not_before = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew, as the owner of partition 0: with the baseline that the last owner kept."""
+        self._baseline: BaselineState | None = None
         self._gate = GateState()
         self._minute = -1
-        self._not_before = 0.0
 
     async def run(self, writer: LogWriter, watermark_ms: int) -> None:
         """Evaluate once per minute of event time and write the signals that matter."""
@@ -47,8 +59,9 @@ class RuleRunner:
         self._minute = minute
         began = time.monotonic()
         view = await self._view()
-        signals = evaluate(self._rules, view, watermark_ms, self._baseline)
-        self._baseline = advance(self._baseline, self._rules, view, watermark_ms)
+        before = await self._remembered() if self._baseline is None else self._baseline
+        signals = evaluate(self._rules, view, watermark_ms, before)
+        self._baseline = advance(before, self._rules, view, watermark_ms)
         sent, self._gate = admit(self._gate, signals, self._rules)
         by_partition: dict[int, list[Outgoing]] = {}
         for signal in sent:
@@ -57,7 +70,18 @@ class RuleRunner:
             by_partition.setdefault(self._out.partition_of(key), []).append(outgoing)
         for partition, records in by_partition.items():
             await writer.append(self._out.name(topics.SIGNALS), partition, records)
+        if self._baseline != before:
+            await self._read_model.keep(_BASELINE, msgspec.msgpack.encode(self._baseline))
         self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
+
+    async def _remembered(self) -> BaselineState:
+        """Return the baseline kept in Redis; an empty one, which settles within some windows, where Redis was emptied."""
+        kept = await self._read_model.kept(_BASELINE)
+        try:
+            return BaselineState() if kept is None else _decode_baseline(kept)
+        except msgspec.DecodeError as error:
+            log.warning("the throughput baseline of another version cannot be read, learning it anew: %s", error)
+            return BaselineState()
 
     async def _view(self) -> MemoryRowView:
         tables: dict[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {}

@@ -33,6 +33,8 @@ APPEALS_DECIDED = 27
 APPEALS_OVERTURNED = 28
 GOLD = 29
 GOLD_CORRECT = 30
+OVERLAPPED = 31
+UNANIMOUS = 32
 
 DUE = 40
 MET = 41
@@ -44,6 +46,7 @@ COMPLETED = 46
 TURNED = 47
 TURN_MS = 48
 OPEN = 49
+SCHEDULED_MS = 50
 
 ERROR_CLASSES = ("unspecified", "false_positive", "false_negative", "wrong_selection", "technical")
 """Names of the cells ``WRONG_UNSPECIFIED + i``."""

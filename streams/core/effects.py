@@ -22,9 +22,11 @@ from streams.core.facts import (
     Label,
     LabelWithdrawn,
 )
+from streams.core.overlap import overlap
 from streams.core.policy import Dims
 from streams.core.proofs import Proof, proof_of
 from streams.core.proofs import Verdict as Verdict  # noqa: PLC0414 -- also known from here
+from streams.core.roster.scheduled import scheduled
 
 
 class Group(NamedTuple):
@@ -37,7 +39,7 @@ class Group(NamedTuple):
 
 
 Groups = dict[str, Group]
-"""Groups by a name unique within the task: ``label:ID``, ``audit:ID``, ``due``, ``turn``, ``open``."""
+"""Groups by a name unique within the task: ``label:ID``, ``audit:ID``, ``overlap``, ``shift:…``, ``due``, ``turn``, ``open``."""
 
 OPEN_GROUP = "open"
 
@@ -250,6 +252,14 @@ def contributions(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Gro
             if judged:
                 proof = None if verdict is None else proof_of(dims, verdict)
                 groups["audit:" + label_id] = Group(dims, label.time_ms, judged, proof)
+    if not view.labels and view.created is None:  # shifts have a subject of their own, which is no task
+        for name, dims, time_ms, amount_ms in scheduled(facts):
+            groups[name] = Group(dims, time_ms, (c.SCHEDULED_MS, amount_ms))
+    if len(view.labels) > 1:
+        labels = list(view.labels.values())
+        shared = overlap(labels, [view.label_dims(label) for label in labels])
+        if shared is not None:
+            groups["overlap"] = Group(*shared)
     _promise_groups(view, watermark_ms, groups)
     return groups
 

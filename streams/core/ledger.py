@@ -154,17 +154,10 @@ class Ledger:
                 lane((who, what, time_ms, handle_ms, active_ms, self.watermark_ms))
                 hot[task_id] = packed
                 keep((offset, task_id, True, False, time_ms, packed))
-<<<<<<< HEAD
                 watched(time_ms).append(task_id)
             elif kind is Tick:
                 self.counters.ticks += 1
             elif not (kind is audit and self._first_audit(offset, event)) and not self._accept(offset, event, value):
-=======
-                watch(task_id, time_ms)
-            elif self._accept(offset, event.subject, fact, value):
-                time_ms = fact.time_ms
-            else:
->>>>>>> 2a1aa0bfda8d98617d39d1ac2a5a57bfdb2359e8
                 continue
             if time_ms > self.watermark_ms:
                 if time_ms >= self._advance_at_ms:

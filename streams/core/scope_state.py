@@ -27,7 +27,7 @@ TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla",
 
 def _watch(detector: Detector) -> Watch | PaceWatch:
     if detector.model is None:
-        return PaceWatch(detector, PaceBets(), c.LABELS)
+        return PaceWatch(detector, PaceBets(), c.LABELS, c.SCHEDULED_MS)
     source = source_of(detector.measure, evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE))
     return Watch(detector, detector.model, source)
 

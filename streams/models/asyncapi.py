@@ -9,7 +9,7 @@ import yaml
 
 from streams.models import topics
 from streams.models.events import EVENT_CLASSES
-from streams.models.outputs import AccuracyRow, DeadLetter, SlaRow, ThroughputRow
+from streams.models.outputs import AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
 from streams.models.schema import OUTPUT_CLASSES, Json, components, type_name
 
 PREFIX = "floorwatch."
@@ -23,6 +23,12 @@ _CHANNELS: tuple[tuple[str, str, str, str], ...] = (
     ("events", topics.EVENTS, "events", "The log: accepted events, ordered by task. Read only."),
     ("late", topics.LATE, "events", "Events older than the correction horizon: kept, not counted. Read only."),
     ("deadLetters", topics.DEAD_LETTERS, DeadLetter.__name__, "Refused events, each with its reason. Read only."),
+    (
+        "auditRequests",
+        topics.AUDIT_REQUESTS,
+        AuditRequested.__name__,
+        "Where more audits would soon decide; for labelling tools. Compacted: the latest of a rule and scope counts.",
+    ),
     ("accuracy", topics.ACCURACY, AccuracyRow.__name__, "Accuracy rows, compacted: the latest of a key counts."),
     ("throughput", topics.THROUGHPUT, ThroughputRow.__name__, "Throughput rows, compacted."),
     ("sla", topics.SLA, SlaRow.__name__, "SLA rows, compacted."),
@@ -91,6 +97,7 @@ def _messages(examples: list[Json]) -> Json:
         messages[cls.__name__] = message
     for out in OUTPUT_CLASSES:
         messages[out.__name__] = _message(out.__name__, out.__name__)
+    messages[AuditRequested.__name__]["bindings"] = _key("The rule and the scope's key.")
     for row in (AccuracyRow, ThroughputRow, SlaRow):
         messages[row.__name__]["bindings"] = _key("The window and the scope's key.")
     return messages

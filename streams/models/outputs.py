@@ -1,4 +1,4 @@
-"""Wire types of what Floorwatch publishes: table rows, dead letters, late events.
+"""Wire types of what Floorwatch publishes: table rows, requests for audits, dead letters.
 
 Only described here, for the contract: rows are made by ``streams.core.tables`` as plain dicts (a test holds the two
 together). Ratios are null where the denominator is 0; times are RFC 3339 in UTC.
@@ -95,6 +95,9 @@ class AccuracyRow(Row, tag_field="table", tag="accuracy", kw_only=True):
     appeals_decided: int
     appeals_overturned: int
     overturn_ratio: float | None
+    overlapped: int
+    unanimous: int
+    agreement_ratio: float | None
     values: dict[str, ValueQuality]
     confusion: list[tuple[str, str, int]]
     examples: list[str]
@@ -167,4 +170,33 @@ class DeadLetter(Struct):
     value_bytes: int
 
 
-OUTPUT_CLASSES: tuple[type[Struct], ...] = (AccuracyRow, ThroughputRow, SlaRow, DeadLetter)
+class AuditRequestedData(Struct):
+    """More audits of a scope would soon decide whether it is off its target."""
+
+    rule: str
+    kind: Literal["accuracy_low", "critical_errors"]
+    scope: dict[str, str]
+    scope_key: str
+    number: int
+    audits: int
+    until: Instant
+    since: Instant
+    units: int
+    bad: int
+    score: float
+    bar: float
+
+
+class AuditRequested(Struct, tag_field="type", tag="floorwatch.audit.requested.v1"):
+    """A CloudEvent: labelling tools may draw the audits asked for. The latest of a key counts."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: Literal["floorwatch"]
+    subject: str
+    time: Instant
+    datacontenttype: Literal["application/json"]
+    data: AuditRequestedData
+
+
+OUTPUT_CLASSES: tuple[type[Struct], ...] = (AccuracyRow, ThroughputRow, SlaRow, AuditRequested, DeadLetter)

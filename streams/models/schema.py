@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from streams.models.events import EVENT_CLASSES
 from streams.models.field_docs import describe
-from streams.models.outputs import OUTPUT_CLASSES
+from streams.models.outputs import OUTPUT_CLASSES, AuditRequested
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BUNDLE = "contract/floorwatch-events.schema.json"
@@ -127,7 +127,8 @@ def render(root: Path) -> dict[str, str]:
     lines = (root / "contract" / "examples.jsonl").read_text(encoding="utf-8").splitlines()
     examples = [json.loads(line) for line in lines if line.strip()]
     files = {BUNDLE: _json(bundle())}
-    for cls in EVENT_CLASSES:
+    own_schema: tuple[type[Struct], ...] = (*EVENT_CLASSES, AuditRequested)
+    for cls in own_schema:
         files[f"{SCHEMA_FOLDER}/{type_name(cls)}.schema.json"] = _json(event_schema(cls))
     files[ASYNCAPI] = render_asyncapi(examples)
     files[README] = render_readme(examples)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from alerts.kinds.registry import UNFED
+from alerts.rules_file import default_rules
 from config.errors import ConfigErrors
 from config.explain import reason_and_hint
 from config.load import load, loads
+from config.lower import people_policy, roster_policy
 from config.render import check, render_defaults, show
 from config.schema import FloorwatchConfig
+from streams.core.people.policy import PeoplePolicy
+from streams.core.roster.presence import RosterPolicy
 
 ROOT = Path(__file__).parents[2]
 
@@ -213,17 +219,26 @@ def test_secrets_of_other_packages_take_files_too(tmp_path: Path) -> None:
 
 
 def test_without_rules_of_its_own_a_floor_has_the_shipped_ones() -> None:
-    shipped = of("").alerts.rule_set.rules
-    assert {rule.name for rule in shipped} > {"accuracy-low-floor", "dead-letters"}
-    own = of("alerts: {rules: [{name: mine, kind: dead_letters}]}").alerts.rule_set.rules
+    shipped = of("").rules
+    assert {rule.name for rule in shipped} > {"accuracy-low-floor", "backlog-age-queue"}
+    own = of("alerts: {rules: [{name: mine, kind: backlog_age}]}").rules
     assert [rule.name for rule in own] == ["mine"]
-    assert of("alerts: {rules: []}").alerts.rule_set.rules == ()
+    assert of("alerts: {rules: []}").rules == ()
 
 
-def test_the_shipped_rules_only_watch_what_is_kept_by_default() -> None:
-    config = of("")
-    alerts = config.alerts.model_copy(update={"rules": config.alerts.rule_set.rules})
-    assert alerts.faults(config.tables.windows, config.tables.scopes) == []
+def test_shipped_rules_are_in_force_where_the_tables_keep_what_they_watch() -> None:
+    every = {rule.name for rule in default_rules().rules}
+    usual = of("")
+    assert every - {rule.name for rule in usual.rules} == {"exposure-cap-labeler"}
+    assert (
+        usual.alerts.model_copy(update={"rules": usual.rules}).faults(usual.tables.windows, usual.tables.scopes) == []
+    )
+    with_pairs = of(f"tables: {{scopes: {[*map(list, usual.tables.scopes), ['policy', 'labeler']]}}}")
+    assert {rule.name for rule in with_pairs.rules} == every
+    assert {rule.kind for rule in of("tables: {windows: [1h], scopes: [[queue]]}\nmetrics: {window: 1h}").rules} == {
+        "sla_breach_predicted",
+        "backlog_age",
+    }
 
 
 def test_a_message_that_repeats_a_secret_is_withheld() -> None:
@@ -244,4 +259,52 @@ def test_a_message_that_repeats_a_secret_is_withheld() -> None:
 def test_topics_must_hold_what_goes_through_them(text: str, said: str) -> None:
     with pytest.raises(ConfigErrors) as caught:
         loads(text, {}, name="f.yaml", base=Path())
+    assert said in caught.value.render()
+
+
+@pytest.mark.parametrize("kind", sorted(UNFED))
+def test_a_kind_whose_rows_nobody_writes_is_refused(kind: str) -> None:
+    with pytest.raises(ConfigErrors, match=f"nothing writes the rows that {kind} reads"):
+        of(f"alerts: {{rules: [{{name: mine, kind: {kind}}}]}}")
+    assert kind not in {rule.kind for rule in of("").rules}
+
+
+def test_people_and_roster_are_lowered_with_their_targets() -> None:
+    config = of(
+        "targets: {accuracy_ratio: 0.9}\n"
+        "people: {min_audits: 40, rush_ratio: 0.8, settle_s: 3d, exposure: {cap_s: 3h, weights: {gore: 1.5}, other_weight: 0}}\n"
+        "roster: {away_s: 20m, occupancy_ratio: 0.8}"
+    )
+    people, roster = people_policy(config), roster_policy(config)
+    assert (people.accuracy_target_ratio, people.min_audits, people.settle_ms) == (0.9, 40, 3 * 86_400_000)
+    assert people.rush_shift_log == math.log(0.8)
+    assert (people.exposure_cap_ms, people.weight_milli("gore"), people.weight_milli("spam")) == (10_800_000, 1500, 0)
+    assert (roster.away_ms, roster.occupancy_target_permille) == (1_200_000, 800)
+    assert people_policy(of("people: {accuracy_target_ratio: 0.97}")).accuracy_target_ratio == 0.97
+
+
+def test_unset_people_and_roster_are_the_core_s_own_defaults() -> None:
+    assert people_policy(of("")) == PeoplePolicy()
+    assert roster_policy(of("")) == RosterPolicy()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("people: {exposure: {other_weight: 0}}", "with no weight above 0 nothing is ever measured"),
+        ("people: {exposure: {pace_s: 3h, window_s: 2h}}", "pace_s: must not be longer than window_s"),
+        ("people: {exposure: {cap_s: 0}}", "cap_s"),
+        ("people: {min_audits: 0}", "min_audits"),
+        ("people: {rush_ratio: 90}", "write 0.9 for 90 percent"),
+        ("people: {min_audit: 3}", "min_audits"),
+        ("roster: {occupancy_ratio: 1.2}", "must be between 0 and 1"),
+        (
+            "alerts: {rules: [{name: a, kind: exposure_cap, weights: {gore: 1}}]}",
+            "[policy, labeler] is not among tables.scopes",
+        ),
+    ],
+)
+def test_wrong_people_settings_are_explained(text: str, said: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        of(text)
     assert said in caught.value.render()

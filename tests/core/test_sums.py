@@ -64,7 +64,8 @@ def folded(records: list[Record], *, lanes: bool = True) -> LedgerStore:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_plain_label_is_packed_as_its_fact_is(seed: int) -> None:
     plain = 0
-    for offset, _, _, value in [*small_log(seed), *orderly_log(seed, 200)]:
+    for record in [*small_log(seed), *orderly_log(seed, 200)]:
+        offset, value = record.offset, record.value or b""
         event = decode_log_event(value)
         if type(event) is not LabelSubmitted:
             continue

@@ -11,6 +11,7 @@ from alerts.detectors import detectors_of
 from alerts.rules_file import parse_rules
 from alerts.words import instant
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
+from streams.core.stamps import rfc3339 as stamp
 from tests.alerts.rows import one, rule, throughput
 from tests.core.harness import CoreRun
 from tests.detectors.test_floor import START_MS, event, readings
@@ -139,3 +140,67 @@ def test_words() -> None:
     quiet = one(rule("throughput_drop", method="evidence", window="8h"), throughput({}, 310, window="8h"))
     assert not quiet.firing
     assert quiet.evidence == "310 labels in the last 8h; no evidence yet"
+
+
+def shifts(people: dict[int, int], *, site: str = "A") -> list[dict[str, Any]]:
+    """A shift of so many people on each day, 08:00 to 20:00, sent the evening before; nights as without a roster."""
+    return [
+        event(
+            "shift.scheduled",
+            f"s{day}-{count}",
+            f"roster-{day}",
+            START_MS + day * DAY_MS - 4 * HOUR_MS,
+            shift_id=f"s-{day}",
+            site=site,
+            headcount=count,
+            **{
+                "from": stamp(START_MS + day * DAY_MS + 8 * HOUR_MS),
+                "to": stamp(START_MS + day * DAY_MS + 20 * HOUR_MS),
+            },
+        )
+        for day, count in people.items()
+    ]
+
+
+def ends_at(days: float) -> dict[str, Any]:
+    at_ms = START_MS + round(days * DAY_MS)
+    return event("label.submitted", "z", "tz", at_ms, label_id="l", values=["x"], labeler_id="z")
+
+
+DAYS = dict.fromkeys(range(9), 10)
+HALF_DAY = [*labels(1, days=8.75, drop=0.5, drop_h=9.5), ends_at(8.75)]
+"""Nine days of which the last, from 08:30 on, gives half of the labels."""
+
+
+def test_half_of_the_people_scheduled_and_half_of_the_labels_is_no_drop() -> None:
+    assert reading(HALF_DAY)["firing"]
+    found = reading([*shifts({**DAYS, 8: 5}), *HALF_DAY])
+    assert not found["firing"]
+    assert found["score"] < 10
+
+
+def test_all_of_the_people_and_half_of_the_labels_is_one() -> None:
+    found = reading([*shifts(DAYS), *HALF_DAY])
+    assert found["firing"]
+    assert found["bad"] > 0.3 * found["units"]
+
+
+def test_nobody_scheduled_is_a_holiday_and_not_a_drop() -> None:
+    quiet = labels(1, days=8.75, drop=0.0, drop_h=10.75)
+    assert reading([*quiet, ends_at(8.75)])["firing"]
+    closed = {day: count for day, count in DAYS.items() if day != 8}
+    assert not reading([*shifts(closed), *quiet, ends_at(8.75)])["firing"]
+
+
+def test_a_site_without_a_roster_is_judged_by_its_own_past_beside_one_that_has_one() -> None:
+    assert reading([*shifts(DAYS, site="B"), *HALF_DAY]) == reading(HALF_DAY)
+
+
+@pytest.mark.parametrize("flush_every", [1, 400])
+def test_a_shift_sent_again_leaves_what_the_right_one_would_have_left(flush_every: int) -> None:
+    right = shifts({**DAYS, 8: 5})
+    wrong_first = [*shifts(DAYS), *HALF_DAY, *shifts({8: 5})]
+    assert reading(wrong_first, flush_every=flush_every) == reading([*right, *HALF_DAY])
+    called_off = reading([*shifts(DAYS), *HALF_DAY, *shifts({8: 0})], flush_every=flush_every)
+    assert called_off == reading([*shifts({**DAYS, 8: 0}), *HALF_DAY])
+    assert not called_off["firing"]

@@ -36,7 +36,7 @@ def test_the_program_emits_events_of_the_contract(monkeypatch: pytest.MonkeyPatc
 
 def test_the_rule_is_a_configuration() -> None:
     config = loads(block("yaml"), {}, name="README.md", base=ROOT)
-    assert [rule.kind for rule in config.alerts.rule_set.rules] == ["accuracy_low"]
+    assert [rule.kind for rule in config.rules] == ["accuracy_low"]
 
 
 def test_every_command_and_file_named_exists() -> None:

@@ -112,3 +112,12 @@ def test_two_labels_of_the_same_person_are_one_opinion_the_later() -> None:
     assert {key[1:]: n for key, n in counts.items() if key[0] == "pair"} == {("ana", "bo", "safe", "safe"): 1}
     alone = counted(facts_of([events[0], events[2]]))
     assert not [key for key in alone if key[0] in ("unit", "pair", "guide-unit")]
+
+
+def test_the_live_rows_count_the_same_overlap() -> None:
+    """The rows behind agreement_low against the items and patterns of the quality framework."""
+    patterns = {key[1:]: items for key, items in ALL.items() if key[0] == "unit"}
+    assert ROW["overlapped"] == sum(patterns.values()) > 30
+    assert ROW["unanimous"] == sum(items for values, items in patterns.items() if len(set(values)) == 1)
+    assert 0 < ROW["unanimous"] < ROW["overlapped"]
+    assert ROW["agreement_ratio"] == ROW["unanimous"] / ROW["overlapped"]

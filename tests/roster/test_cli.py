@@ -134,6 +134,7 @@ def test_a_day_of_the_larger_log_is_the_same_in_any_zone_it_fits_in(tmp_path):
         (["--day", "23/11"], "--day 23/11: write YYYY-MM-DD"),
         (["--zone", "Kuala Lumpur"], "there is no time zone Kuala Lumpur"),
         (["--occupancy", "0"], "--occupancy 0: write percent"),
+        (["--occupancy", "0.85"], "--occupancy 0.85: write percent, for example 85"),
         (["--shrinkage", "100"], "--shrinkage 100: write percent"),
         (["--away", "-"], "'-' is no duration"),
     ],

@@ -9,7 +9,15 @@ from typing import NamedTuple
 from streams.models import topics
 
 COMPACTED = frozenset(
-    {topics.LEDGER, topics.PARTIALS, topics.ACCURACY, topics.THROUGHPUT, topics.SLA, topics.INCIDENTS}
+    {
+        topics.LEDGER,
+        topics.PARTIALS,
+        topics.ACCURACY,
+        topics.THROUGHPUT,
+        topics.SLA,
+        topics.INCIDENTS,
+        topics.AUDIT_REQUESTS,
+    }
 )
 
 TP = tuple[str, int]

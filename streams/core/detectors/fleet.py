@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streams.core.detectors.bets import ShareBets
 
 LEAST_BAR = 1_000.0
 """No bar is lower, however few observations there are: a single scope would fire on a handful of errors."""
@@ -84,3 +88,37 @@ def wants_audits(scores: Mapping[str, float], bar: float, firing: Iterable[str] 
     line = math.sqrt(bar)
     found = [(scope, score) for scope, score in scores.items() if score > line and scope not in known]
     return tuple(scope for scope, _ in sorted(found, key=lambda item: (-item[1], item[0])))
+
+
+def audits_to_decide(model: ShareBets, reading: tuple[int, int], score: float, bar: float) -> int | None:
+    """Return about how many more audits would carry a score to its bar if errors go on as since the change.
+
+    A bet F = 1 + λ(x - q0) on audits with a share p of errors multiplies its money by e^g an audit on average, with
+    g = p·ln(1 + λ(1 - q0)) + (1 - p)·ln(1 - λq0) (J. L. Kelly, A new interpretation of information rate, 1956); the best bet
+    of the mixture needs ln(bar/score)/g. That is for audits that come one by one; those of one batch count as one, so no more is
+    promised than each audit has brought since the change: ln(score)/audits.
+
+    Args:
+        model: The bets.
+        reading: (audits, wrong ones) since the change began.
+        score: The score now.
+        bar: The bar.
+
+    Returns:
+        1 or more; None where such a share of errors would never get there.
+
+    Example:
+        >>> from streams.core.detectors.bets import ShareBets
+        >>> audits_to_decide(ShareBets.of(0.05), (60, 9), 1_000, 140_000)
+        71
+    """
+    units, bad = reading
+    if units <= 0 or score <= 0:
+        return None
+    share = bad / units
+    growth = max(
+        share * math.log1p(bet * (1 - model.allowed)) + (1 - share) * math.log1p(-bet * model.allowed)
+        for bet in model.lambdas
+    )
+    growth = min(growth, math.log(score) / units)
+    return None if growth <= 0 else max(1, math.ceil(math.log(bar / score) / growth))

@@ -1,7 +1,7 @@
 """The same detectors for many scopes at once, in numpy: five hundred scopes cost little more than one.
 
 Arithmetic is that of ``fold.advance``, operation by operation, so both give the same numbers
-(tests/detectors/test_many.py).
+(tests/detectors/test_many.py); the sources of the formulas stand in ``bets`` and ``fold``.
 """
 
 from __future__ import annotations

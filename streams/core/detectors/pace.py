@@ -1,7 +1,7 @@
-"""Pace: throughput against what the same hour of the week gave before, where no roster says what to expect.
+"""Pace: throughput against what the same hour of the week gave before, per scheduled hour where a roster is sent.
 
-What is expected is then itself a count that scatters. Both counts are compared given their sum, so the unknown rate drops
-out and the promise about false alarms holds without knowing it.
+What is expected is then itself a count that scatters: of one week in fourteen days of correction. Taken as known it would break
+the promise about false alarms; both counts are compared given their sum instead, so that the unknown rate drops out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from streams.core.detectors.watch import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
+    Cells,
     Detector,
     Panes,
     Reading,
@@ -44,22 +45,22 @@ class Compared(NamedTuple):
 
     Attributes:
         done: Labels in the hour so far.
-        quarters: Quarter hours of it that are over, 1 to 4.
+        exposure: Time in which they could be made: person-time scheduled in the quarters that are over, else those quarters.
         past: Labels in the same hour of the weeks before.
-        past_quarters: Quarter hours of those: four a week.
+        past_exposure: The same of those, in the same unit.
         phi: Variance of both counts over their mean, 1 or more.
     """
 
     done: int
-    quarters: int
+    exposure: int
     past: int
-    past_quarters: int
+    past_exposure: int
     phi: float
 
     @property
     def chance(self) -> float:
         """p₀: the share of both counts together that falls into this hour while the pace is the same."""
-        return self.quarters / (self.quarters + self.past_quarters)
+        return self.exposure / (self.exposure + self.past_exposure)
 
     @property
     def scatter(self) -> float:
@@ -97,13 +98,13 @@ class PaceBets:
         """Return the pane's one observation."""
         logs = [self._log(pane, share) for share in self.shares]
         since = on_grid(self._log(pane, _SINCE_DROP))
-        expected = round(pane.past * pane.quarters / pane.past_quarters)
+        expected = round(pane.past * pane.exposure / pane.past_exposure)
         factors = tuple([math.exp(min(230.0, log)) for log in logs])
         return Step(factors, since, -since, expected, expected - pane.done)
 
     def _log(self, pane: Compared, share: float) -> float:
         p0 = pane.chance
-        p1 = share * pane.quarters / (share * pane.quarters + pane.past_quarters)
+        p1 = share * pane.exposure / (share * pane.exposure + pane.past_exposure)
         return (pane.done * math.log(p1 / p0) + pane.past * math.log((1 - p1) / (1 - p0))) / pane.phi
 
     def summarise(self, pane_ms: int, pane: Compared, top_nano: int) -> Summary:  # noqa: ARG002
@@ -124,23 +125,25 @@ class PaceWatch:
     """A throughput detector on one scope.
 
     Every hour of the last days, the present one as far as its quarters are over, is compared with the same hour of the
-    weeks before, as many as are kept; hours without history are not judged. φ is Pearson's estimate over the hours before,
+    weeks before, as many as are kept; hours without history are not judged, nor those for which nobody is scheduled where
+    the same hour before was. φ is Pearson's estimate over the hours before,
     shrunk to 2, so that a bet never looks at its own outcome.
     """
 
-    __slots__ = ("_from_ms", "_kept", "_labels", "_model", "detector")
+    __slots__ = ("_from_ms", "_kept", "_labels", "_model", "_scheduled", "detector")
 
-    def __init__(self, detector: Detector, model: PaceBets, labels: int) -> None:
+    def __init__(self, detector: Detector, model: PaceBets, labels: int, scheduled: int) -> None:
         """Start with nothing folded.
 
         Args:
             detector: The detector.
             model: Its bets.
             labels: Cell that counts labels.
+            scheduled: Cell that sums scheduled person-time.
         """
         self.detector = detector
         self._model = model
-        self._labels = labels
+        self._labels, self._scheduled = labels, scheduled
         self._kept: list[_Kept] = []
         self._from_ms = 0
 
@@ -170,29 +173,47 @@ class PaceWatch:
         return reading_of(last.state, self.detector)
 
     def _fold(self, last: _Kept, pane_ms: int, panes: Panes, quarters: int) -> _Kept:
-        past, weeks = self._past(panes, pane_ms)
-        if not past:
-            return last._replace(pane_ms=pane_ms)
         phi = (last.scatter + _PRIOR_PHI * _PRIOR_HOURS) / (last.hours + _PRIOR_HOURS)
-        pane = Compared(self._done(panes, pane_ms, quarters), quarters, past, 4 * weeks, max(1.0, phi))
+        pane = self._compared(panes, pane_ms, quarters, max(1.0, phi))
+        if pane is None:
+            return last._replace(pane_ms=pane_ms)
         state = last.state
         if last.hours >= _WARM_UP_HOURS:
             state, _, _ = fold_pane(self._model, state, pane_ms, pane, self.detector.bar)
         return _Kept(pane_ms, state, last.scatter + pane.scatter, last.hours + 1)
 
-    def _done(self, panes: Panes, hour_ms: int, quarters: int) -> int:
-        """Return the labels in an hour, or in its first quarters."""
-        if quarters == 4:
-            return panes.cells(_HOUR_TIER, hour_ms).get(self._labels, 0)
-        starts = range(hour_ms, hour_ms + quarters * _QUARTER_MS, _QUARTER_MS)
-        return sum(panes.cells(_QUARTER_TIER, start).get(self._labels, 0) for start in starts)
+    def _compared(self, panes: Panes, hour_ms: int, quarters: int, phi: float) -> Compared | None:
+        """Return an hour beside its past; None where there is nothing to judge by.
 
-    def _past(self, panes: Panes, hour_ms: int) -> tuple[int, int]:
-        """Return (labels, weeks) of the same hour in the weeks before.
+        Weeks with a roster are compared by scheduled time. Where they have one and this hour has nobody scheduled, nobody
+        was to work: a holiday is no drop.
+        """
+        weeks = self._weeks(panes, hour_ms)
+        scheduled = [(week, time) for week in weeks if (time := week.get(self._scheduled, 0)) > 0]
+        if scheduled:
+            past = sum(week.get(self._labels, 0) for week, _ in scheduled)
+            exposure = self._sum(panes, hour_ms, quarters, self._scheduled)
+            past_exposure = sum(time for _, time in scheduled)
+        else:
+            past = sum(week.get(self._labels, 0) for week in weeks)
+            exposure, past_exposure = quarters, 4 * len(weeks)
+        if not past or exposure <= 0:
+            return None
+        return Compared(self._sum(panes, hour_ms, quarters, self._labels), exposure, past, past_exposure, phi)
+
+    def _sum(self, panes: Panes, hour_ms: int, quarters: int, cell: int) -> int:
+        """Return a cell of an hour, or of its first quarters."""
+        if quarters == 4:
+            return panes.cells(_HOUR_TIER, hour_ms).get(cell, 0)
+        starts = range(hour_ms, hour_ms + quarters * _QUARTER_MS, _QUARTER_MS)
+        return sum(panes.cells(_QUARTER_TIER, start).get(cell, 0) for start in starts)
+
+    def _weeks(self, panes: Panes, hour_ms: int) -> list[Cells]:
+        """Return the same hour in the weeks before.
 
         As many weeks as are surely kept for the oldest hour looked at, so that the same hour always sees the same weeks.
         """
         held = (panes.kept_ms(_HOUR_TIER) - WEEK_MS) // WEEK_MS
         known = panes.starts(_HOUR_TIER)
-        weeks = [before for k in range(1, held + 1) if (before := hour_ms - k * WEEK_MS) in known]
-        return sum(panes.cells(_HOUR_TIER, before).get(self._labels, 0) for before in weeks), len(weeks)
+        befores = [hour_ms - k * WEEK_MS for k in range(1, held + 1)]
+        return [panes.cells(_HOUR_TIER, before) for before in befores if before in known]

@@ -79,7 +79,10 @@ class Rushing(NamedTuple):
 def handle_shift(
     now: tuple[Tallies, Tallies], reference: tuple[Tallies, Tallies], policy: PeoplePolicy, learned_log: float = 0.0
 ) -> Shift | None:
-    """Return the shift of handle time against peers.
+    """Return the shift of handle time against peers: a difference in differences of log ratios.
+
+    ln(own/peers) now less the same before, so that what everybody's tool, mix or season did drops out (Card, Krueger, American
+    Economic Review 84, 1994); errors of independent parts add in squares.
 
     Args:
         now: Own tallies and peers' in the period looked at.
@@ -101,6 +104,8 @@ def handle_shift(
 
 def learned_between(curve: Curve | None, tenure: Tenure, now: int, reference: int) -> float:
     """Return the change of ln(handle time) that practice alone explains between two periods; 0 without a curve.
+
+    The curve (source: ``learning``) at the middle label of each period.
 
     Args:
         curve: Curve of handle time, or None.

@@ -1,0 +1,46 @@
+"""agreement_low: people who label the same task decide it differently too often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from alerts.contributors import Cell
+from alerts.kinds.base import Context, Finding
+from alerts.kinds.shares import Share, evaluate_share
+from alerts.rules import AgreementLowRule
+from alerts.view import Row
+from alerts.words import interval, percent, plural
+
+
+def read(row: Row) -> Cell:
+    """Tasks decided alike by all, of those that several people labelled."""
+    return Cell(int(row.get("unanimous") or 0), int(row.get("overlapped") or 0), int(row["labels"]))
+
+
+def evaluate(rule: AgreementLowRule, context: Context) -> Iterable[Finding]:
+    """Raw agreement of each selected scope against ``rule.target``.
+
+    Fires when the upper end of the Wilson interval ``rule.min_z`` wide is below the target (source: alerts.statistics).
+    """
+
+    def sentence(_row: Row, cell: Cell, ends: tuple[float, float]) -> str:
+        return (
+            f"all agreed on {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}) of "
+            f"{plural(cell.total, 'task')} labelled by several people in the last {rule.window}, "
+            f"target {percent(rule.target)}"
+        )
+
+    share = Share(
+        table="accuracy",
+        noun="tasks labelled by several people",
+        good_target=rule.target,
+        read=read,
+        value=lambda cell: cell.good / cell.total,
+        sentence=sentence,
+        part=lambda cell: (
+            f"{percent(cell.good / cell.total)} of {plural(cell.total, 'task')}" if cell.total else "none"
+        ),
+        bad="disputed",
+        z=rule.min_z,
+    )
+    return evaluate_share(rule, context, share)

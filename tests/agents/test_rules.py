@@ -1,0 +1,83 @@
+"""The rule runner: what it keeps over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from streams.adapters.publish import Topics
+from streams.agents.rules import RuleRunner
+from tests.agents.test_intake import MemoryWriter
+from tests.alerts.rows import NOW_MS, rule, throughput
+
+QUARTER_MS = 900_000
+RULE = rule("throughput_drop", window="15m", min_sample=10, **{"for": 1})
+
+
+class Redis:
+    """Rows of the moment, and what is kept under a name."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, Any] = {}
+        self.names: dict[str, bytes] = {}
+
+    async def patient_rows(self, table: str, _window: str) -> dict[str, Any]:
+        return self.table if table == "throughput" else {}
+
+    async def keep(self, name: str, value: bytes) -> None:
+        self.names[name] = value
+
+    async def kept(self, name: str) -> bytes | None:
+        return self.names.get(name)
+
+
+def runner(redis: Redis) -> RuleRunner:
+    return RuleRunner((RULE,), redis, Topics("f.", 1))  # type: ignore[arg-type]
+
+
+async def quarters(made: RuleRunner, redis: Redis, writer: MemoryWriter, numbers: range, labels: int) -> None:
+    for number in numbers:
+        at_ms = NOW_MS + number * QUARTER_MS
+        redis.table = {"all": throughput({}, labels, end_ms=at_ms, window="15m")}
+        made._not_before = 0.0  # how often it may look is a matter of the machine's speed
+        await made.run(writer, at_ms)
+
+
+def last(writer: MemoryWriter) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(writer.records["f.signals.v1"][-1].value or b"")
+    return found
+
+
+async def drop_after(restart: bool, *, emptied: bool = False) -> dict[str, Any]:
+    redis, writer = Redis(), MemoryWriter()
+    made = runner(redis)
+    await quarters(made, redis, writer, range(8), 100)
+    if restart:
+        made = runner(redis)
+    if emptied:
+        redis.names.clear()
+    await quarters(made, redis, writer, range(8, 9), 20)
+    return last(writer)
+
+
+def test_a_drop_right_after_a_restart_is_seen_as_without_one() -> None:
+    found = asyncio.run(drop_after(restart=True))
+    assert found["firing"]
+    assert found == asyncio.run(drop_after(restart=False))
+
+
+def test_with_redis_emptied_it_learns_anew_and_says_so() -> None:
+    found = asyncio.run(drop_after(restart=True, emptied=True))
+    assert not found["firing"]
+    assert "no baseline yet" in found["evidence"]
+
+
+def test_a_baseline_of_another_version_is_learnt_anew() -> None:
+    async def run() -> dict[str, Any]:
+        redis, writer = Redis(), MemoryWriter()
+        redis.names["throughput-baseline"] = b"\x00not a baseline"
+        await quarters(runner(redis), redis, writer, range(1), 100)
+        return last(writer)
+
+    assert "no baseline yet" in asyncio.run(run())["evidence"]

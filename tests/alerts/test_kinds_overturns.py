@@ -1,0 +1,70 @@
+"""overturns_high and agreement_low: when they fire and what they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from alerts.rules_file import RuleErrors, default_rules, parse_rules
+from alerts.statistics import wilson
+from tests.alerts.rows import accuracy, one, rule
+
+HATE = {"policy": "hate"}
+
+
+def appeals(overturned: int, decided: int, **more):
+    return accuracy(HATE, 0, 0, window="7d", appeals_decided=decided, appeals_overturned=overturned, **more)
+
+
+def overlap(unanimous: int, tasks: int):
+    return accuracy(HATE, 0, 0, window="7d", overlapped=tasks, unanimous=unanimous)
+
+
+def test_overturned_appeals_in_words() -> None:
+    signal = one(rule("overturns_high", scope={"by": "policy"}), appeals(60, 120, examples=["t-1"]))
+    assert signal.firing
+    assert signal.evidence == (
+        "50% of decided appeals overturned (Wilson 41.2–58.8%): 60 of 120 about labels of the last 7d, at most 20% wanted"
+    )
+    assert (signal.value, signal.target, signal.examples) == (0.5, 0.2, ("t-1",))
+
+
+def test_it_fires_by_the_wide_interval_not_by_the_shown_one() -> None:
+    between = appeals(16, 50)
+    assert 1 - wilson(34, 50)[1] > 0.2 > 1 - wilson(34, 50, 4.0)[1]
+    assert not one(rule("overturns_high", scope={"by": "policy"}), between).firing
+    assert one(rule("overturns_high", scope={"by": "policy"}, min_z=1.96), between).firing
+
+
+def test_few_appeals_or_none_are_no_alarm() -> None:
+    few = one(rule("overturns_high", scope={"by": "policy"}), appeals(19, 19))
+    assert not few.firing
+    assert few.evidence.endswith("; too few to judge (20 appeals needed)")
+    assert one(rule("overturns_high", scope={"by": "policy"}), appeals(0, 0)).evidence == "no appeals in the last 7d"
+    assert one(rule("overturns_high", scope={"by": "policy"}), appeals(20, 20)).firing
+
+
+def test_disagreement_in_words() -> None:
+    signal = one(rule("agreement_low", scope={"by": "policy"}), overlap(120, 200))
+    assert signal.firing
+    assert signal.evidence == (
+        "all agreed on 60% (Wilson 53.1–66.5%) of 200 tasks labelled by several people in the last 7d, target 80%"
+    )
+    assert signal.value == 0.6
+    assert not one(rule("agreement_low", scope={"by": "policy"}), overlap(150, 200)).firing
+    none = one(rule("agreement_low", scope={"by": "policy"}), overlap(0, 0))
+    assert not none.firing
+    assert none.evidence == "no tasks labelled by several people in the last 7d"
+
+
+def test_rows_of_an_older_worker_say_nothing() -> None:
+    """A row written before the upgrade lacks the counts: nothing is judged, nothing breaks."""
+    assert not one(rule("agreement_low", scope={"by": "policy"}), accuracy(HATE, 1, 2, window="7d")).firing
+
+
+def test_nobody_agrees_alone() -> None:
+    with pytest.raises(RuleErrors, match="nobody agrees alone"):
+        parse_rules("rules: [{name: a, kind: agreement_low, scope: {by: labeler}}]", "r.yaml")
+
+
+def test_both_are_among_the_shipped_rules() -> None:
+    assert {"overturns_high", "agreement_low"} <= {rule.kind for rule in default_rules().rules}

@@ -1,0 +1,61 @@
+"""Overlap of a task's labels in the live rows: who counts, where, when, and what takes it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core.effects import contributions
+from tests.core.harness import CoreRun
+from tests.oracle.case_events import label, unlabel
+from tests.quality.floor import facts_of
+
+HERE = {"site": "KUL", "vendor": "bpo-a", "queue": "hate", "policy": "P3"}
+
+
+def rows(*events: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """(overlapped, unanimous) by scope of the 24h window, where anything is."""
+    run = CoreRun()
+    run.send(events, flush_every=1)
+    run.finish()
+    found = {scope: row for (scope, window), row in run.windows()["accuracy"].items() if window == "24h"}
+    return {key: (row["overlapped"], row["unanimous"]) for key, row in found.items() if row["overlapped"]}
+
+
+def test_a_task_counts_in_the_scopes_that_all_its_labels_share() -> None:
+    two = (
+        label("l-1", 0, values=["spam"], **HERE),
+        label("l-2", 5, by="ben", values=["ham"], **{**HERE, "vendor": "bpo-b"}),
+    )
+    found = rows(*two)
+    assert found.keys() == {"all", "site=KUL", "queue=hate", "policy=P3", "queue=hate,policy=P3"}
+    assert set(found.values()) == {(1, 0)}
+
+
+def test_one_person_twice_is_one_judgement_and_the_latest_counts() -> None:
+    again = label("l-2", 5, values=["ham"])
+    assert rows(label("l-1", 0, values=["spam"]), again) == {}
+    assert rows(label("l-1", 0, values=["spam"]), again, label("l-3", 6, by="ben", values=["ham"]))["all"] == (1, 1)
+
+
+def test_corrections_and_withdrawals_change_it_to_what_it_would_have_been() -> None:
+    first, second = label("l-1", 0, values=["spam"]), label("l-2", 5, by="ben", values=["ham"])
+    assert rows(first, second)["all"] == (1, 0)
+    assert rows(first, second, label("l-2", 5, by="ben", values=["spam"], id="again"))["all"] == (1, 1)
+    assert rows(first, second, unlabel("l-2", 9)) == {}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.integers(0, 90)), max_size=6))
+def test_it_stands_at_the_last_label_of_those_that_count(given_labels: list[tuple[str, str, int]]) -> None:
+    events = [label(f"l-{n}", at, by=who, values=[value]) for n, (who, value, at) in enumerate(given_labels)]
+    group = contributions("t-1", facts_of(events).get("t-1", []), 0).get("overlap")
+    latest = {event["data"]["labeler_id"]: event for event in events}
+    if len(latest) < 2:
+        assert group is None
+        return
+    assert group is not None
+    assert len(group.cells) == (4 if len({tuple(e["data"]["values"]) for e in latest.values()}) == 1 else 2)
+    times = {fact.label_id: fact.time_ms for fact in facts_of(events)["t-1"]}  # type: ignore[union-attr]
+    assert group.time_ms == max(times[event["data"]["label_id"]] for event in latest.values())
