@@ -49,7 +49,6 @@ MEASURES: dict[str, dict[str, tuple[c.Cell, ...]]] = {
         "handled": (c.HANDLED,),
         "handle_ms_sum": (c.HANDLE_MS,),
         "active_ms_sum": (c.ACTIVE_MS,),
-        "scheduled_ms": (c.SCHEDULED_MS,),
     },
     "sla": {
         "due": (c.DUE,),
