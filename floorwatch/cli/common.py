@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from config.schema import FloorwatchConfig
 
 
@@ -69,3 +71,15 @@ def load_for_reader(config: Path | None, var: Path) -> FloorwatchConfig:
 
     stack = find_stack(var) if config is None else None
     return load(config, os.environ if stack is None else environment_of(stack, os.environ))
+
+
+PIPED_WIDTH = 160
+"""Columns where nobody's window says how many: ids and intervals cut to 80 are of no use in a file."""
+
+
+def wide_console() -> Console:
+    """Return a console as wide as the window, or wide enough for every table where the output is no terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=PIPED_WIDTH)

@@ -203,8 +203,9 @@ def _load_cluster(config: Path | None, var: Path) -> FloorLog:
         log = asyncio.run(_read_cluster(settings))
     except (KafkaError, NoLog, OSError) as error:
         typer.echo(
-            f"the log at {', '.join(settings.kafka.brokers)} cannot be read ({type(error).__name__}). Start the stack with "
-            "`floorwatch up`, point kafka.brokers (FLOORWATCH_KAFKA__BROKERS) at yours, or give --events FILE.",
+            f"the log at {', '.join(settings.kafka.brokers)} cannot be read ({type(error).__name__}). "
+            "Start the stack with `floorwatch up`, point "
+            "kafka.brokers (FLOORWATCH_KAFKA__BROKERS) at yours, or give --events FILE.",
             err=True,
         )
         raise typer.Exit(1) from None

@@ -86,10 +86,9 @@ def _print_json(report: Report) -> None:
 
 
 def _print(report: Report) -> None:
-    from rich.console import Console
-
+    from floorwatch.cli.common import wide_console
     from floorwatch.replay.quality_text import render
 
-    console = Console(highlight=False)
+    console = wide_console()
     for block in render(report):
         console.print(block)

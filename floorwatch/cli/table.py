@@ -125,15 +125,15 @@ def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
 async def _show(settings: Any, name: str, names: frozenset[str], window: str, form: str, watch_s: float) -> None:
     import asyncio
 
-    from rich.console import Console
     from rich.live import Live
 
+    from floorwatch.cli.common import wide_console
     from streams.adapters.connections import redis_client
     from streams.adapters.readmodel import ReadModel
 
     redis = redis_client(settings)
     model = ReadModel(redis, settings.redis.prefix)
-    console = Console()
+    console = wide_console()
     try:
         if form == "rich" and watch_s > 0:
             with Live(console=console, auto_refresh=False) as live:

@@ -62,8 +62,7 @@ def show_as_of(
 
 
 def _print(name: str, rows: list[Row], window: str, form: str, as_of: str) -> None:
-    from rich.console import Console
-
+    from floorwatch.cli.common import wide_console
     from floorwatch.cli.table import print_plain, rich_table
 
     if form != "rich":
@@ -71,13 +70,13 @@ def _print(name: str, rows: list[Row], window: str, form: str, as_of: str) -> No
         return
     shown = rich_table(name, rows, window)
     shown.title = f"{shown.title} · as known at {as_of}"
-    Console().print(shown)
+    wide_console().print(shown)
 
 
 def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from floorwatch.cli.common import wide_console
     from floorwatch.cli.table import print_plain
     from floorwatch.replay.as_of import differences
 
@@ -101,7 +100,7 @@ def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str) -
     for change in changes:
         places = [str(change[key]) for key in ("scope_key", "start", "end", "measure")]
         shown.add_row(*places, *(_number(change[key]) for key in ("then", "now")), _number(change["change"], sign="+"))
-    Console().print(shown)
+    wide_console().print(shown)
 
 
 def _ratio(name: str, then: Row, now: Row) -> dict[str, tuple[float, float]]:

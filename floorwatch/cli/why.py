@@ -87,9 +87,9 @@ def _shown(answer: Answer, limit: int) -> list[Any]:
 
 
 def _print(answer: Answer, limit: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from floorwatch.cli.common import wide_console
     from streams.core.stamps import rfc3339
 
     shown = _shown(answer, limit)
@@ -97,13 +97,13 @@ def _print(answer: Answer, limit: int) -> None:
     typer.echo(f"{answer.measure} of {answer.scope_key} · {span}")
     table = Table()
     for heading in ("task", "label", "labeller", "time", "verdict"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     table.add_column("counts", justify="right")
     for item in shown:
         cells = (item.task_id, item.label_id or "–", item.labeler or "–", rfc3339(item.time_ms), item.verdict)
         table.add_row(*cells, f"{item.amount:+,d}")
     if shown:
-        Console().print(table)
+        wide_console().print(table)
     rest = len(answer.items) - len(shown)
     if rest:
         hidden = sum(item.amount for item in answer.items[len(shown) :])

@@ -63,7 +63,7 @@ def _table(title: str, columns: Iterable[str], left: int = 1) -> Table:
 
     table = Table(title=title, title_justify="left")
     for number, heading in enumerate(columns):
-        table.add_column(heading, justify="left" if number < left else "right")
+        table.add_column(heading, justify="left" if number < left else "right", overflow="fold")
     return table
 
 

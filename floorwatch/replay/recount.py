@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from streams.core.cells import EXAMPLE_PREFIX, LABELER_PREFIX, REVISION, Cells, add_cells
 from streams.core.effects import Group, contributions
-from streams.core.facts import Created, Fact, Label
+from streams.core.facts import Created, Fact, Label, Roster
 from streams.core.policy import DIMENSIONS, Dims
 from streams.core.scopes import scope_key
 
@@ -50,6 +50,8 @@ def in_scope(dims: Dims, scope: dict[str, str]) -> bool:
 def may_touch(facts: Sequence[Fact], span: Range) -> bool:
     """Tell whether any group of a task could lie in a range: groups stand at times that its facts name."""
     for fact in facts:
+        if type(fact) is Roster:
+            return True  # when its shift is stands in its data
         if span.holds(fact.time_ms) and type(fact) in (Label, Created):
             return True
         if (type(fact) is Label or type(fact) is Created) and span.holds(fact.due_ms):

@@ -273,6 +273,9 @@ def _item(task_id: str, name: str, group: Group, view: TaskView, amount: int) ->
             if verdict.wrong and verdict.truth != c.UNKNOWN_TRUTH:
                 text += f", right is {shown(verdict.truth)}"
         return Item(task_id, name, label_id, label.dims[7], group.time_ms, text, amount)
+    if kind in ("overlap", "shift"):
+        text = "all who labelled it decided alike" if c.UNANIMOUS in group.cells[::2] else "decided differently"
+        return Item(task_id, name, None, None, group.time_ms, text if kind == "overlap" else "scheduled", amount)
     done = view.completing()
     return Item(
         task_id,

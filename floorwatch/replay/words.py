@@ -38,6 +38,7 @@ _NAMES: dict[c.Cell, str] = {
     c.TURNED: "turned",
     c.TURN_MS: "turnaround_ms",
     c.OPEN: "open",
+    c.SCHEDULED_MS: "scheduled_ms",
     **{c.WRONG_UNSPECIFIED + i: f"wrong.{name}" for i, name in enumerate(c.ERROR_CLASSES)},
     **{c.SEVERITY_UNSPECIFIED + i: f"severity.{name}" for i, name in enumerate(c.SEVERITIES)},
 }

@@ -19,6 +19,7 @@ UNKNOWN = -1
 """Handle or active time, in ms, of a label that has none."""
 
 _ERROR_CODE = {name: code for code, name in enumerate(ERROR_CLASSES)}
+_decode_shift: Any = msgspec.msgpack.Decoder(wire.ShiftScheduledData).decode
 _SEVERITY_CODE = {name: code for code, name in enumerate(SEVERITIES)}
 
 
@@ -290,7 +291,9 @@ def same_content(one: Fact, other: Fact) -> bool:
 
 
 def last_of(fact: Fact) -> int:
-    """Return the latest time a fact speaks of, in ms: its own, or the due time it promises."""
+    """Return the latest time a fact speaks of, in ms: its own, the due time it promises, or the end of its shift."""
+    if type(fact) is Roster and fact.kind == wire.ShiftScheduled.__name__:
+        return max(fact.time_ms, to_ms(_decode_shift(fact.data).to))
     due_ms = fact.due_ms if type(fact) is Created or type(fact) is Label else None
     return fact.time_ms if due_ms is None or due_ms < fact.time_ms else due_ms
 
