@@ -34,10 +34,11 @@ from streams.agents.scopes import ScopesStage
 from streams.agents.ticker import Ticker
 from streams.core.tasks import TaskTable
 from streams.engine.batches import IN_HAND, BatchSchema, BatchTransport
-from streams.engine.commit import commit, committed
+from streams.engine.commit import Membership, commit, committed, membership
 from streams.engine.errors import Fenced
-from streams.engine.host import Processor, StageHost
+from streams.engine.host import StageHost
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
+from streams.engine.owned import Processor
 from streams.models import topics as names
 from telemetry.engine_metrics import EngineMetrics
 
@@ -73,6 +74,7 @@ class Worker:
         self._state = StateDirectory(config.engine.state_dir)
         self._producer: AIOKafkaProducer | None = None
         self._writer: KafkaLogWriter | None = None
+        self._member: Membership | None = None
         self._reader = KafkaLogReader(kafka_settings(config))
         self._runner = RuleRunner(self.rules, self.read_model, self.topics)
         self._add_stages()
@@ -171,7 +173,7 @@ class Worker:
 
         async def agent(stream: faust.Stream[Any]) -> None:
             async for batch in stream:
-                if batch.partition not in host.owned:
+                if not host.folds(batch.partition):
                     # Faust lets records flow before it has told us of all partitions.
                     await asyncio.sleep(_NOT_YET_S)
                     batch.drop()
@@ -247,15 +249,18 @@ class Worker:
 
     async def _assigned(self, _: faust.App, assigned: set[TP], **__: Any) -> None:
         await self.connect()
+        before, self._member = self._member, membership(self.app)
+        goes_on = self._member.directly_after(before)
         for topic, host in self.hosts.items():
             mine = {tp.partition for tp in assigned if tp.topic == topic}
-            fenced = set(host.fenced)
-            await host.revoke([p for p in host.owned if p not in mine or p in fenced], flush=False)
+            stay = mine.difference(host.fenced) if goes_on else set()
+            await host.revoke([p for p in host.owned if p not in stay], flush=False)
             host.assign(sorted(mine))
 
     async def _revoked(self, _: faust.App, revoked: set[TP], **__: Any) -> None:
         given = [
-            host.revoke([tp.partition for tp in revoked if tp.topic == topic]) for topic, host in self.hosts.items()
+            host.revoke([tp.partition for tp in revoked if tp.topic == topic], park=True)
+            for topic, host in self.hosts.items()
         ]
         await asyncio.gather(*given)
 

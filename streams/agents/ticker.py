@@ -57,7 +57,12 @@ class Ticker:
             for owned in list(host.owned.values()):
                 held_ms = (time.monotonic() - owned.since_s) * 1000
                 # Silence is known only where the log has been read to its end.
-                if owned.ready.is_set() and not owned.closed and not owned.behind and held_ms >= self._idle_ms:
+                if (
+                    owned.ready.is_set()
+                    and host.folds(owned.partition)
+                    and not owned.behind
+                    and held_ms >= self._idle_ms
+                ):
                     await self._tick(owned.partition, owned.processor, worker.writer)
 
     async def _tick(self, partition: int, stage: Any, writer: LogWriter) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -30,6 +30,27 @@ _FENCED_INSTANCE_ID = 82
 """Kafka's error code FENCED_INSTANCE_ID, for which aiokafka has no class."""
 
 _GRACE_S = 1.0
+
+
+class Membership(NamedTuple):
+    """What this worker is to its group: Kafka's name for it, and the number of the assignment it is part of."""
+
+    member_id: str
+    generation: int
+
+    def directly_after(self, before: Membership | None) -> bool:
+        """Return whether no assignment lies between another and this one, of the same member in both.
+
+        Then nobody else can have owned meanwhile what this member owned before and owns now: a group without it, or one that
+        it joined and did not learn the outcome of, would have had a generation of its own.
+        """
+        return before is not None and self.member_id == before.member_id and self.generation == before.generation + 1
+
+
+def membership(app: Any) -> Membership:
+    """Return what the app's consumer is to its group now."""
+    coordinator = app.consumer._thread._ensure_consumer()._coordinator  # noqa: SLF001
+    return Membership(coordinator.member_id, coordinator.generation)
 
 
 async def commit(app: Any, topic: str, partition: int, offset: int, patience_s: float) -> bool:

@@ -9,100 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import pairwise
-from typing import Protocol
 
 from streams.core.records import Record
 from streams.engine.batches import Batch, size_of
 from streams.engine.errors import Fenced, Invariant
 from streams.engine.meter import Meter
+from streams.engine.owned import Owned, Processor, marked
 
 log = logging.getLogger(__name__)
-
-
-class Processor(Protocol):
-    """The work of one stage on one partition.
-
-    Attributes:
-        next: Offset of the next record to fold; None when the stage keeps no place of its own.
-        dense: A hole in the offsets of its input is loss (False for compacted input).
-    """
-
-    dense: bool
-
-    @property
-    def next(self) -> int | None:
-        """See above."""
-
-    async def recover(self) -> None:
-        """Fill the state from the log."""
-
-    def fold(self, records: list[Record]) -> None:
-        """Fold records in offset order."""
-
-    async def flush(self) -> int | None:
-        """Write and await everything folded so far; return the offset to commit, None when there is nothing new."""
-
-    async def close(self) -> None:
-        """Drop the state; called after a last flush, or without one when the partition is already another's."""
-
-
-class Owned:
-    """One partition this worker owns.
-
-    Attributes:
-        behind: Records of the source not folded yet, as of the last batch.
-        sought: Offset last gone back to for a gap.
-        sought_s: When that was.
-        gap_end: Where the batch began that showed the gap.
-        since_s: When the partition was taken, on the monotonic clock.
-        flushed_s: When its last flush began.
-        unflushed: Records folded since the last flush began.
-        unflushed_bytes: Their size.
-        begin: Where a stage that keeps no place of its own begins: what the group has committed. None where that is unknown.
-        uncommitted: Offset flushed whose commit the coordinator has not taken: it is offered again at the next flush.
-        work: The flush under way, to be broken off when the partition is given back while it waits.
-        fenced_s: When the group was found not to know this worker any more: nothing of the partition is folded or flushed
-            until it is taken away and given anew.
-        failed: A fold or a flush ended half-way, so memory and log have parted: until it is recovered anew, nothing of it may
-            be folded or flushed. The worker is on its way down, but what else waits in it runs on.
-    """
-
-    def __init__(self, partition: int, processor: Processor) -> None:
-        """Start unrecovered."""
-        self.partition = partition
-        self.processor = processor
-        self.ready = asyncio.Event()
-        self.flushing = asyncio.Lock()
-        self.unflushed = self.unflushed_bytes = 0
-        self.uncommitted: int | None = None
-        self.begin: int | None = None
-        self.fenced_s: float | None = None
-        self.behind = 0
-        self.sought: int | None = None
-        self.sought_s = 0.0
-        self.gap_end = 0
-        self.since_s = self.flushed_s = time.monotonic()
-        self.closed = self.failed = False
-        self.work: asyncio.Future[int | None] | None = None
-        self.recovery: asyncio.Task[None] | None = None
-
-    @property
-    def given_back(self) -> bool:
-        """Whether the partition was given back meanwhile."""
-        return self.closed
-
-
-@contextmanager
-def _marked(owned: Owned) -> Iterator[None]:
-    """Mark a partition as failed when the work inside does not come to its end."""
-    try:
-        yield
-    except BaseException:
-        owned.failed = True
-        raise
 
 
 def _taken(task: asyncio.Future[None]) -> None:
@@ -189,9 +105,11 @@ class StageHost:
         return all(owned.ready.is_set() for owned in self.owned.values())
 
     def assign(self, partitions: Iterable[int]) -> None:
-        """Take partitions; recovery runs in the background and ``process`` waits for it."""
+        """Take partitions; recovery runs in the background and ``process`` waits for it. One that is held goes on as it is."""
         for partition in partitions:
             if partition in self.owned:
+                held = self.owned[partition]
+                held.parked, held.sought = False, None
                 continue
             owned = self.owned[partition] = Owned(partition, self._make(partition))
             owned.recovery = asyncio.create_task(self._recover(owned), name=f"recover-{self.name}-{partition}")
@@ -210,8 +128,16 @@ class StageHost:
         owned.ready.set()
         log.info("%s[%d] recovered at offset %s", self.name, owned.partition, owned.processor.next)
 
-    async def revoke(self, partitions: Iterable[int], *, flush: bool = True) -> None:
+    def folds(self, partition: int) -> bool:
+        """Return whether records of a partition may be folded now: it is assigned."""
+        owned = self.owned.get(partition)
+        return owned is not None and not owned.parked
+
+    async def revoke(self, partitions: Iterable[int], *, flush: bool = True, park: bool = False) -> None:
         """Give partitions back: flush and commit what is folded, then drop the state.
+
+        ``park`` keeps the state of those whose last flush came to its end: most partitions of a worker are its own again
+        when the group has been rearranged, and need no recovery then. The caller revokes those that are not.
 
         A flush that waits, for Redis or the broker, must not hold up the group: after ``revoke_patience_s`` it is broken off,
         as a crash would break it off, and the next owner folds again what was not flushed.
@@ -224,8 +150,15 @@ class StageHost:
                 continue
             if owned.recovery is not None and not owned.recovery.done():
                 owned.recovery.cancel()
-            elif flush:
-                await self._last_flush(owned, until_s)
+            elif (
+                flush
+                and await self._last_flush(owned, until_s)
+                and park
+                and not owned.failed
+                and owned.fenced_s is None
+            ):
+                owned.parked = True
+                continue
             owned.closed = True
             if owned.work is not None:
                 owned.work.cancel()
@@ -233,22 +166,24 @@ class StageHost:
             await owned.processor.close()
             self._meter.drop_partition(self.name, partition)
 
-    async def _last_flush(self, owned: Owned, until_s: float | None) -> None:
+    async def _last_flush(self, owned: Owned, until_s: float | None) -> bool:
+        """Flush for the last time; return whether the flush came to its end."""
         if until_s is None:
             await self.flush_one(owned)
-            return
+            return True
         flush = asyncio.ensure_future(self.flush_one(owned))
         done, _ = await asyncio.wait([flush], timeout=max(0.0, until_s - time.monotonic()))
         if done:
             flush.result()
-        else:
-            log.warning("%s[%d] is given back unflushed; its next owner folds the rest", self.name, owned.partition)
-            flush.add_done_callback(_taken)
+            return True
+        log.warning("%s[%d] is given back unflushed; its next owner folds the rest", self.name, owned.partition)
+        flush.add_done_callback(_taken)
+        return False
 
     async def process(self, batch: Batch) -> None:
         """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice."""
         owned = await self._recovered(batch.partition)
-        if owned is None or owned.fenced_s is not None:
+        if owned is None or owned.fenced_s is not None or owned.parked:
             return
         self._check(owned)
         processor = owned.processor
@@ -267,7 +202,7 @@ class StageHost:
         self._meter.folded(self.name, batch.partition, len(records))
         owned.unflushed += len(records)
         owned.unflushed_bytes += size_of(records)
-        with _marked(owned):
+        with marked(owned):
             processor.fold(records)
         owned.behind = max(0, batch.highwater - records[-1].offset - 1)
         self._meter.lag(self.name, batch.partition, owned.behind)
@@ -334,12 +269,12 @@ class StageHost:
     async def flush_one(self, owned: Owned) -> None:
         """Flush one partition and commit its offset; one that has failed or is fenced is left to its next owner."""
         async with owned.flushing:
-            if owned.closed or owned.failed or owned.fenced_s is not None or not owned.ready.is_set():
+            if owned.closed or owned.failed or owned.fenced_s is not None or owned.parked or not owned.ready.is_set():
                 return
             began = time.monotonic()
             owned.unflushed, owned.unflushed_bytes, owned.flushed_s = 0, 0, began
             try:
-                with _marked(owned):
+                with marked(owned):
                     owned.work = asyncio.ensure_future(owned.processor.flush())
                     offset = await owned.work
             except asyncio.CancelledError:

@@ -81,6 +81,18 @@ def test_a_refused_commit_carries_its_reason_as_its_cause() -> None:
     assert "from exc" in source
 
 
+def test_a_member_put_out_of_its_group_forgets_its_name_and_generation() -> None:
+    from aiokafka.consumer import group_coordinator
+
+    reset = inspect.getsource(group_coordinator.GroupCoordinator.reset_generation)
+    assert "self.generation = OffsetCommitRequest.DEFAULT_GENERATION_ID" in reset
+    assert "self.member_id = JoinGroupRequest.UNKNOWN_MEMBER_ID" in reset
+    joined = inspect.getsource(group_coordinator.CoordinatorGroupRebalance)
+    assert "_coordinator.member_id = response.member_id" in joined
+    assert "_coordinator.generation = response.generation_id" in joined
+    assert "_ensure_consumer()._coordinator.generation" in inspect.getsource(driver.ConsumerRebalanceListener)
+
+
 def _consumer(generation: int) -> Any:
     """Return a batch consumer without a broker, its partitions active."""
     import asyncio

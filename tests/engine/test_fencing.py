@@ -22,7 +22,7 @@ from aiokafka.errors import (
 
 from streams.core.records import Record
 from streams.engine.batches import Batch
-from streams.engine.commit import judged
+from streams.engine.commit import Membership, judged
 from streams.engine.errors import Fenced, Invariant
 from streams.engine.host import StageHost
 from tests.engine.test_host import Counting, batch, host_of, ready, run
@@ -171,6 +171,47 @@ def test_a_flush_begun_by_the_revocation_itself_is_broken_off_too() -> None:
         return journal
 
     assert run(go()) == [("begins",), ("close",)]
+
+
+def test_a_partition_whose_last_flush_was_broken_off_is_not_kept() -> None:
+    async def go() -> tuple[list[Any], list[int]]:
+        journal: list[Any] = []
+        host = host_of(Waiting(journal), journal, revoke_patience_s=0.05)
+        await ready(host)
+        await host.process(batch(0, 1))
+        await host.revoke([0], park=True)
+        return journal, list(host.owned)
+
+    assert run(go()) == ([("begins",), ("close",)], [])
+
+
+def test_a_fenced_partition_is_not_kept() -> None:
+    async def go() -> list[int]:
+        journal: list[Any] = []
+        host = told(Counting(journal), Coordinator(journal, Fenced("unknown member")))
+        await ready(host)
+        await host.process(batch(0, 1))
+        await host.flush_all()
+        await host.revoke([0], park=True)
+        return list(host.owned)
+
+    assert run(go()) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "goes_on"),
+    [
+        (None, Membership("a", 1), False),
+        (Membership("a", 1), Membership("a", 2), True),
+        (Membership("a", 1), Membership("a", 3), False),  # a generation whose outcome this member never learned
+        (Membership("a", 1), Membership("b", 2), False),  # put out, and joined anew
+        (Membership("a", 2), Membership("a", 2), False),
+    ],
+)
+def test_state_is_kept_only_where_no_assignment_lies_between(
+    before: Membership | None, after: Membership, goes_on: bool
+) -> None:
+    assert after.directly_after(before) is goes_on
 
 
 @pytest.mark.parametrize("cause", [UnknownMemberIdError, IllegalGenerationError])

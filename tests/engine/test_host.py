@@ -199,3 +199,39 @@ def test_a_failed_recovery_is_not_hidden() -> None:
         return journal
 
     assert run(go()) == [("fail", "changelog unreadable")]
+
+
+def test_a_partition_that_stays_over_a_rebalance_goes_on_without_recovery_and_folds_nothing_in_between() -> None:
+    async def go() -> tuple[list[Any], list[int], list[bool]]:
+        journal: list[Any] = []
+        processor = Counting(journal)
+        host = host_of(processor, journal)
+        await ready(host)
+        await host.process(batch(0, 1))
+        await host.revoke([0], park=True)
+        folds = [host.folds(0)]
+        await host.process(batch(2, 3))
+        await host.flush_all()
+        host.assign([0])
+        folds.append(host.folds(0))
+        await host.process(batch(0, 4))  # fetched again from what was committed last
+        await host.flush_all()
+        return journal, processor.seen, folds
+
+    journal, seen, folds = run(go())
+    assert journal == [("flush", 2), ("commit", 2), ("flush", 5), ("commit", 5)]
+    assert seen == [0, 1, 2, 3, 4]
+    assert folds == [False, True]
+
+
+def test_a_parked_partition_that_goes_to_another_is_closed_unflushed() -> None:
+    async def go() -> tuple[list[Any], bool]:
+        journal: list[Any] = []
+        host = host_of(Counting(journal), journal)
+        await ready(host)
+        await host.process(batch(0, 1))
+        await host.revoke([0], park=True)
+        await host.revoke([0], flush=False)
+        return journal, host.folds(0)
+
+    assert run(go()) == ([("flush", 2), ("commit", 2), ("close",)], False)
