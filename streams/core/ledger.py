@@ -132,6 +132,7 @@ class Ledger:
         tasks, hot, lane, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
         halves, watched = self.scopes.halves, self._expiry.watched
         plain, audit = (LabelSubmitted, AuditCompleted) if self.lanes else (None, None)
+        self.counters.events += len(records)
         for record in records:
             offset, value = record.offset, record.value or b""
             try:
@@ -139,7 +140,6 @@ class Ledger:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 self._not_an_event(offset, value, error)
                 continue
-            self.counters.events += 1
             time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
             kind, task_id = type(event), event.subject
             if (
@@ -162,10 +162,10 @@ class Ledger:
             if time_ms > self.watermark_ms:
                 if time_ms >= self._advance_at_ms:
                     self._advance(time_ms, offset)
-                else:
-                    self.watermark_ms = time_ms
+                self.watermark_ms = time_ms
 
     def _not_an_event(self, offset: int, value: bytes, error: Exception) -> None:
+        self.counters.events -= 1  # counted with all records
         self.counters.rejected += 1
         self.rejected.append(Rejected(offset, "not_an_event", f"the log holds no event here: {error}", value))
 

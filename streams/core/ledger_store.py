@@ -116,7 +116,7 @@ class LedgerStore:
         rows, stamp = self.ledger.rows, self.ledger.next
         # A fine pane that began and expired between two flushes of a backfill is in the coarser panes; nobody saw it.
         unseen = {id(row) for place, row in rows.ended if row.stamp == 0 and place[0] < HOUR_TIER}
-        mine = (self.owner,)
+        mine, owner, tail = (self.owner,), self.owner.encode(), self._output_key(b"", self.owner)
         for place, row in rows.dirty:
             if not row.dirty or id(row) in unseen:
                 continue
@@ -124,8 +124,8 @@ class LedgerStore:
             key = self._row_key(place)
             value = _encode((row.stamp, row.cells))
             row.written(value)
-            flush.rows.append((ROW + key + self.owner.encode(), value))
-            flush.outputs.append((self._output_key(key, self.owner), value))
+            flush.rows.append((ROW + key + owner, value))
+            flush.outputs.append((key + tail, value))
             if self.owner not in row.owners:
                 row.owners = (*row.owners, self.owner) if row.owners else mine
         rows.flushed(stamp)
