@@ -14,8 +14,8 @@ from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row
-from streams.core.rca.evidence import Tally, Verdict, judge
-from streams.core.rca.shift import decompose
+from streams.core.rca.evidence import Tally, Verdict, judge, without
+from streams.core.rca.shift import decompose, summed
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""
@@ -32,12 +32,24 @@ class Cell(Struct, frozen=True):
     good: int
     total: int
     labels: int = 0
+    good_weight: int | None = None
+    weight: int | None = None
+
+    @property
+    def tally(self) -> Tally:
+        """The same as a tally: what is compared are weighted shares, where audits have weights."""
+        return Tally(self.good, self.total, self.good_weight, self.weight)
+
+    @classmethod
+    def of(cls, tally: Tally, labels: int) -> Cell:
+        """Return a tally with the labels behind it."""
+        return cls(tally.good, tally.total, max(0, labels), tally.good_weight, tally.weight)
 
 
 class Shift(Struct, frozen=True):
     """Effect of one part on the change of the whole, as ratios; the three sum to its effect.
 
-    ``verdict`` says whether the effect is more than chance: evident, noise, or few outcomes to say it by.
+    ``verdict`` says whether the effect is more than chance and the part's own (``streams.core.rca.evidence.judge``).
     """
 
     value: str
@@ -72,7 +84,7 @@ def shift_share(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> list[S
 
 
 def _tallies(cells: Mapping[str, Cell]) -> dict[tuple[str, ...], Tally]:
-    return {(value,): Tally(cell.good, cell.total) for value, cell in cells.items()}
+    return {(value,): cell.tally for value, cell in cells.items()}
 
 
 def earlier(longer: Mapping[str, Cell], later: Mapping[str, Cell]) -> dict[str, Cell]:
@@ -85,11 +97,11 @@ def earlier(longer: Mapping[str, Cell], later: Mapping[str, Cell]) -> dict[str, 
     left = {}
     for value in longer.keys() | later.keys():
         old, new = longer.get(value, Cell(0, 0)), later.get(value, Cell(0, 0))
-        good, total = old.good - new.good, old.total - new.total
-        if not 0 <= good <= total:
+        rest = without(old.tally, new.tally)
+        if not 0 <= rest.good <= rest.total:
             return dict(longer)
-        if total:
-            left[value] = Cell(good, total, max(0, old.labels - new.labels))
+        if rest.total:
+            left[value] = Cell.of(rest, old.labels - new.labels)
     return left
 
 
@@ -97,13 +109,14 @@ def excess(cells: Mapping[str, Cell], target: float) -> dict[str, Fraction]:
     """Each part's effect on the whole's distance from ``target`` (a good share), as a ratio; negative is below it.
 
     Returns:
-        By part, (good - target·total)/whole total; they sum exactly to A - target. Empty when nothing was counted.
+        By part, (good - target·all)/whole by weight; they sum exactly to A - target. Empty when nothing was counted.
     """
-    whole = sum(cell.total for cell in cells.values())
+    weights = {value: cell.tally.weights for value, cell in cells.items()}
+    whole = sum(total for _, total in weights.values())
     if not whole:
         return {}
     goal = Fraction(target)
-    return {value: (cell.good - goal * cell.total) / whole for value, cell in cells.items()}
+    return {value: (good - goal * total) / whole for value, (good, total) in weights.items()}
 
 
 def children(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
@@ -133,12 +146,11 @@ def crosses(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
 
 def complete(parent: Cell, parts: Mapping[str, Cell]) -> dict[str, Cell]:
     """The parts, with what the parent has beyond them as ``(not given)``, so that they sum to the parent."""
-    good = parent.good - sum(cell.good for cell in parts.values())
-    total = parent.total - sum(cell.total for cell in parts.values())
+    rest = without(parent.tally, summed(cell.tally for cell in parts.values()))
     labels = parent.labels - sum(cell.labels for cell in parts.values())
-    if total <= 0 or not 0 <= good <= total:
+    if rest.total <= 0 or not 0 <= rest.good <= rest.total:
         return dict(parts)  # nothing beyond them, or rows of slightly different moments
-    return {**parts, NOT_GIVEN: Cell(good, total, max(0, labels))}
+    return {**parts, NOT_GIVEN: Cell.of(rest, labels)}
 
 
 def rank(found: Iterable[Contributor]) -> tuple[Contributor, ...]:
@@ -255,8 +267,11 @@ def _against_reference(
         cell = after.get(shift.value, Cell(0, 0))
         parts = f"rate {_points(shift.rate)}, mix {_points(shift.mix)}, both {_points(shift.interaction)} pp"
         if shift.verdict != "evident":
-            parts += "; may be chance" if shift.verdict == "noise" else "; too few to say"
+            parts += _DOUBTS[shift.verdict]
         yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}")
+
+
+_DOUBTS = {"noise": "; may be chance", "few": "; too few to say", "alike": "; not clearly more than elsewhere"}
 
 
 def _pp(effect: Fraction) -> float:

@@ -38,6 +38,7 @@ def core_policy(config: FloorwatchConfig) -> CorePolicy:
         zones=dict(tables.zones),
         default_zone=tables.default_zone,
         detectors=detectors_of(config.rules),
+        audit_scopes=tuple(kind for kind in tables.audit_scopes if kind not in tables.scopes),
     )
 
 

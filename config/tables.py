@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from config.base import Fault, Section, refuse
 from config.durations import Seconds, format_duration, parse_duration
 from config.nearest import nearest
-from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS
+from streams.core.policy import DEFAULT_AUDIT_SCOPES, DEFAULT_SCOPES, DIMENSIONS
 
 DAY_S = 86_400
 CALENDAR_WINDOWS = ("day", "shift")
@@ -113,6 +113,11 @@ class TableSettings(Section):
         max_length=64,
         description="Slices kept, [] being the whole floor; the two pairs answer whose queue and which policy.",
     )
+    audit_scopes: list[ScopeKind] = Field(
+        default=list(DEFAULT_AUDIT_SCOPES),
+        max_length=16,
+        description="Slices of which only audits are kept, hardly any cost; causes two deep: which vendor and policy.",
+    )
     max_scopes: int = Field(
         default=50_000,
         ge=100,
@@ -133,7 +138,7 @@ class TableSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> TableSettings:
         faults: list[Fault] = []
-        for name in ("windows", "scopes", "shifts"):
+        for name in ("windows", "scopes", "audit_scopes", "shifts"):
             values = getattr(self, name)
             for index, value in enumerate(values):
                 if value in values[:index]:

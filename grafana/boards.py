@@ -227,6 +227,28 @@ _SLA = (
         4,
         low=0,
     ),
+    Spec(
+        35,
+        "timeseries",
+        "Time until due times are missed, by queue",
+        "From open work by due time against the pace of the last hour. A line that falls to 0 is a breach; no line: all fits.",
+        "s",
+        ("breach_by",),
+        12,
+        low=0,
+        no_value="Every due time can be met",
+    ),
+    Spec(
+        36,
+        "timeseries",
+        "Tasks that will be late, by queue",
+        "Open tasks that will not be done by their due times at the pace of the last hour, whatever the order.",
+        "short",
+        ("shortfall_by",),
+        12,
+        low=0,
+        no_value="Every due time can be met",
+    ),
 )
 
 _STREAM = (

@@ -81,6 +81,12 @@ def _slices(key: str, metric: str, expect: Expect = _BY_SCOPE) -> Query:
     return Query(key, f"max by (scope) (floorwatch_{metric}{{{_SLICES}}})", "{{scope}}", expect)
 
 
+def _forecast(key: str, metric: str) -> Query:
+    # Rows of a queue's last hour carry the forecast, whatever window and cut the reader has chosen.
+    chosen = '{window="1h",scope_kind="queue"}'
+    return Query(key, f"max by (scope) (floorwatch_{metric}{chosen})", "{{scope}}", _BY_SCOPE)
+
+
 def _handle_time(key: str, level: str) -> Query:
     expr = f'max(floorwatch_handle_time_seconds{{{_ONE},quantile="{level}"}})'
     return Query(key, expr, f"p{round(float(level) * 100)}", _NUMBER)
@@ -113,6 +119,8 @@ _ALL = (
     _slices("attainment_by", "sla_attainment_ratio", _RATIO_BY_SCOPE),
     _slices("backlog_by", "backlog_tasks"),
     _slices("oldest_open_by", "oldest_open_task_age_seconds"),
+    _forecast("breach_by", "forecast_breach_seconds"),
+    _forecast("shortfall_by", "forecast_shortfall_tasks"),
     Query("incidents", "sum(floorwatch_incidents_open)" + _OR_ZERO, "open incidents", _NUMBER),
     Query(
         "incidents_by",

@@ -47,14 +47,17 @@ class RowField:
     """Where one sample comes from: a field of a table row.
 
     Attributes:
-        name: Field of the row; a null or absent field gives no sample, because "unknown" is not zero.
+        name: Field of the row, ``outer.inner`` inside an object; a null or absent field gives no sample, because
+            "unknown" is not zero.
         scale: Factor to the metric's base unit.
         labels: Labels of this sample beyond the scope's, e.g. ``(("quantile", "0.5"),)``.
+        since: Field that holds a time, as ``name`` does: the sample is the seconds between the two.
     """
 
     name: str
     scale: float = 1.0
     labels: tuple[tuple[str, str], ...] = ()
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,29 @@ TABLE_METRICS: tuple[Metric, ...] = (
     _row("sla_missed", "sla", "missed", "tasks", "Tasks due in the window, completed late or still open past due."),
     _row(
         "sla_attainment_ratio", "sla", "attainment_ratio", "ratio", "Tasks completed in time, of those met or missed."
+    ),
+    Metric(
+        PREFIX + "forecast_breach_seconds",
+        "gauge",
+        "Time from the watermark to the first due time that a queue's open work will miss; no series where all fits.",
+        "seconds",
+        SCOPE_LABELS,
+        "sla",
+        (RowField("forecast.breach_at", since="watermark"),),
+    ),
+    _row(
+        "forecast_shortfall_tasks",
+        "sla",
+        "forecast.shortfall",
+        "tasks",
+        "Open tasks of a queue that will not be done by their due times at its pace; 0 where all fits.",
+    ),
+    _row(
+        "forecast_tasks_per_hour",
+        "sla",
+        "forecast.tasks_per_hour",
+        "tasks per hour",
+        "Pace that a queue's forecast goes by.",
     ),
     _row("backlog_tasks", "sla", "backlog", "tasks", "Open tasks as of the watermark."),
     _row(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from prometheus_client.core import Metric as Family
@@ -195,11 +196,30 @@ def _well_formed(row: object) -> bool:
 
 def _add_samples(family: Family, metric: Metric, row: Row, labels: dict[str, str]) -> None:
     for field in metric.fields:
-        value = row.get(field.name)
+        value = _at(row, field.name)
+        if field.since is not None:
+            value = _seconds_between(_at(row, field.since), value)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             continue
         with_own = {**labels, **dict(field.labels)} if field.labels else labels
         family.add_sample(metric.name, with_own, value * field.scale)
+
+
+def _at(row: Row, path: str) -> object:
+    """Return a field of a row, ``outer.inner`` inside an object; None where there is none."""
+    found: object = row
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _seconds_between(start: object, end: object) -> float | None:
+    if not isinstance(start, str) or not isinstance(end, str):
+        return None
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (ValueError, TypeError):  # no time, or one without a zone
+        return None
 
 
 def build_registry(*collectors: Collector) -> CollectorRegistry:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import Cell
-from alerts.kinds.base import Context, Finding
+from alerts.kinds.base import Context, Finding, labels_of
 from alerts.kinds.shares import Share, evaluate_share
 from alerts.rules import AccuracyLowRule
 from alerts.view import Row
 from alerts.words import interval, percent, plural
+from streams.core.rca.slices import row_tally
 
 
 def read(row: Row) -> Cell:
     """Correct of audited labels; technical errors are left out, as they are not held against a person."""
     technical = int((row.get("wrong") or {}).get("technical") or 0)
-    return Cell(int(row["correct"]), int(row["audited"]) - technical, int(row["labels"]))
+    return Cell(int(row["correct"]), int(row["audited"]) - technical, labels_of(row))
+
+
+def sampled(row: Row) -> Cell:
+    """The audits that are a sample of the work, by weight: what parts are compared by."""
+    return Cell.of(row_tally("accuracy", row), labels_of(row))
 
 
 def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
@@ -34,11 +40,10 @@ def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
         noun="audits",
         good_target=rule.target,
         read=read,
+        sampled=sampled,
         value=lambda cell: cell.good / cell.total,
         sentence=sentence,
-        part=lambda cell: (
-            f"{percent(cell.good / cell.total)} of {plural(cell.total, 'audit')}" if cell.total else "none"
-        ),
+        part=lambda cell: f"{percent(cell.tally.share)} of {plural(cell.total, 'audit')}" if cell.total else "none",
         bad="wrong",
     )
     return evaluate_share(rule, context, share)

@@ -53,6 +53,11 @@ def live_rows(view: RowView, table: str, window: str, watermark_ms: int) -> dict
     return {key: row for key, row in view.rows(table, window).items() if instant_ms(row["end"]) > oldest_ms}
 
 
+def labels_of(row: Mapping[str, Any]) -> int:
+    """Labels of an accuracy row; where only audits are kept (``tables.audit_scopes``), the audited ones."""
+    return int(row["audited"] if row["labels"] is None else row["labels"])
+
+
 def examples(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Example task ids of a row, at most five; empty where the table has none."""
     return tuple(row.get("examples") or ())[:5]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import Cell
-from alerts.kinds.base import Context, Finding
+from alerts.kinds.base import Context, Finding, labels_of
 from alerts.kinds.shares import Share, evaluate_share
 from alerts.rules import CriticalErrorsRule
 from alerts.view import Row
@@ -15,7 +15,7 @@ from alerts.words import interval, percent, plural
 def read(row: Row) -> Cell:
     """Audited labels without a critical error, of all audited."""
     audited = int(row["audited"])
-    return Cell(audited - int(row["critical_errors"]), audited, int(row["labels"]))
+    return Cell(audited - int(row["critical_errors"]), audited, labels_of(row))
 
 
 def _bad(cell: Cell) -> float:

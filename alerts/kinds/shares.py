@@ -22,7 +22,8 @@ class Share(Struct, frozen=True):
 
     ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
     the evidence, ``part`` a contributor's share, ``noun`` what is counted, ``bad`` what a bad one is called. ``z`` is the
-    normal quantile of the interval that fires; the one shown is always that of 95%.
+    normal quantile of the interval that fires; the one shown is always that of 95%. ``sampled`` reads the outcomes that
+    contributors are compared by, where they are not all that ``read`` counts.
     """
 
     table: str
@@ -34,6 +35,11 @@ class Share(Struct, frozen=True):
     part: Callable[[Cell], str]
     bad: str
     z: float = Z_95
+    sampled: Callable[[Row], Cell] | None = None
+
+    def compared(self, row: Row) -> Callable[[Row], Cell]:
+        """How contributors to a row are read: as a sample, unless no audit of it says how it was drawn."""
+        return self.sampled if self.sampled is not None and self.sampled(row).total else self.read
 
 
 def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[Finding]:
@@ -66,7 +72,7 @@ def evaluate_share(rule: ShareRule, context: Context, share: Share) -> Iterable[
                 row["scope"],
                 rows,
                 reference=reference,
-                read=share.read,
+                read=share.compared(row),
                 target=share.good_target,
                 words=share.part,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from floorwatch.replay.replayer import Replay
     from floorwatch.replay.session import Session
     from streams.core.policy import CorePolicy
-    from streams.core.rca.answer import Answer
+    from streams.core.rca.answer import Answer, Cut
     from streams.core.rca.evidence import Tally
     from streams.core.rca.explain import Finding
     from streams.core.rca.shift import Key
+    from streams.core.rca.slices import Measure, Slices
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Mapping[str, Row]]
@@ -69,7 +71,7 @@ def explain(
     sizes_ms = {name: _size_ms(name, option) for name, option in ((window, "--window"), (against, "--against"))}
     if sizes_ms[against] <= sizes_ms[window]:
         _misused(f"--against {against}: must be longer than --window {window}, which is left out of it")
-    kept = _kept(session, wanted, names, (window, against))
+    kept = _kept(session, measure.value, wanted, names, (window, against))
     missing = ", ".join(kept)
     if source is Source.rows and kept:
         _misused(f"--source rows: {missing} not kept; add it to tables.scopes or tables.windows, or use --source log")
@@ -139,11 +141,14 @@ def _size_ms(name: str, option: str) -> int:
     return size_ms
 
 
-def _kept(session: Session, scope: Mapping[str, str], by: Sequence[str], windows: Sequence[str]) -> list[str]:
+def _kept(
+    session: Session, measure: str, scope: Mapping[str, str], by: Sequence[str], windows: Sequence[str]
+) -> list[str]:
     """Return what the read model would have to keep and does not: scopes as they are written in tables.scopes."""
     from streams.core.policy import DIMENSIONS
 
-    scopes = {frozenset(kind) for kind in session.policy.scopes}
+    audited = session.policy.audit_scopes if measure == "accuracy" else ()
+    scopes = {frozenset(kind) for kind in (*session.policy.scopes, *audited)}
     needed = [frozenset(scope), *(frozenset([*scope, name]) for name in by)]
     if len(by) == 2:
         needed.append(frozenset([*scope, *by]))
@@ -197,24 +202,29 @@ async def explain_log(
 
     from floorwatch.replay.replayer import replay
     from streams.core.effects import contributions
-    from streams.core.rca.answer import answer
+    from streams.core.rca.answer import answer, weighted_or_raw
     from streams.core.rca.slices import Slices, windows
 
-    slices = Slices(measure, scope, by)
+    measures: tuple[Measure, ...] = ("sla",) if measure == "sla" else ("accuracy", "raw_accuracy")
+    slices = {name: Slices(name, scope, by) for name in measures}
 
     def visit(walk: Any, book: Any) -> None:
         for task_id, facts in book.tasks(walk.knows):
             for group in contributions(task_id, facts, walk.watermark_ms).values():
-                slices.add(group)
+                for one in slices.values():
+                    one.add(group)
 
     # Which scopes are kept changes no fact: without them the replay spares the rows nobody will look at.
-    done = await replay(log, replace(policy, scopes=((),)), visit=visit)
+    done = await replay(log, replace(policy, scopes=((),), audit_scopes=()), visit=visit)
     spans = windows(policy, names[0], names[1], sizes_ms, max(0, done.floor.watermark_ms))
 
-    def cut(by: tuple[str, ...]) -> tuple[dict[Key, Tally], dict[Key, Tally]]:
-        return slices.cut(by, spans.before), slices.cut(by, spans.after)
+    def cut_of(one: Slices) -> Cut:
+        return lambda by: (one.cut(by, spans.before), one.cut(by, spans.after))
 
-    return answer(measure, scope, by, cut), done
+    cuts = {name: cut_of(one) for name, one in slices.items()}
+    if measure == "sla":
+        return answer("sla", scope, by, cuts["sla"]), done
+    return weighted_or_raw(scope, by, cuts), done
 
 
 def _from_read_model(
@@ -269,11 +279,11 @@ def explain_rows(
     Raises:
         Invariant: The rows are not of one moment.
     """
-    from streams.core.rca.answer import answer
+    from streams.core.rca.answer import answer, weighted_or_raw
     from streams.core.rca.shift import completed, minus, summed
     from streams.core.rca.slices import row_tally
 
-    def tallies(name: str, by: tuple[str, ...]) -> dict[Key, Tally]:
+    def tallies(measure: Measure, name: str, by: tuple[str, ...]) -> dict[Key, Tally]:
         wanted = {*scope, *by}
         found: dict[Key, Tally] = {}
         for row in rows[name].values():
@@ -284,15 +294,19 @@ def explain_rows(
                     found[tuple(own[key] for key in by)] = tally
         return found
 
-    def cut(by: tuple[str, ...]) -> tuple[dict[Key, Tally], dict[Key, Tally]]:
-        later, longer = (tallies(name, by) for name in names)
+    def cut(measure: Measure, by: tuple[str, ...]) -> tuple[dict[Key, Tally], dict[Key, Tally]]:
+        later, longer = (tallies(measure, name, by) for name in names)
         if by:
-            later = completed(summed(tallies(names[0], ()).values()), later, len(by))
-            longer = completed(summed(tallies(names[1], ()).values()), longer, len(by))
+            later = completed(summed(tallies(measure, names[0], ()).values()), later, len(by))
+            longer = completed(summed(tallies(measure, names[1], ()).values()), longer, len(by))
         return minus(longer, later), later
 
     # Beyond two dimensions only single cuts are kept.
-    return answer(measure, scope, by, cut, deep=len(by) == 2)
+    deep = len(by) == 2
+    if measure == "sla":
+        return answer("sla", scope, by, partial(cut, "sla"), deep=deep)
+    measures: tuple[Measure, ...] = ("accuracy", "raw_accuracy")
+    return weighted_or_raw(scope, by, {name: partial(cut, name) for name in measures}, deep=deep)
 
 
 def _print(found: Answer, top: int) -> None:
@@ -325,7 +339,7 @@ def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
             f"{one.low_pp:+.2f} – {one.high_pp:+.2f}",
             *(points(value, 2) for value in (one.rate_pp, one.mix_pp, one.interaction_pp)),
             *(_share(tally) for tally in (one.before, one.after)),
-            {"evident": "evident", "noise": "chance", "few": "too few"}[one.verdict],
+            {"evident": "evident", "alike": "as the rest", "noise": "chance", "few": "too few"}[one.verdict],
         )
     rest = cut[top:]
     total = found.change.change_pp if found.change is not None else 0.0
@@ -338,4 +352,4 @@ def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
 
 
 def _share(tally: Tally) -> str:
-    return f"{100 * tally.good / tally.total:.1f}% of {tally.total:,}" if tally.total else "–"
+    return f"{100 * tally.share:.1f}% of {tally.total:,}" if tally.total else "–"

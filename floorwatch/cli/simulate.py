@@ -31,6 +31,12 @@ def simulate(
     scenario: Annotated[
         list[str] | None, typer.Option(help="NAME@AT[+DURATION][:key=value,…], e.g. site_outage@2h+1h")
     ] = None,
+    errors: Annotated[
+        float, typer.Option(help="1: a floor at 93%; 0.5 halves mistakes and meets a target of 95%.")
+    ] = 1.0,
+    order: Annotated[
+        str, typer.Option(help="arrival: tasks are taken as they come; due: the one due first.")
+    ] = "arrival",
     speed: Annotated[str, typer.Option(help="Simulated seconds a second, or max.")] = "max",
     out: Annotated[Path | None, typer.Option(help="Write JSON lines here instead of sending.")] = None,
     to_brokers: Annotated[str | None, typer.Option(help="Send to this Kafka, host:port.")] = None,
@@ -48,7 +54,13 @@ def simulate(
     try:
         scenarios = tuple(parse_scenario(text) for text in scenario or [])
         floor = FloorConfig(
-            start_ms=_start_ms(start, days), duration_s=days * 86_400, rate=rate, labelers=labelers, scenarios=scenarios
+            start_ms=_start_ms(start, days),
+            duration_s=days * 86_400,
+            rate=rate,
+            labelers=labelers,
+            scenarios=scenarios,
+            errors=errors,
+            order=order,
         )
     except ValueError as error:
         typer.echo(f"floorwatch simulate: {error}", err=True)

@@ -96,7 +96,8 @@ def table(
 
     with exit_on_config_error():
         settings = load_for_reader(config, var)
-    names = _dimensions(by, settings.tables.scopes)
+    audited = settings.tables.audit_scopes if name is TableName.accuracy and as_of is None else []
+    names = _dimensions(by, [*settings.tables.scopes, *audited])
     if window not in settings.tables.windows:
         typer.echo(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}", err=True)
         raise typer.Exit(2)
@@ -157,7 +158,7 @@ async def select(model: Any, name: str, names: frozenset[str], window: str) -> l
     """Return the rows of one kind of scope, the busiest first."""
     rows = [row for row in (await model.rows(name, window)).values() if frozenset(row["scope"]) == names]
     size = "due" if name == "sla" else "labels"
-    return sorted(rows, key=lambda row: (-row[size], row["scope_key"]))
+    return sorted(rows, key=lambda row: (-(row[size] or row.get("audited") or 0), row["scope_key"]))
 
 
 def rich_table(name: str, rows: list[Row], window: str) -> Table:

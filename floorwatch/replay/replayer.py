@@ -95,8 +95,12 @@ def only_rows(policy: CorePolicy, names: frozenset[str], window: str | None) -> 
         names: Dimensions of the kind of scope to keep.
         window: The window to keep; None for none.
     """
-    kinds = tuple(kind for kind in policy.scopes if frozenset(kind) == names)
-    return replace(policy, scopes=kinds, windows=tuple(w for w in policy.windows if w.name == window))
+    kinds, audited = (
+        tuple(kind for kind in kept if frozenset(kind) == names) for kept in (policy.scopes, policy.audit_scopes)
+    )
+    return replace(
+        policy, scopes=kinds, audit_scopes=audited, windows=tuple(w for w in policy.windows if w.name == window)
+    )
 
 
 async def replay(

@@ -86,7 +86,7 @@ class Walk:
         """
         self.partition = partition
         # What becomes of a record does not hang on the scopes; without any the ledger has no rows to keep.
-        self._store = new_store(partition, policy if rows else replace(policy, scopes=()))
+        self._store = new_store(partition, policy if rows else replace(policy, scopes=(), audit_scopes=()))
         self._floor, self._witness = floor, witness
         self._rows = rows
         self.records = 0

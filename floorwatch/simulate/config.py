@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+ORDERS = ("arrival", "due")
 SCENARIO_KINDS = ("vendor_quality_drop", "queue_surge", "site_outage")
 _DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FOREVER_S = 10**9
@@ -100,6 +101,9 @@ class FloorConfig:
         labelers: people, over all sites and shifts.
         queues, policies: how many of each.
         audit_delay_scale: 1.0 audits within minutes, hours and days (at most 9 days); smaller is sooner.
+        errors: 1.0 makes a floor of 93 to 94% accuracy in the audits; 0.5 halves the mistakes of labellers and auditors,
+            which is a floor that meets the usual target of 95%.
+        order: ``arrival``: people take tasks as they come. ``due``: whoever is free takes the task that is due first.
         faults: also send a few conflicting duplicates.
         prefix: put before every id, so that two runs do not collide; empty: made of seed and start.
     """
@@ -111,6 +115,8 @@ class FloorConfig:
     queues: int = 20
     policies: int = 12
     audit_delay_scale: float = 1.0
+    errors: float = 1.0
+    order: str = "arrival"
     faults: bool = False
     prefix: str = ""
     sites: tuple[Site, ...] = SITES
@@ -118,9 +124,13 @@ class FloorConfig:
     trouble: Trouble = field(default_factory=Trouble)
 
     def __post_init__(self) -> None:
-        for name in ("duration_s", "rate", "labelers", "queues", "policies", "audit_delay_scale"):
+        for name in ("duration_s", "rate", "labelers", "queues", "policies", "audit_delay_scale", "errors"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"FloorConfig.{name} is {getattr(self, name)}: it must be greater than 0")
+        if self.order not in ORDERS:
+            raise ValueError(f"FloorConfig.order is {self.order!r}: it must be one of {', '.join(ORDERS)}")
+        if self.errors > 1:
+            raise ValueError(f"FloorConfig.errors is {self.errors}: it must not be greater than 1")
 
 
 def parse_duration_s(text: str) -> float:

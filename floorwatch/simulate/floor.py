@@ -12,6 +12,7 @@ from typing import Any
 
 from floorwatch.simulate.chance import Chance
 from floorwatch.simulate.config import FloorConfig
+from floorwatch.simulate.desk import Desk
 from floorwatch.simulate.people import PRIORITIES, Labeler, Queue, Roster, accuracy_factor, hire, open_queues
 from floorwatch.simulate.quality import SAFE, Decision, Quality
 from floorwatch.simulate.shifts import Shifts
@@ -76,7 +77,8 @@ class _Floor:
         labels_per_ms = self._tasks_per_ms * _LABELS_PER_TASK
         # Three shifts share the people; 1.3 is the mean of pace, learning and the log-normal over its median.
         self._handle_ms = min(_MAX_HANDLE_MS, _OCCUPANCY * config.labelers / 3 / labels_per_ms) / 1.3
-        self._waiting: list[tuple[int, int, _Task]] = []
+        self._waiting: list[tuple[int, int, _Task | Labeler]] = []
+        self._desk = Desk(self._roster, len(self._queues)) if config.order == "due" else None
         self._serial = 0
         self._task_number = 0
         self._label_number = 0
@@ -94,7 +96,7 @@ class _Floor:
             elif now_ms >= end_ms:
                 break
             elif waiting and waiting[0][0] <= next_task_ms:
-                self._work_on(heappop(waiting)[2], now_ms)
+                self._next(heappop(waiting)[2], now_ms)
             else:
                 self._create(now_ms)
                 next_task_ms = now_ms + self._gap_ms(now_ms)
@@ -169,9 +171,29 @@ class _Floor:
             data["due_at"] = rfc3339(task.due_ms)
         self._wire.send("queue-manager/main", "task.created", task.task_id, time_ms, data)
 
-    def _wait(self, task: _Task, until_ms: int) -> None:
+    def _wait(self, what: _Task | Labeler, until_ms: int) -> None:
         self._serial += 1
-        heappush(self._waiting, (until_ms, self._serial, task))
+        heappush(self._waiting, (until_ms, self._serial, what))
+
+    def _next(self, what: _Task | Labeler, now_ms: int) -> None:
+        """Let a task that has waited be worked on, or somebody who has finished one take another."""
+        desk = self._desk
+        if desk is None:
+            if isinstance(what, _Task):
+                self._work_on(what, now_ms)
+            return
+        if isinstance(what, _Task):
+            self._serial += 1
+            desk.put(what, what.queue_index, what.due_ms, self._serial)
+            taken = desk.matched(what.queue_index, now_ms, self._chance)
+        else:
+            taken = desk.taken_by(what, now_ms)
+        for task, labeler in taken:
+            self._label(task, labeler, now_ms)
+            self._wait(labeler, labeler.free_at_ms)
+            task.labels_wanted -= 1
+            if task.labels_wanted:
+                self._wait(task, now_ms + round(self._chance.around(60_000, 1.0)))
 
     def _work_on(self, task: _Task, now_ms: int) -> None:
         """Give the task to the less busy of two labellers who know its queue; they take it when they are free."""
@@ -201,7 +223,7 @@ class _Floor:
         labeler.done += 1
         # Of the item, not of the label: several labellers of one task judge the same thing.
         truth = task.truth = task.truth or (task.policy if chance.happens(_VIOLATIONS) else SAFE)
-        chance_right = labeler.skill * (1 - 0.12 * inexperience)
+        chance_right = 1 - config.errors * (1 - labeler.skill * (1 - 0.12 * inexperience))
         if config.scenarios:
             offset_s = (time_ms - config.start_ms) / 1000
             chance_right *= accuracy_factor(config.scenarios, labeler, task.policy, offset_s)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from floorwatch.simulate.oracle_read import Fact, ReadEvent, read_event
@@ -38,14 +39,18 @@ SCOPES: tuple[tuple[str, ...], ...] = (
 )
 """The default scopes, as dimension names in the fixed order."""
 
+AUDIT_SCOPES: tuple[tuple[str, ...], ...] = (("vendor", "policy"),)
+"""Of these only what audits and appeals say is kept, in the accuracy table, by quarter hour and longer."""
+
 _MINUTE_MS = 60_000
+_QUARTER_MS = 15 * _MINUTE_MS
 _HOUR_MS = 60 * _MINUTE_MS
 WINDOWS: dict[str, tuple[int, int]] = {
     "5m": (5 * _MINUTE_MS, _MINUTE_MS),
     "15m": (15 * _MINUTE_MS, _MINUTE_MS),
     "1h": (_HOUR_MS, _MINUTE_MS),
-    "8h": (8 * _HOUR_MS, 15 * _MINUTE_MS),
-    "24h": (24 * _HOUR_MS, 15 * _MINUTE_MS),
+    "8h": (8 * _HOUR_MS, _QUARTER_MS),
+    "24h": (24 * _HOUR_MS, _QUARTER_MS),
     "7d": (7 * 24 * _HOUR_MS, _HOUR_MS),
 }
 """Sliding windows: length and pane size, both in milliseconds."""
@@ -128,8 +133,8 @@ class Oracle:
         rows = {table: _Rows() for table in TABLES}
         for mark in self._marks:
             start_ms = mark.time_ms // pane_ms * pane_ms
-            for scope_key in self._scopes_of(mark.dims):
-                rows[mark.table].add((scope_key, start_ms), mark)
+            for scope_key, seen in self._rows_of(mark, pane_ms):
+                rows[mark.table].add((scope_key, start_ms), seen)
         return {table: found.finished() for table, found in rows.items()}
 
     def windows(self) -> WindowTables:
@@ -139,8 +144,8 @@ class Oracle:
             start_ms, end_ms = self.window_range_ms(name)
             for mark in self._marks:
                 if start_ms <= mark.time_ms < end_ms:
-                    for scope_key in self._scopes_of(mark.dims):
-                        rows[mark.table].add((scope_key, name), mark)
+                    for scope_key, seen in self._rows_of(mark, WINDOWS[name][1]):
+                        rows[mark.table].add((scope_key, name), seen)
         result = {table: found.finished() for table, found in rows.items()}
         for scope_key, backlog in self.backlog().items():
             for name in WINDOWS:
@@ -164,8 +169,18 @@ class Oracle:
                 row["oldest_open_age_ms"] = max(row["oldest_open_age_ms"], age_ms)
         return rows
 
-    def _scopes_of(self, dims: dict[str, str]) -> Iterator[str]:
-        for scope in SCOPES:
+    def _rows_of(self, mark: Mark, pane_ms: int) -> Iterator[tuple[str, Mark]]:
+        """The scopes a mark counts in, in panes of ``pane_ms``, and what of it counts there."""
+        for scope_key in self._scopes_of(mark.dims):
+            yield scope_key, mark
+        audits = {name: value for name, value in mark.fields.items() if name != "labels"}
+        # A pane that only labels and turn-arounds fell into has no row of such a scope.
+        if mark.table == "accuracy" and audits and pane_ms >= _QUARTER_MS:
+            for scope_key in self._scopes_of(mark.dims, AUDIT_SCOPES):
+                yield scope_key, replace(mark, fields=audits)
+
+    def _scopes_of(self, dims: dict[str, str], scopes: tuple[tuple[str, ...], ...] = SCOPES) -> Iterator[str]:
+        for scope in scopes:
             if all(name in dims for name in scope):
                 scope_key = ",".join(f"{name}={dims[name]}" for name in scope) or "all"
                 if scope_key not in self.scopes:

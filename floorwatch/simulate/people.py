@@ -159,6 +159,10 @@ class Roster:
             return False
         return labeler.on_shift(time_ms)
 
+    def queues_of(self, labeler: Labeler) -> list[int]:
+        """The queues a labeller knows."""
+        return [index for index in range(self._queue_count) if self._knows(labeler, index)]
+
     def _sites_down(self, time_ms: int) -> frozenset[str]:
         offset_s = (time_ms - self._start_ms) / 1000
         return frozenset(outage.site for outage in self._outages if outage.active(offset_s))

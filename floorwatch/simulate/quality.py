@@ -58,6 +58,7 @@ class Quality:
     def __init__(self, config: FloorConfig, chance: Chance, wire: Wire, prefix: str) -> None:
         self._trouble = config.trouble
         self._scale = config.audit_delay_scale
+        self._errors = config.errors
         self._chance = chance
         self._wire = wire
         self._prefix = prefix
@@ -91,7 +92,7 @@ class Quality:
     def _audit(self, label: Decision, plan: Plan) -> None:
         chance, trouble = self._chance, self._trouble
         time_ms = label.time_ms + (round(chance.between(5000, 60_000)) if plan.held else self._audit_delay_ms())
-        says_right = label.right != chance.happens(_AUDITOR_ERROR)
+        says_right = label.right != chance.happens(self._errors * _AUDITOR_ERROR)
         sampling = {"method": "random", "probability": plan.probability} if plan.audited and plan.probability else None
         data = self._verdict(label, says_right, sampling)
         if chance.happens(trouble.audit_unnamed):

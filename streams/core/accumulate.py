@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core import cells as c
+from streams.core.audits import AuditSums
 from streams.core.effects import Group
 from streams.core.facts import Audit, Label
 from streams.core.labelsums import LANE_CELLS, Columns, LabelSums, label_sums
@@ -66,6 +67,8 @@ class Accumulator:
         self._watched = any(policy.evidence_kinds)
         self._evidence_tier = policy.all_tiers[EVIDENCE_TIER]
         self._shapes = Shapes(self._intern)
+        self._audits = AuditSums(scopes, policy)
+        self._shape_cells: dict[int, tuple[c.Cell, ...]] = {}
 
     def __len__(self) -> int:
         """Return how many changes wait."""
@@ -86,6 +89,8 @@ class Accumulator:
         entry, cells = self._entries.extend, group.cells
         for at in range(0, len(cells), 2):
             entry((number, self._intern(cells[at]), sign * int(cells[at + 1])))
+        if self._audits.wanted:
+            self._audits.add(cells, group.time_ms, who, what, sign, watermark_ms, revises)
         if self._watched and group.proof is not None:
             time_ms, cell, amount = group.proof
             self._proofs.extend((who, what, time_ms, watermark_ms, cell, sign * amount))
@@ -107,6 +112,14 @@ class Accumulator:
             self._entries.extend((len(self._groups) // _GROUP, self._intern(c.EXAMPLE_PREFIX + task_id), 1))
         shape = self._shapes.number(label, audit)
         self._groups.extend((who, what, label.time_ms, watermark_ms, 1, shape))
+        if self._audits.wanted:
+            flat = self._shape_cells.get(shape)
+            if flat is None:
+                pairs = self._shapes.entries(shape)
+                flat = self._shape_cells[shape] = tuple(
+                    part for number, amount in pairs for part in (self._cells[number], amount)
+                )
+            self._audits.add(flat, label.time_ms, who, what, 1, watermark_ms, 1)
         if self._watched:
             cell, proven = self._shapes.proof(label, audit, shape)
             if proven:
@@ -133,11 +146,13 @@ class Accumulator:
             if groups is not None:
                 yield from self._drain_entries(groups)
         yield from self._drain_proofs()
+        for tier, pane_ms, scope, sums in self._audits.drain():
+            yield Change(tier, pane_ms, scope, list(sums), list(sums.values()))
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
         self._proofs = array("q")
         if len(self._cells) > _CELLS_LIMIT or len(self._shapes) > _SHAPES_LIMIT:
             self._cell_ids, self._cells = {}, []
-            self._shapes = Shapes(self._intern)
+            self._shapes, self._shape_cells = Shapes(self._intern), {}
         if self._scopes.tuples > self._scopes.tuples_limit:
             self._scopes.forget()
             self._labeler_cells = [c.LABELER_PREFIX]

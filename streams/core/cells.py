@@ -35,6 +35,10 @@ GOLD = 29
 GOLD_CORRECT = 30
 OVERLAPPED = 31
 UNANIMOUS = 32
+WEIGHT_TECHNICAL_NANO = 33
+TARGETED_CORRECT = 34
+TARGETED_TECHNICAL = 35
+"""These three are rare; they let whoever wants a weighted share leave out what is no person's fault and what is no sample."""
 
 DUE = 40
 MET = 41

@@ -209,6 +209,7 @@ def alike_cells(values: str, verdict: Verdict) -> tuple[c.Cell, ...]:
     """Return what a verdict on a decision counts for, whatever the task (flat cells)."""
     found: list[c.Cell] = [c.AUDITED, 1]
     right = not verdict.wrong
+    technical = verdict.wrong and c.WRONG_UNSPECIFIED + verdict.error_code == c.WRONG_TECHNICAL
     if right:
         found += [c.CORRECT, 1]
     else:
@@ -217,8 +218,12 @@ def alike_cells(values: str, verdict: Verdict) -> tuple[c.Cell, ...]:
         found += [c.WEIGHT_NANO, verdict.weight_nano]
         if right:
             found += [c.WEIGHT_CORRECT_NANO, verdict.weight_nano]
+        elif technical:
+            found += [c.WEIGHT_TECHNICAL_NANO, verdict.weight_nano]
     else:
         found += [c.TARGETED, 1]
+        if right or technical:
+            found += [c.TARGETED_CORRECT if right else c.TARGETED_TECHNICAL, 1]
     if verdict.gold:
         found += [c.GOLD, 1]
         if right:

@@ -41,6 +41,10 @@ DEFAULT_SCOPES: tuple[tuple[str, ...], ...] = (
 )
 
 
+DEFAULT_AUDIT_SCOPES: tuple[tuple[str, ...], ...] = (("vendor", "policy"),)
+"""Whose fault and of which kind, in one row: what the alert on a vendor, and on the floor, has to name."""
+
+
 @dataclass(frozen=True)
 class Tier:
     """Panes of one size and how long after their end they can still change."""
@@ -91,6 +95,8 @@ class CorePolicy:
         zones: IANA time zone per site, for calendar windows.
         default_zone: Time zone of scopes without a site.
         detectors: What is watched with a known rate of false alarms.
+        audit_scopes: Kinds of scopes of which only audits are counted, by quarter hour and hour, in the accuracy table:
+            enough to say which part moved an accuracy, at a few hundredths of what a kind in ``scopes`` costs.
     """
 
     scopes: tuple[tuple[str, ...], ...] = DEFAULT_SCOPES
@@ -102,6 +108,7 @@ class CorePolicy:
     zones: dict[str, str] = field(default_factory=dict)
     default_zone: str = "UTC"
     detectors: tuple[Detector, ...] = ()
+    audit_scopes: tuple[tuple[str, ...], ...] = DEFAULT_AUDIT_SCOPES
 
     @property
     def tiers(self) -> tuple[Tier, Tier, Tier]:

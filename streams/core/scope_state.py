@@ -55,12 +55,14 @@ class ScopeState:
         moved: Bits of the windows changed since they were last published.
         oldest_known: Whether the oldest open task need not be looked for anew.
         queue: Open work and pace of a queue's own scope, for its forecast; None for every other scope.
+        audits_only: Whether nothing but audits is counted here, so that it has a row in the accuracy table alone.
         watches: The detectors of this scope, each with the bits of the windows whose rows show it.
     """
 
     __slots__ = (
         "_kept_ms",
         "_oldest_ms",
+        "audits_only",
         "key",
         "moved",
         "oldest_known",
@@ -82,6 +84,7 @@ class ScopeState:
         self.panes: tuple[dict[int, dict[int, Slot]], ...] = ({}, {}, {}, {})
         self.windows = [WindowSum() for _ in policy.windows]
         self.open_by_hour: dict[int, int] = {}
+        self.audits_only = tuple(self.scope) in policy.audit_scopes
         self.queue = QueueTally() if tuple(self.scope) == ("queue",) else None
         self.touched: set[int] = set()
         self.moved = 0

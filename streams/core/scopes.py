@@ -105,10 +105,12 @@ class ScopeIndex:
         self._ids: dict[str, int] = {}
         self.keys: list[str] = []
         self.refused = 0
-        self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in policy.scopes]
+        kinds = (*policy.scopes, *policy.audit_scopes)
+        self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in kinds]
+        self._audit_kinds = list(range(len(policy.scopes), len(kinds)))
         self.evidence_kinds = [kind for kind, looked_at in enumerate(policy.evidence_kinds) if looked_at]
         # One labeller's own scopes need no names to count one.
-        self.headcount = ["labeler" not in names for names, _ in self._kinds]
+        self.headcount = ["labeler" not in names for names in policy.scopes]
         self.forget()
 
     def forget(self) -> None:
@@ -162,11 +164,7 @@ class ScopeIndex:
         held = self._pairs.get((who, what))
         if held is not None:
             return held
-        values = [-1] * len(DIMENSIONS)
-        for column, dimension in enumerate(_WHO):
-            values[dimension] = int(self._who.table[who, column])
-        for column, dimension in enumerate(_WHAT):
-            values[dimension] = int(self._what.table[what, column])
+        values = self._values_of(who, what)
         found: list[tuple[int, bool]] = []
         for kind, headcount in enumerate(self.headcount):
             number = self._scope_of_kind(kind, values)
@@ -176,6 +174,20 @@ class ScopeIndex:
             self._pairs.clear()
         self._pairs[who, what] = found
         return found
+
+    def audit_scopes(self, who: int, what: int) -> list[int]:
+        """Return the numbers of the scopes of one dimension tuple of which only audits are kept."""
+        values = self._values_of(who, what)
+        found = [self._scope_of_kind(kind, values) for kind in self._audit_kinds]
+        return [number for number in found if number >= 0]
+
+    def _values_of(self, who: int, what: int) -> list[int]:
+        values = [-1] * len(DIMENSIONS)
+        for column, dimension in enumerate(_WHO):
+            values[dimension] = int(self._who.table[who, column])
+        for column, dimension in enumerate(_WHAT):
+            values[dimension] = int(self._what.table[what, column])
+        return values
 
     def _scope_of_kind(self, kind: int, values: list[int]) -> int:
         positions = self._kinds[kind][1]

@@ -24,13 +24,13 @@ def ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float | None, float | None]:
+def wilson(successes: float, trials: int, z: float = Z_95) -> tuple[float | None, float | None]:
     """Return the Wilson score interval of a proportion.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
 
     Args:
-        successes: Count of successes, 0..trials.
+        successes: Count of successes, 0..trials; a fraction where it is a weighted share times the trials.
         trials: Count of trials.
         z: Normal quantile; 1.96 for 95%.
 
@@ -117,6 +117,9 @@ def accuracy(parts: Parts) -> RowJson:
         "targeted": get(c.TARGETED, 0),
         "weight_sum": weight / c.NANO,
         "weight_correct": weight_correct / c.NANO,
+        "weight_technical": get(c.WEIGHT_TECHNICAL_NANO, 0) / c.NANO,
+        "targeted_correct": get(c.TARGETED_CORRECT, 0),
+        "targeted_technical": get(c.TARGETED_TECHNICAL, 0),
         "raw_accuracy_ratio": ratio(correct, audited),
         "weighted_accuracy_ratio": ratio(weight_correct, weight),
         "wilson_low_ratio": low,
@@ -241,6 +244,8 @@ def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
     backlog = sum(row.state.open_by_hour.values())
     one_labeler = "labeler" in row.state.scope
     parts = parts_of(row.cells)
+    if row.state.audits_only:
+        return _audits_alone(common, parts)
     rows = {
         "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
         "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
@@ -262,11 +267,18 @@ def pane_rows(row: PaneRow, watermark_ms: int) -> dict[str, RowJson]:
     common["pane_start"] = common["start"]
     one_labeler = "labeler" in row.state.scope
     parts = parts_of(row.cells)
+    if row.state.audits_only:
+        return _audits_alone(common, parts)
     return {
         "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
         "throughput": {"table": "throughput", **common, **throughput(parts, 1.0, one_labeler=one_labeler)},
         "sla": {"table": "sla", **common, **sla(parts, None, None)},
     }
+
+
+def _audits_alone(common: RowJson, parts: Parts) -> dict[str, RowJson]:
+    """Return the one row of a scope of which only audits are kept: its labels are not zero but unknown."""
+    return {"accuracy": {"table": "accuracy", **common, **accuracy(parts), "labels": None}}
 
 
 def _common(scope: dict[str, str], key: str, start_ms: int, end_ms: int, cells: Cells, watermark_ms: int) -> RowJson:

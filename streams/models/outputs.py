@@ -74,12 +74,15 @@ class ValueQuality(Struct):
 class AccuracyRow(Row, tag_field="table", tag="accuracy", kw_only=True):
     """Accuracy of the labels of a scope, by the time of the label; revised when a verdict changes."""
 
-    labels: int
+    labels: int | None
     audited: int
     correct: int
     targeted: int
     weight_sum: float
     weight_correct: float
+    weight_technical: float
+    targeted_correct: int
+    targeted_technical: int
     raw_accuracy_ratio: float | None
     weighted_accuracy_ratio: float | None
     wilson_low_ratio: float | None

@@ -20,7 +20,7 @@ from streams.core.tables import window_rows
 from tests.core.harness import CoreRun
 from tests.forecast.test_floor import START_MS
 
-POLICY = CorePolicy(scopes=((), ("queue",)), windows=(Window("1h", 0, HOUR_MS),))
+POLICY = CorePolicy(scopes=((), ("queue",)), audit_scopes=(), windows=(Window("1h", 0, HOUR_MS),))
 RULE = next(rule for rule in default_rules().rules if rule.kind == "sla_breach_predicted")
 QUARTER_MS = 15 * MINUTE_MS
 

@@ -1,11 +1,12 @@
 """Noise is called noise: intervals of effects, and how often a part is blamed where nothing changed."""
 
+from fractions import Fraction
 from random import Random
 
 import pytest
 
 from streams.core.rca.evidence import Tally, difference_interval, effect_error, family_z, judge
-from streams.core.rca.shift import decompose
+from streams.core.rca.shift import decompose, summed
 
 PARTS = 20
 
@@ -81,6 +82,75 @@ def test_the_standard_error_is_that_of_repeated_samples():
     mean = sum(effects) / len(effects)
     spread = (sum((effect - mean) ** 2 for effect in effects) / len(effects)) ** 0.5
     assert sum(errors) / len(errors) == pytest.approx(spread, rel=0.07)
+
+
+def crossed(rng, share, per_part=120):
+    """Outcomes by (vendor, market), three of each, with a good share of each vendor."""
+    cells = {}
+    for vendor in "abc":
+        for market in "xyz":
+            total = per_part + rng.randrange(per_part)
+            cells[vendor, market] = Tally(sum(rng.random() < share(vendor) for _ in range(total)), total)
+    return cells
+
+
+def by_place(cells, place):
+    found = {}
+    for key, tally in cells.items():
+        found.setdefault((key[place],), []).append(tally)
+    return {key: summed(parts) for key, parts in found.items()}
+
+
+def test_markets_are_not_blamed_for_a_vendor_that_serves_them_all():
+    rng, named, blamed, runs = Random(8), 0, 0, 100
+    for _ in range(runs):
+        before, after = crossed(rng, lambda _: 0.95), crossed(rng, lambda vendor: 0.80 if vendor == "b" else 0.95)
+        verdicts = {}
+        for place, name in enumerate(("vendor", "market")):
+            found = decompose((name,), by_place(before, place), by_place(after, place))
+            verdicts[name] = {part.key[0] for part in found.parts if judge(found, part).verdict == "evident"}
+        named += verdicts["vendor"] == {"b"}
+        blamed += bool(verdicts["market"])
+    assert named >= 0.9 * runs, named
+    assert blamed <= 0.05 * runs, blamed
+
+
+def test_when_everybody_falls_nobody_is_named():
+    rng = Random(9)
+    before, after = crossed(rng, lambda _: 0.95), crossed(rng, lambda _: 0.80)
+    found = decompose(("vendor",), by_place(before, 0), by_place(after, 0))
+    assert [judge(found, part).verdict for part in found.parts] == ["alike"] * 3
+
+
+def test_auditing_one_part_more_closely_is_no_mix_effect():
+    strict, usual = Tally(160, 200, 160 * 4, 200 * 4), Tally(95, 100, 95 * 20, 100 * 20)
+    before = {("strict",): Tally(32, 40, 32 * 20, 40 * 20), ("usual",): usual}
+    found = decompose(("queue",), before, {("strict",): strict, ("usual",): usual})
+    assert [part.effect for part in found.parts] == [0, 0]
+    plain = {key: Tally(one.good, one.total) for key, one in before.items()}
+    raw = decompose(("queue",), plain, {("strict",): Tally(160, 200), ("usual",): Tally(95, 100)})
+    assert raw.change < -Fraction(3, 100)
+
+
+def test_the_standard_error_of_weighted_samples_is_that_of_repeated_ones():
+    rng, share, weight = Random(10), [0.95, 0.80, 0.95], [20, 4, 10]
+
+    def sample(counts):
+        good = [sum(rng.random() < share[part] for _ in range(total)) for part, total in enumerate(counts)]
+        found = {}
+        for part, total in enumerate(counts):
+            found[str(part),] = Tally(good[part], total, good[part] * weight[part], total * weight[part])
+        return found
+
+    effects, errors = [], []
+    for _ in range(800):
+        found = decompose(("queue",), sample([200, 150, 90]), sample([120, 240, 60]))
+        effects.append(float(found.parts[1].effect))
+        errors.append(effect_error(found, found.parts[1]))
+    mean = sum(effects) / len(effects)
+    spread = (sum((effect - mean) ** 2 for effect in effects) / len(effects)) ** 0.5
+    # How many audits fall to a part is given here and chance in the formula, which is therefore a little wider.
+    assert spread <= sum(errors) / len(errors) <= 1.35 * spread
 
 
 def test_more_parts_need_more_evidence():

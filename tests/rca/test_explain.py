@@ -15,14 +15,16 @@ from streams.core.rca.shift import summed
 from streams.core.rca.slices import row_tally, tally_of, windows
 from tests.replay.memory import PlainRun, floor_log
 
-POLICY = CorePolicy(scopes=((), ("vendor",), ("queue",), ("policy",), ("vendor", "queue"), ("queue", "policy")))
+POLICY = CorePolicy(
+    scopes=((), ("vendor",), ("queue",), ("policy",), ("market",), ("vendor", "queue"), ("queue", "policy"))
+)
 SIZES = {"8h": 8 * HOUR_MS, "24h": DAY_MS, "7d": 7 * DAY_MS}
-DROP = parse_scenario("vendor_quality_drop@22h:vendor=bpo-a,policies=hate/scam,factor=0.4")
+DROP = parse_scenario("vendor_quality_drop@22h:vendor=bpo-a,policies=hate/scam,factor=0.6")
 
 
 @pytest.fixture(scope="module")
 def log():
-    return floor_log(11, days=1.25, rate=0.6, scenarios=(DROP,), audit_delay_scale=0.02)
+    return floor_log(11, days=1.25, rate=0.8, scenarios=(DROP,), audit_delay_scale=0.02, errors=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,7 @@ def test_the_right_vendor_and_policy_are_named(log):
     assert whole.change.evident
     assert whole.change.change_pp < 0
     assert evident(whole, "vendor") == [("bpo-a",)]
+    assert evident(whole, "market") == []
     inside = from_log(log, {"vendor": "bpo-a"}, ("policy", "labeler"))
     assert set(evident(inside, "policy")) <= {("hate",), ("scam",)}
     assert ("hate",) in evident(inside, "policy")
@@ -60,11 +63,9 @@ def test_the_right_vendor_and_policy_are_named(log):
 def test_the_telling_cross_is_chosen(log):
     whole = from_log(log, {}, ("site", "vendor", "team", "policy", "market", "labeler"))
     crossed = whole.cuts[-1]
-    found = dict(zip(crossed[0].dimensions, crossed[0].key, strict=True))
-    assert len(found) == 2
-    # The drop is one of a vendor on two policies: the cross names a policy of them, or the vendor, or both.
-    assert found.get("policy", "hate") in {"hate", "scam"}
-    assert found.get("vendor", "bpo-a") == "bpo-a"
+    assert set(crossed[0].dimensions) == {"vendor", "policy"}
+    assert crossed[0].key[crossed[0].dimensions.index("vendor")] == "bpo-a"
+    assert crossed[0].key[crossed[0].dimensions.index("policy")] in {"hate", "scam"}
     assert crossed[0].verdict == "evident"
 
 
@@ -94,11 +95,22 @@ def test_parts_sum_to_the_change(log):
 def test_technical_errors_are_left_out():
     from streams.core import cells as c
 
-    flat = (c.AUDITED, 1, c.WRONG_TECHNICAL, 1)
-    assert tally_of("accuracy", flat) == Tally(0, 0)
-    assert row_tally("accuracy", {"audited": 5, "correct": 3, "wrong": {"technical": 1}}) == Tally(3, 4)
+    technical = (c.AUDITED, 1, c.WRONG_TECHNICAL, 1, c.WEIGHT_NANO, 20, c.WEIGHT_TECHNICAL_NANO, 20)
+    assert tally_of("accuracy", technical) == Tally(0, 0, 0, 0)
+    sampled = {"audited": 5, "correct": 3, "wrong": {"technical": 1}, "weight_sum": 50.0}
+    row = {**sampled, "weight_correct": 30.0, "weight_technical": 10.0}
+    assert row_tally("accuracy", row) == Tally(3, 4, 30 * c.NANO, 40 * c.NANO)
     assert tally_of("sla", (c.DUE, 1)) == Tally(0, 0)
     assert tally_of("sla", (c.DUE, 1, c.OVERDUE, 1)) == Tally(0, 1)
+
+
+def test_targeted_audits_are_no_sample():
+    from streams.core import cells as c
+
+    assert tally_of("accuracy", (c.AUDITED, 1, c.CORRECT, 1, c.TARGETED, 1, c.TARGETED_CORRECT, 1)) == Tally(0, 0, 0, 0)
+    targeted = {"targeted": 2, "targeted_correct": 1, "targeted_technical": 1}
+    row = {"audited": 4, "correct": 3, "wrong": {"technical": 1}, "weight_sum": 4.0, "weight_correct": 4.0, **targeted}
+    assert row_tally("accuracy", row) == Tally(2, 2, 4 * c.NANO, 4 * c.NANO)
 
 
 def test_the_windows_are_apart_and_end_with_their_panes():
@@ -154,7 +166,7 @@ def test_the_table_shows_every_part_and_the_whole(log):
         (["--scope", "vendor=x", "--by", "vendor"], "fixed by --scope"),
         (["--window", "7d", "--against", "24h"], "must be longer"),
         (["--window", "7m"], "quarter hours"),
-        (["--scope", "vendor=x", "--by", "policy", "--source", "rows"], "scope [vendor, policy] not kept"),
+        (["--scope", "vendor=x", "--by", "market", "--source", "rows"], "scope [vendor, market] not kept"),
     ],
 )
 def test_misuse_is_explained(options, said, tmp_path):

@@ -90,4 +90,5 @@ class PlainRun:
             row.state.key: window_rows(row, self.floor.watermark_ms)[table]
             for row in self.floor.all_windows()
             if row.window == window and (row.cells or row.state.open_by_hour)
+            if table == "accuracy" or not row.state.audits_only
         }

@@ -32,7 +32,9 @@ def ask(scope: dict[str, str], place: Place, table: str = "accuracy", measure: s
 @hypothesis_settings(max_examples=15)
 @given(st.data())
 def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None:
-    state = PRESENT.floor.scopes[data.draw(st.sampled_from(sorted(PRESENT.floor.scopes)))]
+    # Of scopes that keep audits alone the command refuses to speak: their rows are no sum of what tasks contribute.
+    listed = sorted(key for key, state in PRESENT.floor.scopes.items() if not state.audits_only)
+    state = PRESENT.floor.scopes[data.draw(st.sampled_from(listed))]
     table = data.draw(st.sampled_from(sorted(MEASURES)))
     measure = data.draw(st.sampled_from(sorted(MEASURES[table])))
     if data.draw(st.booleans()):

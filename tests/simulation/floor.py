@@ -7,14 +7,21 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
+from alerts.detectors import detectors_of
+from alerts.rules_file import default_rules
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, CorePolicy, Window
 from streams.core.stamps import rfc3339
 from tests.core.floorgen import START_MS, _event
 
 SCOPES: tuple[tuple[str, ...], ...] = ((), ("queue",), ("labeler",))
 
+DETECTORS = detectors_of(default_rules().rules)
+"""The shipped rules' own: what they know of a scope must survive whatever its rows survive."""
+
 SHORT = CorePolicy(
     scopes=SCOPES,
+    detectors=DETECTORS,
+    audit_scopes=(("queue", "labeler"),),
     horizon_ms=6 * HOUR_MS,
     minute_kept_ms=HOUR_MS,
     quarter_kept_ms=3 * HOUR_MS,
@@ -24,6 +31,8 @@ SHORT = CorePolicy(
 
 LONG = CorePolicy(
     scopes=SCOPES,
+    detectors=DETECTORS,
+    audit_scopes=(("queue", "labeler"),),
     horizon_ms=30 * HOUR_MS,
     minute_kept_ms=2 * HOUR_MS,
     quarter_kept_ms=10 * HOUR_MS,

@@ -75,6 +75,9 @@ def sla_row(scope: dict[str, str], window: str = "1h", **fields: object) -> Row:
         "backlog": 17,
         "oldest_open_age_ms": 7_200_000,
     }
+    if tuple(scope) == ("queue",) and window == "1h":
+        breach = {"breach_at": "2026-03-01T11:29:30Z", "shortfall": 31.5, "tasks_per_hour": 48.0}
+        row["forecast"] = breach
     return {**row, **fields}
 
 

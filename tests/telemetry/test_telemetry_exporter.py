@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from alerts.incident import LIVE, State
 from streams.core.cells import Cells
+from streams.core.forecast.observe import QueueTally, outlook, outlook_row
 from streams.core.tables import accuracy, parts_of, sla, throughput
 from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, SCOPE_LABELS, TABLE_METRICS, by_name
 from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry, scope_kind
@@ -64,6 +65,23 @@ def test_every_field_arrives_in_base_units() -> None:
     assert {name: samples[at(name)] for name in expected} == pytest.approx(expected)
     assert samples[at("floorwatch_handle_time_seconds", quantile="0.95")] == pytest.approx(95.5)
     assert samples[at("floorwatch_turnaround_seconds", quantile="0.99")] == pytest.approx(3500)
+
+
+def test_a_queue_s_forecast_is_told_in_seconds_from_the_watermark() -> None:
+    queue = {"scope": "queue=hate", "scope_kind": "queue", "queue": "hate"}
+    samples = scrape([sla_row({"queue": "hate"})])
+    assert samples[at("floorwatch_forecast_breach_seconds", **queue)] == 5400
+    assert samples[at("floorwatch_forecast_shortfall_tasks", **queue)] == 31.5
+    assert samples[at("floorwatch_forecast_tasks_per_hour", **queue)] == 48
+
+
+@pytest.mark.parametrize("breach_at", [None, "soon", "2026-03-01T11:29:30"])
+def test_without_a_breach_there_is_no_series(breach_at) -> None:
+    forecast = {"breach_at": breach_at, "shortfall": 0.0, "tasks_per_hour": None}
+    names = {name for name, _ in scrape([sla_row({"queue": "hate"}, forecast=forecast)])}
+    assert "floorwatch_forecast_breach_seconds" not in names
+    assert "floorwatch_forecast_tasks_per_hour" not in names
+    assert "floorwatch_forecast_shortfall_tasks" in names
 
 
 def test_every_table_metric_of_the_catalogue_has_a_series_on_a_full_floor() -> None:
@@ -158,6 +176,8 @@ def test_every_field_the_catalogue_reads_is_one_the_tables_have() -> None:
     cells: Cells = {}
     parts = parts_of(cells)
     measures = {"accuracy": accuracy(parts), "throughput": throughput(parts, 1.0), "sla": sla(parts, 0, 0)}
+    forecast = outlook_row(outlook(QueueTally(), 0, None))
+    measures["sla"] |= {f"forecast.{name}": value for name, value in forecast.items()}
     wanted = {(m.table, field.name) for m in TABLE_METRICS for field in m.fields}
     assert [(table, name) for table, name in wanted if name not in measures[table or ""]] == []
 

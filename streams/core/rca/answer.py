@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from streams.core.rca.evidence import Tally
 from streams.core.rca.explain import Change, Finding, change_of, findings, parts_words, summary
@@ -70,12 +70,33 @@ def answer(measure: Measure, scope: Mapping[str, str], by: Sequence[str], cut: C
     return Answer(measure, shown, whole_before, whole_after, change, cuts, summary(what, change, cuts, NOUNS[measure]))
 
 
+def weighted_or_raw(
+    scope: Mapping[str, str], by: Sequence[str], cuts: Mapping[Measure, Cut], *, deep: bool = True
+) -> Answer:
+    """Explain an accuracy by weight; where a window has no audit with a sampling probability, by plain counts.
+
+    Args:
+        scope: The scope.
+        by: Dimensions to cut by.
+        cuts: The cuts of "accuracy" and of "raw_accuracy".
+        deep: Also cross two dimensions.
+    """
+    found = answer("accuracy", scope, by, cuts["accuracy"], deep=deep)
+    if found.change is not None:
+        return found
+    plain = answer("raw_accuracy", scope, by, cuts["raw_accuracy"], deep=deep)
+    if plain.change is None:
+        return found
+    said = "No audit of a window says with which probability it was drawn: every audit counts the same."
+    return structs.replace(plain, measure="accuracy", summary=[*plain.summary, said])
+
+
 def _whole(side: Mapping[Key, Tally]) -> Tally:
     return side.get((), Tally(0, 0))
 
 
 def _title(measure: Measure) -> str:
-    return "Accuracy" if measure == "accuracy" else "SLA attainment"
+    return "SLA attainment" if measure == "sla" else "Accuracy"
 
 
 def _scope_words(scope: Mapping[str, str]) -> str:
@@ -126,8 +147,8 @@ def answer_json(found: Answer) -> dict[str, Any]:
     return {
         "measure": found.measure,
         "scope": found.scope,
-        "before": found.before._asdict(),
-        "after": found.after._asdict(),
+        "before": _tally_json(found.before),
+        "after": _tally_json(found.after),
         "change_pp": None if change is None else change.change_pp,
         "change_interval_pp": None if change is None else [change.low_pp, change.high_pp],
         "evident": None if change is None else change.evident,
@@ -136,6 +157,10 @@ def answer_json(found: Answer) -> dict[str, Any]:
         ],
         "summary": found.summary,
     }
+
+
+def _tally_json(tally: Tally) -> dict[str, Any]:
+    return {"good": tally.good, "total": tally.total, "share": tally.share if tally.total else None}
 
 
 def _part_json(one: Finding) -> dict[str, Any]:
@@ -148,7 +173,7 @@ def _part_json(one: Finding) -> dict[str, Any]:
         "interaction_pp": one.interaction_pp,
         "verdict": one.verdict,
         "presence": one.presence,
-        "before": one.before._asdict(),
-        "after": one.after._asdict(),
+        "before": _tally_json(one.before),
+        "after": _tally_json(one.after),
         "words": parts_words(one),
     }

@@ -17,14 +17,41 @@ MIN_PART = 10
 FAMILY_ERROR = 0.05
 """Chance that any part of a cut is called evident where nothing has changed (Bonferroni over the parts)."""
 
-Verdict = Literal["evident", "noise", "few"]
+Verdict = Literal["evident", "alike", "noise", "few"]
+"""``alike``: it moved the whole beyond chance, but no otherwise than everything else did."""
 
 
 class Tally(NamedTuple):
-    """Good outcomes out of all."""
+    """Good outcomes out of all, and what they weigh.
+
+    An audit drawn with probability π stands for 1/π labels. Shares are Hájek's Σw·good/Σw (J. Hájek 1971, comment on an
+    essay by D. Basu, in Foundations of Statistical Inference), so that a queue audited five times as closely does not
+    count five times; the counts say how sure a share is.
+
+    Attributes:
+        good: Good outcomes, counted.
+        total: All outcomes, counted.
+        good_weight: Σw over the good ones, in any unit; None where every outcome weighs the same.
+        weight: Σw over all, in the same unit; None where every outcome weighs the same.
+    """
 
     good: int
     total: int
+    good_weight: int | None = None
+    weight: int | None = None
+
+    @property
+    def weights(self) -> tuple[int, int]:
+        """Σw of the good and of all."""
+        if self.good_weight is None or self.weight is None:
+            return self.good, self.total
+        return self.good_weight, self.weight
+
+    @property
+    def share(self) -> float:
+        """The good share; 0 of nothing."""
+        good, total = self.weights
+        return good / total if total else 0.0
 
 
 class Judged(NamedTuple):
@@ -56,11 +83,11 @@ def difference_interval(one: Tally, other: Tally, z: float = Z_95) -> tuple[floa
         >>> [round(end, 4) for end in difference_interval(Tally(56, 70), Tally(48, 80))]
         [0.0524, 0.3339]
     """
-    low_one, high_one = wilson(one.good, one.total, z)
-    low_other, high_other = wilson(other.good, other.total, z)
+    p_one, p_other = one.share, other.share
+    low_one, high_one = wilson(p_one * one.total, one.total, z)
+    low_other, high_other = wilson(p_other * other.total, other.total, z)
     if low_one is None or high_one is None or low_other is None or high_other is None:
         raise ValueError(f"difference_interval({one}, {other}): a proportion of nothing has no interval")
-    p_one, p_other = one.good / one.total, other.good / other.total
     below = math.hypot(p_one - low_one, high_other - p_other)
     above = math.hypot(high_one - p_one, p_other - low_other)
     return p_one - p_other - below, p_one - p_other + above
@@ -69,39 +96,48 @@ def difference_interval(one: Tally, other: Tally, z: float = Z_95) -> tuple[floa
 def effect_error(found: Decomposition, part: Part) -> float:
     """Standard error of a part's effect, as a ratio.
 
-    The effect is mean1[1_g(y - A0)] - mean0[1_g(y - A0)], a difference of two sample means; A0 is the earlier window's
-    own mean, so by the delta method an earlier outcome weighs (1_g + w1 - w0)(y - A0). Outcomes are taken as
-    independent; errors that come in clumps make the true error larger.
+    The effect is mean1[1_g(y - A0)] - mean0[1_g(y - A0)], a difference of two weighted sample means; A0 is the earlier
+    window's own mean, so by the delta method an earlier outcome counts (1_g + w1 - w0)(y - A0). A weighted mean of z has
+    the variance Σw²(z - mean)²/(Σw)² (linearised ratio: C.-E. Särndal, B. Swensson, J. Wretman 1992, Model Assisted
+    Survey Sampling, section 5.7). Counts tell the mean weight of a part and of the rest, not how weights scatter inside:
+    outcomes are taken as independent and of one weight there; clumps, and unlike weights in a part, make the true error
+    larger.
 
     Args:
         found: The decomposition.
         part: One of its parts.
     """
-    before, after = found.before, found.after
-    average = before.good / before.total
-    gained = part.after.total / after.total - part.before.total / before.total
-    later = _variance(after.total, [(part.after, 1.0)], average)
-    rest = Tally(before.good - part.before.good, before.total - part.before.total)
-    earlier = _variance(before.total, [(part.before, 1.0 + gained), (rest, gained)], average)
-    return math.sqrt(later / after.total + earlier / before.total)
+    average = found.before.share
+    gained = part.after.weights[1] / found.after.weights[1] - part.before.weights[1] / found.before.weights[1]
+    later = _variance([(part.after, 1.0), (without(found.after, part.after), 0.0)], average)
+    earlier = _variance([(part.before, 1.0 + gained), (without(found.before, part.before), gained)], average)
+    return math.sqrt(later + earlier)
 
 
-def _variance(total: int, groups: list[tuple[Tally, float]], average: float) -> float:
-    """Variance of weight·(y - average) over outcomes, those outside the groups counting 0.
+def without(whole: Tally, part: Tally) -> Tally:
+    """Return what a whole has beyond a part of it."""
+    counted = whole.good - part.good, whole.total - part.total
+    if whole.weight is None:
+        return Tally(*counted)
+    (good, total), (less_good, less) = whole.weights, part.weights
+    return Tally(*counted, good - less_good, total - less)
+
+
+def _variance(groups: list[tuple[Tally, float]], average: float) -> float:
+    """Variance of the weighted mean of factor·(y - average) over all outcomes, which the groups are.
 
     Shares are the posterior means under Jeffreys' prior (half an outcome each way), or a part without a single error
     would claim to be free of chance.
     """
-    first = second = 0.0
-    for tally, weight in groups:
-        if not tally.total:
-            continue
-        share = (tally.good + 0.5) / (tally.total + 1)
-        mean = weight * (share - average)
-        square = weight * weight * (share * (1 - average) ** 2 + (1 - share) * average**2)
-        first += mean * tally.total / total
-        second += square * tally.total / total
-    return max(0.0, second - first * first)
+    whole = sum(tally.weights[1] for tally, _ in groups)
+    moments = []
+    for tally, factor in groups:
+        if tally.total:
+            share = (tally.share * tally.total + 0.5) / (tally.total + 1)
+            square = factor * factor * (share * (1 - average) ** 2 + (1 - share) * average**2)
+            moments.append((tally.weights[1] / whole, tally.total, factor * (share - average), square))
+    mean = sum(part * first for part, _, first, _ in moments)
+    return sum(part * part / n * (square - 2 * mean * first + mean * mean) for part, n, first, square in moments)
 
 
 def judge(found: Decomposition, part: Part) -> Judged:
@@ -113,8 +149,9 @@ def judge(found: Decomposition, part: Part) -> Judged:
 
     Returns:
         Its 95% interval, and "few" where either window has under 10 of its outcomes (a part that is new or gone is
-        judged by the window it is in), "evident" where the interval widened for the number of parts (Bonferroni,
-        5% for the whole cut) leaves out 0, else "noise".
+        judged by the window it is in), "noise" where the interval widened for the number of parts (Bonferroni, 5% for
+        the whole cut) holds 0, "alike" where its share became better or worse but so did everybody else's (``alike``),
+        else "evident".
     """
     error, effect = effect_error(found, part), float(part.effect)
     counts = [tally.total for tally in (part.before, part.after) if tally.total]
@@ -122,8 +159,37 @@ def judge(found: Decomposition, part: Part) -> Judged:
     if min(counts, default=0) < MIN_PART:
         verdict = "few"
     elif abs(effect) > family_z(len(found.parts)) * error:
-        verdict = "evident"
+        verdict = "alike" if alike(found, part) else "evident"
     return Judged(effect - Z_95 * error, effect + Z_95 * error, verdict)
+
+
+def alike(found: Decomposition, part: Part) -> bool:
+    """Tell whether a part changed as the rest did: then it carries its share of the change and explains nothing.
+
+    A vendor that fails lowers the accuracy of every market it works for; what it does to no market is to make it fall more
+    than the others beyond chance. So the part's change is held against the rest's, as a difference of two differences
+    with independent samples (J. D. Angrist, J.-S. Pischke 2009, Mostly Harmless Econometrics, section 5.2), widened for the
+    number of parts like the effect itself.
+
+    Args:
+        found: The decomposition.
+        part: One of its parts.
+
+    Returns:
+        False where there is nothing to hold it against, or where it moved the whole by becoming a larger or smaller share.
+    """
+    before, after = without(found.before, part.before), without(found.after, part.after)
+    sides = (part.before, part.after, before, after)
+    if min(side.total for side in sides) < MIN_PART or abs(part.rate) < abs(part.effect) / 2:
+        return False
+    contrast = (part.after.share - part.before.share) - (after.share - before.share)
+    error = math.sqrt(sum(_share_variance(side) for side in sides))
+    return abs(contrast) <= family_z(len(found.parts)) * error
+
+
+def _share_variance(tally: Tally) -> float:
+    share = (tally.share * tally.total + 0.5) / (tally.total + 1)
+    return share * (1 - share) / tally.total
 
 
 def family_z(parts: int) -> float:

@@ -21,7 +21,7 @@ class Finding(Struct, frozen=True):
         key: Its values.
         effect_pp: Its share of the change; rate, mix and interaction add up to it.
         low_pp, high_pp: 95% interval of the effect.
-        verdict: "evident", "noise" or "few".
+        verdict: "evident", "alike", "noise" or "few" (``judge``).
         presence: "both", or "new"/"gone" where only one window has it.
         before: Good and all in the earlier window.
         after: Good and all in the later one.
@@ -67,7 +67,7 @@ def change_of(before: Tally, after: Tally) -> Change:
         after: Good and all; at least one.
     """
     low, high = difference_interval(after, before)
-    moved = after.good / after.total - before.good / before.total
+    moved = after.share - before.share
     return Change(before, after, POINTS * moved, POINTS * low, POINTS * high)
 
 
@@ -96,8 +96,8 @@ def _finding(found: Decomposition, part: Part) -> Finding:
         presence=part.presence,
         before=part.before,
         after=part.after,
-        share_before=part.before.total / found.before.total,
-        share_after=part.after.total / found.after.total,
+        share_before=part.before.weights[1] / found.before.weights[1],
+        share_after=part.after.weights[1] / found.after.weights[1],
     )
 
 
@@ -135,7 +135,7 @@ def why_words(one: Finding, noun: str = "audits") -> str:
 
 
 def _share(tally: Tally) -> str:
-    return f"{POINTS * tally.good / tally.total:.1f}% of {tally.total:,}" if tally.total else "none"
+    return f"{POINTS * tally.share:.1f}% of {tally.total:,}" if tally.total else "none"
 
 
 def summary(what: str, change: Change, by: Iterable[list[Finding]], noun: str = "audits") -> list[str]:
@@ -150,8 +150,8 @@ def summary(what: str, change: Change, by: Iterable[list[Finding]], noun: str = 
     before, after = change.before, change.after
     lines = [
         (
-            f"{what}: {POINTS * after.good / after.total:.1f}% of {after.total:,} against "
-            f"{POINTS * before.good / before.total:.1f}% of {before.total:,} before, {change.change_pp:+.1f} points "
+            f"{what}: {POINTS * after.share:.1f}% of {after.total:,} against "
+            f"{POINTS * before.share:.1f}% of {before.total:,} before, {change.change_pp:+.1f} points "
             f"({change.low_pp:+.1f} to {change.high_pp:+.1f})"
         )
     ]
@@ -165,6 +165,8 @@ def _cut_words(cut: list[Finding], change: Change, noun: str) -> str:
     named = [one for one in cut if one.verdict == "evident" and one.key != (NOT_GIVEN,) * len(one.key)]
     down = [one for one in named if one.effect_pp * change.change_pp > 0][:MAX_NAMED]
     if not down:
+        if any(one.verdict == "alike" for one in cut):
+            return f"By {label}: no part moved it more than the others; all went the same way."
         few = sum(one.verdict == "few" for one in cut)
         rest = f"; {few} of {len(cut)} have too few {noun} to say" if few else ""
         return f"By {label}: no part moved it by more than chance would{rest}."

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from streams.core.rca.evidence import Tally
+from streams.core.rca.evidence import Tally, without
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""
@@ -77,7 +77,8 @@ def decompose(
 ) -> Decomposition | None:
     """Split ΔA between two windows over the parts of a scope.
 
-    rate w0(a1-a0), mix (w1-w0)(a0-A0), interaction (w1-w0)(a1-a0), with w a part's share of all and a its good share.
+    rate w0(a1-a0), mix (w1-w0)(a0-A0), interaction (w1-w0)(a1-a0), with w a part's share of all and a its good share,
+    both by weight (``Tally``).
     Source: shift-share analysis (Dunn 1960), as in STATISTICS, "Definitions". A part absent before enters with the whole's A0,
     so that all it brings is interaction, w1(a1-A0); one absent after keeps its a0, so that all it takes away is mix,
     -w0(a0-A0).
@@ -103,15 +104,16 @@ def decompose(
     whole_before, whole_after = summed(before.values()), summed(after.values())
     if not whole_before.total or not whole_after.total:
         return None
-    average = Fraction(whole_before.good, whole_before.total)
-    change = Fraction(whole_after.good, whole_after.total) - average
+    average = Fraction(*whole_before.weights)
+    change = Fraction(*whole_after.weights) - average
+    all_before, all_after = whole_before.weights[1], whole_after.weights[1]
     parts = []
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key, Tally(0, 0)), after.get(key, Tally(0, 0))
-        rate_before = Fraction(old.good, old.total) if old.total else average
-        rate_after = Fraction(new.good, new.total) if new.total else rate_before
-        weight_before = Fraction(old.total, whole_before.total)
-        gained = Fraction(new.total, whole_after.total) - weight_before
+        rate_before = Fraction(*old.weights) if old.total else average
+        rate_after = Fraction(*new.weights) if new.total else rate_before
+        weight_before = Fraction(old.weights[1], all_before)
+        gained = Fraction(new.weights[1], all_after) - weight_before
         moved = rate_after - rate_before
         parts.append(Part(key, old, new, weight_before * moved, gained * (rate_before - average), gained * moved))
     found = Decomposition(dimensions, whole_before, whole_after, change, tuple(parts))
@@ -122,11 +124,15 @@ def decompose(
 
 def summed(tallies: Iterable[Tally]) -> Tally:
     """Return the sum of tallies."""
-    good = total = 0
+    good = total = good_weight = weight = 0
+    weighted = False
     for tally in tallies:
         good += tally.good
         total += tally.total
-    return Tally(good, total)
+        weighted = weighted or tally.weight is not None
+        good_weight += tally.weights[0]
+        weight += tally.weights[1]
+    return Tally(good, total, good_weight, weight) if weighted else Tally(good, total)
 
 
 def minus(longer: Mapping[Key, Tally], inner: Mapping[Key, Tally]) -> dict[Key, Tally]:
@@ -146,11 +152,11 @@ def minus(longer: Mapping[Key, Tally], inner: Mapping[Key, Tally]) -> dict[Key, 
     left: dict[Key, Tally] = {}
     for key in longer.keys() | inner.keys():
         old, new = longer.get(key, Tally(0, 0)), inner.get(key, Tally(0, 0))
-        good, total = old.good - new.good, old.total - new.total
-        if not 0 <= good <= total:
+        rest = without(old, new)
+        if not 0 <= rest.good <= rest.total:
             raise Invariant(f"{key}: the longer window has {old}, the shorter one inside it {new}")
-        if total:
-            left[key] = Tally(good, total)
+        if rest.total:
+            left[key] = rest
     return left
 
 
@@ -166,10 +172,10 @@ def completed(whole: Tally, parts: Mapping[Key, Tally], width: int = 1) -> dict[
         Invariant: The parts hold more than the whole.
     """
     have = summed(parts.values())
-    good, total = whole.good - have.good, whole.total - have.total
-    if not 0 <= good <= total:
+    rest = without(whole, have)
+    if not 0 <= rest.good <= rest.total:
         raise Invariant(f"the parts hold {have}, the whole {whole}")
-    return {**parts, (NOT_GIVEN,) * width: Tally(good, total)} if total else dict(parts)
+    return {**parts, (NOT_GIVEN,) * width: rest} if rest.total else dict(parts)
 
 
 def nested(joint: Decomposition) -> dict[str, list[Part]]:

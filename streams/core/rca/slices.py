@@ -14,12 +14,13 @@ from streams.core.cells import Cell
 from streams.core.effects import Group
 from streams.core.policy import DIMENSIONS, QUARTER_MS, CorePolicy, Dims
 from streams.core.rca.evidence import Tally
-from streams.core.rca.shift import NOT_GIVEN, Key, minus
+from streams.core.rca.shift import NOT_GIVEN, Key, minus, summed
 from streams.core.windows import window_range
 
-Measure = Literal["accuracy", "sla"]
+Measure = Literal["accuracy", "raw_accuracy", "sla"]
+"""``raw_accuracy`` counts every audit alike, for floors whose audits do not say with which probability they were drawn."""
 
-NOUNS: dict[Measure, str] = {"accuracy": "audits", "sla": "due tasks"}
+NOUNS: dict[Measure, str] = {"accuracy": "audits", "raw_accuracy": "audits", "sla": "due tasks"}
 
 
 class Span(NamedTuple):
@@ -32,8 +33,9 @@ class Span(NamedTuple):
 def tally_of(measure: Measure, cells: Sequence[Cell]) -> Tally:
     """Return good and all of one group.
 
-    Accuracy: correct of audited without technical errors, which are not held against a person. SLA: met of decided tasks,
-    open ones past due counting as missed (DESIGN, sections 3 and 6).
+    Accuracy: correct of audited labels by their weight 1/π, without technical errors, which are not held against a person,
+    and without targeted audits, which are no sample of the work. SLA: met of decided tasks, open ones past due counting as
+    missed (DESIGN, sections 3 and 6).
 
     Args:
         measure: What is explained.
@@ -43,8 +45,16 @@ def tally_of(measure: Measure, cells: Sequence[Cell]) -> Tally:
     for cell, amount in zip(cells[::2], cells[1::2], strict=True):
         amounts[cell] = amounts.get(cell, 0) + int(amount)
     get = amounts.get
-    if measure == "accuracy":
+    if measure == "raw_accuracy":
         return Tally(get(c.CORRECT, 0), get(c.AUDITED, 0) - get(c.WRONG_TECHNICAL, 0))
+    if measure == "accuracy":
+        targeted, technical = get(c.TARGETED, 0), get(c.WRONG_TECHNICAL, 0) - get(c.TARGETED_TECHNICAL, 0)
+        return Tally(
+            get(c.CORRECT, 0) - get(c.TARGETED_CORRECT, 0),
+            get(c.AUDITED, 0) - targeted - technical,
+            get(c.WEIGHT_CORRECT_NANO, 0),
+            get(c.WEIGHT_NANO, 0) - get(c.WEIGHT_TECHNICAL_NANO, 0),
+        )
     met = get(c.MET, 0)
     return Tally(met, met + get(c.LATE, 0) + get(c.OVERDUE, 0))
 
@@ -56,7 +66,23 @@ def row_tally(measure: Measure, row: Mapping[str, object]) -> Tally:
         return Tally(met, met + missed)
     wrong = row.get("wrong")
     technical = _count(wrong, "technical") if isinstance(wrong, Mapping) else 0
-    return Tally(_count(row, "correct"), _count(row, "audited") - technical)
+    if measure == "raw_accuracy":
+        return Tally(_count(row, "correct"), _count(row, "audited") - technical)
+    weight = _nano(row, "weight_sum") - _nano(row, "weight_technical")
+    if not weight:
+        return Tally(0, 0, 0, 0)
+    technical -= _count(row, "targeted_technical")
+    return Tally(
+        _count(row, "correct") - _count(row, "targeted_correct"),
+        _count(row, "audited") - _count(row, "targeted") - technical,
+        _nano(row, "weight_correct"),
+        weight,
+    )
+
+
+def _nano(row: Mapping[str, object], name: str) -> int:
+    value = row.get(name)
+    return round(value * c.NANO) if isinstance(value, int | float) else 0
 
 
 def _count(row: Mapping[str, object], name: str) -> int:
@@ -85,20 +111,20 @@ class Slices:
         self.dimensions = tuple(dimensions)
         self._scope = [(DIMENSIONS.index(name), value) for name, value in scope.items()]
         self._places = [DIMENSIONS.index(name) for name in dimensions]
-        self._counts: dict[int, dict[Key, list[int]]] = {}
+        self._counts: dict[int, dict[Key, Tally]] = {}
 
     def add(self, group: Group) -> None:
         """Count one group, if it is of the scope."""
         dims: Dims = group.dims
         if any(dims[place] != value for place, value in self._scope):
             return
-        good, total = tally_of(self.measure, group.cells)
-        if not total:
+        tally = tally_of(self.measure, group.cells)
+        if not tally.total:
             return
         key = tuple([NOT_GIVEN if dims[place] is None else str(dims[place]) for place in self._places])
-        counts = self._counts.setdefault(group.time_ms // QUARTER_MS * QUARTER_MS, {}).setdefault(key, [0, 0])
-        counts[0] += good
-        counts[1] += total
+        counts = self._counts.setdefault(group.time_ms // QUARTER_MS * QUARTER_MS, {})
+        known = counts.get(key)
+        counts[key] = tally if known is None else summed((known, tally))
 
     def cut(self, by: Sequence[str], span: Span) -> dict[Key, Tally]:
         """Return good and all by some of the dimensions, within a range of whole quarter hours.
@@ -108,15 +134,12 @@ class Slices:
             span: The range.
         """
         places = [self.dimensions.index(name) for name in by]
-        found: dict[Key, list[int]] = {}
+        found: dict[Key, list[Tally]] = {}
         for start_ms, parts in self._counts.items():
-            if not span.start_ms <= start_ms < span.end_ms:
-                continue
-            for key, (good, total) in parts.items():
-                counts = found.setdefault(tuple([key[place] for place in places]), [0, 0])
-                counts[0] += good
-                counts[1] += total
-        return {key: Tally(good, total) for key, (good, total) in found.items()}
+            if span.start_ms <= start_ms < span.end_ms:
+                for key, tally in parts.items():
+                    found.setdefault(tuple([key[place] for place in places]), []).append(tally)
+        return {key: summed(tallies) for key, tallies in found.items()}
 
 
 class Windows(NamedTuple):
