@@ -189,7 +189,7 @@ def _peers(source: str, target: str, audits: Rows) -> MoveEvidence:
 
     def tally(queue: str) -> Tally:
         row = audits.get(scope_key(("queue",), (queue,)))
-        return row_tally("accuracy", row) if row is not None else Tally(0, 0)
+        return row_tally("raw_accuracy", row) if row is not None else Tally(0, 0)
 
     return MoveEvidence(peers_on_source=tally(source), peers_on_target=tally(target))
 
@@ -206,7 +206,7 @@ def _own(session: Session, source: str, target: str, who: tuple[str, ...], peers
     from streams.core.rca.shift import summed
     from streams.core.rca.slices import Slices, Span
 
-    slices = Slices("accuracy", {}, ("queue", "labeler"))
+    slices = Slices("raw_accuracy", {}, ("queue", "labeler"))
 
     def visit(walk: Any, book: Any) -> None:
         for task_id, facts in book.tasks(walk.knows):
