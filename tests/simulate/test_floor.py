@@ -141,7 +141,9 @@ def test_promises_that_cannot_stand_are_refused(slas: tuple[str, ...]) -> None:
 
 def test_a_promise_for_a_queue_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
     out = tmp_path / "floor.jsonl"
-    answer = CliRunner().invoke(build("simulate"), ["simulate", "--sla", "coments=4h", "--days", "0.01", "--out", str(out)])
+    answer = CliRunner().invoke(
+        build("simulate"), ["simulate", "--sla", "coments=4h", "--days", "0.01", "--out", str(out)]
+    )
     assert answer.exit_code == 2
     assert "no queue 'coments'" in answer.stderr
     assert not out.exists()
