@@ -107,8 +107,8 @@ class FloorConfig:
         errors: 1.0 makes a floor of 93 to 94% accuracy in the audits; 0.5 halves the mistakes of labellers and auditors,
             which is a floor that meets the usual target of 95%.
         sla: (queue, seconds) promises: every task of the queue is due so long after it comes, whatever its priority, and
-            is up for work at once. An empty name stands for all queues that have none of their own. Without any, every
-            queue mixes tasks due in 15 minutes, an hour and eight hours.
+            is up for work at once, and again when its label is withdrawn. An empty name stands for all queues that have
+            none of their own. Without any, every queue mixes tasks due in 15 minutes, an hour and eight hours.
         order: ``arrival``: people take tasks as they come. ``due``: whoever is free takes the task that is due first.
         faults: also send a few conflicting duplicates.
         prefix: put before every id, so that two runs do not collide; empty: made of seed and start.

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from floorwatch.cli import build
 from floorwatch.cli.simulate import write_truth
 from floorwatch.simulate.compare import differences, rows_of_dump
-from floorwatch.simulate.config import FloorConfig, parse_scenario, parse_sla
+from floorwatch.simulate.config import FloorConfig, Trouble, parse_scenario, parse_sla
 from floorwatch.simulate.floor import simulate
 from floorwatch.simulate.oracle import Oracle
 from streams.models.explain import Refusal, explain
@@ -122,6 +122,20 @@ def test_a_queue_keeps_one_promise_where_one_is_stated() -> None:
     assert set().union(*stated.values()) <= {5400, 10_800, 14_400, 28_800}
     assert min(stated["comments"]) == 14_400
     assert promises(sla=(parse_sla("comments=4h"),))["hate"] == mixed["hate"]
+
+
+def test_work_whose_label_is_withdrawn_is_done_again_where_a_promise_is_stated() -> None:
+    withdrawn: dict[str, str] = {}
+    again = set()
+    for sent in simulate(floor(sla=(parse_sla("4h"),), trouble=Trouble(label_withdrawn=0.05)), 5):
+        event = json.loads(sent.value)
+        if event["type"].endswith("label.withdrawn.v1"):
+            withdrawn[event["subject"]] = event["time"]
+        elif event["type"].endswith("label.submitted.v1") and event["time"] > withdrawn.get(event["subject"], "9"):
+            again.add(event["subject"])
+    assert len(withdrawn) > 300
+    # The rest was withdrawn too late in the day to be done again in it, or the label arrived before its withdrawal did.
+    assert len(again) > 0.9 * len(withdrawn)
 
 
 @pytest.mark.parametrize(
