@@ -34,6 +34,9 @@ def simulate(
     errors: Annotated[
         float, typer.Option(help="1: a floor at 93%; 0.5 halves mistakes and meets a target of 95%.")
     ] = 1.0,
+    sla: Annotated[
+        list[str] | None, typer.Option(help="QUEUE=DURATION or, for all, DURATION; by default 15m, 1h and 8h mixed.")
+    ] = None,
     order: Annotated[
         str, typer.Option(help="arrival: tasks are taken as they come; due: the one due first.")
     ] = "arrival",
@@ -48,7 +51,8 @@ def simulate(
     """Simulate a floor of 150 labellers, 3 sites, 3 vendors, 20 queues and 12 policies, with all its troubles."""
     import asyncio
 
-    from floorwatch.simulate.config import FloorConfig, parse_scenario
+    from floorwatch.simulate.config import FloorConfig, parse_scenario, parse_sla
+    from floorwatch.simulate.people import open_queues
 
     pace = _pace(speed)
     try:
@@ -60,8 +64,10 @@ def simulate(
             labelers=labelers,
             scenarios=scenarios,
             errors=errors,
+            sla=tuple(parse_sla(text) for text in sla or []),
             order=order,
         )
+        open_queues(floor)  # an SLA for a queue that is not there is said before anything is sent
     except ValueError as error:
         typer.echo(f"floorwatch simulate: {error}", err=True)
         raise typer.Exit(2) from None

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 ORDERS = ("arrival", "due")
 SCENARIO_KINDS = ("vendor_quality_drop", "queue_surge", "site_outage")
+MIN_SLA_S = 60
+MAX_SLA_S = 14 * 86_400
+"""Open work is looked at 14 days ahead; a task due later would never be part of a forecast."""
 _DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FOREVER_S = 10**9
 _SCENARIO = re.compile(r"(?P<kind>\w+)@(?P<at>[^+:]+)(?:\+(?P<lasts>[^:]+))?(?::(?P<settings>.*))?")
@@ -103,6 +106,9 @@ class FloorConfig:
         audit_delay_scale: 1.0 audits within minutes, hours and days (at most 9 days); smaller is sooner.
         errors: 1.0 makes a floor of 93 to 94% accuracy in the audits; 0.5 halves the mistakes of labellers and auditors,
             which is a floor that meets the usual target of 95%.
+        sla: (queue, seconds) promises: every task of the queue is due so long after it comes, whatever its priority, and
+            is up for work at once, and again when its label is withdrawn. An empty name stands for all queues that have
+            none of their own. Without any, every queue mixes tasks due in 15 minutes, an hour and eight hours.
         order: ``arrival``: people take tasks as they come. ``due``: whoever is free takes the task that is due first.
         faults: also send a few conflicting duplicates.
         prefix: put before every id, so that two runs do not collide; empty: made of seed and start.
@@ -116,6 +122,7 @@ class FloorConfig:
     policies: int = 12
     audit_delay_scale: float = 1.0
     errors: float = 1.0
+    sla: tuple[tuple[str, float], ...] = ()
     order: str = "arrival"
     faults: bool = False
     prefix: str = ""
@@ -127,6 +134,13 @@ class FloorConfig:
         for name in ("duration_s", "rate", "labelers", "queues", "policies", "audit_delay_scale", "errors"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"FloorConfig.{name} is {getattr(self, name)}: it must be greater than 0")
+        names = [name for name, _ in self.sla]
+        for name, promise_s in self.sla:
+            whose = f"of {name}" if name else "of all queues"
+            if not MIN_SLA_S <= promise_s <= MAX_SLA_S:
+                raise ValueError(f"the SLA {whose} is {promise_s:g} s: it must be between 1 minute and 14 days")
+            if names.count(name) > 1:
+                raise ValueError(f"the SLA {whose} is given {names.count(name)} times: give it once")
         if self.order not in ORDERS:
             raise ValueError(f"FloorConfig.order is {self.order!r}: it must be one of {', '.join(ORDERS)}")
         if self.errors > 1:
@@ -143,6 +157,25 @@ def parse_duration_s(text: str) -> float:
     if match is None:
         raise ValueError(f"{text!r} is no duration: write for example 90s, 15m, 2h or 1.5d")
     return float(match[1]) * _DURATION_UNITS_S[match[2] or "s"]
+
+
+def parse_sla(text: str) -> tuple[str, float]:
+    """(queue, seconds) of ``comments=4h``; the queue is empty for ``4h``, which stands for all.
+
+    Raises:
+        ValueError: the text is no promise; the message says what is allowed.
+
+    Examples:
+        >>> parse_sla("comments=4h"), parse_sla("90m")
+        (('comments', 14400.0), ('', 5400.0))
+    """
+    queue, equals, promise = text.rpartition("=")
+    if equals and not queue.strip():
+        raise ValueError(f"{text!r} names no queue: write QUEUE=DURATION, or DURATION for all queues")
+    try:
+        return queue.strip(), parse_duration_s(promise)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no SLA ({error}), or QUEUE=DURATION, for example comments=4h") from None
 
 
 def parse_scenario(text: str) -> Scenario:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import accumulate
 from math import pi, sin
@@ -29,6 +29,8 @@ _MAX_HANDLE_MS = 60_000
 _HANDLE_SIGMA = 0.5
 _WAIT_SIGMA = 1.2
 _RETRY_MS = 300_000
+_READY_MS = 60_000
+"""Median time until a task of a queue with one promise is up for work; nobody there lets some lie for others."""
 _VIOLATIONS = 0.3
 _POLICY_VERSION = "2026-11"
 
@@ -132,6 +134,8 @@ class _Floor:
         queue = self._queues[index]
         roll = chance.random()
         priority, _, due_in_ms, wait_ms = PRIORITIES[0 if roll < 0.15 else 1 if roll < 0.8 else 2]
+        if queue.sla_ms is not None:
+            due_in_ms, wait_ms = queue.sla_ms, _READY_MS
         self._task_number += 1
         task = _Task(
             task_id=f"{self._prefix}-t{self._task_number}",
@@ -238,7 +242,10 @@ class _Floor:
         held_until_ms = time_ms + round(chance.between(120_000, 1_200_000)) if plan.held else None
         arrival_ms = self._wire.send(labeler.source, "label.submitted", task.task_id, time_ms, data, held_until_ms)
         decision = Decision(task.task_id, data["label_id"], labeler, queue, time_ms, arrival_ms, given, truth, data)
-        self._quality.follow(decision, plan)
+        withdrawn_ms = self._quality.follow(decision, plan)
+        if withdrawn_ms is not None and queue.sla_ms is not None:
+            # Or the promise would be broken for good, and a forecast would count open work that nobody means to do.
+            self._wait(replace(task, labels_wanted=1), withdrawn_ms)
 
     def _label_data(
         self, task: _Task, queue: Queue, labeler: Labeler, start_ms: int, time_ms: int, given: str

@@ -70,6 +70,8 @@ class Queue:
     markets: tuple[str, ...]
     required_labels: int
     audit_probability: float
+    sla_ms: int | None = None
+    """Its promise, from creation to due; None: by priority."""
 
 
 def hire(config: FloorConfig, rng: Random) -> list[Labeler]:
@@ -105,19 +107,29 @@ def hire(config: FloorConfig, rng: Random) -> list[Labeler]:
 
 
 def open_queues(config: FloorConfig) -> list[Queue]:
-    """The queues of a floor; the same for every seed. Every fifth needs two labels, some are audited more closely."""
+    """The queues of a floor; the same for every seed. Every fifth needs two labels, some are audited more closely.
+
+    Raises:
+        ValueError: ``config.sla`` names a queue that the floor does not have.
+    """
+    names = [_name(QUEUE_NAMES, "queue", i) for i in range(config.queues)]
+    promises = {name: round(promise_s * 1000) for name, promise_s in config.sla}
+    unknown = sorted(promises.keys() - {"", *names})
+    if unknown:
+        raise ValueError(f"there is no queue {unknown[0]!r} to give an SLA; this floor has {', '.join(names)}")
     policies = [_name(POLICY_NAMES, "policy", i) for i in range(config.policies)]
     queues = []
     for i in range(config.queues):
         own = [policies[0], policies[(i * 2 + 1) % len(policies)], policies[(i * 5 + 2) % len(policies)]]
         queues.append(
             Queue(
-                name=_name(QUEUE_NAMES, "queue", i),
+                name=names[i],
                 weight=1 / (i + 3),
                 policies=tuple(dict.fromkeys(own)),
                 markets=tuple(dict.fromkeys((MARKETS[i % 7], MARKETS[(i * 3 + 1) % 7], MARKETS[0]))),
                 required_labels=2 if i % 5 == 4 else 1,
                 audit_probability=0.25 if i in (9, 14) else 0.1 if i == 11 else 0.05,
+                sla_ms=promises.get(names[i], promises.get("")),
             )
         )
     return queues

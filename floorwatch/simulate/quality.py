@@ -74,8 +74,8 @@ class Quality:
         held = (audited or withdrawn) and chance.happens(trouble.held_label)
         return Plan(queue.audit_probability if sampled else None, audited, withdrawn, held)
 
-    def follow(self, label: Decision, plan: Plan) -> None:
-        """Send the audits, appeals, corrections and withdrawal of a label that was just sent."""
+    def follow(self, label: Decision, plan: Plan) -> int | None:
+        """Send the audits, appeals, corrections and withdrawal of a label; return when it is withdrawn, in ms, if it is."""
         chance, trouble = self._chance, self._trouble
         if plan.audited:
             self._audit(label, plan)
@@ -83,11 +83,13 @@ class Quality:
             self._appeal(label, label.time_ms, {"against": "label", "label_id": label.label_id}, not label.right, True)
         if chance.happens(trouble.correction):
             self._correct(label)
+        time_ms = None
         if plan.withdrawn:
             time_ms = label.time_ms + round(chance.between(1000, 4000) if plan.held else chance.around(_HOUR_MS, 1.2))
             data = {"label_id": label.label_id, "reason": "deleted in the tool"}
             arrival_ms = time_ms + 300 if plan.held else None
             self._wire.send(label.labeler.source, "label.withdrawn", label.task_id, time_ms, data, arrival_ms)
+        return time_ms
 
     def _audit(self, label: Decision, plan: Plan) -> None:
         chance, trouble = self._chance, self._trouble

@@ -1,7 +1,7 @@
-"""A surge on the simulated floor, through the pure core and the shipped rule: told an hour before the queue gives way.
+"""Surges on the simulated floor, through the pure core and the shipped rule: told an hour before the queue breaks.
 
-A queue gives way when half of what falls due in a quarter of an hour is missed. Tasks due 15 minutes after they come
-cannot be foreseen an hour ahead by anybody; those due in an hour and in eight can.
+A queue with one stated promise: before its attainment breaks. The default floor, where tasks due in 15 minutes, an hour
+and eight share a queue: before it gives way, for tasks due 15 minutes after they come cannot be foreseen an hour ahead.
 """
 
 import pytest
@@ -11,12 +11,12 @@ from alerts.evaluate import evaluate
 from alerts.policy import policy_of, step
 from alerts.rules_file import default_rules
 from alerts.view import MemoryRowView
-from floorwatch.simulate.config import FloorConfig, parse_scenario
+from floorwatch.simulate.config import FloorConfig, parse_scenario, parse_sla
 from floorwatch.simulate.floor import simulate
 from streams.core.effects import TaskView
 from streams.core.facts import unpack
 from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy, Window
-from streams.core.tables import window_rows
+from streams.core.tables import wilson, window_rows
 from tests.core.harness import CoreRun
 from tests.forecast.test_floor import START_MS
 
@@ -25,13 +25,19 @@ RULE = next(rule for rule in default_rules().rules if rule.kind == "sla_breach_p
 QUARTER_MS = 15 * MINUTE_MS
 
 
-def watch(seed, hours, surge):
-    """Run a floor minute by minute; returns (opened at, by scope key) in ms and the run."""
-    scenarios = (parse_scenario(surge),) if surge else ()
-    config = FloorConfig(START_MS, hours * 3600, 1.0, labelers=75, scenarios=scenarios)
+Z_99 = 2.576
+
+
+def watch(seed, hours, surge, sla=None, **more):
+    """Run a floor minute by minute; returns when alarms were up, {scope key: [[from ms, until ms or None]]}, and the run."""
+    settings = {"rate": 1.0, "labelers": 75, **more}
+    if surge:
+        settings["scenarios"] = (parse_scenario(surge),)
+    if sla:
+        settings["sla"] = (parse_sla(sla),)
     run, waiting, minute = CoreRun(1, POLICY), [], START_MS + HOUR_MS
-    incidents, opened = {}, {}
-    for sent in simulate(config, seed):
+    incidents, alarms = {}, {}
+    for sent in simulate(FloorConfig(START_MS, hours * 3600, **settings), seed):
         waiting.append(sent.value)
         if sent.arrival_ms < minute:
             continue
@@ -46,39 +52,85 @@ def watch(seed, hours, surge):
             before = incidents.get(signal.scope_key)
             after, _ = step(before, signal, policy_of(RULE))
             incidents[signal.scope_key] = after
-            if after is not None and after.live and not (before is not None and before.live):
-                opened.setdefault(signal.scope_key, watermark_ms)
-    return opened, run
+            was_up, is_up = (one is not None and one.live for one in (before, after))
+            if is_up and not was_up:
+                alarms.setdefault(signal.scope_key, []).append([watermark_ms, None])
+            elif was_up and not is_up:
+                alarms[signal.scope_key][-1][1] = watermark_ms
+    return alarms, run
 
 
-def gives_way_ms(run, queue):
-    """Start of the first quarter of an hour of due times half of which were missed; None without one."""
-    counts = {}
+def up_since_ms(alarms, at_ms):
+    """When the alarm that is up at a moment was raised; None when none is up."""
+    return next((since for since, until in alarms if since <= at_ms and (until is None or until > at_ms)), None)
+
+
+def outcomes(run, queue):
+    """(due time, whether missed) of a queue's tasks whose due time has passed, straight from their facts."""
     for packed in run.stores[0].ledger.tasks.hot.values():
         view = TaskView(unpack(packed))
         due_ms = view.promise()[1]
         if view.created is None or view.cancelled or due_ms is None or view.created.dims[3] != queue:
             continue
-        if due_ms > run.floor.watermark_ms:
-            continue
-        done = view.completing()
-        missed = done is None or done.time_ms > due_ms
+        if due_ms <= run.floor.watermark_ms:
+            done = view.completing()
+            yield due_ms, done is None or done.time_ms > due_ms
+
+
+def gives_way_ms(run, queue):
+    """Start of the first quarter of an hour of due times half of which were missed; None without one."""
+    counts = {}
+    for due_ms, missed in outcomes(run, queue):
         count = counts.setdefault(due_ms // QUARTER_MS * QUARTER_MS, [0, 0])
         count[0] += missed
         count[1] += 1
     return next((at for at in sorted(counts) if counts[at][1] >= 10 and 2 * counts[at][0] >= counts[at][1]), None)
 
 
+def attainment_breaks_ms(run, queue):
+    """First minute at which the share met of the tasks due in the hour before is below 95% beyond chance (Wilson, 99%)."""
+    found = sorted(outcomes(run, queue))
+    for at_ms in range(START_MS + HOUR_MS, run.floor.watermark_ms + 1, MINUTE_MS):
+        hour = [missed for due_ms, missed in found if at_ms - HOUR_MS <= due_ms < at_ms]
+        if len(hour) >= 10 and wilson(len(hour) - sum(hour), len(hour), Z_99)[1] < 0.95:
+            return at_ms
+    return None
+
+
+# A small floor with the load of the measured one (docs/forecast.md): people follow the rate.
+PROMISE = {"sla": "4h", "rate": 0.3, "labelers": 24, "order": "due"}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_surge_is_told_an_hour_before_attainment_of_a_stated_promise_breaks(seed):
+    alarms, run = watch(seed, 12.25, "queue_surge@3h+18h:queue=comments,factor=6", **PROMISE)
+    breaks_ms = attainment_breaks_ms(run, "comments")
+    assert breaks_ms is not None
+    since_ms = up_since_ms(alarms["queue=comments"], breaks_ms)
+    assert since_ms is not None, alarms
+    assert alarms["queue=comments"][0][0] > START_MS + 3 * HOUR_MS, "not before the surge"
+    assert breaks_ms - since_ms >= 60 * MINUTE_MS, (breaks_ms - since_ms) / MINUTE_MS
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_same_floor_without_a_surge_pages_nobody(seed):
+    alarms, run = watch(seed, 10, None, **PROMISE)
+    assert alarms == {}
+    assert attainment_breaks_ms(run, "comments") is None
+
+
 @pytest.mark.parametrize("seed", [1, 3])
 def test_a_surge_is_told_an_hour_before_the_queue_gives_way(seed):
-    opened, run = watch(seed, 7.5, "queue_surge@3h+6h:queue=comments,factor=6")
+    alarms, run = watch(seed, 7.5, "queue_surge@3h+6h:queue=comments,factor=6")
     breach_ms = gives_way_ms(run, "comments")
     assert breach_ms is not None
-    assert opened["queue=comments"] > START_MS + 3 * HOUR_MS, "not before the surge"
-    assert breach_ms - opened["queue=comments"] >= 60 * MINUTE_MS, (breach_ms - opened["queue=comments"]) / MINUTE_MS
+    since_ms = up_since_ms(alarms["queue=comments"], breach_ms)
+    assert since_ms is not None, alarms
+    assert alarms["queue=comments"][0][0] > START_MS + 3 * HOUR_MS, "not before the surge"
+    assert breach_ms - since_ms >= 60 * MINUTE_MS, (breach_ms - since_ms) / MINUTE_MS
 
 
 def test_an_ordinary_shift_pages_nobody():
-    opened, run = watch(3, 7, None)
-    assert opened == {}
+    alarms, run = watch(3, 7, None)
+    assert alarms == {}
     assert gives_way_ms(run, "comments") is None

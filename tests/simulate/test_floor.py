@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from floorwatch.cli import build
 from floorwatch.cli.simulate import write_truth
 from floorwatch.simulate.compare import differences, rows_of_dump
-from floorwatch.simulate.config import FloorConfig, parse_scenario
+from floorwatch.simulate.config import FloorConfig, Trouble, parse_scenario, parse_sla
 from floorwatch.simulate.floor import simulate
 from floorwatch.simulate.oracle import Oracle
 from streams.models.explain import Refusal, explain
@@ -93,3 +96,68 @@ def test_the_truth_is_what_the_oracle_says(tmp_path: Path) -> None:
 def test_a_scenario_that_is_none_is_explained() -> None:
     with pytest.raises(ValueError, match="is no scenario"):
         parse_scenario("meteor@2h")
+
+
+def promises(**more: object) -> dict[str, set[float]]:
+    """By queue, from creation to due in seconds, as task.created says it the first time."""
+    found: dict[str, set[float]] = {}
+    seen: set[str] = set()
+    for sent in simulate(floor(duration_s=7200.0, **more), 5):
+        event = json.loads(sent.value)
+        if not event["type"].endswith("task.created.v1") or event["subject"] in seen or "due_at" not in event["data"]:
+            continue
+        seen.add(event["subject"])
+        due_s = datetime.fromisoformat(event["data"]["due_at"]) - datetime.fromisoformat(event["time"])
+        found.setdefault(event["data"]["queue"], set()).add(round(due_s.total_seconds()))
+    return found
+
+
+def test_a_queue_keeps_one_promise_where_one_is_stated() -> None:
+    mixed = promises()
+    assert set().union(*mixed.values()) >= {900, 3600, 28_800}
+    stated = promises(sla=(parse_sla("comments=4h"), parse_sla("90m")))
+    assert stated.keys() == mixed.keys()
+    # A second task.created doubles the promise; of a few tasks it arrives before the first.
+    assert {min(promise) for queue, promise in stated.items() if queue != "comments"} == {5400}
+    assert set().union(*stated.values()) <= {5400, 10_800, 14_400, 28_800}
+    assert min(stated["comments"]) == 14_400
+    assert promises(sla=(parse_sla("comments=4h"),))["hate"] == mixed["hate"]
+
+
+def test_work_whose_label_is_withdrawn_is_done_again_where_a_promise_is_stated() -> None:
+    withdrawn: dict[str, str] = {}
+    again = set()
+    for sent in simulate(floor(sla=(parse_sla("4h"),), trouble=Trouble(label_withdrawn=0.05)), 5):
+        event = json.loads(sent.value)
+        if event["type"].endswith("label.withdrawn.v1"):
+            withdrawn[event["subject"]] = event["time"]
+        elif event["type"].endswith("label.submitted.v1") and event["time"] > withdrawn.get(event["subject"], "9"):
+            again.add(event["subject"])
+    assert len(withdrawn) > 300
+    # The rest was withdrawn too late in the day to be done again in it, or the label arrived before its withdrawal did.
+    assert len(again) > 0.9 * len(withdrawn)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("comments", "no SLA"), ("comments=soon", "no SLA"), ("=4h", "names no queue"), ("comments=", "no SLA")],
+)
+def test_a_promise_that_is_none_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse_sla(text)
+
+
+@pytest.mark.parametrize("slas", [("30s",), ("hate=15d",), ("hate=1h", "hate=2h"), ("1h", "2h")])
+def test_promises_that_cannot_stand_are_refused(slas: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="the SLA of"):
+        floor(sla=tuple(parse_sla(text) for text in slas))
+
+
+def test_a_promise_for_a_queue_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+    out = tmp_path / "floor.jsonl"
+    answer = CliRunner().invoke(
+        build("simulate"), ["simulate", "--sla", "coments=4h", "--days", "0.01", "--out", str(out)]
+    )
+    assert answer.exit_code == 2
+    assert "no queue 'coments'" in answer.stderr
+    assert not out.exists()
