@@ -191,7 +191,7 @@ class EngineSettings(Section):
         description="State to the changelog, then commit; what a crash makes a worker fold again.",
     )
     publish_interval_s: Seconds = Field(
-        default=1.0,
+        default=0.5,
         ge=0.05,
         le=300,
         description="Tables to topics and Redis; faster than people read only costs bandwidth.",

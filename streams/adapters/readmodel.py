@@ -67,14 +67,20 @@ class ReadModel:
         return True
 
     async def put(
-        self, partition: int, rows: Mapping[tuple[str, str], Mapping[str, bytes | None]], watermark_ms: int
+        self,
+        partition: int,
+        rows: Mapping[tuple[str, str], Mapping[str, bytes | None]],
+        watermark_ms: int | None = None,
     ) -> bool:
         """Store rows by (table, window) and scope key; None deletes. Waits until Redis has them.
+
+        A publication of many rows is several calls, the watermark with the last. Once one has returned False, the rest of
+        that publication must be left out: rows put after it would seem to be all there are.
 
         Args:
             partition: The scopes partition writing.
             rows: JSON by scope key by (table, window).
-            watermark_ms: The watermark the rows are as of.
+            watermark_ms: The watermark up to which all rows are here with these; None while some are missing.
 
         Returns:
             Whether Redis holds these rows and all before them; if not, ``lost`` says so too.
@@ -91,7 +97,7 @@ class ReadModel:
         return False
 
     async def _put_once(
-        self, partition: int, rows: Mapping[tuple[str, str], Mapping[str, bytes | None]], watermark_ms: int
+        self, partition: int, rows: Mapping[tuple[str, str], Mapping[str, bytes | None]], watermark_ms: int | None
     ) -> bool:
         key = self._mark_key(partition)
         mine = self._marks.get(partition)
@@ -112,7 +118,7 @@ class ReadModel:
         pipe: Any,
         partition: int,
         rows: Mapping[tuple[str, str], Mapping[str, bytes | None]],
-        watermark_ms: int,
+        watermark_ms: int | None,
     ) -> bytes | None:
         """Write rows and watermark; return the mark found after them."""
         queued = 0
@@ -129,14 +135,15 @@ class ReadModel:
                 if queued >= _CHUNK:
                     await pipe.execute()
                     queued = 0
-        pipe.set(f"{self._prefix}held:{partition}", watermark_ms)
+        if watermark_ms is not None:
+            pipe.set(f"{self._prefix}held:{partition}", watermark_ms)
         helds = [f"{self._prefix}held:{number}" for number in range(self._partitions)]
         pipe.mget([self._mark_key(partition), *helds])
         mark, *held = (await pipe.execute())[-1]
         # What readers may rely on is what every partition has published.
         published = [int(value) for value in held if value is not None]
         least_ms = min((value for value in published if value >= 0), default=-1)
-        if least_ms >= 0:
+        if watermark_ms is not None and least_ms >= 0:
             body = {"watermark_ms": least_ms, "at_ms": int(time.time() * 1000)}
             await self._redis.set(f"{self._prefix}watermark", orjson.dumps(body))
         found: bytes | None = mark

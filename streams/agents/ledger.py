@@ -10,7 +10,7 @@ from typing import Any
 
 from streams.adapters.publish import Topics
 from streams.agents.intake import dead_letter
-from streams.core.ledger_store import LedgerStore, new_store
+from streams.core.ledger_store import LedgerStore, new_store, silence_of
 from streams.core.policy import CorePolicy
 from streams.core.records import Flush, Record, Rejected
 from streams.core.tasks import TaskTable
@@ -51,6 +51,7 @@ class LedgerStage:
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
         self.store: LedgerStore = new_store(partition, policy, owner, make_tasks(partition))
+        self._silent = False
         self._seen_duplicates = 0
         self._seen_late = 0
         self._seen_refused = 0
@@ -67,6 +68,8 @@ class LedgerStage:
             async for records in self._reader.read(changelog, self._partition):
                 take((key, value) for _, key, value in records)
         self.store.resume()
+        events = self._out.name(topics.EVENTS)
+        self._silent = self.store.ledger.next == 0 and await self._reader.empty(events, self._partition)
         counters = self.store.ledger.counters
         self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
         self._seen_refused = self.store.ledger.scopes.refused
@@ -88,6 +91,7 @@ class LedgerStage:
         late, ledger.late = ledger.late, []
         flush = self.store.collect()
         if flush is None:
+            await self._say_silent()
             return None
         await self._write_refused(rejected, topics.DEAD_LETTERS)
         await self._write_refused(late, topics.LATE)
@@ -96,6 +100,14 @@ class LedgerStage:
         await self._writer.append(changelog, self._partition, [Outgoing(*flush.meta)])
         self._report()
         return flush.stamp
+
+    async def _say_silent(self) -> None:
+        """Tell the floor, once, that this source has no events yet, lest it wait for the age of its first."""
+        if self._silent:
+            self._silent = False
+            told = [Outgoing(*silence_of(self._partition))]
+            partials = self._out.name(topics.PARTIALS)
+            await asyncio.gather(*(self._writer.append(partials, p, told) for p in range(self._out.partitions)))
 
     async def _write_outputs(self, flush: Flush) -> None:
         """Write partial rows to the partitions of their scopes, then the watermark to every partition."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
+from streams.agents.timetable import Timetable
 from streams.core.floor import Floor, PaneRow, WindowRow
-from streams.core.policy import CorePolicy
+from streams.core.policy import HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import Record
 from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
@@ -24,14 +28,22 @@ _CATCH_UP_DUTY = 10
 _CATCH_UP_PACE = 3.0
 """Event time that goes by this much faster than the clock is a catch-up, which nobody watches by the second."""
 
+_QUIET_S = 2.0
+"""After this long without input all that is left to show is shown at once."""
+
+_COSTS = 8
+"""Publications whose mean cost sets the pause: long windows make some cost more, and the short ones need not wait for that."""
+
 _LONGEST_PAUSE_S = 5.0
 _CATCH_UP_PAUSE_S = 10.0
 
-_PARTS_OF_WINDOW = 3600
-_LONGEST_S = 10.0
+_PACE_OVER_S = 8.0
+
+_PIECE = 1_500
+"""Rows made before they are written, about 1 MB: of a floor of 50,000 scopes no more is held at once."""
 
 AfterPublish = Callable[[int, int], Awaitable[None]]
-"""(partition, watermark_ms): called after each publication."""
+"""(partition, watermark_ms): called after each publication, with the watermark up to which all rows are out."""
 
 
 class ScopesStage:
@@ -74,11 +86,16 @@ class ScopesStage:
         self._read_model, self._after_publish = read_model, after_publish
         self._interval_s, self._siblings = publish_interval_s, siblings
         self._next_publish = 0.0
-        self._last_publish: tuple[float, int] = (0.0, -1)
-        self._next_due = [0.0] * len(policy.windows)
-        self.next: int | None = 0
-        self._published: int | None = 0
-        self.floor = Floor(policy)
+        self._marks: list[tuple[float, int]] = []
+        slices = [*((window.tier, window.size_ms) for window in policy.windows), (HOUR_TIER, HOUR_MS)]
+        self._timetable = Timetable(slices, publish_interval_s)
+        self._costs_s: deque[float] = deque(maxlen=_COSTS)
+        self.next: int = 0
+        self._seen, self._seen_s = 0, 0.0
+        self._waiting: list[Record] = []
+        self._making = False
+        self.floor = Floor(policy, sources=out.partitions)
+        self._watermark_ms = -1
         self._publish_all = True
         self._shown_window = shown_window
         self._shown: dict[str, list[dict[str, Any]]] = {}
@@ -91,62 +108,99 @@ class ScopesStage:
 
     async def close(self) -> None:
         """Drop the state; the series of this partition go with it."""
-        self.floor = Floor(self._policy)
+        self.floor = Floor(self._policy, sources=self._out.partitions)
         self._shown = {}
 
     def fold(self, records: list[Record]) -> None:
-        """Take in partial rows."""
-        self.floor.apply((record.key or b"", record.value) for record in records)
+        """Take in partial rows; those that come amid a publication wait for its end, lest a row be as of two moments."""
         self.next = records[-1].offset + 1
+        self._waiting.extend(records)
+        if not self._making:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self.floor.apply((record.key or b"", record.value) for record in waiting)
 
     async def flush(self) -> int | None:
-        """Publish if it is time; the offset to commit once everything below it has been published."""
-        began = time.monotonic()
-        quiet = self.next == self._published
-        if not self._publish_all and (began < self._next_publish or (quiet and not self.floor.pending)):
+        """Publish what is due; the offset to commit once everything below it has been published."""
+        now_s = time.monotonic()
+        if self.next != self._seen:
+            self._seen, self._seen_s = self.next, now_s
+        done = self._timetable.upto == self.next and not self.floor.pending
+        if not self._publish_all and (now_s < self._next_publish or done):
             return None
-        upto = self.next
         everything = self._publish_all or await self._read_model.lost(self._partition)
+        catching_up = self._catching_up(now_s)
+        quiet = now_s - self._seen_s >= _QUIET_S
+        due = self._timetable.all_bits if everything or quiet or catching_up else self._timetable.due(now_s)
+        if not due:
+            return None
         gone = await self._gone() if everything else {}
-        cpu_s = time.thread_time()
+        upto = self.next
+        held, cpu_s = await self._publish(due, gone, everything=everything)
+        # Redis may have been emptied, or written to by a worker that lost this partition, in the middle of it.
+        self._publish_all = not held
+        duty, longest_s = (_CATCH_UP_DUTY, _CATCH_UP_PAUSE_S) if catching_up else (_DUTY, _LONGEST_PAUSE_S)
+        self._costs_s.append(cpu_s)
+        cost_s = sum(self._costs_s) / len(self._costs_s)
+        self._next_publish = now_s + min(longest_s, max(self._interval_s, duty * cost_s * self._siblings()))
+        self._meter.rows("scopes", self._partition, self.floor.rows)
+        if not held:
+            return None
+        before = self._timetable.upto
+        self._timetable.published(due, now_s, upto, self._watermark_ms)
+        return self._timetable.upto if self._timetable.upto > before else None
+
+    async def _publish(self, due: int, gone: dict[str, set[str]], *, everything: bool) -> tuple[bool, float]:
+        """Make and write the rows of some slices.
+
+        Args:
+            due: Bits of the slices.
+            gone: Scopes to be ended, by window.
+            everything: Every row, not only those that changed.
+
+        Returns:
+            Whether the read model holds these rows and all before them, and the CPU seconds it took to make them.
+        """
+        spent = -time.thread_time()
         if everything:
             windows, panes = self.floor.all_windows(), self.floor.all_panes()
             self.floor.take_changes()
         else:
-            windows, panes = self.floor.take_changes(self.floor.all_bits if quiet else self._due(began))
-        rows = self._rows(windows, panes, gone)
-        cpu_s = time.thread_time() - cpu_s
-        held = await self._write(rows)
-        # Redis may have been emptied, or written to by a worker that lost this partition, in the middle of it.
-        self._publish_all, self._published = not held, upto
-        self._next_publish = time.monotonic() + self._pause_s(began, cpu_s)
-        self._meter.rows("scopes", self._partition, self.floor.rows)
-        return None if self.floor.pending or self._publish_all else upto
+            windows, changed = self.floor.take_changes(due)
+            panes = iter(changed)
+        self._watermark_ms = watermark_ms = self.floor.watermark_ms
+        shown_ms = self._timetable.watermark_with(due, watermark_ms)
+        held, written, self._making = True, False, True
+        for rows in self._pieces(windows, panes, gone, watermark_ms):
+            spent += time.thread_time()
+            held = await self._write(rows, held=held)
+            written = True
+            spent -= time.thread_time()
+        spent += time.thread_time()
+        self._making = False
+        self._take_in()
+        if written:
+            await self._tell(shown_ms)
+        held = held and await self._read_model.put(self._partition, {}, shown_ms)
+        if self._after_publish is not None:
+            await self._after_publish(self._partition, shown_ms)
+        return held, spent
 
-    def _pause_s(self, now_s: float, cpu_s: float) -> float:
-        """Return how long to wait before publishing again.
+    def _catching_up(self, now_s: float) -> bool:
+        """Tell whether event time goes by much faster than the clock.
 
-        Args:
-            now_s: When this publication began, on the monotonic clock.
-            cpu_s: CPU time it took to work out what to show.
+        Over some seconds: a live floor's watermark too moves by jerks, one each flush of the ledger.
         """
-        (before_s, before_ms), self._last_publish = self._last_publish, (now_s, self.floor.watermark_ms)
-        pace = (self.floor.watermark_ms - before_ms) / 1000 / max(0.001, now_s - before_s)
-        catching_up = pace > _CATCH_UP_PACE
-        duty, longest_s = (_CATCH_UP_DUTY, _CATCH_UP_PAUSE_S) if catching_up else (_DUTY, _LONGEST_PAUSE_S)
-        return min(longest_s, max(self._interval_s, duty * cpu_s * self._siblings()))
-
-    def _due(self, now_s: float) -> int:
-        """Return the bits of the windows to publish now: nobody watches a week's window by the second."""
-        if now_s >= max(self._next_due):
-            bits = self.floor.all_bits
-        else:
-            bits = sum(1 << i for i, due_s in enumerate(self._next_due) if now_s >= due_s)
-        for i, window in enumerate(self._policy.windows):
-            if bits >> i & 1:
-                part_s = window.size_ms / 1000 / _PARTS_OF_WINDOW if window.size_ms else _LONGEST_S
-                self._next_due[i] = now_s + min(_LONGEST_S, max(self._interval_s, part_s))
-        return bits
+        marks, watermark_ms = self._marks, self.floor.watermark_ms
+        if watermark_ms < 0:
+            return False
+        marks.append((now_s, watermark_ms))
+        while marks[1:] and marks[1][0] <= now_s - _PACE_OVER_S:
+            marks.pop(0)
+        since_s = now_s - marks[0][0]
+        return since_s >= _PACE_OVER_S / 2 and (watermark_ms - marks[0][1]) / 1000 > _CATCH_UP_PACE * since_s
 
     async def _gone(self) -> dict[str, set[str]]:
         """Return, by window, scopes of this partition that were shown and of which nothing is left.
@@ -160,40 +214,54 @@ class ScopesStage:
             found[window.name] = mine - self.floor.scopes.keys()
         return found
 
-    def _rows(self, windows: list[WindowRow], panes: list[PaneRow], gone: dict[str, set[str]]) -> _Rows:
-        """Return what to write, and keep the rows of the metrics window."""
-        watermark_ms = self.floor.watermark_ms
-        rows = _Rows(watermark_ms)
+    def _pieces(
+        self, windows: list[WindowRow], panes: Iterator[PaneRow], gone: dict[str, set[str]], watermark_ms: int
+    ) -> Iterator[_Rows]:
+        """Yield what to write, bounded piece after bounded piece, and keep the rows of the metrics window."""
+        rows = _Rows()
         for name, scope_keys in gone.items():
             for scope_key in scope_keys:
                 for table in TABLES:
                     rows.window(table, name, scope_key, None)
-        for window in windows:
-            found = window_rows(window, watermark_ms)
-            empty = not window.cells and not window.state.open_by_hour
-            if window.window == self._shown_window:
-                self._show(window.state.key, None if empty else list(found.values()))
-            for table, row in found.items():
-                rows.window(table, window.window, window.state.key, None if empty else orjson.dumps(row))
-        for pane in panes:
-            for table, row in pane_rows(pane, watermark_ms).items():
-                rows.pane(table, f"{pane.state.key}|3600|{pane.start_ms}", orjson.dumps(row))
-        return rows
+        both: Iterator[WindowRow | PaneRow] = chain(windows, panes)
+        for row in both:
+            if isinstance(row, WindowRow):
+                self._add_window(rows, row, watermark_ms)
+            else:
+                for table, shown in pane_rows(row, watermark_ms).items():
+                    rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", orjson.dumps(shown))
+            if rows.count >= _PIECE:
+                yield rows
+                rows = _Rows()
+        if rows.count:
+            yield rows
 
-    async def _write(self, rows: _Rows) -> bool:
-        """Write rows; tell whether the read model holds these and all before them."""
-        watermark_ms = rows.watermark_ms
-        published = Outgoing(b"~watermark", orjson.dumps({"watermark_ms": watermark_ms}))
-        for table, outgoing in rows.of_topic.items():
-            if outgoing:
-                topic = self._out.name(topics.TABLE_TOPICS[table])
-                await self._writer.append(topic, self._partition, outgoing)
-                # Last and alone: readers learn how far the rows go, and the embedded broker its end offset.
-                await self._writer.append(topic, self._partition, [published])
-        held = await self._read_model.put(self._partition, rows.of_model, watermark_ms)
-        if self._after_publish is not None:
-            await self._after_publish(self._partition, watermark_ms)
-        return held
+    def _add_window(self, rows: _Rows, window: WindowRow, watermark_ms: int) -> None:
+        found = window_rows(window, watermark_ms)
+        empty = not window.cells and not window.state.open_by_hour
+        if window.window == self._shown_window:
+            self._show(window.state.key, None if empty else list(found.values()))
+        for table, row in found.items():
+            rows.window(table, window.window, window.state.key, None if empty else orjson.dumps(row))
+
+    async def _write(self, rows: _Rows, *, held: bool) -> bool:
+        """Write rows to the topics, and to the read model unless it has lost some; tell whether it holds all so far."""
+        await asyncio.gather(
+            *(
+                self._writer.append(self._out.name(topics.TABLE_TOPICS[table]), self._partition, outgoing)
+                for table, outgoing in rows.of_topic.items()
+                if outgoing
+            )
+        )
+        # A model that has lost rows must not be marked as whole: all of them come with the next publication.
+        return held and await self._read_model.put(self._partition, rows.of_model)
+
+    async def _tell(self, watermark_ms: int) -> None:
+        """Say on every table that all rows up to a watermark are out."""
+        # Last and alone: readers learn how far the rows go, and the embedded broker its end offset.
+        told = [Outgoing(b"~watermark", orjson.dumps({"watermark_ms": watermark_ms}))]
+        names = [self._out.name(topics.TABLE_TOPICS[table]) for table in TABLES]
+        await asyncio.gather(*(self._writer.append(name, self._partition, told) for name in names))
 
     def _show(self, scope_key: str, rows: list[dict[str, Any]] | None) -> None:
         if rows is None:
@@ -209,16 +277,18 @@ class ScopesStage:
 class _Rows:
     """Rows on their way out: to the table topics, and to the read model by (table, window) and scope."""
 
-    def __init__(self, watermark_ms: int) -> None:
-        self.watermark_ms = watermark_ms
+    def __init__(self) -> None:
+        self.count = 0
         self.of_topic: dict[str, list[Outgoing]] = {table: [] for table in TABLES}
         self.of_model: dict[tuple[str, str], dict[str, bytes | None]] = {}
 
     def window(self, table: str, window: str, scope_key: str, value: bytes | None) -> None:
         """Add the row of a window; None ends it."""
+        self.count += 1
         self.of_topic[table].append(Outgoing(f"{scope_key}|{window}".encode(), value))
         self.of_model.setdefault((table, window), {})[scope_key] = value
 
     def pane(self, table: str, key: str, value: bytes) -> None:
         """Add the row of an hour pane: history, which only the topics keep."""
+        self.count += 1
         self.of_topic[table].append(Outgoing(key.encode(), value))

@@ -8,7 +8,10 @@ at work, confusion pairs, example tasks) is a string.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from functools import lru_cache
+from itertools import accumulate
+from typing import NamedTuple
 
 Cell = int | str
 Cells = dict[Cell, int]
@@ -95,6 +98,7 @@ def bucket(value_ms: int) -> int:
     return min(HISTOGRAM_SPAN - 1, 1 + math.ceil(math.log(value_ms) / _LOG_GAMMA))
 
 
+@lru_cache(maxsize=HISTOGRAM_SPAN)
 def bucket_value_ms(index: int) -> float:
     """Return the duration a bucket stands for, the midpoint that keeps the relative error within 1%."""
     if index == 0:
@@ -108,28 +112,36 @@ def histogram(cells: Cells, base: int) -> list[tuple[int, int]]:
     return sorted((cell - base, n) for cell, n in cells.items() if type(cell) is int and base <= cell < top and n > 0)
 
 
-def quantiles_ms(pairs: list[tuple[int, int]], shares: tuple[float, ...]) -> list[float | None]:
+class Histogram(NamedTuple):
+    """Counts by log-bucket.
+
+    Attributes:
+        base: Cell of bucket 0.
+        cells: Ascending cells of the buckets.
+        counts: How many each holds, 1 or more.
+    """
+
+    base: int
+    cells: list[int]
+    counts: list[int]
+
+
+def quantiles_ms(histogram: Histogram, shares: tuple[float, ...]) -> list[float | None]:
     """Read quantiles from a histogram.
 
     Args:
-        pairs: Ascending (bucket, count).
-        shares: Ascending quantiles in 0..1.
+        histogram: The durations.
+        shares: Quantiles in 0..1.
 
     Returns:
         Milliseconds per share, each within 1% of the true order statistic; None for an empty histogram.
     """
-    total = sum(n for _, n in pairs)
-    if not total:
+    upto = list(accumulate(histogram.counts))
+    if not upto:
         return [None] * len(shares)
-    found: list[float | None] = []
-    seen, position = 0, 0
-    for share in shares:
-        rank = max(1, math.ceil(share * total))
-        while seen + pairs[position][1] < rank:
-            seen += pairs[position][1]
-            position += 1
-        found.append(bucket_value_ms(pairs[position][0]))
-    return found
+    total = upto[-1]
+    ranks = [max(1, math.ceil(share * total)) for share in shares]
+    return [bucket_value_ms(histogram.cells[bisect_left(upto, rank)] - histogram.base) for rank in ranks]
 
 
 def add_cells(into: Cells, amounts: Cells, sign: int = 1) -> None:

@@ -6,22 +6,30 @@ twice, or again after a crash, changes nothing, and the compacted input topic is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.core.cells import OPEN, Cells, add_cells
+from streams.core.cells import Cells, add_cells
 from streams.core.forecast.observe import FORECAST_WINDOW
 from streams.core.ledger_store import WATERMARK_PREFIX, stamp_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
-from streams.core.scope_state import ScopeState, WindowSum, decode_cells
+from streams.core.scope_state import ScopeState, decode_cells
+from streams.core.window_sums import WindowSum, count, move, tally
 from streams.core.windows import window_range
 
 _decode_watermark: Any = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
-_NO_SLOTS: dict[int, Any] = {}
 _NEVER_MS = 1 << 62
+
+_DECODED = 4_096
+"""Minute rows whose cells are kept decoded for the next change, about 5 kB each: those that changed last change next."""
+
+
+Place = tuple[str, int, int, int]
+"""(scope, tier, pane start in ms, source partition) of a row."""
 
 
 class WindowRow(NamedTuple):
@@ -39,7 +47,11 @@ class PaneRow(NamedTuple):
 
     state: ScopeState
     start_ms: int
-    cells: Cells
+
+    @property
+    def cells(self) -> Cells:
+        """The sum over source partitions, made anew with each look."""
+        return self.state.pane_cells(HOUR_TIER, self.start_ms)
 
 
 class Floor:
@@ -49,9 +61,16 @@ class Floor:
     for all versions of a row that came in between.
     """
 
-    def __init__(self, policy: CorePolicy) -> None:
-        """Start empty."""
+    def __init__(self, policy: CorePolicy, sources: int = 0) -> None:
+        """Start empty.
+
+        Args:
+            policy: What shapes the numbers.
+            sources: How many source partitions there are: until each has been heard there is no watermark. 0 where the
+                caller brings all of them himself.
+        """
         self.policy = policy
+        self._sources = sources
         self.scopes: dict[str, ScopeState] = {}
         self.watermarks: dict[int, tuple[int, int]] = {}
         self.watermark_ms = -1
@@ -61,9 +80,13 @@ class Floor:
             for tier in range(EVIDENCE_TIER)
         ]
         self.all_bits = (1 << len(policy.windows)) - 1
+        self._pane_bit = 1 << len(policy.windows)
         self._forecast_bits = sum(1 << i for i, window in enumerate(policy.windows) if window.name == FORECAST_WINDOW)
         # Row as it was when last absorbed, by (scope, tier, pane, source): None for a new one.
-        self._fresh: dict[tuple[str, int, int, int], bytes | None] = {}
+        self._fresh: dict[Place, bytes | None] = {}
+        # By tier, rows whose change is not in the windows' sums yet, as those have them.
+        self._untallied: list[dict[Place, bytes | None]] = [{} for _ in range(EVIDENCE_TIER)]
+        self._decoded: dict[Place, tuple[bytes, Cells]] = {}
         self._ranges: dict[str, list[tuple[int, int]]] = {}
         self._moved: set[str] = set()
         self._touched: set[str] = set()
@@ -90,7 +113,7 @@ class Floor:
     def _source_watermark(self, source: int, value: bytes) -> None:
         stamp, watermark_ms = _decode_watermark(value)
         known = self.watermarks.get(source)
-        if watermark_ms >= 0 and (known is None or stamp >= known[0]):
+        if known is None or stamp >= known[0]:
             self.watermarks[source] = (stamp, watermark_ms)
 
     def _take(self, scope_key: str, tier: int, pane_ms: int, source: int, owner: str, value: bytes | None) -> None:
@@ -147,34 +170,56 @@ class Floor:
 
     def absorb(self) -> None:
         """Bring windows, backlog and the list of changed panes up to the rows taken in."""
+        self._absorb(range(EVIDENCE_TIER))
+
+    def _absorb(self, tiers: Iterable[int]) -> None:
+        """Note what has changed since last time; sums are brought up to it only of the windows made of some tiers."""
         self._expire()
         fresh, self._fresh = self._fresh, {}
+        for place, old in fresh.items():
+            state = self.scopes.get(place[0])
+            if state is not None and (value := state.row(*place[1:])) != old:
+                self._look(state, place, value, old)
+        for tier in tiers:
+            self._tally(tier)
+
+    def _look(self, state: ScopeState, place: Place, value: bytes | None, old: bytes | None) -> None:
+        """Note what a changed row concerns, decoding it only for what every window's row shows."""
+        _, tier, pane_ms, source = place
+        if state.watches:
+            self._mark(state, state.touch(tier, pane_ms))
+        if tier != EVIDENCE_TIER:
+            if state.queue is not None and state.queue.note(tier, pane_ms, decode_cells(value), decode_cells(old)):
+                self._mark(state, self._forecast_bits)
+            opened = state.open_change(pane_ms, source, value) if tier == HOUR_TIER else 0
+            self._note(state, tier, pane_ms, self._bits_of(state, tier, pane_ms), opened)
+            if state.slid:  # the sums of a new scope begin with the rows there are
+                self._untallied[tier].setdefault(place, old)
+        self._end_if_empty(state)
+
+    def _tally(self, tier: int) -> None:
+        """Bring the sums of a tier's windows up to its rows."""
+        untallied, self._untallied[tier] = self._untallied[tier], {}
+        decoded: dict[Place, tuple[bytes, Cells]] = {}
         # All changes of a scope that lie in the same windows are summed before the windows are touched.
         zones: dict[tuple[str, int], Cells] = {}
-        for (scope_key, tier, pane_ms, source), old in fresh.items():
-            state = self.scopes.get(scope_key)
-            if state is None:
+        for place, old in untallied.items():
+            state = self.scopes.get(place[0])
+            bits = 0 if state is None else self._bits_of(state, tier, place[2])
+            if state is None or not bits or (value := state.row(*place[1:])) == old:
                 continue
-            slot = state.panes[tier].get(pane_ms, _NO_SLOTS).get(source)
-            value = None if slot is None else slot[1]
-            if value == old:
-                continue
-            if state.watches:
-                self._mark(state, state.touch(tier, pane_ms))
-            if tier == EVIDENCE_TIER:
-                self._end_if_empty(state)
-                continue
-            now, was = decode_cells(value), decode_cells(old)
-            if state.queue is not None and state.queue.note(tier, pane_ms, now, was):
-                self._mark(state, self._forecast_bits)
-            bits = self._bits_of(state, tier, pane_ms)
-            self._note(state, tier, pane_ms, bits, now.get(OPEN, 0) - was.get(OPEN, 0))
-            if bits:
-                into = zones.setdefault((scope_key, bits), {})
-                _tally(into, now, 1)
-                _tally(into, was, -1)
-            self._end_if_empty(state)
+            now, was = self._cells_of(place, value), self._cells_of(place, old)
+            if value is not None and len(decoded) < _DECODED:
+                decoded[place] = value, now
+            tally(zones.setdefault((place[0], bits), {}), now, was)
+        if tier == 0:
+            self._decoded = decoded
         self._add(zones)
+
+    def _cells_of(self, place: Place, value: bytes | None) -> Cells:
+        """Return the cells of a row, which were decoded last time already if it was new then; do not change them."""
+        held = self._decoded.get(place)
+        return held[1] if held is not None and held[0] is value else decode_cells(value)
 
     def _end_if_empty(self, state: ScopeState) -> None:
         """Show a scope whose last pane has expired once more: its rows are empty now, and then it is forgotten."""
@@ -189,17 +234,16 @@ class Floor:
                 state.touched.add(pane_ms)
                 self._touched.add(state.key)
             if opened:
-                _count(state.open_by_hour, pane_ms, opened)
+                count(state.open_by_hour, pane_ms, opened)
         # The backlog stands in every window's row.
         self._mark(state, self.all_bits if opened else bits)
 
     def _add(self, zones: dict[tuple[str, int], Cells]) -> None:
         for (scope_key, bits), cells in zones.items():
             if scope_key in self.scopes:
-                changed = {cell: amount for cell, amount in cells.items() if amount}
                 for i, total in enumerate(self.scopes[scope_key].windows):
                     if bits >> i & 1:
-                        add_cells(total.cells, changed)
+                        add_cells(total.cells, cells)
 
     def _bits_of(self, state: ScopeState, tier: int, pane_ms: int) -> int:
         """Return the bits of the windows that hold a pane."""
@@ -216,8 +260,13 @@ class Floor:
             self._moved.add(state.key)
 
     def _advance(self) -> None:
-        """Move the watermark to the least of the sources'; it never goes back."""
-        watermark_ms = min((held[1] for held in self.watermarks.values()), default=-1)
+        """Move the watermark to the least of the sources'; it never goes back.
+
+        A source not heard yet holds it back, for nobody knows how old its events are; one that says it has none (-1) does not.
+        """
+        if len(self.watermarks) < self._sources:
+            return
+        watermark_ms = min((held[1] for held in self.watermarks.values() if held[1] >= 0), default=-1)
         if watermark_ms > self.watermark_ms:
             # Without a watermark nothing was shown as closed, however old.
             closed_from = max(0, self.watermark_ms // HOUR_MS)
@@ -238,44 +287,54 @@ class Floor:
                 self._touched.add(state.key)
 
     def take_changes(self, due: int | None = None) -> tuple[list[WindowRow], list[PaneRow]]:
-        """Return the rows that changed since they were last returned.
+        """Return the rows that changed since they were last returned, window after window.
 
-        A window whose range moved counts as changed when what it covers did.
+        A window whose range moved counts as changed when what it covers did. Nothing is shown before there is a watermark.
 
         Args:
-            due: Bits of the windows wanted now (bit i: the policy's window i); None for all. The others keep their
-                range and their changes until they are wanted.
+            due: Bits of the windows wanted now (bit i: the policy's window i; the next after them: the hour panes); None
+                for all. The others keep their range and their changes until they are wanted.
         """
-        due = self.all_bits if due is None else due
-        self.absorb()
+        due = self.all_bits | self._pane_bit if due is None else due
+        self._absorb({window.tier for i, window in enumerate(self.policy.windows) if due >> i & 1})
+        if self.watermark_ms < 0:
+            return [], []
         self._slide(due)
-        windows: list[WindowRow] = []
-        panes: list[PaneRow] = []
-        moved = [key for key in self._moved if key in self.scopes] if self.watermark_ms >= 0 else []
+        windows: list[list[WindowRow]] = [[] for _ in self.policy.windows]
+        moved, self._moved = self._moved, set()
         for key in moved:
-            state = self.scopes[key]
-            windows.extend(self._window_rows(state, state.moved & due))
+            state = self.scopes.get(key)
+            if state is None:
+                continue
+            self._window_rows(state, state.moved & due, windows)
             state.moved &= ~due
-            if not state.moved and not any(state.panes):
+            if state.moved:
+                self._moved.add(key)
+            elif not any(state.panes):
                 del self.scopes[key]
-        self._moved = {key for key in self._moved if key in self.scopes and self.scopes[key].moved}
+        return [row for rows in windows for row in rows], self._take_panes() if due & self._pane_bit else []
+
+    def _take_panes(self) -> list[PaneRow]:
+        found: list[PaneRow] = []
         for key in self._touched:
-            touched = self.scopes.get(key)
-            if touched is not None:
-                panes.extend(PaneRow(touched, at, touched.pane_cells(HOUR_TIER, at)) for at in sorted(touched.touched))
-                touched.touched.clear()
+            state = self.scopes.get(key)
+            if state is not None:
+                held = state.panes[HOUR_TIER]
+                found.extend(PaneRow(state, at) for at in sorted(state.touched) if at in held)
+                state.touched.clear()
         self._touched.clear()
-        return windows, panes
+        return found
 
     @property
     def pending(self) -> bool:
         """Whether ``take_changes`` has something to return that is known now."""
         return bool(self._fresh or self._moved or self._touched)
 
-    def _window_rows(self, state: ScopeState, bits: int) -> Iterator[WindowRow]:
+    def _window_rows(self, state: ScopeState, bits: int, into: Sequence[list[WindowRow]]) -> None:
+        """Put a scope's windows into the lists of theirs."""
         for i, (window, total) in enumerate(zip(self.policy.windows, state.windows, strict=True)):
             if bits >> i & 1:
-                yield WindowRow(state, window.name, total.start_ms, total.end_ms, total.cells)
+                into[i].append(WindowRow(state, window.name, total.start_ms, total.end_ms, total.cells))
 
     def _slide(self, due: int) -> None:
         """Bring windows up to the watermark."""
@@ -290,6 +349,7 @@ class Floor:
                 self._ranges[state.zone] = [(0, 0)] * len(self.policy.windows)
                 self._moved_windows(state.zone, self.all_bits)
             self._slide_one(state, self.all_bits)
+            state.slid = True
             self._mark(state, self.all_bits)
         self._new = []
 
@@ -307,11 +367,15 @@ class Floor:
     def _slide_one(self, state: ScopeState, bits: int) -> None:
         ranges = self._ranges[state.zone]
         sums: tuple[dict[int, Cells], ...] = ({}, {}, {})  # windows of a tier enter and leave the same panes
+        summed: tuple[list[WindowSum], ...] = ([], [], [])
         for i, window in enumerate(self.policy.windows):
             total = state.windows[i]
             if bits >> i & 1 and (total.start_ms, total.end_ms) != ranges[i]:
                 had = bool(total.cells)
-                _move(state, window.tier, total, ranges[i], sums[window.tier])
+                panes = state.panes[window.tier]
+                cells_of = partial(state.pane_cells, window.tier)
+                move(total, ranges[i], panes, cells_of, sums[window.tier], summed[window.tier])
+                summed[window.tier].append(total)
                 # Age is shown of what is open too: a queue in which nothing moves must not look as it did an hour ago.
                 self._mark(state, 1 << i if had or total.cells or state.open_by_hour else 0)
         if state.queue is not None and state.queue.live:
@@ -323,62 +387,13 @@ class Floor:
             return []
         self.absorb()
         self._slide(self.all_bits)
-        return [row for state in self.scopes.values() for row in self._window_rows(state, self.all_bits)]
+        windows: list[list[WindowRow]] = [[] for _ in self.policy.windows]
+        for state in self.scopes.values():
+            self._window_rows(state, self.all_bits, windows)
+        return [row for rows in windows for row in rows]
 
-    def all_panes(self) -> list[PaneRow]:
-        """Return every hour pane still held."""
+    def all_panes(self) -> Iterator[PaneRow]:
+        """Return every hour pane still held, one after the other: there may be more than memory would like."""
         self.absorb()
-        return [
-            PaneRow(state, pane_ms, state.pane_cells(HOUR_TIER, pane_ms))
-            for state in self.scopes.values()
-            for pane_ms in sorted(state.panes[HOUR_TIER])
-        ]
-
-
-def _tally(into: Cells, amounts: Cells, sign: int) -> None:
-    """Add or take away amounts; cells that come to zero stay."""
-    get = into.get
-    if sign > 0:
-        for cell, amount in amounts.items():
-            into[cell] = get(cell, 0) + amount
-    else:
-        for cell, amount in amounts.items():
-            into[cell] = get(cell, 0) - amount
-
-
-def _count(counts: dict[int, int], key: int, amount: int) -> None:
-    total = counts.get(key, 0) + amount
-    if total:
-        counts[key] = total
-    else:
-        counts.pop(key, None)
-
-
-def _move(state: ScopeState, tier: int, total: WindowSum, to_ms: tuple[int, int], sums: dict[int, Cells]) -> None:
-    """Move a window: take away the panes it leaves and add those it enters, or sum anew where that is less.
-
-    Args:
-        state: The scope.
-        tier: The window's tier.
-        total: The window.
-        to_ms: Where it now begins and ends.
-        sums: Sums of panes by their start, filled as they are needed.
-    """
-    panes = state.panes[tier]
-    (start_ms, end_ms), (old_start, old_end) = to_ms, (total.start_ms, total.end_ms)
-    total.start_ms, total.end_ms = to_ms
-    entering = [p for p in panes if start_ms <= p < end_ms and not old_start <= p < old_end]
-    leaving = [p for p in panes if old_start <= p < old_end and not start_ms <= p < end_ms]
-    staying = sum(1 for p in panes if start_ms <= p < end_ms) - len(entering)
-    if staying <= len(leaving):
-        total.cells, leaving = {}, []
-        entering = [p for p in panes if start_ms <= p < end_ms]
-    for chosen, sign in ((entering, 1), (leaving, -1)):
-        for pane_ms in chosen:
-            cells = sums.get(pane_ms)
-            if cells is None:
-                cells = sums[pane_ms] = state.pane_cells(tier, pane_ms)
-            if total.cells:
-                add_cells(total.cells, cells, sign)
-            else:
-                total.cells = {cell: sign * amount for cell, amount in cells.items()} if sign < 0 else dict(cells)
+        states = list(self.scopes.values()) if self.watermark_ms >= 0 else []
+        return (PaneRow(state, pane_ms) for state in states for pane_ms in sorted(state.panes[HOUR_TIER]))

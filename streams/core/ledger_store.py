@@ -237,6 +237,11 @@ def stamp_of(value: bytes) -> int:
     return int.from_bytes(value[2 : 2 + size], "big")
 
 
+def silence_of(partition: int) -> tuple[bytes, bytes]:
+    """Return the watermark record of a source that has no events yet. It has no owner, for all of them say the same."""
+    return f"{WATERMARK_PREFIX}{partition}|".encode(), _encode((0, -1))
+
+
 def new_store(
     partition: int, policy: CorePolicy, owner: str | None = None, tasks: TaskTable | None = None
 ) -> LedgerStore:

@@ -14,12 +14,15 @@ from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.forecast.observe import QueueTally
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy
 from streams.core.scopes import parse_scope_key
+from streams.core.window_sums import WindowSum
 
 _decode_row: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
 
 Slot = tuple[int, bytes, str]
 """(stamp, encoded row, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
 
+
+_NO_SLOTS: dict[int, Slot] = {}
 
 TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla", "throughput": "throughput"}
 """Table whose rows show a measure's detectors."""
@@ -32,18 +35,6 @@ def _watch(detector: Detector) -> Watch | PaceWatch:
     return Watch(detector, detector.model, source)
 
 
-class WindowSum:
-    """The running sum of one window of one scope."""
-
-    __slots__ = ("cells", "end_ms", "start_ms")
-
-    def __init__(self) -> None:
-        """Start empty, covering nothing."""
-        self.start_ms = 0
-        self.end_ms = 0
-        self.cells: Cells = {}
-
-
 class ScopeState:
     """Everything known of one scope.
 
@@ -51,6 +42,7 @@ class ScopeState:
         panes: Per tier, per pane start, the slot of each source partition.
         windows: The running sum of each window.
         open_by_hour: Open tasks by the hour of their creation: the backlog.
+        slid: Whether the windows have a range, and so a sum that must follow the rows.
         touched: Hour panes changed since they were last published.
         moved: Bits of the windows changed since they were last published.
         oldest_known: Whether the oldest open task need not be looked for anew.
@@ -62,6 +54,7 @@ class ScopeState:
     __slots__ = (
         "_kept_ms",
         "_oldest_ms",
+        "_open_of",
         "audits_only",
         "key",
         "moved",
@@ -70,6 +63,7 @@ class ScopeState:
         "panes",
         "queue",
         "scope",
+        "slid",
         "touched",
         "watches",
         "windows",
@@ -85,6 +79,8 @@ class ScopeState:
         self.windows = [WindowSum() for _ in policy.windows]
         self.open_by_hour: dict[int, int] = {}
         self.audits_only = tuple(self.scope) in policy.audit_scopes
+        self._open_of: dict[tuple[int, int], int] | None = None if "labeler" in self.scope else {}
+        self.slid = False
         self.queue = QueueTally() if tuple(self.scope) == ("queue",) else None
         self.touched: set[int] = set()
         self.moved = 0
@@ -96,6 +92,24 @@ class ScopeState:
             for detector in policy.detectors
             if detector.watches(self.scope)
         ]
+
+    def row(self, tier: int, pane_ms: int, source: int) -> bytes | None:
+        """Return the encoded row of a source partition; None where there is none."""
+        slot = self.panes[tier].get(pane_ms, _NO_SLOTS).get(source)
+        return None if slot is None else slot[1]
+
+    def open_change(self, pane_ms: int, source: int, value: bytes | None) -> int:
+        """Note an hour's row of a source; return how many more tasks created in that hour are open in it than before.
+
+        An open task has no labeller yet, so a labeller's own rows count none and need not be looked at.
+        """
+        if self._open_of is None:
+            return 0
+        is_open = decode_cells(value).get(OPEN, 0)
+        before = self._open_of.pop((pane_ms, source), 0)
+        if is_open:
+            self._open_of[pane_ms, source] = is_open
+        return is_open - before
 
     def touch(self, tier: int, pane_ms: int) -> int:
         """Tell the detectors that a pane has changed; return the bits of the windows whose rows show them."""

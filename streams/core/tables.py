@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,17 +58,17 @@ class Parts:
     """A row's cells sorted by what they count, in one pass: a busy row has hundreds.
 
     Attributes:
-        counts: Scalars by cell.
-        handle: (bucket, count) of handle times, ascending.
-        turn: (bucket, count) of turn-around times, ascending.
+        counts: All cells, to look up scalars in.
+        handle: Handle times.
+        turn: Turn-around times.
         labelers: How many labellers have labels here.
         confusion: Count by pair of decision and truth.
         examples: Ids of tasks with a wrong label.
     """
 
-    counts: dict[int, int]
-    handle: list[tuple[int, int]]
-    turn: list[tuple[int, int]]
+    counts: Cells
+    handle: c.Histogram
+    turn: c.Histogram
     labelers: int
     confusion: dict[str, int]
     examples: list[str]
@@ -75,26 +76,30 @@ class Parts:
 
 def parts_of(cells: Cells) -> Parts:
     """Sort a row's cells by what they count."""
-    parts = Parts({}, [], [], 0, {}, [])
-    counts, handle, turn = parts.counts, parts.handle, parts.turn
-    for cell, amount in cells.items():
+    numbers: list[int] = []
+    labelers, confusion, examples = 0, {}, []
+    number = numbers.append
+    for cell in cells:
         if type(cell) is int:
-            if cell < c.HANDLE_HISTOGRAM:
-                counts[cell] = amount
-            elif amount > 0:
-                if cell < c.TURN_HISTOGRAM:
-                    handle.append((cell - c.HANDLE_HISTOGRAM, amount))
-                else:
-                    turn.append((cell - c.TURN_HISTOGRAM, amount))
+            number(cell)
         elif cell[0] == "L":  # type: ignore[index]
-            parts.labelers += 1
+            labelers += 1
         elif cell[0] == "C":  # type: ignore[index]
-            parts.confusion[cell[len(c.CONFUSION_PREFIX) :]] = amount  # type: ignore[index]
+            confusion[cell[len(c.CONFUSION_PREFIX) :]] = cells[cell]  # type: ignore[index]
         elif cell[0] == "X":  # type: ignore[index]
-            parts.examples.append(cell[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
-    handle.sort()
-    turn.sort()
-    return parts
+            examples.append(cell[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
+    numbers.sort()
+    handle_at, turn_at = bisect_left(numbers, c.HANDLE_HISTOGRAM), bisect_left(numbers, c.TURN_HISTOGRAM)
+    handle = _histogram(cells, numbers[handle_at:turn_at], c.HANDLE_HISTOGRAM)
+    turn = _histogram(cells, numbers[turn_at:], c.TURN_HISTOGRAM)
+    return Parts(cells, handle, turn, labelers, confusion, examples)
+
+
+def _histogram(cells: Cells, numbers: list[int], base: int) -> c.Histogram:
+    counts = [cells[number] for number in numbers]
+    if counts and min(counts) < 1:
+        numbers, counts = [n for n in numbers if cells[n] > 0], [count for count in counts if count > 0]
+    return c.Histogram(base, numbers, counts)
 
 
 def accuracy(parts: Parts) -> RowJson:

@@ -50,6 +50,9 @@ class LogReader(Protocol):
     def read(self, topic: str, partition: int) -> AsyncIterator[list[tuple[int, bytes, bytes | None]]]:
         """Yield batches of (offset, key, value)."""
 
+    async def empty(self, topic: str, partition: int) -> bool:
+        """Tell whether a partition holds no record."""
+
 
 MAX_IN_FLIGHT_BYTES = 32 * 1_048_576
 
@@ -235,5 +238,16 @@ class KafkaLogReader:
                 polled = await consumer.getmany(tp, timeout_ms=1000, max_records=20_000)
                 for records in polled.values():
                     yield [(record.offset, record.key or b"", record.value) for record in records]
+        finally:
+            await consumer.stop()
+
+    async def empty(self, topic: str, partition: int) -> bool:
+        """Tell whether a partition holds no record."""
+        consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **self._settings)
+        await consumer.start()
+        try:
+            tp = TopicPartition(topic, partition)
+            begin, end = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])
+            return bool(end[tp] <= begin[tp])
         finally:
             await consumer.stop()

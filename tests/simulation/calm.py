@@ -43,7 +43,8 @@ class Calm:
         for partition, end in enumerate(upto):
             worker.fetch((topics.EVENTS, partition), end - worker.positions[topics.EVENTS, partition])
             world.drain_one(worker, _RNG)
-        for _ in world.stages:
+        # One round a stage, and one more: the long windows of a floor that goes on are shown one at a time.
+        for _ in range(len(world.stages) + 1):
             world.clock.now_s += 100.0
             worker.tick()
             world.drain_one(worker, _RNG)

@@ -239,6 +239,14 @@ class SimReader:
             if read in self._wire.reads:
                 self._wire.reads.remove(read)
 
+    async def empty(self, topic: str, partition: int) -> bool:
+        """Tell whether a partition holds no record."""
+        log = self._cluster.log(topic, partition)
+        self._reads += 1
+        text = f"whether {topic.removeprefix(self._cluster.prefix)}[{partition}] is empty"
+        call = Call(self._wire.loop, "read", lambda: not log.records, ("read", self._reads), text)
+        return bool(await self._wire.ask(call))
+
 
 class Memory:
     """What Redis holds."""

@@ -25,6 +25,8 @@ from tests.simulation.worker import STAGES, Shared, SimWorker
 
 PREFIX = "f."
 NOW_MS = 1_795_400_000_000
+_PIECE = 25
+"""A floor of a schedule has a hundred rows: small pieces, so that it dies between two of them."""
 
 
 @contextmanager
@@ -37,9 +39,11 @@ def engine_of(clock: Clock, *, by_columns: bool) -> Iterator[None]:
     # A recovery freezes what there is, and here that is mostly what earlier schedules have left.
     freeze, gc.freeze = gc.freeze, lambda: None
     accumulate._FEW = -1 if by_columns else few
+    piece, streams.agents.scopes._PIECE = streams.agents.scopes._PIECE, _PIECE
     try:
         yield
     finally:
+        streams.agents.scopes._PIECE = piece
         accumulate._FEW = few
         gc.freeze = freeze
         for module, time in zip(modules, kept, strict=True):

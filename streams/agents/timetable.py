@@ -1,0 +1,91 @@
+"""Timetable: which part of the tables is published when, and how far each part has come.
+
+A *slice* is what is published together: the rows of one window, or those of the hour panes. Short windows are shown often;
+of the long ones, those made of the same panes at a time, so that no row of a five-minute window waits for those of a week.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_PARTS = 900
+"""A window moves by about this part of itself between two publications: the hour's every four seconds."""
+
+_LONGEST_S = 10.0
+
+
+@dataclass(slots=True)
+class _Slice:
+    """One slice.
+
+    Attributes:
+        tier: Of the panes it is made of; bringing sums up to those serves all slices of the tier.
+        pace_s: Seconds between two publications of it.
+        due_s: When the next is due, on the monotonic clock.
+        upto: Offset of the input below which everything is in its published rows.
+        watermark_ms: The watermark they are as of.
+    """
+
+    tier: int
+    pace_s: float
+    due_s: float = 0.0
+    upto: int = 0
+    watermark_ms: int = -1
+
+
+class Timetable:
+    """The slices of one partition's tables, each one bit."""
+
+    def __init__(self, slices: Sequence[tuple[int, int]], interval_s: float) -> None:
+        """Hold slices that were never published.
+
+        Args:
+            slices: Tier of each, and what a row of it covers in ms, 0 for a calendar window; slice i is bit i.
+            interval_s: Least seconds between two publications.
+        """
+        self._interval_s = interval_s
+        self._slices = [_Slice(tier, self._pace_s(size_ms)) for tier, size_ms in slices]
+        self.all_bits = (1 << len(self._slices)) - 1
+
+    def _pace_s(self, size_ms: int) -> float:
+        wanted_s = size_ms / 1000 / _PARTS if size_ms else _LONGEST_S
+        return min(_LONGEST_S, max(self._interval_s, wanted_s))
+
+    def due(self, now_s: float) -> int:
+        """Return the bits of what to publish now: prompt slices that are due, and the other one most overdue with its tier.
+
+        Args:
+            now_s: Now, on the monotonic clock.
+        """
+        due = {i: one for i, one in enumerate(self._slices) if now_s >= one.due_s}
+        late = {i: (now_s - one.due_s) / one.pace_s for i, one in due.items() if one.pace_s > self._interval_s}
+        tier = due[max(late, key=lambda i: late[i])].tier if late else None
+        return sum(1 << i for i, one in due.items() if i not in late or one.tier == tier)
+
+    def published(self, bits: int, now_s: float, upto: int, watermark_ms: int) -> None:
+        """Note what was published.
+
+        Args:
+            bits: The slices.
+            now_s: When the publication began, on the monotonic clock.
+            upto: Offset of the input below which everything was in it.
+            watermark_ms: The watermark it is as of.
+        """
+        for i, one in enumerate(self._slices):
+            if bits >> i & 1:
+                one.due_s, one.upto, one.watermark_ms = now_s + one.pace_s, upto, watermark_ms
+
+    @property
+    def upto(self) -> int:
+        """Offset of the input below which everything is in published rows, whatever the slice."""
+        return min(one.upto for one in self._slices)
+
+    def watermark_with(self, bits: int, watermark_ms: int) -> int:
+        """Return the watermark up to which all rows are out once some slices are published as of another one.
+
+        Args:
+            bits: The slices.
+            watermark_ms: The watermark they are as of.
+        """
+        return min(watermark_ms if bits >> i & 1 else one.watermark_ms for i, one in enumerate(self._slices))

@@ -1,0 +1,302 @@
+"""Publishing in slices and pieces: nothing is forgotten, nothing is told before it is out, nothing waits for all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+
+from streams.adapters.publish import Topics
+from streams.agents import scopes
+from streams.agents.ledger import LedgerStage
+from streams.agents.scopes import ScopesStage
+from streams.agents.timetable import Timetable
+from streams.core.floor import Floor
+from streams.core.ledger_store import new_store, silence_of
+from streams.core.policy import CorePolicy
+from streams.core.records import Record
+from streams.core.tables import window_rows
+from streams.models import topics
+from tests.core.harness import encode
+from tests.oracle.case_events import label
+
+POLICY = CorePolicy()
+_EVERY_S = 0.7
+ACCURACY = "f." + topics.TABLE_TOPICS["accuracy"]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def thread_time(self) -> float:
+        return 0.0
+
+
+class Log:
+    """Writer and reader: what was appended, append by append."""
+
+    def __init__(self, *, empty: bool = True) -> None:
+        self.appends: list[tuple[str, list[Any]]] = []
+        self._empty = empty
+
+    async def append(self, topic: str, partition: int, records: Any) -> None:
+        await asyncio.sleep(0)
+        self.appends.append((topic, list(records)))
+
+    async def read(self, topic: str, partition: int) -> Any:
+        for nothing in ():
+            yield nothing
+
+    async def empty(self, topic: str, partition: int) -> bool:
+        return self._empty
+
+    def last(self, topic: str) -> dict[bytes, bytes | None]:
+        return {record[0]: record[1] for name, records in self.appends if name == topic for record in records}
+
+
+class Model:
+    """A read model that loses what it has at its nth write."""
+
+    def __init__(self, lost_at: int = 0) -> None:
+        self.puts: list[tuple[Mapping[Any, Any], int | None]] = []
+        self._lost_at = lost_at
+
+    async def lost(self, partition: int) -> bool:
+        return False
+
+    async def patient_scopes(self, table: str, window: str) -> set[str]:
+        return set()
+
+    async def put(self, partition: int, rows: Mapping[Any, Any], watermark_ms: int | None = None) -> bool:
+        self.puts.append((rows, watermark_ms))
+        return len(self.puts) != self._lost_at
+
+
+class Nothing:
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(scopes, "time", clock)
+    return clock
+
+
+def stage_of(log: Log, model: Model) -> ScopesStage:
+    out = Topics("f.", 1)
+    return ScopesStage(
+        0,
+        POLICY,
+        out,
+        log,
+        log,
+        model,
+        Nothing(),
+        publish_interval_s=0.5,
+        shown_window="1h",  # type: ignore[arg-type]
+    )
+
+
+def flushes(count: int, labels: int = 20) -> Iterator[list[Record]]:
+    """Partial rows of some flushes, as long apart in event time as on the clock."""
+    store, offset, events = new_store(0, POLICY), 0, 0
+    for number in range(count):
+        records = []
+        for n in range(labels):
+            name = f"{number}-{n}"
+            minute = _EVERY_S / 60 * (number + n / labels)
+            key, value = encode(label(name, minute, by=f"lab{n}", task=name, queue=f"q{n % 3}"))
+            records.append(Record(events, 0, key, value))
+            events += 1
+        store.ledger.fold(records)
+        flush = store.collect()
+        assert flush is not None
+        partials = [*flush.outputs, flush.watermark]
+        yield [Record(offset + i, 0, key, value) for i, (key, value) in enumerate(partials)]
+        offset += len(partials)
+
+
+def labels_of(floor: Floor) -> dict[bytes, int]:
+    """What the accuracy rows of a floor count."""
+    return {
+        f"{row.state.key}|{row.window}".encode(): window_rows(row, floor.watermark_ms)["accuracy"]["labels"]
+        for row in floor.all_windows()
+    }
+
+
+class Run(NamedTuple):
+    """What was true at each watermark and at each offset, and offsets committed with the appends there were by then."""
+
+    truth: dict[int, dict[bytes, int]]
+    truth_at: dict[int, dict[bytes, int]]
+    committed: list[tuple[int, int]]
+
+
+def run(stage: ScopesStage, clock: Clock, log: Log, count: int = 40) -> Run:
+    """Bring flushes to a stage, one every ``_EVERY_S``."""
+    reference, done = Floor(POLICY), Run({}, {}, [])
+
+    async def step(seconds: float) -> None:
+        clock.now_s += seconds
+        offset = await stage.flush()
+        if offset is not None:
+            done.committed.append((offset, len(log.appends)))
+
+    async def go() -> None:
+        for records in flushes(count):
+            stage.fold(records)
+            reference.apply((record.key or b"", record.value) for record in records)
+            done.truth[reference.watermark_ms] = done.truth_at[stage.next] = labels_of(reference)
+            for _ in range(7):
+                await step(_EVERY_S / 7)
+        for _ in range(200):
+            await step(0.1)
+
+    asyncio.run(go())
+    return done
+
+
+def shown_in(appends: list[tuple[str, list[Any]]]) -> dict[bytes, int]:
+    """Labels of the accuracy rows of windows as last written."""
+    rows = {record[0]: record[1] for topic, records in appends if topic == ACCURACY for record in records}
+    return {
+        k: orjson.loads(row)["labels"] for k, row in rows.items() if b"|" in k and not k.rpartition(b"|")[2].isdigit()
+    }
+
+
+def test_every_row_up_to_the_watermark_told_is_out(clock: Clock) -> None:
+    log = Log()
+    truth = run(stage_of(log, Model()), clock, log).truth
+    told, lagging = [], 0
+    for number, (topic, records) in enumerate(log.appends):
+        if topic == ACCURACY and records[-1][0] == b"~watermark":
+            told.append(orjson.loads(records[-1][1])["watermark_ms"])
+            shown = shown_in(log.appends[:number])
+            assert {k: n for k, n in truth[told[-1]].items() if shown.get(k, 0) < n} == {}
+            lagging += any(shown[k] < n for k, n in truth[max(truth)].items())
+    assert told == sorted(told)
+    assert told[-1] == max(truth)
+    assert shown_in(log.appends) == truth[max(truth)]
+    assert lagging > 20  # not all at once
+
+
+def test_short_windows_are_shown_often_and_long_ones_seldom(clock: Clock) -> None:
+    log = Log()
+    run(stage_of(log, Model()), clock, log)
+    counts = {
+        window: sum(
+            key == f"all|{window}".encode()
+            for topic, records in log.appends
+            if topic == ACCURACY
+            for key, *_ in records
+        )
+        for window in ("5m", "15m", "1h", "8h", "24h", "7d", "day")
+    }
+    assert counts["5m"] >= 38
+    assert 5 <= counts["1h"] <= 10
+    assert all(2 <= counts[window] <= 5 for window in ("8h", "24h", "7d", "day"))
+
+
+def test_what_is_committed_is_in_the_rows_of_every_window(clock: Clock) -> None:
+    log = Log()
+    stage = stage_of(log, Model())
+    done = run(stage, clock, log)
+    for offset, appends in done.committed:
+        shown = shown_in(log.appends[:appends])
+        assert {k: n for k, n in done.truth_at[offset].items() if shown.get(k, 0) < n} == {}
+    offsets = [offset for offset, _ in done.committed]
+    assert offsets == sorted(offsets)
+    assert offsets[-1] == stage.next
+    assert len(offsets) > 2
+
+
+def test_pieces_are_bounded_and_say_the_same(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, pieces, model = Log(), Log(), Model()
+    run(stage_of(whole, Model()), clock, whole)
+    monkeypatch.setattr(scopes, "_PIECE", 12)
+    run(stage_of(pieces, model), clock, pieces)
+    assert max(len(records) for _, records in whole.appends) > 20
+    assert max(len(records) for _, records in pieces.appends) <= 12 // 3 + 1
+    assert max(sum(map(len, rows.values())) for rows, _ in model.puts) <= 12 + 3
+    for table in topics.TABLE_TOPICS.values():
+        assert whole.last("f." + table) == pieces.last("f." + table)
+
+
+def test_rows_of_one_publication_are_as_of_one_moment(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scopes, "_PIECE", 12)
+    log, (first, second) = Log(), flushes(2)
+    stage, reference = stage_of(log, Model()), Floor(POLICY)
+    append = log.append
+
+    async def interrupted(topic: str, partition: int, records: Any) -> None:
+        if stage.next == len(first):
+            stage.fold(second)
+        await append(topic, partition, records)
+
+    monkeypatch.setattr(log, "append", interrupted)
+    stage.fold(first)
+    reference.apply((record.key or b"", record.value) for record in first)
+    asyncio.run(stage.flush())
+    assert shown_in(log.appends) == labels_of(reference)
+    panes = {k: orjson.loads(v or b"")["labels"] for k, v in log.last(ACCURACY).items() if k.startswith(b"all|3600|")}
+    assert sum(panes.values()) == 20
+    assert stage.next == len(first) + len(second)
+    assert stage.floor.watermark_ms > reference.watermark_ms
+
+
+def test_a_model_that_lost_rows_in_the_middle_gets_no_more_of_that_publication(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scopes, "_PIECE", 12)
+    log, model = Log(), Model(lost_at=3)
+    (records,) = flushes(1)
+    stage = stage_of(log, model)
+    stage.fold(records)
+
+    async def go() -> list[int | None]:
+        first = await stage.flush()
+        assert (len(model.puts), [watermark for _, watermark in model.puts]) == (3, [None] * 3)
+        clock.now_s += 1.0
+        return [first, await stage.flush()]
+
+    assert asyncio.run(go()) == [None, len(records)]
+    again = model.puts[3:]
+    assert again[-1] == ({}, stage.floor.watermark_ms)
+    rows = {(window, key) for puts, _ in again for (table, window), by_scope in puts.items() for key in by_scope}
+    assert len(rows) == len(stage.floor.all_windows())
+
+
+def test_a_timetable_shows_one_tier_of_long_windows_at_a_time() -> None:
+    table = Timetable([(0, 300_000), (1, 86_400_000), (1, 0), (2, 604_800_000)], 0.5)
+    assert table.due(10.0) == 0b0111  # the first of equals, its tier with it
+    table.published(0b0111, 10.0, 5, 50)
+    assert (table.upto, table.watermark_with(0b1000, 60)) == (0, 50)
+    assert table.due(10.2) == 0b1000
+    table.published(0b1000, 10.2, 6, 60)
+    assert (table.upto, table.watermark_with(0, 99)) == (5, 50)
+    assert table.due(10.4) == 0
+    assert table.due(10.5) == 0b0001
+    assert table.due(20.1) == 0b0111
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_ledger_without_events_says_so_once_to_every_partition(*, empty: bool) -> None:
+    async def go() -> list[Any]:
+        log = Log(empty=empty)
+        stage = LedgerStage(2, POLICY, Topics("f.", 3), log, log, Nothing())  # type: ignore[arg-type]
+        await stage.recover()
+        assert [await stage.flush(), await stage.flush()] == [None, None]
+        return [
+            tuple(record[:2]) for topic, records in log.appends if topic == "f." + topics.PARTIALS for record in records
+        ]
+
+    assert asyncio.run(go()) == ([silence_of(2)] * 3 if empty else [])
