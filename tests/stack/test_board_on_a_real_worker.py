@@ -9,7 +9,7 @@ from typing import Any
 
 from floorwatch.bounded import bounded_run
 from floorwatch.embedded.servers import free_port
-from floorwatch.simulate.config import FloorConfig
+from floorwatch.simulate.config import FloorConfig, parse_scenario
 from floorwatch.simulate.floor import simulate
 from grafana.queries import QUERIES, interpolate
 from tests.grafana.prom import RealPrometheus
@@ -17,13 +17,18 @@ from tests.grafana.test_grafana_queries import DEFAULTS
 from tests.support import require
 
 HOURS = 3
+SURGE = parse_scenario("queue_surge@1h+2h:queue=comments,factor=15")
+"""Under way at the end, so that there is a breach to foresee: a queue without one has no series of it."""
+
 OF_OPEN_TASKS = {"oldest_open_by"}
 """Asked by queue: an open task has no vendor until somebody completes it (ADR 0006)."""
 
 
 def floor_lines() -> list[bytes]:
     start_ms = int(time.time() * 1000) - HOURS * 3_600_000
-    config = FloorConfig(start_ms=start_ms, duration_s=HOURS * 3600, rate=1.5, audit_delay_scale=0.02)
+    config = FloorConfig(
+        start_ms=start_ms, duration_s=HOURS * 3600, rate=1.5, audit_delay_scale=0.02, scenarios=(SURGE,)
+    )
     return [sent.value for sent in simulate(config, 7)]
 
 
