@@ -71,7 +71,7 @@ def floor(stack: Stack, *, reduced: bool = False) -> Iterator[Floor]:
     number = next(_names)
     prefix = f"fw{number}."
     config = stack.folder / f"fw{number}.yaml"
-    scopes = f"tables:\n  scopes: {REDUCED_SCOPES}\n" if reduced else ""
+    scopes = f"tables:\n  scopes: {REDUCED_SCOPES}\n  audit_scopes: []\n" if reduced else ""
     config.write_text(
         f"kafka:\n  brokers: ['{stack.brokers}']\n  topic_prefix: {prefix}\n  group: fw{number}\n"
         f"  partitions: {PARTITIONS}\n"

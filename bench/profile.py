@@ -217,7 +217,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # the workload itself is no part of what is measured
     sections = Sections(cProfile.Profile() if given.functions else None, given.only)
-    policy = CorePolicy(scopes=REDUCED) if given.reduced else CorePolicy()
+    policy = CorePolicy(scopes=REDUCED, audit_scopes=()) if given.reduced else CorePolicy()
     run_intake(parts, sections, given.batch)
     run_decode(parts, sections)
     run_core(parts, sections, policy, given)
