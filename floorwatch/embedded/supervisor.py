@@ -256,6 +256,7 @@ class Stack:
                 # Broker or Valkey was killed again meanwhile.
                 if attempt == START_ATTEMPTS:
                     raise StartError(f"the broker cannot be replaced: {error}") from error
+                self._report(Status(BROKER, "ended", f"while it was being replaced: {error}"))
                 await asyncio.sleep(attempt)
         for name in self.plan.worker_names:
             self._watch(self._tell_ready(self._children[name]))

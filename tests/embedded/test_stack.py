@@ -100,6 +100,9 @@ def test_each_process_killed_in_turn_and_the_counts_are_exact(tmp_path: Path) ->
                 old = children_of(stack)[victim]
                 os.kill(old, signal.SIGKILL)
                 await until(lambda old=old, victim=victim: _replaced(stack, victim, old), f"{victim} replaced")
+                if victim == "broker":
+                    # A broker killed again while it is being replaced is told differently: see the next test.
+                    await until(lambda: _recovered(told), "the stack whole again after the broker")
             goal = sum(sender.accepted.values()) + 50
             await until(lambda: _reached(sender, goal), "more accepted after the last kill")
             sending.cancel()
@@ -125,9 +128,42 @@ async def _replaced(stack: Stack, name: str, old: int) -> bool:
     return new != old and not gone(new)
 
 
+async def _recovered(told: list[Status]) -> bool:
+    """Whether the worker was told ready after the last end of a broker: the epoch has begun anew."""
+    last = max(n for n, status in enumerate(told) if status.phase == "ended" and status.name == "broker")
+    return any(status.name == "worker-1" and status.phase == "ready" for status in told[last:])
+
+
 async def _counted_all(stack: Stack, accepted: dict[str, int]) -> bool:
     found = await counted(stack)
     return all(found.get(key, 0) >= count for key, count in accepted.items())
+
+
+def test_a_broker_killed_while_it_is_replaced_is_told_and_replaced_again(tmp_path: Path) -> None:
+    async def run() -> tuple[dict[str, int], dict[str, int], list[Status]]:
+        told: list[Status] = []
+        async with Stack(plan_of(tmp_path), told.append) as stack:
+            sender = Sender(stack.urls["gateway"])
+            sending = asyncio.create_task(sender.run())
+            await until(lambda: _reached(sender, 50), "50 accepted")
+            first = children_of(stack)["broker"]
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: _replaced(stack, "broker", first), "broker replaced")
+            second = children_of(stack)["broker"]
+            os.kill(second, signal.SIGKILL)  # its start is written down before it is ready: the supervisor waits for it
+            await until(lambda: _replaced(stack, "broker", second), "broker replaced again")
+            await until(lambda: _recovered(told), "the stack whole again")
+            sending.cancel()
+            accepted = dict(sender.accepted)
+            await until(lambda: _counted_all(stack, accepted), "all counted")
+            await asyncio.sleep(0.3)
+            return accepted, await counted(stack), told
+
+    accepted, found, told = asyncio.run(run())
+    assert 0 <= sum(found.values()) - sum(accepted.values()) <= 1
+    ended = [status for status in told if status.phase == "ended"]
+    assert [status.name for status in ended] == ["broker", "broker"]
+    assert "while it was being replaced" in ended[1].detail
 
 
 def test_stopping_leaves_no_process_and_the_next_start_has_everything(tmp_path: Path) -> None:
