@@ -38,6 +38,9 @@ _LONGEST_PAUSE_S = 5.0
 _CATCH_UP_PAUSE_S = 10.0
 
 _PACE_OVER_S = 8.0
+_SURE_PACE = 30.0
+_SURE_AFTER_S = 1.0
+"""A pace that no jerk of a live floor makes is believed sooner."""
 
 _PIECE = 1_500
 """Rows made before they are written, about 1 MB: of a floor of 50,000 scopes no more is held at once."""
@@ -200,7 +203,10 @@ class ScopesStage:
         while marks[1:] and marks[1][0] <= now_s - _PACE_OVER_S:
             marks.pop(0)
         since_s = now_s - marks[0][0]
-        return since_s >= _PACE_OVER_S / 2 and (watermark_ms - marks[0][1]) / 1000 > _CATCH_UP_PACE * since_s
+        gained_s = (watermark_ms - marks[0][1]) / 1000
+        if since_s < _PACE_OVER_S / 2:
+            return since_s >= _SURE_AFTER_S and gained_s > _SURE_PACE * since_s
+        return gained_s > _CATCH_UP_PACE * since_s
 
     async def _gone(self) -> dict[str, set[str]]:
         """Return, by window, scopes of this partition that were shown and of which nothing is left.

@@ -31,12 +31,15 @@ ACCURACY = "f." + topics.TABLE_TOPICS["accuracy"]
 class Clock:
     def __init__(self) -> None:
         self.now_s = 1000.0
+        self.spent_s = 0.0
+        self.spends_s = 0.0
 
     def monotonic(self) -> float:
         return self.now_s
 
     def thread_time(self) -> float:
-        return 0.0
+        self.spent_s += self.spends_s
+        return self.spent_s
 
 
 class Log:
@@ -106,14 +109,14 @@ def stage_of(log: Log, model: Model) -> ScopesStage:
     )
 
 
-def flushes(count: int, labels: int = 20) -> Iterator[list[Record]]:
-    """Partial rows of some flushes, as long apart in event time as on the clock."""
+def flushes(count: int, labels: int = 20, pace: float = 1.0) -> Iterator[list[Record]]:
+    """Partial rows of some flushes, ``pace`` times as far apart in event time as on the clock."""
     store, offset, events = new_store(0, POLICY), 0, 0
     for number in range(count):
         records = []
         for n in range(labels):
             name = f"{number}-{n}"
-            minute = _EVERY_S / 60 * (number + n / labels)
+            minute = pace * _EVERY_S / 60 * (number + n / labels)
             key, value = encode(label(name, minute, by=f"lab{n}", task=name, queue=f"q{n % 3}"))
             records.append(Record(events, 0, key, value))
             events += 1
@@ -217,6 +220,24 @@ def test_what_is_committed_is_in_the_rows_of_every_window(clock: Clock) -> None:
     assert offsets == sorted(offsets)
     assert offsets[-1] == stage.next
     assert len(offsets) > 2
+
+
+@pytest.mark.parametrize(("pace", "seldom"), [(4.0, False), (60.0, True)])
+def test_a_backlog_is_published_seldom_from_its_second_second_on(pace: float, seldom: bool, clock: Clock) -> None:
+    clock.spends_s = 0.1
+
+    async def publications(pace: float) -> int:
+        log = Log()
+        stage = stage_of(log, Model())
+        for records in flushes(5, pace=pace):  # 3.5 s
+            stage.fold(records)
+            for _ in range(7):
+                clock.now_s += _EVERY_S / 7
+                await stage.flush()
+        return sum(topic == ACCURACY and records[0][0] == b"~watermark" for topic, records in log.appends)
+
+    live, this = asyncio.run(publications(1.0)), asyncio.run(publications(pace))
+    assert (this < live) is seldom
 
 
 def test_pieces_are_bounded_and_say_the_same(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
