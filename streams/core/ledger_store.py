@@ -185,8 +185,10 @@ class LedgerStore:
             self._restore_meta(self._newest)
             self._restore_rows(self._newest)
             self._newest = {}
+        held = self._held_segments
         for key, value in entries:
-            if value is not None and key in self._held_segments:
+            if value is not None and key in held:
+                held.remove(key)  # a request sent twice: the same record again says nothing, and is not to be buried
                 self.ledger.recall(self._segments.recall(key, value, self.ledger.next))
 
     def resume(self) -> int:

@@ -102,6 +102,28 @@ def test_crashes_anywhere_change_nothing(seed: int) -> None:
         assert msgspec.msgpack.decode(value, type=tuple[int, dict[int | str, int]])[1] == cells
 
 
+def test_facts_sent_twice_are_not_buried() -> None:
+    """A request that arrives a second time makes one record two; a successor must not take the other for outlived."""
+    records, rng = small_log(1), random.Random(1)
+    half = len(records) // 2
+    log, first = MemoryLog(), new_store(0, POLICY)
+    first.ledger.fold(records[:half])
+    flush = first.collect()
+    assert flush is not None
+    log.changelog.extend(flush.rows)
+    write(log, flush, None, rng)
+    second = new_store(0, POLICY)
+    second.restore(log.changelog)
+    for until in range(len(records) - 2, len(records) + 1):  # what the first of these flushes buries, the third writes
+        second.ledger.fold(records[second.ledger.next : until])
+        flush = second.collect()
+        assert flush is not None
+        write(log, flush, None, rng)
+    third = new_store(0, POLICY)
+    third.restore(log.changelog)
+    assert facts_of(third) == facts_of(undisturbed(records))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_batching_is_invisible(seed: int) -> None:
     records = small_log(seed)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ConnectionError as RedisGone
 
 from streams.engine.log import Entry
-from streams.models import topics
 from tests.simulation.cluster import Cluster, Commit, Partition, Stored
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ class Operation:
     Attributes:
         channel: Operations of one channel happen in the order they were asked for.
         landed: Whether its effect is complete at the other side.
-        shown: It writes what people see: rows of a table topic or of the read model.
-        generation: Of the group when it was asked for.
     """
 
     kind = ""
@@ -42,8 +39,6 @@ class Operation:
     def __init__(self, loop: SimLoop, channel: tuple[Any, ...]) -> None:
         self.channel = channel
         self.landed = False
-        self.shown = False
-        self.generation = -1
         self.future: asyncio.Future[Any] = loop.create_future()
 
     def land(self, rng: random.Random, *, whole: bool) -> None:
@@ -76,7 +71,6 @@ class Append(Operation):
         self, loop: SimLoop, cluster: Cluster, topic: str, partition: int, records: list[tuple[Any, Any, int]]
     ) -> None:
         super().__init__(loop, ("append", topic, partition))
-        self.shown = topic.removeprefix(cluster.prefix) in topics.TABLE_TOPICS.values()
         self.cluster, self.topic, self.partition, self.records = cluster, topic, partition, records
         self.done = 0
 
@@ -146,16 +140,14 @@ class Call(Operation):
 class Wire:
     """All operations of one worker that are under way, in the order they were asked for."""
 
-    def __init__(self, loop: SimLoop, generation: Callable[[], int]) -> None:
+    def __init__(self, loop: SimLoop) -> None:
         self.loop = loop
-        self._generation = generation
         self.operations: list[Operation] = []
         self.reads: list[tuple[Partition, object]] = []
         self.dead = False
 
     def ask(self, operation: Operation) -> asyncio.Future[Any]:
         """Send an operation off; the future is its answer."""
-        operation.generation = self._generation()
         if not self.dead:
             self.operations.append(operation)
         return operation.future
@@ -303,7 +295,6 @@ class SimRedis:
             ("redis", self._trips),
             text,
         )
-        call.shown = any(command[0] in ("hset", "hdel") for command in commands)
         return self._wire.ask(call)
 
     def pipeline(self, **_: Any) -> SimPipeline:

@@ -54,7 +54,7 @@ def behind_a_zombie(seed: int, *, half_way: bool = False) -> list[str]:
 
         def all_but_meta(worker: SimWorker) -> None:
             while ops := [op for op in worker.wire.first() if not _is_meta(op)]:
-                world.land(ops[0], rng, whole=True)
+                ops[0].land(rng, whole=True)
                 worker.wire.remove(ops[0])
                 ops[0].settle()
                 worker.run()
@@ -74,7 +74,6 @@ def behind_a_zombie(seed: int, *, half_way: bool = False) -> list[str]:
             zombie.tick()
             all_but_meta(zombie)
         world.group.balance({LEDGER: "w1", SCOPES: "w1"}, ["w1"])
-        world.expelled = world.overshown = True
         successor.join({LEDGER, SCOPES}, 2, forget_queue=True)
         go_on(successor, 10)
         if half_way:

@@ -91,7 +91,7 @@ class SimWorker:
         self.name, self._shared = name, shared
         self.loop = SimLoop(shared.clock)
         self.generation = -1
-        self.wire = Wire(self.loop, lambda: self.generation)
+        self.wire = Wire(self.loop)
         self.assigned: set[TP] = set()
         self.positions: dict[TP, int] = {}
         self.stalled = self.failed = self.hurt = False

@@ -57,8 +57,6 @@ class World:
         workers: The living processes by name.
         orphans: Requests of dead processes that may still arrive.
         source: (topic, key, value) still to be produced.
-        expelled: A worker was put out of the group without its knowledge.
-        overshown: A worker has shown rows after the group went on without it, or without its request.
         joining: The workers giving partitions back while the group rebalances; None when it does not.
     """
 
@@ -77,7 +75,6 @@ class World:
         self.workers: dict[str, SimWorker] = {}
         self.orphans: list[Operation] = []
         self.joining: set[str] | None = None
-        self.overshown = self.expelled = False
         self._lives = 0
         self.source = self._floor()
 
@@ -173,7 +170,7 @@ class World:
                 break
             operation = rng.choice(operations)
             if not operation.landed:
-                self.land(operation, rng, whole=rng.random() < 0.6)
+                operation.land(rng, whole=rng.random() < 0.6)
             if operation.landed and not worker.stalled and rng.random() < 0.8:
                 worker.wire.remove(operation)
                 operation.settle()
@@ -191,19 +188,13 @@ class World:
         worker = rng.choice(choices)
         return f"{worker.name}: {self.drain_one(worker, rng)} requests answered, in any order"
 
-    def land(self, operation: Operation, rng: random.Random, *, whole: bool) -> None:
-        """Let a request arrive, and note when it shows rows that may be another's by now."""
-        if operation.shown and operation.generation != self.group.generation:
-            self.overshown = True
-        operation.land(rng, whole=whole)
-
     def drain_one(self, worker: SimWorker, rng: random.Random) -> int:
         """Answer everything a worker asks until it is silent; return how many requests that were."""
         count = 0
         while operations := worker.wire.first():
             operation = operations[rng.randrange(len(operations))] if len(operations) > 1 else operations[0]
             if not operation.landed:
-                self.land(operation, rng, whole=True)
+                operation.land(rng, whole=True)
             worker.wire.remove(operation)
             operation.settle()
             worker.run()
@@ -228,7 +219,7 @@ class World:
         if not first:
             return None
         operation = rng.choice(list(first.values()))
-        self.land(operation, rng, whole=rng.random() < 0.5)
+        operation.land(rng, whole=rng.random() < 0.5)
         if operation.landed:
             self.orphans.remove(operation)
         return f"late, of a dead process: {operation}"
@@ -254,7 +245,7 @@ class World:
                 self.orphans.append(operation)
                 continue
             if rng.random() < 0.6:
-                self.land(operation, rng, whole=rng.random() < 0.4)
+                operation.land(rng, whole=rng.random() < 0.4)
             if not operation.landed:
                 blocked.add(operation.channel)
         how = f"{len(left)} requests under way {'will arrive later' if linger else 'cut'}" if left else "idle"
@@ -375,7 +366,6 @@ class World:
         if not members:
             return None
         self.joining = None
-        self.expelled = self.expelled or bool(late)
         shares: dict[str, set[TP]] = {worker.name: set() for worker in members}
         assignment: dict[TP, str] = {}
         for topic in self.stages:
