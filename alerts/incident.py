@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from alerts.signals import Contributor, Kind, Severity, Window
 
@@ -15,6 +15,13 @@ State = Literal["pending", "quiet", "open", "acknowledged", "escalated", "resolv
 LIVE: frozenset[str] = frozenset(("open", "acknowledged", "escalated"))
 
 
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Note = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+
+ACTS_KEPT = 20
+"""So many acts stay in an incident; all of them are on the log for as long as it is kept."""
+
+
 class Stamp(Struct, frozen=True, order=True):
     """Place of an input in its log."""
 
@@ -22,12 +29,23 @@ class Stamp(Struct, frozen=True, order=True):
     offset: int
 
 
+class Act(Struct, frozen=True):
+    """What somebody did about an incident: who, when (wall time), why; ``until_ms`` of a silence."""
+
+    what: Literal["ack", "silence"]
+    by: str
+    at_ms: int
+    note: str = ""
+    until_ms: int | None = None
+
+
 class Incident(Struct, frozen=True):
     """One alert's life. Times are int ms; ``at`` of signals is event time (watermark), of ticks and acks wall time.
 
     ``streak`` counts consecutive evaluations that point away from the present state. ``announced`` says that people
     were told of the present firing; it stays False while a parent or a silence holds the message back.
-    ``timer_ms`` is the wall time from which escalation and group wait are counted, None until the first tick.
+    ``timer_ms`` is the wall time from which group wait is counted and, once people were told, escalation; None until the
+    next tick. ``acts`` are the last ``ACTS_KEPT``, oldest first.
     """
 
     key: str
@@ -53,6 +71,7 @@ class Incident(Struct, frozen=True):
     timer_ms: int | None = None
     acknowledged_by: str | None = None
     silenced_until_ms: int | None = None
+    acts: tuple[Act, ...] = ()
     contributors: tuple[Contributor, ...] = ()
     examples: tuple[str, ...] = ()
     board_url: str = ""
@@ -66,24 +85,29 @@ class Incident(Struct, frozen=True):
 
 
 class Ack(Struct, frozen=True, tag="ack"):
-    """A person takes the incident; it stops escalating."""
+    """A person takes the incident, or takes it over; it stops escalating."""
 
     key: str
-    by: str
+    by: Name
     at_ms: int
+    note: Note = ""
 
 
 class Silence(Struct, frozen=True, tag="silence"):
-    """No messages about the incident until ``until_ms`` (wall time)."""
+    """No messages about the incident until ``until_ms`` (wall time); the last one said counts, so it can be shortened."""
 
     key: str
-    by: str
+    by: Name
     at_ms: int
     until_ms: int
+    note: Note = ""
 
 
 class Tick(Struct, frozen=True, tag="tick"):
-    """Time passed: wall time ``at_ms``; ``watermark_ms`` where known."""
+    """Time passed: wall time ``at_ms``; ``watermark_ms`` is where the rules were last evaluated, as far as known.
+
+    Ticks are records of the log like signals and acts, so a replay escalates as the first time.
+    """
 
     at_ms: int
     watermark_ms: int | None = None

@@ -14,16 +14,18 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from alerts.incident import Ack, Effect, Incident, Notify, Publish, Silence, Stamp, Tick, incident_key
+from alerts.incident import ACTS_KEPT, Ack, Act, Effect, Incident, Notify, Publish, Silence, Stamp, Tick, incident_key
 from alerts.rules import Rule
 from alerts.scopes import is_parent
 from alerts.signals import WINDOW_MS, Severity, Signal
 
 DAY_MS = 86_400_000
 
+UNHEARD = "nothing more was heard of it: its scope has no data any more, or its rule is gone"
+
 
 class Tier(Struct, frozen=True):
-    """One step of escalation: ``after_ms`` since the opening (wall time) without an ack, tell ``route``."""
+    """One step of escalation: ``after_ms`` since people were told (wall time) without an ack, tell ``route``."""
 
     after_ms: int
     route: str
@@ -50,9 +52,12 @@ class Policy(Struct, frozen=True):
 
 
 def policy_of(rule: Rule, base: Policy | None = None) -> Policy:
-    """The policy of a rule: its own severity, route and counts over the settings all rules share."""
+    """The policy of a rule: its own severity, route, counts and tiers over the settings all rules share."""
+    shared = base or Policy()
+    own = rule.escalate
     return structs.replace(
-        base or Policy(),
+        shared,
+        tiers=shared.tiers if own is None else tuple(Tier(round(tier.after * 1000), tier.route) for tier in own),
         severity=rule.severity,
         route=rule.route,
         open_after=rule.for_evaluations,
@@ -75,7 +80,7 @@ def step(
         incident: The last incident of the (rule, scope), or None.
         event: What happened.
         policy: The rule's policy.
-        stamp: Place of the event in its log; None for ticks, which come from a clock and not from a log.
+        stamp: Place of the event in its log; None where there is no log.
         inhibited: A wider scope's incident speaks for this one (see :func:`inhibit`).
 
     Returns:
@@ -227,15 +232,21 @@ def _resolve(incident: Incident, at_ms: int) -> Incident:
 
 
 def _on_ack(incident: Incident, ack: Ack) -> Incident:
-    if ack.key != incident.key or incident.state not in ("open", "escalated"):
+    if ack.key != incident.key or not incident.live:
         return incident
-    return structs.replace(incident, state="acknowledged", acknowledged_by=ack.by)
+    act = Act("ack", ack.by, ack.at_ms, ack.note)
+    return structs.replace(incident, state="acknowledged", acknowledged_by=ack.by, acts=_acts(incident, act))
 
 
 def _on_silence(incident: Incident, silence: Silence) -> Incident:
     if silence.key != incident.key:
         return incident
-    return structs.replace(incident, silenced_until_ms=max(silence.until_ms, incident.silenced_until_ms or 0))
+    act = Act("silence", silence.by, silence.at_ms, silence.note, silence.until_ms)
+    return structs.replace(incident, silenced_until_ms=silence.until_ms, acts=_acts(incident, act))
+
+
+def _acts(incident: Incident, act: Act) -> tuple[Act, ...]:
+    return (*incident.acts, act)[-ACTS_KEPT:]
 
 
 def _on_tick(incident: Incident, tick: Tick, policy: Policy) -> Incident:
@@ -244,7 +255,7 @@ def _on_tick(incident: Incident, tick: Tick, policy: Policy) -> Incident:
     if not incident.live:
         return incident
     if tick.watermark_ms is not None and tick.watermark_ms - incident.updated_ms > policy.stale_after_ms:
-        gone = structs.replace(incident, evidence="nothing to measure any more: the scope has had no data", value=None)
+        gone = structs.replace(incident, evidence=UNHEARD, value=None)
         return _resolve(gone, tick.watermark_ms)
     if incident.timer_ms is None:
         return structs.replace(incident, timer_ms=tick.at_ms)
@@ -264,7 +275,8 @@ def _tell(
     # Someone who acknowledged it has it already: who was not told that it opened is not told that it is over.
     untold = after.live and not after.announced and after.state != "acknowledged"
     if untold and not inhibited and not silenced and _waited(after, policy, wall_ms):
-        after = structs.replace(after, announced=True)
+        # Nobody can have acknowledged what nobody was told: the tiers count from here.
+        after = structs.replace(after, announced=True, timer_ms=wall_ms)
         name = f"reopened-{after.reopened}" if after.reopened else "open"
         effects.append(_notify(after, name, policy.route))
     elif before is not None and after.tier > before.tier:

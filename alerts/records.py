@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from alerts.incident import Incident
+from alerts.incident import Ack, Act, Incident, Silence, Tick
 from alerts.signals import Signal
 from alerts.view import instant_ms
 from alerts.words import rfc3339
@@ -23,7 +23,10 @@ _PLAIN = (
     *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
     *("board_url", "runbook_url", "value", "target", "window"),
 )
-_signals = msgspec.json.Decoder(Signal)
+Input = Signal | Ack | Silence | Tick
+"""What moves incidents: one log (topic signals.v1) orders what rules say, what people do and the time that passes."""
+
+_inputs: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
 
 
 def incident_record(incident: Incident, title: str) -> dict[str, Any]:
@@ -36,6 +39,7 @@ def incident_record(incident: Incident, title: str) -> dict[str, Any]:
     record["contributors"] = [structs.asdict(part) for part in incident.contributors]
     record["examples"] = list(incident.examples)
     record["stamp"] = None if incident.stamp is None else structs.asdict(incident.stamp)
+    record["acts"] = [_act_record(act) for act in incident.acts]
     record["machine"] = {name: getattr(incident, name) for name in _MACHINE}
     return record
 
@@ -51,7 +55,19 @@ def incident_of(record: dict[str, Any]) -> Incident:
     for name, field in _TIMES:
         at = record.get(name)
         plain[field] = None if at is None else instant_ms(at)
+    plain["acts"] = [_act_of(act) for act in record.get("acts", ())]
     return msgspec.convert({**plain, **record.get("machine", {})}, Incident)
+
+
+def _act_record(act: Act) -> dict[str, Any]:
+    until = None if act.until_ms is None else rfc3339(act.until_ms)
+    return {"what": act.what, "by": act.by, "at": rfc3339(act.at_ms), "note": act.note, "until": until}
+
+
+def _act_of(record: dict[str, Any]) -> dict[str, Any]:
+    until = record.get("until")
+    times = {"at_ms": instant_ms(record["at"]), "until_ms": None if until is None else instant_ms(until)}
+    return {**{name: record[name] for name in ("what", "by", "note")}, **times}
 
 
 def encode_incident(incident: Incident, title: str) -> bytes:
@@ -69,15 +85,15 @@ def decode_incident(value: bytes | str) -> Incident:
     return incident_of(msgspec.json.decode(value, type=dict[str, Any]))
 
 
-def encode_signal(signal: Signal) -> bytes:
-    """JSON bytes for topic signals.v1. Key the topic by ``signal.rule``: parents and children then share a log."""
-    return msgspec.json.encode(signal)
+def encode_input(given: Input) -> bytes:
+    """JSON bytes for topic signals.v1, told apart by ``type``."""
+    return msgspec.json.encode(given)
 
 
-def decode_signal(value: bytes | str) -> Signal:
-    """The signal of JSON bytes.
+def decode_input(value: bytes | str) -> Input:
+    """The signal, act or tick of JSON bytes.
 
     Raises:
-        msgspec.DecodeError: No JSON, or not a signal.
+        msgspec.DecodeError: No JSON, or none of these.
     """
-    return _signals.decode(value)
+    return _inputs.decode(value)

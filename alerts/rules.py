@@ -8,9 +8,10 @@ class here and an evaluator in alerts/kinds.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 
 from alerts.scopes import DIMENSIONS, SOURCE, Scope
 from alerts.signals import WINDOW_MS, Severity, Window
@@ -84,8 +85,35 @@ class Selector(BaseModel):
         return scope.keys() == self.names and all(scope[name] == value for name, value in self.exact.items())
 
 
+class Escalation(BaseModel):
+    """One tier: nobody has acknowledged ``after`` (a duration) from when people were told, so ``route`` is told too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: DurationS
+    route: str
+
+    @field_serializer("after", when_used="json")
+    def _with_unit(self, after: float) -> str:
+        unit = next(unit for unit in ("d", "h", "m", "s") if after % _UNITS_S[unit] == 0 or unit == "s")
+        return f"{after / _UNITS_S[unit]:g}{unit}"
+
+
+def _rising(tiers: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
+    for number, (before, tier) in enumerate(pairwise(tiers), 2):
+        if tier.after <= before.after:
+            raise ValueError(f"tier {number} comes after {tier.after:g} s, the tier before it after {before.after:g} s")
+    return tiers
+
+
+Tiers = Annotated[tuple[Escalation, ...], AfterValidator(_rising), Field(max_length=10)]
+
+
 class RuleBase(BaseModel):
-    """Fields of every rule. ``for_evaluations`` and ``resolve_for`` count consecutive evaluations."""
+    """Fields of every rule. ``for_evaluations`` and ``resolve_for`` count consecutive evaluations.
+
+    ``escalate``: whom to tell besides when nobody acknowledges; without it, what ``alerts.escalate`` says of the severity.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -96,6 +124,7 @@ class RuleBase(BaseModel):
     route: str = "default"
     for_evaluations: int = Field(default=2, ge=1, le=1000, alias="for")
     resolve_for: int = Field(default=3, ge=1, le=1000)
+    escalate: Tiers | None = None
 
     @model_validator(mode="after")
     def _dimensions_fit(self) -> RuleBase:

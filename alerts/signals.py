@@ -61,7 +61,7 @@ class Wish(Struct, frozen=True):
     bad: int
 
 
-class Signal(Struct, frozen=True):
+class Signal(Struct, frozen=True, tag="signal"):
     """What one rule says of one scope at one watermark (topic signals.v1).
 
     ``since_ms`` is the start of what the evidence covers; ``dated`` says that a detector found it there, so that a correction

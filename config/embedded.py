@@ -9,9 +9,11 @@ from pydantic import Field
 from alerts.kinds.exposure_cap import BY_POLICY
 from alerts.kinds.registry import UNFED
 from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings
-from alerts.rules import Rule
+from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
+from alerts.signals import Severity
 from config.base import Fault
+from config.durations import Seconds
 from gateway.settings import GatewaySettings
 
 __all__ = ["AlertSettings", "GatewaySettings"]
@@ -25,6 +27,17 @@ class AlertSettings(RoutingSettings):
     rules: Rules | None = Field(
         default=None,
         description="null takes those of alerts/defaults.yaml that watch what the tables keep; a list replaces all.",
+    )
+    escalate: dict[Severity, Tiers] = Field(
+        default={"page": (Escalation(after=1800, route=DEFAULT_ROUTE),)},
+        description="By severity, of rules that say nothing themselves: the route told too when nobody acknowledges for so "
+        "long. A page is told again once; name a lead's route here.",
+    )
+    group_wait_s: Seconds = Field(
+        default=0,
+        le=3600,
+        description="How long the first message of a narrower scope waits, so that a wider one may speak for it; rules look "
+        "once a minute, so 90s covers one that opens a minute later.",
     )
     channels: dict[str, ChannelSettings] = Field(
         default={"console": ConsoleSettings(type="console")},
@@ -42,9 +55,15 @@ class AlertSettings(RoutingSettings):
             windows: Windows that are kept.
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
         """
-        if self.rules is not None:
-            return self.rules
-        return tuple(rule for rule in default_rules().rules if not _unreachable(rule, (), windows, scopes))
+        rules = self.rules
+        if rules is None:
+            rules = tuple(rule for rule in default_rules().rules if not _unreachable(rule, (), windows, scopes))
+        return tuple(self._with_tiers(rule) for rule in rules)
+
+    def _with_tiers(self, rule: Rule) -> Rule:
+        if rule.escalate is not None:
+            return rule
+        return rule.model_copy(update={"escalate": self.escalate.get(rule.severity, ())})
 
     def faults(self, windows: list[str], scopes: list[tuple[str, ...]]) -> list[Fault]:
         """Return what keeps a written rule from ever working.
@@ -53,7 +72,11 @@ class AlertSettings(RoutingSettings):
             windows: Windows that are kept.
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
         """
-        found: list[Fault] = []
+        found = [
+            fault
+            for severity, tiers in self.escalate.items()
+            for fault in self._unknown_routes(("alerts", "escalate", severity), tiers)
+        ]
         names: set[str] = set()
         for index, rule in enumerate(self.rules or ()):
             place = ("alerts", "rules", index)
@@ -64,8 +87,17 @@ class AlertSettings(RoutingSettings):
             if rule.route not in self.routes:
                 reason = f"there is no route {rule.route}"
                 found.append(Fault((*place, "route"), reason, f"use one of {', '.join(self.routes)}"))
+            found += self._unknown_routes((*place, "escalate"), rule.escalate or ())
             found += _unreachable(rule, place, windows, scopes)
         return found
+
+    def _unknown_routes(self, place: tuple[str | int, ...], tiers: tuple[Escalation, ...]) -> list[Fault]:
+        hint = f"use one of {', '.join(self.routes)}"
+        return [
+            Fault((*place, index, "route"), f"there is no route {tier.route}", hint)
+            for index, tier in enumerate(tiers)
+            if tier.route not in self.routes
+        ]
 
 
 def _unreachable(

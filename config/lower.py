@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from alerts.detectors import detectors_of
+from alerts.policy import Policy
 from config.durations import parse_duration
 from config.schema import FloorwatchConfig
 from config.tables import TableSettings
@@ -80,6 +81,11 @@ def roster_policy(config: FloorwatchConfig) -> RosterPolicy:
         shrinkage_permille=round(roster.shrinkage_ratio * PERMILLE),
         min_measured_ms=to_ms(roster.min_measured_s),
     )
+
+
+def incident_policy(config: FloorwatchConfig) -> Policy:
+    """Return how incidents live, as far as no rule says it of its own."""
+    return Policy(group_wait_ms=to_ms(config.alerts.group_wait_s))
 
 
 def topics_of(config: FloorwatchConfig) -> list[TopicSpec]:

@@ -19,7 +19,7 @@ from faust.types import TP
 from alerts.outbox import Outbox
 from alerts.rules import Rule
 from config.connect import tls_context
-from config.lower import core_policy, sla_classes_ms
+from config.lower import core_policy, incident_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
 from streams.adapters.cold import RocksStore, StateDirectory
 from streams.adapters.connections import kafka_settings, redis_client, started_producer
@@ -153,6 +153,7 @@ class Worker:
             self.redis,
             self.config.redis.prefix,
             self.outbox,
+            base=incident_policy(self.config),
             patience=self._patience,
         )
 

@@ -1,22 +1,30 @@
-"""Incidents stage: folds signals into incidents and requests for audits; what people must be told goes to the outbox."""
+"""Incidents stage: folds signals, acts of people and ticks into incidents, messages and requests for audits.
+
+All three come on one log, so a replay gives the same incidents and the same messages, whatever was cut short. While
+something goes on, the owner of a partition puts a tick on it every few seconds: escalation, group wait and the end of a
+silence happen where the tick stands, behind every act sent before it.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from alerts.incident import Incident, Notify, Publish, Stamp
+from alerts.incident import Ack, Incident, Notify, Publish, Silence, Stamp, Tick
 from alerts.outbox import Outbox
 from alerts.outgoing import notification
 from alerts.policy import Policy, inhibited_by, policy_of, step
-from alerts.records import decode_incident, decode_signal, encode_incident
+from alerts.records import Input, decode_incident, decode_input, encode_incident, encode_input
 from alerts.requests import Request, Standing, decode_standing, encode_request, request_key, standing
 from alerts.requests import step as ask_for_audits
 from alerts.rules import Rule
+from alerts.signals import Signal
 from alerts.text import title_of
 from streams.adapters.patience import Patience
 from streams.adapters.publish import Topics
@@ -25,6 +33,14 @@ from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
 
 log = logging.getLogger(__name__)
+
+TICK_KEY = b"tick"
+TICK_MS = 5_000
+TICK_MS_PER_INCIDENT = 5
+"""A tick steps every incident that goes on, 25 microseconds each: with thousands of them it comes less often."""
+
+_NO_RULE = Policy()
+"""For an incident whose rule is not configured any more: nothing but time can end it."""
 
 
 @dataclass
@@ -53,8 +69,9 @@ class IncidentsStage:
         outbox: Outbox,
         base: Policy | None = None,
         patience: Patience | None = None,
+        clock: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
-        """Own partition ``partition`` of the signals; ``patience`` says how to wait for Redis."""
+        """Own partition ``partition`` of the signals; ``patience`` says how to wait for Redis, ``clock`` the time in ms."""
         self.next: int | None = None
         self._partition = partition
         self._policies = {rule.name: policy_of(rule, base) for rule in rules}
@@ -66,20 +83,28 @@ class IncidentsStage:
         self._standing: dict[tuple[str, str], Standing] = {}
         self._waiting = _Waiting()
         self._flushed: int | None = None
+        self._clock = clock
+        self._watermark_ms: int | None = None
+        self._ticked_ms, self._pause_ms = clock(), TICK_MS
 
     async def recover(self) -> None:
         """Read back the incidents of this partition, and which requests for audits stand."""
         async for records in self._reader.read(self._out.name(topics.INCIDENTS), self._partition):
             for _, _, value in records:
                 if value is not None:
-                    incident = decode_incident(value)
-                    self._incidents[incident.rule, incident.scope_key] = incident
-                    self._waiting.publish[incident.key] = incident
+                    self._take(decode_incident(value))
         async for records in self._reader.read(self._out.name(topics.AUDIT_REQUESTS), self._partition):
             for _, _, value in records:
                 if value is not None:
                     rule, scope_key, held = decode_standing(value)
                     self._standing[rule, scope_key] = held
+
+    def _take(self, incident: Incident) -> None:
+        """Keep the newest that the log holds of an incident: a worker that stalled may have written an older one behind it."""
+        if _age(incident) >= _age(self._waiting.publish.get(incident.key)):
+            self._waiting.publish[incident.key] = incident
+        if _age(incident) >= _age(self._incidents.get((incident.rule, incident.scope_key))):
+            self._incidents[incident.rule, incident.scope_key] = incident
 
     async def close(self) -> None:
         """Drop the state."""
@@ -90,37 +115,72 @@ class IncidentsStage:
         """Return the incidents of this partition that are going on."""
         return [incident for incident in list(self._incidents.values()) if incident.live]
 
+    def _timed(self) -> list[Incident]:
+        """Return the incidents to which something happens by time alone."""
+        return [held for held in self._incidents.values() if held.live or held.silenced_until_ms is not None]
+
     def fold(self, records: list[Record]) -> None:
-        """Step the machine of each signal's incident."""
+        """Step the incidents that each record is about."""
         for record in records:
             self.next = record.offset + 1
             try:
-                signal = decode_signal(record.value or b"")
+                given = decode_input(record.value or b"")
             except msgspec.DecodeError as error:
-                log.warning("signals[%d] offset %d holds no signal: %s", self._partition, record.offset, error)
+                log.warning(
+                    "signals[%d] offset %d is no signal, act or tick: %s", self._partition, record.offset, error
+                )
                 continue
-            policy = self._policies.get(signal.rule)
-            if policy is None:
-                continue
-            key = (signal.rule, signal.scope_key)
-            request = ask_for_audits(self._standing.get(key), signal)
-            if request is not None:
-                self._standing[key] = standing(request)
-                self._waiting.ask.append(request)
-            held = self._incidents.get(key)
-            inhibited = inhibited_by(signal.scope, signal.kind, self._incidents.values())
             stamp = Stamp(self._partition, record.offset)
-            after, effects = step(held, signal, policy, stamp=stamp, inhibited=inhibited)
-            if after is not None:
-                self._incidents[key] = after
-                if after.live and held is not None and after.streak != held.streak:
-                    # Counted on by the next owner: only so many quiet signals come, and each counts once (alerts/gate.py).
-                    self._waiting.publish[after.key] = after
-            for effect in effects:
-                if isinstance(effect, Publish):
-                    self._waiting.publish[effect.incident.key] = effect.incident
-                else:
-                    self._waiting.notify.append(effect)
+            match given:
+                case Signal():
+                    self._on_signal(given, stamp)
+                case Tick():
+                    self._on_tick(given, stamp)
+                case Ack() | Silence():
+                    self._on_act(given, stamp)
+
+    def _on_signal(self, signal: Signal, stamp: Stamp) -> None:
+        policy = self._policies.get(signal.rule)
+        if policy is None:
+            return
+        key = (signal.rule, signal.scope_key)
+        request = ask_for_audits(self._standing.get(key), signal)
+        if request is not None:
+            self._standing[key] = standing(request)
+            self._waiting.ask.append(request)
+        inhibited = inhibited_by(signal.scope, signal.kind, self._incidents.values())
+        self._step(self._incidents.get(key), signal, policy, stamp, inhibited=inhibited)
+
+    def _on_act(self, act: Ack | Silence, stamp: Stamp) -> None:
+        for held in self._incidents.values():
+            if held.key == act.key:
+                self._step(held, act, self._policies.get(held.rule, _NO_RULE), stamp)
+                return
+        log.warning("signals[%d] offset %d: no incident %s to act on", self._partition, stamp.offset, act.key)
+
+    def _on_tick(self, tick: Tick, stamp: Stamp) -> None:
+        if tick.watermark_ms is not None:
+            self._watermark_ms = max(tick.watermark_ms, self._watermark_ms or 0)
+        for held in self._timed():
+            inhibited = not held.announced and inhibited_by(held.scope, held.kind, self._incidents.values())
+            self._step(held, tick, self._policies.get(held.rule, _NO_RULE), stamp, inhibited=inhibited)
+
+    def _step(
+        self, held: Incident | None, given: Input, policy: Policy, stamp: Stamp, *, inhibited: bool = False
+    ) -> None:
+        after, effects = step(held, given, policy, stamp=stamp, inhibited=inhibited)
+        if after is None:
+            return
+        self._incidents[after.rule, after.scope_key] = after
+        if after.live and held is not None and (after.streak, after.timer_ms) != (held.streak, held.timer_ms):
+            # Counted on by the next owner: only so many quiet signals come, and each counts once (alerts/gate.py); and
+            # the time until it escalates does not begin again.
+            self._waiting.publish[after.key] = after
+        for effect in effects:
+            if isinstance(effect, Publish):
+                self._waiting.publish[effect.incident.key] = effect.incident
+            else:
+                self._waiting.notify.append(effect)
 
     async def flush(self) -> int | None:
         """Enqueue notifications, then write incidents and requests for audits; the offset to commit."""
@@ -134,10 +194,22 @@ class IncidentsStage:
             await self._publish(waiting.publish)
         if waiting.ask:
             await self._ask(waiting.ask)
+        await self._tick_when_due()
         if upto is None or upto == self._flushed:
             return None
         self._flushed = upto
         return upto
+
+    async def _tick_when_due(self) -> None:
+        """Put the time on the log where something waits for it."""
+        now_ms = self._clock()
+        if 0 <= now_ms - self._ticked_ms < self._pause_ms:
+            return
+        timed = len(self._timed())
+        self._ticked_ms, self._pause_ms = now_ms, max(TICK_MS, TICK_MS_PER_INCIDENT * timed)
+        if timed:
+            tick = Outgoing(TICK_KEY, encode_input(Tick(now_ms, self._watermark_ms)))
+            await self._writer.append(self._out.name(topics.SIGNALS), self._partition, [tick])
 
     async def _publish(self, incidents: dict[str, Incident]) -> None:
         encoded = {key: encode_incident(incident, title_of(incident)) for key, incident in incidents.items()}
@@ -155,3 +227,10 @@ class IncidentsStage:
             for made in requests
         ]
         await self._writer.append(self._out.name(topics.AUDIT_REQUESTS), self._partition, records)
+
+
+def _age(incident: Incident | None) -> tuple[int, int]:
+    """Order what was written of one rule and scope: by episode, then by how far of the log it holds."""
+    if incident is None:
+        return (-1, -1)
+    return (incident.episode, -1 if incident.stamp is None else incident.stamp.offset)

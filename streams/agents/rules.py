@@ -6,6 +6,7 @@ need the whole floor.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -16,12 +17,15 @@ import msgspec
 from alerts.baseline import BaselineState, advance
 from alerts.evaluate import evaluate
 from alerts.gate import GateState, admit
+from alerts.incident import Tick
 from alerts.kinds.exposure_cap import PACE_WINDOW
-from alerts.records import encode_signal
+from alerts.records import encode_input
 from alerts.rules import Rule
+from alerts.signals import Signal
 from alerts.view import MemoryRowView
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
+from streams.agents.incidents import TICK_KEY
 from streams.core.policy import MINUTE_MS
 from streams.core.tables import TABLES
 from streams.engine.log import LogWriter, Outgoing
@@ -63,16 +67,23 @@ class RuleRunner:
         signals = evaluate(self._rules, view, watermark_ms, before)
         self._baseline = advance(before, self._rules, view, watermark_ms)
         sent, self._gate = admit(self._gate, signals, self._rules)
-        by_partition: dict[int, list[Outgoing]] = {}
-        for signal in sent:
-            key = signal.rule.encode()
-            outgoing = Outgoing(key, encode_signal(signal))
-            by_partition.setdefault(self._out.partition_of(key), []).append(outgoing)
-        for partition, records in by_partition.items():
-            await writer.append(self._out.name(topics.SIGNALS), partition, records)
+        await self._write(writer, sent, watermark_ms)
         if self._baseline != before:
             await self._read_model.keep(_BASELINE, msgspec.msgpack.encode(self._baseline))
         self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
+
+    async def _write(self, writer: LogWriter, signals: list[Signal], watermark_ms: int) -> None:
+        """Write signals and, behind them on every partition, a tick: who heard nothing up to there has nothing to hear.
+
+        Keyed by kind: a scope and the wider one that speaks for it are watched by rules of one kind, and must share a log.
+        """
+        tick = Outgoing(TICK_KEY, encode_input(Tick(int(time.time() * 1000), watermark_ms)))
+        records: list[list[Outgoing]] = [[] for _ in range(self._out.partitions)]
+        for signal in signals:
+            key = signal.kind.encode()
+            records[self._out.partition_of(key)].append(Outgoing(key, encode_input(signal)))
+        name = self._out.name(topics.SIGNALS)
+        await asyncio.gather(*(writer.append(name, part, [*own, tick]) for part, own in enumerate(records)))
 
     async def _remembered(self) -> BaselineState:
         """Return the baseline kept in Redis; an empty one, which settles within some windows, where Redis was emptied."""

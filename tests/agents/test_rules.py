@@ -45,8 +45,8 @@ async def quarters(made: RuleRunner, redis: Redis, writer: MemoryWriter, numbers
 
 
 def last(writer: MemoryWriter) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(writer.records["f.signals.v1"][-1].value or b"")
-    return found
+    inputs: list[dict[str, Any]] = [json.loads(record.value or b"") for record in writer.records["f.signals.v1"]]
+    return [given for given in inputs if given["type"] == "signal"][-1]
 
 
 async def drop_after(restart: bool, *, emptied: bool = False) -> dict[str, Any]:

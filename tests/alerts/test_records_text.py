@@ -13,7 +13,7 @@ from alerts.gate import GateState, admit
 from alerts.incident import Incident, Notify
 from alerts.outgoing import decode_notification, encode_notification, notification
 from alerts.policy import step
-from alerts.records import decode_incident, decode_signal, encode_signal, incident_record
+from alerts.records import decode_incident, decode_input, encode_input, incident_record
 from alerts.scopes import is_parent, scope_key
 from alerts.text import Links, render, title_of
 from alerts.words import duration, interval, percent
@@ -99,11 +99,11 @@ def test_broken_records_are_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
         decode_incident(b"{}")
     with pytest.raises(msgspec.DecodeError):
-        decode_signal(b"[]")
+        decode_input(b"[]")
 
 
 def test_signal_round_trips() -> None:
-    assert decode_signal(encode_signal(signal(True))) == signal(True)
+    assert decode_input(encode_input(signal(True))) == signal(True)
 
 
 def test_notification_round_trips_and_carries_the_record() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.gate import GateState, admit
-from alerts.records import encode_signal
+from alerts.records import encode_input
 from alerts.requests import STANDS_MS, Standing, decode_standing, encode_request, request_id, step
 from alerts.signals import Signal, Wish
 from streams.adapters.publish import Topics
@@ -168,7 +168,7 @@ def test_killed_anywhere_the_same_requests_stand_once(
     for minutes, what in moves:
         at_ms += minutes * 10 * MINUTE_MS
         made = wishing(at_ms) if what == "wish" else signal(what == "fire", at_ms, rule="the-rule")
-        values.append(encode_signal(made))
+        values.append(encode_input(made))
     calm, rough = Log(), Log()
     asyncio.run(run(calm, values, []))
     asyncio.run(run(rough, values, list(deaths)))
@@ -181,7 +181,7 @@ def test_killed_anywhere_the_same_requests_stand_once(
 def test_quiet_signals_counted_before_a_move_count_on_after_it() -> None:
     """The rules send only ``resolve_for`` quiet signals: an owner that began to count anew would never resolve."""
     log = Log()
-    values = [encode_signal(signal(firing, rule="the-rule")) for firing in (True, False, False, False)]
+    values = [encode_input(signal(firing, rule="the-rule")) for firing in (True, False, False, False)]
     asyncio.run(run(log, values[:3], []))
     asyncio.run(run(log, values, []))
     last = json.loads(log.records["f.incidents.v1"][-1].value or b"")
