@@ -102,7 +102,9 @@ class Escalation(BaseModel):
 def _rising(tiers: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
     for number, (before, tier) in enumerate(pairwise(tiers), 2):
         if tier.after <= before.after:
-            raise ValueError(f"tier {number} comes after {tier.after:g} s, the tier before it after {before.after:g} s")
+            raise ValueError(
+                f"tier {number} (after {tier.after:g} s) must come later than tier {number - 1} (after {before.after:g} s)"
+            )
     return tiers
 
 

@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "forecast": ("floorwatch.cli.forecast", "forecast"),
     "whatif": ("floorwatch.cli.forecast", "whatif"),
     "incidents": ("floorwatch.cli.incidents", "incidents"),
+    "ack": ("floorwatch.cli.acts", "ack"),
+    "silence": ("floorwatch.cli.acts", "silence"),
     "check-events": ("floorwatch.cli.check_events", "check_events"),
     "doctor": ("floorwatch.cli.doctor", "doctor"),
     "topics": ("floorwatch.cli.topics_cmd", "topics"),

@@ -27,13 +27,15 @@ def incidents(
     var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
 ) -> None:
     """List open incidents, the most urgent first."""
+    options: dict[str, Any] = {"url": redis_url}
     if redis_url is None:
+        from config.connect import redis_options
         from floorwatch.cli.common import exit_on_config_error, load_for_reader
 
         with exit_on_config_error():
             settings = load_for_reader(config, var)
-        redis_url, prefix = settings.redis.url, settings.redis.prefix
-    found = select(_read(redis_url, prefix), show_all=show_all)
+        options, prefix = redis_options(settings.redis), settings.redis.prefix
+    found = select(read_incidents(options, prefix), show_all=show_all)
     if as_json:
         for record in found:
             typer.echo(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
@@ -69,7 +71,7 @@ def table(records: list[dict[str, Any]]) -> Table:
         part = f"{top[0]['dimension']} {top[0]['value']} {top[0]['effect_pp']:+.1f} pp" if top else ""
         style = "dim" if record["state"] == "resolved" else _STYLES.get(record["severity"], "")
         cells = (
-            record["state"],
+            state_words(record),
             record["severity"],
             record["title"],
             (record["opened_at"] or "")[:16],
@@ -77,6 +79,21 @@ def table(records: list[dict[str, Any]]) -> Table:
         )
         grid.add_row(*(Text(_printable(str(cell)), style=style) for cell in (*cells, part, record["key"][:12])))
     return grid
+
+
+def state_words(record: dict[str, Any]) -> str:
+    """Return where an incident stands and by whom: ``acknowledged by mei``, ``escalated, tier 2, silenced until …``."""
+    from alerts.words import instant
+
+    machine, state = record.get("machine", {}), str(record["state"])
+    words = [state]
+    if state == "acknowledged":
+        words = [f"{state} by {machine.get('acknowledged_by')}"]
+    if machine.get("tier"):
+        words.append(f"tier {machine['tier']}")
+    if machine.get("silenced_until_ms") is not None:
+        words.append(f"silenced until {instant(machine['silenced_until_ms'])}")
+    return ", ".join(words)
 
 
 def _printable(text: str) -> str:
@@ -89,13 +106,24 @@ def _width() -> int:
     return max(100, shutil.get_terminal_size((120, 24)).columns)
 
 
-def _read(redis_url: str, prefix: str) -> list[dict[str, Any]]:
+def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None) -> list[dict[str, Any]]:
+    """Return the incidents of the read model, or the one with a key.
+
+    Args:
+        options: Arguments of ``Redis.from_url``.
+        prefix: Prefix of the keys in Redis.
+        key: Key of an incident; None takes all.
+
+    Raises:
+        typer.Exit: Redis does not answer.
+    """
     import redis
 
+    name = f"{prefix}incidents"
     try:
-        client = redis.Redis.from_url(redis_url, socket_connect_timeout=5, socket_timeout=10)
+        client = redis.Redis.from_url(**options, socket_connect_timeout=5, socket_timeout=10)
         try:
-            values: list[Any] = list(client.hvals(f"{prefix}incidents"))
+            values: list[Any] = list(client.hvals(name)) if key is None else [client.hget(name, key)]
         finally:
             client.close()
     except ValueError as error:
@@ -106,4 +134,4 @@ def _read(redis_url: str, prefix: str) -> list[dict[str, Any]]:
         typer.echo(f"floorwatch incidents: Redis does not answer ({type(error).__name__}).", err=True)
         typer.echo("  Is `floorwatch up` running? Else give --redis or FLOORWATCH_REDIS_URL.", err=True)
         raise typer.Exit(1) from error
-    return [json.loads(value) for value in values]
+    return [json.loads(value) for value in values if value is not None]
