@@ -10,13 +10,14 @@ window live there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 
 from msgspec import Struct, structs
 
 from alerts.incident import ACTS_KEPT, Ack, Act, Effect, Incident, Notify, Publish, Silence, Stamp, Tick, incident_key
 from alerts.rules import Rule
-from alerts.scopes import is_parent
+from alerts.scopes import Scope, is_parent
 from alerts.signals import WINDOW_MS, Severity, Signal
 
 DAY_MS = 86_400_000
@@ -111,14 +112,18 @@ def step(
 def inhibit(incidents: Iterable[Incident]) -> set[str]:
     """Keys of live incidents that a live incident of the same kind on a wider scope speaks for.
 
-    They are still recorded and shown; only their messages are held, and sent when the wider incident ends first.
+    They are still recorded and shown; only their messages are held, and sent when the wider incident ends first. Linear in
+    the incidents: wider scopes are the few subsets of a scope.
     """
     live = [incident for incident in incidents if incident.live]
-    suppressed = set()
-    for child in live:
-        if any(parent.kind == child.kind and is_parent(parent.scope, child.scope) for parent in live):
-            suppressed.add(child.key)
-    return suppressed
+    speaking = {(incident.kind, frozenset(incident.scope.items())) for incident in live}
+    return {child.key for child in live if any((child.kind, wider) in speaking for wider in _wider(child.scope))}
+
+
+def _wider(scope: Scope) -> Iterator[frozenset[tuple[str, str]]]:
+    for size in range(len(scope)):
+        for part in combinations(scope.items(), size):
+            yield frozenset(part)
 
 
 def inhibited_by(scope: dict[str, str], kind: str, incidents: Iterable[Incident]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from alerts.incident import Ack, Incident, Notify, Publish, Silence, Stamp, Tick, incident_key
@@ -183,6 +185,17 @@ def test_inhibit_is_by_kind_and_by_wider_scope() -> None:
     assert inhibit([_live(vendor, "v"), _live({}, "all", state="resolved")]) == set()
     assert inhibited_by(vendor, "accuracy_low", [_live({}, "all")])
     assert not inhibited_by({}, "accuracy_low", [_live({}, "all")])
+
+
+dimensions = st.dictionaries(st.sampled_from(["vendor", "queue", "policy"]), st.sampled_from(["a", "b"]))
+kinds = st.sampled_from(["accuracy_low", "critical_errors"])
+
+
+@given(st.lists(st.tuples(dimensions, kinds, st.sampled_from(["open", "acknowledged", "resolved"])), max_size=12))
+def test_inhibit_says_of_all_what_inhibited_by_says_of_each(made: list[tuple[dict[str, str], str, str]]) -> None:
+    incidents = [_live(scope, str(number), kind=kind, state=state) for number, (scope, kind, state) in enumerate(made)]
+    each = {one.key for one in incidents if one.live and inhibited_by(one.scope, one.kind, incidents)}
+    assert inhibit(incidents) == each
 
 
 def test_incident_that_hears_nothing_any_more_resolves() -> None:
