@@ -1,0 +1,109 @@
+"""Acts and time on a real Kafka: an incident is taken, its worker is killed, and the next owner goes on as if nothing were."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from redis.asyncio import Redis
+
+from alerts.view import instant_ms
+from floorwatch.embedded.servers import Servers
+from streams.adapters.admin import create_topics
+from streams.agents.ticker import tick_event
+from streams.models import topics
+from tests.embedded.test_acts import RULES, wrong_labels
+from tests.kafka.conftest import processes, run, start_worker, write_config
+from tests.oracle.case_events import at
+
+PREFIX, PARTITIONS = "acts.", 2
+
+
+async def send(bootstrap: str) -> None:
+    """Sixty wrong labels, then the hour's end on every partition."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        for fact in wrong_labels():
+            key = fact["subject"].encode()
+            where = topics.partition_of(key, PARTITIONS)
+            await producer.send(PREFIX + topics.RAW, json.dumps(fact).encode(), key=key, partition=where)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+async def end_hour(bootstrap: str, redis: Redis) -> dict[str, Any]:
+    """Move time to the end of the hour until the incident is there: the labels may not have been folded yet."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        minute = 60
+        while not (found := await redis.hvals(f"{PREFIX}incidents")):
+            for partition in range(PARTITIONS):
+                tick = tick_event(partition, instant_ms(at(minute)), "test")
+                await producer.send_and_wait(PREFIX + topics.EVENTS, tick.value, key=tick.key, partition=partition)
+            minute += 1
+            await asyncio.sleep(1)
+    finally:
+        await producer.stop()
+    incident: dict[str, Any] = json.loads(found[0])
+    return incident
+
+
+async def until(redis: Redis, key: str, what: str) -> None:
+    while what not in str(await redis.hget(f"{PREFIX}incidents", key)):  # noqa: ASYNC110 - another process makes it so
+        await asyncio.sleep(0.1)
+
+
+async def command(config: Path, *arguments: str) -> None:
+    line = [sys.executable, "-m", "floorwatch", *arguments, "--config", str(config), "--wait", "120"]
+    done = await asyncio.to_thread(subprocess.run, line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def recoveries(servers: Servers, partition: int) -> list[tuple[str, str]]:
+    """(when, which worker) each time the incidents of a partition were recovered: the last one owns them."""
+    found = [
+        (line, name)
+        for name in ("one", "two")
+        for line in servers.log_tail(name, 10_000).splitlines()
+        if f"incidents[{partition}] recovered" in line
+    ]
+    return sorted(found)
+
+
+@pytest.mark.usefixtures("real_kafka")
+def test_what_was_acknowledged_stays_so_when_its_worker_is_killed(kafka_bootstrap: str, tmp_path: Path) -> None:
+    kafka = {"brokers": [kafka_bootstrap], "topic_prefix": PREFIX, "group": "acts", "partitions": PARTITIONS}
+
+    async def go() -> tuple[dict[str, Any], str]:
+        async with processes(tmp_path) as (servers, redis_url):
+            sections = {"kafka": kafka, "redis": {"url": redis_url, "prefix": PREFIX}, "alerts": {"rules": RULES}}
+            config = write_config(tmp_path / "f.yaml", **sections)
+            await create_topics({"bootstrap_servers": kafka_bootstrap}, topics.topic_specs(PREFIX, PARTITIONS))
+            workers = {name: start_worker(servers, name, config) for name in ("one", "two")}
+            await send(kafka_bootstrap)
+            redis = Redis.from_url(redis_url)
+            incident = await end_hour(kafka_bootstrap, redis)
+            key, partition = incident["key"], incident["stamp"]["partition"]
+            await until(redis, key, '"escalated"')
+            await command(config, "ack", key[:8], "--by", "mei")
+            before = recoveries(servers, partition)
+            workers[before[-1][1]].kill()
+            await command(config, "silence", key[:8], "--for", "1h", "--by", "lee")
+            found = json.loads(await redis.hget(f"{PREFIX}incidents", key) or b"{}")
+            assert len(recoveries(servers, partition)) == len(before) + 1
+            await redis.aclose()
+            return found, "".join(servers.log_tail(name, 10_000) for name in workers)
+
+    found, log = run(go())
+    assert (found["state"], found["machine"]["acknowledged_by"], found["machine"]["tier"]) == ("acknowledged", "mei", 1)
+    assert [(act["what"], act["by"]) for act in found["acts"]] == [("ack", "mei"), ("silence", "lee")]
+    assert log.count("[PAGE]") == log.count("[PAGE escalated]") == 1
