@@ -37,6 +37,9 @@ Var = Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.
 Window = Annotated[str, typer.Option(help="How far back: 24h, 7d, 28d …")]
 At = Annotated[str | None, typer.Option(help="As of when, RFC 3339; by default the last event.")]
 CoachingFile = Annotated[Path | None, typer.Option(help="JSON lines of coaching steps; see docs/people.md.")]
+Incidents = Annotated[
+    bool, typer.Option("--incidents", help="Take alerted and acknowledged from the incidents about a person too.")
+]
 TenureFile = Annotated[Path | None, typer.Option(help="JSON lines of tenure from before the log; see docs/people.md.")]
 Weights = Annotated[
     list[str] | None,
@@ -50,11 +53,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of words.")]
 
 
 class _Desk(NamedTuple):
-    """Everything the two commands look at."""
+    """Everything the two commands look at; ``heard`` are the steps that incidents told and no file holds."""
 
     crowd: Crowd
     policy: PeoplePolicy
     steps: dict[str, list[Told]]
+    heard: dict[str, list[Told]]
     shift_ends: dict[str, int]
     loads: Any
     waiting: dict[str, int]
@@ -64,9 +68,16 @@ class _Desk(NamedTuple):
         from streams.core.people.scorecard import scorecard
 
         try:
-            return scorecard(self.crowd, labeler_id, self.steps.get(labeler_id, ()), self.shift_ends.get(labeler_id))
+            return scorecard(self.crowd, labeler_id, self.taken(labeler_id), self.shift_ends.get(labeler_id))
         except StepRefused as error:
             raise fail(f"the coaching file, {labeler_id}: {error}") from None
+
+    def taken(self, labeler_id: str) -> list[Told]:
+        """Every step of somebody's coaching: those of the file, and of incidents those that have a place among them."""
+        from floorwatch.cli.people_incidents import with_place
+
+        told = self.steps.get(labeler_id, [])
+        return [*told, *with_place(told, self.heard.get(labeler_id, ()))]
 
     def rotations(self, card: Scorecard) -> list[Suggestion]:
         """Queues to move somebody to who is near the cap or over it."""
@@ -95,8 +106,15 @@ def _policy(
 
 
 def _desk(
-    log: FloorLog, window: str, at: str | None, policy: PeoplePolicy, coaching: Path | None, tenure: Path | None
+    log: FloorLog,
+    window: str,
+    at: str | None,
+    policy: PeoplePolicy,
+    coaching: Path | None,
+    tenure: Path | None,
+    stack: tuple[Path | None, Path] | None,
 ) -> _Desk:
+    from floorwatch.cli.people_incidents import load_steps
     from streams.core.people.crowd import Crowd
     from streams.core.people.rotation import queue_loads
     from streams.core.roster.intervals import holding
@@ -108,7 +126,8 @@ def _desk(
     scheduled = scheduled_by_person(fold_roster(log.roster).shifts.values())
     ends = {name: held[1] for name, times in scheduled.items() if (held := holding(times, end_ms)) is not None}
     recent = [work for own in crowd.window.values() for work in own]
-    return _Desk(crowd, policy, read_coaching(coaching), ends, queue_loads(recent, policy), log.waiting)
+    heard = {} if stack is None else load_steps(*stack, end_ms, now=at is None)
+    return _Desk(crowd, policy, read_coaching(coaching), heard, ends, queue_loads(recent, policy), log.waiting)
 
 
 def scorecard(
@@ -119,6 +138,7 @@ def scorecard(
     coaching: CoachingFile = None,
     told: Annotated[str | None, typer.Option(help="Record a step: alerted, acknowledged, coached or closed.")] = None,
     by: Annotated[str, typer.Option(help="Who took the step.")] = "",
+    incidents: Incidents = False,
     tenure: TenureFile = None,
     weight: Weights = None,
     cap: Cap = None,
@@ -140,6 +160,7 @@ def scorecard(
         policy,
         coaching if told is None or _exists(coaching) else None,
         tenure,
+        (config, var) if incidents else None,
     )
     if labeler not in desk.crowd.works:
         raise fail(f"nobody called {labeler} has made a label; known: {_some(sorted(desk.crowd.works))}")
@@ -165,18 +186,22 @@ def _some(names: Sequence[str]) -> str:
 
 def _tell(desk: _Desk, path: Path, labeler_id: str, step: str, by: str) -> None:
     """Check a step against those told before, then write it."""
+    from floorwatch.cli.people_incidents import with_place
     from streams.core.people.coaching import Step, StepRefused, Told, fold_steps
 
     if step not in [known.value for known in Step]:
         raise fail(f"--told {step}: one of {', '.join(known.value for known in Step)}")
-    time_ms = desk.crowd.end_ms - 1
+    told = Told(desk.crowd.end_ms - 1, Step(step), by)
     steps = desk.steps.setdefault(labeler_id, [])
-    steps.append(Told(time_ms, Step(step), by))
     try:
-        fold_steps(steps)
+        # What incidents told goes into the file before what rests on it: incidents do not last, the file does.
+        new = [*with_place(steps, desk.heard.get(labeler_id, ())), told]
+        fold_steps([*steps, *new])
     except StepRefused as error:
         raise fail(f"--told {step}: {error}") from None
-    append_step(path, labeler_id, time_ms, step, by)
+    steps += new
+    for one in new:
+        append_step(path, labeler_id, one.time_ms, one.step.value, one.by)
 
 
 def people(
@@ -185,6 +210,7 @@ def people(
     window: Window = "7d",
     at: At = None,
     coaching: CoachingFile = None,
+    incidents: Incidents = False,
     tenure: TenureFile = None,
     weight: Weights = None,
     cap: Cap = None,
@@ -197,8 +223,10 @@ def people(
     if by not in ("team", "site", "vendor"):
         raise fail(f"--by {by}: one of team, site, vendor")
     policy = _policy(config, var, weight, cap, target)
-    desk = _desk(load_facts(events, config, var), window, at, policy, coaching, tenure)
-    names = sorted(name for name in desk.crowd.works if name in desk.crowd.window or name in desk.steps)
+    stack = (config, var) if incidents else None
+    desk = _desk(load_facts(events, config, var), window, at, policy, coaching, tenure, stack)
+    told = desk.steps.keys() | desk.heard.keys()
+    names = sorted(name for name in desk.crowd.works if name in desk.crowd.window or name in told)
     cards = [desk.card(name) for name in names]
     if as_json:
         import orjson

@@ -1,0 +1,73 @@
+"""Coaching steps that incidents tell of: somebody was alerted to a person's work, and took it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streams.core.people.coaching import Told
+
+KINDS = ("accuracy_low", "critical_errors", "rushing")
+"""What coaching is about; exposure and the like ask for something else."""
+
+
+def load_steps(config: Path | None, var: Path, until_ms: int, *, now: bool) -> dict[str, list[Told]]:
+    """Return the steps that the incidents of the read model tell of, by labeller; see :func:`steps_of`.
+
+    Raises:
+        typer.Exit: The configuration is wrong, or Redis does not answer.
+    """
+    from config.connect import redis_options
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.cli.incidents import read_incidents
+
+    with exit_on_config_error():
+        redis = load_for_reader(config, var).redis
+    return steps_of(read_incidents(redis_options(redis), redis.prefix), until_ms, now=now)
+
+
+def steps_of(incidents: Iterable[dict[str, Any]], until_ms: int, *, now: bool) -> dict[str, list[Told]]:
+    """Return *alerted* (when the incident opened, by its rule) and *acknowledged* (by whom) by labeller.
+
+    Args:
+        incidents: Records of the read model.
+        until_ms: The moment looked at, event time.
+        now: That moment is the present, so every act lies before it: acts are dated by the clock of who acted, which may be
+            ahead of the last event.
+    """
+    from alerts.records import incident_of
+    from streams.core.people.coaching import Step, Told
+
+    found: dict[str, list[Told]] = {}
+    for incident in map(incident_of, incidents):
+        if incident.kind not in KINDS or "labeler" not in incident.scope or incident.opened_ms is None:
+            continue
+        steps = found.setdefault(incident.scope["labeler"], [])
+        steps.append(Told(incident.opened_ms, Step.alerted, incident.rule))
+        for act in incident.acts:
+            if act.what == "ack":
+                at_ms = max(incident.opened_ms, min(act.at_ms, until_ms - 1) if now else act.at_ms)
+                steps.append(Told(at_ms, Step.acknowledged, act.by))
+    return found
+
+
+def with_place(told: Sequence[Told], heard: Iterable[Told]) -> list[Told]:
+    """Return those steps of the incidents that have a place among the steps told: an old acknowledgement after coaching has none.
+
+    Raises:
+        StepRefused: A step told has no place, whatever the incidents say.
+    """
+    from streams.core.people.coaching import StepRefused, fold_steps
+
+    taken: list[Told] = []
+    for step in sorted(heard, key=lambda step: step.time_ms):
+        try:
+            fold_steps([*told, *taken, step])
+        except StepRefused:
+            continue
+        if step not in told:
+            taken.append(step)
+    fold_steps([*told, *taken])
+    return taken
