@@ -63,6 +63,8 @@ def render(incident: Incident, step: str, links: Links | None = None) -> Text:
     ]
     if step.startswith("escalated"):
         facts.append(("Escalated", f"tier {incident.tier}: nobody has acknowledged this yet"))
+    if incident.acknowledged_by is not None:
+        facts.append(("Taken by", incident.acknowledged_by))
     if incident.reopened:
         facts.append(("Reopened", f"{incident.reopened} time{'s' if incident.reopened > 1 else ''}"))
     lines = [f"{name + ':':<11}{printable(value)}" for name, value in facts]
@@ -99,6 +101,6 @@ def _since(incident: Incident) -> str:
 def _links(incident: Incident, step: str, links: Links) -> list[str]:
     wanted = [("Board", incident.board_url), ("Runbook", incident.runbook_url)]
     if not step.startswith("resolved"):
-        wanted += [("Ack", links.ack), ("Silence", links.silence)]
+        wanted += [("Ack", links.ack or f"floorwatch ack {incident.key[:12]} --by NAME"), ("Silence", links.silence)]
     wanted.append(("Useful?", links.useful))
     return [f"{name + ':':<11}{url}" for name, url in wanted if url]

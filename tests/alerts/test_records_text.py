@@ -36,10 +36,15 @@ def _escalated() -> Incident:
     return structs.replace(opened(), state="escalated", tier=1, updated_ms=NOW_MS + 12 * MINUTE_MS)
 
 
+def _taken_and_over() -> Incident:
+    return structs.replace(_resolved(), acknowledged_by="mei")
+
+
 CASES = {
     "open": (opened, "open", LINKS),
     "escalated": (_escalated, "escalated-0-1", LINKS),
     "resolved": (_resolved, "resolved-0", LINKS),
+    "taken_and_over": (_taken_and_over, "resolved-0", LINKS),
     "person_without_links": (
         lambda: structs.replace(
             opened(),
