@@ -49,6 +49,13 @@ def topic_part(text: str) -> str:
     return text
 
 
+def web_base(text: str) -> str:
+    """Return the address before a path, ending in a slash, or nothing. Raises PydanticCustomError if it is no web address."""
+    if text and not re.fullmatch(r"https?://[^\s/]\S*", text):
+        _refuse('"{text}" is no web address', "write e.g. https://grafana.example.net", text=text)
+    return text if not text or text.endswith("/") else text + "/"
+
+
 def redis_url(text: str) -> str:
     """Return a Redis URL unchanged. Raises PydanticCustomError, which never shows the URL: it may hold a password."""
     if not re.match(r"(rediss?|unix)://", text):

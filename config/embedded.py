@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from alerts.kinds.exposure_cap import BY_POLICY
 from alerts.kinds.registry import UNFED
@@ -12,12 +12,14 @@ from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, Routi
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
 from alerts.signals import Severity
+from config.addresses import web_base
 from config.base import Fault
 from config.durations import Seconds
 from gateway.settings import GatewaySettings
 
 __all__ = ["AlertSettings", "GatewaySettings"]
 
+WebBase = Annotated[str, AfterValidator(web_base)]
 Rules = tuple[Annotated[Rule, Field(discriminator="kind")], ...]
 
 
@@ -38,6 +40,12 @@ class AlertSettings(RoutingSettings):
         le=3600,
         description="How long the first message of a narrower scope waits, so that a wider one may speak for it; rules look "
         "once a minute, so 90s covers one that opens a minute later.",
+    )
+    board_url: WebBase = Field(
+        default="", description="Your Grafana, put before the path of the board in messages; none shows the path alone."
+    )
+    runbook_url: WebBase = Field(
+        default="", description="Where docs/runbooks can be read; none shows the path in the repository alone."
     )
     channels: dict[str, ChannelSettings] = Field(
         default={"console": ConsoleSettings(type="console")},

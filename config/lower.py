@@ -85,7 +85,13 @@ def roster_policy(config: FloorwatchConfig) -> RosterPolicy:
 
 def incident_policy(config: FloorwatchConfig) -> Policy:
     """Return how incidents live, as far as no rule says it of its own."""
-    return Policy(group_wait_ms=to_ms(config.alerts.group_wait_s))
+    alerts = config.alerts
+    return Policy(
+        group_wait_ms=to_ms(alerts.group_wait_s),
+        # Paths of boards begin with a slash, those of runbooks do not.
+        board_base_url=alerts.board_url.removesuffix("/"),
+        runbook_base_url=alerts.runbook_url,
+    )
 
 
 def topics_of(config: FloorwatchConfig) -> list[TopicSpec]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from alerts.detectors import detectors_of
+from alerts.policy import Policy, Tier, policy_of
 from alerts.rules_file import default_rules
 from config.connect import kafka_options, redis_options
 from config.load import loads
-from config.lower import core_policy, exported_scopes, sla_classes_ms
+from config.lower import core_policy, exported_scopes, incident_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, CorePolicy, Window
 
@@ -55,3 +56,43 @@ def test_client_arguments_carry_the_secrets_and_nothing_needless() -> None:
     assert options["sasl_plain_password"] == "pw"
     assert options["ssl_context"].check_hostname
     assert redis_options(secure.redis)["password"] == "pw"
+
+
+def test_tiers_are_a_rule_s_own_or_those_of_its_severity() -> None:
+    config = of(
+        """
+        alerts:
+          routes: {default: [console], lead: [console]}
+          group_wait_s: 90s
+          board_url: https://grafana.example
+          runbook_url: https://wiki.example/floorwatch
+          escalate: {page: [{after: 15m, route: lead}]}
+          rules:
+            - {name: shared, kind: backlog_age, severity: page}
+            - {name: own, kind: backlog_age, severity: page, escalate: [{after: 90s, route: default}, {after: 1h, route: lead}]}
+            - {name: nobody, kind: backlog_age, severity: page, escalate: []}
+            - {name: info, kind: backlog_age, severity: info}
+        """
+    )
+    base = incident_policy(config)
+    assert base == Policy(
+        group_wait_ms=90_000,
+        board_base_url="https://grafana.example",
+        runbook_base_url="https://wiki.example/floorwatch/",
+    )
+    tiers = {rule.name: policy_of(rule, base).tiers for rule in config.rules}
+    assert tiers == {
+        "shared": (Tier(15 * MINUTE_MS, "lead"),),
+        "own": (Tier(90_000, "default"), Tier(HOUR_MS, "lead")),
+        "nobody": (),
+        "info": (),
+    }
+
+
+def test_a_page_that_nobody_takes_is_told_once_more_unless_configured() -> None:
+    config = FloorwatchConfig()
+    base = incident_policy(config)
+    assert base == Policy()
+    for rule in config.rules:
+        expected = (Tier(30 * MINUTE_MS, "default"),) if rule.severity == "page" else ()
+        assert policy_of(rule, base).tiers == expected
