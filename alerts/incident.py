@@ -12,6 +12,9 @@ from alerts.signals import Contributor, Kind, Severity, Window
 State = Literal["pending", "quiet", "open", "acknowledged", "escalated", "resolved"]
 """``quiet``: was pending and went away before it opened; never shown, kept so that a replay is known as one."""
 
+HIDDEN: frozenset[str] = frozenset(("pending", "quiet"))
+"""States that are on the log for the next owner, and shown to nobody."""
+
 LIVE: frozenset[str] = frozenset(("open", "acknowledged", "escalated"))
 
 

@@ -15,7 +15,20 @@ from itertools import combinations
 
 from msgspec import Struct, structs
 
-from alerts.incident import ACTS_KEPT, Ack, Act, Effect, Incident, Notify, Publish, Silence, Stamp, Tick, incident_key
+from alerts.incident import (
+    ACTS_KEPT,
+    HIDDEN,
+    Ack,
+    Act,
+    Effect,
+    Incident,
+    Notify,
+    Publish,
+    Silence,
+    Stamp,
+    Tick,
+    incident_key,
+)
 from alerts.rules import Rule
 from alerts.scopes import Scope, is_parent
 from alerts.signals import WINDOW_MS, Severity, Signal
@@ -106,7 +119,8 @@ def step(
     after, effects = _tell(incident, after, policy, inhibited=inhibited, wall_ms=wall_ms)
     if stamp is not None:
         after = structs.replace(after, stamp=stamp)
-    return (incident if after == incident else after), [_stamped(effect, after) for effect in effects]
+    told = [*_unsaid_end(incident, after, policy), *(structs.replace(effect, incident=after) for effect in effects)]
+    return (incident if after == incident else after), told
 
 
 def inhibit(incidents: Iterable[Incident]) -> set[str]:
@@ -134,10 +148,6 @@ def inhibited_by(scope: dict[str, str], kind: str, incidents: Iterable[Incident]
 def _seen(incident: Incident, stamp: Stamp | None) -> bool:
     held = incident.stamp
     return held is not None and stamp is not None and held.partition == stamp.partition and stamp.offset <= held.offset
-
-
-def _stamped(effect: Effect, incident: Incident) -> Effect:
-    return structs.replace(effect, incident=incident)
 
 
 def _on_signal(incident: Incident | None, signal: Signal, policy: Policy) -> Incident | None:
@@ -297,6 +307,14 @@ def _tell(
     return after, effects
 
 
+def _unsaid_end(before: Incident | None, after: Incident, policy: Policy) -> list[Effect]:
+    """Tell the end that a long silence still holds back when a new episode begins: nothing steps the old one any more."""
+    if before is None or before.key == after.key or not before.announced:
+        return []
+    over = structs.replace(before, announced=False, silenced_until_ms=None)
+    return [_notify(over, f"resolved-{over.reopened}", policy.route), Publish(over)]
+
+
 def _waited(incident: Incident, policy: Policy, wall_ms: int | None) -> bool:
     if not incident.scope or policy.group_wait_ms == 0:
         return True
@@ -309,6 +327,6 @@ def _notify(incident: Incident, name: str, route: str) -> Notify:
 
 def _visible(incident: Incident | None) -> Incident | None:
     """What a reader of the incident can see; None while there is nothing to see."""
-    if incident is None or incident.state in ("pending", "quiet"):
+    if incident is None or incident.state in HIDDEN:
         return None
     return structs.replace(incident, streak=0, timer_ms=None, stamp=None)

@@ -124,7 +124,9 @@ def find(records: Sequence[dict[str, Any]], start: str) -> dict[str, Any]:
     Raises:
         typer.Exit: There is none, there are several, or it is resolved; the message says what to do.
     """
-    found = [one for one in records if one["key"].startswith(start) and one["state"] not in ("pending", "quiet")]
+    from alerts.incident import HIDDEN
+
+    found = [one for one in records if one["key"].startswith(start) and one["state"] not in HIDDEN]
     if not found:
         raise fail(f"no incident begins with {start}; `floorwatch incidents` lists those that are open")
     if len(found) > 1:

@@ -15,8 +15,9 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
-from alerts.incident import Ack, Incident, Notify, Publish, Silence, Stamp, Tick
+from alerts.incident import HIDDEN, Ack, Incident, Notify, Publish, Silence, Stamp, Tick
 from alerts.outbox import Outbox
 from alerts.outgoing import notification
 from alerts.policy import Policy, inhibit, inhibited_by, policy_of, step
@@ -45,10 +46,14 @@ _NO_RULE = Policy()
 
 @dataclass
 class _Waiting:
-    """Effects of folded signals, carried out at the next flush: notifications first, then incidents and requests."""
+    """Effects of what was folded, carried out at the next flush: notifications first, then incidents and requests.
+
+    ``show`` are incidents that the log holds and Redis may not.
+    """
 
     notify: list[Notify] = field(default_factory=list)
     publish: dict[str, Incident] = field(default_factory=dict)
+    show: dict[str, Incident] = field(default_factory=dict)
     ask: list[Request] = field(default_factory=list)
 
 
@@ -100,9 +105,16 @@ class IncidentsStage:
                     self._standing[rule, scope_key] = held
 
     def _take(self, incident: Incident) -> None:
-        """Keep the newest that the log holds of an incident: a worker that stalled may have written an older one behind it."""
-        if _age(incident) >= _age(self._waiting.publish.get(incident.key)):
-            self._waiting.publish[incident.key] = incident
+        """Keep the newest that the log holds of an incident: a worker that stalled may have written an older one behind it.
+
+        Then the newest is written once more, for compaction keeps what stands last.
+        """
+        newest = self._waiting.show.get(incident.key)
+        if newest is None or _age(incident) >= _age(newest):
+            self._waiting.show[incident.key] = incident
+            self._waiting.publish.pop(incident.key, None)
+        else:
+            self._waiting.publish[incident.key] = newest
         if _age(incident) >= _age(self._incidents.get((incident.rule, incident.scope_key))):
             self._incidents[incident.rule, incident.scope_key] = incident
 
@@ -173,9 +185,9 @@ class IncidentsStage:
         if after is None:
             return
         self._incidents[after.rule, after.scope_key] = after
-        if after.live and held is not None and (after.streak, after.timer_ms) != (held.streak, held.timer_ms):
-            # Counted on by the next owner: only so many quiet signals come, and each counts once (alerts/gate.py); and
-            # the time until it escalates does not begin again.
+        if held is None or structs.replace(after, stamp=held.stamp) != held:
+            # Whatever changed, seen or not, the next owner goes on from it: the firings until it opens, the quiet signals
+            # until it resolves, of which only so many come (alerts/gate.py), the time until it escalates.
             self._waiting.publish[after.key] = after
         for effect in effects:
             if isinstance(effect, Publish):
@@ -192,7 +204,8 @@ class IncidentsStage:
             # Put in once whatever happens: the outbox knows the notification by its id.
             await self._patience.until_done("take notifications", partial(self._outbox.enqueue, note))
         if waiting.publish:
-            await self._publish(waiting.publish)
+            await self._publish(list(waiting.publish.values()))
+        await self._show([*waiting.show.values(), *waiting.publish.values()])
         if waiting.ask:
             await self._ask(waiting.ask)
         await self._tick_when_due()
@@ -212,11 +225,15 @@ class IncidentsStage:
             tick = Outgoing(TICK_KEY, encode_input(Tick(now_ms, self._watermark_ms)))
             await self._writer.append(self._out.name(topics.SIGNALS), self._partition, [tick])
 
-    async def _publish(self, incidents: dict[str, Incident]) -> None:
-        encoded = {key: encode_incident(incident, title_of(incident)) for key, incident in incidents.items()}
-        records = [Outgoing(key.encode(), value) for key, value in encoded.items()]
+    async def _publish(self, incidents: list[Incident]) -> None:
+        records = [Outgoing(one.key.encode(), encode_incident(one, title_of(one))) for one in incidents]
         await self._writer.append(self._out.name(topics.INCIDENTS), self._partition, records)
-        await self._patience.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=encoded))
+
+    async def _show(self, incidents: list[Incident]) -> None:
+        """Put into Redis what people may see."""
+        seen = {one.key: encode_incident(one, title_of(one)) for one in incidents if one.state not in HIDDEN}
+        if seen:
+            await self._patience.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=seen))
 
     async def _ask(self, requests: list[Request]) -> None:
         """Write requests for audits, before the signals that made them are committed.

@@ -147,6 +147,18 @@ def test_a_resolve_swallowed_by_a_silence_is_told_when_it_ends_and_not_opened_tw
     assert steps(effects) == ["resolved-1"]
 
 
+def test_an_end_that_a_long_silence_holds_back_is_told_when_a_new_episode_begins() -> None:
+    incident = opened()
+    quiet, effects = run([Silence(incident.key, "mei", 0, 30 * DAY_MS), OFF, OFF], incident)
+    assert steps(effects) == []
+    again, effects = run([signal(True, NOW_MS + 4 * DAY_MS)] * 2, quiet)
+    assert steps(effects) == ["resolved-0", "open"]
+    assert again is not None
+    assert [effect.incident.key == again.key for effect in effects if isinstance(effect, Notify)] == [False, True]
+    (old, *_) = [effect.incident for effect in effects if isinstance(effect, Publish)]
+    assert (old.key, old.announced, old.silenced_until_ms) == (incident.key, False, None)
+
+
 def test_inhibited_child_is_recorded_and_told_when_the_parent_ends() -> None:
     child, effects = run([ON, ON], inhibited=True)
     assert child is not None

@@ -1,0 +1,21 @@
+"""The configuration in docs/alerts.md is one, and says what the page says of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from config.load import loads
+
+PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
+
+
+def test_the_configuration_is_one(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found
+    for name, text in (("ops.url", "https://ops.example/hook"), ("phone.url", "json://phone.example")):
+        (tmp_path / name).write_text(text)
+    config = loads(found.group(1), {}, name="alerts.md", base=tmp_path)
+    (rule,) = config.rules
+    assert [(tier.after, tier.route) for tier in rule.escalate or ()] == [(300, "default"), (1800, "lead")]
+    assert [(tier.after, tier.route) for tier in config.alerts.escalate["page"]] == [(900, "lead")]
