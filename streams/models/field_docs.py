@@ -158,6 +158,7 @@ OUTPUT_DOCS: dict[str, str] = {
     "open_by_due": "Open tasks by due time, ascending: the end of each bucket and its tasks; overdue ones first.",
     "basis": "What the pace is taken from.",
     "tasks_per_hour": "Tasks completed per hour now; null where nothing is known of the pace.",
+    "pace_ahead": "From when on how many tasks are completed per hour; one entry at the recent rate, the roster's steps else.",
     "breach_at": "First due time by which more tasks are due than can be done; null when all can.",
     "shortfall": "Most tasks that will not be done by their due time.",
     "shortfall_at": "By when that many are short.",
