@@ -180,6 +180,8 @@ def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[An
 def throughput(parts: Parts, hours: float, *, one_labeler: bool = False) -> RowJson:
     """Return the throughput measures of a row.
 
+    Source: STATISTICS, handle time and labels per productive hour; quantiles: DDSketch (2019).
+
     Args:
         parts: The row.
         one_labeler: The scope is one labeller's own.

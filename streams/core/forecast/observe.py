@@ -199,6 +199,8 @@ def worked(
     A step counts as backlogged when its completed tasks had waited, mean turn-around less mean handle time, for two
     minutes or more; or when none was completed while an older task was open.
 
+    Source: ours; STATISTICS says "while backlogged" and leaves open how that is seen.
+
     Args:
         tally: The queue's sums.
         watermark_ms: The watermark.

@@ -20,7 +20,10 @@ class HourWork(NamedTuple):
 
     @property
     def busy_ms(self) -> float:
-        """Handle time of all labels in ms; those without a start count like the timed ones."""
+        """Handle time of all labels in ms; those without a start count like the timed ones.
+
+        Source: ours; the sum times labels/timed labels.
+        """
         return self.handle_ms * self.labels / self.handled if self.handled else 0.0
 
 

@@ -19,6 +19,8 @@ def load_of(sla_row: Mapping[str, Any], throughput_row: Mapping[str, Any] | None
     Heads are the labellers who were at work on it in the hour, each giving it an equal part of its pace. One who does
     nothing else completes as many tasks an hour as the queue completed per hour of handling.
 
+    Source: ours; time per task = mean handle time · labels/completed tasks, pace alone = 1 h/time per task.
+
     Args:
         sla_row: The queue's SLA row with its forecast.
         throughput_row: The queue's throughput row of the same window.
