@@ -71,6 +71,7 @@ EVENT_DOCS: dict[str, str] = {
     "shift_id": "The shift.",
     "from": "Start of the shift.",
     "to": "End of the shift.",
+    "ShiftScheduledData.queue": "The queue the shift is for: its forecast goes by the shifts that name it.",
     "labeler_ids": "Who is rostered, where known by name.",
     "headcount": "How many are rostered.",
     "BreakData.labeler_id": "Whose break it is.",
