@@ -103,7 +103,7 @@ def _histogram(cells: Cells, numbers: list[int], base: int) -> c.Histogram:
 
 
 def accuracy(parts: Parts) -> RowJson:
-    """Return the accuracy measures of a row (definitions: STATISTICS, docs/tables.md).
+    """Return the accuracy measures of a row (definitions: STATISTICS, docs/numbers.md).
 
     ``raw_accuracy_ratio`` is correct/audited; the weighted one is Hájek's Σw·correct/Σw with w = 1/π, over audits whose
     sampling probability is known. The Wilson interval is of the raw one.
