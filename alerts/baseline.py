@@ -75,7 +75,10 @@ def current_count(row: Row | None, window: str, watermark_ms: int) -> Count:
 
 
 def expect(samples: tuple[Sample, ...], covered_ms: int) -> Expectation | None:
-    """Expectation for a window covering ``covered_ms``, or None without samples."""
+    """Expectation for a window covering ``covered_ms``, or None without samples.
+
+    Source: the mean rate of the windows before; φ as in ``overdispersion``.
+    """
     if not samples:
         return None
     scaled = [sample.labels * covered_ms / sample.covered_ms for sample in samples]

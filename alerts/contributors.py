@@ -108,6 +108,8 @@ def earlier(longer: Mapping[str, Cell], later: Mapping[str, Cell]) -> dict[str, 
 def excess(cells: Mapping[str, Cell], target: float) -> dict[str, Fraction]:
     """Each part's effect on the whole's distance from ``target`` (a good share), as a ratio; negative is below it.
 
+    Source: ours; A - target = Σ (good - target·all)/whole, since the parts sum to the whole.
+
     Returns:
         By part, (good - target·all)/whole by weight; they sum exactly to A - target. Empty when nothing was counted.
     """

@@ -24,6 +24,8 @@ def evaluate(rule: ExposureCapRule, context: Context) -> Iterable[Finding]:
     nobody can tell policies apart, so all handle time counts with ``other_weight`` and the evidence says so. Rows know
     handle time by the pane of the decision and count open tasks that overlap each: ``floorwatch scorecard`` is exact.
     Predicted is (cap − dose) / pace of the last hour, nothing leaving the window: it may be early, not late.
+
+    Source: ours; dose = Σ weight · handle time, as in streams/core/people/exposure.
     """
     people = live_rows(context.view, "throughput", rule.window, context.watermark_ms)
     now = _doses(rule, people)

@@ -24,6 +24,8 @@ def evaluate(rule: ThroughputDropRule, context: Context) -> Iterable[Finding]:
     A scope with a baseline and no row any more counts zero labels: that is the drop one most wants to hear of. Fires
     when count/expected <= target, z <= -min_z and at least ``min_sample`` labels were expected; with ``method: evidence``
     while the row's detector fires.
+
+    Source: z is ``alerts.statistics.drop_z``.
     """
     rows = context.view.rows("throughput", rule.window)
     for key in sorted({*rows, *context.baseline.scope_keys(rule.window)}):

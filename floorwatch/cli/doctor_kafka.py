@@ -16,6 +16,8 @@ from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, Check
 from streams.adapters.reach import obstacle_of
 from streams.models.topics import TopicSpec, topic_specs
 
+_CREATE = "run `floorwatch topics create`: workers create none"
+
 
 async def kafka_checks(kafka: KafkaSettings, horizon_days: int) -> list[Check]:
     """Check every broker on its own, then the topics through whichever answers.
@@ -124,13 +126,8 @@ def _presence(kafka: KafkaSettings, specs: list[TopicSpec], found: dict[str, Any
     if not missing:
         return Check("ok", "topics", f"all {len(specs)} of {kafka.topic_prefix}* are there")
     if len(missing) == len(specs):
-        return Check("warn", "topics", f"none of {kafka.topic_prefix}* yet", "start a worker: it creates them")
-    return Check(
-        "fail",
-        "topics",
-        f"missing: {', '.join(missing)}",
-        "start a worker, which creates what is missing, and check again",
-    )
+        return Check("warn", "topics", f"none of {kafka.topic_prefix}* yet", _CREATE)
+    return Check("fail", "topics", f"missing: {', '.join(missing)}", _CREATE)
 
 
 def _foreign(kafka: KafkaSettings, found: dict[str, Any]) -> list[Check]:
@@ -154,7 +151,7 @@ def _partitions(kafka: KafkaSettings, present: list[TopicSpec], found: dict[str,
             f"set kafka.partitions: {count}; with data in place the count cannot change",
         )  # fmt: skip
     listed = ", ".join(f"{name} has {count}" for name, count in odd.items())
-    fix = "all topics need the same count: delete those that are empty and start a worker, or use a new topic_prefix"
+    fix = "all topics need the same count: delete those that are empty and run `floorwatch topics create`, or use a new topic_prefix"
     return Check("fail", "partitions", f"{listed}, the configuration says {kafka.partitions}", fix)
 
 

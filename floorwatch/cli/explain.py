@@ -331,7 +331,8 @@ def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
     for heading in cut[0].dimensions:
         shown.add_column(heading)
     for heading in ("effect", "95% interval", "rate", "mix", "both", "before", "now", ""):
-        shown.add_column(heading, justify="right")
+        # The verdict is the answer: 80 columns cut the parts' names before they cut it.
+        shown.add_column(heading, justify="right", min_width=7 if heading == "" else None)
     for one in cut[:top]:
         shown.add_row(
             *one.key,

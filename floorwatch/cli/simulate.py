@@ -52,7 +52,7 @@ def simulate(
     import asyncio
 
     from floorwatch.simulate.config import FloorConfig, parse_scenario, parse_sla
-    from floorwatch.simulate.people import open_queues
+    from floorwatch.simulate.people import check_scenarios, open_queues
 
     pace = _pace(speed)
     try:
@@ -67,7 +67,9 @@ def simulate(
             sla=tuple(parse_sla(text) for text in sla or []),
             order=order,
         )
-        open_queues(floor)  # an SLA for a queue that is not there is said before anything is sent
+        # What names a queue, vendor, site or policy that is not there is said before anything is sent.
+        open_queues(floor)
+        check_scenarios(floor)
     except ValueError as error:
         typer.echo(f"floorwatch simulate: {error}", err=True)
         raise typer.Exit(2) from None

@@ -24,7 +24,10 @@ Ints = npt.NDArray[np.int64]
 
 
 def volumes(rng: np.random.Generator, fleets: int, days: int = DAYS) -> Ints:
-    """Return the audits of each scope over all days: a few large scopes, many small ones."""
+    """Return the audits of each scope over all days: a few large scopes, many small ones.
+
+    Source: ours; log-normal sizes, σ = 0.75.
+    """
     sizes = np.exp(rng.normal(0.0, 0.75, (fleets, SCOPES)))
     shares = sizes / sizes.sum(axis=1, keepdims=True)
     found: Ints = np.round(shares * AUDITS_PER_DAY * days).astype(np.int64)

@@ -80,14 +80,20 @@ def of_count(name: str, events: int, per: float, sense: Sense, expected: float, 
 
 
 def of_run_length(name: str, audits: float, alarms: int, sense: Sense, expected: float, source: str = "") -> Line:
-    """A mean run length ``audits / alarms``; with no alarm at all, the lower end is what is shown."""
+    """A mean run length ``audits / alarms``; with no alarm at all, the lower end is what is shown.
+
+    Interval: Poisson (Wilson, Hilferty 1931).
+    """
     low, high = _poisson_interval(alarms)
     measured = audits / alarms if alarms else audits / high
     return Line(name, sense, expected, measured, audits / high, audits / low if low > 0 else math.inf, source)
 
 
 def of_mean(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> Line:
-    """A mean, with its normal interval."""
+    """A mean, with its normal interval.
+
+    Source: mean ± z·s/√n (NIST/SEMATECH e-Handbook, 1.3.5.2).
+    """
     found = np.asarray(values, dtype=np.float64)
     mean = float(found.mean())
     spread = _Z * float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else math.inf
@@ -95,7 +101,10 @@ def of_mean(name: str, values: Sequence[float], sense: Sense, expected: float, s
 
 
 def of_median(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> Line:
-    """A median, with the interval of its order statistics."""
+    """A median, with the interval of its order statistics.
+
+    Source: the number of values below the median is binomial (Thompson 1936).
+    """
     found = np.sort(np.asarray(values, dtype=np.float64))
     half, spread = len(found) / 2, _Z * math.sqrt(len(found)) / 2
     low = found[max(0, math.floor(half - spread))]

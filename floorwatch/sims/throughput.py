@@ -25,7 +25,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def counts(rng: np.random.Generator, shape: tuple[int, ...], mean: float, phi: float = PHI) -> Floats:
-    """Return negative binomial counts of a mean, with variance φ times the mean."""
+    """Return negative binomial counts of a mean, with variance φ times the mean.
+
+    Source: a Poisson count whose mean is gamma distributed (Greenwood, Yule 1920).
+    """
     return rng.negative_binomial(mean / (phi - 1.0), 1.0 / phi, shape).astype(np.float64)
 
 

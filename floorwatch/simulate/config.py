@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 
 ORDERS = ("arrival", "due")
-SCENARIO_KINDS = ("vendor_quality_drop", "queue_surge", "site_outage")
+SCENARIO_SETTINGS = {
+    "vendor_quality_drop": ("vendor", "policies", "factor"),
+    "queue_surge": ("queue", "factor"),
+    "site_outage": ("site",),
+}
+"""Every kind of scenario and the settings it goes by."""
+SCENARIO_KINDS = tuple(SCENARIO_SETTINGS)
 MIN_SLA_S = 60
 MAX_SLA_S = 14 * 86_400
 """Open work is looked at 14 days ahead; a task due later would never be part of a forecast."""
@@ -195,13 +202,24 @@ def parse_scenario(text: str) -> Scenario:
     settings: dict[str, object] = {}
     for pair in filter(None, (match["settings"] or "").split(",")):
         key, _, value = pair.partition("=")
+        allowed = SCENARIO_SETTINGS[match["kind"]]
+        if key not in allowed:
+            raise ValueError(f"{text!r}: {key!r} is no setting of {match['kind']}; use {', '.join(allowed)}")
         if key == "factor":
-            settings[key] = float(value)
+            settings[key] = _factor(text, value)
         elif key == "policies":
             settings[key] = tuple(value.split("/"))
-        elif key in ("vendor", "queue", "site"):
-            settings[key] = value
         else:
-            raise ValueError(f"{text!r}: {key!r} is no setting; use vendor, policies, queue, site or factor")
+            settings[key] = value
     lasts_s = parse_duration_s(match["lasts"]) if match["lasts"] else _FOREVER_S
     return Scenario(match["kind"], parse_duration_s(match["at"]), lasts_s, **settings)  # type: ignore[arg-type]
+
+
+def _factor(text: str, value: str) -> float:
+    try:
+        factor = float(value)
+    except ValueError:
+        factor = -1.0
+    if not (math.isfinite(factor) and factor >= 0):
+        raise ValueError(f"{text!r}: factor {value!r} is no number from 0 on")
+    return factor

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from random import Random
 
-from floorwatch.simulate.config import FloorConfig, Scenario
+from floorwatch.simulate.config import SCENARIO_SETTINGS, FloorConfig, Scenario
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
@@ -133,6 +133,34 @@ def open_queues(config: FloorConfig) -> list[Queue]:
             )
         )
     return queues
+
+
+def check_scenarios(config: FloorConfig) -> None:
+    """Refuse a scenario that would silently change nothing.
+
+    Raises:
+        ValueError: a scenario names a vendor, policy, queue or site the floor does not have, or begins after its end.
+    """
+    there: dict[str, list[str]] = {
+        "vendor": list(dict.fromkeys(vendor for site in config.sites for vendor, _ in site.vendors)),
+        "policies": [_name(POLICY_NAMES, "policy", i) for i in range(config.policies)],
+        "queue": [_name(QUEUE_NAMES, "queue", i) for i in range(config.queues)],
+        "site": [site.name for site in config.sites],
+    }
+    for scenario in config.scenarios:
+        for setting in SCENARIO_SETTINGS[scenario.kind]:
+            value = getattr(scenario, setting)
+            for name in value if setting == "policies" else (value,):
+                if setting in there and name not in there[setting]:
+                    raise ValueError(
+                        f"scenario {scenario.kind}: {setting}={name}: there is none; "
+                        f"this floor has {', '.join(there[setting])}"
+                    )
+        if scenario.at_s >= config.duration_s:
+            raise ValueError(
+                f"scenario {scenario.kind} begins {scenario.at_s:g} s after the start, "
+                f"the floor ends after {config.duration_s:g} s"
+            )
 
 
 def _name(names: tuple[str, ...], kind: str, index: int) -> str:

@@ -100,7 +100,10 @@ def bucket(value_ms: int) -> int:
 
 @lru_cache(maxsize=HISTOGRAM_SPAN)
 def bucket_value_ms(index: int) -> float:
-    """Return the duration a bucket stands for, the midpoint that keeps the relative error within 1%."""
+    """Return the duration a bucket stands for, the midpoint that keeps the relative error within 1%.
+
+    Source: DDSketch (Masson, Rim, Lee 2019): 2γ^i/(γ + 1).
+    """
     if index == 0:
         return 0.0
     return 2.0 * math.pow(GAMMA, index - 1) / (GAMMA + 1.0)
@@ -128,6 +131,8 @@ class Histogram(NamedTuple):
 
 def quantiles_ms(histogram: Histogram, shares: tuple[float, ...]) -> list[float | None]:
     """Read quantiles from a histogram.
+
+    Source: DDSketch (Masson, Rim, Lee 2019); the order statistic of rank ⌈share · n⌉.
 
     Args:
         histogram: The durations.

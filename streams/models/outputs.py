@@ -128,6 +128,7 @@ class Forecast(Struct):
     open_by_due: list[tuple[Instant, int]]
     basis: Literal["recent rate", "roster", "unknown"]
     tasks_per_hour: float | None
+    pace_ahead: list[tuple[Instant, float]]
     breach_at: Instant | None
     shortfall: float | None
     shortfall_at: Instant | None

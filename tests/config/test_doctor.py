@@ -130,6 +130,8 @@ def test_an_embedded_stack_is_healthy_and_its_faults_are_named(tmp_path: Path) -
     stages = asyncio.run(run())
     assert (stages["fresh"]["topics"].status, stages["partly"]["topics"].status) == ("warn", "fail")
     assert "floorwatch.deadletters.v1" in stages["partly"]["topics"].detail
+    for stage in ("fresh", "partly"):
+        assert "floorwatch topics create" in stages[stage]["topics"].fix
     complete = stages["complete"]
     assert [str(check) for check in complete.values() if check.status != "ok"] == []
     assert {"topics", "partitions", "cleanup policy", "redis version", "clock"} < set(complete)

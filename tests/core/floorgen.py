@@ -55,7 +55,7 @@ def _event(rng: random.Random, at_ms: int) -> tuple[str, dict[str, Any]]:
         (25, 40, 20, 3, 3, 3, 5, 1, 2, 2),
     )[0]
     target = rng.choice(({"against": "audit", "audit_id": audit}, {"against": "label", "label_id": label}))
-    data: dict[str, Any] = {
+    data: dict[str, dict[str, Any]] = {
         "task.created": {
             **dims,
             "due_at": rfc3339(at_ms + rng.choice((60_000, 3_600_000, 86_400_000))),
@@ -85,5 +85,5 @@ def _event(rng: random.Random, at_ms: int) -> tuple[str, dict[str, Any]]:
         "task.cancelled": {},
         "clock.tick": {},
         "task.claimed": {"labeler_id": "w1"},
-    }[kind]
-    return kind, data
+    }
+    return kind, data[kind]

@@ -24,6 +24,7 @@ def forecast(rate, due, breach_ms=None, shortfall=0.0, spare=None):
         "open_by_due": [[rfc3339(NOW_MS + ahead_ms), tasks] for ahead_ms, tasks in due],
         "basis": "recent rate",
         "tasks_per_hour": rate,
+        "pace_ahead": [] if rate is None else [[rfc3339(NOW_MS), rate]],
         "breach_at": None if breach_ms is None else rfc3339(NOW_MS + breach_ms),
         "shortfall": shortfall,
         "shortfall_at": None if breach_ms is None else rfc3339(NOW_MS + breach_ms),

@@ -89,11 +89,8 @@ def test_the_running_sums_are_a_fresh_sum(half_way):
         for tier in range(3):
             for pane_ms in state.panes[tier]:
                 fresh.note(tier, pane_ms, state.pane_cells(tier, pane_ms), {})
-        assert (fresh.open_due, fresh.overdue, fresh.done) == (
-            state.queue.open_due,
-            state.queue.overdue,
-            state.queue.done,
-        )
+        for name in QueueTally.__slots__:
+            assert getattr(fresh, name) == getattr(state.queue, name), name
 
 
 def test_nothing_past_its_due_time_is_taken_for_open_work_ahead(half_way):

@@ -95,6 +95,12 @@ def test_middle_is_the_lower_median(pairs):
     assert proportions.weighted_median((float(value), count) for value, count in pairs) == found.value
 
 
+def test_the_error_of_the_median_by_hand():
+    # n = 16: (n + 1)/2 ± 1.96·√4 is 4.6 and 12.4, so the 5th and the 12th of the values, over 2·1.96.
+    found = peers.middle_of((float(n * n), 1) for n in range(1, 17))
+    assert found.error == pytest.approx((144 - 25) / (2 * 1.959964), rel=1e-6)
+
+
 def test_the_error_of_the_median_is_that_of_repeated_samples():
     rng = Random(11)
     middles, errors = [], []

@@ -100,6 +100,20 @@ def test_weights_count_where_there_are_any() -> None:
     }
 
 
+def test_audits_of_unequal_weight_are_worth_fewer_plain_ones() -> None:
+    """Kish: 40 audits of weight 1 and 40 of weight 9 are worth (40 + 360)²/(40 + 3240) = 48.8, not 80."""
+
+    def mixed(vendor: str, right: int) -> Counts:
+        key = ("stratum", vendor, *HARD)
+        sums = {"labels": 400, "n": 80, "right": 2 * right, "sampled": 80, "w": 400, "w2": 3_280, "wr": 10 * right}
+        return {(*key, name): amount for name, amount in sums.items()}
+
+    found = compare_vendors({**mixed("bpo-a", 30), **mixed("bpo-b", 20)})
+    (better, _) = found.standings
+    low, high = wilson_of(0.75, 400 * 400 / 3_280)
+    assert better.standardised == Interval(0.75, pytest.approx(low), pytest.approx(high))
+
+
 def test_one_stratum_is_wilsons_interval_and_a_difference_newcombes() -> None:
     """Newcombe (1998), table II, example (a): 56/70 − 48/80, method 10."""
     mix = {HARD: 1.0}

@@ -149,6 +149,29 @@ def test_auditors_are_told_by_who_reversed_them() -> None:
     assert pairs == {("qa-1", "qa-3"): 12, ("qa-2", "qa-3"): 12}
 
 
+def reviews(**reversed_of: tuple[int, int]) -> dict[tuple[str, str, str], int]:
+    """Counts of auditors by (reversed, reviewed)."""
+    return {
+        ("auditor", name, what): amount
+        for name, (strict, reviewed) in reversed_of.items()
+        for what, amount in (("audits", reviewed), ("reviewed", reviewed), ("strict", strict))
+    }
+
+
+def test_an_auditor_is_held_against_the_others_not_against_all() -> None:
+    # 30 of 100 is 20.9% at least, by the 2.24 standard errors two auditors ask for; the other has 20%, both together 27%.
+    found = {one.auditor: one for one in calibration(reviews(a=(30, 100), b=(10, 50))).auditors}
+    assert found["a"].stands_out == "high"
+
+
+def test_the_more_auditors_are_compared_the_more_it_takes_to_stand_out() -> None:
+    # 17 of 100 where the others have 10%: 10.2% at least by the 2.24 of two auditors, 9.0% by the 2.81 that ten ask for.
+    few = calibration(reviews(a=(17, 100), others=(90, 900)))
+    many = calibration(reviews(a=(17, 100), **{f"o{n}": (10, 100) for n in range(9)}))
+    assert [one.stands_out for one in many.auditors if one.auditor == "a"] == [None]
+    assert [one.stands_out for one in few.auditors if one.auditor == "a"] == ["high"]
+
+
 def test_appeals_reverse_the_verdict_in_force_and_two_against_an_audit_cancel() -> None:
     events = [
         *(decide("x"), judge("x", "correct"), overturn("x", "label", "x")),

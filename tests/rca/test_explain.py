@@ -156,6 +156,9 @@ def test_the_table_shows_every_part_and_the_whole(log):
     assert "hate" in text
     assert "evident" in text
     assert f"{found.change.change_pp:+.2f}" in text.splitlines()[-2]
+    narrow = StringIO()
+    Console(file=narrow, width=80).print(cut_table(found, found.cuts[0], 3))
+    assert "evident" in narrow.getvalue()
 
 
 @pytest.mark.parametrize(

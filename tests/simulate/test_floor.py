@@ -161,3 +161,40 @@ def test_a_promise_for_a_queue_that_is_not_there_is_said_before_anything_is_sent
     assert answer.exit_code == 2
     assert "no queue 'coments'" in answer.stderr
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ("queue_surge@1m:queue=coments", "queue=coments: there is none; this floor has comments, hate"),
+        ("vendor_quality_drop@1m:vendor=bpo-z", "vendor=bpo-z: there is none; this floor has inhouse, bpo-a, bpo-b"),
+        ("vendor_quality_drop@1m:policies=hate/hat", "policies=hat: there is none; this floor has hate, harassment"),
+        ("site_outage@1m:site=kul", "site=kul: there is none; this floor has KUL, LIS, BOG"),
+        ("queue_surge@1m:vendor=bpo-a", "'vendor' is no setting of queue_surge; use queue, factor"),
+        ("site_outage@1m:factor=2", "'factor' is no setting of site_outage; use site"),
+        ("queue_surge@1m:factor=six", "factor 'six' is no number"),
+        ("queue_surge@1m:factor=nan", "factor 'nan' is no number"),
+        ("site_outage@1h", "begins 3600 s after the start, the floor ends after 864 s"),
+    ],
+)
+def test_a_scenario_that_would_change_nothing_is_said_before_anything_is_sent(
+    scenario: str, said: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "floor.jsonl"
+    answer = CliRunner().invoke(
+        build("simulate"), ["simulate", "--scenario", scenario, "--days", "0.01", "--out", str(out)]
+    )
+    assert answer.exit_code == 2
+    assert said in answer.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "scenario", ["queue_surge@1m:queue=hate,factor=6", "vendor_quality_drop@0s", "site_outage@1m+2m:site=LIS"]
+)
+def test_a_scenario_of_the_floor_is_played(scenario: str, tmp_path: Path) -> None:
+    out = tmp_path / "floor.jsonl"
+    arguments = ["simulate", "--scenario", scenario, "--days", "0.01", "--rate", "1", "--out", str(out)]
+    answer = CliRunner().invoke(build("simulate"), arguments)
+    assert answer.exit_code == 0, answer.stderr
+    assert out.stat().st_size

@@ -163,6 +163,8 @@ class ShareBets:
 
         Errors within a batch may depend on each other in any way; only batches must not.
 
+        Source: the class; one observation per batch is STATISTICS, clustered errors.
+
         Args:
             pane: Batches in order of their key.
             top_nano: The weight that counts as 1; greater ones are cut to it.
@@ -234,7 +236,10 @@ class CountBets:
         return 0
 
     def steps(self, pane: Count) -> Iterator[Step]:
-        """Yield the pane's one step; none where nothing was expected."""
+        """Yield the pane's one step; none where nothing was expected.
+
+        F_ρ = ρ^(N/φ)·exp(μ(1 - ρ)/φ). Source: the class (Wedderburn 1974).
+        """
         if pane.expected_nano <= 0:
             return
         phi = max(NANO, pane.phi_nano) / NANO

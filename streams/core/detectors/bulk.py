@@ -16,6 +16,8 @@ def summarise_bulk(pane_ms: int, steps: Sequence[Step], bets: int) -> Summary:
 
     Within a chunk Q = P_n·Σ_j 1/P_j over the products P_j before each factor; chunks combine as in ``summary.then``.
 
+    Source: the recursion R ← F·(R + 1) of arXiv 2203.03532 (2022), written out over a chunk.
+
     Args:
         pane_ms: Start of the pane.
         steps: Its observations in order, at least one; factors above 0 and below 10.

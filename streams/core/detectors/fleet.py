@@ -22,6 +22,9 @@ def bar_for(observations_per_day: float, days_per_false_alarm: float) -> float:
     observations, so false alarms of all together come at most once in A observations of the fleet, however these are
     spread over scopes.
 
+    Source: the e-SR detector of Shin, Ramdas, Rinaldo, E-detectors, arXiv 2203.03532 (2022): mean time to a false alarm
+    at least A.
+
     Args:
         observations_per_day: Audits (or batches of them, or buckets) a day of all scopes together, 0 or more.
         days_per_false_alarm: Days per tolerated false alarm, above 0.
@@ -46,6 +49,8 @@ def round_bar(bar: float) -> float:
 
     A bar measured from the volume of audits would otherwise move with every audit. Rounding up only lowers the rate of
     false alarms, and costs at most the log of the step in delay.
+
+    Source: ours; the steps of usual axis labels.
 
     Example:
         >>> round_bar(147_000)
@@ -78,6 +83,8 @@ def wants_audits(scores: Mapping[str, float], bar: float, firing: Iterable[str] 
 
     Sampling more there keeps the promise as long as each audit's probability is fixed before its outcome: the weights
     account for it.
+
+    Source: STATISTICS, more audits where score > √A.
 
     Args:
         scores: Score by scope.

@@ -76,7 +76,11 @@ class FoldState(NamedTuple):
 
     @property
     def score(self) -> float:
-        """The evidence: the mean of the R_k, "score : 1"."""
+        """The evidence: the mean of the R_k, "score : 1".
+
+        Source: the e-SR detector of Shin, Ramdas, Rinaldo, E-detectors, arXiv 2203.03532 (2022), averaged over bets
+        as there.
+        """
         return sum(self.r) / len(self.r)
 
 

@@ -1,7 +1,8 @@
 """The same detectors for many scopes at once, in numpy: five hundred scopes cost little more than one.
 
 Arithmetic is that of ``fold.advance``, operation by operation, so both give the same numbers
-(tests/detectors/test_many.py); the sources of the formulas stand in ``bets`` and ``fold``.
+(tests/detectors/test_many.py); the sources of the formulas stand in ``bets`` and ``fold`` (arXiv 2203.03532,
+Wedderburn 1974).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _SINCE_DROP = 0.7
 def share_factors(bets: ShareBets, bad: Floats, units: Floats | float = 1.0) -> Floats:
     """Return F_k of one observation per scope.
 
+    Source: ``bets.ShareBets``.
+
     Args:
         bets: The bets.
         bad: Per scope, the (weighted) share of bad units of its batch, x·w in [0, 1].
@@ -35,12 +38,17 @@ def share_factors(bets: ShareBets, bad: Floats, units: Floats | float = 1.0) -> 
 
 
 def share_walks(bets: ShareBets, bad: Floats, units: Floats | float = 1.0) -> tuple[Floats, Floats]:
-    """Return the steps of the since-counter and of the resolve counter; arguments as in ``share_factors``."""
+    """Return the steps of the since-counter and of the resolve counter; arguments as in ``share_factors``.
+
+    Source: ``bets.ShareBets``.
+    """
     return _on_grid(bets.since_bad * bad - units), _on_grid(units - bad / bets.allowed)
 
 
 def count_factors(bets: CountBets, counts: Floats, expected: Floats | float, phi: float) -> Floats:
     """Return F_ρ of one bucket per scope.
+
+    Source: ``bets.CountBets`` (Wedderburn 1974).
 
     Args:
         bets: The bets.
@@ -59,7 +67,10 @@ def count_factors(bets: CountBets, counts: Floats, expected: Floats | float, phi
 
 
 def count_walks(counts: Floats, expected: Floats | float, phi: float) -> tuple[Floats, Floats]:
-    """Return the steps of the since-counter and of the resolve counter; arguments as in ``count_factors``."""
+    """Return the steps of the since-counter and of the resolve counter; arguments as in ``count_factors``.
+
+    Source: ``bets.CountBets`` (Wedderburn 1974).
+    """
     since = _on_grid((counts * np.log(_SINCE_DROP) + expected * (1.0 - _SINCE_DROP)) / phi)
     return since, -since
 

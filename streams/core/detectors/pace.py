@@ -59,12 +59,18 @@ class Compared(NamedTuple):
 
     @property
     def chance(self) -> float:
-        """p₀: the share of both counts together that falls into this hour while the pace is the same."""
+        """p₀: the share of both counts together that falls into this hour while the pace is the same.
+
+        Source: Przyborowski, Wilenski, Biometrika 31, 1940.
+        """
         return self.exposure / (self.exposure + self.past_exposure)
 
     @property
     def scatter(self) -> float:
-        """Pearson's (N - Tp₀)²/(Tp₀(1 - p₀)) given the sum T: an estimate of φ, 0 of nothing."""
+        """Pearson's (N - Tp₀)²/(Tp₀(1 - p₀)) given the sum T: an estimate of φ, 0 of nothing.
+
+        Source: McCullagh, Nelder, Generalized Linear Models, 1989.
+        """
         total, p = self.done + self.past, self.chance
         return (self.done - total * p) ** 2 / (total * p * (1 - p)) if total else 0.0
 
@@ -95,7 +101,10 @@ class PaceBets:
         return 0
 
     def step(self, pane: Compared) -> Step:
-        """Return the pane's one observation."""
+        """Return the pane's one observation.
+
+        Source: the class (Przyborowski, Wilenski 1940); expected = past · exposure/past exposure.
+        """
         logs = [self._log(pane, share) for share in self.shares]
         since = on_grid(self._log(pane, _SINCE_DROP))
         expected = round(pane.past * pane.exposure / pane.past_exposure)

@@ -10,6 +10,8 @@ _MOST = 1e9
 def two_digits(value: float) -> int:
     """Return a number cut to two significant digits, so that evidence below the bar never reads as having reached it.
 
+    Source: ours; a floor at two digits.
+
     Example:
         >>> two_digits(149_999.0), two_digits(7.9)
         (140000, 7)

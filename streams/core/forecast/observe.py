@@ -13,6 +13,7 @@ from msgspec import Struct
 from streams.core import cells as c
 from streams.core.cells import Cells
 from streams.core.forecast.demand import BUCKET_MS, OpenDue, Prediction, bucketed, predict
+from streams.core.forecast.planned import HourWork, planned
 from streams.core.forecast.supply import Supply, Worked, efficiency, recent_tasks_per_hour, steady
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 from streams.core.stamps import rfc3339
@@ -33,8 +34,9 @@ WAITING_MS = 2 * MINUTE_MS
 LOOK_AHEAD_MS = 14 * DAY_MS
 
 _PANE_MS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
-_HOUR = 2
+_QUARTER, _HOUR = 1, 2
 _DONE = (c.COMPLETED, c.TURNED, c.TURN_MS, c.HANDLE_MS, c.HANDLED)
+_WORK = (c.COMPLETED, c.LABELS, c.HANDLED, c.HANDLE_MS)
 
 Done = tuple[int, int, int, int, int]
 """Completed and turned tasks, their turn-around in ms, handle time in ms and the labels it is of."""
@@ -47,15 +49,19 @@ class QueueTally:
         open_due: By tier (minute, quarter hour, hour), open tasks not known to be late by the start of their due pane.
         overdue: Tasks open past their due time, by due hour.
         done: What was completed, by minute.
+        hours: Work by hour, to know what one person completes.
+        scheduled: Person-time in ms of the shifts that name the queue, by quarter hour.
     """
 
-    __slots__ = ("done", "open_due", "overdue")
+    __slots__ = ("done", "hours", "open_due", "overdue", "scheduled")
 
     def __init__(self) -> None:
         """Start empty."""
         self.open_due: tuple[dict[int, int], ...] = ({}, {}, {})
         self.overdue: dict[int, int] = {}
         self.done: dict[int, Done] = {}
+        self.hours: dict[int, HourWork] = {}
+        self.scheduled: dict[int, int] = {}
 
     @property
     def live(self) -> bool:
@@ -75,22 +81,39 @@ class QueueTally:
             return False
         waiting = _still_open(now) - _still_open(was)
         _add(self.open_due[tier], pane_ms, waiting)
-        concerns = waiting != 0
-        if tier == _HOUR:
-            late = now.get(c.OVERDUE, 0) - was.get(c.OVERDUE, 0)
-            _add(self.overdue, pane_ms, late)
-            concerns = concerns or late != 0
-        elif tier == 0:
-            change = [now.get(cell, 0) - was.get(cell, 0) for cell in _DONE]
-            if any(change):
-                concerns = True
-                known = self.done.get(pane_ms, (0, 0, 0, 0, 0))
-                total = [one + other for one, other in zip(known, change, strict=True)]
-                if any(total):
-                    self.done[pane_ms] = (total[0], total[1], total[2], total[3], total[4])
-                else:
-                    self.done.pop(pane_ms, None)
-        return concerns
+        if tier == 0:
+            return self._note_done(pane_ms, now, was) or waiting != 0
+        if tier == _QUARTER:
+            planned_ms = now.get(c.SCHEDULED_MS, 0) - was.get(c.SCHEDULED_MS, 0)
+            _add(self.scheduled, pane_ms, planned_ms)
+            return planned_ms != 0 or waiting != 0
+        late = now.get(c.OVERDUE, 0) - was.get(c.OVERDUE, 0)
+        _add(self.overdue, pane_ms, late)
+        return self._note_hour(pane_ms, now, was) or late != 0 or waiting != 0
+
+    def _note_done(self, pane_ms: int, now: Cells, was: Cells) -> bool:
+        change = [now.get(cell, 0) - was.get(cell, 0) for cell in _DONE]
+        if not any(change):
+            return False
+        known = self.done.get(pane_ms, (0, 0, 0, 0, 0))
+        total = [one + other for one, other in zip(known, change, strict=True)]
+        if any(total):
+            self.done[pane_ms] = (total[0], total[1], total[2], total[3], total[4])
+        else:
+            self.done.pop(pane_ms, None)
+        return True
+
+    def _note_hour(self, pane_ms: int, now: Cells, was: Cells) -> bool:
+        change = [now.get(cell, 0) - was.get(cell, 0) for cell in _WORK]
+        if not any(change):
+            return False
+        known = self.hours.get(pane_ms, (0, 0, 0, 0))
+        total = HourWork(*(one + other for one, other in zip(known, change, strict=True)))
+        if any(total):
+            self.hours[pane_ms] = total
+        else:
+            self.hours.pop(pane_ms, None)
+        return bool(self.scheduled)  # without a roster the recent rate is all the pace there is
 
 
 def _still_open(cells: Cells) -> int:
@@ -115,6 +138,7 @@ class Outlook(Struct, frozen=True):
         basis: "roster" where a roster said who will work, else "recent rate"; "unknown" without any completion to go by.
         tasks_per_hour: The pace now; None where unknown.
         prediction: The test's result; None where the pace is unknown.
+        supply: The capacity the test went by; None where the pace is unknown.
     """
 
     demand: tuple[OpenDue, ...]
@@ -122,6 +146,7 @@ class Outlook(Struct, frozen=True):
     basis: str
     tasks_per_hour: float | None
     prediction: Prediction | None
+    supply: Supply | None
 
 
 def open_by_due(tally: QueueTally, watermark_ms: int) -> list[OpenDue]:
@@ -174,6 +199,8 @@ def worked(
     A step counts as backlogged when its completed tasks had waited, mean turn-around less mean handle time, for two
     minutes or more; or when none was completed while an older task was open.
 
+    Source: ours; STATISTICS says "while backlogged" and leaves open how that is seen.
+
     Args:
         tally: The queue's sums.
         watermark_ms: The watermark.
@@ -195,32 +222,33 @@ def worked(
     return found
 
 
-def outlook(
-    tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None, rostered: Supply | None = None
-) -> Outlook:
+def outlook(tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None) -> Outlook:
     """Return a queue's open work and the prediction that follows, as of the beginning of the watermark's minute.
 
     So a row says the same for a whole minute unless its counts change, and is shown anew whenever its window moves.
+    Where shifts name the queue the roster goes on, times the efficiency of the last hour; else the recent rate does, also
+    while tasks are completed though nobody was scheduled.
 
     Args:
         tally: The queue's sums.
         watermark_ms: The watermark.
         oldest_open_ms: When its oldest open task was created; None without one.
-        rostered: The planned capacity from an hour ago on, in tasks per hour; without it the recent rate goes on.
     """
     watermark_ms = watermark_ms // MINUTE_MS * MINUTE_MS
     demand = open_by_due(tally, watermark_ms)
+    until_ms = max(watermark_ms + HOUR_MS, demand[-1].due_ms if demand else 0)
+    rostered = planned(tally.scheduled, tally.hours, watermark_ms, until_ms)
     past = worked(tally, watermark_ms, oldest_open_ms, rostered)
-    if rostered is not None and any(step.rostered > 0 for step in past):
-        factor = efficiency(past)
-        supply, basis = rostered.scaled(factor), "roster"
+    busy = any(step.completed for step in past)
+    if rostered is not None and (any(step.rostered for step in past) if busy else demand):
+        supply, basis = rostered.scaled(efficiency(past)), "roster"
         rate: float | None = supply.tasks_until(watermark_ms, [watermark_ms + HOUR_MS])[0]
     else:
         rate = recent_tasks_per_hour(past)
-        if not rate and not any(step.completed or step.backlogged for step in past):
-            return Outlook(tuple(demand), tuple(past), "unknown", None, None)
+        if not rate and not busy and not any(step.backlogged for step in past):
+            return Outlook(tuple(demand), tuple(past), "unknown", None, None, None)
         supply, basis = steady(watermark_ms, watermark_ms + LOOK_AHEAD_MS, rate or 0.0), "recent rate"
-    return Outlook(tuple(demand), tuple(past), basis, rate, predict(watermark_ms, demand, supply))
+    return Outlook(tuple(demand), tuple(past), basis, rate, predict(watermark_ms, demand, supply), supply)
 
 
 def outlook_row(found: Outlook) -> dict[str, Any]:
@@ -231,8 +259,9 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
 
     Returns:
         ``open_by_due`` [[due time, tasks], ...] ascending, each due time the end of its bucket; ``tasks_per_hour`` and
-        ``basis``; ``breach_at`` null where every due time can be met or nothing is known of the pace; ``shortfall`` and
-        ``spare`` in tasks to one decimal; ``overdue`` tasks.
+        ``basis``; ``pace_ahead`` [[from when on, tasks per hour], ...], empty where nothing is known of the pace;
+        ``breach_at`` null where every due time can be met or nothing is known; ``shortfall`` and ``spare`` in tasks to one
+        decimal; ``overdue`` tasks.
     """
     prediction = found.prediction
     rate = found.tasks_per_hour
@@ -240,6 +269,9 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
         "open_by_due": [[rfc3339(bucket.due_ms), bucket.tasks] for bucket in found.demand],
         "basis": found.basis,
         "tasks_per_hour": None if rate is None else round(rate, 1),
+        "pace_ahead": []
+        if found.supply is None or prediction is None
+        else _pace_ahead(found.supply, prediction.now_ms),
         "breach_at": None if prediction is None else _instant(prediction.breach_at_ms),
         "shortfall": None if prediction is None else round(prediction.shortfall, 1),
         "shortfall_at": None if prediction is None else _instant(prediction.shortfall_at_ms),
@@ -248,6 +280,21 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
             bucket.tasks for bucket in found.demand[:1] if prediction and bucket.due_ms <= prediction.now_ms
         ),
     }
+
+
+def _pace_ahead(supply: Supply, now_ms: int) -> list[list[Any]]:
+    """Return [from when on, tasks per hour] wherever the pace, to one decimal, changes."""
+    steps: list[tuple[int, float]] = []
+    at_ms = now_ms
+    for stretch in supply.stretches:
+        if stretch.to_ms > now_ms:
+            from_ms = max(now_ms, stretch.from_ms)
+            if from_ms > at_ms:
+                steps.append((at_ms, 0.0))
+            steps.append((from_ms, round(stretch.tasks_per_hour, 1)))
+            at_ms = stretch.to_ms
+    paces = [None, *(pace for _, pace in steps)]
+    return [[rfc3339(from_ms), pace] for (from_ms, pace), before in zip(steps, paces, strict=False) if pace != before]
 
 
 def _instant(time_ms: int | None) -> str | None:

@@ -81,6 +81,8 @@ class Supply:
     def tasks_until(self, now_ms: int, moments_ms: Sequence[int]) -> list[float]:
         """Return S(d), the tasks that can be completed in (now, d], for each d.
 
+        Source: S(d) of STATISTICS, "Predicted breach".
+
         Args:
             now_ms: The watermark.
             moments_ms: Ascending moments d.

@@ -109,12 +109,17 @@ class Curve(NamedTuple):
     people: int
 
     def at(self, labels: float) -> float:
-        """Return the value expected after so many labels."""
+        """Return the value expected after so many labels.
+
+        Source: the power law of practice (Newell, Rosenbloom 1981).
+        """
         return float(self.scale * math.pow(max(1.0, labels), -self.exponent))
 
 
 def fit_power_law(points: Iterable[Point], people: int = 0) -> Curve | None:
     """Fit a power law by weighted least squares in logarithms.
+
+    Source: the power law of practice (Newell, Rosenbloom 1981).
 
     Args:
         points: Positive labels and values; weights are counts.
@@ -157,6 +162,8 @@ def handle_curve(
     learners: Mapping[str, Sequence[Work]], reference: Tallies, policy: PeoplePolicy, before: Mapping[str, int]
 ) -> Curve | None:
     """Return the curve of handle time, as a ratio to established people on the same kind of work.
+
+    Source: the power law of practice (Newell, Rosenbloom 1981).
 
     Args:
         learners: Labels of everybody whose beginning is known, by labeller, by time.

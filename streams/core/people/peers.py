@@ -146,6 +146,8 @@ def log_ratio(own: Tallies, peers: Tallies, min_peer_labels: int) -> Middle | No
 
     The error joins that of the own median, of peers' medians (each in the share of its kind of work) and of the buckets.
 
+    Source: McKean, Schrader 1984 for the error of a median; errors of independent parts add in squares.
+
     Args:
         own: One labeller's tallies.
         peers: Those of others, the labeller not among them.
@@ -193,7 +195,10 @@ class HandleAgainstPeers(NamedTuple):
 
 
 def handle_against_peers(own: Tallies, peers: Tallies, min_peer_labels: int) -> HandleAgainstPeers | None:
-    """Return the standardised handle-time ratio; None where peers share none of the work."""
+    """Return the standardised handle-time ratio; None where peers share none of the work.
+
+    Source: indirect standardisation (Breslow, Day 1987, chapter 2); the interval is that of ``log_ratio``.
+    """
     actual_ms, expected_ms, compared = 0, 0.0, 0
     for mix, tally in own.items():
         theirs = peers.get(mix)
@@ -217,7 +222,10 @@ def handle_against_peers(own: Tallies, peers: Tallies, min_peer_labels: int) -> 
 
 
 def expected_accuracy(own: Tallies, peers: Tallies) -> float | None:
-    """Return the accuracy peers would have on the audited mix of one labeller; None where none of it can be compared."""
+    """Return the accuracy peers would have on the audited mix of one labeller; None where none of it can be compared.
+
+    Source: indirect standardisation (Breslow, Day 1987, chapter 2).
+    """
     judged, right = 0, 0.0
     for mix, tally in own.items():
         theirs = peers.get(mix)

@@ -45,7 +45,10 @@ class Suggestion(NamedTuple):
 
 
 def queue_loads(works: Iterable[Work], policy: PeoplePolicy) -> dict[str, QueueLoad]:
-    """Return severity, handle time and who knows it for each queue, over labels with a handle time."""
+    """Return severity, handle time and who knows it for each queue, over labels with a handle time.
+
+    Source: ours; severity = Σ weight · handle time/Σ handle time.
+    """
     weighted: dict[str, int] = {}
     handled: dict[str, list[int]] = {}
     known: dict[str, set[str]] = {}

@@ -166,6 +166,8 @@ def alpha_interval(patterns: Patterns) -> Interval | None:
 def agreement(entries: Iterable[tuple[Key, int]]) -> Agreement:
     """Return the agreement that patterns show.
 
+    Source: Krippendorff 2011; raw is the share of agreeing pairs.
+
     Args:
         entries: (pattern, items), the section ``unit`` of counts.
     """

@@ -120,7 +120,10 @@ class Calibration:
 
 
 def calibration(counts: Counts) -> Calibration:
-    """Return what the counts say of auditors."""
+    """Return what the counts say of auditors.
+
+    Intervals are widened for the number of auditors (Bonferroni; Dunn 1961).
+    """
     by_auditor: dict[str, dict[str, int]] = {}
     for (auditor, what), amount in section(counts, "auditor"):
         by_auditor.setdefault(str(auditor), {})[str(what)] = amount

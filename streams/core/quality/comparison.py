@@ -118,6 +118,8 @@ def compare_vendors(counts: Counts) -> Comparison:
 
     Only strata in which every compared vendor has audits are compared, weighted by all vendors' labels there. While those
     strata hold less than half of all labels, the vendor that covers least is left out, and named.
+
+    Source: direct standardisation (Breslow, Day 1987, chapter 2).
     """
     volumes, cells, raw, weighted = _strata(counts)
     total = sum(volumes.values())

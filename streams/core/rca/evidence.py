@@ -193,5 +193,8 @@ def _share_variance(tally: Tally) -> float:
 
 
 def family_z(parts: int) -> float:
-    """Return the normal quantile that keeps the chance of any false "evident" among so many parts at 5%."""
+    """Return the normal quantile that keeps the chance of any false "evident" among so many parts at 5%.
+
+    Source: Bonferroni's inequality (Dunn, JASA 56, 1961).
+    """
     return NormalDist().inv_cdf(1 - FAMILY_ERROR / (2 * max(1, parts)))
