@@ -16,6 +16,7 @@ from bench.floor_runs import Floor, finished, floor, started
 from bench.measure import until
 from bench.stack import PARTITIONS, BenchError, Process, Stack
 from bench.workload import load, open_tasks
+from streams.heap import TRIM_EVERY_S
 from streams.models import topics
 
 SESSION_TIMEOUT_S = 6.0
@@ -93,7 +94,7 @@ def takeover(stack: Stack, tasks: int) -> dict[str, Any]:
             empty_mb = first.memory_mb("VmRSS")
             count = log.fill(stack, events, open_tasks(tasks))
             finished(job, first, count, from_raw=False)
-            time.sleep(_SETTLE_S)
+            time.sleep(TRIM_EVERY_S + _SETTLE_S)  # what is held, without what is merely not given back yet: see peak_mb
             held_mb, peak_mb = first.memory_mb("VmRSS"), first.memory_mb()
             second = job.start("second")
             try:

@@ -141,6 +141,7 @@ class Worker:
             shown_window=self.config.metrics.window,
             after_publish=after_publish,
             siblings=lambda: len(self.hosts[self.topics.name(names.PARTIALS)].owned),
+            ledgers_ready=lambda: self.hosts[self.topics.name(names.EVENTS)].ready,
         )
 
     def _make_incidents(self, partition: int) -> IncidentsStage:

@@ -23,6 +23,7 @@ from floorwatch import __version__
 from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
+from streams.heap import trim_forever
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
 from telemetry.http import Ready, build_app
@@ -59,6 +60,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
         loop.add_signal_handler(number, stopping.set)
     web_runner = await _serve_metrics(worker, metrics)
     notifier = asyncio.create_task(_notify(worker, stopping))
+    trimming = asyncio.create_task(trim_forever())
     code, said = 1, ""
     try:
         code, said = await _until_ended(worker, stopping)
@@ -71,6 +73,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
         with suppress(Exception):
             await asyncio.wait_for(worker.app.stop(), _STOP_S)
         notifier.cancel()
+        trimming.cancel()
         await web_runner.cleanup()
     if code:
         log.error("the worker stopped after a failure: %s", said)

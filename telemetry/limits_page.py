@@ -76,8 +76,9 @@ are twice). A broker without `InitProducerId` is told by `floorwatch doctor` and
   id sent as labeler_id) would do that: refuse them at the sender.
 - **Topics made by an older version** keep the broker's limit of 1 MiB and their retention: `floorwatch doctor` names them
   and gives the `kafka-configs --alter` command.
-- **Recovery** reads a partition's changelog into memory before it builds the state: for a moment it takes about twice what
-  the newest records take. More partitions make each smaller.
+- **Recovery** reads a partition's rows, and its segments of facts up to 32 MB, into memory before it builds the state: for a
+  moment it takes about twice what the newest records take. More partitions make each smaller. Facts beyond that are read a
+  second time. A partition's tables are published anew once the ledgers beside it have recovered, after 20 s in any case.
 - **Topics** grow by retention and compaction: see [guarantees](guarantees.md).
 """
 

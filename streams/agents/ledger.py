@@ -62,12 +62,17 @@ class LedgerStage:
         return self.store.ledger.next
 
     async def recover(self) -> None:
-        """Read the changelog partition twice, rows and then facts, and resume where its meta row says."""
-        changelog = self._out.name(topics.LEDGER)
-        for take in (self.store.read_rows, self.store.read_facts):
+        """Read the changelog partition, a second time if its facts are many, and resume where its meta row says."""
+        changelog, store = self._out.name(topics.LEDGER), self.store
+        async for records in self._reader.read(changelog, self._partition):
+            store.read_rows((key, value) for _, key, value in records)
+        if store.reads_again:
             async for records in self._reader.read(changelog, self._partition):
-                take((key, value) for _, key, value in records)
-        self.store.resume()
+                store.read_facts((key, value) for _, key, value in records)
+        for part in store.in_hand():
+            store.read_facts(part)
+            await asyncio.sleep(0)
+        store.resume()
         events = self._out.name(topics.EVENTS)
         self._silent = self.store.ledger.next == 0 and await self._reader.empty(events, self._partition)
         counters = self.store.ledger.counters

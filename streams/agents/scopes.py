@@ -45,6 +45,9 @@ _SURE_AFTER_S = 1.0
 _PIECE = 1_500
 """Rows made before they are written, about 1 MB: of a floor of 50,000 scopes no more is held at once."""
 
+_LEDGER_FIRST_S = 20.0
+"""Longest wait of a partition's first publication for the ledgers beside it."""
+
 AfterPublish = Callable[[int, int], Awaitable[None]]
 """(partition, watermark_ms): called after each publication, with the watermark up to which all rows are out."""
 
@@ -68,6 +71,7 @@ class ScopesStage:
         shown_window: str,
         after_publish: AfterPublish | None = None,
         siblings: Callable[[], int] = lambda: 1,
+        ledgers_ready: Callable[[], bool] = lambda: True,
     ) -> None:
         """Own partition ``partition`` of the partial rows.
 
@@ -83,11 +87,14 @@ class ScopesStage:
             shown_window: Rows of this window are kept for the metrics.
             after_publish: Called after each publication.
             siblings: How many partitions share this worker's time for publishing.
+            ledgers_ready: Tells whether this worker's ledger partitions have recovered. The first publication, of every row,
+                waits for them: readers still have the rows of before, and new ones need the ledger.
         """
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
         self._read_model, self._after_publish = read_model, after_publish
         self._interval_s, self._siblings = publish_interval_s, siblings
+        self._ledgers_ready, self._waits_until_s = ledgers_ready, time.monotonic() + _LEDGER_FIRST_S
         self._next_publish = 0.0
         self._marks: list[tuple[float, int]] = []
         slices = [*((window.tier, window.size_ms) for window in policy.windows), (HOUR_TIER, HOUR_MS)]
@@ -132,6 +139,8 @@ class ScopesStage:
             self._seen, self._seen_s = self.next, now_s
         done = self._timetable.upto == self.next and not self.floor.pending
         if not self._publish_all and (now_s < self._next_publish or done):
+            return None
+        if self._publish_all and now_s < self._waits_until_s and not self._ledgers_ready():
             return None
         everything = self._publish_all or await self._read_model.lost(self._partition)
         catching_up = self._catching_up(now_s)

@@ -6,72 +6,88 @@ Nothing here is stored. After a restart both are made again from the tasks.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from streams.core.effects import TaskView
+from streams.core.facts import Fact
 from streams.core.policy import HOUR_MS, MINUTE_MS
 
 NEVER_MS = 1 << 62
 
 
+def open_due_ms(facts: Sequence[Fact]) -> int | None:
+    """Return when a task is due; None for one that is done or cancelled, or promises nothing.
+
+    Args:
+        facts: The task's facts in log order.
+    """
+    view = TaskView(facts)
+    if view.cancelled or view.completing() is not None:
+        return None
+    return view.promise()[1]
+
+
 class DueAlarms:
-    """Due times of open tasks.
+    """Which open tasks to look at when their due time comes.
 
-    Tasks wait in a list a minute: a heap of every open task would cost a hundred bytes each. Only the minute the
-    watermark stands in is a heap.
-
-    Attributes:
-        due_ms: Due time by open task, also of tasks already overdue.
+    Tasks wait in a list a minute, eight bytes each; only the minute the watermark stands in is a heap. Nothing else is kept
+    of them: what a task promises, and whether it is still open, its facts say when its minute has come. So no alarm need
+    be taken back, and a task may wait for a minute that concerns it no more, or twice for the same one.
     """
 
-    __slots__ = ("_by_minute", "_minutes", "_now", "due_ms")
+    __slots__ = ("_by_minute", "_minutes", "_now")
 
     def __init__(self) -> None:
         """Start without alarms."""
-        self.due_ms: dict[str, int] = {}
         self._by_minute: dict[int, list[str]] = {}
         self._minutes: list[int] = []
         self._now: list[tuple[int, str]] = []
 
     def set(self, task_id: str, due_ms: int, watermark_ms: int) -> None:
-        """Set a task's due time; an alarm waits for it unless it has passed."""
-        if self.due_ms.get(task_id) == due_ms:
-            return
-        self.due_ms[task_id] = due_ms
+        """Look at a task when a due time comes, unless it has passed."""
         if due_ms <= watermark_ms:
             return
         minute = due_ms // MINUTE_MS
         if minute <= watermark_ms // MINUTE_MS:
             heapq.heappush(self._now, (due_ms, task_id))
-        elif (waiting := self._by_minute.get(minute)) is None:
+        else:
+            self.wait(task_id, minute)
+
+    def wait(self, task_id: str, minute: int) -> None:
+        """Look at a task when a minute has begun that the watermark has not reached yet."""
+        waiting = self._by_minute.get(minute)
+        if waiting is None:
             self._by_minute[minute] = [task_id]
             heapq.heappush(self._minutes, minute)
         else:
             waiting.append(task_id)
-
-    def clear(self, task_id: str) -> None:
-        """Forget a task that is open no more."""
-        self.due_ms.pop(task_id, None)
 
     def next_ms(self) -> int:
         """Return the earliest time at which ``pop`` may have something; ``NEVER_MS`` without alarms."""
         now_ms = self._now[0][0] if self._now else NEVER_MS
         return min(now_ms, self._minutes[0] * MINUTE_MS) if self._minutes else now_ms
 
-    def pop(self, watermark_ms: int) -> Iterator[tuple[str, int]]:
-        """Yield (task, due_ms) of the tasks that have become overdue, each at most once per due time."""
+    def pop(self, watermark_ms: int, due_of: Callable[[str], int | None]) -> Iterator[tuple[str, int]]:
+        """Yield (task, due_ms) of the open tasks that have become overdue, each at most once per due time.
+
+        Args:
+            watermark_ms: The time that has come.
+            due_of: Returns when a task is due, None for one that is not open or promises nothing.
+        """
         while self._minutes and self._minutes[0] * MINUTE_MS <= watermark_ms:
             minute = heapq.heappop(self._minutes)
-            for task_id in self._by_minute.pop(minute):
-                due_ms = self.due_ms.get(task_id)
+            for task_id in dict.fromkeys(self._by_minute.pop(minute)):
+                due_ms = due_of(task_id)
                 # A task whose due time has moved is on the list of its new minute too: this entry is void.
                 if due_ms is not None and due_ms // MINUTE_MS == minute:
                     heapq.heappush(self._now, (due_ms, task_id))
+        last: tuple[int, str] | None = None
         while self._now and self._now[0][0] <= watermark_ms:
-            due_ms, task_id = heapq.heappop(self._now)
-            if self.due_ms.get(task_id) == due_ms:
-                # Overdue tasks keep no due time: a task may be set to the same one again, and is then overdue at once.
-                del self.due_ms[task_id]
+            alarm = heapq.heappop(self._now)
+            due_ms, task_id = alarm
+            if alarm != last and due_of(task_id) == due_ms:
                 yield task_id, due_ms
+            last = alarm
 
 
 class Expiry:

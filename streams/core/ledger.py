@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from streams.core.accumulate import Accumulator
-from streams.core.alarms import DueAlarms, Expiry
+from streams.core.alarms import DueAlarms, Expiry, open_due_ms
 from streams.core.effects import (
     OPEN_GROUP,
     Groups,
@@ -88,7 +88,6 @@ class Ledger:
         self._due = DueAlarms()
         self._expiry = Expiry()
         self._stops: list[int] = []
-        self._promising: set[str] = set()
         self._advance_at_ms = NO_TIME
         self._late_before_ms = NO_TIME
 
@@ -208,7 +207,7 @@ class Ledger:
         return True
 
     def _short_way(self, task_id: str, known: list[Fact], fact: Fact) -> list[Step] | None:
-        """Return the steps of the common cases, None for all others. Due alarms are kept here too."""
+        """Return the steps of the common cases, None for all others. Due alarms are set here too."""
         kind = type(fact)
         if kind is Claimed:
             return []
@@ -221,10 +220,7 @@ class Ledger:
             return steps
         if kind is Label and all(type(earlier) in (Created, Claimed) for earlier in known):
             created = next((earlier for earlier in reversed(known) if type(earlier) is Created), None)
-            found = first_label_steps(created, fact, self.watermark_ms)  # type: ignore[arg-type]
-            if found is not None:
-                self._due.clear(task_id)
-            return found
+            return first_label_steps(created, fact, self.watermark_ms)  # type: ignore[arg-type]
         return None
 
     def _long_way(self, offset: int, task_id: str, known: list[Fact], fact: Fact, value: bytes) -> bool:
@@ -235,7 +231,9 @@ class Ledger:
             return self._too_late(offset, value)
         self._change(before, after)
         self._keep(task_id, self.tasks.get(task_id), fact)
-        self._promise(task_id, [*known, fact])
+        due_ms = open_due_ms([*known, fact])
+        if due_ms is not None:
+            self._set_due(task_id, due_ms)
         return True
 
     def _repeated(self, offset: int, earlier: Fact, fact: Fact, value: bytes) -> None:
@@ -285,7 +283,7 @@ class Ledger:
         """Move the watermark and let time do what it does: make open tasks overdue, end tasks."""
         crossed_hour = time_ms // HOUR_MS != self.watermark_ms // HOUR_MS
         self.watermark_ms = time_ms
-        for task_id, due_ms in self._due.pop(time_ms):
+        for task_id, due_ms in self._due.pop(time_ms, self._due_of):
             self._overdue(task_id, due_ms)
         if crossed_hour:
             self.hour_offset = offset
@@ -307,14 +305,9 @@ class Ledger:
             contributions(task_id, facts, self.watermark_ms),
         )
 
-    def _promise(self, task_id: str, facts: Sequence[Fact]) -> None:
-        """Keep an alarm at the due time of an open task."""
-        view = TaskView(facts)
-        _, due_ms = view.promise()
-        if due_ms is None or view.cancelled or view.completing() is not None:
-            self._due.clear(task_id)
-        else:
-            self._set_due(task_id, due_ms)
+    def _due_of(self, task_id: str) -> int | None:
+        packed = self.tasks.peek(task_id)
+        return None if packed is None else open_due_ms(unpack(packed))
 
     def _set_due(self, task_id: str, due_ms: int) -> None:
         self._due.set(task_id, due_ms, self.watermark_ms)
@@ -344,7 +337,6 @@ class Ledger:
             view = TaskView(facts)
             self.counters.orphans += any(target not in view.labels for target, _ in view.audits.values())
         self.tasks.remove(task_id)
-        self._due.clear(task_id)
         self.ended_facts.extend(fact.offset for fact in facts)
 
     def drain(self) -> None:
@@ -362,25 +354,24 @@ class Ledger:
 
     def recall(self, facts: Iterable[KeptFact]) -> None:
         """Take in facts kept before, below ``next`` and in log order; may be called again with those after them."""
-        promising, tasks, watched = self._promising, self.tasks, self._expiry.watched
+        tasks, watched, watermark_ms = self.tasks, self._expiry.watched, self.watermark_ms
         for count, (_, task_id, begins, promises, last_ms, packed) in enumerate(facts):
             before = tasks.hot.get(task_id) or (tasks.get(task_id) if tasks.cold_tasks else None)
             if before is None:
                 tasks.hot[task_id] = packed
             elif begins:
                 self.ended_facts.extend(fact.offset for fact in unpack(before))
-                promising.discard(task_id)
                 tasks.put(task_id, packed)
             else:
                 tasks.put(task_id, appended(before, packed))
             if promises:
-                promising.add(task_id)
+                self._due.set(task_id, last_ms, watermark_ms)
             watched(last_ms).append(task_id)
             if count % _COOL_EVERY == 0:
                 tasks.cool()
 
     def resume(self) -> None:
-        """Make the restored state ready to fold: alarms, expiries, and where sums must stop."""
+        """Make the restored state ready to fold: expiries, and where sums must stop."""
         stops = set()
         for place, row in self.rows.places():
             if row.stamp > self.next:
@@ -391,10 +382,5 @@ class Ledger:
         self._stops = sorted(stops)
         self.rows.expire(self.watermark_ms)
         self._expire_tasks(resuming=True)
-        for task_id in self._promising:
-            held = self.tasks.peek(task_id)
-            if held is not None:
-                self._promise(task_id, unpack(held))
-        self._promising = set()
         self.tasks.cool()
         self._plan_advance()

@@ -11,7 +11,8 @@ it. Recovery starts at the highest meta row's stamp; only rows of an unfinished 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,12 @@ SEGMENT = b"s|"
 WATERMARK_PREFIX = "~watermark|"
 
 _KEPT_METAS = 16
+
+_IN_HAND_BYTES = 32 * 1_048_576
+"""Segments kept from the first reading: half of what their facts take once they are recalled."""
+
+_RECALLED_AT_ONCE = 4
+"""Segments, of 4,000 facts at most each."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -51,12 +58,13 @@ _decode_meta: Any = msgspec.msgpack.Decoder(Meta).decode
 class LedgerStore:
     """One partition's ledger together with what is already on its changelog."""
 
-    def __init__(self, ledger: Ledger, owner: str) -> None:
+    def __init__(self, ledger: Ledger, owner: str, in_hand_bytes: int = _IN_HAND_BYTES) -> None:
         """Hold a fresh ledger; call ``restore`` to fill it.
 
         Args:
             ledger: The ledger.
             owner: Unique to this holding of the partition; no ``|`` in it.
+            in_hand_bytes: Bytes of segments above which the changelog is read a second time for them.
         """
         self.ledger = ledger
         self.owner = owner
@@ -67,7 +75,8 @@ class LedgerStore:
         self._tombstone_outputs: list[bytes] = []
         self._old_owners: list[bytes] = []
         self._newest: dict[bytes, bytes] = {}
-        self._held_segments: set[bytes] = set()
+        self._held_segments: dict[bytes, bytes] = {}
+        self._room_bytes = in_hand_bytes
 
     def collect(self) -> Flush | None:
         """Return everything changed since the last flush, or None when nothing was folded since.
@@ -162,41 +171,70 @@ class LedgerStore:
         """
         entries = list(entries)
         self.read_rows(entries)
-        self.read_facts(entries)
+        if self.reads_again:
+            self.read_facts(entries)
+        for part in self.in_hand():
+            self.read_facts(part)
         return self.resume()
 
     def read_rows(self, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Take in rows and meta rows, in a first reading of the changelog; call it for each part, in log order.
+        """Take in rows and meta rows, and segments while there is room; call it for each part, in log order.
 
-        Where to resume is known only at the end, and facts may be more than memory holds: hence a second reading.
+        Where to resume, and so which facts count, is known only at the end.
         """
-        newest, segments = self._newest, self._held_segments
+        newest = self._newest
         for key, value in entries:
             if key.startswith(SEGMENT):
-                (segments.discard if value is None else segments.add)(key)
+                self._hold(key, value)
             elif value is None:
                 newest.pop(key, None)
             elif key not in newest or stamp_of(value) >= stamp_of(newest[key]):
                 newest[key] = value
 
+    def _hold(self, key: bytes, value: bytes | None) -> None:
+        """Keep a segment for when the reading has ended; beyond the bound only that the changelog holds it."""
+        held = self._held_segments
+        if value is None:
+            self._room_bytes += len(held.pop(key, b""))
+        elif key not in held:
+            read_again = self.reads_again
+            self._room_bytes -= len(value)
+            if self.reads_again and not read_again:
+                held.update(dict.fromkeys(held, b""))
+            held[key] = b"" if self.reads_again else value
+
+    @property
+    def reads_again(self) -> bool:
+        """Whether the changelog must be read a second time, with ``read_facts``: its facts are more than memory should hold."""
+        return self._room_bytes < 0
+
+    def in_hand(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield the segments kept from the first reading, some at a time, for ``read_facts``; none if it must be read again."""
+        while self._held_segments and not self.reads_again:
+            yield list(islice(self._held_segments.items(), _RECALLED_AT_ONCE))
+
     def read_facts(self, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Take in facts, in a second reading of the changelog; call it for each part, in log order."""
+        """Take in facts of segments that the first reading found; call it for each part, in log order."""
+        self._restore_newest()
+        held = self._held_segments
+        for key, value in entries:
+            if value is not None and key in held:
+                del held[key]  # a request sent twice: the same record again says nothing, and is not to be buried
+                self.ledger.recall(self._segments.recall(key, value, self.ledger.next))
+
+    def resume(self) -> int:
+        """End the reading; return the offset from which to fold."""
+        self._restore_newest()
+        self._held_segments = {}
+        self.ledger.resume()
+        self.flushed = self.ledger.next
+        return self.ledger.next
+
+    def _restore_newest(self) -> None:
         if self._newest:
             self._restore_meta(self._newest)
             self._restore_rows(self._newest)
             self._newest = {}
-        held = self._held_segments
-        for key, value in entries:
-            if value is not None and key in held:
-                held.remove(key)  # a request sent twice: the same record again says nothing, and is not to be buried
-                self.ledger.recall(self._segments.recall(key, value, self.ledger.next))
-
-    def resume(self) -> int:
-        """End both readings; return the offset from which to fold."""
-        self._held_segments = set()
-        self.ledger.resume()
-        self.flushed = self.ledger.next
-        return self.ledger.next
 
     def _restore_meta(self, newest: dict[bytes, bytes]) -> None:
         metas = {key: _decode_meta(value) for key, value in newest.items() if key.startswith(META)}

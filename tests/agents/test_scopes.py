@@ -94,7 +94,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def stage_of(log: Log, model: Model) -> ScopesStage:
+def stage_of(log: Log, model: Model, **more: Any) -> ScopesStage:
     out = Topics("f.", 1)
     return ScopesStage(
         0,
@@ -106,6 +106,7 @@ def stage_of(log: Log, model: Model) -> ScopesStage:
         Nothing(),
         publish_interval_s=0.5,
         shown_window="1h",  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -174,6 +175,31 @@ def shown_in(appends: list[tuple[str, list[Any]]]) -> dict[bytes, int]:
     return {
         k: orjson.loads(row)["labels"] for k, row in rows.items() if b"|" in k and not k.rpartition(b"|")[2].isdigit()
     }
+
+
+def test_the_first_publication_waits_for_the_ledgers_beside_it_but_not_for_ever(clock: Clock) -> None:
+    ready = [False]
+    log = Log()
+    stage = stage_of(log, Model(), ledgers_ready=lambda: ready[0])
+    batches = list(flushes(3))
+
+    def flush(records: list[Record], after_s: float) -> int:
+        clock.now_s += after_s
+        stage.fold(records)
+        asyncio.run(stage.flush())
+        return len(log.appends)
+
+    assert flush(batches[0], 5.0) == 0
+    ready[0] = True
+    published = flush(batches[1], 0.1)
+    assert published
+    ready[0] = False  # a ledger partition more has come: what was published before goes on
+    assert flush(batches[2], 10.0) > published
+
+    log = Log()
+    stage = stage_of(log, Model(), ledgers_ready=lambda: False)
+    assert flush(batches[0], 5.0) == 0
+    assert flush(batches[1], 20.0), "a ledger that does not recover must not keep readers from what there is"
 
 
 def test_every_row_up_to_the_watermark_told_is_out(clock: Clock) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from streams.core.facts import unpack
+from streams.core.ledger import Ledger
 from streams.core.ledger_store import LedgerStore, new_store, stamp_of
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import Flush, Record
@@ -68,6 +69,7 @@ def undisturbed(records: list[Record]) -> LedgerStore:
 def crashing(records: list[Record], seed: int) -> tuple[LedgerStore, MemoryLog, int]:
     rng = random.Random(seed)
     log, store, crashes = MemoryLog(), new_store(0, POLICY), 0
+    room_bytes = (0, 2_000, 1 << 20)[seed % 3]  # of segments: more are read a second time
     while store.ledger.next < len(records):
         start = store.ledger.next
         batch = records[start : start + rng.choice((1, 3, 9, 30))]
@@ -79,7 +81,7 @@ def crashing(records: list[Record], seed: int) -> tuple[LedgerStore, MemoryLog, 
         fate = rng.random()
         write(log, flush, None if fate < 0.6 else rng.randrange(10_000), rng)
         if fate >= 0.5:
-            store, crashes = new_store(0, POLICY), crashes + 1
+            store, crashes = LedgerStore(Ledger(0, POLICY), f"owner{crashes}", room_bytes), crashes + 1
             store.restore(log.changelog)
     flush = store.collect()
     if flush is not None:
@@ -122,6 +124,28 @@ def test_facts_sent_twice_are_not_buried() -> None:
     third = new_store(0, POLICY)
     third.restore(log.changelog)
     assert facts_of(third) == facts_of(undisturbed(records))
+
+
+def test_facts_in_hand_are_bounded_and_the_rest_is_read_again() -> None:
+    records, log = small_log(2), MemoryLog()
+    first = new_store(0, POLICY)
+    for at in range(0, len(records), 40):
+        first.ledger.fold(records[at : at + 40])
+        flush = first.collect()
+        assert flush is not None
+        write(log, flush, None, random.Random(2))
+    segments = sum(len(value) for key, value in log.changelog if key.startswith(b"s|") and value is not None)
+    for room_bytes in (0, segments - 1, segments):
+        second = LedgerStore(Ledger(0, POLICY), "second", room_bytes)
+        second.read_rows(log.changelog)
+        assert second.reads_again == (room_bytes < segments)
+        assert sum(map(len, second._held_segments.values())) <= room_bytes
+        if second.reads_again:
+            second.read_facts(log.changelog)
+        for part in second.in_hand():
+            second.read_facts(part)
+        assert second.resume() == len(records)
+        assert facts_of(second) == facts_of(first)
 
 
 @pytest.mark.parametrize("seed", range(20))

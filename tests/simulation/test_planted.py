@@ -84,7 +84,7 @@ def test_recovery_that_takes_the_last_record_whatever_its_stamp(monkeypatch: pyt
     def read(self: LedgerStore, entries: Any) -> None:
         for key, value in entries:
             if key.startswith(ledger_store.SEGMENT):
-                (self._held_segments.discard if value is None else self._held_segments.add)(key)
+                self._hold(key, value)
                 continue
             self._newest.pop(key, None)
             if value is not None:
@@ -103,8 +103,8 @@ def test_recovery_that_takes_the_last_record_whatever_its_stamp(monkeypatch: pyt
 def test_keys_without_their_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     original = LedgerStore.__init__
 
-    def nobody(self: LedgerStore, ledger: Any, owner: str) -> None:
-        original(self, ledger, "nobody")
+    def nobody(self: LedgerStore, ledger: Any, owner: str, **more: Any) -> None:
+        original(self, ledger, "nobody", **more)
 
     monkeypatch.setattr(LedgerStore, "__init__", nobody)
     assert caught(1600, begin=190)
