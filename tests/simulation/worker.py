@@ -154,6 +154,8 @@ class SimWorker:
             far_behind=1 << 40,
             fenced_patience_s=1e9,
             revoke_patience_s=shared.revoke_patience_s,
+            at_once=2,
+            commit_pause_s=1.0,
         )
 
     def _make_intake(self, partition: int) -> Processor:
