@@ -32,6 +32,7 @@ from streams.agents.ledger import LedgerStage
 from streams.agents.rules import RuleRunner
 from streams.agents.scopes import ScopesStage
 from streams.agents.ticker import Ticker
+from streams.agents.timetable import Turn
 from streams.core.tasks import TaskTable
 from streams.engine.batches import IN_HAND, BatchSchema, BatchTransport
 from streams.engine.commit import Membership, commit, committed, membership
@@ -48,9 +49,16 @@ _Stage = TypeVar("_Stage")
 
 _NOT_YET_S = 0.05
 
-_PROMPT_S = {"intake": 0.2, "scopes": 0.1}
+_PROMPT_S = {"intake": 0.05, "scopes": 0.05}
 """Most seconds between two flushes of stages whose flush costs what is written, however often: they hold no rows that each
 flush would write anew, and the scopes stage has a timetable of its own."""
+
+_AT_ONCE = {"intake": 16, "ledger": 2}
+"""Partitions of a stage flushed at the same time. Intake only waits for the broker; of the ledger one makes its rows while
+another's are on their way. Publications take turns: two of them would be done when the slower one is."""
+
+_COMMIT_PAUSE_S = 0.5
+"""Least time between two commits of a partition. One costs two changes of thread and an answer of the coordinator."""
 
 
 @dataclass
@@ -80,6 +88,7 @@ class Worker:
         self._writer: KafkaLogWriter | None = None
         self._member: Membership | None = None
         self._reader = KafkaLogReader(kafka_settings(config))
+        self._turn = Turn()
         self._runner = RuleRunner(self.rules, self.read_model, self.topics)
         self._add_stages()
         self.app.on_partitions_assigned.connect(self._assigned)
@@ -142,6 +151,7 @@ class Worker:
             after_publish=after_publish,
             siblings=lambda: len(self.hosts[self.topics.name(names.PARTIALS)].owned),
             ledgers_ready=lambda: self.hosts[self.topics.name(names.EVENTS)].ready,
+            turn=self._turn,
         )
 
     def _make_incidents(self, partition: int) -> IncidentsStage:
@@ -172,6 +182,8 @@ class Worker:
             max_unflushed_bytes=engine.max_unflushed_bytes,
             fenced_patience_s=max(60.0, 5 * self.config.kafka.session_timeout_s),
             committed=partial(committed, self.app),
+            at_once=_AT_ONCE.get(stage.partition(":")[0], 1),
+            commit_pause_s=_COMMIT_PAUSE_S,
             revoke_patience_s=self.config.kafka.rebalance_timeout_s / 2,
         )
         self.hosts[topic] = host

@@ -13,16 +13,19 @@ import orjson
 
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
-from streams.agents.timetable import Timetable
+from streams.agents.timetable import Timetable, Turn
 from streams.core.floor import Floor, PaneRow, WindowRow
-from streams.core.policy import HOUR_MS, HOUR_TIER, CorePolicy
+from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import Record
 from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
 
 _DUTY = 3
-"""What to show takes at most one part in this many of a worker's CPU time to work out; writing it comes on top."""
+"""Rows of the shortest window take at most one part in this many of a worker's CPU time to work out; writing comes on top."""
+
+_REST_DUTY = 6
+"""The same for the slower slices of all partitions together."""
 
 _CATCH_UP_DUTY = 10
 _CATCH_UP_PACE = 3.0
@@ -32,7 +35,10 @@ _QUIET_S = 2.0
 """After this long without input all that is left to show is shown at once."""
 
 _COSTS = 8
-"""Publications whose mean cost sets the pause: long windows make some cost more, and the short ones need not wait for that."""
+"""Publications whose mean cost sets the pause."""
+
+_GATHER_S = 0.5
+"""Longest wait for the sources that have not flushed since the last publication while others have."""
 
 _LONGEST_PAUSE_S = 5.0
 _CATCH_UP_PAUSE_S = 10.0
@@ -72,6 +78,7 @@ class ScopesStage:
         after_publish: AfterPublish | None = None,
         siblings: Callable[[], int] = lambda: 1,
         ledgers_ready: Callable[[], bool] = lambda: True,
+        turn: Turn | None = None,
     ) -> None:
         """Own partition ``partition`` of the partial rows.
 
@@ -89,6 +96,7 @@ class ScopesStage:
             siblings: How many partitions share this worker's time for publishing.
             ledgers_ready: Tells whether this worker's ledger partitions have recovered. The first publication, of every row,
                 waits for them: readers still have the rows of before, and new ones need the ledger.
+            turn: What those partitions share to publish their slower slices one after the other.
         """
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
@@ -97,11 +105,15 @@ class ScopesStage:
         self._ledgers_ready, self._waits_until_s = ledgers_ready, time.monotonic() + _LEDGER_FIRST_S
         self._next_publish = 0.0
         self._marks: list[tuple[float, int]] = []
-        slices = [*((window.tier, window.size_ms) for window in policy.windows), (HOUR_TIER, HOUR_MS)]
-        self._timetable = Timetable(slices, publish_interval_s)
+        sizes_ms = [*(window.size_ms for window in policy.windows), HOUR_MS]
+        self._timetable, self._turn = Timetable(sizes_ms, publish_interval_s), turn or Turn()
         self._costs_s: deque[float] = deque(maxlen=_COSTS)
         self.next: int = 0
         self._seen, self._seen_s = 0, 0.0
+        self._next_rest, self._hurried, self._rest_due = 0.0, False, False
+        self._since_s: float | None = None
+        self._published: dict[int, tuple[int, int]] = {}
+        self._expected: set[int] = set()
         self._waiting: list[Record] = []
         self._making = False
         self.floor = Floor(policy, sources=out.partitions)
@@ -124,6 +136,8 @@ class ScopesStage:
     def fold(self, records: list[Record]) -> None:
         """Take in partial rows; those that come amid a publication wait for its end, lest a row be as of two moments."""
         self.next = records[-1].offset + 1
+        if self._since_s is None:
+            self._since_s = time.monotonic()
         self._waiting.extend(records)
         if not self._making:
             self._take_in()
@@ -137,32 +151,81 @@ class ScopesStage:
         now_s = time.monotonic()
         if self.next != self._seen:
             self._seen, self._seen_s = self.next, now_s
-        done = self._timetable.upto == self.next and not self.floor.pending
-        if not self._publish_all and (now_s < self._next_publish or done):
-            return None
         if self._publish_all and now_s < self._waits_until_s and not self._ledgers_ready():
             return None
-        everything = self._publish_all or await self._read_model.lost(self._partition)
-        catching_up = self._catching_up(now_s)
-        quiet = now_s - self._seen_s >= _QUIET_S
-        due = self._timetable.all_bits if everything or quiet or catching_up else self._timetable.due(now_s)
+        due = self._due(now_s)
+        rest = not due and self._rest_due
+        if rest:
+            due = self._rest(now_s)
         if not due:
             return None
+        everything = self._publish_all or await self._read_model.lost(self._partition)
+        if everything:
+            due = self._timetable.all_bits
         gone = await self._gone() if everything else {}
         upto = self.next
         held, cpu_s = await self._publish(due, gone, everything=everything)
         # Redis may have been emptied, or written to by a worker that lost this partition, in the middle of it.
         self._publish_all = not held
-        duty, longest_s = (_CATCH_UP_DUTY, _CATCH_UP_PAUSE_S) if catching_up else (_DUTY, _LONGEST_PAUSE_S)
-        self._costs_s.append(cpu_s)
-        cost_s = sum(self._costs_s) / len(self._costs_s)
-        self._next_publish = now_s + min(longest_s, max(self._interval_s, duty * cost_s * self._siblings()))
+        self._pause(rest, now_s, cpu_s)
         self._meter.rows("scopes", self._partition, self.floor.rows)
         if not held:
             return None
         before = self._timetable.upto
         self._timetable.published(due, now_s, upto, self._watermark_ms)
         return self._timetable.upto if self._timetable.upto > before else None
+
+    def _due(self, now_s: float) -> int:
+        """Return the bits of the slices to publish now, 0 for none: those of the short windows, as a rule."""
+        done = self._timetable.upto == self.next and not self.floor.pending
+        if not self._publish_all and (now_s < self._next_publish or done or not self._round_over(now_s)):
+            return 0
+        self._hurried = self._catching_up(now_s)
+        self._expected, self._published, self._since_s = self._heard(), dict(self.floor.watermarks), None
+        self._rest_due = not (self._publish_all or self._hurried or now_s - self._seen_s >= _QUIET_S)
+        return self._timetable.prompt(now_s) if self._rest_due else self._timetable.all_bits
+
+    def _rest(self, now_s: float) -> int:
+        """Return the bits of slower slices to publish now, 0 for none.
+
+        They come with the call after that of the short windows, when the other partitions of the worker have had theirs, and of
+        one partition at a time: nobody's short windows wait for the long ones of all.
+        """
+        if now_s < max(self._next_rest, self._turn.free_s):
+            return 0
+        self._rest_due = False
+        return self._timetable.late(now_s)
+
+    def _pause(self, rest: bool, now_s: float, cpu_s: float) -> None:
+        """Set when the next publication may begin: pauses follow what publications cost.
+
+        Args:
+            rest: Whether it was one of the slower slices.
+            now_s: When it began, on the monotonic clock.
+            cpu_s: CPU seconds it took.
+        """
+        if rest:
+            # The turn is everybody's: who has had it lets the others have it first.
+            self._turn.free_s = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s)
+            self._next_rest = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s * self._siblings())
+            return
+        self._costs_s.append(cpu_s)
+        duty, longest_s = (_CATCH_UP_DUTY, _CATCH_UP_PAUSE_S) if self._hurried else (_DUTY, _LONGEST_PAUSE_S)
+        pause_s = duty * self._siblings() * sum(self._costs_s) / len(self._costs_s)
+        self._next_publish = now_s + min(longest_s, max(self._interval_s, pause_s))
+
+    def _heard(self) -> set[int]:
+        """Return the sources that have flushed since the last publication."""
+        return {source for source, held in self.floor.watermarks.items() if self._published.get(source) != held}
+
+    def _round_over(self, now_s: float) -> bool:
+        """Tell whether every source that flushed before the last publication has flushed again.
+
+        What is published right after the last of them is as fresh as it can be; between two of them half of the rows would be
+        published twice for little news. A source that falls silent is waited for once, and not for long.
+        """
+        since_s = max(self._next_publish, self._since_s or 0.0)
+        return self._expected <= self._heard() or now_s >= since_s + _GATHER_S
 
     async def _publish(self, due: int, gone: dict[str, set[str]], *, everything: bool) -> tuple[bool, float]:
         """Make and write the rows of some slices.

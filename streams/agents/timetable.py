@@ -1,7 +1,7 @@
 """Timetable: which part of the tables is published when, and how far each part has come.
 
-A *slice* is what is published together: the rows of one window, or those of the hour panes. Short windows are shown often;
-of the long ones, those made of the same panes at a time, so that no row of a five-minute window waits for those of a week.
+A *slice* is what is published together: the rows of one window, or those of the hour panes. The shortest window comes with
+every publication; the slower slices have paces of their own, so that no row of a five-minute window waits for those of a week.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from dataclasses import dataclass
 _PARTS = 900
 """A window moves by about this part of itself between two publications: the hour's every four seconds."""
 
+_SLOWER_S = 2.0
+"""Least time between two publications of all windows but the shortest, which is what people watch by the second."""
+
 _LONGEST_S = 10.0
 
 
@@ -20,14 +23,12 @@ class _Slice:
     """One slice.
 
     Attributes:
-        tier: Of the panes it is made of; bringing sums up to those serves all slices of the tier.
         pace_s: Seconds between two publications of it.
         due_s: When the next is due, on the monotonic clock.
         upto: Offset of the input below which everything is in its published rows.
         watermark_ms: The watermark they are as of.
     """
 
-    tier: int
     pace_s: float
     due_s: float = 0.0
     upto: int = 0
@@ -37,31 +38,41 @@ class _Slice:
 class Timetable:
     """The slices of one partition's tables, each one bit."""
 
-    def __init__(self, slices: Sequence[tuple[int, int]], interval_s: float) -> None:
+    def __init__(self, sizes_ms: Sequence[int], interval_s: float) -> None:
         """Hold slices that were never published.
 
         Args:
-            slices: Tier of each, and what a row of it covers in ms, 0 for a calendar window; slice i is bit i.
+            sizes_ms: What a row of each covers in ms, 0 for a calendar window; slice i is bit i.
             interval_s: Least seconds between two publications.
         """
         self._interval_s = interval_s
-        self._slices = [_Slice(tier, self._pace_s(size_ms)) for tier, size_ms in slices]
+        shortest_ms = min(filter(None, sizes_ms), default=0)
+        self._slices = [_Slice(self._pace_s(size_ms, shortest_ms)) for size_ms in sizes_ms]
         self.all_bits = (1 << len(self._slices)) - 1
 
-    def _pace_s(self, size_ms: int) -> float:
+    def _pace_s(self, size_ms: int, shortest_ms: int) -> float:
+        if size_ms == shortest_ms:
+            return self._interval_s
         wanted_s = size_ms / 1000 / _PARTS if size_ms else _LONGEST_S
-        return min(_LONGEST_S, max(self._interval_s, wanted_s))
+        return max(self._interval_s, min(_LONGEST_S, max(_SLOWER_S, wanted_s)))
 
-    def due(self, now_s: float) -> int:
-        """Return the bits of what to publish now: prompt slices that are due, and the other one most overdue with its tier.
+    def prompt(self, now_s: float) -> int:
+        """Return the bits of the slices that come with every publication and are due.
 
         Args:
             now_s: Now, on the monotonic clock.
         """
-        due = {i: one for i, one in enumerate(self._slices) if now_s >= one.due_s}
-        late = {i: (now_s - one.due_s) / one.pace_s for i, one in due.items() if one.pace_s > self._interval_s}
-        tier = due[max(late, key=lambda i: late[i])].tier if late else None
-        return sum(1 << i for i, one in due.items() if i not in late or one.tier == tier)
+        return sum(
+            1 << i for i, one in enumerate(self._slices) if one.pace_s <= self._interval_s and now_s >= one.due_s
+        )
+
+    def late(self, now_s: float) -> int:
+        """Return the bits of the slower slices that are due.
+
+        Args:
+            now_s: Now, on the monotonic clock.
+        """
+        return sum(1 << i for i, one in enumerate(self._slices) if one.pace_s > self._interval_s and now_s >= one.due_s)
 
     def published(self, bits: int, now_s: float, upto: int, watermark_ms: int) -> None:
         """Note what was published.
@@ -89,3 +100,15 @@ class Timetable:
             watermark_ms: The watermark they are as of.
         """
         return min(watermark_ms if bits >> i & 1 else one.watermark_ms for i, one in enumerate(self._slices))
+
+
+class Turn:
+    """One turn at a time for the slower slices of all partitions of a worker.
+
+    Attributes:
+        free_s: From when on somebody may take it, on the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        """Be free."""
+        self.free_s = 0.0

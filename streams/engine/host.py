@@ -61,6 +61,8 @@ class StageHost:
         catch_up_s: float = 8.0,
         fenced_patience_s: float = 60.0,
         revoke_patience_s: float | None = None,
+        at_once: int = 1,
+        commit_pause_s: float = 0.0,
         committed: Committed | None = None,
     ) -> None:
         """Create the host.
@@ -79,6 +81,8 @@ class StageHost:
             catch_up_s: Seconds between two flushes of such a partition.
             fenced_patience_s: Seconds after which a worker that is fenced and not given its partitions anew must go.
             committed: Tells what the group has committed, for stages that keep no place of their own.
+            at_once: Partitions flushed at the same time: while one waits for the broker, another makes its rows.
+            commit_pause_s: Least seconds between two commits of a partition, but for its last.
             revoke_patience_s: Seconds that the last flushes of partitions given back may take together; None sets no limit.
         """
         self.name = name
@@ -91,6 +95,7 @@ class StageHost:
         self._committed = committed
         self._max_unflushed, self._max_unflushed_bytes = max_unflushed, max_unflushed_bytes
         self._fenced_patience_s, self._revoke_patience_s = fenced_patience_s, revoke_patience_s
+        self._at_once, self._commit_pause_s = at_once, commit_pause_s
         self._far_behind, self._catch_up_s = far_behind, catch_up_s
         self.owned: dict[int, Owned] = {}
 
@@ -169,9 +174,9 @@ class StageHost:
     async def _last_flush(self, owned: Owned, until_s: float | None) -> bool:
         """Flush for the last time; return whether the flush came to its end."""
         if until_s is None:
-            await self.flush_one(owned)
+            await self.flush_one(owned, last=True)
             return True
-        flush = asyncio.ensure_future(self.flush_one(owned))
+        flush = asyncio.ensure_future(self.flush_one(owned, last=True))
         done, _ = await asyncio.wait([flush], timeout=max(0.0, until_s - time.monotonic()))
         if done:
             flush.result()
@@ -266,8 +271,13 @@ class StageHost:
         log.warning("%s[%d]: batch starts at %d, expected %d: gone back", self.name, owned.partition, first, expected)
         return False
 
-    async def flush_one(self, owned: Owned) -> None:
-        """Flush one partition and commit its offset; one that has failed or is fenced is left to its next owner."""
+    async def flush_one(self, owned: Owned, *, last: bool = False) -> None:
+        """Flush one partition and commit its offset; one that has failed or is fenced is left to its next owner.
+
+        Args:
+            owned: The partition.
+            last: It is given back: the offset is committed however short ago the last one was.
+        """
         async with owned.flushing:
             if owned.closed or owned.failed or owned.fenced_s is not None or owned.parked or not owned.ready.is_set():
                 return
@@ -288,9 +298,11 @@ class StageHost:
             self._meter.unflushed(self.name, owned.partition, owned.unflushed, owned.unflushed_bytes)
             if offset is not None:
                 owned.uncommitted = offset
-            if owned.uncommitted is None:
+            if owned.uncommitted is not None and (last or began - owned.committed_s >= self._commit_pause_s):
+                owned.committed_s = began
+                await self._commit_one(owned, owned.uncommitted)
+            elif offset is None:
                 return
-            await self._commit_one(owned, owned.uncommitted)
             self._meter.flushed(self.name, time.monotonic() - began)
 
     async def _commit_one(self, owned: Owned, offset: int) -> None:
@@ -320,16 +332,32 @@ class StageHost:
             log.warning("%s%s: dropped, waiting to be assigned anew: %s", self.name, sorted(self.owned), reason)
 
     async def flush_all(self) -> None:
-        """Flush every owned partition; one that is far behind less often, for each flush costs rows, not events."""
+        """Flush every owned partition; one that is far behind less often, for each flush costs rows, not events.
+
+        Those far behind take turns, whatever ``at_once`` says: what they hold while they write is large.
+        """
         now_s = time.monotonic()
+        near: list[Owned] = []
         for owned in list(self.owned.values()):
             if owned.closed:
                 continue  # given back while another partition was flushed
             self._check(owned)
-            if owned.fenced_s is not None and now_s - owned.fenced_s > self._fenced_patience_s:
-                raise Invariant(
-                    f"{self.name}[{owned.partition}]: the group does not know this worker any more and has not taken it in "
-                    f"again for {self._fenced_patience_s:.0f} s. The worker must be started again: it recovers exactly."
-                )
-            if owned.behind < self._far_behind or now_s - owned.flushed_s >= self._catch_up_s:
+            self._check_fenced(owned, now_s)
+            if owned.behind < self._far_behind:
+                near.append(owned)
+            elif now_s - owned.flushed_s >= self._catch_up_s:
                 await self.flush_one(owned)
+        turns = asyncio.Semaphore(self._at_once)
+
+        async def in_turn(owned: Owned) -> None:
+            async with turns:
+                await self.flush_one(owned)
+
+        await asyncio.gather(*map(in_turn, near))
+
+    def _check_fenced(self, owned: Owned, now_s: float) -> None:
+        if owned.fenced_s is not None and now_s - owned.fenced_s > self._fenced_patience_s:
+            raise Invariant(
+                f"{self.name}[{owned.partition}]: the group does not know this worker any more and has not taken it in "
+                f"again for {self._fenced_patience_s:.0f} s. The worker must be started again: it recovers exactly."
+            )

@@ -52,6 +52,7 @@ class Owned:
         unflushed_bytes: Their size.
         begin: Where a stage that keeps no place of its own begins: what the group has committed. None where that is unknown.
         uncommitted: Offset flushed whose commit the coordinator has not taken: it is offered again at the next flush.
+        committed_s: When its last commit was offered.
         work: The flush under way, to be broken off when the partition is given back while it waits.
         fenced_s: When the group was found not to know this worker any more: nothing of the partition is folded or flushed
             until it is taken away and given anew.
@@ -74,6 +75,7 @@ class Owned:
         self.sought: int | None = None
         self.sought_s = 0.0
         self.gap_end = 0
+        self.committed_s = 0.0
         self.since_s = self.flushed_s = time.monotonic()
         self.closed = self.failed = self.parked = False
         self.work: asyncio.Future[int | None] | None = None

@@ -13,7 +13,7 @@ from streams.adapters.publish import Topics
 from streams.agents import scopes
 from streams.agents.ledger import LedgerStage
 from streams.agents.scopes import ScopesStage
-from streams.agents.timetable import Timetable
+from streams.agents.timetable import Timetable, Turn
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store, silence_of
 from streams.core.policy import CorePolicy
@@ -322,17 +322,85 @@ def test_a_model_that_lost_rows_in_the_middle_gets_no_more_of_that_publication(
     assert len(rows) == len(stage.floor.all_windows())
 
 
-def test_a_timetable_shows_one_tier_of_long_windows_at_a_time() -> None:
-    table = Timetable([(0, 300_000), (1, 86_400_000), (1, 0), (2, 604_800_000)], 0.5)
-    assert table.due(10.0) == 0b0111  # the first of equals, its tier with it
+def test_a_timetable_shows_the_shortest_window_each_time_and_the_others_at_their_pace() -> None:
+    table = Timetable([300_000, 900_000, 0, 604_800_000], 0.5)
+    assert (table.prompt(10.0), table.late(10.0)) == (0b0001, 0b1110)
     table.published(0b0111, 10.0, 5, 50)
     assert (table.upto, table.watermark_with(0b1000, 60)) == (0, 50)
-    assert table.due(10.2) == 0b1000
+    assert (table.prompt(10.2), table.late(10.2)) == (0, 0b1000)
     table.published(0b1000, 10.2, 6, 60)
     assert (table.upto, table.watermark_with(0, 99)) == (5, 50)
-    assert table.due(10.4) == 0
-    assert table.due(10.5) == 0b0001
-    assert table.due(20.1) == 0b0111
+    assert (table.prompt(10.4), table.late(10.4)) == (0, 0)
+    assert (table.prompt(10.5), table.late(10.5)) == (0b0001, 0)
+    assert (table.prompt(12.1), table.late(12.1)) == (0b0001, 0b0010)
+    assert (table.prompt(20.1), table.late(20.1)) == (0b0001, 0b0110)
+
+
+def heard(stage: ScopesStage, clock: Clock, source: int, stamp: int) -> None:
+    """Bring one row of a source and its watermark."""
+    store = new_store(source, POLICY)
+    key, value = encode(label(f"{source}-{stamp}", clock.now_s / 60, by="lab", task=f"{source}-{stamp}", queue="q"))
+    store.ledger.fold([Record(0, 0, key, value)])
+    store.ledger.next = stamp
+    flush = store.collect()
+    assert flush is not None
+    partials = [*flush.outputs, flush.watermark]
+    stage.fold([Record(stage.next + i, 0, key, value) for i, (key, value) in enumerate(partials)])
+
+
+def test_a_publication_waits_for_the_sources_that_flushed_before_the_last_one_but_not_for_long(clock: Clock) -> None:
+    log = Log()
+    stage = stage_of(log, Model())
+
+    async def published(seconds: float) -> bool:
+        clock.now_s += seconds
+        before = len(log.appends)
+        await stage.flush()
+        return len(log.appends) > before
+
+    async def go() -> list[bool]:
+        for source in (0, 1):
+            heard(stage, clock, source, 1)
+        first = await published(0.0)
+        heard(stage, clock, 0, 2)
+        one = [await published(0.6), await published(0.3)]
+        heard(stage, clock, 1, 2)
+        both = await published(0.0)
+        heard(stage, clock, 0, 3)
+        late = [await published(0.55), await published(0.4), await published(0.11)]
+        heard(stage, clock, 0, 4)
+        return [first, *one, both, *late, await published(0.51)]  # the other one is not waited for again
+
+    stage.floor._sources = 0  # as many as have been heard
+    assert asyncio.run(go()) == [True, False, False, True, False, False, True, True]
+
+
+def test_the_slower_slices_of_a_worker_are_published_by_one_partition_at_a_time(clock: Clock) -> None:
+    logs, turn = [Log(), Log()], Turn()
+    stages = [stage_of(log, Model(), turn) for log in logs]
+
+    async def windows_shown(seconds: float) -> list[set[str]]:
+        clock.now_s += seconds
+        for log in logs:
+            log.appends.clear()
+        for stage in stages:
+            await stage.flush()
+        return [
+            {str(key).rpartition("|")[2].strip("'") for key in log.last(ACCURACY)} - {"b'~watermark"} for log in logs
+        ]
+
+    async def go() -> list[list[set[str]]]:
+        first, second = flushes(2)
+        for stage in stages:
+            stage.fold(first)
+        await windows_shown(0.0)
+        for stage in stages:
+            stage.fold(second)
+        clock.spends_s = 0.05  # two readings a publication: it costs 0.1 s
+        return [await windows_shown(seconds) for seconds in (3.0, 0.05, 0.4, 0.2)]
+
+    shortest, slower, nothing = {"5m"}, {"15m"}, set[str]()
+    assert asyncio.run(go()) == [[shortest, shortest], [slower, nothing], [nothing, nothing], [nothing, slower]]
 
 
 @pytest.mark.parametrize("empty", [True, False])

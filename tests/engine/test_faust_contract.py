@@ -265,6 +265,17 @@ def test_the_worker_marks_its_consumer_as_plain() -> None:
     assert "key_deserializer=self._key_deserializer" in inspect.getsource(AIOKafkaConsumer)
 
 
+def test_the_worker_bounds_how_long_a_broker_holds_its_fetches() -> None:
+    from aiokafka.consumer import fetcher
+
+    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer)
+    assert "self._fetch_max_wait_ms = fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer)
+    # What makes it needed: a partition whose records nobody took in time is left out of the one fetch a broker has.
+    actions = inspect.getsource(fetcher.Fetcher._get_actions_per_node)
+    assert "elif node_id in self._in_flight:" in actions
+    assert "record.calculate_backoff()" in actions
+
+
 def test_batches_filled_by_hand_hold_what_was_given() -> None:
     from aiokafka.producer.message_accumulator import BatchBuilder
     from aiokafka.record.memory_records import MemoryRecords

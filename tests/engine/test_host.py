@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
 from streams.core.records import Record
+from streams.engine import host as host_module
 from streams.engine.batches import Batch
 from streams.engine.errors import Invariant
 from streams.engine.host import StageHost
@@ -157,6 +159,70 @@ def test_commit_follows_flush_and_revocation_flushes_first() -> None:
         return journal
 
     assert run(go()) == [("flush", 2), ("commit", 2), ("flush", 3), ("commit", 3), ("close",)]
+
+
+class Slow(Counting):
+    """Its flushes end when they are told to."""
+
+    going: ClassVar[list[str]] = []
+    most = 0
+
+    def __init__(self, journal: list[Any], name: str) -> None:
+        super().__init__(journal)
+        self._name = name
+
+    async def flush(self) -> int | None:
+        Slow.going.append(self._name)
+        Slow.most = max(Slow.most, len(Slow.going))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        Slow.going.remove(self._name)
+        return await super().flush()
+
+
+@pytest.mark.parametrize(("at_once", "behind", "most"), [(1, 0, 1), (2, 0, 2), (9, 0, 4), (9, 20_000, 1)])
+def test_so_many_partitions_are_flushed_at_once_but_those_far_behind_take_turns(
+    at_once: int, behind: int, most: int
+) -> None:
+    async def go() -> list[Any]:
+        journal: list[Any] = []
+        processors = [Slow(journal, str(partition)) for partition in range(4)]
+        host = host_of(processors[0], journal, at_once=at_once, catch_up_s=0.0)
+        host._make = lambda partition: processors[partition]
+        host.assign(range(4))
+        for partition in range(4):
+            await host.owned[partition].ready.wait()
+            records = [Record(0, 0, None, b"")]
+            await host.process(Batch("t", partition, records, 1 + behind))
+        Slow.most = 0
+        await host.flush_all()
+        return journal
+
+    assert run(go()).count(("commit", 1)) == 4
+    assert Slow.most == most
+
+
+def test_commits_keep_their_pause_but_the_last_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(host_module, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+
+    async def go() -> list[Any]:
+        journal: list[Any] = []
+        host = host_of(Counting(journal), journal, commit_pause_s=1.0)
+        await ready(host)
+        for number in range(3):
+            await host.process(batch(number, number))
+            await host.flush_all()
+            now_s[0] += 0.4
+        journal.append("silence")
+        now_s[0] += 0.4
+        await host.flush_all()
+        await host.process(batch(3, 3))
+        await host.revoke([0])
+        return journal
+
+    flushes = [("flush", 1), ("commit", 1), ("flush", 2), ("flush", 3)]
+    assert run(go()) == [*flushes, "silence", ("commit", 3), ("flush", 4), ("commit", 4), ("close",)]
 
 
 def test_a_hole_inside_a_batch_is_refused() -> None:

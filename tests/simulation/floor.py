@@ -109,6 +109,16 @@ class Shape:
     by_columns: bool
     policy: CorePolicy
 
+    @property
+    def at_once(self) -> int:
+        """Partitions of a stage flushed at a time: as in production where tasks are cold, which says nothing about it."""
+        return 2 if self.hot_tasks == 1 else 1
+
+    @property
+    def commit_pause_s(self) -> float:
+        """Least time between two commits of a partition; with ``at_once``."""
+        return 1.0 if self.hot_tasks == 1 else 0.0
+
     @classmethod
     def of(cls, seed: int) -> Shape:
         """Return the shape of a seed."""

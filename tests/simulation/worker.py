@@ -73,6 +73,7 @@ class Shared:
         self.max_unflushed = 1_000_000
         self.hot_tasks = 1 << 40
         self.revoke_patience_s: float | None = None
+        self.at_once, self.commit_pause_s = 1, 0.0
 
 
 class SimWorker:
@@ -155,6 +156,8 @@ class SimWorker:
             far_behind=1 << 40,
             fenced_patience_s=1e9,
             revoke_patience_s=shared.revoke_patience_s,
+            at_once=shared.at_once,
+            commit_pause_s=shared.commit_pause_s,
         )
 
     def _make_intake(self, partition: int) -> Processor:

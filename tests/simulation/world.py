@@ -69,6 +69,7 @@ class World:
         self.shared = Shared(self.cluster, self.group, self.memory, self.clock, shape.policy)
         self.shared.max_unflushed, self.shared.hot_tasks = shape.max_unflushed, shape.hot_tasks
         self.shared.revoke_patience_s = shape.revoke_patience_s
+        self.shared.at_once, self.shared.commit_pause_s = shape.at_once, shape.commit_pause_s
         self.stages = [
             s for s in STAGES if (s != topics.RAW or shape.intake) and (s != topics.PARTIALS or shape.scopes)
         ]
