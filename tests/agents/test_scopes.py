@@ -377,7 +377,7 @@ def test_a_publication_waits_for_the_sources_that_flushed_before_the_last_one_bu
 
 def test_the_slower_slices_of_a_worker_are_published_by_one_partition_at_a_time(clock: Clock) -> None:
     logs, turn = [Log(), Log()], Turn()
-    stages = [stage_of(log, Model(), turn) for log in logs]
+    stages = [stage_of(log, Model(), turn=turn) for log in logs]
 
     async def windows_shown(seconds: float) -> list[set[str]]:
         clock.now_s += seconds
