@@ -14,7 +14,7 @@ from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row
-from streams.core.rca.evidence import Tally, Verdict, judge, without
+from streams.core.rca.evidence import Tally, Verdict, judge, possible, without
 from streams.core.rca.shift import decompose, summed
 
 NOT_GIVEN = "(not given)"
@@ -91,14 +91,14 @@ def earlier(longer: Mapping[str, Cell], later: Mapping[str, Cell]) -> dict[str, 
     """Parts of the longer window without the later one inside it, so that the two compared have nothing in common.
 
     Returns:
-        What is left; the longer window as it is where the later one holds more of some part (rows of two moments, or a
+        What is left; the longer window as it is where the later one holds more of some part, or weighs more (rows of two moments, or a
         reference that is no longer than the window).
     """
     left = {}
     for value in longer.keys() | later.keys():
         old, new = longer.get(value, Cell(0, 0)), later.get(value, Cell(0, 0))
         rest = without(old.tally, new.tally)
-        if not 0 <= rest.good <= rest.total:
+        if not possible(rest):
             return dict(longer)
         if rest.total:
             left[value] = Cell.of(rest, old.labels - new.labels)
@@ -150,7 +150,7 @@ def complete(parent: Cell, parts: Mapping[str, Cell]) -> dict[str, Cell]:
     """The parts, with what the parent has beyond them as ``(not given)``, so that they sum to the parent."""
     rest = without(parent.tally, summed(cell.tally for cell in parts.values()))
     labels = parent.labels - sum(cell.labels for cell in parts.values())
-    if rest.total <= 0 or not 0 <= rest.good <= rest.total:
+    if not rest.total or not possible(rest):
         return dict(parts)  # nothing beyond them, or rows of slightly different moments
     return {**parts, NOT_GIVEN: Cell.of(rest, labels)}
 

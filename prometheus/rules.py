@@ -95,6 +95,14 @@ RULES: tuple[Rule, ...] = (
         "Their numbers are missing. Raise tables.max_scopes, or find the dimension whose values explode.",
     ),
     Rule(
+        "FloorwatchRuleFails",
+        "sum by (rule) (increase(floorwatch_rule_failures_total[10m])) > 0",
+        "0m",
+        "warning",
+        "Alert rule {{ $labels.rule }} could not be evaluated",
+        "It is blind meanwhile; tables and other rules go on. The worker's log has the fault: please report it.",
+    ),
+    Rule(
         "FloorwatchRedisAway",
         'max by (instance) (floorwatch_waiting_seconds{on="redis"}) > 60',
         "1m",

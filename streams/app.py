@@ -89,7 +89,7 @@ class Worker:
         self._member: Membership | None = None
         self._reader = KafkaLogReader(kafka_settings(config))
         self._turn = Turn()
-        self._runner = RuleRunner(self.rules, self.read_model, self.topics)
+        self._runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics)
         self._add_stages()
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)

@@ -238,6 +238,13 @@ SCOPES = Metric(
 SCOPES_REFUSED = Metric(
     PREFIX + "scopes_refused_total", "counter", "Times the cap on distinct scopes kept a new one out.", "scopes", ()
 )
+RULE_FAILURES = Metric(
+    PREFIX + "rule_failures_total",
+    "counter",
+    "Evaluations of an alert rule that failed: the rule said nothing, the others went on.",
+    "evaluations",
+    ("rule",),
+)
 RECOVERY = Metric(
     PREFIX + "recovery_seconds", "gauge", "How long the last recovery of state took.", "seconds", ("stage",)
 )
@@ -343,6 +350,7 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     COLD_REFUSED,
     SCOPES,
     SCOPES_REFUSED,
+    RULE_FAILURES,
     RECOVERY,
     UNFLUSHED,
     UNFLUSHED_BYTES,

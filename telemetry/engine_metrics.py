@@ -127,6 +127,10 @@ class EngineMetrics(Collector):
         """Count scopes the cap kept out."""
         self._add(c.SCOPES_REFUSED, (), times)
 
+    def rule_failed(self, rule: str, times: int = 1) -> None:
+        """Count evaluations of an alert rule that failed; 0 shows the rule with none, so that its first is an increase."""
+        self._add(c.RULE_FAILURES, (rule,), times)
+
     def recovered(self, stage: str, seconds: float) -> None:
         """Set how long the stage's last recovery took, in seconds."""
         self._values[c.RECOVERY][(stage,)] = seconds

@@ -18,6 +18,9 @@ PER_DAY = 3_500
 """Audits a day of the floor; each is of six watched scopes, so of 21,000 scope audits a day."""
 
 DAYS_PER_FALSE_ALARM = 7
+_LABELERS = 180
+"""With 3 vendors, 20 queues and 12 policies this makes 504 watched scopes."""
+
 START_MS = 1_795_392_000_000
 _LOOK_EVERY_MS = 6 * HOUR_MS
 
@@ -62,7 +65,7 @@ def _event(kind: str, number: int, at_ms: int, data: str) -> bytes:
 
 
 def _label(rng: random.Random, number: int, at_ms: int) -> bytes:
-    labeler = rng.randrange(150)
+    labeler = rng.randrange(_LABELERS)
     place = f'"vendor":"v{labeler % 3}","labeler_id":"p{labeler}"'
     task = f'"queue":"q{rng.randrange(20)}","policy":"P{rng.randrange(12)}"'
     return _event("label.submitted", number, at_ms, f'"label_id":"l{number}","values":["x"],{place},{task}')

@@ -43,9 +43,9 @@ _DUTY = 12
 class RuleRunner:
     """Turns rows into signals."""
 
-    def __init__(self, rules: tuple[Rule, ...], read_model: ReadModel, out: Topics) -> None:
-        """Hold the rules."""
-        self._rules, self._read_model, self._out = rules, read_model, out
+    def __init__(self, rules: tuple[Rule, ...], read_model: ReadModel, out: Topics, meter: Any) -> None:
+        """Hold the rules; ``meter`` counts evaluations that failed."""
+        self._rules, self._read_model, self._out, self._meter = rules, read_model, out, meter
         self._not_before = 0.0
         self.begin()
 
@@ -54,6 +54,8 @@ class RuleRunner:
         self._baseline: BaselineState | None = None
         self._gate = GateState()
         self._minute = -1
+        for rule in self._rules:
+            self._meter.rule_failed(rule.name, times=0)
 
     async def run(self, writer: LogWriter, watermark_ms: int) -> None:
         """Evaluate once per minute of event time and write the signals that matter."""
@@ -64,13 +66,26 @@ class RuleRunner:
         began = time.monotonic()
         view = await self._view()
         before = await self._remembered() if self._baseline is None else self._baseline
-        signals = evaluate(self._rules, view, watermark_ms, before)
+        signals = self._evaluated(view, watermark_ms, before)
         self._baseline = advance(before, self._rules, view, watermark_ms)
         sent, self._gate = admit(self._gate, signals, self._rules)
         await self._write(writer, sent, watermark_ms)
         if self._baseline != before:
             await self._read_model.keep(_BASELINE, msgspec.msgpack.encode(self._baseline))
         self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
+
+    def _evaluated(self, view: MemoryRowView, watermark_ms: int, before: BaselineState) -> list[Signal]:
+        """Return what every rule says; one that fails says nothing, and neither the others nor the counting stop with it."""
+        signals: list[Signal] = []
+        for rule in self._rules:
+            try:
+                signals += evaluate((rule,), view, watermark_ms, before)
+            except Exception:
+                log.exception(
+                    "rule %s could not be evaluated at watermark %d: please report this", rule.name, watermark_ms
+                )
+                self._meter.rule_failed(rule.name)
+        return signals
 
     async def _write(self, writer: LogWriter, signals: list[Signal], watermark_ms: int) -> None:
         """Write signals and, behind them on every partition, a tick: who heard nothing up to there has nothing to hear.

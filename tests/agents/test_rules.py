@@ -6,8 +6,13 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
+from alerts.kinds.registry import EVALUATORS
 from streams.adapters.publish import Topics
 from streams.agents.rules import RuleRunner
+from telemetry import catalogue
+from telemetry.engine_metrics import EngineMetrics
 from tests.agents.test_intake import MemoryWriter
 from tests.alerts.rows import NOW_MS, rule, throughput
 
@@ -33,7 +38,7 @@ class Redis:
 
 
 def runner(redis: Redis) -> RuleRunner:
-    return RuleRunner((RULE,), redis, Topics("f.", 1))  # type: ignore[arg-type]
+    return RuleRunner((RULE,), redis, Topics("f.", 1), EngineMetrics(component="worker", version="test"))  # type: ignore[arg-type]
 
 
 async def quarters(made: RuleRunner, redis: Redis, writer: MemoryWriter, numbers: range, labels: int) -> None:
@@ -81,3 +86,27 @@ def test_a_baseline_of_another_version_is_learnt_anew() -> None:
         return last(writer)
 
     assert "no baseline yet" in asyncio.run(run())["evidence"]
+
+
+def test_a_rule_that_fails_stops_neither_the_others_nor_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = EVALUATORS["throughput_drop"]
+
+    def faulty(made: Any, context: Any) -> Any:
+        if made.name == "faulty":
+            raise ValueError("math domain error")
+        return sound(made, context)
+
+    monkeypatch.setitem(EVALUATORS, "throughput_drop", faulty)
+    redis, writer, metrics = Redis(), MemoryWriter(), EngineMetrics(component="worker", version="test")
+    rules = (rule("throughput_drop", window="15m", name="faulty", **{"for": 1}), RULE)
+    asyncio.run(
+        quarters(RuleRunner(rules, redis, Topics("f.", 1), metrics), redis, writer, range(3), 100)  # type: ignore[arg-type]
+    )
+    assert last(writer)["rule"] == RULE.name
+    samples = {
+        tuple(sample.labels.values()): sample.value
+        for family in metrics.collect()
+        if catalogue.RULE_FAILURES.name.startswith(family.name)
+        for sample in family.samples
+    }
+    assert samples == {("faulty",): 3.0, (RULE.name,): 0.0}

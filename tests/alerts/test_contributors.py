@@ -51,6 +51,38 @@ def test_excess_sums_exactly_to_the_distance_from_target(parts: dict[str, Cell],
         assert sum(excess(parts, target).values()) == whole - Fraction(target)
 
 
+def _weighted(total: int, good: int, light: int, heavy: int) -> Cell:
+    """A cell whose good outcomes weigh ``light`` each and its others ``heavy``."""
+    return Cell(good, total, 0, good * light, good * light + (total - good) * heavy)
+
+
+weights = st.integers(1, 40)
+weighted = st.integers(1, 60).flatmap(
+    lambda total: st.builds(_weighted, st.just(total), st.integers(0, total), weights, weights)
+)
+weighted_windows = st.dictionaries(st.sampled_from("abc"), weighted)
+
+
+@given(weighted, weighted_windows, weighted, weighted_windows)
+def test_rows_of_two_moments_never_fail(
+    longer: Cell, longer_parts: dict[str, Cell], later: Cell, later_parts: dict[str, Cell]
+) -> None:
+    """Windows are published one after the other: the longer one may lack what the shorter one has, counts and weights."""
+    now = complete(later, later_parts)
+    before = earlier(complete(longer, longer_parts), now)
+    for cell in (*now.values(), *before.values()):
+        good, total = cell.tally.weights
+        assert 0 <= cell.good <= cell.total
+        assert 0 <= good <= total
+    shift_share(before, now)
+
+
+def test_a_window_that_weighs_more_than_the_longer_one_is_not_taken_from_it() -> None:
+    longer, later = {"a": _weighted(20, 10, 1, 1)}, {"a": _weighted(10, 5, 9, 9)}
+    assert earlier(longer, later) == longer
+    assert complete(longer["a"], later) == later
+
+
 def test_mix_alone_moves_the_whole() -> None:
     before = {"good": Cell(90, 100), "bad": Cell(50, 100)}
     after = {"good": Cell(9, 10), "bad": Cell(95, 190)}

@@ -123,6 +123,12 @@ def without(whole: Tally, part: Tally) -> Tally:
     return Tally(*counted, good - less_good, total - less)
 
 
+def possible(tally: Tally) -> bool:
+    """Tell whether some outcomes could come to this: what two windows differ by cannot always, if read at two moments."""
+    good, total = tally.weights
+    return 0 <= tally.good <= tally.total and 0 <= good <= total and (total > 0) == (tally.total > 0)
+
+
 def _variance(groups: list[tuple[Tally, float]], average: float) -> float:
     """Variance of the weighted mean of factor·(y - average) over all outcomes, which the groups are.
 
