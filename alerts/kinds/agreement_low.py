@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import Cell
-from alerts.kinds.base import Context, Finding
+from alerts.kinds.base import Context, Finding, labels_of
 from alerts.kinds.shares import Share, evaluate_share
 from alerts.rules import AgreementLowRule
 from alerts.view import Row
@@ -14,7 +14,7 @@ from alerts.words import interval, percent, plural
 
 def read(row: Row) -> Cell:
     """Tasks decided alike by all, of those that several people labelled."""
-    return Cell(int(row.get("unanimous") or 0), int(row.get("overlapped") or 0), int(row["labels"]))
+    return Cell(int(row.get("unanimous") or 0), int(row.get("overlapped") or 0), labels_of(row))
 
 
 def evaluate(rule: AgreementLowRule, context: Context) -> Iterable[Finding]:

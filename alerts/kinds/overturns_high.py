@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import Cell
-from alerts.kinds.base import Context, Finding
+from alerts.kinds.base import Context, Finding, labels_of
 from alerts.kinds.shares import Share, evaluate_share
 from alerts.rules import OverturnsHighRule
 from alerts.view import Row
@@ -15,7 +15,7 @@ from alerts.words import interval, percent, plural
 def read(row: Row) -> Cell:
     """Appeals that changed nothing, of all decided."""
     decided = int(row.get("appeals_decided") or 0)
-    return Cell(decided - int(row.get("appeals_overturned") or 0), decided, int(row["labels"]))
+    return Cell(decided - int(row.get("appeals_overturned") or 0), decided, labels_of(row))
 
 
 def _bad(cell: Cell) -> float:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from streams.engine.errors import Misconfigured
 from streams.engine.fetch import plain
@@ -55,6 +55,8 @@ class LogReader(Protocol):
 
 
 MAX_IN_FLIGHT_BYTES = 32 * 1_048_576
+
+_READ_RETRY_S = 1.0
 
 BATCH_BYTES = 786_432
 """A batch of the producer."""
@@ -218,14 +220,7 @@ class KafkaLogReader:
         The end is the higher of what ListOffsets and the fetches themselves say: the embedded broker answers the first
         too low after a batch of several records (docs/adr/0005).
         """
-        consumer = AIOKafkaConsumer(
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            key_deserializer=plain,
-            **self._settings,
-        )
-        await consumer.start()
+        consumer = await self._started(auto_offset_reset="earliest", key_deserializer=plain)
         try:
             tp = TopicPartition(topic, partition)
             consumer.assign([tp])
@@ -241,10 +236,22 @@ class KafkaLogReader:
         finally:
             await consumer.stop()
 
+    async def _started(self, **options: Any) -> AIOKafkaConsumer:
+        """Start a consumer. A broker that is away is waited for: who reads is recovering, and gives up by being cancelled."""
+        while True:
+            consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **options, **self._settings)
+            try:
+                await consumer.start()
+            except KafkaConnectionError as error:
+                await consumer.stop()
+                log.warning("cannot read yet, trying again in %g s: %s", _READ_RETRY_S, error)
+                await asyncio.sleep(_READ_RETRY_S)
+            else:
+                return consumer
+
     async def empty(self, topic: str, partition: int) -> bool:
         """Tell whether a partition holds no record."""
-        consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **self._settings)
-        await consumer.start()
+        consumer = await self._started()
         try:
             tp = TopicPartition(topic, partition)
             begin, end = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])

@@ -6,7 +6,7 @@ import pytest
 
 from alerts.rules_file import RuleErrors, default_rules, parse_rules
 from alerts.statistics import wilson
-from tests.alerts.rows import accuracy, one, rule
+from tests.alerts.rows import accuracy, one, rule, signals
 
 HATE = {"policy": "hate"}
 
@@ -59,6 +59,27 @@ def test_disagreement_in_words() -> None:
 def test_rows_of_an_older_worker_say_nothing() -> None:
     """A row written before the upgrade lacks the counts: nothing is judged, nothing breaks."""
     assert not one(rule("agreement_low", scope={"by": "policy"}), accuracy(HATE, 1, 2, window="7d")).firing
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"),
+    [
+        ("overturns_high", {"appeals_decided": 60, "appeals_overturned": 40}),
+        ("agreement_low", {"overlapped": 60, "unanimous": 10}),
+    ],
+)
+def test_parts_of_which_only_audits_are_kept_have_no_labels_and_are_named_all_the_same(
+    kind: str, counts: dict[str, int]
+) -> None:
+    vendor, doubled = {"vendor": "bpo-a"}, {name: 2 * count for name, count in counts.items()}
+    whole = accuracy(vendor, 80, 100, window="7d", **doubled)
+    parts = [
+        accuracy({**vendor, "policy": policy}, 40, 50, window="7d", **counts) | {"labels": None}
+        for policy in ("hate", "spam")
+    ]
+    (signal,) = signals(rule(kind, scope=vendor), whole, *parts)
+    assert signal.firing
+    assert {part.value for part in signal.contributors} == {"hate", "spam"}
 
 
 def test_nobody_agrees_alone() -> None:

@@ -6,12 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, RequestTimedOutError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, MessageSizeTooLargeError, RequestTimedOutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
+from streams.engine import log as engine_log
 from streams.engine.errors import Misconfigured
-from streams.engine.log import Entry, KafkaLogWriter
+from streams.engine.log import Entry, KafkaLogReader, KafkaLogWriter
 from tests.engine.test_host import Meter
 
 BATCH_BYTES = 300
@@ -123,3 +124,30 @@ def test_a_record_larger_than_its_topic_holds_ends_the_worker_before_anything_of
 def test_a_topic_made_with_a_smaller_limit_is_named_with_the_command_that_mends_it() -> None:
     with pytest.raises(Misconfigured, match=r"--topic t --add-config max\.message\.bytes=2000"):
         append(Producer(MessageSizeTooLargeError()), ENTRIES[:1], max_record_bytes=2000)
+
+
+def test_a_reader_waits_for_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recovery begins when partitions move, which is when brokers die."""
+    started: list[Any] = []
+
+    class Consumer:
+        def __init__(self, **settings: Any) -> None:
+            self.settings, self.stopped = settings, False
+            started.append(self)
+
+        async def start(self) -> None:
+            if len(started) < 3:
+                raise KafkaConnectionError("Unable to bootstrap")
+
+        async def stop(self) -> None:
+            self.stopped = True
+
+        async def end_offsets(self, partitions: list[Any]) -> dict[Any, int]:
+            return dict.fromkeys(partitions, 0)
+
+        beginning_offsets = end_offsets
+
+    monkeypatch.setattr(engine_log, "AIOKafkaConsumer", Consumer)
+    monkeypatch.setattr(engine_log, "_READ_RETRY_S", 0.0)
+    assert asyncio.run(KafkaLogReader({"bootstrap_servers": "127.0.0.1:1"}).empty("t", 0))
+    assert [consumer.stopped for consumer in started] == [True] * 3
