@@ -94,7 +94,7 @@ async def _until_ended(worker: Worker, stopping: asyncio.Event) -> tuple[int, st
     if stopped.done() and not worker.app.crashed:
         return 0, ""
     reason = worker.app.crash_reason
-    return os.EX_CONFIG if isinstance(reason, Misconfigured) else 1, str(reason)
+    return (os.EX_CONFIG, str(reason)) if isinstance(reason, Misconfigured) else (1, repr(reason))
 
 
 async def _before(stopped: asyncio.Future[Any], work: Coroutine[Any, Any, Any]) -> bool:

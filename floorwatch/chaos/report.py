@@ -26,7 +26,11 @@ def plan_text(plan: Plan) -> str:
 def outcome_text(outcome: Outcome) -> str:
     """Return the counts, the takeovers and the verdict."""
     lines = [*_fault_lines(outcome), *_takeover_lines(outcome), *_load_lines(outcome), *_verdict_lines(outcome)]
-    if outcome.right:
+    if outcome.faulty:
+        lines.append(
+            f"FAULTY: {len(outcome.faulty)} times a worker ended by a fault of the program; its log says where"
+        )
+    if outcome.exact:
         lines.append(f"0 wrong rows; {outcome.took_s:.0f} s")
     else:
         lines.append(f"WRONG. Replay with: floorwatch chaos --seed {outcome.plan.seed} and the same other options")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
+
+import aiokafka.errors
 
 from floorwatch.chaos import schedule as s
 from floorwatch.chaos.cluster import Cluster, Compaction, StuckError
@@ -28,6 +31,7 @@ _SUPERVISE_S = 0.5
 _STUCK_S = 420.0
 _REBUILD_S = 90.0
 _NICE = 15
+_REASON = re.compile(r"after a failure: (\w+)\(")
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,25 @@ class Outcome:
     took_s: float = 0.0
 
     @property
-    def right(self) -> bool:
+    def faulty(self) -> list[str]:
+        """Of the exits, those that were not for want of a broker: faults of the program, though no row is wrong."""
+        return [how for how in self.exits if not _for_want_of_a_broker(how)]
+
+    @property
+    def exact(self) -> bool:
         """Whether every row of every table is what the oracle says."""
         verdicts = [self.verdict, self.rebuilt]
         return not self.stuck and all(v is not None and not v.wrong and not v.dead for v in verdicts)
+
+    @property
+    def right(self) -> bool:
+        """Whether it is exact, and no worker had a reason of its own to end."""
+        return self.exact and not self.faulty
+
+
+def _for_want_of_a_broker(how: str) -> bool:
+    found = _REASON.search(how)
+    return found is not None and hasattr(aiokafka.errors, found[1])
 
 
 async def run_chaos(plan: Plan, folder: Path, say: Callable[[str], None]) -> Outcome:

@@ -18,7 +18,7 @@ def chaos(
     schedule_only: Annotated[bool, typer.Option("--schedule-only", help="Print the schedule and do nothing.")] = False,
     keep: Annotated[Path | None, typer.Option(help="Keep data and logs in this folder.")] = None,
 ) -> None:
-    """Shake 1 to 3 workers on a real Kafka, then compare every row of every table; exit 1 if any is wrong."""
+    """Shake 1 to 3 workers on a real Kafka, then compare every row of every table; exit 1 if one is wrong or a worker fails."""
     import asyncio
     import logging
     import tempfile

@@ -8,6 +8,8 @@ import pytest
 
 from floorwatch.chaos import schedule as s
 from floorwatch.chaos.load import floor_log
+from floorwatch.chaos.report import outcome_text
+from floorwatch.chaos.run import Outcome, Plan
 from floorwatch.chaos.verdict import Expected, Verdict, keyed
 from floorwatch.cli.verify import COMPARED
 from floorwatch.simulate.oracle import Oracle
@@ -55,6 +57,22 @@ def test_one_count_that_is_off_by_one_is_a_wrong_row() -> None:
     rows["accuracy"][key]["labels"] += 1
     wrong.add("here", expected.panes, rows, COMPARED)
     assert wrong.wrong_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "right"),
+    [
+        ("KafkaConnectionError('Unable to bootstrap from 127.0.0.1:9092')", True),
+        ("ValueError('math domain error')", False),
+        ("TypeError(\"int() argument must be a string, not 'NoneType'\")", False),
+    ],
+)
+def test_a_worker_that_ends_by_a_fault_of_its_own_is_not_right(reason: str, right: bool) -> None:
+    outcome = Outcome(Plan(1, 1, 1, 1, 1, ()), verdict=Verdict(), rebuilt=Verdict())
+    assert outcome.right
+    outcome.exits.append(f"exit code 1: E streams.worker: the worker stopped after a failure: {reason}")
+    assert outcome.right is right
+    assert ("FAULTY" in outcome_text(outcome)) is not right
 
 
 def test_a_row_that_should_not_be_there_is_wrong_too() -> None:
