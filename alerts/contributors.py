@@ -91,8 +91,8 @@ def earlier(longer: Mapping[str, Cell], later: Mapping[str, Cell]) -> dict[str, 
     """Parts of the longer window without the later one inside it, so that the two compared have nothing in common.
 
     Returns:
-        What is left; the longer window as it is where the later one holds more of some part, or weighs more (rows of two moments, or a
-        reference that is no longer than the window).
+        What is left; the longer window as it is where the later one holds or weighs more of some part (rows of two
+        moments, or a reference that is no longer than the window).
     """
     left = {}
     for value in longer.keys() | later.keys():

@@ -203,9 +203,11 @@ class IncidentsStage:
             note = notification(effect)
             # Put in once whatever happens: the outbox knows the notification by its id.
             await self._patience.until_done("take notifications", partial(self._outbox.enqueue, note))
+        changed = waiting.show | waiting.publish
+        encoded = {key: encode_incident(one, title_of(one)) for key, one in changed.items()}
         if waiting.publish:
-            await self._publish(list(waiting.publish.values()))
-        await self._show([*waiting.show.values(), *waiting.publish.values()])
+            await self._publish({key: encoded[key] for key in waiting.publish})
+        await self._show({key: encoded[key] for key, one in changed.items() if one.state not in HIDDEN})
         if waiting.ask:
             await self._ask(waiting.ask)
         await self._tick_when_due()
@@ -225,15 +227,14 @@ class IncidentsStage:
             tick = Outgoing(TICK_KEY, encode_input(Tick(now_ms, self._watermark_ms)))
             await self._writer.append(self._out.name(topics.SIGNALS), self._partition, [tick])
 
-    async def _publish(self, incidents: list[Incident]) -> None:
-        records = [Outgoing(one.key.encode(), encode_incident(one, title_of(one))) for one in incidents]
+    async def _publish(self, incidents: dict[str, bytes]) -> None:
+        records = [Outgoing(key.encode(), value) for key, value in incidents.items()]
         await self._writer.append(self._out.name(topics.INCIDENTS), self._partition, records)
 
-    async def _show(self, incidents: list[Incident]) -> None:
+    async def _show(self, incidents: dict[str, bytes]) -> None:
         """Put into Redis what people may see."""
-        seen = {one.key: encode_incident(one, title_of(one)) for one in incidents if one.state not in HIDDEN}
-        if seen:
-            await self._patience.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=seen))
+        if incidents:
+            await self._patience.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=incidents))
 
     async def _ask(self, requests: list[Request]) -> None:
         """Write requests for audits, before the signals that made them are committed.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alerts.incident import Effect, Incident, Notify
+from alerts.incident import Ack, Effect, Incident, Notify, Silence, Tick
 from alerts.policy import Policy, Tier, step
+from alerts.records import Input
 from alerts.signals import Contributor, Signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 
@@ -42,6 +43,19 @@ def signal(firing: bool, at_ms: int = NOW_MS, **more: object) -> Signal:
         "runbook_path": "docs/runbooks/accuracy_low.md",
     }
     return Signal(**{**fields, **more})  # type: ignore[arg-type]
+
+
+def move(what: str, at_ms: int, key: str, **more: object) -> Input:
+    """An input by name: ``on``, ``off``, ``ack``, ``silence`` (half an hour), else a tick; ``more`` are fields of signals."""
+    match what:
+        case "on" | "off":
+            return signal(what == "on", at_ms, **more)
+        case "ack":
+            return Ack(key, "mei", at_ms)
+        case "silence":
+            return Silence(key, "mei", at_ms, at_ms + 30 * MINUTE_MS)
+        case _:
+            return Tick(at_ms, at_ms)
 
 
 def run(

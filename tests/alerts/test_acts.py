@@ -25,7 +25,7 @@ from streams.adapters.publish import Topics
 from streams.agents.incidents import TICK_MS, IncidentsStage
 from streams.core.records import Record
 from streams.engine.log import Outgoing
-from tests.alerts.machine import opened, signal
+from tests.alerts.machine import move, opened, signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
 from tests.alerts.test_requests import Log
 
@@ -380,15 +380,7 @@ def _inputs(script: list[tuple[str, int]]) -> list[Input]:
     at_ms, inputs = NOW_MS, list[Input]()
     for what, minutes in script:
         at_ms += minutes * MINUTE_MS
-        match what:
-            case "on" | "off":
-                inputs.append(signal(what == "on", at_ms, rule="the-rule"))
-            case "ack":
-                inputs.append(Ack(KEY, "mei", at_ms))
-            case "silence":
-                inputs.append(Silence(KEY, "mei", at_ms, at_ms + 30 * MINUTE_MS))
-            case _:
-                inputs.append(Tick(at_ms, at_ms))
+        inputs.append(move(what, at_ms, KEY, rule="the-rule"))
     return inputs
 
 

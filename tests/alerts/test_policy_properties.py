@@ -9,7 +9,7 @@ from alerts.incident import Ack, Effect, Incident, Notify, Publish, Silence, Sta
 from alerts.policy import DAY_MS, step
 from alerts.records import decode_incident, encode_incident
 from alerts.signals import Signal
-from tests.alerts.machine import POLICY, signal
+from tests.alerts.machine import POLICY, move
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 
 Event = Signal | Ack | Silence | Tick
@@ -24,17 +24,9 @@ moves = st.lists(
 
 def _events(script: list[tuple[str, int, str]]) -> list[Event]:
     at_ms, events = NOW_MS, list[Event]()
-    for move, gap_ms, key in script:
+    for what, gap_ms, key in script:
         at_ms += gap_ms
-        match move:
-            case "on" | "off":
-                events.append(signal(move == "on", at_ms))
-            case "ack":
-                events.append(Ack(key, "mei", at_ms))
-            case "silence":
-                events.append(Silence(key, "mei", at_ms, at_ms + 30 * MINUTE_MS))
-            case _:
-                events.append(Tick(at_ms, at_ms))
+        events.append(move(what, at_ms, key))
     return events
 
 
