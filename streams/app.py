@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -37,7 +38,7 @@ from streams.core.tasks import TaskTable
 from streams.engine.batches import IN_HAND, BatchSchema, BatchTransport
 from streams.engine.commit import Membership, commit, committed, membership
 from streams.engine.errors import Fenced
-from streams.engine.host import StageHost
+from streams.engine.host import FAR_BEHIND, StageHost
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
 from streams.engine.owned import Processor
 from streams.models import topics as names
@@ -56,6 +57,10 @@ flush would write anew, and the scopes stage has a timetable of its own."""
 _AT_ONCE = {"intake": 16, "ledger": 2}
 """Partitions of a stage flushed at the same time. Intake only waits for the broker; of the ledger one makes its rows while
 another's are on their way. Publications take turns: two of them would be done when the slower one is."""
+
+_FAR_BEHIND = {"intake": sys.maxsize}
+"""Records behind from which a stage's flushes become rare, so that a row is not written over and over. Intake writes each event
+once: it is flushed all along, and the broker takes some while others are checked."""
 
 _COMMIT_PAUSE_S = 0.5
 """Least time between two commits of a partition. One costs two changes of thread and an answer of the coordinator."""
@@ -169,7 +174,7 @@ class Worker:
         )
 
     def _add_stage(self, stage: str, topic: str, make: Callable[[int], Processor]) -> None:
-        engine = self.config.engine
+        engine, kind = self.config.engine, stage.partition(":")[0]
         host = StageHost(
             stage,
             topic,
@@ -182,7 +187,8 @@ class Worker:
             max_unflushed_bytes=engine.max_unflushed_bytes,
             fenced_patience_s=max(60.0, 5 * self.config.kafka.session_timeout_s),
             committed=partial(committed, self.app),
-            at_once=_AT_ONCE.get(stage.partition(":")[0], 1),
+            at_once=_AT_ONCE.get(kind, 1),
+            far_behind=_FAR_BEHIND.get(kind, FAR_BEHIND),
             commit_pause_s=_COMMIT_PAUSE_S,
             revoke_patience_s=self.config.kafka.rebalance_timeout_s / 2,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from streams.adapters.publish import Topics
@@ -14,9 +14,12 @@ from streams.core.ledger_store import LedgerStore, new_store, silence_of
 from streams.core.policy import CorePolicy
 from streams.core.records import Flush, Record, Rejected
 from streams.core.tasks import TaskTable
-from streams.engine.log import LogReader, LogWriter, Outgoing
+from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.explain import Refusal
+
+FACTS_AHEAD = 8_000
+"""New facts, two segments of them. A partition that keeps up is flushed before it has so many."""
 
 
 class LedgerStage:
@@ -35,6 +38,7 @@ class LedgerStage:
         *,
         owner: str | None = None,
         make_tasks: Callable[[int], TaskTable] = lambda _: TaskTable(),
+        facts_ahead: int = FACTS_AHEAD,
     ) -> None:
         """Own partition ``partition`` of the log of events.
 
@@ -47,10 +51,13 @@ class LedgerStage:
             meter: Where counts go.
             owner: Name of this holding of the partition; a random one by default.
             make_tasks: Makes what holds the facts of a partition.
+            facts_ahead: New facts beyond which they are written without waiting for the flush.
         """
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
         self.store: LedgerStore = new_store(partition, policy, owner, make_tasks(partition))
+        self._facts_ahead = facts_ahead
+        self._appending: asyncio.Future[None] | None = None
         self._silent = False
         self._seen_duplicates = 0
         self._seen_late = 0
@@ -82,12 +89,33 @@ class LedgerStage:
 
     async def close(self) -> None:
         """Drop the state."""
+        if self._appending is not None:
+            self._appending.cancel()
         self.store.ledger.tasks.close()
         self.store = new_store(self._partition, self._policy)
 
     def fold(self, records: list[Record]) -> None:
-        """Fold events in offset order."""
+        """Fold events in offset order; many new facts are on their way to the changelog while more are folded."""
         self.store.ledger.fold(records)
+        if len(self.store.ledger.new_facts) >= self._facts_ahead:
+            self._append(self.store.facts_ahead())
+
+    def _append(self, rows: Sequence[tuple[bytes, bytes | None]]) -> asyncio.Future[None]:
+        """Append to the changelog, after all that is on its way there: recovery takes segments in the order of the log.
+
+        What has failed fails all that comes after it, and so the flush.
+        """
+        self._appending = asyncio.ensure_future(self._append_after(self._appending, rows))
+        return self._appending
+
+    async def _append_after(
+        self, before: asyncio.Future[None] | None, rows: Sequence[tuple[bytes, bytes | None]]
+    ) -> None:
+        if before is not None:
+            await before
+        if rows:
+            entries: list[Entry] = [(key, value, None) for key, value in rows]
+            await self._writer.append(self._out.name(topics.LEDGER), self._partition, entries)
 
     async def flush(self) -> int | None:
         """Write rows, then the meta row alone; the offset to commit."""
@@ -98,11 +126,11 @@ class LedgerStage:
         if flush is None:
             await self._say_silent()
             return None
+        rows = self._append(flush.rows)  # before anything is waited for: facts folded meanwhile come after these
         await self._write_refused(rejected, topics.DEAD_LETTERS)
         await self._write_refused(late, topics.LATE)
-        await asyncio.gather(self._write_outputs(flush), self._write_rows(flush))
-        changelog = self._out.name(topics.LEDGER)
-        await self._writer.append(changelog, self._partition, [Outgoing(*flush.meta)])
+        await asyncio.gather(self._write_outputs(flush), rows)
+        await self._append([flush.meta])
         self._report()
         return flush.stamp
 
@@ -128,11 +156,6 @@ class LedgerStage:
             await self._writer.append(partials, partition, [Outgoing(*flush.watermark)])
 
         await asyncio.gather(*(write(partition) for partition in range(self._out.partitions)))
-
-    async def _write_rows(self, flush: Flush) -> None:
-        if flush.rows:
-            rows = [Outgoing(key, value) for key, value in flush.rows]
-            await self._writer.append(self._out.name(topics.LEDGER), self._partition, rows)
 
     async def _write_refused(self, refused: list[Rejected], topic: str) -> None:
         if not refused:

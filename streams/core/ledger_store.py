@@ -69,6 +69,7 @@ class LedgerStore:
         self.ledger = ledger
         self.owner = owner
         self.flushed = 0
+        self._facts_from = 0
         self._segments = Segments()
         self._tombstones: list[bytes] = []
         self._outlived: list[bytes] = []
@@ -114,10 +115,22 @@ class LedgerStore:
         self.flushed = ledger.next
         return flush
 
+    def facts_ahead(self) -> list[tuple[bytes, bytes]]:
+        """Return the records of the facts kept since the last time, which may go on the changelog before the flush they are of.
+
+        A fact is a pure function of the log, so it says nothing of how far rows are; a crash before the flush leaves it there
+        as one of a flush that was cut short. What the caller gets here must be acknowledged before the next flush's rows are
+        written.
+        """
+        ledger, begin = self.ledger, max(self._facts_from, self.flushed)
+        records = self._segments.add(ledger.new_facts, begin, ledger.next, self.owner)
+        ledger.new_facts.clear()
+        self._facts_from = ledger.next
+        return records
+
     def _collect_facts(self, flush: Flush) -> None:
         ledger = self.ledger
-        flush.rows.extend(self._segments.add(ledger.new_facts, self.flushed, ledger.next, self.owner))
-        ledger.new_facts.clear()
+        flush.rows.extend(self.facts_ahead())
         self._tombstones.extend(self._segments.let_go(ledger.ended_facts))
         ledger.ended_facts.clear()
 

@@ -36,6 +36,9 @@ Seek = Callable[[str, int, int], Awaitable[int]]
 
 _SEEK_PATIENCE_S = 5.0
 
+FAR_BEHIND = 10_000
+"""Records behind from which a partition is flushed rarely."""
+
 Committed = Callable[[str, int], Awaitable[int | None]]
 """(topic, partition) -> the group's offset; 0 where there is none yet, None where it cannot be told."""
 
@@ -57,7 +60,7 @@ class StageHost:
         *,
         max_unflushed: int = 200_000,
         max_unflushed_bytes: int = 128 * 1_048_576,
-        far_behind: int = 10_000,
+        far_behind: int = FAR_BEHIND,
         catch_up_s: float = 8.0,
         fenced_patience_s: float = 60.0,
         revoke_patience_s: float | None = None,

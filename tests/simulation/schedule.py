@@ -164,6 +164,9 @@ def _end_trouble(world: World, outcome: Outcome, rng: random.Random) -> None:
         world.drain_one(worker, rng)
     for worker in list(world.workers.values()):
         world.drain_one(worker, rng)
+        if worker.hurt and not worker.failed:
+            worker.tick()  # what was refused while nothing waited for it is found out by the next flush
+            world.drain_one(worker, rng)
         if worker.failed:
             outcome.note(None, world.crash(rng, worker))
     while text := world.start(rng):

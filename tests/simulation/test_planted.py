@@ -53,14 +53,24 @@ def test_a_fold_that_does_not_look_at_the_stamp(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_meta_row_before_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = LedgerStage._write_rows
+    original = LedgerStage._write_outputs
 
     async def careless(self: LedgerStage, flush: Any) -> None:
         await self._writer.append(self._out.name(topics.LEDGER), self._partition, [Outgoing(*flush.meta)])
         await original(self, flush)
 
-    monkeypatch.setattr(LedgerStage, "_write_rows", careless)
+    monkeypatch.setattr(LedgerStage, "_write_outputs", careless)
     assert caught(200)
+
+
+def test_facts_written_in_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = LedgerStage._append_after
+
+    async def careless(self: LedgerStage, before: Any, rows: Any) -> None:
+        await original(self, None, rows)
+
+    monkeypatch.setattr(LedgerStage, "_append_after", careless)
+    assert caught(2000)
 
 
 def test_tombstones_in_the_flush_that_ends_the_row(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,7 @@ class SimWorker:
             Silence(),
             owner=f"{self.name}.{self._made}",
             make_tasks=lambda _: TaskTable(Cold(), shared.hot_tasks),
+            facts_ahead=1 + self._made % 5,
         )
         if self._made % 2:  # too little room for its facts: it reads the changelog twice
             stage.store = LedgerStore(stage.store.ledger, stage.store.owner, in_hand_bytes=500)
