@@ -62,6 +62,10 @@ _FAR_BEHIND = {"intake": sys.maxsize}
 """Records behind from which a stage's flushes become rare, so that a row is not written over and over. Intake writes each event
 once: it is flushed all along, and the broker takes some while others are checked."""
 
+_BACKLOG = 3 * FAR_BEHIND
+"""Records of a partition whose results are still to come, from which tables wait. What comes between two flushes of a busy live
+floor is a third of it."""
+
 _COMMIT_PAUSE_S = 0.5
 """Least time between two commits of a partition. One costs two changes of thread and an answer of the coordinator."""
 
@@ -118,6 +122,10 @@ class Worker:
         self._add_stage("scopes", out.name(names.PARTIALS), self._make_scopes)
         self._add_stage("incidents", out.name(names.SIGNALS), self._make_incidents)
 
+    def _far_behind(self, *stages: str) -> bool:
+        """Tell whether one of some stages has a backlog."""
+        return any(host.behind >= _BACKLOG for host in self.hosts.values() if host.name.partition(":")[0] in stages)
+
     def _make_ledger(self, partition: int) -> LedgerStage:
         return LedgerStage(
             partition,
@@ -156,6 +164,7 @@ class Worker:
             after_publish=after_publish,
             siblings=lambda: len(self.hosts[self.topics.name(names.PARTIALS)].owned),
             ledgers_ready=lambda: self.hosts[self.topics.name(names.EVENTS)].ready,
+            backlog=lambda: self._far_behind("intake", "ledger"),
             turn=self._turn,
         )
 
@@ -189,6 +198,7 @@ class Worker:
             committed=partial(committed, self.app),
             at_once=_AT_ONCE.get(kind, 1),
             far_behind=_FAR_BEHIND.get(kind, FAR_BEHIND),
+            source_behind=lambda: kind == "ledger" and self._far_behind("intake"),
             commit_pause_s=_COMMIT_PAUSE_S,
             revoke_patience_s=self.config.kafka.rebalance_timeout_s / 2,
         )

@@ -43,6 +43,10 @@ _GATHER_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 _CATCH_UP_PAUSE_S = 10.0
 
+_BACKLOG_PAUSE_S = 30.0
+"""Time between two publications while this worker has a backlog. They take more than a third of its CPU time otherwise, for
+rows that are old already; without them the backlog is over the sooner."""
+
 _PACE_OVER_S = 8.0
 _SURE_PACE = 30.0
 _SURE_AFTER_S = 1.0
@@ -78,6 +82,7 @@ class ScopesStage:
         after_publish: AfterPublish | None = None,
         siblings: Callable[[], int] = lambda: 1,
         ledgers_ready: Callable[[], bool] = lambda: True,
+        backlog: Callable[[], bool] = lambda: False,
         turn: Turn | None = None,
     ) -> None:
         """Own partition ``partition`` of the partial rows.
@@ -96,6 +101,7 @@ class ScopesStage:
             siblings: How many partitions share this worker's time for publishing.
             ledgers_ready: Tells whether this worker's ledger partitions have recovered. The first publication, of every row,
                 waits for them: readers still have the rows of before, and new ones need the ledger.
+            backlog: Tells whether this worker is far behind with its events.
             turn: What those partitions share to publish their slower slices one after the other.
         """
         self._partition, self._policy = partition, policy
@@ -103,6 +109,7 @@ class ScopesStage:
         self._read_model, self._after_publish = read_model, after_publish
         self._interval_s, self._siblings = publish_interval_s, siblings
         self._ledgers_ready, self._waits_until_s = ledgers_ready, time.monotonic() + _LEDGER_FIRST_S
+        self._backlog, self._published_s = backlog, time.monotonic()
         self._next_publish = 0.0
         self._marks: list[tuple[float, int]] = []
         sizes_ms = [*(window.size_ms for window in policy.windows), HOUR_MS]
@@ -178,11 +185,15 @@ class ScopesStage:
     def _due(self, now_s: float) -> int:
         """Return the bits of the slices to publish now, 0 for none: those of the short windows, as a rule."""
         done = self._timetable.upto == self.next and not self.floor.pending
-        if not self._publish_all and (now_s < self._next_publish or done or not self._round_over(now_s)):
+        quiet = now_s - self._seen_s >= _QUIET_S
+        early = now_s < self._next_publish and not quiet
+        if not self._publish_all and (early or done or not self._round_over(now_s)):
             return 0
-        self._hurried = self._catching_up(now_s)
+        if not self._publish_all and now_s < self._published_s + _BACKLOG_PAUSE_S and self._backlog():
+            return 0
+        self._hurried, self._published_s = self._catching_up(now_s), now_s
         self._expected, self._published, self._since_s = self._heard(), dict(self.floor.watermarks), None
-        self._rest_due = not (self._publish_all or self._hurried or now_s - self._seen_s >= _QUIET_S)
+        self._rest_due = not (self._publish_all or self._hurried or quiet)
         return self._timetable.prompt(now_s) if self._rest_due else self._timetable.all_bits
 
     def _rest(self, now_s: float) -> int:

@@ -36,6 +36,12 @@ Seek = Callable[[str, int, int], Awaitable[int]]
 
 _SEEK_PATIENCE_S = 5.0
 
+_SOON_FULL = 0.75
+"""Part of the bound on records not flushed from which a partition is flushed while it goes on folding."""
+
+_AT_THE_END = 1_000
+"""Records behind below which a partition that was far behind has come to the end."""
+
 FAR_BEHIND = 10_000
 """Records behind from which a partition is flushed rarely."""
 
@@ -43,6 +49,16 @@ Committed = Callable[[str, int], Awaitable[int | None]]
 """(topic, partition) -> the group's offset; 0 where there is none yet, None where it cannot be told."""
 
 Fail = Callable[[BaseException], Awaitable[None]]
+
+
+def _keeps_up(owned: Owned, limit: int) -> bool:
+    """Tell whether a partition is not far behind.
+
+    One that was is so until it is through: rows written amid the end of a backlog would soon be written anew.
+    """
+    if owned.behind >= limit:
+        return False
+    return owned.behind < _AT_THE_END or owned.behind + owned.unflushed < limit
 
 
 class StageHost:
@@ -61,6 +77,7 @@ class StageHost:
         max_unflushed: int = 200_000,
         max_unflushed_bytes: int = 128 * 1_048_576,
         far_behind: int = FAR_BEHIND,
+        source_behind: Callable[[], bool] = lambda: False,
         catch_up_s: float = 8.0,
         fenced_patience_s: float = 60.0,
         revoke_patience_s: float | None = None,
@@ -81,6 +98,7 @@ class StageHost:
             max_unflushed: Records folded but not flushed beyond which folding waits.
             max_unflushed_bytes: The same in bytes of their values.
             far_behind: From this many records behind, a partition is flushed only every ``catch_up_s``.
+            source_behind: Tells whether what writes the source is far behind itself; its partitions are then flushed as such.
             catch_up_s: Seconds between two flushes of such a partition.
             fenced_patience_s: Seconds after which a worker that is fenced and not given its partitions anew must go.
             committed: Tells what the group has committed, for stages that keep no place of their own.
@@ -100,12 +118,18 @@ class StageHost:
         self._fenced_patience_s, self._revoke_patience_s = fenced_patience_s, revoke_patience_s
         self._at_once, self._commit_pause_s = at_once, commit_pause_s
         self._far_behind, self._catch_up_s = far_behind, catch_up_s
+        self._source_behind = source_behind
         self.owned: dict[int, Owned] = {}
 
     @property
     def fenced(self) -> list[int]:
         """Partitions that wait to be assigned anew."""
         return [partition for partition, owned in self.owned.items() if owned.fenced_s is not None]
+
+    @property
+    def behind(self) -> int:
+        """Records whose results are not on the log yet, of the partition that has most of them, as of its last batch."""
+        return max((owned.behind + owned.unflushed + owned.writing for owned in self.owned.values()), default=0)
 
     @property
     def ready(self) -> bool:
@@ -285,7 +309,7 @@ class StageHost:
             if owned.closed or owned.failed or owned.fenced_s is not None or owned.parked or not owned.ready.is_set():
                 return
             began = time.monotonic()
-            owned.unflushed, owned.unflushed_bytes, owned.flushed_s = 0, 0, began
+            owned.writing, owned.unflushed, owned.unflushed_bytes, owned.flushed_s = owned.unflushed, 0, 0, began
             try:
                 with marked(owned):
                     owned.work = asyncio.ensure_future(owned.processor.flush())
@@ -295,7 +319,7 @@ class StageHost:
                     return
                 raise
             finally:
-                owned.work = None
+                owned.work, owned.writing = None, 0
             if owned.given_back:
                 return
             self._meter.unflushed(self.name, owned.partition, owned.unflushed, owned.unflushed_bytes)
@@ -341,14 +365,15 @@ class StageHost:
         """
         now_s = time.monotonic()
         near: list[Owned] = []
+        limit = 0 if self._source_behind() else self._far_behind
         for owned in list(self.owned.values()):
             if owned.closed:
                 continue  # given back while another partition was flushed
             self._check(owned)
             self._check_fenced(owned, now_s)
-            if owned.behind < self._far_behind:
+            if _keeps_up(owned, limit):
                 near.append(owned)
-            elif now_s - owned.flushed_s >= self._catch_up_s:
+            elif now_s - owned.flushed_s >= self._catch_up_s or owned.unflushed >= _SOON_FULL * self._max_unflushed:
                 await self.flush_one(owned)
         turns = asyncio.Semaphore(self._at_once)
 

@@ -50,6 +50,7 @@ class Owned:
         flushed_s: When its last flush began.
         unflushed: Records folded since the last flush began.
         unflushed_bytes: Their size.
+        writing: Records whose flush is under way.
         begin: Where a stage that keeps no place of its own begins: what the group has committed. None where that is unknown.
         uncommitted: Offset flushed whose commit the coordinator has not taken: it is offered again at the next flush.
         committed_s: When its last commit was offered.
@@ -67,7 +68,7 @@ class Owned:
         self.processor = processor
         self.ready = asyncio.Event()
         self.flushing = asyncio.Lock()
-        self.unflushed = self.unflushed_bytes = 0
+        self.unflushed = self.unflushed_bytes = self.writing = 0
         self.uncommitted: int | None = None
         self.begin: int | None = None
         self.fenced_s: float | None = None
