@@ -189,9 +189,10 @@ class ScopesStage:
         early = now_s < self._next_publish and not quiet
         if not self._publish_all and (early or done or not self._round_over(now_s)):
             return 0
-        if not self._publish_all and now_s < self._published_s + _BACKLOG_PAUSE_S and self._backlog():
+        backlog = self._backlog()
+        if backlog and not self._publish_all and now_s < self._published_s + _BACKLOG_PAUSE_S:
             return 0
-        self._hurried, self._published_s = self._catching_up(now_s), now_s
+        self._hurried, self._published_s = self._catching_up(now_s) or backlog, now_s
         self._expected, self._published, self._since_s = self._heard(), dict(self.floor.watermarks), None
         self._rest_due = not (self._publish_all or self._hurried or quiet)
         return self._timetable.prompt(now_s) if self._rest_due else self._timetable.all_bits

@@ -266,6 +266,53 @@ def test_a_backlog_is_published_seldom_from_its_second_second_on(pace: float, se
     assert (this < live) is seldom
 
 
+def publications(log: Log) -> int:
+    """How many publications there were."""
+    return sum(topic == ACCURACY and records[0][0] == b"~watermark" for topic, records in log.appends)
+
+
+def test_tables_wait_while_the_worker_has_a_backlog_but_not_for_ever(clock: Clock) -> None:
+    async def go() -> list[int]:
+        log, backlog, found = Log(), [True], []
+        stage = stage_of(log, Model(), backlog=lambda: backlog[0])
+        for number, records in enumerate(flushes(60)):  # 42 s
+            if number == 55:
+                backlog[0] = False
+            stage.fold(records)
+            clock.now_s += _EVERY_S
+            await stage.flush()
+            found.append(publications(log))
+        return found
+
+    found = asyncio.run(go())
+    assert found[0] == 1, "the first one, of what was there before, waits for nothing"
+    assert found[41] == 1
+    assert found[44] == found[54] == 2, "half a minute is the longest wait"
+    assert found[55] > 2
+    assert found[59] > found[55]
+
+
+def test_what_came_last_is_shown_soon_whatever_pause_was_to_follow(clock: Clock) -> None:
+    clock.spends_s = 2.0  # publications cost much: the pauses between them are long
+
+    async def go() -> list[bool]:
+        log, truth = Log(), Floor(POLICY)
+        stage = stage_of(log, Model())
+        for records in flushes(2):
+            stage.fold(records)
+            truth.apply((record.key or b"", record.value) for record in records)
+            clock.now_s += _EVERY_S
+            await stage.flush()
+        shown = []
+        for _ in range(4):
+            shown.append(shown_in(log.appends) == labels_of(truth))
+            clock.now_s += 0.9
+            await stage.flush()
+        return shown
+
+    assert asyncio.run(go()) == [False, False, False, True]
+
+
 def test_pieces_are_bounded_and_say_the_same(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, pieces, model = Log(), Log(), Model()
     run(stage_of(whole, Model()), clock, whole)

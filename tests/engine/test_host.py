@@ -202,6 +202,73 @@ def test_so_many_partitions_are_flushed_at_once_but_those_far_behind_take_turns(
     assert Slow.most == most
 
 
+@pytest.mark.parametrize(
+    ("behind", "source_behind", "after_s", "flushed"),
+    [
+        (0, False, 0.0, True),  # keeps up
+        (20_000, False, 1.0, False),  # far behind: not yet
+        (20_000, False, 9.0, True),
+        (9_000, False, 1.0, False),  # near, but what it holds is the greater part of a backlog
+        (500, False, 1.0, True),  # through
+        (0, True, 1.0, False),  # keeps up with a stage that is far behind itself
+        (0, True, 9.0, True),
+    ],
+)
+def test_a_backlog_is_flushed_seldom_and_at_its_end(
+    behind: int, source_behind: bool, after_s: float, flushed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(host_module, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+
+    async def go() -> list[Any]:
+        journal: list[Any] = []
+        host = host_of(Counting(journal), journal, source_behind=lambda: source_behind)
+        await ready(host)
+        host.owned[0].flushed_s = now_s[0]
+        records = [Record(offset, 0, None, b"") for offset in range(12_000)]
+        await host.process(Batch("t", 0, records, 12_000 + behind))
+        assert host.behind == 12_000 + behind
+        now_s[0] += after_s
+        await host.flush_all()
+        return journal
+
+    assert (run(go()) == [("flush", 12_000), ("commit", 12_000)]) is flushed
+
+
+def test_a_partition_soon_full_is_flushed_before_folding_must_wait() -> None:
+    async def go(folded: int) -> list[Any]:
+        journal: list[Any] = []
+        host = host_of(Counting(journal), journal, max_unflushed=100)
+        await ready(host)
+        records = [Record(offset, 0, None, b"") for offset in range(folded)]
+        await host.process(Batch("t", 0, records, 50_000))
+        assert journal == []
+        await host.flush_all()
+        return journal
+
+    assert run(go(74)) == []
+    assert run(go(75)) == [("flush", 75), ("commit", 75)]
+
+
+def test_what_is_being_written_is_still_to_come() -> None:
+    async def go() -> list[int]:
+        journal: list[Any] = []
+        host = host_of(Slow(journal, "0"), journal)
+        found = [host.behind]
+        await ready(host)
+        await host.process(Batch("t", 0, [Record(0, 0, None, b"")], 5))
+        found.append(host.behind)
+        flush = asyncio.ensure_future(host.flush_all())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert host.owned[0].unflushed == 0
+        found.append(host.behind)
+        await flush
+        return [*found, host.behind]
+
+    assert run(go()) == [0, 5, 5, 4]
+
+
 def test_commits_keep_their_pause_but_the_last_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [100.0]
     monkeypatch.setattr(host_module, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
