@@ -48,7 +48,7 @@ from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_l
 NO_TIME = -1
 """The watermark before any event."""
 
-_DRAIN_AT = 131_072
+_DRAIN_AT = 262_144
 _COOL_EVERY = 16_384
 
 
