@@ -151,7 +151,7 @@ STAGE_LIMITS = (
     Limit(
         "changes summed in columns before they touch rows",
         "streams/core/accumulate.py",
-        "65,536 changes and one batch",
+        "262,144 changes (13 MB) and one batch",
         None,
         "they are drained into rows at once; nobody waits",
         _UNFLUSHED,
