@@ -66,6 +66,14 @@ class ReadModel:
         self._marks.pop(partition, None)
         return True
 
+    async def forgotten(self, partition: int) -> bool:
+        """Tell whether Redis knows of no worker that has written this partition: it is new, or was emptied since. Waits for it."""
+
+        async def ask() -> bool:
+            return await self._redis.get(self._mark_key(partition)) is None
+
+        return await self._patience.until_done("say who wrote", ask)
+
     async def put(
         self,
         partition: int,

@@ -295,14 +295,27 @@ class ScopesStage:
     async def _gone(self) -> dict[str, set[str]]:
         """Return, by window, scopes of this partition that were shown and of which nothing is left.
 
-        Their last panes may have expired while the partition was on its way here, so nobody has ended their rows.
+        Their last panes may have expired while the partition was on its way here, so nobody has ended their rows. The read model
+        knows what was shown, and where it was emptied meanwhile the topic does.
         """
-        found: dict[str, set[str]] = {}
-        for window in self._policy.windows:
-            shown = await self._read_model.patient_scopes(TABLES[0], window.name)
-            mine = {key for key in shown if self._out.partition_of(key.encode()) == self._partition}
-            found[window.name] = mine - self.floor.scopes.keys()
-        return found
+        if await self._read_model.forgotten(self._partition):
+            shown = await self._shown_on_topic()
+        else:
+            shown = {}
+            for window in self._policy.windows:
+                keys = await self._read_model.patient_scopes(TABLES[0], window.name)
+                shown[window.name] = {key for key in keys if self._out.partition_of(key.encode()) == self._partition}
+        return {name: keys - self.floor.scopes.keys() for name, keys in shown.items()}
+
+    async def _shown_on_topic(self) -> dict[str, set[str]]:
+        """Return, by window, the scopes that have a row on the table topic that holds one of every scope."""
+        shown: dict[str, set[str]] = {window.name: set() for window in self._policy.windows}
+        async for records in self._reader.read(self._out.name(topics.TABLE_TOPICS[TABLES[0]]), self._partition):
+            for _, key, value in records:
+                scope_key, _, name = key.decode().rpartition("|")
+                if name in shown:
+                    (shown[name].discard if value is None else shown[name].add)(scope_key)
+        return shown
 
     def _pieces(
         self, windows: list[WindowRow], panes: Iterator[PaneRow], gone: dict[str, set[str]], watermark_ms: int

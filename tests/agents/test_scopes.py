@@ -74,6 +74,9 @@ class Model:
     async def lost(self, partition: int) -> bool:
         return False
 
+    async def forgotten(self, partition: int) -> bool:
+        return True
+
     async def patient_scopes(self, table: str, window: str) -> set[str]:
         return set()
 
@@ -216,6 +219,45 @@ def test_every_row_up_to_the_watermark_told_is_out(clock: Clock) -> None:
     assert told[-1] == max(truth)
     assert shown_in(log.appends) == truth[max(truth)]
     assert lagging > 20  # not all at once
+
+
+class OldTopic(Log):
+    """A table topic on which an earlier owner has left rows."""
+
+    async def read(self, topic: str, partition: int) -> Any:
+        if topic == ACCURACY:
+            yield [(0, b"queue=old|5m", b"{}"), (1, b"queue=old|1h", b"{}"), (2, b"queue=ended|1h", b"{}")]
+            yield [(3, b"queue=ended|1h", None), (4, b"all|3600|0", b"{}"), (5, b"queue=q0|1h", b"{}")]
+
+
+class OldModel(Model):
+    """A read model that knows of one row."""
+
+    def __init__(self, *, emptied: bool) -> None:
+        super().__init__()
+        self._emptied = emptied
+
+    async def forgotten(self, partition: int) -> bool:
+        return self._emptied
+
+    async def patient_scopes(self, table: str, window: str) -> set[str]:
+        return {"queue=old"} if window == "24h" else set()
+
+
+@pytest.mark.parametrize(("emptied", "ended"), [(True, {"5m", "1h"}), (False, {"24h"})])
+def test_rows_of_scopes_that_are_gone_are_ended_wherever_that_is_still_known(
+    clock: Clock, *, emptied: bool, ended: set[str]
+) -> None:
+    log, model = OldTopic(), OldModel(emptied=emptied)
+    stage = stage_of(log, model)
+    (records,) = flushes(1)
+    stage.fold(records)
+    asyncio.run(stage.flush())
+    for table in topics.TABLE_TOPICS.values():
+        tombstones = {key for key, value in log.last("f." + table).items() if value is None}
+        assert tombstones == {f"queue=old|{window}".encode() for window in ended}
+    wiped = {window: rows for puts, _ in model.puts for (_, window), rows in puts.items() if None in rows.values()}
+    assert wiped.keys() == ended
 
 
 def test_short_windows_are_shown_often_and_long_ones_seldom(clock: Clock) -> None:
