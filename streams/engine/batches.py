@@ -153,6 +153,18 @@ class BatchConsumer(AIOKafkaConsumer):
         )
         return found
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        """Move the read position on the consumer's own thread.
+
+        Faust does it on ours, and takes away what aiokafka may be looking at over there just then (KeyError, worker gone).
+        """
+        thread = self._thread
+
+        async def there() -> None:
+            thread.seek(partition, offset)
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), thread.thread_loop))
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
         """Fetch from the broker; see ``faust.transport.consumer.Consumer.getmany`` whose checks these are."""
         if self._polled_little:

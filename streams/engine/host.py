@@ -214,13 +214,12 @@ class StageHost:
 
     async def process(self, batch: Batch) -> None:
         """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice."""
-        owned = await self._recovered(batch.partition)
-        if owned is None or owned.fenced_s is not None or owned.parked:
+        owned, records = await self._recovered(batch.partition), batch.records
+        expected = None if owned is None else await self._expected(owned, records[0].offset)
+        if owned is None or owned.closed or owned.fenced_s is not None or owned.parked:
             return
         self._check(owned)
         processor = owned.processor
-        records = batch.records
-        expected = processor.next if processor.next is not None else owned.begin
         if expected is not None:
             first, last = records[0].offset, records[-1].offset
             if last < expected:
@@ -245,6 +244,15 @@ class StageHost:
                 await self.flush_one(owned)
             finally:
                 self._meter.wait_ended("flush", began)
+
+    async def _expected(self, owned: Owned, first: int) -> int | None:
+        """Return the offset of the next record to fold, None where any may be; ``first`` is the one that has come."""
+        if owned.processor.next is not None:
+            return owned.processor.next
+        if owned.begin is not None and first > owned.begin and self._committed is not None:
+            # A broker that has just come back may have said at first that nothing is committed.
+            owned.begin = max(owned.begin, await self._committed(self.topic, owned.partition) or 0)
+        return owned.begin
 
     def _check(self, owned: Owned) -> None:
         if owned.failed:

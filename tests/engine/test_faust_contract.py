@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
+from types import SimpleNamespace
 from typing import Any
 
 import faust
@@ -58,6 +61,28 @@ def test_getmany_has_the_checks_that_ours_repeats() -> None:
 def test_topics_without_acks_are_not_committed_by_faust() -> None:
     assert "acks" in inspect.signature(faust.Topic.__init__).parameters
     assert "acks_enabled_for(message.topic)" in inspect.getsource(faust_consumer.Consumer.ack)
+
+
+def test_positions_are_moved_on_the_consumers_thread_where_faust_would_do_it_on_ours() -> None:
+    source = inspect.getsource(faust_consumer.ThreadDelegateConsumer._seek)
+    assert "self._thread.seek(partition, offset)" in source
+    assert "call_thread" not in source, "Faust does it itself now: ours may go"
+    assert issubclass(BatchConsumer, faust_consumer.ThreadDelegateConsumer)
+
+    where: list[tuple[int, Any]] = []
+    loop = asyncio.new_event_loop()
+    runner = threading.Thread(target=loop.run_forever)
+    runner.start()
+    try:
+        seeking = SimpleNamespace(
+            thread_loop=loop, seek=lambda tp, offset: where.append((threading.get_ident(), (tp, offset)))
+        )
+        asyncio.run(BatchConsumer._seek(SimpleNamespace(_thread=seeking), "tp", 7))  # type: ignore[arg-type]
+        assert where == [(runner.ident, ("tp", 7))]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        runner.join()
+        loop.close()
 
 
 def test_commits_can_be_made_on_the_consumers_thread_beside_faust() -> None:

@@ -129,6 +129,25 @@ def test_a_fresh_partition_begins_where_its_log_does_and_nowhere_else() -> None:
     assert run(go(0)) == []
 
 
+def test_a_broker_just_back_that_knows_of_no_commit_is_asked_again_before_all_is_read_anew() -> None:
+    async def go(answers: list[int]) -> tuple[list[Any], list[int], list[int]]:
+        async def committed(topic: str, partition: int) -> int:
+            return answers.pop(0)
+
+        journal: list[Any] = []
+        processor = Counting(journal)
+        processor.dense, processor.next = False, None
+        host = host_of(processor, journal, committed=committed)
+        await ready(host)
+        for first in (50, 52):
+            await host.process(batch(first, first + 1))
+        return journal, processor.seen, answers
+
+    assert run(go([0, 50, 99])) == ([], [50, 51, 52, 53], [99])
+    assert run(go([0, 51, 99])) == ([], [51, 52, 53], [99])
+    assert run(go([0, 0, 0]))[:2] == ([("seek", 0)], [])
+
+
 def test_a_log_with_holes_is_gone_back_in_once_and_then_believed() -> None:
     async def go() -> tuple[list[Any], list[int]]:
         journal: list[Any] = []
