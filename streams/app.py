@@ -122,7 +122,7 @@ class Worker:
         self._add_stage("scopes", out.name(names.PARTIALS), self._make_scopes)
         self._add_stage("incidents", out.name(names.SIGNALS), self._make_incidents)
 
-    def _far_behind(self, *stages: str) -> bool:
+    def _have_backlog(self, *stages: str) -> bool:
         """Tell whether one of some stages has a backlog."""
         return any(host.behind >= _BACKLOG for host in self.hosts.values() if host.name.partition(":")[0] in stages)
 
@@ -164,7 +164,7 @@ class Worker:
             after_publish=after_publish,
             siblings=lambda: len(self.hosts[self.topics.name(names.PARTIALS)].owned),
             ledgers_ready=lambda: self.hosts[self.topics.name(names.EVENTS)].ready,
-            backlog=lambda: self._far_behind("intake", "ledger"),
+            backlog=lambda: self._have_backlog("intake", "ledger"),
             turn=self._turn,
         )
 
@@ -198,7 +198,7 @@ class Worker:
             committed=partial(committed, self.app),
             at_once=_AT_ONCE.get(kind, 1),
             far_behind=_FAR_BEHIND.get(kind, FAR_BEHIND),
-            source_behind=lambda: kind == "ledger" and self._far_behind("intake"),
+            source_behind=lambda: kind == "ledger" and self._have_backlog("intake"),
             commit_pause_s=_COMMIT_PAUSE_S,
             revoke_patience_s=self.config.kafka.rebalance_timeout_s / 2,
         )

@@ -122,8 +122,8 @@ class LedgerStore:
         as one of a flush that was cut short. What the caller gets here must be acknowledged before the next flush's rows are
         written.
         """
-        ledger, begin = self.ledger, max(self._facts_from, self.flushed)
-        records = self._segments.add(ledger.new_facts, begin, ledger.next, self.owner)
+        ledger = self.ledger
+        records = self._segments.add(ledger.new_facts, self._facts_from, ledger.next, self.owner)
         ledger.new_facts.clear()
         self._facts_from = ledger.next
         return records
@@ -240,7 +240,7 @@ class LedgerStore:
         self._restore_newest()
         self._held_segments = {}
         self.ledger.resume()
-        self.flushed = self.ledger.next
+        self.flushed = self._facts_from = self.ledger.next
         return self.ledger.next
 
     def _restore_newest(self) -> None:
