@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 from tests.brokers import kafka_bootstrap
+from tests.watchdog import Watchdog
 
 __all__ = ["kafka_bootstrap"]
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("here", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what holds for every test."""
+    config.pluginmanager.register(Watchdog(), "floorwatch-watchdog")

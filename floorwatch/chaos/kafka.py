@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from floorwatch.embedded.process import log_end
+from floorwatch.embedded.process import free_port, log_end
 from floorwatch.embedded.servers import dying_with_me
 
 KAFKA_VERSION = "4.1.1"
@@ -152,7 +152,7 @@ class KafkaNode:
             scram_users: Password by user name, stored as SCRAM-SHA-512 when the data folder is made.
         """
         self._folder = folder
-        self._port, self._controller, self._internal = free_ports(3)
+        self._port, self._controller, self._internal = (free_port() for _ in range(3))
         self._scram_users = dict(scram_users or {})
         listeners = {"CLIENT": self._port, "CONTROLLER": self._controller, "INTERNAL": self._internal}
         addresses = {name: f"{name}://127.0.0.1:{port}" for name, port in listeners.items()}
@@ -284,18 +284,6 @@ def running_kafka(folder: Path, properties: Mapping[str, str] | None = None) -> 
         yield node.bootstrap
     finally:
         node.stop()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return free loopback ports, all different: they are held until the last is chosen."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def _program(name: str, hint: str) -> str:

@@ -14,9 +14,9 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from floorwatch.chaos.kafka import BUSY_CLEANER, KafkaNode, KafkaStartError, free_ports
+from floorwatch.chaos.kafka import BUSY_CLEANER, KafkaNode, KafkaStartError
 from floorwatch.chaos.schedule import MAX_WORKERS
-from floorwatch.embedded.process import describe_exit, log_end
+from floorwatch.embedded.process import describe_exit, free_port, log_end
 from floorwatch.embedded.servers import clean_environment, dying_with_me, valkey_command, wait_for_port, worker_command
 
 SESSION_TIMEOUT_S = 6.0
@@ -78,7 +78,7 @@ class ChaosStack:
         self.folder = folder
         self.partitions = partitions
         self.kafka = KafkaNode(folder / "kafka", {**BUSY_CLEANER, **(properties or {})})
-        self._redis_port, *metrics = free_ports(1 + MAX_WORKERS)
+        self._redis_port, *metrics = (free_port() for _ in range(1 + MAX_WORKERS))
         self.redis_url = f"redis://127.0.0.1:{self._redis_port}/0"
         self.config = folder / "floorwatch.yaml"
         self.places = [Place(n, port, folder / f"worker-{n}.log") for n, port in enumerate(metrics)]

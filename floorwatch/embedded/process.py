@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import itertools
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,7 +23,11 @@ LOOPBACK = "127.0.0.1"
 MAX_LOG_BYTES = 32 * 1024 * 1024
 PROBE_INTERVAL_S = 0.05
 _PR_SET_PDEATHSIG = 1
+_LOWEST_PORT, _PORTS = 20_000, 12_768
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+_given: set[int] = set()
+"""Ports this process has been given, whatever became of them."""
 
 Probe = Callable[[], Awaitable[bool]]
 
@@ -208,18 +214,24 @@ def cap_log(path: Path, max_bytes: int = MAX_LOG_BYTES) -> bool:
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return a free loopback TCP port: the preferred one if nobody listens on it, else any.
+    """Return a free loopback TCP port: the preferred one if nobody listens on it, else any, and none twice.
 
-    Another process may take it before it is used; whoever binds it must be ready to be refused.
+    It is taken below the ports that systems give to outgoing connections (from 32768 on Linux), at random. So neither a
+    connection nor another process that looks for a port is likely to take it before it is used. Whoever binds it must
+    still be ready to be refused.
     """
-    for port in (preferred, 0):
+    wanted = [preferred] if preferred else []
+    anywhere = (_LOWEST_PORT + secrets.randbelow(_PORTS) for _ in range(200))
+    for port in itertools.chain(wanted, (port for port in anywhere if port not in _given), [0]):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            found = int(probe.getsockname()[1])
+            _given.add(found)
+            return found
     raise StartError("no free loopback TCP port; close some connections and try again")
 
 

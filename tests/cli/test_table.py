@@ -20,6 +20,8 @@ from streams.core.tables import window_rows
 from tests.core.harness import CoreRun
 from tests.oracle.case_events import audit, created, label
 
+pytestmark = pytest.mark.servers
+
 RUNNER = CliRunner()
 
 

@@ -100,6 +100,7 @@ def test_a_port_that_never_answers_is_given_up_on(tmp_path: Path, monkeypatch: p
     assert "does not answer in time" in redis.detail
 
 
+@pytest.mark.servers
 def test_an_embedded_stack_is_healthy_and_its_faults_are_named(tmp_path: Path) -> None:
     async def run() -> dict[str, Found]:
         async with Servers(tmp_path / "servers") as servers:
@@ -148,6 +149,7 @@ def test_an_embedded_stack_is_healthy_and_its_faults_are_named(tmp_path: Path) -
     assert "hunter2" not in as_text(list(stages["login"].values()))
 
 
+@pytest.mark.servers
 def test_redis_login_eviction_and_clock(tmp_path: Path) -> None:
     async def run() -> tuple[list[Check], list[Check], list[Check], list[Check]]:
         async with Servers(tmp_path / "servers") as servers:

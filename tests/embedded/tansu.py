@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from floorwatch.embedded.broker import broker_spec
 from floorwatch.embedded.process import LOOPBACK, Child, free_port
+from tests.waits import until
 
 
 @asynccontextmanager
@@ -25,8 +26,8 @@ async def running_broker(folder: Path, port: int = 0) -> AsyncIterator[tuple[Chi
         await child.kill()
 
 
-async def read_topic(bootstrap: str, topic: str, partitions: int, count: int) -> list[ConsumerRecord]:
-    """Read until ``count`` records were found (or nothing comes for two seconds); in order within a partition."""
+async def read_topic(bootstrap: str, topic: str, partitions: int, count: int = 0) -> list[ConsumerRecord]:
+    """Read to the end of now, and until ``count`` records were found; in order within a partition."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, max_partition_fetch_bytes=4 << 20)
     await consumer.start()
     try:
@@ -35,11 +36,16 @@ async def read_topic(bootstrap: str, topic: str, partitions: int, count: int) ->
         for place in places:
             consumer.seek(place, 0)
         found: list[ConsumerRecord] = []
-        while len(found) < count:
-            polled = await consumer.getmany(timeout_ms=2000)
-            if not polled:
-                break
-            found += [record for part in polled.values() for record in part]
+
+        ends = await consumer.end_offsets(places)
+
+        async def enough() -> bool:
+            polled = await consumer.getmany(timeout_ms=200)
+            found.extend(record for part in polled.values() for record in part)
+            at_end = all([await consumer.position(place) >= ends[place] for place in places])
+            return at_end and len(found) >= count
+
+        await until(enough, f"{count} records on {topic}", progress=lambda: len(found), every_s=0)
         return found
     finally:
         await consumer.stop()

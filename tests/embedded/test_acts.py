@@ -9,12 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from alerts.policy import UNHEARD
 from alerts.records import decode_input
 from floorwatch.bounded import PREFIX
 from streams.models import topics
 from tests.embedded.test_corrections import Floor, stack
 from tests.oracle.case_events import event
+from tests.waits import until
+
+pytestmark = pytest.mark.servers
 
 RULES = [
     {"name": "queue", "kind": "accuracy_low", "method": "interval", "scope": {"by": "queue"}, "window": "1h",
@@ -47,8 +52,10 @@ async def shown(here: Floor) -> dict[str, Any]:
 
 
 async def until_shown(here: Floor, what: str) -> None:
-    while what not in json.dumps(await shown(here)):  # noqa: ASYNC110 - another process makes it so
-        await asyncio.sleep(0.1)
+    async def found() -> bool:
+        return what in json.dumps(await shown(here))
+
+    await until(found, f"{what} in the incident", progress=lambda: shown(here), process=here.run.worker)
 
 
 async def story(here: Floor) -> None:

@@ -20,6 +20,8 @@ from floorwatch.embedded.process import StartError
 from streams.models.topics import TopicSpec, topic_specs
 from tests.embedded.tansu import read_topic, running_broker
 
+pytestmark = pytest.mark.servers
+
 PLACE = TopicPartition("t", 0)
 
 

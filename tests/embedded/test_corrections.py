@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 import msgspec
+import pytest
 from redis.asyncio import Redis
 
 from alerts.view import instant_ms
@@ -23,6 +24,9 @@ from streams.agents.ticker import tick_event
 from streams.models import topics
 from streams.models.outputs import AuditRequested
 from tests.oracle.case_events import at, event
+from tests.waits import until
+
+pytestmark = pytest.mark.servers
 
 HOUR_MIN = 60
 END_MIN = 30 * HOUR_MIN + 5
@@ -132,13 +136,15 @@ class Floor:
         # Long windows are written every ten seconds only. Committed, the minute before is written whole, and holds what
         # this one does: the rules look at each minute once, as soon as anything of it is written.
         await self._tick(watermark_ms - 60_000)
-        while True:
+
+        async def signalled() -> int | None:
             # Once more if the rules were not yet to look again: the same time on the log makes the rows published anew.
             await self._tick(watermark_ms)
-            end = await self._signalled(watermark_ms)
-            if end is not None:
-                await self.run._folded(topics.SIGNALS, [end], None)
-                return await self._seen()
+            return await self._signalled(watermark_ms)
+
+        end = await until(signalled, f"signals of minute {minute:g}", process=self.run.worker)
+        await self.run._folded(topics.SIGNALS, [end], None)
+        return await self._seen()
 
     async def _tick(self, watermark_ms: int) -> None:
         self.ticks += 1
@@ -226,20 +232,20 @@ def test_overturned_audits_leave_what_an_uninterrupted_run_with_the_corrected_fa
 
 def test_requests_for_audits_are_on_their_topic_once_though_the_worker_is_killed(tmp_path: Path) -> None:
     facts, _ = floor()
-    until = 6 * HOUR_MIN
-    early = [fact for fact in facts if fact["time"] < at(until)]
-    late = [fact for fact in facts if at(until) <= fact["time"] < at(until + HOUR_MIN)]
+    cut = 6 * HOUR_MIN
+    early = [fact for fact in facts if fact["time"] < at(cut)]
+    late = [fact for fact in facts if at(cut) <= fact["time"] < at(cut + HOUR_MIN)]
     rules = [{**RULES[0], "budget": {"per_day": 1e6, "days": 100}}]
 
     async def killed() -> tuple[Seen, Seen]:
         async with stack(tmp_path, rules) as here:
             await here.send(early)
-            first = await here.upto(until + 25)
+            first = await here.upto(cut + 25)
             here.run.worker.kill()
             here.run.worker.wait()
             here.run.worker = here.run.servers.start_worker("again", **here.settings)
             await here.send(late)
-            return first, await here.upto(until + HOUR_MIN + 25)
+            return first, await here.upto(cut + HOUR_MIN + 25)
 
     first, second = asyncio.run(killed())
     for seen in (first, second):

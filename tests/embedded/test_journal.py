@@ -249,6 +249,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.servers
 def test_kill_9_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
     accepted = 0
     for round_ in range(3):

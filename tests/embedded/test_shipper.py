@@ -28,6 +28,9 @@ from floorwatch.embedded.shipper import (
 from floorwatch.embedded.shipper import Progress as ShipProgress
 from streams.models.topics import TopicSpec, partition_of
 from tests.embedded.tansu import read_topic, running_broker
+from tests.waits import until
+
+pytestmark = pytest.mark.servers
 
 PARTITIONS = 4
 TOPIC = TopicSpec("floorwatch.raw.v1", PARTITIONS, {})
@@ -150,11 +153,13 @@ async def shipping(job: Job) -> AsyncIterator[Child]:
         await child.kill()
 
 
-async def until(done: Callable[[], bool], patience_s: float = 30) -> None:
-    deadline = time.monotonic() + patience_s
-    while not done():
-        assert time.monotonic() < deadline, "not in time"
-        await asyncio.sleep(0.02)
+async def until_shipped(job: Job) -> None:
+    """Wait until everything in the journal is on the broker, for as long as more of it gets there."""
+    await until(
+        lambda: is_shipped(job.journal, job.progress, job.epoch),
+        "the journal to be shipped",
+        progress=lambda: job.progress.read_bytes() if job.progress.exists() else b"",
+    )
 
 
 def _job(tmp_path: Path, bootstrap: str, epoch: str) -> Job:
@@ -179,7 +184,7 @@ def test_everything_reaches_a_broker_that_was_killed_and_began_again_empty(tmp_p
             await create_topics(bootstrap, [TOPIC])
             job = _job(tmp_path, bootstrap, "first")
             async with shipping(job):
-                await until(lambda: is_shipped(job.journal, job.progress, "first"))
+                await until_shipped(job)
                 await broker.kill()
                 await asyncio.to_thread(fill, job.journal, "a", 500, first=3000)  # accepted while there is no broker
         async with running_broker(tmp_path, port) as (_, bootstrap):
@@ -187,7 +192,7 @@ def test_everything_reaches_a_broker_that_was_killed_and_began_again_empty(tmp_p
             job = _job(tmp_path, bootstrap, "second")
             assert not is_shipped(job.journal, job.progress, "second")
             async with shipping(job):
-                await until(lambda: is_shipped(job.journal, job.progress, "second"))
+                await until_shipped(job)
                 return await read_topic(bootstrap, TOPIC.name, PARTITIONS, 3500)
 
     orders = _orders(asyncio.run(run()))
@@ -205,12 +210,12 @@ def test_a_shipper_killed_again_and_again_loses_nothing_and_keeps_the_order(tmp_
             job = _job(tmp_path, bootstrap, "e")
             for extra in range(3):
                 async with shipping(job) as child:
-                    await until(job.progress.exists)
+                    await until(job.progress.exists, "the first note of progress")
                     await asyncio.to_thread(fill, job.journal, "a", 500, first=2000 + 500 * extra)
                     await child.kill()
             async with shipping(job):
-                await until(lambda: is_shipped(job.journal, job.progress, "e"))
-            return await read_topic(bootstrap, TOPIC.name, PARTITIONS, 10**9)
+                await until_shipped(job)
+            return await read_topic(bootstrap, TOPIC.name, PARTITIONS)
 
     orders = _orders(asyncio.run(run()))
     first_seen = {key: list(dict.fromkeys(order)) for key, order in orders.items()}
@@ -229,7 +234,7 @@ def test_records_keep_the_time_they_were_accepted_and_may_be_large(tmp_path: Pat
             await create_topics(bootstrap, [TOPIC])
             job = _job(tmp_path, bootstrap, "e")
             async with shipping(job):
-                await until(lambda: is_shipped(job.journal, job.progress, "e"))
+                await until_shipped(job)
                 return await read_topic(bootstrap, TOPIC.name, PARTITIONS, 3)
 
     found = asyncio.run(run())

@@ -8,9 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +20,9 @@ from floorwatch.embedded.plan import Plan
 from floorwatch.embedded.process import StartError
 from floorwatch.embedded.state import AlreadyRunning, Paths, environment_of, find_stack, is_alive, mark_of, read_state
 from floorwatch.embedded.supervisor import Stack, Status
+from tests.waits import until, until_plain
+
+pytestmark = pytest.mark.servers
 
 STUB = str(Path(__file__).parent / "stub.py")
 KEY = "floorwatch:rows:stub"
@@ -35,13 +36,6 @@ def plan_of(var: Path, **changes) -> Plan:
         "extra_env": {"PYTHONPATH": root},
     }
     return Plan(var, **{**settings, **changes})
-
-
-async def until(done: Callable[[], Awaitable[bool]], what: str, patience_s: float = 40) -> None:
-    deadline = time.monotonic() + patience_s
-    while not await done():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        await asyncio.sleep(0.05)
 
 
 class Sender:
@@ -251,10 +245,9 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan_and_the_next_start_works(tmp_
     supervisor.kill()
     supervisor.wait()
     if sys.platform == "linux":
-        deadline = time.monotonic() + 10
-        while any(is_alive(mark) for mark in state.children.values()):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until_plain(
+            lambda: not any(map(is_alive, state.children.values())), "the children to end with their supervisor"
+        )
 
     async def again() -> None:
         async with Stack(plan_of(tmp_path)):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from floorwatch.bounded import PREFIX, BoundedRun
@@ -24,6 +25,8 @@ from streams.adapters.admin import open_admin
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
 from tests.embedded.test_stack import _replaced, until
+
+pytestmark = pytest.mark.servers
 
 PARTITIONS = 4
 VICTIMS = ("worker-1", "shipper", "broker", "valkey", "worker-1")

@@ -14,6 +14,8 @@ from streams.adapters.readmodel import ReadModel
 from streams.core.scopes import scope_key
 from streams.core.stamps import rfc3339
 
+pytestmark = pytest.mark.servers
+
 NOW_MS = 1_795_428_120_000
 HOUR_MS = 3_600_000
 MIN_MS = 60_000

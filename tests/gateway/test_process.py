@@ -24,6 +24,9 @@ from streams.adapters.admin import create_topics
 from streams.models.topics import partition_of, topic_specs
 from tests.embedded.tansu import read_topic, running_broker
 from tests.gateway.harness import label, raw_fixture
+from tests.waits import until
+
+pytestmark = pytest.mark.servers
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,12 +50,15 @@ class Process:
 
     async def wait_ready(self) -> None:
         async with aiohttp.ClientSession() as session:
-            for _ in range(300):
+
+            async def status() -> tuple[int, str]:
                 async with session.get(f"{self.url}/readyz") as answer:
-                    if answer.status == 200:
-                        return
-                await asyncio.sleep(0.1)
-        raise AssertionError("not ready in 30 s")
+                    return answer.status, await answer.text()
+
+            async def ready() -> bool:
+                return (await status())[0] == 200
+
+            await until(ready, "the gateway to be ready", progress=status)
 
     async def end(self, number: signal.Signals) -> int:
         self.child.send_signal(number)
@@ -190,7 +196,6 @@ def test_what_keeps_it_from_starting_is_said(arguments: list[str], env: dict[str
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert (done.returncode, said.lower() in done.stderr.lower()) == (code, True), done.stderr

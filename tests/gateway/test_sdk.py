@@ -148,6 +148,7 @@ def test_a_gateway_that_is_not_there_is_told() -> None:
     asyncio.run(steps())
 
 
+@pytest.mark.servers
 def test_the_token_is_sent_and_the_example_runs() -> None:
     async def steps(bench: Bench) -> None:
         url = str(bench.client.make_url("")).rstrip("/")
@@ -177,6 +178,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
+@pytest.mark.servers
 def test_kafka_has_every_event_by_task_in_order(tmp_path: Path) -> None:
     async def main() -> None:
         async with running_broker(tmp_path) as (_, bootstrap):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,10 +17,11 @@ from typing import Any, Self
 
 import yaml
 
+from floorwatch.embedded.process import free_port
 from prometheus.rules import WORKER_JOB
+from tests.waits import Stalled, until_plain
 
 _POLL_S = 0.1
-_TRIES = 600
 _HTTP_TIMEOUT_S = 10
 
 
@@ -36,13 +35,6 @@ class Sample:
 
 class PrometheusFault(AssertionError):
     """Prometheus did not do what the test needs; the message holds its log."""
-
-
-def free_port() -> int:
-    """Return a loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RealPrometheus:
@@ -144,14 +136,12 @@ class RealPrometheus:
         """Poll until something holds; time passes in Prometheus, so there is nothing else to wait on.
 
         Raises:
-            PrometheusFault: If it does not hold after a minute's tries.
+            PrometheusFault: If it never holds; with the log.
         """
-        for _ in range(_TRIES):
-            if holds():
-                return
-            self._check_alive()
-            time.sleep(_POLL_S)
-        raise PrometheusFault(f"never came about: {what}. Targets: {json.dumps(self.targets())[:2000]}")
+        try:
+            until_plain(holds, what, process=self._process, every_s=_POLL_S)
+        except Stalled as stalled:
+            raise PrometheusFault(f"{stalled}\nIts log:\n{self.log()}") from stalled
 
     def log(self) -> str:
         """Return what Prometheus has logged."""
@@ -194,10 +184,6 @@ class RealPrometheus:
         except urllib.error.HTTPError as error:
             raise PrometheusFault(f"{url}: {error.read().decode(errors='replace')}") from error
         return found
-
-    def _check_alive(self) -> None:
-        if self._process is not None and self._process.poll() is not None:
-            raise PrometheusFault(f"prometheus ended with {self._process.returncode}:\n{self.log()}")
 
     def _log_path(self) -> Path | None:
         return self._folder / "log" if self._folder else None

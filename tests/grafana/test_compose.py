@@ -106,6 +106,7 @@ def test_the_dockerfile_runs_as_nobody_special_and_installs_by_hash() -> None:
     assert 'ENTRYPOINT ["floorwatch"]' in lines
 
 
+@pytest.mark.servers
 def test_amtool_accepts_the_alertmanager_configuration() -> None:
     require("amtool")
     command = ["amtool", "check-config", "docker/alertmanager.yml"]

@@ -19,6 +19,8 @@ from tests.grafana.serving import served
 from tests.support import require
 from tests.telemetry.sample_rows import floor_rows, open_incidents
 
+pytestmark = pytest.mark.servers
+
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = {
     "window": "1h",

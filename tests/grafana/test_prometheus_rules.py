@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from prometheus import generate
@@ -30,17 +31,20 @@ def test_the_committed_rules_are_current(tmp_path: Path) -> None:
     assert generate.check(tmp_path) == []
 
 
+@pytest.mark.servers
 def test_promtool_accepts_configuration_and_rules() -> None:
     for args in (("check", "config", "prometheus/prometheus.yml"), ("check", "rules", str(generate.PATH))):
         run = promtool(*args)
         assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.servers
 def test_promtools_own_tests_pass() -> None:
     run = promtool("test", "rules", TESTS)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.servers
 def test_promtools_tests_fail_on_a_rule_gone_wrong(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "prometheus/tests", tmp_path / "prometheus/tests")
     (path,) = generate.generate(tmp_path)

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
 
 from alerts.view import instant_ms
+from floorwatch.chaos.cluster import Cluster
 from floorwatch.embedded.servers import Servers
 from streams.adapters.admin import create_topics
 from streams.agents.ticker import tick_event
@@ -21,6 +22,9 @@ from streams.models import topics
 from tests.embedded.test_acts import RULES, wrong_labels
 from tests.kafka.conftest import processes, run, start_worker, write_config
 from tests.oracle.case_events import at
+from tests.waits import STALLED_S, until
+
+pytestmark = pytest.mark.servers
 
 PREFIX, PARTITIONS = "acts.", 2
 
@@ -39,27 +43,36 @@ async def send(bootstrap: str) -> None:
         await producer.stop()
 
 
-async def end_hour(bootstrap: str, redis: Redis) -> dict[str, Any]:
-    """Move time to the end of the hour until the incident is there: the labels may not have been folded yet."""
+async def end_hour(bootstrap: str, cluster: Cluster, redis: Redis) -> dict[str, Any]:
+    """Move time to the end of the hour, once all labels are in the tables, and return the incident of that hour.
+
+    The rules look at a minute once, when anything of it is written. So time moves on by minutes, each when the one
+    before has been folded, and never beyond the hour's window in which the labels are.
+    """
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
     await producer.start()
     try:
-        minute = 60
-        while not (found := await redis.hvals(f"{PREFIX}incidents")):
+        for minute in range(60, 90):
+            await cluster.folded(STALLED_S)
+            if found := await redis.hvals(f"{PREFIX}incidents"):
+                incident: dict[str, Any] = json.loads(found[0])
+                return incident
             for partition in range(PARTITIONS):
                 tick = tick_event(partition, instant_ms(at(minute)), "test")
                 await producer.send_and_wait(PREFIX + topics.EVENTS, tick.value, key=tick.key, partition=partition)
-            minute += 1
-            await asyncio.sleep(1)
     finally:
         await producer.stop()
-    incident: dict[str, Any] = json.loads(found[0])
-    return incident
+    raise AssertionError("half an hour after its labels there is no incident of the hour")
 
 
-async def until(redis: Redis, key: str, what: str) -> None:
-    while what not in str(await redis.hget(f"{PREFIX}incidents", key)):  # noqa: ASYNC110 - another process makes it so
-        await asyncio.sleep(0.1)
+async def until_shown(redis: Redis, key: str, what: str) -> None:
+    async def shown() -> str:
+        return str(await redis.hget(f"{PREFIX}incidents", key))
+
+    async def found() -> bool:
+        return what in await shown()
+
+    await until(found, f"{what} in the incident {key}", progress=shown)
 
 
 async def command(config: Path, *arguments: str) -> None:
@@ -91,9 +104,11 @@ def test_what_was_acknowledged_stays_so_when_its_worker_is_killed(kafka_bootstra
             workers = {name: start_worker(servers, name, config) for name in ("one", "two")}
             await send(kafka_bootstrap)
             redis = Redis.from_url(redis_url)
-            incident = await end_hour(kafka_bootstrap, redis)
+            cluster = Cluster({"bootstrap_servers": kafka_bootstrap}, PREFIX, "acts", PARTITIONS)
+            incident = await end_hour(kafka_bootstrap, cluster, redis)
+            await cluster.close()
             key, partition = incident["key"], incident["stamp"]["partition"]
-            await until(redis, key, '"escalated"')
+            await until_shown(redis, key, '"escalated"')
             await command(config, "ack", key[:8], "--by", "mei")
             before = recoveries(servers, partition)
             workers[before[-1][1]].kill()

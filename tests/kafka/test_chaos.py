@@ -11,6 +11,8 @@ from floorwatch.chaos import schedule as s
 from floorwatch.chaos.report import outcome_text, plan_text
 from floorwatch.chaos.run import Plan, run_chaos
 
+pytestmark = pytest.mark.servers
+
 FAULTS = (
     s.Fault(8, s.SCALE, 2),
     s.Fault(14, s.KILL, 0, 1.0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from pathlib import Path
@@ -20,6 +19,9 @@ from floorwatch.simulate.oracle import Oracle
 from streams.adapters.admin import create_topics
 from streams.models import topics
 from tests.kafka.conftest import processes, run, start_worker, write_config
+from tests.waits import STALLED_S, until
+
+pytestmark = pytest.mark.servers
 
 PREFIX, GROUP, PARTITIONS = "handover.", "handover", 4
 LEDGER = re.compile(r"ledger\[(\d)\] recovered")
@@ -32,9 +34,12 @@ def recovered(servers: Servers, name: str) -> Counter[str]:
 
 async def until_recovered(servers: Servers, name: str, least: int) -> Counter[str]:
     """Return what a worker has recovered once it is so many ledger partitions."""
-    while len(found := recovered(servers, name)) < least:  # noqa: ASYNC110 - what a log says
-        await asyncio.sleep(0.1)
-    return found
+    await until(
+        lambda: len(recovered(servers, name)) >= least,
+        f"{least} ledger partitions recovered by worker {name}",
+        progress=lambda: servers.log_tail(name, 5),
+    )
+    return recovered(servers, name)
 
 
 @pytest.mark.usefixtures("real_kafka")
@@ -59,9 +64,9 @@ def test_what_stays_over_a_rebalance_is_not_recovered_again_and_every_row_is_rig
             two.kill()
             await Load(kafka_bootstrap, PREFIX, PARTITIONS, log[3000:], 1500).run()
             cluster = Cluster(options, PREFIX, GROUP, PARTITIONS)
-            await cluster.folded(90)
+            await cluster.folded(STALLED_S)
             await end_input(kafka_bootstrap, PREFIX, PARTITIONS, oracle.watermark_ms or 0)
-            await cluster.folded(90)
+            await cluster.folded(STALLED_S)
             tables = {table: await cluster.table(table) for table in COMPARED}
             await cluster.close()
             return recovered(servers, "one"), recovered(servers, "two"), tables

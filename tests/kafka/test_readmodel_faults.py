@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from streams.adapters.readmodel import ReadModel
 from tests.kafka.conftest import processes
+
+pytestmark = pytest.mark.servers
 
 Rows = dict[tuple[str, str], dict[str, bytes | None]]
 

@@ -23,6 +23,8 @@ from streams.adapters.admin import create_topics
 from streams.models import topics
 from tests.kafka.conftest import processes, start_worker, write_config
 
+pytestmark = pytest.mark.servers
+
 CALM = Measured(partitions=4, now_per_s=20.0, peak_per_s=26.0, lag=0, busiest_share=1.1, changelog=100_000, workers=1)
 
 

@@ -24,6 +24,9 @@ from streams.models import topics
 from tests.kafka.conftest import processes, start_worker, write_config
 from tests.oracle.case_events import label
 from tests.support import require
+from tests.waits import until
+
+pytestmark = pytest.mark.servers
 
 USER, PASSWORD = "floorwatch", "correct horse battery"
 PREFIX = "secured."
@@ -99,7 +102,7 @@ def test_a_worker_folds_an_event_over_sasl_and_tls_and_the_doctor_is_content(
 ) -> None:
     bootstrap, folder = secured
 
-    async def fold() -> tuple[dict[str, Any], int, dict[str, Any], str]:
+    async def fold() -> tuple[dict[str, Any], int, dict[str, Any]]:
         async with processes(tmp_path) as (servers, redis_url):
             path = config_file(tmp_path / "f.yaml", bootstrap, folder, redis_url)
             options = kafka_settings(load(path, {}))
@@ -111,16 +114,17 @@ def test_a_worker_folds_an_event_over_sasl_and_tls_and_the_doctor_is_content(
             await producer.send_and_wait(PREFIX + topics.RAW, event, key=b"t-1", partition=0)
             await producer.stop()
             cluster = Cluster(options, PREFIX, "floorwatch", 2)
-            rows: dict[str, Any] = {}
-            while not rows and worker.poll() is None:
-                await asyncio.sleep(0.5)
-                rows = {key: row for key, row in (await cluster.table("throughput")).items() if row["labels"]}
+
+            async def published() -> dict[str, Any]:
+                return {key: row for key, row in (await cluster.table("throughput")).items() if row["labels"]}
+
+            said = lambda: servers.log_tail("worker", 5)
+            rows = await until(published, "rows with the label", progress=said, process=worker)
             await cluster.close()
             code, checks = await asyncio.to_thread(doctor, path)
-            return rows, code, checks, servers.log_tail("worker")
+            return rows, code, checks
 
-    rows, code, checks, tail = asyncio.run(fold())
-    assert rows, f"the worker ended before it published anything:\n{tail}"
+    rows, code, checks = asyncio.run(fold())
     assert any(key.startswith("all|") for key in rows)
     assert code == 0, checks
     named = {check["name"]: check for check in checks["checks"]}

@@ -21,6 +21,9 @@ from streams.adapters.admin import committed, create_topics, open_admin
 from streams.models import topics
 from tests.kafka.conftest import processes, run, start_worker, write_config
 from tests.oracle.case_events import label
+from tests.waits import ended, until
+
+pytestmark = pytest.mark.servers
 
 PREFIX = "started."
 
@@ -37,22 +40,29 @@ def config_of(folder: Path, redis_url: str, brokers: list[str], **security: Any)
 
 async def until_said(servers: Servers, worker: Any, said: Callable[[str], bool]) -> str:
     """Return the worker's log once it says something."""
-    while not said(log := servers.log_tail("worker", 200)):
-        assert worker.poll() is None, f"the worker has ended with {worker.poll()}:\n{log}"
-        await asyncio.sleep(0.1)
+    log = ""
+
+    def found() -> bool:
+        nonlocal log
+        log = servers.log_tail("worker", 200)
+        return said(log)
+
+    await until(found, "the worker's log to say it", progress=lambda: log[-2000:], process=worker)
     return log
 
 
 async def folded(servers: Servers, worker: Any, options: dict[str, Any]) -> int:
     """Return how many records of the raw topic's partition 0 the group has committed, once there are some."""
     admin = await open_admin(options)
+
+    async def count() -> int:
+        with suppress(KafkaError):  # no coordinator yet
+            return (await committed(admin, "floorwatch", PREFIX + topics.RAW, 2))[0]
+        return 0
+
     try:
-        while True:
-            assert worker.poll() is None, servers.log_tail("worker", 40)
-            with suppress(KafkaError):  # no coordinator yet
-                if count := (await committed(admin, "floorwatch", PREFIX + topics.RAW, 2))[0]:
-                    return count
-            await asyncio.sleep(0.2)
+        said = lambda: servers.log_tail("worker", 5)
+        return await until(count, "a commit of raw.v1", progress=said, process=worker)
     finally:
         await admin.close()
 
@@ -96,7 +106,7 @@ def test_a_worker_that_waits_is_stopped_by_a_signal(tmp_path: Path, number: int)
             worker = start_worker(servers, "worker", config_of(tmp_path, redis_url, brokers))
             log = await until_said(servers, worker, lambda log: "waiting for Kafka" in log)
             worker.send_signal(number)
-            return await asyncio.to_thread(worker.wait), log
+            return await ended(worker, "the worker to stop"), log
 
     code, log = run(go())
     assert code == 0
@@ -128,7 +138,8 @@ def test_a_broker_that_refuses_us_is_not_waited_for(tmp_path: Path) -> None:
     async def go() -> tuple[int, str]:
         async with processes(tmp_path) as (servers, redis_url):
             worker = start_worker(servers, "worker", config_of(tmp_path, redis_url, [node.bootstrap], **security))
-            return await asyncio.to_thread(worker.wait), servers.log_tail("worker", 40)
+            code = await ended(worker, "the worker to refuse", lambda: servers.log_tail("worker", 5))
+            return code, servers.log_tail("worker", 40)
 
     try:
         node.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from streams.engine.errors import Misconfigured
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
 from streams.models import topics
 from tests.kafka.conftest import write_config
+from tests.waits import until
 
 PREFIX = "topics-test."
 
@@ -25,10 +27,13 @@ PREFIX = "topics-test."
 async def _described(bootstrap: str, names: list[str]) -> tuple[dict[str, int], dict[str, dict[str, str]]]:
     admin = await open_admin({"bootstrap_servers": bootstrap})
     try:
-        found = await admin.describe_topics(names)
-        while any(topic["error_code"] for topic in found):  # created, but the broker has not heard of it yet
-            await asyncio.sleep(0.1)
-            found = await admin.describe_topics(names)
+        found: list[dict[str, Any]] = []
+
+        async def known() -> bool:  # once created, the broker may not have heard of it yet
+            found[:] = await admin.describe_topics(names)
+            return not any(topic["error_code"] for topic in found)
+
+        await until(known, "the topics to be described", progress=lambda: found)
         answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     finally:
         await admin.close()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from streams.adapters.admin import committed, create_topics, open_admin
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
 from tests.limits.proxy import Proxy, kafka_behind_a_proxy, proxied
+from tests.waits import until
 
 PARTITIONS = 2
 SESSION_S = 3.0
@@ -68,14 +68,21 @@ class ProxiedFloor:
         return {(s.name, tuple(s.labels.values())): s.value for family in families for s in family.samples}
 
     async def until(self, said: Callable[[Series], bool]) -> Series:
-        """Return the metrics once they say something."""
-        while True:
-            if self.run.worker.poll() is not None:
-                raise AssertionError(f"the worker has ended:\n{self.run.servers.log_tail('worker', 40)}")
-            found = await self.metrics()
-            if said(found):
-                return found
-            await asyncio.sleep(0.2)
+        """Return the metrics once they say something; they and the log are what moves meanwhile."""
+
+        async def found() -> Series | None:
+            series = await self.metrics()
+            return series if said(series) else None
+
+        return await until(found, "the metrics to say it", progress=self._moving, process=self.run.worker, every_s=0.2)
+
+    async def _moving(self) -> tuple[str, Series]:
+        """What tells that the worker gets on: how long it has waited is no sign of it."""
+        series = await self.metrics()
+        counts = {
+            key: value for key, value in series.items() if key[0].startswith("floorwatch_") and "_total" in key[0]
+        }
+        return self.run.servers.log_tail("worker", 20), counts
 
     async def folded(self, topic: str) -> int:
         """Return how many records of a topic the group has committed."""
@@ -177,13 +184,14 @@ async def _floor(servers: Servers, broker: Proxy, **settings: str) -> AsyncItera
 
 async def _group_known(admin: Any) -> None:
     """Wait until the broker has a coordinator for the group, which a fresh Kafka makes when a member asks."""
-    while True:
-        try:
+
+    async def known() -> bool:
+        with suppress(KafkaError):
             await committed(admin, "floorwatch", PREFIX + topics.RAW, PARTITIONS)
-        except KafkaError:
-            await asyncio.sleep(0.2)
-        else:
-            return
+            return True
+        return False
+
+    await until(known, "a coordinator of the group")
 
 
 def _silent(*_: Any) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from config.load import load
 from floorwatch.cli.doctor import Check
 from floorwatch.cli.doctor_kafka import kafka_checks
 from tests.embedded.tansu import running_broker
+
+pytestmark = pytest.mark.servers
 
 
 async def found(bootstrap: str, *, idempotent: bool) -> Check:

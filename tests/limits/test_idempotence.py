@@ -17,6 +17,8 @@ from streams.models.topics import TopicSpec
 from tests.embedded.tansu import running_broker
 from tests.limits.proxy import PRODUCE, Proxy, Request, kafka_behind_a_proxy
 
+pytestmark = pytest.mark.servers
+
 BATCH_BYTES = 4096
 LOST = (1, 4, 5)
 """Produce requests, counted from 0, whose answers are lost."""

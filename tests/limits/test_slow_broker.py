@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from floorwatch.simulate.runs import simulated_log
 from tests.limits.floor import SESSION_S, ProxiedFloor, over, proxied_floor
 from tests.limits.proxy import PRODUCE, Request
 from tests.limits.test_slow_redis import beyond_bounds
+
+pytestmark = pytest.mark.servers
 
 HELD_S = 1.5 * SESSION_S
 """Longer than the session timeout: without heartbeats the worker would be taken for dead."""

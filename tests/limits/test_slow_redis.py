@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from floorwatch.simulate.runs import simulated_log
 from streams.engine.batches import IN_HAND
 from streams.models import topics
 from tests.limits.floor import PARTITIONS, ProxiedFloor, Series, over, proxied_floor
+from tests.waits import until
+
+pytestmark = pytest.mark.servers
 
 LIMIT, BATCH = 2000, 500
 
@@ -46,9 +51,15 @@ async def stands_still(floor: ProxiedFloor, lines: list[bytes]) -> None:
     await floor.run.send(lines)
     await floor.run._folded(topics.RAW, floor.run._ends, None)
     events = sum([await floor.run._end(topics.EVENTS, partition) for partition in range(PARTITIONS)])
-    while await floor.folded(topics.EVENTS) < events:
+
+    async def folded() -> int:
         assert beyond_bounds(await floor.metrics()) == []
-        await asyncio.sleep(0.2)
+        return await floor.folded(topics.EVENTS)
+
+    async def done() -> bool:
+        return await folded() >= events
+
+    await until(done, f"{events} events folded", progress=folded, process=floor.run.worker, every_s=0.2)
     # Long enough for the partial rows to reach the bound of the stage that waits.
     await floor.until(lambda s: s["floorwatch_waiting_seconds", ("redis",)] > 6)
     assert beyond_bounds(await floor.metrics()) == []

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from floorwatch.simulate.runs import simulated_log
 from tests.limits.floor import SESSION_S, kafka_floor, over
 from tests.limits.test_slow_redis import beyond_bounds
+
+pytestmark = pytest.mark.servers
 
 STILL_S = 2.2 * SESSION_S
 

@@ -115,6 +115,7 @@ def test_scorecards_do_not_depend_on_how_tasks_interleave_or_repeat():
     assert cards(lines + lines) == first
 
 
+@pytest.mark.servers
 def test_the_commands_read_the_log_of_a_cluster(tmp_path):
     """Through the embedded broker, with the log's own clock events among the records."""
     from streams.agents.ticker import tick_event

@@ -75,6 +75,7 @@ def valkey() -> Iterator[str]:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 
+@pytest.mark.servers
 def test_who_took_the_incident_is_in_the_loop_and_in_the_file_once_somebody_coached(
     tmp_path: Path, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,8 @@ from streams.models.topics import EVENTS, PARTIALS, RAW, topic_specs
 from tests.embedded.tansu import running_broker
 from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log
 
+pytestmark = pytest.mark.servers
+
 PARTITIONS = 3
 LOG = floor_log(21, PARTITIONS, days=0.4)
 CUT_MS = START_MS + 5 * 3_600_000

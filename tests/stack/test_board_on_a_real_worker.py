@@ -7,6 +7,8 @@ import re
 import time
 from typing import Any
 
+import pytest
+
 from floorwatch.bounded import bounded_run
 from floorwatch.embedded.servers import free_port
 from floorwatch.simulate.config import FloorConfig, parse_scenario
@@ -15,6 +17,8 @@ from grafana.queries import QUERIES, interpolate
 from tests.grafana.prom import RealPrometheus
 from tests.grafana.test_grafana_queries import DEFAULTS
 from tests.support import require
+
+pytestmark = pytest.mark.servers
 
 HOURS = 3
 SURGE = parse_scenario("queue_surge@1h+2h:queue=comments,factor=15")

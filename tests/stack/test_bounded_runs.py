@@ -15,6 +15,8 @@ from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from tests.oracle.case_events import label
 
+pytestmark = pytest.mark.servers
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -1,0 +1,146 @@
+"""A test that hangs fails with what it waited for, the others run, and nothing that a test has started outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import leftovers
+from tests.waits import until_plain
+
+pytestmark = pytest.mark.servers
+
+ROOT = Path(__file__).parents[2]
+
+CONFTEST = """
+from tests.watchdog import Watchdog
+def pytest_configure(config):
+    config.pluginmanager.register(Watchdog(grace_s=GRACE, again_s=1, ending_s=0.2), "floorwatch-watchdog")
+"""
+SETTINGS = """
+[pytest]
+timeout = 60
+timeout_method = signal
+markers =
+    unit: u
+    servers: s
+    slow: l
+"""
+HEAD = "import asyncio, itertools, subprocess, pytest, time\npytestmark = pytest.mark.servers\n"
+
+
+def inner(folder: Path, text: str, grace_s: float) -> subprocess.Popen[str]:
+    """Start pytest on tests of its own."""
+    (folder / "conftest.py").write_text(CONFTEST.replace("GRACE", str(grace_s)))
+    (folder / "pytest.ini").write_text(SETTINGS)
+    (folder / "test_inner.py").write_text(HEAD + text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", str(folder)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=env)
+
+
+def said(folder: Path, text: str, grace_s: float = 60) -> tuple[int, str]:
+    """Run pytest on tests of its own; return its exit code and all it has printed."""
+    process = inner(folder, text, grace_s)
+    output, _ = process.communicate()
+    return process.returncode, output
+
+
+HANGS = {
+    "a loop that polls": "asyncio.run(poll())",
+    "a thread that waits": "asyncio.run(asyncio.to_thread(subprocess.run, ['sleep', '1000']))",
+    "a task that keeps the alarm to itself": "asyncio.run(with_busy_task())",
+    "a plain wait": "subprocess.run(['sleep', '1000'])",
+}
+HELPERS = """
+async def poll():
+    while True:
+        await asyncio.sleep(0.01)
+
+async def busy():
+    while True:
+        time.sleep(0.2)
+        await asyncio.sleep(0)
+
+async def with_busy_task():
+    task = asyncio.create_task(busy())
+    await asyncio.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("body", HANGS.values(), ids=HANGS)
+def test_a_test_that_hangs_fails_with_its_stack_and_the_next_one_runs(tmp_path: Path, body: str) -> None:
+    tests = f"{HELPERS}\n@pytest.mark.timeout(1)\ndef test_hangs():\n    {body}\n\ndef test_next():\n    pass\n"
+    code, output = said(tmp_path, tests)
+    assert code == 1
+    assert "Failed: Timeout (>1.0s)" in output
+    assert "1 failed, 1 passed" in output
+    assert body.split("(", maxsplit=1)[0] in output
+
+
+def test_a_test_that_hangs_in_c_code_ends_the_run_with_its_stack(tmp_path: Path) -> None:
+    code, output = said(tmp_path, "@pytest.mark.timeout(1)\ndef test_c():\n    sum(itertools.repeat(1, 10**15))\n", 1)
+    assert code == 1
+    assert "Timeout (0:00:02)!" in output
+    assert "in test_c" in output
+
+
+def test_a_process_that_a_test_leaves_running_is_its_error_and_is_ended(tmp_path: Path) -> None:
+    """With the mark, and without it as a child of a child."""
+    tests = """
+def test_leaves(request):
+    subprocess.Popen(["sh", "-c", "sleep 2001 & exec sleep 2002"], env={"PATH": "/bin:/usr/bin"})
+
+def test_next():
+    pass
+"""
+    code, output = said(tmp_path, tests)
+    assert code == 1
+    assert "2 passed, 1 error" in output
+    assert "test_leaves left processes running (killed now)" in output
+    assert not _running("sleep\0002001\0")
+    assert not _running("sleep\0002002\0")
+
+
+def test_a_process_of_a_wider_fixture_may_run_on_until_the_session_ends(tmp_path: Path) -> None:
+    tests = """
+@pytest.fixture(scope="session")
+def server():
+    process = subprocess.Popen(["sleep", "2003"])
+    yield process
+    if {stops}:
+        process.kill(); process.wait()
+
+def test_one(server): pass
+def test_two(server): assert server.poll() is None
+"""
+    assert said(tmp_path, tests.replace("{stops}", "True"))[0] == 0
+    code, output = said(tmp_path, tests.replace("{stops}", "False"))
+    assert code == 1
+    assert "processes left running by the tests" in output
+    assert "sleep 2003" in output
+    assert not _running("sleep\0002003\0")
+
+
+def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    process = inner(tmp_path, "def test_waits():\n    subprocess.run(['sleep', '2004'])\n", 60)
+    until_plain(lambda: _running("sleep\0002004\0"), "the inner test's process")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    until_plain(lambda: not _running("sleep\0002004\0"), "the guard to end it")
+
+
+def test_a_unit_test_may_start_no_program(tmp_path: Path) -> None:
+    tests = "pytestmark = []\ndef test_starts():\n    subprocess.run(['true'])\n"
+    code, output = said(tmp_path, tests)
+    assert code == 1
+    assert "a test of the tier unit starts a program (true): mark it @pytest.mark.servers" in output
+
+
+def _running(command: str) -> bool:
+    return any(leftovers._read(pid, "cmdline").decode(errors="replace") == command for pid in leftovers._pids())

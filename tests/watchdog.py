@@ -1,0 +1,202 @@
+"""The rules of the suite that no test has to remember: tiers, time limits, and no process left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import leftovers
+
+SERVER_FIXTURES = frozenset({"kafka_bootstrap", "real_kafka", "valkey_server", "redis_url", "secured"})
+"""Fixtures that stand for a server: a test that uses one is of the tier ``servers``."""
+
+GRACE_S = 120.0
+"""After its time limit a test has so long to clean up. Then the whole run ends with a dump of all stacks."""
+
+AGAIN_S = 30.0
+"""Seconds from one alarm to the next."""
+
+ENDING_S = 5.0
+"""A process that is ending anyway has so long before it counts as left behind."""
+
+
+_ASKED_BY_PYTHON = frozenset({"uname", "ldconfig", "gcc", "cc", "ld", "objdump", "lsb_release"})
+"""Programs that the standard library asks about the machine (``platform``, ``ctypes.util``)."""
+
+
+class Watchdog:
+    """A pytest plugin; ``tests/conftest.py`` registers it."""
+
+    def __init__(self, *, grace_s: float = GRACE_S, again_s: float = AGAIN_S, ending_s: float = ENDING_S) -> None:
+        """Mark what this run starts."""
+        self._grace_s, self._again_s, self._ending_s = grace_s, again_s, ending_s
+        self._run = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._guard: Any = None
+        self._in_test = False
+        self._programs: list[str] = []
+        self._before: set[leftovers.Found] = set()
+        self._left: list[str] = []
+        self._stderr = os.dup(2)  # before pytest captures it
+        os.environ[leftovers.MARK] = self._run
+        sys.addaudithook(self._heard)
+
+    def _heard(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen":
+            program = os.fsdecode(args[0] or args[1][0])
+            if Path(program).name not in _ASKED_BY_PYTHON:
+                self._programs.append(program)
+        elif event in ("os.fork", "os.posix_spawn"):
+            self._programs.append(event)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Give every test its tier; ``-m`` selects after this."""
+        for item in items:
+            if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+                item.add_marker("servers")
+            if not (item.get_closest_marker("servers") or item.get_closest_marker("slow")):
+                item.add_marker("unit")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """A guard for what the test may start; a fresh list of it."""
+        if self._guard is None and item.get_closest_marker("servers"):
+            self._guard = leftovers.start_guard(self._run)
+        self._programs.clear()
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """A fixture may start programs for tests of the right tier only."""
+        with self._interruptible():
+            outcome = yield
+        self._refuse_programs(item)
+        return outcome
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """What runs now belongs to fixtures of a wider scope, or is ended by those of the test."""
+        self._before = self._running() if self._programs or item.get_closest_marker("servers") else set()
+        with self._interruptible():
+            outcome = yield
+        self._refuse_programs(item)
+        return outcome
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """After the test's own fixtures have cleaned up, nothing it started may run."""
+        self._end_run_after(self._grace_s)  # pytest has taken it back if the test has failed
+        with self._interruptible():
+            outcome = yield
+        if self._programs:
+            left = self._still(self._running() - self._before)
+            if left:
+                leftovers.end(left)
+                said = "; ".join(f"{found.pid}: {found.command}" for found in left)
+                pytest.fail(f"{item.name} left processes running (killed now): {said}", pytrace=False)
+        return outcome
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """After the last fixture has cleaned up, nothing at all may run."""
+        outcome = yield
+        left = self._still(self._running())
+        if left:
+            leftovers.end(left)
+            self._left = [f"{found.pid}: {found.command}" for found in left]
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return outcome
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say what was left."""
+        if self._left:
+            terminalreporter.section("processes left running by the tests, killed now", sep="!", red=True)
+            for line in self._left:
+                terminalreporter.line(line)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """A thread that never ends must not keep a finished run from ending."""
+        if self._guard is not None:
+            self._guard.stdin.close()
+            self._guard.wait()
+        self._end_run_after(self._grace_s)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_timeout_set_timer(self, settings: Any) -> Generator[None, object, object]:
+        """Beside pytest-timeout's alarm: the stacks of asyncio's tasks, the alarm again, and an end even in C code.
+
+        An exception that the alarm raises inside some task of a loop may be kept by that task alone. So the alarm comes
+        again until the test is over.
+        """
+        outcome = yield
+        theirs = signal.getsignal(signal.SIGALRM)
+        if callable(theirs):
+
+            def alarm(number: int, frame: Any) -> None:
+                if not self._in_test:  # pytest's own work is not to be broken off
+                    signal.setitimer(signal.ITIMER_REAL, min(1.0, self._again_s))
+                    return
+                signal.setitimer(signal.ITIMER_REAL, self._again_s)
+                _show_tasks()
+                theirs(number, frame)
+
+            signal.signal(signal.SIGALRM, alarm)
+        self._end_run_after(settings.timeout + self._grace_s)
+        return outcome
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_timeout_cancel_timer(self) -> Generator[None, object, object]:
+        """The test is over."""
+        faulthandler.cancel_dump_traceback_later()
+        return (yield)
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        self._in_test = True
+        try:
+            yield
+        finally:
+            self._in_test = False
+
+    def _refuse_programs(self, item: pytest.Item) -> None:
+        if item.get_closest_marker("unit") and self._programs:
+            pytest.fail(
+                f"a test of the tier unit starts a program ({self._programs[0]:.80}): mark it "
+                "@pytest.mark.servers, or its module with pytestmark (docs/testing.md)",
+                pytrace=False,
+            )
+
+    def _end_run_after(self, seconds: float) -> None:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=self._stderr)
+
+    def _running(self) -> set[leftovers.Found]:
+        return leftovers.started_by(self._run, os.getpid())
+
+    def _still(self, found: set[leftovers.Found]) -> set[leftovers.Found]:
+        """Leave out what is ending anyway."""
+        until_s = time.monotonic() + self._ending_s
+        while (left := {one for one in found if one.running()}) and time.monotonic() < until_s:
+            time.sleep(0.05)
+        return left
+
+
+def _show_tasks() -> None:
+    """Print where each task of the running loop waits."""
+    try:
+        tasks = asyncio.all_tasks()
+    except RuntimeError:
+        return  # no loop runs
+    for task in tasks:
+        task.print_stack(file=sys.stderr)
