@@ -78,16 +78,18 @@ class Watchdog:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """A fixture may start programs for tests of the right tier only."""
-        with self._interruptible():
-            outcome = yield
+        """What runs after this belongs to fixtures of a wider scope, or is ended by those of the test."""
+        try:
+            with self._interruptible():
+                outcome = yield
+        finally:
+            self._before = self._running() if self._programs or item.get_closest_marker("servers") else set()
         self._refuse_programs(item)
         return outcome
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """What runs now belongs to fixtures of a wider scope, or is ended by those of the test."""
-        self._before = self._running() if self._programs or item.get_closest_marker("servers") else set()
+        """No program may have been started by a test of the tier unit."""
         with self._interruptible():
             outcome = yield
         self._refuse_programs(item)
