@@ -90,6 +90,7 @@ class FactsReader:
     def finish(self) -> None:
         """Fold the facts of every task and let them go."""
         from streams.core.facts import Roster, unpack_one
+        from streams.core.grants import permitted
         from streams.core.people.waiting import waiting_labels
         from streams.core.people.work import works_of
         from streams.core.roster.activity import arrival_of, signs_of
@@ -99,7 +100,7 @@ class FactsReader:
         while self._tasks:
             task_id, packed = self._tasks.popitem()
             facts = self._distinct([unpack_one(one) for one in packed])
-            roster += [fact for fact in facts if type(fact) is Roster]
+            roster += [fact for fact in permitted(facts) if type(fact) is Roster]
             log.works += [_shared(work) for work in works_of(task_id, facts)]
             log.signs += signs_of(facts)
             arrival = arrival_of(facts)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from floorwatch.simulate.oracle_grants import counted
 from floorwatch.simulate.oracle_read import Fact, ReadEvent, read_event
 from floorwatch.simulate.oracle_task import NANO, Mark, OpenTask, recount
 
@@ -98,7 +99,7 @@ class Oracle:
                 continue
             oracle._accept(read_event(place, event), first)
         for facts in oracle._tasks.values():
-            count = recount(facts, oracle.watermark_ms or 0)
+            count = recount(counted(facts), oracle.watermark_ms or 0)
             oracle._marks.extend(count.marks)
             if count.open_task is not None:
                 oracle._open_tasks.append(count.open_task)

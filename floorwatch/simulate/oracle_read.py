@@ -68,12 +68,16 @@ FIELDS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One accepted event: ``place`` is its position in the log, ``time_us`` microseconds since 1970."""
+    """One accepted event: ``place`` is its position in the log, ``time_us`` microseconds since 1970.
+
+    ``grant`` says who sent it and to what that sender is bound; None for a sender that may do everything.
+    """
 
     place: int
     kind: str
     time_us: int
     data: dict[str, Any]
+    grant: str | None = None
 
     @property
     def time_ms(self) -> int:
@@ -118,7 +122,7 @@ def read_event(place: int, event: dict[str, Any] | bytes | str) -> ReadEvent:
     try:
         kind = str(body["type"]).removeprefix("floorwatch.").removesuffix(".v1")
         data = {name: _plain(how, body.get("data", {}).get(name)) for name, how in FIELDS[kind].items()}
-        fact = Fact(place, kind, instant_us(body["time"]), data)
+        fact = Fact(place, kind, instant_us(body["time"]), data, body.get("floorwatchgrant"))
         return ReadEvent(body["subject"], (body["source"], body["id"]), body.get("datacontenttype"), fact)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"event {place} of the log is not a contract event: {error!r}") from error

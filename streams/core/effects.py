@@ -22,6 +22,7 @@ from streams.core.facts import (
     Label,
     LabelWithdrawn,
 )
+from streams.core.grants import permitted
 from streams.core.overlap import overlap
 from streams.core.policy import Dims
 from streams.core.proofs import Proof, proof_of
@@ -53,7 +54,7 @@ class TaskView:
         """Read the facts.
 
         Args:
-            facts: The task's facts in log order.
+            facts: The task's facts in log order. Those that their senders may not say are passed over.
         """
         self.created: Created | None = None
         self.cancelled = False
@@ -63,7 +64,7 @@ class TaskView:
         self.withdrawn_audits: set[str] = set()
         self.opened: dict[str, AppealOpened] = {}
         self.appeals: dict[str, AppealDecided] = {}
-        for fact in facts:
+        for fact in permitted(facts):
             kind = type(fact)
             if kind is Label:
                 self._label(fact)  # type: ignore[arg-type]

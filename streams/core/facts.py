@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from streams.core.cells import ERROR_CLASSES, NANO, SEVERITIES
 from streams.core.policy import Dims
@@ -24,7 +24,11 @@ _SEVERITY_CODE = {name: code for code, name in enumerate(SEVERITIES)}
 
 
 class Fact(Struct, array_like=True, gc=False):
-    """What all facts share: place in the log, identity for duplicates, event time."""
+    """What all facts share: place in the log, identity for duplicates, event time, and last the sender's grant.
+
+    ``grant`` is the stamp of the event (``streams.models.grants``), None where the sender may do everything. It is the last
+    column of each kind, so that it is written only where there is one.
+    """
 
     offset: int
     identity: str
@@ -36,14 +40,16 @@ class Created(Fact, tag=1, gc=False):
     due_ms: int | None
     required_labels: int
     policy_version: str | None
+    grant: str | None = None
 
 
 class Claimed(Fact, tag=2, gc=False):
     labeler: str
+    grant: str | None = None
 
 
 class Cancelled(Fact, tag=3, gc=False):
-    pass
+    grant: str | None = None
 
 
 class Label(Fact, tag=4, gc=False):
@@ -55,13 +61,16 @@ class Label(Fact, tag=4, gc=False):
     active_ms: int | None
     created_ms: int | None
     due_ms: int | None
+    grant: str | None = None
 
 
 _LABEL_TAG = Label.__struct_config__.tag
+_PLAIN_LABEL = bytes((0x90 + len(Label.__struct_fields__), 4))  # the tag is there, the grant is not
 
 
 class LabelWithdrawn(Fact, tag=5, gc=False):
     label_id: str
+    grant: str | None = None
 
 
 class Audit(Fact, tag=6, gc=False):
@@ -75,10 +84,12 @@ class Audit(Fact, tag=6, gc=False):
     weight_nano: int
     blind: bool
     gold: bool
+    grant: str | None = None
 
 
 class AuditWithdrawn(Fact, tag=7, gc=False):
     audit_id: str
+    grant: str | None = None
 
 
 class AppealOpened(Fact, tag=8, gc=False):
@@ -86,6 +97,7 @@ class AppealOpened(Fact, tag=8, gc=False):
     of_audit: bool
     target_id: str | None
     label_id: str | None
+    grant: str | None = None
 
 
 class AppealDecided(Fact, tag=9, gc=False):
@@ -96,6 +108,7 @@ class AppealDecided(Fact, tag=9, gc=False):
     overturned: bool
     error_code: int
     severity_code: int
+    grant: str | None = None
 
 
 class Roster(Fact, tag=10, gc=False):
@@ -103,6 +116,7 @@ class Roster(Fact, tag=10, gc=False):
 
     kind: str
     data: bytes
+    grant: str | None = None
 
 
 AnyFact = (
@@ -173,8 +187,11 @@ def plain_label(offset: int, event: Any, time_ms: int) -> tuple[Dims, int, int, 
 
     Returns:
         Dimensions, handle time and active time in ms (``UNKNOWN`` where there is none) and the packed fact, equal byte by
-        byte to ``pack(fact_of(...))``. None for a label that promises something or was started after it ended.
+        byte to ``pack(fact_of(...))``. None for a label that promises something, was started after it ended, or whose sender
+        is bound by a grant.
     """
+    if event.floorwatchgrant is not UNSET:
+        return None
     d = event.data
     started, active_ms, values = d.started_at, d.active_ms, d.values
     started_ms = None if started is None else int(started.timestamp() * 1000.0 + 5e-4)
@@ -196,7 +213,7 @@ def plain_label(offset: int, event: Any, time_ms: int) -> tuple[Dims, int, int, 
         None,
     )
     handle_ms = UNKNOWN if started_ms is None else time_ms - started_ms
-    return dims, handle_ms, UNKNOWN if active_ms is None else active_ms, pack(fact)
+    return dims, handle_ms, UNKNOWN if active_ms is None else active_ms, _encode(fact)
 
 
 def _audit(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
@@ -280,14 +297,25 @@ def fact_of(offset: int, event: Any) -> Fact | None:
 def made(offset: int, event: Any) -> Any:
     """Return the fact of an event that is none of the clock's."""
     time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
-    return _MAKERS[type(event)](offset, f"{event.source}\x00{event.id}", time_ms, event)
+    fact = _MAKERS[type(event)](offset, f"{event.source}\x00{event.id}", time_ms, event)
+    if event.floorwatchgrant is not UNSET:
+        fact.grant = event.floorwatchgrant
+    return fact
 
 
-def same_content(one: Fact, other: Fact) -> bool:
-    """Tell whether two facts say the same, wherever they stand in the log."""
+def same_content(one: Any, other: Any) -> bool:
+    """Tell whether two facts say the same, wherever they stand in the log and whatever their sender was granted then."""
     if type(one) is not type(other):
         return False
-    return one == msgspec.structs.replace(other, offset=one.offset)
+    return bool(one == msgspec.structs.replace(other, offset=one.offset, grant=one.grant))
+
+
+def outline(task_id: str, fact: Any) -> bytes:
+    """Return as JSON what identifies the event of a fact, for a dead letter written when the event is no longer at hand."""
+    source, _, event_id = fact.identity.partition("\x00")
+    ids = {name: getattr(fact, name) for name in ("label_id", "audit_id", "appeal_id") if getattr(fact, name, None)}
+    envelope = {"source": source, "id": event_id, "subject": task_id, "fact": type(fact).__name__}
+    return msgspec.json.encode({**envelope, **ids, "floorwatchgrant": fact.grant})
 
 
 def last_of(fact: Fact) -> int:
@@ -302,8 +330,20 @@ Packed = bytes | tuple[bytes, ...]
 """The facts of a task as the ledger keeps them: msgpack, one bytes object a fact. A million facts as objects would cost
 a gigabyte and keep the garbage collector busy; a packed fact is decoded only when a later event of its task comes."""
 
-pack: Any = msgspec.msgpack.Encoder().encode
-"""Encode one fact."""
+_encode: Any = msgspec.msgpack.Encoder().encode
+
+
+def pack(fact: Any) -> bytes:
+    """Encode one fact. The column of the grant is written only where there is one."""
+    one: bytes = _encode(fact)
+    if fact.grant is not None:
+        return one
+    # An array of fewer than 16 is one byte for its length and then its members; the last one is a nil of one byte.
+    return _SHORTER[one[0]] + one[1:-1]
+
+
+_SHORTER = [bytes([max(0, byte - 1)]) for byte in range(256)]
+
 
 unpack_one: Any = msgspec.msgpack.Decoder(AnyFact).decode
 """Decode one fact."""
@@ -317,8 +357,8 @@ def unpack(packed: Packed) -> list[Fact]:
 
 
 def holds_one_label(packed: Packed) -> bool:
-    """Tell whether a task's only fact is a label: its tag follows the one byte of the array's length."""
-    return type(packed) is bytes and packed[1] == _LABEL_TAG
+    """Tell whether a task's only fact is a label without a grant: its tag follows the one byte of the array's length."""
+    return type(packed) is bytes and packed.startswith(_PLAIN_LABEL)
 
 
 def appended(packed: Packed, one: bytes) -> Packed:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from streams.core.accumulate import Accumulator
 from streams.core.alarms import DueAlarms, Expiry, open_due_ms
@@ -32,14 +33,16 @@ from streams.core.facts import (
     holds_one_label,
     last_of,
     made,
+    outline,
     pack,
     plain_label,
     same_content,
     unpack,
     unpack_one,
 )
+from streams.core.grants import has_grants, judge, newly_refused
 from streams.core.policy import HOUR_MS, CorePolicy
-from streams.core.records import Counters, KeptFact, Record, Rejected, conflicting, too_late
+from streams.core.records import Counters, KeptFact, Record, Rejected, conflicting, not_permitted, too_late
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
 from streams.core.tasks import TaskTable
@@ -182,9 +185,16 @@ class Ledger:
                 return False
         if type(fact) is Label and fact.time_ms < self._late_before_ms:
             return self._too_late(offset, value or b"")
-        steps = self._short_way(task_id, known, fact) if self.lanes else None
+        granted = fact.grant is not None or has_grants(known)
+        all_count = not granted or len(judge([*known, fact]).permitted) == len(known) + 1
+        steps = self._short_way(task_id, known, fact) if self.lanes and all_count else None
         if steps is None:
-            return self._long_way(offset, task_id, known, fact, value or b"")
+            taken = self._long_way(offset, task_id, known, fact, value or b"")
+            if taken and not all_count:
+                for one, reason in newly_refused(known, fact):
+                    said = value or b"" if one is fact else outline(task_id, one)
+                    self.rejected.append(not_permitted(one.offset, reason, said))
+            return taken
         add, watermark_ms = self._pending.add, self.watermark_ms
         for group, sign, revises in steps:
             add(group, sign, watermark_ms, revises=revises)
@@ -195,7 +205,7 @@ class Ledger:
         """Fold the first audit of a task that is nothing but a label in memory; False, and nothing done, for any other."""
         task_id = event.subject
         packed = self.tasks.hot.get(task_id)
-        if packed is None or not holds_one_label(packed):
+        if packed is None or event.floorwatchgrant is not UNSET or not holds_one_label(packed):
             return False
         label, audit = unpack_one(packed), made(offset, event)
         if label.identity == audit.identity or label.time_ms < self._late_before_ms:

@@ -46,6 +46,18 @@ def conflicting(offset: int, earlier: int, identity: str, value: bytes) -> Rejec
     return Rejected(offset, "conflicting_duplicate", reason, value)
 
 
+def not_permitted(offset: int, reason: str, value: bytes) -> Rejected:
+    """Return the refusal of an event that its sender had no right to send.
+
+    Args:
+        offset: The event's offset.
+        reason: What was missing.
+        value: The event, or what is kept of it where it waited for what it is about.
+    """
+    hint = "send it with the token of whom it belongs to, or widen the grant: docs/security.md"
+    return Rejected(offset, "not_permitted", f"{reason}. It counts for nothing; {hint}", value)
+
+
 def too_late(offset: int, horizon_ms: int, value: bytes) -> Rejected:
     """Return the refusal of an event that concerns a pane beyond the correction horizon."""
     days = horizon_ms / 86_400_000

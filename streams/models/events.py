@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 MAX_ID_CHARS = 256
 MAX_VALUES = 64
@@ -185,6 +185,7 @@ class _Envelope(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
     subject: Name
     time: Instant
     datacontenttype: str | None = None
+    floorwatchgrant: str | UnsetType = UNSET
 
 
 class TaskCreated(_Envelope, frozen=True, gc=False, tag="floorwatch.task.created.v1"):

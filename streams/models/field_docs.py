@@ -15,6 +15,7 @@ EVENT_DOCS: dict[str, str] = {
     "ShiftScheduled.subject": "The roster, e.g. roster/KUL/2026-11-23: shifts belong to no task.",
     "time": "When it happened, RFC 3339 with a zone; at most 5 min (configurable) after its arrival.",
     "datacontenttype": "application/json, where given.",
+    "floorwatchgrant": "Reserved: Floorwatch writes here who sent the event; what a sender writes is dropped.",
     "data": "What happened.",
     # Dimensions
     "queue": "The queue the task is worked in.",

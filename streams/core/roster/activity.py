@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from streams.core.effects import TaskView, merged
 from streams.core.facts import Claimed, Fact, Label
+from streams.core.grants import permitted
 from streams.core.people.work import Work
 from streams.core.policy import DIMENSIONS
 from streams.core.roster.plan import PLACES, Place
@@ -33,7 +34,7 @@ def activity_of(tasks: Mapping[str, Sequence[Fact]], works: Sequence[Work]) -> A
 
 def signs_of(facts: Sequence[Fact]) -> list[Sign]:
     """Return the claims of one task: each tells that somebody was at work."""
-    return [Sign(fact.time_ms, fact.labeler) for fact in facts if type(fact) is Claimed]
+    return [Sign(fact.time_ms, fact.labeler) for fact in permitted(facts) if type(fact) is Claimed]
 
 
 def arrival_of(facts: Sequence[Fact]) -> Arrival | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from streams.core.facts import Fact
+from streams.core.grants import permitted
 from streams.core.policy import DIMENSIONS, HOUR_MS, QUARTER_MS, Dims
 from streams.core.roster.intervals import by_pane
 from streams.core.roster.plan import PLACES, Shift, fold_roster
@@ -21,7 +22,7 @@ def scheduled(facts: Sequence[Fact]) -> Iterator[tuple[str, Dims, int, int]]:
     Args:
         facts: Facts of one subject in log order; those that are not of the roster are passed over.
     """
-    for shift in fold_roster(facts).shifts.values():
+    for shift in fold_roster(permitted(facts)).shifts.values():
         people = len(shift.names) + shift.unnamed
         end_ms = min(shift.end_ms, shift.start_ms + LONGEST_MS)
         if people:

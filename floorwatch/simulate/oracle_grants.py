@@ -1,0 +1,184 @@
+"""Whose word counts: the table of docs/security.md a second time, by questions over all facts of a task.
+
+A bound sender (``floorwatchgrant`` on its events) may speak of what is its own. Nothing is shared with ``streams.core``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_plus
+
+from floorwatch.simulate.oracle_read import Fact
+
+_OF_SHIFTS = ("site", "vendor", "team", "queue")
+_DIMENSIONS = (*_OF_SHIFTS, "market")
+
+Dims = dict[str, str | None]
+
+
+def counted(facts: list[Fact]) -> list[Fact]:
+    """The facts of a task that their senders may say, in log order."""
+    if all(fact.grant is None for fact in facts):
+        return facts
+    return Rights(facts).counted()
+
+
+class Bound:
+    """A sender that is bound to values of dimensions."""
+
+    def __init__(self, grant: str) -> None:
+        sender, _, rest = grant.partition("?")
+        self.sender = unquote_plus(sender)
+        self.values: dict[str, set[str]] = {}
+        for part in filter(None, rest.split("&")):
+            name, _, value = part.partition("=")
+            self.values.setdefault(unquote_plus(name), set()).add(unquote_plus(value))
+
+    def contradicts(self, dims: Dims) -> bool:
+        """Whether something known of a thing is somebody else's."""
+        return any(dims.get(name) is not None and dims[name] not in held for name, held in self.values.items())
+
+    def owns(self, dims: Dims, maker: Fact) -> bool:
+        """Whether all of a thing is the sender's; what nobody said is, where the sender made the thing."""
+        mine = maker.grant is not None and Bound(maker.grant).sender == self.sender
+        return all(mine if dims.get(name) is None else dims[name] in held for name, held in self.values.items())
+
+
+class Rights:
+    """The questions."""
+
+    def __init__(self, facts: list[Fact]) -> None:
+        self.facts = facts
+        self.created = self._creation_in_force(len(facts))
+        self.labels = self._labels(facts, self.created)
+        self.audits: list[Fact] = []
+        for audit in self._of("audit.completed"):
+            if self._audit_counts(audit):
+                self.audits.append(audit)
+
+    def counted(self) -> list[Fact]:
+        """The facts that count."""
+        creations = [
+            fact for at, fact in enumerate(self.facts) if self._is(fact, "task.created") and self._may_create(at)
+        ]
+        found: list[Fact] = []
+        for fact in self.facts:
+            kind = fact.kind
+            if kind == "task.created":
+                good = fact in creations
+            elif kind == "label.submitted":
+                good = fact in self.labels
+            elif kind == "audit.completed":
+                good = fact in self.audits
+            else:
+                good = fact.grant is None or self._rest_counts(fact, found)
+            if good:
+                found.append(fact)
+        return found
+
+    @staticmethod
+    def _is(fact: Fact, kind: str) -> bool:
+        return fact.kind == kind
+
+    def _of(self, kind: str) -> list[Fact]:
+        return [fact for fact in self.facts if fact.kind == kind]
+
+    def _creation_in_force(self, upto: int) -> Fact | None:
+        """The latest task.created that counts among the first ``upto`` facts."""
+        for at in reversed(range(upto)):
+            if self._is(self.facts[at], "task.created") and self._may_create(at):
+                return self.facts[at]
+        return None
+
+    def _may_create(self, at: int) -> bool:
+        fact = self.facts[at]
+        if fact.grant is None:
+            return True
+        bound, former = Bound(fact.grant), self._creation_in_force(at)
+        if bound.contradicts(_dims(fact)) or (former is not None and not bound.owns(_dims(former), former)):
+            return False
+        return all(bound.owns(_dims(label, former), label) for label in self._labels(self.facts[:at], former))
+
+    @staticmethod
+    def _labels(facts: list[Fact], created: Fact | None) -> list[Fact]:
+        """The versions of labels that count under a creation."""
+        found: list[Fact] = []
+        for label in facts:
+            if label.kind != "label.submitted":
+                continue
+            if label.grant is not None:
+                bound = Bound(label.grant)
+                if bound.contradicts(_dims(label)) or (created is not None and bound.contradicts(_dims(created))):
+                    continue
+                former = [one for one in found if one.data["label_id"] == label.data["label_id"]]
+                if former and not bound.owns(_dims(former[-1], created), former[-1]):
+                    continue
+            found.append(label)
+        return found
+
+    def _owns_label(self, bound: Bound, label_id: str | None, place: int) -> bool:
+        versions = [label for label in self.labels if label.data["label_id"] == label_id]
+        label = _at(versions, place)
+        return label is not None and bound.owns(_dims(label, self.created), label)
+
+    def _audit_counts(self, audit: Fact) -> bool:
+        if audit.grant is None:
+            return True
+        bound = Bound(audit.grant)
+        former = [one for one in self.audits if one.data["audit_id"] == audit.data["audit_id"]]
+        if former and not self._owns_audit(bound, former[-1]):
+            return False
+        return audit.data["label_id"] is not None and self._owns_label(bound, audit.data["label_id"], audit.place)
+
+    def _owns_audit(self, bound: Bound, audit: Fact) -> bool:
+        if audit.grant is not None and Bound(audit.grant).sender == bound.sender:
+            return True
+        if audit.data["label_id"] is not None:
+            return self._owns_label(bound, audit.data["label_id"], audit.place)
+        return bool(self.labels) and all(bound.owns(_dims(label, self.created), label) for label in self.labels)
+
+    def _rest_counts(self, fact: Fact, before: list[Fact]) -> bool:
+        """Whether a bound sender's withdrawal, appeal, claim, cancellation, shift or break counts."""
+        assert fact.grant is not None
+        bound, data = Bound(fact.grant), fact.data
+        if fact.kind == "label.withdrawn":
+            return self._owns_label(bound, data["label_id"], fact.place)
+        if fact.kind == "audit.withdrawn":
+            audit = _at([one for one in self.audits if one.data["audit_id"] == data["audit_id"]], fact.place)
+            return audit is not None and self._owns_audit(bound, audit)
+        if fact.kind in ("appeal.opened", "appeal.decided"):
+            same = [one for one in before if one.kind == fact.kind and one.data["appeal_id"] == data["appeal_id"]]
+            return all(self._owns_appealed(bound, one) for one in (*same[-1:], fact))
+        if fact.kind == "task.cancelled":
+            if self.created is not None:
+                return bound.owns(_dims(self.created), self.created)
+            return bool(self.labels) and all(bound.owns(_dims(label), label) for label in self.labels)
+        if fact.kind == "task.claimed":
+            return self.created is None or not bound.contradicts(_dims(self.created))
+        if fact.kind == "shift.scheduled":
+            same = [one for one in before if one.kind == fact.kind and one.data["shift_id"] == data["shift_id"]]
+            return not bound.contradicts(_dims(fact)) and all(bound.owns(_dims(one), one) for one in same[-1:])
+        return True
+
+    def _owns_appealed(self, bound: Bound, appeal: Fact) -> bool:
+        data = appeal.data
+        if data["against"] == "label":
+            return self._owns_label(bound, data["label_id"], appeal.place)
+        audit = _at([one for one in self.audits if one.data["audit_id"] == data["audit_id"]], appeal.place)
+        if audit is None:
+            return self._owns_label(bound, data["label_id"], appeal.place)
+        if audit.data["label_id"] is not None:
+            return self._owns_label(bound, audit.data["label_id"], audit.place)
+        return self._owns_audit(bound, audit)
+
+
+def _at(versions: list[Fact], place: int) -> Fact | None:
+    """The version before a place of the log, else the first one."""
+    before = [one for one in versions if one.place < place]
+    return before[-1] if before else next(iter(versions), None)
+
+
+def _dims(*sources: Fact | None) -> Dims:
+    """Per dimension what the first source that knows it says."""
+    datas: list[dict[str, Any]] = [source.data for source in sources if source is not None]
+    return {name: next((data[name] for data in datas if data.get(name) is not None), None) for name in _DIMENSIONS}

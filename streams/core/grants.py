@@ -1,0 +1,364 @@
+"""Which facts of a task count: those whose senders may say them (docs/security.md has the rules as a table).
+
+A stamp on an event names its sender and the dimensions that sender is bound to (``streams.models.grants``). Here it is held
+against what the fact is about. ``judge`` is a pure function of a task's facts: a withdrawal that comes before its label
+waits, and is judged when the label is there. What is refused or waits contributes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.core.facts import (
+    AppealDecided,
+    AppealOpened,
+    Audit,
+    AuditWithdrawn,
+    Cancelled,
+    Claimed,
+    Created,
+    Fact,
+    Label,
+    LabelWithdrawn,
+    Roster,
+)
+from streams.core.policy import DIMENSIONS, Dims
+from streams.models.events import ShiftScheduled, ShiftScheduledData
+from streams.models.grants import read_stamp
+
+_decode_shift: Any = msgspec.msgpack.Decoder(ShiftScheduledData).decode
+_UNKNOWN_DIMENSION = -1
+
+
+class Grant(NamedTuple):
+    """A stamp, read.
+
+    Attributes:
+        sender: Who sent.
+        bounds: Place of each bound dimension in ``DIMENSIONS`` (-1 for one not known here), and its values.
+    """
+
+    sender: str
+    bounds: tuple[tuple[int, frozenset[str]], ...]
+
+    def excludes(self, dims: Dims) -> str | None:
+        """Return which known dimension belongs to somebody else, or None."""
+        for at, values in self.bounds:
+            said = dims[at] if at >= 0 else None
+            if at == _UNKNOWN_DIMENSION or (said is not None and said not in values):
+                return _named(at, said)
+        return None
+
+    def uncovered(self, dims: Dims, maker: str | None) -> str | None:
+        """Return which dimension of a thing is not the sender's, or None where all are.
+
+        A dimension that nobody said is the sender's where it made the thing itself.
+
+        Args:
+            dims: The thing's dimensions.
+            maker: Stamp of whoever made it, None for a sender that may do everything.
+        """
+        for at, values in self.bounds:
+            said = dims[at] if at >= 0 else None
+            if said is None and at >= 0 and maker is not None and grant_of(maker).sender == self.sender:
+                continue
+            if said is None or said not in values:
+                return _named(at, said)
+        return None
+
+
+def _named(at: int, said: str | None) -> str:
+    name = DIMENSIONS[at] if at >= 0 else "a dimension this version does not know"
+    return f"{name} {said!r}" if said is not None else f"no {name} that is its own"
+
+
+@lru_cache(4096)
+def grant_of(stamp: str) -> Grant:
+    """Return a stamp, read."""
+    sender, bound = read_stamp(stamp)
+    places = ((DIMENSIONS.index(name) if name in DIMENSIONS else _UNKNOWN_DIMENSION, bound[name]) for name in bound)
+    return Grant(sender, tuple(places))
+
+
+class Judgement(NamedTuple):
+    """What of a task's facts counts.
+
+    Attributes:
+        permitted: The facts that count, in log order.
+        refused: By offset, why a fact does not count.
+    """
+
+    permitted: Sequence[Fact]
+    refused: dict[int, str]
+
+
+def has_grants(facts: Iterable[Any]) -> bool:
+    """Tell whether a sender of one of the facts is bound. Costs 30 ns a fact."""
+    for fact in facts:  # noqa: SIM110 -- a generator for any() costs five times as much
+        if fact.grant is not None:
+            return True
+    return False
+
+
+def permitted(facts: Iterable[Fact]) -> Iterable[Fact]:
+    """Return the facts of a task that count, in log order: all of them where no sender is bound.
+
+    Args:
+        facts: Facts of one task, or one roster, in log order.
+    """
+    held = facts if isinstance(facts, list) else list(facts)
+    return judge(held).permitted if has_grants(held) else held
+
+
+def judge(facts: Sequence[Fact]) -> Judgement:
+    """Return which facts of a task count and why others do not.
+
+    Args:
+        facts: Facts of one task, or one roster, in log order.
+    """
+    return _Bench(facts).judgement()
+
+
+def newly_refused(known: Sequence[Fact], fact: Fact) -> list[tuple[Fact, str]]:
+    """Return the facts that a further fact shows to be beyond their senders' rights, each with the reason.
+
+    Args:
+        known: A task's facts before it, in log order.
+        fact: The further one; it may be refused itself, or be what a refused one waited for.
+    """
+    facts = [*known, fact]
+    before = judge(known).refused
+    refused = judge(facts).refused
+    return [(one, refused[one.offset]) for one in facts if one.offset in refused and one.offset not in before]
+
+
+class _Bench:
+    """Judges facts in four passes: creations, labels, audits, all that is said of these."""
+
+    def __init__(self, facts: Sequence[Any]) -> None:
+        self._facts = facts
+        self._refused: dict[int, str] = {}
+        self._waiting: set[int] = set()
+        self._created: Created | None = None
+        self._labels: list[Label] = []
+        self._versions = _Versions()
+        self._audits = _Versions()
+        self._latest: dict[tuple[type, str], Any] = {}
+
+    def judgement(self) -> Judgement:
+        self._creations()
+        self._labels = self._labels_under(self._created, [f for f in self._facts if type(f) is Label], self._refused)
+        for label in self._labels:
+            self._versions.add(label.label_id, label)
+        for fact in self._facts:
+            if type(fact) is Audit and self._passes(fact, self._about_audit):
+                self._audits.add(fact.audit_id, fact)
+        for fact in self._facts:
+            rule = _RULES.get(type(fact))
+            if rule is not None and self._passes(fact, lambda grant, said, rule=rule: rule(self, grant, said)):
+                self._latest[_name(fact)] = fact
+        kept = [f for f in self._facts if f.offset not in self._refused and f.offset not in self._waiting]
+        return Judgement(kept, self._refused)
+
+    def _passes(self, fact: Any, rule: Any) -> bool:
+        """Hold a fact against its rule: True where it counts."""
+        if fact.grant is None:
+            return True
+        found = rule(grant_of(fact.grant), fact)
+        if found is None:
+            return True
+        if found is _WAITS:
+            self._waiting.add(fact.offset)
+        else:
+            self._refused[fact.offset] = _sentence(fact, found)
+        return False
+
+    # -- creations and labels --------------------------------------------------------------------------------------
+
+    def _creations(self) -> None:
+        """Find the creation in force. A bound sender creates no task that somebody else created or labelled before."""
+        seen: list[Label] = []
+        for fact in self._facts:
+            if type(fact) is Label:
+                seen.append(fact)
+            elif type(fact) is Created and self._passes(fact, lambda grant, made: self._creation(grant, made, seen)):
+                self._created = fact
+
+    def _creation(self, grant: Grant, fact: Created, seen: list[Label]) -> str | None:
+        known = self._created
+        own = grant.excludes(fact.dims)
+        if own is not None:
+            return f"it names {own}"
+        if known is not None and (found := grant.uncovered(known.dims, known.grant)) is not None:
+            return f"the task has {found}"
+        for label in self._labels_under(known, seen, {}):
+            if (found := grant.uncovered(_label_dims(label, known), label.grant)) is not None:
+                return f"the task's label {label.label_id!r} has {found}"
+        return None
+
+    def _labels_under(self, created: Created | None, labels: list[Label], refused: dict[int, str]) -> list[Label]:
+        """Return the versions of labels that count while a creation is in force; why others do not goes to ``refused``."""
+        found: list[Label] = []
+        latest: dict[str, Label] = {}
+        for label in labels:
+            if label.grant is not None:
+                why = _label_fault(grant_of(label.grant), label, created, latest.get(label.label_id))
+                if why is not None:
+                    refused[label.offset] = _sentence(label, why)
+                    continue
+            latest[label.label_id] = label
+            found.append(label)
+        return found
+
+    # -- what is said of a label -----------------------------------------------------------------------------------
+
+    def _about_label(self, grant: Grant, label_id: str | None, offset: int) -> Any:
+        label = self._versions.at(label_id, offset)
+        if label is None:
+            return _WAITS
+        found = grant.uncovered(_label_dims(label, self._created), label.grant)
+        return None if found is None else f"label {label_id!r} has {found}"
+
+    def _about_audit(self, grant: Grant, audit: Audit) -> Any:
+        if audit.label_id is None:
+            return "it names no label"
+        earlier = self._audits.at(audit.audit_id, audit.offset)
+        found = None if earlier is None else self._of_audit(grant, earlier)
+        return found if found is not None else self._about_label(grant, audit.label_id, audit.offset)
+
+    def _of_audit(self, grant: Grant, audit: Audit) -> Any:
+        """Hold a grant against an audit: the sender's own, or of a label that is its own."""
+        if audit.grant is not None and grant_of(audit.grant).sender == grant.sender:
+            return None
+        if audit.label_id is not None:
+            return self._about_label(grant, audit.label_id, audit.offset)
+        for label in self._labels:  # of the task's latest label, whichever that is
+            if (found := grant.uncovered(_label_dims(label, self._created), label.grant)) is not None:
+                return f"label {label.label_id!r} has {found}"
+        return None if self._labels else _WAITS
+
+    # -- rules of the last pass ------------------------------------------------------------------------------------
+
+    def label_withdrawn(self, grant: Grant, fact: LabelWithdrawn) -> Any:
+        return self._about_label(grant, fact.label_id, fact.offset)
+
+    def audit_withdrawn(self, grant: Grant, fact: AuditWithdrawn) -> Any:
+        audit = self._audits.at(fact.audit_id, fact.offset)
+        return _WAITS if audit is None else self._of_audit(grant, audit)
+
+    def appeal(self, grant: Grant, fact: AppealOpened | AppealDecided) -> Any:
+        earlier = self._latest.get(_name(fact))
+        found = None if earlier is None else self._appealed(grant, earlier)
+        return found if found is not None else self._appealed(grant, fact)
+
+    def _appealed(self, grant: Grant, fact: AppealOpened | AppealDecided) -> Any:
+        audit = self._audits.at(fact.target_id, fact.offset) if fact.of_audit else None
+        if audit is None:
+            return self._about_label(grant, fact.label_id if fact.of_audit else fact.target_id, fact.offset)
+        if audit.label_id is not None:
+            return self._about_label(grant, audit.label_id, audit.offset)
+        return self._of_audit(grant, audit)
+
+    def cancelled(self, grant: Grant, fact: Cancelled) -> Any:  # noqa: ARG002 -- one signature for all rules
+        created = self._created
+        if created is not None:
+            found = grant.uncovered(created.dims, created.grant)
+            return None if found is None else f"the task has {found}"
+        for label in self._labels:
+            if (found := grant.uncovered(label.dims, label.grant)) is not None:
+                return f"the task's label {label.label_id!r} has {found}"
+        return None if self._labels else _WAITS
+
+    def claimed(self, grant: Grant, fact: Claimed) -> Any:  # noqa: ARG002 -- one signature for all rules
+        found = None if self._created is None else grant.excludes(self._created.dims)
+        return None if found is None else f"the task has {found}"
+
+    def roster(self, grant: Grant, fact: Roster) -> Any:
+        if fact.kind != ShiftScheduled.__name__:
+            return None  # a break names a labeler only, which the sender's grant was held against when it came
+        data = _decode_shift(fact.data)
+        dims = _shift_dims(data)
+        if (own := grant.excludes(dims)) is not None:
+            return f"it names {own}"
+        earlier = self._latest.get(_name(fact))
+        if earlier is None:
+            return None
+        found = grant.uncovered(_shift_dims(_decode_shift(earlier.data)), earlier.grant)
+        return None if found is None else f"shift {data.shift_id!r} was sent before and has {found}"
+
+
+_WAITS = object()
+"""The fact is about something that is not there yet."""
+
+_RULES: dict[type, Any] = {
+    LabelWithdrawn: _Bench.label_withdrawn,
+    AuditWithdrawn: _Bench.audit_withdrawn,
+    AppealOpened: _Bench.appeal,
+    AppealDecided: _Bench.appeal,
+    Cancelled: _Bench.cancelled,
+    Claimed: _Bench.claimed,
+    Roster: _Bench.roster,
+}
+
+
+def _label_fault(grant: Grant, label: Label, created: Created | None, before: Label | None) -> str | None:
+    """Return why a label does not count: it, its task or its former version is somebody else's."""
+    own = grant.excludes(label.dims)
+    if own is not None:
+        return f"it names {own}"
+    if created is not None and (found := grant.excludes(created.dims)) is not None:
+        return f"the task has {found}"
+    if before is not None and (found := grant.uncovered(_label_dims(before, created), before.grant)) is not None:
+        return f"label {label.label_id!r} was sent before and has {found}"
+    return None
+
+
+def _label_dims(label: Label, created: Created | None) -> Dims:
+    if created is None:
+        return label.dims
+    return tuple([mine if mine is not None else its for mine, its in zip(label.dims, created.dims, strict=True)])
+
+
+def _shift_dims(data: ShiftScheduledData) -> Dims:
+    return tuple([getattr(data, name, None) for name in DIMENSIONS])
+
+
+def _name(fact: Any) -> tuple[type, str]:
+    """Return what a later fact may replace: an appeal, a decision or a shift; other facts replace nothing here."""
+    if type(fact) is Roster and fact.kind == ShiftScheduled.__name__:
+        return Roster, _decode_shift(fact.data).shift_id
+    return type(fact), getattr(fact, "appeal_id", "")
+
+
+class _Versions:
+    """Things by id, each in all its versions in log order."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[list[int], list[Any]]] = {}
+
+    def add(self, name: str, thing: Any) -> None:
+        offsets, things = self._held.setdefault(name, ([], []))
+        offsets.append(thing.offset)
+        things.append(thing)
+
+    def at(self, name: str | None, offset: int) -> Any:
+        """Return the version that stood before an offset, else the first one after it, else None."""
+        found = self._held.get(name or "")
+        if found is None:
+            return None
+        offsets, things = found
+        return things[max(0, bisect_left(offsets, offset) - 1)]
+
+
+def _sentence(fact: Any, why: str) -> str:
+    grant = grant_of(fact.grant)
+    bound = ", ".join(
+        f"{DIMENSIONS[at] if at >= 0 else 'an unknown dimension'} {' or '.join(sorted(values))}"
+        for at, values in grant.bounds
+    )
+    return f"{grant.sender} is bound to {bound}, and {why}"
