@@ -11,6 +11,7 @@ from gateway.label_studio import Context, lookups, translate
 from gateway.label_studio_read import Hook
 from gateway.records import Record, dead_letter, recorded
 from gateway.settings import LabelStudioSettings
+from streams.models.events import AuditCompleted
 from streams.models.explain import Refusal
 
 _log = logging.getLogger(__name__)
@@ -41,11 +42,13 @@ class Outcome:
         events: How many events it made.
         ignored: Why there are none, where that is as it should be.
         problems: What could not be translated.
+        incomparable: How many of the events are audits without a verdict.
     """
 
     events: int
     ignored: str | None
     problems: tuple[Problem, ...]
+    incomparable: int = 0
 
 
 @dataclass
@@ -91,7 +94,7 @@ def translate_all(hooks: Sequence[WaitingHook], seen: Mapping[str, Remembered], 
         now_seen.update(found.remember)
         batch.remember.update(found.remember)
         problems = list(found.problems)
-        published = 0
+        published = incomparable = 0
         for event in found.events:
             record = recorded(event)
             if isinstance(record, Refusal):
@@ -99,8 +102,9 @@ def translate_all(hooks: Sequence[WaitingHook], seen: Mapping[str, Remembered], 
             else:
                 batch.records.append(record)
                 published += 1
+                incomparable += isinstance(event, AuditCompleted) and event.data.verdict == "incomparable"
         batch.dead += [dead_letter(problem, one.source, one.received_ms) for problem in problems]
-        batch.outcomes.append(Outcome(published, found.ignored, tuple(problems)))
+        batch.outcomes.append(Outcome(published, found.ignored, tuple(problems), incomparable))
     return batch
 
 

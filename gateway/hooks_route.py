@@ -76,5 +76,5 @@ def _read(body: bytes, gateway: Gateway) -> Hook:
 
 def _told(hook: Hook, outcome: Outcome) -> web.Response:
     problems = [{"code": one.code, "field": one.field, "reason": one.reason} for one in outcome.problems]
-    said = {"status": "done", "action": hook["action"], "events": outcome.events}
+    said = {"status": "done", "action": hook["action"], "events": outcome.events, "incomparable": outcome.incomparable}
     return answer(200, {**said, "ignored": outcome.ignored, "problems": problems})

@@ -39,8 +39,8 @@ class Context:
 def lookups(payload: Hook, context: Context) -> list[str]:
     """Return the keys of memory that ``translate`` reads for a webhook."""
     hook = distill(payload, context.settings)
-    keys = [task_key(context.source, one.get("id")) for one in hook["tasks"]]
-    for one in hook["annotations"]:
+    keys = [task_key(context.source, one.get("id")) for one in hook["tasks"] or ()]
+    for one in hook["annotations"] or ():
         keys.append(annotation_key(context.source, one.get("id")))
         if one.get("task") is not None:
             keys.append(task_key(context.source, one["task"]))
@@ -106,7 +106,12 @@ class _Work:
 
     def _each(self, name: str, handle: Callable[[dict[str, Any], str], None]) -> None:
         """Handle items one by one: a bad one goes to the dead letters and the others are counted."""
-        for index, item in enumerate(self.hook[name]):
+        items = self.hook[name]
+        if items is None:
+            reason = f"the webhook has no {name}, so what happened cannot be counted; switch on 'Send payload' in Label Studio"
+            self._problem("missing_field", f"$.{name.removesuffix('s')}", reason, {})
+            return
+        for index, item in enumerate(items):
             place = f"$.{name}[{index}]"
             try:
                 handle(item, place)
@@ -175,7 +180,7 @@ class _Work:
 
     def _annotation(self, annotation: dict[str, Any], place: str) -> None:
         task_id = annotation.get("task")
-        tasks = self.hook["tasks"]
+        tasks = self.hook["tasks"] or []
         if task_id is None and len(tasks) == 1:
             task_id = tasks[0].get("id")
         if task_id is None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from gateway.hooks import Remembered
 from gateway.label_studio_events import Maker, label_id, person
-from gateway.label_studio_read import choices_of, need, time_of
+from gateway.label_studio_read import answer_of, need, time_of
 from gateway.settings import Severity
 from streams.models import events as wire
 
@@ -36,7 +36,8 @@ class AnnotationMapping:
         self._known = known
         self._place = place
         self._uid = str(need(annotation, "unique_id", place))
-        self._values, self._severity = choices_of(annotation, maker.settings)
+        self._answer = answer_of(annotation, maker.settings)
+        self._values = self._answer.values
         self._skip = annotation.get("was_cancelled") is True
         self._lead_s = annotation.get("lead_time")
         changed = "updated_at" if "updated_at" in annotation else "created_at"
@@ -62,7 +63,7 @@ class AnnotationMapping:
         if self._known["known"]:
             return [label], None  # delivered again: what happened since must not be forgotten
         # Overtaken by a change of it: only what the labeller answered is new.
-        return [label], {**self._known, "labeler": labeler, "values": self._values, "known": True}
+        return [label], {**self._known, "labeler": labeler, **self._given()}
 
     def updated(self) -> Step:
         """Return events and record of a changed annotation."""
@@ -112,36 +113,31 @@ class AnnotationMapping:
         return self._make.label(self._uid, round_number, labeler, self._values, time, self._lead_s)
 
     def _reviewed(self) -> Step:
-        """A change by somebody else is an audit of the label; a label never seen is told first."""
+        """A change by somebody else is an audit of the label; a label never seen is told first, without its answer."""
         if self._known is not None:
-            given = self._known["values"] if self._known["known"] else None
-            return [self._audit(self._known["round"], given)], {**self._known, "at_us": self._at_us}
-        confirmed = self._annotation.get("ground_truth") is True
+            return [self._audit(self._known)], {**self._known, "at_us": self._at_us}
         labeler = self._owner()
         created = time_of(self._annotation, "created_at", self._place)
-        values = self._values if confirmed else []
-        label = self._make.label(self._uid, 1, labeler, values, created, self._lead_s)
-        record = self._record(labeler, skipped=False, known=confirmed)
-        return [label, self._audit(1, values if confirmed else None)], record
+        label = self._make.label(self._uid, 1, labeler, [], created, self._lead_s)
+        record = self._record(labeler, skipped=False, known=False)
+        return [label, self._audit(record)], record
 
-    def _audit(self, round_number: int, given: list[str] | None) -> Any:
-        """Return the audit.
+    def _audit(self, given: Remembered) -> Any:
+        """Return the audit of what is remembered of the label.
 
-        Args:
-            round_number: Of the label.
-            given: The labeller's values; None where they were never seen.
+        Its verdict is ``incomparable`` where the labeller's answer is not known, or is not all made of choices: an answer
+        that cannot be compared must not be taken for an equal one.
         """
         time = time_of(self._annotation, "updated_at", self._place)
         reviewer = person(self._annotation.get("updated_by"))
-        confirmed = self._annotation.get("ground_truth") is True
-        correct = confirmed if given is None else set(given) == set(self._values)
-        wrong = not correct
+        same = self._answer.compared(given)
+        wrong = same is False
         data = wire.AuditCompletedData(
             audit_id=f"ls-audit-{self._uid}-{reviewer}-{self._annotation['updated_at']}",
-            label_id=label_id(self._uid, round_number),
+            label_id=label_id(self._uid, given["round"]),
             auditor_id=reviewer,
-            verdict="incorrect" if wrong else "correct",
-            error_class=self._error_class(given) if wrong and given is not None else None,
+            verdict="incomparable" if same is None else "correct" if same else "incorrect",
+            error_class=self._error_class(given["values"]) if wrong else None,
             severity=self._severity_of() if wrong else None,
             values=self._values if wrong else None,
             sampling=wire.Sampling(method="review"),
@@ -157,12 +153,18 @@ class AnnotationMapping:
 
     def _severity_of(self) -> Severity | None:
         """Return the severity the reviewer chose; None where the form has no such control: it is never guessed."""
-        if self._severity is None:
+        chosen = self._answer.severity
+        if chosen is None:
             return None
         severities = self._make.settings.severities
-        first = self._severity.split(maxsplit=1)
-        found = severities.get(self._severity) or (severities.get(first[0]) if first else None)
+        first = chosen.split(maxsplit=1)
+        found = severities.get(chosen) or (severities.get(first[0]) if first else None)
         return found or "minor"
+
+    def _given(self) -> Remembered:
+        """Return what is remembered of the labeller's own answer."""
+        answer = self._answer
+        return {"values": answer.values, "choices": answer.choices, "complete": answer.complete, "known": True}
 
     def _record(self, labeler: str, *, skipped: bool, known: bool) -> Remembered:
         return {
@@ -171,8 +173,7 @@ class AnnotationMapping:
             "generation": self._make.generation,
             "uid": self._uid,
             "labeler": labeler,
-            "values": self._values if known else [],
-            "known": known,
+            **(self._given() if known else {"values": [], "known": False}),
             "skipped": skipped,
             "withdrawn": False,
             "round": 1,

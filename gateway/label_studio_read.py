@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from gateway.hooks import BadHook
+from gateway.hooks import BadHook, Remembered
 from gateway.settings import LabelStudioSettings
 
 Hook = dict[str, Any]
@@ -47,15 +48,19 @@ def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
     project = payload.get("project")
     if isinstance(project, dict):
         hook["project"] = {"id": project.get("id"), "title": project.get("title")}
-    hook["tasks"] = [_task(one, settings) for one in listed(payload, "task")]
-    hook["annotations"] = [_annotation(one) for one in listed(payload, "annotation")]
+    tasks, annotations = listed(payload, "task"), listed(payload, "annotation")
+    # None where the webhook has no such part: it was sent without its payload, which is another thing than an empty list.
+    hook["tasks"] = None if tasks is None else [_task(one, settings) for one in tasks]
+    hook["annotations"] = None if annotations is None else [_annotation(one, settings) for one in annotations]
     return hook
 
 
-def listed(payload: Hook, name: str) -> list[dict[str, Any]]:
-    """Return objects that stand under a name or its plural, one or a list: Label Studio mixes all four."""
+def listed(payload: Hook, name: str) -> list[dict[str, Any]] | None:
+    """Return objects that stand under a name or its plural, one or a list: Label Studio mixes all four. None without any."""
     found = payload.get(name, payload.get(f"{name}s"))
-    items = found if isinstance(found, list) else [] if found is None else [found]
+    if found is None:
+        return None
+    items = found if isinstance(found, list) else [found]
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             raise BadHook("wrong_type", f"$.{name}s[{index}]", f"{name} {index} is not an object")
@@ -71,7 +76,7 @@ def _task(task: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]
     return kept
 
 
-def _annotation(annotation: dict[str, Any]) -> dict[str, Any]:
+def _annotation(annotation: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]:
     kept = {name: annotation[name] for name in _ANNOTATION if _plain(annotation.get(name))}
     for name in ("completed_by", "updated_by"):
         user = annotation.get(name)
@@ -79,17 +84,34 @@ def _annotation(annotation: dict[str, Any]) -> dict[str, Any]:
             kept[name] = user["id"]  # some serializers of Label Studio put the whole user here
     result = annotation.get("result")
     if isinstance(result, list):
-        kept["result"] = list(_choices(result))
+        answers = [part for part in result if not _is_remark(part, settings)]
+        kept["result"] = list(_choices(answers))
+        # How many parts were left out, for their content must not be kept. A distilled webhook says it itself.
+        kept["other_results"] = len(answers) - len(kept["result"]) + _other_results(annotation)
     return kept
 
 
 def _choices(result: list[Any]) -> Iterable[dict[str, Any]]:
+    """Yield the choices of the whole item; a choice for a region of it is more than its choices."""
     for part in result:
         value = part.get("value") if isinstance(part, dict) else None
         chosen = value.get("choices") if isinstance(value, dict) else None
-        if isinstance(chosen, list) and part.get("type", "choices") == "choices":
+        if isinstance(value, dict) and isinstance(chosen, list) and part.get("type", "choices") == "choices":
             texts = [one for one in chosen if isinstance(one, str) and one]
-            yield {"from_name": part.get("from_name"), "type": "choices", "value": {"choices": texts}}
+            if len(texts) == len(chosen) and value.keys() == {"choices"} and not part.get("parentID"):
+                yield {"from_name": part.get("from_name"), "type": "choices", "value": {"choices": texts}}
+
+
+def _is_remark(part: Any, settings: LabelStudioSettings) -> bool:
+    if not isinstance(part, dict) or part.get("type") != "textarea":
+        return False
+    name = part.get("from_name")
+    return isinstance(name, str) and name in settings.remark_controls
+
+
+def _other_results(annotation: dict[str, Any]) -> int:
+    said = annotation.get("other_results")
+    return said if isinstance(said, int) and said > 0 else 0
 
 
 def _plain(value: Any) -> bool:
@@ -125,9 +147,43 @@ def dim(task: dict[str, Any] | None, name: str) -> str | None:
     return None
 
 
-def choices_of(annotation: dict[str, Any], settings: LabelStudioSettings) -> tuple[list[str], str | None]:
-    """Return (decision values in order, severity choice or None) of an annotation."""
+@dataclass(frozen=True)
+class Answer:
+    """What an annotation decides, as far as Floorwatch reads it.
+
+    Attributes:
+        values: Decision values, each once, in order.
+        choices: ``control=value`` of each, sorted: the same value under another control is another decision.
+        severity: The choice of the severity control, or None.
+        complete: Whether ``choices`` are all there is. A rating, a text, a box and the like are not read.
+        present: Whether the webhook has the answer at all.
+    """
+
+    values: list[str]
+    choices: list[str]
+    severity: str | None
+    complete: bool
+    present: bool
+
+    def compared(self, given: Remembered) -> bool | None:
+        """Tell whether this answer is the one that is remembered; None where nothing tells.
+
+        Args:
+            given: What is remembered of the labeller's own annotation. Records of before this was kept have only ``values``.
+        """
+        if not given["known"] or not self.present:
+            return None
+        theirs = given.get("choices")
+        same = self.choices == theirs if theirs is not None else set(self.values) == set(given["values"])
+        if not same:
+            return False
+        return True if self.choices and self.complete and given.get("complete", True) else None
+
+
+def answer_of(annotation: dict[str, Any], settings: LabelStudioSettings) -> Answer:
+    """Return what an annotation decides."""
     values: list[str] = []
+    choices: set[str] = set()
     severity = None
     for part in annotation.get("result", ()):
         chosen = part["value"]["choices"]
@@ -135,4 +191,6 @@ def choices_of(annotation: dict[str, Any], settings: LabelStudioSettings) -> tup
             severity = chosen[0] if chosen else severity
         else:
             values += [value for value in chosen if value not in values]
-    return values, severity
+            choices.update(f"{part['from_name']}={value}" for value in chosen)
+    present = "result" in annotation
+    return Answer(values, sorted(choices), severity, present and not annotation.get("other_results"), present)

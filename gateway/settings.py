@@ -73,6 +73,11 @@ class LabelStudioSettings(Section):
         default={"S4": "critical", "S3": "major"},
         description="By the whole choice or its first word; any other choice of that control is minor.",
     )
+    remark_controls: frozenset[str] = Field(
+        default=frozenset({"comment", "comments", "note", "notes", "remark", "remarks"}),
+        description="Names of text controls that hold remarks and decide nothing. Any other answer that is no choice of the "
+        "whole task (a rating, a text, a box) cannot be compared: a review of it gives no verdict.",
+    )
     safe_values: frozenset[str] = Field(
         default=frozenset({"Safe"}), description="Values that mean 'no violation': they tell false positives."
     )

@@ -11,6 +11,7 @@ COMPARED = {
     "accuracy": (
         *("labels", "audited", "correct", "targeted", "weight_sum", "weight_correct", "critical_errors"),
         *("appeals_opened", "appeals_decided", "appeals_overturned"),
+        *("incomparable", "overlapped", "unanimous", "overlap_incomparable"),
         *(f"wrong.{name}" for name in ("false_positive", "false_negative", "wrong_selection", "technical")),
         *(f"severity.{name}" for name in ("critical", "major", "minor", "unspecified")),
     ),

@@ -44,8 +44,10 @@ MEASURES: dict[str, dict[str, tuple[c.Cell, ...]]] = {
         "appeals_opened": (c.APPEALS_OPENED,),
         "appeals_decided": (c.APPEALS_DECIDED,),
         "appeals_overturned": (c.APPEALS_OVERTURNED,),
+        "incomparable": (c.INCOMPARABLE,),
         "overlapped": (c.OVERLAPPED,),
         "unanimous": (c.UNANIMOUS,),
+        "overlap_incomparable": (c.OVERLAP_INCOMPARABLE,),
     },
     "throughput": {
         "labels": (c.LABELS,),

@@ -29,6 +29,8 @@ _NAMES: dict[c.Cell, str] = {
     c.APPEALS_OVERTURNED: "appeals_overturned",
     c.OVERLAPPED: "overlapped",
     c.UNANIMOUS: "unanimous",
+    c.INCOMPARABLE: "incomparable",
+    c.OVERLAP_INCOMPARABLE: "overlap_incomparable",
     c.GOLD: "gold",
     c.GOLD_CORRECT: "gold_correct",
     c.DUE: "due",
@@ -105,6 +107,8 @@ def says(fact: f.Fact) -> str:
             return f"label {fact.label_id} withdrawn"
         case f.Audit():
             return _audit(fact)
+        case f.Incomparable():
+            return f"audit {fact.audit_id} of {_audited(fact)}: incomparable, no verdict"
         case f.AuditWithdrawn():
             return f"audit {fact.audit_id} withdrawn"
         case f.AppealDecided():
@@ -151,9 +155,14 @@ def _with_dims(parts: list[str], dims: Dims) -> str:
     return ", ".join([*parts, dims_text(dims)] if any(dims) else parts)
 
 
+def _audited(fact: f.Audit | f.Incomparable) -> str:
+    return f"label {fact.label_id}" if fact.label_id is not None else "the task's latest label"
+
+
 def _audit(fact: f.Audit) -> str:
-    target = f"label {fact.label_id}" if fact.label_id is not None else "the task's latest label"
-    parts = [f"audit {fact.audit_id} of {target}: {verdict_text(fact.wrong, fact.error_code, fact.severity_code)}"]
+    parts = [
+        f"audit {fact.audit_id} of {_audited(fact)}: {verdict_text(fact.wrong, fact.error_code, fact.severity_code)}"
+    ]
     if fact.values is not None:
         parts.append(f"right is {shown(fact.values)}")
     if fact.auditor is not None:

@@ -58,6 +58,8 @@ WINDOWS: dict[str, tuple[int, int]] = {
 
 _WEIGHTS = ("weight_sum", "weight_correct")
 
+_NOT_OF_AUDITS = ("labels", "overlapped", "unanimous", "overlap_incomparable")
+
 
 class Oracle:
     """The tables of a whole log; build it with ``from_events``.
@@ -174,7 +176,7 @@ class Oracle:
         """The scopes a mark counts in, in panes of ``pane_ms``, and what of it counts there."""
         for scope_key in self._scopes_of(mark.dims):
             yield scope_key, mark
-        audits = {name: value for name, value in mark.fields.items() if name != "labels"}
+        audits = {name: value for name, value in mark.fields.items() if name not in _NOT_OF_AUDITS}
         # A pane that only labels and turn-arounds fell into has no row of such a scope.
         if mark.table == "accuracy" and audits and pane_ms >= _QUARTER_MS:
             for scope_key in self._scopes_of(mark.dims, AUDIT_SCOPES):

@@ -88,14 +88,18 @@ class TaskFacts:
         return str(after[0].data["label_id"]) if after else None
 
     def effective_audit(self, label_id: str) -> Fact | None:
-        """The latest audit of the label in log order that is not withdrawn."""
+        """The latest audit of the label in log order that is not withdrawn and says right or wrong."""
+        audits = [audit for audit in self.standing_audits(label_id) if audit.data["verdict"] != "incomparable"]
+        return audits[-1] if audits else None
+
+    def standing_audits(self, label_id: str) -> list[Fact]:
+        """The audits of the label, in their latest versions and in log order, that are not withdrawn."""
         withdrawn = {fact.data["audit_id"] for fact in self.of_kind("audit.withdrawn")}
-        audits = [
+        return [
             audit
             for audit_id, audit in self.latest_by("audit.completed", "audit_id").items()
             if audit_id not in withdrawn and self.label_of_audit(audit) == label_id
         ]
-        return audits[-1] if audits else None
 
     def label_of_appeal(self, appeal: Fact) -> str | None:
         """The label an appeal concerns, directly or through its audit (withdrawn or not)."""
@@ -131,8 +135,28 @@ def recount(facts: list[Fact], watermark_ms: int) -> TaskCount:
         if label.data["started_at"] is not None:
             fields |= {"handled": 1, "handle_ms_sum": label.time_ms - label.data["started_at"] // 1000}
         count.marks.append(Mark("throughput", label.time_ms, dims, fields, label.data["labeler_id"]))
+    overlap = _overlap(task)
+    if overlap is not None:
+        count.marks.append(overlap)
     _count_sla(task, count, watermark_ms)
     return count
+
+
+def _overlap(task: TaskFacts) -> Mark | None:
+    """Whether the people who labelled the task decided alike; only labels with values can tell."""
+    created = task.created()
+    last_of = {label.data["labeler_id"]: label for label in task.standing_labels()}
+    if len(last_of) < 2:
+        return None
+    deciding = [label for label in last_of.values() if label.data["values"]]
+    asked = deciding if len(deciding) >= 2 else list(last_of.values())
+    all_dims = [task.dims(label.data, created.data if created else None) for label in asked]
+    shared = {name: value for name, value in all_dims[0].items() if all(dims.get(name) == value for dims in all_dims)}
+    time_ms = max(label.time_ms for label in asked)
+    if len(deciding) < 2:
+        return Mark("accuracy", time_ms, shared, {"overlap_incomparable": 1})
+    answers = {frozenset(label.data["values"]) for label in deciding}
+    return Mark("accuracy", time_ms, shared, {"overlapped": 1, "unanimous": int(len(answers) == 1)})
 
 
 def _verdict(task: TaskFacts, label: Fact) -> dict[str, int]:
@@ -140,7 +164,7 @@ def _verdict(task: TaskFacts, label: Fact) -> dict[str, int]:
     label_id = label.data["label_id"]
     audit = task.effective_audit(label_id)
     if audit is None:
-        return {}
+        return {"incomparable": 1} if task.standing_audits(label_id) else {}
     overturned = [
         f for f in task.latest_by("appeal.decided", "appeal_id").values() if f.data["outcome"] == "overturned"
     ]

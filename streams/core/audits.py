@@ -47,7 +47,7 @@ class AuditSums:
             revises: How many revisions this is for a row whose pane that watermark has closed.
         """
         first = cells[0]
-        if type(first) is not int or not c.AUDITED <= first <= c.GOLD_CORRECT:
+        if type(first) is not int or not (c.AUDITED <= first <= c.GOLD_CORRECT or first == c.INCOMPARABLE):
             return
         quarter_ms = time_ms - time_ms % QUARTER_MS
         states = _ALL_OPEN if quarter_ms + QUARTER_MS > watermark_ms else self._states(time_ms, watermark_ms)

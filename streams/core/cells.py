@@ -43,6 +43,10 @@ TARGETED_CORRECT = 34
 TARGETED_TECHNICAL = 35
 """These three are rare; they let whoever wants a weighted share leave out what is no person's fault and what is no sample."""
 
+INCOMPARABLE = 36
+OVERLAP_INCOMPARABLE = 37
+"""Labels and tasks that were looked at and cannot be compared: counted, and never taken for a value."""
+
 DUE = 40
 MET = 41
 LATE = 42

@@ -7,7 +7,7 @@ and the groups without it, so duplicates, corrections and withdrawals need no co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from streams.core import cells as c
@@ -19,6 +19,7 @@ from streams.core.facts import (
     Cancelled,
     Created,
     Fact,
+    Incomparable,
     Label,
     LabelWithdrawn,
 )
@@ -60,7 +61,7 @@ class TaskView:
         self.cancelled = False
         self.labels: dict[str, Label] = {}
         self.withdrawn: set[str] = set()
-        self.audits: dict[str, tuple[str | None, Audit]] = {}
+        self.audits: dict[str, tuple[str | None, Audit | Incomparable]] = {}
         self.withdrawn_audits: set[str] = set()
         self.opened: dict[str, AppealOpened] = {}
         self.appeals: dict[str, AppealDecided] = {}
@@ -68,7 +69,7 @@ class TaskView:
             kind = type(fact)
             if kind is Label:
                 self._label(fact)  # type: ignore[arg-type]
-            elif kind is Audit:
+            elif kind is Audit or kind is Incomparable:
                 self._audit(fact)  # type: ignore[arg-type]
             elif kind is Created:
                 self.created = fact  # type: ignore[assignment]
@@ -86,7 +87,7 @@ class TaskView:
         self.labels.pop(label_id, None)
         self.labels[label_id] = fact
 
-    def _audit(self, fact: Audit) -> None:
+    def _audit(self, fact: Audit | Incomparable) -> None:
         target = fact.label_id
         if target is None and self.labels:
             target = next(reversed(self.labels))
@@ -139,12 +140,18 @@ class TaskView:
         return created_ms, due_ms
 
     def _audit_of(self, label_id: str) -> Audit | None:
-        """Return the label's latest audit in log order that is not withdrawn."""
+        """Return the label's latest audit in log order that gives a verdict and is not withdrawn."""
         latest = None
-        for audit_id, (target, audit) in self.audits.items():
-            if target == label_id and audit_id not in self.withdrawn_audits:
+        for audit in self.standing_audits(label_id):
+            if type(audit) is Audit:
                 latest = audit
         return latest
+
+    def standing_audits(self, label_id: str) -> Iterator[Audit | Incomparable]:
+        """Yield the audits of a label that are not withdrawn, in log order."""
+        for audit_id, (target, audit) in self.audits.items():
+            if target == label_id and audit_id not in self.withdrawn_audits:
+                yield audit
 
     def verdict(self, label: Label) -> Verdict | None:
         """Return the effective verdict of a label, or None while nobody audited it.
@@ -229,6 +236,8 @@ def alike_cells(values: str, verdict: Verdict) -> tuple[c.Cell, ...]:
         found += [c.GOLD, 1]
         if right:
             found += [c.GOLD_CORRECT, 1]
+    if not values:  # a label without values says nothing that could be confused with anything
+        return tuple(found)
     pair = f"{values}{c.PAIR_SEPARATOR}{verdict.truth}"
     found += [c.CONFUSION_PREFIX + pair, 1]
     if verdict.weight_nano:
@@ -276,6 +285,8 @@ def _judged(task_id: str, view: TaskView, label: Label, verdict: Verdict | None)
     for cell, count in zip((c.APPEALS_OPENED, c.APPEALS_DECIDED, c.APPEALS_OVERTURNED), counts, strict=True):
         if count:
             found = (*found, cell, count)
+    if verdict is None and any(view.standing_audits(label.label_id)):
+        found = (*found, c.INCOMPARABLE, 1)
     return found
 
 

@@ -87,6 +87,13 @@ class Audit(Fact, tag=6, gc=False):
     grant: str | None = None
 
 
+class Incomparable(Fact, tag=11, gc=False):
+    """An audit whose answer cannot be compared with the label's: it gives no verdict."""
+
+    audit_id: str
+    label_id: str | None
+
+
 class AuditWithdrawn(Fact, tag=7, gc=False):
     audit_id: str
     grant: str | None = None
@@ -126,6 +133,7 @@ AnyFact = (
     | Label
     | LabelWithdrawn
     | Audit
+    | Incomparable
     | AuditWithdrawn
     | AppealOpened
     | AppealDecided
@@ -147,10 +155,10 @@ def _ms(instant: Any) -> int | None:
 
 
 def joined(values: list[str]) -> str:
-    """Return the decision values as one string, sorted, so that equal choices are equal strings."""
+    """Return the decision values as one string: a set, sorted, so that equal choices are equal strings."""
     if len(values) == 1:
         return values[0]
-    return "\x1e".join(sorted(values))
+    return "\x1e".join(sorted(set(values)))
 
 
 def _created(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
@@ -218,6 +226,8 @@ def plain_label(offset: int, event: Any, time_ms: int) -> tuple[Dims, int, int, 
 
 def _audit(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
+    if d.verdict == "incomparable":
+        return Incomparable(offset, identity, time_ms, d.audit_id, d.label_id)
     probability = d.sampling.probability if d.sampling is not None else None
     wrong = d.verdict == "incorrect"
     return Audit(

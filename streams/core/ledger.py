@@ -24,6 +24,7 @@ from streams.core.effects import (
     first_label_steps,
 )
 from streams.core.facts import (
+    Audit,
     Claimed,
     Created,
     Fact,
@@ -208,7 +209,7 @@ class Ledger:
         if packed is None or event.floorwatchgrant is not UNSET or not holds_one_label(packed):
             return False
         label, audit = unpack_one(packed), made(offset, event)
-        if label.identity == audit.identity or label.time_ms < self._late_before_ms:
+        if type(audit) is not Audit or label.identity == audit.identity or label.time_ms < self._late_before_ms:
             return False
         if audit.label_id is not None and audit.label_id != label.label_id:
             return False

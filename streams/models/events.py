@@ -29,7 +29,8 @@ Values = Annotated[list[Name], Meta(max_length=MAX_VALUES)]
 Millis = Annotated[int, Meta(ge=0, le=30 * 86_400_000)]
 Probability = Annotated[float, Meta(ge=MIN_PROBABILITY, le=1.0)]
 
-Verdict = Literal["correct", "incorrect"]
+Verdict = Literal["correct", "incorrect", "incomparable"]
+"""``incomparable``: somebody checked the label, but nothing says whether it is right; it gives no verdict and is counted."""
 ErrorClass = Literal["false_positive", "false_negative", "wrong_selection", "technical"]
 Severity = Literal["critical", "major", "minor"]
 Outcome = Literal["upheld", "overturned"]

@@ -123,8 +123,11 @@ OUTPUT_DOCS: dict[str, str] = {
     "appeals_decided": "Appeals decided.",
     "appeals_overturned": "Appeals decided overturned.",
     "overturn_ratio": "appeals_overturned / appeals_decided.",
-    "overlapped": "Tasks that two or more people labelled, all of them in the scope; at the time of the last label.",
+    "incomparable": "Labels whose only audits say nothing that can be compared (verdict incomparable): not audited.",
+    "overlapped": "Tasks that two or more people labelled with values, all of them in the scope; at the time of the last "
+    "label.",
     "unanimous": "Those on which all of them decided alike.",
+    "overlap_incomparable": "Tasks of two or more people of whom fewer than two sent values: not compared.",
     "agreement_ratio": "unanimous / overlapped.",
     "AccuracyRow.values": "Precision and recall of each decision value.",
     "confusion": "[given, right, count], most frequent first.",

@@ -98,8 +98,10 @@ class AccuracyRow(Row, tag_field="table", tag="accuracy", kw_only=True):
     appeals_decided: int
     appeals_overturned: int
     overturn_ratio: float | None
+    incomparable: int
     overlapped: int
     unanimous: int
+    overlap_incomparable: int
     agreement_ratio: float | None
     values: dict[str, ValueQuality]
     confusion: list[tuple[str, str, int]]

@@ -43,7 +43,8 @@ def test_all_fixtures_become_what_the_files_say() -> None:
         assert total("throughput", "handle_ms_sum", scope) == numbers["handle_ms"], scope
         assert total("accuracy", "audited", scope) == numbers["audited"], scope
         assert total("accuracy", "correct", scope) == numbers["correct"], scope
-    assert expected["all"]["labels"] == 15
+        assert total("accuracy", "incomparable", scope) == numbers["incomparable"], scope
+    assert (expected["all"]["labels"], expected["all"]["incomparable"]) == (15, 1)
     assert {key for key, _ in panes["throughput"] if key.startswith("queue=")} == {
         key for key in expected if key != "all"
     }
@@ -54,7 +55,7 @@ def test_all_fixtures_become_what_the_files_say() -> None:
 
 def counted() -> dict[str, dict[str, int]]:
     """Labels, work time, audits by queue: the last state of each annotation that was not skipped."""
-    last: dict[int, tuple[str, int | None, list[bool]]] = {}
+    last: dict[int, tuple[str, int | None, list[bool | None]]] = {}
     original: dict[int, Any] = {}
     for name in fixture_names():
         hook = fixture(name)
@@ -68,18 +69,19 @@ def counted() -> dict[str, dict[str, int]]:
             audits = last[key][2] if key in last else []
             if annotation["updated_by"] not in (None, annotation["completed_by"]):
                 same = original.get(key) == annotation["result"]
-                audits = [annotation["ground_truth"] if key not in original else same]
+                audits = [same if key in original else None]  # of an answer never seen there is no verdict
             else:
                 original[key] = annotation["result"]
             last[key] = (task["data"]["queue"], None if lead is None else round(lead * 1000), audits)
     out: dict[str, dict[str, int]] = {}
     for queue, handle_ms, audits in last.values():
         for scope in ("all", f"queue={queue}"):
-            row = out.setdefault(scope, {"labels": 0, "handle_ms": 0, "audited": 0, "correct": 0})
+            row = out.setdefault(scope, {"labels": 0, "handle_ms": 0, "audited": 0, "correct": 0, "incomparable": 0})
             row["labels"] += 1
             row["handle_ms"] += handle_ms or 0
-            row["audited"] += len(audits)
-            row["correct"] += sum(audits)
+            row["audited"] += sum(said is not None for said in audits)
+            row["correct"] += sum(said is True for said in audits)
+            row["incomparable"] += audits.count(None)
     return out
 
 

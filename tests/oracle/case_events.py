@@ -33,6 +33,7 @@ CHECKED_FIELDS: dict[str, tuple[str, ...]] = {
         "appeals_opened",
         "appeals_decided",
         "appeals_overturned",
+        "incomparable",
         "wrong.false_positive",
         "wrong.false_negative",
         "wrong.wrong_selection",

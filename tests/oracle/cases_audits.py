@@ -41,6 +41,30 @@ AUDIT_CASES = [
         one_label(**_RIGHT),
     ),
     Case(
+        "incomparable_audit",
+        "An audit that cannot be compared gives no verdict: the label is not audited, it is counted as incomparable.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "incomparable", p=0.5)],
+        one_label(incomparable=1),
+    ),
+    Case(
+        "incomparable_audit_does_not_undo_a_verdict",
+        "The latest audit that gives a verdict counts.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect"), audit("a-2", 9, "l-1", "incomparable")],
+        one_label(**_WRONG),
+    ),
+    Case(
+        "incomparable_version_of_an_audit",
+        "A new version of an audit replaces the earlier one wholly.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect"), audit("a-1", 9, "l-1", "incomparable", id="again")],
+        one_label(incomparable=1),
+    ),
+    Case(
+        "incomparable_audit_withdrawn",
+        "A withdrawn audit counts for nothing.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "incomparable"), unaudit("a-1", 9)],
+        one_label(),
+    ),
+    Case(
         "technical_error",
         "technical counts in audited, not in correct, and is shown apart.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", p=0.5, error_class="technical", severity="minor")],

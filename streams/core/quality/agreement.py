@@ -56,9 +56,12 @@ class Agreement:
 
 
 def one_per_rater(labels: Sequence[Judged]) -> list[Judged]:
-    """Return the latest label of each labeller: two of the same person are not two independent judgements."""
+    """Return the latest label of each labeller, where it carries values.
+
+    Two labels of the same person are not two independent judgements; a label without values is no judgement to compare.
+    """
     latest = {judged.labeler or judged.label.label_id: judged for judged in labels}
-    return list(latest.values())
+    return [judged for judged in latest.values() if judged.label.values]
 
 
 def count(labels: Sequence[Judged]) -> Iterator[tuple[Key, int]]:

@@ -54,7 +54,7 @@ def _first_pass(judged: Judged) -> bool:
 
 def _confusion(judged: Judged) -> Iterator[tuple[Key, int]]:
     verdict, given = judged.verdict, judged.label.values
-    if verdict is None:
+    if verdict is None or not given:
         return
     weight = verdict.weight_nano
     yield ("confusion", judged.policy, given, verdict.truth, "n"), 1

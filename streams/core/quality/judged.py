@@ -23,7 +23,7 @@ class Judged:
         dims: Its dimensions, unknown ones taken from the task's creation.
         version: Version of the policy it was decided under, or None.
         verdict: The effective verdict (DESIGN section 3); None while nobody audited it.
-        audits: Its standing audits in log order.
+        audits: Its standing audits that give a verdict, in log order.
         opened: Appeals opened about it or its audits.
         decided: Those decided, in log order.
     """
@@ -69,20 +69,12 @@ def judged_labels(task_id: str, facts: Sequence[Fact]) -> list[Judged]:
             view.label_dims(label),
             label.policy_version or created_version,
             view.verdict(label),
-            _standing_audits(view, label.label_id),
+            tuple(audit for audit in view.standing_audits(label.label_id) if type(audit) is Audit),
             view.disputes(label.label_id)[0],
             _decided(view, label.label_id),
         )
         for label in view.labels.values()
     ]
-
-
-def _standing_audits(view: TaskView, label_id: str) -> tuple[Audit, ...]:
-    return tuple(
-        audit
-        for audit_id, (target, audit) in view.audits.items()
-        if target == label_id and audit_id not in view.withdrawn_audits
-    )
 
 
 def _decided(view: TaskView, label_id: str) -> tuple[AppealDecided, ...]:
