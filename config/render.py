@@ -73,7 +73,7 @@ def _plain(value: Any, durations: bool) -> Any:
     elif isinstance(value, dict):
         plain = {key: _plain(item, durations) for key, item in value.items()}
     elif isinstance(value, list | tuple | set | frozenset):
-        plain = [_plain(item, durations) for item in value]
+        plain = [_plain(item, durations) for item in _ordered(value)]
     elif durations and isinstance(value, int | float):
         plain = format_duration(value)
     elif isinstance(value, Path):
@@ -106,8 +106,13 @@ def _masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _masked(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(item) for item in value]
+        return [_masked(item) for item in _ordered(value)]
     return str(value) if isinstance(value, Path) else value
+
+
+def _ordered(value: list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]) -> list[Any]:
+    """Return items in the order they are shown: that of a set depends on the process, so sets are sorted."""
+    return sorted(value) if isinstance(value, set | frozenset) else list(value)
 
 
 def generate(root: Path) -> list[Path]:
