@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from streams.core.stamps import moment
 
 _MAX_DIGITS = 4
 
@@ -37,7 +37,7 @@ def duration(seconds: float) -> str:
 def instant(at_ms: int) -> str:
     """A time for a person: ``Mon 23 Nov 10:42 UTC``."""
     # Names by hand: strftime's %a and %b follow the process locale, and messages are compared byte by byte.
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    at = moment(at_ms)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[at.weekday()]
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[at.month - 1]
     return f"{day} {at.day} {month} {at:%H:%M} UTC"
@@ -45,7 +45,7 @@ def instant(at_ms: int) -> str:
 
 def rfc3339(at_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def plural(count: int, noun: str) -> str:

@@ -81,9 +81,9 @@ async def write_dump(run: BoundedRun, directory: Path) -> dict[str, int]:
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    import orjson
+    from streams.core.rowcodec import json_bytes
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as out:
         for row in rows:
-            out.write(orjson.dumps(row) + b"\n")
+            out.write(json_bytes(row) + b"\n")

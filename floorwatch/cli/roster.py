@@ -11,6 +11,7 @@ import typer
 
 from floorwatch.cli.facts_file import load_facts
 from floorwatch.cli.people_options import aligned, as_percent, duration_ms, fail, instant_ms
+from streams.core.stamps import local_moment
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
@@ -111,8 +112,11 @@ def _policy(settings: FloorwatchConfig, away: str | None, occupancy: float | Non
 
 def _date(text: str | None) -> date | None:
     try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
+        day = None if text is None else date.fromisoformat(text)
+        if day is not None:
+            (day - timedelta(days=1), day + timedelta(days=1))
+        return day
+    except (ValueError, OverflowError):
         raise fail(f"--day {text}: write YYYY-MM-DD, for example 2026-11-23") from None
 
 
@@ -124,7 +128,7 @@ def day_span(day: date | None, zone: str, until_ms: int) -> tuple[int, int]:
         place = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise fail(f"there is no time zone {zone}; use an IANA name such as Asia/Kuala_Lumpur") from None
-    here = day if day is not None else datetime.fromtimestamp(until_ms / 1000, place).date()
+    here = day if day is not None else local_moment(until_ms, place).date()
     first, after = (
         int(datetime(one.year, one.month, one.day, tzinfo=place).timestamp()) * 1000
         for one in (here, here + timedelta(days=1))
@@ -252,7 +256,7 @@ def roster_lines(
                 [f"  {_clock(start_ms, ZoneInfo(day.zone))}", *_cells(values, values["required_heads"])]
                 for start_ms, values in by_hour
             ]
-    dates = sorted({datetime.fromtimestamp(day.start_ms / 1000, ZoneInfo(day.zone)).date().isoformat() for day in days})
+    dates = sorted({local_moment(day.start_ms, ZoneInfo(day.zone)).date().isoformat() for day in days})
     return [f"Roster of {', '.join(dates)}, as of {instant(until_ms)}", "", *aligned(rows), "", *said]
 
 
@@ -264,7 +268,7 @@ def _name(day: Day) -> str:
 
 
 def _clock(start_ms: int, zone: Any) -> str:
-    return datetime.fromtimestamp(start_ms / 1000, zone).strftime("%H:%M")
+    return local_moment(start_ms, zone).strftime("%H:%M")
 
 
 def _words(

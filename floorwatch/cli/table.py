@@ -180,11 +180,11 @@ def print_plain(rows: list[Row], form: str) -> None:
     import csv
     import sys
 
-    import orjson
+    from streams.core.rowcodec import json_bytes
 
     if form == "json":
         for row in rows:
-            typer.echo(orjson.dumps(row).decode())
+            typer.echo(json_bytes(row).decode())
         return
     flat = [{key: value for key, value in row.items() if not isinstance(value, dict | list)} for row in rows]
     writer = csv.DictWriter(sys.stdout, fieldnames=list(flat[0]) if flat else ["scope_key"])

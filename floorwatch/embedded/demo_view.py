@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,6 +12,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from floorwatch.cli.table import rich_table
+from streams.core.stamps import moment
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -87,7 +87,7 @@ def screen(shown: Sequence[RenderableType], incidents: Sequence[Row], status: st
 
 def clock(time_ms: int | None) -> str:
     """Return a floor's time as ``2026-11-23 14:05`` UTC."""
-    return "--" if time_ms is None else f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M}"
+    return "--" if time_ms is None else f"{moment(time_ms).isoformat(' ', 'minutes')[:16]}"
 
 
 def print_end(console: Console, shown: Sequence[RenderableType], incidents: Sequence[Row], limit: int = 8) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from streams.core.stamps import moment
 
 Rows = Mapping[tuple[str, Any], Mapping[str, Any]]
 
@@ -112,7 +114,7 @@ def _same(a: float, b: float) -> bool:
 def _pane(pane: str | int) -> str:
     if isinstance(pane, str):
         return pane
-    return datetime.fromtimestamp(pane / 1000, UTC).isoformat().replace("+00:00", "Z")
+    return moment(pane).isoformat().replace("+00:00", "Z")
 
 
 def _number(value: float) -> str:

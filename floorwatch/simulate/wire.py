@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import lru_cache
 from heapq import heappop, heappush
 from random import Random
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from floorwatch.simulate.config import FloorConfig
+from streams.core.stamps import moment
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
@@ -35,7 +35,7 @@ class Sent(NamedTuple):
 
 @lru_cache(maxsize=65_536)
 def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return moment(second * 1000).isoformat()[:19]
 
 
 def rfc3339(time_ms: int) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
-import orjson
 
 from streams.adapters.publish import Topics
 from streams.core.records import Record
+from streams.core.rowcodec import json_bytes
 from streams.core.stamps import rfc3339
 from streams.engine.log import Entry, LogWriter, Outgoing
 from streams.models import topics
@@ -144,4 +144,4 @@ def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal:
         "value_encoding": encoding,
         "value_bytes": len(value),
     }
-    return Outgoing(f"{topic}|{partition}|{record.offset}".encode(), orjson.dumps(body))
+    return Outgoing(f"{topic}|{partition}|{record.offset}".encode(), json_bytes(body))

@@ -17,6 +17,7 @@ from streams.agents.timetable import Timetable, Turn
 from streams.core.floor import Floor, PaneRow, WindowRow
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import Record
+from streams.core.rowcodec import json_bytes
 from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
@@ -332,7 +333,7 @@ class ScopesStage:
                 self._add_window(rows, row, watermark_ms)
             else:
                 for table, shown in pane_rows(row, watermark_ms).items():
-                    rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", orjson.dumps(shown))
+                    rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", json_bytes(shown))
             if rows.count >= _PIECE:
                 yield rows
                 rows = _Rows()
@@ -345,7 +346,7 @@ class ScopesStage:
         if window.window == self._shown_window:
             self._show(window.state.key, None if empty else list(found.values()))
         for table, row in found.items():
-            rows.window(table, window.window, window.state.key, None if empty else orjson.dumps(row))
+            rows.window(table, window.window, window.state.key, None if empty else json_bytes(row))
 
     async def _write(self, rows: _Rows, *, held: bool) -> bool:
         """Write rows to the topics, and to the read model unless it has lost some; tell whether it holds all so far."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from streams.agents.ledger import LedgerStage
-from streams.core.stamps import rfc3339
+from streams.core.stamps import moment, rfc3339
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
 from streams.models.events import Tick, TickData, encode_event
@@ -33,7 +32,7 @@ def tick_event(partition: int, time_ms: int, reason: str) -> Outgoing:
         id=f"tick-{partition}-{rfc3339(time_ms)}",
         source="floorwatch/clock",
         subject="clock",
-        time=datetime.fromtimestamp(time_ms / 1000, UTC),
+        time=moment(time_ms),
         data=TickData(reason=reason),
     )
     return Outgoing(b"clock", encode_event(event))

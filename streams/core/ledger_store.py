@@ -21,6 +21,7 @@ import msgspec
 from streams.core.ledger import Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Counters, Flush
+from streams.core.rowcodec import encode_row
 from streams.core.rows import Place, Row
 from streams.core.segments import Segments
 from streams.core.tasks import TaskTable
@@ -144,7 +145,7 @@ class LedgerStore:
                 continue
             row.stamp = max(row.stamp, stamp)
             key = self._row_key(place)
-            value = _encode((row.stamp, row.cells))
+            value = encode_row(row.stamp, row.cells)
             row.written(value)
             flush.rows.append((ROW + key + owner, value))
             flush.outputs.append((key + tail, value))

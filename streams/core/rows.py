@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
-
-import msgspec
 
 from streams.core.accumulate import Change
 from streams.core.cells import Cells
 from streams.core.policy import CorePolicy
+from streams.core.rowcodec import decode_row
 
 _RESTS_AFTER = 4
 """Flushes for which a row that nothing touches keeps its cells at hand."""
-
-_decode: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
 
 
 class Row:
@@ -44,7 +40,7 @@ class Row:
     def cells(self) -> Cells:
         """The counted integers."""
         if self._cells is None:
-            self._cells = _decode(self._record)[1]
+            self._cells = decode_row(self._record)[1]
         return self._cells
 
     def written(self, record: bytes) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import msgspec
-
 from streams.core import cells as c
 from streams.core.cells import OPEN, Cells, add_cells
 from streams.core.detectors.pace import PaceBets, PaceWatch
 from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.forecast.observe import QueueTally
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy
+from streams.core.rowcodec import decode_row
 from streams.core.scopes import parse_scope_key
 from streams.core.window_sums import WindowSum
-
-_decode_row: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
 
 Slot = tuple[int, bytes, str]
 """(stamp, encoded row, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
@@ -174,5 +171,4 @@ def decode_cells(value: bytes | None) -> Cells:
     """Return the cells of an encoded row; none of None."""
     if value is None:
         return {}
-    cells: Cells = _decode_row(value)[1]
-    return cells
+    return decode_row(value)[1]

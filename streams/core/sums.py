@@ -13,6 +13,7 @@ _DENSE_LIMIT = 8_000_000
 _BINS_PER_KEY = 16
 _DENSE_ALWAYS = 65_536
 _EXACT_FLOAT = 2.0**53
+_EXACT_INT = 2.0**62
 
 
 class Sums:
@@ -20,7 +21,7 @@ class Sums:
 
     Attributes:
         keys: Ascending keys, every one that was given.
-        amounts: Their sums; zero where amounts cancel each other out.
+        amounts: Their sums, as objects where 64 bits may not hold them; zero where amounts cancel each other out.
     """
 
     __slots__ = ("amounts", "keys")
@@ -81,7 +82,9 @@ def sum_by_key(keys: Ints, amounts: Ints, size: int) -> Sums:
         amounts: One per key, of any sign; a zero alone may be left out of the result.
         size: Number of possible keys.
     """
-    if _few(len(keys), size) and float(np.abs(amounts).sum()) < _EXACT_FLOAT:
+    # Added up as floats: the sum of integers may pass 64 bits and come out small.
+    total = float(np.abs(amounts).sum(dtype=np.float64))
+    if _few(len(keys), size) and total < _EXACT_FLOAT:
         sums = np.bincount(keys, weights=amounts, minlength=size)
         touched = np.flatnonzero(np.bincount(keys, minlength=size) if amounts.min() < 0 else sums)
         return Sums(touched, sums[touched].astype(np.int64))
@@ -89,5 +92,7 @@ def sum_by_key(keys: Ints, amounts: Ints, size: int) -> Sums:
     keys, amounts = keys[order], amounts[order]
     if not len(keys):
         return Sums(keys, amounts)
+    if total >= _EXACT_INT:
+        amounts = amounts.astype(object)  # Python's integers have no bound
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     return Sums(keys[starts], np.add.reduceat(amounts, starts))

@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from streams.core.policy import MINUTE_MS, QUARTER_MS, Window
+from streams.core.policy import DAY_MS, MINUTE_MS, QUARTER_MS, Window
+from streams.core.stamps import FIRST_MS, LAST_MS
+
+_FIRST_DAY, _LAST_DAY = FIRST_MS // DAY_MS + 4, LAST_MS // DAY_MS - 4
 
 _TIER_PANE_MS = (MINUTE_MS, QUARTER_MS, 60 * MINUTE_MS)
 
@@ -27,9 +30,13 @@ def window_range(window: Window, watermark_ms: int, zone: str) -> tuple[int, int
         pane_ms = _TIER_PANE_MS[window.tier]
         end_ms = (watermark_ms // pane_ms + 1) * pane_ms
         return end_ms - window.size_ms, end_ms
-    starts = _local_starts(window.starts_min, zone, watermark_ms // 86_400_000)
-    at = bisect_right(starts, watermark_ms) - 1
-    return starts[at], starts[at + 1]
+    day = watermark_ms // DAY_MS
+    # Near the ends of the calendar no local date can be made: there the days are as long as in the last one that can.
+    known = min(max(day, _FIRST_DAY), _LAST_DAY)
+    apart_ms = (day - known) * DAY_MS
+    starts = _local_starts(window.starts_min, zone, known)
+    at = bisect_right(starts, watermark_ms - apart_ms) - 1
+    return starts[at] + apart_ms, starts[at + 1] + apart_ms
 
 
 @lru_cache(maxsize=1024)
