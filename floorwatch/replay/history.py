@@ -20,6 +20,7 @@ _WHY_NOT = {
     Outcome.counted: "counted",
     Outcome.duplicate: "duplicate: same source and id, same content; ignored",
     Outcome.conflict: "conflicting duplicate: same source and id, other content; the first stands, this is a dead letter",
+    Outcome.set_aside: "set aside: it could not be counted, a dead letter says why; in no table",
     Outcome.late: "late: concerns panes beyond the correction horizon; kept on the late topic, not counted",
 }
 

@@ -17,7 +17,7 @@ from streams.core.facts import Fact, fact_of
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
-from streams.core.records import Record
+from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record
 from streams.models.events import decode_log_event
 
 _FLUSH_EVERY = 50_000
@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     late = "late"
     refused = "not an event"
     tick = "clock"
+    set_aside = "set aside"
 
 
 class Seen(NamedTuple):
@@ -55,6 +56,13 @@ class Seen(NamedTuple):
 
 
 Witness = Callable[[Seen], None]
+
+
+def _fact(offset: int, event: Any) -> Fact | None:
+    try:
+        return fact_of(offset, event)
+    except CONTENT_ERRORS:  # then the ledger has set it aside
+        return None
 
 
 class Walk:
@@ -126,7 +134,7 @@ class Walk:
         ledger = self._store.ledger
         try:
             event = decode_log_event(record.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._fold([record])
             return Seen(self.partition, record, None, None, Outcome.refused, anew=False)
         counters = ledger.counters
@@ -139,7 +147,9 @@ class Walk:
         if after != before:
             moved = next(i for i in range(4) if after[i] != before[i])
             outcome = (Outcome.tick, Outcome.duplicate, Outcome.conflict, Outcome.late)[moved]
-        return Seen(self.partition, record, event, fact_of(record.offset, event), outcome, anew)
+        if ledger.rejected and ledger.rejected[-1][:2] == (record.offset, CANNOT_PROCESS):
+            outcome = Outcome.set_aside
+        return Seen(self.partition, record, event, _fact(record.offset, event), outcome, anew)
 
     def flush(self) -> None:
         """Bring the floor's rows up to the records fed so far; ``told_time`` says how far they go."""

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core import cells as c
-from streams.core.audits import AuditSums
-from streams.core.effects import Group
+from streams.core.audits import AuditKey, AuditSums
+from streams.core.effects import Group, Step
 from streams.core.facts import Audit, Label
 from streams.core.labelsums import LANE_CELLS, Columns, LabelSums, label_sums
 from streams.core.policy import EVIDENCE_TIER, CorePolicy, Tier
@@ -75,25 +75,40 @@ class Accumulator:
         return len(self.labels) // _LANE + len(self._groups) // _GROUP
 
     def add(self, group: Group, sign: int, watermark_ms: int, *, revises: int = 1) -> None:
-        """Add a group (``sign`` +1) or take it away (-1).
+        """Add a group (``sign`` +1) or take it away (-1); see ``add_all``."""
+        self.add_all((Step(group, sign, revises),), watermark_ms)
+
+    def add_all(self, steps: Iterable[Step], watermark_ms: int) -> None:
+        """Add what one event does, all of it or, where something of it cannot be told, nothing.
 
         Args:
-            group: Dimension tuple, time and flat cells.
-            sign: +1 or -1.
-            watermark_ms: The watermark the change met.
-            revises: How many revisions this is for a row whose pane that watermark has closed.
+            steps: Groups to add or take away.
+            watermark_ms: The watermark the event met.
         """
         number = len(self._groups) // _GROUP
-        who, what = self._scopes.halves(group.dims)
-        self._groups.extend((who, what, group.time_ms, watermark_ms, revises, NO_SHAPE))
-        entry, cells = self._entries.extend, group.cells
-        for at in range(0, len(cells), 2):
-            entry((number, self._intern(cells[at]), sign * int(cells[at + 1])))
-        if self._audits.wanted:
-            self._audits.add(cells, group.time_ms, who, what, sign, watermark_ms, revises)
-        if self._watched and group.proof is not None:
-            time_ms, cell, amount = group.proof
-            self._proofs.extend((who, what, time_ms, watermark_ms, cell, sign * amount))
+        groups: list[int] = []
+        entries: list[int] = []
+        proofs: list[int] = []
+        audits: list[AuditKey] = []
+        halves, intern, audit_key = self._scopes.halves, self._intern, self._audits.key
+        for (dims, time_ms, cells, proof), sign, revises in steps:
+            who, what = halves(dims)
+            groups += (who, what, time_ms, watermark_ms, revises, NO_SHAPE)
+            for at in range(0, len(cells), 2):
+                entries += (number, intern(cells[at]), sign * int(cells[at + 1]))
+            number += 1
+            if self._audits.wanted and (key := audit_key(cells, time_ms, who, what, sign, watermark_ms, revises)):
+                audits.append(key)
+            if self._watched and proof is not None:
+                proofs += (who, what, proof.time_ms, watermark_ms, proof.cell, sign * proof.amount)
+        # An amount that does not fit is told here, before anything is taken; times and numbers of tuples always fit.
+        amounts = array("q", entries)
+        self._groups.extend(groups)
+        self._entries.extend(amounts)
+        if proofs:
+            self._proofs.extend(proofs)
+        for key in audits:
+            self._audits.count(key)
 
     def add_first_audit(self, task_id: str, label: Label, audit: Audit, watermark_ms: int) -> None:
         """Add what the first audit does of a task whose only fact is a label.
@@ -108,10 +123,10 @@ class Accumulator:
             watermark_ms: The watermark the audit met.
         """
         who, what = self._scopes.halves(label.dims)
-        if audit.wrong:
-            self._entries.extend((len(self._groups) // _GROUP, self._intern(c.EXAMPLE_PREFIX + task_id), 1))
+        # What may fail comes first: from ``_groups`` on all of it is taken.
         shape = self._shapes.number(label, audit)
-        self._groups.extend((who, what, label.time_ms, watermark_ms, 1, shape))
+        cell, proven = self._shapes.proof(label, audit, shape) if self._watched else (0, 0)
+        flat: tuple[c.Cell, ...] | None = None
         if self._audits.wanted:
             flat = self._shape_cells.get(shape)
             if flat is None:
@@ -119,11 +134,13 @@ class Accumulator:
                 flat = self._shape_cells[shape] = tuple(
                     part for number, amount in pairs for part in (self._cells[number], amount)
                 )
-            self._audits.add(flat, label.time_ms, who, what, 1, watermark_ms, 1)
-        if self._watched:
-            cell, proven = self._shapes.proof(label, audit, shape)
-            if proven:
-                self._proofs.extend((who, what, audit.time_ms, watermark_ms, cell, proven))
+        if audit.wrong:
+            self._entries.extend((len(self._groups) // _GROUP, self._intern(c.EXAMPLE_PREFIX + task_id), 1))
+        self._groups.extend((who, what, label.time_ms, watermark_ms, 1, shape))
+        if flat is not None and (key := self._audits.key(flat, label.time_ms, who, what, 1, watermark_ms, 1)):
+            self._audits.count(key)
+        if proven:
+            self._proofs.extend((who, what, audit.time_ms, watermark_ms, cell, proven))
 
     def _intern(self, cell: c.Cell) -> int:
         known = self._cell_ids.get(cell)

@@ -18,7 +18,7 @@ _OPEN, _CLOSED, _GONE = range(3)
 
 _ALL_OPEN = (_OPEN,) * len(_TIERS)
 
-_Audit = tuple[int, int, int, tuple[int, ...], int, int, tuple[c.Cell, ...]]
+AuditKey = tuple[int, int, int, tuple[int, ...], int, int, tuple[c.Cell, ...]]
 """Halves of the dimensions, quarter hour, state of the pane in each tier, sign, revisions, flat cells."""
 
 
@@ -30,12 +30,12 @@ class AuditSums:
         self._scopes = scopes
         self.wanted = bool(policy.audit_scopes)
         self._tiers = [policy.tiers[tier] for tier in _TIERS]
-        self._counts: dict[_Audit, int] = {}
+        self._counts: dict[AuditKey, int] = {}
 
-    def add(
+    def key(
         self, cells: tuple[c.Cell, ...], time_ms: int, who: int, what: int, sign: int, watermark_ms: int, revises: int
-    ) -> None:
-        """Add a group if it is one of audits or appeals, with the meaning of ``Accumulator.add``.
+    ) -> AuditKey | None:
+        """Return under what a group is to be counted; None for one that is not of audits or appeals.
 
         Args:
             cells: Flat cells of any group of a task.
@@ -48,10 +48,13 @@ class AuditSums:
         """
         first = cells[0]
         if type(first) is not int or not (c.AUDITED <= first <= c.GOLD_CORRECT or first == c.INCOMPARABLE):
-            return
+            return None
         quarter_ms = time_ms - time_ms % QUARTER_MS
         states = _ALL_OPEN if quarter_ms + QUARTER_MS > watermark_ms else self._states(time_ms, watermark_ms)
-        key = (who, what, quarter_ms, states, sign, revises, cells)
+        return who, what, quarter_ms, states, sign, revises, cells
+
+    def count(self, key: AuditKey) -> None:
+        """Count one more group under a key that ``key`` has given."""
         self._counts[key] = self._counts.get(key, 0) + 1
 
     def _states(self, time_ms: int, watermark_ms: int) -> tuple[int, ...]:

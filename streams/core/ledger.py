@@ -15,8 +15,6 @@ from msgspec import UNSET
 from streams.core.accumulate import Accumulator
 from streams.core.alarms import DueAlarms, Expiry, open_due_ms
 from streams.core.effects import (
-    OPEN_GROUP,
-    Groups,
     Step,
     TaskView,
     contributions,
@@ -43,9 +41,20 @@ from streams.core.facts import (
 )
 from streams.core.grants import has_grants, judge, newly_refused
 from streams.core.policy import HOUR_MS, CorePolicy
-from streams.core.records import Counters, KeptFact, Record, Rejected, conflicting, not_permitted, too_late
+from streams.core.records import (
+    CONTENT_ERRORS,
+    Counters,
+    KeptFact,
+    Record,
+    Rejected,
+    conflicting,
+    not_countable,
+    not_permitted,
+    too_late,
+)
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
+from streams.core.steps import all_before, difference
 from streams.core.tasks import TaskTable
 from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_log_event
 
@@ -140,27 +149,33 @@ class Ledger:
             offset, value = record.offset, record.value or b""
             try:
                 event = decode(value)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 self._not_an_event(offset, value, error)
                 continue
-            time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
-            kind, task_id = type(event), event.subject
-            if (
-                kind is plain
-                and task_id not in hot
-                and time_ms >= self._late_before_ms
-                and (not tasks.cold_tasks or task_id not in tasks)
-                and (found := plain_label(offset, event, time_ms))
-            ):
-                dims, handle_ms, active_ms, packed = found
-                who, what = halves(dims)
-                lane((who, what, time_ms, handle_ms, active_ms, self.watermark_ms))
-                hot[task_id] = packed
-                keep((offset, task_id, True, False, time_ms, packed))
-                watched(time_ms).append(task_id)
-            elif kind is Tick:
-                self.counters.ticks += 1
-            elif not (kind is audit and self._first_audit(offset, event)) and not self._accept(offset, event, value):
+            try:
+                time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
+                kind, task_id = type(event), event.subject
+                if (
+                    kind is plain
+                    and task_id not in hot
+                    and time_ms >= self._late_before_ms
+                    and (not tasks.cold_tasks or task_id not in tasks)
+                    and (found := plain_label(offset, event, time_ms))
+                ):
+                    dims, handle_ms, active_ms, packed = found
+                    who, what = halves(dims)
+                    lane((who, what, time_ms, handle_ms, active_ms, self.watermark_ms))
+                    hot[task_id] = packed
+                    keep((offset, task_id, True, False, time_ms, packed))
+                    watched(time_ms).append(task_id)
+                elif kind is Tick:
+                    self.counters.ticks += 1
+                elif not (kind is audit and self._first_audit(offset, event)) and not self._accept(
+                    offset, event, value
+                ):
+                    continue
+            except CONTENT_ERRORS as error:
+                self._set_aside(offset, value, error)
                 continue
             if time_ms > self.watermark_ms:
                 if time_ms >= self._advance_at_ms:
@@ -171,6 +186,12 @@ class Ledger:
         self.counters.events -= 1  # counted with all records
         self.counters.rejected += 1
         self.rejected.append(Rejected(offset, "not_an_event", f"the log holds no event here: {error}", value))
+
+    def _set_aside(self, offset: int, value: bytes, error: Exception) -> None:
+        """Refuse an event whose effect cannot be worked out. State has nothing of it: effects are worked out before any is taken."""
+        self.counters.events -= 1
+        self.counters.set_aside += 1
+        self.rejected.append(not_countable(offset, error, value))
 
     # -- one fact ------------------------------------------------------------------------------------------------
 
@@ -190,17 +211,22 @@ class Ledger:
         all_count = not granted or len(judge([*known, fact]).permitted) == len(known) + 1
         steps = self._short_way(task_id, known, fact) if self.lanes and all_count else None
         if steps is None:
+            refused = [] if all_count else self._not_permitted(task_id, known, fact, value or b"")
             taken = self._long_way(offset, task_id, known, fact, value or b"")
-            if taken and not all_count:
-                for one, reason in newly_refused(known, fact):
-                    said = value or b"" if one is fact else outline(task_id, one)
-                    self.rejected.append(not_permitted(one.offset, reason, said))
+            if taken:
+                self.rejected.extend(refused)
             return taken
-        add, watermark_ms = self._pending.add, self.watermark_ms
-        for group, sign, revises in steps:
-            add(group, sign, watermark_ms, revises=revises)
-        self._keep(task_id, packed, fact)
+        one, last_ms = pack(fact), last_of(fact)
+        self._pending.add_all(steps, self.watermark_ms)
+        self._keep(task_id, packed, fact, one, last_ms)
         return True
+
+    def _not_permitted(self, task_id: str, known: list[Fact], fact: Fact, value: bytes) -> list[Rejected]:
+        """Return the refusals that a fact brings: its own, or those of facts that waited for it."""
+        return [
+            not_permitted(one.offset, reason, value if one is fact else outline(task_id, one))
+            for one, reason in newly_refused(known, fact)
+        ]
 
     def _first_audit(self, offset: int, event: Any) -> bool:
         """Fold the first audit of a task that is nothing but a label in memory; False, and nothing done, for any other."""
@@ -213,8 +239,9 @@ class Ledger:
             return False
         if audit.label_id is not None and audit.label_id != label.label_id:
             return False
+        one, last_ms = pack(audit), last_of(audit)
         self._pending.add_first_audit(task_id, label, audit, self.watermark_ms)
-        self._keep(task_id, packed, audit)
+        self._keep(task_id, packed, audit, one, last_ms)
         return True
 
     def _short_way(self, task_id: str, known: list[Fact], fact: Fact) -> list[Step] | None:
@@ -238,11 +265,12 @@ class Ledger:
         """Fold a fact by the difference between the task with it and the task without it."""
         before = contributions(task_id, known, self.watermark_ms) if known else {}
         after = contributions(task_id, [*known, fact], self.watermark_ms)
-        if self._all_late(before, after):
+        if all_before(before, after, self._late_before_ms):
             return self._too_late(offset, value)
-        self._change(before, after)
-        self._keep(task_id, self.tasks.get(task_id), fact)
+        packed, one, last_ms = self.tasks.get(task_id), pack(fact), last_of(fact)
         due_ms = open_due_ms([*known, fact])
+        self._pending.add_all(difference(before, after), self.watermark_ms)
+        self._keep(task_id, packed, fact, one, last_ms)
         if due_ms is not None:
             self._set_due(task_id, due_ms)
         return True
@@ -259,34 +287,12 @@ class Ledger:
         self.late.append(too_late(offset, self.policy.horizon_ms, value))
         return False
 
-    def _all_late(self, before: Groups, after: Groups) -> bool:
-        """Tell whether all that changes lies beyond the correction horizon."""
-        changed = [
-            group
-            for name in before.keys() | after.keys()
-            if name != OPEN_GROUP and before.get(name) != after.get(name)
-            for group in (before.get(name), after.get(name))
-            if group is not None
-        ]
-        return bool(changed) and all(group.time_ms < self._late_before_ms for group in changed)
-
-    def _keep(self, task_id: str, packed: Packed | None, fact: Fact) -> None:
-        one = pack(fact)
+    def _keep(self, task_id: str, packed: Packed | None, fact: Fact, one: bytes, last_ms: int) -> None:
+        """Keep a fact behind those of its task; ``one`` is the fact packed, ``last_ms`` the latest time it speaks of."""
         self.tasks.put(task_id, one if packed is None else appended(packed, one))
-        last_ms = last_of(fact)
         promises = type(fact) is Created or (type(fact) is Label and fact.due_ms is not None)
         self.new_facts.append((fact.offset, task_id, packed is None, promises, last_ms, one))
         self._expiry.watch(task_id, last_ms)
-
-    def _change(self, before: Groups, after: Groups) -> None:
-        """Replace the groups of before by those of after."""
-        add, watermark_ms = self._pending.add, self.watermark_ms
-        for name, group in before.items():
-            if after.get(name) != group:
-                add(group, -1, watermark_ms, revises=int(name not in after))
-        for name, group in after.items():
-            if before.get(name) != group:
-                add(group, +1, watermark_ms)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -295,7 +301,10 @@ class Ledger:
         crossed_hour = time_ms // HOUR_MS != self.watermark_ms // HOUR_MS
         self.watermark_ms = time_ms
         for task_id, due_ms in self._due.pop(time_ms, self._due_of):
-            self._overdue(task_id, due_ms)
+            try:
+                self._overdue(task_id, due_ms)
+            except CONTENT_ERRORS as error:
+                self._task_aside(task_id, error)
         if crossed_hour:
             self.hour_offset = offset
             self._expire_tasks(resuming=False)
@@ -311,14 +320,24 @@ class Ledger:
 
     def _overdue(self, task_id: str, due_ms: int) -> None:
         facts = unpack(self.tasks.peek(task_id) or ())
-        self._change(
-            contributions(task_id, facts, due_ms - 1),
-            contributions(task_id, facts, self.watermark_ms),
-        )
+        before = contributions(task_id, facts, due_ms - 1)
+        after = contributions(task_id, facts, self.watermark_ms)
+        self._pending.add_all(difference(before, after), self.watermark_ms)
 
     def _due_of(self, task_id: str) -> int | None:
         packed = self.tasks.peek(task_id)
-        return None if packed is None else open_due_ms(unpack(packed))
+        try:
+            return None if packed is None else open_due_ms(unpack(packed))
+        except CONTENT_ERRORS as error:
+            self._task_aside(task_id, error)
+            return None
+
+    def _task_aside(self, task_id: str, error: Exception) -> None:
+        """Tell that time could not do to a task what it does: it stays as it is, and the time of all others goes on."""
+        packed = self.tasks.peek(task_id) or ()
+        last = packed if type(packed) is bytes else packed[-1]
+        self.counters.set_aside += 1
+        self.rejected.append(not_countable(unpack_one(last).offset, error, b""))
 
     def _set_due(self, task_id: str, due_ms: int) -> None:
         self._due.set(task_id, due_ms, self.watermark_ms)
@@ -345,8 +364,11 @@ class Ledger:
 
     def _end_task(self, task_id: str, facts: list[Fact], *, count: bool) -> None:
         if count:
-            view = TaskView(facts)
-            self.counters.orphans += any(target not in view.labels for target, _ in view.audits.values())
+            try:
+                view = TaskView(facts)
+                self.counters.orphans += any(target not in view.labels for target, _ in view.audits.values())
+            except CONTENT_ERRORS as error:
+                self._task_aside(task_id, error)
         self.tasks.remove(task_id)
         self.ended_facts.extend(fact.offset for fact in facts)
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
+
+CANNOT_PROCESS = "cannot_process"
+"""Code of the dead letter of a record that a stage could not process."""
+
+_TOLD_CHARS = 200
 
 
 class Record(Struct, gc=False):
@@ -65,6 +71,43 @@ def too_late(offset: int, horizon_ms: int, value: bytes) -> Rejected:
     return Rejected(offset, "late", reason, value)
 
 
+CONTENT_ERRORS: tuple[type[Exception], ...] = (
+    msgspec.MsgspecError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+)
+"""What code raises because of the content of one record or row: that one is set aside and the rest goes on (docs/guarantees.md).
+
+Not among them is what another try may mend: no memory, no disk, no broker. A record set aside for that would be counted
+when the log is folded again, and two workers would write different rows under one stamp.
+"""
+
+
+def told(error: BaseException) -> str:
+    """Return an error's class and the first of its words, the same for the same content."""
+    return f"{type(error).__name__}: {error}"[:_TOLD_CHARS]
+
+
+def not_countable(offset: int, error: BaseException, value: bytes) -> Rejected:
+    """Return the refusal of an event whose effect could not be worked out.
+
+    Args:
+        offset: The event's offset.
+        error: What was raised.
+        value: The event.
+    """
+    reason = (
+        f"the event is one of the contract, and counting it failed ({told(error)}). Nothing of it is in any table; the events "
+        "before and after it are. This is a fault of the program: please report it with this event."
+    )
+    return Rejected(offset, CANNOT_PROCESS, reason, value)
+
+
 KeptFact = tuple[int, str, bool, bool, int, bytes]
 """A fact on its way to the changelog: its offset; its task; whether the task begins (or begins anew) with it, so that
 facts before it are forgotten; whether it may leave the task open with a due time; the latest time it speaks of in ms;
@@ -81,6 +124,7 @@ class Counters(Struct):
     rejected: int = 0
     ticks: int = 0
     orphans: int = 0
+    set_aside: int = 0
 
 
 @dataclass

@@ -59,8 +59,10 @@ class Shapes:
         known = self._ids.get(key)
         if known is None:
             flat = alike_cells(label.values, first_verdict(label, audit))
-            self._cells.extend(map(self._intern, flat[::2]))
-            self._amounts.extend(int(amount) for amount in flat[1::2])
+            # Whole or not at all: a shape cut short would shift all that come after it.
+            cells, amounts = array("q", map(self._intern, flat[::2])), array("q", map(int, flat[1::2]))
+            self._cells.extend(cells)
+            self._amounts.extend(amounts)
             self._ids[key] = known = len(self._ids)
             self._starts.append(len(self._cells))
         return known
