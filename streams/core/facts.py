@@ -92,6 +92,7 @@ class Incomparable(Fact, tag=11, gc=False):
 
     audit_id: str
     label_id: str | None
+    grant: str | None = None
 
 
 class AuditWithdrawn(Fact, tag=7, gc=False):

@@ -23,6 +23,7 @@ from streams.core.facts import (
     Claimed,
     Created,
     Fact,
+    Incomparable,
     Label,
     LabelWithdrawn,
     Roster,
@@ -156,7 +157,7 @@ class _Bench:
         for label in self._labels:
             self._versions.add(label.label_id, label)
         for fact in self._facts:
-            if type(fact) is Audit and self._passes(fact, self._about_audit):
+            if type(fact) in (Audit, Incomparable) and self._passes(fact, self._about_audit):
                 self._audits.add(fact.audit_id, fact)
         for fact in self._facts:
             rule = _RULES.get(type(fact))
@@ -224,14 +225,14 @@ class _Bench:
         found = grant.uncovered(_label_dims(label, self._created), label.grant)
         return None if found is None else f"label {label_id!r} has {found}"
 
-    def _about_audit(self, grant: Grant, audit: Audit) -> Any:
+    def _about_audit(self, grant: Grant, audit: Audit | Incomparable) -> Any:
         if audit.label_id is None:
             return "it names no label"
         earlier = self._audits.at(audit.audit_id, audit.offset)
         found = None if earlier is None else self._of_audit(grant, earlier)
         return found if found is not None else self._about_label(grant, audit.label_id, audit.offset)
 
-    def _of_audit(self, grant: Grant, audit: Audit) -> Any:
+    def _of_audit(self, grant: Grant, audit: Audit | Incomparable) -> Any:
         """Hold a grant against an audit: the sender's own, or of a label that is its own."""
         if audit.grant is not None and grant_of(audit.grant).sender == grant.sender:
             return None

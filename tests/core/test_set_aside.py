@@ -176,3 +176,11 @@ def test_a_fault_of_the_machine_stops_the_fold(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ledger_module, "made", broken)
     with pytest.raises(OSError, match="no space"):
         folded(small_log(0, 50), lanes=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("lanes", [True, False])
+def test_nothing_of_an_ordinary_log_is_set_aside(seed: int, lanes: bool) -> None:
+    store, refused = folded(small_log(seed, 500), lanes=lanes)
+    assert [one.reason for one in refused if one.code == CANNOT_PROCESS] == []
+    assert store.ledger.counters.set_aside == 0
