@@ -9,23 +9,35 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from floorwatch import __version__
-from gateway.context import GATEWAY, Gateway, Limits, answer
+from gateway.answers import REFUSAL, of_status, refused, unavailable
+from gateway.body import Pool
+from gateway.browser import BrowserRules
+from gateway.connections import begun
+from gateway.context import GATEWAY, SENDER, Gateway, Limits
 from gateway.events_route import post_events
 from gateway.hooks_route import PATH as HOOK_PATH
 from gateway.hooks_route import post_label_studio
 from gateway.lane import HookLane
-from gateway.limits import Bodies, Buckets, ClockMs, Doorkeeper
+from gateway.limits import Buckets, ClockMs, Doorkeeper
 from gateway.memory import Memory
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings, open_to_strangers
+from gateway.shares import Shares
+from gateway.slices import TurnQueue
 from telemetry.http import Ready, add_routes
 
 _log = logging.getLogger(__name__)
 
 EVENTS_PATH = "/v1/events"
-_BODIES = 16
-"""Bodies of the greatest length that may be read at once: 256 MiB by default. Usual ones are a thousandth of that."""
+_EVENT_BODIES = 12
+"""Bodies of the greatest length that may be held at once: 192 MiB by default. Usual ones are a thousandth of that."""
+
+_HOOK_BODIES = 4
+"""The same for webhooks: they never wait behind events."""
+
+_PUBLISHING = 0.75
+"""Part of the bytes before the broker that events may come to; the rest is for webhooks."""
 
 _COUNTED = (EVENTS_PATH, HOOK_PATH)
 
@@ -57,10 +69,14 @@ def build_app(
         raise OpenToStrangers(fault)
     metrics = GatewayMetrics(__version__)
     lane = HookLane(settings, publisher, memory, clock_ms, metrics)
-    bodies = Bodies(_BODIES * settings.max_body_bytes)
+    for_hooks = max(1, settings.max_requests // 4)
+    body = settings.max_body_bytes
+    events = Pool(Shares(settings.max_requests - for_hooks), Shares(_EVENT_BODIES * body), TurnQueue())
+    hooks = Pool(Shares(for_hooks), Shares(_HOOK_BODIES * body), TurnQueue())
     metrics.watch_spool(lambda: lane.waiting, lambda: lane.waiting_bytes)
-    metrics.watch_memory(lambda: publisher.in_flight_bytes, lambda: bodies.held_bytes)
-    app = web.Application(client_max_size=settings.max_body_bytes, middlewares=[_count, _never_a_traceback])
+    metrics.watch_memory(lambda: publisher.in_flight_bytes, lambda: events.body_bytes.held + hooks.body_bytes.held)
+    metrics.watch_requests(lambda: events.requests.held + hooks.requests.held)
+    app = web.Application(middlewares=[_count, _never_a_traceback, _no_page])
     app[GATEWAY] = Gateway(
         settings=settings,
         limits=limits or Limits(),
@@ -70,10 +86,13 @@ def build_app(
         buckets=Buckets(settings.requests_per_s, settings.burst_requests, clock_ms),
         metrics=metrics,
         clock_ms=clock_ms,
-        bodies=bodies,
+        browser=BrowserRules(settings),
+        events=events,
+        hooks=hooks,
+        publishing=Shares(round(_PUBLISHING * settings.max_in_flight_bytes)),
     )
-    app.router.add_post(EVENTS_PATH, post_events)
-    app.router.add_post(HOOK_PATH, post_label_studio)
+    app.router.add_post(EVENTS_PATH, post_events, expect_handler=_expect)
+    app.router.add_post(HOOK_PATH, post_label_studio, expect_handler=_expect)
     add_routes(app, metrics.registry, lambda: _ready(publisher, lane), lambda: _healthy(lane))
     app.cleanup_ctx.append(_running_lane)
     return app
@@ -95,29 +114,44 @@ def _healthy(lane: HookLane) -> Ready:
     return Ready(ok=True) if lane.alive else Ready(ok=False, reasons=("the lane of webhooks has ended: restart",))
 
 
+async def _expect(request: web.Request) -> None:
+    """Look at the Expect header; the body is asked for only once its sender is known and has room."""
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text="")
+
+
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count every request by route and status, also the refused ones."""
+    """Count every request by route and status, also the refused ones, and the refused by reason and sender."""
+    begun(request)
     route = request.path if request.path in _COUNTED else "other"
+    metrics = request.app[GATEWAY].metrics
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     status = 499  # the sender went away
+    response: web.StreamResponse | None = None
     try:
         response = await handler(request)
         status = response.status
     except web.HTTPException as refusal:
-        status = refusal.status
+        response, status = refusal, refusal.status
         raise
     finally:
-        request.app[GATEWAY].metrics.answered(route, status, loop.time() - began_s)
+        metrics.answered(route, status, loop.time() - began_s)
+        code = None if response is None else response.get(REFUSAL)
+        if code:
+            metrics.refused(code, request.get(SENDER, "unknown"))
     return response
 
 
 @web.middleware
 async def _never_a_traceback(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer 500 without showing, or logging, anything that may quote a body."""
+    """Answer 500 without showing, or logging, anything that may quote a body; 503 when it takes too long."""
     try:
-        return await handler(request)
+        async with asyncio.timeout(request.app[GATEWAY].settings.request_timeout_s):
+            return await handler(request)
+    except TimeoutError:
+        return unavailable("the request was not done in time", 5)
     except (web.HTTPException, ConnectionError):
         raise
     except Exception as error:  # noqa: BLE001 - the boundary of the process
@@ -125,6 +159,18 @@ async def _never_a_traceback(request: web.Request, handler: Handler) -> web.Stre
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
-        _log.error("%s %s failed: %s at %s", request.method, request.path, type(error).__name__, place)
-        body = {"error": {"code": "internal_error", "reason": "the gateway failed", "hint": "send it again; report it"}}
-        return answer(500, body)
+        route = request.path if request.path in _COUNTED else "other"
+        _log.error("%s %s failed: %s at %s", request.method, route, type(error).__name__, place)
+        return of_status(500)
+
+
+@web.middleware
+async def _no_page(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what comes from a web page elsewhere, before anything else is looked at."""
+    has_body = request.method not in ("GET", "HEAD", "OPTIONS")
+    fault = request.app[GATEWAY].browser.fault(request.headers, has_body=has_body)
+    if fault is not None:
+        status, code, reason, hint = fault
+        kind = web.HTTPForbidden if status == 403 else web.HTTPUnsupportedMediaType
+        raise refused(kind, code, reason, hint)
+    return await handler(request)

@@ -1,21 +1,24 @@
-"""What every route of the gateway works with, and how it answers."""
+"""What every route of the gateway works with."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 from aiohttp import web
 
+from gateway.answers import refused
+from gateway.body import Pool
+from gateway.browser import BrowserRules
+from gateway.connections import Connection
 from gateway.lane import HookLane
-from gateway.limits import Bodies, Buckets, ClockMs, Doorkeeper, Sender
+from gateway.limits import Buckets, ClockMs, Doorkeeper, Sender
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
+from gateway.shares import Shares
 
-BODY_TIMEOUT_S = 30.0
+SENDER: web.RequestKey[str] = web.RequestKey("sender", str)
+"""Under which a request carries its sender's name, for the metrics."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Everything a route needs."""
+    """Everything a route needs.
+
+    Attributes:
+        events: What requests to ``/v1/events`` may hold together.
+        hooks: The same for webhooks, which are never asked for again and so never wait behind events.
+        publishing: Bytes of events that wait for the broker.
+    """
 
     settings: GatewaySettings
     limits: Limits
@@ -43,13 +52,21 @@ class Gateway:
     buckets: Buckets
     metrics: GatewayMetrics
     clock_ms: ClockMs
-    bodies: Bodies
+    browser: BrowserRules
+    events: Pool
+    hooks: Pool
+    publishing: Shares
 
-    def sender(self, request: web.Request) -> Sender:
-        """Return who sends.
+    def sender(self, request: web.Request, kind: str) -> Sender:
+        """Return who sends; from now on the connection counts as that sender's.
+
+        Args:
+            request: Its head is enough.
+            kind: ``EVENTS`` or ``HOOKS``.
 
         Raises:
             HTTPUnauthorized: There is no token, or none of ours.
+            HTTPServiceUnavailable: The sender has more than its share of connections, and all of them are busy.
         """
         found = self.doorkeeper.sender(request.headers.get("Authorization"))
         if found is None:
@@ -57,68 +74,18 @@ class Gateway:
             raise refused(
                 web.HTTPUnauthorized, "unauthorized", "no valid bearer token", hint, {"WWW-Authenticate": "Bearer"}
             )
+        request[SENDER] = found.name or "anyone"
+        protocol = request.protocol
+        if isinstance(protocol, Connection) and not protocol.belongs(kind, share_of(request, found)):
+            reason = "this sender has too many connections"
+            hint = "use few connections again and again; send this request again in a second"
+            raise refused(web.HTTPServiceUnavailable, "sender_share", reason, hint, {"Retry-After": "1"})
         return found
 
-    async def body(self, request: web.Request) -> bytes:
-        """Return the body, unpacked.
 
-        Raises:
-            HTTPRequestEntityTooLarge: It is larger than ``max_body_bytes``.
-            HTTPRequestTimeout: It did not come within ``BODY_TIMEOUT_S``.
-            HTTPBadRequest: It cannot be unpacked.
-            HTTPServiceUnavailable: Too many bodies are being read already.
-        """
-        most = self.settings.max_body_bytes
-        announced = None if request.headers.get("Content-Encoding") else request.content_length
-        size = most if announced is None else min(announced, most)
-        if not self.bodies.reserve(size):
-            reason = f"bodies of {self.bodies.held_bytes} bytes are being read already"
-            hint = "send the same request again in a second"
-            raise refused(web.HTTPServiceUnavailable, "unavailable", reason, hint, {"Retry-After": "1"})
-        try:
-            return await self._read(request)
-        finally:
-            self.bodies.release(size)
-
-    async def _read(self, request: web.Request) -> bytes:
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            most = self.settings.max_body_bytes
-            reason = f"the body is larger than {most} bytes"
-            raise refused(web.HTTPRequestEntityTooLarge, "too_large", reason, "send fewer events at once") from None
-        except TimeoutError:
-            reason = f"the body did not come within {BODY_TIMEOUT_S:g} s"
-            raise refused(web.HTTPRequestTimeout, "slow_body", reason, "send fewer events at once") from None
-        except web.RequestPayloadError:
-            reason = "the body could not be read or unpacked"
-            raise refused(web.HTTPBadRequest, "bad_body", reason, "check Content-Length and Content-Encoding") from None
+def share_of(request: web.Request, sender: Sender) -> str:
+    """Return whose share a request counts against: its token's, or where there are no tokens its address's."""
+    return sender.name or f"ip:{request.remote}"
 
 
 GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)
-
-
-def answer(status: int, body: Any, headers: dict[str, str] | None = None) -> web.Response:
-    """Return a JSON answer."""
-    return web.Response(
-        status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers or {}
-    )
-
-
-def refused(
-    kind: type[web.HTTPException], code: str, reason: str, hint: str, headers: dict[str, str] | None = None
-) -> web.HTTPException:
-    """Return an exception that answers with a code, a reason and a hint."""
-    text = msgspec.json.encode({"error": {"code": code, "reason": reason, "hint": hint}}).decode()
-    arguments: dict[str, Any] = {"text": text, "content_type": "application/json", "headers": headers}
-    if issubclass(kind, web.HTTPRequestEntityTooLarge):
-        return kind(max_size=0, actual_size=0, **arguments)
-    return kind(**arguments)
-
-
-def unavailable(reason: str, retry_after_s: int) -> web.Response:
-    """Return 503: nothing was lost that the sender does not still have."""
-    hint = "send the same request again; what was taken already is recognised as a duplicate"
-    body = {"error": {"code": "unavailable", "reason": reason, "hint": hint}}
-    return answer(503, body, {"Retry-After": str(retry_after_s)})

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from gateway.context import GATEWAY, Gateway, answer, refused, unavailable
+from gateway.answers import answer, refused, unavailable
+from gateway.body import reading
+from gateway.connections import EVENTS
+from gateway.context import GATEWAY, Gateway, share_of
 from gateway.limits import Sender
 from gateway.publisher import Overloaded
 from gateway.records import Record, checked
-from gateway.split import KNOWN, Item, split
+from gateway.slices import MAX_COMMAS, TooComplex, TooManyItems, Turns, split_in_turns
+from gateway.split import KNOWN, Item
 from streams.models.explain import Refusal
 
 MAX_TOLD = 1000
 """Rejections told one by one; all are counted."""
 
 _KIND = "events"
-_YIELD_EVERY = 256
+_PART_RECORDS = 1000
+_PART_BYTES = 1_048_576
 
 Told = dict[str, Any]
 
@@ -27,31 +33,73 @@ Told = dict[str, Any]
 async def post_events(request: web.Request) -> web.Response:
     """Accept events: 202 when all were accepted, 422 when some were not; what was accepted is published either way."""
     gateway = request.app[GATEWAY]
-    sender = gateway.sender(request)
-    wait_s = gateway.buckets.wait_s(sender.name)
+    sender = gateway.sender(request, EVENTS)
+    share = share_of(request, sender)
+    wait_s = gateway.buckets.wait_s(share)
     if wait_s:
         hint = "send several events in one request, or raise gateway.requests_per_s"
         headers = {"Retry-After": str(wait_s)}
         raise refused(web.HTTPTooManyRequests, "too_many_requests", "too many requests", hint, headers)
     media = _media_type(request)
-    body = await gateway.body(request)
-    found = split(body, media)
-    if isinstance(found, Refusal):
-        gateway.metrics.events(_KIND, "rejected")
-        return answer(422, {"accepted": 0, "rejected_count": 1, "rejected": [_told(None, found)]})
-    records, rejected = await _check(gateway, sender, found)
-    if records:
+    with reading(gateway.events, share, gateway.settings) as held:
+        found = await _split(gateway, await held.body(request), media, held.turns)
+        if isinstance(found, Refusal):
+            gateway.metrics.events(_KIND, "rejected")
+            return answer(422, {"accepted": 0, "rejected_count": 1, "rejected": [_told(None, found)]})
+        records, rejected = await _check(gateway, sender, found, held.turns)
+        del found
         try:
             async with asyncio.timeout(gateway.settings.publish_timeout_s):
-                await gateway.publisher.publish(records)
+                await _publish(gateway, share, records)
         except Overloaded as error:
             return unavailable(str(error), error.retry_after_s)
         except TimeoutError:
             return unavailable("the broker did not confirm in time", 2)
     gateway.metrics.events(_KIND, "accepted", len(records))
-    gateway.metrics.events(_KIND, "rejected", len(rejected))
-    said = {"accepted": len(records), "rejected_count": len(rejected), "rejected": rejected[:MAX_TOLD]}
-    return answer(422 if rejected else 202, said)
+    gateway.metrics.events(_KIND, "rejected", rejected.count)
+    said = {"accepted": len(records), "rejected_count": rejected.count, "rejected": rejected.told}
+    return answer(422 if rejected.count else 202, said)
+
+
+async def _split(gateway: Gateway, body: bytes, media: str, turns: Turns) -> list[Item] | Refusal:
+    most = gateway.settings.max_events
+    try:
+        return await split_in_turns(body, media, most, turns)
+    except TooManyItems:
+        reason = f"the body holds more than {most} events"
+        hint = "nothing was accepted; send it in several requests, or raise gateway.max_events"
+        raise refused(web.HTTPRequestEntityTooLarge, "too_many_events", reason, hint) from None
+    except TooComplex:
+        reason = f"a part of the array has more than {MAX_COMMAS} values between two events"
+        hint = "nothing was accepted; send events one a line (application/x-ndjson)"
+        raise refused(web.HTTPRequestEntityTooLarge, "too_complex", reason, hint) from None
+
+
+async def _publish(gateway: Gateway, share: str, records: Sequence[Record]) -> None:
+    """Publish in order, a part at a time: no request has more than one part before the broker.
+
+    Raises:
+        Overloaded: Nothing may be assumed of what was written.
+    """
+    for part in _parts(records):
+        size = sum(len(key) + len(value) for key, value in part)
+        if not gateway.publishing.take(share, size):
+            raise Overloaded(f"{gateway.publishing.of(share)} bytes of this sender wait for the broker already")
+        try:
+            await gateway.publisher.publish(part)
+        finally:
+            gateway.publishing.give(share, size)
+
+
+def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    begin, size = 0, 0
+    for place, (key, value) in enumerate(records):
+        if place - begin == _PART_RECORDS or (size and size + len(value) > _PART_BYTES):
+            yield records[begin:place]
+            begin, size = place, 0
+        size += len(key) + len(value)
+    if begin < len(records):
+        yield records[begin:]
 
 
 def _media_type(request: web.Request) -> str:
@@ -62,21 +110,35 @@ def _media_type(request: web.Request) -> str:
     return media
 
 
-async def _check(gateway: Gateway, sender: Sender, items: Sequence[Item]) -> tuple[list[Record], list[Told]]:
+@dataclass
+class _Rejected:
+    """What was refused of a request: how much, and the first ones told."""
+
+    count: int = 0
+    told: list[Told] = field(default_factory=list)
+
+    def add(self, item: Item, refusal: Refusal) -> None:
+        self.count += 1
+        if len(self.told) < MAX_TOLD:
+            self.told.append(_told(item, refusal))
+
+
+async def _check(
+    gateway: Gateway, sender: Sender, items: Sequence[Item], turns: Turns
+) -> tuple[list[Record], _Rejected]:
     """Return what to publish and what is refused; lets others run now and then."""
     limits, now_ms = gateway.limits, gateway.clock_ms()
     records: list[Record] = []
-    rejected: list[Told] = []
-    for count, item in enumerate(items, 1):
+    rejected = _Rejected()
+    for item in items:
         found = checked(item.raw, now_ms, limits.max_event_bytes, limits.future_ms)
         if isinstance(found, Refusal):
-            rejected.append(_told(item, found))
+            rejected.add(item, found)
         elif not sender.may_send(found[0].source):
-            rejected.append(_told(item, _foreign(sender, found[0].source)))
+            rejected.add(item, _foreign(sender, found[0].source))
         else:
             records.append(found[1])
-        if count % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)
+        await turns.give_way()
     return records, rejected
 
 

@@ -8,12 +8,17 @@ import logging
 import msgspec
 from aiohttp import web
 
-from gateway.context import GATEWAY, Gateway, answer, refused, unavailable
+from gateway.answers import answer, refused, unavailable
+from gateway.body import reading
+from gateway.connections import HOOKS
+from gateway.context import GATEWAY, Gateway, share_of
 from gateway.hook_batch import Outcome
 from gateway.hooks import BadHook
+from gateway.label_studio_large import distill_in_turns
 from gateway.label_studio_read import Hook, distill
 from gateway.limits import Sender
 from gateway.publisher import Overloaded
+from gateway.slices import MAX_COMMAS, TooComplex, Turns
 
 _log = logging.getLogger(__name__)
 
@@ -27,13 +32,13 @@ async def post_label_studio(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     loop = asyncio.get_running_loop()
     until_s = loop.time() + gateway.settings.hook_deadline_s
-    source = _source(request, gateway, gateway.sender(request))
-    body = await gateway.body(request)
-    # A large body keeps the interpreter busy for long: in a thread others get their turn.
-    hook = await asyncio.to_thread(_read, body, gateway) if len(body) > _BIG_BYTES else _read(body, gateway)
+    sender = gateway.sender(request, HOOKS)
+    source, share = _source(request, gateway, sender), share_of(request, sender)
+    with reading(gateway.hooks, share, gateway.settings) as held:
+        hook = await _read(await held.body(request), gateway, held.turns)
     try:
         async with asyncio.timeout_at(until_s):
-            outcome = await gateway.lane.submit(source, hook)
+            outcome = await gateway.lane.submit(source, hook, share)
     except (Overloaded, TimeoutError) as error:
         # Label Studio never asks again, so this one is lost unless somebody reads the log.
         reason = str(error) or "the spool's disk does not answer"
@@ -59,16 +64,21 @@ def _source(request: web.Request, gateway: Gateway, sender: Sender) -> str:
     return source
 
 
-def _read(body: bytes, gateway: Gateway) -> Hook:
+async def _read(body: bytes, gateway: Gateway, turns: Turns) -> Hook:
     """Return the distilled webhook. Raises HTTPBadRequest where it is none."""
     hint = "this address takes Label Studio's webhooks; contract events go to /v1/events"
+    settings = gateway.settings.label_studio
     try:
-        payload = msgspec.json.decode(body)
+        if len(body) <= _BIG_BYTES:
+            return distill(msgspec.json.decode(body), settings)
+        return await distill_in_turns(body, settings, turns)
+    except TooComplex:
+        gateway.metrics.events("label-studio", "rejected")
+        reason = f"a task or an annotation of the webhook has more than {MAX_COMMAS} values"
+        raise refused(web.HTTPRequestEntityTooLarge, "too_complex", reason, "export it and send events") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         gateway.metrics.events("label-studio", "rejected")
         raise refused(web.HTTPBadRequest, "not_json", "the webhook is not JSON", hint) from None
-    try:
-        return distill(payload, gateway.settings.label_studio)
     except BadHook as fault:
         gateway.metrics.events("label-studio", "rejected")
         raise refused(web.HTTPBadRequest, fault.code, fault.reason, hint) from None

@@ -24,6 +24,7 @@ from gateway.memory import Memory, MemoryUnavailable
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Overloaded, Publisher
 from gateway.settings import GatewaySettings
+from gateway.shares import Shares
 from gateway.spool import DiskSpool
 
 _log = logging.getLogger(__name__)
@@ -32,12 +33,14 @@ BATCH_HOOKS = 256
 BATCH_BYTES = 16 * 1024 * 1024
 _STOP_S = 5.0
 _KIND = "label-studio"
+_GREED = 8.0
 
 
 @dataclass
 class _Entry:
     hook: WaitingHook
     text: bytes
+    share: str
     durable: asyncio.Future[None]
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -77,7 +80,9 @@ class HookLane:
         self._last_ms = 0
         self._unsynced: list[_Entry] = []
         self._ready: deque[_Entry] = deque()
-        self._waiting_bytes = 0
+        # A tool whose webhooks come in a flood leaves a ninth of the spool to the others.
+        self._count = Shares(settings.spool_max_hooks, _GREED)
+        self._bytes = Shares(settings.spool_max_bytes, _GREED)
         self._to_sync = asyncio.Event()
         self._to_work = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -93,7 +98,7 @@ class HookLane:
     @property
     def waiting_bytes(self) -> int:
         """Their size."""
-        return self._waiting_bytes
+        return self._bytes.held
 
     @property
     def alive(self) -> bool:
@@ -141,12 +146,13 @@ class HookLane:
         if self._spool is not None:
             await asyncio.to_thread(self._spool.close)
 
-    async def submit(self, source: str, hook: Hook) -> asyncio.Future[Outcome]:
+    async def submit(self, source: str, hook: Hook, share: str = "") -> asyncio.Future[Outcome]:
         """Accept a webhook: returns once it is kept, with a future of what becomes of it.
 
         Args:
             source: CloudEvents source.
             hook: Distilled body: it is written to disk.
+            share: Whose share of the spool it takes.
 
         Raises:
             Overloaded: Too many wait, or the disk does not take it.
@@ -154,14 +160,11 @@ class HookLane:
         # Ascending also when the clock steps back, so that each webhook's time names it.
         self._last_ms = received_ms = max(self._last_ms + 1, self._clock_ms())
         text = msgspec.json.encode({"source": source, "received_ms": received_ms, "hook": hook})
-        limits = self._settings
-        full = self._waiting_bytes + len(text) > limits.spool_max_bytes
-        if self._stopping.is_set() or self.waiting >= limits.spool_max_hooks or (full and self.waiting):
-            raise Overloaded(f"{self.waiting} webhooks of {self._waiting_bytes} bytes wait already", 5)
+        if self._stopping.is_set() or not self._keep(share, len(text)):
+            raise Overloaded(f"{self.waiting} webhooks of {self.waiting_bytes} bytes wait already", 5)
         waiting = WaitingHook(self._next_number, source, received_ms, hook)
         self._next_number += 1
-        self._waiting_bytes += len(text)
-        entry = _Entry(waiting, text, asyncio.get_running_loop().create_future())
+        entry = _Entry(waiting, text, share, asyncio.get_running_loop().create_future())
         if self._spool is None:
             self._ready.append(entry)
             self._to_work.set()
@@ -174,9 +177,24 @@ class HookLane:
     def _restored(self, number: int, text: bytes) -> _Entry:
         held = msgspec.json.decode(text)
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting_bytes += len(text)
         self._last_ms = max(self._last_ms, held["received_ms"])
-        return _Entry(WaitingHook(number, held["source"], held["received_ms"], held["hook"]), text, durable)
+        source = held["source"]
+        self._count.hold(source, 1)
+        self._bytes.hold(source, len(text))
+        return _Entry(WaitingHook(number, source, held["received_ms"], held["hook"]), text, source, durable)
+
+    def _keep(self, share: str, size: int) -> bool:
+        """Take room for one webhook; False when there is none for this sender."""
+        if not self._count.take(share, 1):
+            return False
+        if not self._bytes.take(share, size):
+            self._count.give(share, 1)
+            return False
+        return True
+
+    def _let_go(self, one: _Entry) -> None:
+        self._count.give(one.share, 1)
+        self._bytes.give(one.share, len(one.text))
 
     # -- to disk -------------------------------------------------------------------------------------------------
 
@@ -196,7 +214,7 @@ class HookLane:
             for one in group:
                 one.durable.set_exception(fault)
                 one.durable.exception()  # taken here: the sender may have given up
-                self._waiting_bytes -= len(one.text)
+                self._let_go(one)
         else:
             for one in group:
                 one.durable.set_result(None)
@@ -272,8 +290,7 @@ class HookLane:
             if not one.outcome.done():
                 one.outcome.set_result(outcome)
         for one in group:
-            self._ready.popleft()
-            self._waiting_bytes -= len(one.text)
+            self._let_go(self._ready.popleft())
             if not one.outcome.done():
                 one.outcome.set_result(Outcome(0, "done before", ()))
         if self._spool is not None:

@@ -12,6 +12,9 @@ from gateway.settings import MIN_TOKEN_CHARS, GatewaySettings, SourceSettings
 
 ClockMs = Callable[[], int]
 
+_MOST_BUCKETS = 10_000
+"""Without tokens each address has a bucket, and there may be many."""
+
 
 class TokenFault(Exception):
     """A token cannot be used. Operator: the message names the source and the file."""
@@ -98,34 +101,12 @@ class Buckets:
         if not self._per_ms:
             return 0
         now_ms = self._clock_ms()
-        held, since_ms = self._held.get(name, (self._burst, now_ms))
+        held, since_ms = self._held.pop(name, (self._burst, now_ms))
+        while len(self._held) >= _MOST_BUCKETS:
+            del self._held[next(iter(self._held))]  # the one used longest ago; an unknown one begins full
         held = min(self._burst, held + max(0, now_ms - since_ms) * self._per_ms)
         if held >= 1:
             self._held[name] = (held - 1, now_ms)
             return 0
         self._held[name] = (held, now_ms)
         return max(1, math.ceil((1 - held) / self._per_ms / 1000))
-
-
-class Bodies:
-    """Bytes of request bodies being read at once, within a bound.
-
-    Attributes:
-        held_bytes: What they may come to: their announced length, or the most a body may have where it is not known.
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        """Begin with none; at least one body is read whatever its length."""
-        self.most_bytes = most_bytes
-        self.held_bytes = 0
-
-    def reserve(self, size_bytes: int) -> bool:
-        """Take room for a body, to be given back by ``release``; False when there is none."""
-        if self.held_bytes and self.held_bytes + size_bytes > self.most_bytes:
-            return False
-        self.held_bytes += size_bytes
-        return True
-
-    def release(self, size_bytes: int) -> None:
-        """Give room back."""
-        self.held_bytes -= size_bytes

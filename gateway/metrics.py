@@ -29,7 +29,38 @@ IN_FLIGHT = Metric(
     (),
 )
 BODIES = Metric(
-    "floorwatch_gateway_body_bytes", "gauge", "What request bodies being read now may come to.", "bytes", ()
+    "floorwatch_gateway_body_bytes",
+    "gauge",
+    "Bytes of request bodies that have arrived and are not answered.",
+    "bytes",
+    (),
+)
+UNDER_WAY = Metric(
+    "floorwatch_gateway_requests_under_way", "gauge", "Requests with events or webhooks under way.", "requests", ()
+)
+REFUSED = Metric(
+    "floorwatch_gateway_refused_total",
+    "counter",
+    "Requests refused, by the code in the answer and by the source whose token they showed: anyone where there are no "
+    "tokens, unknown before a token was looked at.",
+    "requests",
+    ("reason", "sender"),
+)
+CONNECTIONS = Metric("floorwatch_gateway_connections", "gauge", "Open connections.", "connections", ())
+ENDED = Metric(
+    "floorwatch_gateway_connections_ended_total",
+    "counter",
+    "Connections refused or ended by the gateway: too_many, slow_head, slow_reader, malformed, no_descriptors, "
+    "not_accepted, failed.",
+    "connections",
+    ("reason",),
+)
+DAMAGED = Metric(
+    "floorwatch_gateway_spool_damaged_bytes",
+    "gauge",
+    "Bytes of the spool that could not be read and were set aside in files ending in .damaged.",
+    "bytes",
+    (),
 )
 SECONDS = Metric(
     "floorwatch_gateway_request_seconds",
@@ -38,7 +69,20 @@ SECONDS = Metric(
     "seconds",
     ("route",),
 )
-GATEWAY_METRICS: tuple[Metric, ...] = (REQUESTS, EVENTS, SPOOL, SPOOL_BYTES, IN_FLIGHT, BODIES, SECONDS)
+GATEWAY_METRICS: tuple[Metric, ...] = (
+    REQUESTS,
+    EVENTS,
+    REFUSED,
+    SPOOL,
+    SPOOL_BYTES,
+    DAMAGED,
+    IN_FLIGHT,
+    BODIES,
+    UNDER_WAY,
+    CONNECTIONS,
+    ENDED,
+    SECONDS,
+)
 
 SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.5, 10.0)
 """Label Studio gives up at 1 s; 0.8 s is where the gateway answers before it has published."""
@@ -57,6 +101,8 @@ class GatewayMetrics:
         self.registry.register(self.engine)
         self._requests = Counter(REQUESTS.name, REQUESTS.help, REQUESTS.labels, registry=self.registry)
         self._events = Counter(EVENTS.name, EVENTS.help, EVENTS.labels, registry=self.registry)
+        self._refused = Counter(REFUSED.name, REFUSED.help, REFUSED.labels, registry=self.registry)
+        self._ended = Counter(ENDED.name, ENDED.help, ENDED.labels, registry=self.registry)
         self._spool = Gauge(SPOOL.name, SPOOL.help, registry=self.registry)
         self._seconds = Histogram(
             SECONDS.name, SECONDS.help, SECONDS.labels, buckets=SECONDS_BUCKETS, registry=self.registry
@@ -69,6 +115,14 @@ class GatewayMetrics:
         """Count a request and how long it took."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def refused(self, reason: str, sender: str) -> None:
+        """Count a request refused: a code of ours, and a name of the settings."""
+        self._refused.labels(reason, sender).inc()
+
+    def ended(self, reason: str) -> None:
+        """Count a connection refused or ended."""
+        self._ended.labels(reason).inc()
 
     def events(self, kind: str, outcome: str, count: int = 1) -> None:
         """Count events."""
@@ -88,6 +142,18 @@ class GatewayMetrics:
         """Ask for the bytes of events and of bodies under way whenever metrics are scraped."""
         self._gauge(IN_FLIGHT).set_function(in_flight_bytes)
         self._gauge(BODIES).set_function(body_bytes)
+
+    def watch_requests(self, under_way: Callable[[], int]) -> None:
+        """Ask for the number of requests under way whenever metrics are scraped."""
+        self._gauge(UNDER_WAY).set_function(under_way)
+
+    def watch_connections(self, open_now: Callable[[], int]) -> None:
+        """Ask for the number of connections whenever metrics are scraped."""
+        self._gauge(CONNECTIONS).set_function(open_now)
+
+    def watch_damage(self, damaged_bytes: Callable[[], int]) -> None:
+        """Ask for the bytes of the spool that were set aside whenever metrics are scraped."""
+        self._gauge(DAMAGED).set_function(damaged_bytes)
 
     def _gauge(self, metric: Metric) -> Gauge:
         return Gauge(metric.name, metric.help, registry=self.registry)

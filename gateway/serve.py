@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,9 @@ from aiokafka.errors import KafkaError
 
 from config.schema import FloorwatchConfig
 from gateway.app import build_app
-from gateway.context import Limits
+from gateway.connections import Connection, ConnectionTable, most_connections
+from gateway.context import GATEWAY, Limits
+from gateway.listen import GatewaySite
 from gateway.memory import RedisMemory
 from gateway.publisher import KafkaPublisher, Publisher
 from streams.adapters.connections import kafka_settings, redis_client
@@ -67,20 +70,44 @@ async def run_gateway(
     memory = RedisMemory(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
     limits = Limits(config.engine.max_event_bytes, round(config.engine.future_tolerance_s * 1000))
     app = build_app(settings, publisher, memory, wall_ms, limits)
+    try:
+        async with listening(app) as url:
+            # What is there now stays: without it each full collection would look at it again, for 70 ms.
+            gc.freeze()
+            started(url)
+            await stopping.wait()
+    finally:
+        await redis.aclose()
+
+
+@asynccontextmanager
+async def listening(app: web.Application) -> AsyncIterator[str]:
+    """Give the URL of a gateway that listens; then answer what has begun, and stop.
+
+    Raises:
+        CannotListen: The address cannot be used.
+        SpoolBusy: Another gateway uses the spool.
+        OSError: The spool cannot be used.
+    """
+    gateway = app[GATEWAY]
+    settings = gateway.settings
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    table = ConnectionTable(most_connections(settings.max_connections))
+    table.counted = gateway.metrics.ended
+    gateway.metrics.watch_connections(lambda: len(table))
     try:
         await runner.setup()
+        server = runner.server
+        assert server is not None  # set by setup
+        site = GatewaySite(runner, settings.host, settings.port, table, lambda: Connection(server, table, settings))
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await site.start()
         except OSError as error:
             said = error.strerror or error
             raise CannotListen(f"gateway.host {settings.host}, gateway.port {settings.port}: {said}") from error
-        host, port = runner.addresses[0][:2]
-        started(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-        await stopping.wait()
+        yield site.name
     finally:
         await runner.cleanup()
-        await redis.aclose()
 
 
 @asynccontextmanager

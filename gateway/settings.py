@@ -114,11 +114,43 @@ class GatewaySettings(Section):
         description="Start without tokens on an address that others can reach; only behind a proxy or published port "
         "that keeps strangers out.",
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Host names by which senders reach it, besides loopback, IP addresses and gateway.host; '*' allows "
+        "any. Keeps web pages out that rebind a name of theirs. Empty with tokens: any, for a page has no token.",
+    )
     max_body_bytes: int = Field(
         default=16_777_216, ge=1024, le=1_073_741_824, description="After unpacking gzip; larger requests get 413."
     )
     max_in_flight_bytes: int = Field(
         default=67_108_864, ge=1_048_576, description="Waiting for the broker; beyond it senders get 503."
+    )
+    max_events: int = Field(
+        default=50_000, ge=1, le=10_000_000, description="Events of one request; beyond it 413, and none is accepted."
+    )
+    max_requests: int = Field(
+        default=1024,
+        ge=8,
+        le=1_000_000,
+        description="Requests under way; a quarter is for webhooks, and one sender gets at most half of what is free.",
+    )
+    max_connections: int = Field(
+        default=2000,
+        ge=16,
+        le=1_000_000,
+        description="Open connections: half for events, a quarter for webhooks, a quarter on which nothing was let in yet; "
+        "never more than open files allow.",
+    )
+    header_timeout_s: Seconds = Field(default=10, gt=0, le=300, description="For a whole request head, then 408.")
+    idle_timeout_s: Seconds = Field(
+        default=75, gt=0, le=3600, description="An idle connection is kept so long: longer than proxies keep theirs."
+    )
+    body_timeout_s: Seconds = Field(default=30, gt=0, le=3600, description="For a whole body, then 408.")
+    min_body_bytes_per_s: int = Field(
+        default=1024, ge=0, le=1_073_741_824, description="A slower body gets 408 after 5 s; 0 sets no rate."
+    )
+    request_timeout_s: Seconds = Field(
+        default=60, gt=0, le=3600, description="For a whole request from its head to its answer, then 503."
     )
     requests_per_s: float = Field(
         default=500, ge=0, le=1_000_000, description="Of /v1/events, for each sender; 0 sets no limit."

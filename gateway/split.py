@@ -54,9 +54,9 @@ def split(body: bytes, content_type: str) -> list[Item] | Refusal:
         return list(_lines(body))
     if content_type in BATCH or (content_type in GUESSED and body.lstrip().startswith(b"[")):
         return _items(body)
-    if content_type in GUESSED and not _is_json(body) and body.strip().count(b"\n"):
+    if content_type in GUESSED and not is_json(body) and body.strip().count(b"\n"):
         lines = list(_lines(body))
-        if any(_is_object(item.raw) for item in lines):
+        if any(is_object(item.raw) for item in lines):
             return lines
     return [Item(0, 1, body)]
 
@@ -90,7 +90,8 @@ def _lines(body: bytes) -> Iterator[Item]:
             index += 1
 
 
-def _is_json(raw: bytes) -> bool:
+def is_json(raw: bytes) -> bool:
+    """Return whether bytes are one JSON document."""
     try:
         _document.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -98,5 +99,6 @@ def _is_json(raw: bytes) -> bool:
     return True
 
 
-def _is_object(raw: bytes) -> bool:
-    return raw.lstrip().startswith(b"{") and _is_json(raw)
+def is_object(raw: bytes) -> bool:
+    """Return whether bytes are one JSON object."""
+    return raw.lstrip().startswith(b"{") and is_json(raw)

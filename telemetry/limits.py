@@ -15,6 +15,8 @@ _UNFLUSHED = "floorwatch_unflushed_records"
 _IN_FLIGHT = "floorwatch_writer_in_flight_bytes"
 _ROWS = "floorwatch_rows"
 _REQUESTS = "floorwatch_gateway_requests_total"
+_REFUSED = "floorwatch_gateway_refused_total"
+_ENDED = "floorwatch_gateway_connections_ended_total"
 _SPOOL = "floorwatch_gateway_spool_events"
 
 
@@ -43,18 +45,84 @@ class Limit:
 
 GATEWAY_LIMITS = (
     Limit(
-        "request bodies being read",
-        "gateway/context.py",
-        "16 x gateway.max_body_bytes together",
+        "open connections",
+        "gateway/connections.py",
+        "gateway.max_connections, and 128 fewer than open files allow: half for events, a quarter for webhooks, a quarter "
+        "for those on which nothing was let in yet; within each, one sender holds at most as many as are free",
+        "gateway.max_connections",
+        "the oldest idle one of whoever has most is ended; where none is idle, a new one; without descriptors none is taken "
+        "for a second",
+        "floorwatch_gateway_connections",
+        _ENDED,
+    ),
+    Limit(
+        "a request's head",
+        "gateway/connections.py",
+        "64 headers of 8,190 bytes; gateway.header_timeout_s",
+        "gateway.header_timeout_s",
+        "431 or 408, and the connection ends",
+        "floorwatch_gateway_connections",
+        _ENDED,
+    ),
+    Limit(
+        "an idle connection; an answer that is not read",
+        "gateway/connections.py",
+        "gateway.idle_timeout_s; 30 s",
+        "gateway.idle_timeout_s",
+        "the connection ends",
+        "floorwatch_gateway_connections",
+        _ENDED,
+    ),
+    Limit(
+        "requests under way",
+        "gateway/body.py",
+        "gateway.max_requests, a quarter of them webhooks; within each, one sender holds at most as many as are free; each "
+        "at most gateway.request_timeout_s",
+        "gateway.max_requests",
+        "a sender with its share gets 429, others 503 when none is free; both send again",
+        "floorwatch_gateway_requests_under_way",
+        _REFUSED,
+    ),
+    Limit(
+        "request bodies that have arrived, unpacked",
+        "gateway/body.py",
+        "events 12, webhooks 4 x gateway.max_body_bytes; within each, one sender holds at most as much as is free",
         "gateway.max_body_bytes",
-        "the sender gets 503 and sends again",
+        "the sender gets 429 and sends again; other senders are not concerned",
         "floorwatch_gateway_body_bytes",
-        _REQUESTS,
+        _REFUSED,
+    ),
+    Limit(
+        "one body",
+        "gateway/body.py",
+        "gateway.max_body_bytes unpacked; gateway.body_timeout_s, and after 5 s no less than gateway.min_body_bytes_per_s",
+        "gateway.min_body_bytes_per_s",
+        "413 or 408, and nothing of it is accepted",
+        "floorwatch_gateway_body_bytes",
+        _REFUSED,
+    ),
+    Limit(
+        "events of one request",
+        "gateway/slices.py",
+        "gateway.max_events; 200,000 values in a part of an array that cannot be cut; 1,000 refusals told one by one",
+        "gateway.max_events",
+        "413, and nothing of it is accepted; refusals beyond the told ones are counted",
+        "floorwatch_gateway_requests_under_way",
+        _REFUSED,
+    ),
+    Limit(
+        "work on a large body before others get their turn",
+        "gateway/slices.py",
+        "10 ms, sender after sender",
+        None,
+        "the rest of it waits for its next turn",
+        "floorwatch_gateway_requests_under_way",
+        None,
     ),
     Limit(
         "accepted events waiting for the broker or the journal",
         "gateway/publisher.py",
-        "gateway.max_in_flight_bytes",
+        "gateway.max_in_flight_bytes, a quarter kept for webhooks; one sender's events at most as much as is free",
         "gateway.max_in_flight_bytes",
         "the sender gets 503 and sends again; nothing was answered 2xx that is not durable",
         "floorwatch_gateway_in_flight_bytes",
@@ -63,7 +131,7 @@ GATEWAY_LIMITS = (
     Limit(
         "webhooks kept, number",
         "gateway/lane.py",
-        "gateway.spool_max_hooks",
+        "gateway.spool_max_hooks; one sender at most 8 times what is free, so a ninth is left to others",
         "gateway.spool_max_hooks",
         "the tool gets 503",
         _SPOOL,
@@ -72,7 +140,7 @@ GATEWAY_LIMITS = (
     Limit(
         "webhooks kept, bytes",
         "gateway/lane.py",
-        "gateway.spool_max_bytes",
+        "gateway.spool_max_bytes; one sender at most 8 times what is free",
         "gateway.spool_max_bytes",
         "the tool gets 503",
         "floorwatch_gateway_spool_bytes",
@@ -90,7 +158,7 @@ GATEWAY_LIMITS = (
     Limit(
         "token buckets of senders",
         "gateway/limits.py",
-        "one for each configured source",
+        "one for each configured source; without tokens one for each of the last 10,000 addresses",
         "gateway.sources",
         "a sender that is too fast gets 429",
         _REQUESTS,

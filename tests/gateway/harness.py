@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aiohttp.test_utils import TestClient, TestServer
+import aiohttp
+from aiohttp import web
 
 from gateway.app import build_app
 from gateway.context import GATEWAY, Limits
 from gateway.lane import HookLane
 from gateway.memory import LocalMemory
 from gateway.publisher import MemoryPublisher
+from gateway.serve import listening
 from gateway.settings import GatewaySettings
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "label-studio-1.23.2"
@@ -31,16 +33,18 @@ class Bench:
     """One running gateway."""
 
     def __init__(self, settings: GatewaySettings | None = None, limits: Limits | None = None) -> None:
-        self.settings = settings or GatewaySettings()
+        self.settings = (settings or GatewaySettings()).model_copy(update={"port": 0})
         self.limits = limits
         self.publisher = MemoryPublisher()
         self.memory = LocalMemory()
         self.now_ms = NOW_MS
         self.client: Client = None
+        self.app: web.Application = None  # type: ignore[assignment]
+        self.url = ""
 
     @property
     def lane(self) -> HookLane:
-        return self.client.server.app[GATEWAY].lane
+        return self.app[GATEWAY].lane
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -69,9 +73,9 @@ class Bench:
 
     def run(self, steps: Steps) -> Bench:
         async def main() -> None:
-            app = build_app(self.settings, self.publisher, self.memory, lambda: self.now_ms, self.limits)
-            app[GATEWAY].lane._retry_s = (0.01, 0.02)
-            async with TestClient(TestServer(app)) as self.client:
+            self.app = build_app(self.settings, self.publisher, self.memory, lambda: self.now_ms, self.limits)
+            self.app[GATEWAY].lane._retry_s = (0.01, 0.02)
+            async with listening(self.app) as self.url, aiohttp.ClientSession(self.url) as self.client:
                 await steps(self)
 
         asyncio.run(main())

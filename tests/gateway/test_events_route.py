@@ -42,7 +42,7 @@ TWO = [label("l-1"), label("l-2", "t-2")]
         (lines(*TWO), "application/x-ndjson", 2),
         (lines(*TWO) + b"\r\n\n", "application/jsonl", 2),
         (lines(*TWO), "application/json", 2),
-        (lines(*TWO), "application/x-www-form-urlencoded", 2),
+        (lines(*TWO), "application/octet-stream", 2),
         (b"[]", "application/json", 0),
     ],
 )

@@ -295,7 +295,7 @@ def test_a_full_spool_is_503_and_counted(caplog: pytest.LogCaptureFixture) -> No
         assert metrics['floorwatch_gateway_events_total{outcome="rejected",source_kind="label-studio"}'] == 1
         bench.publisher.broken = False
 
-    Bench(GatewaySettings(spool_max_hooks=2, hook_deadline_s=0.02)).run(steps)
+    Bench(GatewaySettings(spool_max_hooks=3, hook_deadline_s=0.02)).run(steps)
     assert "refused with 503" in caplog.text
 
 

@@ -257,7 +257,7 @@ def test_a_disk_that_refuses_is_told_and_the_next_webhook_is_kept(tmp_path: Path
         await lane.start()
         with pytest.raises(Overloaded, match="No space left on device"):
             await lane.submit(SOURCE, distilled(fixture("0009")))
-        assert (lane.waiting, lane._waiting_bytes) == (0, 0)
+        assert (lane.waiting, lane.waiting_bytes) == (0, 0)
         broken[0] = False
         done = await lane.submit(SOURCE, distilled(fixture("0014")))
         assert (await done).events == 1

@@ -1,0 +1,169 @@
+"""Reads a request's body within its sender's share, at no less than a lowest rate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.answers import refused
+from gateway.settings import GatewaySettings
+from gateway.shares import Shares
+from gateway.slices import TurnQueue, Turns
+from gateway.unpack import ACCEPTED, Damaged, UnknownEncoding, Unpacker
+
+GRACE_S = 5.0
+"""How long a body may take before its rate counts."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What the requests of one kind may hold together: events have one pool, webhooks another.
+
+    Attributes:
+        requests: Requests under way.
+        body_bytes: Bytes of their bodies that have arrived, unpacked.
+        turns: Who may work next.
+    """
+
+    requests: Shares
+    body_bytes: Shares
+    turns: TurnQueue
+
+
+class Reading:
+    """One request's part of a pool; given back when the request is answered.
+
+    Attributes:
+        turns: Its turns at work that takes long.
+    """
+
+    def __init__(self, pool: Pool, sender: str, settings: GatewaySettings) -> None:
+        """Name who pays."""
+        self.turns = Turns(pool.turns, sender)
+        self._pool = pool
+        self._sender = sender
+        self._settings = settings
+        self._held = 0
+
+    async def body(self, request: web.Request) -> bytes:
+        """Return the body, unpacked.
+
+        Raises:
+            HTTPRequestEntityTooLarge: It is larger than ``max_body_bytes``.
+            HTTPRequestTimeout: It did not come in time, or too slowly.
+            HTTPBadRequest: It is cut or damaged.
+            HTTPUnsupportedMediaType: Its Content-Encoding is not understood.
+            HTTPTooManyRequests: The sender's bodies under way have its share of memory already.
+        """
+        unpacker = self._unpacker(request)
+        most = self._settings.max_body_bytes
+        if not unpacker.packed and (request.content_length or 0) > most:
+            raise self._too_large()
+        await _go_on(request)
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                return await self._read(request, unpacker)
+        except TimeoutError:
+            raise self._slow(f"the body did not come within {self._settings.body_timeout_s:g} s") from None
+        except Damaged as fault:
+            hint = "nothing was accepted; pack and send it again, whole"
+            raise refused(web.HTTPBadRequest, "bad_body", str(fault), hint) from None
+        except (web.RequestPayloadError, web.HTTPException, ConnectionError) as error:
+            if isinstance(error, web.HTTPException):
+                raise
+            reason = "the body ended before its announced length, or its chunks are damaged"
+            hint = "nothing was accepted; check Content-Length or Transfer-Encoding and send it again"
+            raise refused(web.HTTPBadRequest, "bad_body", reason, hint) from None
+
+    def close(self) -> None:
+        """Give back what is held."""
+        if self._held:
+            self._pool.body_bytes.give(self._sender, self._held)
+            self._held = 0
+
+    def _unpacker(self, request: web.Request) -> Unpacker:
+        try:
+            return Unpacker(",".join(request.headers.getall("Content-Encoding", [])))
+        except UnknownEncoding as fault:
+            reason = f"the Content-Encoding is {fault}"
+            hint = f"send the body plain, or with one of: {ACCEPTED}"
+            headers = {"Accept-Encoding": ACCEPTED}
+            raise refused(web.HTTPUnsupportedMediaType, "unsupported_encoding", reason, hint, headers) from None
+
+    async def _read(self, request: web.Request, unpacker: Unpacker) -> bytes:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        arrived = 0
+        parts: list[bytes] = []
+        while True:
+            chunk = await self._chunk(request, began_s, arrived, loop.time)
+            if not chunk:
+                break
+            arrived += len(chunk)
+            for part in unpacker.feed(chunk):
+                self._take(len(part))
+                parts.append(part)
+                await self.turns.give_way()
+        unpacker.end()
+        return b"".join(parts)
+
+    async def _chunk(self, request: web.Request, began_s: float, arrived: int, now: Callable[[], float]) -> bytes:
+        """Return the next bytes; refuses a body whose average rate after the grace is under the lowest."""
+        rate = self._settings.min_body_bytes_per_s
+        until_s = began_s + GRACE_S + (arrived / rate if rate else self._settings.body_timeout_s)
+        try:
+            async with asyncio.timeout(max(0.0, until_s - now())):
+                return await request.content.readany()
+        except TimeoutError:
+            raise self._slow(f"the body comes at less than {rate} bytes/s") from None
+
+    def _take(self, size: int) -> None:
+        if self._held + size > self._settings.max_body_bytes:
+            raise self._too_large()
+        if not self._pool.body_bytes.take(self._sender, size):
+            reason = "the bodies under way have all memory that this sender may hold"
+            hint = "send fewer or smaller requests at the same time; send this one again in a second"
+            raise refused(web.HTTPTooManyRequests, "sender_share", reason, hint, {"Retry-After": "1"})
+        self._held += size
+
+    def _too_large(self) -> web.HTTPException:
+        reason = f"the body is larger than {self._settings.max_body_bytes} bytes"
+        return refused(web.HTTPRequestEntityTooLarge, "too_large", reason, "send fewer events at once")
+
+    def _slow(self, reason: str) -> web.HTTPException:
+        return refused(web.HTTPRequestTimeout, "slow_body", reason, "send fewer events at once, or faster")
+
+
+@contextmanager
+def reading(pool: Pool, sender: str, settings: GatewaySettings) -> Iterator[Reading]:
+    """Hold a place for a request while it is read and answered.
+
+    Raises:
+        HTTPTooManyRequests: The sender has its share of requests under way.
+        HTTPServiceUnavailable: No more requests are taken from anybody.
+    """
+    if not pool.requests.take(sender, 1):
+        if pool.requests.of(sender):
+            reason = f"{pool.requests.of(sender)} requests of this sender are under way"
+            hint = "wait for answers before sending more; send this one again in a second"
+            raise refused(web.HTTPTooManyRequests, "sender_share", reason, hint, {"Retry-After": "1"})
+        reason = f"{pool.requests.held} requests are under way"
+        hint = "send the same request again in a second"
+        raise refused(web.HTTPServiceUnavailable, "unavailable", reason, hint, {"Retry-After": "1"})
+    held = Reading(pool, sender, settings)
+    try:
+        yield held
+    finally:
+        held.close()
+        pool.requests.give(sender, 1)
+
+
+async def _go_on(request: web.Request) -> None:
+    """Ask for the body of a request that waits to be asked (``Expect: 100-continue``)."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0

@@ -1,0 +1,267 @@
+"""Connections: how many, of whom, how long; and what is said when one sends nonsense.
+
+aiohttp has a timeout for idle connections but none for a slow head, a slow reader or a descriptor shortage, no bound on
+connections, and logs what a malformed request held, its Authorization header included. Those are added here, around
+aiohttp's own handler of a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from gateway.answers import of_status, with_reason
+from gateway.settings import GatewaySettings
+from gateway.shares import Shares
+from telemetry.occasionally import Occasionally
+
+_log = logging.getLogger(__name__)
+
+SAY_EVERY_S = 10.0
+WRITE_TIMEOUT_S = 30.0
+"""How long an answer may take to be read by its sender."""
+
+LINGER_S = 2.0
+"""How long the rest of a refused body is still read, so that its sender sees the answer before the connection ends."""
+
+READ_BYTES = 65_536
+MAX_HEADERS = 64
+_SPARE_DESCRIPTORS = 128
+"""For files, broker and Redis."""
+
+NEW, EVENTS, HOOKS = "new", "events", "hooks"
+"""Kinds of connections: those on which nothing has been let in yet, and those that send."""
+
+_QUARTERS = {NEW: 1, EVENTS: 2, HOOKS: 1}
+"""What of all connections each kind may have; so webhooks, which never come again, find room."""
+
+
+class ConnectionTable:
+    """Which connections are open, and which must go when there are too many.
+
+    A connection belongs to nobody, that is to its peer's address, until a request on it was let in; from then on to its
+    sender. Each kind has its own bound, and within it no one has more than its share: whoever has the most loses its
+    oldest idle one.
+
+    Attributes:
+        counted: Connections that were ended or refused, by reason.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Begin with none; ``most`` is the bound on all."""
+        self._shares = {kind: Shares(max(1, most * part // 4)) for kind, part in _QUARTERS.items()}
+        self._open: dict[Connection, tuple[str, str]] = {}
+        self._say = Occasionally(SAY_EVERY_S, asyncio.get_running_loop().time)
+        self.counted: Callable[[str], None] = lambda _: None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def opened(self, one: Connection, peer: str) -> None:
+        """Take a new connection; an idle one of whoever has the most makes room for it if need be."""
+        while not self._shares[NEW].take(peer, 1):
+            if not self._end_one(NEW, peer):
+                self.noted("too_many", "more than gateway.max_connections allows, and none of them is idle")
+                one.abort()
+                return
+        self._open[one] = (NEW, peer)
+
+    def belongs(self, one: Connection, kind: str, sender: str) -> bool:
+        """Note whose a connection is; False when its sender has more than its share, and all of them busy."""
+        held = self._open.get(one)
+        if held is None or held == (kind, sender):
+            return True
+        while not self._shares[kind].take(sender, 1):
+            if not self._end_one(kind, sender):
+                self.noted("too_many", "more of one sender than its share, and none of them is idle")
+                return False
+        self.closed(one)
+        self._open[one] = (kind, sender)
+        return True
+
+    def closed(self, one: Connection) -> None:
+        """Forget a connection."""
+        held = self._open.pop(one, None)
+        if held is not None:
+            self._shares[held[0]].give(held[1], 1)
+
+    def noted(self, reason: str, what: str) -> None:
+        """Count a connection that ended badly, and say so now and then: never what it sent, never once for each."""
+        self.counted(reason)
+        count = self._say.due(reason)
+        if count:
+            _log.warning("%d connections in the last while: %s", count, what)
+
+    def _end_one(self, kind: str, asking: str) -> bool:
+        """End the oldest idle connection of whoever holds most of a kind, else of who asks; False if there is none."""
+        idle: dict[str, Connection] = {}
+        for one, (its_kind, whose) in self._open.items():
+            if its_kind == kind and not one.busy:
+                idle.setdefault(whose, one)
+        if not idle:
+            return False
+        most = max(self._shares[kind].of(whose) for whose in idle)
+        mine = self._shares[kind].of(asking)
+        if most < mine:  # the greediest has no idle one to lose, and that is who asks
+            return False
+        whose = next(whose for whose in idle if self._shares[kind].of(whose) == most)
+        ended = idle[whose]
+        self.counted("too_many")
+        self.closed(ended)
+        ended.abort()
+        return True
+
+
+class Connection(web.RequestHandler):
+    """One connection: aiohttp's, with a bound on how long a head may take and an answer may wait to be read.
+
+    Attributes:
+        busy: Whether a request is being worked on.
+        peer: The other side's address.
+    """
+
+    __slots__ = ("_draining", "_head_timer", "_settings", "_table", "busy", "peer")
+
+    def __init__(self, server: web.Server, table: ConnectionTable, settings: GatewaySettings) -> None:
+        """Use the runner's server; the options of aiohttp are set here and nowhere else."""
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=settings.idle_timeout_s,
+            lingering_time=LINGER_S,
+            read_bufsize=READ_BYTES,
+            max_headers=MAX_HEADERS,
+            auto_decompress=False,
+            access_log=None,  # type: ignore[arg-type]
+        )
+        self._table = table
+        self._settings = settings
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._draining = False
+        self.busy = False
+        self.peer = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; a head must come in time."""
+        super().connection_made(transport)
+        name = transport.get_extra_info("peername")
+        self.peer = f"ip:{name[0]}" if isinstance(name, tuple) else "ip:?"
+        self._await_head()
+        self._table.opened(self, self.peer)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self._stop_timer()
+        self._table.closed(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the first ones after an answer begin a head, which must then come in time."""
+        if not self.busy and not self._draining and self._head_timer is None:
+            self._await_head()
+        super().data_received(data)
+
+    def begun(self) -> None:
+        """Take note that a request's head is complete."""
+        self.busy = True
+        self._stop_timer()
+
+    def belongs(self, kind: str, sender: str) -> bool:
+        """Note whose the connection is; False when that sender has too many."""
+        return self._table.belongs(self, kind, sender)
+
+    def abort(self) -> None:
+        """End at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; a sender that does not read it loses the connection."""
+        resp = with_reason(resp)
+        if not request.content.is_eof():
+            # Reading the rest only to keep the connection would be work for a body that is refused.
+            self._draining = True
+            resp.force_close()
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            self._table.noted("slow_reader", "an answer was not read by its sender")
+            self.abort()
+            return resp, True
+        finally:
+            self.busy = False
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - quotes what was sent
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP. Neither answer nor log quotes it: it may hold a token."""
+        self._stop_timer()
+        kind = type(exc).__name__
+        if kind == "LineTooLong":
+            status = 431
+        self._table.noted("malformed", f"a request was no HTTP ({kind})")
+        if getattr(request.writer, "output_size", 0) > 0:
+            raise ConnectionError("an answer has begun already")
+        found = of_status(status)
+        found.force_close()
+        return found
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ARG002 - may quote what was sent
+        """Say only of what kind a fault is: its text may quote a request."""
+        kind = type(kw.get("exc_info")).__name__
+        self._table.noted("failed", f"the connection's handling failed ({kind})")
+
+    def _await_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._settings.header_timeout_s, self._head_is_late)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self.busy or self.transport is None:
+            return
+        self._table.noted("slow_head", "no whole request head came in time")
+        said = of_status(408)
+        body = said.body if isinstance(said.body, bytes) else b""
+        head = f"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+        self.force_close()
+
+
+def begun(request: web.BaseRequest) -> None:
+    """Take note that a request's head is complete; under a test server there is nothing to note."""
+    if isinstance(request.protocol, Connection):
+        request.protocol.begun()
+
+
+def most_connections(wanted: int) -> int:
+    """Return how many connections the descriptors of this process allow, raising the soft limit if it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        raised = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+            soft = raised
+        except (OSError, ValueError):
+            _log.info("the limit on open files stays %d", soft)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    fewer = max(1, soft - _SPARE_DESCRIPTORS if soft > 2 * _SPARE_DESCRIPTORS else soft // 2)
+    _log.warning("gateway.max_connections is %d, but this process may open %d files: %d are used", wanted, soft, fewer)
+    return fewer

@@ -1,0 +1,72 @@
+"""Reads large webhooks, such as a project of 20,000 tasks, in slices, so that other requests get their turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.label_studio_read import Hook, distill
+from gateway.settings import LabelStudioSettings
+from gateway.slices import MAX_COMMAS, WINDOW_BYTES, TooComplex, Turns, windows
+
+_AT_ONCE = 64
+
+
+class _Parts(msgspec.Struct):
+    """What ``distill`` reads of a webhook, not decoded yet; everything else is passed over."""
+
+    action: msgspec.Raw = msgspec.Raw(b"null")
+    project: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    task: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    tasks: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    annotation: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    annotations: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_parts = msgspec.json.Decoder(_Parts)
+
+
+async def distill_in_turns(body: bytes, settings: LabelStudioSettings, turns: Turns) -> Hook:
+    """Return a webhook reduced to what is needed of it; as ``distill``, but in slices.
+
+    Raises:
+        BadHook: It is no webhook of Label Studio.
+        TooComplex: A part of it has too many values to be decoded in one turn.
+        msgspec.DecodeError: It is not JSON.
+    """
+    try:
+        parts = _parts.decode(body)
+    except msgspec.ValidationError:
+        return distill(None, settings)  # no object: says so
+    head: dict[str, Any] = {"action": _decoded(bytes(parts.action))}
+    if isinstance(parts.project, msgspec.Raw):
+        head["project"] = _decoded(bytes(parts.project))
+    hook = distill(head, settings)
+    for name, plural in (("task", "tasks"), ("annotation", "annotations")):
+        raw = getattr(parts, name)
+        raw = getattr(parts, plural) if raw is msgspec.UNSET else raw
+        kept: list[Any] = []
+        if isinstance(raw, msgspec.Raw):
+            for some in _slices(bytes(raw)):
+                # What distill returns may be given to it again: so each slice is reduced alone.
+                kept += distill({"action": head["action"], plural: some}, settings)[plural]
+                await turns.give_way()
+        hook[plural] = kept
+    return hook
+
+
+def _slices(raw: bytes) -> Any:
+    """Yield what stands under a name, a few items at a time."""
+    if raw[:1] != b"[":
+        yield _decoded(raw)
+        return
+    for window, _ in windows(raw, 1):
+        for at in range(0, len(window), _AT_ONCE):
+            yield [_decoded(bytes(one)) for one in window[at : at + _AT_ONCE]]
+
+
+def _decoded(raw: bytes) -> Any:
+    if len(raw) > WINDOW_BYTES and raw.count(b",") > MAX_COMMAS:
+        raise TooComplex
+    return msgspec.json.decode(raw)
