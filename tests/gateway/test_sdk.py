@@ -49,7 +49,7 @@ def test_an_event_is_named_by_its_data() -> None:
 def with_gateway(steps: Callable[[HttpClient, Bench], Awaitable[None]], **bench: Any) -> Bench:
     async def run(bench: Bench) -> None:
         bench.now_ms = int(datetime.now(UTC).timestamp() * 1000)
-        url = str(bench.client.make_url("/"))
+        url = bench.url + "/"
         async with HttpClient(url) as client:
             await steps(client, bench)
 
@@ -151,7 +151,7 @@ def test_a_gateway_that_is_not_there_is_told() -> None:
 @pytest.mark.servers
 def test_the_token_is_sent_and_the_example_runs() -> None:
     async def steps(bench: Bench) -> None:
-        url = str(bench.client.make_url("")).rstrip("/")
+        url = bench.url
         child = await asyncio.create_subprocess_exec(
             sys.executable, "examples/emit_event.py", url, cwd=ROOT, stdout=-1, stderr=-1, env=environment()
         )
