@@ -17,6 +17,7 @@ from config.addresses import host_port, ratio, redis_url, topic_part
 from config.base import Fault, Section, refuse
 from config.durations import Seconds
 from config.embedded import AlertSettings, GatewaySettings
+from config.events import EventSettings
 from config.people import PeopleSettings, RosterSettings
 from config.tables import ScopeKind, TableSettings
 from streams.core.policy import DEFAULT_SCOPES
@@ -295,6 +296,9 @@ class FloorwatchConfig(Section):
         default=RedisSettings(), description="Redis or Valkey 6 and later; can be rebuilt from Kafka."
     )
     engine: EngineSettings = Field(default=EngineSettings(), description="Batches, intervals and limits.")
+    events: EventSettings = Field(
+        default=EventSettings(), description="What an event may say, relative to its own time; the rest is refused."
+    )
     tables: TableSettings = Field(default=TableSettings(), description="What is counted, over which time.")
     targets: TargetSettings = Field(default=TargetSettings(), description="What the floor promises.")
     people: PeopleSettings = Field(default=PeopleSettings(), description="What is said of people, and from when on.")
@@ -321,6 +325,10 @@ class FloorwatchConfig(Section):
                 reason = f"[{', '.join(kind)}] is not among tables.scopes"
                 faults.append(Fault(("metrics", "scopes", index), reason, "add it to tables.scopes or remove it here"))
         faults += self._log_faults()
+        for name, allowed_s in self.targets.sla_classes.items():
+            if allowed_s > self.events.max_due_s:
+                reason = "tasks of this class would be due later than events.max_due_s allows"
+                faults.append(Fault(("targets", "sla_classes", name), reason, "shorten it, or raise the other"))
         faults += self.alerts.faults(self.tables.windows, self.tables.scopes)
         refuse(faults)
         return self

@@ -26,6 +26,7 @@ from streams.agents.ticker import tick_event
 from streams.core.ledger_store import WATERMARK_PREFIX
 from streams.engine.log import KafkaLogReader, KafkaLogWriter, Outgoing
 from streams.models import topics
+from streams.models.explain import task_of
 
 PREFIX = "floorwatch."
 GROUP = "floorwatch"
@@ -37,13 +38,6 @@ Progress = Callable[[str, int, int | None], None]
 
 class WorkerDied(RuntimeError):
     """The worker ended before the input did; the message holds the end of its log."""
-
-
-class _Subject(msgspec.Struct):
-    subject: str = ""
-
-
-_subject = msgspec.json.Decoder(_Subject).decode
 
 
 @dataclass
@@ -195,17 +189,18 @@ async def bounded_run(
 
 def _key_of(line: bytes) -> bytes:
     """Return the task id of an event; whatever cannot be read gets a key of its own, intake will refuse it."""
-    try:
-        subject = _subject(line).subject
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        subject = ""
+    subject = task_of(line)
     return subject.encode() if subject else b"unreadable-%d" % crc32(line)
+
+
+_JSON_SPACE = b" \t\r\n"
+"""No others: a form feed around an event is a fault here as everywhere."""
 
 
 def _chunks(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
     chunk: list[bytes] = []
     for line in lines:
-        stripped = line.strip()
+        stripped = line.strip(_JSON_SPACE)
         if stripped:
             chunk.append(stripped)
         if len(chunk) >= size:

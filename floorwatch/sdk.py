@@ -45,6 +45,7 @@ from streams.models.events import (
     TaskCreatedData,
 )
 from streams.models.explain import Refusal
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 from streams.models.topics import RAW, partition_of
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ __all__ = [
     "BreakStarted",
     "Client",
     "Event",
+    "EventLimits",
     "HttpClient",
     "LabelSubmitted",
     "LabelSubmittedData",
@@ -94,7 +96,13 @@ class Client:
     """Emits to Kafka: acks=all, keyed by task, CRC-32 partitions as everything in Floorwatch."""
 
     def __init__(
-        self, *, brokers: str | Sequence[str], topic: str = DEFAULT_TOPIC, idempotent: bool = False, **kafka: Any
+        self,
+        *,
+        brokers: str | Sequence[str],
+        topic: str = DEFAULT_TOPIC,
+        idempotent: bool = False,
+        limits: EventLimits = DEFAULT_LIMITS,
+        **kafka: Any,
     ) -> None:
         """Name the broker; nothing is reached yet.
 
@@ -103,9 +111,12 @@ class Client:
             topic: The raw topic with its prefix.
             idempotent: Let Kafka drop a producer's repetitions, which the ledger ignores anyway; the embedded broker
                 cannot.
+            limits: How far an event's times may be from its own, where the floor's configuration (``events``) differs
+                from the defaults.
             **kafka: Further arguments of ``aiokafka.AIOKafkaProducer``, such as those for TLS and SASL.
         """
         self.topic = topic
+        self._limits = limits
         addresses = brokers if isinstance(brokers, str) else ",".join(brokers)
         self._settings = {"bootstrap_servers": addresses, "enable_idempotence": idempotent, "linger_ms": 5, **kafka}
         self._producer: AIOKafkaProducer | None = None
@@ -159,7 +170,7 @@ class Client:
         """
         from aiokafka.errors import KafkaError
 
-        records = checked(events)
+        records = checked(events, self._limits)
         producer = self._producer
         if producer is None:
             raise NotEmitted("the client is not started: use 'async with Client(…)'")

@@ -27,7 +27,8 @@ from streams.models.events import (
     TaskCreatedData,
     encode_event,
 )
-from streams.models.explain import Refusal, explain
+from streams.models.explain import Refusal, accept
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 MAX_EVENT_BYTES = 1_048_576 - 4096
 """Kafka refuses batches over 1 MiB, its own framing included."""
@@ -116,19 +117,19 @@ def event(
     return made
 
 
-def checked(events: Iterable[Given]) -> list[tuple[bytes, bytes]]:
-    """Return (key, value) of every event. Raises BadEvents."""
+def checked(events: Iterable[Given], limits: EventLimits = DEFAULT_LIMITS) -> list[tuple[bytes, bytes]]:
+    """Return (key, value) of every event, with none but the contract's fields. Raises BadEvents."""
     records: list[tuple[bytes, bytes]] = []
     refusals: list[tuple[int, Refusal]] = []
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     for index, one in enumerate(events):
         raw = one if isinstance(one, bytes) else encode_event(one)
-        found = explain(raw, now_ms, MAX_EVENT_BYTES)
+        found = accept(raw, now_ms, MAX_EVENT_BYTES, limits=limits)
         if isinstance(found, Refusal):
             refusals.append((index, found))
         else:
-            # Encoded anew: fields that the contract does not know may hold content, which must not be stored.
-            records.append((found.subject.encode(), encode_event(found)))
+            event, value = found
+            records.append((event.subject.encode(), value))
     if refusals:
         raise BadEvents(refusals)
     return records

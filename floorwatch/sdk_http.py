@@ -9,6 +9,7 @@ import msgspec
 
 from floorwatch.sdk_events import BadEvents, Given, NotEmitted, checked
 from streams.models.explain import Refusal
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 if TYPE_CHECKING:
     import aiohttp
@@ -28,6 +29,7 @@ class HttpClient:
         attempts: int | None = 10,
         retry_s: float | None = 60.0,
         timeout_s: float = 30.0,
+        limits: EventLimits = DEFAULT_LIMITS,
     ) -> None:
         """Name the gateway; nothing is reached yet.
 
@@ -37,12 +39,14 @@ class HttpClient:
             attempts: Tries of each request; None: as many as ``retry_s`` allows.
             retry_s: Seconds after which a request is given up; None: only ``attempts`` counts.
             timeout_s: Of one try.
+            limits: As of ``Client``.
         """
         self._url = url.rstrip("/") + "/v1/events"
         self._headers = {"Content-Type": "application/cloudevents-batch+json"}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
         self._attempts = attempts
+        self._limits = limits
         self._retry_s = retry_s
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
@@ -70,7 +74,7 @@ class HttpClient:
                 stricter, refused some and has the others.
             NotEmitted: Not all are known to have arrived.
         """
-        records = checked(events)
+        records = checked(events, self._limits)
         sent = 0
         refused: list[tuple[int, Refusal]] = []
         for chunk in _chunks(records):

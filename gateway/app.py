@@ -68,7 +68,8 @@ def build_app(
     if fault is not None:
         raise OpenToStrangers(fault)
     metrics = GatewayMetrics(__version__)
-    lane = HookLane(settings, publisher, memory, clock_ms, metrics)
+    limits = limits or Limits()
+    lane = HookLane(settings, publisher, memory, clock_ms, metrics, limits=limits.events)
     for_hooks = max(1, settings.max_requests // 4)
     body = settings.max_body_bytes
     events = Pool(Shares(settings.max_requests - for_hooks), Shares(_EVENT_BODIES * body), TurnQueue())
@@ -79,7 +80,7 @@ def build_app(
     app = web.Application(middlewares=[_count, _never_a_traceback, _no_page])
     app[GATEWAY] = Gateway(
         settings=settings,
-        limits=limits or Limits(),
+        limits=limits,
         publisher=publisher,
         lane=lane,
         doorkeeper=Doorkeeper(settings),

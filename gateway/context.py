@@ -16,6 +16,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
 from gateway.shares import Shares
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 SENDER: web.RequestKey[str] = web.RequestKey("sender", str)
 """Under which a request carries its sender's name, for the metrics."""
@@ -28,10 +29,12 @@ class Limits:
     Attributes:
         max_event_bytes: Larger events are refused.
         future_ms: An event dated further than this after its arrival is refused.
+        events: How far an event's times may be from its own.
     """
 
     max_event_bytes: int = 1_048_576
     future_ms: int = 300_000
+    events: EventLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ async def _check(
     records: list[Record] = []
     rejected = _Rejected()
     for item in items:
-        found = checked(item.raw, now_ms, limits.max_event_bytes, limits.future_ms)
+        found = checked(item.raw, now_ms, limits.max_event_bytes, limits.future_ms, limits.events)
         if isinstance(found, Refusal):
             rejected.add(item, found)
         elif not sender.may_send(found[0].source):

@@ -12,7 +12,7 @@ from gateway.label_studio_read import Hook
 from gateway.records import Record, dead_letter, recorded
 from gateway.settings import LabelStudioSettings
 from streams.models.events import AuditCompleted
-from streams.models.explain import Refusal
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 _log = logging.getLogger(__name__)
 
@@ -79,13 +79,19 @@ def keys_of(hooks: Sequence[WaitingHook], settings: LabelStudioSettings) -> list
     return list(found)
 
 
-def translate_all(hooks: Sequence[WaitingHook], seen: Mapping[str, Remembered], settings: LabelStudioSettings) -> Batch:
+def translate_all(
+    hooks: Sequence[WaitingHook],
+    seen: Mapping[str, Remembered],
+    settings: LabelStudioSettings,
+    limits: EventLimits = DEFAULT_LIMITS,
+) -> Batch:
     """Translate webhooks one after the other; what one leaves in memory counts for the next.
 
     Args:
         hooks: In order of arrival.
         seen: What the memory holds under ``keys_of``.
         settings: How webhooks are read.
+        limits: How far an event's times may be from its own.
     """
     batch = Batch()
     now_seen = dict(seen)
@@ -96,10 +102,10 @@ def translate_all(hooks: Sequence[WaitingHook], seen: Mapping[str, Remembered], 
         problems = list(found.problems)
         published = incomparable = 0
         for event in found.events:
-            record = recorded(event)
-            if isinstance(record, Refusal):
-                problems.append(Problem(record.code, record.field, record.reason, {"subject": event.subject}))
-            else:
+            record, refusals = recorded(event, limits)
+            about = {"id": event.id, "subject": event.subject}
+            problems += [Problem(one.code, one.field, one.reason, about) for one in refusals]
+            if record is not None:
                 batch.records.append(record)
                 published += 1
                 incomparable += isinstance(event, AuditCompleted) and event.data.verdict == "incomparable"

@@ -26,6 +26,7 @@ from gateway.publisher import Overloaded, Publisher
 from gateway.settings import GatewaySettings
 from gateway.shares import Shares
 from gateway.spool import DiskSpool
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class HookLane:
         metrics: GatewayMetrics,
         *,
         retry_s: tuple[float, float] = (0.2, 5.0),
+        limits: EventLimits = DEFAULT_LIMITS,
     ) -> None:
         """Take what it works with.
 
@@ -66,6 +68,7 @@ class HookLane:
             memory: What earlier webhooks left.
             clock_ms: Wall clock, Unix milliseconds.
             metrics: Counts.
+            limits: How far an event's times may be from its own.
             retry_s: First and longest pause after a failure, seconds.
         """
         self._settings = settings
@@ -74,6 +77,7 @@ class HookLane:
         self._clock_ms = clock_ms
         self._metrics = metrics
         self._retry_s = retry_s
+        self._limits = limits
         self._spool = DiskSpool(settings.spool_dir) if settings.spool_dir else None
         self._position_key = f"lane:{uuid.uuid4().hex}"
         self._next_number = 1
@@ -272,7 +276,7 @@ class HookLane:
         if not fresh:
             return None
         # In a thread, because a project of 20,000 tasks takes half a second, and others must be answered meanwhile.
-        batch = await asyncio.to_thread(translate_all, fresh, seen, settings)
+        batch = await asyncio.to_thread(translate_all, fresh, seen, settings, self._limits)
         async with asyncio.timeout(self._settings.publish_timeout_s):
             await self._publisher.publish(batch.records)
             await self._publisher.dead_letter(batch.dead)

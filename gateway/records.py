@@ -9,7 +9,9 @@ import msgspec
 from gateway.hooks import Problem
 from streams.core.stamps import rfc3339
 from streams.models.events import encode_event
-from streams.models.explain import Refusal, explain
+from streams.models.explain import accept
+from streams.models.refusal import Refusal
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 MAX_VALUE_BYTES = 1_048_576 - 4096
 """Kafka refuses batches over 1 MiB, its own framing included."""
@@ -17,36 +19,56 @@ MAX_VALUE_BYTES = 1_048_576 - 4096
 Record = tuple[bytes, bytes]
 
 
-def checked(raw: bytes, now_ms: int | None, max_bytes: int, future_ms: int) -> Refusal | tuple[Any, Record]:
+def checked(
+    raw: bytes, now_ms: int | None, max_bytes: int, future_ms: int, limits: EventLimits = DEFAULT_LIMITS
+) -> Refusal | tuple[Any, Record]:
     """Return an event and the (key, value) to publish, or why it is refused.
 
-    The value is encoded anew from what the contract knows: fields it does not know may hold moderated content, which
-    must never be stored.
+    The value holds none but the contract's fields: others may hold moderated content, which must never be stored.
 
     Args:
         raw: JSON bytes of one event.
         now_ms: When it arrived, Unix milliseconds; None skips the check of times in the future.
         max_bytes: Largest event accepted.
         future_ms: How far ahead of its arrival it may be dated.
+        limits: How far its other times may be from its own.
     """
-    found = explain(raw, now_ms, max_bytes, future_ms)
-    if type(found) is Refusal:
+    found = accept(raw, now_ms, max_bytes, future_ms, limits)
+    if isinstance(found, Refusal):
         return found
-    return _recorded(found)
-
-
-def recorded(event: Any) -> Refusal | Record:
-    """Return the (key, value) to publish for an event made by the gateway itself, checked as if it had been sent."""
-    found = checked(encode_event(event), None, MAX_VALUE_BYTES, 0)
-    return found if isinstance(found, Refusal) else found[1]
-
-
-def _recorded(event: Any) -> Refusal | tuple[Any, Record]:
-    value: bytes = encode_event(event)
+    event, value = found
     if len(value) > MAX_VALUE_BYTES:
         reason = f"the event has {len(value)} bytes, Kafka takes {MAX_VALUE_BYTES}"
         return Refusal("too_large", None, reason, "send ids and labels, not content")
     return event, (event.subject.encode(), value)
+
+
+def recorded(event: Any, limits: EventLimits = DEFAULT_LIMITS) -> tuple[Record | None, tuple[Refusal, ...]]:
+    """Return the (key, value) to publish for an event that a webhook was translated to, checked as if it had been sent.
+
+    A time that breaks a rule is left out where the event can do without it: the tool that sent the webhook never asks
+    again, and a label without its handle time is worth more than none.
+
+    Args:
+        event: An event of the contract.
+        limits: How far its times may be from its own.
+
+    Returns:
+        The record, None where there is none to publish; and what was refused, of the event or of its times.
+    """
+    refusals: list[Refusal] = []
+    while True:
+        found = checked(encode_event(event), None, MAX_VALUE_BYTES, 0, limits)
+        if not isinstance(found, Refusal):
+            return found[1], tuple(refusals)
+        refusals.append(found)
+        name = (found.field or "").removeprefix("$.data.")
+        if name not in _OPTIONAL_TIMES or getattr(event.data, name, None) is None:
+            return None, tuple(refusals)
+        event = msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, **{name: None}))
+
+
+_OPTIONAL_TIMES = ("due_at", "started_at", "created_at")
 
 
 def dead_letter(problem: Problem, source: str, received_ms: int) -> Record:

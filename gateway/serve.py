@@ -15,6 +15,7 @@ from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from config.lower import event_limits
 from config.schema import FloorwatchConfig
 from gateway.app import build_app
 from gateway.connections import Connection, ConnectionTable, most_connections
@@ -68,7 +69,8 @@ async def run_gateway(
     # What is remembered must outlive what can still be corrected.
     horizon_s = (config.tables.correction_horizon_days + 1) * _DAY_S
     memory = RedisMemory(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
-    limits = Limits(config.engine.max_event_bytes, round(config.engine.future_tolerance_s * 1000))
+    future_ms = round(config.engine.future_tolerance_s * 1000)
+    limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config))
     app = build_app(settings, publisher, memory, wall_ms, limits)
     try:
         async with listening(app) as url:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.models.explain import Refusal, explain_failure
+from streams.models.failures import UNREADABLE, explain_failure
+from streams.models.refusal import Refusal
 
 SINGLE = frozenset({"application/cloudevents+json"})
 BATCH = frozenset({"application/cloudevents-batch+json"})
@@ -66,7 +67,7 @@ def _items(body: bytes) -> list[Item] | Refusal:
         found = _array.decode(body)
     except msgspec.ValidationError:
         return Refusal("wrong_type", "$", "a batch is a JSON array of events", "send [event, event, …]")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return explain_failure(body, error)
     return list(_placed(body, found))
 
@@ -94,7 +95,7 @@ def is_json(raw: bytes) -> bool:
     """Return whether bytes are one JSON document."""
     try:
         _document.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return True
 

@@ -20,7 +20,7 @@ from faust.types import TP
 from alerts.outbox import Outbox
 from alerts.rules import Rule
 from config.connect import tls_context
-from config.lower import core_policy, incident_policy, sla_classes_ms
+from config.lower import core_policy, event_limits, incident_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
 from streams.adapters.cold import RocksStore, StateDirectory
 from streams.adapters.connections import kafka_settings, redis_client, started_producer
@@ -110,7 +110,10 @@ class Worker:
     def _add_stages(self) -> None:
         config, out = self.config, self.topics
         intake = IntakePolicy(
-            config.engine.max_event_bytes, round(config.engine.future_tolerance_s * 1000), sla_classes_ms(config)
+            config.engine.max_event_bytes,
+            round(config.engine.future_tolerance_s * 1000),
+            sla_classes_ms(config),
+            event_limits(config),
         )
         for number, raw in enumerate(config.kafka.intake_topics):
 

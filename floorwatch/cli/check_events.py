@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
+
+if TYPE_CHECKING:
+    from streams.models.rules import EventLimits
 
 MAX_EVENT_BYTES = 1_048_576
 FUTURE_MS = 300_000
@@ -71,34 +74,46 @@ class Report:
             self.warnings.append(found)
 
 
-def check_stream(stream: BinaryIO, now_ms: int | None, limit: int | None = None) -> Report:
+def check_stream(
+    stream: BinaryIO,
+    now_ms: int | None,
+    limit: int | None = None,
+    *,
+    max_bytes: int = MAX_EVENT_BYTES,
+    future_ms: int = FUTURE_MS,
+    limits: EventLimits | None = None,
+) -> Report:
     """Check events, one a line.
 
     Args:
         stream: JSON lines, plain or gzip.
         now_ms: What counts as now for times in the future; None skips that check.
         limit: Faults and warnings kept each; None keeps all. All are counted.
+        max_bytes: Largest event accepted.
+        future_ms: How far ahead of ``now_ms`` an event may be dated.
+        limits: How far an event's times may be from its own; None takes the defaults.
 
     Returns:
-        The report. About 8 microseconds a line.
+        The report. About 12 microseconds a line.
     """
     from streams.models.explain import Refusal, explain
+    from streams.models.rules import DEFAULT_LIMITS
 
     report = Report(limit)
     memory = _Memory(report)
     try:
-        for number, raw, length in _lines(_opened(stream)):
+        for number, raw, length in _lines(_opened(stream), max_bytes):
             if report.lines == 0 and raw.strip() in (b"[", b"{"):
                 hint = "put each event on a line of its own: jq -c '.[]' FILE (or jq -c . FILE)"
                 report.fault(Finding(number, "not_lines", None, "one JSON document over many lines", hint))
                 report.lines = 1
                 break
             report.lines += 1
-            if length > MAX_EVENT_BYTES:
-                reason = f"the event has {length} bytes, the limit is {MAX_EVENT_BYTES}"
+            if length > max_bytes:
+                reason = f"the event has {length} bytes, the limit is {max_bytes}"
                 report.fault(Finding(number, "too_large", None, reason, "send ids and labels, not content"))
                 continue
-            found = explain(raw, now_ms, MAX_EVENT_BYTES, FUTURE_MS)
+            found = explain(raw, now_ms, max_bytes, future_ms, limits or DEFAULT_LIMITS)
             if isinstance(found, Refusal):
                 report.fault(Finding(number, found.code, found.field, found.reason, found.hint))
             else:
@@ -118,18 +133,18 @@ def _opened(stream: BinaryIO) -> io.BufferedReader:
     return cast("io.BufferedReader", buffered)
 
 
-def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes, int]]:
+def _lines(stream: io.BufferedReader, max_bytes: int) -> Iterator[tuple[int, bytes, int]]:
     """Yield (line number, bytes, full length) of each line that is not blank; over-long lines come cut off."""
     number = 0
     while True:
-        raw = stream.readline(MAX_EVENT_BYTES + 2)
+        raw = stream.readline(max_bytes + 2)
         if not raw:
             return
         number += 1
         length = len(raw)
         piece = raw
-        while not piece.endswith(b"\n") and len(piece) == MAX_EVENT_BYTES + 2:
-            piece = stream.readline(MAX_EVENT_BYTES + 2)
+        while not piece.endswith(b"\n") and len(piece) == max_bytes + 2:
+            piece = stream.readline(max_bytes + 2)
             length += len(piece)
         if raw.strip():
             yield number, raw.rstrip(b"\r\n"), length - len(raw) + len(raw.rstrip(b"\r\n"))
@@ -299,6 +314,26 @@ def _of(codes: Counter[str]) -> str:
     return f" ({_counts(codes)})" if codes else ""
 
 
+def _bounds(config: Path | None) -> dict[str, Any]:
+    """Return the limits of a configuration, as arguments of ``check_stream``; none where there is no configuration."""
+    import os
+
+    from config.load import load
+    from config.lower import event_limits, to_ms
+    from floorwatch.cli.common import exit_on_config_error
+
+    if config is None:
+        return {}
+    with exit_on_config_error():
+        found = load(config, os.environ)
+    engine = found.engine
+    return {
+        "max_bytes": engine.max_event_bytes,
+        "future_ms": to_ms(engine.future_tolerance_s),
+        "limits": event_limits(found),
+    }
+
+
 def check_events(
     file: Annotated[str, typer.Argument(help="JSON lines, plain or gzip; - reads standard input.")],
     as_json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
@@ -307,19 +342,20 @@ def check_events(
         datetime | None,
         typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="Judge times in the future as of then, not of this moment."),
     ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration: its limits; the defaults without.")] = None,
 ) -> None:
     """Explain every fault of a file of events with its line, field and fix; exit 1 if there is one."""
     import json
     import time
 
-    limit = max_ or None
     now_ms = int((now.timestamp() if now else time.time()) * 1000)
+    bounds = _bounds(config)
     try:
         if file == "-":
-            report = check_stream(sys.stdin.buffer, now_ms, limit)
+            report = check_stream(sys.stdin.buffer, now_ms, max_ or None, **bounds)
         else:
             with Path(file).open("rb") as stream:
-                report = check_stream(stream, now_ms, limit)
+                report = check_stream(stream, now_ms, max_ or None, **bounds)
     except OSError as error:
         typer.echo(f"cannot read {file}: {(error.strerror or str(error)).lower()}", err=True)
         raise typer.Exit(2) from error

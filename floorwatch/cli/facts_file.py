@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import typer
 
 if TYPE_CHECKING:
@@ -59,33 +58,43 @@ class FloorLog:
 class FactsReader:
     """Turns the events of one partition, or of one file, into facts and these into what a log needs."""
 
-    def __init__(self, log: FloorLog) -> None:
-        """Add to a log; ``finish`` must be called at the end."""
-        self._log = log
+    def __init__(self, log: FloorLog, *, checked: bool = False) -> None:
+        """Add to a log; ``finish`` must be called at the end.
+
+        Args:
+            log: Where it goes.
+            checked: Lines come from ``events.v1``: what stands there was accepted by the rules of its day.
+        """
+        self._log, self._checked = log, checked
         self._tasks: dict[str, list[bytes]] = {}
 
     def take(self, offset: int, raw: bytes) -> None:
         """Take in one event; a bad one is counted, not fatal, as in the stream. About 10 microseconds."""
         from streams.core.facts import fact_of, pack
-        from streams.models.events import Tick, decode_log_event
-        from streams.models.explain import Refusal, explain
 
-        log = self._log
-        event = explain(raw, None)
-        if isinstance(event, Refusal):
-            try:
-                if isinstance(decode_log_event(raw), Tick):
-                    return  # the log's own clock says nothing of people
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                pass
+        log, event = self._log, self._event(raw)
+        if event is None:
             log.refused += 1
             return
         fact = fact_of(offset, event)
         if fact is None:
-            return
+            return  # the log's own clock says nothing of people
         log.events += 1
         log.watermark_ms = max(log.watermark_ms, fact.time_ms)
         self._tasks.setdefault(event.subject, []).append(pack(fact))
+
+    def _event(self, raw: bytes) -> Any:
+        """Return the event, None where there is none that counts."""
+        from streams.models.events import Tick, decode_log_event
+        from streams.models.explain import UNREADABLE, Refusal, explain
+
+        if not self._checked and not isinstance(found := explain(raw, None), Refusal):
+            return found
+        try:
+            event = decode_log_event(raw)
+        except UNREADABLE:
+            return None
+        return event if self._checked or isinstance(event, Tick) else None
 
     def finish(self) -> None:
         """Fold the facts of every task and let them go."""
@@ -228,7 +237,7 @@ async def _read_cluster(settings: FloorwatchConfig) -> FloorLog:
     log = FloorLog()
     async with open_log(kafka_settings(settings), settings.kafka.topic_prefix + EVENTS) as events:
         for partition in events.partitions:
-            reader = FactsReader(log)
+            reader = FactsReader(log, checked=True)
             async for records in events.read(await events.extent(partition)):
                 for record in records:
                     if record.value is not None:

@@ -19,7 +19,9 @@ from streams.core.stamps import rfc3339
 from streams.engine.log import Entry, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.events import TaskCreated, encode_event
-from streams.models.explain import Refusal, explain
+from streams.models.explain import accept
+from streams.models.refusal import Refusal
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 _KEPT_BYTES = 65_536
 
@@ -32,11 +34,13 @@ class IntakePolicy:
         max_event_bytes: Larger events are refused.
         future_ms: An event dated further than this after its arrival is refused.
         sla_classes_ms: Time from creation to due by SLA class.
+        limits: How far an event's times may be from its own.
     """
 
     max_event_bytes: int = 1_048_576
     future_ms: int = 300_000
     sla_classes_ms: dict[str, int] | None = None
+    limits: EventLimits = DEFAULT_LIMITS
 
 
 class Intake:
@@ -64,20 +68,20 @@ class Intake:
     def fold(self, records: list[Record]) -> None:
         """Sort records into events and dead letters."""
         policy, events, partitions = self._policy, self._events, self._out.partitions
-        classes, most, ahead_ms = policy.sla_classes_ms, policy.max_event_bytes, policy.future_ms
+        classes, most, ahead_ms, limits = policy.sla_classes_ms, policy.max_event_bytes, policy.future_ms, policy.limits
         for record in records:
-            value = record.value or b""
-            found = explain(value, record.timestamp_ms, most, ahead_ms)
-            if type(found) is Refusal:
+            found = accept(record.value or b"", record.timestamp_ms, most, ahead_ms, limits)
+            if isinstance(found, Refusal):
                 self._refuse(record, found)
                 continue
-            if classes and type(found) is TaskCreated and found.data.due_at is None and found.data.sla_class:
-                resolved = self._resolve(found, classes)
+            event, value = found
+            if classes and type(event) is TaskCreated and event.data.due_at is None and event.data.sla_class:
+                resolved = self._resolve(event, classes)
                 if resolved is None:
-                    self._refuse(record, _unknown_class(found.data.sla_class, classes))
+                    self._refuse(record, _unknown_class(event.data.sla_class, classes))
                     continue
                 value = resolved
-            key = found.subject.encode()
+            key = event.subject.encode()
             # As streams.models.topics.partition_of, whose calls would cost as much as all the rest of this loop.
             events[crc32(key) % partitions].append((key, value, record.timestamp_ms))
         self.next = records[-1].offset + 1

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from streams.models.events import EVENT_CLASSES
+from streams.models.rules import RULES, said
 from streams.models.schema import Json, components, type_name
 
 _INTRO = """\
@@ -21,14 +22,28 @@ or one a line. `floorwatch check-events FILE` explains every fault of a file wit
 - [`asyncapi.yaml`](asyncapi.yaml): the topics, as AsyncAPI 3.0.
 - [`examples.jsonl`](examples.jsonl): events of each type.
 
-Rules that no schema can say:
+What is accepted is what the schema and the rules below allow; gateway, SDK, intake and `check-events` decide by the same
+code. What stands on `events.v1` was accepted by the rules of its day and is counted whatever they are now.
 
-- `source` and `id` together are the event's identity. The same pair with the same content is a duplicate and ignored;
-  with other content it goes to the dead letters, and the first one stands.
+- `source` and `id` together are the identity of an event of a task. The same pair with the same content is a duplicate
+  and ignored; with other content it goes to the dead letters, and the first one stands. The same pair under another
+  `subject` is another event: tasks are spread over partitions, which do not know of each other. `check-events` warns of
+  it within a file.
 - `subject` is the task's id; all events of a task carry the same one. Order matters only within a task.
-- `time` may be as old as you like (backfill), but at most 5 minutes after its arrival. `started_at` is not after it.
-- Control characters are refused in every text but `reason`, and so are events over 1 MiB. Unknown fields are ignored.
+- `time` may be as old as you like (backfill), but at most 5 minutes after its arrival.
+- Times are RFC 3339 with a zone, in the years 2000 to 2099; T and Z in lower case, a space for T and an offset without
+  its colon are taken too; a leap second (:60) and 24:00 are not. Where a validator also asserts `format: date-time`, what
+  it passes is accepted but for those and other years. What is finer than a millisecond is cut, never rounded.
+- Whole numbers may be written as `1000.0` or `1e3`, as JSON Schema has it.
+- Control characters (C0, DEL, C1), line and paragraph separators and bidirectional embeddings, overrides and isolates
+  are refused in every text but `reason`, escaped or not. A `reason` longer than 256 characters is cut.
+- Events over 1 MiB are refused, and JSON nested deeper than 64 levels. Of a key that stands twice the last one counts.
+- Fields that the contract does not have may be sent and are dropped: they are on no topic of Floorwatch.
 - A field that may be null may as well be left out.
+
+Times of an event relative to its own `time` (the limits are `events` in the configuration):
+
+RULES
 """
 
 
@@ -42,7 +57,7 @@ def render_readme(examples: list[Json]) -> str:
     first: dict[str, Json] = {}
     for example in examples:
         first.setdefault(str(example["type"]), example)
-    parts = [_INTRO, "## Envelope\n\n" + _table(_envelope(schemas), schemas)]
+    parts = [_INTRO.replace("RULES\n", _rules()), "## Envelope\n\n" + _table(_envelope(schemas), schemas)]
     for cls in EVENT_CLASSES:
         name = type_name(cls)
         data = schemas[schemas[cls.__name__]["properties"]["data"].get("$ref") or _ref(schemas[cls.__name__])]
@@ -52,6 +67,15 @@ def render_readme(examples: list[Json]) -> str:
             body += f"\nExample `data`:\n\n```json\n{shown}\n```\n"
         parts.append(body)
     return "\n".join(parts)
+
+
+def _rules() -> str:
+    """Return the table of rules relative to an event's own time."""
+    rows = ["| code | type | field | rule |", "| --- | --- | --- | --- |"]
+    for rule in RULES:
+        kinds = ", ".join(type_name(cls).removeprefix("floorwatch.").removesuffix(".v1") for cls in rule.kinds)
+        rows.append(f"| `{rule.code}` | {kinds} | `{rule.field}` | {said(rule)} |")
+    return "\n".join(rows) + "\n"
 
 
 def _envelope(schemas: dict[str, Json]) -> Json:

@@ -1,8 +1,9 @@
 """Wire types: the event contract as msgspec structs (CloudEvents 1.0, JSON structured mode).
 
-One class per event type, one union to decode them all. Unknown optional fields are ignored by design; everything the
-contract requires is checked while decoding, in C, so a decoded event is a valid one. What needs a clock or a
-configuration (times in the future, ``sla_class``) is checked by intake, not here. No struct can be part of a cycle, so
+One class per event type, one union to decode them all. Fields that the contract does not have are refused by the
+decoder and dropped by ``streams.models.explain``, so that none reaches the log. What the wire types say is checked while
+decoding, in C; what needs a clock, a configuration or two fields (times in the future, ``sla_class``, rules between
+times) is checked by ``streams.models.explain`` and intake. No struct can be part of a cycle, so
 none is tracked by the garbage collector (``gc=False``): tracked, decoding costs three times as much.
 """
 
@@ -13,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from streams.models.derive import Deriver
 
 MAX_ID_CHARS = 256
 MAX_VALUES = 64
@@ -37,7 +40,7 @@ Outcome = Literal["upheld", "overturned"]
 Against = Literal["label", "audit"]
 
 
-class Prediction(Struct, frozen=True, gc=False):
+class Prediction(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """What a model proposed before the labeller decided."""
 
     values: Values = []
@@ -45,14 +48,14 @@ class Prediction(Struct, frozen=True, gc=False):
     model: Name | None = None
 
 
-class Sampling(Struct, frozen=True, gc=False):
+class Sampling(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """How the audited label was chosen; ``probability`` is its inclusion probability (0..1]."""
 
     method: Name | None = None
     probability: Probability | None = None
 
 
-class TaskCreatedData(Struct, frozen=True, gc=False):
+class TaskCreatedData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A unit of work entered a queue."""
 
     queue: Name | None = None
@@ -68,19 +71,19 @@ class TaskCreatedData(Struct, frozen=True, gc=False):
     required_labels: Annotated[int, Meta(ge=1, le=1000)] = 1
 
 
-class TaskClaimedData(Struct, frozen=True, gc=False):
+class TaskClaimedData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A labeller took the task."""
 
     labeler_id: Name
 
 
-class TaskCancelledData(Struct, frozen=True, gc=False):
+class TaskCancelledData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The task needs no decision any more; it leaves the SLA."""
 
     reason: str | None = None
 
 
-class LabelSubmittedData(Struct, frozen=True, gc=False):
+class LabelSubmittedData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One labeller's decision on a task; a known ``label_id`` makes it a new version."""
 
     label_id: Name
@@ -101,14 +104,14 @@ class LabelSubmittedData(Struct, frozen=True, gc=False):
     due_at: Instant | None = None
 
 
-class LabelWithdrawnData(Struct, frozen=True, gc=False):
+class LabelWithdrawnData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The label no longer stands; final for its ``label_id``."""
 
     label_id: Name
     reason: str | None = None
 
 
-class AuditCompletedData(Struct, frozen=True, gc=False):
+class AuditCompletedData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A quality check of one label; without ``label_id`` it is of the task's latest label."""
 
     audit_id: Name
@@ -123,14 +126,14 @@ class AuditCompletedData(Struct, frozen=True, gc=False):
     gold: bool = False
 
 
-class AuditWithdrawnData(Struct, frozen=True, gc=False):
+class AuditWithdrawnData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The audit no longer counts; final for its ``audit_id``."""
 
     audit_id: Name
     reason: str | None = None
 
 
-class AppealOpenedData(Struct, frozen=True, gc=False):
+class AppealOpenedData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Somebody disputes a label or an audit."""
 
     appeal_id: Name
@@ -140,7 +143,7 @@ class AppealOpenedData(Struct, frozen=True, gc=False):
     by: Name | None = None
 
 
-class AppealDecidedData(Struct, frozen=True, gc=False):
+class AppealDecidedData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The dispute ended; ``overturned`` flips the audit or makes an audited label incorrect."""
 
     appeal_id: Name
@@ -153,7 +156,7 @@ class AppealDecidedData(Struct, frozen=True, gc=False):
     decided_by: Name | None = None
 
 
-class ShiftScheduledData(Struct, frozen=True, gc=False, rename={"from_": "from"}):
+class ShiftScheduledData(Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename={"from_": "from"}):
     """Who (or how many) is rostered where, from when to when."""
 
     shift_id: Name
@@ -167,19 +170,19 @@ class ShiftScheduledData(Struct, frozen=True, gc=False, rename={"from_": "from"}
     headcount: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
 
 
-class BreakData(Struct, frozen=True, gc=False):
+class BreakData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A labeller's break begins or ends."""
 
     labeler_id: Name
 
 
-class TickData(Struct, frozen=True, gc=False):
+class TickData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Floorwatch's own clock event: time has reached the envelope's ``time`` on this partition (see ADR 0003)."""
 
     reason: str | None = None
 
 
-class _Envelope(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
+class _Envelope(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="type", kw_only=True):
     specversion: Literal["1.0"]
     id: Name
     source: Name
@@ -189,55 +192,55 @@ class _Envelope(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
     floorwatchgrant: str | UnsetType = UNSET
 
 
-class TaskCreated(_Envelope, frozen=True, gc=False, tag="floorwatch.task.created.v1"):
+class TaskCreated(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.task.created.v1"):
     data: TaskCreatedData
 
 
-class TaskClaimed(_Envelope, frozen=True, gc=False, tag="floorwatch.task.claimed.v1"):
+class TaskClaimed(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.task.claimed.v1"):
     data: TaskClaimedData
 
 
-class TaskCancelled(_Envelope, frozen=True, gc=False, tag="floorwatch.task.cancelled.v1"):
+class TaskCancelled(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.task.cancelled.v1"):
     data: TaskCancelledData = TaskCancelledData()
 
 
-class LabelSubmitted(_Envelope, frozen=True, gc=False, tag="floorwatch.label.submitted.v1"):
+class LabelSubmitted(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.label.submitted.v1"):
     data: LabelSubmittedData
 
 
-class LabelWithdrawn(_Envelope, frozen=True, gc=False, tag="floorwatch.label.withdrawn.v1"):
+class LabelWithdrawn(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.label.withdrawn.v1"):
     data: LabelWithdrawnData
 
 
-class AuditCompleted(_Envelope, frozen=True, gc=False, tag="floorwatch.audit.completed.v1"):
+class AuditCompleted(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.audit.completed.v1"):
     data: AuditCompletedData
 
 
-class AuditWithdrawn(_Envelope, frozen=True, gc=False, tag="floorwatch.audit.withdrawn.v1"):
+class AuditWithdrawn(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.audit.withdrawn.v1"):
     data: AuditWithdrawnData
 
 
-class AppealOpened(_Envelope, frozen=True, gc=False, tag="floorwatch.appeal.opened.v1"):
+class AppealOpened(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.appeal.opened.v1"):
     data: AppealOpenedData
 
 
-class AppealDecided(_Envelope, frozen=True, gc=False, tag="floorwatch.appeal.decided.v1"):
+class AppealDecided(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.appeal.decided.v1"):
     data: AppealDecidedData
 
 
-class ShiftScheduled(_Envelope, frozen=True, gc=False, tag="floorwatch.shift.scheduled.v1"):
+class ShiftScheduled(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.shift.scheduled.v1"):
     data: ShiftScheduledData
 
 
-class BreakStarted(_Envelope, frozen=True, gc=False, tag="floorwatch.break.started.v1"):
+class BreakStarted(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.break.started.v1"):
     data: BreakData
 
 
-class BreakEnded(_Envelope, frozen=True, gc=False, tag="floorwatch.break.ended.v1"):
+class BreakEnded(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.break.ended.v1"):
     data: BreakData
 
 
-class Tick(_Envelope, frozen=True, gc=False, tag="floorwatch.clock.tick.v1"):
+class Tick(_Envelope, frozen=True, gc=False, forbid_unknown_fields=True, tag="floorwatch.clock.tick.v1"):
     data: TickData = TickData()
 
 
@@ -264,10 +267,26 @@ EVENT_CLASSES: tuple[type[_Envelope], ...] = Event.__args__
 TYPE_NAMES: tuple[str, ...] = tuple(str(cls.__struct_config__.tag) for cls in EVENT_CLASSES)
 
 decode_event: Any = msgspec.json.Decoder(Event).decode
-"""Decode one customer event from JSON bytes. Raises msgspec.ValidationError or msgspec.DecodeError."""
+"""Decode one customer event that has none but the contract's fields. Raises msgspec.ValidationError or DecodeError;
+RecursionError where it is nested very deeply."""
 
-decode_log_event: Any = msgspec.json.Decoder(LogEvent).decode
-"""Decode one event of the log from JSON bytes. Raises as ``decode_event``."""
+_decode_exact: Any = msgspec.json.Decoder(LogEvent).decode
+_known = Deriver(lambda kind: kind, omit_defaults=False)
+_decode_known = _known.decoder((*EVENT_CLASSES, Tick))
+decode_known: Any = _known.decoder(EVENT_CLASSES)
+"""Decode one customer event into look-alikes of its classes, whatever further fields it has. Raises as ``decode_event``."""
+
+
+def decode_log_event(raw: bytes) -> Any:
+    """Decode one event of the log. Raises as ``decode_event``, but for fields that the contract does not have.
+
+    Such fields are dropped before anything is written to the log; a log of an earlier version may hold them.
+    """
+    try:
+        return _decode_exact(raw)
+    except msgspec.ValidationError:
+        return _decode_exact(encode_event(_decode_known(raw)))
+
 
 encode_event: Any = msgspec.json.Encoder().encode
 """Encode an event struct to JSON bytes."""

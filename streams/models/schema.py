@@ -13,8 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from streams.models.events import EVENT_CLASSES
+from streams.models.explain import CONTROLS, MAX_CONTENT_TYPE_CHARS
 from streams.models.field_docs import describe
 from streams.models.outputs import OUTPUT_CLASSES, AuditRequested
+from streams.models.rules import TIME_PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BUNDLE = "contract/floorwatch-events.schema.json"
@@ -22,8 +24,11 @@ SCHEMA_FOLDER = "contract/schema"
 ASYNCAPI = "contract/asyncapi.yaml"
 README = "contract/README.md"
 
-NO_CONTROLS = r"^[^\u0000-\u001f]*$"
-"""``streams.models.explain`` refuses control characters in identifiers; the schema says so for whoever sends."""
+_NO_CONTROLS = {"pattern": f"[{CONTROLS}]"}
+"""``streams.models.explain`` refuses these characters; the schema says so, by ``not``, for whoever sends."""
+
+_MAX_NUMBER = 1.7976931348623157e308
+"""Larger numbers do not fit into 64 bits."""
 
 Json = dict[str, Any]
 
@@ -62,20 +67,30 @@ def _described(struct_name: str, schema: Json, sent: bool) -> Json:
     properties: Json = {}
     for field, inner in schema.get("properties", {}).items():
         sentence = describe(struct_name, field)
-        shaped = _without_controls(inner) if sent and field != "reason" else inner
+        shaped = _checked(inner) if sent and field != "reason" else inner
+        if field == "datacontenttype" and sent:
+            shaped = {**shaped, "maxLength": MAX_CONTENT_TYPE_CHARS}
         properties[field] = {"description": sentence, **shaped} if sentence else shaped
-    return {**schema, "properties": properties}
+    # The decoder refuses fields it does not know, so that they are dropped before the log; senders may send them.
+    kept = {key: value for key, value in schema.items() if key != "additionalProperties"}
+    return {**kept, "properties": properties}
 
 
-def _without_controls(schema: Any) -> Any:
-    """Add to every text of a schema the pattern that intake enforces."""
+def _checked(schema: Any) -> Any:
+    """Add what ``streams.models.explain`` checks beside the wire types: characters, the form of times, numbers' size."""
     if isinstance(schema, list):
-        return [_without_controls(item) for item in schema]
+        return [_checked(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    changed = {key: _without_controls(value) for key, value in schema.items()}
-    if changed.get("type") == "string" and "format" not in changed:
-        changed["pattern"] = NO_CONTROLS
+    changed = {key: _checked(value) for key, value in schema.items()}
+    kind = changed.get("type")
+    if kind == "string":
+        changed["not"] = _NO_CONTROLS
+    if changed.get("format") == "date-time":
+        changed["pattern"] = TIME_PATTERN
+    if kind == "number":
+        changed = {**changed, "minimum": changed.get("minimum", -_MAX_NUMBER)}
+        changed["maximum"] = changed.get("maximum", _MAX_NUMBER)
     return changed
 
 
@@ -100,7 +115,8 @@ def bundle() -> Json:
         "$schema": DIALECT,
         "$id": "urn:floorwatch:events:v1",
         "title": "Floorwatch event",
-        "description": "A CloudEvents 1.0 event in JSON structured mode. Unknown optional fields are ignored.",
+        "description": "A CloudEvents 1.0 event in JSON structured mode. Fields that are not named here may be sent and are dropped. "
+        "Beyond the schema, README.md has rules on times relative to the event's own.",
         "type": "object",
         "required": ["type"],
         "oneOf": [{"$ref": f"#/$defs/{cls.__name__}"} for cls in EVENT_CLASSES],

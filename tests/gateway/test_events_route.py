@@ -138,11 +138,27 @@ def test_limits_of_size_and_time_are_those_of_intake() -> None:
     Bench(limits=Limits(max_event_bytes=2000, future_ms=1000)).run(steps)
 
 
-def test_an_event_that_kafka_would_not_take_is_refused_here() -> None:
-    reason = label(type="floorwatch.label.withdrawn.v1", data={"label_id": "l", "reason": "y" * 1_048_000})
+def test_a_long_reason_is_cut_and_no_fault() -> None:
+    withdrawn = label(type="floorwatch.label.withdrawn.v1", data={"label_id": "l", "reason": "y" * 1_040_000})
 
     async def steps(bench: Bench) -> None:
-        status, said = await bench.post(reason)
+        assert (await bench.post(withdrawn))[0] == 202
+        assert len(bench.events[0]["data"]["reason"]) == 256
+
+    Bench().run(steps)
+
+
+def test_an_event_that_kafka_would_not_take_is_refused_here() -> None:
+    shift = {
+        "shift_id": "s",
+        "from": "2026-11-23T09:00:00Z",
+        "to": "2026-11-23T17:00:00Z",
+        "labeler_ids": ["y" * 250] * 4140,
+    }
+    large = label(type="floorwatch.shift.scheduled.v1", data=shift)
+
+    async def steps(bench: Bench) -> None:
+        status, said = await bench.post(large)
         assert (status, said["rejected"][0]["code"]) == (422, "too_large")
 
     Bench().run(steps)
