@@ -103,6 +103,15 @@ RULES: tuple[Rule, ...] = (
         "It is blind meanwhile; tables and other rules go on. The worker's log has the fault: please report it.",
     ),
     Rule(
+        "FloorwatchSetAside",
+        "sum by (stage) (increase(floorwatch_set_aside_total[10m])) > 0",
+        "0m",
+        "warning",
+        "{{ $value | humanize }} records or rows that stage {{ $labels.stage }} could not process in 10 minutes",
+        "They are in no table; everything else goes on. The dead-letter topic (code cannot_process) and the worker's log have the "
+        "reason and the offset: please report it.",
+    ),
+    Rule(
         "FloorwatchRedisAway",
         'max by (instance) (floorwatch_waiting_seconds{on="redis"}) > 60',
         "1m",

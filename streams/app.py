@@ -183,6 +183,7 @@ class Worker:
             self.outbox,
             base=incident_policy(self.config),
             patience=self._patience,
+            meter=self.metrics,
         )
 
     def _add_stage(self, stage: str, topic: str, make: Callable[[int], Processor]) -> None:

@@ -36,6 +36,7 @@ DEAD_LETTER_CODES = (
     "too_large",
     "control_character",
     "conflicting_duplicate",
+    "cannot_process",
 )
 """Reasons whose series exist at zero from the start: ``increase()`` cannot see a counter that is born at one."""
 
@@ -245,6 +246,13 @@ RULE_FAILURES = Metric(
     "evaluations",
     ("rule",),
 )
+SET_ASIDE = Metric(
+    PREFIX + "set_aside_total",
+    "counter",
+    "Records and rows that a stage could not process because of their content: set aside with a reason, the rest went on.",
+    "records",
+    ("stage",),
+)
 RECOVERY = Metric(
     PREFIX + "recovery_seconds", "gauge", "How long the last recovery of state took.", "seconds", ("stage",)
 )
@@ -351,6 +359,7 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     SCOPES,
     SCOPES_REFUSED,
     RULE_FAILURES,
+    SET_ASIDE,
     RECOVERY,
     UNFLUSHED,
     UNFLUSHED_BYTES,

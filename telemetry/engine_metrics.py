@@ -72,6 +72,7 @@ class EngineMetrics(Collector):
         self._waited_s = dict.fromkeys(c.WAITS, 0.0)
         self._samplers: list[Callable[[], None]] = []
         for stage in stages:
+            self._values[c.SET_ASIDE][(stage,)] = 0.0
             if stage in c.DEAD_LETTER_STAGES:
                 for code in sorted(self._codes):
                     self._values[c.DEAD_LETTERS][(stage, code)] = 0.0
@@ -130,6 +131,10 @@ class EngineMetrics(Collector):
     def rule_failed(self, rule: str, times: int = 1) -> None:
         """Count evaluations of an alert rule that failed; 0 shows the rule with none, so that its first is an increase."""
         self._add(c.RULE_FAILURES, (rule,), times)
+
+    def set_aside(self, stage: str, records: int = 1) -> None:
+        """Count records or rows that a stage could not process."""
+        self._add(c.SET_ASIDE, (stage,), records)
 
     def recovered(self, stage: str, seconds: float) -> None:
         """Set how long the stage's last recovery took, in seconds."""

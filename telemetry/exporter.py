@@ -16,6 +16,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS
+from streams.core.records import CONTENT_ERRORS
 from telemetry.catalogue import INCIDENTS_OPEN, ROWS_SKIPPED, TABLE_METRICS, Metric
 
 Row = Mapping[str, Any]
@@ -111,8 +112,17 @@ class FloorCollector(Collector):
         chosen, skipped = self._choose()
         families = {m.name: Family(m.name, m.help, m.kind) for m in TABLE_METRICS}
         for row, labels in chosen:
-            for metric in _METRICS_OF.get(row["table"], ()):
-                _add_samples(families[metric.name], metric, row, labels)
+            try:
+                samples = [
+                    (metric.name, sample)
+                    for metric in _METRICS_OF.get(row["table"], ())
+                    for sample in _samples(metric, row)
+                ]
+            except CONTENT_ERRORS:
+                skipped["malformed"] += 1
+                continue
+            for name, (own, value) in samples:
+                families[name].add_sample(name, {**labels, **own} if own else labels, value)
         yield from families.values()
         yield self._incident_family()
         family = Family(ROWS_SKIPPED.name, ROWS_SKIPPED.help, ROWS_SKIPPED.kind)
@@ -163,7 +173,8 @@ class FloorCollector(Collector):
         labels = {"window": row["window"], "scope": row["scope_key"], "scope_kind": scope_kind(scope)}
         for dimension in self._policy.dimensions:
             labels[dimension] = str(scope.get(dimension, ""))
-        return labels
+        # Half of a surrogate pair cannot be written in UTF-8, and would take the whole scrape with it.
+        return {name: value.encode(errors="replace").decode() for name, value in labels.items()}
 
     def _incident_family(self) -> Family:
         family = Family(INCIDENTS_OPEN.name, INCIDENTS_OPEN.help, INCIDENTS_OPEN.kind)
@@ -194,15 +205,15 @@ def _well_formed(row: object) -> bool:
     return all(isinstance(row.get(name), str) for name in ("table", "window", "scope_key"))
 
 
-def _add_samples(family: Family, metric: Metric, row: Row, labels: dict[str, str]) -> None:
+def _samples(metric: Metric, row: Row) -> Iterator[tuple[dict[str, str], float]]:
+    """Yield labels beyond the scope's and value of each sample of one row."""
     for field in metric.fields:
         value = _at(row, field.name)
         if field.since is not None:
             value = _seconds_between(_at(row, field.since), value)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             continue
-        with_own = {**labels, **dict(field.labels)} if field.labels else labels
-        family.add_sample(metric.name, with_own, value * field.scale)
+        yield dict(field.labels), value * field.scale
 
 
 def _at(row: Row, path: str) -> object:

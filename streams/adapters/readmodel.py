@@ -8,6 +8,7 @@ means that Redis does not hold what it should: the mark is wiped, and the owner,
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from streams.adapters.patience import Patience
+
+log = logging.getLogger(__name__)
 
 _Item = TypeVar("_Item")
 
@@ -164,7 +167,13 @@ class ReadModel:
             RedisError: Redis cannot be asked; ``patient_rows`` waits instead.
         """
         found: dict[bytes, bytes] = await self._redis.hgetall(f"{self._prefix}rows:{table}:{window}")  # type: ignore[assignment]
-        return {key.decode(): orjson.loads(value) for key, value in found.items()}
+        rows: dict[str, dict[str, Any]] = {}
+        for key, value in found.items():
+            try:
+                rows[key.decode()] = orjson.loads(value)
+            except ValueError as error:  # somebody else's, or damaged: it must not hide all others
+                log.warning("table %s: row %r in Redis cannot be read and is set aside: %s", table, key[:200], error)
+        return rows
 
     async def patient_scopes(self, table: str, window: str) -> set[str]:
         """Return the keys of the scopes that have a row in a table and window, waiting for Redis as long as it takes."""

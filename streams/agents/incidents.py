@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import msgspec
 from msgspec import structs
 
 from alerts.incident import HIDDEN, Ack, Incident, Notify, Publish, Silence, Stamp, Tick
 from alerts.outbox import Outbox
-from alerts.outgoing import notification
+from alerts.outgoing import Notification, notification
 from alerts.policy import Policy, inhibit, inhibited_by, policy_of, step
 from alerts.records import Input, decode_incident, decode_input, encode_incident, encode_input
 from alerts.requests import Request, Standing, decode_standing, encode_request, request_key, standing
@@ -29,9 +28,11 @@ from alerts.signals import Signal
 from alerts.text import title_of
 from streams.adapters.patience import Patience
 from streams.adapters.publish import Topics
-from streams.core.records import Record
+from streams.agents.intake import REPORT, dead_letter
+from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
+from streams.models.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class _Waiting:
     publish: dict[str, Incident] = field(default_factory=dict)
     show: dict[str, Incident] = field(default_factory=dict)
     ask: list[Request] = field(default_factory=list)
+    aside: list[Outgoing] = field(default_factory=list)
 
 
 class IncidentsStage:
@@ -75,8 +77,13 @@ class IncidentsStage:
         base: Policy | None = None,
         patience: Patience | None = None,
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
+        meter: Any = None,
     ) -> None:
-        """Own partition ``partition`` of the signals; ``patience`` says how to wait for Redis, ``clock`` the time in ms."""
+        """Own partition ``partition`` of the signals.
+
+        ``patience`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts.
+        """
+        self._meter = meter
         self.next: int | None = None
         self._partition = partition
         self._policies = {rule.name: policy_of(rule, base) for rule in rules}
@@ -95,14 +102,30 @@ class IncidentsStage:
     async def recover(self) -> None:
         """Read back the incidents of this partition, and which requests for audits stand."""
         async for records in self._reader.read(self._out.name(topics.INCIDENTS), self._partition):
-            for _, _, value in records:
-                if value is not None:
-                    self._take(decode_incident(value))
+            for offset, key, value in records:
+                try:
+                    if value is not None:
+                        self._take(decode_incident(value))
+                except CONTENT_ERRORS as error:
+                    self._unreadable(topics.INCIDENTS, offset, key, value, error)
         async for records in self._reader.read(self._out.name(topics.AUDIT_REQUESTS), self._partition):
-            for _, _, value in records:
-                if value is not None:
-                    rule, scope_key, held = decode_standing(value)
-                    self._standing[rule, scope_key] = held
+            for offset, key, value in records:
+                try:
+                    if value is not None:
+                        rule, scope_key, held = decode_standing(value)
+                        self._standing[rule, scope_key] = held
+                except CONTENT_ERRORS as error:
+                    self._unreadable(topics.AUDIT_REQUESTS, offset, key, value, error)
+
+    def _unreadable(self, topic: str, offset: int, key: bytes | None, value: bytes | None, error: Exception) -> None:
+        """Set aside a record, so that all others are carried on; a dead letter tells of it with the next flush."""
+        name = self._out.name(topic)
+        log.error("%s[%d] offset %d set aside: %s", name, self._partition, offset, told(error), exc_info=error)
+        if self._meter is not None:
+            self._meter.set_aside("incidents")
+        refusal = Refusal(CANNOT_PROCESS, None, f"the record could not be processed ({told(error)})", REPORT)
+        record = Record(offset, 0, key, value)
+        self._waiting.aside.append(dead_letter("incidents", name, self._partition, record, refusal))
 
     def _take(self, incident: Incident) -> None:
         """Keep the newest that the log holds of an incident: a worker that stalled may have written an older one behind it.
@@ -136,20 +159,18 @@ class IncidentsStage:
         for record in records:
             self.next = record.offset + 1
             try:
-                given = decode_input(record.value or b"")
-            except msgspec.DecodeError as error:
-                log.warning(
-                    "signals[%d] offset %d is no signal, act or tick: %s", self._partition, record.offset, error
-                )
-                continue
-            stamp = Stamp(self._partition, record.offset)
-            match given:
-                case Signal():
-                    self._on_signal(given, stamp)
-                case Tick():
-                    self._on_tick(given, stamp)
-                case Ack() | Silence():
-                    self._on_act(given, stamp)
+                self._fold_one(decode_input(record.value or b""), Stamp(self._partition, record.offset))
+            except CONTENT_ERRORS as error:
+                self._unreadable(topics.SIGNALS, record.offset, record.key, record.value, error)
+
+    def _fold_one(self, given: Input, stamp: Stamp) -> None:
+        match given:
+            case Signal():
+                self._on_signal(given, stamp)
+            case Tick():
+                self._on_tick(given, stamp)
+            case Ack() | Silence():
+                self._on_act(given, stamp)
 
     def _on_signal(self, signal: Signal, stamp: Stamp) -> None:
         policy = self._policies.get(signal.rule)
@@ -157,11 +178,11 @@ class IncidentsStage:
             return
         key = (signal.rule, signal.scope_key)
         request = ask_for_audits(self._standing.get(key), signal)
+        inhibited = inhibited_by(signal.scope, signal.kind, self._incidents.values())
+        self._step(self._incidents.get(key), signal, policy, stamp, inhibited=inhibited)
         if request is not None:
             self._standing[key] = standing(request)
             self._waiting.ask.append(request)
-        inhibited = inhibited_by(signal.scope, signal.kind, self._incidents.values())
-        self._step(self._incidents.get(key), signal, policy, stamp, inhibited=inhibited)
 
     def _on_act(self, act: Ack | Silence, stamp: Stamp) -> None:
         for held in self._incidents.values():
@@ -176,7 +197,10 @@ class IncidentsStage:
         spoken_for = inhibit(self._incidents.values())
         for held in self._timed():
             policy = self._policies.get(held.rule, _NO_RULE)
-            self._step(held, tick, policy, stamp, inhibited=held.key in spoken_for)
+            try:
+                self._step(held, tick, policy, stamp, inhibited=held.key in spoken_for)
+            except CONTENT_ERRORS as error:  # time goes on for all others
+                self._unreadable(topics.SIGNALS, stamp.offset, held.key.encode(), None, error)
 
     def _step(
         self, held: Incident | None, given: Input, policy: Policy, stamp: Stamp, *, inhibited: bool = False
@@ -199,22 +223,42 @@ class IncidentsStage:
         """Enqueue notifications, then write incidents and requests for audits; the offset to commit."""
         waiting, self._waiting = self._waiting, _Waiting()
         upto = self.next
-        for effect in waiting.notify:
-            note = notification(effect)
+        notes = [note for effect in waiting.notify if (note := self._made(effect)) is not None]
+        for note in notes:
             # Put in once whatever happens: the outbox knows the notification by its id.
             await self._patience.until_done("take notifications", partial(self._outbox.enqueue, note))
         changed = waiting.show | waiting.publish
-        encoded = {key: encode_incident(one, title_of(one)) for key, one in changed.items()}
-        if waiting.publish:
-            await self._publish({key: encoded[key] for key in waiting.publish})
-        await self._show({key: encoded[key] for key, one in changed.items() if one.state not in HIDDEN})
+        encoded = self._encoded(changed)
+        await self._publish({key: encoded[key] for key in waiting.publish if key in encoded})
+        await self._show({key: value for key, value in encoded.items() if changed[key].state not in HIDDEN})
         if waiting.ask:
             await self._ask(waiting.ask)
+        if aside := waiting.aside + self._waiting.aside:
+            self._waiting.aside = []
+            await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._partition, aside)
         await self._tick_when_due()
         if upto is None or upto == self._flushed:
             return None
         self._flushed = upto
         return upto
+
+    def _made(self, effect: Notify) -> Notification | None:
+        """Return the notification of an effect; None, and told, where its text cannot be made."""
+        try:
+            return notification(effect)
+        except CONTENT_ERRORS as error:
+            self._unreadable(topics.INCIDENTS, -1, effect.incident.key.encode(), None, error)
+            return None
+
+    def _encoded(self, incidents: dict[str, Incident]) -> dict[str, bytes]:
+        """Return incidents as JSON; one that cannot be written is told of and left out."""
+        encoded = {}
+        for key, incident in incidents.items():
+            try:
+                encoded[key] = encode_incident(incident, title_of(incident))
+            except CONTENT_ERRORS as error:
+                self._unreadable(topics.INCIDENTS, -1, key.encode(), None, error)
+        return encoded
 
     async def _tick_when_due(self) -> None:
         """Put the time on the log where something waits for it."""
@@ -228,8 +272,8 @@ class IncidentsStage:
             await self._writer.append(self._out.name(topics.SIGNALS), self._partition, [tick])
 
     async def _publish(self, incidents: dict[str, bytes]) -> None:
-        records = [Outgoing(key.encode(), value) for key, value in incidents.items()]
-        await self._writer.append(self._out.name(topics.INCIDENTS), self._partition, records)
+        if records := [Outgoing(key.encode(), value) for key, value in incidents.items()]:
+            await self._writer.append(self._out.name(topics.INCIDENTS), self._partition, records)
 
     async def _show(self, incidents: dict[str, bytes]) -> None:
         """Put into Redis what people may see."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +14,7 @@ from zlib import crc32
 import msgspec
 
 from streams.adapters.publish import Topics
-from streams.core.records import Record
+from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.core.rowcodec import json_bytes
 from streams.core.stamps import rfc3339
 from streams.engine.log import Entry, LogWriter, Outgoing
@@ -23,7 +24,11 @@ from streams.models.explain import accept
 from streams.models.refusal import Refusal
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
+log = logging.getLogger(__name__)
+
 _KEPT_BYTES = 65_536
+
+REPORT = "this is a fault of the program: please report it with the record"
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,22 @@ class Intake:
         policy, events, partitions = self._policy, self._events, self._out.partitions
         classes, most, ahead_ms, limits = policy.sla_classes_ms, policy.max_event_bytes, policy.future_ms, policy.limits
         for record in records:
-            found = accept(record.value or b"", record.timestamp_ms, most, ahead_ms, limits)
-            if isinstance(found, Refusal):
-                self._refuse(record, found)
-                continue
-            event, value = found
-            if classes and type(event) is TaskCreated and event.data.due_at is None and event.data.sla_class:
-                resolved = self._resolve(event, classes)
-                if resolved is None:
-                    self._refuse(record, _unknown_class(event.data.sla_class, classes))
+            try:
+                found = accept(record.value or b"", record.timestamp_ms, most, ahead_ms, limits)
+                if isinstance(found, Refusal):
+                    self._refuse(record, found)
                     continue
-                value = resolved
-            key = event.subject.encode()
+                event, value = found
+                if classes and type(event) is TaskCreated and event.data.due_at is None and event.data.sla_class:
+                    resolved = self._resolve(event, classes)
+                    if resolved is None:
+                        self._refuse(record, _unknown_class(event.data.sla_class, classes))
+                        continue
+                    value = resolved
+                key = event.subject.encode()
+            except CONTENT_ERRORS as error:
+                self._set_aside(record, error)
+                continue
             # As streams.models.topics.partition_of, whose calls would cost as much as all the rest of this loop.
             events[crc32(key) % partitions].append((key, value, record.timestamp_ms))
         self.next = records[-1].offset + 1
@@ -100,6 +109,13 @@ class Intake:
     def _refuse(self, record: Record, refusal: Refusal) -> None:
         self._meter.dead_letter("intake", refusal.code)
         self._dead.append(dead_letter("intake", self._source, self._partition, record, refusal))
+
+    def _set_aside(self, record: Record, error: Exception) -> None:
+        """Refuse a record that could not be checked, so that those behind it are."""
+        source = f"{self._source}[{self._partition}]"
+        log.error("%s offset %d set aside: %s", source, record.offset, told(error), exc_info=error)
+        self._meter.set_aside("intake")
+        self._refuse(record, Refusal(CANNOT_PROCESS, None, f"the record could not be checked ({told(error)})", REPORT))
 
     async def flush(self) -> int | None:
         """Write what was folded; the offset to commit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,14 +13,24 @@ from streams.adapters.publish import Topics
 from streams.agents.intake import dead_letter
 from streams.core.ledger_store import LedgerStore, new_store, silence_of
 from streams.core.policy import CorePolicy
-from streams.core.records import Flush, Record, Rejected
+from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Flush, Record, Rejected, told
 from streams.core.tasks import TaskTable
+from streams.engine.errors import Invariant
 from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.explain import Refusal
 
+log = logging.getLogger(__name__)
+
 FACTS_AHEAD = 8_000
 """New facts, two segments of them. A partition that keeps up is flushed before it has so many."""
+
+
+_UNREADABLE = (
+    "{}: a record of the changelog cannot be read ({}). Going on without it would count wrongly, so the worker stops. Was it "
+    "written by a newer version of Floorwatch, start that one. Otherwise rebuild the state from the log of events: delete the "
+    "changelog topic, create it again with `floorwatch topics create`, and start the workers."
+)
 
 
 class LedgerStage:
@@ -62,6 +73,7 @@ class LedgerStage:
         self._seen_duplicates = 0
         self._seen_late = 0
         self._seen_refused = 0
+        self._seen_aside = 0
 
     @property
     def next(self) -> int | None:
@@ -71,20 +83,24 @@ class LedgerStage:
     async def recover(self) -> None:
         """Read the changelog partition, a second time if its facts are many, and resume where its meta row says."""
         changelog, store = self._out.name(topics.LEDGER), self.store
-        async for records in self._reader.read(changelog, self._partition):
-            store.read_rows((key, value) for _, key, value in records)
-        if store.reads_again:
+        try:
             async for records in self._reader.read(changelog, self._partition):
-                store.read_facts((key, value) for _, key, value in records)
-        for part in store.in_hand():
-            store.read_facts(part)
-            await asyncio.sleep(0)
-        store.resume()
+                store.read_rows((key, value) for _, key, value in records)
+            if store.reads_again:
+                async for records in self._reader.read(changelog, self._partition):
+                    store.read_facts((key, value) for _, key, value in records)
+            for part in store.in_hand():
+                store.read_facts(part)
+                await asyncio.sleep(0)
+            store.resume()
+        except CONTENT_ERRORS as error:
+            raise Invariant(_UNREADABLE.format(f"{changelog}[{self._partition}]", told(error))) from error
         events = self._out.name(topics.EVENTS)
         self._silent = self.store.ledger.next == 0 and await self._reader.empty(events, self._partition)
         counters = self.store.ledger.counters
         self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
         self._seen_refused = self.store.ledger.scopes.refused
+        self._seen_aside = counters.set_aside
         gc.freeze()  # restored rows are long-lived: keep the collector from walking them again and again
 
     async def close(self) -> None:
@@ -165,6 +181,8 @@ class LedgerStage:
         for offset, code, reason, value in refused:
             if topic == topics.DEAD_LETTERS:
                 self._meter.dead_letter("ledger", code)
+            if code == CANNOT_PROCESS:
+                log.error("%s[%d] offset %d set aside: %s", events, self._partition, offset, reason)
             record = Record(offset, self.store.ledger.last_record_ms, None, value)
             letters.append(dead_letter("ledger", events, self._partition, record, Refusal(code, None, reason, "")))
         await self._writer.append(self._out.name(topic), self._partition, letters)
@@ -177,6 +195,8 @@ class LedgerStage:
         self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
         meter.scopes_refused(max(0, ledger.scopes.refused - self._seen_refused))
         self._seen_refused = ledger.scopes.refused
+        meter.set_aside("ledger", max(0, counters.set_aside - self._seen_aside))
+        self._seen_aside = counters.set_aside
         meter.interned(partition, ledger.scopes.tuples)
         if ledger.watermark_ms >= 0:
             meter.watermark(partition, ledger.watermark_ms)

@@ -27,6 +27,7 @@ from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
 from streams.agents.incidents import TICK_KEY
 from streams.core.policy import MINUTE_MS
+from streams.core.records import CONTENT_ERRORS
 from streams.core.tables import TABLES
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
@@ -67,12 +68,23 @@ class RuleRunner:
         view = await self._view()
         before = await self._remembered() if self._baseline is None else self._baseline
         signals = self._evaluated(view, watermark_ms, before)
-        self._baseline = advance(before, self._rules, view, watermark_ms)
+        self._baseline = self._advanced(before, view, watermark_ms)
         sent, self._gate = admit(self._gate, signals, self._rules)
         await self._write(writer, sent, watermark_ms)
         if self._baseline != before:
             await self._read_model.keep(_BASELINE, msgspec.msgpack.encode(self._baseline))
         self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
+
+    def _advanced(self, before: BaselineState, view: MemoryRowView, watermark_ms: int) -> BaselineState:
+        """Return what has been learnt with these rows; as before where that fails, so that nothing stops with it."""
+        try:
+            return advance(before, self._rules, view, watermark_ms)
+        except CONTENT_ERRORS:
+            log.exception(
+                "the throughput baseline could not be advanced at watermark %d: please report this", watermark_ms
+            )
+            self._meter.set_aside("scopes")
+            return before
 
     def _evaluated(self, view: MemoryRowView, watermark_ms: int, before: BaselineState) -> list[Signal]:
         """Return what every rule says; one that fails says nothing, and neither the others nor the counting stop with it."""

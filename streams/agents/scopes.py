@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,14 +14,24 @@ import orjson
 
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
+from streams.agents.intake import REPORT, dead_letter
 from streams.agents.timetable import Timetable, Turn
 from streams.core.floor import Floor, PaneRow, WindowRow
 from streams.core.policy import HOUR_MS, CorePolicy
-from streams.core.records import Record
+from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.core.rowcodec import json_bytes
 from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
+from streams.models.refusal import Refusal
+
+log = logging.getLogger(__name__)
+
+_NOWHERE = -1
+"""Offset of a row that was found unreadable long after it came."""
+
+_LETTERS = 1_000
+"""Dead letters of unreadable rows that wait for a flush; the log and the metric tell of more."""
 
 _DUTY = 3
 """Rows of the shortest window take at most one part in this many of a worker's CPU time to work out; writing comes on top."""
@@ -129,11 +140,13 @@ class ScopesStage:
         self._publish_all = True
         self._shown_window = shown_window
         self._shown: dict[str, list[dict[str, Any]]] = {}
+        self._letters: list[Outgoing] = []
 
     async def recover(self) -> None:
         """Read the whole partition: the rows with the highest stamps are the state."""
         async for records in self._reader.read(self._out.name(topics.PARTIALS), self._partition):
             self.floor.apply((key, value) for _, key, value in records)
+            self._note_unreadable([Record(offset, 0, key, value) for offset, key, value in records])
             self.next = records[-1][0] + 1
 
     async def close(self) -> None:
@@ -153,10 +166,33 @@ class ScopesStage:
     def _take_in(self) -> None:
         waiting, self._waiting = self._waiting, []
         self.floor.apply((record.key or b"", record.value) for record in waiting)
+        self._note_unreadable(waiting)
+
+    def _note_unreadable(self, records: list[Record]) -> None:
+        """Set aside the rows that could not be read; a dead letter tells of each with the next flush.
+
+        Args:
+            records: Those taken in last; a row found unreadable only when it was needed is none of them, as a rule.
+        """
+        for key, value, reason in self.floor.take_unreadable():
+            found = next((one for one in records if one.value == value and one.key == key), None)
+            record = Record(_NOWHERE, 0, key, value) if found is None else found
+            place = f"{self._out.name(topics.PARTIALS)}[{self._partition}]"
+            log.error("%s offset %d, row %r set aside: %s", place, record.offset, (record.key or b"")[:200], reason)
+            self._meter.set_aside("scopes")
+            refusal = Refusal(
+                CANNOT_PROCESS, None, f"a partial row that cannot be read ({reason}): it counts as nothing", REPORT
+            )
+            if len(self._letters) < _LETTERS:
+                letter = dead_letter("scopes", self._out.name(topics.PARTIALS), self._partition, record, refusal)
+                self._letters.append(letter if found is not None else Outgoing(key, letter.value))
 
     async def flush(self) -> int | None:
         """Publish what is due; the offset to commit once everything below it has been published."""
         now_s = time.monotonic()
+        if self._letters:
+            letters, self._letters = self._letters, []
+            await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._partition, letters)
         if self.next != self._seen:
             self._seen, self._seen_s = self.next, now_s
         if self._publish_all and now_s < self._waits_until_s and not self._ledgers_ready():
@@ -329,24 +365,43 @@ class ScopesStage:
                     rows.window(table, name, scope_key, None)
         both: Iterator[WindowRow | PaneRow] = chain(windows, panes)
         for row in both:
-            if isinstance(row, WindowRow):
-                self._add_window(rows, row, watermark_ms)
-            else:
-                for table, shown in pane_rows(row, watermark_ms).items():
-                    rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", json_bytes(shown))
+            try:
+                self._add_row(rows, row, watermark_ms)
+            except CONTENT_ERRORS as error:
+                self._row_aside(rows, row, error)
             if rows.count >= _PIECE:
                 yield rows
                 rows = _Rows()
         if rows.count:
             yield rows
 
+    def _add_row(self, rows: _Rows, row: WindowRow | PaneRow, watermark_ms: int) -> None:
+        if isinstance(row, WindowRow):
+            self._add_window(rows, row, watermark_ms)
+            return
+        shown = {table: json_bytes(found) for table, found in pane_rows(row, watermark_ms).items()}
+        for table, value in shown.items():
+            rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", value)
+
+    def _row_aside(self, rows: _Rows, row: WindowRow | PaneRow, error: Exception) -> None:
+        """Withdraw the row of a window that cannot be worked out: as it was it would be taken for what it is now."""
+        window = row.window if isinstance(row, WindowRow) else "pane"
+        log.error("row %r of window %s set aside: %s", row.state.key, window, told(error), exc_info=error)
+        self._meter.set_aside("scopes")
+        if isinstance(row, WindowRow):
+            if window == self._shown_window:
+                self._show(row.state.key, None)
+            for table in TABLES:
+                rows.window(table, window, row.state.key, None)
+
     def _add_window(self, rows: _Rows, window: WindowRow, watermark_ms: int) -> None:
         found = window_rows(window, watermark_ms)
         empty = not window.cells and not window.state.open_by_hour
+        values = {table: None if empty else json_bytes(row) for table, row in found.items()}
         if window.window == self._shown_window:
             self._show(window.state.key, None if empty else list(found.values()))
-        for table, row in found.items():
-            rows.window(table, window.window, window.state.key, None if empty else json_bytes(row))
+        for table, value in values.items():
+            rows.window(table, window.window, window.state.key, value)
 
     async def _write(self, rows: _Rows, *, held: bool) -> bool:
         """Write rows to the topics, and to the read model unless it has lost some; tell whether it holds all so far."""

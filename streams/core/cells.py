@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from functools import lru_cache
+from hashlib import blake2b
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -80,9 +81,23 @@ UNKNOWN_TRUTH = "?"
 PAIR_SEPARATOR = "\x1f"
 VALUE_SEPARATOR = "\x1e"
 
+_LONGEST_DECISION, _SHORT_DECISION = 256, 128
+
 NANO = 1_000_000_000
 GAMMA = 1.01 / 0.99
 _LOG_GAMMA = math.log(GAMMA)
+
+
+def short(decision: str) -> str:
+    """Return a decision as confusion pairs name it: a long one by its beginning and a digest.
+
+    A row is one record. One decision may have 64 values of 256 characters, and a few dozen different ones in a pane made
+    its row too large for any topic.
+    """
+    if len(decision) <= _LONGEST_DECISION:
+        return decision
+    digest = blake2b(decision.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return f"{decision[:_SHORT_DECISION].rstrip(VALUE_SEPARATOR)}…{digest}"
 
 
 @lru_cache(maxsize=1 << 16)

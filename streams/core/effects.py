@@ -238,7 +238,7 @@ def alike_cells(values: str, verdict: Verdict) -> tuple[c.Cell, ...]:
             found += [c.GOLD_CORRECT, 1]
     if not values:  # a label without values says nothing that could be confused with anything
         return tuple(found)
-    pair = f"{values}{c.PAIR_SEPARATOR}{verdict.truth}"
+    pair = f"{c.short(values)}{c.PAIR_SEPARATOR}{c.short(verdict.truth)}"
     found += [c.CONFUSION_PREFIX + pair, 1]
     if verdict.weight_nano:
         found += [c.CONFUSION_WEIGHT_PREFIX + pair, verdict.weight_nano]

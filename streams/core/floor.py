@@ -16,7 +16,8 @@ from streams.core.cells import Cells, add_cells
 from streams.core.forecast.observe import FORECAST_WINDOW
 from streams.core.ledger_store import WATERMARK_PREFIX, stamp_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
-from streams.core.scope_state import ScopeState, decode_cells
+from streams.core.records import CONTENT_ERRORS, told
+from streams.core.scope_state import CellReader, ScopeState
 from streams.core.window_sums import WindowSum, count, move, tally
 from streams.core.windows import window_range
 
@@ -30,6 +31,14 @@ _DECODED = 4_096
 
 Place = tuple[str, int, int, int]
 """(scope, tier, pane start in ms, source partition) of a row."""
+
+
+class Unreadable(NamedTuple):
+    """A partial row that could not be read, and why; the key is empty for a row that is held no more."""
+
+    key: bytes
+    value: bytes | None
+    reason: str
 
 
 class WindowRow(NamedTuple):
@@ -87,6 +96,8 @@ class Floor:
         # By tier, rows whose change is not in the windows' sums yet, as those have them.
         self._untallied: list[dict[Place, bytes | None]] = [{} for _ in range(EVIDENCE_TIER)]
         self._decoded: dict[Place, tuple[bytes, Cells]] = {}
+        self.unreadable: list[Unreadable] = []
+        self._read = CellReader()
         self._ranges: dict[str, list[tuple[int, int]]] = {}
         self._moved: set[str] = set()
         self._touched: set[str] = set()
@@ -101,14 +112,39 @@ class Floor:
             records: Key and value as the ledger wrote them, in log order.
         """
         for key_bytes, value in records:
-            key = key_bytes.decode()
-            if key.startswith(WATERMARK_PREFIX):
-                if value is not None:
-                    self._source_watermark(int(key[len(WATERMARK_PREFIX) :].partition("|")[0]), value)
-                continue
-            scope_key, tier, pane_ms, source, owner = key.rsplit("|", 4)
-            self._take(scope_key, int(tier), int(pane_ms), int(source), owner, value)
+            try:
+                self._apply_one(key_bytes.decode(), value)
+            except CONTENT_ERRORS as error:
+                self.unreadable.append(Unreadable(key_bytes, value, told(error)))
         self._advance()
+
+    def _apply_one(self, key: str, value: bytes | None) -> None:
+        if key.startswith(WATERMARK_PREFIX):
+            if value is not None:
+                self._source_watermark(int(key[len(WATERMARK_PREFIX) :].partition("|")[0]), value)
+            return
+        scope_key, tier, pane_ms, source, owner = key.rsplit("|", 4)
+        if not 0 <= int(tier) < len(self._tiers):
+            raise ValueError(f"there is no tier {tier}")
+        self._take(scope_key, int(tier), int(pane_ms), int(source), owner, value)
+
+    def take_unreadable(self) -> list[Unreadable]:
+        """Return what could not be read since the last call; it counts as nothing."""
+        found, self.unreadable = self.unreadable, []
+        for value, reason in self._read.refused.items():
+            found.append(Unreadable(self._key_of(value), value, reason))
+        self._read.refused.clear()
+        return found
+
+    def _key_of(self, value: bytes) -> bytes:
+        """Return the key of a row that is held, by its value; a search through all rows, for the few that are set aside."""
+        for scope_key, state in self.scopes.items():
+            for tier, panes in enumerate(state.panes):
+                for pane_ms, slots in panes.items():
+                    for source, slot in slots.items():
+                        if slot[1] == value:
+                            return f"{scope_key}|{tier}|{pane_ms}|{source}|{slot[2]}".encode()
+        return b""
 
     def _source_watermark(self, source: int, value: bytes) -> None:
         stamp, watermark_ms = _decode_watermark(value)
@@ -122,7 +158,7 @@ class Floor:
         if state is None:
             if value is None:
                 return
-            state = self.scopes[scope_key] = ScopeState(scope_key, self.policy)
+            state = self.scopes[scope_key] = ScopeState(scope_key, self.policy, self._read)
             self._new.append(state)
         panes = state.panes[tier]
         slots = panes.get(pane_ms)
@@ -189,7 +225,7 @@ class Floor:
         if state.watches:
             self._mark(state, state.touch(tier, pane_ms))
         if tier != EVIDENCE_TIER:
-            if state.queue is not None and state.queue.note(tier, pane_ms, decode_cells(value), decode_cells(old)):
+            if state.queue is not None and state.queue.note(tier, pane_ms, self._read(value), self._read(old)):
                 self._mark(state, self._forecast_bits)
             opened = state.open_change(pane_ms, source, value) if tier == HOUR_TIER else 0
             self._note(state, tier, pane_ms, self._bits_of(state, tier, pane_ms), opened)
@@ -219,7 +255,7 @@ class Floor:
     def _cells_of(self, place: Place, value: bytes | None) -> Cells:
         """Return the cells of a row, which were decoded last time already if it was new then; do not change them."""
         held = self._decoded.get(place)
-        return held[1] if held is not None and held[0] is value else decode_cells(value)
+        return held[1] if held is not None and held[0] is value else self._read(value)
 
     def _end_if_empty(self, state: ScopeState) -> None:
         """Show a scope whose last pane has expired once more: its rows are empty now, and then it is forgotten."""

@@ -81,7 +81,7 @@ CONTENT_ERRORS: tuple[type[Exception], ...] = (
     AssertionError,
     RecursionError,
 )
-"""What code raises because of the content of one record or row: that one is set aside and the rest goes on (docs/guarantees.md).
+"""What code raises because of the content of one record or row: that one is set aside and the rest goes on (docs/adr/0018).
 
 Not among them is what another try may mend: no memory, no disk, no broker. A record set aside for that would be counted
 when the log is folded again, and two workers would write different rows under one stamp.

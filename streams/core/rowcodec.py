@@ -7,6 +7,7 @@ number stays exact, and rows without such an amount are written as ever.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -61,4 +62,8 @@ def json_bytes(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
+        pass
+    try:
         return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot hold
+        return json.dumps(value, separators=(",", ":")).encode()

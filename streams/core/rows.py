@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+import msgspec
+
 from streams.core.accumulate import Change
 from streams.core.cells import Cells
 from streams.core.policy import CorePolicy
@@ -40,7 +42,13 @@ class Row:
     def cells(self) -> Cells:
         """The counted integers."""
         if self._cells is None:
-            self._cells = decode_row(self._record)[1]
+            try:
+                self._cells = decode_row(self._record)[1]
+            except msgspec.DecodeError as error:
+                raise ValueError(
+                    f"a row of the changelog cannot be read ({error}); going on without it would count wrongly. See "
+                    "docs/guarantees.md, what stops a worker."
+                ) from error
         return self._cells
 
     def written(self, record: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from streams.core import cells as c
@@ -11,6 +11,7 @@ from streams.core.detectors.pace import PaceBets, PaceWatch
 from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.forecast.observe import QueueTally
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy
+from streams.core.records import CONTENT_ERRORS, told
 from streams.core.rowcodec import decode_row
 from streams.core.scopes import parse_scope_key
 from streams.core.window_sums import WindowSum
@@ -20,6 +21,9 @@ Slot = tuple[int, bytes, str]
 
 
 _NO_SLOTS: dict[int, Slot] = {}
+
+_KNOWN_UNREADABLE = 1_000
+"""Unreadable rows told of: there should be none, and a thousand say what a million would."""
 
 TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla", "throughput": "throughput"}
 """Table whose rows show a measure's detectors."""
@@ -52,6 +56,7 @@ class ScopeState:
         "_kept_ms",
         "_oldest_ms",
         "_open_of",
+        "_read",
         "audits_only",
         "key",
         "moved",
@@ -67,8 +72,9 @@ class ScopeState:
         "zone",
     )
 
-    def __init__(self, key: str, policy: CorePolicy) -> None:
-        """Start empty."""
+    def __init__(self, key: str, policy: CorePolicy, read: Callable[[bytes | None], Cells] | None = None) -> None:
+        """Start empty; ``read`` decodes the cells of a row."""
+        self._read = decode_cells if read is None else read
         self.key = key
         self.scope = parse_scope_key(key)
         self.zone = policy.zones.get(self.scope.get("site", ""), policy.default_zone)
@@ -102,7 +108,7 @@ class ScopeState:
         """
         if self._open_of is None:
             return 0
-        is_open = decode_cells(value).get(OPEN, 0)
+        is_open = self._read(value).get(OPEN, 0)
         before = self._open_of.pop((pane_ms, source), 0)
         if is_open:
             self._open_of[pane_ms, source] = is_open
@@ -145,9 +151,9 @@ class ScopeState:
         total: Cells = {}
         for _, value, _ in slots.values():
             if total:
-                add_cells(total, decode_cells(value))
+                add_cells(total, self._read(value))
             else:
-                total = decode_cells(value)
+                total = self._read(value)
         return total
 
     def oldest_open_ms(self) -> int | None:
@@ -165,6 +171,29 @@ class ScopeState:
                 if self.pane_cells(tier, pane_ms).get(OPEN):
                     return pane_ms
         return hour_ms
+
+
+class CellReader:
+    """Decodes the cells of rows; one that cannot be read counts as nothing, wherever it is met.
+
+    Attributes:
+        refused: Rows that could not be read since the caller last took them, each with the reason.
+    """
+
+    def __init__(self) -> None:
+        """Start with none refused."""
+        self.refused: dict[bytes, str] = {}
+        self._known: set[bytes] = set()
+
+    def __call__(self, value: bytes | None) -> Cells:
+        """Return the cells of an encoded row; none of None."""
+        try:
+            return decode_cells(value)
+        except CONTENT_ERRORS as error:
+            if value is not None and value not in self._known and len(self._known) < _KNOWN_UNREADABLE:
+                self._known.add(value)
+                self.refused[value] = told(error)
+            return {}
 
 
 def decode_cells(value: bytes | None) -> Cells:

@@ -19,8 +19,25 @@ from streams.core.records import KeptFact
 
 _FACTS_PER_SEGMENT = 4_000
 
+_BYTES_PER_SEGMENT = 1_048_576
+"""An eighth of what a record may hold: one fact has 64 values of 256 characters at most, 66 kB."""
+
 _offset = itemgetter(0)
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def _size(fact: KeptFact) -> int:
+    return len(fact[1]) + len(fact[5])
+
+
+def _fitting(facts: list[KeptFact]) -> int:
+    """Return how many facts, one at least, fill a segment."""
+    total = 0
+    for count, fact in enumerate(facts):
+        total += _size(fact)
+        if total > _BYTES_PER_SEGMENT:
+            return max(1, count)
+    return len(facts)
 
 
 class _Segment(msgspec.Struct, array_like=True, gc=False):
@@ -61,9 +78,13 @@ class Segments:
             owner: Whose records these are.
         """
         records: list[tuple[bytes, bytes]] = []
-        for at in range(0, len(facts), _FACTS_PER_SEGMENT):
+        at = 0
+        while at < len(facts):
             part = facts[at : at + _FACTS_PER_SEGMENT]
-            after = facts[at + len(part)] if at + len(part) < len(facts) else None
+            if sum(map(_size, part)) > _BYTES_PER_SEGMENT:
+                part = part[: _fitting(part)]
+            at += len(part)
+            after = facts[at] if at < len(facts) else None
             until = end if after is None else after[0]
             key = segment_key(begin, owner)
             records.append((key, _encode(_Segment(until, begin, part))))
