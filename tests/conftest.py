@@ -17,6 +17,11 @@ settings.register_profile("here", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what the tiers need."""
+    parser.addoption("--write-slow", action="store_true", help="measure anew which tests are slow: tests/slow.txt")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register what holds for every test."""
-    config.pluginmanager.register(Watchdog(), "floorwatch-watchdog")
+    config.pluginmanager.register(Watchdog(config), "floorwatch-watchdog")

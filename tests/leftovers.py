@@ -39,6 +39,10 @@ class Found:
         stat = _stat(self.pid)
         return stat is not None and stat[1] == self.started and stat[2] != "Z"
 
+    def helps(self) -> bool:
+        """Whether it is the guard, or a helper of Python's own that ends with the process it belongs to."""
+        return str(Path(__file__).resolve()) in self.command or "from multiprocessing.resource_tracker" in self.command
+
     def kill(self) -> None:
         """End it at once."""
         if self.running():
@@ -61,7 +65,7 @@ def started_by(run: str, root: int) -> set[Found]:
     while grown:  # a child of a child may stand before its parent in the list
         more = {pid for pid, stat in stats.items() if stat[0] in ours | found and pid not in ours | found}
         grown, found = bool(more), found | more
-    return {Found(pid, stats[pid][1], _command(pid)) for pid in found if not _is_guard(pid)}
+    return {one for pid in found if not (one := Found(pid, stats[pid][1], _command(pid))).helps()}
 
 
 def end(processes: set[Found], grace_s: float = 5.0) -> None:
@@ -83,10 +87,6 @@ def start_guard(run: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _is_guard(pid: int) -> bool:
-    return str(Path(__file__).resolve()).encode() in _read(pid, "cmdline").split(b"\0")
-
-
 def _pids() -> list[int]:
     return [int(path.name) for path in _PROC.iterdir() if path.name.isdigit()] if _PROC.is_dir() else []
 
@@ -98,7 +98,7 @@ def _stat(pid: int) -> tuple[int, int, str] | None:
 
 
 def _command(pid: int) -> str:
-    return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")[:160].strip()
+    return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")[:300].strip()
 
 
 def _read(pid: int, name: str) -> bytes:

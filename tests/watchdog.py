@@ -21,6 +21,18 @@ from tests import leftovers
 SERVER_FIXTURES = frozenset({"kafka_bootstrap", "real_kafka", "valkey_server", "redis_url", "secured"})
 """Fixtures that stand for a server: a test that uses one is of the tier ``servers``."""
 
+SLOW = Path(__file__).parent / "slow.txt"
+"""Tests that took longer than ``SLOW_S``; ``pytest --write-slow PATHS`` measures anew."""
+
+SLOW_S = 1.0
+"""Seconds of this process's CPU, which a busy machine does not change. Others are of the tier ``unit``."""
+
+SLOW_SERVERS_S = 20.0
+"""Seconds in all, for a test that starts servers."""
+
+SERVERS_TIMEOUT_S = 900
+"""Time limit of a test that starts servers: several times what the longest takes on a busy machine."""
+
 GRACE_S = 120.0
 """After its time limit a test has so long to clean up. Then the whole run ends with a dump of all stacks."""
 
@@ -38,8 +50,12 @@ _ASKED_BY_PYTHON = frozenset({"uname", "ldconfig", "gcc", "cc", "ld", "objdump",
 class Watchdog:
     """A pytest plugin; ``tests/conftest.py`` registers it."""
 
-    def __init__(self, *, grace_s: float = GRACE_S, again_s: float = AGAIN_S, ending_s: float = ENDING_S) -> None:
+    def __init__(
+        self, config: pytest.Config, *, grace_s: float = GRACE_S, again_s: float = AGAIN_S, ending_s: float = ENDING_S
+    ) -> None:
         """Mark what this run starts."""
+        self._config = config
+        self._leads = bool(getattr(config.option, "numprocesses", None)) and not hasattr(config, "workerinput")
         self._grace_s, self._again_s, self._ending_s = grace_s, again_s, ending_s
         self._run = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._guard: Any = None
@@ -47,6 +63,7 @@ class Watchdog:
         self._programs: list[str] = []
         self._before: set[leftovers.Found] = set()
         self._left: list[str] = []
+        self._took_s: dict[str, tuple[float, float]] = {}
         self._stderr = os.dup(2)  # before pytest captures it
         os.environ[leftovers.MARK] = self._run
         sys.addaudithook(self._heard)
@@ -61,12 +78,26 @@ class Watchdog:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Give every test its tier; ``-m`` selects after this."""
+        """Give every test its tier; ``-m`` selects after this.
+
+        With several processes, the tests of a file that start servers stay together: they share them.
+        """
+        slow = set(SLOW.read_text().splitlines())
+        shared = hasattr(self._config, "workerinput")  # by pytest-xdist, among several processes
         for item in items:
             if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
                 item.add_marker("servers")
-            if not (item.get_closest_marker("servers") or item.get_closest_marker("slow")):
+            if item.nodeid in slow:
+                item.add_marker("slow")
+            if item.get_closest_marker("servers"):
+                if shared:
+                    item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+                if item.get_closest_marker("timeout") is None:
+                    item.add_marker(pytest.mark.timeout(SERVERS_TIMEOUT_S))
+            elif not item.get_closest_marker("slow"):
                 item.add_marker("unit")
+        if shared:  # what takes longest begins first, so that no process is left over with it
+            items.sort(key=lambda item: tuple(item.get_closest_marker(name) is None for name in ("servers", "slow")))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -74,7 +105,11 @@ class Watchdog:
         if self._guard is None and item.get_closest_marker("servers"):
             self._guard = leftovers.start_guard(self._run)
         self._programs.clear()
-        return (yield)
+        began_s, began_cpu_s = time.monotonic(), time.process_time()
+        outcome = yield
+        took_s = time.monotonic() - began_s if item.get_closest_marker("servers") else time.process_time() - began_cpu_s
+        self._took_s[item.nodeid] = took_s, SLOW_SERVERS_S if item.get_closest_marker("servers") else SLOW_S
+        return outcome
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -83,7 +118,8 @@ class Watchdog:
             with self._interruptible():
                 outcome = yield
         finally:
-            self._before = self._running() if self._programs or item.get_closest_marker("servers") else set()
+            if self._programs or item.get_closest_marker("servers"):
+                self._before = self._running()
         self._refuse_programs(item)
         return outcome
 
@@ -113,12 +149,21 @@ class Watchdog:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """After the last fixture has cleaned up, nothing at all may run."""
         outcome = yield
-        left = self._still(self._running())
-        if left:
-            leftovers.end(left)
-            self._left = [f"{found.pid}: {found.command}" for found in left]
+        left = set() if self._leads else self._still(self._running())
+        leftovers.end(left)
+        self._left += [f"{found.pid}: {found.command}" for found in left]
+        if self._left:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput["left"] = self._left
+        if self._config.getoption("write_slow"):
+            self._write_slow()
         return outcome
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what one of several processes has found."""
+        self._left += getattr(node, "workeroutput", {}).get("left", [])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was left."""
@@ -179,6 +224,11 @@ class Watchdog:
                 "@pytest.mark.servers, or its module with pytestmark (docs/testing.md)",
                 pytrace=False,
             )
+
+    def _write_slow(self) -> None:
+        before = set(SLOW.read_text().splitlines())
+        slow = {name for name, (took_s, limit_s) in self._took_s.items() if took_s > limit_s}
+        SLOW.write_text("".join(f"{name}\n" for name in sorted(before - self._took_s.keys() | slow)))
 
     def _end_run_after(self, seconds: float) -> None:
         faulthandler.dump_traceback_later(seconds, exit=True, file=self._stderr)

@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 
 CONFTEST = """
 from tests.watchdog import Watchdog
+def pytest_addoption(parser):
+    parser.addoption("--write-slow", action="store_true")
 def pytest_configure(config):
-    config.pluginmanager.register(Watchdog(grace_s=GRACE, again_s=1, ending_s=0.2), "floorwatch-watchdog")
+    config.pluginmanager.register(Watchdog(config, grace_s=GRACE, again_s=1, ending_s=0.2), "floorwatch-watchdog")
 """
 SETTINGS = """
 [pytest]
@@ -30,6 +32,7 @@ markers =
     unit: u
     servers: s
     slow: l
+    xdist_group: x
 """
 HEAD = "import asyncio, itertools, subprocess, pytest, time\npytestmark = pytest.mark.servers\n"
 
