@@ -8,11 +8,15 @@ SEED ?= 7
 LABELS ?= 1000000
 ROUNDS ?= 2
 MINUTES ?= 20
+JOBS ?= 2
+DAYS ?= 1 40 400
+SCHEDULES ?= 20000
+PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo up test check generate lock bench sim chaos clean install
+.PHONY: help demo up test test-unit test-clock test-nightly check generate lock bench sim chaos clean install
 
 help:  ## Show this help
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(VENV)/.runtime  ## Make .venv with what Floorwatch needs
 
@@ -36,7 +40,18 @@ up: $(VENV)/.runtime  ## Start the embedded stack and keep it up
 	$(BIN)/floorwatch up
 
 test: $(VENV)/.dev  ## All tests; optional servers that are missing skip with a reason
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
+
+test-unit: $(VENV)/.dev  ## Tests without servers: under 90 seconds
+	$(PYTEST) -m unit
+
+test-clock: $(VENV)/.dev  ## Tests as they will run in DAYS="1 40 400" days (needs faketime)
+	for days in $(DAYS); do echo "in $$days days"; faketime -f "+$${days}d" $(PYTEST) -m "not fixed_clock" || exit 1; done
+
+test-nightly: $(VENV)/.dev  ## What takes hours: SCHEDULES=20000 simulated, every clock, chaos for MINUTES=20
+	SIMULATION_SCHEDULES=$(SCHEDULES) $(PYTEST) tests/simulation
+	$(MAKE) test-clock
+	$(MAKE) chaos
 
 check: $(VENV)/.dev  ## Lint, types, import contracts, generated files
 	$(BIN)/ruff check .

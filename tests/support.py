@@ -20,6 +20,7 @@ _HINTS = {
     "chromium": "Debian: apt-get install chromium",
     "java": "Debian: apt-get install default-jre-headless",
     "mvn": "Debian: apt-get install maven",
+    "faketime": "Debian: apt-get install faketime",
 }
 
 

@@ -11,8 +11,8 @@ from tests.simulation.report import told
 from tests.simulation.schedule import run
 from tests.simulation.shrink import shrunk
 
-SCHEDULES = 2_000
-BLOCK = 100
+SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "1000"))
+BLOCK = max(50, SCHEDULES // 100)
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
