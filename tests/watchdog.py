@@ -24,7 +24,7 @@ SERVER_FIXTURES = frozenset({"kafka_bootstrap", "real_kafka", "valkey_server", "
 SLOW = Path(__file__).parent / "slow.txt"
 """Tests that took longer than ``SLOW_S``; ``pytest --write-slow PATHS`` measures anew."""
 
-SLOW_S = 1.0
+SLOW_S = 0.5
 """Seconds of this process's CPU, which a busy machine does not change. Others are of the tier ``unit``."""
 
 SLOW_SERVERS_S = 20.0

@@ -75,7 +75,9 @@ def floor() -> Iterator[Floor]:
         yield Floor(prom, address, rows, metrics)
 
 
-@pytest.mark.parametrize("key", QUERIES)
+@pytest.mark.parametrize(
+    "key", [pytest.param(key, marks=[pytest.mark.fixed_clock] if "watermark_lag" in key else []) for key in QUERIES]
+)
 def test_query_returns_what_it_promises(floor: Floor, key: str) -> None:
     expect = QUERIES[key].expect
     found = floor.ask(key)
