@@ -76,6 +76,7 @@ def build_app(
     hooks = Pool(Shares(for_hooks), Shares(_HOOK_BODIES * body), TurnQueue())
     metrics.watch_spool(lambda: lane.waiting, lambda: lane.waiting_bytes)
     metrics.watch_memory(lambda: publisher.in_flight_bytes, lambda: events.body_bytes.held + hooks.body_bytes.held)
+    metrics.watch_damage(lambda: lane.damaged_bytes)
     metrics.watch_requests(lambda: events.requests.held + hooks.requests.held)
     app = web.Application(middlewares=[_count, _never_a_traceback, _no_page])
     app[GATEWAY] = Gateway(
@@ -108,7 +109,7 @@ async def _running_lane(app: web.Application) -> AsyncIterator[None]:
 
 def _ready(publisher: Publisher, lane: HookLane) -> Ready:
     reasons = (*publisher.faults(), *lane.faults())
-    return Ready(not reasons, reasons)
+    return Ready(not reasons, (*reasons, *lane.notes()))
 
 
 def _healthy(lane: HookLane) -> Ready:

@@ -113,6 +113,15 @@ class HookLane:
         """Return why webhooks wait, as sentences; empty while they are worked off."""
         return (f"{self.waiting} webhooks wait: {self._fault}",) if self._fault else ()
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what an operator should look at, as sentences, though everything is worked off."""
+        return self._spool.damage if self._spool is not None else ()
+
+    @property
+    def damaged_bytes(self) -> int:
+        """Bytes of the spool that could not be read and were set aside."""
+        return self._spool.damaged_bytes if self._spool is not None else 0
+
     async def start(self) -> None:
         """Open the spool and begin with what it holds.
 
@@ -122,7 +131,7 @@ class HookLane:
         """
         if self._spool is not None:
             kept = await asyncio.to_thread(self._spool.open)
-            self._next_number = await asyncio.to_thread(lambda: self._spool.next_number if self._spool else 1)
+            self._next_number = self._spool.next_number
             self._position_key = f"lane:{self._spool.id}"
             for number, text in kept:
                 self._ready.append(self._restored(number, text))

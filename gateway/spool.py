@@ -1,7 +1,8 @@
 """Webhooks on disk from before they are answered until their events are published: kill -9 loses none of them.
 
-One line a hook: CRC-32 in hex, a space, JSON. A file is named after the number of its first hook and deleted when all
-its hooks are done. What a crash tears is the end of the last file, which nobody was told had been kept.
+One line a hook, with a checksum (``gateway.spool_records``). A file is named after the number of its first hook and deleted
+when all its hooks are done. What a crash tears is the end of the last file, which nobody was told had been kept. Damage that
+is found is set aside in a file ending in ``.damaged`` and told; every other hook is delivered.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from zlib import crc32
+
+from gateway.spool_records import Damage, framed, framed_number, read_number, read_records
 
 _log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 _NAME = "hooks-{:016d}.jsonl"
+_FILE = re.compile(r"hooks-(\d{1,19})\.jsonl")
+_LEAST_RECORD = 16
+"""Bytes of the shortest record, so that damage of so many may have hidden one number each."""
+
 _DATA_SYNC = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 
 
@@ -27,7 +34,15 @@ class SpoolBusy(Exception):
 
 
 class DiskSpool:
-    """Appends, and tells after a restart what was not done. Its methods block: call them in a thread."""
+    """Appends, and tells after a restart what was not done. Its methods block: call them in a thread.
+
+    Attributes:
+        folder: Where it keeps them.
+        id: The folder's own name for itself.
+        next_number: For the next hook after ``open``: above all that were ever used here.
+        damage: What ``open`` found that could not be read, as sentences; torn ends are none.
+        damaged_bytes: Size of all that was ever set aside here and is still there.
+    """
 
     def __init__(
         self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, sync: Callable[[int], None] = _DATA_SYNC
@@ -47,6 +62,9 @@ class DiskSpool:
         self._fd: int | None = None
         self._size = 0
         self._segments: list[int] = []
+        self.next_number = 1
+        self.damage: tuple[str, ...] = ()
+        self.damaged_bytes = 0
 
     def open(self) -> list[tuple[int, bytes]]:
         """Lock the folder and return what was not done: (number, JSON), in order.
@@ -58,18 +76,21 @@ class DiskSpool:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock_fd = _lock(self.folder)
         self.id = self._identity()
-        self._segments = sorted(int(path.stem.split("-")[1]) for path in self.folder.glob("hooks-*.jsonl"))
+        names = [_FILE.fullmatch(path.name) for path in self.folder.glob("hooks-*.jsonl")]
+        self._segments = sorted(int(name[1]) for name in names if name is not None)
         done = self._done()
-        found: list[tuple[int, bytes]] = []
+        kept: list[tuple[int, bytes]] = []
+        highest, hidden = max([done, *self._segments], default=0), 0
         for first in self._segments:
-            found += [(number, text) for number, text in _read(self._path(first)) if number > done]
-        return found
-
-    @property
-    def next_number(self) -> int:
-        """Number for the next hook after ``open``: above all that were ever used here."""
-        read = [number for first in self._segments for number, _ in _read(self._path(first))]
-        return max([self._done(), *(first - 1 for first in self._segments), *read]) + 1
+            found, damaged = read_records(self._path(first).read_bytes())
+            kept += found
+            hidden += sum(len(one.data) // _LEAST_RECORD + 1 for one in damaged)
+            self._tell(self._path(first), damaged)
+        highest = max([highest, *(number for number, _ in kept)])
+        # A number that is used again would be taken for done, so those that damage may hide are passed over.
+        self.next_number = highest + hidden + 1
+        self.damaged_bytes = sum(path.stat().st_size for path in self.folder.glob("*.damaged"))
+        return [(number, text) for number, text in sorted(kept, key=lambda one: one[0]) if number > done]
 
     def append(self, hooks: Sequence[tuple[int, bytes]]) -> None:
         """Keep hooks: (number, JSON), numbers ascending; returns once they are on disk.
@@ -77,7 +98,7 @@ class DiskSpool:
         Raises:
             OSError: Nothing may be assumed of what was kept.
         """
-        data = b"".join(_framed(number, text) for number, text in hooks)
+        data = b"".join(framed(number, text) for number, text in hooks)
         fd = self._fd
         if fd is None or self._size >= self._segment_bytes:
             fd = self._begin(hooks[0][0])
@@ -96,7 +117,7 @@ class DiskSpool:
     def done(self, number: int) -> None:
         """Note that all hooks up to a number are done, and delete files that hold none but such."""
         beside = self.folder / "done.tmp"
-        beside.write_text(str(number))
+        beside.write_bytes(framed_number(number))
         beside.replace(self.folder / "done")
         while len(self._segments) > 1 and self._segments[1] <= number + 1:
             self._path(self._segments.pop(0)).unlink(missing_ok=True)
@@ -134,36 +155,52 @@ class DiskSpool:
         """Return the folder's own name for itself, under which the memory notes how far it has come."""
         path = self.folder / "id"
         with contextlib.suppress(FileNotFoundError):
-            if text := path.read_text().strip():
-                return text
+            text = path.read_bytes().strip()
+            if re.fullmatch(rb"[0-9a-f]{32}", text):
+                return text.decode()
+            if text:
+                self._set_aside(path, text, "the spool's name is damaged: what waits is worked off once more")
         name = uuid.uuid4().hex
         path.write_text(name)
         return name
 
     def _done(self) -> int:
+        path = self.folder / "done"
         try:
-            return int((self.folder / "done").read_text())
-        except (FileNotFoundError, ValueError):
+            text = path.read_bytes()
+        except FileNotFoundError:
             return 0
+        number = read_number(text)
+        if number is None:
+            self._set_aside(path, text, "how far it was done is damaged: what is kept is worked off once more")
+        return number or 0
 
+    def _tell(self, path: Path, damaged: Sequence[Damage]) -> None:
+        lost = [one for one in damaged if not one.torn]
+        for one in damaged:
+            if one.torn:
+                said = "the last write was cut, at byte %d (%d bytes); nobody was answered for it"
+                _log.warning(f"%s: {said}", path, one.offset, len(one.data))
+        if lost:
+            places = ", ".join(f"{len(one.data)} bytes at {one.offset}" for one in lost[:5])
+            more = f" and {len(lost) - 5} other places" if len(lost) > 5 else ""
+            reason = (
+                f"{places}{more} cannot be read; webhooks that were answered may be in them, all others are delivered"
+            )
+            self._set_aside(path, b"\n".join(one.data for one in lost) + b"\n", reason)
 
-def _framed(number: int, text: bytes) -> bytes:
-    body = b"%d %s" % (number, text)
-    return b"%08x %s\n" % (crc32(body), body)
-
-
-def _read(path: Path) -> list[tuple[int, bytes]]:
-    found: list[tuple[int, bytes]] = []
-    for place, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line:
-            continue
-        checksum, _, body = line.partition(b" ")
-        if checksum == b"%08x" % crc32(body):
-            number, _, text = body.partition(b" ")
-            found.append((int(number), text))
-        else:
-            _log.warning("%s:%d is not whole and is left out; a crash leaves such an end", path, place)
-    return found
+    def _set_aside(self, path: Path, data: bytes, reason: str) -> None:
+        """Keep damaged bytes in a file beside and tell."""
+        beside = path.with_name(path.name + ".damaged")
+        said = f"{path}: {reason}; the bytes are kept in {beside.name}"
+        _log.error("%s", said)
+        self.damage = (*self.damage, said)
+        try:
+            fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+        except OSError as error:
+            _log.error("%s cannot be written: %s", beside, error)
 
 
 def _lock(folder: Path) -> int:
