@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from config.nearest import nearest
@@ -35,6 +36,7 @@ _BOUNDS = {
 }
 _HINTS = {"a list": "write [a, b]", "text": "put quotes around it", "true or false": "write true or false"}
 _MAX_SHOWN = 40
+_PERCENT = re.compile(r"\s*(\d{1,3}(?:\.\d+)?)\s*%?\s*")
 
 
 def shown(value: Any) -> str:
@@ -74,12 +76,21 @@ def reason_and_hint(error: Any, known: list[str], secret: bool) -> tuple[str, st
     if kind in _MUST_BE:
         must = _MUST_BE[kind]
         got = "" if secret else f", not {shown(value)}"
-        return f"must be {must}{got}", _HINTS.get(must)
+        return f"must be {must}{got}", _HINTS.get(must) or _percent(value, secret)
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         got = "" if secret else f", not {shown(value)}"
-        return f"must be {words} {context.get(bound)}{got}", None
+        is_ratio = kind.startswith("less") and 0 < float(context.get(bound) or 0) <= 1
+        return f"must be {words} {context.get(bound)}{got}", _percent(value, secret) if is_ratio else None
     return _special(error, kind, context, secret)
+
+
+def _percent(value: Any, secret: bool) -> str | None:
+    """Return how a percentage is written as a ratio, or None where the value is none."""
+    found = _PERCENT.fullmatch(str(value))
+    if found is None or secret or isinstance(value, bool) or not 2 <= float(found[1]) <= 100:
+        return None
+    return f"write {float(found[1]) / 100:g} for {float(found[1]):g} percent"
 
 
 def _special(error: Any, kind: str, context: dict[str, Any], secret: bool) -> tuple[str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,7 +16,17 @@ STARS = "****"
 _NAMED = re.compile(
     r"""(?ix) [\w-]* (?:pass|pwd|secret|token|credential|api_?key|auth) [\w-]* ["']? \s* [:=] \s* (?P<value>\S.*)$"""
 )
-_USERINFO = re.compile(r"://(?P<value>[^/@\s]+)@")
+_IN_URL = (
+    # user:password@, also with an @ in the password
+    re.compile(r"""://(?P<value>[^/?#\s"']+)@"""),
+    # the same with a slash, question mark or hash in the password, which should have been escaped
+    re.compile(r"""://(?P<value>[^/?#\s"'@:\[\]]*:(?!\d{1,5}(?:[/?#\s,"']|$))[^\s"']+)@"""),
+    # ?password=, &token= and the like
+    re.compile(r"""(?ix) [?&;] [\w.-]*? (?:pass|pwd|secret|token|credential|api_?-?key|auth|sasl|signature|sig\b) [\w.-]* =
+    (?P<value>[^&;\s"'#,}\]]+)"""),
+)
+_SECRET_WORDS = ("password", "passwd", "pwd", "secret", "token", "credential", "apikey", "api_key", "auth")
+_LIKE_A_SECRET = 0.6
 _FILE_KEY = re.compile(r"(?i)[\w-]+_file[\"']?\s*[:=]")
 
 
@@ -35,9 +46,44 @@ def masks_of(document: Document, model: type[BaseModel]) -> list[Mask]:
         span = document.values.get(path)
         if span is None or not path or isinstance(value, dict):
             continue
-        if introspect.is_secret(kinds) or (not kinds and isinstance(value, str | int | float)):
+        unknown = not kinds and isinstance(value, str | int | float)
+        if introspect.is_secret(kinds) or (unknown and _may_be_secret(path, value, document, model)):
             masks.append(Mask(span.line, span.column, span.column + span.width))
     return masks
+
+
+def _may_be_secret(path: tuple[str | int, ...], value: object, document: Document, model: type[BaseModel]) -> bool:
+    """Tell whether a setting whose name is not known may be a misspelt secret.
+
+    A number is none unless its name is like a secret's. Text is one unless its name is like that of a setting that is
+    known beside it and no secret.
+    """
+    name = str(next((part for part in reversed(path) if isinstance(part, str)), "")).lower()
+    if any(word in name or SequenceMatcher(None, word, name).ratio() >= _LIKE_A_SECRET for word in _SECRET_WORDS):
+        return True
+    if not isinstance(value, str):
+        return False
+    data: object = document.data
+    kinds: list[Any] = [model]
+    for part in path[:-1]:
+        kinds = introspect.inside(kinds, part, data)
+        data = data[part] if isinstance(data, dict | list) else None  # type: ignore[index]
+    close = get_close_matches(name, introspect.known_keys(kinds, data), 1, _LIKE_A_SECRET)
+    return not close or introspect.is_secret(introspect.inside(kinds, close[0], data))
+
+
+def secrets_in(text: str) -> list[tuple[int, int]]:
+    """Return the places of secrets in the URLs of a text: user information, and parameters such as ``?password=``."""
+    return [found.span("value") for pattern in _IN_URL for found in pattern.finditer(text)]
+
+
+def without_secrets(text: str) -> str:
+    """Return a text, which may hold URLs or be one, with their secrets masked."""
+    shown, at = "", 0
+    for start, end in _merged(secrets_in(text)):
+        shown += text[at:start] + STARS
+        at = end
+    return shown + text[at:]
 
 
 def display(line: str, span: Span, masks: list[Mask] | None) -> tuple[str, int, int]:
@@ -49,7 +95,7 @@ def display(line: str, span: Span, masks: list[Mask] | None) -> tuple[str, int, 
         masks: Secrets of the document; None if it could not be parsed, so that only names can tell.
     """
     ranges = [(m.start, min(m.end, len(line))) for m in masks or () if m.line == span.line]
-    ranges += [found.span("value") for found in _USERINFO.finditer(line)]
+    ranges += secrets_in(line)
     if masks is None and not _FILE_KEY.search(line):
         ranges += [found.span("value") for found in _NAMED.finditer(line)]
     text, caret, width, at = "", span.column, span.width, 0
@@ -81,9 +127,9 @@ def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def redacted(data: Any) -> Any:
-    """Return data with the user information of every URL masked."""
+    """Return data with the secrets of every URL masked."""
     if isinstance(data, dict):
         return {key: redacted(value) for key, value in data.items()}
     if isinstance(data, list):
         return [redacted(value) for value in data]
-    return _USERINFO.sub(f"://{STARS}@", data) if isinstance(data, str) else data
+    return without_secrets(data) if isinstance(data, str) else data

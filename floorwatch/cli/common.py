@@ -48,11 +48,14 @@ def exit_on_redis_error(url: str) -> Iterator[None]:
     """Say what to do when Redis cannot be reached, and leave with code 1."""
     from redis.exceptions import RedisError
 
+    from config.masking import without_secrets
+
     try:
         yield
     except (RedisError, OSError) as error:
+        reason = without_secrets(str(error))
         typer.echo(
-            f"Redis at {url} cannot be reached ({error}). Start the stack with `floorwatch up`, or point redis.url "
+            f"Redis at {without_secrets(url)} cannot be reached ({reason}). Start the stack with `floorwatch up`, or point redis.url "
             "(FLOORWATCH_REDIS__URL) at yours; `floorwatch doctor` tells more.",
             err=True,
         )

@@ -21,12 +21,20 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file to check.")]) -> 
     """Check FILE with this environment; print every fault with its place and exit 1 if there is one."""
     from config.errors import ConfigErrors
     from config.load import load
+    from config.review import faults, warnings
 
     try:
-        load(file, os.environ)
+        config = load(file, os.environ)
     except ConfigErrors as errors:
         typer.echo(errors.render(), err=True)
         raise typer.Exit(1) from errors
+    for said in warnings(config):
+        typer.echo(f"{file}: warning: {said}", err=True)
+    wrong = faults(config)
+    for said in wrong:
+        typer.echo(f"{file}: {said}", err=True)
+    if wrong:
+        raise typer.Exit(1)
     typer.echo(f"{file}: the configuration is valid")
 
 

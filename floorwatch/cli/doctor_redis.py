@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from config.connect import redis_options
+from config.masking import without_secrets
 from config.schema import RedisSettings
 from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
 
@@ -28,14 +29,16 @@ async def redis_checks(
         future_tolerance_s: How far ahead events may be dated; a clock that is off by half of it refuses good events.
         clock: This machine's wall time in seconds.
     """
-    name = f"redis {settings.url}"
+    name = f"redis {without_secrets(settings.url)}"
     options = redis_options(settings)
     try:
         client: Redis = Redis.from_url(
             options.pop("url"), **options, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=CONNECT_TIMEOUT_S
         )
+        client.connection_pool.make_connection()  # tells of parameters that it does not know
     except (ValueError, TypeError) as error:
-        return [Check("fail", name, f"the URL cannot be used: {error}", "write redis.url as redis://host:port/db")]
+        said = f"the URL cannot be used: {without_secrets(str(error))}"
+        return [Check("fail", name, said, "write redis.url as redis://host:port/db")]
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             await client.ping()
