@@ -35,7 +35,7 @@ async def redis_checks(
         client: Redis = Redis.from_url(
             options.pop("url"), **options, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=CONNECT_TIMEOUT_S
         )
-        client.connection_pool.make_connection()  # tells of parameters that it does not know
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # tells of parameters that it does not know
     except (ValueError, TypeError) as error:
         said = f"the URL cannot be used: {without_secrets(str(error))}"
         return [Check("fail", name, said, "write redis.url as redis://host:port/db")]
