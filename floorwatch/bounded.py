@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,13 +32,15 @@ from streams.models.explain import task_of
 PREFIX = "floorwatch."
 GROUP = "floorwatch"
 _CHUNK = 20_000
+_STALLED_S = 300
+"""Far longer than a worker needs between two commits, on a busy machine too."""
 
 Progress = Callable[[str, int, int | None], None]
 """(phase, done, total)"""
 
 
 class WorkerDied(RuntimeError):
-    """The worker ended before the input did; the message holds the end of its log."""
+    """The worker ended, or stood still, before the input ended; the message holds the end of its log."""
 
 
 @dataclass
@@ -118,8 +121,13 @@ class BoundedRun:
         return end
 
     async def _folded(self, topic: str, ends: list[int], phase: str | None) -> None:
-        """Wait until the group has committed everything up to ``ends``."""
+        """Wait until the group has committed everything up to ``ends``.
+
+        Raises:
+            WorkerDied: The worker has ended, or has committed nothing for ``_STALLED_S`` seconds.
+        """
         goal = sum(max(0, end) for end in ends)
+        before, moved_s = None, time.monotonic()
         while True:
             if self.worker.poll() is not None:
                 tail = self.servers.log_tail("worker")
@@ -129,6 +137,12 @@ class BoundedRun:
                 self.progress(phase, min(goal, sum(done.values())), goal)
             if all(done[partition] >= end for partition, end in enumerate(ends)):
                 return
+            if done != before:
+                before, moved_s = done, time.monotonic()
+            if time.monotonic() - moved_s > _STALLED_S:
+                tail = self.servers.log_tail("worker")
+                place = f"{topic}: {sum(done.values()):,} of {goal:,} records"
+                raise WorkerDied(f"the worker has committed nothing for {_STALLED_S} s ({place}):\n{tail}")
             await asyncio.sleep(0.1)
 
     async def table(self, name: str) -> dict[str, dict[str, Any]]:

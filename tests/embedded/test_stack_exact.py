@@ -40,7 +40,8 @@ async def bounded(stack: Stack) -> tuple[BoundedRun, AIOKafkaProducer]:
     admin = await open_admin(connection)
     reader = KafkaLogReader(connection)
     running = SimpleNamespace(poll=lambda: None)
-    run = BoundedRun(SimpleNamespace(), running, producer, admin, reader, PARTITIONS, lambda *_: None, 0, [])
+    servers = SimpleNamespace(log_tail=lambda *_: "")
+    run = BoundedRun(servers, running, producer, admin, reader, PARTITIONS, lambda *_: None, 0, [])
     run._ends = [await run._end(topics.RAW, partition) for partition in range(PARTITIONS)]
     return run, producer
 

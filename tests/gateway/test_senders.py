@@ -23,6 +23,7 @@ from gateway.shares import Shares
 from telemetry.occasionally import Occasionally
 from tests.gateway.harness import Bench, label, raw_fixture
 from tests.gateway.raw import KUL, MNL, Raw, head, raw, secured
+from tests.waits import until
 
 
 async def others_are_served(bench: Bench) -> None:
@@ -42,14 +43,6 @@ async def many(bench: Bench, stack: AsyncExitStack, count: int, first: bytes) ->
     return found
 
 
-async def until(what: Any) -> None:
-    for _ in range(2000):
-        if what():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come to that")
-
-
 @pytest.mark.parametrize("count", [16, 60])
 @pytest.mark.parametrize("begin", [b"", b"[", b"[" + b" " * 300_000])
 def test_one_that_announces_much_and_sends_little_is_alone_with_it(count: int, begin: bytes) -> None:
@@ -57,14 +50,14 @@ def test_one_that_announces_much_and_sends_little_is_alone_with_it(count: int, b
         async with AsyncExitStack() as stack:
             await many(bench, stack, count, head() + begin)
             events = bench.app[GATEWAY].events
-            await until(lambda: events.requests.of("kul") == min(count, 24))
+            await until(lambda: events.requests.of("kul") == min(count, 24), "as many requests as it may have")
             await others_are_served(bench)
             if count > 24:
                 status, said = await bench.post(label(), Authorization=f"Bearer {KUL}")
                 assert (status, said["error"]["code"]) == (429, "sender_share")
             held = events.body_bytes.held
             assert held <= count * (len(begin) + 1)  # what has arrived, not what was announced
-        await until(lambda: events.requests.held == 0)
+        await until(lambda: events.requests.held == 0, "no request held", progress=lambda: events.requests.held)
         assert events.body_bytes.held == 0
         assert (await bench.post(label(), Authorization=f"Bearer {KUL}"))[0] == 202
 
@@ -76,7 +69,7 @@ def test_bodies_of_one_sender_stay_within_its_share_of_memory() -> None:
         async with AsyncExitStack() as stack:
             await many(bench, stack, 10, head(length=100_000) + b" " * 90_000)
             events = bench.app[GATEWAY].events
-            await until(lambda: events.requests.of("kul") < 10)  # somebody was refused
+            await until(lambda: events.requests.of("kul") < 10, "a request to go")  # somebody was refused
             assert events.body_bytes.of("kul") <= events.body_bytes.most // 2
             await others_are_served(bench)
 
@@ -131,7 +124,7 @@ def test_a_slow_head_is_ended(begin: bytes) -> None:
                 status, said = await slow.answer()
                 assert (status, said["error"]["code"]) == (408, "slow_head")
                 assert await slow.is_ended()
-        await until(lambda: len_of(bench) <= 1)
+        await until(lambda: len_of(bench) <= 1, "one connection left", progress=lambda: len_of(bench))
 
     Bench(secured(header_timeout_s=0.2)).run(steps)
 
@@ -171,7 +164,7 @@ def test_busy_connections_of_one_sender_leave_room_for_the_others() -> None:
             events = bench.app[GATEWAY].events
             for count in range(1, 9):
                 await many(bench, stack, 1, head())
-                await until(lambda count=count: events.requests.of("kul") == count)
+                await until(lambda count=count: events.requests.of("kul") == count, f"{count} requests held")
             for one in await many(bench, stack, 2, head()):
                 status, said = await one.answer()
                 assert (status, said["error"]["code"]) == (503, "sender_share")
@@ -199,7 +192,7 @@ def test_a_sender_that_does_not_read_its_answer_is_ended(monkeypatch: pytest.Mon
                     break
                 one.writer.write(ask)
                 await asyncio.sleep(0.02)
-            await until(is_ended)
+            await until(is_ended, "the connection to end")
         await others_are_served(bench)
 
     Bench(secured()).run(steps)
