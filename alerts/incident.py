@@ -48,7 +48,8 @@ class Incident(Struct, frozen=True):
     ``streak`` counts consecutive evaluations that point away from the present state. ``announced`` says that people
     were told of the present firing; it stays False while a parent or a silence holds the message back.
     ``timer_ms`` is the wall time from which group wait is counted and, once people were told, escalation; None until the
-    next tick. ``acts`` are the last ``ACTS_KEPT``, oldest first.
+    next tick. ``told`` are the routes of the tiers that were told: they hear the end, too. ``acts`` are the last
+    ``ACTS_KEPT``, oldest first.
     """
 
     key: str
@@ -69,6 +70,7 @@ class Incident(Struct, frozen=True):
     resolved_ms: int | None = None
     reopened: int = 0
     tier: int = 0
+    told: tuple[str, ...] = ()
     streak: int = 0
     announced: bool = False
     timer_ms: int | None = None
@@ -117,12 +119,13 @@ class Tick(Struct, frozen=True, tag="tick"):
 
 
 class Notify(Struct, frozen=True, tag="notify"):
-    """Tell people. ``id`` is incident key + step: the same telling always has the same id."""
+    """Tell people. ``id`` is incident key + step: the same telling always has the same id. ``also``: further routes."""
 
     id: str
     step: str
     route: str
     incident: Incident
+    also: tuple[str, ...] = ()
 
 
 class Publish(Struct, frozen=True, tag="publish"):

@@ -1,108 +1,233 @@
-"""Notifier: claims notifications from the outbox and delivers them to the channels of their route."""
+"""Notifier: brings notifications from the outbox to the channels of their route, each channel at its own pace."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
 
 from redis.exceptions import RedisError
 
 from alerts.channels.base import Channel, ChannelError
+from alerts.channels.message import marked_repeat
 from alerts.outbox import Lease, Outbox
-from alerts.routes import DEFAULT_ROUTE
+from alerts.outgoing import Notification
 
 log = logging.getLogger(__name__)
 
 LEASE_S = 60.0
 POLL_S = 0.5
+AT_ONCE = 4
+"""Notifications under way to one channel at the same time."""
+ORPHANED_S = 60.0
+"""What waits so long for a channel that this worker does not have is routed anew: another worker would have taken it."""
 _SEND_SHARE = 0.8
-"""Part of a lease the channels may use together, so that the lease is still ours when the result is written."""
+"""Part of a lease that a send may take, so that the lease is still ours when the result is written."""
+_SAY_AGAIN_S = 60.0
+
+ChannelsOf = Callable[[Notification], Iterable[str]]
+
+
+class DeliveryMeter(Protocol):
+    """Where deliveries are counted; ``telemetry.engine_metrics.EngineMetrics`` is one."""
+
+    def notification(self, channel: str, outcome: str) -> None:
+        """Count an attempt: ``sent``, ``failed`` or ``dead`` (failed, and given up)."""
 
 
 class Notifier:
-    """Delivers until told to stop. Several may run on one outbox."""
+    """Delivers until told to stop. Several may run on one outbox.
+
+    Its parts (``lanes``) run side by side, each its own task: one chooses channels, one serves each channel. So neither a receiver
+    that hangs nor a fault in one channel's code holds up another.
+    """
 
     def __init__(
         self,
         outbox: Outbox,
-        routes: Mapping[str, Sequence[Channel]],
+        channels: Mapping[str, Channel],
+        channels_of: ChannelsOf,
         *,
+        meter: DeliveryMeter | None = None,
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
+        at_once: int = AT_ONCE,
     ) -> None:
-        """``routes`` gives the channels of each route; ``default`` serves unknown ones."""
+        """``channels_of`` gives the names of the channels of a notification (``alerts.routes.channels_of``)."""
         self._outbox = outbox
-        self._routes = routes
-        self._lease_s = lease_s
-        self._poll_s = poll_s
+        self._channels = channels
+        self._channels_of = channels_of
+        self._meter = meter
+        self._lease_s, self._poll_s, self._at_once = lease_s, poll_s, at_once
+        self._away = _Away()
+
+    def lanes(self) -> dict[str, Callable[[asyncio.Event], Awaitable[None]]]:
+        """Return the parts by name; each runs until its event is set."""
+        served = {f"channel {name}": self._lane(channel) for name, channel in self._channels.items()}
+        return {"routing": self._route_forever, **served}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until ``stop`` is set. An unreachable Redis is waited for, never given up on."""
-        while not stop.is_set():
-            try:
-                worked = await self.deliver_one()
-            except (RedisError, OSError) as error:
-                log.warning("the outbox in Redis cannot be reached (%s); notifications wait", type(error).__name__)
-                worked = False
-            if not worked:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), self._poll_s)
+        """Run all parts until ``stop`` is set: for tests and small programs; a worker supervises each on its own."""
+        async with asyncio.TaskGroup() as group:
+            for lane in self.lanes().values():
+                group.create_task(_as_coroutine(lane(stop)))
 
     async def drain(self) -> int:
-        """Deliver all that is due now; returns how many were tried."""
+        """Deliver all that is due now; returns how many deliveries were tried."""
+        while await self._outbox.route(self._channels_of):
+            pass
         tried = 0
-        while await self.deliver_one():
-            tried += 1
+        for channel in self._channels.values():
+            while (lease := await self._outbox.claim(channel.name, self._lease_s)) is not None:
+                await self.deliver(lease, channel)
+                tried += 1
         return tried
 
-    async def deliver_one(self) -> bool:
-        """Claim one notification and deliver it; False when none is due."""
-        lease = await self._outbox.claim(self._lease_s)
-        if lease is None:
-            return False
-        channels = self._routes.get(lease.note.route) or self._routes.get(DEFAULT_ROUTE) or ()
-        if not channels:
-            await self._outbox.bury(lease, f"no channel serves route {lease.note.route}; define it or a default route")
-            return True
-        faults = await self._send_all(lease, channels)
-        if not faults:
-            await self._outbox.done(lease)
-            return True
-        reason = "; ".join(fault.reason for fault in faults)
-        if all(fault.permanent for fault in faults):
-            log.error("notification %s is given up: %s", lease.id, reason)
-            await self._outbox.bury(lease, reason)
-            return True
-        log.warning("notification %s will be tried again (attempt %d): %s", lease.id, lease.attempts, reason)
-        wishes = [fault.retry_after_ms for fault in faults if fault.retry_after_ms is not None]
-        await self._outbox.retry(lease, reason, max(wishes, default=None))
-        return True
+    async def _route_forever(self, stop: asyncio.Event) -> None:
+        moved_s = float("-inf")
+        while not stop.is_set():
+            async with self._away.told():
+                while await self._outbox.route(self._channels_of):
+                    pass
+                if time.monotonic() - moved_s >= ORPHANED_S / 4:
+                    moved_s = time.monotonic()
+                    await self._move_orphans()
+            await _pause(stop, self._poll_s)
 
-    async def _send_all(self, lease: Lease, channels: Sequence[Channel]) -> list[ChannelError]:
-        """Send to the channels that do not have it yet, side by side: a slow one must not starve the others."""
-        todo = [channel for channel in channels if channel.name not in lease.sent]
-        results = await asyncio.gather(*(self._send(lease, channel) for channel in todo), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, ChannelError):
-                # Redis is gone: all channels have finished, the lease will end, what was sent may be sent again.
-                raise result
-        return [result for result in results if isinstance(result, ChannelError)]
+    async def _move_orphans(self) -> None:
+        """Route anew what waits for a channel that is configured no more."""
+        for name in await self._outbox.channels():
+            if name in self._channels:
+                continue
+            moved = await self._outbox.move(name, ORPHANED_S)
+            if moved:
+                log.warning("channel %s is configured no more: %d waiting notifications are routed anew", name, moved)
+
+    def _lane(self, channel: Channel) -> Callable[[asyncio.Event], Awaitable[None]]:
+        async def serve(stop: asyncio.Event) -> None:
+            under_way: set[asyncio.Task[None]] = set()
+            try:
+                while not stop.is_set():
+                    await self._fill(channel, under_way)
+                    await _any_done_or(stop, under_way, self._poll_s)
+                    _raise_first(under_way)
+            finally:
+                await _end(under_way, self._poll_s)
+
+        return serve
+
+    async def _fill(self, channel: Channel, under_way: set[asyncio.Task[None]]) -> None:
+        """Claim as long as something is due and there is room."""
+        async with self._away.told():
+            while len(under_way) < self._at_once:
+                lease = await self._outbox.claim(channel.name, self._lease_s)
+                if lease is None:
+                    return
+                under_way.add(asyncio.create_task(self._deliver_patiently(lease, channel)))
+
+    async def _deliver_patiently(self, lease: Lease, channel: Channel) -> None:
+        async with self._away.told():  # without Redis the lease ends, and what was sent may be sent again
+            await self.deliver(lease, channel)
+
+    async def deliver(self, lease: Lease, channel: Channel) -> None:
+        """Send one claimed notification and write down what came of it."""
+        fault = await self._send(lease, channel)
+        if fault is None:
+            await self._outbox.sent(lease)
+            self._count(channel, "sent")
+            return
+        given_up = fault.permanent or self._outbox.exhausted(lease)
+        self._count(channel, "dead" if given_up else "failed")
+        if given_up:
+            log.error("notification %s is given up on channel %s: %s", lease.id, channel.name, fault.reason)
+            await self._outbox.bury(lease, fault.reason)
+            return
+        log.warning("notification %s will be tried again (attempt %d): %s", lease.id, lease.attempts, fault.reason)
+        await self._outbox.retry(lease, fault.reason, fault.retry_after_ms, unsure=fault.unsure)
 
     async def _send(self, lease: Lease, channel: Channel) -> ChannelError | None:
+        note = marked_repeat(lease.note) if lease.unsure and not channel.idempotent else lease.note
+        most_s = self._lease_s * _SEND_SHARE
         try:
-            async with asyncio.timeout(self._lease_s * _SEND_SHARE):
-                await channel.send(lease.note, f"{lease.id}:{channel.name}")
+            async with asyncio.timeout(most_s):
+                await channel.send(note, f"{lease.id}:{channel.name}")
         except ChannelError as fault:
             return fault
         except TimeoutError:
-            return ChannelError(f"channel {channel.name}: no answer within {self._lease_s * _SEND_SHARE:g} s")
+            return ChannelError(f"channel {channel.name}: no answer within {most_s:g} s", unsure=True)
         except Exception as error:  # noqa: BLE001 - see below
             # A faulty channel must cost neither the others nor the notifier. No traceback: it may hold a token.
             log.error(  # noqa: TRY400
                 "channel %s failed in an unexpected way: %s", channel.name, type(error).__name__
             )
             return ChannelError(f"channel {channel.name}: unexpected {type(error).__name__}")
-        await self._outbox.mark_sent(lease, channel.name)
         return None
+
+    def _count(self, channel: Channel, outcome: str) -> None:
+        if self._meter is not None:
+            self._meter.notification(channel.name, outcome)
+
+
+class _Away:
+    """Says that Redis is away, and that it is back: once, not at every try of every part."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+        self._said_s = float("-inf")
+
+    @contextlib.asynccontextmanager
+    async def told(self) -> AsyncIterator[None]:
+        """Do some work with Redis; where it is away, say so and go on."""
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            now_s = time.monotonic()
+            self._since_s = now_s if self._since_s is None else self._since_s
+            if now_s - self._said_s >= _SAY_AGAIN_S:
+                self._said_s = now_s
+                log.warning(
+                    "the outbox in Redis cannot be reached (%s), for %.0f s now; notifications wait",
+                    type(error).__name__,
+                    now_s - self._since_s,
+                )
+        else:
+            if self._since_s is not None:
+                log.info("the outbox in Redis answers again, after %.0f s", time.monotonic() - self._since_s)
+                self._since_s, self._said_s = None, float("-inf")
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _any_done_or(stop: asyncio.Event, under_way: set[asyncio.Task[None]], seconds: float) -> None:
+    """Wait until a delivery is done, ``stop`` is set or the time is over."""
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({stopped, *under_way}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+
+
+def _raise_first(under_way: set[asyncio.Task[None]]) -> None:
+    """Forget what is done; a fault of our own in one ends the part, which its supervisor starts again."""
+    for task in [task for task in under_way if task.done()]:
+        under_way.discard(task)
+        task.result()
+
+
+async def _end(under_way: set[asyncio.Task[None]], seconds: float) -> None:
+    """Give deliveries a moment to end; what is cut off is sent again when its lease ends."""
+    if under_way:
+        await asyncio.wait(under_way, timeout=seconds)
+    for task in under_way:
+        task.cancel()
+    await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def _as_coroutine(work: Awaitable[None]) -> None:
+    await work

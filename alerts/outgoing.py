@@ -5,15 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from alerts.incident import Notify
 from alerts.records import incident_record
 from alerts.text import Links, render, title_of
 
+_CUT_TITLE, _CUT_BODY = 300, 8_000
+
 
 class Notification(Struct, frozen=True):
-    """A rendered notification. ``id`` is incident key + step; ``incident`` the incident's JSON record."""
+    """A rendered notification.
+
+    Attributes:
+        id: Incident key + step.
+        step: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``, or ``test``.
+        route: Route in the configuration whose channels get it.
+        severity: Of the incident.
+        title: One line of plain text.
+        body: Plain text. Channels whose receivers read markup render it anew from ``incident`` (``alerts/channels/escape.py``).
+        incident: The incident's JSON record as of the step.
+        links: What a reader can do with one click.
+        also: Further routes; a channel that is in several gets it once.
+    """
 
     id: str
     step: str
@@ -23,6 +37,7 @@ class Notification(Struct, frozen=True):
     body: str
     incident: dict[str, Any]
     links: Links = Links()
+    also: tuple[str, ...] = ()
 
 
 _decoder = msgspec.json.Decoder(Notification)
@@ -40,7 +55,24 @@ def notification(effect: Notify, links: Links | None = None) -> Notification:
         body=text.body,
         incident=incident_record(effect.incident, title_of(effect.incident)),
         links=links or Links(),
+        also=effect.also,
     )
+
+
+def within(note: Notification, most_bytes: int) -> Notification:
+    """Return a notification that fits into a Redis item: one that is too large loses examples, contributors and acts of its record.
+
+    Args:
+        note: Any notification.
+        most_bytes: Size of its JSON from which it is cut.
+    """
+    if len(encode_notification(note)) <= most_bytes:
+        return note
+    record = {name: value for name, value in note.incident.items() if name not in ("examples", "contributors", "acts")}
+    cut = structs.replace(
+        note, title=note.title[:_CUT_TITLE], body=note.body[:_CUT_BODY] + "\n… cut\n", incident=record
+    )
+    return cut if len(encode_notification(cut)) <= most_bytes else structs.replace(cut, incident={})
 
 
 def encode_notification(note: Notification) -> bytes:

@@ -223,10 +223,25 @@ def _told(incident: Incident, signal: Signal, policy: Policy) -> Incident:
         # The first start seen stands, but where a detector dates the change: a corrected audit may move that.
         since_ms=signal.since_ms if signal.dated else incident.since_ms,
         updated_ms=max(incident.updated_ms, signal.watermark_ms),
-        board_url=policy.board_base_url + signal.board_path,
-        runbook_url=policy.runbook_base_url + signal.runbook_path,
+        board_url=joined(policy.board_base_url, signal.board_path),
+        runbook_url=joined(policy.runbook_base_url, signal.runbook_path),
         streak=0,
     )
+
+
+def joined(base: str, path: str) -> str:
+    """Return a path below a base; where the base ends as the path begins, that part stands once. Without a base, the path.
+
+    Example:
+        >>> joined("https://wiki.example/docs/runbooks/", "docs/runbooks/backlog_age.md")
+        'https://wiki.example/docs/runbooks/backlog_age.md'
+    """
+    if not base or not path:
+        return path
+    above, below = base.rstrip("/").split("/"), path.lstrip("/").split("/")
+    # The scheme and host are the first three parts: they never belong to the path.
+    shared = next((n for n in range(min(len(above) - 3, len(below) - 1), 0, -1) if above[-n:] == below[:n]), 0)
+    return "/".join((*above, *below[shared:]))
 
 
 def _quieter(incident: Incident, signal: Signal) -> Incident:
@@ -297,10 +312,11 @@ def _tell(
     elif before is not None and after.tier > before.tier:
         for tier in range(before.tier + 1, after.tier + 1):
             route = policy.tiers[tier - 1].route
+            after = structs.replace(after, told=tuple(dict.fromkeys((*after.told, route))))
             effects.append(_notify(after, f"escalated-{after.reopened}-{tier}", route))
     elif after.state == "resolved" and after.announced and not silenced:
-        after = structs.replace(after, announced=False)
-        effects.append(_notify(after, f"resolved-{after.reopened}", policy.route))
+        effects.append(_over(after, policy))
+        after = structs.replace(after, announced=False, told=())
     seen = _visible(after)
     if seen is not None and seen != _visible(before):
         effects.append(Publish(after))
@@ -312,13 +328,19 @@ def _unsaid_end(before: Incident | None, after: Incident, policy: Policy) -> lis
     if before is None or before.key == after.key or not before.announced:
         return []
     over = structs.replace(before, announced=False, silenced_until_ms=None)
-    return [_notify(over, f"resolved-{over.reopened}", policy.route), Publish(over)]
+    return [_over(over, policy), Publish(structs.replace(over, told=()))]
 
 
 def _waited(incident: Incident, policy: Policy, wall_ms: int | None) -> bool:
     if not incident.scope or policy.group_wait_ms == 0:
         return True
     return wall_ms is not None and incident.timer_ms is not None and wall_ms - incident.timer_ms >= policy.group_wait_ms
+
+
+def _over(incident: Incident, policy: Policy) -> Notify:
+    """Tell the end to whoever was told of the beginning: the rule's route, and those of the tiers that were told."""
+    also = tuple(route for route in incident.told if route != policy.route)
+    return structs.replace(_notify(incident, f"resolved-{incident.reopened}", policy.route), also=also)
 
 
 def _notify(incident: Incident, name: str, route: str) -> Notify:

@@ -40,7 +40,7 @@ def incident_record(incident: Incident, title: str) -> dict[str, Any]:
     record["examples"] = list(incident.examples)
     record["stamp"] = None if incident.stamp is None else structs.asdict(incident.stamp)
     record["acts"] = [_act_record(act) for act in incident.acts]
-    record["machine"] = {name: getattr(incident, name) for name in _MACHINE}
+    record["machine"] = {**{name: getattr(incident, name) for name in _MACHINE}, "told": list(incident.told)}
     return record
 
 

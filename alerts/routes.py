@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
-from alerts.channels.base import Channel
+from alerts.channels.base import Channel, ChannelFault, UnusableChannel
+from alerts.outgoing import Notification
 
 DEFAULT_ROUTE = "default"
+
+
+@dataclass(frozen=True)
+class RoutingFault:
+    """What keeps alerts from being delivered as configured.
+
+    Attributes:
+        field: Where, below ``alerts``: ``("channels", "ops", "url")``.
+        reason: What is wrong.
+        hint: How to mend it.
+    """
+
+    field: tuple[str | int, ...]
+    reason: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"alerts.{'.'.join(map(str, self.field))} {self.reason}"
 
 
 class ConsoleSettings(BaseModel):
@@ -29,13 +49,6 @@ class WebhookSettings(BaseModel):
     url: SecretStr
     secret: SecretStr | None = None
     timeout_s: float = Field(default=10.0, gt=0, le=60)
-
-    @field_validator("url")
-    @classmethod
-    def _http(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("a webhook url begins with https:// (or http:// on a trusted network)")
-        return url
 
 
 class AppriseSettings(BaseModel):
@@ -57,40 +70,108 @@ class RoutingSettings(BaseModel):
 
     channels: dict[str, ChannelSettings] = {"console": ConsoleSettings(type="console")}
     routes: dict[str, tuple[str, ...]] = {DEFAULT_ROUTE: ("console",)}
+    _unusable: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _known(self) -> RoutingSettings:
+    def set_aside(self, channel: str, reason: str) -> None:
+        """Note that a channel's settings cannot be read: it stays a name that routes may use, and delivers nothing."""
+        self._unusable[channel] = reason
+
+    def set_aside_because(self, channel: str) -> str | None:
+        """Return why a channel's settings cannot be read, None where they can."""
+        return self._unusable.get(channel)
+
+    def unknown_channels(self) -> list[RoutingFault]:
+        """Return what makes no sense between routes and channels."""
+        known = ", ".join(self.channels) or "none"
+        found = [
+            RoutingFault(
+                ("routes", route, place),
+                f"there is no channel {name}",
+                f"define it in alerts.channels; there is: {known}",
+            )
+            for route, names in self.routes.items()
+            for place, name in enumerate(names)
+            if name not in self.channels
+        ]
         if DEFAULT_ROUTE not in self.routes:
-            raise ValueError("routes has no default; add  default: [console]")
-        for route, names in self.routes.items():
-            for name in names:
-                if name not in self.channels:
-                    known = ", ".join(self.channels) or "none"
-                    raise ValueError(f"route {route} names channel {name!r}, which is not defined (defined: {known})")
-        return self
+            found.append(
+                RoutingFault(
+                    ("routes",), "there is no default route", f"add  default: [{next(iter(self.channels), 'console')}]"
+                )
+            )
+        return found
 
 
-def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> dict[str, Channel]:
-    """Channels by name.
+@dataclass(frozen=True)
+class Channels:
+    """Every configured channel, built.
+
+    Attributes:
+        by_name: All of them; one that cannot work is an ``UnusableChannel``.
+        faults: What keeps alerts from being delivered as configured.
+    """
+
+    by_name: Mapping[str, Channel]
+    faults: tuple[RoutingFault, ...]
+
+    @property
+    def usable(self) -> dict[str, Channel]:
+        """Those that can work."""
+        return {name: channel for name, channel in self.by_name.items() if not isinstance(channel, UnusableChannel)}
+
+
+def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> Channels:
+    """Build every channel and look whether each route can deliver: the one place where that is decided.
+
+    ``floorwatch config check``, ``doctor`` and a worker's start use it, so what the first says holds for the last. Nothing is
+    sent and nobody is connected to.
 
     Args:
         settings: Checked settings.
         clock: Wall time in ms, for signatures.
-
-    Raises:
-        ChannelError: An Apprise channel without the package, or with an unknown url.
     """
-    return {name: _build(name, channel, clock) for name, channel in settings.channels.items()}
+    built: dict[str, Channel] = {}
+    faults: list[RoutingFault] = []
+    for name, channel in settings.channels.items():
+        try:
+            built[name] = _build(name, channel, clock, settings.set_aside_because(name))
+        except ChannelFault as fault:
+            built[name] = UnusableChannel(name, fault)
+            place = ("channels", name, *([fault.field] if fault.field else []))
+            faults.append(RoutingFault(place, fault.reason, fault.hint))
+    faults += settings.unknown_channels()
+    for route, names in settings.routes.items():
+        known = [name for name in names if name in built]
+        if not names:
+            hint = f"name a channel: [{next(iter(settings.channels), 'console')}]"
+            faults.append(
+                RoutingFault(("routes", route), "has no channel, so nobody would hear of what is sent here", hint)
+            )
+        elif known and all(isinstance(built[name], UnusableChannel) for name in known):
+            reason = f"has no channel that works ({', '.join(known)}), so nobody would hear of what is sent here"
+            faults.append(RoutingFault(("routes", route), reason, "mend one of its channels, or name another"))
+    return Channels(built, tuple(faults))
 
 
-def build_routes(settings: RoutingSettings, channels: Mapping[str, Channel]) -> dict[str, Sequence[Channel]]:
-    """The channels of each route."""
-    return {route: tuple(channels[name] for name in names) for route, names in settings.routes.items()}
+def channels_of(settings: RoutingSettings) -> Callable[[Notification], tuple[str, ...]]:
+    """Return what gives the channels of a notification: those of its routes; a route that is gone is served by ``default``."""
+
+    def chosen(note: Notification) -> tuple[str, ...]:
+        fallback = settings.routes.get(DEFAULT_ROUTE, ())
+        names = [name for route in (note.route, *note.also) for name in settings.routes.get(route) or fallback]
+        return tuple(dict.fromkeys(name for name in names if name in settings.channels))
+
+    return chosen
 
 
 def _build(
-    name: str, settings: ConsoleSettings | WebhookSettings | AppriseSettings, clock: Callable[[], int]
+    name: str,
+    settings: ConsoleSettings | WebhookSettings | AppriseSettings,
+    clock: Callable[[], int],
+    set_aside: str | None,
 ) -> Channel:
+    if set_aside is not None:
+        raise ChannelFault(set_aside, "mend its settings: floorwatch config check shows the place")
     # Imported here: a floor with only a console needs neither aiohttp nor apprise.
     if isinstance(settings, WebhookSettings):
         from alerts.channels.webhook import WebhookChannel

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from alerts.channels.escape import PLAIN, Sink
 from alerts.incident import Incident
 from alerts.scopes import scope_words
+from alerts.signals import Contributor
 from alerts.words import duration, instant, printable
 
 HEADLINES: dict[str, str] = {
@@ -22,6 +24,10 @@ HEADLINES: dict[str, str] = {
     "exposure_cap": "Exposure near the cap",
     "rushing": "Faster, with more errors",
 }
+
+
+_MOST_TITLE, _MOST_FACT = 200, 400
+"""Characters of a title, and of one fact or contributor: Slack takes 3,000 in a section, a phone shows far less."""
 
 
 class Links(Struct, frozen=True):
@@ -44,18 +50,37 @@ def title_of(incident: Incident) -> str:
     return printable(f"{HEADLINES[incident.kind]}: {scope_words(incident.scope)}")
 
 
-def render(incident: Incident, step: str, links: Links | None = None) -> Text:
+def render(incident: Incident, step: str, links: Links | None = None, sink: Sink = PLAIN) -> Text:
     """Title and body of a notification.
 
     Args:
         incident: The incident as of the step.
         step: Step of the notification: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``.
         links: Signed links, where there are any.
+        sink: How the reader's program reads the body. The title is plain text.
 
     Returns:
         Text that depends on nothing but the arguments.
     """
-    title = f"{_prefix(incident, step)} {title_of(incident)}"
+    title = printable(_cut(f"{_prefix(incident, step)} {title_of(incident)}", _MOST_TITLE))
+    lines = [f"{name + ':':<11}{sink.text(_cut(value, _MOST_FACT))}" for name, value in _facts(incident, step)]
+    if incident.contributors:
+        verb = "contributed" if step.startswith("resolved") else "contributes"
+        lines += ["", f"What {verb} most:"]
+        lines += [sink.indent + sink.text(_cut(part_words(part), _MOST_FACT)) for part in incident.contributors]
+    if incident.examples:
+        lines += ["", sink.text(_cut("Example tasks: " + ", ".join(incident.examples), _MOST_FACT))]
+    lines += ["", *_links(incident, step, links or Links(), sink)]
+    lines.append(f"Incident {incident.key[:12]}, rule {sink.text(incident.rule)}, episode {incident.episode}")
+    return Text(title, sink.line_break.join(lines) + "\n")
+
+
+def part_words(part: Contributor) -> str:
+    """A contributor in words: ``-5.2 pp  queue hate  (81.0% of 120 audits)``."""
+    return f"{part.effect_pp:+.1f} pp  {part.dimension} {part.value}  ({part.detail})"
+
+
+def _facts(incident: Incident, step: str) -> list[tuple[str, str]]:
     facts = [
         ("Where", scope_words(incident.scope)),
         ("Since", _since(incident)),
@@ -67,19 +92,12 @@ def render(incident: Incident, step: str, links: Links | None = None) -> Text:
         facts.append(("Taken by", incident.acknowledged_by))
     if incident.reopened:
         facts.append(("Reopened", f"{incident.reopened} time{'s' if incident.reopened > 1 else ''}"))
-    lines = [f"{name + ':':<11}{printable(value)}" for name, value in facts]
-    if incident.contributors:
-        verb = "contributed" if step.startswith("resolved") else "contributes"
-        lines += ["", f"What {verb} most:"]
-        lines += [
-            printable(f"  {part.effect_pp:+.1f} pp  {part.dimension} {part.value}  ({part.detail})")
-            for part in incident.contributors
-        ]
-    if incident.examples:
-        lines += ["", printable("Example tasks: " + ", ".join(incident.examples))]
-    lines += ["", *_links(incident, step, links or Links())]
-    lines.append(f"Incident {incident.key[:12]}, rule {printable(incident.rule)}, episode {incident.episode}")
-    return Text(title, "\n".join(lines) + "\n")
+    return facts
+
+
+def _cut(text: str, most: int) -> str:
+    """Return text that is no longer than a message should be: names may have any length."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _prefix(incident: Incident, step: str) -> str:
@@ -98,9 +116,23 @@ def _since(incident: Incident) -> str:
     return f"{since}, open for {duration(lasting_s)}" if lasting_s >= 60 else since
 
 
-def _links(incident: Incident, step: str, links: Links) -> list[str]:
-    wanted = [("Board", incident.board_url), ("Runbook", incident.runbook_url)]
+def _links(incident: Incident, step: str, links: Links, sink: Sink) -> list[str]:
+    shown = [(name, sink.link(url)) for name, url in _urls(incident) if is_link(url)]
+    if incident.runbook_url and not is_link(incident.runbook_url):
+        # A path without a host is no link: it says where to look in the documentation.
+        shown.append(("Runbook", sink.text(incident.runbook_url.lstrip("/"))))
     if not step.startswith("resolved"):
-        wanted += [("Ack", links.ack or f"floorwatch ack {incident.key[:12]} --by NAME"), ("Silence", links.silence)]
-    wanted.append(("Useful?", links.useful))
-    return [f"{name + ':':<11}{url}" for name, url in wanted if url]
+        command = sink.text(f"floorwatch ack {incident.key[:12]} --by NAME")
+        shown.append(("Ack", sink.link(links.ack) if links.ack else command))
+        shown += [("Silence", sink.link(links.silence))] if links.silence else []
+    shown += [("Useful?", sink.link(links.useful))] if links.useful else []
+    return [f"{name + ':':<11}{text}" for name, text in shown]
+
+
+def _urls(incident: Incident) -> list[tuple[str, str]]:
+    return [("Board", incident.board_url), ("Runbook", incident.runbook_url)]
+
+
+def is_link(url: str) -> bool:
+    """Tell whether a URL leads somewhere: it names a host."""
+    return url.startswith(("https://", "http://"))

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from alerts.kinds.exposure_cap import BY_POLICY
 from alerts.kinds.registry import UNFED
-from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings
+from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
 from alerts.signals import Severity
@@ -42,10 +42,11 @@ class AlertSettings(RoutingSettings):
         "once a minute, so 90s covers one that opens a minute later.",
     )
     board_url: WebBase = Field(
-        default="", description="Your Grafana, put before the path of the board in messages; none shows the path alone."
+        default="", description="Your Grafana, put before the path of the board in messages; none sends no link."
     )
     runbook_url: WebBase = Field(
-        default="", description="Where docs/runbooks can be read; none shows the path in the repository alone."
+        default="",
+        description="Where docs/runbooks can be read, with or without this path; none names the page of the repository.",
     )
     channels: dict[str, ChannelSettings] = Field(
         default={"console": ConsoleSettings(type="console")},
@@ -80,9 +81,11 @@ class AlertSettings(RoutingSettings):
             windows: Windows that are kept.
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
         """
-        found = [
+        found = [Fault(("alerts", *fault.field), fault.reason, fault.hint) for fault in self.unknown_channels()]
+        found += [
             fault
-            for severity, tiers in self.escalate.items()
+            # What nobody wrote has no place to point to: its route is the default one, whose absence is told above.
+            for severity, tiers in (self.escalate.items() if "escalate" in self.model_fields_set else ())
             for fault in self._unknown_routes(("alerts", "escalate", severity), tiers)
         ]
         names: set[str] = set()
@@ -98,6 +101,11 @@ class AlertSettings(RoutingSettings):
             found += self._unknown_routes((*place, "escalate"), rule.escalate or ())
             found += _unreachable(rule, place, windows, scopes)
         return found
+
+    def delivery_faults(self) -> list[Fault]:
+        """Build every channel and return what keeps alerts from being delivered, as :func:`alerts.routes.build_channels` finds it."""
+        built = build_channels(self, lambda: 0)
+        return [Fault(("alerts", *fault.field), fault.reason, fault.hint) for fault in built.faults]
 
     def _unknown_routes(self, place: tuple[str | int, ...], tiers: tuple[Escalation, ...]) -> list[Fault]:
         hint = f"use one of {', '.join(self.routes)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -21,12 +21,18 @@ from config.schema import FloorwatchConfig
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
-def load(path: FilePath | str | None, env: Mapping[str, str]) -> FloorwatchConfig:
+Channels = Literal["strict", "tolerated", "built"]
+"""What is made of faulty alert channels. ``strict``: what is written must be right. ``tolerated``: a channel whose settings cannot be
+read is set aside, for one of them must not stop a worker. ``built``: each is built besides, as at a worker's start."""
+
+
+def load(path: FilePath | str | None, env: Mapping[str, str], *, channels: Channels = "strict") -> FloorwatchConfig:
     """Load and check a configuration.
 
     Args:
         path: The YAML file; None takes the defaults.
         env: The environment; ``FLOORWATCH_SECTION__SETTING`` overrides the file.
+        channels: What is made of faulty alert channels.
 
     Returns:
         A valid configuration, frozen.
@@ -35,10 +41,13 @@ def load(path: FilePath | str | None, env: Mapping[str, str]) -> FloorwatchConfi
         ConfigErrors: Every fault found, in the order of the file.
     """
     where = None if path is None else FilePath(path)
-    return loads(_read(where), env, name=str(where or "defaults"), base=where.parent if where else FilePath())
+    base = where.parent if where else FilePath()
+    return loads(_read(where), env, name=str(where or "defaults"), base=base, channels=channels)
 
 
-def loads(text: str, env: Mapping[str, str], *, name: str, base: FilePath) -> FloorwatchConfig:
+def loads(
+    text: str, env: Mapping[str, str], *, name: str, base: FilePath, channels: Channels = "strict"
+) -> FloorwatchConfig:
     """Load and check a configuration given as text.
 
     Args:
@@ -46,6 +55,7 @@ def loads(text: str, env: Mapping[str, str], *, name: str, base: FilePath) -> Fl
         env: The environment.
         name: What to call the file in diagnostics.
         base: Folder for relative ``…_file`` paths.
+        channels: What is made of faulty alert channels.
 
     Raises:
         ConfigErrors: Every fault found.
@@ -57,18 +67,58 @@ def loads(text: str, env: Mapping[str, str], *, name: str, base: FilePath) -> Fl
     unread = document.data is None and bool(document.problems)
     masks = None if unread else masks_of(document, FloorwatchConfig)
     reporter = _Reporter(name, text.splitlines(), document, overlay, data, masks)
-    errors = [reporter.at(p.span, p.reason, p.hint) for p in document.problems]
-    errors += [reporter.fault(path, var, reason, hint) for path, var, reason, hint in overlay.faults]
+    errors = [_Placed((), reporter.at(p.span, p.reason, p.hint)) for p in document.problems]
+    errors += [_Placed(path, reporter.fault(path, var, reason, hint)) for path, var, reason, hint in overlay.faults]
     if document.data is not None and not isinstance(document.data, dict):
-        errors.append(reporter.at(Span(0, 0, 1), "the file must be a group of name: value lines", "e.g. kafka: …"))
-    config: FloorwatchConfig | None = None
-    try:
-        config = None if unread else FloorwatchConfig.model_validate(data)
-    except ValidationError as error:
-        errors += [one for each in error.errors(include_url=False) for one in reporter.invalid(each)]
+        fault = reporter.at(Span(0, 0, 1), "the file must be a group of name: value lines", "e.g. kafka: …")
+        errors.append(_Placed((), fault))
+    config, invalid = (None, []) if unread else _validated(data, reporter)
+    errors += invalid
+    aside = _channels_at_fault(errors) if channels == "tolerated" else {}
+    if aside:
+        config, errors = _without(aside, data, reporter)
+    if channels == "built" and config is not None and not errors:
+        errors = [_Placed((), reporter.between((), fault)) for fault in config.alerts.delivery_faults()]
     if errors or config is None:
-        raise ConfigErrors(_in_order(errors))
+        raise ConfigErrors(_in_order([placed.error for placed in errors]))
     return config
+
+
+class _Placed(NamedTuple):
+    """A fault and the setting it is about."""
+
+    path: Path
+    error: ConfigError
+
+
+def _validated(data: dict[str, Any], reporter: _Reporter) -> tuple[FloorwatchConfig | None, list[_Placed]]:
+    try:
+        return FloorwatchConfig.model_validate(data), []
+    except ValidationError as error:
+        return None, [one for each in error.errors(include_url=False) for one in reporter.invalid(each)]
+
+
+_CHANNELS = ("alerts", "channels")
+
+
+def _channels_at_fault(errors: list[_Placed]) -> dict[str, str]:
+    """Return the channels at fault with what is wrong; empty where something else is wrong, too."""
+    if any(placed.path[:2] != _CHANNELS or len(placed.path) < 3 for placed in errors):
+        return {}
+    return {str(placed.path[2]): placed.error.reason for placed in reversed(errors)}
+
+
+def _without(
+    aside: dict[str, str], data: dict[str, Any], reporter: _Reporter
+) -> tuple[FloorwatchConfig | None, list[_Placed]]:
+    """Validate with a placeholder for each channel at fault, so that routes may still name it."""
+    for name in aside:
+        data["alerts"]["channels"][name] = {"type": "console"}
+    config, errors = _validated(data, reporter)
+    for name, reason in aside.items():
+        if config is not None:
+            config.alerts.set_aside(name, reason)
+    return config, errors
 
 
 def _in_order(errors: list[ConfigError]) -> list[ConfigError]:
@@ -127,21 +177,30 @@ class _Reporter:
         span = self._span(path, on_key)
         return ConfigError(self.name, 0, 0, said, hint) if span is None else self.at(span, said, hint)
 
-    def invalid(self, error: Any) -> list[ConfigError]:
+    def invalid(self, error: Any) -> list[_Placed]:
         """Place one pydantic error, which may hold several faults."""
         if error["type"] == MANY:
-            return [self._between(error["loc"], fault) for fault in error["ctx"]["faults"]]
+            return [
+                _Placed((*error["loc"], *fault.field), self.between(error["loc"], fault))
+                for fault in error["ctx"]["faults"]
+            ]
         loc = error["loc"]
         if error["type"] == "union_tag_invalid":
             loc = (*loc, str(error["ctx"]["discriminator"]).strip("'"))
         path, kinds, container = self._resolve(loc)
+        if any(place == (*path[:-1], f"{path[-1]}_file") for place, *_ in self.overlay.faults if path):
+            return []  # its file could not be read, which is told already: the setting is empty for that reason alone
         known = introspect.known_keys(*container)
         reason, hint = reason_and_hint(error, known, introspect.is_secret(kinds))
         on_key = error["type"] == "extra_forbidden"
-        return [self.fault(path, self._origin(path), reason, hint, on_key=on_key)]
+        return [_Placed(path, self.fault(path, self._origin(path), reason, hint, on_key=on_key))]
 
-    def _between(self, loc: tuple[str | int, ...], fault: Fault) -> ConfigError:
+    def between(self, loc: tuple[str | int, ...], fault: Fault) -> ConfigError:
+        """Place a fault that was found by looking at several settings."""
         path, _, _ = self._resolve((*loc, *fault.field))
+        from_file = (*path[:-1], f"{path[-1]}_file") if path else path
+        if path not in self.document.values and from_file in self.document.values:
+            path = from_file  # the secret stands in a file of its own: that line is where to look
         return self.fault(path, self._origin(path), fault.reason, fault.hint)
 
     def _origin(self, path: Path) -> str | None:

@@ -89,8 +89,7 @@ def incident_policy(config: FloorwatchConfig) -> Policy:
     alerts = config.alerts
     return Policy(
         group_wait_ms=to_ms(alerts.group_wait_s),
-        # Paths of boards begin with a slash, those of runbooks do not.
-        board_base_url=alerts.board_url.removesuffix("/"),
+        board_base_url=alerts.board_url,
         runbook_base_url=alerts.runbook_url,
     )
 

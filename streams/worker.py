@@ -7,16 +7,14 @@ import gc
 import logging
 import os
 import signal
-import time
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from aiohttp import web
-from redis.exceptions import RedisError
 
-from alerts.notifier import Notifier
-from alerts.routes import build_channels, build_routes
 from config.lower import exported_scopes
 from config.schema import FloorwatchConfig
 from floorwatch import __version__
@@ -24,6 +22,8 @@ from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
 from streams.heap import trim_forever
+from streams.notify import Delivery
+from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
 from telemetry.http import Ready, build_app
@@ -31,7 +31,6 @@ from telemetry.http import Ready, build_app
 log = logging.getLogger(__name__)
 
 _STOP_S = 20.0
-_OUTBOX_S = 5.0
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 """Events and packed facts are untracked; at Python's own 700 the collector would run in every batch for nothing."""
@@ -55,12 +54,15 @@ async def run_worker(config: FloorwatchConfig) -> int:
     set_limits(metrics, config)
     metrics.on_collect(lambda: sample(worker))
     stopping = asyncio.Event()
+    tasks = BackgroundTasks()
+    delivery = Delivery(config.alerts, worker.outbox, metrics, tasks)
+    metrics.on_collect(lambda: _sample_tasks(metrics, tasks))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    web_runner = await _serve_metrics(worker, metrics)
-    notifier = asyncio.create_task(_notify(worker, stopping))
-    trimming = asyncio.create_task(trim_forever())
+    web_runner = await _serve_metrics(worker, metrics, tasks, delivery)
+    delivery.start(stopping)
+    tasks.start("memory: trim", trim_forever)
     code, said = 1, ""
     try:
         code, said = await _until_ended(worker, stopping)
@@ -72,8 +74,9 @@ async def run_worker(config: FloorwatchConfig) -> int:
             await asyncio.wait_for(worker.close(flush=code == 0), _STOP_S)
         with suppress(Exception):
             await asyncio.wait_for(worker.app.stop(), _STOP_S)
-        notifier.cancel()
-        trimming.cancel()
+        await tasks.close()
+        with suppress(Exception):
+            await asyncio.wait_for(delivery.close(), _STOP_S)
         await web_runner.cleanup()
     if code:
         log.error("the worker stopped after a failure: %s", said)
@@ -110,12 +113,16 @@ async def _before(stopped: asyncio.Future[Any], work: Coroutine[Any, Any, Any]) 
     return False
 
 
-async def _serve_metrics(worker: Worker, metrics: EngineMetrics) -> web.AppRunner:
+async def _serve_metrics(
+    worker: Worker, metrics: EngineMetrics, tasks: BackgroundTasks, delivery: Delivery
+) -> web.AppRunner:
     config = worker.config
     policy = ExportPolicy(windows=frozenset({config.metrics.window}), scopes=frozenset(exported_scopes(config)))
     rules = [(rule.name, rule.severity) for rule in worker.rules]
     floor = FloorCollector(worker.window_rows, policy=policy, incidents=worker.live_incidents, rules=rules)
-    app = build_app(build_registry(floor, metrics), lambda: _ready(worker))
+    app = build_app(
+        build_registry(floor, metrics), lambda: _ready(worker, tasks), status=partial(_status, tasks, delivery)
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, config.metrics.host, config.metrics.port)
@@ -125,7 +132,16 @@ async def _serve_metrics(worker: Worker, metrics: EngineMetrics) -> web.AppRunne
     return runner
 
 
-def _ready(worker: Worker) -> Ready:
+async def _status(tasks: BackgroundTasks, delivery: Delivery) -> dict[str, Any]:
+    return {
+        "component": "worker",
+        "version": __version__,
+        "background_tasks": [asdict(state) for state in tasks.states()],
+        "notifications": await delivery.status(),
+    }
+
+
+def _ready(worker: Worker, tasks: BackgroundTasks) -> Ready:
     reasons = []
     if not worker.connected:
         reasons.append("waiting for Kafka")
@@ -142,25 +158,10 @@ def _ready(worker: Worker) -> Ready:
         for host in worker.hosts.values()
         if host.fenced
     )
+    reasons.extend(tasks.reasons())
     return Ready(not reasons, tuple(reasons))
 
 
-async def _notify(worker: Worker, stopping: asyncio.Event) -> None:
-    def clock_ms() -> int:
-        return int(time.time() * 1000)
-
-    settings = worker.config.alerts
-    channels = build_channels(settings, clock_ms)
-    watching = asyncio.create_task(_watch_outbox(worker))
-    try:
-        await Notifier(worker.outbox, build_routes(settings, channels)).run(stopping)
-    finally:
-        watching.cancel()
-
-
-async def _watch_outbox(worker: Worker) -> None:
-    """Keep the gauge of waiting notifications: it must show a channel that is down, or a Redis that fills up."""
-    while True:
-        with suppress(RedisError, OSError):
-            worker.metrics.outbox(await worker.outbox.waiting())
-        await asyncio.sleep(_OUTBOX_S)
+def _sample_tasks(metrics: EngineMetrics, tasks: BackgroundTasks) -> None:
+    for state in tasks.states():
+        metrics.background(state.name, state.down_s)

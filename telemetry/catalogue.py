@@ -333,6 +333,63 @@ OUTBOX = Metric(
     "notifications",
     (),
 )
+_CHANNEL = ("channel",)
+NOTIFICATIONS_SENT = Metric(
+    PREFIX + "notifications_sent_total",
+    "counter",
+    "Notifications a channel took from this worker.",
+    "notifications",
+    _CHANNEL,
+)
+NOTIFICATIONS_FAILED = Metric(
+    PREFIX + "notification_failures_total",
+    "counter",
+    "Attempts of this worker to send a notification that failed; those worth it are tried again.",
+    "attempts",
+    _CHANNEL,
+)
+NOTIFICATIONS_WAITING = Metric(
+    PREFIX + "notifications_waiting",
+    "gauge",
+    "Notifications that a channel does not have yet, over all workers. Channel (no channel): their route has none.",
+    "notifications",
+    _CHANNEL,
+)
+NOTIFICATIONS_DEAD = Metric(
+    PREFIX + "notifications_dead",
+    "gauge",
+    "Notifications given up for a channel and not revived, over all workers.",
+    "notifications",
+    _CHANNEL,
+)
+NOTIFICATIONS_OLDEST = Metric(
+    PREFIX + "notifications_oldest_waiting_seconds",
+    "gauge",
+    "How long the oldest of the notifications due next has waited for a channel; 0 for none.",
+    "seconds",
+    _CHANNEL,
+)
+CHANNEL_USABLE = Metric(
+    PREFIX + "notification_channel_usable",
+    "gauge",
+    "1 for a channel that could be built at start, 0 for one whose package or settings are wrong.",
+    "channels",
+    _CHANNEL,
+)
+ROUTES_SILENT = Metric(
+    PREFIX + "notification_routes_silent",
+    "gauge",
+    "Routes without a channel that works: nobody hears what goes there.",
+    "routes",
+    (),
+)
+BACKGROUND_DOWN = Metric(
+    PREFIX + "background_task_down_seconds",
+    "gauge",
+    "How long a background task has not run stably; 0 while it does.",
+    "seconds",
+    ("task",),
+)
 LIMIT = Metric(
     PREFIX + "limit",
     "gauge",
@@ -373,6 +430,14 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     FENCED,
     INTERNED,
     OUTBOX,
+    NOTIFICATIONS_SENT,
+    NOTIFICATIONS_FAILED,
+    NOTIFICATIONS_WAITING,
+    NOTIFICATIONS_DEAD,
+    NOTIFICATIONS_OLDEST,
+    CHANNEL_USABLE,
+    ROUTES_SILENT,
+    BACKGROUND_DOWN,
     LIMIT,
     BUILD_INFO,
 )

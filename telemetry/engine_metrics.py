@@ -10,7 +10,7 @@ import platform
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client.core import Metric as Family
@@ -22,6 +22,7 @@ from telemetry.catalogue import Metric
 _CODE = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 _OTHER = "other"
 _MAX_CODES = 64
+_MAX_CHANNELS = 64
 
 Labels = tuple[str, ...]
 
@@ -71,6 +72,7 @@ class EngineMetrics(Collector):
         self._waits: dict[str, list[float]] = {on: [] for on in c.WAITS}
         self._waited_s = dict.fromkeys(c.WAITS, 0.0)
         self._samplers: list[Callable[[], None]] = []
+        self._channels: set[str] = set()
         for stage in stages:
             self._values[c.SET_ASIDE][(stage,)] = 0.0
             if stage in c.DEAD_LETTER_STAGES:
@@ -193,6 +195,45 @@ class EngineMetrics(Collector):
     def outbox(self, notifications: int) -> None:
         """Set how many notifications wait."""
         self._values[c.OUTBOX][()] = float(notifications)
+
+    def channels(self, usable: Mapping[str, bool], silent_routes: int) -> None:
+        """Show every channel from the start, so that its first failure is an increase.
+
+        Args:
+            usable: By channel, whether it could be built.
+            silent_routes: Routes without a channel that works.
+        """
+        self._channels = set(list(usable)[:_MAX_CHANNELS])
+        for name in self._channels:
+            self._values[c.CHANNEL_USABLE][(name,)] = float(usable[name])
+            for metric in (c.NOTIFICATIONS_SENT, c.NOTIFICATIONS_FAILED):
+                self._add(metric, (name,), 0)
+        self._values[c.ROUTES_SILENT][()] = float(silent_routes)
+
+    def notification(self, channel: str, outcome: str) -> None:
+        """Count an attempt to send: ``sent``, ``failed`` or ``dead``. Channels past the 64th are counted as ``other``."""
+        metric = c.NOTIFICATIONS_SENT if outcome == "sent" else c.NOTIFICATIONS_FAILED
+        self._add(metric, (channel if channel in self._channels else _OTHER,), 1)
+
+    def notifications(self, channel: str, waiting: int, dead: int, oldest_s: float) -> None:
+        """Set what the outbox holds for a channel; past the 64th channel nothing is shown."""
+        labels = (channel,)
+        shown = self._values[c.NOTIFICATIONS_WAITING]
+        if labels not in shown and len(shown) >= 2 * _MAX_CHANNELS:
+            return
+        shown[labels] = float(waiting)
+        self._values[c.NOTIFICATIONS_DEAD][labels] = float(dead)
+        self._values[c.NOTIFICATIONS_OLDEST][labels] = oldest_s
+
+    def forget_notifications(self, kept: Collection[str]) -> None:
+        """Remove the series of channels that are neither configured nor hold anything."""
+        for metric in (c.NOTIFICATIONS_WAITING, c.NOTIFICATIONS_DEAD, c.NOTIFICATIONS_OLDEST):
+            for labels in [labels for labels in self._values[metric] if labels[0] not in kept]:
+                del self._values[metric][labels]
+
+    def background(self, task: str, down_s: float | None) -> None:
+        """Set for how long a background task has been down; None while it runs."""
+        self._values[c.BACKGROUND_DOWN][(task,)] = down_s or 0.0
 
     def limit(self, metric: Metric, bound: float) -> None:
         """Set the bound of a gauge."""

@@ -1,10 +1,11 @@
-"""``/metrics``, ``/healthz`` and ``/readyz`` over aiohttp."""
+"""``/metrics``, ``/healthz``, ``/readyz`` and ``/statusz`` over aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 from prometheus_client.core import Metric as Family
@@ -24,6 +25,8 @@ class Ready:
 
 
 Probe = Callable[[], Ready]
+Status = Callable[[], Awaitable[dict[str, Any]]]
+"""What a process knows of itself, for people and programs: plain values, lists and objects; never a secret."""
 
 
 def always_ok() -> Ready:
@@ -41,14 +44,21 @@ class _Snapshot(Collector):
         return self._families
 
 
-def add_routes(app: web.Application, registry: CollectorRegistry, ready: Probe, health: Probe = always_ok) -> None:
-    """Add the three routes to an application that also serves something else.
+def add_routes(
+    app: web.Application,
+    registry: CollectorRegistry,
+    ready: Probe,
+    health: Probe = always_ok,
+    status: Status | None = None,
+) -> None:
+    """Add the routes to an application that also serves something else.
 
     Args:
         app: Application to extend.
         registry: What ``/metrics`` renders.
         ready: Asked on ``/readyz``: is the state recovered, are broker and Redis reached.
         health: Asked on ``/healthz``: should this process be restarted.
+        status: Asked on ``/statusz``, which says what ``/readyz`` says and more; JSON for those who accept it, else text.
     """
     one_at_a_time = asyncio.Lock()
 
@@ -67,16 +77,51 @@ def add_routes(app: web.Application, registry: CollectorRegistry, ready: Probe, 
     async def readyz(_: web.Request) -> web.Response:
         return _answer(ready())
 
+    async def statusz(request: web.Request) -> web.Response:
+        told = ready()
+        body = {"ready": told.ok, "reasons": list(told.reasons), **({} if status is None else await status())}
+        if "json" in request.headers.get("Accept", "") or request.query.get("format") == "json":
+            return web.json_response(body, headers=_NO_STORE)
+        return web.Response(text="\n".join(_as_lines(body)) + "\n", headers=_NO_STORE)
+
+    app.router.add_get("/statusz", statusz)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
 
 
-def build_app(registry: CollectorRegistry, ready: Probe, health: Probe = always_ok) -> web.Application:
+def build_app(
+    registry: CollectorRegistry, ready: Probe, health: Probe = always_ok, status: Status | None = None
+) -> web.Application:
     """Return an application that serves only telemetry; see :func:`add_routes` for the arguments."""
     app = web.Application()
-    add_routes(app, registry, ready, health)
+    add_routes(app, registry, ready, health, status)
     return app
+
+
+def _as_lines(value: Any, indent: int = 0) -> list[str]:
+    """Return an object of plain values as indented ``name: value`` lines."""
+    lines, pad = [], "  " * indent
+    for name, held in value.items():
+        if isinstance(held, dict):
+            lines += [f"{pad}{name}:", *_as_lines(held, indent + 1)]
+        elif isinstance(held, list) and held and isinstance(held[0], dict):
+            lines.append(f"{pad}{name}:")
+            for one in held:
+                first, *rest = _as_lines(one, indent + 2)
+                lines += [f"{pad}  - {first.strip()}", *rest]
+        else:
+            lines.append(f"{pad}{name}: {_plain(held)}")
+    return lines
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(_plain(one) for one in value) or "none"
+    if value is None:
+        return "none"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _answer(state: Ready) -> web.Response:

@@ -11,6 +11,8 @@ from alerts.outgoing import Notification
 class ConsoleChannel:
     """Writes title and body to a stream (standard output unless given). The text holds no control characters."""
 
+    idempotent = False
+
     def __init__(self, name: str = "console", stream: TextIO | None = None) -> None:
         self.name = name
         self._stream = stream

@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+import yarl
 from pydantic import SecretStr
 
-from alerts.channels.base import ChannelError
+from alerts.channels.base import ChannelError, ChannelFault, retry_after_ms
 from alerts.outgoing import Notification
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 SIGNATURE_HEADER = "X-Floorwatch-Signature"
 _WORTH_RETRYING = frozenset((408, 409, 425, 429))
-_MAX_RETRY_AFTER_S = 3_600
 
 
 def signature(secret: str, body: bytes, at_s: int) -> str:
@@ -32,6 +33,8 @@ def signature(secret: str, body: bytes, at_s: int) -> str:
 class WebhookChannel:
     """Posts notifications to one URL. Redirects are not followed: the address is the operator's, not the receiver's."""
 
+    idempotent = True
+
     def __init__(
         self,
         name: str,
@@ -41,9 +44,14 @@ class WebhookChannel:
         secret: SecretStr | None = None,
         timeout_s: float = 10.0,
     ) -> None:
-        """``url`` is kept secret, as many receivers put their token into it; ``clock`` is wall time in ms."""
+        """``url`` is kept secret, as many receivers put their token into it; ``clock`` is wall time in ms.
+
+        Raises:
+            ChannelFault: The URL cannot be used.
+        """
         self.name = name
         self._url = SecretStr(url) if isinstance(url, str) else url
+        check_url(self._url.get_secret_value())
         self._clock = clock
         self._secret = secret
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -64,14 +72,16 @@ class WebhookChannel:
         url = self._url.get_secret_value()
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                _check(self.name, answer)
+                _check(self.name, answer, self._clock())
         except (aiohttp.InvalidURL, ValueError) as error:
             raise ChannelError(
                 f"webhook {self.name}: its url cannot be used; check the setting", permanent=True
             ) from error
+        except aiohttp.ClientConnectorError as error:
+            # Only the kind of fault: the message of aiohttp may hold the URL. Nothing was sent.
+            raise ChannelError(f"webhook {self.name}: no connection ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            # Only the kind of fault: the message of aiohttp may hold the URL.
-            raise ChannelError(f"webhook {self.name}: no answer ({type(error).__name__})") from error
+            raise ChannelError(f"webhook {self.name}: no answer ({type(error).__name__})", unsure=True) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -80,11 +90,31 @@ class WebhookChannel:
             self._session = None
 
 
-def _check(name: str, answer: aiohttp.ClientResponse) -> None:
+def check_url(url: str) -> None:
+    """Check that a URL can be posted to; nothing is sent.
+
+    Raises:
+        ChannelFault: Another scheme than http and https, no host, no such port, or characters that no URL has.
+    """
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+        readable = bool(yarl.URL(url).host) if parts.scheme in ("http", "https") and host else True
+    except ValueError:
+        parts, port, host, readable = urlsplit(""), None, None, False
+    if parts.scheme not in ("http", "https"):
+        said = "is no URL" if not readable else "has another scheme than https://"
+        raise ChannelFault(
+            f"the url of a webhook {said}", "write https://host/path (or http:// on a trusted network)", "url"
+        )
+    if not host or port == 0 or not readable or url != url.strip() or not url.isprintable():
+        raise ChannelFault("the url of a webhook has no host that can be called", "write https://host/path", "url")
+
+
+def _check(name: str, answer: aiohttp.ClientResponse, now_ms: int) -> None:
     if 200 <= answer.status < 300:
         return
     permanent = answer.status < 500 and answer.status not in _WORTH_RETRYING
-    wish = answer.headers.get("Retry-After", "")
-    after_ms = min(int(wish), _MAX_RETRY_AFTER_S) * 1000 if wish.isascii() and wish.isdigit() else None
+    after_ms = retry_after_ms(answer.headers.get("Retry-After"), now_ms)
     reason = f"webhook {name}: the receiver answered {answer.status}"
     raise ChannelError(reason, permanent=permanent, retry_after_ms=after_ms)

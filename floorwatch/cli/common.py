@@ -73,7 +73,8 @@ def load_for_reader(config: Path | None, var: Path) -> FloorwatchConfig:
     from floorwatch.embedded.state import environment_of, find_stack
 
     stack = find_stack(var) if config is None else None
-    return load(config, os.environ if stack is None else environment_of(stack, os.environ))
+    env = os.environ if stack is None else environment_of(stack, os.environ)
+    return load(config, env, channels="tolerated")
 
 
 PIPED_WIDTH = 160

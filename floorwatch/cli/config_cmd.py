@@ -24,7 +24,7 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file to check.")]) -> 
     from config.review import faults, warnings
 
     try:
-        config = load(file, os.environ)
+        config = load(file, os.environ, channels="built")
     except ConfigErrors as errors:
         typer.echo(errors.render(), err=True)
         raise typer.Exit(1) from errors

@@ -136,7 +136,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path) -> list
 
     checks = python_checks()
     try:
-        config = load(path, env)
+        config = load(path, env, channels="tolerated")
     except ConfigErrors as errors:
         checks += [Check("fail", "configuration", _first_line(error), _rest(error)) for error in errors.errors]
         return [*checks, disk_check(var)]

@@ -47,8 +47,9 @@ def gateway(
         "FLOORWATCH_KAFKA__BROKERS": brokers,
         "FLOORWATCH_REDIS__URL": redis,
     }
+    env = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
     with exit_on_config_error():
-        settings = load(config, {**os.environ, **{name: value for name, value in given.items() if value is not None}})
+        settings = load(config, env, channels="tolerated")
     try:
         asyncio.run(_serve(settings, journal))
     except (OpenToStrangers, TokenFault) as error:

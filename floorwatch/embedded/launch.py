@@ -38,7 +38,7 @@ def make_plan(
     """
     from config.load import load
 
-    settings = load(config, {**os.environ, **(extra_env or {})})
+    settings = load(config, {**os.environ, **(extra_env or {})}, channels="tolerated")
     return Plan(
         var,
         workers=workers,

@@ -45,7 +45,10 @@ class Ear:
     """A channel that notes which step came on which route."""
 
     def __init__(self, route: str, told: list[tuple[str, str]]) -> None:
-        self.name, self._told = route, told
+        self.name, self._told, self.idempotent = route, told, True
+
+    async def close(self) -> None:
+        pass
 
     async def send(self, note: Notification, _key: str) -> None:
         self._told.append((self.name, note.step))
@@ -99,8 +102,8 @@ class World:
         await self.turn()
 
     async def _deliver(self) -> None:
-        routes = {name: [Ear(name, self.told)] for name in ("default", "lead", "manager")}
-        await Notifier(self.outbox, routes).drain()
+        ears = {name: Ear(name, self.told) for name in ("default", "lead", "manager")}
+        await Notifier(self.outbox, ears, lambda one: [one.route, *one.also]).drain()
 
     async def shown(self, key: str = KEY) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(await self.redis.hget("f:incidents", key) or b"{}")
@@ -159,7 +162,7 @@ def test_an_alert_escalates_is_acknowledged_silenced_and_ends_when_its_scope_is_
         assert (shown["state"], shown["evidence"]) == ("resolved", UNHEARD)
         assert len(world.told) == 2  # the silence holds it
         await world.wait(61)
-        assert world.told[2:] == [("default", "resolved-0")]
+        assert world.told[2:] == [("default", "resolved-0"), ("lead", "resolved-0")]  # who heard of it hears the end, once
         assert (await world.shown())["machine"]["silenced_until_ms"] is None
 
     run(redis_url, story)

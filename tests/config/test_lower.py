@@ -77,7 +77,7 @@ def test_tiers_are_a_rule_s_own_or_those_of_its_severity() -> None:
     base = incident_policy(config)
     assert base == Policy(
         group_wait_ms=90_000,
-        board_base_url="https://grafana.example",
+        board_base_url="https://grafana.example/",
         runbook_base_url="https://wiki.example/floorwatch/",
     )
     tiers = {rule.name: policy_of(rule, base).tiers for rule in config.rules}

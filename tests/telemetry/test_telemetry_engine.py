@@ -42,6 +42,11 @@ def fill(metrics: EngineMetrics, partition: int) -> None:
     metrics.large_record("f.partials.v1", 900_000)
     metrics.interned(partition, 8)
     metrics.outbox(1)
+    metrics.channels({"ops": True, "mail": False}, 1)
+    metrics.notification("ops", "sent")
+    metrics.notification("mail", "failed")
+    metrics.notifications("ops", 2, 1, 30.5)
+    metrics.background("notifier: routing", None)
     metrics.redis_retry()
     metrics.limit(UNFLUSHED, 200_000)
 
@@ -56,6 +61,22 @@ def test_counts_add_up_and_gauges_hold_the_last_value() -> None:
     assert found["floorwatch_lag_records", ("ledger", "0")] == 5
     assert found["floorwatch_watermark_timestamp_seconds", ("0",)] == 1_772_359_200.5
     assert found["floorwatch_dead_letters_total", ("intake", "not_json")] == 2
+
+
+def test_every_channel_is_shown_from_the_start_and_their_number_is_bound() -> None:
+    metrics = build()
+    metrics.channels({f"c{number}": True for number in range(200)} | {"bad": False}, 0)
+    found = samples(metrics)
+    assert found["floorwatch_notifications_sent_total", ("c0",)] == 0
+    assert found["floorwatch_notification_failures_total", ("c0",)] == 0
+    for number in range(200):
+        metrics.notification(f"c{number}", "failed")
+        metrics.notifications(f"c{number}", 1, 0, 1.0)
+    found = samples(metrics)
+    assert found["floorwatch_notification_failures_total", ("other",)] == 136
+    assert len([name for name, _ in found if name == "floorwatch_notification_failures_total"]) == 65
+    metrics.forget_notifications({"c1"})
+    assert [labels for name, labels in samples(metrics) if name == "floorwatch_notifications_waiting"] == [("c1",)]
 
 
 def test_flush_times_fall_in_cumulative_buckets() -> None:

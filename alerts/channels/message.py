@@ -1,0 +1,46 @@
+"""The text of a notification as a sink reads it."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import structs
+
+from alerts.channels.escape import CHAT, Sink
+from alerts.outgoing import Notification
+from alerts.records import incident_of
+from alerts.text import Text, is_link, render
+
+REPEAT = "(possible repeat)"
+
+
+def message_for(note: Notification, sink: Sink, *, title_in_body: bool = False) -> Text:
+    """Return title and body for a sink: rendered anew from the incident, so that data is escaped and our own links are not.
+
+    A notification whose incident cannot be read (another version wrote it, or it was cut) is escaped as a whole.
+
+    Args:
+        note: What to tell.
+        sink: How the receiver reads the body.
+        title_in_body: The title is shown as part of the body; else as a line of plain text, such as a mail's subject.
+    """
+    title = (sink if title_in_body else CHAT).text(note.title)
+    try:
+        return Text(title, render(incident_of(note.incident), note.step, note.links, sink).body)
+    except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
+        return Text(title, sink.line_break.join(sink.text(line) for line in note.body.splitlines()))
+
+
+def short_message(note: Notification, most: int) -> Text:
+    """Return what fits into a text message: what and where, the number, and the board's address where it fits as a whole."""
+    evidence, board = (str(note.incident.get(name) or "") for name in ("evidence", "board_url"))
+    lines = [note.title, evidence]
+    said = CHAT.text("\n".join(line for line in lines if line)[:most].rstrip()).replace(
+        "\N{REPLACEMENT CHARACTER}", " "
+    )
+    whole = f"{said}\n{board}" if is_link(board) else said
+    return Text("", (whole if len(whole) <= most else said)[:most])
+
+
+def marked_repeat(note: Notification) -> Notification:
+    """Return the notification with a mark that the receiver may have had it."""
+    return structs.replace(note, title=f"{REPEAT} {note.title}")

@@ -1,0 +1,128 @@
+"""The notifier's place in a worker: channels built, parts supervised, what the outbox holds measured and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from alerts.channels.base import UnusableChannel
+from alerts.deliveries import ChannelState, channel_states
+from alerts.notifier import Notifier
+from alerts.outbox import Outbox
+from alerts.routes import Channels, RoutingSettings, build_channels, channels_of
+from alerts.words import rfc3339
+from telemetry.background import BackgroundTasks
+from telemetry.engine_metrics import EngineMetrics
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 5.0
+_STATUS_S = 3.0
+
+
+def clock_ms() -> int:
+    """Return the wall time in ms."""
+    return int(time.time() * 1000)
+
+
+class Delivery:
+    """Everything of a worker that brings notifications to people."""
+
+    def __init__(
+        self, settings: RoutingSettings, outbox: Outbox, metrics: EngineMetrics, tasks: BackgroundTasks
+    ) -> None:
+        """Build the channels and say what is wrong with them; :meth:`start` begins to deliver."""
+        self._outbox, self._metrics, self._tasks = outbox, metrics, tasks
+        self.channels = build_channels(settings, clock_ms)
+        self._routes = dict(settings.routes)
+        self._states: list[ChannelState] = []
+        self._looked_ms: int | None = None
+        for fault in self.channels.faults:
+            log.error("ALERTS ARE NOT DELIVERED AS CONFIGURED: %s. Fix: %s", fault, fault.hint)
+        usable = {name: name in self.channels.usable for name in self.channels.by_name}
+        silent = sum(not self.channels.usable.keys() & set(names) for names in settings.routes.values())
+        metrics.channels(usable, silent)
+        self._notifier = Notifier(outbox, self.channels.by_name, channels_of(settings), meter=metrics)
+
+    def start(self, stopping: asyncio.Event) -> None:
+        """Start every part as a background task of its own."""
+        for name, lane in self._notifier.lanes().items():
+            self._tasks.start(f"notifier: {name}", partial(_until_stopped, lane, stopping))
+        self._tasks.start("notifier: watch", self._watch)
+
+    async def close(self) -> None:
+        """Release what the channels hold open."""
+        for channel in self.channels.by_name.values():
+            await channel.close()
+
+    async def status(self) -> dict[str, Any]:
+        """Return how delivery fares, for ``/statusz``; what was last known where Redis does not answer."""
+        answers = True
+        try:
+            async with asyncio.timeout(_STATUS_S):
+                await self._look()
+        except (RedisError, OSError, TimeoutError):
+            answers = False
+        states = {state.name: state for state in self._states}
+        names = list(dict.fromkeys([*self.channels.by_name, *states]))
+        return {
+            "outbox": {"answers": answers, "as_of": None if self._looked_ms is None else rfc3339(self._looked_ms)},
+            "routes": {route: list(names) for route, names in self._routes.items()},
+            "faults": [f"{fault}. Fix: {fault.hint}" for fault in self.channels.faults],
+            "channels": [channel_status(self.channels, name, states.get(name, ChannelState(name))) for name in names],
+        }
+
+    async def _watch(self) -> None:
+        """Keep the gauges: they must show a channel that is down, or a Redis that fills up."""
+        while True:
+            try:
+                await self._look()
+            except (RedisError, OSError):
+                log.debug("the outbox cannot be looked at")
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _look(self) -> None:
+        self._states = await channel_states(self._outbox, self.channels.by_name)
+        self._looked_ms = clock_ms()
+        gone = {state.name for state in self._states}
+        for state in self._states:
+            oldest_s = (state.oldest_waiting_ms or 0) / 1000
+            self._metrics.notifications(state.name, state.waiting, state.dead, oldest_s)
+        self._metrics.forget_notifications(gone)
+        self._metrics.outbox(sum(state.waiting for state in self._states))
+
+
+def channel_status(channels: Channels, name: str, state: ChannelState) -> dict[str, Any]:
+    """Return how one channel fares as plain values."""
+    channel = channels.by_name.get(name)
+    unusable = channel.fault.reason if isinstance(channel, UnusableChannel) else None
+    return {
+        "name": name,
+        "usable": channel is not None and unusable is None,
+        "why_not": unusable if channel is not None else "it is configured no more",
+        "waiting": state.waiting,
+        "oldest_waiting_s": None if state.oldest_waiting_ms is None else state.oldest_waiting_ms // 1000,
+        "dead": state.dead,
+        "sent": state.sent,
+        "failed_attempts": state.failed,
+        "last_success": _time(state.sent_ms),
+        "last_failure": _time(state.failed_ms),
+        "failing_since": _time(state.failing_since_ms),
+        "last_failure_reason": state.reason or None,
+    }
+
+
+def _time(at_ms: int | None) -> str | None:
+    return None if at_ms is None else rfc3339(at_ms)
+
+
+async def _until_stopped(lane: Callable[[asyncio.Event], Awaitable[None]], stopping: asyncio.Event) -> None:
+    await lane(stopping)
+    if stopping.is_set():
+        await asyncio.Event().wait()  # asked to end: not an end that must be undone

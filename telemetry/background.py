@@ -1,0 +1,118 @@
+"""Background tasks that must not end unseen: each is started again with a growing pause, and ``/readyz`` says which is down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.5
+MOST_PAUSE_S = 30.0
+DOWN_AFTER_S = 8.0
+"""A task that is down so long turns ``/readyz`` red: within 10 s, with what a probe takes."""
+STABLE_S = 5.0
+"""A task counts as running again when it has run so long: one that crashes at once, again and again, is down all along."""
+
+
+@dataclass
+class _Task:
+    """One task and its history; times are those of ``time.monotonic``."""
+
+    name: str
+    work: Callable[[], Awaitable[None]]
+    running_since_s: float | None = None
+    down_since_s: float | None = None
+    restarts: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """How a background task fares.
+
+    Attributes:
+        name: Its name.
+        running: Whether it runs now.
+        down_s: Since when it has not run stably, in seconds; None where it does.
+        restarts: How often it was started again.
+        reason: Why it ended last, or empty.
+    """
+
+    name: str
+    running: bool
+    down_s: float | None
+    restarts: int
+    reason: str
+
+
+class BackgroundTasks:
+    """Runs tasks that are to run until the process ends. ``async with`` or :meth:`close` ends them."""
+
+    def __init__(self, *, first_pause_s: float = FIRST_PAUSE_S, most_pause_s: float = MOST_PAUSE_S) -> None:
+        """Start nothing yet; the pauses between an end and the next start double from the first to the most."""
+        self._first_pause_s, self._most_pause_s = first_pause_s, most_pause_s
+        self._tasks: dict[str, _Task] = {}
+        self._running: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Start a task; ``work`` is called anew each time it has ended."""
+        task = _Task(name, work)
+        self._tasks[name] = task
+        self._running.append(asyncio.create_task(self._keep(task), name=name))
+
+    async def close(self) -> None:
+        """End all tasks."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def states(self) -> list[TaskState]:
+        """Return how each task fares."""
+        return [self._state(task) for task in self._tasks.values()]
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return a sentence for each task that has been down too long: why ``/readyz`` is red."""
+        return tuple(
+            f"background task {state.name} has been down for {state.down_s:.0f} s: {state.reason}"
+            for state in self.states()
+            if state.down_s is not None and state.down_s >= DOWN_AFTER_S
+        )
+
+    def _state(self, task: _Task) -> TaskState:
+        now_s = time.monotonic()
+        if task.running_since_s is not None and now_s - task.running_since_s >= STABLE_S:
+            task.down_since_s = None
+        down_s = None if task.down_since_s is None else now_s - task.down_since_s
+        return TaskState(task.name, task.running_since_s is not None, down_s, task.restarts, task.reason)
+
+    async def _keep(self, task: _Task) -> None:
+        pause_s = self._first_pause_s
+        while True:
+            began_s = task.running_since_s = time.monotonic()
+            try:
+                await task.work()
+                task.reason = "it ended by itself"
+            except Exception as error:
+                # The text of an error may hold an address with a password: the log has it, /readyz is open to all.
+                task.reason = f"it failed with {type(error).__name__}, see the log"
+                log.exception("background task %s failed; starting it again in %.1f s", task.name, pause_s)
+            ended_s = time.monotonic()
+            if ended_s - began_s >= STABLE_S:
+                task.down_since_s, pause_s = None, self._first_pause_s
+            task.down_since_s = ended_s if task.down_since_s is None else task.down_since_s
+            task.running_since_s = None
+            await asyncio.sleep(pause_s)
+            pause_s = min(self._most_pause_s, pause_s * 2)
+            task.restarts += 1
