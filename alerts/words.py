@@ -53,6 +53,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+_LOOK_EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols, to Unicode, that show nothing."""
+
+
 def printable(text: str) -> str:
-    """Text without control characters: an id must not be able to steer a terminal or break a header."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """Text without control characters, and without what shows nothing: an id must not be able to steer a terminal or hide."""
+    return "".join(
+        char if char.isprintable() and char not in _LOOK_EMPTY else "\N{REPLACEMENT CHARACTER}" for char in text
+    )

@@ -18,7 +18,7 @@ _MENTION = re.compile(r"@(?=\S)|(?<=<)(?=[!@#])")
 """Behind @, and between < and what opens a mention of Slack: ``@everyone``, ``<!channel>``, ``<@U123>``, ``<#C1>``."""
 _ADDRESS = re.compile(r"(?<=:)(?=//)|(?i:(?<=\bwww)(?=\.))|(?i:(?<=mailto)(?=:))")
 """Where a chat or a mail program would make a link of its own."""
-_MARKDOWN = re.compile(r"([\\`*_~\[\]()<>#|!{}])")
+_MARKDOWN = re.compile(r"([\\`*_~\[\]()<>#|!{}&])")
 
 
 def chat_text(text: str) -> str:

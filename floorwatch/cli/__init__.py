@@ -24,7 +24,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("floorwatch.cli.explain", "explain"),
     "forecast": ("floorwatch.cli.forecast", "forecast"),
     "whatif": ("floorwatch.cli.forecast", "whatif"),
-    "incidents": ("floorwatch.cli.incidents", "incidents"),
     "ack": ("floorwatch.cli.acts", "ack"),
     "silence": ("floorwatch.cli.acts", "silence"),
     "check-events": ("floorwatch.cli.check_events", "check_events"),
@@ -38,6 +37,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("floorwatch.cli.generate", "generate"),
 }
 """Command name to module and function."""
+
+GROUPS: dict[str, tuple[str, str]] = {
+    "config": ("floorwatch.cli.config_cmd", "config_app"),
+    "incidents": ("floorwatch.cli.incidents", "incidents_app"),
+    "notifications": ("floorwatch.cli.notifications", "notifications_app"),
+}
+"""Commands with commands of their own."""
 
 
 def build(only: str | None = None) -> typer.Typer:
@@ -65,9 +71,10 @@ def build(only: str | None = None) -> typer.Typer:
     for name, (module, function) in COMMANDS.items():
         if only in (None, name):
             app.command(name)(_load(module, function))
-    if only is None or len(app.registered_commands) < 2:
+    for name, (module, group) in GROUPS.items():
         # With one command alone typer would drop the command's name from the line.
-        app.add_typer(_load("floorwatch.cli.config_cmd", "config_app"), name="config")
+        if only in (None, name) or (only in COMMANDS and name == "config"):
+            app.add_typer(_load(module, group), name=name)
     return app
 
 
@@ -78,4 +85,4 @@ def _load(module: str, name: str) -> Any:
 def main() -> None:
     """Run the command line."""
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    build(first if first in COMMANDS else None)()
+    build(first if first in COMMANDS or first in GROUPS else None)()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -75,6 +76,12 @@ def load_for_reader(config: Path | None, var: Path) -> FloorwatchConfig:
     stack = find_stack(var) if config is None else None
     env = os.environ if stack is None else environment_of(stack, os.environ)
     return load(config, env, channels="tolerated")
+
+
+def json_line(value: Any) -> str:
+    """Return a value as JSON on one line; what a terminal or a reader of lines could trip over is escaped, letters are not."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 PIPED_WIDTH = 160

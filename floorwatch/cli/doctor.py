@@ -149,14 +149,16 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path) -> list
 
 
 async def _connections(config: FloorwatchConfig) -> list[Check]:
+    from floorwatch.cli.doctor_alerts import alert_checks
     from floorwatch.cli.doctor_kafka import kafka_checks
     from floorwatch.cli.doctor_redis import redis_checks
 
-    kafka, redis = await asyncio.gather(
+    kafka, redis, alerts = await asyncio.gather(
         kafka_checks(config.kafka, config.tables.correction_horizon_days),
         redis_checks(config.redis, config.engine.future_tolerance_s),
+        alert_checks(config),
     )
-    return [*kafka, *redis]
+    return [*kafka, *redis, *alerts]
 
 
 def _ports(config: FloorwatchConfig) -> list[tuple[str, str, int]]:
@@ -199,7 +201,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object instead of text.")] = False,
     var: Annotated[Path, typer.Option("--var", help="Folder of the embedded journal.")] = Path("var"),
 ) -> None:
-    """Check Python, configuration, broker, topics, Redis, clock, disk and ports; exit 1 if anything is broken."""
+    """Check Python, configuration, broker, topics, Redis, alert channels, clock, disk and ports; exit 1 if anything is broken."""
     import json
     import logging
 

@@ -1,84 +1,268 @@
-"""``floorwatch incidents``: what is going on, from the read model."""
+"""``floorwatch incidents``: what is going on, who has it and who was told, from the read model."""
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from floorwatch.cli.common import json_line
+from floorwatch.cli.people_options import fail
+
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
+
+    from alerts.deliveries import Delivery
+    from config.schema import FloorwatchConfig
 
 _LIVE = ("open", "acknowledged", "escalated")
 _STYLES = {"page": "bold red", "warn": "yellow", "info": "cyan"}
-_COLUMNS = ("state", "severity", "what and where", "opened", "evidence", "top contributor", "incident")
+_COLUMNS = ("incident", "severity", "what and where", "state", "told", "opened", "evidence")
+_CAPS = (12, 8, 60, 30, 40, 22, 200)
+"""Most cells of each column in a window."""
+_SEVERITIES = ("page", "warn", "info")
+_FILE_WIDTH = 4_000
+
+incidents_app = typer.Typer(help="List incidents, or show one whole.", invoke_without_command=True)
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML configuration.")]
+Var = Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")]
+RedisUrl = Annotated[str | None, typer.Option("--redis", help="Read model; else as configured.")]
+Prefix = Annotated[str, typer.Option("--prefix", help="Prefix of the keys in Redis, with --redis.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which incidents to list.
+
+    Attributes:
+        resolved: Also the resolved ones.
+        scope: Values by dimension that the scope must have; an empty value takes any.
+        severities: Empty takes all.
+        by: Who has acknowledged it.
+        untaken: Only what nobody has acknowledged.
+    """
+
+    resolved: bool = False
+    scope: Mapping[str, str] = field(default_factory=dict)
+    severities: Sequence[str] = ()
+    by: str | None = None
+    untaken: bool = False
+
+
+@incidents_app.callback()
 def incidents(
-    *,
+    context: typer.Context,
     show_all: Annotated[bool, typer.Option("--all", help="Also the resolved ones.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    redis_url: Annotated[str | None, typer.Option("--redis", help="Read model; else as configured.")] = None,
-    prefix: Annotated[str, typer.Option("--prefix", help="Prefix of the keys in Redis.")] = "floorwatch:",
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Only scopes with this: queue=hate, or queue for any; may be repeated.")
+    ] = None,
+    severity: Annotated[list[str] | None, typer.Option(help="Only page, warn or info; may be repeated.")] = None,
+    mine: Annotated[
+        bool, typer.Option("--mine", help="Only those you have acknowledged (as $USER; else see --by).")
+    ] = False,
+    by: Annotated[str | None, typer.Option("--by", help="Only those acknowledged by this name.")] = None,
+    untaken: Annotated[bool, typer.Option("--untaken", help="Only those nobody has acknowledged.")] = False,
+    as_json: AsJson = False,
+    redis_url: RedisUrl = None,
+    prefix: Prefix = "floorwatch:",
+    config: Config = None,
+    var: Var = Path("var"),
 ) -> None:
-    """List open incidents, the most urgent first."""
-    options: dict[str, Any] = {"url": redis_url}
-    if redis_url is None:
-        from config.connect import redis_options
-        from floorwatch.cli.common import exit_on_config_error, load_for_reader
-
-        with exit_on_config_error():
-            settings = load_for_reader(config, var)
-        options, prefix = redis_options(settings.redis), settings.redis.prefix
-    found = select(read_incidents(options, prefix), show_all=show_all)
+    """List open incidents, one line each, the most urgent first. `incidents show KEY` tells all of one."""
+    if context.invoked_subcommand is not None:
+        return
+    wanted = Wanted(
+        show_all, scope_of(scope or []), _severities(severity or []), by or (_me() if mine else None), untaken
+    )
+    source = _source(redis_url, prefix, config, var)
+    found = select(read_incidents(source.options, source.prefix), wanted)
+    told = _told(source, [record["key"] for record in found])
     if as_json:
         for record in found:
-            typer.echo(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+            typer.echo(_as_json(record, told.get(record["key"], [])))
         return
     from rich.console import Console
 
-    console = Console(width=None if "COLUMNS" in os.environ else _width())
+    console = Console(width=None if "COLUMNS" in os.environ else _width(), highlight=False)
     if not found:
-        console.print("No incidents." if show_all else "No open incidents.  (--all shows the resolved ones)")
+        console.print("No incidents." if wanted.resolved else "No open incidents.  (--all shows the resolved ones)")
         return
-    console.print(table(found))
+    for line in lines_of(found, told, console.width):
+        console.print(line)
 
 
-def select(records: list[dict[str, Any]], *, show_all: bool) -> list[dict[str, Any]]:
+@incidents_app.command("show")
+def show(
+    incident: Annotated[str, typer.Argument(metavar="KEY", help="Its key as the list shows it, or its start.")],
+    as_json: AsJson = False,
+    redis_url: RedisUrl = None,
+    prefix: Prefix = "floorwatch:",
+    config: Config = None,
+    var: Var = Path("var"),
+) -> None:
+    """Show one incident whole: evidence, contributors, what people did about it, who was told what and when."""
+    from floorwatch.cli.acts import start_of
+
+    start = start_of(incident)
+    source = _source(redis_url, prefix, config, var)
+    found = [one for one in read_incidents(source.options, source.prefix) if one["key"].startswith(start)]
+    if not found:
+        raise fail(f"no incident begins with {start}; `floorwatch incidents --all` lists them")
+    told = _told(source, [record["key"] for record in found])
+    for record in found:
+        if as_json:
+            typer.echo(_as_json(record, told.get(record["key"], [])))
+        else:
+            typer.echo("\n".join(_printable(line) for line in whole(record, told.get(record["key"], []))))
+
+
+def scope_of(texts: Sequence[str]) -> dict[str, str]:
+    """Return ``queue=hate`` and ``queue`` as values by dimension; an empty value takes any.
+
+    Raises:
+        typer.Exit: There is no such dimension.
+    """
+    from alerts.scopes import DIMENSIONS, SOURCE
+
+    wanted = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in (*DIMENSIONS, SOURCE):
+            raise fail(f"--scope {text}: write DIMENSION=VALUE with one of {', '.join((*DIMENSIONS, SOURCE))}")
+        wanted[name] = value
+    return wanted
+
+
+def _severities(given: Sequence[str]) -> list[str]:
+    wrong = [one for one in given if one not in _SEVERITIES]
+    if wrong:
+        raise fail(f"--severity {wrong[0]}: there is {', '.join(_SEVERITIES)}")
+    return list(given)
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise fail("--mine: this machine does not say who you are; use --by NAME") from None
+
+
+def select(records: list[dict[str, Any]], wanted: Wanted) -> list[dict[str, Any]]:
     """Live incidents (or all that ever opened): live before resolved, pages first, then the newest."""
-    shown = [record for record in records if record["state"] in _LIVE or (show_all and record["state"] == "resolved")]
-    urgency = {"page": 0, "warn": 1, "info": 2}
+    states = (*_LIVE, "resolved") if wanted.resolved else _LIVE
+    shown = [record for record in records if record["state"] in states and _fits(record, wanted)]
+    urgency = {name: place for place, name in enumerate(_SEVERITIES)}
     shown.sort(key=lambda record: (record["opened_at"] or "", record["key"]), reverse=True)
     shown.sort(key=lambda record: (record["state"] == "resolved", urgency.get(record["severity"], 3)))
     return shown
 
 
-def table(records: list[dict[str, Any]]) -> Table:
-    """A rich table of incident records. Values are text, never markup: ids are other people's input."""
-    from rich.table import Table
+def _fits(record: dict[str, Any], wanted: Wanted) -> bool:
+    taken = record.get("machine", {}).get("acknowledged_by")
+    scope = record["scope"]
+    return (
+        all(name in scope and value in ("", scope[name]) for name, value in wanted.scope.items())
+        and (not wanted.severities or record["severity"] in wanted.severities)
+        and (wanted.by is None or taken == wanted.by)
+        and not (wanted.untaken and taken is not None)
+    )
+
+
+def lines_of(records: list[dict[str, Any]], told: Mapping[str, list[Delivery]], width: int) -> list[Text]:
+    """Return a headline and one line for each incident. Values are text, never markup: ids are other people's input.
+
+    Args:
+        records: The incidents, in order.
+        told: Deliveries by incident key.
+        width: Cells of a line; what does not fit is cut, the key at its beginning never.
+    """
     from rich.text import Text
 
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in _COLUMNS:
-        grid.add_column(column, overflow="fold")
+    rows = [list(_COLUMNS)]
     for record in records:
-        top = record.get("contributors") or []
-        part = f"{top[0]['dimension']} {top[0]['value']} {top[0]['effect_pp']:+.1f} pp" if top else ""
-        style = "dim" if record["state"] == "resolved" else _STYLES.get(record["severity"], "")
         cells = (
-            state_words(record),
+            record["key"][:12],
             record["severity"],
             record["title"],
-            (record["opened_at"] or "")[:16],
+            state_words(record),
+            told_words(told.get(record["key"], [])),
+            _at(record["opened_at"]),
             record["evidence"],
         )
-        grid.add_row(*(Text(_printable(str(cell)), style=style) for cell in (*cells, part, record["key"][:12])))
-    return grid
+        rows.append([_printable(str(cell)) for cell in cells])
+    caps = _CAPS if width < _FILE_WIDTH else (width,) * len(_COLUMNS)
+    widths = [min(cap, max(Text(row[place]).cell_len for row in rows)) for place, cap in enumerate(caps)]
+    styles = ["bold", *(_style(record) for record in records)]
+    return [_line(row, widths, width, style) for row, style in zip(rows, styles, strict=True)]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], width: int, style: str) -> Text:
+    from rich.text import Text
+
+    line = Text(style=style, no_wrap=True)
+    for cell, most in zip(cells, widths, strict=True):
+        shown = Text(cell)
+        shown.truncate(most, overflow="ellipsis", pad=True)
+        line.append(shown).append("  ")
+    line.rstrip()
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _style(record: dict[str, Any]) -> str:
+    return "dim" if record["state"] == "resolved" else _STYLES.get(record["severity"], "")
+
+
+def told_words(deliveries: Sequence[Delivery]) -> str:
+    """Return in short who was told: ``ops``, ``ops waiting``, ``ops GIVEN UP``; by channel the state that matters most."""
+    words = {"sent": "", "waiting": " waiting", "dead": " GIVEN UP"}
+    worst: dict[str, str] = {}
+    order = list(words)
+    for one in deliveries:
+        if one.state in words:
+            worst[one.channel] = max(worst.get(one.channel, "sent"), one.state, key=order.index)
+    return ", ".join(f"{channel}{words[state]}" for channel, state in sorted(worst.items())) or "nobody yet"
+
+
+def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
+    """Return everything about one incident as lines."""
+    from alerts.text import is_link
+    from floorwatch.cli.notifications import words_of
+
+    facts = [
+        ("Incident", f"{record['key']}, rule {record['rule']}, episode {record['episode']}"),
+        ("State", f"{record['severity']}, {state_words(record)}"),
+        (
+            "Since",
+            _at(record["since"]) + (f", resolved {_at(record['resolved_at'])}" if record.get("resolved_at") else ""),
+        ),
+        ("Evidence", record["evidence"]),
+        ("Board", record["board_url"] if is_link(record["board_url"]) else ""),
+        ("Runbook", record["runbook_url"]),
+    ]
+    lines = [record["title"], *(f"  {name + ':':<10} {value}" for name, value in facts if value)]
+    parts = [
+        f"  {part['effect_pp']:+.1f} pp  {part['dimension']} {part['value']}  ({part['detail']})"
+        for part in record.get("contributors") or []
+    ]
+    lines += ["What contributes most:", *parts] if parts else []
+    if record.get("examples"):
+        lines.append("Example tasks: " + ", ".join(record["examples"]))
+    acts = [
+        f"  {_at(act['at'])}  {act['what']} by {act['by']}" + (f": {act['note']}" if act["note"] else "")
+        for act in record.get("acts") or []
+    ]
+    lines += ["What people did:", *acts] if acts else []
+    told = [f"  {one.id.partition(':')[2]}: {words_of(one)}" for one in deliveries]
+    return [*lines, "Who was told:", *(told or ["  nobody yet"])]
 
 
 def state_words(record: dict[str, Any]) -> str:
@@ -96,14 +280,69 @@ def state_words(record: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
+def _at(text: str | None) -> str:
+    from alerts.view import instant_ms
+    from alerts.words import instant
+
+    return "" if not text else instant(instant_ms(text))
+
+
 def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    from alerts.words import printable
+
+    return printable(text)
+
+
+def _as_json(record: dict[str, Any], deliveries: Sequence[Delivery]) -> str:
+    from floorwatch.cli.notifications import as_object
+
+    told = [as_object(one) for one in deliveries]
+    return json_line({**record, "deliveries": told})
 
 
 def _width() -> int:
+    """Return how wide a line may be: as the window, or as long as it takes in a file."""
     import shutil
+    import sys
 
-    return max(100, shutil.get_terminal_size((120, 24)).columns)
+    return max(100, shutil.get_terminal_size((120, 24)).columns) if sys.stdout.isatty() else _FILE_WIDTH
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where incidents and deliveries are read: arguments of ``Redis.from_url``, and the prefix of the keys."""
+
+    options: dict[str, Any]
+    prefix: str
+
+
+def _source(redis_url: str | None, prefix: str, config: Path | None, var: Path) -> _Source:
+    if redis_url is not None:
+        return _Source({"url": redis_url}, prefix)
+    from config.connect import redis_options
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+
+    with exit_on_config_error():
+        settings: FloorwatchConfig = load_for_reader(config, var)
+    return _Source(redis_options(settings.redis), settings.redis.prefix)
+
+
+def _told(source: _Source, keys: Sequence[str]) -> dict[str, list[Delivery]]:
+    """Return what became of the notifications of some incidents; nothing where the outbox cannot be read."""
+    import asyncio
+
+    from redis.exceptions import RedisError
+
+    from alerts.deliveries import deliveries_of
+    from floorwatch.cli.notifications import on_outbox_of
+
+    if not keys:
+        return {}
+    try:
+        return asyncio.run(on_outbox_of(source.options, source.prefix, lambda outbox: deliveries_of(outbox, keys)))
+    except (RedisError, OSError) as error:
+        typer.echo(f"who was told cannot be read: {type(error).__name__}", err=True)
+        return {}
 
 
 def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None) -> list[dict[str, Any]]:

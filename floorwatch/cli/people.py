@@ -163,7 +163,7 @@ def scorecard(
         (config, var) if incidents else None,
     )
     if labeler not in desk.crowd.works:
-        raise fail(f"nobody called {labeler} has made a label; known: {_some(sorted(desk.crowd.works))}")
+        raise fail(f"no label was made by a labeller named {labeler!r}; known: {_some(sorted(desk.crowd.works))}")
     if told is not None and coaching is not None:
         _tell(desk, coaching, labeler, told, by)
     card = desk.card(labeler)

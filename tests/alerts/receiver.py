@@ -16,6 +16,7 @@ class Receiver:
     answers: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of every answer."""
+    path: str = "/hook"
     url: str = ""
     seen: list[tuple[dict[str, str], bytes, int]] = field(default_factory=list)
 
@@ -34,13 +35,13 @@ class Receiver:
 async def receiving(receiver: Receiver) -> AsyncIterator[Receiver]:
     """Serve until the block ends."""
     app = web.Application()
-    app.router.add_post("/hook", receiver.handle)
+    app.router.add_post(receiver.path, receiver.handle)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0][:2]
-    receiver.url = f"http://{host}:{port}/hook"
+    receiver.url = f"http://{host}:{port}{receiver.path}"
     try:
         yield receiver
     finally:

@@ -162,7 +162,10 @@ def test_an_alert_escalates_is_acknowledged_silenced_and_ends_when_its_scope_is_
         assert (shown["state"], shown["evidence"]) == ("resolved", UNHEARD)
         assert len(world.told) == 2  # the silence holds it
         await world.wait(61)
-        assert world.told[2:] == [("default", "resolved-0"), ("lead", "resolved-0")]  # who heard of it hears the end, once
+        assert world.told[2:] == [
+            ("default", "resolved-0"),
+            ("lead", "resolved-0"),
+        ]  # who heard of it hears the end, once
         assert (await world.shown())["machine"]["silenced_until_ms"] is None
 
     run(redis_url, story)

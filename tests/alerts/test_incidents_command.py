@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 
 import pytest
 import redis
-import typer
 from msgspec import structs
+from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from alerts.incident import Incident
+from alerts.outbox import Outbox
+from alerts.outgoing import Notification
 from alerts.records import encode_incident
 from alerts.text import title_of
-from floorwatch.cli.incidents import incidents
+from floorwatch.cli.incidents import incidents_app
 from tests.alerts.machine import opened, run, signal
+from tests.nasty import NASTY
 
-app = typer.Typer()
-app.command()(incidents)
+app = incidents_app
 
 
 @pytest.fixture
@@ -54,9 +58,105 @@ def test_table_shows_evidence_and_no_markup_or_control_characters(filled: str) -
     result = CliRunner().invoke(app, ["--redis", filled], env={"COLUMNS": "300"})
     assert result.exit_code == 0
     assert "accuracy 88.1% (Wilson 85.0–90.6%)" in result.output
-    assert "queue hate -5.2 pp" in result.output
     assert "[red]x" in result.output
     assert "\x1b[2J" not in result.output
+
+
+@pytest.fixture
+def forty(redis_url: str) -> str:
+    """Forty open incidents of all severities; one in four is taken by mei."""
+    client = redis.Redis.from_url(redis_url)
+    for number, name in enumerate(NASTY[:40]):
+        severity = ("page", "warn", "info")[number % 3]
+        taken = {"state": "acknowledged", "acknowledged_by": "mei"} if number % 4 == 0 else {}
+        scope = {"queue": name} if number % 2 else {"vendor": "bpo-a", "queue": "hate"}
+        one = structs.replace(opened(), key=f"{number:032x}", severity=severity, scope=scope, **taken)
+        client.hset("floorwatch:incidents", one.key, encode_incident(one, title_of(one)))
+    client.close()
+    return redis_url
+
+
+@pytest.mark.parametrize("columns", ["80", "120", "300", None])
+def test_forty_incidents_are_forty_lines_whatever_they_are_called(forty: str, columns: str | None) -> None:
+    env = {"COLUMNS": columns} if columns else {}
+    lines = CliRunner().invoke(app, ["--redis", forty], env=env).output.splitlines()
+    assert len(lines) == 41
+    assert all(re.match(r"[0-9a-f]{12} ", line) for line in lines[1:])  # the key is never cut
+    assert columns is not None or "target 95%" in lines[1]  # nor is anything in a file
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (["--severity", "page"], 14),
+        (["--severity", "page", "--severity", "warn"], 27),
+        (["--scope", "vendor"], 20),
+        (["--scope", "vendor=bpo-a", "--scope", "queue=hate"], 20),
+        (["--scope", "vendor=other"], 0),
+        (["--by", "mei"], 10),
+        (["--untaken"], 30),
+        (["--by", "mei", "--severity", "info"], 3),
+    ],
+)
+def test_filters(forty: str, options: list[str], count: int) -> None:
+    assert len(_lines(forty, *options)) == count
+
+
+def test_mine_is_what_this_user_has_taken(forty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER"):
+        monkeypatch.setenv(name, "mei")
+    assert len(_lines(forty, "--mine")) == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--severity", "urgent"], "there is page, warn, info"),
+        (["--scope", "queu=hate"], "write DIMENSION=VALUE"),
+        (["show", "zz"], "is no incident"),
+        (["show", "abcdef0123"], "no incident begins with"),
+    ],
+)
+def test_a_wrong_option_is_told_with_what_is_right(forty: str, options: list[str], said: str) -> None:
+    shown = [*options[:1], "--redis", forty, *options[1:]] if options[0] == "show" else ["--redis", forty, *options]
+    result = CliRunner().invoke(app, shown)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+async def _deliveries(url: str, key: str) -> None:
+    client = Redis.from_url(url)
+    outbox = Outbox(client, lambda: 1_795_428_120_000)
+    note = Notification(f"{key}:open", "open", "default", "page", "T", "B", {})
+    await outbox.enqueue(note)
+    await outbox.route(lambda _: ["ops", "phone", "mail"])
+    for channel, step in (("ops", outbox.sent), ("phone", None), ("mail", outbox.bury)):
+        lease = await outbox.claim(channel, 30)
+        assert lease is not None
+        if step is None:
+            await outbox.retry(lease, "webhook phone: the receiver answered 503")
+        else:
+            await step(lease, *(["gone"] if channel == "mail" else []))  # type: ignore[operator]
+    await client.aclose()
+
+
+def test_who_was_told_is_in_the_list_and_whole_in_show(filled: str) -> None:
+    key = opened().key
+    asyncio.run(_deliveries(filled, key))
+    listed = CliRunner().invoke(app, ["--redis", filled], env={"COLUMNS": "400"}).output
+    assert "mail GIVEN UP, ops, phone waiting" in listed
+    assert "nobody yet" in listed
+    shown = CliRunner().invoke(app, ["show", "--redis", filled, key[:8]]).output
+    assert "open: ops: delivered Mon 23 Nov 10:02 UTC" in shown
+    assert "webhook phone: the receiver answered 503" in shown
+    assert "open: mail: given up Mon 23 Nov 10:02 UTC after 1 attempt: gone" in shown
+    assert "queue hate  (" in shown  # contributors
+    (line,) = [line for line in _lines(filled) if line["key"] == key]
+    assert {one["channel"]: one["state"] for one in line["deliveries"]} == {  # type: ignore[attr-defined]
+        "ops": "sent",
+        "phone": "waiting",
+        "mail": "dead",
+    }
 
 
 def test_none(redis_url: str) -> None:

@@ -1,0 +1,80 @@
+"""The doctor's questions about alerts: can each channel be built, does each route reach somebody, what does the outbox hold."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from alerts.deliveries import ChannelState, channel_states
+from alerts.outbox import NO_CHANNEL, Outbox
+from alerts.routes import Channels, build_channels
+from alerts.words import duration, instant, plural, printable
+from config.connect import redis_options
+from config.schema import FloorwatchConfig
+from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
+
+_WAITED_LONG_S = 300
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+async def alert_checks(config: FloorwatchConfig) -> list[Check]:
+    """Check channels and routes as a worker builds them, and how delivery has fared.
+
+    Args:
+        config: The loaded configuration; its faulty channels are set aside.
+    """
+    built = build_channels(config.alerts, _now_ms)
+    checks = [
+        Check("fail", f"alerts.{'.'.join(map(str, fault.field))}", printable(fault.reason), fault.hint)
+        for fault in built.faults
+    ]
+    states = await _states(config, built)
+    if states is None:
+        return [*checks, Check("warn", "outbox", "cannot be looked at: Redis does not answer", "mend Redis first")]
+    return [*checks, *(_check(built, state) for state in states)]
+
+
+async def _states(config: FloorwatchConfig, built: Channels) -> list[ChannelState] | None:
+    options = redis_options(config.redis)
+    options |= {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_timeout": CONNECT_TIMEOUT_S}
+    try:
+        redis: Redis = Redis.from_url(options.pop("url"), **options)
+    except (ValueError, TypeError):
+        return None
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return await channel_states(Outbox(redis, _now_ms, prefix=config.redis.prefix), built.by_name)
+    except (RedisError, OSError, TimeoutError):
+        return None
+    finally:
+        await redis.aclose()
+
+
+def _check(built: Channels, state: ChannelState) -> Check:
+    """Return how one channel fares: a receiver that does not take what it is sent is worth a look, it is not our end."""
+    name = "notifications without a channel" if state.name == NO_CHANNEL else f"channel {state.name}"
+    told, fixes = [], []
+    if state.failing_since_ms is not None:
+        told.append(f"fails since {instant(state.failing_since_ms)}: {printable(state.reason)}")
+        fixes.append("mend the receiver or its address; `floorwatch notifications test` tries it")
+    oldest_s = (state.oldest_waiting_ms or 0) / 1000
+    if state.waiting and (oldest_s >= _WAITED_LONG_S or told):
+        told.append(f"{plural(state.waiting, 'notification')} waiting, the oldest for {duration(oldest_s)}")
+        fixes.append("is a worker running?")
+    if state.dead:
+        told.append(f"{plural(state.dead, 'notification')} given up")
+        fixes.append(
+            "`floorwatch notifications list` shows them, `floorwatch notifications revive --all` tries them again"
+        )
+    if told:
+        return Check("warn", name, "; ".join(told), "; ".join(fixes))
+    if state.name not in built.usable:
+        return Check("warn", name, "holds nothing", None)
+    said = "never used" if state.sent_ms is None else f"last delivered {instant(state.sent_ms)}"
+    return Check("ok", name, f"can be built, {said}")

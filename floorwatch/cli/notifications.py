@@ -1,0 +1,247 @@
+"""``floorwatch notifications``: what was told to whom, what waits, what was given up, and how to try it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from floorwatch.cli.common import json_line
+from floorwatch.cli.people_options import fail
+
+if TYPE_CHECKING:
+    from alerts.deliveries import Delivery
+    from alerts.outbox import Outbox
+    from config.schema import FloorwatchConfig
+
+_T = TypeVar("_T")
+
+notifications_app = typer.Typer(help="List, show, revive or test notifications.", no_args_is_help=True)
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML configuration.")]
+Var = Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")]
+Channel = Annotated[str | None, typer.Option(help="Only of this channel.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+@notifications_app.command("list")
+def list_(
+    waiting: Annotated[bool, typer.Option("--waiting", help="What still waits, instead of what was given up.")] = False,
+    channel: Channel = None,
+    as_json: AsJson = False,
+    config: Config = None,
+    var: Var = Path("var"),
+) -> None:
+    """List notifications that were given up, newest first."""
+    from alerts.deliveries import listed
+
+    found = _on_outbox(config, var, lambda outbox: listed(outbox, "waiting" if waiting else "dead"))
+    found = [one for one in found if channel in (None, one.channel)]
+    for one in found:
+        typer.echo(_as_json(one) if as_json else line_of(one))
+    if not found and not as_json:
+        typer.echo("Nothing waits." if waiting else "No notification was given up.")
+    if found and not waiting and not as_json:
+        typer.echo("Try them again with `floorwatch notifications revive ID` or `… revive --all`.", err=True)
+
+
+@notifications_app.command("show")
+def show(
+    notification: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the key of an incident, or its start.")],
+    as_json: AsJson = False,
+    config: Config = None,
+    var: Var = Path("var"),
+) -> None:
+    """Show a notification: its text as far as it is kept, and what became of it on each channel."""
+    from alerts.deliveries import deliveries, payload_of
+    from alerts.words import printable
+
+    async def read(outbox: Outbox) -> list[tuple[str, Any, list[Delivery]]]:
+        names = await _ids(outbox, notification)
+        held = await deliveries(outbox, names)
+        return [(name, await payload_of(outbox, name), held.get(name, [])) for name in names]
+
+    found = _on_outbox(config, var, read)
+    if not found:
+        raise fail(f"the outbox knows no notification {notification}; it keeps them for 30 days")
+    for name, note, sent in found:
+        if as_json:
+            typer.echo(json_line({"id": name, "deliveries": [as_object(one) for one in sent]}))
+            continue
+        typer.echo(f"{name}  {'' if note is None else printable(note.title)}".rstrip())
+        for line in () if note is None else note.body.splitlines():
+            typer.echo(f"    {printable(line)}")
+        for one in sent:
+            typer.echo(f"  {words_of(one)}")
+
+
+@notifications_app.command("revive")
+def revive(
+    notifications: Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="Ids, or their start.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
+    channel: Channel = None,
+    config: Config = None,
+    var: Var = Path("var"),
+) -> None:
+    """Try notifications again that were given up, with fresh attempts; a running worker delivers them."""
+    from alerts.deliveries import listed
+
+    if everything == bool(notifications):
+        raise fail("name the notifications to try again, or --all")
+    wanted = [one.strip() for one in notifications or ()]
+
+    async def work(outbox: Outbox) -> tuple[list[Delivery], list[str]]:
+        dead = [one for one in await listed(outbox, "dead", 10_000) if channel in (None, one.channel)]
+        chosen = [one for one in dead if everything or any(one.id.startswith(start) for start in wanted)]
+        unknown = [start for start in wanted if not any(one.id.startswith(start) for one in dead)]
+        return [one for one in chosen if await outbox.revive(one.id, one.channel)], unknown
+
+    revived, unknown = _on_outbox(config, var, work)
+    for one in revived:
+        typer.echo(f"revived {one.id} on {one.channel}")
+    if unknown:
+        raise fail(f"not given up: {', '.join(unknown)}; `floorwatch notifications list` shows what is")
+    if not revived:
+        typer.echo("No notification was given up.")
+
+
+@notifications_app.command("test")
+def send_test(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Its name in alerts.channels.")],
+    config: Config = None,
+    var: Var = Path("var"),
+) -> None:
+    """Send a test message to a channel, from here and at once; exit 1 if its receiver does not take it."""
+    from alerts.channels.base import ChannelError, UnusableChannel
+    from alerts.routes import build_channels
+
+    built = build_channels(_settings(config, var).alerts, _now_ms)
+    found = built.by_name.get(channel)
+    if found is None:
+        raise fail(f"there is no channel {channel}; defined: {', '.join(built.by_name)}")
+    if isinstance(found, UnusableChannel):
+        raise fail(f"channel {channel} cannot be used: {found.fault.reason}; {found.fault.hint}")
+
+    async def send() -> None:
+        try:
+            await found.send(_test_note(), f"test:{_now_ms()}:{channel}")
+        finally:
+            await found.close()
+
+    try:
+        asyncio.run(send())
+    except ChannelError as error:
+        typer.echo(f"not delivered: {error.reason}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"channel {channel} took a test message")
+
+
+def _test_note() -> Any:
+    from alerts.outgoing import Notification
+
+    body = "This is a test of Floorwatch's notifications. Nothing is wrong; nobody has to do anything.\n"
+    title = "[INFO test] Floorwatch can reach this channel"
+    return Notification("test", "test", "default", "info", title, body, {})
+
+
+def line_of(one: Delivery) -> str:
+    """Return a delivery in one line: id, channel, what became of it."""
+    from alerts.words import printable
+
+    return f"{printable(one.id)}  {words_of(one)}"
+
+
+def words_of(one: Delivery) -> str:
+    """Return what became of a notification on a channel: ``ops: delivered Mon 23 Nov 10:42 UTC``."""
+    from alerts.words import duration, instant, plural, printable
+
+    name = printable(one.channel)
+    tried = f" after {plural(one.attempts, 'attempt')}" if one.attempts else ""
+    because = f": {printable(one.reason)}" if one.reason else ""
+    match one.state:
+        case "sent":
+            return f"{name}: delivered {instant(one.at_ms)}"
+        case "dead":
+            return f"{name}: given up {instant(one.at_ms)}{tried}{because}"
+        case "moved":
+            return f"{name}: is configured no more, others of the route have it"
+        case "waiting":
+            since = duration((_now_ms() - one.queued_ms) / 1000)
+            return f"{name}: waiting for {since}{because or (tried and f',{tried}')}"
+
+
+def as_object(one: Delivery) -> dict[str, Any]:
+    """Return a delivery as a JSON object."""
+    from alerts.words import rfc3339
+
+    times = {"at": rfc3339(one.at_ms), "queued_at": rfc3339(one.queued_ms)}
+    fields = {"id": one.id, "channel": one.channel, "state": one.state, "attempts": one.attempts, "reason": one.reason}
+    return {**fields, **times}
+
+
+def _as_json(one: Delivery) -> str:
+    return json_line(as_object(one))
+
+
+async def _ids(outbox: Outbox, start: str) -> list[str]:
+    """Return the ids that begin so: of notifications that wait or are dead, or of the incident with this key."""
+    from alerts.deliveries import listed
+
+    found = {one.id for one in [*await listed(outbox, "waiting"), *await listed(outbox, "dead")]}
+    async for key in outbox.redis.scan_iter(
+        match=outbox.key("notes:") + _literal(start.partition(":")[0]) + "*", count=1000
+    ):
+        ids: list[Any] = await outbox.redis.zrange(key, 0, -1)
+        found |= {one.decode() for one in ids}
+    return sorted(one for one in found if one.startswith(start))
+
+
+def _literal(text: str) -> str:
+    return "".join(f"\\{char}" if char in "*?[]\\^" else char for char in text)
+
+
+def _settings(config: Path | None, var: Path) -> FloorwatchConfig:
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+
+    with exit_on_config_error():
+        return load_for_reader(config, var)
+
+
+def _on_outbox(config: Path | None, var: Path, work: Callable[[Outbox], Awaitable[_T]]) -> _T:
+    from config.connect import redis_options
+    from floorwatch.cli.common import exit_on_redis_error
+
+    settings = _settings(config, var)
+    with exit_on_redis_error(settings.redis.url):
+        return asyncio.run(on_outbox_of(redis_options(settings.redis), settings.redis.prefix, work))
+
+
+async def on_outbox_of(options: dict[str, Any], prefix: str, work: Callable[[Outbox], Awaitable[_T]]) -> _T:
+    """Do some work with an outbox, on a connection of its own.
+
+    Args:
+        options: Arguments of ``Redis.from_url``.
+        prefix: Prefix of the keys in Redis.
+        work: What to do.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
+    from redis.asyncio import Redis
+
+    from alerts.outbox import Outbox
+
+    redis = Redis.from_url(**options, socket_connect_timeout=5, socket_timeout=10)
+    try:
+        return await work(Outbox(redis, _now_ms, prefix=prefix))
+    finally:
+        await redis.aclose()
+
+
+def _now_ms() -> int:
+    import time
+
+    return int(time.time() * 1000)
