@@ -9,12 +9,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import Channel, ChannelError
 from alerts.channels.message import marked_repeat
 from alerts.outbox import Lease, Outbox
 from alerts.outgoing import Notification
+from streams.adapters.patience import passes
 
 log = logging.getLogger(__name__)
 
@@ -184,6 +185,8 @@ class _Away:
         try:
             yield
         except (RedisError, OSError) as error:
+            if isinstance(error, ResponseError) and not passes(error):
+                raise  # it answers and refuses what we ask: waiting mends nothing, so this part is down and says so
             now_s = time.monotonic()
             self._since_s = now_s if self._since_s is None else self._since_s
             if now_s - self._said_s >= _SAY_AGAIN_S:

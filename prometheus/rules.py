@@ -11,6 +11,7 @@ from typing import Literal
 RUNBOOK = "prometheus/runbooks.md"
 
 STALLED_AFTER_S = 600
+UNDELIVERED_AFTER_S = 300
 WORKER_JOB = "floorwatch-worker"
 GATEWAY_JOB = "floorwatch-gateway"
 
@@ -129,5 +130,33 @@ RULES: tuple[Rule, ...] = (
         "A record of {{ $value | humanize1024 }}B for {{ $labels.topic }}: over half of what may be written",
         "A row grows with the distinct labelers of its pane. At the limit the worker ends. Look for a sender whose labeler_id "
         "never repeats, or raise kafka.max_message_bytes and the topic's max.message.bytes.",
+    ),
+    Rule(
+        "FloorwatchAlertsNotDelivered",
+        f"max by (channel) (floorwatch_notifications_oldest_waiting_seconds) > {UNDELIVERED_AFTER_S} "
+        "or max by (channel) (delta(floorwatch_notifications_dead[10m])) > 0",
+        "1m",
+        "critical",
+        "Alerts are not being delivered: channel {{ $labels.channel }}",
+        "Somebody is to be told of an incident and is not. Its receiver refuses, does not answer, or no channel serves the route. "
+        "`floorwatch doctor` and /statusz of a worker name the reason; other channels deliver.",
+    ),
+    Rule(
+        "FloorwatchAlertRouteSilent",
+        "max by (instance) (floorwatch_notification_routes_silent) > 0 "
+        "or min by (instance, channel) (floorwatch_notification_channel_usable) == 0",
+        "1m",
+        "critical",
+        "{{ if $labels.channel }}Channel {{ $labels.channel }} cannot be used{{ else }}A route of alerts reaches nobody{{ end }}",
+        "A package is missing, an address is wrong or a route is empty: what is sent there waits. `floorwatch config check` says "
+        "where; mend it and restart the workers, and what waits is delivered.",
+    ),
+    Rule(
+        "FloorwatchBackgroundTaskDown",
+        "max by (instance, task) (floorwatch_background_task_down_seconds) > 10",
+        "1m",
+        "critical",
+        "{{ $labels.task }} of {{ $labels.instance }} has been down for {{ $value | humanizeDuration }}",
+        "It is started again and again and fails; /readyz is red meanwhile. The log of the process has the fault: please report it.",
     ),
 )

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
@@ -17,6 +17,7 @@ from alerts.notifier import Notifier
 from alerts.outbox import Outbox
 from alerts.routes import Channels, RoutingSettings, build_channels, channels_of
 from alerts.words import rfc3339
+from streams.adapters.patience import passes
 from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
 
@@ -83,8 +84,9 @@ class Delivery:
         while True:
             try:
                 await self._look()
-            except (RedisError, OSError):
-                log.debug("the outbox cannot be looked at")
+            except (RedisError, OSError) as error:
+                if isinstance(error, ResponseError) and not passes(error):
+                    raise
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _look(self) -> None:

@@ -21,7 +21,7 @@ STABLE_S = 5.0
 
 @dataclass
 class _Task:
-    """One task and its history; times are those of ``time.monotonic``."""
+    """One task and its history; times are seconds of the clock."""
 
     name: str
     work: Callable[[], Awaitable[None]]
@@ -53,8 +53,15 @@ class TaskState:
 class BackgroundTasks:
     """Runs tasks that are to run until the process ends. ``async with`` or :meth:`close` ends them."""
 
-    def __init__(self, *, first_pause_s: float = FIRST_PAUSE_S, most_pause_s: float = MOST_PAUSE_S) -> None:
+    def __init__(
+        self,
+        *,
+        first_pause_s: float = FIRST_PAUSE_S,
+        most_pause_s: float = MOST_PAUSE_S,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Start nothing yet; the pauses between an end and the next start double from the first to the most."""
+        self._clock_s = clock_s
         self._first_pause_s, self._most_pause_s = first_pause_s, most_pause_s
         self._tasks: dict[str, _Task] = {}
         self._running: list[asyncio.Task[None]] = []
@@ -91,7 +98,7 @@ class BackgroundTasks:
         )
 
     def _state(self, task: _Task) -> TaskState:
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         if task.running_since_s is not None and now_s - task.running_since_s >= STABLE_S:
             task.down_since_s = None
         down_s = None if task.down_since_s is None else now_s - task.down_since_s
@@ -100,7 +107,7 @@ class BackgroundTasks:
     async def _keep(self, task: _Task) -> None:
         pause_s = self._first_pause_s
         while True:
-            began_s = task.running_since_s = time.monotonic()
+            began_s = task.running_since_s = self._clock_s()
             try:
                 await task.work()
                 task.reason = "it ended by itself"
@@ -108,7 +115,7 @@ class BackgroundTasks:
                 # The text of an error may hold an address with a password: the log has it, /readyz is open to all.
                 task.reason = f"it failed with {type(error).__name__}, see the log"
                 log.exception("background task %s failed; starting it again in %.1f s", task.name, pause_s)
-            ended_s = time.monotonic()
+            ended_s = self._clock_s()
             if ended_s - began_s >= STABLE_S:
                 task.down_since_s, pause_s = None, self._first_pause_s
             task.down_since_s = ended_s if task.down_since_s is None else task.down_since_s

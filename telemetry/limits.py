@@ -357,11 +357,11 @@ OUTPUT_LIMITS = (
     Limit(
         "notifications in the outbox",
         "alerts/outbox.py",
-        "12 attempts each, over about two hours; the list of dead ones 10,000",
+        "36 attempts on each channel, over about 7 hours; 64 KiB each; 10,000 dead ones a channel; 4 under way to a channel at once",
         None,
-        "one that no channel takes goes to the dead list",
-        "floorwatch_outbox_waiting",
-        None,
+        "one that a channel does not take is listed as dead, other channels have it; `floorwatch notifications revive`",
+        "floorwatch_notifications_waiting",
+        "floorwatch_notifications_dead",
     ),
     Limit(
         "rows of the metrics window kept for scrapes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -20,9 +20,13 @@ class Receiver:
     url: str = ""
     seen: list[tuple[dict[str, str], bytes, int]] = field(default_factory=list)
 
+    before_answer: Callable[[], Awaitable[None]] | None = None
+
     async def handle(self, request: web.Request) -> web.Response:
         status = self.answers.pop(0) if self.answers else 200
         self.seen.append((dict(request.headers), await request.read(), status))
+        if self.before_answer is not None:
+            await self.before_answer()
         return web.Response(status=status, headers=self.headers)
 
     @property

@@ -13,7 +13,7 @@ from prometheus_client.samples import Sample
 
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import FloorCollector, build_registry
-from telemetry.http import Probe, Ready, always_ok, build_app
+from telemetry.http import Probe, Ready, Status, always_ok, build_app
 from tests.telemetry.sample_rows import floor_rows
 
 Steps = Callable[[TestClient], Awaitable[None]]  # type: ignore[type-arg]
@@ -25,9 +25,15 @@ def full_registry() -> CollectorRegistry:
     return build_registry(FloorCollector(floor_rows), metrics)
 
 
-def run(steps: Steps, registry: CollectorRegistry, ready: Probe = always_ok, health: Probe = always_ok) -> None:
+def run(
+    steps: Steps,
+    registry: CollectorRegistry,
+    ready: Probe = always_ok,
+    health: Probe = always_ok,
+    status: Status | None = None,
+) -> None:
     async def main() -> None:
-        async with TestClient(TestServer(build_app(registry, ready, health))) as client:
+        async with TestClient(TestServer(build_app(registry, ready, health, status))) as client:
             await steps(client)
 
     asyncio.run(main())
@@ -44,6 +50,25 @@ def test_metrics_speaks_text_and_openmetrics() -> None:
         assert (await openmetrics.text()).endswith("# EOF\n")
 
     run(steps, full_registry())
+
+
+def test_statusz_speaks_json_and_text_and_lets_no_name_steer_a_terminal() -> None:
+    async def status() -> dict[str, object]:
+        channels = [{"name": "ops", "usable": True}, {"name": "\x1b[31m\nready: true", "usable": False}]
+        return {"version": "1", "channels": channels, "routes": {"default": ["ops"]}, "empty": []}
+
+    async def steps(client: TestClient) -> None:  # type: ignore[type-arg]
+        accept = {"Accept": "application/json"}
+        body = await (await client.get("/statusz", headers=accept)).json()
+        assert (body["ready"], body["reasons"], body["channels"][0]["name"]) == (False, ["no broker"], "ops")
+        assert await (await client.get("/statusz?format=json")).json() == body
+        text = await (await client.get("/statusz")).text()
+        assert "\x1b" not in text
+        assert text.splitlines()[:2] == ["ready: false", "reasons: no broker"]
+        assert text.count("\nready: ") == 0
+        assert "  - name: ops\n    usable: true\n" in text
+
+    run(steps, full_registry(), lambda: Ready(ok=False, reasons=("no broker",)), status=status)
 
 
 def test_readyz_says_why_not_and_recovers() -> None:
