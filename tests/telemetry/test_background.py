@@ -39,7 +39,7 @@ def test_one_that_ends_is_started_again_with_growing_pauses(how: str) -> None:
 
         async with BackgroundTasks(first_pause_s=0.001, most_pause_s=0.002) as tasks:
             tasks.start("work", work)
-            while starts < 5:
+            while starts < 5:  # noqa: ASYNC110 - the tasks under test
                 await asyncio.sleep(0.001)
             (state,) = tasks.states()
         assert state.restarts >= 4
@@ -88,7 +88,7 @@ def test_one_that_crashes_at_once_each_time_is_down_all_along_and_one_that_runs_
 
         async with BackgroundTasks(first_pause_s=0.0, most_pause_s=0.0, clock_s=clock) as tasks:
             tasks.start("work", work)
-            while not tasks.reasons():
+            while not tasks.reasons():  # noqa: ASYNC110 - the tasks under test
                 await asyncio.sleep(0)
             assert starts >= DOWN_AFTER_S
             stays = True
