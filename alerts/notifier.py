@@ -173,11 +173,12 @@ class Notifier:
 
 
 class _Away:
-    """Says that Redis is away, and that it is back: once, not at every try of every part."""
+    """Says that Redis is away, and that it is back: once a minute at most, not at every try of every part."""
 
     def __init__(self) -> None:
         self._since_s: float | None = None
         self._said_s = float("-inf")
+        self._told = False
 
     @contextlib.asynccontextmanager
     async def told(self) -> AsyncIterator[None]:
@@ -187,19 +188,21 @@ class _Away:
         except (RedisError, OSError) as error:
             if isinstance(error, ResponseError) and not passes(error):
                 raise  # it answers and refuses what we ask: waiting mends nothing, so this part is down and says so
-            now_s = time.monotonic()
-            self._since_s = now_s if self._since_s is None else self._since_s
-            if now_s - self._said_s >= _SAY_AGAIN_S:
-                self._said_s = now_s
-                log.warning(
-                    "the outbox in Redis cannot be reached (%s), for %.0f s now; notifications wait",
-                    type(error).__name__,
-                    now_s - self._since_s,
-                )
+            self._away(type(error).__name__)
         else:
-            if self._since_s is not None:
-                log.info("the outbox in Redis answers again, after %.0f s", time.monotonic() - self._since_s)
-                self._since_s, self._said_s = None, float("-inf")
+            if self._told:
+                log.info("the outbox in Redis answers again")
+            self._since_s, self._told = None, False
+
+    def _away(self, kind: str) -> None:
+        now_s = time.monotonic()
+        self._since_s = now_s if self._since_s is None else self._since_s
+        if now_s - self._said_s >= _SAY_AGAIN_S:
+            self._said_s, self._told = now_s, True
+            lasting_s = now_s - self._since_s
+            log.warning(
+                "the outbox in Redis cannot be reached (%s), for %.0f s now; notifications wait", kind, lasting_s
+            )
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
