@@ -50,8 +50,8 @@ async def _states(config: FloorwatchConfig, built: Channels) -> list[ChannelStat
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             return await channel_states(Outbox(redis, _now_ms, prefix=config.redis.prefix), built.by_name)
-    except (RedisError, OSError, TimeoutError):
-        return None
+    except (RedisError, OSError, TimeoutError, ValueError, TypeError):
+        return None  # the last two: options of the URL that the client does not know, told by the check of Redis
     finally:
         await redis.aclose()
 
