@@ -104,7 +104,7 @@ def translate_all(
         for event in found.events:
             record, refusals = recorded(event, limits)
             about = {"id": event.id, "subject": event.subject}
-            problems += [Problem(one.code, one.field, one.reason, about) for one in refusals]
+            problems += [Problem(one.code, one.field, one.reason, about, one.hint) for one in refusals]
             if record is not None:
                 batch.records.append(record)
                 published += 1

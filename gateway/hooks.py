@@ -32,12 +32,14 @@ class Problem:
         field: Place in the webhook.
         reason: A sentence a person can act on.
         summary: What it was about: ids only.
+        hint: What to do about it.
     """
 
     code: str
     field: str | None
     reason: str
     summary: Mapping[str, Any]
+    hint: str = "find it in the tool by the ids in value; what is right there and not understood here is worth a report"
 
 
 @dataclass

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from gateway.hooks import Problem
-from streams.core.stamps import rfc3339
+from streams.core.dead_letters import dead_letter as letter
+from streams.core.dead_letters import kept_ids
 from streams.models.events import encode_event
 from streams.models.explain import accept
 from streams.models.refusal import Refusal
@@ -79,19 +80,6 @@ def dead_letter(problem: Problem, source: str, received_ms: int) -> Record:
         source: CloudEvents source of the tool.
         received_ms: When the webhook arrived.
     """
-    value = msgspec.json.encode(problem.summary).decode()
-    body = {
-        "at": rfc3339(received_ms),
-        "stage": "gateway",
-        "source_topic": None,
-        "partition": None,
-        "offset": None,
-        "code": problem.code,
-        "field": problem.field,
-        "reason": problem.reason,
-        "value": value,
-        "value_encoding": "utf-8",
-        "value_bytes": len(value.encode()),
-    }
+    refusal = Refusal(problem.code, problem.field, problem.reason, problem.hint)
     key = f"gateway|{source}|{received_ms}|{problem.code}|{problem.field}|{problem.summary.get('id')}"
-    return key.encode(), msgspec.json.encode(body)
+    return key.encode("utf-8", "replace"), letter("gateway", refusal, kept_ids(problem.summary), received_ms)

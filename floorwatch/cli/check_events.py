@@ -164,6 +164,7 @@ class _Memory:
         self._fact_of = fact_of
         self._wire = wire
         self._seen: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self._first: dict[tuple[str, str], tuple[int, str]] = {}
         self._tasks: set[str] = set()
         self._label_line: dict[tuple[str, str], int] = {}
         self._label_task: dict[str, str] = {}
@@ -187,6 +188,13 @@ class _Memory:
             hint = "give each event its own id; a changed label is a new event with the same label_id"
             report.fault(Finding(line, "conflicting_duplicate", "$.id", reason, hint))
             return
+        line_before, task_before = self._first.setdefault((event.source, event.id), (line, event.subject))
+        if task_before != event.subject:
+            reason = (
+                f'source and id are those of line {line_before}, which is of task "{task_before}": both events count'
+            )
+            hint = "give each event its own id: it is told apart from others of its task only"
+            report.warn(Finding(line, "id_of_another_task", "$.id", reason, hint))
         report.types[str(event.__struct_config__.tag)] += 1
         report.first_time = event.time if report.first_time is None else min(report.first_time, event.time)
         report.last_time = event.time if report.last_time is None else max(report.last_time, event.time)

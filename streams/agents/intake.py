@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from zlib import crc32
 import msgspec
 
 from streams.adapters.publish import Topics
+from streams.core.dead_letters import dead_letter as letter
+from streams.core.dead_letters import kept_of
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
-from streams.core.rowcodec import json_bytes
-from streams.core.stamps import rfc3339
 from streams.engine.log import Entry, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.events import TaskCreated, encode_event
@@ -25,8 +24,6 @@ from streams.models.refusal import Refusal
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 log = logging.getLogger(__name__)
-
-_KEPT_BYTES = 65_536
 
 REPORT = "this is a fault of the program: please report it with the record"
 
@@ -142,26 +139,13 @@ def _unknown_class(name: str, classes: dict[str, int]) -> Refusal:
 
 def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal: Refusal) -> Outgoing:
     """Return the dead letter of a record: its key names the record, so a replay's repetition can be told."""
-    value = record.value or b""
-    kept = value[:_KEPT_BYTES]
-    try:
-        text = kept.decode()
-        encoding = "utf-8"
-    except UnicodeDecodeError:
-        text = base64.b64encode(kept).decode()
-        encoding = "base64"
-    body = {
-        "at": rfc3339(record.timestamp_ms),
-        "stage": stage,
-        "source_topic": topic,
-        "partition": partition,
-        "offset": record.offset,
-        "code": refusal.code,
-        "field": refusal.field,
-        "reason": refusal.reason,
-        "hint": refusal.hint,
-        "value": text,
-        "value_encoding": encoding,
-        "value_bytes": len(value),
-    }
-    return Outgoing(f"{topic}|{partition}|{record.offset}".encode(), json_bytes(body))
+    value = letter(
+        stage,
+        refusal,
+        kept_of(record.value or b""),
+        record.timestamp_ms,
+        source_topic=topic,
+        partition=partition,
+        offset=record.offset,
+    )
+    return Outgoing(f"{topic}|{partition}|{record.offset}".encode(), value)

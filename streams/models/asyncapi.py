@@ -21,7 +21,12 @@ _HEAD = """\
 _CHANNELS: tuple[tuple[str, str, str, str], ...] = (
     ("raw", topics.RAW, "events", "Events as sent by tools, the gateway and the SDK. Write here."),
     ("events", topics.EVENTS, "events", "The log: accepted events, ordered by task. Read only."),
-    ("late", topics.LATE, "events", "Events older than the correction horizon: kept, not counted. Read only."),
+    (
+        "late",
+        topics.LATE,
+        DeadLetter.__name__,
+        "Events past the correction horizon, each in a letter: kept, not counted. Read only.",
+    ),
     ("deadLetters", topics.DEAD_LETTERS, DeadLetter.__name__, "Refused events, each with its reason. Read only."),
     (
         "auditRequests",

@@ -20,6 +20,8 @@ MAX_NESTING = 64
 
 _PATH = re.compile(r" - at `(\$[^`]*)`$")
 _BYTE = re.compile(r" \(byte (\d+)\)")
+_QUOTED = re.compile(r"'(.*)'", re.DOTALL)
+_MAX_QUOTED_CHARS = 64
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
@@ -122,7 +124,7 @@ def _explain_object(value: dict[str, Any], message: str) -> Refusal:
     if "type" not in value:
         return Refusal("missing_field", "$.type", "the event has no type", f"send one of {', '.join(TYPE_NAMES)}")
     if isinstance(kind, str) and kind not in TYPE_NAMES:
-        return Refusal("unknown_type", "$.type", f"unknown event type {kind[:64]!r}", _nearest(kind, TYPE_NAMES))
+        return Refusal("unknown_type", "$.type", f"unknown event type {_quoted(kind)}", _nearest(kind, TYPE_NAMES))
     found = _PATH.search(message)
     path = found.group(1) if found else "$"
     said = _shortened(_PATH.sub("", message))
@@ -146,7 +148,12 @@ def _explain_object(value: dict[str, Any], message: str) -> Refusal:
 
 def _shortened(said: str) -> str:
     """Return a sentence of the decoder without most of what it quotes: a wrong value may be moderated content."""
-    return said if len(said) <= 160 else f"{said[:120]}…{said[-1:]}"
+    return _QUOTED.sub(lambda found: _quoted(found[1]), said)
+
+
+def _quoted(text: str) -> str:
+    """Return a text in quotes, or its length where it is too long to be a misspelt name."""
+    return repr(text) if len(text) <= _MAX_QUOTED_CHARS else f"(a text of {len(text)} characters)"
 
 
 _TIMES = ("due_at", "started_at", "created_at", "from", "to")

@@ -201,8 +201,15 @@ OUTPUT_DOCS: dict[str, str] = {
     "code": "The kind of fault, for machines.",
     "DeadLetter.reason": "What is wrong, for people.",
     "field": "JSON path of the field at fault, e.g. $.data.label_id.",
-    "value": "The event as received: text, or base64; at most 64 KiB.",
-    "value_bytes": "Its full length.",
+    "DeadLetter.hint": "What to do about it, for people.",
+    "DeadLetter.value": "The event without what was removed, as JSON: mend the fault and send it again. Of bytes that are no "
+    "JSON, the ids that could be recognised.",
+    "value_encoding": "Always utf-8.",
+    "value_bytes": "Length of the event as received.",
+    "removed": "What is not kept, for it may be content: fields that the contract does not have, texts over 256 characters, "
+    "objects where it has none; $ is the whole event.",
+    "Removed.field": "JSON path of what was removed; an odd name is shown as ?, and … sums up all beyond 20.",
+    "bytes": "Its length as received.",
 }
 
 

@@ -161,6 +161,13 @@ class SlaRow(Row, tag_field="table", tag="sla", kw_only=True):
     forecast: Forecast | None
 
 
+class Removed(Struct):
+    """A part of a refused event that the dead letter does not keep."""
+
+    field: str
+    bytes: int
+
+
 class DeadLetter(Struct):
     """An event that was refused, with a reason a person can act on."""
 
@@ -171,9 +178,12 @@ class DeadLetter(Struct):
     offset: int | None
     code: str
     reason: str
+    hint: str
     field: str | None
     value: str
+    value_encoding: Literal["utf-8"]
     value_bytes: int
+    removed: list[Removed]
 
 
 class AuditRequestedData(Struct):

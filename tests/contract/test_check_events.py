@@ -159,3 +159,11 @@ def test_the_command_reads_stdin_and_exits_0(tmp_path: Path) -> None:
     result = runner.invoke(app, ["-"], input=EXAMPLES.read_bytes()[:1200].rpartition(b"\n")[0])
     assert result.exit_code == 0
     assert runner.invoke(app, [str(tmp_path / "absent")]).exit_code == 2
+
+
+def test_an_id_that_another_task_has_too_is_warned_of_and_both_count() -> None:
+    one, other = (label(task, "l") for task in ("t-1", "t-2"))
+    report = check([one, other, one])
+    assert not report.faults
+    assert (report.types.total(), report.duplicates) == (2, 1)
+    assert [(found.line, found.code) for found in report.warnings] == [(2, "id_of_another_task")]
