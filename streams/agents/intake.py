@@ -14,7 +14,7 @@ import msgspec
 
 from streams.adapters.publish import Topics
 from streams.core.dead_letters import dead_letter as letter
-from streams.core.dead_letters import kept_of
+from streams.core.dead_letters import kept_of, kept_row
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import Entry, LogWriter, Outgoing
 from streams.models import topics
@@ -24,6 +24,9 @@ from streams.models.refusal import Refusal
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 log = logging.getLogger(__name__)
+
+_OF_EVENTS = ("intake", "ledger")
+"""Stages whose records are what senders sent; those of the others are Floorwatch's own rows and hold no content."""
 
 REPORT = "this is a fault of the program: please report it with the record"
 
@@ -142,7 +145,7 @@ def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal:
     value = letter(
         stage,
         refusal,
-        kept_of(record.value or b""),
+        (kept_of if stage in _OF_EVENTS else kept_row)(record.value or b""),
         record.timestamp_ms,
         source_topic=topic,
         partition=partition,

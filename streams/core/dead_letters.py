@@ -8,6 +8,7 @@ keeps the ids that can be recognised.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ MAX_REASON_CHARS = 500
 _MAX_NUMBER_BYTES = 40
 _MAX_LIST_BYTES = 16_384
 _SEARCHED_BYTES = 65_536
+_MAX_ROW_BYTES = 65_536
 
 _IDS = ("label_id", "audit_id", "appeal_id", "shift_id")
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -60,11 +62,13 @@ class Kept:
         value: JSON text: the event without what was removed.
         removed: What was, by its place, with its length in bytes.
         value_bytes: Length of the bytes as received.
+        encoding: How ``value`` is written.
     """
 
     value: str
     removed: tuple[Removed, ...]
     value_bytes: int
+    encoding: str = "utf-8"
 
 
 def _names(cls: type[Struct]) -> frozenset[str]:
@@ -158,6 +162,16 @@ def kept_of(raw: bytes) -> Kept:
     return Kept(_text(found), (Removed("$", len(raw)),), len(raw))
 
 
+def kept_row(raw: bytes) -> Kept:
+    """Return what is kept of a record that Floorwatch itself wrote, so that it can be reported: all, up to 64 KiB."""
+    kept = raw[:_MAX_ROW_BYTES]
+    removed = (Removed(f"bytes from {_MAX_ROW_BYTES}", len(raw) - len(kept)),) if len(raw) > len(kept) else ()
+    try:
+        return Kept(kept.decode(), removed, len(raw))
+    except UnicodeDecodeError:
+        return Kept(base64.b64encode(kept).decode(), removed, len(raw), "base64")
+
+
 def kept_ids(value: Mapping[str, Any]) -> Kept:
     """Return what holds nothing but ids and short words, as it is but for texts too long to be one.
 
@@ -207,7 +221,7 @@ def dead_letter(
     """Return a dead letter as JSON: ``streams.models.outputs.DeadLetter``. It can always be written.
 
     Args:
-        stage: Who refuses: intake, ledger or gateway.
+        stage: Who refuses: intake, ledger, scopes, incidents or gateway.
         refusal: Why.
         kept: What it keeps of the event.
         at_ms: When, Unix milliseconds; a record may be stamped with anything, see ``streams.core.stamps``.
@@ -226,7 +240,7 @@ def dead_letter(
         "reason": _cut(refusal.reason),
         "hint": _cut(refusal.hint),
         "value": kept.value,
-        "value_encoding": "utf-8",
+        "value_encoding": kept.encoding,
         "value_bytes": kept.value_bytes,
         "removed": [{"field": one.field, "bytes": one.size_bytes} for one in kept.removed],
     }

@@ -204,7 +204,7 @@ OUTPUT_DOCS: dict[str, str] = {
     "DeadLetter.hint": "What to do about it, for people.",
     "DeadLetter.value": "The event without what was removed, as JSON: mend the fault and send it again. Of bytes that are no "
     "JSON, the ids that could be recognised.",
-    "value_encoding": "Always utf-8.",
+    "value_encoding": "utf-8; base64 only for rows of Floorwatch's own topics that could not be read.",
     "value_bytes": "Length of the event as received.",
     "removed": "What is not kept, for it may be content: fields that the contract does not have, texts over 256 characters, "
     "objects where it has none; $ is the whole event.",

@@ -172,7 +172,7 @@ class DeadLetter(Struct):
     """An event that was refused, with a reason a person can act on."""
 
     at: Instant
-    stage: Literal["intake", "ledger", "gateway"]
+    stage: Literal["intake", "ledger", "scopes", "incidents", "gateway"]
     source_topic: str | None
     partition: int | None
     offset: int | None
@@ -181,7 +181,7 @@ class DeadLetter(Struct):
     hint: str
     field: str | None
     value: str
-    value_encoding: Literal["utf-8"]
+    value_encoding: Literal["utf-8", "base64"]
     value_bytes: int
     removed: list[Removed]
 
