@@ -9,7 +9,7 @@ import pytest
 
 from floorwatch.simulate.compare import differences
 from floorwatch.simulate.oracle import Oracle
-from streams.models.events import decode_event
+from streams.models.events import decode_log_event
 from tests.oracle.cases import CASES, CHECKED_FIELDS, START_MS, Case
 
 _HOUR_MS = 3_600_000
@@ -22,7 +22,7 @@ def test_case_names_are_unique() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_events_are_of_the_contract(case: Case) -> None:
     for event in case.events:
-        assert decode_event(json.dumps(event).encode()).subject == event["subject"]
+        assert decode_log_event(json.dumps(event).encode()).subject == event["subject"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
