@@ -222,7 +222,10 @@ class EngineSettings(Section):
         description="Unacknowledged by the broker; beyond it writing waits. Kafka refuses requests above 100 MiB.",
     )
     idle_timeout_s: Seconds = Field(
-        default=30, ge=1, le=86_400, description="A partition silent for this long no longer holds the watermark back."
+        default=30,
+        ge=1,
+        le=86_400,
+        description="A partition without events for this long no longer holds the watermark of the tables back.",
     )
     future_tolerance_s: Seconds = Field(
         default=300,

@@ -24,7 +24,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from floorwatch.embedded.servers import Servers
 from streams.adapters.admin import committed, create_topics, open_admin
 from streams.agents.ticker import tick_event
-from streams.core.ledger_store import WATERMARK_PREFIX
+from streams.core.sources import WATERMARK_PREFIX
 from streams.engine.log import KafkaLogReader, KafkaLogWriter, Outgoing
 from streams.models import topics
 from streams.models.explain import task_of

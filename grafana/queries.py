@@ -128,7 +128,7 @@ _ALL = (
         "{{rule}} ({{severity}})",
         Expect(frozenset({"rule", "severity"})),
     ),
-    Query("watermark_lag", "time() - min(floorwatch_watermark_timestamp_seconds)", "watermark lag", _NUMBER),
+    Query("watermark_lag", "time() - min(floorwatch_floor_watermark_timestamp_seconds)", "watermark lag", _NUMBER),
     Query(
         "watermark_lag_by",
         "time() - max by (partition) (floorwatch_watermark_timestamp_seconds)",

@@ -212,6 +212,22 @@ WATERMARK = Metric(
     _P,
     owner="ledger",
 )
+IDLE = Metric(
+    PREFIX + "partition_idle",
+    "gauge",
+    "1 while the partition has had no events for the idle timeout and does not hold the floor's watermark back.",
+    "bool",
+    _P,
+    owner="ledger",
+)
+FLOOR_WATERMARK = Metric(
+    PREFIX + "floor_watermark_timestamp_seconds",
+    "gauge",
+    "Event time up to which the tables' rows are complete, as Unix time: the least of the partitions that are not idle.",
+    "seconds",
+    _P,
+    owner="scopes",
+)
 LAG = Metric(PREFIX + "lag_records", "gauge", "Records waiting in the source log.", "records", _SP)
 FLUSH = Metric(
     PREFIX + "flush_seconds",
@@ -407,6 +423,8 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     DUPLICATES,
     LATE,
     WATERMARK,
+    IDLE,
+    FLOOR_WATERMARK,
     LAG,
     FLUSH,
     ROWS,

@@ -99,9 +99,14 @@ class EngineMetrics(Collector):
         """Count events past the correction horizon."""
         self._add(c.LATE, (str(partition),), events)
 
-    def watermark(self, partition: int, watermark_ms: int) -> None:
-        """Set the partition's watermark, Unix milliseconds."""
+    def watermark(self, partition: int, watermark_ms: int, *, idle: bool = False) -> None:
+        """Set the partition's watermark, Unix milliseconds, and whether it is idle and holds the floor back no more."""
         self._values[c.WATERMARK][(str(partition),)] = watermark_ms / 1000
+        self._values[c.IDLE][(str(partition),)] = float(idle)
+
+    def floor_watermark(self, partition: int, watermark_ms: int) -> None:
+        """Set the watermark, Unix milliseconds, that the rows of a partition of the tables are as of."""
+        self._values[c.FLOOR_WATERMARK][(str(partition),)] = watermark_ms / 1000
 
     def lag(self, stage: str, partition: int, records: int) -> None:
         """Set how many records wait in the stage's source log."""

@@ -14,8 +14,9 @@ from floorwatch.replay.replayer import Replay, only_rows, replay
 from floorwatch.replay.walk import Walk
 from streams.core import tables
 from streams.core.cells import Cells, add_cells
-from streams.core.floor import WindowRow
+from streams.core.floor import Floor
 from streams.core.policy import CorePolicy
+from streams.core.scope_state import WindowRow
 from streams.core.stamps import rfc3339
 
 Row = dict[str, Any]
@@ -69,11 +70,11 @@ def require_reach(done: Replay, horizon_ms: int) -> None:
         )
 
 
-def rows_of(floor_rows: Sequence[WindowRow], watermark_ms: int, name: str, window: str) -> list[Row]:
+def rows_of(floor: Floor, name: str, window: str) -> list[Row]:
     """Return the rows of one table and window that are not empty, the form in which the read model keeps them."""
     return [
-        tables.window_rows(row, watermark_ms)[name]
-        for row in floor_rows
+        tables.window_rows(row, floor.watermark_ms, floor.sources.behind)[name]
+        for row in floor.all_windows()
         if row.window == window and (row.cells or row.state.open_by_hour)
     ]
 
@@ -111,7 +112,7 @@ async def known_at(
     done = await replay(log, only_rows(policy, names, window), until_ms=until_ms)
     if not partial:
         require_reach(done, policy.horizon_ms)
-    rows = rows_of(done.floor.all_windows(), done.floor.watermark_ms, name, window)
+    rows = rows_of(done.floor, name, window)
     return Known(in_order(name, rows, names), done)
 
 

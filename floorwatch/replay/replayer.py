@@ -141,7 +141,7 @@ async def replay(
         await _walk_part(log, part, walk, book, until_ms)
         walk.flush()
         if walk.told_time is not None:
-            times.append(walk.told_time)
+            times += [*walk.told_floor, walk.told_time]
         if visit is not None and book is not None:
             visit(walk, book)
         done.parts.append(part)

@@ -11,9 +11,10 @@ from typing import Any
 
 from streams.adapters.publish import Topics
 from streams.agents.intake import dead_letter
-from streams.core.ledger_store import LedgerStore, new_store, silence_of
+from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Flush, Record, Rejected, told
+from streams.core.sources import silence_of
 from streams.core.tasks import TaskTable
 from streams.engine.errors import Invariant
 from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
@@ -169,7 +170,9 @@ class LedgerStage:
         async def write(partition: int) -> None:
             if rows := [*by_partition.get(partition, ()), *(Outgoing(key, None) for key in flush.old_watermarks)]:
                 await self._writer.append(partials, partition, rows)
-            await self._writer.append(partials, partition, [Outgoing(*flush.watermark)])
+            await self._writer.append(
+                partials, partition, [Outgoing(*told) for told in (*flush.floor, flush.watermark)]
+            )
 
         await asyncio.gather(*(write(partition) for partition in range(self._out.partitions)))
 
@@ -199,6 +202,6 @@ class LedgerStage:
         self._seen_aside = counters.set_aside
         meter.interned(partition, ledger.scopes.tuples)
         if ledger.watermark_ms >= 0:
-            meter.watermark(partition, ledger.watermark_ms)
+            meter.watermark(partition, ledger.watermark_ms, idle=ledger.idle)
         meter.rows("ledger", partition, len(ledger.rows))
         meter.tasks(partition, len(ledger.tasks), ledger.tasks.cold_tasks, ledger.tasks.refused)

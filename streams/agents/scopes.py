@@ -16,10 +16,12 @@ from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
 from streams.agents.intake import REPORT, dead_letter
 from streams.agents.timetable import Timetable, Turn
-from streams.core.floor import Floor, PaneRow, WindowRow
+from streams.core.floor import Floor
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.core.rowcodec import json_bytes
+from streams.core.scope_state import PaneRow, WindowRow
+from streams.core.sources import Source
 from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
@@ -131,7 +133,7 @@ class ScopesStage:
         self._seen, self._seen_s = 0, 0.0
         self._next_rest, self._hurried, self._rest_due = 0.0, False, False
         self._since_s: float | None = None
-        self._published: dict[int, tuple[int, int]] = {}
+        self._published: dict[int, Source] = {}
         self._expected: set[int] = set()
         self._waiting: list[Record] = []
         self._making = False
@@ -213,6 +215,8 @@ class ScopesStage:
         self._publish_all = not held
         self._pause(rest, now_s, cpu_s)
         self._meter.rows("scopes", self._partition, self.floor.rows)
+        if self.floor.watermark_ms >= 0:
+            self._meter.floor_watermark(self._partition, self.floor.watermark_ms)
         if not held:
             return None
         before = self._timetable.upto
@@ -379,7 +383,9 @@ class ScopesStage:
         if isinstance(row, WindowRow):
             self._add_window(rows, row, watermark_ms)
             return
-        shown = {table: json_bytes(found) for table, found in pane_rows(row, watermark_ms).items()}
+        shown = {
+            table: json_bytes(found) for table, found in pane_rows(row, watermark_ms, self.floor.sources.behind).items()
+        }
         for table, value in shown.items():
             rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", value)
 
@@ -395,7 +401,7 @@ class ScopesStage:
                 rows.window(table, window, row.state.key, None)
 
     def _add_window(self, rows: _Rows, window: WindowRow, watermark_ms: int) -> None:
-        found = window_rows(window, watermark_ms)
+        found = window_rows(window, watermark_ms, self.floor.sources.behind)
         empty = not window.cells and not window.state.open_by_hour
         values = {table: None if empty else json_bytes(row) for table, row in found.items()}
         if window.window == self._shown_window:

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from streams.agents.ledger import LedgerStage
+from streams.agents.scopes import ScopesStage
 from streams.core.stamps import moment, rfc3339
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
@@ -19,21 +20,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def tick_event(partition: int, time_ms: int, reason: str) -> Outgoing:
+def tick_event(partition: int, time_ms: int, reason: str, *, idle: bool = False, floor_ms: int = -1) -> Outgoing:
     """Return the record of a clock event.
 
     Args:
         partition: Partition it is for; part of its id.
         time_ms: The time that has been reached.
         reason: Why, for people reading the log.
+        idle: The partition does not hold the floor back from here until its next event.
+        floor_ms: How far the floor has come; negative where that is not known.
     """
+    floor_at = None if floor_ms < 0 else moment(floor_ms)
     event = Tick(
         specversion="1.0",
         id=f"tick-{partition}-{rfc3339(time_ms)}",
         source="floorwatch/clock",
         subject="clock",
         time=moment(time_ms),
-        data=TickData(reason=reason),
+        data=TickData(reason, idle, floor_at),
     )
     return Outgoing(b"clock", encode_event(event))
 
@@ -73,5 +77,16 @@ class Ticker:
         if silent_ms < self._idle_ms:
             return
         # Event time goes on at the pace of the clock from where it stood: true live, harmless in a backfill.
-        record = tick_event(partition, ledger.watermark_ms + silent_ms, "no events")
+        time_ms, floor_ms = ledger.watermark_ms + silent_ms, self._floor_ms()
+        record = tick_event(partition, time_ms, "no events", idle=True, floor_ms=floor_ms)
         await writer.append(self._worker.topics.name(topics.EVENTS), partition, [record])
+
+    def _floor_ms(self) -> int:
+        """Return how far the floor has come, as far as this worker knows: by its scopes, else by its ledgers; -1 unknown."""
+        hosts, name = self._worker.hosts, self._worker.topics.name
+        scopes = [owned.processor for owned in list(hosts[name(topics.PARTIALS)].owned.values())]
+        floors = [stage.floor.watermark_ms for stage in scopes if isinstance(stage, ScopesStage)]
+        if any(floor_ms >= 0 for floor_ms in floors):
+            return max(floors)
+        ledgers = [owned.processor for owned in list(hosts[name(topics.EVENTS)].owned.values())]
+        return max((stage.store.ledger.watermark_ms for stage in ledgers if isinstance(stage, LedgerStage)), default=-1)

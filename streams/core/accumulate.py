@@ -69,6 +69,19 @@ class Accumulator:
         self._shapes = Shapes(self._intern)
         self._audits = AuditSums(scopes, policy)
         self._shape_cells: dict[int, tuple[c.Cell, ...]] = {}
+        self._shown_ms = -1
+
+    @property
+    def shown_ms(self) -> int:
+        """How far the floor had come when the partition was last found idle: changes of panes closed by then are revisions too.
+
+        Drain before you set it: it holds for all changes that wait.
+        """
+        return self._shown_ms
+
+    @shown_ms.setter
+    def shown_ms(self, time_ms: int) -> None:
+        self._shown_ms = self._audits.shown_ms = time_ms
 
     def __len__(self) -> int:
         """Return how many changes wait."""
@@ -179,7 +192,7 @@ class Accumulator:
         if not self._proofs:
             return
         proofs = np.frombuffer(self._proofs, dtype=np.int64).reshape(-1, _PROOF)
-        pane = _Panes(proofs[:, 2], proofs[:, 3], self._evidence_tier)
+        pane = _Panes(proofs[:, 2], proofs[:, 3], self._evidence_tier, self._shown_ms)
         names, cell = np.unique(proofs[:, 4], return_inverse=True)
         refused = self._scopes.refused
         for kind in self._scopes.evidence_kinds:
@@ -193,7 +206,7 @@ class Accumulator:
     # -- labels of the common kind -------------------------------------------------------------------------------
 
     def _drain_labels(self, rows: Ints) -> Iterator[Change]:
-        panes = [_Panes(rows[:, 2], rows[:, 5], spec) for spec in self._tiers]
+        panes = [_Panes(rows[:, 2], rows[:, 5], spec, self._shown_ms) for spec in self._tiers]
         names = self._labeler_cells
         names.extend(c.LABELER_PREFIX + name for name in self._scopes.labeler_names[len(names) - 1 :])
         columns = Columns(rows[:, 3], rows[:, 4], self._scopes.labelers(rows[:, 0]) + 1, names)
@@ -249,7 +262,7 @@ class Accumulator:
         amount = np.concatenate([counted, groups[:, 4]])
         named, example = (np.array([*column, False])[cell] for column in zip(*flags, strict=True))
         is_entry = np.arange(len(cell)) < len(counted)
-        panes = [_Panes(groups[:, 2], groups[:, 3], spec) for spec in self._tiers]
+        panes = [_Panes(groups[:, 2], groups[:, 3], spec, self._shown_ms) for spec in self._tiers]
         shown = [
             pane.alive[of_group] & (is_entry | pane.closed[of_group]) & ~(example & (tier > 0))
             for tier, pane in enumerate(panes)
@@ -281,7 +294,7 @@ class Accumulator:
                     continue
                 for scope, by_name in places:
                     into = found.setdefault((tier, pane_ms, scope), {})
-                    if revises and end_ms <= watermark_ms:
+                    if revises and end_ms <= max(watermark_ms, self._shown_ms):
                         into[c.REVISION] = into.get(c.REVISION, 0) + revises
                     for cell, amount in cells:
                         if type(cell) is str and not _shown(cell, tier=tier, by_name=by_name):
@@ -339,17 +352,17 @@ class _Panes:
     Attributes:
         alive: Per change, whether the tier still took it at the watermark it met.
         all_alive: Whether it took every one.
-        closed: Per change, whether that watermark had closed its pane.
+        closed: Per change, whether that watermark, or the floor's as far as it was told, had closed its pane.
         starts: Pane starts in ms, ascending.
         place: Per change, the place of its pane in ``starts``.
     """
 
-    def __init__(self, time_ms: Ints, watermark_ms: Ints, spec: Tier) -> None:
+    def __init__(self, time_ms: Ints, watermark_ms: Ints, spec: Tier, shown_ms: int) -> None:
         start = time_ms - time_ms % spec.pane_ms
         end = start + spec.pane_ms
         self.alive = end + spec.kept_ms > watermark_ms
         self.all_alive = bool(self.alive.all())
-        self.closed = end <= watermark_ms
+        self.closed = end <= (watermark_ms if shown_ms < 0 else np.maximum(watermark_ms, shown_ms))
         distinct, place = np.unique(start, return_inverse=True)
         self.starts: list[int] = distinct.tolist()
         self.place = place.reshape(-1)

@@ -23,13 +23,18 @@ AuditKey = tuple[int, int, int, tuple[int, ...], int, int, tuple[c.Cell, ...]]
 
 
 class AuditSums:
-    """Counts of audits by all that tells where they belong: most are alike (correct, of one policy and weight)."""
+    """Counts of audits by all that tells where they belong: most are alike (correct, of one policy and weight).
+
+    Attributes:
+        shown_ms: As ``Accumulator.shown_ms``, which sets it.
+    """
 
     def __init__(self, scopes: ScopeIndex, policy: CorePolicy) -> None:
         """Start empty over an index of scopes."""
         self._scopes = scopes
         self.wanted = bool(policy.audit_scopes)
         self._tiers = [policy.tiers[tier] for tier in _TIERS]
+        self.shown_ms = -1
         self._counts: dict[AuditKey, int] = {}
 
     def key(
@@ -50,7 +55,8 @@ class AuditSums:
         if type(first) is not int or not (c.AUDITED <= first <= c.GOLD_CORRECT or first == c.INCOMPARABLE):
             return None
         quarter_ms = time_ms - time_ms % QUARTER_MS
-        states = _ALL_OPEN if quarter_ms + QUARTER_MS > watermark_ms else self._states(time_ms, watermark_ms)
+        closed_ms = max(watermark_ms, self.shown_ms)
+        states = _ALL_OPEN if quarter_ms + QUARTER_MS > closed_ms else self._states(time_ms, watermark_ms)
         return who, what, quarter_ms, states, sign, revises, cells
 
     def count(self, key: AuditKey) -> None:
@@ -63,7 +69,7 @@ class AuditSums:
         for spec in self._tiers:
             end_ms = time_ms - time_ms % spec.pane_ms + spec.pane_ms
             gone = end_ms + spec.kept_ms <= watermark_ms
-            found.append(_GONE if gone else _CLOSED if end_ms <= watermark_ms else _OPEN)
+            found.append(_GONE if gone else _CLOSED if end_ms <= max(watermark_ms, self.shown_ms) else _OPEN)
         return tuple(found)
 
     def drain(self) -> Iterator[tuple[int, int, int, c.Cells]]:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from streams.core.cells import Cells, add_cells
 from streams.core.forecast.observe import FORECAST_WINDOW
-from streams.core.ledger_store import WATERMARK_PREFIX, stamp_of
+from streams.core.ledger_store import stamp_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import CONTENT_ERRORS, told
-from streams.core.scope_state import CellReader, ScopeState
+from streams.core.scope_state import CellReader, PaneRow, ScopeState, WindowRow
+from streams.core.sources import WATERMARK_PREFIX, Source, Sources
 from streams.core.window_sums import WindowSum, count, move, tally
 from streams.core.windows import window_range
-
-_decode_watermark: Any = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 _NEVER_MS = 1 << 62
 
@@ -41,28 +38,6 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-class WindowRow(NamedTuple):
-    """One window of one scope, ready to be shown."""
-
-    state: ScopeState
-    window: str
-    start_ms: int
-    end_ms: int
-    cells: Cells
-
-
-class PaneRow(NamedTuple):
-    """One hour pane of one scope, ready to be shown."""
-
-    state: ScopeState
-    start_ms: int
-
-    @property
-    def cells(self) -> Cells:
-        """The sum over source partitions, made anew with each look."""
-        return self.state.pane_cells(HOUR_TIER, self.start_ms)
-
-
 class Floor:
     """The scopes of one partition of the partial rows.
 
@@ -79,9 +54,8 @@ class Floor:
                 caller brings all of them himself.
         """
         self.policy = policy
-        self._sources = sources
+        self.sources = Sources(sources)
         self.scopes: dict[str, ScopeState] = {}
-        self.watermarks: dict[int, tuple[int, int]] = {}
         self.watermark_ms = -1
         self.rows = 0
         self._tier_windows = [
@@ -102,8 +76,14 @@ class Floor:
         self._moved: set[str] = set()
         self._touched: set[str] = set()
         self._new: list[ScopeState] = []
+        self._ended: set[str] = set()
         self._tiers = policy.all_tiers
         self._expire_at_ms = [_NEVER_MS] * len(self._tiers)
+
+    @property
+    def watermarks(self) -> dict[int, Source]:
+        """By source partition, how far it is."""
+        return self.sources.heard
 
     def apply(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take in partial rows and source watermarks.
@@ -121,7 +101,7 @@ class Floor:
     def _apply_one(self, key: str, value: bytes | None) -> None:
         if key.startswith(WATERMARK_PREFIX):
             if value is not None:
-                self._source_watermark(int(key[len(WATERMARK_PREFIX) :].partition("|")[0]), value)
+                self.sources.hear(key, value)
             return
         scope_key, tier, pane_ms, source, owner = key.rsplit("|", 4)
         if not 0 <= int(tier) < len(self._tiers):
@@ -146,12 +126,6 @@ class Floor:
                             return f"{scope_key}|{tier}|{pane_ms}|{source}|{slot[2]}".encode()
         return b""
 
-    def _source_watermark(self, source: int, value: bytes) -> None:
-        stamp, watermark_ms = _decode_watermark(value)
-        known = self.watermarks.get(source)
-        if known is None or stamp >= known[0]:
-            self.watermarks[source] = (stamp, watermark_ms)
-
     def _take(self, scope_key: str, tier: int, pane_ms: int, source: int, owner: str, value: bytes | None) -> None:
         """Put a row into its slot, or drop it; a record that a newer one of another owner replaced changes nothing."""
         state = self.scopes.get(scope_key)
@@ -166,9 +140,8 @@ class Floor:
         if value is None:
             if slots is None or known is None or known[2] != owner:
                 return
-            self._fresh.setdefault((scope_key, tier, pane_ms, source), known[1])
+            self._end(state, tier, pane_ms, source, known[1])
             del slots[source]
-            self.rows -= 1
             if not slots:
                 del panes[pane_ms]
             return
@@ -180,27 +153,54 @@ class Floor:
             self._expire_at_ms[tier] = min(self._expire_at_ms[tier], self._end_ms(tier, pane_ms))
         slots[source] = (stamp, value, owner)
         self.rows += known is None
+        if state.ended and tier == HOUR_TIER:
+            state.ended.get(pane_ms, {}).pop(source, None)
         self._fresh.setdefault((scope_key, tier, pane_ms, source), None if known is None else known[1])
+
+    def _end(self, state: ScopeState, tier: int, pane_ms: int, source: int, value: bytes) -> None:
+        """Let go of a source's row of a pane that it can no longer change.
+
+        An hour's is kept for what is shown of the pane until all sources are past it, and until its last change has been shown:
+        a pane whose sources end it one after the other must not shrink, nor one that came and went between two publications
+        (in a backfill) remain unseen.
+        """
+        before = self._fresh.setdefault((state.key, tier, pane_ms, source), value)
+        self.rows -= 1
+        if tier == HOUR_TIER:
+            state.ended.setdefault(pane_ms, {})[source] = value
+            self._ended.add(state.key)
+            if before != value:
+                state.touched.add(pane_ms)
+                self._touched.add(state.key)
+
+    def _forget_ended(self) -> None:
+        """Drop what has ended, is shown, and that no source can change any more."""
+        for key in list(self._ended):
+            state = self.scopes.get(key)
+            if state is not None and state.forget_ended(self.sources.kept_from_ms):
+                self._end_if_empty(state)
+            if state is None or not state.ended:
+                self._ended.discard(key)
 
     def _end_ms(self, tier: int, pane_ms: int) -> int:
         spec = self._tiers[tier]
         return pane_ms + spec.pane_ms + spec.kept_ms
 
     def _expire(self) -> None:
-        """Drop expired panes.
+        """Drop panes that no source can change any more, however far the floor is ahead of one.
 
         The sources' tombstones say the same; but of a row whose owner died before its changelog knew of it, none comes.
         """
+        kept_from_ms = self.sources.kept_from_ms
         for tier, due_ms in enumerate(self._expire_at_ms):
-            if due_ms > self.watermark_ms:
+            if due_ms > kept_from_ms:
                 continue
             earliest = _NEVER_MS
-            for key, state in self.scopes.items():
+            for state in self.scopes.values():
                 panes = state.panes[tier]
-                for pane_ms in [pane_ms for pane_ms in panes if self._end_ms(tier, pane_ms) <= self.watermark_ms]:
+                for pane_ms in [pane_ms for pane_ms in panes if self._end_ms(tier, pane_ms) <= kept_from_ms]:
                     for source, slot in panes.pop(pane_ms).items():
-                        self._fresh.setdefault((key, tier, pane_ms, source), slot[1])
-                        self.rows -= 1
+                        self._end(state, tier, pane_ms, source, slot[1])
                 earliest = min(earliest, min(panes, default=_NEVER_MS))
             self._expire_at_ms[tier] = _NEVER_MS if earliest == _NEVER_MS else self._end_ms(tier, earliest)
 
@@ -211,6 +211,8 @@ class Floor:
     def _absorb(self, tiers: Iterable[int]) -> None:
         """Note what has changed since last time; sums are brought up to it only of the windows made of some tiers."""
         self._expire()
+        if self._ended:
+            self._forget_ended()
         fresh, self._fresh = self._fresh, {}
         for place, old in fresh.items():
             state = self.scopes.get(place[0])
@@ -228,7 +230,7 @@ class Floor:
             if state.queue is not None and state.queue.note(tier, pane_ms, self._read(value), self._read(old)):
                 self._mark(state, self._forecast_bits)
             opened = state.open_change(pane_ms, source, value) if tier == HOUR_TIER else 0
-            self._note(state, tier, pane_ms, self._bits_of(state, tier, pane_ms), opened)
+            self._note(state, tier, pane_ms, self._bits_of(state, tier, pane_ms), opened, ended=value is None)
             if state.slid:  # the sums of a new scope begin with the rows there are
                 self._untallied[tier].setdefault(place, old)
         self._end_if_empty(state)
@@ -262,11 +264,11 @@ class Floor:
         if not any(state.panes):
             self._mark(state, self.all_bits)
 
-    def _note(self, state: ScopeState, tier: int, pane_ms: int, bits: int, opened: int) -> None:
-        """Note that a pane changed, and by how many open tasks."""
+    def _note(self, state: ScopeState, tier: int, pane_ms: int, bits: int, opened: int, *, ended: bool) -> None:
+        """Note that a pane changed, or that a source's row of it ended, and by how many open tasks."""
         state.oldest_known = False
         if tier == HOUR_TIER:
-            if pane_ms in state.panes[tier]:
+            if not ended:
                 state.touched.add(pane_ms)
                 self._touched.add(state.key)
             if opened:
@@ -296,13 +298,9 @@ class Floor:
             self._moved.add(state.key)
 
     def _advance(self) -> None:
-        """Move the watermark to the least of the sources'; it never goes back.
-
-        A source not heard yet holds it back, for nobody knows how old its events are; one that says it has none (-1) does not.
-        """
-        if len(self.watermarks) < self._sources:
-            return
-        watermark_ms = min((held[1] for held in self.watermarks.values() if held[1] >= 0), default=-1)
+        """Move the watermark to where the sources are; it never goes back."""
+        self.sources.advance()
+        watermark_ms = self.sources.watermark_ms
         if watermark_ms > self.watermark_ms:
             # Without a watermark nothing was shown as closed, however old.
             closed_from = max(0, self.watermark_ms // HOUR_MS)
@@ -346,7 +344,7 @@ class Floor:
             state.moved &= ~due
             if state.moved:
                 self._moved.add(key)
-            elif not any(state.panes):
+            elif not any(state.panes) and not state.ended:
                 del self.scopes[key]
         return [row for rows in windows for row in rows], self._take_panes() if due & self._pane_bit else []
 
@@ -355,8 +353,7 @@ class Floor:
         for key in self._touched:
             state = self.scopes.get(key)
             if state is not None:
-                held = state.panes[HOUR_TIER]
-                found.extend(PaneRow(state, at) for at in sorted(state.touched) if at in held)
+                found.extend(PaneRow(state, at) for at in sorted(state.touched) if state.shows(at))
                 state.touched.clear()
         self._touched.clear()
         return found
@@ -432,4 +429,4 @@ class Floor:
         """Return every hour pane still held, one after the other: there may be more than memory would like."""
         self.absorb()
         states = list(self.scopes.values()) if self.watermark_ms >= 0 else []
-        return (PaneRow(state, pane_ms) for state in states for pane_ms in sorted(state.panes[HOUR_TIER]))
+        return (PaneRow(state, pane_ms) for state in states for pane_ms in sorted(state.hours()))

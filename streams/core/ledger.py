@@ -36,6 +36,7 @@ from streams.core.facts import (
     pack,
     plain_label,
     same_content,
+    to_ms,
     unpack,
     unpack_one,
 )
@@ -54,12 +55,10 @@ from streams.core.records import (
 )
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
+from streams.core.sources import NO_TIME
 from streams.core.steps import all_before, difference
 from streams.core.tasks import TaskTable
 from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_log_event
-
-NO_TIME = -1
-"""The watermark before any event."""
 
 _DRAIN_AT = 262_144
 _COOL_EVERY = 16_384
@@ -72,6 +71,8 @@ class Ledger:
         next: Offset of the next event to fold.
         watermark_ms: Greatest event time folded, ``NO_TIME`` before the first.
         last_record_ms: Broker timestamp of the last record, for pacing ticks.
+        idle: The last record folded was a tick that found the partition idle.
+        floor_ms: How far the floor had come by the latest such tick that found it ahead; ``NO_TIME`` without one.
         tasks: Packed facts by task.
         rejected: Records refused since the caller last took them.
         new_facts: Facts kept since the last flush.
@@ -87,6 +88,9 @@ class Ledger:
         self.next = 0
         self.watermark_ms = NO_TIME
         self.last_record_ms = NO_TIME
+        self.idle = False
+        self.floor_ms = NO_TIME
+        self._idle_at = NO_TIME
         self.counters = Counters()
         self.tasks = TaskTable() if tasks is None else tasks
         self.scopes = ScopeIndex(policy)
@@ -132,6 +136,7 @@ class Ledger:
         last = records[-1]
         self.next = last.offset + 1
         self.last_record_ms = last.timestamp_ms
+        self.idle = self._idle_at == last.offset
         if len(self._pending) >= _DRAIN_AT:
             self.drain()
         return len(records)
@@ -169,7 +174,8 @@ class Ledger:
                     keep((offset, task_id, True, False, time_ms, packed))
                     watched(time_ms).append(task_id)
                 elif kind is Tick:
-                    self.counters.ticks += 1
+                    self._tick(offset, time_ms, event)
+                    lane = self._pending.labels.extend
                 elif not (kind is audit and self._first_audit(offset, event)) and not self._accept(
                     offset, event, value
                 ):
@@ -181,6 +187,16 @@ class Ledger:
                 if time_ms >= self._advance_at_ms:
                     self._advance(time_ms, offset)
                 self.watermark_ms = time_ms
+
+    def _tick(self, offset: int, time_ms: int, event: Tick) -> None:
+        """Note that the partition is idle, and how far the floor had come then, where that is further than the partition."""
+        self.counters.ticks += 1
+        if event.data.idle:
+            self._idle_at = offset
+        floor_ms = NO_TIME if event.data.floor_at is None else to_ms(event.data.floor_at)
+        if floor_ms > max(time_ms, self.floor_ms):
+            self._drain(offset - 1)
+            self.floor_ms = self._pending.shown_ms = floor_ms
 
     def _not_an_event(self, offset: int, value: bytes, error: Exception) -> None:
         self.counters.events -= 1  # counted with all records
@@ -373,7 +389,7 @@ class Ledger:
         self.ended_facts.extend(fact.offset for fact in facts)
 
     def drain(self) -> None:
-        """Bring all rows up to what has been folded, let go of those whose panes have expired, keep memory bounded."""
+        """Bring all rows up to what has been folded, let go of expired ones, keep memory bounded."""
         self._drain(self.next - 1)
         self.rows.expire(self.watermark_ms)
         self.tasks.cool()
@@ -413,6 +429,7 @@ class Ledger:
                 row.dirty = True
                 self.rows.dirty.append((place, row))
         self._stops = sorted(stops)
+        self._pending.shown_ms = self.floor_ms
         self.rows.expire(self.watermark_ms)
         self._expire_tasks(resuming=True)
         self.tasks.cool()

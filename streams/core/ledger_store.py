@@ -24,13 +24,12 @@ from streams.core.records import Counters, Flush
 from streams.core.rowcodec import encode_row
 from streams.core.rows import Place, Row
 from streams.core.segments import Segments
+from streams.core.sources import NO_TIME, Source, floor_key, floor_record, watermark_record
 from streams.core.tasks import TaskTable
 
 META = b"m|"
 ROW = b"r|"
 SEGMENT = b"s|"
-WATERMARK_PREFIX = "~watermark|"
-
 _KEPT_METAS = 16
 
 _IN_HAND_BYTES = 32 * 1_048_576
@@ -51,6 +50,8 @@ class Meta(msgspec.Struct, array_like=True):
     counters: Counters
     scopes_refused: int
     hour_offset: int
+    idle: bool = False
+    floor_ms: int = NO_TIME
 
 
 _decode_meta: Any = msgspec.msgpack.Decoder(Meta).decode
@@ -105,16 +106,27 @@ class LedgerStore:
             ledger.counters,
             ledger.scopes.refused,
             ledger.hour_offset,
+            ledger.idle,
+            ledger.floor_ms,
         )
-        owner, watermark = self.owner.encode(), f"{WATERMARK_PREFIX}{ledger.partition}|".encode()
-        flush.meta = (META + owner, _encode(meta))
-        flush.watermark = (watermark + owner, _encode((ledger.next, ledger.watermark_ms)))
-        if self._old_owners:
-            flush.rows.extend((META + old, None) for old in self._old_owners)
-            flush.old_watermarks = [watermark + old for old in self._old_owners]
-            self._old_owners = []
+        flush.meta = (META + self.owner.encode(), _encode(meta))
+        self._collect_watermark(flush)
         self.flushed = ledger.next
         return flush
+
+    def _collect_watermark(self, flush: Flush) -> None:
+        """Add what floors are told of how far this partition is, and bury what owners long gone have told them."""
+        ledger = self.ledger
+        source = Source(ledger.next, ledger.watermark_ms, ledger.idle)
+        flush.watermark = watermark_record(ledger.partition, self.owner, source)
+        if ledger.floor_ms > ledger.watermark_ms:
+            flush.floor.append(floor_record(ledger.partition, self.owner, ledger.next, ledger.floor_ms))
+        for old in self._old_owners:
+            flush.rows.append((META + old, None))
+            name = old.decode()
+            flush.old_watermarks.append(watermark_record(ledger.partition, name, source)[0])
+            flush.old_watermarks.append(floor_key(ledger.partition, name))
+        self._old_owners = []
 
     def facts_ahead(self) -> list[tuple[bytes, bytes]]:
         """Return the records of the facts kept since the last time, which may go on the changelog before the flush they are of.
@@ -259,6 +271,7 @@ class LedgerStore:
         ledger.next, ledger.watermark_ms = meta.stamp, meta.watermark_ms
         ledger.last_record_ms, ledger.counters = meta.last_record_ms, meta.counters
         ledger.scopes.refused, ledger.hour_offset = meta.scopes_refused, meta.hour_offset
+        ledger.idle, ledger.floor_ms = meta.idle, meta.floor_ms
         # The latest few stay: a stalled owner may yet complete a flush, and what it buries then needs its meta row.
         self._old_owners = [key[len(META) :] for key in sorted(metas, key=lambda key: -metas[key].stamp)[_KEPT_METAS:]]
 
@@ -289,11 +302,6 @@ def stamp_of(value: bytes) -> int:
     if size is None:
         raise ValueError(f"row does not begin with a stamp: {value[:12]!r}")
     return int.from_bytes(value[2 : 2 + size], "big")
-
-
-def silence_of(partition: int) -> tuple[bytes, bytes]:
-    """Return the watermark record of a source that has no events yet. It has no owner, for all of them say the same."""
-    return f"{WATERMARK_PREFIX}{partition}|".encode(), _encode((0, -1))
 
 
 def new_store(

@@ -137,6 +137,7 @@ class Flush:
         rows: (key, value or None) for this stage's own changelog partition.
         meta: (key, value) written last and alone: its presence says the flush is complete.
         watermark: (key, value) sent to every partition of the next stage after the outputs.
+        floor: (key, value), at most one, sent right before ``watermark``: how far the floor is ahead of this partition.
         old_watermarks: Keys of owners long gone, to be buried on every partition of the next stage.
     """
 
@@ -145,4 +146,5 @@ class Flush:
     rows: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     meta: tuple[bytes, bytes] = (b"", b"")
     watermark: tuple[bytes, bytes] = (b"", b"")
+    floor: list[tuple[bytes, bytes]] = field(default_factory=list)
     old_watermarks: list[bytes] = field(default_factory=list)

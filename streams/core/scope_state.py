@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 from streams.core import cells as c
 from streams.core.cells import OPEN, Cells, add_cells
 from streams.core.detectors.pace import PaceBets, PaceWatch
 from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.forecast.observe import QueueTally
-from streams.core.policy import EVIDENCE_TIER, HOUR_MS, CorePolicy
+from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import CONTENT_ERRORS, told
 from streams.core.rowcodec import decode_row
 from streams.core.scopes import parse_scope_key
@@ -44,6 +44,8 @@ class ScopeState:
         windows: The running sum of each window.
         open_by_hour: Open tasks by the hour of their creation: the backlog.
         slid: Whether the windows have a range, and so a sum that must follow the rows.
+        ended: By hour pane, the last row of each source that can no longer change it, while others still can or the pane's last
+            change has not been shown.
         touched: Hour panes changed since they were last published.
         moved: Bits of the windows changed since they were last published.
         oldest_known: Whether the oldest open task need not be looked for anew.
@@ -58,6 +60,7 @@ class ScopeState:
         "_open_of",
         "_read",
         "audits_only",
+        "ended",
         "key",
         "moved",
         "oldest_known",
@@ -85,6 +88,7 @@ class ScopeState:
         self._open_of: dict[tuple[int, int], int] | None = None if "labeler" in self.scope else {}
         self.slid = False
         self.queue = QueueTally() if tuple(self.scope) == ("queue",) else None
+        self.ended: dict[int, dict[int, bytes]] = {}
         self.touched: set[int] = set()
         self.moved = 0
         self.oldest_known = False
@@ -156,6 +160,45 @@ class ScopeState:
                 total = self._read(value)
         return total
 
+    def shows(self, hour_ms: int) -> bool:
+        """Tell whether there is anything to show of an hour."""
+        return hour_ms in self.panes[HOUR_TIER] or hour_ms in self.ended
+
+    def hours(self) -> set[int]:
+        """Return the starts of all hour panes to show: those held, and ended ones whose last change has not been shown."""
+        return self.panes[HOUR_TIER].keys() | (self.touched & self.ended.keys())
+
+    def shown_cells(self, hour_ms: int) -> Cells:
+        """Return the cells of an hour pane as it is shown, rows that have ended included."""
+        total = self.pane_cells(HOUR_TIER, hour_ms)
+        for value in self.ended.get(hour_ms, {}).values():
+            total = {**total}
+            add_cells(total, self._read(value))
+        return total
+
+    def forget_ended(self, kept_from_ms: int) -> bool:
+        """Let go of ended hours that have been shown and that no source can change any more; tell whether there were any.
+
+        Args:
+            kept_from_ms: The least watermark of all sources.
+        """
+        until_ms = kept_from_ms - HOUR_MS - self._kept_ms[HOUR_TIER]
+        held = self.touched | self.panes[HOUR_TIER].keys()
+        over = [hour_ms for hour_ms in self.ended if hour_ms <= until_ms and hour_ms not in held]
+        for hour_ms in over:
+            del self.ended[hour_ms]
+        return bool(over)
+
+    def open_as_of_ms(self, behind: Mapping[int, int]) -> int | None:
+        """Return as of when open tasks of this scope are known to be overdue; None where all are as of the floor's watermark.
+
+        Args:
+            behind: Watermarks of the partitions that are older than the floor's, in ms (``Sources.behind``).
+        """
+        if not behind or not self._open_of:
+            return None
+        return min((behind[source] for _, source in self._open_of if source in behind), default=None)
+
     def oldest_open_ms(self) -> int | None:
         """Return when the oldest open task was created, to the finest pane still kept; None without a backlog."""
         if not self.oldest_known:
@@ -194,6 +237,28 @@ class CellReader:
                 self._known.add(value)
                 self.refused[value] = told(error)
             return {}
+
+
+class WindowRow(NamedTuple):
+    """One window of one scope, ready to be shown."""
+
+    state: ScopeState
+    window: str
+    start_ms: int
+    end_ms: int
+    cells: Cells
+
+
+class PaneRow(NamedTuple):
+    """One hour pane of one scope, ready to be shown."""
+
+    state: ScopeState
+    start_ms: int
+
+    @property
+    def cells(self) -> Cells:
+        """The sum over source partitions, made anew with each look."""
+        return self.state.shown_cells(self.start_ms)
 
 
 def decode_cells(value: bytes | None) -> Cells:

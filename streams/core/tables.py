@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from streams.core import cells as c
 from streams.core.cells import Cells
-from streams.core.floor import PaneRow, WindowRow
 from streams.core.forecast.observe import FORECAST_WINDOW, outlook, outlook_row
-from streams.core.policy import HOUR_MS
+from streams.core.policy import HOUR_MS, MINUTE_MS
+from streams.core.scope_state import PaneRow, ScopeState, WindowRow
 from streams.core.stamps import rfc3339
 
 TABLES = ("accuracy", "throughput", "sla")
 Z_95 = 1.959963984540054
+NONE_BEHIND: Mapping[int, int] = {}
 
 RowJson = dict[str, Any]
 
@@ -179,7 +181,7 @@ def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[An
     return values, pairs
 
 
-def throughput(parts: Parts, hours: float, *, one_labeler: bool = False) -> RowJson:
+def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) -> RowJson:
     """Return the throughput measures of a row.
 
     Source: STATISTICS, handle time and labels per productive hour; quantiles: DDSketch (2019).
@@ -187,14 +189,14 @@ def throughput(parts: Parts, hours: float, *, one_labeler: bool = False) -> RowJ
     Args:
         parts: The row.
         one_labeler: The scope is one labeller's own.
-        hours: Length of the row's range up to the watermark, in hours.
+        hours: Length of the row's range up to the watermark, in hours; None where it is too short for a rate.
     """
     get = parts.counts.get
     labels, handled, handle_ms = get(c.LABELS, 0), get(c.HANDLED, 0), get(c.HANDLE_MS, 0)
     p50, p90, p95 = c.quantiles_ms(parts.handle, (0.5, 0.9, 0.95))
     return {
         "labels": labels,
-        "labels_per_hour": ratio(labels, hours),
+        "labels_per_hour": ratio(labels, hours or 0),
         "handled": handled,
         "handle_ms_sum": handle_ms,
         "handle_ms_mean": ratio(handle_ms, handled),
@@ -243,13 +245,19 @@ def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None) -> Ro
     }
 
 
-def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
-    """Return the row of each table for one window of one scope."""
+def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, RowJson]:
+    """Return the row of each table for one window of one scope.
+
+    Args:
+        row: The window.
+        watermark_ms: The floor's watermark.
+        behind: Watermarks in ms of source partitions older than that (``Sources.behind``).
+    """
     common = _common(row.state.scope, row.state.key, row.start_ms, row.end_ms, row.cells, watermark_ms)
     common["window"] = row.window
     oldest_ms = row.state.oldest_open_ms()
     age_ms = None if oldest_ms is None else max(0, watermark_ms - oldest_ms)
-    hours = max(1, min(row.end_ms, watermark_ms) - row.start_ms) / HOUR_MS
+    hours = _hours(row.start_ms, row.end_ms, watermark_ms)
     backlog = sum(row.state.open_by_hour.values())
     one_labeler = "labeler" in row.state.scope
     parts = parts_of(row.cells)
@@ -258,7 +266,7 @@ def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
     rows = {
         "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
         "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
-        "sla": {"table": "sla", **common, **sla(parts, backlog, age_ms)},
+        "sla": {"table": "sla", **common, **sla(parts, backlog, age_ms), **_open_as_of(row.state, behind)},
     }
     if row.state.watches:
         for table, readings in row.state.readings(row.window, watermark_ms).items():
@@ -268,21 +276,33 @@ def window_rows(row: WindowRow, watermark_ms: int) -> dict[str, RowJson]:
     return rows
 
 
-def pane_rows(row: PaneRow, watermark_ms: int) -> dict[str, RowJson]:
-    """Return the row of each table for one hour pane of one scope."""
+def pane_rows(row: PaneRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, RowJson]:
+    """Return the row of each table for one hour pane of one scope; the arguments are those of ``window_rows``."""
     common = _common(row.state.scope, row.state.key, row.start_ms, row.start_ms + HOUR_MS, row.cells, watermark_ms)
     common["window"] = "pane"
     common["pane_s"] = HOUR_MS // 1000
     common["pane_start"] = common["start"]
+    hours = _hours(row.start_ms, row.start_ms + HOUR_MS, watermark_ms)
     one_labeler = "labeler" in row.state.scope
     parts = parts_of(row.cells)
     if row.state.audits_only:
         return _audits_alone(common, parts)
     return {
         "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
-        "throughput": {"table": "throughput", **common, **throughput(parts, 1.0, one_labeler=one_labeler)},
-        "sla": {"table": "sla", **common, **sla(parts, None, None)},
+        "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
+        "sla": {"table": "sla", **common, **sla(parts, None, None), **_open_as_of(row.state, behind)},
     }
+
+
+def _open_as_of(state: ScopeState, behind: Mapping[int, int]) -> RowJson:
+    as_of_ms = state.open_as_of_ms(behind)
+    return {"open_as_of": None if as_of_ms is None else rfc3339(as_of_ms)}
+
+
+def _hours(start_ms: int, end_ms: int, watermark_ms: int) -> float | None:
+    """Return the hours of a range up to the watermark; None while that is less than a minute, too short for a rate."""
+    elapsed_ms = min(end_ms, watermark_ms) - start_ms
+    return elapsed_ms / HOUR_MS if elapsed_ms >= MINUTE_MS else None
 
 
 def _audits_alone(common: RowJson, parts: Parts) -> dict[str, RowJson]:

@@ -176,10 +176,19 @@ class BreakData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     labeler_id: Name
 
 
-class TickData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """Floorwatch's own clock event: time has reached the envelope's ``time`` on this partition (see ADR 0003)."""
+class TickData(Struct, frozen=True, gc=False):
+    """Floorwatch's own clock event: time has reached the envelope's ``time`` on this partition (see ADR 0019).
+
+    Attributes:
+        reason: Why, for people reading the log.
+        idle: The partition has had no events for the idle timeout: until its next event it does not hold the floor back.
+        floor_at: How far the floor had come when the tick was written. Panes that end before it may have been shown as
+            closed, whatever this partition's own watermark; later changes of them are revisions.
+    """
 
     reason: str | None = None
+    idle: bool = False
+    floor_at: Instant | None = None
 
 
 class _Envelope(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="type", kw_only=True):

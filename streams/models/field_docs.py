@@ -132,7 +132,7 @@ OUTPUT_DOCS: dict[str, str] = {
     "AccuracyRow.values": "Precision and recall of each decision value.",
     "confusion": "[given, right, count], most frequent first.",
     "examples": "Task ids of some incorrect labels.",
-    "labels_per_hour": "labels / hours of the range up to the watermark.",
+    "labels_per_hour": "labels / hours of the range up to the watermark; null while those are under a minute.",
     "handled": "Labels with a handle time.",
     "handle_ms_sum": "Sum of handle times.",
     "handle_ms_mean": "Mean handle time.",
@@ -159,6 +159,8 @@ OUTPUT_DOCS: dict[str, str] = {
     "turnaround_ms_p99": "99th percentile of turn-around, within 1%.",
     "backlog": "Open tasks of the scope now; null in pane rows.",
     "oldest_open_age_ms": "Age of the oldest open task at the watermark.",
+    "open_as_of": "Where open tasks lie on a partition that is behind the watermark: as of when it is known which of them are "
+    "overdue. Null where all are as of the watermark.",
     "forecast": "Of a queue's own scope in window 1h: will its due times be met; null in every other row.",
     "open_by_due": "Open tasks by due time, ascending: the end of each bucket and its tasks; overdue ones first.",
     "basis": "What the pace is taken from.",

@@ -158,6 +158,7 @@ class SlaRow(Row, tag_field="table", tag="sla", kw_only=True):
     turnaround_ms_p99: float | None
     backlog: int | None
     oldest_open_age_ms: int | None
+    open_as_of: Instant | None
     forecast: Forecast | None
 
 

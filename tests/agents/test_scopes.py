@@ -15,9 +15,10 @@ from streams.agents.ledger import LedgerStage
 from streams.agents.scopes import ScopesStage
 from streams.agents.timetable import Timetable, Turn
 from streams.core.floor import Floor
-from streams.core.ledger_store import new_store, silence_of
+from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
+from streams.core.sources import silence_of
 from streams.core.tables import window_rows
 from streams.models import topics
 from tests.core.harness import encode

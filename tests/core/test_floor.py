@@ -9,9 +9,10 @@ import pytest
 
 from streams.core.cells import OPEN
 from streams.core.floor import Floor
-from streams.core.ledger_store import new_store, silence_of
+from streams.core.ledger_store import new_store
 from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy
 from streams.core.scope_state import decode_cells
+from streams.core.sources import silence_of
 from tests.core.floorgen import small_log
 from tests.core.harness import CoreRun
 from tests.oracle.case_events import START_MS, event, label

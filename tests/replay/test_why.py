@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from floorwatch.replay.why import MEASURES, NoSuchRow, Place, parse_scope, why
 from streams.core.cells import AUDITED, Cells
-from streams.core.floor import WindowRow
 from streams.core.policy import DEFAULT_SCOPES, HOUR_MS, CorePolicy
+from streams.core.scope_state import WindowRow
 from streams.core.scopes import parse_scope_key
 from streams.core.tables import window_rows
 from tests.oracle.case_events import START_MS as CASE_MS

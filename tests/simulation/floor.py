@@ -56,6 +56,7 @@ class Kinds:
         afterlife: A worker one of whose stages has failed runs on for a while before it ends.
         compaction: The cleaner runs at any time.
         loss: Redis forgets everything.
+        idle: Partitions fall idle and come back, with newer events or older ones.
     """
 
     crash: bool = True
@@ -66,6 +67,7 @@ class Kinds:
     afterlife: bool = True
     compaction: bool = True
     loss: bool = True
+    idle: bool = True
 
     def without(self, *names: str) -> Kinds:
         """Return these kinds less some."""

@@ -39,6 +39,7 @@ BY_KIND: dict[str, tuple[tuple[Action, int], ...]] = {
     "outage": ((World.outage, 2),),
     "compaction": ((World.compact, 6),),
     "loss": ((World.lose_redis, 1),),
+    "idle": ((World.fall_idle, 3),),
 }
 
 
@@ -117,12 +118,13 @@ def run(seed: int, kinds: Kinds | None = None, skip: Collection[int] = (), shape
                 world.cluster.step = step
                 outcome.note(step, world.end_failed(rng))
                 outcome.note(step, action(world, rng))
+                world.watch.look(world.workers.values())
                 if world.shared.errors:
                     break
             if not world.shared.errors:
                 rest(world, outcome, random.Random(seed))
             if not world.shared.errors:
-                outcome.wrong = differences(world)
+                outcome.wrong = [*world.watch.found, *differences(world)]
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this schedule's outcome
             world.shared.errors.append(error)
     outcome.error = world.shared.errors[0] if world.shared.errors else None
@@ -146,9 +148,15 @@ def rest(world: World, outcome: Outcome, rng: random.Random) -> None:
     _come_to_rest(world, rng)
     latest_ms = _latest_ms(world)
     hour_ms = 3_600_000
+    # Some floors come to rest with partitions idle, far behind the others; never all of them.
+    left_idle = set(rng.sample(range(world.shape.partitions), rng.randrange(world.shape.partitions)))
+    left_idle = left_idle if world.kinds.idle else set()
     for leap_ms in (rng.choice((0, 60_000, hour_ms, 7 * hour_ms)), 61_000):
-        latest_ms += leap_ms
-        for partition in range(world.shape.partitions):
+        for partition in left_idle:
+            world.fall_idle(rng, partition)
+        _come_to_rest(world, rng)
+        latest_ms = max(latest_ms, _latest_ms(world)) + leap_ms
+        for partition in set(range(world.shape.partitions)) - left_idle:
             key, value = tick(latest_ms)
             world.cluster.append(topics.EVENTS, partition, [(key, value, NOW_MS)])
         outcome.note(None, f"rest: a tick {leap_ms // 1000} s later on every partition")
@@ -202,6 +210,7 @@ def _come_to_rest(world: World, rng: random.Random) -> None:
                 world.drain_one(worker, rng)
             worker.tick()
             world.drain_one(worker, rng)
+        world.watch.look(world.workers.values())
         quiet = 0 if fetched or world.cluster.changed != before else quiet + 1
         if quiet == 2 or world.shared.errors:
             return

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from streams.agents.ledger import LedgerStage
 from streams.core import ledger_store, rows
+from streams.core.floor import Floor
+from streams.core.ledger import Ledger
 from streams.core.ledger_store import LedgerStore
+from streams.core.sources import Sources
 from streams.engine.host import Owned, StageHost
 from streams.engine.log import Outgoing
 from streams.models import topics
-from tests.simulation.floor import Kinds
+from tests.simulation.floor import Kinds, Shape
 from tests.simulation.schedule import Outcome, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -118,6 +122,76 @@ def test_keys_without_their_owner(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(LedgerStore, "__init__", nobody)
     assert caught(1600, begin=190)
+
+
+def caught_idle(within: int) -> Outcome | None:
+    """The same over floors of three partitions that fall idle and come back."""
+    for seed in range(within):
+        outcome = run(seed, shape=replace(Shape.of(seed), partitions=3, scopes=True, steps=80))
+        if outcome.wrong:
+            return outcome
+    return None
+
+
+def test_a_partition_that_stays_idle_whatever_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Ledger.fold
+
+    def careless(self: Ledger, records: Any, *more: Any) -> int:
+        was_idle = self.idle
+        folded = original(self, records, *more)
+        self.idle = self.idle or was_idle
+        return folded
+
+    monkeypatch.setattr(Ledger, "fold", careless)
+    outcome = caught_idle(60)
+    assert outcome
+    assert any("idle should be" in line for line in outcome.wrong)
+
+
+def test_a_floor_that_waits_for_idle_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Sources.hear
+
+    def careless(self: Sources, key: str, value: bytes) -> None:
+        original(self, key, value)
+        self.heard = {partition: source._replace(idle=False) for partition, source in self.heard.items()}
+
+    monkeypatch.setattr(Sources, "hear", careless)
+    assert caught_idle(60)
+
+
+def test_a_floor_that_goes_back_to_a_partition_that_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Floor._advance
+
+    def careless(self: Floor) -> None:
+        self.watermark_ms = self.sources.watermark_ms = self.sources._floor_ms = -1
+        original(self)
+
+    monkeypatch.setattr(Floor, "_advance", careless)
+    outcome = caught_idle(200)
+    assert outcome
+    assert any("went back" in line for line in outcome.wrong)
+
+
+def test_a_floor_that_drops_what_an_idle_partition_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Sources.advance
+
+    def careless(self: Sources) -> None:
+        original(self)
+        self.kept_from_ms = max(self.kept_from_ms, self.watermark_ms)
+
+    monkeypatch.setattr(Sources, "advance", careless)
+    assert caught_idle(60)
+
+
+def test_idleness_that_recovery_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = LedgerStore._restore_meta
+
+    def careless(self: LedgerStore, newest: dict[bytes, bytes]) -> None:
+        original(self, newest)
+        self.ledger.idle, self.ledger.floor_ms = False, -1
+
+    monkeypatch.setattr(LedgerStore, "_restore_meta", careless)
+    assert caught_idle(60)
 
 
 def test_the_engine_is_whole_again() -> None:

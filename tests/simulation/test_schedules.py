@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
-from tests.simulation.floor import Kinds
+from tests.simulation.floor import Kinds, Shape
 from tests.simulation.report import told
 from tests.simulation.schedule import run
 from tests.simulation.shrink import shrunk
@@ -30,6 +31,14 @@ def test_nor_without_compaction() -> None:
     kinds = Kinds().without("compaction")
     for seed in range(5_000, 5_100):
         outcome = run(seed, kinds)
+        assert not outcome.failed, told(outcome)
+
+
+@pytest.mark.parametrize("first", range(20_000, 20_300, BLOCK))
+def test_nor_do_partitions_that_fall_idle_and_come_back(first: int) -> None:
+    """Floors of three partitions with a scopes stage: some idle, some far behind, at the end too."""
+    for seed in range(first, first + BLOCK):
+        outcome = run(seed, shape=replace(Shape.of(seed), partitions=3, scopes=True))
         assert not outcome.failed, told(outcome)
 
 
@@ -63,6 +72,7 @@ def test_every_kind_of_trouble_happens() -> None:
         "after a failure": 0,
         "is compacted": 0,
         "Redis forgets everything": 0,
+        "falls idle": 0,
     }
     for seed in range(300):
         text = "\n".join(line for _, line in run(seed).timeline)

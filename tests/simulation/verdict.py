@@ -71,11 +71,35 @@ def _ledgers(world: World, calm: Calm, partition: int) -> list[str]:
         actual = ledger_view(stage, world.shape.policy)
         for part, held in expected.items():
             found += _differ(f"ledger[{partition}] {how}: {part}", held, actual[part])
+    found += _idleness(world, partition, owned.processor)
     end = world.cluster.log(topics.EVENTS, partition).end
     committed = world.group.committed.get((topics.EVENTS, partition), 0)
     if committed != end:
         found.append(f"ledger[{partition}]: committed at {committed}, the log ends at {end}")
     return found
+
+
+def _idleness(world: World, partition: int, stage: Any) -> list[str]:
+    """Read from the log itself whether a partition is idle: its last record alone decides."""
+    records = world.cluster.log(topics.EVENTS, partition).records
+    expected = bool(records) and b'"idle":true' in (records[-1].value or b"")
+    is_idle = stage.store.ledger.idle
+    return [] if is_idle == expected else [f"ledger[{partition}]: idle should be {expected}, is {is_idle}"]
+
+
+def _floor_time(world: World, floor: Any) -> list[str]:
+    """At rest the partitions that are not idle are all as far as the last tick, and so must the floor be."""
+    ledgers = [
+        owned.processor.store.ledger  # type: ignore[attr-defined]
+        for worker in world.workers.values()
+        for owned in worker.hosts[topics.EVENTS].owned.values()
+    ]
+    expected_ms = max(ledger.watermark_ms for ledger in ledgers if not ledger.idle)
+    if floor.watermark_ms >= expected_ms and floor.sources.kept_from_ms <= min(
+        ledger.watermark_ms for ledger in ledgers if ledger.watermark_ms >= 0
+    ):
+        return []
+    return [f"the floor is at {floor.watermark_ms}, its busy partitions at {expected_ms}"]
 
 
 def _floors(world: World, calm: Calm, partition: int) -> list[str]:
@@ -87,6 +111,7 @@ def _floors(world: World, calm: Calm, partition: int) -> list[str]:
         "recovered": calm.recovered(world.cluster, topics.PARTIALS, partition),
     }
     for how, stage in stages.items():
+        found += _floor_time(world, stage.floor)
         actual = floor_view(stage.floor, world.shape.policy)
         for part, held in expected.items():
             found += _differ(f"scopes[{partition}] {how}: {part}", held, actual[part])

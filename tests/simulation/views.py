@@ -12,7 +12,7 @@ from streams.core.policy import CorePolicy
 from tests.simulation.cluster import Cluster
 from tests.simulation.ports import Memory
 
-_VOLATILE = ("start", "end", "watermark", "closed", "labels_per_hour", "oldest_open_age_ms")
+_VOLATILE = ("start", "end", "watermark", "closed", "labels_per_hour", "oldest_open_age_ms", "open_as_of")
 """Fields of a window's row that move with the watermark even where nothing else does, and are shown as last written."""
 
 _PLACE = frozenset({"table", "scope", "scope_key", "start", "end", "closed", "window", "pane_s", "pane_start"})
@@ -33,14 +33,19 @@ def ledger_view(stage: Any, policy: CorePolicy) -> View:
         "rows": rows,
         "facts": {task_id: unpack(packed) for task_id, packed in ledger.tasks.items()},
         "counters": {"counters": ledger.counters},
-        "place": {"next": ledger.next, "watermark_ms": ledger.watermark_ms},
+        "place": {
+            "next": ledger.next,
+            "watermark_ms": ledger.watermark_ms,
+            "idle": ledger.idle,
+            "floor_ms": ledger.floor_ms,
+        },
     }
 
 
 def floor_view(floor: Floor, policy: CorePolicy) -> View:
     """Return the panes that can still change, the windows' sums, the backlog and the watermarks of a floor."""
     floor.absorb()
-    watermarks = {source: held[-1] for source, held in floor.watermarks.items()}
+    watermarks = {source: held[1:] for source, held in floor.watermarks.items()}
     panes = {}
     for key, state in floor.scopes.items():
         for tier, of_tier in enumerate(state.panes):
@@ -70,7 +75,8 @@ def published(cluster: Cluster, topic: str, partition: int) -> dict[str, dict[st
 def steady(value: bytes) -> dict[str, Any]:
     """Return a row less what moves with the watermark alone."""
     row: dict[str, Any] = orjson.loads(value)
-    drop = _VOLATILE if row["window"] != "pane" else ("watermark",)
+    of_open_pane = ("watermark", "open_as_of", *(() if row["closed"] else ("labels_per_hour",)))
+    drop = _VOLATILE if row["window"] != "pane" else of_open_pane
     return {name: held for name, held in row.items() if name not in drop}
 
 

@@ -21,6 +21,7 @@ from tests.simulation.cluster import TP, Cluster, Group
 from tests.simulation.floor import Kinds, Shape, floor_events, garbage
 from tests.simulation.loop import Clock
 from tests.simulation.ports import Append, Memory, Operation
+from tests.simulation.watch import FloorWatch, idle_tick
 from tests.simulation.worker import STAGES, Shared, SimWorker
 
 PREFIX = "f."
@@ -78,6 +79,7 @@ class World:
         self.joining: set[str] | None = None
         self._lives = 0
         self.source = self._floor()
+        self.watch = FloorWatch()
 
     def _floor(self) -> list[tuple[str, bytes, bytes]]:
         rng = random.Random(self.shape.seed)
@@ -148,6 +150,15 @@ class World:
         worker = rng.choice(running)
         worker.tick()
         return f"{worker.name} begins a flush"
+
+    def fall_idle(self, rng: random.Random, partition: int | None = None) -> str | None:
+        """Let the ticker find a partition of the log silent, some one by default."""
+        partition = rng.randrange(self.shape.partitions) if partition is None else partition
+        record = idle_tick((worker for worker in self.running() if self.is_member(worker)), partition, rng)
+        if record is None:
+            return None
+        self.cluster.append(topics.EVENTS, partition, [(record.key, record.value, NOW_MS)])
+        return f"partition {partition} falls idle"
 
     def pass_time(self, rng: random.Random) -> str | None:
         """Let the clock go on."""

@@ -33,6 +33,7 @@ def fill(metrics: EngineMetrics, partition: int) -> None:
     metrics.duplicates(partition, 2)
     metrics.late(partition, 1)
     metrics.watermark(partition, 1_772_359_200_500)
+    metrics.floor_watermark(partition, 1_772_359_200_500)
     metrics.tasks(partition, 99)
     metrics.scopes(12)
     metrics.scopes_refused(4)

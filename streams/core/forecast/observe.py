@@ -173,9 +173,17 @@ def open_by_due(tally: QueueTally, watermark_ms: int) -> list[OpenDue]:
         for pane_ms, tasks in tally.open_due[tier].items()
         if from_ms <= pane_ms < until_ms
     ]
-    overdue = sum(tally.overdue.values())
+    overdue = sum(tally.overdue.values()) + _not_yet_judged(tally, watermark_ms)
     late = [OpenDue(watermark_ms, overdue)] if overdue > 0 else []
     return late + [bucket for bucket in bucketed(due) if bucket.due_ms > watermark_ms]
+
+
+def _not_yet_judged(tally: QueueTally, watermark_ms: int) -> int:
+    """Count open tasks due before the watermark's minute whose own partition, idle, is not so far yet: they are overdue too."""
+    hour_ms = watermark_ms // HOUR_MS * HOUR_MS
+    earlier = sum(tasks for pane_ms, tasks in tally.open_due[_HOUR].items() if pane_ms < hour_ms)
+    until_ms = watermark_ms // MINUTE_MS * MINUTE_MS
+    return earlier + sum(tasks for pane_ms, tasks in tally.open_due[0].items() if hour_ms <= pane_ms < until_ms)
 
 
 def _due_ms(tier: int, pane_ms: int, watermark_ms: int) -> int:
