@@ -12,7 +12,7 @@ from streams.core import cells as c
 from streams.core.cells import Cells
 from streams.core.forecast.observe import FORECAST_WINDOW, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
-from streams.core.scope_state import PaneRow, ScopeState, WindowRow
+from streams.core.scope_state import PaneRow, WindowRow
 from streams.core.stamps import rfc3339
 
 TABLES = ("accuracy", "throughput", "sla")
@@ -209,7 +209,7 @@ def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) 
     }
 
 
-def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None) -> RowJson:
+def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None, open_as_of_ms: int | None = None) -> RowJson:
     """Return the SLA measures of a row.
 
     ``missed`` = completed late + still open past due as of the watermark. ``attainment_ratio`` = met/(met+missed): what
@@ -219,6 +219,7 @@ def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None) -> Ro
         parts: The row.
         backlog: Open tasks of the scope, whatever the row's range; None for a pane row.
         oldest_open_age_ms: Age of the oldest of them at the watermark.
+        open_as_of_ms: As of when it is known which open tasks are overdue, where that is not the watermark.
     """
     get = parts.counts.get
     due, met, late, overdue = get(c.DUE, 0), get(c.MET, 0), get(c.LATE, 0), get(c.OVERDUE, 0)
@@ -241,6 +242,7 @@ def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None) -> Ro
         "turnaround_ms_p99": p99,
         "backlog": backlog,
         "oldest_open_age_ms": oldest_open_age_ms,
+        "open_as_of": None if open_as_of_ms is None else rfc3339(open_as_of_ms),
         "forecast": None,
     }
 
@@ -266,7 +268,7 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
     rows = {
         "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
         "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
-        "sla": {"table": "sla", **common, **sla(parts, backlog, age_ms), **_open_as_of(row.state, behind)},
+        "sla": {"table": "sla", **common, **sla(parts, backlog, age_ms, row.state.open_as_of_ms(behind))},
     }
     if row.state.watches:
         for table, readings in row.state.readings(row.window, watermark_ms).items():
@@ -290,13 +292,8 @@ def pane_rows(row: PaneRow, watermark_ms: int, behind: Mapping[int, int] = NONE_
     return {
         "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
         "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
-        "sla": {"table": "sla", **common, **sla(parts, None, None), **_open_as_of(row.state, behind)},
+        "sla": {"table": "sla", **common, **sla(parts, None, None, row.state.open_as_of_ms(behind))},
     }
-
-
-def _open_as_of(state: ScopeState, behind: Mapping[int, int]) -> RowJson:
-    as_of_ms = state.open_as_of_ms(behind)
-    return {"open_as_of": None if as_of_ms is None else rfc3339(as_of_ms)}
 
 
 def _hours(start_ms: int, end_ms: int, watermark_ms: int) -> float | None:

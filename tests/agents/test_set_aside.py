@@ -198,7 +198,7 @@ def test_a_row_whose_cells_cannot_be_read_counts_as_nothing() -> None:
 def test_a_table_row_that_cannot_be_worked_out_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     original = scopes_module.window_rows
 
-    def faulty(window: Any, watermark_ms: int) -> Any:
+    def faulty(window: Any, watermark_ms: int, *more: Any) -> Any:
         if window.state.key == "queue=q2" and window.window == "1h":
             raise ZeroDivisionError("planted")
         return original(window, watermark_ms)

@@ -40,6 +40,7 @@ def fill(metrics: EngineMetrics) -> None:
             metrics.lag(stage, partition, partition)
             metrics.flushed(stage, 0.02)
         metrics.watermark(partition, time.time_ns() // 1_000_000 - 5_000)
+        metrics.floor_watermark(partition, time.time_ns() // 1_000_000 - 5_000)
         metrics.duplicates(partition, 3)
         metrics.late(partition, 1)
     metrics.dead_letter("intake", "not_json", 2)

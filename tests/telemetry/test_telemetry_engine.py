@@ -139,6 +139,7 @@ def test_a_partition_that_leaves_takes_its_series_along_and_no_others() -> None:
         ("floorwatch_duplicates_total", ("1",)),
         ("floorwatch_late_events_total", ("1",)),
         ("floorwatch_watermark_timestamp_seconds", ("1",)),
+        ("floorwatch_partition_idle", ("1",)),
         ("floorwatch_tasks", ("1",)),
     }
     metrics.drop_partition("ledger", 7)
@@ -157,6 +158,7 @@ def test_another_stage_leaving_does_not_take_the_ledgers_series() -> None:
         ("floorwatch_unflushed_records", ("scopes", "1")),
         ("floorwatch_unflushed_bytes", ("scopes", "1")),
         ("floorwatch_batches_in_hand", ("scopes", "1")),
+        ("floorwatch_floor_watermark_timestamp_seconds", ("1",)),
     }
 
 
