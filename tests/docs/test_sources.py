@@ -28,7 +28,6 @@ NO_FORMULA = {
     "streams/core/detectors/summary.py:on_grid": "rounds to a grid",
     "streams/core/rca/evidence.py:Tally.share": "a plain share",
     "streams/core/tables.py:ratio": "a plain share",
-    "streams/core/tables.py:_hours": "milliseconds to hours",
     "streams/core/people/learning.py:Tenure.days": "milliseconds to days",
     "alerts/kinds/backlog_age.py:evaluate": "milliseconds to seconds",
     "alerts/kinds/dead_letters.py:evaluate": "a share for the message",
