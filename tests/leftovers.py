@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ MARK = "PYTEST_RUN_MARK"
 """Environment variable that every process started by a test run inherits. Its value names the run."""
 
 _PROC = Path("/proc")
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,31 @@ def started_by(run: str, root: int) -> set[Found]:
         run: Value of the mark.
         root: Process id of the test run itself, which is not returned.
     """
-    stats = {pid: stat for pid in _pids() if (stat := _stat(pid)) is not None and stat[2] != "Z"}
     mark = f"{MARK}={run}".encode()
-    ours = {root}
-    found = {pid for pid in stats if pid not in (root, os.getpid()) and mark in _read(pid, "environ").split(b"\0")}
-    grown = True
-    while grown:  # a child of a child may stand before its parent in the list
-        more = {pid for pid, stat in stats.items() if stat[0] in ours | found and pid not in ours | found}
-        grown, found = bool(more), found | more
-    return {one for pid in found if not (one := Found(pid, stats[pid][1], _command(pid))).helps()}
+    stats = _stats()
+    marked = {pid for pid in stats if pid not in (root, os.getpid()) and mark in _read(pid, "environ").split(b"\0")}
+    return _found(stats, marked | _below(stats, {root} | marked))
+
+
+def descendants(root: int) -> set[Found]:
+    """Return the running children of a process, theirs, and so on."""
+    stats = _stats()
+    return _found(stats, _below(stats, {root}))
+
+
+def _stats() -> dict[int, tuple[int, int, str]]:
+    return {pid: stat for pid in _pids() if (stat := _stat(pid)) is not None and stat[2] != "Z"}
+
+
+def _below(stats: dict[int, tuple[int, int, str]], roots: set[int]) -> set[int]:
+    found: set[int] = set()
+    while more := {pid for pid, stat in stats.items() if stat[0] in roots | found and pid not in roots | found}:
+        found |= more
+    return found
+
+
+def _found(stats: dict[int, tuple[int, int, str]], pids: set[int]) -> set[Found]:
+    return {one for pid in pids if not (one := Found(pid, stats[pid][1], _command(pid))).helps()}
 
 
 def end(processes: set[Found], grace_s: float = 5.0) -> None:
@@ -80,7 +98,7 @@ def end(processes: set[Found], grace_s: float = 5.0) -> None:
 def start_guard(run: str) -> subprocess.Popen[bytes]:
     """Start the guard of a run: it ends what is left when this process is gone, even by SIGKILL."""
     environ = {name: value for name, value in os.environ.items() if name != MARK}
-    command = [sys.executable, "-S", "-E", str(Path(__file__).resolve()), run]
+    command = [sys.executable, "-S", "-E", str(Path(__file__).resolve()), run, str(os.getpid())]
     silent = subprocess.DEVNULL
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=silent, stderr=silent, env=environ, start_new_session=True
@@ -108,15 +126,18 @@ def _read(pid: int, name: str) -> bytes:
         return b""
 
 
-def _guard(run: str) -> None:
+def _guard(run: str, root: int) -> None:
+    """Valkey writes over its environment to show a title: so the children are remembered while they have a parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.stdin.buffer.read()  # ends when the test run does
+    known: set[Found] = set()
+    while not select.select([sys.stdin], [], [], _LOOK_S)[0]:  # its end is that of the test run
+        known = {one for one in known if one.running()} | descendants(root)
     for _ in range(5):  # what dies may have been starting something
-        left = started_by(run, -1)
+        left = {one for one in known if one.running()} | started_by(run, -1)
         if not left:
             return
         end(left)
 
 
 if __name__ == "__main__":
-    _guard(sys.argv[1])
+    _guard(sys.argv[1], int(sys.argv[2]))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -130,9 +131,11 @@ def test_two(server): assert server.poll() is None
     assert not _running("sleep\0002003\0")
 
 
-def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
-    process = inner(tmp_path, "def test_waits():\n    subprocess.run(['sleep', '2004'])\n", 60)
+@pytest.mark.parametrize("marked", ["", ", env={'PATH': '/bin:/usr/bin'}"], ids=["marked", "its mark is gone"])
+def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path, marked: str) -> None:
+    process = inner(tmp_path, f"def test_waits():\n    subprocess.run(['sleep', '2004']{marked})\n", 60)
     until_plain(lambda: _running("sleep\0002004\0"), "the inner test's process")
+    time.sleep(3)  # the guard has looked at least once
     process.send_signal(signal.SIGKILL)
     process.communicate()
     until_plain(lambda: not _running("sleep\0002004\0"), "the guard to end it")
