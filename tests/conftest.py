@@ -19,7 +19,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the tiers need."""
-    parser.addoption("--write-slow", action="store_true", help="measure anew which tests are slow: tests/slow.txt")
+    parser.addoption(
+        "--write-slow", action="store_true", help="measure anew which tests are slow (tests/slow.txt); in one process"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -21,6 +21,22 @@ from tests import leftovers
 SERVER_FIXTURES = frozenset({"kafka_bootstrap", "real_kafka", "valkey_server", "redis_url", "secured"})
 """Fixtures that stand for a server: a test that uses one is of the tier ``servers``."""
 
+STARTERS = frozenset(
+    {
+        "KafkaNode",
+        "RealPrometheus",
+        "Servers",
+        "ValkeyServer",
+        "bounded_run",
+        "kafka_floor",
+        "processes",
+        "proxied_floor",
+        "running_broker",
+        "subprocess",
+    }
+)
+"""What starts programs: a module that has one of these names is of the tier ``servers``, unless it marks its tests itself."""
+
 SLOW = Path(__file__).parent / "slow.txt"
 """Tests that took longer than ``SLOW_S``; ``pytest --write-slow PATHS`` measures anew."""
 
@@ -84,8 +100,10 @@ class Watchdog:
         """
         slow = set(SLOW.read_text().splitlines())
         shared = hasattr(self._config, "workerinput")  # by pytest-xdist, among several processes
+        said = {item.path for item in items if item.get_closest_marker("servers")}
         for item in items:
-            if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            starts = STARTERS & vars(getattr(item, "module", item)).keys() and item.path not in said
+            if starts or SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
                 item.add_marker("servers")
             if item.nodeid in slow:
                 item.add_marker("slow")
@@ -156,7 +174,7 @@ class Watchdog:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput["left"] = self._left
-        if self._config.getoption("write_slow"):
+        if self._config.getoption("write_slow") and not self._leads and not hasattr(self._config, "workerinput"):
             self._write_slow()
         return outcome
 

@@ -142,10 +142,19 @@ def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path, marked: str) -> 
 
 
 def test_a_unit_test_may_start_no_program(tmp_path: Path) -> None:
-    tests = "pytestmark = []\ndef test_starts():\n    subprocess.run(['true'])\n"
+    tests = """pytestmark = []
+@pytest.mark.servers
+def test_of_servers(): subprocess.run(["true"])
+def test_starts(): subprocess.run(["true"])
+"""
     code, output = said(tmp_path, tests)
     assert code == 1
     assert "a test of the tier unit starts a program (true): mark it @pytest.mark.servers" in output
+
+
+def test_a_module_that_imports_what_starts_servers_need_not_say_so(tmp_path: Path) -> None:
+    code, output = said(tmp_path, "pytestmark = []\ndef test_starts():\n    subprocess.run(['true'])\n")
+    assert (code, "1 passed" in output) == (0, True)
 
 
 def _running(command: str) -> bool:
