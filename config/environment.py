@@ -194,6 +194,7 @@ def _read_into(section: dict[str, Any], name: str, path: Path, overlay: Overlay,
     where = FilePath(str(section[f"{name}_file"])).expanduser()
     if not where.is_absolute() and not by_file:
         where = base / where
+        section[f"{name}_file"] = str(where)  # whoever reads it again starts from another folder
     text, fault = _read_secret(where)
     if fault is not None:
         overlay.faults.append((file_path, by_file, *fault))

@@ -27,6 +27,10 @@ _MUST_BE = {
     "model_type": "a group of name: value lines",
     "model_attributes_type": "a group of name: value lines",
     "url_parsing": "a URL",
+    "timezone_aware": "a time with a zone",
+    "datetime_parsing": "a time with a zone",
+    "datetime_from_date_parsing": "a time with a zone",
+    "datetime_type": "a time with a zone",
 }
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
@@ -34,7 +38,12 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "less_than": ("less than", "lt"),
 }
-_HINTS = {"a list": "write [a, b]", "text": "put quotes around it", "true or false": "write true or false"}
+_HINTS = {
+    "a list": "write [a, b]",
+    "text": "put quotes around it",
+    "true or false": "write true or false",
+    "a time with a zone": "write e.g. 2027-01-31T00:00:00Z",
+}
 _MAX_SHOWN = 40
 _PERCENT = re.compile(r"\s*(\d{1,3}(?:\.\d+)?)\s*%?\s*")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from alerts.rules import Rule
 from config.addresses import host_port, ratio, redis_url, topic_part
@@ -18,9 +18,11 @@ from config.base import Fault, Section, refuse
 from config.durations import Seconds
 from config.embedded import AlertSettings, GatewaySettings
 from config.events import EventSettings
+from config.grants import GrantSettings
 from config.people import PeopleSettings, RosterSettings
 from config.tables import ScopeKind, TableSettings
 from streams.core.policy import DEFAULT_SCOPES
+from streams.models.grants import SenderGrant
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -82,6 +84,31 @@ class KafkaSecurity(Section):
         return self
 
 
+class RawTopic(GrantSettings):
+    """A raw topic whose records come from one sender with these rights. Kafka's ACLs see to it that only that sender writes."""
+
+    topic: TopicName = Field(description="Its name.")
+    source: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The sender's name; null takes the topic's. Of gateway.sources: its rights.",
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> RawTopic:
+        refuse(self.faults())
+        return self
+
+
+def _kind_of_topic(value: object) -> str:
+    return "(a name)" if isinstance(value, str) else "(a group)"
+
+
+RawTopicEntry = Annotated[
+    Annotated[TopicName, Tag("(a name)")] | Annotated[RawTopic, Tag("(a group)")], Discriminator(_kind_of_topic)
+]
+
+
 class KafkaSettings(Section):
     """The broker, the topics and the consumer group."""
 
@@ -130,21 +157,38 @@ class KafkaSettings(Section):
         description="Of the log of events; none keeps the correction horizon and a day. table --as-of reaches this far less "
         "the horizon.",
     )
-    raw_topics: list[TopicName] = Field(
+    raw_topics: list[RawTopicEntry] = Field(
         default=["raw.v1"],
         min_length=1,
-        description="Raw inputs, without the prefix; raw.v1 is what gateway and SDK write.",
+        description="Raw inputs, without the prefix; raw.v1 is what gateway and SDK write. {topic: a.v1, source: vendor-a, may: "
+        "[label.*], vendor: bpo-a} binds what others than the gateway write there.",
     )
-    foreign_raw_topics: list[TopicName] = Field(
-        default=[], description="Further raw inputs by their full names: topics of your own that hold contract events."
+    foreign_raw_topics: list[RawTopicEntry] = Field(
+        default=[],
+        description="Further raw inputs by their full names, or with a grant as above: topics of your own that hold contract "
+        "events.",
     )
     security: KafkaSecurity = Field(default=KafkaSecurity(), description="How the broker is reached.")
 
     @property
     def intake_topics(self) -> tuple[str, ...]:
         """Full names of every topic that intake reads."""
-        own = [self.topic_prefix + name for name in self.raw_topics]
-        return tuple(dict.fromkeys([*own, *self.foreign_raw_topics]))
+        return tuple(self._entries)
+
+    @property
+    def _entries(self) -> dict[str, str | RawTopic]:
+        """Each raw topic's entry by its full name."""
+        own = {self.topic_prefix + _name_of(entry): entry for entry in self.raw_topics}
+        foreign = {_name_of(entry): entry for entry in self.foreign_raw_topics}
+        return {**own, **{name: entry for name, entry in foreign.items() if name not in own}}
+
+    def bound_topics(self) -> dict[str, RawTopic]:
+        """Return the raw topics that are bound to a sender, by their full names."""
+        return {name: entry for name, entry in self._entries.items() if isinstance(entry, RawTopic)}
+
+
+def _name_of(entry: str | RawTopic) -> str:
+    return entry if isinstance(entry, str) else entry.topic
 
 
 class RedisSettings(Section):
@@ -332,9 +376,36 @@ class FloorwatchConfig(Section):
             if allowed_s > self.events.max_due_s:
                 reason = "tasks of this class would be due later than events.max_due_s allows"
                 faults.append(Fault(("targets", "sla_classes", name), reason, "shorten it, or raise the other"))
+        faults += self._topic_faults()
         faults += self.alerts.faults(self.tables.windows, self.tables.scopes)
         refuse(faults)
         return self
+
+    def topic_grants(self) -> dict[str, SenderGrant]:
+        """Return what may come from the raw topics that are bound to a sender, by the topics' full names."""
+        found: dict[str, SenderGrant] = {}
+        for name, entry in self.kafka.bound_topics().items():
+            sender = self.gateway.sources.get(entry.source or "")
+            if sender is not None and not entry.limited and not entry.event_sources:
+                found[name] = sender.grant(entry.source or "", f"gateway.sources.{entry.source}")
+            else:
+                found[name] = entry.grant(
+                    entry.source or entry.topic, f"the entry of {entry.topic} in kafka.raw_topics"
+                )
+        return found
+
+    def _topic_faults(self) -> list[Fault]:
+        """Return which raw topics are bound to nothing, and which are named twice."""
+        faults: list[Fault] = []
+        for field in ("raw_topics", "foreign_raw_topics"):
+            for at, entry in enumerate(getattr(self.kafka, field)):
+                if not isinstance(entry, RawTopic) or entry.limited or entry.event_sources:
+                    continue
+                if entry.source not in self.gateway.sources:
+                    reason = f"{entry.topic} is bound to nothing: no right is said here, and no gateway source is named"
+                    hint = "add may, vendor, site, …, or name a source of gateway.sources; a plain name binds nothing"
+                    faults.append(Fault(("kafka", field, at), reason, hint))
+        return faults
 
     def _log_faults(self) -> list[Fault]:
         """Return what does not fit between the topics and what goes through them."""

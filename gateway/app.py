@@ -84,7 +84,7 @@ def build_app(
         limits=limits,
         publisher=publisher,
         lane=lane,
-        doorkeeper=Doorkeeper(settings),
+        doorkeeper=Doorkeeper(settings, clock_ms),
         buckets=Buckets(settings.requests_per_s, settings.burst_requests, clock_ms),
         metrics=metrics,
         clock_ms=clock_ms,

@@ -68,7 +68,7 @@ class Gateway:
             kind: ``EVENTS`` or ``HOOKS``.
 
         Raises:
-            HTTPUnauthorized: There is no token, or none of ours.
+            HTTPUnauthorized: There is no token, or none of ours, or one that has expired.
             HTTPServiceUnavailable: The sender has more than its share of connections, and all of them are busy.
         """
         found = self.doorkeeper.sender(request.headers.get("Authorization"))
@@ -78,6 +78,9 @@ class Gateway:
                 web.HTTPUnauthorized, "unauthorized", "no valid bearer token", hint, {"WWW-Authenticate": "Bearer"}
             )
         request[SENDER] = found.name or "anyone"
+        if found.expired:
+            reason, hint = f"the token of {found.name} expired at {found.expired}", "use the token that came after it"
+            raise refused(web.HTTPUnauthorized, "token_expired", reason, hint, {"WWW-Authenticate": "Bearer"})
         protocol = request.protocol
         if isinstance(protocol, Connection) and not protocol.belongs(kind, share_of(request, found)):
             reason = "this sender has too many connections"

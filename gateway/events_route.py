@@ -127,25 +127,17 @@ async def _check(
     gateway: Gateway, sender: Sender, items: Sequence[Item], turns: Turns
 ) -> tuple[list[Record], _Rejected]:
     """Return what to publish and what is refused; lets others run now and then."""
-    limits, now_ms = gateway.limits, gateway.clock_ms()
+    limits, now_ms, key = gateway.limits, gateway.clock_ms(), next(iter(gateway.settings.grant_keys), None)
     records: list[Record] = []
     rejected = _Rejected()
     for item in items:
-        found = checked(item.raw, now_ms, limits.max_event_bytes, limits.future_ms, limits.events)
+        found = checked(item.raw, now_ms, limits.max_event_bytes, limits.future_ms, limits.events, sender.grant, key)
         if isinstance(found, Refusal):
             rejected.add(item, found)
-        elif not sender.may_send(found[0].source):
-            rejected.add(item, _foreign(sender, found[0].source))
         else:
             records.append(found[1])
         await turns.give_way()
     return records, rejected
-
-
-def _foreign(sender: Sender, source: str) -> Refusal:
-    allowed = ", ".join(sender.event_sources)
-    reason = f"the token of {sender.name} may not send for source {source!r}"
-    return Refusal("foreign_source", "$.source", reason, f"begin source with {allowed}, or use that source's own token")
 
 
 def _told(item: Item | None, refusal: Refusal) -> Told:

@@ -12,6 +12,7 @@ from gateway.label_studio_read import Hook
 from gateway.records import Record, dead_letter, recorded
 from gateway.settings import LabelStudioSettings
 from streams.models.events import AuditCompleted
+from streams.models.grants import SenderGrant
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 _log = logging.getLogger(__name__)
@@ -26,12 +27,14 @@ class WaitingHook:
         source: CloudEvents source.
         received_ms: When it arrived, Unix milliseconds.
         hook: Distilled body.
+        grant: What its sender may do, as it was when the webhook came; None for everything.
     """
 
     number: int
     source: str
     received_ms: int
     hook: Hook
+    grant: SenderGrant | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def translate_all(
     seen: Mapping[str, Remembered],
     settings: LabelStudioSettings,
     limits: EventLimits = DEFAULT_LIMITS,
+    key: bytes | None = None,
 ) -> Batch:
     """Translate webhooks one after the other; what one leaves in memory counts for the next.
 
@@ -92,6 +96,7 @@ def translate_all(
         seen: What the memory holds under ``keys_of``.
         settings: How webhooks are read.
         limits: How far an event's times may be from its own.
+        key: Key by which grants are sealed; None without one.
     """
     batch = Batch()
     now_seen = dict(seen)
@@ -102,7 +107,7 @@ def translate_all(
         problems = list(found.problems)
         published = incomparable = 0
         for event in found.events:
-            record, refusals = recorded(event, limits)
+            record, refusals = recorded(event, limits, one.grant, key)
             about = {"id": event.id, "subject": event.subject}
             problems += [Problem(one.code, one.field, one.reason, about, one.hint) for one in refusals]
             if record is not None:

@@ -38,7 +38,7 @@ async def post_label_studio(request: web.Request) -> web.Response:
         hook = await _read(await held.body(request), gateway, held.turns)
     try:
         async with asyncio.timeout_at(until_s):
-            outcome = await gateway.lane.submit(source, hook, share)
+            outcome = await gateway.lane.submit(source, hook, share, sender.grant)
     except (Overloaded, TimeoutError) as error:
         # Label Studio never asks again, so this one is lost unless somebody reads the log.
         reason = str(error) or "the spool's disk does not answer"

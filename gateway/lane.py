@@ -26,6 +26,7 @@ from gateway.publisher import Overloaded, Publisher
 from gateway.settings import GatewaySettings
 from gateway.shares import Shares
 from gateway.spool import DiskSpool
+from streams.models.grants import SenderGrant
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 _log = logging.getLogger(__name__)
@@ -159,23 +160,26 @@ class HookLane:
         if self._spool is not None:
             await asyncio.to_thread(self._spool.close)
 
-    async def submit(self, source: str, hook: Hook, share: str = "") -> asyncio.Future[Outcome]:
+    async def submit(
+        self, source: str, hook: Hook, share: str = "", grant: SenderGrant | None = None
+    ) -> asyncio.Future[Outcome]:
         """Accept a webhook: returns once it is kept, with a future of what becomes of it.
 
         Args:
             source: CloudEvents source.
             hook: Distilled body: it is written to disk.
             share: Whose share of the spool it takes.
+            grant: What the sender may do, written with it; None for everything.
 
         Raises:
             Overloaded: Too many wait, or the disk does not take it.
         """
         # Ascending also when the clock steps back, so that each webhook's time names it.
         self._last_ms = received_ms = max(self._last_ms + 1, self._clock_ms())
-        text = msgspec.json.encode({"source": source, "received_ms": received_ms, "hook": hook})
+        text = msgspec.json.encode({"source": source, "received_ms": received_ms, "hook": hook, "grant": grant})
         if self._stopping.is_set() or not self._keep(share, len(text)):
             raise Overloaded(f"{self.waiting} webhooks of {self.waiting_bytes} bytes wait already", 5)
-        waiting = WaitingHook(self._next_number, source, received_ms, hook)
+        waiting = WaitingHook(self._next_number, source, received_ms, hook, grant)
         self._next_number += 1
         entry = _Entry(waiting, text, share, asyncio.get_running_loop().create_future())
         if self._spool is None:
@@ -194,7 +198,8 @@ class HookLane:
         source = held["source"]
         self._count.hold(source, 1)
         self._bytes.hold(source, len(text))
-        return _Entry(WaitingHook(number, source, held["received_ms"], held["hook"]), text, source, durable)
+        grant = msgspec.convert(held.get("grant"), SenderGrant | None)
+        return _Entry(WaitingHook(number, source, held["received_ms"], held["hook"], grant), text, source, durable)
 
     def _keep(self, share: str, size: int) -> bool:
         """Take room for one webhook; False when there is none for this sender."""
@@ -285,7 +290,8 @@ class HookLane:
         if not fresh:
             return None
         # In a thread, because a project of 20,000 tasks takes half a second, and others must be answered meanwhile.
-        batch = await asyncio.to_thread(translate_all, fresh, seen, settings, self._limits)
+        key = next(iter(self._settings.grant_keys), None)
+        batch = await asyncio.to_thread(translate_all, fresh, seen, settings, self._limits, key)
         async with asyncio.timeout(self._settings.publish_timeout_s):
             await self._publisher.publish(batch.records)
             await self._publisher.dead_letter(batch.dead)

@@ -1,14 +1,22 @@
-"""Who may send, and how much: bearer tokens and token buckets."""
+"""Who may send, what, and how much: bearer tokens with their grants, and token buckets."""
 
 from __future__ import annotations
 
 import hmac
+import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 
-from gateway.settings import MIN_TOKEN_CHARS, GatewaySettings, SourceSettings
+from gateway.settings import GatewaySettings, SourceSettings
+from streams.core.stamps import rfc3339
+from streams.models.grants import SenderGrant
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY_MS = 1000
 
 ClockMs = Callable[[], int]
 
@@ -26,11 +34,18 @@ class Sender:
 
     Attributes:
         name: The source's name in the settings; empty where no tokens are set.
-        event_sources: Beginnings of the CloudEvents source it may send; empty allows any.
+        grant: What it may do.
+        expired: When its token ended, as text; empty while it holds.
     """
 
     name: str
-    event_sources: tuple[str, ...] = ()
+    grant: SenderGrant = field(default_factory=lambda: SenderGrant(""))
+    expired: str = ""
+
+    @property
+    def event_sources(self) -> tuple[str, ...]:
+        """Beginnings of the CloudEvents source it may send; empty allows any."""
+        return self.grant.event_sources
 
     def may_send(self, source: str) -> bool:
         """Tell whether events of a CloudEvents source may come from this sender."""
@@ -40,50 +55,129 @@ class Sender:
 ANYONE = Sender("")
 
 
-class Doorkeeper:
-    """Knows the senders by their tokens; keeps digests only."""
+@dataclass
+class _Token:
+    digest: bytes
+    sender: Sender
+    until_ms: int | None
 
-    def __init__(self, settings: GatewaySettings) -> None:
+
+@dataclass
+class _TokenFile:
+    name: str
+    path: Path
+    seen: tuple[int, int, int]
+
+
+class Doorkeeper:
+    """Knows the senders by their tokens; keeps digests only. Token files are read again when they change."""
+
+    def __init__(self, settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> None:
         """Read the tokens.
+
+        Args:
+            settings: The gateway's.
+            clock_ms: Wall clock in Unix milliseconds, against which tokens expire.
 
         Raises:
             TokenFault: A token file cannot be read, or two sources share a token.
         """
-        self._senders: list[tuple[bytes, Sender]] = []
-        seen: dict[bytes, str] = {}
+        self._clock_ms = clock_ms
+        self._sources = settings.sources
+        self._files: list[_TokenFile] = []
+        self._by_name: dict[str, list[_Token]] = {}
+        self._looked_ms = clock_ms()
         for name, source in settings.sources.items():
-            digest = sha256(_token(name, source)).digest()
-            if digest in seen:
-                raise TokenFault(f"gateway.sources: {seen[digest]} and {name} have the same token; give each its own")
-            seen[digest] = name
-            self._senders.append((digest, Sender(name, source.event_sources)))
+            if source.token_file is not None:
+                self._files.append(_TokenFile(name, source.token_file, _state_of(source.token_file)))
+            self._by_name[name] = self._distinct(name, _tokens(name, source))
 
     def sender(self, authorization: str | None) -> Sender | None:
-        """Return who holds the token of an Authorization header, or None. Takes the same time for every token."""
-        if not self._senders:
+        """Return who holds the token of an Authorization header, or None. Takes the same time for every token.
+
+        Of a sender whose token has ended ``expired`` says when.
+        """
+        if not self._by_name:
             return ANYONE
+        now_ms = self._clock_ms()
+        if now_ms - self._looked_ms >= _LOOK_EVERY_MS:
+            self._looked_ms = now_ms
+            self._look_again()
         scheme, _, token = (authorization or "").partition(" ")
         given = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
         found = None
-        for digest, sender in self._senders:
-            if hmac.compare_digest(digest, given):
-                found = sender
-        return found if scheme.lower() == "bearer" else None
+        for held in (held for tokens in self._by_name.values() for held in tokens):
+            if hmac.compare_digest(held.digest, given):
+                found = held
+        if found is None or scheme.lower() != "bearer":
+            return None
+        if found.until_ms is not None and now_ms >= found.until_ms:
+            return replace(found.sender, expired=rfc3339(found.until_ms))
+        return found.sender
+
+    def _look_again(self) -> None:
+        """Read the token files that have changed; one that cannot be used leaves the tokens as they were."""
+        for one in self._files:
+            state = _state_of(one.path)
+            if state == one.seen:
+                continue
+            one.seen = state
+            try:
+                text = _text(one.name, one.path)
+                self._by_name[one.name] = self._distinct(
+                    one.name, _read(one.name, self._sources[one.name], text, str(one.path))
+                )
+            except TokenFault as error:
+                _log.error("%s; the tokens read before stay in force", error)
+            else:
+                _log.info(
+                    "gateway.sources.%s: %d tokens read from %s", one.name, len(self._by_name[one.name]), one.path
+                )
+
+    def _distinct(self, name: str, tokens: list[_Token]) -> list[_Token]:
+        others = {held.digest: other for other, held_by in self._by_name.items() if other != name for held in held_by}
+        for token in tokens:
+            if token.digest in others:
+                other = others[token.digest]
+                raise TokenFault(f"gateway.sources: {other} and {name} have the same token; give each its own")
+        return tokens
 
 
-def _token(name: str, source: SourceSettings) -> bytes:
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """Return what changes when a file does: mounted secrets are replaced by renaming, so also its number."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _tokens(name: str, source: SourceSettings) -> list[_Token]:
     if source.token is not None:
-        return source.token.get_secret_value().encode()
+        return _read(name, source, source.token.get_secret_value(), "")
     if source.token_file is None:
         raise TokenFault(f"gateway.sources.{name} has no token; set token_file")
+    return _read(name, source, _text(name, source.token_file), str(source.token_file))
+
+
+def _text(name: str, path: Path) -> str:
     try:
-        text = source.token_file.read_text().strip()
+        return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise TokenFault(f"gateway.sources.{name}.token_file {source.token_file} cannot be read: {error}") from error
-    if len(text) < MIN_TOKEN_CHARS:
-        reason = f"has fewer than {MIN_TOKEN_CHARS} characters; make one with: openssl rand -hex 24"
-        raise TokenFault(f"the token in {source.token_file} of gateway.sources.{name} {reason}")
-    return text.encode()
+        raise TokenFault(f"gateway.sources.{name}.token_file {path} cannot be read: {error}") from error
+
+
+def _read(name: str, source: SourceSettings, text: str, path: str) -> list[_Token]:
+    sender = Sender(name, source.grant(name, f"gateway.sources.{name}"))
+    try:
+        tokens = source.tokens(text)
+    except ValueError as error:
+        where = f"token_file {path}" if path else "token"
+        raise TokenFault(f"gateway.sources.{name}.{where}: {error}; make one with: openssl rand -hex 24") from None
+    return [
+        _Token(sha256(token.encode()).digest(), sender, None if until is None else round(until.timestamp() * 1000))
+        for token, until in tokens
+    ]
 
 
 class Buckets:

@@ -11,6 +11,7 @@ from streams.core.dead_letters import dead_letter as letter
 from streams.core.dead_letters import kept_ids
 from streams.models.events import encode_event
 from streams.models.explain import accept
+from streams.models.grants import SenderGrant, encoded
 from streams.models.refusal import Refusal
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
@@ -21,7 +22,13 @@ Record = tuple[bytes, bytes]
 
 
 def checked(
-    raw: bytes, now_ms: int | None, max_bytes: int, future_ms: int, limits: EventLimits = DEFAULT_LIMITS
+    raw: bytes,
+    now_ms: int | None,
+    max_bytes: int,
+    future_ms: int,
+    limits: EventLimits = DEFAULT_LIMITS,
+    grant: SenderGrant | None = None,
+    key: bytes | None = None,
 ) -> Refusal | tuple[Any, Record]:
     """Return an event and the (key, value) to publish, or why it is refused.
 
@@ -33,18 +40,26 @@ def checked(
         max_bytes: Largest event accepted.
         future_ms: How far ahead of its arrival it may be dated.
         limits: How far its other times may be from its own.
+        grant: What its sender may do; None for one that may do everything.
+        key: Key by which the grant is sealed; None without one.
     """
     found = accept(raw, now_ms, max_bytes, future_ms, limits)
     if isinstance(found, Refusal):
         return found
     event, value = found
+    refusal = None if grant is None else grant.refusal(event)
+    if refusal is not None:
+        return refusal
+    value = encoded(event, value, grant, key)
     if len(value) > MAX_VALUE_BYTES:
         reason = f"the event has {len(value)} bytes, Kafka takes {MAX_VALUE_BYTES}"
         return Refusal("too_large", None, reason, "send ids and labels, not content")
     return event, (event.subject.encode(), value)
 
 
-def recorded(event: Any, limits: EventLimits = DEFAULT_LIMITS) -> tuple[Record | None, tuple[Refusal, ...]]:
+def recorded(
+    event: Any, limits: EventLimits = DEFAULT_LIMITS, grant: SenderGrant | None = None, key: bytes | None = None
+) -> tuple[Record | None, tuple[Refusal, ...]]:
     """Return the (key, value) to publish for an event that a webhook was translated to, checked as if it had been sent.
 
     A time that breaks a rule is left out where the event can do without it: the tool that sent the webhook never asks
@@ -53,13 +68,15 @@ def recorded(event: Any, limits: EventLimits = DEFAULT_LIMITS) -> tuple[Record |
     Args:
         event: An event of the contract.
         limits: How far its times may be from its own.
+        grant: What its sender may do; None for one that may do everything.
+        key: Key by which the grant is sealed; None without one.
 
     Returns:
         The record, None where there is none to publish; and what was refused, of the event or of its times.
     """
     refusals: list[Refusal] = []
     while True:
-        found = checked(encode_event(event), None, MAX_VALUE_BYTES, 0, limits)
+        found = checked(encode_event(event), None, MAX_VALUE_BYTES, 0, limits, grant, key)
         if not isinstance(found, Refusal):
             return found[1], tuple(refusals)
         refusals.append(found)

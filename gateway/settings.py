@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, model_validator
 
 from config.base import Fault, Section, refuse
 from config.durations import Seconds
-
-MIN_TOKEN_CHARS = 8
+from config.grants import MIN_KEY_CHARS, GrantSettings, tokens_of
 
 Severity = Literal["critical", "major", "minor"]
 
 
-class SourceSettings(Section):
-    """One sender and its bearer token."""
+class SourceSettings(GrantSettings):
+    """One sender, its bearer tokens and what it may do."""
 
     token: SecretStr | None = Field(
-        default=None, description="What the sender puts after 'Authorization: Bearer '; better in token_file."
+        default=None,
+        description="What the sender puts after 'Authorization: Bearer '; several, one a line, while one is replaced; after "
+        "a token the time until which it holds. Better in token_file.",
     )
-    token_file: Path | None = Field(default=None, description="File whose content is the token, e.g. a mounted secret.")
-    event_sources: tuple[str, ...] = Field(
-        default=(), description="Beginnings of the CloudEvents source it may send; empty allows any."
+    token_file: Path | None = Field(
+        default=None,
+        description="File whose content is the token, or tokens, e.g. a mounted secret; read again when it changes.",
+    )
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="When all tokens of this sender end, e.g. 2027-01-31T00:00:00Z; null: never."
     )
 
+    def tokens(self, text: str) -> list[tuple[str, datetime | None]]:
+        """Return the tokens in a text, each with the time until which it holds; raises ValueError as ``tokens_of``."""
+        ends = self.expires_at
+        return [
+            (token, until if ends is None or (until is not None and until < ends) else ends)
+            for token, until in tokens_of(text)
+        ]
+
     @model_validator(mode="after")
-    def _has_token(self) -> SourceSettings:
+    def _sound(self) -> SourceSettings:
+        faults = self.faults()
+        if self.may is not None and not self.may:
+            faults.append(Fault(("may",), "the source may send nothing", "name event types, or remove the source"))
         if self.token is None:
             if self.token_file is None:
-                refuse([Fault(("token",), "the source has no token", "set token_file or token")])
-        elif len(self.token.get_secret_value()) < MIN_TOKEN_CHARS:
-            reason = f"the token has fewer than {MIN_TOKEN_CHARS} characters"
-            refuse([Fault(("token",), reason, "make one with: openssl rand -hex 24")])
+                faults.append(Fault(("token",), "the source has no token", "set token_file or token"))
+        else:
+            try:
+                self.tokens(self.token.get_secret_value())
+            except ValueError as error:
+                faults.append(Fault(("token",), str(error), "make one with: openssl rand -hex 24"))
+        refuse(faults)
         return self
 
 
@@ -109,6 +128,16 @@ class GatewaySettings(Section):
     sources: dict[str, SourceSettings] = Field(
         default={}, description="Senders by name, each with a token. Empty: anyone who reaches the port may send."
     )
+    grant_key: SecretStr | None = Field(
+        default=None,
+        description="Secret of gateway and workers, by which a worker knows what the gateway says of a sender's rights from "
+        "what others write on the raw topics; needed when a source is bound. Better in grant_key_file.",
+    )
+    grant_key_file: Path | None = Field(default=None, description="File whose content is grant_key.")
+    old_grant_key: SecretStr | None = Field(
+        default=None, description="The key before: workers take it too, until what it sealed has been read."
+    )
+    old_grant_key_file: Path | None = Field(default=None, description="File whose content is old_grant_key.")
     allow_unauthenticated: bool = Field(
         default=False,
         description="Start without tokens on an address that others can reach; only behind a proxy or published port "
@@ -179,6 +208,30 @@ class GatewaySettings(Section):
     label_studio: LabelStudioSettings = Field(
         default=LabelStudioSettings(), description="How Label Studio's webhooks are read."
     )
+
+    @property
+    def grant_keys(self) -> tuple[bytes, ...]:
+        """The key by which grants are sealed, then the one before it; empty without one."""
+        held = [key.get_secret_value().encode() for key in (self.grant_key, self.old_grant_key) if key is not None]
+        return tuple(held) if self.grant_key is not None else ()
+
+    @model_validator(mode="after")
+    def _keys(self) -> GatewaySettings:
+        faults = []
+        for name, key in (("grant_key", self.grant_key), ("old_grant_key", self.old_grant_key)):
+            if key is not None and len(key.get_secret_value()) < MIN_KEY_CHARS:
+                reason = f"the key has fewer than {MIN_KEY_CHARS} characters"
+                faults.append(Fault((name,), reason, "make one with: openssl rand -hex 32"))
+        if self.old_grant_key is not None and self.grant_key is None:
+            faults.append(Fault(("old_grant_key",), "there is no key after it", "set grant_key, or grant_key_file"))
+        if self.grant_key is None:
+            for name, source in self.sources.items():
+                if source.bound:
+                    reason = "the sender is bound, and there is no gateway.grant_key by which workers could know"
+                    hint = "make one with: openssl rand -hex 32 > grant.key, and set gateway.grant_key_file for gateway and workers"
+                    faults.append(Fault(("sources", name, next(iter(source.bound))), reason, hint))
+        refuse(faults)
+        return self
 
 
 def open_to_strangers(settings: GatewaySettings) -> str | None:

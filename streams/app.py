@@ -114,6 +114,8 @@ class Worker:
             round(config.engine.future_tolerance_s * 1000),
             sla_classes_ms(config),
             event_limits(config),
+            config.topic_grants(),
+            config.gateway.grant_keys,
         )
         for number, raw in enumerate(config.kafka.intake_topics):
 

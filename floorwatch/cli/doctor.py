@@ -141,11 +141,35 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path) -> list
         checks += [Check("fail", "configuration", _first_line(error), _rest(error)) for error in errors.errors]
         return [*checks, disk_check(var)]
     checks.append(Check("ok", "configuration", str(path) if path else "the defaults"))
+    checks += grant_checks(config)
     checks += await _connections(config)
     checks.append(disk_check(var))
     for name, host, port in _ports(config):
         checks.append(await port_check(name, host, port))
     return checks
+
+
+def grant_checks(config: FloorwatchConfig) -> list[Check]:
+    """Check that where some senders have grants no other way in is forgotten: other tokens, and raw topics."""
+    sources = config.gateway.sources
+    limited = [name for name, source in sources.items() if source.limited]
+    topics = config.kafka.bound_topics()
+    if not limited and not topics:
+        return []
+    checks = []
+    free = [name for name in sources if name not in limited]
+    if free:
+        fix = "give each may, vendor, site, …, if it is not meant to do everything: docs/security.md"
+        checks.append(Check("warn", "grants", f"gateway sources that may do everything: {', '.join(free)}", fix))
+    if config.gateway.allow_unauthenticated and not sources:
+        fix = "set gateway.sources: without tokens nobody is told apart"
+        checks.append(Check("warn", "grants", "the gateway takes events from anyone", fix))
+    open_topics = [name for name in config.kafka.intake_topics if name not in topics]
+    if open_topics:
+        fix = "write {topic: raw.v1, may: []} to take only what the gateway sealed, or keep others off by Kafka's ACLs"
+        detail = f"raw topics on which a producer may do everything: {', '.join(open_topics)}"
+        checks.append(Check("warn", "grants", detail, fix))
+    return checks or [Check("ok", "grants", f"every sender has one: {', '.join([*limited, *topics])}")]
 
 
 async def _connections(config: FloorwatchConfig) -> list[Check]:

@@ -307,7 +307,8 @@ Why a new set: a partition holds its tasks by crc32(task_id) % partitions, so an
      kafka.topic_prefix: {prefix}
      kafka.partitions: {partitions}
      kafka.group: {group}
-     kafka.foreign_raw_topics: [{raw}]     # the new set reads what the old one reads, from the beginning
+     kafka.foreign_raw_topics: [{raw}]     # the new set reads what the old one reads, from the beginning;
+                                           # an entry that has a grant keeps it: {{topic: …, may: …}}
      redis.prefix: '{redis_prefix}'
      alerts.rules: []                      # a replay must not tell of last week's incidents
      metrics.port: another one, where it is fixed

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from zlib import crc32
 
 import msgspec
+from msgspec import UNSET
 
 from streams.adapters.publish import Topics
 from streams.core.dead_letters import dead_letter as letter
@@ -20,6 +22,7 @@ from streams.engine.log import Entry, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.events import TaskCreated, encode_event
 from streams.models.explain import accept
+from streams.models.grants import UNPROVEN, SenderGrant, has_proof, opened, stamped
 from streams.models.refusal import Refusal
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
@@ -40,12 +43,16 @@ class IntakePolicy:
         future_ms: An event dated further than this after its arrival is refused.
         sla_classes_ms: Time from creation to due by SLA class.
         limits: How far an event's times may be from its own.
+        grants: By topic, what may come from it without a proof of the gateway; a topic not named allows everything.
+        grant_keys: Keys by which the gateway seals what a sender may do.
     """
 
     max_event_bytes: int = 1_048_576
     future_ms: int = 300_000
     sla_classes_ms: dict[str, int] | None = None
     limits: EventLimits = DEFAULT_LIMITS
+    grants: Mapping[str, SenderGrant] = field(default_factory=dict)
+    grant_keys: tuple[bytes, ...] = ()
 
 
 class Intake:
@@ -73,10 +80,18 @@ class Intake:
     def fold(self, records: list[Record]) -> None:
         """Sort records into events and dead letters."""
         policy, events, partitions = self._policy, self._events, self._out.partitions
+        grant = policy.grants.get(self._source)
         classes, most, ahead_ms, limits = policy.sla_classes_ms, policy.max_event_bytes, policy.future_ms, policy.limits
         for record in records:
             try:
-                found = accept(record.value or b"", record.timestamp_ms, most, ahead_ms, limits)
+                value = record.value or b""
+                if has_proof(value):
+                    unsealed = opened(value, policy.grant_keys)
+                    found = (
+                        _UNPROVEN if unsealed is None else accept(unsealed, record.timestamp_ms, most, ahead_ms, limits)
+                    )
+                else:
+                    found = _bound(accept(value, record.timestamp_ms, most, ahead_ms, limits), grant)
                 if isinstance(found, Refusal):
                     self._refuse(record, found)
                     continue
@@ -129,6 +144,26 @@ class Intake:
             await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._partition, dead)
         self._flushed = upto
         return upto
+
+
+_UNPROVEN = Refusal(
+    code=UNPROVEN,
+    field="$.floorwatchproof",
+    reason="the proof of the sender's rights is not by gateway.grant_key, so nobody knows what it may do",
+    hint="give gateway and workers the same gateway.grant_key (the former one as old_grant_key); senders write no proof",
+)
+
+
+def _bound(found: Refusal | tuple[Any, bytes], grant: SenderGrant | None) -> Refusal | tuple[Any, bytes]:
+    """Return an accepted event with the grant of its topic, whatever the event said itself, or why it may not come from there."""
+    if isinstance(found, Refusal) or (grant is None and found[0].floorwatchgrant is UNSET):
+        return found
+    event = found[0]
+    refusal = None if grant is None else grant.refusal(event)
+    if refusal is not None:
+        return refusal
+    bound = stamped(event, "" if grant is None else grant.stamp)
+    return found if bound is event else (bound, encode_event(bound))
 
 
 def _unknown_class(name: str, classes: dict[str, int]) -> Refusal:

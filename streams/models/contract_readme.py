@@ -39,7 +39,9 @@ code. What stands on `events.v1` was accepted by the rules of its day and is cou
   are refused in every text but `reason`, escaped or not. A `reason` longer than 256 characters is cut.
 - Events over 1 MiB are refused, and JSON nested deeper than 64 levels. Of a key that stands twice the last one counts.
 - Fields that the contract does not have may be sent and are dropped: they are on no topic of Floorwatch.
-- A field that may be null may as well be left out.
+- A field that may be null may as well be left out. `floorwatchgrant` and `floorwatchproof` are reserved: they are dropped.
+- A sender that is bound to a vendor, site, … may speak of what is its own; what that means is a table in
+  [docs/security.md](../docs/security.md).
 
 Times of an event relative to its own `time` (the limits are `events` in the configuration):
 

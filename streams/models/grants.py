@@ -30,7 +30,7 @@ from streams.models.events import (
     BreakStarted,
     encode_event,
 )
-from streams.models.explain import Refusal
+from streams.models.refusal import Refusal
 
 BOUND_DIMENSIONS = ("site", "vendor", "team", "queue", "market")
 """What a sender may be bound to."""
@@ -179,10 +179,10 @@ def sealed(value: bytes, key: bytes) -> bytes:
     """Return an encoded event with a proof by a key.
 
     Args:
-        value: JSON object, encoded by us.
+        value: JSON object; its last byte, but for white space, is the brace that closes it.
         key: The installation's grant key.
     """
-    body = value[:-1]
+    body = value.rstrip()[:-1]
     return body + _PROOF + _digest(body, key) + b'"}'
 
 
@@ -209,13 +209,16 @@ def _digest(body: bytes, key: bytes) -> bytes:
     return hmac.digest(key, body, "sha256")[: _HEX // 2].hex().encode()
 
 
-def encoded(event: Any, grant: SenderGrant | None, key: bytes | None) -> bytes:
+def encoded(event: Any, value: bytes, grant: SenderGrant | None, key: bytes | None) -> bytes:
     """Return the bytes the gateway publishes for an event: stamped by its sender's grant, sealed where there is a key.
 
     Args:
         event: A decoded event that the grant allows.
+        value: Its bytes.
         grant: The sender's, None for one that may do everything.
         key: The grant key; without one there are no grants.
     """
-    value: bytes = encode_event(stamped(event, grant.stamp if grant is not None else ""))
+    bound = stamped(event, grant.stamp if grant is not None else "")
+    if bound is not event:
+        value = encode_event(bound)
     return value if key is None else sealed(value, key)

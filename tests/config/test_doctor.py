@@ -15,9 +15,10 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
+from config.load import loads
 from config.schema import RedisSettings
 from floorwatch.cli import doctor_kafka, doctor_redis
-from floorwatch.cli.doctor import Check, as_text, diagnose, disk_check, doctor, port_check
+from floorwatch.cli.doctor import Check, as_text, diagnose, disk_check, doctor, grant_checks, port_check
 from floorwatch.embedded.servers import Servers, free_port
 from streams.adapters.admin import create_topics
 from streams.models.topics import TopicSpec, topic_specs
@@ -226,3 +227,22 @@ def test_a_host_that_is_not_known_is_said_so(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     found = asyncio.run(findings(tmp_path, {"FLOORWATCH_KAFKA__BROKERS": "kafka.invalid:9092"}))
     assert "kafka.invalid is not known" in found["broker kafka.invalid:9092"].detail
+
+
+def test_where_some_senders_have_grants_the_others_are_named() -> None:
+    def said(text: str) -> list[tuple[str, str]]:
+        config = loads(text, {}, name="f.yaml", base=Path())
+        return [(check.status, check.detail) for check in grant_checks(config)]
+
+    free = "gateway: {sources: {a: {token: 0123456789}}}"
+    assert said(free) == said("") == []
+    some = "gateway: {sources: {a: {token: 0123456789}, b: {token: 0123456780, may: [label.*]}}}"
+    assert said(some) == [
+        ("warn", "gateway sources that may do everything: a"),
+        ("warn", "raw topics on which a producer may do everything: floorwatch.raw.v1"),
+    ]
+    every = (
+        "gateway: {sources: {b: {token: 0123456780, may: [label.*]}}}\n"
+        "kafka: {raw_topics: [{topic: raw.v1, may: []}], foreign_raw_topics: [{topic: x.v1, source: b}]}"
+    )
+    assert said(every) == [("ok", "every sender has one: b, floorwatch.raw.v1, x.v1")]
