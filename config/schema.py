@@ -10,25 +10,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from alerts.rules import Rule
-from config.addresses import host_port, ratio, redis_url, topic_part
+from config.addresses import host_port, ratio, redis_url
 from config.base import Fault, Section, refuse
 from config.durations import Seconds
 from config.embedded import AlertSettings, GatewaySettings
 from config.events import EventSettings
-from config.grants import GrantSettings
 from config.people import PeopleSettings, RosterSettings
 from config.tables import ScopeKind, TableSettings
+from config.topics import RawTopic, RawTopicEntry, TopicName, TopicPart, name_of
 from streams.core.policy import DEFAULT_SCOPES
 from streams.models.grants import SenderGrant
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 HostPort = Annotated[str, AfterValidator(host_port)]
-TopicPart = Annotated[str, AfterValidator(topic_part), Field(max_length=200)]
-TopicName = Annotated[str, AfterValidator(topic_part), Field(min_length=1, max_length=200)]
 RedisUrl = Annotated[str, AfterValidator(redis_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Ratio = Annotated[float, AfterValidator(ratio)]
@@ -82,31 +80,6 @@ class KafkaSecurity(Section):
             faults.append(Fault((given,), "cert_file and key_file go together", f"set {missing} too"))
         refuse(faults)
         return self
-
-
-class RawTopic(GrantSettings):
-    """A raw topic whose records come from one sender with these rights. Kafka's ACLs see to it that only that sender writes."""
-
-    topic: TopicName = Field(description="Its name.")
-    source: str | None = Field(
-        default=None,
-        min_length=1,
-        description="The sender's name; null takes the topic's. Of gateway.sources: its rights.",
-    )
-
-    @model_validator(mode="after")
-    def _sound(self) -> RawTopic:
-        refuse(self.faults())
-        return self
-
-
-def _kind_of_topic(value: object) -> str:
-    return "(a name)" if isinstance(value, str) else "(a group)"
-
-
-RawTopicEntry = Annotated[
-    Annotated[TopicName, Tag("(a name)")] | Annotated[RawTopic, Tag("(a group)")], Discriminator(_kind_of_topic)
-]
 
 
 class KafkaSettings(Section):
@@ -178,17 +151,13 @@ class KafkaSettings(Section):
     @property
     def _entries(self) -> dict[str, str | RawTopic]:
         """Each raw topic's entry by its full name."""
-        own = {self.topic_prefix + _name_of(entry): entry for entry in self.raw_topics}
-        foreign = {_name_of(entry): entry for entry in self.foreign_raw_topics}
+        own = {self.topic_prefix + name_of(entry): entry for entry in self.raw_topics}
+        foreign = {name_of(entry): entry for entry in self.foreign_raw_topics}
         return {**own, **{name: entry for name, entry in foreign.items() if name not in own}}
 
     def bound_topics(self) -> dict[str, RawTopic]:
         """Return the raw topics that are bound to a sender, by their full names."""
         return {name: entry for name, entry in self._entries.items() if isinstance(entry, RawTopic)}
-
-
-def _name_of(entry: str | RawTopic) -> str:
-    return entry if isinstance(entry, str) else entry.topic
 
 
 class RedisSettings(Section):
