@@ -234,15 +234,15 @@ def test_where_some_senders_have_grants_the_others_are_named() -> None:
         config = loads(text, {}, name="f.yaml", base=Path())
         return [(check.status, check.detail) for check in grant_checks(config)]
 
-    free = "gateway: {sources: {a: {token: 0123456789}}}"
+    free = "gateway: {sources: {a: {token: t0123456789}}}"
     assert said(free) == said("") == []
-    some = "gateway: {sources: {a: {token: 0123456789}, b: {token: 0123456780, may: [label.*]}}}"
+    some = "gateway: {sources: {a: {token: t0123456789}, b: {token: t0123456780, may: [label.*]}}}"
     assert said(some) == [
         ("warn", "gateway sources that may do everything: a"),
         ("warn", "raw topics on which a producer may do everything: floorwatch.raw.v1"),
     ]
     every = (
-        "gateway: {sources: {b: {token: 0123456780, may: [label.*]}}}\n"
+        "gateway: {sources: {b: {token: t0123456780, may: [label.*]}}}\n"
         "kafka: {raw_topics: [{topic: raw.v1, may: []}], foreign_raw_topics: [{topic: x.v1, source: b}]}"
     )
     assert said(every) == [("ok", "every sender has one: b, floorwatch.raw.v1, x.v1")]
