@@ -11,6 +11,7 @@ from alerts.detectors import detectors_of
 from alerts.rules_file import default_rules
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, CorePolicy, Window
 from streams.core.stamps import rfc3339
+from streams.models.grants import stamp_of
 from tests.core.floorgen import START_MS, _event
 
 SCOPES: tuple[tuple[str, ...], ...] = ((), ("queue",), ("labeler",))
@@ -41,6 +42,14 @@ LONG = CorePolicy(
 
 ENDLESS = replace(LONG, horizon_ms=400 * DAY_MS)
 """Nothing is ever too late: here an independent count must agree as well."""
+
+
+STAMPS = (
+    stamp_of("a", {"vendor": ("v1",)}),
+    stamp_of("b", {"vendor": ("v2",)}),
+    stamp_of("reviewer", {"vendor": ("v1", "v2")}),
+)
+"""Of senders that are bound to a part of the floor."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,11 @@ class Shape:
     policy: CorePolicy
 
     @property
+    def granted(self) -> bool:
+        """Whether some senders are bound; of events that come by a raw topic intake would drop the stamps."""
+        return self.seed % 4 == 1 and not self.intake
+
+    @property
     def at_once(self) -> int:
         """Partitions of a stage flushed at a time: as in production where tasks are cold, which says nothing about it."""
         return 2 if self.hot_tasks == 1 else 1
@@ -145,9 +159,15 @@ class Shape:
         )
 
 
-def floor_events(seed: int, count: int) -> list[tuple[bytes, bytes]]:
-    """Return (key, value) of ``count`` events: every kind, few tasks, repeats, conflicts, disorder, leaps in time."""
-    rng = random.Random(seed * 104_729 + 2)
+def floor_events(seed: int, count: int, *, granted: bool = False) -> list[tuple[bytes, bytes]]:
+    """Return (key, value) of ``count`` events: every kind, few tasks, repeats, conflicts, disorder, leaps in time.
+
+    Args:
+        seed: Decides all of them.
+        count: How many.
+        granted: Half of them come from senders that are bound to a part of the floor, as intake stamps them.
+    """
+    rng, senders = random.Random(seed * 104_729 + 2), random.Random(seed * 65_537 + 3)
     now_ms = START_MS
     sent: list[tuple[bytes, bytes]] = []
     for number in range(count):
@@ -171,6 +191,7 @@ def floor_events(seed: int, count: int) -> list[tuple[bytes, bytes]]:
                     "subject": task if kind != "clock.tick" else "clock",
                     "time": rfc3339(at_ms),
                     "data": data,
+                    **({"floorwatchgrant": senders.choice(STAMPS)} if granted and senders.random() < 0.5 else {}),
                 }
             )
         )

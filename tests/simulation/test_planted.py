@@ -6,10 +6,12 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.agents.ledger import LedgerStage
 from streams.core import ledger_store, rows
+from streams.core.facts import pack
 from streams.core.floor import Floor
 from streams.core.ledger import Ledger
 from streams.core.ledger_store import LedgerStore
@@ -75,6 +77,18 @@ def test_facts_written_in_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(LedgerStage, "_append_after", careless)
     assert caught(2000)
+
+
+def test_a_grant_that_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Ledger._keep
+
+    def careless(self: Ledger, task_id: str, packed: Any, fact: Any) -> None:
+        original(self, task_id, packed, fact)
+        *rest, _ = self.new_facts[-1]
+        self.new_facts[-1] = (*rest, pack(msgspec.structs.replace(fact, grant=None)))  # type: ignore[assignment]
+
+    monkeypatch.setattr(Ledger, "_keep", careless)
+    assert caught(60)
 
 
 def test_tombstones_in_the_flush_that_ends_the_row(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ class World:
 
     def _floor(self) -> list[tuple[str, bytes, bytes]]:
         rng = random.Random(self.shape.seed)
-        events = floor_events(self.shape.seed, self.shape.events)
+        events = floor_events(self.shape.seed, self.shape.events, granted=self.shape.granted)
         if not self.shape.intake:
             return [(topics.EVENTS, key, value) for key, value in events]
         for _ in range(rng.randrange(4)):
