@@ -7,7 +7,7 @@ and the groups without it, so duplicates, corrections and withdrawals need no co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from streams.core import cells as c
@@ -51,7 +51,7 @@ class TaskView:
 
     __slots__ = ("appeals", "audits", "cancelled", "created", "labels", "opened", "withdrawn", "withdrawn_audits")
 
-    def __init__(self, facts: Iterable[Fact]) -> None:
+    def __init__(self, facts: Sequence[Fact]) -> None:
         """Read the facts.
 
         Args:
@@ -68,11 +68,11 @@ class TaskView:
         for fact in permitted(facts):
             kind = type(fact)
             if kind is Label:
-                self._label(fact)  # type: ignore[arg-type]
+                self._label(fact)
             elif kind is Audit or kind is Incomparable:
-                self._audit(fact)  # type: ignore[arg-type]
+                self._audit(fact)
             elif kind is Created:
-                self.created = fact  # type: ignore[assignment]
+                self.created = fact
             else:
                 self._rarer(fact)
 

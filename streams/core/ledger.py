@@ -40,7 +40,7 @@ from streams.core.facts import (
     unpack,
     unpack_one,
 )
-from streams.core.grants import has_grants, judge, newly_refused
+from streams.core.grants import judge, newly_refused
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import (
     CONTENT_ERRORS,
@@ -215,16 +215,16 @@ class Ledger:
         """Fold an event into its task; False when it is a duplicate, a conflict or late."""
         task_id, fact = event.subject, made(offset, event)
         packed = self.tasks.get(task_id)
-        known = [] if packed is None else unpack(packed)
-        identity = fact.identity
+        known: list[Any] = [] if packed is None else unpack(packed)
+        identity, granted = fact.identity, fact.grant
         for earlier in known:
             if earlier.identity == identity:
                 self._repeated(offset, earlier, fact, value or b"")
                 return False
+            granted = earlier.grant if granted is None else granted
         if type(fact) is Label and fact.time_ms < self._late_before_ms:
             return self._too_late(offset, value or b"")
-        granted = fact.grant is not None or has_grants(known)
-        all_count = not granted or len(judge([*known, fact]).permitted) == len(known) + 1
+        all_count = granted is None or len(judge([*known, fact]).permitted) == len(known) + 1
         steps = self._short_way(task_id, known, fact) if self.lanes and all_count else None
         if steps is None:
             refused = [] if all_count else self._not_permitted(task_id, known, fact, value or b"")

@@ -82,8 +82,8 @@ def test_facts_written_in_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_grant_that_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     original = Ledger._keep
 
-    def careless(self: Ledger, task_id: str, packed: Any, fact: Any) -> None:
-        original(self, task_id, packed, fact)
+    def careless(self: Ledger, task_id: str, packed: Any, fact: Any, *more: Any) -> None:
+        original(self, task_id, packed, fact, *more)
         *rest, _ = self.new_facts[-1]
         self.new_facts[-1] = (*rest, pack(msgspec.structs.replace(fact, grant=None)))  # type: ignore[assignment]
 
