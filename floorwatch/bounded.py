@@ -159,9 +159,16 @@ class BoundedRun:
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         """Return every dead letter once, whatever replays repeated."""
+        return await self._letters(topics.DEAD_LETTERS)
+
+    async def late(self) -> list[dict[str, Any]]:
+        """Return a letter for every event beyond the correction horizon of its partition's watermark, each once."""
+        return await self._letters(topics.LATE)
+
+    async def _letters(self, topic: str) -> list[dict[str, Any]]:
         found: dict[bytes, dict[str, Any]] = {}
         for partition in range(self.partitions):
-            async for records in self.reader.read(PREFIX + topics.DEAD_LETTERS, partition):
+            async for records in self.reader.read(PREFIX + topic, partition):
                 found.update((key, json.loads(value)) for _, key, value in records if value is not None)
         return list(found.values())
 
@@ -207,14 +214,14 @@ def _key_of(line: bytes) -> bytes:
     return subject.encode() if subject else b"unreadable-%d" % crc32(line)
 
 
-_JSON_SPACE = b" \t\r\n"
+JSON_SPACE = b" \t\r\n"
 """No others: a form feed around an event is a fault here as everywhere."""
 
 
 def _chunks(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
     chunk: list[bytes] = []
     for line in lines:
-        stripped = line.strip(_JSON_SPACE)
+        stripped = line.strip(JSON_SPACE)
         if stripped:
             chunk.append(stripped)
         if len(chunk) >= size:

@@ -1,8 +1,15 @@
-"""``floorwatch process``: a bounded file of contract events, through the real stack, to dumped tables."""
+"""``floorwatch process``: a bounded file of contract events, through the real stack, to dumped tables.
+
+A file is folded in its own order, as one partition of the log: what is late hangs on one watermark, the greatest event time so
+far in the file, and the numbers do not depend on how many partitions a live log would have.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,20 +18,30 @@ import typer
 if TYPE_CHECKING:
     from floorwatch.bounded import BoundedRun
 
-PANE_FIELDS = {
-    "accuracy": ("labels", "audited", "correct", "weight_sum", "weight_correct"),
-    "throughput": ("labels", "handle_ms_sum"),
-    "sla": ("due", "met", "missed", "cancelled"),
-}
-"""Per table, the fields of which one must be more than zero for a pane row to be dumped."""
+_NO_MEASURES = frozenset({"revision", "pane_s"})
+_OF_THE_LOG = frozenset({"at", "source_topic", "partition", "offset"})
+_FOLDED_AT = re.compile(r"folded at offset (\d+)")
+
+Letter = dict[str, Any]
 
 
 def process(
     events: Annotated[Path, typer.Argument(help="JSON lines of contract events; .gz is read too.")],
-    dump: Annotated[Path, typer.Option(help="Directory for accuracy.jsonl, throughput.jsonl, sla.jsonl.")],
-    partitions: Annotated[int, typer.Option(min=1, max=64, help="Partitions of the embedded log.")] = 4,
+    dump: Annotated[
+        Path,
+        typer.Option(
+            help="Directory for accuracy.jsonl, throughput.jsonl, sla.jsonl, late.jsonl and deadletters.jsonl."
+        ),
+    ],
+    partitions: Annotated[  # noqa: ARG001 - scripts give it
+        int, typer.Option(min=1, max=64, help="Changes nothing: a file is folded in its own order, as one partition.")
+    ] = 1,
 ) -> None:
-    """Fold a file of events on an embedded stack, wait for its end and dump every (scope, 1-hour pane)."""
+    """Fold a file of events on an embedded stack, wait for its end and dump every (scope, 1-hour pane) that has any fact.
+
+    Events beyond the correction horizon are written to late.jsonl, refused ones to deadletters.jsonl, each with its line. A live
+    worker's watermark is by partition of the log, so it may take an event that is late here.
+    """
     import asyncio
 
     from floorwatch.bounded import WorkerDied
@@ -33,28 +50,75 @@ def process(
         typer.echo(f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events.", err=True)
         raise typer.Exit(2)
     try:
-        dead = asyncio.run(_run(events, dump, partitions))
+        dead, late = asyncio.run(_run(events, dump))
     except WorkerDied as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     if dead:
-        typer.echo(f"{dead} events were refused: each with its reason in {dump / 'deadletters.jsonl'}", err=True)
+        typer.echo(
+            f"{dead} events were refused: each with its line and reason in {dump / 'deadletters.jsonl'}", err=True
+        )
+    if late:
+        typer.echo(
+            f"{late} events were late: older than the correction horizon when their line came, so no number holds them. "
+            f"Each with its line in {dump / 'late.jsonl'}; sort the file by time to count them.",
+            err=True,
+        )
 
 
-async def _run(events: Path, dump: Path, partitions: int) -> int:
+async def _run(events: Path, dump: Path) -> tuple[int, int]:
     from floorwatch.bounded import bounded_run
     from floorwatch.cli.progress import phases
 
     total = sum(1 for line in read_lines(events) if line.strip())
+    numbers = array("q")
     with phases() as progress:
-        async with bounded_run(partitions=partitions, progress=progress) as run:
-            await run.send(read_lines(events), total)
-            await run.finish()
-            counts = await write_dump(run, dump)
-            dead = await run.dead_letters()
+        async with bounded_run(partitions=1, progress=progress) as run:
+            await run.send(numbered(read_lines(events), numbers), total)
+            watermark_ms = await run.finish()
+            counts = await write_dump(run, dump, watermark_ms)
+            dead, late = with_lines(await run.dead_letters(), await run.late(), numbers)
     _write_lines(dump / "deadletters.jsonl", dead)
-    typer.echo(f"{run.sent} events: " + ", ".join(f"{n} {name} rows" for name, n in counts.items()) + f" in {dump}")
-    return len(dead)
+    _write_lines(dump / "late.jsonl", late)
+    told = ", ".join(f"{n} {name} rows" for name, n in counts.items())
+    typer.echo(f"{run.sent} events, {len(dead)} refused, {len(late)} late: {told} in {dump}")
+    return len(dead), len(late)
+
+
+def numbered(lines: Iterable[bytes], numbers: array[int]) -> Iterator[bytes]:
+    """Yield the lines that hold anything, noting the number of each, from 1."""
+    from floorwatch.bounded import JSON_SPACE
+
+    for number, line in enumerate(lines, 1):
+        if line.strip(JSON_SPACE):
+            numbers.append(number)
+            yield line
+
+
+def with_lines(dead: list[Letter], late: list[Letter], numbers: array[int]) -> tuple[list[Letter], list[Letter]]:
+    """Return dead letters and late events with their line in the file instead of their place on the log, in file order.
+
+    Args:
+        dead: Dead letters of intake, by place on the raw topic, and of the ledger, by place on the log of events.
+        late: Late events, by place on the log of events.
+        numbers: The line of each record of the raw topic.
+    """
+    refused = {letter["offset"] for letter in dead if letter["stage"] == "intake"}
+    kept = array("q", (number for offset, number in enumerate(numbers) if offset not in refused))
+
+    def line_of(letter: Letter) -> int | None:
+        of = numbers if letter["stage"] == "intake" else kept
+        return of[letter["offset"]] if letter["offset"] < len(of) else None
+
+    def told(letter: Letter) -> Letter:
+        rest = {name: held for name, held in letter.items() if name not in _OF_THE_LOG}
+        rest["reason"] = _FOLDED_AT.sub(lambda found: f"folded from line {kept[int(found[1])]}", rest["reason"])
+        return {"line": line_of(letter), **rest}
+
+    def in_order(letters: list[Letter]) -> list[Letter]:
+        return sorted(map(told, letters), key=lambda letter: letter["line"] or 0)
+
+    return in_order(dead), in_order(late)
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
@@ -65,19 +129,39 @@ def read_lines(path: Path) -> Iterator[bytes]:
         yield from lines
 
 
-async def write_dump(run: BoundedRun, directory: Path) -> dict[str, int]:
-    """Write the hour panes of each table, ordered by scope and time; return the number of rows by table."""
+async def write_dump(run: BoundedRun, directory: Path, watermark_ms: int) -> dict[str, int]:
+    """Write the hour panes of each table that have any fact, ordered by scope and time; return the number of rows by table."""
+    from streams.core.tables import TABLES
+
     counts = {}
-    for table, fields in PANE_FIELDS.items():
-        rows = [
-            row
-            for row in (await run.table(table)).values()
-            if row["window"] == "pane" and any(row[name] for name in fields)
-        ]
+    for table in TABLES:
+        found = (row for row in (await run.table(table)).values() if row["window"] == "pane" and has_facts(row))
+        rows = [as_of_the_end(row, watermark_ms) for row in found]
         rows.sort(key=lambda row: (row["scope_key"], row["start"]))
         _write_lines(directory / f"{table}.jsonl", rows)
         counts[table] = len(rows)
     return counts
+
+
+def has_facts(row: Mapping[str, Any]) -> bool:
+    """Tell whether any count of a row is other than zero."""
+    return any(
+        has_facts(held) if isinstance(held, dict) else type(held) in (int, float) and held != 0
+        for name, held in row.items()
+        if name not in _NO_MEASURES
+    )
+
+
+def as_of_the_end(row: dict[str, Any], watermark_ms: int) -> dict[str, Any]:
+    """Return a pane's row with what time alone decides as of the end of the file; it is shown as of its last change."""
+    from streams.core.stamps import rfc3339
+    from streams.core.tables import labels_per_hour
+
+    start_ms, end_ms = (round(datetime.fromisoformat(row[name]).timestamp() * 1000) for name in ("start", "end"))
+    now = {"watermark": rfc3339(watermark_ms), "closed": end_ms <= watermark_ms}
+    if "labels_per_hour" in row:
+        now["labels_per_hour"] = labels_per_hour(row["labels"], start_ms, end_ms, watermark_ms)
+    return {**row, **now}
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:

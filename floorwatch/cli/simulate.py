@@ -22,6 +22,14 @@ class Destination(Protocol):
         """Accept (task id, event) pairs in order."""
 
 
+_TRUTH_FIELDS = {
+    "accuracy": ("labels", "audited", "correct", "weight_sum", "weight_correct"),
+    "throughput": ("labels", "handle_ms_sum"),
+    "sla": ("due", "met", "missed", "cancelled"),
+}
+"""Per table, the fields of which one must be more than zero for a row to be in the truth file."""
+
+
 def simulate(
     seed: Annotated[int, typer.Option(help="The same seed and start give the same floor.")] = 7,
     days: Annotated[float, typer.Option(min=0.0001, help="Simulated time.")] = 1.0,
@@ -228,10 +236,9 @@ def write_truth(directory: Path, events: Iterable[bytes]) -> None:
 def _write_rows(path: Path, oracle: Oracle, rows: dict[tuple[str, int], dict[str, Any]]) -> None:
     import json
 
-    from floorwatch.cli.process import PANE_FIELDS
     from streams.core.stamps import rfc3339
 
-    fields = PANE_FIELDS[path.stem]
+    fields = _TRUTH_FIELDS[path.stem]
     with path.open("w") as out:
         for (scope_key, start_ms), row in sorted(rows.items()):
             if not any(row.get(name) for name in fields):

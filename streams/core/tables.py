@@ -296,6 +296,11 @@ def pane_rows(row: PaneRow, watermark_ms: int, behind: Mapping[int, int] = NONE_
     }
 
 
+def labels_per_hour(labels: int, start_ms: int, end_ms: int, watermark_ms: int) -> float | None:
+    """Return labels through the hours of a range up to the watermark; None while that is less than a minute."""
+    return ratio(labels, _hours(start_ms, end_ms, watermark_ms) or 0)
+
+
 def _hours(start_ms: int, end_ms: int, watermark_ms: int) -> float | None:
     """Return the hours of a range up to the watermark; None while that is less than a minute, too short for a rate."""
     elapsed_ms = min(end_ms, watermark_ms) - start_ms

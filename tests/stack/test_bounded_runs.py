@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,54 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
     done = run("process", str(tmp_path / "no.jsonl"), "--dump", str(tmp_path))
     assert done.returncode == 2
     assert "no such file" in done.stderr
+
+
+def _disordered(seed: int) -> list[dict[str, object]]:
+    """A file with leaps back beyond the correction horizon: labels only, so that a recount without the late ones is exact."""
+    rng, minutes, events = random.Random(seed), 0.0, []
+    for number in range(400):
+        minutes += rng.choice((0.1, 5, 90, 900))
+        at = minutes - rng.choice((0, 0, 0, 30, 3_000, 13 * 1440, 15 * 1440, 40 * 1440))
+        events.append(label(f"l{number}", at, task=f"t{number}", vendor=rng.choice("ab")))
+    return events
+
+
+def test_a_file_s_numbers_do_not_depend_on_partitions_and_late_events_are_told(tmp_path: Path) -> None:
+    lines = [json.dumps(event).encode() for event in _disordered(3)]
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(lines))
+    dumps = []
+    for partitions in ("1", "4"):
+        out = tmp_path / partitions
+        done = run("process", str(events), "--dump", str(out), "--partitions", partitions)
+        assert done.returncode == 0, done.stdout + done.stderr
+        dumps.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert dumps[0] == dumps[1]
+    late = {letter["line"] for letter in _read(tmp_path / "1" / "late.jsonl")}
+    assert late == set(_late_by_hand(lines))
+    assert f"{len(late)} events were late" in done.stderr
+    oracle = Oracle.from_events([line for number, line in enumerate(lines, 1) if number not in late])
+    dumped = {table: rows_of_dump(_read(tmp_path / "1" / f"{table}.jsonl")) for table in COMPARED}
+    found = differences(oracle.panes(3600), dumped, COMPARED)
+    assert not found, report(found, row_count(dumped))
+
+
+def _late_by_hand(lines: list[bytes]) -> Iterator[int]:
+    """Labels of hours that ended more than 14 days before the greatest time so far in the file."""
+    watermark = None
+    for number, line in enumerate(lines, 1):
+        at = datetime.fromisoformat(json.loads(line)["time"])
+        if watermark is not None and at < (watermark - timedelta(days=14)).replace(minute=0, second=0, microsecond=0):
+            yield number
+        watermark = at if watermark is None else max(watermark, at)
+
+
+def test_case_07_says_what_was_late(tmp_path: Path) -> None:
+    """One label of 30 November, then five of 10 November."""
+    minutes = [0, *[-20 * 24 * 60] * 5]
+    events = tmp_path / "events.jsonl"
+    lines = [label(f"l{n}", at, task=f"o{n}", vendor="late") for n, at in enumerate(minutes)]
+    events.write_text("\n".join(map(json.dumps, lines)))
+    done = run("process", str(events), "--dump", str(tmp_path / "out"), "--partitions", "4")
+    assert "6 events, 0 refused, 5 late" in done.stdout, done.stdout + done.stderr
+    assert [letter["line"] for letter in _read(tmp_path / "out" / "late.jsonl")] == [2, 3, 4, 5, 6]
