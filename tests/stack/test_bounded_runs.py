@@ -72,7 +72,7 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 
 def _disordered(seed: int) -> list[dict[str, object]]:
     """A file with leaps back beyond the correction horizon: labels only, so that a recount without the late ones is exact."""
-    rng, minutes, events = random.Random(seed), 0.0, []
+    rng, minutes, events = random.Random(seed), -200.0 * 1440, []
     for number in range(400):
         minutes += rng.choice((0.1, 5, 90, 900))
         at = minutes - rng.choice((0, 0, 0, 30, 3_000, 13 * 1440, 15 * 1440, 40 * 1440))
