@@ -17,7 +17,7 @@ import gc
 import pstats
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +46,19 @@ class NullWriter:
         """Look at every record, as a broker client must."""
         for _ in records:
             pass
+
+
+class NullReader:
+    """Reads from an empty log."""
+
+    async def read(self, topic: str, partition: int) -> AsyncIterator[list[tuple[int, bytes, bytes | None]]]:  # noqa: ARG002
+        """Yield nothing."""
+        for nothing in ():
+            yield nothing
+
+    async def empty(self, topic: str, partition: int) -> bool:  # noqa: ARG002
+        """Say that there is nothing."""
+        return True
 
 
 class NullMeter:
@@ -115,7 +128,7 @@ def run_intake(parts: list[list[Record]], sections: Sections, batch: int) -> Non
     out = Topics("profile.", len(parts))
     loop = asyncio.new_event_loop()
     for partition, records in enumerate(parts):
-        stage = Intake("raw", partition, out, NullWriter(), IntakePolicy(), NullMeter())
+        stage = Intake("raw", partition, out, NullWriter(), NullReader(), IntakePolicy(), NullMeter())
         for chunk in batches(records, batch):
             with sections.part("intake: fold"):
                 stage.fold(chunk)

@@ -117,6 +117,11 @@ class KafkaSettings(Section):
         default=True,
         description="A batch sent again cannot land behind a newer one; false for brokers without InitProducerId.",
     )
+    trust_record_time: bool = Field(
+        default=False,
+        description="Take a raw record's own time as its arrival where the broker has not stamped it; only for the embedded "
+        "broker, whose shipper does.",
+    )
     max_message_bytes: int = Field(
         default=8_388_608,
         ge=1_048_576,

@@ -112,6 +112,7 @@ class Worker:
         intake = IntakePolicy(
             config.engine.max_event_bytes,
             round(config.engine.future_tolerance_s * 1000),
+            config.kafka.trust_record_time,
             sla_classes_ms(config),
             event_limits(config),
             config.topic_grants(),
@@ -120,7 +121,7 @@ class Worker:
         for number, raw in enumerate(config.kafka.intake_topics):
 
             def make_intake(partition: int, raw: str = raw) -> Processor:
-                return Intake(raw, partition, out, self.writer, intake, self.metrics)
+                return Intake(raw, partition, out, self.writer, self._reader, intake, self.metrics)
 
             self._add_stage("intake" if not number else f"intake:{raw}", raw, make_intake)
         self._add_stage("ledger", out.name(names.EVENTS), self._make_ledger)

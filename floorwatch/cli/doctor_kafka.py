@@ -7,14 +7,14 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from config.connect import kafka_options
 from config.schema import KafkaSettings
 from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, Check
 from streams.adapters.reach import obstacle_of
-from streams.models.topics import TopicSpec, topic_specs
+from streams.adapters.topic_configs import topic_configs
+from streams.models.topics import ARRIVAL, TopicSpec, topic_specs
 
 _CREATE = "run `floorwatch topics create`: workers create none"
 
@@ -86,7 +86,8 @@ async def _topics(kafka: KafkaSettings, options: dict[str, Any], horizon_days: i
                 max_message_bytes=kafka.max_message_bytes,
             )
             present = [spec for spec in specs if spec.name in found]
-            configs = await _configs(admin, [spec.name for spec in present])
+            raw = [name for name in kafka.intake_topics if name in found]
+            configs = await _configs(admin, sorted({*raw, *(spec.name for spec in present)}))
     except (KafkaError, OSError, TimeoutError) as error:
         fix = "check that every broker's advertised address can be reached from here, and the user's rights"
         return [Check("fail", "topics", f"cannot be listed ({type(error).__name__})", fix)]
@@ -94,11 +95,13 @@ async def _topics(kafka: KafkaSettings, options: dict[str, Any], horizon_days: i
         await admin.close()
     checks = [_presence(kafka, specs, found)]
     checks += _foreign(kafka, found)
+    checks += _expiring([name for name in raw if name not in {spec.name for spec in specs}], configs)
     if present:
         checks += [
             _partitions(kafka, present, found),
             _policies(present, configs),
             *_sizes(present, configs),
+            *_arrival(present, configs),
             _replicas(kafka, present, found),
         ]
     return checks
@@ -106,19 +109,10 @@ async def _topics(kafka: KafkaSettings, options: dict[str, Any], horizon_days: i
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     """Return the broker-side configuration of each topic; empty where the broker does not say."""
-    if not names:
-        return {}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     try:
-        answers = await admin.describe_configs(resources)
+        return await topic_configs(admin, names)
     except KafkaError:
         return {}
-    configs: dict[str, dict[str, str]] = {}
-    for answer in answers:
-        for code, _, _, name, entries in (resource[:5] for resource in answer.resources):
-            if not code:
-                configs[name] = {str(entry[0]): str(entry[1]) for entry in entries}
-    return configs
 
 
 def _presence(kafka: KafkaSettings, specs: list[TopicSpec], found: dict[str, Any]) -> Check:
@@ -194,6 +188,41 @@ def _sizes(present: list[TopicSpec], configs: dict[str, dict[str, str]]) -> list
             fix = f"kafka-configs --alter --topic {name} --add-config {setting}={wanted}, and so on for each"
             checks.append(Check("warn", setting, detail, fix))
     return checks
+
+
+def _arrival(present: list[TopicSpec], configs: dict[str, dict[str, str]]) -> list[Check]:
+    """Check that the broker stamps arrival on our topics."""
+    setting, wanted = next(iter(ARRIVAL.items()))
+    told = {spec.name: configs[spec.name][setting] for spec in present if setting in configs.get(spec.name, {})}
+    if not told:
+        return []
+    sent = [name for name, actual in told.items() if actual != wanted]
+    if not sent:
+        return [Check("ok", "arrival times", f"stamped by the broker in {len(told)} topics")]
+    detail = (
+        f"left to the sender ({setting}=CreateTime): {', '.join(sent)}. Retention deletes what a backfill dates back, and "
+        "arrival is judged by the workers' clocks"
+    )
+    return [Check("warn", "arrival times", detail, "run `floorwatch topics create`: it alters topics that exist")]
+
+
+def _expiring(foreign: list[str], configs: dict[str, dict[str, str]]) -> list[Check]:
+    """Warn of raw topics of others whose retention goes by what senders date their records."""
+    setting, wanted = next(iter(ARRIVAL.items()))
+    risky = [
+        name
+        for name in foreign
+        if configs.get(name, {}).get(setting, wanted) != wanted
+        and "delete" in configs[name].get("cleanup.policy", "")
+        and int(configs[name].get("retention.ms", -1)) >= 0
+    ]
+    if not risky:
+        return []
+    detail = f"goes by the sender's record time: {', '.join(risky)}. A backfill older than that may be deleted unread"
+    fix = (
+        f"kafka-configs --alter --topic {risky[0]} --add-config {setting}={wanted}, or retention.ms=-1 for the backfill"
+    )
+    return [Check("warn", "raw topics' retention", detail, fix)]
 
 
 def _replicas(kafka: KafkaSettings, present: list[TopicSpec], found: dict[str, Any]) -> Check:

@@ -17,10 +17,15 @@ class Action(str, Enum):
 
 
 def topics(
-    action: Annotated[Action, typer.Argument(help="list prints them; create makes what is missing too.")] = Action.list,
+    action: Annotated[
+        Action, typer.Argument(help="list prints them; create makes and mends them too.")
+    ] = Action.list,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
 ) -> None:
-    """List the topics Floorwatch uses, or create those that do not exist."""
+    """List the topics Floorwatch uses, or create those that do not exist.
+
+    Topics that exist are altered so that the broker stamps the arrival of each record; nothing else of them is changed.
+    """
     import asyncio
     import os
 
@@ -31,6 +36,7 @@ def topics(
     from floorwatch.cli.common import exit_on_config_error
     from streams.adapters.admin import create_topics
     from streams.adapters.connections import kafka_settings
+    from streams.adapters.topic_configs import stamp_arrival
 
     with exit_on_config_error():
         settings = load(config, os.environ)
@@ -40,9 +46,20 @@ def topics(
         typer.echo(f"{spec.name}  partitions={spec.partitions}  {policy}")
     if action is not Action.create:
         return
+    connection = kafka_settings(settings)
     try:
-        made = asyncio.run(create_topics(kafka_settings(settings), specs, settings.kafka.replication))
+        made = asyncio.run(create_topics(connection, specs, settings.kafka.replication))
+        changes = asyncio.run(stamp_arrival(connection, specs))
     except (KafkaError, OSError) as error:
         typer.echo(f"topics could not be created at {', '.join(settings.kafka.brokers)}: {error}", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"created {len(made)}" + (f": {', '.join(made)}" if made else ", all exist"))
+    for change in changes:
+        typer.echo(f"altered {change}", err=bool(change.refused))
+    if any(change.refused for change in changes):
+        typer.echo(
+            "The broker refused the changes above: grant AlterConfigs on the topics, or have its operator make them with "
+            "kafka-configs --alter.",
+            err=True,
+        )
+        raise typer.Exit(1)

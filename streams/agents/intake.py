@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,10 +15,11 @@ import msgspec
 from msgspec import UNSET
 
 from streams.adapters.publish import Topics
+from streams.agents.arrival import arrival_ms, letter_key, refused_before, wall_ms
 from streams.core.dead_letters import dead_letter as letter
 from streams.core.dead_letters import kept_of, kept_row
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
-from streams.engine.log import Entry, LogWriter, Outgoing
+from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.events import TaskCreated, encode_event
 from streams.models.explain import accept
@@ -41,6 +42,7 @@ class IntakePolicy:
     Attributes:
         max_event_bytes: Larger events are refused.
         future_ms: An event dated further than this after its arrival is refused.
+        trust_record_time: Take a record's own time as its arrival where the broker has not stamped it.
         sla_classes_ms: Time from creation to due by SLA class.
         limits: How far an event's times may be from its own.
         grants: By topic, what may come from it without a proof of the gateway; a topic not named allows everything.
@@ -49,6 +51,7 @@ class IntakePolicy:
 
     max_event_bytes: int = 1_048_576
     future_ms: int = 300_000
+    trust_record_time: bool = False
     sla_classes_ms: dict[str, int] | None = None
     limits: EventLimits = DEFAULT_LIMITS
     grants: Mapping[str, SenderGrant] = field(default_factory=dict)
@@ -56,19 +59,47 @@ class IntakePolicy:
 
 
 class Intake:
-    """One partition of one raw topic. It keeps no state: a replay repeats events, which the ledger ignores."""
+    """One partition of one raw topic. It keeps no state: a replay repeats events, which the ledger ignores.
+
+    Events on the log carry the time of their arrival as record time, also where the broker does not stamp them.
+    """
 
     dense = False
 
     def __init__(
-        self, source: str, partition: int, out: Topics, writer: LogWriter, policy: IntakePolicy, meter: Any
+        self,
+        source: str,
+        partition: int,
+        out: Topics,
+        writer: LogWriter,
+        reader: LogReader,
+        policy: IntakePolicy,
+        meter: Any,
+        *,
+        now_ms: Callable[[], int] = wall_ms,
     ) -> None:
-        """Read partition ``partition`` of topic ``source``."""
+        """Read one partition of a raw topic.
+
+        Args:
+            source: Full name of the raw topic.
+            partition: The partition.
+            out: Topic names.
+            writer: Appends events and dead letters.
+            reader: Reads earlier dead letters.
+            policy: What is refused.
+            meter: Where counts go.
+            now_ms: The clock, Unix milliseconds, for records whose time is what their sender says.
+        """
         self.next: int | None = None
+        self._reader, self._now_ms = reader, now_ms
+        self._refused: frozenset[int] | None = None
+        self._held: list[tuple[int, int, Entry]] = []
         self._source, self._partition = source, partition
         self._out, self._writer, self._policy, self._meter = out, writer, policy, meter
         self._events: dict[int, list[Entry]] = defaultdict(list)
         self._dead: list[Outgoing] = []
+        # A raw topic of somebody else may have more partitions than ours.
+        self._dead_partition = partition % out.partitions
         self._flushed: int | None = None
 
     async def recover(self) -> None:
@@ -82,16 +113,23 @@ class Intake:
         policy, events, partitions = self._policy, self._events, self._out.partitions
         grant = policy.grants.get(self._source)
         classes, most, ahead_ms, limits = policy.sla_classes_ms, policy.max_event_bytes, policy.future_ms, policy.limits
+        self.next = records[-1].offset + 1
+        if self._refused:
+            records = [record for record in records if record.offset not in self._refused]
+        now_ms = self._now_ms()
         for record in records:
+            arrived_ms = record.timestamp_ms
+            if record.sender_time:
+                record.timestamp_ms = arrived_ms = arrival_ms(arrived_ms, now_ms, trusted=policy.trust_record_time)
             try:
                 value = record.value or b""
                 if has_proof(value):
                     unsealed = opened(value, policy.grant_keys)
                     found = (
-                        _UNPROVEN if unsealed is None else accept(unsealed, record.timestamp_ms, most, ahead_ms, limits)
+                        _UNPROVEN if unsealed is None else accept(unsealed, arrived_ms, most, ahead_ms, limits)
                     )
                 else:
-                    found = _bound(accept(value, record.timestamp_ms, most, ahead_ms, limits), grant)
+                    found = _bound(accept(value, arrived_ms, most, ahead_ms, limits), grant)
                 if isinstance(found, Refusal):
                     self._refuse(record, found)
                     continue
@@ -107,8 +145,11 @@ class Intake:
                 self._set_aside(record, error)
                 continue
             # As streams.models.topics.partition_of, whose calls would cost as much as all the rest of this loop.
-            events[crc32(key) % partitions].append((key, value, record.timestamp_ms))
-        self.next = records[-1].offset + 1
+            partition, entry = crc32(key) % partitions, (key, value, arrived_ms)
+            if self._held or (record.sender_time and self._refused is None):
+                self._held.append((record.offset, partition, entry))
+            else:
+                events[partition].append(entry)
 
     def _resolve(self, event: TaskCreated, classes: dict[str, int]) -> bytes | None:
         """Write the due time into the event, so that the log means the same whatever the configuration becomes."""
@@ -136,14 +177,24 @@ class Intake:
         """Write what was folded; the offset to commit."""
         if self.next is None or self.next == self._flushed:
             return None
-        upto, events, dead = self.next, self._events, self._dead
-        self._events, self._dead = defaultdict(list), []
+        upto, events, dead, held = self.next, self._events, self._dead, self._held
+        self._events, self._dead, self._held = defaultdict(list), [], []
+        if held:
+            for partition, entry in await self._not_refused(held):
+                events[partition].append(entry)
         log = self._out.name(topics.EVENTS)
         await asyncio.gather(*(self._writer.append(log, partition, sent) for partition, sent in events.items()))
         if dead:
-            await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._partition, dead)
+            await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._dead_partition, dead)
         self._flushed = upto
         return upto
+
+    async def _not_refused(self, held: list[tuple[int, int, Entry]]) -> list[tuple[int, Entry]]:
+        """Return what no earlier run has refused, of events accepted by the clock; earlier letters are read once."""
+        if self._refused is None:
+            letters = (self._out.name(topics.DEAD_LETTERS), self._dead_partition)
+            self._refused = await refused_before(self._reader, letters, (self._source, self._partition), held[0][0])
+        return [(partition, entry) for offset, partition, entry in held if offset not in self._refused]
 
 
 _UNPROVEN = Refusal(
@@ -186,4 +237,4 @@ def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal:
         partition=partition,
         offset=record.offset,
     )
-    return Outgoing(f"{topic}|{partition}|{record.offset}".encode(), value)
+    return Outgoing(letter_key(topic, partition, record.offset), value)

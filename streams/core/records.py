@@ -15,15 +15,23 @@ _TOLD_CHARS = 200
 
 
 class Record(Struct, gc=False):
-    """One record read from a partition: place, broker timestamp in ms, key and value.
+    """One record read from a partition.
 
     A struct that the garbage collector does not track: made in 80 ns, where a named tuple takes 320.
+
+    Attributes:
+        offset: Its place.
+        timestamp_ms: Its time, Unix milliseconds.
+        key: Its key.
+        value: Its value.
+        sender_time: The time is what the sender says (CreateTime, any number) and not when the broker appended it.
     """
 
     offset: int
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    sender_time: bool = False
 
 
 class Rejected(NamedTuple):

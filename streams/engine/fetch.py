@@ -13,6 +13,9 @@ from aiokafka.consumer import fetcher
 
 from streams.core.records import Record
 
+_LOG_APPEND_TIME = 1
+"""The timestamp type of a record batch whose time the broker has set when it appended it."""
+
 
 class PlainRecords(fetcher.PartitionRecords):
     """The records of one fetched partition, handed out a record batch at a time as ``Record``."""
@@ -25,7 +28,8 @@ class PlainRecords(fetcher.PartitionRecords):
         self.end: int = args[3]
 
     def _consumer_record(self, tp: Any, record: Any) -> Record:  # noqa: ARG002
-        return Record(record.offset, record.timestamp, record.key, record.value)
+        sender_time = record.timestamp_type != _LOG_APPEND_TIME
+        return Record(record.offset, record.timestamp, record.key, record.value, sender_time)
 
     def take(self, count: int) -> list[Record]:
         """Return up to ``count`` records; fewer only at the end. ``next_fetch_offset`` follows what was handed out."""
@@ -44,7 +48,10 @@ class PlainRecords(fetcher.PartitionRecords):
         begin, self.end = self.end, batch.next_offset
         if batch.is_control_batch:
             return []
-        records = [Record(r.offset, r.timestamp, r.key, r.value) for r in batch]
+        if batch.timestamp_type == _LOG_APPEND_TIME:
+            records = [Record(r.offset, r.timestamp, r.key, r.value) for r in batch]
+        else:
+            records = [Record(r.offset, r.timestamp, r.key, r.value, True) for r in batch]
         if records and records[0].offset < begin:
             return [record for record in records if record.offset >= begin]
         return records

@@ -30,7 +30,8 @@ code. What stands on `events.v1` was accepted by the rules of its day and is cou
   `subject` is another event: tasks are spread over partitions, which do not know of each other. `check-events` warns of
   it within a file.
 - `subject` is the task's id; all events of a task carry the same one. Order matters only within a task.
-- `time` may be as old as you like (backfill), but at most 5 minutes after its arrival.
+- `time` may be as old as you like (backfill), but at most 5 minutes after its arrival. Arrival is when the gateway or the
+  broker took the event; a Kafka record's own timestamp is not looked at.
 - Times are RFC 3339 with a zone, in the years 2000 to 2099; T and Z in lower case, a space for T and an offset without
   its colon are taken too; a leap second (:60) and 24:00 are not. Where a validator also asserts `format: date-time`, what
   it passes is accepted but for those and other years. What is finer than a millisecond is cut, never rounded.

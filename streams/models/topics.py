@@ -36,6 +36,11 @@ class TopicSpec:
     config: dict[str, str]
 
 
+ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
+"""The broker stamps each record when it appends it. So retention counts from arrival and not from what a sender's clock, a
+backfill or a mirror says, and an event's arrival is known without trusting anybody."""
+
+
 def _log(retention_days: int) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(retention_days * _DAY_MS)}
 
@@ -79,8 +84,8 @@ def topic_specs(
         DEAD_LETTERS: _log(30),
         LATE: _log(30),
     }
-    size = {"max.message.bytes": str(max_message_bytes)}
-    return [TopicSpec(prefix + name, partitions, {**config, **size}) for name, config in kinds.items()]
+    common = {"max.message.bytes": str(max_message_bytes), **ARRIVAL}
+    return [TopicSpec(prefix + name, partitions, {**config, **common}) for name, config in kinds.items()]
 
 
 def partition_of(key: bytes, partitions: int) -> int:

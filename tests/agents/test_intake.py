@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from streams.adapters.publish import Topics
@@ -23,6 +24,18 @@ class MemoryWriter:
         self.records.setdefault(topic, []).extend(Outgoing(*record) for record in records)
 
 
+class NoLetters:
+    async def read(self, topic: str, partition: int) -> AsyncIterator[list[tuple[int, bytes, bytes | None]]]:
+        raise AssertionError(f"{topic}[{partition}] is read though the broker has stamped every record")
+        yield []
+
+    async def empty(self, topic: str, partition: int) -> bool:
+        return True
+
+
+NO_LETTERS = NoLetters()
+
+
 class Meter:
     def __init__(self) -> None:
         self.dead: list[str] = []
@@ -34,7 +47,7 @@ class Meter:
 def run(values: list[bytes]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     writer, meter = MemoryWriter(), Meter()
     policy = IntakePolicy(max_event_bytes=100_000, sla_classes_ms={"fast": 3_600_000})
-    intake = Intake("raw", 2, Topics("f.", 4), writer, policy, meter)
+    intake = Intake("raw", 2, Topics("f.", 4), writer, NO_LETTERS, policy, meter)
     intake.fold([Record(7 + n, NOW_MS, None, value) for n, value in enumerate(values)])
     assert asyncio.run(intake.flush()) == 7 + len(values)
     events = [json.loads(out.value or b"") for out in writer.records.get("f.events.v1", [])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -37,7 +38,10 @@ def filled(kafka_bootstrap: str) -> str:
 
 async def _fill(address: str) -> None:
     connection = {"bootstrap_servers": address}
-    await create_topics(connection, topic_specs(PREFIX, PARTITIONS))
+    # As a log copied with its times: left to themselves our topics carry the time of the copy.
+    kept = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+    specs = [replace(spec, config={**spec.config, **kept}) for spec in topic_specs(PREFIX, PARTITIONS)]
+    await create_topics(connection, specs)
     producer = AIOKafkaProducer(acks="all", **connection)
     await producer.start()
     try:

@@ -162,7 +162,7 @@ class SimWorker:
 
     def _make_intake(self, partition: int) -> Processor:
         policy = IntakePolicy(future_ms=1 << 50)
-        return Intake(topics.RAW, partition, self._shared.topics, self.writer, policy, Silence())
+        return Intake(topics.RAW, partition, self._shared.topics, self.writer, self.reader, policy, Silence())
 
     def _make_ledger(self, partition: int) -> Processor:
         shared = self._shared

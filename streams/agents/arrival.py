@@ -1,0 +1,55 @@
+"""When an event arrived, and what an earlier run decided by the clock.
+
+An event dated well after its arrival is refused. Where the broker stamps records (``LogAppendTime``, as on Floorwatch's own
+topics) arrival is on the log, and a replay decides as the first run did. On other topics a record's time is what its
+sender says, so intake reads a clock: the only clock that decides anything. A replay reads it later, and would then accept
+what was refused before. So an intake that takes over first reads which records already have a dead letter, and leaves
+those refused. Nothing is needed for the opposite case: as time passes, an accepted event stays acceptable.
+"""
+
+from __future__ import annotations
+
+import time
+
+from streams.engine.log import LogReader
+
+
+def wall_ms() -> int:
+    """Return the wall clock in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def arrival_ms(record_ms: int, now_ms: int, *, trusted: bool) -> int:
+    """Return when a record arrived whose time is what its sender says.
+
+    Args:
+        record_ms: The record's time; any 64-bit number.
+        now_ms: The clock.
+        trusted: The sender is known to stamp arrival. Its time is taken unless it lies ahead of the clock or before 1970.
+    """
+    return record_ms if trusted and 0 <= record_ms <= now_ms else now_ms
+
+
+def letter_key(topic: str, partition: int, offset: int) -> bytes:
+    """Return the key of the dead letter of a record. It names the record, so that a repetition can be told."""
+    return f"{topic}|{partition}|{offset}".encode()
+
+
+async def refused_before(
+    reader: LogReader, dead_letters: tuple[str, int], source: tuple[str, int], first: int
+) -> frozenset[int]:
+    """Return the offsets from ``first`` on that have a dead letter already.
+
+    Args:
+        reader: Reads partitions whole. Only keys are looked at: about 300,000 letters a second.
+        dead_letters: Full topic name and partition of the dead letters.
+        source: The same of the raw topic.
+        first: The first offset that is folded again.
+    """
+    prefix = letter_key(*source, 0)[:-1]
+    found: set[int] = set()
+    async for records in reader.read(*dead_letters):
+        for _, key, _ in records:
+            if key.startswith(prefix) and (offset := key[len(prefix) :]).isdigit() and int(offset) >= first:
+                found.add(int(offset))
+    return frozenset(found)
