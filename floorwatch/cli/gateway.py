@@ -35,7 +35,6 @@ def gateway(
     from config.load import load
     from floorwatch.cli.common import exit_on_config_error, set_up_logging
     from floorwatch.embedded.journal import JournalError
-    from floorwatch.embedded.segments import JournalCorrupt
     from gateway.app import OpenToStrangers
     from gateway.limits import TokenFault
     from gateway.spool import SpoolBusy
@@ -55,7 +54,7 @@ def gateway(
     except (OpenToStrangers, TokenFault) as error:
         typer.echo(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(2) from None
-    except (SpoolBusy, JournalError, JournalCorrupt, OSError) as error:
+    except (SpoolBusy, JournalError, OSError) as error:
         typer.echo(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(1) from None
 

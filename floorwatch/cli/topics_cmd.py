@@ -17,9 +17,7 @@ class Action(str, Enum):
 
 
 def topics(
-    action: Annotated[
-        Action, typer.Argument(help="list prints them; create makes and mends them too.")
-    ] = Action.list,
+    action: Annotated[Action, typer.Argument(help="list prints them; create makes and mends them too.")] = Action.list,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
 ) -> None:
     """List the topics Floorwatch uses, or create those that do not exist.

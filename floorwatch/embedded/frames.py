@@ -11,15 +11,19 @@ CRC-32 and not CRC-32C: zlib has it in C everywhere Python runs, and for a torn 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 from zlib import crc32
 
+from streams.models import topics
+
 MAGIC = b"FWJRNL1\n"
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """A longer length can only be damage; the gateway refuses events far below this."""
 
+_TOPIC_NAMES = frozenset(spec.name.encode() for spec in topics.topic_specs("", 1))
 _PREFIX = struct.Struct("<II")
 _BODY = struct.Struct("<qHI")
 _FRAME = struct.Struct("<IIqHI")
@@ -91,7 +95,7 @@ def parse(buffer: bytes, at: int = 0, max_records: int = 1_000_000) -> Parsed:
     view = memoryview(buffer)
     records: list[Record] = []
     size = len(buffer)
-    topics: dict[bytes, str] = {}
+    names: dict[bytes, str] = {}
     while len(records) < max_records and size - at >= _FRAME.size:
         length, crc, accepted_ms, topic_bytes, key_bytes = _FRAME.unpack_from(buffer, at)
         head = at + _FRAME.size
@@ -104,36 +108,49 @@ def parse(buffer: bytes, at: int = 0, max_records: int = 1_000_000) -> Parsed:
             return Parsed(records, at, Tail.BAD)
         split = head + topic_bytes
         raw_topic = buffer[head:split]
-        topic = topics.get(raw_topic)
+        topic = names.get(raw_topic)
         if topic is None:
-            topic = topics[raw_topic] = raw_topic.decode()
+            topic = names[raw_topic] = raw_topic.decode()
         records.append(Record(accepted_ms, topic, buffer[split : split + key_bytes], buffer[split + key_bytes : end]))
         at = end
     return Parsed(records, at, Tail.CLEAN)
 
 
-def next_frame_is_valid(buffer: bytes, bad_at: int) -> bool:
-    """Return whether an intact frame stands right behind a bad one, trusting the bad one's length. Cost: constant."""
-    if len(buffer) - bad_at < _PREFIX.size:
-        return False
-    length, _ = _PREFIX.unpack_from(buffer, bad_at)
-    if length > MAX_BODY_BYTES:
-        return False
-    return bool(parse(buffer, bad_at + _PREFIX.size + length, max_records=1).records)
+def next_frame(buffer: bytes, bad_at: int, names: Iterable[bytes] = ()) -> int | None:
+    """Return where the next intact frame begins behind a bad one; None if there is none.
 
+    Frames are found by the topic's name that stands in each, so the search runs at the speed of ``bytes.find``.
 
-def valid_frame_follows(buffer: bytes, bad_at: int) -> bool:
-    """Return whether an intact frame stands anywhere behind a bad one: damage inside, not a torn end.
-
-    Cost: about 0.3 s a megabyte, so only for what is left of a segment behind its last good frame.
+    Args:
+        buffer: Bytes of a segment.
+        bad_at: Offset of the bad frame.
+        names: Topics beside the product's own.
     """
-    size = len(buffer)
-    for at in range(bad_at + 1, size - _FRAME.size + 1):
-        length, _, _, topic_bytes, key_bytes = _FRAME.unpack_from(buffer, at)
-        fits = _BODY.size + topic_bytes + key_bytes <= length <= size - at - _PREFIX.size
-        if fits and parse(buffer, at, max_records=1).records:
-            return True
-    return False
+    found: int | None = None
+    for name in {*_TOPIC_NAMES, *names}:
+        at = buffer.find(name, bad_at + 1 + _FRAME.size)
+        while at >= 0 and (found is None or at - _FRAME.size < found):
+            start = at - _FRAME.size
+            length, _, _, topic_bytes, key_bytes = _FRAME.unpack_from(buffer, start)
+            fits = _BODY.size + topic_bytes + key_bytes <= length <= len(buffer) - start - _PREFIX.size
+            if fits and topic_bytes == len(name) and parse(buffer, start, max_records=1).records:
+                found = start
+                break
+            at = buffer.find(name, at + 1)
+    return found
+
+
+def is_unfinished(rest: bytes) -> bool:
+    """Return whether what stands behind the last intact frame of a file was never acknowledged.
+
+    A process that dies in a write leaves a frame that is cut short; a power cut may leave zeros in its place. Nothing of
+    such a frame was synced, so nobody was answered. All else is damage: a frame that is there in full and fails its check,
+    also one whose length is what was damaged.
+    """
+    if len(rest) < _FRAME.size or rest.endswith(b"\0"):
+        return True
+    length, crc = _PREFIX.unpack_from(rest)
+    return bool(_PREFIX.size + length > len(rest) and crc32(memoryview(rest)[_PREFIX.size :]) != crc)
 
 
 def frame_ends(frames: list[bytes], written: int) -> int:

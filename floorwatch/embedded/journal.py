@@ -7,6 +7,7 @@ whenever the broker is a new one.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -16,13 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from floorwatch.embedded.frames import MAGIC, encode, frame_ends, parse
-from floorwatch.embedded.segments import Position, end_of, mend, segment_numbers, segment_path
+from floorwatch.embedded.frames import MAGIC, encode, frame_ends
+from floorwatch.embedded.segments import LOCK, Position, end_of, mend, segment_numbers, segment_path
 from streams.models.topics import RAW
 
 _log = logging.getLogger(__name__)
 
 _DATA_SYNC = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
@@ -99,11 +102,10 @@ class JournalWriter:
         await self.stop()
 
     async def start(self) -> None:
-        """Lock the folder, mend a torn end and open a segment.
+        """Lock the folder, mend a torn end and open a segment. On a full disk it is opened by the first append that finds room.
 
         Raises:
             JournalBusy: Another process holds this writer's folder.
-            JournalCorrupt: The last segment is damaged within.
             OSError: The folder cannot be written.
         """
         self._lock_fd = _lock(self.folder)
@@ -196,25 +198,40 @@ class JournalWriter:
         numbers = segment_numbers(self.folder)
         if numbers:
             last = segment_path(self.folder, numbers[-1])
-            cut = mend(last)
-            if cut:
-                _log.warning("%s: cut %d bytes of a record that a crash left unfinished", last, cut)
-            self._last_ms = max(self._last_ms, _last_accepted_ms(last))
-            if last.stat().st_size <= len(MAGIC):
-                self._begin(numbers[-1])  # still empty: use it, or each restart would leave a file
-                return
-        self._begin(numbers[-1] + 1 if numbers else 1)
+            found = mend(last)
+            if found.cut:
+                _log.warning(
+                    "%s: cut %d bytes of a record that a crash left unfinished; it was never acknowledged",
+                    last,
+                    found.cut,
+                )
+            if found.damaged:
+                _log.error(
+                    "%s: records in it that were acknowledged fail their check. Writing goes on in a new segment; the shipper "
+                    "sets the damaged part aside and says where it is",
+                    last,
+                )
+            self._last_ms = max(self._last_ms, found.last_ms)
+            self._number = numbers[-1]
+            if found.size <= len(MAGIC) and not found.cut and not found.damaged:
+                self._number -= 1  # still empty: use it, or each restart would leave a file
+        try:
+            self._begin(self._number + 1)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            _log.error("%s: %s; appends are refused until there is room", self.folder, error.strerror)
 
     def _begin(self, number: int) -> None:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
         path = segment_path(self.folder, number)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(fd).st_size < len(MAGIC):
                 os.ftruncate(fd, 0)
-                os.write(fd, MAGIC)
+                _write_whole(fd, MAGIC)
             self._sync(fd)
             _sync_folder(self.folder)
         except BaseException:
@@ -252,9 +269,16 @@ def _resolve(done: asyncio.Future[None], fault: JournalError | None) -> None:
         done.set_exception(fault)
 
 
+def _write_whole(fd: int, data: bytes) -> None:
+    """Write all of the bytes; a disk with room for some of them has none."""
+    if os.write(fd, data) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _lock(folder: Path) -> int:
-    folder.mkdir(parents=True, exist_ok=True)
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    for made in (folder.parent, folder):
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -271,11 +295,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _last_accepted_ms(path: Path) -> int:
-    records = parse(path.read_bytes(), len(MAGIC)).records
-    return records[-1].accepted_ms if records else 0
 
 
 async def open_free_writer(journal: Path, base_name: str, *, limit: int = 64) -> JournalWriter:

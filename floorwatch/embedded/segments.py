@@ -2,31 +2,51 @@
 
 Invariant: a complete frame, once visible in a segment, is never removed from it (only whole segments are, by age). So a
 reader that has passed a frame never has to go back.
+
+A part that fails its check is passed over: the reader is told of it, keeps it in a file beside the segment, and goes on with
+the next intact frame. The segment itself is not changed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from floorwatch.embedded.frames import MAGIC, Record, Tail, next_frame_is_valid, parse, valid_frame_follows
+from floorwatch.embedded.frames import MAGIC, Parsed, Record, Tail, is_unfinished, next_frame, parse
 
 SUFFIX = ".seg"
+LOCK = "lock"
+"""File in a writer's folder that its process holds locked."""
+_ASIDE = ".damaged-"
 
 
-class JournalCorrupt(Exception):
-    """A segment is damaged where it was once whole. Operator: follow the message; nothing was changed on disk."""
+@dataclass(frozen=True)
+class Damage:
+    """A part of a segment that cannot be read.
 
-    def __init__(self, path: Path, offset: int) -> None:
-        super().__init__(
-            f"{path} is damaged at byte {offset}: a record there fails its check, and it is not the torn end that a "
-            f"crash leaves. Restore the file from a backup, or move it out of the folder to go on without its records."
-        )
-        self.path = path
-        self.offset = offset
+    Attributes:
+        path: The segment.
+        offset: Where the part begins.
+        content: Its bytes; empty where they are not there any more.
+        acknowledged: It may hold records that were acknowledged; False for the torn end that a crash leaves.
+        said: What is wrong, in words.
+    """
+
+    path: Path
+    offset: int
+    content: bytes
+    acknowledged: bool
+    said: str
+
+    @property
+    def aside(self) -> Path:
+        """Where the part is kept: a file beside the segment."""
+        return self.path.with_name(f"{self.path.name}{_ASIDE}{self.offset:08d}")
 
 
 class Position(NamedTuple):
@@ -47,11 +67,13 @@ class Chunk:
         records: In the order they were accepted.
         position: Where to read on.
         more: Whether there was more to read than was asked for.
+        damage: What had to be passed over to get to ``position``.
     """
 
     records: list[Record]
     position: Position
     more: bool
+    damage: Damage | None = None
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -68,48 +90,68 @@ def segment_numbers(folder: Path) -> list[int]:
     return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX) and name[:8].isdigit())
 
 
-def mend(path: Path) -> int:
-    """Cut the torn end off a segment that its writer left behind, so that new records can follow.
+@dataclass(frozen=True)
+class Inspection:
+    """What a writer finds in the segment it left behind.
+
+    Attributes:
+        cut: Bytes of a torn end that were cut off.
+        damaged: Whether there is damage, which stays where it is: who reads the segment sets it aside.
+        last_ms: When the last intact record was accepted; 0 if there is none.
+        size: Bytes left.
+    """
+
+    cut: int
+    damaged: bool
+    last_ms: int
+    size: int
+
+
+def mend(path: Path) -> Inspection:
+    """Cut the torn end off a segment that its writer left behind. Damage is left as it is.
 
     Args:
         path: The writer's last segment. Only the writer that holds the folder's lock may call this.
-
-    Returns:
-        Bytes cut off; 0 for a whole segment.
-
-    Raises:
-        JournalCorrupt: A bad record is followed by good ones, or the file is no segment.
     """
     content = path.read_bytes()
-    if len(content) < len(MAGIC):
-        good = 0
-    elif not content.startswith(MAGIC):
-        raise JournalCorrupt(path, 0)
-    else:
-        parsed = parse(content, len(MAGIC))
-        good = parsed.end
-        if valid_frame_follows(content, good):
-            raise JournalCorrupt(path, good)
-    if good < len(content):
+    whole = content[: len(MAGIC)] == MAGIC
+    damaged = len(content) >= len(MAGIC) and not whole
+    end, last_ms = min(len(MAGIC), len(content)) if len(content) >= len(MAGIC) else 0, 0
+    for parsed in _stretches(content):
+        end = parsed.end
+        if parsed.records:
+            last_ms = parsed.records[-1].accepted_ms
+        damaged = damaged or (parsed.end < len(content) and next_frame(content, parsed.end) is not None)
+    left = len(content) - end
+    if left and (end == 0 or is_unfinished(content[end:])):
         with path.open("r+b") as segment:
-            segment.truncate(good)
+            segment.truncate(end)
             os.fsync(segment.fileno())
-    return len(content) - good
+        return Inspection(left, damaged, last_ms, end)
+    return Inspection(0, damaged or left > 0, last_ms, len(content))
 
 
-def read_from(folder: Path, position: Position, max_bytes: int) -> Chunk:
-    """Read on from a position, moving to the next segment where one ends.
+def _stretches(content: bytes) -> Iterator[Parsed]:
+    """Yield the intact frames of a segment, stretch by stretch between damaged parts."""
+    at: int | None = len(MAGIC)
+    while at is not None and at < len(content):
+        parsed = parse(content, at)
+        yield parsed
+        at = next_frame(content, parsed.end) if parsed.end < len(content) else None
+
+
+def read_from(folder: Path, position: Position, max_bytes: int, *, no_writer: bool = False) -> Chunk:
+    """Read on from a position, moving to the next segment where one ends, and over what is damaged.
 
     Args:
         folder: The writer's folder.
         position: Where to begin; ``START`` reads everything there is.
         max_bytes: About how much to read; a longer record is still read whole.
+        no_writer: Nobody writes here now, so what is not a whole record at the very end will never be one.
 
     Returns:
-        Records and the next position. An unfinished record at the very end is left for the next call.
-
-    Raises:
-        JournalCorrupt: A record is damaged, or a segment ends within a record although a later segment exists.
+        Records and the next position; or no records, and the damage that lies before the next position. An unfinished record
+        at the very end is left for the next call.
     """
     # Numbers first: if a later segment existed before the read found nothing more, the current one is finished.
     numbers = segment_numbers(folder)
@@ -121,33 +163,86 @@ def read_from(folder: Path, position: Position, max_bytes: int) -> Chunk:
             return Chunk([], position, more=False)
         position = Position(later[0], len(MAGIC))
     while True:
-        finished = position.segment != numbers[-1]
-        chunk = _read_segment(segment_path(folder, position.segment), position, max_bytes, finished=finished)
-        if chunk.records or chunk.more or not finished:
+        last = position.segment == numbers[-1]
+        chunk = _read_segment(
+            segment_path(folder, position.segment), position, max_bytes, last=last, no_writer=no_writer
+        )
+        if chunk.records or chunk.more or chunk.damage is not None or last:
+            if last and chunk.damage is not None and not chunk.more:
+                # Whoever writes here next begins another segment, whether or not the end of this one is cut off.
+                return replace(chunk, position=Position(position.segment + 1, len(MAGIC)))
             return chunk
         position = Position(next(n for n in numbers if n > position.segment), len(MAGIC))
 
 
-def _read_segment(path: Path, position: Position, max_bytes: int, *, finished: bool) -> Chunk:
+def _read_segment(path: Path, position: Position, max_bytes: int, *, last: bool, no_writer: bool) -> Chunk:
+    """Read records at a position of one segment, or what damage is there. To all but the last one nothing will be added."""
     try:
         with path.open("rb") as segment:
             size = os.fstat(segment.fileno()).st_size
+            if size < position.offset and size >= len(MAGIC):
+                said = f"it ends {position.offset - size} bytes before a place that had been read"
+                return Chunk([], position._replace(offset=size), True, Damage(path, size, b"", True, said))
             segment.seek(position.offset)
             buffer = segment.read(max_bytes)
             parsed = parse(buffer)
-            if not parsed.records and parsed.tail is Tail.CLEAN and position.offset + len(buffer) < size:
-                # A record longer than max_bytes: take all there is.
+            if not parsed.records and buffer:
+                # A record longer than max_bytes, or damage: take all there is.
                 buffer += segment.read()
                 parsed = parse(buffer, max_records=1)
     except FileNotFoundError:
         return Chunk([], position, more=False)  # retention removed it since it was listed
     offset = position.offset + parsed.end
-    if parsed.tail is Tail.BAD and (finished or next_frame_is_valid(buffer, parsed.end)):
-        raise JournalCorrupt(path, offset)
-    more = position.offset + len(buffer) < size and bool(parsed.records)
-    if finished and not parsed.records and size > offset:
-        raise JournalCorrupt(path, offset)
-    return Chunk(parsed.records, Position(position.segment, offset), more)
+    if parsed.records or not buffer:
+        more = position.offset + len(buffer) < size or (bool(parsed.records) and parsed.tail is Tail.BAD)
+        return Chunk(parsed.records, Position(position.segment, offset), more)
+    following = next_frame(buffer, 0)
+    if following is not None:
+        damage = Damage(path, offset, buffer[:following], True, "a record fails its check")
+        return Chunk([], position._replace(offset=offset + following), True, damage)
+    if last and not no_writer:
+        return Chunk([], position, more=False)
+    torn = last and is_unfinished(
+        buffer
+    )  # a writer that goes on in another segment has cut off the torn end of this one
+    said = "the last record is unfinished" if torn else "the last record is damaged or cut short"
+    damage = Damage(path, offset, buffer, not torn, said)
+    return Chunk([], position._replace(offset=position.offset + len(buffer)), False, damage)
+
+
+def has_writer(folder: Path) -> bool:
+    """Return whether a process holds a writer's folder now."""
+    try:
+        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def set_aside(damage: Damage) -> None:
+    """Keep a damaged part in a file beside its segment; one that is there already stays.
+
+    Raises:
+        OSError: It cannot be written. Nothing is lost: the part is in the segment too.
+    """
+    if damage.aside.exists() or not damage.content:
+        return
+    partial = damage.aside.with_suffix(".tmp")
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(damage.content)
+    partial.replace(damage.aside)
+
+
+def parts_aside(journal: Path) -> list[Path]:
+    """Return the files of damaged parts of a journal, of all writers."""
+    return sorted(path for path in journal.glob(f"*/*{SUFFIX}{_ASIDE}*") if not path.name.endswith(".tmp"))
 
 
 def end_of(folder: Path) -> Position:
@@ -183,7 +278,10 @@ def drop_older_than(folder: Path, accepted_before_ms: int) -> int:
         # Times never fall within a writer, so the next segment's first record bounds all of this one's.
         if first is None or first >= accepted_before_ms:
             break
-        segment_path(folder, number).unlink()
+        path = segment_path(folder, number)
+        for aside in folder.glob(f"{path.name}{_ASIDE}*"):
+            aside.unlink()
+        path.unlink()
         dropped += 1
     return dropped
 
@@ -192,7 +290,7 @@ def _first_accepted_ms(path: Path) -> int | None:
     with path.open("rb") as segment:
         segment.seek(len(MAGIC))
         parsed = parse(segment.read(256 * 1024), max_records=1)
-        if not parsed.records:
-            segment.seek(len(MAGIC))
-            parsed = parse(segment.read(), max_records=1)
-    return parsed.records[0].accepted_ms if parsed.records else None
+    if parsed.records:
+        return parsed.records[0].accepted_ms
+    # A long record, or a damaged one: then that of the next one, which was accepted later.
+    return next((parsed.records[0].accepted_ms for parsed in _stretches(path.read_bytes()) if parsed.records), None)

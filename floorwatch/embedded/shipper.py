@@ -26,11 +26,13 @@ from floorwatch.embedded.journal import wall_ms
 from floorwatch.embedded.segments import (
     START,
     Chunk,
-    JournalCorrupt,
+    Damage,
     Position,
     drop_older_than,
     end_of,
+    has_writer,
     read_from,
+    set_aside,
     writers_of,
 )
 from streams.models.topics import partition_of
@@ -46,8 +48,6 @@ POLL_S = 0.02
 SAVE_INTERVAL_S = 0.1
 STALL_S = 5.0
 RETENTION_INTERVAL_S = 600.0
-EXIT_CORRUPT = 3
-"""Exit code for a damaged journal: restarting cannot help."""
 
 
 @dataclass
@@ -60,6 +60,7 @@ class Tail:
     pending: list[Record] = field(default_factory=list)
     more: bool = False
     stalled_at_s: float | None = None
+    no_writer: bool = False
 
 
 class Merge:
@@ -69,6 +70,7 @@ class Merge:
         """Begin at the given positions; a writer without one begins at its start."""
         self._journal = journal
         self._positions = dict(positions)
+        self.damages: list[Damage] = []
         self.tails: dict[str, Tail] = {}
 
     def find_writers(self) -> None:
@@ -82,15 +84,15 @@ class Merge:
         """Return the next records in the order of acceptance, as far as it is certain.
 
         A writer with more on disk than was read bounds the others: they are not sent past its last time read. The
-        caller sends all of them and then calls :meth:`sent`.
-
-        Raises:
-            JournalCorrupt: A segment is damaged.
+        caller sends all of them and then calls :meth:`sent`. What is damaged is passed over and added to ``damages``.
         """
         for tail in self.tails.values():
-            if not tail.pending:
-                chunk: Chunk = read_from(tail.folder, tail.read, chunk_bytes)
+            while not tail.pending:
+                chunk: Chunk = read_from(tail.folder, tail.read, chunk_bytes, no_writer=tail.no_writer)
                 tail.pending, tail.read, tail.more = chunk.records, chunk.position, chunk.more
+                if chunk.damage is None:
+                    break
+                self.damages.append(chunk.damage)
         bound = min((t.pending[-1].accepted_ms for t in self.tails.values() if t.more and t.pending), default=None)
         runs: list[list[Record]] = []
         for tail in self.tails.values():
@@ -198,7 +200,6 @@ class Shipper:
         """Ship until cancelled.
 
         Raises:
-            JournalCorrupt: A segment is damaged.
             KafkaError: The broker refused or vanished; the process ends and the supervisor decides.
         """
         while True:
@@ -216,10 +217,31 @@ class Shipper:
         """Send one round and wait until the broker has it; return how many records it held."""
         self.merge.find_writers()
         records = self.merge.next_records()
+        self._set_aside()
         if records:
             await self._send(records)
             self.records += len(records)
         return len(records)
+
+    def _set_aside(self) -> None:
+        """Keep and tell what could not be read."""
+        damages, self.merge.damages = self.merge.damages, []
+        for damage in damages:
+            tell = _log.error if damage.acknowledged else _log.warning
+            what = (
+                "records that were acknowledged may be lost: restore the segment from a backup and start the stack again"
+                if damage.acknowledged
+                else "it was never acknowledged, and its sender sends it again"
+            )
+            kept = f"kept in {damage.aside}" if damage.content else "nothing of it is left"
+            try:
+                set_aside(damage)
+            except OSError as error:
+                kept = f"still in the segment, for it cannot be copied ({error.strerror or error})"
+            tell(
+                "%s, byte %d: %s; %d bytes passed over, %s; %s",
+                damage.path, damage.offset, damage.said, len(damage.content), kept, what,
+            )  # fmt: skip
 
     async def _send(self, records: Sequence[Record]) -> None:
         lanes: dict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -270,20 +292,15 @@ class Shipper:
                 _log.info("%s: dropped %d segments older than the correction horizon", tail.folder, dropped)
 
     def _watch_stalls(self, now_s: float) -> None:
-        """Say it when bytes stay unreadable at a journal's end: a writer that died, or damage."""
+        """Pass over bytes that stay unreadable at a journal's end when no writer is there to go on with them."""
         for tail in self.merge.tails.values():
             if tail.read >= end_of(tail.folder):
-                tail.stalled_at_s = None
+                tail.stalled_at_s, tail.no_writer = None, False
             elif tail.stalled_at_s is None:
                 tail.stalled_at_s = now_s
             elif now_s - tail.stalled_at_s > STALL_S:
-                tail.stalled_at_s = float("inf")
-                _log.warning(
-                    "%s: the last record, segment %d byte %d, is unfinished: it was never accepted, and its writer "
-                    "cuts it off when it starts again",
-                    tail.folder,
-                    *tail.read,
-                )
+                tail.stalled_at_s = now_s
+                tail.no_writer = not has_writer(tail.folder)
 
 
 async def ship(job: Job) -> None:
@@ -335,9 +352,6 @@ async def _until_signal(job: Job) -> int:
         await task
     except asyncio.CancelledError:
         return 0
-    except JournalCorrupt as error:
-        _log.error("%s", error)
-        return EXIT_CORRUPT
     return 0
 
 

@@ -31,8 +31,8 @@ from floorwatch.embedded.plan import (
     urls_of,
     worker_spec,
 )
-from floorwatch.embedded.process import Child, ChildSpec, StartError, cap_log, describe_exit, free_port, log_end
-from floorwatch.embedded.shipper import EXIT_CORRUPT, is_shipped
+from floorwatch.embedded.process import Child, ChildSpec, StartError, cap_log, describe_exit, free_port
+from floorwatch.embedded.shipper import is_shipped
 from floorwatch.embedded.state import ProcessMark, StackLock, StackState, end_orphans, mark_of, read_state, write_state
 from floorwatch.embedded.valkey import forget_rows, valkey_spec
 from streams.models.topics import topic_specs
@@ -230,8 +230,6 @@ class Stack:
         child = self._children[name]
         if child.running or child.stopping:
             return  # it was dealt with together with the broker
-        if name == SHIPPER and child.returncode == EXIT_CORRUPT:
-            raise StartError(f"the journal cannot be read:\n{log_end(child.spec.log, 1)}")
         self._report(Status(name, "ended", describe_exit(child.returncode)))
         await asyncio.sleep(self._pause_s(child))
         if name == BROKER:

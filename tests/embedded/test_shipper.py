@@ -14,16 +14,15 @@ import pytest
 from floorwatch.embedded.broker import create_topics
 from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.process import Child, ChildSpec, free_port
-from floorwatch.embedded.segments import JournalCorrupt, Position, segment_path
+from floorwatch.embedded.segments import Position, parts_aside, segment_path
 from floorwatch.embedded.shipper import (
-    EXIT_CORRUPT,
     Job,
     Merge,
     Shipper,
     is_shipped,
     load_progress,
-    main,
     save_progress,
+    ship,
 )
 from floorwatch.embedded.shipper import Progress as ShipProgress
 from streams.models.topics import TopicSpec, partition_of
@@ -94,27 +93,37 @@ def test_going_on_from_any_saved_position_loses_nothing(tmp_path: Path) -> None:
         assert seen | after == everything
 
 
-def test_a_damaged_journal_stops_the_shipper_with_its_own_exit_code(tmp_path: Path) -> None:
+def test_a_damaged_journal_is_shipped_but_for_the_damage_which_is_set_aside_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     fill(tmp_path / "journal", "a", 1000)
-    path = segment_path(tmp_path / "journal" / "a", 1)
-    content = bytearray(path.read_bytes())
-    content[1000] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(JournalCorrupt):
-        merged(Merge(tmp_path / "journal", {}))
-    assert _run_main(tmp_path) == EXIT_CORRUPT
+    fill(tmp_path / "journal", "b", 1000)
+    paths = [segment_path(tmp_path / "journal" / "a", 1), segment_path(tmp_path / "journal" / "b", 2)]
+    for path in paths:
+        content = bytearray(path.read_bytes())
+        content[1000] ^= 1
+        path.write_bytes(content)
 
-
-def _run_main(tmp_path: Path) -> int:
     async def run() -> int:
         async with running_broker(tmp_path) as (_, bootstrap):
             await create_topics(bootstrap, [TOPIC])
-            arguments = ["--journal", f"{tmp_path}/journal", "--progress", f"{tmp_path}/p.json", "--brokers", bootstrap]
-            return await asyncio.to_thread(main, [*arguments, "--prefix=floorwatch.", "--epoch=e", "--partitions=4"])
+            job = Job(tmp_path / "journal", tmp_path / "p.json", bootstrap, "floorwatch.", PARTITIONS, "e")
+            task = asyncio.create_task(ship(job))
+            while not is_shipped(job.journal, job.progress, "e"):
+                assert not task.done(), task
+                await asyncio.sleep(0.05)
+            task.cancel()
+            return len(await read_topic(bootstrap, "floorwatch.raw.v1", PARTITIONS, 2000))
 
-    with pytest.MonkeyPatch.context() as patch:  # signals can be handled in the main thread only
-        patch.setattr("asyncio.unix_events._UnixSelectorEventLoop.add_signal_handler", lambda *_: None)
-        return asyncio.run(run())
+    with caplog.at_level("WARNING"):
+        assert asyncio.run(run()) == 1998
+    kept = parts_aside(tmp_path / "journal")
+    assert [path.name.partition(".seg")[0] for path in kept] == ["00000001", "00000002"]
+    told = [record.getMessage() for record in caplog.records if record.name == "floorwatch.shipper"]
+    assert len(told) == 2
+    for path, aside, line in zip(paths, kept, told, strict=True):
+        assert f"{path}, byte " in line
+        assert f"kept in {aside}; records that were acknowledged may be lost" in line
 
 
 def test_an_unreadable_progress_file_counts_as_none(tmp_path: Path) -> None:

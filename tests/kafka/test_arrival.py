@@ -71,7 +71,8 @@ async def _send(bootstrap: str, topic: str, records: list[tuple[int, bytes | Non
         for at, (record_ms, value) in enumerate(records):
             task = json.loads(value)["subject"].encode() if value and value.startswith(b'{"spec') else b"none-%d" % at
             where = topics.partition_of(task, PARTITIONS)
-            await producer.send(topic, value, partition=where, timestamp_ms=record_ms)
+            key = b"tombstone" if value is None else None
+            await producer.send(topic, value, key, partition=where, timestamp_ms=record_ms)
         await producer.flush()
     finally:
         await producer.stop()
