@@ -165,6 +165,10 @@ class KafkaPublisher:
 class Journal(Protocol):
     """What of the embedded journal's writer is used."""
 
+    @property
+    def fault(self) -> str | None:
+        """Why it takes no records now, None when it does."""
+
     async def publish(self, records: Records, topic: str = RAW) -> None:
         """Return once the records are on disk."""
 
@@ -189,8 +193,8 @@ class JournalPublisher:
         return self._in_flight_bytes
 
     def faults(self) -> tuple[str, ...]:
-        """Return nothing: a disk tells its faults when written to."""
-        return ()
+        """Return why the journal takes nothing: a full disk, until there is room again."""
+        return (self._journal.fault,) if self._journal.fault else ()
 
     async def publish(self, records: Records) -> None:
         """Append to the raw topic; see the port."""

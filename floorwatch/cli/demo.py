@@ -93,7 +93,7 @@ class _Demo:
 
         from floorwatch.embedded.demo_view import DemoModel, print_end, tables
 
-        redis = Redis.from_url(stack.urls["redis"])
+        redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
         model = DemoModel(redis, self._plan.redis_prefix)
         failed = asyncio.create_task(stack.failed())
         story = asyncio.create_task(self._tell(stack, model))

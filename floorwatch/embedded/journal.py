@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Self
 
 from floorwatch.embedded.frames import MAGIC, encode, frame_ends
+from floorwatch.embedded.room import is_full, no_room
 from floorwatch.embedded.segments import LOCK, Position, end_of, mend, segment_numbers, segment_path
 from streams.models.topics import RAW
 
 _log = logging.getLogger(__name__)
 
 _DATA_SYNC = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
@@ -93,6 +92,8 @@ class JournalWriter:
         self._room.set()
         self._flusher: asyncio.Task[None] | None = None
         self._stopping = False
+        self._fault: str | None = None
+        self._full = False
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -164,6 +165,13 @@ class JournalWriter:
         await self.publish(records)
 
     @property
+    def fault(self) -> str | None:
+        """Why appends are refused; None when they are not, or when the disk has room again."""
+        if self._fault is not None and self._full and not is_full(self.folder):
+            return None
+        return self._fault
+
+    @property
     def end(self) -> Position:
         """Position behind everything this writer has accepted."""
         return end_of(self.folder)
@@ -184,15 +192,23 @@ class JournalWriter:
         try:
             await asyncio.to_thread(self._write, group.frames)
             fault = None
+            self._told(None)
         except OSError as error:
-            said = error.strerror or str(error)
             where = segment_path(self.folder, self._number)
-            fault = JournalError(f"cannot write {where}: {said}; send the records again once that is mended")
-            _log.error("%s", fault)
+            self._told(f"cannot write {where}: {error.strerror or error}", full=no_room(error))
+            fault = JournalError(f"{self._fault}; send the records again once that is mended")
         finally:
             for done in group.waiting:
                 if not done.done():
                     _resolve(done, fault)
+
+    def _told(self, fault: str | None, *, full: bool = False) -> None:
+        """Take what the last append found, and log it where it is news."""
+        if fault is not None and self._fault is None:
+            _log.error("%s; appends are refused until that is mended", fault)
+        elif fault is None and self._fault is not None:
+            _log.warning("%s: appends are taken again", self.folder)
+        self._fault, self._full = fault, full
 
     def _open(self) -> None:
         numbers = segment_numbers(self.folder)
@@ -218,9 +234,9 @@ class JournalWriter:
         try:
             self._begin(self._number + 1)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if not no_room(error):
                 raise
-            _log.error("%s: %s; appends are refused until there is room", self.folder, error.strerror)
+            self._told(f"cannot write {segment_path(self.folder, self._number + 1)}: {error.strerror}", full=True)
 
     def _begin(self, number: int) -> None:
         if self._fd is not None:

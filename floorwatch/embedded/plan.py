@@ -147,6 +147,7 @@ def _environment(plan: Plan, ports: Ports) -> dict[str, str]:
         "FLOORWATCH_KAFKA__PARTITIONS": str(plan.partitions),
         "FLOORWATCH_KAFKA__TOPIC_PREFIX": plan.topic_prefix,
         "FLOORWATCH_REDIS__URL": ports.redis,
+        "FLOORWATCH_REDIS__PASSWORD_FILE": str(plan.paths.redis_password.resolve()),
         "FLOORWATCH_REDIS__PREFIX": plan.redis_prefix,
     }
     if plan.config_file is not None:

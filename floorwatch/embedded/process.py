@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import itertools
 import logging
@@ -93,10 +94,10 @@ class Child:
             StartError: The program cannot be run.
         """
         spec = self.spec
-        spec.log.parent.mkdir(parents=True, exist_ok=True)
+        spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         cap_log(spec.log)
         parent = os.getpid()
-        with spec.log.open("ab") as log:
+        with os.fdopen(_open_log(spec.log, os.O_APPEND), "ab") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *spec.argv,
@@ -106,6 +107,7 @@ class Child:
                     env={**os.environ, **spec.env},
                     # Its own session: Ctrl-C reaches the supervisor alone, which stops the children in order.
                     start_new_session=True,
+                    umask=0o077,  # what it writes is its owner's alone
                     preexec_fn=(lambda: _die_with(parent)) if _LIBC is not None else None,
                 )
             except OSError as error:
@@ -195,6 +197,10 @@ def log_end(path: Path, lines: int = 15) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (empty)"
 
 
+def _open_log(path: Path, flags: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+
+
 def cap_log(path: Path, max_bytes: int = MAX_LOG_BYTES) -> bool:
     """Keep a log's last megabyte in ``<name>.1`` and empty it when it has grown too large; return whether it had.
 
@@ -204,9 +210,11 @@ def cap_log(path: Path, max_bytes: int = MAX_LOG_BYTES) -> bool:
         size = path.stat().st_size
         if size <= max_bytes:
             return False
-        with path.open("rb") as log:
+        # On a full disk the end of the log is not kept, and emptying it makes room.
+        with contextlib.suppress(OSError), path.open("rb") as log:
             log.seek(size - 1024 * 1024)
-            path.with_suffix(path.suffix + ".1").write_bytes(log.read())
+            with os.fdopen(_open_log(path.with_suffix(path.suffix + ".1"), os.O_TRUNC), "wb") as end:
+                end.write(log.read())
         os.truncate(path, 0)
     except FileNotFoundError:
         return False

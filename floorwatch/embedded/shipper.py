@@ -35,6 +35,7 @@ from floorwatch.embedded.segments import (
     set_aside,
     writers_of,
 )
+from floorwatch.embedded.state import replace_private
 from streams.models.topics import partition_of
 
 if TYPE_CHECKING:
@@ -154,9 +155,7 @@ def load_progress(path: Path) -> Progress | None:
 def save_progress(path: Path, progress: Progress) -> None:
     """Replace the progress file in one step."""
     data = {"epoch": progress.epoch, "positions": progress.positions, "records": progress.records}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({**data, "at_ms": progress.at_ms}), encoding="utf-8")
-    temporary.replace(path)
+    replace_private(path, json.dumps({**data, "at_ms": progress.at_ms}))
 
 
 def is_shipped(journal: Path, progress_path: Path, epoch: str) -> bool:
@@ -194,6 +193,7 @@ class Shipper:
         self.records = 0
         self._saved_at_s = 0.0
         self._saved: dict[str, Position] | None = None
+        self._unsaved = False
         self._dropped_at_s: float | None = None
 
     async def run(self) -> None:
@@ -276,9 +276,21 @@ class Shipper:
             return
         positions = self.merge.sent()
         if positions != self._saved:
-            save_progress(self._job.progress, Progress(self._job.epoch, positions, self.records, wall_ms()))
-            self._saved = positions
+            self._write(Progress(self._job.epoch, positions, self.records, wall_ms()))
         self._saved_at_s = now_s
+
+    def _write(self, progress: Progress) -> None:
+        """Save positions; where that fails, go on: a shipper that starts anew sends again what comes after the last ones."""
+        try:
+            save_progress(self._job.progress, progress)
+        except OSError as error:
+            if not self._unsaved:
+                _log.error("%s cannot be written (%s); shipping goes on", self._job.progress, error.strerror or error)
+            self._unsaved = True
+            return
+        if self._unsaved:
+            _log.info("%s is written again", self._job.progress)
+        self._unsaved, self._saved = False, progress.positions
 
     def _drop_old(self, now_s: float) -> None:
         if self._job.keep_ms is None:

@@ -13,7 +13,13 @@ from rich.text import Text
 
 from floorwatch.embedded.supervisor import Status
 
-_MARKS = {"ready": ("✓", "green"), "ended": ("!", "yellow"), "stopped": ("-", "dim")}
+_MARKS = {
+    "ready": ("✓", "green"),
+    "ended": ("!", "yellow"),
+    "stopped": ("-", "dim"),
+    "waiting": ("!", "red"),
+    "damaged": ("!", "red"),
+}
 
 
 class StackView:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import secrets
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Mapping
@@ -48,6 +51,11 @@ class Paths:
         return self.run / "shipper.json"
 
     @property
+    def redis_password(self) -> Path:
+        """File whose content is the password of the embedded Redis; only its owner can read it."""
+        return self.run / "redis.password"
+
+    @property
     def journal(self) -> Path:
         """Everything accepted; the only thing here that cannot be made again."""
         return self.var / "journal"
@@ -84,6 +92,7 @@ class StackState:
         topic_prefix: Put before each topic.
         partitions: Of each topic.
         epoch: Changes whenever the broker begins anew.
+        redis_password_file: File whose content is the password of the Redis.
     """
 
     supervisor: ProcessMark
@@ -94,7 +103,53 @@ class StackState:
     topic_prefix: str
     partitions: int
     epoch: str
+    redis_password_file: str = ""
     version: int = 1
+
+
+def make_private(paths: Paths) -> int:
+    """Take the rights of group and others from all that the stack keeps; return from how many files and folders.
+
+    Events, Redis's copy of tables and people's names in logs are nobody's business but the owner's. What belongs to
+    another user, and what else lies in the folder, is left as it is.
+    """
+    changed = 0
+    own = [paths.run, paths.journal, paths.valkey, paths.log, paths.var / "spool"]
+    for path in [path for folder in own if folder.is_dir() for path in (folder, *folder.rglob("*"))]:
+        try:
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & 0o077:
+                path.chmod(stat.S_IMODE(mode) & ~0o077)
+                changed += 1
+        except (FileNotFoundError, PermissionError):
+            continue
+    return changed
+
+
+def redis_password(paths: Paths) -> str:
+    """Return the password of the embedded Redis, made once for a folder."""
+    file = paths.redis_password
+    with contextlib.suppress(FileNotFoundError):
+        if known := file.read_text(encoding="ascii").strip():
+            return known
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = secrets.token_urlsafe(24)
+    replace_private(file, made + "\n")
+    return made
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Replace a file in one step by one that only its owner can read.
+
+    Raises:
+        OSError: It cannot be written; the file is as it was.
+    """
+    temporary = path.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as out:
+        out.write(text)
+    temporary.replace(path)
 
 
 def write_state(paths: Paths, state: StackState) -> None:
@@ -103,16 +158,14 @@ def write_state(paths: Paths, state: StackState) -> None:
     data["pids"] = {"supervisor": state.supervisor.pid, **{name: mark.pid for name, mark in state.children.items()}}
     # For readers that need no more than where to connect.
     data["brokers"], data["redis_url"] = state.urls["kafka"], state.urls["redis"]
-    temporary = paths.state.with_suffix(".tmp")
-    temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(paths.state)
+    replace_private(paths.state, json.dumps(data, indent=2) + "\n")
 
 
 def read_state(paths: Paths) -> StackState | None:
     """Return the last state written, whether or not that stack still runs; None if there is none that can be read."""
     try:
         data = json.loads(paths.state.read_bytes())
-        data = {name: data[name] for name in StackState.__dataclass_fields__}
+        data = {name: data[name] for name in StackState.__dataclass_fields__ if name in data}
         data["supervisor"] = ProcessMark(**data["supervisor"])
         data["children"] = {name: ProcessMark(**mark) for name, mark in data["children"].items()}
         return StackState(**data)
@@ -149,6 +202,8 @@ def environment_of(state: StackState, env: Mapping[str, str]) -> dict[str, str]:
         "FLOORWATCH_KAFKA__PARTITIONS": str(state.partitions),
         "FLOORWATCH_REDIS__URL": state.urls["redis"],
     }
+    if state.redis_password_file and not env.get("FLOORWATCH_REDIS__URL"):
+        found["FLOORWATCH_REDIS__PASSWORD_FILE"] = state.redis_password_file
     return {**found, **{name: value for name, value in env.items() if value}}
 
 
@@ -171,8 +226,9 @@ class StackLock:
         Raises:
             AlreadyRunning: Another process has it.
         """
-        self._paths.run.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        for folder in (self._paths.var, self._paths.run):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

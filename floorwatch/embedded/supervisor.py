@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self
 
 from redis.exceptions import RedisError
@@ -32,12 +34,24 @@ from floorwatch.embedded.plan import (
     worker_spec,
 )
 from floorwatch.embedded.process import Child, ChildSpec, StartError, cap_log, describe_exit, free_port
+from floorwatch.embedded.room import is_full, no_room
+from floorwatch.embedded.segments import parts_aside
 from floorwatch.embedded.shipper import is_shipped
-from floorwatch.embedded.state import ProcessMark, StackLock, StackState, end_orphans, mark_of, read_state, write_state
+from floorwatch.embedded.state import (
+    ProcessMark,
+    StackLock,
+    StackState,
+    end_orphans,
+    make_private,
+    mark_of,
+    read_state,
+    redis_password,
+    write_state,
+)
 from floorwatch.embedded.valkey import forget_rows, valkey_spec
 from streams.models.topics import topic_specs
 
-Phase = Literal["starting", "ready", "ended", "stopped"]
+Phase = Literal["starting", "ready", "ended", "stopped", "waiting", "damaged"]
 
 FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 10.0
@@ -45,6 +59,8 @@ STABLE_S = 30.0
 """A process that ran this long begins again at the first backoff."""
 START_ATTEMPTS = 3
 LOG_CHECK_S = 60.0
+LOOK_S = 2.0
+"""Pause between two looks at what was waited for: room on the disk, damage the shipper has set aside."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,7 @@ class Stack:
     def __init__(self, plan: Plan, report: Report | None = None) -> None:
         """Take the plan and somebody to tell; nothing runs yet."""
         self.plan = plan
-        self.epoch = ""
+        self.epoch = self.redis_password = ""
         self.ports = Ports({})
         self._report = report or _nobody
         self._lock = StackLock(plan.paths)
@@ -84,6 +100,8 @@ class Stack:
         self._ended: asyncio.Queue[str] = asyncio.Queue()
         self._watchers: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
+        self._state_unwritten = self._waiting = False
+        self._aside: set[Path] = set()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -108,8 +126,10 @@ class Stack:
         try:
             for name in await asyncio.to_thread(end_orphans, self.plan.paths):
                 self._report(Status(name, "ended", "left over from an earlier run"))
-            await self._start_servers()
-            await self._begin_epoch()
+            await asyncio.to_thread(make_private, self.plan.paths)
+            self.redis_password = redis_password(self.plan.paths)
+            await self._with_room(self._start_servers)
+            await self._with_room(self._begin_epoch, [SHIPPER, *self.plan.worker_names])
             names = [*([GATEWAY] if self.plan.gateway else []), *self.plan.worker_names]
             await asyncio.gather(*(self._children[name].wait_ready() for name in names))
             for name in names:
@@ -147,6 +167,40 @@ class Stack:
             self._write_state()
             self._lock.release()
 
+    async def _with_room(self, work: Callable[[], Awaitable[None]], undo: Sequence[str] = ()) -> None:
+        """Do some work again and again while it fails on a full disk, and say so once; stop ``undo`` before each new try."""
+        while True:
+            try:
+                await work()
+            except (StartError, RedisError, OSError) as error:
+                if not (no_room(error) or is_full(self.plan.var)):
+                    raise
+                self._say_full(str(error))
+                await self._stop_children(list(undo))
+                await asyncio.sleep(LOOK_S)
+            else:
+                return
+
+    def _say_full(self, why: str) -> None:
+        if not self._waiting:
+            said = f"the disk of {self.plan.var} is full; make room, and the stack goes on by itself ({why.splitlines()[0]})"
+            self._report(Status("disk", "waiting", said))
+        self._waiting = True
+
+    def _look(self) -> None:
+        """Look whether there is room on the disk, and whether the shipper has met damage."""
+        if is_full(self.plan.var):
+            self._say_full("events are refused with 503 until then")
+        elif self._waiting:
+            self._waiting = False
+            self._report(Status("disk", "ready", "there is room again"))
+        if self._state_unwritten:
+            self._write_state()
+        for part in set(parts_aside(self.plan.paths.journal)) - self._aside:
+            self._aside.add(part)
+            said = f"records in it fail their check and were passed over; see {part} and {self.plan.paths.log / 'shipper.log'}"
+            self._report(Status("journal", "damaged", said))
+
     def shipped(self) -> bool:
         """Return whether everything accepted until now has reached the present broker."""
         return is_shipped(self.plan.paths.journal, self.plan.paths.progress, self.epoch)
@@ -160,7 +214,7 @@ class Stack:
             paths = self.plan.paths
             specs = [
                 broker_spec(self.ports.by_name[BROKER], paths.log / "broker.log"),
-                valkey_spec(self.ports.by_name[VALKEY], paths.valkey, paths.log / "valkey.log"),
+                valkey_spec(self.ports.by_name[VALKEY], paths.valkey, paths.log / "valkey.log", self.redis_password),
             ]
             try:
                 await asyncio.gather(*(self._start(spec, wait=True) for spec in specs))
@@ -191,8 +245,8 @@ class Stack:
         self.epoch = uuid.uuid4().hex
         specs = topic_specs(self.plan.topic_prefix, self.plan.partitions, self.plan.horizon_days)
         await create_topics(self.ports.kafka, specs)
-        await forget_rows(self.ports.redis, self.plan.redis_prefix)
-        self.plan.paths.journal.mkdir(parents=True, exist_ok=True)
+        await forget_rows(self.ports.redis, self.plan.redis_prefix, self.redis_password)
+        self.plan.paths.journal.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._start(shipper_spec(self.plan, self.ports, self.epoch))
         for name in self.plan.worker_names:
             await self._start(worker_spec(self.plan, self.ports, name))
@@ -217,9 +271,10 @@ class Stack:
         while True:
             name = None
             with contextlib.suppress(TimeoutError):
-                name = await asyncio.wait_for(self._ended.get(), LOG_CHECK_S)
+                name = await asyncio.wait_for(self._ended.get(), LOOK_S)
             if name is not None:
-                await self._recover(name)
+                await self._with_room(functools.partial(self._recover, name))
+            self._look()
             if time.monotonic() - checked_s > LOG_CHECK_S:
                 checked_s = time.monotonic()
                 for child in self._children.values():
@@ -242,7 +297,8 @@ class Stack:
     async def _new_broker(self) -> None:
         """Replace a dead broker: end what hangs on it first, so that nothing of the old epoch reaches the new one."""
         derived = [BROKER, SHIPPER, *self.plan.worker_names]
-        for attempt in range(1, START_ATTEMPTS + 1):
+        attempt = 1
+        while True:
             await asyncio.gather(*(self._children[name].kill() for name in derived if name in self._children))
             try:
                 await self._start(self._children[BROKER].spec, wait=True)
@@ -251,11 +307,16 @@ class Stack:
                 await self._begin_epoch()
                 break
             except (StartError, RedisError, OSError) as error:
+                if no_room(error) or is_full(self.plan.var):
+                    self._say_full(str(error))
+                    await asyncio.sleep(LOOK_S)
+                    continue
                 # Broker or Valkey was killed again meanwhile.
                 if attempt == START_ATTEMPTS:
                     raise StartError(f"the broker cannot be replaced: {error}") from error
                 self._report(Status(BROKER, "ended", f"while it was being replaced: {error}"))
                 await asyncio.sleep(attempt)
+                attempt += 1
         for name in self.plan.worker_names:
             self._watch(self._tell_ready(self._children[name]))
 
@@ -321,5 +382,13 @@ class Stack:
             topic_prefix=self.plan.topic_prefix,
             partitions=self.plan.partitions,
             epoch=self.epoch,
+            redis_password_file=str(self.plan.paths.redis_password.resolve()),
         )
-        write_state(self.plan.paths, state)
+        try:
+            write_state(self.plan.paths, state)
+        except OSError as error:
+            # Other commands do not find what has changed before it is written; the stack itself does not need it.
+            self._state_unwritten = True
+            self._say_full(f"{self.plan.paths.state}: {error.strerror or error}")
+        else:
+            self._state_unwritten = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from pathlib import Path
 
 from floorwatch.embedded.process import LOOPBACK, ChildSpec, StartError
@@ -25,15 +27,20 @@ def valkey_binary() -> str:
         raise StartError(f"the embedded Redis has no program for this platform: {error}") from error
 
 
-def valkey_spec(port: int, folder: Path, log: Path) -> ChildSpec:
+def valkey_spec(port: int, folder: Path, log: Path, password: str = "") -> ChildSpec:
     """Return how to run Valkey on a loopback port.
+
+    The password goes into a file that only its owner can read: a command line is shown to everybody on the machine.
 
     Args:
         port: TCP port, free.
         folder: Where its append-only file lives; made if missing.
         log: File for its output.
+        password: What clients must say; empty asks for none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret = folder / "secret.conf"
+    write_private(secret, f"requirepass {password}\n" if password else "")
     settings = {
         "port": str(port),
         "bind": LOOPBACK,
@@ -47,13 +54,29 @@ def valkey_spec(port: int, folder: Path, log: Path) -> ChildSpec:
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
     }
-    argv = [valkey_binary(), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    argv = [
+        valkey_binary(),
+        str(secret.resolve()),
+        *(part for name, value in settings.items() for part in (f"--{name}", value)),
+    ]
     url = redis_url(port)
 
     async def probe() -> bool:
-        return await answers_ping(url)
+        return await answers_ping(url, password)
 
     return ChildSpec("valkey", argv, log, probe, ready_timeout_s=60, stop_timeout_s=10)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read. One that says this already is left alone: a full disk is no obstacle then."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_text(encoding="ascii") == text:
+            path.chmod(0o600)
+            return
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="ascii") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)
 
 
 def redis_url(port: int) -> str:
@@ -61,12 +84,12 @@ def redis_url(port: int) -> str:
     return f"redis://{LOOPBACK}:{port}/0"
 
 
-async def answers_ping(url: str, timeout_s: float = 2.0) -> bool:
+async def answers_ping(url: str, password: str = "", timeout_s: float = 2.0) -> bool:
     """Return whether a Redis answers PING; one that is still loading does not."""
     from redis.asyncio import Redis
     from redis.exceptions import RedisError
 
-    client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    client = Redis.from_url(url, password=password or None, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
     try:
         return bool(await asyncio.wait_for(client.ping(), timeout_s))
     except (RedisError, TimeoutError, OSError):
@@ -75,7 +98,7 @@ async def answers_ping(url: str, timeout_s: float = 2.0) -> bool:
         await client.aclose()
 
 
-async def forget_rows(url: str, prefix: str) -> int:
+async def forget_rows(url: str, prefix: str, password: str = "") -> int:
     """Delete the read model's rows and watermark; incidents and the outbox stay.
 
     A new broker's worker counts again from nothing: until it has caught up, no row is truer than a stale one.
@@ -83,13 +106,14 @@ async def forget_rows(url: str, prefix: str) -> int:
     Args:
         url: Of the Redis.
         prefix: Key prefix, usually ``floorwatch:``.
+        password: What it asks for; empty for none.
 
     Returns:
         How many keys were deleted.
     """
     from redis.asyncio import Redis
 
-    client = Redis.from_url(url)
+    client = Redis.from_url(url, password=password or None)
     try:
         keys = [key async for key in client.scan_iter(match=f"{prefix}rows:*", count=1000)]
         keys += [key async for key in client.scan_iter(match=f"{prefix}held:*", count=1000)]

@@ -45,7 +45,8 @@ async def worker() -> None:
     consumer.assign(places)
     for place in places:
         consumer.seek(place, 0)
-    redis = Redis.from_url(os.environ["FLOORWATCH_REDIS__URL"])
+    with open(os.environ["FLOORWATCH_REDIS__PASSWORD_FILE"], encoding="ascii") as secret:  # noqa: ASYNC230, PTH123
+        redis = Redis.from_url(os.environ["FLOORWATCH_REDIS__URL"], password=secret.read().strip())
     ready = True
     while True:
         for records in (await consumer.getmany(timeout_ms=100)).values():
@@ -58,12 +59,15 @@ async def worker() -> None:
 
 
 async def gateway() -> None:
-    from floorwatch.embedded.journal import JournalWriter
+    from floorwatch.embedded.journal import JournalError, JournalWriter
 
     async with JournalWriter(Path(os.environ["FLOORWATCH_JOURNAL"]), "gateway") as journal:
 
         async def accept(request: web.Request) -> web.Response:
-            await journal.publish([(request.match_info["key"].encode(), await request.read())])
+            try:
+                await journal.publish([(request.match_info["key"].encode(), await request.read())])
+            except JournalError as error:
+                return web.Response(status=503, text=str(error))
             return web.Response(status=202)
 
         async def healthz(_: web.Request) -> web.Response:

@@ -53,6 +53,8 @@ class Sender:
                 key = f"task-{number % 5}"
                 try:
                     async with session.post(f"{self.url}/{key}", data=str(number)) as answer:
+                        if answer.status == 503:  # the disk is full
+                            answer.raise_for_status()
                         assert answer.status == 202
                 except (aiohttp.ClientError, TimeoutError):
                     self.retries += 1
@@ -63,7 +65,7 @@ class Sender:
 
 
 async def counted(stack: Stack) -> dict[str, int]:
-    redis = Redis.from_url(stack.urls["redis"])
+    redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
     try:
         return json.loads(await redis.get(KEY) or b"{}")
     except RedisError:
@@ -259,14 +261,14 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan_and_the_next_start_works(tmp_
 def test_valkey_keeps_what_was_written_over_kill_9(tmp_path: Path) -> None:
     async def run() -> bytes | None:
         async with Stack(plan_of(tmp_path, gateway=False)) as stack:
-            redis = Redis.from_url(stack.urls["redis"])
+            redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
             await redis.set("floorwatch:incidents", "kept")
             await redis.aclose()
             old = children_of(stack)["valkey"]
             os.kill(old, signal.SIGKILL)
             await until(lambda: _replaced(stack, "valkey", old), "valkey replaced")
         async with Stack(plan_of(tmp_path, gateway=False)) as stack:
-            redis = Redis.from_url(stack.urls["redis"])
+            redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
             found = await redis.get("floorwatch:incidents")
             await redis.aclose()
             return found
