@@ -133,17 +133,18 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path) -> list
     """
     from config.errors import ConfigErrors
     from config.load import load
+    from floorwatch.cli.doctor_var import var_checks
 
     checks = python_checks()
     try:
         config = load(path, env, channels="tolerated")
     except ConfigErrors as errors:
         checks += [Check("fail", "configuration", _first_line(error), _rest(error)) for error in errors.errors]
-        return [*checks, disk_check(var)]
+        return [*checks, disk_check(var), *var_checks(var)]
     checks.append(Check("ok", "configuration", str(path) if path else "the defaults"))
     checks += grant_checks(config)
     checks += await _connections(config)
-    checks.append(disk_check(var))
+    checks += [disk_check(var), *var_checks(var)]
     for name, host, port in _ports(config):
         checks.append(await port_check(name, host, port))
     return checks

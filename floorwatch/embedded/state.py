@@ -114,16 +114,23 @@ def make_private(paths: Paths) -> int:
     another user, and what else lies in the folder, is left as it is.
     """
     changed = 0
+    for path in open_to_others(paths):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~0o077)
+            changed += 1
+    return changed
+
+
+def open_to_others(paths: Paths) -> list[Path]:
+    """Return which files and folders of the stack group or others have any right to."""
     own = [paths.run, paths.journal, paths.valkey, paths.log, paths.var / "spool"]
+    found = []
     for path in [path for folder in own if folder.is_dir() for path in (folder, *folder.rglob("*"))]:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             mode = path.lstat().st_mode
             if not stat.S_ISLNK(mode) and mode & 0o077:
-                path.chmod(stat.S_IMODE(mode) & ~0o077)
-                changed += 1
-        except (FileNotFoundError, PermissionError):
-            continue
-    return changed
+                found.append(path)
+    return found
 
 
 def redis_password(paths: Paths) -> str:

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import os
 import signal
-import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +16,12 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
 from config.load import load
+from floorwatch.cli.doctor_var import var_checks
 from floorwatch.embedded import process, shipper
 from floorwatch.embedded.journal import JournalError, JournalWriter
 from floorwatch.embedded.segments import START, read_from
 from floorwatch.embedded.shipper import Job, Progress, Shipper, load_progress
-from floorwatch.embedded.state import Paths, environment_of, find_stack, make_private, redis_password
+from floorwatch.embedded.state import Paths, environment_of, find_stack, make_private, open_to_others, redis_password
 from floorwatch.embedded.supervisor import Stack, Status
 from gateway.publisher import JournalPublisher, Overloaded
 from tests.embedded.test_stack import Sender, _exact, children_of, plan_of, until
@@ -180,14 +180,6 @@ def test_a_log_too_large_is_emptied_although_its_end_cannot_be_kept(
     assert log.stat().st_size == 0
 
 
-def _open_to_others(folder: Path) -> list[str]:
-    return [
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if not path.is_symlink() and path.lstat().st_mode & 0o077 and not stat.S_ISSOCK(path.lstat().st_mode)
-    ]
-
-
 def test_nobody_else_can_read_what_the_stack_keeps_nor_use_its_redis(tmp_path: Path) -> None:
     """With the umask of most systems, and over files an older version has left readable."""
     var = tmp_path / "var"
@@ -221,7 +213,7 @@ def test_nobody_else_can_read_what_the_stack_keeps_nor_use_its_redis(tmp_path: P
         assert asyncio.run(run()) == []
     finally:
         os.umask(old)
-    assert _open_to_others(var) == []
+    assert open_to_others(Paths(var)) == []
     held = _holding([path for path in var.rglob("*") if path.is_file()], redis_password(Paths(var)))
     assert {Path(path).name for path in held} == {"redis.password", "secret.conf"}
 
@@ -256,3 +248,19 @@ def test_a_stack_of_ones_own_redis_gets_no_password_of_the_embedded_one(tmp_path
     assert "FLOORWATCH_REDIS__PASSWORD_FILE" in environment_of(state, {})
     other = environment_of(state, {"FLOORWATCH_REDIS__URL": "redis://mine:6379/0"})
     assert "FLOORWATCH_REDIS__PASSWORD_FILE" not in other
+
+
+def test_the_doctor_tells_damage_and_rights(tmp_path: Path) -> None:
+    assert var_checks(tmp_path) == []
+    paths = Paths(tmp_path)
+    (paths.journal / "w").mkdir(parents=True, mode=0o700)
+    paths.journal.chmod(0o700)
+    assert [check.status for check in var_checks(tmp_path)] == ["ok", "ok"]
+    part = paths.journal / "w" / "00000001.seg.damaged-00000041"
+    part.write_bytes(b"x" * 7)
+    part.chmod(0o644)
+    damage, rights = var_checks(tmp_path)
+    assert (damage.status, rights.status) == ("warn", "warn")
+    assert "1 damaged parts (7 bytes)" in damage.detail
+    assert str(part) in damage.detail
+    assert str(part) in rights.detail

@@ -1,0 +1,48 @@
+"""The doctor's look at what the embedded stack keeps: damage in its journal, and who else could read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from floorwatch.cli.doctor import Check
+from floorwatch.embedded.segments import parts_aside
+from floorwatch.embedded.state import Paths, open_to_others
+
+
+def var_checks(var: Path) -> list[Check]:
+    """Check the folder of the embedded stack; nothing for one that does not exist.
+
+    Args:
+        var: The folder.
+    """
+    paths = Paths(var)
+    if not paths.journal.is_dir():
+        return []
+    return [_journal(paths), _rights(paths)]
+
+
+def _journal(paths: Paths) -> Check:
+    parts = parts_aside(paths.journal)
+    if not parts:
+        return Check("ok", "journal", "no damaged part has been met")
+    size = sum(part.stat().st_size for part in parts)
+    detail = (
+        f"{len(parts)} damaged parts ({size} bytes) were passed over and set aside: {', '.join(map(str, parts[:3]))}"
+    )
+    fix = (
+        "check the disk; restore the segments they lie beside from a backup while the stack is stopped, and remove these files. "
+        f"{paths.log / 'shipper.log'} says which held records that were acknowledged"
+    )
+    return Check("warn", "journal", detail + (" …" if len(parts) > 3 else ""), fix)
+
+
+def _rights(paths: Paths) -> Check:
+    name = "rights of files"
+    try:
+        readable = open_to_others(paths)
+    except PermissionError as error:
+        return Check("warn", name, f"{error.filename} cannot be looked at", "run the doctor as the user of the stack")
+    if not readable:
+        return Check("ok", name, f"what the stack keeps in {paths.var} is its owner's alone")
+    detail = f"{len(readable)} files or folders in {paths.var} are open to other users, such as {readable[0]}"
+    return Check("warn", name, detail, "start the stack once (floorwatch up): it takes those rights away")
