@@ -25,6 +25,7 @@ from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
 from streams.engine.log import Outgoing
 from streams.models.explain import Refusal, explain
+from tests.agents.test_intake import NO_LETTERS
 from tests.core.harness import CoreRun
 
 CASES = Path(__file__).parents[1] / "data" / "cases"
@@ -52,7 +53,7 @@ class Meter:
 def through_intake(lines: list[bytes]) -> tuple[list[bytes], list[str]]:
     """Return what goes to the log and the codes of the dead letters."""
     writer = Writer()
-    intake = Intake("raw", 0, Topics("f.", 1), writer, IntakePolicy(), Meter())  # type: ignore[arg-type]
+    intake = Intake("raw", 0, Topics("f.", 1), writer, NO_LETTERS, IntakePolicy(), Meter())  # type: ignore[arg-type]
     intake.fold([Record(offset, NOW_MS, None, line) for offset, line in enumerate(lines)])
     asyncio.run(intake.flush())
     dead = [json.loads(one.value or b"") for one in writer.sent.get("f.deadletters.v1", [])]
