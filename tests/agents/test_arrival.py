@@ -89,7 +89,10 @@ def test_a_record_of_any_time_is_judged_by_the_clock(record_ms: int) -> None:
 
 def test_a_time_the_broker_has_set_is_not_questioned() -> None:
     appended_ms = NOW_MS - 3 * DAY_MS
-    records = [Record(0, appended_ms, None, dated(1, NOW_MS - DAY_MS)), Record(1, appended_ms, None, dated(2, NOW_MS - 9 * DAY_MS))]
+    records = [
+        Record(0, appended_ms, None, dated(1, NOW_MS - DAY_MS)),
+        Record(1, appended_ms, None, dated(2, NOW_MS - 9 * DAY_MS)),
+    ]
     events, dead = folded(Log(), records)
     assert [entry[2] for entry in events] == [appended_ms]
     assert dead[0]["code"] == "future_time", "dated two days after it arrived, whenever it is folded"
