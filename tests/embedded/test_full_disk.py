@@ -62,6 +62,7 @@ async def _told(told: list[Status], phase: str) -> bool:
     return bool(told) and any(one.name == "disk" and one.phase == phase for one in told)
 
 
+@pytest.mark.servers
 def test_a_full_disk_stops_no_process_for_good_and_loses_nothing(small_disk: Path) -> None:
     async def run() -> list[Status]:
         told: list[Status] = []
@@ -101,6 +102,7 @@ async def _back(stack: Stack, name: str, old: int) -> bool:
     return child.running and child.pid != old
 
 
+@pytest.mark.servers
 def test_a_journal_on_a_full_disk_starts_refuses_and_takes_again(small_disk: Path) -> None:
     async def run() -> None:
         filler = fill(small_disk)
@@ -180,6 +182,7 @@ def test_a_log_too_large_is_emptied_although_its_end_cannot_be_kept(
     assert log.stat().st_size == 0
 
 
+@pytest.mark.servers
 def test_nobody_else_can_read_what_the_stack_keeps_nor_use_its_redis(tmp_path: Path) -> None:
     """With the umask of most systems, and over files an older version has left readable."""
     var = tmp_path / "var"

@@ -36,6 +36,8 @@ from tests.agents.test_arrival import Nothing
 from tests.brokers import running_kafka
 from tests.kafka.conftest import processes, run, start_worker, write_config
 
+pytestmark = pytest.mark.servers
+
 DAY_MS = 86_400_000
 PARTITIONS = 2
 FOREIGN = "their-events"
