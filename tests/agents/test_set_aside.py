@@ -77,7 +77,7 @@ def test_intake(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(intake_module, "accept", faulty)
     log, meter = Log(), Meter()
-    intake = Intake("raw", 0, OUT, log, IntakePolicy(), meter)
+    intake = Intake("raw", 0, OUT, log, log, IntakePolicy(), meter)
     values = [json.dumps(label(f"l-{n}", n)).encode() for n in range(1, 4)]
     intake.fold([Record(n, 1_795_430_000_000, None, value) for n, value in enumerate(values)])
     assert asyncio.run(intake.flush()) == 3
