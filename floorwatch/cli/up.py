@@ -78,4 +78,5 @@ def _say_where(console: Console, urls: dict[str, str], plan: Plan) -> None:
     console.print(f"\nFloorwatch is up on {plan.var}; Ctrl-C stops it.", highlight=False)
     for name, url in urls.items():
         console.print(f"  {name:<10} {url}", highlight=False, soft_wrap=True)
+    console.print(f"Redis asks for the password in {plan.paths.redis_password}.", highlight=False, soft_wrap=True)
     console.print("See tables with: floorwatch table accuracy --by queue", highlight=False)
