@@ -181,8 +181,12 @@ def test_poison_is_refused_and_what_comes_after_it_is_counted(
         async with processes(tmp_path) as (servers, redis_url):
             config = write_config(tmp_path / "f.yaml", kafka=kafka, redis={"url": redis_url, "prefix": prefix})
             worker = start_worker(servers, "worker", config)
-            # Transactions first: a commit marker that is the last record of a partition is never committed.
+            # A commit marker that is the last record of a partition is never committed, so something comes after it.
             await asyncio.to_thread(_transactions, cleaning_kafka, raw, event(500, now_ms - 60_000))
+            until_s = time.monotonic() + _STUCK_S
+            while (await cluster.ends(raw))[0] < 2:
+                assert time.monotonic() < until_s, "the commit marker is not written"
+                await asyncio.sleep(0.1)
             await _send(cleaning_kafka, raw, poison)
             await cluster.folded(_STUCK_S)
             worker.kill()
