@@ -56,7 +56,7 @@ class Meter:
 def refused(raw: bytes, timestamp_ms: int = NOW_MS) -> dict[str, Any]:
     """Return the dead letter that intake writes of bytes."""
     writer = Writer()
-    intake = Intake("raw", 2, Topics("f.", 4), writer, IntakePolicy(), Meter())  # type: ignore[arg-type]
+    intake = Intake("raw", 2, Topics("f.", 4), writer, NO_LETTERS, IntakePolicy(), Meter())  # type: ignore[arg-type]
     intake.fold([Record(7, timestamp_ms, None, raw)])
     asyncio.run(intake.flush())
     assert "f.events.v1" not in writer.sent
