@@ -23,6 +23,7 @@ from streams.engine.log import Outgoing
 from streams.models.explain import Refusal, accept, explain
 from streams.models.outputs import DeadLetter
 from streams.models.schema import components
+from tests.agents.test_intake import NO_LETTERS
 
 NOW_MS = 1_796_169_600_000
 SECRET = "the moderated post says this "
@@ -50,7 +51,7 @@ class Writer:
 
 class Meter:
     def __getattr__(self, _: str) -> Any:
-        return lambda *_: None
+        return lambda *_, **__: None
 
 
 def refused(raw: bytes, timestamp_ms: int = NOW_MS) -> dict[str, Any]:
