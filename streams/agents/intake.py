@@ -125,9 +125,7 @@ class Intake:
                 value = record.value or b""
                 if has_proof(value):
                     unsealed = opened(value, policy.grant_keys)
-                    found = (
-                        _UNPROVEN if unsealed is None else accept(unsealed, arrived_ms, most, ahead_ms, limits)
-                    )
+                    found = _UNPROVEN if unsealed is None else accept(unsealed, arrived_ms, most, ahead_ms, limits)
                 else:
                     found = _bound(accept(value, arrived_ms, most, ahead_ms, limits), grant)
                 if isinstance(found, Refusal):

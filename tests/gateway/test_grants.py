@@ -18,7 +18,7 @@ from streams.adapters.publish import Topics
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
 from streams.models.grants import SenderGrant, has_proof, sealed
-from tests.agents.test_intake import MemoryWriter, Meter
+from tests.agents.test_intake import NO_LETTERS, MemoryWriter, Meter
 from tests.core.harness import CoreRun
 from tests.gateway.harness import NOW_MS, Bench, fixture
 
@@ -56,7 +56,7 @@ class Floor:
         offsets: dict[str, int] = {}
         for topic, value in raw:
             writer = MemoryWriter()
-            intake = Intake(topic, 0, Topics("f.", 1), writer, policy, Meter())
+            intake = Intake(topic, 0, Topics("f.", 1), writer, NO_LETTERS, policy, Meter())
             offset = offsets[topic] = offsets.get(topic, -1) + 1
             intake.fold([Record(offset, NOW_MS, None, value)])
             asyncio.run(intake.flush())
