@@ -13,7 +13,7 @@ DAYS ?= 1 40 400
 SCHEDULES ?= 20000
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo up test test-unit test-clock test-nightly check generate lock bench sim chaos clean install
+.PHONY: help demo up test test-unit test-clock test-nightly check generate lock bench sim fuzz chaos clean install
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,9 +48,10 @@ test-unit: $(VENV)/.dev  ## Tests without servers: under 90 seconds
 test-clock: $(VENV)/.dev  ## Tests as they will run in DAYS="1 40 400" days (needs faketime)
 	for days in $(DAYS); do echo "in $$days days"; faketime -f "+$${days}d" $(PYTEST) -m "not fixed_clock" || exit 1; done
 
-test-nightly: $(VENV)/.dev  ## What takes hours: SCHEDULES=20000 simulated, every clock, chaos for MINUTES=20
+test-nightly: $(VENV)/.dev  ## What takes hours: SCHEDULES=20000 simulated, every clock, fuzz with COUNT=100000, chaos for MINUTES=20
 	SIMULATION_SCHEDULES=$(SCHEDULES) $(PYTEST) tests/simulation
 	$(MAKE) test-clock
+	$(MAKE) fuzz
 	$(MAKE) chaos
 
 check: $(VENV)/.dev  ## Lint, types, import contracts, generated files
@@ -72,6 +73,10 @@ sim: $(VENV)/.runtime  ## Promised against measured: false alarms, delays, forec
 chaos: SEED = 1
 chaos: $(VENV)/.runtime  ## Shake workers on a real Kafka for MINUTES=20 SEED=1, then compare every row
 	$(BIN)/floorwatch chaos --minutes $(MINUTES) --seed $(SEED)
+
+fuzz: COUNT = 100000
+fuzz: $(VENV)/.dev  ## COUNT=100000 generated events and requests through gateway, stages and every renderer, SEED=7
+	$(BIN)/python -m tests.fuzz --count $(COUNT) --seed $(SEED)
 
 lock: $(VENV)/bin/python  ## Pin dependencies with hashes
 	$(BIN)/python -m pip install --quiet uv

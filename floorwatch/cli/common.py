@@ -89,8 +89,12 @@ PIPED_WIDTH = 160
 
 
 def wide_console() -> Console:
-    """Return a console as wide as the window, or wide enough for every table where the output is no terminal."""
+    """Return a console as wide as the window, or wide enough for every table where the output is no terminal.
+
+    What it prints is text and never markup: names are other people's input.
+    """
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=PIPED_WIDTH)
+    options: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    console = Console(**options)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(**options, width=PIPED_WIDTH)

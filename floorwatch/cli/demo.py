@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -60,7 +60,8 @@ class _Demo:
 
         self._seconds, self._seed, self._hours, self._keep = seconds, seed, hours, keep
         # A console without a terminal is 80 wide, which folds every cell of the tables.
-        self._console = Console() if Console().is_terminal else Console(width=140)
+        plain: dict[str, Any] = {"markup": False, "emoji": False}  # names on the floor are data
+        self._console = Console(**plain) if Console().is_terminal else Console(**plain, width=140)
         self._plan = make_plan(folder)
         self._played = Played()
 

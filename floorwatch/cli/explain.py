@@ -310,9 +310,9 @@ def explain_rows(
 
 
 def _print(found: Answer, top: int) -> None:
-    from rich.console import Console
+    from floorwatch.cli.common import wide_console
 
-    console = Console()
+    console = wide_console()
     for line in found.summary:
         console.print(line, highlight=False)
     for cut in found.cuts:

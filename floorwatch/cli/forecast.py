@@ -46,9 +46,9 @@ def forecast(
             shown = {"queue": row["scope"]["queue"], "watermark": row["watermark"], "backlog": row["backlog"]}
             typer.echo(orjson.dumps(shown | row["forecast"]).decode())
         return
-    from rich.console import Console
+    from floorwatch.cli.common import wide_console
 
-    console = Console()
+    console = wide_console()
     console.print(forecast_table(rows))
     if queue is not None:
         console.print(due_table(rows[0]))
