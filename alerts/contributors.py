@@ -14,7 +14,7 @@ from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row
-from streams.core.rca.evidence import Tally, Verdict, judge, possible, without
+from streams.core.rca.evidence import MIN_PART, Tally, Verdict, difference_interval, family_z, judge, possible, without
 from streams.core.rca.shift import decompose, summed
 
 NOT_GIVEN = "(not given)"
@@ -156,7 +156,13 @@ def complete(parent: Cell, parts: Mapping[str, Cell]) -> dict[str, Cell]:
 
 
 def rank(found: Iterable[Contributor]) -> tuple[Contributor, ...]:
-    """The harmful parts, worst first: at most five, at most two of a dimension."""
+    """The harmful parts, worst first: at most five, at most two of a dimension.
+
+    Where any stands out clearly, only such: beside it, what may be chance or moved as everything else did reads as a cause.
+    """
+    found = list(found)
+    if any(part.clear and part.effect_pp <= -MIN_EFFECT_PP for part in found):
+        found = [part for part in found if part.clear]
     taken: dict[str, int] = {}
     best: list[Contributor] = []
     for part in sorted(found, key=lambda part: (part.effect_pp, part.dimension, part.value)):
@@ -212,7 +218,7 @@ def share_contributors(
         if before:
             found += _against_reference(dimension, before, cells, words)
         else:
-            found += _against_target(dimension, cells, target, words)
+            found += _against_target(dimension, cells, target, words, history=not reference)
     blamed = (part for part in found if part.dimension != "labeler" or _evident(rows, part.value, read, target))
     return rank(part for part in blamed if part.value != NOT_GIVEN)
 
@@ -244,15 +250,29 @@ def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], Cell],
 
 
 def _against_target(
-    dimension: str, cells: Mapping[str, Cell], target: float, words: Callable[[Cell], str]
+    dimension: str, cells: Mapping[str, Cell], target: float, words: Callable[[Cell], str], *, history: bool
 ) -> Iterable[Contributor]:
+    """Parts by their excess over the target. A large part has much of it by its size alone: that is no cause."""
     effects = excess(cells, target)
     missing = -sum(effect for effect in effects.values() if effect < 0)
+    whole = summed(cell.tally for cell in cells.values())
     for value, effect in effects.items():
         detail = words(cells[value])
         if effect < 0 and missing:
             detail += f"; {float(-effect / missing) * 100:.0f}% of the excess"
-        yield Contributor(dimension, value, _pp(effect), cells[value].labels, detail)
+        clear = _worse_than_rest(cells[value].tally, without(whole, cells[value].tally), len(cells))
+        if not clear:
+            detail += _DOUBTS["alike"]
+        if not history:
+            detail += "; no history yet"
+        yield Contributor(dimension, value, _pp(effect), cells[value].labels, detail, clear)
+
+
+def _worse_than_rest(part: Tally, rest: Tally, parts: int) -> bool:
+    """Whether a part's share is lower than that of everything else, beyond the chance of so many parts."""
+    if min(part.total, rest.total) < MIN_PART:
+        return False
+    return difference_interval(part, rest, family_z(parts))[1] < 0
 
 
 def _against_reference(
@@ -268,9 +288,19 @@ def _against_reference(
             continue
         cell = after.get(shift.value, Cell(0, 0))
         parts = f"rate {_points(shift.rate)}, mix {_points(shift.mix)}, both {_points(shift.interaction)} pp"
+        moved = _moved_by_share(shift, before.get(shift.value), after.get(shift.value))
         if shift.verdict != "evident":
             parts += _DOUBTS[shift.verdict]
-        yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}")
+        elif moved:
+            parts += "; it does another share of the work than before, its quality is no cause"
+        clear = shift.verdict == "evident" and not moved
+        yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}", clear)
+
+
+def _moved_by_share(shift: Shift, before: Cell | None, after: Cell | None) -> bool:
+    """Whether a part moved the whole by doing more or less of the work: at a change of shift every team does."""
+    here = [cell for cell in (before, after) if cell is not None and cell.total]
+    return len(here) < 2 or abs(shift.rate) < abs(shift.effect) / 2
 
 
 _DOUBTS = {"noise": "; may be chance", "few": "; too few to say", "alike": "; not clearly more than elsewhere"}

@@ -37,7 +37,9 @@ class Contributor(Struct, frozen=True):
     """One part of a scope that moves the alert's number.
 
     ``effect_pp`` is in percentage points of the alerting scope's number; negative makes it worse. ``labels`` is the
-    number of labels (or due tasks) of the part in the window.
+    number of labels (or due tasks) of the part in the window. ``clear`` says that the part stands out: beyond chance, and for
+    its own quality. ``share_of`` is for numbers that are no ratio, as an age: ``effect_pp`` is then the part's negated share, in
+    percent, of what it names (``backlog``).
     """
 
     dimension: str
@@ -45,6 +47,8 @@ class Contributor(Struct, frozen=True):
     effect_pp: float
     labels: int
     detail: str
+    clear: bool = True
+    share_of: str = ""
 
 
 class Wish(Struct, frozen=True):

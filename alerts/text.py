@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from alerts.channels.escape import PLAIN, Sink
@@ -65,8 +67,7 @@ def render(incident: Incident, step: str, links: Links | None = None, sink: Sink
     title = printable(_cut(f"{_prefix(incident, step)} {title_of(incident)}", _MOST_TITLE))
     lines = [f"{name + ':':<11}{sink.text(_cut(value, _MOST_FACT))}" for name, value in _facts(incident, step)]
     if incident.contributors:
-        verb = "contributed" if step.startswith("resolved") else "contributes"
-        lines += ["", f"What {verb} most:"]
+        lines += ["", contributors_heading(incident.contributors, over=step.startswith("resolved"))]
         lines += [sink.indent + sink.text(_cut(part_words(part), _MOST_FACT)) for part in incident.contributors]
     if incident.examples:
         lines += ["", sink.text(_cut("Example tasks: " + ", ".join(incident.examples), _MOST_FACT))]
@@ -75,9 +76,17 @@ def render(incident: Incident, step: str, links: Links | None = None, sink: Sink
     return Text(title, sink.line_break.join(lines) + "\n")
 
 
+def contributors_heading(parts: Sequence[Contributor], *, over: bool = False) -> str:
+    """What stands above the contributors: where none stands out, that is what it says."""
+    if not any(part.clear for part in parts):
+        return "Nothing stands out clearly. Largest parts:"
+    return f"What {'contributed' if over else 'contributes'} most:"
+
+
 def part_words(part: Contributor) -> str:
-    """A contributor in words: ``-5.2 pp  queue hate  (81.0% of 120 audits)``."""
-    return f"{part.effect_pp:+.1f} pp  {part.dimension} {part.value}  ({part.detail})"
+    """A contributor in words: ``-5.2 pp  queue hate  (81.0% of 120 audits)``, ``60% of the backlog  queue hate  (oldest 2 h)``."""
+    effect = f"{-part.effect_pp:.0f}% of the {part.share_of}" if part.share_of else f"{part.effect_pp:+.1f} pp"
+    return f"{effect}  {part.dimension} {part.value}  ({part.detail})"
 
 
 def _facts(incident: Incident, step: str) -> list[tuple[str, str]]:

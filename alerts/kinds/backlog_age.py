@@ -38,7 +38,7 @@ def evaluate(rule: BacklogAgeRule, context: Context) -> Iterable[Finding]:
                 if part_age_ms > rule.target * 1000 and part_backlog:
                     effect_pp = -round(100 * part_backlog / backlog, 2)
                     detail = f"oldest {duration(part_age_ms / 1000)}"
-                    parts.append(Contributor(dimension, value, effect_pp, part_backlog, detail))
+                    parts.append(Contributor(dimension, value, effect_pp, part_backlog, detail, share_of="backlog"))
         yield Finding(
             scope=dict(row["scope"]),
             scope_key=key,

@@ -21,7 +21,9 @@ def evaluate(rule: DeadLettersRule, context: Context) -> Iterable[Finding]:
         firing = count > rule.target and count >= rule.min_sample
         codes = sorted((row.get("by_code") or {}).items(), key=lambda item: (-item[1], item[0]))
         parts = tuple(
-            Contributor("code", code, -round(100 * number / count, 2), 0, plural(number, "event"))
+            Contributor(
+                "code", code, -round(100 * number / count, 2), 0, plural(number, "event"), share_of="refused events"
+            )
             for code, number in (codes[:5] if firing else [])
         )
         yield Finding(

@@ -85,7 +85,7 @@ def _contributors(parts: Mapping[str, float], dose_s: float) -> tuple[Contributo
     """Policies by their share of the dose, the greatest first; the share is negated, for it makes it worse."""
     ranked = sorted(parts.items(), key=lambda item: (-item[1], item[0]))[:5]
     return tuple(
-        Contributor("policy", name, -round(100 * seconds / dose_s, 2), 0, duration(seconds))
+        Contributor("policy", name, -round(100 * seconds / dose_s, 2), 0, duration(seconds), share_of="exposure")
         for name, seconds in ranked
         if seconds
     )

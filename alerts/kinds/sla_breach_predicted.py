@@ -76,5 +76,7 @@ def _contributors(row: Row, rows: dict[str, Row]) -> tuple[Contributor, ...]:
             count, age_ms = int(part.get("backlog") or 0), int(part.get("oldest_open_age_ms") or 0)
             if count and backlog:
                 detail = f"{plural(count, 'open task')}, oldest {duration(age_ms / 1000)}"
-                found.append(Contributor(dimension, value, -round(100 * count / backlog, 2), count, detail))
+                found.append(
+                    Contributor(dimension, value, -round(100 * count / backlog, 2), count, detail, share_of="backlog")
+                )
     return rank(found)

@@ -340,7 +340,7 @@ def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
             f"{one.low_pp:+.2f} – {one.high_pp:+.2f}",
             *(points(value, 2) for value in (one.rate_pp, one.mix_pp, one.interaction_pp)),
             *(_share(tally) for tally in (one.before, one.after)),
-            {"evident": "evident", "alike": "as the rest", "noise": "chance", "few": "too few"}[one.verdict],
+            verdict_words(one),
         )
     rest = cut[top:]
     total = found.change.change_pp if found.change is not None else 0.0
@@ -350,6 +350,13 @@ def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
     shown.add_section()
     shown.add_row("all", *([""] * (len(cut[0].dimensions) - 1)), f"{total:+.2f}")
     return shown
+
+
+def verdict_words(one: Finding) -> str:
+    """Return a verdict in a word: a part that did more or less of the work, as every team at a change of shift, is no cause."""
+    if one.verdict == "evident" and one.moved_by_share:
+        return "mix"
+    return {"evident": "evident", "alike": "as the rest", "noise": "chance", "few": "too few"}[one.verdict]
 
 
 def _share(tally: Tally) -> str:

@@ -234,7 +234,10 @@ def told_words(deliveries: Sequence[Delivery]) -> str:
 
 def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
     """Return everything about one incident as lines."""
-    from alerts.text import is_link
+    import msgspec
+
+    from alerts.signals import Contributor
+    from alerts.text import contributors_heading, is_link, part_words
     from floorwatch.cli.notifications import words_of
 
     facts = [
@@ -249,11 +252,8 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
         ("Runbook", record["runbook_url"]),
     ]
     lines = [record["title"], *(f"  {name + ':':<10} {value}" for name, value in facts if value)]
-    parts = [
-        f"  {part['effect_pp']:+.1f} pp  {part['dimension']} {part['value']}  ({part['detail']})"
-        for part in record.get("contributors") or []
-    ]
-    lines += ["What contributes most:", *parts] if parts else []
+    parts = msgspec.convert(record.get("contributors") or [], tuple[Contributor, ...])
+    lines += [contributors_heading(parts), *(f"  {part_words(part)}" for part in parts)] if parts else []
     if record.get("examples"):
         lines.append("Example tasks: " + ", ".join(record["examples"]))
     acts = [

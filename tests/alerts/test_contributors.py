@@ -20,6 +20,7 @@ from alerts.contributors import (
     shift_share,
 )
 from alerts.signals import Contributor
+from alerts.text import contributors_heading, part_words
 from alerts.view import Row
 from tests.alerts.rows import accuracy
 
@@ -117,16 +118,15 @@ def test_the_window_itself_is_left_out_of_what_it_is_compared_with() -> None:
     assert earlier(day, week) == day, "rows of two moments are compared as they are"
 
 
-def test_a_contributor_by_chance_is_told_as_such() -> None:
-    def rows(window: str, counts: dict[str, tuple[int, int]]) -> dict[str, Row]:
-        found = {}
-        for team, (good, total) in counts.items():
-            row = accuracy({"team": team} if team else {}, good, total, window=window)
-            found[row["scope_key"]] = row
-        return found
+def _rows(window: str, counts: dict[str, tuple[int, int]], dimension: str = "team") -> dict[str, Row]:
+    found = {}
+    for value, (good, total) in counts.items():
+        row = accuracy({dimension: value} if value else {}, good, total, window=window)
+        found[row["scope_key"]] = row
+    return found
 
-    later = rows("24h", {"": (530, 600), "a": (340, 400), "b": (190, 200)})
-    longer = rows("7d", {"": (2910, 3100), "a": (1465, 1600), "b": (1445, 1500)})
+
+def _contributors(later: dict[str, Row], longer: dict[str, Row]) -> dict[str, Contributor]:
     parts = share_contributors(
         {},
         later,
@@ -135,10 +135,55 @@ def test_a_contributor_by_chance_is_told_as_such() -> None:
         target=0.95,
         words=lambda cell: f"{cell.good} of {cell.total}",
     )
-    by_team = {part.value: part.detail for part in parts}
-    assert by_team["a"].startswith("340 of 400; rate -4.2, mix -0.3, both -1.6 pp")
-    assert "chance" not in by_team["a"]
-    assert by_team["b"].endswith("may be chance")
+    return {part.value: part for part in parts}
+
+
+def test_beside_one_that_stands_out_nothing_else_is_named() -> None:
+    later = _rows("24h", {"": (530, 600), "a": (340, 400), "b": (190, 200)})
+    longer = _rows("7d", {"": (2910, 3100), "a": (1465, 1600), "b": (1445, 1500)})
+    found = _contributors(later, longer)
+    assert found["a"].detail.startswith("340 of 400; rate -4.2, mix -0.3, both -1.6 pp")
+    assert found["a"].clear
+    assert "b" not in found  # its part may be chance
+
+
+def test_where_all_fall_together_none_is_told_as_the_cause() -> None:
+    later = _rows("24h", {"": (1600, 2000), "a": (800, 1000), "b": (800, 1000)})
+    longer = _rows("7d", {"": (7300, 8000), "a": (3650, 4000), "b": (3650, 4000)})
+    found = _contributors(later, longer)
+    assert [part.clear for part in found.values()] == [False, False]
+    assert all(part.detail.endswith("not clearly more than elsewhere") for part in found.values())
+    assert contributors_heading(list(found.values())) == "Nothing stands out clearly. Largest parts:"
+
+
+def test_a_change_of_shift_is_no_team_s_fault() -> None:
+    """The better team went home and the weaker one came, each as good as ever: mix, and nobody became worse."""
+    later = _rows("24h", {"": (855, 1000), "day": (95, 100), "night": (760, 900)})
+    longer = _rows("7d", {"": (4615, 5000), "day": (3895, 4100), "night": (720, 900)})
+    arrived = _rows("7d", {"": (4750, 5000), "day": (4655, 4900), "night": (0, 0)})
+    for reference in (longer, {key: row for key, row in arrived.items() if row["audited"]}):
+        for part in _contributors(later, reference).values():
+            assert not part.clear
+    (night,) = [part for part in _contributors(later, arrived).values() if part.value == "night"]
+    assert night.detail.endswith("its quality is no cause")
+
+
+def test_a_part_that_is_large_and_no_worse_is_not_named_for_its_size() -> None:
+    """Without history there is the target alone, and most of the excess is where most of the work is."""
+    later = _rows("24h", {"": (900, 1000), "normal": (810, 900), "priority": (90, 100)}, "queue")
+    found = _contributors(later, {})
+    assert not found["normal"].clear
+    assert found["normal"].detail.endswith("90% of the excess; not clearly more than elsewhere")
+    empty = _rows("7d", {"": (0, 0)})
+    assert _contributors(later, empty)["normal"].detail.endswith("no history yet")
+    worse = _rows("24h", {"": (850, 1000), "normal": (790, 800), "priority": (60, 200)}, "queue")
+    assert [*_contributors(worse, {})] == ["priority"]
+
+
+def test_an_age_has_no_percentage_points() -> None:
+    part = Contributor("queue", "hate", -63.6, 700, "oldest 1 h", share_of="backlog")
+    assert part_words(part) == "64% of the backlog  queue hate  (oldest 1 h)"
+    assert part_words(Contributor("queue", "hate", -5.2, 700, "x")) == "-5.2 pp  queue hate  (x)"
 
 
 def test_two_dimensions_deep_where_it_is_beyond_chance() -> None:

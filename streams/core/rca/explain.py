@@ -43,6 +43,14 @@ class Finding(Struct, frozen=True):
     share_before: float
     share_after: float
 
+    @property
+    def moved_by_share(self) -> bool:
+        """Whether it moved the whole by doing more or less of the work, and not by becoming better or worse.
+
+        Source: ours; ``alike`` in streams/core/rca/evidence.py draws the line at the same half.
+        """
+        return self.presence != "both" or abs(self.rate_pp) < abs(self.effect_pp) / 2
+
 
 class Change(Struct, frozen=True):
     """The whole's change, in percentage points with its 95% interval (Newcombe 1998)."""
