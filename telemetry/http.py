@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,21 @@ def always_ok() -> Ready:
     return Ready(ok=True)
 
 
+class _NothingQuoted(logging.Filter):
+    """Takes from aiohttp's log what a malformed request held: its Authorization header, for one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the record, with the kind of the fault in place of its text."""
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if error is not None:
+            record.msg, record.args = f"a request could not be handled ({type(error).__name__})", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_NOTHING_QUOTED = _NothingQuoted()
+
+
 class _Snapshot(Collector):
     """Families already collected, in the form an encoder takes."""
 
@@ -60,6 +76,7 @@ def add_routes(
         health: Asked on ``/healthz``: should this process be restarted.
         status: Asked on ``/statusz``, which says what ``/readyz`` says and more; JSON for those who accept it, else text.
     """
+    logging.getLogger("aiohttp.server").addFilter(_NOTHING_QUOTED)  # the same one twice counts once
     one_at_a_time = asyncio.Lock()
 
     async def metrics(request: web.Request) -> web.Response:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
+import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -139,3 +141,17 @@ def test_rows_are_read_on_the_event_loop_and_a_slow_encoding_does_not_hold_it_up
         assert slow.threads == {threading.get_ident()}
 
     run(steps, build_registry(slow))
+
+
+def test_what_a_malformed_request_held_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def steps(client: TestClient) -> None:  # type: ignore[type-arg]
+        for fault in (b"\x00", b"\x01"):
+            reader, writer = await asyncio.open_connection(client.host, client.port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer SECRET" + fault + b"\r\n\r\n")
+            assert b" 400 " in await reader.readline()
+            writer.close()
+
+    with caplog.at_level(logging.DEBUG):
+        run(steps, full_registry())
+    assert "a request could not be handled" in caplog.text
+    assert "SECRET" not in caplog.text
