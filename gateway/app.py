@@ -39,6 +39,9 @@ _HOOK_BODIES = 4
 _PUBLISHING = 0.75
 """Part of the bytes before the broker that events may come to; the rest is for webhooks."""
 
+_STRANGERS_PER_S, _STRANGERS_BURST = 100, 400
+"""Requests without a token of one address, such as probes and scrapes."""
+
 _COUNTED = (EVENTS_PATH, HOOK_PATH)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,6 +94,7 @@ def build_app(
         browser=BrowserRules(settings),
         events=events,
         hooks=hooks,
+        strangers=Buckets(_STRANGERS_PER_S, _STRANGERS_BURST, clock_ms),
         publishing=Shares(round(_PUBLISHING * settings.max_in_flight_bytes)),
     )
     app.router.add_post(EVENTS_PATH, post_events, expect_handler=_expect)
@@ -170,7 +174,10 @@ async def _never_a_traceback(request: web.Request, handler: Handler) -> web.Stre
 async def _no_page(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes from a web page elsewhere, before anything else is looked at."""
     has_body = request.method not in ("GET", "HEAD", "OPTIONS")
-    fault = request.app[GATEWAY].browser.fault(request.headers, has_body=has_body)
+    gateway = request.app[GATEWAY]
+    if request.path not in _COUNTED:
+        gateway.check_stranger(request)
+    fault = gateway.browser.fault(request.headers, has_body=has_body)
     if fault is not None:
         status, code, reason, hint = fault
         kind = web.HTTPForbidden if status == 403 else web.HTTPUnsupportedMediaType

@@ -56,6 +56,7 @@ class ConnectionTable:
         """Begin with none; ``most`` is the bound on all."""
         self._shares = {kind: Shares(max(1, most * part // 4)) for kind, part in _QUARTERS.items()}
         self._open: dict[Connection, tuple[str, str]] = {}
+        self._of: dict[tuple[str, str], dict[Connection, None]] = {}
         self._say = Occasionally(SAY_EVERY_S, asyncio.get_running_loop().time)
         self.counted: Callable[[str], None] = lambda _: None
 
@@ -69,7 +70,7 @@ class ConnectionTable:
                 self.noted("too_many", "more than gateway.max_connections allows, and none of them is idle")
                 one.abort()
                 return
-        self._open[one] = (NEW, peer)
+        self._note(one, (NEW, peer))
 
     def belongs(self, one: Connection, kind: str, sender: str) -> bool:
         """Note whose a connection is; False when its sender has more than its share, and all of them busy."""
@@ -81,7 +82,7 @@ class ConnectionTable:
                 self.noted("too_many", "more of one sender than its share, and none of them is idle")
                 return False
         self.closed(one)
-        self._open[one] = (kind, sender)
+        self._note(one, (kind, sender))
         return True
 
     def closed(self, one: Connection) -> None:
@@ -89,6 +90,9 @@ class ConnectionTable:
         held = self._open.pop(one, None)
         if held is not None:
             self._shares[held[0]].give(held[1], 1)
+            del self._of[held][one]
+            if not self._of[held]:
+                del self._of[held]
 
     def noted(self, reason: str, what: str) -> None:
         """Count a connection that ended badly, and say so now and then: never what it sent, never once for each."""
@@ -99,22 +103,23 @@ class ConnectionTable:
 
     def _end_one(self, kind: str, asking: str) -> bool:
         """End the oldest idle connection of whoever holds most of a kind, else of who asks; False if there is none."""
-        idle: dict[str, Connection] = {}
-        for one, (its_kind, whose) in self._open.items():
-            if its_kind == kind and not one.busy:
-                idle.setdefault(whose, one)
-        if not idle:
-            return False
-        most = max(self._shares[kind].of(whose) for whose in idle)
-        mine = self._shares[kind].of(asking)
-        if most < mine:  # the greediest has no idle one to lose, and that is who asks
-            return False
-        whose = next(whose for whose in idle if self._shares[kind].of(whose) == most)
-        ended = idle[whose]
-        self.counted("too_many")
-        self.closed(ended)
-        ended.abort()
-        return True
+        shares = self._shares[kind]
+        mine = shares.of(asking)
+        by_most = sorted((whose for its_kind, whose in self._of if its_kind == kind), key=shares.of, reverse=True)
+        for whose in by_most:
+            if shares.of(whose) < mine:
+                break  # who asks has the most, and no idle one to lose
+            ended = next((one for one in self._of[kind, whose] if not one.busy), None)
+            if ended is not None:
+                self.counted("too_many")
+                self.closed(ended)
+                ended.abort()
+                return True
+        return False
+
+    def _note(self, one: Connection, whose: tuple[str, str]) -> None:
+        self._open[one] = whose
+        self._of.setdefault(whose, {})[one] = None
 
 
 class Connection(web.RequestHandler):

@@ -45,6 +45,7 @@ class Gateway:
         events: What requests to ``/v1/events`` may hold together.
         hooks: The same for webhooks, which are never asked for again and so never wait behind events.
         publishing: Bytes of events that wait for the broker.
+        strangers: Requests without a valid token, by address: probes, scrapes, and floods.
     """
 
     settings: GatewaySettings
@@ -59,6 +60,7 @@ class Gateway:
     events: Pool
     hooks: Pool
     publishing: Shares
+    strangers: Buckets
 
     def sender(self, request: web.Request, kind: str) -> Sender:
         """Return who sends; from now on the connection counts as that sender's.
@@ -73,6 +75,7 @@ class Gateway:
         """
         found = self.doorkeeper.sender(request.headers.get("Authorization"))
         if found is None:
+            self.check_stranger(request)
             hint = "send 'Authorization: Bearer TOKEN' with a token of gateway.sources"
             raise refused(
                 web.HTTPUnauthorized, "unauthorized", "no valid bearer token", hint, {"WWW-Authenticate": "Bearer"}
@@ -87,6 +90,24 @@ class Gateway:
             hint = "use few connections again and again; send this request again in a second"
             raise refused(web.HTTPServiceUnavailable, "sender_share", reason, hint, {"Retry-After": "1"})
         return found
+
+    def check_stranger(self, request: web.Request) -> None:
+        """Take one request of an address that shows no token.
+
+        Raises:
+            HTTPTooManyRequests: There were too many; the connection ends, with whatever is pipelined on it.
+        """
+        if self.strangers.wait_s(f"ip:{request.remote}"):
+            hint = "metrics and probes need a few requests a second; send events with a token"
+            refusal = refused(
+                web.HTTPTooManyRequests,
+                "too_many_requests",
+                "too many requests without a token",
+                hint,
+                {"Retry-After": "1"},
+            )
+            refusal.force_close()
+            raise refusal
 
 
 def share_of(request: web.Request, sender: Sender) -> str:

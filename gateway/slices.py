@@ -18,7 +18,7 @@ from gateway.split import BATCH, GUESSED, LINES, Item, is_json, is_object, split
 from streams.models.explain import Refusal, explain_failure
 
 WINDOW_BYTES = 16_384
-TURN_S = 0.01
+TURN_S = 0.005
 """How long a slice of work may take before others get their turn."""
 
 FIRST_TURN_S = 0.001
@@ -26,6 +26,9 @@ FIRST_TURN_S = 0.001
 
 MAX_COMMAS = 200_000
 """In one piece that cannot be cut any further, more than this would keep the interpreter busy for too long."""
+
+_ROUNDS_BETWEEN = 8
+"""Rounds of the event loop between two slices: a small request needs some twenty, and is to meet few slices."""
 
 _TRIES = 8
 _LINES_AT_ONCE = 256
@@ -61,9 +64,12 @@ class TurnQueue:
     def _plan(self) -> None:
         if not self._is_next_due and self._waiting:
             self._is_next_due = True
-            asyncio.get_running_loop().call_soon(self._next)
+            self._next(_ROUNDS_BETWEEN)
 
-    def _next(self) -> None:
+    def _next(self, rounds: int) -> None:
+        if rounds:
+            asyncio.get_running_loop().call_soon(self._next, rounds - 1)
+            return
         self._is_next_due = False
         while self._waiting:
             sender = next(iter(self._waiting))
@@ -216,7 +222,7 @@ def windows(body: bytes, start: int) -> Iterator[tuple[list[msgspec.Raw], int]]:
     while start < end:
         if end - start <= size:
             _bound(body, start, end)
-            found = _array.decode(b"[%b]" % body[start:end])
+            found = _array.decode(_as_array(body, start, end))
             if not found and body[start - 1 : start] == b",":
                 raise msgspec.DecodeError("the array ends with a comma")
             yield found, start
@@ -238,7 +244,7 @@ def _cut(body: bytes, start: int, comma: int) -> list[msgspec.Raw] | None:
     """Return the items up to a comma, or None where it does not stand between two of them."""
     try:
         _bound(body, start, comma)
-        return _array.decode(b"[%b]" % body[start:comma])
+        return _array.decode(_as_array(body, start, comma))
     except msgspec.DecodeError as error:
         place = _PLACE.search(str(error))
         if place and int(place[1]) < comma - start:
@@ -246,6 +252,10 @@ def _cut(body: bytes, start: int, comma: int) -> list[msgspec.Raw] | None:
     except (UnicodeDecodeError, RecursionError, TooComplex):
         pass
     return None
+
+
+def _as_array(body: bytes, start: int, end: int) -> bytes:
+    return b"".join((b"[", memoryview(body)[start:end], b"]"))
 
 
 def _candidates(body: bytes, start: int, until: int) -> Iterable[int]:

@@ -113,7 +113,7 @@ GATEWAY_LIMITS = (
     Limit(
         "work on a large body before others get their turn",
         "gateway/slices.py",
-        "10 ms, sender after sender",
+        "5 ms, sender after sender, with 8 rounds of the event loop in between",
         None,
         "the rest of it waits for its next turn",
         "floorwatch_gateway_requests_under_way",
@@ -160,7 +160,7 @@ GATEWAY_LIMITS = (
         "gateway/limits.py",
         "one for each configured source; without tokens one for each of the last 10,000 addresses",
         "gateway.sources",
-        "a sender that is too fast gets 429",
+        "a sender that is too fast gets 429; an address beyond 100 requests/s without a token also loses its connection",
         _REQUESTS,
         _REQUESTS,
     ),

@@ -287,3 +287,29 @@ def test_shares_add_up_and_a_newcomer_always_gets_something(steps: list[tuple[st
     for one in held:
         shares.give(*one)
     assert shares.held == 0
+
+
+@pytest.mark.parametrize(
+    "ask", [b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", head(token="no-token-of-ours", length=0)]
+)
+def test_a_flood_without_a_token_is_cut_with_all_that_is_pipelined(ask: bytes) -> None:
+    async def steps(bench: Bench) -> None:
+        async with AsyncExitStack() as stack:
+            answered = 0
+            for one in await many(bench, stack, 30, ask * 50):
+                said = await one.rest() if answered >= 400 else await one.reader.read(200)
+                answered += said.count(b"HTTP/1.1 429") * 400
+            registry = bench.app[GATEWAY].metrics.registry
+            name = "floorwatch_gateway_refused_total"
+
+            def refused() -> float:
+                labels = {"reason": "too_many_requests", "sender": "unknown"}
+                return registry.get_sample_value(name, labels) or 0
+
+            await until(lambda: refused() >= 20)
+            assert refused() <= 30  # one a connection, not one a request
+            theirs = {"Authorization": f"Bearer {MNL}"}
+            assert (await bench.post(label(), **theirs))[0] == 202
+            assert (await bench.hook(raw_fixture("0009"), **theirs))[0] == 200
+
+    Bench(secured()).run(steps)
