@@ -306,7 +306,7 @@ def test_a_flood_without_a_token_is_cut_with_all_that_is_pipelined(ask: bytes) -
                 labels = {"reason": "too_many_requests", "sender": "unknown"}
                 return registry.get_sample_value(name, labels) or 0
 
-            await until("most connections are refused once", lambda: refused() >= 20)
+            await until(lambda: refused() >= 20, "most connections to be refused", progress=refused)
             assert refused() <= 30  # one a connection, not one a request
             theirs = {"Authorization": f"Bearer {MNL}"}
             assert (await bench.post(label(), **theirs))[0] == 202
