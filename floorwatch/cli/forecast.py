@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from floorwatch.cli.age import Age
     from floorwatch.replay.session import Session
     from streams.core.forecast.moves import Move, MoveEvidence, QueueLoad
 
@@ -39,17 +40,22 @@ def forecast(
         rows = [row for row in rows if row["scope"]["queue"] == queue]
     if not rows:
         _nothing(f"no queue {queue} has" if queue else "no queue has", "an SLA row yet: is the stack running?")
+    from floorwatch.cli.age import age_of
+
+    age = age_of(None, rows)
     if as_json:
         import orjson
 
         for row in rows:
+            told = age.told(row)
             shown = {"queue": row["scope"]["queue"], "watermark": row["watermark"], "backlog": row["backlog"]}
+            shown |= {"as_of": told["as_of"], "behind_s": told["behind_s"], "open_as_of": row.get("open_as_of")}
             typer.echo(orjson.dumps(shown | row["forecast"]).decode())
         return
     from floorwatch.cli.common import wide_console
 
     console = wide_console()
-    console.print(forecast_table(rows))
+    console.print(forecast_table(rows, age))
     if queue is not None:
         console.print(due_table(rows[0]))
 
@@ -232,11 +238,12 @@ def _at(text: str | None) -> str:
     return "–" if text is None else text[5:16].replace("T", " ")
 
 
-def forecast_table(rows: list[Row]) -> Table:
-    """Return every queue's forecast for a terminal."""
+def forecast_table(rows: list[Row], age: Age | None = None) -> Table:
+    """Return every queue's forecast for a terminal, with as of when it is."""
     from rich.table import Table
 
-    shown = Table(title=f"forecast · as of {rows[0]['watermark']}", title_justify="left")
+    as_of = f"as of {rows[0]['watermark']}" if age is None else age.text
+    shown = Table(title=f"forecast · {as_of}", title_justify="left")
     shown.add_column("queue")
     for heading in ("open", "overdue", "pace/h", "by", "breach at (UTC)", "short by", "spare"):
         shown.add_column(heading, justify="right")

@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from floorwatch.cli.age import Age
+
 Row = dict[str, Any]
 
 
@@ -79,6 +81,10 @@ def table(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
     watch: Annotated[float, typer.Option(help="Show again every so many seconds; 0 shows once.")] = 0.0,
+    max_behind: Annotated[
+        str | None,
+        typer.Option("--max-behind", help="Leave with code 3 when rows are further behind the clock, such as 5m."),
+    ] = None,
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="As known at this moment, from a replay of the log.")
     ] = None,
@@ -89,9 +95,10 @@ def table(
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
     var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
 ) -> None:
-    """Show a table as of the watermark."""
+    """Show a table as of the watermark, and how far that is behind the clock."""
     import asyncio
 
+    from floorwatch.cli.age import seconds_of
     from floorwatch.cli.common import exit_on_config_error, exit_on_redis_error, load_for_reader
 
     with exit_on_config_error():
@@ -107,11 +114,12 @@ def table(
 
         show_as_of(settings, name.value, names, window, form, as_of, diff=diff, partial=partial)
         return
+    max_behind_s = seconds_of(max_behind)
     if diff or partial:
         typer.echo("--diff and --partial belong to --as-of", err=True)
         raise typer.Exit(2)
     with exit_on_redis_error(settings.redis.url):
-        asyncio.run(_show(settings, name.value, names, window, form, watch))
+        asyncio.run(_show(settings, name.value, names, window, form, watch, max_behind_s))
 
 
 def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
@@ -123,11 +131,14 @@ def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
     return names
 
 
-async def _show(settings: Any, name: str, names: frozenset[str], window: str, form: str, watch_s: float) -> None:
+async def _show(
+    settings: Any, name: str, names: frozenset[str], window: str, form: str, watch_s: float, max_behind_s: float | None
+) -> None:
     import asyncio
 
     from rich.live import Live
 
+    from floorwatch.cli.age import age_of, exit_if_older
     from floorwatch.cli.common import wide_console
     from streams.adapters.connections import redis_client
     from streams.adapters.readmodel import ReadModel
@@ -139,14 +150,17 @@ async def _show(settings: Any, name: str, names: frozenset[str], window: str, fo
         if form == "rich" and watch_s > 0:
             with Live(console=console, auto_refresh=False) as live:
                 while True:
-                    live.update(rich_table(name, await select(model, name, names, window), window), refresh=True)
+                    as_of_ms, rows = await model.watermark_ms(), await select(model, name, names, window)
+                    live.update(rich_table(name, rows, window, age_of(as_of_ms, rows)), refresh=True)
                     await asyncio.sleep(watch_s)
         while True:
-            rows = await select(model, name, names, window)
+            as_of_ms, rows = await model.watermark_ms(), await select(model, name, names, window)
+            age = age_of(as_of_ms, rows)
             if form == "rich":
-                console.print(rich_table(name, rows, window))
+                console.print(rich_table(name, rows, window, age))
             else:
-                print_plain(rows, form)
+                print_plain([age.told(row) for row in rows], form)
+            exit_if_older(age, max_behind_s)
             if watch_s <= 0:
                 return
             await asyncio.sleep(watch_s)
@@ -161,17 +175,28 @@ async def select(model: Any, name: str, names: frozenset[str], window: str) -> l
     return sorted(rows, key=lambda row: (-(row[size] or row.get("audited") or 0), row["scope_key"]))
 
 
-def rich_table(name: str, rows: list[Row], window: str) -> Table:
-    """Return a table for a terminal."""
+def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) -> Table:
+    """Return a table for a terminal.
+
+    Args:
+        name: ``accuracy``, ``throughput`` or ``sla``.
+        rows: Its rows.
+        window: Their window.
+        age: As of when they are; None for rows of a past moment, which are as old as they are meant to be.
+    """
     from rich.table import Table
 
-    watermark = rows[0]["watermark"] if rows else "no data yet"
-    shown = Table(title=f"{name} · last {window} · as of {watermark}", title_justify="left")
+    from floorwatch.cli.age import mark_of
+
+    newest = max((row["watermark"] for row in rows), default=None)
+    as_of = age.text if age is not None else f"as of {newest}" if newest else "no data yet"
+    shown = Table(title=f"{name} · last {window} · {as_of}", title_justify="left")
     shown.add_column("scope")
     for heading, _ in COLUMNS[name]:
         shown.add_column(heading, justify="right")
     for row in rows:
-        shown.add_row(", ".join(row["scope"].values()) or "all", *(read(row) for _, read in COLUMNS[name]))
+        scope = ", ".join(row["scope"].values()) or "all"
+        shown.add_row(scope + mark_of(row), *(read(row) for _, read in COLUMNS[name]))
     return shown
 
 

@@ -175,6 +175,11 @@ class ReadModel:
                 log.warning("table %s: row %r in Redis cannot be read and is set aside: %s", table, key[:200], error)
         return rows
 
+    async def watermark_ms(self) -> int | None:
+        """Return the watermark in Unix ms up to which every partition has published its rows; None before the first."""
+        found = await self._redis.get(f"{self._prefix}watermark")
+        return None if found is None else int(orjson.loads(found)["watermark_ms"])
+
     async def patient_scopes(self, table: str, window: str) -> set[str]:
         """Return the keys of the scopes that have a row in a table and window, waiting for Redis as long as it takes."""
 

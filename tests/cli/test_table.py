@@ -96,3 +96,16 @@ def test_no_redis_says_what_to_do() -> None:
     done = RUNNER.invoke(build("table"), ["table", "sla"], env={"FLOORWATCH_REDIS__URL": "redis://127.0.0.1:1/0"})
     assert done.exit_code == 1
     assert "floorwatch up" in done.output
+
+
+def test_programs_get_the_age_and_an_exit_code(redis_url: str) -> None:
+    (row,) = [json.loads(line) for line in table(redis_url, "sla", "--json").splitlines()]
+    assert row["as_of"] == row["watermark"] == "2026-11-23T10:07:00Z"
+    assert row["behind_s"] > 0
+    env = {"FLOORWATCH_REDIS__URL": redis_url, "COLUMNS": "160"}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("floorwatch.cli.age.time.time", lambda: 1_795_428_420.0 + 26 * 3600)  # 10:07 and 26 hours
+        done = RUNNER.invoke(build("table"), ["table", "sla", "--max-behind", "5m"], env=env)
+        assert done.exit_code == 3
+        assert "26h behind" in done.output
+        assert RUNNER.invoke(build("table"), ["table", "sla", "--max-behind", "2d"], env=env).exit_code == 0

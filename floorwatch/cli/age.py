@@ -1,0 +1,111 @@
+"""Age: how far the rows of the read model are behind the clock, said with every table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import typer
+
+from config.durations import format_duration, parse_duration
+from streams.core.stamps import rfc3339
+
+WARN_BEHIND_S = 300.0
+"""A table this far behind the clock is not now: it is said in red."""
+
+TOO_OLD = 3
+"""Exit code of a reader whose rows are further behind than ``--max-behind``, or that found none."""
+
+_APART_MS = 60_000
+"""Open tasks known as of so much earlier than the rest of their row are marked."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Age:
+    """As of when rows are.
+
+    Attributes:
+        as_of_ms: The watermark up to which every partition has published, Unix ms; None before the first.
+        now_ms: The clock, Unix ms.
+    """
+
+    as_of_ms: int | None
+    now_ms: int
+
+    @property
+    def behind_s(self) -> float | None:
+        """Seconds from the watermark to the clock, never negative; None without a watermark."""
+        return None if self.as_of_ms is None else max(0, self.now_ms - self.as_of_ms) / 1000
+
+    @property
+    def text(self) -> str:
+        """What stands above a table, with its markup."""
+        if self.as_of_ms is None or self.behind_s is None:
+            return "no data yet"
+        behind = f"{format_duration(round(self.behind_s))} behind"
+        return f"as of {rfc3339(self.as_of_ms)}, " + (
+            f"[bold red]{behind}[/]" if self.behind_s > WARN_BEHIND_S else behind
+        )
+
+    def of(self, row: Mapping[str, Any]) -> Age:
+        """Return the age of one row: newer than the others where its partition has published again since.
+
+        A row that nothing has changed is not written again, so its own watermark may be older than what is published.
+        """
+        return Age(max(self.as_of_ms or 0, _ms(row["watermark"])), self.now_ms)
+
+    def told(self, row: Mapping[str, Any]) -> Row:
+        """Return a row with ``as_of`` and ``behind_s`` for programs."""
+        own = self.of(row)
+        return {**row, "as_of": rfc3339(own.as_of_ms or 0), "behind_s": own.behind_s}
+
+
+def _ms(instant: str) -> int:
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
+def age_of(as_of_ms: int | None, rows: Iterable[Mapping[str, Any]]) -> Age:
+    """Return the age of some rows by the clock of this machine.
+
+    Args:
+        as_of_ms: The published watermark; where the read model has none, the least of the rows' own counts.
+        rows: The rows.
+    """
+    if as_of_ms is None:
+        as_of_ms = min((_ms(row["watermark"]) for row in rows), default=None)
+    return Age(as_of_ms, int(time.time() * 1000))
+
+
+def mark_of(row: Mapping[str, Any]) -> str:
+    """Return the mark behind a scope whose open tasks are known as of an earlier time than its row; empty for others."""
+    as_of = row.get("open_as_of")
+    return f" (open tasks as of {as_of})" if as_of and _ms(row["watermark"]) - _ms(as_of) > _APART_MS else ""
+
+
+def seconds_of(option: str | None) -> float | None:
+    """Return ``--max-behind`` in seconds.
+
+    Raises:
+        typer.Exit: 2 where it is no duration.
+    """
+    if option is None:
+        return None
+    try:
+        return parse_duration(option)
+    except ValueError as error:
+        typer.echo(f"--max-behind {option}: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def exit_if_older(age: Age, max_behind_s: float | None) -> None:
+    """Leave with ``TOO_OLD`` where rows are further behind than somebody can use; None takes any."""
+    if max_behind_s is None or (age.behind_s is not None and age.behind_s <= max_behind_s):
+        return
+    how = "there are no rows yet" if age.behind_s is None else f"rows are {format_duration(round(age.behind_s))} behind"
+    typer.echo(f"{how}, --max-behind is {format_duration(max_behind_s)}: catching up, or nothing comes in", err=True)
+    raise typer.Exit(TOO_OLD)

@@ -1,0 +1,65 @@
+"""Age of tables: how far they are behind, for people, for programs, and as an exit code."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from floorwatch.cli.age import TOO_OLD, Age, age_of, exit_if_older, mark_of, seconds_of
+from floorwatch.cli.forecast import forecast_table
+from floorwatch.cli.table import rich_table
+
+NOW_MS = 1_796_148_360_000  # 2026-12-01T18:06:00Z
+HOUR_MS = 3_600_000
+
+
+def test_people_see_how_far_behind_a_table_is() -> None:
+    assert Age(NOW_MS - 2_000, NOW_MS).text == "as of 2026-12-01T18:05:58Z, 2s behind"
+    old = Age(NOW_MS - 26 * HOUR_MS, NOW_MS).text
+    assert old == "as of 2026-11-30T16:06:00Z, [bold red]26h behind[/]"
+    assert old in str(rich_table("sla", [], "1h", Age(NOW_MS - 26 * HOUR_MS, NOW_MS)).title)
+    assert Age(None, NOW_MS).text == "no data yet"
+    assert Age(NOW_MS + 5_000, NOW_MS).behind_s == 0
+
+
+def test_rows_of_one_table_are_as_of_what_is_published_or_newer() -> None:
+    """A row nothing has changed is not written again; one of a partition that has published since is newer."""
+    age = Age(NOW_MS - 60_000, NOW_MS)
+    unchanged = age.told({"scope_key": "all", "watermark": "2026-12-01T17:00:00Z"})
+    assert (unchanged["as_of"], unchanged["behind_s"]) == ("2026-12-01T18:05:00Z", 60.0)
+    newer = age.told({"scope_key": "all", "watermark": "2026-12-01T18:05:30Z"})
+    assert (newer["as_of"], newer["behind_s"]) == ("2026-12-01T18:05:30Z", 30.0)
+    rows = [{"watermark": "2026-12-01T18:05:30Z"}, {"watermark": "2026-12-01T18:04:00Z"}]
+    assert age_of(None, rows).as_of_ms == NOW_MS - 120_000
+    assert age_of(NOW_MS, rows).as_of_ms == NOW_MS
+
+
+def test_open_tasks_of_an_idle_partition_are_marked() -> None:
+    row = {"watermark": "2026-12-01T18:05:00Z", "open_as_of": "2026-11-30T16:00:00Z"}
+    assert mark_of(row) == " (open tasks as of 2026-11-30T16:00:00Z)"
+    assert mark_of({**row, "open_as_of": "2026-12-01T18:04:30Z"}) == ""
+    assert mark_of({**row, "open_as_of": None}) == mark_of({"watermark": row["watermark"]}) == ""
+
+
+@pytest.mark.parametrize(("as_of_ms", "limit_s"), [(NOW_MS - 301_000, 300.0), (None, 300.0)])
+def test_too_old_is_an_exit_code(as_of_ms: int | None, limit_s: float, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as left:
+        exit_if_older(Age(as_of_ms, NOW_MS), limit_s)
+    assert left.value.exit_code == TOO_OLD == 3
+    assert "--max-behind is 5m" in capsys.readouterr().err
+
+
+def test_what_is_young_enough_or_not_asked_for_passes() -> None:
+    exit_if_older(Age(NOW_MS - 299_000, NOW_MS), 300.0)
+    exit_if_older(Age(NOW_MS - 26 * HOUR_MS, NOW_MS), None)
+    assert (seconds_of("5m"), seconds_of(None)) == (300.0, None)
+    with pytest.raises(typer.Exit) as left:
+        seconds_of("soon")
+    assert left.value.exit_code == 2
+
+
+def test_a_forecast_says_its_age() -> None:
+    forecast = {"open_by_due": [], "overdue": 0, "tasks_per_hour": None, "basis": "unknown", "breach_at": None}
+    forecast |= {"shortfall": None, "spare": None}
+    rows = [{"scope": {"queue": "q"}, "watermark": "2026-12-01T18:05:00Z", "forecast": forecast}]
+    assert "1m behind" in str(forecast_table(rows, Age(NOW_MS - 60_000, NOW_MS)).title)
