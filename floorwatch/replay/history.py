@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from floorwatch.replay.replayer import Replay, replay
 from floorwatch.replay.walk import Outcome, Seen, Walk
 from floorwatch.replay.words import dims_text, named, says
 from streams.core.effects import contributions
+from streams.core.facts import Fact
+from streams.core.grants import judge
 from streams.core.policy import CorePolicy
 from streams.core.stamps import rfc3339
 from streams.models.topics import partition_of
@@ -39,6 +42,8 @@ class Line:
         says: What it says, in words.
         outcome: What the ledger did with it.
         forgotten: The ledger has let the task go since: this fact no longer counts.
+        not_counted: Why it counts for nothing although the ledger keeps it: its sender may not say it, or it is about
+            something that is not there yet. Empty for a fact that counts.
     """
 
     offset: int
@@ -50,13 +55,14 @@ class Line:
     says: str
     outcome: Outcome
     forgotten: bool = False
+    not_counted: str = ""
 
     @property
     def status(self) -> str:
         """What became of it, in words."""
         if self.forgotten:
             return "counted then; since let go of, beyond the correction horizon"
-        return _WHY_NOT.get(self.outcome, str(self.outcome))
+        return self.not_counted or _WHY_NOT.get(self.outcome, str(self.outcome))
 
     def as_json(self) -> dict[str, Any]:
         """Return it with times as RFC 3339."""
@@ -134,6 +140,7 @@ async def history_of(
         if standing is None:
             found.lines[:] = [_forget(line) for line in found.lines]
             return
+        found.lines[:] = _with_rights(found.lines, standing)
         for name, group in contributions(task_id, standing, walk.watermark_ms).items():
             found.contributions.append(
                 Contribution(
@@ -175,6 +182,18 @@ def _line(seen: Seen) -> Line:
     time_ms = fact.time_ms if fact is not None else -1
     text = says(fact) if fact is not None else ""
     return Line(record.offset, time_ms, record.timestamp_ms, tag, event.source, event.id, text, seen.outcome)
+
+
+def _with_rights(lines: list[Line], standing: Sequence[Fact]) -> list[Line]:
+    """Return the lines with what the rights of their senders make of them."""
+    judged = judge(standing)
+    counts = {fact.offset for fact in judged.permitted}
+    waiting = {fact.offset for fact in standing} - counts - judged.refused.keys()
+    why = {offset: f"not permitted: {reason}; counts for nothing" for offset, reason in judged.refused.items()}
+    why |= dict.fromkeys(
+        waiting, "waits: what it is about is not there yet, and its sender may not speak of everything"
+    )
+    return [replace(line, not_counted=why.get(line.offset, "")) for line in lines]
 
 
 def _forget(line: Line) -> Line:

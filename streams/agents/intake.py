@@ -23,7 +23,7 @@ from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
 from streams.models import topics
 from streams.models.events import TaskCreated, encode_event
 from streams.models.explain import accept
-from streams.models.grants import UNPROVEN, SenderGrant, has_proof, opened, stamped
+from streams.models.grants import PROOF_END, UNPROVEN, SenderGrant, has_proof, opened, stamped
 from streams.models.refusal import Refusal
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
@@ -123,11 +123,13 @@ class Intake:
                 record.timestamp_ms = arrived_ms = arrival_ms(arrived_ms, now_ms, trusted=policy.trust_record_time)
             try:
                 value = record.value or b""
-                if has_proof(value):
+                if value[-2:] == PROOF_END and has_proof(value):
                     unsealed = opened(value, policy.grant_keys)
                     found = _UNPROVEN if unsealed is None else accept(unsealed, arrived_ms, most, ahead_ms, limits)
                 else:
-                    found = _bound(accept(value, arrived_ms, most, ahead_ms, limits), grant)
+                    found = accept(value, arrived_ms, most, ahead_ms, limits)
+                    if grant is not None or (type(found) is tuple and found[0].floorwatchgrant is not UNSET):
+                        found = _bound(found, grant)
                 if isinstance(found, Refusal):
                     self._refuse(record, found)
                     continue
@@ -205,7 +207,7 @@ _UNPROVEN = Refusal(
 
 def _bound(found: Refusal | tuple[Any, bytes], grant: SenderGrant | None) -> Refusal | tuple[Any, bytes]:
     """Return an accepted event with the grant of its topic, whatever the event said itself, or why it may not come from there."""
-    if isinstance(found, Refusal) or (grant is None and found[0].floorwatchgrant is UNSET):
+    if isinstance(found, Refusal):
         return found
     event = found[0]
     refusal = None if grant is None else grant.refusal(event)

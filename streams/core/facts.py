@@ -65,7 +65,8 @@ class Label(Fact, tag=4, gc=False):
 
 
 _LABEL_TAG = Label.__struct_config__.tag
-_PLAIN_LABEL = bytes((0x90 + len(Label.__struct_fields__), 4))  # the tag is there, the grant is not
+_PLAIN_LABEL = 0x90 + len(Label.__struct_fields__)
+"""First byte of a packed label without a grant: an array of its tag and all fields but the grant."""
 
 
 class LabelWithdrawn(Fact, tag=5, gc=False):
@@ -369,7 +370,7 @@ def unpack(packed: Packed) -> list[Fact]:
 
 def holds_one_label(packed: Packed) -> bool:
     """Tell whether a task's only fact is a label without a grant: its tag follows the one byte of the array's length."""
-    return type(packed) is bytes and packed.startswith(_PLAIN_LABEL)
+    return type(packed) is bytes and packed[1] == _LABEL_TAG and packed[0] == _PLAIN_LABEL
 
 
 def appended(packed: Packed, one: bytes) -> Packed:

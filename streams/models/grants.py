@@ -44,6 +44,9 @@ UNPROVEN = "unproven_grant"
 _HEX = 32
 _PROOF = b',"floorwatchproof":"'
 _TAIL = len(_PROOF) + _HEX + 2
+PROOF_END = b'"}'
+"""The last bytes of an event with a proof: hardly any other ends so."""
+
 _JUDGING = (AuditCompleted, AuditWithdrawn, AppealDecided)
 _BREAKS = (BreakStarted, BreakEnded)
 

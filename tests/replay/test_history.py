@@ -149,3 +149,20 @@ def test_without_rows_records_fare_the_same_and_time_is_the_same(seed: int) -> N
     assert floors[0].watermark_ms == floors[1].watermark_ms > 0
     assert floors[0].scopes
     assert not floors[1].scopes
+
+
+def test_what_a_sender_may_not_say_is_told_as_such() -> None:
+    bound = {"floorwatchgrant": "a?vendor=bpo-a"}
+    events = [
+        {**event("label.withdrawn", 5, {"label_id": "l-2"}), **bound},
+        {**event("label.withdrawn", 6, {"label_id": "l-1"}), **bound},
+        label("l-1", 7, vendor="bpo-b"),
+    ]
+    found = history(events)
+    assert [line.outcome.name for line in found.lines] == ["counted"] * 3
+    assert [line.status for line in found.lines] == [
+        "waits: what it is about is not there yet, and its sender may not speak of everything",
+        "not permitted: a is bound to vendor bpo-a, and label 'l-1' has vendor 'bpo-b'; counts for nothing",
+        "counted",
+    ]
+    assert "label:l-1" in {one.group for one in found.contributions}
