@@ -128,8 +128,8 @@ class Intake:
                     found = _UNPROVEN if unsealed is None else accept(unsealed, arrived_ms, most, ahead_ms, limits)
                 else:
                     found = accept(value, arrived_ms, most, ahead_ms, limits)
-                    if grant is not None or (type(found) is tuple and found[0].floorwatchgrant is not UNSET):
-                        found = _bound(found, grant)
+                    claims = type(found) is tuple and found[0].floorwatchgrant is not UNSET
+                    found = _bound(found, grant) if claims or grant is not None else found
                 if isinstance(found, Refusal):
                     self._refuse(record, found)
                     continue
