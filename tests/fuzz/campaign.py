@@ -10,7 +10,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,17 @@ class _Writer:
         self.records.setdefault(topic, []).extend(records)
 
 
+class _NoLetters:
+    """A topic of dead letters that holds none yet."""
+
+    async def read(self, topic: str, partition: int) -> AsyncIterator[list[tuple[int, bytes, bytes | None]]]:
+        for nothing in ():
+            yield nothing
+
+    async def empty(self, topic: str, partition: int) -> bool:
+        return True
+
+
 class _Nobody:
     def __getattr__(self, _: str) -> Any:
         return lambda *_, **__: 0.0
@@ -177,7 +188,7 @@ def _intake(values: list[bytes], result: Result, *, raw: bool) -> list[bytes]:
         raw: They come from anybody: their timestamps are anything.
     """
     writer = _Writer()
-    stage = Intake("raw.v1", 0, Topics("f.", 1), writer, IntakePolicy(), _Nobody())
+    stage = Intake("raw.v1", 0, Topics("f.", 1), writer, _NoLetters(), IntakePolicy(), _Nobody(), now_ms=lambda: NOW_MS)
     stamps = _STAMPS if raw else (NOW_MS,)
     records = [Record(n, stamps[n % len(stamps)], _key_of(value), value) for n, value in enumerate(values)]
     try:
