@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from config.durations import format_duration, parse_duration
 from streams.core.stamps import rfc3339
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 WARN_BEHIND_S = 300.0
 """A table this far behind the clock is not now: it is said in red."""
@@ -44,13 +47,17 @@ class Age:
 
     @property
     def text(self) -> str:
-        """What stands above a table, with its markup."""
+        """What stands above a table."""
         if self.as_of_ms is None or self.behind_s is None:
             return "no data yet"
-        behind = f"{format_duration(round(self.behind_s))} behind"
-        return f"as of {rfc3339(self.as_of_ms)}, " + (
-            f"[bold red]{behind}[/]" if self.behind_s > WARN_BEHIND_S else behind
-        )
+        return f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} behind"
+
+    def title(self, what: str) -> Text:
+        """Return the title of a table, red where it is too old to be taken for now."""
+        from rich.text import Text
+
+        late = self.behind_s is not None and self.behind_s > WARN_BEHIND_S
+        return Text.assemble(f"{what} · ", (self.text, "bold red" if late else ""))
 
     def of(self, row: Mapping[str, Any]) -> Age:
         """Return the age of one row: newer than the others where its partition has published again since.

@@ -242,8 +242,8 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> Table:
     """Return every queue's forecast for a terminal, with as of when it is."""
     from rich.table import Table
 
-    as_of = f"as of {rows[0]['watermark']}" if age is None else age.text
-    shown = Table(title=f"forecast · {as_of}", title_justify="left")
+    past = f"forecast · as of {rows[0]['watermark']}"
+    shown = Table(title=past if age is None else age.title("forecast"), title_justify="left")
     shown.add_column("queue")
     for heading in ("open", "overdue", "pace/h", "by", "breach at (UTC)", "short by", "spare"):
         shown.add_column(heading, justify="right")

@@ -189,8 +189,9 @@ def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) 
     from floorwatch.cli.age import mark_of
 
     newest = max((row["watermark"] for row in rows), default=None)
-    as_of = age.text if age is not None else f"as of {newest}" if newest else "no data yet"
-    shown = Table(title=f"{name} · last {window} · {as_of}", title_justify="left")
+    what = f"{name} · last {window}"
+    past = f"{what} · as of {newest}" if newest else f"{what} · no data yet"
+    shown = Table(title=past if age is None else age.title(what), title_justify="left")
     shown.add_column("scope")
     for heading, _ in COLUMNS[name]:
         shown.add_column(heading, justify="right")
