@@ -112,7 +112,7 @@ async def _running_lane(app: web.Application) -> AsyncIterator[None]:
 
 
 def _ready(publisher: Publisher, lane: HookLane) -> Ready:
-    reasons = (*publisher.faults(), *lane.faults())
+    reasons = (*publisher.faults(), *lane.faults(), *_healthy(lane).reasons)
     return Ready(not reasons, (*reasons, *lane.notes()))
 
 

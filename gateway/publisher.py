@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from streams.engine.log import LogWriter, Outgoing
@@ -80,6 +80,8 @@ class KafkaPublisher:
 
     def __init__(self, prefix: str, partitions: int, max_in_flight_bytes: int) -> None:
         """Begin without a broker: until ``connected`` is called everything is refused."""
+        self.watched: Callable[[], tuple[str, ...]] = tuple
+        """Says which background tasks of the connection are down."""
         self._prefix = prefix
         self._partitions = partitions
         self._max_bytes = max_in_flight_bytes
@@ -111,8 +113,8 @@ class KafkaPublisher:
     def faults(self) -> tuple[str, ...]:
         """Return why the last batch failed, or that the broker has not been reached yet."""
         if self._writer is None:
-            return (self._absent,)
-        return (self._fault,) if self._fault else ()
+            return (self._absent, *self.watched())
+        return (*((self._fault,) if self._fault else ()), *self.watched())
 
     async def publish(self, records: Records) -> None:
         """Append to the raw topic; see the port."""

@@ -26,6 +26,7 @@ from gateway.publisher import KafkaPublisher, Publisher
 from streams.adapters.connections import kafka_settings, redis_client
 from streams.engine.log import KafkaLogWriter
 from streams.models.topics import RAW
+from telemetry.background import BackgroundTasks
 
 _log = logging.getLogger(__name__)
 
@@ -117,13 +118,13 @@ async def kafka_publisher(config: FloorwatchConfig) -> AsyncIterator[KafkaPublis
     """Give a publisher that reaches Kafka in the background: the gateway is up before the broker is."""
     publisher = KafkaPublisher(config.kafka.topic_prefix, config.kafka.partitions, config.gateway.max_in_flight_bytes)
     connection = _Connection(config, publisher)
-    task = asyncio.create_task(connection.keep(), name="kafka")
+    tasks = BackgroundTasks()
+    publisher.watched = tasks.reasons
+    tasks.start("kafka", connection.keep)
     try:
         yield publisher
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await tasks.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(publisher.drain(), _SHUTDOWN_S)
         await connection.close()
