@@ -25,7 +25,7 @@ _LIVE = ("open", "acknowledged", "escalated")
 _STYLES = {"page": "bold red", "warn": "yellow", "info": "cyan"}
 _COLUMNS = ("incident", "severity", "what and where", "state", "told", "opened", "evidence")
 _CAPS = (12, 8, 60, 30, 40, 22, 200)
-"""Most cells of each column in a window."""
+"""Most cells of each column where a window does not take the lines whole."""
 _SEVERITIES = ("page", "warn", "info")
 _FILE_WIDTH = 4_000
 
@@ -198,8 +198,9 @@ def lines_of(records: list[dict[str, Any]], told: Mapping[str, list[Delivery]], 
             record["evidence"],
         )
         rows.append([_printable(str(cell)) for cell in cells])
-    caps = _CAPS if width < _FILE_WIDTH else (width,) * len(_COLUMNS)
-    widths = [min(cap, max(Text(row[place]).cell_len for row in rows)) for place, cap in enumerate(caps)]
+    whole = [max(Text(row[place]).cell_len for row in rows) for place in range(len(_COLUMNS))]
+    fits = sum(whole) + 2 * len(whole) <= width
+    widths = whole if fits else [min(cap, most) for cap, most in zip(_CAPS, whole, strict=True)]
     styles = ["bold", *(_style(record) for record in records)]
     return [_line(row, widths, width, style) for row, style in zip(rows, styles, strict=True)]
 
