@@ -23,7 +23,7 @@ from floorwatch.embedded.servers import dying_with_me
 
 KAFKA_VERSION = "4.1.1"
 LOG4J_VERSION = "2.24.3"
-READY_S = 60.0
+READY_S = 180.0
 STOP_S = 20.0
 _FETCH_S = 900
 _FORMAT_S = 120
@@ -234,7 +234,7 @@ class KafkaNode:
 
         Raises:
             KafkaUnavailableError: Java or the jars cannot be had.
-            KafkaStartError: It ended, or does not listen within 60 seconds.
+            KafkaStartError: It ended, or does not listen within three minutes.
         """
         self.spawn()
         until_s = time.monotonic() + READY_S

@@ -18,7 +18,7 @@ from typing import Self
 from floorwatch.embedded import process
 from floorwatch.embedded.process import free_port
 
-_READY_S = 30.0
+_READY_S = 90.0
 
 
 class Servers:
@@ -143,7 +143,7 @@ async def wait_for_port(port: int) -> None:
     """Wait until something accepts connections on a loopback port.
 
     Raises:
-        TimeoutError: Nothing did within 30 seconds.
+        TimeoutError: Nothing did within 90 seconds.
     """
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
