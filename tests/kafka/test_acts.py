@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ async def end_hour(bootstrap: str, cluster: Cluster, redis: Redis) -> dict[str, 
         for minute in range(60, 90):
             folded = asyncio.ensure_future(cluster.folded(STALLED_S))
             # A worker that starts late may show it before all is folded.
-            found = await until(lambda: _shown_or(redis, folded), "the labels to be folded", stalled_s=2 * STALLED_S)
+            found = await until(partial(_shown_or, redis, folded), "the labels to be folded", stalled_s=2 * STALLED_S)
             if isinstance(found, dict):
                 folded.cancel()
                 return found
