@@ -150,7 +150,7 @@ class Maker:
             site=dims.site,
             vendor=dims.vendor,
             values=values,
-            started_at=time - timedelta(seconds=lead_s) if known else None,
+            started_at=_before(time, lead_s) if known else None,
             **self._dims(),
         )
         return self._event(wire.LabelSubmitted, f"{unique_id}:{time.isoformat()}", time, data)
@@ -163,3 +163,11 @@ class Maker:
     def audit(self, unique_id: str, data: wire.AuditCompletedData, time: datetime) -> Any:
         """Return audit.completed."""
         return self._event(wire.AuditCompleted, f"{unique_id}:{time.isoformat()}", time, data)
+
+
+def _before(time: datetime, seconds: float) -> datetime | None:
+    """Return a time some seconds earlier; None before year 1, where the event is refused for its own time."""
+    try:
+        return time - timedelta(seconds=seconds)
+    except OverflowError:
+        return None

@@ -319,3 +319,19 @@ def test_a_webhook_that_breaks_the_translation_holds_up_nobody(monkeypatch: pyte
     bench = Bench().run(steps)
     assert "SECRET" not in json.dumps(bench.dead)
     assert bench.dead[0]["code"] == "internal_error"
+
+
+@pytest.mark.parametrize("year_one", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize("name", ["0006", "0010"])
+def test_a_time_at_the_ends_of_the_calendar_is_refused_and_not_a_fault(name: str, year_one: str) -> None:
+    """Found by make fuzz: the start of the work lay before year 1."""
+    body = fixture(name)
+    body["annotation"] |= {"created_at": year_one, "updated_at": year_one, "lead_time": 12.5}
+
+    async def steps(bench: Bench) -> None:
+        await bench.hook(body)
+
+    bench = Bench().run(steps)
+    assert [letter["code"] for letter in bench.dead if letter["code"] == "internal_error"] == []
+    assert bench.dead
+    assert bench.events == []
