@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from floorwatch.cli.people_options import fail
+from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
     from alerts.incident import Ack, Silence
@@ -47,7 +48,7 @@ def ack(
     by, note = checked("--by", by), checked("--note", note, empty=True)
     settings, record = _incident(incident, config, var)
     shown = _act(settings, record, Ack(record["key"], by, _now_ms(), note), wait)
-    typer.echo(f"acknowledged by {by}: {named(shown)}")
+    say(f"acknowledged by {by}: {named(shown)}")
 
 
 def silence(
@@ -68,7 +69,7 @@ def silence(
     settings, record = _incident(incident, config, var)
     now_ms = _now_ms()
     shown = _act(settings, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
-    typer.echo(f"silenced by {by} until {instant(now_ms + span_ms)}: {named(shown)}")
+    say(f"silenced by {by} until {instant(now_ms + span_ms)}: {named(shown)}")
 
 
 def checked(option: str, text: str, *, empty: bool = False) -> str:
@@ -171,7 +172,7 @@ def _act(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence,
         if time.monotonic() >= until_s:
             break
         time.sleep(_POLL_S)
-    typer.echo(
+    say(
         f"Accepted, as {place}, but the incident does not show it after {wait_s:g} s. It counts as soon as a worker comes to "
         "it: is one running and not far behind? `floorwatch doctor` tells.",
         err=True,
@@ -217,7 +218,7 @@ async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Si
 
 
 def _away(said: str) -> typer.Exit:
-    typer.echo(f"Kafka did not take it, nothing has changed: {said}", err=True)
+    say(f"Kafka did not take it, nothing has changed: {said}", err=True)
     return typer.Exit(1)
 
 

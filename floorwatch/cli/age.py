@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from config.durations import format_duration, parse_duration
+from floorwatch.output.terminal import say
 from streams.core.stamps import rfc3339
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def seconds_of(option: str | None) -> float | None:
     try:
         return parse_duration(option)
     except ValueError as error:
-        typer.echo(f"--max-behind {option}: {error}", err=True)
+        say(f"--max-behind {option}: {error}", err=True)
         raise typer.Exit(2) from None
 
 
@@ -114,5 +115,5 @@ def exit_if_older(age: Age, max_behind_s: float | None) -> None:
     if max_behind_s is None or (age.behind_s is not None and age.behind_s <= max_behind_s):
         return
     how = "there are no rows yet" if age.behind_s is None else f"rows are {format_duration(round(age.behind_s))} behind"
-    typer.echo(f"{how}, --max-behind is {format_duration(max_behind_s)}: catching up, or nothing comes in", err=True)
+    say(f"{how}, --max-behind is {format_duration(max_behind_s)}: catching up, or nothing comes in", err=True)
     raise typer.Exit(TOO_OLD)

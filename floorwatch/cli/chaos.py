@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from floorwatch.output.terminal import say
+
 
 def chaos(
     minutes: Annotated[float, typer.Option(min=0.5, help="How long events are sent.")] = 5.0,
@@ -32,23 +34,23 @@ def chaos(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says at length what a killed broker is expected to do
     load_s = minutes * 60
     plan = Plan(seed, load_s, rate, partitions, compaction_lag, schedule(seed, load_s, gap))
-    typer.echo(plan_text(plan))
+    say(plan_text(plan))
     if schedule_only:
         return
     folder = keep or Path(tempfile.mkdtemp(prefix="floorwatch-chaos-"))
     began_s = time.monotonic()
 
-    def say(what: str) -> None:
-        typer.echo(f"{time.monotonic() - began_s:7.1f}s  {what}")
+    def tell(what: str) -> None:
+        say(f"{time.monotonic() - began_s:7.1f}s  {what}")
 
     try:
-        outcome = asyncio.run(run_chaos(plan, folder, say))
+        outcome = asyncio.run(run_chaos(plan, folder, tell))
     except (KafkaUnavailableError, KafkaStartError) as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(2) from None
-    typer.echo(outcome_text(outcome))
+    say(outcome_text(outcome))
     if not outcome.right:
-        typer.echo(f"Logs and data are in {folder}", err=True)
+        say(f"Logs and data are in {folder}", err=True)
         raise typer.Exit(1)
     if keep is None:
         _remove(folder)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
+from floorwatch.output.terminal import say, say_json
+
 if TYPE_CHECKING:
     from streams.models.rules import EventLimits
 
@@ -353,7 +355,6 @@ def check_events(
     config: Annotated[Path | None, typer.Option(help="YAML configuration: its limits; the defaults without.")] = None,
 ) -> None:
     """Explain every fault of a file of events with its line, field and fix; exit 1 if there is one."""
-    import json
     import time
 
     now_ms = int((now.timestamp() if now else time.time()) * 1000)
@@ -365,9 +366,12 @@ def check_events(
             with Path(file).open("rb") as stream:
                 report = check_stream(stream, now_ms, max_ or None, **bounds)
     except OSError as error:
-        typer.echo(f"cannot read {file}: {(error.strerror or str(error)).lower()}", err=True)
+        say(f"cannot read {file}: {(error.strerror or str(error)).lower()}", err=True)
         raise typer.Exit(2) from error
     name = "standard input" if file == "-" else file
-    typer.echo(json.dumps(as_json(name, report), ensure_ascii=False) if as_json_ else as_text(name, report))
+    if as_json_:
+        say_json(as_json(name, report))
+    else:
+        say(as_text(name, report))
     if report.fault_codes:
         raise typer.Exit(1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from floorwatch.output.terminal import DataConsole, say, wide_console
 
+if TYPE_CHECKING:
     from floorwatch.embedded.demo_view import DemoModel
     from floorwatch.embedded.player import Played
     from floorwatch.embedded.supervisor import Stack
@@ -42,26 +42,22 @@ def demo(
     try:
         code = asyncio.run(_Demo(folder, seconds, seed, hours, keep=keep).run())
     except (StartError, AlreadyRunning, TimeoutError, OSError) as error:
-        typer.echo(f"floorwatch demo: {error}", err=True)
+        say(f"floorwatch demo: {error}", err=True)
     finally:
         if var is None and code == 0:
             shutil.rmtree(folder, ignore_errors=True)
         elif var is None:
-            typer.echo(f"logs are kept in {folder / 'log'}", err=True)
+            say(f"logs are kept in {folder / 'log'}", err=True)
     raise typer.Exit(code)
 
 
 class _Demo:
     def __init__(self, folder: Path, seconds: float, seed: int, hours: float, *, keep: bool) -> None:
-        from rich.console import Console
-
         from floorwatch.embedded.launch import make_plan
         from floorwatch.embedded.player import Played
 
         self._seconds, self._seed, self._hours, self._keep = seconds, seed, hours, keep
-        # A console without a terminal is 80 wide, which folds every cell of the tables.
-        plain: dict[str, Any] = {"markup": False, "emoji": False}  # names on the floor are data
-        self._console = Console(**plain) if Console().is_terminal else Console(**plain, width=140)
+        self._console = wide_console(piped_width=140)
         self._plan = make_plan(folder)
         self._played = Played()
 
@@ -140,10 +136,10 @@ class _Demo:
 
     def _say_where(self, stack: Stack) -> None:
         for name, url in stack.urls.items():
-            self._console.print(f"  {name:<10} {url}", highlight=False, soft_wrap=True)
+            self._console.print(f"  {name:<10} {url}", soft_wrap=True)
 
 
-async def _show(console: Console, model: DemoModel, played: Played) -> None:
+async def _show(console: DataConsole, model: DemoModel, played: Played) -> None:
     """Show the tables moving: live on a terminal, a line now and then and each new incident elsewhere."""
     import asyncio
 
@@ -169,7 +165,7 @@ async def _show(console: Console, model: DemoModel, played: Played) -> None:
         await asyncio.sleep(_PLAIN_INTERVAL_S)
         try:
             incidents = await model.incidents()
-            console.print(_status(played, clock(played.floor_ms), clock(await model.watermark_ms())), highlight=False)
+            console.print(_status(played, clock(played.floor_ms), clock(await model.watermark_ms())))
         except RedisError:
             continue
         for incident in incidents:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from floorwatch.output.terminal import say, say_json
+
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
 
@@ -227,7 +229,6 @@ def doctor(
     var: Annotated[Path, typer.Option("--var", help="Folder of the embedded journal.")] = Path("var"),
 ) -> None:
     """Check Python, configuration, broker, topics, Redis, alert channels, clock, disk and ports; exit 1 if anything is broken."""
-    import json
     import logging
 
     # aiokafka logs what the checks explain better.
@@ -236,8 +237,8 @@ def doctor(
     failed = any(check.status == "fail" for check in checks)
     if as_json:
         data = {"ok": not failed, "checks": [asdict(check) for check in checks]}
-        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        say_json(data, indent=True)
     else:
-        typer.echo(as_text(checks))
+        say(as_text(checks))
     if failed:
         raise typer.Exit(1)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from floorwatch.output.terminal import DataTable, say, say_json_text, wide_console
 
+if TYPE_CHECKING:
     from floorwatch.replay.reader import EventLog
     from floorwatch.replay.replayer import Replay
     from floorwatch.replay.session import Session
@@ -77,7 +77,7 @@ def explain(
         _misused(f"--source rows: {missing} not kept; add it to tables.scopes or tables.windows, or use --source log")
     if source is Source.log or (source is Source.auto and kept):
         if source is Source.auto:
-            typer.echo(f"The tables do not keep {missing}: reading the log instead.", err=True)
+            say(f"The tables do not keep {missing}: reading the log instead.", err=True)
         found = _from_log(session, measure.value, wanted, names, (window, against), sizes_ms)
     else:
         found = _from_read_model(session, measure.value, wanted, names, (window, against))
@@ -87,13 +87,13 @@ def explain(
         from streams.core.rca.answer import answer_json
 
         shown = answer_json(found) | {"window": window, "against": against}
-        typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+        say_json_text(orjson.dumps(shown, option=orjson.OPT_INDENT_2))
     else:
         _print(found, top)
 
 
 def _misused(said: str) -> NoReturn:
-    typer.echo(said, err=True)
+    say(said, err=True)
     raise typer.Exit(2)
 
 
@@ -171,7 +171,7 @@ def _from_log(
 
     found, done = session.run(lambda log: explain_log(log, session.policy, measure, scope, by, names, sizes_ms))
     for line in told(done):
-        typer.echo(line, err=True)
+        say(line, err=True)
     return found
 
 
@@ -247,7 +247,7 @@ def _from_read_model(
         except Invariant:
             # Partitions publish one after the other: read between two of them, parts and whole are of two moments.
             if not left:
-                typer.echo("The rows keep changing while they are read; try again, or use --source log.", err=True)
+                say("The rows keep changing while they are read; try again, or use --source log.", err=True)
                 raise typer.Exit(1) from None
     raise AssertionError("unreachable")
 
@@ -310,26 +310,21 @@ def explain_rows(
 
 
 def _print(found: Answer, top: int) -> None:
-    from floorwatch.cli.common import wide_console
-
     console = wide_console()
     for line in found.summary:
-        console.print(line, highlight=False)
+        console.print(line)
     for cut in found.cuts:
         console.print()
         console.print(cut_table(found, cut, top))
 
 
-def cut_table(found: Answer, cut: list[Finding], top: int) -> Table:
+def cut_table(found: Answer, cut: list[Finding], top: int) -> DataTable:
     """Return one cut for a terminal: the parts that moved the number most, in percentage points."""
-    from rich.table import Table
-
     from streams.core.rca.explain import points
 
     title = f"{found.measure} by {' and '.join(cut[0].dimensions)} · points of the whole"
-    shown = Table(title=title, title_justify="left")
-    for heading in cut[0].dimensions:
-        shown.add_column(heading)
+    shown = DataTable(title)
+    shown.add_names(*cut[0].dimensions)
     for heading in ("effect", "95% interval", "rate", "mix", "both", "before", "now", ""):
         # The verdict is the answer: 80 columns cut the parts' names before they cut it.
         shown.add_column(heading, justify="right", min_width=7 if heading == "" else None)

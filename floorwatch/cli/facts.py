@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorwatch.output.terminal import say, say_json
+
 if TYPE_CHECKING:
     from floorwatch.replay.history import Contribution, History
 
@@ -29,18 +31,17 @@ def facts(
     found = session.run(lambda log: history_of(log, session.policy, task, len(log.partitions), until_ms))
     if found.replay is not None:
         for line in told(found.replay):
-            typer.echo(line, err=True)
+            say(line, err=True)
     if as_json:
         _print_json(found)
     elif found.lines:
         _print(found)
     if not found.lines:
-        typer.echo(f"no event of task {task!r} on partition {found.partition} of {session.topic}", err=True)
+        say(f"no event of task {task!r} on partition {found.partition} of {session.topic}", err=True)
         raise typer.Exit(1)
 
 
 def _print_json(found: History) -> None:
-    import json
 
     from streams.core.stamps import rfc3339
 
@@ -51,23 +52,23 @@ def _print_json(found: History) -> None:
         "facts": [line.as_json() for line in found.lines],
         "contributions": [one.as_json() for one in found.contributions],
     }
-    typer.echo(json.dumps(body, ensure_ascii=False))
+    say_json(body)
 
 
 def _print(found: History) -> None:
     from streams.core.stamps import rfc3339
 
-    typer.echo(f"task {found.task_id} · partition {found.partition} · {len(found.lines)} records")
-    typer.echo("")
+    say(f"task {found.task_id} · partition {found.partition} · {len(found.lines)} records")
+    say("")
     for line in found.lines:
-        typer.echo(f"  {line.offset:>9}  {rfc3339(line.time_ms):<24}  {line.says}")
+        say(f"  {line.offset:>9}  {rfc3339(line.time_ms):<24}  {line.says}")
         if line.status != "counted":
-            typer.echo(f"{'':>13}{line.status}")
-    typer.echo("")
+            say(f"{'':>13}{line.status}")
+    say("")
     if not found.contributions:
-        typer.echo("It counts in no row now.")
+        say("It counts in no row now.")
         return
-    typer.echo(f"What it counts for (event time {rfc3339(found.watermark_ms)}):")
+    say(f"What it counts for (event time {rfc3339(found.watermark_ms)}):")
     for one in found.contributions:
         _print_contribution(one)
 
@@ -77,9 +78,9 @@ def _print_contribution(one: Contribution) -> None:
 
     counts = ", ".join(_count(name, amount) for name, amount in one.cells.items())
     panes = ", ".join(f"{size} {rfc3339(start_ms)}" for size, start_ms in one.panes.items())
-    typer.echo(f"  {one.group}: {counts}")
-    typer.echo(f"      at {rfc3339(one.time_ms)}, in panes {panes or 'none, all have expired'}")
-    typer.echo(f"      of scopes {' · '.join(one.scopes)}")
+    say(f"  {one.group}: {counts}")
+    say(f"      at {rfc3339(one.time_ms)}, in panes {panes or 'none, all have expired'}")
+    say(f"      of scopes {' · '.join(one.scopes)}")
 
 
 def _count(name: str, amount: int) -> str:

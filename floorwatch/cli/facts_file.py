@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from floorwatch.output.terminal import say
+
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
     from streams.core.facts import Fact
@@ -184,17 +186,17 @@ def load_facts(events: Path | None, config: Path | None, var: Path) -> FloorLog:
     if events is None:
         return _load_cluster(config, var)
     if not events.is_file():
-        typer.echo(f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events.", err=True)
+        say(f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events.", err=True)
         raise typer.Exit(2)
     log = read_facts(read_lines(events))
     if log.refused or log.conflicts:
-        typer.echo(
+        say(
             f"{log.refused + log.conflicts} events could not be used ({log.refused} refused, {log.conflicts} conflicting "
             f"duplicates): floorwatch check-events {events} says why",
             err=True,
         )
     if log.watermark_ms < 0:
-        typer.echo(f"{events} holds no good event. floorwatch check-events {events} says why.", err=True)
+        say(f"{events} holds no good event. floorwatch check-events {events} says why.", err=True)
         raise typer.Exit(2)
     return log
 
@@ -212,7 +214,7 @@ def _load_cluster(config: Path | None, var: Path) -> FloorLog:
     try:
         log = asyncio.run(_read_cluster(settings))
     except (KafkaError, NoLog, OSError) as error:
-        typer.echo(
+        say(
             f"the log at {', '.join(settings.kafka.brokers)} cannot be read ({type(error).__name__}). "
             "Start the stack with `floorwatch up`, point "
             "kafka.brokers (FLOORWATCH_KAFKA__BROKERS) at yours, or give --events FILE.",
@@ -220,7 +222,7 @@ def _load_cluster(config: Path | None, var: Path) -> FloorLog:
         )
         raise typer.Exit(1) from None
     if log.watermark_ms < 0:
-        typer.echo("the log holds no event yet", err=True)
+        say("the log holds no event yet", err=True)
         raise typer.Exit(2)
     return log
 

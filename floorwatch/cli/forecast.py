@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from floorwatch.output.terminal import DataTable, say, say_json_text, wide_console
 
+if TYPE_CHECKING:
     from floorwatch.cli.age import Age
     from floorwatch.replay.session import Session
     from streams.core.forecast.moves import Move, MoveEvidence, QueueLoad
@@ -50,9 +50,8 @@ def forecast(
             told = age.told(row)
             shown = {"queue": row["scope"]["queue"], "watermark": row["watermark"], "backlog": row["backlog"]}
             shown |= {"as_of": told["as_of"], "behind_s": told["behind_s"], "open_as_of": row.get("open_as_of")}
-            typer.echo(orjson.dumps(shown | row["forecast"]).decode())
+            say_json_text(orjson.dumps(shown | row["forecast"]))
         return
-    from floorwatch.cli.common import wide_console
 
     console = wide_console()
     console.print(forecast_table(rows, age))
@@ -102,11 +101,11 @@ def whatif(
     if as_json:
         import orjson
 
-        typer.echo(orjson.dumps(move_json(move), option=orjson.OPT_INDENT_2).decode())
+        say_json_text(orjson.dumps(move_json(move), option=orjson.OPT_INDENT_2))
         return
     for line in words(move):
-        typer.echo(line)
-    typer.echo(
+        say(line)
+    say(
         f"(by the pace of the last hour: {source} loses {people * leaving.load.tasks_per_head_hour:,.1f} tasks an hour, what "
         f"{people} of the {leaving.load.heads:g} at work on it give it; {target} gains "
         f"{people * pace * (going.load.full_time_per_hour or 0):,.1f}, their full time. Other queues they work on lose them "
@@ -115,12 +114,12 @@ def whatif(
 
 
 def _misused(said: str) -> NoReturn:
-    typer.echo(said, err=True)
+    say(said, err=True)
     raise typer.Exit(2)
 
 
 def _nothing(what: str, why: str) -> NoReturn:
-    typer.echo(f"{what} {why}", err=True)
+    say(f"{what} {why}", err=True)
     raise typer.Exit(1)
 
 
@@ -221,7 +220,7 @@ def _own(session: Session, source: str, target: str, who: tuple[str, ...], peers
 
     policy = with_scopes(session.policy, scopes=((),))
     for line in told(session.run(lambda log: replay(log, policy, visit=visit))):
-        typer.echo(line, err=True)
+        say(line, err=True)
     by_both = slices.cut(("queue", "labeler"), Span(0, 1 << 62))
     own = {
         queue: summed(tally for (on, labeler), tally in by_both.items() if on == queue and labeler in who)
@@ -238,15 +237,12 @@ def _at(text: str | None) -> str:
     return "–" if text is None else text[5:16].replace("T", " ")
 
 
-def forecast_table(rows: list[Row], age: Age | None = None) -> Table:
+def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
     """Return every queue's forecast for a terminal, with as of when it is."""
-    from rich.table import Table
-
     past = f"forecast · as of {rows[0]['watermark']}"
-    shown = Table(title=past if age is None else age.title("forecast"), title_justify="left")
-    shown.add_column("queue")
-    for heading in ("open", "overdue", "pace/h", "by", "breach at (UTC)", "short by", "spare"):
-        shown.add_column(heading, justify="right")
+    shown = DataTable(past if age is None else age.title("forecast"))
+    shown.add_names("queue")
+    shown.add_numbers("open", "overdue", "pace/h", "by", "breach at (UTC)", "short by", "spare")
     for row in rows:
         found = row["forecast"]
         shown.add_row(
@@ -262,13 +258,10 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> Table:
     return shown
 
 
-def due_table(row: Row) -> Table:
+def due_table(row: Row) -> DataTable:
     """Return a queue's open tasks by due time for a terminal."""
-    from rich.table import Table
-
-    shown = Table(title=f"open tasks of {row['scope']['queue']} by due time (UTC)", title_justify="left")
-    for heading in ("due by", "tasks", "together"):
-        shown.add_column(heading, justify="right")
+    shown = DataTable(f"open tasks of {row['scope']['queue']} by due time (UTC)")
+    shown.add_numbers("due by", "tasks", "together")
     together = 0
     for due, tasks in row["forecast"]["open_by_due"]:
         together += tasks

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorwatch.output.terminal import say
+
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
 
@@ -33,8 +35,9 @@ def gateway(
     import os
 
     from config.load import load
-    from floorwatch.cli.common import exit_on_config_error, set_up_logging
+    from floorwatch.cli.common import exit_on_config_error
     from floorwatch.embedded.journal import JournalError
+    from floorwatch.output.logs import set_up_logging
     from gateway.app import OpenToStrangers
     from gateway.limits import TokenFault
     from gateway.spool import SpoolBusy
@@ -52,10 +55,10 @@ def gateway(
     try:
         asyncio.run(_serve(settings, journal))
     except (OpenToStrangers, TokenFault) as error:
-        typer.echo(f"floorwatch gateway: {error}", err=True)
+        say(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(2) from None
     except (SpoolBusy, JournalError, OSError) as error:
-        typer.echo(f"floorwatch gateway: {error}", err=True)
+        say(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -75,7 +78,7 @@ async def _serve(settings: FloorwatchConfig, journal: Path | None) -> None:
 
 
 def _started(url: str) -> None:
-    typer.echo(f"gateway at {url} (POST /v1/events, POST /v1/hooks/label-studio)")
+    say(f"gateway at {url} (POST /v1/events, POST /v1/hooks/label-studio)")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from floorwatch.output.terminal import say
+
 GENERATORS = ("config.render", "streams.models.schema", "grafana.generate", "prometheus.generate", "telemetry.docs")
 """Modules with ``generate(root) -> list[Path]`` and ``check(root) -> list[str]``."""
 
@@ -25,7 +27,7 @@ def generate(
             stale += module.check(root)
         else:
             for path in module.generate(root):
-                typer.echo(f"wrote {path}")
+                say(f"wrote {path}")
     if stale:
-        typer.echo("stale, run `make generate`:\n  " + "\n  ".join(stale), err=True)
+        say("stale, run `make generate`:\n  " + "\n  ".join(stale), err=True)
         raise typer.Exit(1)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floorwatch.cli.common import json_line
 from floorwatch.cli.people_options import fail
+from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -87,11 +87,9 @@ def incidents(
     told = _told(source, [record["key"] for record in found])
     if as_json:
         for record in found:
-            typer.echo(_as_json(record, told.get(record["key"], [])))
+            say_json_text(_as_json(record, told.get(record["key"], [])))
         return
-    from rich.console import Console
-
-    console = Console(width=None if "COLUMNS" in os.environ else _width(), highlight=False)
+    console = DataConsole(width=None if "COLUMNS" in os.environ else _width())
     if not found:
         console.print("No incidents." if wanted.resolved else "No open incidents.  (--all shows the resolved ones)")
         return
@@ -119,9 +117,9 @@ def show(
     told = _told(source, [record["key"] for record in found])
     for record in found:
         if as_json:
-            typer.echo(_as_json(record, told.get(record["key"], [])))
+            say_json_text(_as_json(record, told.get(record["key"], [])))
         else:
-            typer.echo("\n".join(_printable(line) for line in whole(record, told.get(record["key"], []))))
+            say_lines(whole(record, told.get(record["key"], [])))
 
 
 def scope_of(texts: Sequence[str]) -> dict[str, str]:
@@ -342,7 +340,7 @@ def _told(source: _Source, keys: Sequence[str]) -> dict[str, list[Delivery]]:
     try:
         return asyncio.run(on_outbox_of(source.options, source.prefix, lambda outbox: deliveries_of(outbox, keys)))
     except (RedisError, OSError) as error:
-        typer.echo(f"who was told cannot be read: {type(error).__name__}", err=True)
+        say(f"who was told cannot be read: {type(error).__name__}", err=True)
         return {}
 
 
@@ -367,11 +365,11 @@ def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None)
         finally:
             client.close()
     except ValueError as error:
-        typer.echo("floorwatch incidents: the Redis address is no redis:// URL; check --redis", err=True)
+        say("floorwatch incidents: the Redis address is no redis:// URL; check --redis", err=True)
         raise typer.Exit(2) from error
     except redis.RedisError as error:
         # The address may hold a password, so only its fault is told.
-        typer.echo(f"floorwatch incidents: Redis does not answer ({type(error).__name__}).", err=True)
-        typer.echo("  Is `floorwatch up` running? Else give --redis or FLOORWATCH_REDIS_URL.", err=True)
+        say(f"floorwatch incidents: Redis does not answer ({type(error).__name__}).", err=True)
+        say("  Is `floorwatch up` running? Else give --redis or FLOORWATCH_REDIS_URL.", err=True)
         raise typer.Exit(1) from error
     return [json.loads(value) for value in values if value is not None]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from floorwatch.cli.common import json_line
 from floorwatch.cli.people_options import fail
+from floorwatch.output.terminal import json_line, say, say_json, say_json_text
 
 if TYPE_CHECKING:
     from alerts.deliveries import Delivery
@@ -41,11 +41,14 @@ def list_(
     found = _on_outbox(config, var, lambda outbox: listed(outbox, "waiting" if waiting else "dead"))
     found = [one for one in found if channel in (None, one.channel)]
     for one in found:
-        typer.echo(_as_json(one) if as_json else line_of(one))
+        if as_json:
+            say_json_text(_as_json(one))
+        else:
+            say(line_of(one))
     if not found and not as_json:
-        typer.echo("Nothing waits." if waiting else "No notification was given up.")
+        say("Nothing waits." if waiting else "No notification was given up.")
     if found and not waiting and not as_json:
-        typer.echo("Try them again with `floorwatch notifications revive ID` or `… revive --all`.", err=True)
+        say("Try them again with `floorwatch notifications revive ID` or `… revive --all`.", err=True)
 
 
 @notifications_app.command("show")
@@ -69,13 +72,13 @@ def show(
         raise fail(f"the outbox knows no notification {notification}; it keeps them for 30 days")
     for name, note, sent in found:
         if as_json:
-            typer.echo(json_line({"id": name, "deliveries": [as_object(one) for one in sent]}))
+            say_json({"id": name, "deliveries": [as_object(one) for one in sent]})
             continue
-        typer.echo(f"{name}  {'' if note is None else printable(note.title)}".rstrip())
+        say(f"{name}  {'' if note is None else printable(note.title)}".rstrip())
         for line in () if note is None else note.body.splitlines():
-            typer.echo(f"    {printable(line)}")
+            say(f"    {printable(line)}")
         for one in sent:
-            typer.echo(f"  {words_of(one)}")
+            say(f"  {words_of(one)}")
 
 
 @notifications_app.command("revive")
@@ -101,11 +104,11 @@ def revive(
 
     revived, unknown = _on_outbox(config, var, work)
     for one in revived:
-        typer.echo(f"revived {one.id} on {one.channel}")
+        say(f"revived {one.id} on {one.channel}")
     if unknown:
         raise fail(f"not given up: {', '.join(unknown)}; `floorwatch notifications list` shows what is")
     if not revived:
-        typer.echo("No notification was given up.")
+        say("No notification was given up.")
 
 
 @notifications_app.command("test")
@@ -134,9 +137,9 @@ def send_test(
     try:
         asyncio.run(send())
     except ChannelError as error:
-        typer.echo(f"not delivered: {error.reason}", err=True)
+        say(f"not delivered: {error.reason}", err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"channel {channel} took a test message")
+    say(f"channel {channel} took a test message")
 
 
 def _test_note() -> Any:

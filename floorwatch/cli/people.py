@@ -10,7 +10,6 @@ import typer
 
 from floorwatch.cli.facts_file import load_facts
 from floorwatch.cli.people_options import (
-    aligned,
     append_step,
     duration_ms,
     fail,
@@ -20,6 +19,7 @@ from floorwatch.cli.people_options import (
     read_coaching,
     read_tenure,
 )
+from floorwatch.output.terminal import aligned, say, say_json_text
 
 if TYPE_CHECKING:
     from floorwatch.cli.facts_file import FloorLog
@@ -171,9 +171,9 @@ def scorecard(
     if as_json:
         import orjson
 
-        typer.echo(orjson.dumps({**plain(card), "rotation": plain(suggestions)}).decode())
+        say_json_text(orjson.dumps({**plain(card), "rotation": plain(suggestions)}))
         return
-    typer.echo("\n".join(scorecard_lines(card, policy, suggestions)))
+    say("\n".join(scorecard_lines(card, policy, suggestions)))
 
 
 def _exists(path: Path | None) -> bool:
@@ -232,9 +232,9 @@ def people(
         import orjson
 
         for card in cards:
-            typer.echo(orjson.dumps({**plain(card), "rotation": plain(desk.rotations(card))}).decode())
+            say_json_text(orjson.dumps({**plain(card), "rotation": plain(desk.rotations(card))}))
         return
-    typer.echo("\n".join(people_lines(cards, desk, by)))
+    say("\n".join(people_lines(cards, desk, by)))
 
 
 def people_lines(cards: list[Scorecard], desk: _Desk, by: str) -> list[str]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from floorwatch.output.terminal import say
+
 if TYPE_CHECKING:
     from streams.core.people.coaching import Told
     from streams.core.people.learning import Known
@@ -22,7 +24,7 @@ T = TypeVar("T")
 
 def fail(message: str) -> typer.Exit:
     """Print a sentence to standard error and return the exit to raise, code 2."""
-    typer.echo(message, err=True)
+    say(message, err=True)
     return typer.Exit(2)
 
 
@@ -192,15 +194,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     return value
-
-
-def aligned(rows: list[list[str]]) -> list[str]:
-    """Return rows of equal length as lines of aligned columns: the first to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
-    return [
-        "  ".join(
-            text.rjust(width) if at else text.ljust(width)
-            for at, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from floorwatch.output.terminal import say
+
 if TYPE_CHECKING:
     from floorwatch.bounded import BoundedRun
 
@@ -47,19 +49,17 @@ def process(
     from floorwatch.bounded import WorkerDied
 
     if not events.is_file():
-        typer.echo(f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events.", err=True)
+        say(f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events.", err=True)
         raise typer.Exit(2)
     try:
         dead, late = asyncio.run(_run(events, dump))
     except WorkerDied as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(1) from None
     if dead:
-        typer.echo(
-            f"{dead} events were refused: each with its line and reason in {dump / 'deadletters.jsonl'}", err=True
-        )
+        say(f"{dead} events were refused: each with its line and reason in {dump / 'deadletters.jsonl'}", err=True)
     if late:
-        typer.echo(
+        say(
             f"{late} events were late: older than the correction horizon when their line came, so no number holds them. "
             f"Each with its line in {dump / 'late.jsonl'}; sort the file by time to count them.",
             err=True,
@@ -81,7 +81,7 @@ async def _run(events: Path, dump: Path) -> tuple[int, int]:
     _write_lines(dump / "deadletters.jsonl", dead)
     _write_lines(dump / "late.jsonl", late)
     told = ", ".join(f"{n} {name} rows" for name, n in counts.items())
-    typer.echo(f"{run.sent} events, {len(dead)} refused, {len(late)} late: {told} in {dump}")
+    say(f"{run.sent} events, {len(dead)} refused, {len(late)} late: {told} in {dump}")
     return len(dead), len(late)
 
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from floorwatch.output.terminal import DataConsole, wide_console
 
 _PLAIN_EVERY_S = 5.0
 
@@ -15,11 +16,16 @@ _PLAIN_EVERY_S = 5.0
 @contextmanager
 def phases() -> Iterator[Callable[[str, int, int | None], None]]:
     """Yield a function to call with (phase, done, total or None)."""
-    console = Console(stderr=True)
+    console = wide_console(stderr=True)
     if not console.is_terminal:
         yield _plain(console)
         return
-    columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:>12}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -31,7 +37,7 @@ def phases() -> Iterator[Callable[[str, int, int | None], None]]:
         yield show
 
 
-def _plain(console: Console) -> Callable[[str, int, int | None], None]:
+def _plain(console: DataConsole) -> Callable[[str, int, int | None], None]:
     last: dict[str, float] = {}
 
     def show(phase: str, done: int, total: int | None) -> None:

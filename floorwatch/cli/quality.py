@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorwatch.output.terminal import say, say_json, wide_console
+
 if TYPE_CHECKING:
     from floorwatch.replay.quality import Report
 
@@ -43,7 +45,7 @@ def quality(
         )
     )
     for line in told(done):
-        typer.echo(line, err=True)
+        say(line, err=True)
     if as_json:
         _print_json(report)
     else:
@@ -54,7 +56,7 @@ def _check_dimension(by: str | None) -> None:
     from streams.core.policy import DIMENSIONS
 
     if by is not None and by not in DIMENSIONS:
-        typer.echo(f"--by {by}: no such dimension; one of {', '.join(DIMENSIONS)}", err=True)
+        say(f"--by {by}: no such dimension; one of {', '.join(DIMENSIONS)}", err=True)
         raise typer.Exit(2)
 
 
@@ -69,12 +71,11 @@ def _window_ms(window: str | None) -> int | None:
         return round(parse_duration(window) * 1000)
     except PydanticCustomError as error:
         hint = (error.context or {}).get("hint", "write for example 24h")
-        typer.echo(f"--window {window}: {error.message()}; {hint}", err=True)
+        say(f"--window {window}: {error.message()}; {hint}", err=True)
         raise typer.Exit(2) from None
 
 
 def _print_json(report: Report) -> None:
-    import json
 
     from floorwatch.replay.quality import as_json
     from streams.core.stamps import rfc3339
@@ -82,11 +83,10 @@ def _print_json(report: Report) -> None:
     body = as_json(report)
     start_ms = report.span.start_ms
     del body["span"]
-    typer.echo(json.dumps({"since": rfc3339(start_ms) if start_ms > 0 else None, **body}, ensure_ascii=False))
+    say_json({"since": rfc3339(start_ms) if start_ms > 0 else None, **body})
 
 
 def _print(report: Report) -> None:
-    from floorwatch.cli.common import wide_console
     from floorwatch.replay.quality_text import render
 
     console = wide_console()

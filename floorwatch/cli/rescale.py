@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from floorwatch.output.terminal import say
+
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig, KafkaSettings
     from floorwatch.simulate.compare import Difference
@@ -143,7 +145,7 @@ def rescale(
         settings = load(config, os.environ)
         other = load(compare, {}) if compare is not None else None
     if plan and partitions is not None:
-        typer.echo(steps(settings, str(config or "floorwatch.yaml"), partitions))
+        say(steps(settings, str(config or "floorwatch.yaml"), partitions))
         return
     try:
         if other is not None:
@@ -151,15 +153,15 @@ def rescale(
             return
         measured = asyncio.run(measure(settings, sample))
     except (KafkaError, OSError) as error:
-        typer.echo(f"{', '.join(settings.kafka.brokers)}: {error}; `floorwatch doctor` tells more", err=True)
+        say(f"{', '.join(settings.kafka.brokers)}: {error}; `floorwatch doctor` tells more", err=True)
         raise typer.Exit(1) from None
     advice = advise(measured, rate, per_worker, restore)
-    typer.echo(_measured_text(settings, measured))
-    typer.echo(f"→ {advice.workers} workers, {advice.partitions} partitions\n  " + "\n  ".join(advice.reasons))
+    say(_measured_text(settings, measured))
+    say(f"→ {advice.workers} workers, {advice.partitions} partitions\n  " + "\n  ".join(advice.reasons))
     if plan:
-        typer.echo("\n" + steps(settings, str(config or "floorwatch.yaml"), advice.partitions))
+        say("\n" + steps(settings, str(config or "floorwatch.yaml"), advice.partitions))
     elif advice.partitions != measured.partitions:
-        typer.echo("How to get there: floorwatch rescale --plan")
+        say("How to get there: floorwatch rescale --plan")
 
 
 def _measured_text(settings: FloorwatchConfig, measured: Measured) -> str:
@@ -378,7 +380,7 @@ def _closed_ms(side: Mapping[str, Mapping[tuple[str, Any], Mapping[str, Any]]]) 
 def _report_comparison(found: list[Difference], rows: int) -> None:
     from floorwatch.simulate.compare import report
 
-    typer.echo(report(found, rows))
+    say(report(found, rows))
     if found or not rows:
-        typer.echo("compare again when neither set has lag" if rows else "no hour is closed in both sets yet", err=True)
+        say("compare again when neither set has lag" if rows else "no hour is closed in both sets yet", err=True)
         raise typer.Exit(1)

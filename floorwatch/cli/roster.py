@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from floorwatch.cli.facts_file import load_facts
-from floorwatch.cli.people_options import aligned, as_percent, duration_ms, fail, instant_ms
+from floorwatch.cli.people_options import as_percent, duration_ms, fail, instant_ms
+from floorwatch.output.terminal import aligned, say, say_json_text
 from streams.core.stamps import local_moment
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def roster(
         import orjson
 
         for one in days:
-            typer.echo(orjson.dumps(day_json(one, policy, fixed)).decode())
+            say_json_text(orjson.dumps(day_json(one, policy, fixed)))
         return
     lines = roster_lines(days, until_ms, policy, fixed, hours=hours)
-    typer.echo("\n".join([*lines, "", *_notes(log), LIMITS]))
+    say("\n".join([*lines, "", *_notes(log), LIMITS]))
 
 
 def _kinds(by: str) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from floorwatch.output.terminal import say
+
 
 def sims(
     only: Annotated[list[str] | None, typer.Argument(help="Names of simulations; all by default.")] = None,
@@ -20,19 +22,19 @@ def sims(
     names = only or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
-        typer.echo(f"floorwatch sims: {unknown[0]!r} is no simulation; there are {', '.join(known)}", err=True)
+        say(f"floorwatch sims: {unknown[0]!r} is no simulation; there are {', '.join(known)}", err=True)
         raise typer.Exit(2)
     broken = total = 0
     for name in names:
-        typer.echo(f"\n{name}")
+        say(f"\n{name}")
         for line in known[name](scale, seed):
-            typer.echo(f"  {line}")
+            say(f"  {line}")
             total += 1
             broken += not line.ok
     if picture:
         from floorwatch.sims.picture import write_pictures
 
-        typer.echo("\nwrote " + ", ".join(str(path) for path in write_pictures()))
-    typer.echo(f"\n{total - broken} of {total} as promised")
+        say("\nwrote " + ", ".join(str(path) for path in write_pictures()))
+    say(f"\n{total - broken} of {total} as promised")
     if broken:
         raise typer.Exit(1)

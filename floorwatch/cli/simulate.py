@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from floorwatch.output.terminal import say
+
 if TYPE_CHECKING:
     from floorwatch.simulate.config import FloorConfig
     from floorwatch.simulate.oracle import Oracle
@@ -79,10 +81,10 @@ def simulate(
         open_queues(floor)
         check_scenarios(floor)
     except ValueError as error:
-        typer.echo(f"floorwatch simulate: {error}", err=True)
+        say(f"floorwatch simulate: {error}", err=True)
         raise typer.Exit(2) from None
     sent = asyncio.run(_run(floor, seed, pace, _destination(out, to_brokers, topic, gateway, var), truth))
-    typer.echo(f"{sent} events" + (f", truth in {truth}" if truth else ""))
+    say(f"{sent} events" + (f", truth in {truth}" if truth else ""))
 
 
 def _pace(speed: str) -> float:
@@ -91,7 +93,7 @@ def _pace(speed: str) -> float:
     except ValueError:
         pace = 0.0
     if pace <= 0:
-        typer.echo(f"--speed {speed}: write a number greater than 0, or max", err=True)
+        say(f"--speed {speed}: write a number greater than 0, or max", err=True)
         raise typer.Exit(2)
     return pace
 
@@ -160,7 +162,7 @@ async def _stack(var: Path) -> AsyncIterator[Destination]:
     from floorwatch.embedded.state import Paths, find_stack
 
     if find_stack(var) is None:
-        typer.echo(
+        say(
             f"nowhere to send: no stack runs on {var}. Start `floorwatch up`, or give --out, --to-brokers or --gateway.",
             err=True,
         )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from floorwatch.output.csv_file import write_csv
+from floorwatch.output.terminal import DataTable, say, say_json_text, scope_text, wide_console
 
+if TYPE_CHECKING:
     from floorwatch.cli.age import Age
 
 Row = dict[str, Any]
@@ -106,7 +107,7 @@ def table(
     audited = settings.tables.audit_scopes if name is TableName.accuracy and as_of is None else []
     names = _dimensions(by, [*settings.tables.scopes, *audited])
     if window not in settings.tables.windows:
-        typer.echo(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}", err=True)
+        say(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}", err=True)
         raise typer.Exit(2)
     form = "json" if as_json else "csv" if as_csv else "rich"
     if as_of is not None:
@@ -116,7 +117,7 @@ def table(
         return
     max_behind_s = seconds_of(max_behind)
     if diff or partial:
-        typer.echo("--diff and --partial belong to --as-of", err=True)
+        say("--diff and --partial belong to --as-of", err=True)
         raise typer.Exit(2)
     with exit_on_redis_error(settings.redis.url):
         asyncio.run(_show(settings, name.value, names, window, form, watch, max_behind_s))
@@ -126,7 +127,7 @@ def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
     names = frozenset() if by in ("all", "") else frozenset(part.strip() for part in by.replace("×", ",").split(","))
     if names not in {frozenset(kind) for kind in scopes}:
         kinds = ", ".join(",".join(kind) or "all" for kind in scopes)
-        typer.echo(f"--by {by}: no such scope; one of {kinds}", err=True)
+        say(f"--by {by}: no such scope; one of {kinds}", err=True)
         raise typer.Exit(2)
     return names
 
@@ -139,7 +140,6 @@ async def _show(
     from rich.live import Live
 
     from floorwatch.cli.age import age_of, exit_if_older
-    from floorwatch.cli.common import wide_console
     from streams.adapters.connections import redis_client
     from streams.adapters.readmodel import ReadModel
 
@@ -175,7 +175,7 @@ async def select(model: Any, name: str, names: frozenset[str], window: str) -> l
     return sorted(rows, key=lambda row: (-(row[size] or row.get("audited") or 0), row["scope_key"]))
 
 
-def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) -> Table:
+def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) -> DataTable:
     """Return a table for a terminal.
 
     Args:
@@ -184,35 +184,28 @@ def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) 
         window: Their window.
         age: As of when they are; None for rows of a past moment, which are as old as they are meant to be.
     """
-    from rich.table import Table
-
     from floorwatch.cli.age import mark_of
 
     newest = max((row["watermark"] for row in rows), default=None)
     what = f"{name} · last {window}"
     past = f"{what} · as of {newest}" if newest else f"{what} · no data yet"
-    shown = Table(title=past if age is None else age.title(what), title_justify="left")
-    shown.add_column("scope")
-    for heading, _ in COLUMNS[name]:
-        shown.add_column(heading, justify="right")
+    shown = DataTable(past if age is None else age.title(what))
+    shown.add_names("scope")
+    shown.add_numbers(*(heading for heading, _ in COLUMNS[name]))
     for row in rows:
-        scope = ", ".join(row["scope"].values()) or "all"
-        shown.add_row(scope + mark_of(row), *(read(row) for _, read in COLUMNS[name]))
+        shown.add_row(scope_text(row["scope"]) + mark_of(row), *(read(row) for _, read in COLUMNS[name]))
     return shown
 
 
 def print_plain(rows: list[Row], form: str) -> None:
     """Print rows as JSON lines (``json``) or comma-separated values (``csv``)."""
-    import csv
     import sys
 
     from streams.core.rowcodec import json_bytes
 
     if form == "json":
         for row in rows:
-            typer.echo(json_bytes(row).decode())
+            say_json_text(json_bytes(row))
         return
     flat = [{key: value for key, value in row.items() if not isinstance(value, dict | list)} for row in rows]
-    writer = csv.DictWriter(sys.stdout, fieldnames=list(flat[0]) if flat else ["scope_key"])
-    writer.writeheader()
-    writer.writerows(flat)
+    write_csv(sys.stdout, list(dict.fromkeys(name for row in flat for name in row)) or ["scope_key"], flat)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
+from floorwatch.output.terminal import DataTable, say, wide_console
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
@@ -54,7 +54,7 @@ def show_as_of(
 
     known, now = session.run(work)
     for line in told(known.replay):
-        typer.echo(line, err=True)
+        say(line, err=True)
     if diff:
         _print_diff(name, known.rows, now, form)
     else:
@@ -62,7 +62,6 @@ def show_as_of(
 
 
 def _print(name: str, rows: list[Row], window: str, form: str, as_of: str) -> None:
-    from floorwatch.cli.common import wide_console
     from floorwatch.cli.table import print_plain, rich_table
 
     if form != "rich":
@@ -74,9 +73,6 @@ def _print(name: str, rows: list[Row], window: str, form: str, as_of: str) -> No
 
 
 def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str) -> None:
-    from rich.table import Table
-
-    from floorwatch.cli.common import wide_console
     from floorwatch.cli.table import print_plain
     from floorwatch.replay.as_of import differences
 
@@ -90,13 +86,11 @@ def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str) -
         print_plain(changes, form)
         return
     if not changes:
-        typer.echo(f"Nothing has changed since: all {len(then)} rows read the same now.")
+        say(f"Nothing has changed since: all {len(then)} rows read the same now.")
         return
-    shown = Table(title=f"{name}: the same ranges, as known then and now", title_justify="left")
-    for heading in ("scope", "from", "to", "measure"):
-        shown.add_column(heading)
-    for heading in ("then", "now", "change"):
-        shown.add_column(heading, justify="right")
+    shown = DataTable(f"{name}: the same ranges, as known then and now")
+    shown.add_names("scope", "from", "to", "measure")
+    shown.add_numbers("then", "now", "change")
     for change in changes:
         places = [str(change[key]) for key in ("scope_key", "start", "end", "measure")]
         shown.add_row(*places, *(_number(change[key]) for key in ("then", "now")), _number(change["change"], sign="+"))

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from floorwatch.output.terminal import say
+
 
 class Action(str, Enum):
     """What to do with the topics."""
@@ -41,7 +43,7 @@ def topics(
     specs = topics_of(settings)
     for spec in specs:
         policy = " ".join(f"{name}={value}" for name, value in spec.config.items())
-        typer.echo(f"{spec.name}  partitions={spec.partitions}  {policy}")
+        say(f"{spec.name}  partitions={spec.partitions}  {policy}")
     if action is not Action.create:
         return
     connection = kafka_settings(settings)
@@ -49,13 +51,13 @@ def topics(
         made = asyncio.run(create_topics(connection, specs, settings.kafka.replication))
         changes = asyncio.run(stamp_arrival(connection, specs))
     except (KafkaError, OSError) as error:
-        typer.echo(f"topics could not be created at {', '.join(settings.kafka.brokers)}: {error}", err=True)
+        say(f"topics could not be created at {', '.join(settings.kafka.brokers)}: {error}", err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"created {len(made)}" + (f": {', '.join(made)}" if made else ", all exist"))
+    say(f"created {len(made)}" + (f": {', '.join(made)}" if made else ", all exist"))
     for change in changes:
-        typer.echo(f"altered {change}", err=bool(change.refused))
+        say(f"altered {change}", err=bool(change.refused))
     if any(change.refused for change in changes):
-        typer.echo(
+        say(
             "The broker refused the changes above: grant AlterConfigs on the topics, or have its operator make them with "
             "kafka-configs --alter.",
             err=True,

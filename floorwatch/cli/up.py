@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from floorwatch.output.terminal import DataConsole, say, wide_console
 
+if TYPE_CHECKING:
     from floorwatch.embedded.plan import Plan
     from floorwatch.embedded.supervisor import Stack
 
@@ -25,22 +25,20 @@ def up(
     """Run broker, Redis, gateway and workers on free loopback ports; what was accepted before is played again."""
     import asyncio
 
-    from rich.console import Console
-
     from floorwatch.embedded.launch import make_plan
     from floorwatch.embedded.process import StartError
     from floorwatch.embedded.state import AlreadyRunning
 
-    console = Console()
+    console = wide_console()
     plan = make_plan(var, config=config, workers=workers, gateway_port=gateway_port, metrics_port=metrics_port)
     try:
         asyncio.run(_up(plan, console, demo_floor=demo_floor))
     except (StartError, AlreadyRunning, TimeoutError, OSError) as error:
-        typer.echo(f"floorwatch up: {error}", err=True)
+        say(f"floorwatch up: {error}", err=True)
         raise typer.Exit(1) from error
 
 
-async def _up(plan: Plan, console: Console, *, demo_floor: bool) -> None:
+async def _up(plan: Plan, console: DataConsole, *, demo_floor: bool) -> None:
     from floorwatch.embedded.launch import run_until_stopped, stop_requested
     from floorwatch.embedded.show import StackView
     from floorwatch.embedded.supervisor import Stack
@@ -74,9 +72,9 @@ async def _play_or_wait(stack: Stack, plan: Plan, *, demo_floor: bool) -> None:
         group.create_task(play_now(plan.paths.journal))
 
 
-def _say_where(console: Console, urls: dict[str, str], plan: Plan) -> None:
-    console.print(f"\nFloorwatch is up on {plan.var}; Ctrl-C stops it.", highlight=False)
+def _say_where(console: DataConsole, urls: dict[str, str], plan: Plan) -> None:
+    console.print(f"\nFloorwatch is up on {plan.var}; Ctrl-C stops it.")
     for name, url in urls.items():
-        console.print(f"  {name:<10} {url}", highlight=False, soft_wrap=True)
-    console.print(f"Redis asks for the password in {plan.paths.redis_password}.", highlight=False, soft_wrap=True)
-    console.print("See tables with: floorwatch table accuracy --by queue", highlight=False)
+        console.print(f"  {name:<10} {url}", soft_wrap=True)
+    console.print(f"Redis asks for the password in {plan.paths.redis_password}.", soft_wrap=True)
+    console.print("See tables with: floorwatch table accuracy --by queue")

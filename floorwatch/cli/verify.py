@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from floorwatch.output.terminal import say
+
 COMPARED = {
     "accuracy": (
         *("labels", "audited", "correct", "targeted", "weight_sum", "weight_correct", "critical_errors"),
@@ -36,7 +38,7 @@ def verify(
     from floorwatch.simulate.compare import report
 
     found, rows = asyncio.run(_verify(seed, days, rate, partitions))
-    typer.echo(report(found, rows))
+    say(report(found, rows))
     if found:
         raise typer.Exit(1)
 
@@ -49,7 +51,7 @@ async def _verify(seed: int, days: float, rate: float, partitions: int) -> tuple
     from floorwatch.simulate.runs import simulated_log
 
     lines = simulated_log(seed, days, rate)
-    typer.echo(f"{len(lines)} events, seed {seed}, {days:g} days", err=True)
+    say(f"{len(lines)} events, seed {seed}, {days:g} days", err=True)
     with phases() as progress:
         async with bounded_run(partitions=partitions, progress=progress) as run:
             await run.send(lines, len(lines))
@@ -57,7 +59,7 @@ async def _verify(seed: int, days: float, rate: float, partitions: int) -> tuple
             actual = {table: await run.table(table) for table in COMPARED}
             dead, late = await run.dead_letters(), await run.late()
     if late:
-        typer.echo(
+        say(
             f"{len(late)} events were late: beyond the correction horizon, so the recount holds them and no row does.",
             err=True,
         )
@@ -65,7 +67,7 @@ async def _verify(seed: int, days: float, rate: float, partitions: int) -> tuple
     refused = sum(letter["code"] != "conflicting_duplicate" for letter in dead)
     conflicts = len(dead) - refused
     if (conflicts, refused) != (oracle.conflicts, oracle.refused):
-        typer.echo(
+        say(
             f"dead letters: {conflicts} conflicts and {refused} refused, "
             f"should be {oracle.conflicts} and {oracle.refused}",
             err=True,

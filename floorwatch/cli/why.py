@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerts.words import printable
 from floorwatch.cli.table import TableName
+from floorwatch.output.csv_file import write_csv
+from floorwatch.output.terminal import DataTable, say, say_json, wide_console
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
@@ -52,7 +55,7 @@ def why(
         _misused(f"--scope {scope}: {error}")
     answer = session.run(lambda log: ask(log, session.policy, wanted, place, measures[measure], measure, until_ms))
     for line in told(answer.replay):
-        typer.echo(line, err=True)
+        say(line, err=True)
     if as_json:
         _print_json(answer, limit)
     elif as_csv:
@@ -60,12 +63,12 @@ def why(
     else:
         _print(answer, limit)
     if answer.unequal:
-        typer.echo(_unequal_text(answer), err=True)
+        say(_unequal_text(answer), err=True)
         raise typer.Exit(1)
 
 
 def _misused(said: str) -> None:
-    typer.echo(said, err=True)
+    say(said, err=True)
     raise typer.Exit(2)
 
 
@@ -87,18 +90,14 @@ def _shown(answer: Answer, limit: int) -> list[Any]:
 
 
 def _print(answer: Answer, limit: int) -> None:
-    from rich.table import Table
-
-    from floorwatch.cli.common import wide_console
     from streams.core.stamps import rfc3339
 
     shown = _shown(answer, limit)
     span = f"{rfc3339(answer.span.start_ms)} to {rfc3339(answer.span.end_ms)}"
-    typer.echo(f"{answer.measure} of {answer.scope_key} · {span}")
-    table = Table()
-    for heading in ("task", "label", "labeller", "time", "verdict"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("counts", justify="right")
+    say(f"{answer.measure} of {printable(answer.scope_key)} · {span}")
+    table = DataTable()
+    table.add_names("task", "label", "labeller", "time", "verdict")
+    table.add_numbers("counts")
     for item in shown:
         cells = (item.task_id, item.label_id or "–", item.labeler or "–", rfc3339(item.time_ms), item.verdict)
         table.add_row(*cells, f"{item.amount:+,d}")
@@ -107,12 +106,11 @@ def _print(answer: Answer, limit: int) -> None:
     rest = len(answer.items) - len(shown)
     if rest:
         hidden = sum(item.amount for item in answer.items[len(shown) :])
-        typer.echo(f"… and {rest} more, {hidden:+,d} together (--limit 0 shows all)")
-    typer.echo(f"sum of {len(answer.items)} contributions: {answer.total:,}; the row says {answer.row:,}")
+        say(f"… and {rest} more, {hidden:+,d} together (--limit 0 shows all)")
+    say(f"sum of {len(answer.items)} contributions: {answer.total:,}; the row says {answer.row:,}")
 
 
 def _print_json(answer: Answer, limit: int) -> None:
-    import json
 
     from streams.core.stamps import rfc3339
 
@@ -127,16 +125,14 @@ def _print_json(answer: Answer, limit: int) -> None:
         "adds_up": not answer.unequal,
         "tasks": [item.as_json() for item in _shown(answer, limit)],
     }
-    typer.echo(json.dumps(body, ensure_ascii=False))
+    say_json(body)
 
 
 def _print_csv(answer: Answer, limit: int) -> None:
-    import csv
     import sys
 
-    writer = csv.DictWriter(sys.stdout, fieldnames=["task", "label", "labeler", "time", "verdict", "contribution"])
-    writer.writeheader()
-    writer.writerows(item.as_json() for item in _shown(answer, limit))
+    columns = ["task", "label", "labeler", "time", "verdict", "contribution"]
+    write_csv(sys.stdout, columns, (item.as_json() for item in _shown(answer, limit)))
 
 
 def _unequal_text(answer: Answer) -> str:

@@ -19,7 +19,8 @@ def worker(
     import os
 
     from config.load import load
-    from floorwatch.cli.common import exit_on_config_error, set_up_logging
+    from floorwatch.cli.common import exit_on_config_error
+    from floorwatch.output.logs import set_up_logging
     from streams.worker import run_worker
 
     set_up_logging(log_level)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from alerts.words import printable
 from floorwatch.cli.table import rich_table
+from floorwatch.output.terminal import DataConsole
 from streams.core.stamps import moment
 
 if TYPE_CHECKING:
@@ -65,13 +67,13 @@ def incident_text(incident: Row) -> Text:
     """
     state = "" if incident["state"] in LIVE_STATES else f" ({incident['state']})"
     text = Text(f"[{incident['severity']}] ", style=_STYLES.get(incident["severity"], ""))
-    text.append(_printable(incident["title"]) + state, style="bold")
-    text.append(f"\n  since {incident['since'] or incident['opened_at']}  {_printable(incident['evidence'])}", style="")
+    text.append(printable(incident["title"]) + state, style="bold")
+    text.append(f"\n  since {incident['since'] or incident['opened_at']}  {printable(incident['evidence'])}", style="")
     for part in (incident.get("contributors") or [])[:3]:
-        what = _printable(f"{part['dimension']} {part['value']}")
+        what = printable(f"{part['dimension']} {part['value']}")
         text.append(f"\n  · {what}: {part['effect_pp']:+.1f} pp", style="magenta")
     if incident.get("examples"):
-        text.append("\n  e.g. tasks " + _printable(", ".join(incident["examples"][:3])), style="dim")
+        text.append("\n  e.g. tasks " + printable(", ".join(incident["examples"][:3])), style="dim")
     return text
 
 
@@ -90,14 +92,10 @@ def clock(time_ms: int | None) -> str:
     return "--" if time_ms is None else f"{moment(time_ms).isoformat(' ', 'minutes')[:16]}"
 
 
-def print_end(console: Console, shown: Sequence[RenderableType], incidents: Sequence[Row], limit: int = 8) -> None:
+def print_end(console: DataConsole, shown: Sequence[RenderableType], incidents: Sequence[Row], limit: int = 8) -> None:
     """Print the final tables and incidents."""
     for one in shown:
         console.print(one)
     console.print(f"\n{len(incidents)} incidents" + (f", the {limit} most urgent:" if len(incidents) > limit else ""))
     for incident in incidents[:limit]:
         console.print(incident_text(incident))
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -36,6 +36,7 @@ from floorwatch.embedded.segments import (
     writers_of,
 )
 from floorwatch.embedded.state import replace_private
+from floorwatch.output.logs import set_up_logging
 from streams.models.topics import partition_of
 
 if TYPE_CHECKING:
@@ -342,7 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--partitions", type=int, required=True)
     parser.add_argument("--keep-ms", type=int, default=None)
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up_logging("info")
     job = Job(
         journal=Path(given.journal),
         progress=Path(given.progress),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from alerts.words import printable
 from floorwatch.embedded.supervisor import Status
+from floorwatch.output.terminal import DataConsole
 
 _MARKS = {
     "ready": ("✓", "green"),
@@ -25,7 +26,7 @@ _MARKS = {
 class StackView:
     """Reports of a stack, shown. Use as a context around the start; call it with each status."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: DataConsole) -> None:
         """Show on a console; a console that is no terminal gets one plain line a change."""
         self._console = console
         self._latest: dict[str, Status] = {}
@@ -52,16 +53,18 @@ class StackView:
         if self._moving and self._live is not None:
             self._live.update(self._render())
         elif before != status:
-            self._console.print(_plain(status), highlight=False, soft_wrap=True)
+            self._console.print(_plain(status), soft_wrap=True)
 
     def _render(self) -> Table:
         table = Table.grid(padding=(0, 1))
         for status in self._latest.values():
             mark, style = _MARKS.get(status.phase, ("", ""))
             cell = Text(mark, style=style) if mark else Spinner("dots")
-            table.add_row(cell, Text(status.name, style="bold"), Text(status.phase), Text(status.detail, style="cyan"))
+            table.add_row(
+                cell, Text(status.name, style="bold"), Text(status.phase), Text(printable(status.detail), style="cyan")
+            )
         return table
 
 
 def _plain(status: Status) -> str:
-    return f"{status.name}: {status.phase}" + (f" ({status.detail})" if status.detail else "")
+    return f"{status.name}: {status.phase}" + (f" ({printable(status.detail)})" if status.detail else "")

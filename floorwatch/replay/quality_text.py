@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from floorwatch.output.terminal import DataTable
 from floorwatch.replay.words import shown as shown_value
 from streams.core.quality.agreement import FEW_UNITS, RELIABLE, TENTATIVE, Agreement
 from streams.core.quality.calibration import FEW_REVIEWS, Auditor
@@ -12,8 +13,6 @@ from streams.core.quality.decisions import FEW_AUDITS, ValueQuality
 from streams.core.quality.guidelines import FEW_APPEALS, HIGH_RAW, Guideline
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from floorwatch.replay.quality import GroupQuality, Report
     from streams.core.people.proportions import Interval
     from streams.core.quality.comparison import Comparison, Standing
@@ -38,7 +37,7 @@ def coefficient(value: Interval | None) -> str:
     return "–" if value is None else f"{value.value:.2f} ({value.low:.2f}–{value.high:.2f})"
 
 
-def render(report: Report) -> Iterator[str | Table]:
+def render(report: Report) -> Iterator[str | DataTable]:
     """Yield the report's paragraphs and tables in the order of reading."""
     whole = report.groups[0].overview
     yield f"{whole.labels:,} labels, {whole.audited:,} of them audited."
@@ -58,16 +57,15 @@ def render(report: Report) -> Iterator[str | Table]:
     yield from _vendors(report.comparison)
 
 
-def _table(title: str, columns: Iterable[str], left: int = 1) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for number, heading in enumerate(columns):
-        table.add_column(heading, justify="left" if number < left else "right", overflow="fold")
+def _table(title: str, columns: Iterable[str], left: int = 1) -> DataTable:
+    table = DataTable(title)
+    headings = list(columns)
+    table.add_names(*headings[:left])
+    table.add_numbers(*headings[left:])
     return table
 
 
-def _overview(report: Report) -> Table:
+def _overview(report: Report) -> DataTable:
     columns = (report.by or "labels", "audited", "accuracy", "right at first pass", "gold", "blind", "open")
     table = _table("Accuracy, with 95% intervals", (*columns, "overturned on appeal"))
     for group in report.groups:
@@ -78,7 +76,7 @@ def _overview(report: Report) -> Table:
     return table
 
 
-def _values(values: list[ValueQuality]) -> Iterator[str | Table]:
+def _values(values: list[ValueQuality]) -> Iterator[str | DataTable]:
     weighted = (
         "weighted by 1/probability" if any(one.weighted for one in values) else "raw: no audit named its probability"
     )
@@ -111,7 +109,7 @@ def agreement_words(agreed: Agreement) -> str:
     return "not reliable: people decide the same items differently"
 
 
-def _agreement(groups: list[GroupQuality]) -> Iterator[str | Table]:
+def _agreement(groups: list[GroupQuality]) -> Iterator[str | DataTable]:
     if not groups[0].agreement.units:
         yield "Agreement: no item was labelled by two people, so nothing can be said."
         return
@@ -129,7 +127,7 @@ def _agreement(groups: list[GroupQuality]) -> Iterator[str | Table]:
         yield f"Cohen's κ of the pairs with most items in common: {pairs}."
 
 
-def _auditors(report: Report) -> Iterator[str | Table]:
+def _auditors(report: Report) -> Iterator[str | DataTable]:
     found = report.calibration
     if not found.auditors:
         yield "Auditors: no audit names who made it."
@@ -159,7 +157,7 @@ def _auditor_words(one: Auditor) -> str:
     return "reversed less often than the others" if one.stands_out == "low" else "as the others"
 
 
-def _guidelines(found: list[Guideline]) -> Iterator[str | Table]:
+def _guidelines(found: list[Guideline]) -> Iterator[str | DataTable]:
     told = [one for one in found if one.state in ("stale", "unclear")]
     for one in told:
         yield guideline_words(one)
@@ -188,7 +186,7 @@ def guideline_words(one: Guideline) -> str:
     )
 
 
-def _vendors(found: Comparison) -> Iterator[str | Table]:
+def _vendors(found: Comparison) -> Iterator[str | DataTable]:
     if found.standings:
         columns = ("vendor", "raw accuracy", "on the common mix", "against the others", "audits", "in words")
         table = _table("Vendors on a common mix of queue, policy and market", columns)

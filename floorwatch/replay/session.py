@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from floorwatch.output.terminal import say
 from floorwatch.replay.as_of import LogTooShort
 from floorwatch.replay.moments import BadMoment, moment_ms
 from floorwatch.replay.reader import EventLog, NoLog, open_log
@@ -69,14 +70,14 @@ class Session:
         except NoSuchRow as error:
             said = str(error)
         except LogTooShort as error:
-            typer.echo(str(error), err=True)
+            say(str(error), err=True)
             raise typer.Exit(LOG_TOO_SHORT) from None
         except (KafkaError, OSError) as error:
             said = (
                 f"Kafka at {brokers} cannot be read ({error!r}). Start the stack with `floorwatch up`, or point "
                 "kafka.brokers (FLOORWATCH_KAFKA__BROKERS) at yours; `floorwatch doctor` tells more."
             )
-        typer.echo(said, err=True)
+        say(said, err=True)
         raise typer.Exit(NOTHING_TO_SHOW)
 
 
@@ -104,7 +105,7 @@ def option_ms(text: str | None, option: str) -> int | None:
     try:
         return moment_ms(text)
     except BadMoment as error:
-        typer.echo(f"{option}: {error}", err=True)
+        say(f"{option}: {error}", err=True)
         raise typer.Exit(MISUSED) from None
 
 

@@ -26,7 +26,7 @@ from alerts.text import title_of
 from alerts.view import MemoryRowView
 from floorwatch.bounded import _key_of
 from floorwatch.cli import build, facts, forecast, incidents, quality, table, why
-from floorwatch.cli.common import wide_console
+from floorwatch.output.terminal import wide_console
 from floorwatch.replay.history import history_of
 from floorwatch.replay.quality import quality_of
 from floorwatch.replay.why import MEASURES, Place
