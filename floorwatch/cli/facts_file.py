@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from alerts.words import plural
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def load_facts(events: Path | None, config: Path | None, var: Path) -> FloorLog:
     log = read_facts(read_lines(events))
     if log.refused or log.conflicts:
         say(
-            f"{log.refused + log.conflicts} events could not be used ({log.refused} refused, {log.conflicts} conflicting "
+            f"{plural(log.refused + log.conflicts, 'event')} could not be used ({log.refused} refused, {log.conflicts} conflicting "
             f"duplicates): floorwatch check-events {events} says why",
             err=True,
         )

@@ -49,6 +49,6 @@ def write_csv(out: TextIO, columns: list[str], rows: Iterable[Mapping[str, Any]]
         columns: Names of the columns in order; a row without one leaves the cell empty.
         rows: Values by column; values of other columns are left out.
     """
-    writer = csv.writer(out)
+    writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([cell(row.get(name)) for name in columns] for row in rows)

@@ -143,5 +143,11 @@ def _padded(cell: str, width: int, *, right: bool) -> str:
 
 
 def scope_text(scope: Mapping[str, str]) -> str:
-    """Return the values of a scope for a table: ``bpo-a, hate``; ``all`` for the whole floor, ``–`` for a value that is not set."""
-    return ", ".join(printable(value).strip() or "–" for value in scope.values()) or "all"
+    """Return the values of a scope for a table: ``bpo-a, hate``; ``all`` for the whole floor, ``–`` where none is set."""
+    return ", ".join(_value(value) for value in scope.values()) or "all"
+
+
+def _value(name: str) -> str:
+    if not name:
+        return "–"
+    return f"'{name}'" if name.isspace() and name.isprintable() else printable(name)

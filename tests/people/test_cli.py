@@ -114,7 +114,10 @@ def test_telling_a_step_writes_it_once_it_fits(events, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["scorecard", "nobody"], "nobody called nobody has made a label; known: ann, ben, cho, gore, hurry …"),
+        (
+            ["scorecard", "nobody"],
+            "no label was made by a labeller named 'nobody'; known: ann, ben, cho, gore, hurry …",
+        ),
         (["people", "--by", "queue"], "--by queue: one of team, site, vendor"),
         (["people", "--window", "soon"], "'soon' is no duration"),
         (["people", "--weight", "violence"], "--weight violence: write POLICY=NUMBER"),
