@@ -25,6 +25,18 @@ from tests.nasty import NASTY, WHAT
 
 _RUNNER = CliRunner()
 _OWN_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+WORST = (
+    "[/red]",
+    "\x1b]0;owned\x07\x1b]8;;https://evil.example\x1b\\x",
+    "x\n2026-01-01 INFO all is well",
+    "abc\u202egpj.exe",
+    "\u3164",
+)
+"""The rest are tried in the slow tier: each takes a second for all commands."""
+EACH = [
+    pytest.param(name, id=what, marks=() if name in WORST else pytest.mark.slow)
+    for name, what in zip(NASTY, WHAT, strict=True)
+]
 SHORT = tuple(name for name in NASTY if len(name) < 100)
 
 
@@ -70,7 +82,7 @@ def shown_by(*blocks: Any, width: int = 400) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", NASTY, ids=WHAT)
+@pytest.mark.parametrize("name", EACH)
 def test_every_renderer_takes_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made: World = world(name)
     said: list[str] = []
@@ -106,7 +118,7 @@ def test_tables_show_it_whole(name: str) -> None:
     assert len({cell_len(line) for line in lines[1:]}) == 1, "columns line up"
 
 
-@pytest.mark.parametrize("name", NASTY, ids=WHAT)
+@pytest.mark.parametrize("name", EACH)
 def test_commands_on_files(name: str, tmp_path: Path) -> None:
     """check-events, people, scorecard, roster: a file may hold anything, good events or not."""
     file = tmp_path / "events.jsonl"
@@ -133,6 +145,10 @@ def test_commands_on_files(name: str, tmp_path: Path) -> None:
         assert done.exception is None or isinstance(done.exception, SystemExit), words
         harmless(done.stdout)
         harmless(done.stderr)
+
+
+def test_the_worst_are_of_the_fixture() -> None:
+    assert set(WORST) <= set(NASTY)
 
 
 def test_case_02() -> None:
