@@ -1,6 +1,8 @@
 # syntax=docker/dockerfile:1
+# Give a digest to hold the base for good: --build-arg PYTHON_IMAGE=python:3.11.13-slim-bookworm@sha256:…
+ARG PYTHON_IMAGE=python:3.11.13-slim-bookworm
 # Two stages: the first builds the wheel and installs it with hash-locked dependencies, the second only carries the result.
-FROM python:3.11-slim-bookworm AS build
+FROM ${PYTHON_IMAGE} AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
@@ -14,12 +16,12 @@ COPY . .
 RUN /venv/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /venv/bin/pip install --no-deps --no-index /wheels/*.whl
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# The folder is made here so that a volume mounted on it belongs to the user below.
+# The folders are made here so that a volume mounted on them belongs to the user below.
 RUN useradd --system --uid 10001 --no-create-home floorwatch \
-    && install -d -o 10001 -g 10001 /var/spool/floorwatch
+    && install -d -o 10001 -g 10001 /var/spool/floorwatch /var/lib/floorwatch
 COPY --from=build /venv /venv
 USER 10001
 WORKDIR /tmp

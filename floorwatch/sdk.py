@@ -11,6 +11,7 @@ their order. What fails may be sent again as it is: the same (source, id) counts
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -144,9 +145,11 @@ class Client:
             await producer.start()
             self._partitions = len(await producer.partitions_for(self.topic))
         except (KafkaError, OSError) as error:
+            from streams.adapters.reach import said_by
+
             await producer.stop()
             where = self._settings["bootstrap_servers"]
-            raise NotEmitted(f"topic {self.topic} on {where} cannot be reached: {error}") from error
+            raise NotEmitted(f"topic {self.topic} on {where} cannot be reached: {said_by(error)}") from error
         except BaseException:
             await producer.stop()
             raise
@@ -184,18 +187,74 @@ class Client:
             for delivery in waiting:
                 await delivery
         except (KafkaError, OSError, TimeoutError) as error:
-            raise NotEmitted(f"{self.topic} did not take the events: {type(error).__name__}: {error}") from error
+            from streams.adapters.reach import said_by
+
+            raise NotEmitted(
+                f"{self.topic} did not take the events: {type(error).__name__}: {said_by(error)}"
+            ) from error
         return len(records)
 
 
-def emit(events: Iterable[Given], *, brokers: str | Sequence[str], topic: str = DEFAULT_TOPIC) -> int:
-    """Emit events to Kafka from code that is not async; see ``Client.emit``. One connection for each call."""
+def emit(
+    events: Iterable[Given],
+    *,
+    brokers: str | Sequence[str] | None = None,
+    topic: str = DEFAULT_TOPIC,
+    url: str | None = None,
+    token: str | None = None,
+) -> int:
+    """Emit events from code that is not async, to Kafka or to a gateway; returns their number. One connection for each call.
+
+    Without ``brokers`` and ``url`` the environment decides: ``FLOORWATCH_URL`` (a gateway, with ``FLOORWATCH_TOKEN``),
+    else ``FLOORWATCH_KAFKA__BROKERS``; else the gateway of the ``floorwatch up`` that runs is taken.
+
+    Args:
+        events: As for ``Client.emit``.
+        brokers: ``host:port,…`` or a list of them: see ``Client``.
+        topic: The raw topic with its prefix, for Kafka.
+        url: Of a gateway: see ``HttpClient``.
+        token: Bearer token, where the gateway wants one.
+
+    Raises:
+        ValueError: Both ``brokers`` and ``url`` are given.
+        BadEvents: Some would be refused; see ``Client.emit`` and ``HttpClient.emit``.
+        NotEmitted: There is nowhere to send, or not all are known to have arrived.
+    """
+    if brokers is not None and url is not None:
+        raise ValueError("give brokers or url, not both")
+    if brokers is None and url is None:
+        brokers, url, token = _destination(token)
+    if url is not None:
+        return emit_http(events, url=url, token=token)
 
     async def run() -> int:
-        async with Client(brokers=brokers, topic=topic) as client:
+        async with Client(brokers=brokers or "", topic=topic) as client:
             return await client.emit(events)
 
     return asyncio.run(run())
+
+
+def _destination(token: str | None) -> tuple[str | None, str | None, str | None]:
+    """Return (brokers, url, token) of where to send when the call does not say."""
+    from floorwatch.embedded.find import StackNotFound, locate
+
+    env = os.environ
+    token = token or env.get("FLOORWATCH_TOKEN") or None
+    if env.get("FLOORWATCH_URL"):
+        return None, env["FLOORWATCH_URL"], token
+    if env.get("FLOORWATCH_KAFKA__BROKERS"):
+        return env["FLOORWATCH_KAFKA__BROKERS"], None, None
+    try:
+        found = locate()
+    except StackNotFound as error:
+        raise NotEmitted(f"nowhere to send: {error}") from error
+    if found is None:
+        raise NotEmitted(
+            "nowhere to send: no `floorwatch up` runs; start one, or give brokers= or url= (or FLOORWATCH_URL)"
+        )
+    if "gateway" not in found.state.urls:
+        raise NotEmitted(f"nowhere to send: the stack on {found.var} runs without a gateway; give brokers= or url=")
+    return None, found.state.urls["gateway"], token
 
 
 def emit_http(events: Iterable[Given], *, url: str, token: str | None = None) -> int:

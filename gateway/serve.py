@@ -24,6 +24,7 @@ from gateway.listen import GatewaySite
 from gateway.memory import RedisMemory
 from gateway.publisher import KafkaPublisher, Publisher
 from streams.adapters.connections import kafka_settings, redis_client
+from streams.adapters.reach import said_by
 from streams.engine.log import KafkaLogWriter
 from streams.models.topics import RAW
 from telemetry.background import BackgroundTasks
@@ -143,7 +144,7 @@ class _Connection:
             try:
                 self._producer = await self._open()
             except (KafkaError, OSError) as error:
-                self._say(f"Kafka at {', '.join(self._config.kafka.brokers)} cannot be reached: {error}")
+                self._say(f"Kafka at {', '.join(self._config.kafka.brokers)} cannot be reached: {said_by(error)}")
                 await asyncio.sleep(_RETRY_S)
         producer = self._producer
         while (fault := await self._topic_fault(producer)) is not None:
@@ -183,7 +184,7 @@ class _Connection:
         try:
             found = len(await producer.partitions_for(name))
         except (KafkaError, OSError) as error:
-            return f"topic {name} is not there ({error}): run `floorwatch topics create`"
+            return f"topic {name} is not there ({said_by(error)}): run `floorwatch topics create`"
         if found != wanted:
             return f"topic {name} has {found} partitions, kafka.partitions is {wanted}: tasks would change partition"
         return None

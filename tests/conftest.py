@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -11,6 +14,10 @@ from tests.brokers import kafka_bootstrap
 from tests.watchdog import Watchdog
 
 __all__ = ["kafka_bootstrap"]
+
+# Stacks that tests start are not this user's: neither a test nor a person finds the other's by it.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="floorwatch-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("here", deadline=None, print_blob=True)

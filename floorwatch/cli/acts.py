@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import say
 
@@ -31,7 +32,6 @@ By = Annotated[str, typer.Option("--by", help="Your name: it is kept with the in
 NoteText = Annotated[str, typer.Option("--note", help="Why, in a few words.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait until the incident shows it.", min=0, max=600)]
 Config = Annotated[Path | None, typer.Option(help="YAML configuration.")]
-Var = Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")]
 
 
 def ack(
@@ -40,7 +40,7 @@ def ack(
     note: NoteText = "",
     wait: Wait = 30,
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Take an incident: it stops escalating. Somebody else's is taken over."""
     from alerts.incident import Ack
@@ -58,7 +58,7 @@ def silence(
     note: NoteText = "",
     wait: Wait = 30,
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Hold back all messages about an incident for a while; it is still shown, and goes on."""
     from alerts.incident import Silence
@@ -146,7 +146,7 @@ def named(record: dict[str, Any]) -> str:
     return f"{printable(record['title'])} ({record['key'][:12]})"
 
 
-def _incident(key: str, config: Path | None, var: Path) -> tuple[FloorwatchConfig, dict[str, Any]]:
+def _incident(key: str, config: Path | None, var: Path | None) -> tuple[FloorwatchConfig, dict[str, Any]]:
     from config.connect import redis_options
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
     from floorwatch.cli.incidents import read_incidents
@@ -193,7 +193,7 @@ async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Si
 
     from alerts.records import encode_input
     from streams.adapters.connections import kafka_settings, started_producer
-    from streams.adapters.reach import obstacle_of
+    from streams.adapters.reach import obstacle_of, said_by
     from streams.engine.errors import Misconfigured
     from streams.models.topics import SIGNALS
 
@@ -213,7 +213,7 @@ async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Si
             finally:
                 await producer.stop()
     except (KafkaError, Misconfigured, OSError, TimeoutError) as error:
-        raise _away(f"{error or type(error).__name__}") from None
+        raise _away(said_by(error)) from None
     return f"{topic}[{partition}] offset {sent.offset}"
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
+    from floorwatch.embedded.find import Found
 
 
 @contextmanager
@@ -47,16 +48,118 @@ def exit_on_redis_error(url: str) -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def load_for_reader(config: Path | None, var: Path) -> FloorwatchConfig:
-    """Load the configuration of a command that reads a running stack.
+VarOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--var",
+        envvar="FLOORWATCH_VAR",
+        show_envvar=False,
+        help="Folder of a `floorwatch up`; without it ./var, or the only one of yours that runs.",
+    ),
+]
+"""How every command that reads a running stack is told which."""
+
+
+@contextmanager
+def exit_on_kafka_error(settings: FloorwatchConfig, doing: str) -> Iterator[None]:
+    """Say what keeps us from Kafka and what to do, and leave with code 1.
 
     Args:
-        config: The YAML given by the user, or None.
-        var: Directory of a ``floorwatch up``: when it runs and nothing else names a Redis, its servers are used.
+        settings: Whose brokers were asked.
+        doing: What could not be done, e.g. ``topics cannot be created``.
+    """
+    from aiokafka.errors import KafkaError
+
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        say(f"{doing}: {kafka_trouble(settings, error)}", err=True)
+        raise typer.Exit(1) from None
+
+
+def kafka_trouble(settings: FloorwatchConfig, error: Exception) -> str:
+    """Return what keeps us from the brokers, each with a way to mend it; where all let us in, what the error says."""
+    import asyncio
+
+    from streams.adapters.connections import kafka_settings
+    from streams.adapters.reach import obstacle_of, said_by
+
+    async def look() -> str:
+        options = kafka_settings(settings)
+        addresses: list[str] = options["bootstrap_servers"]
+        found = await asyncio.gather(*(obstacle_of(address, options) for address in addresses))
+        if None in found:
+            return said_by(error)
+        told = zip(addresses, found, strict=True)
+        return "; ".join(f"broker {address}: {one.said} ({one.fix})" for address, one in told if one is not None)
+
+    with suppress(OSError):
+        return f"{asyncio.run(look())}; `floorwatch doctor` tells more"
+    return said_by(error)
+
+
+def load_for_reader(config: Path | None, var: Path | None, *, needed: bool = True) -> FloorwatchConfig:
+    """Load the configuration of a command that reads a running stack; see ``load_target``."""
+    return load_target(config, var, needed=needed)[0]
+
+
+def load_target(
+    config: Path | None, var: Path | None, env: Mapping[str, str] = os.environ, *, needed: bool = True
+) -> tuple[FloorwatchConfig, Found | None]:
+    """Load a configuration and point it at what runs: what it names itself, else the running embedded stack.
+
+    A Kafka or Redis named by the environment, or by the file and not the default one, is used as it is. Otherwise the
+    stack of ``floorwatch.embedded.find.locate`` is used if there is one, with the file it was started with unless
+    another is given.
+
+    Args:
+        config: The YAML given by the user; None takes ``FLOORWATCH_CONFIG``.
+        var: Folder of a ``floorwatch up`` given by the user, or None.
+        env: The environment.
+        needed: Whether the command reads a stack at all; otherwise nothing is said where none can be chosen.
+
+    Returns:
+        The configuration, and the stack that it points at, if any. Where no stack runs on the folder named, that is said
+        on standard error, and the configuration's own servers are used.
+
+    Raises:
+        ConfigErrors: The configuration is not valid.
+        typer.Exit: 2 where several stacks run and none was named.
     """
     from config.load import load
-    from floorwatch.embedded.state import environment_of, find_stack
+    from floorwatch.embedded.find import StackNotFound, locate
+    from floorwatch.embedded.state import environment_of
 
-    stack = find_stack(var) if config is None else None
-    env = os.environ if stack is None else environment_of(stack, os.environ)
-    return load(config, env, channels="tolerated")
+    if config is None and env.get("FLOORWATCH_CONFIG"):
+        config = Path(env["FLOORWATCH_CONFIG"])
+    settings = None if config is None else load(config, env, channels="tolerated")
+    found = None
+    if not names_servers(settings, env):
+        try:
+            found = locate(var, env)
+        except StackNotFound as error:
+            if needed:
+                say(str(error), err=True)
+            if needed and error.several:
+                raise typer.Exit(2) from None
+    if found is None:
+        return settings or load(None, env, channels="tolerated"), None
+    if config is None and found.state.config_file and Path(found.state.config_file).is_file():
+        config = Path(found.state.config_file)
+    return load(config, environment_of(found.state, env), channels="tolerated"), found
+
+
+def names_servers(settings: FloorwatchConfig | None, env: Mapping[str, str]) -> bool:
+    """Return whether the environment, or a file other than by the defaults, names a Kafka or a Redis.
+
+    Args:
+        settings: What was loaded from the file; None without one.
+        env: The environment.
+    """
+    from config.schema import KafkaSettings, RedisSettings
+
+    if env.get("FLOORWATCH_KAFKA__BROKERS") or env.get("FLOORWATCH_REDIS__URL"):
+        return True
+    if settings is None:
+        return False
+    return (settings.kafka.brokers, settings.redis.url) != (KafkaSettings().brokers, RedisSettings().url)

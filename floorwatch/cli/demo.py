@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -101,7 +102,7 @@ class _Demo:
             story.result()
             shown = await tables(model, ("vendor", "queue"), _WINDOW, 8)
             print_end(self._console, shown, await model.incidents())
-            self._say_where(stack)
+            self._say_next(stack)
         finally:
             failed.cancel()
             story.cancel()
@@ -133,6 +134,25 @@ class _Demo:
             await play(simulate(floor, self._seed), writer, start_ms=floor.start_ms, speed=speed, played=self._played)
         finally:
             await writer.stop()
+
+    def _say_next(self, stack: Stack) -> None:
+        """Say how to go on: the command as it can be typed in this shell."""
+        from floorwatch.cli.up import command, say_how_to_look
+
+        if self._keep:
+            self._say_where(stack)
+            say_how_to_look(self._console, self._plan, registered=stack.registered)
+            return
+        program = command()
+        lines = [
+            "This was the demonstration; it stops now, and its addresses with it. A stack that stays, and what is in it:",
+            f"  {program} up",
+            f"  {program} table accuracy --by vendor    (in another terminal)",
+        ]
+        if program != "floorwatch" and "VIRTUAL_ENV" not in os.environ and program.endswith("/bin/floorwatch"):
+            lines.append(f"To type just floorwatch: source {program.removesuffix('floorwatch')}activate")
+        for line in lines:
+            self._console.print(line, soft_wrap=True)
 
     def _say_where(self, stack: Stack) -> None:
         for name, url in stack.urls.items():

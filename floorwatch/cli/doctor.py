@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from floorwatch.cli.common import VarOption
+from floorwatch.embedded.process import LOOPBACK
+from floorwatch.embedded.state import DEFAULT_VAR
 from floorwatch.output.terminal import say, say_json
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
+    from floorwatch.embedded.find import Found
 
 Status = Literal["ok", "warn", "fail"]
 MARKS: dict[str, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
@@ -122,32 +126,38 @@ async def _healthy(host: str, port: int) -> bool:
     return len(parts) > 1 and parts[0].startswith(b"HTTP/") and parts[1] == b"200"
 
 
-async def diagnose(path: Path | None, env: Mapping[str, str], var: Path) -> list[Check]:
-    """Run every check.
+async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) -> list[Check]:
+    """Run every check, on the embedded stack that runs where the configuration names no Kafka and no Redis.
 
     Args:
         path: The configuration file; None takes the defaults.
         env: The environment.
-        var: Folder of the embedded journal.
+        var: Folder of the embedded stack, where the user named it.
 
     Returns:
         One entry a check; connections are only tried with a valid configuration.
     """
     from config.errors import ConfigErrors
-    from config.load import load
-    from floorwatch.cli.doctor_var import var_checks
+    from floorwatch.cli.common import load_target, names_servers
+    from floorwatch.cli.doctor_var import stack_checks, var_checks
 
     checks = python_checks()
+    folder = var or DEFAULT_VAR
     try:
-        config = load(path, env, channels="tolerated")
+        config, stack = load_target(path, var, env, needed=False)
     except ConfigErrors as errors:
         checks += [Check("fail", "configuration", _first_line(error), _rest(error)) for error in errors.errors]
-        return [*checks, disk_check(var), *var_checks(var)]
+        return [*checks, disk_check(folder), *var_checks(folder)]
+    if stack is not None:
+        folder = stack.var
+        path = path or (Path(stack.state.config_file) if stack.state.config_file else None)
     checks.append(Check("ok", "configuration", str(path) if path else "the defaults"))
+    if not names_servers(config, env) or stack is not None:
+        checks += stack_checks(stack, var, env)
     checks += grant_checks(config)
     checks += await _connections(config)
-    checks += [disk_check(var), *var_checks(var)]
-    for name, host, port in _ports(config):
+    checks += [disk_check(folder), *var_checks(folder)]
+    for name, host, port in _ports(config) if stack is None else _ports_of(stack):
         checks.append(await port_check(name, host, port))
     return checks
 
@@ -198,6 +208,12 @@ def _ports(config: FloorwatchConfig) -> list[tuple[str, str, int]]:
     return found
 
 
+def _ports_of(stack: Found) -> list[tuple[str, str, int]]:
+    """Return (name, host, port) of what a running stack listens on by HTTP."""
+    ports = stack.state.ports
+    return [(name, LOOPBACK, port) for name, port in ports.items() if name == "gateway" or name.startswith("worker-")]
+
+
 def _first_line(error: Any) -> str:
     return str(error).split("\n", 1)[0]
 
@@ -226,7 +242,7 @@ def doctor(
         typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML file; without it, the defaults."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object instead of text.")] = False,
-    var: Annotated[Path, typer.Option("--var", help="Folder of the embedded journal.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Check Python, configuration, broker, topics, Redis, alert channels, clock, disk and ports; exit 1 if anything is broken."""
     import logging

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from floorwatch.cli.doctor import Check
+from floorwatch.embedded.find import Found, StackNotFound, locate
 from floorwatch.embedded.segments import parts_aside
-from floorwatch.embedded.state import Paths, open_to_others
+from floorwatch.embedded.state import Paths, is_alive, open_to_others
+
+
+def stack_checks(stack: Found | None, var: Path | None, env: Mapping[str, str]) -> list[Check]:
+    """Check that the embedded stack meant runs, and all its processes; nothing where none is meant.
+
+    Args:
+        stack: The stack that was found.
+        var: The folder named, where a stack is meant.
+        env: The environment.
+    """
+    name = "embedded stack"
+    if stack is None:
+        try:
+            locate(var, env)
+        except StackNotFound as error:
+            return [Check("warn", name, str(error), "start one with `floorwatch up`, or name one that runs with --var")]
+        return []
+    children = stack.state.children
+    ended = [child for child, mark in children.items() if not is_alive(mark)]
+    if ended:
+        fix = f"it starts them again by itself; {Paths(stack.var).log} says why they ended"
+        return [Check("warn", name, f"runs on {stack.var}, without {', '.join(ended)}", fix)]
+    return [Check("ok", name, f"runs on {stack.var}: {', '.join(children)}")]
 
 
 def var_checks(var: Path) -> list[Check]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import DataTable, say, say_json_text, wide_console
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def explain(
     top: Annotated[int, typer.Option(min=1, help="Parts shown of each cut.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Say which parts moved a number between two windows: rate, mix, both at once; and which moves are only chance."""
     from floorwatch.replay.session import open_session

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def facts(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Show every fact of a task in log order, and which rows it counts in."""
     from floorwatch.replay.history import history_of

@@ -169,7 +169,7 @@ def read_facts(lines: Iterable[bytes]) -> FloorLog:
     return log
 
 
-def load_facts(events: Path | None, config: Path | None, var: Path) -> FloorLog:
+def load_facts(events: Path | None, config: Path | None, var: Path | None) -> FloorLog:
     """Return the facts of ``--events FILE``, else of the log of the configured cluster as it is now.
 
     What cannot be used is told on standard error.
@@ -202,23 +202,24 @@ def load_facts(events: Path | None, config: Path | None, var: Path) -> FloorLog:
     return log
 
 
-def _load_cluster(config: Path | None, var: Path) -> FloorLog:
+def _load_cluster(config: Path | None, var: Path | None) -> FloorLog:
     import asyncio
+    import logging
 
     from aiokafka.errors import KafkaError
 
-    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.cli.common import exit_on_config_error, kafka_trouble, load_for_reader
     from floorwatch.replay.reader import NoLog
 
     with exit_on_config_error():
         settings = load_for_reader(config, var)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below
     try:
         log = asyncio.run(_read_cluster(settings))
     except (KafkaError, NoLog, OSError) as error:
         say(
-            f"the log at {', '.join(settings.kafka.brokers)} cannot be read ({type(error).__name__}). "
-            "Start the stack with `floorwatch up`, point "
-            "kafka.brokers (FLOORWATCH_KAFKA__BROKERS) at yours, or give --events FILE.",
+            f"the log cannot be read. {kafka_trouble(settings, error)}. "
+            "A file of events can be read instead: --events FILE.",
             err=True,
         )
         raise typer.Exit(1) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import DataTable, say, say_json_text, wide_console
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def forecast(
     queue: Annotated[str | None, typer.Option(help="Only this queue, with its open tasks by due time.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a queue.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Show each queue's open work against its pace: when due times will be missed and by how many tasks."""
     from floorwatch.replay.session import open_session
@@ -71,7 +72,7 @@ def whatif(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Forecast two queues again as if people had moved, and say what the move costs in accuracy."""
     from floorwatch.replay.session import open_session

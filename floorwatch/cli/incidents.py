@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines
 
@@ -32,7 +33,6 @@ _FILE_WIDTH = 4_000
 incidents_app = typer.Typer(help="List incidents, or show one whole.", invoke_without_command=True)
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML configuration.")]
-Var = Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")]
 RedisUrl = Annotated[str | None, typer.Option("--redis", help="Read model; else as configured.")]
 Prefix = Annotated[str, typer.Option("--prefix", help="Prefix of the keys in Redis, with --redis.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -74,7 +74,7 @@ def incidents(
     redis_url: RedisUrl = None,
     prefix: Prefix = "floorwatch:",
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """List open incidents, one line each, the most urgent first. `incidents show KEY` tells all of one."""
     if context.invoked_subcommand is not None:
@@ -104,7 +104,7 @@ def show(
     redis_url: RedisUrl = None,
     prefix: Prefix = "floorwatch:",
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Show one incident whole: evidence, contributors, what people did about it, who was told what and when."""
     from floorwatch.cli.acts import start_of
@@ -315,7 +315,7 @@ class _Source:
     prefix: str
 
 
-def _source(redis_url: str | None, prefix: str, config: Path | None, var: Path) -> _Source:
+def _source(redis_url: str | None, prefix: str, config: Path | None, var: Path | None) -> _Source:
     if redis_url is not None:
         return _Source({"url": redis_url}, prefix)
     from config.connect import redis_options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import json_line, say, say_json, say_json_text
 
@@ -22,7 +23,6 @@ _T = TypeVar("_T")
 notifications_app = typer.Typer(help="List, show, revive or test notifications.", no_args_is_help=True)
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML configuration.")]
-Var = Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")]
 Channel = Annotated[str | None, typer.Option(help="Only of this channel.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
@@ -33,7 +33,7 @@ def list_(
     channel: Channel = None,
     as_json: AsJson = False,
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """List notifications that were given up, newest first."""
     from alerts.deliveries import listed
@@ -56,7 +56,7 @@ def show(
     notification: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the key of an incident, or its start.")],
     as_json: AsJson = False,
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Show a notification: its text as far as it is kept, and what became of it on each channel."""
     from alerts.deliveries import deliveries, payload_of
@@ -87,7 +87,7 @@ def revive(
     everything: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
     channel: Channel = None,
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Try notifications again that were given up, with fresh attempts; a running worker delivers them."""
     from alerts.deliveries import listed
@@ -115,7 +115,7 @@ def revive(
 def send_test(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Its name in alerts.channels.")],
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Send a test message to a channel, from here and at once; exit 1 if its receiver does not take it."""
     from alerts.channels.base import ChannelError, UnusableChannel
@@ -206,14 +206,14 @@ def _literal(text: str) -> str:
     return "".join(f"\\{char}" if char in "*?[]\\^" else char for char in text)
 
 
-def _settings(config: Path | None, var: Path) -> FloorwatchConfig:
+def _settings(config: Path | None, var: Path | None) -> FloorwatchConfig:
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
 
     with exit_on_config_error():
         return load_for_reader(config, var)
 
 
-def _on_outbox(config: Path | None, var: Path, work: Callable[[Outbox], Awaitable[_T]]) -> _T:
+def _on_outbox(config: Path | None, var: Path | None, work: Callable[[Outbox], Awaitable[_T]]) -> _T:
     from config.connect import redis_options
     from floorwatch.cli.common import exit_on_redis_error
 

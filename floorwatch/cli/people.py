@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
 from floorwatch.cli.people_options import (
     append_step,
@@ -33,7 +34,6 @@ Events = Annotated[
     Path | None, typer.Option(help="Read JSON lines of contract events, .gz too; by default the cluster's log.")
 ]
 Config = Annotated[Path | None, typer.Option(help="YAML configuration.")]
-Var = Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")]
 Window = Annotated[str, typer.Option(help="How far back: 24h, 7d, 28d …")]
 At = Annotated[str | None, typer.Option(help="As of when, RFC 3339; by default the last event.")]
 CoachingFile = Annotated[Path | None, typer.Option(help="JSON lines of coaching steps; see docs/people.md.")]
@@ -95,13 +95,19 @@ class _Desk(NamedTuple):
 
 
 def _policy(
-    config: Path | None, var: Path, weight: list[str] | None, cap: str | None, target: float | None
+    config: Path | None,
+    var: Path | None,
+    weight: list[str] | None,
+    cap: str | None,
+    target: float | None,
+    *,
+    live: bool,
 ) -> PeoplePolicy:
     from config.lower import people_policy as configured
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
 
     with exit_on_config_error():
-        settings = load_for_reader(config, var)
+        settings = load_for_reader(config, var, needed=live)
     return people_policy(configured(settings), weight, cap, target)
 
 
@@ -112,7 +118,7 @@ def _desk(
     policy: PeoplePolicy,
     coaching: Path | None,
     tenure: Path | None,
-    stack: tuple[Path | None, Path] | None,
+    stack: tuple[Path | None, Path | None] | None,
 ) -> _Desk:
     from floorwatch.cli.people_incidents import load_steps
     from streams.core.people.crowd import Crowd
@@ -145,12 +151,12 @@ def scorecard(
     target: Target = None,
     as_json: AsJson = False,
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Show one labeller fairly: accuracy and handle time against peers on the same work, pace, exposure, coaching."""
     from floorwatch.cli.people_text import scorecard_lines
 
-    policy = _policy(config, var, weight, cap, target)
+    policy = _policy(config, var, weight, cap, target, live=events is None)
     if told is not None and coaching is None:
         raise fail("--told needs --coaching FILE: that is where the step is written")
     desk = _desk(
@@ -217,12 +223,12 @@ def people(
     target: Target = None,
     as_json: AsJson = False,
     config: Config = None,
-    var: Var = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Say who needs coaching, who is near the exposure cap and who rushes."""
     if by not in ("team", "site", "vendor"):
         raise fail(f"--by {by}: one of team, site, vendor")
-    policy = _policy(config, var, weight, cap, target)
+    policy = _policy(config, var, weight, cap, target, live=events is None)
     stack = (config, var) if incidents else None
     desk = _desk(load_facts(events, config, var), window, at, policy, coaching, tenure, stack)
     told = desk.steps.keys() | desk.heard.keys()

@@ -13,7 +13,7 @@ KINDS = ("accuracy_low", "critical_errors", "rushing")
 """What coaching is about; exposure and the like ask for something else."""
 
 
-def load_steps(config: Path | None, var: Path, until_ms: int, *, now: bool) -> dict[str, list[Told]]:
+def load_steps(config: Path | None, var: Path | None, until_ms: int, *, now: bool) -> dict[str, list[Told]]:
     """Return the steps that the incidents of the read model tell of, by labeller; see :func:`steps_of`.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json, wide_console
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def quality(
     as_of: Annotated[str | None, typer.Option("--as-of", help="As known at this moment.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""
     from floorwatch.replay.quality import quality_of

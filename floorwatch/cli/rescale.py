@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
@@ -129,32 +130,27 @@ def rescale(
     plan: Annotated[bool, typer.Option("--plan", help="Print the steps to another number of partitions.")] = False,
     partitions: Annotated[int | None, typer.Option(min=1, max=1024, help="For --plan; else as advised.")] = None,
     compare: Annotated[Path | None, typer.Option(help="YAML of the new set: compare its tables with the old.")] = None,
+    var: VarOption = None,
 ) -> None:
     """Say how many partitions and workers to have and why; --plan tells how to get there without a gap."""
     import asyncio
     import logging
-    import os
-
-    from aiokafka.errors import KafkaError
 
     from config.load import load
-    from floorwatch.cli.common import exit_on_config_error
+    from floorwatch.cli.common import exit_on_config_error, exit_on_kafka_error, load_for_reader
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with exit_on_config_error():
-        settings = load(config, os.environ)
+        settings = load_for_reader(config, var)
         other = load(compare, {}) if compare is not None else None
     if plan and partitions is not None:
         say(steps(settings, str(config or "floorwatch.yaml"), partitions))
         return
-    try:
+    with exit_on_kafka_error(settings, "the cluster cannot be measured"):
         if other is not None:
             _report_comparison(*asyncio.run(compare_tables(settings, other)))
             return
         measured = asyncio.run(measure(settings, sample))
-    except (KafkaError, OSError) as error:
-        say(f"{', '.join(settings.kafka.brokers)}: {error}; `floorwatch doctor` tells more", err=True)
-        raise typer.Exit(1) from None
     advice = advise(measured, rate, per_worker, restore)
     say(_measured_text(settings, measured))
     say(f"→ {advice.workers} workers, {advice.partitions} partitions\n  " + "\n  ".join(advice.reasons))

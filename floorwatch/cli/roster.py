@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
 from floorwatch.cli.people_options import as_percent, duration_ms, fail, instant_ms
 from floorwatch.output.terminal import aligned, say, say_json_text
@@ -61,7 +62,7 @@ def roster(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Show a day's staffed hours, occupancy, adherence, conformance, shrinkage and required people."""
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
@@ -69,7 +70,7 @@ def roster(
 
     kinds = _kinds(by)
     with exit_on_config_error():
-        settings = load_for_reader(config, var)
+        settings = load_for_reader(config, var, needed=events is None)
     policy = _policy(settings, away, occupancy)
     fixed = None if shrinkage is None else _permille("--shrinkage", shrinkage)
     log = load_facts(events, config, var)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def simulate(
     topic: Annotated[str, typer.Option(help="Topic for --to-brokers.")] = "floorwatch.raw.v1",
     gateway: Annotated[str | None, typer.Option(help="Send to this gateway, http://host:port.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Write the exact tables here, as `process` dumps them.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Simulate a floor of 150 labellers, 3 sites, 3 vendors, 20 queues and 12 policies, with all its troubles."""
     import asyncio
@@ -135,7 +136,7 @@ async def _run(floor: FloorConfig, seed: int, speed: float, destination: Any, tr
 
 @asynccontextmanager
 async def _destination(
-    out: Path | None, brokers: str | None, topic: str, gateway: str | None, var: Path
+    out: Path | None, brokers: str | None, topic: str, gateway: str | None, var: Path | None
 ) -> AsyncIterator[Destination]:
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -155,19 +156,20 @@ async def _destination(
 
 
 @asynccontextmanager
-async def _stack(var: Path) -> AsyncIterator[Destination]:
+async def _stack(var: Path | None) -> AsyncIterator[Destination]:
     """Open the journal of a running stack."""
+    from floorwatch.embedded.find import StackNotFound, locate
     from floorwatch.embedded.journal import open_free_writer
     from floorwatch.embedded.player import WRITER
-    from floorwatch.embedded.state import Paths, find_stack
 
-    if find_stack(var) is None:
-        say(
-            f"nowhere to send: no stack runs on {var}. Start `floorwatch up`, or give --out, --to-brokers or --gateway.",
-            err=True,
-        )
+    try:
+        found, why = locate(var), "no stack runs"
+    except StackNotFound as error:
+        found, why = None, str(error)
+    if found is None:
+        say(f"nowhere to send: {why}. Start `floorwatch up`, or give --out, --to-brokers or --gateway.", err=True)
         raise typer.Exit(2)
-    writer = await open_free_writer(Paths(var).journal, WRITER)
+    writer = await open_free_writer(Path(found.state.journal), WRITER)
     try:
         yield writer
     finally:

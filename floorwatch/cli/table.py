@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import DataTable, say, say_json_text, scope_text, wide_console
 
@@ -94,7 +95,7 @@ def table(
         bool, typer.Option("--partial", help="With --as-of: answer from a log cut off too late.")
     ] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
-    var: Annotated[Path, typer.Option(help="Directory of a running `floorwatch up`.")] = Path("var"),
+    var: VarOption = None,
 ) -> None:
     """Show a table as of the watermark, and how far that is behind the clock."""
     import asyncio

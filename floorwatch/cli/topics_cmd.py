@@ -27,13 +27,12 @@ def topics(
     Topics that exist are altered so that the broker stamps the arrival of each record; nothing else of them is changed.
     """
     import asyncio
+    import logging
     import os
-
-    from aiokafka.errors import KafkaError
 
     from config.load import load
     from config.lower import topics_of
-    from floorwatch.cli.common import exit_on_config_error
+    from floorwatch.cli.common import exit_on_config_error, exit_on_kafka_error
     from streams.adapters.admin import create_topics
     from streams.adapters.connections import kafka_settings
     from streams.adapters.topic_configs import stamp_arrival
@@ -47,12 +46,10 @@ def topics(
     if action is not Action.create:
         return
     connection = kafka_settings(settings)
-    try:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below
+    with exit_on_kafka_error(settings, "topics cannot be created"):
         made = asyncio.run(create_topics(connection, specs, settings.kafka.replication))
         changes = asyncio.run(stamp_arrival(connection, specs))
-    except (KafkaError, OSError) as error:
-        say(f"topics could not be created at {', '.join(settings.kafka.brokers)}: {error}", err=True)
-        raise typer.Exit(1) from None
     say(f"created {len(made)}" + (f": {', '.join(made)}" if made else ", all exist"))
     for change in changes:
         say(f"altered {change}", err=bool(change.refused))

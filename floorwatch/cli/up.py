@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +55,7 @@ async def _up(plan: Plan, console: DataConsole, *, demo_floor: bool) -> None:
             await stack.stop()
             return
         try:
-            _say_where(console, stack.urls, plan)
+            _say_where(console, stack.urls, plan, registered=stack.registered)
             await run_until_stopped(_play_or_wait(stack, plan, demo_floor=demo_floor), stopping)
         finally:
             console.print("stopping …")
@@ -72,9 +75,32 @@ async def _play_or_wait(stack: Stack, plan: Plan, *, demo_floor: bool) -> None:
         group.create_task(play_now(plan.paths.journal))
 
 
-def _say_where(console: DataConsole, urls: dict[str, str], plan: Plan) -> None:
+def say_how_to_look(console: DataConsole, plan: Plan, *, registered: bool) -> None:
+    """Print how to call the command in another terminal, as it can be typed there.
+
+    Args:
+        console: Where to.
+        plan: Of the stack that runs.
+        registered: Whether commands find the stack by themselves.
+    """
+    where = "" if registered else f" --var {shlex.quote(str(plan.var.resolve()))}"
+    console.print(f"In another terminal: {command()} table accuracy --by queue{where}", soft_wrap=True)
+
+
+def command() -> str:
+    """Return what to type to call this command: its name where the shell finds it, else its path."""
+    program = Path(sys.argv[0])
+    if program.name != "floorwatch":
+        return f"{shlex.quote(sys.executable)} -m floorwatch"
+    found = shutil.which("floorwatch")
+    if found is not None and Path(found).resolve() == program.resolve():
+        return "floorwatch"
+    return shlex.quote(str(program.absolute()))
+
+
+def _say_where(console: DataConsole, urls: dict[str, str], plan: Plan, *, registered: bool) -> None:
     console.print(f"\nFloorwatch is up on {plan.var}; Ctrl-C stops it.")
     for name, url in urls.items():
         console.print(f"  {name:<10} {url}", soft_wrap=True)
     console.print(f"Redis asks for the password in {plan.paths.redis_password}.", soft_wrap=True)
-    console.print("See tables with: floorwatch table accuracy --by queue")
+    say_how_to_look(console, plan, registered=registered)

@@ -93,6 +93,8 @@ class StackState:
         partitions: Of each topic.
         epoch: Changes whenever the broker begins anew.
         redis_password_file: File whose content is the password of the Redis.
+        redis_prefix: Put before each key in Redis.
+        config_file: The YAML that the stack was started with; empty for none.
     """
 
     supervisor: ProcessMark
@@ -104,6 +106,8 @@ class StackState:
     partitions: int
     epoch: str
     redis_password_file: str = ""
+    redis_prefix: str = ""
+    config_file: str = ""
     version: int = 1
 
 
@@ -209,6 +213,8 @@ def environment_of(state: StackState, env: Mapping[str, str]) -> dict[str, str]:
         "FLOORWATCH_KAFKA__PARTITIONS": str(state.partitions),
         "FLOORWATCH_REDIS__URL": state.urls["redis"],
     }
+    if state.redis_prefix:
+        found["FLOORWATCH_REDIS__PREFIX"] = state.redis_prefix
     if state.redis_password_file and not env.get("FLOORWATCH_REDIS__URL"):
         found["FLOORWATCH_REDIS__PASSWORD_FILE"] = state.redis_password_file
     return {**found, **{name: value for name, value in env.items() if value}}

@@ -21,6 +21,7 @@ from typing import Literal, Self
 from redis.exceptions import RedisError
 
 from floorwatch.embedded.broker import broker_spec, create_topics
+from floorwatch.embedded.find import forget, register
 from floorwatch.embedded.plan import (
     BROKER,
     GATEWAY,
@@ -100,7 +101,7 @@ class Stack:
         self._ended: asyncio.Queue[str] = asyncio.Queue()
         self._watchers: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
-        self._state_unwritten = self._waiting = False
+        self._state_unwritten = self._waiting = self.registered = False
         self._aside: set[Path] = set()
 
     async def __aenter__(self) -> Self:
@@ -134,6 +135,7 @@ class Stack:
             await asyncio.gather(*(self._children[name].wait_ready() for name in names))
             for name in names:
                 self._report(Status(name, "ready", self._address(name)))
+            self.registered = register(self.plan.var)
         except BaseException:
             await self.stop()
             raise
@@ -164,6 +166,7 @@ class Stack:
         await asyncio.gather(*self._watchers, return_exceptions=True)
         self._watchers.clear()
         if self._lock.held:
+            forget(self.plan.var)
             self._write_state()
             self._lock.release()
 
@@ -383,6 +386,8 @@ class Stack:
             partitions=self.plan.partitions,
             epoch=self.epoch,
             redis_password_file=str(self.plan.paths.redis_password.resolve()),
+            redis_prefix=self.plan.redis_prefix,
+            config_file=str(self.plan.config_file.resolve()) if self.plan.config_file is not None else "",
         )
         try:
             write_state(self.plan.paths, state)

@@ -73,15 +73,14 @@ class Session:
             say(str(error), err=True)
             raise typer.Exit(LOG_TOO_SHORT) from None
         except (KafkaError, OSError) as error:
-            said = (
-                f"Kafka at {brokers} cannot be read ({error!r}). Start the stack with `floorwatch up`, or point "
-                "kafka.brokers (FLOORWATCH_KAFKA__BROKERS) at yours; `floorwatch doctor` tells more."
-            )
+            from floorwatch.cli.common import kafka_trouble
+
+            said = f"Kafka cannot be read. {kafka_trouble(self.settings, error)}."
         say(said, err=True)
         raise typer.Exit(NOTHING_TO_SHOW)
 
 
-def open_session(config: Path | None, var: Path) -> Session:
+def open_session(config: Path | None, var: Path | None) -> Session:
     """Load the configuration of a running stack.
 
     Raises:
