@@ -315,9 +315,15 @@ class ExposureCapRule(RuleBase):
     window: Window = "24h"
     target: DurationS = 14_400
     ahead: DurationS = 7200
-    weights: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict)
-    other_weight: float = Field(default=1.0, ge=0, le=100)
-    """Weight of a policy that is not named: in full, the careful side."""
+    weights: dict[str, Annotated[float, Field(ge=0, le=100)]] | None = None
+    """None takes ``people.exposure``, cap included: people and alerts then say the same."""
+    other_weight: float | None = Field(default=None, ge=0, le=100)
+    """Weight of a policy that is not named; with weights of its own: 1, in full, the careful side."""
+
+    @property
+    def weight_of_others(self) -> float:
+        """The weight of a policy that is not named."""
+        return 1.0 if self.other_weight is None else self.other_weight
 
     @model_validator(mode="after")
     def _about_people(self) -> ExposureCapRule:

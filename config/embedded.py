@@ -15,6 +15,7 @@ from alerts.signals import Severity
 from config.addresses import web_base
 from config.base import Fault
 from config.durations import Seconds
+from config.people import ExposureSettings
 from gateway.settings import GatewaySettings
 
 __all__ = ["AlertSettings", "GatewaySettings"]
@@ -57,16 +58,19 @@ class AlertSettings(RoutingSettings):
         description="Channels of each route that a rule may name; default is that of rules which name none.",
     )
 
-    def in_force(self, windows: list[str], scopes: list[tuple[str, ...]]) -> Rules:
+    def in_force(self, windows: list[str], scopes: list[tuple[str, ...]], exposure: ExposureSettings) -> Rules:
         """Return the rules written here, else those shipped that watch something the tables keep.
 
         Args:
             windows: Windows that are kept.
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
+            exposure: What counts as exposure, where a rule does not say it itself.
         """
-        rules = self.rules
-        if rules is None:
-            rules = tuple(rule for rule in default_rules().rules if not _unreachable(rule, (), windows, scopes))
+        rules = tuple(_with_exposure(rule, exposure) for rule in self.rules or default_rules().rules)
+        if self.rules is None:
+            rules = tuple(rule for rule in rules if not _unreachable(rule, (), windows, scopes))
+        elif not self.rules:
+            return ()
         return tuple(self._with_tiers(rule) for rule in rules)
 
     def _with_tiers(self, rule: Rule) -> Rule:
@@ -74,12 +78,13 @@ class AlertSettings(RoutingSettings):
             return rule
         return rule.model_copy(update={"escalate": self.escalate.get(rule.severity, ())})
 
-    def faults(self, windows: list[str], scopes: list[tuple[str, ...]]) -> list[Fault]:
+    def faults(self, windows: list[str], scopes: list[tuple[str, ...]], exposure: ExposureSettings) -> list[Fault]:
         """Return what keeps a written rule from ever working.
 
         Args:
             windows: Windows that are kept.
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
+            exposure: What counts as exposure, where a rule does not say it itself.
         """
         found = [Fault(("alerts", *fault.field), fault.reason, fault.hint) for fault in self.unknown_channels()]
         found += [
@@ -99,7 +104,7 @@ class AlertSettings(RoutingSettings):
                 reason = f"there is no route {rule.route}"
                 found.append(Fault((*place, "route"), reason, f"use one of {', '.join(self.routes)}"))
             found += self._unknown_routes((*place, "escalate"), rule.escalate or ())
-            found += _unreachable(rule, place, windows, scopes)
+            found += _unreachable(_with_exposure(rule, exposure), place, windows, scopes)
         return found
 
     def delivery_faults(self) -> list[Fault]:
@@ -114,6 +119,19 @@ class AlertSettings(RoutingSettings):
             for index, tier in enumerate(tiers)
             if tier.route not in self.routes
         ]
+
+
+def _with_exposure(rule: Any, exposure: ExposureSettings) -> Any:
+    """Return a rule on exposure with all it does not say itself from ``people.exposure``, as the command ``people`` takes it."""
+    if rule.kind != "exposure_cap":
+        return rule
+    said = rule.model_fields_set
+    found: dict[str, Any] = {
+        name: value for name, value in (("target", exposure.cap_s), ("ahead", exposure.ahead_s)) if name not in said
+    }
+    if rule.weights is None and rule.other_weight is None and exposure.configured:
+        found |= {"weights": exposure.weights, "other_weight": exposure.other_weight}
+    return rule.model_copy(update=found)
 
 
 def _unreachable(
@@ -135,6 +153,10 @@ def _unreachable(
         shown = ", ".join(sorted(rule.scope.names))
         reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"
         found.append(Fault((*place, "scope"), reason, f"add [{shown}] to tables.scopes"))
+    if rule.kind == "exposure_cap" and rule.weights is None and rule.other_weight is None:
+        reason = "nothing says what counts as exposure, so the rule would never fire"
+        hint = "set people.exposure.weights, or people.exposure.other_weight: 1 to count all work alike"
+        found.append(Fault((*place, "kind"), reason, hint))
     if rule.kind == "exposure_cap" and rule.weights and BY_POLICY not in [frozenset(kind) for kind in scopes]:
         reason = "weights tell policies apart, and no row does: [policy, labeler] is not among tables.scopes"
         hint = "add [policy, labeler] to tables.scopes, or remove weights to count all work alike"

@@ -68,7 +68,8 @@ def people_policy(config: FloorwatchConfig) -> PeoplePolicy:
         exposure_pace_ms=to_ms(exposure.pace_s),
         exposure_ahead_ms=to_ms(exposure.ahead_s),
         severity_milli={name: round(weight * MILLI) for name, weight in exposure.weights.items()},
-        other_severity_milli=round(exposure.other_weight * MILLI),
+        other_severity_milli=round((1 if exposure.other_weight is None else exposure.other_weight) * MILLI),
+        exposure_configured=exposure.configured,
     )
 
 

@@ -34,9 +34,15 @@ class ExposureSettings(Section):
     weights: dict[str, Weight] = Field(
         default={}, description="Severity by policy, e.g. {minor_safety: 2, spam: 0.1}; none, for only you know yours."
     )
-    other_weight: Weight = Field(
-        default=1, description="Of every policy not named: in full, the careful side; 0 counts only those named."
+    other_weight: Weight | None = Field(
+        default=None,
+        description="Of every policy not named; null: 1, the careful side, once weights name any. Neither: not configured.",
     )
+
+    @property
+    def configured(self) -> bool:
+        """Whether anybody said what counts; without it nothing is said of exposure, nowhere."""
+        return bool(self.weights) or self.other_weight is not None
 
     @model_validator(mode="after")
     def _consistent(self) -> ExposureSettings:

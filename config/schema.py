@@ -331,7 +331,7 @@ class FloorwatchConfig(Section):
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The alert rules in force."""
-        return self.alerts.in_force(self.tables.windows, self.tables.scopes)
+        return self.alerts.in_force(self.tables.windows, self.tables.scopes, self.people.exposure)
 
     @model_validator(mode="after")
     def _across_sections(self) -> FloorwatchConfig:
@@ -351,7 +351,7 @@ class FloorwatchConfig(Section):
                 reason = "tasks of this class would be due later than events.max_due_s allows"
                 faults.append(Fault(("targets", "sla_classes", name), reason, "shorten it, or raise the other"))
         faults += self._topic_faults()
-        faults += self.alerts.faults(self.tables.windows, self.tables.scopes)
+        faults += self.alerts.faults(self.tables.windows, self.tables.scopes, self.people.exposure)
         refuse(faults)
         return self
 

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from config.base import Fault, Section, refuse
 from config.durations import Seconds, format_duration, parse_duration
 from config.nearest import nearest
+from config.zone_names import hint
 from streams.core.policy import DEFAULT_AUDIT_SCOPES, DEFAULT_SCOPES, DIMENSIONS
 
 DAY_S = 86_400
@@ -55,8 +56,7 @@ def _zones() -> frozenset[str]:
 def _zone(name: str) -> str:
     if name in _zones():
         return name
-    hint = nearest(name, _zones(), "use an IANA name such as Asia/Kuala_Lumpur")
-    raise PydanticCustomError("config", 'there is no time zone "{name}"', {"name": name, "hint": hint})
+    raise PydanticCustomError("config", 'there is no time zone "{name}"', {"name": name, "hint": hint(name)})
 
 
 def _clock(text: str) -> str:
@@ -126,7 +126,7 @@ class TableSettings(Section):
     )
     default_zone: Zone = Field(default="UTC", description="For days and shifts of scopes without a site.")
     zones: dict[str, Zone] = Field(
-        default={"KUL": "Asia/Kuala_Lumpur", "MNL": "Asia/Manila", "DUB": "Europe/Dublin"},
+        default={"KUL": "Asia/Kuala_Lumpur", "LIS": "Europe/Lisbon", "BOG": "America/Bogota"},
         description="Time zone of each site; these are the simulated floor's, replace them by yours.",
     )
     shifts: list[ClockTime] = Field(

@@ -55,16 +55,17 @@ def evaluate(rule: ExposureCapRule, context: Context) -> Iterable[Finding]:
 def _doses(rule: ExposureCapRule, rows: Mapping[str, Row]) -> dict[str, tuple[dict[str, float], bool]]:
     """Weighted seconds of each labeller by policy, and whether policies could be told apart."""
     found: dict[str, tuple[dict[str, float], bool]] = {}
+    other = rule.weight_of_others
     for row in rows.values():
         scope = row["scope"]
         if scope.keys() == BY_POLICY:
-            weight = rule.weights.get(scope["policy"], rule.other_weight)
+            weight = (rule.weights or {}).get(scope["policy"], other)
             parts = found.setdefault(scope["labeler"], ({}, True))[0]
             parts[scope["policy"]] = weight * int(row["handle_ms_sum"]) / 1000
     for row in rows.values():
         scope = row["scope"]
         if scope.keys() == {"labeler"} and scope["labeler"] not in found:
-            found[scope["labeler"]] = ({"": rule.other_weight * int(row["handle_ms_sum"]) / 1000}, False)
+            found[scope["labeler"]] = ({"": other * int(row["handle_ms_sum"]) / 1000}, False)
     return found
 
 
@@ -78,7 +79,9 @@ def _words(rule: ExposureCapRule, watermark_ms: int, dose_s: float, left_s: floa
         said = f"{spent}; reached about {instant(watermark_ms + round(left_s * 1000))} at the pace of the last hour"
     if split:
         return said
-    return f"{said}. No rows by policy,labeler (tables.scopes): every policy counts with weight {rule.other_weight:g}"
+    return (
+        f"{said}. No rows by policy,labeler (tables.scopes): every policy counts with weight {rule.weight_of_others:g}"
+    )
 
 
 def _contributors(parts: Mapping[str, float], dose_s: float) -> tuple[Contributor, ...]:

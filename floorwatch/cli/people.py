@@ -83,7 +83,7 @@ class _Desk(NamedTuple):
         """Queues to move somebody to who is near the cap or over it."""
         from streams.core.people.rotation import present_weight_milli, rotations
 
-        if not (card.exposure.warn or card.exposure.over):
+        if not self.policy.exposure_configured or not (card.exposure.warn or card.exposure.over):
             return []
         since_ms = self.crowd.end_ms - self.policy.exposure_pace_ms
         works = self.crowd.works[card.labeler_id]
@@ -177,9 +177,15 @@ def scorecard(
     if as_json:
         import orjson
 
-        say_json_text(orjson.dumps({**plain(card), "rotation": plain(suggestions)}))
+        say_json_text(orjson.dumps({**_card_json(card, policy), "rotation": plain(suggestions)}))
         return
     say("\n".join(scorecard_lines(card, policy, suggestions)))
+
+
+def _card_json(card: Scorecard, policy: PeoplePolicy) -> dict[str, Any]:
+    """Return a card for programs: exposure is null where nobody said what counts."""
+    shown: dict[str, Any] = plain(card)
+    return shown if policy.exposure_configured else {**shown, "exposure": None}
 
 
 def _exists(path: Path | None) -> bool:
@@ -238,7 +244,7 @@ def people(
         import orjson
 
         for card in cards:
-            say_json_text(orjson.dumps({**plain(card), "rotation": plain(desk.rotations(card))}))
+            say_json_text(orjson.dumps({**_card_json(card, policy), "rotation": plain(desk.rotations(card))}))
         return
     say("\n".join(people_lines(cards, desk, by)))
 
@@ -246,25 +252,26 @@ def people(
 def people_lines(cards: list[Scorecard], desk: _Desk, by: str) -> list[str]:
     """Return the answer for a terminal: groups, then the people who need something, the most pressing first."""
     from alerts.words import instant
-    from floorwatch.cli.people_text import accuracy_words, coaching_line, exposure_line, pace_line
+    from floorwatch.cli.people_text import NOT_CONFIGURED, accuracy_words, coaching_line, exposure_line, pace_line
     from streams.core.people.rushing import Pace
 
     policy = desk.policy
     weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
     lines = [f"{len(cards)} people · {instant(desk.crowd.start_ms)} to {instant(desk.crowd.end_ms)}", ""]
-    lines += aligned(_groups(cards, by))
+    lines += aligned(_groups(cards, by, exposure=policy.exposure_configured))
     low = [card for card in cards if needs_coaching(card)]
     low.sort(key=lambda card: (card.accuracy.best.high if card.accuracy.best else 1.0, card.labeler_id))
     lines += _section(
         "Needs coaching", low, by, lambda card: _coaching_words(card, accuracy_words, coaching_line, policy)
     )
-    near = [card for card in cards if card.exposure.over or card.exposure.warn]
+    near = [card for card in cards if policy.exposure_configured and (card.exposure.over or card.exposure.warn)]
     near.sort(key=lambda card: (not card.exposure.over, card.exposure.reached_ms or 0, card.labeler_id))
     lines += _section(
         "Near the exposure cap",
         near,
         by,
         lambda card: exposure_line(card.exposure, weighted=True, suggestions=desk.rotations(card)),
+        nobody="nobody" if policy.exposure_configured else NOT_CONFIGURED,
     )
     if near and not weighted:
         lines.append("  No weights were given, so every policy counts in full: see --weight.")
@@ -289,12 +296,12 @@ def _coaching_words(card: Scorecard, accuracy_words: Any, coaching_line: Any, po
     return f"{accuracy_words(card.accuracy, policy)}{told}"
 
 
-def _section(title: str, cards: list[Scorecard], by: str, words: Any) -> list[str]:
+def _section(title: str, cards: list[Scorecard], by: str, words: Any, nobody: str = "nobody") -> list[str]:
     from alerts.words import printable
 
     return [
         "",
-        f"{title}: {'nobody' if not cards else len(cards)}",
+        f"{title}: {len(cards) if cards else nobody}",
         *(
             f"  {printable(card.labeler_id)} ({printable(getattr(card, by)) or f'no {by}'}): {words(card)}"
             for card in cards
@@ -302,7 +309,7 @@ def _section(title: str, cards: list[Scorecard], by: str, words: Any) -> list[st
     ]
 
 
-def _groups(cards: list[Scorecard], by: str) -> list[list[str]]:
+def _groups(cards: list[Scorecard], by: str, *, exposure: bool) -> list[list[str]]:
     from alerts.words import printable
     from streams.core.people.rushing import Pace
     from streams.core.people.scorecard import Standing
@@ -319,7 +326,7 @@ def _groups(cards: list[Scorecard], by: str) -> list[list[str]]:
                 for kind in (Standing.below, Standing.unclear, Standing.on_target, Standing.too_few)
             ),
             sum(card.rushing.pace is Pace.rushing for card in own),
-            sum(card.exposure.over or card.exposure.warn for card in own),
         ]
-        rows.append([printable(name) or f"no {by}", *(f"{count:,}" for count in counts)])
+        near = f"{sum(card.exposure.over or card.exposure.warn for card in own):,}" if exposure else "n/a"
+        rows.append([printable(name) or f"no {by}", *(f"{count:,}" for count in counts), near])
     return rows

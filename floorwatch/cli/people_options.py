@@ -108,7 +108,7 @@ def people_policy(
     found = settings
     if weights:
         other = severity.pop("*", MILLI)
-        found = replace(found, severity_milli=severity, other_severity_milli=other)
+        found = replace(found, severity_milli=severity, other_severity_milli=other, exposure_configured=True)
     if cap is not None:
         found = replace(found, exposure_cap_ms=duration_ms("--cap", cap))
     return found if target is None else replace(found, accuracy_target_ratio=target / 100)

@@ -12,6 +12,7 @@ from streams.core.people.rushing import Pace, Rushing
 from streams.core.people.scorecard import Accuracy, Learning, Scorecard, Standing
 
 _BROKEN_TREND_Z = 2.0
+NOT_CONFIGURED = "not configured: nobody said what counts (people.exposure.weights, or --weight POLICY=NUMBER)"
 
 
 def spread(share: Interval) -> str:
@@ -145,14 +146,17 @@ def pace_line(rushing: Rushing) -> str:
     }[rushing.pace]
 
 
-def exposure_line(exposure: Exposure, *, weighted: bool, suggestions: list[Suggestion]) -> str:
+def exposure_line(exposure: Exposure, *, weighted: bool, suggestions: list[Suggestion], configured: bool = True) -> str:
     """Return exposure, prediction and rotation.
 
     Args:
         exposure: The person's.
         weighted: Weights were given; else that is said, for then every policy counts in full.
         suggestions: Queues to move to.
+        configured: Anybody said what counts; else nothing is said.
     """
+    if not configured:
+        return f"Exposure: {NOT_CONFIGURED}."
     spent = f"{duration(exposure.dose_ms / 1000)} weighted of {duration(exposure.cap_ms / 1000)} in 24 h"
     if exposure.over:
         said = f"{spent}: the cap is REACHED"
@@ -238,6 +242,8 @@ def scorecard_lines(card: Scorecard, policy: PeoplePolicy, suggestions: list[Sug
     if card.learning is not None:
         lines.append(learning_line(card.learning))
     weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
-    lines.append(exposure_line(card.exposure, weighted=weighted, suggestions=suggestions))
+    lines.append(
+        exposure_line(card.exposure, weighted=weighted, suggestions=suggestions, configured=policy.exposure_configured)
+    )
     lines.append(coaching_line(card.coaching, policy))
     return lines + _evidence_lines(card)

@@ -11,11 +11,19 @@ import typer
 
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
+from floorwatch.simulate.config import SCENARIO_SETTINGS
 
 if TYPE_CHECKING:
     from floorwatch.simulate.config import FloorConfig
     from floorwatch.simulate.oracle import Oracle
     from floorwatch.simulate.wire import Sent
+
+
+_SCENARIO_HELP = (
+    "NAME@AT[+DURATION][:key=value,…], e.g. site_outage@2h+1h. Names and their keys: "
+    + "; ".join(f"{name} ({', '.join(keys)})" for name, keys in SCENARIO_SETTINGS.items())
+    + ". Without a duration it lasts to the end."
+)
 
 
 class Destination(Protocol):
@@ -39,9 +47,7 @@ def simulate(
     rate: Annotated[float, typer.Option(min=0.001, help="Events per second, on average over a day.")] = 26.0,
     labelers: Annotated[int, typer.Option(min=3, help="People over all sites and shifts.")] = 150,
     start: Annotated[str | None, typer.Option(help="RFC 3339; by default so that the floor ends now.")] = None,
-    scenario: Annotated[
-        list[str] | None, typer.Option(help="NAME@AT[+DURATION][:key=value,…], e.g. site_outage@2h+1h")
-    ] = None,
+    scenario: Annotated[list[str] | None, typer.Option(help=_SCENARIO_HELP)] = None,
     errors: Annotated[
         float, typer.Option(help="1: a floor at 93%; 0.5 halves mistakes and meets a target of 95%.")
     ] = 1.0,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +12,14 @@ import typer
 
 from floorwatch.cli.common import VarOption
 from floorwatch.output.csv_file import write_csv
-from floorwatch.output.terminal import DataTable, say, say_json_text, scope_text, wide_console
+from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, scope_text, shows_live, wide_console
 
 if TYPE_CHECKING:
+    from config.tables import TableSettings
     from floorwatch.cli.age import Age
 
 Row = dict[str, Any]
+_SITES_NAMED = 5
 
 
 class TableName(str, Enum):
@@ -148,19 +151,21 @@ async def _show(
     model = ReadModel(redis, settings.redis.prefix)
     console = wide_console()
     try:
-        if form == "rich" and watch_s > 0:
+        if form == "rich" and watch_s > 0 and shows_live():
             with Live(console=console, auto_refresh=False) as live:
                 while True:
                     as_of_ms, rows = await model.watermark_ms(), await select(model, name, names, window)
                     live.update(rich_table(name, rows, window, age_of(as_of_ms, rows)), refresh=True)
                     await asyncio.sleep(watch_s)
-        while True:
+        for turn in itertools.count():
             as_of_ms, rows = await model.watermark_ms(), await select(model, name, names, window)
             age = age_of(as_of_ms, rows)
             if form == "rich":
                 console.print(rich_table(name, rows, window, age))
             else:
-                print_plain([age.told(row) for row in rows], form)
+                print_plain([age.told(row) for row in rows], form, heading=turn == 0)
+            if turn == 0:
+                say_lines(zone_notes(rows, window, settings.tables), err=True)
             exit_if_older(age, max_behind_s)
             if watch_s <= 0:
                 return
@@ -198,8 +203,20 @@ def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) 
     return shown
 
 
-def print_plain(rows: list[Row], form: str) -> None:
-    """Print rows as JSON lines (``json``) or comma-separated values (``csv``)."""
+def zone_notes(rows: Sequence[Row], window: str, tables: TableSettings) -> list[str]:
+    """Return what to know of calendar windows of sites without a time zone: their day is another site's."""
+    sites = sorted({row["scope"]["site"] for row in rows if row["scope"].get("site")} - set(tables.zones))
+    if window not in ("day", "shift") or not sites:
+        return []
+    named = ", ".join(sites[:_SITES_NAMED]) + (
+        f" and {len(sites) - _SITES_NAMED} more" if len(sites) > _SITES_NAMED else ""
+    )
+    said = f"no time zone is configured for {named}: their {window} is that of {tables.default_zone}. "
+    return [said + "Add them to tables.zones, for example {KUL: Asia/Kuala_Lumpur}"]
+
+
+def print_plain(rows: list[Row], form: str, *, heading: bool = True) -> None:
+    """Print rows as JSON lines (``json``) or comma-separated values (``csv``), with or without the names of the columns."""
     import sys
 
     from streams.core.rowcodec import json_bytes
@@ -209,4 +226,7 @@ def print_plain(rows: list[Row], form: str) -> None:
             say_json_text(json_bytes(row))
         return
     flat = [{key: value for key, value in row.items() if not isinstance(value, dict | list)} for row in rows]
-    write_csv(sys.stdout, list(dict.fromkeys(name for row in flat for name in row)) or ["scope_key"], flat)
+    write_csv(
+        sys.stdout, list(dict.fromkeys(name for row in flat for name in row)) or ["scope_key"], flat, heading=heading
+    )
+    sys.stdout.flush()

@@ -41,14 +41,16 @@ def cell(value: Any) -> Any:
     return mark + printable(value)
 
 
-def write_csv(out: TextIO, columns: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_csv(out: TextIO, columns: list[str], rows: Iterable[Mapping[str, Any]], *, heading: bool = True) -> None:
     """Write a heading and the rows.
 
     Args:
         out: Where to.
         columns: Names of the columns in order; a row without one leaves the cell empty.
         rows: Values by column; values of other columns are left out.
+        heading: Begin with the names of the columns.
     """
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
+    if heading:
+        writer.writerow(columns)
     writer.writerows([cell(row.get(name)) for name in columns] for row in rows)

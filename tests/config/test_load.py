@@ -97,7 +97,7 @@ def test_environment_overrides_the_file() -> None:
     assert (config.kafka.partitions, config.kafka.group) == (12, "mine")
     assert config.tables.scopes == [(), ("queue",)]
     assert config.tables.zones["KUL"] == "Asia/Singapore"
-    assert config.tables.zones["MNL"] == "Asia/Manila", "an entry of the environment must not drop the other entries"
+    assert config.tables.zones["LIS"] == "Europe/Lisbon", "an entry of the environment must not drop the other entries"
     assert config.targets.sla_classes == {"priority": 3600, "normal": 7200}
     assert config.engine.idle_timeout_s == 7, "an empty variable counts as not set"
 
@@ -231,9 +231,15 @@ def test_shipped_rules_are_in_force_where_the_tables_keep_what_they_watch() -> N
     usual = of("")
     assert every - {rule.name for rule in usual.rules} == {"exposure-cap-labeler"}
     assert (
-        usual.alerts.model_copy(update={"rules": usual.rules}).faults(usual.tables.windows, usual.tables.scopes) == []
+        usual.alerts.model_copy(update={"rules": usual.rules}).faults(
+            usual.tables.windows, usual.tables.scopes, usual.people.exposure
+        )
+        == []
     )
-    with_pairs = of(f"tables: {{scopes: {[*map(list, usual.tables.scopes), ['policy', 'labeler']]}}}")
+    weights = "people: {exposure: {cap_s: 3h, weights: {gore: 2}, other_weight: 0.5}}"
+    with_pairs = of(f"tables: {{scopes: {[*map(list, usual.tables.scopes), ['policy', 'labeler']]}}}\n{weights}")
+    (cap,) = [rule for rule in with_pairs.rules if rule.kind == "exposure_cap"]
+    assert (cap.target, cap.weights, cap.other_weight) == (10_800, {"gore": 2}, 0.5)
     assert {rule.name for rule in with_pairs.rules} == every
     assert {rule.kind for rule in of("tables: {windows: [1h], scopes: [[queue]]}\nmetrics: {window: 1h}").rules} == {
         "sla_breach_predicted",
@@ -284,7 +290,7 @@ def test_people_and_roster_are_lowered_with_their_targets() -> None:
 
 
 def test_unset_people_and_roster_are_the_core_s_own_defaults() -> None:
-    assert people_policy(of("")) == PeoplePolicy()
+    assert people_policy(of("")) == PeoplePolicy(exposure_configured=False)
     assert roster_policy(of("")) == RosterPolicy()
 
 
@@ -298,6 +304,10 @@ def test_unset_people_and_roster_are_the_core_s_own_defaults() -> None:
         ("people: {rush_ratio: 90}", "write 0.9 for 90 percent"),
         ("people: {min_audit: 3}", "min_audits"),
         ("roster: {occupancy_ratio: 1.2}", "must be between 0 and 1"),
+        (
+            "alerts: {rules: [{name: a, kind: exposure_cap}]}",
+            "nothing says what counts as exposure, so the rule would never fire",
+        ),
         (
             "alerts: {rules: [{name: a, kind: exposure_cap, weights: {gore: 1}}]}",
             "[policy, labeler] is not among tables.scopes",

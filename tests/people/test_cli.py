@@ -156,3 +156,16 @@ def test_tenure_from_before_the_log(events, tmp_path):
     path.write_text('{"labeler_id": "ann", "labels": 90000, "since": "2021-01-01T00:00:00Z"}')
     found = run("scorecard", "ann", "--events", str(events), "--tenure", str(path))
     assert "Tenure: 90,820 labels over 2151 days." in found.stdout
+
+
+def test_without_weights_nothing_is_said_of_exposure(events):
+    """The alert rule needs them too: people and alerts say the same, and nobody is near a cap that nobody has set."""
+    found = run("people", "--events", str(events))
+    assert (
+        "Near the exposure cap: not configured: nobody said what counts (people.exposure.weights, or --weight"
+        in found.stdout
+    )
+    assert "n/a" in found.stdout
+    assert "Exposure: not configured" in run("scorecard", "gore", "--events", str(events)).stdout
+    (card,) = [json.loads(line) for line in run("people", "--json", "--events", str(events)).stdout.splitlines()][:1]
+    assert card["exposure"] is None

@@ -38,6 +38,7 @@ class PeoplePolicy:
         exposure_ahead_ms: A cap predicted sooner than this is warned of.
         severity_milli: Weight of a policy's content in thousandths.
         other_severity_milli: Weight of a policy that is not named: in full, the careful side.
+        exposure_configured: Anybody said what counts; else nothing is said of exposure.
     """
 
     accuracy_target_ratio: float = 0.95
@@ -60,6 +61,7 @@ class PeoplePolicy:
     exposure_ahead_ms: int = 2 * HOUR_MS
     severity_milli: dict[str, int] = field(default_factory=dict)
     other_severity_milli: int = MILLI
+    exposure_configured: bool = True
 
     def weight_milli(self, policy: str) -> int:
         """Return the severity weight of a policy's content, in thousandths."""
