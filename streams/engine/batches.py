@@ -8,13 +8,12 @@ assigned and flow-controlled. This leans on Faust internals, each held by tests/
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import faust
-from aiokafka.errors import IllegalStateError
 from faust.events import Event
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
@@ -88,7 +87,7 @@ class Batch:
         release(True)
 
     def __del__(self) -> None:
-        """Have fetched again what nobody has taken: Faust empties the queues of streams when flow resumes at a start."""
+        """Have fetched again what nobody has taken."""
         self.drop()
 
 
@@ -109,8 +108,34 @@ class BatchSchema(faust.Schema):
         return decode
 
 
+class _NoReadOffsets(dict[TP, Any]):
+    """Stands for Faust's read offsets: its loop drops messages below them without a word.
+
+    It notes an offset a while after the position was moved on the other thread, and may drop what was fetched in between. The
+    fold skips what it knows, so nothing needs to be dropped.
+    """
+
+    def __getitem__(self, _: TP) -> None:
+        return None
+
+
 class BatchThread(AIOKafkaConsumerThread):
     """Faust's consumer thread, whose consumer fetches plain records."""
+
+    def go_back(self, offsets: Mapping[TP, int]) -> None:
+        """Move the read position of partitions back, never forward; call it on the thread itself.
+
+        What lies before an offset may have been dropped too, so a position that is lower is the right one. One that is not
+        known yet will be what the group has committed, and what is committed has been folded.
+
+        Args:
+            offsets: Offset to read again from, by partition; those not assigned any more are left out.
+        """
+        assignment = self._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001
+        for tp, offset in offsets.items():
+            state = None if assignment is None else assignment.state_value(tp)
+            if state is not None and state.has_valid_position and state.position > offset:
+                self.seek(tp, offset)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -119,15 +144,30 @@ class BatchThread(AIOKafkaConsumerThread):
         return consumer
 
 
+async def _on(thread: AIOKafkaConsumerThread, call: Callable[..., None], *args: Any) -> None:
+    """Call something on the consumer's thread and wait for its end."""
+
+    async def there() -> None:
+        call(*args)
+
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), thread.thread_loop))
+
+
 class BatchConsumer(AIOKafkaConsumer):
-    """Faust's consumer, yielding one message per (partition, poll) for topics registered on the transport."""
+    """Faust's consumer, yielding one message per (partition, poll) for topics registered on the transport.
+
+    Each record that is fetched is either folded or fetched again: what is not handed out, or handed out and dropped, is gone
+    back for. No later record is needed to notice it, for there may be none.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Begin with no batch in hand."""
         super().__init__(*args, **kwargs)
-        self._in_hand: dict[TP, int] = {}
+        self._read_offset = _NoReadOffsets()
+        self._in_hand: dict[TP, list[int]] = {}
         self._dropped: dict[TP, int] = {}
         self._counted_generation: int | None = None
+        self._count = 0
         self._room = asyncio.Event()
         self._polled_little = False
 
@@ -137,7 +177,20 @@ class BatchConsumer(AIOKafkaConsumer):
     @property
     def batches_in_hand(self) -> dict[tuple[str, int], int]:
         """How many batches of each partition are handed out and not done, by (topic, partition); at most ``IN_HAND``."""
-        return {(tp.topic, tp.partition): count for tp, count in self._in_hand.items()}
+        return {(tp.topic, tp.partition): len(firsts) for tp, firsts in self._in_hand.items()}
+
+    def resume_flow(self) -> None:
+        """Let records flow, and have fetched again what is in hand: Faust has just emptied the queues of streams.
+
+        A rebalance may have let records flow too early, so that batches of this generation were in them. The last of them is
+        still in a variable of Faust's loop and would be known as dropped only when the next message comes, if one comes.
+        """
+        self._forget_other_generations(self.app.consumer_generation_id)
+        for tp, firsts in self._in_hand.items():
+            for first in firsts:
+                self._fetch_again(tp, first)
+        self._count_anew()
+        super().resume_flow()
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109
         """Fetch as Faust does; where every partition is held back it would sleep for a second, this waits for room."""
@@ -158,15 +211,14 @@ class BatchConsumer(AIOKafkaConsumer):
 
         Faust does it on ours, and takes away what aiokafka may be looking at over there just then (KeyError, worker gone).
         """
-        thread = self._thread
-
-        async def there() -> None:
-            thread.seek(partition, offset)
-
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), thread.thread_loop))
+        await _on(self._thread, self._thread.seek, partition, offset)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
-        """Fetch from the broker; see ``faust.transport.consumer.Consumer.getmany`` whose checks these are."""
+        """Fetch from the broker; see ``faust.transport.consumer.Consumer.getmany`` whose checks these are.
+
+        Faust throws away what it may not hand out, as during a rebalance, and goes back to what is committed, which moves
+        nothing where nothing is committed yet. This goes back to just what was thrown away.
+        """
         if self._polled_little:
             await asyncio.sleep(_GATHER_S)
         records, active = await self._wait_next_records(timeout)
@@ -174,28 +226,25 @@ class BatchConsumer(AIOKafkaConsumer):
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
-        if not self.flow_active:
-            # Records fetched while a rebalance began: go back to what is committed, the fold skips what it knows.
-            with suppress(IllegalStateError):  # the partitions have gone meanwhile
-                await self.perform_seek()
-            return
         for place, polled in records.items():
             tp = TP(place.topic, place.partition)  # aiokafka's own tuple equals it, and fails Faust's assertions
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                break
-            if not polled or not (active is None or tp in active or tp in self._buffered_partitions):
+            if not polled:
                 continue
-            yield tp, self._batch_message(tp, polled, generation)
+            flows = self.flow_active and self.app.consumer_generation_id == generation
+            if flows and (active is None or tp in active or tp in self._buffered_partitions):
+                yield tp, self._batch_message(tp, polled, generation)
+            else:
+                self._fetch_again(tp, polled[0].offset)
 
     def _batch_message(self, tp: TP, polled: list[Record], generation: int) -> ConsumerMessage:
         last = polled[-1]
-        self._take_in_hand(tp, generation)
+        self._take_in_hand(tp, generation, polled[0].offset)
         batch = Batch(
             tp.topic,
             tp.partition,
             polled,
             self.highwater(tp) or last.offset + 1,
-            partial(self._done, tp, generation, polled[0].offset),
+            partial(self._done, tp, self._count, polled[0].offset),
         )
         return ConsumerMessage(
             tp.topic,
@@ -214,38 +263,46 @@ class BatchConsumer(AIOKafkaConsumer):
         )
 
     def _forget_other_generations(self, generation: int) -> None:
-        """Begin to count anew after a rebalance: what was handed out before is another's."""
+        """Begin to count anew after a rebalance: what was handed out before is another's, or is read again from the commit."""
         if generation != self._counted_generation:
             self._counted_generation = generation
-            self._in_hand.clear()
-            self._dropped.clear()
-            for tp in list(self._buffered_partitions):
-                self.on_buffer_drop(tp)
+            self._count_anew()
             # What is held back may have been taken away.
             self._get_active_partitions().intersection_update(self.assignment())
 
-    def _take_in_hand(self, tp: TP, generation: int) -> None:
+    def _count_anew(self) -> None:
+        """Take nothing to be in hand, whatever becomes of the batches handed out so far, and hold nothing back."""
+        self._count += 1
+        self._in_hand.clear()
+        for tp in list(self._buffered_partitions):
+            self.on_buffer_drop(tp)
+        self._room.set()
+
+    def _take_in_hand(self, tp: TP, generation: int, first: int) -> None:
         self._forget_other_generations(generation)
-        self._in_hand[tp] = self._in_hand.get(tp, 0) + 1
-        if self._in_hand[tp] >= IN_HAND:
+        firsts = self._in_hand.setdefault(tp, [])
+        firsts.append(first)
+        if len(firsts) >= IN_HAND:
             self._get_active_partitions().discard(tp)
             self._buffered_partitions.add(tp)
 
-    def _done(self, tp: TP, generation: int, first: int, dropped: bool) -> None:
-        if generation != self._counted_generation or not self._in_hand.get(tp):
+    def _done(self, tp: TP, count: int, first: int, dropped: bool) -> None:
+        if count != self._count:
             return
         if dropped:
-            self._dropped[tp] = min(first, self._dropped.get(tp, first))
-        self._in_hand[tp] -= 1
-        if self._in_hand[tp] < IN_HAND:
+            self._fetch_again(tp, first)
+        firsts = self._in_hand[tp]
+        firsts.remove(first)
+        if len(firsts) < IN_HAND:
             self.on_buffer_drop(tp)
             self._room.set()
 
+    def _fetch_again(self, tp: TP, first: int) -> None:
+        self._dropped[tp] = min(first, self._dropped.get(tp, first))
+
     async def _fetch_dropped_again(self) -> None:
         dropped, self._dropped = self._dropped, {}
-        for tp, offset in dropped.items():
-            if tp in self.assignment():
-                await self.seek(tp, offset)
+        await _on(self._thread, self._thread.go_back, dropped)
 
 
 class BatchTransport(AIOKafkaTransport):

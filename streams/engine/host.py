@@ -213,11 +213,17 @@ class StageHost:
         return False
 
     async def process(self, batch: Batch) -> None:
-        """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice."""
+        """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice.
+
+        A batch that comes before its partition is known to be ours is dropped, which has it fetched again.
+        """
         owned, records = await self._recovered(batch.partition), batch.records
         expected = None if owned is None else await self._expected(owned, records[0].offset)
-        if owned is None or owned.closed or owned.fenced_s is not None or owned.parked:
+        if owned is None or owned.parked:
+            batch.drop()
             return
+        if owned.closed or owned.fenced_s is not None:
+            return  # the next assignment reads again from the commit
         self._check(owned)
         processor = owned.processor
         if expected is not None:
@@ -271,12 +277,12 @@ class StageHost:
 
     async def _recovered(self, partition: int) -> Owned | None:
         """Return a partition once it has recovered; None when it is not, or no longer, ours."""
-        owned = self.owned.get(partition)
-        if owned is not None and not owned.ready.is_set() and owned.recovery is not None:
-            await asyncio.wait([owned.recovery])
-            if not owned.recovery.cancelled():
-                owned.recovery.result()
-        return self.owned.get(partition)
+        while (owned := self.owned.get(partition)) is not None and not owned.ready.is_set():
+            if owned.recovery is not None:
+                await asyncio.wait([owned.recovery])
+                if not owned.recovery.cancelled():
+                    owned.recovery.result()
+        return owned
 
     async def _fill_gap(self, owned: Owned, expected: int, first: int) -> bool:
         """Deal with records missing before a batch: go back for them, unless the log begins here.

@@ -47,15 +47,34 @@ def test_the_drain_loop_asks_getmany_and_tracks_the_offset_of_each_message() -> 
 
 def test_getmany_has_the_checks_that_ours_repeats() -> None:
     source = inspect.getsource(faust_consumer.Consumer.getmany)
-    for check in (
-        "_wait_next_records",
-        "consumer_generation_id",
-        "flow_active",
-        "_buffered_partitions",
-        "perform_seek",
-    ):
+    for check in ("_wait_next_records", "consumer_generation_id", "flow_active", "_buffered_partitions"):
         assert check in source
         assert check in inspect.getsource(BatchConsumer)
+    assert "perform_seek" in source  # where ours goes back to what it throws away
+
+
+def test_faust_empties_its_queues_before_it_lets_records_flow() -> None:
+    from faust.tables.recovery import Recovery
+    from mode.utils.queues import FlowControlEvent
+
+    assert "self.clear()" in inspect.getsource(FlowControlEvent.resume)
+    source = inspect.getsource(Recovery._resume_streams)
+    resumed = source[source.index("flow_control.resume()") : source.index("consumer.resume_flow()")]
+    assert "await" not in resumed, "a batch may now be queued after the queues are emptied and before flow is resumed"
+
+
+def test_faust_goes_back_to_what_is_committed_and_moves_nothing_where_nothing_is() -> None:
+    assert "if offset and offset > 0:" in inspect.getsource(AIOKafkaConsumer.seek_to_committed)
+
+
+def test_the_position_of_a_partition_can_be_looked_at_on_the_consumers_thread() -> None:
+    from aiokafka.consumer.subscription_state import TopicPartitionState
+
+    source = inspect.getsource(driver.AIOKafkaConsumerThread.verify_event_path)
+    assert "_subscriptions.subscription.assignment.state_value(" in source
+    assert "self._subscription = SubscriptionState(" in inspect.getsource(AIOKafkaConsumer.__init__)
+    assert isinstance(TopicPartitionState.has_valid_position, property)
+    assert isinstance(TopicPartitionState.position, property)
 
 
 def test_topics_without_acks_are_not_committed_by_faust() -> None:
@@ -125,7 +144,7 @@ def _consumer(generation: int) -> Any:
 
     consumer = BatchConsumer.__new__(BatchConsumer)
     consumer._in_hand, consumer._counted_generation, consumer._room = {}, generation, asyncio.Event()
-    consumer._dropped = {}
+    consumer._dropped, consumer._count = {}, 0
     consumer._active_partitions, consumer._buffered_partitions = {TP("t", 0), TP("t", 1)}, set()
     consumer.highwater = lambda tp: 9
     consumer.assignment = lambda: {TP("t", 0), TP("t", 1)}

@@ -387,3 +387,48 @@ def test_a_parked_partition_that_goes_to_another_is_closed_unflushed() -> None:
         return journal, host.folds(0)
 
     assert run(go()) == ([("flush", 2), ("commit", 2), ("close",)], False)
+
+
+def test_a_batch_that_meets_a_parked_partition_is_fetched_again() -> None:
+    async def go() -> tuple[list[bool], list[int]]:
+        dropped: list[bool] = []
+        processor = Counting([])
+        host = host_of(processor, [])
+        await ready(host)
+        await host.revoke([0], park=True)
+        records = [Record(0, 0, None, b"")]
+        await host.process(Batch("t", 0, records, 1, dropped.append))
+        host.assign([0])
+        await host.process(Batch("t", 0, records, 1, dropped.append))
+        return dropped, processor.seen
+
+    assert run(go()) == ([True], [0])
+
+
+def test_a_batch_that_waits_for_a_recovery_waits_for_the_one_that_takes_its_place() -> None:
+    class Late(Counting):
+        def __init__(self, start: int) -> None:
+            super().__init__([], start)
+            self.may = asyncio.Event()
+
+        async def recover(self) -> None:
+            await self.may.wait()
+            self.next = 5
+
+    async def go() -> tuple[list[int], list[int]]:
+        first, second = Late(0), Late(0)
+        waiting = [first, second]
+        host = host_of(first, [])
+        host._make = lambda _: waiting.pop(0)
+        host.assign([0])
+        batch_waits = asyncio.ensure_future(host.process(batch(3, 6)))
+        await asyncio.sleep(0)
+        await host.revoke([0], flush=False)
+        host.assign([0])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        second.may.set()
+        await batch_waits
+        return first.seen, second.seen
+
+    assert run(go()) == ([], [5, 6])

@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
 
 from alerts.view import instant_ms
-from floorwatch.chaos.cluster import Cluster, StuckError
+from floorwatch.chaos.cluster import Cluster
 from floorwatch.embedded.servers import Servers
 from streams.adapters.admin import create_topics
 from streams.agents.ticker import tick_event
@@ -24,7 +23,7 @@ from streams.models import topics
 from tests.embedded.test_acts import RULES, wrong_labels
 from tests.kafka.conftest import processes, run, start_worker, write_config
 from tests.oracle.case_events import at
-from tests.waits import until
+from tests.waits import STALLED_S, until
 
 pytestmark = pytest.mark.servers
 
@@ -56,8 +55,7 @@ async def end_hour(bootstrap: str, cluster: Cluster, redis: Redis) -> dict[str, 
     try:
         await until(partial(_folded, cluster), "the labels to be folded", progress=partial(_commits, cluster))
         for minute in range(60, 90):
-            with suppress(StuckError):  # a commit may stay behind the last record of a partition until the next one
-                await cluster.folded(10)
+            await cluster.folded(STALLED_S)
             if found := await redis.hvals(f"{PREFIX}incidents"):
                 incident: dict[str, Any] = json.loads(found[0])
                 return incident
