@@ -34,7 +34,7 @@ def ratio(value: float) -> float:
     """Return a ratio unchanged. Raises PydanticCustomError unless it is between 0 and 1."""
     if 0.0 < value < 1.0:
         return value
-    hint = f"write {value / 100:g} for {value:g} percent" if 1.0 < value < 100.0 else "write e.g. 0.95"
+    hint = f"write {value / 100:g} for {value:g} percent" if 2.0 <= value < 100.0 else "write e.g. 0.95"
     _refuse("must be between 0 and 1, not {value}", hint, value=f"{value:g}")
 
 

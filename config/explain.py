@@ -45,7 +45,8 @@ _HINTS = {
     "a time with a zone": "write e.g. 2027-01-31T00:00:00Z",
 }
 _MAX_SHOWN = 40
-_PERCENT = re.compile(r"\s*(\d{1,3}(?:\.\d+)?)\s*%?\s*")
+_PERCENT = re.compile(r"\s*(\d{1,3}(?:[.,]\d+)?)\s*(?:%|percent|pct)?\s*", re.IGNORECASE)
+_COMMA = re.compile(r"\s*(-?\d+),(\d+)\s*")
 
 
 def shown(value: Any) -> str:
@@ -85,7 +86,7 @@ def reason_and_hint(error: Any, known: list[str], secret: bool) -> tuple[str, st
     if kind in _MUST_BE:
         must = _MUST_BE[kind]
         got = "" if secret else f", not {shown(value)}"
-        return f"must be {must}{got}", _HINTS.get(must) or _percent(value, secret)
+        return f"must be {must}{got}", _HINTS.get(must) or (_number(value, secret) if must == "a number" else None)
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         got = "" if secret else f", not {shown(value)}"
@@ -94,12 +95,25 @@ def reason_and_hint(error: Any, known: list[str], secret: bool) -> tuple[str, st
     return _special(error, kind, context, secret)
 
 
+def _number(value: Any, secret: bool) -> str | None:
+    """Return how a number with a fraction is written; of a whole number nothing is known."""
+    comma = _COMMA.fullmatch(str(value))
+    if comma is not None and not secret and int(comma[1]) < 2:
+        return f"write {comma[1]}.{comma[2]}, with a point"
+    return _percent(value, secret)
+
+
 def _percent(value: Any, secret: bool) -> str | None:
     """Return how a percentage is written as a ratio, or None where the value is none."""
     found = _PERCENT.fullmatch(str(value))
-    if found is None or secret or isinstance(value, bool) or not 2 <= float(found[1]) <= 100:
+    if (
+        found is None
+        or secret
+        or isinstance(value, bool)
+        or not 2 <= (number := float(found[1].replace(",", "."))) <= 100
+    ):
         return None
-    return f"write {float(found[1]) / 100:g} for {float(found[1]):g} percent"
+    return f"write {number / 100:g} for {number:g} percent"
 
 
 def _special(error: Any, kind: str, context: dict[str, Any], secret: bool) -> tuple[str, str | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta
 
-from floorwatch.sdk import AuditCompletedData, LabelSubmittedData, Sampling, emit_http, event
+from floorwatch.sdk import AuditCompletedData, LabelSubmittedData, Sampling, emit, event
 
-url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8090"
+url = sys.argv[1] if len(sys.argv) > 1 else None  # None: the `floorwatch up` that runs
 now = datetime.now(UTC)
 label = LabelSubmittedData(
     label_id="l-1",
@@ -25,4 +25,4 @@ audit = AuditCompletedData(
     sampling=Sampling(probability=0.05),
 )
 events = [event(data, task_id="t-1", source="my-tool", time=now) for data in (label, audit)]
-print(f"{emit_http(events, url=url)} events accepted")
+print(f"{emit(events, url=url)} events accepted")

@@ -21,6 +21,8 @@ TURN_S = 0.1
 MAX_RECORDS = 5_000
 DEMO_RATE = 2_000.0
 """Events a second: well below what two busy cores fold, so that the tables keep up with the floor."""
+LEAST_BUSY_S = 30.0
+"""Seconds' worth of events that a demonstration has at least: with fewer the evidence is not enough for its alert."""
 _REAL_RATE = 26.0
 _DAY_S = 86_400.0
 
@@ -104,7 +106,8 @@ def demo_floor(hours: float, seconds: float, now_ms: int, scenarios: tuple[Scena
 
     Args:
         hours: Simulated time.
-        seconds: Time it is to be played in; the floor is made as busy as a laptop can fold in that time.
+        seconds: Time it is to be played in; the floor is made as busy as a laptop can fold in that time, and never less
+            busy than for ``LEAST_BUSY_S``.
         now_ms: Unix milliseconds. Ending here keeps every event out of the future, however fast it is played.
         scenarios: What goes wrong; by default a vendor's quality drops after a third of the time.
     """
@@ -115,7 +118,7 @@ def demo_floor(hours: float, seconds: float, now_ms: int, scenarios: tuple[Scena
     return FloorConfig(
         start_ms=now_ms - round(duration_s * 1000),
         duration_s=duration_s,
-        rate=min(_REAL_RATE, DEMO_RATE * seconds / duration_s),
+        rate=min(_REAL_RATE, DEMO_RATE * max(seconds, LEAST_BUSY_S) / duration_s),
         audit_delay_scale=0.01,
         scenarios=scenarios or (FloorScenario("vendor_quality_drop", at_s=duration_s / 3),),
     )

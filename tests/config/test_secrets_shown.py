@@ -124,7 +124,12 @@ def test_an_unknown_setting_is_masked_only_if_it_may_be_a_secret(line: str, show
             "alerts: {rules: [{kind: accuracy_low, name: a, scope: {by: vendor}, target: 95%, min_sample: 50}]}",
             "write 0.95 for 95 percent",
         ),
+        ("targets: {accuracy_ratio: 95 percent}", "write 0.95 for 95 percent"),
+        ("targets: {accuracy_ratio: '95,5'}", "write 0.955 for 95.5 percent"),
         ("targets: {accuracy_ratio: 950}", None),
+        ("targets: {accuracy_ratio: 1.5}", None),
+        ("tables: {max_scopes: 95%}", None),  # whole numbers are no ratios
+        ("kafka: {partitions: 50%}", None),
     ],
 )
 def test_a_percentage_gets_a_hint(text: str, hint: str | None, tmp_path: Path) -> None:
@@ -134,6 +139,14 @@ def test_a_percentage_gets_a_hint(text: str, hint: str | None, tmp_path: Path) -
         load(file, {})
     said = fault.value.render()
     assert (hint in said) if hint else (" percent" not in said)
+
+
+def test_a_comma_in_a_number_gets_a_hint(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text("targets: {accuracy_ratio: '0,95'}")
+    with pytest.raises(ConfigErrors) as fault:
+        load(file, {})
+    assert "write 0.95, with a point" in fault.value.render()
 
 
 def test_what_is_valid_and_yet_wrong_or_risky_is_told(tmp_path: Path) -> None:

@@ -89,6 +89,8 @@ def test_the_demo_floor_ends_now_and_is_no_busier_than_can_be_folded() -> None:
     assert floor.start_ms + floor.duration_s * 1000 == 1_000_000_000_000
     assert floor.rate * floor.duration_s / 60 == pytest.approx(2000)
     assert demo_floor(1, 3600, 0).rate == 26.0
+    # Played in a few seconds it still has evidence enough for its alert.
+    assert demo_floor(4, 5, 0).rate == demo_floor(4, 30, 0).rate
 
 
 def test_small_things_of_processes(tmp_path: Path) -> None:
