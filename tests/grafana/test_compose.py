@@ -95,7 +95,7 @@ def test_no_health_check_starts_a_jvm() -> None:
         assert "java" not in said
 
 
-def test_the_configuration_is_mounted_and_valid() -> None:
+def test_the_configuration_is_mounted_and_valid(tmp_path: Path) -> None:
     for name in OURS:
         mounts = SERVICES[name]["volumes"]
         assert "${FLOORWATCH_CONFIG_DIR:-./docker/config}:/etc/floorwatch:ro" in mounts, name
@@ -103,6 +103,14 @@ def test_the_configuration_is_mounted_and_valid() -> None:
         assert env["FLOORWATCH_CONFIG"] == "/etc/floorwatch/floorwatch.yaml"
         config = load(ROOT / "docker/config/floorwatch.yaml", env, channels="built")
         assert config.rules
+        # What stands there as a comment works, too.
+        text = (ROOT / "docker/config/floorwatch.yaml").read_text()
+        (tmp_path / "secrets").mkdir(exist_ok=True)
+        (tmp_path / "secrets/chat.url").write_text("mmost://127.0.0.1/token123456\n")
+        (tmp_path / "f.yaml").write_text(
+            "".join(f"{line}\n" for line in re.findall(r"^# ((?:alerts:|  ).*)", text, re.MULTILINE))
+        )
+        assert set(load(tmp_path / "f.yaml", {}, channels="built").alerts.routes["default"]) == {"oncall"}
 
 
 def test_cold_tasks_and_the_spool_go_to_volumes_that_our_user_may_write() -> None:
