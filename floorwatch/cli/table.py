@@ -73,8 +73,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("missed", lambda row: _count(row["missed"])),
         ("overdue, open", lambda row: _count(row["overdue_open"])),
         ("turn-around p90", lambda row: _duration(row["turnaround_ms_p90"])),
-        ("backlog", lambda row: _count(row["backlog"])),
-        ("oldest open", lambda row: _duration(row["oldest_open_age_ms"])),
+        ("backlog", lambda row: "n/a" if row["backlog"] is None else _count(row["backlog"])),
+        ("oldest open", lambda row: "n/a" if row["backlog"] is None else _duration(row["oldest_open_age_ms"])),
     ),
 }
 

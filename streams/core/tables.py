@@ -22,6 +22,11 @@ NONE_BEHIND: Mapping[int, int] = {}
 RowJson = dict[str, Any]
 
 
+WORKERS = frozenset({"site", "vendor", "team", "labeler"})
+"""Dimensions that say who works. Mostly a task gets them with its first label only: that no open task names somebody does not
+mean that nothing waits for them, so the backlog of such a scope is unknown, not 0."""
+
+
 def ratio(part: float, whole: float) -> float | None:
     """Return part/whole, or None when there is no whole."""
     return part / whole if whole else None
@@ -260,7 +265,9 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
     oldest_ms = row.state.oldest_open_ms()
     age_ms = None if oldest_ms is None else max(0, watermark_ms - oldest_ms)
     hours = _hours(row.start_ms, row.end_ms, watermark_ms)
-    backlog = sum(row.state.open_by_hour.values())
+    backlog: int | None = sum(row.state.open_by_hour.values())
+    if not backlog and not WORKERS.isdisjoint(row.state.scope):
+        backlog = None
     one_labeler = "labeler" in row.state.scope
     parts = parts_of(row.cells)
     if row.state.audits_only:

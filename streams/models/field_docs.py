@@ -157,7 +157,8 @@ OUTPUT_DOCS: dict[str, str] = {
     "turnaround_ms_p90": "90th percentile of turn-around, within 1%.",
     "turnaround_ms_p95": "95th percentile of turn-around, within 1%.",
     "turnaround_ms_p99": "99th percentile of turn-around, within 1%.",
-    "backlog": "Open tasks of the scope now; null in pane rows.",
+    "backlog": "Open tasks of the scope now; null in pane rows, and where the scope says who works (site, vendor, team, labeler) "
+    "while no open task names them: before its first label a task mostly does not.",
     "oldest_open_age_ms": "Age of the oldest open task at the watermark.",
     "open_as_of": "Where open tasks lie on a partition that is behind the watermark: as of when it is known which of them are "
     "overdue. Null where all are as of the watermark.",
