@@ -47,10 +47,19 @@ def _count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
+def _less_technical(row: Row) -> str:
+    """Return accuracy as alert rules hold it against a target: without technical errors, which are nobody's."""
+    from alerts.kinds.accuracy_low import read
+
+    cell = read(row)
+    return _percent(cell.good / cell.total if cell.total else None)
+
+
 Column = tuple[str, Callable[[Row], str]]
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "accuracy": (
         ("accuracy", lambda row: _percent(row["raw_accuracy_ratio"])),
+        ("less technical errors", _less_technical),
         ("95% interval", lambda row: f"{_percent(row['wilson_low_ratio'])} – {_percent(row['wilson_high_ratio'])}"),
         ("weighted", lambda row: _percent(row["weighted_accuracy_ratio"])),
         ("audited", lambda row: _count(row["audited"])),
