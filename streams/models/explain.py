@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from streams.models.events import (
+    EVENT_CLASSES,
     AppealDecided,
     AppealOpened,
     AuditWithdrawn,
@@ -31,7 +32,7 @@ from streams.models.events import (
 from streams.models.failures import MAX_NESTING, UNREADABLE, explain_failure, too_deep
 from streams.models.loose import TIMES, WHOLE, decode_loose
 from streams.models.refusal import Refusal
-from streams.models.rules import DEFAULT_LIMITS, EventLimits, broken_rule
+from streams.models.rules import DEFAULT_LIMITS, EventLimits, broken_rule, keeps_rules
 
 __all__ = ["MAX_NESTING", "UNREADABLE", "Refusal", "accept", "explain", "explain_failure", "task_of", "too_deep"]
 
@@ -52,9 +53,11 @@ _CONTROL = re.compile(f"[{CONTROLS}]")
 _MAY_BE_CONTROL = re.compile(
     rb"\\(?:u00[01]|u007[fF]|u00[89]|u202|u206|[bfnrt])|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
 )
-_LONG_FRACTION = re.compile(rb"\.[0-9]{7}")
+_long_fraction = re.compile(rb"\.[0-9]{7}").search
 """A time finer than a microsecond, which the decoder would round. Also found in texts and numbers, which does no harm;
 its digits may be escaped as ``\\u0039``, so events with such escapes are written anew too."""
+_BACKSLASH, _DELETE = 0x5C, 0x7F
+"""Numbers, because Python finds a number in bytes in a tenth of the time that it takes for bytes of length one."""
 _TIME_TEXT = re.compile(r"(.{19}\.[0-9]{3})[0-9]+(.*)", re.DOTALL)
 
 
@@ -82,12 +85,11 @@ def accept(
     if len(raw) > max_bytes:
         reason = f"the event has {len(raw)} bytes, the limit is {max_bytes}"
         return Refusal("too_large", None, reason, "send ids and labels, not content")
-    escaped = b"\\" in raw
-    odd = escaped or not raw.isascii() or b"\x7f" in raw
+    odd = _is_odd(raw)
     if odd and _not_utf8(raw):
         return explain_failure(raw)
     try:
-        value = _anew(raw) if _LONG_FRACTION.search(raw) is not None or (escaped and b"\\u00" in raw) else raw
+        value = _anew(raw) if _long_fraction(raw) is not None or (odd and b"\\u00" in raw) else raw
         event = decode_event(value)
     except UNREADABLE:
         found = _read_anew(raw)
@@ -97,7 +99,7 @@ def accept(
     refusal = _odd_text(event, raw) if odd else None
     if (
         now_ms is not None
-        and event.time > _instant((now_ms + future_ms) // 1000)
+        and event.time > latest_time(now_ms + future_ms)
         and event.time.timestamp() * 1000.0 > now_ms + future_ms
     ):
         refusal = refusal or _from_the_future(event, future_ms)
@@ -111,6 +113,41 @@ def accept(
         value = encode_event(event)
     refusal = refusal or broken_rule(event, limits)
     return (event, value) if refusal is None else refusal
+
+
+def surely_plain(raw: bytes) -> bool:
+    """Tell whether no text in these bytes can need a closer look: all ASCII, no escapes, no DEL, no time too fine.
+
+    Args:
+        raw: One event, or several with a line break between them: one search through many costs half as much.
+    """
+    return not _is_odd(raw) and _long_fraction(raw) is None
+
+
+def accept_plain(raw: bytes, latest: datetime, max_bytes: int, limits: EventLimits) -> Any:
+    """Return an event that is surely good as it is, in half the time of ``accept``; None where that is to be asked.
+
+    Whatever this returns, ``accept`` answers with the same event and with ``raw``, by test.
+
+    Args:
+        raw: JSON bytes for which ``surely_plain`` holds.
+        latest: A time that is surely not too far in the future, see ``latest_time``.
+        max_bytes: As in ``accept``.
+        limits: The same.
+    """
+    try:
+        event = decode_event(raw)
+    except UNREADABLE:
+        return None
+    if (
+        event.time <= latest
+        and len(raw) <= max_bytes
+        and type(event) in _PLAIN
+        and (event.datacontenttype is None or len(event.datacontenttype) <= MAX_CONTENT_TYPE_CHARS)
+        and keeps_rules(event, limits)
+    ):
+        return event
+    return None
 
 
 def explain(
@@ -142,6 +179,8 @@ def task_of(raw: bytes) -> str | None:
 
 _WITH_REASON = frozenset((TaskCancelled, LabelWithdrawn, AuditWithdrawn))
 _APPEALS = frozenset((AppealOpened, AppealDecided))
+_PLAIN = frozenset(EVENT_CLASSES) - _WITH_REASON - _APPEALS
+"""Events that have nothing but times and texts to be checked."""
 
 
 def _anew(raw: bytes) -> bytes:
@@ -166,6 +205,10 @@ def _anew(raw: bytes) -> bytes:
             setattr(data, name, int(number))
     value: bytes = encode_event(event)
     return value
+
+
+def _is_odd(raw: bytes) -> bool:
+    return _BACKSLASH in raw or not raw.isascii() or _DELETE in raw
 
 
 def _not_utf8(raw: bytes) -> bool:
@@ -214,9 +257,16 @@ def _odd_text(event: Any, raw: bytes) -> Refusal | None:
     return Refusal("control_character", path, reason, "send printable identifiers")
 
 
+def latest_time(time_ms: int) -> datetime:
+    """Return a Unix time in ms, cut to seconds, as what a decoded event holds.
+
+    Two of the same zone are compared in a tenth of ``timestamp()``.
+    """
+    return _instant(time_ms // 1000)
+
+
 @lru_cache(1024)
 def _instant(second: int) -> datetime:
-    """Return a Unix time as what a decoded event holds: two of the same zone are compared in a tenth of ``timestamp()``."""
     return _EPOCH + timedelta(seconds=min(max(second, _FIRST_S), _LAST_S))
 
 

@@ -7,7 +7,7 @@ log (``decode_log_event``) does not: what stands on ``events.v1`` is folded what
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -227,31 +227,46 @@ def _outside_years(event: Any) -> Iterator[tuple[str, int]]:
 _WITHOUT_TIMES = frozenset(cls for cls in wire.EVENT_CLASSES if not TIMES[str(cls.__struct_config__.tag)])
 
 
+_SURELY_FROM = datetime(FIRST_YEAR, 1, 3, tzinfo=UTC)
+_SURELY_BEFORE = datetime(END_YEAR - 1, 12, 31, tzinfo=UTC)
+"""Between these a time is written in an allowed year whatever its zone, and so is one up to a day before it."""
+
+
+def keeps_rules(event: Any, limits: EventLimits) -> bool:
+    """Tell whether an event surely keeps all rules; where this says no, the table decides. About 0.2 microseconds.
+
+    The common cases: no times in ``data``, or those of a label or a new task, some way from their limits. There the spans
+    between decoded times, which cost a tenth of whole milliseconds, say the same.
+    """
+    kind, time = type(event), event.time
+    if not _SURELY_FROM <= time < _SURELY_BEFORE:
+        return False
+    if kind is wire.LabelSubmitted:
+        data = event.data
+        started, created, due = data.started_at, data.created_at, data.due_at
+        if started is not None:
+            took = time - started
+            if took.days or took.seconds * 1000 > limits.handle_ms - 1000:
+                return False
+        if created is not None:
+            days = (time - created).days
+            if days < 0 or days >= limits.created_ms // DAY_MS or created < _SURELY_FROM:
+                return False
+    elif kind is wire.TaskCreated:
+        due = event.data.due_at
+    else:
+        return kind in _WITHOUT_TIMES
+    if due is None:
+        return True
+    most = limits.due_ms // DAY_MS
+    return -most <= (due - time).days < most and bool(_SURELY_FROM <= due < _SURELY_BEFORE)
+
+
 def broken_rule(event: Any, limits: EventLimits = DEFAULT_LIMITS) -> Refusal | None:
     """Return the first rule that an event breaks, or None.
-
-    The common cases are decided without the table: no times in ``data``, or a label that started shortly before it
-    ended. About 0.3 microseconds for these.
 
     Args:
         event: A decoded event of the contract.
         limits: How far its times may be from its own.
     """
-    time, kind = event.time, type(event)
-    if FIRST_YEAR <= time.year < END_YEAR:
-        if kind in _WITHOUT_TIMES:
-            return None
-        if kind is wire.LabelSubmitted:
-            data = event.data
-            if data.due_at is None and data.created_at is None:
-                started = data.started_at
-                if started is None:
-                    return None
-                handle = time - started
-                at_most_ms = handle.days * DAY_MS + (handle.seconds + 1) * 1000
-                if handle >= _NOTHING and at_most_ms <= limits.handle_ms and FIRST_YEAR <= started.year < END_YEAR:
-                    return None
-    return first_broken(event, limits)
-
-
-_NOTHING = timedelta(0)
+    return None if keeps_rules(event, limits) else first_broken(event, limits)

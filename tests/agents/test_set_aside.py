@@ -68,14 +68,15 @@ def letters(log: Log) -> list[dict[str, Any]]:
 
 
 def test_intake(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = intake_module.accept
+    for name in ("accept", "accept_plain"):
+        original = getattr(intake_module, name)
 
-    def faulty(raw: bytes, *args: Any) -> Any:
-        if b"l-2" in raw:
-            raise OverflowError("planted")
-        return original(raw, *args)
+        def faulty(raw: bytes, *args: Any, original: Any = original) -> Any:
+            if b"l-2" in raw:
+                raise OverflowError("planted")
+            return original(raw, *args)
 
-    monkeypatch.setattr(intake_module, "accept", faulty)
+        monkeypatch.setattr(intake_module, name, faulty)
     log, meter = Log(), Meter()
     intake = Intake("raw", 0, OUT, log, log, IntakePolicy(), meter)
     values = [json.dumps(label(f"l-{n}", n)).encode() for n in range(1, 4)]
