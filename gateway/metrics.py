@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from telemetry.catalogue import Metric
 from telemetry.engine_metrics import EngineMetrics
+from telemetry.metric import Metric
 
 REQUESTS = Metric("floorwatch_gateway_requests_total", "counter", "Requests answered.", "requests", ("route", "status"))
 EVENTS = Metric(

@@ -1,24 +1,14 @@
 """The metric catalogue as data: every series Floorwatch exports is declared here and nowhere else.
 
-The exporter, ``docs/metrics.md``, the board's queries and their tests all read this one list, so a metric cannot be
-exported undocumented, documented unexported or queried under a name that does not exist.
+Those read from table rows stand in ``telemetry.table_metrics`` and are part of the list. The exporter,
+``docs/metrics.md``, the board's queries and their tests all read it, so a metric cannot be exported undocumented,
+documented unexported or queried under a name that does not exist.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-from streams.core.policy import DIMENSIONS
-
-Kind = Literal["gauge", "counter", "summary", "histogram"]
-Table = Literal["accuracy", "throughput", "sla"]
-
-PREFIX = "floorwatch_"
-MS_TO_S = 0.001
-
-SCOPE_LABELS: tuple[str, ...] = ("window", "scope", "scope_kind", *(d for d in DIMENSIONS if d != "labeler"))
-"""Labels of every table series. ``scope`` is the scope's key as the API, alerts and CLI print it."""
+from telemetry.metric import PREFIX, Metric
+from telemetry.table_metrics import TABLE_METRICS
 
 STAGES = ("intake", "ledger", "scopes", "incidents", "gateway")
 """Stages that can fold, flush, recover or refuse."""
@@ -41,136 +31,6 @@ DEAD_LETTER_CODES = (
 """Reasons whose series exist at zero from the start: ``increase()`` cannot see a counter that is born at one."""
 
 FLUSH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-
-@dataclass(frozen=True, slots=True)
-class RowField:
-    """Where one sample comes from: a field of a table row.
-
-    Attributes:
-        name: Field of the row, ``outer.inner`` inside an object; a null or absent field gives no sample, because
-            "unknown" is not zero.
-        scale: Factor to the metric's base unit.
-        labels: Labels of this sample beyond the scope's, e.g. ``(("quantile", "0.5"),)``.
-        since: Field that holds a time, as ``name`` does: the sample is the seconds between the two.
-    """
-
-    name: str
-    scale: float = 1.0
-    labels: tuple[tuple[str, str], ...] = ()
-    since: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric family.
-
-    Attributes:
-        name: Full name; a counter's ends in ``_total``.
-        kind: Prometheus type.
-        help: What it says, in a sentence.
-        unit: Base unit for people (``ratio``, ``seconds``, ``labels``, ...).
-        labels: Label names in the order they are exported.
-        table: Table whose rows are the source; None for the engine's own metrics.
-        fields: Fields of that table's rows.
-        owner: Stage that owns the series when no label says so; ``drop_partition`` of it removes them.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    unit: str
-    labels: tuple[str, ...]
-    table: Table | None = None
-    fields: tuple[RowField, ...] = ()
-    owner: str | None = None
-
-
-def _row(
-    name: str, table: Table, field: str, unit: str, text: str, scale: float = 1.0, extra: tuple[str, ...] = ()
-) -> Metric:
-    return Metric(PREFIX + name, "gauge", text, unit, SCOPE_LABELS + extra, table, (RowField(field, scale),))
-
-
-def _quantiles(name: str, table: Table, stem: str, levels: tuple[int, ...], text: str) -> Metric:
-    fields = tuple(RowField(f"{stem}_p{p}", MS_TO_S, (("quantile", str(p / 100)),)) for p in levels)
-    return Metric(PREFIX + name, "summary", text, "seconds", (*SCOPE_LABELS, "quantile"), table, fields)
-
-
-TABLE_METRICS: tuple[Metric, ...] = (
-    _row("accuracy_ratio", "accuracy", "raw_accuracy_ratio", "ratio", "Audited labels found correct, unweighted."),
-    _row("accuracy_wilson_low_ratio", "accuracy", "wilson_low_ratio", "ratio", "Lower end of the 95% Wilson interval."),
-    _row(
-        "accuracy_wilson_high_ratio", "accuracy", "wilson_high_ratio", "ratio", "Upper end of the 95% Wilson interval."
-    ),
-    _row(
-        "accuracy_weighted_ratio",
-        "accuracy",
-        "weighted_accuracy_ratio",
-        "ratio",
-        "Accuracy weighted by 1 / sampling probability (Hajek); targeted audits are left out.",
-    ),
-    _row("audited_labels", "accuracy", "audited", "labels", "Standing labels of the window with an effective verdict."),
-    _row(
-        "audit_coverage_ratio", "accuracy", "coverage_ratio", "ratio", "Share of the window's labels that are audited."
-    ),
-    _row("critical_error_ratio", "accuracy", "critical_error_ratio", "ratio", "Audited labels with a critical error."),
-    _row("overturn_ratio", "accuracy", "overturn_ratio", "ratio", "Decided appeals that were overturned."),
-    _row("labels", "throughput", "labels", "labels", "Standing labels submitted in the window."),
-    _row(
-        "labels_per_hour", "throughput", "labels_per_hour", "labels per hour", "Standing labels an hour of the window."
-    ),
-    _row(
-        "active_labelers", "throughput", "active_labelers", "labelers", "Distinct labellers with a label in the window."
-    ),
-    _quantiles(
-        "handle_time_seconds",
-        "throughput",
-        "handle_ms",
-        (50, 90, 95),
-        "Time from start to label in the window. No _sum and _count: a window falls, which rate() would misread.",
-    ),
-    _row("sla_due", "sla", "due", "tasks", "Tasks due in the window."),
-    _row("sla_met", "sla", "met", "tasks", "Tasks due in the window and completed in time."),
-    _row("sla_missed", "sla", "missed", "tasks", "Tasks due in the window, completed late or still open past due."),
-    _row(
-        "sla_attainment_ratio", "sla", "attainment_ratio", "ratio", "Tasks completed in time, of those met or missed."
-    ),
-    Metric(
-        PREFIX + "forecast_breach_seconds",
-        "gauge",
-        "Time from the watermark to the first due time that a queue's open work will miss; no series where all fits.",
-        "seconds",
-        SCOPE_LABELS,
-        "sla",
-        (RowField("forecast.breach_at", since="watermark"),),
-    ),
-    _row(
-        "forecast_shortfall_tasks",
-        "sla",
-        "forecast.shortfall",
-        "tasks",
-        "Open tasks of a queue that will not be done by their due times at its pace; 0 where all fits.",
-    ),
-    _row(
-        "forecast_tasks_per_hour",
-        "sla",
-        "forecast.tasks_per_hour",
-        "tasks per hour",
-        "Pace that a queue's forecast goes by.",
-    ),
-    _row("backlog_tasks", "sla", "backlog", "tasks", "Open tasks as of the watermark."),
-    _row(
-        "oldest_open_task_age_seconds", "sla", "oldest_open_age_ms", "seconds", "Age of the oldest open task.", MS_TO_S
-    ),
-    _quantiles(
-        "turnaround_seconds",
-        "sla",
-        "turnaround_ms",
-        (50, 90, 95, 99),
-        "Time from creation to completion, of tasks completed in the window. No _sum and _count: the window slides.",
-    ),
-)
 
 _SP = ("stage", "partition")
 _P = ("partition",)

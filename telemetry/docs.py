@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from telemetry import limits_page
-from telemetry.catalogue import CATALOGUE, ENGINE_METRICS, INCIDENTS_OPEN, ROWS_SKIPPED, SCOPE_LABELS, Metric
+from telemetry.catalogue import CATALOGUE, ENGINE_METRICS, INCIDENTS_OPEN, ROWS_SKIPPED
+from telemetry.metric import Metric
+from telemetry.table_metrics import SCOPE_LABELS
 
 PATH = Path("docs/metrics.md")
 

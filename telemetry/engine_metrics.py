@@ -17,7 +17,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from telemetry import catalogue as c
-from telemetry.catalogue import Metric
+from telemetry.metric import PREFIX, Metric
 
 _CODE = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 _OTHER = "other"
@@ -242,7 +242,7 @@ class EngineMetrics(Collector):
 
     def limit(self, metric: Metric, bound: float) -> None:
         """Set the bound of a gauge."""
-        self._values[c.LIMIT][(metric.name.removeprefix(c.PREFIX),)] = float(bound)
+        self._values[c.LIMIT][(metric.name.removeprefix(PREFIX),)] = float(bound)
 
     def on_collect(self, sample: Callable[[], None]) -> None:
         """Call something before each collection that sets gauges nobody keeps up to date all the time."""

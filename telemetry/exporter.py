@@ -17,7 +17,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS
 from streams.core.records import CONTENT_ERRORS
-from telemetry.catalogue import INCIDENTS_OPEN, ROWS_SKIPPED, TABLE_METRICS, Metric
+from telemetry.catalogue import INCIDENTS_OPEN, ROWS_SKIPPED
+from telemetry.metric import Metric
+from telemetry.table_metrics import TABLE_METRICS
 
 Row = Mapping[str, Any]
 """A table row as JSON: see ``streams/core/tables.py``."""

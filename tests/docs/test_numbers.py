@@ -8,7 +8,7 @@ import pytest
 
 from floorwatch.cli.table import COLUMNS
 from streams.models.outputs import AccuracyRow, Row, SlaRow, ThroughputRow
-from telemetry.catalogue import TABLE_METRICS
+from telemetry.table_metrics import TABLE_METRICS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "numbers.md").read_text()
 

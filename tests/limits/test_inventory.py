@@ -12,9 +12,10 @@ from gateway.metrics import GATEWAY_METRICS
 from streams.core.scopes import TUPLES_LIMIT
 from streams.engine.batches import IN_HAND
 from streams.gauges import set_limits
-from telemetry.catalogue import CATALOGUE, PREFIX
+from telemetry.catalogue import CATALOGUE
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.limits import LIMITS, Limit
+from telemetry.metric import PREFIX
 
 ROOT = Path(__file__).parents[2]
 EVERY = [limit for _, limits in LIMITS for limit in limits]

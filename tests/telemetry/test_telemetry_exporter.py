@@ -15,8 +15,9 @@ from alerts.incident import LIVE, State
 from streams.core.cells import Cells
 from streams.core.forecast.observe import QueueTally, outlook, outlook_row
 from streams.core.tables import accuracy, parts_of, sla, throughput
-from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, SCOPE_LABELS, TABLE_METRICS, by_name
+from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, by_name
 from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry, scope_kind
+from telemetry.table_metrics import SCOPE_LABELS, TABLE_METRICS
 from tests.telemetry.sample_rows import accuracy_row, floor_rows, open_incidents, sla_row, throughput_row
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
