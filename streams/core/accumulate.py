@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from streams.core import cells as c
 from streams.core.audits import AuditKey, AuditSums
-from streams.core.effects import Group, Step
+from streams.core.effects import Group
 from streams.core.facts import Audit, Label
 from streams.core.labelsums import LANE_CELLS, Columns, LabelSums, label_sums
 from streams.core.policy import EVIDENCE_TIER, CorePolicy, Tier
 from streams.core.scopes import ScopeIndex
 from streams.core.shapes import NO_SHAPE, Shapes
+from streams.core.steps import Step
 from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
 
 _FEW = 48

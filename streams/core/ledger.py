@@ -14,13 +14,7 @@ from msgspec import UNSET
 
 from streams.core.accumulate import Accumulator
 from streams.core.alarms import DueAlarms, Expiry, open_due_ms
-from streams.core.effects import (
-    Step,
-    TaskView,
-    contributions,
-    created_steps,
-    first_label_steps,
-)
+from streams.core.effects import TaskView, contributions
 from streams.core.facts import (
     Audit,
     Claimed,
@@ -56,7 +50,7 @@ from streams.core.records import (
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
 from streams.core.sources import NO_TIME
-from streams.core.steps import all_before, difference
+from streams.core.steps import Step, all_before, created_steps, difference, first_label_steps
 from streams.core.tasks import TaskTable
 from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_log_event
 
