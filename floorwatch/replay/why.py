@@ -17,7 +17,7 @@ from streams.core.cells import Cells, add_cells
 from streams.core.effects import Group, TaskView
 from streams.core.facts import Fact
 from streams.core.floor import Floor
-from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy
+from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy, Tier
 from streams.core.scopes import scope_key
 from streams.core.stamps import rfc3339
 from streams.core.windows import window_range
@@ -189,11 +189,12 @@ async def why(
     else:
         until = None
     found: list[tuple[str, str, Group, TaskView]] = []
-    wanted = span
+    wanted, tier = span, policy.tiers[place.tier if place.window is None else policy.windows[0].tier]
 
     def visit(walk: Walk, book: Book) -> None:
+        kept = _kept(wanted, tier, walk.watermark_ms)
         for task_id, facts in book.tasks(walk.knows):
-            _collect(task_id, facts, walk.watermark_ms, scope, wanted, found)
+            _collect(task_id, facts, walk.watermark_ms, scope, kept, found)
 
     done = await replay(log, policy, until_ms=until_ms, visit=visit, cuts=until)
     span, row = _row(done.floor, key, place)
@@ -213,6 +214,12 @@ async def why(
 def _pane_span(pane_ms: int, size_ms: int) -> Range:
     start_ms = pane_ms - pane_ms % size_ms
     return Range(start_ms, start_ms + size_ms)
+
+
+def _kept(span: Range, tier: Tier, watermark_ms: int) -> Range:
+    """Return the part of a range whose panes a partition still keeps: one far ahead of the others has let go of more."""
+    first_kept_ms = (watermark_ms - tier.kept_ms) // tier.pane_ms * tier.pane_ms
+    return Range(max(span.start_ms, first_kept_ms), span.end_ms)
 
 
 def _window_span(policy: CorePolicy, scope: dict[str, str], watermark_ms: int) -> Range:

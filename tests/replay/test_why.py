@@ -16,6 +16,7 @@ from streams.core.policy import DEFAULT_SCOPES, HOUR_MS, CorePolicy
 from streams.core.scope_state import WindowRow
 from streams.core.scopes import parse_scope_key
 from streams.core.tables import window_rows
+from streams.models.topics import partition_of
 from tests.oracle.case_events import START_MS as CASE_MS
 from tests.oracle.case_events import audit, created, label
 from tests.replay.memory import START_MS, PlainRun, floor_log, log_of
@@ -54,6 +55,16 @@ def test_the_tasks_behind_a_past_number_add_up_too(table: str, hours: int) -> No
     found = asyncio.run(why(LOG, POLICY, {}, Place(window="24h"), MEASURES[table][measure], measure, until_ms))
     row = PlainRun(LOG, until_ms).windows(table, "24h")["all"]
     assert found.total == found.row == row[measure]
+    assert found.unequal == {}
+
+
+def test_a_partition_far_ahead_of_the_others_has_let_go_of_more() -> None:
+    """Found by the fuzz campaign: its rows of an hour that the floor still shows are gone, so its tasks are not behind it."""
+    ahead_min, due_at = 60 * 24 * 20, "2026-12-23T10:00:00Z"
+    other = next(name for name in map(str, range(99)) if partition_of(name.encode(), 2) != partition_of(b"t-1", 2))
+    events = [label("l-1", 0, task=other), created(ahead_min, due_at=due_at), created(-60, id="again")]
+    log = log_of(((CASE_MS, json.dumps(event).encode()) for event in events), 2)
+    found = ask({}, Place(window="24h"), "sla", "due", log=log)
     assert found.unequal == {}
 
 
