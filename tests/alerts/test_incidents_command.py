@@ -78,8 +78,7 @@ def forty(redis_url: str) -> str:
 
 @pytest.mark.parametrize("columns", ["80", "120", "300", None])
 def test_forty_incidents_are_forty_lines_whatever_they_are_called(forty: str, columns: str | None) -> None:
-    env = {"COLUMNS": columns} if columns else {}
-    lines = CliRunner().invoke(app, ["--redis", forty], env=env).output.splitlines()
+    lines = CliRunner().invoke(app, ["--redis", forty], env={"COLUMNS": columns}).output.splitlines()
     assert len(lines) == 41
     assert all(re.match(r"[0-9a-f]{12} ", line) for line in lines[1:])  # the key is never cut
     assert columns is not None or "target 95%" in lines[1]  # nor is anything in a file

@@ -147,7 +147,7 @@ def test_times_are_cut_and_never_rounded_up() -> None:
 TIMES_CUT = [
     ("2026-11-30T08:59:59.9999999Z", "2026-11-30T08:59:59.999Z"),
     ("2026-11-30T08:59:59.99999951Z", "2026-11-30T08:59:59.999Z"),
-    ("2026-12-31T23:59:59.9999999999+08:00", "2026-12-31T23:59:59.999+08:00"),
+    ("2026-10-31T23:59:59.9999999999+08:00", "2026-10-31T23:59:59.999+08:00"),
     ("2026-11-30t08:59:59.9999999z", "2026-11-30t08:59:59.999z"),
     ("2026-11-30T08:59:59.1234567-03:30", "2026-11-30T08:59:59.123-03:30"),
 ]
@@ -156,9 +156,6 @@ TIMES_CUT = [
 @pytest.mark.parametrize(("sent", "kept"), TIMES_CUT)
 def test_every_time_of_an_event_is_cut(sent: str, kept: str) -> None:
     raw = json.dumps({**LABEL, "time": sent, "data": {**LABEL["data"], "started_at": sent, "due_at": sent}}).encode()
-    if "12-31" in sent:
-        assert at_every_door(raw) == "future_time"
-        return
     assert at_every_door(raw) is None
     (event,), _ = through_intake([raw])
     read = json.loads(event)
