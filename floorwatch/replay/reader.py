@@ -122,4 +122,5 @@ async def _partitions_of(settings: dict[str, Any], topic: str) -> list[int]:
                 return sorted(int(part["partition"]) for part in found["partitions"])
     finally:
         await admin.close()
-    raise NoLog(topic)
+    reason = "nothing was ever logged there (`floorwatch up` does), or the topic prefix is another"
+    raise NoLog(f"the broker has no topic {topic}: {reason}")

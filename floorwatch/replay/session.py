@@ -62,12 +62,9 @@ class Session:
             async with open_log(kafka_settings(self.settings), self.topic) as log:
                 return await work(log)
 
-        brokers = ", ".join(self.settings.kafka.brokers)
         try:
             return asyncio.run(go())
-        except NoLog:
-            said = f"the broker at {brokers} has no topic {self.topic}: nothing was ever logged there, or the topic prefix is another"
-        except NoSuchRow as error:
+        except (NoLog, NoSuchRow) as error:
             said = str(error)
         except LogTooShort as error:
             say(str(error), err=True)

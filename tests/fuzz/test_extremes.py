@@ -36,7 +36,8 @@ dims = st.dictionaries(st.sampled_from(["site", "vendor", "team", "queue", "poli
 
 def bounded(lowest: int, highest: int) -> st.SearchStrategy[int]:
     """A number from a range, its ends more often than not."""
-    return st.one_of(st.sampled_from([lowest, highest, 0]), st.integers(lowest, highest))
+    ends = [lowest, highest, *([0] if lowest < 0 < highest else [])]
+    return st.one_of(st.sampled_from(ends), st.integers(lowest, highest))
 
 
 @st.composite

@@ -35,6 +35,7 @@ from streams.models import topics
 from tests.agents.test_arrival import Nothing
 from tests.brokers import running_kafka
 from tests.kafka.conftest import processes, run, start_worker, write_config
+from tests.waits import until_plain
 
 pytestmark = pytest.mark.servers
 
@@ -309,7 +310,13 @@ def test_topics_of_an_older_version_are_altered_and_nothing_else_of_them(kafka_b
     done = CliRunner().invoke(build("topics"), ["topics", "create", "--config", str(config)])
     assert done.exit_code == 0, done.output
     assert done.output.count(f"{setting} CreateTime -> LogAppendTime") == len(specs)
-    after = run(described())
+
+    def altered() -> dict[str, dict[str, str]] | None:
+        """A broker tells of what was altered a moment later."""
+        now = run(described())
+        return now if all(config[setting] == "LogAppendTime" for config in now.values()) else None
+
+    after = until_plain(altered, "the altered topics")
     assert {config[setting] for config in before.values()} == {"CreateTime"}
     assert after == {name: {**config, setting: "LogAppendTime"} for name, config in before.items()}
     again = CliRunner().invoke(build("topics"), ["topics", "create", "--config", str(config)])

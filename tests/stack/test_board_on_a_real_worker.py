@@ -24,7 +24,7 @@ HOURS = 3
 SURGE = parse_scenario("queue_surge@1h+2h:queue=comments,factor=15")
 """Under way at the end, so that there is a breach to foresee: a queue without one has no series of it."""
 
-OF_OPEN_TASKS = {"oldest_open_by"}
+OF_OPEN_TASKS = {"backlog_by", "oldest_open_by"}
 """Asked by queue: an open task has no vendor until somebody completes it (ADR 0006)."""
 
 

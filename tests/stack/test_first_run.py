@@ -40,7 +40,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
     "send.py": (),
     "python send.py": (r"^2 events sent$",),
-    "floorwatch table accuracy --by vendor --window 1h": (r"bpo-a │ +0\.0% │ 0\.0% – 79\.3% │.*│ +1 │ +1 │",),
+    "floorwatch table accuracy --by vendor --window 1h": (r"bpo-a │ +0\.0% │.*│ 0\.0% – 79\.3% │.*│ +1 │ +1 │",),
     "floorwatch facts t-1": (r"label l-1: hate, took 40 s, vendor=bpo-a", r"audit a-1 of label l-1: incorrect"),
     "floorwatch.yaml": (),
     "floorwatch config check floorwatch.yaml": (r"floorwatch\.yaml: the configuration is valid",),
