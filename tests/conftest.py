@@ -19,6 +19,9 @@ __all__ = ["kafka_bootstrap"]
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="floorwatch-state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
+for _name in ("COLUMNS", "LINES"):  # the size of a terminal that a test does not ask for; pytest-xdist sets it
+    os.environ.pop(_name, None)
+
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("here", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
