@@ -19,6 +19,7 @@ from streams.core.sources import Sources
 from streams.engine.host import Owned, StageHost
 from streams.engine.log import Outgoing
 from streams.models import topics
+from tests.core import test_idle
 from tests.simulation.floor import Kinds, Shape
 from tests.simulation.schedule import Outcome, run
 
@@ -181,9 +182,9 @@ def test_a_floor_that_goes_back_to_a_partition_that_is_back(monkeypatch: pytest.
         original(self)
 
     monkeypatch.setattr(Floor, "_advance", careless)
-    outcome = caught_idle(200)
-    assert outcome
-    assert any("went back" in line for line in outcome.wrong)
+    # Schedules do not meet it any more (749 tried on 1 December, all fine with the fault in); the story of one floor does.
+    with pytest.raises(AssertionError):
+        test_idle.test_the_watermark_never_goes_back_and_a_changed_closed_row_has_a_higher_revision()
 
 
 def test_a_floor_that_drops_what_an_idle_partition_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
