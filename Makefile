@@ -21,6 +21,7 @@ help:  ## Show this help
 install: $(VENV)/.runtime  ## Make .venv with what Floorwatch needs
 
 $(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Floorwatch needs Python 3.11 or newer: make … PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python

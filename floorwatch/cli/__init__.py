@@ -83,6 +83,14 @@ def _load(module: str, name: str) -> Any:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. Whichever command meets a faulty configuration, its diagnostics are shown and the code is 2."""
+    from config.errors import ConfigErrors
+
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    build(first if first in COMMANDS or first in GROUPS else None)()
+    try:
+        build(first if first in COMMANDS or first in GROUPS else None)()
+    except ConfigErrors as errors:
+        from floorwatch.output.terminal import say
+
+        say(str(errors), err=True)
+        sys.exit(2)
