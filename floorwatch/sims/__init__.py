@@ -1,4 +1,4 @@
-"""The simulations behind STATISTICS.md, run with the product's own detectors.
+"""The simulations behind docs/statistics.md, run with the product's own detectors.
 
 Every module here with a function ``run(scale, seed) -> list[Line]`` is a simulation; ``floorwatch sims`` finds and runs
 them all. ``scale`` multiplies the number of runs: 1.0 for ``make sim``, little for the tests.

@@ -27,7 +27,7 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
     "Bernoulli CUSUM, ARL 206k": (0.10, 0.002, 302, 123),
     "e-SR, A=200,000": (0.067, 0.002, 354, 122),
 }
-"""STATISTICS: ever a false alarm on target and one point above; median audits to detect .90 and .85."""
+"""Reference figures (docs/statistics.md): ever a false alarm on target and one point above; median audits to detect .90 and .85."""
 
 
 def esr(wrong: Bits, bets: ShareBets | None = None, bar: float = BAR) -> Flags:
@@ -69,8 +69,8 @@ def _false_alarms(rng: np.random.Generator, runs: int) -> list[Line]:
 
 
 def _near_share(name: str, hits: int, runs: int, expected: float) -> Line:
-    """Compare a share with STATISTICS, itself simulated with 1,000 runs: both errors count."""
-    line = of_share(name, hits, runs, "about", expected, "STATISTICS")
+    """Compare a share with its reference figure. That was simulated with 1,000 runs too, so both errors count."""
+    line = of_share(name, hits, runs, "about", expected, "reference")
     slack = 1.96 * math.sqrt(max(expected * (1 - expected), 0.001) / 1000)
     return Line(
         line.name, "about", expected, line.measured, max(0.0, line.low - slack), line.high + slack, line.source, 0.0
@@ -89,7 +89,7 @@ def _delays(rng: np.random.Generator, runs: int) -> list[Line]:
                 found[name] += first_after(rule(wrong), BEFORE)
         for name, delays in found.items():
             what = f"{name}: median audits to detect {accuracy:.2f}"
-            lines.append(of_median(what, delays, "about", _TABLE[name][place], "STATISTICS"))
+            lines.append(of_median(what, delays, "about", _TABLE[name][place], "reference"))
     return lines
 
 
@@ -171,7 +171,7 @@ def _clustered(rng: np.random.Generator, runs: int) -> list[Line]:
     kinds = {"size": 10, "correlation": 0.1}
     alarms = clustered_alarms(rng, runs, AUDITS, **kinds, means=False)  # type: ignore[arg-type]
     name = "the same, batches of 10 with correlation .1, audit by audit"
-    lines.append(of_run_length(name, float(runs * AUDITS), alarms, "about", 5_400, "STATISTICS"))
+    lines.append(of_run_length(name, float(runs * AUDITS), alarms, "about", 5_400, "reference"))
     alarms = clustered_alarms(rng, runs, AUDITS * 4, **kinds, means=True)  # type: ignore[arg-type]
     name = "the same, batch means, bar in batches"
     lines.append(of_run_length(name, float(runs * AUDITS * 4), alarms, "at least", BAR, "ARL >= A"))

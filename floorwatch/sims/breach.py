@@ -72,7 +72,7 @@ class Score(Struct, frozen=True):
     def precision(self) -> float:
         """Breaches foreseen, of the alarms; 0 without alarms.
 
-        Source: STATISTICS, predicted breach.
+        Source: docs/forecast.md, How good it is.
         """
         return len(self.leads_min) / self.alarms if self.alarms else 0.0
 
@@ -80,7 +80,7 @@ class Score(Struct, frozen=True):
     def recall(self) -> float:
         """Breaches foreseen, of the breaches; 0 without breaches.
 
-        Source: STATISTICS, predicted breach.
+        Source: docs/forecast.md, How good it is.
         """
         return len(self.leads_min) / self.breaches if self.breaches else 0.0
 
@@ -93,7 +93,7 @@ class Score(Struct, frozen=True):
 def make_day(rng: Random) -> Day:
     """Draw a day: its level, perhaps a surge, perhaps people missing or a slow tool for some hours.
 
-    Source: ours; about the 66 of 300 days with a breach that STATISTICS tells of.
+    Source: ours; about the 66 of 300 days with a breach of the reference figures (docs/statistics.md).
     """
     capacity_per_min = TASKS_PER_HEAD_HOUR * sum(SHIFT_HEADS) / len(SHIFT_HEADS) / 60
     level = max(0.3, rng.gauss(0.78, 0.08))
@@ -167,7 +167,7 @@ class Queue:
     def oldest_share(self, minute: int) -> float:
         """Return the greatest age of an open task as a share of its SLA.
 
-        Source: STATISTICS, "age > 80% of SLA".
+        Source: docs/forecast.md, How good it is: the rule "oldest task past 80% of its SLA".
         """
         shares = [(minute - line[0][0] + lead) / lead for lead, line in self._lines.items() if line]
         return max(shares, default=0.0)
@@ -274,16 +274,16 @@ EXPECTED = {
     "recent": ("recent rate", 0.86, 0.98, 112.0),
     "age": ("oldest age > 80% of SLA", 0.79, 0.95, 73.0),
 }
-"""Rule: its words, and precision, recall and median lead (min) in STATISTICS, of a floor of which only these are known."""
+"""Rule: its words, and reference precision, recall and median lead in minutes (docs/statistics.md, Reference figures)."""
 
-_SOURCE = "STATISTICS, predicted breach (66 of 300 days)"
+_SOURCE = "reference (66 of 300 days)"
 
 
 def run(scale: float, seed: int) -> list[Line]:
-    """Run 300 days (at scale 1) and hold the three rules against STATISTICS.
+    """Run 300 days (at scale 1) and compare the three rules with the reference figures.
 
-    STATISTICS gives results, not its floor: this one has about the same share of days with a breach. Recall is bound from
-    below; precision and lead depend on the floor and may lie within 15% and 30% of the reference.
+    Of the reference only its results are known, not its floor. This floor has about the same share of days with a breach.
+    Recall is bound from below; precision and lead depend on the floor and may lie within 15% and 30% of the reference.
     """
     days = max(60, round(DAYS * scale))
     scores = simulate(days, seed)

@@ -111,8 +111,8 @@ def run(scale: float, seed: int) -> list[Line]:
     named, over, wrongly = _watch(rng, fleets)
     return [
         of_count(f"{words}: e-SR false firings a fleet (A={bar:,.0f})", fired, fleets, "at most", budget, "1 a week"),
-        of_count(f"{words}: raw threshold, firings a fleet", raw, fleets, "at least", 1_000, "STATISTICS 1,683"),
-        of_count(f"{words}: Wilson last 200, firings a fleet", wilson, fleets, "at least", 100, "STATISTICS 122"),
+        of_count(f"{words}: raw threshold, firings a fleet", raw, fleets, "at least", 1_000, "reference 1,683"),
+        of_count(f"{words}: Wilson last 200, firings a fleet", wilson, fleets, "at least", 100, "reference 122"),
         of_count(
             f"one fleet through PaneFold with batch means, {days} days: firings",
             pane_firings(rng, days),

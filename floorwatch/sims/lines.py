@@ -26,7 +26,7 @@ class Line:
         measured: The result.
         low: Lower end of its 95% Monte Carlo interval.
         high: Upper end.
-        source: Where ``expected`` comes from: a theorem, or STATISTICS.
+        source: Where ``expected`` comes from: a theorem, or the reference figures of docs/statistics.md.
         tolerance: For ``about``: how far, as a ratio, the interval may lie off.
     """
 

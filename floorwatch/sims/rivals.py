@@ -44,7 +44,7 @@ def wilson_high(wrong: Floats, seen: Floats) -> Floats:
 def raw_window(wrong: Bits) -> Flags:
     """Point estimate of the last 200 audits below target.
 
-    Source: STATISTICS, raw estimate of the last 200.
+    Source: docs/statistics.md, One drop under three rules.
     """
     bad, seen = window_sums(wrong, WINDOW)
     alarm: Flags = (1.0 - bad / seen < TARGET - 1e-12) & (seen >= LEAST)

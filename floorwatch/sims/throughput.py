@@ -113,9 +113,9 @@ def run(scale: float, seed: int) -> list[Line]:
     naive = int((hourly < 0.8 * 4 * EXPECTED).any(axis=1).sum())
     words = "μ=12, φ=2, A=28,800"
     lines = [
-        of_share(f"{words}: false alarm in 30 days", false, runs, "at most", MONTH / BAR, "Ville; STATISTICS .048"),
-        of_share("the same, φ ignored", blind, runs, "about", 0.97, "STATISTICS"),
-        of_share('"below 80% of the hour": false alarm in 30 days', naive, runs, "at least", 0.99, "STATISTICS"),
+        of_share(f"{words}: false alarm in 30 days", false, runs, "at most", MONTH / BAR, "Ville; reference .048"),
+        of_share("the same, φ ignored", blind, runs, "about", 0.97, "reference"),
+        of_share('"below 80% of the hour": false alarm in 30 days', naive, runs, "at least", 0.99, "reference"),
     ]
     for share, buckets in ((0.7, 31), (0.5, 11), (0.3, 6)):
         bets = CountBets()
@@ -123,5 +123,5 @@ def run(scale: float, seed: int) -> list[Line]:
         early = np.isfinite(first_alarm(counts(rng, (runs, 7 * 96), EXPECTED), PHI, folds=folds))
         first = first_alarm(counts(rng, (runs, 400), share * EXPECTED), PHI, folds=folds)
         name = f"{words}: median buckets to see a drop to {share}"
-        lines.append(of_median(name, first[~early].tolist(), "about", buckets, "STATISTICS"))
+        lines.append(of_median(name, first[~early].tolist(), "about", buckets, "reference"))
     return [*lines, *_pace(rng, max(12, round(100 * scale)))]

@@ -69,7 +69,7 @@ SITES = (
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Shares (0..1) of what real floors do to a stream. The defaults are those of the design's simulated floor."""
+    """Shares (0..1) of what real floors do to a stream. The defaults are those of the tests and the demo."""
 
     duplicate: float = 0.01
     late_arrival: float = 0.05

@@ -1,6 +1,6 @@
 """An independent, naive oracle: the tables recomputed from scratch from a log of contract events.
 
-It shares no code with ``streams.core`` and is written to be read against DESIGN §3 and §6, not to be fast: it keeps
+It shares no code with ``streams.core`` and is written to be read against docs/meaning.md, not to be fast: it keeps
 every fact in memory and recounts every task. ``floorwatch verify`` and the tests hold the product against it.
 
     oracle = Oracle.from_events(open("events.jsonl"))

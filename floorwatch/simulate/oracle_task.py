@@ -1,6 +1,6 @@
 """One task recounted from all its facts: what it adds to the tables, said as slowly and plainly as possible.
 
-This is the written meaning of DESIGN §3 a second time, by another road than the product's core: nothing is incremental,
+This is docs/meaning.md as code a second time, by another road than the product's core: nothing is incremental,
 nothing is shared with ``streams.core``, every question goes over all facts of the task again.
 """
 

@@ -157,7 +157,7 @@ class TaskView:
         """Return the effective verdict of a label, or None while nobody audited it.
 
         The latest standing audit counts; every overturned appeal against it flips it; an overturned appeal against the
-        label makes it incorrect (DESIGN section 3).
+        label makes it incorrect (docs/meaning.md).
         """
         audit = self._audit_of(label.label_id)
         if audit is None:

@@ -110,7 +110,7 @@ def _histogram(cells: Cells, numbers: list[int], base: int) -> c.Histogram:
 
 
 def accuracy(parts: Parts) -> RowJson:
-    """Return the accuracy measures of a row (definitions: STATISTICS, docs/numbers.md).
+    """Return the accuracy measures of a row (definitions: docs/numbers.md).
 
     ``raw_accuracy_ratio`` is correct/audited; the weighted one is Hájek's Σw·correct/Σw with w = 1/π, over audits whose
     sampling probability is known. The Wilson interval is of the raw one.
@@ -189,7 +189,7 @@ def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[An
 def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) -> RowJson:
     """Return the throughput measures of a row.
 
-    Source: STATISTICS, handle time and labels per productive hour; quantiles: DDSketch (2019).
+    Source: docs/numbers.md, handle time and labels per productive hour; quantiles: DDSketch (2019).
 
     Args:
         parts: The row.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Invariant(RuntimeError):
-    """Something the design rules out has happened; the worker stops rather than count wrongly. Read the message."""
+    """Something that must not happen has happened. The worker stops rather than count wrongly. Read the message."""
 
 
 class Misconfigured(Invariant):

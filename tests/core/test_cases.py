@@ -1,4 +1,4 @@
-"""Every sentence of DESIGN section 3 on the product's core: the same hand-written cases the oracle must meet."""
+"""Every rule of docs/meaning.md on the product's core: the same hand-written cases the oracle must meet."""
 
 from __future__ import annotations
 

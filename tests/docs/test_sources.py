@@ -23,7 +23,7 @@ PLACES = (
 )
 MODULES = {"math", "np", "numpy"}
 PLAIN = {"math": {"inf", "isfinite", "floor", "ceil", "fsum"}, "np": {"array", "ndarray", "float64", "int64"}}
-NAMED = re.compile(r"Source|\b(1[789]|20)\d\d\b|arXiv|STATISTICS|DESIGN|Wilson|``alerts\.statistics")
+NAMED = re.compile(r"Source|\b(1[789]|20)\d\d\b|arXiv|docs/\w+\.md|docs/[\w-]+\.md|Wilson|``alerts\.statistics")
 NO_FORMULA = {
     "streams/core/detectors/summary.py:on_grid": "rounds to a grid",
     "streams/core/rca/evidence.py:Tally.share": "a plain share",

@@ -1,4 +1,4 @@
-"""A short run of the simulation behind STATISTICS: 100 days instead of 300, with the product's own forecast."""
+"""A short run of the simulation behind docs/forecast.md: 100 days instead of 300, with the product's own forecast."""
 
 from random import Random
 

@@ -73,7 +73,7 @@ class Case:
 
     name: str
     says: str
-    """The sentence of the design (or of the decisions on top of it) which the case holds."""
+    """The rule of docs/meaning.md that the case holds."""
     events: list[Event]
     rows: dict[RowKey, Row]
     windows: dict[WindowKey, Row] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""All hand-written cases of DESIGN §3 "Meaning, exactly", and of the decisions on top of it.
+"""All hand-written cases of docs/meaning.md.
 
 Each ``Case`` is events in log order and the one-hour rows they must give; see ``case_events.Case`` for how to read it.
 They are run against the naive oracle (``test_cases.py``) and against the product's core.

@@ -93,7 +93,7 @@ def test_the_interval_is_the_jackknife_with_each_item_left_out(items: list[list[
 
 
 def test_raw_agreement_stands_beside_alpha_because_skew_hides_it() -> None:
-    """STATISTICS: 95 of 100 unanimous can give α ≈ −0.01 (here: 95 times fine, 5 disputed)."""
+    """On a skewed queue 95 of 100 unanimous can give α ≈ −0.01 (here: 95 times fine, 5 disputed)."""
     found = agreement([(("safe", "safe"), 95), (("hate", "safe"), 5)])
     assert found.alpha is not None
     assert found.unanimous is not None

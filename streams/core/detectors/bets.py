@@ -163,7 +163,7 @@ class ShareBets:
 
         Errors within a batch may depend on each other in any way; only batches must not.
 
-        Source: the class; one observation per batch is STATISTICS, clustered errors.
+        Source: the class; one observation per batch: docs/statistics.md, errors that come in clusters.
 
         Args:
             pane: Batches in order of their key.

@@ -84,7 +84,7 @@ def wants_audits(scores: Mapping[str, float], bar: float, firing: Iterable[str] 
     Sampling more there keeps the promise as long as each audit's probability is fixed before its outcome: the weights
     account for it.
 
-    Source: STATISTICS, more audits where score > √A.
+    Source: docs/statistics.md, more audits would soon decide: where the score is above √A.
 
     Args:
         scores: Score by scope.

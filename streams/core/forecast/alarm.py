@@ -8,7 +8,7 @@ from streams.core.forecast.demand import Prediction
 
 FIRE_AFTER = 2
 CLEAR_AFTER = 6
-"""Consecutive evaluations. Source: STATISTICS, "Predicted breach"."""
+"""Consecutive evaluations. Source: docs/forecast.md, How good it is."""
 
 
 class BreachAlarm(Struct, frozen=True):

@@ -97,9 +97,9 @@ def predict(
     """Test whether the work due by every moment fits into the capacity until it.
 
     N(d) = open tasks due ≤ d; S(d) = capacity in (now, d]; breach_at = min{d: N(d) > S(d)};
-    shortfall = max_d N(d) - S(d). Source: STATISTICS, "Predicted breach". With ``arrivals``, N(d) also holds
-    Σ rate · (d - now - lead): the tasks that will have come and be due by d if they go on coming as they do. STATISTICS
-    measured the test without them.
+    shortfall = max_d N(d) - S(d). Source: docs/forecast.md, In plain words. With ``arrivals``, N(d) also holds
+    Σ rate · (d - now - lead): the tasks that will have come and be due by d if they go on coming as they do. The
+    figures of docs/forecast.md are measured without them.
 
     Args:
         now_ms: The watermark.

@@ -22,7 +22,7 @@ FORECAST_WINDOW = "1h"
 """Rows of a queue's own scope carry the forecast in this window: pace is measured over an hour."""
 
 PAST_MS = HOUR_MS
-"""Pace is measured over the last 60 minutes (STATISTICS, "Predicted breach")."""
+"""Pace is measured over the last 60 minutes (docs/forecast.md, Pace)."""
 
 FINE_AHEAD_MS = 3 * HOUR_MS
 QUARTER_AHEAD_MS = DAY_MS
@@ -207,7 +207,7 @@ def worked(
     A step counts as backlogged when its completed tasks had waited, mean turn-around less mean handle time, for two
     minutes or more; or when none was completed while an older task was open.
 
-    Source: ours; STATISTICS says "while backlogged" and leaves open how that is seen.
+    Source: ours; docs/forecast.md, Pace: only steps in which work was waiting.
 
     Args:
         tally: The queue's sums.

@@ -31,7 +31,7 @@ def planned(scheduled: Mapping[int, int], hours: Mapping[int, HourWork], now_ms:
     """Return the planned capacity of a queue from an hour before now, in tasks per hour.
 
     Capacity = people scheduled x tasks that one completes in an hour of handling, measured over the last 24 full hours.
-    Source: the rostered capacity of STATISTICS, "Predicted breach", whose pace per person is given there and measured here.
+    Source: docs/forecast.md, Pace: planned capacity. The pace of one person is measured.
     After the end of the last shift known, its last 24 hours are repeated: nobody has planned these yet.
 
     Args:

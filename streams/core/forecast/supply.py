@@ -81,7 +81,7 @@ class Supply:
     def tasks_until(self, now_ms: int, moments_ms: Sequence[int]) -> list[float]:
         """Return S(d), the tasks that can be completed in (now, d], for each d.
 
-        Source: S(d) of STATISTICS, "Predicted breach".
+        Source: S(d) of docs/forecast.md.
 
         Args:
             now_ms: The watermark.
@@ -118,7 +118,7 @@ def steady(now_ms: int, until_ms: int, tasks_per_hour: float) -> Supply:
 def efficiency(past: Iterable[Worked], known: float | None = None) -> float:
     """Return completions over rostered capacity while work was waiting, clipped to [0.2, 1.1].
 
-    Source: STATISTICS, "Predicted breach": eff = completions/rostered over 60 min while backlogged.
+    Source: docs/forecast.md, Pace: efficiency = completed / planned over 60 minutes in which work was waiting.
 
     Args:
         past: What happened in the last 60 minutes.
@@ -142,7 +142,7 @@ def efficiency(past: Iterable[Worked], known: float | None = None) -> float:
 def recent_tasks_per_hour(past: Iterable[Worked], known: float | None = None) -> float | None:
     """Return the rate at which tasks were completed while work was waiting.
 
-    Source: STATISTICS, "Predicted breach": without a roster use the recent rate.
+    Source: docs/forecast.md, Pace: the recent rate, used without a roster.
 
     Args:
         past: What happened in the last 60 minutes.

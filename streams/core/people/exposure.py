@@ -2,8 +2,8 @@
 
 The dose of an instant is the weight of the policy worked on, the greatest one where several tasks are open at once: two
 open tabs are not twice the time. It is a step function of time made of integers, so the rolling sum is exact and any
-correction changes it to what it would have been. Weights and cap are the floor's own choice (the default cap of 4 h a
-day is DESIGN's); this meter measures, it does not say what is safe.
+correction changes it to what it would have been. Weights and cap are the floor's own choice (the cap is 4 h a
+day unless configured). The meter measures; it does not say what is safe. How it is used: docs/people.md.
 """
 
 from __future__ import annotations

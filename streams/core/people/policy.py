@@ -15,7 +15,7 @@ class PeoplePolicy:
     """All that shapes the numbers about people.
 
     Attributes:
-        accuracy_target_ratio: What contracts ask (STATISTICS: 95%).
+        accuracy_target_ratio: The target; contracts usually ask for 95%.
         min_audits: Fewer audits and no accuracy is said: at 30 the 95% interval is still about ±8 points at 95%.
         wanted_half_width_ratio: The interval a lead can act on; tells how many audits are missing.
         min_peers: Fewer like-tenured peers on the same work and all peers are used, and that is said.

@@ -208,7 +208,7 @@ def standing_of(share: Interval | None, size: float, policy: PeoplePolicy) -> St
 def volume_of(works: Iterable[Work]) -> Volume:
     """Return how much was done.
 
-    Labels per hour of handling. Source: STATISTICS, handle time.
+    Labels per hour of handling. Source: docs/people.md.
     """
     labels, handled, handle_ms = 0, 0, 0
     hours: set[int] = set()

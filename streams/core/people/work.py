@@ -76,7 +76,7 @@ class Work(NamedTuple):
 
 
 def works_of(task_id: str, facts: Sequence[Fact]) -> list[Work]:
-    """Return the standing labels of one task, each with its effective verdict (DESIGN section 3).
+    """Return the standing labels of one task, each with its effective verdict (docs/meaning.md).
 
     Args:
         task_id: The task.

@@ -22,7 +22,7 @@ class Judged:
         label: The label, in its latest version.
         dims: Its dimensions, unknown ones taken from the task's creation.
         version: Version of the policy it was decided under, or None.
-        verdict: The effective verdict (DESIGN section 3); None while nobody audited it.
+        verdict: The effective verdict (docs/meaning.md); None while nobody audited it.
         audits: Its standing audits that give a verdict, in log order.
         opened: Appeals opened about it or its audits.
         decided: Those decided, in log order.

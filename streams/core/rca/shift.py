@@ -79,7 +79,7 @@ def decompose(
 
     rate w0(a1-a0), mix (w1-w0)(a0-A0), interaction (w1-w0)(a1-a0), with w a part's share of all and a its good share,
     both by weight (``Tally``).
-    Source: shift-share analysis (Dunn 1960), as in STATISTICS, "Definitions". A part absent before enters with the whole's A0,
+    Source: shift-share analysis (Dunn 1960). A part absent before enters with the whole's A0,
     so that all it brings is interaction, w1(a1-A0); one absent after keeps its a0, so that all it takes away is mix,
     -w0(a0-A0).
 

@@ -35,7 +35,7 @@ def tally_of(measure: Measure, cells: Sequence[Cell]) -> Tally:
 
     Accuracy: correct of audited labels by their weight 1/π, without technical errors, which are not held against a person,
     and without targeted audits, which are no sample of the work. SLA: met of decided tasks, open ones past due counting as
-    missed (DESIGN, sections 3 and 6).
+    missed (docs/meaning.md).
 
     Args:
         measure: What is explained.

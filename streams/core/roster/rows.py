@@ -211,7 +211,7 @@ def _required_h(row: Row, occupancy_permille: int, shrinkage_permille: int) -> f
 
 
 def measures(row: Row, span_ms: int, policy: RosterPolicy, shrinkage_permille: int | None = None) -> dict[str, Any]:
-    """Return what people see of a row (formulas: STATISTICS, Definitions).
+    """Return what people see of a row (formulas: docs/roster.md).
 
     occupancy = handling/(handling + idle available); adherence = 100·max(0, 1 − exception/scheduled); conformance =
     100·actual/scheduled with actual = scheduled − exception + overtime; shrinkage = unavailable/scheduled with unavailable
