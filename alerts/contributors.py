@@ -14,8 +14,9 @@ from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row
-from streams.core.rca.evidence import MIN_PART, Tally, Verdict, difference_interval, family_z, judge, possible, without
+from streams.core.rca.evidence import MIN_PART, Verdict, difference_interval, family_z, judge
 from streams.core.rca.shift import decompose, summed
+from streams.core.rca.tally import Tally, possible, without
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""

@@ -103,7 +103,14 @@ class Worker:
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.task(self._flush_forever)
-        self.app.task(Ticker(self).run)
+        ticker = Ticker(
+            self.hosts,
+            self.topics,
+            lambda: self.writer,
+            lambda: self.app.should_stop,
+            config.engine.idle_timeout_s,
+        )
+        self.app.task(ticker.run)
 
     # -- stages --------------------------------------------------------------------------------------------------
 

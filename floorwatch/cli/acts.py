@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from alerts.incident import Ack, Silence
     from config.schema import FloorwatchConfig
 
-LEAST_DIGITS = 6
 MAX_TEXT = 200
 LEAST_SILENCE_S, MOST_SILENCE_S = 60, 30 * 86_400
 
@@ -107,18 +106,6 @@ def silence_ms(text: str) -> int:
     return round(span_s * 1000)
 
 
-def start_of(key: str) -> str:
-    """Return the start of a key as it is stored.
-
-    Raises:
-        typer.Exit: It is none, or too short to mean one.
-    """
-    start = key.strip().lower()
-    if len(start) < LEAST_DIGITS or not set(start) <= set("0123456789abcdef"):
-        raise fail(f"{key!r} is no incident: give at least {LEAST_DIGITS} digits of what `floorwatch incidents` shows")
-    return start
-
-
 def find(records: Sequence[dict[str, Any]], start: str) -> dict[str, Any]:
     """Return the live incident whose key begins so.
 
@@ -149,7 +136,7 @@ def named(record: dict[str, Any]) -> str:
 def _incident(key: str, config: Path | None, var: Path | None) -> tuple[FloorwatchConfig, dict[str, Any]]:
     from config.connect import redis_options
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
-    from floorwatch.cli.incidents import read_incidents
+    from floorwatch.cli.incident_records import read_incidents, start_of
 
     start = start_of(key)
     with exit_on_config_error():
@@ -182,7 +169,7 @@ def _act(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence,
 
 def _shown(settings: FloorwatchConfig, key: str) -> dict[str, Any] | None:
     from config.connect import redis_options
-    from floorwatch.cli.incidents import read_incidents
+    from floorwatch.cli.incident_records import read_incidents
 
     return next(iter(read_incidents(redis_options(settings.redis), settings.redis.prefix, key)), None)
 

@@ -12,7 +12,7 @@ import typer
 from floorwatch.output.terminal import DataConsole, say, wide_console
 
 if TYPE_CHECKING:
-    from floorwatch.embedded.demo_view import DemoModel
+    from floorwatch.cli.demo_view import DemoModel
     from floorwatch.embedded.player import Played
     from floorwatch.embedded.supervisor import Stack
 
@@ -89,7 +89,7 @@ class _Demo:
 
         from redis.asyncio import Redis
 
-        from floorwatch.embedded.demo_view import DemoModel, print_end, tables
+        from floorwatch.cli.demo_view import DemoModel, print_end, tables
 
         redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
         model = DemoModel(redis, self._plan.redis_prefix)
@@ -166,7 +166,7 @@ async def _show(console: DataConsole, model: DemoModel, played: Played) -> None:
     from redis.exceptions import RedisError
     from rich.live import Live
 
-    from floorwatch.embedded.demo_view import clock, incident_text, screen, tables
+    from floorwatch.cli.demo_view import clock, incident_text, screen, tables
 
     told: set[str] = set()
     if console.is_terminal:

@@ -8,14 +8,15 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.doctor_check import CONNECT_TIMEOUT_S, Check
 from floorwatch.embedded.process import LOOPBACK
 from floorwatch.embedded.state import DEFAULT_VAR
 from floorwatch.output.terminal import say, say_json
@@ -24,25 +25,12 @@ if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
     from floorwatch.embedded.find import Found
 
-Status = Literal["ok", "warn", "fail"]
 MARKS: dict[str, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
 
 MIN_PYTHON = (3, 11)
 FAUST_SERIES = "0.15."
 DISK_FAIL_BYTES = 256 * 1024**2
 DISK_WARN_BYTES = 2 * 1024**3
-CONNECT_TIMEOUT_S = 3.0
-ANSWER_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the doctor: ``warn`` deserves a look, only ``fail`` stops Floorwatch from working."""
-
-    status: Status
-    name: str
-    detail: str
-    fix: str | None = None
 
 
 def python_checks() -> list[Check]:

@@ -14,7 +14,7 @@ from alerts.routes import Channels, build_channels
 from alerts.words import duration, instant, plural, printable
 from config.connect import redis_options
 from config.schema import FloorwatchConfig
-from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
+from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
 
 _WAITED_LONG_S = 300
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from config.connect import kafka_options
 from config.schema import KafkaSettings
-from floorwatch.cli.doctor import ANSWER_TIMEOUT_S, Check
+from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, Check
 from streams.adapters.reach import obstacle_of
 from streams.adapters.topic_configs import topic_configs
 from streams.models.topics import ARRIVAL, TopicSpec, topic_specs

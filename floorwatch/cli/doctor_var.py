@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from floorwatch.cli.doctor import Check
+from floorwatch.cli.doctor_check import Check
 from floorwatch.embedded.find import Found, StackNotFound, locate
 from floorwatch.embedded.segments import parts_aside
 from floorwatch.embedded.state import Paths, is_alive, open_to_others

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from floorwatch.replay.session import Session
     from streams.core.policy import CorePolicy
     from streams.core.rca.answer import Answer, Cut
-    from streams.core.rca.evidence import Tally
     from streams.core.rca.explain import Finding
     from streams.core.rca.shift import Key
     from streams.core.rca.slices import Measure, Slices
+    from streams.core.rca.tally import Tally
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Mapping[str, Row]]

@@ -189,8 +189,8 @@ def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
 def _peers(source: str, target: str, audits: Rows) -> MoveEvidence:
     """Return the audits of everybody's labels on both queues, from the rows of 7 days."""
     from streams.core.forecast.moves import MoveEvidence
-    from streams.core.rca.evidence import Tally
     from streams.core.rca.slices import row_tally
+    from streams.core.rca.tally import Tally
     from streams.core.scopes import scope_key
 
     def tally(queue: str) -> Tally:

@@ -9,7 +9,13 @@ import typer
 
 from floorwatch.output.terminal import say
 
-GENERATORS = ("config.render", "streams.models.schema", "grafana.generate", "prometheus.generate", "telemetry.docs")
+GENERATORS = (
+    "config.render",
+    "streams.models.contract_files",
+    "grafana.generate",
+    "prometheus.generate",
+    "telemetry.docs",
+)
 """Modules with ``generate(root) -> list[Path]`` and ``check(root) -> list[str]``."""
 
 

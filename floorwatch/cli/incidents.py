@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.incident_records import read_incidents, start_of
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines
 
@@ -107,8 +107,6 @@ def show(
     var: VarOption = None,
 ) -> None:
     """Show one incident whole: evidence, contributors, what people did about it, who was told what and when."""
-    from floorwatch.cli.acts import start_of
-
     start = start_of(incident)
     source = _source(redis_url, prefix, config, var)
     found = [one for one in read_incidents(source.options, source.prefix) if one["key"].startswith(start)]
@@ -342,34 +340,3 @@ def _told(source: _Source, keys: Sequence[str]) -> dict[str, list[Delivery]]:
     except (RedisError, OSError) as error:
         say(f"who was told cannot be read: {type(error).__name__}", err=True)
         return {}
-
-
-def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None) -> list[dict[str, Any]]:
-    """Return the incidents of the read model, or the one with a key.
-
-    Args:
-        options: Arguments of ``Redis.from_url``.
-        prefix: Prefix of the keys in Redis.
-        key: Key of an incident; None takes all.
-
-    Raises:
-        typer.Exit: Redis does not answer.
-    """
-    import redis
-
-    name = f"{prefix}incidents"
-    try:
-        client = redis.Redis.from_url(**options, socket_connect_timeout=5, socket_timeout=10)
-        try:
-            values: list[Any] = list(client.hvals(name)) if key is None else [client.hget(name, key)]
-        finally:
-            client.close()
-    except ValueError as error:
-        say("floorwatch incidents: the Redis address is no redis:// URL; check --redis", err=True)
-        raise typer.Exit(2) from error
-    except redis.RedisError as error:
-        # The address may hold a password, so only its fault is told.
-        say(f"floorwatch incidents: Redis does not answer ({type(error).__name__}).", err=True)
-        say("  Is `floorwatch up` running? Else give --redis or FLOORWATCH_REDIS_URL.", err=True)
-        raise typer.Exit(1) from error
-    return [json.loads(value) for value in values if value is not None]

@@ -21,7 +21,7 @@ def load_steps(config: Path | None, var: Path | None, until_ms: int, *, now: boo
     """
     from config.connect import redis_options
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
-    from floorwatch.cli.incidents import read_incidents
+    from floorwatch.cli.incident_records import read_incidents
 
     with exit_on_config_error():
         redis = load_for_reader(config, var).redis

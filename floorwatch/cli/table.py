@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from floorwatch.cli.common import VarOption
-from floorwatch.output.csv_file import write_csv
-from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, scope_text, shows_live, wide_console
+from floorwatch.cli.table_text import print_plain, rich_table
+from floorwatch.output.terminal import say, say_lines, shows_live, wide_console
 
 if TYPE_CHECKING:
     from config.tables import TableSettings
-    from floorwatch.cli.age import Age
 
 Row = dict[str, Any]
 _SITES_NAMED = 5
@@ -28,64 +27,6 @@ class TableName(str, Enum):
     accuracy = "accuracy"
     throughput = "throughput"
     sla = "sla"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%"
-
-
-def _duration(value_ms: float | None) -> str:
-    if value_ms is None:
-        return "–"
-    seconds = value_ms / 1000
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _count(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
-
-
-def _less_technical(row: Row) -> str:
-    """Return accuracy as alert rules hold it against a target: without technical errors, which are nobody's."""
-    from alerts.kinds.accuracy_low import read
-
-    cell = read(row)
-    return _percent(cell.good / cell.total if cell.total else None)
-
-
-Column = tuple[str, Callable[[Row], str]]
-COLUMNS: dict[str, tuple[Column, ...]] = {
-    "accuracy": (
-        ("accuracy", lambda row: _percent(row["raw_accuracy_ratio"])),
-        ("less technical errors", _less_technical),
-        ("95% interval", lambda row: f"{_percent(row['wilson_low_ratio'])} – {_percent(row['wilson_high_ratio'])}"),
-        ("weighted", lambda row: _percent(row["weighted_accuracy_ratio"])),
-        ("audited", lambda row: _count(row["audited"])),
-        ("labels", lambda row: _count(row["labels"])),
-        ("critical", lambda row: _count(row["critical_errors"])),
-        ("overturned", lambda row: _percent(row["overturn_ratio"])),
-    ),
-    "throughput": (
-        ("labels", lambda row: _count(row["labels"])),
-        ("labels/h", lambda row: _count(row["labels_per_hour"])),
-        ("per productive h", lambda row: _count(row["labels_per_productive_hour"])),
-        ("handle p50", lambda row: _duration(row["handle_ms_p50"])),
-        ("p90", lambda row: _duration(row["handle_ms_p90"])),
-        ("active labellers", lambda row: _count(row["active_labelers"])),
-    ),
-    "sla": (
-        ("attainment", lambda row: _percent(row["attainment_ratio"])),
-        ("due", lambda row: _count(row["due"])),
-        ("met", lambda row: _count(row["met"])),
-        ("missed", lambda row: _count(row["missed"])),
-        ("overdue, open", lambda row: _count(row["overdue_open"])),
-        ("turn-around p90", lambda row: _duration(row["turnaround_ms_p90"])),
-        ("backlog", lambda row: "n/a" if row["backlog"] is None else _count(row["backlog"])),
-        ("oldest open", lambda row: "n/a" if row["backlog"] is None else _duration(row["oldest_open_age_ms"])),
-    ),
-}
 
 
 def table(
@@ -190,28 +131,6 @@ async def select(model: Any, name: str, names: frozenset[str], window: str) -> l
     return sorted(rows, key=lambda row: (-(row[size] or row.get("audited") or 0), row["scope_key"]))
 
 
-def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) -> DataTable:
-    """Return a table for a terminal.
-
-    Args:
-        name: ``accuracy``, ``throughput`` or ``sla``.
-        rows: Its rows.
-        window: Their window.
-        age: As of when they are; None for rows of a past moment, which are as old as they are meant to be.
-    """
-    from floorwatch.cli.age import mark_of
-
-    newest = max((row["watermark"] for row in rows), default=None)
-    what = f"{name} · last {window}"
-    past = f"{what} · as of {newest}" if newest else f"{what} · no data yet"
-    shown = DataTable(past if age is None else age.title(what))
-    shown.add_names("scope")
-    shown.add_numbers(*(heading for heading, _ in COLUMNS[name]))
-    for row in rows:
-        shown.add_row(scope_text(row["scope"]) + mark_of(row), *(read(row) for _, read in COLUMNS[name]))
-    return shown
-
-
 def zone_notes(rows: Sequence[Row], window: str, tables: TableSettings) -> list[str]:
     """Return what to know of calendar windows of sites without a time zone: their day is another site's."""
     sites = sorted({row["scope"]["site"] for row in rows if row["scope"].get("site")} - set(tables.zones))
@@ -222,20 +141,3 @@ def zone_notes(rows: Sequence[Row], window: str, tables: TableSettings) -> list[
     )
     said = f"no time zone is configured for {named}: their {window} is that of {tables.default_zone}. "
     return [said + "Add them to tables.zones, for example {KUL: Asia/Kuala_Lumpur}"]
-
-
-def print_plain(rows: list[Row], form: str, *, heading: bool = True) -> None:
-    """Print rows as JSON lines (``json``) or comma-separated values (``csv``), with or without the names of the columns."""
-    import sys
-
-    from streams.core.rowcodec import json_bytes
-
-    if form == "json":
-        for row in rows:
-            say_json_text(json_bytes(row))
-        return
-    flat = [{key: value for key, value in row.items() if not isinstance(value, dict | list)} for row in rows]
-    write_csv(
-        sys.stdout, list(dict.fromkeys(name for row in flat for name in row)) or ["scope_key"], flat, heading=heading
-    )
-    sys.stdout.flush()

@@ -62,7 +62,7 @@ def show_as_of(
 
 
 def _print(name: str, rows: list[Row], window: str, form: str, as_of: str) -> None:
-    from floorwatch.cli.table import print_plain, rich_table
+    from floorwatch.cli.table_text import print_plain, rich_table
 
     if form != "rich":
         print_plain([{**row, "as_of": as_of} for row in rows], form)
@@ -73,7 +73,7 @@ def _print(name: str, rows: list[Row], window: str, form: str, as_of: str) -> No
 
 
 def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str) -> None:
-    from floorwatch.cli.table import print_plain
+    from floorwatch.cli.table_text import print_plain
     from floorwatch.replay.as_of import differences
 
     changes = [

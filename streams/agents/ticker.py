@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from streams.adapters.publish import Topics
 from streams.agents.ledger import LedgerStage
 from streams.agents.scopes import ScopesStage
 from streams.core.stamps import moment, rfc3339
+from streams.engine.host import StageHost
 from streams.engine.log import LogWriter, Outgoing
 from streams.models import topics
 from streams.models.events import Tick, TickData, encode_event
-
-if TYPE_CHECKING:
-    from streams.app import Worker
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +45,31 @@ def tick_event(partition: int, time_ms: int, reason: str, *, idle: bool = False,
 class Ticker:
     """Watches the ledger partitions of this worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        """Watch ``worker``."""
-        self._worker = worker
-        self._idle_ms = round(worker.config.engine.idle_timeout_s * 1000)
+    def __init__(
+        self,
+        hosts: Mapping[str, StageHost],
+        topics: Topics,
+        writer: Callable[[], LogWriter],
+        stopping: Callable[[], bool],
+        idle_timeout_s: float,
+    ) -> None:
+        """Watch the stages of a worker.
+
+        Args:
+            hosts: Its stages by the full name of their topic.
+            topics: Names of topics.
+            writer: Returns the writer of the log, once partitions are assigned.
+            stopping: Tells whether the worker stops.
+            idle_timeout_s: Silence after which a partition is idle, in seconds.
+        """
+        self._hosts, self._topics, self._writer, self._stopping = hosts, topics, writer, stopping
+        self._idle_ms = round(idle_timeout_s * 1000)
 
     async def run(self) -> None:
         """Look every quarter of the idle timeout, at most once a second."""
-        worker = self._worker
         pause_s = max(0.25, min(5.0, self._idle_ms / 4000))
-        host = worker.hosts[worker.topics.name(topics.EVENTS)]
-        while not worker.app.should_stop:
+        host = self._hosts[self._topics.name(topics.EVENTS)]
+        while not self._stopping():
             await asyncio.sleep(pause_s)
             for owned in list(host.owned.values()):
                 held_ms = (time.monotonic() - owned.since_s) * 1000
@@ -66,7 +80,7 @@ class Ticker:
                     and not owned.behind
                     and held_ms >= self._idle_ms
                 ):
-                    await self._tick(owned.partition, owned.processor, worker.writer)
+                    await self._tick(owned.partition, owned.processor, self._writer())
 
     async def _tick(self, partition: int, stage: Any, writer: LogWriter) -> None:
         ledger = stage.store.ledger if isinstance(stage, LedgerStage) else None
@@ -79,11 +93,11 @@ class Ticker:
         # Event time goes on at the pace of the clock from where it stood: true live, harmless in a backfill.
         time_ms, floor_ms = ledger.watermark_ms + silent_ms, self._floor_ms()
         record = tick_event(partition, time_ms, "no events", idle=True, floor_ms=floor_ms)
-        await writer.append(self._worker.topics.name(topics.EVENTS), partition, [record])
+        await writer.append(self._topics.name(topics.EVENTS), partition, [record])
 
     def _floor_ms(self) -> int:
         """Return how far the floor has come, as far as this worker knows: by its scopes, else by its ledgers; -1 unknown."""
-        hosts, name = self._worker.hosts, self._worker.topics.name
+        hosts, name = self._hosts, self._topics.name
         scopes = [owned.processor for owned in list(hosts[name(topics.PARTIALS)].owned.values())]
         floors = [stage.floor.watermark_ms for stage in scopes if isinstance(stage, ScopesStage)]
         if any(floor_ms >= 0 for floor_ms in floors):

@@ -9,8 +9,8 @@ import yaml
 
 from streams.models import topics
 from streams.models.events import EVENT_CLASSES
-from streams.models.outputs import AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
-from streams.models.schema import OUTPUT_CLASSES, Json, components, type_name
+from streams.models.outputs import OUTPUT_CLASSES, AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
+from streams.models.schema import Json, components, type_name
 
 PREFIX = "floorwatch."
 

@@ -14,7 +14,8 @@ from alerts.policy import step
 from alerts.records import encode_incident, incident_record
 from alerts.text import title_of
 from floorwatch.cli import build
-from floorwatch.cli.acts import checked, find, silence_ms, start_of
+from floorwatch.cli.acts import checked, find, silence_ms
+from floorwatch.cli.incident_records import start_of
 from floorwatch.cli.incidents import state_words
 from tests.alerts.machine import POLICY, opened, run
 from tests.alerts.rows import NOW_MS

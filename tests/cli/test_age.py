@@ -7,7 +7,7 @@ import typer
 
 from floorwatch.cli.age import TOO_OLD, Age, age_of, exit_if_older, mark_of, seconds_of
 from floorwatch.cli.forecast import forecast_table
-from floorwatch.cli.table import rich_table
+from floorwatch.cli.table_text import rich_table
 
 NOW_MS = 1_796_148_360_000  # 2026-12-01T18:06:00Z
 HOUR_MS = 3_600_000

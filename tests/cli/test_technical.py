@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alerts.kinds.accuracy_low import read
-from floorwatch.cli.table import COLUMNS
+from floorwatch.cli.table_text import COLUMNS
 from tests.telemetry.sample_rows import accuracy_row
 
 

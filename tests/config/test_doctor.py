@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from config.load import loads
 from config.schema import RedisSettings
 from floorwatch.cli import doctor_kafka, doctor_redis
-from floorwatch.cli.doctor import Check, as_text, diagnose, disk_check, doctor, grant_checks, port_check
+from floorwatch.cli.doctor import as_text, diagnose, disk_check, doctor, grant_checks, port_check
+from floorwatch.cli.doctor_check import Check
 from floorwatch.embedded.servers import Servers, free_port
 from streams.adapters.admin import create_topics
 from streams.models.topics import TopicSpec, topic_specs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from floorwatch.cli.table import COLUMNS
+from floorwatch.cli.table_text import COLUMNS
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
 from tests.fuzz.renderers import World
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alerts.words import instant
 from alerts.words import rfc3339 as rfc3339_of_alerts
-from floorwatch.embedded.demo_view import clock
+from floorwatch.cli.demo_view import clock
 from floorwatch.simulate.wire import rfc3339 as rfc3339_of_floor
 from streams.agents.ticker import tick_event
 from streams.core.accumulate import Accumulator

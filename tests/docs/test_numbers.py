@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floorwatch.cli.table import COLUMNS
+from floorwatch.cli.table_text import COLUMNS
 from streams.models.outputs import AccuracyRow, Row, SlaRow, ThroughputRow
 from telemetry.table_metrics import TABLE_METRICS
 

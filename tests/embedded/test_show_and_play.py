@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from floorwatch.embedded.demo_view import incident_text, screen
+from floorwatch.cli.demo_view import incident_text, screen
 from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.player import demo_floor, play
 from floorwatch.embedded.process import cap_log, describe_exit, free_port, log_end

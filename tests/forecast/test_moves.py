@@ -5,7 +5,7 @@ import pytest
 from streams.core.forecast.demand import OpenDue
 from streams.core.forecast.moves import MoveEvidence, QueueLoad, quality_cost, what_if, words
 from streams.core.forecast.supply import Stretch, Supply, steady
-from streams.core.rca.evidence import Tally
+from streams.core.rca.tally import Tally
 
 HOUR = 3_600_000
 

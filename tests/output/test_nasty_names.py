@@ -102,7 +102,7 @@ def test_every_renderer_takes_it(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("name", SHORT, ids=[what for what, name in zip(WHAT, NASTY, strict=True) if name in SHORT])
 def test_tables_show_it_whole(name: str) -> None:
     from floorwatch.cli.forecast import due_table, forecast_table
-    from floorwatch.cli.table import rich_table
+    from floorwatch.cli.table_text import rich_table
 
     made = world(name)
     row = next(row for row in made.rows["accuracy", "24h"].values() if set(row["scope"]) == {"queue"})
@@ -153,7 +153,7 @@ def test_the_worst_are_of_the_fixture() -> None:
 
 def test_case_02() -> None:
     """The three queues are shown as they are called."""
-    from floorwatch.cli.table import rich_table
+    from floorwatch.cli.table_text import rich_table
 
     file = Path(__file__).parents[1] / "data/cases/02-markup-names.jsonl"
     with TemporaryDirectory() as folder:
@@ -168,7 +168,7 @@ def test_case_02() -> None:
 
 def test_long_names_go_on_in_the_next_line() -> None:
     """A name of 256 characters in 80 columns is not cut: two such names must be told apart."""
-    from floorwatch.cli.table import rich_table
+    from floorwatch.cli.table_text import rich_table
 
     name = "L" * 255 + "é"
     made = world(name)
@@ -180,7 +180,7 @@ def test_long_names_go_on_in_the_next_line() -> None:
 
 def test_read_back() -> None:
     """JSON keeps the value of every name; CSV keeps all that a spreadsheet and a terminal can take."""
-    from floorwatch.cli.table import print_plain
+    from floorwatch.cli.table_text import print_plain
 
     rows = [{"scope_key": name, "labels": 3, "late": True} for name in NASTY]
     out = said(lambda: print_plain(rows, "json"))

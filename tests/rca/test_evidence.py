@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
-from streams.core.rca.evidence import Tally, difference_interval, effect_error, family_z, judge
+from streams.core.rca.evidence import difference_interval, effect_error, family_z, judge
 from streams.core.rca.shift import decompose, summed
+from streams.core.rca.tally import Tally
 
 PARTS = 20
 

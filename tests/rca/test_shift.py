@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.rca.evidence import Tally
 from streams.core.rca.shift import NOT_GIVEN, Decomposition, Invariant, completed, decompose, minus, nested, summed
+from streams.core.rca.tally import Tally
 
 tallies = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda two: Tally(min(two), max(two)))
 keys = st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz"))

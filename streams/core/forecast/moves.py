@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from streams.core.forecast.demand import Arrivals, OpenDue, Prediction, predict
 from streams.core.forecast.supply import Stretch, Supply
-from streams.core.rca.evidence import Tally, difference_interval
+from streams.core.rca.evidence import difference_interval
+from streams.core.rca.tally import Tally
 from streams.core.tables import wilson
 
 MIN_AUDITS = 30

@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from streams.core.rca.evidence import Tally
 from streams.core.rca.explain import Change, Finding, change_of, findings, parts_words, summary
 from streams.core.rca.shift import Decomposition, Key, decompose
 from streams.core.rca.slices import NOUNS, Measure
+from streams.core.rca.tally import Tally
 
 Cut = Callable[[tuple[str, ...]], tuple[Mapping[Key, Tally], Mapping[Key, Tally]]]
 """(before, after) by some dimensions."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from streams.core.rca.shift import Decomposition, Part
+from streams.core.rca.tally import Tally, without
 from streams.core.tables import Z_95, wilson
-
-if TYPE_CHECKING:
-    from streams.core.rca.shift import Decomposition, Part
 
 MIN_PART = 10
 """Fewer outcomes of a part in either window are called too few: the interval's normal approximation fails there."""
@@ -19,39 +18,6 @@ FAMILY_ERROR = 0.05
 
 Verdict = Literal["evident", "alike", "noise", "few"]
 """``alike``: it moved the whole beyond chance, but no otherwise than everything else did."""
-
-
-class Tally(NamedTuple):
-    """Good outcomes out of all, and what they weigh.
-
-    An audit drawn with probability π stands for 1/π labels. Shares are Hájek's Σw·good/Σw (J. Hájek 1971, comment on an
-    essay by D. Basu, in Foundations of Statistical Inference), so that a queue audited five times as closely does not
-    count five times; the counts say how sure a share is.
-
-    Attributes:
-        good: Good outcomes, counted.
-        total: All outcomes, counted.
-        good_weight: Σw over the good ones, in any unit; None where every outcome weighs the same.
-        weight: Σw over all, in the same unit; None where every outcome weighs the same.
-    """
-
-    good: int
-    total: int
-    good_weight: int | None = None
-    weight: int | None = None
-
-    @property
-    def weights(self) -> tuple[int, int]:
-        """Σw of the good and of all."""
-        if self.good_weight is None or self.weight is None:
-            return self.good, self.total
-        return self.good_weight, self.weight
-
-    @property
-    def share(self) -> float:
-        """The good share; 0 of nothing."""
-        good, total = self.weights
-        return good / total if total else 0.0
 
 
 class Judged(NamedTuple):
@@ -112,21 +78,6 @@ def effect_error(found: Decomposition, part: Part) -> float:
     later = _variance([(part.after, 1.0), (without(found.after, part.after), 0.0)], average)
     earlier = _variance([(part.before, 1.0 + gained), (without(found.before, part.before), gained)], average)
     return math.sqrt(later + earlier)
-
-
-def without(whole: Tally, part: Tally) -> Tally:
-    """Return what a whole has beyond a part of it."""
-    counted = whole.good - part.good, whole.total - part.total
-    if whole.weight is None:
-        return Tally(*counted)
-    (good, total), (less_good, less) = whole.weights, part.weights
-    return Tally(*counted, good - less_good, total - less)
-
-
-def possible(tally: Tally) -> bool:
-    """Tell whether some outcomes could come to this: what two windows differ by cannot always, if read at two moments."""
-    good, total = tally.weights
-    return 0 <= tally.good <= tally.total and 0 <= good <= total and (total > 0) == (tally.total > 0)
 
 
 def _variance(groups: list[tuple[Tally, float]], average: float) -> float:

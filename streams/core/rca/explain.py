@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from streams.core.rca.evidence import Tally, Verdict, difference_interval, judge
+from streams.core.rca.evidence import Verdict, difference_interval, judge
 from streams.core.rca.shift import NOT_GIVEN, Decomposition, Key, Part, Presence
+from streams.core.rca.tally import Tally
 
 POINTS = 100.0
 MAX_NAMED = 3

@@ -13,8 +13,8 @@ from streams.core import cells as c
 from streams.core.cells import Cell
 from streams.core.effects import Group
 from streams.core.policy import DIMENSIONS, QUARTER_MS, CorePolicy, Dims
-from streams.core.rca.evidence import Tally
 from streams.core.rca.shift import NOT_GIVEN, Key, minus, summed
+from streams.core.rca.tally import Tally
 from streams.core.windows import window_range
 
 Measure = Literal["accuracy", "raw_accuracy", "sla"]

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from alerts.words import printable
-from floorwatch.cli.table import rich_table
+from floorwatch.cli.table_text import rich_table
 from floorwatch.output.terminal import DataConsole
 from streams.core.stamps import moment
 
