@@ -24,8 +24,8 @@ from gateway.listen import GatewaySite
 from gateway.memory import RedisMemory
 from gateway.publisher import KafkaPublisher, Publisher
 from streams.adapters.connections import kafka_settings, redis_client
-from streams.adapters.reach import said_by
 from streams.engine.log import KafkaLogWriter
+from streams.models.kafka_error import said_by
 from streams.models.topics import RAW
 from telemetry.background import BackgroundTasks
 

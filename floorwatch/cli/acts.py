@@ -180,8 +180,9 @@ async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Si
 
     from alerts.records import encode_input
     from streams.adapters.connections import kafka_settings, started_producer
-    from streams.adapters.reach import obstacle_of, said_by
+    from streams.adapters.reach import obstacle_of
     from streams.engine.errors import Misconfigured
+    from streams.models.kafka_error import said_by
     from streams.models.topics import SIGNALS
 
     options = kafka_settings(settings)

@@ -14,7 +14,7 @@ from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
-    from floorwatch.embedded.find import Found
+    from floorwatch.sdk.stacks import Found
 
 
 @contextmanager
@@ -82,7 +82,8 @@ def kafka_trouble(settings: FloorwatchConfig, error: Exception) -> str:
     import asyncio
 
     from streams.adapters.connections import kafka_settings
-    from streams.adapters.reach import obstacle_of, said_by
+    from streams.adapters.reach import obstacle_of
+    from streams.models.kafka_error import said_by
 
     async def look() -> str:
         options = kafka_settings(settings)
@@ -109,7 +110,7 @@ def load_target(
     """Load a configuration and point it at what runs: what it names itself, else the running embedded stack.
 
     A Kafka or Redis named by the environment, or by the file and not the default one, is used as it is. Otherwise the
-    stack of ``floorwatch.embedded.find.locate`` is used if there is one, with the file it was started with unless
+    stack of ``floorwatch.sdk.stacks.locate`` is used if there is one, with the file it was started with unless
     another is given.
 
     Args:
@@ -127,8 +128,8 @@ def load_target(
         typer.Exit: 2 where several stacks run and none was named.
     """
     from config.load import load
-    from floorwatch.embedded.find import StackNotFound, locate
     from floorwatch.embedded.state import environment_of
+    from floorwatch.sdk.stacks import StackNotFound, locate
 
     if config is None and env.get("FLOORWATCH_CONFIG"):
         config = Path(env["FLOORWATCH_CONFIG"])

@@ -18,12 +18,12 @@ import typer
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.doctor_check import CONNECT_TIMEOUT_S, Check
 from floorwatch.embedded.process import LOOPBACK
-from floorwatch.embedded.state import DEFAULT_VAR
 from floorwatch.output.terminal import say, say_json
+from floorwatch.sdk.stacks import DEFAULT_VAR
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
-    from floorwatch.embedded.find import Found
+    from floorwatch.sdk.stacks import Found
 
 MARKS: dict[str, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from floorwatch.cli.doctor_check import Check
-from floorwatch.embedded.find import Found, StackNotFound, locate
 from floorwatch.embedded.segments import parts_aside
-from floorwatch.embedded.state import Paths, is_alive, open_to_others
+from floorwatch.embedded.state import Paths, open_to_others
+from floorwatch.sdk.stacks import Found, StackNotFound, is_alive, locate
 
 
 def stack_checks(stack: Found | None, var: Path | None, env: Mapping[str, str]) -> list[Check]:

@@ -164,9 +164,9 @@ async def _destination(
 @asynccontextmanager
 async def _stack(var: Path | None) -> AsyncIterator[Destination]:
     """Open the journal of a running stack."""
-    from floorwatch.embedded.find import StackNotFound, locate
     from floorwatch.embedded.journal import open_free_writer
     from floorwatch.embedded.player import WRITER
+    from floorwatch.sdk.stacks import StackNotFound, locate
 
     try:
         found, why = locate(var), "no stack runs"

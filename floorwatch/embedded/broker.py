@@ -103,7 +103,7 @@ async def create_topics(bootstrap: str, specs: Sequence[TopicSpec]) -> None:
                 raise StartError(f"the broker refused topic {name}: error {code} {rest[0] if rest else ''}".rstrip())
         described = await admin.describe_topics([one.name for one in specs])
     except KafkaError as error:
-        from streams.adapters.reach import said_by
+        from streams.models.kafka_error import said_by
 
         raise StartError(f"cannot create topics on {bootstrap}: {said_by(error)}") from error
     finally:

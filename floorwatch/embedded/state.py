@@ -9,14 +9,13 @@ import os
 import secrets
 import signal
 import stat
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-VAR_VARIABLE = "FLOORWATCH_VAR"
-DEFAULT_VAR = Path("var")
+from floorwatch.sdk.stacks import STATE_FILE, StackState, is_alive, read_state
+
 _ORPHAN_WAIT_S = 10.0
 
 
@@ -38,7 +37,7 @@ class Paths:
     @property
     def state(self) -> Path:
         """The state file that other commands find the stack by."""
-        return self.run / "state.json"
+        return self.var / STATE_FILE
 
     @property
     def lock(self) -> Path:
@@ -69,46 +68,6 @@ class Paths:
     def log(self) -> Path:
         """One log a process."""
         return self.var / "log"
-
-
-@dataclass(frozen=True)
-class ProcessMark:
-    """A process told apart from a later one with the same id: pid and the system's word for when it began."""
-
-    pid: int
-    started: str
-
-
-@dataclass(frozen=True)
-class StackState:
-    """A running stack, as written to ``var/run/state.json``.
-
-    Attributes:
-        supervisor: The process that holds the lock.
-        children: Processes by name: broker, valkey, shipper, gateway, worker-1 …
-        ports: TCP ports by name: broker, valkey, gateway, worker-1 … (a worker's is its metrics port).
-        urls: kafka (``host:port``), redis, gateway, metrics (the first worker's ``/metrics``), metrics-2 …
-        journal: Folder that writers append to.
-        topic_prefix: Put before each topic.
-        partitions: Of each topic.
-        epoch: Changes whenever the broker begins anew.
-        redis_password_file: File whose content is the password of the Redis.
-        redis_prefix: Put before each key in Redis.
-        config_file: The YAML that the stack was started with; empty for none.
-    """
-
-    supervisor: ProcessMark
-    children: dict[str, ProcessMark]
-    ports: dict[str, int]
-    urls: dict[str, str]
-    journal: str
-    topic_prefix: str
-    partitions: int
-    epoch: str
-    redis_password_file: str = ""
-    redis_prefix: str = ""
-    config_file: str = ""
-    version: int = 1
 
 
 def make_private(paths: Paths) -> int:
@@ -170,29 +129,6 @@ def write_state(paths: Paths, state: StackState) -> None:
     # For readers that need no more than where to connect.
     data["brokers"], data["redis_url"] = state.urls["kafka"], state.urls["redis"]
     replace_private(paths.state, json.dumps(data, indent=2) + "\n")
-
-
-def read_state(paths: Paths) -> StackState | None:
-    """Return the last state written, whether or not that stack still runs; None if there is none that can be read."""
-    try:
-        data = json.loads(paths.state.read_bytes())
-        data = {name: data[name] for name in StackState.__dataclass_fields__ if name in data}
-        data["supervisor"] = ProcessMark(**data["supervisor"])
-        data["children"] = {name: ProcessMark(**mark) for name, mark in data["children"].items()}
-        return StackState(**data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def find_stack(var: Path | None = None, env: Mapping[str, str] = os.environ) -> StackState | None:
-    """Return the stack that runs on a folder, or None.
-
-    Args:
-        var: The folder; None takes ``FLOORWATCH_VAR`` or ``var``.
-        env: The environment.
-    """
-    state = read_state(Paths(var or Path(env.get(VAR_VARIABLE) or DEFAULT_VAR)))
-    return state if state is not None and is_alive(state.supervisor) else None
 
 
 def environment_of(state: StackState, env: Mapping[str, str]) -> dict[str, str]:
@@ -261,34 +197,6 @@ class StackLock:
             self._fd = None
 
 
-def mark_of(pid: int) -> ProcessMark:
-    """Return the mark of a running process; its start is empty if there is no such process."""
-    return ProcessMark(pid, _started(pid))
-
-
-def is_alive(mark: ProcessMark) -> bool:
-    """Return whether exactly that process still runs."""
-    return bool(mark.started) and _started(mark.pid) == mark.started
-
-
-def _started(pid: int) -> str:
-    """Return when a process began, in the system's own words; empty for none, or for one that has ended."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        fields = stat.rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else fields[19]
-    except (OSError, IndexError):
-        pass
-    if Path("/proc/self").is_dir():
-        return ""
-    try:  # no /proc: macOS
-        command = ["ps", "-o", "lstart=", "-p", str(pid)]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return found.stdout.strip()
-
-
 def end_orphans(paths: Paths) -> list[str]:
     """Kill what a killed supervisor left running. Call with the lock held.
 
@@ -298,7 +206,7 @@ def end_orphans(paths: Paths) -> list[str]:
     Raises:
         TimeoutError: One would not go away.
     """
-    state = read_state(paths)
+    state = read_state(paths.var)
     if state is None:
         return []
     left = {name: mark for name, mark in state.children.items() if is_alive(mark)}

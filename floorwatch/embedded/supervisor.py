@@ -38,18 +38,9 @@ from floorwatch.embedded.process import Child, ChildSpec, StartError, cap_log, d
 from floorwatch.embedded.room import is_full, no_room
 from floorwatch.embedded.segments import parts_aside
 from floorwatch.embedded.shipper import is_shipped
-from floorwatch.embedded.state import (
-    ProcessMark,
-    StackLock,
-    StackState,
-    end_orphans,
-    make_private,
-    mark_of,
-    read_state,
-    redis_password,
-    write_state,
-)
+from floorwatch.embedded.state import StackLock, end_orphans, make_private, redis_password, write_state
 from floorwatch.embedded.valkey import forget_rows, valkey_spec
+from floorwatch.sdk.stacks import ProcessMark, StackState, mark_of, read_state
 from streams.models.topics import topic_specs
 
 Phase = Literal["starting", "ready", "ended", "stopped", "waiting", "damaged"]
@@ -230,7 +221,7 @@ class Stack:
 
     def _choose_ports(self, *, fresh: bool) -> None:
         """Take the ports of the last run where they are free, so that bookmarks and scrape targets stay right."""
-        known = read_state(self.plan.paths)
+        known = read_state(self.plan.var)
         last = known.ports if known is not None and not fresh else {}
         wanted = {name: last.get(name, 0) for name in (BROKER, VALKEY)}
         if self.plan.gateway:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import socket
 import ssl
 import time
@@ -37,25 +36,6 @@ class Obstacle(NamedTuple):
     said: str
     fix: str
     lasting: bool = False
-
-
-_BOOTSTRAP = re.compile(r"Unable to bootstrap from \[(.*)\]")
-_ADDRESS = re.compile(r"\('([^']*)', (\d+), [^()]*\)")
-
-
-def said_by(error: BaseException) -> str:
-    """Return what an error of the Kafka library says, in words: no class names of sockets, and never nothing.
-
-    Example:
-        >>> said_by(OSError("Unable to bootstrap from [('a', 9092, <AddressFamily.AF_INET: 2>)]"))
-        'no broker answers at a:9092'
-    """
-    said = str(error)
-    found = _BOOTSTRAP.search(said)
-    if found:
-        return "no broker answers at " + ", ".join(f"{host}:{port}" for host, port in _ADDRESS.findall(found[1]))
-    kind = type(error).__name__
-    return said.removeprefix(f"{kind}: ") or kind
 
 
 async def obstacle_of(address: str, options: dict[str, Any], answer_s: float = ANSWER_TIMEOUT_S) -> Obstacle | None:

@@ -17,7 +17,7 @@ import pytest
 
 from floorwatch.bounded import _chunks, _key_of
 from floorwatch.cli.check_events import check_stream
-from floorwatch.sdk_events import BadEvents, checked
+from floorwatch.sdk.events import BadEvents, checked
 from gateway.records import checked as gateway_checked
 from gateway.split import Item, split
 from streams.adapters.publish import Topics

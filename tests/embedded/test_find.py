@@ -11,9 +11,10 @@ from aiokafka.errors import KafkaConnectionError
 
 from floorwatch import sdk
 from floorwatch.cli.common import load_target
-from floorwatch.embedded.find import StackNotFound, forget, locate, register, running
-from floorwatch.embedded.state import Paths, ProcessMark, StackState, environment_of, find_stack, mark_of, write_state
-from streams.adapters.reach import said_by
+from floorwatch.embedded.find import forget, register
+from floorwatch.embedded.state import Paths, environment_of, write_state
+from floorwatch.sdk.stacks import ProcessMark, StackNotFound, StackState, find_stack, locate, mark_of, running
+from streams.models.kafka_error import said_by
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,9 @@ from floorwatch.embedded import process, shipper
 from floorwatch.embedded.journal import JournalError, JournalWriter
 from floorwatch.embedded.segments import START, read_from
 from floorwatch.embedded.shipper import Job, Progress, Shipper, load_progress
-from floorwatch.embedded.state import Paths, environment_of, find_stack, make_private, open_to_others, redis_password
+from floorwatch.embedded.state import Paths, environment_of, make_private, open_to_others, redis_password
 from floorwatch.embedded.supervisor import Stack, Status
+from floorwatch.sdk.stacks import find_stack
 from gateway.publisher import JournalPublisher, Overloaded
 from tests.embedded.test_stack import Sender, _exact, children_of, plan_of, until
 from tests.support import missing
@@ -243,7 +244,7 @@ def test_only_what_is_the_stacks_own_is_made_private(tmp_path: Path) -> None:
 
 
 def test_a_stack_of_ones_own_redis_gets_no_password_of_the_embedded_one(tmp_path: Path) -> None:
-    from floorwatch.embedded.state import ProcessMark, StackState
+    from floorwatch.sdk.stacks import ProcessMark, StackState
 
     state = StackState(
         ProcessMark(1, "x"), {}, {}, {"kafka": "k:1", "redis": "redis://r:1/0"}, "j", "f.", 4, "e", str(tmp_path / "p")

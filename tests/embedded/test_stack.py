@@ -18,8 +18,9 @@ from redis.exceptions import RedisError
 
 from floorwatch.embedded.plan import Plan
 from floorwatch.embedded.process import StartError
-from floorwatch.embedded.state import AlreadyRunning, Paths, environment_of, find_stack, is_alive, mark_of, read_state
+from floorwatch.embedded.state import AlreadyRunning, environment_of
 from floorwatch.embedded.supervisor import Stack, Status
+from floorwatch.sdk.stacks import find_stack, is_alive, mark_of, read_state
 from tests.waits import until, until_plain
 
 pytestmark = pytest.mark.servers
@@ -75,7 +76,7 @@ async def counted(stack: Stack) -> dict[str, int]:
 
 
 def children_of(stack: Stack) -> dict[str, int]:
-    state = read_state(stack.plan.paths)
+    state = read_state(stack.plan.var)
     assert state is not None
     return {name: mark.pid for name, mark in state.children.items()}
 
@@ -241,7 +242,7 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan_and_the_next_start_works(tmp_
     command = [sys.executable, "-c", _SUPERVISOR, str(tmp_path), "x", root]
     supervisor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
     assert supervisor.stdout.readline() == "up\n"
-    state = read_state(Paths(tmp_path))
+    state = read_state(tmp_path)
     assert state is not None
     assert len(state.children) == 5
     supervisor.kill()

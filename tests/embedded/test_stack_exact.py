@@ -16,8 +16,8 @@ from floorwatch.bounded import PREFIX, BoundedRun
 from floorwatch.cli.verify import COMPARED, _keyed
 from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.plan import Plan
-from floorwatch.embedded.state import read_state
 from floorwatch.embedded.supervisor import Stack, Status
+from floorwatch.sdk.stacks import read_state
 from floorwatch.simulate.compare import differences, report, row_count
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
@@ -58,7 +58,7 @@ async def tables_after_kills(var: Path, lines: list[bytes], told: list[Status]) 
                 await asyncio.sleep(0.02)
             if index < len(VICTIMS):
                 victim = VICTIMS[index]
-                old = read_state(plan.paths).children[victim].pid
+                old = read_state(plan.var).children[victim].pid
                 os.kill(old, signal.SIGKILL)
                 await until(lambda old=old, victim=victim: _replaced(stack, victim, old), f"{victim} replaced")
         await until(lambda: _shipped(stack), "everything shipped")

@@ -57,7 +57,7 @@ def with_gateway(steps: Callable[[HttpClient, Bench], Awaitable[None]], **bench:
 
 
 def test_events_go_to_the_gateway_in_order_and_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("floorwatch.sdk_http.CHUNK_EVENTS", 3)
+    monkeypatch.setattr("floorwatch.sdk.http.CHUNK_EVENTS", 3)
 
     async def steps(client: HttpClient, bench: Bench) -> None:
         assert await client.emit(made(n) for n in range(8)) == 8
@@ -82,7 +82,7 @@ def test_nothing_is_sent_when_something_is_wrong() -> None:
 
 
 def test_what_the_gateway_refuses_is_told_with_the_place_in_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("floorwatch.sdk_http.CHUNK_EVENTS", 2)
+    monkeypatch.setattr("floorwatch.sdk.http.CHUNK_EVENTS", 2)
 
     async def steps(client: HttpClient, bench: Bench) -> None:
         big = event(LabelSubmittedData(label_id="l", labeler_id="a", values=["x" * 256] * 8), task_id="t", source="s")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from floorwatch.sdk_events import BadEvents, Given, NotEmitted, checked
+from floorwatch.sdk.events import BadEvents, Given, NotEmitted, checked
 from streams.models.explain import Refusal
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
