@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from config.schema import KafkaSettings, RedisSettings
+from config.kafka import KafkaSettings
+from config.redis import RedisSettings
 
 
 def kafka_options(kafka: KafkaSettings) -> dict[str, Any]:

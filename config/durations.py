@@ -92,3 +92,8 @@ class _DurationMark:
 DURATION = _DurationMark()
 Seconds = Annotated[float, BeforeValidator(parse_duration), DURATION]
 """A duration in seconds, accepted as a number or as text with units."""
+
+
+def to_ms(seconds: float) -> int:
+    """Return whole milliseconds, rounded to the nearest."""
+    return round(seconds * 1000)

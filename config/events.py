@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from config.base import Section
-from config.durations import Seconds
+from config.durations import Seconds, to_ms
+from streams.models.rules import EventLimits
 
 _DAY_S = 86_400.0
 _MOST_S = 1830 * _DAY_S
@@ -35,4 +36,15 @@ class EventSettings(Section):
     )
     max_shift_length_s: Seconds = Field(
         default=7 * _DAY_S, ge=3600, le=31 * _DAY_S, description="From from to to: a week's standby is the longest."
+    )
+
+
+def event_limits(events: EventSettings) -> EventLimits:
+    """Return how far the times of an event may be from its own, in milliseconds."""
+    return EventLimits(
+        due_ms=to_ms(events.max_due_s),
+        created_ms=to_ms(events.max_created_s),
+        handle_ms=to_ms(events.max_handle_s),
+        shift_ms=to_ms(events.max_shift_s),
+        shift_length_ms=to_ms(events.max_shift_length_s),
     )

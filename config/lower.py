@@ -6,13 +6,12 @@ import math
 
 from alerts.detectors import detectors_of
 from alerts.policy import Policy
-from config.durations import parse_duration
+from config.durations import parse_duration, to_ms
 from config.schema import FloorwatchConfig
 from config.tables import TableSettings
 from streams.core.people.policy import MILLI, PeoplePolicy
 from streams.core.policy import DAY_MS, CorePolicy, Window
 from streams.core.roster.presence import PERMILLE, RosterPolicy
-from streams.models.rules import EventLimits
 from streams.models.topics import TopicSpec, topic_specs
 
 _TIER_OF_PANE_S = {60: 0, 900: 1, 3600: 2}
@@ -112,27 +111,10 @@ def sla_classes_ms(config: FloorwatchConfig) -> dict[str, int]:
     return {name: to_ms(seconds) for name, seconds in config.targets.sla_classes.items()}
 
 
-def event_limits(config: FloorwatchConfig) -> EventLimits:
-    """Return how far the times of an event may be from its own, in milliseconds."""
-    events = config.events
-    return EventLimits(
-        due_ms=to_ms(events.max_due_s),
-        created_ms=to_ms(events.max_created_s),
-        handle_ms=to_ms(events.max_handle_s),
-        shift_ms=to_ms(events.max_shift_s),
-        shift_length_ms=to_ms(events.max_shift_length_s),
-    )
-
-
 def exported_scopes(config: FloorwatchConfig) -> tuple[tuple[str, ...], ...]:
     """Return the kinds of scopes that become Prometheus series: those configured that are kept at all."""
     kept = set(config.tables.scopes)
     return tuple(kind for kind in config.metrics.scopes if kind in kept)
-
-
-def to_ms(seconds: float) -> int:
-    """Return whole milliseconds, rounded to the nearest."""
-    return round(seconds * 1000)
 
 
 def _window(name: str, tables: TableSettings) -> Window:

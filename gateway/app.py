@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from floorwatch import __version__
 from gateway.answers import REFUSAL, of_status, refused, unavailable
 from gateway.body import Pool
 from gateway.browser import BrowserRules
@@ -26,6 +25,7 @@ from gateway.settings import GatewaySettings, open_to_strangers
 from gateway.shares import Shares
 from gateway.slices import TurnQueue
 from telemetry.http import Ready, add_routes
+from telemetry.version import VERSION
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def build_app(
     fault = open_to_strangers(settings)
     if fault is not None:
         raise OpenToStrangers(fault)
-    metrics = GatewayMetrics(__version__)
+    metrics = GatewayMetrics(VERSION)
     limits = limits or Limits()
     lane = HookLane(settings, publisher, memory, clock_ms, metrics, limits=limits.events)
     for_hooks = max(1, settings.max_requests // 4)

@@ -9,20 +9,24 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from config.lower import event_limits
-from config.schema import FloorwatchConfig
+from config.engine import EngineSettings
+from config.events import EventSettings, event_limits
+from config.kafka import KafkaSettings
+from config.redis import RedisSettings
+from config.tables import TableSettings
 from gateway.app import build_app
 from gateway.connections import Connection, ConnectionTable, most_connections
 from gateway.context import GATEWAY, Limits
 from gateway.listen import GatewaySite
 from gateway.memory import RedisMemory
 from gateway.publisher import KafkaPublisher, Publisher
+from gateway.settings import GatewaySettings
 from streams.adapters.connections import kafka_settings, redis_client
 from streams.engine.log import KafkaLogWriter
 from streams.models.kafka_error import said_by
@@ -39,6 +43,34 @@ _BATCH_BYTES = 262_144
 _REQUEST_BYTES = 4 * 1024 * 1024
 
 
+class GatewayConfig(Protocol):
+    """What the gateway reads of a loaded configuration."""
+
+    @property
+    def gateway(self) -> GatewaySettings:
+        """Its own section."""
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """Where its events go."""
+
+    @property
+    def redis(self) -> RedisSettings:
+        """Where it remembers what tools have said."""
+
+    @property
+    def engine(self) -> EngineSettings:
+        """Limits of an event."""
+
+    @property
+    def events(self) -> EventSettings:
+        """How far an event's times may be from its own."""
+
+    @property
+    def tables(self) -> TableSettings:
+        """How long events can still be corrected."""
+
+
 class CannotListen(OSError):
     """The port is taken or the address is not this machine's. Operator: choose another gateway.port or host."""
 
@@ -49,7 +81,7 @@ def wall_ms() -> int:
 
 
 async def run_gateway(
-    config: FloorwatchConfig, publisher: Publisher, stopping: asyncio.Event, started: Callable[[str], None]
+    config: GatewayConfig, publisher: Publisher, stopping: asyncio.Event, started: Callable[[str], None]
 ) -> None:
     """Listen until asked to stop; then answer what has begun, work off webhooks for a few seconds, and return.
 
@@ -72,7 +104,7 @@ async def run_gateway(
     horizon_s = (config.tables.correction_horizon_days + 1) * _DAY_S
     memory = RedisMemory(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
     future_ms = round(config.engine.future_tolerance_s * 1000)
-    limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config))
+    limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config.events))
     app = build_app(settings, publisher, memory, wall_ms, limits)
     try:
         async with listening(app) as url:
@@ -115,7 +147,7 @@ async def listening(app: web.Application) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def kafka_publisher(config: FloorwatchConfig) -> AsyncIterator[KafkaPublisher]:
+async def kafka_publisher(config: GatewayConfig) -> AsyncIterator[KafkaPublisher]:
     """Give a publisher that reaches Kafka in the background: the gateway is up before the broker is."""
     publisher = KafkaPublisher(config.kafka.topic_prefix, config.kafka.partitions, config.gateway.max_in_flight_bytes)
     connection = _Connection(config, publisher)
@@ -134,7 +166,7 @@ async def kafka_publisher(config: FloorwatchConfig) -> AsyncIterator[KafkaPublis
 class _Connection:
     """Reaches the broker, checks the topic, and looks now and then whether the broker is still there."""
 
-    def __init__(self, config: FloorwatchConfig, publisher: KafkaPublisher) -> None:
+    def __init__(self, config: GatewayConfig, publisher: KafkaPublisher) -> None:
         self._config = config
         self._publisher = publisher
         self._producer: AIOKafkaProducer | None = None

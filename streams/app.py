@@ -20,7 +20,8 @@ from faust.types import TP
 from alerts.outbox import Outbox
 from alerts.rules import Rule
 from config.connect import tls_context
-from config.lower import core_policy, event_limits, incident_policy, sla_classes_ms
+from config.events import event_limits
+from config.lower import core_policy, incident_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
 from streams.adapters.cold import RocksStore, StateDirectory
 from streams.adapters.connections import kafka_settings, redis_client, started_producer
@@ -121,7 +122,7 @@ class Worker:
             round(config.engine.future_tolerance_s * 1000),
             config.kafka.trust_record_time,
             sla_classes_ms(config),
-            event_limits(config),
+            event_limits(config.events),
             config.topic_grants(),
             config.gateway.grant_keys,
         )

@@ -17,7 +17,6 @@ from aiohttp import web
 
 from config.lower import exported_scopes
 from config.schema import FloorwatchConfig
-from floorwatch import __version__
 from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
@@ -27,6 +26,7 @@ from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
 from telemetry.http import Ready, build_app
+from telemetry.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     """
     gc.set_threshold(*_GC_THRESHOLDS)
     gc.freeze()
-    metrics = EngineMetrics(component="worker", version=__version__, stages=("intake", "ledger"))
+    metrics = EngineMetrics(component="worker", version=VERSION, stages=("intake", "ledger"))
     rules = config.rules
     worker = Worker(config, metrics, rules)
     set_limits(metrics, config)
@@ -135,7 +135,7 @@ async def _serve_metrics(
 async def _status(tasks: BackgroundTasks, delivery: Delivery) -> dict[str, Any]:
     return {
         "component": "worker",
-        "version": __version__,
+        "version": VERSION,
         "background_tasks": [asdict(state) for state in tasks.states()],
         "notifications": await delivery.status(),
     }

@@ -213,6 +213,6 @@ async def _rebuild(stack: ChaosStack, expected: Expected, say: Callable[[str], N
 
 
 def _first_fields(table: str) -> Sequence[str]:
-    from floorwatch.cli.verify import COMPARED
+    from floorwatch.simulate.compare import COMPARED
 
     return COMPARED[table]

@@ -9,8 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from floorwatch.chaos.cluster import Cluster, distinct
-from floorwatch.cli.verify import COMPARED
-from floorwatch.simulate.compare import Difference, differences, row_count
+from floorwatch.simulate.compare import COMPARED, Difference, differences, row_count
 from floorwatch.simulate.oracle import WINDOWS, Oracle
 from streams.adapters.readmodel import ReadModel
 

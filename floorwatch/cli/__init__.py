@@ -63,9 +63,9 @@ def build(only: str | None = None) -> typer.Typer:
     @app.callback(invoke_without_command=True)
     def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
         if version:
-            from floorwatch import __version__
+            from telemetry.version import VERSION
 
-            typer.echo(f"floorwatch {__version__}")
+            typer.echo(f"floorwatch {VERSION}")
             raise typer.Exit
 
     for name, (module, function) in COMMANDS.items():

@@ -328,8 +328,9 @@ def _bounds(config: Path | None) -> dict[str, Any]:
     """Return the limits of a configuration, as arguments of ``check_stream``; none where there is no configuration."""
     import os
 
+    from config.durations import to_ms
+    from config.events import event_limits
     from config.load import load
-    from config.lower import event_limits, to_ms
     from floorwatch.cli.common import exit_on_config_error
 
     if config is None:
@@ -340,7 +341,7 @@ def _bounds(config: Path | None) -> dict[str, Any]:
     return {
         "max_bytes": engine.max_event_bytes,
         "future_ms": to_ms(engine.future_tolerance_s),
-        "limits": event_limits(found),
+        "limits": event_limits(found.events),
     }
 
 

@@ -157,7 +157,8 @@ def names_servers(settings: FloorwatchConfig | None, env: Mapping[str, str]) -> 
         settings: What was loaded from the file; None without one.
         env: The environment.
     """
-    from config.schema import KafkaSettings, RedisSettings
+    from config.kafka import KafkaSettings
+    from config.redis import RedisSettings
 
     if env.get("FLOORWATCH_KAFKA__BROKERS") or env.get("FLOORWATCH_REDIS__URL"):
         return True

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from config.connect import kafka_options
-from config.schema import KafkaSettings
+from config.kafka import KafkaSettings
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, Check
 from streams.adapters.reach import obstacle_of
 from streams.adapters.topic_configs import topic_configs

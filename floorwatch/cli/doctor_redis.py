@@ -12,7 +12,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 
 from config.connect import redis_options
 from config.masking import without_secrets
-from config.schema import RedisSettings
+from config.redis import RedisSettings
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
 
 MIN_VERSION = (6, 2)

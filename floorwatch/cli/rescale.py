@@ -15,7 +15,8 @@ from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig, KafkaSettings
+    from config.kafka import KafkaSettings
+    from config.schema import FloorwatchConfig
     from floorwatch.simulate.compare import Difference
 
 DEFAULT_PER_WORKER = 8_000.0
@@ -347,8 +348,7 @@ async def compare_tables(old: FloorwatchConfig, new: FloorwatchConfig) -> tuple[
     """
     from floorwatch.chaos.cluster import Cluster
     from floorwatch.chaos.verdict import keyed
-    from floorwatch.cli.verify import COMPARED
-    from floorwatch.simulate.compare import differences, row_count
+    from floorwatch.simulate.compare import COMPARED, differences, row_count
     from streams.adapters.connections import kafka_settings
 
     sides = []

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from floorwatch.output.terminal import say
-
-COMPARED = {
-    "accuracy": (
-        *("labels", "audited", "correct", "targeted", "weight_sum", "weight_correct", "critical_errors"),
-        *("appeals_opened", "appeals_decided", "appeals_overturned"),
-        *("incomparable", "overlapped", "unanimous", "overlap_incomparable"),
-        *(f"wrong.{name}" for name in ("false_positive", "false_negative", "wrong_selection", "technical")),
-        *(f"severity.{name}" for name in ("critical", "major", "minor", "unspecified")),
-    ),
-    "throughput": ("labels", "handled", "handle_ms_sum", "active_labelers"),
-    "sla": (
-        *("due", "met", "missed", "late", "overdue_open", "open_due", "cancelled", "no_sla", "completed"),
-        "turnaround_ms_sum",
-    ),
-}
-"""Per table, the fields that must be equal in every row."""
 
 
 def verify(
@@ -46,7 +29,7 @@ def verify(
 async def _verify(seed: int, days: float, rate: float, partitions: int) -> tuple[list[Any], int]:
     from floorwatch.bounded import bounded_run
     from floorwatch.cli.progress import phases
-    from floorwatch.simulate.compare import differences, row_count
+    from floorwatch.simulate.compare import COMPARED, differences, keyed, row_count
     from floorwatch.simulate.oracle import Oracle
     from floorwatch.simulate.runs import simulated_log
 
@@ -73,21 +56,9 @@ async def _verify(seed: int, days: float, rate: float, partitions: int) -> tuple
             err=True,
         )
         raise typer.Exit(1)
-    pane_rows = {table: _keyed(rows, panes=True) for table, rows in actual.items()}
-    window_rows = {table: _keyed(rows, panes=False) for table, rows in actual.items()}
+    pane_rows = {table: keyed(rows, panes=True) for table, rows in actual.items()}
+    window_rows = {table: keyed(rows, panes=False) for table, rows in actual.items()}
     expected_panes, expected_windows = oracle.panes(3600), oracle.windows()
     found = differences(expected_panes, pane_rows, COMPARED)
     found += differences(expected_windows, window_rows, {**COMPARED, "sla": (*COMPARED["sla"], "backlog")})
     return found, row_count(expected_panes, pane_rows) + row_count(expected_windows, window_rows)
-
-
-def _keyed(rows: Mapping[str, dict[str, Any]], *, panes: bool) -> dict[tuple[str, Any], dict[str, Any]]:
-    """Return rows keyed as the oracle keys them: by scope and pane start in ms, or by scope and window name."""
-    found: dict[tuple[str, Any], dict[str, Any]] = {}
-    for key, row in rows.items():
-        scope_key, window, *rest = key.rsplit("|", 2 if row["window"] == "pane" else 1)
-        if panes and rest:
-            found[scope_key, int(rest[0])] = row
-        elif not panes and not rest and row["window"] not in ("day", "shift"):
-            found[scope_key, window] = row
-    return found

@@ -11,6 +11,22 @@ from streams.core.stamps import moment
 
 Rows = Mapping[tuple[str, Any], Mapping[str, Any]]
 
+COMPARED = {
+    "accuracy": (
+        *("labels", "audited", "correct", "targeted", "weight_sum", "weight_correct", "critical_errors"),
+        *("appeals_opened", "appeals_decided", "appeals_overturned"),
+        *("incomparable", "overlapped", "unanimous", "overlap_incomparable"),
+        *(f"wrong.{name}" for name in ("false_positive", "false_negative", "wrong_selection", "technical")),
+        *(f"severity.{name}" for name in ("critical", "major", "minor", "unspecified")),
+    ),
+    "throughput": ("labels", "handled", "handle_ms_sum", "active_labelers"),
+    "sla": (
+        *("due", "met", "missed", "late", "overdue_open", "open_due", "cancelled", "no_sla", "completed"),
+        "turnaround_ms_sum",
+    ),
+}
+"""Per table, the fields that must be equal in every row."""
+
 ABSOLUTE_TOLERANCE = 1.5e-9
 """Weights are sums of whole nanos (1e-9): as floats they may differ by less than one and a half of them."""
 
@@ -119,3 +135,15 @@ def _pane(pane: str | int) -> str:
 
 def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.9f}".rstrip("0").rstrip(".")
+
+
+def keyed(rows: Mapping[str, dict[str, Any]], *, panes: bool) -> dict[tuple[str, Any], dict[str, Any]]:
+    """Return rows keyed as the oracle keys them: by scope and pane start in ms, or by scope and window name."""
+    found: dict[tuple[str, Any], dict[str, Any]] = {}
+    for key, row in rows.items():
+        scope_key, window, *rest = key.rsplit("|", 2 if row["window"] == "pane" else 1)
+        if panes and rest:
+            found[scope_key, int(rest[0])] = row
+        elif not panes and not rest and row["window"] not in ("day", "shift"):
+            found[scope_key, window] = row
+    return found

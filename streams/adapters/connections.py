@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, UnknownError, UnsupportedVersionError
 from redis.asyncio import Redis
 
+from config.connect import kafka_options, redis_options
+from config.kafka import KafkaSettings
+from config.redis import RedisSettings
 from streams.adapters.reach import wait_for_brokers
 from streams.engine.errors import Misconfigured
 from streams.engine.log import BATCH_BYTES
 
-if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig
+
+class KafkaConfig(Protocol):
+    """A configuration that says how Kafka is reached."""
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """The broker, the topics and the consumer group."""
 
 
-def kafka_settings(config: FloorwatchConfig) -> dict[str, Any]:
+class RedisConfig(Protocol):
+    """A configuration that says how Redis is reached."""
+
+    @property
+    def redis(self) -> RedisSettings:
+        """Where the read model and the outbox live."""
+
+
+def kafka_settings(config: KafkaConfig) -> dict[str, Any]:
     """Return aiokafka's connection settings."""
-    from config.connect import kafka_options
-
     return kafka_options(config.kafka)
 
 
-def redis_client(config: FloorwatchConfig) -> Redis:
+def redis_client(config: RedisConfig) -> Redis:
     """Return a Redis client; it connects on first use."""
-    from config.connect import redis_options
-
     client: Redis = Redis.from_url(**redis_options(config.redis), socket_timeout=10, socket_connect_timeout=5)
     return client
 
 
-async def started_producer(config: FloorwatchConfig) -> AIOKafkaProducer:
+async def started_producer(config: KafkaConfig) -> AIOKafkaProducer:
     """Return the producer of a worker, started; the caller stops it. A broker that is away is waited for.
 
     Idempotent, so that a batch sent again after its answer was lost cannot land behind a newer one of the same key, where

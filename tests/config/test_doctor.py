@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from config.load import loads
-from config.schema import RedisSettings
+from config.redis import RedisSettings
 from floorwatch.cli import doctor_kafka, doctor_redis
 from floorwatch.cli.doctor import as_text, diagnose, disk_check, doctor, grant_checks, port_check
 from floorwatch.cli.doctor_check import Check

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorwatch.cli.verify import COMPARED
-from floorwatch.simulate.compare import differences, report, row_count
+from floorwatch.simulate.compare import COMPARED, differences, report, row_count
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from streams.models.explain import Refusal, explain

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from floorwatch.cli.verify import COMPARED
-from floorwatch.simulate.compare import differences
+from floorwatch.simulate.compare import COMPARED, differences
 from floorwatch.simulate.oracle import Oracle
 from streams.core import effects
 from streams.core.facts import fact_of, pack, unpack_one

@@ -13,12 +13,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from floorwatch.bounded import PREFIX, BoundedRun
-from floorwatch.cli.verify import COMPARED, _keyed
 from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.plan import Plan
 from floorwatch.embedded.supervisor import Stack, Status
 from floorwatch.sdk.stacks import read_state
-from floorwatch.simulate.compare import differences, report, row_count
+from floorwatch.simulate.compare import COMPARED, differences, keyed, report, row_count
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from streams.adapters.admin import open_admin
@@ -88,7 +87,7 @@ def test_kill_9_of_each_process_in_turn_leaves_the_tables_true(tmp_path: Path) -
     actual = asyncio.run(tables_after_kills(tmp_path, lines, told))
     assert [status.name for status in told if status.phase == "ended"] == list(VICTIMS)
     oracle = Oracle.from_events(lines)
-    panes = {table: _keyed(rows, panes=True) for table, rows in actual.items()}
+    panes = {table: keyed(rows, panes=True) for table, rows in actual.items()}
     expected = oracle.panes(3600)
     found = differences(expected, panes, COMPARED)
     assert not found, report(found, row_count(expected, panes))

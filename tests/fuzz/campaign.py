@@ -18,8 +18,7 @@ from typing import Any
 import aiohttp
 
 from floorwatch.bounded import _key_of
-from floorwatch.cli.verify import COMPARED
-from floorwatch.simulate.compare import differences
+from floorwatch.simulate.compare import COMPARED, differences
 from floorwatch.simulate.oracle import Oracle
 from gateway.settings import GatewaySettings
 from streams.adapters.publish import Topics

@@ -12,9 +12,8 @@ import pytest
 from floorwatch.chaos.cluster import Cluster
 from floorwatch.chaos.load import Load, end_input, floor_log
 from floorwatch.chaos.verdict import Expected, keyed
-from floorwatch.cli.verify import COMPARED
 from floorwatch.embedded.servers import Servers
-from floorwatch.simulate.compare import differences, report
+from floorwatch.simulate.compare import COMPARED, differences, report
 from floorwatch.simulate.oracle import Oracle
 from streams.adapters.admin import create_topics
 from streams.models import topics

@@ -16,8 +16,7 @@ from floorwatch.chaos.load import Load, end_input, floor_log
 from floorwatch.chaos.verdict import Expected, Tables, keyed
 from floorwatch.cli import build
 from floorwatch.cli.rescale import Measured, advise, compare_tables, measure, new_set, steps
-from floorwatch.cli.verify import COMPARED
-from floorwatch.simulate.compare import differences, report
+from floorwatch.simulate.compare import COMPARED, differences, report
 from floorwatch.simulate.oracle import Oracle
 from streams.adapters.admin import create_topics
 from streams.models import topics

@@ -11,7 +11,7 @@ from floorwatch.chaos.load import floor_log
 from floorwatch.chaos.report import outcome_text
 from floorwatch.chaos.run import Outcome, Plan
 from floorwatch.chaos.verdict import Expected, Verdict, keyed
-from floorwatch.cli.verify import COMPARED
+from floorwatch.simulate.compare import COMPARED
 from floorwatch.simulate.oracle import Oracle
 
 

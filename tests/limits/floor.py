@@ -15,9 +15,8 @@ from aiokafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from floorwatch.bounded import PREFIX, BoundedRun
-from floorwatch.cli.verify import COMPARED, _keyed
 from floorwatch.embedded.servers import Servers, broker_command, free_port, valkey_command, wait_for_port
-from floorwatch.simulate.compare import differences, report, row_count
+from floorwatch.simulate.compare import COMPARED, differences, keyed, report, row_count
 from floorwatch.simulate.oracle import Oracle
 from streams.adapters.admin import committed, create_topics, open_admin
 from streams.engine.log import KafkaLogReader
@@ -92,7 +91,7 @@ class ProxiedFloor:
         """Return what differs between the tables and an independent recount; also between Redis and the tables."""
         actual = {table: await self.run.table(table) for table in COMPARED}
         oracle = Oracle.from_events(lines)
-        panes = {table: _keyed(rows, panes=True) for table, rows in actual.items()}
+        panes = {table: keyed(rows, panes=True) for table, rows in actual.items()}
         expected = oracle.panes(3600)
         assert row_count(expected) > 200
         found = differences(expected, panes, COMPARED)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from floorwatch.cli.verify import COMPARED
-from floorwatch.simulate.compare import differences, report, row_count, rows_of_dump
+from floorwatch.simulate.compare import COMPARED, differences, report, row_count, rows_of_dump
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from tests.oracle.case_events import label
