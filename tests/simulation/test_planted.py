@@ -16,6 +16,7 @@ from streams.core.floor import Floor
 from streams.core.ledger import Ledger
 from streams.core.ledger_store import LedgerStore
 from streams.core.sources import Sources
+from streams.engine.batches import Batch
 from streams.engine.host import Owned, StageHost
 from streams.engine.log import Outgoing
 from streams.models import topics
@@ -46,6 +47,12 @@ def test_a_commit_before_its_flush(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(StageHost, "flush_one", careless)
     assert caught(600, begin=90)
+
+
+def test_what_is_fetched_and_not_folded_is_not_fetched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a later record would show that it is missing, and at the end of a schedule none comes."""
+    monkeypatch.setattr(Batch, "drop", Batch.done)
+    assert caught(200, Kinds().without("crash", "linger", "zombie", "outage", "compaction", "loss"))
 
 
 def test_a_flush_after_a_failed_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from streams.adapters.publish import Topics
@@ -221,11 +222,18 @@ class SimWorker:
             future.set_result(None)
 
     async def _agent(self, topic: str) -> None:
-        queue = self.queues[topic]
+        queue, host = self.queues[topic], self.hosts[topic]
         while True:
             while not queue:
                 await self._sleep(topic)
-            await self._guard(self.hosts[topic].process(queue.pop(0)))
+            batch = queue.pop(0)
+            if not host.folds(batch.partition):
+                batch.drop()
+                continue
+            try:
+                await self._guard(host.process(batch))
+            finally:
+                batch.done()
 
     async def _flush_forever(self, topic: str) -> None:
         while True:
@@ -235,15 +243,18 @@ class SimWorker:
             await self._guard(self.hosts[topic].flush_all())
 
     async def _revoke(self, partitions: set[TP]) -> None:
-        given = [host.revoke(sorted(p for of, p in partitions if of == topic)) for topic, host in self.hosts.items()]
+        given = [
+            host.revoke(sorted(p for of, p in partitions if of == topic), park=True)
+            for topic, host in self.hosts.items()
+        ]
         await asyncio.gather(*given)
 
-    async def _assign(self, partitions: set[TP]) -> None:
+    async def _assign(self, partitions: set[TP], *, goes_on: bool) -> None:
         for topic, host in self.hosts.items():
-            mine = sorted(p for of, p in partitions if of == topic)
-            fenced = set(host.fenced)
-            await host.revoke([p for p in host.owned if p not in mine or p in fenced], flush=False)
-            host.assign(mine)
+            mine = {p for of, p in partitions if of == topic}
+            stay = mine.difference(host.fenced) if goes_on else set()
+            await host.revoke([p for p in host.owned if p not in stay], flush=False)
+            host.assign(sorted(mine))
 
     # -- what comes from outside ----------------------------------------------------------------------------------
 
@@ -259,8 +270,8 @@ class SimWorker:
             self._rouse(f"flush {topic}")
         self.run()
 
-    def fetch(self, tp: TP, count: int) -> int:
-        """Bring the next records of a partition to its agent; return how many."""
+    def fetch(self, tp: TP, count: int, *, noticed: bool = True) -> int:
+        """Bring the next records of a partition to its agent, which may not have noticed them yet; return how many."""
         topic, partition = tp
         log = self._shared.cluster.log(topic, partition)
         found = log.read(self.positions[tp], count)
@@ -268,25 +279,43 @@ class SimWorker:
             return 0
         self.positions[tp] = found[-1].offset + 1
         records = [Record(r.offset, r.timestamp_ms, r.key, r.value) for r in found]
-        self.queues[topic].append(Batch(self._shared.topics.name(topic), partition, records, log.end))
-        self._rouse(topic)
-        self.run()
+        release = partial(self._done_with, tp, self.generation, records[0].offset)
+        self.queues[topic].append(Batch(self._shared.topics.name(topic), partition, records, log.end, release))
+        if noticed:
+            self._rouse(topic)
+            self.run()
         return len(found)
+
+    def _done_with(self, tp: TP, generation: int, first: int, dropped: bool) -> None:
+        """Go back for a batch of this assignment that was not folded, as the consumer does."""
+        if dropped and generation == self.generation and tp in self.positions:
+            self.positions[tp] = min(self.positions[tp], first)
 
     def leave(self, partitions: set[TP]) -> None:
         """The group takes partitions back: flush and give them up."""
         self.leaving = self.loop.spawn(self._guard(self._revoke(partitions)))
         self.run()
 
-    def join(self, partitions: set[TP], generation: int, *, forget_queue: bool) -> None:
-        """The group assigns partitions: fetching goes on where the group is committed."""
-        committed = self._shared.group.committed
+    def join(self, partitions: set[TP], generation: int, *, forget_queue: bool, early: int = 0) -> None:
+        """The group assigns partitions: fetching goes on where the group is committed.
+
+        Args:
+            partitions: All that this worker owns from now on.
+            generation: Of the group.
+            forget_queue: Faust empties the queues as records may flow again, as it does after each rebalance.
+            early: Records of each partition that come before the stages are told of the assignment.
+        """
+        committed, before = self._shared.group.committed, self.generation
         self.generation, self.assigned, self.leaving = generation, set(partitions), None
         self.positions = {tp: committed.get(tp, 0) for tp in partitions}
+        for tp in sorted(partitions) if early else ():
+            self.fetch(tp, early, noticed=False)
         if forget_queue:
             for queue in self.queues.values():
                 queue.clear()
-        self.loop.spawn(self._guard(self._assign(partitions)))
+        self.loop.spawn(self._guard(self._assign(partitions, goes_on=generation == before + 1)))
+        for topic in self.queues:
+            self._rouse(topic)
         self.run()
 
     def kill(self) -> list[Any]:

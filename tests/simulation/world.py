@@ -388,7 +388,8 @@ class World:
                 assignment[topic, partition] = owner.name
         generation = self.group.balance(assignment, shares)
         for worker in members:
-            worker.join(shares[worker.name], generation, forget_queue=rng.random() < 0.5)
+            early = rng.choice((0, 0, 3, 30))
+            worker.join(shares[worker.name], generation, forget_queue=rng.random() < 0.5, early=early)
         text = "; ".join(
             f"{name} has {', '.join(f'{topic}[{p}]' for topic, p in sorted(tps)) or 'nothing'}"
             for name, tps in shares.items()
