@@ -75,6 +75,7 @@ class Shared:
         self.hot_tasks = 1 << 40
         self.revoke_patience_s: float | None = None
         self.at_once, self.commit_pause_s = 1, 0.0
+        self.parks = True
 
 
 class SimWorker:
@@ -244,7 +245,7 @@ class SimWorker:
 
     async def _revoke(self, partitions: set[TP]) -> None:
         given = [
-            host.revoke(sorted(p for of, p in partitions if of == topic), park=True)
+            host.revoke(sorted(p for of, p in partitions if of == topic), park=self._shared.parks)
             for topic, host in self.hosts.items()
         ]
         await asyncio.gather(*given)

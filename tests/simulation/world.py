@@ -70,6 +70,7 @@ class World:
         self.shared = Shared(self.cluster, self.group, self.memory, self.clock, shape.policy)
         self.shared.max_unflushed, self.shared.hot_tasks = shape.max_unflushed, shape.hot_tasks
         self.shared.revoke_patience_s = shape.revoke_patience_s
+        self.shared.parks = bool(shape.seed % 2)  # each second schedule recovers everything after each rebalance
         self.shared.at_once, self.shared.commit_pause_s = shape.at_once, shape.commit_pause_s
         self.stages = [
             s for s in STAGES if (s != topics.RAW or shape.intake) and (s != topics.PARTIALS or shape.scopes)
@@ -388,7 +389,7 @@ class World:
                 assignment[topic, partition] = owner.name
         generation = self.group.balance(assignment, shares)
         for worker in members:
-            early = rng.choice((0, 0, 3, 30))
+            early = rng.choice((0, 0, 3, 30)) if self.shared.parks else 0
             worker.join(shares[worker.name], generation, forget_queue=rng.random() < 0.5, early=early)
         text = "; ".join(
             f"{name} has {', '.join(f'{topic}[{p}]' for topic, p in sorted(tps)) or 'nothing'}"
