@@ -34,13 +34,13 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def instant(at_ms: int) -> str:
-    """A time for a person: ``Mon 23 Nov 10:42 UTC``."""
+def instant(at_ms: int, *, seconds: bool = False) -> str:
+    """A time for a person: ``Mon 23 Nov 10:42 UTC``; with seconds where they are asked for."""
     # Names by hand: strftime's %a and %b follow the process locale, and messages are compared byte by byte.
     at = moment(at_ms)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[at.weekday()]
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[at.month - 1]
-    return f"{day} {at.day} {month} {at:%H:%M} UTC"
+    return f"{day} {at.day} {month} {at:%H:%M:%S} UTC" if seconds else f"{day} {at.day} {month} {at:%H:%M} UTC"
 
 
 def rfc3339(at_ms: int) -> str:

@@ -19,6 +19,7 @@ from faust.types import TP
 
 from alerts.outbox import Outbox
 from alerts.rules import Rule
+from alerts.words import rfc3339
 from config.connect import tls_context
 from config.events import event_limits
 from config.lower import core_policy, incident_policy, sla_classes_ms
@@ -158,9 +159,9 @@ class Worker:
         return TaskTable(RocksStore(self._state.path / f"tasks-{partition}-{uuid4().hex[:8]}"), limit)
 
     def _make_scopes(self, partition: int) -> ScopesStage:
-        async def after_publish(published: int, watermark_ms: int) -> None:
+        async def after_publish(published: int, watermark_ms: int, idle: bool) -> None:
             if published == 0:
-                await self._runner.run(self.writer, watermark_ms)
+                await self._runner.run(self.writer, watermark_ms, idle=idle)
 
         self.read_model.begin(partition)
         if partition == 0:
@@ -340,6 +341,16 @@ class Worker:
     def window_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window that this worker holds: those of a partition that left are gone."""
         return [row for stage in self._stages(ScopesStage) for row in stage.shown_rows()]
+
+    def rules_status(self) -> dict[str, Any]:
+        """Return how far the rules have looked, for ``/statusz``; the owner of scopes partition 0 evaluates them."""
+        mine = 0 in self.hosts[self.topics.name(names.PARTIALS)].owned
+        look = self._runner.look if mine else None
+        return {
+            "evaluated_by_this_worker": mine,
+            "looked_at_events_up_to": None if look is None else rfc3339(look.upto_ms),
+            "next_look_when_event_time_passes": None if look is None else rfc3339(look.next_ms),
+        }
 
     def live_incidents(self) -> list[dict[str, Any]]:
         """Return the open incidents that this worker owns."""

@@ -121,7 +121,7 @@ async def _serve_metrics(
     rules = [(rule.name, rule.severity) for rule in worker.rules]
     floor = FloorCollector(worker.window_rows, policy=policy, incidents=worker.live_incidents, rules=rules)
     app = build_app(
-        build_registry(floor, metrics), lambda: _ready(worker, tasks), status=partial(_status, tasks, delivery)
+        build_registry(floor, metrics), lambda: _ready(worker, tasks), status=partial(_status, worker, tasks, delivery)
     )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -132,10 +132,11 @@ async def _serve_metrics(
     return runner
 
 
-async def _status(tasks: BackgroundTasks, delivery: Delivery) -> dict[str, Any]:
+async def _status(worker: Worker, tasks: BackgroundTasks, delivery: Delivery) -> dict[str, Any]:
     return {
         "component": "worker",
         "version": VERSION,
+        "rules": worker.rules_status(),
         "background_tasks": [asdict(state) for state in tasks.states()],
         "notifications": await delivery.status(),
     }

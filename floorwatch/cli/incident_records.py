@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import say
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from alerts.looks import Look
 
 LEAST_DIGITS = 6
 
@@ -36,13 +42,29 @@ def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None)
     Raises:
         typer.Exit: Redis does not answer.
     """
+    name = f"{prefix}incidents"
+
+    def ask(client: Redis) -> list[Any]:
+        return list(client.hvals(name)) if key is None else [client.hget(name, key)]
+
+    return [json.loads(value) for value in _asked(options, ask) if value is not None]
+
+
+def read_look(options: dict[str, Any], prefix: str) -> Look | None:
+    """Return how far the rules have looked, as the read model says; None before their first look. See ``read_incidents``."""
+    from alerts.looks import LOOKS, decode_look
+
+    found = _asked(options, lambda client: client.get(f"{prefix}kept:{LOOKS}"))
+    return None if found is None else decode_look(found)
+
+
+def _asked(options: dict[str, Any], ask: Callable[[Redis], Any]) -> Any:
     import redis
 
-    name = f"{prefix}incidents"
     try:
         client = redis.Redis.from_url(**options, socket_connect_timeout=5, socket_timeout=10)
         try:
-            values: list[Any] = list(client.hvals(name)) if key is None else [client.hget(name, key)]
+            return ask(client)
         finally:
             client.close()
     except ValueError as error:
@@ -53,4 +75,3 @@ def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None)
         say(f"floorwatch incidents: Redis does not answer ({type(error).__name__}).", err=True)
         say("  Is `floorwatch up` running? Else give --redis or FLOORWATCH_REDIS_URL.", err=True)
         raise typer.Exit(1) from error
-    return [json.loads(value) for value in values if value is not None]

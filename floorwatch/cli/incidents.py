@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from floorwatch.cli.common import VarOption
-from floorwatch.cli.incident_records import read_incidents, start_of
+from floorwatch.cli.incident_records import read_incidents, read_look, start_of
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines
 
@@ -77,6 +77,8 @@ def incidents(
     var: VarOption = None,
 ) -> None:
     """List open incidents, one line each, the most urgent first. `incidents show KEY` tells all of one."""
+    from alerts.looks import look_words
+
     if context.invoked_subcommand is not None:
         return
     wanted = Wanted(
@@ -92,9 +94,11 @@ def incidents(
     console = DataConsole(width=None if "COLUMNS" in os.environ else _width())
     if not found:
         console.print("No incidents." if wanted.resolved else "No open incidents.  (--all shows the resolved ones)")
-        return
-    for line in lines_of(found, told, console.width):
-        console.print(line)
+    else:
+        for line in lines_of(found, told, console.width):
+            console.print(line)
+    # Beside the list, which programs count by lines.
+    say(look_words(read_look(source.options, source.prefix)), err=True)
 
 
 @incidents_app.command("show")

@@ -1,5 +1,8 @@
 """Rule runner: evaluates every rule over the read model whenever the watermark enters a new minute.
 
+After a burst the next minute may be long in coming. So it looks once more within a minute when the log says that every
+partition is idle: see ADR 0026.
+
 One worker does it, the owner of scopes partition 0, over the rows of all partitions: contributors and parent scopes
 need the whole floor.
 """
@@ -19,6 +22,7 @@ from alerts.evaluate import evaluate
 from alerts.gate import GateState, admit
 from alerts.incident import Tick
 from alerts.kinds.exposure_cap import PACE_WINDOW
+from alerts.looks import LOOKS, Look, encode_look
 from alerts.records import encode_input
 from alerts.rules import Rule
 from alerts.signals import Signal
@@ -54,26 +58,60 @@ class RuleRunner:
         """Begin anew, as the owner of partition 0: with the baseline that the last owner kept."""
         self._baseline: BaselineState | None = None
         self._gate = GateState()
-        self._minute = -1
+        self._minute = self._idle_minute = self._looked_ms = -1
+        self.look: Look | None = None
         for rule in self._rules:
             self._meter.rule_failed(rule.name, times=0)
 
-    async def run(self, writer: LogWriter, watermark_ms: int) -> None:
-        """Evaluate once per minute of event time and write the signals that matter."""
-        minute = watermark_ms // MINUTE_MS
-        if minute <= self._minute or watermark_ms < 0 or time.monotonic() < self._not_before:
+    async def run(self, writer: LogWriter, watermark_ms: int, *, idle: bool = False) -> None:
+        """Evaluate when event time enters a minute, and once within it when all is idle; write the signals that matter.
+
+        Args:
+            writer: Appends the signals.
+            watermark_ms: Up to which all rows are in the read model.
+            idle: Every partition of the log of events is idle, as the log says (ADR 0019).
+        """
+        if watermark_ms < 0 or time.monotonic() < self._not_before:
             return
-        self._minute = minute
-        began = time.monotonic()
+        minute, began = watermark_ms // MINUTE_MS, time.monotonic()
+        if minute > self._minute:
+            self._minute = minute
+            await self._look_at(writer, watermark_ms)
+        elif idle and minute > self._idle_minute and watermark_ms > self._looked_ms:
+            await self._look_while_idle(writer, watermark_ms)
+        else:
+            return
+        if idle:
+            self._idle_minute = minute
+        await self._say_how_far(watermark_ms)
+        self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
+
+    async def _look_at(self, writer: LogWriter, watermark_ms: int) -> None:
         view = await self._view()
         before = await self._remembered() if self._baseline is None else self._baseline
-        signals = self._evaluated(view, watermark_ms, before)
+        signals = self._evaluated(self._rules, view, watermark_ms, before)
         self._baseline = self._advanced(before, view, watermark_ms)
         sent, self._gate = admit(self._gate, signals, self._rules)
         await self._write(writer, sent, watermark_ms)
         if self._baseline != before:
             await self._read_model.keep(_BASELINE, msgspec.msgpack.encode(self._baseline))
-        self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
+
+    async def _look_while_idle(self, writer: LogWriter, watermark_ms: int) -> None:
+        """Send what fires now, of rules that one evaluation opens.
+
+        ``for`` and ``resolve_for`` count minutes, so no other signal is sent; nothing is learnt either.
+        """
+        rules = tuple(rule for rule in self._rules if rule.for_evaluations == 1)
+        before = await self._remembered() if self._baseline is None else self._baseline
+        found = self._evaluated(rules, await self._view(), watermark_ms, before)
+        firing, self._gate = admit(self._gate, [signal for signal in found if signal.firing], rules)
+        await self._write(writer, firing, watermark_ms)
+
+    async def _say_how_far(self, watermark_ms: int) -> None:
+        """Keep how far the rules have looked, for people who wonder why nothing is said."""
+        self._looked_ms = watermark_ms
+        self.look = Look(watermark_ms, (self._minute + 1) * MINUTE_MS)
+        await self._read_model.keep(LOOKS, encode_look(self.look))
 
     def _advanced(self, before: BaselineState, view: MemoryRowView, watermark_ms: int) -> BaselineState:
         """Return what has been learnt with these rows; as before where that fails, so that nothing stops with it."""
@@ -86,10 +124,12 @@ class RuleRunner:
             self._meter.set_aside("scopes")
             return before
 
-    def _evaluated(self, view: MemoryRowView, watermark_ms: int, before: BaselineState) -> list[Signal]:
+    def _evaluated(
+        self, rules: tuple[Rule, ...], view: MemoryRowView, watermark_ms: int, before: BaselineState
+    ) -> list[Signal]:
         """Return what every rule says; one that fails says nothing, and neither the others nor the counting stop with it."""
         signals: list[Signal] = []
-        for rule in self._rules:
+        for rule in rules:
             try:
                 signals += evaluate((rule,), view, watermark_ms, before)
             except Exception:

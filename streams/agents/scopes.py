@@ -72,8 +72,9 @@ _PIECE = 1_500
 _LEDGER_FIRST_S = 20.0
 """Longest wait of a partition's first publication for the ledgers beside it."""
 
-AfterPublish = Callable[[int, int], Awaitable[None]]
-"""(partition, watermark_ms): called after each publication, with the watermark up to which all rows are out."""
+AfterPublish = Callable[[int, int, bool], Awaitable[None]]
+"""(partition, watermark_ms, idle): called after each publication, with the watermark up to which all rows are out, and whether
+the log says that no partition has anything under way."""
 
 
 class ScopesStage:
@@ -299,7 +300,7 @@ class ScopesStage:
             windows, changed = self.floor.take_changes(due)
             panes = iter(changed)
         self._watermark_ms = watermark_ms = self.floor.watermark_ms
-        shown_ms = self._timetable.watermark_with(due, watermark_ms)
+        shown_ms, idle = self._timetable.watermark_with(due, watermark_ms), self.floor.sources.idle
         held, written, self._making = True, False, True
         for rows in self._pieces(windows, panes, gone, watermark_ms):
             spent += time.thread_time()
@@ -313,7 +314,7 @@ class ScopesStage:
             await self._tell(shown_ms)
         held = held and await self._read_model.put(self._partition, {}, shown_ms)
         if self._after_publish is not None:
-            await self._after_publish(self._partition, shown_ms)
+            await self._after_publish(self._partition, shown_ms, idle)
         return held, spent
 
     def _catching_up(self, now_s: float) -> bool:

@@ -109,6 +109,12 @@ class Sources:
         if known is None or stamp >= known.stamp:
             self.heard[partition] = Source(stamp, hidden(time_ms) if idle else time_ms, idle)
 
+    @property
+    def idle(self) -> bool:
+        """Whether every partition that has events is idle: the last record of each log is a tick, so all of them are counted."""
+        known = [source for source in self.heard.values() if source.watermark_ms >= 0]
+        return bool(known) and len(self.heard) >= self._expected and all(source.idle for source in known)
+
     def advance(self) -> None:
         """Move the floor's watermark to what has been heard.
 

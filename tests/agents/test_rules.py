@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from alerts.kinds.registry import EVALUATORS
+from alerts.looks import LOOKS, Look, decode_look, look_words
 from streams.adapters.publish import Topics
 from streams.agents.rules import RuleRunner
 from telemetry import catalogue
 from telemetry.engine_metrics import EngineMetrics
 from tests.agents.test_intake import MemoryWriter
-from tests.alerts.rows import NOW_MS, rule, throughput
+from tests.alerts.rows import NOW_MS, accuracy, rule, throughput
 
 QUARTER_MS = 900_000
 RULE = rule("throughput_drop", window="15m", min_sample=10, **{"for": 1})
@@ -110,3 +111,71 @@ def test_a_rule_that_fails_stops_neither_the_others_nor_the_worker(monkeypatch: 
         for sample in family.samples
     }
     assert samples == {("faulty",): 3.0, (RULE.name,): 0.0}
+
+
+MINUTE_MS = 60_000
+
+
+def signals(writer: MemoryWriter) -> list[tuple[str, bool, int]]:
+    inputs: list[dict[str, Any]] = [json.loads(record.value or b"") for record in writer.records["f.signals.v1"]]
+    return [(one["rule"], one["firing"], one["watermark_ms"]) for one in inputs if one["type"] == "signal"]
+
+
+def burst(*rules: Any, looks: list[tuple[int, bool, int]]) -> list[tuple[str, bool, int]]:
+    """Look at one scope: (ms after a full minute, idle, wrong audits of 400), and return the signals."""
+
+    class Rows(Redis):
+        async def patient_rows(self, table: str, _window: str) -> dict[str, Any]:
+            return self.table if table == "accuracy" else {}
+
+    redis, writer = Rows(), MemoryWriter()
+    made = RuleRunner(tuple(rules), redis, Topics("f.", 1), EngineMetrics(component="worker", version="test"))  # type: ignore[arg-type]
+    start_ms = NOW_MS - NOW_MS % MINUTE_MS
+
+    async def run() -> None:
+        for after_ms, idle, wrong in looks:
+            redis.table = {"all": accuracy({}, 400 - wrong, 400, end_ms=start_ms + after_ms)}
+            made._not_before = 0.0
+            await made.run(writer, start_ms + after_ms, idle=idle)
+
+    asyncio.run(run())
+    return [(name, firing, at_ms - start_ms) for name, firing, at_ms in signals(writer)]
+
+
+LOW = rule("accuracy_low", name="low", method="interval", target=0.95, min_sample=10, **{"for": 1})
+SLOW = rule("accuracy_low", name="slow", method="interval", target=0.95, min_sample=10, **{"for": 2})
+
+
+def test_a_burst_that_ends_within_its_minute_is_looked_at_when_the_log_says_idle() -> None:
+    found = burst(LOW, looks=[(1_000, False, 0), (10_000, False, 200), (40_000, True, 200)])
+    assert found == [("low", False, 1_000), ("low", True, 40_000)]
+
+
+def test_a_minute_has_one_look_while_idle_and_for_goes_on_counting_minutes() -> None:
+    looks = [(1_000, False, 200), (31_000, True, 200), (45_000, False, 200), (58_000, True, 200), (61_000, True, 200)]
+    found = burst(LOW, SLOW, looks=looks)
+    assert [at_ms for name, _, at_ms in found if name == "low"] == [1_000, 31_000, 61_000]
+    assert [at_ms for name, _, at_ms in found if name == "slow"] == [1_000, 61_000]
+
+
+def test_a_look_while_idle_ends_nothing() -> None:
+    found = burst(LOW, looks=[(1_000, False, 200), (31_000, True, 0), (61_000, False, 0)])
+    assert found == [("low", True, 1_000), ("low", False, 61_000)]
+
+
+def test_it_says_how_far_it_has_looked() -> None:
+    async def run() -> tuple[Look | None, Look | None, bytes | None]:
+        redis, writer = Redis(), MemoryWriter()
+        made = runner(redis)
+        before = made.look
+        await made.run(writer, NOW_MS)
+        return before, made.look, await redis.kept(LOOKS)
+
+    before, after, kept = asyncio.run(run())
+    assert before is None
+    assert after == Look(NOW_MS, (NOW_MS // MINUTE_MS + 1) * MINUTE_MS)
+    assert kept is not None
+    assert decode_look(kept) == after
+    assert decode_look(b"not a look") is None
+    assert "next look when event time passes" in look_words(after)
+    assert "not looked yet" in look_words(None)

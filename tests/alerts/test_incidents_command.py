@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from alerts.incident import Incident
+from alerts.looks import LOOKS, Look, encode_look
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification
 from alerts.records import encode_incident
@@ -78,7 +79,7 @@ def forty(redis_url: str) -> str:
 
 @pytest.mark.parametrize("columns", ["80", "120", "300", None])
 def test_forty_incidents_are_forty_lines_whatever_they_are_called(forty: str, columns: str | None) -> None:
-    lines = CliRunner().invoke(app, ["--redis", forty], env={"COLUMNS": columns}).output.splitlines()
+    lines = CliRunner().invoke(app, ["--redis", forty], env={"COLUMNS": columns}).stdout.splitlines()
     assert len(lines) == 41
     assert all(re.match(r"[0-9a-f]{12} ", line) for line in lines[1:])  # the key is never cut
     assert columns is not None or "target 95%" in lines[1]  # nor is anything in a file
@@ -156,6 +157,16 @@ def test_who_was_told_is_in_the_list_and_whole_in_show(filled: str) -> None:
         "phone": "waiting",
         "mail": "dead",
     }
+
+
+def test_it_says_how_far_the_rules_have_looked_so_that_silence_is_explained(redis_url: str) -> None:
+    assert "Rules have not looked yet" in CliRunner().invoke(app, ["--redis", redis_url]).stderr
+    client = redis.Redis.from_url(redis_url)
+    client.set(f"floorwatch:kept:{LOOKS}", encode_look(Look(1_764_000_007_000, 1_764_000_060_000)))
+    client.close()
+    told = CliRunner().invoke(app, ["--redis", redis_url]).stderr
+    assert "up to Mon 24 Nov 16:00:07 UTC; next look when event time passes Mon 24 Nov 16:01 UTC" in told
+    assert CliRunner().invoke(app, ["--redis", redis_url, "--json"]).output == ""
 
 
 def test_none(redis_url: str) -> None:

@@ -94,13 +94,16 @@ def test_while_all_are_idle_the_newest_goes_on() -> None:
     old, live, floor = Part(0), Part(1), Floor(POLICY, sources=3)
     floor.apply([*old.send(oldv(1)), *live.send(label("l1", 0)), silence_of(2)])
     floor.apply(old.idle(START_MS + OLD_MIN * MINUTE_MS + 30_000))
+    assert not floor.sources.idle
     floor.apply(live.idle(START_MS + 30_000))
+    assert floor.sources.idle
     assert floor.watermark_ms == START_MS + 30_000
     floor.apply(old.idle(START_MS + OLD_MIN * MINUTE_MS + 60_000))
     floor.apply(live.idle(START_MS + 60_000))
     assert floor.watermark_ms == START_MS + 60_000
     floor.apply(live.send(label("l2", 2)))
     assert floor.watermark_ms == START_MS + 2 * MINUTE_MS
+    assert not floor.sources.idle
 
 
 def test_what_an_idle_partition_still_counts_is_shown_though_the_floor_is_past_its_horizon() -> None:

@@ -1,0 +1,41 @@
+"""How far the rules have looked, and when they look next: what explains that nothing is said. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from alerts.words import instant
+
+LOOKS = "rules-looked"
+"""Name under which the read model keeps the last look."""
+
+
+class Look(Struct, frozen=True):
+    """One evaluation of the rules. Both are event time in ms: up to where, and from where on they look again."""
+
+    upto_ms: int
+    next_ms: int
+
+
+def encode_look(look: Look) -> bytes:
+    """Return a look as JSON."""
+    return msgspec.json.encode(look)
+
+
+def decode_look(value: bytes) -> Look | None:
+    """Return the look, None where another version wrote it."""
+    try:
+        return msgspec.json.decode(value, type=Look)
+    except msgspec.DecodeError:
+        return None
+
+
+def look_words(look: Look | None) -> str:
+    """Return ``Rules have looked at events up to 10:42:07 UTC; next look when event time passes 10:43 UTC, …``."""
+    if look is None:
+        return "Rules have not looked yet: no events have been counted, or no worker runs."
+    return (
+        f"Rules have looked at events up to {instant(look.upto_ms, seconds=True)}; next look when event time passes "
+        f"{instant(look.next_ms)}, or when no events come for engine.idle_timeout_s."
+    )
