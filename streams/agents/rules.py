@@ -42,7 +42,7 @@ _BASELINE = "throughput-baseline"
 _decode_baseline = msgspec.msgpack.Decoder(BaselineState).decode
 
 _DUTY = 12
-"""Evaluating takes at most one part in this many of the time: a catch-up evaluates less often."""
+"""Evaluating takes at most one part in this many of the time: a catch-up evaluates less often. Not while all is idle."""
 
 
 class RuleRunner:
@@ -71,7 +71,8 @@ class RuleRunner:
             watermark_ms: Up to which all rows are in the read model.
             idle: Every partition of the log of events is idle, as the log says (ADR 0019).
         """
-        if watermark_ms < 0 or time.monotonic() < self._not_before:
+        # While all is idle nothing else wants the time, and the next publication may be an idle timeout away.
+        if watermark_ms < 0 or (not idle and time.monotonic() < self._not_before):
             return
         minute, began = watermark_ms // MINUTE_MS, time.monotonic()
         if minute > self._minute:

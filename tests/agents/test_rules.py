@@ -179,3 +179,18 @@ def test_it_says_how_far_it_has_looked() -> None:
     assert decode_look(b"not a look") is None
     assert "next look when event time passes" in look_words(after)
     assert "not looked yet" in look_words(None)
+
+
+def test_what_a_costly_look_left_out_is_looked_at_when_all_is_idle() -> None:
+    async def run() -> tuple[Look | None, Look | None]:
+        redis, writer = Redis(), MemoryWriter()
+        made = runner(redis)
+        made._not_before = float("inf")
+        await made.run(writer, NOW_MS)
+        busy = made.look
+        await made.run(writer, NOW_MS, idle=True)
+        return busy, made.look
+
+    busy, idle = asyncio.run(run())
+    assert busy is None
+    assert idle is not None
