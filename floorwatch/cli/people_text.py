@@ -213,7 +213,7 @@ def _evidence_lines(card: Scorecard) -> list[str]:
     severities = ", ".join(f"{name} {count}" for name, count in evidence.severities)
     lines = [f"Evidence: {plural(evidence.wrong, 'wrong label')}: {classes}; severity {severities}."]
     for pair in evidence.confusions:
-        truth = "something else (not said)" if pair.truth == "?" else printable(pair.truth)
+        truth = "something else (not said)" if pair.truth is None else printable(pair.truth)
         lines.append(f"  said {printable(pair.given)} where it was {truth}: {pair.times}")
     for focus in evidence.focus:
         where = f"{printable(focus.queue) or 'no queue'} / {printable(focus.policy) or 'no policy'}"

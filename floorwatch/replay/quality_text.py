@@ -9,7 +9,7 @@ from floorwatch.output.terminal import DataTable
 from floorwatch.replay.words import shown as shown_value
 from streams.core.quality.agreement import FEW_UNITS, RELIABLE, TENTATIVE, Agreement
 from streams.core.quality.calibration import FEW_REVIEWS, Auditor
-from streams.core.quality.decisions import FEW_AUDITS, ValueQuality
+from streams.core.quality.decisions import FEW_AUDITS, Share, ValueQuality
 from streams.core.quality.guidelines import FEW_APPEALS, HIGH_RAW, Guideline
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streams.core.quality.comparison import Comparison, Standing
 
 TOO_FEW = "too few to say"
+CANNOT_SAY = "cannot say"
 _VALUES_SHOWN = 25
 _KAPPAS_SHOWN = 5
 _STRATA_SHOWN = 3
@@ -83,12 +84,20 @@ def _values(values: list[ValueQuality]) -> Iterator[str | DataTable]:
     table = _table(f"Decision values ({weighted})", ("policy", "value", "precision", "recall", "audits"), left=2)
     busiest = sorted(values, key=lambda one: (-(one.tp + one.fp + one.fn), one.policy, one.value))
     for one in sorted(busiest[:_VALUES_SHOWN], key=lambda one: (one.policy, one.value)):
-        precision = percent(one.precision.estimate, enough=one.precision.enough)
-        recall = percent(one.recall.estimate, enough=one.recall.enough)
+        precision, recall = _share(one.precision), _share(one.recall)
         table.add_row(one.policy or "–", shown_value(one.value), precision, recall, f"{one.tp + one.fp + one.fn:,}")
     yield table
     if len(values) > _VALUES_SHOWN:
         yield f"… and {len(values) - _VALUES_SHOWN} more values (--json has all)."
+    if any(one.precision.cannot_say or one.recall.cannot_say for one in values):
+        yield (
+            f"{CANNOT_SAY}: more than 5% of the audits a share hangs on found a label wrong and do not name the right value. "
+            "Send `values` with audits that say incorrect."
+        )
+
+
+def _share(share: Share) -> str:
+    return CANNOT_SAY if share.cannot_say else percent(share.estimate, enough=share.enough)
 
 
 def agreement_words(agreed: Agreement) -> str:

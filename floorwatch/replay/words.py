@@ -58,7 +58,7 @@ _PREFIXES = {
 
 def shown(values: str) -> str:
     """Return decision values as people write them; ``(none)`` for an empty choice."""
-    return values.replace(c.VALUE_SEPARATOR, "+") or "(none)"
+    return c.readable(values) or "(none)"
 
 
 def cell_name(cell: c.Cell) -> str:
@@ -71,8 +71,9 @@ def cell_name(cell: c.Cell) -> str:
         return _NAMES.get(cell, f"cell.{cell}")
     for prefix, name in _PREFIXES.items():
         if cell.startswith(prefix):
-            rest = cell[len(prefix) :].replace(c.PAIR_SEPARATOR, "→").replace(c.VALUE_SEPARATOR, "+")
-            return f"{name} {rest}"
+            first, *truth = cell[len(prefix) :].split(c.PAIR_SEPARATOR)
+            right = ["(not said)" if one == c.UNKNOWN_TRUTH else c.readable(one) for one in truth]
+            return f"{name} {'→'.join([c.readable(first), *right])}"
     return cell
 
 

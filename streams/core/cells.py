@@ -81,11 +81,53 @@ UNKNOWN_TRUTH = "?"
 PAIR_SEPARATOR = "\x1f"
 VALUE_SEPARATOR = "\x1e"
 
+UNSAID_MOST = 20
+"""Precision and recall are said while at most one in so many of the audits they hang on does not name the right value."""
+
 _LONGEST_DECISION, _SHORT_DECISION = 256, 128
 
 NANO = 1_000_000_000
 GAMMA = 1.01 / 0.99
 _LOG_GAMMA = math.log(GAMMA)
+
+
+def joined(values: list[str]) -> str:
+    """Return decision values as one string: a set, sorted, so that equal choices are equal strings.
+
+    A tool may call a value ``?``. Alone it is written behind a separator, so that it is never taken for ``UNKNOWN_TRUTH``.
+
+    Example:
+        >>> joined(["spam", "hate"]) == joined(["hate", "spam", "spam"])
+        True
+        >>> joined(["?"]) == UNKNOWN_TRUTH
+        False
+    """
+    return canonical(values[0] if len(values) == 1 else VALUE_SEPARATOR.join(sorted(set(values))))
+
+
+def canonical(given: str) -> str:
+    """Return a decision that somebody gave as ``joined`` writes it: facts of before have a sole ``?`` without its separator."""
+    return VALUE_SEPARATOR + UNKNOWN_TRUTH if given == UNKNOWN_TRUTH else given
+
+
+def values_of(decision: str) -> set[str]:
+    """Return the values of a decision; not for ``UNKNOWN_TRUTH``, which is none."""
+    return set(filter(None, decision.split(VALUE_SEPARATOR)))
+
+
+def readable(decision: str) -> str:
+    """Return a decision for people: ``hate+spam``, and an empty text where no value was chosen."""
+    return decision.lstrip(VALUE_SEPARATOR).replace(VALUE_SEPARATOR, "+")
+
+
+def unsaid_too_often(unsaid: int, said: int) -> bool:
+    """Tell whether so much hangs on audits that do not name the right value that a share cannot be said.
+
+    Args:
+        unsaid: Audits (or their weight) that found a label wrong and do not name the right value.
+        said: Those that do, of what the share is of.
+    """
+    return unsaid * UNSAID_MOST > unsaid + said
 
 
 def short(decision: str) -> str:

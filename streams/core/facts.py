@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from streams.core.cells import ERROR_CLASSES, NANO, SEVERITIES
+from streams.core.cells import ERROR_CLASSES, NANO, SEVERITIES, UNKNOWN_TRUTH, canonical, joined
 from streams.core.policy import Dims
 from streams.models import events as wire
 
@@ -156,13 +156,6 @@ def _ms(instant: Any) -> int | None:
     return None if instant is None else int(instant.timestamp() * 1000.0 + 5e-4)
 
 
-def joined(values: list[str]) -> str:
-    """Return the decision values as one string: a set, sorted, so that equal choices are equal strings."""
-    if len(values) == 1:
-        return values[0]
-    return "\x1e".join(sorted(set(values)))
-
-
 def _created(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
     dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, None)
@@ -178,7 +171,7 @@ def _label(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
         time_ms,
         d.label_id,
         (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id),
-        values[0] if len(values) == 1 else joined(values),
+        values[0] if len(values) == 1 and values[0] != UNKNOWN_TRUTH else joined(values),
         d.policy_version,
         None if started is None else int(started.timestamp() * 1000.0 + 5e-4),
         d.active_ms,
@@ -215,7 +208,7 @@ def plain_label(offset: int, event: Any, time_ms: int) -> tuple[Dims, int, int, 
         time_ms,
         d.label_id,
         dims,
-        values[0] if len(values) == 1 else joined(values),
+        values[0] if len(values) == 1 and values[0] != UNKNOWN_TRUTH else joined(values),
         d.policy_version,
         started_ms,
         active_ms,
@@ -319,7 +312,15 @@ def same_content(one: Any, other: Any) -> bool:
     """Tell whether two facts say the same, wherever they stand in the log and whatever their sender was granted then."""
     if type(one) is not type(other):
         return False
-    return bool(one == msgspec.structs.replace(other, offset=one.offset, grant=one.grant))
+    same: dict[str, Any] = {"offset": one.offset, "grant": one.grant}
+    if getattr(one, "values", None) == UNKNOWN_TRUTH or getattr(other, "values", None) == UNKNOWN_TRUTH:
+        # Stored before a sole "?" had its separator.
+        one, same["values"] = msgspec.structs.replace(one, values=_canonical(one.values)), _canonical(other.values)
+    return bool(one == msgspec.structs.replace(other, **same))
+
+
+def _canonical(values: str | None) -> str | None:
+    return None if values is None else canonical(values)
 
 
 def outline(task_id: str, fact: Any) -> bytes:

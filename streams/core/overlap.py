@@ -40,5 +40,5 @@ def overlap(labels: Sequence[Label], dims: Sequence[Dims]) -> tuple[Dims, int, t
     last_ms = max(label.time_ms for label, _ in kept)
     if len(decided) < 2:
         return shared, last_ms, (c.OVERLAP_INCOMPARABLE, 1)
-    alike = len({label.values for label, _ in kept}) == 1
+    alike = len({c.canonical(label.values) for label, _ in kept}) == 1
     return shared, last_ms, (c.OVERLAPPED, 1, c.UNANIMOUS, 1) if alike else (c.OVERLAPPED, 1)

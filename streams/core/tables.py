@@ -159,29 +159,42 @@ def accuracy(parts: Parts) -> RowJson:
 
 
 def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[Any]]]:
-    """Return precision and recall per decision value, and the confusion pairs most frequent first."""
-    pairs: list[list[Any]] = []
+    """Return precision and recall per decision value, and the confusion pairs most frequent first.
+
+    Neither is said where more than one in ``UNSAID_MOST`` of the audits it hangs on does not name the right value: for
+    precision those of the value, for recall those of all, since any of them may be one that was missed.
+    """
+    summed: dict[tuple[str, str], int] = {}
     tallies: dict[str, list[int]] = {}
+    unsaid = 0
     for pair, count in counts.items():
         given, truth = pair.split(c.PAIR_SEPARATOR)
-        pairs.append([given.replace(c.VALUE_SEPARATOR, "+"), truth.replace(c.VALUE_SEPARATOR, "+"), count])
-        given_set = set(filter(None, given.split(c.VALUE_SEPARATOR)))
+        given = c.canonical(given)
+        summed[given, truth] = summed.get((given, truth), 0) + count
+        given_set = c.values_of(given)
         if truth == c.UNKNOWN_TRUTH:
+            unsaid += count
+            for value in given_set:
+                tallies.setdefault(value, [0, 0, 0, 0])[3] += count
             continue
-        truth_set = set(filter(None, truth.split(c.VALUE_SEPARATOR)))
+        truth_set = c.values_of(truth)
         for value in given_set | truth_set:
-            tally = tallies.setdefault(value, [0, 0, 0])
+            tally = tallies.setdefault(value, [0, 0, 0, 0])
             tally[0 if value in given_set and value in truth_set else 1 if value in given_set else 2] += count
-    pairs.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
+    pairs = [
+        [c.readable(given), None if truth == c.UNKNOWN_TRUTH else c.readable(truth), count]
+        for (given, truth), count in sorted(summed.items(), key=lambda item: (-item[1], item[0]))
+    ]
     values = {
         value: {
             "tp": tp,
             "fp": fp,
             "fn": fn,
-            "precision_ratio": ratio(tp, tp + fp),
-            "recall_ratio": ratio(tp, tp + fn),
+            "unsaid": own_unsaid,
+            "precision_ratio": None if c.unsaid_too_often(own_unsaid, tp + fp) else ratio(tp, tp + fp),
+            "recall_ratio": None if c.unsaid_too_often(unsaid, tp + fn) else ratio(tp, tp + fn),
         }
-        for value, (tp, fp, fn) in sorted(tallies.items())
+        for value, (tp, fp, fn, own_unsaid) in sorted(tallies.items())
     }
     return values, pairs
 

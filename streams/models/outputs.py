@@ -67,6 +67,7 @@ class ValueQuality(Struct):
     tp: int
     fp: int
     fn: int
+    unsaid: int
     precision_ratio: float | None
     recall_ratio: float | None
 
@@ -104,7 +105,7 @@ class AccuracyRow(Row, tag_field="table", tag="accuracy", kw_only=True):
     overlap_incomparable: int
     agreement_ratio: float | None
     values: dict[str, ValueQuality]
-    confusion: list[tuple[str, str, int]]
+    confusion: list[tuple[str, str | None, int]]
     examples: list[str]
 
 

@@ -89,8 +89,8 @@ def test_accuracy(rows: dict[str, dict[str, Any]]) -> None:
 def test_precision_and_recall(rows: dict[str, dict[str, Any]]) -> None:
     # Given hate: t1, t2, t4, of which t2 was safe. Right hate: t1, t4, both found. t3 was called safe and is spam.
     values = rows["accuracy"]["values"]
-    assert values["hate"] == {"tp": 2, "fp": 1, "fn": 0, "precision_ratio": 2 / 3, "recall_ratio": 1.0}
-    assert values["safe"] == {"tp": 0, "fp": 1, "fn": 1, "precision_ratio": 0.0, "recall_ratio": 0.0}
+    assert values["hate"] == {"tp": 2, "fp": 1, "fn": 0, "unsaid": 0, "precision_ratio": 2 / 3, "recall_ratio": 1.0}
+    assert values["safe"] == {"tp": 0, "fp": 1, "fn": 1, "unsaid": 0, "precision_ratio": 0.0, "recall_ratio": 0.0}
 
 
 def test_throughput(rows: dict[str, dict[str, Any]]) -> None:

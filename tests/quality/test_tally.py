@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from streams.core.cells import VALUE_SEPARATOR
 from streams.core.quality.counts import Counts, add
 from streams.core.quality.decisions import confusion, overview, value_quality
 from streams.core.quality.tally import Tallies, count_task, merge
@@ -42,17 +41,17 @@ def test_what_the_accuracy_table_counts_too_is_equal() -> None:
 
 
 def test_confusion_and_values_are_the_tables_summed_over_policies() -> None:
-    pairs: dict[tuple[str, str], int] = {}
+    pairs: dict[tuple[str, str | None], int] = {}
     for one in confusion(ALL):
-        key = (one.given.replace(VALUE_SEPARATOR, "+"), one.truth.replace(VALUE_SEPARATOR, "+"))
+        key = (one.given, one.truth)
         pairs[key] = pairs.get(key, 0) + one.audits
     assert pairs == {(given, truth): count for given, truth, count in ROW["confusion"]}
     sums: dict[str, list[int]] = {}
     for value in value_quality(ALL):
-        into = sums.setdefault(value.value, [0, 0, 0])
-        for at, amount in enumerate((value.tp, value.fp, value.fn)):
+        into = sums.setdefault(value.value, [0, 0, 0, 0])
+        for at, amount in enumerate((value.tp, value.fp, value.fn, value.precision.unsaid)):
             into[at] += amount
-    assert sums == {value: [of["tp"], of["fp"], of["fn"]] for value, of in ROW["values"].items()}
+    assert sums == {value: [of["tp"], of["fp"], of["fn"], of["unsaid"]] for value, of in ROW["values"].items()}
 
 
 @hypothesis_settings(max_examples=20)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from streams.core.cells import UNKNOWN_TRUTH
 from streams.core.people.peers import Tallies
 from streams.core.people.work import Work, readable
 
@@ -13,10 +14,10 @@ _SEVERITY_ORDER = {"critical": 0, "major": 1, "minor": 2, "unspecified": 3}
 
 
 class Confusion(NamedTuple):
-    """What was given where something else was right; ``truth`` is ``?`` where nobody said what."""
+    """What was given where something else was right; ``truth`` is None where nobody said what."""
 
     given: str
-    truth: str
+    truth: str | None
     times: int
 
 
@@ -65,7 +66,7 @@ def evidence_of(works: Iterable[Work], peers: Tallies, shown: int = 5) -> Eviden
     """
     classes: Counter[str] = Counter()
     severities: Counter[str] = Counter()
-    pairs: Counter[tuple[str, str]] = Counter()
+    pairs: Counter[tuple[str, str | None]] = Counter()
     judged: Counter[tuple[str, str]] = Counter()
     wrong: Counter[tuple[str, str]] = Counter()
     faults: list[tuple[int, int, str]] = []
@@ -83,7 +84,8 @@ def evidence_of(works: Iterable[Work], peers: Tallies, shown: int = 5) -> Eviden
         wrong[work.mix] += 1
         classes[verdict.error_class] += 1
         severities[verdict.severity] += 1
-        pairs[readable(work.values), readable(verdict.truth)] += 1
+        truth = None if verdict.truth == UNKNOWN_TRUTH else readable(verdict.truth)
+        pairs[readable(work.values), truth] += 1
         faults.append((_SEVERITY_ORDER[verdict.severity], -work.time_ms, work.task_id))
     return Evidence(
         sum(wrong.values()),
@@ -96,8 +98,8 @@ def evidence_of(works: Iterable[Work], peers: Tallies, shown: int = 5) -> Eviden
     )
 
 
-def _most(counts: Counter[tuple[str, str]], shown: int) -> list[tuple[tuple[str, str], int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:shown]
+def _most(counts: Counter[tuple[str, str | None]], shown: int) -> list[tuple[tuple[str, str | None], int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))[:shown]
 
 
 def _focus(judged: Counter[tuple[str, str]], wrong: Counter[tuple[str, str]], peers: Tallies) -> list[Focus]:

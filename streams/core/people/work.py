@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from streams.core.cells import ERROR_CLASSES, PAIR_SEPARATOR, SEVERITIES, VALUE_SEPARATOR
+from streams.core.cells import ERROR_CLASSES, PAIR_SEPARATOR, SEVERITIES
+from streams.core.cells import readable as in_words
 from streams.core.effects import TaskView
 from streams.core.facts import Fact
 
@@ -27,7 +28,7 @@ class Judged(NamedTuple):
         technical: Its error is technical: shown, not held against a person.
         error_class: Name of the error class; empty for a right label.
         severity: Name of the severity; empty for a right label.
-        truth: What it should have been; ``?`` where nobody said.
+        truth: What it should have been; ``cells.UNKNOWN_TRUTH`` where nobody said.
         weight_nano: 1/π in billionths; 0 for a targeted audit.
         gold: The task's answer was known beforehand.
     """
@@ -134,4 +135,4 @@ def by_labeler(works: Iterable[Work]) -> dict[str, list[Work]]:
 
 def readable(values: str) -> str:
     """Return decision values for people: ``hate+spam``, ``nothing`` where none was chosen."""
-    return values.replace(VALUE_SEPARATOR, "+").replace(PAIR_SEPARATOR, "/") or "nothing"
+    return in_words(values).replace(PAIR_SEPARATOR, "/") or "nothing"

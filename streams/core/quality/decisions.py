@@ -60,16 +60,24 @@ def _confusion(judged: Judged) -> Iterator[tuple[Key, int]]:
     yield ("confusion", judged.policy, given, verdict.truth, "n"), 1
     if weight:
         yield ("confusion", judged.policy, given, verdict.truth, "w"), weight
+    mine = c.values_of(given)
     if verdict.truth == c.UNKNOWN_TRUTH:
+        for value in mine:
+            yield from _weighed(("value", judged.policy, value, "unsaid"), weight)
+        yield from _weighed(("unsaid", judged.policy), weight)
         return
-    mine = set(filter(None, given.split(c.VALUE_SEPARATOR)))
-    truth = set(filter(None, verdict.truth.split(c.VALUE_SEPARATOR)))
+    truth = c.values_of(verdict.truth)
     for value in mine | truth:
         outcome = "fn" if value not in mine else "tp" if value in truth else "fp"
-        yield ("value", judged.policy, value, outcome, "n"), 1
-        if weight:
-            yield ("value", judged.policy, value, outcome, "w"), weight
-            yield ("value", judged.policy, value, outcome, "w2"), weight * weight
+        yield from _weighed(("value", judged.policy, value, outcome), weight)
+
+
+def _weighed(key: Key, weight_nano: int) -> Iterator[tuple[Key, int]]:
+    """Yield one audit: how many, and with a sampling probability its weight and the square of it."""
+    yield (*key, "n"), 1
+    if weight_nano:
+        yield (*key, "w"), weight_nano
+        yield (*key, "w2"), weight_nano * weight_nano
 
 
 @dataclass(frozen=True)
@@ -77,19 +85,27 @@ class Share:
     """A share from sampled audits.
 
     Attributes:
-        estimate: The share and its 95% interval; None without audits.
+        estimate: The share and its 95% interval, which holds whatever the unsaid ones may be; None without audits, and where
+            the unsaid ones are too many.
         audits: How many audits it rests on.
         worth: How many plain audits those are worth: (Σw)²/Σw².
+        unsaid: Audits beside them that found a label wrong and do not name the right value.
     """
 
     estimate: Interval | None
     audits: int
     worth: float
+    unsaid: int = 0
 
     @property
     def enough(self) -> bool:
         """Whether it rests on enough to say anything."""
-        return self.worth >= FEW_AUDITS
+        return self.worth >= FEW_AUDITS and not self.cannot_say
+
+    @property
+    def cannot_say(self) -> bool:
+        """Whether too many audits do not name the right value: an unknown value is not a right one."""
+        return self.estimate is None and self.unsaid > 0
 
 
 @dataclass(frozen=True)
@@ -122,7 +138,13 @@ def value_quality(counts: Counts) -> list[ValueQuality]:
 
     precision = TP/(TP+FP), recall = TP/(TP+FN), each count weighted by w = 1/π (Hájek, 1971); the interval is Wilson's at
     the effective number of audits (Σw)²/Σw² (Kish, Survey Sampling, 1965; Korn & Graubard, Survey Methodology 24, 1998).
+    Audits that do not name the right value could be either: the interval reaches from all of them against it to all of them for
+    it (Manski, Partial Identification of Probability Distributions, 2003, chapter 1). Of the recall of a value these are all of
+    its policy, for each may hide one that was missed.
     """
+    missing: dict[str, dict[str, int]] = {}
+    for (policy, what), amount in section(counts, "unsaid"):
+        missing.setdefault(str(policy), {})[str(what)] = amount
     sums: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
     for (policy, value, outcome, what), amount in section(counts, "value"):
         sums.setdefault((str(policy), str(value)), {})[str(outcome), str(what)] = amount
@@ -130,43 +152,57 @@ def value_quality(counts: Counts) -> list[ValueQuality]:
     for (policy, value), of in sorted(sums.items()):
         weighted = any(what == "w" for _, what in of)
         tp, fp, fn = (of.get((outcome, "n"), 0) for outcome in ("tp", "fp", "fn"))
-        precision, recall = _share(of, "fp", weighted), _share(of, "fn", weighted)
+        own = {what: of.get(("unsaid", what), 0) for what in ("n", "w", "w2")}
+        precision = _share(of, "fp", own, weighted)
+        recall = _share(of, "fn", missing.get(policy, {}), weighted)
         found.append(ValueQuality(policy, value, tp, fp, fn, precision, recall, weighted))
     return found
 
 
-def _share(of: dict[tuple[str, str], int], against: str, weighted: bool) -> Share:
+def _share(of: dict[tuple[str, str], int], against: str, unsaid: dict[str, int], weighted: bool) -> Share:
+    """Return TP of TP and what stands against it.
+
+    Args:
+        of: Amounts by outcome and ``n``, ``w`` or ``w2``.
+        against: ``fp`` or ``fn``.
+        unsaid: Amounts of the audits that may be either.
+        weighted: Whether to weigh by 1/π.
+    """
     audits = of.get(("tp", "n"), 0) + of.get((against, "n"), 0)
-    if not weighted:
-        return Share(proportion(of.get(("tp", "n"), 0), audits), audits, float(audits))
-    right, wrong = of.get(("tp", "w"), 0), of.get((against, "w"), 0)
-    squares = of.get(("tp", "w2"), 0) + of.get((against, "w2"), 0)
-    total = right + wrong
-    if not total:
-        return Share(None, audits, 0.0)
-    worth = total * total / squares
-    share = right / total
-    return Share(Interval(share, *wilson_of(share, worth)), audits, worth)
+    what, squared = ("w", "w2") if weighted else ("n", "n")
+    right = of.get(("tp", what), 0)
+    total = right + of.get((against, what), 0)
+    squares = of.get(("tp", squared), 0) + of.get((against, squared), 0)
+    open_n, open_sum = unsaid.get("n", 0), unsaid.get(what, 0)
+    worth = total * total / squares if total else 0.0
+    if not total or c.unsaid_too_often(open_sum, total):
+        return Share(None, audits, worth, open_n)
+    reach, reached = total + open_sum, squares + unsaid.get(squared, 0)
+    low, _ = wilson_of(right / reach, reach * reach / reached)
+    _, high = wilson_of((right + open_sum) / reach, reach * reach / reached)
+    return Share(Interval(right / total, low, high), audits, worth, open_n)
 
 
 @dataclass(frozen=True)
 class Confused:
-    """One pair of given and right value."""
+    """One pair of given and right decision, for people (``hate+spam``); ``truth`` is None where the auditor did not say."""
 
     policy: str
     given: str
-    truth: str
+    truth: str | None
     audits: int
     weight_nano: int
 
 
 def confusion(counts: Counts) -> list[Confused]:
-    """Return the pairs of given and right value, most frequent first; right is ``?`` where the auditor did not say."""
+    """Return the pairs of given and right value, most frequent first."""
     sums: dict[tuple[str, str, str], list[int]] = {}
     for (policy, given, truth, what), amount in section(counts, "confusion"):
         sums.setdefault((str(policy), str(given), str(truth)), [0, 0])[what == "w"] = amount
-    found = [Confused(*pair, audits, weight) for pair, (audits, weight) in sums.items()]
-    return sorted(found, key=lambda pair: (-pair.audits, pair.policy, pair.given, pair.truth))
+    return [
+        Confused(policy, c.readable(given), None if truth == c.UNKNOWN_TRUTH else c.readable(truth), audits, weight)
+        for (policy, given, truth), (audits, weight) in sorted(sums.items(), key=lambda one: (-one[1][0], one[0]))
+    ]
 
 
 def share_of(counts: Counts, *prefix: str | int) -> tuple[int, int]:
