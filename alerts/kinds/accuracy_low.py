@@ -44,6 +44,5 @@ def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
         value=lambda cell: cell.good / cell.total,
         sentence=sentence,
         part=lambda cell: f"{percent(cell.tally.share)} of {plural(cell.total, 'audit')}" if cell.total else "none",
-        bad="wrong",
     )
     return evaluate_share(rule, context, share)

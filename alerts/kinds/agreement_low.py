@@ -40,7 +40,6 @@ def evaluate(rule: AgreementLowRule, context: Context) -> Iterable[Finding]:
         part=lambda cell: (
             f"{percent(cell.good / cell.total)} of {plural(cell.total, 'task')}" if cell.total else "none"
         ),
-        bad="disputed",
         z=rule.min_z,
     )
     return evaluate_share(rule, context, share)

@@ -40,6 +40,5 @@ def evaluate(rule: CriticalErrorsRule, context: Context) -> Iterable[Finding]:
         value=_bad,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} critical in {plural(cell.total, 'audit')}",
-        bad="critical",
     )
     return evaluate_share(rule, context, share)

@@ -49,19 +49,21 @@ def wish_of(rule: Rule, reading: Reading) -> Wish | None:
     return None if audits is None else Wish(min(audits, MOST_AUDITS), score, bar, units, bad)
 
 
-def in_words(reading: Reading, noun: str, bad: str, place: int | None) -> str:
-    """Return ``17 wrong of 82 audits since Tue 24 Nov 10:00 UTC; evidence 210,000 : 1 (bar 140,000)``.
+def in_words(reading: Reading, noun: str, place: int | None) -> str:
+    """Return ``evidence 210,000 : 1 (bar 140,000) since Tue 24 Nov 10:00 UTC``.
+
+    It stands beside the numbers of the rule's window and has none of its own: a detector counts from another moment on, and what
+    one person did in an hour once, so its counts would not add up with those beside them. Rows have them.
 
     Args:
         reading: The reading.
         noun: What is counted, in the plural.
-        bad: What a bad one is.
         place: Its place on the rule's watch list, if it is on it.
     """
-    words = [evidence_words(reading["score"], reading["bar"])]
+    evidence = evidence_words(reading["score"], reading["bar"])
     if reading["units"] and reading["since_ms"] is not None:
-        units = f"1 {noun[:-1]}" if reading["units"] == 1 else f"{reading['units']:,} {noun}"
-        words.insert(0, f"{reading['bad']:,} {bad} of {units} since {instant(reading['since_ms'])}")
+        evidence += f" since {instant(reading['since_ms'])}"
+    words = [evidence]
     if place is not None:
         words.append(f"number {place} on the watch list")
     if reading.get("wants_audits"):
@@ -69,10 +71,15 @@ def in_words(reading: Reading, noun: str, bad: str, place: int | None) -> str:
     return "; ".join(words)
 
 
-def drop_in_words(reading: Reading) -> str:
-    """Return ``310 labels where 520 were expected since Tue 24 Nov 10:00 UTC; evidence 210,000 : 1 (bar 28,800)``."""
+def drop_in_words(reading: Reading, seen: str) -> str:
+    """Return ``310 labels where 520 were expected since Tue 24 Nov 10:00 UTC; evidence 210,000 : 1 (bar 28,800)``.
+
+    Args:
+        reading: The reading.
+        seen: What the rule's window shows; said only where the detector counts nothing itself, for the window has no expectation.
+    """
     words = evidence_words(reading["score"], reading["bar"])
     if not reading["units"] or reading["since_ms"] is None:
-        return words
+        return f"{seen}; {words}"
     done = reading["units"] - reading["bad"]
     return f"{done:,} labels where {reading['units']:,} were expected since {instant(reading['since_ms'])}; {words}"

@@ -44,7 +44,6 @@ def evaluate(rule: OverturnsHighRule, context: Context) -> Iterable[Finding]:
         value=_bad,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} overturned of {plural(cell.total, 'appeal')}",
-        bad="overturned",
         z=rule.min_z,
     )
     return evaluate_share(rule, context, share)

@@ -21,7 +21,7 @@ class Share(Struct, frozen=True):
     """How a kind reads its table and speaks of it.
 
     ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
-    the evidence, ``part`` a contributor's share, ``noun`` what is counted, ``bad`` what a bad one is called. ``z`` is the
+    the evidence, ``part`` a contributor's share, ``noun`` what is counted. ``z`` is the
     normal quantile of the interval that fires; the one shown is always that of 95%. ``sampled`` reads the outcomes that
     contributors are compared by, where they are not all that ``read`` counts.
     """
@@ -33,7 +33,6 @@ class Share(Struct, frozen=True):
     value: Callable[[Cell], float]
     sentence: Callable[[Row, Cell, tuple[float, float]], str]
     part: Callable[[Cell], str]
-    bad: str
     z: float = Z_95
     sampled: Callable[[Row], Cell] | None = None
 
@@ -111,7 +110,7 @@ def _evidence(
     if rule.method == "evidence":
         if reading is None:
             return f"{sentence}; no evidence yet"
-        return f"{in_words(reading, share.noun, share.bad, place)}; {sentence}"
+        return f"{sentence}; {in_words(reading, share.noun, place)}"
     if cell.total and cell.total < rule.min_sample:
         return f"{sentence}; too few to judge ({rule.min_sample} {share.noun} needed)"
     return sentence

@@ -38,6 +38,5 @@ def evaluate(rule: SlaAttainmentRule, context: Context) -> Iterable[Finding]:
         value=lambda cell: cell.good / cell.total,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} missed of {cell.total:,} due",
-        bad="missed",
     )
     return evaluate_share(rule, context, share)

@@ -56,7 +56,7 @@ def _by_evidence(rule: ThroughputDropRule, count: Count, reading: Reading | None
     seen = f"{count.labels:,} labels in the last {rule.window}"
     if reading is None:
         return False, f"{seen}; no evidence yet"
-    return bool(reading["firing"]), f"{drop_in_words(reading)}; {seen}"
+    return bool(reading["firing"]), drop_in_words(reading, seen)
 
 
 def _judge(rule: ThroughputDropRule, count: Count, expected: Expectation | None) -> tuple[bool, str]:
