@@ -37,7 +37,10 @@ class Delivery(Struct, frozen=True):
 
 
 class ChannelState(Struct, frozen=True):
-    """How a channel fares, over all workers. Times are wall ms; counts are since the outbox exists."""
+    """How a channel fares, over all workers. Times are wall ms; counts are since the outbox exists.
+
+    ``tested_ms``, ``test_failed_ms`` and ``test_reason`` are of ``floorwatch notifications test``, wherever that was run.
+    """
 
     name: str
     waiting: int = 0
@@ -49,10 +52,13 @@ class ChannelState(Struct, frozen=True):
     failed_ms: int | None = None
     failing_since_ms: int | None = None
     reason: str = ""
+    tested_ms: int | None = None
+    test_failed_ms: int | None = None
+    test_reason: str = ""
 
 
 _COUNTS = ("sent", "failed")
-_TIMES = ("sent_ms", "failed_ms", "failing_since_ms")
+_TIMES = ("sent_ms", "failed_ms", "failing_since_ms", "tested_ms", "test_failed_ms")
 
 
 async def channel_states(outbox: Outbox, configured: Iterable[str]) -> list[ChannelState]:
@@ -82,6 +88,7 @@ async def _channel(outbox: Outbox, name: str) -> ChannelState:
         dead=int(dead),
         oldest_waiting_ms=await _oldest_ms(outbox, [_text(one) for one in ids]),
         reason=fields.get("reason", ""),
+        test_reason=fields.get("test_reason", ""),
         **numbers,
     )
 

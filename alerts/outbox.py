@@ -7,7 +7,8 @@ Each channel has a queue, attempts and dead list of its own, so one that is down
     due              zset   id → ms: enqueued, and its route's channels not chosen yet
     due:<channel>    zset   id → ms from which it may be claimed; a claimed one is due again when its lease ends
     dead:<channel>   zset   id → ms at which the channel was given up for it
-    channel:<name>   hash   sent, failed, dead (counts), sent_ms, failed_ms, failing_since_ms, reason
+    channel:<name>   hash   sent, failed, dead (counts), sent_ms, failed_ms, failing_since_ms, reason;
+                            of `floorwatch notifications test`: tested_ms, test_failed_ms, test_reason
     channels         set    every channel that has or had a queue
     notes:<key>      zset   ids of an incident's notifications → ms
 
@@ -188,6 +189,17 @@ class Outbox:
         keys = [self.key(f"due:{channel}"), self.key("due")]
         args = (now_ms - round(waiting_s * 1000), now_ms, self.prefix, channel)
         return int(await self._run(lua.MOVE, keys, *args))
+
+    async def tested(self, channel: str, reason: str | None = None) -> None:
+        """Remember how a test message of a person fared.
+
+        Args:
+            channel: Its name.
+            reason: Why the receiver did not take it; None: it did.
+        """
+        key, now_ms = self.key(f"channel:{channel}"), str(self.clock())
+        named = ("tested_ms", now_ms) if reason is None else ("test_failed_ms", now_ms, "test_reason", reason)
+        await self.redis.hset(key, items=[*named])
 
     async def channels(self) -> list[str]:
         """Names of all channels that have or had a queue."""

@@ -117,6 +117,9 @@ def channel_status(channels: Channels, name: str, state: ChannelState) -> dict[s
         "last_failure": _time(state.failed_ms),
         "failing_since": _time(state.failing_since_ms),
         "last_failure_reason": state.reason or None,
+        "last_test_success": _time(state.tested_ms),
+        "last_test_failure": _time(state.test_failed_ms),
+        "last_test_failure_reason": state.test_reason or None,
     }
 
 

@@ -72,9 +72,30 @@ def _check(built: Channels, state: ChannelState) -> Check:
         fixes.append(
             "`floorwatch notifications list` shows them, `floorwatch notifications revive --all` tries them again"
         )
+    tested = _tested(state)
+    if tested is not None and state.test_failed_ms is not None and state.test_failed_ms == _last_test_ms(state):
+        told.append(tested)
+        fixes.append(f"mend what the reason names, then `floorwatch notifications test {printable(state.name)}`")
+    elif tested is not None and told:
+        told.append(tested)
     if told:
         return Check("warn", name, "; ".join(told), "; ".join(fixes))
     if state.name not in built.usable:
         return Check("warn", name, "holds nothing", None)
-    said = "never used" if state.sent_ms is None else f"last delivered {instant(state.sent_ms)}"
-    return Check("ok", name, f"can be built, {said}")
+    said = "nothing delivered yet" if state.sent_ms is None else f"last delivered {instant(state.sent_ms)}"
+    untried = "; `floorwatch notifications test` tries it" if state.sent_ms is None else ""
+    return Check("ok", name, f"can be built, {said}{untried if tested is None else f'; {tested}'}")
+
+
+def _last_test_ms(state: ChannelState) -> int:
+    return max(state.tested_ms or 0, state.test_failed_ms or 0)
+
+
+def _tested(state: ChannelState) -> str | None:
+    """Return how the last test message of a person fared, unless something was delivered or failed since."""
+    at_ms = _last_test_ms(state)
+    if not at_ms or at_ms < max(state.sent_ms or 0, state.failed_ms or 0):
+        return None
+    if state.tested_ms == at_ms:
+        return f"took a test message {instant(at_ms)}"
+    return f"did not take a test message {instant(at_ms)}: {printable(state.test_reason)}"

@@ -121,7 +121,8 @@ def send_test(
     from alerts.channels.base import ChannelError, UnusableChannel
     from alerts.routes import build_channels
 
-    built = build_channels(_settings(config, var).alerts, _now_ms)
+    settings = _settings(config, var)
+    built = build_channels(settings.alerts, _now_ms)
     found = built.by_name.get(channel)
     if found is None:
         raise fail(f"there is no channel {channel}; defined: {', '.join(built.by_name)}")
@@ -138,8 +139,27 @@ def send_test(
         asyncio.run(send())
     except ChannelError as error:
         say(f"not delivered: {error.reason}", err=True)
+        _remember(settings, channel, error.reason)
         raise typer.Exit(1) from None
     say(f"channel {channel} took a test message")
+    _remember(settings, channel, None)
+
+
+def _remember(settings: FloorwatchConfig, channel: str, reason: str | None) -> None:
+    """Let doctor and statusz know how a test fared; a test does not fail for want of Redis."""
+    from redis.exceptions import RedisError
+
+    from config.connect import redis_options
+
+    try:
+        work = on_outbox_of(
+            redis_options(settings.redis), settings.redis.prefix, lambda box: box.tested(channel, reason)
+        )
+        asyncio.run(work)
+    except (RedisError, OSError, ValueError, TypeError) as error:
+        say(
+            f"`doctor` and `/statusz` will not show this test: Redis does not answer ({type(error).__name__})", err=True
+        )
 
 
 def _test_note() -> Any:

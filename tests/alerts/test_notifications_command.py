@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,8 +13,15 @@ from click.testing import Result
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
+from alerts.deliveries import channel_states
 from alerts.outbox import Outbox
+from alerts.routes import build_channels
+from config.load import load
+from config.schema import FloorwatchConfig
+from floorwatch.cli.doctor import Check
+from floorwatch.cli.doctor_alerts import alert_checks
 from floorwatch.cli.notifications import notifications_app
+from streams.notify import channel_status
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.test_outbox import note
 
@@ -111,3 +119,53 @@ def test_a_receiver_that_refuses_the_test_is_told(redis_url: str, tmp_path: Path
     assert result.exit_code == 1
     assert "the receiver answered 503" in result.output
     assert json.loads(bodies[0])["step"] == "test"
+    # Doctor and statusz know of it.
+    config = load(tmp_path / "f.yaml", {})
+    (check,) = asyncio.run(alert_checks(config))
+    assert check.status == "warn"
+    assert "did not take a test message" in check.detail
+    assert "the receiver answered 503" in check.detail
+    assert "floorwatch notifications test ops" in (check.fix or "")
+    status = asyncio.run(_status(redis_url, config))
+    assert status["last_test_success"] is not None
+    assert status["last_test_failure"] is not None
+    assert "503" in status["last_test_failure_reason"]
+
+
+def test_a_test_that_was_taken_shows_in_doctor_and_statusz(config: Path) -> None:
+    path = config.with_name("fresh.yaml")
+    path.write_text(config.read_text().replace("ops", "fresh"))
+
+    def check() -> Check:
+        found = asyncio.run(alert_checks(load(path, {}, channels="tolerated")))
+        return next(one for one in found if one.name == "channel fresh")
+
+    assert (check().status, "nothing delivered yet" in check().detail) == ("ok", True)
+    assert "notifications test" in check().detail
+    assert _run(path, "test", "fresh").exit_code == 0
+    assert "took a test message" in check().detail
+    assert "notifications test" not in check().detail.partition("; took")[2]
+
+
+def test_a_test_without_redis_is_sent_and_says_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "redis": {"url": "redis://127.0.0.1:1/0"},
+                "alerts": {"channels": {"ops": {"type": "console"}}, "routes": {"default": ["ops"]}},
+            }
+        )
+    )
+    result = _run(path, "test", "ops")
+    assert result.exit_code == 0
+    assert "took a test message" in result.output
+    assert "will not show this test: Redis does not answer" in result.output
+
+
+async def _status(url: str, config: FloorwatchConfig) -> dict[str, Any]:
+    client = Redis.from_url(url)
+    built = build_channels(config.alerts, lambda: 0)
+    (state,) = await channel_states(Outbox(client, lambda: 0), built.by_name)
+    await client.aclose()
+    return channel_status(built, "ops", state)
