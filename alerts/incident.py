@@ -49,7 +49,7 @@ class Incident(Struct, frozen=True):
     were told of the present firing; it stays False while a parent or a silence holds the message back.
     ``timer_ms`` is the wall time from which group wait is counted and, once people were told, escalation; None until the
     next tick. ``told`` are the routes of the tiers that were told: they hear the end, too. ``acts`` are the last
-    ``ACTS_KEPT``, oldest first.
+    ``ACTS_KEPT``, oldest first. ``board_url`` is empty where no board is configured, ``runbook_url`` then a path in the repository.
     """
 
     key: str

@@ -223,7 +223,7 @@ def _told(incident: Incident, signal: Signal, policy: Policy) -> Incident:
         # The first start seen stands, but where a detector dates the change: a corrected audit may move that.
         since_ms=signal.since_ms if signal.dated else incident.since_ms,
         updated_ms=max(incident.updated_ms, signal.watermark_ms),
-        board_url=joined(policy.board_base_url, signal.board_path),
+        board_url=joined(policy.board_base_url, signal.board_path) if policy.board_base_url else "",
         runbook_url=joined(policy.runbook_base_url, signal.runbook_path),
         streak=0,
     )

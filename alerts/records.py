@@ -9,6 +9,7 @@ from msgspec import structs
 
 from alerts.incident import Ack, Act, Incident, Silence, Tick
 from alerts.signals import Signal
+from alerts.text import contributors_heading, is_link
 from alerts.view import instant_ms
 from alerts.words import rfc3339
 
@@ -21,7 +22,7 @@ _TIMES = (
 )
 _PLAIN = (
     *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
-    *("board_url", "runbook_url", "value", "target", "window"),
+    *("value", "target", "window"),
 )
 Input = Signal | Ack | Silence | Tick
 """What moves incidents: one log (topic signals.v1) orders what rules say, what people do and the time that passes."""
@@ -30,12 +31,19 @@ _inputs: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
 
 
 def incident_record(incident: Incident, title: str) -> dict[str, Any]:
-    """An incident as a JSON object, with what the machine needs to go on under ``machine``."""
+    """An incident as a JSON object, with what the machine needs to go on under ``machine``.
+
+    A link that cannot be built is null: without a host nobody can follow it. ``runbook_page`` then names the page in the repository.
+    """
     record: dict[str, Any] = {name: getattr(incident, name) for name in _PLAIN}
     record["title"] = title
     for name, field in _TIMES:
         at_ms = getattr(incident, field)
         record[name] = None if at_ms is None else rfc3339(at_ms)
+    record["board_url"] = incident.board_url if is_link(incident.board_url) else None
+    record["runbook_url"] = incident.runbook_url if is_link(incident.runbook_url) else None
+    record["runbook_page"] = None if record["runbook_url"] else incident.runbook_url.lstrip("/") or None
+    record["contributors_say"] = contributors_heading(incident.contributors, over=incident.state == "resolved")
     record["contributors"] = [structs.asdict(part) for part in incident.contributors]
     record["examples"] = list(incident.examples)
     record["stamp"] = None if incident.stamp is None else structs.asdict(incident.stamp)
@@ -55,6 +63,8 @@ def incident_of(record: dict[str, Any]) -> Incident:
     for name, field in _TIMES:
         at = record.get(name)
         plain[field] = None if at is None else instant_ms(at)
+    plain["board_url"] = record.get("board_url") or ""
+    plain["runbook_url"] = record.get("runbook_url") or record.get("runbook_page") or ""
     plain["acts"] = [_act_of(act) for act in record.get("acts", ())]
     return msgspec.convert({**plain, **record.get("machine", {})}, Incident)
 

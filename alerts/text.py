@@ -32,8 +32,8 @@ _MOST_TITLE, _MOST_FACT = 200, 400
 """Characters of a title, and of one fact or contributor: Slack takes 3,000 in a section, a phone shows far less."""
 
 
-class Links(Struct, frozen=True):
-    """What a reader can do with one click; an empty link is left out."""
+class Links(Struct, frozen=True, omit_defaults=True):
+    """What a reader can do with one click; a link that there is not is left out, of the JSON too."""
 
     ack: str = ""
     silence: str = ""
@@ -66,8 +66,8 @@ def render(incident: Incident, step: str, links: Links | None = None, sink: Sink
     """
     title = printable(_cut(f"{_prefix(incident, step)} {title_of(incident)}", _MOST_TITLE))
     lines = [f"{name + ':':<11}{sink.text(_cut(value, _MOST_FACT))}" for name, value in _facts(incident, step)]
+    lines += ["", contributors_heading(incident.contributors, over=step.startswith("resolved"))]
     if incident.contributors:
-        lines += ["", contributors_heading(incident.contributors, over=step.startswith("resolved"))]
         lines += [sink.indent + sink.text(_cut(part_words(part), _MOST_FACT)) for part in incident.contributors]
     if incident.examples:
         lines += ["", sink.text(_cut("Example tasks: " + ", ".join(incident.examples), _MOST_FACT))]
@@ -77,7 +77,9 @@ def render(incident: Incident, step: str, links: Links | None = None, sink: Sink
 
 
 def contributors_heading(parts: Sequence[Contributor], *, over: bool = False) -> str:
-    """What stands above the contributors: where none stands out, that is what it says."""
+    """What stands above the contributors: where none stands out, or there are none, that is what it says."""
+    if not parts:
+        return "No part can be named: there are none to compare, or none makes it worse by itself."
     if not any(part.clear for part in parts):
         return "Nothing stands out clearly. Largest parts:"
     return f"What {'contributed' if over else 'contributes'} most:"
@@ -142,6 +144,6 @@ def _urls(incident: Incident) -> list[tuple[str, str]]:
     return [("Board", incident.board_url), ("Runbook", incident.runbook_url)]
 
 
-def is_link(url: str) -> bool:
+def is_link(url: str | None) -> bool:
     """Tell whether a URL leads somewhere: it names a host."""
-    return url.startswith(("https://", "http://"))
+    return url is not None and url.startswith(("https://", "http://"))

@@ -250,11 +250,11 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
         ),
         ("Evidence", record["evidence"]),
         ("Board", record["board_url"] if is_link(record["board_url"]) else ""),
-        ("Runbook", record["runbook_url"]),
+        ("Runbook", record["runbook_url"] or record.get("runbook_page")),
     ]
     lines = [record["title"], *(f"  {name + ':':<10} {value}" for name, value in facts if value)]
     parts = msgspec.convert(record.get("contributors") or [], tuple[Contributor, ...])
-    lines += [contributors_heading(parts), *(f"  {part_words(part)}" for part in parts)] if parts else []
+    lines += [contributors_heading(parts), *(f"  {part_words(part)}" for part in parts)]
     if record.get("examples"):
         lines.append("Example tasks: " + ", ".join(record["examples"]))
     acts = [
