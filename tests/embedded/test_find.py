@@ -164,7 +164,9 @@ def test_a_stack_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 
 def test_emit_goes_to_the_running_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str | None]] = []
-    monkeypatch.setattr(sdk, "emit_http", lambda events, *, url, token: sent.append((url, token)) or 1)
+    monkeypatch.setattr(
+        "floorwatch.sdk.blocking.emit_http", lambda events, *, url, token: sent.append((url, token)) or 1
+    )
     register(stack(tmp_path / "a"))
     sdk.emit([])
     monkeypatch.setenv("FLOORWATCH_TOKEN", "t")
