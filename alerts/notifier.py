@@ -14,7 +14,8 @@ from redis.exceptions import RedisError, ResponseError
 from alerts.channels.base import Channel, ChannelError
 from alerts.channels.message import marked_repeat
 from alerts.outbox import Lease, Outbox
-from alerts.outgoing import Notification
+from alerts.outgoing import Notification, in_zone
+from alerts.words import UTC_ZONE
 from streams.adapters.patience import passes
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ _SEND_SHARE = 0.8
 _SAY_AGAIN_S = 60.0
 
 ChannelsOf = Callable[[Notification], Iterable[str]]
+ZoneOf = Callable[[Notification, str], str]
 
 
 class DeliveryMeter(Protocol):
@@ -52,15 +54,19 @@ class Notifier:
         channels: Mapping[str, Channel],
         channels_of: ChannelsOf,
         *,
+        zone_of: ZoneOf = lambda _note, _channel: UTC_ZONE,
         meter: DeliveryMeter | None = None,
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
         at_once: int = AT_ONCE,
     ) -> None:
-        """``channels_of`` gives the names of the channels of a notification (``alerts.routes.channels_of``)."""
+        """Deliver from ``outbox`` by ``channels``.
+
+        ``channels_of`` gives the names of a notification's channels, ``zone_of`` the zone of a channel's readers: ``alerts.routes``.
+        """
         self._outbox = outbox
         self._channels = channels
-        self._channels_of = channels_of
+        self._channels_of, self._zone_of = channels_of, zone_of
         self._meter = meter
         self._lease_s, self._poll_s, self._at_once = lease_s, poll_s, at_once
         self._away = _Away()
@@ -150,7 +156,8 @@ class Notifier:
         await self._outbox.retry(lease, fault.reason, fault.retry_after_ms, unsure=fault.unsure)
 
     async def _send(self, lease: Lease, channel: Channel) -> ChannelError | None:
-        note = marked_repeat(lease.note) if lease.unsure and not channel.idempotent else lease.note
+        note = in_zone(lease.note, self._zone_of(lease.note, channel.name))
+        note = marked_repeat(note) if lease.unsure and not channel.idempotent else note
         most_s = self._lease_s * _SEND_SHARE
         try:
             async with asyncio.timeout(most_s):

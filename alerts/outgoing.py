@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from alerts.incident import Notify
-from alerts.records import incident_record
+from alerts.records import incident_of, incident_record
 from alerts.text import Links, render, title_of
+from alerts.words import UTC_ZONE
 
 _CUT_TITLE, _CUT_BODY = 300, 8_000
 
@@ -27,6 +28,7 @@ class Notification(Struct, frozen=True):
         incident: The incident's JSON record as of the step.
         links: What a reader can do with one click.
         also: Further routes; a channel that is in several gets it once.
+        zone: IANA name of the zone in which title and body show times; the record's are UTC.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Notification(Struct, frozen=True):
     incident: dict[str, Any]
     links: Links = Links()
     also: tuple[str, ...] = ()
+    zone: str = UTC_ZONE
 
 
 _decoder = msgspec.json.Decoder(Notification)
@@ -57,6 +60,17 @@ def notification(effect: Notify, links: Links | None = None) -> Notification:
         links=links or Links(),
         also=effect.also,
     )
+
+
+def in_zone(note: Notification, zone: str) -> Notification:
+    """Return a notification that shows times in a zone; as it is where its incident cannot be read."""
+    if zone == note.zone:
+        return note
+    try:
+        body = render(incident_of(note.incident), note.step, note.links, zone=zone).body
+    except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
+        return note
+    return structs.replace(note, body=body, zone=zone)
 
 
 def within(note: Notification, most_bytes: int) -> Notification:

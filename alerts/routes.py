@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
 from alerts.outgoing import Notification
+from alerts.words import UTC_ZONE
 
 DEFAULT_ROUTE = "default"
 
@@ -32,18 +33,22 @@ class RoutingFault:
         return f"alerts.{'.'.join(map(str, self.field))} {self.reason}"
 
 
-class ConsoleSettings(BaseModel):
-    """Notifications on standard output."""
+class _Channel(BaseModel):
+    """What every channel may have: the IANA name of the zone in which its readers see times."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    zone: str | None = Field(default=None, exclude_if=lambda zone: zone is None)
+
+
+class ConsoleSettings(_Channel):
+    """Notifications on standard output."""
 
     type: Literal["console"]
 
 
-class WebhookSettings(BaseModel):
+class WebhookSettings(_Channel):
     """Notifications by HTTP POST."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["webhook"]
     url: SecretStr
@@ -51,10 +56,8 @@ class WebhookSettings(BaseModel):
     timeout_s: float = Field(default=10.0, gt=0, le=60)
 
 
-class AppriseSettings(BaseModel):
+class AppriseSettings(_Channel):
     """Notifications through the package apprise."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["apprise"]
     url: SecretStr
@@ -64,12 +67,16 @@ ChannelSettings = Annotated[ConsoleSettings | WebhookSettings | AppriseSettings,
 
 
 class RoutingSettings(BaseModel):
-    """Channels by name, and which of them each route uses. Rules name routes; ``default`` must exist."""
+    """Channels by name, and which of them each route uses. Rules name routes; ``default`` must exist.
+
+    ``route_zones`` names the time zone of who reads a route's messages; a channel's own ``zone`` comes first.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     channels: dict[str, ChannelSettings] = {"console": ConsoleSettings(type="console")}
     routes: dict[str, tuple[str, ...]] = {DEFAULT_ROUTE: ("console",)}
+    route_zones: dict[str, str] = {}
     _unusable: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def set_aside(self, channel: str, reason: str) -> None:
@@ -160,6 +167,22 @@ def channels_of(settings: RoutingSettings) -> Callable[[Notification], tuple[str
         fallback = settings.routes.get(DEFAULT_ROUTE, ())
         names = [name for route in (note.route, *note.also) for name in settings.routes.get(route) or fallback]
         return tuple(dict.fromkeys(name for name in names if name in settings.channels))
+
+    return chosen
+
+
+def zone_of(settings: RoutingSettings) -> Callable[[Notification, str], str]:
+    """Return what gives the zone in which a channel's readers see times: the channel's, else its route's, else UTC."""
+
+    def chosen(note: Notification, channel: str) -> str:
+        own = settings.channels[channel].zone if channel in settings.channels else None
+        if own is not None:
+            return own
+        for route in (note.route, *note.also):
+            named = route if route in settings.routes else DEFAULT_ROUTE
+            if channel in settings.routes.get(named, ()) and named in settings.route_zones:
+                return settings.route_zones[named]
+        return UTC_ZONE
 
     return chosen
 

@@ -10,7 +10,7 @@ from alerts.channels.escape import PLAIN, Sink
 from alerts.incident import Incident
 from alerts.scopes import scope_words
 from alerts.signals import Contributor
-from alerts.words import duration, instant, printable
+from alerts.words import UTC_ZONE, duration, instant, printable, times_in
 
 HEADLINES: dict[str, str] = {
     "accuracy_low": "Accuracy below target",
@@ -52,7 +52,7 @@ def title_of(incident: Incident) -> str:
     return printable(f"{HEADLINES[incident.kind]}: {scope_words(incident.scope)}")
 
 
-def render(incident: Incident, step: str, links: Links | None = None, sink: Sink = PLAIN) -> Text:
+def render(incident: Incident, step: str, links: Links | None = None, sink: Sink = PLAIN, zone: str = UTC_ZONE) -> Text:
     """Title and body of a notification.
 
     Args:
@@ -60,12 +60,13 @@ def render(incident: Incident, step: str, links: Links | None = None, sink: Sink
         step: Step of the notification: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``.
         links: Signed links, where there are any.
         sink: How the reader's program reads the body. The title is plain text.
+        zone: IANA name of the reader's zone; times are shown there, each with its offset.
 
     Returns:
         Text that depends on nothing but the arguments.
     """
     title = printable(_cut(f"{_prefix(incident, step)} {title_of(incident)}", _MOST_TITLE))
-    lines = [f"{name + ':':<11}{sink.text(_cut(value, _MOST_FACT))}" for name, value in _facts(incident, step)]
+    lines = [f"{name + ':':<11}{sink.text(_cut(value, _MOST_FACT))}" for name, value in _facts(incident, step, zone)]
     lines += ["", contributors_heading(incident.contributors, over=step.startswith("resolved"))]
     if incident.contributors:
         lines += [sink.indent + sink.text(_cut(part_words(part), _MOST_FACT)) for part in incident.contributors]
@@ -91,11 +92,11 @@ def part_words(part: Contributor) -> str:
     return f"{effect}  {part.dimension} {part.value}  ({part.detail})"
 
 
-def _facts(incident: Incident, step: str) -> list[tuple[str, str]]:
+def _facts(incident: Incident, step: str, zone: str) -> list[tuple[str, str]]:
     facts = [
         ("Where", scope_words(incident.scope)),
-        ("Since", _since(incident)),
-        ("Evidence", incident.evidence),
+        ("Since", _since(incident, zone)),
+        ("Evidence", times_in(incident.evidence, zone, incident.updated_ms)),
     ]
     if step.startswith("escalated"):
         facts.append(("Escalated", f"tier {incident.tier}: nobody has acknowledged this yet"))
@@ -118,10 +119,10 @@ def _prefix(incident: Incident, step: str) -> str:
     return f"[{incident.severity.upper()} {word}]"
 
 
-def _since(incident: Incident) -> str:
-    since = instant(incident.since_ms)
+def _since(incident: Incident, zone: str) -> str:
+    since = instant(incident.since_ms, zone=zone)
     if incident.resolved_ms is not None:
-        return f"{since}, resolved {instant(incident.resolved_ms)}"
+        return f"{since}, resolved {instant(incident.resolved_ms, zone=zone)}"
     opened_ms = incident.updated_ms if incident.opened_ms is None else incident.opened_ms
     lasting_s = (incident.updated_ms - opened_ms) / 1000
     return f"{since}, open for {duration(lasting_s)}" if lasting_s >= 60 else since

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from streams.core.stamps import moment
 
 _MAX_DIGITS = 4
@@ -34,13 +39,73 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def instant(at_ms: int, *, seconds: bool = False) -> str:
-    """A time for a person: ``Mon 23 Nov 10:42 UTC``; with seconds where they are asked for."""
+UTC_ZONE = "UTC"
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_INSTANT = re.compile(rf"(?:{'|'.join(_DAYS)}) (\d{{1,2}}) ({'|'.join(_MONTHS)}) (\d\d):(\d\d)(:\d\d)? UTC(?![+-])")
+
+
+def instant(at_ms: int, *, seconds: bool = False, zone: str = UTC_ZONE) -> str:
+    """A time for a person: ``Mon 23 Nov 10:42 UTC``, elsewhere ``Mon 23 Nov 18:42 UTC+8``.
+
+    Args:
+        at_ms: Unix ms.
+        seconds: With seconds.
+        zone: IANA name of the reader's zone; one that is not known is UTC.
+    """
     # Names by hand: strftime's %a and %b follow the process locale, and messages are compared byte by byte.
-    at = moment(at_ms)
-    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[at.weekday()]
-    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[at.month - 1]
-    return f"{day} {at.day} {month} {at:%H:%M:%S} UTC" if seconds else f"{day} {at.day} {month} {at:%H:%M} UTC"
+    at = moment(at_ms).astimezone(_zone(zone))
+    clock = f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
+    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {clock} {_offset_words(at)}"
+
+
+def times_in(text: str, zone: str, near_ms: int) -> str:
+    """Return a text whose instants, written by ``instant`` in UTC, are those of another zone.
+
+    Args:
+        text: Evidence, say. It was written when its rule was evaluated, for readers in any zone.
+        zone: IANA name of the reader's zone.
+        near_ms: A time less than half a year from those in the text, which name no year.
+    """
+    if zone == UTC_ZONE:
+        return text
+    near = moment(near_ms)
+
+    def there(found: re.Match[str]) -> str:
+        day, month, hour, minute, second = found.groups()
+        place = (_MONTHS.index(month) + 1, int(day), int(hour), int(minute), int((second or ":0")[1:]))
+        moments = [_moment_of(near.year + years, *place) for years in (-1, 0, 1)]
+        known = [one for one in moments if one is not None]
+        if not known:
+            return found.group()  # 31 February: a name that only looks like a time
+        nearest = min(known, key=lambda one: abs(one - near))
+        return instant(round(nearest.timestamp() * 1000), seconds=second is not None, zone=zone)
+
+    return _INSTANT.sub(there, text)
+
+
+def _moment_of(*place: int) -> datetime | None:
+    try:
+        return datetime(*place, tzinfo=UTC)  # type: ignore[misc,arg-type]
+    except ValueError:  # 29 February, in most years
+        return None
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def _offset_words(at: datetime) -> str:
+    """Return ``UTC``, ``UTC+8`` or ``UTC-3:30``: no two zones share it as they share abbreviations."""
+    minutes = round((at.utcoffset() or timedelta()).total_seconds() / 60)
+    if not minutes:
+        return UTC_ZONE
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'+' if minutes > 0 else '-'}{hours}" + (f":{rest:02}" if rest else "")
 
 
 def rfc3339(at_ms: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
@@ -16,6 +17,7 @@ from config.addresses import web_base
 from config.base import Fault
 from config.durations import Seconds
 from config.people import ExposureSettings
+from config.zone_names import hint as zone_hint
 from gateway.settings import GatewaySettings
 
 __all__ = ["AlertSettings", "GatewaySettings"]
@@ -57,6 +59,11 @@ class AlertSettings(RoutingSettings):
         default={DEFAULT_ROUTE: ("console",)},
         description="Channels of each route that a rule may name; default is that of rules which name none.",
     )
+    route_zones: dict[str, str] = Field(
+        default={},
+        description="Time zone of who reads a route, e.g. {default: Asia/Kuala_Lumpur}; a channel's own zone comes first, and "
+        "without either times are UTC.",
+    )
 
     def in_force(self, windows: list[str], scopes: list[tuple[str, ...]], exposure: ExposureSettings) -> Rules:
         """Return the rules written here, else those shipped that watch something the tables keep.
@@ -93,6 +100,7 @@ class AlertSettings(RoutingSettings):
             for severity, tiers in (self.escalate.items() if "escalate" in self.model_fields_set else ())
             for fault in self._unknown_routes(("alerts", "escalate", severity), tiers)
         ]
+        found += self._zone_faults()
         names: set[str] = set()
         for index, rule in enumerate(self.rules or ()):
             place = ("alerts", "rules", index)
@@ -106,6 +114,24 @@ class AlertSettings(RoutingSettings):
             found += self._unknown_routes((*place, "escalate"), rule.escalate or ())
             found += _unreachable(_with_exposure(rule, exposure), place, windows, scopes)
         return found
+
+    def _zone_faults(self) -> list[Fault]:
+        """Return the zones of channels and routes that there are not, and routes with a zone that there are not."""
+        named: list[tuple[tuple[str, ...], str]]
+        named = [(("channels", name, "zone"), channel.zone) for name, channel in self.channels.items() if channel.zone]
+        named += [(("route_zones", route), zone) for route, zone in self.route_zones.items()]
+        known = available_timezones() if named else set()
+        found = [
+            Fault(("alerts", *place), f'there is no time zone "{zone}"', zone_hint(zone))
+            for place, zone in named
+            if zone not in known
+        ]
+        hint = f"use one of {', '.join(self.routes)}"
+        return found + [
+            Fault(("alerts", "route_zones", route), f"there is no route {route}", hint)
+            for route in self.route_zones
+            if route not in self.routes
+        ]
 
     def delivery_faults(self) -> list[Fault]:
         """Build every channel and return what keeps alerts from being delivered, as :func:`alerts.routes.build_channels` finds it."""

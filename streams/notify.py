@@ -15,7 +15,7 @@ from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
 from alerts.notifier import Notifier
 from alerts.outbox import Outbox
-from alerts.routes import Channels, RoutingSettings, build_channels, channels_of
+from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, zone_of
 from alerts.words import rfc3339
 from streams.adapters.patience import passes
 from telemetry.background import BackgroundTasks
@@ -49,7 +49,9 @@ class Delivery:
         usable = {name: name in self.channels.usable for name in self.channels.by_name}
         silent = sum(not self.channels.usable.keys() & set(names) for names in settings.routes.values())
         metrics.channels(usable, silent)
-        self._notifier = Notifier(outbox, self.channels.by_name, channels_of(settings), meter=metrics)
+        self._notifier = Notifier(
+            outbox, self.channels.by_name, channels_of(settings), zone_of=zone_of(settings), meter=metrics
+        )
 
     def start(self, stopping: asyncio.Event) -> None:
         """Start every part as a background task of its own."""

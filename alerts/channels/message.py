@@ -9,6 +9,8 @@ from alerts.channels.escape import CHAT, Sink
 from alerts.outgoing import Notification
 from alerts.records import incident_of
 from alerts.text import Text, is_link, render
+from alerts.view import instant_ms
+from alerts.words import times_in
 
 REPEAT = "(possible repeat)"
 
@@ -25,7 +27,7 @@ def message_for(note: Notification, sink: Sink, *, title_in_body: bool = False) 
     """
     title = (sink if title_in_body else CHAT).text(note.title)
     try:
-        return Text(title, render(incident_of(note.incident), note.step, note.links, sink).body)
+        return Text(title, render(incident_of(note.incident), note.step, note.links, sink, note.zone).body)
     except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
         return Text(title, sink.line_break.join(sink.text(line) for line in note.body.splitlines()))
 
@@ -33,6 +35,8 @@ def message_for(note: Notification, sink: Sink, *, title_in_body: bool = False) 
 def short_message(note: Notification, most: int) -> Text:
     """Return what fits into a text message: what and where, the number, and the board's address where it fits as a whole."""
     evidence, board = (str(note.incident.get(name) or "") for name in ("evidence", "board_url"))
+    if note.incident.get("updated_at"):
+        evidence = times_in(evidence, note.zone, instant_ms(str(note.incident["updated_at"])))
     lines = [note.title, evidence]
     said = CHAT.text("\n".join(line for line in lines if line)[:most].rstrip()).replace(
         "\N{REPLACEMENT CHARACTER}", " "

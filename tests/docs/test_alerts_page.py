@@ -19,3 +19,9 @@ def test_the_configuration_is_one(tmp_path: Path) -> None:
     (rule,) = config.rules
     assert [(tier.after, tier.route) for tier in rule.escalate or ()] == [(300, "default"), (1800, "lead")]
     assert [(tier.after, tier.route) for tier in config.alerts.escalate["page"]] == [(900, "lead")]
+
+
+def test_the_zones_shown_are_a_configuration(tmp_path: Path) -> None:
+    text = next(one for one in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL) if "route_zones" in one)
+    alerts = loads(text, {}, name="alerts.md", base=tmp_path).alerts
+    assert (alerts.channels["ana"].zone, alerts.route_zones) == ("Europe/Lisbon", {"default": "Asia/Kuala_Lumpur"})
