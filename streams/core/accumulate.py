@@ -21,7 +21,7 @@ from streams.core.effects import Group
 from streams.core.facts import Audit, Label
 from streams.core.labelsums import LANE_CELLS, Columns, LabelSums, label_sums
 from streams.core.policy import EVIDENCE_TIER, CorePolicy, Tier
-from streams.core.scopes import ScopeIndex
+from streams.core.scopes import Codes, ScopeIndex
 from streams.core.shapes import NO_SHAPE, Shapes
 from streams.core.steps import Step
 from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
@@ -33,6 +33,9 @@ _LANE = 6
 _GROUP = 6
 _PROOF = 6
 _LANE_REVISES = 2
+_KEYS = 1 << 62
+"""Bound above keys of sums: pane, scope and cell in one number. There are fewer than 2**19 changes in a drain, hence panes and
+scopes, and more than 2**24 names of cells would fill the memory first: scopes that are counted through always fit."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -196,12 +199,13 @@ class Accumulator:
         pane = _Panes(proofs[:, 2], proofs[:, 3], self._evidence_tier, self._shown_ms)
         names, cell = np.unique(proofs[:, 4], return_inverse=True)
         refused = self._scopes.refused
+        limit = _KEYS // (len(pane.starts) * len(names))
         for kind in self._scopes.evidence_kinds:
-            codes, width = self._scopes.codes(kind, proofs[:, 0], proofs[:, 1])
-            kept = np.flatnonzero(pane.alive & (codes >= 0))
-            keys = (pane.place[kept] * width + codes[kept]) * len(names) + cell.reshape(-1)[kept]
-            sums = sum_by_key(keys, proofs[kept, 5], len(pane.starts) * width * len(names))
-            yield from self._changes(_named(sums, names.tolist()), EVIDENCE_TIER, kind, width, pane.starts)
+            codes = self._scopes.codes(kind, proofs[:, 0], proofs[:, 1], limit)
+            kept = np.flatnonzero(pane.alive & (codes.code >= 0))
+            keys = (pane.place[kept] * codes.width + codes.code[kept]) * len(names) + cell.reshape(-1)[kept]
+            sums = sum_by_key(keys, proofs[kept, 5], len(pane.starts) * codes.width * len(names))
+            yield from self._changes(_named(sums, names.tolist()), EVIDENCE_TIER, codes, pane.starts)
         self._scopes.refused = refused  # these scopes were asked for, and counted, where the audit's label was
 
     # -- labels of the common kind -------------------------------------------------------------------------------
@@ -211,39 +215,40 @@ class Accumulator:
         names = self._labeler_cells
         names.extend(c.LABELER_PREFIX + name for name in self._scopes.labeler_names[len(names) - 1 :])
         columns = Columns(rows[:, 3], rows[:, 4], self._scopes.labelers(rows[:, 0]) + 1, names)
+        limit = _KEYS // (max(len(pane.starts) for pane in panes) * (len(columns.cells) + 1))
         for kind, by_name in enumerate(self._scopes.headcount):
-            codes, width = self._scopes.codes(kind, rows[:, 0], rows[:, 1])
-            known = codes >= 0
+            codes = self._scopes.codes(kind, rows[:, 0], rows[:, 1], limit)
+            known, width = codes.code >= 0, codes.width
             sums: LabelSums | None = None
             found: list[tuple[int, list[c.Cell], list[int]]] = []
             for tier, pane in enumerate(panes):
                 if sums is None or not (pane.all_alive and panes[tier - 1].all_alive):
                     kept = np.flatnonzero(pane.alive & known)
-                    place, places = pane.place[kept] * width + codes[kept], len(pane.starts) * width
+                    place, places = pane.place[kept] * width + codes.code[kept], len(pane.starts) * width
                     sums = label_sums(columns, kept, place, places, by_name=by_name)
                     found = list(sums.rows(columns.cells))
                 elif len(pane.starts) < len(panes[tier - 1].starts):
-                    sums = sums.coarser(*_lifted(panes[tier - 1], pane, self._tiers[tier], width))
+                    sums = sums.coarser(_lifted(panes[tier - 1], pane, self._tiers[tier]), width, len(pane.starts))
                     found = list(sums.rows(columns.cells))
-                yield from self._changes(found, tier, kind, width, pane.starts)
-                yield from self._revisions(pane, codes, tier, kind, width)
+                yield from self._changes(found, tier, codes, pane.starts)
+                yield from self._revisions(pane, codes, tier)
 
-    def _revisions(self, pane: _Panes, codes: Ints, tier: int, kind: int, width: int) -> Iterator[Change]:
+    def _revisions(self, pane: _Panes, codes: Codes, tier: int) -> Iterator[Change]:
         """Yield the revisions of rows that were closed when a label came."""
         if not pane.closed.any():
             return
-        late = np.flatnonzero(pane.closed & pane.alive & (codes >= 0))
-        sums = count_by_key(pane.place[late] * width + codes[late], len(pane.starts) * width)
+        late = np.flatnonzero(pane.closed & pane.alive & (codes.code >= 0))
+        sums = count_by_key(pane.place[late] * codes.width + codes.code[late], len(pane.starts) * codes.width)
         for place, count in sums.pairs():
             found: tuple[list[c.Cell], list[int]] = [c.REVISION], [_LANE_REVISES * count]
-            yield from self._changes([(place, *found)], tier, kind, width, pane.starts)
+            yield from self._changes([(place, *found)], tier, codes, pane.starts)
 
     def _changes(
-        self, found: Iterable[tuple[int, list[c.Cell], list[int]]], tier: int, kind: int, width: int, starts: list[int]
+        self, found: Iterable[tuple[int, list[c.Cell], list[int]]], tier: int, codes: Codes, starts: list[int]
     ) -> Iterator[Change]:
-        scope_of = self._scopes.scope_of
+        scope_of, width = codes.scope, codes.width
         for place, cells, amounts in found:
-            scope = scope_of(kind, place % width)
+            scope = scope_of(place % width)
             if scope >= 0:
                 yield Change(tier, starts[place // width], scope, cells, amounts)
 
@@ -270,9 +275,10 @@ class Accumulator:
         ]
         # Where the panes of a coarser tier part the changes no differently, it takes the sums of the finer one.
         same = [False, *(_alike(panes[i], panes[i + 1], shown[i], shown[i + 1]) for i in range(len(panes) - 1))]
+        limit = _KEYS // (max(len(pane.starts) for pane in panes) * len(names))
         for kind, by_name in enumerate(self._scopes.headcount):
-            codes, width = self._scopes.codes(kind, groups[:, 0], groups[:, 1])
-            code = codes[of_group]
+            codes = self._scopes.codes(kind, groups[:, 0], groups[:, 1], limit)
+            code, width = codes.code[of_group], codes.width
             fits = code >= 0 if by_name else (code >= 0) & ~named
             found: list[tuple[int, list[c.Cell], list[int]]] = []
             for tier, pane in enumerate(panes):
@@ -281,7 +287,7 @@ class Accumulator:
                     place = pane.place[of_group[kept]] * width + code[kept]
                     keys, size = place * len(names) + cell[kept], len(pane.starts) * width * len(names)
                     found = list(_named(sum_by_key(keys, amount[kept], size), names))
-                yield from self._changes(found, tier, kind, width, pane.starts)
+                yield from self._changes(found, tier, codes, pane.starts)
 
     def _drain_few(self) -> Iterator[Change]:
         """Sum by dictionary: for a handful of changes numpy's fixed costs are many times the work."""
@@ -369,18 +375,16 @@ class _Panes:
         self.place = place.reshape(-1)
 
 
-def _lifted(fine: _Panes, coarse: _Panes, spec: Tier, width: int) -> tuple[Ints, int]:
-    """Return, for every place in fine panes, its place in coarse ones, and a bound above those.
+def _lifted(fine: _Panes, coarse: _Panes, spec: Tier) -> Ints:
+    """Return, for every pane of a finer tier, its place among those of a coarser one, of the same changes.
 
     Args:
         fine: Panes of the finer tier.
-        coarse: Panes of the coarser tier, of the same changes.
+        coarse: Panes of the coarser tier.
         spec: The coarser tier.
-        width: Places a pane.
     """
     starts = np.array(fine.starts)
-    pane = np.searchsorted(coarse.starts, starts - starts % spec.pane_ms)
-    return (pane[:, None] * width + np.arange(width)).reshape(-1), len(coarse.starts) * width
+    return np.searchsorted(coarse.starts, starts - starts % spec.pane_ms)
 
 
 def _alike(fine: _Panes, coarse: _Panes, fine_shown: Bools, coarse_shown: Bools) -> bool:

@@ -64,17 +64,23 @@ class LabelSums:
         self.counts = counts
         self._times = times
 
-    def coarser(self, to: Ints, places: int) -> LabelSums:
+    def coarser(self, pane_of: Ints, width: int, panes: int) -> LabelSums:
         """Return the sums of coarser panes.
 
         Args:
-            to: The new place of every place.
-            places: Bound above all new places.
+            pane_of: The coarser pane of every pane.
+            width: Places a pane.
+            panes: How many coarser panes there are.
         """
-        span = self._span
+
+        def lifted(place: Ints) -> Ints:  # of the places that occur: all there may be would not fit into memory
+            pane, code = np.divmod(place, width)
+            return pane_of[pane] * width + code
+
+        span, places = self._span, panes * width
         place, inner = np.divmod(self.counts.keys, span)
-        counts = sum_by_key(to[place] * span + inner, self.counts.amounts, places * span)
-        times = tuple(sum_by_key(to[time.keys], time.amounts, places) for time in self._times)
+        counts = sum_by_key(lifted(place) * span + inner, self.counts.amounts, places * span)
+        times = tuple(sum_by_key(lifted(time.keys), time.amounts, places) for time in self._times)
         return LabelSums(places, span, counts, times)
 
     def rows(self, cells: list[c.Cell]) -> Iterator[tuple[int, list[c.Cell], list[int]]]:

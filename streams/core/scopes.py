@@ -206,35 +206,47 @@ class ScopeIndex:
                 self._known[kind][code] = known
         return known
 
-    def codes(self, kind: int, who: Ints, what: Ints) -> tuple[Ints, int]:
-        """Return, per change, a number of its scope among those of one kind, and a bound above all of them.
+    def codes(self, kind: int, who: Ints, what: Ints, limit: int = 1 << 40) -> Codes:
+        """Number the scopes of one kind that some changes fall into.
+
+        The number is made of the numbers of the values, as digits: no sorting, but its bound is the product of how many
+        values there are. Where that passes ``limit`` the scopes that occur are counted through instead, so that the keys
+        which callers make of these numbers fit 64 bits however many values a sender thinks up.
 
         Args:
             kind: Index into the configured scopes.
             who: Number of the first half, one per change.
             what: Number of the second half, one per change.
-
-        Returns:
-            Numbers in 0..bound-1 to be read back with ``scope_of(kind, number)``, -1 where a dimension is
-            unknown; and the bound.
+            limit: Greatest bound wanted; the number of changes is reached in any case.
         """
         positions = self._kinds[kind][1]
-        if not positions:
-            return np.zeros(len(who), dtype=np.int64), 1
         code = np.zeros(len(who), dtype=np.int64)
         unknown = np.zeros(len(who), dtype=bool)
-        width = 1
+        width, ranked = 1, False
         for position in positions:
             values = self._column(position, who, what)
             size = max(1, len(self._values[position].names))
-            code = code * size + values
+            if width * size > limit:
+                code, ranked = np.unique(code, return_inverse=True)[1].reshape(-1), True
+                width = len(code)
+            code = code * size + np.maximum(values, 0)
             unknown |= values < 0
             width *= size
         code[unknown] = -1
-        return code, width
+        if not ranked:
+            return Codes(self, kind, code, width)
+        known = np.flatnonzero(~unknown)
+        distinct, first, rank = np.unique(code[known], return_index=True, return_inverse=True)
+        code[known] = rank.reshape(-1)
+        examples = known[first]
+        return Codes(self, kind, code, max(1, len(distinct)), (who[examples], what[examples]))
+
+    def scope_of_halves(self, kind: int, who: int, what: int) -> int:
+        """Return the scope of one kind of a dimension tuple given by its halves; -1 where there is none."""
+        return self._scope_of_kind(kind, self._values_of(who, what))
 
     def scope_of(self, kind: int, number: int) -> int:
-        """Return the scope number behind a number from ``codes``; -1 where the cap refuses the scope."""
+        """Return the scope behind a number whose digits are values; -1 where the cap refuses the scope."""
         positions = self._kinds[kind][1]
         if len(positions) < 2:
             known = self._known[kind].get(number, -1)
@@ -272,3 +284,29 @@ class ScopeIndex:
             code, value_id = divmod(code, _STRIDE)
             values.append(self._values[position].names[value_id])
         return self.number(scope_key(names, tuple(reversed(values))))
+
+
+class Codes:
+    """Numbers of the scopes of one kind that some changes fall into.
+
+    Attributes:
+        code: Per change, in 0..width-1; -1 where a dimension is unknown.
+        width: Bound above all numbers.
+    """
+
+    __slots__ = ("_examples", "_index", "_kind", "code", "width")
+
+    def __init__(
+        self, index: ScopeIndex, kind: int, code: Ints, width: int, examples: tuple[Ints, Ints] | None = None
+    ) -> None:
+        """Hold the numbers; ``examples`` are halves of one change by number, where numbers do not tell the values."""
+        self._index, self._kind = index, kind
+        self.code, self.width = code, width
+        self._examples = examples
+
+    def scope(self, number: int) -> int:
+        """Return the scope of a number; -1 where the cap refuses it."""
+        if self._examples is None:
+            return self._index.scope_of(self._kind, number)
+        who, what = self._examples
+        return self._index.scope_of_halves(self._kind, int(who[number]), int(what[number]))

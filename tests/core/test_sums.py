@@ -12,8 +12,9 @@ import pytest
 from streams.core import accumulate, rows
 from streams.core.facts import Label, fact_of, pack, plain_label
 from streams.core.ledger_store import LedgerStore, new_store
-from streams.core.policy import CorePolicy
+from streams.core.policy import DIMENSIONS, CorePolicy
 from streams.core.records import Record
+from streams.core.scopes import ScopeIndex
 from streams.core.stamps import rfc3339
 from streams.models.events import LabelSubmitted, decode_log_event
 from tests.core.floorgen import START_MS, small_log
@@ -94,9 +95,8 @@ def test_a_wrong_way_up_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of coarser tiers are made of finer ones here: a pane lifted into its neighbour shows."""
     expected, original = cells_of(folded(orderly_log(1))), accumulate._lifted
 
-    def careless(*given: Any) -> tuple[Any, int]:
-        to, places = original(*given)
-        return np.roll(to, 1), places
+    def careless(*given: Any) -> Any:
+        return np.roll(original(*given), 1)
 
     monkeypatch.setattr(accumulate, "_lifted", careless)
     assert cells_of(folded(orderly_log(1))) != expected
@@ -137,3 +137,44 @@ def test_a_rest_in_a_stale_record_is_seen(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(rows.Row, "written", careless)
     records = orderly_log(3)
     assert cells_of(flushed_often(records)) != cells_of(folded(records))
+
+
+HOSTILE = CorePolicy(
+    scopes=(("queue", "policy", "vendor", "labeler"), ("vendor", "queue"), ("policy", "queue", "vendor"), ()),
+    audit_scopes=(("queue", "labeler"),),
+)
+
+
+def hostile_cells(records: list[Record], values: int) -> Any:
+    """Fold records where ``values`` other values of every dimension were met before."""
+    store = new_store(0, HOSTILE)
+    for known in store.ledger.scopes._values:
+        known.names.extend(["other"] * values)
+    store.ledger.fold(records)
+    return cells_of(store)
+
+
+@pytest.mark.parametrize("values", [100_000, 500_000])
+@pytest.mark.parametrize("seed", range(2))
+def test_values_without_number_change_no_sum(seed: int, values: int) -> None:
+    """10**5 queues of 10**5 vendors are 10**10 scopes, of four dimensions 10**20: no array and no key is that large."""
+    records = orderly_log(seed, 400, weights=seed == 1)
+    expected = hostile_cells(records, 0)
+    assert len(expected) > 1000
+    assert hostile_cells(records, values) == expected
+
+
+def test_scopes_that_are_counted_through_have_the_same_names() -> None:
+    policy = CorePolicy(scopes=(("queue", "vendor"), ("labeler",), ()))
+    index = ScopeIndex(policy)
+    rng = random.Random(1)
+    dims = [tuple(rng.choice((None, f"{name}{rng.randrange(9)}")) for name in DIMENSIONS) for _ in range(300)]
+    halves = np.array([index.halves(one) for one in dims], dtype=np.int64)
+    for kind in range(len(policy.scopes)):
+        names: list[list[str]] = []
+        for limit in (1 << 40, 1):
+            codes = index.codes(kind, halves[:, 0], halves[:, 1], limit)
+            assert codes.code.max() < codes.width
+            names.append([index.keys[codes.scope(number)] if number >= 0 else "" for number in codes.code.tolist()])
+        assert names[0] == names[1]
+        assert len(set(names[0])) > (5 if policy.scopes[kind] else 0)
