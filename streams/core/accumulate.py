@@ -384,7 +384,8 @@ def _lifted(fine: _Panes, coarse: _Panes, spec: Tier) -> Ints:
         spec: The coarser tier.
     """
     starts = np.array(fine.starts)
-    return np.searchsorted(coarse.starts, starts - starts % spec.pane_ms)
+    found: Ints = np.searchsorted(coarse.starts, starts - starts % spec.pane_ms)
+    return found
 
 
 def _alike(fine: _Panes, coarse: _Panes, fine_shown: Bools, coarse_shown: Bools) -> bool:
