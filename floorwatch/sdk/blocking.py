@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 
-from floorwatch.sdk.events import Given, NotEmitted
+from floorwatch.sdk.events import BadEvents, Given, NotEmitted
 from floorwatch.sdk.http import HttpClient
 from floorwatch.sdk.kafka import DEFAULT_TOPIC, Client
 from floorwatch.sdk.stacks import StackNotFound, locate
+
+_START = "start one, or give url= or brokers= (or FLOORWATCH_URL)"
+_CHOICE = "name one by FLOORWATCH_VAR=FOLDER in the environment, or give url= (its gateway's address)"
 
 
 def emit(
@@ -48,7 +52,15 @@ def emit(
         async with Client(brokers=brokers or "", topic=topic) as client:
             return await client.emit(events)
 
-    return asyncio.run(run())
+    return _run(run())
+
+
+def _run(sending: Coroutine[Any, Any, int]) -> int:
+    """Run to the end; a failure that its message explains comes without the frames of what is below."""
+    try:
+        return asyncio.run(sending)
+    except (NotEmitted, BadEvents) as error:
+        raise error.with_traceback(None) from None
 
 
 def _destination(token: str | None) -> tuple[str | None, str | None, str | None]:
@@ -62,11 +74,9 @@ def _destination(token: str | None) -> tuple[str | None, str | None, str | None]
     try:
         found = locate()
     except StackNotFound as error:
-        raise NotEmitted(f"nowhere to send: {error}") from error
+        raise NotEmitted(f"nowhere to send: {error.said}; {_CHOICE if error.several else _START}") from None
     if found is None:
-        raise NotEmitted(
-            "nowhere to send: no `floorwatch up` runs; start one, or give brokers= or url= (or FLOORWATCH_URL)"
-        )
+        raise NotEmitted(f"nowhere to send: no `floorwatch up` runs; {_START}")
     if "gateway" not in found.state.urls:
         raise NotEmitted(f"nowhere to send: the stack on {found.var} runs without a gateway; give brokers= or url=")
     return None, found.state.urls["gateway"], token
@@ -79,4 +89,4 @@ def emit_http(events: Iterable[Given], *, url: str, token: str | None = None) ->
         async with HttpClient(url, token=token) as client:
             return await client.emit(events)
 
-    return asyncio.run(run())
+    return _run(run())

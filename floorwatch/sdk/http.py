@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +14,10 @@ from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from floorwatch.sdk.faults import Trouble
+
+log = logging.getLogger("floorwatch.sdk")
 
 CHUNK_EVENTS = 1000
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -49,6 +54,7 @@ class HttpClient:
         self._limits = limits
         self._retry_s = retry_s
         self._timeout_s = timeout_s
+        self._told = False
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -86,34 +92,54 @@ class HttpClient:
 
     async def _post(self, values: list[bytes]) -> list[tuple[int, Refusal]]:
         """Send a chunk until it is answered; return what was refused of it by place."""
-        import aiohttp
         import stamina
 
+        # The library's own lines name neither the gateway nor the reason; a program that logs still gets them.
+        logging.getLogger("stamina").addHandler(logging.NullHandler())
         try:
-            async for attempt in stamina.retry_context(on=_again, attempts=self._attempts, timeout=self._retry_s):
+            async for attempt in stamina.retry_context(on=self._again, attempts=self._attempts, timeout=self._retry_s):
                 with attempt:
                     return await self._try(b"[%s]" % b",".join(values))
         except _Busy as error:
-            raise NotEmitted(f"{self._url} does not take events: {error}") from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise NotEmitted(f"{self._url} cannot be reached: {type(error).__name__}: {error}") from error
+            raise NotEmitted(f"{self._url} does not take events: {error}") from None
+        except _Away as error:
+            raise NotEmitted(f"{self._url} cannot be reached: {error.trouble}") from None
         raise NotEmitted(f"{self._url} was not tried")  # stamina tries at least once
 
+    def _again(self, error: Exception) -> bool | float:
+        """Tell stamina whether to try again, or when; the first failure is said, for nobody likes to wait unknowing."""
+        if isinstance(error, _Busy):
+            again: bool | float = True if error.retry_after_s is None else error.retry_after_s
+        elif isinstance(error, _Away):
+            again = not error.trouble.lasting
+        else:
+            return False
+        if again is not False and self._attempts != 1 and not self._told:
+            self._told = True
+            log.warning("%s: %s; trying again", self._url, error)
+        return again
+
     async def _try(self, body: bytes) -> list[tuple[int, Refusal]]:
+        import aiohttp
+
+        from floorwatch.sdk.faults import refused, trouble_of
+
         if self._session is None:
             raise NotEmitted("the client is not started: use 'async with HttpClient(…)'")
-        async with self._session.post(self._url, data=body) as response:
-            status = response.status
-            text = await response.read()
-            if status == 202:
-                return []
-            if status in (429, 500, 502, 503, 504):
+        try:
+            async with self._session.post(self._url, data=body) as response:
+                status, text = response.status, await response.read()
                 wait = response.headers.get("Retry-After", "")
-                raise _Busy(status, text, float(wait) if wait.isdigit() else None)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _Away(trouble_of(error, self._timeout_s)) from None
+        if status == 202:
+            return []
+        if status in (429, 500, 502, 503, 504):
+            raise _Busy(status, text, float(wait) if wait.isdigit() else None)
         if status == 422:
             rejected = msgspec.json.decode(text)["rejected"]
             return [(one["index"] or 0, _refusal(one)) for one in rejected]
-        raise NotEmitted(f"{self._url} answered {status}: {text[:500].decode(errors='replace')}")
+        raise NotEmitted(f"{self._url} {refused(status, text[:500].decode(errors='replace'))}")
 
 
 class _Busy(Exception):
@@ -124,13 +150,12 @@ class _Busy(Exception):
         self.retry_after_s = retry_after_s
 
 
-def _again(error: Exception) -> bool | float:
-    """Tell stamina whether to try again, or when."""
-    import aiohttp
+class _Away(Exception):
+    """The gateway gave no answer."""
 
-    if isinstance(error, _Busy):
-        return True if error.retry_after_s is None else error.retry_after_s
-    return isinstance(error, aiohttp.ClientError | TimeoutError)
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(str(trouble))
+        self.trouble = trouble
 
 
 def _refusal(told: dict[str, Any]) -> Refusal:

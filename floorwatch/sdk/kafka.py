@@ -62,7 +62,7 @@ class Client:
             NotEmitted: The broker cannot be reached, or the topic is not there.
         """
         from aiokafka import AIOKafkaProducer
-        from aiokafka.errors import KafkaError
+        from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
         producer = AIOKafkaProducer(acks="all", max_batch_size=262_144, max_request_size=4 << 20, **self._settings)
         try:
@@ -71,7 +71,12 @@ class Client:
         except (KafkaError, OSError) as error:
             await producer.stop()
             where = self._settings["bootstrap_servers"]
-            raise NotEmitted(f"topic {self.topic} on {where} cannot be reached: {said_by(error)}") from error
+            if isinstance(error, UnknownTopicOrPartitionError):
+                said = f"{where} has no topic {self.topic}: create it with `floorwatch topics create`, or correct topic="
+                raise NotEmitted(said) from None
+            hint = "start the broker, or correct brokers=; `floorwatch doctor` tells more"
+            said = f"topic {self.topic} on {where} cannot be reached: {said_by(error)} ({hint})"
+            raise NotEmitted(said) from None
         except BaseException:
             await producer.stop()
             raise
@@ -111,5 +116,5 @@ class Client:
         except (KafkaError, OSError, TimeoutError) as error:
             raise NotEmitted(
                 f"{self.topic} did not take the events: {type(error).__name__}: {said_by(error)}"
-            ) from error
+            ) from None
         return len(records)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -125,13 +126,15 @@ class StackNotFound(Exception):
     """No stack can be chosen. Operator: start one, or name its folder; the message says which run.
 
     Attributes:
+        said: What is so.
+        fix: What a person at a command line can do about it.
         several: Whether the reason is that several run.
     """
 
-    def __init__(self, said: str, *, several: bool = False) -> None:
+    def __init__(self, said: str, fix: str, *, several: bool = False) -> None:
         """Say why."""
-        self.several = several
-        super().__init__(said)
+        self.said, self.fix, self.several = said, fix, several
+        super().__init__(f"{said}; {fix}")
 
 
 def running() -> list[Found]:
@@ -168,10 +171,12 @@ def locate(var: Path | None = None, env: Mapping[str, str] = os.environ) -> Foun
     others = running()
     listed = ", ".join(str(one.var) for one in others)
     if named is not None:
-        hint = f"running: {listed}" if others else "none runs: start one with `floorwatch up`"
-        raise StackNotFound(f"no stack runs on {named} ({hint})")
+        origin = VAR_VARIABLE if env.get(VAR_VARIABLE) == str(named) else "--var"
+        said = f"no stack runs on {named} (named by {origin})"
+        fix = f"start it with `floorwatch up --var {shlex.quote(str(named))}`"
+        raise StackNotFound(said, f"name one that runs ({listed}), or {fix}" if others else fix)
     if len(others) > 1:
-        raise StackNotFound(f"several stacks run: {listed}; name one with --var or {VAR_VARIABLE}", several=True)
+        raise StackNotFound(f"several stacks run: {listed}", f"name one with --var or {VAR_VARIABLE}", several=True)
     return others[0] if others else None
 
 

@@ -76,7 +76,9 @@ def test_several_that_run_are_named_and_none_is_guessed(tmp_path: Path) -> None:
         register(stack(tmp_path / name))
     with pytest.raises(StackNotFound, match=rf"{tmp_path}/a, {tmp_path}/b; name one with --var"):
         locate()
-    with pytest.raises(StackNotFound, match=rf"no stack runs on /nowhere \(running: {tmp_path}/a"):
+    with pytest.raises(
+        StackNotFound, match=rf"no stack runs on /nowhere \(named by --var\); name one that runs \({tmp_path}/a"
+    ):
         locate(Path("/nowhere"))
 
 
@@ -151,7 +153,7 @@ def test_a_command_says_which_stacks_there_are(tmp_path: Path, capsys: pytest.Ca
         register(stack(tmp_path / name))
     with pytest.raises(typer.Exit):
         load_target(None, None, {})
-    assert "several stacks run" in capsys.readouterr().err
+    assert "Several stacks run" in capsys.readouterr().err
 
 
 def test_a_stack_of_an_earlier_version_is_read(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_emit_goes_to_the_running_stack(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_emit_without_anywhere_to_send_says_what_to_do() -> None:
-    with pytest.raises(sdk.NotEmitted, match=r"no `floorwatch up` runs; start one, or give brokers= or url="):
+    with pytest.raises(sdk.NotEmitted, match=r"no `floorwatch up` runs; start one, or give url= or brokers="):
         sdk.emit([])
     with pytest.raises(ValueError, match="not both"):
         sdk.emit([], brokers="a:1", url="http://b")
@@ -213,12 +215,51 @@ def test_the_sdk_says_so_too() -> None:
     assert "no broker answers at 127.0.0.1:9" in str(caught.value)
 
 
-def test_a_folder_without_a_stack_is_told_and_nothing_stops_by_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("var", "env", "origin"),
+    [
+        ("{}", {}, "--var"),
+        (None, {"FLOORWATCH_VAR": "{}"}, "FLOORWATCH_VAR"),
+        ("{}", {"FLOORWATCH_VAR": "{}"}, "FLOORWATCH_VAR"),
+    ],
+)
+def test_a_folder_without_a_stack_is_told_in_one_message(
+    var: str | None, env: dict[str, str], origin: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings, found = load_target(None, tmp_path, {})
-    assert (found, settings.kafka.brokers) == (None, ["127.0.0.1:9092"])
-    assert f"no stack runs on {tmp_path} (none runs: start one with `floorwatch up`)" in capsys.readouterr().err
+    env = {name: value.format(tmp_path) for name, value in env.items()}
+    with pytest.raises(typer.Exit) as left:
+        load_target(None, tmp_path if var else None, env)
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().err == (
+        f"No stack runs on {tmp_path} (named by {origin}); start it with `floorwatch up --var {tmp_path}`.\n"
+    )
+
+
+def test_a_folder_beside_named_servers_is_not_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    var = stack(tmp_path / "a")
+    for env, named in (
+        ({"FLOORWATCH_REDIS__URL": "redis://a:1"}, "FLOORWATCH_REDIS__URL"),
+        ({}, "the configuration file"),
+    ):
+        config = tmp_path / "named.yaml"
+        config.write_text("kafka: {brokers: ['kafka:9092']}")
+        with pytest.raises(typer.Exit) as left:
+            load_target(None if env else config, var, env)
+        assert left.value.exit_code == 2
+        assert f"{named} names Kafka or Redis already" in capsys.readouterr().err
+    # Who sets it for every command means no harm.
+    env = {"FLOORWATCH_REDIS__URL": "redis://a:1", "FLOORWATCH_VAR": str(var)}
+    assert load_target(None, var, env)[1] is None
+
+
+def test_emit_with_two_stacks_advises_what_emit_has(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        register(stack(tmp_path / name))
+    with pytest.raises(sdk.NotEmitted) as caught:
+        sdk.emit([])
+    assert "several stacks run" in str(caught.value)
+    assert "FLOORWATCH_VAR=FOLDER" in str(caught.value)
+    assert "--var" not in str(caught.value)
 
 
 def test_who_reads_a_file_is_not_told_of_stacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -146,6 +148,115 @@ def test_a_gateway_that_is_not_there_is_told() -> None:
             await HttpClient("http://127.0.0.1:9").emit([made(1)])
 
     asyncio.run(steps())
+
+
+def test_what_keeps_a_sender_from_a_gateway_is_said_with_what_to_do(tmp_path: Path) -> None:
+    """In words, without the names of library classes, and at once where trying again cannot help."""
+
+    async def answered(status: int) -> str:
+        async def post(_: web.Request) -> web.Response:
+            return web.Response(status=status)
+
+        app = web.Application()
+        app.router.add_post("/v1/events", post)
+        async with TestServer(app) as server:
+            return await said(str(server.make_url("")))
+
+    async def said(url: str, attempts: int | None = None, timeout_s: float = 30.0) -> str:
+        async with HttpClient(url, attempts=attempts, timeout_s=timeout_s) as client:
+            with pytest.raises(NotEmitted) as caught:
+                await client.emit([made(1)])
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
+        return str(caught.value)
+
+    async def main() -> None:
+        for status, words in (
+            (401, "FLOORWATCH_TOKEN"),
+            (403, "gateway.sources"),
+            (404, "without a path"),
+            (418, "418"),
+        ):
+            assert words in await answered(status)
+        assert "http://host:port" in await said("127.0.0.1:8090")
+        assert "nothing listens there (start one with `floorwatch up`" in await said("http://127.0.0.1:9", attempts=1)
+        assert "the host nohost.invalid is not known" in await said("http://nohost.invalid", attempts=1)
+        async with TestServer(web.Application()) as plain:
+            assert "there is no TLS on this port" in await said(f"https://127.0.0.1:{plain.port}")
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            assert "no answer within 0.2 s" in await said(f"http://127.0.0.1:{port}", attempts=1, timeout_s=0.2)
+
+        async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(b"-ERR unknown command\r\n")
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            assert "not by HTTP" in await said(f"http://127.0.0.1:{port}", attempts=1)
+
+    asyncio.run(main())
+
+
+def test_a_certificate_nobody_trusts_is_told() -> None:
+    import aiohttp
+
+    from floorwatch.sdk.faults import trouble_of
+
+    class Key:
+        host, port, ssl, is_ssl = "gateway", 443, True, True
+
+    fault = ssl.SSLCertVerificationError("x")
+    fault.verify_message = "self-signed certificate"
+    found = trouble_of(aiohttp.ClientConnectorCertificateError(Key(), fault), 1.0)  # type: ignore[arg-type]
+    assert found.lasting
+    assert "its certificate is not trusted: self-signed certificate" in str(found)
+    assert "SSL_CERT_FILE" in str(found)
+
+
+def test_who_waits_for_a_gateway_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with HttpClient("http://127.0.0.1:9", attempts=3) as client:
+            with pytest.raises(NotEmitted):
+                await client.emit([made(1)])
+
+    asyncio.run(main())
+    told = [record.getMessage() for record in caplog.records if record.name == "floorwatch.sdk"]
+    assert len(told) == 1
+    assert "nothing listens there" in told[0]
+    assert told[0].endswith("trying again")
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    "given", ["", "url='nonsense'", "url='https://127.0.0.1:9', token='t'", "brokers='127.0.0.1:9'"]
+)
+def test_a_program_that_does_not_catch_it_ends_with_a_short_message(given: str, tmp_path: Path) -> None:
+    """Of sending itself only the call is in the trace, and nothing of what lies below."""
+    program = tmp_path / "send.py"
+    program.write_text(
+        "import floorwatch.sdk.http as http\n"
+        "from floorwatch.sdk import LabelSubmittedData, emit, event\n"
+        "http.HttpClient.__init__.__kwdefaults__['attempts'] = 1\n"
+        "label = LabelSubmittedData(label_id='l', labeler_id='a', values=['x'])\n"
+        f"emit([event(label, task_id='t', source='s')], {given})\n"
+    )
+    env = {**environment(), "XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert lines[-1].startswith("floorwatch.sdk.events.NotEmitted: ")
+    assert len(lines) <= 12, done.stderr
+    assert "asyncio" not in done.stderr
+    assert "direct cause" not in done.stderr
 
 
 @pytest.mark.servers
