@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floorwatch.output.terminal import say, say_json
+from floorwatch.cli.common import VarOption
+from floorwatch.output.terminal import say, say_json, say_lines
+
+if TYPE_CHECKING:
+    from alerts.rules import Rule
+    from floorwatch.embedded.find import Found
 
 config_app = typer.Typer(help="Check, show or begin a configuration.", no_args_is_help=True)
 
@@ -44,23 +50,69 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file to check.")]) -> 
 def show(
     config: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of YAML.")] = False,
+    var: VarOption = None,
 ) -> None:
-    """Show the configuration in force: file, environment and secret files together, secrets masked."""
+    """Show the configuration in force and where it is from: file, environment, running stack; secrets are masked."""
     import yaml
 
     from config.errors import ConfigErrors
-    from config.load import load
     from config.render import show as shown
+    from floorwatch.cli.common import load_target
 
     try:
-        data = shown(load(config, os.environ))
+        settings, stack = load_target(config, var, needed=var is not None)
     except ConfigErrors as errors:
         say(errors.render(), err=True)
         raise typer.Exit(1) from errors
+    data = shown(settings)
+    if data["alerts"]["rules"] is None:
+        data["alerts"]["rules"] = [shown_rule(rule) for rule in settings.rules]
+    say_lines((f"# {line}" for line in origins(config, stack, os.environ)), err=as_json)
     if as_json:
         say_json(data, indent=True)
     else:
         say(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110).rstrip())
+
+
+def shown_rule(rule: Rule) -> dict[str, Any]:
+    """Return a rule as plain data."""
+    shown: dict[str, Any] = rule.model_dump(mode="json", by_alias=True)
+    return shown
+
+
+def origins(config: Path | None, stack: Found | None, env: Mapping[str, str]) -> list[str]:
+    """Return where the values of a configuration are from, the strongest first.
+
+    Args:
+        config: The file that was named, if any.
+        stack: The embedded stack that runs and was taken, if any.
+        env: The environment.
+    """
+    from floorwatch.embedded.find import StackNotFound, locate
+    from floorwatch.embedded.state import environment_of
+
+    lines = ["What is in force, from these, the first counts:"]
+    own = sorted(name for name, value in env.items() if name.startswith("FLOORWATCH_") and "__" in name and value)
+    if own:
+        lines.append(f"- the environment: {', '.join(own)}")
+    if stack is not None:
+        taken = sorted(environment_of(stack.state, {}).keys() - set(own))
+        keys = ", ".join(name.removeprefix("FLOORWATCH_").replace("__", ".").lower() for name in taken)
+        lines.append(f"- the `floorwatch up` that runs on {stack.var.resolve()}: {keys}")
+        file = config or (Path(stack.state.config_file) if stack.state.config_file else None)
+    else:
+        file = config
+    if file is not None:
+        lines.append(f"- the file {file}" + ("" if config is not None else ", with which that stack was started"))
+    lines.append("- the defaults (`floorwatch config init -` explains each)")
+    if stack is None:
+        try:
+            runs = locate(None, env)
+            note = "" if runs is None else f"a stack runs on {runs.var}, but Kafka or Redis is named otherwise"
+        except StackNotFound as error:
+            note = str(error)
+        lines += [f"Note: {note}."] if note else []
+    return lines
 
 
 @config_app.command("init")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 
 
@@ -21,24 +22,27 @@ class Action(str, Enum):
 def topics(
     action: Annotated[Action, typer.Argument(help="list prints them; create makes and mends them too.")] = Action.list,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    var: VarOption = None,
 ) -> None:
-    """List the topics Floorwatch uses, or create those that do not exist.
+    """List the topics Floorwatch uses as they are configured, or create those that do not exist.
 
     Topics that exist are altered so that the broker stamps the arrival of each record; nothing else of them is changed.
     """
     import asyncio
     import logging
-    import os
 
-    from config.load import load
     from config.lower import topics_of
-    from floorwatch.cli.common import exit_on_config_error, exit_on_kafka_error
+    from floorwatch.cli.common import exit_on_config_error, exit_on_kafka_error, load_target
     from streams.adapters.admin import create_topics
     from streams.adapters.connections import kafka_settings
     from streams.adapters.topic_configs import stamp_arrival
 
     with exit_on_config_error():
-        settings = load(config, os.environ)
+        settings, stack = load_target(config, var, needed=action is Action.create or var is not None)
+    where = (
+        f"the `floorwatch up` on {stack.var}" if stack is not None else f"Kafka at {', '.join(settings.kafka.brokers)}"
+    )
+    say(f"Topics as configured for {where}:", err=True)
     specs = topics_of(settings)
     for spec in specs:
         policy = " ".join(f"{name}={value}" for name, value in spec.config.items())
@@ -47,7 +51,7 @@ def topics(
         return
     connection = kafka_settings(settings)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below
-    with exit_on_kafka_error(settings, "topics cannot be created"):
+    with exit_on_kafka_error(settings, "Topics cannot be created"):
         made = asyncio.run(create_topics(connection, specs, settings.kafka.replication))
         changes = asyncio.run(stamp_arrival(connection, specs))
     say(f"created {len(made)}" + (f": {', '.join(made)}" if made else ", all exist"))
