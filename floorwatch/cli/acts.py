@@ -179,18 +179,15 @@ async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Si
     from aiokafka.errors import KafkaError
 
     from alerts.records import encode_input
-    from streams.adapters.connections import kafka_settings, started_producer
-    from streams.adapters.reach import obstacle_of
+    from floorwatch.cli.away import obstacles
+    from streams.adapters.connections import started_producer
     from streams.engine.errors import Misconfigured
     from streams.models.kafka_error import said_by
     from streams.models.topics import SIGNALS
 
-    options = kafka_settings(settings)
-    addresses: list[str] = options["bootstrap_servers"]
-    obstacles = await asyncio.gather(*(obstacle_of(address, options) for address in addresses))
-    if None not in obstacles:
-        told = zip(addresses, obstacles, strict=True)
-        raise _away("; ".join(f"{address} {what.said}: {what.fix}" for address, what in told if what is not None))
+    told = await obstacles(settings)
+    if told:
+        raise _away(told)
     topic, partition = settings.kafka.topic_prefix + SIGNALS, int(record["stamp"]["partition"])
     try:
         async with asyncio.timeout(_SEND_S):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,17 +34,12 @@ def exit_on_redis_error(url: str) -> Iterator[None]:
     """Say what to do when Redis cannot be reached, and leave with code 1."""
     from redis.exceptions import RedisError
 
-    from config.masking import without_secrets
+    from floorwatch.cli.away import redis_away
 
     try:
         yield
     except (RedisError, OSError) as error:
-        reason = without_secrets(str(error))
-        say(
-            f"Redis at {without_secrets(url)} cannot be reached ({reason}). Start the stack with `floorwatch up`, or point redis.url "
-            "(FLOORWATCH_REDIS__URL) at yours; `floorwatch doctor` tells more.",
-            err=True,
-        )
+        say(redis_away(url, error), err=True)
         raise typer.Exit(1) from None
 
 
@@ -68,35 +63,21 @@ def exit_on_kafka_error(settings: FloorwatchConfig, doing: str) -> Iterator[None
         settings: Whose brokers were asked.
         doing: What could not be done, e.g. ``topics cannot be created``.
     """
-    from aiokafka.errors import KafkaError
-
-    try:
-        yield
-    except (KafkaError, OSError) as error:
-        say(f"{doing}: {kafka_trouble(settings, error)}", err=True)
-        raise typer.Exit(1) from None
-
-
-def kafka_trouble(settings: FloorwatchConfig, error: Exception) -> str:
-    """Return what keeps us from the brokers, each with a way to mend it; where all let us in, what the error says."""
     import asyncio
 
-    from streams.adapters.connections import kafka_settings
-    from streams.adapters.reach import obstacle_of
-    from streams.models.kafka_error import said_by
+    from aiokafka.errors import KafkaError
 
-    async def look() -> str:
-        options = kafka_settings(settings)
-        addresses: list[str] = options["bootstrap_servers"]
-        found = await asyncio.gather(*(obstacle_of(address, options) for address in addresses))
-        if None in found:
-            return said_by(error)
-        told = zip(addresses, found, strict=True)
-        return "; ".join(f"broker {address}: {one.said} ({one.fix})" for address, one in told if one is not None)
+    from floorwatch.cli.away import Away, check_kafka, kafka_away
 
-    with suppress(OSError):
-        return f"{asyncio.run(look())}; `floorwatch doctor` tells more"
-    return said_by(error)
+    try:
+        asyncio.run(check_kafka(settings))
+        yield
+    except Away as away:
+        say(f"{doing}. {away}", err=True)
+        raise typer.Exit(1) from None
+    except (KafkaError, OSError) as error:
+        say(f"{doing}. {kafka_away(settings, error)}", err=True)
+        raise typer.Exit(1) from None
 
 
 def load_for_reader(config: Path | None, var: Path | None, *, needed: bool = True) -> FloorwatchConfig:
@@ -120,16 +101,16 @@ def load_target(
         needed: Whether the command reads a stack at all; otherwise nothing is said where none can be chosen.
 
     Returns:
-        The configuration, and the stack that it points at, if any. Where no stack runs on the folder named, that is said
-        on standard error, and the configuration's own servers are used.
+        The configuration, and the stack that it points at, if any; else the configuration's own servers are used.
 
     Raises:
         ConfigErrors: The configuration is not valid.
-        typer.Exit: 2 where several stacks run and none was named.
+        typer.Exit: 1 where no stack runs on the folder named; 2 where several run and none was named, or where both a folder
+            and servers were named.
     """
     from config.load import load
     from floorwatch.embedded.state import environment_of
-    from floorwatch.sdk.stacks import StackNotFound, locate
+    from floorwatch.sdk.stacks import VAR_VARIABLE, StackNotFound, locate
 
     if config is None and env.get("FLOORWATCH_CONFIG"):
         config = Path(env["FLOORWATCH_CONFIG"])
@@ -140,14 +121,21 @@ def load_target(
             found = locate(var, env)
         except StackNotFound as error:
             if needed:
-                say(str(error), err=True)
-            if needed and error.several:
-                raise typer.Exit(2) from None
+                say(f"{str(error)[0].upper()}{str(error)[1:]}.", err=True)
+                raise typer.Exit(2 if error.several else 1) from None
+    elif needed and var is not None and str(var) != env.get(VAR_VARIABLE):
+        say(f"--var {var}: {_named_by(env)} names Kafka or Redis already, so leave out one of the two.", err=True)
+        raise typer.Exit(2)
     if found is None:
         return settings or load(None, env, channels="tolerated"), None
     if config is None and found.state.config_file and Path(found.state.config_file).is_file():
         config = Path(found.state.config_file)
     return load(config, environment_of(found.state, env), channels="tolerated"), found
+
+
+def _named_by(env: Mapping[str, str]) -> str:
+    variables = ("FLOORWATCH_KAFKA__BROKERS", "FLOORWATCH_REDIS__URL")
+    return " and ".join(name for name in variables if env.get(name)) or "the configuration file"
 
 
 def names_servers(settings: FloorwatchConfig | None, env: Mapping[str, str]) -> bool:

@@ -47,7 +47,7 @@ async def redis_checks(
             seconds, micros = await client.time()
             skew_s = seconds + micros / 1e6 - (before + clock()) / 2
     except (RedisError, OSError, TimeoutError, UnicodeDecodeError) as error:
-        return [Check("fail", name, *_refusal(error))]
+        return [Check("fail", name, *refusal_of(error))]
     finally:
         await client.aclose()
     return [Check("ok", name, "answers"), _version(info), _eviction(info), _skew(skew_s, future_tolerance_s)]
@@ -71,7 +71,8 @@ _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 """Parts of what the client says in lower case, what it means, how to mend it."""
 
 
-def _refusal(error: Exception) -> tuple[str, str]:
+def refusal_of(error: Exception) -> tuple[str, str]:
+    """Return what keeps a client from Redis, and how to mend it."""
     if isinstance(error, AuthenticationError | NoPermissionError):
         return _REFUSALS[0][1:]
     if isinstance(error, TimeoutError):

@@ -208,7 +208,8 @@ def _load_cluster(config: Path | None, var: Path | None) -> FloorLog:
 
     from aiokafka.errors import KafkaError
 
-    from floorwatch.cli.common import exit_on_config_error, kafka_trouble, load_for_reader
+    from floorwatch.cli.away import Away, kafka_away
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
     from floorwatch.replay.reader import NoLog
 
     with exit_on_config_error():
@@ -216,12 +217,15 @@ def _load_cluster(config: Path | None, var: Path | None) -> FloorLog:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below
     try:
         log = asyncio.run(_read_cluster(settings))
-    except (KafkaError, NoLog, OSError) as error:
-        say(
-            f"the log cannot be read. {kafka_trouble(settings, error)}. "
-            "A file of events can be read instead: --events FILE.",
-            err=True,
+    except (KafkaError, NoLog, Away, OSError) as error:
+        said = (
+            f"{error}."
+            if isinstance(error, NoLog)
+            else str(error)
+            if isinstance(error, Away)
+            else kafka_away(settings, error)
         )
+        say(f"{said} A file of events can be read instead: --events FILE.", err=True)
         raise typer.Exit(1) from None
     if log.watermark_ms < 0:
         say("the log holds no event yet", err=True)
@@ -234,10 +238,12 @@ async def _read_cluster(settings: FloorwatchConfig) -> FloorLog:
 
     The whole retained log is read, also what is older than the correction horizon: tenure and learning curves need it.
     """
+    from floorwatch.cli.away import check_kafka
     from floorwatch.replay.reader import open_log
     from streams.adapters.connections import kafka_settings
     from streams.models.topics import EVENTS
 
+    await check_kafka(settings)
     log = FloorLog()
     async with open_log(kafka_settings(settings), settings.kafka.topic_prefix + EVENTS) as events:
         for partition in events.partitions:

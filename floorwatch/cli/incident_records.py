@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 LEAST_DIGITS = 6
 
+ANSWER_S = 10.0
+"""Seconds that Redis may take to answer."""
+
 
 def start_of(key: str) -> str:
     """Return the start of a key as it is stored.
@@ -61,17 +64,17 @@ def read_look(options: dict[str, Any], prefix: str) -> Look | None:
 def _asked(options: dict[str, Any], ask: Callable[[Redis], Any]) -> Any:
     import redis
 
+    from floorwatch.cli.away import redis_away
+
     try:
-        client = redis.Redis.from_url(**options, socket_connect_timeout=5, socket_timeout=10)
+        client = redis.Redis.from_url(**options, socket_connect_timeout=5, socket_timeout=ANSWER_S)
         try:
             return ask(client)
         finally:
             client.close()
     except ValueError as error:
-        say("floorwatch incidents: the Redis address is no redis:// URL; check --redis", err=True)
+        say("The address of Redis is no redis:// URL: correct redis.url (FLOORWATCH_REDIS__URL), or --redis.", err=True)
         raise typer.Exit(2) from error
     except redis.RedisError as error:
-        # The address may hold a password, so only its fault is told.
-        say(f"floorwatch incidents: Redis does not answer ({type(error).__name__}).", err=True)
-        say("  Is `floorwatch up` running? Else give --redis or FLOORWATCH_REDIS_URL.", err=True)
+        say(redis_away(options["url"], error), err=True)
         raise typer.Exit(1) from error

@@ -147,7 +147,7 @@ def rescale(
     if plan and partitions is not None:
         say(steps(settings, str(config or "floorwatch.yaml"), partitions))
         return
-    with exit_on_kafka_error(settings, "the cluster cannot be measured"):
+    with exit_on_kafka_error(settings, "The cluster cannot be measured"):
         if other is not None:
             _report_comparison(*asyncio.run(compare_tables(settings, other)))
             return

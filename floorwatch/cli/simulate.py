@@ -169,11 +169,11 @@ async def _stack(var: Path | None) -> AsyncIterator[Destination]:
     from floorwatch.sdk.stacks import StackNotFound, locate
 
     try:
-        found, why = locate(var), "no stack runs"
+        found, why = locate(var), "no `floorwatch up` of yours runs; start one"
     except StackNotFound as error:
         found, why = None, str(error)
     if found is None:
-        say(f"nowhere to send: {why}. Start `floorwatch up`, or give --out, --to-brokers or --gateway.", err=True)
+        say(f"nowhere to send: {why}, or give --out, --to-brokers or --gateway", err=True)
         raise typer.Exit(2)
     writer = await open_free_writer(Path(found.state.journal), WRITER)
     try:

@@ -56,23 +56,23 @@ class Session:
         """
         from aiokafka.errors import KafkaError
 
+        from floorwatch.cli.away import Away, check_kafka, kafka_away
         from streams.adapters.connections import kafka_settings
 
         async def go() -> T:
+            await check_kafka(self.settings)
             async with open_log(kafka_settings(self.settings), self.topic) as log:
                 return await work(log)
 
         try:
             return asyncio.run(go())
-        except (NoLog, NoSuchRow) as error:
+        except (NoLog, NoSuchRow, Away) as error:
             said = str(error)
         except LogTooShort as error:
             say(str(error), err=True)
             raise typer.Exit(LOG_TOO_SHORT) from None
         except (KafkaError, OSError) as error:
-            from floorwatch.cli.common import kafka_trouble
-
-            said = f"Kafka cannot be read. {kafka_trouble(self.settings, error)}."
+            said = kafka_away(self.settings, error)
         say(said, err=True)
         raise typer.Exit(NOTHING_TO_SHOW)
 

@@ -23,6 +23,9 @@ class KafkaConfig(Protocol):
     def kafka(self) -> KafkaSettings:
         """The broker, the topics and the consumer group."""
 
+SOCKET_TIMEOUT_S = 10.0
+"""Seconds that a Redis may take to answer."""
+
 
 class RedisConfig(Protocol):
     """A configuration that says how Redis is reached."""
@@ -39,7 +42,8 @@ def kafka_settings(config: KafkaConfig) -> dict[str, Any]:
 
 def redis_client(config: RedisConfig) -> Redis:
     """Return a Redis client; it connects on first use."""
-    client: Redis = Redis.from_url(**redis_options(config.redis), socket_timeout=10, socket_connect_timeout=5)
+    options = redis_options(config.redis)
+    client: Redis = Redis.from_url(**options, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=5)
     return client
 
 

@@ -93,4 +93,4 @@ def test_without_a_broker_nothing_has_changed(redis_url: str, monkeypatch: pytes
     monkeypatch.setenv("FLOORWATCH_KAFKA__BROKERS", "127.0.0.1:1")
     result = CliRunner().invoke(build("ack"), ["ack", incident.key[:6], "--by", "mei"])
     assert result.exit_code == 1
-    assert "nothing has changed: 127.0.0.1:1 nothing listens there" in result.output
+    assert "nothing has changed: Kafka cannot be reached. Broker 127.0.0.1:1: nothing listens there" in result.output

@@ -177,6 +177,6 @@ def test_none(redis_url: str) -> None:
 def test_redis_that_does_not_answer_is_said_without_its_password() -> None:
     result = CliRunner().invoke(app, ["--redis", "redis://:hush@127.0.0.1:1/0"])
     assert result.exit_code == 1
-    assert "Redis does not answer" in result.output
+    assert "cannot be reached: nothing listens there" in result.output
     assert "hush" not in result.output
     assert CliRunner().invoke(app, ["--redis", "hush"]).exit_code == 2
