@@ -105,8 +105,7 @@ def load_target(
 
     Raises:
         ConfigErrors: The configuration is not valid.
-        typer.Exit: 1 where no stack runs on the folder named; 2 where several run and none was named, or where both a folder
-            and servers were named.
+        typer.Exit: 1 where no stack runs on the folder named; 2 where several run and none was named.
     """
     from config.load import load
     from floorwatch.embedded.state import environment_of
@@ -124,8 +123,7 @@ def load_target(
                 say(f"{str(error)[0].upper()}{str(error)[1:]}.", err=True)
                 raise typer.Exit(2 if error.several else 1) from None
     elif needed and var is not None and str(var) != env.get(VAR_VARIABLE):
-        say(f"--var {var}: {_named_by(env)} names Kafka or Redis already, so leave out one of the two.", err=True)
-        raise typer.Exit(2)
+        say(f"--var {var} is not used: {_named_by(env)} names Kafka or Redis.", err=True)
     if found is None:
         return settings or load(None, env, channels="tolerated"), None
     if config is None and found.state.config_file and Path(found.state.config_file).is_file():

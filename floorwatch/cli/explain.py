@@ -67,11 +67,11 @@ def explain(
     """Say which parts moved a number between two windows: rate, mix, both at once; and which moves are only chance."""
     from floorwatch.replay.session import open_session
 
-    session = open_session(config, var)
     wanted, names = _scope(scope), _by(by, scope)
     sizes_ms = {name: _size_ms(name, option) for name, option in ((window, "--window"), (against, "--against"))}
     if sizes_ms[against] <= sizes_ms[window]:
         _misused(f"--against {against}: must be longer than --window {window}, which is left out of it")
+    session = open_session(config, var)
     kept = _kept(session, measure.value, wanted, names, (window, against))
     missing = ", ".join(kept)
     if source is Source.rows and kept:

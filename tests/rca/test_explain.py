@@ -172,10 +172,11 @@ def test_the_table_shows_every_part_and_the_whole(log):
         (["--scope", "vendor=x", "--by", "market", "--source", "rows"], "scope [vendor, market] not kept"),
     ],
 )
-def test_misuse_is_explained(options, said, tmp_path):
+def test_misuse_is_explained(options, said):
     from floorwatch.cli import build
 
-    done = CliRunner().invoke(build("explain"), ["explain", "accuracy", "--var", str(tmp_path), *options])
+    env = {"FLOORWATCH_REDIS__URL": "redis://127.0.0.1:9/0"}
+    done = CliRunner().invoke(build("explain"), ["explain", "accuracy", *options], env=env)
     assert done.exit_code == 2
     assert said in done.output
     json.dumps(done.output)
