@@ -40,7 +40,7 @@ def redis_away(url: str, error: Exception, env: Mapping[str, str] = os.environ) 
         env: The environment, which may have named the address.
     """
     from config.masking import without_secrets
-    from config.schema import RedisSettings
+    from config.redis import RedisSettings
     from floorwatch.cli.doctor_redis import refusal_of
 
     if url == RedisSettings().url and not env.get("FLOORWATCH_REDIS__URL"):
@@ -67,7 +67,7 @@ def kafka_away(settings: FloorwatchConfig, error: Exception | None = None, env: 
 
 async def obstacles(settings: FloorwatchConfig, env: Mapping[str, str] = os.environ) -> str:
     """Return what keeps us from every broker, in words; empty where one lets us in. Takes at most eight seconds."""
-    from config.schema import KafkaSettings
+    from config.kafka import KafkaSettings
     from streams.adapters.connections import kafka_settings
     from streams.adapters.reach import obstacle_of
 

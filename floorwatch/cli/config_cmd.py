@@ -14,7 +14,7 @@ from floorwatch.output.terminal import say, say_json, say_lines
 
 if TYPE_CHECKING:
     from alerts.rules import Rule
-    from floorwatch.embedded.find import Found
+    from floorwatch.sdk.stacks import Found
 
 config_app = typer.Typer(help="Check, show or begin a configuration.", no_args_is_help=True)
 
@@ -88,8 +88,8 @@ def origins(config: Path | None, stack: Found | None, env: Mapping[str, str]) ->
         stack: The embedded stack that runs and was taken, if any.
         env: The environment.
     """
-    from floorwatch.embedded.find import StackNotFound, locate
     from floorwatch.embedded.state import environment_of
+    from floorwatch.sdk.stacks import StackNotFound, locate
 
     lines = ["What is in force, from these, the first counts:"]
     own = sorted(name for name, value in env.items() if name.startswith("FLOORWATCH_") and "__" in name and value)

@@ -72,7 +72,9 @@ class Client:
             await producer.stop()
             where = self._settings["bootstrap_servers"]
             if isinstance(error, UnknownTopicOrPartitionError):
-                said = f"{where} has no topic {self.topic}: create it with `floorwatch topics create`, or correct topic="
+                said = (
+                    f"{where} has no topic {self.topic}: create it with `floorwatch topics create`, or correct topic="
+                )
                 raise NotEmitted(said) from None
             hint = "start the broker, or correct brokers=; `floorwatch doctor` tells more"
             said = f"topic {self.topic} on {where} cannot be reached: {said_by(error)} ({hint})"

@@ -23,6 +23,7 @@ class KafkaConfig(Protocol):
     def kafka(self) -> KafkaSettings:
         """The broker, the topics and the consumer group."""
 
+
 SOCKET_TIMEOUT_S = 10.0
 """Seconds that a Redis may take to answer."""
 

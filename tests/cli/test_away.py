@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from config.schema import KafkaSettings, RedisSettings
+from config.kafka import KafkaSettings
+from config.redis import RedisSettings
 from floorwatch.cli import build
 
 RUNNER = CliRunner()
