@@ -150,6 +150,7 @@ class Worker:
             self._reader,
             self.metrics,
             make_tasks=self._make_tasks,
+            row_bytes=self.config.kafka.max_message_bytes * 7 // 8,
         )
 
     def _make_tasks(self, partition: int) -> TaskTable:

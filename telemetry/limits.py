@@ -332,7 +332,7 @@ OUTPUT_LIMITS = (
         "streams/engine/log.py",
         "kafka.max_message_bytes, on the topics as max.message.bytes",
         "kafka.max_message_bytes",
-        "the worker ends with code 78 and says which record, how large, and what to raise; nothing of it is committed",
+        "a row beyond seven eighths keeps nothing by name and is told; any other such record ends the worker with code 78, uncommitted",
         "floorwatch_largest_record_bytes",
         None,
     ),

@@ -44,6 +44,7 @@ _NAMES: dict[c.Cell, str] = {
     c.TURN_MS: "turnaround_ms",
     c.OPEN: "open",
     c.SCHEDULED_MS: "scheduled_ms",
+    c.NAMES_LEFT_OUT: "names_left_out",
     **{c.WRONG_UNSPECIFIED + i: f"wrong.{name}" for i, name in enumerate(c.ERROR_CLASSES)},
     **{c.SEVERITY_UNSPECIFIED + i: f"severity.{name}" for i, name in enumerate(c.SEVERITIES)},
 }

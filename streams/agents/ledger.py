@@ -11,7 +11,7 @@ from typing import Any
 
 from streams.adapters.publish import Topics
 from streams.agents.intake import dead_letter
-from streams.core.ledger_store import LedgerStore, new_store
+from streams.core.ledger_store import ROW_BYTES, LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Flush, Record, Rejected, told
 from streams.core.sources import silence_of
@@ -51,6 +51,7 @@ class LedgerStage:
         owner: str | None = None,
         make_tasks: Callable[[int], TaskTable] = lambda _: TaskTable(),
         facts_ahead: int = FACTS_AHEAD,
+        row_bytes: int = ROW_BYTES,
     ) -> None:
         """Own partition ``partition`` of the log of events.
 
@@ -64,10 +65,12 @@ class LedgerStage:
             owner: Name of this holding of the partition; a random one by default.
             make_tasks: Makes what holds the facts of a partition.
             facts_ahead: New facts beyond which they are written without waiting for the flush.
+            row_bytes: Largest row that is written with what is counted by name.
         """
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
-        self.store: LedgerStore = new_store(partition, policy, owner, make_tasks(partition))
+        self._row_bytes = row_bytes
+        self.store: LedgerStore = new_store(partition, policy, owner, make_tasks(partition), row_bytes)
         self._facts_ahead = facts_ahead
         self._appending: asyncio.Future[None] | None = None
         self._silent = False
@@ -109,7 +112,7 @@ class LedgerStage:
         if self._appending is not None:
             self._appending.cancel()
         self.store.ledger.tasks.close()
-        self.store = new_store(self._partition, self._policy)
+        self.store = new_store(self._partition, self._policy, row_bytes=self._row_bytes)
 
     def fold(self, records: list[Record]) -> None:
         """Fold events in offset order; many new facts are on their way to the changelog while more are folded."""
@@ -143,6 +146,14 @@ class LedgerStage:
         if flush is None:
             await self._say_silent()
             return None
+        for key in flush.cut:
+            log.error(
+                "row %r of partition %d had more than %d bytes and keeps nothing by name from here on: no count of labellers, no "
+                "confusion pairs, no examples. Look for a sender whose labeler_id or values never repeat.",
+                key[:200].decode(errors="replace"),
+                self._partition,
+                self._row_bytes,
+            )
         rows = self._append(flush.rows)  # before anything is waited for: facts folded meanwhile come after these
         await self._write_refused(rejected, topics.DEAD_LETTERS)
         await self._write_refused(late, topics.LATE)

@@ -59,6 +59,8 @@ TURNED = 47
 TURN_MS = 48
 OPEN = 49
 SCHEDULED_MS = 50
+NAMES_LEFT_OUT = 51
+"""In a row that would have been too large for its topic: nothing is counted by name in it, all other numbers are exact."""
 
 ERROR_CLASSES = ("unspecified", "false_positive", "false_negative", "wrong_selection", "technical")
 """Names of the cells ``WRONG_UNSPECIFIED + i``."""

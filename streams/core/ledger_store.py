@@ -35,6 +35,9 @@ _KEPT_METAS = 16
 _IN_HAND_BYTES = 32 * 1_048_576
 """Segments kept from the first reading: half of what their facts take once they are recalled."""
 
+ROW_BYTES = 7 * 1_048_576
+"""A seventh less than the topics' 8 MiB."""
+
 _RECALLED_AT_ONCE = 4
 """Segments, of 4,000 facts at most each."""
 
@@ -60,13 +63,16 @@ _decode_meta: Any = msgspec.msgpack.Decoder(Meta).decode
 class LedgerStore:
     """One partition's ledger together with what is already on its changelog."""
 
-    def __init__(self, ledger: Ledger, owner: str, in_hand_bytes: int = _IN_HAND_BYTES) -> None:
+    def __init__(
+        self, ledger: Ledger, owner: str, in_hand_bytes: int = _IN_HAND_BYTES, row_bytes: int = ROW_BYTES
+    ) -> None:
         """Hold a fresh ledger; call ``restore`` to fill it.
 
         Args:
             ledger: The ledger.
             owner: Unique to this holding of the partition; no ``|`` in it.
             in_hand_bytes: Bytes of segments above which the changelog is read a second time for them.
+            row_bytes: Bytes of a row above which it keeps nothing that is counted by name.
         """
         self.ledger = ledger
         self.owner = owner
@@ -79,7 +85,7 @@ class LedgerStore:
         self._old_owners: list[bytes] = []
         self._newest: dict[bytes, bytes] = {}
         self._held_segments: dict[bytes, bytes] = {}
-        self._room_bytes = in_hand_bytes
+        self._room_bytes, self._row_bytes = in_hand_bytes, row_bytes
 
     def collect(self) -> Flush | None:
         """Return everything changed since the last flush, or None when nothing was folded since.
@@ -158,6 +164,13 @@ class LedgerStore:
             row.stamp = max(row.stamp, stamp)
             key = self._row_key(place)
             value = encode_row(row.stamp, row.cells)
+            if len(value) > self._row_bytes:
+                # A row is one record, and grows with the names it counts: a sender whose labellers never repeat must not
+                # make one that no topic takes, for that would stop the worker at every start.
+                row.leave_names_out()
+                value = encode_row(row.stamp, row.cells)
+                self.ledger.counters.set_aside += 1
+                flush.cut.append(key)
             row.written(value)
             flush.rows.append((ROW + key + owner, value))
             flush.outputs.append((key + tail, value))
@@ -305,7 +318,11 @@ def stamp_of(value: bytes) -> int:
 
 
 def new_store(
-    partition: int, policy: CorePolicy, owner: str | None = None, tasks: TaskTable | None = None
+    partition: int,
+    policy: CorePolicy,
+    owner: str | None = None,
+    tasks: TaskTable | None = None,
+    row_bytes: int = ROW_BYTES,
 ) -> LedgerStore:
     """Return an empty ledger of a partition with its store.
 
@@ -314,5 +331,6 @@ def new_store(
         policy: What shapes the numbers.
         owner: Name of this holding of the partition; a random one by default.
         tasks: Holds the facts; all in memory by default.
+        row_bytes: Bytes of a row above which it keeps nothing that is counted by name.
     """
-    return LedgerStore(Ledger(partition, policy, tasks), owner or uuid4().hex[:12])
+    return LedgerStore(Ledger(partition, policy, tasks), owner or uuid4().hex[:12], row_bytes=row_bytes)

@@ -147,6 +147,7 @@ class Flush:
         watermark: (key, value) sent to every partition of the next stage after the outputs.
         floor: (key, value), at most one, sent right before ``watermark``: how far the floor is ahead of this partition.
         old_watermarks: Keys of owners long gone, to be buried on every partition of the next stage.
+        cut: Keys of rows that had grown too large and have lost all that was counted by name.
     """
 
     stamp: int
@@ -156,3 +157,4 @@ class Flush:
     watermark: tuple[bytes, bytes] = (b"", b"")
     floor: list[tuple[bytes, bytes]] = field(default_factory=list)
     old_watermarks: list[bytes] = field(default_factory=list)
+    cut: list[bytes] = field(default_factory=list)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from streams.core.accumulate import Change
-from streams.core.cells import Cells
+from streams.core.cells import NAMES_LEFT_OUT, Cells
 from streams.core.policy import CorePolicy
 from streams.core.rowcodec import decode_row
 
@@ -50,6 +50,11 @@ class Row:
                     "docs/guarantees.md, what stops a worker."
                 ) from error
         return self._cells
+
+    def leave_names_out(self) -> None:
+        """Let go of what is counted by name: labellers, confusion pairs, examples. From here on the row takes none."""
+        self._cells = {cell: amount for cell, amount in self.cells.items() if type(cell) is int}
+        self._cells[NAMES_LEFT_OUT] = 1
 
     def written(self, record: bytes) -> None:
         """Note that the row now stands in a record: stamp and cells in msgpack."""
@@ -126,7 +131,10 @@ class RowStore:
             self.dirty.append(((tier, pane_ms, scope), row))
         into = row.cells
         get = into.get
+        named = NAMES_LEFT_OUT not in into
         for cell, amount in zip(cells, amounts, strict=True):
+            if not named and type(cell) is str:
+                continue
             total = get(cell, 0) + amount
             if total:
                 into[cell] = total

@@ -158,6 +158,10 @@ def accuracy(parts: Parts) -> RowJson:
     }
 
 
+_PAIRS_MOST = 1_000
+"""Pairs and values that a row shows, the most frequent first: a row is one record, and each may have 512 characters."""
+
+
 def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[Any]]]:
     """Return precision and recall per decision value, and the confusion pairs most frequent first.
 
@@ -183,8 +187,11 @@ def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[An
             tally[0 if value in given_set and value in truth_set else 1 if value in given_set else 2] += count
     pairs = [
         [c.readable(given), None if truth == c.UNKNOWN_TRUTH else c.readable(truth), count]
-        for (given, truth), count in sorted(summed.items(), key=lambda item: (-item[1], item[0]))
+        for (given, truth), count in sorted(summed.items(), key=lambda item: (-item[1], item[0]))[:_PAIRS_MOST]
     ]
+    if len(tallies) > _PAIRS_MOST:
+        most = sorted(tallies, key=lambda value: (-sum(tallies[value]), value))[:_PAIRS_MOST]
+        tallies = {value: tallies[value] for value in most}
     values = {
         value: {
             "tp": tp,
@@ -222,7 +229,7 @@ def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) 
         "handle_ms_p90": p90,
         "handle_ms_p95": p95,
         "active_ms_sum": get(c.ACTIVE_MS, 0),
-        "active_labelers": int(labels > 0) if one_labeler else parts.labelers,
+        "active_labelers": int(labels > 0) if one_labeler else None if get(c.NAMES_LEFT_OUT) else parts.labelers,
         "labels_per_productive_hour": ratio(handled, handle_ms / HOUR_MS),
     }
 

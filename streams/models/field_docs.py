@@ -140,7 +140,7 @@ OUTPUT_DOCS: dict[str, str] = {
     "handle_ms_p90": "90th percentile of handle time, within 1%.",
     "handle_ms_p95": "95th percentile of handle time, within 1%.",
     "active_ms_sum": "Sum of active_ms where sent.",
-    "active_labelers": "Labellers with a label in the range.",
+    "active_labelers": "Labellers with a label in the range; null where a row had too many names to keep them.",
     "labels_per_productive_hour": "handled / hours of handle time.",
     "due": "Tasks due in the range, cancelled ones left out.",
     "met": "Completed by their due time.",

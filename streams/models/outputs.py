@@ -121,7 +121,7 @@ class ThroughputRow(Row, tag_field="table", tag="throughput", kw_only=True):
     handle_ms_p90: float | None
     handle_ms_p95: float | None
     active_ms_sum: int
-    active_labelers: int
+    active_labelers: int | None
     labels_per_productive_hour: float | None
 
 
