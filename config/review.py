@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from config.schema import FloorwatchConfig
+from config.sites import FIX, named_sites, zoneless, zoneless_words
 from gateway.settings import open_to_strangers
 
 
@@ -25,4 +26,7 @@ def warnings(config: FloorwatchConfig) -> list[str]:
         found.append("gateway.allow_unauthenticated: anyone who reaches the gateway may send, under any source")
     if "*" in config.gateway.allowed_hosts and not config.gateway.sources:
         found.append("gateway.allowed_hosts: '*' without tokens lets web pages send through a rebound host name")
+    without = zoneless(named_sites(config), config.tables)
+    if without:
+        found.append(f"tables.zones: {zoneless_words(without, config.tables)}; {FIX}")
     return found

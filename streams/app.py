@@ -19,7 +19,6 @@ from faust.types import TP
 
 from alerts.outbox import Outbox
 from alerts.rules import Rule
-from alerts.words import rfc3339
 from config.connect import tls_context
 from config.events import event_limits
 from config.lower import core_policy, incident_policy, sla_classes_ms
@@ -100,7 +99,7 @@ class Worker:
         self._member: Membership | None = None
         self._reader = KafkaLogReader(kafka_settings(config))
         self._turn = Turn()
-        self._runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics)
+        self.runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics)
         self._add_stages()
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -162,11 +161,11 @@ class Worker:
     def _make_scopes(self, partition: int) -> ScopesStage:
         async def after_publish(published: int, watermark_ms: int, idle: bool) -> None:
             if published == 0:
-                await self._runner.run(self.writer, watermark_ms, idle=idle)
+                await self.runner.run(self.writer, watermark_ms, idle=idle)
 
         self.read_model.begin(partition)
         if partition == 0:
-            self._runner.begin()
+            self.runner.begin()
         return ScopesStage(
             partition,
             self.policy,
@@ -341,27 +340,18 @@ class Worker:
 
     def window_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window that this worker holds: those of a partition that left are gone."""
-        return [row for stage in self._stages(ScopesStage) for row in stage.shown_rows()]
-
-    def rules_status(self) -> dict[str, Any]:
-        """Return how far the rules have looked, for ``/statusz``; the owner of scopes partition 0 evaluates them."""
-        mine = 0 in self.hosts[self.topics.name(names.PARTIALS)].owned
-        look = self._runner.look if mine else None
-        return {
-            "evaluated_by_this_worker": mine,
-            "looked_at_events_up_to": None if look is None else rfc3339(look.upto_ms),
-            "next_look_when_event_time_passes": None if look is None else rfc3339(look.next_ms),
-        }
+        return [row for stage in self.stages(ScopesStage) for row in stage.shown_rows()]
 
     def live_incidents(self) -> list[dict[str, Any]]:
         """Return the open incidents that this worker owns."""
         return [
             {"rule": incident.rule, "severity": incident.severity, "state": incident.state}
-            for stage in self._stages(IncidentsStage)
+            for stage in self.stages(IncidentsStage)
             for incident in stage.live()
         ]
 
-    def _stages(self, kind: type[_Stage]) -> list[_Stage]:
+    def stages(self, kind: type[_Stage]) -> list[_Stage]:
+        """Return this worker's stages of a kind that have recovered."""
         owned = [owned for host in self.hosts.values() for owned in list(host.owned.values()) if owned.ready.is_set()]
         return [one.processor for one in owned if isinstance(one.processor, kind)]
 

@@ -9,19 +9,21 @@ import os
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from config.lower import exported_scopes
+from config.review import warnings
 from config.schema import FloorwatchConfig
 from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
 from streams.heap import trim_forever
 from streams.notify import Delivery
+from streams.status import sites_of, status_of
+from streams.zones import ZoneWatch
 from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
@@ -55,14 +57,18 @@ async def run_worker(config: FloorwatchConfig) -> int:
     metrics.on_collect(lambda: sample(worker))
     stopping = asyncio.Event()
     tasks = BackgroundTasks()
+    zones = ZoneWatch(config.tables, partial(sites_of, worker))
+    for said in warnings(config):
+        log.warning("configuration: %s", said)
     delivery = Delivery(config.alerts, worker.outbox, metrics, tasks)
     metrics.on_collect(lambda: _sample_tasks(metrics, tasks))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    web_runner = await _serve_metrics(worker, metrics, tasks, delivery)
+    web_runner = await _serve_metrics(worker, metrics, tasks, delivery, zones)
     delivery.start(stopping)
     tasks.start("memory: trim", trim_forever)
+    tasks.start("zones: watch", zones.run)
     code, said = 1, ""
     try:
         code, said = await _until_ended(worker, stopping)
@@ -114,14 +120,16 @@ async def _before(stopped: asyncio.Future[Any], work: Coroutine[Any, Any, Any]) 
 
 
 async def _serve_metrics(
-    worker: Worker, metrics: EngineMetrics, tasks: BackgroundTasks, delivery: Delivery
+    worker: Worker, metrics: EngineMetrics, tasks: BackgroundTasks, delivery: Delivery, zones: ZoneWatch
 ) -> web.AppRunner:
     config = worker.config
     policy = ExportPolicy(windows=frozenset({config.metrics.window}), scopes=frozenset(exported_scopes(config)))
     rules = [(rule.name, rule.severity) for rule in worker.rules]
     floor = FloorCollector(worker.window_rows, policy=policy, incidents=worker.live_incidents, rules=rules)
     app = build_app(
-        build_registry(floor, metrics), lambda: _ready(worker, tasks), status=partial(_status, worker, tasks, delivery)
+        build_registry(floor, metrics),
+        lambda: _ready(worker, tasks),
+        status=partial(status_of, worker, tasks, delivery, zones),
     )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -130,16 +138,6 @@ async def _serve_metrics(
     host, port = runner.addresses[0][:2]
     log.info("metrics at http://%s:%d/metrics", host, port)
     return runner
-
-
-async def _status(worker: Worker, tasks: BackgroundTasks, delivery: Delivery) -> dict[str, Any]:
-    return {
-        "component": "worker",
-        "version": VERSION,
-        "rules": worker.rules_status(),
-        "background_tasks": [asdict(state) for state in tasks.states()],
-        "notifications": await delivery.status(),
-    }
 
 
 def _ready(worker: Worker, tasks: BackgroundTasks) -> Ready:

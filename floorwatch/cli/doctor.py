@@ -177,13 +177,15 @@ async def _connections(config: FloorwatchConfig) -> list[Check]:
     from floorwatch.cli.doctor_alerts import alert_checks
     from floorwatch.cli.doctor_kafka import kafka_checks
     from floorwatch.cli.doctor_redis import redis_checks
+    from floorwatch.cli.doctor_sites import review_checks
 
-    kafka, redis, alerts = await asyncio.gather(
+    kafka, redis, alerts, review = await asyncio.gather(
         kafka_checks(config.kafka, config.tables.correction_horizon_days),
         redis_checks(config.redis, config.engine.future_tolerance_s),
         alert_checks(config),
+        review_checks(config),
     )
-    return [*kafka, *redis, *alerts]
+    return [*review, *kafka, *redis, *alerts]
 
 
 def _ports(config: FloorwatchConfig) -> list[tuple[str, str, int]]:

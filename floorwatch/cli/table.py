@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from config.tables import TableSettings
 
 Row = dict[str, Any]
-_SITES_NAMED = 5
 
 
 class TableName(str, Enum):
@@ -136,8 +135,6 @@ def zone_notes(rows: Sequence[Row], window: str, tables: TableSettings) -> list[
     sites = sorted({row["scope"]["site"] for row in rows if row["scope"].get("site")} - set(tables.zones))
     if window not in ("day", "shift") or not sites:
         return []
-    named = ", ".join(sites[:_SITES_NAMED]) + (
-        f" and {len(sites) - _SITES_NAMED} more" if len(sites) > _SITES_NAMED else ""
-    )
-    said = f"no time zone is configured for {named}: their {window} is that of {tables.default_zone}. "
-    return [said + "Add them to tables.zones, for example {KUL: Asia/Kuala_Lumpur}"]
+    from config.sites import FIX, zoneless_words
+
+    return [f"{zoneless_words(sites, tables, [window])}. Fix: {FIX}"]
