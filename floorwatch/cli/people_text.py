@@ -34,8 +34,10 @@ def seconds(time_ms: float) -> str:
 def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
     """Return what can be said of an accuracy, in one or two sentences."""
     target = percent(policy.accuracy_target_ratio)
-    wrong = accuracy.judged - accuracy.correct
-    seen = f"{wrong} of {plural(accuracy.judged, 'audited label')} wrong" if accuracy.judged else "no label was audited"
+    judged, correct = accuracy.judged, accuracy.correct
+    if accuracy.by_weight:  # the counts are of the same audits as the share
+        judged, correct = judged - accuracy.targeted, correct - accuracy.targeted_correct
+    seen = f"{judged - correct} of {plural(judged, 'audited label')} wrong" if judged else "no label was audited"
     best = accuracy.best
     if accuracy.standing is Standing.too_few or best is None:
         return (
@@ -57,15 +59,27 @@ def _accuracy_lines(card: Scorecard, policy: PeoplePolicy) -> list[str]:
     if card.peers_accuracy is not None:
         lines.append(f"  {_peers(card)} get {percent(card.peers_accuracy)} on the same mix of queues and policies.")
     apart = []
-    if accuracy.targeted:
-        apart.append(f"{plural(accuracy.targeted, 'audit')} picked for a reason")
     if accuracy.technical:
         apart.append(f"{plural(accuracy.technical, 'technical error')} not held against anybody")
     if accuracy.gold[1]:
         apart.append(f"gold tasks {accuracy.gold[0]} of {accuracy.gold[1]} right")
     if apart:
         lines.append(f"  Apart: {', '.join(apart)}.")
-    return lines
+    return [*lines, *targeted_lines(accuracy)]
+
+
+def targeted_lines(accuracy: Accuracy) -> list[str]:
+    """Return what to know of audits without a sampling probability: whether the accuracy holds them, and what that does to it."""
+    if not accuracy.targeted:
+        return []
+    wrong = accuracy.targeted - accuracy.targeted_correct
+    what = f"{plural(accuracy.targeted, 'targeted audit')} (without a sampling probability), {wrong} wrong"
+    if accuracy.by_weight:
+        return [f"  Not in it: {what}. Labels picked because something looked wrong are no sample of the work."]
+    all_of_them = " No audit names its probability." if accuracy.targeted == accuracy.judged else ""
+    return [
+        f"  In it: {what}.{all_of_them} If these labels were picked because something looked wrong, the accuracy reads too low."
+    ]
 
 
 def _peers(card: Scorecard) -> str:

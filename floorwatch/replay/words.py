@@ -170,7 +170,7 @@ def _audit(fact: f.Audit) -> str:
     if fact.auditor is not None:
         parts.append(f"by {fact.auditor}")
     parts.append(
-        f"sampled 1 in {fact.weight_nano / c.NANO:g}" if fact.weight_nano else "targeted, no sampling probability"
+        f"sampled 1 in {fact.weight_nano / c.NANO:g}" if fact.weight_nano else "targeted: no sampling probability"
     )
     parts += [word for word, is_so in (("blind", fact.blind), ("gold", fact.gold)) if is_so]
     return ", ".join(parts)

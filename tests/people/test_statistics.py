@@ -253,3 +253,44 @@ def test_tenure_is_never_guessed():
 
 def test_log_gamma_is_the_width_of_a_bucket():
     assert pytest.approx(math.log(c.bucket_value_ms(900) / c.bucket_value_ms(899))) == LOG_GAMMA
+
+
+def lines_of(sampled: tuple[int, int], targeted: tuple[int, int]) -> tuple[str, list[str]]:
+    """What a scorecard says of (right, wrong) sampled and targeted audits."""
+    from floorwatch.cli.people_text import accuracy_words, targeted_lines
+
+    policy = PeoplePolicy(min_audits=30)
+    works = []
+    for weight, (right, wrong) in ((4, sampled), (0, targeted)):
+        works += [work(at, verdict=judged(at >= right, weight=weight)) for at in range(right + wrong)]
+    found = accuracy_of(works, policy)
+    return accuracy_words(found, policy), targeted_lines(found)
+
+
+def test_targeted_audits_are_named_and_counted_where_the_share_counts_them():
+    said, lines = lines_of((57, 3), (2, 8))
+    assert "weighted by sampling, 3 of 60 audited labels wrong" in said
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        "  Not in it: 10 targeted audits (without a sampling probability), 8 wrong. Labels picked"
+    )
+    said, lines = lines_of((5, 0), (32, 8))
+    assert "8 of 45 audited labels wrong" in said
+    assert lines[0].startswith("  In it: 40 targeted audits (without a sampling probability), 8 wrong. If these labels")
+    _, lines = lines_of((0, 0), (40, 0))
+    assert "No audit names its probability. If these labels were picked" in lines[0]
+    assert lines_of((60, 0), (0, 0))[1] == []
+
+
+def test_rows_and_works_count_the_same_targeted_audits():
+    policy = PeoplePolicy()
+    row = {
+        c.AUDITED: 10,
+        c.CORRECT: 6,
+        c.WRONG_TECHNICAL: 2,
+        c.TARGETED: 5,
+        c.TARGETED_CORRECT: 3,
+        c.TARGETED_TECHNICAL: 1,
+    }
+    found = accuracy_of_cells(row, policy)
+    assert (found.judged, found.targeted, found.targeted_correct) == (8, 4, 3)

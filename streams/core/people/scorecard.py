@@ -49,7 +49,8 @@ class Accuracy(NamedTuple):
         raw: correct/judged with its Wilson interval.
         weighted: Hájek's, over audits whose sampling probability is known.
         effective: How many plain audits the weighted one is worth.
-        targeted: Audits of labels picked for a reason: they are in ``raw`` only.
+        targeted: Audits without a sampling probability, as of labels picked because something looked wrong: in ``raw`` only.
+        targeted_correct: Of these, labels that were right.
         technical: Audited labels with technical errors, left out.
         gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
         standing: What can be said; of ``weighted`` where it is worth enough audits, else of ``raw``.
@@ -63,6 +64,7 @@ class Accuracy(NamedTuple):
     weighted: Interval | None
     effective: float
     targeted: int
+    targeted_correct: int
     technical: int
     gold: tuple[int, int]
     standing: Standing
@@ -139,7 +141,8 @@ class Scorecard(NamedTuple):
 def accuracy_of(works: Iterable[Work], policy: PeoplePolicy) -> Accuracy:
     """Return the accuracy of some labels and what can be said of it."""
     weights: list[tuple[int, bool]] = []
-    judged, correct, targeted, technical, gold, gold_correct = 0, 0, 0, 0, 0, 0
+    judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
+    targeted, targeted_correct = 0, 0
     for work in works:
         verdict = work.judged
         if verdict is None:
@@ -151,6 +154,7 @@ def accuracy_of(works: Iterable[Work], policy: PeoplePolicy) -> Accuracy:
         judged += 1
         correct += right
         targeted += not verdict.weight_nano
+        targeted_correct += right and not verdict.weight_nano
         weights.append((verdict.weight_nano, right))
         if verdict.gold:
             gold += 1
@@ -163,8 +167,9 @@ def accuracy_of(works: Iterable[Work], policy: PeoplePolicy) -> Accuracy:
     missing = _missing(best, size, policy)
     standing = standing_of(best, size, policy)
     gold_counts = (gold_correct, gold)
+    without = (targeted, targeted_correct)
     return Accuracy(
-        judged, correct, raw, weighted, effective, targeted, technical, gold_counts, standing, by_weight, missing
+        judged, correct, raw, weighted, effective, *without, technical, gold_counts, standing, by_weight, missing
     )
 
 
@@ -172,7 +177,7 @@ def accuracy_of_cells(row: c.Cells, policy: PeoplePolicy) -> Accuracy:
     """Return the same from the cells of a row scoped by labeller.
 
     Rows hold Σw and not Σw², so the weighted share has no interval there and the verdict is of the raw one, in which
-    audits picked for a reason count too.
+    audits without a sampling probability count too.
 
     Args:
         row: Cells of one labeller's row.
@@ -185,8 +190,8 @@ def accuracy_of_cells(row: c.Cells, policy: PeoplePolicy) -> Accuracy:
     gold = (get(c.GOLD_CORRECT, 0), get(c.GOLD, 0))
     standing = standing_of(raw, judged, policy)
     missing = _missing(raw, float(judged), policy)
-    targeted = get(c.TARGETED, 0)
-    return Accuracy(judged, correct, raw, None, 0.0, targeted, technical, gold, standing, False, missing)
+    without = (get(c.TARGETED, 0) - get(c.TARGETED_TECHNICAL, 0), get(c.TARGETED_CORRECT, 0))
+    return Accuracy(judged, correct, raw, None, 0.0, *without, technical, gold, standing, False, missing)
 
 
 def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
