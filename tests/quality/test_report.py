@@ -20,12 +20,11 @@ from tests.quality.test_comparison import EASY, HARD, stratum
 from tests.quality.test_guidelines import RISING, guide
 from tests.replay.memory import START_MS, MemoryLog, floor_log
 
-LOG = floor_log(31, days=0.5, rate=0.1)
 POLICY = CorePolicy()
 
 
-def ask(log: MemoryLog = LOG, **options) -> Report:
-    return asyncio.run(quality_of(log, POLICY, **options))[0]
+def ask(log: MemoryLog | None = None, **options) -> Report:
+    return asyncio.run(quality_of(log or floor_log(31, days=0.5, rate=0.1), POLICY, **options))[0]
 
 
 def text_of(found: Report) -> str:

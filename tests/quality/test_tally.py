@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from streams.core.facts import Fact
 from streams.core.quality.counts import Counts, add
 from streams.core.quality.decisions import confusion, overview, value_quality
 from streams.core.quality.tally import Tallies, count_task, merge
@@ -16,42 +19,52 @@ from tests.oracle.case_events import label
 from tests.quality.floor import counted, facts_of, tasks_of
 from tests.replay.memory import PlainRun, floor_log
 
-LOG = floor_log(31, days=0.5, rate=0.1)
-TASKS = tasks_of(LOG)
-ROW = PlainRun(LOG).windows("accuracy", "24h")["all"]
-ALL = counted(TASKS)
+
+@functools.cache
+def tasks() -> dict[str, list[Fact]]:
+    return tasks_of(floor_log(31, days=0.5, rate=0.1))
+
+
+@functools.cache
+def row() -> dict[str, Any]:
+    return PlainRun(floor_log(31, days=0.5, rate=0.1)).windows("accuracy", "24h")["all"]
+
+
+@functools.cache
+def everything() -> Counts:
+    return counted(tasks())
 
 
 def test_what_the_accuracy_table_counts_too_is_equal() -> None:
     """Two ways over the same facts: rows of the ledger, counts of the quality framework."""
-    found = overview(ALL)
-    assert ROW["audited"] > 100
-    assert (found.labels, found.audited, found.decided) == (ROW["labels"], ROW["audited"], ROW["appeals_decided"])
-    assert ALL.get(("audited", 1), 0) == ROW["correct"]
-    assert ALL.get(("appeal", "overturned"), 0) == ROW["appeals_overturned"]
-    assert ALL.get(("appeal", "opened"), 0) == ROW["appeals_opened"]
-    by_class: dict[str, int] = dict.fromkeys(ROW["wrong"], 0)
-    by_severity: dict[str, int] = dict.fromkeys(ROW["severity"], 0)
+    found = overview(everything())
+    assert row()["audited"] > 100
+    assert (found.labels, found.audited, found.decided) == (row()["labels"], row()["audited"], row()["appeals_decided"])
+    assert everything().get(("audited", 1), 0) == row()["correct"]
+    assert everything().get(("appeal", "overturned"), 0) == row()["appeals_overturned"]
+    assert everything().get(("appeal", "opened"), 0) == row()["appeals_opened"]
+    by_class: dict[str, int] = dict.fromkeys(row()["wrong"], 0)
+    by_severity: dict[str, int] = dict.fromkeys(row()["severity"], 0)
     for error, severity, count in found.errors:
         by_class[error] += count
         by_severity[severity] += count
-    assert by_class == ROW["wrong"]
-    assert by_severity == ROW["severity"]
-    assert found.technical == ROW["wrong"]["technical"]
+    assert by_class == row()["wrong"]
+    assert by_severity == row()["severity"]
+    assert found.technical == row()["wrong"]["technical"]
 
 
 def test_confusion_and_values_are_the_tables_summed_over_policies() -> None:
     pairs: dict[tuple[str, str | None], int] = {}
-    for one in confusion(ALL):
+    for one in confusion(everything()):
         key = (one.given, one.truth)
         pairs[key] = pairs.get(key, 0) + one.audits
-    assert pairs == {(given, truth): count for given, truth, count in ROW["confusion"]}
+    assert pairs == {(given, truth): count for given, truth, count in row()["confusion"]}
     sums: dict[str, list[int]] = {}
-    for value in value_quality(ALL):
+    for value in value_quality(everything()):
         into = sums.setdefault(value.value, [0, 0, 0, 0])
         for at, amount in enumerate((value.tp, value.fp, value.fn, value.precision.unsaid)):
             into[at] += amount
-    assert sums == {value: [of["tp"], of["fp"], of["fn"], of["unsaid"]] for value, of in ROW["values"].items()}
+    assert sums == {value: [of["tp"], of["fp"], of["fn"], of["unsaid"]] for value, of in row()["values"].items()}
 
 
 @hypothesis_settings(max_examples=20)
@@ -59,28 +72,28 @@ def test_confusion_and_values_are_the_tables_summed_over_policies() -> None:
 def test_parts_in_any_split_and_order_merge_to_the_whole(seed: int) -> None:
     random = Random(seed)
     parts: list[Tallies] = [{}, {}, {}]
-    names = list(TASKS)
+    names = list(tasks())
     random.shuffle(names)
     for name in names:
-        count_task(random.choice(parts), name, TASKS[name], lambda _: ["all"])
+        count_task(random.choice(parts), name, tasks()[name], lambda _: ["all"])
     whole: Tallies = {}
     for part in parts:
         merge(whole, part)
-    assert whole["all"] == ALL
+    assert whole["all"] == everything()
 
 
 def test_correcting_a_task_fact_by_fact_ends_where_counting_it_once_does() -> None:
     tallies: Tallies = {}
-    for name, facts in TASKS.items():
+    for name, facts in tasks().items():
         for upto in range(1, len(facts) + 1):
             count_task(tallies, name, facts[: upto - 1], lambda _: ["all"], -1)
             count_task(tallies, name, facts[:upto], lambda _: ["all"])
-    assert tallies["all"] == ALL
+    assert tallies["all"] == everything()
 
 
 def test_what_is_taken_away_leaves_nothing() -> None:
-    left: Counts = dict(ALL)
-    add(left, ALL.items(), -1)
+    left: Counts = dict(everything())
+    add(left, everything().items(), -1)
     assert left == {}
 
 
@@ -90,14 +103,14 @@ def test_groups_of_a_dimension_add_up_to_the_whole_where_labels_are_counted_sing
 
     at = DIMENSIONS.index(group)
     tallies: Tallies = {}
-    for name, facts in TASKS.items():
+    for name, facts in tasks().items():
         count_task(tallies, name, facts, lambda judged: [judged.dims[at] or "–"])
     assert len(tallies) > 2
     total: Counts = {}
     for counts in tallies.values():
         add(total, counts.items())
     for key in (("labels",), ("audited", 1), ("audited", 0), ("first", 1), ("appeal", "decided")):
-        assert total.get(key, 0) == ALL.get(key, 0), key
+        assert total.get(key, 0) == everything().get(key, 0), key
 
 
 def test_two_labels_of_the_same_person_are_one_opinion_the_later() -> None:
@@ -115,8 +128,8 @@ def test_two_labels_of_the_same_person_are_one_opinion_the_later() -> None:
 
 def test_the_live_rows_count_the_same_overlap() -> None:
     """The rows behind agreement_low against the items and patterns of the quality framework."""
-    patterns = {key[1:]: items for key, items in ALL.items() if key[0] == "unit"}
-    assert ROW["overlapped"] == sum(patterns.values()) > 30
-    assert ROW["unanimous"] == sum(items for values, items in patterns.items() if len(set(values)) == 1)
-    assert 0 < ROW["unanimous"] < ROW["overlapped"]
-    assert ROW["agreement_ratio"] == ROW["unanimous"] / ROW["overlapped"]
+    patterns = {key[1:]: items for key, items in everything().items() if key[0] == "unit"}
+    assert row()["overlapped"] == sum(patterns.values()) > 30
+    assert row()["unanimous"] == sum(items for values, items in patterns.items() if len(set(values)) == 1)
+    assert 0 < row()["unanimous"] < row()["overlapped"]
+    assert row()["agreement_ratio"] == row()["unanimous"] / row()["overlapped"]

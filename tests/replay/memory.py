@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import AsyncGenerator, Iterable
 from typing import Any
@@ -46,8 +47,9 @@ class MemoryLog:
         return MemoryLog([records[count:] for records in self.parts], self._batch)
 
 
+@functools.cache
 def floor_log(seed: int, partitions: int = 3, *, days: float = 1.0, rate: float = 0.02, **config: Any) -> MemoryLog:
-    """The log of a simulated floor, stamped with the time each event arrived."""
+    """The log of a simulated floor, stamped with the time each event arrived; the same floor is simulated once."""
     sent = simulate(FloorConfig(START_MS, days * 86_400, rate, faults=True, **config), seed)
     return log_of(((one.arrival_ms, one.value) for one in sent), partitions)
 

@@ -20,7 +20,6 @@ from tests.oracle.case_events import audit, created, label
 from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log, log_of
 
 POLICY = CorePolicy()
-LOG = floor_log(5, days=0.5)
 
 
 def known(log: MemoryLog, table: str = "accuracy", window: str = "24h", until_ms: int | None = None, **options):
@@ -28,21 +27,27 @@ def known(log: MemoryLog, table: str = "accuracy", window: str = "24h", until_ms
     return asyncio.run(known_at(log, options.pop("policy", POLICY), table, names, window, until_ms, **options))
 
 
+def logged() -> MemoryLog:
+    return floor_log(5, days=0.5)
+
+
 @pytest.mark.parametrize("table", ["accuracy", "throughput", "sla"])
 @pytest.mark.parametrize("window", ["1h", "24h", "day"])
 def test_at_the_end_it_is_the_present_table(table: str, window: str) -> None:
-    found = known(LOG, table, window)
-    present = {key: row for key, row in PlainRun(LOG).windows(table, window).items() if set(row["scope"]) == {"vendor"}}
+    found = known(logged(), table, window)
+    present = {
+        key: row for key, row in PlainRun(logged()).windows(table, window).items() if set(row["scope"]) == {"vendor"}
+    }
     assert {row["scope_key"]: row for row in found.rows} == present
-    assert found.replay.events == sum(len(part) for part in LOG.parts)
+    assert found.replay.events == sum(len(part) for part in logged().parts)
 
 
 @hypothesis_settings(max_examples=12)
 @given(st.integers(-HOUR_MS, 14 * HOUR_MS), st.sampled_from(["accuracy", "throughput", "sla"]))
 def test_at_any_cut_it_is_what_a_run_of_that_prefix_shows(after_ms: int, table: str) -> None:
     until_ms = START_MS + after_ms
-    found = known(LOG, table, "24h", until_ms, names=frozenset({"queue", "policy"}))
-    prefix = PlainRun(LOG, until_ms).windows(table, "24h")
+    found = known(logged(), table, "24h", until_ms, names=frozenset({"queue", "policy"}))
+    prefix = PlainRun(logged(), until_ms).windows(table, "24h")
     assert {r["scope_key"]: r for r in found.rows} == {
         key: row for key, row in prefix.items() if set(row["scope"]) == {"queue", "policy"}
     }
@@ -65,14 +70,14 @@ def test_an_overturned_audit_shows_in_the_past_table_not_at_all_and_in_the_diffe
 
 @pytest.mark.parametrize("table", ["accuracy", "throughput", "sla"])
 def test_without_anything_later_there_is_no_difference_to_now(table: str) -> None:
-    then = known(LOG, table, names=frozenset({"labeler"}))
-    now = asyncio.run(same_ranges_now(LOG, POLICY, table, then))
+    then = known(logged(), table, names=frozenset({"labeler"}))
+    now = asyncio.run(same_ranges_now(logged(), POLICY, table, then))
     assert then.rows
     assert [differences(one, other) for one, other in zip(then.rows, now, strict=True)] == [{}] * len(now)
 
 
 def test_before_the_first_record_nothing_was_known() -> None:
-    found = known(LOG, until_ms=START_MS - 1)
+    found = known(logged(), until_ms=START_MS - 1)
     assert (found.rows, found.replay.events, found.replay.floor.watermark_ms) == ([], 0, -1)
 
 
@@ -97,7 +102,7 @@ def test_time_is_that_of_the_partition_furthest_behind_whichever_is_read_first()
 
 def test_a_log_cut_off_by_retention_is_refused_until_a_horizon_after_its_beginning() -> None:
     policy = CorePolicy(horizon_ms=6 * HOUR_MS)
-    short = LOG.without_first(40)
+    short = logged().without_first(40)
     begins_ms = max(part[0].timestamp_ms for part in short.parts)
     with pytest.raises(LogTooShort, match="Nothing is shown rather than a wrong number"):
         known(short, until_ms=begins_ms + 6 * HOUR_MS - 1, policy=policy)
@@ -106,7 +111,7 @@ def test_a_log_cut_off_by_retention_is_refused_until_a_horizon_after_its_beginni
 
 
 def test_a_day_old_log_reaches_back_when_it_is_whole() -> None:
-    done = asyncio.run(replay(LOG, POLICY, until_ms=START_MS + HOUR_MS))
+    done = asyncio.run(replay(logged(), POLICY, until_ms=START_MS + HOUR_MS))
     require_reach(done, 14 * DAY_MS)
 
 

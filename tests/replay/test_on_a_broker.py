@@ -30,13 +30,16 @@ from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log
 pytestmark = pytest.mark.servers
 
 PARTITIONS = 3
-LOG = floor_log(21, PARTITIONS, days=0.4)
 CUT_MS = START_MS + 5 * 3_600_000
+
+
+def logged() -> MemoryLog:
+    return floor_log(21, PARTITIONS, days=0.4)
 
 
 @pytest.fixture(scope="module")
 def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker whose log of events holds ``LOG``, offset by offset."""
+    """A broker whose log of events holds ``logged()``, offset by offset."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         _, address = runner.run(stack.enter_async_context(running_broker(tmp_path_factory.mktemp("broker"))))
@@ -51,7 +54,7 @@ async def _fill(address: str) -> None:
     producer = AIOKafkaProducer(acks="all", **connection)
     await producer.start()
     try:
-        for partition, records in enumerate(LOG.parts):
+        for partition, records in enumerate(logged().parts):
             outgoing = [Outgoing(r.key, r.value, r.timestamp_ms) for r in records]
             await KafkaLogWriter(producer).append("floorwatch." + EVENTS, partition, outgoing)
     finally:
@@ -77,7 +80,7 @@ def test_a_past_table_is_that_of_the_prefix(bootstrap: str, table: str) -> None:
     moment = rfc3339(CUT_MS)
     done = call(bootstrap, "table", table, "--by", "vendor", "--window", "24h", "--as-of", moment, "--json")
     found = {row["scope_key"]: row for row in rows(done)}
-    prefix = json.loads(json.dumps(PlainRun(LOG, CUT_MS, core_policy(load(None, {}))).windows(table, "24h")))
+    prefix = json.loads(json.dumps(PlainRun(logged(), CUT_MS, core_policy(load(None, {}))).windows(table, "24h")))
     assert len(found) > 1
     assert found == {key: {**row, "as_of": moment} for key, row in prefix.items() if set(row["scope"]) == {"vendor"}}
     assert f"stamped after {moment}" in done.stderr
@@ -102,7 +105,7 @@ def test_nothing_was_known_before_the_log_began(bootstrap: str) -> None:
 
 
 def test_why_lists_tasks_that_add_up(bootstrap: str) -> None:
-    plain = PlainRun(LOG).windows("accuracy", "24h")["all"]
+    plain = PlainRun(logged()).windows("accuracy", "24h")["all"]
     arguments = ("why", "accuracy", "--window", "24h", "--measure", "wrong", "--limit", "0")
     body = json.loads(call(bootstrap, *arguments, "--json").stdout)
     assert body["row"] == body["sum"] == plain["audited"] - plain["correct"] == len(body["tasks"]) > 0
@@ -119,7 +122,7 @@ def test_facts_of_a_task_are_told_with_offsets(bootstrap: str) -> None:
         "tasks"
     ][0]["task"]
     body = json.loads(call(bootstrap, "facts", task, "--json").stdout)
-    part = LOG.parts[body["partition"]]
+    part = logged().parts[body["partition"]]
     assert [line["offset"] for line in body["facts"]] == [
         r.offset for r in part if r.value is not None and json.loads(r.value)["subject"] == task
     ]
@@ -172,7 +175,7 @@ def test_the_reader_reads_what_was_there_and_not_what_comes_meanwhile(bootstrap:
                 assert [r.offset for records in [b async for b in log.read(limited)] for r in records] == list(range(7))
         return counts
 
-    assert asyncio.run(go()) == [len(part) for part in LOG.parts]
+    assert asyncio.run(go()) == [len(part) for part in logged().parts]
 
 
 def test_at_the_end_it_is_the_table_a_worker_has_published(tmp_path: Path) -> None:
@@ -219,15 +222,15 @@ def _without(row: dict, *names: str) -> dict:
 
 
 def test_memory_and_broker_readers_agree_on_extents() -> None:
-    log = MemoryLog([LOG.parts[0][5:]])
+    log = MemoryLog([logged().parts[0][5:]])
     extent = asyncio.run(log.extent(0))
-    assert (extent.begin, extent.end) == (5, len(LOG.parts[0]))
+    assert (extent.begin, extent.end) == (5, len(logged().parts[0]))
 
 
 def test_quality_is_reported_from_the_log(bootstrap: str) -> None:
     done = call(bootstrap, "quality", "--by", "vendor", "--json")
     body = json.loads(done.stdout)
-    plain = PlainRun(LOG).windows("accuracy", "24h")["all"]
+    plain = PlainRun(logged()).windows("accuracy", "24h")["all"]
     assert body["groups"][0]["overview"]["audited"] == plain["audited"] > 0
     assert "Replayed" in done.stderr
     shown = call(bootstrap, "quality", "--window", "2h")

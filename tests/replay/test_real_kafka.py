@@ -21,17 +21,20 @@ from streams.core.policy import CorePolicy
 from streams.core.stamps import rfc3339
 from streams.engine.log import KafkaLogWriter, Outgoing
 from streams.models.topics import EVENTS, topic_specs
-from tests.replay.memory import START_MS, PlainRun, floor_log
+from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log
 
 PREFIX = "dispute."
 PARTITIONS = 3
-LOG = floor_log(21, PARTITIONS, days=0.4)
 CUT_MS = START_MS + 5 * 3_600_000
+
+
+def logged() -> MemoryLog:
+    return floor_log(21, PARTITIONS, days=0.4)
 
 
 @pytest.fixture(scope="module")
 def filled(kafka_bootstrap: str) -> str:
-    """Kafka with ``LOG`` on its log of events."""
+    """Kafka with ``logged()`` on its log of events."""
     asyncio.run(_fill(kafka_bootstrap))
     return kafka_bootstrap
 
@@ -45,7 +48,7 @@ async def _fill(address: str) -> None:
     producer = AIOKafkaProducer(acks="all", **connection)
     await producer.start()
     try:
-        for partition, records in enumerate(LOG.parts):
+        for partition, records in enumerate(logged().parts):
             outgoing = [Outgoing(r.key, r.value, r.timestamp_ms) for r in records]
             await KafkaLogWriter(producer).append(PREFIX + EVENTS, partition, outgoing)
     finally:
@@ -66,7 +69,7 @@ def test_a_past_table_is_that_of_the_prefix(filled: str) -> None:
     done = table(filled, "--as-of", rfc3339(CUT_MS))
     assert done.exit_code == 0, done.output
     found = {row["scope_key"]: row for row in map(json.loads, done.stdout.splitlines())}
-    rows = PlainRun(LOG, CUT_MS, core_policy(load(None, {}))).windows("accuracy", "24h")
+    rows = PlainRun(logged(), CUT_MS, core_policy(load(None, {}))).windows("accuracy", "24h")
     expected = {key: {**row, "as_of": rfc3339(CUT_MS)} for key, row in rows.items() if set(row["scope"]) == {"vendor"}}
     assert found == json.loads(json.dumps(expected))
     assert len(found) == 3
@@ -85,7 +88,7 @@ def test_the_cut_is_the_offset_that_kafka_looks_up_for_the_time(filled: str, aft
             looked_up = await consumer.offsets_for_times(places)
         finally:
             await consumer.stop()
-        ends = [len(part) for part in LOG.parts]
+        ends = [len(part) for part in logged().parts]
         theirs = {tp.partition: ends[tp.partition] if at is None else at.offset for tp, at in looked_up.items()}
         return {part.extent.partition: part.cut for part in done.parts}, theirs
 
@@ -108,7 +111,7 @@ def test_after_retention_nothing_is_shown_rather_than_a_wrong_number(kafka_boots
     asyncio.run(expire())
     refused = table(kafka_bootstrap, "--as-of", rfc3339(CUT_MS))
     assert (refused.exit_code, refused.stdout) == (3, "")
-    begins = rfc3339(max(part[50].timestamp_ms for part in LOG.parts))
+    begins = rfc3339(max(part[50].timestamp_ms for part in logged().parts))
     assert f"begins at {begins}" in refused.output
     assert "Nothing is shown rather than a wrong number" in refused.output
     assert "raise retention.ms of events.v1" in refused.output

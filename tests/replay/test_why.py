@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 
 import pytest
@@ -19,23 +20,30 @@ from streams.core.tables import window_rows
 from streams.models.topics import partition_of
 from tests.oracle.case_events import START_MS as CASE_MS
 from tests.oracle.case_events import audit, created, label
-from tests.replay.memory import START_MS, PlainRun, floor_log, log_of
+from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log, log_of
 
 POLICY = CorePolicy()
-LOG = floor_log(11, days=0.5)
-PRESENT = PlainRun(LOG)
 
 
-def ask(scope: dict[str, str], place: Place, table: str = "accuracy", measure: str = "wrong", log=LOG):
-    return asyncio.run(why(log, POLICY, scope, place, MEASURES[table][measure], measure))
+def ask(scope: dict[str, str], place: Place, table: str = "accuracy", measure: str = "wrong", log=None):
+    return asyncio.run(why(log or logged(), POLICY, scope, place, MEASURES[table][measure], measure))
+
+
+def logged() -> MemoryLog:
+    return floor_log(11, days=0.5)
+
+
+@functools.cache
+def present() -> PlainRun:
+    return PlainRun(logged())
 
 
 @hypothesis_settings(max_examples=15)
 @given(st.data())
 def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None:
     # Of scopes that keep audits alone the command refuses to speak: their rows are no sum of what tasks contribute.
-    listed = sorted(key for key, state in PRESENT.floor.scopes.items() if not state.audits_only)
-    state = PRESENT.floor.scopes[data.draw(st.sampled_from(listed))]
+    listed = sorted(key for key, state in present().floor.scopes.items() if not state.audits_only)
+    state = present().floor.scopes[data.draw(st.sampled_from(listed))]
     table = data.draw(st.sampled_from(sorted(MEASURES)))
     measure = data.draw(st.sampled_from(sorted(MEASURES[table])))
     if data.draw(st.booleans()):
@@ -52,8 +60,8 @@ def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None
 def test_the_tasks_behind_a_past_number_add_up_too(table: str, hours: int) -> None:
     until_ms = START_MS + hours * HOUR_MS
     measure = next(iter(MEASURES[table]))
-    found = asyncio.run(why(LOG, POLICY, {}, Place(window="24h"), MEASURES[table][measure], measure, until_ms))
-    row = PlainRun(LOG, until_ms).windows(table, "24h")["all"]
+    found = asyncio.run(why(logged(), POLICY, {}, Place(window="24h"), MEASURES[table][measure], measure, until_ms))
+    row = PlainRun(logged(), until_ms).windows(table, "24h")["all"]
     assert found.total == found.row == row[measure]
     assert found.unequal == {}
 
@@ -71,7 +79,7 @@ def test_a_partition_far_ahead_of_the_others_has_let_go_of_more() -> None:
 def test_measures_are_those_of_the_tables() -> None:
     """A row's count of a measure is the sum of the cells named for it."""
     cells: Cells = {n: 3 * n for n in range(1, 60)} | {AUDITED: 10_000}
-    rows = window_rows(WindowRow(PRESENT.floor.scopes["all"], "1h", 0, HOUR_MS, cells), HOUR_MS)
+    rows = window_rows(WindowRow(present().floor.scopes["all"], "1h", 0, HOUR_MS, cells), HOUR_MS)
     for table, measures in MEASURES.items():
         for name, parts in measures.items():
             head, _, inner = name.partition(".")
