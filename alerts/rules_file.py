@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,9 @@ def load_rules(path: Path) -> RuleSet:
     return parse_rules(path.read_text(encoding="utf-8"), str(path))
 
 
+@functools.cache
 def default_rules() -> RuleSet:
-    """The rules shipped in alerts/defaults.yaml."""
+    """The rules shipped in alerts/defaults.yaml, read once."""
     return parse_rules(resources.files("alerts").joinpath("defaults.yaml").read_text(encoding="utf-8"), DEFAULTS)
 
 

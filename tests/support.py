@@ -11,6 +11,9 @@ import pytest
 
 REQUIRE_ALL = "FLOORWATCH_REQUIRE_ALL"
 
+NIGHTLY = "FLOORWATCH_NIGHTLY"
+"""Set, campaigns run over all their seeds (``make test-nightly``); otherwise over the first few."""
+
 _HINTS = {
     "prometheus": "install prometheus (Debian: apt-get install prometheus)",
     "promtool": "comes with prometheus (Debian: apt-get install prometheus)",
@@ -42,3 +45,14 @@ def missing(reason: str, env: Mapping[str, str] = os.environ) -> NoReturn:
     if env.get(REQUIRE_ALL, "") not in ("", "0"):
         pytest.fail(f"{REQUIRE_ALL} is set and {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def seeds(few: int, nightly: int, env: Mapping[str, str] = os.environ) -> range:
+    """Return the seeds of a campaign: one property, tried on random inputs.
+
+    Args:
+        few: How many run in ``make test``.
+        nightly: How many run in ``make test-nightly``.
+        env: The environment.
+    """
+    return range(nightly if env.get(NIGHTLY, "") not in ("", "0") else few)

@@ -9,11 +9,12 @@ from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from streams.models.explain import Refusal, explain
 from tests.core.harness import CoreRun
+from tests.support import seeds
 
 START_MS = 1_794_700_800_000
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", seeds(8, 20))
 def test_every_pane_and_window_equals_the_recount(seed: int) -> None:
     lines = simulated_log(seed, days=2, rate=0.006, start_ms=START_MS)
     oracle = Oracle.from_events(lines)

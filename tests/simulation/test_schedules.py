@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.simulation.floor import Kinds, Shape
 from tests.simulation.report import told
-from tests.simulation.schedule import run
+from tests.simulation.schedule import Outcome, run
 from tests.simulation.shrink import shrunk
+from tests.support import seeds
 
-SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "1000"))
+SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "300"))
 BLOCK = max(50, SCHEDULES // 100)
+
+KINDS = 150
+"""Schedules in which every kind of trouble happens several times."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-@pytest.mark.parametrize("first", range(0, SCHEDULES, BLOCK), ids=lambda first: f"seeds-{first}-{first + BLOCK - 1}")
+@functools.cache
+def once(seed: int) -> Outcome:
+    """One of the first schedules, which several tests here look at."""
+    return run(seed)
+
+
+TOGETHER = pytest.mark.xdist_group("first schedules")
+"""In one process, which runs each of them once."""
+
+
+def blocks() -> list[Any]:
+    return [
+        pytest.param(first, id=f"seeds-{first}-{first + BLOCK - 1}", marks=TOGETHER if first < KINDS else ())
+        for first in range(0, SCHEDULES, BLOCK)
+    ]
+
+
+@pytest.mark.parametrize("first", blocks())
 def test_nothing_that_happens_changes_a_number(first: int) -> None:
     for seed in range(first, first + BLOCK):
-        outcome = run(seed)
+        outcome = once(seed) if seed < KINDS else run(seed)
         if outcome.failed:
             pytest.fail(told(outcome) + "\n\nshortened:\n\n" + told(shrunk(seed, Kinds())), pytrace=False)
 
@@ -29,15 +52,15 @@ def test_nothing_that_happens_changes_a_number(first: int) -> None:
 def test_nor_without_compaction() -> None:
     """Where no record is ever dropped, rows of scopes that have ended must go too."""
     kinds = Kinds().without("compaction")
-    for seed in range(5_000, 5_100):
-        outcome = run(seed, kinds)
+    for seed in seeds(40, 100):
+        outcome = run(5_000 + seed, kinds)
         assert not outcome.failed, told(outcome)
 
 
-@pytest.mark.parametrize("first", range(20_000, 20_300, BLOCK))
+@pytest.mark.parametrize("first", seeds(100, 300)[::50])
 def test_nor_do_partitions_that_fall_idle_and_come_back(first: int) -> None:
     """Floors of three partitions with a scopes stage: some idle, some far behind, at the end too."""
-    for seed in range(first, first + BLOCK):
+    for seed in range(20_000 + first, 20_050 + first):
         outcome = run(seed, shape=replace(Shape.of(seed), partitions=3, scopes=True))
         assert not outcome.failed, told(outcome)
 
@@ -49,13 +72,15 @@ def test_one_schedule(seed: int) -> None:
     assert not outcome.failed, told(outcome)
 
 
+@TOGETHER
 def test_a_seed_always_gives_the_same_day() -> None:
-    for seed in range(40):
-        first, second = run(seed), run(seed)
+    for seed in range(20):
+        first, second = once(seed), run(seed)
         assert first.timeline == second.timeline
         assert first.wrong == second.wrong
 
 
+@TOGETHER
 def test_every_kind_of_trouble_happens() -> None:
     """A scheduler whose steps are all refused would find nothing; every action must often do something."""
     told_of = {
@@ -74,8 +99,8 @@ def test_every_kind_of_trouble_happens() -> None:
         "Redis forgets everything": 0,
         "falls idle": 0,
     }
-    for seed in range(300):
-        text = "\n".join(line for _, line in run(seed).timeline)
+    for seed in range(KINDS):
+        text = "\n".join(line for _, line in once(seed).timeline)
         for words in told_of:
             told_of[words] += words in text
     assert all(count >= 5 for count in told_of.values()), told_of

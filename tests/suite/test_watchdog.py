@@ -44,7 +44,7 @@ def inner(folder: Path, text: str, grace_s: float) -> subprocess.Popen[str]:
     (folder / "pytest.ini").write_text(SETTINGS)
     (folder / "test_inner.py").write_text(HEAD + text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", str(folder)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=env)
 
 
