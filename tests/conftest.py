@@ -40,13 +40,6 @@ def _logging_as_before() -> Iterator[None]:
     root.setLevel(level)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what the tiers need."""
-    parser.addoption(
-        "--write-slow", action="store_true", help="measure anew which tests are slow (tests/slow.txt); in one process"
-    )
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Register what holds for every test."""
     config.pluginmanager.register(Watchdog(config), "floorwatch-watchdog")

@@ -37,14 +37,9 @@ STARTERS = frozenset(
 )
 """What starts programs: a module that has one of these names is of the tier ``servers``, unless it marks its tests itself."""
 
-SLOW = Path(__file__).parent / "slow.txt"
-"""Tests that took longer than ``SLOW_S``; ``pytest --write-slow PATHS`` measures anew."""
-
-SLOW_S = 0.5
-"""Seconds of this process's CPU, which a busy machine does not change. Others are of the tier ``unit``."""
-
-SLOW_SERVERS_S = 20.0
-"""Seconds in all, for a test that starts servers."""
+SLOW_S = 2.0
+"""Seconds of this process's CPU, which a busy machine changes little. A test of the tier ``unit`` that takes more is named
+at the end of the run, so that somebody marks it ``@pytest.mark.slow``. A new one should be marked from half a second on."""
 
 SERVERS_TIMEOUT_S = 900
 """Time limit of a test that starts servers: several times what the longest takes on a busy machine."""
@@ -79,7 +74,7 @@ class Watchdog:
         self._programs: list[str] = []
         self._before: set[leftovers.Found] = set()
         self._left: list[str] = []
-        self._took_s: dict[str, tuple[float, float]] = {}
+        self._slow: list[str] = []
         self._stderr = os.dup(2)  # before pytest captures it
         os.environ[leftovers.MARK] = self._run
         sys.addaudithook(self._heard)
@@ -98,15 +93,12 @@ class Watchdog:
 
         With several processes, the tests of a file that start servers stay together: they share them.
         """
-        slow = set(SLOW.read_text().splitlines())
         shared = hasattr(self._config, "workerinput")  # by pytest-xdist, among several processes
         said = {item.path for item in items if item.get_closest_marker("servers")}
         for item in items:
             starts = STARTERS & vars(getattr(item, "module", item)).keys() and item.path not in said
             if starts or SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
                 item.add_marker("servers")
-            if item.nodeid in slow:
-                item.add_marker("slow")
             if item.get_closest_marker("servers"):
                 if shared:
                     item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
@@ -123,10 +115,11 @@ class Watchdog:
         if self._guard is None and item.get_closest_marker("servers"):
             self._guard = leftovers.start_guard(self._run)
         self._programs.clear()
-        began_s, began_cpu_s = time.monotonic(), time.process_time()
+        began_s = time.process_time()
         outcome = yield
-        took_s = time.monotonic() - began_s if item.get_closest_marker("servers") else time.process_time() - began_cpu_s
-        self._took_s[item.nodeid] = took_s, SLOW_SERVERS_S if item.get_closest_marker("servers") else SLOW_S
+        took_s = time.process_time() - began_s
+        if took_s > SLOW_S and item.get_closest_marker("unit"):
+            self._slow.append(f"{item.nodeid}: {took_s:.1f} s")
         return outcome
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -174,17 +167,22 @@ class Watchdog:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput["left"] = self._left
-        if self._config.getoption("write_slow") and not self._leads and not hasattr(self._config, "workerinput"):
-            self._write_slow()
+            self._config.workeroutput["slow"] = self._slow
         return outcome
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what one of several processes has found."""
-        self._left += getattr(node, "workeroutput", {}).get("left", [])
+        said = getattr(node, "workeroutput", {})
+        self._left += said.get("left", [])
+        self._slow += said.get("slow", [])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Say what was left."""
+        """Say what was left, and what is no unit test."""
+        if self._slow:
+            terminalreporter.section(f"unit tests that took over {SLOW_S:g} s of CPU: mark them @pytest.mark.slow")
+            for line in sorted(self._slow):
+                terminalreporter.line(line)
         if self._left:
             terminalreporter.section("processes left running by the tests, killed now", sep="!", red=True)
             for line in self._left:
@@ -242,11 +240,6 @@ class Watchdog:
                 "@pytest.mark.servers, or its module with pytestmark (docs/testing.md)",
                 pytrace=False,
             )
-
-    def _write_slow(self) -> None:
-        before = set(SLOW.read_text().splitlines())
-        slow = {name for name, (took_s, limit_s) in self._took_s.items() if took_s > limit_s}
-        SLOW.write_text("".join(f"{name}\n" for name in sorted(before - self._took_s.keys() | slow)))
 
     def _end_run_after(self, seconds: float) -> None:
         faulthandler.dump_traceback_later(seconds, exit=True, file=self._stderr)

@@ -158,10 +158,12 @@ def both_ways(seeds: range) -> int:
     return both
 
 
+@pytest.mark.slow
 def test_no_event_is_on_the_log_and_in_the_dead_letters_however_often_intake_dies() -> None:
     assert both_ways(range(150)) == 0
 
 
+@pytest.mark.slow
 def test_without_the_earlier_letters_some_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted fault: the run above must be able to see it."""
 

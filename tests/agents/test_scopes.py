@@ -206,6 +206,7 @@ def test_the_first_publication_waits_for_the_ledgers_beside_it_but_not_for_ever(
     assert flush(batches[1], 20.0), "a ledger that does not recover must not keep readers from what there is"
 
 
+@pytest.mark.slow
 def test_every_row_up_to_the_watermark_told_is_out(clock: Clock) -> None:
     log = Log()
     truth = run(stage_of(log, Model()), clock, log).truth
@@ -261,6 +262,7 @@ def test_rows_of_scopes_that_are_gone_are_ended_wherever_that_is_still_known(
     assert wiped.keys() == ended
 
 
+@pytest.mark.slow
 def test_short_windows_are_shown_often_and_long_ones_seldom(clock: Clock) -> None:
     log = Log()
     run(stage_of(log, Model()), clock, log)
@@ -356,6 +358,7 @@ def test_what_came_last_is_shown_soon_whatever_pause_was_to_follow(clock: Clock)
     assert asyncio.run(go()) == [False, False, False, True]
 
 
+@pytest.mark.slow
 def test_pieces_are_bounded_and_say_the_same(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, pieces, model = Log(), Log(), Model()
     run(stage_of(whole, Model()), clock, whole)

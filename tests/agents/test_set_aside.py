@@ -255,6 +255,7 @@ def test_a_scrape() -> None:
     assert 'floorwatch_export_rows_skipped{reason="malformed"}' in text
 
 
+@pytest.mark.slow
 def test_segments_are_bounded_in_bytes() -> None:
     """One label of 64 values of 256 characters is 66 kB: four thousand of them would be no record of any topic."""
     facts = [(n, f"t{n}", True, False, 0, bytes(66_000)) for n in range(4_000)]

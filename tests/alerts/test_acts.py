@@ -427,6 +427,7 @@ async def _played(inputs: list[Input], deaths: list[tuple[int, bool]]) -> tuple[
     return notes.ids, next(iter(stage._incidents.values()), None)
 
 
+@pytest.mark.slow
 @given(moves, st.lists(st.tuples(st.integers(0, 11), st.booleans()), max_size=5))
 def test_killed_anywhere_a_replay_tells_the_same_and_ends_the_same(
     script: list[tuple[str, int]], deaths: list[tuple[int, bool]]

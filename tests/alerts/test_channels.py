@@ -332,6 +332,7 @@ def test_any_retry_after_is_read_and_bound(header: str | None, expected: int | N
     assert retry_after_ms(header, 1_700_000_000_000) == expected
 
 
+@pytest.mark.slow
 def test_apprise_missing_or_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     from alerts.channels.apprise import AppriseChannel
 

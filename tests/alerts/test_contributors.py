@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ def _share(parts: dict[str, Cell]) -> Fraction | None:
     return Fraction(sum(cell.good for cell in parts.values()), total) if total else None
 
 
+@pytest.mark.slow
 @given(windows, windows)
 def test_shift_share_sums_exactly_to_the_change(before: dict[str, Cell], after: dict[str, Cell]) -> None:
     old, new = _share(before), _share(after)
@@ -64,6 +66,7 @@ weighted = st.integers(1, 60).flatmap(
 weighted_windows = st.dictionaries(st.sampled_from("abc"), weighted)
 
 
+@pytest.mark.slow
 @given(weighted, weighted_windows, weighted, weighted_windows)
 def test_rows_of_two_moments_never_fail(
     longer: Cell, longer_parts: dict[str, Cell], later: Cell, later_parts: dict[str, Cell]

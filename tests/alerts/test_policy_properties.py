@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def test_published_states_never_open_twice(script: list[tuple[str, int, str]]) -
     assert sum(incident.live for incident in was.values()) <= 1
 
 
+@pytest.mark.slow
 @given(moves, st.data())
 def test_a_crash_and_replay_from_any_older_place_ends_the_same(
     script: list[tuple[str, int, str]], data: st.DataObject

@@ -157,6 +157,7 @@ async def run(log: Log, values: list[bytes], deaths: list[tuple[int, bool]]) -> 
             log.committed = upto
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.sampled_from(["wish", "quiet", "fire"])), min_size=1, max_size=30),
     st.lists(st.tuples(st.integers(0, 29), st.booleans()), max_size=6),

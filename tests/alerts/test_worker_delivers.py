@@ -249,6 +249,7 @@ def test_a_dead_receiver_is_a_metric_in_status_and_doctor_and_does_not_make_the_
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_part_of_the_notifier_that_crashes_turns_readyz_red_and_comes_back(redis_url: str, tmp_path: Path) -> None:
     """A key of the wrong type makes Redis refuse what that part asks, however often it is started again."""
 

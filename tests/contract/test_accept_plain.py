@@ -29,6 +29,7 @@ LENGTHS = st.sampled_from([1, 999, 1000, 1001, 60_000, DAY_MS - 1, DAY_MS, DAY_M
 LIMITS = st.builds(EventLimits, LENGTHS, LENGTHS, LENGTHS, LENGTHS, LENGTHS)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(events(), LIMITS, st.integers(-(10**9), 10**9) | st.sampled_from([0, -1, -1000, 86_400_000]), LENGTHS)
 @example({**LABEL, "datacontenttype": "x" * 256}, EventLimits(), 0, 1000)
@@ -44,6 +45,7 @@ def test_what_the_short_way_takes_is_what_accept_takes(
             assert taken is None or accept(raw, now_ms, most, future_ms, limits) == (taken, raw)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(events(), LIMITS)
 def test_rules_that_are_surely_kept_are_kept_by_the_table(event: Any, limits: EventLimits) -> None:

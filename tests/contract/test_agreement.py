@@ -189,6 +189,7 @@ LABEL: dict[str, Json] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(events())
 @example({**LABEL, "time": "2026-11-30 08:00:00+0800"})
@@ -217,6 +218,7 @@ def test_accepted_if_and_only_if_valid_by_schema_and_rules(event: Json) -> None:
     assert len(known.get("data", {}).get("reason") or "") <= MAX_REASON_CHARS
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(events())
 def test_what_the_schema_allows_and_the_rules_forbid_is_told_by_the_rules(event: Json) -> None:

@@ -38,6 +38,7 @@ def test_the_committed_files_are_what_the_types_say() -> None:
     assert check(ROOT) == [], "run: make generate"
 
 
+@pytest.mark.slow
 def test_check_names_stale_missing_and_orphaned_files(tmp_path: Path) -> None:
     (tmp_path / "contract").mkdir()
     (tmp_path / "contract" / "examples.jsonl").write_text((ROOT / "contract" / "examples.jsonl").read_text())
@@ -91,6 +92,7 @@ def mutations(event: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "unknown type", {**event, "type": "floorwatch.label.liked.v1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: event["id"])
 def test_the_schema_and_intake_agree(event: dict[str, Any]) -> None:
     refused = 0

@@ -14,6 +14,7 @@ from tests.support import seeds
 START_MS = 1_794_700_800_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(8, 20))
 def test_every_pane_and_window_equals_the_recount(seed: int) -> None:
     lines = simulated_log(seed, days=2, rate=0.006, start_ms=START_MS)
@@ -40,6 +41,7 @@ def _sliding(rows: dict) -> dict:
     return {key: row for key, row in rows.items() if key[1] not in ("day", "shift")}
 
 
+@pytest.mark.slow
 def test_a_lost_event_is_found() -> None:
     lines = simulated_log(3, days=0.3, rate=0.1, start_ms=START_MS)
     oracle = Oracle.from_events(lines)

@@ -90,6 +90,7 @@ def crashing(records: list[Record], seed: int) -> tuple[LedgerStore, MemoryLog, 
     return store, log, crashes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(20, 60))
 def test_crashes_anywhere_change_nothing(seed: int) -> None:
     records = small_log(seed)
@@ -171,6 +172,7 @@ def test_the_lanes_equal_the_general_way(seed: int) -> None:
     assert facts_of(slow) == facts_of(fast)
 
 
+@pytest.mark.slow
 def test_the_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folding without looking at the stamp is caught by the crash test."""
     import streams.core.rows as rows
@@ -191,6 +193,7 @@ def test_the_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(caught(seed) for seed in range(12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("few", "bins"), [(0, 1 << 40), (0, 0), (1 << 40, 16)], ids=["dense", "sorted", "dictionary"])
 def test_every_way_of_summing_gives_the_same(few: int, bins: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [cells_of(undisturbed(small_log(seed))) for seed in range(6)]

@@ -43,6 +43,7 @@ def seen(floor: Floor) -> dict[tuple[str, str], Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_windows_asked_for_in_any_order_are_those_of_a_floor_that_starts_now(seed: int) -> None:
     rng, floor, everything = random.Random(seed), Floor(POLICY), []
@@ -69,6 +70,7 @@ def test_windows_asked_for_in_any_order_are_those_of_a_floor_that_starts_now(see
     assert not floor.pending
 
 
+@pytest.mark.slow
 def test_a_labeller_s_own_rows_never_count_open_tasks() -> None:
     """``ScopeState.open_change`` does not look at them."""
     rows = [(key, value) for seed in range(12) for flush in partials(seed, CorePolicy()) for key, value in flush]

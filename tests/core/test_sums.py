@@ -82,6 +82,7 @@ def test_a_plain_label_is_packed_as_its_fact_is(seed: int) -> None:
     assert plain > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("weights", [False, True])
 def test_lanes_and_sums_equal_the_long_way(seed: int, weights: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +103,7 @@ def test_a_wrong_way_up_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cells_of(folded(orderly_log(1))) != expected
 
 
+@pytest.mark.slow
 def test_shapes_do_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accumulate, "_SHAPES_LIMIT", 50)
     store = new_store(0, POLICY)
@@ -121,6 +123,7 @@ def flushed_often(records: list[Record]) -> LedgerStore:
     return store
 
 
+@pytest.mark.slow
 def test_rows_at_rest_are_read_again_when_they_change() -> None:
     records = orderly_log(3)
     store = flushed_often(records)
@@ -129,6 +132,7 @@ def test_rows_at_rest_are_read_again_when_they_change() -> None:
     assert cells_of(store) == cells_of(folded(records))
 
 
+@pytest.mark.slow
 def test_a_rest_in_a_stale_record_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(row: rows.Row, record: bytes) -> None:
         row.dirty = False

@@ -63,6 +63,7 @@ def test_what_is_hot_changes_no_number(seed: int) -> None:
     assert store.ledger.counters == expected.ledger.counters
 
 
+@pytest.mark.slow
 def test_rocksdb_changes_no_number(tmp_path: Path) -> None:
     for seed in range(3):
         tasks = TaskTable(RocksStore(tmp_path / "tasks"), hot_limit=3)

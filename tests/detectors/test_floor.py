@@ -159,6 +159,7 @@ def test_the_readings_are_the_fold_of_the_audits_by_hand(seed: int) -> None:
         assert reading["firing"] == (fold.state.firing is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(3, 6))
 def test_batches_and_partitions_are_invisible(seed: int) -> None:
     events = work(seed)
@@ -169,6 +170,7 @@ def test_batches_and_partitions_are_invisible(seed: int) -> None:
     assert texts(one) == texts(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(3, 12))
 def test_overturned_audits_leave_what_an_uninterrupted_run_with_the_corrected_facts_has(seed: int) -> None:
     """Appeals, withdrawals and revised audits after the alarm against the same audits judged rightly at once."""
@@ -215,6 +217,7 @@ def test_overturned_audits_leave_what_an_uninterrupted_run_with_the_corrected_fa
     assert texts(whole) == texts(direct)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(4, 16))
 def test_crashes_anywhere_change_no_evidence(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.core import test_exactness
@@ -229,6 +232,7 @@ def test_crashes_anywhere_change_no_evidence(seed: int, monkeypatch: pytest.Monk
     assert cells == test_exactness.cells_of(crashed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_lanes_leave_the_same_evidence(seed: int) -> None:
     def folded(*, lanes: bool) -> dict[Any, Any]:
@@ -243,6 +247,7 @@ def test_the_lanes_leave_the_same_evidence(seed: int) -> None:
     assert folded(lanes=True) == folded(lanes=False)
 
 
+@pytest.mark.slow
 def test_reading_along_the_way_changes_nothing() -> None:
     """A watch keeps a few states; a new floor reads everything at once."""
     events = work(3, hours=120)
@@ -259,6 +264,7 @@ def test_reading_along_the_way_changes_nothing() -> None:
     assert len(watch._states) <= 64
 
 
+@pytest.mark.slow
 def test_more_audits_are_wanted_between_the_root_of_the_bar_and_the_bar() -> None:
     events = work(1)
     seen = set()
@@ -273,6 +279,7 @@ def test_more_audits_are_wanted_between_the_root_of_the_bar_and_the_bar() -> Non
     assert ("vendor=b", True) in seen
 
 
+@pytest.mark.slow
 def test_evidence_is_only_where_a_detector_looks() -> None:
     core = run(work(1))
     scopes = {key for key, state in core.floor.scopes.items() if state.panes[EVIDENCE_TIER]}

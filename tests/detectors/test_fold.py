@@ -32,6 +32,7 @@ def same(one: PaneFold, other: PaneFold) -> None:
     assert one.summaries() == other.summaries()
 
 
+@pytest.mark.slow
 @given(audit_floors, st.randoms(use_true_random=False))
 def test_order_of_arrival_is_invisible(panes, rng: random.Random) -> None:
     order = list(panes)
@@ -44,6 +45,7 @@ def test_order_of_arrival_is_invisible(panes, rng: random.Random) -> None:
     same(fold, folded(panes))
 
 
+@pytest.mark.slow
 @given(audit_floors, st.lists(st.tuples(starts, st.none() | audit_panes), max_size=12))
 def test_a_corrected_pane_gives_what_an_uninterrupted_run_gives(panes, corrections) -> None:
     fold = folded(panes)
@@ -86,6 +88,7 @@ def test_old_panes_folded_into_the_base_change_nothing_later(panes, first_ms, se
     assert resumed.state == whole.state
 
 
+@pytest.mark.slow
 @given(audit_floors, st.sampled_from((2.0, 5.0, 500.0)))
 def test_another_bar_judges_as_if_it_had_always_been_the_bar(panes, bar) -> None:
     fold = folded(panes)
@@ -114,6 +117,7 @@ def test_two_runs_combined_are_the_run_of_both(first, second) -> None:
         assert getattr(parts, name) == getattr(whole, name), name
 
 
+@pytest.mark.slow
 @given(audit_floors)
 def test_the_score_is_that_of_the_recursion_audit_by_audit(panes) -> None:
     model = ShareBets.of(0.05, top_nano=20 * NANO)

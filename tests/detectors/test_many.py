@@ -33,6 +33,7 @@ def compare(many: ManyFolds, folds: list[PaneFold]) -> None:
     assert many.score.tolist() == [fold.score for fold in folds]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(audit_floors, min_size=1, max_size=5))
 def test_panes_of_many_scopes(floors) -> None:

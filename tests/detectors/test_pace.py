@@ -57,6 +57,7 @@ def reading(events: list[dict[str, Any]], **how: Any) -> dict[str, Any]:
     return readings(core)["site=A", "pace"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_usual_day_is_quiet_nights_included(seed: int) -> None:
     found = reading(labels(seed, days=9))
@@ -64,6 +65,7 @@ def test_a_usual_day_is_quiet_nights_included(seed: int) -> None:
     assert found["bar"] == 7_200.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drop", [0.0, 0.3, 0.5])
 def test_a_drop_fires_and_is_dated(drop: float) -> None:
     events = labels(1, days=8.75, drop=drop, drop_h=6)  # ends at 18:00
@@ -82,6 +84,7 @@ def test_without_a_week_of_history_nothing_is_judged() -> None:
     assert (found["score"], found["firing"], found["units"]) == (0.0, False, 0)
 
 
+@pytest.mark.slow
 def test_late_labels_give_what_labels_in_time_give() -> None:
     """Half of the drop was only late: the alarm goes, to the same reading as if they had come in time."""
     events = labels(2, days=8.75)
@@ -96,6 +99,7 @@ def test_late_labels_give_what_labels_in_time_give() -> None:
     assert readings(core)["site=A", "pace"] == reading(events)
 
 
+@pytest.mark.slow
 def test_a_corrected_week_before_changes_what_was_expected() -> None:
     events = labels(3, days=8.75)
     week_before = [e for e in events if e["time"] < "2026-11-24T12"]
@@ -114,6 +118,7 @@ def test_a_corrected_week_before_changes_what_was_expected() -> None:
     assert after == reading([*events, *gone], partitions=1)
 
 
+@pytest.mark.slow
 def test_reading_along_the_way_changes_nothing() -> None:
     events = labels(4, days=8.75, drop=0.4)
     core = CoreRun(2, POLICY)
@@ -171,6 +176,7 @@ HALF_DAY = [*labels(1, days=8.75, drop=0.5, drop_h=9.5), ends_at(8.75)]
 """Nine days of which the last, from 08:30 on, gives half of the labels."""
 
 
+@pytest.mark.slow
 def test_half_of_the_people_scheduled_and_half_of_the_labels_is_no_drop() -> None:
     assert reading(HALF_DAY)["firing"]
     found = reading([*shifts({**DAYS, 8: 5}), *HALF_DAY])
@@ -184,6 +190,7 @@ def test_all_of_the_people_and_half_of_the_labels_is_one() -> None:
     assert found["bad"] > 0.3 * found["units"]
 
 
+@pytest.mark.slow
 def test_nobody_scheduled_is_a_holiday_and_not_a_drop() -> None:
     quiet = labels(1, days=8.75, drop=0.0, drop_h=10.75)
     assert reading([*quiet, ends_at(8.75)])["firing"]
@@ -191,10 +198,12 @@ def test_nobody_scheduled_is_a_holiday_and_not_a_drop() -> None:
     assert not reading([*shifts(closed), *quiet, ends_at(8.75)])["firing"]
 
 
+@pytest.mark.slow
 def test_a_site_without_a_roster_is_judged_by_its_own_past_beside_one_that_has_one() -> None:
     assert reading([*shifts(DAYS, site="B"), *HALF_DAY]) == reading(HALF_DAY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flush_every", [1, 400])
 def test_a_shift_sent_again_leaves_what_the_right_one_would_have_left(flush_every: int) -> None:
     right = shifts({**DAYS, 8: 5})

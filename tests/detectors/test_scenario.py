@@ -78,6 +78,7 @@ def alert_on(said: list[Signal], rule: str, scope_key: str) -> tuple[Signal, str
     return signal, render(incident, "open").body
 
 
+@pytest.mark.slow
 def test_nothing_fires_before(drop) -> None:
     assert len(drop[0]) > 20
     assert [signal.scope_key for signal in drop[0] if signal.firing] == []

@@ -17,6 +17,7 @@ from streams.core.detectors.bets import ShareBets
 OWN = ("accuracy", "fleet", "product", "sla", "throughput")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_every_promise_holds_in_short(name) -> None:
     report = simulations()[name](0.05, 7)
@@ -52,12 +53,14 @@ def test_a_line_says_what_is_wrong() -> None:
     assert not lines.of_median("delay", [50.0] * 99, "about", 35).ok
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report() -> None:
     run = simulations()["sla"]
     assert run(0.02, 5) == run(0.02, 5)
     assert run(0.02, 5) != run(0.02, 6)
 
 
+@pytest.mark.slow
 def test_the_command() -> None:
     app = build("sims")
     done = CliRunner().invoke(app, ["sims", "throughput", "--scale", "0.05"])

@@ -124,6 +124,7 @@ async def _trail(here: Floor) -> None:
     assert [kind for kind in kinds if kind in ("Ack", "Silence")] == ["Ack", "Silence", "Ack"]
 
 
+@pytest.mark.slow
 def test_an_alert_of_a_running_stack_escalates_is_taken_silenced_and_ends_with_its_scope(tmp_path: Path) -> None:
     async def go() -> None:
         async with stack(tmp_path, RULES) as here:

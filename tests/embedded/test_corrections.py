@@ -195,6 +195,7 @@ async def stack(directory: Path, rules: list[dict[str, Any]]) -> AsyncIterator[F
             await redis.aclose()
 
 
+@pytest.mark.slow
 def test_overturned_audits_leave_what_an_uninterrupted_run_with_the_corrected_facts_gives(tmp_path: Path) -> None:
     facts, fixes = floor()
     for name in ("corrected", "uninterrupted"):
@@ -230,6 +231,7 @@ def test_overturned_audits_leave_what_an_uninterrupted_run_with_the_corrected_fa
     assert after.incidents[key]["state"] == "open"
 
 
+@pytest.mark.slow
 def test_requests_for_audits_are_on_their_topic_once_though_the_worker_is_killed(tmp_path: Path) -> None:
     facts, _ = floor()
     cut = 6 * HOUR_MIN

@@ -81,6 +81,7 @@ async def _shipped(stack: Stack) -> bool:
     return stack.shipped()
 
 
+@pytest.mark.slow
 def test_kill_9_of_each_process_in_turn_leaves_the_tables_true(tmp_path: Path) -> None:
     lines = simulated_log(11, 0.4, 0.15)
     told: list[Status] = []

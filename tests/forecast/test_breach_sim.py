@@ -2,15 +2,19 @@
 
 from random import Random
 
+import pytest
+
 from floorwatch.sims.breach import Queue, poisson, run, simulate
 
 
+@pytest.mark.slow
 def test_the_rules_foresee_as_statistics_says():
     lines = run(0.34, 1)
     assert len(lines) == 10
     assert [str(line) for line in lines if not line.ok] == []
 
 
+@pytest.mark.slow
 def test_roster_beats_the_age_rule_in_lead_and_precision():
     scores = simulate(60, 3)
     assert scores["roster"].precision > scores["age"].precision

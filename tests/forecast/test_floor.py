@@ -58,6 +58,7 @@ def half_way():
     return run
 
 
+@pytest.mark.slow
 def test_open_work_is_what_the_facts_say(half_way):
     watermark_ms = half_way.floor.watermark_ms
     half_way.floor.absorb()
@@ -101,6 +102,7 @@ def test_nothing_past_its_due_time_is_taken_for_open_work_ahead(half_way):
             assert [at for at in counts if at + size_ms[tier] <= half_way.floor.watermark_ms] == []
 
 
+@pytest.mark.slow
 def test_how_the_log_was_cut_is_invisible(half_way):
     once = CoreRun(2, POLICY)
     once.send([sent.value for sent in floor(4, 5, rate=0.5)])
@@ -119,6 +121,7 @@ def test_a_task_due_at_the_full_hour_is_due_then():
     assert open_by_due(tally, 12 * HOUR_MS + 1)[0].due_ms == 12 * HOUR_MS + 5 * MINUTE_MS
 
 
+@pytest.mark.slow
 def test_what_was_published_last_is_the_present_even_when_only_time_moves():
     run = CoreRun(1, POLICY)
     published = {}

@@ -123,6 +123,7 @@ def test_the_roster_sees_a_shift_end_that_the_recent_rate_cannot():
     assert by_roster["pace_ahead"] == [[rfc3339(NOW_MS), 40.0], [rfc3339(NOW_MS + 30 * MINUTE_MS), 10.0]]
 
 
+@pytest.mark.slow
 def test_a_shift_sent_again_changes_the_forecast_to_what_it_would_have_been():
     again = forecast([day(0), EARLY, LATE], WORK, waiting(50), [LATE_AGAIN], flush_every=7)
     assert again["breach_at"] is None
@@ -172,6 +173,7 @@ def test_what_if_starts_from_the_same_forecast():
     assert (move.before[1].shortfall, move.after[1].breach) == (10.0, False)
 
 
+@pytest.mark.slow
 def test_what_was_published_last_is_the_present_with_a_roster_too():
     found, published = CoreRun(1, POLICY), {}
     events = [day(0), EARLY, LATE, *WORK, *waiting(50)]

@@ -101,6 +101,7 @@ def attainment_breaks_ms(run, queue):
 PROMISE = {"sla": "4h", "rate": 0.3, "labelers": 24, "order": "due"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_surge_is_told_an_hour_before_attainment_of_a_stated_promise_breaks(seed):
     alarms, run = watch(seed, 12.25, "queue_surge@3h+18h:queue=comments,factor=6", **PROMISE)
@@ -112,6 +113,7 @@ def test_a_surge_is_told_an_hour_before_attainment_of_a_stated_promise_breaks(se
     assert breaks_ms - since_ms >= 60 * MINUTE_MS, (breaks_ms - since_ms) / MINUTE_MS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_same_floor_without_a_surge_pages_nobody(seed):
     alarms, run = watch(seed, 10, None, **PROMISE)
@@ -119,6 +121,7 @@ def test_the_same_floor_without_a_surge_pages_nobody(seed):
     assert attainment_breaks_ms(run, "comments") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 3])
 def test_a_surge_is_told_an_hour_before_the_queue_gives_way(seed):
     alarms, run = watch(seed, 7.5, "queue_surge@3h+6h:queue=comments,factor=6")
@@ -130,6 +133,7 @@ def test_a_surge_is_told_an_hour_before_the_queue_gives_way(seed):
     assert breach_ms - since_ms >= 60 * MINUTE_MS, (breach_ms - since_ms) / MINUTE_MS
 
 
+@pytest.mark.slow
 def test_an_ordinary_shift_pages_nobody():
     alarms, run = watch(3, 7, None)
     assert alarms == {}

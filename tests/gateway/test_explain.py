@@ -150,6 +150,7 @@ def test_any_bytes_are_answered(sent: bytes) -> None:
     assert isinstance(explain(sent, NOW_MS), (Refusal, *EVENT_CLASSES))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_change_of_a_good_event_is_answered(data: st.DataObject) -> None:
     event = label(started_at=None)

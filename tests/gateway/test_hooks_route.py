@@ -103,6 +103,7 @@ def _settled(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "revision"}
 
 
+@pytest.mark.slow
 def test_nothing_secret_gets_anywhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     answers: list[str] = []

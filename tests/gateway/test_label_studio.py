@@ -346,6 +346,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_part_of_a_webhook_may_be_anything(data: st.DataObject) -> None:
     """Whatever is put anywhere, the answer is events, problems or BadHook, never another failure."""

@@ -103,6 +103,7 @@ def recoveries(servers: Servers, partition: int) -> list[tuple[str, str]]:
     return sorted(found)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_kafka")
 def test_what_was_acknowledged_stays_so_when_its_worker_is_killed(kafka_bootstrap: str, tmp_path: Path) -> None:
     kafka = {"brokers": [kafka_bootstrap], "topic_prefix": PREFIX, "group": "acts", "partitions": PARTITIONS}

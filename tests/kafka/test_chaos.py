@@ -24,6 +24,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_kafka")
 def test_kills_a_zombie_a_dead_broker_and_an_emptied_redis_leave_no_wrong_row(tmp_path: Path) -> None:
     plan = Plan(seed=4, load_s=70, rate=300, partitions=4, compaction_lag_s=2, faults=FAULTS)

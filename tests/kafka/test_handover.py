@@ -41,6 +41,7 @@ async def until_recovered(servers: Servers, name: str, least: int) -> Counter[st
     return recovered(servers, name)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_kafka")
 def test_what_stays_over_a_rebalance_is_not_recovered_again_and_every_row_is_right(
     kafka_bootstrap: str, tmp_path: Path

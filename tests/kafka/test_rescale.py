@@ -80,6 +80,7 @@ async def _tables(cluster: Cluster) -> tuple[Tables, Tables]:
     return panes, {table: keyed(rows, panes=False) for table, rows in found.items()}
 
 
+@pytest.mark.slow
 def test_a_replay_into_other_partitions_gives_equal_tables(kafka_bootstrap: str, tmp_path: Path) -> None:
     """The plan itself: two partitions serve, five read the same raw topic from its beginning, then both are equal."""
     log = floor_log(9, 6000, 60)

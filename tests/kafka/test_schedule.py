@@ -32,6 +32,7 @@ def test_twenty_minutes_hold_every_kind_in_order_of_time_and_end_calm(seed: int)
     assert [fault.worker for fault in faults if fault.kind == s.SCALE] == [2, 3, 1]
 
 
+@pytest.mark.slow
 def test_the_load_is_the_same_for_a_seed_and_has_all_troubles() -> None:
     log = floor_log(3, 6000, 60)
     assert len(log) == 6000
@@ -46,6 +47,7 @@ def test_the_load_is_the_same_for_a_seed_and_has_all_troubles() -> None:
     assert times != sorted(times)
 
 
+@pytest.mark.slow
 def test_one_count_that_is_off_by_one_is_a_wrong_row() -> None:
     expected = Expected(Oracle.from_events([sent.value for sent in floor_log(3, 3000, 60)]))
     rows = {table: {key: dict(row) for key, row in found.items()} for table, found in expected.panes.items()}

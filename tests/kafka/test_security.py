@@ -97,6 +97,7 @@ def doctor(config: Path) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_worker_folds_an_event_over_sasl_and_tls_and_the_doctor_is_content(
     secured: tuple[str, Path], tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ async def folded(servers: Servers, worker: Any, options: dict[str, Any]) -> int:
         await admin.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_kafka")
 def test_a_worker_waits_for_a_broker_that_is_away_and_starts_when_it_answers(tmp_path: Path) -> None:
     node = KafkaNode(tmp_path / "kafka")

@@ -7,6 +7,8 @@ T, the next owner:                                                              
 
 from __future__ import annotations
 
+import pytest
+
 from floorwatch.chaos.load import floor_log
 from streams.core.cells import Cells
 from streams.core.ledger_store import LedgerStore, new_store
@@ -34,6 +36,7 @@ def _rows(store: LedgerStore) -> dict[tuple[str, int, int], Cells]:
     return {(keys[scope], tier, pane): row.cells for (tier, pane, scope), row in store.ledger.rows.places()}
 
 
+@pytest.mark.slow
 def test_the_ledger_restored_after_a_zombie_holds_every_event() -> None:
     events = _records(200)
     zombie, successor, third = (new_store(0, POLICY, owner) for owner in ("Z", "N", "T"))

@@ -35,6 +35,7 @@ def folded(seed: int, flush_every: int, tuples_limit: int) -> CoreRun:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flush_every", [7, 250])
 def test_numbering_anew_changes_no_row(flush_every: int) -> None:
     kept, renumbered = folded(3, flush_every, TUPLES_LIMIT), folded(3, flush_every, 2)
@@ -45,6 +46,7 @@ def test_numbering_anew_changes_no_row(flush_every: int) -> None:
     assert max(store.ledger.scopes.tuples for store in kept.stores) > 2
 
 
+@pytest.mark.slow
 def test_the_limit_bounds_what_a_flood_of_labelers_can_take() -> None:
     index = ScopeIndex(CorePolicy(max_scopes=10))
     tracemalloc.start()

@@ -47,5 +47,6 @@ async def takes_nothing(floor: ProxiedFloor, lines: list[bytes]) -> None:
     assert after["floorwatch_recovery_seconds", ("ledger",)] == recovered, "the partitions moved: heartbeats stopped"
 
 
+@pytest.mark.slow
 def test_a_broker_that_takes_nothing_for_longer_than_a_session_slows_and_loses_nothing(tmp_path: Path) -> None:
     asyncio.run(scenario(tmp_path, simulated_log(7, 0.5, 0.2)))

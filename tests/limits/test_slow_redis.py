@@ -77,6 +77,7 @@ async def is_down(floor: ProxiedFloor, lines: list[bytes]) -> None:
     assert beyond_bounds(found) == []
 
 
+@pytest.mark.slow
 def test_a_redis_that_stalls_dies_and_crawls_delays_rows_and_loses_none(tmp_path: Path) -> None:
     lines = simulated_log(11, 0.5, 0.2)
     assert len(lines) > 3 * LIMIT

@@ -34,5 +34,6 @@ async def scenario(folder: Path, lines: list[bytes]) -> None:
         assert over(after, "floorwatch_waiting_seconds", 5) == []
 
 
+@pytest.mark.slow
 def test_a_worker_taken_for_dead_comes_back_by_itself(tmp_path: Path) -> None:
     asyncio.run(scenario(tmp_path, simulated_log(5, 0.5, 0.1)))

@@ -47,6 +47,7 @@ def coaching(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["low", "hurry", "new", "gore", "cho"])
 def test_scorecards(events, tmp_path, who):
     found = run("scorecard", who, "--events", str(events), "--coaching", str(coaching(tmp_path)), *WEIGHTS)
@@ -66,6 +67,7 @@ def test_people(events, tmp_path):
     assert "1 refused, 0 conflicting" in found.stderr
 
 
+@pytest.mark.slow
 def test_json_says_the_same(events):
     found = run("people", "--json", "--events", str(events), *WEIGHTS)
     cards = {card["labeler_id"]: card for card in map(json.loads, found.stdout.splitlines())}
@@ -79,6 +81,7 @@ def test_json_says_the_same(events):
     assert one == cards["low"]
 
 
+@pytest.mark.slow
 def test_a_file_in_another_order_of_tasks_gives_the_same(events, tmp_path):
     """The order between tasks does not matter: only the order within each."""
     lines = events.read_bytes().splitlines()
@@ -99,6 +102,7 @@ def test_as_of_a_past_moment(events):
     assert card["end_ms"] == 1_794_700_800_000
 
 
+@pytest.mark.slow
 def test_telling_a_step_writes_it_once_it_fits(events, tmp_path):
     path = tmp_path / "coaching.jsonl"
     words = ("scorecard", "ann", "--events", str(events), "--coaching", str(path))
@@ -134,6 +138,7 @@ def test_faults_say_what_to_do(events, words, said):
     assert said in found.stderr
 
 
+@pytest.mark.slow
 def test_faults_of_files(events, tmp_path):
     assert "no such file" in run("people", "--events", str(tmp_path / "none")).stderr
     bad = tmp_path / "bad.jsonl"

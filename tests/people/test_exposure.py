@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ def test_the_dose_is_the_greatest_weight_of_every_ms(labels, start, end):
     assert all(one.end_ms <= other.start_ms for one, other in itertools.pairwise(pieces))
 
 
+@pytest.mark.slow
 @given(LABELS, st.one_of(st.none(), st.integers(100, 220)))
 @settings(max_examples=400)
 def test_the_cap_is_reached_when_a_walk_ms_by_ms_reaches_it(labels, until):

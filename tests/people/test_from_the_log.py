@@ -34,6 +34,7 @@ def read(events: list[dict]):
     return read_facts(json.dumps(event).encode() for event in events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_each_labeller_has_the_numbers_of_the_oracles_rows(seed):
     lines = simulated_log(seed, 1.5, 0.2, START)
@@ -94,6 +95,7 @@ def test_corrections_overturned_audits_and_dimensions_from_the_task():
     assert (work.labeler_id, work.values) == ("bo", "safe")
 
 
+@pytest.mark.slow
 def test_scorecards_do_not_depend_on_how_tasks_interleave_or_repeat():
     lines = simulated_log(3, 1.0, 0.3, START)
     policy = PeoplePolicy(min_peer_labels=10)

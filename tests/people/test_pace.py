@@ -70,6 +70,7 @@ def test_slower_and_too_few():
     assert scorecard(crowd(5, faster=0.5, labels=(600, 99)), "a").rushing.pace is Pace.too_few
 
 
+@pytest.mark.slow
 def test_false_alarms_of_the_shift():
     """600 unchanged people-weeks: the bound is passed by none; the errors are of the right size."""
     passed, size = 0, []

@@ -87,6 +87,7 @@ def test_the_trend_is_armitages() -> None:
     assert round(equal.z**2, 2) == 1.83
 
 
+@pytest.mark.slow
 def test_unchanged_guidelines_are_seldom_called_stale() -> None:
     """Twelve policies whose overturn rate stays 20%: a false call in at most 1% of floors, by the Bonferroni bar."""
     rng = Random(7)

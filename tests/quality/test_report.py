@@ -34,6 +34,7 @@ def text_of(found: Report) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_floor_is_reported_whole_and_by_vendor() -> None:
     found = ask(by="vendor")
     assert found.groups[0].name == ALL
@@ -49,6 +50,7 @@ def test_a_floor_is_reported_whole_and_by_vendor() -> None:
         assert said in shown
 
 
+@pytest.mark.slow
 def test_ranges_and_policies_select_labels() -> None:
     whole = ask()
     late = ask(since_ms=START_MS + 6 * HOUR_MS)
@@ -61,6 +63,7 @@ def test_ranges_and_policies_select_labels() -> None:
     assert early.groups[0].overview.audited < whole.groups[0].overview.audited
 
 
+@pytest.mark.slow
 def test_a_vendor_whose_quality_drops_is_found_on_a_common_mix() -> None:
     """The simulated scenario: from the start bpo-a is right a quarter less often on half of the policies."""
     drop = Scenario("vendor_quality_drop", 0.0, policies=("hate", "harassment", "spam", "ip"), factor=0.75)

@@ -67,6 +67,7 @@ def test_confusion_and_values_are_the_tables_summed_over_policies() -> None:
     assert sums == {value: [of["tp"], of["fp"], of["fn"], of["unsaid"]] for value, of in row()["values"].items()}
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_parts_in_any_split_and_order_merge_to_the_whole(seed: int) -> None:

@@ -24,7 +24,7 @@ DROP = parse_scenario("vendor_quality_drop@22h:vendor=bpo-a,policies=hate/scam,f
 
 @pytest.fixture(scope="module")
 def log():
-    return floor_log(11, days=1.25, rate=0.8, scenarios=(DROP,), audit_delay_scale=0.02, errors=0.5)
+    return floor_log(11, days=1.25, rate=0.5, scenarios=(DROP,), audit_delay_scale=0.02, errors=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,7 @@ def evident(found, *by):
     return [one.key for one in cut if one.verdict == "evident" and one.effect_pp < 0]
 
 
+@pytest.mark.slow
 def test_the_right_vendor_and_policy_are_named(log):
     whole = from_log(log, {}, ("site", "vendor", "team", "policy", "market", "labeler"))
     assert whole.change.evident
@@ -69,6 +70,7 @@ def test_the_telling_cross_is_chosen(log):
     assert crossed[0].verdict == "evident"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("measure", "scope", "by"),
     [

@@ -122,19 +122,18 @@ def test_what_no_event_is_refused() -> None:
 def test_the_contributions_of_all_tasks_are_the_floor() -> None:
     """Sampled tasks' histories sum, with all others', to the rows: here over a whole small floor."""
     log = floor_log(3, partitions=1, days=0.2)
-    tasks = {json.loads(r.value)["subject"] for r in log.parts[0] if r.value is not None}
+    tasks: dict[str, list[Record]] = {}
+    for record in log.parts[0]:
+        if record.value is not None:
+            tasks.setdefault(json.loads(record.value)["subject"], []).append(record)
     total: Cells = {}
-    for task in sorted(tasks):
-        for one in asyncio.run(history_of(MemoryLog(_only(log, task)), POLICY, task, 1)).contributions:
+    for task, records in sorted(tasks.items()):
+        for one in asyncio.run(history_of(MemoryLog([records]), POLICY, task, 1)).contributions:
             if one.group.startswith("label:"):
                 add_cells(total, {"labels": one.cells["labels"]})
     floor = Floor(POLICY)
     finish(Walk(0, POLICY, floor), floor, log.parts[0])
     assert total["labels"] == sum(row.cells.get(1, 0) for row in floor.all_panes() if row.state.key == "all")
-
-
-def _only(log: MemoryLog, task: str) -> list[list[Record]]:
-    return [[r for r in log.parts[0] if r.value is not None and json.loads(r.value)["subject"] == task]]
 
 
 @pytest.mark.parametrize("seed", range(4))

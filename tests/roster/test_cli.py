@@ -114,6 +114,7 @@ def test_the_numbers_by_hand(events):
     assert sum(hour["counts"]["handling_ms"] for hour in kul["hours"]) == kul["counts"]["handling_ms"]
 
 
+@pytest.mark.slow
 def test_a_day_of_the_larger_log_is_the_same_in_any_zone_it_fits_in(tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\n".join(people_log().lines))

@@ -198,6 +198,7 @@ def minutes_of(times: iv.Times) -> set[int]:
     return naive.minutes([((start - BASE) // MINUTE, (end - BASE) // MINUTE) for start, end in times])
 
 
+@pytest.mark.slow
 @given(SPANS, MARKS, st.integers(0, 400))
 @settings(max_examples=400)
 def test_breaks_against_a_recount(spans, marks, until):
@@ -208,6 +209,7 @@ def test_breaks_against_a_recount(spans, marks, until):
     assert minutes_of(found) == naive.breaks(marks, naive.minutes(spans), until)
 
 
+@pytest.mark.slow
 @given(SPANS, SPANS, SPANS, st.integers(0, 330), st.integers(1, 40))
 @settings(max_examples=400)
 def test_presence_against_a_recount(spans, handled, paused, until, away):
@@ -243,6 +245,7 @@ def rosters(draw):
     return shifts, works
 
 
+@pytest.mark.slow
 @given(rosters())
 @settings(max_examples=200)
 def test_rows_against_a_recount(case):

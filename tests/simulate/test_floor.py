@@ -32,6 +32,7 @@ def day() -> list[bytes]:
     return [sent.value for sent in simulate(floor(faults=True), 7)]
 
 
+@pytest.mark.slow
 def test_a_seed_is_a_floor(day: list[bytes]) -> None:
     assert [sent.value for sent in simulate(floor(faults=True), 7)] == day
     assert [sent.value for sent in simulate(floor(faults=True), 8)] != day
@@ -43,11 +44,13 @@ def test_every_event_is_of_the_contract(day: list[bytes]) -> None:
     assert len(refused) < len(day) / 1000
 
 
+@pytest.mark.slow
 def test_events_arrive_in_order_and_never_before_their_time() -> None:
     arrivals = [sent.arrival_ms for sent in simulate(floor(), 3)]
     assert arrivals == sorted(arrivals)
 
 
+@pytest.mark.slow
 def test_every_trouble_occurs_in_about_its_share(day: list[bytes]) -> None:
     events = [json.loads(line) for line in day]
     kinds = Counter(event["type"].split(".", 1)[1] for event in events)
@@ -65,6 +68,7 @@ def test_every_trouble_occurs_in_about_its_share(day: list[bytes]) -> None:
     assert disorder > len(events) / 50
 
 
+@pytest.mark.slow
 def test_a_quality_drop_is_of_the_vendor_named() -> None:
     drop = parse_scenario("vendor_quality_drop@0s:vendor=bpo-a,factor=0.5")
     config = floor(rate=2.0, duration_s=43_200.0, scenarios=(drop,), audit_delay_scale=0.05)
@@ -77,6 +81,7 @@ def test_a_quality_drop_is_of_the_vendor_named() -> None:
     assert min(ratio, key=ratio.__getitem__) == "vendor=bpo-a"
 
 
+@pytest.mark.slow
 def test_the_truth_is_what_the_oracle_says(tmp_path: Path) -> None:
     lines = [sent.value for sent in simulate(floor(duration_s=7200.0), 2)]
     write_truth(tmp_path, lines)
@@ -124,6 +129,7 @@ def test_a_queue_keeps_one_promise_where_one_is_stated() -> None:
     assert promises(sla=(parse_sla("comments=4h"),))["hate"] == mixed["hate"]
 
 
+@pytest.mark.slow
 def test_work_whose_label_is_withdrawn_is_done_again_where_a_promise_is_stated() -> None:
     withdrawn: dict[str, str] = {}
     again = set()

@@ -41,6 +41,7 @@ def blocks() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", blocks())
 def test_nothing_that_happens_changes_a_number(first: int) -> None:
     for seed in range(first, first + BLOCK):
@@ -49,6 +50,7 @@ def test_nothing_that_happens_changes_a_number(first: int) -> None:
             pytest.fail(told(outcome) + "\n\nshortened:\n\n" + told(shrunk(seed, Kinds())), pytrace=False)
 
 
+@pytest.mark.slow
 def test_nor_without_compaction() -> None:
     """Where no record is ever dropped, rows of scopes that have ended must go too."""
     kinds = Kinds().without("compaction")
@@ -57,6 +59,7 @@ def test_nor_without_compaction() -> None:
         assert not outcome.failed, told(outcome)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", seeds(100, 300)[::50])
 def test_nor_do_partitions_that_fall_idle_and_come_back(first: int) -> None:
     """Floors of three partitions with a scopes stage: some idle, some far behind, at the end too."""
@@ -72,6 +75,7 @@ def test_one_schedule(seed: int) -> None:
     assert not outcome.failed, told(outcome)
 
 
+@pytest.mark.slow
 @TOGETHER
 def test_a_seed_always_gives_the_same_day() -> None:
     for seed in range(20):
@@ -80,6 +84,7 @@ def test_a_seed_always_gives_the_same_day() -> None:
         assert first.wrong == second.wrong
 
 
+@pytest.mark.slow
 @TOGETHER
 def test_every_kind_of_trouble_happens() -> None:
     """A scheduler whose steps are all refused would find nothing; every action must often do something."""

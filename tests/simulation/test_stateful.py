@@ -6,6 +6,7 @@ import random
 from contextlib import ExitStack
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -14,6 +15,8 @@ from tests.simulation.floor import Kinds, Shape
 from tests.simulation.schedule import BY_KIND, Outcome, rest
 from tests.simulation.verdict import differences
 from tests.simulation.world import World, engine_of
+
+pytestmark = pytest.mark.slow
 
 _WORK = (World.produce, World.deliver, World.flush, World.progress, World.drain, World.go_on, World.pass_time)
 _TROUBLE = tuple(action for actions in BY_KIND.values() for action, _ in actions)

@@ -55,6 +55,7 @@ def _ask(address: str) -> dict[str, list[Any]]:
         return found
 
 
+@pytest.mark.slow
 def test_every_query_of_the_board_returns_data_from_a_real_worker() -> None:
     require("prometheus")
     found = asyncio.run(ask_everything())

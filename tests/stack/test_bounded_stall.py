@@ -31,11 +31,13 @@ def run_with(commits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(run._folded(topics.RAW, [3], None))
 
 
+@pytest.mark.slow
 def test_a_worker_that_commits_nothing_for_long_is_given_up_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
     said = r"nothing for 300 s \(raw.v1: 1 of 3 records\):\nthe end of its log"
     with pytest.raises(bounded.WorkerDied, match=said):
         run_with([0, 1, 1, 1, 1, 1], monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_slow_one_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     run_with([0, 0, 1, 1, 2, 2, 3], monkeypatch)

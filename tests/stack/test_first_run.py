@@ -190,6 +190,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.servers
 @pytest.mark.timeout(900)
 def test_the_walk(person: Person) -> None:

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from floorwatch.bounded import PREFIX, BoundedRun, bounded_run
 from streams.core.sources import WATERMARK_PREFIX
@@ -56,6 +57,7 @@ async def _told(run: BoundedRun) -> dict[int, int]:
     return found
 
 
+@pytest.mark.slow
 def test_live_vendors_are_shown_though_one_partition_has_only_an_old_event(tmp_path: Path) -> None:
     async def go() -> None:
         async with bounded_run(tmp_path, partitions=_PARTITIONS, ENGINE__IDLE_TIMEOUT_S="2") as run:

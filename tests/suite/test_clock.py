@@ -38,6 +38,7 @@ def test_the_clock_is_shifted() -> None:
     assert DAYS - 1 < ahead_s / 86_400 < DAYS + 1
 
 
+@pytest.mark.slow
 def test_in_400_days_the_tests_with_dates_pass() -> None:
     folders = [f"tests/{name}" for name in SLICE]
     left_out = [f"--ignore=tests/{name}.py" for name in WITHOUT_CLOCK]

@@ -20,8 +20,6 @@ ROOT = Path(__file__).parents[2]
 
 CONFTEST = """
 from tests.watchdog import Watchdog
-def pytest_addoption(parser):
-    parser.addoption("--write-slow", action="store_true")
 def pytest_configure(config):
     config.pluginmanager.register(Watchdog(config, grace_s=GRACE, again_s=1, ending_s=0.2), "floorwatch-watchdog")
 """
@@ -159,3 +157,33 @@ def test_a_module_that_imports_what_starts_servers_need_not_say_so(tmp_path: Pat
 
 def _running(command: str) -> bool:
     return any(leftovers._read(pid, "cmdline").decode(errors="replace") == command for pid in leftovers._pids())
+
+
+def test_a_unit_test_that_takes_long_is_named_at_the_end(tmp_path: Path) -> None:
+    tests = """
+from tests import watchdog
+pytestmark = []
+watchdog.SLOW_S = 0.2
+
+def test_long():
+    until_s = time.process_time() + 0.5
+    while time.process_time() < until_s:
+        pass
+
+@pytest.mark.slow
+def test_long_and_marked():
+    test_long()
+
+def test_short():
+    pass
+
+@pytest.mark.servers  # so the others are not, though the module has subprocess
+def test_server():
+    test_long()
+"""
+    code, output = said(tmp_path, tests)
+    assert code == 0
+    named = output.partition("mark them @pytest.mark.slow")[2]
+    assert "test_long:" in named
+    assert "test_long_and_marked" not in named
+    assert "test_short" not in named
