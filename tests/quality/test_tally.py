@@ -35,6 +35,7 @@ def everything() -> Counts:
     return counted(tasks())
 
 
+@pytest.mark.slow
 def test_what_the_accuracy_table_counts_too_is_equal() -> None:
     """Two ways over the same facts: rows of the ledger, counts of the quality framework."""
     found = overview(everything())
