@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain
 from typing import Any
@@ -15,13 +14,14 @@ import orjson
 from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
 from streams.agents.intake import REPORT, dead_letter
+from streams.agents.publish_pace import PublishPace
+from streams.agents.table_rows import TableRows
 from streams.agents.timetable import Timetable, Turn
 from streams.core.floor import Floor
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.core.rowcodec import json_bytes
 from streams.core.scope_state import PaneRow, WindowRow
-from streams.core.sources import Source
 from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
 from streams.models import topics
@@ -35,36 +35,8 @@ _NOWHERE = -1
 _LETTERS = 1_000
 """Dead letters of unreadable rows that wait for a flush; the log and the metric tell of more."""
 
-_DUTY = 3
-"""Rows of the shortest window take at most one part in this many of a worker's CPU time to work out; writing comes on top."""
-
-_REST_DUTY = 6
-"""The same for the slower slices of all partitions together."""
-
-_CATCH_UP_DUTY = 10
-_CATCH_UP_PACE = 3.0
-"""Event time that goes by this much faster than the clock is a catch-up, which nobody watches by the second."""
-
 _QUIET_S = 2.0
 """After this long without input all that is left to show is shown at once."""
-
-_COSTS = 8
-"""Publications whose mean cost sets the pause."""
-
-_GATHER_S = 0.5
-"""Longest wait for the sources that have not flushed since the last publication while others have."""
-
-_LONGEST_PAUSE_S = 5.0
-_CATCH_UP_PAUSE_S = 10.0
-
-_BACKLOG_PAUSE_S = 30.0
-"""Time between two publications while this worker has a backlog. They take more than a third of its CPU time otherwise, for
-rows that are old already; without them the backlog is over the sooner."""
-
-_PACE_OVER_S = 8.0
-_SURE_PACE = 30.0
-_SURE_AFTER_S = 1.0
-"""A pace that no jerk of a live floor makes is believed sooner."""
 
 _PIECE = 1_500
 """Rows made before they are written, about 1 MB: of a floor of 50,000 scopes no more is held at once."""
@@ -122,20 +94,12 @@ class ScopesStage:
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
         self._read_model, self._after_publish = read_model, after_publish
-        self._interval_s, self._siblings = publish_interval_s, siblings
         self._ledgers_ready, self._waits_until_s = ledgers_ready, time.monotonic() + _LEDGER_FIRST_S
-        self._backlog, self._published_s = backlog, time.monotonic()
-        self._next_publish = 0.0
-        self._marks: list[tuple[float, int]] = []
         sizes_ms = [*(window.size_ms for window in policy.windows), HOUR_MS]
-        self._timetable, self._turn = Timetable(sizes_ms, publish_interval_s), turn or Turn()
-        self._costs_s: deque[float] = deque(maxlen=_COSTS)
+        self._timetable = Timetable(sizes_ms, publish_interval_s)
+        self._pace = PublishPace(publish_interval_s, siblings, backlog, turn or Turn(), now_s=time.monotonic())
         self.next: int = 0
         self._seen, self._seen_s = 0, 0.0
-        self._next_rest, self._hurried, self._rest_due = 0.0, False, False
-        self._since_s: float | None = None
-        self._published: dict[int, Source] = {}
-        self._expected: set[int] = set()
         self._waiting: list[Record] = []
         self._making = False
         self.floor = Floor(policy, sources=out.partitions)
@@ -160,8 +124,7 @@ class ScopesStage:
     def fold(self, records: list[Record]) -> None:
         """Take in partial rows; those that come amid a publication wait for its end, lest a row be as of two moments."""
         self.next = records[-1].offset + 1
-        if self._since_s is None:
-            self._since_s = time.monotonic()
+        self._pace.input_came(time.monotonic())
         self._waiting.extend(records)
         if not self._making:
             self._take_in()
@@ -201,9 +164,9 @@ class ScopesStage:
         if self._publish_all and now_s < self._waits_until_s and not self._ledgers_ready():
             return None
         due = self._due(now_s)
-        rest = not due and self._rest_due
+        rest = not due and self._pace.rest_begins(now_s)
         if rest:
-            due = self._rest(now_s)
+            due = self._timetable.late(now_s)
         if not due:
             return None
         everything = self._publish_all or await self._read_model.lost(self._partition)
@@ -214,7 +177,7 @@ class ScopesStage:
         held, cpu_s = await self._publish(due, gone, everything=everything)
         # Redis may have been emptied, or written to by a worker that lost this partition, in the middle of it.
         self._publish_all = not held
-        self._pause(rest, now_s, cpu_s)
+        self._pace.ended(now_s, cpu_s, rest=rest)
         self._meter.rows("scopes", self._partition, self.floor.rows)
         if self.floor.watermark_ms >= 0:
             self._meter.floor_watermark(self._partition, self.floor.watermark_ms)
@@ -228,58 +191,9 @@ class ScopesStage:
         """Return the bits of the slices to publish now, 0 for none: those of the short windows, as a rule."""
         done = self._timetable.upto == self.next and not self.floor.pending
         quiet = now_s - self._seen_s >= _QUIET_S
-        early = now_s < self._next_publish and not quiet
-        if not self._publish_all and (early or done or not self._round_over(now_s)):
+        if not self._pace.begins(now_s, self.floor, at_once=self._publish_all, quiet=quiet, done=done):
             return 0
-        backlog = self._backlog()
-        if backlog and not self._publish_all and now_s < self._published_s + _BACKLOG_PAUSE_S:
-            return 0
-        self._hurried, self._published_s = self._catching_up(now_s) or backlog, now_s
-        self._expected, self._published, self._since_s = self._heard(), dict(self.floor.watermarks), None
-        self._rest_due = not (self._publish_all or self._hurried or quiet)
-        return self._timetable.prompt(now_s) if self._rest_due else self._timetable.all_bits
-
-    def _rest(self, now_s: float) -> int:
-        """Return the bits of slower slices to publish now, 0 for none.
-
-        They come with the call after that of the short windows, when the other partitions of the worker have had theirs, and of
-        one partition at a time: nobody's short windows wait for the long ones of all.
-        """
-        if now_s < max(self._next_rest, self._turn.free_s):
-            return 0
-        self._rest_due = False
-        return self._timetable.late(now_s)
-
-    def _pause(self, rest: bool, now_s: float, cpu_s: float) -> None:
-        """Set when the next publication may begin: pauses follow what publications cost.
-
-        Args:
-            rest: Whether it was one of the slower slices.
-            now_s: When it began, on the monotonic clock.
-            cpu_s: CPU seconds it took.
-        """
-        if rest:
-            # The turn is everybody's: who has had it lets the others have it first.
-            self._turn.free_s = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s)
-            self._next_rest = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s * self._siblings())
-            return
-        self._costs_s.append(cpu_s)
-        duty, longest_s = (_CATCH_UP_DUTY, _CATCH_UP_PAUSE_S) if self._hurried else (_DUTY, _LONGEST_PAUSE_S)
-        pause_s = duty * self._siblings() * sum(self._costs_s) / len(self._costs_s)
-        self._next_publish = now_s + min(longest_s, max(self._interval_s, pause_s))
-
-    def _heard(self) -> set[int]:
-        """Return the sources that have flushed since the last publication."""
-        return {source for source, held in self.floor.watermarks.items() if self._published.get(source) != held}
-
-    def _round_over(self, now_s: float) -> bool:
-        """Tell whether every source that flushed before the last publication has flushed again.
-
-        What is published right after the last of them is as fresh as it can be; between two of them half of the rows would be
-        published twice for little news. A source that falls silent is waited for once, and not for long.
-        """
-        since_s = max(self._next_publish, self._since_s or 0.0)
-        return self._expected <= self._heard() or now_s >= since_s + _GATHER_S
+        return self._timetable.prompt(now_s) if self._pace.rest_due else self._timetable.all_bits
 
     async def _publish(self, due: int, gone: dict[str, set[str]], *, everything: bool) -> tuple[bool, float]:
         """Make and write the rows of some slices.
@@ -317,23 +231,6 @@ class ScopesStage:
             await self._after_publish(self._partition, shown_ms, idle)
         return held, spent
 
-    def _catching_up(self, now_s: float) -> bool:
-        """Tell whether event time goes by much faster than the clock.
-
-        Over some seconds: a live floor's watermark too moves by jerks, one each flush of the ledger.
-        """
-        marks, watermark_ms = self._marks, self.floor.watermark_ms
-        if watermark_ms < 0:
-            return False
-        marks.append((now_s, watermark_ms))
-        while marks[1:] and marks[1][0] <= now_s - _PACE_OVER_S:
-            marks.pop(0)
-        since_s = now_s - marks[0][0]
-        gained_s = (watermark_ms - marks[0][1]) / 1000
-        if since_s < _PACE_OVER_S / 2:
-            return since_s >= _SURE_AFTER_S and gained_s > _SURE_PACE * since_s
-        return gained_s > _CATCH_UP_PACE * since_s
-
     async def _gone(self) -> dict[str, set[str]]:
         """Return, by window, scopes of this partition that were shown and of which nothing is left.
 
@@ -361,9 +258,9 @@ class ScopesStage:
 
     def _pieces(
         self, windows: list[WindowRow], panes: Iterator[PaneRow], gone: dict[str, set[str]], watermark_ms: int
-    ) -> Iterator[_Rows]:
+    ) -> Iterator[TableRows]:
         """Yield what to write, bounded piece after bounded piece, and keep the rows of the metrics window."""
-        rows = _Rows()
+        rows = TableRows()
         for name, scope_keys in gone.items():
             for scope_key in scope_keys:
                 for table in TABLES:
@@ -376,11 +273,11 @@ class ScopesStage:
                 self._row_aside(rows, row, error)
             if rows.count >= _PIECE:
                 yield rows
-                rows = _Rows()
+                rows = TableRows()
         if rows.count:
             yield rows
 
-    def _add_row(self, rows: _Rows, row: WindowRow | PaneRow, watermark_ms: int) -> None:
+    def _add_row(self, rows: TableRows, row: WindowRow | PaneRow, watermark_ms: int) -> None:
         if isinstance(row, WindowRow):
             self._add_window(rows, row, watermark_ms)
             return
@@ -390,7 +287,7 @@ class ScopesStage:
         for table, value in shown.items():
             rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", value)
 
-    def _row_aside(self, rows: _Rows, row: WindowRow | PaneRow, error: Exception) -> None:
+    def _row_aside(self, rows: TableRows, row: WindowRow | PaneRow, error: Exception) -> None:
         """Withdraw the row of a window that cannot be worked out: as it was it would be taken for what it is now."""
         window = row.window if isinstance(row, WindowRow) else "pane"
         log.error("row %r of window %s set aside: %s", row.state.key, window, told(error), exc_info=error)
@@ -401,7 +298,7 @@ class ScopesStage:
             for table in TABLES:
                 rows.window(table, window, row.state.key, None)
 
-    def _add_window(self, rows: _Rows, window: WindowRow, watermark_ms: int) -> None:
+    def _add_window(self, rows: TableRows, window: WindowRow, watermark_ms: int) -> None:
         found = window_rows(window, watermark_ms, self.floor.sources.behind)
         empty = not window.cells and not window.state.open_by_hour
         values = {table: None if empty else json_bytes(row) for table, row in found.items()}
@@ -410,7 +307,7 @@ class ScopesStage:
         for table, value in values.items():
             rows.window(table, window.window, window.state.key, value)
 
-    async def _write(self, rows: _Rows, *, held: bool) -> bool:
+    async def _write(self, rows: TableRows, *, held: bool) -> bool:
         """Write rows to the topics, and to the read model unless it has lost some; tell whether it holds all so far."""
         await asyncio.gather(
             *(
@@ -438,23 +335,3 @@ class ScopesStage:
     def shown_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window as last published. Safe to call from a scrape's thread."""
         return [row for rows in list(self._shown.values()) for row in rows]
-
-
-class _Rows:
-    """Rows on their way out: to the table topics, and to the read model by (table, window) and scope."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.of_topic: dict[str, list[Outgoing]] = {table: [] for table in TABLES}
-        self.of_model: dict[tuple[str, str], dict[str, bytes | None]] = {}
-
-    def window(self, table: str, window: str, scope_key: str, value: bytes | None) -> None:
-        """Add the row of a window; None ends it."""
-        self.count += 1
-        self.of_topic[table].append(Outgoing(f"{scope_key}|{window}".encode(), value))
-        self.of_model.setdefault((table, window), {})[scope_key] = value
-
-    def pane(self, table: str, key: str, value: bytes) -> None:
-        """Add the row of an hour pane: history, which only the topics keep."""
-        self.count += 1
-        self.of_topic[table].append(Outgoing(key.encode(), value))
