@@ -20,6 +20,7 @@ _TIMES = (
     ("resolved_at", "resolved_ms"),
     ("since", "since_ms"),
 )
+_LINKS = ("board_url", "runbook_url")
 _PLAIN = (
     *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
     *("value", "target", "window"),
@@ -81,8 +82,14 @@ def _act_of(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def encode_incident(incident: Incident, title: str) -> bytes:
-    """JSON bytes for topic and read model."""
-    return msgspec.json.encode(incident_record(incident, title))
+    """JSON bytes for topic and read model.
+
+    Links that cannot be built are missing here: workers of before, which may read it during a rolling upgrade, know no null.
+    """
+    record = incident_record(incident, title)
+    return msgspec.json.encode(
+        {name: value for name, value in record.items() if value is not None or name not in _LINKS}
+    )
 
 
 def decode_incident(value: bytes | str) -> Incident:

@@ -249,8 +249,8 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
             _at(record["since"]) + (f", resolved {_at(record['resolved_at'])}" if record.get("resolved_at") else ""),
         ),
         ("Evidence", record["evidence"]),
-        ("Board", record["board_url"] if is_link(record["board_url"]) else ""),
-        ("Runbook", record["runbook_url"] or record.get("runbook_page")),
+        ("Board", record["board_url"] if is_link(record.get("board_url")) else ""),
+        ("Runbook", record.get("runbook_url") or record.get("runbook_page")),
     ]
     lines = [record["title"], *(f"  {name + ':':<10} {value}" for name, value in facts if value)]
     parts = msgspec.convert(record.get("contributors") or [], tuple[Contributor, ...])

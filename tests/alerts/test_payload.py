@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from msgspec import structs
+from msgspec import convert, structs
 
 from alerts.incident import Incident, Notify
 from alerts.outgoing import encode_notification, notification
@@ -87,3 +87,17 @@ def test_without_contributors_it_says_so_in_text_and_json() -> None:
     )
     assert payload(doubtful)["incident"]["contributors_say"] == "Nothing stands out clearly. Largest parts:"
     assert payload(opened())["incident"]["contributors_say"] == "What contributes most:"
+
+
+def test_a_worker_of_before_reads_the_record_during_a_rolling_upgrade() -> None:
+    """It takes each plain field that is there, as it is: a null would not be a text."""
+    record = json.loads(encode_incident(incident_with(), "t"))
+    assert "board_url" not in record
+    assert "runbook_url" not in record
+    names = ("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence", "value", "target")
+    plain = {
+        name: record[name] for name in (*names, "window", "board_url", "runbook_url", "contributors") if name in record
+    }
+    read = convert({**plain, "since_ms": 0, "updated_ms": 0, **record["machine"]}, Incident)
+    assert read.board_url == ""
+    assert "board_url" in json.loads(encode_incident(incident_with(board_base_url=BOARD), "t"))
