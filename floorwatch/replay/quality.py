@@ -26,8 +26,8 @@ from streams.core.quality.tally import Tallies, count_task
 ALL = ""
 """The group of every label looked at."""
 
-NOBODY = "–"
-"""The group of labels whose dimension nobody sent."""
+NOBODY = "\x1e"
+"""The group of labels whose dimension nobody sent. No name holds a control character, so no vendor is called that."""
 
 _FOREVER_MS = 1 << 62
 _PAIRS_SHOWN = 10
@@ -38,13 +38,13 @@ class GroupQuality:
     """One group of labels (a vendor, say), or all of them.
 
     Attributes:
-        name: The group's value of the dimension; ``ALL`` for all.
+        name: The group's value of the dimension; ``ALL`` for all, None for labels whose dimension nobody sent.
         overview: Its shares.
         agreement: Of its own people on items several of them decided.
         kappas: Cohen's κ of its pairs with most items in common: (labeller, labeller, items, κ).
     """
 
-    name: str
+    name: str | None
     overview: Overview
     agreement: Agreement
     kappas: list[tuple[str, str, int, Interval | None]]
@@ -138,7 +138,7 @@ def report(tallies: Tallies, span: Range, by: str | None) -> Report:
 def _group(name: str, counts: Counts) -> GroupQuality:
     tables = list(pair_tables(section(counts, "pair")).items())[:_PAIRS_SHOWN]
     kappas = [(first, second, sum(table.values()), kappa(table)) for (first, second), table in tables]
-    return GroupQuality(name, overview(counts), agreement(section(counts, "unit")), kappas)
+    return GroupQuality(None if name == NOBODY else name, overview(counts), agreement(section(counts, "unit")), kappas)
 
 
 def as_json(value: Any) -> Any:

@@ -73,7 +73,7 @@ def _overview(report: Report) -> DataTable:
         of = group.overview
         kinds = [percent(share, enough=n >= FEW_AUDITS) for share, n in of.kinds.values()]
         cells = (f"{of.audited:,}", percent(of.accuracy, enough=of.enough), percent(of.first_pass, enough=of.enough))
-        table.add_row(group.name or "all", *cells, *kinds, percent(of.overturned, enough=of.decided >= FEW_REVIEWS))
+        table.add_row(_named(group), *cells, *kinds, percent(of.overturned, enough=of.decided >= FEW_REVIEWS))
     return table
 
 
@@ -94,6 +94,10 @@ def _values(values: list[ValueQuality]) -> Iterator[str | DataTable]:
             f"{CANNOT_SAY}: more than 5% of the audits a share hangs on found a label wrong and do not name the right value. "
             "Send `values` with audits that say incorrect."
         )
+
+
+def _named(group: GroupQuality) -> str:
+    return "(not given)" if group.name is None else group.name or "all"
 
 
 def _share(share: Share) -> str:
@@ -128,7 +132,7 @@ def _agreement(groups: list[GroupQuality]) -> Iterator[str | DataTable]:
         agreed = group.agreement
         raw = "–" if agreed.raw_ratio is None else f"{100 * agreed.raw_ratio:.1f}%"
         numbers = (percent(agreed.unanimous), raw, coefficient(agreed.alpha)) if agreed.enough else (TOO_FEW,) * 3
-        table.add_row(group.name or "all", f"{agreed.units:,}", *numbers, agreement_words(agreed))
+        table.add_row(_named(group), f"{agreed.units:,}", *numbers, agreement_words(agreed))
     yield table
     known = [pair for pair in groups[0].kappas if pair[2] >= FEW_UNITS][:_KAPPAS_SHOWN]
     if known:

@@ -155,3 +155,15 @@ def test_coaching_evidence_tells_a_question_mark_from_what_nobody_said() -> None
     tasks = facts_of([*judged(1, ["hate"], ["?"]), *judged(2, ["hate"], None)])
     works = [work for task, facts in tasks.items() for work in works_of(task, facts)]
     assert {(one.given, one.truth) for one in evidence_of(works, {}).confusions} == {("hate", "?"), ("hate", None)}
+
+
+def test_a_vendor_of_any_name_is_not_the_group_of_labels_without_one() -> None:
+    from floorwatch.replay.quality import ALL, NOBODY, report
+    from floorwatch.replay.quality_text import render
+    from floorwatch.replay.recount import Range
+
+    one = counted(facts_of(judged(1, ["hate"], ["hate"])))
+    found = report({ALL: one, "–": one, "(not given)": one, NOBODY: one}, Range(0, 1), "vendor")
+    assert {group.name for group in found.groups} == {"", "–", "(not given)", None}
+    assert next(group for group in found.groups if group.name is None).overview.labels == 1
+    assert list(render(found))
