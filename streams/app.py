@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from faust.types import TP
 
 from alerts.outbox import Outbox
 from alerts.rules import Rule
-from config.connect import tls_context
 from config.events import event_limits
 from config.lower import core_policy, incident_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
@@ -36,9 +34,10 @@ from streams.agents.scopes import ScopesStage
 from streams.agents.ticker import Ticker
 from streams.agents.timetable import Turn
 from streams.core.tasks import TaskTable
-from streams.engine.batches import IN_HAND, BatchSchema, BatchTransport
+from streams.engine.batches import BatchSchema
 from streams.engine.commit import Membership, commit, committed, membership
 from streams.engine.errors import Fenced
+from streams.engine.faust_app import faust_app
 from streams.engine.host import FAR_BEHIND, StageHost
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
 from streams.engine.owned import Processor
@@ -86,7 +85,7 @@ class Worker:
         config = self.config
         self.topics = Topics(config.kafka.topic_prefix, config.kafka.partitions)
         self.policy = core_policy(config)
-        self.app = _faust_app(config)
+        self.app = faust_app(config.kafka, config.engine.max_batch_records)
         self.redis = redis_client(config)
         self._patience = Patience(self.metrics)
         self.read_model = ReadModel(
@@ -359,48 +358,3 @@ class Worker:
     def ready(self) -> bool:
         """Whether partitions are assigned and all of them have recovered."""
         return any(host.owned for host in self.hosts.values()) and all(host.ready for host in self.hosts.values())
-
-
-def _faust_app(config: FloorwatchConfig) -> faust.App:
-    kafka = config.kafka
-    session_s = kafka.session_timeout_s
-    app = faust.App(
-        kafka.group,
-        broker=[f"kafka://{broker}" for broker in kafka.brokers],
-        broker_credentials=_faust_credentials(config),
-        store="memory://",
-        processing_guarantee="at_least_once",
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        table_standby_replicas=0,
-        consumer_auto_offset_reset="earliest",
-        broker_session_timeout=session_s,
-        broker_rebalance_timeout=kafka.rebalance_timeout_s,
-        broker_heartbeat_interval=min(1.0, session_s / 3),
-        broker_request_timeout=max(30.0, session_s * 2),
-        broker_max_poll_records=config.engine.max_batch_records,
-        consumer_max_fetch_size=4 * 1_048_576,
-        producer_acks=-1,
-        # Never reached: the consumer's own bound by partition (IN_HAND) is, and that one lets other topics go on.
-        stream_buffer_maxsize=8 + IN_HAND * kafka.partitions * 3 // 2,
-        stream_wait_empty=False,
-        stream_recovery_delay=0.0,
-        web_enabled=False,
-        datadir=tempfile.mkdtemp(prefix="floorwatch-"),
-        loghandlers=[],
-    )
-    app.transport = BatchTransport(app.conf.broker_consumer, app)
-    return app
-
-
-def _faust_credentials(config: FloorwatchConfig) -> Any:
-    security = config.kafka.security
-    if security.protocol == "PLAINTEXT":
-        return None
-    context = tls_context(config.kafka)
-    if security.protocol == "SSL":
-        return faust.SSLCredentials(context)
-    password = security.password.get_secret_value() if security.password is not None else ""
-    return faust.SASLCredentials(
-        mechanism=security.mechanism, username=security.username, password=password, ssl_context=context
-    )
