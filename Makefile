@@ -16,7 +16,7 @@ SCHEDULES ?= 20000
 test test-unit test-clock test-nightly: export PYTHONDONTWRITEBYTECODE =
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo up test test-unit test-clock test-nightly check generate lock bench sim fuzz chaos clean install
+.PHONY: help demo up test test-unit test-clock test-nightly check generate golden lock bench sim fuzz chaos upgrade-test clean install
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,13 @@ check: $(VENV)/.dev  ## Lint, types, import contracts, generated files
 
 generate: $(VENV)/.dev  ## Write contract, boards, rules and metric reference
 	$(BIN)/floorwatch generate
+
+golden: $(VENV)/.dev  ## Write golden states of formats that have a new version (docs/upgrading.md)
+	$(BIN)/python -m tests.golden.fingerprints
+
+upgrade-test: EVENTS = 20000
+upgrade-test: $(VENV)/.dev  ## Roll workers from the deployed version to this one on a real Kafka, EVENTS=20000, then compare every row
+	UPGRADE_EVENTS=$(EVENTS) $(BIN)/python -m pytest -q tests/kafka/test_upgrade.py tests/golden
 
 bench: $(VENV)/.dev  ## Workload W against the peers on real Kafka: LABELS=1000000 ROUNDS=2 BENCH="--skip flat"
 	$(BIN)/python -m bench --labels $(LABELS) --rounds $(ROUNDS) $(BENCH)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from alerts.outbox import NO_CHANNEL, Outbox
 from alerts.outgoing import Notification, decode_notification
+from streams.models.formats import NewerFormat
 
 DeliveryState = Literal["waiting", "sent", "dead", "moved"]
 
@@ -158,7 +159,7 @@ async def payload_of(outbox: Outbox, notification_id: str) -> Notification | Non
     held = await cast("Awaitable[Any]", outbox.redis.hget(outbox.key(f"item:{notification_id}"), "payload"))
     try:
         return None if held is None else decode_notification(held)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, NewerFormat):
         return None
 
 

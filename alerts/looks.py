@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from alerts.words import instant
+from streams.models import formats
 
 LOOKS = "rules-looked"
 """Name under which the read model keeps the last look."""
@@ -26,8 +27,9 @@ def encode_look(look: Look) -> bytes:
 def decode_look(value: bytes) -> Look | None:
     """Return the look, None where another version wrote it."""
     try:
+        formats.check_json(formats.LOOK, value)
         return msgspec.json.decode(value, type=Look)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, formats.NewerFormat):
         return None
 
 

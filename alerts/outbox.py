@@ -29,6 +29,7 @@ from msgspec import Struct
 
 from alerts import outbox_scripts as lua
 from alerts.outgoing import Notification, decode_notification, encode_notification, within
+from streams.models.formats import NewerFormat
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -41,7 +42,8 @@ class OutboxSettings(Struct, frozen=True):
     """How patient the outbox is.
 
     With these, a receiver that is down is tried for about 7 hours. ``keep_ms`` is how long a finished id is remembered as seen;
-    keep it above the longest replay of the log. A notification without a channel waits ``unrouted_ms`` for one.
+    keep it above the longest replay of the log. A notification without a channel waits ``unrouted_ms`` for one. One that a newer
+    version wrote is left to a worker of that version: another looks at it every ``newer_pause_ms``.
     """
 
     max_attempts: int = 36
@@ -50,6 +52,7 @@ class OutboxSettings(Struct, frozen=True):
     keep_ms: int = 30 * 86_400_000
     unrouted_ms: int = 86_400_000
     unrouted_pause_ms: int = 10_000
+    newer_pause_ms: int = 600_000
     max_payload_bytes: int = 65_536
 
 
@@ -110,6 +113,10 @@ class Outbox:
             # Written by another version, or by hand. It must neither stop the others nor be tried for ever.
             await self._bury_unrouted(name, f"its payload cannot be read: {error}")
             return True
+        except NewerFormat:
+            # For a worker of that version: during a rolling upgrade there is one, or will be.
+            await self.redis.zadd(due, {name: now_ms + self._settings.unrouted_pause_ms}, xx=True)
+            return True
         names = list(dict.fromkeys(channels_of(note)))
         if names:
             keys = [due, self._item(name), self.key("channels"), self.key(f"sent:{name}")]
@@ -134,6 +141,11 @@ class Outbox:
                 note = decode_notification(payload)
             except msgspec.DecodeError as error:
                 await self._bury(_text(name), channel, token, f"its payload cannot be read: {error}")
+                continue
+            except NewerFormat as error:
+                due_ms = now_ms + self._settings.newer_pause_ms
+                retry = [self._item(_text(name)), self.key(f"due:{channel}"), self.key(f"channel:{channel}")]
+                await self._run(lua.RETRY, retry, _text(name), token, channel, now_ms, due_ms, str(error), 0)
                 continue
             return Lease(_text(name), channel, token, note, int(attempts), bool(unsure))
 

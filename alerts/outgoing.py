@@ -11,6 +11,7 @@ from alerts.incident import Notify
 from alerts.records import incident_of, incident_record
 from alerts.text import Links, render, title_of
 from alerts.words import UTC_ZONE
+from streams.models import formats
 
 _CUT_TITLE, _CUT_BODY = 300, 8_000
 
@@ -91,7 +92,7 @@ def within(note: Notification, most_bytes: int) -> Notification:
 
 def encode_notification(note: Notification) -> bytes:
     """JSON bytes."""
-    return msgspec.json.encode(note)
+    return formats.stamped_json(formats.NOTIFICATION, msgspec.json.encode(note))
 
 
 def decode_notification(value: bytes | str) -> Notification:
@@ -99,5 +100,7 @@ def decode_notification(value: bytes | str) -> Notification:
 
     Raises:
         msgspec.DecodeError: No JSON, or not a notification.
+        NewerFormat: A newer version of Floorwatch wrote it.
     """
+    formats.check_json(formats.NOTIFICATION, value)
     return _decoder.decode(value)

@@ -12,6 +12,7 @@ from alerts.signals import Signal
 from alerts.text import contributors_heading, is_link
 from alerts.view import instant_ms
 from alerts.words import rfc3339
+from streams.models import formats
 
 _MACHINE = ("reopened", "tier", "streak", "announced", "timer_ms", "acknowledged_by", "silenced_until_ms")
 _TIMES = (
@@ -87,9 +88,10 @@ def encode_incident(incident: Incident, title: str) -> bytes:
     Links that cannot be built are missing here: workers of before, which may read it during a rolling upgrade, know no null.
     """
     record = incident_record(incident, title)
-    return msgspec.json.encode(
+    encoded = msgspec.json.encode(
         {name: value for name, value in record.items() if value is not None or name not in _LINKS}
     )
+    return formats.stamped_json(formats.INCIDENT, encoded)
 
 
 def decode_incident(value: bytes | str) -> Incident:
@@ -98,13 +100,15 @@ def decode_incident(value: bytes | str) -> Incident:
     Raises:
         msgspec.DecodeError: No JSON, or not an incident.
         ValueError: A time is not RFC 3339.
+        NewerFormat: A newer version of Floorwatch wrote it.
     """
+    formats.check_json(formats.INCIDENT, value)
     return incident_of(msgspec.json.decode(value, type=dict[str, Any]))
 
 
 def encode_input(given: Input) -> bytes:
     """JSON bytes for topic signals.v1, told apart by ``type``."""
-    return msgspec.json.encode(given)
+    return formats.stamped_json(formats.SIGNAL, msgspec.json.encode(given))
 
 
 def decode_input(value: bytes | str) -> Input:
@@ -112,5 +116,7 @@ def decode_input(value: bytes | str) -> Input:
 
     Raises:
         msgspec.DecodeError: No JSON, or none of these.
+        NewerFormat: A newer version of Floorwatch wrote it.
     """
+    formats.check_json(formats.SIGNAL, value)
     return _inputs.decode(value)

@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from config import introspect
+from config import introspect, renamed
 from config.base import MANY, Fault
-from config.environment import Overlay, apply_environment, apply_secret_files
+from config.environment import PREFIX, Overlay, apply_environment, apply_secret_files
 from config.errors import ConfigError, ConfigErrors
 from config.explain import reason_and_hint
 from config.masking import Mask, display, masks_of
@@ -61,6 +61,8 @@ def loads(
         ConfigErrors: Every fault found.
     """
     document = read_yaml(text)
+    renames = renamed.rename_settings(document, renamed.RENAMED)
+    env, variables = renamed.rename_variables(env, renamed.RENAMED, PREFIX)
     data = document.data if isinstance(document.data, dict) else {}
     overlay = apply_environment(data, FloorwatchConfig, env)
     apply_secret_files(data, FloorwatchConfig, overlay, base)
@@ -68,6 +70,7 @@ def loads(
     masks = None if unread else masks_of(document, FloorwatchConfig)
     reporter = _Reporter(name, text.splitlines(), document, overlay, data, masks)
     errors = [_Placed((), reporter.at(p.span, p.reason, p.hint)) for p in document.problems]
+    errors += [_Placed(path, reporter.fault(path, None, *fault, on_key=True)) for path, *fault in renames.faults]
     errors += [_Placed(path, reporter.fault(path, var, reason, hint)) for path, var, reason, hint in overlay.faults]
     if document.data is not None and not isinstance(document.data, dict):
         fault = reporter.at(Span(0, 0, 1), "the file must be a group of name: value lines", "e.g. kafka: …")
@@ -81,6 +84,7 @@ def loads(
         errors = [_Placed((), reporter.between((), fault)) for fault in config.alerts.delivery_faults()]
     if errors or config is None:
         raise ConfigErrors(_in_order([placed.error for placed in errors]))
+    config.set_renamed((*renames.said, *variables))
     return config
 
 

@@ -15,7 +15,7 @@ def faults(config: FloorwatchConfig) -> list[str]:
 
 def warnings(config: FloorwatchConfig) -> list[str]:
     """Return what starts but should be thought about, as sentences."""
-    found: list[str] = []
+    found: list[str] = list(config.renamed)
     personal = [scope for scope in config.metrics.scopes if "labeler" in scope]
     if personal:
         found.append(

@@ -6,7 +6,7 @@ one loader explains every fault.
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from alerts.rules import Rule
 from config.base import Fault, Section, refuse
@@ -44,6 +44,17 @@ class FloorwatchConfig(Section):
     metrics: MetricSettings = Field(default=MetricSettings(), description="The Prometheus endpoint.")
     gateway: GatewaySettings = Field(default=GatewaySettings(), description="The HTTP gateway: hooks, events, tokens.")
     alerts: AlertSettings = Field(default=AlertSettings(), description="Alert rules and where notifications go.")
+
+    _renamed: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def renamed(self) -> tuple[str, ...]:
+        """Warnings about settings that were given by an old name (config/renamed.py)."""
+        return self._renamed
+
+    def set_renamed(self, said: tuple[str, ...]) -> None:
+        """Keep those warnings; for the loader."""
+        self._renamed = said
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -23,6 +23,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from floorwatch.embedded.servers import Servers
 from streams.adapters.admin import committed, create_topics, open_admin
+from streams.adapters.readmodel import table_row
 from streams.agents.ticker import tick_event
 from streams.core.sources import WATERMARK_PREFIX
 from streams.engine.log import KafkaLogReader, KafkaLogWriter, Outgoing
@@ -154,7 +155,7 @@ class BoundedRun:
                     if value is None:
                         rows.pop(key.decode(), None)
                     elif not key.startswith(b"~"):
-                        rows[key.decode()] = json.loads(value)
+                        rows[key.decode()] = table_row(value)
         return rows
 
     async def dead_letters(self) -> list[dict[str, Any]]:

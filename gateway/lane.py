@@ -14,6 +14,7 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,7 @@ from gateway.publisher import Overloaded, Publisher
 from gateway.settings import GatewaySettings
 from gateway.shares import Shares
 from gateway.spool import DiskSpool
+from streams.models import formats
 from streams.models.grants import SenderGrant
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
@@ -128,6 +130,7 @@ class HookLane:
 
         Raises:
             SpoolBusy: Another gateway uses the folder.
+            NewerFormat: A newer version of Floorwatch wrote what the spool holds.
             OSError: The folder cannot be used.
         """
         if self._spool is not None:
@@ -176,7 +179,7 @@ class HookLane:
         """
         # Ascending also when the clock steps back, so that each webhook's time names it.
         self._last_ms = received_ms = max(self._last_ms + 1, self._clock_ms())
-        text = msgspec.json.encode({"source": source, "received_ms": received_ms, "hook": hook, "grant": grant})
+        text = spooled({"source": source, "received_ms": received_ms, "hook": hook, "grant": grant})
         if self._stopping.is_set() or not self._keep(share, len(text)):
             raise Overloaded(f"{self.waiting} webhooks of {self.waiting_bytes} bytes wait already", 5)
         waiting = WaitingHook(self._next_number, source, received_ms, hook, grant)
@@ -192,6 +195,8 @@ class HookLane:
         return entry.outcome
 
     def _restored(self, number: int, text: bytes) -> _Entry:
+        folder = "" if self._spool is None else str(self._spool.folder)
+        formats.check_json(formats.SPOOL, text, folder)
         held = msgspec.json.decode(text)
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_ms = max(self._last_ms, held["received_ms"])
@@ -323,6 +328,11 @@ class HookLane:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+def spooled(hook: dict[str, Any]) -> bytes:
+    """Return a webhook as the spool keeps it."""
+    return formats.stamped_json(formats.SPOOL, msgspec.json.encode(hook))
 
 
 def _said(error: Exception) -> str:

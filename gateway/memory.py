@@ -10,6 +10,8 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from streams.models import formats
+
 _log = logging.getLogger(__name__)
 
 Remembered = dict[str, Any]
@@ -91,7 +93,10 @@ class RedisMemory:
         for key, raw in zip(keys, found, strict=True):
             if raw is not None:
                 try:
+                    formats.check_json(formats.TOOL_STATE, raw, f"{self._prefix}{key} in Redis")
                     records[key] = _decode(raw)
+                except formats.NewerFormat as error:
+                    raise MemoryUnavailable(str(error)) from error
                 except msgspec.DecodeError:
                     _log.warning("%s%s in Redis is no record of the gateway; taken as unknown", self._prefix, key)
         return records

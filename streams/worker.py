@@ -21,6 +21,7 @@ from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
 from streams.heap import trim_forever
+from streams.models.formats import NewerFormat
 from streams.notify import Delivery
 from streams.status import sites_of, status_of
 from streams.zones import ZoneWatch
@@ -72,7 +73,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     code, said = 1, ""
     try:
         code, said = await _until_ended(worker, stopping)
-    except Misconfigured as error:
+    except (Misconfigured, NewerFormat) as error:
         code, said = os.EX_CONFIG, str(error)
     finally:
         stopping.set()
@@ -103,7 +104,7 @@ async def _until_ended(worker: Worker, stopping: asyncio.Event) -> tuple[int, st
     if stopped.done() and not worker.app.crashed:
         return 0, ""
     reason = worker.app.crash_reason
-    return (os.EX_CONFIG, str(reason)) if isinstance(reason, Misconfigured) else (1, repr(reason))
+    return (os.EX_CONFIG, str(reason)) if isinstance(reason, Misconfigured | NewerFormat) else (1, repr(reason))
 
 
 async def _before(stopped: asyncio.Future[Any], work: Coroutine[Any, Any, Any]) -> bool:

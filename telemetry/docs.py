@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from streams.models import formats
 from telemetry import limits_page
 from telemetry.catalogue import CATALOGUE, ENGINE_METRICS, INCIDENTS_OPEN, ROWS_SKIPPED
 from telemetry.metric import Metric
@@ -58,7 +59,11 @@ def render() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-PAGES: dict[Path, Callable[[], str]] = {PATH: render, Path("docs/limits.md"): limits_page.render}
+PAGES: dict[Path, Callable[[], str]] = {
+    PATH: render,
+    Path("docs/limits.md"): limits_page.render,
+    Path("docs/formats.md"): formats.page,
+}
 
 
 def generate(root: Path) -> list[Path]:
@@ -73,7 +78,7 @@ def generate(root: Path) -> list[Path]:
 def check(root: Path) -> list[str]:
     """Return what is stale, with the command that mends it; empty when all is well."""
     return [
-        f"{relative} differs from telemetry/: run `make generate` and commit the result"
+        f"{relative} differs from what it is generated from: run `make generate` and commit the result"
         for relative, page in PAGES.items()
         if not (root / relative).is_file() or (root / relative).read_text(encoding="utf-8") != page()
     ]

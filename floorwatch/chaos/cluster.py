@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streams.adapters.admin import committed, create_topics, open_admin
+from streams.adapters.readmodel import table_row
 from streams.models import topics
 from streams.models.topics import TopicSpec
 
@@ -119,7 +120,7 @@ class Cluster:
             if value is None:
                 rows.pop(key.decode(), None)
             elif not key.startswith(b"~"):
-                rows[key.decode()] = json.loads(value)
+                rows[key.decode()] = table_row(value)
         return rows
 
     async def refused(self) -> list[dict[str, Any]]:

@@ -85,6 +85,7 @@ def _load(module: str, name: str) -> Any:
 def main() -> None:
     """Run the command line. Whichever command meets a faulty configuration, its diagnostics are shown and the code is 2."""
     from config.errors import ConfigErrors
+    from streams.models.formats import NewerFormat
 
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
@@ -93,4 +94,9 @@ def main() -> None:
         from floorwatch.output.terminal import say
 
         say(str(errors), err=True)
+        sys.exit(2)
+    except NewerFormat as error:
+        from floorwatch.output.terminal import say
+
+        say(f"floorwatch: {error}", err=True)
         sys.exit(2)

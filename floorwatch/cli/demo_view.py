@@ -14,6 +14,7 @@ from rich.text import Text
 from alerts.words import printable
 from floorwatch.cli.table_text import rich_table
 from floorwatch.output.terminal import DataConsole
+from streams.adapters.readmodel import table_row
 from streams.core.stamps import moment
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class DemoModel:
     async def rows(self, table: str, by: str, window: str, limit: int) -> list[Row]:
         """Return the busiest rows of a table by one dimension."""
         found = await self._redis.hvals(f"{self._prefix}rows:{table}:{window}")
-        rows = [row for row in map(orjson.loads, found) if list(row["scope"]) == [by]]
+        rows = [row for row in map(table_row, found) if list(row["scope"]) == [by]]
         size = "due" if table == "sla" else "labels"
         rows.sort(key=lambda row: (-row[size], row["scope_key"]))
         return rows[:limit]

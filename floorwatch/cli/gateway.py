@@ -41,6 +41,7 @@ def gateway(
     from gateway.app import OpenToStrangers
     from gateway.limits import TokenFault
     from gateway.spool import SpoolBusy
+    from streams.models.formats import NewerFormat
 
     set_up_logging(log_level)
     given = {
@@ -52,12 +53,14 @@ def gateway(
     env = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
     with exit_on_config_error():
         settings = load(config, env, channels="tolerated")
+    for said in settings.renamed:
+        say(f"floorwatch gateway: configuration: {said}", err=True)
     try:
         asyncio.run(_serve(settings, journal))
     except (OpenToStrangers, TokenFault) as error:
         say(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(2) from None
-    except (SpoolBusy, JournalError, OSError) as error:
+    except (SpoolBusy, NewerFormat, JournalError, OSError) as error:
         say(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(1) from None
 

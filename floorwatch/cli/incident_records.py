@@ -10,6 +10,7 @@ import typer
 
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import say
+from streams.models import formats
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -44,13 +45,17 @@ def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None)
 
     Raises:
         typer.Exit: Redis does not answer.
+        NewerFormat: A newer version of Floorwatch wrote one.
     """
     name = f"{prefix}incidents"
 
     def ask(client: Redis) -> list[Any]:
         return list(client.hvals(name)) if key is None else [client.hget(name, key)]
 
-    return [json.loads(value) for value in _asked(options, ask) if value is not None]
+    found = [value for value in _asked(options, ask) if value is not None]
+    for value in found:
+        formats.check_json(formats.INCIDENT, value, f"{name} in Redis")
+    return [json.loads(value) for value in found]
 
 
 def read_look(options: dict[str, Any], prefix: str) -> Look | None:

@@ -10,16 +10,19 @@ CRC-32 and not CRC-32C: zlib has it in C everywhere Python runs, and for a torn 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from streams.models import topics
+from streams.models import formats, topics
 
-MAGIC = b"FWJRNL1\n"
+MAGIC = b"FWJRNL%d\n" % formats.JOURNAL.version
+_VERSION = re.compile(rb"FWJRNL(\d)\n")
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """A longer length can only be damage; the gateway refuses events far below this."""
 
@@ -67,6 +70,21 @@ class Parsed:
     records: list[Record]
     end: int
     tail: Tail
+
+
+def check_version(head: bytes, path: Path) -> None:
+    """Refuse a segment of a newer version; what is no segment at all is left to others.
+
+    Args:
+        head: The file's first bytes.
+        path: The file, for the message.
+
+    Raises:
+        NewerFormat: A newer version of Floorwatch wrote it.
+    """
+    found = _VERSION.fullmatch(head)
+    if found is not None:
+        formats.check(formats.JOURNAL, int(found[1]), str(path))
 
 
 def encode(accepted_ms: int, topic: bytes, key: bytes, value: bytes) -> bytes:

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from floorwatch.embedded.frames import MAGIC, Parsed, Record, Tail, is_unfinished, next_frame, parse
+from floorwatch.embedded.frames import MAGIC, Parsed, Record, Tail, check_version, is_unfinished, next_frame, parse
 
 SUFFIX = ".seg"
 LOCK = "lock"
@@ -114,6 +114,7 @@ def mend(path: Path) -> Inspection:
         path: The writer's last segment. Only the writer that holds the folder's lock may call this.
     """
     content = path.read_bytes()
+    check_version(content[: len(MAGIC)], path)
     whole = content[: len(MAGIC)] == MAGIC
     damaged = len(content) >= len(MAGIC) and not whole
     end, last_ms = min(len(MAGIC), len(content)) if len(content) >= len(MAGIC) else 0, 0
@@ -183,6 +184,7 @@ def _read_segment(path: Path, position: Position, max_bytes: int, *, last: bool,
             if size < position.offset and size >= len(MAGIC):
                 said = f"it ends {position.offset - size} bytes before a place that had been read"
                 return Chunk([], position._replace(offset=size), True, Damage(path, size, b"", True, said))
+            check_version(segment.read(len(MAGIC)), path)
             segment.seek(position.offset)
             buffer = segment.read(max_bytes)
             parsed = parse(buffer)

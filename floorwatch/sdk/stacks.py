@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.models import formats
+
 VAR_VARIABLE = "FLOORWATCH_VAR"
 DEFAULT_VAR = Path("var")
 STATE_FILE = Path("run/state.json")
@@ -61,13 +63,18 @@ class StackState:
     redis_password_file: str = ""
     redis_prefix: str = ""
     config_file: str = ""
-    version: int = 1
+    version: int = formats.STACK_STATE.version
 
 
 def read_state(var: Path) -> StackState | None:
-    """Return what the stack on a folder last wrote, whether or not it still runs; None if there is none that can be read."""
+    """Return what the stack on a folder last wrote, whether or not it still runs; None if there is none that can be read.
+
+    Raises:
+        NewerFormat: A newer version of Floorwatch wrote it.
+    """
     try:
         data = json.loads((var / STATE_FILE).read_bytes())
+        formats.check(formats.STACK_STATE, data.get("version", formats.FIRST), str(var / STATE_FILE))
         data = {name: data[name] for name in StackState.__dataclass_fields__ if name in data}
         data["supervisor"] = ProcessMark(**data["supervisor"])
         data["children"] = {name: ProcessMark(**mark) for name, mark in data["children"].items()}

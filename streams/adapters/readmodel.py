@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from streams.adapters.patience import Patience
+from streams.models import formats
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class ReadModel:
         rows: dict[str, dict[str, Any]] = {}
         for key, value in found.items():
             try:
-                rows[key.decode()] = orjson.loads(value)
+                rows[key.decode()] = table_row(value)
             except ValueError as error:  # somebody else's, or damaged: it must not hide all others
                 log.warning("table %s: row %r in Redis cannot be read and is set aside: %s", table, key[:200], error)
         return rows
@@ -209,6 +210,24 @@ class ReadModel:
     async def patient_rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a table and window by scope key, waiting for Redis as long as it takes."""
         return await self._patience.until_done("give rows", lambda: self.rows(table, window))
+
+
+def table_row(value: bytes | str) -> dict[str, Any]:
+    """Return a row of a table as it was before it was given its version.
+
+    Args:
+        value: JSON as it stands in a table topic or in the read model.
+
+    Raises:
+        NewerFormat: A newer version of Floorwatch wrote it.
+        ValueError: It is no JSON object.
+    """
+    row: dict[str, Any] = orjson.loads(value)
+    version = row.pop(formats.FIELD, formats.FIRST) if isinstance(row, dict) else None
+    if not isinstance(version, int):
+        raise ValueError("no row of a table")  # noqa: TRY004 - what it holds is wrong, not how it was called
+    formats.check(formats.TABLE_ROW, version)
+    return row
 
 
 def batched(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

@@ -1,7 +1,7 @@
 """Rule runner: evaluates every rule over the read model whenever the watermark enters a new minute.
 
 After a burst the next minute may be long in coming. So it looks once more within a minute when the log says that every
-partition is idle: see ADR 0026.
+partition is idle: see ADR 0027.
 
 One worker does it, the owner of scopes partition 0, over the rows of all partitions: contributors and parent scopes
 need the whole floor.
@@ -34,7 +34,7 @@ from streams.core.policy import MINUTE_MS
 from streams.core.records import CONTENT_ERRORS
 from streams.core.tables import TABLES
 from streams.engine.log import LogWriter, Outgoing
-from streams.models import topics
+from streams.models import formats, topics
 
 log = logging.getLogger(__name__)
 
@@ -157,8 +157,11 @@ class RuleRunner:
         """Return the baseline kept in Redis; an empty one, which settles within some windows, where Redis was emptied."""
         kept = await self._read_model.kept(_BASELINE)
         try:
-            return BaselineState() if kept is None else _decode_baseline(kept)
-        except msgspec.DecodeError as error:
+            if kept is None:
+                return BaselineState()
+            formats.check_msgpack(formats.BASELINE, kept)
+            return _decode_baseline(kept)
+        except (msgspec.DecodeError, formats.NewerFormat) as error:
             log.warning("the throughput baseline of another version cannot be read, learning it anew: %s", error)
             return BaselineState()
 

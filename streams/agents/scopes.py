@@ -24,7 +24,7 @@ from streams.core.rowcodec import json_bytes
 from streams.core.scope_state import PaneRow, WindowRow
 from streams.core.tables import TABLES, pane_rows, window_rows
 from streams.engine.log import LogReader, LogWriter, Outgoing
-from streams.models import topics
+from streams.models import formats, topics
 from streams.models.refusal import Refusal
 
 log = logging.getLogger(__name__)
@@ -282,7 +282,7 @@ class ScopesStage:
             self._add_window(rows, row, watermark_ms)
             return
         shown = {
-            table: json_bytes(found) for table, found in pane_rows(row, watermark_ms, self.floor.sources.behind).items()
+            table: _encoded(found) for table, found in pane_rows(row, watermark_ms, self.floor.sources.behind).items()
         }
         for table, value in shown.items():
             rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", value)
@@ -301,7 +301,7 @@ class ScopesStage:
     def _add_window(self, rows: TableRows, window: WindowRow, watermark_ms: int) -> None:
         found = window_rows(window, watermark_ms, self.floor.sources.behind)
         empty = not window.cells and not window.state.open_by_hour
-        values = {table: None if empty else json_bytes(row) for table, row in found.items()}
+        values = {table: None if empty else _encoded(row) for table, row in found.items()}
         if window.window == self._shown_window:
             self._show(window.state.key, None if empty else list(found.values()))
         for table, value in values.items():
@@ -335,3 +335,7 @@ class ScopesStage:
     def shown_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window as last published. Safe to call from a scrape's thread."""
         return [row for rows in list(self._shown.values()) for row in rows]
+
+
+def _encoded(row: dict[str, Any]) -> bytes:
+    return formats.stamped_json(formats.TABLE_ROW, json_bytes(row))

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 from streams.core.cells import Cells, add_cells
 from streams.core.forecast.observe import FORECAST_WINDOW
-from streams.core.ledger_store import stamp_of
+from streams.core.ledger_store import ROW_HEAD, stamp_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import CONTENT_ERRORS, told
 from streams.core.scope_state import CellReader, PaneRow, ScopeState, WindowRow
 from streams.core.sources import WATERMARK_PREFIX, Source, Sources
 from streams.core.window_sums import WindowSum, count, move, tally
 from streams.core.windows import window_range
+from streams.models import formats
 
 _NEVER_MS = 1 << 62
 
@@ -145,6 +146,8 @@ class Floor:
             if not slots:
                 del panes[pane_ms]
             return
+        if value[0] != ROW_HEAD:
+            formats.refuse_longer(formats.ROW, value, 2)
         stamp = stamp_of(value)
         if known is not None and known[0] > stamp:
             return

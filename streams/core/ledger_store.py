@@ -26,10 +26,14 @@ from streams.core.rows import Place, Row
 from streams.core.segments import Segments
 from streams.core.sources import NO_TIME, Source, floor_key, floor_record, watermark_record
 from streams.core.tasks import TaskTable
+from streams.models import formats
 
 META = b"m|"
 ROW = b"r|"
 SEGMENT = b"s|"
+ROW_HEAD = 0x92
+"""First byte of a row of this version: an array of stamp and cells."""
+
 _KEPT_METAS = 16
 
 _IN_HAND_BYTES = 32 * 1_048_576
@@ -55,9 +59,26 @@ class Meta(msgspec.Struct, array_like=True):
     hour_offset: int
     idle: bool = False
     floor_ms: int = NO_TIME
+    version: int = formats.FIRST
 
 
 _decode_meta: Any = msgspec.msgpack.Decoder(Meta).decode
+
+
+def _read_meta(value: bytes) -> Meta:
+    """Return a meta row.
+
+    Raises:
+        NewerFormat: A newer version of Floorwatch wrote it.
+        msgspec.DecodeError: It is none.
+    """
+    try:
+        meta: Meta = _decode_meta(value)
+    except msgspec.ValidationError:
+        formats.check(formats.META, formats.member(value, 8))
+        raise
+    formats.check(formats.META, meta.version)
+    return meta
 
 
 class LedgerStore:
@@ -114,6 +135,7 @@ class LedgerStore:
             ledger.hour_offset,
             ledger.idle,
             ledger.floor_ms,
+            formats.META.version,
         )
         flush.meta = (META + self.owner.encode(), _encode(meta))
         self._collect_watermark(flush)
@@ -276,7 +298,7 @@ class LedgerStore:
             self._newest = {}
 
     def _restore_meta(self, newest: dict[bytes, bytes]) -> None:
-        metas = {key: _decode_meta(value) for key, value in newest.items() if key.startswith(META)}
+        metas = {key: _read_meta(value) for key, value in newest.items() if key.startswith(META)}
         if not metas:
             return
         best = max(metas, key=lambda key: metas[key].stamp)
@@ -295,6 +317,8 @@ class LedgerStore:
             if not key.startswith(ROW):
                 continue
             name, _, owner = key[len(ROW) :].rpartition(b"|")
+            if value[0] != ROW_HEAD:
+                formats.refuse_longer(formats.ROW, value, 2)
             stamp = stamp_of(value)
             held = found.get(name)
             owners = (owner.decode(),) if held is None else (*held[2], owner.decode())
@@ -306,12 +330,15 @@ class LedgerStore:
                 ledger.rows.put((int(tier), int(pane_ms), number), Row(None, stamp, owners, value))
 
 
+_UINT_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
+
+
 def stamp_of(value: bytes) -> int:
     """Return the stamp of an encoded row without decoding the row: the first item of its msgpack array."""
     marker = value[1]
     if marker < 0x80:
         return marker
-    size = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}.get(marker)
+    size = _UINT_BYTES.get(marker)
     if size is None:
         raise ValueError(f"row does not begin with a stamp: {value[:12]!r}")
     return int.from_bytes(value[2 : 2 + size], "big")

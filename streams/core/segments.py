@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from streams.core.records import KeptFact
+from streams.models import formats
 
 _FACTS_PER_SEGMENT = 4_000
 
@@ -46,9 +47,26 @@ class _Segment(msgspec.Struct, array_like=True, gc=False):
     end: int
     begin: int
     facts: list[KeptFact]
+    version: int = formats.FIRST
 
 
 _decode: Any = msgspec.msgpack.Decoder(_Segment).decode
+
+
+def _decoded(value: bytes) -> _Segment:
+    """Return a segment.
+
+    Raises:
+        NewerFormat: A newer version of Floorwatch wrote it.
+        msgspec.DecodeError: It is none.
+    """
+    try:
+        segment: _Segment = _decode(value)
+    except msgspec.ValidationError:
+        formats.check(formats.SEGMENT, formats.member(value, 3))
+        raise
+    formats.check(formats.SEGMENT, segment.version)
+    return segment
 
 
 class Segments:
@@ -87,7 +105,7 @@ class Segments:
             after = facts[at] if at < len(facts) else None
             until = end if after is None else after[0]
             key = segment_key(begin, owner)
-            records.append((key, _encode(_Segment(until, begin, part))))
+            records.append((key, _encode(_Segment(until, begin, part, formats.SEGMENT.version))))
             self._know(begin, begin, owner, len(part))
             begin = until
         return records
@@ -129,7 +147,7 @@ class Segments:
             value: The segment.
             resume: The offset from which to fold: facts at or above it will be met again.
         """
-        segment = _decode(value)
+        segment = _decoded(value)
         facts: list[KeptFact] = segment.facts
         first = self._covered + 1
         # Facts ahead, of a flush that may yet be completed by a worker that lost the partition, are never let go of here:

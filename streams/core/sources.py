@@ -11,10 +11,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from streams.models import formats
+
 WATERMARK_PREFIX = "~watermark|"
 
 _FLOOR = "|floor"
 """End of the key of the record that says how far the floor had come when a partition was last found idle."""
+
+_HEAD = 0x92
+"""First byte of a watermark record of this version: an array of two."""
 
 NO_TIME = -1
 """The watermark of a partition that has no events yet."""
@@ -99,6 +104,8 @@ class Sources:
 
     def hear(self, key: str, value: bytes) -> None:
         """Take in one record whose key begins with ``WATERMARK_PREFIX``; an older one changes nothing."""
+        if value[0] != _HEAD:
+            formats.refuse_longer(formats.WATERMARK, value, 2)
         stamp, time_ms = _decode(value)
         if key.endswith(_FLOOR):
             self._floor_ms = max(self._floor_ms, hidden(time_ms))

@@ -86,6 +86,7 @@ OUTPUT_DOCS: dict[str, str] = {
     "start": "Start of the range, inclusive.",
     "end": "End of the range, exclusive.",
     "closed": "The watermark has passed the end: only corrections will change the row.",
+    "format": "Version of the row's format; 1 where it is missing (docs/formats.md).",
     "revision": "Counts the corrections of panes in the range.",
     "watermark": "Event time up to which the row is complete.",
     "pane_s": "Length of the pane in seconds; pane rows only.",

@@ -31,6 +31,7 @@ def sent() -> dict[str, Any]:
     incident = structs.replace(opened(), runbook_url="docs/runbooks/accuracy_low.md")
     note = notification(Notify(f"{incident.key}:open", "open", "default", incident))
     found: dict[str, Any] = json.loads(encode_notification(note))
+    del found["format"]  # the outbox's own
     return found
 
 

@@ -1,0 +1,379 @@
+"""Versions of everything that is serialised and read again by a later version of Floorwatch (ADR 0027).
+
+Each format has a version of its own. A value carries its whole number; one that carries none is version 1, which the deployed
+commit 24565ae wrote. A reader takes every version up to its own and refuses a newer one with ``NewerFormat``; it never guesses.
+
+The number is raised by a change that an older reader must not pass over, because it would count wrongly. Any other change (a
+field more that has a default) raises ``minor``, which no value carries: older readers go on reading. ``make golden`` then
+writes the states of the new version to ``tests/golden``, where tests read those of every version.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+FIRST = 1
+"""Version of a value that says none, as 24565ae wrote it."""
+
+FIELD = "format"
+"""Member of a JSON object or msgpack map that says its version."""
+
+
+class Format(NamedTuple):
+    """One serialised format.
+
+    Attributes:
+        name: What it is called in messages and documentation.
+        version: What is written now, and the newest that is read.
+        place: Where it is kept.
+        writer: Who writes it.
+        reader: Who reads it.
+        marker: How a value says its version.
+        newer: What a reader does with a newer version.
+        changes: What each version after the first has brought.
+        minor: Counts the changes within a version that older readers pass over.
+    """
+
+    name: str
+    version: int
+    place: str
+    writer: str
+    reader: str
+    marker: str
+    newer: str
+    changes: str = "–"
+    minor: int = 0
+
+    @property
+    def label(self) -> str:
+        """Version and minor version."""
+        return f"{self.version}.{self.minor}"
+
+
+class NewerFormat(RuntimeError):
+    """A value was written by a newer version of Floorwatch. Operator: start that version; nothing was changed."""
+
+    def __init__(self, kind: Format, found: int | str, where: str = "") -> None:
+        """Say what was found where, and what is needed."""
+        self.kind, self.found = kind, found
+        place = where or kind.place
+        super().__init__(
+            f"{place}: {kind.name} in format version {found}, and this Floorwatch reads up to version {kind.version}. A newer "
+            "Floorwatch wrote it: start one that reads that version (docs/formats.md lists them). Nothing was changed."
+        )
+
+
+class _Head(msgspec.Struct, gc=False):
+    format: int = FIRST
+
+
+_json_head = msgspec.json.Decoder(_Head).decode
+_msgpack_head = msgspec.msgpack.Decoder(_Head).decode
+
+
+def check(kind: Format, found: int, where: str = "") -> None:
+    """Refuse a version that is newer than what is read.
+
+    Args:
+        kind: The format.
+        found: The version a value says.
+        where: Where the value is, for the message; by default the format's place.
+
+    Raises:
+        NewerFormat: It is newer.
+    """
+    if found > kind.version:
+        raise NewerFormat(kind, found, where)
+
+
+def stamped_json(kind: Format, value: bytes) -> bytes:
+    """Return a JSON object with its version as first member; as it is while the version is 1.
+
+    Args:
+        kind: The format.
+        value: An object with one member at least and none called ``format``.
+    """
+    return value if kind.version == FIRST else b'{"format":%d,' % kind.version + value[1:]
+
+
+def check_json(kind: Format, value: bytes | str, where: str = "") -> None:
+    """Refuse a JSON object whose version is newer than what is read.
+
+    Raises:
+        NewerFormat: It is newer.
+        msgspec.DecodeError: It is no JSON object, or its version is no whole number.
+    """
+    check(kind, _json_head(value).format, where)
+
+
+def check_msgpack(kind: Format, value: bytes, where: str = "") -> None:
+    """Refuse a msgpack map whose version is newer than what is read; raises as ``check_json``."""
+    check(kind, _msgpack_head(value).format, where)
+
+
+def refuse_longer(kind: Format, value: bytes, members: int, where: str = "") -> None:
+    """Refuse a msgpack array that is longer than this version's: a later version appends its number.
+
+    Args:
+        kind: The format.
+        value: The array, of fewer than 16 members.
+        members: How many this version has.
+        where: Where the value is, for the message.
+
+    Raises:
+        NewerFormat: It is longer.
+    """
+    if value and 0x90 + members < value[0] <= 0x9F:
+        found = msgspec.msgpack.decode(value)[-1]
+        raise NewerFormat(kind, found if isinstance(found, int) else "unknown", where)
+
+
+def member(value: bytes, at: int) -> int:
+    """Return the version that stands as a member of a msgpack array, whatever the others hold; 1 where there is none."""
+    try:
+        members = msgspec.msgpack.decode(value, type=list[msgspec.Raw])
+        return msgspec.msgpack.decode(members[at], type=int) if len(members) > at else FIRST
+    except msgspec.DecodeError:
+        return FIRST
+
+
+_STOPS = "the worker stops with exit code 78 and the reason"
+
+META = Format(
+    "a ledger's meta row",
+    2,
+    "ledger-changelog.v1, key m|…",
+    "worker (ledger)",
+    "worker (ledger)",
+    "ninth member of the array",
+    _STOPS,
+    "2: idle and floor (ADR 0019), set_aside, the version",
+)
+SEGMENT = Format(
+    "a segment of facts",
+    2,
+    "ledger-changelog.v1, key s|…",
+    "worker (ledger)",
+    "worker (ledger)",
+    "fourth member of the array, once for up to 4,000 facts",
+    _STOPS,
+    "2: grants and incomparable audits (facts), the version",
+)
+ROW = Format(
+    "a row",
+    1,
+    "ledger-changelog.v1, key r|…, and partials.v1",
+    "worker (ledger)",
+    "worker (ledger, scopes)",
+    "an array of two is version 1; a later version appends its number",
+    _STOPS,
+    "1.1: counters of what cannot be compared, and of names left out; amounts beyond 64 bits as digits",
+    1,
+)
+WATERMARK = Format(
+    "a partition's watermark",
+    1,
+    "partials.v1, key ~watermark|…",
+    "worker (ledger)",
+    "worker (scopes)",
+    "an array of two is version 1; a later version appends its number",
+    _STOPS,
+    "1.1: idle and the floor, as negative times (ADR 0019)",
+    1,
+)
+TABLE_ROW = Format(
+    "a table row",
+    2,
+    "accuracy.v1, throughput.v1, sla.v1, Redis rows:…",
+    "worker (scopes)",
+    "worker (rules), command line, readers of the topics",
+    "member format",
+    "the rules stop the worker; commands end with the reason",
+    "2: incomparable, overlap_incomparable, open_as_of, the version",
+)
+INCIDENT = Format(
+    "an incident",
+    2,
+    "incidents.v1, Redis hash incidents",
+    "worker (incidents)",
+    "worker (incidents), command line, metrics",
+    "member format",
+    _STOPS,
+    "2: told, clear and share_of of contributors, the version",
+)
+SIGNAL = Format(
+    "a signal, operator action or tick",
+    2,
+    "signals.v1",
+    "worker (rules), floorwatch ack and silence",
+    "worker (incidents)",
+    "member format",
+    _STOPS,
+    "2: clear and share_of of contributors, the version",
+)
+NOTIFICATION = Format(
+    "a notification",
+    2,
+    "Redis {outbox}:item:…, field payload",
+    "worker (incidents)",
+    "worker (notifier), command line",
+    "member format",
+    "it waits for a worker of the newer version; after all attempts, the dead list",
+    "2: also, a queue for each channel (ADR 0024), the version",
+)
+AUDIT_REQUEST = Format(
+    "a request for audits",
+    1,
+    "audit-requests.v1",
+    "worker (incidents)",
+    "worker (incidents), labelling tools",
+    "end of the CloudEvents type (.v1)",
+    "a dead letter tells of it; the request may be made again",
+)
+EVENT = Format(
+    "an event",
+    1,
+    "raw.v1, events.v1, embedded journal",
+    "tools, gateway, worker (intake)",
+    "worker (intake, ledger), replay",
+    "end of the CloudEvents type (.v1); optional fields may be added",
+    "intake refuses it to the dead letters with its type; send new types after the last worker is upgraded",
+    "1.1: verdict incomparable, floorwatchgrant, idle and floor_at of ticks",
+    1,
+)
+DEAD_LETTER = Format(
+    "a dead letter",
+    1,
+    "deadletters.v1, late.v1",
+    "worker, gateway",
+    "command line, people",
+    "member format, once there is a version 2",
+    "fields are only ever added; readers pass over those they do not know",
+    "1.1: removed",
+    1,
+)
+BASELINE = Format(
+    "the throughput baseline",
+    1,
+    "Redis kept:throughput-baseline",
+    "worker (rules)",
+    "worker (rules)",
+    "member format of the map, once there is a version 2",
+    "it is learnt anew, with a warning",
+)
+LOOK = Format(
+    "how far the rules have looked",
+    1,
+    "Redis kept:rules-looked",
+    "worker (rules)",
+    "command line, /statusz",
+    "member format, once there is a version 2",
+    "it is shown as not known",
+)
+TOOL_STATE = Format(
+    "a tool's state",
+    1,
+    "Redis gateway:…",
+    "gateway",
+    "gateway",
+    "member format, once there is a version 2",
+    "webhooks wait in the spool, and /readyz says why",
+    "1.1: what an annotation's audit was",
+    1,
+)
+SPOOL = Format(
+    "a webhook in the spool",
+    2,
+    "gateway.spool_dir, hooks-….jsonl",
+    "gateway",
+    "gateway",
+    "member format",
+    "the gateway does not start and says why",
+    "2: grant, a checksum in the file done, the version",
+)
+JOURNAL = Format(
+    "a journal segment",
+    1,
+    "embedded journal, ….seg",
+    "gateway, embedded stack",
+    "shipper",
+    "the digit in the first eight bytes, FWJRNL1",
+    "the shipper ends and says why; the writer does not start",
+)
+STACK_STATE = Format(
+    "the embedded stack's state",
+    1,
+    "var/run/state.json",
+    "floorwatch up",
+    "command line",
+    "member version",
+    "the command ends with the reason",
+    "1.1: password file, prefix and configuration file",
+    1,
+)
+PROGRESS = Format(
+    "the shipper's progress",
+    1,
+    "var/run/shipper.json",
+    "shipper",
+    "shipper",
+    "none: it is about one start of the broker",
+    "what cannot be read is sent again, which the ledger ignores",
+)
+COLD_TASK = Format(
+    "a task on disk",
+    1,
+    "engine.state_dir",
+    "worker (ledger)",
+    "worker (ledger)",
+    "none: it is emptied at each start",
+    "never read by another version",
+)
+
+FORMATS: tuple[Format, ...] = (
+    META,
+    SEGMENT,
+    ROW,
+    WATERMARK,
+    TABLE_ROW,
+    INCIDENT,
+    SIGNAL,
+    NOTIFICATION,
+    AUDIT_REQUEST,
+    EVENT,
+    DEAD_LETTER,
+    BASELINE,
+    LOOK,
+    TOOL_STATE,
+    SPOOL,
+    JOURNAL,
+    STACK_STATE,
+    PROGRESS,
+    COLD_TASK,
+)
+
+
+_PAGE = """# Formats and their versions
+
+<!-- Generated from streams/models/formats.py by `make generate`. Do not edit. -->
+
+Everything that is written by one version of Floorwatch and read by a later one. A value says the number before the point; one
+that says none is version 1, written by the deployed commit 24565ae. A reader takes every version up to its own and refuses a newer
+one with an error that says which is needed. The number behind the point counts changes that older readers pass over. How to upgrade:
+[upgrading.md](upgrading.md). Why: [ADR 0027](adr/0027-format-versions.md).
+
+"""
+
+
+def page() -> str:
+    """Return docs/formats.md."""
+    head = (
+        "| format | version | where | written by | read by | how a value says its version | a newer version | changes |"
+    )
+    lines = [head, "|" + "---|" * 8]
+    for kind in FORMATS:
+        cells = (kind.name, kind.label, kind.place, kind.writer, kind.reader, kind.marker, kind.newer, kind.changes)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return _PAGE + "\n".join(lines) + "\n"

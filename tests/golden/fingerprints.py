@@ -1,0 +1,166 @@
+"""Fingerprints of all formats: what says that one has changed without a new version.
+
+``make golden`` runs this file: it writes ``formats.json`` and, where something has changed, the states of the new version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import lzma
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.golden import make
+
+KNOWN = Path(__file__).with_name("formats.json")
+
+
+def shapes() -> dict[str, str]:
+    """Return by format a text that changes with the format: names, types and order of fields, or sample bytes."""
+    from alerts.baseline import BaselineState
+    from alerts.incident import Incident
+    from alerts.looks import Look
+    from alerts.outgoing import Notification
+    from alerts.records import Input
+    from floorwatch.sdk.stacks import StackState
+    from streams.core import cells
+    from streams.core.facts import AnyFact
+    from streams.core.ledger_store import Meta
+    from streams.core.rowcodec import encode_row
+    from streams.core.segments import _Segment
+    from streams.core.sources import Source, floor_record, watermark_record
+    from streams.models import formats as f
+    from streams.models.events import LogEvent
+    from streams.models.outputs import AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
+
+    codes = [value for name, value in vars(cells).items() if name.isupper() and isinstance(value, int | str | tuple)]
+    files = asyncio.run(make._files())
+    told = msgspec.json.decode(make._alerts()["incident"])
+    marks = [
+        watermark_record(1, "o", Source(7, 1_000)),
+        watermark_record(1, "o", Source(7, 1_000, idle=True)),
+        floor_record(1, "o", 7, 9),
+    ]
+    hooks = next(value for name, value in files.items() if name.startswith("spool/hooks"))
+    return {
+        f.META.name: shape(Meta),
+        f.SEGMENT.name: shape(_Segment) + shape(AnyFact),
+        f.ROW.name: encode_row(7, {1: 2, "L:a": 3, 5: 1 << 70}).hex() + repr(sorted(codes, key=str)),
+        f.WATERMARK.name: repr(marks),
+        f.TABLE_ROW.name: shape(AccuracyRow) + shape(ThroughputRow) + shape(SlaRow),
+        f.INCIDENT.name: shape(Incident) + keys(told),
+        f.SIGNAL.name: shape(Input),
+        f.NOTIFICATION.name: shape(Notification),
+        f.AUDIT_REQUEST.name: shape(AuditRequested),
+        f.EVENT.name: shape(LogEvent),
+        f.DEAD_LETTER.name: shape(DeadLetter),
+        f.BASELINE.name: shape(BaselineState),
+        f.LOOK.name: shape(Look),
+        f.TOOL_STATE.name: repr(
+            [(name, keys(json.loads(value))) for name, value in sorted(files.items()) if "tool" in name]
+        ),
+        f.SPOOL.name: repr([keys(json.loads(line.split(b" ", 2)[2])) for line in hooks.splitlines()]),
+        f.JOURNAL.name: files["journal"].hex(),
+        f.STACK_STATE.name: repr([(name, field.type) for name, field in StackState.__dataclass_fields__.items()]),
+        f.PROGRESS.name: "epoch, positions, records, at_ms",
+        f.COLD_TASK.name: "msgpack array of packed facts",
+    }
+
+
+def shape(kind: Any) -> str:
+    """Return a type as text: of each struct its tag and, by name and in order, its fields."""
+    structs: dict[str, tuple[str, str]] = {}
+    head = _shape(msgspec.inspect.type_info(kind), structs)
+    return f"{head} {sorted(structs.values())}"
+
+
+def _shape(found: Any, structs: dict[str, tuple[str, str]]) -> str:
+    name = type(found).__name__
+    if isinstance(found, msgspec.inspect.StructType):
+        # Names of classes, and of fields that are told by their place, are no part of the format.
+        own = f"{found.cls.__module__}.{found.cls.__qualname__}"
+        if own not in structs:
+            structs[own] = (f"struct {len(structs)}", "")
+            fields = [
+                ("" if found.array_like else field.encode_name, field.required, _shape(field.type, structs))
+                for field in found.fields
+            ]
+            structs[own] = (structs[own][0], f"{found.tag_field} {found.tag} {fields}")
+        return structs[own][0]
+    parts = []
+    for field in sorted(getattr(found, "__struct_fields__", ())):
+        value = getattr(found, field)
+        if isinstance(value, msgspec.inspect.Type):
+            parts.append(f"{field}={_shape(value, structs)}")
+        elif isinstance(value, tuple) and value and isinstance(value[0], msgspec.inspect.Type):
+            parts.append(f"{field}={[_shape(one, structs) for one in value]}")
+        elif value is not None and field != "cls":
+            parts.append(f"{field}={value!r}")
+    return f"{name}({', '.join(parts)})"
+
+
+def keys(value: Any) -> str:
+    """Return the members of a JSON value, without what they hold."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {keys(one)}" for name, one in sorted(value.items())) + "}"
+    if isinstance(value, list):
+        return f"[{keys(value[0])}]" if value else "[]"
+    return type(value).__name__
+
+
+def fingerprints() -> dict[str, dict[str, str]]:
+    """Return version and fingerprint of each format."""
+    from streams.models.formats import FORMATS
+
+    found = shapes()
+    return {
+        kind.name: {"version": kind.label, "fingerprint": hashlib.sha256(found[kind.name].encode()).hexdigest()[:16]}
+        for kind in FORMATS
+    }
+
+
+def known() -> dict[str, dict[str, str]]:
+    """Return the fingerprints of the last golden states."""
+    found: dict[str, dict[str, str]] = json.loads(KNOWN.read_text()) if KNOWN.exists() else {}
+    return found
+
+
+def faults(now: dict[str, dict[str, str]], before: dict[str, dict[str, str]]) -> list[str]:
+    """Return what has changed without a new version."""
+    return [
+        f"{name} is not what it was in version {one['version']}: raise its version in streams/models/formats.py (minor, where "
+        "an older reader may pass over the change without a wrong number), then run `make golden`"
+        for name, one in now.items()
+        if name in before
+        and before[name]["version"] == one["version"]
+        and before[name]["fingerprint"] != one["fingerprint"]
+    ]
+
+
+def main() -> int:
+    """Write fingerprints and golden states of the present formats, where they have new versions."""
+    now, before = fingerprints(), known()
+    if found := faults(now, before):
+        print("\n".join(found))
+        return 1
+    if now == before:
+        print("no format has changed")
+        return 0
+    numbers = [
+        int(path.name.split(".")[0]) for path in make.HERE.glob("*.json.xz") if path.name.split(".")[0].isdigit()
+    ]
+    name = str(max(numbers, default=1) + 1)
+    state = {"version": name, **make.make_state()}
+    (make.HERE / f"{name}.json.xz").write_bytes(lzma.compress(json.dumps(state, indent=0).encode(), preset=9))
+    KNOWN.write_text(json.dumps(now, indent=2) + "\n")
+    print(f"wrote {name}.json.xz and {KNOWN.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
