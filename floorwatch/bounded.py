@@ -28,11 +28,13 @@ from streams.agents.ticker import tick_event
 from streams.core.sources import WATERMARK_PREFIX
 from streams.engine.log import KafkaLogReader, KafkaLogWriter, Outgoing
 from streams.models import topics
+from streams.models.events import MAX_ID_CHARS
 from streams.models.explain import task_of
 
 PREFIX = "floorwatch."
 GROUP = "floorwatch"
 _CHUNK = 20_000
+_CHUNK_BYTES = 32 * 1_048_576
 _STALLED_S = 300
 """Far longer than a worker needs between two commits, on a busy machine too."""
 
@@ -210,9 +212,12 @@ async def bounded_run(
 
 
 def _key_of(line: bytes) -> bytes:
-    """Return the task id of an event; whatever cannot be read gets a key of its own, intake will refuse it."""
+    """Return the task id of an event; whatever cannot be read gets a key of its own, intake will refuse it.
+
+    So does an id that is too long to be one: key and event together must fit into one record.
+    """
     subject = task_of(line)
-    return subject.encode() if subject else b"unreadable-%d" % crc32(line)
+    return subject.encode() if subject and len(subject) <= MAX_ID_CHARS else b"unreadable-%d" % crc32(line)
 
 
 JSON_SPACE = b" \t\r\n"
@@ -221,12 +226,14 @@ JSON_SPACE = b" \t\r\n"
 
 def _chunks(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
     chunk: list[bytes] = []
+    chunk_bytes = 0
     for line in lines:
         stripped = line.strip(JSON_SPACE)
         if stripped:
             chunk.append(stripped)
-        if len(chunk) >= size:
+            chunk_bytes += len(stripped)
+        if len(chunk) >= size or chunk_bytes >= _CHUNK_BYTES:
             yield chunk
-            chunk = []
+            chunk, chunk_bytes = [], 0
     if chunk:
         yield chunk

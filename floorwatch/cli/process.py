@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -25,6 +25,9 @@ _OF_THE_LOG = frozenset({"at", "source_topic", "partition", "offset"})
 _FOLDED_AT = re.compile(r"folded at offset (\d+)")
 
 Letter = dict[str, Any]
+
+LONGEST_BYTES = 8 * 1_048_576 - 65_536
+"""The greatest ``engine.max_event_bytes`` that fits into a topic's records of 8 MiB, with what key and batch add to it."""
 
 
 def process(
@@ -70,38 +73,72 @@ async def _run(events: Path, dump: Path) -> tuple[int, int]:
     from floorwatch.bounded import bounded_run
     from floorwatch.cli.progress import phases
 
-    total = sum(1 for line in read_lines(events) if line.strip())
+    total = sum(1 for _ in numbered(file_lines(events), array("q"), []))
     numbers = array("q")
+    too_long: list[Letter] = []
     with phases() as progress:
         async with bounded_run(partitions=1, progress=progress) as run:
-            await run.send(numbered(read_lines(events), numbers), total)
+            await run.send(numbered(file_lines(events), numbers, too_long), total)
             watermark_ms = await run.finish()
             counts = await write_dump(run, dump, watermark_ms)
-            dead, late = with_lines(await run.dead_letters(), await run.late(), numbers)
+            dead, late = with_lines(await run.dead_letters(), await run.late(), numbers, too_long)
     _write_lines(dump / "deadletters.jsonl", dead)
     _write_lines(dump / "late.jsonl", late)
     told = ", ".join(f"{n} {name} rows" for name, n in counts.items())
-    say(f"{run.sent} events, {len(dead)} refused, {len(late)} late: {told} in {dump}")
+    say(f"{run.sent + len(too_long)} events, {len(dead)} refused, {len(late)} late: {told} in {dump}")
     return len(dead), len(late)
 
 
-def numbered(lines: Iterable[bytes], numbers: array[int]) -> Iterator[bytes]:
-    """Yield the lines that hold anything, noting the number of each, from 1."""
+class LongLine(NamedTuple):
+    """A line that is longer than any event may be: its beginning, and how many bytes it has."""
+
+    head: bytes
+    size_bytes: int
+
+
+def numbered(lines: Iterable[bytes | LongLine], numbers: array[int], too_long: list[Letter]) -> Iterator[bytes]:
+    """Yield the lines that hold anything, noting the number of each, from 1.
+
+    Args:
+        lines: All lines of a file.
+        numbers: Takes the number of each line that is yielded.
+        too_long: Takes a dead letter for each line that no record of a topic holds.
+    """
     from floorwatch.bounded import JSON_SPACE
 
     for number, line in enumerate(lines, 1):
-        if line.strip(JSON_SPACE):
+        if isinstance(line, LongLine):
+            too_long.append({"line": number, **_too_large(line)})
+        elif line.strip(JSON_SPACE):
             numbers.append(number)
             yield line
 
 
-def with_lines(dead: list[Letter], late: list[Letter], numbers: array[int]) -> tuple[list[Letter], list[Letter]]:
+def _too_large(line: LongLine) -> Letter:
+    """Return the dead letter of a line that is longer than any event may be."""
+    import json
+    from dataclasses import replace
+
+    from streams.core.dead_letters import Removed, dead_letter, kept_of
+    from streams.models.refusal import Refusal
+
+    reason = f"the line has {line.size_bytes} bytes, and no event may have more than {LONGEST_BYTES}"
+    refusal = Refusal("too_large", None, reason, "send ids and labels, not content; give each event a line of its own")
+    kept = replace(kept_of(line.head), removed=(Removed("$", line.size_bytes),), value_bytes=line.size_bytes)
+    letter: Letter = json.loads(dead_letter("intake", refusal, kept, 0))
+    return {name: held for name, held in letter.items() if name not in _OF_THE_LOG}
+
+
+def with_lines(
+    dead: list[Letter], late: list[Letter], numbers: array[int], too_long: Iterable[Letter] = ()
+) -> tuple[list[Letter], list[Letter]]:
     """Return dead letters and late events with their line in the file instead of their place on the log, in file order.
 
     Args:
         dead: Dead letters of intake, by place on the raw topic, and of the ledger, by place on the log of events.
         late: Late events, by place on the log of events.
         numbers: The line of each record of the raw topic.
+        too_long: Letters of lines that were never sent, with their lines.
     """
     refused = {letter["offset"] for letter in dead if letter["stage"] == "intake"}
     kept = array("q", (number for offset, number in enumerate(numbers) if offset not in refused))
@@ -115,18 +152,29 @@ def with_lines(dead: list[Letter], late: list[Letter], numbers: array[int]) -> t
         rest["reason"] = _FOLDED_AT.sub(lambda found: f"folded from line {kept[int(found[1])]}", rest["reason"])
         return {"line": line_of(letter), **rest}
 
-    def in_order(letters: list[Letter]) -> list[Letter]:
-        return sorted(map(told, letters), key=lambda letter: letter["line"] or 0)
+    def in_order(letters: Iterable[Letter]) -> list[Letter]:
+        return sorted(letters, key=lambda letter: letter["line"] or 0)
 
-    return in_order(dead), in_order(late)
+    return in_order([*map(told, dead), *too_long]), in_order(map(told, late))
 
 
-def read_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file, unpacking ``.gz``."""
+def file_lines(path: Path) -> Iterator[bytes | LongLine]:
+    """Yield the lines of a file, unpacking ``.gz``. Of a line of any length no more than ``LONGEST_BYTES`` is in memory."""
     import gzip
 
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        yield from lines
+        while line := lines.readline(LONGEST_BYTES + 2):
+            size_bytes, last = len(line), line
+            while not last.endswith(b"\n") and (more := lines.readline(LONGEST_BYTES)):
+                size_bytes, last = size_bytes + len(more), more
+            size_bytes -= len(last) - len(last.rstrip(b"\r\n"))
+            yield LongLine(line, size_bytes) if size_bytes > LONGEST_BYTES else line
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file; one that is longer than any event may be is cut off, and still too long for one."""
+    for line in file_lines(path):
+        yield line.head if isinstance(line, LongLine) else line
 
 
 async def write_dump(run: BoundedRun, directory: Path, watermark_ms: int) -> dict[str, int]:

@@ -69,6 +69,21 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
     assert "no such file" in done.stderr
 
 
+def test_lines_that_no_record_holds_are_told_and_the_rest_is_counted(tmp_path: Path) -> None:
+    """One longer than any record, one that is refused by its size at intake, and one whose key would not fit."""
+    good = [json.dumps(label(f"l{n}", n, task=f"t{n}", vendor="v")).encode() for n in range(3)]
+    long, large = b'{"id":"' + b"x" * 20_000_000 + b'"}', b'{"id":"' + b"x" * 8_300_000 + b'"}'
+    keyed = json.dumps({**label("l9", 1), "subject": "s" * 5_000_000}).encode()
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\n".join([good[0], long, good[1], large, keyed, good[2]]))
+    done = run("process", str(file), "--dump", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    dead = _read(tmp_path / "out" / "deadletters.jsonl")
+    assert [(letter["line"], letter["code"]) for letter in dead] == [(line, "too_large") for line in (2, 4, 5)]
+    (row,) = (row for row in _read(tmp_path / "out" / "throughput.jsonl") if row["scope_key"] == "vendor=v")
+    assert row["labels"] == 3
+
+
 def _disordered(seed: int) -> list[dict[str, object]]:
     """A file with leaps back beyond the correction horizon: labels only, so that a recount without the late ones is exact."""
     rng, minutes, events = random.Random(seed), -200.0 * 1440, []
