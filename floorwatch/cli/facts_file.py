@@ -12,6 +12,8 @@ import typer
 
 from alerts.words import plural
 from floorwatch.output.terminal import say
+from streams.core.policy import DAY_MS
+from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
@@ -37,6 +39,7 @@ class FloorLog:
         duplicates: Events that repeat one exactly.
         conflicts: Events with a known identity and other content: dead letters.
         refused: Lines that are no good event: dead letters.
+        late: Events that change nothing within the correction horizon, as of the watermark of their partition or file.
         watermark_ms: Greatest event time; -1 of an empty log.
     """
 
@@ -49,6 +52,7 @@ class FloorLog:
     duplicates: int = 0
     conflicts: int = 0
     refused: int = 0
+    late: int = 0
     watermark_ms: int = -1
 
     def close(self) -> None:
@@ -58,22 +62,50 @@ class FloorLog:
         self.arrivals.sort()
 
 
+@dataclass(frozen=True)
+class ReadingRules:
+    """What is taken from a log, as intake and ledger take it.
+
+    Attributes:
+        max_event_bytes: Larger events are refused.
+        limits: How far an event's times may be from its own.
+        horizon_ms: Correction horizon: what only changes panes older than this behind the watermark is late.
+    """
+
+    max_event_bytes: int = 1_048_576
+    limits: EventLimits = DEFAULT_LIMITS
+    horizon_ms: int = 14 * DAY_MS
+
+    @classmethod
+    def of(cls, settings: FloorwatchConfig) -> ReadingRules:
+        """Return the rules of a configuration."""
+        from config.events import event_limits
+        from config.lower import core_policy
+
+        limits = event_limits(settings.events)
+        return cls(settings.engine.max_event_bytes, limits, core_policy(settings).horizon_ms)
+
+
 class FactsReader:
     """Turns the events of one partition, or of one file, into facts and these into what a log needs."""
 
-    def __init__(self, log: FloorLog, *, checked: bool = False) -> None:
+    def __init__(self, log: FloorLog, rules: ReadingRules | None = None, *, checked: bool = False) -> None:
         """Add to a log; ``finish`` must be called at the end.
 
         Args:
             log: Where it goes.
+            rules: What is taken; the defaults' where none are given.
             checked: Lines come from ``events.v1``: what stands there was accepted by the rules of its day.
         """
-        self._log, self._checked = log, checked
+        self._log, self._checked, self._rules = log, checked, rules or ReadingRules()
         self._tasks: dict[str, list[bytes]] = {}
+        self._ended: list[tuple[str, list[bytes]]] = []
+        self._spans: dict[str, tuple[int, int]] = {}
+        self._watermark_ms = -1
 
     def take(self, offset: int, raw: bytes) -> None:
         """Take in one event; a bad one is counted, not fatal, as in the stream. About 10 microseconds."""
-        from streams.core.facts import fact_of, pack
+        from streams.core.facts import fact_of, pack, to_ms
 
         log, event = self._log, self._event(raw)
         if event is None:
@@ -81,18 +113,60 @@ class FactsReader:
             return
         fact = fact_of(offset, event)
         if fact is None:
+            self._watermark_ms = max(self._watermark_ms, to_ms(event.time))
             return  # the log's own clock says nothing of people
+        if self._is_late(event.subject, fact):
+            log.late += 1
+            return
         log.events += 1
+        self._watermark_ms = max(self._watermark_ms, fact.time_ms)
         log.watermark_ms = max(log.watermark_ms, fact.time_ms)
         self._tasks.setdefault(event.subject, []).append(pack(fact))
+
+    def _is_late(self, task_id: str, fact: Fact) -> bool:
+        """Tell whether the ledger would find a fact late; known identities are not, they are told apart at the end.
+
+        A task of which all is beyond the horizon has ended for the ledger: what comes under its id begins a new one.
+        """
+        from streams.core.effects import contributions
+        from streams.core.facts import Label, last_of, unpack_one
+        from streams.core.policy import late_before_ms
+        from streams.core.steps import all_before
+
+        first_ms, last_ms = min(fact.time_ms, getattr(fact, "due_ms", None) or fact.time_ms), last_of(fact)
+        limit_ms = late_before_ms(self._watermark_ms, self._rules.horizon_ms)
+        if span := self._spans.get(task_id):
+            if span[1] < limit_ms and self._watermark_ms >= 0:
+                self._ended.append((task_id, self._tasks.pop(task_id, [])))
+            else:
+                first_ms, last_ms = min(first_ms, span[0]), max(last_ms, span[1])
+        if first_ms >= limit_ms:
+            self._spans[task_id] = first_ms, last_ms
+            return False
+        known: dict[str, Fact] = {}
+        for packed in self._tasks.get(task_id, ()):
+            one = unpack_one(packed)
+            known.setdefault(one.identity, one)
+        if fact.identity not in known:
+            if type(fact) is Label and fact.time_ms < limit_ms:
+                return True
+            facts, now_ms = list(known.values()), self._watermark_ms
+            before = contributions(task_id, facts, now_ms) if facts else {}
+            if all_before(before, contributions(task_id, [*facts, fact], now_ms), limit_ms):
+                return True
+        self._spans[task_id] = first_ms, last_ms
+        return False
 
     def _event(self, raw: bytes) -> Any:
         """Return the event, None where there is none that counts."""
         from streams.models.events import Tick, decode_log_event
         from streams.models.explain import UNREADABLE, Refusal, explain
 
-        if not self._checked and not isinstance(found := explain(raw, None), Refusal):
-            return found
+        rules = self._rules
+        if not self._checked:
+            found = explain(raw, None, rules.max_event_bytes, limits=rules.limits)
+            if not isinstance(found, Refusal):
+                return found
         try:
             event = decode_log_event(raw)
         except UNREADABLE:
@@ -109,8 +183,8 @@ class FactsReader:
 
         log = self._log
         roster: list[Fact] = []
-        while self._tasks:
-            task_id, packed = self._tasks.popitem()
+        while self._tasks or self._ended:
+            task_id, packed = self._ended.pop() if self._ended else self._tasks.popitem()
             facts = self._distinct([unpack_one(one) for one in packed])
             roster += [fact for fact in permitted(facts) if type(fact) is Roster]
             log.works += [_shared(work) for work in works_of(task_id, facts)]
@@ -153,13 +227,17 @@ def _shared(work: Work) -> Work:
     )
 
 
-def read_facts(lines: Iterable[bytes]) -> FloorLog:
+def read_facts(lines: Iterable[bytes], rules: ReadingRules | None = None) -> FloorLog:
     """Return the facts of contract events, one JSON event a line, in the order of arrival.
 
     No clock is asked, so nothing is refused for a time in the future.
+
+    Args:
+        lines: One event each.
+        rules: What is taken; the defaults' where none are given.
     """
     log = FloorLog()
-    reader = FactsReader(log)
+    reader = FactsReader(log, rules)
     for offset, line in enumerate(lines):
         raw = line.rstrip(b"\r\n")
         if raw.strip():
@@ -182,6 +260,7 @@ def load_facts(events: Path | None, config: Path | None, var: Path | None) -> Fl
     Raises:
         typer.Exit: With a sentence: no such file, no such cluster, or nothing in it.
     """
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
     from floorwatch.cli.process import read_lines
 
     if events is None:
@@ -189,11 +268,19 @@ def load_facts(events: Path | None, config: Path | None, var: Path | None) -> Fl
     if not events.is_file():
         say(f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events.", err=True)
         raise typer.Exit(2)
-    log = read_facts(read_lines(events))
+    with exit_on_config_error():
+        rules = ReadingRules.of(load_for_reader(config, var, needed=False))
+    log = read_facts(read_lines(events), rules)
     if log.refused or log.conflicts:
         say(
             f"{plural(log.refused + log.conflicts, 'event')} could not be used ({log.refused} refused, {log.conflicts} conflicting "
             f"duplicates): floorwatch check-events {events} says why",
+            err=True,
+        )
+    if log.late:
+        say(
+            f"{plural(log.late, 'event')} late: older than the correction horizon when their line came, so no number holds them. "
+            "Sort the file by time to count them.",
             err=True,
         )
     if log.watermark_ms < 0:
@@ -244,10 +331,10 @@ async def _read_cluster(settings: FloorwatchConfig) -> FloorLog:
     from streams.models.topics import EVENTS
 
     await check_kafka(settings)
-    log = FloorLog()
+    log, rules = FloorLog(), ReadingRules.of(settings)
     async with open_log(kafka_settings(settings), settings.kafka.topic_prefix + EVENTS) as events:
         for partition in events.partitions:
-            reader = FactsReader(log, checked=True)
+            reader = FactsReader(log, rules, checked=True)
             async for records in events.read(await events.extent(partition)):
                 for record in records:
                     if record.value is not None:

@@ -35,7 +35,7 @@ from streams.core.facts import (
     unpack_one,
 )
 from streams.core.grants import judge, newly_refused
-from streams.core.policy import HOUR_MS, CorePolicy
+from streams.core.policy import HOUR_MS, CorePolicy, late_before_ms
 from streams.core.records import (
     CONTENT_ERRORS,
     Counters,
@@ -322,8 +322,7 @@ class Ledger:
 
     def _plan_advance(self) -> None:
         """Find the next time at which the watermark's move has consequences."""
-        behind_ms = self.watermark_ms - self.policy.horizon_ms
-        self._late_before_ms = behind_ms - behind_ms % HOUR_MS
+        self._late_before_ms = late_before_ms(self.watermark_ms, self.policy.horizon_ms)
         next_hour_ms = self.watermark_ms - self.watermark_ms % HOUR_MS + HOUR_MS
         next_late_ms = self._late_before_ms + HOUR_MS + self.policy.horizon_ms
         self._advance_at_ms = min(next_hour_ms, next_late_ms, self._due.next_ms())

@@ -129,3 +129,9 @@ class CorePolicy:
         """Per scope kind, whether some detector looks at the audits of its scopes."""
         watched = [detector.names for detector in self.detectors if detector.measure in ("accuracy", "critical_errors")]
         return tuple(frozenset(names) in watched for names in self.scopes)
+
+
+def late_before_ms(watermark_ms: int, horizon_ms: int) -> int:
+    """Return the time before which a change is late: the correction horizon behind a watermark, at a whole hour."""
+    behind_ms = watermark_ms - horizon_ms
+    return behind_ms - behind_ms % HOUR_MS

@@ -13,15 +13,20 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
 from floorwatch.cli import build
-from floorwatch.cli.facts_file import read_facts
+from floorwatch.cli.facts_file import ReadingRules, load_facts, read_facts
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from streams.adapters.admin import create_topics
+from streams.core.ledger_store import new_store
 from streams.core.people.crowd import Crowd
 from streams.core.people.policy import PeoplePolicy
 from streams.core.people.scorecard import scorecard
+from streams.core.policy import DAY_MS, CorePolicy
+from streams.core.records import Record
+from streams.core.stamps import rfc3339
 from streams.engine.log import KafkaLogWriter, Outgoing
 from streams.models.topics import EVENTS, partition_of, topic_specs
+from tests.core.harness import encode
 from tests.embedded.tansu import running_broker
 from tests.oracle.case_events import START_MS, audit, cancelled, created, decided, label, opened, unaudit, unlabel
 from tests.people.floor import NANO
@@ -65,6 +70,62 @@ def test_each_labeller_has_the_numbers_of_the_oracles_rows(seed):
     for name, counts in found.items():
         for field, value in counts.items():
             assert value == pytest.approx(expected[name][field]), (name, field)
+
+
+def disordered(seed: int) -> list[dict]:
+    """Labels, audits and withdrawals in leaps, some far behind what came before."""
+    rng, minutes, events = Random(seed), 0.0, []
+    for n in range(300):
+        minutes += rng.choice((0.1, 5, 90, 900))
+        at, of = minutes - rng.choice((0, 0, 0, 30, 1_300, 1_500, 4_000)), rng.randrange(n + 1)
+        kind = rng.random()
+        if kind < 0.1:
+            events.append(created(at, task=f"t{n}", queue="q", due_at=rfc3339(START_MS + int(at - 600) * 60_000)))
+        elif kind < 0.6:
+            events.append(label(f"l{n}", at, task=f"t{n}", by="ana" if n % 2 else "bo"))
+        elif kind < 0.9:
+            events.append(audit(f"a{n}", minutes, f"l{of}", rng.choice(("correct", "incorrect")), task=f"t{of}"))
+        else:
+            events.append(unlabel(f"l{of}", minutes, task=f"t{of}"))
+    return events
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_late_for_the_ledger_is_late_here(seed):
+    events = disordered(seed)
+    store = new_store(0, CorePolicy(horizon_ms=DAY_MS))
+    store.ledger.fold([Record(offset, 0, *encode(one)) for offset, one in enumerate(events)])
+    lines = [json.dumps(one).encode() for one in events]
+    log = read_facts(lines, ReadingRules(horizon_ms=DAY_MS))
+    counters = store.ledger.counters
+    assert counters.late > 20
+    assert (log.late, log.duplicates, log.conflicts) == (counters.late, counters.duplicates, counters.conflicts)
+    assert log.watermark_ms == store.ledger.watermark_ms
+    assert read_facts(lines, ReadingRules(horizon_ms=400 * DAY_MS)).late == 0
+
+
+def test_a_file_is_read_by_the_rules_of_the_configuration(tmp_path, capsys):
+    """Each limit that is looser than the default, and each that is tighter, decides what a file's numbers hold."""
+    file = tmp_path / "events.jsonl"
+    events = [
+        label("l-1", 3 * 1440, task="t-1", started_at=rfc3339(START_MS + (3 * 1440 - 10) * 60_000)),
+        label("l-2", 3 * 1440 + 1, task="t-2", values=["v" * 200] * 20),
+        label("l-3", 60, task="t-3"),
+    ]
+    file.write_text("\n".join(map(json.dumps, events)))
+
+    def told(text: str) -> tuple[int, str]:
+        config = tmp_path / "floorwatch.yaml"
+        config.write_text(text)
+        works = load_facts(file, config, None).works
+        return len(works), capsys.readouterr().err
+
+    assert told("{}") == (3, "")
+    assert told("tables: {correction_horizon_days: 2}")[0] == 2
+    assert "1 event late" in told("tables: {correction_horizon_days: 2}")[1]
+    assert told("events: {max_handle_s: 5m}")[0] == 2
+    assert "1 event could not be used (1 refused" in told("events: {max_handle_s: 5m}")[1]
+    assert told("engine: {max_event_bytes: 2048}")[0] == 2
 
 
 def test_a_withdrawn_label_and_a_cancelled_task():
