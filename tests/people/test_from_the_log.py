@@ -108,8 +108,8 @@ def test_a_file_is_read_by_the_rules_of_the_configuration(tmp_path, capsys):
     """Each limit that is looser than the default, and each that is tighter, decides what a file's numbers hold."""
     file = tmp_path / "events.jsonl"
     events = [
-        label("l-1", 3 * 1440, task="t-1", started_at=rfc3339(START_MS + (3 * 1440 - 10) * 60_000)),
-        label("l-2", 3 * 1440 + 1, task="t-2", values=["v" * 200] * 20),
+        label("l-1", 9 * 1440, task="t-1", started_at=rfc3339(START_MS + (9 * 1440 - 10) * 60_000)),
+        label("l-2", 9 * 1440 + 1, task="t-2", values=["v" * 200] * 20),
         label("l-3", 60, task="t-3"),
     ]
     file.write_text("\n".join(map(json.dumps, events)))
@@ -121,8 +121,8 @@ def test_a_file_is_read_by_the_rules_of_the_configuration(tmp_path, capsys):
         return len(works), capsys.readouterr().err
 
     assert told("{}") == (3, "")
-    assert told("tables: {correction_horizon_days: 2}")[0] == 2
-    assert "1 event late" in told("tables: {correction_horizon_days: 2}")[1]
+    assert told("tables: {correction_horizon_days: 7}")[0] == 2
+    assert "1 event late" in told("tables: {correction_horizon_days: 7}")[1]
     assert told("events: {max_handle_s: 5m}")[0] == 2
     assert "1 event could not be used (1 refused" in told("events: {max_handle_s: 5m}")[1]
     assert told("engine: {max_event_bytes: 2048}")[0] == 2
