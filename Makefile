@@ -53,7 +53,7 @@ test-clock: $(VENV)/.dev  ## Tests as they will run in DAYS="1 40 400" days (nee
 	for days in $(DAYS); do echo "in $$days days"; faketime -f "+$${days}d" $(PYTEST) -m "not fixed_clock" || exit 1; done
 
 test-nightly: $(VENV)/.dev  ## What takes hours: SCHEDULES=20000 simulated, all seeds, every clock, fuzz with COUNT=100000, chaos for MINUTES=20
-	FLOORWATCH_NIGHTLY=1 SIMULATION_SCHEDULES=$(SCHEDULES) $(PYTEST) tests/simulation tests/core tests/detectors tests/forecast
+	FLOORWATCH_NIGHTLY=1 SIMULATION_SCHEDULES=$(SCHEDULES) $(PYTEST) tests/simulation tests/core tests/detectors tests/forecast tests/people tests/stack
 	$(MAKE) test-clock
 	$(MAKE) fuzz
 	$(MAKE) chaos

@@ -91,7 +91,8 @@ class Watchdog:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Give every test its tier; ``-m`` selects after this.
 
-        With several processes, the tests of a file that start servers stay together: they share them.
+        With several processes, the tests of a file that start servers or have a fixture of the module in common stay
+        together: what they share is made once.
         """
         shared = hasattr(self._config, "workerinput")  # by pytest-xdist, among several processes
         said = {item.path for item in items if item.get_closest_marker("servers")}
@@ -100,12 +101,12 @@ class Watchdog:
             if starts or SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
                 item.add_marker("servers")
             if item.get_closest_marker("servers"):
-                if shared:
-                    item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
                 if item.get_closest_marker("timeout") is None:
                     item.add_marker(pytest.mark.timeout(SERVERS_TIMEOUT_S))
             elif not item.get_closest_marker("slow"):
                 item.add_marker("unit")
+            if shared and (item.get_closest_marker("servers") or _has_module_fixture(item)):
+                item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
         if shared:  # what takes longest begins first, so that no process is left over with it
             items.sort(key=lambda item: tuple(item.get_closest_marker(name) is None for name in ("servers", "slow")))
 
@@ -253,6 +254,12 @@ class Watchdog:
         while (left := {one for one in found if one.running()}) and time.monotonic() < until_s:
             time.sleep(0.05)
         return left
+
+
+def _has_module_fixture(item: Any) -> bool:
+    found = getattr(item, "_fixtureinfo", None)
+    definitions = () if found is None else found.name2fixturedefs.values()
+    return any(definition.scope == "module" for each in definitions for definition in each)
 
 
 def _show_tasks() -> None:

@@ -116,8 +116,9 @@ class _Demo:
         view = asyncio.create_task(_show(self._console, model, self._played))
         try:
             await self._play(stack)
-            await _until(lambda: _caught_up(stack, model, self._played), _CATCH_UP_S, "the tables to catch up")
-            await _until(lambda: _alerted(model), _ALERT_S, "an alert to open")
+            moving = model.watermark_ms
+            await _until(lambda: _caught_up(stack, model, self._played), _CATCH_UP_S, "the tables to catch up", moving)
+            await _until(lambda: _alerted(model), _ALERT_S, "an alert to open", moving)
         finally:
             view.cancel()
             await asyncio.gather(view, return_exceptions=True)
@@ -198,14 +199,32 @@ def _status(played: Played, floor: str, tables_as_of: str) -> str:
     return f"{played.events:,} events sent · floor at {floor} UTC · tables as of {tables_as_of} UTC"
 
 
-async def _until(done: Callable[[], Awaitable[bool]], patience_s: float, what: str) -> None:
+async def _until(
+    done: Callable[[], Awaitable[bool]], patience_s: float, what: str, moving: Callable[[], Awaitable[object]]
+) -> None:
+    """Wait until something holds, for as long as it gets nearer: a busy machine is slow, not wrong.
+
+    Args:
+        done: Whether it holds.
+        patience_s: Seconds without a change of ``moving`` after which the wait gives up.
+        what: What is waited for, for the message.
+        moving: A state that changes while work is being done.
+
+    Raises:
+        TimeoutError: Nothing has moved for too long.
+    """
     import asyncio
     import time
 
-    until_s = time.monotonic() + patience_s
+    seen, since_s = await moving(), time.monotonic()
     while not await done():
-        if time.monotonic() > until_s:
-            raise TimeoutError(f"waited {patience_s:g} s for {what}, in vain; the worker's log may say why")
+        now = await moving()
+        if now != seen:
+            seen, since_s = now, time.monotonic()
+        elif time.monotonic() - since_s > patience_s:
+            raise TimeoutError(
+                f"waited for {what}, in vain: nothing has moved for {patience_s:g} s; the worker's log may say why"
+            )
         await asyncio.sleep(0.2)
 
 

@@ -30,6 +30,7 @@ from tests.core.harness import encode
 from tests.embedded.tansu import running_broker
 from tests.oracle.case_events import START_MS, audit, cancelled, created, decided, label, opened, unaudit, unlabel
 from tests.people.floor import NANO
+from tests.support import seeds
 
 START = 1_795_132_800_000  # 2026-11-20T00:00:00Z
 PARTITIONS = 3
@@ -40,7 +41,7 @@ def read(events: list[dict]):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1 + n for n in seeds(1, 2)])
 def test_each_labeller_has_the_numbers_of_the_oracles_rows(seed):
     lines = simulated_log(seed, 1.5, 0.2, START)
     log, oracle = read_facts(lines), Oracle.from_events(lines)

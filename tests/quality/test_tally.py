@@ -19,6 +19,8 @@ from tests.oracle.case_events import label
 from tests.quality.floor import counted, facts_of, tasks_of
 from tests.replay.memory import PlainRun, floor_log
 
+pytestmark = pytest.mark.xdist_group("a floor of half a day")  # simulated once
+
 
 @functools.cache
 def tasks() -> dict[str, list[Fact]]:
@@ -54,6 +56,7 @@ def test_what_the_accuracy_table_counts_too_is_equal() -> None:
     assert found.technical == row()["wrong"]["technical"]
 
 
+@pytest.mark.slow
 def test_confusion_and_values_are_the_tables_summed_over_policies() -> None:
     pairs: dict[tuple[str, str | None], int] = {}
     for one in confusion(everything()):
