@@ -44,7 +44,7 @@ class ConfigError(Exception):
     def render(self) -> str:
         """Return ``file:line:column: reason``, the source line with a caret, and the hint."""
         place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
-        lines = [f"{place}: {self.reason}"]
+        lines = [_one_line(f"{place}: {self.reason}")]
         if self.source is not None and self.line:
             gutter = f"{self.line:>5} | "
             blank = " " * (len(gutter) - 2) + "| "
@@ -52,11 +52,16 @@ class ConfigError(Exception):
             lines.append(gutter + self.source)
             lines.append(blank + " " * (self.caret - 1) + "^" * width)
         if self.hint:
-            lines.append(f"  hint: {self.hint}")
+            lines.append(_one_line(f"  hint: {self.hint}"))
         return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.render()
+
+
+def _one_line(text: str) -> str:
+    """Return a sentence on one line, whatever values it quotes: none of them begins a line of its own."""
+    return "\N{REPLACEMENT CHARACTER}".join(text.splitlines())
 
 
 class ConfigErrors(Exception):

@@ -118,8 +118,8 @@ def find(records: Sequence[dict[str, Any]], start: str) -> dict[str, Any]:
     if not found:
         raise fail(f"no incident begins with {start}; `floorwatch incidents` lists those that are open")
     if len(found) > 1:
-        several = "\n".join(f"  {one['key']}  {named(one)}" for one in found)
-        raise fail(f"{start} is the start of {len(found)} incidents, give more digits:\n{several}")
+        several = [f"  {one['key']}  {named(one)}" for one in found]
+        raise fail(f"{start} is the start of {len(found)} incidents, give more digits:", *several)
     (record,) = found
     if record["state"] == "resolved":
         raise fail(f"resolved since {record['resolved_at']}, so there is nothing to do: {named(record)}")

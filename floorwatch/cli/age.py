@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from config.durations import format_duration, parse_duration
-from floorwatch.output.terminal import say
+from floorwatch.output.terminal import say, say_lines
 from streams.core.stamps import rfc3339
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def seconds_of(option: str | None) -> float | None:
     try:
         return parse_duration(option)
     except ValueError as error:
-        say(f"--max-behind {option}: {error}", err=True)
+        say_lines([f"--max-behind {option}: {error}"], err=True)
         raise typer.Exit(2) from None
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
-from floorwatch.output.terminal import say, say_json
+from floorwatch.output.terminal import say, say_json, say_lines
 
 if TYPE_CHECKING:
     from streams.models.rules import EventLimits
@@ -367,7 +367,7 @@ def check_events(
             with Path(file).open("rb") as stream:
                 report = check_stream(stream, now_ms, max_ or None, **bounds)
     except OSError as error:
-        say(f"cannot read {file}: {(error.strerror or str(error)).lower()}", err=True)
+        say_lines([f"cannot read {file}: {(error.strerror or str(error)).lower()}"], err=True)
         raise typer.Exit(2) from error
     name = "standard input" if file == "-" else file
     if as_json_:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorwatch.output.terminal import say
+from floorwatch.output.terminal import say, say_lines
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
@@ -120,10 +120,10 @@ def load_target(
             found = locate(var, env)
         except StackNotFound as error:
             if needed:
-                say(f"{str(error)[0].upper()}{str(error)[1:]}.", err=True)
+                say_lines([f"{str(error)[0].upper()}{str(error)[1:]}."], err=True)
                 raise typer.Exit(2 if error.several else 1) from None
     elif needed and var is not None and str(var) != env.get(VAR_VARIABLE):
-        say(f"--var {var} is not used: {_named_by(env)} names Kafka or Redis.", err=True)
+        say_lines([f"--var {var} is not used: {_named_by(env)} names Kafka or Redis."], err=True)
     if found is None:
         return settings or load(None, env, channels="tolerated"), None
     if config is None and found.state.config_file and Path(found.state.config_file).is_file():

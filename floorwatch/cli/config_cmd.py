@@ -134,6 +134,6 @@ def init(
         say(f"{file} exists; choose another name, or --force to replace it", err=True)
         raise typer.Exit(1) from error
     except OSError as error:
-        say(f"cannot write {file}: {(error.strerror or str(error)).lower()}", err=True)
+        say_lines([f"cannot write {file}: {(error.strerror or str(error)).lower()}"], err=True)
         raise typer.Exit(1) from error
     say(f"wrote {file}; check it with: floorwatch config check {file}")

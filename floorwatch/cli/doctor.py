@@ -18,7 +18,7 @@ import typer
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.doctor_check import CONNECT_TIMEOUT_S, Check
 from floorwatch.embedded.process import LOOPBACK
-from floorwatch.output.terminal import say, say_json
+from floorwatch.output.terminal import printable, say, say_json
 from floorwatch.sdk.stacks import DEFAULT_VAR
 
 if TYPE_CHECKING:
@@ -216,9 +216,9 @@ def as_text(checks: list[Check]) -> str:
     """Return one line a check, its fix below it where there is one, and a verdict."""
     lines = []
     for check in checks:
-        lines.append(f"{MARKS[check.status]} {check.name}: {check.detail}")
+        lines.append(printable(f"{MARKS[check.status]} {check.name}: {check.detail}"))
         if check.fix and check.status != "ok":
-            lines.append(f"    → {check.fix}")
+            lines.append(printable(f"    → {check.fix}"))
     failed = sum(check.status == "fail" for check in checks)
     warned = sum(check.status == "warn" for check in checks)
     verdict = f"{failed} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"

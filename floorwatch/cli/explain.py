@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from floorwatch.cli.common import VarOption
-from floorwatch.output.terminal import DataTable, say, say_json_text, wide_console
+from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
     from floorwatch.replay.reader import EventLog
@@ -94,7 +94,7 @@ def explain(
 
 
 def _misused(said: str) -> NoReturn:
-    say(said, err=True)
+    say_lines([said], err=True)
     raise typer.Exit(2)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from alerts.words import plural
-from floorwatch.output.terminal import say
+from floorwatch.output.terminal import say, say_lines
 from streams.core.policy import DAY_MS
 from streams.models.rules import DEFAULT_LIMITS, EventLimits
 
@@ -266,7 +266,7 @@ def load_facts(events: Path | None, config: Path | None, var: Path | None) -> Fl
     if events is None:
         return _load_cluster(config, var)
     if not events.is_file():
-        say(f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events.", err=True)
+        say_lines([f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events."], err=True)
         raise typer.Exit(2)
     with exit_on_config_error():
         rules = ReadingRules.of(load_for_reader(config, var, needed=False))

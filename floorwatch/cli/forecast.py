@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from floorwatch.cli.common import VarOption
-from floorwatch.output.terminal import DataTable, say, say_json_text, wide_console
+from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age
@@ -104,23 +104,23 @@ def whatif(
 
         say_json_text(orjson.dumps(move_json(move), option=orjson.OPT_INDENT_2))
         return
-    for line in words(move):
-        say(line)
-    say(
+    say_lines(words(move))
+    pace_words = (
         f"(by the pace of the last hour: {source} loses {people * leaving.load.tasks_per_head_hour:,.1f} tasks an hour, what "
         f"{people} of the {leaving.load.heads:g} at work on it give it; {target} gains "
         f"{people * pace * (going.load.full_time_per_hour or 0):,.1f}, their full time. Other queues they work on lose them "
         "too and are not forecast.)"
     )
+    say_lines([pace_words])
 
 
 def _misused(said: str) -> NoReturn:
-    say(said, err=True)
+    say_lines([said], err=True)
     raise typer.Exit(2)
 
 
 def _nothing(what: str, why: str) -> NoReturn:
-    say(f"{what} {why}", err=True)
+    say_lines([f"{what} {why}"], err=True)
     raise typer.Exit(1)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.people_options import fail
-from floorwatch.output.terminal import json_line, say, say_json, say_json_text
+from floorwatch.output.terminal import json_line, say, say_json, say_json_text, say_lines
 
 if TYPE_CHECKING:
     from alerts.deliveries import Delivery
@@ -138,7 +138,7 @@ def send_test(
     try:
         asyncio.run(send())
     except ChannelError as error:
-        say(f"not delivered: {error.reason}", err=True)
+        say_lines([f"not delivered: {error.reason}"], err=True)
         _remember(settings, channel, error.reason)
         raise typer.Exit(1) from None
     say(f"channel {channel} took a test message")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from floorwatch.output.terminal import say
+from floorwatch.output.terminal import say_lines
 
 if TYPE_CHECKING:
     from streams.core.people.coaching import Told
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def fail(message: str) -> typer.Exit:
-    """Print a sentence to standard error and return the exit to raise, code 2."""
-    say(message, err=True)
+def fail(message: str, *more: str) -> typer.Exit:
+    """Print a sentence to standard error, each further one on its line, and return the exit to raise, code 2."""
+    say_lines((message, *more), err=True)
     return typer.Exit(2)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from floorwatch.output.terminal import say
+from floorwatch.output.terminal import say, say_lines
 
 if TYPE_CHECKING:
     from floorwatch.bounded import BoundedRun
@@ -52,7 +52,7 @@ def process(
     from floorwatch.bounded import WorkerDied
 
     if not events.is_file():
-        say(f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events.", err=True)
+        say_lines([f"{events}: no such file. Give a file of JSON lines; see floorwatch check-events."], err=True)
         raise typer.Exit(2)
     try:
         dead, late = asyncio.run(_run(events, dump))

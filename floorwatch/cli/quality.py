@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from floorwatch.cli.common import VarOption
-from floorwatch.output.terminal import say, say_json, wide_console
+from floorwatch.output.terminal import say, say_json, say_lines, wide_console
 
 if TYPE_CHECKING:
     from floorwatch.replay.quality import Report
@@ -72,7 +72,7 @@ def _window_ms(window: str | None) -> int | None:
         return round(parse_duration(window) * 1000)
     except PydanticCustomError as error:
         hint = (error.context or {}).get("hint", "write for example 24h")
-        say(f"--window {window}: {error.message()}; {hint}", err=True)
+        say_lines([f"--window {window}: {error.message()}; {hint}"], err=True)
         raise typer.Exit(2) from None
 
 

@@ -11,7 +11,7 @@ from alerts.words import printable
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
-from floorwatch.output.terminal import DataTable, say, say_json, wide_console
+from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide_console
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
@@ -69,7 +69,7 @@ def why(
 
 
 def _misused(said: str) -> None:
-    say(said, err=True)
+    say_lines([said], err=True)
     raise typer.Exit(2)
 
 
