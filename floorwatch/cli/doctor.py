@@ -18,7 +18,7 @@ import typer
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.doctor_check import CONNECT_TIMEOUT_S, Check
 from floorwatch.embedded.process import LOOPBACK
-from floorwatch.output.terminal import printable, say, say_json
+from floorwatch.output.terminal import say, say_json
 from floorwatch.sdk.stacks import DEFAULT_VAR
 
 if TYPE_CHECKING:
@@ -214,6 +214,8 @@ def _rest(error: Any) -> str:
 
 def as_text(checks: list[Check]) -> str:
     """Return one line a check, its fix below it where there is one, and a verdict."""
+    from alerts.words import printable
+
     lines = []
     for check in checks:
         lines.append(printable(f"{MARKS[check.status]} {check.name}: {check.detail}"))
