@@ -33,6 +33,9 @@ class Bound:
         for part in filter(None, rest.split("&")):
             name, _, value = part.partition("=")
             self.values.setdefault(unquote_plus(name), set()).add(unquote_plus(value))
+        self.may_change_audited = self.values.get("reviewer") != {"no"}
+        if not self.may_change_audited:
+            del self.values["reviewer"]
 
     def contradicts(self, dims: Dims) -> bool:
         """Whether something known of a thing is somebody else's."""
@@ -97,12 +100,23 @@ class Rights:
         bound, former = Bound(fact.grant), self._creation_in_force(at)
         if bound.contradicts(_dims(fact)) or (former is not None and not bound.owns(_dims(former), former)):
             return False
-        return all(bound.owns(_dims(label, former), label) for label in self._labels(self.facts[:at], former))
+        labels = self._labels(self.facts[:at], former)
+        if not all(bound.owns(_dims(label, former), label) for label in labels):
+            return False
+        if bound.may_change_audited or former is None:
+            return True
+        audits = AuditsBefore(self.facts[:at], former, labels)
+        return not any(
+            _takes_out(_all_dims(label, former), _all_dims(label, fact))
+            and audits.stands_on(label.data["label_id"], fact.place)
+            for label in {label.data["label_id"]: label for label in labels}.values()
+        )
 
     @staticmethod
     def _labels(facts: list[Fact], created: Fact | None) -> list[Fact]:
         """The versions of labels that count under a creation."""
         found: list[Fact] = []
+        audits = AuditsBefore(facts, created, found)
         for label in facts:
             if label.kind != "label.submitted":
                 continue
@@ -112,6 +126,13 @@ class Rights:
                     continue
                 former = [one for one in found if one.data["label_id"] == label.data["label_id"]]
                 if former and not bound.owns(_dims(former[-1], created), former[-1]):
+                    continue
+                else_said = bool(former) and _says_else(former[-1], label, created)
+                if (
+                    else_said
+                    and not bound.may_change_audited
+                    and audits.stands_on(former[-1].data["label_id"], label.place)
+                ):
                     continue
             found.append(label)
         return found
@@ -142,7 +163,7 @@ class Rights:
         assert fact.grant is not None
         bound, data = Bound(fact.grant), fact.data
         if fact.kind == "label.withdrawn":
-            return self._owns_label(bound, data["label_id"], fact.place)
+            return AuditsBefore(self.facts, self.created, self.labels).may_withdraw_label(fact)
         if fact.kind == "audit.withdrawn":
             audit = _at([one for one in self.audits if one.data["audit_id"] == data["audit_id"]], fact.place)
             return audit is not None and self._owns_audit(bound, audit)
@@ -182,3 +203,79 @@ def _dims(*sources: Fact | None) -> Dims:
     """Per dimension what the first source that knows it says."""
     datas: list[dict[str, Any]] = [source.data for source in sources if source is not None]
     return {name: next((data[name] for data in datas if data.get(name) is not None), None) for name in _DIMENSIONS}
+
+
+class AuditsBefore:
+    """Whether a label was audited before a place of the log, given the versions of labels that count up to there."""
+
+    def __init__(self, facts: list[Fact], created: Fact | None, labels: list[Fact]) -> None:
+        self.facts, self.created, self.labels = facts, created, labels
+
+    def stands_on(self, label_id: str, place: int) -> bool:
+        """Whether an audit of the label stood before the place."""
+        latest = {}
+        for audit in self._before("audit.completed", place):
+            named = audit.data["label_id"]
+            if audit.grant is None or (named is not None and self._owns(Bound(audit.grant), named, audit.place)):
+                latest[audit.data["audit_id"]] = audit
+        return any(self._label_of(audit) == label_id and not self._withdrawn(audit, place) for audit in latest.values())
+
+    def may_withdraw_label(self, fact: Fact) -> bool:
+        """Whether a withdrawal of a label counts, in so far as its label is there."""
+        if fact.grant is None:
+            return True
+        bound, label_id = Bound(fact.grant), fact.data["label_id"]
+        if not self._owns(bound, label_id, fact.place):
+            return False
+        return bound.may_change_audited or not self.stands_on(label_id, fact.place)
+
+    def _before(self, kind: str, place: int) -> list[Fact]:
+        return [fact for fact in self.facts if fact.kind == kind and fact.place < place]
+
+    def _owns(self, bound: Bound, label_id: str | None, place: int) -> bool:
+        label = _at([one for one in self.labels if one.data["label_id"] == label_id], place)
+        return label is not None and bound.owns(_dims(label, self.created), label)
+
+    def _label_of(self, audit: Fact) -> str | None:
+        if audit.data["label_id"] is not None:
+            return str(audit.data["label_id"])
+        withdrawals = self._before("label.withdrawn", audit.place)
+        gone = {one.data["label_id"] for one in withdrawals if self.may_withdraw_label(one)}
+        ids = [(one.place < audit.place, one.data["label_id"]) for one in self.labels]
+        standing = [label_id for before, label_id in ids if before and label_id not in gone]
+        after = [label_id for before, label_id in ids if not before]
+        return standing[-1] if standing else next(iter(after), None)
+
+    def _withdrawn(self, audit: Fact, place: int) -> bool:
+        for fact in self._before("audit.withdrawn", place):
+            if fact.data["audit_id"] != audit.data["audit_id"]:
+                continue
+            if fact.grant is None:
+                return True
+            bound = Bound(fact.grant)
+            if audit.grant is not None and Bound(audit.grant).sender == bound.sender:
+                return True
+            if self._owns(bound, self._label_of(audit), audit.place):
+                return True
+        return False
+
+
+def _all_dims(label: Fact, created: Fact | None) -> Dims:
+    sources = [label.data] if created is None else [label.data, created.data]
+    names = (*_DIMENSIONS, "policy", "priority", "labeler_id")
+    return {name: next((one[name] for one in sources if one.get(name) is not None), None) for name in names}
+
+
+def _takes_out(before: Dims, after: Dims) -> bool:
+    """Whether something said of a thing is not said any more, or otherwise."""
+    return any(value is not None and after[name] != value for name, value in before.items())
+
+
+def _says_else(former: Fact, label: Fact, created: Fact | None) -> bool:
+    """Whether a version of a label says something else of what its audits count in."""
+    if _takes_out(_all_dims(former, created), _all_dims(label, created)) or former.time_ms != label.time_ms:
+        return True
+    return (set(former.data["values"]), former.data["policy_version"]) != (
+        set(label.data["values"]),
+        label.data["policy_version"],
+    )

@@ -7,9 +7,7 @@ waits, and is judged when the label is there. What is refused or waits contribut
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,65 +23,14 @@ from streams.core.facts import (
     Fact,
     Incomparable,
     Label,
-    LabelWithdrawn,
     Roster,
 )
+from streams.core.label_rights import LabelRights, Versions, label_dims
 from streams.core.policy import DIMENSIONS, Dims
+from streams.core.sender_bounds import Grant, audited_text, grant_of, refusal_text
 from streams.models.events import ShiftScheduled, ShiftScheduledData
-from streams.models.grants import read_stamp
 
 _decode_shift: Any = msgspec.msgpack.Decoder(ShiftScheduledData).decode
-_UNKNOWN_DIMENSION = -1
-
-
-class Grant(NamedTuple):
-    """A stamp, read.
-
-    Attributes:
-        sender: Who sent.
-        bounds: Place of each bound dimension in ``DIMENSIONS`` (-1 for one not known here), and its values.
-    """
-
-    sender: str
-    bounds: tuple[tuple[int, frozenset[str]], ...]
-
-    def excludes(self, dims: Dims) -> str | None:
-        """Return which known dimension belongs to somebody else, or None."""
-        for at, values in self.bounds:
-            said = dims[at] if at >= 0 else None
-            if at == _UNKNOWN_DIMENSION or (said is not None and said not in values):
-                return _named(at, said)
-        return None
-
-    def uncovered(self, dims: Dims, maker: str | None) -> str | None:
-        """Return which dimension of a thing is not the sender's, or None where all are.
-
-        A dimension that nobody said is the sender's where it made the thing itself.
-
-        Args:
-            dims: The thing's dimensions.
-            maker: Stamp of whoever made it, None for a sender that may do everything.
-        """
-        for at, values in self.bounds:
-            said = dims[at] if at >= 0 else None
-            if said is None and at >= 0 and maker is not None and grant_of(maker).sender == self.sender:
-                continue
-            if said is None or said not in values:
-                return _named(at, said)
-        return None
-
-
-def _named(at: int, said: str | None) -> str:
-    name = DIMENSIONS[at] if at >= 0 else "a dimension this version does not know"
-    return f"{name} {said!r}" if said is not None else f"no {name} that is its own"
-
-
-@lru_cache(4096)
-def grant_of(stamp: str) -> Grant:
-    """Return a stamp, read."""
-    sender, bound = read_stamp(stamp)
-    places = ((DIMENSIONS.index(name) if name in DIMENSIONS else _UNKNOWN_DIMENSION, bound[name]) for name in bound)
-    return Grant(sender, tuple(places))
 
 
 class Judgement(NamedTuple):
@@ -141,15 +88,16 @@ class _Bench:
         self._waiting: set[int] = set()
         self._created: Created | None = None
         self._labels: list[Label] = []
-        self._versions = _Versions()
-        self._audits = _Versions()
+        self._versions = Versions()
+        self._audits = Versions()
         self._latest: dict[tuple[type, str], Any] = {}
 
     def judgement(self) -> Judgement:
         self._creations()
-        self._labels = self._labels_under(self._created, [f for f in self._facts if type(f) is Label], self._refused)
-        for label in self._labels:
-            self._versions.add(label.label_id, label)
+        rights = LabelRights(self._created).read(self._facts)
+        self._labels, self._versions = rights.labels, rights.versions
+        self._refused.update(rights.refused)
+        self._waiting |= rights.waiting
         for fact in self._facts:
             if type(fact) in (Audit, Incomparable) and self._passes(fact, self._about_audit):
                 self._audits.add(fact.audit_id, fact)
@@ -170,45 +118,32 @@ class _Bench:
         if found is _WAITS:
             self._waiting.add(fact.offset)
         else:
-            self._refused[fact.offset] = _sentence(fact, found)
+            self._refused[fact.offset] = found if isinstance(found, _Told) else refusal_text(fact, found)
         return False
 
     # -- creations and labels --------------------------------------------------------------------------------------
 
     def _creations(self) -> None:
         """Find the creation in force. A bound sender creates no task that somebody else created or labelled before."""
-        seen: list[Label] = []
-        for fact in self._facts:
-            if type(fact) is Label:
-                seen.append(fact)
-            elif type(fact) is Created and self._passes(fact, lambda grant, made: self._creation(grant, made, seen)):
+        for at, fact in enumerate(self._facts):
+            if type(fact) is Created and self._passes(fact, lambda grant, made, at=at: self._creation(grant, made, at)):
                 self._created = fact
 
-    def _creation(self, grant: Grant, fact: Created, seen: list[Label]) -> str | None:
+    def _creation(self, grant: Grant, fact: Created, at: int) -> str | None:
         known = self._created
         own = grant.excludes(fact.dims)
         if own is not None:
             return f"it names {own}"
         if known is not None and (found := grant.uncovered(known.dims, known.grant)) is not None:
             return f"the task has {found}"
-        for label in self._labels_under(known, seen, {}):
-            if (found := grant.uncovered(_label_dims(label, known), label.grant)) is not None:
+        rights = LabelRights(known).read(self._facts[:at])
+        for label in rights.labels:
+            if (found := grant.uncovered(label_dims(label, known), label.grant)) is not None:
                 return f"the task's label {label.label_id!r} has {found}"
-        return None
-
-    def _labels_under(self, created: Created | None, labels: list[Label], refused: dict[int, str]) -> list[Label]:
-        """Return the versions of labels that count while a creation is in force; why others do not goes to ``refused``."""
-        found: list[Label] = []
-        latest: dict[str, Label] = {}
-        for label in labels:
-            if label.grant is not None:
-                why = _label_fault(grant_of(label.grant), label, created, latest.get(label.label_id))
-                if why is not None:
-                    refused[label.offset] = _sentence(label, why)
-                    continue
-            latest[label.label_id] = label
-            found.append(label)
-        return found
+        moved = None if grant.reviewer else rights.moved(fact)
+        if moved is None:
+            return None
+        return _Told(audited_text(fact, f"label {moved[1]!r} has its {moved[0]} from the task", moved[2]))
 
     # -- what is said of a label -----------------------------------------------------------------------------------
 
@@ -216,7 +151,7 @@ class _Bench:
         label = self._versions.at(label_id, offset)
         if label is None:
             return _WAITS
-        found = grant.uncovered(_label_dims(label, self._created), label.grant)
+        found = grant.uncovered(label_dims(label, self._created), label.grant)
         return None if found is None else f"label {label_id!r} has {found}"
 
     def _about_audit(self, grant: Grant, audit: Audit | Incomparable) -> Any:
@@ -233,14 +168,11 @@ class _Bench:
         if audit.label_id is not None:
             return self._about_label(grant, audit.label_id, audit.offset)
         for label in self._labels:  # of the task's latest label, whichever that is
-            if (found := grant.uncovered(_label_dims(label, self._created), label.grant)) is not None:
+            if (found := grant.uncovered(label_dims(label, self._created), label.grant)) is not None:
                 return f"label {label.label_id!r} has {found}"
         return None if self._labels else _WAITS
 
     # -- rules of the last pass ------------------------------------------------------------------------------------
-
-    def label_withdrawn(self, grant: Grant, fact: LabelWithdrawn) -> Any:
-        return self._about_label(grant, fact.label_id, fact.offset)
 
     def audit_withdrawn(self, grant: Grant, fact: AuditWithdrawn) -> Any:
         audit = self._audits.at(fact.audit_id, fact.offset)
@@ -287,11 +219,16 @@ class _Bench:
         return None if found is None else f"shift {data.shift_id!r} was sent before and has {found}"
 
 
+class _Told(str):
+    """A refusal that is a whole sentence."""
+
+    __slots__ = ()
+
+
 _WAITS = object()
 """The fact is about something that is not there yet."""
 
 _RULES: dict[type, Any] = {
-    LabelWithdrawn: _Bench.label_withdrawn,
     AuditWithdrawn: _Bench.audit_withdrawn,
     AppealOpened: _Bench.appeal,
     AppealDecided: _Bench.appeal,
@@ -299,24 +236,6 @@ _RULES: dict[type, Any] = {
     Claimed: _Bench.claimed,
     Roster: _Bench.roster,
 }
-
-
-def _label_fault(grant: Grant, label: Label, created: Created | None, before: Label | None) -> str | None:
-    """Return why a label does not count: it, its task or its former version is somebody else's."""
-    own = grant.excludes(label.dims)
-    if own is not None:
-        return f"it names {own}"
-    if created is not None and (found := grant.excludes(created.dims)) is not None:
-        return f"the task has {found}"
-    if before is not None and (found := grant.uncovered(_label_dims(before, created), before.grant)) is not None:
-        return f"label {label.label_id!r} was sent before and has {found}"
-    return None
-
-
-def _label_dims(label: Label, created: Created | None) -> Dims:
-    if created is None:
-        return label.dims
-    return tuple([mine if mine is not None else its for mine, its in zip(label.dims, created.dims, strict=True)])
 
 
 def _shift_dims(data: ShiftScheduledData) -> Dims:
@@ -328,32 +247,3 @@ def _name(fact: Any) -> tuple[type, str]:
     if type(fact) is Roster and fact.kind == ShiftScheduled.__name__:
         return Roster, _decode_shift(fact.data).shift_id
     return type(fact), getattr(fact, "appeal_id", "")
-
-
-class _Versions:
-    """Things by id, each in all its versions in log order."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, tuple[list[int], list[Any]]] = {}
-
-    def add(self, name: str, thing: Any) -> None:
-        offsets, things = self._held.setdefault(name, ([], []))
-        offsets.append(thing.offset)
-        things.append(thing)
-
-    def at(self, name: str | None, offset: int) -> Any:
-        """Return the version that stood before an offset, else the first one after it, else None."""
-        found = self._held.get(name or "")
-        if found is None:
-            return None
-        offsets, things = found
-        return things[max(0, bisect_left(offsets, offset) - 1)]
-
-
-def _sentence(fact: Any, why: str) -> str:
-    grant = grant_of(fact.grant)
-    bound = ", ".join(
-        f"{DIMENSIONS[at] if at >= 0 else 'an unknown dimension'} {' or '.join(sorted(values))}"
-        for at, values in grant.bounds
-    )
-    return f"{grant.sender} is bound to {bound}, and {why}"

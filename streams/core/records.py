@@ -65,11 +65,10 @@ def not_permitted(offset: int, reason: str, value: bytes) -> Rejected:
 
     Args:
         offset: The event's offset.
-        reason: What was missing.
+        reason: What was missing, and what to do.
         value: The event, or what is kept of it where it waited for what it is about.
     """
-    hint = "send it with the token of whom it belongs to, or widen the grant: docs/security.md"
-    return Rejected(offset, "not_permitted", f"{reason}. It counts for nothing; {hint}", value)
+    return Rejected(offset, "not_permitted", f"{reason}. It counts for nothing (docs/security.md)", value)
 
 
 def too_late(offset: int, horizon_ms: int, value: bytes) -> Rejected:

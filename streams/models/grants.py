@@ -41,6 +41,10 @@ NOT_PERMITTED = "not_permitted"
 UNPROVEN = "unproven_grant"
 """Code of the refusal of an event whose proof is not by our key."""
 
+REVIEWER = "reviewer"
+NO_REVIEWER = "no"
+"""``reviewer=no`` on a stamp: the sender may not change labels that have been audited."""
+
 _HEX = 32
 _PROOF = b',"floorwatchproof":"'
 _TAIL = len(_PROOF) + _HEX + 2
@@ -75,7 +79,7 @@ class SenderGrant(Struct, frozen=True):
     @property
     def stamp(self) -> str:
         """What is written on its events; empty for a sender that is bound to no dimension."""
-        return stamp_of(self.sender, self.bound) if self.bound else ""
+        return stamp_of(self.sender, self.bound, reviewer=self.reviewer) if self.bound else ""
 
     def refusal(self, event: Any) -> Refusal | None:
         """Return why an event may not come from this sender, or None; what only the ledger knows is not asked here.
@@ -146,14 +150,17 @@ def types_of(patterns: Iterable[str]) -> tuple[str, ...]:
     return tuple(str(cls.__struct_config__.tag) for cls in EVENT_CLASSES if cls.__struct_config__.tag in found)
 
 
-def stamp_of(sender: str, bound: Mapping[str, Sequence[str]]) -> str:
-    """Return the stamp of a sender: ``vendor-a?vendor=bpo-a&vendor=bpo-b``.
+def stamp_of(sender: str, bound: Mapping[str, Sequence[str]], *, reviewer: bool = True) -> str:
+    """Return the stamp of a sender: ``vendor-a?vendor=bpo-a&vendor=bpo-b&reviewer=no``.
 
     Args:
         sender: Its name.
         bound: Values by dimension.
+        reviewer: Whether it may change labels that have been audited. Only the want of it is written, so that a stamp takes
+            rights away and never gives any.
     """
     pairs = [(dimension, value) for dimension in sorted(bound) for value in sorted(set(bound[dimension]))]
+    pairs += [] if reviewer else [(REVIEWER, NO_REVIEWER)]
     return f"{quote(sender, safe='')}?{urlencode(pairs)}"
 
 

@@ -14,6 +14,7 @@ from floorwatch.simulate.oracle import Oracle
 from streams.core import effects
 from streams.core.facts import fact_of, pack, unpack_one
 from streams.core.grants import judge
+from streams.core.label_rights import LabelRights
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
@@ -27,7 +28,11 @@ A = stamp_of("a", {"vendor": ["v1"]})
 B = stamp_of("b", {"vendor": ["v2"]})
 QA = stamp_of("qa", {"vendor": ["v1", "v2"]})
 KUL = stamp_of("kul", {"site": ["KUL"], "queue": ["q0"]})
-STAMPS = (None, A, A, B, B, QA, KUL)
+VA = stamp_of("a", {"vendor": ["v1"]}, reviewer=False)
+VB = stamp_of("b", {"vendor": ["v2"]}, reviewer=False)
+"""The same senders under grants of now: they may not change what has been audited."""
+
+STAMPS = (None, A, VA, VA, B, VB, VB, QA, KUL)
 
 
 def granted_log(seed: int, events: int = 400) -> list[Record]:
@@ -69,6 +74,16 @@ def test_rights_left_out_are_seen_by_the_recount(monkeypatch: pytest.MonkeyPatch
     oracle = Oracle.from_events([record.value or b"" for record in records])
     monkeypatch.setattr(effects, "permitted", lambda facts: facts)
     assert differences(oracle.panes(3600), run_of(records).panes(), COMPARED)
+
+
+def test_a_change_of_audited_labels_is_seen_by_the_recount(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LabelRights, "audit_of", lambda *_: None)
+    found = 0
+    for seed in range(12):
+        records = granted_log(seed)
+        oracle = Oracle.from_events([record.value or b"" for record in records])
+        found += bool(differences(oracle.panes(3600), run_of(records).panes(), COMPARED))
+    assert found > 3
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -119,7 +134,7 @@ class Task:
             "source": "s",
             "type": f"floorwatch.{kind}.v1",
             "subject": "t",
-            "time": f"2026-11-23T10:{at:02d}:00Z",
+            "time": data.pop("time", f"2026-11-23T10:{at:02d}:00Z"),
             "data": {**({"labeler_id": "w"} if kind == "label.submitted" else {}), **data},
         }
         if stamp is not None:

@@ -328,7 +328,7 @@ def test_a_webhooks_events_are_held_against_the_token_that_brought_it(tmp_path: 
 
     bench = Bench(settings(spool_dir=str(tmp_path))).run(steps)
     assert bench.events
-    assert all(event["floorwatchgrant"] == "kul?site=KUL" for event in bench.events)
+    assert all(event["floorwatchgrant"] == "kul?site=KUL&reviewer=no" for event in bench.events)
     assert all(has_proof(value) for _, value in bench.publisher.records)
 
 
@@ -371,7 +371,7 @@ def test_a_webhook_keeps_the_grant_it_came_with_over_a_restart(tmp_path: Path) -
 
     bench = asyncio.run(kept())
     assert bench.events
-    assert all(event["floorwatchgrant"] == "kul?site=KUL" for event in bench.events)
+    assert all(event["floorwatchgrant"] == "kul?site=KUL&reviewer=no" for event in bench.events)
 
 
 def test_tokens_are_rotated_and_expire_without_a_restart(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ ENDLESS = replace(LONG, horizon_ms=400 * DAY_MS)
 
 STAMPS = (
     stamp_of("a", {"vendor": ("v1",)}),
-    stamp_of("b", {"vendor": ("v2",)}),
+    stamp_of("b", {"vendor": ("v2",)}, reviewer=False),
     stamp_of("reviewer", {"vendor": ("v1", "v2")}),
 )
 """Of senders that are bound to a part of the floor."""
