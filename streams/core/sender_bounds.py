@@ -59,7 +59,7 @@ def _named(at: int, said: str | None) -> str:
 def grant_of(stamp: str) -> Grant:
     """Return a stamp, read."""
     sender, bound = read_stamp(stamp)
-    reviewer = bound.get(REVIEWER) != {NO_REVIEWER}
+    reviewer = bound.get(REVIEWER) != frozenset({NO_REVIEWER})
     if not reviewer:
         del bound[REVIEWER]
     places = ((DIMENSIONS.index(name) if name in DIMENSIONS else _UNKNOWN_DIMENSION, bound[name]) for name in bound)
