@@ -161,8 +161,10 @@ def test_what_a_sender_may_not_say_is_told_as_such() -> None:
     assert [line.outcome.name for line in found.lines] == ["counted"] * 3
     assert [line.status for line in found.lines] == [
         "waits: what it is about is not there yet, and its sender may not speak of everything",
-        "not permitted: a is bound to vendor bpo-a, and label 'l-1' has vendor 'bpo-b': send it with the token of whom it "
-        "belongs to, or widen the grant; counts for nothing",
+        (
+            "not permitted: a is bound to vendor bpo-a, and label 'l-1' has vendor 'bpo-b': send it with the token of whom it "
+            "belongs to, or widen the grant; counts for nothing"
+        ),
         "counted",
     ]
     assert "label:l-1" in {one.group for one in found.contributions}
