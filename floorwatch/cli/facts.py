@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alerts.words import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json
 
@@ -25,9 +26,9 @@ def facts(
 ) -> None:
     """Show every fact of a task in log order, and which rows it counts in."""
     from floorwatch.replay.history import history_of
-    from floorwatch.replay.session import open_session, option_ms, told
+    from floorwatch.replay.session import open_session, past_ms, told
 
-    until_ms = option_ms(as_of, "--as-of")
+    until_ms = past_ms(as_of, "--as-of")
     session = open_session(config, var)
     found = session.run(lambda log: history_of(log, session.policy, task, len(log.partitions), until_ms))
     if found.replay is not None:
@@ -59,7 +60,7 @@ def _print_json(found: History) -> None:
 def _print(found: History) -> None:
     from streams.core.stamps import rfc3339
 
-    say(f"task {found.task_id} · partition {found.partition} · {len(found.lines)} records")
+    say(f"task {found.task_id} · partition {found.partition} · {plural(len(found.lines), 'record')}")
     say("")
     for line in found.lines:
         say(f"  {line.offset:>9}  {rfc3339(line.time_ms):<24}  {line.says}")

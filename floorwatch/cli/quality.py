@@ -28,11 +28,11 @@ def quality(
 ) -> None:
     """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""
     from floorwatch.replay.quality import quality_of
-    from floorwatch.replay.session import open_session, option_ms, told
+    from floorwatch.replay.session import open_session, option_ms, past_ms, told
 
     _check_dimension(by)
     window_ms = _window_ms(window)
-    since_ms, until_ms = option_ms(since, "--since"), option_ms(as_of, "--as-of")
+    since_ms, until_ms = option_ms(since, "--since"), past_ms(as_of, "--as-of")
     session = open_session(config, var)
     report, done = session.run(
         lambda log: quality_of(

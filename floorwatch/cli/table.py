@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +17,11 @@ from floorwatch.output.terminal import say, say_lines, shows_live, wide_console
 
 if TYPE_CHECKING:
     from config.tables import TableSettings
+    from floorwatch.cli.age import Age
+    from floorwatch.sdk.stacks import Found
 
 Row = dict[str, Any]
+_POLL_S = 0.5
 
 
 class TableName(str, Enum):
@@ -35,6 +39,9 @@ def table(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
     watch: Annotated[float, typer.Option(help="Show again every so many seconds; 0 shows once.")] = 0.0,
+    wait: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds to wait for a first row; without one the code is 1.")
+    ] = 0.0,
     max_behind: Annotated[
         str | None,
         typer.Option("--max-behind", help="Leave with code 3 when rows are further behind the clock, such as 5m."),
@@ -53,10 +60,10 @@ def table(
     import asyncio
 
     from floorwatch.cli.age import seconds_of
-    from floorwatch.cli.common import exit_on_config_error, exit_on_redis_error, load_for_reader
+    from floorwatch.cli.common import exit_on_config_error, exit_on_redis_error, load_target
 
     with exit_on_config_error():
-        settings = load_for_reader(config, var)
+        settings, stack = load_target(config, var)
     audited = settings.tables.audit_scopes if name is TableName.accuracy and as_of is None else []
     names = _dimensions(by, [*settings.tables.scopes, *audited])
     if window not in settings.tables.windows:
@@ -72,8 +79,9 @@ def table(
     if diff or partial:
         say("--diff and --partial belong to --as-of", err=True)
         raise typer.Exit(2)
+    asked = _Asked(name.value, names, window, by)
     with exit_on_redis_error(settings.redis.url):
-        asyncio.run(_show(settings, name.value, names, window, form, watch, max_behind_s))
+        asyncio.run(_show(settings, stack, asked, form, watch, wait, max_behind_s))
 
 
 def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
@@ -85,14 +93,30 @@ def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
     return names
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Which table is asked for; ``by`` as it was typed."""
+
+    name: str
+    names: frozenset[str]
+    window: str
+    by: str
+
+
 async def _show(
-    settings: Any, name: str, names: frozenset[str], window: str, form: str, watch_s: float, max_behind_s: float | None
+    settings: Any,
+    stack: Found | None,
+    asked: _Asked,
+    form: str,
+    watch_s: float,
+    wait_s: float,
+    max_behind_s: float | None,
 ) -> None:
     import asyncio
 
     from rich.live import Live
 
-    from floorwatch.cli.age import age_of, exit_if_older
+    from floorwatch.cli.age import exit_if_older
     from streams.adapters.connections import redis_client
     from streams.adapters.readmodel import ReadModel
 
@@ -100,27 +124,59 @@ async def _show(
     model = ReadModel(redis, settings.redis.prefix)
     console = wide_console()
     try:
+        age, rows = await _first_rows(model, asked, wait_s)
         if form == "rich" and watch_s > 0 and shows_live():
             with Live(console=console, auto_refresh=False) as live:
                 while True:
-                    as_of_ms, rows = await model.watermark_ms(), await select(model, name, names, window)
-                    live.update(rich_table(name, rows, window, age_of(as_of_ms, rows)), refresh=True)
+                    live.update(rich_table(asked.name, rows, asked.window, age), refresh=True)
                     await asyncio.sleep(watch_s)
+                    age, rows = await _read(model, asked)
         for turn in itertools.count():
-            as_of_ms, rows = await model.watermark_ms(), await select(model, name, names, window)
-            age = age_of(as_of_ms, rows)
             if form == "rich":
-                console.print(rich_table(name, rows, window, age))
+                console.print(rich_table(asked.name, rows, asked.window, age))
             else:
                 print_plain([age.told(row) for row in rows], form, heading=turn == 0)
             if turn == 0:
-                say_lines(zone_notes(rows, window, settings.tables), err=True)
+                say_lines(zone_notes(rows, asked.window, settings.tables), err=True)
+                say_lines([] if rows else await _why_empty(model, asked, age, stack), err=True)
             exit_if_older(age, max_behind_s)
             if watch_s <= 0:
-                return
+                break
             await asyncio.sleep(watch_s)
+            age, rows = await _read(model, asked)
     finally:
         await redis.aclose()
+    if wait_s and not rows:
+        raise typer.Exit(1)
+
+
+async def _read(model: Any, asked: _Asked) -> tuple[Age, list[Row]]:
+    from floorwatch.cli.age import age_of
+
+    as_of_ms, rows = await model.watermark_ms(), await select(model, asked.name, asked.names, asked.window)
+    return age_of(as_of_ms, rows), rows
+
+
+async def _first_rows(model: Any, asked: _Asked, wait_s: float) -> tuple[Age, list[Row]]:
+    """Return the rows, once there are some or the wait is over."""
+    import asyncio
+    import time
+
+    until_s = time.monotonic() + wait_s
+    while True:
+        age, rows = await _read(model, asked)
+        if rows or time.monotonic() >= until_s:
+            return age, rows
+        await asyncio.sleep(_POLL_S)
+
+
+async def _why_empty(model: Any, asked: _Asked, age: Age, stack: Found | None) -> list[str]:
+    from floorwatch.cli.empty import reason, received_by
+
+    kinds = {tuple(row["scope"]) for row in (await model.rows(asked.name, asked.window)).values()}
+    others = {",".join(kind) or "all" for kind in kinds}
+    received = await received_by(stack) if stack is not None and age.as_of_ms is None else None
+    return reason(age, asked.window, asked.by, others, stack, received)
 
 
 async def select(model: Any, name: str, names: frozenset[str], window: str) -> list[Row]:

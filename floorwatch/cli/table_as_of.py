@@ -43,9 +43,9 @@ def show_as_of(
     """
     from config.lower import core_policy
     from floorwatch.replay.as_of import known_at, same_ranges_now
-    from floorwatch.replay.session import Session, option_ms, told
+    from floorwatch.replay.session import Session, past_ms, told
 
-    until_ms = option_ms(as_of, "--as-of")
+    until_ms = past_ms(as_of, "--as-of")
     session = Session(settings, core_policy(settings))
 
     async def work(log: EventLog) -> tuple[Known, list[Row]]:
@@ -56,7 +56,7 @@ def show_as_of(
     for line in told(known.replay):
         say(line, err=True)
     if diff:
-        _print_diff(name, known.rows, now, form)
+        _print_diff(name, known.rows, now, form, as_of)
     else:
         _print(name, known.rows, window, form, as_of)
 
@@ -72,7 +72,7 @@ def _print(name: str, rows: list[Row], window: str, form: str, as_of: str) -> No
     wide_console().print(shown)
 
 
-def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str) -> None:
+def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str, as_of: str) -> None:
     from floorwatch.cli.table_text import print_plain
     from floorwatch.replay.as_of import differences
 
@@ -85,16 +85,34 @@ def _print_diff(name: str, then: Sequence[Row], now: Sequence[Row], form: str) -
     if form != "rich":
         print_plain(changes, form)
         return
-    if not changes:
-        say(f"Nothing has changed since: all {len(then)} rows read the same now.")
+    if not then:
+        say(f"The table had no rows at {as_of}, so there is nothing to compare.")
         return
-    shown = DataTable(f"{name}: the same ranges, as known then and now")
-    shown.add_names("scope", "from", "to", "measure")
-    shown.add_numbers("then", "now", "change")
+    if not changes:
+        rows = "its only row reads" if len(then) == 1 else f"all {len(then)} rows read"
+        say(f"Nothing has changed since {as_of}: {rows} the same now.")
+        return
+    wide_console().print(diff_table(name, changes, as_of))
+
+
+def diff_table(name: str, changes: Sequence[Row], as_of: str) -> DataTable:
+    """Return what has changed in a past table, for a terminal; where all rows are of one time the title says it.
+
+    Args:
+        name: ``accuracy``, ``throughput`` or ``sla``.
+        changes: One for each scope and measure that differs.
+        as_of: The past moment, as it was written.
+    """
+    spans = {(change["start"], change["end"]) for change in changes}
+    where = "" if len(spans) > 1 else " of {} to {}".format(*next(iter(spans)))
+    shown = DataTable(f"{name}{where}: as it was known at {as_of}, and as it is known now")
+    keys = ("scope_key", "start", "end", "measure") if len(spans) > 1 else ("scope_key", "measure")
+    shown.add_names("scope", *(("from", "to") if len(spans) > 1 else ()), "measure")
+    shown.add_numbers("known then", "known now", "change")
     for change in changes:
-        places = [str(change[key]) for key in ("scope_key", "start", "end", "measure")]
-        shown.add_row(*places, *(_number(change[key]) for key in ("then", "now")), _number(change["change"], sign="+"))
-    wide_console().print(shown)
+        numbers = (_number(change["then"]), _number(change["now"]), _number(change["change"], sign="+"))
+        shown.add_row(*(str(change[key]) for key in keys), *numbers)
+    return shown
 
 
 def _ratio(name: str, then: Row, now: Row) -> dict[str, tuple[float, float]]:

@@ -39,7 +39,7 @@ def why(
     var: VarOption = None,
 ) -> None:
     """List the tasks behind a number; their contributions add up to it."""
-    from floorwatch.replay.session import open_session, option_ms, told
+    from floorwatch.replay.session import open_session, past_ms, told
     from floorwatch.replay.why import MEASURES, parse_scope
     from floorwatch.replay.why import why as ask
 
@@ -47,7 +47,10 @@ def why(
     measure = measure or next(iter(measures))
     if measure not in measures:
         _misused(f"--measure {measure}: not of {name.value}; one of {', '.join(measures)}")
-    until_ms = option_ms(as_of, "--as-of")
+    _check_names(scope)
+    if (window is None) == (pane is None):
+        _misused("say which row: either --window 24h or --pane 2026-11-23T01:00:00Z")
+    until_ms = past_ms(as_of, "--as-of")
     session = open_session(config, var)
     place = _place(session.settings, window, pane, pane_size)
     try:
@@ -73,12 +76,24 @@ def _misused(said: str) -> None:
     raise typer.Exit(2)
 
 
+def _check_names(scope: str) -> None:
+    """Say which name of a scope is no dimension, with the one that may have been meant."""
+    from difflib import get_close_matches
+
+    from streams.core.policy import DIMENSIONS
+
+    for part in scope.split(",") if scope not in ("", "all") else ():
+        name = part.partition("=")[0].strip()
+        if name not in DIMENSIONS:
+            near = get_close_matches(name, DIMENSIONS, 1)
+            meant = f"did you mean {near[0]}?" if near else f"one of {', '.join(DIMENSIONS)}"
+            _misused(f"--scope {scope}: {name} is no dimension; {meant}")
+
+
 def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> Place:
     from floorwatch.replay.session import option_ms
     from floorwatch.replay.why import Place
 
-    if (window is None) == (pane is None):
-        _misused("say which row: either --window 24h or --pane 2026-11-23T01:00:00Z")
     if pane_size not in _PANE_SIZES:
         _misused(f"--pane-size {pane_size}: one of {', '.join(_PANE_SIZES)}")
     if window is not None and window not in settings.tables.windows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from alerts.words import plural
 from floorwatch.output.terminal import say
 from floorwatch.replay.as_of import LogTooShort
 from floorwatch.replay.moments import BadMoment, moment_ms
@@ -27,6 +29,9 @@ T = TypeVar("T")
 NOTHING_TO_SHOW = 1
 MISUSED = 2
 LOG_TOO_SHORT = 3
+
+_CLOCKS_APART_MS = 60_000
+"""Records are stamped by the broker's clock, which may be this far ahead of ours."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +110,26 @@ def option_ms(text: str | None, option: str) -> int | None:
         raise typer.Exit(MISUSED) from None
 
 
+def past_ms(text: str | None, option: str) -> int | None:
+    """Return a past moment given as an option; leaves with code 2 where it is none, or still to come."""
+    at_ms, now_ms = option_ms(text, option), round(time.time() * 1000)
+    if at_ms is not None and at_ms > now_ms + _CLOCKS_APART_MS:
+        say(f"{option} {text} is still to come: it is {rfc3339(now_ms)}. Leave it out for what is known now.", err=True)
+        raise typer.Exit(MISUSED)
+    return at_ms
+
+
 def told(done: Replay) -> list[str]:
     """Return what a replay did, in plain sentences, for standard error."""
     watermark_ms = done.floor.watermark_ms
     event_time = f"event time had reached {rfc3339(watermark_ms)}" if watermark_ms >= 0 else "no event had come yet"
     lines = []
-    partitions = f"{len(done.parts)} partition{'s' if len(done.parts) != 1 else ''}"
+    partitions = plural(len(done.parts), "partition")
     if done.until_ms is None:
-        lines.append(f"Replayed {done.events:,} records of {partitions} to the end of the log; {event_time}.")
+        lines.append(f"Replayed {plural(done.events, 'record')} of {partitions} to the end of the log; {event_time}.")
     else:
         lines.append(
-            f"Replayed {done.events:,} records of {partitions}, each up to its first record stamped after "
+            f"Replayed {plural(done.events, 'record')} of {partitions}, each up to its first record stamped after "
             f"{rfc3339(done.until_ms)}; {event_time}. Computed with today's configuration."
         )
         last_ms = max((part.last_ms for part in done.parts if part.last_ms is not None), default=None)

@@ -35,12 +35,14 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
     "source .venv/bin/activate": (),
     "floorwatch up": (
-        r"Floorwatch is up on var; Ctrl-C stops it\.",
+        r"Floorwatch is up on /\S+/var, which holds no events yet\. Ctrl-C stops it\.",
         r"In another terminal: floorwatch table accuracy --by queue",
     ),
     "send.py": (),
     "python send.py": (r"^2 events sent$",),
-    "floorwatch table accuracy --by vendor --window 1h": (r"bpo-a │ +0\.0% │.*│ 0\.0% – 79\.3% │.*│ +1 │ +1 │",),
+    "floorwatch table accuracy --by vendor --window 1h --wait 60": (
+        r"bpo-a │ +0\.0% │.*│ 0\.0% – 79\.3% │.*│ +1 │ +1 │",
+    ),
     "floorwatch facts t-1": (r"label l-1: hate, took 40 s, vendor=bpo-a", r"audit a-1 of label l-1: incorrect"),
     "floorwatch.yaml": (),
     "floorwatch config check floorwatch.yaml": (r"floorwatch\.yaml: the configuration is valid",),
@@ -58,15 +60,15 @@ ASKED: dict[str, tuple[int, str]] = {
     "floorwatch why accuracy --scope vendor=bpo-a --window 24h": (0, r"t-1 .*incorrect"),
     "floorwatch facts TASK": (0, r"task t-1"),
     "floorwatch table sla --by vendor --as-of 2026-11-23T18:00:00Z --diff": (0, r"Replayed 0 records"),
-    "floorwatch quality": (0, r"1 labels, 1 of them audited"),
-    "floorwatch people": (0, r"1 people"),
+    "floorwatch quality": (0, r"1 label, 1 of them audited"),
+    "floorwatch people": (0, r"1 person"),
     "floorwatch scorecard LABELER": (0, r"ana · bpo-a"),
     "floorwatch incidents": (0, r"No open incidents"),
     "floorwatch ack KEY --by ana": (2, r"no incident begins with 0123456789ab"),
     "floorwatch silence KEY --by ana --for 2h": (2, r"no incident begins with 0123456789ab"),
     "floorwatch roster --by site": (0, r"Roster of"),
     "floorwatch notifications test ops": (2, r"there is no channel ops; defined: console"),
-    "floorwatch check-events FILE": (0, r"2 good events of 1 tasks.*\n(.*\n)*.* 0 faults"),
+    "floorwatch check-events FILE": (0, r"2 good events of 1 task,.*\n(.*\n)*.* 0 faults"),
     "floorwatch process FILE --dump OUT/": (0, r""),
     "floorwatch doctor": (0, r"embedded stack: runs on (.*\n)*all \d+ checks passed"),
     "floorwatch config init": (0, r"wrote floorwatch\.yaml"),
@@ -103,6 +105,10 @@ def walk() -> list[tuple[str, str]]:
         else:
             found.append((re.findall(r"save this as `([\w.]+)`", before, re.IGNORECASE)[-1], content))
     return found
+
+
+PASTED = next(content.strip().splitlines() for _, _, content in blocks() if content.startswith("python send.py"))
+"""The block that sends an event and shows it."""
 
 
 def asked() -> list[str]:
@@ -203,6 +209,10 @@ def test_the_walk(person: Person) -> None:
                 (person.clone / name).write_text(content)
             elif name.startswith("source "):
                 person.activated = f"{name} && "
+            elif name == PASTED[0]:
+                paste(person)
+            elif name in PASTED:
+                continue
             elif name == "floorwatch up":
                 up = start(person, name, log)
                 wait_for(up, log, wanted)
@@ -213,6 +223,13 @@ def test_the_walk(person: Person) -> None:
         if up is not None:
             up.send_signal(signal.SIGINT)
             assert up.wait(60) == 0, log.read_text()
+
+
+def paste(person: Person) -> None:
+    """Run a block as it is pasted: at once, and each line only once."""
+    done = person.shell(f"{{ {'; '.join(PASTED)}; }}")
+    missing = [one for line in PASTED for one in STEPS[line] if not re.search(one, done.stdout, re.MULTILINE)]
+    assert not missing, done.stdout
 
 
 def start(person: Person, line: str, log: Path) -> subprocess.Popen[str]:
