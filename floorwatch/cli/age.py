@@ -53,6 +53,11 @@ class Age:
             return "no data yet"
         return f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} behind"
 
+    @property
+    def for_programs(self) -> Row:
+        """``as_of`` and ``behind_s``, both None without a watermark."""
+        return {"as_of": None if self.as_of_ms is None else rfc3339(self.as_of_ms), "behind_s": self.behind_s}
+
     def title(self, what: str) -> Text:
         """Return the title of a table, red where it is too old to be taken for now."""
         from rich.text import Text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from alerts.words import printable
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
+    from floorwatch.cli.age import Age
     from floorwatch.replay.reader import EventLog
     from floorwatch.replay.replayer import Replay
     from floorwatch.replay.session import Session
@@ -30,6 +32,7 @@ Rows = Mapping[str, Mapping[str, Row]]
 
 DEFAULT_BY = ("site", "vendor", "team", "policy", "market", "queue", "labeler")
 _TRIES = 3
+_NAMED = 8
 
 
 class MeasureName(str, Enum):
@@ -77,19 +80,18 @@ def explain(
     if source is Source.rows and kept:
         _misused(f"--source rows: {missing} not kept; add it to tables.scopes or tables.windows, or use --source log")
     if source is Source.log or (source is Source.auto and kept):
-        if source is Source.auto:
-            say(f"The tables do not keep {missing}: reading the log instead.", err=True)
-        found = _from_log(session, measure.value, wanted, names, (window, against), sizes_ms)
+        found, age = _from_log(session, measure.value, wanted, names, (window, against), sizes_ms)
     else:
-        found = _from_read_model(session, measure.value, wanted, names, (window, against))
+        found, age = _from_read_model(session, measure.value, wanted, names, (window, against))
     if as_json:
         import orjson
 
         from streams.core.rca.answer import answer_json
 
-        shown = answer_json(found) | {"window": window, "against": against}
+        shown = answer_json(found) | {"window": window, "against": against} | age.for_programs
         say_json_text(orjson.dumps(shown, option=orjson.OPT_INDENT_2))
     else:
+        wide_console().print(age.title(f"{measure.value} · last {window} against {against}"))
         _print(found, top)
 
 
@@ -167,13 +169,30 @@ def _from_log(
     by: Sequence[str],
     names: tuple[str, str],
     sizes_ms: Mapping[str, int],
-) -> Answer:
+) -> tuple[Answer, Age]:
+    from floorwatch.cli.age import age_of
     from floorwatch.replay.session import told
 
-    found, done = session.run(lambda log: explain_log(log, session.policy, measure, scope, by, names, sizes_ms))
+    seen: dict[str, set[str]] = {name: set() for name in scope}
+    found, done = session.run(lambda log: explain_log(log, session.policy, measure, scope, by, names, sizes_ms, seen))
     for line in told(done):
         say(line, err=True)
-    return found
+    exit_if_unknown(scope, seen)
+    watermark_ms = done.floor.watermark_ms
+    return found, age_of(watermark_ms if watermark_ms >= 0 else None, ())
+
+
+def exit_if_unknown(scope: Mapping[str, str], seen: Mapping[str, Collection[str]]) -> None:
+    """Leave with code 1 where nothing was ever counted for a value of the scope; say which there are."""
+    for name, value in scope.items():
+        if seen[name] and value not in seen[name]:
+            some = sorted(seen[name])
+            more = f" and {len(some) - _NAMED} more" if len(some) > _NAMED else ""
+            say(
+                f"there is no {name} {printable(value)}; there are {', '.join(map(printable, some[:_NAMED]))}{more}",
+                err=True,
+            )
+            raise typer.Exit(1)
 
 
 async def explain_log(
@@ -184,6 +203,7 @@ async def explain_log(
     by: Sequence[str],
     names: tuple[str, str],
     sizes_ms: Mapping[str, int],
+    seen: dict[str, set[str]] | None = None,
 ) -> tuple[Answer, Replay]:
     """Explain from the log: every task's contributions, summed by the dimensions asked for.
 
@@ -195,6 +215,7 @@ async def explain_log(
         by: Dimensions to cut by.
         names: The window and the longer one to hold it against.
         sizes_ms: Their lengths.
+        seen: Takes the values that the log has for the dimensions named in it.
 
     Returns:
         The answer and what was read. Costs a replay of the log; memory holds one partition's tasks at a time.
@@ -203,6 +224,7 @@ async def explain_log(
 
     from floorwatch.replay.replayer import replay
     from streams.core.effects import contributions
+    from streams.core.policy import DIMENSIONS
     from streams.core.rca.answer import answer, weighted_or_raw
     from streams.core.rca.slices import Slices, windows
 
@@ -214,6 +236,8 @@ async def explain_log(
             for group in contributions(task_id, facts, walk.watermark_ms).values():
                 for one in slices.values():
                     one.add(group)
+                for name, values in (seen or {}).items():
+                    values.add(group.dims[DIMENSIONS.index(name)] or "")
 
     # Which scopes are kept changes no fact: without them the replay spares the rows nobody will look at.
     done = await replay(log, replace(policy, scopes=((),), audit_scopes=()), visit=visit)
@@ -234,17 +258,20 @@ def _from_read_model(
     scope: Mapping[str, str],
     by: Sequence[str],
     names: tuple[str, str],
-) -> Answer:
+) -> tuple[Answer, Age]:
     import asyncio
 
+    from floorwatch.cli.age import age_of
     from floorwatch.cli.common import exit_on_redis_error
     from streams.core.rca.shift import Invariant
 
     for left in reversed(range(_TRIES)):
         with exit_on_redis_error(session.settings.redis.url):
-            rows = asyncio.run(_rows(session, measure, names))
+            rows, as_of_ms = asyncio.run(_rows(session, measure, names))
+        own = [row for row in rows[names[1]].values() if row["scope"].keys() == scope.keys()]
+        exit_if_unknown(scope, {name: {str(row["scope"][name]) for row in own} for name in scope})
         try:
-            return explain_rows(measure, scope, by, rows, names)
+            return explain_rows(measure, scope, by, rows, names), age_of(as_of_ms, own)
         except Invariant:
             # Partitions publish one after the other: read between two of them, parts and whole are of two moments.
             if not left:
@@ -253,14 +280,15 @@ def _from_read_model(
     raise AssertionError("unreachable")
 
 
-async def _rows(session: Session, measure: str, names: tuple[str, str]) -> Rows:
+async def _rows(session: Session, measure: str, names: tuple[str, str]) -> tuple[Rows, int | None]:
     from streams.adapters.connections import redis_client
     from streams.adapters.readmodel import ReadModel
 
     redis = redis_client(session.settings)
     try:
         model = ReadModel(redis, session.settings.redis.prefix)
-        return {name: await model.rows(measure, name) for name in names}
+        as_of_ms = await model.watermark_ms()
+        return {name: await model.rows(measure, name) for name in names}, as_of_ms
     finally:
         await redis.aclose()
 

@@ -4,12 +4,13 @@ import asyncio
 import json
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from floorwatch.cli.explain import cut_table, explain_log, explain_rows
 from floorwatch.simulate.config import parse_scenario
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
-from streams.core.rca.answer import answer, answer_json
+from streams.core.rca.answer import answer, answer_json, weighted_or_raw
 from streams.core.rca.shift import summed
 from streams.core.rca.slices import row_tally, tally_of, windows
 from streams.core.rca.tally import Tally
@@ -113,6 +114,42 @@ def test_targeted_audits_are_no_sample():
     targeted = {"targeted": 2, "targeted_correct": 1, "targeted_technical": 1}
     row = {"audited": 4, "correct": 3, "wrong": {"technical": 1}, "weight_sum": 4.0, "weight_correct": 4.0, **targeted}
     assert row_tally("accuracy", row) == Tally(2, 2, 4 * c.NANO, 4 * c.NANO)
+
+
+def test_how_many_audits_say_how_they_were_drawn_is_told():
+    def cut_of(before, after):
+        return lambda by: ({(): before}, {(): after}) if not by else ({("q",): before}, {("q",): after})
+
+    raw = cut_of(Tally(150, 174), Tally(200, 240))
+    for before, after, said in (
+        (
+            Tally(0, 0),
+            Tally(200, 240),
+            "240 of 414 audits say with which probability they were drawn, but none before the window",
+        ),
+        (
+            Tally(150, 174),
+            Tally(0, 0),
+            "174 of 414 audits say with which probability they were drawn, but none in the window",
+        ),
+        (Tally(0, 0), Tally(0, 0), "No audit says with which probability it was drawn"),
+    ):
+        found = weighted_or_raw({}, ("queue",), {"accuracy": cut_of(before, after), "raw_accuracy": raw})
+        assert found.summary[-1] == f"{said}: every audit counts the same."
+
+
+@pytest.mark.parametrize("seen", [{"bpo-a", "inhouse"}, {f"v{n}" for n in range(20)}])
+def test_a_value_that_nothing_was_counted_for_is_told(seen, capsys):
+    from floorwatch.cli.explain import exit_if_unknown
+
+    with pytest.raises(typer.Exit) as left:
+        exit_if_unknown({"vendor": "nope"}, {"vendor": seen})
+    assert left.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("there is no vendor nope; there are ")
+    assert ("and 12 more" in said) == (len(seen) > 8)
+    exit_if_unknown({"vendor": "nope"}, {"vendor": set()})
+    exit_if_unknown({"vendor": min(seen)}, {"vendor": seen})
 
 
 def test_the_windows_are_apart_and_end_with_their_panes():

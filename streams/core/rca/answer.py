@@ -87,8 +87,17 @@ def weighted_or_raw(
     plain = answer("raw_accuracy", scope, by, cuts["raw_accuracy"], deep=deep)
     if plain.change is None:
         return found
-    said = "No audit of a window says with which probability it was drawn: every audit counts the same."
+    said = f"{_drawn_words(found, plain)}: every audit counts the same."
     return structs.replace(plain, measure="accuracy", summary=[*plain.summary, said])
+
+
+def _drawn_words(weighted: Answer, plain: Answer) -> str:
+    """Return how many audits say with which probability they were drawn, and where none does."""
+    told, audits = weighted.before.total + weighted.after.total, plain.before.total + plain.after.total
+    if not told:
+        return "No audit says with which probability it was drawn"
+    where = "before the window" if not weighted.before.total else "in the window"
+    return f"{told:,} of {audits:,} audits say with which probability they were drawn, but none {where}"
 
 
 def _whole(side: Mapping[Key, Tally]) -> Tally:
