@@ -71,6 +71,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 
+SPARE = {
+    "accuracy": ("overturned", "less technical errors", "critical", "weighted"),
+    "throughput": ("p90", "per productive h"),
+    "sla": ("overdue, open", "turn-around p90", "oldest open"),
+}
+"""Columns that a narrow window leaves out, the first one first."""
+
 
 def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) -> DataTable:
     """Return a table for a terminal.
@@ -88,7 +95,7 @@ def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) 
     past = f"{what} · as of {newest}" if newest else f"{what} · no data yet"
     shown = DataTable(past if age is None else age.title(what))
     shown.add_names("scope")
-    shown.add_numbers(*(heading for heading, _ in COLUMNS[name]))
+    shown.add_numbers(*(heading for heading, _ in COLUMNS[name]), spare=SPARE[name])
     for row in rows:
         shown.add_row(scope_text(row["scope"]) + mark_of(row), *(read(row) for _, read in COLUMNS[name]))
     return shown

@@ -10,19 +10,25 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Column, Table
 from rich.text import Text
 
 from alerts.words import printable
 
 PIPED_WIDTH = 160
 """Columns where nobody's window says how many: ids and intervals cut to 80 are of no use in a file."""
+
+_NAME_WIDTH = 14
+"""Cells that a name gets before a table takes them from others; longer ones go on in the next line."""
 
 
 def say(text: object = "", *, err: bool = False) -> None:
@@ -72,7 +78,11 @@ def _escaped(text: str) -> str:
 
 
 class DataTable(Table):
-    """A table of data: a cell is one line of text, and a name that is too long goes on in the next line instead of being cut."""
+    """A table of data: a cell is one line of text, and a name that is too long goes on in the next line instead of being cut.
+
+    Headings break between words only. Where the window is too narrow, the lines between columns go first, then the columns
+    that were called spare, and a note says which.
+    """
 
     def __init__(self, title: str | Text | None = None) -> None:
         """Make a table.
@@ -81,20 +91,85 @@ class DataTable(Table):
             title: Stands above it, at the left.
         """
         super().__init__(title=Text(printable(title)) if isinstance(title, str) else title, title_justify="left")
+        self.caption_justify = "left"
+        self._spare: list[str] = []
 
     def add_names(self, *headings: str) -> None:
         """Add columns of names, to the left."""
         for heading in headings:
-            self.add_column(heading, overflow="fold")
+            self.add_column(heading, overflow="fold", min_width=_word_width(heading))
 
-    def add_numbers(self, *headings: str) -> None:
-        """Add columns of numbers, to the right."""
+    def add_numbers(self, *headings: str, spare: Sequence[str] = ()) -> None:
+        """Add columns of numbers, to the right.
+
+        Args:
+            headings: Their headings.
+            spare: Which of them a narrow window may leave out, the first one first.
+        """
+        self._spare += spare
         for heading in headings:
-            self.add_column(heading, justify="right", overflow="fold")
+            self.add_column(heading, justify="right", overflow="fold", min_width=_word_width(heading))
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         """Add a row; texts are shown as they are."""
         super().add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells), **options)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Show the table as the width allows."""
+        if self._width(console, self._wanted) <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        shown = copy(self)
+        shown.squeeze(console, options.max_width)
+        yield from Table.__rich_console__(shown, console, options)
+
+    def squeeze(self, console: Console, width: int) -> None:
+        """Make the table fit a narrow window: spare columns go, names get what is left.
+
+        Args:
+            console: Where it is shown.
+            width: Cells of the window.
+        """
+        if self._width(console, self._least) > width:
+            self.box, self.show_edge, self.pad_edge, self.padding = SIMPLE_HEAD, False, False, (0, 0)
+        hidden = []
+        for heading in self._spare:
+            if self._width(console, self._least) <= width:
+                break
+            self.columns = [column for column in self.columns if column.header != heading]
+            hidden.append(heading)
+        if hidden:
+            self.caption = Text(f"Too narrow for: {', '.join(hidden)}. A wider window shows all, --json and --csv too.")
+        left = width - self._width(console, self._least)
+        if left < 0:
+            return
+        widths = [self._least(console, column) for column in self.columns]
+        for place in sorted(range(len(widths)), key=lambda place: self.columns[place].justify != "left"):
+            more = max(0, min(left, self._wanted(console, self.columns[place]) - widths[place]))
+            widths[place] += more
+            left -= more
+        self.columns = [replace(column, width=own) for column, own in zip(self.columns, widths, strict=True)]
+
+    def _width(self, console: Console, of: Callable[[Console, Column], int]) -> int:
+        """Return how wide the table is where each column is as wide as a function says."""
+        padding = sum(self._get_padding_width(place) for place in range(len(self.columns)))
+        return self._extra_width + padding + sum(of(console, column) for column in self.columns)
+
+    def _wanted(self, console: Console, column: Column) -> int:
+        """Return in how many cells a column is on one line."""
+        widest = max((console.measure(cell).maximum for cell in column.cells), default=0)
+        return max(widest, cell_len(str(column.header)))
+
+    def _least(self, console: Console, column: Column) -> int:
+        """Return in how many cells a column has no heading, no number and no short name broken in a word."""
+        widest = max((console.measure(cell).maximum for cell in column.cells), default=0)
+        words = max((console.measure(cell).minimum for cell in column.cells), default=0)
+        least = min(_NAME_WIDTH, widest) if column.justify == "left" else words
+        return max(column.min_width or 0, least)
+
+
+def _word_width(heading: str) -> int:
+    return max((cell_len(word) for word in heading.split()), default=0)
 
 
 class DataConsole(Console):
