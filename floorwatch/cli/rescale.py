@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerts.words import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PER_WORKER = 8_000.0
 """Events per second of one worker on the slowest machine measured; `make bench` measures yours."""
+
+FEW_EVENTS = 10_000
+"""Under so many events neither a rate nor the share of a partition is worth a sentence: a busy floor has them in minutes."""
 
 DEFAULT_RESTORE = 50_000.0
 """Changelog records per second that a new owner reads; `make bench` measures yours."""
@@ -48,6 +52,7 @@ class Measured:
         busiest_share: Share of the busiest partition over the share of an even one (1 is even).
         changelog: Records of the largest changelog partition: what a new owner reads.
         workers: Members of the consumer group.
+        kept: Events that the log holds.
     """
 
     partitions: int
@@ -57,6 +62,7 @@ class Measured:
     busiest_share: float
     changelog: int
     workers: int
+    kept: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ def advise(measured: Measured, rate: float | None, per_worker: float, restore: f
         4
     """
     busiest = rate if rate is not None else max(measured.now_per_s, measured.peak_per_s)
-    skew = max(1.0, measured.busiest_share)
+    few = measured.kept is not None and measured.kept < FEW_EVENTS
+    skew = 1.0 if few else max(1.0, measured.busiest_share)
     needed = max(1, math.ceil(HEADROOM * busiest * skew / per_worker))
     workers = max(2, needed)
     fits = measured.partitions >= SPARE_PARTITIONS * workers or measured.partitions >= workers == 2
@@ -97,6 +104,10 @@ def advise(measured: Measured, rate: float | None, per_worker: float, restore: f
     who = "worker carries" if needed == 1 else "workers carry"
     sum_ = f"{busiest:,.1f} events/s ({whence}) × {HEADROOM:g} headroom × {skew:.2f} for the busiest partition"
     reasons = [f"{sum_}, over {per_worker:,.0f} a worker: {needed} {who} it"]
+    if few and rate is None:
+        held = plural(measured.kept or 0, "event")
+        said = f"the log holds {held}: too few to measure by, so this is the least for any floor"
+        reasons = [f"{said}; ask again after a busy day, or say with --rate how many events a second will come"]
     if workers > needed:
         reasons.append(f"{workers} workers, so that one may die and the other goes on after the session timeout")
     if fits:
@@ -107,6 +118,8 @@ def advise(measured: Measured, rate: float | None, per_worker: float, restore: f
             f"one can have; there are {measured.partitions}. Not many more: each scope keeps a row per pane and partition"
         )
     per_partition_s = measured.changelog / restore
+    if few:
+        return Advice(workers, partitions, tuple(reasons))
     reasons.append(
         f"a new owner reads up to {measured.changelog:,} changelog records of a partition: "
         f"about {per_partition_s:.1f} s at {restore:,.0f} a second, after the session timeout"
@@ -212,6 +225,7 @@ async def measure(settings: FloorwatchConfig, sample_s: float) -> Measured:
             busiest_share=max(kept) * found / sum(kept) if sum(kept) else 1.0,
             changelog=max(log_ends[tp] - log_begins[tp] for tp in logs),
             workers=await _members(admin, settings.kafka.group),
+            kept=sum(kept),
         )
     finally:
         await consumer.stop()

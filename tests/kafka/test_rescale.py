@@ -54,6 +54,16 @@ def test_a_hot_partition_and_the_time_of_a_recovery_are_told() -> None:
     assert "about 2.0 s" in reasons
 
 
+def test_few_events_are_no_measure() -> None:
+    """Two events on one of four partitions are no hot partition."""
+    advice = advise(replace(CALM, busiest_share=4.0, kept=2), None, 8000, 50_000)
+    assert (advice.workers, advice.partitions) == (2, 4)
+    said = " ".join(advice.reasons)
+    assert "the log holds 2 events: too few to measure by" in said
+    assert "times its share" not in said
+    assert "changelog records" not in said
+
+
 def test_the_plan_has_the_names_of_this_floor(tmp_path: Path) -> None:
     config = write_config(
         tmp_path / "acme.yaml",
