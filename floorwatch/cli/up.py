@@ -48,6 +48,7 @@ async def _up(plan: Plan, console: DataConsole, *, demo_floor: bool) -> None:
 
     view = StackView(console)
     stack = Stack(plan, view)
+    kept = kept_words(plan.paths.journal)
     with stop_requested() as stopping:
         with view:
             started = await run_until_stopped(stack.start(), stopping)
@@ -55,7 +56,7 @@ async def _up(plan: Plan, console: DataConsole, *, demo_floor: bool) -> None:
             await stack.stop()
             return
         try:
-            _say_where(console, stack.urls, plan, registered=stack.registered)
+            _say_where(console, stack.urls, plan, kept, registered=stack.registered)
             await run_until_stopped(_play_or_wait(stack, plan, demo_floor=demo_floor), stopping)
         finally:
             console.print("stopping …")
@@ -98,8 +99,28 @@ def command() -> str:
     return shlex.quote(str(program.absolute()))
 
 
-def _say_where(console: DataConsole, urls: dict[str, str], plan: Plan, *, registered: bool) -> None:
-    console.print(f"\nFloorwatch is up on {plan.var}; Ctrl-C stops it.")
+def kept_words(journal: Path) -> str:
+    """Return what a folder holds of earlier runs: what was accepted then is counted again from the beginning.
+
+    Args:
+        journal: The stack's journal, before it starts.
+    """
+    from floorwatch.embedded.segments import first_accepted_ms, segment_numbers, segment_path, writers_of
+    from streams.core.stamps import rfc3339
+
+    folders = [journal / name for name in writers_of(journal)]
+    paths = [segment_path(folder, number) for folder in folders for number in segment_numbers(folder)]
+    times = [at_ms for path in paths if (at_ms := first_accepted_ms(path)) is not None]
+    if not times:
+        return "which holds no events yet"
+    size = sum(path.stat().st_size for path in paths)
+    return (
+        f"which holds {size / 1e6:,.1f} MB of events accepted since {rfc3339(min(times))}: they are counted again now"
+    )
+
+
+def _say_where(console: DataConsole, urls: dict[str, str], plan: Plan, kept: str, *, registered: bool) -> None:
+    console.print(f"\nFloorwatch is up on {plan.var.resolve()}, {kept}. Ctrl-C stops it.", soft_wrap=True)
     for name, url in urls.items():
         console.print(f"  {name:<10} {url}", soft_wrap=True)
     console.print(f"Redis asks for the password in {plan.paths.redis_password}.", soft_wrap=True)

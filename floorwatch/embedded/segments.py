@@ -276,7 +276,7 @@ def drop_older_than(folder: Path, accepted_before_ms: int) -> int:
     numbers = segment_numbers(folder)
     dropped = 0
     for number, following in pairwise(numbers):
-        first = _first_accepted_ms(segment_path(folder, following))
+        first = first_accepted_ms(segment_path(folder, following))
         # Times never fall within a writer, so the next segment's first record bounds all of this one's.
         if first is None or first >= accepted_before_ms:
             break
@@ -288,7 +288,8 @@ def drop_older_than(folder: Path, accepted_before_ms: int) -> int:
     return dropped
 
 
-def _first_accepted_ms(path: Path) -> int | None:
+def first_accepted_ms(path: Path) -> int | None:
+    """Return when the first readable record of a segment was accepted, Unix ms; None where there is none."""
     with path.open("rb") as segment:
         segment.seek(len(MAGIC))
         parsed = parse(segment.read(256 * 1024), max_records=1)

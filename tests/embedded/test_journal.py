@@ -401,3 +401,13 @@ def test_any_cut_leaves_a_prefix(tmp_path_factory: pytest.TempPathFactory, value
     found = [value for _, value in read_all(folder, max_bytes=chunk)]
     assert found == values[: len(found)]
     assert cut > 0 or found == values
+
+
+def test_up_says_what_its_folder_holds(tmp_path: Path) -> None:
+    from floorwatch.cli.up import kept_words
+
+    assert kept_words(tmp_path / "journal") == "which holds no events yet"
+
+    write(tmp_path / "journal", [(b"t-1", b"x" * 2_000_000)], now_ms=lambda: 1_796_148_360_000)
+    said = kept_words(tmp_path / "journal")
+    assert said == "which holds 2.0 MB of events accepted since 2026-12-01T18:06:00Z: they are counted again now"
