@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
+from alerts.words import plural
 from floorwatch.output.terminal import say, say_json, say_lines
 
 if TYPE_CHECKING:
@@ -309,9 +310,8 @@ def _counts(codes: Counter[str]) -> str:
 
 def _summary(name: str, report: Report) -> str:
     good = sum(report.types.values())
-    lines = [
-        f"{name}: {report.lines} lines, {good} good events of {report.tasks} tasks, {report.duplicates} duplicates"
-    ]
+    events = f"{plural(good, 'good event')} of {plural(report.tasks, 'task')}"
+    lines = [f"{name}: {plural(report.lines, 'line')}, {events}, {plural(report.duplicates, 'duplicate')}"]
     lines += [f"  {count:>9} {kind}" for kind, count in sorted(report.types.items())]
     if report.first_time is not None:
         lines.append(f"  from {report.first_time.isoformat()} to {report.last_time.isoformat()}")

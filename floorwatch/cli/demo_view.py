@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from alerts.words import printable
+from alerts.words import plural, printable
 from floorwatch.cli.table_text import rich_table
 from floorwatch.output.terminal import DataConsole
 from streams.adapters.readmodel import table_row
@@ -97,6 +97,8 @@ def print_end(console: DataConsole, shown: Sequence[RenderableType], incidents: 
     """Print the final tables and incidents."""
     for one in shown:
         console.print(one)
-    console.print(f"\n{len(incidents)} incidents" + (f", the {limit} most urgent:" if len(incidents) > limit else ""))
+    console.print(
+        f"\n{plural(len(incidents), 'incident')}" + (f", the {limit} most urgent:" if len(incidents) > limit else "")
+    )
     for incident in incidents[:limit]:
         console.print(incident_text(incident))

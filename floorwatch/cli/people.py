@@ -179,7 +179,8 @@ def scorecard(
 
         say_json_text(orjson.dumps({**_card_json(card, policy), "rotation": plain(suggestions)}))
         return
-    say("\n".join(scorecard_lines(card, policy, suggestions)))
+    behind = _behind(events, at, desk)
+    say("\n".join([*scorecard_lines(card, policy, suggestions), *([behind] if behind else [])]))
 
 
 def _card_json(card: Scorecard, policy: PeoplePolicy) -> dict[str, Any]:
@@ -246,18 +247,34 @@ def people(
         for card in cards:
             say_json_text(orjson.dumps({**_card_json(card, policy), "rotation": plain(desk.rotations(card))}))
         return
-    say("\n".join(people_lines(cards, desk, by)))
+    say("\n".join(people_lines(cards, desk, by, _behind(events, at, desk))))
 
 
-def people_lines(cards: list[Scorecard], desk: _Desk, by: str) -> list[str]:
-    """Return the answer for a terminal: groups, then the people who need something, the most pressing first."""
+def _behind(events: Path | None, at: str | None, desk: _Desk) -> str:
+    """Return how far the live log is behind the clock; nothing for a file or a past moment, which are what they are."""
+    from floorwatch.cli.age import age_of
+
+    return "" if events is not None or at is not None else age_of(desk.crowd.end_ms - 1, ()).text
+
+
+def people_lines(cards: list[Scorecard], desk: _Desk, by: str, behind: str = "") -> list[str]:
+    """Return the answer for a terminal: groups, then the people who need something, the most pressing first.
+
+    Args:
+        cards: Of everybody.
+        desk: What was looked at.
+        by: How people are grouped.
+        behind: How far this is behind the clock, in words; empty where that says nothing.
+    """
     from alerts.words import instant
     from floorwatch.cli.people_text import NOT_CONFIGURED, accuracy_words, coaching_line, exposure_line, pace_line
     from streams.core.people.rushing import Pace
 
     policy = desk.policy
     weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
-    lines = [f"{len(cards)} people · {instant(desk.crowd.start_ms)} to {instant(desk.crowd.end_ms)}", ""]
+    how_many = "1 person" if len(cards) == 1 else f"{len(cards):,} people"
+    span = f"{instant(desk.crowd.start_ms)} to {instant(desk.crowd.end_ms)}"
+    lines = [" · ".join(filter(None, (how_many, span, behind))), ""]
     lines += aligned(_groups(cards, by, exposure=policy.exposure_configured))
     low = [card for card in cards if needs_coaching(card)]
     low.sort(key=lambda card: (card.accuracy.best.high if card.accuracy.best else 1.0, card.labeler_id))

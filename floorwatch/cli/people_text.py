@@ -95,7 +95,11 @@ def _handle_line(card: Scorecard) -> str:
         return "Handle time: cannot be compared, peers have too few timed labels on the same queues and policies."
     low, high = handle.median.low, handle.median.high
     verdict = "faster than peers" if high < 1 else "slower than peers" if low > 1 else "no different from peers"
-    part = "" if handle.compared == handle.handled else f"; {handle.compared} of {handle.handled} labels compared"
+    part = (
+        ""
+        if handle.compared == handle.handled
+        else f"; {handle.compared} of {plural(handle.handled, 'label')} compared"
+    )
     return (
         f"Handle time: {seconds(handle.mean_ms)} on average where peers on the same mix take "
         f"{seconds(handle.expected_ms)}; the median label takes {handle.median.value:.2f}× theirs "

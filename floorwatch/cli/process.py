@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from alerts.words import plural
 from floorwatch.output.terminal import say, say_lines
 
 if TYPE_CHECKING:
@@ -60,13 +61,20 @@ def process(
         say(str(error), err=True)
         raise typer.Exit(1) from None
     if dead:
-        say(f"{dead} events were refused: each with its line and reason in {dump / 'deadletters.jsonl'}", err=True)
+        say(
+            f"{_were(dead)} refused: each with its line and reason in {dump / 'deadletters.jsonl'}",
+            err=True,
+        )
     if late:
         say(
-            f"{late} events were late: older than the correction horizon when their line came, so no number holds them. "
+            f"{_were(late)} late: older than the correction horizon when their line came, so no number holds them. "
             f"Each with its line in {dump / 'late.jsonl'}; sort the file by time to count them.",
             err=True,
         )
+
+
+def _were(count: int) -> str:
+    return f"{plural(count, 'event')} {'was' if count == 1 else 'were'}"
 
 
 async def _run(events: Path, dump: Path) -> tuple[int, int]:
@@ -84,8 +92,8 @@ async def _run(events: Path, dump: Path) -> tuple[int, int]:
             dead, late = with_lines(await run.dead_letters(), await run.late(), numbers, too_long)
     _write_lines(dump / "deadletters.jsonl", dead)
     _write_lines(dump / "late.jsonl", late)
-    told = ", ".join(f"{n} {name} rows" for name, n in counts.items())
-    say(f"{run.sent + len(too_long)} events, {len(dead)} refused, {len(late)} late: {told} in {dump}")
+    told = ", ".join(f"{n} {name} row{'' if n == 1 else 's'}" for name, n in counts.items())
+    say(f"{plural(run.sent + len(too_long), 'event')}, {len(dead)} refused, {len(late)} late: {told} in {dump}")
     return len(dead), len(late)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from alerts.words import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 from floorwatch.simulate.config import SCENARIO_SETTINGS
@@ -91,7 +92,7 @@ def simulate(
         say(f"floorwatch simulate: {error}", err=True)
         raise typer.Exit(2) from None
     sent = asyncio.run(_run(floor, seed, pace, _destination(out, to_brokers, topic, gateway, var), truth))
-    say(f"{sent} events" + (f", truth in {truth}" if truth else ""))
+    say(plural(sent, "event") + (f", truth in {truth}" if truth else ""))
 
 
 def _pace(speed: str) -> float:

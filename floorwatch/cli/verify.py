@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from alerts.words import plural
 from floorwatch.output.terminal import say
 
 
@@ -34,7 +35,7 @@ async def _verify(seed: int, days: float, rate: float, partitions: int) -> tuple
     from floorwatch.simulate.runs import simulated_log
 
     lines = simulated_log(seed, days, rate)
-    say(f"{len(lines)} events, seed {seed}, {days:g} days", err=True)
+    say(f"{plural(len(lines), 'event')}, seed {seed}, {days:g} days", err=True)
     with phases() as progress:
         async with bounded_run(partitions=partitions, progress=progress) as run:
             await run.send(lines, len(lines))

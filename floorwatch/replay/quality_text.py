@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from alerts.words import plural
 from floorwatch.output.terminal import DataTable
 from floorwatch.replay.words import shown as shown_value
 from streams.core.quality.agreement import FEW_UNITS, RELIABLE, TENTATIVE, Agreement
@@ -41,7 +42,7 @@ def coefficient(value: Interval | None) -> str:
 def render(report: Report) -> Iterator[str | DataTable]:
     """Yield the report's paragraphs and tables in the order of reading."""
     whole = report.groups[0].overview
-    yield f"{whole.labels:,} labels, {whole.audited:,} of them audited."
+    yield f"{plural(whole.labels, 'label')}, {whole.audited:,} of them audited."
     if not whole.enough:
         yield f"Too few audits to say anything of accuracy: at least {FEW_AUDITS} are needed."
     yield _overview(report)
@@ -146,7 +147,7 @@ def _auditors(report: Report) -> Iterator[str | DataTable]:
         yield "Auditors: no audit names who made it."
         return
     agreed = found.agreement
-    judged = f"{agreed.units:,} labels were judged by several auditors: "
+    judged = f"Judged by several auditors: {plural(agreed.units, 'label')}; "
     yield f"Auditors: {judged}{agreement_words(agreed)}" + (
         f" (all agree on {percent(agreed.unanimous)}, α {coefficient(agreed.alpha)})." if agreed.enough else "."
     )
@@ -161,7 +162,7 @@ def _auditors(report: Report) -> Iterator[str | DataTable]:
         yield table
     rest = len(found.auditors) - len(said)
     if rest:
-        yield f"{rest} auditors have too few reviewed verdicts to say (fewer than {FEW_REVIEWS})."
+        yield f"Too few reviewed verdicts to say: {plural(rest, 'auditor')} (fewer than {FEW_REVIEWS})."
 
 
 def _auditor_words(one: Auditor) -> str:
