@@ -47,7 +47,7 @@ def _watch(form: str, monkeypatch: pytest.MonkeyPatch, turns: int = 3) -> None:
     settings = SimpleNamespace(redis=SimpleNamespace(prefix="x:"), tables=TableSettings())
     names = frozenset(next(iter(rows.values()))["scope"])
     with pytest.raises(_Enough):
-        asyncio.run(table._show(settings, "sla", names, "1h", form, 1.0, None))
+        asyncio.run(table._show(settings, None, table._Asked("sla", names, "1h", "vendor"), form, 1.0, 0.0, None))
 
 
 def test_a_pipe_gets_a_table_each_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
