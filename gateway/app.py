@@ -173,7 +173,8 @@ async def _never_a_traceback(request: web.Request, handler: Handler) -> web.Stre
 @web.middleware
 async def _no_page(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes from a web page elsewhere, before anything else is looked at."""
-    has_body = request.method not in ("GET", "HEAD", "OPTIONS")
+    # A wrong path is told as that: a media type would not mend it.
+    has_body = request.method not in ("GET", "HEAD", "OPTIONS") and request.match_info.http_exception is None
     gateway = request.app[GATEWAY]
     if request.path not in _COUNTED:
         gateway.check_stranger(request)

@@ -166,6 +166,21 @@ def test_a_web_page_is_not_heard(headers: dict[str, str], code: str | None, hook
     assert bool(bench.publisher.records) == (code is None)
 
 
+@pytest.mark.parametrize("media", ["application/x-www-form-urlencoded", "text/plain", "application/json"])
+def test_a_wrong_path_is_told_as_that_whatever_the_media_type(media: str) -> None:
+    """What `curl -d` sends by default; the paths that take events still want a type that no page may send."""
+
+    async def steps(bench: Bench) -> None:
+        for path, status in (("/v1/event", 404), ("/", 404), ("/events", 404), ("/metrics", 405)):
+            async with bench.client.post(path, data=b"{}", headers={"Content-Type": media}) as answer:
+                assert answer.status == status, path
+        headers = {"Content-Type": media, "Origin": "https://evil.example"}
+        async with bench.client.post("/v1/event", data=b"{}", headers=headers) as answer:
+            assert answer.status == 403
+
+    Bench().run(steps)
+
+
 def test_a_page_gets_no_leave_to_send_and_reads_nothing_through_a_rebound_name() -> None:
     async def steps(bench: Bench) -> None:
         leave = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
