@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from confluent_kafka import Producer
@@ -24,7 +24,7 @@ SESSION_TIMEOUT_S = 6.0
 
 _LIMIT_S = 150.0
 _SETTLE_S = 4.0
-_LINE = re.compile(r"^(\S+ \S+) \S \S+ (\w+)\[(\d+)\] recovered", re.MULTILINE)
+_LINE = re.compile(r"^(\S+) \S \S+ (\w+)\[(\d+)\] recovered", re.MULTILINE)
 
 
 def recovery(stack: Stack, labels: int) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def recovered(process: Process, stages: set[str], partitions: int) -> dict[tuple
     def times(text: str) -> dict[tuple[str, int], float]:
         found: dict[tuple[str, int], float] = {}
         for stamp, stage, partition in _LINE.findall(text):
-            at = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S,%f").astimezone(UTC).timestamp()
+            at = datetime.fromisoformat(stamp).timestamp()
             found.setdefault((stage, int(partition)), at)
         return {place: at for place, at in found.items() if place[0] in stages}
 

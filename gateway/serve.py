@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 _DAY_S = 86_400
 _SHUTDOWN_S = 10.0
-_RETRY_S = 1.0
+_RETRY_S, _MOST_RETRY_S = 1.0, 15.0
 _PROBE_S = 5.0
 _BATCH_BYTES = 262_144
 _REQUEST_BYTES = 4 * 1024 * 1024
@@ -172,12 +172,14 @@ class _Connection:
         self._producer: AIOKafkaProducer | None = None
 
     async def keep(self) -> None:
+        pause_s = _RETRY_S
         while self._producer is None:
             try:
                 self._producer = await self._open()
             except (KafkaError, OSError) as error:
                 self._say(f"Kafka at {', '.join(self._config.kafka.brokers)} cannot be reached: {said_by(error)}")
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(_MOST_RETRY_S, 2 * pause_s)
         producer = self._producer
         while (fault := await self._topic_fault(producer)) is not None:
             self._say(fault)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from config.load import load
 from gateway import serve
+from gateway.publisher import KafkaPublisher
 from telemetry import background
 
 
@@ -29,3 +31,28 @@ def test_the_task_that_reaches_kafka_is_started_again_and_told_in_readyz(monkeyp
             return publisher.faults()
 
     assert any("background task kafka has been down" in fault for fault in asyncio.run(main()))
+
+
+def test_a_gateway_without_kafka_tries_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pauses: list[float] = []
+
+    async def away(_: object) -> None:
+        raise KafkaConnectionError("no broker")
+
+    async def sleep(pause_s: float) -> None:
+        pauses.append(pause_s)
+        if len(pauses) == 7:
+            raise asyncio.CancelledError
+
+    async def steps() -> None:
+        connection = serve._Connection(load(None, {}), KafkaPublisher("floorwatch.", 4, 1_000))
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        await connection.keep()
+
+    monkeypatch.setattr(serve._Connection, "_open", away)
+    with caplog.at_level("WARNING"), pytest.raises(asyncio.CancelledError):
+        asyncio.run(steps())
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
+    assert caplog.text.count("cannot be reached") == 1
