@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from typer import Context
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("floorwatch.cli.up", "up"),
@@ -46,6 +50,26 @@ GROUPS: dict[str, tuple[str, str]] = {
 """Commands with commands of their own."""
 
 
+PANELS: dict[str, tuple[str, ...]] = {
+    "Start": ("up", "demo", "simulate"),
+    "Look": ("table", "forecast", "whatif", "quality", "people", "scorecard", "roster"),
+    "Explain a number": ("why", "facts", "explain"),
+    "Alerts": ("incidents", "ack", "silence", "notifications"),
+    "Set up and check": ("config", "doctor", "check-events", "topics"),
+    "Run in production": ("worker", "gateway", "rescale"),
+    "Prove and develop": ("process", "verify", "chaos", "sims", "generate"),
+}
+"""Commands by what people do with them, as the help shows them."""
+
+
+class InPanels(TyperGroup):
+    """Lists the commands in the order of the panels."""
+
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - as the library calls it
+        """Return the names of the commands."""
+        return [name for names in PANELS.values() for name in names if name in self.commands]
+
+
 def build(only: str | None = None) -> typer.Typer:
     """Return the application.
 
@@ -54,6 +78,7 @@ def build(only: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="floorwatch",
+        cls=InPanels,
         help="Live, exact numbers and alarms for labelling operations.",
         no_args_is_help=True,
         pretty_exceptions_show_locals=False,
@@ -68,13 +93,14 @@ def build(only: str | None = None) -> typer.Typer:
             typer.echo(f"floorwatch {VERSION}")
             raise typer.Exit
 
+    panels = {name: panel for panel, names in PANELS.items() for name in names}
     for name, (module, function) in COMMANDS.items():
         if only in (None, name):
-            app.command(name)(_load(module, function))
+            app.command(name, rich_help_panel=panels[name])(_load(module, function))
     for name, (module, group) in GROUPS.items():
         # With one command alone typer would drop the command's name from the line.
         if only in (None, name) or (only in COMMANDS and name == "config"):
-            app.add_typer(_load(module, group), name=name)
+            app.add_typer(_load(module, group), name=name, rich_help_panel=panels[name])
     return app
 
 

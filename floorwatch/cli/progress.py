@@ -6,8 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from config.durations import format_duration
 from floorwatch.output.terminal import DataConsole, wide_console
 
 _PLAIN_EVERY_S = 5.0
@@ -25,6 +34,7 @@ def phases() -> Iterator[Callable[[str, int, int | None], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:
         tasks: dict[str, TaskID] = {}
@@ -37,15 +47,22 @@ def phases() -> Iterator[Callable[[str, int, int | None], None]]:
         yield show
 
 
-def _plain(console: DataConsole) -> Callable[[str, int, int | None], None]:
+def _plain(console: DataConsole, clock: Callable[[], float] = time.monotonic) -> Callable[[str, int, int | None], None]:
     last: dict[str, float] = {}
+    began: dict[str, float] = {}
 
     def show(phase: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
+        now = clock()
+        began.setdefault(phase, now)
         if now - last.get(phase, -_PLAIN_EVERY_S) >= _PLAIN_EVERY_S or (total and done >= total):
             if last.get(phase) == float("inf"):
                 return
             last[phase] = float("inf") if total and done >= total else now
-            console.print(f"{phase}: {done}" + (f" of {total}" if total else ""))
+            if total is None:
+                console.print(f"{phase} …" if not done else f"{phase}: {done:,}")
+                return
+            left_s = (now - began[phase]) / done * (total - done) if done else 0.0
+            left = f", about {format_duration(max(1, round(left_s)))} left" if left_s else ""
+            console.print(f"{phase}: {done:,} of {total:,}{left}")
 
     return show

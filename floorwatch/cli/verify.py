@@ -34,20 +34,23 @@ async def _verify(seed: int, days: float, rate: float, partitions: int) -> tuple
     from floorwatch.simulate.oracle import Oracle
     from floorwatch.simulate.runs import simulated_log
 
-    lines = simulated_log(seed, days, rate)
-    say(f"{plural(len(lines), 'event')}, seed {seed}, {days:g} days", err=True)
     with phases() as progress:
+        progress("simulating", 0, None)
+        lines = simulated_log(seed, days, rate)
+        say(f"{plural(len(lines), 'event')}, seed {seed}, {days:g} days", err=True)
         async with bounded_run(partitions=partitions, progress=progress) as run:
             await run.send(lines, len(lines))
             await run.finish()
+            progress("reading the tables", 0, None)
             actual = {table: await run.table(table) for table in COMPARED}
             dead, late = await run.dead_letters(), await run.late()
+        progress("recounting", 0, None)
+        oracle = Oracle.from_events(lines)
     if late:
         say(
             f"{len(late)} events were late: beyond the correction horizon, so the recount holds them and no row does.",
             err=True,
         )
-    oracle = Oracle.from_events(lines)
     refused = sum(letter["code"] != "conflicting_duplicate" for letter in dead)
     conflicts = len(dead) - refused
     if (conflicts, refused) != (oracle.conflicts, oracle.refused):
