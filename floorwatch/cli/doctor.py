@@ -127,7 +127,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
     """
     from config.errors import ConfigErrors
     from floorwatch.cli.common import load_target, names_servers
-    from floorwatch.cli.doctor_var import stack_checks, var_checks
+    from floorwatch.cli.doctor_var import STACK, stack_checks, var_checks
 
     checks = python_checks()
     folder = var or DEFAULT_VAR
@@ -143,6 +143,8 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
     if not names_servers(config, env) or stack is not None:
         checks += stack_checks(stack, var, env)
     checks += grant_checks(config)
+    if any(check.name == STACK and check.status == "fail" for check in checks):
+        return checks  # which servers are meant is not known: those of the defaults would only mislead
     checks += await _connections(config)
     checks += [disk_check(folder), *var_checks(folder)]
     for name, host, port in _ports(config) if stack is None else _ports_of(stack):

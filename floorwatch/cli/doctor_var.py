@@ -10,6 +10,9 @@ from floorwatch.embedded.segments import parts_aside
 from floorwatch.embedded.state import Paths, open_to_others
 from floorwatch.sdk.stacks import Found, StackNotFound, is_alive, locate
 
+STACK = "embedded stack"
+"""Name of the check."""
+
 
 def stack_checks(stack: Found | None, var: Path | None, env: Mapping[str, str]) -> list[Check]:
     """Check that the embedded stack meant runs, and all its processes; nothing where none is meant.
@@ -19,12 +22,12 @@ def stack_checks(stack: Found | None, var: Path | None, env: Mapping[str, str]) 
         var: The folder named, where a stack is meant.
         env: The environment.
     """
-    name = "embedded stack"
+    name = STACK
     if stack is None:
         try:
             locate(var, env)
         except StackNotFound as error:
-            return [Check("warn", name, str(error), "start one with `floorwatch up`, or name one that runs with --var")]
+            return [Check("fail" if error.several else "warn", name, error.said, error.fix)]
         return []
     children = stack.state.children
     ended = [child for child, mark in children.items() if not is_alive(mark)]

@@ -282,6 +282,9 @@ def test_the_doctor_looks_at_the_running_stack(tmp_path: Path) -> None:
     register(stack(tmp_path / "b"))
     checks = {check.name: check for check in asyncio.run(diagnose(None, {}, None))}
     assert "several stacks run" in checks["embedded stack"].detail
+    assert checks["embedded stack"].status == "fail"
+    assert checks["embedded stack"].fix == "name one with --var or FLOORWATCH_VAR"
+    assert not [name for name in checks if name.startswith(("broker", "redis"))], "those of the defaults are not meant"
     checks = {
         check.name: check for check in asyncio.run(diagnose(None, {"FLOORWATCH_REDIS__URL": "redis://a:1"}, None))
     }
