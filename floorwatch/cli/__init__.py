@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
-
-if TYPE_CHECKING:
-    from typer import Context
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("floorwatch.cli.up", "up"),
@@ -65,7 +62,7 @@ PANELS: dict[str, tuple[str, ...]] = {
 class InPanels(TyperGroup):
     """Lists the commands in the order of the panels."""
 
-    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - as the library calls it
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as the library calls it
         """Return the names of the commands."""
         return [name for names in PANELS.values() for name in names if name in self.commands]
 
