@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from alerts.words import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
+from floorwatch.sdk.events import NotEmitted
 from floorwatch.simulate.config import SCENARIO_SETTINGS
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from floorwatch.simulate.oracle import Oracle
     from floorwatch.simulate.wire import Sent
 
+
+_ANSWER_S = 30.0
+"""Seconds that a gateway may take to answer."""
 
 _SCENARIO_HELP = (
     "NAME@AT[+DURATION][:key=value,…], e.g. site_outage@2h+1h. Names and their keys: "
@@ -91,7 +96,11 @@ def simulate(
     except ValueError as error:
         say(f"floorwatch simulate: {error}", err=True)
         raise typer.Exit(2) from None
-    sent = asyncio.run(_run(floor, seed, pace, _destination(out, to_brokers, topic, gateway, var), truth))
+    try:
+        sent = asyncio.run(_run(floor, seed, pace, _destination(out, to_brokers, topic, gateway, var), truth))
+    except NotEmitted as error:
+        say(f"floorwatch simulate: {error}", err=True)
+        raise typer.Exit(1) from None
     say(plural(sent, "event") + (f", truth in {truth}" if truth else ""))
 
 
@@ -156,7 +165,9 @@ async def _destination(
         from aiohttp import ClientSession
 
         async with ClientSession() as session:
-            yield _Gateway(session, gateway.rstrip("/") + "/v1/events")
+            target = _Gateway(session, gateway.rstrip("/"))
+            await target.reach()
+            yield target
     else:
         async with _stack(var) as target:
             yield target
@@ -186,13 +197,22 @@ async def _stack(var: Path | None) -> AsyncIterator[Destination]:
 @asynccontextmanager
 async def _kafka(brokers: str, topic: str) -> AsyncIterator[Destination]:
     from aiokafka import AIOKafkaProducer
+    from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
     from streams.engine.log import KafkaLogWriter
+    from streams.models.kafka_error import said_by
 
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below
     producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all", max_batch_size=262_144)
-    await producer.start()
     try:
+        await producer.start()
         yield _Kafka(KafkaLogWriter(producer), topic, len(await producer.partitions_for(topic)))
+    except UnknownTopicOrPartitionError:
+        fix = "create it with `floorwatch topics create`, or correct --topic"
+        raise NotEmitted(f"{brokers} has no topic {topic}: {fix}") from None
+    except KafkaError as error:
+        fix = "start the broker, or correct --to-brokers; `floorwatch doctor` tells more"
+        raise NotEmitted(f"Kafka at {brokers} does not take the events: {said_by(error)} ({fix})") from None
     finally:
         await producer.stop()
 
@@ -221,17 +241,32 @@ class _Kafka:
 
 
 class _Gateway:
-    def __init__(self, session: Any, url: str) -> None:
-        self._session, self._url = session, url
+    def __init__(self, session: Any, base: str) -> None:
+        self._session, self._base, self._url = session, base, f"{base}/v1/events"
+
+    async def reach(self) -> None:
+        """Look before the first event is due whether the gateway is there."""
+        await self._ask("GET", f"{self._base}/healthz", 200)
 
     async def publish(self, records: list[tuple[bytes, bytes]]) -> None:
         if not records:
             return
         body = b"\n".join(value for _, value in records)
-        headers = {"Content-Type": "application/x-ndjson"}
-        async with self._session.post(self._url, data=body, headers=headers) as answer:
-            if answer.status != 202:
-                raise RuntimeError(f"{self._url} answered {answer.status}: {(await answer.text())[:500]}")
+        await self._ask("POST", self._url, 202, data=body, headers={"Content-Type": "application/x-ndjson"})
+
+    async def _ask(self, method: str, url: str, wanted: int, **request: Any) -> None:
+        from aiohttp import ClientError, ClientTimeout
+
+        from floorwatch.sdk.faults import refused, trouble_of
+
+        try:
+            timeout = ClientTimeout(total=_ANSWER_S)
+            async with self._session.request(method, url, timeout=timeout, **request) as answer:
+                status, text = answer.status, await answer.text(errors="replace")
+        except (ClientError, TimeoutError) as error:
+            raise NotEmitted(f"{url} cannot be reached: {trouble_of(error, _ANSWER_S)}") from None
+        if status != wanted:
+            raise NotEmitted(f"{url} {refused(status, text[:500])}")
 
 
 def write_truth(directory: Path, events: Iterable[bytes]) -> None:

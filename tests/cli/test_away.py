@@ -102,3 +102,15 @@ def test_where_nothing_runs_every_command_says_the_same(command: str) -> None:
     shown = said(command)
     default = [nothing_runs(RedisSettings().url), nothing_runs(KafkaSettings().brokers[0])]
     assert any(one in shown for one in default), shown
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--gateway http://127.0.0.1:9", "nothing listens there"),
+        ("--gateway nonsense", "write it as http://host:port"),
+        ("--to-brokers 127.0.0.1:9", "no broker answers at 127.0.0.1:9 (start the broker"),
+    ],
+)
+def test_simulate_says_why_it_cannot_send(options: str, words: str) -> None:
+    assert words in said(f"simulate --days 0.001 --speed max {options}")
