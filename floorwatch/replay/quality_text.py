@@ -147,7 +147,7 @@ def _auditors(report: Report) -> Iterator[str | DataTable]:
         yield "Auditors: no audit names who made it."
         return
     agreed = found.agreement
-    judged = f"Judged by several auditors: {plural(agreed.units, 'label')}; "
+    judged = f"{plural(agreed.units, 'label')} {'was' if agreed.units == 1 else 'were'} judged by several auditors: "
     yield f"Auditors: {judged}{agreement_words(agreed)}" + (
         f" (all agree on {percent(agreed.unanimous)}, α {coefficient(agreed.alpha)})." if agreed.enough else "."
     )
