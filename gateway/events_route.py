@@ -131,7 +131,16 @@ async def _check(
     records: list[Record] = []
     rejected = _Rejected()
     for item in items:
-        found = checked(item.raw, now_ms, limits.max_event_bytes, limits.future_ms, limits.events, sender.grant, key)
+        found = checked(
+            item.raw,
+            now_ms,
+            limits.max_event_bytes,
+            limits.future_ms,
+            limits.events,
+            sender.grant,
+            key,
+            explained=rejected.count < MAX_TOLD,
+        )
         if isinstance(found, Refusal):
             rejected.add(item, found)
         else:

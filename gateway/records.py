@@ -29,6 +29,8 @@ def checked(
     limits: EventLimits = DEFAULT_LIMITS,
     grant: SenderGrant | None = None,
     key: bytes | None = None,
+    *,
+    explained: bool = True,
 ) -> Refusal | tuple[Any, Record]:
     """Return an event and the (key, value) to publish, or why it is refused.
 
@@ -42,8 +44,9 @@ def checked(
         limits: How far its other times may be from its own.
         grant: What its sender may do; None for one that may do everything.
         key: Key by which the grant is sealed; None without one.
+        explained: As ``accept``.
     """
-    found = accept(raw, now_ms, max_bytes, future_ms, limits)
+    found = accept(raw, now_ms, max_bytes, future_ms, limits, explained=explained)
     if isinstance(found, Refusal):
         return found
     event, value = found

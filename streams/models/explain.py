@@ -41,6 +41,11 @@ MAX_REASON_CHARS = 256
 
 MAX_CONTENT_TYPE_CHARS = 256
 
+UNTOLD = Refusal("not_told", None, "the event does not meet the contract", "mend those that are told, and send again")
+"""Stands for any refusal where nobody is told more than how many there were."""
+
+_JSON_SPACE = b" \t\r\n"
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
 """What a datetime can hold: the years 1 to 9999. The clock of a foreign producer may say anything."""
@@ -67,6 +72,8 @@ def accept(
     max_bytes: int = 1_048_576,
     future_ms: int = 300_000,
     limits: EventLimits = DEFAULT_LIMITS,
+    *,
+    explained: bool = True,
 ) -> tuple[Any, bytes] | Refusal:
     """Return an event and the bytes to write to the log, or say what is wrong with it.
 
@@ -76,6 +83,7 @@ def accept(
         max_bytes: Largest event accepted.
         future_ms: How far ahead of its arrival an event may be dated.
         limits: How far its other times may be from its own.
+        explained: Say why bytes are no event of the contract, which costs more than finding out; else ``UNTOLD`` will do.
 
     Returns:
         The event and its bytes: ``raw`` itself where it has none but the contract's fields in a form that the decoder
@@ -87,12 +95,14 @@ def accept(
         return Refusal("too_large", None, reason, "send ids and labels, not content")
     odd = _is_odd(raw)
     if odd and _not_utf8(raw):
-        return explain_failure(raw)
+        return explain_failure(raw) if explained else UNTOLD
+    if not explained and not raw.lstrip(_JSON_SPACE).startswith(b"{"):
+        return UNTOLD
     try:
         value = _anew(raw) if _long_fraction(raw) is not None or (odd and b"\\u00" in raw) else raw
         event = decode_event(value)
     except UNREADABLE:
-        found = _read_anew(raw)
+        found = _read_anew(raw, explained=explained)
         if isinstance(found, Refusal):
             return found
         event, value = found
@@ -220,16 +230,16 @@ def _not_utf8(raw: bytes) -> bool:
     return False
 
 
-def _read_anew(raw: bytes) -> tuple[Any, bytes] | Refusal:
+def _read_anew(raw: bytes, *, explained: bool) -> tuple[Any, bytes] | Refusal:
     """Return the event and its bytes, written anew, or why it cannot be: of what was sent, or of what was made of it."""
     try:
         value = _anew(raw)
     except UNREADABLE:
-        return explain_failure(raw)
+        return explain_failure(raw) if explained else UNTOLD
     try:
         return decode_event(value), value
     except UNREADABLE:
-        return explain_failure(value)
+        return explain_failure(value) if explained else UNTOLD
 
 
 def _cut(text: str) -> str:

@@ -17,8 +17,9 @@ from streams.agents import intake as intake_module
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
 from streams.models.events import decode_event
-from streams.models.explain import accept, accept_plain, latest_time, surely_plain
+from streams.models.explain import UNTOLD, accept, accept_plain, latest_time, surely_plain
 from streams.models.grants import SenderGrant, sealed
+from streams.models.refusal import Refusal
 from streams.models.rules import DAY_MS, EventLimits, first_broken, keeps_rules
 from tests.contract.test_agreement import LABEL, TIME, events, written
 
@@ -107,3 +108,27 @@ def test_a_batch_is_folded_as_its_events_one_by_one_without_the_short_way(
             assert short == folded(values, policy, arrived)
         assert short[0]
         assert short[1]
+
+
+def _bytes_of(event: Any, cut: int, rng: random.Random) -> Iterator[bytes]:
+    """Yield an event as written, and as somebody may spoil it."""
+    raw = written(event).encode()
+    yield raw
+    yield raw[:cut]
+    yield b" \t\r\n" + raw + b"\n"
+    yield b"\x0c" + raw
+    yield b"[" + raw + b"]"
+    yield raw.replace(b":", b": ", 1).replace(b"-", b"\xff", 1)
+    place = rng.randrange(len(raw))
+    yield raw[:place] + bytes([rng.randrange(256)]) + raw[place + 1 :]
+
+
+@settings(max_examples=60, deadline=None)
+@given(events(), st.integers(0, 300), st.randoms(use_true_random=False))
+def test_who_is_not_told_why_is_refused_all_the_same(event: Any, cut: int, rng: random.Random) -> None:
+    for raw in (*_bytes_of(event, cut, rng), b"", b"1", b"null", b"{}", b"{" * 100, b'"\xff"'):
+        told, untold = accept(raw, NOW_MS), accept(raw, NOW_MS, explained=False)
+        if isinstance(told, Refusal):
+            assert untold in (told, UNTOLD)
+        else:
+            assert untold == told

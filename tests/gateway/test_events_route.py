@@ -17,6 +17,7 @@ from gateway.memory import LocalMemory
 from gateway.publisher import MemoryPublisher
 from gateway.settings import GatewaySettings
 from gateway.split import split
+from streams.models import explain as explain_module
 from streams.models.explain import Refusal
 from tests.gateway.harness import Bench, label
 
@@ -320,6 +321,33 @@ def test_a_fault_of_the_gateway_itself_shows_nothing(caplog: pytest.LogCaptureFi
     Bench().run(steps)
     assert "ValueError" in caplog.text
     assert "SECRET" not in caplog.text
+
+
+def test_what_comes_after_a_thousand_refusals_is_not_explained_and_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The explanation is most of what a refusal costs; the good events behind them are published."""
+    explained = 0
+    original = explain_module.explain_failure
+
+    def counted(*given: Any) -> Any:
+        nonlocal explained
+        explained += 1
+        return original(*given)
+
+    monkeypatch.setattr(explain_module, "explain_failure", counted)
+    bad = [b"1", b"{}", b'{"specversion":"1.0","type":"x"}', json.dumps({**label(), "time": "no"}).encode()]
+    good = [json.dumps(label(f"l-{n}", f"t-{n}")).encode() for n in range(5)]
+    items = [bad[n % len(bad)] for n in range(3000)]
+    for place, one in zip((0, 900, 1500, 2900, 3004), good, strict=True):
+        items.insert(place, one)
+
+    async def steps(bench: Bench) -> None:
+        status, said = await bench.post(b"[" + b",".join(items) + b"]")
+        assert (status, said["accepted"], said["rejected_count"]) == (422, 5, 3000)
+        assert len(said["rejected"]) == 1000
+        assert "not_told" not in {one["code"] for one in said["rejected"]}
+
+    Bench().run(steps)
+    assert explained == 1000
 
 
 def test_many_rejections_are_counted_and_the_first_are_told() -> None:
