@@ -83,16 +83,27 @@ def test_json_says_the_same(events):
 
 @pytest.mark.slow
 def test_a_file_in_another_order_of_tasks_gives_the_same(events, tmp_path):
-    """The order between tasks does not matter: only the order within each."""
+    """Within the correction horizon the order between tasks does not matter: only the order within each."""
     lines = events.read_bytes().splitlines()
-    subjects = sorted({json.loads(line).get("subject", "") for line in lines})
-    by_subject: dict[str, list[bytes]] = {subject: [] for subject in subjects}
-    for line in lines:
-        by_subject[json.loads(line).get("subject", "")].append(line)
+    part = len(lines) // 4  # about a week of the month
+    keys = [(n // part, json.loads(line).get("subject", "")) for n, line in enumerate(lines)]
+    shuffled = [lines[n] for n in sorted(range(len(lines)), key=keys.__getitem__)]
+    assert shuffled != lines
     path = tmp_path / "sorted.jsonl.gz"
-    path.write_bytes(gzip.compress(b"\n".join(line for subject in subjects for line in by_subject[subject])))
+    path.write_bytes(gzip.compress(b"\n".join(shuffled)))
     first, second = (run("people", "--json", "--events", str(one)).stdout for one in (events, path))
     assert first == second
+
+
+@pytest.mark.slow
+def test_a_file_in_an_order_beyond_the_horizon_says_what_is_late(events, tmp_path):
+    """Sorted by task over a month, most lines come long after a later one: counted, and told on standard error."""
+    lines = sorted(events.read_bytes().splitlines(), key=lambda line: json.loads(line).get("subject", ""))
+    path = tmp_path / "sorted.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    in_order, by_task = (run("people", "--json", "--events", str(one)) for one in (events, path))
+    assert "late: older than the correction horizon" in by_task.stderr
+    assert "late: older" not in in_order.stderr
 
 
 def test_as_of_a_past_moment(events):
