@@ -123,5 +123,5 @@ def _say_where(console: DataConsole, urls: dict[str, str], plan: Plan, kept: str
     console.print(f"\nFloorwatch is up on {plan.var.resolve()}, {kept}. Ctrl-C stops it.", soft_wrap=True)
     for name, url in urls.items():
         console.print(f"  {name:<10} {url}", soft_wrap=True)
-    console.print(f"Redis asks for the password in {plan.paths.redis_password}.", soft_wrap=True)
+    console.print(f"Redis asks for the password in {plan.paths.redis_password.resolve()}.", soft_wrap=True)
     say_how_to_look(console, plan, registered=registered)
