@@ -66,6 +66,8 @@ def why(
         _print_csv(answer, limit)
     else:
         _print(answer, limit)
+    if answer.ahead:
+        say(_ahead_text(answer), err=True)
     if answer.unequal:
         say(_unequal_text(answer), err=True)
         raise typer.Exit(1)
@@ -138,7 +140,8 @@ def _print_json(answer: Answer, limit: int) -> None:
         "row": answer.row,
         "sum": answer.total,
         "contributions": len(answer.items),
-        "adds_up": not answer.unequal,
+        "adds_up": None if answer.ahead else not answer.unequal,
+        "partitions_ahead": answer.ahead,
         "tasks": [item.as_json() for item in _shown(answer, limit)],
     }
     say_json(body)
@@ -149,6 +152,14 @@ def _print_csv(answer: Answer, limit: int) -> None:
 
     columns = ["task", "label", "labeler", "time", "verdict", "contribution"]
     write_csv(sys.stdout, columns, (item.as_json() for item in _shown(answer, limit)))
+
+
+def _ahead_text(answer: Answer) -> str:
+    which = ", ".join(map(str, answer.ahead))
+    return (
+        f"partition {which} of events.v1 is so far ahead of the floor that it no longer takes changes of this row's "
+        "beginning: the tasks listed may be more, or fewer, than the row holds, so the two are not compared."
+    )
 
 
 def _unequal_text(answer: Answer) -> str:

@@ -110,6 +110,8 @@ class Answer:
         row: What the row holds of it.
         items: Contributions other than 0, in the order of time.
         unequal: Cells in which the row and the sum of all contributions differ: (row, sum); empty when all is well.
+        ahead: Partitions so far ahead of the floor that their ledgers keep only a part of the row's panes. Which of their
+            tasks the row still holds depends on when each was told; with any, row and tasks are not compared.
     """
 
     scope_key: str
@@ -119,6 +121,7 @@ class Answer:
     replay: Replay
     items: list[Item] = field(default_factory=list)
     unequal: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ahead: list[int] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -189,12 +192,14 @@ async def why(
     else:
         until = None
     found: list[tuple[str, str, Group, TaskView]] = []
+    ahead: list[int] = []
     wanted, tier = span, policy.tiers[place.tier if place.window is None else policy.windows[0].tier]
 
     def visit(walk: Walk, book: Book) -> None:
-        kept = _kept(wanted, tier, walk.watermark_ms)
+        if wanted.start_ms < _first_kept_ms(tier, walk.watermark_ms):
+            ahead.append(walk.partition)
         for task_id, facts in book.tasks(walk.knows):
-            _collect(task_id, facts, walk.watermark_ms, scope, kept, found)
+            _collect(task_id, facts, walk.watermark_ms, scope, wanted, found)
 
     done = await replay(log, policy, until_ms=until_ms, visit=visit, cuts=until)
     span, row = _row(done.floor, key, place)
@@ -202,7 +207,9 @@ async def why(
     for _, _, group, _ in found:
         add_cells(sums, cells_of(group))
     answer = Answer(key, span, measure, sum(row.get(cell, 0) for cell in cells), done)
-    answer.unequal = _unequal(comparable(row, scope), comparable(sums, scope))
+    answer.ahead = sorted(ahead)
+    if not ahead:
+        answer.unequal = _unequal(comparable(row, scope), comparable(sums, scope))
     for task_id, name, group, view in found:
         amount = sum(cells_of(group).get(cell, 0) for cell in cells)
         if amount:
@@ -216,10 +223,9 @@ def _pane_span(pane_ms: int, size_ms: int) -> Range:
     return Range(start_ms, start_ms + size_ms)
 
 
-def _kept(span: Range, tier: Tier, watermark_ms: int) -> Range:
-    """Return the part of a range whose panes a partition still keeps: one far ahead of the others has let go of more."""
-    first_kept_ms = (watermark_ms - tier.kept_ms) // tier.pane_ms * tier.pane_ms
-    return Range(max(span.start_ms, first_kept_ms), span.end_ms)
+def _first_kept_ms(tier: Tier, watermark_ms: int) -> int:
+    """Return the start of the first pane that a partition's ledger still keeps."""
+    return (watermark_ms - tier.kept_ms) // tier.pane_ms * tier.pane_ms
 
 
 def _window_span(policy: CorePolicy, scope: dict[str, str], watermark_ms: int) -> Range:
