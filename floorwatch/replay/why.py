@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from floorwatch.replay.book import Book
@@ -14,7 +14,7 @@ from floorwatch.replay.walk import Walk
 from floorwatch.replay.words import cell_name, shown, verdict_text
 from streams.core import cells as c
 from streams.core.cells import Cells, add_cells
-from streams.core.effects import Group, TaskView
+from streams.core.effects import FOREIGN_PREFIX, Group, TaskView
 from streams.core.facts import Fact
 from streams.core.floor import Floor
 from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy, Tier
@@ -281,6 +281,8 @@ def _unequal(row: Cells, sums: Cells) -> dict[str, tuple[int, int]]:
 
 def _item(task_id: str, name: str, group: Group, view: TaskView, amount: int) -> Item:
     kind, _, label_id = name.partition(":")
+    if name.startswith(FOREIGN_PREFIX):
+        return replace(_item(task_id, label_id, group, view.foreign_part(), amount), group=name)
     if kind in ("label", "audit"):
         label = view.labels[label_id]
         verdict = view.verdict(label)

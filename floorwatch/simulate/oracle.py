@@ -101,7 +101,7 @@ class Oracle:
                 continue
             oracle._accept(read_event(place, event), first)
         for facts in oracle._tasks.values():
-            count = recount(counted(facts), oracle.watermark_ms or 0)
+            count = recount(*counted(facts), oracle.watermark_ms or 0)
             oracle._marks.extend(count.marks)
             if count.open_task is not None:
                 oracle._open_tasks.append(count.open_task)

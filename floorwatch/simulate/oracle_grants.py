@@ -16,11 +16,12 @@ _DIMENSIONS = (*_OF_SHIFTS, "market")
 Dims = dict[str, str | None]
 
 
-def counted(facts: list[Fact]) -> list[Fact]:
-    """The facts of a task that their senders may say, in log order."""
+def counted(facts: list[Fact]) -> tuple[list[Fact], set[str]]:
+    """The facts of a task that their senders may say, in log order, and the labels that are no part of the task."""
     if all(fact.grant is None for fact in facts):
-        return facts
-    return Rights(facts).counted()
+        return facts, set()
+    rights = Rights(facts)
+    return rights.counted(), rights.foreign
 
 
 class Bound:
@@ -52,8 +53,10 @@ class Rights:
 
     def __init__(self, facts: list[Fact]) -> None:
         self.facts = facts
+        self._known: dict[int, bool] = {}
         self.created = self._creation_in_force(len(facts))
-        self.labels = self._labels(facts, self.created)
+        self.foreign = self._foreign(len(facts))
+        self.labels = self._labels(facts, self.created, self.foreign)
         self.audits: list[Fact] = []
         for audit in self._of("audit.completed"):
             if self._audit_counts(audit):
@@ -93,33 +96,60 @@ class Rights:
                 return self.facts[at]
         return None
 
+    def _foreign(self, upto: int) -> set[str]:
+        """The labels that a bound sender's creation found there and that belong to other bound vendors."""
+        found: set[str] = set()
+        first = True
+        for at in range(upto):
+            fact = self.facts[at]
+            if not self._is(fact, "task.created") or not self._may_create(at):
+                continue
+            if fact.grant is None:
+                found = set()
+            elif first:
+                labels = self._labels(self.facts[:at], None, set())
+                found = {one.data["label_id"] for one in labels if not Bound(fact.grant).owns(_dims(one), one)}
+            first = False
+        return found
+
     def _may_create(self, at: int) -> bool:
+        if at not in self._known:
+            self._known[at] = self._creation_counts(at)
+        return self._known[at]
+
+    def _creation_counts(self, at: int) -> bool:
         fact = self.facts[at]
         if fact.grant is None:
             return True
         bound, former = Bound(fact.grant), self._creation_in_force(at)
         if bound.contradicts(_dims(fact)) or (former is not None and not bound.owns(_dims(former), former)):
             return False
-        labels = self._labels(self.facts[:at], former)
-        if not all(bound.owns(_dims(label, former), label) for label in labels):
-            return False
+        foreign = self._foreign(at)
+        labels = self._labels(self.facts[:at], former, foreign)
+        for label in labels:
+            if label.data["label_id"] in foreign or bound.owns(_dims(label, former), label):
+                continue
+            if former is not None or label.grant is None or Bound(label.grant).may_change_audited:
+                return False
         if bound.may_change_audited or former is None:
             return True
-        audits = AuditsBefore(self.facts[:at], former, labels)
+        audits = AuditsBefore(self.facts[:at], former, labels, foreign)
         return not any(
             _takes_out(_all_dims(label, former), _all_dims(label, fact))
             and audits.stands_on(label.data["label_id"], fact.place)
             for label in {label.data["label_id"]: label for label in labels}.values()
+            if label.data["label_id"] not in foreign
         )
 
     @staticmethod
-    def _labels(facts: list[Fact], created: Fact | None) -> list[Fact]:
+    def _labels(facts: list[Fact], in_force: Fact | None, foreign: set[str]) -> list[Fact]:
         """The versions of labels that count under a creation."""
         found: list[Fact] = []
-        audits = AuditsBefore(facts, created, found)
+        audits = AuditsBefore(facts, in_force, found, foreign)
         for label in facts:
             if label.kind != "label.submitted":
                 continue
+            created = None if label.data["label_id"] in foreign else in_force
             if label.grant is not None:
                 bound = Bound(label.grant)
                 if bound.contradicts(_dims(label)) or (created is not None and bound.contradicts(_dims(created))):
@@ -140,7 +170,10 @@ class Rights:
     def _owns_label(self, bound: Bound, label_id: str | None, place: int) -> bool:
         versions = [label for label in self.labels if label.data["label_id"] == label_id]
         label = _at(versions, place)
-        return label is not None and bound.owns(_dims(label, self.created), label)
+        return label is not None and bound.owns(self._dims_of(label), label)
+
+    def _dims_of(self, label: Fact) -> Dims:
+        return _dims(label) if label.data["label_id"] in self.foreign else _dims(label, self.created)
 
     def _audit_counts(self, audit: Fact) -> bool:
         if audit.grant is None:
@@ -156,14 +189,14 @@ class Rights:
             return True
         if audit.data["label_id"] is not None:
             return self._owns_label(bound, audit.data["label_id"], audit.place)
-        return bool(self.labels) and all(bound.owns(_dims(label, self.created), label) for label in self.labels)
+        return bool(self.labels) and all(bound.owns(self._dims_of(label), label) for label in self.labels)
 
     def _rest_counts(self, fact: Fact, before: list[Fact]) -> bool:
         """Whether a bound sender's withdrawal, appeal, claim, cancellation, shift or break counts."""
         assert fact.grant is not None
         bound, data = Bound(fact.grant), fact.data
         if fact.kind == "label.withdrawn":
-            return AuditsBefore(self.facts, self.created, self.labels).may_withdraw_label(fact)
+            return AuditsBefore(self.facts, self.created, self.labels, self.foreign).may_withdraw_label(fact)
         if fact.kind == "audit.withdrawn":
             audit = _at([one for one in self.audits if one.data["audit_id"] == data["audit_id"]], fact.place)
             return audit is not None and self._owns_audit(bound, audit)
@@ -208,8 +241,8 @@ def _dims(*sources: Fact | None) -> Dims:
 class AuditsBefore:
     """Whether a label was audited before a place of the log, given the versions of labels that count up to there."""
 
-    def __init__(self, facts: list[Fact], created: Fact | None, labels: list[Fact]) -> None:
-        self.facts, self.created, self.labels = facts, created, labels
+    def __init__(self, facts: list[Fact], created: Fact | None, labels: list[Fact], foreign: set[str]) -> None:
+        self.facts, self.created, self.labels, self.foreign = facts, created, labels, foreign
 
     def stands_on(self, label_id: str, place: int) -> bool:
         """Whether an audit of the label stood before the place."""
@@ -234,7 +267,9 @@ class AuditsBefore:
 
     def _owns(self, bound: Bound, label_id: str | None, place: int) -> bool:
         label = _at([one for one in self.labels if one.data["label_id"] == label_id], place)
-        return label is not None and bound.owns(_dims(label, self.created), label)
+        if label is None:
+            return False
+        return bound.owns(_dims(label, None if label_id in self.foreign else self.created), label)
 
     def _label_of(self, audit: Fact) -> str | None:
         if audit.data["label_id"] is not None:

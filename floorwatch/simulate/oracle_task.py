@@ -121,13 +121,17 @@ class TaskFacts:
         return known
 
 
-def recount(facts: list[Fact], watermark_ms: int) -> TaskCount:
-    """Everything one task adds to the tables, given all its accepted facts in log order."""
+def recount(facts: list[Fact], foreign: set[str], watermark_ms: int) -> TaskCount:
+    """Everything one task adds to the tables, given all its accepted facts in log order.
+
+    ``foreign`` labels are no part of the task that was created: together they count as a task without a creation.
+    """
     task = TaskFacts(facts)
     count = TaskCount()
     created = task.created()
     for label in task.standing_labels():
-        dims = task.dims(label.data, created.data if created else None)
+        whole = label.data["label_id"] not in foreign
+        dims = task.dims(label.data, created.data if created and whole else None)
         dims["labeler"] = label.data["labeler_id"]
         fields = {"labels": 1, **_verdict(task, label), **_appeals(task, label)}
         count.marks.append(Mark("accuracy", label.time_ms, dims, fields))
@@ -135,17 +139,26 @@ def recount(facts: list[Fact], watermark_ms: int) -> TaskCount:
         if label.data["started_at"] is not None:
             fields |= {"handled": 1, "handle_ms_sum": label.time_ms - label.data["started_at"] // 1000}
         count.marks.append(Mark("throughput", label.time_ms, dims, fields, label.data["labeler_id"]))
-    overlap = _overlap(task)
-    if overlap is not None:
-        count.marks.append(overlap)
-    _count_sla(task, count, watermark_ms)
+    own = [label for label in task.standing_labels() if label.data["label_id"] not in foreign]
+    _count_together(task, own, created, count, watermark_ms)
+    if foreign:
+        others = [label for label in task.standing_labels() if label.data["label_id"] in foreign]
+        _count_together(TaskFacts(others), others, None, count, watermark_ms)
     return count
 
 
-def _overlap(task: TaskFacts) -> Mark | None:
+def _count_together(
+    task: TaskFacts, standing: list[Fact], created: Fact | None, count: TaskCount, watermark_ms: int
+) -> None:
+    overlap = _overlap(task, standing, created)
+    if overlap is not None:
+        count.marks.append(overlap)
+    _count_sla(task, standing, created, count, watermark_ms)
+
+
+def _overlap(task: TaskFacts, standing: list[Fact], created: Fact | None) -> Mark | None:
     """Whether the people who labelled the task decided alike; only labels with values can tell."""
-    created = task.created()
-    last_of = {label.data["labeler_id"]: label for label in task.standing_labels()}
+    last_of = {label.data["labeler_id"]: label for label in standing}
     if len(last_of) < 2:
         return None
     deciding = [label for label in last_of.values() if label.data["values"]]
@@ -210,9 +223,9 @@ def _appeals(task: TaskFacts, label: Fact) -> dict[str, int]:
     return {name: value for name, value in counts.items() if value}
 
 
-def _count_sla(task: TaskFacts, count: TaskCount, watermark_ms: int) -> None:
-    created = task.created()
-    standing = task.standing_labels()
+def _count_sla(
+    task: TaskFacts, standing: list[Fact], created: Fact | None, count: TaskCount, watermark_ms: int
+) -> None:
     required = created.data["required_labels"] if created else 1
     in_time_order = sorted(standing, key=lambda label: (label.time_ms, label.place))
     completing = in_time_order[required - 1] if len(in_time_order) >= required else None

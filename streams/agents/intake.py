@@ -229,7 +229,7 @@ def _bound(event: Any, value: bytes, grant: SenderGrant | None) -> Refusal | tup
     refusal = None if grant is None else grant.refusal(event)
     if refusal is not None:
         return refusal
-    bound = stamped(event, "" if grant is None else grant.stamp)
+    bound = stamped(event, "") if grant is None else grant.marked(event)
     return (event, value) if bound is event else (bound, encode_event(bound))
 
 

@@ -23,7 +23,7 @@ from streams.core.facts import (
     Label,
     LabelWithdrawn,
 )
-from streams.core.grants import permitted
+from streams.core.grants import permitted_and_foreign
 from streams.core.overlap import overlap
 from streams.core.policy import Dims
 from streams.core.proofs import Proof, proof_of
@@ -45,11 +45,24 @@ Groups = dict[str, Group]
 
 OPEN_GROUP = "open"
 
+FOREIGN_PREFIX = "foreign:"
+"""Begins the names of what labels count for together that are no part of the task as it was created."""
+
 
 class TaskView:
     """A task as its facts describe it: a single pass in log order, no clock, no configuration."""
 
-    __slots__ = ("appeals", "audits", "cancelled", "created", "labels", "opened", "withdrawn", "withdrawn_audits")
+    __slots__ = (
+        "appeals",
+        "audits",
+        "cancelled",
+        "created",
+        "foreign",
+        "labels",
+        "opened",
+        "withdrawn",
+        "withdrawn_audits",
+    )
 
     def __init__(self, facts: Sequence[Fact]) -> None:
         """Read the facts.
@@ -65,7 +78,8 @@ class TaskView:
         self.withdrawn_audits: set[str] = set()
         self.opened: dict[str, AppealOpened] = {}
         self.appeals: dict[str, AppealDecided] = {}
-        for fact in permitted(facts):
+        counted, self.foreign = permitted_and_foreign(facts)
+        for fact in counted:
             kind = type(fact)
             if kind is Label:
                 self._label(fact)
@@ -114,25 +128,39 @@ class TaskView:
     def label_dims(self, label: Label) -> Dims:
         """Return the label's dimensions, each unknown one taken from the task's creation."""
         created = self.created
-        if created is None:
+        if created is None or label.label_id in self.foreign:
             return label.dims
         return merged(label.dims, created.dims)
+
+    @property
+    def task_labels(self) -> dict[str, Label]:
+        """The standing labels that are part of the task: those that were not there before a bound sender created it."""
+        if not self.foreign:
+            return self.labels
+        return {label_id: label for label_id, label in self.labels.items() if label_id not in self.foreign}
+
+    def foreign_part(self) -> TaskView:
+        """Return the labels that are no part of the task, as the task without creation that they were before it."""
+        view = TaskView(())
+        view.labels = {label_id: label for label_id, label in self.labels.items() if label_id in self.foreign}
+        return view
 
     def completing(self) -> Label | None:
         """Return the label that completed the task: the required-th standing one by (time, log order), or None."""
         required = self.created.required_labels if self.created is not None else 1
-        if len(self.labels) < required:
+        labels = self.task_labels
+        if len(labels) < required:
             return None
-        if len(self.labels) == 1:
-            return next(iter(self.labels.values()))
-        return sorted(self.labels.values(), key=lambda label: (label.time_ms, label.offset))[required - 1]
+        if len(labels) == 1:
+            return next(iter(labels.values()))
+        return sorted(labels.values(), key=lambda label: (label.time_ms, label.offset))[required - 1]
 
     def promise(self) -> tuple[int | None, int | None]:
         """Return (created_ms, due_ms) as the task's creation says, else as its latest label carrying them says."""
         created_ms = self.created.time_ms if self.created is not None else None
         due_ms = self.created.due_ms if self.created is not None else None
         if created_ms is None or due_ms is None:
-            for label in self.labels.values():
+            for label in self.task_labels.values():
                 if self.created is None and label.created_ms is not None:
                     created_ms = label.created_ms
                 if (self.created is None or self.created.due_ms is None) and label.due_ms is not None:
@@ -270,13 +298,22 @@ def contributions(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Gro
     if not view.labels and view.created is None:  # shifts have a subject of their own, which is no task
         for name, dims, time_ms, amount_ms in scheduled(facts):
             groups[name] = Group(dims, time_ms, (c.SCHEDULED_MS, amount_ms))
-    if len(view.labels) > 1:
-        labels = list(view.labels.values())
+    _task_groups(view, watermark_ms, groups)
+    if view.foreign:
+        apart: Groups = {}
+        _task_groups(view.foreign_part(), watermark_ms, apart)
+        groups.update({FOREIGN_PREFIX + name: group for name, group in apart.items()})
+    return groups
+
+
+def _task_groups(view: TaskView, watermark_ms: int, groups: Groups) -> None:
+    """Add what the labels of a task count for together: their overlap and the task's place in the SLA table."""
+    labels = list(view.task_labels.values())
+    if len(labels) > 1:
         shared = overlap(labels, [view.label_dims(label) for label in labels])
         if shared is not None:
             groups["overlap"] = Group(*shared)
     _promise_groups(view, watermark_ms, groups)
-    return groups
 
 
 def _judged(task_id: str, view: TaskView, label: Label, verdict: Verdict | None) -> tuple[c.Cell, ...]:

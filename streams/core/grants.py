@@ -25,7 +25,7 @@ from streams.core.facts import (
     Label,
     Roster,
 )
-from streams.core.label_rights import LabelRights, Versions, label_dims
+from streams.core.label_rights import LabelRights, Versions
 from streams.core.policy import DIMENSIONS, Dims
 from streams.core.sender_bounds import Grant, audited_text, grant_of, refusal_text
 from streams.models.events import ShiftScheduled, ShiftScheduledData
@@ -39,10 +39,13 @@ class Judgement(NamedTuple):
     Attributes:
         permitted: The facts that count, in log order.
         refused: By offset, why a fact does not count.
+        foreign: Labels that were there before the task's creation, by a bound sender who is not the creator: they count by
+            themselves and are no part of the task.
     """
 
     permitted: Sequence[Fact]
     refused: dict[int, str]
+    foreign: frozenset[str] = frozenset()
 
 
 def permitted(facts: Sequence[Any]) -> Sequence[Any]:
@@ -51,10 +54,20 @@ def permitted(facts: Sequence[Any]) -> Sequence[Any]:
     Args:
         facts: Facts of one task, or one roster, in log order.
     """
+    return permitted_and_foreign(facts)[0]
+
+
+def permitted_and_foreign(facts: Sequence[Any]) -> tuple[Sequence[Any], frozenset[str]]:
+    """Return the facts of a task that count, and which labels are no part of it (``Judgement``).
+
+    Args:
+        facts: Facts of one task, or one roster, in log order.
+    """
     for fact in facts:
         if fact.grant is not None:
-            return judge(facts).permitted
-    return facts
+            judged = judge(facts)
+            return judged.permitted, judged.foreign
+    return facts, frozenset()
 
 
 def judge(facts: Sequence[Fact]) -> Judgement:
@@ -87,6 +100,8 @@ class _Bench:
         self._refused: dict[int, str] = {}
         self._waiting: set[int] = set()
         self._created: Created | None = None
+        self._foreign: frozenset[str] = frozenset()
+        self._rights = LabelRights(None)
         self._labels: list[Label] = []
         self._versions = Versions()
         self._audits = Versions()
@@ -94,7 +109,7 @@ class _Bench:
 
     def judgement(self) -> Judgement:
         self._creations()
-        rights = LabelRights(self._created).read(self._facts)
+        rights = self._rights = LabelRights(self._created, self._foreign).read(self._facts)
         self._labels, self._versions = rights.labels, rights.versions
         self._refused.update(rights.refused)
         self._waiting |= rights.waiting
@@ -106,7 +121,7 @@ class _Bench:
             if rule is not None and self._passes(fact, lambda grant, said, rule=rule: rule(self, grant, said)):
                 self._latest[_name(fact)] = fact
         kept = [f for f in self._facts if f.offset not in self._refused and f.offset not in self._waiting]
-        return Judgement(kept, self._refused)
+        return Judgement(kept, self._refused, self._foreign)
 
     def _passes(self, fact: Any, rule: Any) -> bool:
         """Hold a fact against its rule: True where it counts."""
@@ -128,6 +143,8 @@ class _Bench:
         for at, fact in enumerate(self._facts):
             if type(fact) is Created and self._passes(fact, lambda grant, made, at=at: self._creation(grant, made, at)):
                 self._created = fact
+                if fact.grant is None:
+                    self._foreign = frozenset()  # who may do everything says whose the task is
 
     def _creation(self, grant: Grant, fact: Created, at: int) -> str | None:
         known = self._created
@@ -136,12 +153,17 @@ class _Bench:
             return f"it names {own}"
         if known is not None and (found := grant.uncovered(known.dims, known.grant)) is not None:
             return f"the task has {found}"
-        rights = LabelRights(known).read(self._facts[:at])
+        rights = LabelRights(known, self._foreign).read(self._facts[:at])
+        foreign = set(self._foreign)
         for label in rights.labels:
-            if (found := grant.uncovered(label_dims(label, known), label.grant)) is not None:
+            found = None if label.label_id in self._foreign else grant.uncovered(rights.dims(label), label.grant)
+            if found is not None and (known is not None or not _by_bound_vendor(label)):
                 return f"the task's label {label.label_id!r} has {found}"
+            if found is not None:
+                foreign.add(label.label_id)
         moved = None if grant.reviewer else rights.moved(fact)
         if moved is None:
+            self._foreign = frozenset(foreign)
             return None
         return _Told(audited_text(fact, f"label {moved[1]!r} has its {moved[0]} from the task", moved[2]))
 
@@ -151,7 +173,7 @@ class _Bench:
         label = self._versions.at(label_id, offset)
         if label is None:
             return _WAITS
-        found = grant.uncovered(label_dims(label, self._created), label.grant)
+        found = grant.uncovered(self._rights.dims(label), label.grant)
         return None if found is None else f"label {label_id!r} has {found}"
 
     def _about_audit(self, grant: Grant, audit: Audit | Incomparable) -> Any:
@@ -168,7 +190,7 @@ class _Bench:
         if audit.label_id is not None:
             return self._about_label(grant, audit.label_id, audit.offset)
         for label in self._labels:  # of the task's latest label, whichever that is
-            if (found := grant.uncovered(label_dims(label, self._created), label.grant)) is not None:
+            if (found := grant.uncovered(self._rights.dims(label), label.grant)) is not None:
                 return f"label {label.label_id!r} has {found}"
         return None if self._labels else _WAITS
 
@@ -217,6 +239,11 @@ class _Bench:
             return None
         found = grant.uncovered(_shift_dims(_decode_shift(earlier.data)), earlier.grant)
         return None if found is None else f"shift {data.shift_id!r} was sent before and has {found}"
+
+
+def _by_bound_vendor(label: Label) -> bool:
+    """Tell whether a label is by a bound sender that is no reviewer: it holds up nobody's creation of the task."""
+    return label.grant is not None and not grant_of(label.grant).reviewer
 
 
 class _Told(str):

@@ -60,13 +60,14 @@ class LabelRights:
         waiting: Offsets of withdrawals whose label is not there yet.
     """
 
-    def __init__(self, created: Created | None) -> None:
+    def __init__(self, created: Created | None, foreign: frozenset[str] = frozenset()) -> None:
         """Start without any.
 
         Args:
             created: The creation of the task that is in force.
+            foreign: Labels that were there before it and are no part of the task.
         """
-        self._created = created
+        self._created, self._foreign = created, foreign
         self.labels: list[Label] = []
         self.versions = Versions()
         self.refused: dict[int, str] = {}
@@ -77,6 +78,14 @@ class LabelRights:
         self._audits: list[tuple[Audit | Incomparable, str | None]] = []
         self._of_no_label: list[int] = []
         self._audits_withdrawn: list[AuditWithdrawn] = []
+
+    def creation_of(self, label: Label) -> Created | None:
+        """Return the creation that a label takes dimensions from."""
+        return None if label.label_id in self._foreign else self._created
+
+    def dims(self, label: Label) -> Dims:
+        """Return a label's dimensions, each unknown one taken from its task's creation."""
+        return label_dims(label, self.creation_of(label))
 
     def read(self, facts: Sequence[Fact]) -> LabelRights:
         """Read a task's facts.
@@ -127,7 +136,7 @@ class LabelRights:
             return None
         for label_id in {label.label_id: None for label in self.labels}:
             label = self.versions.last(label_id)
-            lost = _lost(label_dims(label, self._created), label_dims(label, made))
+            lost = None if label_id in self._foreign else _lost(self.dims(label), label_dims(label, made))
             if lost is not None and (audit_id := self.audit_of(label_id, made.offset)) is not None:
                 return lost, label_id, audit_id
         return None
@@ -174,7 +183,7 @@ class LabelRights:
         label_id = fact.label_id
         if fact.grant is not None:
             grant = grant_of(fact.grant)
-            found = grant.uncovered(label_dims(label, self._created), label.grant)
+            found = grant.uncovered(self.dims(label), label.grant)
             audit_id = None if grant.reviewer else self.audit_of(label_id, fact.offset)
             if found is not None:
                 self.refused[fact.offset] = refusal_text(fact, f"label {label_id!r} has {found}")
@@ -187,13 +196,13 @@ class LabelRights:
 
     def _label_fault(self, grant: Grant, label: Label, before: Label | None) -> str | None:
         """Return why a label does not count: it, its task or its former version is somebody else's."""
-        created = self._created
+        created = self.creation_of(label)
         own = grant.excludes(label.dims)
         if own is not None:
             return f"it names {own}"
         if created is not None and (found := grant.excludes(created.dims)) is not None:
             return f"the task has {found}"
-        if before is not None and (found := grant.uncovered(label_dims(before, created), before.grant)) is not None:
+        if before is not None and (found := grant.uncovered(self.dims(before), before.grant)) is not None:
             return f"label {label.label_id!r} was sent before and has {found}"
         return None
 
@@ -201,7 +210,7 @@ class LabelRights:
         """Return why a version may not replace one that has been audited: it says something else of what audits count in."""
         if before is None or grant.reviewer:
             return None
-        name = _lost(label_dims(before, self._created), label_dims(label, self._created))
+        name = _lost(self.dims(before), self.dims(label))
         for one in ("time_ms", "values", "policy_version"):
             if getattr(label, one) != getattr(before, one):
                 name = one.removesuffix("_ms")
@@ -214,9 +223,7 @@ class LabelRights:
         if audit.grant is None:
             return True
         label = None if audit.label_id is None else self.versions.at(target, audit.offset)
-        return (
-            label is not None and grant_of(audit.grant).uncovered(label_dims(label, self._created), label.grant) is None
-        )
+        return label is not None and grant_of(audit.grant).uncovered(self.dims(label), label.grant) is None
 
     def _is_withdrawn(self, audit: Audit | Incomparable, offset: int) -> bool:
         """Tell whether an audit was withdrawn before an offset by whoever may."""
@@ -232,7 +239,7 @@ class LabelRights:
             return True
         target = next((target for one, target in self._audits if one is audit), None)
         label = self.versions.at(target, audit.offset)
-        return label is not None and grant.uncovered(label_dims(label, self._created), label.grant) is None
+        return label is not None and grant.uncovered(self.dims(label), label.grant) is None
 
 
 def _lost(before: Dims, after: Dims) -> str | None:

@@ -28,6 +28,9 @@ from streams.models.events import (
     AuditWithdrawn,
     BreakEnded,
     BreakStarted,
+    LabelSubmitted,
+    ShiftScheduled,
+    TaskCreated,
     encode_event,
 )
 from streams.models.refusal import Refusal
@@ -53,6 +56,8 @@ PROOF_END = b'"}'
 
 _JUDGING = (AuditCompleted, AuditWithdrawn, AppealDecided)
 _BREAKS = (BreakStarted, BreakEnded)
+_PLACED = (LabelSubmitted, TaskCreated, ShiftScheduled)
+"""Events that say where on the floor something belongs."""
 
 
 class SenderGrant(Struct, frozen=True):
@@ -80,6 +85,23 @@ class SenderGrant(Struct, frozen=True):
     def stamp(self) -> str:
         """What is written on its events; empty for a sender that is bound to no dimension."""
         return stamp_of(self.sender, self.bound, reviewer=self.reviewer) if self.bound else ""
+
+    def marked(self, event: Any) -> Any:
+        """Return a decoded event as the log has it: with the stamp, and with each dimension that can have one value only.
+
+        A label, task or shift that leaves out a dimension to which its sender is bound by a single value has that value. So it
+        counts where the sender stands, and those who review the sender may audit it.
+
+        Args:
+            event: A decoded event that the grant allows.
+        """
+        if type(event) in _PLACED:
+            data = event.data
+            only = {name: values[0] for name, values in self.bound.items() if len(set(values)) == 1}
+            added = {name: value for name, value in only.items() if getattr(data, name, value) is None}
+            if added:
+                event = msgspec.structs.replace(event, data=msgspec.structs.replace(data, **added))
+        return stamped(event, self.stamp)
 
     def refusal(self, event: Any) -> Refusal | None:
         """Return why an event may not come from this sender, or None; what only the ledger knows is not asked here.
@@ -228,7 +250,7 @@ def encoded(event: Any, value: bytes, grant: SenderGrant | None, key: bytes | No
         grant: The sender's, None for one that may do everything.
         key: The grant key; without one there are no grants.
     """
-    bound = stamped(event, grant.stamp if grant is not None else "")
+    bound = stamped(event, "") if grant is None else grant.marked(event)
     if bound is not event:
         value = encode_event(bound)
     return value if key is None else sealed(value, key)

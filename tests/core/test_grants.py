@@ -72,8 +72,18 @@ def test_numbers_equal_the_recount(seed: int) -> None:
 def test_rights_left_out_are_seen_by_the_recount(monkeypatch: pytest.MonkeyPatch) -> None:
     records = granted_log(1)
     oracle = Oracle.from_events([record.value or b"" for record in records])
-    monkeypatch.setattr(effects, "permitted", lambda facts: facts)
+    monkeypatch.setattr(effects, "permitted_and_foreign", lambda facts: (facts, frozenset()))
     assert differences(oracle.panes(3600), run_of(records).panes(), COMPARED)
+
+
+def test_foreign_labels_taken_for_the_tasks_own_are_seen_by_the_recount(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects.TaskView, "task_labels", property(lambda view: view.labels))
+    found = 0
+    for seed in range(4):
+        records = granted_log(seed)
+        oracle = Oracle.from_events([record.value or b"" for record in records])
+        found += bool(differences(oracle.panes(3600), run_of(records).panes(), COMPARED))
+    assert found
 
 
 def test_a_change_of_audited_labels_is_seen_by_the_recount(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +177,18 @@ class Task:
                         {f"{scope} {name}": row.get(name, 0) for name in ("labels", "audited", "correct", "cancelled")}
                     )
         return +found
+
+    @property
+    def sla(self) -> Counter[str]:
+        """What the SLA table counts, by scope and field."""
+        assert self.counts is not None  # equal to the recount
+        run = CoreRun()
+        run.send(self.values)
+        run.finish()
+        found: Counter[str] = Counter()
+        for (scope, _), row in run.panes()["sla"].items():
+            found.update({f"{scope} {name}": row.get(name, 0) for name in ("due", "met", "completed", "cancelled")})
+        return found
 
 
 def test_withdrawal_of_anothers_label() -> None:

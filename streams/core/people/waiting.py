@@ -25,7 +25,7 @@ def waiting_labels(tasks: Mapping[str, Sequence[Fact]]) -> dict[str, int]:
         view = TaskView(facts)
         if view.created is None or view.cancelled:
             continue
-        missing = view.created.required_labels - len(view.labels)
+        missing = view.created.required_labels - len(view.task_labels)
         queue = view.created.dims[_QUEUE]
         if missing > 0 and queue is not None:
             found[queue] = found.get(queue, 0) + missing

@@ -50,7 +50,7 @@ def arrival_of(facts: Sequence[Fact]) -> Arrival | None:
         The arrival; None for a cancelled task without labels and for facts that are no task's.
     """
     view = TaskView(facts)
-    labels: list[Label] = sorted(view.labels.values(), key=lambda label: (label.time_ms, label.offset))
+    labels: list[Label] = sorted(view.task_labels.values(), key=lambda label: (label.time_ms, label.offset))
     first = labels[0] if labels else None
     created = view.created
     if created is None:
