@@ -24,7 +24,7 @@ def sent(grant: SenderGrant | None, kind: str, **data: Any) -> dict[str, Any]:
     found: Any = _bound(event, Task().say(None, kind, **data).values[0], grant)
     by_intake: dict[str, Any] = json.loads(found[1])
     assert grant is None or by_gateway == by_intake
-    return by_intake["data"]
+    return {name: value for name, value in by_intake["data"].items() if value is not None}
 
 
 @pytest.mark.parametrize(
