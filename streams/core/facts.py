@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from streams.core.cells import ERROR_CLASSES, NANO, SEVERITIES, UNKNOWN_TRUTH, canonical, joined
+from streams.core.cells import ERROR_CLASSES, NANO, SEVERITIES, UNKNOWN_TRUTH, VALUE_SEPARATOR, canonical, joined
 from streams.core.policy import Dims
 from streams.models import events as wire
 
@@ -367,6 +367,18 @@ def unpack(packed: Packed) -> list[Fact]:
     if type(packed) is bytes:
         return [unpack_one(packed)]
     return [unpack_one(one) for one in packed]
+
+
+def repacked(packed: bytes) -> bytes:
+    """Return a fact of version 1 as it is packed now, or the same object: the values of a decision are a set, ``?`` may be one."""
+    if b"\x1e" not in packed and b"\xa1?" not in packed:
+        return packed
+    fact = unpack_one(packed)
+    values = getattr(fact, "values", None)
+    if not values:
+        return packed
+    now = pack(msgspec.structs.replace(fact, values=joined(values.split(VALUE_SEPARATOR))))
+    return packed if now == packed else now
 
 
 def holds_one_label(packed: Packed) -> bool:

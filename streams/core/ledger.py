@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from streams.core.accumulate import Accumulator
 from streams.core.alarms import DueAlarms, Expiry, open_due_ms
-from streams.core.effects import TaskView, contributions
+from streams.core.effects import Groups, TaskView, contributions
 from streams.core.facts import (
     Audit,
     Claimed,
@@ -47,6 +47,7 @@ from streams.core.records import (
     not_permitted,
     too_late,
 )
+from streams.core.recount import Recount
 from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
 from streams.core.sources import NO_TIME
@@ -72,6 +73,7 @@ class Ledger:
         new_facts: Facts kept since the last flush.
         ended_facts: Offsets of facts let go of since the last flush.
         hour_offset: Offset at which the watermark entered its present hour; what had expired by then has ended.
+        recount: What a restored ledger of version 1 has still to be brought over; None for any other.
         lanes: Use the short ways for common cases; tests switch them off to compare.
     """
 
@@ -94,6 +96,7 @@ class Ledger:
         self.hour_offset = -1
         self.new_facts: list[KeptFact] = []
         self.ended_facts: list[int] = []
+        self.recount: Recount | None = None
         self.lanes = True
         self._pending = Accumulator(self.scopes, policy)
         self._due = DueAlarms()
@@ -116,6 +119,8 @@ class Ledger:
         """
         if not records:
             return 0
+        if self.recount is not None and not self._stops:
+            self._change_rules()
         begin = 0
         # A restored row may hold events up to its stamp: sums must not reach across one (see RowStore.apply).
         while self._stops and self._stops[0] <= records[-1].offset:
@@ -142,7 +147,7 @@ class Ledger:
         """
         tasks, hot, lane, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
         halves, watched = self.scopes.halves, self._expiry.watched
-        plain, audit = (LabelSubmitted, AuditCompleted) if self.lanes else (None, None)
+        plain, audit = (LabelSubmitted, AuditCompleted) if self.lanes and self.recount is None else (None, None)
         self.counters.events += len(records)
         for record in records:
             offset, value = record.offset, record.value or b""
@@ -219,7 +224,8 @@ class Ledger:
         if type(fact) is Label and fact.time_ms < self._late_before_ms:
             return self._too_late(offset, value or b"")
         all_count = granted is None or len(judge([*known, fact]).permitted) == len(known) + 1
-        steps = self._short_way(task_id, known, fact) if self.lanes and all_count else None
+        short = self.lanes and all_count and self.recount is None
+        steps = self._short_way(task_id, known, fact) if short else None
         if steps is None:
             refused = [] if all_count else self._not_permitted(task_id, known, fact, value or b"")
             taken = self._long_way(offset, task_id, known, fact, value or b"")
@@ -273,8 +279,9 @@ class Ledger:
 
     def _long_way(self, offset: int, task_id: str, known: list[Fact], fact: Fact, value: bytes) -> bool:
         """Fold a fact by the difference between the task with it and the task without it."""
-        before = contributions(task_id, known, self.watermark_ms) if known else {}
-        after = contributions(task_id, [*known, fact], self.watermark_ms)
+        count = self._rules()
+        before = count(task_id, known, self.watermark_ms) if known else {}
+        after = count(task_id, [*known, fact], self.watermark_ms)
         if all_before(before, after, self._late_before_ms):
             return self._too_late(offset, value)
         packed, one, last_ms = self.tasks.get(task_id), pack(fact), last_of(fact)
@@ -329,8 +336,9 @@ class Ledger:
 
     def _overdue(self, task_id: str, due_ms: int) -> None:
         facts = unpack(self.tasks.peek(task_id) or ())
-        before = contributions(task_id, facts, due_ms - 1)
-        after = contributions(task_id, facts, self.watermark_ms)
+        count = self._rules()
+        before = count(task_id, facts, due_ms - 1)
+        after = count(task_id, facts, self.watermark_ms)
         self._pending.add_all(difference(before, after), self.watermark_ms)
 
     def _due_of(self, task_id: str) -> int | None:
@@ -391,6 +399,17 @@ class Ledger:
         apply = self.rows.apply
         for change in self._pending.drain():
             apply(change, offset)
+
+    def _rules(self) -> Callable[[str, Sequence[Fact], int], Groups]:
+        """Return what tells the contributions of a task: until all rows ahead are passed, as who wrote them counted."""
+        return contributions if self.recount is None else self.recount.contributions
+
+    def _change_rules(self) -> None:
+        """Bring the rows of a ledger of version 1 over to the present rules. The record that is folded next stamps them anew."""
+        if self.recount is not None:
+            for change in self.recount.changes(self.tasks.items(), self.scopes, self.policy, self.watermark_ms):
+                self.rows.apply(change, self.next)
+            self.recount = None
 
     # -- recovery ------------------------------------------------------------------------------------------------
 

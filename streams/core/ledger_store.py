@@ -12,6 +12,7 @@ it. Recovery starts at the highest meta row's stamp; only rows of an unfinished 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ import msgspec
 from streams.core.ledger import Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Counters, Flush
+from streams.core.recount import Recount, version_of, versioned
 from streams.core.rowcodec import encode_row
 from streams.core.rows import Place, Row
 from streams.core.segments import Segments
@@ -96,7 +98,8 @@ class LedgerStore:
             row_bytes: Bytes of a row above which it keeps nothing that is counted by name.
         """
         self.ledger = ledger
-        self.owner = owner
+        self._owner = owner
+        self._present_below = 0
         self.flushed = 0
         self._facts_from = 0
         self._segments = Segments()
@@ -107,6 +110,11 @@ class LedgerStore:
         self._newest: dict[bytes, bytes] = {}
         self._held_segments: dict[bytes, bytes] = {}
         self._room_bytes, self._row_bytes = in_hand_bytes, row_bytes
+
+    @property
+    def owner(self) -> str:
+        """The owner named in keys; it tells by which rules rows are counted (``streams.core.recount``)."""
+        return versioned(self._owner) if self.ledger.recount is None else self._owner
 
     def collect(self) -> Flush | None:
         """Return everything changed since the last flush, or None when nothing was folded since.
@@ -179,7 +187,8 @@ class LedgerStore:
         rows, stamp = self.ledger.rows, self.ledger.next
         # A fine pane that began and expired between two flushes of a backfill is in the coarser panes; nobody saw it.
         unseen = {id(row) for place, row in rows.ended if row.stamp == 0 and place[0] < HOUR_TIER}
-        mine, owner, tail = (self.owner,), self.owner.encode(), self._output_key(b"", self.owner)
+        name = self.owner
+        mine, owner, tail = (name,), name.encode(), self._output_key(b"", name)
         for place, row in rows.dirty:
             if not row.dirty or id(row) in unseen:
                 continue
@@ -196,8 +205,8 @@ class LedgerStore:
             row.written(value)
             flush.rows.append((ROW + key + owner, value))
             flush.outputs.append((key + tail, value))
-            if self.owner not in row.owners:
-                row.owners = (*row.owners, self.owner) if row.owners else mine
+            if name not in row.owners:
+                row.owners = (*row.owners, name) if row.owners else mine
         rows.flushed(stamp)
         for place, row in rows.ended:
             if id(row) not in unseen:
@@ -301,6 +310,8 @@ class LedgerStore:
         metas = {key: _read_meta(value) for key, value in newest.items() if key.startswith(META)}
         if not metas:
             return
+        present = [meta.stamp for key, meta in metas.items() if version_of(key[len(META) :].decode()) > formats.FIRST]
+        self._present_below = max(present, default=0)
         best = max(metas, key=lambda key: metas[key].stamp)
         meta, ledger = metas[best], self.ledger
         ledger.next, ledger.watermark_ms = meta.stamp, meta.watermark_ms
@@ -313,6 +324,8 @@ class LedgerStore:
     def _restore_rows(self, newest: dict[bytes, bytes]) -> None:
         ledger = self.ledger
         found: dict[bytes, tuple[int, bytes, tuple[str, ...]]] = {}
+        further: dict[bytes, int] = {}
+        version, counted_before = cache(version_of), False
         for key, value in newest.items():
             if not key.startswith(ROW):
                 continue
@@ -320,14 +333,25 @@ class LedgerStore:
             if value[0] != ROW_HEAD:
                 formats.refuse_longer(formats.ROW, value, 2)
             stamp = stamp_of(value)
+            if stamp > self._present_below:
+                if version(owner.decode()) > formats.FIRST:
+                    further[name] = max(further.get(name, 0), stamp)
+                else:
+                    counted_before = True
             held = found.get(name)
             owners = (owner.decode(),) if held is None else (*held[2], owner.decode())
             found[name] = (stamp, value, owners) if held is None or stamp > held[0] else (held[0], held[1], owners)
+        if counted_before:
+            ledger.recount = Recount(self._present_below)
+            self._segments.replaced = ledger.recount.raw
         for name, (stamp, value, owners) in found.items():
             scope_key, tier, pane_ms = name.decode().rsplit("|", 2)
             number = ledger.scopes.number(scope_key)
             if number >= 0:
-                ledger.rows.put((int(tier), int(pane_ms), number), Row(None, stamp, owners, value))
+                place = (int(tier), int(pane_ms), number)
+                ledger.rows.put(place, Row(None, stamp, owners, value))
+                if ledger.recount is not None and name in further:
+                    ledger.recount.rows[place] = further[name]
 
 
 _UINT_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}

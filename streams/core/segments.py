@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from streams.core.facts import repacked
 from streams.core.records import KeptFact
 from streams.models import formats
 
@@ -74,6 +75,10 @@ class Segments:
 
     A quiet floor keeps a few facts a flush, which makes millions of segments within the correction horizon: they are kept
     in arrays, 26 bytes each.
+
+    Attributes:
+        replaced: By offset, the task of a recalled fact and how version 1 had packed it, where it is packed differently now; None
+            while nobody needs it.
     """
 
     def __init__(self) -> None:
@@ -85,6 +90,7 @@ class Segments:
         self._owner_numbers: dict[str, int] = {}
         self._dead: list[bytes] = []
         self._covered = -1
+        self.replaced: dict[int, tuple[str, bytes]] | None = None
 
     def add(self, facts: list[KeptFact], begin: int, end: int, owner: str) -> list[tuple[bytes, bytes]]:
         """Return the (key, value) records of the facts kept in one flush.
@@ -136,6 +142,15 @@ class Segments:
                     dead.append(segment_key(key_begin, names[owner]))
         return dead
 
+    def _repacked(self, fact: KeptFact) -> KeptFact:
+        """Return a fact of version 1 as it is packed now; ``replaced`` keeps what it was."""
+        packed = repacked(fact[5])
+        if packed is fact[5]:
+            return fact
+        if self.replaced is not None:
+            self.replaced[fact[0]] = (fact[1], fact[5])
+        return (*fact[:5], packed)
+
     def recall(self, key: bytes, value: bytes, resume: int) -> list[KeptFact]:
         """Return what a segment adds to those recalled before it: facts below ``resume``, in log order, each once.
 
@@ -156,6 +171,8 @@ class Segments:
         new = facts[bisect_left(facts, first, hi=end, key=_offset) : end]
         if new:
             self._covered = new[-1][0]
+            if segment.version == formats.FIRST:
+                new = list(map(self._repacked, new))
             owner = key.rpartition(b"|")[2].decode()
             self._know(max(first, segment.begin), segment.begin, owner, len(new) + len(facts) - end)
         elif end == len(facts):

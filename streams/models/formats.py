@@ -172,6 +172,17 @@ ROW = Format(
     "1.1: counters of what cannot be compared, and of names left out; amounts beyond 64 bits as digits",
     1,
 )
+COUNTED = Format(
+    "how a row is counted",
+    2,
+    "ledger-changelog.v1 and partials.v1, the owner in each key",
+    "worker (ledger)",
+    "worker (ledger)",
+    "behind ~ in the owner; an owner without it is version 1",
+    _STOPS,
+    "2: labels without values are not compared, long decisions are shortened, values are a set; recovery counts anew what "
+    "version 1 counted",
+)
 WATERMARK = Format(
     "a partition's watermark",
     1,
@@ -336,6 +347,7 @@ FORMATS: tuple[Format, ...] = (
     META,
     SEGMENT,
     ROW,
+    COUNTED,
     WATERMARK,
     TABLE_ROW,
     INCIDENT,

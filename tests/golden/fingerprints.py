@@ -51,6 +51,7 @@ def shapes() -> dict[str, str]:
         f.META.name: shape(Meta),
         f.SEGMENT.name: shape(_Segment) + shape(AnyFact),
         f.ROW.name: encode_row(7, {1: 2, "L:a": 3, 5: 1 << 70}).hex() + repr(sorted(codes, key=str)),
+        f.COUNTED.name: counted(),
         f.WATERMARK.name: repr(marks),
         f.TABLE_ROW.name: shape(AccuracyRow) + shape(ThroughputRow) + shape(SlaRow),
         f.INCIDENT.name: shape(Incident) + keys(told),
@@ -70,6 +71,24 @@ def shapes() -> dict[str, str]:
         f.PROGRESS.name: "epoch, positions, records, at_ms",
         f.COLD_TASK.name: "msgpack array of packed facts",
     }
+
+
+def counted() -> str:
+    """Return all rows of the golden log as they are counted."""
+    from streams.core.ledger_store import new_store
+    from streams.core.records import Record
+
+    found: dict[str, Any] = {}
+    for number, events in enumerate(make.log()):
+        store = new_store(number, make.policy(), "fingerprint")
+        store.ledger.fold([Record(at, make.START_MS, key, value) for at, (key, value) in enumerate(events)])
+        flush = store.collect()
+        assert flush is not None
+        for key, value in flush.outputs:
+            if value is not None:
+                cells = msgspec.msgpack.decode(value, strict=False)[1]
+                found[key.decode().rpartition("|")[0]] = sorted(cells.items(), key=str)
+    return repr(sorted(found.items()))
 
 
 def shape(kind: Any) -> str:

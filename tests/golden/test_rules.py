@@ -1,0 +1,127 @@
+"""A ledger of version 1 is counted anew once, whoever dies when, and also where the deployed version had it back for a while."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from streams.core.effects import contributions
+from streams.core.facts import Label, pack, repacked, unpack
+from streams.core.floor import Floor
+from streams.core.ledger_store import new_store
+from streams.core.recount import contributions_1, may_differ, version_of, versioned
+from streams.models.formats import NewerFormat
+from tests.golden import deployed, make
+from tests.golden.holding import Entries, _entries, hold, texts
+from tests.golden.test_states import DEPLOYED, different, finish, golden, pairs
+
+
+@cache
+def whole() -> dict[str, Any]:
+    """Return the rows of one fold of the whole log."""
+    return finish([new_store(n, make.policy(), f"whole-{n}") for n in range(make.PARTITIONS)], Floor(make.policy()))
+
+
+def ended(changelogs: list[Entries], partials: Entries, owner: str) -> dict[str, Any]:
+    """Return all rows once the last holders have folded the rest of the log."""
+    stores = [new_store(number, make.policy(), f"{owner}-{number}") for number in range(make.PARTITIONS)]
+    for store, entries in zip(stores, changelogs, strict=True):
+        store.restore(entries)
+    floor = Floor(make.policy())
+    floor.apply(partials)
+    return finish(stores, floor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_whoever_dies_when_the_rows_are_those_of_one_fold(seed: int) -> None:
+    rng = Random(seed)
+    state = golden(DEPLOYED)
+    changelogs, partials = [pairs(entries) for entries in state["changelogs"]], pairs(state["partials"])
+    for holding in range(4):
+        for number, changelog in enumerate(changelogs):
+            folds = [rng.randint(1, 25) for _ in range(rng.randint(1, 3))]
+            lost = rng.choice([0, 1, 2, rng.randint(1, 200), 10_000])
+            hold(number, f"n{holding}-{number}", changelog, partials, folds, lost)
+    wrong = different(ended(changelogs, partials, "last"), whole())
+    assert not wrong, f"{len(wrong)} rows: {list(wrong.items())[:2]!s:.3000}"
+
+
+@pytest.mark.servers
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_the_deployed_version_may_have_had_it_back_in_between(seed: int, tmp_path: Path) -> None:
+    rng = Random(100 + seed)
+    installed = deployed.install(tmp_path / "old")
+    changelogs: list[Entries] = [[] for _ in range(make.PARTITIONS)]
+    partials: Entries = []
+    script = Path(__file__).with_name("holding.py")
+    for holding in range(6):
+        for number, changelog in enumerate(changelogs):
+            folds = [rng.randint(5, 40) for _ in range(rng.randint(1, 2))]
+            lost = rng.choice([0, 0, 1, rng.randint(1, 150)])
+            owner = f"h{holding}-{number}"
+            if holding % 2:
+                hold(number, owner, changelog, partials, folds, lost)
+                continue
+            file = tmp_path / "state.json"
+            given = {"number": number, "owner": owner, "folds": folds, "lost": lost}
+            file.write_text(json.dumps({**given, "changelog": texts(changelog), "partials": texts(partials)}))
+            deployed.run_python(installed, [str(script), str(file)], dict(os.environ))
+            found = json.loads(file.read_text())
+            changelog[:], partials[:] = _entries(found["changelog"]), _entries(found["partials"])
+    wrong = different(ended(changelogs, partials, "last"), whole())
+    assert not wrong, f"{len(wrong)} rows: {list(wrong.items())[:2]!s:.3000}"
+
+
+def test_after_one_whole_flush_nothing_is_left_to_count_anew() -> None:
+    state = golden(DEPLOYED)
+    changelog, partials = pairs(state["changelogs"][0]), pairs(state["partials"])
+    store = new_store(0, make.policy(), "first")
+    store.restore(changelog)
+    assert store.ledger.recount is not None
+    assert store.owner == "first"
+    hold(0, "first", changelog, partials, [make.AHEAD + 1, 1], 0)
+    again = new_store(0, make.policy(), "second")
+    again.restore(changelog)
+    assert again.ledger.recount is None
+    assert again.owner == versioned("second") == "second~2"
+
+
+def test_a_new_ledger_has_nothing_to_count_anew() -> None:
+    store = new_store(0, make.policy(), "new")
+    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~2")
+
+
+def test_an_owner_says_by_which_rules_its_rows_are_counted() -> None:
+    assert [version_of(owner) for owner in ("0011aabb", "w.3", "w.3~2", "~x")] == [1, 1, 2, 1]
+    with pytest.raises(NewerFormat, match="how a row is counted in format version 3"):
+        version_of("0011aabb~3")
+
+
+def label(offset: int, who: str, values: str) -> Label:
+    dims = (None, None, None, "q", "p", None, None, who)
+    return Label(offset, f"s\x00{offset}", 1_000 + offset, f"l{offset}", dims, values, None, None, None, None, None)
+
+
+def test_only_tasks_that_differ_are_counted_anew_and_none_is_missed() -> None:
+    for one, two in (("", ""), ("", "a"), ("a", "b"), ("b" * 300, "a"), ("a", "a"), ("a\x1eb", "a\x1eb")):
+        facts = [label(1, "ann", one), label(2, "ben", two)]
+        packed = tuple(map(pack, facts))
+        if contributions("t", facts, 0) != contributions_1("t", facts, 0):
+            assert may_differ(packed), (one, two)
+
+
+def test_a_fact_of_version_1_is_packed_as_it_is_now() -> None:
+    before, now = label(1, "ann", "a\x1ea\x1eb"), label(1, "ann", "a\x1eb")
+    assert repacked(pack(before)) == pack(now)
+    assert unpack(repacked(pack(label(1, "ann", "?"))))[0] == label(1, "ann", "\x1e?")
+    for same in ("", "a", "a\x1eb"):
+        packed = pack(label(1, "ann", same))
+        assert repacked(packed) is packed
