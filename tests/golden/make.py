@@ -90,7 +90,9 @@ def _rare_events() -> list[bytes]:
     number = 0
     for stage in range(4):
         for task, (one, two) in kinds.items():
-            for copy in range(2):
+            for copy in range(3):
+                if stage == 1 and copy == 2:
+                    continue  # one label and then its audit
                 name, number = f"rare-{task}-{copy}", number + 1
                 dims = {"queue": "rare", "policy": "p-0"}
                 if stage < 2:
@@ -116,7 +118,7 @@ def _rare_events() -> list[bytes]:
                         values=["ham"],
                         auditor_id="aud",
                     )
-                elif copy:
+                elif copy == 1:
                     event("label.withdrawn", name, number, label_id=f"{name}-1")
                 else:
                     event(
@@ -294,9 +296,14 @@ class _Away:
 
 async def _files() -> dict[str, bytes]:
     """Return what gateway and embedded stack keep in files, and the state of a tool."""
+    import floorwatch.embedded.state as state
     from floorwatch.embedded.journal import JournalWriter
     from floorwatch.embedded.state import Paths, write_state
-    from floorwatch.sdk.stacks import ProcessMark, StackState
+
+    try:
+        import floorwatch.sdk.stacks as stacks
+    except ImportError:  # 24565ae
+        stacks = state
     from gateway.hook_batch import WaitingHook, keys_of, translate_all
     from gateway.label_studio_read import distill
     from gateway.lane import HookLane
@@ -334,7 +341,7 @@ async def _files() -> dict[str, bytes]:
         kept["journal"] = segment.read_bytes()
         paths = Paths(root / "var")
         paths.run.mkdir(parents=True)
-        mark = ProcessMark(1, "0")
+        mark = stacks.ProcessMark(1, "0")
         names = {"kafka": "h:1", "redis": "redis://h:2/0", "gateway": "http://h:3", "metrics": "http://h:4/metrics"}
         values = {
             "supervisor": mark,
@@ -344,7 +351,7 @@ async def _files() -> dict[str, bytes]:
             "topic_prefix": "",
         }
         required = {"journal": "journal", "partitions": 4, "epoch": "e-1"}
-        write_state(paths, StackState(**{**values, **required}))  # type: ignore[arg-type]
+        write_state(paths, stacks.StackState(**{**values, **required}))  # type: ignore[arg-type]
         kept["state.json"] = paths.state.read_bytes()
     return kept
 
