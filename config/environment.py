@@ -16,10 +16,10 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from config import introspect
+from config.files import FileFault, read_secret
 from config.nodes import Path
 
 PREFIX = "FLOORWATCH_"
-MAX_SECRET_BYTES = 65_536
 
 
 @dataclass
@@ -195,24 +195,10 @@ def _read_into(section: dict[str, Any], name: str, path: Path, overlay: Overlay,
     if not where.is_absolute() and not by_file:
         where = base / where
         section[f"{name}_file"] = str(where)  # whoever reads it again starts from another folder
-    text, fault = _read_secret(where)
-    if fault is not None:
-        overlay.faults.append((file_path, by_file, *fault))
+    try:
+        text = read_secret(where)
+    except FileFault as fault:
+        text = ""
+        overlay.faults.append((file_path, by_file, f"{where} {fault.reason}", fault.hint))
     # Also after a fault, so that the section does not complain of a missing secret on top.
     section[name] = text
-
-
-def _read_secret(where: FilePath) -> tuple[str, tuple[str, str] | None]:
-    try:
-        with where.open("rb") as stream:
-            raw = stream.read(MAX_SECRET_BYTES + 1)
-    except OSError as error:
-        said = (error.strerror or type(error).__name__).lower()
-        return "", (f"cannot read {where}: {said}", "check the path and that this user may read it")
-    if len(raw) > MAX_SECRET_BYTES:
-        return "", (f"{where} is larger than {MAX_SECRET_BYTES} bytes", "a secret is one line; check the path")
-    try:
-        text = raw.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        return "", (f"{where} is not UTF-8 text", "write the secret as text")
-    return text, None if text else (f"{where} is empty", "write the secret into it")

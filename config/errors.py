@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_LINE_CHARS = 400
+_BEFORE_CHARS = 100
+"""What is shown of a longer line, and how much of that before the fault."""
+
 
 class ConfigError(Exception):
     """One fault of a configuration. Operator: mend the named place; nothing was started.
@@ -48,9 +52,12 @@ class ConfigError(Exception):
         if self.source is not None and self.line:
             gutter = f"{self.line:>5} | "
             blank = " " * (len(gutter) - 2) + "| "
-            width = max(1, min(self.width, len(self.source) - self.caret + 1))
-            lines.append(gutter + self.source)
-            lines.append(blank + " " * (self.caret - 1) + "^" * width)
+            start = max(0, self.caret - 1 - _BEFORE_CHARS) if len(self.source) > _LINE_CHARS else 0
+            source = self.source[start : start + _LINE_CHARS]
+            caret = self.caret - start
+            width = max(1, min(self.width, len(source) - caret + 1))
+            lines.append(gutter + source)
+            lines.append(blank + " " * (caret - 1) + "^" * width)
         if self.hint:
             lines.append(_one_line(f"  hint: {self.hint}"))
         return "\n".join(lines)

@@ -14,12 +14,16 @@ from config.base import MANY, Fault
 from config.environment import PREFIX, Overlay, apply_environment, apply_secret_files
 from config.errors import ConfigError, ConfigErrors
 from config.explain import reason_and_hint
+from config.files import FileFault, read_bytes
 from config.masking import Mask, display, masks_of
 from config.nodes import Document, Path, Span, read_yaml
 from config.schema import FloorwatchConfig
 
-MAX_FILE_BYTES = 4 * 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024
+"""A configuration of 10,000 labelers has some 600 KiB; YAML of 1 MiB is parsed in some seconds."""
 
+MAX_FAULTS = 200
+"""Faults shown of each kind: each quotes a line, and a file of another kind has one in each."""
 
 Channels = Literal["strict", "tolerated", "built"]
 """What is made of faulty alert channels. ``strict``: what is written must be right. ``tolerated``: a channel whose settings cannot be
@@ -69,7 +73,8 @@ def loads(
     unread = document.data is None and bool(document.problems)
     masks = None if unread else masks_of(document, FloorwatchConfig)
     reporter = _Reporter(name, text.splitlines(), document, overlay, data, masks)
-    errors = [_Placed((), reporter.at(p.span, p.reason, p.hint)) for p in document.problems]
+    errors = [_Placed((), reporter.at(p.span, p.reason, p.hint)) for p in document.problems[:MAX_FAULTS]]
+    errors += reporter.further(len(document.problems))
     errors += [_Placed(path, reporter.fault(path, None, *fault, on_key=True)) for path, *fault in renames.faults]
     errors += [_Placed(path, reporter.fault(path, var, reason, hint)) for path, var, reason, hint in overlay.faults]
     if document.data is not None and not isinstance(document.data, dict):
@@ -99,7 +104,9 @@ def _validated(data: dict[str, Any], reporter: _Reporter) -> tuple[FloorwatchCon
     try:
         return FloorwatchConfig.model_validate(data), []
     except ValidationError as error:
-        return None, [one for each in error.errors(include_url=False) for one in reporter.invalid(each)]
+        found = error.errors(include_url=False)
+        said = [one for each in found[:MAX_FAULTS] for one in reporter.invalid(each)]
+        return None, said + reporter.further(len(found))
 
 
 _CHANNELS = ("alerts", "channels")
@@ -137,13 +144,11 @@ def _read(where: FilePath | None) -> str:
     if where is None:
         return ""
     try:
-        if where.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigErrors([ConfigError(str(where), 0, 0, "larger than 4 MiB", "is this the right file?")])
-        raw = where.read_bytes()
-    except OSError as error:
-        said = (error.strerror or type(error).__name__).lower()
-        hint = "check the path; floorwatch config init writes a commented file"
-        raise ConfigErrors([ConfigError(str(where), 0, 0, f"cannot be read: {said}", hint)]) from error
+        raw = read_bytes(where, MAX_FILE_BYTES)
+    except FileFault as error:
+        missing = isinstance(error.__cause__, FileNotFoundError)
+        hint = "check the path; floorwatch config init writes a commented file" if missing else error.hint
+        raise ConfigErrors([ConfigError(str(where), 0, 0, error.reason, hint)]) from error
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -170,6 +175,13 @@ class _Reporter:
         return ConfigError(
             self.name, span.line + 1, span.column + 1, reason, hint, source=source, caret=caret + 1, width=width
         )
+
+    def further(self, count: int) -> list[_Placed]:
+        """Return a line on those of ``count`` faults that are not shown, if there are any."""
+        if count <= MAX_FAULTS:
+            return []
+        reason = f"{count - MAX_FAULTS:,} further faults are not shown"
+        return [_Placed((), ConfigError(self.name, 0, 0, reason, "mend those above first; is this the right file?"))]
 
     def fault(
         self, path: Path, variable: str | None, reason: str, hint: str | None, *, on_key: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -27,6 +28,7 @@ _IN_URL = (
 )
 _SECRET_WORDS = ("password", "passwd", "pwd", "secret", "token", "credential", "apikey", "api_key", "auth")
 _LIKE_A_SECRET = 0.6
+_MAX_NAME_CHARS = 100
 _FILE_KEY = re.compile(r"(?i)[\w-]+_file[\"']?\s*[:=]")
 
 
@@ -59,7 +61,7 @@ def _may_be_secret(path: tuple[str | int, ...], value: object, document: Documen
     known beside it and no secret.
     """
     name = str(next((part for part in reversed(path) if isinstance(part, str)), "")).lower()
-    if any(word in name or SequenceMatcher(None, word, name).ratio() >= _LIKE_A_SECRET for word in _SECRET_WORDS):
+    if _named_like_a_secret(name):
         return True
     if not isinstance(value, str):
         return False
@@ -68,8 +70,19 @@ def _may_be_secret(path: tuple[str | int, ...], value: object, document: Documen
     for part in path[:-1]:
         kinds = introspect.inside(kinds, part, data)
         data = data[part] if isinstance(data, dict | list) else None  # type: ignore[index]
-    close = get_close_matches(name, introspect.known_keys(kinds, data), 1, _LIKE_A_SECRET)
-    return not close or introspect.is_secret(introspect.inside(kinds, close[0], data))
+    close = _closest(name, tuple(introspect.known_keys(kinds, data)))
+    return not close or introspect.is_secret(introspect.inside(kinds, close, data))
+
+
+@lru_cache(maxsize=4096)
+def _named_like_a_secret(name: str) -> bool:
+    start = name[:_MAX_NAME_CHARS]  # the comparison takes the product of both lengths
+    return any(word in name or SequenceMatcher(None, word, start).ratio() >= _LIKE_A_SECRET for word in _SECRET_WORDS)
+
+
+@lru_cache(maxsize=4096)
+def _closest(name: str, known: tuple[str, ...]) -> str | None:
+    return next(iter(get_close_matches(name[:_MAX_NAME_CHARS], known, 1, _LIKE_A_SECRET)), None)
 
 
 def secrets_in(text: str) -> list[tuple[int, int]]:

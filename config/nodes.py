@@ -17,6 +17,9 @@ Path = tuple[str | int, ...]
 
 MAX_DEPTH = 32
 MAX_NODES = 100_000
+"""Values and names in a file."""
+MAX_REPEATED = 10_000
+"""Values that aliases (``*name``) repeat, all together."""
 MAX_DIGITS = 40
 TO_LINE_END = 1_000_000
 
@@ -56,8 +59,38 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
 
+class _TooMuch(Exception):
+    """The file is nested too deep or holds too many values."""
+
+    def __init__(self, reason: str, mark: yaml.Mark) -> None:
+        super().__init__(reason)
+        self.problem = Problem(Span(mark.line, mark.column, 1), reason, "is this the right file?")
+
+
 class _CoreLoader(yaml.SafeLoader):
-    """SafeLoader with the scalars of YAML 1.2's core schema."""
+    """SafeLoader with the scalars of YAML 1.2's core schema, and bounds: it reads a tree by recursion."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self.composed = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose one node and what is below it.
+
+        Raises:
+            _TooMuch: The bounds are passed.
+        """
+        self._depth += 1
+        self.composed += 1
+        try:
+            if self._depth > MAX_DEPTH or self.composed > MAX_NODES:
+                deep = f"the file is nested deeper than {MAX_DEPTH} levels"
+                said = deep if self._depth > MAX_DEPTH else f"the file holds more than {MAX_NODES:,} values"
+                raise _TooMuch(said, self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 _CoreLoader.yaml_implicit_resolvers = {}
@@ -86,6 +119,9 @@ def read_yaml(text: str) -> Document:
     loader = _CoreLoader(text)
     try:
         node = loader.get_single_node()
+    except _TooMuch as error:
+        document.problems.append(error.problem)
+        return document
     except yaml.MarkedYAMLError as error:
         document.problems.append(_syntax_problem(text, error))
         return document
@@ -95,7 +131,10 @@ def read_yaml(text: str) -> Document:
     finally:
         loader.dispose()
     if node is not None:
-        document.data = _Builder(document).build(node, (), 0, frozenset())
+        builder = _Builder(document, loader.composed)
+        document.data = builder.build(node, (), 0, frozenset())
+        if builder.full:
+            document.data = None  # what is there is not the whole file
     return document
 
 
@@ -142,20 +181,19 @@ def _reader_problem(text: str, error: yaml.reader.ReaderError) -> Problem:
 class _Builder:
     """Turns nodes into data, filling a document's places and problems."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, nodes: int) -> None:
         self._doc = document
-        self._nodes = 0
-        self._full = False
+        self._left = nodes + MAX_REPEATED
+        self.full = False
 
     def build(self, node: yaml.Node, path: Path, depth: int, above: frozenset[int]) -> Any:
         """Return the data of a node at a path; ``above`` are the ids of the nodes that enclose it."""
-        self._nodes += 1
-        if self._nodes > MAX_NODES or depth > MAX_DEPTH or id(node) in above:
-            if not self._full:
-                self._problem(
-                    node, "the file is nested or repeated beyond reason", "remove aliases (*name) that repeat"
-                )
-            self._full = True
+        self._left -= 1
+        if self.full:
+            return None
+        self.full = self._left < 0 or depth > MAX_DEPTH
+        if self.full or id(node) in above:
+            self._problem(node, "the file is nested or repeated beyond reason", "remove aliases (*name) that repeat")
             return None
         self._doc.values[path] = _span(node)
         if node.tag not in _STANDARD:

@@ -136,7 +136,7 @@ def test_a_channel_that_cannot_work_is_told_and_the_others_deliver(
         "missing package": ({"type": "apprise", "url": "json://127.0.0.1"}, "type", "apprise is not installed"),
         "wrong scheme": ({"type": "apprise", "url": "slakc://a/b/c"}, "url", "knows no service slakc"),
         "no host": ({"type": "webhook", "url": "https://"}, "url", "has no host"),
-        "unreadable file": ({"type": "webhook", "url_file": "/nowhere/ops.url"}, "url_file", "cannot read"),
+        "unreadable file": ({"type": "webhook", "url_file": "/nowhere/ops.url"}, "url_file", "cannot be read"),
         "misspelt setting": (
             {"type": "webhook", "url": "https://h.example", "timeout": 5},
             "timeout",
