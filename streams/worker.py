@@ -8,8 +8,8 @@ import logging
 import os
 import signal
 from collections.abc import Coroutine
-from contextlib import suppress
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from aiohttp import web
@@ -29,11 +29,14 @@ from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
 from telemetry.http import Ready, build_app
+from telemetry.shutdown import LIMIT_S, ShutdownWatchdog
 from telemetry.version import VERSION
 
 log = logging.getLogger(__name__)
 
-_STOP_S = 20.0
+_CLOSE_S, _APP_S, _OTHERS_S = 12.0, 4.0, 1.0
+"""Longest times of the steps of a shutdown, together less than ``LIMIT_S``: to flush and give the partitions back, to stop Faust,
+and each of the others. What is not flushed is folded again by the next owner."""
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 """Events and packed facts are untracked; at Python's own 700 the collector would run in every batch for nothing."""
@@ -57,16 +60,15 @@ async def run_worker(config: FloorwatchConfig) -> int:
     set_limits(metrics, config)
     metrics.on_collect(lambda: sample(worker))
     stopping = asyncio.Event()
+    watchdog = ShutdownWatchdog("the worker", LIMIT_S)
     tasks = BackgroundTasks()
     zones = ZoneWatch(config.tables, partial(sites_of, worker))
     for said in warnings(config):
         log.warning("configuration: %s", said)
     delivery = Delivery(config.alerts, worker.outbox, metrics, tasks)
     metrics.on_collect(lambda: _sample_tasks(metrics, tasks))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    web_runner = await _serve_metrics(worker, metrics, tasks, delivery, zones)
+    _stop_on_signals(stopping, watchdog)
+    web_runner = await _serve_metrics(worker, metrics, tasks, delivery, zones, watchdog)
     delivery.start(stopping)
     tasks.start("memory: trim", trim_forever)
     tasks.start("zones: watch", zones.run)
@@ -77,51 +79,72 @@ async def run_worker(config: FloorwatchConfig) -> int:
         code, said = os.EX_CONFIG, str(error)
     finally:
         stopping.set()
-        with suppress(Exception):
-            await asyncio.wait_for(worker.close(flush=code == 0), _STOP_S)
-        with suppress(Exception):
-            await asyncio.wait_for(worker.app.stop(), _STOP_S)
-        await tasks.close()
-        with suppress(Exception):
-            await asyncio.wait_for(delivery.close(), _STOP_S)
-        await web_runner.cleanup()
+        watchdog.begin(code or None)
+        if (
+            await watchdog.within("flush and give back partitions", worker.close(flush=code == 0), _CLOSE_S)
+            and not code
+        ):
+            watchdog.exit_code = 0
+        await watchdog.within("stop Faust", worker.app.stop(), _APP_S)
+        await watchdog.within("end background tasks", tasks.close(), _OTHERS_S)
+        await watchdog.within("close alert channels", delivery.close(), _OTHERS_S)
+        await watchdog.within("stop the metrics endpoint", web_runner.cleanup(), _OTHERS_S)
     if code:
         log.error("the worker stopped after a failure: %s", said)
+    if code or watchdog.overran:
         # Faust's threads may hang on a broker that has gone; the state is on the log, so leave at once.
         logging.shutdown()
-        os._exit(code)
+        os._exit(watchdog.exit_code)
     return code
+
+
+def _stop_on_signals(stopping: asyncio.Event, watchdog: ShutdownWatchdog) -> None:
+    """Stop on SIGTERM and SIGINT.
+
+    The handler is not the event loop's own: the watchdog must hear of the signal where the loop is held up.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        watchdog.begin()
+        loop.call_soon_threadsafe(stopping.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 async def _until_ended(worker: Worker, stopping: asyncio.Event) -> tuple[int, str]:
     """Connect, start and run; return the exit code and, where it is not 0, the reason."""
     stopped = asyncio.ensure_future(stopping.wait())
-    if not await _before(stopped, worker.connect()) or not await _before(stopped, worker.app.start()):
-        return 0, ""
-    ended = asyncio.ensure_future(worker.app.wait_until_stopped())
     crash = asyncio.ensure_future(worker.app._crashed.wait())  # noqa: SLF001 - mode has no public handle on it
-    await asyncio.wait({stopped, ended, crash}, return_when=asyncio.FIRST_COMPLETED)
+    if await _before({stopped, crash}, worker.connect()) and await _before({stopped, crash}, worker.app.start()):
+        ended = asyncio.ensure_future(worker.app.wait_until_stopped())
+        await asyncio.wait({stopped, ended, crash}, return_when=asyncio.FIRST_COMPLETED)
     if stopped.done() and not worker.app.crashed:
         return 0, ""
     reason = worker.app.crash_reason
     return (os.EX_CONFIG, str(reason)) if isinstance(reason, Misconfigured | NewerFormat) else (1, repr(reason))
 
 
-async def _before(stopped: asyncio.Future[Any], work: Coroutine[Any, Any, Any]) -> bool:
-    """Do some work unless the worker is stopped first; return whether it was done."""
+async def _before(events: set[asyncio.Future[Any]], work: Coroutine[Any, Any, Any]) -> bool:
+    """Do some work unless one of some events comes first; return whether it was done."""
     task = asyncio.ensure_future(work)
-    await asyncio.wait({stopped, task}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({*events, task}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
         return True
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task}, timeout=_OTHERS_S)  # mode swallows cancellations
     return False
 
 
 async def _serve_metrics(
-    worker: Worker, metrics: EngineMetrics, tasks: BackgroundTasks, delivery: Delivery, zones: ZoneWatch
+    worker: Worker,
+    metrics: EngineMetrics,
+    tasks: BackgroundTasks,
+    delivery: Delivery,
+    zones: ZoneWatch,
+    watchdog: ShutdownWatchdog,
 ) -> web.AppRunner:
     config = worker.config
     policy = ExportPolicy(windows=frozenset({config.metrics.window}), scopes=frozenset(exported_scopes(config)))
@@ -129,7 +152,7 @@ async def _serve_metrics(
     floor = FloorCollector(worker.window_rows, policy=policy, incidents=worker.live_incidents, rules=rules)
     app = build_app(
         build_registry(floor, metrics),
-        lambda: _ready(worker, tasks),
+        lambda: _ready(worker, tasks, stopping=watchdog.begun),
         status=partial(status_of, worker, tasks, delivery, zones),
     )
     runner = web.AppRunner(app, access_log=None)
@@ -141,8 +164,10 @@ async def _serve_metrics(
     return runner
 
 
-def _ready(worker: Worker, tasks: BackgroundTasks) -> Ready:
-    reasons = []
+def _ready(worker: Worker, tasks: BackgroundTasks, *, stopping: bool) -> Ready:
+    reasons = ["it is stopping"] if stopping else []
+    if worker.app.crashed:
+        reasons.append("it has failed, see the log")
     if not worker.connected:
         reasons.append("waiting for Kafka")
     elif not any(host.owned for host in worker.hosts.values()):
