@@ -165,26 +165,28 @@ async def _serve_metrics(
 
 
 def _ready(worker: Worker, tasks: BackgroundTasks, *, stopping: bool) -> Ready:
-    reasons = ["it is stopping"] if stopping else []
-    if worker.app.crashed:
-        reasons.append("it has failed, see the log")
+    waits = []
     if not worker.connected:
-        reasons.append("waiting for Kafka")
+        waits.append("waiting for Kafka")
     elif not any(host.owned for host in worker.hosts.values()):
-        reasons.append("no partitions assigned yet")
-    reasons.extend(
+        waits.append("no partitions assigned yet")
+    recovering = [
         f"{host.name}[{owned.partition}] is recovering"
         for host in worker.hosts.values()
         for owned in host.owned.values()
         if not owned.ready.is_set()
-    )
-    reasons.extend(
+    ]
+    ill = ["it is stopping"] if stopping else []
+    if worker.app.crashed:
+        ill.append("it has failed, see the log")
+    ill.extend(
         f"{host.name}{host.fenced} was taken for dead and waits to be assigned anew"
         for host in worker.hosts.values()
         if host.fenced
     )
-    reasons.extend(tasks.reasons())
-    return Ready(not reasons, tuple(reasons))
+    ill.extend(tasks.reasons())
+    reasons = (*waits, *recovering, *ill)
+    return Ready(not reasons, reasons, recovering=bool(recovering), waits=bool(reasons) and not ill)
 
 
 def _sample_tasks(metrics: EngineMetrics, tasks: BackgroundTasks) -> None:

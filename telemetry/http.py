@@ -19,10 +19,19 @@ _UNAVAILABLE = 503
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Whether something can do its work, and if not, why: sentences a person can act on."""
+    """Whether something can do its work, and if not, why: sentences a person can act on.
+
+    Attributes:
+        ok: It can.
+        reasons: Why not.
+        recovering: It reads its state back, which takes as long as there is state.
+        waits: A new start would not mend it: it recovers, or waits for others.
+    """
 
     ok: bool
     reasons: tuple[str, ...] = ()
+    recovering: bool = False
+    waits: bool = False
 
 
 Probe = Callable[[], Ready]
@@ -142,5 +151,6 @@ def _plain(value: Any) -> str:
 
 
 def _answer(state: Ready) -> web.Response:
-    body = {"status": "ok" if state.ok else "unavailable", "reasons": list(state.reasons)}
+    body: dict[str, Any] = {"status": "ok" if state.ok else "unavailable", "reasons": list(state.reasons)}
+    body.update({name: True for name in ("recovering", "waits") if getattr(state, name)})
     return web.json_response(body, status=200 if state.ok else _UNAVAILABLE, headers=_NO_STORE)

@@ -16,7 +16,7 @@ import yaml
 
 from floorwatch.chaos.kafka import BUSY_CLEANER, KafkaNode, KafkaStartError
 from floorwatch.chaos.schedule import MAX_WORKERS
-from floorwatch.embedded.process import describe_exit, free_port, log_end
+from floorwatch.embedded.process import describe_exit, free_port, last_error, log_end
 from floorwatch.embedded.servers import clean_environment, dying_with_me, valkey_command, wait_for_port, worker_command
 
 SESSION_TIMEOUT_S = 6.0
@@ -175,7 +175,7 @@ class ChaosStack:
         for place in self.places:
             if not place.wanted or place.busy.locked() or place.process is None or place.running:
                 continue
-            how = f"{describe_exit(place.process.returncode)}: {_last_error(place.log)}"
+            how = f"{describe_exit(place.process.returncode)}: {last_error(place.log) or '(no log)'}"
             place.exits.append(how)
             said.append(f"worker {place.number} ended with {how}")
             self.start_worker(place)
@@ -211,11 +211,3 @@ async def _get(url: str) -> str | None:
             return await answer.text() if answer.status < 300 else None
     except (aiohttp.ClientError, TimeoutError, OSError):
         return None
-
-
-def _last_error(log: Path) -> str:
-    """Return the line that says why a worker stopped, or its last one."""
-    lines = [line.strip() for line in log_end(log, 400).splitlines() if line.strip()]
-    reasons = [line for line in lines if "stopped after a failure" in line or "Error: " in line]
-    # Without its time, so that the same reason can be counted.
-    return _TIME.sub("", (reasons or lines or ["(no log)"])[-1])[:300]

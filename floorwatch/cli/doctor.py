@@ -17,13 +17,13 @@ import typer
 
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.doctor_check import CONNECT_TIMEOUT_S, Check
-from floorwatch.embedded.process import LOOPBACK
+from floorwatch.cli.doctor_var import ready_check
+from floorwatch.embedded.health import ask_ready
 from floorwatch.output.terminal import say, say_json
 from floorwatch.sdk.stacks import DEFAULT_VAR
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
-    from floorwatch.sdk.stacks import Found
 
 MARKS: dict[str, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
 
@@ -74,7 +74,7 @@ def disk_check(var: Path) -> Check:
 
 
 async def port_check(name: str, host: str, port: int) -> Check:
-    """Check that a port is free, or already served by Floorwatch itself (it answers ``/healthz``).
+    """Check that a port is free, or already served by Floorwatch itself (it answers ``/healthz``), and then that this is ready.
 
     Args:
         name: The setting, e.g. ``metrics.port``.
@@ -93,15 +93,20 @@ async def port_check(name: str, host: str, port: int) -> Check:
         return Check("fail", name, f"{where} needs more rights", "use a port above 1023")
     except OSError as error:
         if await _healthy(host, port):
-            return Check("ok", name, f"{where} is served by a running Floorwatch")
+            target = f"[{_asked(host)}]" if ":" in _asked(host) else _asked(host)
+            return ready_check(name, f"http://{where}", await ask_ready(f"http://{target}:{port}/readyz"))
         said = (error.strerror or str(error)).lower()
         return Check(
             "fail", name, f"{where}: {said}", f"stop what listens there, or change {name} (0 takes a free port)"
         )
 
 
+def _asked(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - asked, not bound
+
+
 async def _healthy(host: str, port: int) -> bool:
-    target = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - asked, not bound
+    target = _asked(host)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(target, port)
@@ -127,7 +132,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
     """
     from config.errors import ConfigErrors
     from floorwatch.cli.common import load_target, names_servers
-    from floorwatch.cli.doctor_var import STACK, stack_checks, var_checks
+    from floorwatch.cli.doctor_var import STACK, ready_checks, stack_checks, var_checks
 
     checks = python_checks()
     folder = var or DEFAULT_VAR
@@ -147,7 +152,9 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
         return checks  # which servers are meant is not known: those of the defaults would only mislead
     checks += await _connections(config)
     checks += [disk_check(folder), *var_checks(folder)]
-    for name, host, port in _ports(config) if stack is None else _ports_of(stack):
+    if stack is not None:
+        return [*checks, *await ready_checks(stack)]
+    for name, host, port in _ports(config):
         checks.append(await port_check(name, host, port))
     return checks
 
@@ -198,12 +205,6 @@ def _ports(config: FloorwatchConfig) -> list[tuple[str, str, int]]:
         if isinstance(port, int):
             found.append((f"{name}.port", str(host), port))
     return found
-
-
-def _ports_of(stack: Found) -> list[tuple[str, str, int]]:
-    """Return (name, host, port) of what a running stack listens on by HTTP."""
-    ports = stack.state.ports
-    return [(name, LOOPBACK, port) for name, port in ports.items() if name == "gateway" or name.startswith("worker-")]
 
 
 def _first_line(error: Any) -> str:

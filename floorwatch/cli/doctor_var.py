@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from floorwatch.cli.doctor_check import Check
+from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, Check
+from floorwatch.embedded.health import Readiness, ask_ready
+from floorwatch.embedded.process import LOOPBACK
 from floorwatch.embedded.segments import parts_aside
 from floorwatch.embedded.state import Paths, open_to_others
 from floorwatch.sdk.stacks import Found, StackNotFound, is_alive, locate
@@ -31,10 +34,48 @@ def stack_checks(stack: Found | None, var: Path | None, env: Mapping[str, str]) 
         return []
     children = stack.state.children
     ended = [child for child, mark in children.items() if not is_alive(mark)]
+    loops = [
+        Check(
+            "fail",
+            child,
+            said,
+            f"correct what its log says ({Paths(stack.var).log / child}.log); the stack starts it again by itself",
+        )
+        for child, said in stack.state.failing.items()
+    ]
+    if loops:
+        return loops
     if ended:
         fix = f"it starts them again by itself; {Paths(stack.var).log} says why they ended"
         return [Check("warn", name, f"runs on {stack.var}, without {', '.join(ended)}", fix)]
     return [Check("ok", name, f"runs on {stack.var}: {', '.join(children)}")]
+
+
+def ready_check(name: str, where: str, answer: Readiness) -> Check:
+    """Check what a process answered on ``/readyz``: red is a failure, save while it reads its state back.
+
+    Args:
+        name: Of the process.
+        where: Its address.
+        answer: What it said.
+    """
+    if answer.ok:
+        return Check("ok", name, f"{where} is ready")
+    if not answer.answered:
+        fix = "see its log for what holds it up; it ends on SIGTERM within 20 s, and a new start loses nothing"
+        return Check("fail", name, f"{where}/readyz gives no answer", fix)
+    if answer.recovering and answer.waits:
+        return Check("warn", name, f"{where} is not ready yet: {answer.why}", "wait: it reads its state back")
+    fix = "its log says more; where the reason stays, start it again: it recovers exactly"
+    return Check("fail", name, f"{where} is not ready: {answer.why}", fix)
+
+
+async def ready_checks(stack: Found) -> list[Check]:
+    """Ask the gateway and every worker of a running stack whether it is ready."""
+    ports = {name: port for name, port in stack.state.ports.items() if name == "gateway" or name.startswith("worker-")}
+    where = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
+    answers = await asyncio.gather(*(ask_ready(f"{url}/readyz", ANSWER_TIMEOUT_S) for url in where.values()))
+    return [ready_check(name, url, said) for (name, url), said in zip(where.items(), answers, strict=True)]
 
 
 def var_checks(var: Path) -> list[Check]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from floorwatch.embedded.health import ask_ready
 from floorwatch.embedded.process import LOOPBACK, ChildSpec, answers_http
 from floorwatch.embedded.state import Paths
 from floorwatch.embedded.valkey import redis_url
@@ -124,7 +125,12 @@ def gateway_spec(plan: Plan, ports: Ports) -> ChildSpec:
     }
     url = ports.http(GATEWAY, "/healthz")
     return ChildSpec(
-        GATEWAY, plan.gateway_argv, plan.paths.log / "gateway.log", lambda: answers_http(url), env, ready_timeout_s=30
+        GATEWAY,
+        plan.gateway_argv,
+        plan.paths.log / "gateway.log",
+        lambda: answers_http(url),
+        env=env,
+        ready_timeout_s=30,
     )
 
 
@@ -134,7 +140,17 @@ def worker_spec(plan: Plan, ports: Ports, name: str) -> ChildSpec:
     url = ports.http(name, "/readyz")
     log = plan.paths.log / f"{name}.log"
     # Ready means recovered and assigned; joining a group that lost a member takes Tansu 11 s (ADR 5).
-    return ChildSpec(name, plan.worker_argv, log, lambda: answers_http(url), env, ready_timeout_s=90, stop_timeout_s=20)
+    # A worker ends by itself within telemetry.shutdown.LIMIT_S and says what hung; only then is it killed.
+    return ChildSpec(
+        name,
+        plan.worker_argv,
+        log,
+        lambda: answers_http(url),
+        lambda: ask_ready(url),
+        env,
+        ready_timeout_s=90,
+        stop_timeout_s=28,
+    )
 
 
 def _environment(plan: Plan, ports: Ports) -> dict[str, str]:

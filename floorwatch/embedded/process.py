@@ -8,6 +8,7 @@ import ctypes
 import itertools
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -17,6 +18,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from floorwatch.embedded.health import Ask
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class ChildSpec:
         argv: Program and arguments.
         log: File that stdout and stderr are appended to.
         probe: Answers whether it does its work; None counts a running process as ready.
+        ask: Answers why it does not; without it the probe is asked.
         env: Added to this process's environment.
         ready_timeout_s: How long it may take to get ready.
         stop_timeout_s: How long after SIGTERM until SIGKILL.
@@ -56,6 +60,7 @@ class ChildSpec:
     argv: Sequence[str]
     log: Path
     probe: Probe | None = None
+    ask: Ask | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     ready_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
@@ -70,6 +75,7 @@ class Child:
         self.spec = spec
         self.stopping = False
         self.started_s = 0.0
+        self._log_from = 0
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -96,6 +102,7 @@ class Child:
         spec = self.spec
         spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         cap_log(spec.log)
+        self._log_from = spec.log.stat().st_size if spec.log.exists() else 0
         parent = os.getpid()
         with os.fdopen(_open_log(spec.log, os.O_APPEND), "ab") as log:
             try:
@@ -121,7 +128,7 @@ class Child:
         return await self._process.wait()
 
     async def wait_ready(self) -> None:
-        """Wait until the probe says yes.
+        """Wait until the probe says yes; as long as it takes while the process says that it is recovering.
 
         Raises:
             StartError: The process ended, or was not ready in time.
@@ -131,7 +138,7 @@ class Child:
         while self.running:
             if spec.probe is None or await spec.probe():
                 return
-            if time.monotonic() > until_s:
+            if time.monotonic() > until_s and not (spec.ask is not None and (await spec.ask()).recovering):
                 raise StartError(self._said(f"was not ready within {spec.ready_timeout_s:g} s"))
             await asyncio.sleep(PROBE_INTERVAL_S)
         raise StartError(self._said(f"ended with {describe_exit(self.returncode)} before it was ready"))
@@ -161,6 +168,12 @@ class Child:
             os.killpg(self.pid, number)
         except ProcessLookupError:
             return
+
+    @property
+    def why_ended(self) -> str:
+        """Its exit code, the line of its log that says why, and where the log is."""
+        said = last_error(self.spec.log, self._log_from)
+        return f"{describe_exit(self.returncode)}{f': {said}' if said else ''}; log: {self.spec.log}"
 
     def _said(self, what: str) -> str:
         return f"{self.spec.name} {what}; the end of {self.spec.log}:\n{log_end(self.spec.log)}"
@@ -195,6 +208,38 @@ def log_end(path: Path, lines: int = 15) -> str:
     except OSError:
         return "  (no log)"
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (empty)"
+
+
+_TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z] ")
+_REASONS = (
+    "stopped after a failure",
+    "did not end within",
+    "Error: ",
+    "error: ",
+    "Misconfigured: ",
+    "panicked at",
+    "Fatal ",
+)
+
+
+def last_error(path: Path, begin: int = 0, most: int = 300) -> str:
+    """Return the line of a log that says why its process ended, else its last one; without its time, to compare it by.
+
+    Args:
+        path: The log.
+        begin: Bytes of it that were there before the process began.
+        most: Characters above which the line is cut.
+    """
+    try:
+        with path.open("rb") as log:
+            size = path.stat().st_size
+            log.seek(max(begin if begin <= size else 0, size - 65_536))
+            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return ""
+    reasons = [line for line in lines if any(mark in line for mark in _REASONS)]
+    said = _TIME.sub("", (reasons or lines or [""])[-1])
+    return said if len(said) <= most else f"{said[: most - 1]}…"
 
 
 def _open_log(path: Path, flags: int) -> int:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alerts.words import printable
-from floorwatch.embedded.supervisor import Status
+from floorwatch.embedded.status import Status
 from floorwatch.output.terminal import DataConsole
 
 _MARKS = {
@@ -19,6 +19,7 @@ _MARKS = {
     "ended": ("!", "yellow"),
     "stopped": ("-", "dim"),
     "waiting": ("!", "red"),
+    "unready": ("!", "red"),
     "damaged": ("!", "red"),
 }
 

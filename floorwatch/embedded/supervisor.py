@@ -14,14 +14,14 @@ import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from redis.exceptions import RedisError
 
 from floorwatch.embedded.broker import broker_spec, create_topics
 from floorwatch.embedded.find import forget, register
+from floorwatch.embedded.health import ASK_S, STABLE_S, UNREADY_S, Readiness, Restarts, UnreadyWatch
 from floorwatch.embedded.plan import (
     BROKER,
     GATEWAY,
@@ -34,61 +34,37 @@ from floorwatch.embedded.plan import (
     urls_of,
     worker_spec,
 )
-from floorwatch.embedded.process import Child, ChildSpec, StartError, cap_log, describe_exit, free_port
+from floorwatch.embedded.process import Child, ChildSpec, StartError, cap_log, free_port
 from floorwatch.embedded.room import is_full, no_room
 from floorwatch.embedded.segments import parts_aside
 from floorwatch.embedded.shipper import is_shipped
 from floorwatch.embedded.state import StackLock, end_orphans, make_private, redis_password, write_state
+from floorwatch.embedded.status import Report, Status, nobody
 from floorwatch.embedded.valkey import forget_rows, valkey_spec
 from floorwatch.sdk.stacks import ProcessMark, StackState, mark_of, read_state
 from streams.models.topics import topic_specs
 
-Phase = Literal["starting", "ready", "ended", "stopped", "waiting", "damaged"]
-
-FIRST_BACKOFF_S = 0.1
-MAX_BACKOFF_S = 10.0
-STABLE_S = 30.0
-"""A process that ran this long begins again at the first backoff."""
 START_ATTEMPTS = 3
 LOG_CHECK_S = 60.0
 LOOK_S = 2.0
 """Pause between two looks at what was waited for: room on the disk, damage the shipper has set aside."""
 
 
-@dataclass(frozen=True)
-class Status:
-    """Something happened to a process: shown to people.
-
-    Attributes:
-        name: Of the process.
-        phase: What it is now.
-        detail: A URL, or why it ended.
-    """
-
-    name: str
-    phase: Phase
-    detail: str = ""
-
-
-Report = Callable[[Status], None]
-
-
-def _nobody(_: Status) -> None:
-    """Take a report to nobody."""
-
-
 class Stack:
     """A running stack. ``async with Stack(plan, report) as stack: await stack.failed()``."""
 
-    def __init__(self, plan: Plan, report: Report | None = None) -> None:
-        """Take the plan and somebody to tell; nothing runs yet."""
+    def __init__(
+        self, plan: Plan, report: Report | None = None, *, unready_s: float = UNREADY_S, ask_s: float = ASK_S
+    ) -> None:
+        """Take the plan and somebody to tell; nothing runs yet. The times are those of :mod:`floorwatch.embedded.health`."""
+        self._unready_s, self._ask_s = unready_s, ask_s
         self.plan = plan
         self.epoch = self.redis_password = ""
         self.ports = Ports({})
-        self._report = report or _nobody
+        self._report = report or nobody
         self._lock = StackLock(plan.paths)
         self._children: dict[str, Child] = {}
-        self._backoff_s: dict[str, float] = {}
+        self._restarts = Restarts()
         self._ended: asyncio.Queue[str] = asyncio.Queue()
         self._watchers: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
@@ -126,6 +102,8 @@ class Stack:
             await asyncio.gather(*(self._children[name].wait_ready() for name in names))
             for name in names:
                 self._report(Status(name, "ready", self._address(name)))
+            for child in self._children.values():
+                self._watch(self._look_after(child))
             self.registered = register(self.plan.var)
         except BaseException:
             await self.stop()
@@ -269,6 +247,9 @@ class Stack:
             if name is not None:
                 await self._with_room(functools.partial(self._recover, name))
             self._look()
+            ran_s = {n: time.monotonic() - child.started_s for n, child in self._children.items() if child.running}
+            if self._restarts.settled(n for n, seconds in ran_s.items() if seconds > STABLE_S):
+                self._write_state()
             if time.monotonic() - checked_s > LOG_CHECK_S:
                 checked_s = time.monotonic()
                 for child in self._children.values():
@@ -279,14 +260,18 @@ class Stack:
         child = self._children[name]
         if child.running or child.stopping:
             return  # it was dealt with together with the broker
-        self._report(Status(name, "ended", describe_exit(child.returncode)))
-        await asyncio.sleep(self._pause_s(child))
+        why = child.why_ended
+        self._report(Status(name, "ended", why))
+        pause_s = self._restarts.ended(name, time.monotonic() - child.started_s, child.returncode, why)
+        if name in self._restarts.failing:
+            self._write_state()
+            self._report(Status(name, "waiting", f"it {self._restarts.failing[name]}; next start in {pause_s:g} s"))
+        await asyncio.sleep(pause_s)
         if name == BROKER:
             await self._new_broker()
         else:
             await self._start(child.spec)
-            if child.spec.probe is not None:
-                self._watch(self._tell_ready(self._children[name]))
+            self._watch(self._tell_ready(self._children[name]))
 
     async def _new_broker(self) -> None:
         """Replace a dead broker: end what hangs on it first, so that nothing of the old epoch reaches the new one."""
@@ -313,15 +298,8 @@ class Stack:
                 attempt += 1
         for name in self.plan.worker_names:
             self._watch(self._tell_ready(self._children[name]))
-
-    def _pause_s(self, child: Child) -> float:
-        """Return how long to wait before starting a process again; it doubles while it keeps ending."""
-        name = child.spec.name
-        if time.monotonic() - child.started_s > STABLE_S:
-            self._backoff_s.pop(name, None)
-        pause_s = self._backoff_s.get(name, FIRST_BACKOFF_S)
-        self._backoff_s[name] = min(MAX_BACKOFF_S, pause_s * 2)
-        return pause_s
+        for name in (BROKER, VALKEY):
+            self._watch(self._look_after(self._children[name]))
 
     async def _tell_end(self, child: Child) -> None:
         await child.wait()
@@ -329,15 +307,34 @@ class Stack:
             self._ended.put_nowait(child.spec.name)
 
     async def _tell_ready(self, child: Child) -> None:
+        if child.spec.probe is None:
+            return
         try:
             await child.wait_ready()
-        except StartError:
+        except StartError as error:
             if child.running:
-                await child.kill()  # alive but useless: start it again
-                child.stopping = False
-                self._ended.put_nowait(child.spec.name)
+                await self._replace(child, str(error).splitlines()[0])
             return
         self._report(Status(child.spec.name, "ready", self._address(child.spec.name)))
+        await self._look_after(child)
+
+    async def _look_after(self, child: Child) -> None:
+        """Ask a process that is ready, now and then, whether it still is; replace it where it runs and is long useless."""
+        spec, watch = child.spec, UnreadyWatch(self._unready_s)
+        while spec.probe is not None and child.running and not child.stopping:
+            await asyncio.sleep(self._ask_s)
+            answer = await spec.ask() if spec.ask is not None else Readiness(await spec.probe(), answered=False)
+            lasting_s = watch.note(answer)
+            if lasting_s is not None and child.running and not child.stopping:
+                await self._replace(child, f"not ready for {lasting_s:.0f} s: {answer.why}")
+                return
+
+    async def _replace(self, child: Child, why: str) -> None:
+        """End a process that runs and does not do its work, so that it is started again."""
+        self._report(Status(child.spec.name, "unready", f"{why}; it is started again; log: {child.spec.log}"))
+        await child.stop()
+        child.stopping = False
+        self._ended.put_nowait(child.spec.name)
 
     def _watch(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -379,6 +376,7 @@ class Stack:
             redis_password_file=str(self.plan.paths.redis_password.resolve()),
             redis_prefix=self.plan.redis_prefix,
             config_file=str(self.plan.config_file.resolve()) if self.plan.config_file is not None else "",
+            failing=dict(self._restarts.failing),
         )
         try:
             write_state(self.plan.paths, state)

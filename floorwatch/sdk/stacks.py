@@ -12,7 +12,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +50,7 @@ class StackState:
         redis_password_file: File whose content is the password of the Redis.
         redis_prefix: Put before each key in Redis.
         config_file: The YAML that the stack was started with; empty for none.
+        failing: Processes in a crash loop, and what to tell of each.
     """
 
     supervisor: ProcessMark
@@ -63,6 +64,7 @@ class StackState:
     redis_password_file: str = ""
     redis_prefix: str = ""
     config_file: str = ""
+    failing: dict[str, str] = field(default_factory=dict)
     version: int = formats.STACK_STATE.version
 
 

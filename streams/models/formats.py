@@ -321,8 +321,8 @@ STACK_STATE = Format(
     "command line",
     "member version",
     "the command ends with the reason",
-    "1.1: password file, prefix and configuration file",
-    1,
+    "1.1: password file, prefix and configuration file; 1.2: processes in a crash loop",
+    2,
 )
 PROGRESS = Format(
     "the shipper's progress",

@@ -32,7 +32,20 @@ async def worker() -> None:
     seen: dict[str, set[bytes]] = defaultdict(set)
     ready = False
 
+    planted = Path(os.environ.get("STUB_FAULT", "/nowhere"))
+
+    def fault() -> str:
+        return planted.read_text() if planted.exists() else ""
+
+    if fault() == "end":
+        print("2026-12-01 18:03:28,461 E streams.worker: the worker stopped after a failure: the record is too large")
+        sys.exit(os.EX_CONFIG)
+
     async def readyz(_: web.Request) -> web.Response:
+        if fault() == "mute":
+            await asyncio.Event().wait()
+        if fault():
+            return web.Response(status=503, text=fault(), content_type="application/json")
         return web.Response(status=200 if ready else 503)
 
     app = web.Application()

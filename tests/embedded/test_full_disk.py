@@ -22,7 +22,8 @@ from floorwatch.embedded.journal import JournalError, JournalWriter
 from floorwatch.embedded.segments import START, read_from
 from floorwatch.embedded.shipper import Job, Progress, Shipper, load_progress
 from floorwatch.embedded.state import Paths, environment_of, make_private, open_to_others, redis_password
-from floorwatch.embedded.supervisor import Stack, Status
+from floorwatch.embedded.status import Status
+from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import find_stack
 from gateway.publisher import JournalPublisher, Overloaded
 from tests.embedded.test_stack import Sender, _exact, children_of, plan_of, until

@@ -15,7 +15,7 @@ from floorwatch.embedded.player import demo_floor, play
 from floorwatch.embedded.process import cap_log, describe_exit, free_port, log_end
 from floorwatch.embedded.segments import START, read_from
 from floorwatch.embedded.show import StackView
-from floorwatch.embedded.supervisor import Status
+from floorwatch.embedded.status import Status
 from floorwatch.simulate.wire import Sent
 
 INCIDENT = {

@@ -19,7 +19,8 @@ from redis.exceptions import RedisError
 from floorwatch.embedded.plan import Plan
 from floorwatch.embedded.process import StartError
 from floorwatch.embedded.state import AlreadyRunning, environment_of
-from floorwatch.embedded.supervisor import Stack, Status
+from floorwatch.embedded.status import Status
+from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import find_stack, is_alive, mark_of, read_state
 from tests.waits import until, until_plain
 

@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaProducer
 from floorwatch.bounded import PREFIX, BoundedRun
 from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.plan import Plan
-from floorwatch.embedded.supervisor import Stack, Status
+from floorwatch.embedded.status import Status
+from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import read_state
 from floorwatch.simulate.compare import COMPARED, differences, keyed, report, row_count
 from floorwatch.simulate.oracle import Oracle
