@@ -68,12 +68,14 @@ are twice). A broker without `InitProducerId` is told by `floorwatch doctor` and
 
 ## Bounds that are not ours
 - **Distinct labelers of one row.** Whoever labelled in a pane is counted by name inside its row: some 24 bytes for a name of
-  20 characters, so the 8 MiB of kafka.max_message_bytes hold about 350,000 names (Kafka's own limit of 1 MiB: 40,000).
-  `floorwatch_largest_record_bytes` shows any record above 768 KiB, and `FloorwatchRecordNearLimit` fires at half the limit. A row
-  beyond it ends the worker with exit code 78 and a message that names topic, row, size and remedy; nothing is lost, for its
-  events are not committed, and a start after raising the limit goes on exactly. Starting again without a change ends the same
-  way, so have the supervisor not restart on 78 (systemd: `RestartPreventExitStatus=78`). Ids that never repeat (a session
-  id sent as labeler_id) would do that: refuse them at the sender.
+  20 characters, so the 8 MiB of kafka.max_message_bytes hold about 350,000 names of 20 characters, or 8,000 of the longest, 256
+  characters of 4 bytes (Kafka's own limit of 1 MiB: 40,000, or 1,000). `floorwatch_largest_record_bytes` shows any record above
+  768 KiB, and `FloorwatchRecordNearLimit` fires at half the limit. A row that passes seven eighths of it lets go of all that it
+  counts by name, is told in the worker's log, and goes on ([ADR 0018](adr/0018-set-aside.md)). Ids that never repeat (a session
+  id sent as labeler_id) do that: refuse them at the sender.
+- **Any other record that is too large** ends the worker with exit code 78 and a message that names topic, record, size and remedy;
+  nothing is lost, for its events are not committed. Starting again without a change ends the same way, so have the supervisor
+  not restart on 78 (systemd: `RestartPreventExitStatus=78`; `floorwatch up` waits 30 s between two starts).
 - **Topics made by an older version** keep the broker's limit of 1 MiB and their retention: `floorwatch doctor` names them
   and gives the `kafka-configs --alter` command.
 - **Recovery** reads a partition's rows, and its segments of facts up to 32 MB, into memory before it builds the state: for a
