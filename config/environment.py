@@ -7,7 +7,7 @@ two underscores is never an override, because container platforms inject their o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
@@ -20,6 +20,8 @@ from config.files import FileFault, read_secret
 from config.nodes import Path
 
 PREFIX = "FLOORWATCH_"
+NOT_READ = "(not read by this process)"
+"""Stands for a secret whose file this process has no use for; it is never sent anywhere."""
 
 
 @dataclass
@@ -160,7 +162,13 @@ def _value(variable: _Variable, kinds: list[Any], path: Path, overlay: Overlay) 
     return text
 
 
-def apply_secret_files(data: dict[str, Any], model: type[BaseModel], overlay: Overlay, base: FilePath) -> None:
+def apply_secret_files(
+    data: dict[str, Any],
+    model: type[BaseModel],
+    overlay: Overlay,
+    base: FilePath,
+    unread: Sequence[Path] = (),
+) -> None:
     """Read each ``X_file`` whose neighbour ``X`` is a secret and put its content at ``X``, in place.
 
     Args:
@@ -168,6 +176,7 @@ def apply_secret_files(data: dict[str, Any], model: type[BaseModel], overlay: Ov
         model: Type of the whole configuration.
         overlay: Where values came from; receives the faults.
         base: Folder for relative paths given in the file.
+        unread: Settings below which no file is opened; such a secret is left out where it may be, else it is empty.
     """
     for path, value, kinds in list(introspect.walk(data, [model])):
         if not isinstance(value, dict):
@@ -175,13 +184,22 @@ def apply_secret_files(data: dict[str, Any], model: type[BaseModel], overlay: Ov
         for name in introspect.known_keys(kinds, value):
             file_key = f"{name}_file"
             if value.get(file_key) and introspect.is_secret(introspect.inside(kinds, name, value)):
-                _read_into(value, name, path, overlay, base)
+                closed = any(path[: len(place)] == place for place in unread)
+                _read_into(value, name, path, overlay, None if closed else base, needed=_needed(kinds, value, name))
                 if file_key not in introspect.known_keys(kinds, value):
                     # Models of other packages know the secret only, not where it came from.
                     value.pop(file_key, None)
 
 
-def _read_into(section: dict[str, Any], name: str, path: Path, overlay: Overlay, base: FilePath) -> None:
+def _needed(kinds: list[Any], data: Any, name: str) -> bool:
+    """Return whether a setting has no default: what holds it cannot be without it."""
+    models = [kind for kind in introspect.narrowed(kinds, data) if introspect.is_model(kind)]
+    return any(field.is_required() for kind in models if (field := introspect.fields_of(kind).get(name)) is not None)
+
+
+def _read_into(
+    section: dict[str, Any], name: str, path: Path, overlay: Overlay, base: FilePath | None, *, needed: bool
+) -> None:
     file_path = (*path, f"{name}_file")
     by_file, by_value = overlay.origins.get(file_path), overlay.origins.get((*path, name))
     if section.get(name) is not None:
@@ -191,6 +209,10 @@ def _read_into(section: dict[str, Any], name: str, path: Path, overlay: Overlay,
         if bool(by_value) == bool(by_file):
             overlay.faults.append((file_path, by_file, f"both {name} and {name}_file are given", "keep one of the two"))
             return
+    if base is None:
+        if needed:
+            section[name] = NOT_READ
+        return
     where = FilePath(str(section[f"{name}_file"])).expanduser()
     if not where.is_absolute() and not by_file:
         where = base / where

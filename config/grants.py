@@ -95,6 +95,11 @@ class GrantSettings(Section):
             elif bound and not self.labelers and covered <= _BREAKS:
                 reason = f'"{pattern}" would always be refused: a break names a labeler and no {first}'
                 found.append(Fault(place, reason, "say which labelers are its own, e.g. labelers: [a-*]"))
+        for at, beginning in enumerate(self.event_sources):
+            if not beginning.strip():
+                reason = "an empty beginning allows any source"
+                hint = "name the beginning, e.g. vendor-a/, or leave event_sources out to allow any"
+                found.append(Fault(("event_sources", at), reason, hint))
         if bound and not self.event_sources:
             reason = "a bound sender without event_sources could take the ids of other senders' events"
             found.append(Fault((first,), reason, "set event_sources, e.g. [vendor-a/]"))

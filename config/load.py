@@ -25,18 +25,33 @@ MAX_FILE_BYTES = 1024 * 1024
 MAX_FAULTS = 200
 """Faults shown of each kind: each quotes a line, and a file of another kind has one in each."""
 
+Process = Literal["all", "worker", "gateway", "reader"]
+"""Who loads: the files of secrets that it has no use for are not opened (:data:`UNREAD`). ``reader``: a command that reads
+tables. ``all``: every file is read, as by ``config check`` and ``doctor``."""
+
+UNREAD: Mapping[Process, tuple[Path, ...]] = {
+    "all": (),
+    "worker": (("gateway", "sources"),),
+    "gateway": (("alerts", "channels"),),
+    "reader": (("gateway", "sources"), ("alerts", "channels")),
+}
+"""Below which settings no process of a kind reads secrets: tokens of senders are the gateway's, channels are the workers'."""
+
 Channels = Literal["strict", "tolerated", "built"]
 """What is made of faulty alert channels. ``strict``: what is written must be right. ``tolerated``: a channel whose settings cannot be
 read is set aside, for one of them must not stop a worker. ``built``: each is built besides, as at a worker's start."""
 
 
-def load(path: FilePath | str | None, env: Mapping[str, str], *, channels: Channels = "strict") -> FloorwatchConfig:
+def load(
+    path: FilePath | str | None, env: Mapping[str, str], *, channels: Channels = "strict", process: Process = "all"
+) -> FloorwatchConfig:
     """Load and check a configuration.
 
     Args:
         path: The YAML file; None takes the defaults.
         env: The environment; ``FLOORWATCH_SECTION__SETTING`` overrides the file.
         channels: What is made of faulty alert channels.
+        process: Who loads, which decides what files of secrets are read.
 
     Returns:
         A valid configuration, frozen.
@@ -46,11 +61,17 @@ def load(path: FilePath | str | None, env: Mapping[str, str], *, channels: Chann
     """
     where = None if path is None else FilePath(path)
     base = where.parent if where else FilePath()
-    return loads(_read(where), env, name=str(where or "defaults"), base=base, channels=channels)
+    return loads(_read(where), env, name=str(where or "defaults"), base=base, channels=channels, process=process)
 
 
 def loads(
-    text: str, env: Mapping[str, str], *, name: str, base: FilePath, channels: Channels = "strict"
+    text: str,
+    env: Mapping[str, str],
+    *,
+    name: str,
+    base: FilePath,
+    channels: Channels = "strict",
+    process: Process = "all",
 ) -> FloorwatchConfig:
     """Load and check a configuration given as text.
 
@@ -60,6 +81,7 @@ def loads(
         name: What to call the file in diagnostics.
         base: Folder for relative ``…_file`` paths.
         channels: What is made of faulty alert channels.
+        process: Who loads, which decides what files of secrets are read.
 
     Raises:
         ConfigErrors: Every fault found.
@@ -69,7 +91,7 @@ def loads(
     env, variables = renamed.rename_variables(env, renamed.RENAMED, PREFIX)
     data = document.data if isinstance(document.data, dict) else {}
     overlay = apply_environment(data, FloorwatchConfig, env)
-    apply_secret_files(data, FloorwatchConfig, overlay, base)
+    apply_secret_files(data, FloorwatchConfig, overlay, base, UNREAD[process])
     unread = document.data is None and bool(document.problems)
     masks = None if unread else masks_of(document, FloorwatchConfig)
     reporter = _Reporter(name, text.splitlines(), document, overlay, data, masks)

@@ -17,11 +17,11 @@ from gateway.events_route import post_events
 from gateway.hooks_route import PATH as HOOK_PATH
 from gateway.hooks_route import post_label_studio
 from gateway.lane import HookLane
-from gateway.limits import Buckets, ClockMs, Doorkeeper
+from gateway.limits import Buckets, ClockMs, doorkeeper
 from gateway.memory import Memory
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
-from gateway.settings import GatewaySettings, open_to_strangers
+from gateway.settings import GatewaySettings
 from gateway.shares import Shares
 from gateway.slices import TurnQueue
 from telemetry.http import Ready, add_routes
@@ -47,10 +47,6 @@ _COUNTED = (EVENTS_PATH, HOOK_PATH)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class OpenToStrangers(Exception):
-    """The gateway would take events from anyone. Operator: set a token; the message says how."""
-
-
 def build_app(
     settings: GatewaySettings, publisher: Publisher, memory: Memory, clock_ms: ClockMs, limits: Limits | None = None
 ) -> web.Application:
@@ -67,9 +63,7 @@ def build_app(
         OpenToStrangers: It would listen beyond loopback without tokens.
         TokenFault: A token file cannot be read.
     """
-    fault = open_to_strangers(settings)
-    if fault is not None:
-        raise OpenToStrangers(fault)
+    senders = doorkeeper(settings, clock_ms)
     metrics = GatewayMetrics(VERSION)
     limits = limits or Limits()
     lane = HookLane(settings, publisher, memory, clock_ms, metrics, limits=limits.events)
@@ -87,7 +81,7 @@ def build_app(
         limits=limits,
         publisher=publisher,
         lane=lane,
-        doorkeeper=Doorkeeper(settings, clock_ms),
+        doorkeeper=senders,
         buckets=Buckets(settings.requests_per_s, settings.burst_requests, clock_ms),
         metrics=metrics,
         clock_ms=clock_ms,

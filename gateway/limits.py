@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from gateway.settings import GatewaySettings, SourceSettings
+from config.files import FileFault, read_secret
+from gateway.settings import GatewaySettings, SourceSettings, open_to_strangers
 from streams.core.stamps import rfc3339
 from streams.models.grants import SenderGrant
 
@@ -26,6 +27,10 @@ _MOST_BUCKETS = 10_000
 
 class TokenFault(Exception):
     """A token cannot be used. Operator: the message names the source and the file."""
+
+
+class OpenToStrangers(Exception):
+    """The gateway would take events from anyone. Operator: set a token; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,19 @@ class Doorkeeper:
         return tokens
 
 
+def doorkeeper(settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> Doorkeeper:
+    """Return who may send, or refuse to: what the gateway does at its start, and ``config check`` before.
+
+    Raises:
+        OpenToStrangers: It would listen beyond loopback without tokens.
+        TokenFault: A token file cannot be read, or two sources share a token.
+    """
+    fault = open_to_strangers(settings)
+    if fault is not None:
+        raise OpenToStrangers(fault)
+    return Doorkeeper(settings, clock_ms)
+
+
 def _state_of(path: Path) -> tuple[int, int, int]:
     """Return what changes when a file does: mounted secrets are replaced by renaming, so also its number."""
     try:
@@ -162,9 +180,9 @@ def _tokens(name: str, source: SourceSettings) -> list[_Token]:
 
 def _text(name: str, path: Path) -> str:
     try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TokenFault(f"gateway.sources.{name}.token_file {path} cannot be read: {error}") from error
+        return read_secret(path, pipes=False)  # it is read again, and a pipe can be read once only
+    except FileFault as error:
+        raise TokenFault(f"gateway.sources.{name}.token_file {path} {error}") from error
 
 
 def _read(name: str, source: SourceSettings, text: str, path: str) -> list[_Token]:

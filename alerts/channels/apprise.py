@@ -65,6 +65,9 @@ class AppriseChannel:
         self._secret = url.get_secret_value()
         self._timeout_s = timeout_s
         self._calls = threading.Semaphore(MOST_CALLS)
+        if not self._secret.isprintable():
+            reason = "the url of an Apprise channel holds a line end or a control character"
+            raise ChannelFault(reason, "write it on one line", "url")
         self._apprise = _package()
         target = self._apprise.Apprise()
         with _Told() as told:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ from alerts.outgoing import Notification
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 SIGNATURE_HEADER = "X-Floorwatch-Signature"
+_HOST = re.compile(r"[^\s<>\"'`{}|\\^%@#?/,;!$&()*+=~]+")
+"""What a host's name or address may hold, also one that is not ASCII."""
 _WORTH_RETRYING = frozenset((408, 409, 425, 429))
 
 
@@ -107,7 +110,10 @@ def check_url(url: str) -> None:
         raise ChannelFault(
             f"the url of a webhook {said}", "write https://host/path (or http:// on a trusted network)", "url"
         )
-    if not host or port == 0 or not readable or url != url.strip() or not url.isprintable():
+    if not url.isprintable() or any(char.isspace() for char in url):
+        hint = "write it on one line, and %20 for a space in the path"
+        raise ChannelFault("the url of a webhook holds a space, a line end or a control character", hint, "url")
+    if not host or port == 0 or not readable or not _HOST.fullmatch(host):
         raise ChannelFault("the url of a webhook has no host that can be called", "write https://host/path", "url")
 
 

@@ -336,7 +336,7 @@ def _bounds(config: Path | None) -> dict[str, Any]:
     if config is None:
         return {}
     with exit_on_config_error():
-        found = load(config, os.environ)
+        found = load(config, os.environ, process="reader")
     engine = found.engine
     return {
         "max_bytes": engine.max_event_bytes,

@@ -13,6 +13,7 @@ import typer
 from floorwatch.output.terminal import say, say_lines
 
 if TYPE_CHECKING:
+    from config.load import Process
     from config.schema import FloorwatchConfig
     from floorwatch.sdk.stacks import Found
 
@@ -80,13 +81,20 @@ def exit_on_kafka_error(settings: FloorwatchConfig, doing: str) -> Iterator[None
         raise typer.Exit(1) from None
 
 
-def load_for_reader(config: Path | None, var: Path | None, *, needed: bool = True) -> FloorwatchConfig:
+def load_for_reader(
+    config: Path | None, var: Path | None, *, needed: bool = True, process: Process = "reader"
+) -> FloorwatchConfig:
     """Load the configuration of a command that reads a running stack; see ``load_target``."""
-    return load_target(config, var, needed=needed)[0]
+    return load_target(config, var, needed=needed, process=process)[0]
 
 
 def load_target(
-    config: Path | None, var: Path | None, env: Mapping[str, str] = os.environ, *, needed: bool = True
+    config: Path | None,
+    var: Path | None,
+    env: Mapping[str, str] = os.environ,
+    *,
+    needed: bool = True,
+    process: Process = "all",
 ) -> tuple[FloorwatchConfig, Found | None]:
     """Load a configuration and point it at what runs: what it names itself, else the running embedded stack.
 
@@ -99,6 +107,7 @@ def load_target(
         var: Folder of a ``floorwatch up`` given by the user, or None.
         env: The environment.
         needed: Whether the command reads a stack at all; otherwise nothing is said where none can be chosen.
+        process: Which files of secrets are read.
 
     Returns:
         The configuration, and the stack that it points at, if any; else the configuration's own servers are used.
@@ -113,7 +122,7 @@ def load_target(
 
     if config is None and env.get("FLOORWATCH_CONFIG"):
         config = Path(env["FLOORWATCH_CONFIG"])
-    settings = None if config is None else load(config, env, channels="tolerated")
+    settings = None if config is None else load(config, env, channels="tolerated", process=process)
     found = None
     if not names_servers(settings, env):
         try:
@@ -125,10 +134,10 @@ def load_target(
     elif needed and var is not None and str(var) != env.get(VAR_VARIABLE):
         say_lines([f"--var {var} is not used: {_named_by(env)} names Kafka or Redis."], err=True)
     if found is None:
-        return settings or load(None, env, channels="tolerated"), None
+        return settings or load(None, env, channels="tolerated", process=process), None
     if config is None and found.state.config_file and Path(found.state.config_file).is_file():
         config = Path(found.state.config_file)
-    return load(config, environment_of(found.state, env), channels="tolerated"), found
+    return load(config, environment_of(found.state, env), channels="tolerated", process=process), found
 
 
 def _named_by(env: Mapping[str, str]) -> str:

@@ -38,8 +38,7 @@ def gateway(
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.embedded.journal import JournalError
     from floorwatch.output.logs import set_up_logging
-    from gateway.app import OpenToStrangers
-    from gateway.limits import TokenFault
+    from gateway.limits import OpenToStrangers, TokenFault
     from gateway.spool import SpoolBusy
     from streams.models.formats import NewerFormat
 
@@ -52,7 +51,7 @@ def gateway(
     }
     env = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
     with exit_on_config_error():
-        settings = load(config, env, channels="tolerated")
+        settings = load(config, env, channels="tolerated", process="gateway")
     for said in settings.renamed:
         say(f"floorwatch gateway: configuration: {said}", err=True)
     try:

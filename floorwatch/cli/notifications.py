@@ -230,7 +230,7 @@ def _settings(config: Path | None, var: Path | None) -> FloorwatchConfig:
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
 
     with exit_on_config_error():
-        return load_for_reader(config, var)
+        return load_for_reader(config, var, process="worker")
 
 
 def _on_outbox(config: Path | None, var: Path | None, work: Callable[[Outbox], Awaitable[_T]]) -> _T:

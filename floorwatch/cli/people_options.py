@@ -122,9 +122,13 @@ def _object(line: str) -> dict[str, Any]:
 
 
 def _records(option: str, path: Path, read: Callable[[dict[str, Any]], T]) -> Iterator[T]:
-    if not path.is_file():
-        raise fail(f"{option} {path}: no such file")
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    from config.files import MAX_LIST_BYTES, FileFault, read_text
+
+    try:
+        text = read_text(path, MAX_LIST_BYTES)
+    except FileFault as error:
+        raise fail(f"{option} {path}: {error}") from None
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:

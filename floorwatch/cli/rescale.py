@@ -156,7 +156,7 @@ def rescale(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with exit_on_config_error():
         settings = load_for_reader(config, var)
-        other = load(compare, {}) if compare is not None else None
+        other = load(compare, {}, process="reader") if compare is not None else None
     if plan and partitions is not None:
         say(steps(settings, str(config or "floorwatch.yaml"), partitions))
         return

@@ -63,7 +63,7 @@ def table(
     from floorwatch.cli.common import exit_on_config_error, exit_on_redis_error, load_target
 
     with exit_on_config_error():
-        settings, stack = load_target(config, var)
+        settings, stack = load_target(config, var, process="reader")
     audited = settings.tables.audit_scopes if name is TableName.accuracy and as_of is None else []
     names = _dimensions(by, [*settings.tables.scopes, *audited])
     if window not in settings.tables.windows:

@@ -38,7 +38,7 @@ def topics(
     from streams.adapters.topic_configs import stamp_arrival
 
     with exit_on_config_error():
-        settings, stack = load_target(config, var, needed=action is Action.create or var is not None)
+        settings, stack = load_target(config, var, needed=action is Action.create or var is not None, process="reader")
     where = (
         f"the `floorwatch up` on {stack.var}" if stack is not None else f"Kafka at {', '.join(settings.kafka.brokers)}"
     )

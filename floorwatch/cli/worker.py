@@ -25,7 +25,7 @@ def worker(
 
     set_up_logging(log_level)
     with exit_on_config_error():
-        settings = load(config, os.environ, channels="tolerated")
+        settings = load(config, os.environ, channels="tolerated", process="worker")
     raise typer.Exit(asyncio.run(run_worker(settings)))
 
 

@@ -38,7 +38,8 @@ def make_plan(
     """
     from config.load import load
 
-    settings = load(config, {**os.environ, **(extra_env or {})}, channels="tolerated")
+    env = {**os.environ, **(extra_env or {})}
+    settings = load(config, env, channels="tolerated", process="all" if gateway else "worker")
     return Plan(
         var,
         workers=workers,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway.app import OpenToStrangers, build_app
+from gateway.app import build_app
 from gateway.context import Limits
-from gateway.limits import Buckets, TokenFault
+from gateway.limits import Buckets, OpenToStrangers, TokenFault
 from gateway.memory import LocalMemory
 from gateway.publisher import MemoryPublisher
 from gateway.settings import GatewaySettings
