@@ -24,7 +24,7 @@ from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
 from gateway.shares import Shares
 from gateway.slices import TurnQueue
-from telemetry.http import Ready, add_routes
+from telemetry.http import Ready, add_routes, without_version
 from telemetry.version import VERSION
 
 _log = logging.getLogger(__name__)
@@ -168,6 +168,10 @@ async def _never_a_traceback(request: web.Request, handler: Handler) -> web.Stre
 async def _no_page(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes from a web page elsewhere, before anything else is looked at."""
     # A wrong path is told as that: a media type would not mend it.
+    if without_version(request):
+        answer = of_status(400)
+        answer.force_close()
+        return answer
     has_body = request.method not in ("GET", "HEAD", "OPTIONS") and request.match_info.http_exception is None
     gateway = request.app[GATEWAY]
     if request.path not in _COUNTED:

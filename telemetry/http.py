@@ -8,10 +8,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web, web_response
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
+
+SERVER = "floorwatch"
+"""What the Server header says, in place of the versions of Python and aiohttp: they help only who looks for a weak one."""
+
+web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _UNAVAILABLE = 503
@@ -120,9 +125,25 @@ def build_app(
     registry: CollectorRegistry, ready: Probe, health: Probe = always_ok, status: Status | None = None
 ) -> web.Application:
     """Return an application that serves only telemetry; see :func:`add_routes` for the arguments."""
-    app = web.Application()
+    app = web.Application(middlewares=[_versioned])
     add_routes(app, registry, ready, health, status)
     return app
+
+
+def without_version(request: web.BaseRequest) -> bool:
+    """Tell whether a request's first line ended without ``HTTP/1.1``: half a line, or somebody trying things by hand."""
+    return request.version < HttpVersion10
+
+
+@web.middleware
+async def _versioned(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    if without_version(request):
+        answer = web.Response(status=400, text="the request has no HTTP version; send e.g. GET /metrics HTTP/1.1\n")
+        answer.force_close()
+        return answer
+    return await handler(request)
 
 
 def _as_lines(value: Any, indent: int = 0) -> list[str]:

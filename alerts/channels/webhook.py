@@ -24,6 +24,8 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 SIGNATURE_HEADER = "X-Floorwatch-Signature"
 _HOST = re.compile(r"[^\s<>\"'`{}|\\^%@#?/,;!$&()*+=~]+")
 """What a host's name or address may hold, also one that is not ASCII."""
+_WHO = {"User-Agent": "floorwatch"}
+"""Without the versions of Python and aiohttp, which are nobody's business."""
 _WORTH_RETRYING = frozenset((408, 409, 425, 429))
 
 
@@ -71,7 +73,7 @@ class WebhookChannel:
         if self._secret is not None:
             headers[SIGNATURE_HEADER] = signature(self._secret.get_secret_value(), body, self._clock() // 1000)
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout)
+            self._session = aiohttp.ClientSession(timeout=self._timeout, headers=_WHO)
         url = self._url.get_secret_value()
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:

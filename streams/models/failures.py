@@ -72,6 +72,12 @@ def _explain_malformed(raw: bytes, text: str, said: str) -> Refusal:
     except (ValueError, RecursionError):
         return _TOO_DEEP
     # Python's reader takes NaN and lone surrogates, which are no JSON.
+    lone = next((found for found in _ESCAPE.finditer(text) if found["lone"]), None)
+    if lone is not None and any(word in said for word in ("truncated", "surrogate", "escape")):
+        line = text.count("\n", 0, lone.start()) + 1
+        column = lone.start() - text.rfind("\n", 0, lone.start())
+        reason = f"not JSON: {lone[0]} at line {line} column {column} is half of a character (a lone surrogate)"
+        return Refusal("not_json", None, reason, _WHOLE_CHARACTERS)
     return _malformed_at(raw, said)
 
 
@@ -88,6 +94,15 @@ def _explain_value(text: str, said: str) -> Refusal:
     return _explain_object(value, said)
 
 
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape in JSON text, a pair of surrogates as one."""
+
+_WHOLE_CHARACTERS = (
+    "text was cut within a character, e.g. an emoji: cut by characters, or send UTF-8 without \\u escapes"
+)
 _ONE_OBJECT = "send one JSON object per event"
 _TOO_DEEP = Refusal(
     "not_json",
