@@ -87,6 +87,7 @@ class Outbox:
         self._settings = settings or OutboxSettings()
         self.prefix = prefix + "{outbox}:"
         self._token = token
+        self._adopted = False
 
     async def enqueue(self, note: Notification) -> bool:
         """Put a notification in; False when its id was put in before, even when it is long delivered."""
@@ -103,6 +104,10 @@ class Outbox:
                 day at most, and is then listed as dead.
         """
         due, now_ms = self.key("due"), self.clock()
+        if not self._adopted:
+            keys = [self.key("dead"), self.key(f"dead:{NO_CHANNEL}"), self.key("channels")]
+            await self._run(lua.ADOPT_DEAD, keys, self.prefix, now_ms, NO_CHANNEL)
+            self._adopted = True
         found = await self._run(lua.UNROUTED, [due], now_ms, self.prefix)
         if found is None:
             return False

@@ -158,6 +158,27 @@ redis.call('SADD', KEYS[4], ARGV[5])
 return 1
 """
 
+# KEYS dead (the list of 24565ae), dead of no channel, channels; ARGV prefix, now_ms, channel.
+# Lists what is dead since before channels had queues, so that it is shown and may be revived; what was revived since is left.
+ADOPT_DEAD: Final = """
+local count = 0
+while true do
+  local raw = redis.call('RPOP', KEYS[1])
+  if not raw then return count end
+  local known, entry = pcall(cjson.decode, raw)
+  local item = known and type(entry) == 'table' and entry.id and ARGV[1] .. 'item:' .. entry.id
+  if item and redis.call('HGET', item, 'state') == 'dead' and redis.call('HGET', item, 'payload') then
+    local reason = tostring(entry.reason or 'given up')
+    local at = redis.call('HGET', item, 'queued_ms') or ARGV[2]
+    redis.call('HSET', item, 'state', 'waiting', 'queued_ms', at, 'open', 0)
+    redis.call('HSET', item, 's|' .. ARGV[3], 'dead', 'r|' .. ARGV[3], reason, 'w|' .. ARGV[3], ARGV[2])
+    redis.call('ZADD', KEYS[2], ARGV[2], entry.id)
+    redis.call('SADD', KEYS[3], ARGV[3])
+    count = count + 1
+  end
+end
+"""
+
 # KEYS item, dead of the channel, due (of the channel, or unrouted); ARGV id, channel, now_ms, routed (1: the channel has a queue)
 REVIVE: Final = """
 if redis.call('HGET', KEYS[1], 's|' .. ARGV[2]) ~= 'dead' then

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -13,6 +16,7 @@ from redis.asyncio import Redis
 from alerts.deliveries import channel_states, deliveries, deliveries_of, listed
 from alerts.outbox import NO_CHANNEL, Lease, Outbox, OutboxSettings, backoff_ms
 from alerts.outgoing import Notification, encode_notification
+from tests.golden import deployed
 
 SETTINGS = OutboxSettings(max_attempts=3, backoff_first_ms=1_000, backoff_most_ms=5_000, keep_ms=60_000)
 
@@ -309,3 +313,73 @@ def test_deliveries_of_an_incident_are_found_by_its_key(redis_url: str) -> None:
 )
 def test_backoff_doubles_up_to_its_most(attempts: int, wait_ms: int) -> None:
     assert backoff_ms(attempts, SETTINGS) == wait_ms
+
+
+def test_what_a_newer_version_wrote_is_left_to_it_and_keeps_nobody_waiting(redis_url: str) -> None:
+    async def body(outbox: Outbox, clock: Clock, redis: Redis) -> None:
+        newer = json.dumps({**json.loads(encode_notification(note())), "format": 9})
+        await outbox.enqueue(note("unrouted:open"))
+        await redis.hset("floorwatch:{outbox}:item:unrouted:open", "payload", newer)
+        await routed(outbox, note("routed:open"))
+        await redis.hset("floorwatch:{outbox}:item:routed:open", "payload", newer)
+        clock.now_ms += 1
+        await routed(outbox, note("good:open"))
+        good = await claimed(outbox)
+        assert good.id == "good:open"
+        assert await outbox.sent(good)
+        assert await outbox.claim("ops", 30) is None
+        assert await listed(outbox, "dead") == []
+        (mine,) = (await deliveries(outbox, ["routed:open"]))["routed:open"]
+        assert mine.state == "waiting"
+        assert "a notification in format version 9, and this Floorwatch reads up to version 2" in mine.reason
+        clock.now_ms += SETTINGS.newer_pause_ms
+        for name in ("unrouted:open", "routed:open"):  # a worker of that version reads it
+            await redis.hset("floorwatch:{outbox}:item:" + name, "payload", encode_notification(note(name)))
+        await routed(outbox)
+        assert {(await claimed(outbox)).id, (await claimed(outbox)).id} == {"unrouted:open", "routed:open"}
+
+    on_outbox(redis_url, body)
+
+
+OF_24565AE = """
+import asyncio, sys
+from redis.asyncio import Redis
+from alerts.outbox import Outbox
+from alerts.outgoing import Notification
+
+async def main():
+    redis = Redis.from_url(sys.argv[1])
+    outbox = Outbox(redis, lambda: 900_000)
+    for name in ("half:open", "dead:open", "revived:open", "waits:open"):
+        await outbox.enqueue(Notification(name, "open", "default", "page", "T", "B", {"key": "k1"}))
+    for _ in range(3):
+        lease = await outbox.claim(30)
+        if lease.id == "half:open":
+            await outbox.mark_sent(lease, "chat")
+            await outbox.retry(lease, "ops is down")
+        else:
+            await outbox.bury(lease, "nobody answered")
+    await outbox.revive("revived:open")
+    assert [one.id for one in await outbox.dead()] == ["dead:open"], await outbox.dead()
+    await redis.aclose()
+
+asyncio.run(main())
+"""
+
+
+def test_what_24565ae_left_is_delivered_once_and_its_dead_can_be_revived(redis_url: str, tmp_path: Path) -> None:
+    deployed.run_python(deployed.install(tmp_path), ["-c", OF_24565AE, redis_url], dict(os.environ))
+
+    async def body(outbox: Outbox, clock: Clock, redis: Redis) -> None:
+        await routed(outbox, channels=["ops", "chat"])
+        waits = {"half:open", "waits:open", "revived:open"}
+        assert {(await claimed(outbox)).id for _ in range(3)} == waits
+        assert {(await claimed(outbox, "chat")).id for _ in range(2)} == waits - {"half:open"}
+        assert await outbox.claim("chat", 30) is None
+        (dead,) = await listed(outbox, "dead")
+        assert (dead.id, dead.channel, dead.reason) == ("dead:open", NO_CHANNEL, "nobody answered")
+        assert await outbox.revive("dead:open", NO_CHANNEL)
+        await routed(outbox)
+        assert (await claimed(outbox)).id == "dead:open"
+
+    on_outbox(redis_url, body)
