@@ -18,7 +18,7 @@ from streams.core.sources import silence_of
 from streams.core.tasks import TaskTable
 from streams.engine.errors import Invariant
 from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
-from streams.models import topics
+from streams.models import formats, topics
 from streams.models.explain import Refusal
 
 log = logging.getLogger(__name__)
@@ -88,15 +88,16 @@ class LedgerStage:
         """Read the changelog partition, a second time if its facts are many, and resume where its meta row says."""
         changelog, store = self._out.name(topics.LEDGER), self.store
         try:
-            async for records in self._reader.read(changelog, self._partition):
-                store.read_rows((key, value) for _, key, value in records)
-            if store.reads_again:
+            with formats.read_from(f"{changelog}[{self._partition}]"):
                 async for records in self._reader.read(changelog, self._partition):
-                    store.read_facts((key, value) for _, key, value in records)
-            for part in store.in_hand():
-                store.read_facts(part)
-                await asyncio.sleep(0)
-            store.resume()
+                    store.read_rows((key, value) for _, key, value in records)
+                if store.reads_again:
+                    async for records in self._reader.read(changelog, self._partition):
+                        store.read_facts((key, value) for _, key, value in records)
+                for part in store.in_hand():
+                    store.read_facts(part)
+                    await asyncio.sleep(0)
+                store.resume()
         except CONTENT_ERRORS as error:
             raise Invariant(_UNREADABLE.format(f"{changelog}[{self._partition}]", told(error))) from error
         events = self._out.name(topics.EVENTS)

@@ -108,11 +108,13 @@ class ScopesStage:
         self._shown_window = shown_window
         self._shown: dict[str, list[dict[str, Any]]] = {}
         self._letters: list[Outgoing] = []
+        self._place = f"{out.name(topics.PARTIALS)}[{partition}]"
 
     async def recover(self) -> None:
         """Read the whole partition: the rows with the highest stamps are the state."""
         async for records in self._reader.read(self._out.name(topics.PARTIALS), self._partition):
-            self.floor.apply((key, value) for _, key, value in records)
+            with formats.read_from(self._place):
+                self.floor.apply((key, value) for _, key, value in records)
             self._note_unreadable([Record(offset, 0, key, value) for offset, key, value in records])
             self.next = records[-1][0] + 1
 
@@ -131,7 +133,8 @@ class ScopesStage:
 
     def _take_in(self) -> None:
         waiting, self._waiting = self._waiting, []
-        self.floor.apply((record.key or b"", record.value) for record in waiting)
+        with formats.read_from(self._place):
+            self.floor.apply((record.key or b"", record.value) for record in waiting)
         self._note_unreadable(waiting)
 
     def _note_unreadable(self, records: list[Record]) -> None:

@@ -10,6 +10,8 @@ writes the states of the new version to ``tests/golden``, where tests read those
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -86,6 +88,15 @@ def check(kind: Format, found: int, where: str = "") -> None:
     """
     if found > kind.version:
         raise NewerFormat(kind, found, where)
+
+
+@contextmanager
+def read_from(place: str) -> Iterator[None]:
+    """Say in a refusal where the value was read, where only the caller knows."""
+    try:
+        yield
+    except NewerFormat as error:
+        raise NewerFormat(error.kind, error.found, place) from None
 
 
 def stamped_json(kind: Format, value: bytes) -> bytes:
