@@ -64,7 +64,7 @@ class Ledger:
 
     Attributes:
         next: Offset of the next event to fold.
-        watermark_ms: Greatest event time folded, ``NO_TIME`` before the first.
+        watermark_ms: Greatest event time folded, as far as events had arrived by then; ``NO_TIME`` before the first.
         last_record_ms: Broker timestamp of the last record, for pacing ticks.
         idle: The last record folded was a tick that found the partition idle.
         floor_ms: How far the floor had come by the latest such tick that found it ahead; ``NO_TIME`` without one.
@@ -183,9 +183,15 @@ class Ledger:
                 self._set_aside(offset, value, error)
                 continue
             if time_ms > self.watermark_ms:
+                if 0 < record.timestamp_ms < time_ms:
+                    time_ms = self._arrived(record.timestamp_ms)  # a sender's clock that is ahead is nobody else's now
                 if time_ms >= self._advance_at_ms:
                     self._advance(time_ms, offset)
                 self.watermark_ms = time_ms
+
+    def _arrived(self, arrived_ms: int) -> int:
+        """Return how far an event moves the watermark that is dated after its arrival: to when it arrived, and never back."""
+        return max(self.watermark_ms, arrived_ms)
 
     def _tick(self, offset: int, time_ms: int, event: Tick) -> None:
         """Note that the partition is idle, and how far the floor had come then, where that is further than the partition."""
