@@ -43,14 +43,23 @@ class Age:
 
     @property
     def behind_s(self) -> float | None:
-        """Seconds from the watermark to the clock, never negative; None without a watermark."""
+        """Seconds from the watermark to the clock, never negative; None without a watermark. See ``ahead_s`` for the opposite."""
         return None if self.as_of_ms is None else max(0, self.now_ms - self.as_of_ms) / 1000
+
+    @property
+    def ahead_s(self) -> float:
+        """Seconds from the clock to a watermark that is ahead of it: this machine's clock is behind, or a broker's ahead."""
+        return 0.0 if self.as_of_ms is None else max(0, self.as_of_ms - self.now_ms) / 1000
 
     @property
     def text(self) -> str:
         """What stands above a table."""
         if self.as_of_ms is None or self.behind_s is None:
             return "no data yet"
+        if round(self.ahead_s):
+            return (
+                f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.ahead_s))} ahead of this machine's clock"
+            )
         return f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} behind"
 
     @property

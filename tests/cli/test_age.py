@@ -22,6 +22,8 @@ def test_people_see_how_far_behind_a_table_is() -> None:
     assert not any(span.style for span in Age(NOW_MS - 2_000, NOW_MS).title("sla").spans)
     assert Age(None, NOW_MS).text == "no data yet"
     assert Age(NOW_MS + 5_000, NOW_MS).behind_s == 0
+    assert Age(NOW_MS + 299_000, NOW_MS).text == "as of 2026-12-01T18:10:59Z, 299s ahead of this machine's clock"
+    assert Age(NOW_MS + 400, NOW_MS).text.endswith("0s behind")
 
 
 def test_rows_of_one_table_are_as_of_what_is_published_or_newer() -> None:
