@@ -93,7 +93,7 @@ def test_the_cut_is_kafkas_own_for_a_time_and_records_stamped_out_of_order_behin
 
 def test_time_is_that_of_the_partition_furthest_behind_whichever_is_read_first() -> None:
     ahead, behind = label("l-1", 90, vendor="v", task="t-0"), label("l-2", 7, vendor="v", task="t-1")
-    log = _cases([(CASE_MS, ahead), (CASE_MS, behind)])
+    log = _cases([(CASE_MS + 2 * HOUR_MS, ahead), (CASE_MS + 2 * HOUR_MS, behind)])
     for parts in ((0, 1), (1, 0)):
         records = [[msgspec.structs.replace(log.parts[0][at], offset=0)] for at in parts]
         (row,) = known(MemoryLog(records), window="5m").rows

@@ -21,7 +21,7 @@ POLICY = CorePolicy()
 
 
 def history(events: list[dict], task: str = "t-1", policy: CorePolicy = POLICY):
-    log = log_of((START_MS + n, json.dumps(one).encode()) for n, one in enumerate(events))
+    log = log_of((START_MS + 86_400_000 + n, json.dumps(one).encode()) for n, one in enumerate(events))
     return asyncio.run(history_of(log, policy, task, 1))
 
 

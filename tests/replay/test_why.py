@@ -73,7 +73,7 @@ def test_a_partition_far_ahead_of_the_others_is_named_and_not_compared(order: tu
     ahead_min, due_at = 60 * 24 * 20, "2026-12-23T10:00:00Z"
     other = next(name for name in map(str, range(99)) if partition_of(name.encode(), 2) != partition_of(b"t-1", 2))
     events = [label("l-1", 0, task=other), created(-60, id="again"), created(ahead_min, due_at=due_at)]
-    log = log_of(((CASE_MS, json.dumps(events[n]).encode()) for n in order), 2)
+    log = log_of(((CASE_MS + 30 * 24 * HOUR_MS, json.dumps(events[n]).encode()) for n in order), 2)
     for measure in ("due", "open"):
         found = ask({}, Place(window="24h"), "sla", measure, log=log)
         assert (found.unequal, found.ahead) == ({}, [partition_of(b"t-1", 2)])
@@ -100,7 +100,7 @@ def test_a_wrong_label_is_listed_with_who_and_why() -> None:
         label("l-2", 7, by="bo", task="t-2", vendor="bpo-a", values=["hate"]),
         audit("a-2", 8, "l-2", "correct", task="t-2"),
     ]
-    log = log_of((CASE_MS, json.dumps(event).encode()) for event in events)
+    log = log_of((CASE_MS + 30 * 24 * HOUR_MS, json.dumps(event).encode()) for event in events)
     found = ask({"vendor": "bpo-a"}, Place(pane_ms=CASE_MS + 1000), log=log)
     assert [item.as_json() for item in found.items] == [
         {
