@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("floorwatch.cli.up", "up"),
@@ -67,6 +67,29 @@ class InPanels(TyperGroup):
         return [name for names in PANELS.values() for name in names if name in self.commands]
 
 
+LARGEST, LARGEST_INT = 1e12, 2**63 - 1
+"""No number that a command takes means anything beyond these; larger ones only overflow what is counted with them."""
+
+
+class Bounded(TyperCommand):
+    """Refuses what reads as a number and is none to count with, for every option: ``nan``, ``inf``, ``1e308``."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            typer.BadParameter: An option's number is not finite, or larger than ``LARGEST``.
+        """
+        for param in self.params:
+            value = ctx.params.get(param.name)
+            # Not among bounds of the option itself: nan is neither less nor greater than any.
+            most = LARGEST if isinstance(value, float) else LARGEST_INT
+            if isinstance(value, int | float) and not -most <= value <= most:
+                shown = f"{value:.4g}" if isinstance(value, float) else f"a number of {len(str(abs(value)))} digits"
+                raise typer.BadParameter(f"{shown} cannot be counted with", ctx=ctx, param=param)  # type: ignore[arg-type]
+        return super().invoke(ctx)
+
+
 def build(only: str | None = None) -> typer.Typer:
     """Return the application.
 
@@ -93,7 +116,7 @@ def build(only: str | None = None) -> typer.Typer:
     panels = {name: panel for panel, names in PANELS.items() for name in names}
     for name, (module, function) in COMMANDS.items():
         if only in (None, name):
-            app.command(name, rich_help_panel=panels[name])(_load(module, function))
+            app.command(name, cls=Bounded, rich_help_panel=panels[name])(_load(module, function))
     for name, (module, group) in GROUPS.items():
         # With one command alone typer would drop the command's name from the line.
         if only in (None, name) or (only in COMMANDS and name == "config"):

@@ -11,12 +11,14 @@ from floorwatch.output.terminal import say
 
 
 def chaos(
-    minutes: Annotated[float, typer.Option(min=0.5, help="How long events are sent.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0.5, max=10_080, help="How long events are sent.")] = 5.0,
     seed: Annotated[int, typer.Option(help="Of the floor and the schedule; a failing one can be replayed.")] = 1,
     partitions: Annotated[int, typer.Option(min=1, max=64, help="Of every topic.")] = 4,
-    rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 400.0,
-    gap: Annotated[float, typer.Option(min=2, help="Mean seconds between two faults.")] = 16.0,
-    compaction_lag: Annotated[float, typer.Option(min=0, help="Seconds before a record may be compacted away.")] = 5.0,
+    rate: Annotated[float, typer.Option(min=1, max=1_000_000, help="Events per second.")] = 400.0,
+    gap: Annotated[float, typer.Option(min=2, max=86_400, help="Mean seconds between two faults.")] = 16.0,
+    compaction_lag: Annotated[
+        float, typer.Option(min=0, max=86_400, help="Seconds before a record may be compacted away.")
+    ] = 5.0,
     schedule_only: Annotated[bool, typer.Option("--schedule-only", help="Print the schedule and do nothing.")] = False,
     keep: Annotated[Path | None, typer.Option(help="Keep data and logs in this folder.")] = None,
 ) -> None:

@@ -24,7 +24,7 @@ _WINDOW = "1h"
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(min=5, help="How long to play.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=5, max=604_800, help="How long to play.")] = 60.0,
     seed: Annotated[int, typer.Option(help="Of the simulated floor.")] = 7,
     hours: Annotated[float, typer.Option(min=0.5, max=48, help="Simulated time to play in it.")] = 4.0,
     var: Annotated[Path | None, typer.Option(help="Folder to keep things in; temporary without it.")] = None,

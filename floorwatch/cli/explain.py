@@ -62,7 +62,7 @@ def explain(
     source: Annotated[
         Source, typer.Option(help="rows: the read model; log: replay events.v1; auto: rows where they are kept.")
     ] = Source.auto,
-    top: Annotated[int, typer.Option(min=1, help="Parts shown of each cut.")] = 8,
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="Parts shown of each cut.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
     var: VarOption = None,

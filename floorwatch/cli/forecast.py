@@ -63,10 +63,12 @@ def forecast(
 def whatif(
     source: Annotated[str, typer.Option("--from", help="The queue people leave.")],
     target: Annotated[str, typer.Option("--to", help="The queue they go to.")],
-    people: Annotated[int, typer.Option(min=1, help="How many people move.")],
+    people: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many people move.")],
     lasting: Annotated[str, typer.Option("--for", help="How long they stay there.")] = _MOVED_S,
     ready: Annotated[str, typer.Option(help="How long until they are at work there.")] = "0m",
-    pace: Annotated[float, typer.Option(min=0.01, help="Their pace there over that of the people there.")] = 1.0,
+    pace: Annotated[
+        float, typer.Option(min=0.01, max=100, help="Their pace there over that of the people there.")
+    ] = 1.0,
     labelers: Annotated[
         str | None, typer.Option(help="Who moves, e.g. kul-0007,kul-0012: their own audits are read from the log.")
     ] = None,

@@ -48,7 +48,7 @@ Weights = Annotated[
     ),
 ]
 Cap = Annotated[str | None, typer.Option(help="Exposure cap, severity-weighted; else people.exposure.cap_s.")]
-Target = Annotated[float | None, typer.Option(help="Accuracy target in percent; else as configured.")]
+Target = Annotated[float | None, typer.Option(min=0, max=100, help="Accuracy target in percent; else as configured.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of words.")]
 
 

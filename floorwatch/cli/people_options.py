@@ -99,7 +99,7 @@ def people_policy(
 
     severity: dict[str, int] = {}
     for text in weights or ():
-        match = re.fullmatch(r"(.+)=(\d+(?:\.\d{1,3})?)", text.strip())
+        match = re.fullmatch(r"(.+)=(\d{1,6}(?:\.\d{1,3})?)", text.strip())
         if match is None:
             raise fail(f"--weight {text}: write POLICY=NUMBER with at most three decimals, for example minor_safety=2")
         severity[match[1]] = round(float(match[2]) * MILLI)

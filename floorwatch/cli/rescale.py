@@ -136,11 +136,15 @@ def rescale(
         Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML file of the running floor.")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0, help="Events per second to plan for, instead of measured.")
+        float | None, typer.Option(min=0, max=1e9, help="Events per second to plan for, instead of measured.")
     ] = None,
-    per_worker: Annotated[float, typer.Option(min=1, help="Events/s of one worker (make bench).")] = DEFAULT_PER_WORKER,
-    restore: Annotated[float, typer.Option(min=1, help="Changelog records/s of a recovery.")] = DEFAULT_RESTORE,
-    sample: Annotated[float, typer.Option(min=1, help="Seconds to measure the present rate.")] = 5.0,
+    per_worker: Annotated[
+        float, typer.Option(min=1, max=1e9, help="Events/s of one worker (make bench).")
+    ] = DEFAULT_PER_WORKER,
+    restore: Annotated[
+        float, typer.Option(min=1, max=1e9, help="Changelog records/s of a recovery.")
+    ] = DEFAULT_RESTORE,
+    sample: Annotated[float, typer.Option(min=1, max=3600, help="Seconds to measure the present rate.")] = 5.0,
     plan: Annotated[bool, typer.Option("--plan", help="Print the steps to another number of partitions.")] = False,
     partitions: Annotated[int | None, typer.Option(min=1, max=1024, help="For --plan; else as advised.")] = None,
     compare: Annotated[Path | None, typer.Option(help="YAML of the new set: compare its tables with the old.")] = None,

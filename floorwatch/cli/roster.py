@@ -55,10 +55,12 @@ def roster(
         str | None, typer.Option(help="A longer stretch without a sign of work is away; else roster.away_s.")
     ] = None,
     occupancy: Annotated[
-        float | None, typer.Option(help="Occupancy target in percent, for required people; else as configured.")
+        float | None,
+        typer.Option(min=0, max=100, help="Occupancy target in percent, for required people; else as configured."),
     ] = None,
     shrinkage: Annotated[
-        float | None, typer.Option(help="Shrinkage in percent, for required people; by default as measured.")
+        float | None,
+        typer.Option(min=0, max=100, help="Shrinkage in percent, for required people; by default as measured."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,

@@ -11,7 +11,9 @@ from floorwatch.output.terminal import say
 
 def sims(
     only: Annotated[list[str] | None, typer.Argument(help="Names of simulations; all by default.")] = None,
-    scale: Annotated[float, typer.Option(min=0.001, help="Multiplies the number of runs; 1 takes minutes.")] = 1.0,
+    scale: Annotated[
+        float, typer.Option(min=0.001, max=1000, help="Multiplies the number of runs; 1 takes minutes.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 7,
     picture: Annotated[bool, typer.Option(help="Also write docs/statistics-*.svg.")] = False,
 ) -> None:

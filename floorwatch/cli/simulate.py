@@ -49,13 +49,15 @@ _TRUTH_FIELDS = {
 
 def simulate(
     seed: Annotated[int, typer.Option(help="The same seed and start give the same floor.")] = 7,
-    days: Annotated[float, typer.Option(min=0.0001, help="Simulated time.")] = 1.0,
-    rate: Annotated[float, typer.Option(min=0.001, help="Events per second, on average over a day.")] = 26.0,
-    labelers: Annotated[int, typer.Option(min=3, help="People over all sites and shifts.")] = 150,
+    days: Annotated[float, typer.Option(min=0.0001, max=3660, help="Simulated time.")] = 1.0,
+    rate: Annotated[
+        float, typer.Option(min=0.001, max=1_000_000, help="Events per second, on average over a day.")
+    ] = 26.0,
+    labelers: Annotated[int, typer.Option(min=3, max=1_000_000, help="People over all sites and shifts.")] = 150,
     start: Annotated[str | None, typer.Option(help="RFC 3339; by default so that the floor ends now.")] = None,
     scenario: Annotated[list[str] | None, typer.Option(help=_SCENARIO_HELP)] = None,
     errors: Annotated[
-        float, typer.Option(help="1: a floor at 93%; 0.5 halves mistakes and meets a target of 95%.")
+        float, typer.Option(min=0, max=100, help="1: a floor at 93%; 0.5 halves mistakes and meets a target of 95%.")
     ] = 1.0,
     sla: Annotated[
         list[str] | None, typer.Option(help="QUEUE=DURATION or, for all, DURATION; by default 15m, 1h and 8h mixed.")
@@ -109,7 +111,7 @@ def _pace(speed: str) -> float:
         pace = float("inf") if speed == "max" else float(speed)
     except ValueError:
         pace = 0.0
-    if pace <= 0:
+    if not pace > 0:  # nan is not, either
         say(f"--speed {speed}: write a number greater than 0, or max", err=True)
         raise typer.Exit(2)
     return pace

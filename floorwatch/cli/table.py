@@ -38,7 +38,9 @@ def table(
     window: Annotated[str, typer.Option(help="5m, 15m, 1h, 8h, 24h, 7d or day.")] = "1h",
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
-    watch: Annotated[float, typer.Option(help="Show again every so many seconds; 0 shows once.")] = 0.0,
+    watch: Annotated[
+        float, typer.Option(min=0, max=86_400, help="Show again every so many seconds; 0 shows once.")
+    ] = 0.0,
     wait: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds to wait for a first row; without one the code is 1.")
     ] = 0.0,

@@ -12,8 +12,10 @@ from floorwatch.output.terminal import say
 
 def verify(
     seed: Annotated[int, typer.Option(help="Seed of the simulated floor.")] = 7,
-    days: Annotated[float, typer.Option(min=0.01, help="Simulated days of labelling.")] = 2.0,
-    rate: Annotated[float, typer.Option(min=0.001, help="Events per second of the floor, on average.")] = 1.0,
+    days: Annotated[float, typer.Option(min=0.01, max=3660, help="Simulated days of labelling.")] = 2.0,
+    rate: Annotated[
+        float, typer.Option(min=0.001, max=1_000_000, help="Events per second of the floor, on average.")
+    ] = 1.0,
     partitions: Annotated[int, typer.Option(min=1, max=64)] = 4,
 ) -> None:
     """Print ``0 differences in N rows``: every pane and window of every table against a naive recount."""

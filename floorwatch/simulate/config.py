@@ -154,16 +154,23 @@ class FloorConfig:
             raise ValueError(f"FloorConfig.errors is {self.errors}: it must not be greater than 1")
 
 
+LONGEST_S = 100 * 365 * 86_400.0
+"""The longest duration that is taken: beyond it times have no date."""
+
+
 def parse_duration_s(text: str) -> float:
     """Seconds of ``90``, ``90s``, ``15m``, ``2h`` or ``1.5d``.
 
     Raises:
-        ValueError: the text is no duration.
+        ValueError: the text is no duration, or is longer than ``LONGEST_S``.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no duration: write for example 90s, 15m, 2h or 1.5d")
-    return float(match[1]) * _DURATION_UNITS_S[match[2] or "s"]
+    found_s = float(match[1]) * _DURATION_UNITS_S[match[2] or "s"]
+    if found_s > LONGEST_S:
+        raise ValueError(f"{text[:40]!r} is longer than a hundred years: write for example 90s, 15m, 2h or 1.5d")
+    return found_s
 
 
 def parse_sla(text: str) -> tuple[str, float]:
