@@ -147,15 +147,10 @@ def _value(variable: _Variable, kinds: list[Any], path: Path, overlay: Overlay) 
     if (lists and text.lstrip().startswith("[")) or (groups and text.lstrip().startswith("{")):
         try:
             return json.loads(text)
-        except json.JSONDecodeError as error:
-            overlay.faults.append(
-                (
-                    path,
-                    variable.name,
-                    f"not JSON: {error.msg} at character {error.pos + 1}",
-                    "write JSON, or values with commas",
-                )
-            )
+        except (ValueError, RecursionError) as error:
+            what = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+            said = f"not JSON: {what or 'nested too deeply, or a number too long'}"
+            overlay.faults.append((path, variable.name, said, "write JSON, or values with commas"))
             return None
     if lists:
         return [part.strip() for part in text.split(",") if part.strip()]

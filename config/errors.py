@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 _LINE_CHARS = 400
 _BEFORE_CHARS = 100
-"""What is shown of a longer line, and how much of that before the fault."""
+_SENTENCE_CHARS = 1500
+"""What is shown of a longer line, how much of that before the fault, and of a sentence that quotes a value."""
 
 
 class ConfigError(Exception):
@@ -68,7 +69,8 @@ class ConfigError(Exception):
 
 def _one_line(text: str) -> str:
     """Return a sentence on one line, whatever values it quotes: none of them begins a line of its own."""
-    return "\N{REPLACEMENT CHARACTER}".join(text.splitlines())
+    said = "\N{REPLACEMENT CHARACTER}".join(text.splitlines())
+    return said if len(said) <= _SENTENCE_CHARS else said[:_SENTENCE_CHARS] + "…"
 
 
 class ConfigErrors(Exception):

@@ -115,7 +115,10 @@ def people_policy(
 
 
 def _object(line: str) -> dict[str, Any]:
-    raw = json.loads(line)
+    try:
+        raw = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(raw, dict):
         raise ValueError("each line is one JSON object")  # noqa: TRY004 - told as every fault of the line
     return raw

@@ -142,3 +142,14 @@ def test_the_bounds_are_exact(tmp_path: Path) -> None:
     where.write_bytes(b"#" * MAX_FILE_BYTES)
     assert len(read_bytes(where, MAX_FILE_BYTES)) == MAX_FILE_BYTES
     load(where, {})
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 50_000, '{"a":' * 50_000, "[" + "9" * 5000 + "]", "[1e", '[{"topic": ' + "[" * 50_000]
+)
+def test_json_in_a_variable_is_bounded_too(text: str) -> None:
+    for variable in ("FLOORWATCH_TABLES__SCOPES", "FLOORWATCH_GATEWAY__SOURCES", "FLOORWATCH_KAFKA__RAW_TOPICS"):
+        with pytest.raises(ConfigErrors) as caught:
+            loads("", {variable: text}, name="t", base=Path())
+        assert variable in str(caught.value)
+        assert len(str(caught.value)) < 2000
