@@ -15,7 +15,8 @@ from streams.core.effects import contributions
 from streams.core.facts import Label, pack, repacked, unpack
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
-from streams.core.recount import contributions_1, may_differ, version_of, versioned
+from streams.core.records import Record
+from streams.core.recount import Recount, contributions_1, may_differ, version_of, versioned
 from streams.models.formats import NewerFormat
 from tests.golden import deployed, make
 from tests.golden.holding import Entries, _entries, hold, texts
@@ -125,3 +126,17 @@ def test_a_fact_of_version_1_is_packed_as_it_is_now() -> None:
     for same in ("", "a", "a\x1eb"):
         packed = pack(label(1, "ann", same))
         assert repacked(packed) is packed
+
+
+def test_until_the_rows_ahead_are_passed_the_short_ways_are_not_taken() -> None:
+    events = [json.loads(raw) for raw in make._rare_events()]
+    task = [event for event in events if event["subject"] == "rare-empty-2"][:2]
+    assert [event["type"].split(".")[1] for event in task] == ["label", "audit"]
+    store = new_store(0, make.policy(), "w")
+    ledger = store.ledger
+    ledger.recount, ledger._stops = Recount(), [1_000]
+    for at, event in enumerate(task):
+        ledger.fold([Record(at, make.START_MS, b"rare-empty-2", json.dumps(event).encode())])
+    ledger.drain()
+    confused = {cell for _, row in ledger.rows.places() for cell in row.cells if str(cell).startswith("C:")}
+    assert confused == {"C:\x1fham"}
