@@ -81,7 +81,7 @@ def counted() -> str:
     found: dict[str, Any] = {}
     for number, events in enumerate(make.log()):
         store = new_store(number, make.policy(), "fingerprint")
-        store.ledger.fold([Record(at, make.START_MS, key, value) for at, (key, value) in enumerate(events)])
+        store.ledger.fold([Record(at, make.ARRIVED_MS, key, value) for at, (key, value) in enumerate(events)])
         flush = store.collect()
         assert flush is not None
         for key, value in flush.outputs:

@@ -38,7 +38,7 @@ def hold(number: int, owner: str, changelog: Entries, partials: Entries, folds: 
     events = make.log()[number]
     for count, size in enumerate(folds, 1):
         at = store.ledger.next
-        records = [Record(place, make.START_MS, *events[place]) for place in range(at, min(at + size, len(events)))]
+        records = [Record(place, make.ARRIVED_MS, *events[place]) for place in range(at, min(at + size, len(events)))]
         store.ledger.fold(records)
         flush = store.collect()
         if flush is None:

@@ -24,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 EVENTS = HERE / "events.jsonl.xz"
 PARTITIONS, FLUSH_EVERY = 2, 60
 START_MS = 1_735_689_600_000
+ARRIVED_MS = START_MS + 30 * 86_400_000
+"""All records arrive after what they tell of: the watermark follows the events."""
 CUT, AHEAD = 0.6, 40
 """The state is cut after this share of the log; a flush that was cut short holds so many events more."""
 
@@ -185,7 +187,7 @@ def _changelog(number: int, events: list[tuple[bytes, bytes]], partials: list[An
 
     store = new_store(number, policy(), f"golden-{number}")
     entries: list[tuple[bytes, bytes | None]] = []
-    records = [Record(at, START_MS, key, value) for at, (key, value) in enumerate(events)]
+    records = [Record(at, ARRIVED_MS, key, value) for at, (key, value) in enumerate(events)]
     cut = cut_of(events)
     for begin in range(0, cut, FLUSH_EVERY):
         store.ledger.fold(records[begin : min(cut, begin + FLUSH_EVERY)])

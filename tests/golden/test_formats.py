@@ -244,7 +244,7 @@ def test_a_tool_s_newer_state_makes_webhooks_wait() -> None:
 
 def test_the_present_core_writes_versions_once_a_record() -> None:
     store = new_store(0, make.policy(), "now")
-    store.ledger.fold([Record(at, make.START_MS, *one) for at, one in enumerate(make.log()[0][:50])])
+    store.ledger.fold([Record(at, make.ARRIVED_MS, *one) for at, one in enumerate(make.log()[0][:50])])
     flush = store.collect()
     assert flush is not None
     segments = [

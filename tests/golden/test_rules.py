@@ -136,7 +136,7 @@ def test_until_the_rows_ahead_are_passed_the_short_ways_are_not_taken() -> None:
     ledger = store.ledger
     ledger.recount, ledger._stops = Recount(), [1_000]
     for at, event in enumerate(task):
-        ledger.fold([Record(at, make.START_MS, b"rare-empty-2", json.dumps(event).encode())])
+        ledger.fold([Record(at, make.ARRIVED_MS, b"rare-empty-2", json.dumps(event).encode())])
     ledger.drain()
     confused = {cell for _, row in ledger.rows.places() for cell in row.cells if str(cell).startswith("C:")}
     assert confused == {"C:\x1fham"}
