@@ -11,12 +11,18 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from zlib import crc32
 
 import streams.agents.scopes
 import streams.engine.host
 from streams.core import accumulate
+from streams.core.facts import to_ms
+from streams.core.policy import DAY_MS
+from streams.core.records import CONTENT_ERRORS
 from streams.models import topics
+from streams.models.events import decode_log_event
 from streams.models.topics import partition_of
+from tests.core.floorgen import START_MS
 from tests.simulation.cluster import TP, Cluster, Group
 from tests.simulation.floor import Kinds, Shape, floor_events, garbage
 from tests.simulation.loop import Clock
@@ -25,9 +31,22 @@ from tests.simulation.watch import FloorWatch, idle_tick
 from tests.simulation.worker import STAGES, Shared, SimWorker
 
 PREFIX = "f."
-NOW_MS = 1_795_400_000_000
+NOW_MS = START_MS + 100 * DAY_MS
+"""When records arrive: after all that events tell of, but for those of ``arrival_of``."""
+
+_AHEAD_MS = 250_000
 _PIECE = 25
 """A floor of a schedule has a hundred rows: small pieces, so that it dies between two of them."""
+
+
+def arrival_of(seed: int, value: bytes) -> int:
+    """Return when an event arrives, Unix ms: in every third floor a fifth of them is dated after that, as by a clock ahead."""
+    if seed % 3 or crc32(value) % 5:
+        return NOW_MS
+    try:
+        return to_ms(decode_log_event(value).time) - _AHEAD_MS
+    except CONTENT_ERRORS:
+        return NOW_MS
 
 
 @contextmanager
@@ -124,7 +143,8 @@ class World:
             return None
         count = min(len(self.source), rng.choice((1, 3, 8, 20)))
         for topic, key, value in self.source[:count]:
-            self.cluster.append(topic, partition_of(key, self.shape.partitions), [(key, value, NOW_MS)])
+            arrived_ms = arrival_of(self.shape.seed, value)
+            self.cluster.append(topic, partition_of(key, self.shape.partitions), [(key, value, arrived_ms)])
         del self.source[:count]
         return f"{count} events are produced"
 
