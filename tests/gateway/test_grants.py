@@ -170,6 +170,26 @@ def test_a_vendor_cannot_change_anothers_numbers_nor_its_own_audits() -> None:
     assert "vendor-a is bound to vendor bpo-a, and label 'l-0' has vendor 'bpo-b'" in floor.ledger.rejected[0].reason
 
 
+def test_a_vendor_cannot_take_its_wrong_labels_out_of_its_accuracy() -> None:
+    story = Story()
+    two_vendors(story)
+    before = len(story.sent)
+    for number in range(5):
+        story.say("vendor-a", "label.withdrawn", f"t-bpo-a-{number}", 9, label_id=f"l-{number}")
+    for number, change in enumerate(({"queue": "q"}, {"values": ["y"]}, {"policy": "p"}, {"policy_version": "2"}), 5):
+        again = {"label_id": f"l-{number}", "labeler_id": f"a-{number}", "vendor": None, **change}
+        story.say("vendor-a", "label.submitted", f"t-bpo-a-{number}", 0, **again)
+    story.say("vendor-a", "label.submitted", "t-bpo-a-9", 50, label_id="l-9", labeler_id="a-9")
+    story.say("vendor-a", "label.submitted", "t-bpo-a-10", 0, label_id="l-10", labeler_id="another")
+    floor = story.floor()
+    assert story.told[before:] == [(202, [])] * 11
+    assert numbers(floor) == {"bpo-a": (20, 20, 0), "bpo-b": (20, 20, 20)}
+    reasons = [one.reason for one in floor.ledger.rejected]
+    # A queue and a policy are added to labels that had none: they stay in all that they counted in.
+    assert len(reasons) == 9
+    assert all("A reviewer may withdraw the label" in reason for reason in reasons)
+
+
 def test_without_grants_all_is_as_it_was() -> None:
     story = Story(grant_key=None, sources={name: {"token": token} for name, token in TOKENS.items()})
     two_vendors(story)
