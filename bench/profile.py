@@ -175,7 +175,7 @@ def run_core(parts: list[list[Record]], sections: Sections, policy: CorePolicy, 
                 changelog[partition].extend(flush.rows)
                 changelog[partition].append(flush.meta)
                 with sections.part("scopes: apply (merge)"):
-                    floor.apply([*flush.outputs, flush.watermark])
+                    floor.apply([*flush.full, *flush.outputs, flush.watermark])
         if (number + 1) % (per_flush * given.publish_flushes) == 0 or number + 1 == max(map(len, chunks)):
             count, size = publish(floor, sections)
             published, written = published + count, written + size

@@ -39,8 +39,19 @@ def core_policy(config: FloorwatchConfig) -> CorePolicy:
         zones=dict(tables.zones),
         default_zone=tables.default_zone,
         detectors=detectors_of(config.rules),
+        named=named_values(config),
         audit_scopes=tuple(kind for kind in tables.audit_scopes if kind not in tables.scopes),
     )
+
+
+def named_values(config: FloorwatchConfig) -> frozenset[tuple[str, str]]:
+    """Return every (dimension, value) that the configuration names: senders' bounds, sites with a zone, scopes of rules."""
+    named = {("site", site) for site in config.tables.zones}
+    for sender in (*config.gateway.sources.values(), *config.kafka.bound_topics().values()):
+        named.update((dimension, value) for dimension, values in sender.bound.items() for value in values)
+    for rule in config.rules:
+        named.update((dimension, value) for dimension, value in rule.scope.exact.items())
+    return frozenset(named)
 
 
 def people_policy(config: FloorwatchConfig) -> PeoplePolicy:

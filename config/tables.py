@@ -122,7 +122,7 @@ class TableSettings(Section):
         default=50_000,
         ge=100,
         le=10_000_000,
-        description="Distinct scopes of a partition, about 1 GB; a metric shows the cap.",
+        description="Distinct scopes of a partition, about 1 GB; beyond, rows that lack something are marked partial.",
     )
     default_zone: Zone = Field(default="UTC", description="For days and shifts of scopes without a site.")
     zones: dict[str, Zone] = Field(

@@ -89,11 +89,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "FloorwatchScopesRefused",
-        "sum(increase(floorwatch_scopes_refused_total[10m])) > 0",
+        'sum(increase(floorwatch_scopes_refused_total[10m])) > 0 or sum(floorwatch_export_rows_skipped{reason="partial"}) > 0',
         "0m",
         "warning",
         "The cap on distinct scopes keeps new ones out",
-        "Their numbers are missing. Raise tables.max_scopes, or find the dimension whose values explode.",
+        "They are not counted; rows that may lack something for it are marked partial, and metrics and alert rules leave them out. "
+        "Find the sender and the dimension whose values explode; raising tables.max_scopes needs a rebuilt state.",
     ),
     Rule(
         "FloorwatchRuleFails",

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from alerts.words import rfc3339
+from streams.agents.ledger import LedgerStage
 from streams.agents.scopes import ScopesStage
 from streams.app import Worker
 from streams.core.scopes import parse_scope_key
@@ -22,10 +23,18 @@ async def status_of(worker: Worker, tasks: BackgroundTasks, delivery: Delivery, 
         "component": "worker",
         "version": VERSION,
         "rules": rules_status(worker),
+        "scopes": scopes_status(worker),
         "sites_without_zone": zones.look(),
         "background_tasks": [asdict(state) for state in tasks.states()],
         "notifications": await delivery.status(),
     }
+
+
+def scopes_status(worker: Worker) -> dict[str, Any]:
+    """Return whether the cap on scopes keeps new ones out of this worker's partitions."""
+    ledgers = worker.stages(LedgerStage)
+    full = {str(stage.partition): stage.scopes_refused for stage in ledgers if stage.scopes_refused}
+    return {"max_scopes": worker.config.tables.max_scopes, "refused_times_by_partition": full}
 
 
 def rules_status(worker: Worker) -> dict[str, Any]:

@@ -134,12 +134,14 @@ class FloorCollector(Collector):
 
     def _choose(self) -> tuple[list[tuple[Row, dict[str, str]]], dict[str, int]]:
         """Return the rows to export with their labels, and how many were left out by reason."""
-        skipped = {"cap": 0, "malformed": 0}
+        skipped = {"cap": 0, "malformed": 0, "partial": 0}
         # Keyed, so that a row told twice cannot make two samples of one series, for which Prometheus refuses a scrape.
         found: dict[tuple[str, str, str], Row] = {}
         for row in self._rows():
             if not _well_formed(row):
                 skipped["malformed"] += 1
+            elif row.get("partial"):
+                skipped["partial"] += 1
             elif row["window"] in self._policy.windows and _kind_of(row) in self._policy.scopes:
                 found[row["table"], row["window"], row["scope_key"]] = row
         kept = self._kept_scopes(list(found.values()))

@@ -239,7 +239,7 @@ STAGE_LIMITS = (
         "streams/core/scopes.py",
         "tables.max_scopes",
         "tables.max_scopes",
-        "new scopes are not counted, and that is counted and warned of",
+        "new scopes are not counted, save those that the configuration names; rows that may lack something for it are marked partial",
         "floorwatch_scopes",
         "floorwatch_scopes_refused_total",
     ),

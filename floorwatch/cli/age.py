@@ -104,9 +104,11 @@ def age_of(as_of_ms: int | None, rows: Iterable[Mapping[str, Any]]) -> Age:
 
 
 def mark_of(row: Mapping[str, Any]) -> str:
-    """Return the mark behind a scope whose open tasks are known as of an earlier time than its row; empty for others."""
+    """Return the mark behind a scope that may be a part only, or whose open tasks are known as of an earlier time than its row."""
+    partial = " (partial: tables.max_scopes)" if row.get("partial") else ""
     as_of = row.get("open_as_of")
-    return f" (open tasks as of {as_of})" if as_of and _ms(row["watermark"]) - _ms(as_of) > _APART_MS else ""
+    late = f" (open tasks as of {as_of})" if as_of and _ms(row["watermark"]) - _ms(as_of) > _APART_MS else ""
+    return partial + late
 
 
 def seconds_of(option: str | None) -> float | None:

@@ -132,7 +132,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
     """
     from config.errors import ConfigErrors
     from floorwatch.cli.common import load_target, names_servers
-    from floorwatch.cli.doctor_var import STACK, ready_checks, stack_checks, var_checks
+    from floorwatch.cli.doctor_var import STACK, ready_checks, scope_checks, stack_checks, var_checks
 
     checks = python_checks()
     folder = var or DEFAULT_VAR
@@ -153,7 +153,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
     checks += await _connections(config)
     checks += [disk_check(folder), *var_checks(folder)]
     if stack is not None:
-        return [*checks, *await ready_checks(stack)]
+        return [*checks, *await ready_checks(stack), *await scope_checks(stack)]
     for name, host, port in _ports(config):
         checks.append(await port_check(name, host, port))
     return checks

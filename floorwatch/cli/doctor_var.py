@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, Check
-from floorwatch.embedded.health import Readiness, ask_ready
+from floorwatch.embedded.health import Readiness, ask_ready, get_json
 from floorwatch.embedded.process import LOOPBACK
 from floorwatch.embedded.segments import parts_aside
 from floorwatch.embedded.state import Paths, open_to_others
@@ -76,6 +77,30 @@ async def ready_checks(stack: Found) -> list[Check]:
     where = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
     answers = await asyncio.gather(*(ask_ready(f"{url}/readyz", ANSWER_TIMEOUT_S) for url in where.values()))
     return [ready_check(name, url, said) for (name, url), said in zip(where.items(), answers, strict=True)]
+
+
+def scope_check(name: str, status: Mapping[str, Any]) -> list[Check]:
+    """Check what a worker's ``/statusz`` says of the cap on scopes; nothing where it keeps none out.
+
+    Args:
+        name: Of the worker.
+        status: What ``/statusz`` said.
+    """
+    scopes = status.get("scopes")
+    refused = scopes.get("refused_times_by_partition") if isinstance(scopes, dict) else None
+    if not isinstance(scopes, dict) or not refused:
+        return []
+    detail = f"partitions {', '.join(map(str, refused))} have reached tables.max_scopes ({scopes.get('max_scopes')})"
+    fix = "new scopes are not counted, rows that may lack something are marked partial: prometheus/runbooks.md, FloorwatchScopesRefused"
+    return [Check("warn", f"{name}: scopes", detail, fix)]
+
+
+async def scope_checks(stack: Found) -> list[Check]:
+    """Ask every worker of a running stack whether the cap on scopes keeps some out."""
+    workers = {name: port for name, port in stack.state.ports.items() if name.startswith("worker-")}
+    urls = [f"http://{LOOPBACK}:{port}/statusz?format=json" for port in workers.values()]
+    said = await asyncio.gather(*(get_json(url, ANSWER_TIMEOUT_S) for url in urls))
+    return [check for name, status in zip(workers, said, strict=True) for check in scope_check(name, status)]
 
 
 def var_checks(var: Path) -> list[Check]:

@@ -75,6 +75,19 @@ async def ask_ready(url: str, timeout_s: float = 2.0) -> Readiness:
     return Readiness(ok, listed, said.get("recovering") is True, said.get("waits") is True)
 
 
+async def get_json(url: str, timeout_s: float = 2.0) -> dict[str, Any]:
+    """Return the JSON object at a URL; an empty one where there is none to be had."""
+    import aiohttp
+
+    try:
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
+            said: Any = await answer.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 @dataclass
 class UnreadyWatch:
     """Notes since when one process is useless although it runs.

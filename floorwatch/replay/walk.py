@@ -72,7 +72,8 @@ class Walk:
         told_time: The record that tells the floor this partition's watermark. It is for the caller to apply, those of all
             partitions in one call: the floor's time is the least of its sources' and never goes back, so a partition
             told of before the others would push it too far.
-        told_floor: The record, if any, that tells how far the floor was ahead of this partition; it belongs to ``told_time``.
+        told_floor: The records, if any, that tell how far the floor was ahead of this partition and that it refuses scopes; they
+            belong to ``told_time``.
     """
 
     def __init__(
@@ -159,6 +160,6 @@ class Walk:
         flush = self._store.collect()
         if flush is None:
             return
-        self.told_time, self.told_floor = flush.watermark, flush.floor
+        self.told_time, self.told_floor = flush.watermark, [*flush.full, *flush.floor]
         if self._floor is not None and self._rows:
             self._floor.apply(flush.outputs)

@@ -98,7 +98,7 @@ class _Core:
         flush = self.store.collect()
         if flush is None:
             return
-        self.floor.apply([*flush.outputs, flush.watermark])
+        self.floor.apply([*flush.full, *flush.outputs, flush.watermark])
         self.floor.absorb()
         firing = {
             (key, name)

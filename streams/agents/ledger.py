@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,8 +21,11 @@ from streams.engine.errors import Invariant
 from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
 from streams.models import formats, topics
 from streams.models.explain import Refusal
+from telemetry.occasionally import Occasionally
 
 log = logging.getLogger(__name__)
+
+_SAY_AGAIN_S = 600.0
 
 FACTS_AHEAD = 8_000
 """New facts, two segments of them. A partition that keeps up is flushed before it has so many."""
@@ -77,6 +81,7 @@ class LedgerStage:
         self._seen_duplicates = 0
         self._seen_late = 0
         self._seen_refused = 0
+        self._refused_said = Occasionally(_SAY_AGAIN_S, time.monotonic)
         self._seen_aside = 0
 
     @property
@@ -180,7 +185,9 @@ class LedgerStage:
         partials = self._out.name(topics.PARTIALS)
 
         async def write(partition: int) -> None:
-            if rows := [*by_partition.get(partition, ()), *(Outgoing(key, None) for key in flush.old_watermarks)]:
+            full = [Outgoing(*told) for told in flush.full]
+            gone = [Outgoing(key, None) for key in flush.old_watermarks]
+            if rows := [*full, *by_partition.get(partition, ()), *gone]:
                 await self._writer.append(partials, partition, rows)
             await self._writer.append(
                 partials, partition, [Outgoing(*told) for told in (*flush.floor, flush.watermark)]
@@ -202,6 +209,28 @@ class LedgerStage:
             letters.append(dead_letter("ledger", events, self._partition, record, Refusal(code, None, reason, "")))
         await self._writer.append(self._out.name(topic), self._partition, letters)
 
+    @property
+    def partition(self) -> int:
+        """Of the log of events."""
+        return self._partition
+
+    @property
+    def scopes_refused(self) -> int:
+        """How often the cap on scopes has kept a new one out."""
+        return self.store.ledger.scopes.refused
+
+    def _warn_of_refused(self, more: int) -> None:
+        if more > 0 and self._refused_said.due("refused"):
+            log.warning(
+                "partition %d has reached tables.max_scopes (%d): new scopes are not counted (%d times so far). Rows that may "
+                "lack something for it are marked partial; metrics and alert rules leave them out. Look for the sender "
+                "whose teams, queues or labelers never repeat; how to raise the cap: FloorwatchScopesRefused in "
+                "prometheus/runbooks.md",
+                self._partition,
+                self._policy.max_scopes,
+                self.scopes_refused,
+            )
+
     def _report(self) -> None:
         ledger, meter, partition = self.store.ledger, self._meter, self._partition
         counters = ledger.counters
@@ -209,6 +238,7 @@ class LedgerStage:
         meter.late(partition, counters.late - self._seen_late)
         self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
         meter.scopes_refused(max(0, ledger.scopes.refused - self._seen_refused))
+        self._warn_of_refused(ledger.scopes.refused - self._seen_refused)
         self._seen_refused = ledger.scopes.refused
         meter.set_aside("ledger", max(0, counters.set_aside - self._seen_aside))
         self._seen_aside = counters.set_aside

@@ -169,7 +169,9 @@ class RuleRunner:
         tables: dict[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {}
         for window in sorted(windows_of(self._rules)):
             for table in TABLES:
-                tables[table, window] = await self._read_model.patient_rows(table, window)
+                rows = await self._read_model.patient_rows(table, window)
+                # A part is not judged as if it were the whole: neither alarm nor all-clear comes of it.
+                tables[table, window] = {key: row for key, row in rows.items() if not row.get("partial")}
         return MemoryRowView(tables)
 
 

@@ -206,7 +206,8 @@ class Accumulator:
             keys = (pane.place[kept] * codes.width + codes.code[kept]) * len(names) + cell.reshape(-1)[kept]
             sums = sum_by_key(keys, proofs[kept, 5], len(pane.starts) * codes.width * len(names))
             yield from self._changes(_named(sums, names.tolist()), EVIDENCE_TIER, codes, pane.starts)
-        self._scopes.refused = refused  # these scopes were asked for, and counted, where the audit's label was
+        # These scopes were asked for, and counted, where the audit's label was; that there was a refusal stays known.
+        self._scopes.refused = max(refused, min(1, self._scopes.refused))
 
     # -- labels of the common kind -------------------------------------------------------------------------------
 

@@ -80,6 +80,7 @@ class Floor:
         self._ended: set[str] = set()
         self._tiers = policy.all_tiers
         self._expire_at_ms = [_NEVER_MS] * len(self._tiers)
+        self._full: frozenset[int] = frozenset()
 
     @property
     def watermarks(self) -> dict[int, Source]:
@@ -98,6 +99,20 @@ class Floor:
             except CONTENT_ERRORS as error:
                 self.unreadable.append(Unreadable(key_bytes, value, told(error)))
         self._advance()
+        if self.sources.full != self._full:
+            self._full = self.sources.full
+            self._mark_all()
+
+    def _mark_all(self) -> None:
+        """Have every scope shown anew: which of them are whole has changed."""
+        for state in self.scopes.values():
+            self._mark(state, self.all_bits)
+            state.touched.update(state.panes[HOUR_TIER])
+            self._touched.add(state.key)
+
+    def _see_whole(self, state: ScopeState) -> None:
+        """Note whether a scope may lack rows: of a partition that has refused scopes and has none of this one (ADR 0030)."""
+        state.partial = bool(self._full) and not self.policy.names(state.scope) and not state.has_rows_of(self._full)
 
     def _apply_one(self, key: str, value: bytes | None) -> None:
         if key.startswith(WATERMARK_PREFIX):
@@ -356,6 +371,7 @@ class Floor:
         for key in self._touched:
             state = self.scopes.get(key)
             if state is not None:
+                self._see_whole(state)
                 found.extend(PaneRow(state, at) for at in sorted(state.touched) if state.shows(at))
                 state.touched.clear()
         self._touched.clear()
@@ -368,6 +384,7 @@ class Floor:
 
     def _window_rows(self, state: ScopeState, bits: int, into: Sequence[list[WindowRow]]) -> None:
         """Put a scope's windows into the lists of theirs."""
+        self._see_whole(state)
         for i, (window, total) in enumerate(zip(self.policy.windows, state.windows, strict=True)):
             if bits >> i & 1:
                 into[i].append(WindowRow(state, window.name, total.start_ms, total.end_ms, total.cells))
@@ -432,4 +449,6 @@ class Floor:
         """Return every hour pane still held, one after the other: there may be more than memory would like."""
         self.absorb()
         states = list(self.scopes.values()) if self.watermark_ms >= 0 else []
+        for state in states:
+            self._see_whole(state)
         return (PaneRow(state, pane_ms) for state in states for pane_ms in sorted(state.hours()))

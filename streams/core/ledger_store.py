@@ -26,7 +26,7 @@ from streams.core.recount import Recount, version_of, versioned
 from streams.core.rowcodec import encode_row
 from streams.core.rows import Place, Row
 from streams.core.segments import Segments
-from streams.core.sources import NO_TIME, Source, floor_key, floor_record, watermark_record
+from streams.core.sources import NO_TIME, Source, floor_key, floor_record, full_key, full_record, watermark_record
 from streams.core.tasks import TaskTable
 from streams.models import formats
 
@@ -155,6 +155,8 @@ class LedgerStore:
         ledger = self.ledger
         source = Source(ledger.next, ledger.watermark_ms, ledger.idle)
         flush.watermark = watermark_record(ledger.partition, self.owner, source)
+        if ledger.scopes.refused:
+            flush.full.append(full_record(ledger.partition, self.owner, ledger.next))
         if ledger.floor_ms > ledger.watermark_ms:
             flush.floor.append(floor_record(ledger.partition, self.owner, ledger.next, ledger.floor_ms))
         for old in self._old_owners:
@@ -162,6 +164,7 @@ class LedgerStore:
             name = old.decode()
             flush.old_watermarks.append(watermark_record(ledger.partition, name, source)[0])
             flush.old_watermarks.append(floor_key(ledger.partition, name))
+            flush.old_watermarks.append(full_key(ledger.partition, name))
         self._old_owners = []
 
     def facts_ahead(self) -> list[tuple[bytes, bytes]]:
@@ -346,12 +349,11 @@ class LedgerStore:
             self._segments.replaced = ledger.recount.raw
         for name, (stamp, value, owners) in found.items():
             scope_key, tier, pane_ms = name.decode().rsplit("|", 2)
-            number = ledger.scopes.number(scope_key)
-            if number >= 0:
-                place = (int(tier), int(pane_ms), number)
-                ledger.rows.put(place, Row(None, stamp, owners, value))
-                if ledger.recount is not None and name in further:
-                    ledger.recount.rows[place] = further[name]
+            # A scope that has rows stays, also where the cap has been lowered: without some of its rows it would be a part.
+            place = (int(tier), int(pane_ms), ledger.scopes.admit(scope_key))
+            ledger.rows.put(place, Row(None, stamp, owners, value))
+            if ledger.recount is not None and name in further:
+                ledger.recount.rows[place] = further[name]
 
 
 _UINT_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}

@@ -5,6 +5,7 @@ The core never reads configuration: everything below arrives as an argument, in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.core.detectors.watch import Detector
@@ -97,6 +98,7 @@ class CorePolicy:
         detectors: What is watched with a known rate of false alarms.
         audit_scopes: Kinds of scopes of which only audits are counted, by quarter hour and hour, in the accuracy table:
             enough to say which part moved an accuracy, at a few hundredths of what a kind in ``scopes`` costs.
+        named: (dimension, value) that the configuration names: scopes of nothing else are kept whatever ``max_scopes`` says.
     """
 
     scopes: tuple[tuple[str, ...], ...] = DEFAULT_SCOPES
@@ -109,6 +111,11 @@ class CorePolicy:
     default_zone: str = "UTC"
     detectors: tuple[Detector, ...] = ()
     audit_scopes: tuple[tuple[str, ...], ...] = DEFAULT_AUDIT_SCOPES
+    named: frozenset[tuple[str, str]] = frozenset()
+
+    def names(self, scope: Mapping[str, str]) -> bool:
+        """Whether a scope is kept in any case: the whole floor, and what the configuration names in each of its dimensions."""
+        return self.named.issuperset(scope.items())
 
     @property
     def tiers(self) -> tuple[Tier, Tier, Tier]:

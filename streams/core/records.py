@@ -145,6 +145,8 @@ class Flush:
         meta: (key, value) written last and alone: its presence says the flush is complete.
         watermark: (key, value) sent to every partition of the next stage after the outputs.
         floor: (key, value), at most one, sent right before ``watermark``: how far the floor is ahead of this partition.
+        full: (key, value), at most one, sent to every partition of the next stage before the outputs: that the partition has
+            refused scopes.
         old_watermarks: Keys of owners long gone, to be buried on every partition of the next stage.
         cut: Keys of rows that had grown too large and have lost all that was counted by name.
     """
@@ -155,5 +157,6 @@ class Flush:
     meta: tuple[bytes, bytes] = (b"", b"")
     watermark: tuple[bytes, bytes] = (b"", b"")
     floor: list[tuple[bytes, bytes]] = field(default_factory=list)
+    full: list[tuple[bytes, bytes]] = field(default_factory=list)
     old_watermarks: list[bytes] = field(default_factory=list)
     cut: list[bytes] = field(default_factory=list)

@@ -51,6 +51,7 @@ class ScopeState:
         oldest_known: Whether the oldest open task need not be looked for anew.
         queue: Open work and pace of a queue's own scope, for its forecast; None for every other scope.
         audits_only: Whether nothing but audits is counted here, so that it has a row in the accuracy table alone.
+        partial: Whether its rows may lack some of what it should count (``Floor``).
         watches: The detectors of this scope, each with the bits of the windows whose rows show it.
     """
 
@@ -66,6 +67,7 @@ class ScopeState:
         "oldest_known",
         "open_by_hour",
         "panes",
+        "partial",
         "queue",
         "scope",
         "slid",
@@ -91,6 +93,7 @@ class ScopeState:
         self.ended: dict[int, dict[int, bytes]] = {}
         self.touched: set[int] = set()
         self.moved = 0
+        self.partial = False
         self.oldest_known = False
         self._oldest_ms: int | None = None
         self._kept_ms = tuple(tier.kept_ms for tier in policy.all_tiers)
@@ -104,6 +107,16 @@ class ScopeState:
         """Return the encoded row of a source partition; None where there is none."""
         slot = self.panes[tier].get(pane_ms, _NO_SLOTS).get(source)
         return None if slot is None else slot[1]
+
+    def has_rows_of(self, sources: frozenset[int]) -> bool:
+        """Whether there is a row, of whichever pane, of each of some source partitions."""
+        missing = set(sources)
+        for panes in reversed(self.panes):
+            for slots in panes.values():
+                missing.difference_update(slots)
+                if not missing:
+                    return True
+        return not missing
 
     def open_change(self, pane_ms: int, source: int, value: bytes | None) -> int:
         """Note an hour's row of a source; return how many more tasks created in that hour are open in it than before.

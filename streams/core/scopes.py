@@ -95,12 +95,14 @@ class ScopeIndex:
         keys: Scope key by scope number.
         evidence_kinds: Kinds of scopes whose audits some detector looks at.
         tuples_limit: Half tuples numbered above which the numbers should be given anew (``forget``).
-        refused: New scopes that ``max_scopes`` kept out (each asked for counts).
+        refused: New scopes that ``max_scopes`` kept out (each asked for counts). Once there was one, every new scope is kept
+            out, save those that the configuration names: a scope let in later would lack what came before (ADR 0030).
     """
 
     def __init__(self, policy: CorePolicy) -> None:
         """Start empty."""
         self._max_scopes = policy.max_scopes
+        self._policy = policy
         self.tuples_limit = TUPLES_LIMIT
         self._ids: dict[str, int] = {}
         self.keys: list[str] = []
@@ -139,9 +141,16 @@ class ScopeIndex:
         found = self._ids.get(key)
         if found is not None:
             return found
-        if len(self.keys) >= self._max_scopes:
+        if (self.refused or len(self.keys) >= self._max_scopes) and not self._policy.names(parse_scope_key(key)):
             self.refused += 1
             return -1
+        return self.admit(key)
+
+    def admit(self, key: str) -> int:
+        """Return the number of a scope, giving it one whatever the cap: for one that has rows already."""
+        found = self._ids.get(key)
+        if found is not None:
+            return found
         self._ids[key] = number = len(self.keys)
         self.keys.append(key)
         return number

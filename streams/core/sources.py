@@ -18,6 +18,9 @@ WATERMARK_PREFIX = "~watermark|"
 _FLOOR = "|floor"
 """End of the key of the record that says how far the floor had come when a partition was last found idle."""
 
+_FULL = "|full"
+"""End of the key of the record that says that a partition has refused scopes."""
+
 _HEAD = 0x92
 """First byte of a watermark record of this version: an array of two."""
 
@@ -71,6 +74,20 @@ def floor_key(partition: int, owner: str) -> bytes:
     return f"{WATERMARK_PREFIX}{partition}|{owner}{_FLOOR}".encode()
 
 
+def full_record(partition: int, owner: str, stamp: int) -> tuple[bytes, bytes]:
+    """Return the record that says that a partition has reached its cap on scopes: one of which it has no rows may be incomplete.
+
+    It is written before the rows and the watermark record of the same stamp. Workers that do not know it take it for a watermark
+    that holds back nobody, until that record comes. A flush without it says that the cap bites no more.
+    """
+    return full_key(partition, owner), _encode((stamp, hidden(0)))
+
+
+def full_key(partition: int, owner: str) -> bytes:
+    """Return the key of ``full_record``."""
+    return f"{WATERMARK_PREFIX}{partition}|{owner}{_FULL}".encode()
+
+
 def silence_of(partition: int) -> tuple[bytes, bytes]:
     """Return the watermark record of a source that has no events yet. It has no owner, for all of them say the same."""
     return watermark_record(partition, "", Source(0, NO_TIME))
@@ -97,6 +114,7 @@ class Sources:
         """
         self._expected = expected
         self._floor_ms = NO_TIME
+        self._full: dict[int, int] = {}
         self.heard: dict[int, Source] = {}
         self.watermark_ms = NO_TIME
         self.kept_from_ms = NO_TIME
@@ -112,9 +130,21 @@ class Sources:
             return
         idle = time_ms < NO_TIME
         partition = int(key[len(WATERMARK_PREFIX) :].partition("|")[0])
+        if key.endswith(_FULL):
+            self._full[partition] = max(stamp, self._full.get(partition, 0))
+            return
         known = self.heard.get(partition)
         if known is None or stamp >= known.stamp:
             self.heard[partition] = Source(stamp, hidden(time_ms) if idle else time_ms, idle)
+
+    @property
+    def full(self) -> frozenset[int]:
+        """Partitions that have reached their cap on scopes, as of what was last heard of them."""
+        if not self._full:
+            return frozenset()
+        return frozenset(
+            one for one, stamp in self._full.items() if one not in self.heard or stamp >= self.heard[one].stamp
+        )
 
     @property
     def idle(self) -> bool:

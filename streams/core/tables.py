@@ -12,7 +12,7 @@ from streams.core import cells as c
 from streams.core.cells import Cells
 from streams.core.forecast.observe import FORECAST_WINDOW, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
-from streams.core.scope_state import PaneRow, WindowRow
+from streams.core.scope_state import PaneRow, ScopeState, WindowRow
 from streams.core.stamps import rfc3339
 
 TABLES = ("accuracy", "throughput", "sla")
@@ -280,7 +280,7 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
         watermark_ms: The floor's watermark.
         behind: Watermarks in ms of source partitions older than that (``Sources.behind``).
     """
-    common = _common(row.state.scope, row.state.key, row.start_ms, row.end_ms, row.cells, watermark_ms)
+    common = _common(row.state, row.start_ms, row.end_ms, row.cells, watermark_ms)
     common["window"] = row.window
     oldest_ms = row.state.oldest_open_ms()
     age_ms = None if oldest_ms is None else max(0, watermark_ms - oldest_ms)
@@ -307,7 +307,7 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
 
 def pane_rows(row: PaneRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, RowJson]:
     """Return the row of each table for one hour pane of one scope; the arguments are those of ``window_rows``."""
-    common = _common(row.state.scope, row.state.key, row.start_ms, row.start_ms + HOUR_MS, row.cells, watermark_ms)
+    common = _common(row.state, row.start_ms, row.start_ms + HOUR_MS, row.cells, watermark_ms)
     common["window"] = "pane"
     common["pane_s"] = HOUR_MS // 1000
     common["pane_start"] = common["start"]
@@ -339,13 +339,16 @@ def _audits_alone(common: RowJson, parts: Parts) -> dict[str, RowJson]:
     return {"accuracy": {"table": "accuracy", **common, **accuracy(parts), "labels": None}}
 
 
-def _common(scope: dict[str, str], key: str, start_ms: int, end_ms: int, cells: Cells, watermark_ms: int) -> RowJson:
-    return {
-        "scope": scope,
-        "scope_key": key,
+def _common(state: ScopeState, start_ms: int, end_ms: int, cells: Cells, watermark_ms: int) -> RowJson:
+    common: RowJson = {
+        "scope": state.scope,
+        "scope_key": state.key,
         "start": rfc3339(start_ms),
         "end": rfc3339(end_ms),
         "closed": end_ms <= watermark_ms,
         "revision": cells.get(c.REVISION, 0),
         "watermark": rfc3339(watermark_ms),
     }
+    if state.partial:
+        common["partial"] = True
+    return common

@@ -89,6 +89,7 @@ OUTPUT_DOCS: dict[str, str] = {
     "format": "Version of the row's format; 1 where it is missing (docs/formats.md).",
     "revision": "Counts the corrections of panes in the range.",
     "watermark": "Event time up to which the row is complete.",
+    "partial": "The row may lack some of what it should count, for tables.max_scopes kept the scope out of a partition.",
     "pane_s": "Length of the pane in seconds; pane rows only.",
     "pane_start": "Start of the pane; pane rows only.",
     "evidence": "By rule: what its detector says; only in rows of the rule's window and scopes.",

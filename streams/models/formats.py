@@ -202,8 +202,8 @@ WATERMARK = Format(
     "worker (scopes)",
     "an array of two is version 1; a later version appends its number",
     _STOPS,
-    "1.1: idle and the floor, as negative times (ADR 0019)",
-    1,
+    "1.1: idle and the floor, as negative times (ADR 0019); 1.2: a partition that has refused scopes (ADR 0030)",
+    2,
 )
 TABLE_ROW = Format(
     "a table row",
@@ -213,7 +213,8 @@ TABLE_ROW = Format(
     "worker (rules), command line, readers of the topics",
     "member format",
     "the rules stop the worker; commands end with the reason",
-    "2: incomparable, overlap_incomparable, open_as_of, the version",
+    "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial",
+    1,
 )
 INCIDENT = Format(
     "an incident",

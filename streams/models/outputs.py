@@ -40,6 +40,7 @@ class Row(Struct, kw_only=True):
     pane_s: int | None = None
     pane_start: Instant | None = None
     evidence: dict[str, Evidence] | None = None
+    partial: bool = False
     format: int = 1
 
 

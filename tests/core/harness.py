@@ -67,7 +67,7 @@ class CoreRun:
         """Hand a partition's changed rows to the floor."""
         flush = self.stores[partition].collect()
         if flush is not None:
-            self.floor.apply([*flush.outputs, flush.watermark])
+            self.floor.apply([*flush.full, *flush.outputs, flush.watermark])
 
     def finish(self) -> None:
         """End the input: every partition learns the greatest event time, then everything is flushed."""

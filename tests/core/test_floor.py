@@ -30,7 +30,7 @@ def partials(seed: int, policy: CorePolicy = POLICY) -> list[Partials]:
         store.ledger.fold(records[store.ledger.next : store.ledger.next + rng.choice((1, 4, 20))])
         flush = store.collect()
         assert flush is not None
-        flushes.append([*flush.outputs, flush.watermark])
+        flushes.append([*flush.full, *flush.outputs, flush.watermark])
     return flushes
 
 
@@ -93,7 +93,7 @@ def two_sources(policy: CorePolicy | None = None) -> tuple[Floor, list[Partials]
         run.send([event("task.created", minutes, {"queue": "q"}, task=f"t{source}"), label(f"l{source}", minutes + 1)])
         flush = store.collect()
         assert flush is not None
-        told.append([*flush.outputs, flush.watermark])
+        told.append([*flush.full, *flush.outputs, flush.watermark])
     return Floor(run.policy, sources=2), told
 
 

@@ -47,7 +47,7 @@ class Part:
         ledger.fold([Record(ledger.next + i, 0, key, value) for i, (key, value) in enumerate(records)])
         flush = self.store.collect()
         assert flush is not None
-        return [*flush.outputs, *flush.floor, flush.watermark]
+        return [*flush.full, *flush.outputs, *flush.floor, flush.watermark]
 
 
 def oldv(number: int, minutes: float = OLD_MIN, **more: object) -> dict[str, object]:

@@ -57,7 +57,7 @@ class Kept(CoreRun):
     def flush(self, partition: int) -> None:
         flush = self.stores[partition].collect()
         if flush is not None:
-            self.floor.apply([*flush.outputs, flush.watermark])
+            self.floor.apply([*flush.full, *flush.outputs, flush.watermark])
             self.changelogs[partition] += [*flush.rows, flush.meta]
 
 

@@ -33,7 +33,7 @@ def shapes() -> dict[str, str]:
     from streams.core.ledger_store import Meta
     from streams.core.rowcodec import encode_row
     from streams.core.segments import _Segment
-    from streams.core.sources import Source, floor_record, watermark_record
+    from streams.core.sources import Source, floor_record, full_record, watermark_record
     from streams.models import formats as f
     from streams.models.events import LogEvent
     from streams.models.outputs import AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
@@ -45,6 +45,7 @@ def shapes() -> dict[str, str]:
         watermark_record(1, "o", Source(7, 1_000)),
         watermark_record(1, "o", Source(7, 1_000, idle=True)),
         floor_record(1, "o", 7, 9),
+        full_record(1, "o", 7),
     ]
     hooks = next(value for name, value in files.items() if name.startswith("spool/hooks"))
     return {

@@ -82,7 +82,7 @@ class PlainRun:
                 left = left[store.ledger.fold(left) :]
             flush = store.collect()
             if flush is not None:
-                flushed += [*flush.outputs, flush.watermark]
+                flushed += [*flush.full, *flush.outputs, flush.watermark]
         # All at once: the floor's time is the least of its sources', and never goes back.
         self.floor.apply(flushed)
 
