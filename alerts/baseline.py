@@ -51,7 +51,7 @@ class Expectation(Struct, frozen=True):
     windows: int
 
 
-class Count(Struct, frozen=True):
+class WindowCount(Struct, frozen=True):
     """Labels of the present window; it starts at ``start_ms`` and covers ``covered_ms`` up to the watermark."""
 
     labels: int
@@ -59,7 +59,7 @@ class Count(Struct, frozen=True):
     covered_ms: int
 
 
-def current_count(row: Row | None, window: str, watermark_ms: int) -> Count:
+def current_count(row: Row | None, window: str, watermark_ms: int) -> WindowCount:
     """Labels of the window that holds the watermark.
 
     Args:
@@ -70,8 +70,8 @@ def current_count(row: Row | None, window: str, watermark_ms: int) -> Count:
     size_ms = WINDOW_MS[window]
     if row is not None and instant_ms(row["end"]) > watermark_ms - size_ms:
         start_ms = instant_ms(row["start"])
-        return Count(int(row["labels"]), start_ms, max(1, min(size_ms, watermark_ms - start_ms)))
-    return Count(0, watermark_ms - size_ms, size_ms)
+        return WindowCount(int(row["labels"]), start_ms, max(1, min(size_ms, watermark_ms - start_ms)))
+    return WindowCount(0, watermark_ms - size_ms, size_ms)
 
 
 def expect(samples: tuple[Sample, ...], covered_ms: int) -> Expectation | None:

@@ -14,9 +14,9 @@ from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row
-from streams.core.rca.evidence import MIN_PART, Verdict, difference_interval, family_z, judge
 from streams.core.rca.shift import decompose, summed
-from streams.core.rca.tally import Tally, possible, without
+from streams.core.rca.significance import MIN_PART, Verdict, difference_interval, family_z, judge
+from streams.core.rca.tally import RatioTally, possible, without
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""
@@ -27,7 +27,7 @@ MIN_EFFECT_PP = 0.05
 """Smaller effects read as 0.0 or 0.1 points: noise in a message."""
 
 
-class Cell(Struct, frozen=True):
+class PartCounts(Struct, frozen=True):
     """Good outcomes out of all of one part in one window, and the labels (or due tasks) behind them."""
 
     good: int
@@ -37,20 +37,20 @@ class Cell(Struct, frozen=True):
     weight: int | None = None
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> RatioTally:
         """The same as a tally: what is compared are weighted shares, where audits have weights."""
-        return Tally(self.good, self.total, self.good_weight, self.weight)
+        return RatioTally(self.good, self.total, self.good_weight, self.weight)
 
     @classmethod
-    def of(cls, tally: Tally, labels: int) -> Cell:
+    def of(cls, tally: RatioTally, labels: int) -> PartCounts:
         """Return a tally with the labels behind it."""
         return cls(tally.good, tally.total, max(0, labels), tally.good_weight, tally.weight)
 
 
-class Shift(Struct, frozen=True):
+class PartEffect(Struct, frozen=True):
     """Effect of one part on the change of the whole, as ratios; the three sum to its effect.
 
-    ``verdict`` says whether the effect is more than chance and the part's own (``streams.core.rca.evidence.judge``).
+    ``verdict`` says whether the effect is more than chance and the part's own (``streams.core.rca.significance.judge``).
     """
 
     value: str
@@ -65,14 +65,14 @@ class Shift(Struct, frozen=True):
         return self.rate + self.mix + self.interaction
 
 
-def shift_share(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> list[Shift]:
+def shift_share(before: Mapping[str, PartCounts], after: Mapping[str, PartCounts]) -> list[PartEffect]:
     """Split ΔA between two windows over the parts of a scope: ``streams.core.rca.shift.decompose`` in the words of alerts.
 
     Returns:
         One entry per part; their effects sum exactly to A₁-A₀. Empty when either window is empty.
 
     Example:
-        >>> shifts = shift_share({"a": Cell(9, 10), "b": Cell(9, 10)}, {"a": Cell(5, 10), "b": Cell(9, 10)})
+        >>> shifts = shift_share({"a": PartCounts(9, 10), "b": PartCounts(9, 10)}, {"a": PartCounts(5, 10), "b": PartCounts(9, 10)})
         >>> [(shift.value, float(shift.effect)) for shift in shifts]
         [('a', -0.2), ('b', 0.0)]
     """
@@ -80,15 +80,16 @@ def shift_share(before: Mapping[str, Cell], after: Mapping[str, Cell]) -> list[S
     if found is None:
         return []
     return [
-        Shift(part.key[0], part.rate, part.mix, part.interaction, judge(found, part).verdict) for part in found.parts
+        PartEffect(part.key[0], part.rate, part.mix, part.interaction, judge(found, part).verdict)
+        for part in found.parts
     ]
 
 
-def _tallies(cells: Mapping[str, Cell]) -> dict[tuple[str, ...], Tally]:
+def _tallies(cells: Mapping[str, PartCounts]) -> dict[tuple[str, ...], RatioTally]:
     return {(value,): cell.tally for value, cell in cells.items()}
 
 
-def earlier(longer: Mapping[str, Cell], later: Mapping[str, Cell]) -> dict[str, Cell]:
+def earlier(longer: Mapping[str, PartCounts], later: Mapping[str, PartCounts]) -> dict[str, PartCounts]:
     """Parts of the longer window without the later one inside it, so that the two compared have nothing in common.
 
     Returns:
@@ -97,16 +98,16 @@ def earlier(longer: Mapping[str, Cell], later: Mapping[str, Cell]) -> dict[str, 
     """
     left = {}
     for value in longer.keys() | later.keys():
-        old, new = longer.get(value, Cell(0, 0)), later.get(value, Cell(0, 0))
+        old, new = longer.get(value, PartCounts(0, 0)), later.get(value, PartCounts(0, 0))
         rest = without(old.tally, new.tally)
         if not possible(rest):
             return dict(longer)
         if rest.total:
-            left[value] = Cell.of(rest, old.labels - new.labels)
+            left[value] = PartCounts.of(rest, old.labels - new.labels)
     return left
 
 
-def excess(cells: Mapping[str, Cell], target: float) -> dict[str, Fraction]:
+def excess(cells: Mapping[str, PartCounts], target: float) -> dict[str, Fraction]:
     """Each part's effect on the whole's distance from ``target`` (a good share), as a ratio; negative is below it.
 
     Source: ours; A - target = Σ (good - target·all)/whole, since the parts sum to the whole.
@@ -147,13 +148,13 @@ def crosses(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
     return found
 
 
-def complete(parent: Cell, parts: Mapping[str, Cell]) -> dict[str, Cell]:
+def complete(parent: PartCounts, parts: Mapping[str, PartCounts]) -> dict[str, PartCounts]:
     """The parts, with what the parent has beyond them as ``(not given)``, so that they sum to the parent."""
     rest = without(parent.tally, summed(cell.tally for cell in parts.values()))
     labels = parent.labels - sum(cell.labels for cell in parts.values())
     if not rest.total or not possible(rest):
         return dict(parts)  # nothing beyond them, or rows of slightly different moments
-    return {**parts, NOT_GIVEN: Cell.of(rest, labels)}
+    return {**parts, NOT_GIVEN: PartCounts.of(rest, labels)}
 
 
 def rank(found: Iterable[Contributor]) -> tuple[Contributor, ...]:
@@ -180,9 +181,9 @@ def share_contributors(
     rows: Mapping[str, Row],
     *,
     reference: Mapping[str, Row],
-    read: Callable[[Row], Cell],
+    read: Callable[[Row], PartCounts],
     target: float,
-    words: Callable[[Cell], str],
+    words: Callable[[PartCounts], str],
 ) -> tuple[Contributor, ...]:
     """Top contributors to a low good share of ``scope``.
 
@@ -212,7 +213,7 @@ def share_contributors(
         if len(parts) < 2:
             continue  # a single part is the scope itself under another name
         cells = complete(read(row), {value: read(part) for value, part in parts.items()})
-        before: dict[str, Cell] = {}
+        before: dict[str, PartCounts] = {}
         if old_row is not None:
             old = {value: read(part) for value, part in old_children.get(dimension, {}).items()}
             before = earlier(complete(read(old_row), old), cells)
@@ -230,8 +231,8 @@ def _crossed(
     row: Row,
     old_row: Row,
     old_parts: Mapping[str, Mapping[str, Row]],
-    read: Callable[[Row], Cell],
-    words: Callable[[Cell], str],
+    read: Callable[[Row], PartCounts],
+    words: Callable[[PartCounts], str],
 ) -> Iterable[Contributor]:
     """Parts two dimensions deep, only those beyond chance: there are many, and the best of many looks bad by luck."""
     for name, parts in crosses(scope, rows).items():
@@ -242,7 +243,7 @@ def _crossed(
         yield from _against_reference(name, earlier(complete(read(old_row), old), cells), cells, words, evident=True)
 
 
-def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], Cell], target: float) -> bool:
+def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], PartCounts], target: float) -> bool:
     for row in rows.values():
         if row["scope"] == {"labeler": labeler}:
             cell = read(row)
@@ -251,7 +252,7 @@ def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], Cell],
 
 
 def _against_target(
-    dimension: str, cells: Mapping[str, Cell], target: float, words: Callable[[Cell], str], *, history: bool
+    dimension: str, cells: Mapping[str, PartCounts], target: float, words: Callable[[PartCounts], str], *, history: bool
 ) -> Iterable[Contributor]:
     """Parts by their excess over the target. A large part has much of it by its size alone: that is no cause."""
     effects = excess(cells, target)
@@ -269,7 +270,7 @@ def _against_target(
         yield Contributor(dimension, value, _pp(effect), cells[value].labels, detail, clear)
 
 
-def _worse_than_rest(part: Tally, rest: Tally, parts: int) -> bool:
+def _worse_than_rest(part: RatioTally, rest: RatioTally, parts: int) -> bool:
     """Whether a part's share is lower than that of everything else, beyond the chance of so many parts."""
     if min(part.total, rest.total) < MIN_PART:
         return False
@@ -278,16 +279,16 @@ def _worse_than_rest(part: Tally, rest: Tally, parts: int) -> bool:
 
 def _against_reference(
     dimension: str,
-    before: Mapping[str, Cell],
-    after: Mapping[str, Cell],
-    words: Callable[[Cell], str],
+    before: Mapping[str, PartCounts],
+    after: Mapping[str, PartCounts],
+    words: Callable[[PartCounts], str],
     *,
     evident: bool = False,
 ) -> Iterable[Contributor]:
     for shift in shift_share(before, after):
         if evident and shift.verdict != "evident":
             continue
-        cell = after.get(shift.value, Cell(0, 0))
+        cell = after.get(shift.value, PartCounts(0, 0))
         parts = f"rate {_points(shift.rate)}, mix {_points(shift.mix)}, both {_points(shift.interaction)} pp"
         moved = _moved_by_share(shift, before.get(shift.value), after.get(shift.value))
         if shift.verdict != "evident":
@@ -298,7 +299,7 @@ def _against_reference(
         yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}", clear)
 
 
-def _moved_by_share(shift: Shift, before: Cell | None, after: Cell | None) -> bool:
+def _moved_by_share(shift: PartEffect, before: PartCounts | None, after: PartCounts | None) -> bool:
     """Whether a part moved the whole by doing more or less of the work: at a change of shift every team does."""
     here = [cell for cell in (before, after) if cell is not None and cell.total]
     return len(here) < 2 or abs(shift.rate) < abs(shift.effect) / 2

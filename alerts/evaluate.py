@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.baseline import BaselineState
-from alerts.kinds.base import Context
+from alerts.kinds.base import RuleContext
 from alerts.kinds.registry import EVALUATORS
 from alerts.rules import Rule
 from alerts.scopes import board_path
@@ -32,7 +32,7 @@ def evaluate(rules: Iterable[Rule], view: RowView, watermark_ms: int, baseline: 
     Returns:
         Signals by rule, wider scopes before the narrower ones they inhibit.
     """
-    context = Context(view, watermark_ms, baseline)
+    context = RuleContext(view, watermark_ms, baseline)
     signals: list[Signal] = []
     for rule in rules:
         findings = sorted(EVALUATORS[rule.kind](rule, context), key=lambda found: (len(found.scope), found.scope_key))

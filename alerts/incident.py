@@ -21,7 +21,7 @@ LIVE: frozenset[str] = frozenset(("open", "acknowledged", "escalated"))
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Note = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
-ACTS_KEPT = 20
+ACTIONS_KEPT = 20
 """So many acts stay in an incident; all of them are on the log for as long as it is kept."""
 
 
@@ -32,7 +32,7 @@ class Stamp(Struct, frozen=True, order=True):
     offset: int
 
 
-class Act(Struct, frozen=True):
+class OperatorAction(Struct, frozen=True):
     """What somebody did about an incident: who, when (wall time), why; ``until_ms`` of a silence."""
 
     what: Literal["ack", "silence"]
@@ -49,7 +49,7 @@ class Incident(Struct, frozen=True):
     were told of the present firing; it stays False while a parent or a silence holds the message back.
     ``timer_ms`` is the wall time from which group wait is counted and, once people were told, escalation; None until the
     next tick. ``told`` are the routes of the tiers that were told: they hear the end, too. ``acts`` are the last
-    ``ACTS_KEPT``, oldest first. ``board_url`` is empty where no board is configured, ``runbook_url`` then a path in the repository.
+    ``ACTIONS_KEPT``, oldest first. ``board_url`` is empty where no board is configured, ``runbook_url`` then a path in the repository.
     """
 
     key: str
@@ -76,7 +76,7 @@ class Incident(Struct, frozen=True):
     timer_ms: int | None = None
     acknowledged_by: str | None = None
     silenced_until_ms: int | None = None
-    acts: tuple[Act, ...] = ()
+    acts: tuple[OperatorAction, ...] = ()
     contributors: tuple[Contributor, ...] = ()
     examples: tuple[str, ...] = ()
     board_url: str = ""

@@ -13,10 +13,10 @@ from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import Channel, ChannelError
 from alerts.channels.message import marked_repeat
+from alerts.formatting import UTC_ZONE
 from alerts.outbox import Lease, Outbox
 from alerts.outgoing import Notification, in_zone
-from alerts.words import UTC_ZONE
-from streams.adapters.patience import passes
+from streams.adapters.redis_retry import passes
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class DeliveryMeter(Protocol):
 class Notifier:
     """Delivers until told to stop. Several may run on one outbox.
 
-    Its parts (``lanes``) run side by side, each its own task: one chooses channels, one serves each channel. So neither a receiver
+    Its parts (``loops``) run side by side, each its own task: one chooses channels, one serves each channel. So neither a receiver
     that hangs nor a fault in one channel's code holds up another.
     """
 
@@ -71,7 +71,7 @@ class Notifier:
         self._lease_s, self._poll_s, self._at_once = lease_s, poll_s, at_once
         self._away = _Away()
 
-    def lanes(self) -> dict[str, Callable[[asyncio.Event], Awaitable[None]]]:
+    def loops(self) -> dict[str, Callable[[asyncio.Event], Awaitable[None]]]:
         """Return the parts by name; each runs until its event is set."""
         served = {f"channel {name}": self._lane(channel) for name, channel in self._channels.items()}
         return {"routing": self._route_forever, **served}
@@ -79,8 +79,8 @@ class Notifier:
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until ``stop`` is set: for tests and small programs; a worker supervises each on its own."""
         async with asyncio.TaskGroup() as group:
-            for lane in self.lanes().values():
-                group.create_task(_as_coroutine(lane(stop)))
+            for loop in self.loops().values():
+                group.create_task(_as_coroutine(loop(stop)))
 
     async def drain(self) -> int:
         """Deliver all that is due now; returns how many deliveries were tried."""

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
+from alerts.codec import incident_of, incident_record
+from alerts.formatting import UTC_ZONE
 from alerts.incident import Notify
-from alerts.records import incident_of, incident_record
 from alerts.text import Links, render, title_of
-from alerts.words import UTC_ZONE
 from streams.models import formats
 
 _CUT_TITLE, _CUT_BODY = 300, 8_000

@@ -51,7 +51,7 @@ class Contributor(Struct, frozen=True):
     share_of: str = ""
 
 
-class Wish(Struct, frozen=True):
+class AuditSuggestion(Struct, frozen=True):
     """More audits would soon decide: the evidence has passed the square root of its bar and does not fire.
 
     ``audits`` is about how many more it would take if errors go on as in the ``units`` audits (``bad`` of them wrong)
@@ -88,5 +88,5 @@ class Signal(Struct, frozen=True, tag="signal"):
     examples: tuple[str, ...] = ()
     board_path: str = ""
     runbook_path: str = ""
-    wish: Wish | None = None
+    wish: AuditSuggestion | None = None
     dated: bool = False

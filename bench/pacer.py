@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 from confluent_kafka import Producer
 
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.models.topics import partition_of
 
 QUEUES_EACH = 5

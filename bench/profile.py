@@ -25,7 +25,7 @@ from typing import Any
 import orjson
 
 from bench.workload import load
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
@@ -125,7 +125,7 @@ def by_partition(labels: int, labelers: int, partitions: int) -> list[list[Recor
 
 def run_intake(parts: list[list[Record]], sections: Sections, batch: int) -> None:
     """Check every event and hand it on."""
-    out = Topics("profile.", len(parts))
+    out = TopicNames("profile.", len(parts))
     loop = asyncio.new_event_loop()
     for partition, records in enumerate(parts):
         stage = Intake("raw", partition, out, NullWriter(), NullReader(), IntakePolicy(), NullMeter())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 
 START_MS = 1_795_396_200_000
 SHAPE = 2

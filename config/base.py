@@ -18,7 +18,7 @@ class Section(BaseModel):
 
 
 @dataclass(frozen=True)
-class Fault:
+class SettingsFault:
     """One thing that is wrong between settings which are each right.
 
     Attributes:
@@ -35,12 +35,12 @@ class Fault:
         return f"{'.'.join(map(str, self.field))}: {self.reason}"
 
 
-def refuse(faults: list[Fault]) -> None:
+def refuse(faults: list[SettingsFault]) -> None:
     """Raise all faults as one pydantic error, which the loader takes apart; do nothing if there is none."""
     if faults:
         _raise(faults)
 
 
-def _raise(faults: list[Fault]) -> NoReturn:
+def _raise(faults: list[SettingsFault]) -> NoReturn:
     said = "; ".join(map(str, faults))
     raise PydanticCustomError(MANY, "{said}", {"said": said, "faults": faults})

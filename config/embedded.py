@@ -14,7 +14,7 @@ from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
 from alerts.signals import Severity
 from config.addresses import web_base
-from config.base import Fault
+from config.base import SettingsFault
 from config.durations import Seconds
 from config.people import ExposureSettings
 from config.zone_names import hint as zone_hint
@@ -85,7 +85,9 @@ class AlertSettings(RoutingSettings):
             return rule
         return rule.model_copy(update={"escalate": self.escalate.get(rule.severity, ())})
 
-    def faults(self, windows: list[str], scopes: list[tuple[str, ...]], exposure: ExposureSettings) -> list[Fault]:
+    def faults(
+        self, windows: list[str], scopes: list[tuple[str, ...]], exposure: ExposureSettings
+    ) -> list[SettingsFault]:
         """Return what keeps a written rule from ever working.
 
         Args:
@@ -93,7 +95,7 @@ class AlertSettings(RoutingSettings):
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
             exposure: What counts as exposure, where a rule does not say it itself.
         """
-        found = [Fault(("alerts", *fault.field), fault.reason, fault.hint) for fault in self.unknown_channels()]
+        found = [SettingsFault(("alerts", *fault.field), fault.reason, fault.hint) for fault in self.unknown_channels()]
         found += [
             fault
             # What nobody wrote has no place to point to: its route is the default one, whose absence is told above.
@@ -106,42 +108,42 @@ class AlertSettings(RoutingSettings):
             place = ("alerts", "rules", index)
             if rule.name in names:
                 hint = "rename one: an incident is told by its rule's name"
-                found.append(Fault((*place, "name"), f"two rules are named {rule.name}", hint))
+                found.append(SettingsFault((*place, "name"), f"two rules are named {rule.name}", hint))
             names.add(rule.name)
             if rule.route not in self.routes:
                 reason = f"there is no route {rule.route}"
-                found.append(Fault((*place, "route"), reason, f"use one of {', '.join(self.routes)}"))
+                found.append(SettingsFault((*place, "route"), reason, f"use one of {', '.join(self.routes)}"))
             found += self._unknown_routes((*place, "escalate"), rule.escalate or ())
             found += _unreachable(_with_exposure(rule, exposure), place, windows, scopes)
         return found
 
-    def _zone_faults(self) -> list[Fault]:
+    def _zone_faults(self) -> list[SettingsFault]:
         """Return the zones of channels and routes that there are not, and routes with a zone that there are not."""
         named: list[tuple[tuple[str, ...], str]]
         named = [(("channels", name, "zone"), channel.zone) for name, channel in self.channels.items() if channel.zone]
         named += [(("route_zones", route), zone) for route, zone in self.route_zones.items()]
         known = available_timezones() if named else set()
         found = [
-            Fault(("alerts", *place), f'there is no time zone "{zone}"', zone_hint(zone))
+            SettingsFault(("alerts", *place), f'there is no time zone "{zone}"', zone_hint(zone))
             for place, zone in named
             if zone not in known
         ]
         hint = f"use one of {', '.join(self.routes)}"
         return found + [
-            Fault(("alerts", "route_zones", route), f"there is no route {route}", hint)
+            SettingsFault(("alerts", "route_zones", route), f"there is no route {route}", hint)
             for route in self.route_zones
             if route not in self.routes
         ]
 
-    def delivery_faults(self) -> list[Fault]:
+    def delivery_faults(self) -> list[SettingsFault]:
         """Build every channel and return what keeps alerts from being delivered, as :func:`alerts.routes.build_channels` finds it."""
         built = build_channels(self, lambda: 0)
-        return [Fault(("alerts", *fault.field), fault.reason, fault.hint) for fault in built.faults]
+        return [SettingsFault(("alerts", *fault.field), fault.reason, fault.hint) for fault in built.faults]
 
-    def _unknown_routes(self, place: tuple[str | int, ...], tiers: tuple[Escalation, ...]) -> list[Fault]:
+    def _unknown_routes(self, place: tuple[str | int, ...], tiers: tuple[Escalation, ...]) -> list[SettingsFault]:
         hint = f"use one of {', '.join(self.routes)}"
         return [
-            Fault((*place, index, "route"), f"there is no route {tier.route}", hint)
+            SettingsFault((*place, index, "route"), f"there is no route {tier.route}", hint)
             for index, tier in enumerate(tiers)
             if tier.route not in self.routes
         ]
@@ -162,29 +164,29 @@ def _with_exposure(rule: Any, exposure: ExposureSettings) -> Any:
 
 def _unreachable(
     rule: Any, place: tuple[str | int, ...], windows: list[str], scopes: list[tuple[str, ...]]
-) -> list[Fault]:
+) -> list[SettingsFault]:
     """Return faults of a rule on rows that nobody writes: of such a kind, or on a window or scope that no table keeps."""
     if rule.kind in UNFED:
         reason = f"nothing writes the rows that {rule.kind} reads, so the rule would never fire"
-        return [Fault((*place, "kind"), reason, UNFED[rule.kind])]
+        return [SettingsFault((*place, "kind"), reason, UNFED[rule.kind])]
     found = []
     if rule.window not in windows:
         reason = f"window {rule.window} is not among tables.windows, so the rule would never fire"
-        found.append(Fault((*place, "window"), reason, f"use one of {', '.join(windows)}"))
+        found.append(SettingsFault((*place, "window"), reason, f"use one of {', '.join(windows)}"))
     reference = getattr(rule, "reference", None)
     if reference is not None and reference not in windows:
         reason = f"reference {reference} is not among tables.windows, so there would be nothing to compare with"
-        found.append(Fault((*place, "reference"), reason, f"use one of {', '.join(windows)}"))
+        found.append(SettingsFault((*place, "reference"), reason, f"use one of {', '.join(windows)}"))
     if rule.scope.names not in [frozenset(kind) for kind in scopes]:
         shown = ", ".join(sorted(rule.scope.names))
         reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"
-        found.append(Fault((*place, "scope"), reason, f"add [{shown}] to tables.scopes"))
+        found.append(SettingsFault((*place, "scope"), reason, f"add [{shown}] to tables.scopes"))
     if rule.kind == "exposure_cap" and rule.weights is None and rule.other_weight is None:
         reason = "nothing says what counts as exposure, so the rule would never fire"
         hint = "set people.exposure.weights, or people.exposure.other_weight: 1 to count all work alike"
-        found.append(Fault((*place, "kind"), reason, hint))
+        found.append(SettingsFault((*place, "kind"), reason, hint))
     if rule.kind == "exposure_cap" and rule.weights and BY_POLICY not in [frozenset(kind) for kind in scopes]:
         reason = "weights tell policies apart, and no row does: [policy, labeler] is not among tables.scopes"
         hint = "add [policy, labeler] to tables.scopes, or remove weights to count all work alike"
-        found.append(Fault((*place, "weights"), reason, hint))
+        found.append(SettingsFault((*place, "weights"), reason, hint))
     return found

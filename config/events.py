@@ -6,7 +6,7 @@ from pydantic import Field
 
 from config.base import Section
 from config.durations import Seconds, to_ms
-from streams.models.rules import EventLimits
+from streams.models.time_rules import EventLimits
 
 _DAY_S = 86_400.0
 _MOST_S = 1830 * _DAY_S

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from config.base import Fault, Section
+from config.base import Section, SettingsFault
 from config.nearest import nearest
 from streams.models.events import TYPE_NAMES
 from streams.models.grants import BOUND_DIMENSIONS, SenderGrant, short, types_matching, types_of
@@ -78,9 +78,9 @@ class GrantSettings(Section):
             reviewer=self.reviewer,
         )
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[SettingsFault]:
         """Return what cannot be meant so."""
-        found: list[Fault] = []
+        found: list[SettingsFault] = []
         bound = self.bound
         first = next(iter(bound), "")
         for at, pattern in enumerate(self.may or ()):
@@ -88,21 +88,23 @@ class GrantSettings(Section):
             place = ("may", at)
             if not covered:
                 hint = nearest(pattern, [short(name) for name in TYPE_NAMES], "write e.g. label.* or audit.completed")
-                found.append(Fault(place, f'no event type matches "{pattern}"', hint or ""))
+                found.append(SettingsFault(place, f'no event type matches "{pattern}"', hint or ""))
             elif bound and not self.reviewer and covered <= _JUDGING:
                 reason = f'"{pattern}" would always be refused: the sender is bound to a {first} and is no reviewer'
-                found.append(Fault(place, reason, "set reviewer: true if it may judge those labels, or remove this"))
+                found.append(
+                    SettingsFault(place, reason, "set reviewer: true if it may judge those labels, or remove this")
+                )
             elif bound and not self.labelers and covered <= _BREAKS:
                 reason = f'"{pattern}" would always be refused: a break names a labeler and no {first}'
-                found.append(Fault(place, reason, "say which labelers are its own, e.g. labelers: [a-*]"))
+                found.append(SettingsFault(place, reason, "say which labelers are its own, e.g. labelers: [a-*]"))
         for at, beginning in enumerate(self.event_sources):
             if not beginning.strip():
                 reason = "an empty beginning allows any source"
                 hint = "name the beginning, e.g. vendor-a/, or leave event_sources out to allow any"
-                found.append(Fault(("event_sources", at), reason, hint))
+                found.append(SettingsFault(("event_sources", at), reason, hint))
         if bound and not self.event_sources:
             reason = "a bound sender without event_sources could take the ids of other senders' events"
-            found.append(Fault((first,), reason, "set event_sources, e.g. [vendor-a/]"))
+            found.append(SettingsFault((first,), reason, "set event_sources, e.g. [vendor-a/]"))
         return found
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from config.addresses import host_port
-from config.base import Fault, Section, refuse
+from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds
 from config.topics import RawTopic, RawTopicEntry, TopicName, TopicPart, name_of
 
@@ -44,21 +44,21 @@ class KafkaSecurity(Section):
     @model_validator(mode="after")
     def _consistent(self) -> KafkaSecurity:
         name = self.protocol
-        faults: list[Fault] = []
+        faults: list[SettingsFault] = []
         if name.startswith("SASL"):
             if not self.username:
-                faults.append(Fault(("username",), f"protocol {name} needs a user name", "set username"))
+                faults.append(SettingsFault(("username",), f"protocol {name} needs a user name", "set username"))
             if self.password is None:
-                faults.append(Fault(("password",), f"protocol {name} needs a password", "set password_file"))
+                faults.append(SettingsFault(("password",), f"protocol {name} needs a password", "set password_file"))
         elif self.username or self.password is not None:
             reason = f"a user or password is given, but protocol {name} would not send it"
-            faults.append(Fault(("protocol",), reason, "use SASL_SSL, or remove username and password"))
+            faults.append(SettingsFault(("protocol",), reason, "use SASL_SSL, or remove username and password"))
         if not name.endswith("SSL") and (self.ca_file or self.cert_file or self.key_file):
             reason = f"certificate files are given, but protocol {name} is not encrypted"
-            faults.append(Fault(("protocol",), reason, "use SSL or SASL_SSL"))
+            faults.append(SettingsFault(("protocol",), reason, "use SSL or SASL_SSL"))
         if (self.cert_file is None) != (self.key_file is None):
             missing, given = ("key_file", "cert_file") if self.key_file is None else ("cert_file", "key_file")
-            faults.append(Fault((given,), "cert_file and key_file go together", f"set {missing} too"))
+            faults.append(SettingsFault((given,), "cert_file and key_file go together", f"set {missing} too"))
         refuse(faults)
         return self
 

@@ -10,13 +10,13 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from config import introspect, renamed
-from config.base import MANY, Fault
+from config.base import MANY, SettingsFault
 from config.environment import PREFIX, Overlay, apply_environment, apply_secret_files
 from config.errors import ConfigError, ConfigErrors
-from config.explain import reason_and_hint
+from config.fault_text import reason_and_hint
 from config.files import FileFault, read_bytes
 from config.masking import Mask, display, masks_of
-from config.nodes import Document, Path, Span, read_yaml
+from config.nodes import Document, Path, SourceSpan, read_yaml
 from config.schema import FloorwatchConfig
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -100,7 +100,7 @@ def loads(
     errors += [_Placed(path, reporter.fault(path, None, *fault, on_key=True)) for path, *fault in renames.faults]
     errors += [_Placed(path, reporter.fault(path, var, reason, hint)) for path, var, reason, hint in overlay.faults]
     if document.data is not None and not isinstance(document.data, dict):
-        fault = reporter.at(Span(0, 0, 1), "the file must be a group of name: value lines", "e.g. kafka: …")
+        fault = reporter.at(SourceSpan(0, 0, 1), "the file must be a group of name: value lines", "e.g. kafka: …")
         errors.append(_Placed((), fault))
     config, invalid = (None, []) if unread else _validated(data, reporter)
     errors += invalid
@@ -191,7 +191,7 @@ class _Reporter:
     data: dict[str, Any]
     masks: list[Mask] | None
 
-    def at(self, span: Span, reason: str, hint: str | None) -> ConfigError:
+    def at(self, span: SourceSpan, reason: str, hint: str | None) -> ConfigError:
         raw = self.lines[span.line] if span.line < len(self.lines) else ""
         source, caret, width = display(raw, span, self.masks)
         return ConfigError(
@@ -233,7 +233,7 @@ class _Reporter:
         on_key = error["type"] == "extra_forbidden"
         return [_Placed(path, self.fault(path, self._origin(path), reason, hint, on_key=on_key))]
 
-    def between(self, loc: tuple[str | int, ...], fault: Fault) -> ConfigError:
+    def between(self, loc: tuple[str | int, ...], fault: SettingsFault) -> ConfigError:
         """Place a fault that was found by looking at several settings."""
         path, _, _ = self._resolve((*loc, *fault.field))
         from_file = (*path[:-1], f"{path[-1]}_file") if path else path
@@ -265,7 +265,7 @@ class _Reporter:
             path = (*path, segment)
         return path, kinds, container
 
-    def _span(self, path: Path, on_key: bool) -> Span | None:
+    def _span(self, path: Path, on_key: bool) -> SourceSpan | None:
         """Return the place of a setting, or of the closest thing around it that the file has."""
         document = self.document
         for end in range(len(path), 0, -1):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from alerts.detectors import detectors_of
-from alerts.policy import Policy
+from alerts.lifecycle import IncidentPolicy
 from config.durations import parse_duration, to_ms
 from config.schema import FloorwatchConfig
 from config.tables import TableSettings
-from streams.core.people.policy import MILLI, PeoplePolicy
+from streams.core.people.people_policy import MILLI, PeoplePolicy
 from streams.core.policy import DAY_MS, CorePolicy, Window
 from streams.core.roster.presence import PERMILLE, RosterPolicy
 from streams.models.topics import TopicSpec, topic_specs
@@ -95,10 +95,10 @@ def roster_policy(config: FloorwatchConfig) -> RosterPolicy:
     )
 
 
-def incident_policy(config: FloorwatchConfig) -> Policy:
+def incident_policy(config: FloorwatchConfig) -> IncidentPolicy:
     """Return how incidents live, as far as no rule says it of its own."""
     alerts = config.alerts
-    return Policy(
+    return IncidentPolicy(
         group_wait_ms=to_ms(alerts.group_wait_s),
         board_base_url=alerts.board_url,
         runbook_base_url=alerts.runbook_url,

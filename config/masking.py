@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from config import introspect
-from config.nodes import Document, Span
+from config.nodes import Document, SourceSpan
 
 STARS = "****"
 _NAMED = re.compile(
@@ -99,7 +99,7 @@ def without_secrets(text: str) -> str:
     return shown + text[at:]
 
 
-def display(line: str, span: Span, masks: list[Mask] | None) -> tuple[str, int, int]:
+def display(line: str, span: SourceSpan, masks: list[Mask] | None) -> tuple[str, int, int]:
     """Return a source line fit to print, with the caret's column (from 0) and width in it.
 
     Args:

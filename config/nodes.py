@@ -25,7 +25,7 @@ TO_LINE_END = 1_000_000
 
 
 @dataclass(frozen=True)
-class Span:
+class SourceSpan:
     """A piece of one source line; line and column from 0, width at least 1 (``TO_LINE_END`` if it goes on below)."""
 
     line: int
@@ -34,10 +34,10 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Problem:
+class YamlProblem:
     """A fault of the YAML itself."""
 
-    span: Span
+    span: SourceSpan
     reason: str
     hint: str | None
 
@@ -54,9 +54,9 @@ class Document:
     """
 
     data: Any = None
-    keys: dict[Path, Span] = field(default_factory=dict)
-    values: dict[Path, Span] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    keys: dict[Path, SourceSpan] = field(default_factory=dict)
+    values: dict[Path, SourceSpan] = field(default_factory=dict)
+    problems: list[YamlProblem] = field(default_factory=list)
 
 
 class _TooMuch(Exception):
@@ -64,7 +64,7 @@ class _TooMuch(Exception):
 
     def __init__(self, reason: str, mark: yaml.Mark) -> None:
         super().__init__(reason)
-        self.problem = Problem(Span(mark.line, mark.column, 1), reason, "is this the right file?")
+        self.problem = YamlProblem(SourceSpan(mark.line, mark.column, 1), reason, "is this the right file?")
 
 
 class _CoreLoader(yaml.SafeLoader):
@@ -138,10 +138,10 @@ def read_yaml(text: str) -> Document:
     return document
 
 
-def _span(node: yaml.Node) -> Span:
+def _span(node: yaml.Node) -> SourceSpan:
     start, end = node.start_mark, node.end_mark
     width = end.column - start.column if end.line == start.line else TO_LINE_END
-    return Span(start.line, start.column, max(1, width))
+    return SourceSpan(start.line, start.column, max(1, width))
 
 
 _SYNTAX: tuple[tuple[str, str, str], ...] = (
@@ -155,9 +155,9 @@ _SYNTAX: tuple[tuple[str, str, str], ...] = (
 """What PyYAML says (part of it), what is wrong, how to mend it."""
 
 
-def _syntax_problem(text: str, error: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(text: str, error: yaml.MarkedYAMLError) -> YamlProblem:
     mark = error.problem_mark or error.context_mark
-    span = Span(mark.line, mark.column, 1) if mark else Span(0, 0, 1)
+    span = SourceSpan(mark.line, mark.column, 1) if mark else SourceSpan(0, 0, 1)
     said = error.problem or "cannot be read"
     lines = text.splitlines()
     before = lines[span.line][: span.column].strip() if span.line < len(lines) else ""
@@ -166,16 +166,16 @@ def _syntax_problem(text: str, error: yaml.MarkedYAMLError) -> Problem:
         said = "expected <block end>"
     for part, reason, hint in _SYNTAX:
         if part in said:
-            return Problem(span, reason, hint)
-    return Problem(span, f"not YAML: {said}", "check the line and the one above")
+            return YamlProblem(span, reason, hint)
+    return YamlProblem(span, f"not YAML: {said}", "check the line and the one above")
 
 
-def _reader_problem(text: str, error: yaml.reader.ReaderError) -> Problem:
+def _reader_problem(text: str, error: yaml.reader.ReaderError) -> YamlProblem:
     position = min(int(error.position), len(text))
     line = text.count("\n", 0, position)
     column = position - (text.rfind("\n", 0, position) + 1)
     reason = f"the character U+{ord(error.character):04X} is not allowed in YAML"
-    return Problem(Span(line, column, 1), reason, "remove it; save the file as UTF-8 text")
+    return YamlProblem(SourceSpan(line, column, 1), reason, "remove it; save the file as UTF-8 text")
 
 
 class _Builder:
@@ -208,7 +208,7 @@ class _Builder:
 
     def _mapping(self, node: yaml.MappingNode, path: Path, depth: int, above: frozenset[int]) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        first: dict[str, Span] = {}
+        first: dict[str, SourceSpan] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._problem(key, "a name must be plain text", "write name: value")
@@ -240,4 +240,4 @@ class _Builder:
         return text
 
     def _problem(self, node: yaml.Node, reason: str, hint: str) -> None:
-        self._doc.problems.append(Problem(_span(node), reason, hint))
+        self._doc.problems.append(YamlProblem(_span(node), reason, hint))

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from config.addresses import ratio
-from config.base import Fault, Section, refuse
+from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds
 
 DAY_S = 86_400.0
@@ -46,12 +46,12 @@ class ExposureSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> ExposureSettings:
-        faults: list[Fault] = []
+        faults: list[SettingsFault] = []
         if self.pace_s > self.window_s:
-            faults.append(Fault(("pace_s",), "must not be longer than window_s", "shorten it"))
+            faults.append(SettingsFault(("pace_s",), "must not be longer than window_s", "shorten it"))
         if self.other_weight == 0 and not any(self.weights.values()):
             reason = "with no weight above 0 nothing is ever measured"
-            faults.append(Fault(("other_weight",), reason, "name policies in weights, or raise it"))
+            faults.append(SettingsFault(("other_weight",), reason, "name policies in weights, or raise it"))
         refuse(faults)
         return self
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from config.schema import FloorwatchConfig
 from config.sites import FIX, named_sites, zoneless, zoneless_words
-from gateway.limits import OpenToStrangers, TokenFault, doorkeeper
+from gateway.authenticator import TokenFault, UnauthenticatedGateway, authenticator
 
 _HOST_NAME = re.compile(r"[^\s:/,?#@]+")
 
@@ -16,8 +16,8 @@ _HOST_NAME = re.compile(r"[^\s:/,?#@]+")
 def faults(config: FloorwatchConfig) -> list[str]:
     """Return what would keep a process from starting, as sentences."""
     try:
-        doorkeeper(config.gateway)
-    except OpenToStrangers as error:
+        authenticator(config.gateway)
+    except UnauthenticatedGateway as error:
         return [f"gateway.host: the gateway would not start: {error}"]
     except TokenFault as error:
         return [f"the gateway would not start: {error}"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field, PrivateAttr, model_validator
 
 from alerts.rules import Rule
-from config.base import Fault, Section, refuse
+from config.base import Section, SettingsFault, refuse
 from config.embedded import AlertSettings, GatewaySettings
 from config.engine import EngineSettings
 from config.events import EventSettings
@@ -63,21 +63,23 @@ class FloorwatchConfig(Section):
 
     @model_validator(mode="after")
     def _across_sections(self) -> FloorwatchConfig:
-        faults: list[Fault] = []
+        faults: list[SettingsFault] = []
         if self.metrics.window not in self.tables.windows:
             reason = f"{self.metrics.window} is not among tables.windows"
-            faults.append(Fault(("metrics", "window"), reason, f"use one of {', '.join(self.tables.windows)}"))
+            faults.append(SettingsFault(("metrics", "window"), reason, f"use one of {', '.join(self.tables.windows)}"))
         # Defaults follow a narrowed list of scopes quietly (see config.lower); only what somebody wrote is a fault.
         written = self.metrics.scopes if "scopes" in self.metrics.model_fields_set else []
         for index, kind in enumerate(written):
             if kind not in self.tables.scopes:
                 reason = f"[{', '.join(kind)}] is not among tables.scopes"
-                faults.append(Fault(("metrics", "scopes", index), reason, "add it to tables.scopes or remove it here"))
+                faults.append(
+                    SettingsFault(("metrics", "scopes", index), reason, "add it to tables.scopes or remove it here")
+                )
         faults += self._log_faults()
         for name, allowed_s in self.targets.sla_classes.items():
             if allowed_s > self.events.max_due_s:
                 reason = "tasks of this class would be due later than events.max_due_s allows"
-                faults.append(Fault(("targets", "sla_classes", name), reason, "shorten it, or raise the other"))
+                faults.append(SettingsFault(("targets", "sla_classes", name), reason, "shorten it, or raise the other"))
         faults += self._topic_faults()
         faults += self.alerts.faults(self.tables.windows, self.tables.scopes, self.people.exposure)
         refuse(faults)
@@ -96,9 +98,9 @@ class FloorwatchConfig(Section):
                 )
         return found
 
-    def _topic_faults(self) -> list[Fault]:
+    def _topic_faults(self) -> list[SettingsFault]:
         """Return which raw topics are bound to nothing, and which are named twice."""
-        faults: list[Fault] = []
+        faults: list[SettingsFault] = []
         for field in ("raw_topics", "foreign_raw_topics"):
             for at, entry in enumerate(getattr(self.kafka, field)):
                 if not isinstance(entry, RawTopic) or entry.limited or entry.event_sources:
@@ -106,18 +108,20 @@ class FloorwatchConfig(Section):
                 if entry.source not in self.gateway.sources:
                     reason = f"{entry.topic} is bound to nothing: no right is said here, and no gateway source is named"
                     hint = "add may, vendor, site, …, or name a source of gateway.sources; a plain name binds nothing"
-                    faults.append(Fault(("kafka", field, at), reason, hint))
+                    faults.append(SettingsFault(("kafka", field, at), reason, hint))
         return faults
 
-    def _log_faults(self) -> list[Fault]:
+    def _log_faults(self) -> list[SettingsFault]:
         """Return what does not fit between the topics and what goes through them."""
-        faults: list[Fault] = []
+        faults: list[SettingsFault] = []
         kept, least = self.kafka.events_kept_days, self.tables.correction_horizon_days + 1
         if kept is not None and kept < least:
             reason = f"{kept} days are less than the correction horizon and a day"
-            faults.append(Fault(("kafka", "events_kept_days"), reason, f"use {least} or more, or leave it out"))
+            faults.append(SettingsFault(("kafka", "events_kept_days"), reason, f"use {least} or more, or leave it out"))
         most = self.kafka.max_message_bytes - _RECORD_OVERHEAD_BYTES
         if self.engine.max_event_bytes > most:
             reason = "an event of this size does not fit into kafka.max_message_bytes"
-            faults.append(Fault(("engine", "max_event_bytes"), reason, f"use {most} or less, or raise the other"))
+            faults.append(
+                SettingsFault(("engine", "max_event_bytes"), reason, f"use {most} or less, or raise the other")
+            )
         return faults

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.base import Fault, Section, refuse
+from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds, format_duration, parse_duration
 from config.nearest import nearest
 from config.zone_names import hint
@@ -137,32 +137,34 @@ class TableSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSettings:
-        faults: list[Fault] = []
+        faults: list[SettingsFault] = []
         for name in ("windows", "scopes", "audit_scopes", "shifts"):
             values = getattr(self, name)
             for index, value in enumerate(values):
                 if value in values[:index]:
-                    faults.append(Fault((name, index), "the entry stands twice", "remove one of the two"))
+                    faults.append(SettingsFault((name, index), "the entry stands twice", "remove one of the two"))
         if "shift" in self.windows and not self.shifts:
             hint = "write e.g. shifts: [07:00, 15:00, 23:00]"
-            faults.append(Fault(("windows", self.windows.index("shift")), "the window shift needs shifts", hint))
+            faults.append(
+                SettingsFault(("windows", self.windows.index("shift")), "the window shift needs shifts", hint)
+            )
         faults += [fault for index, name in enumerate(self.windows) for fault in self._window_faults(index, name)]
         refuse(faults)
         return self
 
-    def _window_faults(self, index: int, name: str) -> list[Fault]:
+    def _window_faults(self, index: int, name: str) -> list[SettingsFault]:
         if name in CALENDAR_WINDOWS:
             return []
         seconds = parse_duration(name)
         place = ("windows", index)
         if seconds > self.correction_horizon_days * DAY_S:
             hint = "shorten it or raise correction_horizon_days"
-            return [Fault(place, f"{name} is longer than the correction horizon", hint)]
+            return [SettingsFault(place, f"{name} is longer than the correction horizon", hint)]
         pane_s = self.pane_s_of(seconds)
         if seconds % pane_s:
             shown = format_duration(pane_s)
             hint = f"windows of this length are made of {shown} panes: write a multiple of {shown}"
-            return [Fault(place, f"{name} is not a whole number of panes", hint)]
+            return [SettingsFault(place, f"{name} is not a whole number of panes", hint)]
         return []
 
     def pane_s_of(self, window_s: float) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from config.addresses import ratio
-from config.base import Fault, Section, refuse
+from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds
 
 Ratio = Annotated[float, AfterValidator(ratio)]
@@ -33,5 +33,5 @@ class TargetSettings(Section):
     @model_validator(mode="after")
     def _positive_classes(self) -> TargetSettings:
         empty = [name for name, seconds in self.sla_classes.items() if seconds == 0]
-        refuse([Fault(("sla_classes", name), "must be longer than 0", "write e.g. 1h") for name in empty])
+        refuse([SettingsFault(("sla_classes", name), "must be longer than 0", "write e.g. 1h") for name in empty])
         return self

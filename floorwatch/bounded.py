@@ -26,10 +26,10 @@ from streams.adapters.admin import committed, create_topics, open_admin
 from streams.adapters.readmodel import table_row
 from streams.agents.ticker import tick_event
 from streams.core.sources import WATERMARK_PREFIX
-from streams.engine.log import KafkaLogReader, KafkaLogWriter, Outgoing
+from streams.engine.log import KafkaLogReader, KafkaLogWriter, ProducerRecord
 from streams.models import topics
+from streams.models.acceptance import task_of
 from streams.models.events import MAX_ID_CHARS
-from streams.models.explain import task_of
 
 PREFIX = "floorwatch."
 GROUP = "floorwatch"
@@ -72,10 +72,10 @@ class BoundedRun:
             total: How many there will be, for the progress.
         """
         for chunk in _chunks(lines, _CHUNK):
-            by_partition: dict[int, list[Outgoing]] = {}
+            by_partition: dict[int, list[ProducerRecord]] = {}
             for line in chunk:
                 key = _key_of(line)
-                by_partition.setdefault(topics.partition_of(key, self.partitions), []).append(Outgoing(key, line))
+                by_partition.setdefault(topics.partition_of(key, self.partitions), []).append(ProducerRecord(key, line))
             writer = KafkaLogWriter(self.producer)
             raw = PREFIX + topics.RAW
             await asyncio.gather(*(writer.append(raw, p, records) for p, records in by_partition.items()))

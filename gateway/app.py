@@ -9,21 +9,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from gateway.answers import REFUSAL, of_status, refused, unavailable
+from gateway.authenticator import ClockMs, TokenBuckets, authenticator
 from gateway.body import Pool
 from gateway.browser import BrowserRules
 from gateway.connections import begun
 from gateway.context import GATEWAY, SENDER, Gateway, Limits
 from gateway.events_route import post_events
-from gateway.hooks_route import PATH as HOOK_PATH
-from gateway.hooks_route import post_label_studio
-from gateway.lane import HookLane
-from gateway.limits import Buckets, ClockMs, doorkeeper
-from gateway.memory import Memory
+from gateway.fair_share import FairShare
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
-from gateway.shares import Shares
-from gateway.slices import TurnQueue
+from gateway.time_slices import SliceScheduler
+from gateway.tool_state import ToolState
+from gateway.webhook_queue import WebhookQueue
+from gateway.webhooks_route import PATH as HOOK_PATH
+from gateway.webhooks_route import post_label_studio
 from telemetry.http import Ready, add_routes, without_version
 from telemetry.version import VERSION
 
@@ -48,70 +48,74 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_app(
-    settings: GatewaySettings, publisher: Publisher, memory: Memory, clock_ms: ClockMs, limits: Limits | None = None
+    settings: GatewaySettings,
+    publisher: Publisher,
+    tool_state: ToolState,
+    clock_ms: ClockMs,
+    limits: Limits | None = None,
 ) -> web.Application:
     """Return the gateway.
 
     Args:
         settings: The ``gateway`` section.
         publisher: Where events go; started and stopped by the caller.
-        memory: What upstream tools leave out.
+        tool_state: What upstream tools leave out.
         clock_ms: Wall clock, Unix milliseconds.
         limits: What of an event is refused; intake's, so that nothing accepted here is refused there.
 
     Raises:
-        OpenToStrangers: It would listen beyond loopback without tokens.
+        UnauthenticatedGateway: It would listen beyond loopback without tokens.
         TokenFault: A token file cannot be read.
     """
-    senders = doorkeeper(settings, clock_ms)
+    senders = authenticator(settings, clock_ms)
     metrics = GatewayMetrics(VERSION)
     limits = limits or Limits()
-    lane = HookLane(settings, publisher, memory, clock_ms, metrics, limits=limits.events)
+    webhook_queue = WebhookQueue(settings, publisher, tool_state, clock_ms, metrics, limits=limits.events)
     for_hooks = max(1, settings.max_requests // 4)
     body = settings.max_body_bytes
-    events = Pool(Shares(settings.max_requests - for_hooks), Shares(_EVENT_BODIES * body), TurnQueue())
-    hooks = Pool(Shares(for_hooks), Shares(_HOOK_BODIES * body), TurnQueue())
-    metrics.watch_spool(lambda: lane.waiting, lambda: lane.waiting_bytes)
+    events = Pool(FairShare(settings.max_requests - for_hooks), FairShare(_EVENT_BODIES * body), SliceScheduler())
+    hooks = Pool(FairShare(for_hooks), FairShare(_HOOK_BODIES * body), SliceScheduler())
+    metrics.watch_spool(lambda: webhook_queue.waiting, lambda: webhook_queue.waiting_bytes)
     metrics.watch_memory(lambda: publisher.in_flight_bytes, lambda: events.body_bytes.held + hooks.body_bytes.held)
-    metrics.watch_damage(lambda: lane.damaged_bytes)
+    metrics.watch_damage(lambda: webhook_queue.damaged_bytes)
     metrics.watch_requests(lambda: events.requests.held + hooks.requests.held)
     app = web.Application(middlewares=[_count, _never_a_traceback, _no_page])
     app[GATEWAY] = Gateway(
         settings=settings,
         limits=limits,
         publisher=publisher,
-        lane=lane,
-        doorkeeper=senders,
-        buckets=Buckets(settings.requests_per_s, settings.burst_requests, clock_ms),
+        webhook_queue=webhook_queue,
+        authenticator=senders,
+        buckets=TokenBuckets(settings.requests_per_s, settings.burst_requests, clock_ms),
         metrics=metrics,
         clock_ms=clock_ms,
         browser=BrowserRules(settings),
         events=events,
         hooks=hooks,
-        strangers=Buckets(_STRANGERS_PER_S, _STRANGERS_BURST, clock_ms),
-        publishing=Shares(round(_PUBLISHING * settings.max_in_flight_bytes)),
+        strangers=TokenBuckets(_STRANGERS_PER_S, _STRANGERS_BURST, clock_ms),
+        publishing=FairShare(round(_PUBLISHING * settings.max_in_flight_bytes)),
     )
     app.router.add_post(EVENTS_PATH, post_events, expect_handler=_expect)
     app.router.add_post(HOOK_PATH, post_label_studio, expect_handler=_expect)
-    add_routes(app, metrics.registry, lambda: _ready(publisher, lane), lambda: _healthy(lane))
+    add_routes(app, metrics.registry, lambda: _ready(publisher, webhook_queue), lambda: _healthy(webhook_queue))
     app.cleanup_ctx.append(_running_lane)
     return app
 
 
 async def _running_lane(app: web.Application) -> AsyncIterator[None]:
-    lane = app[GATEWAY].lane
-    await lane.start()
+    webhook_queue = app[GATEWAY].webhook_queue
+    await webhook_queue.start()
     yield
-    await lane.stop()
+    await webhook_queue.stop()
 
 
-def _ready(publisher: Publisher, lane: HookLane) -> Ready:
-    reasons = (*publisher.faults(), *lane.faults(), *_healthy(lane).reasons)
-    return Ready(not reasons, (*reasons, *lane.notes()))
+def _ready(publisher: Publisher, webhook_queue: WebhookQueue) -> Ready:
+    reasons = (*publisher.faults(), *webhook_queue.faults(), *_healthy(webhook_queue).reasons)
+    return Ready(not reasons, (*reasons, *webhook_queue.notes()))
 
 
-def _healthy(lane: HookLane) -> Ready:
-    return Ready(ok=True) if lane.alive else Ready(ok=False, reasons=("the lane of webhooks has ended: restart",))
+def _healthy(webhook_queue: WebhookQueue) -> Ready:
+    return Ready(ok=True) if webhook_queue.alive else Ready(ok=False, reasons=("the webhook queue has ended: restart",))
 
 
 async def _expect(request: web.Request) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.answers import refused
+from gateway.fair_share import FairShare
 from gateway.settings import GatewaySettings
-from gateway.shares import Shares
-from gateway.slices import TurnQueue, Turns
+from gateway.time_slices import SliceScheduler, TimeSlices
 from gateway.unpack import ACCEPTED, Damaged, UnknownEncoding, Unpacker
 
 GRACE_S = 5.0
@@ -26,24 +26,24 @@ class Pool:
     Attributes:
         requests: Requests under way.
         body_bytes: Bytes of their bodies that have arrived, unpacked.
-        turns: Who may work next.
+        time_slices: Who may work next.
     """
 
-    requests: Shares
-    body_bytes: Shares
-    turns: TurnQueue
+    requests: FairShare
+    body_bytes: FairShare
+    time_slices: SliceScheduler
 
 
-class Reading:
+class BodyRead:
     """One request's part of a pool; given back when the request is answered.
 
     Attributes:
-        turns: Its turns at work that takes long.
+        time_slices: Its turns at work that takes long.
     """
 
     def __init__(self, pool: Pool, sender: str, settings: GatewaySettings) -> None:
         """Name who pays."""
-        self.turns = Turns(pool.turns, sender)
+        self.time_slices = TimeSlices(pool.time_slices, sender)
         self._pool = pool
         self._sender = sender
         self._settings = settings
@@ -107,7 +107,7 @@ class Reading:
             for part in unpacker.feed(chunk):
                 self._take(len(part))
                 parts.append(part)
-                await self.turns.give_way()
+                await self.time_slices.give_way()
         unpacker.end()
         return b"".join(parts)
 
@@ -139,7 +139,7 @@ class Reading:
 
 
 @contextmanager
-def reading(pool: Pool, sender: str, settings: GatewaySettings) -> Iterator[Reading]:
+def reading(pool: Pool, sender: str, settings: GatewaySettings) -> Iterator[BodyRead]:
     """Hold a place for a request while it is read and answered.
 
     Raises:
@@ -154,7 +154,7 @@ def reading(pool: Pool, sender: str, settings: GatewaySettings) -> Iterator[Read
         reason = f"{pool.requests.held} requests are under way"
         hint = "send the same request again in a second"
         raise refused(web.HTTPServiceUnavailable, "unavailable", reason, hint, {"Retry-After": "1"})
-    held = Reading(pool, sender, settings)
+    held = BodyRead(pool, sender, settings)
     try:
         yield held
     finally:

@@ -16,8 +16,8 @@ from typing import Any
 from aiohttp import web
 
 from gateway.answers import of_status, with_reason
+from gateway.fair_share import FairShare
 from gateway.settings import GatewaySettings
-from gateway.shares import Shares
 from telemetry.occasionally import Occasionally
 
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class ConnectionTable:
 
     def __init__(self, most: int) -> None:
         """Begin with none; ``most`` is the bound on all."""
-        self._shares = {kind: Shares(max(1, most * part // 4)) for kind, part in _QUARTERS.items()}
+        self._shares = {kind: FairShare(max(1, most * part // 4)) for kind, part in _QUARTERS.items()}
         self._open: dict[Connection, tuple[str, str]] = {}
         self._of: dict[tuple[str, str], dict[Connection, None]] = {}
         self._say = Occasionally(SAY_EVERY_S, asyncio.get_running_loop().time)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.answers import refused
+from gateway.authenticator import Authenticator, ClockMs, Sender, TokenBuckets
 from gateway.body import Pool
 from gateway.browser import BrowserRules
 from gateway.connections import Connection
-from gateway.lane import HookLane
-from gateway.limits import Buckets, ClockMs, Doorkeeper, Sender
+from gateway.fair_share import FairShare
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
-from gateway.shares import Shares
-from streams.models.rules import DEFAULT_LIMITS, EventLimits
+from gateway.webhook_queue import WebhookQueue
+from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 SENDER: web.RequestKey[str] = web.RequestKey("sender", str)
 """Under which a request carries its sender's name, for the metrics."""
@@ -51,16 +51,16 @@ class Gateway:
     settings: GatewaySettings
     limits: Limits
     publisher: Publisher
-    lane: HookLane
-    doorkeeper: Doorkeeper
-    buckets: Buckets
+    webhook_queue: WebhookQueue
+    authenticator: Authenticator
+    buckets: TokenBuckets
     metrics: GatewayMetrics
     clock_ms: ClockMs
     browser: BrowserRules
     events: Pool
     hooks: Pool
-    publishing: Shares
-    strangers: Buckets
+    publishing: FairShare
+    strangers: TokenBuckets
 
     def sender(self, request: web.Request, kind: str) -> Sender:
         """Return who sends; from now on the connection counts as that sender's.
@@ -73,7 +73,7 @@ class Gateway:
             HTTPUnauthorized: There is no token, or none of ours, or one that has expired.
             HTTPServiceUnavailable: The sender has more than its share of connections, and all of them are busy.
         """
-        found = self.doorkeeper.sender(request.headers.get("Authorization"))
+        found = self.authenticator.sender(request.headers.get("Authorization"))
         if found is None:
             self.check_stranger(request)
             hint = "send 'Authorization: Bearer TOKEN' with a token of gateway.sources"

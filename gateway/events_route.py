@@ -10,15 +10,15 @@ from typing import Any
 from aiohttp import web
 
 from gateway.answers import answer, refused, unavailable
+from gateway.authenticator import Sender
 from gateway.body import reading
 from gateway.connections import EVENTS
 from gateway.context import GATEWAY, Gateway, share_of
-from gateway.limits import Sender
 from gateway.publisher import Overloaded
-from gateway.records import Record, checked
-from gateway.slices import MAX_COMMAS, TooComplex, TooManyItems, Turns, split_in_turns
+from gateway.recorded import Record, checked
 from gateway.split import KNOWN, Item
-from streams.models.explain import Refusal
+from gateway.time_slices import MAX_COMMAS, TimeSlices, TooComplex, TooManyItems, split_in_slices
+from streams.models.acceptance import Refusal
 
 MAX_TOLD = 1000
 """Rejections told one by one; all are counted."""
@@ -42,11 +42,11 @@ async def post_events(request: web.Request) -> web.Response:
         raise refused(web.HTTPTooManyRequests, "too_many_requests", "too many requests", hint, headers)
     media = _media_type(request)
     with reading(gateway.events, share, gateway.settings) as held:
-        found = await _split(gateway, await held.body(request), media, held.turns)
+        found = await _split(gateway, await held.body(request), media, held.time_slices)
         if isinstance(found, Refusal):
             gateway.metrics.events(_KIND, "rejected")
             return answer(422, {"accepted": 0, "rejected_count": 1, "rejected": [_told(None, found)]})
-        records, rejected = await _check(gateway, sender, found, held.turns)
+        records, rejected = await _check(gateway, sender, found, held.time_slices)
         del found
         try:
             async with asyncio.timeout(gateway.settings.publish_timeout_s):
@@ -61,10 +61,10 @@ async def post_events(request: web.Request) -> web.Response:
     return answer(422 if rejected.count else 202, said)
 
 
-async def _split(gateway: Gateway, body: bytes, media: str, turns: Turns) -> list[Item] | Refusal:
+async def _split(gateway: Gateway, body: bytes, media: str, time_slices: TimeSlices) -> list[Item] | Refusal:
     most = gateway.settings.max_events
     try:
-        return await split_in_turns(body, media, most, turns)
+        return await split_in_slices(body, media, most, time_slices)
     except TooManyItems:
         reason = f"the body holds more than {most} events"
         hint = "nothing was accepted; send it in several requests, or raise gateway.max_events"
@@ -124,7 +124,7 @@ class _Rejected:
 
 
 async def _check(
-    gateway: Gateway, sender: Sender, items: Sequence[Item], turns: Turns
+    gateway: Gateway, sender: Sender, items: Sequence[Item], time_slices: TimeSlices
 ) -> tuple[list[Record], _Rejected]:
     """Return what to publish and what is refused; lets others run now and then."""
     limits, now_ms, key = gateway.limits, gateway.clock_ms(), next(iter(gateway.settings.grant_keys), None)
@@ -145,7 +145,7 @@ async def _check(
             rejected.add(item, found)
         else:
             records.append(found[1])
-        await turns.give_way()
+        await time_slices.give_way()
     return records, rejected
 
 

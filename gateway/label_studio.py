@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.hooks import BadHook, Problem, Remembered, Translation
 from gateway.label_studio_annotation import AnnotationMapping
 from gateway.label_studio_events import Maker, annotation_key, project_id, task_key
 from gateway.label_studio_read import Hook, distill, need, time_of
 from gateway.settings import LabelStudioSettings
+from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
 
 _IGNORED = ("PROJECT_", "LABEL_LINK_")
 
 
 @dataclass(frozen=True)
-class Context:
+class TranslationContext:
     """What a translation needs beside the webhook.
 
     Attributes:
@@ -36,7 +36,7 @@ class Context:
     settings: LabelStudioSettings
 
 
-def lookups(payload: Hook, context: Context) -> list[str]:
+def lookups(payload: Hook, context: TranslationContext) -> list[str]:
     """Return the keys of memory that ``translate`` reads for a webhook."""
     hook = distill(payload, context.settings)
     keys = [task_key(context.source, one.get("id")) for one in hook["tasks"] or ()]
@@ -47,7 +47,7 @@ def lookups(payload: Hook, context: Context) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
-def translate(payload: Hook, seen: Mapping[str, Remembered], context: Context) -> Translation:
+def translate(payload: Hook, seen: Mapping[str, Remembered], context: TranslationContext) -> Translation:
     """Return what a webhook means.
 
     Args:
@@ -59,7 +59,7 @@ def translate(payload: Hook, seen: Mapping[str, Remembered], context: Context) -
         Events in order, what to remember, and what could not be translated. The same arguments give the same events.
 
     Raises:
-        BadHook: It is no webhook of Label Studio.
+        BadWebhook: It is no webhook of Label Studio.
     """
     hook = distill(payload, context.settings)
     action = hook["action"]
@@ -80,7 +80,7 @@ def translate(payload: Hook, seen: Mapping[str, Remembered], context: Context) -
 class _Work:
     """One webhook under translation."""
 
-    def __init__(self, hook: Hook, seen: Mapping[str, Remembered], context: Context) -> None:
+    def __init__(self, hook: Hook, seen: Mapping[str, Remembered], context: TranslationContext) -> None:
         self.hook = hook
         self.action: str = hook["action"]
         self.context = context
@@ -96,8 +96,8 @@ class _Work:
             "ANNOTATIONS_DELETED": lambda: self._each("annotations", self._annotation_deleted),
         }
 
-    def problem_of_action(self) -> Problem:
-        return Problem(
+    def problem_of_action(self) -> WebhookProblem:
+        return WebhookProblem(
             "unknown_type",
             "$.action",
             f"Label Studio sent the action {self.action}, which Floorwatch does not know; nothing was counted for it",
@@ -115,18 +115,18 @@ class _Work:
             place = f"$.{name}[{index}]"
             try:
                 handle(item, place)
-            except BadHook as fault:
+            except BadWebhook as fault:
                 self._problem(fault.code, fault.field, fault.reason, item)
 
     def _problem(self, code: str, where: str | None, reason: str, item: dict[str, Any]) -> None:
         summary = {"action": self.action, "project": (self.hook.get("project") or {}).get("id")}
         summary |= {name: item[name] for name in ("id", "unique_id", "task") if name in item}
-        self.out.problems.append(Problem(code, where, reason, summary))
+        self.out.problems.append(WebhookProblem(code, where, reason, summary))
 
     def _maker(self, item: dict[str, Any], task: dict[str, Any] | None, task_id: Any) -> Maker:
         project = project_id(item, task, self.hook)
         if project is None:
-            raise BadHook("missing_field", "$.project.id", "the webhook names no project")
+            raise BadWebhook("missing_field", "$.project.id", "the webhook names no project")
         generation = self.seen.get(task_key(self.context.source, task_id), {}).get("generation", 1)
         title = (self.hook.get("project") or {}).get("title")
         return Maker(self.action, self.context.source, self.context.settings, project, task_id, task, title, generation)
@@ -164,7 +164,7 @@ class _Work:
         known = self.seen.get(key)
         project = known["project"] if known else project_id({}, None, self.hook)
         if project is None:
-            raise BadHook(
+            raise BadWebhook(
                 "unknown_task",
                 f"{place}.id",
                 f"task {task_id} was deleted, but the webhook names no project and the task was never seen here; "
@@ -184,7 +184,7 @@ class _Work:
         if task_id is None and len(tasks) == 1:
             task_id = tasks[0].get("id")
         if task_id is None:
-            raise BadHook("missing_field", f"{place}.task", f"{place} names no task")
+            raise BadWebhook("missing_field", f"{place}.task", f"{place} names no task")
         task = next((one for one in tasks if one.get("id") == task_id), None)
         key = annotation_key(self.context.source, need(annotation, "id", place))
         # A webhook with several annotations may name one twice: what the first left counts for the second.
@@ -215,7 +215,7 @@ class _Work:
         known = self.seen.get(key)
         project = project_id({}, None, self.hook)
         if known is None or (project is not None and known["project"] != project):
-            raise BadHook(
+            raise BadWebhook(
                 "unknown_annotation",
                 f"{place}.id",
                 f"annotation {annotation_id} was deleted, but its creation never reached this gateway (or longer ago "

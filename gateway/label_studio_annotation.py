@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from gateway.hooks import Remembered
 from gateway.label_studio_events import Maker, label_id, person
-from gateway.label_studio_read import answer_of, need, time_of
+from gateway.label_studio_read import annotation_result_of, need, time_of
 from gateway.settings import Severity
+from gateway.webhooks import Remembered
 from streams.models import events as wire
 
 Step = tuple[list[Any], Remembered | None]
@@ -29,14 +29,14 @@ class AnnotationMapping:
             place: Where it stands in the webhook.
 
         Raises:
-            BadHook: A field is missing or wrong.
+            BadWebhook: A field is missing or wrong.
         """
         self._make = maker
         self._annotation = annotation
         self._known = known
         self._place = place
         self._uid = str(need(annotation, "unique_id", place))
-        self._answer = answer_of(annotation, maker.settings)
+        self._answer = annotation_result_of(annotation, maker.settings)
         self._values = self._answer.values
         self._skip = annotation.get("was_cancelled") is True
         self._lead_s = annotation.get("lead_time")

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.hooks import event_id
 from gateway.label_studio_read import dim
 from gateway.settings import LabelerDims, LabelStudioSettings
+from gateway.webhooks import event_id
 from streams.models import events as wire
 
 _NO_DIMS = LabelerDims()

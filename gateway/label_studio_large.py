@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.label_studio_read import Hook, distill
 from gateway.settings import LabelStudioSettings
-from gateway.slices import MAX_COMMAS, WINDOW_BYTES, TooComplex, Turns, windows
+from gateway.time_slices import MAX_COMMAS, WINDOW_BYTES, TimeSlices, TooComplex, windows
 
 _AT_ONCE = 64
 
@@ -27,11 +27,11 @@ class _Parts(msgspec.Struct):
 _parts = msgspec.json.Decoder(_Parts)
 
 
-async def distill_in_turns(body: bytes, settings: LabelStudioSettings, turns: Turns) -> Hook:
+async def distill_in_slices(body: bytes, settings: LabelStudioSettings, time_slices: TimeSlices) -> Hook:
     """Return a webhook reduced to what is needed of it; as ``distill``, but in slices.
 
     Raises:
-        BadHook: It is no webhook of Label Studio.
+        BadWebhook: It is no webhook of Label Studio.
         TooComplex: A part of it has too many values to be decoded in one turn.
         msgspec.DecodeError: It is not JSON.
     """
@@ -51,7 +51,7 @@ async def distill_in_turns(body: bytes, settings: LabelStudioSettings, turns: Tu
             for some in _slices(bytes(raw)):
                 # What distill returns may be given to it again: so each slice is reduced alone.
                 kept += distill({"action": head["action"], plural: some}, settings)[plural]
-                await turns.give_way()
+                await time_slices.give_way()
         hook[plural] = kept
     return hook
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.hooks import BadHook, Remembered
 from gateway.settings import LabelStudioSettings
+from gateway.webhooks import BadWebhook, Remembered
 
 Hook = dict[str, Any]
 
@@ -40,10 +40,10 @@ def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
         settings: Which fields of task.data are dimensions.
 
     Raises:
-        BadHook: It is no webhook of Label Studio.
+        BadWebhook: It is no webhook of Label Studio.
     """
     if not isinstance(payload, dict) or not isinstance(payload.get("action"), str):
-        raise BadHook("missing_field", "$.action", "a Label Studio webhook is a JSON object with an action")
+        raise BadWebhook("missing_field", "$.action", "a Label Studio webhook is a JSON object with an action")
     hook: Hook = {"action": payload["action"][:64]}
     project = payload.get("project")
     if isinstance(project, dict):
@@ -63,7 +63,7 @@ def listed(payload: Hook, name: str) -> list[dict[str, Any]] | None:
     items = found if isinstance(found, list) else [found]
     for index, item in enumerate(items):
         if not isinstance(item, dict):
-            raise BadHook("wrong_type", f"$.{name}s[{index}]", f"{name} {index} is not an object")
+            raise BadWebhook("wrong_type", f"$.{name}s[{index}]", f"{name} {index} is not an object")
     return items
 
 
@@ -119,22 +119,22 @@ def _plain(value: Any) -> bool:
 
 
 def need(held: dict[str, Any], name: str, place: str) -> Any:
-    """Return a field, or raise BadHook where it is missing or null."""
+    """Return a field, or raise BadWebhook where it is missing or null."""
     value = held.get(name)
     if value is None:
-        raise BadHook("missing_field", f"{place}.{name}", f"{place}.{name} is missing")
+        raise BadWebhook("missing_field", f"{place}.{name}", f"{place}.{name} is missing")
     return value
 
 
 def time_of(held: dict[str, Any], name: str, place: str) -> datetime:
-    """Return a field as a time. Raises BadHook where it is none."""
+    """Return a field as a time. Raises BadWebhook where it is none."""
     value = need(held, name, place)
     try:
         found = msgspec.convert(value, datetime)
     except msgspec.ValidationError:
         found = None
     if found is None or found.tzinfo is None:
-        raise BadHook("wrong_time", f"{place}.{name}", f"{place}.{name} is no RFC 3339 time with a zone")
+        raise BadWebhook("wrong_time", f"{place}.{name}", f"{place}.{name} is no RFC 3339 time with a zone")
     return found
 
 
@@ -148,7 +148,7 @@ def dim(task: dict[str, Any] | None, name: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnnotationResult:
     """What an annotation decides, as far as Floorwatch reads it.
 
     Attributes:
@@ -180,7 +180,7 @@ class Answer:
         return True if self.choices and self.complete and given.get("complete", True) else None
 
 
-def answer_of(annotation: dict[str, Any], settings: LabelStudioSettings) -> Answer:
+def annotation_result_of(annotation: dict[str, Any], settings: LabelStudioSettings) -> AnnotationResult:
     """Return what an annotation decides."""
     values: list[str] = []
     choices: set[str] = set()
@@ -193,4 +193,4 @@ def answer_of(annotation: dict[str, Any], settings: LabelStudioSettings) -> Answ
             values += [value for value in chosen if value not in values]
             choices.update(f"{part['from_name']}={value}" for value in chosen)
     present = "result" in annotation
-    return Answer(values, sorted(choices), severity, present and not annotation.get("other_results"), present)
+    return AnnotationResult(values, sorted(choices), severity, present and not annotation.get("other_results"), present)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from streams.engine.log import LogWriter, Outgoing
+from streams.engine.log import LogWriter, ProducerRecord
 from streams.models.topics import DEAD_LETTERS, RAW, partition_of
 
 Records = Sequence[tuple[bytes, bytes]]
@@ -150,12 +150,13 @@ class KafkaPublisher:
             task.exception()  # taken here, so that asyncio does not report one that nobody waits for any more
 
     async def _write(self, writer: LogWriter, topic: str, records: Records) -> None:
-        lanes: dict[int, list[Outgoing]] = defaultdict(list)
+        by_partition: dict[int, list[ProducerRecord]] = defaultdict(list)
         for key, value in records:
-            lanes[partition_of(key, self._partitions)].append(Outgoing(key, value))
+            by_partition[partition_of(key, self._partitions)].append(ProducerRecord(key, value))
         name = self._prefix + topic
         said = await asyncio.gather(
-            *(writer.append(name, partition, lane) for partition, lane in lanes.items()), return_exceptions=True
+            *(writer.append(name, partition, one_partition) for partition, one_partition in by_partition.items()),
+            return_exceptions=True,
         )
         for fault in said:
             if isinstance(fault, BaseException):

@@ -24,9 +24,9 @@ from gateway.app import build_app
 from gateway.connections import Connection, ConnectionTable, most_connections
 from gateway.context import GATEWAY, Limits
 from gateway.listen import GatewaySite
-from gateway.memory import RedisMemory
 from gateway.publisher import KafkaPublisher, Publisher
 from gateway.settings import GatewaySettings
+from gateway.tool_state import RedisToolState
 from streams.adapters.connections import kafka_settings, redis_client
 from streams.engine.log import KafkaLogWriter
 from streams.models.kafka_error import said_by
@@ -93,7 +93,7 @@ async def run_gateway(
 
     Raises:
         CannotListen: The address cannot be used.
-        OpenToStrangers: It would take events from anyone.
+        UnauthenticatedGateway: It would take events from anyone.
         TokenFault: A token file cannot be read.
         SpoolBusy: Another gateway uses the spool.
         OSError: The spool cannot be used.
@@ -102,10 +102,10 @@ async def run_gateway(
     redis = redis_client(config)
     # What is remembered must outlive what can still be corrected.
     horizon_s = (config.tables.correction_horizon_days + 1) * _DAY_S
-    memory = RedisMemory(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
+    tool_state = RedisToolState(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
     future_ms = round(config.engine.future_tolerance_s * 1000)
     limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config.events))
-    app = build_app(settings, publisher, memory, wall_ms, limits)
+    app = build_app(settings, publisher, tool_state, wall_ms, limits)
     try:
         async with listening(app) as url:
             # What is there now stays: without it each full collection would look at it again, for 70 ms.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, SecretStr, model_validator
 
-from config.base import Fault, Section, refuse
+from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds
 from config.grants import MIN_KEY_CHARS, GrantSettings, tokens_of
 
@@ -44,15 +44,17 @@ class SourceSettings(GrantSettings):
     def _sound(self) -> SourceSettings:
         faults = self.faults()
         if self.may is not None and not self.may:
-            faults.append(Fault(("may",), "the source may send nothing", "name event types, or remove the source"))
+            faults.append(
+                SettingsFault(("may",), "the source may send nothing", "name event types, or remove the source")
+            )
         if self.token is None:
             if self.token_file is None:
-                faults.append(Fault(("token",), "the source has no token", "set token_file or token"))
+                faults.append(SettingsFault(("token",), "the source has no token", "set token_file or token"))
         else:
             try:
                 self.tokens(self.token.get_secret_value())
             except ValueError as error:
-                faults.append(Fault(("token",), str(error), "make one with: openssl rand -hex 24"))
+                faults.append(SettingsFault(("token",), str(error), "make one with: openssl rand -hex 24"))
         refuse(faults)
         return self
 
@@ -221,20 +223,22 @@ class GatewaySettings(Section):
         for name, key in (("grant_key", self.grant_key), ("old_grant_key", self.old_grant_key)):
             if key is not None and len(key.get_secret_value()) < MIN_KEY_CHARS:
                 reason = f"the key has fewer than {MIN_KEY_CHARS} characters"
-                faults.append(Fault((name,), reason, "make one with: openssl rand -hex 32"))
+                faults.append(SettingsFault((name,), reason, "make one with: openssl rand -hex 32"))
         if self.old_grant_key is not None and self.grant_key is None:
-            faults.append(Fault(("old_grant_key",), "there is no key after it", "set grant_key, or grant_key_file"))
+            faults.append(
+                SettingsFault(("old_grant_key",), "there is no key after it", "set grant_key, or grant_key_file")
+            )
         if self.grant_key is None:
             for name, source in self.sources.items():
                 if source.bound:
                     reason = "the sender is bound, and there is no gateway.grant_key by which workers could know"
                     hint = "make one with: openssl rand -hex 32 > grant.key, and set gateway.grant_key_file for gateway and workers"
-                    faults.append(Fault(("sources", name, next(iter(source.bound))), reason, hint))
+                    faults.append(SettingsFault(("sources", name, next(iter(source.bound))), reason, hint))
         refuse(faults)
         return self
 
 
-def open_to_strangers(settings: GatewaySettings) -> str | None:
+def unauthenticated(settings: GatewaySettings) -> str | None:
     """Return why this gateway must not start, or None: without tokens only loopback may be bound."""
     if settings.sources or settings.allow_unauthenticated or _is_loopback(settings.host):
         return None

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.spool_records import Damage, framed, framed_number, read_number, read_records
+from gateway.spool_records import SpoolDamage, framed, framed_number, read_number, read_records
 
 _log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class DiskSpool:
             self._set_aside(path, text, "how far it was done is damaged: what is kept is worked off once more")
         return number or 0
 
-    def _tell(self, path: Path, damaged: Sequence[Damage]) -> None:
+    def _tell(self, path: Path, damaged: Sequence[SpoolDamage]) -> None:
         lost = [one for one in damaged if not one.torn]
         for one in damaged:
             if one.torn:

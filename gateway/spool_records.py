@@ -20,7 +20,7 @@ _MOST_HEADS = 64
 
 
 @dataclass(frozen=True)
-class Damage:
+class SpoolDamage:
     """Bytes that are no whole record.
 
     Attributes:
@@ -55,10 +55,10 @@ def read_number(data: bytes) -> int | None:
     return int(data) if re.fullmatch(rb"\d{1,19}", data) else None
 
 
-def read_records(data: bytes) -> tuple[list[Kept], list[Damage]]:
+def read_records(data: bytes) -> tuple[list[Kept], list[SpoolDamage]]:
     """Return the whole records of a file, in order, and what is damaged."""
     kept: list[Kept] = []
-    damaged: list[Damage] = []
+    damaged: list[SpoolDamage] = []
     at = 0
     while at < len(data):
         end = data.find(b"\n", at)
@@ -69,7 +69,9 @@ def read_records(data: bytes) -> tuple[list[Kept], list[Damage]]:
         elif line:
             found, parts = _inside(line)
             kept += found
-            damaged += [Damage(at + place, part, end < 0 and place + len(part) == len(line)) for place, part in parts]
+            damaged += [
+                SpoolDamage(at + place, part, end < 0 and place + len(part) == len(line)) for place, part in parts
+            ]
         at += len(line) + 1
     return kept, _joined(damaged)
 
@@ -104,13 +106,13 @@ def _inside(line: bytes) -> tuple[list[Kept], list[tuple[int, bytes]]]:
     return kept, rest
 
 
-def _joined(damaged: list[Damage]) -> list[Damage]:
+def _joined(damaged: list[SpoolDamage]) -> list[SpoolDamage]:
     """Return neighbours as one: what was a line feed by mistake cut a record in two."""
-    joined: list[Damage] = []
+    joined: list[SpoolDamage] = []
     for one in damaged:
         last = joined[-1] if joined else None
         if last is not None and last.offset + len(last.data) + 1 == one.offset:
-            joined[-1] = Damage(last.offset, last.data + b"\n" + one.data, one.torn)
+            joined[-1] = SpoolDamage(last.offset, last.data + b"\n" + one.data, one.torn)
         else:
             joined.append(one)
     return joined

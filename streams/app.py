@@ -21,18 +21,18 @@ from alerts.rules import Rule
 from config.events import event_limits
 from config.lower import core_policy, incident_policy, sla_classes_ms
 from config.schema import FloorwatchConfig
-from streams.adapters.cold import RocksStore, StateDirectory
+from streams.adapters.cold_store import RocksStore, StateDirectory
 from streams.adapters.connections import kafka_settings, redis_client, started_producer
-from streams.adapters.patience import Patience
-from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
+from streams.adapters.redis_retry import RedisRetry
+from streams.adapters.topic_names import TopicNames
+from streams.agents.aggregate import AggregateStage
 from streams.agents.incidents import IncidentsStage
 from streams.agents.intake import Intake, IntakePolicy
 from streams.agents.ledger import LedgerStage
-from streams.agents.rules import RuleRunner
-from streams.agents.scopes import ScopesStage
+from streams.agents.publish_schedule import PublishSlot
+from streams.agents.rule_runner import RuleRunner
 from streams.agents.ticker import Ticker
-from streams.agents.timetable import Turn
 from streams.core.tasks import TaskTable
 from streams.engine.batches import BatchSchema
 from streams.engine.commit import Membership, commit, committed, membership
@@ -40,7 +40,7 @@ from streams.engine.errors import Fenced
 from streams.engine.faust_app import faust_app
 from streams.engine.host import FAR_BEHIND, StageHost
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
-from streams.engine.owned import Processor
+from streams.engine.partition_state import Processor
 from streams.models import topics as names
 from telemetry.engine_metrics import EngineMetrics
 
@@ -52,7 +52,7 @@ _NOT_YET_S = 0.05
 
 _PROMPT_S = {"intake": 0.05, "scopes": 0.05}
 """Most seconds between two flushes of stages whose flush costs what is written, however often: they hold no rows that each
-flush would write anew, and the scopes stage has a timetable of its own."""
+flush would write anew, and the aggregate stage has a timetable of its own."""
 
 _AT_ONCE = {"intake": 16, "ledger": 2}
 """Partitions of a stage flushed at the same time. Intake only waits for the broker; of the ledger one makes its rows while
@@ -83,13 +83,13 @@ class Worker:
     def __post_init__(self) -> None:
         """Wire everything; nothing connects before ``app`` starts."""
         config = self.config
-        self.topics = Topics(config.kafka.topic_prefix, config.kafka.partitions)
+        self.topics = TopicNames(config.kafka.topic_prefix, config.kafka.partitions)
         self.policy = core_policy(config)
         self.app = faust_app(config.kafka, config.engine.max_batch_records)
         self.redis = redis_client(config)
-        self._patience = Patience(self.metrics)
+        self._redis_retry = RedisRetry(self.metrics)
         self.read_model = ReadModel(
-            self.redis, config.redis.prefix, partitions=config.kafka.partitions, patience=self._patience
+            self.redis, config.redis.prefix, partitions=config.kafka.partitions, redis_retry=self._redis_retry
         )
         self.outbox = Outbox(self.redis, lambda: int(time.time() * 1000), prefix=config.redis.prefix)
         self._state = StateDirectory(config.engine.state_dir)
@@ -97,7 +97,7 @@ class Worker:
         self._writer: KafkaLogWriter | None = None
         self._member: Membership | None = None
         self._reader = KafkaLogReader(kafka_settings(config))
-        self._turn = Turn()
+        self._publish_slot = PublishSlot()
         self.runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics)
         self._add_stages()
         self.app.on_partitions_assigned.connect(self._assigned)
@@ -157,7 +157,7 @@ class Worker:
             return TaskTable()
         return TaskTable(RocksStore(self._state.path / f"tasks-{partition}-{uuid4().hex[:8]}"), limit)
 
-    def _make_scopes(self, partition: int) -> ScopesStage:
+    def _make_scopes(self, partition: int) -> AggregateStage:
         async def after_publish(published: int, watermark_ms: int, idle: bool) -> None:
             if published == 0:
                 await self.runner.run(self.writer, watermark_ms, idle=idle)
@@ -165,7 +165,7 @@ class Worker:
         self.read_model.begin(partition)
         if partition == 0:
             self.runner.begin()
-        return ScopesStage(
+        return AggregateStage(
             partition,
             self.policy,
             self.topics,
@@ -179,7 +179,7 @@ class Worker:
             siblings=lambda: len(self.hosts[self.topics.name(names.PARTIALS)].owned),
             ledgers_ready=lambda: self.hosts[self.topics.name(names.EVENTS)].ready,
             backlog=lambda: self._have_backlog("intake", "ledger"),
-            turn=self._turn,
+            publish_slot=self._publish_slot,
         )
 
     def _make_incidents(self, partition: int) -> IncidentsStage:
@@ -193,7 +193,7 @@ class Worker:
             self.config.redis.prefix,
             self.outbox,
             base=incident_policy(self.config),
-            patience=self._patience,
+            redis_retry=self._redis_retry,
             meter=self.metrics,
         )
 
@@ -339,7 +339,7 @@ class Worker:
 
     def window_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window that this worker holds: those of a partition that left are gone."""
-        return [row for stage in self.stages(ScopesStage) for row in stage.shown_rows()]
+        return [row for stage in self.stages(AggregateStage) for row in stage.shown_rows()]
 
     def live_incidents(self) -> list[dict[str, Any]]:
         """Return the open incidents that this worker owns."""

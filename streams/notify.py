@@ -13,11 +13,11 @@ from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
+from alerts.formatting import rfc3339
 from alerts.notifier import Notifier
 from alerts.outbox import Outbox
 from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, zone_of
-from alerts.words import rfc3339
-from streams.adapters.patience import passes
+from streams.adapters.redis_retry import passes
 from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
 
@@ -32,7 +32,7 @@ def clock_ms() -> int:
     return int(time.time() * 1000)
 
 
-class Delivery:
+class NotificationService:
     """Everything of a worker that brings notifications to people."""
 
     def __init__(
@@ -55,8 +55,8 @@ class Delivery:
 
     def start(self, stopping: asyncio.Event) -> None:
         """Start every part as a background task of its own."""
-        for name, lane in self._notifier.lanes().items():
-            self._tasks.start(f"notifier: {name}", partial(_until_stopped, lane, stopping))
+        for name, loop in self._notifier.loops().items():
+            self._tasks.start(f"notifier: {name}", partial(_until_stopped, loop, stopping))
         self._tasks.start("notifier: watch", self._watch)
 
     async def close(self) -> None:
@@ -129,7 +129,7 @@ def _time(at_ms: int | None) -> str | None:
     return None if at_ms is None else rfc3339(at_ms)
 
 
-async def _until_stopped(lane: Callable[[asyncio.Event], Awaitable[None]], stopping: asyncio.Event) -> None:
-    await lane(stopping)
+async def _until_stopped(loop: Callable[[asyncio.Event], Awaitable[None]], stopping: asyncio.Event) -> None:
+    await loop(stopping)
     if stopping.is_set():
         await asyncio.Event().wait()  # asked to end: not an end that must be undone

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from alerts.words import rfc3339
+from alerts.formatting import rfc3339
+from streams.agents.aggregate import AggregateStage
 from streams.agents.ledger import LedgerStage
-from streams.agents.scopes import ScopesStage
 from streams.app import Worker
 from streams.core.scopes import parse_scope_key
 from streams.models import topics
-from streams.notify import Delivery
+from streams.notify import NotificationService
 from streams.zones import ZoneWatch
 from telemetry.background import BackgroundTasks
 from telemetry.version import VERSION
 
 
-async def status_of(worker: Worker, tasks: BackgroundTasks, delivery: Delivery, zones: ZoneWatch) -> dict[str, Any]:
+async def status_of(
+    worker: Worker, tasks: BackgroundTasks, delivery: NotificationService, zones: ZoneWatch
+) -> dict[str, Any]:
     """Return all of it as plain values."""
     return {
         "component": "worker",
@@ -50,6 +52,6 @@ def rules_status(worker: Worker) -> dict[str, Any]:
 
 def sites_of(worker: Worker) -> set[str]:
     """Return the sites that a worker counts."""
-    keys = [key for stage in worker.stages(ScopesStage) for key in stage.floor.scopes if key.startswith("site=")]
+    keys = [key for stage in worker.stages(AggregateStage) for key in stage.floor.scopes if key.startswith("site=")]
     scopes = [parse_scope_key(key) for key in keys if "," not in key]
     return {scope["site"] for scope in scopes if "site" in scope}

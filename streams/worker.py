@@ -22,7 +22,7 @@ from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
 from streams.heap import trim_forever
 from streams.models.formats import NewerFormat
-from streams.notify import Delivery
+from streams.notify import NotificationService
 from streams.status import sites_of, status_of
 from streams.zones import ZoneWatch
 from telemetry.background import BackgroundTasks
@@ -65,7 +65,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     zones = ZoneWatch(config.tables, partial(sites_of, worker))
     for said in warnings(config):
         log.warning("configuration: %s", said)
-    delivery = Delivery(config.alerts, worker.outbox, metrics, tasks)
+    delivery = NotificationService(config.alerts, worker.outbox, metrics, tasks)
     metrics.on_collect(lambda: _sample_tasks(metrics, tasks))
     _stop_on_signals(stopping, watchdog)
     web_runner = await _serve_metrics(worker, metrics, tasks, delivery, zones, watchdog)
@@ -142,7 +142,7 @@ async def _serve_metrics(
     worker: Worker,
     metrics: EngineMetrics,
     tasks: BackgroundTasks,
-    delivery: Delivery,
+    delivery: NotificationService,
     zones: ZoneWatch,
     watchdog: ShutdownWatchdog,
 ) -> web.AppRunner:

@@ -103,7 +103,7 @@ GATEWAY_LIMITS = (
     ),
     Limit(
         "events of one request",
-        "gateway/slices.py",
+        "gateway/time_slices.py",
         "gateway.max_events; 200,000 values in a part of an array that cannot be cut; 1,000 refusals told one by one",
         "gateway.max_events",
         "413, and nothing of it is accepted; refusals beyond the told ones are counted",
@@ -112,7 +112,7 @@ GATEWAY_LIMITS = (
     ),
     Limit(
         "work on a large body before others get their turn",
-        "gateway/slices.py",
+        "gateway/time_slices.py",
         "5 ms, sender after sender, with 8 rounds of the event loop in between",
         None,
         "the rest of it waits for its next turn",
@@ -130,7 +130,7 @@ GATEWAY_LIMITS = (
     ),
     Limit(
         "webhooks kept, number",
-        "gateway/lane.py",
+        "gateway/webhook_queue.py",
         "gateway.spool_max_hooks; one sender at most 8 times what is free, so a ninth is left to others",
         "gateway.spool_max_hooks",
         "the tool gets 503",
@@ -139,7 +139,7 @@ GATEWAY_LIMITS = (
     ),
     Limit(
         "webhooks kept, bytes",
-        "gateway/lane.py",
+        "gateway/webhook_queue.py",
         "gateway.spool_max_bytes; one sender at most 8 times what is free",
         "gateway.spool_max_bytes",
         "the tool gets 503",
@@ -148,7 +148,7 @@ GATEWAY_LIMITS = (
     ),
     Limit(
         "what earlier webhooks left, in Redis",
-        "gateway/memory.py",
+        "gateway/tool_state.py",
         "time to live",
         "gateway.memory_ttl_s",
         "old records go; while Redis is away webhooks wait in the spool",
@@ -157,7 +157,7 @@ GATEWAY_LIMITS = (
     ),
     Limit(
         "token buckets of senders",
-        "gateway/limits.py",
+        "gateway/authenticator.py",
         "one for each configured source; without tokens one for each of the last 10,000 addresses",
         "gateway.sources",
         "a sender that is too fast gets 429; an address beyond 100 requests/s without a token also loses its connection",
@@ -281,7 +281,7 @@ STAGE_LIMITS = (
     ),
     Limit(
         "table rows made and not written, of a scopes partition",
-        "streams/agents/scopes.py",
+        "streams/agents/aggregate.py",
         "1,500, and those of one more scope",
         None,
         "the rest is made when these are written; what comes meanwhile waits by the bound on unflushed records",
@@ -299,8 +299,8 @@ STAGE_LIMITS = (
     ),
     Limit(
         "what audits that are alike count for, remembered",
-        "streams/core/shapes.py",
-        "20,000 kinds of audits, looked at after each drain; 65,536 evidence cells",
+        "streams/core/audit_templates.py",
+        "20,000 kinds of audits, looked at after each drain; 65,536 evidence counters",
         None,
         "they are found anew",
         _FOLDED,
@@ -308,7 +308,7 @@ STAGE_LIMITS = (
     ),
     Limit(
         "times as text, remembered",
-        "streams/core/stamps.py",
+        "streams/core/time_text.py",
         "4,096",
         None,
         "the one used least goes",
@@ -347,7 +347,7 @@ OUTPUT_LIMITS = (
     ),
     Limit(
         "a Redis that is away, full or loading",
-        "streams/adapters/patience.py",
+        "streams/adapters/redis_retry.py",
         "one waiting publication of each scopes partition, one flush of each incidents partition",
         None,
         "tried again after 0.5 s, 1 s, 2 s, 4 s and then every 5 s",

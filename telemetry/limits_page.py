@@ -23,7 +23,7 @@ _TAIL = """\
 - A scopes partition publishes to its topics and to Redis in one flush. Without Redis that flush waits and tries again
   with growing pauses; `floorwatch_waiting_seconds{on="redis"}` says for how long by now.
 - Each stage has a flush loop of its own: **intake and the ledger go on**, fold, flush and commit as if nothing were. The
-  scopes stage folds partial rows until engine.max_unflushed_records, then its batches in hand fill up, then its partitions
+  aggregate stage folds partial rows until engine.max_unflushed_records, then its batches in hand fill up, then its partitions
   are not fetched any more. Partial rows wait on `partials.v1`, which is compacted: however long Redis is away, what
   waits is at most the newest version of each row.
 - Rules read rows from Redis and notifications wait there, so alerts stand still with it. The metrics endpoint does not:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alerts.words import printable
+from alerts.formatting import printable
 
 _BREAK = "\N{ZERO WIDTH SPACE}"
 _MENTION = re.compile(r"@(?=\S)|(?<=<)(?=[!@#])")

@@ -6,11 +6,11 @@ import msgspec
 from msgspec import structs
 
 from alerts.channels.escape import CHAT, Sink
+from alerts.codec import incident_of
+from alerts.formatting import times_in
 from alerts.outgoing import Notification
-from alerts.records import incident_of
 from alerts.text import Text, is_link, render
 from alerts.view import instant_ms
-from alerts.words import times_in
 
 REPEAT = "(possible repeat)"
 

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerts.contributors import Cell
-from alerts.kinds.base import Context, Finding, labels_of
-from alerts.kinds.shares import Share, evaluate_share
+from alerts.contributors import PartCounts
+from alerts.formatting import interval, percent, plural
+from alerts.kinds.base import Finding, RuleContext, labels_of
+from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import AccuracyLowRule
 from alerts.view import Row
-from alerts.words import interval, percent, plural
 from streams.core.rca.slices import row_tally
 
 
-def read(row: Row) -> Cell:
+def read(row: Row) -> PartCounts:
     """Correct of audited labels; technical errors are left out, as they are not held against a person."""
     technical = int((row.get("wrong") or {}).get("technical") or 0)
-    return Cell(int(row["correct"]), int(row["audited"]) - technical, labels_of(row))
+    return PartCounts(int(row["correct"]), int(row["audited"]) - technical, labels_of(row))
 
 
-def sampled(row: Row) -> Cell:
+def sampled(row: Row) -> PartCounts:
     """The audits that are a sample of the work, by weight: what parts are compared by."""
-    return Cell.of(row_tally("accuracy", row), labels_of(row))
+    return PartCounts.of(row_tally("accuracy", row), labels_of(row))
 
 
-def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
     """Raw audited accuracy of each selected scope against ``rule.target`` by the 95% Wilson interval."""
 
-    def sentence(row: Row, cell: Cell, ends: tuple[float, float]) -> str:
+    def sentence(row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         technical = int(row["audited"]) - cell.total
         left_out = f" ({plural(technical, 'technical error')} left out)" if technical else ""
         return (
@@ -35,7 +35,7 @@ def evaluate(rule: AccuracyLowRule, context: Context) -> Iterable[Finding]:
             f"{plural(cell.total, 'audit')}{left_out} in the last {rule.window}, target {percent(rule.target)}"
         )
 
-    share = Share(
+    share = ShareMeasure(
         table="accuracy",
         noun="audits",
         good_target=rule.target,

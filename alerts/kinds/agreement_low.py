@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerts.contributors import Cell
-from alerts.kinds.base import Context, Finding, labels_of
-from alerts.kinds.shares import Share, evaluate_share
+from alerts.contributors import PartCounts
+from alerts.formatting import interval, percent, plural
+from alerts.kinds.base import Finding, RuleContext, labels_of
+from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import AgreementLowRule
 from alerts.view import Row
-from alerts.words import interval, percent, plural
 
 
-def read(row: Row) -> Cell:
+def read(row: Row) -> PartCounts:
     """Tasks decided alike by all, of those that several people labelled."""
-    return Cell(int(row.get("unanimous") or 0), int(row.get("overlapped") or 0), labels_of(row))
+    return PartCounts(int(row.get("unanimous") or 0), int(row.get("overlapped") or 0), labels_of(row))
 
 
-def evaluate(rule: AgreementLowRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: AgreementLowRule, context: RuleContext) -> Iterable[Finding]:
     """Raw agreement of each selected scope against ``rule.target``.
 
     Fires when the upper end of the Wilson interval ``rule.min_z`` wide is below the target (source: alerts.statistics).
     """
 
-    def sentence(_row: Row, cell: Cell, ends: tuple[float, float]) -> str:
+    def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         return (
             f"all agreed on {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}) of "
             f"{plural(cell.total, 'task')} labelled by several people in the last {rule.window}, "
             f"target {percent(rule.target)}"
         )
 
-    share = Share(
+    share = ShareMeasure(
         table="accuracy",
         noun="tasks labelled by several people",
         good_target=rule.target,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import children
-from alerts.kinds.base import Context, Finding, examples
+from alerts.formatting import duration, plural
+from alerts.kinds.base import Finding, RuleContext, examples
 from alerts.rules import BacklogAgeRule
 from alerts.signals import Contributor
-from alerts.words import duration, plural
 
 
-def evaluate(rule: BacklogAgeRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:
     """Age of the oldest open task of each selected scope against ``rule.target`` seconds.
 
     Backlog is a state, not a window's sum, so an old row is still the truth and is read as it is. Contributors are the

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from alerts.baseline import BaselineState
-from alerts.signals import WINDOW_MS, Contributor, Wish
+from alerts.signals import WINDOW_MS, AuditSuggestion, Contributor
 from alerts.view import Row, RowView, instant_ms
 
 
-class Context(Struct, frozen=True):
+class RuleContext(Struct, frozen=True):
     """What a rule may look at: tables, the watermark in ms, the trailing baseline. No clock."""
 
     view: RowView
@@ -32,14 +32,14 @@ class Finding(Struct, frozen=True):
     since_ms: int
     contributors: tuple[Contributor, ...] = ()
     examples: tuple[str, ...] = ()
-    wish: Wish | None = None
+    wish: AuditSuggestion | None = None
     dated: bool = False
 
 
 class Evaluator(Protocol):
     """One kind of rule. Detectors (e-SR) join as further kinds with state of their own in Context."""
 
-    def __call__(self, rule: Any, context: Context) -> Iterable[Finding]:
+    def __call__(self, rule: Any, context: RuleContext) -> Iterable[Finding]:
         """One finding per scope of the rule that has anything to say, firing or not."""
 
 

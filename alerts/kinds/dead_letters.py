@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerts.kinds.base import Context, Finding
+from alerts.formatting import plural
+from alerts.kinds.base import Finding, RuleContext
 from alerts.rules import DeadLettersRule
 from alerts.signals import WINDOW_MS, Contributor
-from alerts.words import plural
 
 
-def evaluate(rule: DeadLettersRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: DeadLettersRule, context: RuleContext) -> Iterable[Finding]:
     """Refused events in the window against ``rule.target``, the most allowed; contributors are the reason codes."""
     rows = context.view.rows("dead_letters", rule.window)
     for key in sorted(rows):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from alerts.kinds.base import Context, Finding, live_rows
+from alerts.formatting import duration, instant
+from alerts.kinds.base import Finding, RuleContext, live_rows
 from alerts.rules import ExposureCapRule
 from alerts.signals import WINDOW_MS, Contributor
 from alerts.view import Row
-from alerts.words import duration, instant
 
 PACE_WINDOW = "1h"
 """The last stretch whose pace is carried on."""
@@ -17,7 +17,7 @@ BY_POLICY = frozenset({"policy", "labeler"})
 """The scope whose rows tell policies apart; not among the default ones, for there are as many as people times policies."""
 
 
-def evaluate(rule: ExposureCapRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: ExposureCapRule, context: RuleContext) -> Iterable[Finding]:
     """Severity-weighted handle time of each selected labeller against ``rule.target`` seconds.
 
     With rows scoped policy × labeler (``tables.scopes`` must have them) each policy counts with its weight; without them

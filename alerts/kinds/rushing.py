@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from alerts.kinds.base import Context, Finding, examples, live_rows
+from alerts.formatting import percent, plural
+from alerts.kinds.base import Finding, RuleContext, examples, live_rows
 from alerts.rules import RushingRule
 from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
-from alerts.words import percent, plural
 from streams.core.people.proportions import Interval, difference
 
 _ERROR_OF_MEDIAN = math.sqrt(math.pi / 2)
@@ -22,14 +22,14 @@ _Z_90 = 1.2815515655446004
 _Z_50_TO_90_LEAST = 0.05
 
 
-class _Shift(Struct, frozen=True):
+class _PaceChange(Struct, frozen=True):
     """exp(shift) against everybody and its size in standard errors."""
 
     ratio: float
     z: float
 
 
-def evaluate(rule: RushingRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: RushingRule, context: RuleContext) -> Iterable[Finding]:
     """Median handle time of each selected labeller's scope against its reference, less what everybody's did.
 
     Fires when the shift is at most ``rule.target`` and ``min_z`` errors from chance *and* the labeller's accuracy fell
@@ -61,7 +61,7 @@ def evaluate(rule: RushingRule, context: Context) -> Iterable[Finding]:
         )
 
 
-def _shift(rule: RushingRule, row: Row, now: Mapping[str, Row], before: Mapping[str, Row]) -> _Shift | None:
+def _shift(rule: RushingRule, row: Row, now: Mapping[str, Row], before: Mapping[str, Row]) -> _PaceChange | None:
     parent = scope_key({name: value for name, value in row["scope"].items() if name != "labeler"})
     four = (row, before.get(row["scope_key"]), now.get(parent), before.get(parent))
     total, variance = 0.0, 0.0
@@ -72,7 +72,7 @@ def _shift(rule: RushingRule, row: Row, now: Mapping[str, Row], before: Mapping[
         sigma = max(_Z_50_TO_90_LEAST, (math.log(one["handle_ms_p90"]) - middle) / _Z_90)
         total += sign * middle
         variance += (_ERROR_OF_MEDIAN * sigma) ** 2 / int(one["handled"])
-    return _Shift(math.exp(total), total / math.sqrt(variance))
+    return _PaceChange(math.exp(total), total / math.sqrt(variance))
 
 
 def _counts(row: Row) -> tuple[int, int]:
@@ -91,7 +91,7 @@ def _change(now: Row | None, reference: Row | None) -> Interval | None:
     return difference(earlier, (right, total))
 
 
-def _words(rule: RushingRule, row: Row, shift: _Shift | None, change: Interval | None) -> str:
+def _words(rule: RushingRule, row: Row, shift: _PaceChange | None, change: Interval | None) -> str:
     if shift is None:
         return (
             f"{plural(int(row['handled']), 'timed label')} in the last {rule.window}: too few, now or before, to judge"

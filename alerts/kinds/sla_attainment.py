@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerts.contributors import Cell
-from alerts.kinds.base import Context, Finding
-from alerts.kinds.shares import Share, evaluate_share
+from alerts.contributors import PartCounts
+from alerts.formatting import interval, percent, plural
+from alerts.kinds.base import Finding, RuleContext
+from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import SlaAttainmentRule
 from alerts.view import Row
-from alerts.words import interval, percent, plural
 
 
-def read(row: Row) -> Cell:
+def read(row: Row) -> PartCounts:
     """Met of decided tasks. Tasks due later in the last pane and still open are neither met nor missed yet."""
     met, missed = int(row["met"]), int(row["missed"])
-    return Cell(met, met + missed, met + missed)
+    return PartCounts(met, met + missed, met + missed)
 
 
-def evaluate(rule: SlaAttainmentRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]:
     """Attainment of each selected scope against ``rule.target``; open tasks past their due time count as missed."""
 
-    def sentence(row: Row, cell: Cell, ends: tuple[float, float]) -> str:
+    def sentence(row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         overdue = int(row.get("overdue_open") or 0)
         still_open = f" ({overdue:,} still open)" if overdue else ""
         return (
@@ -30,7 +30,7 @@ def evaluate(rule: SlaAttainmentRule, context: Context) -> Iterable[Finding]:
             f"{rule.window}, target {percent(rule.target)}"
         )
 
-    share = Share(
+    share = ShareMeasure(
         table="sla",
         noun="due tasks",
         good_target=rule.target,

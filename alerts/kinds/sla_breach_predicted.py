@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import children, rank
-from alerts.kinds.base import Context, Finding, examples, live_rows
+from alerts.formatting import duration, instant, plural
+from alerts.kinds.base import Finding, RuleContext, examples, live_rows
 from alerts.rules import SlaBreachPredictedRule
 from alerts.signals import Contributor
 from alerts.view import Row, instant_ms
-from alerts.words import duration, instant, plural
 
 
-def evaluate(rule: SlaBreachPredictedRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: SlaBreachPredictedRule, context: RuleContext) -> Iterable[Finding]:
     """Forecast of each selected queue: fires when a breach lies within ``rule.target`` and is short by ``min_sample``.
 
     The test is made where the row is made (docs/forecast.md): open work by due time against pace or roster. Its two

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerts.kinds.base import Context, Finding
+from alerts.formatting import duration, instant
+from alerts.kinds.base import Finding, RuleContext
 from alerts.rules import SourceSilentRule
 from alerts.scopes import SOURCE
 from alerts.view import instant_ms
-from alerts.words import duration, instant
 
 
-def evaluate(rule: SourceSilentRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: SourceSilentRule, context: RuleContext) -> Iterable[Finding]:
     """Silence of each source against ``rule.target`` seconds.
 
     ``silent_ms`` of the row (measured by whoever has a clock) is used where given: with every source silent the

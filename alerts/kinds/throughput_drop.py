@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from alerts.baseline import Count, Expectation, current_count, expect
+from alerts.baseline import Expectation, WindowCount, current_count, expect
 from alerts.contributors import rank
-from alerts.kinds.base import Context, Finding
-from alerts.kinds.evidence import Reading, drop_in_words, reading_of
+from alerts.formatting import percent
+from alerts.kinds.base import Finding, RuleContext
+from alerts.kinds.detector_text import Reading, drop_in_words, reading_of
 from alerts.rules import ThroughputDropRule
 from alerts.scopes import child_dimension
 from alerts.signals import Contributor
 from alerts.statistics import drop_z
 from alerts.view import Row
-from alerts.words import percent
 from streams.core.scopes import parse_scope_key
 
 
-def evaluate(rule: ThroughputDropRule, context: Context) -> Iterable[Finding]:
+def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding]:
     """Labels of each selected scope against the mean of its preceding equal windows.
 
     A scope with a baseline and no row any more counts zero labels: that is the drop one most wants to hear of. Fires
@@ -52,14 +52,14 @@ def evaluate(rule: ThroughputDropRule, context: Context) -> Iterable[Finding]:
         )
 
 
-def _by_evidence(rule: ThroughputDropRule, count: Count, reading: Reading | None) -> tuple[bool, str]:
+def _by_evidence(rule: ThroughputDropRule, count: WindowCount, reading: Reading | None) -> tuple[bool, str]:
     seen = f"{count.labels:,} labels in the last {rule.window}"
     if reading is None:
         return False, f"{seen}; no evidence yet"
     return bool(reading["firing"]), drop_in_words(reading, seen)
 
 
-def _judge(rule: ThroughputDropRule, count: Count, expected: Expectation | None) -> tuple[bool, str]:
+def _judge(rule: ThroughputDropRule, count: WindowCount, expected: Expectation | None) -> tuple[bool, str]:
     seen = f"{count.labels:,} labels in the last {rule.window}"
     if expected is None or expected.windows < rule.min_windows:
         known = expected.windows if expected else 0
@@ -77,7 +77,7 @@ def _judge(rule: ThroughputDropRule, count: Count, expected: Expectation | None)
 
 
 def _contributors(
-    rule: ThroughputDropRule, scope: dict[str, str], rows: Mapping[str, Row], context: Context, whole: Expectation
+    rule: ThroughputDropRule, scope: dict[str, str], rows: Mapping[str, Row], context: RuleContext, whole: Expectation
 ) -> tuple[Contributor, ...]:
     found = []
     by_key = chain(rows, (key for key in context.baseline.scope_keys(rule.window) if key not in rows))

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from floorwatch.chaos import schedule as s
 from floorwatch.chaos.cluster import Cluster
 from floorwatch.chaos.load import Load
-from floorwatch.chaos.stack import SESSION_TIMEOUT_S, ChaosStack, Place
+from floorwatch.chaos.stack import SESSION_TIMEOUT_S, ChaosStack, WorkerSlot
 from streams.models import topics
 
 TAKEOVER_LIMIT_S = 60.0
@@ -69,7 +69,7 @@ class Faults:
         self.takeovers: list[Takeover] = []
         self.hung = 0
 
-    async def run(self, faults: tuple[s.Fault, ...]) -> None:
+    async def run(self, faults: tuple[s.InjectedFault, ...]) -> None:
         """Do every fault at its time and wait until all have passed."""
         self._began_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
@@ -77,7 +77,7 @@ class Faults:
                 await asyncio.sleep(max(0.0, fault.at_s - (time.monotonic() - self._began_s)))
                 tasks.create_task(self._do(fault))
 
-    async def _do(self, fault: s.Fault) -> None:
+    async def _do(self, fault: s.InjectedFault) -> None:
         self._under_way += 1
         self._begun += 1
         try:
@@ -97,7 +97,7 @@ class Faults:
         finally:
             self._under_way -= 1
 
-    def _tell(self, fault: s.Fault, place: Place | None = None) -> None:
+    def _tell(self, fault: s.InjectedFault, place: WorkerSlot | None = None) -> None:
         self.done[fault.kind] += 1
         whom = f" worker {place.number}" if place is not None else ""
         self._say(f"{fault.kind}{whom} ({fault.lasts_s:g} s)")
@@ -122,7 +122,7 @@ class Faults:
                 async with place.busy:
                     self._stack.start_worker(place)
 
-    def _victim(self, fault: s.Fault) -> Place | None:
+    def _victim(self, fault: s.InjectedFault) -> WorkerSlot | None:
         """Return the first worker, counted from the scheduled place, that runs and suffers nothing yet."""
         places = self._stack.places
         for step in range(len(places)):
@@ -131,7 +131,7 @@ class Faults:
                 return place
         return None
 
-    async def _to_a_worker(self, fault: s.Fault) -> None:
+    async def _to_a_worker(self, fault: s.InjectedFault) -> None:
         place = self._victim(fault)
         if place is None:
             self.skipped[fault.kind] += 1
@@ -150,7 +150,7 @@ class Faults:
                 place.send(signal.SIGCONT)
                 self._say(f"worker {place.number} goes on after {beyond_s + fault.lasts_s:g} s")
 
-    async def _restart(self, place: Place, pause_s: float) -> None:
+    async def _restart(self, place: WorkerSlot, pause_s: float) -> None:
         if not await self._stack.end_worker(place):
             self.hung += 1
             self._say(f"worker {place.number} did not end on SIGTERM and was killed")
@@ -158,7 +158,7 @@ class Faults:
         if place.wanted:
             self._stack.start_worker(place)
 
-    async def _rolling(self, fault: s.Fault) -> None:
+    async def _rolling(self, fault: s.InjectedFault) -> None:
         self._tell(fault)
         for place in self._stack.places:
             if not place.wanted or not place.running or place.busy.locked():
@@ -170,7 +170,7 @@ class Faults:
                     break
                 await asyncio.sleep(_READY_POLL_S)
 
-    async def _kill(self, fault: s.Fault, place: Place) -> None:
+    async def _kill(self, fault: s.InjectedFault, place: WorkerSlot) -> None:
         held = await self._stack.held(place) or set()
         # A worker that has just been given partitions does not show them yet: then all are watched.
         partitions = tuple(sorted(number for stage, number in held if stage == "ledger"))
@@ -192,10 +192,10 @@ class Faults:
             await asyncio.sleep(0.0 if alone else fault.lasts_s)
             self._stack.start_worker(place)
 
-    def _alone(self, place: Place) -> bool:
+    def _alone(self, place: WorkerSlot) -> bool:
         return not any(other is not place and other.running and not other.frozen for other in self._stack.places)
 
-    async def _committed_again(self, partitions: tuple[int, ...], killed_s: float, place: Place) -> float | None:
+    async def _committed_again(self, partitions: tuple[int, ...], killed_s: float, place: WorkerSlot) -> float | None:
         before = await self._cluster.commits(topics.EVENTS)
         left = set(partitions)
         while time.monotonic() - killed_s < TAKEOVER_LIMIT_S:
@@ -210,7 +210,7 @@ class Faults:
 
     # -- servers -------------------------------------------------------------------------------------------------
 
-    async def _broker_kill(self, fault: s.Fault) -> None:
+    async def _broker_kill(self, fault: s.InjectedFault) -> None:
         async with self._broker:
             self._tell(fault)
             self._stack.kafka.kill()
@@ -219,7 +219,7 @@ class Faults:
             await self._stack.start_kafka()
             self._say(f"Kafka listens again, {time.monotonic() - began_s:.1f} s after its start")
 
-    async def _redis_fault(self, fault: s.Fault) -> None:
+    async def _redis_fault(self, fault: s.InjectedFault) -> None:
         async with self._redis:
             self._tell(fault)
             if fault.kind == s.REDIS_KILL:

@@ -7,13 +7,13 @@ from statistics import median
 
 from floorwatch.chaos import schedule as s
 from floorwatch.chaos.faults import Takeover
-from floorwatch.chaos.run import Outcome, Plan
+from floorwatch.chaos.run import ChaosOutcome, ChaosPlan
 from floorwatch.chaos.stack import SESSION_TIMEOUT_S
 
 _MAX_WRONG = 20
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: ChaosPlan) -> str:
     """Return what will be run, with the whole schedule."""
     head = (
         f"seed {plan.seed}: {round(plan.rate * plan.load_s)} events at {plan.rate:g}/s over {plan.load_s:g} s, "
@@ -23,7 +23,7 @@ def plan_text(plan: Plan) -> str:
     return "\n".join([head, *(f"  {fault}" for fault in plan.faults)])
 
 
-def outcome_text(outcome: Outcome) -> str:
+def outcome_text(outcome: ChaosOutcome) -> str:
     """Return the counts, the takeovers and the verdict."""
     lines = [*_fault_lines(outcome), *_takeover_lines(outcome), *_load_lines(outcome), *_verdict_lines(outcome)]
     if outcome.faulty:
@@ -37,7 +37,7 @@ def outcome_text(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _fault_lines(outcome: Outcome) -> list[str]:
+def _fault_lines(outcome: ChaosOutcome) -> list[str]:
     faults = outcome.faults
     if faults is None:
         return []
@@ -53,7 +53,7 @@ def _fault_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _takeover_lines(outcome: Outcome) -> list[str]:
+def _takeover_lines(outcome: ChaosOutcome) -> list[str]:
     faults = outcome.faults
     if faults is None:
         return []
@@ -78,7 +78,7 @@ def _times(found: list[Takeover]) -> str:
     return text + (f", {late} not within a minute" if late else "")
 
 
-def _load_lines(outcome: Outcome) -> list[str]:
+def _load_lines(outcome: ChaosOutcome) -> list[str]:
     sent = f"{outcome.events} events, {outcome.repeated} of them sent again on purpose, {outcome.retried} sends retried"
     lines = [f"{sent}; folded {outcome.drained_s:.0f} s after the last"]
     for found in outcome.compaction:
@@ -87,7 +87,7 @@ def _load_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _verdict_lines(outcome: Outcome) -> list[str]:
+def _verdict_lines(outcome: ChaosOutcome) -> list[str]:
     lines = []
     if outcome.stuck:
         lines.append(f"STUCK: {outcome.stuck}")

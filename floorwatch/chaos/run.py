@@ -21,7 +21,7 @@ from floorwatch.chaos.cluster import Cluster, Compaction, StuckError
 from floorwatch.chaos.faults import Faults, flush_redis
 from floorwatch.chaos.load import Load, end_input, floor_log
 from floorwatch.chaos.stack import GROUP, PREFIX, ChaosStack
-from floorwatch.chaos.verdict import Expected, Verdict, judge, redis_windows
+from floorwatch.chaos.verdict import ChaosVerdict, Expected, judge, redis_windows
 from floorwatch.embedded.servers import end_with
 from floorwatch.simulate.compare import differences
 from floorwatch.simulate.oracle import Oracle
@@ -35,7 +35,7 @@ _REASON = re.compile(r"after a failure: (\w+)\(")
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChaosPlan:
     """What to run; everything that decides a run is here.
 
     Attributes:
@@ -52,11 +52,11 @@ class Plan:
     rate: float
     partitions: int
     compaction_lag_s: float
-    faults: tuple[s.Fault, ...]
+    faults: tuple[s.InjectedFault, ...]
 
 
 @dataclass
-class Outcome:
+class ChaosOutcome:
     """What a run showed.
 
     Attributes:
@@ -70,13 +70,13 @@ class Outcome:
         took_s: The whole run, and ``drained_s`` from the last event to everything folded.
     """
 
-    plan: Plan
+    plan: ChaosPlan
     events: int = 0
     repeated: int = 0
     retried: int = 0
     faults: Faults | None = None
-    verdict: Verdict | None = None
-    rebuilt: Verdict | None = None
+    verdict: ChaosVerdict | None = None
+    rebuilt: ChaosVerdict | None = None
     exits: list[str] = field(default_factory=list)
     compaction: list[Compaction] = field(default_factory=list)
     stuck: str = ""
@@ -105,7 +105,7 @@ def _for_want_of_a_broker(how: str) -> bool:
     return found is not None and hasattr(aiokafka.errors, found[1])
 
 
-async def run_chaos(plan: Plan, folder: Path, say: Callable[[str], None]) -> Outcome:
+async def run_chaos(plan: ChaosPlan, folder: Path, say: Callable[[str], None]) -> ChaosOutcome:
     """Run a plan and judge it.
 
     Args:
@@ -117,7 +117,7 @@ async def run_chaos(plan: Plan, folder: Path, say: Callable[[str], None]) -> Out
         KafkaUnavailableError: Java or Kafka's jars cannot be had.
     """
     began_s = time.monotonic()
-    outcome = Outcome(plan)
+    outcome = ChaosOutcome(plan)
     stack = ChaosStack(folder, plan.partitions)
     cluster = Cluster({"bootstrap_servers": stack.kafka.bootstrap}, PREFIX, GROUP, plan.partitions)
     log = floor_log(*_floor(plan))
@@ -167,7 +167,7 @@ def step_back(parent: int) -> None:
     end_with(parent)
 
 
-def _floor(plan: Plan) -> tuple[int, int, float]:
+def _floor(plan: ChaosPlan) -> tuple[int, int, float]:
     return plan.seed, round(plan.rate * plan.load_s), plan.load_s
 
 
@@ -177,7 +177,7 @@ def recount(seed: int, events: int, load_s: float) -> Expected:
 
 
 async def _end(
-    stack: ChaosStack, cluster: Cluster, outcome: Outcome, watermark_ms: int, say: Callable[[str], None]
+    stack: ChaosStack, cluster: Cluster, outcome: ChaosOutcome, watermark_ms: int, say: Callable[[str], None]
 ) -> None:
     """End the input and wait until everything is folded."""
     began_s = time.monotonic()
@@ -188,7 +188,7 @@ async def _end(
     say(f"everything is folded after {outcome.drained_s:.0f} s; comparing")
 
 
-async def _rebuild(stack: ChaosStack, expected: Expected, say: Callable[[str], None]) -> Verdict:
+async def _rebuild(stack: ChaosStack, expected: Expected, say: Callable[[str], None]) -> ChaosVerdict:
     """Kill the workers, empty Redis, start one: the read model must come back from the compacted topics alone."""
     say("killing the workers and emptying Redis once more: the read model must come back")
     for place in stack.places:
@@ -207,7 +207,7 @@ async def _rebuild(stack: ChaosStack, expected: Expected, say: Callable[[str], N
             found = await redis_windows(stack.redis_url, REDIS_PREFIX)
             if not differences(expected.windows, found, fields):
                 break
-    verdict = Verdict()
+    verdict = ChaosVerdict()
     verdict.add("Redis, rebuilt", expected.windows, await redis_windows(stack.redis_url, REDIS_PREFIX), fields)
     return verdict
 

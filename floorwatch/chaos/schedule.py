@@ -44,7 +44,7 @@ _SCALES = ((0.12, 2), (0.4, 3), (0.88, 1))
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fault:
+class InjectedFault:
     """One entry of the schedule.
 
     Attributes:
@@ -65,7 +65,7 @@ class Fault:
         return f"{self.at_s:8.1f}s  {self.kind:<12} worker={self.worker}  lasts={self.lasts_s:.1f}s"
 
 
-def schedule(seed: int, load_s: float, gap_s: float = 16.0) -> tuple[Fault, ...]:
+def schedule(seed: int, load_s: float, gap_s: float = 16.0) -> tuple[InjectedFault, ...]:
     """Return the faults of a run, ordered by time; the same arguments give the same schedule.
 
     Kinds are dealt from a shuffled deck, so that none is missing for long. Faults may overlap.
@@ -76,13 +76,15 @@ def schedule(seed: int, load_s: float, gap_s: float = 16.0) -> tuple[Fault, ...]
         gap_s: Mean seconds between two faults.
     """
     rng = Random(f"chaos-{seed}")  # noqa: S311 - a schedule, not a secret
-    found = [Fault(round(share * load_s, 1), SCALE, workers) for share, workers in _SCALES]
+    found = [InjectedFault(round(share * load_s, 1), SCALE, workers) for share, workers in _SCALES]
     deck = _deck(rng)
     at_s = WARM_UP_S + rng.uniform(0, gap_s / 2)
     while at_s < load_s - _CALM_END_S:
         kind = next(deck)
         low_s, high_s = _LASTS_S[kind]
-        found.append(Fault(round(at_s, 1), kind, rng.randrange(MAX_WORKERS), round(rng.uniform(low_s, high_s), 1)))
+        found.append(
+            InjectedFault(round(at_s, 1), kind, rng.randrange(MAX_WORKERS), round(rng.uniform(low_s, high_s), 1))
+        )
         at_s += gap_s * rng.uniform(0.4, 1.6)
     return tuple(sorted(found))
 

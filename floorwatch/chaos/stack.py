@@ -28,7 +28,7 @@ _TIME = re.compile(r"^[\d-]+ [\d:,]+ ")
 
 
 @dataclass
-class Place:
+class WorkerSlot:
     """A place for one worker.
 
     Attributes:
@@ -81,7 +81,7 @@ class ChaosStack:
         self._redis_port, *metrics = (free_port() for _ in range(1 + MAX_WORKERS))
         self.redis_url = f"redis://127.0.0.1:{self._redis_port}/0"
         self.config = folder / "floorwatch.yaml"
-        self.places = [Place(n, port, folder / f"worker-{n}.log") for n, port in enumerate(metrics)]
+        self.places = [WorkerSlot(n, port, folder / f"worker-{n}.log") for n, port in enumerate(metrics)]
         self._redis: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
@@ -132,7 +132,7 @@ class ChaosStack:
             self._redis.kill()
             self._redis.wait()
 
-    def start_worker(self, place: Place) -> None:
+    def start_worker(self, place: WorkerSlot) -> None:
         """Start a worker at its place; its log goes on in the same file."""
         env = clean_environment(METRICS__PORT=str(place.port))
         with place.log.open("ab") as log:
@@ -141,7 +141,7 @@ class ChaosStack:
             place.process = _spawn(worker_command(self.config), log.fileno(), env)
         place.frozen = False
 
-    async def end_worker(self, place: Place) -> bool:
+    async def end_worker(self, place: WorkerSlot) -> bool:
         """End a worker with SIGTERM; return whether it ended by itself within 30 s."""
         worker = place.process
         if worker is None or worker.poll() is not None:
@@ -157,7 +157,7 @@ class ChaosStack:
             await asyncio.sleep(0.05)
         return True
 
-    async def held(self, place: Place) -> set[tuple[str, int]] | None:
+    async def held(self, place: WorkerSlot) -> set[tuple[str, int]] | None:
         """Return (stage, partition) of everything a worker says it owns in its metrics; None without an answer."""
         text = await _get(f"http://127.0.0.1:{place.port}/metrics")
         if text is None:
@@ -165,7 +165,7 @@ class ChaosStack:
         found = (_LAG.match(line) for line in text.splitlines())
         return {(match["stage"], int(match["partition"])) for match in found if match}
 
-    async def ready(self, place: Place) -> bool:
+    async def ready(self, place: WorkerSlot) -> bool:
         """Whether a worker says that it has partitions and has recovered them."""
         return await _get(f"http://127.0.0.1:{place.port}/readyz") is not None
 

@@ -23,7 +23,7 @@ Tables = dict[str, dict[tuple[str, Any], dict[str, Any]]]
 
 
 @dataclass
-class Verdict:
+class ChaosVerdict:
     """What a comparison found.
 
     Attributes:
@@ -69,9 +69,9 @@ class Expected:
             self.windows["sla"].setdefault((scope_key, "day"), {}).update(backlog)
 
 
-async def judge(cluster: Cluster, redis_url: str, prefix: str, expected: Expected) -> Verdict:
+async def judge(cluster: Cluster, redis_url: str, prefix: str, expected: Expected) -> ChaosVerdict:
     """Compare the topics, Redis and the dead letters with what should be there."""
-    verdict = Verdict()
+    verdict = ChaosVerdict()
     tables = {table: await cluster.table(table) for table in COMPARED}
     panes = {table: keyed(rows, panes=True) for table, rows in tables.items()}
     windows = {table: keyed(rows, panes=False) for table, rows in tables.items()}

@@ -12,7 +12,7 @@ import typer
 
 from config.durations import format_duration, parse_duration
 from floorwatch.output.terminal import say, say_lines
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 
 if TYPE_CHECKING:
     from rich.text import Text

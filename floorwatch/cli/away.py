@@ -69,11 +69,11 @@ async def obstacles(settings: FloorwatchConfig, env: Mapping[str, str] = os.envi
     """Return what keeps us from every broker, in words; empty where one lets us in. Takes at most eight seconds."""
     from config.kafka import KafkaSettings
     from streams.adapters.connections import kafka_settings
-    from streams.adapters.reach import obstacle_of
+    from streams.adapters.reachability import connection_fault_of
 
     options = kafka_settings(settings)
     addresses: list[str] = options["bootstrap_servers"]
-    found = await asyncio.gather(*(obstacle_of(address, options) for address in addresses))
+    found = await asyncio.gather(*(connection_fault_of(address, options) for address in addresses))
     if None in found:
         return ""
     if settings.kafka.brokers == KafkaSettings().brokers and not env.get("FLOORWATCH_KAFKA__BROKERS"):

@@ -30,12 +30,12 @@ def chaos(
 
     from floorwatch.chaos.kafka import KafkaStartError, KafkaUnavailableError
     from floorwatch.chaos.report import outcome_text, plan_text
-    from floorwatch.chaos.run import Plan, run_chaos
+    from floorwatch.chaos.run import ChaosPlan, run_chaos
     from floorwatch.chaos.schedule import schedule
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says at length what a killed broker is expected to do
     load_s = minutes * 60
-    plan = Plan(seed, load_s, rate, partitions, compaction_lag, schedule(seed, load_s, gap))
+    plan = ChaosPlan(seed, load_s, rate, partitions, compaction_lag, schedule(seed, load_s, gap))
     say(plan_text(plan))
     if schedule_only:
         return

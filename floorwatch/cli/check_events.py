@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
-from alerts.words import plural
+from alerts.formatting import plural
 from floorwatch.output.terminal import say, say_json, say_lines
 
 if TYPE_CHECKING:
-    from streams.models.rules import EventLimits
+    from streams.models.time_rules import EventLimits
 
 MAX_EVENT_BYTES = 1_048_576
 FUTURE_MS = 300_000
@@ -28,7 +28,7 @@ _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
-class Finding:
+class EventFinding:
     """A fault (Floorwatch would refuse the event) or a warning (it would accept it, to little use)."""
 
     line: int
@@ -39,7 +39,7 @@ class Finding:
 
 
 @dataclass
-class Report:
+class FileReport:
     """What a file holds and what is wrong with it.
 
     Attributes:
@@ -56,21 +56,21 @@ class Report:
     lines: int = 0
     duplicates: int = 0
     types: Counter[str] = field(default_factory=Counter)
-    faults: list[Finding] = field(default_factory=list)
-    warnings: list[Finding] = field(default_factory=list)
+    faults: list[EventFinding] = field(default_factory=list)
+    warnings: list[EventFinding] = field(default_factory=list)
     fault_codes: Counter[str] = field(default_factory=Counter)
     warning_codes: Counter[str] = field(default_factory=Counter)
     first_time: Any = None
     last_time: Any = None
     tasks: int = 0
 
-    def fault(self, found: Finding) -> None:
+    def fault(self, found: EventFinding) -> None:
         """Count a fault and keep it while there is room."""
         self.fault_codes[found.code] += 1
         if self.limit is None or len(self.faults) < self.limit:
             self.faults.append(found)
 
-    def warn(self, found: Finding) -> None:
+    def warn(self, found: EventFinding) -> None:
         """Count a warning and keep it while there is room."""
         self.warning_codes[found.code] += 1
         if self.limit is None or len(self.warnings) < self.limit:
@@ -85,7 +85,7 @@ def check_stream(
     max_bytes: int = MAX_EVENT_BYTES,
     future_ms: int = FUTURE_MS,
     limits: EventLimits | None = None,
-) -> Report:
+) -> FileReport:
     """Check events, one a line.
 
     Args:
@@ -99,31 +99,31 @@ def check_stream(
     Returns:
         The report. About 12 microseconds a line.
     """
-    from streams.models.explain import Refusal, explain
-    from streams.models.rules import DEFAULT_LIMITS
+    from streams.models.acceptance import Refusal, parse_event
+    from streams.models.time_rules import DEFAULT_LIMITS
 
-    report = Report(limit)
-    memory = _Memory(report)
+    report = FileReport(limit)
+    memory = _SeenIds(report)
     try:
         for number, raw, length in _lines(_opened(stream), max_bytes):
             if report.lines == 0 and raw.strip() in (b"[", b"{"):
                 hint = "put each event on a line of its own: jq -c '.[]' FILE (or jq -c . FILE)"
-                report.fault(Finding(number, "not_lines", None, "one JSON document over many lines", hint))
+                report.fault(EventFinding(number, "not_lines", None, "one JSON document over many lines", hint))
                 report.lines = 1
                 break
             report.lines += 1
             if length > max_bytes:
                 reason = f"the event has {length} bytes, the limit is {max_bytes}"
-                report.fault(Finding(number, "too_large", None, reason, "send ids and labels, not content"))
+                report.fault(EventFinding(number, "too_large", None, reason, "send ids and labels, not content"))
                 continue
-            found = explain(raw, now_ms, max_bytes, future_ms, limits or DEFAULT_LIMITS)
+            found = parse_event(raw, now_ms, max_bytes, future_ms, limits or DEFAULT_LIMITS)
             if isinstance(found, Refusal):
-                report.fault(Finding(number, found.code, found.field, found.reason, found.hint))
+                report.fault(EventFinding(number, found.code, found.field, found.reason, found.hint))
             else:
                 memory.see(number, found)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         hint = "compress it again, or fetch it again"
-        report.fault(Finding(report.lines + 1, "not_gzip", None, f"the gzip file is damaged: {error}", hint))
+        report.fault(EventFinding(report.lines + 1, "not_gzip", None, f"the gzip file is damaged: {error}", hint))
     memory.close()
     return report
 
@@ -153,10 +153,10 @@ def _lines(stream: io.BufferedReader, max_bytes: int) -> Iterator[tuple[int, byt
             yield number, raw.rstrip(b"\r\n"), length - len(raw) + len(raw.rstrip(b"\r\n"))
 
 
-class _Memory:
+class _SeenIds:
     """What earlier lines said, for the faults and warnings that no single line shows."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: FileReport) -> None:
         from msgspec import msgpack
 
         from streams.core.facts import fact_of
@@ -189,7 +189,7 @@ class _Memory:
                 return
             reason = f"source and id are those of line {earlier[0]}, the content is not"
             hint = "give each event its own id; a changed label is a new event with the same label_id"
-            report.fault(Finding(line, "conflicting_duplicate", "$.id", reason, hint))
+            report.fault(EventFinding(line, "conflicting_duplicate", "$.id", reason, hint))
             return
         line_before, task_before = self._first.setdefault((event.source, event.id), (line, event.subject))
         if task_before != event.subject:
@@ -197,7 +197,7 @@ class _Memory:
                 f'source and id are those of line {line_before}, which is of task "{task_before}": both events count'
             )
             hint = "give each event its own id: it is told apart from others of its task only"
-            report.warn(Finding(line, "id_of_another_task", "$.id", reason, hint))
+            report.warn(EventFinding(line, "id_of_another_task", "$.id", reason, hint))
         report.types[str(event.__struct_config__.tag)] += 1
         report.first_time = event.time if report.first_time is None else min(report.first_time, event.time)
         report.last_time = event.time if report.last_time is None else max(report.last_time, event.time)
@@ -237,7 +237,7 @@ class _Memory:
         if withdrawn is not None:
             reason = f"{kind} {name} comes after its withdrawal on line {withdrawn} and will never count"
             hint = f"a withdrawal is final: use a new {kind}_id, or put events in the order they happened"
-            self._report.warn(Finding(line, f"{kind}_after_withdrawal", f"$.data.{kind}_id", reason, hint))
+            self._report.warn(EventFinding(line, f"{kind}_after_withdrawal", f"$.data.{kind}_id", reason, hint))
 
     def close(self) -> None:
         """Warn of what was mentioned and never came: only the end of the file shows it."""
@@ -246,13 +246,13 @@ class _Memory:
             if name is None:
                 if task not in self._labelled:
                     reason = f'{by} of task "{task}", which has no label in this file'
-                    self._report.warn(Finding(line, f"{by}_of_unlabelled_task", "$.subject", reason, _HINT))
+                    self._report.warn(EventFinding(line, f"{by}_of_unlabelled_task", "$.subject", reason, _HINT))
             elif (task, name) not in known:
                 where = f"$.data.{kind}_id"
                 elsewhere = self._label_task.get(name) if kind == "label" else None
                 hint = f'{kind} {name} is of task "{elsewhere}": correct the subject' if elsewhere else _HINT
                 reason = f'{by} of {kind} {name}, which task "{task}" does not have in this file'
-                self._report.warn(Finding(line, f"{by}_of_unknown_{kind}", where, reason, hint))
+                self._report.warn(EventFinding(line, f"{by}_of_unknown_{kind}", where, reason, hint))
         self._report.warnings.sort(key=lambda finding: finding.line)
         self._report.tasks = len(self._tasks)
 
@@ -260,7 +260,7 @@ class _Memory:
 _HINT = "right if it is in another file; otherwise compare subject and ids, capitals included"
 
 
-def as_json(name: str, report: Report) -> dict[str, Any]:
+def as_json(name: str, report: FileReport) -> dict[str, Any]:
     """Return a report as plain data."""
     return {
         "file": name,
@@ -281,7 +281,7 @@ def as_json(name: str, report: Report) -> dict[str, Any]:
     }
 
 
-def as_text(name: str, report: Report) -> str:
+def as_text(name: str, report: FileReport) -> str:
     """Return a report for people: faults, warnings, summary."""
     blocks: list[str] = []
     for word, found, codes in (
@@ -298,7 +298,7 @@ def as_text(name: str, report: Report) -> str:
     return "\n".join(blocks)
 
 
-def _placed(found: Finding) -> str:
+def _placed(found: EventFinding) -> str:
     if found.field is None or found.field in found.reason:
         return found.reason
     return f"{found.field}: {found.reason}"
@@ -308,7 +308,7 @@ def _counts(codes: Counter[str]) -> str:
     return ", ".join(f"{count} {code}" for code, count in codes.most_common())
 
 
-def _summary(name: str, report: Report) -> str:
+def _summary(name: str, report: FileReport) -> str:
     good = sum(report.types.values())
     events = f"{plural(good, 'good event')} of {plural(report.tasks, 'task')}"
     lines = [f"{name}: {plural(report.lines, 'line')}, {events}, {plural(report.duplicates, 'duplicate')}"]

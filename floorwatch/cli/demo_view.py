@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from alerts.words import plural, printable
+from alerts.formatting import plural, printable
 from floorwatch.cli.table_text import rich_table
 from floorwatch.output.terminal import DataConsole
 from streams.adapters.readmodel import table_row
-from streams.core.stamps import moment
+from streams.core.time_text import moment
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

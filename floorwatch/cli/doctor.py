@@ -217,7 +217,7 @@ def _rest(error: Any) -> str:
 
 def as_text(checks: list[Check]) -> str:
     """Return one line a check, its fix below it where there is one, and a verdict."""
-    from alerts.words import printable
+    from alerts.formatting import printable
 
     lines = []
     for check in checks:

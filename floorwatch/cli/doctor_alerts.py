@@ -9,9 +9,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from alerts.deliveries import ChannelState, channel_states
+from alerts.formatting import duration, instant, plural, printable
 from alerts.outbox import NO_CHANNEL, Outbox
 from alerts.routes import Channels, build_channels
-from alerts.words import duration, instant, plural, printable
 from config.connect import redis_options
 from config.schema import FloorwatchConfig
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check

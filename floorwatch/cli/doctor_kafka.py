@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from config.connect import kafka_options
 from config.kafka import KafkaSettings
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, Check
-from streams.adapters.reach import obstacle_of
+from streams.adapters.reachability import connection_fault_of
 from streams.adapters.topic_configs import topic_configs
 from streams.models.topics import ARRIVAL, TopicSpec, topic_specs
 
@@ -65,7 +65,7 @@ async def _idempotence(kafka: KafkaSettings, options: dict[str, Any]) -> Check:
 
 async def _broker(address: str, options: dict[str, Any]) -> Check:
     name = f"broker {address}"
-    obstacle = await obstacle_of(address, options, ANSWER_TIMEOUT_S)
+    obstacle = await connection_fault_of(address, options, ANSWER_TIMEOUT_S)
     if obstacle is not None:
         return Check("fail", name, obstacle.said, obstacle.fix)
     return Check("ok", name, f"answers with {options['security_protocol']}")

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from alerts.words import printable
+from alerts.formatting import printable
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age
+    from floorwatch.replay.cluster_session import ClusterSession
     from floorwatch.replay.reader import EventLog
     from floorwatch.replay.replayer import Replay
-    from floorwatch.replay.session import Session
     from streams.core.policy import CorePolicy
-    from streams.core.rca.answer import Answer, Cut
-    from streams.core.rca.explain import Finding
+    from streams.core.rca.answer import Cut, RootCause
+    from streams.core.rca.findings import PartFinding
     from streams.core.rca.shift import Key
     from streams.core.rca.slices import Measure, Slices
-    from streams.core.rca.tally import Tally
+    from streams.core.rca.tally import RatioTally
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Mapping[str, Row]]
@@ -68,7 +68,7 @@ def explain(
     var: VarOption = None,
 ) -> None:
     """Say which parts moved a number between two windows: rate, mix, both at once; and which moves are only chance."""
-    from floorwatch.replay.session import open_session
+    from floorwatch.replay.cluster_session import open_session
 
     wanted, names = _scope(scope), _by(by, scope)
     sizes_ms = {name: _size_ms(name, option) for name, option in ((window, "--window"), (against, "--against"))}
@@ -145,7 +145,7 @@ def _size_ms(name: str, option: str) -> int:
 
 
 def _kept(
-    session: Session, measure: str, scope: Mapping[str, str], by: Sequence[str], windows: Sequence[str]
+    session: ClusterSession, measure: str, scope: Mapping[str, str], by: Sequence[str], windows: Sequence[str]
 ) -> list[str]:
     """Return what the read model would have to keep and does not: scopes as they are written in tables.scopes."""
     from streams.core.policy import DIMENSIONS
@@ -163,15 +163,15 @@ def _kept(
 
 
 def _from_log(
-    session: Session,
+    session: ClusterSession,
     measure: Literal["accuracy", "sla"],
     scope: Mapping[str, str],
     by: Sequence[str],
     names: tuple[str, str],
     sizes_ms: Mapping[str, int],
-) -> tuple[Answer, Age]:
+) -> tuple[RootCause, Age]:
     from floorwatch.cli.age import age_of
-    from floorwatch.replay.session import told
+    from floorwatch.replay.cluster_session import told
 
     seen: dict[str, set[str]] = {name: set() for name in scope}
     found, done = session.run(lambda log: explain_log(log, session.policy, measure, scope, by, names, sizes_ms, seen))
@@ -204,7 +204,7 @@ async def explain_log(
     names: tuple[str, str],
     sizes_ms: Mapping[str, int],
     seen: dict[str, set[str]] | None = None,
-) -> tuple[Answer, Replay]:
+) -> tuple[RootCause, Replay]:
     """Explain from the log: every task's contributions, summed by the dimensions asked for.
 
     Args:
@@ -231,9 +231,9 @@ async def explain_log(
     measures: tuple[Measure, ...] = ("sla",) if measure == "sla" else ("accuracy", "raw_accuracy")
     slices = {name: Slices(name, scope, by) for name in measures}
 
-    def visit(walk: Any, book: Any) -> None:
-        for task_id, facts in book.tasks(walk.knows):
-            for group in contributions(task_id, facts, walk.watermark_ms).values():
+    def visit(partition_replay: Any, partition_facts: Any) -> None:
+        for task_id, facts in partition_facts.tasks(partition_replay.knows):
+            for group in contributions(task_id, facts, partition_replay.watermark_ms).values():
                 for one in slices.values():
                     one.add(group)
                 for name, values in (seen or {}).items():
@@ -253,17 +253,17 @@ async def explain_log(
 
 
 def _from_read_model(
-    session: Session,
+    session: ClusterSession,
     measure: Literal["accuracy", "sla"],
     scope: Mapping[str, str],
     by: Sequence[str],
     names: tuple[str, str],
-) -> tuple[Answer, Age]:
+) -> tuple[RootCause, Age]:
     import asyncio
 
     from floorwatch.cli.age import age_of
     from floorwatch.cli.common import exit_on_redis_error
-    from streams.core.rca.shift import Invariant
+    from streams.core.rca.shift import PartsDoNotAddUp
 
     for left in reversed(range(_TRIES)):
         with exit_on_redis_error(session.settings.redis.url):
@@ -272,7 +272,7 @@ def _from_read_model(
         exit_if_unknown(scope, {name: {str(row["scope"][name]) for row in own} for name in scope})
         try:
             return explain_rows(measure, scope, by, rows, names), age_of(as_of_ms, own)
-        except Invariant:
+        except PartsDoNotAddUp:
             # Partitions publish one after the other: read between two of them, parts and whole are of two moments.
             if not left:
                 say("The rows keep changing while they are read; try again, or use --source log.", err=True)
@@ -280,7 +280,7 @@ def _from_read_model(
     raise AssertionError("unreachable")
 
 
-async def _rows(session: Session, measure: str, names: tuple[str, str]) -> tuple[Rows, int | None]:
+async def _rows(session: ClusterSession, measure: str, names: tuple[str, str]) -> tuple[Rows, int | None]:
     from streams.adapters.connections import redis_client
     from streams.adapters.readmodel import ReadModel
 
@@ -295,7 +295,7 @@ async def _rows(session: Session, measure: str, names: tuple[str, str]) -> tuple
 
 def explain_rows(
     measure: Literal["accuracy", "sla"], scope: Mapping[str, str], by: Sequence[str], rows: Rows, names: tuple[str, str]
-) -> Answer:
+) -> RootCause:
     """Explain from rows of the read model.
 
     Args:
@@ -306,15 +306,15 @@ def explain_rows(
         names: The window and the longer one around it.
 
     Raises:
-        Invariant: The rows are not of one moment.
+        PartsDoNotAddUp: The rows are not of one moment.
     """
     from streams.core.rca.answer import answer, weighted_or_raw
     from streams.core.rca.shift import completed, minus, summed
     from streams.core.rca.slices import row_tally
 
-    def tallies(measure: Measure, name: str, by: tuple[str, ...]) -> dict[Key, Tally]:
+    def tallies(measure: Measure, name: str, by: tuple[str, ...]) -> dict[Key, RatioTally]:
         wanted = {*scope, *by}
-        found: dict[Key, Tally] = {}
+        found: dict[Key, RatioTally] = {}
         for row in rows[name].values():
             own = row["scope"]
             if own.keys() == wanted and all(own[key] == value for key, value in scope.items()):
@@ -323,7 +323,7 @@ def explain_rows(
                     found[tuple(own[key] for key in by)] = tally
         return found
 
-    def cut(measure: Measure, by: tuple[str, ...]) -> tuple[dict[Key, Tally], dict[Key, Tally]]:
+    def cut(measure: Measure, by: tuple[str, ...]) -> tuple[dict[Key, RatioTally], dict[Key, RatioTally]]:
         later, longer = (tallies(measure, name, by) for name in names)
         if by:
             later = completed(summed(tallies(measure, names[0], ()).values()), later, len(by))
@@ -338,7 +338,7 @@ def explain_rows(
     return weighted_or_raw(scope, by, {name: partial(cut, name) for name in measures}, deep=deep)
 
 
-def _print(found: Answer, top: int) -> None:
+def _print(found: RootCause, top: int) -> None:
     console = wide_console()
     for line in found.summary:
         console.print(line)
@@ -347,9 +347,9 @@ def _print(found: Answer, top: int) -> None:
         console.print(cut_table(found, cut, top))
 
 
-def cut_table(found: Answer, cut: list[Finding], top: int) -> DataTable:
+def cut_table(found: RootCause, cut: list[PartFinding], top: int) -> DataTable:
     """Return one cut for a terminal: the parts that moved the number most, in percentage points."""
-    from streams.core.rca.explain import points
+    from streams.core.rca.findings import points
 
     title = f"{found.measure} by {' and '.join(cut[0].dimensions)} · points of the whole"
     shown = DataTable(title)
@@ -376,12 +376,12 @@ def cut_table(found: Answer, cut: list[Finding], top: int) -> DataTable:
     return shown
 
 
-def verdict_words(one: Finding) -> str:
+def verdict_words(one: PartFinding) -> str:
     """Return a verdict in a word: a part that did more or less of the work, as every team at a change of shift, is no cause."""
     if one.verdict == "evident" and one.moved_by_share:
         return "mix"
     return {"evident": "evident", "alike": "as the rest", "noise": "chance", "few": "too few"}[one.verdict]
 
 
-def _share(tally: Tally) -> str:
+def _share(tally: RatioTally) -> str:
     return f"{100 * tally.share:.1f}% of {tally.total:,}" if tally.total else "–"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alerts.words import plural
+from alerts.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json
 
@@ -25,8 +25,8 @@ def facts(
     var: VarOption = None,
 ) -> None:
     """Show every fact of a task in log order, and which rows it counts in."""
+    from floorwatch.replay.cluster_session import open_session, past_ms, told
     from floorwatch.replay.history import history_of
-    from floorwatch.replay.session import open_session, past_ms, told
 
     until_ms = past_ms(as_of, "--as-of")
     session = open_session(config, var)
@@ -45,7 +45,7 @@ def facts(
 
 def _print_json(found: History) -> None:
 
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     body = {
         "task": found.task_id,
@@ -58,7 +58,7 @@ def _print_json(found: History) -> None:
 
 
 def _print(found: History) -> None:
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     say(f"task {found.task_id} · partition {found.partition} · {plural(len(found.lines), 'record')}")
     say("")
@@ -76,9 +76,9 @@ def _print(found: History) -> None:
 
 
 def _print_contribution(one: Contribution) -> None:
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
-    counts = ", ".join(_count(name, amount) for name, amount in one.cells.items())
+    counts = ", ".join(_count(name, amount) for name, amount in one.counters.items())
     panes = ", ".join(f"{size} {rfc3339(start_ms)}" for size, start_ms in one.panes.items())
     say(f"  {one.group}: {counts}")
     say(f"      at {rfc3339(one.time_ms)}, in panes {panes or 'none, all have expired'}")
@@ -86,7 +86,7 @@ def _print_contribution(one: Contribution) -> None:
 
 
 def _count(name: str, amount: int) -> str:
-    """Return a cell as people read it: weights are kept in billionths and shown in audits."""
+    """Return a counter as people read it: weights are kept in billionths and shown in audits."""
     if "_nano" in name:
         return f"{name.replace('_nano', '')} {amount / 1_000_000_000:+g}"
     return f"{name} {amount:+d}"

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from alerts.words import plural
+from alerts.formatting import plural
 from floorwatch.output.terminal import say, say_lines
 from streams.core.policy import DAY_MS
-from streams.models.rules import DEFAULT_LIMITS, EventLimits
+from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
     from streams.core.facts import Fact
-    from streams.core.people.work import Work
-    from streams.core.roster.rows import Arrival, Sign
+    from streams.core.people.standing_labels import StandingLabel
+    from streams.core.roster.roster_rows import Arrival, ClaimEvent
 
 
 @dataclass
@@ -43,8 +43,8 @@ class FloorLog:
         watermark_ms: Greatest event time; -1 of an empty log.
     """
 
-    works: list[Work] = field(default_factory=list)
-    signs: list[Sign] = field(default_factory=list)
+    works: list[StandingLabel] = field(default_factory=list)
+    signs: list[ClaimEvent] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)
     roster: list[Fact] = field(default_factory=list)
@@ -159,12 +159,12 @@ class FactsReader:
 
     def _event(self, raw: bytes) -> Any:
         """Return the event, None where there is none that counts."""
+        from streams.models.acceptance import UNREADABLE, Refusal, parse_event
         from streams.models.events import Tick, decode_log_event
-        from streams.models.explain import UNREADABLE, Refusal, explain
 
         rules = self._rules
         if not self._checked:
-            found = explain(raw, None, rules.max_event_bytes, limits=rules.limits)
+            found = parse_event(raw, None, rules.max_event_bytes, limits=rules.limits)
             if not isinstance(found, Refusal):
                 return found
         try:
@@ -177,9 +177,9 @@ class FactsReader:
         """Fold the facts of every task and let them go."""
         from streams.core.facts import Roster, unpack_one
         from streams.core.grants import permitted
+        from streams.core.people.standing_labels import standing_labels_of
         from streams.core.people.waiting import waiting_labels
-        from streams.core.people.work import works_of
-        from streams.core.roster.activity import arrival_of, signs_of
+        from streams.core.roster.activity import arrival_of, claims_of
 
         log = self._log
         roster: list[Fact] = []
@@ -187,8 +187,8 @@ class FactsReader:
             task_id, packed = self._ended.pop() if self._ended else self._tasks.popitem()
             facts = self._distinct([unpack_one(one) for one in packed])
             roster += [fact for fact in permitted(facts) if type(fact) is Roster]
-            log.works += [_shared(work) for work in works_of(task_id, facts)]
-            log.signs += signs_of(facts)
+            log.works += [_shared(work) for work in standing_labels_of(task_id, facts)]
+            log.signs += claims_of(facts)
             arrival = arrival_of(facts)
             if arrival is not None:
                 log.arrivals.append(arrival)
@@ -212,7 +212,7 @@ class FactsReader:
         return list(seen.values())
 
 
-def _shared(work: Work) -> Work:
+def _shared(work: StandingLabel) -> StandingLabel:
     """Return a label whose names are shared with all others that have the same: each fact brings its own copies."""
     names = (work.labeler_id, work.site, work.vendor, work.team, work.queue, work.policy)
     labeler_id, site, vendor, team, queue, policy = map(intern, names)

@@ -13,7 +13,7 @@ from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines,
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age
-    from floorwatch.replay.session import Session
+    from floorwatch.replay.cluster_session import ClusterSession
     from streams.core.forecast.moves import Move, MoveEvidence, QueueLoad
 
 Row = Mapping[str, Any]
@@ -33,7 +33,7 @@ def forecast(
     var: VarOption = None,
 ) -> None:
     """Show each queue's open work against its pace: when due times will be missed and by how many tasks."""
-    from floorwatch.replay.session import open_session
+    from floorwatch.replay.cluster_session import open_session
 
     session = open_session(config, var)
     rows = _queue_rows(_read(session, ("sla", WINDOW))[0])
@@ -77,7 +77,7 @@ def whatif(
     var: VarOption = None,
 ) -> None:
     """Forecast two queues again as if people had moved, and say what the move costs in accuracy."""
-    from floorwatch.replay.session import open_session
+    from floorwatch.replay.cluster_session import open_session
     from streams.core.forecast.moves import what_if, words
 
     session = open_session(config, var)
@@ -135,7 +135,7 @@ def _ms(text: str, option: str) -> int:
         _misused(f"{option}: {error}")
 
 
-def _read(session: Session, *tables: tuple[str, str]) -> list[Rows]:
+def _read(session: ClusterSession, *tables: tuple[str, str]) -> list[Rows]:
     import asyncio
 
     from floorwatch.cli.common import exit_on_redis_error
@@ -174,7 +174,7 @@ class Loaded:
 
 
 def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
-    from streams.core.forecast.rows import instant_ms, load_of
+    from streams.core.forecast.queue_loads import instant_ms, load_of
     from streams.core.scopes import scope_key
 
     key = scope_key(("queue",), (queue,))
@@ -192,39 +192,39 @@ def _peers(source: str, target: str, audits: Rows) -> MoveEvidence:
     """Return the audits of everybody's labels on both queues, from the rows of 7 days."""
     from streams.core.forecast.moves import MoveEvidence
     from streams.core.rca.slices import row_tally
-    from streams.core.rca.tally import Tally
+    from streams.core.rca.tally import RatioTally
     from streams.core.scopes import scope_key
 
-    def tally(queue: str) -> Tally:
+    def tally(queue: str) -> RatioTally:
         row = audits.get(scope_key(("queue",), (queue,)))
-        return row_tally("raw_accuracy", row) if row is not None else Tally(0, 0)
+        return row_tally("raw_accuracy", row) if row is not None else RatioTally(0, 0)
 
     return MoveEvidence(peers_on_source=tally(source), peers_on_target=tally(target))
 
 
-def _own(session: Session, source: str, target: str, who: tuple[str, ...], peers: MoveEvidence) -> MoveEvidence:
+def _own(session: ClusterSession, source: str, target: str, who: tuple[str, ...], peers: MoveEvidence) -> MoveEvidence:
     """Add the moved people's own audits on both queues, read from the whole log: the tables keep no such scope."""
     from dataclasses import replace as with_scopes
 
     from msgspec.structs import replace
 
+    from floorwatch.replay.cluster_session import told
     from floorwatch.replay.replayer import replay
-    from floorwatch.replay.session import told
     from streams.core.effects import contributions
     from streams.core.rca.shift import summed
-    from streams.core.rca.slices import Slices, Span
+    from streams.core.rca.slices import Slices, TimeRange
 
     slices = Slices("raw_accuracy", {}, ("queue", "labeler"))
 
-    def visit(walk: Any, book: Any) -> None:
-        for task_id, facts in book.tasks(walk.knows):
-            for group in contributions(task_id, facts, walk.watermark_ms).values():
+    def visit(partition_replay: Any, partition_facts: Any) -> None:
+        for task_id, facts in partition_facts.tasks(partition_replay.knows):
+            for group in contributions(task_id, facts, partition_replay.watermark_ms).values():
                 slices.add(group)
 
     policy = with_scopes(session.policy, scopes=((),))
     for line in told(session.run(lambda log: replay(log, policy, visit=visit))):
         say(line, err=True)
-    by_both = slices.cut(("queue", "labeler"), Span(0, 1 << 62))
+    by_both = slices.cut(("queue", "labeler"), TimeRange(0, 1 << 62))
     own = {
         queue: summed(tally for (on, labeler), tally in by_both.items() if on == queue and labeler in who)
         for queue in (source, target)

@@ -38,7 +38,7 @@ def gateway(
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.embedded.journal import JournalError
     from floorwatch.output.logs import set_up_logging
-    from gateway.limits import OpenToStrangers, TokenFault
+    from gateway.authenticator import TokenFault, UnauthenticatedGateway
     from gateway.spool import SpoolBusy
     from streams.models.formats import NewerFormat
 
@@ -56,7 +56,7 @@ def gateway(
         say(f"floorwatch gateway: configuration: {said}", err=True)
     try:
         asyncio.run(_serve(settings, journal))
-    except (OpenToStrangers, TokenFault) as error:
+    except (UnauthenticatedGateway, TokenFault) as error:
         say(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(2) from None
     except (SpoolBusy, NewerFormat, JournalError, OSError) as error:

@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class IncidentFilter:
     """Which incidents to list.
 
     Attributes:
@@ -81,7 +81,7 @@ def incidents(
 
     if context.invoked_subcommand is not None:
         return
-    wanted = Wanted(
+    wanted = IncidentFilter(
         show_all, scope_of(scope or []), _severities(severity or []), by or (_me() if mine else None), untaken
     )
     source = _source(redis_url, prefix, config, var)
@@ -155,7 +155,7 @@ def _me() -> str:
         raise fail("--mine: this machine does not say who you are; use --by NAME") from None
 
 
-def select(records: list[dict[str, Any]], wanted: Wanted) -> list[dict[str, Any]]:
+def select(records: list[dict[str, Any]], wanted: IncidentFilter) -> list[dict[str, Any]]:
     """Live incidents (or all that ever opened): live before resolved, pages first, then the newest."""
     states = (*_LIVE, "resolved") if wanted.resolved else _LIVE
     shown = [record for record in records if record["state"] in states and _fits(record, wanted)]
@@ -165,7 +165,7 @@ def select(records: list[dict[str, Any]], wanted: Wanted) -> list[dict[str, Any]
     return shown
 
 
-def _fits(record: dict[str, Any], wanted: Wanted) -> bool:
+def _fits(record: dict[str, Any], wanted: IncidentFilter) -> bool:
     taken = record.get("machine", {}).get("acknowledged_by")
     scope = record["scope"]
     return (
@@ -268,7 +268,7 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
 
 def state_words(record: dict[str, Any]) -> str:
     """Return where an incident stands and by whom: ``acknowledged by mei``, ``escalated, tier 2, silenced until …``."""
-    from alerts.words import instant
+    from alerts.formatting import instant
 
     machine, state = record.get("machine", {}), str(record["state"])
     words = [state]
@@ -282,14 +282,14 @@ def state_words(record: dict[str, Any]) -> str:
 
 
 def _at(text: str | None) -> str:
+    from alerts.formatting import instant
     from alerts.view import instant_ms
-    from alerts.words import instant
 
     return "" if not text else instant(instant_ms(text))
 
 
 def _printable(text: str) -> str:
-    from alerts.words import printable
+    from alerts.formatting import printable
 
     return printable(text)
 

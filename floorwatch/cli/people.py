@@ -25,8 +25,8 @@ from floorwatch.output.terminal import aligned, say, say_json_text
 if TYPE_CHECKING:
     from floorwatch.cli.facts_file import FloorLog
     from streams.core.people.coaching import Told
-    from streams.core.people.crowd import Crowd
-    from streams.core.people.policy import PeoplePolicy
+    from streams.core.people.cohort import Cohort
+    from streams.core.people.people_policy import PeoplePolicy
     from streams.core.people.rotation import Suggestion
     from streams.core.people.scorecard import Scorecard
 
@@ -52,10 +52,10 @@ Target = Annotated[float | None, typer.Option(min=0, max=100, help="Accuracy tar
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of words.")]
 
 
-class _Desk(NamedTuple):
+class _PeopleData(NamedTuple):
     """Everything the two commands look at; ``heard`` are the steps that incidents told and no file holds."""
 
-    crowd: Crowd
+    crowd: Cohort
     policy: PeoplePolicy
     steps: dict[str, list[Told]]
     heard: dict[str, list[Told]]
@@ -119,21 +119,21 @@ def _desk(
     coaching: Path | None,
     tenure: Path | None,
     stack: tuple[Path | None, Path | None] | None,
-) -> _Desk:
+) -> _PeopleData:
     from floorwatch.cli.people_incidents import load_steps
-    from streams.core.people.crowd import Crowd
+    from streams.core.people.cohort import Cohort
     from streams.core.people.rotation import queue_loads
     from streams.core.roster.intervals import holding
     from streams.core.roster.plan import fold_roster, scheduled_by_person
 
     end_ms = log.watermark_ms + 1 if at is None else instant_ms("--at", at)
     span = (end_ms - duration_ms("--window", window), end_ms)
-    crowd = Crowd(log.works, span, policy, read_tenure(tenure))
+    crowd = Cohort(log.works, span, policy, read_tenure(tenure))
     scheduled = scheduled_by_person(fold_roster(log.roster).shifts.values())
     ends = {name: held[1] for name, times in scheduled.items() if (held := holding(times, end_ms)) is not None}
     recent = [work for own in crowd.window.values() for work in own]
     heard = {} if stack is None else load_steps(*stack, end_ms, now=at is None)
-    return _Desk(crowd, policy, read_coaching(coaching), heard, ends, queue_loads(recent, policy), log.waiting)
+    return _PeopleData(crowd, policy, read_coaching(coaching), heard, ends, queue_loads(recent, policy), log.waiting)
 
 
 def scorecard(
@@ -197,14 +197,14 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
 
 
-def _tell(desk: _Desk, path: Path, labeler_id: str, step: str, by: str) -> None:
+def _tell(desk: _PeopleData, path: Path, labeler_id: str, step: str, by: str) -> None:
     """Check a step against those told before, then write it."""
     from floorwatch.cli.people_incidents import with_place
-    from streams.core.people.coaching import Step, StepRefused, Told, fold_steps
+    from streams.core.people.coaching import CoachingStep, StepRefused, Told, fold_steps
 
-    if step not in [known.value for known in Step]:
-        raise fail(f"--told {step}: one of {', '.join(known.value for known in Step)}")
-    told = Told(desk.crowd.end_ms - 1, Step(step), by)
+    if step not in [known.value for known in CoachingStep]:
+        raise fail(f"--told {step}: one of {', '.join(known.value for known in CoachingStep)}")
+    told = Told(desk.crowd.end_ms - 1, CoachingStep(step), by)
     steps = desk.steps.setdefault(labeler_id, [])
     try:
         # What incidents told goes into the file before what rests on it: incidents do not last, the file does.
@@ -250,14 +250,14 @@ def people(
     say("\n".join(people_lines(cards, desk, by, _behind(events, at, desk))))
 
 
-def _behind(events: Path | None, at: str | None, desk: _Desk) -> str:
+def _behind(events: Path | None, at: str | None, desk: _PeopleData) -> str:
     """Return how far the live log is behind the clock; nothing for a file or a past moment, which are what they are."""
     from floorwatch.cli.age import age_of
 
     return "" if events is not None or at is not None else age_of(desk.crowd.end_ms - 1, ()).text
 
 
-def people_lines(cards: list[Scorecard], desk: _Desk, by: str, behind: str = "") -> list[str]:
+def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str = "") -> list[str]:
     """Return the answer for a terminal: groups, then the people who need something, the most pressing first.
 
     Args:
@@ -266,7 +266,7 @@ def people_lines(cards: list[Scorecard], desk: _Desk, by: str, behind: str = "")
         by: How people are grouped.
         behind: How far this is behind the clock, in words; empty where that says nothing.
     """
-    from alerts.words import instant
+    from alerts.formatting import instant
     from floorwatch.cli.people_text import NOT_CONFIGURED, accuracy_words, coaching_line, exposure_line, pace_line
     from streams.core.people.rushing import Pace
 
@@ -300,10 +300,10 @@ def people_lines(cards: list[Scorecard], desk: _Desk, by: str, behind: str = "")
 def needs_coaching(card: Scorecard) -> bool:
     """Tell whether somebody is below target beyond chance, or has a coaching loop that waits for somebody."""
     from streams.core.people.coaching import State
-    from streams.core.people.scorecard import Standing
+    from streams.core.people.scorecard import TargetStanding
 
     waiting = (State.alerted, State.acknowledged, State.not_recovered)
-    return card.accuracy.standing is Standing.below or card.coaching.state in waiting
+    return card.accuracy.standing is TargetStanding.below or card.coaching.state in waiting
 
 
 def _coaching_words(card: Scorecard, accuracy_words: Any, coaching_line: Any, policy: PeoplePolicy) -> str:
@@ -314,7 +314,7 @@ def _coaching_words(card: Scorecard, accuracy_words: Any, coaching_line: Any, po
 
 
 def _section(title: str, cards: list[Scorecard], by: str, words: Any, nobody: str = "nobody") -> list[str]:
-    from alerts.words import printable
+    from alerts.formatting import printable
 
     return [
         "",
@@ -327,9 +327,9 @@ def _section(title: str, cards: list[Scorecard], by: str, words: Any, nobody: st
 
 
 def _groups(cards: list[Scorecard], by: str, *, exposure: bool) -> list[list[str]]:
-    from alerts.words import printable
+    from alerts.formatting import printable
     from streams.core.people.rushing import Pace
-    from streams.core.people.scorecard import Standing
+    from streams.core.people.scorecard import TargetStanding
 
     rows = [[by, "people", "labels", "below target", "not told", "on target", "too few audits", "rushing", "near cap"]]
     for name in sorted({getattr(card, by) for card in cards}):
@@ -340,7 +340,12 @@ def _groups(cards: list[Scorecard], by: str, *, exposure: bool) -> list[list[str
             sum(card.volume.labels for card in own),
             *(
                 standing.count(kind)
-                for kind in (Standing.below, Standing.unclear, Standing.on_target, Standing.too_few)
+                for kind in (
+                    TargetStanding.below,
+                    TargetStanding.unclear,
+                    TargetStanding.on_target,
+                    TargetStanding.too_few,
+                )
             ),
             sum(card.rushing.pace is Pace.rushing for card in own),
         ]

@@ -37,19 +37,19 @@ def steps_of(incidents: Iterable[dict[str, Any]], until_ms: int, *, now: bool) -
         now: That moment is the present, so every act lies before it: acts are dated by the clock of who acted, which may be
             ahead of the last event.
     """
-    from alerts.records import incident_of
-    from streams.core.people.coaching import Step, Told
+    from alerts.codec import incident_of
+    from streams.core.people.coaching import CoachingStep, Told
 
     found: dict[str, list[Told]] = {}
     for incident in map(incident_of, incidents):
         if incident.kind not in KINDS or "labeler" not in incident.scope or incident.opened_ms is None:
             continue
         steps = found.setdefault(incident.scope["labeler"], [])
-        steps.append(Told(incident.opened_ms, Step.alerted, incident.rule))
+        steps.append(Told(incident.opened_ms, CoachingStep.alerted, incident.rule))
         for act in incident.acts:
             if act.what == "ack":
                 at_ms = max(incident.opened_ms, min(act.at_ms, until_ms - 1) if now else act.at_ms)
-                steps.append(Told(at_ms, Step.acknowledged, act.by))
+                steps.append(Told(at_ms, CoachingStep.acknowledged, act.by))
     return found
 
 

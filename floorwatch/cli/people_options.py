@@ -16,8 +16,8 @@ from floorwatch.output.terminal import say_lines
 
 if TYPE_CHECKING:
     from streams.core.people.coaching import Told
-    from streams.core.people.learning import Known
-    from streams.core.people.policy import PeoplePolicy
+    from streams.core.people.learning import PriorTenure
+    from streams.core.people.people_policy import PeoplePolicy
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ def people_policy(
     Raises:
         typer.Exit: An option is wrong.
     """
-    from streams.core.people.policy import MILLI
+    from streams.core.people.people_policy import MILLI
 
     severity: dict[str, int] = {}
     for text in weights or ():
@@ -150,13 +150,15 @@ def read_coaching(path: Path | None) -> dict[str, list[Told]]:
     Raises:
         typer.Exit: A line cannot be read; the message names it.
     """
-    from streams.core.people.coaching import Step, Told
+    from streams.core.people.coaching import CoachingStep, Told
 
     def told(raw: dict[str, Any]) -> tuple[str, Told]:
-        names = [step.value for step in Step]
+        names = [step.value for step in CoachingStep]
         if raw["step"] not in names:
             raise ValueError(f"step {raw['step']!r}: one of {', '.join(names)}")
-        return str(raw["labeler_id"]), Told(_instant_ms(str(raw["time"])), Step(raw["step"]), str(raw.get("by", "")))
+        return str(raw["labeler_id"]), Told(
+            _instant_ms(str(raw["time"])), CoachingStep(raw["step"]), str(raw.get("by", ""))
+        )
 
     found: dict[str, list[Told]] = {}
     if path is not None:
@@ -165,7 +167,7 @@ def read_coaching(path: Path | None) -> dict[str, list[Told]]:
     return found
 
 
-def read_tenure(path: Path | None) -> dict[str, Known]:
+def read_tenure(path: Path | None) -> dict[str, PriorTenure]:
     """Return what is known of the time before the log, by labeller; nothing without a file.
 
     One line a person: ``{"labeler_id": "kul-017", "labels": 12000, "since": "2026-01-05T00:00:00Z"}``.
@@ -173,19 +175,19 @@ def read_tenure(path: Path | None) -> dict[str, Known]:
     Raises:
         typer.Exit: A line cannot be read; the message names it.
     """
-    from streams.core.people.learning import Known
+    from streams.core.people.learning import PriorTenure
 
-    def known(raw: dict[str, Any]) -> tuple[str, Known]:
+    def known(raw: dict[str, Any]) -> tuple[str, PriorTenure]:
         if not isinstance(raw["labels"], int) or raw["labels"] < 0:
             raise ValueError("labels: write a whole number, 0 or more")
-        return str(raw["labeler_id"]), Known(raw["labels"], _instant_ms(str(raw["since"])))
+        return str(raw["labeler_id"]), PriorTenure(raw["labels"], _instant_ms(str(raw["since"])))
 
     return dict(_records("--tenure", path, known)) if path is not None else {}
 
 
 def append_step(path: Path, labeler_id: str, time_ms: int, step: str, by: str) -> None:
     """Write one coaching step at the end of the file."""
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     record = {"labeler_id": labeler_id, "time": rfc3339(time_ms), "step": step, "by": by}
     with path.open("a") as out:

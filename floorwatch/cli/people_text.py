@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from alerts.words import duration, instant, percent, plural, printable
+from alerts.formatting import duration, instant, percent, plural, printable
 from streams.core.people.coaching import Coaching, State
 from streams.core.people.exposure import Exposure
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.people.proportions import Interval
 from streams.core.people.rotation import Suggestion
 from streams.core.people.rushing import Pace, Rushing
-from streams.core.people.scorecard import Accuracy, Learning, Scorecard, Standing
+from streams.core.people.scorecard import Accuracy, Learning, Scorecard, TargetStanding
 
 _BROKEN_TREND_Z = 2.0
 NOT_CONFIGURED = "not configured: nobody said what counts (people.exposure.weights, or --weight POLICY=NUMBER)"
@@ -39,15 +39,15 @@ def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
         judged, correct = judged - accuracy.targeted, correct - accuracy.targeted_correct
     seen = f"{judged - correct} of {plural(judged, 'audited label')} wrong" if judged else "no label was audited"
     best = accuracy.best
-    if accuracy.standing is Standing.too_few or best is None:
+    if accuracy.standing is TargetStanding.too_few or best is None:
         return (
             f"too few audits to say: {seen}. At least {policy.min_audits} are asked for; about {accuracy.missing} more "
             f"would tell it to ±{percent(policy.wanted_half_width_ratio)}"
         )
     verdict = {
-        Standing.below: f"below the target of {target} beyond chance",
-        Standing.on_target: f"at or above the target of {target} beyond chance",
-        Standing.unclear: f"cannot be told from the target of {target}",
+        TargetStanding.below: f"below the target of {target} beyond chance",
+        TargetStanding.on_target: f"at or above the target of {target} beyond chance",
+        TargetStanding.unclear: f"cannot be told from the target of {target}",
     }[accuracy.standing]
     how = "weighted by sampling, " if accuracy.by_weight else ""
     return f"{spread(best)}: {verdict}; {how}{seen}"
@@ -131,7 +131,7 @@ def learning_line(learning: Learning) -> str:
 def trend_line(card: Scorecard) -> str:
     """Return how the accuracy moves."""
     change, within = card.trend.change, card.trend.within
-    if change is None or card.accuracy.standing is Standing.too_few:
+    if change is None or card.accuracy.standing is TargetStanding.too_few:
         return "Trend: too few audits to say."
     if change.low > 0 or change.high < 0:
         verdict = "better than in the window before" if change.low > 0 else "worse than in the window before"

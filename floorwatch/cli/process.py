@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from alerts.words import plural
+from alerts.formatting import plural
 from floorwatch.output.terminal import say, say_lines
 
 if TYPE_CHECKING:
@@ -210,8 +210,8 @@ def has_facts(row: Mapping[str, Any]) -> bool:
 
 def as_of_the_end(row: dict[str, Any], watermark_ms: int) -> dict[str, Any]:
     """Return a pane's row with what time alone decides as of the end of the file; it is shown as of its last change."""
-    from streams.core.stamps import rfc3339
     from streams.core.tables import labels_per_hour
+    from streams.core.time_text import rfc3339
 
     start_ms, end_ms = (round(datetime.fromisoformat(row[name]).timestamp() * 1000) for name in ("start", "end"))
     now = {"watermark": rfc3339(watermark_ms), "closed": end_ms <= watermark_ms}

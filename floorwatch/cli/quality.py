@@ -11,7 +11,7 @@ from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json, say_lines, wide_console
 
 if TYPE_CHECKING:
-    from floorwatch.replay.quality import Report
+    from floorwatch.replay.quality import QualityReport
 
 
 def quality(
@@ -27,8 +27,8 @@ def quality(
     var: VarOption = None,
 ) -> None:
     """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""
+    from floorwatch.replay.cluster_session import open_session, option_ms, past_ms, told
     from floorwatch.replay.quality import quality_of
-    from floorwatch.replay.session import open_session, option_ms, past_ms, told
 
     _check_dimension(by)
     window_ms = _window_ms(window)
@@ -76,10 +76,10 @@ def _window_ms(window: str | None) -> int | None:
         raise typer.Exit(2) from None
 
 
-def _print_json(report: Report) -> None:
+def _print_json(report: QualityReport) -> None:
 
     from floorwatch.replay.quality import as_json
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     body = as_json(report)
     start_ms = report.span.start_ms
@@ -87,7 +87,7 @@ def _print_json(report: Report) -> None:
     say_json({"since": rfc3339(start_ms) if start_ms > 0 else None, **body})
 
 
-def _print(report: Report) -> None:
+def _print(report: QualityReport) -> None:
     from floorwatch.replay.quality_text import render
 
     console = wide_console()

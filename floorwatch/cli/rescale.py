@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerts.words import plural
+from alerts.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 

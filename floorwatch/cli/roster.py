@@ -13,18 +13,18 @@ from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
 from floorwatch.cli.people_options import as_percent, duration_ms, fail, instant_ms
 from floorwatch.output.terminal import aligned, say, say_json_text
-from streams.core.stamps import local_moment
+from streams.core.time_text import local_moment
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
     from floorwatch.cli.facts_file import FloorLog
     from streams.core.roster.presence import RosterPolicy
-    from streams.core.roster.rows import Row, Scope
+    from streams.core.roster.roster_rows import Row, Scope
 
 KINDS = ("site", "vendor", "team", "queue")
 
 
-class Day(NamedTuple):
+class RosterDay(NamedTuple):
     """One scope's day.
 
     Attributes:
@@ -148,36 +148,36 @@ def days_of(
     until_ms: int,
     policy: RosterPolicy,
     settings: FloorwatchConfig,
-) -> list[Day]:
+) -> list[RosterDay]:
     """Return the day of every scope of one kind, each in the time zone of its site."""
     from streams.core.roster.plan import fold_roster
-    from streams.core.roster.rows import Activity, roster_rows
+    from streams.core.roster.roster_rows import Activity, roster_rows
 
     activity = Activity(log.works, log.signs, log.arrivals)
     plan = fold_roster(log.roster)
     zones: dict[str, str] = dict(settings.tables.zones) if "site" in by and zone is None else {}
     usual = zone if zone is not None else settings.tables.default_zone
-    found: list[Day] = []
+    found: list[RosterDay] = []
     for name in sorted({usual, *zones.values()}):
         span = day_span(day, name, until_ms)
         for scope, hours in roster_rows(plan, activity, by, span, until_ms, policy).items():
             if zones.get(dict(scope).get("site", ""), usual) == name:
-                found.append(Day(scope, name, *span, hours))
+                found.append(RosterDay(scope, name, *span, hours))
     found.sort(key=lambda one: one.scope)
     return found
 
 
-def _measured(day: Day, policy: RosterPolicy, shrinkage: int | None) -> tuple[dict[str, Any], dict[str, int]]:
-    from streams.core.roster.rows import add_rows, measures
+def _measured(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> tuple[dict[str, Any], dict[str, int]]:
+    from streams.core.roster.roster_rows import add_rows, measures
 
     total = add_rows(day.hours.values())
     return measures(total, day.end_ms - day.start_ms, policy, shrinkage), total
 
 
-def _by_hour(day: Day, policy: RosterPolicy, shrinkage: int | None) -> list[tuple[int, dict[str, Any]]]:
+def _by_hour(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> list[tuple[int, dict[str, Any]]]:
     """Measures of each hour; required people take the day's shrinkage, an hour's own is too rough."""
     from streams.core.policy import HOUR_MS
-    from streams.core.roster.rows import measures
+    from streams.core.roster.roster_rows import measures
 
     used = shrinkage
     if used is None:
@@ -190,9 +190,9 @@ def _peak(hours: list[tuple[int, dict[str, Any]]]) -> int | None:
     return max((values["required_heads"] for _, values in hours if values["required_heads"] is not None), default=None)
 
 
-def day_json(day: Day, policy: RosterPolicy, shrinkage: int | None) -> dict[str, Any]:
+def day_json(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> dict[str, Any]:
     """Return one scope's day with its hours, measures and the integers they are made of."""
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     measured, total = _measured(day, policy, shrinkage)
     hours = _by_hour(day, policy, shrinkage)
@@ -238,12 +238,12 @@ def _cells(values: dict[str, Any], heads: int | None) -> list[str]:
 
 
 def roster_lines(
-    days: list[Day], until_ms: int, policy: RosterPolicy, shrinkage: int | None, *, hours: bool
+    days: list[RosterDay], until_ms: int, policy: RosterPolicy, shrinkage: int | None, *, hours: bool
 ) -> list[str]:
     """Return the answer for a terminal: a row a scope, on request a row an hour, and what stands out in words."""
     from zoneinfo import ZoneInfo
 
-    from alerts.words import instant
+    from alerts.formatting import instant
 
     if not days:
         return ["No shift, no label and no task on that day."]
@@ -264,8 +264,8 @@ def roster_lines(
     return [f"Roster of {', '.join(dates)}, as of {instant(until_ms)}", "", *aligned(rows), "", *said]
 
 
-def _name(day: Day) -> str:
-    from alerts.words import printable
+def _name(day: RosterDay) -> str:
+    from alerts.formatting import printable
 
     parts = [printable(value) or f"no {name} said" for name, value in day.scope]
     return f"{' / '.join(parts) or 'the whole floor'} ({day.zone})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from alerts.words import plural
+from alerts.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 from floorwatch.sdk.events import NotEmitted
@@ -232,12 +232,12 @@ class _Kafka:
         self._writer, self._topic, self._partitions = writer, topic, partitions
 
     async def publish(self, records: list[tuple[bytes, bytes]]) -> None:
-        from streams.engine.log import Outgoing
+        from streams.engine.log import ProducerRecord
         from streams.models.topics import partition_of
 
-        by_partition: dict[int, list[Outgoing]] = {}
+        by_partition: dict[int, list[ProducerRecord]] = {}
         for key, value in records:
-            by_partition.setdefault(partition_of(key, self._partitions), []).append(Outgoing(key, value))
+            by_partition.setdefault(partition_of(key, self._partitions), []).append(ProducerRecord(key, value))
         for partition, outgoing in by_partition.items():
             await self._writer.append(self._topic, partition, outgoing)
 
@@ -284,7 +284,7 @@ def write_truth(directory: Path, events: Iterable[bytes]) -> None:
 def _write_rows(path: Path, oracle: Oracle, rows: dict[tuple[str, int], dict[str, Any]]) -> None:
     import json
 
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     fields = _TRUTH_FIELDS[path.stem]
     with path.open("w") as out:

@@ -9,7 +9,7 @@ from floorwatch.output.terminal import DataTable, say, wide_console
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
-    from floorwatch.replay.as_of import Known
+    from floorwatch.replay.as_of import AsOfTable
     from floorwatch.replay.reader import EventLog
 
 Row = dict[str, Any]
@@ -43,12 +43,12 @@ def show_as_of(
     """
     from config.lower import core_policy
     from floorwatch.replay.as_of import known_at, same_ranges_now
-    from floorwatch.replay.session import Session, past_ms, told
+    from floorwatch.replay.cluster_session import ClusterSession, past_ms, told
 
     until_ms = past_ms(as_of, "--as-of")
-    session = Session(settings, core_policy(settings))
+    session = ClusterSession(settings, core_policy(settings))
 
-    async def work(log: EventLog) -> tuple[Known, list[Row]]:
+    async def work(log: EventLog) -> tuple[AsOfTable, list[Row]]:
         known = await known_at(log, session.policy, name, names, window, until_ms, partial=partial)
         return known, await same_ranges_now(log, session.policy, name, known) if diff else []
 

@@ -13,7 +13,7 @@ import typer
 from floorwatch.output.terminal import DataConsole, say, wide_console
 
 if TYPE_CHECKING:
-    from floorwatch.embedded.plan import Plan
+    from floorwatch.embedded.plan import StackPlan
     from floorwatch.embedded.supervisor import Stack
 
 
@@ -41,7 +41,7 @@ def up(
         raise typer.Exit(1) from error
 
 
-async def _up(plan: Plan, console: DataConsole, *, demo_floor: bool) -> None:
+async def _up(plan: StackPlan, console: DataConsole, *, demo_floor: bool) -> None:
     from floorwatch.embedded.launch import run_until_stopped, stop_requested
     from floorwatch.embedded.show import StackView
     from floorwatch.embedded.supervisor import Stack
@@ -63,7 +63,7 @@ async def _up(plan: Plan, console: DataConsole, *, demo_floor: bool) -> None:
             await stack.stop()
 
 
-async def _play_or_wait(stack: Stack, plan: Plan, *, demo_floor: bool) -> None:
+async def _play_or_wait(stack: Stack, plan: StackPlan, *, demo_floor: bool) -> None:
     import asyncio
 
     if not demo_floor:
@@ -76,7 +76,7 @@ async def _play_or_wait(stack: Stack, plan: Plan, *, demo_floor: bool) -> None:
         group.create_task(play_now(plan.paths.journal))
 
 
-def say_how_to_look(console: DataConsole, plan: Plan, *, registered: bool) -> None:
+def say_how_to_look(console: DataConsole, plan: StackPlan, *, registered: bool) -> None:
     """Print how to call the command in another terminal, as it can be typed there.
 
     Args:
@@ -106,7 +106,7 @@ def kept_words(journal: Path) -> str:
         journal: The stack's journal, before it starts.
     """
     from floorwatch.embedded.segments import first_accepted_ms, segment_numbers, segment_path, writers_of
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     folders = [journal / name for name in writers_of(journal)]
     paths = [segment_path(folder, number) for folder in folders for number in segment_numbers(folder)]
@@ -119,7 +119,7 @@ def kept_words(journal: Path) -> str:
     )
 
 
-def _say_where(console: DataConsole, urls: dict[str, str], plan: Plan, kept: str, *, registered: bool) -> None:
+def _say_where(console: DataConsole, urls: dict[str, str], plan: StackPlan, kept: str, *, registered: bool) -> None:
     console.print(f"\nFloorwatch is up on {plan.var.resolve()}, {kept}. Ctrl-C stops it.", soft_wrap=True)
     for name, url in urls.items():
         console.print(f"  {name:<10} {url}", soft_wrap=True)

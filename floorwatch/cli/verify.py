@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alerts.words import plural
+from alerts.formatting import plural
 from floorwatch.output.terminal import say
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerts.words import printable
+from alerts.formatting import printable
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
@@ -15,7 +15,7 @@ from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
-    from floorwatch.replay.why import Answer, Place
+    from floorwatch.replay.why import RowAddress, WhyAnswer
 
 _PANE_SIZES = {"1m": 0, "15m": 1, "1h": 2}
 
@@ -39,7 +39,7 @@ def why(
     var: VarOption = None,
 ) -> None:
     """List the tasks behind a number; their contributions add up to it."""
-    from floorwatch.replay.session import open_session, past_ms, told
+    from floorwatch.replay.cluster_session import open_session, past_ms, told
     from floorwatch.replay.why import MEASURES, parse_scope
     from floorwatch.replay.why import why as ask
 
@@ -92,23 +92,23 @@ def _check_names(scope: str) -> None:
             _misused(f"--scope {scope}: {name} is no dimension; {meant}")
 
 
-def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> Place:
-    from floorwatch.replay.session import option_ms
-    from floorwatch.replay.why import Place
+def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> RowAddress:
+    from floorwatch.replay.cluster_session import option_ms
+    from floorwatch.replay.why import RowAddress
 
     if pane_size not in _PANE_SIZES:
         _misused(f"--pane-size {pane_size}: one of {', '.join(_PANE_SIZES)}")
     if window is not None and window not in settings.tables.windows:
         _misused(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}")
-    return Place(window, option_ms(pane, "--pane"), _PANE_SIZES[pane_size])
+    return RowAddress(window, option_ms(pane, "--pane"), _PANE_SIZES[pane_size])
 
 
-def _shown(answer: Answer, limit: int) -> list[Any]:
+def _shown(answer: WhyAnswer, limit: int) -> list[Any]:
     return answer.items[:limit] if limit else answer.items
 
 
-def _print(answer: Answer, limit: int) -> None:
-    from streams.core.stamps import rfc3339
+def _print(answer: WhyAnswer, limit: int) -> None:
+    from streams.core.time_text import rfc3339
 
     shown = _shown(answer, limit)
     span = f"{rfc3339(answer.span.start_ms)} to {rfc3339(answer.span.end_ms)}"
@@ -117,8 +117,8 @@ def _print(answer: Answer, limit: int) -> None:
     table.add_names("task", "label", "labeller", "time", "verdict")
     table.add_numbers("counts")
     for item in shown:
-        cells = (item.task_id, item.label_id or "–", item.labeler or "–", rfc3339(item.time_ms), item.verdict)
-        table.add_row(*cells, f"{item.amount:+,d}")
+        counters = (item.task_id, item.label_id or "–", item.labeler or "–", rfc3339(item.time_ms), item.verdict)
+        table.add_row(*counters, f"{item.amount:+,d}")
     if shown:
         wide_console().print(table)
     rest = len(answer.items) - len(shown)
@@ -128,9 +128,9 @@ def _print(answer: Answer, limit: int) -> None:
     say(f"sum of {len(answer.items)} contributions: {answer.total:,}; the row says {answer.row:,}")
 
 
-def _print_json(answer: Answer, limit: int) -> None:
+def _print_json(answer: WhyAnswer, limit: int) -> None:
 
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     body = {
         "scope_key": answer.scope_key,
@@ -147,14 +147,14 @@ def _print_json(answer: Answer, limit: int) -> None:
     say_json(body)
 
 
-def _print_csv(answer: Answer, limit: int) -> None:
+def _print_csv(answer: WhyAnswer, limit: int) -> None:
     import sys
 
     columns = ["task", "label", "labeler", "time", "verdict", "contribution"]
     write_csv(sys.stdout, columns, (item.as_json() for item in _shown(answer, limit)))
 
 
-def _ahead_text(answer: Answer) -> str:
+def _ahead_text(answer: WhyAnswer) -> str:
     which = ", ".join(map(str, answer.ahead))
     return (
         f"partition {which} of events.v1 is so far ahead of the floor that it no longer takes changes of this row's "
@@ -162,7 +162,7 @@ def _ahead_text(answer: Answer) -> str:
     )
 
 
-def _unequal_text(answer: Answer) -> str:
+def _unequal_text(answer: WhyAnswer) -> str:
     some = "; ".join(f"{name}: row {row}, tasks {total}" for name, (row, total) in sorted(answer.unequal.items())[:8])
     return (
         f"the tasks do not add up to the row ({some}). Either changes came after the row's pane had expired, which the "

@@ -32,7 +32,7 @@ _BODY = struct.Struct("<qHI")
 _FRAME = struct.Struct("<IIqHI")
 
 
-class Record(NamedTuple):
+class JournalRecord(NamedTuple):
     """One accepted record.
 
     Attributes:
@@ -48,7 +48,7 @@ class Record(NamedTuple):
     value: bytes
 
 
-class Tail(Enum):
+class SegmentTail(Enum):
     """Why reading stopped."""
 
     CLEAN = "clean"
@@ -67,9 +67,9 @@ class Parsed:
         tail: Why it ends there.
     """
 
-    records: list[Record]
+    records: list[JournalRecord]
     end: int
-    tail: Tail
+    tail: SegmentTail
 
 
 def check_version(head: bytes, path: Path) -> None:
@@ -111,27 +111,29 @@ def parse(buffer: bytes, at: int = 0, max_records: int = 1_000_000) -> Parsed:
         The records, and where and why reading ended.
     """
     view = memoryview(buffer)
-    records: list[Record] = []
+    records: list[JournalRecord] = []
     size = len(buffer)
     names: dict[bytes, str] = {}
     while len(records) < max_records and size - at >= _FRAME.size:
         length, crc, accepted_ms, topic_bytes, key_bytes = _FRAME.unpack_from(buffer, at)
         head = at + _FRAME.size
         if not _BODY.size + topic_bytes + key_bytes <= length <= MAX_BODY_BYTES:
-            return Parsed(records, at, Tail.BAD)
+            return Parsed(records, at, SegmentTail.BAD)
         end = at + _PREFIX.size + length
         if end > size:
             break
         if crc32(view[at + _PREFIX.size : end]) != crc:
-            return Parsed(records, at, Tail.BAD)
+            return Parsed(records, at, SegmentTail.BAD)
         split = head + topic_bytes
         raw_topic = buffer[head:split]
         topic = names.get(raw_topic)
         if topic is None:
             topic = names[raw_topic] = raw_topic.decode()
-        records.append(Record(accepted_ms, topic, buffer[split : split + key_bytes], buffer[split + key_bytes : end]))
+        records.append(
+            JournalRecord(accepted_ms, topic, buffer[split : split + key_bytes], buffer[split + key_bytes : end])
+        )
         at = end
-    return Parsed(records, at, Tail.CLEAN)
+    return Parsed(records, at, SegmentTail.CLEAN)
 
 
 def next_frame(buffer: bytes, bad_at: int, names: Iterable[bytes] = ()) -> int | None:

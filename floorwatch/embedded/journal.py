@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from floorwatch.embedded.disk_space import is_full, no_room
 from floorwatch.embedded.frames import MAGIC, encode, frame_ends
-from floorwatch.embedded.room import is_full, no_room
 from floorwatch.embedded.segments import LOCK, Position, end_of, mend, segment_numbers, segment_path
 from streams.models.topics import RAW
 

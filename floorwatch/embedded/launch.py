@@ -9,7 +9,7 @@ import signal
 from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 
-from floorwatch.embedded.plan import Plan
+from floorwatch.embedded.plan import StackPlan
 
 
 def make_plan(
@@ -21,7 +21,7 @@ def make_plan(
     gateway_port: int = 0,
     metrics_port: int = 0,
     extra_env: Mapping[str, str] | None = None,
-) -> Plan:
+) -> StackPlan:
     """Return the plan of a stack that follows a configuration: its prefixes, partitions and horizon.
 
     Args:
@@ -40,7 +40,7 @@ def make_plan(
 
     env = {**os.environ, **(extra_env or {})}
     settings = load(config, env, channels="tolerated", process="all" if gateway else "worker")
-    return Plan(
+    return StackPlan(
         var,
         workers=workers,
         gateway=gateway,

@@ -22,7 +22,7 @@ GATEWAY = "gateway"
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """What to run.
 
     Attributes:
@@ -87,7 +87,7 @@ class Ports:
         return f"http://{LOOPBACK}:{self.by_name[name]}{path}"
 
 
-def urls_of(plan: Plan, ports: Ports) -> dict[str, str]:
+def urls_of(plan: StackPlan, ports: Ports) -> dict[str, str]:
     """Return the addresses other commands need: kafka, redis, gateway, metrics, metrics-2 and so on."""
     urls = {"kafka": ports.kafka, "redis": ports.redis}
     if plan.gateway:
@@ -97,7 +97,7 @@ def urls_of(plan: Plan, ports: Ports) -> dict[str, str]:
     return urls
 
 
-def shipper_spec(plan: Plan, ports: Ports, epoch: str) -> ChildSpec:
+def shipper_spec(plan: StackPlan, ports: Ports, epoch: str) -> ChildSpec:
     """Return how to run the shipper for one life of the broker."""
     paths = plan.paths
     keep_ms = (plan.horizon_days + 1) * 86_400_000
@@ -115,7 +115,7 @@ def shipper_spec(plan: Plan, ports: Ports, epoch: str) -> ChildSpec:
     return ChildSpec(SHIPPER, argv, paths.log / "shipper.log", stop_timeout_s=5)
 
 
-def gateway_spec(plan: Plan, ports: Ports) -> ChildSpec:
+def gateway_spec(plan: StackPlan, ports: Ports) -> ChildSpec:
     """Return how to run the gateway, which accepts into the journal."""
     env = {
         **_environment(plan, ports),
@@ -134,7 +134,7 @@ def gateway_spec(plan: Plan, ports: Ports) -> ChildSpec:
     )
 
 
-def worker_spec(plan: Plan, ports: Ports, name: str) -> ChildSpec:
+def worker_spec(plan: StackPlan, ports: Ports, name: str) -> ChildSpec:
     """Return how to run one worker."""
     env = {**_environment(plan, ports), "FLOORWATCH_METRICS__PORT": str(ports.by_name[name])}
     url = ports.http(name, "/readyz")
@@ -153,7 +153,7 @@ def worker_spec(plan: Plan, ports: Ports, name: str) -> ChildSpec:
     )
 
 
-def _environment(plan: Plan, ports: Ports) -> dict[str, str]:
+def _environment(plan: StackPlan, ports: Ports) -> dict[str, str]:
     env = {
         **plan.extra_env,
         "FLOORWATCH_KAFKA__BROKERS": ports.kafka,

@@ -17,7 +17,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from floorwatch.embedded.frames import MAGIC, Parsed, Record, Tail, check_version, is_unfinished, next_frame, parse
+from floorwatch.embedded.frames import (
+    MAGIC,
+    JournalRecord,
+    Parsed,
+    SegmentTail,
+    check_version,
+    is_unfinished,
+    next_frame,
+    parse,
+)
 
 SUFFIX = ".seg"
 LOCK = "lock"
@@ -26,7 +35,7 @@ _ASIDE = ".damaged-"
 
 
 @dataclass(frozen=True)
-class Damage:
+class SegmentDamage:
     """A part of a segment that cannot be read.
 
     Attributes:
@@ -70,10 +79,10 @@ class Chunk:
         damage: What had to be passed over to get to ``position``.
     """
 
-    records: list[Record]
+    records: list[JournalRecord]
     position: Position
     more: bool
-    damage: Damage | None = None
+    damage: SegmentDamage | None = None
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -183,7 +192,7 @@ def _read_segment(path: Path, position: Position, max_bytes: int, *, last: bool,
             size = os.fstat(segment.fileno()).st_size
             if size < position.offset and size >= len(MAGIC):
                 said = f"it ends {position.offset - size} bytes before a place that had been read"
-                return Chunk([], position._replace(offset=size), True, Damage(path, size, b"", True, said))
+                return Chunk([], position._replace(offset=size), True, SegmentDamage(path, size, b"", True, said))
             check_version(segment.read(len(MAGIC)), path)
             segment.seek(position.offset)
             buffer = segment.read(max_bytes)
@@ -196,11 +205,11 @@ def _read_segment(path: Path, position: Position, max_bytes: int, *, last: bool,
         return Chunk([], position, more=False)  # retention removed it since it was listed
     offset = position.offset + parsed.end
     if parsed.records or not buffer:
-        more = position.offset + len(buffer) < size or (bool(parsed.records) and parsed.tail is Tail.BAD)
+        more = position.offset + len(buffer) < size or (bool(parsed.records) and parsed.tail is SegmentTail.BAD)
         return Chunk(parsed.records, Position(position.segment, offset), more)
     following = next_frame(buffer, 0)
     if following is not None:
-        damage = Damage(path, offset, buffer[:following], True, "a record fails its check")
+        damage = SegmentDamage(path, offset, buffer[:following], True, "a record fails its check")
         return Chunk([], position._replace(offset=offset + following), True, damage)
     if last and not no_writer:
         return Chunk([], position, more=False)
@@ -208,7 +217,7 @@ def _read_segment(path: Path, position: Position, max_bytes: int, *, last: bool,
         buffer
     )  # a writer that goes on in another segment has cut off the torn end of this one
     said = "the last record is unfinished" if torn else "the last record is damaged or cut short"
-    damage = Damage(path, offset, buffer, not torn, said)
+    damage = SegmentDamage(path, offset, buffer, not torn, said)
     return Chunk([], position._replace(offset=position.offset + len(buffer)), False, damage)
 
 
@@ -227,7 +236,7 @@ def has_writer(folder: Path) -> bool:
     return False
 
 
-def set_aside(damage: Damage) -> None:
+def set_aside(damage: SegmentDamage) -> None:
     """Keep a damaged part in a file beside its segment; one that is there already stays.
 
     Raises:

@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from floorwatch.embedded.frames import Record
+from floorwatch.embedded.frames import JournalRecord
 from floorwatch.embedded.journal import wall_ms
 from floorwatch.embedded.segments import (
     START,
     Chunk,
-    Damage,
     Position,
+    SegmentDamage,
     drop_older_than,
     end_of,
     has_writer,
@@ -53,13 +53,13 @@ RETENTION_INTERVAL_S = 600.0
 
 
 @dataclass
-class Tail:
+class WriterTail:
     """One writer's place: what was read but not sent yet, and where the sent records end."""
 
     folder: Path
     sent: Position
     read: Position
-    pending: list[Record] = field(default_factory=list)
+    pending: list[JournalRecord] = field(default_factory=list)
     more: bool = False
     stalled_at_s: float | None = None
     no_writer: bool = False
@@ -72,17 +72,17 @@ class Merge:
         """Begin at the given positions; a writer without one begins at its start."""
         self._journal = journal
         self._positions = dict(positions)
-        self.damages: list[Damage] = []
-        self.tails: dict[str, Tail] = {}
+        self.damages: list[SegmentDamage] = []
+        self.tails: dict[str, WriterTail] = {}
 
     def find_writers(self) -> None:
         """Take up writers that appeared since the last call."""
         for name in writers_of(self._journal):
             if name not in self.tails:
                 position = self._positions.get(name, START)
-                self.tails[name] = Tail(self._journal / name, position, position)
+                self.tails[name] = WriterTail(self._journal / name, position, position)
 
-    def next_records(self, chunk_bytes: int = CHUNK_BYTES) -> list[Record]:
+    def next_records(self, chunk_bytes: int = CHUNK_BYTES) -> list[JournalRecord]:
         """Return the next records in the order of acceptance, as far as it is certain.
 
         A writer with more on disk than was read bounds the others: they are not sent past its last time read. The
@@ -96,7 +96,7 @@ class Merge:
                     break
                 self.damages.append(chunk.damage)
         bound = min((t.pending[-1].accepted_ms for t in self.tails.values() if t.more and t.pending), default=None)
-        runs: list[list[Record]] = []
+        runs: list[list[JournalRecord]] = []
         for tail in self.tails.values():
             run = tail.pending if bound is None else _up_to(tail.pending, bound)
             tail.pending = tail.pending[len(run) :]
@@ -119,7 +119,7 @@ class Merge:
         return {name: tail.sent for name, tail in self.tails.items()}
 
 
-def _up_to(records: list[Record], bound_ms: int) -> list[Record]:
+def _up_to(records: list[JournalRecord], bound_ms: int) -> list[JournalRecord]:
     if records and records[-1].accepted_ms <= bound_ms:
         return records
     cut = next((index for index, record in enumerate(records) if record.accepted_ms > bound_ms), len(records))
@@ -244,14 +244,16 @@ class Shipper:
                 damage.path, damage.offset, damage.said, len(damage.content), kept, what,
             )  # fmt: skip
 
-    async def _send(self, records: Sequence[Record]) -> None:
-        lanes: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    async def _send(self, records: Sequence[JournalRecord]) -> None:
+        by_partition: dict[tuple[str, int], list[JournalRecord]] = defaultdict(list)
         partitions = self._job.partitions
         for record in records:
-            lanes[record.topic, partition_of(record.key, partitions)].append(record)
-        await asyncio.gather(*(self._send_lane(topic, part, lane) for (topic, part), lane in lanes.items()))
+            by_partition[record.topic, partition_of(record.key, partitions)].append(record)
+        await asyncio.gather(
+            *(self._send_partition(topic, part, one_partition) for (topic, part), one_partition in by_partition.items())
+        )
 
-    async def _send_lane(self, topic: str, partition: int, records: list[Record]) -> None:
+    async def _send_partition(self, topic: str, partition: int, records: list[JournalRecord]) -> None:
         """Send one partition's records in order. Batches of one partition go one after another, as aiokafka does."""
         name = self._job.prefix + topic
         acknowledged = []

@@ -20,22 +20,22 @@ from typing import Self
 from redis.exceptions import RedisError
 
 from floorwatch.embedded.broker import broker_spec, create_topics
-from floorwatch.embedded.find import forget, register
+from floorwatch.embedded.discovery import forget, register
+from floorwatch.embedded.disk_space import is_full, no_room
 from floorwatch.embedded.health import ASK_S, STABLE_S, UNREADY_S, Readiness, Restarts, UnreadyWatch
 from floorwatch.embedded.plan import (
     BROKER,
     GATEWAY,
     SHIPPER,
     VALKEY,
-    Plan,
     Ports,
+    StackPlan,
     gateway_spec,
     shipper_spec,
     urls_of,
     worker_spec,
 )
 from floorwatch.embedded.process import Child, ChildSpec, StartError, cap_log, free_port
-from floorwatch.embedded.room import is_full, no_room
 from floorwatch.embedded.segments import parts_aside
 from floorwatch.embedded.shipper import is_shipped
 from floorwatch.embedded.state import StackLock, end_orphans, make_private, redis_password, write_state
@@ -54,7 +54,7 @@ class Stack:
     """A running stack. ``async with Stack(plan, report) as stack: await stack.failed()``."""
 
     def __init__(
-        self, plan: Plan, report: Report | None = None, *, unready_s: float = UNREADY_S, ask_s: float = ASK_S
+        self, plan: StackPlan, report: Report | None = None, *, unready_s: float = UNREADY_S, ask_s: float = ASK_S
     ) -> None:
         """Take the plan and somebody to tell; nothing runs yet. The times are those of :mod:`floorwatch.embedded.health`."""
         self._unready_s, self._ask_s = unready_s, ask_s

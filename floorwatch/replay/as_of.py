@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from floorwatch.replay.book import Book
-from floorwatch.replay.moments import moment_ms
+from floorwatch.replay.partition_facts import PartitionFacts
+from floorwatch.replay.partition_replay import PartitionReplay
 from floorwatch.replay.reader import EventLog
-from floorwatch.replay.recount import Range, cells_of, groups_in, scopes_of
+from floorwatch.replay.recount import Range, counters_of, groups_in, scopes_of
 from floorwatch.replay.replayer import Replay, only_rows, replay
-from floorwatch.replay.walk import Walk
+from floorwatch.replay.timestamps import parse_timestamp_ms
 from streams.core import tables
-from streams.core.cells import Cells, add_cells
+from streams.core.counters import Counters, add_counters
 from streams.core.floor import Floor
 from streams.core.policy import CorePolicy
 from streams.core.scope_state import WindowRow
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ class LogTooShort(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Known:
+class AsOfTable:
     """A table as it was known.
 
     Attributes:
@@ -75,7 +75,7 @@ def rows_of(floor: Floor, name: str, window: str) -> list[Row]:
     return [
         tables.window_rows(row, floor.watermark_ms, floor.sources.behind)[name]
         for row in floor.all_windows()
-        if row.window == window and (row.cells or row.state.open_by_hour)
+        if row.window == window and (row.counters or row.state.open_by_hour)
     ]
 
 
@@ -94,7 +94,7 @@ async def known_at(
     until_ms: int | None,
     *,
     partial: bool = False,
-) -> Known:
+) -> AsOfTable:
     """Return a table as it was known at a moment.
 
     Args:
@@ -113,10 +113,10 @@ async def known_at(
     if not partial:
         require_reach(done, policy.horizon_ms)
     rows = rows_of(done.floor, name, window)
-    return Known(in_order(name, rows, names), done)
+    return AsOfTable(in_order(name, rows, names), done)
 
 
-async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, known: Known) -> list[Row]:
+async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, known: AsOfTable) -> list[Row]:
     """Return, for each row of a past table, what its scope and range read at the end of the log.
 
     Windows have moved on and fine panes are gone, so the rows are summed anew from the tasks' contributions.
@@ -132,25 +132,25 @@ async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, known: K
         ``evidence`` are not of a range and are left out.
     """
     then, scopes = known.rows, known.replay.floor.scopes
-    sums: list[Cells] = [{} for _ in then]
-    spans = [Range(moment_ms(row["start"]), moment_ms(row["end"])) for row in then]
+    sums: list[Counters] = [{} for _ in then]
+    spans = [Range(parse_timestamp_ms(row["start"]), parse_timestamp_ms(row["end"])) for row in then]
     place = {row["scope_key"]: number for number, row in enumerate(then)}
     kinds = [kind for kind in policy.scopes if then and frozenset(kind) == frozenset(then[0]["scope"])]
     hull = Range(min((s.start_ms for s in spans), default=0), max((s.end_ms for s in spans), default=0))
 
-    def visit(walk: Walk, book: Book) -> None:
-        for task_id, facts in book.tasks(walk.knows):
-            for _, group in groups_in(task_id, facts, walk.watermark_ms, {}, hull):
+    def visit(partition_replay: PartitionReplay, partition_facts: PartitionFacts) -> None:
+        for task_id, facts in partition_facts.tasks(partition_replay.knows):
+            for _, group in groups_in(task_id, facts, partition_replay.watermark_ms, {}, hull):
                 for key in scopes_of(group.dims, kinds):
                     number = place.get(key)
                     if number is not None and spans[number].holds(group.time_ms):
-                        add_cells(sums[number], cells_of(group))
+                        add_counters(sums[number], counters_of(group))
 
     done = await replay(log, policy, visit=visit, rows=False)
     watermark_ms = done.floor.watermark_ms
     return [
-        _range_row(name, WindowRow(scopes[row["scope_key"]], row["window"], *span, cells), watermark_ms)
-        for row, span, cells in zip(then, spans, sums, strict=True)
+        _range_row(name, WindowRow(scopes[row["scope_key"]], row["window"], *span, counters), watermark_ms)
+        for row, span, counters in zip(then, spans, sums, strict=True)
     ]
 
 

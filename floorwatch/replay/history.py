@@ -6,30 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from floorwatch.replay.book import Book
+from floorwatch.replay.fact_text import dims_text, named, says
+from floorwatch.replay.partition_facts import PartitionFacts
+from floorwatch.replay.partition_replay import PartitionReplay, RecordOutcome, ReplayedRecord
 from floorwatch.replay.reader import EventLog
-from floorwatch.replay.recount import cells_of, scopes_of
+from floorwatch.replay.recount import counters_of, scopes_of
 from floorwatch.replay.replayer import Replay, replay
-from floorwatch.replay.walk import Outcome, Seen, Walk
-from floorwatch.replay.words import dims_text, named, says
 from streams.core.effects import contributions
 from streams.core.facts import Fact
 from streams.core.grants import judge
 from streams.core.policy import CorePolicy
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.models.topics import partition_of
 
 _WHY_NOT = {
-    Outcome.counted: "counted",
-    Outcome.duplicate: "duplicate: same source and id, same content; ignored",
-    Outcome.conflict: "conflicting duplicate: same source and id, other content; the first stands, this is a dead letter",
-    Outcome.set_aside: "set aside: it could not be counted, a dead letter says why; in no table",
-    Outcome.late: "late: concerns panes beyond the correction horizon; kept on the late topic, not counted",
+    RecordOutcome.counted: "counted",
+    RecordOutcome.duplicate: "duplicate: same source and id, same content; ignored",
+    RecordOutcome.conflict: "conflicting duplicate: same source and id, other content; the first stands, this is a dead letter",
+    RecordOutcome.set_aside: "set aside: it could not be counted, a dead letter says why; in no table",
+    RecordOutcome.late: "late: concerns panes beyond the correction horizon; kept on the late topic, not counted",
 }
 
 
 @dataclass(frozen=True)
-class Line:
+class HistoryLine:
     """One record about the task.
 
     Attributes:
@@ -53,7 +53,7 @@ class Line:
     source: str
     event_id: str
     says: str
-    outcome: Outcome
+    outcome: RecordOutcome
     forgotten: bool = False
     not_counted: str = ""
 
@@ -81,13 +81,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a task counts for at one point: the same cells in every scope and pane named."""
+    """What a task counts for at one point: the same counters in every scope and pane named."""
 
     group: str
     time_ms: int
     scopes: list[str]
     panes: dict[str, int]
-    cells: dict[str, int]
+    counters: dict[str, int]
     dims: str
 
     def as_json(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Contribution:
             "time": rfc3339(self.time_ms),
             "panes": {name: rfc3339(start_ms) for name, start_ms in self.panes.items()},
             "scopes": self.scopes,
-            "counts": self.cells,
+            "counts": self.counters,
         }
 
 
@@ -107,7 +107,7 @@ class History:
 
     task_id: str
     partition: int
-    lines: list[Line] = field(default_factory=list)
+    lines: list[HistoryLine] = field(default_factory=list)
     contributions: list[Contribution] = field(default_factory=list)
     watermark_ms: int = -1
     replay: Replay | None = None
@@ -127,28 +127,28 @@ async def history_of(
     """
     found = History(task_id, partition_of(task_id.encode(), partitions))
 
-    def witness(seen: Seen) -> None:
+    def observer(seen: ReplayedRecord) -> None:
         if seen.event is None or seen.event.subject != task_id or seen.fact is None:
             return
-        if seen.outcome is Outcome.counted and seen.anew:
+        if seen.outcome is RecordOutcome.counted and seen.anew:
             found.lines[:] = [_forget(line) for line in found.lines]
         found.lines.append(_line(seen))
 
-    def visit(walk: Walk, book: Book) -> None:
-        found.watermark_ms = walk.watermark_ms
-        standing = dict(book.tasks(walk.knows)).get(task_id)
+    def visit(partition_replay: PartitionReplay, partition_facts: PartitionFacts) -> None:
+        found.watermark_ms = partition_replay.watermark_ms
+        standing = dict(partition_facts.tasks(partition_replay.knows)).get(task_id)
         if standing is None:
             found.lines[:] = [_forget(line) for line in found.lines]
             return
         found.lines[:] = _with_rights(found.lines, standing)
-        for name, group in contributions(task_id, standing, walk.watermark_ms).items():
+        for name, group in contributions(task_id, standing, partition_replay.watermark_ms).items():
             found.contributions.append(
                 Contribution(
                     name,
                     group.time_ms,
                     scopes_of(group.dims, policy.scopes),
-                    _panes(group.time_ms, walk.watermark_ms, policy),
-                    named(cells_of(group).items()),
+                    _panes(group.time_ms, partition_replay.watermark_ms, policy),
+                    named(counters_of(group).items()),
                     dims_text(group.dims),
                 )
             )
@@ -158,7 +158,7 @@ async def history_of(
         policy,
         until_ms=until_ms,
         only=found.partition,
-        witness=witness,
+        observer=observer,
         visit=visit,
         keeps=lambda subject: subject == task_id,
         rows=False,
@@ -176,15 +176,15 @@ def _panes(time_ms: int, watermark_ms: int, policy: CorePolicy) -> dict[str, int
     return found
 
 
-def _line(seen: Seen) -> Line:
+def _line(seen: ReplayedRecord) -> HistoryLine:
     event, record, fact = seen.event, seen.record, seen.fact
     tag = str(type(event).__struct_config__.tag)
     time_ms = fact.time_ms if fact is not None else -1
     text = says(fact) if fact is not None else ""
-    return Line(record.offset, time_ms, record.timestamp_ms, tag, event.source, event.id, text, seen.outcome)
+    return HistoryLine(record.offset, time_ms, record.timestamp_ms, tag, event.source, event.id, text, seen.outcome)
 
 
-def _with_rights(lines: list[Line], standing: Sequence[Fact]) -> list[Line]:
+def _with_rights(lines: list[HistoryLine], standing: Sequence[Fact]) -> list[HistoryLine]:
     """Return the lines with what the rights of their senders make of them."""
     judged = judge(standing)
     counts = {fact.offset for fact in judged.permitted}
@@ -196,5 +196,5 @@ def _with_rights(lines: list[Line], standing: Sequence[Fact]) -> list[Line]:
     return [replace(line, not_counted=why.get(line.offset, "")) for line in lines]
 
 
-def _forget(line: Line) -> Line:
-    return replace(line, forgotten=line.outcome is Outcome.counted)
+def _forget(line: HistoryLine) -> HistoryLine:
+    return replace(line, forgotten=line.outcome is RecordOutcome.counted)

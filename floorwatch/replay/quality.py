@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from floorwatch.replay.book import Book
+from floorwatch.replay.partition_facts import PartitionFacts
+from floorwatch.replay.partition_replay import PartitionReplay
 from floorwatch.replay.reader import EventLog
 from floorwatch.replay.recount import Range
 from floorwatch.replay.replayer import Replay, replay
-from floorwatch.replay.walk import Walk
 from streams.core.people.proportions import Interval
 from streams.core.policy import DIMENSIONS, CorePolicy
 from streams.core.quality.agreement import Agreement, agreement, kappa, pair_tables
@@ -20,7 +20,7 @@ from streams.core.quality.comparison import Comparison, compare_vendors
 from streams.core.quality.counts import Counts, section
 from streams.core.quality.decisions import Confused, Overview, ValueQuality, confusion, overview, value_quality
 from streams.core.quality.guidelines import Guideline, guidelines
-from streams.core.quality.judged import Judged
+from streams.core.quality.judged_labels import JudgedLabel
 from streams.core.quality.tally import Tallies, count_task
 
 ALL = ""
@@ -51,7 +51,7 @@ class GroupQuality:
 
 
 @dataclass(frozen=True)
-class Report:
+class QualityReport:
     """Everything the quality framework says of a range of labels.
 
     Attributes:
@@ -84,7 +84,7 @@ async def quality_of(
     since_ms: int | None = None,
     window_ms: int | None = None,
     until_ms: int | None = None,
-) -> tuple[Report, Replay]:
+) -> tuple[QualityReport, Replay]:
     """Count the labels of a log.
 
     Args:
@@ -106,24 +106,24 @@ async def quality_of(
     tallies: Tallies = {}
     at = DIMENSIONS.index(by) if by is not None else None
 
-    def groups_of(judged: Judged) -> Sequence[str]:
+    def groups_of(judged: JudgedLabel) -> Sequence[str]:
         if not span.holds(judged.label.time_ms) or (only_policy is not None and judged.policy != only_policy):
             return ()
         return (ALL,) if at is None else (ALL, judged.dims[at] or NOBODY)
 
-    def visit(walk: Walk, book: Book) -> None:
-        for task_id, facts in book.tasks(walk.knows):
+    def visit(partition_replay: PartitionReplay, partition_facts: PartitionFacts) -> None:
+        for task_id, facts in partition_facts.tasks(partition_replay.knows):
             count_task(tallies, task_id, facts, groups_of)
 
     done = await replay(log, policy, until_ms=until_ms, visit=visit, cuts=cuts, rows=False)
     return report(tallies, span, by), done
 
 
-def report(tallies: Tallies, span: Range, by: str | None) -> Report:
+def report(tallies: Tallies, span: Range, by: str | None) -> QualityReport:
     """Derive the report from counts by group; ``ALL`` is the group of all labels."""
     whole = tallies.get(ALL, {})
     names = sorted((name for name in tallies if name != ALL), key=lambda n: (-tallies[n].get(("labels",), 0), n))
-    return Report(
+    return QualityReport(
         span,
         by,
         [_group(name, tallies.get(name, {})) for name in (ALL, *names)],

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from alerts.words import plural
+from alerts.formatting import plural
 from floorwatch.output.terminal import DataTable
-from floorwatch.replay.words import shown as shown_value
+from floorwatch.replay.fact_text import shown as shown_value
 from streams.core.quality.agreement import FEW_UNITS, RELIABLE, TENTATIVE, Agreement
 from streams.core.quality.calibration import FEW_REVIEWS, Auditor
-from streams.core.quality.decisions import FEW_AUDITS, Share, ValueQuality
+from streams.core.quality.decisions import FEW_AUDITS, SampledShare, ValueQuality
 from streams.core.quality.guidelines import FEW_APPEALS, HIGH_RAW, Guideline
 
 if TYPE_CHECKING:
-    from floorwatch.replay.quality import GroupQuality, Report
+    from floorwatch.replay.quality import GroupQuality, QualityReport
     from streams.core.people.proportions import Interval
-    from streams.core.quality.comparison import Comparison, Standing
+    from streams.core.quality.comparison import Comparison, VendorStanding
 
 TOO_FEW = "too few to say"
 CANNOT_SAY = "cannot say"
@@ -39,7 +39,7 @@ def coefficient(value: Interval | None) -> str:
     return "–" if value is None else f"{value.value:.2f} ({value.low:.2f}–{value.high:.2f})"
 
 
-def render(report: Report) -> Iterator[str | DataTable]:
+def render(report: QualityReport) -> Iterator[str | DataTable]:
     """Yield the report's paragraphs and tables in the order of reading."""
     whole = report.groups[0].overview
     yield f"{plural(whole.labels, 'label')}, {whole.audited:,} of them audited."
@@ -67,7 +67,7 @@ def _table(title: str, columns: Iterable[str], left: int = 1) -> DataTable:
     return table
 
 
-def _overview(report: Report) -> DataTable:
+def _overview(report: QualityReport) -> DataTable:
     columns = (report.by or "labels", "audited", "accuracy", "right at first pass", "gold", "blind", "open")
     table = _table("Accuracy, with 95% intervals", (*columns, "overturned on appeal"))
     for group in report.groups:
@@ -101,7 +101,7 @@ def _named(group: GroupQuality) -> str:
     return "(not given)" if group.name is None else group.name or "all"
 
 
-def _share(share: Share) -> str:
+def _share(share: SampledShare) -> str:
     return CANNOT_SAY if share.cannot_say else percent(share.estimate, enough=share.enough)
 
 
@@ -141,7 +141,7 @@ def _agreement(groups: list[GroupQuality]) -> Iterator[str | DataTable]:
         yield f"Cohen's κ of the pairs with most items in common: {pairs}."
 
 
-def _auditors(report: Report) -> Iterator[str | DataTable]:
+def _auditors(report: QualityReport) -> Iterator[str | DataTable]:
     found = report.calibration
     if not found.auditors:
         yield "Auditors: no audit names who made it."
@@ -233,14 +233,14 @@ def _vendors(found: Comparison) -> Iterator[str | DataTable]:
             yield f"{vendor} has no sampled audits in {some}{more}: {size} of all labels."
 
 
-def _points(one: Standing) -> str:
+def _points(one: VendorStanding) -> str:
     step = one.above_others
     if step is None or not one.enough:
         return TOO_FEW
     return f"{100 * step.value:+.1f} ({100 * step.low:+.1f} to {100 * step.high:+.1f}) points"
 
 
-def _standing_words(one: Standing) -> str:
+def _standing_words(one: VendorStanding) -> str:
     if not one.enough:
         return TOO_FEW
     return "no clear difference" if one.stands_out is None else f"{one.stands_out} than the others"

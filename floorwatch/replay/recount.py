@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from streams.core.cells import EXAMPLE_PREFIX, LABELER_PREFIX, REVISION, Cells, add_cells
+from streams.core.counters import EXAMPLE_PREFIX, LABELER_PREFIX, REVISION, Counters, add_counters
 from streams.core.effects import Group, contributions
 from streams.core.facts import Created, Fact, Label, Roster
 from streams.core.policy import DIMENSIONS, Dims
@@ -80,16 +80,16 @@ def groups_in(
             yield name, group
 
 
-def cells_of(group: Group) -> Cells:
-    """Return a group's flat cells as a row's cells."""
-    flat = group.cells
-    found: Cells = {}
-    for cell, amount in zip(flat[::2], flat[1::2], strict=True):
-        add_cells(found, {cell: int(amount)})
+def counters_of(group: Group) -> Counters:
+    """Return a group's flat counters as a row's counters."""
+    flat = group.counters
+    found: Counters = {}
+    for counter, amount in zip(flat[::2], flat[1::2], strict=True):
+        add_counters(found, {counter: int(amount)})
     return found
 
 
-def comparable(cells: Cells, scope: dict[str, str]) -> Cells:
+def comparable(counters: Counters, scope: dict[str, str]) -> Counters:
     """Return what of a row its tasks' contributions must add up to.
 
     Left out are the revision, which counts changes and not tasks, the examples, which only the finest panes keep, and in
@@ -97,9 +97,9 @@ def comparable(cells: Cells, scope: dict[str, str]) -> Cells:
     """
     own = "labeler" in scope
 
-    def kept(cell: int | str) -> bool:
-        if isinstance(cell, int):
-            return cell != REVISION
-        return not cell.startswith(EXAMPLE_PREFIX) and not (own and cell.startswith(LABELER_PREFIX))
+    def kept(counter: int | str) -> bool:
+        if isinstance(counter, int):
+            return counter != REVISION
+        return not counter.startswith(EXAMPLE_PREFIX) and not (own and counter.startswith(LABELER_PREFIX))
 
-    return {cell: amount for cell, amount in cells.items() if kept(cell)}
+    return {counter: amount for counter, amount in counters.items() if kept(counter)}

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from floorwatch.replay.book import Book
+from floorwatch.replay.partition_facts import PartitionFacts
+from floorwatch.replay.partition_replay import Observer, PartitionReplay, ReplayedRecord
 from floorwatch.replay.reader import EventLog, Extent
-from floorwatch.replay.walk import Seen, Walk, Witness
 from streams.core.floor import Floor
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
@@ -16,12 +16,12 @@ from streams.core.records import Record
 _LOOK_ON_MS = 600_000
 """How far past a cut the log is read for records stamped before the moment: longer than any sane delay of intake."""
 
-TaskVisitor = Callable[[Walk, Book], None]
+TaskVisitor = Callable[[PartitionReplay, PartitionFacts], None]
 """Called at the end of a partition, before its tasks are dropped."""
 
 
 @dataclass
-class Part:
+class ReplayedPartition:
     """One partition of a replay.
 
     Attributes:
@@ -53,7 +53,7 @@ class Replay:
 
     floor: Floor
     until_ms: int | None
-    parts: list[Part] = field(default_factory=list)
+    parts: list[ReplayedPartition] = field(default_factory=list)
 
     @property
     def events(self) -> int:
@@ -109,7 +109,7 @@ async def replay(
     *,
     until_ms: int | None = None,
     only: int | None = None,
-    witness: Witness | None = None,
+    observer: Observer | None = None,
     visit: TaskVisitor | None = None,
     keeps: Callable[[str], bool] | None = None,
     cuts: list[int] | None = None,
@@ -122,7 +122,7 @@ async def replay(
         policy: What shapes the numbers: today's configuration.
         until_ms: Stop each partition before its first record stamped after this moment.
         only: Read just this partition.
-        witness: Told of every record folded.
+        observer: Told of every record folded.
         visit: Told at the end of each partition of its tasks' standing facts.
         keeps: Which tasks' facts to keep for ``visit``; None for all.
         cuts: Stop each partition before this offset: where an earlier replay stopped, whatever has come since.
@@ -134,35 +134,45 @@ async def replay(
     done = Replay(Floor(policy), until_ms)
     times: list[tuple[bytes, bytes]] = []
     for number, partition in enumerate(log.partitions if only is None else [only]):
-        part = Part(await log.extent(partition) if cuts is None else await log.extent(partition, cuts[number]))
+        part = ReplayedPartition(
+            await log.extent(partition) if cuts is None else await log.extent(partition, cuts[number])
+        )
         part.cut = part.extent.begin
-        book = Book(keeps) if visit is not None else None
-        walk = Walk(partition, policy, done.floor, _witnesses(book, witness), rows=rows)
-        await _walk_part(log, part, walk, book, until_ms)
-        walk.flush()
-        if walk.told_time is not None:
-            times += [*walk.told_floor, walk.told_time]
-        if visit is not None and book is not None:
-            visit(walk, book)
+        partition_facts = PartitionFacts(keeps) if visit is not None else None
+        partition_replay = PartitionReplay(
+            partition, policy, done.floor, _observers(partition_facts, observer), rows=rows
+        )
+        await _replay_partition(log, part, partition_replay, partition_facts, until_ms)
+        partition_replay.flush()
+        if partition_replay.told_time is not None:
+            times += [*partition_replay.told_floor, partition_replay.told_time]
+        if visit is not None and partition_facts is not None:
+            visit(partition_replay, partition_facts)
         done.parts.append(part)
     done.floor.apply(times)
     return done
 
 
-def _witnesses(book: Book | None, witness: Witness | None) -> Witness | None:
-    if book is None:
-        return witness
-    if witness is None:
-        return book.witness
+def _observers(partition_facts: PartitionFacts | None, observer: Observer | None) -> Observer | None:
+    if partition_facts is None:
+        return observer
+    if observer is None:
+        return partition_facts.observer
 
-    def both(seen: Seen) -> None:
-        book.witness(seen)
-        witness(seen)
+    def both(seen: ReplayedRecord) -> None:
+        partition_facts.observer(seen)
+        observer(seen)
 
     return both
 
 
-async def _walk_part(log: EventLog, part: Part, walk: Walk, book: Book | None, until_ms: int | None) -> None:
+async def _replay_partition(
+    log: EventLog,
+    part: ReplayedPartition,
+    partition_replay: PartitionReplay,
+    partition_facts: PartitionFacts | None,
+    until_ms: int | None,
+) -> None:
     cut = False
     async with aclosing(log.read(part.extent)) as batches:
         async for records in batches:
@@ -170,11 +180,11 @@ async def _walk_part(log: EventLog, part: Part, walk: Walk, book: Book | None, u
                 part.first_ms = records[0].timestamp_ms
             upto = 0 if cut else cut_at(records, until_ms)
             if upto:
-                walk.feed(records[:upto])
+                partition_replay.feed(records[:upto])
                 part.folded += upto
                 part.cut, part.last_ms = records[upto - 1].offset + 1, records[upto - 1].timestamp_ms
-                if book is not None:
-                    book.prune(walk.knows)
+                if partition_facts is not None:
+                    partition_facts.prune(partition_replay.knows)
             if upto < len(records) and until_ms is not None:
                 cut = True
                 part.stragglers += sum(record.timestamp_ms <= until_ms for record in records[upto:])

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from floorwatch.replay.book import Book
+from floorwatch.replay.fact_text import counter_name, shown, verdict_text
+from floorwatch.replay.partition_facts import PartitionFacts
+from floorwatch.replay.partition_replay import PartitionReplay
 from floorwatch.replay.reader import EventLog
-from floorwatch.replay.recount import Range, cells_of, comparable, groups_in
+from floorwatch.replay.recount import Range, comparable, counters_of, groups_in
 from floorwatch.replay.replayer import Replay, only_rows, replay
-from floorwatch.replay.walk import Walk
-from floorwatch.replay.words import cell_name, shown, verdict_text
-from streams.core import cells as c
-from streams.core.cells import Cells, add_cells
+from streams.core import counters as c
+from streams.core.counters import Counters, add_counters
 from streams.core.effects import FOREIGN_PREFIX, Group, TaskView
 from streams.core.facts import Fact
 from streams.core.floor import Floor
-from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy, Tier
+from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy, PaneTier
 from streams.core.scopes import scope_key
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.core.windows import window_range
 
 WRONG = tuple(range(c.WRONG_UNSPECIFIED, c.WRONG_UNSPECIFIED + len(c.ERROR_CLASSES)))
 
-MEASURES: dict[str, dict[str, tuple[c.Cell, ...]]] = {
+MEASURES: dict[str, dict[str, tuple[c.Counter, ...]]] = {
     "accuracy": {
         "audited": (c.AUDITED,),
         "correct": (c.CORRECT,),
@@ -68,7 +68,7 @@ MEASURES: dict[str, dict[str, tuple[c.Cell, ...]]] = {
         "open": (c.OPEN,),
     },
 }
-"""Per table, the measures that can be explained and the cells each is the sum of. The first is the default."""
+"""Per table, the measures that can be explained and the counters each is the sum of. The first is the default."""
 
 
 class NoSuchRow(LookupError):
@@ -76,7 +76,7 @@ class NoSuchRow(LookupError):
 
 
 @dataclass(frozen=True)
-class Item:
+class TaskShare:
     """One task's (or label's) share of the number."""
 
     task_id: str
@@ -100,7 +100,7 @@ class Item:
 
 
 @dataclass
-class Answer:
+class WhyAnswer:
     """A row, and the tasks behind one of its measures.
 
     Attributes:
@@ -109,7 +109,7 @@ class Answer:
         measure: The measure explained.
         row: What the row holds of it.
         items: Contributions other than 0, in the order of time.
-        unequal: Cells in which the row and the sum of all contributions differ: (row, sum); empty when all is well.
+        unequal: Counters in which the row and the sum of all contributions differ: (row, sum); empty when all is well.
         ahead: Partitions so far ahead of the floor that their ledgers keep only a part of the row's panes. Which of their
             tasks the row still holds depends on when each was told; with any, row and tasks are not compared.
     """
@@ -119,7 +119,7 @@ class Answer:
     measure: str
     row: int
     replay: Replay
-    items: list[Item] = field(default_factory=list)
+    items: list[TaskShare] = field(default_factory=list)
     unequal: dict[str, tuple[int, int]] = field(default_factory=dict)
     ahead: list[int] = field(default_factory=list)
 
@@ -130,7 +130,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Place:
+class RowAddress:
     """Which row: a kept window, or a pane of one of the three sizes by its start."""
 
     window: str | None = None
@@ -161,11 +161,11 @@ async def why(
     log: EventLog,
     policy: CorePolicy,
     scope: dict[str, str],
-    place: Place,
-    cells: tuple[c.Cell, ...],
+    place: RowAddress,
+    counters: tuple[c.Counter, ...],
     measure: str,
     until_ms: int | None = None,
-) -> Answer:
+) -> WhyAnswer:
     """List the tasks behind a number.
 
     The range of a window hangs on the watermark, which is known only at the end: the log is read twice for one.
@@ -175,7 +175,7 @@ async def why(
         policy: Today's configuration.
         scope: The row's scope.
         place: The row's window or pane.
-        cells: Cells the measure is the sum of.
+        counters: Counters the measure is the sum of.
         measure: Its name, for the answer.
         until_ms: As known at this moment; None for now.
 
@@ -195,23 +195,23 @@ async def why(
     ahead: list[int] = []
     wanted, tier = span, policy.tiers[place.tier if place.window is None else policy.windows[0].tier]
 
-    def visit(walk: Walk, book: Book) -> None:
-        if wanted.start_ms < _first_kept_ms(tier, walk.watermark_ms):
-            ahead.append(walk.partition)
-        for task_id, facts in book.tasks(walk.knows):
-            _collect(task_id, facts, walk.watermark_ms, scope, wanted, found)
+    def visit(partition_replay: PartitionReplay, partition_facts: PartitionFacts) -> None:
+        if wanted.start_ms < _first_kept_ms(tier, partition_replay.watermark_ms):
+            ahead.append(partition_replay.partition)
+        for task_id, facts in partition_facts.tasks(partition_replay.knows):
+            _collect(task_id, facts, partition_replay.watermark_ms, scope, wanted, found)
 
     done = await replay(log, policy, until_ms=until_ms, visit=visit, cuts=until)
     span, row = _row(done.floor, key, place)
-    sums: Cells = {}
+    sums: Counters = {}
     for _, _, group, _ in found:
-        add_cells(sums, cells_of(group))
-    answer = Answer(key, span, measure, sum(row.get(cell, 0) for cell in cells), done)
+        add_counters(sums, counters_of(group))
+    answer = WhyAnswer(key, span, measure, sum(row.get(counter, 0) for counter in counters), done)
     answer.ahead = sorted(ahead)
     if not ahead:
         answer.unequal = _unequal(comparable(row, scope), comparable(sums, scope))
     for task_id, name, group, view in found:
-        amount = sum(cells_of(group).get(cell, 0) for cell in cells)
+        amount = sum(counters_of(group).get(counter, 0) for counter in counters)
         if amount:
             answer.items.append(_item(task_id, name, group, view, amount))
     answer.items.sort(key=lambda item: (item.time_ms, item.task_id, item.group))
@@ -223,7 +223,7 @@ def _pane_span(pane_ms: int, size_ms: int) -> Range:
     return Range(start_ms, start_ms + size_ms)
 
 
-def _first_kept_ms(tier: Tier, watermark_ms: int) -> int:
+def _first_kept_ms(tier: PaneTier, watermark_ms: int) -> int:
     """Return the start of the first pane that a partition's ledger still keeps."""
     return (watermark_ms - tier.kept_ms) // tier.pane_ms * tier.pane_ms
 
@@ -248,7 +248,7 @@ def _collect(
         into.extend((task_id, name, group, view) for name, group in groups)
 
 
-def _row(floor: Floor, key: str, place: Place) -> tuple[Range, Cells]:
+def _row(floor: Floor, key: str, place: RowAddress) -> tuple[Range, Counters]:
     state = floor.scopes.get(key)
     if state is None:
         kind = [name.partition("=")[0] for name in key.split(",")] if key != "all" else []
@@ -264,22 +264,22 @@ def _row(floor: Floor, key: str, place: Place) -> tuple[Range, Cells]:
             panes = sorted(state.panes[place.tier])
             kept = f"; kept are {rfc3339(panes[0])} to {rfc3339(panes[-1])}" if panes else ""
             raise NoSuchRow(f"scope {key} has no pane of {size_ms // 60_000} min at {rfc3339(span.start_ms)}{kept}")
-        return span, state.pane_cells(place.tier, span.start_ms)
+        return span, state.pane_counters(place.tier, span.start_ms)
     for row in floor.all_windows():
         if row.state.key == key and row.window == place.window:
-            return Range(row.start_ms, row.end_ms), row.cells
+            return Range(row.start_ms, row.end_ms), row.counters
     raise NoSuchRow(f"no window {place.window} of scope {key}: nothing has moved its time yet")
 
 
-def _unequal(row: Cells, sums: Cells) -> dict[str, tuple[int, int]]:
+def _unequal(row: Counters, sums: Counters) -> dict[str, tuple[int, int]]:
     return {
-        cell_name(cell): (row.get(cell, 0), sums.get(cell, 0))
-        for cell in row.keys() | sums.keys()
-        if row.get(cell, 0) != sums.get(cell, 0)
+        counter_name(counter): (row.get(counter, 0), sums.get(counter, 0))
+        for counter in row.keys() | sums.keys()
+        if row.get(counter, 0) != sums.get(counter, 0)
     }
 
 
-def _item(task_id: str, name: str, group: Group, view: TaskView, amount: int) -> Item:
+def _item(task_id: str, name: str, group: Group, view: TaskView, amount: int) -> TaskShare:
     kind, _, label_id = name.partition(":")
     if name.startswith(FOREIGN_PREFIX):
         return replace(_item(task_id, label_id, group, view.foreign_part(), amount), group=name)
@@ -292,12 +292,12 @@ def _item(task_id: str, name: str, group: Group, view: TaskView, amount: int) ->
             text = f"{shown(label.values)}: {judged}"
             if verdict.wrong and verdict.truth != c.UNKNOWN_TRUTH:
                 text += f", right is {shown(verdict.truth)}"
-        return Item(task_id, name, label_id, label.dims[7], group.time_ms, text, amount)
+        return TaskShare(task_id, name, label_id, label.dims[7], group.time_ms, text, amount)
     if kind in ("overlap", "shift"):
-        text = "all who labelled it decided alike" if c.UNANIMOUS in group.cells[::2] else "decided differently"
-        return Item(task_id, name, None, None, group.time_ms, text if kind == "overlap" else "scheduled", amount)
+        text = "all who labelled it decided alike" if c.UNANIMOUS in group.counters[::2] else "decided differently"
+        return TaskShare(task_id, name, None, None, group.time_ms, text if kind == "overlap" else "scheduled", amount)
     done = view.completing()
-    return Item(
+    return TaskShare(
         task_id,
         name,
         done.label_id if done is not None else None,

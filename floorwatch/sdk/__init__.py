@@ -14,6 +14,7 @@ from floorwatch.sdk.blocking import emit, emit_http
 from floorwatch.sdk.events import BadEvents, NotEmitted, event
 from floorwatch.sdk.http import HttpClient
 from floorwatch.sdk.kafka import Client
+from streams.models.acceptance import Refusal
 from streams.models.events import (
     AppealDecided,
     AppealDecidedData,
@@ -42,8 +43,7 @@ from streams.models.events import (
     TaskCreated,
     TaskCreatedData,
 )
-from streams.models.explain import Refusal
-from streams.models.rules import EventLimits
+from streams.models.time_rules import EventLimits
 
 __all__ = [
     "AppealDecided",

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from streams.models.acceptance import Refusal, accept
 from streams.models.events import (
     EVENT_CLASSES,
     AppealDecidedData,
@@ -27,8 +28,7 @@ from streams.models.events import (
     TaskCreatedData,
     encode_event,
 )
-from streams.models.explain import Refusal, accept
-from streams.models.rules import DEFAULT_LIMITS, EventLimits
+from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 MAX_EVENT_BYTES = 1_048_576 - 4096
 """Kafka refuses batches over 1 MiB, its own framing included."""

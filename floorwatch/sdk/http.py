@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from floorwatch.sdk.events import BadEvents, Given, NotEmitted, checked
-from streams.models.explain import Refusal
-from streams.models.rules import DEFAULT_LIMITS, EventLimits
+from streams.models.acceptance import Refusal
+from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 if TYPE_CHECKING:
     import aiohttp

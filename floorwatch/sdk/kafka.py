@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from floorwatch.sdk.events import Given, NotEmitted, checked
 from streams.models.kafka_error import said_by
-from streams.models.rules import DEFAULT_LIMITS, EventLimits
+from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 from streams.models.topics import RAW, partition_of
 
 if TYPE_CHECKING:

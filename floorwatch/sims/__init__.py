@@ -10,9 +10,9 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 
-from floorwatch.sims.lines import Line
+from floorwatch.sims.lines import ReportLine
 
-Run = Callable[[float, int], list[Line]]
+Run = Callable[[float, int], list[ReportLine]]
 
 
 def simulations() -> dict[str, Run]:

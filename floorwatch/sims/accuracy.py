@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from floorwatch.sims.lines import Line, of_median, of_run_length, of_share
+from floorwatch.sims.lines import ReportLine, of_median, of_run_length, of_share
 from floorwatch.sims.rivals import RULES, Bits, Flags
 from streams.core.detectors.bets import CRITICAL_RATIOS, NANO, ShareBets
 from streams.core.detectors.many import ManyFolds, batch_shares, share_factors, share_walks
@@ -50,7 +50,7 @@ def _blocks(runs: int) -> list[int]:
     return [min(_BLOCK, runs - at) for at in range(0, runs, _BLOCK)]
 
 
-def _false_alarms(rng: np.random.Generator, runs: int) -> list[Line]:
+def _false_alarms(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     rules = {**RULES, "e-SR, A=200,000": esr}
     lines = []
     for place, (accuracy, words) in enumerate(((TARGET, "on target"), (TARGET + 0.01, "one point above"))):
@@ -68,16 +68,16 @@ def _false_alarms(rng: np.random.Generator, runs: int) -> list[Line]:
     return lines
 
 
-def _near_share(name: str, hits: int, runs: int, expected: float) -> Line:
+def _near_share(name: str, hits: int, runs: int, expected: float) -> ReportLine:
     """Compare a share with its reference figure. That was simulated with 1,000 runs too, so both errors count."""
     line = of_share(name, hits, runs, "about", expected, "reference")
     slack = 1.96 * math.sqrt(max(expected * (1 - expected), 0.001) / 1000)
-    return Line(
+    return ReportLine(
         line.name, "about", expected, line.measured, max(0.0, line.low - slack), line.high + slack, line.source, 0.0
     )
 
 
-def _delays(rng: np.random.Generator, runs: int) -> list[Line]:
+def _delays(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     """Audits from the change to the first alarm after it; runs already firing when it comes have missed nothing."""
     rules = {**RULES, "e-SR, A=200,000": esr}
     lines = []
@@ -113,7 +113,7 @@ def expected_delay(bets: ShareBets, accuracy: float, bar: float) -> float:
     return math.log(bets.bets * bar) / max(growth)
 
 
-def _levels(rng: np.random.Generator, runs: int) -> list[Line]:
+def _levels(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     bets = ShareBets.of(1.0 - TARGET)
     lines = []
     for accuracy in (0.93, 0.90, 0.85, 0.80):
@@ -155,7 +155,7 @@ def clustered_alarms(
     return alarms
 
 
-def _clustered(rng: np.random.Generator, runs: int) -> list[Line]:
+def _clustered(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     lines = []
     independent = 0
     bets = ShareBets.of(1.0 - TARGET)
@@ -215,7 +215,7 @@ def weighted_alarms(
     return [float(value) for value in first]
 
 
-def _weighted(rng: np.random.Generator, runs: int) -> list[Line]:
+def _weighted(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     blind = weighted_alarms(rng, runs, AUDITS // 4, weighted=False)
     told = weighted_alarms(rng, runs, AUDITS, weighted=True)
     found = weighted_alarms(rng, runs, AUDITS, weighted=True, worse=2.0)
@@ -244,7 +244,7 @@ def _finite(values: list[float]) -> int:
     return sum(math.isfinite(value) for value in values)
 
 
-def _critical(rng: np.random.Generator, runs: int) -> list[Line]:
+def _critical(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     bets = ShareBets.of(0.005, CRITICAL_RATIOS)
     on = esr(_audits(rng, runs, (AUDITS, 0.995)), bets)
     name = "critical errors, .5% allowed, A=200,000: ever a false alarm in 20,000 audits"
@@ -256,7 +256,7 @@ def _critical(rng: np.random.Generator, runs: int) -> list[Line]:
     return lines
 
 
-def run(scale: float, seed: int) -> list[Line]:
+def run(scale: float, seed: int) -> list[ReportLine]:
     """Run all of them.
 
     Args:

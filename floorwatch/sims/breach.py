@@ -18,10 +18,10 @@ from statistics import median
 
 from msgspec import Struct
 
-from floorwatch.sims.lines import Line, of_median, of_share
+from floorwatch.sims.lines import ReportLine, of_median, of_share
 from streams.core.forecast.alarm import BreachAlarm, advance
-from streams.core.forecast.demand import Prediction, bucketed, predict
-from streams.core.forecast.supply import Stretch, Supply, Worked, efficiency, recent_tasks_per_hour, steady
+from streams.core.forecast.demand import BreachPrediction, bucketed, predict
+from streams.core.forecast.supply import RecentWork, Stretch, Supply, efficiency, recent_tasks_per_hour, steady
 from streams.core.policy import DAY_MS, MINUTE_MS
 
 DAYS = 300
@@ -39,14 +39,14 @@ _TAIL_MIN = max(LEADS_MIN) + 60
 _AGE_SHARE = 0.8
 
 
-class Day(Struct, frozen=True):
+class SimulatedDay(Struct, frozen=True):
     """What one day brings, by the minute: mean arrivals, and true completions over planned ones."""
 
     arrivals: list[float]
     pace: list[float]
 
 
-class Outcome(Struct, frozen=True):
+class DayOutcome(Struct, frozen=True):
     """How one rule did on one day: minute of its first alarm and of the day's first missed task, None without one."""
 
     alarm_min: int | None
@@ -90,7 +90,7 @@ class Score(Struct, frozen=True):
         return median(self.leads_min) if self.leads_min else None
 
 
-def make_day(rng: Random) -> Day:
+def make_day(rng: Random) -> SimulatedDay:
     """Draw a day: its level, perhaps a surge, perhaps people missing or a slow tool for some hours.
 
     Source: ours; about the 66 of 300 days with a breach of the reference figures (docs/statistics.md).
@@ -107,7 +107,7 @@ def make_day(rng: Random) -> Day:
         _scale(arrivals, rng.uniform(1.5, 3.0), rng.randrange(_MINUTES - 240), rng.randrange(60, 300))
     if rng.random() < 0.35:
         _scale(pace, rng.uniform(0.3, 0.9), rng.randrange(_MINUTES - 240), rng.randrange(240, 720))
-    return Day(arrivals, pace)
+    return SimulatedDay(arrivals, pace)
 
 
 def _scale(series: list[float], factor: float, begin: int, length: int) -> None:
@@ -129,7 +129,7 @@ def planned() -> Supply:
     )
 
 
-class Queue:
+class BreachQueue:
     """Open tasks of two kinds, worked by due time. Times are whole minutes."""
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ class Queue:
         return max(shares, default=0.0)
 
 
-Rule = Callable[[int, Queue, deque[Worked]], Prediction]
+Rule = Callable[[int, BreachQueue, deque[RecentWork]], BreachPrediction]
 
 
 class RosterRule:
@@ -183,7 +183,7 @@ class RosterRule:
         """Start with the roster as planned."""
         self._roster, self._efficiency = planned(), 1.0
 
-    def __call__(self, minute: int, queue: Queue, past: deque[Worked]) -> Prediction:
+    def __call__(self, minute: int, queue: BreachQueue, past: deque[RecentWork]) -> BreachPrediction:
         """Say whether a breach is coming."""
         self._efficiency = efficiency(past, self._efficiency)
         return predict(minute * MINUTE_MS, bucketed(queue.demand()), self._roster.scaled(self._efficiency))
@@ -196,24 +196,24 @@ class RecentRule:
         """Start without a rate."""
         self._rate: float | None = None
 
-    def __call__(self, minute: int, queue: Queue, past: deque[Worked]) -> Prediction:
+    def __call__(self, minute: int, queue: BreachQueue, past: deque[RecentWork]) -> BreachPrediction:
         """Say whether a breach is coming."""
         self._rate = recent_tasks_per_hour(past, self._rate)
         now_ms = minute * MINUTE_MS
         return predict(now_ms, bucketed(queue.demand()), steady(now_ms, now_ms + DAY_MS, self._rate or 0.0))
 
 
-def age_rule(minute: int, queue: Queue, _: deque[Worked]) -> Prediction:
+def age_rule(minute: int, queue: BreachQueue, _: deque[RecentWork]) -> BreachPrediction:
     """Say a breach is coming when the oldest task has used 80% of its SLA: what most boards do."""
     old = queue.oldest_share(minute) > _AGE_SHARE
-    return Prediction(minute * MINUTE_MS, minute * MINUTE_MS if old else None, 0.0, None, queue.open, 0, None)
+    return BreachPrediction(minute * MINUTE_MS, minute * MINUTE_MS if old else None, 0.0, None, queue.open, 0, None)
 
 
-def run_day(day: Day, rng: Random, rules: list[Rule]) -> list[Outcome]:
+def run_day(day: SimulatedDay, rng: Random, rules: list[Rule]) -> list[DayOutcome]:
     """Work through a day and note each rule's first alarm and the first late task."""
-    queue, alarms = Queue(), [BreachAlarm() for _ in rules]
+    queue, alarms = BreachQueue(), [BreachAlarm() for _ in rules]
     first: list[int | None] = [None] * len(rules)
-    past: deque[Worked] = deque(maxlen=PAST_STEPS)
+    past: deque[RecentWork] = deque(maxlen=PAST_STEPS)
     completed, backlogged = 0, True
     for minute, pace in enumerate(day.pace):
         mean = day.arrivals[minute] if minute < _MINUTES else 0.0
@@ -223,18 +223,18 @@ def run_day(day: Day, rng: Random, rules: list[Rule]) -> list[Outcome]:
         completed += queue.work(poisson(rng, possible))
         backlogged = backlogged and queue.open > 0
         if queue.late(minute):
-            return [Outcome(alarm, minute) for alarm in first]
+            return [DayOutcome(alarm, minute) for alarm in first]
         if minute % STEP_MIN != STEP_MIN - 1:
             continue
         rostered = heads_at(minute) * TASKS_PER_HEAD_HOUR * STEP_MIN / 60
         began_ms = (minute + 1 - STEP_MIN) * MINUTE_MS
-        past.append(Worked(began_ms, STEP_MIN * MINUTE_MS, completed, rostered, backlogged))
+        past.append(RecentWork(began_ms, STEP_MIN * MINUTE_MS, completed, rostered, backlogged))
         completed, backlogged = 0, True
         for number, rule in enumerate(rules):
             alarms[number] = advance(alarms[number], rule(minute + 1, queue, past))
             if alarms[number].firing and first[number] is None:
                 first[number] = minute + 1
-    return [Outcome(alarm, None) for alarm in first]
+    return [DayOutcome(alarm, None) for alarm in first]
 
 
 def poisson(rng: Random, mean: float) -> int:
@@ -249,7 +249,7 @@ def poisson(rng: Random, mean: float) -> int:
 
 def simulate(days: int, seed: int) -> dict[str, Score]:
     """Return the score of every rule over so many days."""
-    outcomes: dict[str, list[Outcome]] = {"roster": [], "recent": [], "age": []}
+    outcomes: dict[str, list[DayOutcome]] = {"roster": [], "recent": [], "age": []}
     for number in range(days):
         rng = Random(f"{seed}/{number}")  # noqa: S311 - a seeded floor, no secret
         found = run_day(make_day(rng), rng, [RosterRule(), RecentRule(), age_rule])
@@ -258,7 +258,7 @@ def simulate(days: int, seed: int) -> dict[str, Score]:
     return {name: score(found) for name, found in outcomes.items()}
 
 
-def score(outcomes: list[Outcome]) -> Score:
+def score(outcomes: list[DayOutcome]) -> Score:
     """Count what one rule foresaw."""
     leads = [o.breach_min - o.alarm_min for o in outcomes if o.breach_min is not None and o.alarm_min is not None]
     return Score(
@@ -279,7 +279,7 @@ EXPECTED = {
 _SOURCE = "reference (66 of 300 days)"
 
 
-def run(scale: float, seed: int) -> list[Line]:
+def run(scale: float, seed: int) -> list[ReportLine]:
     """Run 300 days (at scale 1) and compare the three rules with the reference figures.
 
     Of the reference only its results are known, not its floor. This floor has about the same share of days with a breach.
@@ -293,7 +293,7 @@ def run(scale: float, seed: int) -> list[Line]:
         found = scores[rule]
         foreseen = len(found.leads_min)
         if not found.alarms or not foreseen:
-            lines.append(Line(f"{words}: breaches foreseen", "at least", recall, 0.0, 0.0, 0.0, _SOURCE))
+            lines.append(ReportLine(f"{words}: breaches foreseen", "at least", recall, 0.0, 0.0, 0.0, _SOURCE))
             continue
         lines += [
             _wide(of_share(f"{words}: precision", foreseen, found.alarms, "about", precision, _SOURCE), 0.15),
@@ -303,5 +303,5 @@ def run(scale: float, seed: int) -> list[Line]:
     return lines
 
 
-def _wide(line: Line, tolerance: float) -> Line:
+def _wide(line: ReportLine, tolerance: float) -> ReportLine:
     return replace(line, tolerance=tolerance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from floorwatch.sims.lines import Line, of_count, of_share
+from floorwatch.sims.lines import ReportLine, of_count, of_share
 from floorwatch.sims.rivals import Bits, Flags, raw_window, wilson_window
 from streams.core.detectors.bets import ShareBets, uniform_batch
 from streams.core.detectors.fleet import bar_for, watch_list
@@ -93,7 +93,7 @@ def _watch(rng: np.random.Generator, fleets: int) -> tuple[int, int, int]:
     return named, over, wrongly
 
 
-def run(scale: float, seed: int) -> list[Line]:
+def run(scale: float, seed: int) -> list[ReportLine]:
     """Run fleets (20 at scale 1) of 500 scopes exactly on target, the hardest unchanged floor."""
     rng = np.random.default_rng([seed, 2])
     fleets = max(1, round(20 * scale))

@@ -16,7 +16,7 @@ _TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportLine:
     """One measured number.
 
     Attributes:
@@ -64,32 +64,32 @@ def number(value: float) -> str:
     return f"{value:.3g}" if value == 0 or abs(value) >= 0.0001 else f"{value:.6f}"
 
 
-def of_share(name: str, hits: int, runs: int, sense: Sense, expected: float, source: str = "") -> Line:
+def of_share(name: str, hits: int, runs: int, sense: Sense, expected: float, source: str = "") -> ReportLine:
     """A share of runs, with its Wilson interval (Wilson 1927)."""
     share, z2 = hits / runs, _Z * _Z
     middle = (share + z2 / (2 * runs)) / (1 + z2 / runs)
     spread = _Z * math.sqrt(share * (1 - share) / runs + z2 / (4 * runs * runs)) / (1 + z2 / runs)
     low = 0.0 if hits == 0 else middle - spread
-    return Line(name, sense, expected, share, low, 1.0 if hits == runs else middle + spread, source)
+    return ReportLine(name, sense, expected, share, low, 1.0 if hits == runs else middle + spread, source)
 
 
-def of_count(name: str, events: int, per: float, sense: Sense, expected: float, source: str = "") -> Line:
+def of_count(name: str, events: int, per: float, sense: Sense, expected: float, source: str = "") -> ReportLine:
     """A rate ``events / per`` of rare events, with its Poisson interval (Wilson–Hilferty's cube approximation, 1931)."""
     low, high = _poisson_interval(events)
-    return Line(name, sense, expected, events / per, low / per, high / per, source)
+    return ReportLine(name, sense, expected, events / per, low / per, high / per, source)
 
 
-def of_run_length(name: str, audits: float, alarms: int, sense: Sense, expected: float, source: str = "") -> Line:
+def of_run_length(name: str, audits: float, alarms: int, sense: Sense, expected: float, source: str = "") -> ReportLine:
     """A mean run length ``audits / alarms``; with no alarm at all, the lower end is what is shown.
 
     Interval: Poisson (Wilson, Hilferty 1931).
     """
     low, high = _poisson_interval(alarms)
     measured = audits / alarms if alarms else audits / high
-    return Line(name, sense, expected, measured, audits / high, audits / low if low > 0 else math.inf, source)
+    return ReportLine(name, sense, expected, measured, audits / high, audits / low if low > 0 else math.inf, source)
 
 
-def of_mean(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> Line:
+def of_mean(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> ReportLine:
     """A mean, with its normal interval.
 
     Source: mean ± z·s/√n (NIST/SEMATECH e-Handbook, 1.3.5.2).
@@ -97,10 +97,10 @@ def of_mean(name: str, values: Sequence[float], sense: Sense, expected: float, s
     found = np.asarray(values, dtype=np.float64)
     mean = float(found.mean())
     spread = _Z * float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else math.inf
-    return Line(name, sense, expected, mean, mean - spread, mean + spread, source)
+    return ReportLine(name, sense, expected, mean, mean - spread, mean + spread, source)
 
 
-def of_median(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> Line:
+def of_median(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> ReportLine:
     """A median, with the interval of its order statistics.
 
     Source: the number of values below the median is binomial (Thompson 1936).
@@ -109,7 +109,7 @@ def of_median(name: str, values: Sequence[float], sense: Sense, expected: float,
     half, spread = len(found) / 2, _Z * math.sqrt(len(found)) / 2
     low = found[max(0, math.floor(half - spread))]
     high = found[min(len(found) - 1, math.ceil(half + spread))]
-    return Line(name, sense, expected, float(np.median(found)), float(low), float(high), source)
+    return ReportLine(name, sense, expected, float(np.median(found)), float(low), float(high), source)
 
 
 def _poisson_interval(events: int) -> tuple[float, float]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from alerts.detectors import detectors_of
 from alerts.rules_file import parse_rules
-from floorwatch.sims.lines import Line, of_count
+from floorwatch.sims.lines import ReportLine, of_count
 from streams.core.floor import Floor
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
 from streams.core.records import Record
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 
 PER_DAY = 3_500
 """Audits a day of the floor; each is of six watched scopes, so of 21,000 scope audits a day."""
@@ -129,7 +129,7 @@ def _chance(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 -- a seeded simulation
 
 
-def run(scale: float, seed: int) -> list[Line]:
+def run(scale: float, seed: int) -> list[ReportLine]:
     """Run 30 days (2 where ``scale`` is small) of a floor on target, and two of one at .80."""
     days = 30 if scale >= 0.5 else 2
     fired, scopes = firings(_chance(seed), days)

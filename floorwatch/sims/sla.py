@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from floorwatch.sims.lines import Line, of_median, of_share
+from floorwatch.sims.lines import ReportLine, of_median, of_share
 from streams.core.detectors.bets import RESOLVE_SLA_BUCKETS, ShareBets
 from streams.core.detectors.many import ManyFolds, share_factors, share_walks
 
@@ -51,7 +51,7 @@ def first_alarm(late: Floats, due: Floats, folds: ManyFolds) -> Floats:
     return first
 
 
-def run(scale: float, seed: int) -> list[Line]:
+def run(scale: float, seed: int) -> list[ReportLine]:
     """Run four weeks of a queue that misses 4%, and queues that come to miss 15% (1,000 each at scale 1)."""
     rng = np.random.default_rng([seed, 4])
     runs = max(100, round(1000 * scale))

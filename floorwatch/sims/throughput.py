@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from floorwatch.sims.lines import Line, of_median, of_share
+from floorwatch.sims.lines import ReportLine, of_median, of_share
 from streams.core.detectors.bets import CountBets
 from streams.core.detectors.many import ManyFolds, count_factors, count_walks
 from streams.core.detectors.pace import PaceBets, PaceWatch
@@ -60,7 +60,7 @@ class Rows:
         """Return the starts of a tier's panes."""
         return self._starts[tier]
 
-    def cells(self, tier: int, pane_ms: int) -> dict[int | str, int]:
+    def counters(self, tier: int, pane_ms: int) -> dict[int | str, int]:
         """Return the labels of a pane."""
         place, counts = (pane_ms // _QUARTER_MS, self._quarters) if tier == 1 else (pane_ms // HOUR_MS, self._hours)
         return {_LABELS: int(counts[place])} if place < len(counts) else {}
@@ -80,7 +80,7 @@ def pace_alarm(rows: Rows, from_day: int, until_day: float) -> float:
     return math.inf
 
 
-def _pace(rng: np.random.Generator, runs: int) -> list[Line]:
+def _pace(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     """Without a roster: 28 days after the first week and a day, and halves from then on; day and night differ threefold."""
     lines = []
     by_day = np.where((np.arange(96) >= 32) & (np.arange(96) < 80), 1.0, 1 / 3)
@@ -102,7 +102,7 @@ def _scattered(rng: np.random.Generator, mean: Floats, phi: float) -> Floats:
     return rng.negative_binomial(mean / (phi - 1.0), 1.0 / phi).astype(np.float64)
 
 
-def run(scale: float, seed: int) -> list[Line]:
+def run(scale: float, seed: int) -> list[ReportLine]:
     """Run months of a site that works as expected, and drops (1,000 each at scale 1)."""
     rng = np.random.default_rng([seed, 3])
     runs = max(100, round(1000 * scale))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from streams.core.stamps import moment
+from streams.core.time_text import moment
 
 Rows = Mapping[tuple[str, Any], Mapping[str, Any]]
 

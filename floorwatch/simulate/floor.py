@@ -12,8 +12,8 @@ from typing import Any
 
 from floorwatch.simulate.chance import Chance
 from floorwatch.simulate.config import FloorConfig
-from floorwatch.simulate.desk import Desk
-from floorwatch.simulate.people import PRIORITIES, Labeler, Queue, Roster, accuracy_factor, hire, open_queues
+from floorwatch.simulate.dispatcher import Dispatcher
+from floorwatch.simulate.people import PRIORITIES, Availability, Labeler, Queue, accuracy_factor, hire, open_queues
 from floorwatch.simulate.quality import SAFE, Decision, Quality
 from floorwatch.simulate.shifts import Shifts
 from floorwatch.simulate.wire import Sent, Wire, rfc3339
@@ -70,7 +70,7 @@ class _Floor:
         self._quality = Quality(config, self._chance, self._wire, prefix)
         self._people = hire(config, self._chance.rng)
         self._queues = open_queues(config)
-        self._roster = Roster(config, self._people, len(self._queues))
+        self._roster = Availability(config, self._people, len(self._queues))
         self._shifts = Shifts(self._people, self._wire, self._chance, config.start_ms)
         self._surges = [s for s in config.scenarios if s.kind == "queue_surge"]
         self._weights = (0.0, [0.0])
@@ -80,7 +80,7 @@ class _Floor:
         # Three shifts share the people; 1.3 is the mean of pace, learning and the log-normal over its median.
         self._handle_ms = min(_MAX_HANDLE_MS, _OCCUPANCY * config.labelers / 3 / labels_per_ms) / 1.3
         self._waiting: list[tuple[int, int, _Task | Labeler]] = []
-        self._desk = Desk(self._roster, len(self._queues)) if config.order == "due" else None
+        self._desk = Dispatcher(self._roster, len(self._queues)) if config.order == "due" else None
         self._serial = 0
         self._task_number = 0
         self._label_number = 0

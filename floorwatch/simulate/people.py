@@ -167,7 +167,7 @@ def _name(names: tuple[str, ...], kind: str, index: int) -> str:
     return names[index] if index < len(names) else f"{kind}-{index + 1:02d}"
 
 
-class Roster:
+class Availability:
     """Who may take a task of a queue now."""
 
     def __init__(self, config: FloorConfig, people: list[Labeler], queue_count: int) -> None:

@@ -43,7 +43,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LabelPlan:
     """What was decided about a label before it is sent, because it may have to arrive after its consequences."""
 
     probability: float | None
@@ -65,16 +65,16 @@ class Quality:
         self._audits = 0
         self._appeals = 0
 
-    def plan(self, queue: Queue) -> Plan:
+    def plan(self, queue: Queue) -> LabelPlan:
         """Draw whether a label of that queue is sampled for an audit, withdrawn, or held back until after both."""
         chance, trouble = self._chance, self._trouble
         sampled = chance.happens(queue.audit_probability)
         audited = sampled or chance.happens(_TARGETED)
         withdrawn = chance.happens(trouble.label_withdrawn)
         held = (audited or withdrawn) and chance.happens(trouble.held_label)
-        return Plan(queue.audit_probability if sampled else None, audited, withdrawn, held)
+        return LabelPlan(queue.audit_probability if sampled else None, audited, withdrawn, held)
 
-    def follow(self, label: Decision, plan: Plan) -> int | None:
+    def follow(self, label: Decision, plan: LabelPlan) -> int | None:
         """Send the audits, appeals, corrections and withdrawal of a label; return when it is withdrawn, in ms, if it is."""
         chance, trouble = self._chance, self._trouble
         if plan.audited:
@@ -91,7 +91,7 @@ class Quality:
             self._wire.send(label.labeler.source, "label.withdrawn", label.task_id, time_ms, data, arrival_ms)
         return time_ms
 
-    def _audit(self, label: Decision, plan: Plan) -> None:
+    def _audit(self, label: Decision, plan: LabelPlan) -> None:
         chance, trouble = self._chance, self._trouble
         time_ms = label.time_ms + (round(chance.between(5000, 60_000)) if plan.held else self._audit_delay_ms())
         says_right = label.right != chance.happens(self._errors * _AUDITOR_ERROR)

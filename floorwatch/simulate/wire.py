@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from floorwatch.simulate.config import FloorConfig
-from streams.core.stamps import moment
+from streams.core.time_text import moment
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from config.connect import kafka_options, redis_options
 from config.kafka import KafkaSettings
 from config.redis import RedisSettings
-from streams.adapters.reach import wait_for_brokers
+from streams.adapters.reachability import wait_for_brokers
 from streams.engine.errors import Misconfigured
 from streams.engine.log import BATCH_BYTES
 

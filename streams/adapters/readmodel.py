@@ -19,7 +19,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from streams.adapters.patience import Patience
+from streams.adapters.redis_retry import RedisRetry
 from streams.models import formats
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,13 @@ class ReadModel:
     """Writes rows; when Redis is away it tries again with growing pauses, which slows publishing and loses nothing."""
 
     def __init__(
-        self, redis: Redis, prefix: str, *, partitions: int = 1, patience: Patience | None = None, retry_s: float = 0.5
+        self,
+        redis: Redis,
+        prefix: str,
+        *,
+        partitions: int = 1,
+        redis_retry: RedisRetry | None = None,
+        retry_s: float = 0.5,
     ) -> None:
         """Use a Redis connection.
 
@@ -42,11 +48,11 @@ class ReadModel:
             redis: The client; the caller closes it.
             prefix: Put before each key.
             partitions: How many partitions publish.
-            patience: How to wait for Redis; one that measures nothing and begins with ``retry_s`` by default.
+            redis_retry: How to wait for Redis; one that measures nothing and begins with ``retry_s`` by default.
             retry_s: See above.
         """
         self._redis, self._prefix, self._partitions = redis, prefix, partitions
-        self._patience = patience or Patience(first_s=retry_s)
+        self._redis_retry = redis_retry or RedisRetry(first_s=retry_s)
         self._marks: dict[int, bytes] = {}
 
     def begin(self, partition: int) -> None:
@@ -57,7 +63,7 @@ class ReadModel:
         """Tell whether Redis does not hold what this partition had written: then the next ``put`` must hold every row."""
         mine, key = self._marks.get(partition), self._mark_key(partition)
         try:
-            with self._patience.measured():  # a Redis that stands still answers this one first
+            with self._redis_retry.measured():  # a Redis that stands still answers this one first
                 found = None if mine is None else await self._redis.get(key)
                 if mine is not None and found == mine:
                     return False
@@ -76,7 +82,7 @@ class ReadModel:
         async def ask() -> bool:
             return await self._redis.get(self._mark_key(partition)) is None
 
-        return await self._patience.until_done("say who wrote", ask)
+        return await self._redis_retry.until_done("say who wrote", ask)
 
     async def put(
         self,
@@ -97,7 +103,7 @@ class ReadModel:
         Returns:
             Whether Redis holds these rows and all before them; if not, ``lost`` says so too.
         """
-        return await self._patience.until_done("take rows", lambda: self._put_once(partition, rows, watermark_ms))
+        return await self._redis_retry.until_done("take rows", lambda: self._put_once(partition, rows, watermark_ms))
 
     def _mark_key(self, partition: int) -> str:
         return f"{self._prefix}held:{partition}:by"
@@ -188,7 +194,7 @@ class ReadModel:
             found: list[bytes] = await self._redis.hkeys(f"{self._prefix}rows:{table}:{window}")  # type: ignore[assignment]
             return {key.decode() for key in found}
 
-        return await self._patience.until_done("give scopes", ask)
+        return await self._redis_retry.until_done("give scopes", ask)
 
     async def keep(self, name: str, value: bytes) -> None:
         """Keep bytes under a name of their own, waiting for Redis as long as it takes."""
@@ -196,7 +202,7 @@ class ReadModel:
         async def put() -> None:
             await self._redis.set(f"{self._prefix}kept:{name}", value)
 
-        await self._patience.until_done("keep what the rules learnt", put)
+        await self._redis_retry.until_done("keep what the rules learnt", put)
 
     async def kept(self, name: str) -> bytes | None:
         """Return what was kept under a name, None if nothing is, waiting for Redis as long as it takes."""
@@ -205,11 +211,11 @@ class ReadModel:
             found: bytes | None = await self._redis.get(f"{self._prefix}kept:{name}")  # type: ignore[assignment]
             return found
 
-        return await self._patience.until_done("give what the rules learnt", ask)
+        return await self._redis_retry.until_done("give what the rules learnt", ask)
 
     async def patient_rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a table and window by scope key, waiting for Redis as long as it takes."""
-        return await self._patience.until_done("give rows", lambda: self.rows(table, window))
+        return await self._redis_retry.until_done("give rows", lambda: self.rows(table, window))
 
 
 def table_row(value: bytes | str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class _IncrementalAlterConfigs(Request[_Ask]):
         return request_struct_class(resources, False)
 
 
-class Change(NamedTuple):
+class ConfigChange(NamedTuple):
     """One setting of one topic, before and after; ``refused`` says why the broker did not change it."""
 
     topic: str
@@ -103,7 +103,7 @@ async def topic_configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dic
     return configs
 
 
-async def stamp_arrival(settings: dict[str, Any], specs: list[TopicSpec]) -> list[Change]:
+async def stamp_arrival(settings: dict[str, Any], specs: list[TopicSpec]) -> list[ConfigChange]:
     """Have the broker stamp arrival on topics that exist and leave it to the sender; other settings stay as they are.
 
     Args:
@@ -121,7 +121,7 @@ async def stamp_arrival(settings: dict[str, Any], specs: list[TopicSpec]) -> lis
         present = set(await admin.list_topics())
         found = await topic_configs(admin, [spec.name for spec in specs if spec.name in present])
         changes = [
-            Change(topic, setting, config[setting], wanted)
+            ConfigChange(topic, setting, config[setting], wanted)
             for topic, config in found.items()
             for setting, wanted in ARRIVAL.items()
             if config.get(setting, wanted) != wanted
@@ -131,7 +131,7 @@ async def stamp_arrival(settings: dict[str, Any], specs: list[TopicSpec]) -> lis
         await admin.close()
 
 
-async def _make(admin: AIOKafkaAdminClient, changes: list[Change]) -> list[Change]:
+async def _make(admin: AIOKafkaAdminClient, changes: list[ConfigChange]) -> list[ConfigChange]:
     asked = {change.topic: {change.setting: change.after} for change in changes}
     try:
         answer = await admin._send_request(_IncrementalAlterConfigs(asked))  # noqa: SLF001 - it has no method for it

@@ -16,21 +16,21 @@ from typing import Any
 
 from msgspec import structs
 
+from alerts.audit_requests import AuditRequest, LastRequest, decode_standing, encode_request, request_key, standing
+from alerts.audit_requests import step as ask_for_audits
+from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
 from alerts.incident import HIDDEN, Ack, Incident, Notify, Publish, Silence, Stamp, Tick
+from alerts.lifecycle import IncidentPolicy, inhibit, inhibited_by, policy_of, step
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification, notification
-from alerts.policy import Policy, inhibit, inhibited_by, policy_of, step
-from alerts.records import Input, decode_incident, decode_input, encode_incident, encode_input
-from alerts.requests import Request, Standing, decode_standing, encode_request, request_key, standing
-from alerts.requests import step as ask_for_audits
 from alerts.rules import Rule
 from alerts.signals import Signal
 from alerts.text import title_of
-from streams.adapters.patience import Patience
-from streams.adapters.publish import Topics
+from streams.adapters.redis_retry import RedisRetry
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import REPORT, dead_letter
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
-from streams.engine.log import LogReader, LogWriter, Outgoing
+from streams.engine.log import LogReader, LogWriter, ProducerRecord
 from streams.models import topics
 from streams.models.refusal import Refusal
 
@@ -41,7 +41,7 @@ TICK_MS = 5_000
 TICK_MS_PER_INCIDENT = 5
 """A tick steps every incident that goes on, about 10 microseconds each: with thousands of them it comes less often."""
 
-_NO_RULE = Policy()
+_NO_RULE = IncidentPolicy()
 """For an incident whose rule is not configured any more: nothing but time can end it."""
 
 
@@ -55,8 +55,8 @@ class _Waiting:
     notify: list[Notify] = field(default_factory=list)
     publish: dict[str, Incident] = field(default_factory=dict)
     show: dict[str, Incident] = field(default_factory=dict)
-    ask: list[Request] = field(default_factory=list)
-    aside: list[Outgoing] = field(default_factory=list)
+    ask: list[AuditRequest] = field(default_factory=list)
+    aside: list[ProducerRecord] = field(default_factory=list)
 
 
 class IncidentsStage:
@@ -68,20 +68,20 @@ class IncidentsStage:
         self,
         partition: int,
         rules: tuple[Rule, ...],
-        out: Topics,
+        out: TopicNames,
         writer: LogWriter,
         reader: LogReader,
         redis: Any,
         redis_prefix: str,
         outbox: Outbox,
-        base: Policy | None = None,
-        patience: Patience | None = None,
+        base: IncidentPolicy | None = None,
+        redis_retry: RedisRetry | None = None,
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
         meter: Any = None,
     ) -> None:
         """Own partition ``partition`` of the signals.
 
-        ``patience`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts.
+        ``redis_retry`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts.
         """
         self._meter = meter
         self.next: int | None = None
@@ -90,9 +90,9 @@ class IncidentsStage:
         self._out, self._writer, self._reader = out, writer, reader
         self._redis, self._key = redis, f"{redis_prefix}incidents"
         self._outbox = outbox
-        self._patience = patience or Patience()
+        self._redis_retry = redis_retry or RedisRetry()
         self._incidents: dict[tuple[str, str], Incident] = {}
-        self._standing: dict[tuple[str, str], Standing] = {}
+        self._standing: dict[tuple[str, str], LastRequest] = {}
         self._waiting = _Waiting()
         self._flushed: int | None = None
         self._clock = clock
@@ -203,7 +203,7 @@ class IncidentsStage:
                 self._unreadable(topics.SIGNALS, stamp.offset, held.key.encode(), None, error)
 
     def _step(
-        self, held: Incident | None, given: Input, policy: Policy, stamp: Stamp, *, inhibited: bool = False
+        self, held: Incident | None, given: Input, policy: IncidentPolicy, stamp: Stamp, *, inhibited: bool = False
     ) -> None:
         after, effects = step(held, given, policy, stamp=stamp, inhibited=inhibited)
         if after is None:
@@ -211,7 +211,7 @@ class IncidentsStage:
         self._incidents[after.rule, after.scope_key] = after
         if held is None or structs.replace(after, stamp=held.stamp) != held:
             # Whatever changed, seen or not, the next owner goes on from it: the firings until it opens, the quiet signals
-            # until it resolves, of which only so many come (alerts/gate.py), the time until it escalates.
+            # until it resolves, of which only so many come (alerts/signal_filter.py), the time until it escalates.
             self._waiting.publish[after.key] = after
         for effect in effects:
             if isinstance(effect, Publish):
@@ -226,7 +226,7 @@ class IncidentsStage:
         notes = [note for effect in waiting.notify if (note := self._made(effect)) is not None]
         for note in notes:
             # Put in once whatever happens: the outbox knows the notification by its id.
-            await self._patience.until_done("take notifications", partial(self._outbox.enqueue, note))
+            await self._redis_retry.until_done("take notifications", partial(self._outbox.enqueue, note))
         changed = waiting.show | waiting.publish
         encoded = self._encoded(changed)
         await self._publish({key: encoded[key] for key in waiting.publish if key in encoded})
@@ -268,25 +268,25 @@ class IncidentsStage:
         timed = len(self._timed())
         self._ticked_ms, self._pause_ms = now_ms, max(TICK_MS, TICK_MS_PER_INCIDENT * timed)
         if timed:
-            tick = Outgoing(TICK_KEY, encode_input(Tick(now_ms, self._watermark_ms)))
+            tick = ProducerRecord(TICK_KEY, encode_input(Tick(now_ms, self._watermark_ms)))
             await self._writer.append(self._out.name(topics.SIGNALS), self._partition, [tick])
 
     async def _publish(self, incidents: dict[str, bytes]) -> None:
-        if records := [Outgoing(key.encode(), value) for key, value in incidents.items()]:
+        if records := [ProducerRecord(key.encode(), value) for key, value in incidents.items()]:
             await self._writer.append(self._out.name(topics.INCIDENTS), self._partition, records)
 
     async def _show(self, incidents: dict[str, bytes]) -> None:
         """Put into Redis what people may see."""
         if incidents:
-            await self._patience.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=incidents))
+            await self._redis_retry.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=incidents))
 
-    async def _ask(self, requests: list[Request]) -> None:
+    async def _ask(self, requests: list[AuditRequest]) -> None:
         """Write requests for audits, before the signals that made them are committed.
 
         Killed in between, the next owner reads that they stand and folds those signals without making them again.
         """
         records = [
-            Outgoing(request_key(made.made_by.rule, made.made_by.scope_key).encode(), encode_request(made))
+            ProducerRecord(request_key(made.made_by.rule, made.made_by.scope_key).encode(), encode_request(made))
             for made in requests
         ]
         await self._writer.append(self._out.name(topics.AUDIT_REQUESTS), self._partition, records)

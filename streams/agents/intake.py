@@ -14,18 +14,18 @@ from zlib import crc32
 import msgspec
 from msgspec import UNSET
 
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.arrival import arrival_ms, letter_key, refused_before, wall_ms
 from streams.core.dead_letters import dead_letter as letter
 from streams.core.dead_letters import kept_of, kept_row
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
-from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
+from streams.engine.log import Entry, LogReader, LogWriter, ProducerRecord
 from streams.models import topics
+from streams.models.acceptance import accept, accept_plain, latest_time, surely_plain
 from streams.models.events import TaskCreated, encode_event
-from streams.models.explain import accept, accept_plain, latest_time, surely_plain
 from streams.models.grants import UNPROVEN, SenderGrant, has_proof, opened, stamped
 from streams.models.refusal import Refusal
-from streams.models.rules import DEFAULT_LIMITS, EventLimits
+from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Intake:
         self,
         source: str,
         partition: int,
-        out: Topics,
+        out: TopicNames,
         writer: LogWriter,
         reader: LogReader,
         policy: IntakePolicy,
@@ -100,7 +100,7 @@ class Intake:
         self._source, self._partition = source, partition
         self._out, self._writer, self._policy, self._meter = out, writer, policy, meter
         self._events: dict[int, list[Entry]] = defaultdict(list)
-        self._dead: list[Outgoing] = []
+        self._dead: list[ProducerRecord] = []
         # A raw topic of somebody else may have more partitions than ours.
         self._dead_partition = partition % out.partitions
         self._flushed: int | None = None
@@ -242,7 +242,7 @@ def _unknown_class(name: str, classes: dict[str, int]) -> Refusal:
     )
 
 
-def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal: Refusal) -> Outgoing:
+def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal: Refusal) -> ProducerRecord:
     """Return the dead letter of a record: its key names the record, so a replay's repetition can be told."""
     value = letter(
         stage,
@@ -253,4 +253,4 @@ def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal:
         partition=partition,
         offset=record.offset,
     )
-    return Outgoing(letter_key(topic, partition, record.offset), value)
+    return ProducerRecord(letter_key(topic, partition, record.offset), value)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import dead_letter
 from streams.core.ledger_store import ROW_BYTES, LedgerStore, new_store
 from streams.core.policy import CorePolicy
@@ -18,9 +18,9 @@ from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Flush, Record, 
 from streams.core.sources import silence_of
 from streams.core.tasks import TaskTable
 from streams.engine.errors import Invariant
-from streams.engine.log import Entry, LogReader, LogWriter, Outgoing
+from streams.engine.log import Entry, LogReader, LogWriter, ProducerRecord
 from streams.models import formats, topics
-from streams.models.explain import Refusal
+from streams.models.acceptance import Refusal
 from telemetry.occasionally import Occasionally
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class LedgerStage:
         self,
         partition: int,
         policy: CorePolicy,
-        out: Topics,
+        out: TopicNames,
         writer: LogWriter,
         reader: LogReader,
         meter: Any,
@@ -107,10 +107,10 @@ class LedgerStage:
             raise Invariant(_UNREADABLE.format(f"{changelog}[{self._partition}]", told(error))) from error
         events = self._out.name(topics.EVENTS)
         self._silent = self.store.ledger.next == 0 and await self._reader.empty(events, self._partition)
-        counters = self.store.ledger.counters
-        self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
+        fold_counts = self.store.ledger.fold_counts
+        self._seen_duplicates, self._seen_late = fold_counts.duplicates, fold_counts.late
         self._seen_refused = self.store.ledger.scopes.refused
-        self._seen_aside = counters.set_aside
+        self._seen_aside = fold_counts.set_aside
         gc.freeze()  # restored rows are long-lived: keep the collector from walking them again and again
 
     async def close(self) -> None:
@@ -172,25 +172,25 @@ class LedgerStage:
         """Tell the floor, once, that this source has no events yet, lest it wait for the age of its first."""
         if self._silent:
             self._silent = False
-            told = [Outgoing(*silence_of(self._partition))]
+            told = [ProducerRecord(*silence_of(self._partition))]
             partials = self._out.name(topics.PARTIALS)
             await asyncio.gather(*(self._writer.append(partials, p, told) for p in range(self._out.partitions)))
 
     async def _write_outputs(self, flush: Flush) -> None:
         """Write partial rows to the partitions of their scopes, then the watermark to every partition."""
-        by_partition: dict[int, list[Outgoing]] = defaultdict(list)
+        by_partition: dict[int, list[ProducerRecord]] = defaultdict(list)
         for key, value in flush.outputs:
             scope_key = key.rsplit(b"|", 4)[0]
-            by_partition[self._out.partition_of(scope_key)].append(Outgoing(key, value))
+            by_partition[self._out.partition_of(scope_key)].append(ProducerRecord(key, value))
         partials = self._out.name(topics.PARTIALS)
 
         async def write(partition: int) -> None:
-            full = [Outgoing(*told) for told in flush.full]
-            gone = [Outgoing(key, None) for key in flush.old_watermarks]
+            full = [ProducerRecord(*told) for told in flush.full]
+            gone = [ProducerRecord(key, None) for key in flush.old_watermarks]
             if rows := [*full, *by_partition.get(partition, ()), *gone]:
                 await self._writer.append(partials, partition, rows)
             await self._writer.append(
-                partials, partition, [Outgoing(*told) for told in (*flush.floor, flush.watermark)]
+                partials, partition, [ProducerRecord(*told) for told in (*flush.floor, flush.watermark)]
             )
 
         await asyncio.gather(*(write(partition) for partition in range(self._out.partitions)))
@@ -233,15 +233,15 @@ class LedgerStage:
 
     def _report(self) -> None:
         ledger, meter, partition = self.store.ledger, self._meter, self._partition
-        counters = ledger.counters
-        meter.duplicates(partition, counters.duplicates - self._seen_duplicates)
-        meter.late(partition, counters.late - self._seen_late)
-        self._seen_duplicates, self._seen_late = counters.duplicates, counters.late
+        fold_counts = ledger.fold_counts
+        meter.duplicates(partition, fold_counts.duplicates - self._seen_duplicates)
+        meter.late(partition, fold_counts.late - self._seen_late)
+        self._seen_duplicates, self._seen_late = fold_counts.duplicates, fold_counts.late
         meter.scopes_refused(max(0, ledger.scopes.refused - self._seen_refused))
         self._warn_of_refused(ledger.scopes.refused - self._seen_refused)
         self._seen_refused = ledger.scopes.refused
-        meter.set_aside("ledger", max(0, counters.set_aside - self._seen_aside))
-        self._seen_aside = counters.set_aside
+        meter.set_aside("ledger", max(0, fold_counts.set_aside - self._seen_aside))
+        self._seen_aside = fold_counts.set_aside
         meter.interned(partition, ledger.scopes.tuples)
         if ledger.watermark_ms >= 0:
             meter.watermark(partition, ledger.watermark_ms, idle=ledger.idle)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from streams.agents.timetable import Turn
+from streams.agents.publish_schedule import PublishSlot
 from streams.core.floor import Floor
-from streams.core.sources import Source
+from streams.core.sources import SourcePartition
 
 _DUTY = 3
 """Rows of the shortest window take at most one part in this many of a worker's CPU time to work out; writing comes on top."""
@@ -50,7 +50,7 @@ class PublishPace:
         interval_s: float,
         siblings: Callable[[], int],
         backlog: Callable[[], bool],
-        turn: Turn,
+        publish_slot: PublishSlot,
         *,
         now_s: float,
     ) -> None:
@@ -60,17 +60,22 @@ class PublishPace:
             interval_s: Least time between two publications.
             siblings: How many partitions share this worker's time for publishing.
             backlog: Tells whether this worker is far behind with its events.
-            turn: What those partitions share to publish their slower slices one after the other.
+            publish_slot: What those partitions share to publish their slower slices one after the other.
             now_s: Now, on the monotonic clock.
         """
-        self._interval_s, self._siblings, self._backlog, self._turn = interval_s, siblings, backlog, turn
+        self._interval_s, self._siblings, self._backlog, self._publish_slot = (
+            interval_s,
+            siblings,
+            backlog,
+            publish_slot,
+        )
         self.rest_due = False
         self._hurried = False
         self._began_s, self._next_s, self._next_rest_s = now_s, 0.0, 0.0
         self._since_s: float | None = None
         self._costs_s: deque[float] = deque(maxlen=_COSTS)
         self._marks: list[tuple[float, int]] = []
-        self._published: dict[int, Source] = {}
+        self._published: dict[int, SourcePartition] = {}
         self._expected: set[int] = set()
 
     def input_came(self, now_s: float) -> None:
@@ -105,7 +110,7 @@ class PublishPace:
         They come with the call after that of the short windows, when the other partitions of the worker have had theirs, and of
         one partition at a time: nobody's short windows wait for the long ones of all.
         """
-        if not self.rest_due or now_s < max(self._next_rest_s, self._turn.free_s):
+        if not self.rest_due or now_s < max(self._next_rest_s, self._publish_slot.free_s):
             return False
         self.rest_due = False
         return True
@@ -120,7 +125,7 @@ class PublishPace:
         """
         if rest:
             # The turn is everybody's: who has had it lets the others have it first.
-            self._turn.free_s = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s)
+            self._publish_slot.free_s = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s)
             self._next_rest_s = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s * self._siblings())
             return
         self._costs_s.append(cpu_s)
@@ -128,11 +133,11 @@ class PublishPace:
         pause_s = duty * self._siblings() * sum(self._costs_s) / len(self._costs_s)
         self._next_s = now_s + min(longest_s, max(self._interval_s, pause_s))
 
-    def _heard(self, watermarks: Mapping[int, Source]) -> set[int]:
+    def _heard(self, watermarks: Mapping[int, SourcePartition]) -> set[int]:
         """Return the sources that have flushed since the last publication."""
         return {source for source, held in watermarks.items() if self._published.get(source) != held}
 
-    def _round_over(self, now_s: float, watermarks: Mapping[int, Source]) -> bool:
+    def _round_over(self, now_s: float, watermarks: Mapping[int, SourcePartition]) -> bool:
         """Tell whether every source that flushed before the last publication has flushed again.
 
         What is published right after the last of them is as fresh as it can be; between two of them half of the rows would be

@@ -8,19 +8,19 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
+from streams.agents.aggregate import AggregateStage
 from streams.agents.ledger import LedgerStage
-from streams.agents.scopes import ScopesStage
-from streams.core.stamps import moment, rfc3339
+from streams.core.time_text import moment, rfc3339
 from streams.engine.host import StageHost
-from streams.engine.log import LogWriter, Outgoing
+from streams.engine.log import LogWriter, ProducerRecord
 from streams.models import topics
 from streams.models.events import Tick, TickData, encode_event
 
 log = logging.getLogger(__name__)
 
 
-def tick_event(partition: int, time_ms: int, reason: str, *, idle: bool = False, floor_ms: int = -1) -> Outgoing:
+def tick_event(partition: int, time_ms: int, reason: str, *, idle: bool = False, floor_ms: int = -1) -> ProducerRecord:
     """Return the record of a clock event.
 
     Args:
@@ -39,7 +39,7 @@ def tick_event(partition: int, time_ms: int, reason: str, *, idle: bool = False,
         time=moment(time_ms),
         data=TickData(reason, idle, floor_at),
     )
-    return Outgoing(b"clock", encode_event(event))
+    return ProducerRecord(b"clock", encode_event(event))
 
 
 class Ticker:
@@ -48,7 +48,7 @@ class Ticker:
     def __init__(
         self,
         hosts: Mapping[str, StageHost],
-        topics: Topics,
+        topics: TopicNames,
         writer: Callable[[], LogWriter],
         stopping: Callable[[], bool],
         idle_timeout_s: float,
@@ -99,7 +99,7 @@ class Ticker:
         """Return how far the floor has come, as far as this worker knows: by its scopes, else by its ledgers; -1 unknown."""
         hosts, name = self._hosts, self._topics.name
         scopes = [owned.processor for owned in list(hosts[name(topics.PARTIALS)].owned.values())]
-        floors = [stage.floor.watermark_ms for stage in scopes if isinstance(stage, ScopesStage)]
+        floors = [stage.floor.watermark_ms for stage in scopes if isinstance(stage, AggregateStage)]
         if any(floor_ms >= 0 for floor_ms in floors):
             return max(floors)
         ledgers = [owned.processor for owned in list(hosts[name(topics.EVENTS)].owned.values())]

@@ -1,7 +1,7 @@
 """Accumulator: sums what many events did before any row is touched.
 
 An event touches every configured scope of its dimension tuple in three tiers: some two hundred dictionary entries. A
-few ten thousand events are therefore kept as flat integers first and summed per (tier, pane, scope, cell) in numpy;
+few ten thousand events are therefore kept as flat integers first and summed per (tier, pane, scope, counter) in numpy;
 only the sums touch rows. The watermark each event met is kept with it, so that which panes were closed or expired for
 it does not depend on when the sums are made.
 """
@@ -15,14 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streams.core import cells as c
+from streams.core import counters as c
+from streams.core.audit_templates import NO_TEMPLATE, AuditTemplates
 from streams.core.audits import AuditKey, AuditSums
 from streams.core.effects import Group
 from streams.core.facts import Audit, Label
-from streams.core.labelsums import LANE_CELLS, Columns, LabelSums, label_sums
-from streams.core.policy import EVIDENCE_TIER, CorePolicy, Tier
+from streams.core.labelsums import FAST_PATH_COUNTERS, Columns, LabelSums, label_sums
+from streams.core.policy import EVIDENCE_TIER, CorePolicy, PaneTier
 from streams.core.scopes import Codes, ScopeIndex
-from streams.core.shapes import NO_SHAPE, Shapes
 from streams.core.steps import Step
 from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
 
@@ -31,17 +31,17 @@ _CELLS_LIMIT = 100_000
 _SHAPES_LIMIT = 20_000
 _LANE = 6
 _GROUP = 6
-_PROOF = 6
+_EVIDENCE_COLUMNS = 6
 _LANE_REVISES = 2
 _KEYS = 1 << 62
-"""Bound above keys of sums: pane, scope and cell in one number. There are fewer than 2**19 changes in a drain, hence panes and
-scopes, and more than 2**24 names of cells would fill the memory first: scopes that are counted through always fit."""
+"""Bound above keys of sums: pane, scope and counter in one number. There are fewer than 2**19 changes in a drain, hence panes and
+scopes, and more than 2**24 names of counters would fill the memory first: scopes that are counted through always fit."""
 
 Bools = npt.NDArray[np.bool_]
 
 
-class Change(NamedTuple):
-    """Amounts to add to one row: ``cells[i]`` takes ``amounts[i]``.
+class RowChange(NamedTuple):
+    """Amounts to add to one row: ``counters[i]`` takes ``amounts[i]``.
 
     A row whose amounts all cancel each other out is changed too: a worker that lost this partition may have written it as
     it was in between, and only a newer record of the row says otherwise.
@@ -50,29 +50,29 @@ class Change(NamedTuple):
     tier: int
     pane_ms: int
     scope: int
-    cells: list[c.Cell]
+    counters: list[c.Counter]
     amounts: list[int]
 
 
 class Accumulator:
-    """Collects changes and hands them out summed, one ``Change`` or more per row."""
+    """Collects changes and hands them out summed, one ``RowChange`` or more per row."""
 
     def __init__(self, scopes: ScopeIndex, policy: CorePolicy) -> None:
         """Start empty over an index of scopes."""
         self._scopes = scopes
         self._tiers = policy.tiers
-        self._cell_ids: dict[c.Cell, int] = {}
-        self._cells: list[c.Cell] = []
-        self._labeler_cells: list[c.Cell] = [c.LABELER_PREFIX]  # by number + 1: the first is nobody's
+        self._counter_ids: dict[c.Counter, int] = {}
+        self._counters: list[c.Counter] = []
+        self._labeler_counters: list[c.Counter] = [c.LABELER_PREFIX]  # by number + 1: the first is nobody's
         self.labels = array("q")  # who, what, time_ms, handle_ms, active_ms, watermark_ms
-        self._groups = array("q")  # who, what, time_ms, watermark_ms, revises, shape or NO_SHAPE
-        self._entries = array("q")  # group, cell, amount
-        self._proofs = array("q")  # who, what, time_ms, watermark_ms, cell, amount
+        self._groups = array("q")  # who, what, time_ms, watermark_ms, revises, template or NO_TEMPLATE
+        self._entries = array("q")  # group, counter, amount
+        self._evidence_rows = array("q")  # who, what, time_ms, watermark_ms, counter, amount
         self._watched = any(policy.evidence_kinds)
         self._evidence_tier = policy.all_tiers[EVIDENCE_TIER]
-        self._shapes = Shapes(self._intern)
+        self._templates = AuditTemplates(self._intern)
         self._audits = AuditSums(scopes, policy)
-        self._shape_cells: dict[int, tuple[c.Cell, ...]] = {}
+        self._template_counters: dict[int, tuple[c.Counter, ...]] = {}
         self._shown_ms = -1
 
     @property
@@ -105,32 +105,32 @@ class Accumulator:
         number = len(self._groups) // _GROUP
         groups: list[int] = []
         entries: list[int] = []
-        proofs: list[int] = []
+        evidence_rows: list[int] = []
         audits: list[AuditKey] = []
-        halves, intern, audit_key = self._scopes.halves, self._intern, self._audits.key
-        for (dims, time_ms, cells, proof), sign, revises in steps:
-            who, what = halves(dims)
-            groups += (who, what, time_ms, watermark_ms, revises, NO_SHAPE)
-            for at in range(0, len(cells), 2):
-                entries += (number, intern(cells[at]), sign * int(cells[at + 1]))
+        split_dims, intern, audit_key = self._scopes.split_dims, self._intern, self._audits.key
+        for (dims, time_ms, counters, evidence), sign, revises in steps:
+            who, what = split_dims(dims)
+            groups += (who, what, time_ms, watermark_ms, revises, NO_TEMPLATE)
+            for at in range(0, len(counters), 2):
+                entries += (number, intern(counters[at]), sign * int(counters[at + 1]))
             number += 1
-            if self._audits.wanted and (key := audit_key(cells, time_ms, who, what, sign, watermark_ms, revises)):
+            if self._audits.wanted and (key := audit_key(counters, time_ms, who, what, sign, watermark_ms, revises)):
                 audits.append(key)
-            if self._watched and proof is not None:
-                proofs += (who, what, proof.time_ms, watermark_ms, proof.cell, sign * proof.amount)
+            if self._watched and evidence is not None:
+                evidence_rows += (who, what, evidence.time_ms, watermark_ms, evidence.counter, sign * evidence.amount)
         # An amount that does not fit is told here, before anything is taken; times and numbers of tuples always fit.
         amounts = array("q", entries)
         self._groups.extend(groups)
         self._entries.extend(amounts)
-        if proofs:
-            self._proofs.extend(proofs)
+        if evidence_rows:
+            self._evidence_rows.extend(evidence_rows)
         for key in audits:
             self._audits.count(key)
 
     def add_first_audit(self, task_id: str, label: Label, audit: Audit, watermark_ms: int) -> None:
         """Add what the first audit does of a task whose only fact is a label.
 
-        Equal, by test, to the difference of ``contributions``. Most audits are alike but for whom they concern: the cells of
+        Equal, by test, to the difference of ``contributions``. Most audits are alike but for whom they concern: the counters of
         each kind are found once.
 
         Args:
@@ -139,34 +139,34 @@ class Accumulator:
             audit: The audit, of that label.
             watermark_ms: The watermark the audit met.
         """
-        who, what = self._scopes.halves(label.dims)
+        who, what = self._scopes.split_dims(label.dims)
         # What may fail comes first: from ``_groups`` on all of it is taken.
-        shape = self._shapes.number(label, audit)
-        cell, proven = self._shapes.proof(label, audit, shape) if self._watched else (0, 0)
-        flat: tuple[c.Cell, ...] | None = None
+        template = self._templates.number(label, audit)
+        counter, proven = self._templates.evidence(label, audit, template) if self._watched else (0, 0)
+        flat: tuple[c.Counter, ...] | None = None
         if self._audits.wanted:
-            flat = self._shape_cells.get(shape)
+            flat = self._template_counters.get(template)
             if flat is None:
-                pairs = self._shapes.entries(shape)
-                flat = self._shape_cells[shape] = tuple(
-                    part for number, amount in pairs for part in (self._cells[number], amount)
+                pairs = self._templates.entries(template)
+                flat = self._template_counters[template] = tuple(
+                    part for number, amount in pairs for part in (self._counters[number], amount)
                 )
         if audit.wrong:
             self._entries.extend((len(self._groups) // _GROUP, self._intern(c.EXAMPLE_PREFIX + task_id), 1))
-        self._groups.extend((who, what, label.time_ms, watermark_ms, 1, shape))
+        self._groups.extend((who, what, label.time_ms, watermark_ms, 1, template))
         if flat is not None and (key := self._audits.key(flat, label.time_ms, who, what, 1, watermark_ms, 1)):
             self._audits.count(key)
         if proven:
-            self._proofs.extend((who, what, audit.time_ms, watermark_ms, cell, proven))
+            self._evidence_rows.extend((who, what, audit.time_ms, watermark_ms, counter, proven))
 
-    def _intern(self, cell: c.Cell) -> int:
-        known = self._cell_ids.get(cell)
+    def _intern(self, counter: c.Counter) -> int:
+        known = self._counter_ids.get(counter)
         if known is None:
-            self._cell_ids[cell] = known = len(self._cells)
-            self._cells.append(cell)
+            self._counter_ids[counter] = known = len(self._counters)
+            self._counters.append(counter)
         return known
 
-    def drain(self) -> Iterator[Change]:
+    def drain(self) -> Iterator[RowChange]:
         """Yield the sums of all that waits, then start empty. Sums are exact whatever their size."""
         if not len(self):
             return
@@ -181,94 +181,94 @@ class Accumulator:
                 yield from self._drain_entries(groups)
         yield from self._drain_proofs()
         for tier, pane_ms, scope, sums in self._audits.drain():
-            yield Change(tier, pane_ms, scope, list(sums), list(sums.values()))
+            yield RowChange(tier, pane_ms, scope, list(sums), list(sums.values()))
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
-        self._proofs = array("q")
-        if len(self._cells) > _CELLS_LIMIT or len(self._shapes) > _SHAPES_LIMIT:
-            self._cell_ids, self._cells = {}, []
-            self._shapes, self._shape_cells = Shapes(self._intern), {}
+        self._evidence_rows = array("q")
+        if len(self._counters) > _CELLS_LIMIT or len(self._templates) > _SHAPES_LIMIT:
+            self._counter_ids, self._counters = {}, []
+            self._templates, self._template_counters = AuditTemplates(self._intern), {}
         if self._scopes.tuples > self._scopes.tuples_limit:
             self._scopes.forget()
-            self._labeler_cells = [c.LABELER_PREFIX]
+            self._labeler_counters = [c.LABELER_PREFIX]
 
-    def _drain_proofs(self) -> Iterator[Change]:
+    def _drain_proofs(self) -> Iterator[RowChange]:
         """Yield what audits are worth to the detectors, in the rows of the scopes they watch."""
-        if not self._proofs:
+        if not self._evidence_rows:
             return
-        proofs = np.frombuffer(self._proofs, dtype=np.int64).reshape(-1, _PROOF)
-        pane = _Panes(proofs[:, 2], proofs[:, 3], self._evidence_tier, self._shown_ms)
-        names, cell = np.unique(proofs[:, 4], return_inverse=True)
+        evidence_rows = np.frombuffer(self._evidence_rows, dtype=np.int64).reshape(-1, _EVIDENCE_COLUMNS)
+        pane = _Panes(evidence_rows[:, 2], evidence_rows[:, 3], self._evidence_tier, self._shown_ms)
+        names, counter = np.unique(evidence_rows[:, 4], return_inverse=True)
         refused = self._scopes.refused
         limit = _KEYS // (len(pane.starts) * len(names))
         for kind in self._scopes.evidence_kinds:
-            codes = self._scopes.codes(kind, proofs[:, 0], proofs[:, 1], limit)
+            codes = self._scopes.codes(kind, evidence_rows[:, 0], evidence_rows[:, 1], limit)
             kept = np.flatnonzero(pane.alive & (codes.code >= 0))
-            keys = (pane.place[kept] * codes.width + codes.code[kept]) * len(names) + cell.reshape(-1)[kept]
-            sums = sum_by_key(keys, proofs[kept, 5], len(pane.starts) * codes.width * len(names))
+            keys = (pane.place[kept] * codes.width + codes.code[kept]) * len(names) + counter.reshape(-1)[kept]
+            sums = sum_by_key(keys, evidence_rows[kept, 5], len(pane.starts) * codes.width * len(names))
             yield from self._changes(_named(sums, names.tolist()), EVIDENCE_TIER, codes, pane.starts)
         # These scopes were asked for, and counted, where the audit's label was; that there was a refusal stays known.
         self._scopes.refused = max(refused, min(1, self._scopes.refused))
 
     # -- labels of the common kind -------------------------------------------------------------------------------
 
-    def _drain_labels(self, rows: Ints) -> Iterator[Change]:
+    def _drain_labels(self, rows: Ints) -> Iterator[RowChange]:
         panes = [_Panes(rows[:, 2], rows[:, 5], spec, self._shown_ms) for spec in self._tiers]
-        names = self._labeler_cells
+        names = self._labeler_counters
         names.extend(c.LABELER_PREFIX + name for name in self._scopes.labeler_names[len(names) - 1 :])
         columns = Columns(rows[:, 3], rows[:, 4], self._scopes.labelers(rows[:, 0]) + 1, names)
-        limit = _KEYS // (max(len(pane.starts) for pane in panes) * (len(columns.cells) + 1))
+        limit = _KEYS // (max(len(pane.starts) for pane in panes) * (len(columns.counters) + 1))
         for kind, by_name in enumerate(self._scopes.headcount):
             codes = self._scopes.codes(kind, rows[:, 0], rows[:, 1], limit)
             known, width = codes.code >= 0, codes.width
             sums: LabelSums | None = None
-            found: list[tuple[int, list[c.Cell], list[int]]] = []
+            found: list[tuple[int, list[c.Counter], list[int]]] = []
             for tier, pane in enumerate(panes):
                 if sums is None or not (pane.all_alive and panes[tier - 1].all_alive):
                     kept = np.flatnonzero(pane.alive & known)
                     place, places = pane.place[kept] * width + codes.code[kept], len(pane.starts) * width
                     sums = label_sums(columns, kept, place, places, by_name=by_name)
-                    found = list(sums.rows(columns.cells))
+                    found = list(sums.rows(columns.counters))
                 elif len(pane.starts) < len(panes[tier - 1].starts):
                     sums = sums.coarser(_lifted(panes[tier - 1], pane, self._tiers[tier]), width, len(pane.starts))
-                    found = list(sums.rows(columns.cells))
+                    found = list(sums.rows(columns.counters))
                 yield from self._changes(found, tier, codes, pane.starts)
                 yield from self._revisions(pane, codes, tier)
 
-    def _revisions(self, pane: _Panes, codes: Codes, tier: int) -> Iterator[Change]:
+    def _revisions(self, pane: _Panes, codes: Codes, tier: int) -> Iterator[RowChange]:
         """Yield the revisions of rows that were closed when a label came."""
         if not pane.closed.any():
             return
         late = np.flatnonzero(pane.closed & pane.alive & (codes.code >= 0))
         sums = count_by_key(pane.place[late] * codes.width + codes.code[late], len(pane.starts) * codes.width)
         for place, count in sums.pairs():
-            found: tuple[list[c.Cell], list[int]] = [c.REVISION], [_LANE_REVISES * count]
+            found: tuple[list[c.Counter], list[int]] = [c.REVISION], [_LANE_REVISES * count]
             yield from self._changes([(place, *found)], tier, codes, pane.starts)
 
     def _changes(
-        self, found: Iterable[tuple[int, list[c.Cell], list[int]]], tier: int, codes: Codes, starts: list[int]
-    ) -> Iterator[Change]:
+        self, found: Iterable[tuple[int, list[c.Counter], list[int]]], tier: int, codes: Codes, starts: list[int]
+    ) -> Iterator[RowChange]:
         scope_of, width = codes.scope, codes.width
-        for place, cells, amounts in found:
+        for place, counters, amounts in found:
             scope = scope_of(place % width)
             if scope >= 0:
-                yield Change(tier, starts[place // width], scope, cells, amounts)
+                yield RowChange(tier, starts[place // width], scope, counters, amounts)
 
     # -- everything else -----------------------------------------------------------------------------------------
 
-    def _drain_entries(self, groups: Ints) -> Iterator[Change]:
+    def _drain_entries(self, groups: Ints) -> Iterator[RowChange]:
         entries = np.array(self._entries, dtype=np.int64).reshape(-1, 3)
-        shaped = self._shapes.expand(groups[:, 5])
-        of_entry, cell, counted = (np.concatenate([entries[:, i], shaped[i]]) for i in range(3))
-        used, cell = np.unique(cell, return_inverse=True)
-        names = [self._cells[i] for i in used.tolist()]
+        shaped = self._templates.expand(groups[:, 5])
+        of_entry, counter, counted = (np.concatenate([entries[:, i], shaped[i]]) for i in range(3))
+        used, counter = np.unique(counter, return_inverse=True)
+        names = [self._counters[i] for i in used.tolist()]
         flags = [_flags(name) for name in names]
         names.append(c.REVISION)
         # Revisions are entries of every group; that a pane was closed decides per tier whether they count.
         of_group = np.concatenate([of_entry, np.arange(len(groups))])
-        cell = np.concatenate([cell.reshape(-1), np.full(len(groups), len(names) - 1)])
+        counter = np.concatenate([counter.reshape(-1), np.full(len(groups), len(names) - 1)])
         amount = np.concatenate([counted, groups[:, 4]])
-        named, example = (np.array([*column, False])[cell] for column in zip(*flags, strict=True))
-        is_entry = np.arange(len(cell)) < len(counted)
+        named, example = (np.array([*column, False])[counter] for column in zip(*flags, strict=True))
+        is_entry = np.arange(len(counter)) < len(counted)
         panes = [_Panes(groups[:, 2], groups[:, 3], spec, self._shown_ms) for spec in self._tiers]
         shown = [
             pane.alive[of_group] & (is_entry | pane.closed[of_group]) & ~(example & (tier > 0))
@@ -281,19 +281,19 @@ class Accumulator:
             codes = self._scopes.codes(kind, groups[:, 0], groups[:, 1], limit)
             code, width = codes.code[of_group], codes.width
             fits = code >= 0 if by_name else (code >= 0) & ~named
-            found: list[tuple[int, list[c.Cell], list[int]]] = []
+            found: list[tuple[int, list[c.Counter], list[int]]] = []
             for tier, pane in enumerate(panes):
                 if not same[tier]:
                     kept = np.flatnonzero(shown[tier] & fits)
                     place = pane.place[of_group[kept]] * width + code[kept]
-                    keys, size = place * len(names) + cell[kept], len(pane.starts) * width * len(names)
+                    keys, size = place * len(names) + counter[kept], len(pane.starts) * width * len(names)
                     found = list(_named(sum_by_key(keys, amount[kept], size), names))
                 yield from self._changes(found, tier, codes, pane.starts)
 
-    def _drain_few(self) -> Iterator[Change]:
+    def _drain_few(self) -> Iterator[RowChange]:
         """Sum by dictionary: for a handful of changes numpy's fixed costs are many times the work."""
-        found: dict[tuple[int, int, int], c.Cells] = {}
-        for who, what, time_ms, watermark_ms, revises, cells in self._few():
+        found: dict[tuple[int, int, int], c.Counters] = {}
+        for who, what, time_ms, watermark_ms, revises, counters in self._few():
             places = self._scopes.scopes_of(who, what)
             for tier, spec in enumerate(self._tiers):
                 pane_ms = time_ms - time_ms % spec.pane_ms
@@ -304,54 +304,54 @@ class Accumulator:
                     into = found.setdefault((tier, pane_ms, scope), {})
                     if revises and end_ms <= max(watermark_ms, self._shown_ms):
                         into[c.REVISION] = into.get(c.REVISION, 0) + revises
-                    for cell, amount in cells:
-                        if type(cell) is str and not _shown(cell, tier=tier, by_name=by_name):
+                    for counter, amount in counters:
+                        if type(counter) is str and not _shown(counter, tier=tier, by_name=by_name):
                             continue
-                        into[cell] = into.get(cell, 0) + amount
+                        into[counter] = into.get(counter, 0) + amount
         for (tier, pane_ms, scope), into in found.items():
-            yield Change(tier, pane_ms, scope, list(into), list(into.values()))
+            yield RowChange(tier, pane_ms, scope, list(into), list(into.values()))
 
-    def _few(self) -> Iterator[tuple[int, int, int, int, int, list[tuple[c.Cell, int]]]]:
+    def _few(self) -> Iterator[tuple[int, int, int, int, int, list[tuple[c.Counter, int]]]]:
         for at in range(0, len(self.labels), _LANE):
             who, what, time_ms, handle_ms, active_ms, watermark_ms = self.labels[at : at + _LANE]
-            cells: list[tuple[c.Cell, int]] = [(cell, 1) for cell in LANE_CELLS]
-            cells.append((c.LABELER_PREFIX + self._scopes.labeler_name(who), 1))
+            counters: list[tuple[c.Counter, int]] = [(counter, 1) for counter in FAST_PATH_COUNTERS]
+            counters.append((c.LABELER_PREFIX + self._scopes.labeler_name(who), 1))
             if handle_ms >= 0:
                 bucket = c.HANDLE_HISTOGRAM + c.bucket(handle_ms)
-                cells += [(c.HANDLED, 1), (c.HANDLE_MS, handle_ms), (bucket, 1)]
+                counters += [(c.HANDLED, 1), (c.HANDLE_MS, handle_ms), (bucket, 1)]
             if active_ms >= 0:
-                cells += [(c.ACTIVE_TIMED, 1), (c.ACTIVE_MS, active_ms)]
-            yield who, what, time_ms, watermark_ms, _LANE_REVISES, cells
+                counters += [(c.ACTIVE_TIMED, 1), (c.ACTIVE_MS, active_ms)]
+            yield who, what, time_ms, watermark_ms, _LANE_REVISES, counters
         numbered = len(self._groups) // _GROUP
-        shapes = (self._shapes.entries(self._groups[number * _GROUP + 5]) for number in range(numbered))
-        by_group = [[(self._cells[cell], amount) for cell, amount in entries] for entries in shapes]
+        templates = (self._templates.entries(self._groups[number * _GROUP + 5]) for number in range(numbered))
+        by_group = [[(self._counters[counter], amount) for counter, amount in entries] for entries in templates]
         for at in range(0, len(self._entries), 3):
-            group, cell, amount = self._entries[at : at + 3]
-            by_group[group].append((self._cells[cell], amount))
+            group, counter, amount = self._entries[at : at + 3]
+            by_group[group].append((self._counters[counter], amount))
         for number, entries in enumerate(by_group):
             who, what, time_ms, watermark_ms, revises, _ = self._groups[number * _GROUP : (number + 1) * _GROUP]
             yield who, what, time_ms, watermark_ms, revises, entries
 
 
-def _shown(cell: str, *, tier: int, by_name: bool) -> bool:
-    """Tell whether a cell counted by name is kept in a row: example tasks in the finest tier, names where wanted."""
-    if cell.startswith(c.EXAMPLE_PREFIX):
+def _shown(counter: str, *, tier: int, by_name: bool) -> bool:
+    """Tell whether a counter counted by name is kept in a row: example tasks in the finest tier, names where wanted."""
+    if counter.startswith(c.EXAMPLE_PREFIX):
         return tier == 0
-    return by_name or not cell.startswith(c.LABELER_PREFIX)
+    return by_name or not counter.startswith(c.LABELER_PREFIX)
 
 
-def _flags(cell: c.Cell) -> tuple[bool, bool]:
-    """Tell whether a cell counts a labeller, and whether it names an example task."""
-    if type(cell) is not str:
+def _flags(counter: c.Counter) -> tuple[bool, bool]:
+    """Tell whether a counter counts a labeller, and whether it names an example task."""
+    if type(counter) is not str:
         return False, False
-    return cell.startswith(c.LABELER_PREFIX), cell.startswith(c.EXAMPLE_PREFIX)
+    return counter.startswith(c.LABELER_PREFIX), counter.startswith(c.EXAMPLE_PREFIX)
 
 
-def _named(sums: Sums, names: list[c.Cell]) -> Iterator[tuple[int, list[c.Cell], list[int]]]:
-    """Yield (place, cells, amounts) of sums by place * number of names + name."""
-    cell_of = names.__getitem__
-    for place, cells, amounts in sums.by_place(len(names)):
-        yield place, list(map(cell_of, cells)), amounts
+def _named(sums: Sums, names: list[c.Counter]) -> Iterator[tuple[int, list[c.Counter], list[int]]]:
+    """Yield (place, counters, amounts) of sums by place * number of names + name."""
+    counter_of = names.__getitem__
+    for place, counters, amounts in sums.by_place(len(names)):
+        yield place, list(map(counter_of, counters)), amounts
 
 
 class _Panes:
@@ -365,7 +365,7 @@ class _Panes:
         place: Per change, the place of its pane in ``starts``.
     """
 
-    def __init__(self, time_ms: Ints, watermark_ms: Ints, spec: Tier, shown_ms: int) -> None:
+    def __init__(self, time_ms: Ints, watermark_ms: Ints, spec: PaneTier, shown_ms: int) -> None:
         start = time_ms - time_ms % spec.pane_ms
         end = start + spec.pane_ms
         self.alive = end + spec.kept_ms > watermark_ms
@@ -376,7 +376,7 @@ class _Panes:
         self.place = place.reshape(-1)
 
 
-def _lifted(fine: _Panes, coarse: _Panes, spec: Tier) -> Ints:
+def _lifted(fine: _Panes, coarse: _Panes, spec: PaneTier) -> Ints:
     """Return, for every pane of a finer tier, its place among those of a coarser one, of the same changes.
 
     Args:

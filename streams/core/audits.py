@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.policy import HOUR_TIER, QUARTER_MS, CorePolicy
 from streams.core.scopes import ScopeIndex
 
@@ -18,8 +18,8 @@ _OPEN, _CLOSED, _GONE = range(3)
 
 _ALL_OPEN = (_OPEN,) * len(_TIERS)
 
-AuditKey = tuple[int, int, int, tuple[int, ...], int, int, tuple[c.Cell, ...]]
-"""Halves of the dimensions, quarter hour, state of the pane in each tier, sign, revisions, flat cells."""
+AuditKey = tuple[int, int, int, tuple[int, ...], int, int, tuple[c.Counter, ...]]
+"""Halves of the dimensions, quarter hour, state of the pane in each tier, sign, revisions, flat counters."""
 
 
 class AuditSums:
@@ -38,12 +38,19 @@ class AuditSums:
         self._counts: dict[AuditKey, int] = {}
 
     def key(
-        self, cells: tuple[c.Cell, ...], time_ms: int, who: int, what: int, sign: int, watermark_ms: int, revises: int
+        self,
+        counters: tuple[c.Counter, ...],
+        time_ms: int,
+        who: int,
+        what: int,
+        sign: int,
+        watermark_ms: int,
+        revises: int,
     ) -> AuditKey | None:
         """Return under what a group is to be counted; None for one that is not of audits or appeals.
 
         Args:
-            cells: Flat cells of any group of a task.
+            counters: Flat counters of any group of a task.
             time_ms: Its time.
             who: Number of the first half of its dimensions.
             what: Number of the second half.
@@ -51,13 +58,13 @@ class AuditSums:
             watermark_ms: The watermark the change met.
             revises: How many revisions this is for a row whose pane that watermark has closed.
         """
-        first = cells[0]
+        first = counters[0]
         if type(first) is not int or not (c.AUDITED <= first <= c.GOLD_CORRECT or first == c.INCOMPARABLE):
             return None
         quarter_ms = time_ms - time_ms % QUARTER_MS
         closed_ms = max(watermark_ms, self.shown_ms)
         states = _ALL_OPEN if quarter_ms + QUARTER_MS > closed_ms else self._states(time_ms, watermark_ms)
-        return who, what, quarter_ms, states, sign, revises, cells
+        return who, what, quarter_ms, states, sign, revises, counters
 
     def count(self, key: AuditKey) -> None:
         """Count one more group under a key that ``key`` has given."""
@@ -72,23 +79,23 @@ class AuditSums:
             found.append(_GONE if gone else _CLOSED if end_ms <= max(watermark_ms, self.shown_ms) else _OPEN)
         return tuple(found)
 
-    def drain(self) -> Iterator[tuple[int, int, int, c.Cells]]:
+    def drain(self) -> Iterator[tuple[int, int, int, c.Counters]]:
         """Yield (tier, pane start in ms, scope number, amounts), then start empty.
 
         Amounts that cancel out are yielded too: their row was touched (``Change``).
         """
         found, self._counts = self._counts, {}
-        sums: dict[tuple[int, int, int], c.Cells] = {}
-        for (who, what, quarter_ms, states, sign, revises, cells), count in found.items():
-            pairs = zip(cells[::2], cells[1::2], strict=True)
-            amounts = [(cell, sign * count * int(amount)) for cell, amount in pairs if type(cell) is int]
+        sums: dict[tuple[int, int, int], c.Counters] = {}
+        for (who, what, quarter_ms, states, sign, revises, counters), count in found.items():
+            pairs = zip(counters[::2], counters[1::2], strict=True)
+            amounts = [(counter, sign * count * int(amount)) for counter, amount in pairs if type(counter) is int]
             for scope in self._scopes.audit_scopes(who, what):
                 for tier, spec, state in zip(_TIERS, self._tiers, states, strict=True):
                     if state == _GONE:
                         continue
                     into = sums.setdefault((tier, quarter_ms - quarter_ms % spec.pane_ms, scope), {})
-                    for cell, amount in amounts:
-                        into[cell] = into.get(cell, 0) + amount
+                    for counter, amount in amounts:
+                        into[counter] = into.get(counter, 0) + amount
                     if revises and state == _CLOSED:
                         into[c.REVISION] = into.get(c.REVISION, 0) + revises * count
         for (tier, pane_ms, scope), into in sums.items():

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.models.events import EVENT_CLASSES, MAX_ID_CHARS, Prediction, Sampling
 from streams.models.failures import UNREADABLE, too_deep
-from streams.models.loose import data_class
+from streams.models.lenient import data_class
 from streams.models.refusal import Refusal
 
 MAX_READ_BYTES = 2 * 1_048_576
@@ -224,7 +224,7 @@ def dead_letter(
         stage: Who refuses: intake, ledger, scopes, incidents or gateway.
         refusal: Why.
         kept: What it keeps of the event.
-        at_ms: When, Unix milliseconds; a record may be stamped with anything, see ``streams.core.stamps``.
+        at_ms: When, Unix milliseconds; a record may be stamped with anything, see ``streams.core.time_text``.
         source_topic: Topic it was read from.
         partition: Partition it was read from.
         offset: Offset it was read from.

@@ -1,7 +1,7 @@
 """What a task's facts contribute to the tables: the one place where the meaning of events becomes numbers.
 
 ``contributions(facts, watermark)`` is a pure function from a task's facts to *groups*: one group is one dimension
-tuple, one point in time and the cells counted there. An event's effect is the difference between the groups with it
+tuple, one point in time and the counters counted there. An event's effect is the difference between the groups with it
 and the groups without it, so duplicates, corrections and withdrawals need no code of their own.
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from streams.core import cells as c
+from streams.core import counters as c
+from streams.core.detector_evidence import DetectorEvidence, detector_evidence_of
+from streams.core.detector_evidence import LabelVerdict as LabelVerdict  # noqa: PLC0414 -- also known from here
 from streams.core.facts import (
     AppealDecided,
     AppealOpened,
@@ -26,18 +28,16 @@ from streams.core.facts import (
 from streams.core.grants import permitted_and_foreign
 from streams.core.overlap import overlap
 from streams.core.policy import Dims
-from streams.core.proofs import Proof, proof_of
-from streams.core.proofs import Verdict as Verdict  # noqa: PLC0414 -- also known from here
 from streams.core.roster.scheduled import scheduled
 
 
 class Group(NamedTuple):
-    """Cells counted at one dimension tuple and one time; ``cells`` is flat: cell, amount, cell, amount, ..."""
+    """Counters counted at one dimension tuple and one time; ``counters`` is flat: counter, amount, counter, amount, ..."""
 
     dims: Dims
     time_ms: int
-    cells: tuple[c.Cell, ...]
-    proof: Proof | None = None
+    counters: tuple[c.Counter, ...]
+    evidence: DetectorEvidence | None = None
 
 
 Groups = dict[str, Group]
@@ -181,7 +181,7 @@ class TaskView:
             if target == label_id and audit_id not in self.withdrawn_audits:
                 yield audit
 
-    def verdict(self, label: Label) -> Verdict | None:
+    def verdict(self, label: Label) -> LabelVerdict | None:
         """Return the effective verdict of a label, or None while nobody audited it.
 
         The latest standing audit counts; every overturned appeal against it flips it; an overturned appeal against the
@@ -202,7 +202,7 @@ class TaskView:
                 if not wrong:
                     truth = c.UNKNOWN_TRUTH
                 wrong, error, severity = True, appeal.error_code, appeal.severity_code
-        return Verdict(
+        return LabelVerdict(
             wrong, error, severity, label.values if not wrong else truth, audit.weight_nano, audit.gold, audit.time_ms
         )
 
@@ -220,12 +220,12 @@ class TaskView:
         return opened, len(decided), sum(a.overturned for a in decided)
 
 
-def label_cells(label: Label) -> tuple[c.Cell, ...]:
-    """Return what one standing label counts for, before anybody audits it (flat cells)."""
+def label_counters(label: Label) -> tuple[c.Counter, ...]:
+    """Return what one standing label counts for, before anybody audits it (flat counters)."""
     started_ms = label.started_ms
     labeler = c.LABELER_PREFIX + (label.dims[7] or "")
     if started_ms is None:
-        base: tuple[c.Cell, ...] = (c.LABELS, 1, labeler, 1)
+        base: tuple[c.Counter, ...] = (c.LABELS, 1, labeler, 1)
     else:
         handle_ms = label.time_ms - started_ms
         bucket = c.HANDLE_HISTOGRAM + c.bucket(handle_ms)
@@ -235,15 +235,15 @@ def label_cells(label: Label) -> tuple[c.Cell, ...]:
     return (*base, c.ACTIVE_TIMED, 1, c.ACTIVE_MS, label.active_ms)
 
 
-def verdict_cells(task_id: str, label: Label, verdict: Verdict) -> tuple[c.Cell, ...]:
-    """Return what the effective verdict of a label counts for (flat cells)."""
-    found = alike_cells(label.values, verdict)
+def verdict_counters(task_id: str, label: Label, verdict: LabelVerdict) -> tuple[c.Counter, ...]:
+    """Return what the effective verdict of a label counts for (flat counters)."""
+    found = decision_counters(label.values, verdict)
     return (*found, c.EXAMPLE_PREFIX + task_id, 1) if verdict.wrong else found
 
 
-def alike_cells(values: str, verdict: Verdict) -> tuple[c.Cell, ...]:
-    """Return what a verdict on a decision counts for, whatever the task (flat cells)."""
-    found: list[c.Cell] = [c.AUDITED, 1]
+def decision_counters(values: str, verdict: LabelVerdict) -> tuple[c.Counter, ...]:
+    """Return what a verdict on a decision counts for, whatever the task (flat counters)."""
+    found: list[c.Counter] = [c.AUDITED, 1]
     right = not verdict.wrong
     technical = verdict.wrong and c.WRONG_UNSPECIFIED + verdict.error_code == c.WRONG_TECHNICAL
     if right:
@@ -288,13 +288,13 @@ def contributions(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Gro
     groups: Groups = {}
     for label_id, label in view.labels.items():
         dims = view.label_dims(label)
-        groups["label:" + label_id] = Group(dims, label.time_ms, label_cells(label))
+        groups["label:" + label_id] = Group(dims, label.time_ms, label_counters(label))
         if view.audits or view.appeals or view.opened:
             verdict = view.verdict(label)
             judged = _judged(task_id, view, label, verdict)
             if judged:
-                proof = None if verdict is None else proof_of(dims, verdict)
-                groups["audit:" + label_id] = Group(dims, label.time_ms, judged, proof)
+                evidence = None if verdict is None else detector_evidence_of(dims, verdict)
+                groups["audit:" + label_id] = Group(dims, label.time_ms, judged, evidence)
     if not view.labels and view.created is None:  # shifts have a subject of their own, which is no task
         for name, dims, time_ms, amount_ms in scheduled(facts):
             groups[name] = Group(dims, time_ms, (c.SCHEDULED_MS, amount_ms))
@@ -316,12 +316,12 @@ def _task_groups(view: TaskView, watermark_ms: int, groups: Groups) -> None:
     _promise_groups(view, watermark_ms, groups)
 
 
-def _judged(task_id: str, view: TaskView, label: Label, verdict: Verdict | None) -> tuple[c.Cell, ...]:
-    found = verdict_cells(task_id, label, verdict) if verdict is not None else ()
+def _judged(task_id: str, view: TaskView, label: Label, verdict: LabelVerdict | None) -> tuple[c.Counter, ...]:
+    found = verdict_counters(task_id, label, verdict) if verdict is not None else ()
     counts = view.disputes(label.label_id)
-    for cell, count in zip((c.APPEALS_OPENED, c.APPEALS_DECIDED, c.APPEALS_OVERTURNED), counts, strict=True):
+    for counter, count in zip((c.APPEALS_OPENED, c.APPEALS_DECIDED, c.APPEALS_OVERTURNED), counts, strict=True):
         if count:
-            found = (*found, cell, count)
+            found = (*found, counter, count)
     if verdict is None and any(view.standing_audits(label.label_id)):
         found = (*found, c.INCOMPARABLE, 1)
     return found
@@ -346,7 +346,7 @@ def _promise_groups(view: TaskView, watermark_ms: int, groups: Groups) -> None:
         else:
             groups["due"] = Group(dims, due_ms, (c.DUE, 1))
     if done is not None:
-        groups["turn"] = Group(dims, done.time_ms, turn_cells(created_ms, done.time_ms, promised=promised))
+        groups["turn"] = Group(dims, done.time_ms, turnaround_counters(created_ms, done.time_ms, promised=promised))
     elif created_ms is not None and view.created is not None:
         groups[OPEN_GROUP] = Group(dims, created_ms, (c.OPEN, 1))
 
@@ -366,19 +366,21 @@ def merged(dims: Dims, others: Dims) -> Dims:
     return tuple([mine if mine is not None else its for mine, its in zip(dims, others, strict=True)])
 
 
-def first_verdict(label: Label, audit: Audit) -> Verdict:
+def first_verdict(label: Label, audit: Audit) -> LabelVerdict:
     """Return the verdict of the first audit of a task whose only fact is the label it is of.
 
     Equal, by test, to ``TaskView.verdict``.
     """
     wrong = audit.wrong
     truth = (audit.values if audit.values is not None else c.UNKNOWN_TRUTH) if wrong else label.values
-    return Verdict(wrong, audit.error_code, audit.severity_code, truth, audit.weight_nano, audit.gold, audit.time_ms)
+    return LabelVerdict(
+        wrong, audit.error_code, audit.severity_code, truth, audit.weight_nano, audit.gold, audit.time_ms
+    )
 
 
-def turn_cells(created_ms: int | None, completed_ms: int, *, promised: bool) -> tuple[c.Cell, ...]:
-    """Return what a completed task counts for at its completion (flat cells)."""
-    found: tuple[c.Cell, ...] = (c.COMPLETED, 1)
+def turnaround_counters(created_ms: int | None, completed_ms: int, *, promised: bool) -> tuple[c.Counter, ...]:
+    """Return what a completed task counts for at its completion (flat counters)."""
+    found: tuple[c.Counter, ...] = (c.COMPLETED, 1)
     if not promised:
         found = (*found, c.NO_SLA, 1)
     if created_ms is not None:

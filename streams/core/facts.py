@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from streams.core.cells import ERROR_CLASSES, NANO, SEVERITIES, UNKNOWN_TRUTH, VALUE_SEPARATOR, canonical, joined
+from streams.core.counters import ERROR_CLASSES, NANO, SEVERITIES, UNKNOWN_TRUTH, VALUE_SEPARATOR, canonical, joined
 from streams.core.policy import Dims
 from streams.models import events as wire
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from streams.core.cells import Cells, add_cells
+from streams.core.counters import Counters, add_counters
 from streams.core.forecast.observe import FORECAST_WINDOW
 from streams.core.ledger_store import ROW_HEAD, stamp_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import CONTENT_ERRORS, told
-from streams.core.scope_state import CellReader, PaneRow, ScopeState, WindowRow
-from streams.core.sources import WATERMARK_PREFIX, Source, Sources
+from streams.core.scope_state import CounterReader, PaneRow, ScopeState, WindowRow
+from streams.core.sources import WATERMARK_PREFIX, SourcePartition, Sources
 from streams.core.window_sums import WindowSum, count, move, tally
 from streams.core.windows import window_range
 from streams.models import formats
@@ -24,7 +24,7 @@ from streams.models import formats
 _NEVER_MS = 1 << 62
 
 _DECODED = 4_096
-"""Minute rows whose cells are kept decoded for the next change, about 5 kB each: those that changed last change next."""
+"""Minute rows whose counters are kept decoded for the next change, about 5 kB each: those that changed last change next."""
 
 
 Place = tuple[str, int, int, int]
@@ -70,9 +70,9 @@ class Floor:
         self._fresh: dict[Place, bytes | None] = {}
         # By tier, rows whose change is not in the windows' sums yet, as those have them.
         self._untallied: list[dict[Place, bytes | None]] = [{} for _ in range(EVIDENCE_TIER)]
-        self._decoded: dict[Place, tuple[bytes, Cells]] = {}
+        self._decoded: dict[Place, tuple[bytes, Counters]] = {}
         self.unreadable: list[Unreadable] = []
-        self._read = CellReader()
+        self._read = CounterReader()
         self._ranges: dict[str, list[tuple[int, int]]] = {}
         self._moved: set[str] = set()
         self._touched: set[str] = set()
@@ -83,7 +83,7 @@ class Floor:
         self._full: frozenset[int] = frozenset()
 
     @property
-    def watermarks(self) -> dict[int, Source]:
+    def watermarks(self) -> dict[int, SourcePartition]:
         """By source partition, how far it is."""
         return self.sources.heard
 
@@ -256,15 +256,15 @@ class Floor:
     def _tally(self, tier: int) -> None:
         """Bring the sums of a tier's windows up to its rows."""
         untallied, self._untallied[tier] = self._untallied[tier], {}
-        decoded: dict[Place, tuple[bytes, Cells]] = {}
+        decoded: dict[Place, tuple[bytes, Counters]] = {}
         # All changes of a scope that lie in the same windows are summed before the windows are touched.
-        zones: dict[tuple[str, int], Cells] = {}
+        zones: dict[tuple[str, int], Counters] = {}
         for place, old in untallied.items():
             state = self.scopes.get(place[0])
             bits = 0 if state is None else self._bits_of(state, tier, place[2])
             if state is None or not bits or (value := state.row(*place[1:])) == old:
                 continue
-            now, was = self._cells_of(place, value), self._cells_of(place, old)
+            now, was = self._counters_of(place, value), self._counters_of(place, old)
             if value is not None and len(decoded) < _DECODED:
                 decoded[place] = value, now
             tally(zones.setdefault((place[0], bits), {}), now, was)
@@ -272,8 +272,8 @@ class Floor:
             self._decoded = decoded
         self._add(zones)
 
-    def _cells_of(self, place: Place, value: bytes | None) -> Cells:
-        """Return the cells of a row, which were decoded last time already if it was new then; do not change them."""
+    def _counters_of(self, place: Place, value: bytes | None) -> Counters:
+        """Return the counters of a row, which were decoded last time already if it was new then; do not change them."""
         held = self._decoded.get(place)
         return held[1] if held is not None and held[0] is value else self._read(value)
 
@@ -294,12 +294,12 @@ class Floor:
         # The backlog stands in every window's row.
         self._mark(state, self.all_bits if opened else bits)
 
-    def _add(self, zones: dict[tuple[str, int], Cells]) -> None:
-        for (scope_key, bits), cells in zones.items():
+    def _add(self, zones: dict[tuple[str, int], Counters]) -> None:
+        for (scope_key, bits), counters in zones.items():
             if scope_key in self.scopes:
                 for i, total in enumerate(self.scopes[scope_key].windows):
                     if bits >> i & 1:
-                        add_cells(total.cells, cells)
+                        add_counters(total.counters, counters)
 
     def _bits_of(self, state: ScopeState, tier: int, pane_ms: int) -> int:
         """Return the bits of the windows that hold a pane."""
@@ -387,7 +387,7 @@ class Floor:
         self._see_whole(state)
         for i, (window, total) in enumerate(zip(self.policy.windows, state.windows, strict=True)):
             if bits >> i & 1:
-                into[i].append(WindowRow(state, window.name, total.start_ms, total.end_ms, total.cells))
+                into[i].append(WindowRow(state, window.name, total.start_ms, total.end_ms, total.counters))
 
     def _slide(self, due: int) -> None:
         """Bring windows up to the watermark."""
@@ -419,18 +419,18 @@ class Floor:
 
     def _slide_one(self, state: ScopeState, bits: int) -> None:
         ranges = self._ranges[state.zone]
-        sums: tuple[dict[int, Cells], ...] = ({}, {}, {})  # windows of a tier enter and leave the same panes
+        sums: tuple[dict[int, Counters], ...] = ({}, {}, {})  # windows of a tier enter and leave the same panes
         summed: tuple[list[WindowSum], ...] = ([], [], [])
         for i, window in enumerate(self.policy.windows):
             total = state.windows[i]
             if bits >> i & 1 and (total.start_ms, total.end_ms) != ranges[i]:
-                had = bool(total.cells)
+                had = bool(total.counters)
                 panes = state.panes[window.tier]
-                cells_of = partial(state.pane_cells, window.tier)
-                move(total, ranges[i], panes, cells_of, sums[window.tier], summed[window.tier])
+                counters_of = partial(state.pane_counters, window.tier)
+                move(total, ranges[i], panes, counters_of, sums[window.tier], summed[window.tier])
                 summed[window.tier].append(total)
                 # Age is shown of what is open too: a queue in which nothing moves must not look as it did an hour ago.
-                self._mark(state, 1 << i if had or total.cells or state.open_by_hour else 0)
+                self._mark(state, 1 << i if had or total.counters or state.open_by_hour else 0)
         if state.queue is not None and state.queue.live:
             self._mark(state, bits & self._forecast_bits)
 

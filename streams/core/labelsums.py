@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
 
-LANE_CELLS = (c.LABELS, c.COMPLETED, c.NO_SLA)
-"""Cells in which each label counts as one."""
+FAST_PATH_COUNTERS = (c.LABELS, c.COMPLETED, c.NO_SLA)
+"""Counters in which each label counts as one."""
 
 _LABELS, _HANDLED, _OTHERS = 0, 1, 2
 """Inner numbers of a place: labels, those with a handle time, then histogram buckets, then labellers."""
@@ -22,21 +22,21 @@ class Columns:
     Attributes:
         handle_ms: Handle time; negative where there is none.
         active_ms: Time that tools measured themselves; negative where they did not.
-        bucket: Histogram cell of the handle time, counted from the least of them.
+        bucket: Histogram counter of the handle time, counted from the least of them.
         labeler: Number of the labeller, counted from the least of them.
-        cells: Cell by inner number.
+        counters: Counter by inner number.
         buckets: How many inner numbers are buckets.
         timed: Whether every label has a handle time.
     """
 
-    def __init__(self, handle_ms: Ints, active_ms: Ints, labeler: Ints, labeler_cells: list[c.Cell]) -> None:
+    def __init__(self, handle_ms: Ints, active_ms: Ints, labeler: Ints, labeler_counters: list[c.Counter]) -> None:
         """Number what is counted.
 
         Args:
             handle_ms: Handle time; negative where there is none.
             active_ms: Active time; negative where there is none.
-            labeler: Place of the labeller's cell in ``labeler_cells``.
-            labeler_cells: Cells that count labellers.
+            labeler: Place of the labeller's counter in ``labeler_counters``.
+            labeler_counters: Counters that count labellers.
         """
         bucket = np.searchsorted(_bucket_ends(), handle_ms, side="left")
         base, nobody = int(bucket.min()), int(labeler.min())
@@ -44,8 +44,8 @@ class Columns:
         self.bucket, self.labeler = bucket - base, labeler - nobody
         self.buckets = int(self.bucket.max()) + 1
         first = c.HANDLE_HISTOGRAM + base
-        self.cells: list[c.Cell] = [c.LABELS, c.HANDLED, *range(first, first + self.buckets)]
-        self.cells += labeler_cells[nobody : nobody + int(self.labeler.max()) + 1]
+        self.counters: list[c.Counter] = [c.LABELS, c.HANDLED, *range(first, first + self.buckets)]
+        self.counters += labeler_counters[nobody : nobody + int(self.labeler.max()) + 1]
         self.timed = bool((handle_ms >= 0).all())
 
 
@@ -83,24 +83,24 @@ class LabelSums:
         times = tuple(sum_by_key(lifted(time.keys), time.amounts, places) for time in self._times)
         return LabelSums(places, span, counts, times)
 
-    def rows(self, cells: list[c.Cell]) -> Iterator[tuple[int, list[c.Cell], list[int]]]:
-        """Yield (place, cells, amounts), places ascending.
+    def rows(self, counters: list[c.Counter]) -> Iterator[tuple[int, list[c.Counter], list[int]]]:
+        """Yield (place, counters, amounts), places ascending.
 
         Args:
-            cells: Cell by inner number.
+            counters: Counter by inner number.
         """
-        cell_of = cells.__getitem__
+        counter_of = counters.__getitem__
         handle_ms, *active = [time.by_key() for time in self._times]
         for place, inner, counts in self.counts.by_place(self._span):
-            found = [*map(cell_of, inner), c.COMPLETED, c.NO_SLA]
+            found = [*map(counter_of, inner), c.COMPLETED, c.NO_SLA]
             amounts = [*counts, counts[0], counts[0]]  # no place without a label, and that number comes first
             total_ms = handle_ms.get(place)
             if total_ms:
                 found.append(c.HANDLE_MS)
                 amounts.append(total_ms)
-            for cell, times in zip((c.ACTIVE_TIMED, c.ACTIVE_MS), active, strict=False):
+            for counter, times in zip((c.ACTIVE_TIMED, c.ACTIVE_MS), active, strict=False):
                 if times.get(place):
-                    found.append(cell)
+                    found.append(counter)
                     amounts.append(times[place])
             yield place, found, amounts
 
@@ -121,7 +121,7 @@ def label_sums(columns: Columns, kept: Ints, place: Ints, places: int, *, by_nam
         has = handle_ms >= 0
         handle_ms, bucket, timed = handle_ms[has], bucket[has], place[has]
     if by_name:
-        span = len(columns.cells)
+        span = len(columns.counters)
         names = place * span + (columns.labeler[kept] + _OTHERS + columns.buckets)
     at = timed * span
     keys = [place * span + _LABELS, at + _HANDLED, at + (bucket + _OTHERS)]
@@ -139,7 +139,7 @@ _ENDS: list[Ints] = []
 
 
 def _bucket_ends() -> Ints:
-    """Return the greatest duration of each histogram bucket, found with ``cells.bucket`` itself so that both agree."""
+    """Return the greatest duration of each histogram bucket, found with ``counters.bucket`` itself so that both agree."""
     if not _ENDS:
         ends = [0]
         value = 0

@@ -38,7 +38,7 @@ from streams.core.grants import judge, newly_refused
 from streams.core.policy import HOUR_MS, CorePolicy, late_before_ms
 from streams.core.records import (
     CONTENT_ERRORS,
-    Counters,
+    FoldCounts,
     KeptFact,
     Record,
     Rejected,
@@ -74,7 +74,7 @@ class Ledger:
         ended_facts: Offsets of facts let go of since the last flush.
         hour_offset: Offset at which the watermark entered its present hour; what had expired by then has ended.
         recount: What a restored ledger of version 1 has still to be brought over; None for any other.
-        lanes: Use the short ways for common cases; tests switch them off to compare.
+        fast_paths: Use the short ways for common cases; tests switch them off to compare.
     """
 
     def __init__(self, partition: int, policy: CorePolicy, tasks: TaskTable | None = None) -> None:
@@ -87,7 +87,7 @@ class Ledger:
         self.idle = False
         self.floor_ms = NO_TIME
         self._idle_at = NO_TIME
-        self.counters = Counters()
+        self.fold_counts = FoldCounts()
         self.tasks = TaskTable() if tasks is None else tasks
         self.scopes = ScopeIndex(policy)
         self.rows = RowStore(policy)
@@ -97,7 +97,7 @@ class Ledger:
         self.new_facts: list[KeptFact] = []
         self.ended_facts: list[int] = []
         self.recount: Recount | None = None
-        self.lanes = True
+        self.fast_paths = True
         self._pending = Accumulator(self.scopes, policy)
         self._due = DueAlarms()
         self._expiry = Expiry()
@@ -145,10 +145,10 @@ class Ledger:
 
         The two most common events have lanes, equal by test to ``_accept``: a task's only label, and its first audit.
         """
-        tasks, hot, lane, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
-        halves, watched = self.scopes.halves, self._expiry.watched
-        plain, audit = (LabelSubmitted, AuditCompleted) if self.lanes and self.recount is None else (None, None)
-        self.counters.events += len(records)
+        tasks, hot, fast_append, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
+        split_dims, watched = self.scopes.split_dims, self._expiry.watched
+        plain, audit = (LabelSubmitted, AuditCompleted) if self.fast_paths and self.recount is None else (None, None)
+        self.fold_counts.events += len(records)
         for record in records:
             offset, value = record.offset, record.value or b""
             try:
@@ -167,14 +167,14 @@ class Ledger:
                     and (found := plain_label(offset, event, time_ms))
                 ):
                     dims, handle_ms, active_ms, packed = found
-                    who, what = halves(dims)
-                    lane((who, what, time_ms, handle_ms, active_ms, self.watermark_ms))
+                    who, what = split_dims(dims)
+                    fast_append((who, what, time_ms, handle_ms, active_ms, self.watermark_ms))
                     hot[task_id] = packed
                     keep((offset, task_id, True, False, time_ms, packed))
                     watched(time_ms).append(task_id)
                 elif kind is Tick:
                     self._tick(offset, time_ms, event)
-                    lane = self._pending.labels.extend
+                    fast_append = self._pending.labels.extend
                 elif not (kind is audit and self._first_audit(offset, event)) and not self._accept(
                     offset, event, value
                 ):
@@ -195,7 +195,7 @@ class Ledger:
 
     def _tick(self, offset: int, time_ms: int, event: Tick) -> None:
         """Note that the partition is idle, and how far the floor had come then, where that is further than the partition."""
-        self.counters.ticks += 1
+        self.fold_counts.ticks += 1
         if event.data.idle:
             self._idle_at = offset
         floor_ms = NO_TIME if event.data.floor_at is None else to_ms(event.data.floor_at)
@@ -204,14 +204,14 @@ class Ledger:
             self.floor_ms = self._pending.shown_ms = floor_ms
 
     def _not_an_event(self, offset: int, value: bytes, error: Exception) -> None:
-        self.counters.events -= 1  # counted with all records
-        self.counters.rejected += 1
+        self.fold_counts.events -= 1  # counted with all records
+        self.fold_counts.rejected += 1
         self.rejected.append(Rejected(offset, "not_an_event", f"the log holds no event here: {error}", value))
 
     def _set_aside(self, offset: int, value: bytes, error: Exception) -> None:
         """Refuse an event whose effect cannot be worked out. State has nothing of it: effects are worked out before any is taken."""
-        self.counters.events -= 1
-        self.counters.set_aside += 1
+        self.fold_counts.events -= 1
+        self.fold_counts.set_aside += 1
         self.rejected.append(not_countable(offset, error, value))
 
     # -- one fact ------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ class Ledger:
         if type(fact) is Label and fact.time_ms < self._late_before_ms:
             return self._too_late(offset, value or b"")
         all_count = granted is None or len(judge([*known, fact]).permitted) == len(known) + 1
-        short = self.lanes and all_count and self.recount is None
+        short = self.fast_paths and all_count and self.recount is None
         steps = self._short_way(task_id, known, fact) if short else None
         if steps is None:
             refused = [] if all_count else self._not_permitted(task_id, known, fact, value or b"")
@@ -300,13 +300,13 @@ class Ledger:
 
     def _repeated(self, offset: int, earlier: Fact, fact: Fact, value: bytes) -> None:
         if same_content(earlier, fact):
-            self.counters.duplicates += 1
+            self.fold_counts.duplicates += 1
             return
-        self.counters.conflicts += 1
+        self.fold_counts.conflicts += 1
         self.rejected.append(conflicting(offset, earlier.offset, fact.identity, value))
 
     def _too_late(self, offset: int, value: bytes) -> bool:
-        self.counters.late += 1
+        self.fold_counts.late += 1
         self.late.append(too_late(offset, self.policy.horizon_ms, value))
         return False
 
@@ -359,7 +359,7 @@ class Ledger:
         """Tell that time could not do to a task what it does: it stays as it is, and the time of all others goes on."""
         packed = self.tasks.peek(task_id) or ()
         last = packed if type(packed) is bytes else packed[-1]
-        self.counters.set_aside += 1
+        self.fold_counts.set_aside += 1
         self.rejected.append(not_countable(unpack_one(last).offset, error, b""))
 
     def _set_due(self, task_id: str, due_ms: int) -> None:
@@ -389,7 +389,7 @@ class Ledger:
         if count:
             try:
                 view = TaskView(facts)
-                self.counters.orphans += any(target not in view.labels for target, _ in view.audits.values())
+                self.fold_counts.orphans += any(target not in view.labels for target, _ in view.audits.values())
             except CONTENT_ERRORS as error:
                 self._task_aside(task_id, error)
         self.tasks.remove(task_id)

@@ -21,12 +21,20 @@ import msgspec
 
 from streams.core.ledger import Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
-from streams.core.records import Counters, Flush
+from streams.core.records import Flush, FoldCounts
 from streams.core.recount import Recount, version_of, versioned
 from streams.core.rowcodec import encode_row
 from streams.core.rows import Place, Row
 from streams.core.segments import Segments
-from streams.core.sources import NO_TIME, Source, floor_key, floor_record, full_key, full_record, watermark_record
+from streams.core.sources import (
+    NO_TIME,
+    SourcePartition,
+    floor_key,
+    floor_record,
+    full_key,
+    full_record,
+    watermark_record,
+)
 from streams.core.tasks import TaskTable
 from streams.models import formats
 
@@ -34,7 +42,7 @@ META = b"m|"
 ROW = b"r|"
 SEGMENT = b"s|"
 ROW_HEAD = 0x92
-"""First byte of a row of this version: an array of stamp and cells."""
+"""First byte of a row of this version: an array of stamp and counters."""
 
 _KEPT_METAS = 16
 
@@ -56,7 +64,7 @@ class Meta(msgspec.Struct, array_like=True):
     stamp: int
     watermark_ms: int
     last_record_ms: int
-    counters: Counters
+    fold_counts: FoldCounts
     scopes_refused: int
     hour_offset: int
     idle: bool = False
@@ -138,7 +146,7 @@ class LedgerStore:
             ledger.next,
             ledger.watermark_ms,
             ledger.last_record_ms,
-            ledger.counters,
+            ledger.fold_counts,
             ledger.scopes.refused,
             ledger.hour_offset,
             ledger.idle,
@@ -153,7 +161,7 @@ class LedgerStore:
     def _collect_watermark(self, flush: Flush) -> None:
         """Add what floors are told of how far this partition is, and bury what owners long gone have told them."""
         ledger = self.ledger
-        source = Source(ledger.next, ledger.watermark_ms, ledger.idle)
+        source = SourcePartition(ledger.next, ledger.watermark_ms, ledger.idle)
         flush.watermark = watermark_record(ledger.partition, self.owner, source)
         if ledger.scopes.refused:
             flush.full.append(full_record(ledger.partition, self.owner, ledger.next))
@@ -197,13 +205,13 @@ class LedgerStore:
                 continue
             row.stamp = max(row.stamp, stamp)
             key = self._row_key(place)
-            value = encode_row(row.stamp, row.cells)
+            value = encode_row(row.stamp, row.counters)
             if len(value) > self._row_bytes:
                 # A row is one record, and grows with the names it counts: a sender whose labellers never repeat must not
                 # make one that no topic takes, for that would stop the worker at every start.
                 row.leave_names_out()
-                value = encode_row(row.stamp, row.cells)
-                self.ledger.counters.set_aside += 1
+                value = encode_row(row.stamp, row.counters)
+                self.ledger.fold_counts.set_aside += 1
                 flush.cut.append(key)
             row.written(value)
             flush.rows.append((ROW + key + owner, value))
@@ -318,7 +326,7 @@ class LedgerStore:
         best = max(metas, key=lambda key: metas[key].stamp)
         meta, ledger = metas[best], self.ledger
         ledger.next, ledger.watermark_ms = meta.stamp, meta.watermark_ms
-        ledger.last_record_ms, ledger.counters = meta.last_record_ms, meta.counters
+        ledger.last_record_ms, ledger.fold_counts = meta.last_record_ms, meta.fold_counts
         ledger.scopes.refused, ledger.hour_offset = meta.scopes_refused, meta.hour_offset
         ledger.idle, ledger.floor_ms = meta.idle, meta.floor_ms
         # The latest few stay: a stalled owner may yet complete a flush, and what it buries then needs its meta row.

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.facts import Label
 from streams.core.policy import DIMENSIONS, Dims
 
 _LABELER = DIMENSIONS.index("labeler")
 
 
-def overlap(labels: Sequence[Label], dims: Sequence[Dims]) -> tuple[Dims, int, tuple[c.Cell, ...]] | None:
-    """Return what the labels of one task count for as a whole: where, when and the (flat) cells.
+def overlap(labels: Sequence[Label], dims: Sequence[Dims]) -> tuple[Dims, int, tuple[c.Counter, ...]] | None:
+    """Return what the labels of one task count for as a whole: where, when and the (flat) counters.
 
     Two labels of one person are not two independent judgements: the latest counts (as in ``quality.agreement``). The task
     counts in the scopes that all of its labels share, at the time of the last of them: a task labelled by two vendors is

@@ -19,7 +19,7 @@ HOUR_TIER = 2
 """Index of the coarsest tier that windows are made of, which is kept to the correction horizon."""
 
 EVIDENCE_TIER = 3
-"""Index of the tier whose rows hold nothing but evidence cells, by the hour of the audit."""
+"""Index of the tier whose rows hold nothing but evidence counters, by the hour of the audit."""
 
 DIMENSIONS: tuple[str, ...] = ("site", "vendor", "team", "queue", "policy", "market", "priority", "labeler")
 """Every dimension a scope may name, in the order of a dimension tuple and of a scope key."""
@@ -47,7 +47,7 @@ DEFAULT_AUDIT_SCOPES: tuple[tuple[str, ...], ...] = (("vendor", "policy"),)
 
 
 @dataclass(frozen=True)
-class Tier:
+class PaneTier:
     """Panes of one size and how long after their end they can still change."""
 
     pane_ms: int
@@ -118,18 +118,18 @@ class CorePolicy:
         return self.named.issuperset(scope.items())
 
     @property
-    def tiers(self) -> tuple[Tier, Tier, Tier]:
+    def tiers(self) -> tuple[PaneTier, PaneTier, PaneTier]:
         """The three pane sizes, finest first."""
         return (
-            Tier(MINUTE_MS, self.minute_kept_ms),
-            Tier(QUARTER_MS, self.quarter_kept_ms),
-            Tier(HOUR_MS, self.horizon_ms),
+            PaneTier(MINUTE_MS, self.minute_kept_ms),
+            PaneTier(QUARTER_MS, self.quarter_kept_ms),
+            PaneTier(HOUR_MS, self.horizon_ms),
         )
 
     @property
-    def all_tiers(self) -> tuple[Tier, Tier, Tier, Tier]:
+    def all_tiers(self) -> tuple[PaneTier, PaneTier, PaneTier, PaneTier]:
         """The three pane sizes, and the evidence tier."""
-        return (*self.tiers, Tier(HOUR_MS, self.horizon_ms))
+        return (*self.tiers, PaneTier(HOUR_MS, self.horizon_ms))
 
     @property
     def evidence_kinds(self) -> tuple[bool, ...]:

@@ -121,7 +121,7 @@ facts before it are forgotten; whether it may leave the task open with a due tim
 the packed fact."""
 
 
-class Counters(Struct):
+class FoldCounts(Struct):
     """What one partition has seen, exact under replay because it is stamped with the meta row."""
 
     events: int = 0

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.core import cells as c
-from streams.core.accumulate import Accumulator, Change
+from streams.core import counters as c
+from streams.core.accumulate import Accumulator, RowChange
 from streams.core.effects import Group, Groups, TaskView, contributions
 from streams.core.facts import Fact, Packed, unpack, unpack_one
 from streams.core.policy import DIMENSIONS, CorePolicy, Dims
@@ -68,7 +68,7 @@ class Recount:
 
     def changes(
         self, tasks: Iterable[tuple[str, Packed]], scopes: ScopeIndex, policy: CorePolicy, watermark_ms: int
-    ) -> Iterator[Change]:
+    ) -> Iterator[RowChange]:
         """Yield what to add to rows so that they are what the present rules make of the facts.
 
         Args:
@@ -119,19 +119,19 @@ def contributions_1(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> G
         group, verdict = groups.get("audit:" + label_id), view.verdict(label)
         if group is not None and verdict is not None:
             pair = f"{label.values}{c.PAIR_SEPARATOR}{verdict.truth}"
-            groups["audit:" + label_id] = group._replace(cells=_named(group.cells, pair, verdict.weight_nano))
+            groups["audit:" + label_id] = group._replace(counters=_named(group.counters, pair, verdict.weight_nano))
     if "overlap" in groups:
         labels = list(view.labels.values())
         groups["overlap"] = _overlap(labels, [view.label_dims(label) for label in labels])
     return groups
 
 
-def _named(flat: tuple[c.Cell, ...], pair: str, weight_nano: int) -> tuple[c.Cell, ...]:
-    """Return flat cells with a confusion pair as version 1 named it."""
-    kept: list[c.Cell] = []
+def _named(flat: tuple[c.Counter, ...], pair: str, weight_nano: int) -> tuple[c.Counter, ...]:
+    """Return flat counters with a confusion pair as version 1 named it."""
+    kept: list[c.Counter] = []
     for at in range(0, len(flat), 2):
-        cell = flat[at]
-        if not (isinstance(cell, str) and cell.startswith(_NAMED)):
+        counter = flat[at]
+        if not (isinstance(counter, str) and counter.startswith(_NAMED)):
             kept += flat[at : at + 2]
     kept += [c.CONFUSION_PREFIX + pair, 1]
     if weight_nano:
@@ -146,5 +146,5 @@ def _overlap(labels: Sequence[Any], dims: Sequence[Dims]) -> Group:
     first = kept[0][1]
     shared = tuple(value if all(own[at] == value for _, own in kept) else None for at, value in enumerate(first))
     alike = len({label.values for label, _ in kept}) == 1
-    cells: tuple[c.Cell, ...] = (c.OVERLAPPED, 1, c.UNANIMOUS, 1) if alike else (c.OVERLAPPED, 1)
-    return Group(shared, max(label.time_ms for label, _ in kept), cells)
+    counters: tuple[c.Counter, ...] = (c.OVERLAPPED, 1, c.UNANIMOUS, 1) if alike else (c.OVERLAPPED, 1)
+    return Group(shared, max(label.time_ms for label, _ in kept), counters)

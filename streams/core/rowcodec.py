@@ -13,36 +13,36 @@ from typing import Any
 import msgspec
 import orjson
 
-from streams.core.cells import Cells
+from streams.core.counters import Counters
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode: Any = msgspec.msgpack.Decoder(tuple[int, Cells]).decode
-_decode_digits: Any = msgspec.msgpack.Decoder(tuple[int, Cells], strict=False).decode
+_decode: Any = msgspec.msgpack.Decoder(tuple[int, Counters]).decode
+_decode_digits: Any = msgspec.msgpack.Decoder(tuple[int, Counters], strict=False).decode
 
 
-def encode_row(stamp: int, cells: Cells) -> bytes:
+def encode_row(stamp: int, counters: Counters) -> bytes:
     """Return a row as it stands on the changelog and on the partial rows.
 
     Args:
         stamp: The row holds every event of its partition below this offset.
-        cells: What it counts.
+        counters: What it counts.
     """
     try:
-        return _encode((stamp, cells))
+        return _encode((stamp, counters))
     except OverflowError:
-        shown = {cell: amount if _LEAST <= amount <= _MOST else str(amount) for cell, amount in cells.items()}
+        shown = {counter: amount if _LEAST <= amount <= _MOST else str(amount) for counter, amount in counters.items()}
         return _encode((stamp, shown))
 
 
-def decode_row(value: bytes) -> tuple[int, Cells]:
-    """Return stamp and cells of an encoded row.
+def decode_row(value: bytes) -> tuple[int, Counters]:
+    """Return stamp and counters of an encoded row.
 
     Raises:
         msgspec.DecodeError: The bytes are no row.
     """
-    found: tuple[int, Cells]
+    found: tuple[int, Counters]
     try:
         found = _decode(value)
     except msgspec.ValidationError:

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 import msgspec
 
-from streams.core.accumulate import Change
-from streams.core.cells import NAMES_LEFT_OUT, Cells
+from streams.core.accumulate import RowChange
+from streams.core.counters import NAMES_LEFT_OUT, Counters
 from streams.core.policy import CorePolicy
 from streams.core.rowcodec import decode_row
 
 _RESTS_AFTER = 4
-"""Flushes for which a row that nothing touches keeps its cells at hand."""
+"""Flushes for which a row that nothing touches keeps its counters at hand."""
 
 
 class Row:
-    """One (scope, pane): its cells and its stamp.
+    """One (scope, pane): its counters and its stamp.
 
-    A row at rest is its record alone, a tenth of the memory its cells take: most rows are of panes long past. Its cells
+    A row at rest is its record alone, a tenth of the memory its counters take: most rows are of panes long past. Its counters
     are read from the record when they are wanted.
 
     Attributes:
@@ -28,43 +28,45 @@ class Row:
         owners: Owners under whose keys the changelog still holds this row; none for a row never written.
     """
 
-    __slots__ = ("_cells", "_record", "dirty", "owners", "stamp")
+    __slots__ = ("_counters", "_record", "dirty", "owners", "stamp")
 
-    def __init__(self, cells: Cells | None, stamp: int, owners: tuple[str, ...] = (), record: bytes = b"") -> None:
-        """Hold cells as of a stamp; None where they stand in ``record``, as ``written`` takes it."""
-        self._cells = cells
+    def __init__(
+        self, counters: Counters | None, stamp: int, owners: tuple[str, ...] = (), record: bytes = b""
+    ) -> None:
+        """Hold counters as of a stamp; None where they stand in ``record``, as ``written`` takes it."""
+        self._counters = counters
         self._record = record
         self.stamp = stamp
         self.dirty = False
         self.owners = owners
 
     @property
-    def cells(self) -> Cells:
+    def counters(self) -> Counters:
         """The counted integers."""
-        if self._cells is None:
+        if self._counters is None:
             try:
-                self._cells = decode_row(self._record)[1]
+                self._counters = decode_row(self._record)[1]
             except msgspec.DecodeError as error:
                 raise ValueError(
                     f"a row of the changelog cannot be read ({error}); going on without it would count wrongly. See "
                     "docs/guarantees.md, what stops a worker."
                 ) from error
-        return self._cells
+        return self._counters
 
     def leave_names_out(self) -> None:
         """Let go of what is counted by name: labellers, confusion pairs, examples. From here on the row takes none."""
-        self._cells = {cell: amount for cell, amount in self.cells.items() if type(cell) is int}
-        self._cells[NAMES_LEFT_OUT] = 1
+        self._counters = {counter: amount for counter, amount in self.counters.items() if type(counter) is int}
+        self._counters[NAMES_LEFT_OUT] = 1
 
     def written(self, record: bytes) -> None:
-        """Note that the row now stands in a record: stamp and cells in msgpack."""
+        """Note that the row now stands in a record: stamp and counters in msgpack."""
         self.dirty = False
         self._record = record
 
     def rest(self, stamp: int) -> None:
-        """Let go of the cells unless the row has changed since it was written with a stamp."""
+        """Let go of the counters unless the row has changed since it was written with a stamp."""
         if self.stamp == stamp and not self.dirty:
-            self._cells = None
+            self._counters = None
 
 
 Place = tuple[int, int, int]
@@ -103,7 +105,7 @@ class RowStore:
         tier, pane_ms, scope = place
         self._panes[tier].setdefault(pane_ms, {})[scope] = row
 
-    def apply(self, change: Change, offset: int) -> None:
+    def apply(self, change: RowChange, offset: int) -> None:
         """Add amounts to one row, unless its stamp says that it already has them.
 
         Args:
@@ -111,15 +113,15 @@ class RowStore:
             offset: Offset of the last event behind the amounts. All of them must lie on the same side of the row's
                 stamp: the ledger sums anew at every stamp that a restored row may carry.
         """
-        tier, pane_ms, scope, cells, amounts = change
+        tier, pane_ms, scope, counters, amounts = change
         rows = self._panes[tier].get(pane_ms)
         if rows is None:
             rows = self._panes[tier][pane_ms] = {}
         row = rows.get(scope)
         if row is None:
-            fresh = dict(zip(cells, amounts, strict=True))
+            fresh = dict(zip(counters, amounts, strict=True))
             if 0 in amounts:
-                fresh = {cell: amount for cell, amount in fresh.items() if amount}
+                fresh = {counter: amount for counter, amount in fresh.items() if amount}
             row = rows[scope] = Row(fresh, 0)
             row.dirty = True
             self.dirty.append(((tier, pane_ms, scope), row))
@@ -129,17 +131,17 @@ class RowStore:
         if not row.dirty:
             row.dirty = True
             self.dirty.append(((tier, pane_ms, scope), row))
-        into = row.cells
+        into = row.counters
         get = into.get
         named = NAMES_LEFT_OUT not in into
-        for cell, amount in zip(cells, amounts, strict=True):
-            if not named and type(cell) is str:
+        for counter, amount in zip(counters, amounts, strict=True):
+            if not named and type(counter) is str:
                 continue
-            total = get(cell, 0) + amount
+            total = get(counter, 0) + amount
             if total:
-                into[cell] = total
+                into[counter] = total
             else:
-                into.pop(cell, None)
+                into.pop(counter, None)
 
     def flushed(self, stamp: int) -> None:
         """Note that all dirty rows have been written with a stamp; rows that few flushes have touched go to rest."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from streams.core import cells as c
-from streams.core.cells import OPEN, Cells, add_cells
+from streams.core import counters as c
+from streams.core.counters import OPEN, Counters, add_counters
 from streams.core.detectors.pace import PaceBets, PaceWatch
 from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.forecast.observe import QueueTally
@@ -77,9 +77,9 @@ class ScopeState:
         "zone",
     )
 
-    def __init__(self, key: str, policy: CorePolicy, read: Callable[[bytes | None], Cells] | None = None) -> None:
-        """Start empty; ``read`` decodes the cells of a row."""
-        self._read = decode_cells if read is None else read
+    def __init__(self, key: str, policy: CorePolicy, read: Callable[[bytes | None], Counters] | None = None) -> None:
+        """Start empty; ``read`` decodes the counters of a row."""
+        self._read = decode_counters if read is None else read
         self.key = key
         self.scope = parse_scope_key(key)
         self.zone = policy.zones.get(self.scope.get("site", ""), policy.default_zone)
@@ -152,23 +152,23 @@ class ScopeState:
         """Return the starts of a tier's panes."""
         return self.panes[tier].keys()
 
-    def cells(self, tier: int, pane_ms: int) -> Cells:
+    def counters(self, tier: int, pane_ms: int) -> Counters:
         """Return the sum over source partitions of one pane; do not change it."""
-        return self.pane_cells(tier, pane_ms)
+        return self.pane_counters(tier, pane_ms)
 
     def kept_ms(self, tier: int) -> int:
         """Return how long after its end a pane of a tier can still change."""
         return self._kept_ms[tier]
 
-    def pane_cells(self, tier: int, pane_ms: int) -> Cells:
+    def pane_counters(self, tier: int, pane_ms: int) -> Counters:
         """Return the sum over source partitions of one pane; do not change it."""
         slots = self.panes[tier].get(pane_ms)
         if not slots:
             return {}
-        total: Cells = {}
+        total: Counters = {}
         for _, value, _ in slots.values():
             if total:
-                add_cells(total, self._read(value))
+                add_counters(total, self._read(value))
             else:
                 total = self._read(value)
         return total
@@ -181,12 +181,12 @@ class ScopeState:
         """Return the starts of all hour panes to show: those held, and ended ones whose last change has not been shown."""
         return self.panes[HOUR_TIER].keys() | (self.touched & self.ended.keys())
 
-    def shown_cells(self, hour_ms: int) -> Cells:
-        """Return the cells of an hour pane as it is shown, rows that have ended included."""
-        total = self.pane_cells(HOUR_TIER, hour_ms)
+    def shown_counters(self, hour_ms: int) -> Counters:
+        """Return the counters of an hour pane as it is shown, rows that have ended included."""
+        total = self.pane_counters(HOUR_TIER, hour_ms)
         for value in self.ended.get(hour_ms, {}).values():
             total = {**total}
-            add_cells(total, self._read(value))
+            add_counters(total, self._read(value))
         return total
 
     def forget_ended(self, kept_from_ms: int) -> bool:
@@ -224,13 +224,13 @@ class ScopeState:
             return None
         for tier in (0, 1):
             for pane_ms in sorted(p for p in self.panes[tier] if hour_ms <= p < hour_ms + HOUR_MS):
-                if self.pane_cells(tier, pane_ms).get(OPEN):
+                if self.pane_counters(tier, pane_ms).get(OPEN):
                     return pane_ms
         return hour_ms
 
 
-class CellReader:
-    """Decodes the cells of rows; one that cannot be read counts as nothing, wherever it is met.
+class CounterReader:
+    """Decodes the counters of rows; one that cannot be read counts as nothing, wherever it is met.
 
     Attributes:
         refused: Rows that could not be read since the caller last took them, each with the reason.
@@ -241,10 +241,10 @@ class CellReader:
         self.refused: dict[bytes, str] = {}
         self._known: set[bytes] = set()
 
-    def __call__(self, value: bytes | None) -> Cells:
-        """Return the cells of an encoded row; none of None."""
+    def __call__(self, value: bytes | None) -> Counters:
+        """Return the counters of an encoded row; none of None."""
         try:
-            return decode_cells(value)
+            return decode_counters(value)
         except CONTENT_ERRORS as error:
             if value is not None and value not in self._known and len(self._known) < _KNOWN_UNREADABLE:
                 self._known.add(value)
@@ -259,7 +259,7 @@ class WindowRow(NamedTuple):
     window: str
     start_ms: int
     end_ms: int
-    cells: Cells
+    counters: Counters
 
 
 class PaneRow(NamedTuple):
@@ -269,13 +269,13 @@ class PaneRow(NamedTuple):
     start_ms: int
 
     @property
-    def cells(self) -> Cells:
+    def counters(self) -> Counters:
         """The sum over source partitions, made anew with each look."""
-        return self.state.shown_cells(self.start_ms)
+        return self.state.shown_counters(self.start_ms)
 
 
-def decode_cells(value: bytes | None) -> Cells:
-    """Return the cells of an encoded row; none of None."""
+def decode_counters(value: bytes | None) -> Counters:
+    """Return the counters of an encoded row; none of None."""
     if value is None:
         return {}
     return decode_row(value)[1]

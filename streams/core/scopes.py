@@ -67,7 +67,7 @@ class _Values:
         return known
 
 
-class _Half:
+class _DimensionPart:
     """Numbers tuples of four dimensions and keeps, per tuple, the number of each value."""
 
     def __init__(self, values: list[_Values]) -> None:
@@ -122,8 +122,8 @@ class ScopeIndex:
         the memory.
         """
         self._values = [_Values() for _ in DIMENSIONS]
-        self._who = _Half([self._values[i] for i in _WHO])
-        self._what = _Half([self._values[i] for i in _WHAT])
+        self._who = _DimensionPart([self._values[i] for i in _WHO])
+        self._what = _DimensionPart([self._values[i] for i in _WHAT])
         self._pairs: dict[tuple[int, int], list[tuple[int, bool]]] = {}
         self._known: list[dict[int, int]] = [{} for _ in self._kinds]
 
@@ -155,7 +155,7 @@ class ScopeIndex:
         self.keys.append(key)
         return number
 
-    def halves(self, dims: Dims) -> tuple[int, int]:
+    def split_dims(self, dims: Dims) -> tuple[int, int]:
         """Return the numbers of the two halves of a dimension tuple."""
         site, vendor, team, queue, policy, market, priority, labeler = dims
         part = (site, vendor, team, labeler)

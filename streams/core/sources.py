@@ -31,7 +31,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode: Any = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 
-class Source(NamedTuple):
+class SourcePartition(NamedTuple):
     """What the floor knows of one partition.
 
     Attributes:
@@ -54,7 +54,7 @@ def hidden(time_ms: int) -> int:
     return -2 - time_ms
 
 
-def watermark_record(partition: int, owner: str, source: Source) -> tuple[bytes, bytes]:
+def watermark_record(partition: int, owner: str, source: SourcePartition) -> tuple[bytes, bytes]:
     """Return the record by which a ledger tells every floor how far it is."""
     shown_ms = hidden(source.watermark_ms) if source.idle and source.watermark_ms >= 0 else source.watermark_ms
     return f"{WATERMARK_PREFIX}{partition}|{owner}".encode(), _encode((source.stamp, shown_ms))
@@ -90,7 +90,7 @@ def full_key(partition: int, owner: str) -> bytes:
 
 def silence_of(partition: int) -> tuple[bytes, bytes]:
     """Return the watermark record of a source that has no events yet. It has no owner, for all of them say the same."""
-    return watermark_record(partition, "", Source(0, NO_TIME))
+    return watermark_record(partition, "", SourcePartition(0, NO_TIME))
 
 
 class Sources:
@@ -115,7 +115,7 @@ class Sources:
         self._expected = expected
         self._floor_ms = NO_TIME
         self._full: dict[int, int] = {}
-        self.heard: dict[int, Source] = {}
+        self.heard: dict[int, SourcePartition] = {}
         self.watermark_ms = NO_TIME
         self.kept_from_ms = NO_TIME
         self.behind: dict[int, int] = {}
@@ -135,7 +135,7 @@ class Sources:
             return
         known = self.heard.get(partition)
         if known is None or stamp >= known.stamp:
-            self.heard[partition] = Source(stamp, hidden(time_ms) if idle else time_ms, idle)
+            self.heard[partition] = SourcePartition(stamp, hidden(time_ms) if idle else time_ms, idle)
 
     @property
     def full(self) -> frozenset[int]:

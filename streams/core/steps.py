@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streams.core import cells as c
-from streams.core.effects import OPEN_GROUP, Group, Groups, label_cells, merged, turn_cells
+from streams.core import counters as c
+from streams.core.effects import OPEN_GROUP, Group, Groups, label_counters, merged, turnaround_counters
 from streams.core.facts import Created, Label
 
 
@@ -76,7 +76,7 @@ def first_label_steps(created: Created | None, label: Label, watermark_ms: int) 
     if created is None:
         if label.created_ms is not None or label.due_ms is not None:
             return None
-        return [Step(Group(label.dims, time_ms, (*label_cells(label), c.COMPLETED, 1, c.NO_SLA, 1)), +1, 2)]
+        return [Step(Group(label.dims, time_ms, (*label_counters(label), c.COMPLETED, 1, c.NO_SLA, 1)), +1, 2)]
     if created.required_labels != 1 or created.due_ms is None:
         return None
     dims = label.dims if None not in label.dims else merged(label.dims, created.dims)
@@ -88,9 +88,12 @@ def first_label_steps(created: Created | None, label: Label, watermark_ms: int) 
     before, after = Group(created.dims, due_ms, waiting), Group(task_dims, due_ms, kept)
     if before != after:
         steps += [Step(before, -1, 0), Step(after, +1, 1)]
-    done = turn_cells(created.time_ms, time_ms, promised=True)
+    done = turnaround_counters(created.time_ms, time_ms, promised=True)
     if task_dims == dims:
-        steps.append(Step(Group(dims, time_ms, label_cells(label) + done), +1, 2))
+        steps.append(Step(Group(dims, time_ms, label_counters(label) + done), +1, 2))
     else:
-        steps += [Step(Group(task_dims, time_ms, done), +1, 1), Step(Group(dims, time_ms, label_cells(label)), +1, 1)]
+        steps += [
+            Step(Group(task_dims, time_ms, done), +1, 1),
+            Step(Group(dims, time_ms, label_counters(label)), +1, 1),
+        ]
     return steps

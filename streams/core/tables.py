@@ -1,4 +1,4 @@
-"""Tables: what people see of a row of cells. Every derived number is computed here and nowhere else."""
+"""Tables: what people see of a row of counters. Every derived number is computed here and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streams.core import cells as c
-from streams.core.cells import Cells
+from streams.core import counters as c
+from streams.core.counters import Counters
 from streams.core.forecast.observe import FORECAST_WINDOW, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.core.scope_state import PaneRow, ScopeState, WindowRow
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 
 TABLES = ("accuracy", "throughput", "sla")
 Z_95 = 1.959963984540054
@@ -62,10 +62,10 @@ def wilson(successes: float, trials: int, z: float = Z_95) -> tuple[float | None
 
 @dataclass(slots=True)
 class Parts:
-    """A row's cells sorted by what they count, in one pass: a busy row has hundreds.
+    """A row's counters sorted by what they count, in one pass: a busy row has hundreds.
 
     Attributes:
-        counts: All cells, to look up scalars in.
+        counts: All counters, to look up scalars in.
         handle: Handle times.
         turn: Turn-around times.
         labelers: How many labellers have labels here.
@@ -73,7 +73,7 @@ class Parts:
         examples: Ids of tasks with a wrong label.
     """
 
-    counts: Cells
+    counts: Counters
     handle: c.Histogram
     turn: c.Histogram
     labelers: int
@@ -81,31 +81,31 @@ class Parts:
     examples: list[str]
 
 
-def parts_of(cells: Cells) -> Parts:
-    """Sort a row's cells by what they count."""
+def parts_of(counters: Counters) -> Parts:
+    """Sort a row's counters by what they count."""
     numbers: list[int] = []
     labelers, confusion, examples = 0, {}, []
     number = numbers.append
-    for cell in cells:
-        if type(cell) is int:
-            number(cell)
-        elif cell[0] == "L":  # type: ignore[index]
+    for counter in counters:
+        if type(counter) is int:
+            number(counter)
+        elif counter[0] == "L":  # type: ignore[index]
             labelers += 1
-        elif cell[0] == "C":  # type: ignore[index]
-            confusion[cell[len(c.CONFUSION_PREFIX) :]] = cells[cell]  # type: ignore[index]
-        elif cell[0] == "X":  # type: ignore[index]
-            examples.append(cell[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
+        elif counter[0] == "C":  # type: ignore[index]
+            confusion[counter[len(c.CONFUSION_PREFIX) :]] = counters[counter]  # type: ignore[index]
+        elif counter[0] == "X":  # type: ignore[index]
+            examples.append(counter[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
     numbers.sort()
     handle_at, turn_at = bisect_left(numbers, c.HANDLE_HISTOGRAM), bisect_left(numbers, c.TURN_HISTOGRAM)
-    handle = _histogram(cells, numbers[handle_at:turn_at], c.HANDLE_HISTOGRAM)
-    turn = _histogram(cells, numbers[turn_at:], c.TURN_HISTOGRAM)
-    return Parts(cells, handle, turn, labelers, confusion, examples)
+    handle = _histogram(counters, numbers[handle_at:turn_at], c.HANDLE_HISTOGRAM)
+    turn = _histogram(counters, numbers[turn_at:], c.TURN_HISTOGRAM)
+    return Parts(counters, handle, turn, labelers, confusion, examples)
 
 
-def _histogram(cells: Cells, numbers: list[int], base: int) -> c.Histogram:
-    counts = [cells[number] for number in numbers]
+def _histogram(counters: Counters, numbers: list[int], base: int) -> c.Histogram:
+    counts = [counters[number] for number in numbers]
     if counts and min(counts) < 1:
-        numbers, counts = [n for n in numbers if cells[n] > 0], [count for count in counts if count > 0]
+        numbers, counts = [n for n in numbers if counters[n] > 0], [count for count in counts if count > 0]
     return c.Histogram(base, numbers, counts)
 
 
@@ -280,7 +280,7 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
         watermark_ms: The floor's watermark.
         behind: Watermarks in ms of source partitions older than that (``Sources.behind``).
     """
-    common = _common(row.state, row.start_ms, row.end_ms, row.cells, watermark_ms)
+    common = _common(row.state, row.start_ms, row.end_ms, row.counters, watermark_ms)
     common["window"] = row.window
     oldest_ms = row.state.oldest_open_ms()
     age_ms = None if oldest_ms is None else max(0, watermark_ms - oldest_ms)
@@ -289,7 +289,7 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
     if not backlog and not WORKERS.isdisjoint(row.state.scope):
         backlog = None
     one_labeler = "labeler" in row.state.scope
-    parts = parts_of(row.cells)
+    parts = parts_of(row.counters)
     if row.state.audits_only:
         return _audits_alone(common, parts)
     rows = {
@@ -307,13 +307,13 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
 
 def pane_rows(row: PaneRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, RowJson]:
     """Return the row of each table for one hour pane of one scope; the arguments are those of ``window_rows``."""
-    common = _common(row.state, row.start_ms, row.start_ms + HOUR_MS, row.cells, watermark_ms)
+    common = _common(row.state, row.start_ms, row.start_ms + HOUR_MS, row.counters, watermark_ms)
     common["window"] = "pane"
     common["pane_s"] = HOUR_MS // 1000
     common["pane_start"] = common["start"]
     hours = _hours(row.start_ms, row.start_ms + HOUR_MS, watermark_ms)
     one_labeler = "labeler" in row.state.scope
-    parts = parts_of(row.cells)
+    parts = parts_of(row.counters)
     if row.state.audits_only:
         return _audits_alone(common, parts)
     return {
@@ -339,14 +339,14 @@ def _audits_alone(common: RowJson, parts: Parts) -> dict[str, RowJson]:
     return {"accuracy": {"table": "accuracy", **common, **accuracy(parts), "labels": None}}
 
 
-def _common(state: ScopeState, start_ms: int, end_ms: int, cells: Cells, watermark_ms: int) -> RowJson:
+def _common(state: ScopeState, start_ms: int, end_ms: int, counters: Counters, watermark_ms: int) -> RowJson:
     common: RowJson = {
         "scope": state.scope,
         "scope_key": state.key,
         "start": rfc3339(start_ms),
         "end": rfc3339(end_ms),
         "closed": end_ms <= watermark_ms,
-        "revision": cells.get(c.REVISION, 0),
+        "revision": counters.get(c.REVISION, 0),
         "watermark": rfc3339(watermark_ms),
     }
     if state.partial:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from streams.core.policy import DAY_MS, MINUTE_MS, QUARTER_MS, Window
-from streams.core.stamps import FIRST_MS, LAST_MS
+from streams.core.time_text import FIRST_MS, LAST_MS
 
 _FIRST_DAY, _LAST_DAY = FIRST_MS // DAY_MS + 4, LAST_MS // DAY_MS - 4
 

@@ -16,7 +16,7 @@ from streams.core.records import Record
 from streams.engine.batches import Batch, size_of
 from streams.engine.errors import Fenced, Invariant
 from streams.engine.meter import Meter
-from streams.engine.owned import Owned, Processor, marked
+from streams.engine.partition_state import PartitionState, Processor, marked
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ Committed = Callable[[str, int], Awaitable[int | None]]
 Fail = Callable[[BaseException], Awaitable[None]]
 
 
-def _keeps_up(owned: Owned, limit: int) -> bool:
+def _keeps_up(owned: PartitionState, limit: int) -> bool:
     """Tell whether a partition is not far behind.
 
     One that was is so until it is through: rows written amid the end of a backlog would soon be written anew.
@@ -119,7 +119,7 @@ class StageHost:
         self._at_once, self._commit_pause_s = at_once, commit_pause_s
         self._far_behind, self._catch_up_s = far_behind, catch_up_s
         self._source_behind = source_behind
-        self.owned: dict[int, Owned] = {}
+        self.owned: dict[int, PartitionState] = {}
 
     @property
     def fenced(self) -> list[int]:
@@ -143,10 +143,10 @@ class StageHost:
                 held = self.owned[partition]
                 held.parked, held.sought = False, None
                 continue
-            owned = self.owned[partition] = Owned(partition, self._make(partition))
+            owned = self.owned[partition] = PartitionState(partition, self._make(partition))
             owned.recovery = asyncio.create_task(self._recover(owned), name=f"recover-{self.name}-{partition}")
 
-    async def _recover(self, owned: Owned) -> None:
+    async def _recover(self, owned: PartitionState) -> None:
         began = time.monotonic()
         try:
             await owned.processor.recover()
@@ -198,7 +198,7 @@ class StageHost:
             await owned.processor.close()
             self._meter.drop_partition(self.name, partition)
 
-    async def _last_flush(self, owned: Owned, until_s: float | None) -> bool:
+    async def _last_flush(self, owned: PartitionState, until_s: float | None) -> bool:
         """Flush for the last time; return whether the flush came to its end."""
         if until_s is None:
             await self.flush_one(owned, last=True)
@@ -251,7 +251,7 @@ class StageHost:
             finally:
                 self._meter.wait_ended("flush", began)
 
-    async def _expected(self, owned: Owned, first: int) -> int | None:
+    async def _expected(self, owned: PartitionState, first: int) -> int | None:
         """Return the offset of the next record to fold, None where any may be; ``first`` is the one that has come."""
         if owned.processor.next is not None:
             return owned.processor.next
@@ -260,14 +260,14 @@ class StageHost:
             owned.begin = max(owned.begin, await self._committed(self.topic, owned.partition) or 0)
         return owned.begin
 
-    def _check(self, owned: Owned) -> None:
+    def _check(self, owned: PartitionState) -> None:
         if owned.failed:
             raise Invariant(
                 f"{self.name}[{owned.partition}]: a fold or a flush was cut short. The worker must be started again: it "
                 "recovers exactly."
             )
 
-    def _hole(self, owned: Owned, records: list[Record]) -> Invariant:
+    def _hole(self, owned: PartitionState, records: list[Record]) -> Invariant:
         """Return what to say of a batch with offsets missing inside."""
         missing = next(a.offset + 1 for a, b in pairwise(records) if b.offset != a.offset + 1)
         return Invariant(
@@ -275,7 +275,7 @@ class StageHost:
             "by transactions: check cleanup.policy of the topic and who writes to it."
         )
 
-    async def _recovered(self, partition: int) -> Owned | None:
+    async def _recovered(self, partition: int) -> PartitionState | None:
         """Return a partition once it has recovered; None when it is not, or no longer, ours."""
         while (owned := self.owned.get(partition)) is not None and not owned.ready.is_set():
             if owned.recovery is not None:
@@ -284,7 +284,7 @@ class StageHost:
                     owned.recovery.result()
         return owned
 
-    async def _fill_gap(self, owned: Owned, expected: int, first: int) -> bool:
+    async def _fill_gap(self, owned: PartitionState, expected: int, first: int) -> bool:
         """Deal with records missing before a batch: go back for them, unless the log begins here.
 
         Batches fetched before the position moved may still come; they are dropped without moving it again. A log that may
@@ -312,7 +312,7 @@ class StageHost:
         log.warning("%s[%d]: batch starts at %d, expected %d: gone back", self.name, owned.partition, first, expected)
         return False
 
-    async def flush_one(self, owned: Owned, *, last: bool = False) -> None:
+    async def flush_one(self, owned: PartitionState, *, last: bool = False) -> None:
         """Flush one partition and commit its offset; one that has failed or is fenced is left to its next owner.
 
         Args:
@@ -346,7 +346,7 @@ class StageHost:
                 return
             self._meter.flushed(self.name, time.monotonic() - began)
 
-    async def _commit_one(self, owned: Owned, offset: int) -> None:
+    async def _commit_one(self, owned: PartitionState, offset: int) -> None:
         """Commit an offset. A coordinator that is away is asked again at the next flush; a fenced worker stops here."""
         try:
             taken = await self._commit(self.topic, owned.partition, offset)
@@ -378,7 +378,7 @@ class StageHost:
         Those far behind take turns, whatever ``at_once`` says: what they hold while they write is large.
         """
         now_s = time.monotonic()
-        near: list[Owned] = []
+        near: list[PartitionState] = []
         limit = 0 if self._source_behind() else self._far_behind
         for owned in list(self.owned.values()):
             if owned.closed:
@@ -391,13 +391,13 @@ class StageHost:
                 await self.flush_one(owned)
         turns = asyncio.Semaphore(self._at_once)
 
-        async def in_turn(owned: Owned) -> None:
+        async def in_turn(owned: PartitionState) -> None:
             async with turns:
                 await self.flush_one(owned)
 
         await asyncio.gather(*map(in_turn, near))
 
-    def _check_fenced(self, owned: Owned, now_s: float) -> None:
+    def _check_fenced(self, owned: PartitionState, now_s: float) -> None:
         if owned.fenced_s is not None and now_s - owned.fenced_s > self._fenced_patience_s:
             raise Invariant(
                 f"{self.name}[{owned.partition}]: the group does not know this worker any more and has not taken it in "

@@ -19,7 +19,7 @@ from streams.models.topics import MAX_MESSAGE_BYTES
 log = logging.getLogger(__name__)
 
 
-class Outgoing(NamedTuple):
+class ProducerRecord(NamedTuple):
     """One record to append: key, value (None is a tombstone) and a timestamp in ms (None: now)."""
 
     key: bytes | None
@@ -28,7 +28,7 @@ class Outgoing(NamedTuple):
 
 
 Entry = tuple[bytes | None, bytes | None, int | None]
-"""What ``Outgoing`` is a name for: hot paths write plain tuples."""
+"""What ``ProducerRecord`` is a name for: hot paths write plain tuples."""
 
 
 class LogWriter(Protocol):

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from streams.models.events import EVENT_CLASSES
-from streams.models.rules import RULES, said
 from streams.models.schema import Json, components, type_name
+from streams.models.time_rules import RULES, said
 
 _INTRO = """\
 # The event contract

@@ -1,9 +1,9 @@
 """Wire types: the event contract as msgspec structs (CloudEvents 1.0, JSON structured mode).
 
 One class per event type, one union to decode them all. Fields that the contract does not have are refused by the
-decoder and dropped by ``streams.models.explain``, so that none reaches the log. What the wire types say is checked while
+decoder and dropped by ``streams.models.acceptance``, so that none reaches the log. What the wire types say is checked while
 decoding, in C; what needs a clock, a configuration or two fields (times in the future, ``sla_class``, rules between
-times) is checked by ``streams.models.explain`` and intake. No struct can be part of a cycle, so
+times) is checked by ``streams.models.acceptance`` and intake. No struct can be part of a cycle, so
 none is tracked by the garbage collector (``gc=False``): tracked, decoding costs three times as much.
 """
 

@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from streams.models.acceptance import CONTROLS, MAX_CONTENT_TYPE_CHARS
 from streams.models.events import EVENT_CLASSES
-from streams.models.explain import CONTROLS, MAX_CONTENT_TYPE_CHARS
 from streams.models.field_docs import describe
-from streams.models.rules import TIME_PATTERN
+from streams.models.time_rules import TIME_PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _NO_CONTROLS = {"pattern": f"[{CONTROLS}]"}
-"""``streams.models.explain`` refuses these characters; the schema says so, by ``not``, for whoever sends."""
+"""``streams.models.acceptance`` refuses these characters; the schema says so, by ``not``, for whoever sends."""
 
 _MAX_NUMBER = 1.7976931348623157e308
 """Larger numbers do not fit into 64 bits."""
@@ -67,7 +67,7 @@ def _described(struct_name: str, schema: Json, sent: bool) -> Json:
 
 
 def _checked(schema: Any) -> Any:
-    """Add what ``streams.models.explain`` checks beside the wire types: characters, the form of times, numbers' size."""
+    """Add what ``streams.models.acceptance`` checks beside the wire types: characters, the form of times, numbers' size."""
     if isinstance(schema, list):
         return [_checked(item) for item in schema]
     if not isinstance(schema, dict):

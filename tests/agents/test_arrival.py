@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import streams.agents.intake
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.arrival import arrival_ms
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.engine.log import Entry
 from tests.oracle.case_events import label
 
@@ -62,7 +62,7 @@ class Nothing:
 
 def intake(log: Log, now_ms: int, *, trusted: bool = False, partition: int = 1) -> Intake:
     policy = IntakePolicy(trust_record_time=trusted)
-    return Intake("raw", partition, Topics("f.", 4), log, log, policy, Nothing(), now_ms=lambda: now_ms)
+    return Intake("raw", partition, TopicNames("f.", 4), log, log, policy, Nothing(), now_ms=lambda: now_ms)
 
 
 def dated(number: int, time_ms: int) -> bytes:

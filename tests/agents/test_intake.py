@@ -7,10 +7,10 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
-from streams.engine.log import Outgoing
+from streams.engine.log import ProducerRecord
 from tests.oracle.case_events import event, label
 
 NOW_MS = 1_795_430_000_000
@@ -18,10 +18,10 @@ NOW_MS = 1_795_430_000_000
 
 class MemoryWriter:
     def __init__(self) -> None:
-        self.records: dict[str, list[Outgoing]] = {}
+        self.records: dict[str, list[ProducerRecord]] = {}
 
     async def append(self, topic: str, partition: int, records: Any) -> None:
-        self.records.setdefault(topic, []).extend(Outgoing(*record) for record in records)
+        self.records.setdefault(topic, []).extend(ProducerRecord(*record) for record in records)
 
 
 class NoLetters:
@@ -47,7 +47,7 @@ class Meter:
 def run(values: list[bytes]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     writer, meter = MemoryWriter(), Meter()
     policy = IntakePolicy(max_event_bytes=100_000, sla_classes_ms={"fast": 3_600_000})
-    intake = Intake("raw", 2, Topics("f.", 4), writer, NO_LETTERS, policy, meter)
+    intake = Intake("raw", 2, TopicNames("f.", 4), writer, NO_LETTERS, policy, meter)
     intake.fold([Record(7 + n, NOW_MS, None, value) for n, value in enumerate(values)])
     assert asyncio.run(intake.flush()) == 7 + len(values)
     events = [json.loads(out.value or b"") for out in writer.records.get("f.events.v1", [])]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.ledger import LedgerStage
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.floor import Floor
 from streams.core.ledger_store import ROW, LedgerStore, new_store
 from streams.core.policy import CorePolicy
@@ -44,7 +44,7 @@ def numbers(store: LedgerStore) -> dict[Any, dict[Any, int]]:
     scopes = store.ledger.scopes.keys
     return {
         (tier, at, scopes[scope]): {
-            cell: n for cell, n in row.cells.items() if type(cell) is int and cell != c.NAMES_LEFT_OUT
+            counter: n for counter, n in row.counters.items() if type(counter) is int and counter != c.NAMES_LEFT_OUT
         }
         for (tier, at, scope), row in store.ledger.rows.places()
     }
@@ -70,9 +70,9 @@ def test_a_row_that_outgrows_its_record_keeps_its_numbers_and_no_names() -> None
     told = [key for flush in flushes for key in flush.cut]
     assert len(told) == len(set(told)) >= 2, "each row is told once"
     assert not any(b"queue=small" in key for key in told)
-    assert cut.ledger.counters.set_aside == len(told)
+    assert cut.ledger.fold_counts.set_aside == len(told)
     for (_, _, scope), row in cut.ledger.rows.places():
-        names = [cell for cell in row.cells if type(cell) is str]
+        names = [counter for counter in row.counters if type(counter) is str]
         assert bool(names) == (cut.ledger.scopes.keys[scope] == "queue=small")
 
 
@@ -110,7 +110,7 @@ def test_the_worker_goes_on_and_tells(caplog: pytest.LogCaptureFixture) -> None:
     async def go() -> int | None:
         broker = Broker()
         broker.open.set()
-        stage = LedgerStage(0, POLICY, Topics("f.", 1), broker, broker, Nothing(), row_bytes=SMALL)  # type: ignore[arg-type]
+        stage = LedgerStage(0, POLICY, TopicNames("f.", 1), broker, broker, Nothing(), row_bytes=SMALL)  # type: ignore[arg-type]
         stage.fold(log_of(crowd(0, MANY)))
         done = await stage.flush()
         assert max(len(value) for key, value in broker.held if key.startswith(ROW) and value) <= SMALL

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.ledger import LedgerStage
 from streams.core.ledger_store import META, SEGMENT, new_store
 from streams.core.policy import CorePolicy
@@ -59,7 +59,7 @@ def stage_on(broker: Broker, facts_ahead: int) -> LedgerStage:
     return LedgerStage(
         0,
         POLICY,
-        Topics("f.", 1),
+        TopicNames("f.", 1),
         broker,
         broker,  # type: ignore[arg-type]
         Nothing(),

@@ -13,13 +13,13 @@ from config.load import load
 from config.lower import core_policy
 from floorwatch.cli.age import mark_of
 from floorwatch.cli.doctor_var import scope_check
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.ledger import LedgerStage
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
 from streams.models import topics
 from tests.agents.test_ledger import Nothing
-from tests.agents.test_rules import Redis, runner
+from tests.agents.test_rule_runner import Redis, runner
 from tests.core.harness import encode
 from tests.oracle.case_events import label
 from tests.telemetry.sample_rows import throughput_row
@@ -86,7 +86,7 @@ def test_a_partition_that_is_full_says_so_before_its_rows_and_in_the_log_now_and
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     written, policy = Written(), CorePolicy(scopes=((), ("queue",)), audit_scopes=(), max_scopes=2)
-    stage = LedgerStage(0, policy, Topics("f.", 2), written, written, Nothing(), owner="me")  # type: ignore[arg-type]
+    stage = LedgerStage(0, policy, TopicNames("f.", 2), written, written, Nothing(), owner="me")  # type: ignore[arg-type]
 
     async def run() -> None:
         for offset in range(6):

@@ -11,29 +11,29 @@ import msgspec
 import orjson
 import pytest
 
-from alerts.records import encode_input
-from streams.adapters.publish import Topics
+from alerts.codec import encode_input
 from streams.adapters.readmodel import ReadModel
+from streams.adapters.topic_names import TopicNames
+from streams.agents import aggregate as scopes_module
 from streams.agents import intake as intake_module
-from streams.agents import scopes as scopes_module
+from streams.agents.aggregate import AggregateStage
 from streams.agents.intake import Intake, IntakePolicy
 from streams.agents.ledger import LedgerStage
-from streams.agents.scopes import ScopesStage
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
 from streams.core.rows import Row
 from streams.core.segments import Segments
 from streams.engine.errors import Invariant
-from streams.engine.log import Outgoing
+from streams.engine.log import ProducerRecord
 from streams.models import topics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
-from tests.agents.test_scopes import Log, Model
+from tests.agents.test_aggregate import Log, Model
 from tests.core.harness import CoreRun, encode
 from tests.oracle.case_events import event, label
 
 POLICY = CorePolicy()
-OUT = Topics("f.", 1)
+OUT = TopicNames("f.", 1)
 
 
 class Meter:
@@ -103,8 +103,8 @@ def partials() -> list[tuple[bytes, bytes | None]]:
     return [*flush.outputs, flush.watermark]
 
 
-def stage_of(log: Log, model: Any, meter: Meter) -> ScopesStage:
-    return ScopesStage(0, POLICY, OUT, log, log, model, meter, publish_interval_s=0.0, shown_window="1h")  # type: ignore[arg-type]
+def stage_of(log: Log, model: Any, meter: Meter) -> AggregateStage:
+    return AggregateStage(0, POLICY, OUT, log, log, model, meter, publish_interval_s=0.0, shown_window="1h")  # type: ignore[arg-type]
 
 
 UNREADABLE: list[tuple[bytes, bytes | None]] = [
@@ -159,8 +159,8 @@ def test_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incidents, "step", faulty)
     log = test_requests.Log()
     unreadable = [b"{oops", b"{}", b'{"rule":1}']
-    log.records = {"f.incidents.v1": [Outgoing(b"k", value) for value in unreadable]}
-    log.records["f.audit-requests.v1"] = [Outgoing(b"k", value) for value in unreadable]
+    log.records = {"f.incidents.v1": [ProducerRecord(b"k", value) for value in unreadable]}
+    log.records["f.audit-requests.v1"] = [ProducerRecord(b"k", value) for value in unreadable]
     stage = incidents.IncidentsStage(0, (test_acts.VENDOR,), OUT, log, log, log, "f:", log, meter=meter)  # type: ignore[arg-type]
 
     async def go() -> None:
@@ -182,7 +182,7 @@ def test_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
     assert meter.aside == {"incidents": 9}
 
 
-def test_a_row_whose_cells_cannot_be_read_counts_as_nothing() -> None:
+def test_a_row_whose_counters_cannot_be_read_counts_as_nothing() -> None:
     good = partials()
     damaged = [
         (key, value[:-3] + b"\xc1\xc1\xc1" if value and key.startswith(b"queue=q1|") else value) for key, value in good
@@ -220,7 +220,7 @@ def test_the_ledger_stops_at_a_changelog_it_cannot_read() -> None:
     with pytest.raises(Invariant, match="cannot be read.*rebuild"):
         asyncio.run(stage.recover())
     with pytest.raises(ValueError, match="a row of the changelog cannot be read"):
-        _ = Row(None, 1, record=b"\x92\x01\xc1").cells
+        _ = Row(None, 1, record=b"\x92\x01\xc1").counters
 
 
 def test_redis() -> None:
@@ -277,8 +277,8 @@ def test_a_core_run_reads_rows_beyond_64_bits() -> None:
     ledger = run.stores[0].ledger
     ledger.drain()
     for _, row in ledger.rows.places():
-        for cell in (3, 13):
-            row.cells[cell] = row.cells.get(cell, 0) + (1 << 70)
+        for counter in (3, 13):
+            row.counters[counter] = row.counters.get(counter, 0) + (1 << 70)
     run.finish()
     row = run.windows()["throughput"]["all", "1h"]
     assert row["handle_ms_sum"] > 1 << 70

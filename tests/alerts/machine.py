@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from alerts.codec import Input
 from alerts.incident import Ack, Effect, Incident, Notify, Silence, Tick
-from alerts.policy import Policy, Tier, step
-from alerts.records import Input
+from alerts.lifecycle import EscalationTier, IncidentPolicy, step
 from alerts.signals import Contributor, Signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 
-POLICY = Policy(
+POLICY = IncidentPolicy(
     severity="page",
     route="leads",
     open_after=2,
     resolve_after=2,
-    tiers=(Tier(10 * MINUTE_MS, "second-line"), Tier(30 * MINUTE_MS, "manager")),
+    tiers=(EscalationTier(10 * MINUTE_MS, "second-line"), EscalationTier(30 * MINUTE_MS, "manager")),
     board_base_url="https://grafana.example",
     runbook_base_url="https://floorwatch.example/",
 )
@@ -59,7 +59,11 @@ def move(what: str, at_ms: int, key: str, **more: object) -> Input:
 
 
 def run(
-    events: Sequence[object], incident: Incident | None = None, policy: Policy = POLICY, *, inhibited: bool = False
+    events: Sequence[object],
+    incident: Incident | None = None,
+    policy: IncidentPolicy = POLICY,
+    *,
+    inhibited: bool = False,
 ) -> tuple[Incident | None, list[Effect]]:
     """All events in order, without stamps; the last incident and all effects."""
     effects: list[Effect] = []
@@ -74,7 +78,7 @@ def steps(effects: list[Effect]) -> list[str]:
     return [effect.step for effect in effects if isinstance(effect, Notify)]
 
 
-def opened(policy: Policy = POLICY) -> Incident:
+def opened(policy: IncidentPolicy = POLICY) -> Incident:
     """An open incident of which people know."""
     incident, _ = run([signal(True)] * policy.open_after, policy=policy)
     if incident is None:

@@ -12,7 +12,7 @@ from alerts.contributors import (
     MAX_CONTRIBUTORS,
     MAX_PER_DIMENSION,
     NOT_GIVEN,
-    Cell,
+    PartCounts,
     complete,
     earlier,
     excess,
@@ -25,18 +25,18 @@ from alerts.text import contributors_heading, part_words
 from alerts.view import Row
 from tests.alerts.rows import accuracy
 
-cells = st.integers(0, 5000).flatmap(lambda total: st.integers(0, total).map(lambda good: Cell(good, total)))
+cells = st.integers(0, 5000).flatmap(lambda total: st.integers(0, total).map(lambda good: PartCounts(good, total)))
 windows = st.dictionaries(st.sampled_from("abcdefgh"), cells)
 
 
-def _share(parts: dict[str, Cell]) -> Fraction | None:
+def _share(parts: dict[str, PartCounts]) -> Fraction | None:
     total = sum(cell.total for cell in parts.values())
     return Fraction(sum(cell.good for cell in parts.values()), total) if total else None
 
 
 @pytest.mark.slow
 @given(windows, windows)
-def test_shift_share_sums_exactly_to_the_change(before: dict[str, Cell], after: dict[str, Cell]) -> None:
+def test_shift_share_sums_exactly_to_the_change(before: dict[str, PartCounts], after: dict[str, PartCounts]) -> None:
     old, new = _share(before), _share(after)
     shifts = shift_share(before, after)
     if old is None or new is None:
@@ -46,7 +46,7 @@ def test_shift_share_sums_exactly_to_the_change(before: dict[str, Cell], after: 
 
 
 @given(windows, st.floats(0.001, 0.999))
-def test_excess_sums_exactly_to_the_distance_from_target(parts: dict[str, Cell], target: float) -> None:
+def test_excess_sums_exactly_to_the_distance_from_target(parts: dict[str, PartCounts], target: float) -> None:
     whole = _share(parts)
     if whole is None:
         assert excess(parts, target) == {}
@@ -54,9 +54,9 @@ def test_excess_sums_exactly_to_the_distance_from_target(parts: dict[str, Cell],
         assert sum(excess(parts, target).values()) == whole - Fraction(target)
 
 
-def _weighted(total: int, good: int, light: int, heavy: int) -> Cell:
+def _weighted(total: int, good: int, light: int, heavy: int) -> PartCounts:
     """A cell whose good outcomes weigh ``light`` each and its others ``heavy``."""
-    return Cell(good, total, 0, good * light, good * light + (total - good) * heavy)
+    return PartCounts(good, total, 0, good * light, good * light + (total - good) * heavy)
 
 
 weights = st.integers(1, 40)
@@ -69,7 +69,7 @@ weighted_windows = st.dictionaries(st.sampled_from("abc"), weighted)
 @pytest.mark.slow
 @given(weighted, weighted_windows, weighted, weighted_windows)
 def test_rows_of_two_moments_never_fail(
-    longer: Cell, longer_parts: dict[str, Cell], later: Cell, later_parts: dict[str, Cell]
+    longer: PartCounts, longer_parts: dict[str, PartCounts], later: PartCounts, later_parts: dict[str, PartCounts]
 ) -> None:
     """Windows are published one after the other: the longer one may lack what the shorter one has, counts and weights."""
     now = complete(later, later_parts)
@@ -88,16 +88,19 @@ def test_a_window_that_weighs_more_than_the_longer_one_is_not_taken_from_it() ->
 
 
 def test_mix_alone_moves_the_whole() -> None:
-    before = {"good": Cell(90, 100), "bad": Cell(50, 100)}
-    after = {"good": Cell(9, 10), "bad": Cell(95, 190)}
+    before = {"good": PartCounts(90, 100), "bad": PartCounts(50, 100)}
+    after = {"good": PartCounts(9, 10), "bad": PartCounts(95, 190)}
     by_part = {shift.value: shift for shift in shift_share(before, after)}
     assert by_part["bad"].rate == by_part["good"].rate == by_part["bad"].interaction == 0
     assert by_part["bad"].mix == Fraction(9, 20) * (Fraction(1, 2) - Fraction(7, 10))
 
 
 def test_what_the_parts_do_not_cover_is_kept_apart() -> None:
-    assert complete(Cell(8, 10, 100), {"a": Cell(4, 5, 60)}) == {"a": Cell(4, 5, 60), NOT_GIVEN: Cell(4, 5, 40)}
-    assert complete(Cell(8, 10), {"a": Cell(9, 10)}) == {"a": Cell(9, 10)}
+    assert complete(PartCounts(8, 10, 100), {"a": PartCounts(4, 5, 60)}) == {
+        "a": PartCounts(4, 5, 60),
+        NOT_GIVEN: PartCounts(4, 5, 40),
+    }
+    assert complete(PartCounts(8, 10), {"a": PartCounts(9, 10)}) == {"a": PartCounts(9, 10)}
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.floats(-50, 50)), max_size=20))
@@ -115,9 +118,9 @@ def test_rank_takes_the_worst_and_never_a_helper(effects: list[tuple[str, float]
 
 
 def test_the_window_itself_is_left_out_of_what_it_is_compared_with() -> None:
-    week = {"a": Cell(80, 100, 1000), "b": Cell(9, 10, 50)}
-    day = {"a": Cell(10, 20, 300), "b": Cell(9, 10, 50)}
-    assert earlier(week, day) == {"a": Cell(70, 80, 700)}
+    week = {"a": PartCounts(80, 100, 1000), "b": PartCounts(9, 10, 50)}
+    day = {"a": PartCounts(10, 20, 300), "b": PartCounts(9, 10, 50)}
+    assert earlier(week, day) == {"a": PartCounts(70, 80, 700)}
     assert earlier(day, week) == day, "rows of two moments are compared as they are"
 
 
@@ -134,7 +137,7 @@ def _contributors(later: dict[str, Row], longer: dict[str, Row]) -> dict[str, Co
         {},
         later,
         reference=longer,
-        read=lambda row: Cell(row["correct"], row["audited"], row["labels"]),
+        read=lambda row: PartCounts(row["correct"], row["audited"], row["labels"]),
         target=0.95,
         words=lambda cell: f"{cell.good} of {cell.total}",
     )
@@ -210,7 +213,7 @@ def test_two_dimensions_deep_where_it_is_beyond_chance() -> None:
         {},
         rows("24h", later),
         reference=rows("7d", longer),
-        read=lambda row: Cell(row["correct"], row["audited"], row["labels"]),
+        read=lambda row: PartCounts(row["correct"], row["audited"], row["labels"]),
         target=0.95,
         words=lambda cell: f"{cell.good} of {cell.total}",
     )

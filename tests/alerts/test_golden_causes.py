@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alerts.incident import Notify
-from alerts.policy import policy_of, step
+from alerts.lifecycle import policy_of, step
 from alerts.rules import Rule
 from alerts.text import render
 from alerts.view import Row

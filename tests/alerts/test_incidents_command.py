@@ -12,11 +12,11 @@ from msgspec import structs
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
+from alerts.codec import encode_incident
 from alerts.incident import Incident
 from alerts.looks import LOOKS, Look, encode_look
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification
-from alerts.records import encode_incident
 from alerts.text import title_of
 from floorwatch.cli.incidents import incidents_app
 from tests.alerts.machine import opened, run, signal

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from msgspec import convert, structs
 
+from alerts.codec import decode_incident, encode_incident, incident_record
 from alerts.incident import Incident, Notify
+from alerts.lifecycle import IncidentPolicy, step
 from alerts.outgoing import encode_notification, notification
-from alerts.policy import Policy, step
-from alerts.records import decode_incident, encode_incident, incident_record
 from alerts.text import Links, render, title_of
 from tests.alerts.machine import POLICY, opened, signal
 
@@ -22,7 +22,7 @@ BOARD, RUNBOOKS = "https://grafana.example", "https://wiki.example/runbooks"
 
 def incident_with(**bases: str) -> Incident:
     without = {"board_base_url": "", "runbook_base_url": ""}
-    policy: Policy = structs.replace(POLICY, open_after=1, **(without | bases))
+    policy: IncidentPolicy = structs.replace(POLICY, open_after=1, **(without | bases))
     incident, _ = step(None, signal(True), policy)
     assert incident is not None
     return incident

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from alerts.gate import GateState, admit
+from alerts.codec import decode_incident, decode_input, encode_input, incident_record
+from alerts.formatting import duration, interval, percent
 from alerts.incident import Incident, Notify
+from alerts.lifecycle import step
 from alerts.outgoing import decode_notification, encode_notification, notification
-from alerts.policy import step
-from alerts.records import decode_incident, decode_input, encode_input, incident_record
 from alerts.scopes import is_parent, scope_key
+from alerts.signal_filter import SignalFilterState, filter_signals
 from alerts.text import Links, render, title_of
-from alerts.words import duration, interval, percent
 from tests.alerts.machine import POLICY, opened, run, signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
 
@@ -123,9 +123,9 @@ def test_notification_round_trips_and_carries_the_record() -> None:
 
 def test_gate_passes_firing_and_just_enough_quiet_signals() -> None:
     rules = [rule("accuracy_low", resolve_for=2).model_copy(update={"name": "accuracy-low-vendor"})]
-    state, passed = GateState(), []
+    state, passed = SignalFilterState(), []
     for firing in (False, False, False, True, True, False, False, False, True):
-        sent, state = admit(state, [signal(firing)], rules)
+        sent, state = filter_signals(state, [signal(firing)], rules)
         passed.append(bool(sent))
     assert passed == [True, True, False, True, True, True, True, False, True]
 

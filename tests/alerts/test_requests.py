@@ -11,23 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.gate import GateState, admit
-from alerts.records import encode_input
-from alerts.requests import STANDS_MS, Standing, decode_standing, encode_request, request_id, step
-from alerts.signals import Signal, Wish
-from streams.adapters.publish import Topics
+from alerts.audit_requests import STANDS_MS, LastRequest, decode_standing, encode_request, request_id, step
+from alerts.codec import encode_input
+from alerts.signal_filter import SignalFilterState, filter_signals
+from alerts.signals import AuditSuggestion, Signal
+from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import IncidentsStage
 from streams.core.detectors.bets import ShareBets, uniform_batch
 from streams.core.detectors.fleet import audits_to_decide
 from streams.core.detectors.fold import begin, fold_pane
 from streams.core.records import Record
-from streams.engine.log import Outgoing
+from streams.engine.log import ProducerRecord
 from tests.alerts.machine import signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, one, rule, signals
 
 TOPIC = "f.audit-requests.v1"
 RULE = rule("accuracy_low", scope={"by": "vendor"}, **{"for": 1}, resolve_for=3)
-WISH = Wish(audits=71, score=1000.0, bar=140_000.0, units=60, bad=9)
+WISH = AuditSuggestion(audits=71, score=1000.0, bar=140_000.0, units=60, bad=9)
 
 
 def wishing(at_ms: int = NOW_MS, **more: Any) -> Signal:
@@ -49,11 +49,13 @@ def test_a_rule_wishes_audits_where_its_detector_does() -> None:
 
 
 def test_a_wish_passes_the_gate_when_quiet_signals_no_longer_do() -> None:
-    state = GateState()
+    state = SignalFilterState()
     for _ in range(5):
-        sent, state = admit(state, signals(RULE, accuracy({"vendor": "bpo-a"}, 90, 100)), [RULE])
+        sent, state = filter_signals(state, signals(RULE, accuracy({"vendor": "bpo-a"}, 90, 100)), [RULE])
     assert not sent
-    sent, after = admit(state, signals(RULE, accuracy({"vendor": "bpo-a"}, 90, 100, evidence=reading())), [RULE])
+    sent, after = filter_signals(
+        state, signals(RULE, accuracy({"vendor": "bpo-a"}, 90, 100, evidence=reading())), [RULE]
+    )
     assert [one.wish for one in sent] == [WISH]
     assert after == state
 
@@ -100,11 +102,11 @@ def test_a_request_reads_as_the_contract_says() -> None:
             "bar": 140_000.0,
         },
     }
-    assert decode_standing(encode_request(made)) == ("the-rule", "vendor=bpo-a", Standing(1, NOW_MS + STANDS_MS))
+    assert decode_standing(encode_request(made)) == ("the-rule", "vendor=bpo-a", LastRequest(1, NOW_MS + STANDS_MS))
 
 
 def test_the_next_is_made_only_when_the_last_has_ended() -> None:
-    held = Standing(1, NOW_MS + STANDS_MS)
+    held = LastRequest(1, NOW_MS + STANDS_MS)
     assert step(held, wishing(NOW_MS + STANDS_MS - 1)) is None
     second = step(held, wishing(NOW_MS + STANDS_MS))
     assert second is not None
@@ -116,11 +118,11 @@ class Log:
     """Records by topic, and offsets committed: what outlives a killed worker."""
 
     def __init__(self) -> None:
-        self.records: dict[str, list[Outgoing]] = {}
+        self.records: dict[str, list[ProducerRecord]] = {}
         self.committed = 0
 
     async def append(self, topic: str, _partition: int, records: Any) -> None:
-        self.records.setdefault(topic, []).extend(Outgoing(*record) for record in records)
+        self.records.setdefault(topic, []).extend(ProducerRecord(*record) for record in records)
 
     async def read(self, topic: str, _partition: int) -> AsyncIterator[list[tuple[int, bytes, bytes | None]]]:
         yield [(n, out.key or b"", out.value) for n, out in enumerate(self.records.get(topic, []))]
@@ -133,7 +135,7 @@ class Log:
 
 
 async def recovered(log: Log) -> IncidentsStage:
-    stage = IncidentsStage(0, (RULE,), Topics("f.", 1), log, log, log, "f:", log)  # type: ignore[arg-type]
+    stage = IncidentsStage(0, (RULE,), TopicNames("f.", 1), log, log, log, "f:", log)  # type: ignore[arg-type]
     await stage.recover()
     return stage
 

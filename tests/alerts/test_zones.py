@@ -17,12 +17,12 @@ from pydantic import SecretStr
 
 from alerts.channels.escape import HTML
 from alerts.channels.message import message_for, short_message
+from alerts.formatting import instant, times_in
 from alerts.incident import Notify
 from alerts.notifier import Notifier
 from alerts.outbox import Lease
 from alerts.outgoing import Notification, decode_notification, encode_notification, in_zone, notification
 from alerts.routes import ConsoleSettings, RoutingSettings, WebhookSettings, zone_of
-from alerts.words import instant, times_in
 from config.errors import ConfigErrors
 from config.load import loads
 from tests.alerts.machine import opened

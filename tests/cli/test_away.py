@@ -80,9 +80,9 @@ def test_a_server_that_says_nothing_is_not_waited_for_long(
     command: str, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import streams.adapters.connections as connections
-    import streams.adapters.reach as reach
+    import streams.adapters.reachability as reach
 
-    monkeypatch.setattr(reach.obstacle_of, "__defaults__", (0.3,))
+    monkeypatch.setattr(reach.connection_fault_of, "__defaults__", (0.3,))
     monkeypatch.setattr(connections, "SOCKET_TIMEOUT_S", 0.3)
     monkeypatch.setattr("floorwatch.cli.incident_records.ANSWER_S", 0.3)
     env = {"FLOORWATCH_KAFKA__BROKERS": f"127.0.0.1:{silent}", "FLOORWATCH_REDIS__URL": f"redis://127.0.0.1:{silent}/0"}

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from config.schema import FloorwatchConfig
 from floorwatch.cli.config_cmd import config_app
-from floorwatch.embedded.find import register
+from floorwatch.embedded.discovery import register
 
 runner = CliRunner()
 

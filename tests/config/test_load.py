@@ -11,12 +11,12 @@ from pydantic import BaseModel
 from alerts.kinds.registry import UNFED
 from alerts.rules_file import default_rules
 from config.errors import ConfigErrors
-from config.explain import reason_and_hint
+from config.fault_text import reason_and_hint
 from config.load import load, loads
 from config.lower import people_policy, roster_policy
 from config.render import check, render_defaults, show
 from config.schema import FloorwatchConfig
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.roster.presence import RosterPolicy
 
 ROOT = Path(__file__).parents[2]

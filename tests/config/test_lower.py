@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alerts.detectors import detectors_of
-from alerts.policy import Policy, Tier, policy_of
+from alerts.lifecycle import EscalationTier, IncidentPolicy, policy_of
 from alerts.rules_file import default_rules
 from config.connect import kafka_options, redis_options
 from config.load import loads
@@ -75,15 +75,15 @@ def test_tiers_are_a_rule_s_own_or_those_of_its_severity() -> None:
         """
     )
     base = incident_policy(config)
-    assert base == Policy(
+    assert base == IncidentPolicy(
         group_wait_ms=90_000,
         board_base_url="https://grafana.example/",
         runbook_base_url="https://wiki.example/floorwatch/",
     )
     tiers = {rule.name: policy_of(rule, base).tiers for rule in config.rules}
     assert tiers == {
-        "shared": (Tier(15 * MINUTE_MS, "lead"),),
-        "own": (Tier(90_000, "default"), Tier(HOUR_MS, "lead")),
+        "shared": (EscalationTier(15 * MINUTE_MS, "lead"),),
+        "own": (EscalationTier(90_000, "default"), EscalationTier(HOUR_MS, "lead")),
         "nobody": (),
         "info": (),
     }
@@ -92,7 +92,7 @@ def test_tiers_are_a_rule_s_own_or_those_of_its_severity() -> None:
 def test_a_page_that_nobody_takes_is_told_once_more_unless_configured() -> None:
     config = FloorwatchConfig()
     base = incident_policy(config)
-    assert base == Policy()
+    assert base == IncidentPolicy()
     for rule in config.rules:
-        expected = (Tier(30 * MINUTE_MS, "default"),) if rule.severity == "page" else ()
+        expected = (EscalationTier(30 * MINUTE_MS, "default"),) if rule.severity == "page" else ()
         assert policy_of(rule, base).tiers == expected

@@ -19,7 +19,7 @@ from config.sites import named_sites, zoneless, zoneless_words
 from config.tables import TableSettings
 from floorwatch.cli.config_cmd import config_app
 from floorwatch.cli.doctor_sites import review_checks
-from streams.agents.scopes import ScopesStage
+from streams.agents.aggregate import AggregateStage
 from streams.core.scopes import scope_key
 from streams.status import sites_of
 from streams.zones import ZoneWatch
@@ -105,6 +105,6 @@ def test_a_worker_knows_the_sites_it_counts() -> None:
         ((), ()), (("site",), ("MNL",)), (("vendor",), ("site=x",)), (("site", "vendor"), ("CEB", "a")), (("site",), ("a,b",)),
     )]  # fmt: skip
     stage = SimpleNamespace(floor=SimpleNamespace(scopes=dict.fromkeys(keys)))
-    worker: Any = SimpleNamespace(stages=lambda kind: [stage] if kind is ScopesStage else [])
+    worker: Any = SimpleNamespace(stages=lambda kind: [stage] if kind is AggregateStage else [])
     assert "MNL" in sites_of(cast("Any", worker))
     assert "CEB" not in sites_of(cast("Any", worker))

@@ -14,7 +14,7 @@ from config.load import UNREAD, Process, load
 from config.review import faults, warnings
 from config.schema import FloorwatchConfig
 from floorwatch.cli.config_cmd import config_app
-from gateway.limits import Doorkeeper, TokenFault
+from gateway.authenticator import Authenticator, TokenFault
 
 TOKEN, OTHER = "0123456789abcdef", "fedcba9876543210"
 
@@ -156,7 +156,7 @@ def test_start_running_gateway_and_check_have_one_rule_for_a_token_file(tmp_path
     good = load(file, {}).gateway
     without = good.model_copy(update={"sources": {"a": good.sources["a"].model_copy(update={"token": None})}})
     clock = [0]
-    running = Doorkeeper(good, lambda: clock[0])
+    running = Authenticator(good, lambda: clock[0])
     if content is None:
         held.unlink()
     else:
@@ -164,7 +164,7 @@ def test_start_running_gateway_and_check_have_one_rule_for_a_token_file(tmp_path
     with pytest.raises(ConfigErrors) as at_check:
         load(file, {}, process="gateway")
     with pytest.raises(TokenFault) as at_start:
-        Doorkeeper(without)
+        Authenticator(without)
     assert str(at_start.value).partition(f"{held} ")[2].split(";")[0] in str(at_check.value)
     clock[0] = 5000
     assert running.sender(f"Bearer {TOKEN}") is not None, "the token read before stays in force"

@@ -12,15 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.workload import START_MS, open_tasks, workload
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents import intake as intake_module
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
+from streams.models.acceptance import UNTOLD, accept, accept_plain, latest_time, surely_plain
 from streams.models.events import decode_event
-from streams.models.explain import UNTOLD, accept, accept_plain, latest_time, surely_plain
 from streams.models.grants import SenderGrant, sealed
 from streams.models.refusal import Refusal
-from streams.models.rules import DAY_MS, EventLimits, first_broken, keeps_rules
+from streams.models.time_rules import DAY_MS, EventLimits, first_broken, keeps_rules
 from tests.contract.test_agreement import LABEL, TIME, events, written
 
 NOW_MS = int(TIME.timestamp() * 1000)
@@ -80,7 +80,7 @@ class Kept:
 
 def folded(values: list[bytes], policy: IntakePolicy, arrived: list[int]) -> tuple[Any, Any]:
     none: Any = Kept()
-    intake = Intake("raw", 0, Topics("f.", 4), none, none, policy, none)
+    intake = Intake("raw", 0, TopicNames("f.", 4), none, none, policy, none)
     intake.fold([Record(n, arrived[n], None, value) for n, value in enumerate(values)])
     return dict(intake._events), intake._dead
 

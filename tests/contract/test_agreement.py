@@ -1,7 +1,7 @@
 """Accepted if and only if valid by the JSON Schema and the table of rules: generated events, in both directions.
 
 Events are made from the wire types themselves, then bent: extreme values, numbers and times in every notation, texts of
-every script and control character, fields left out, doubled, unknown, of another type. Whatever comes of it, ``explain``
+every script and control character, fields left out, doubled, unknown, of another type. Whatever comes of it, ``parse_event``
 must say what the published schema and the rules say.
 """
 
@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from streams.models.acceptance import MAX_REASON_CHARS, Refusal, _anew, accept, parse_event
 from streams.models.events import EVENT_CLASSES, Tick, decode_event, decode_log_event
-from streams.models.explain import MAX_REASON_CHARS, Refusal, _anew, accept, explain
-from streams.models.loose import data_class, decode_loose
-from streams.models.rules import DEFAULT_LIMITS, broken_rule, first_broken
+from streams.models.lenient import data_class, decode_loose
 from streams.models.schema import bundle, event_schema, type_name
+from streams.models.time_rules import DEFAULT_LIMITS, broken_rule, first_broken
 
 BY_TYPE = {type_name(cls): Draft202012Validator(event_schema(cls)) for cls in EVENT_CLASSES}
 BUNDLE = Draft202012Validator(bundle())
@@ -211,7 +211,7 @@ def test_accepted_if_and_only_if_valid_by_schema_and_rules(event: Json) -> None:
     again = decode_log_event(value)
     assert schema_says(json.loads(value))
     assert accept(value, None) == (taken, value)
-    assert explain(raw, None) == again == decode_event(value)
+    assert parse_event(raw, None) == again == decode_event(value)
     assert first_broken(again, DEFAULT_LIMITS) is None
     known = json.loads(value)
     assert set(known) <= {"specversion", "id", "source", "subject", "type", "time", "data", "datacontenttype"}
@@ -228,7 +228,7 @@ def test_what_the_schema_allows_and_the_rules_forbid_is_told_by_the_rules(event:
     read = decode_event(_anew(raw))
     broken = first_broken(read, DEFAULT_LIMITS)
     assert broken_rule(read) == broken
-    found = explain(raw, None)
+    found = parse_event(raw, None)
     assert found == broken if broken is not None else not isinstance(found, Refusal)
 
 
@@ -237,7 +237,7 @@ def test_nesting_is_measured_alike_whoever_asks(levels: int) -> None:
     raw = json.dumps(LABEL)[:-2].encode() + b', "x": ' + b"[" * (levels - 2) + b"]" * (levels - 2) + b"}}"
 
     def asked_at(depth: int) -> Any:
-        return explain(raw, None) if depth == 0 else asked_at(depth - 1)
+        return parse_event(raw, None) if depth == 0 else asked_at(depth - 1)
 
     answers = [asked_at(depth) for depth in (0, 200, 600)]
     assert answers[0] == answers[1] == answers[2]
@@ -249,7 +249,7 @@ def test_nesting_is_measured_alike_whoever_asks(levels: int) -> None:
 
 def test_brackets_in_texts_are_no_nesting() -> None:
     event = {**LABEL, "data": {**LABEL["data"], "values": ["[" * 200, '\\"{{{' * 20], "x": "{" * 500}}
-    assert not isinstance(explain(json.dumps(event).encode(), None), Refusal)
+    assert not isinstance(parse_event(json.dumps(event).encode(), None), Refusal)
 
 
 def test_the_loose_reading_keeps_every_field() -> None:

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from floorwatch.cli.check_events import MAX_EVENT_BYTES, Report, as_text, check_events, check_stream
+from floorwatch.cli.check_events import MAX_EVENT_BYTES, FileReport, as_text, check_events, check_stream
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "contract" / "examples.jsonl"
@@ -32,7 +32,7 @@ def label(task: str, label_id: str, name: str | None = None, **data: Any) -> byt
     return event("label.submitted", task, name or f"e-{label_id}", label_id=label_id, labeler_id="k", **data)
 
 
-def check(lines: Iterable[bytes], limit: int | None = None) -> Report:
+def check(lines: Iterable[bytes], limit: int | None = None) -> FileReport:
     return check_stream(io.BytesIO(b"\n".join(lines)), NOW_MS, limit)
 
 

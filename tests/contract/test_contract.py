@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from streams.core import tables
 from streams.models import topics
+from streams.models.acceptance import Refusal, parse_event
 from streams.models.contract_files import check, generate
 from streams.models.events import EVENT_CLASSES, TYPE_NAMES
-from streams.models.explain import Refusal, explain
 from streams.models.field_docs import EVENT_DOCS, OUTPUT_DOCS, describe
 from streams.models.outputs import OUTPUT_CLASSES, AccuracyRow, Row, SlaRow, ThroughputRow
 from streams.models.schema import bundle, components, event_schema, type_name
@@ -31,7 +31,7 @@ BUNDLE = Draft202012Validator(bundle())
 
 def accepts(event: Any) -> bool:
     """What intake says, clock aside."""
-    return not isinstance(explain(json.dumps(event).encode(), None), Refusal)
+    return not isinstance(parse_event(json.dumps(event).encode(), None), Refusal)
 
 
 def test_the_committed_files_are_what_the_types_say() -> None:

@@ -18,13 +18,13 @@ import pytest
 from floorwatch.bounded import _chunks, _key_of
 from floorwatch.cli.check_events import check_stream
 from floorwatch.sdk.events import BadEvents, checked
-from gateway.records import checked as gateway_checked
+from gateway.recorded import checked as gateway_checked
 from gateway.split import Item, split
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
-from streams.engine.log import Outgoing
-from streams.models.explain import Refusal, explain
+from streams.engine.log import ProducerRecord
+from streams.models.acceptance import Refusal, parse_event
 from tests.agents.test_intake import NO_LETTERS
 from tests.core.harness import CoreRun
 
@@ -40,10 +40,10 @@ LABEL: dict[str, Any] = {
 
 class Writer:
     def __init__(self) -> None:
-        self.sent: dict[str, list[Outgoing]] = {}
+        self.sent: dict[str, list[ProducerRecord]] = {}
 
     async def append(self, topic: str, _: int, records: Any) -> None:
-        self.sent.setdefault(topic, []).extend(Outgoing(*record) for record in records)
+        self.sent.setdefault(topic, []).extend(ProducerRecord(*record) for record in records)
 
 
 class Meter:
@@ -53,7 +53,7 @@ class Meter:
 def through_intake(lines: list[bytes]) -> tuple[list[bytes], list[str]]:
     """Return what goes to the log and the codes of the dead letters."""
     writer = Writer()
-    intake = Intake("raw", 0, Topics("f.", 1), writer, NO_LETTERS, IntakePolicy(), Meter())  # type: ignore[arg-type]
+    intake = Intake("raw", 0, TopicNames("f.", 1), writer, NO_LETTERS, IntakePolicy(), Meter())  # type: ignore[arg-type]
     intake.fold([Record(offset, NOW_MS, None, line) for offset, line in enumerate(lines)])
     asyncio.run(intake.flush())
     dead = [json.loads(one.value or b"") for one in writer.sent.get("f.deadletters.v1", [])]
@@ -63,7 +63,7 @@ def through_intake(lines: list[bytes]) -> tuple[list[bytes], list[str]]:
 def at_every_door(line: bytes) -> str | None:
     """Return the code with which a line is refused, None where it is accepted: the same at every door."""
     said: dict[str, str | None] = {}
-    found = explain(line, NOW_MS)
+    found = parse_event(line, NOW_MS)
     said["reader"] = found.code if isinstance(found, Refusal) else None
     said["check-events"] = next(iter(check_stream(io.BytesIO(line), NOW_MS).fault_codes), None)
     said["intake"] = next(iter(through_intake([line])[1]), None)
@@ -247,7 +247,7 @@ MORE: dict[str, tuple[bytes, str | None]] = {
 @pytest.mark.parametrize("name", MORE)
 def test_further_members_of_each_kind_have_the_same_answer_at_every_door(name: str) -> None:
     line, code = MORE[name]
-    assert at_every_door(line) == code, explain(line, NOW_MS)
+    assert at_every_door(line) == code, parse_event(line, NOW_MS)
 
 
 def test_whole_numbers_are_written_as_such_on_the_log() -> None:

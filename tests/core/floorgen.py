@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from streams.core.records import Record
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 
 START_MS = 1_795_392_000_000
 MINUTE_MS = 60_000

@@ -24,7 +24,7 @@ def encode(event: dict[str, Any] | bytes) -> tuple[bytes, bytes]:
 
 def tick(watermark_ms: int) -> bytes:
     """Return a clock event of the log."""
-    from streams.core.stamps import rfc3339
+    from streams.core.time_text import rfc3339
 
     return json.dumps(
         {

@@ -7,7 +7,7 @@ import pytest
 from floorwatch.simulate.compare import COMPARED, differences, report, row_count
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
-from streams.models.explain import Refusal, explain
+from streams.models.acceptance import Refusal, parse_event
 from tests.core.harness import CoreRun
 from tests.support import seeds
 
@@ -20,7 +20,7 @@ def test_every_pane_and_window_equals_the_recount(seed: int) -> None:
     lines = simulated_log(seed, days=2, rate=0.006, start_ms=START_MS)
     oracle = Oracle.from_events(lines)
     assert oracle.duplicates
-    accepted = [line for line in lines if not isinstance(explain(line, None), Refusal)]
+    accepted = [line for line in lines if not isinstance(parse_event(line, None), Refusal)]
     assert len(lines) - len(accepted) == oracle.refused
     run = CoreRun(partitions=1 + seed % 4)
     run.send(accepted, flush_every=40 + 97 * (seed % 7))
@@ -32,9 +32,9 @@ def test_every_pane_and_window_equals_the_recount(seed: int) -> None:
     rows = row_count(oracle.panes(3600), panes)
     assert not found, report(found, rows)
     assert rows > 300
-    counted = [store.ledger.counters for store in run.stores]
-    assert sum(counters.duplicates for counters in counted) == oracle.duplicates
-    assert sum(counters.conflicts for counters in counted) == oracle.conflicts
+    counted = [store.ledger.fold_counts for store in run.stores]
+    assert sum(fold_counts.duplicates for fold_counts in counted) == oracle.duplicates
+    assert sum(fold_counts.conflicts for fold_counts in counted) == oracle.conflicts
 
 
 def _sliding(rows: dict) -> dict:
@@ -47,6 +47,6 @@ def test_a_lost_event_is_found() -> None:
     oracle = Oracle.from_events(lines)
     run = CoreRun()
     at = next(n for n, line in enumerate(lines) if b"label.submitted" in line)
-    run.send([line for n, line in enumerate(lines) if n != at and not isinstance(explain(line, None), Refusal)])
+    run.send([line for n, line in enumerate(lines) if n != at and not isinstance(parse_event(line, None), Refusal)])
     run.finish()
     assert differences(oracle.panes(3600), run.panes(), COMPARED)

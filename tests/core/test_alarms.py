@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.alarms import DueAlarms
 from streams.core.effects import contributions
 from streams.core.facts import unpack
@@ -17,7 +17,7 @@ from streams.core.ledger import Ledger
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import HOUR_TIER, MINUTE_MS, CorePolicy
 from streams.core.records import Record
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 
 START_MS = 1_795_392_000_000
 POLICY = CorePolicy()
@@ -55,24 +55,24 @@ def promises_log(seed: int, events: int = 150) -> list[Record]:
     return records
 
 
-def counted(store: LedgerStore) -> Counter[c.Cell]:
+def counted(store: LedgerStore) -> Counter[c.Counter]:
     """Return what the hour rows of the whole floor say of promises."""
     store.ledger.drain()
-    found: Counter[c.Cell] = Counter()
+    found: Counter[c.Counter] = Counter()
     for (tier, _, scope), row in store.ledger.rows.places():
         if tier == HOUR_TIER and store.ledger.scopes.keys[scope] == "all":
-            found.update({cell: amount for cell, amount in row.cells.items() if cell in PROMISES})
+            found.update({counter: amount for counter, amount in row.counters.items() if counter in PROMISES})
     return +found
 
 
-def meant(ledger: Ledger) -> Counter[c.Cell]:
+def meant(ledger: Ledger) -> Counter[c.Counter]:
     """Return what the facts of all tasks say of promises at the watermark."""
-    found: Counter[c.Cell] = Counter()
+    found: Counter[c.Counter] = Counter()
     for task_id, packed in ledger.tasks.items():
         for group in contributions(task_id, unpack(packed), ledger.watermark_ms).values():
-            for cell, amount in zip(group.cells[::2], group.cells[1::2], strict=True):
-                if cell in PROMISES:
-                    found[cell] += int(amount)
+            for counter, amount in zip(group.counters[::2], group.counters[1::2], strict=True):
+                if counter in PROMISES:
+                    found[counter] += int(amount)
     return +found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.effects import contributions
 from streams.core.facts import fact_of, unpack
 from streams.core.grants import judge
@@ -207,8 +207,8 @@ def _audits_of(task: Task, upto: int) -> dict[str, Any]:
     return {name: group for name, group in groups.items() if name.startswith("audit:")}
 
 
-def _without_appeals(cells: tuple[Any, ...]) -> dict[Any, int]:
-    found = dict(zip(cells[::2], cells[1::2], strict=True))
+def _without_appeals(counters: tuple[Any, ...]) -> dict[Any, int]:
+    found = dict(zip(counters[::2], counters[1::2], strict=True))
     found.pop(c.APPEALS_OPENED, None)
     return found
 
@@ -225,7 +225,7 @@ def test_nothing_a_vendor_sends_takes_an_audit_out_of_a_row(seed: int) -> None:
     for name, group in before.items():
         assert name in after
         assert after[name].time_ms == group.time_ms
-        assert _without_appeals(after[name].cells) == _without_appeals(group.cells)
+        assert _without_appeals(after[name].counters) == _without_appeals(group.counters)
         assert all(new == old for old, new in zip(group.dims, after[name].dims, strict=True) if old is not None)
     held = task.store.ledger.tasks.get("t")
     refused = set(judge(unpack(held or ())).refused)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from streams.models.explain import Refusal, explain
+from streams.models.acceptance import Refusal, parse_event
 from tests.core.harness import CoreRun
 from tests.oracle.cases import CASES, CHECKED_FIELDS, START_MS, Case
 
@@ -16,7 +16,9 @@ HOUR_MS = 3_600_000
 @pytest.mark.parametrize("batch", [0, 1])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: Case, batch: int) -> None:
-    accepted = [event for event in case.events if not isinstance(explain(json.dumps(event).encode(), None), Refusal)]
+    accepted = [
+        event for event in case.events if not isinstance(parse_event(json.dumps(event).encode(), None), Refusal)
+    ]
     assert len(case.events) - len(accepted) == case.refused
     run = CoreRun()
     run.send(accepted, flush_every=batch)
@@ -36,5 +38,5 @@ def test_case(case: Case, batch: int) -> None:
         actual = windows[table].get((scope, window), {})
         for name, value in expected.items():
             assert actual.get(name, 0) == value, (table, scope, window, name)
-    counters = run.stores[0].ledger.counters
-    assert (counters.duplicates, counters.conflicts) == (case.duplicates, case.conflicts)
+    fold_counts = run.stores[0].ledger.fold_counts
+    assert (fold_counts.duplicates, fold_counts.conflicts) == (case.duplicates, case.conflicts)

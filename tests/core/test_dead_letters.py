@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from gateway.hooks import Problem
-from gateway.records import dead_letter as hook_letter
-from streams.adapters.publish import Topics
+from gateway.recorded import dead_letter as hook_letter
+from gateway.webhooks import WebhookProblem
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy, dead_letter
 from streams.agents.ledger import LedgerStage
 from streams.core.dead_letters import MAX_REMOVED, kept_ids, kept_of
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
-from streams.engine.log import Outgoing
-from streams.models.explain import Refusal, accept, explain
+from streams.engine.log import ProducerRecord
+from streams.models.acceptance import Refusal, accept, parse_event
 from streams.models.outputs import DeadLetter
 from streams.models.schema import components
 from tests.agents.test_intake import NO_LETTERS
@@ -43,10 +43,10 @@ def event(data: dict[str, Any] | None = None, **changes: Any) -> bytes:
 
 class Writer:
     def __init__(self) -> None:
-        self.sent: dict[str, list[Outgoing]] = {}
+        self.sent: dict[str, list[ProducerRecord]] = {}
 
     async def append(self, topic: str, _: int, records: Any) -> None:
-        self.sent.setdefault(topic, []).extend(Outgoing(*record) for record in records)
+        self.sent.setdefault(topic, []).extend(ProducerRecord(*record) for record in records)
 
 
 class Meter:
@@ -57,7 +57,7 @@ class Meter:
 def refused(raw: bytes, timestamp_ms: int = NOW_MS) -> dict[str, Any]:
     """Return the dead letter that intake writes of bytes."""
     writer = Writer()
-    intake = Intake("raw", 2, Topics("f.", 4), writer, NO_LETTERS, IntakePolicy(), Meter())  # type: ignore[arg-type]
+    intake = Intake("raw", 2, TopicNames("f.", 4), writer, NO_LETTERS, IntakePolicy(), Meter())  # type: ignore[arg-type]
     intake.fold([Record(7, timestamp_ms, None, raw)])
     asyncio.run(intake.flush())
     assert "f.events.v1" not in writer.sent
@@ -152,7 +152,9 @@ def test_many_removed_fields_are_summed_up() -> None:
 
 
 def test_the_gateway_s_and_the_ledger_s_letters_are_as_the_contract_says() -> None:
-    problem = Problem("unknown_annotation", "$.annotation.id", "no such annotation", {"id": "x" * 300, "task": 5})
+    problem = WebhookProblem(
+        "unknown_annotation", "$.annotation.id", "no such annotation", {"id": "x" * 300, "task": 5}
+    )
     _, value = hook_letter(problem, "label-studio/kul", 2**61)
     letter = json.loads(value)
     assert_as_the_contract_says(letter)
@@ -160,7 +162,7 @@ def test_the_gateway_s_and_the_ledger_s_letters_are_as_the_contract_says() -> No
     assert json.loads(letter["value"]) == {"task": 5}
     writer = Writer()
     reader: Any = None
-    stage = LedgerStage(0, CorePolicy(), Topics("f.", 1), writer, reader, Meter())  # type: ignore[arg-type]
+    stage = LedgerStage(0, CorePolicy(), TopicNames("f.", 1), writer, reader, Meter())  # type: ignore[arg-type]
     old = event({"text": SECRET})
     values = [
         b"{oops",
@@ -197,7 +199,7 @@ def test_any_event_gives_a_letter_without_the_content(envelope: dict[str, Any], 
     kept = kept_of(raw)
     assert LONG not in kept.value
     assert isinstance(json.loads(kept.value), dict)
-    found = explain(raw, None)
+    found = parse_event(raw, None)
     if isinstance(found, Refusal):
         out = dead_letter("intake", "raw", 0, Record(0, NOW_MS, None, raw), found)
         SCHEMA.validate(json.loads(out.value or b""))

@@ -47,13 +47,13 @@ def write(log: MemoryLog, flush: Flush, upto: int | None, rng: random.Random) ->
         log.changelog.append(flush.meta)
 
 
-def cells_of(store: LedgerStore) -> dict[Any, Any]:
+def counters_of(store: LedgerStore) -> dict[Any, Any]:
     store.ledger.drain()
     keys = store.ledger.scopes.keys
     return {
-        (keys[scope], tier, pane): dict(row.cells)
+        (keys[scope], tier, pane): dict(row.counters)
         for (tier, pane, scope), row in store.ledger.rows.places()
-        if row.cells
+        if row.counters
     }
 
 
@@ -98,12 +98,12 @@ def test_crashes_anywhere_change_nothing(seed: int) -> None:
     store, log, crashes = crashing(records, seed)
     assert crashes > 2
     assert facts_of(store) == facts_of(expected)
-    assert cells_of(store) == cells_of(expected)
-    assert store.ledger.counters == expected.ledger.counters
+    assert counters_of(store) == counters_of(expected)
+    assert store.ledger.fold_counts == expected.ledger.fold_counts
     assert store.ledger.watermark_ms == expected.ledger.watermark_ms
-    for (scope, tier, pane), cells in cells_of(expected).items():
+    for (scope, tier, pane), counters in counters_of(expected).items():
         _, value = log.outputs[f"{scope}|{tier}|{pane}|0".encode()]
-        assert msgspec.msgpack.decode(value, type=tuple[int, dict[int | str, int]])[1] == cells
+        assert msgspec.msgpack.decode(value, type=tuple[int, dict[int | str, int]])[1] == counters
 
 
 def test_facts_sent_twice_are_not_buried() -> None:
@@ -157,8 +157,8 @@ def test_batching_is_invisible(seed: int) -> None:
     for record in records:
         single.ledger.fold([record])
         single.ledger.drain()
-    assert cells_of(single) == cells_of(whole)
-    assert single.ledger.counters == whole.ledger.counters
+    assert counters_of(single) == counters_of(whole)
+    assert single.ledger.fold_counts == whole.ledger.fold_counts
 
 
 @pytest.mark.parametrize("seed", seeds(10, 20))
@@ -166,9 +166,9 @@ def test_the_lanes_equal_the_general_way(seed: int) -> None:
     records = small_log(seed)
     fast = undisturbed(records)
     slow = new_store(0, POLICY)
-    slow.ledger.lanes = False
+    slow.ledger.fast_paths = False
     slow.ledger.fold(records)
-    assert cells_of(slow) == cells_of(fast)
+    assert counters_of(slow) == counters_of(fast)
     assert facts_of(slow) == facts_of(fast)
 
 
@@ -188,7 +188,7 @@ def test_the_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(rows.RowStore, "apply", careless)
             store, _, _ = crashing(records, seed)
-        return cells_of(store) != cells_of(expected)
+        return counters_of(store) != counters_of(expected)
 
     assert any(caught(seed) for seed in range(12))
 
@@ -196,8 +196,8 @@ def test_the_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("few", "bins"), [(0, 1 << 40), (0, 0), (1 << 40, 16)], ids=["dense", "sorted", "dictionary"])
 def test_every_way_of_summing_gives_the_same(few: int, bins: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = [cells_of(undisturbed(small_log(seed))) for seed in range(6)]
+    expected = [counters_of(undisturbed(small_log(seed))) for seed in range(6)]
     monkeypatch.setattr("streams.core.accumulate._FEW", few)
     monkeypatch.setattr("streams.core.sums._BINS_PER_KEY", bins)
     monkeypatch.setattr("streams.core.sums._DENSE_ALWAYS", bins)
-    assert [cells_of(undisturbed(small_log(seed))) for seed in range(6)] == expected
+    assert [counters_of(undisturbed(small_log(seed))) for seed in range(6)] == expected

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from streams.core.cells import OPEN
+from streams.core.counters import OPEN
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy
-from streams.core.scope_state import decode_cells
+from streams.core.scope_state import decode_counters
 from streams.core.sources import silence_of
 from tests.core.floorgen import small_log
 from tests.core.harness import CoreRun
@@ -37,9 +37,9 @@ def partials(seed: int, policy: CorePolicy = POLICY) -> list[Partials]:
 def seen(floor: Floor) -> dict[tuple[str, str], Any]:
     """Every window that counts something, with all that its row is made of."""
     return {
-        (row.state.key, row.window): (row.start_ms, row.end_ms, dict(row.cells), dict(row.state.open_by_hour))
+        (row.state.key, row.window): (row.start_ms, row.end_ms, dict(row.counters), dict(row.state.open_by_hour))
         for row in floor.all_windows()
-        if row.cells or row.state.open_by_hour
+        if row.counters or row.state.open_by_hour
     }
 
 
@@ -52,14 +52,14 @@ def test_windows_asked_for_in_any_order_are_those_of_a_floor_that_starts_now(see
         floor.apply(flush)
         everything.extend(flush)
         windows, panes = floor.take_changes(rng.randrange(1 << (len(POLICY.windows) + 1)))
-        shown |= {(w.state.key, w.window): (w.start_ms, w.end_ms, dict(w.cells)) for w in windows}
-        assert all(pane.cells is not None for pane in panes)
+        shown |= {(w.state.key, w.window): (w.start_ms, w.end_ms, dict(w.counters)) for w in windows}
+        assert all(pane.counters is not None for pane in panes)
         if rng.random() < 0.1:
             fresh = Floor(POLICY)
             fresh.apply(everything)
             assert seen(fresh) == seen(floor)
     windows, _ = floor.take_changes()
-    shown |= {(w.state.key, w.window): (w.start_ms, w.end_ms, dict(w.cells)) for w in windows}
+    shown |= {(w.state.key, w.window): (w.start_ms, w.end_ms, dict(w.counters)) for w in windows}
     fresh = Floor(POLICY)
     fresh.apply(everything)
     now = seen(fresh)
@@ -74,10 +74,10 @@ def test_windows_asked_for_in_any_order_are_those_of_a_floor_that_starts_now(see
 def test_a_labeller_s_own_rows_never_count_open_tasks() -> None:
     """``ScopeState.open_change`` does not look at them."""
     rows = [(key, value) for seed in range(12) for flush in partials(seed, CorePolicy()) for key, value in flush]
-    of_labelers = [decode_cells(value) for key, value in rows if key.startswith(b"labeler=") and value is not None]
+    of_labelers = [decode_counters(value) for key, value in rows if key.startswith(b"labeler=") and value is not None]
     assert of_labelers
-    assert not any(OPEN in cells for cells in of_labelers)
-    assert any(OPEN in decode_cells(value) for key, value in rows if key.startswith(b"all|") and value is not None)
+    assert not any(OPEN in counters for counters in of_labelers)
+    assert any(OPEN in decode_counters(value) for key, value in rows if key.startswith(b"all|") and value is not None)
 
 
 def two_sources(policy: CorePolicy | None = None) -> tuple[Floor, list[Partials]]:

@@ -22,7 +22,7 @@ from streams.models.events import decode_log_event
 from streams.models.grants import stamp_of
 from tests.core.floorgen import small_log
 from tests.core.harness import CoreRun
-from tests.core.test_exactness import cells_of, crashing, facts_of, undisturbed
+from tests.core.test_exactness import counters_of, crashing, facts_of, undisturbed
 
 A = stamp_of("a", {"vendor": ["v1"]})
 B = stamp_of("b", {"vendor": ["v2"]})
@@ -103,11 +103,11 @@ def test_crashes_batches_and_short_ways_change_nothing(seed: int) -> None:
     store, _, crashes = crashing(records, seed)
     assert crashes > 2
     assert facts_of(store) == facts_of(expected)
-    assert cells_of(store) == cells_of(expected)
+    assert counters_of(store) == counters_of(expected)
     slow = new_store(0, expected.ledger.policy)
-    slow.ledger.lanes = False
+    slow.ledger.fast_paths = False
     slow.ledger.fold(records)
-    assert cells_of(slow) == cells_of(expected)
+    assert counters_of(slow) == counters_of(expected)
     one_by_one = new_store(0, expected.ledger.policy)
     for record in records:
         one_by_one.ledger.fold([record])
@@ -324,7 +324,7 @@ def test_the_same_event_under_another_grant_is_a_duplicate() -> None:
     store = new_store(0, CorePolicy())
     values = [json.dumps(event).encode() for event in (free, bound)]
     store.ledger.fold([Record(at, 0, None, value) for at, value in enumerate(values)])
-    assert (store.ledger.counters.duplicates, store.ledger.counters.conflicts) == (1, 0)
+    assert (store.ledger.fold_counts.duplicates, store.ledger.fold_counts.conflicts) == (1, 0)
 
 
 def test_facts_of_before_are_read_as_they_were() -> None:

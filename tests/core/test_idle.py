@@ -8,14 +8,22 @@ import msgspec
 import pytest
 
 from streams.agents.ticker import tick_event
-from streams.core.cells import REVISION
+from streams.core.counters import REVISION
 from streams.core.floor import Floor
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, CorePolicy
 from streams.core.records import Record
-from streams.core.sources import WATERMARK_PREFIX, Source, Sources, floor_record, hidden, silence_of, watermark_record
-from streams.core.stamps import rfc3339
+from streams.core.sources import (
+    WATERMARK_PREFIX,
+    SourcePartition,
+    Sources,
+    floor_record,
+    hidden,
+    silence_of,
+    watermark_record,
+)
 from streams.core.tables import pane_rows, window_rows
+from streams.core.time_text import rfc3339
 from tests.core.floorgen import small_log
 from tests.core.harness import encode
 from tests.oracle.case_events import START_MS, event, label
@@ -62,7 +70,7 @@ def test_an_idle_partition_keeps_live_vendors_out_of_no_table() -> None:
     assert floor.watermark_ms == START_MS + OLD_MIN * MINUTE_MS
     floor.apply(old.idle(START_MS + OLD_MIN * MINUTE_MS + 30_000, floor.watermark_ms))
     assert floor.watermark_ms == START_MS
-    shown = {row.state.key for row in floor.take_changes()[0] if row.window == "1h" and row.cells}
+    shown = {row.state.key for row in floor.take_changes()[0] if row.window == "1h" and row.counters}
     assert "vendor=livev" in shown
     hours = {(pane.state.key, pane.start_ms) for pane in floor.all_panes()}
     assert ("vendor=oldv", (START_MS + OLD_MIN * MINUTE_MS) // HOUR_MS * HOUR_MS) in hours
@@ -116,10 +124,10 @@ def test_what_an_idle_partition_still_counts_is_shown_though_the_floor_is_past_i
     assert floor.watermark_ms == START_MS
     floor.take_changes()
     floor.apply(old.send(oldv(2, minutes - 60)))
-    assert old.store.ledger.counters.late == 0
-    shown = {p.start_ms: p.cells for p in floor.take_changes()[1] if p.state.key == "vendor=oldv"}
+    assert old.store.ledger.fold_counts.late == 0
+    shown = {p.start_ms: p.counters for p in floor.take_changes()[1] if p.state.key == "vendor=oldv"}
     assert shown
-    assert all(cells for cells in shown.values())
+    assert all(counters for counters in shown.values())
 
 
 def test_open_tasks_of_an_idle_partition_are_marked_and_wait_in_the_forecast() -> None:
@@ -167,11 +175,15 @@ def test_batches_and_restarts_leave_the_same_idleness_and_revisions(seed: int) -
         assert ledger.idle == (b'"idle":true' in (records[-1].value or b""))
     assert parts.ledger.floor_ms == whole.ledger.floor_ms
     rows = [
-        {(ledger.scopes.keys[s], tier, at): dict(row.cells) for (tier, at, s), row in ledger.rows.places() if row.cells}
+        {
+            (ledger.scopes.keys[s], tier, at): dict(row.counters)
+            for (tier, at, s), row in ledger.rows.places()
+            if row.counters
+        }
         for ledger in (whole.ledger, parts.ledger)
     ]
     assert rows[0] == rows[1]
-    assert any(cells.get(REVISION) for cells in rows[0].values())
+    assert any(counters.get(REVISION) for counters in rows[0].values())
 
 
 # -- on the wire ------------------------------------------------------------------------------------------------------
@@ -180,11 +192,11 @@ def test_batches_and_restarts_leave_the_same_idleness_and_revisions(seed: int) -
 def test_workers_of_before_read_the_records_and_leave_idle_partitions_out() -> None:
     """They decode (stamp, watermark), take the highest stamp, the last of equal ones, and pass over negative watermarks."""
     before = msgspec.msgpack.Decoder(tuple[int, int]).decode
-    records = [floor_record(3, "w", 7, START_MS), watermark_record(3, "w", Source(7, 1_000, idle=True))]
+    records = [floor_record(3, "w", 7, START_MS), watermark_record(3, "w", SourcePartition(7, 1_000, idle=True))]
     assert [key.decode()[len(WATERMARK_PREFIX) :].partition("|")[0] for key, _ in records] == ["3", "3"]
     assert [before(value) for _, value in records] == [(7, hidden(START_MS)), (7, hidden(1_000))]
     assert all(before(value)[1] < 0 for _, value in records)
-    assert before(watermark_record(3, "w", Source(8, 1_000))[1]) == (8, 1_000)
+    assert before(watermark_record(3, "w", SourcePartition(8, 1_000))[1]) == (8, 1_000)
     assert before(silence_of(3)[1]) == (0, -1)
 
 
@@ -194,7 +206,7 @@ def test_records_of_workers_of_before_are_read() -> None:
         sources.hear(f"{WATERMARK_PREFIX}{partition}|old", msgspec.msgpack.encode((1, time_ms)))
     sources.advance()
     assert sources.watermark_ms == 5_000
-    assert sources.heard[0] == Source(1, 5_000, idle=False)
+    assert sources.heard[0] == SourcePartition(1, 5_000, idle=False)
 
 
 @pytest.mark.parametrize("time_ms", [0, 1, START_MS])

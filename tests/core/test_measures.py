@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from tests.core.harness import CoreRun, tick
 
 START_MS = int(datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp() * 1000)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.words import instant
-from alerts.words import rfc3339 as rfc3339_of_alerts
+from alerts.formatting import instant
+from alerts.formatting import rfc3339 as rfc3339_of_alerts
 from floorwatch.cli.demo_view import clock
 from floorwatch.simulate.wire import rfc3339 as rfc3339_of_floor
 from streams.agents.ticker import tick_event
@@ -21,8 +21,8 @@ from streams.core.effects import Group
 from streams.core.policy import DEFAULT_WINDOWS, DIMENSIONS, CorePolicy, Window
 from streams.core.rowcodec import decode_row, encode_row, json_bytes
 from streams.core.scopes import ScopeIndex
-from streams.core.stamps import FIRST_MS, LAST_MS, local_moment, rfc3339
 from streams.core.sums import sum_by_key
+from streams.core.time_text import FIRST_MS, LAST_MS, local_moment, rfc3339
 from streams.core.windows import window_range
 from streams.models.events import decode_log_event
 
@@ -68,13 +68,13 @@ def test_the_accumulator_is_exact_beyond_64_bits(count: int) -> None:
     dims = (None,) * len(DIMENSIONS)
     for _ in range(count):
         pending.add(Group(dims, 0, (13, 10**15)), 1, -1)
-    found = [dict(zip(change.cells, change.amounts, strict=True)) for change in pending.drain() if change.tier == 2]
-    assert [cells[13] for cells in found] == [count * 10**15]
+    found = [dict(zip(change.counters, change.amounts, strict=True)) for change in pending.drain() if change.tier == 2]
+    assert [counters[13] for counters in found] == [count * 10**15]
 
 
 @given(st.integers(0, 1 << 40), st.dictionaries(st.one_of(st.integers(0, 5000), st.just("L:x")), st.integers()))
-def test_rows_of_any_numbers_are_read_back(stamp: int, cells: dict[int | str, int]) -> None:
-    assert decode_row(encode_row(stamp, cells)) == (stamp, cells)
+def test_rows_of_any_numbers_are_read_back(stamp: int, counters: dict[int | str, int]) -> None:
+    assert decode_row(encode_row(stamp, counters)) == (stamp, counters)
 
 
 def test_json_of_any_numbers() -> None:

@@ -13,7 +13,7 @@ from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
-from streams.core.sources import Source, Sources, full_record, watermark_record
+from streams.core.sources import SourcePartition, Sources, full_record, watermark_record
 from streams.core.tables import pane_rows, window_rows
 from tests.core.harness import CoreRun
 from tests.oracle.case_events import audit, label
@@ -157,10 +157,10 @@ def test_rows_shown_before_the_cap_bit_are_shown_again_as_partial_and_a_new_floo
 
 def test_a_state_rebuilt_with_a_higher_cap_is_full_no_more() -> None:
     sources = Sources(1)
-    for key, value in (full_record(0, "old", 7), watermark_record(0, "old", Source(7, 1_000))):
+    for key, value in (full_record(0, "old", 7), watermark_record(0, "old", SourcePartition(7, 1_000))):
         sources.hear(key.decode(), value)
     assert sources.full == {0}
-    assert sources.heard[0] == Source(7, 1_000)
-    key, value = watermark_record(0, "new", Source(8, 2_000))
+    assert sources.heard[0] == SourcePartition(7, 1_000)
+    key, value = watermark_record(0, "new", SourcePartition(8, 2_000))
     sources.hear(key.decode(), value)
     assert sources.full == frozenset()

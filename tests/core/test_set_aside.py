@@ -11,7 +11,7 @@ import pytest
 
 from streams.core import ledger as ledger_module
 from streams.core.accumulate import Accumulator
-from streams.core.cells import EXAMPLE_PREFIX
+from streams.core.counters import EXAMPLE_PREFIX
 from streams.core.facts import Audit, Created, LabelWithdrawn, unpack
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import CorePolicy
@@ -47,16 +47,16 @@ PLANTS: dict[str, Plant] = {
     ),
     "steps of a creation": _raising(ledger_module, "created_steps", lambda fact, _: fact.dims[3] == "q1"),
     "a number that does not fit": _raising(
-        Accumulator, "_intern", lambda _, cell: type(cell) is str and cell.startswith(EXAMPLE_PREFIX + "t1")
+        Accumulator, "_intern", lambda _, counter: type(counter) is str and counter.startswith(EXAMPLE_PREFIX + "t1")
     ),
     "packing": _raising(ledger_module, "pack", lambda fact: type(fact) is Audit and fact.wrong),
 }
 
-LANES_ONLY = {"a label in the lane", "steps of a creation"}
+FAST_PATHS_ONLY = {"a label in the lane", "steps of a creation"}
 
 
 def folded(
-    log: list[Record], *, lanes: bool, seed: int = 0, restart: bool = False
+    log: list[Record], *, fast_paths: bool, seed: int = 0, restart: bool = False
 ) -> tuple[LedgerStore, list[Rejected]]:
     """Fold a log in random batches, into a recovered ledger each time where ``restart`` says so."""
     rng = random.Random(seed)
@@ -65,7 +65,7 @@ def folded(
     refused: dict[int, Rejected] = {}
     at = 0
     while at < len(log):
-        store.ledger.lanes = lanes
+        store.ledger.fast_paths = fast_paths
         size = rng.choice((1, 7, 60, 200))
         store.ledger.fold(log[at : at + size])
         at += size
@@ -83,32 +83,32 @@ def folded(
 def seen(store: LedgerStore) -> tuple[Any, ...]:
     """Return rows, facts and counters, wherever the events stood in the log."""
     ledger = store.ledger
-    rows = {(ledger.scopes.keys[place[2]], *place[:2]): dict(row.cells) for place, row in ledger.rows.places()}
+    rows = {(ledger.scopes.keys[place[2]], *place[:2]): dict(row.counters) for place, row in ledger.rows.places()}
     facts = {
         task: [msgspec.structs.replace(fact, offset=0) for fact in unpack(packed)]
         for task, packed in ledger.tasks.items()
     }
-    counters = msgspec.structs.replace(ledger.counters, set_aside=0)
-    return {k: v for k, v in rows.items() if v}, facts, counters, ledger.watermark_ms
+    fold_counts = msgspec.structs.replace(ledger.fold_counts, set_aside=0)
+    return {k: v for k, v in rows.items() if v}, facts, fold_counts, ledger.watermark_ms
 
 
-@pytest.mark.parametrize("lanes", [True, False])
+@pytest.mark.parametrize("fast_paths", [True, False])
 @pytest.mark.parametrize("name", PLANTS)
 @pytest.mark.parametrize("seed", range(3))
-def test_the_rest_is_exact(monkeypatch: pytest.MonkeyPatch, name: str, seed: int, lanes: bool) -> None:
+def test_the_rest_is_exact(monkeypatch: pytest.MonkeyPatch, name: str, seed: int, fast_paths: bool) -> None:
     log = small_log(seed, 500)
     with monkeypatch.context() as patch:
         PLANTS[name](patch)
-        store, refused = folded(log, lanes=lanes)
-        again, refused_again = folded(log, lanes=lanes, seed=7, restart=True)
+        store, refused = folded(log, fast_paths=fast_paths)
+        again, refused_again = folded(log, fast_paths=fast_paths, seed=7, restart=True)
     aside = {one.offset for one in refused if one.code == CANNOT_PROCESS}
-    assert store.ledger.counters.set_aside == len(aside)
-    assert aside or (name in LANES_ONLY and not lanes)
+    assert store.ledger.fold_counts.set_aside == len(aside)
+    assert aside or (name in FAST_PATHS_ONLY and not fast_paths)
     # Recovered again and again, in other batches: the same events, refused in the same words.
     assert {one.offset: one for one in refused_again} == {one.offset: one for one in refused}
     assert seen(again)[1:] == seen(store)[1:]
     rest = [record for record in log if record.offset not in aside]
-    without, _ = folded([replace_offset(record, at) for at, record in enumerate(rest)], lanes=lanes)
+    without, _ = folded([replace_offset(record, at) for at, record in enumerate(rest)], fast_paths=fast_paths)
     assert seen(store) == seen(without)
 
 
@@ -119,7 +119,7 @@ def replace_offset(record: Record, offset: int) -> Record:
 def test_its_letter_says_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
     PLANTS["effects"](monkeypatch)
     log = small_log(0, 500)
-    _, refused = folded(log, lanes=True)
+    _, refused = folded(log, fast_paths=True)
     letter = next(one for one in refused if one.code == CANNOT_PROCESS)
     assert letter.value == log[letter.offset].value
     assert "KeyError" in letter.reason
@@ -143,9 +143,11 @@ def test_a_task_time_cannot_be_told_to_stays_as_it_is(monkeypatch: pytest.Monkey
     store.ledger.fold([*made, later])
     assert [(one.offset, one.code) for one in store.ledger.rejected] == [(0, CANNOT_PROCESS)]
     store.ledger.drain()
-    rows = {store.ledger.scopes.keys[place[2]]: row.cells for place, row in store.ledger.rows.places() if place[0] == 0}
+    rows = {
+        store.ledger.scopes.keys[place[2]]: row.counters for place, row in store.ledger.rows.places() if place[0] == 0
+    }
     overdue = 43
-    assert sum(cells.get(overdue, 0) for cells in rows.values()) >= 1
+    assert sum(counters.get(overdue, 0) for counters in rows.values()) >= 1
 
 
 def _created(offset: int, event_id: str, task: str) -> Record:
@@ -175,12 +177,12 @@ def test_a_fault_of_the_machine_stops_the_fold(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(ledger_module, "made", broken)
     with pytest.raises(OSError, match="no space"):
-        folded(small_log(0, 50), lanes=True)
+        folded(small_log(0, 50), fast_paths=True)
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("lanes", [True, False])
-def test_nothing_of_an_ordinary_log_is_set_aside(seed: int, lanes: bool) -> None:
-    store, refused = folded(small_log(seed, 500), lanes=lanes)
+@pytest.mark.parametrize("fast_paths", [True, False])
+def test_nothing_of_an_ordinary_log_is_set_aside(seed: int, fast_paths: bool) -> None:
+    store, refused = folded(small_log(seed, 500), fast_paths=fast_paths)
     assert [one.reason for one in refused if one.code == CANNOT_PROCESS] == []
-    assert store.ledger.counters.set_aside == 0
+    assert store.ledger.fold_counts.set_aside == 0

@@ -15,10 +15,10 @@ from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import DIMENSIONS, CorePolicy
 from streams.core.records import Record
 from streams.core.scopes import ScopeIndex
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.models.events import LabelSubmitted, decode_log_event
 from tests.core.floorgen import START_MS, small_log
-from tests.core.test_exactness import cells_of
+from tests.core.test_exactness import counters_of
 
 POLICY = CorePolicy()
 MINUTE_MS = 60_000
@@ -55,9 +55,9 @@ def orderly_log(seed: int, events: int = 1500, *, weights: bool = False) -> list
     return found
 
 
-def folded(records: list[Record], *, lanes: bool = True) -> LedgerStore:
+def folded(records: list[Record], *, fast_paths: bool = True) -> LedgerStore:
     store = new_store(0, POLICY)
-    store.ledger.lanes = lanes
+    store.ledger.fast_paths = fast_paths
     store.ledger.fold(records)
     return store
 
@@ -87,20 +87,20 @@ def test_a_plain_label_is_packed_as_its_fact_is(seed: int) -> None:
 @pytest.mark.parametrize("weights", [False, True])
 def test_lanes_and_sums_equal_the_long_way(seed: int, weights: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     records = orderly_log(seed, weights=weights)
-    fast = cells_of(folded(records))
+    fast = counters_of(folded(records))
     monkeypatch.setattr(accumulate, "_FEW", 1 << 40)
-    assert cells_of(folded(records, lanes=False)) == fast
+    assert counters_of(folded(records, fast_paths=False)) == fast
 
 
 def test_a_wrong_way_up_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of coarser tiers are made of finer ones here: a pane lifted into its neighbour shows."""
-    expected, original = cells_of(folded(orderly_log(1))), accumulate._lifted
+    expected, original = counters_of(folded(orderly_log(1))), accumulate._lifted
 
     def careless(*given: Any) -> Any:
         return np.roll(original(*given), 1)
 
     monkeypatch.setattr(accumulate, "_lifted", careless)
-    assert cells_of(folded(orderly_log(1))) != expected
+    assert counters_of(folded(orderly_log(1))) != expected
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_shapes_do_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> No
         store.ledger.fold(records[at : at + 100])
         store.ledger.drain()
         assert len(store.ledger._pending._shapes) <= 150
-    assert cells_of(store) == cells_of(folded(records))
+    assert counters_of(store) == counters_of(folded(records))
 
 
 def flushed_often(records: list[Record]) -> LedgerStore:
@@ -127,9 +127,9 @@ def flushed_often(records: list[Record]) -> LedgerStore:
 def test_rows_at_rest_are_read_again_when_they_change() -> None:
     records = orderly_log(3)
     store = flushed_often(records)
-    resting = sum(row._cells is None for _, row in store.ledger.rows.places())
+    resting = sum(row._counters is None for _, row in store.ledger.rows.places())
     assert resting > len(store.ledger.rows) / 2
-    assert cells_of(store) == cells_of(folded(records))
+    assert counters_of(store) == counters_of(folded(records))
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ def test_a_rest_in_a_stale_record_is_seen(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(rows.Row, "written", careless)
     records = orderly_log(3)
-    assert cells_of(flushed_often(records)) != cells_of(folded(records))
+    assert counters_of(flushed_often(records)) != counters_of(folded(records))
 
 
 HOSTILE = CorePolicy(
@@ -149,13 +149,13 @@ HOSTILE = CorePolicy(
 )
 
 
-def hostile_cells(records: list[Record], values: int) -> Any:
+def hostile_counters(records: list[Record], values: int) -> Any:
     """Fold records where ``values`` other values of every dimension were met before."""
     store = new_store(0, HOSTILE)
     for known in store.ledger.scopes._values:
         known.names.extend(["other"] * values)
     store.ledger.fold(records)
-    return cells_of(store)
+    return counters_of(store)
 
 
 @pytest.mark.parametrize("values", [100_000, 500_000])
@@ -163,9 +163,9 @@ def hostile_cells(records: list[Record], values: int) -> Any:
 def test_values_without_number_change_no_sum(seed: int, values: int) -> None:
     """10**5 queues of 10**5 vendors are 10**10 scopes, of four dimensions 10**20: no array and no key is that large."""
     records = orderly_log(seed, 400, weights=seed == 1)
-    expected = hostile_cells(records, 0)
+    expected = hostile_counters(records, 0)
     assert len(expected) > 1000
-    assert hostile_cells(records, values) == expected
+    assert hostile_counters(records, values) == expected
 
 
 def test_scopes_that_are_counted_through_have_the_same_names() -> None:
@@ -173,11 +173,11 @@ def test_scopes_that_are_counted_through_have_the_same_names() -> None:
     index = ScopeIndex(policy)
     rng = random.Random(1)
     dims = [tuple(rng.choice((None, f"{name}{rng.randrange(9)}")) for name in DIMENSIONS) for _ in range(300)]
-    halves = np.array([index.halves(one) for one in dims], dtype=np.int64)
+    split_dims = np.array([index.split_dims(one) for one in dims], dtype=np.int64)
     for kind in range(len(policy.scopes)):
         names: list[list[str]] = []
         for limit in (1 << 40, 1):
-            codes = index.codes(kind, halves[:, 0], halves[:, 1], limit)
+            codes = index.codes(kind, split_dims[:, 0], split_dims[:, 1], limit)
             assert codes.code.max() < codes.width
             names.append([index.keys[codes.scope(number)] if number >= 0 else "" for number in codes.code.tolist()])
         assert names[0] == names[1]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from streams.adapters.cold import RocksStore, StateDirectory
+from streams.adapters.cold_store import RocksStore, StateDirectory
 from streams.core.facts import Packed
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.tasks import TaskTable
 from streams.engine.errors import Invariant
 from tests.core.floorgen import small_log
-from tests.core.test_exactness import POLICY, cells_of, facts_of, undisturbed
+from tests.core.test_exactness import POLICY, counters_of, facts_of, undisturbed
 
 
 class DictStore:
@@ -56,11 +56,11 @@ def folded(seed: int, tasks: TaskTable) -> LedgerStore:
 def test_what_is_hot_changes_no_number(seed: int) -> None:
     tasks = TaskTable(DictStore(), hot_limit=3)
     store, expected = folded(seed, tasks), undisturbed(small_log(seed))
-    assert cells_of(store) == cells_of(expected)
+    assert counters_of(store) == counters_of(expected)
     assert facts_of(store) == facts_of(expected)
     assert len(tasks) == len(expected.ledger.tasks)
     assert tasks.cold_tasks > len(tasks.hot)
-    assert store.ledger.counters == expected.ledger.counters
+    assert store.ledger.fold_counts == expected.ledger.fold_counts
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def test_rocksdb_changes_no_number(tmp_path: Path) -> None:
     for seed in range(3):
         tasks = TaskTable(RocksStore(tmp_path / "tasks"), hot_limit=3)
         store, expected = folded(seed, tasks), undisturbed(small_log(seed))
-        assert cells_of(store) == cells_of(expected)
+        assert counters_of(store) == counters_of(expected)
         assert facts_of(store) == facts_of(expected)
         assert tasks.cold_tasks
         tasks.close()
@@ -86,7 +86,7 @@ def test_recovery_fills_the_cold_store_too() -> None:
     second.restore([*flush.rows, flush.meta])
     assert facts_of(second) == facts_of(first)
     assert len(tasks.hot) <= 2
-    assert cells_of(second) == cells_of(first)
+    assert counters_of(second) == counters_of(first)
 
 
 def test_a_full_disk_keeps_tasks_in_memory_and_says_so() -> None:

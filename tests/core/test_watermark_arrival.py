@@ -14,12 +14,12 @@ from streams.core.floor import Floor
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
 from streams.core.records import Record
-from streams.core.stamps import rfc3339
 from streams.core.tables import pane_rows, window_rows
+from streams.core.time_text import rfc3339
 from streams.models.events import decode_log_event
 from tests.core.floorgen import small_log
 from tests.core.harness import Tables, encode
-from tests.core.test_exactness import cells_of, crashing, facts_of, undisturbed
+from tests.core.test_exactness import counters_of, crashing, facts_of, undisturbed
 from tests.oracle.case_events import START_MS, event, label
 
 AHEAD_MS = 299_000
@@ -116,12 +116,12 @@ def test_it_is_the_least_of_both_in_any_batches_and_over_crashes(seed: int) -> N
         before_ms = now_ms
     assert held_back > 5
     slow = new_store(0, expected.ledger.policy)
-    slow.ledger.lanes = False
+    slow.ledger.fast_paths = False
     slow.ledger.fold(records)
     store, _, crashes = crashing(records, seed)
     assert crashes > 2
     for other in (one_by_one, slow, store):
-        assert cells_of(other) == cells_of(expected)
+        assert counters_of(other) == counters_of(expected)
         assert facts_of(other) == facts_of(expected)
         assert other.ledger.watermark_ms == expected.ledger.watermark_ms
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, Batch, Count, ShareBets, merge_batches, uniform_batch
+from streams.core.detectors.bets import NANO, AuditBatch, PaneCount, ShareBets, merge_batches, uniform_batch
 
 QUARTER_MS = 900_000
 MODEL = ShareBets.of(0.05)
 
 
 @st.composite
-def batches(draw) -> Batch:
+def batches(draw) -> AuditBatch:
     units = draw(st.integers(1, 6))
     return uniform_batch(
         draw(st.integers(0, 4)), units, draw(st.integers(0, units)), draw(st.sampled_from((1, 2, 20))) * NANO
@@ -20,7 +20,7 @@ def batches(draw) -> Batch:
 
 audit_panes = st.lists(batches(), min_size=1, max_size=4).map(merge_batches)
 count_panes = st.builds(
-    Count, st.integers(0, 40), st.integers(0, 30).map(lambda n: n * NANO), st.sampled_from((NANO, 2 * NANO))
+    PaneCount, st.integers(0, 40), st.integers(0, 30).map(lambda n: n * NANO), st.sampled_from((NANO, 2 * NANO))
 )
 starts = st.integers(0, 40).map(lambda n: n * QUARTER_MS)
 audit_floors = st.dictionaries(starts, audit_panes, max_size=30)

@@ -8,13 +8,13 @@ import random
 
 import pytest
 
-from streams.core.detectors import bets, expected, fleet, summary, words
+from streams.core.detectors import bets, evidence_text, expected, fleet, summary
 from streams.core.detectors.bets import (
     CRITICAL_RATIOS,
     NANO,
-    Batch,
-    Count,
+    AuditBatch,
     CountBets,
+    PaneCount,
     ShareBets,
     merge_batches,
     uniform_batch,
@@ -23,7 +23,7 @@ from streams.core.detectors.bulk import summarise_bulk
 from streams.core.detectors.summary import summarise
 
 
-@pytest.mark.parametrize("module", [bets, expected, fleet, summary, words])
+@pytest.mark.parametrize("module", [bets, expected, fleet, summary, evidence_text])
 def test_examples_in_docstrings(module) -> None:
     failed, tried = doctest.testmod(module)
     assert tried > 0
@@ -77,7 +77,7 @@ def test_an_overdispersed_count_gives_factors_of_mean_at_most_one(mean, phi) -> 
     for count in range(4000):
         if count:
             log_odds += math.log((count - 1 + size) / count * (1 - p))
-        [step] = model.steps(Count(count, round(mean * NANO), round(phi * NANO)))
+        [step] = model.steps(PaneCount(count, round(mean * NANO), round(phi * NANO)))
         total = [held + math.exp(log_odds) * factor for held, factor in zip(total, step.factors, strict=True)]
     assert max(total) <= 1.0 + 1e-9, total
     assert total[-1] > 0.9, total  # and not so far below that a small drop could not be seen
@@ -88,26 +88,26 @@ def test_a_poisson_count_gives_factors_of_mean_one() -> None:
     total = [0.0] * model.bets
     for count in range(200):
         odds = math.exp(count * math.log(12) - 12 - math.lgamma(count + 1))
-        [step] = model.steps(Count(count, 12 * NANO))
+        [step] = model.steps(PaneCount(count, 12 * NANO))
         total = [held + odds * factor for held, factor in zip(total, step.factors, strict=True)]
     assert total == pytest.approx([1.0] * model.bets, abs=1e-9)
 
 
 def test_nothing_expected_is_nothing_observed() -> None:
-    assert list(CountBets().steps(Count(5, 0))) == []
+    assert list(CountBets().steps(PaneCount(5, 0))) == []
 
 
 def test_batches_of_one_key_add_up_whatever_parts_they_came_in() -> None:
     parts = [uniform_batch(2, 3, 1, 2 * NANO), uniform_batch(1, 1, 0), uniform_batch(2, 1, 1, 20 * NANO)]
     assert merge_batches(parts) == (
         uniform_batch(1, 1, 0),
-        Batch(2, 4, 2, 26 * NANO, 22 * NANO, 20 * NANO),
+        AuditBatch(2, 4, 2, 26 * NANO, 22 * NANO, 20 * NANO),
     )
     assert merge_batches(reversed(parts)) == merge_batches(parts)
 
 
 def test_a_batch_taken_back_whole_is_gone() -> None:
-    assert merge_batches([uniform_batch(1, 1, 1), Batch(1, -1, -1, -NANO, -NANO, NANO)]) == ()
+    assert merge_batches([uniform_batch(1, 1, 1), AuditBatch(1, -1, -1, -NANO, -NANO, NANO)]) == ()
 
 
 @pytest.mark.parametrize(("allowed", "ratios"), [(0.0, (2.0,)), (1.0, (2.0,)), (0.05, ()), (0.05, (0.9,))])

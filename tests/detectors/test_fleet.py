@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, Count
-from streams.core.detectors.expected import Worked, expected_nano, hour_of_week, phi_nano, rates
+from streams.core.detectors.bets import NANO, PaneCount
+from streams.core.detectors.evidence_text import evidence_words, two_digits
+from streams.core.detectors.expected import PaneWork, expected_nano, hour_of_week, phi_nano, rates
 from streams.core.detectors.fleet import LEAST_BAR, bar_for, round_bar, wants_audits, watch_list
-from streams.core.detectors.words import evidence_words, two_digits
 
 HOUR_MS = 3_600_000
 MONDAY_MS = 4 * 24 * HOUR_MS  # 5 January 1970
@@ -60,9 +60,9 @@ def test_words() -> None:
 
 def test_expected_counts_come_from_the_same_hour_of_the_week() -> None:
     history = [
-        Worked(MONDAY_MS + 9 * HOUR_MS, 100, 3_600),
-        Worked(MONDAY_MS + (168 + 9) * HOUR_MS, 140, 3_600),
-        Worked(MONDAY_MS + 10 * HOUR_MS, 900, 3_600),
+        PaneWork(MONDAY_MS + 9 * HOUR_MS, 100, 3_600),
+        PaneWork(MONDAY_MS + (168 + 9) * HOUR_MS, 140, 3_600),
+        PaneWork(MONDAY_MS + 10 * HOUR_MS, 900, 3_600),
     ]
     by_hour = rates(history)
     assert hour_of_week(MONDAY_MS + 9 * HOUR_MS) == 9
@@ -73,7 +73,7 @@ def test_expected_counts_come_from_the_same_hour_of_the_week() -> None:
 
 
 def test_scatter_is_estimated_and_never_below_poisson() -> None:
-    assert phi_nano([Count(6, 10 * NANO), Count(14, 10 * NANO)]) == round(1.6 * NANO)
-    assert phi_nano([Count(10, 10 * NANO)] * 5) == NANO
+    assert phi_nano([PaneCount(6, 10 * NANO), PaneCount(14, 10 * NANO)]) == round(1.6 * NANO)
+    assert phi_nano([PaneCount(10, 10 * NANO)] * 5) == NANO
     assert phi_nano([]) == NANO
-    assert phi_nano([Count(4, 0)]) == NANO
+    assert phi_nano([PaneCount(4, 0)]) == NANO

@@ -15,13 +15,13 @@ from alerts.rules_file import parse_rules
 from alerts.view import MemoryRowView
 from streams.core.detectors.bets import NANO, uniform_batch
 from streams.core.detectors.fold import PaneFold
-from streams.core.detectors.packed import accuracy_pane, critical_pane, evidence_amount, evidence_cell
+from streams.core.detectors.packed import accuracy_pane, critical_pane, evidence_amount, evidence_counter
 from streams.core.detectors.watch import Watch, first_pane_ms
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import DAY_MS, EVIDENCE_TIER, HOUR_MS, CorePolicy
-from streams.core.stamps import rfc3339
 from streams.core.tables import window_rows
+from streams.core.time_text import rfc3339
 from tests.core.floorgen import small_log
 from tests.core.harness import CoreRun
 from tests.core.test_exactness import crashing
@@ -146,11 +146,11 @@ def test_the_readings_are_the_fold_of_the_audits_by_hand(seed: int) -> None:
             place.append((label["labeler_id"], e["data"]["verdict"] == "incorrect"))
     model = POLICY.detectors[1].model
     for (scope, at_ms), audits in panes.items():
-        cells: dict[Any, int] = {}
+        counters: dict[Any, int] = {}
         for labeler, wrong in audits:
-            cell = evidence_cell(labeler, "p", 20 * NANO, technical=False)
-            cells[cell] = cells.get(cell, 0) + evidence_amount(wrong=wrong, critical=False)
-        folds.setdefault(scope, PaneFold(model, 1000.0)).apply(at_ms, accuracy_pane(cells))
+            counter = evidence_counter(labeler, "p", 20 * NANO, technical=False)
+            counters[counter] = counters.get(counter, 0) + evidence_amount(wrong=wrong, critical=False)
+        folds.setdefault(scope, PaneFold(model, 1000.0)).apply(at_ms, accuracy_pane(counters))
     found = readings(run(events))
     for scope, fold in folds.items():
         reading = found[scope, "vendor"]
@@ -227,24 +227,24 @@ def test_crashes_anywhere_change_no_evidence(seed: int, monkeypatch: pytest.Monk
     records = small_log(seed)
     store = test_exactness.undisturbed(records)
     crashed, _, _ = crashing(records, seed)
-    cells = test_exactness.cells_of(store)
-    assert any(tier == EVIDENCE_TIER for _, tier, _ in cells)
-    assert cells == test_exactness.cells_of(crashed)
+    counters = test_exactness.counters_of(store)
+    assert any(tier == EVIDENCE_TIER for _, tier, _ in counters)
+    assert counters == test_exactness.counters_of(crashed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_lanes_leave_the_same_evidence(seed: int) -> None:
-    def folded(*, lanes: bool) -> dict[Any, Any]:
+    def folded(*, fast_paths: bool) -> dict[Any, Any]:
         store = new_store(0, POLICY)
-        store.ledger.lanes = lanes
+        store.ledger.fast_paths = fast_paths
         core = CoreRun(1, POLICY)
         core.stores = [store]
         core.send(work(seed))
         core.finish()
         return readings(core)
 
-    assert folded(lanes=True) == folded(lanes=False)
+    assert folded(fast_paths=True) == folded(fast_paths=False)
 
 
 @pytest.mark.slow
@@ -287,9 +287,9 @@ def test_evidence_is_only_where_a_detector_looks() -> None:
     assert all(not state.panes[EVIDENCE_TIER] for state in run(work(1), policy=CorePolicy()).floor.scopes.values())
 
 
-def test_windows_never_see_evidence_cells() -> None:
+def test_windows_never_see_evidence_counters() -> None:
     for window in run(work(2)).floor.all_windows():
-        assert all(type(cell) is str or cell < 10_000 for cell in window.cells)
+        assert all(type(counter) is str or counter < 10_000 for counter in window.counters)
 
 
 def test_technical_errors_count_for_critical_errors_only_and_targeted_audits_for_nothing() -> None:
@@ -298,28 +298,28 @@ def test_technical_errors_count_for_critical_errors_only_and_targeted_audits_for
     events.append(audit(1, at_ms, wrong=True, error_class="technical", severity="critical"))
     events.append(audit(2, at_ms, wrong=True, sampling={"method": "targeted"}))
     core = run(events)
-    [(_, cells)] = [
-        (at, core.floor.scopes["all"].pane_cells(EVIDENCE_TIER, at))
+    [(_, counters)] = [
+        (at, core.floor.scopes["all"].pane_counters(EVIDENCE_TIER, at))
         for at in core.floor.scopes["all"].panes[EVIDENCE_TIER]
     ]
-    assert accuracy_pane(cells) == ()
-    [batch] = critical_pane(cells)
+    assert accuracy_pane(counters) == ()
+    [batch] = critical_pane(counters)
     assert (batch.units, batch.bad) == (1, 1)
 
 
 def test_packed_audits_of_one_batch_add_up() -> None:
-    one, other = (evidence_cell("l", "p", weight * NANO, technical=False) for weight in (20, 4))
-    cells = {
+    one, other = (evidence_counter("l", "p", weight * NANO, technical=False) for weight in (20, 4))
+    counters = {
         one: 3 * evidence_amount(wrong=False, critical=False) + 2 * evidence_amount(wrong=True, critical=True),
         other: evidence_amount(wrong=True, critical=False),
-        evidence_cell("m", "p", 20 * NANO, technical=False): evidence_amount(wrong=False, critical=False),
+        evidence_counter("m", "p", 20 * NANO, technical=False): evidence_amount(wrong=False, critical=False),
         1: 7,
         "L:l": 3,
     }
-    by_units = sorted(accuracy_pane(cells), key=lambda batch: batch.units)
+    by_units = sorted(accuracy_pane(counters), key=lambda batch: batch.units)
     assert by_units[0][1:] == uniform_batch(0, 1, 0, 20 * NANO)[1:]
     assert by_units[1][1:] == (6, 3, 104 * NANO, 44 * NANO, 20 * NANO)
-    assert {batch.bad for batch in critical_pane(cells)} == {0, 2}
+    assert {batch.bad for batch in critical_pane(counters)} == {0, 2}
 
 
 def test_panes_leave_the_evidence_a_day_at_a_time_and_before_the_ledger_lets_go_of_them() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, Count, CountBets, ShareBets, uniform_batch
+from streams.core.detectors.bets import NANO, CountBets, PaneCount, ShareBets, uniform_batch
 from streams.core.detectors.fold import PaneFold
 from streams.core.detectors.many import (
     ManyFolds,
@@ -79,7 +79,7 @@ def test_counts() -> None:
         done = np.floor(done)
         many.observe(count_factors(model, done, 12.0, 2.0), *count_walks(done, 12.0, 2.0))
         for fold, count in zip(folds, done.tolist(), strict=True):
-            fold.apply(at * QUARTER_MS, Count(int(count), 12 * NANO, 2 * NANO))
+            fold.apply(at * QUARTER_MS, PaneCount(int(count), 12 * NANO, 2 * NANO))
     # numpy's exp and log may differ from libm's in the last bit.
     assert many.r == pytest.approx(np.array([fold.state.r for fold in folds]), rel=1e-9)
     assert many.fired.tolist() == [len(fold.episodes) for fold in folds]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from alerts.detectors import detectors_of
+from alerts.formatting import instant
 from alerts.rules_file import parse_rules
-from alerts.words import instant
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
-from streams.core.stamps import rfc3339 as stamp
+from streams.core.time_text import rfc3339 as stamp
 from tests.alerts.rows import one, rule, throughput
 from tests.core.harness import CoreRun
 from tests.detectors.test_floor import START_MS, event, readings

@@ -13,7 +13,7 @@ import pytest
 from alerts.baseline import BaselineState
 from alerts.detectors import detectors_of
 from alerts.evaluate import evaluate
-from alerts.policy import policy_of, step
+from alerts.lifecycle import policy_of, step
 from alerts.rules_file import default_rules, parse_rules
 from alerts.signals import Signal
 from alerts.text import render

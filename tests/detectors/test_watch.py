@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.detectors.bets import ShareBets
 from streams.core.detectors.pace import WEEK_MS, Compared, PaceBets, PaceWatch
 from streams.core.detectors.watch import Detector, Watch, first_pane_ms, source_of
@@ -26,7 +26,7 @@ class Held:
     def starts(self, tier: int) -> list[int]:
         return list(self._tiers[tier])
 
-    def cells(self, tier: int, pane_ms: int) -> dict[int, int]:
+    def counters(self, tier: int, pane_ms: int) -> dict[int, int]:
         return self._tiers[tier].get(pane_ms, {})
 
     def kept_ms(self, tier: int) -> int:
@@ -52,7 +52,7 @@ def test_a_quarter_of_due_tasks_counts_once_it_is_over() -> None:
 
 
 def test_the_quarter_that_has_just_ended_counts_and_open_tasks_past_due_are_missed() -> None:
-    late, open_still = ({NOW_MS - QUARTER_MS: {c.MET: 10, cell: 5}} for cell in (c.LATE, c.OVERDUE))
+    late, open_still = ({NOW_MS - QUARTER_MS: {c.MET: 10, counter: 5}} for counter in (c.LATE, c.OVERDUE))
     assert sla(late, NOW_MS) == sla(open_still, NOW_MS)
     assert sla(late, NOW_MS - 1) == 0.0
 

@@ -12,8 +12,8 @@ import pytest
 from config.load import loads
 from floorwatch import sdk
 from floorwatch.cli import COMMANDS, GROUPS
+from streams.models.acceptance import Refusal, parse_event
 from streams.models.events import encode_event
-from streams.models.explain import Refusal, explain
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -29,7 +29,7 @@ def test_the_program_emits_events_of_the_contract(monkeypatch: pytest.MonkeyPatc
     sent: list[Any] = []
     monkeypatch.setattr(sdk, "emit", lambda events, **_: sent.extend(events))
     exec(compile(block("python"), "README.md", "exec"), {})
-    found = [explain(encode_event(event), None) for event in sent]
+    found = [parse_event(encode_event(event), None) for event in sent]
     assert [type(one).__name__ for one in found] == ["LabelSubmitted", "AuditCompleted"]
     assert not any(isinstance(one, Refusal) for one in found)
 

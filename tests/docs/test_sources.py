@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PLACES = (
     *("streams/core/detectors", "streams/core/forecast", "streams/core/rca", "streams/core/quality"),
-    *("streams/core/people", "streams/core/roster", "streams/core/tables.py", "streams/core/cells.py"),
+    *("streams/core/people", "streams/core/roster", "streams/core/tables.py", "streams/core/counters.py"),
     *(
         "alerts/baseline.py",
         "alerts/contributors.py",
@@ -26,7 +26,7 @@ PLAIN = {"math": {"inf", "isfinite", "floor", "ceil", "fsum"}, "np": {"array", "
 NAMED = re.compile(r"Source|\b(1[789]|20)\d\d\b|arXiv|docs/\w+\.md|docs/[\w-]+\.md|Wilson|``alerts\.statistics")
 NO_FORMULA = {
     "streams/core/detectors/summary.py:on_grid": "rounds to a grid",
-    "streams/core/rca/tally.py:Tally.share": "a plain share",
+    "streams/core/rca/tally.py:RatioTally.share": "a plain share",
     "streams/core/tables.py:ratio": "a plain share",
     "streams/core/people/learning.py:Tenure.days": "milliseconds to days",
     "alerts/kinds/backlog_age.py:evaluate": "milliseconds to seconds",

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from alerts.policy import UNHEARD
-from alerts.records import decode_input
+from alerts.codec import decode_input
+from alerts.lifecycle import UNHEARD
 from floorwatch.bounded import PREFIX
 from streams.models import topics
 from tests.embedded.test_corrections import Floor, stack

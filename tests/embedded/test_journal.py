@@ -19,8 +19,8 @@ from floorwatch.embedded.frames import MAGIC, encode, parse
 from floorwatch.embedded.journal import JournalBusy, JournalError, JournalWriter, open_free_writer
 from floorwatch.embedded.segments import (
     START,
-    Damage,
     Position,
+    SegmentDamage,
     drop_older_than,
     has_writer,
     parts_aside,
@@ -109,7 +109,7 @@ def test_a_file_of_a_few_bytes_is_begun_anew(tmp_path: Path) -> None:
     assert read_all(tmp_path / "w") == records(3)
 
 
-def damages(folder: Path, **options: bool) -> list[Damage]:
+def damages(folder: Path, **options: bool) -> list[SegmentDamage]:
     """Read a writer's folder to its end; return what was passed over."""
     found, position = [], START
     while True:

@@ -16,7 +16,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from floorwatch.embedded.plan import Plan
+from floorwatch.embedded.plan import StackPlan
 from floorwatch.embedded.process import StartError
 from floorwatch.embedded.state import AlreadyRunning, environment_of
 from floorwatch.embedded.status import Status
@@ -30,14 +30,14 @@ STUB = str(Path(__file__).parent / "stub.py")
 KEY = "floorwatch:rows:stub"
 
 
-def plan_of(var: Path, **changes) -> Plan:
+def plan_of(var: Path, **changes) -> StackPlan:
     root = str(Path(__file__).parents[2])
     settings = {
         "worker_argv": (sys.executable, STUB, "worker"),
         "gateway_argv": (sys.executable, STUB, "gateway"),
         "extra_env": {"PYTHONPATH": root},
     }
-    return Plan(var, **{**settings, **changes})
+    return StackPlan(var, **{**settings, **changes})
 
 
 class Sender:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from floorwatch.bounded import PREFIX, BoundedRun
 from floorwatch.embedded.journal import JournalWriter
-from floorwatch.embedded.plan import Plan
+from floorwatch.embedded.plan import StackPlan
 from floorwatch.embedded.status import Status
 from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import read_state
@@ -48,7 +48,7 @@ async def bounded(stack: Stack) -> tuple[BoundedRun, AIOKafkaProducer]:
 
 async def tables_after_kills(var: Path, lines: list[bytes], told: list[Status]) -> dict:
     env = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    plan = Plan(var, gateway=False, worker_argv=(sys.executable, "-m", "floorwatch.cli.worker"), extra_env=env)
+    plan = StackPlan(var, gateway=False, worker_argv=(sys.executable, "-m", "floorwatch.cli.worker"), extra_env=env)
     step = len(lines) // (len(VICTIMS) + 1) + 1
     async with Stack(plan, told.append) as stack, JournalWriter(plan.paths.journal, "simulate") as journal:
         for index, start in enumerate(range(0, len(lines), step)):

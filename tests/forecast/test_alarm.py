@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.forecast.alarm import BreachAlarm, advance
-from streams.core.forecast.demand import Prediction
+from streams.core.forecast.demand import BreachPrediction
 
 
 def said(now_ms, breach):
-    return Prediction(now_ms, now_ms + 1 if breach else None, 0.0, None, 0, 0, None)
+    return BreachPrediction(now_ms, now_ms + 1 if breach else None, 0.0, None, 0, 0, None)
 
 
 def states(pattern):

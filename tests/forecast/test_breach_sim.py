@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from floorwatch.sims.breach import Queue, poisson, run, simulate
+from floorwatch.sims.breach import BreachQueue, poisson, run, simulate
 
 
 @pytest.mark.slow
@@ -22,7 +22,7 @@ def test_roster_beats_the_age_rule_in_lead_and_precision():
 
 
 def test_the_simulated_queue_works_by_due_time():
-    queue = Queue()
+    queue = BreachQueue()
     queue.arrive(0, 3, 180)
     queue.arrive(100, 2, 60)
     assert queue.work(1) == 1

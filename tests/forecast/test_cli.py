@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from floorwatch.cli import build
 from streams.adapters.readmodel import ReadModel
 from streams.core.scopes import scope_key
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from tests.brokers import running_valkey
 
 pytestmark = pytest.mark.servers

@@ -5,14 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.forecast.demand import Arrivals, OpenDue, bucketed, predict
-from streams.core.forecast.supply import (
-    Stretch,
-    Supply,
-    Worked,
-    efficiency,
-    recent_tasks_per_hour,
-    steady,
-)
+from streams.core.forecast.supply import RecentWork, Stretch, Supply, efficiency, recent_tasks_per_hour, steady
 
 MIN = 60_000
 HOUR = 60 * MIN
@@ -114,7 +107,7 @@ def test_a_stretch_backwards_is_refused():
 
 
 def worked(completed, rostered=10.0, *, backlogged=True):
-    return Worked(0, 5 * MIN, completed, rostered, backlogged)
+    return RecentWork(0, 5 * MIN, completed, rostered, backlogged)
 
 
 def test_efficiency_is_measured_while_work_waits_and_clipped():

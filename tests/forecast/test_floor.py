@@ -89,7 +89,7 @@ def test_the_running_sums_are_a_fresh_sum(half_way):
         fresh = QueueTally()
         for tier in range(3):
             for pane_ms in state.panes[tier]:
-                fresh.note(tier, pane_ms, state.pane_cells(tier, pane_ms), {})
+                fresh.note(tier, pane_ms, state.pane_counters(tier, pane_ms), {})
         for name in QueueTally.__slots__:
             assert getattr(fresh, name) == getattr(state.queue, name), name
 
@@ -114,7 +114,7 @@ def test_how_the_log_was_cut_is_invisible(half_way):
 
 def test_a_task_due_at_the_full_hour_is_due_then():
     tally = QueueTally()
-    from streams.core import cells as c
+    from streams.core import counters as c
 
     tally.note(0, 12 * HOUR_MS, {c.DUE: 1}, {})
     assert [bucket.due_ms for bucket in open_by_due(tally, 11 * HOUR_MS)] == [12 * HOUR_MS]

@@ -5,7 +5,7 @@ import pytest
 from streams.core.forecast.demand import OpenDue
 from streams.core.forecast.moves import MoveEvidence, QueueLoad, quality_cost, what_if, words
 from streams.core.forecast.supply import Stretch, Supply, steady
-from streams.core.rca.tally import Tally
+from streams.core.rca.tally import RatioTally
 
 HOUR = 3_600_000
 
@@ -43,20 +43,24 @@ def test_a_roster_loses_people_only_while_they_are_away():
 
 
 def test_own_audits_before_peers_and_neither_without_enough():
-    own = quality_cost(MoveEvidence(Tally(96, 100), Tally(80, 100), Tally(1, 500), Tally(1, 500)), 20.0)
+    own = quality_cost(
+        MoveEvidence(RatioTally(96, 100), RatioTally(80, 100), RatioTally(1, 500), RatioTally(1, 500)), 20.0
+    )
     assert (own.source.whose, own.target.whose) == ("own", "own")
     assert own.change == pytest.approx(-0.16)
     assert own.high < 0
     assert own.extra_wrong_per_hour == pytest.approx(3.2)
-    peers = quality_cost(MoveEvidence(Tally(96, 100), Tally(0, 3), Tally(1, 500), Tally(90, 100)), 20.0)
+    peers = quality_cost(
+        MoveEvidence(RatioTally(96, 100), RatioTally(0, 3), RatioTally(1, 500), RatioTally(90, 100)), 20.0
+    )
     assert (peers.target.whose, peers.target.ratio) == ("peers", 0.9)
-    few = quality_cost(MoveEvidence(Tally(96, 100), Tally(0, 3), Tally(1, 500), Tally(2, 29)), 20.0)
+    few = quality_cost(MoveEvidence(RatioTally(96, 100), RatioTally(0, 3), RatioTally(1, 500), RatioTally(2, 29)), 20.0)
     assert (few.target.whose, few.change, few.extra_wrong_per_hour) == ("nobody", None, None)
 
 
 def test_the_words():
     spare, tight = load("ads", 60, 8), load("hate", 100, 4)
-    evidence = MoveEvidence(Tally(96, 100), Tally(80, 100))
+    evidence = MoveEvidence(RatioTally(96, 100), RatioTally(80, 100))
     ads, hate, quality = words(what_if(0, spare, tight, 2, evidence=evidence, until_ms=8 * HOUR))
     assert ads == "ads: no breach in sight now; no breach in sight with 2 people moved"
     assert hate == "hate: breach in 2 h 00 min, short by 20 tasks now; no breach in sight with 2 people moved"
@@ -67,7 +71,7 @@ def test_the_words():
     assert words(what_if(0, spare, tight, 1, until_ms=8 * HOUR))[2] == (
         "quality: too few audits to say (at most 0 where 30 are needed)"
     )
-    same = MoveEvidence(Tally(96, 100), Tally(95, 100))
+    same = MoveEvidence(RatioTally(96, 100), RatioTally(95, 100))
     assert words(what_if(0, spare, tight, 1, evidence=same, until_ms=HOUR))[2].endswith("the audits show no difference")
 
 

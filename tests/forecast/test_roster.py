@@ -6,10 +6,10 @@ import pytest
 
 from streams.core.forecast.moves import QueueLoad, what_if
 from streams.core.forecast.planned import HourWork, planned
-from streams.core.forecast.rows import instant_ms, load_of
+from streams.core.forecast.queue_loads import instant_ms, load_of
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, CorePolicy
-from streams.core.stamps import rfc3339
 from streams.core.tables import window_rows
+from streams.core.time_text import rfc3339
 from tests.core.harness import CoreRun, tick
 
 DAY_ONE_MS = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1000)

@@ -8,7 +8,7 @@ import pytest
 
 from alerts.baseline import BaselineState
 from alerts.evaluate import evaluate
-from alerts.policy import policy_of, step
+from alerts.lifecycle import policy_of, step
 from alerts.rules_file import default_rules
 from alerts.view import MemoryRowView
 from floorwatch.simulate.config import FloorConfig, parse_scenario, parse_sla

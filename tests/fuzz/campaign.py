@@ -21,7 +21,7 @@ from floorwatch.bounded import _key_of
 from floorwatch.simulate.compare import COMPARED, differences
 from floorwatch.simulate.oracle import Oracle
 from gateway.settings import GatewaySettings
-from streams.adapters.publish import Topics
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.policy import DAY_MS, CorePolicy
 from streams.core.records import Record
@@ -187,7 +187,9 @@ def _intake(values: list[bytes], result: Result, *, raw: bool) -> list[bytes]:
         raw: They come from anybody: their timestamps are anything.
     """
     writer = _Writer()
-    stage = Intake("raw.v1", 0, Topics("f.", 1), writer, _NoLetters(), IntakePolicy(), _Nobody(), now_ms=lambda: NOW_MS)
+    stage = Intake(
+        "raw.v1", 0, TopicNames("f.", 1), writer, _NoLetters(), IntakePolicy(), _Nobody(), now_ms=lambda: NOW_MS
+    )
     stamps = _STAMPS if raw else (NOW_MS,)
     records = [Record(n, stamps[n % len(stamps)], _key_of(value), value) for n, value in enumerate(values)]
     try:

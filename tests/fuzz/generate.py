@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from tests.gateway.harness import NOW_MS, fixture_names, raw_fixture
 
 Json = dict[str, Any]

@@ -16,11 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from alerts.baseline import BaselineState, advance
+from alerts.codec import decode_incident, encode_incident
 from alerts.evaluate import evaluate
 from alerts.incident import Notify, Stamp
+from alerts.lifecycle import policy_of, step
 from alerts.outgoing import encode_notification, notification
-from alerts.policy import policy_of, step
-from alerts.records import decode_incident, encode_incident
 from alerts.rules_file import default_rules
 from alerts.text import title_of
 from alerts.view import MemoryRowView
@@ -29,7 +29,7 @@ from floorwatch.cli import build, facts, forecast, incidents, quality, table, wh
 from floorwatch.output.terminal import wide_console
 from floorwatch.replay.history import history_of
 from floorwatch.replay.quality import quality_of
-from floorwatch.replay.why import MEASURES, Place
+from floorwatch.replay.why import MEASURES, RowAddress
 from floorwatch.replay.why import why as explain_number
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
@@ -192,9 +192,9 @@ def log_readers(world: World) -> None:
     busiest = sorted(world.rows.get(("throughput", "7d"), {}).values(), key=lambda row: -row["labels"])[:_SOME]
     for row in busiest:
         for name in TABLES:
-            measure, cells = next(iter(MEASURES[name].items()))
-            place = Place(window="7d")
-            answer = asyncio.run(explain_number(world.log, world.policy, row["scope"], place, cells, measure))  # type: ignore[arg-type]
+            measure, counters = next(iter(MEASURES[name].items()))
+            place = RowAddress(window="7d")
+            answer = asyncio.run(explain_number(world.log, world.policy, row["scope"], place, counters, measure))  # type: ignore[arg-type]
             if answer.unequal:
                 raise ValueError(f"{row['scope_key']!r} {measure}: tasks and row differ: {answer.unequal}")
             _said(lambda answer=answer: why._print(answer, 0))

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.models.acceptance import accept
 from streams.models.events import MAX_ID_CHARS, MAX_VALUES, MIN_PROBABILITY
-from streams.models.explain import accept
 from streams.models.refusal import Refusal
-from streams.models.rules import DEFAULT_LIMITS as LIMITS
+from streams.models.time_rules import DEFAULT_LIMITS as LIMITS
 from tests.fuzz.generate import NAMES, TYPES
 from tests.fuzz.renderers import RENDERERS, World
 
-from streams.core.stamps import rfc3339  # isort: skip
+from streams.core.time_text import rfc3339  # isort: skip
 
 pytestmark = pytest.mark.slow
 

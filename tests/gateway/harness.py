@@ -15,11 +15,11 @@ from aiohttp import web
 
 from gateway.app import build_app
 from gateway.context import GATEWAY, Limits
-from gateway.lane import HookLane
-from gateway.memory import LocalMemory
 from gateway.publisher import MemoryPublisher
 from gateway.serve import listening
 from gateway.settings import GatewaySettings
+from gateway.tool_state import LocalToolState
+from gateway.webhook_queue import WebhookQueue
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "label-studio-1.23.2"
 NOW_MS = int(datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp() * 1000)
@@ -36,15 +36,15 @@ class Bench:
         self.settings = (settings or GatewaySettings()).model_copy(update={"port": 0})
         self.limits = limits
         self.publisher = MemoryPublisher()
-        self.memory = LocalMemory()
+        self.tool_state = LocalToolState()
         self.now_ms = NOW_MS
         self.client: Client = None
         self.app: web.Application = None  # type: ignore[assignment]
         self.url = ""
 
     @property
-    def lane(self) -> HookLane:
-        return self.app[GATEWAY].lane
+    def webhook_queue(self) -> WebhookQueue:
+        return self.app[GATEWAY].webhook_queue
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -73,8 +73,8 @@ class Bench:
 
     def run(self, steps: Steps) -> Bench:
         async def main() -> None:
-            self.app = build_app(self.settings, self.publisher, self.memory, lambda: self.now_ms, self.limits)
-            self.app[GATEWAY].lane._retry_s = (0.01, 0.02)
+            self.app = build_app(self.settings, self.publisher, self.tool_state, lambda: self.now_ms, self.limits)
+            self.app[GATEWAY].webhook_queue._retry_s = (0.01, 0.02)
             async with listening(self.app) as self.url, aiohttp.ClientSession(self.url) as self.client:
                 await steps(self)
 

@@ -17,15 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import gateway.slices
+import gateway.time_slices
 from gateway.context import GATEWAY
-from gateway.hooks import BadHook
-from gateway.label_studio_large import distill_in_turns
+from gateway.label_studio_large import distill_in_slices
 from gateway.label_studio_read import distill
 from gateway.settings import GatewaySettings, LabelStudioSettings
-from gateway.slices import TooComplex, TooManyItems, TurnQueue, Turns, split_in_turns
 from gateway.split import Item, split
-from streams.models.explain import Refusal
+from gateway.time_slices import SliceScheduler, TimeSlices, TooComplex, TooManyItems, split_in_slices
+from gateway.webhooks import BadWebhook
+from streams.models.acceptance import Refusal
 from tests.gateway.harness import Bench, fixture, label
 from tests.gateway.raw import head, raw
 
@@ -58,11 +58,11 @@ def test_a_whole_body_is_taken_however_it_is_packed(encoding: str, body: bytes) 
 
 
 async def sliced(body: bytes, media: str, most: int) -> list[Item] | Refusal:
-    return await split_in_turns(body, media, most, Turns(TurnQueue(), ""))
+    return await split_in_slices(body, media, most, TimeSlices(SliceScheduler(), ""))
 
 
 async def reduced(body: bytes) -> dict[str, Any]:
-    return await distill_in_turns(body, LabelStudioSettings(), Turns(TurnQueue(), ""))
+    return await distill_in_slices(body, LabelStudioSettings(), TimeSlices(SliceScheduler(), ""))
 
 
 def flipped(data: bytes, at: int) -> bytes:
@@ -179,29 +179,29 @@ async def while_others_ask(bench: Bench, work: Callable[[], Any]) -> tuple[Any, 
     Processor time, because other processes on this machine may take any amount of the clock's.
     """
     task = asyncio.ensure_future(work())
-    turns, longest_s = 0, 0.0
+    time_slices, longest_s = 0, 0.0
 
     async def watch() -> None:
-        nonlocal turns, longest_s
+        nonlocal time_slices, longest_s
         while not task.done():
             began_s = time.thread_time()
             await asyncio.sleep(0)
             longest_s = max(longest_s, time.thread_time() - began_s)
-            turns += 1
+            time_slices += 1
 
     watching = asyncio.create_task(watch())
     async with bench.client.get("/healthz") as answer:
         assert answer.status == 200
         assert not task.done()
     await watching
-    return task.result(), turns, longest_s * 1000
+    return task.result(), time_slices, longest_s * 1000
 
 
 BIG_ARRAY = b"[" + b",".join([json.dumps(label()).encode()] * 50_000) + b"]"
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "turns"),
+    ("body", "status", "time_slices"),
     [
         (b"[" + b",".join([b"1"] * 1_000_000) + b"]", 413, 5),
         (b"\n".join([b"1"] * 1_000_000), 422, 5),
@@ -211,7 +211,7 @@ BIG_ARRAY = b"[" + b",".join([json.dumps(label()).encode()] * 50_000) + b"]"
     ],
     ids=["ones", "lines of ones", "as many as allowed", "nested", "good events"],
 )
-def test_others_are_answered_while_a_large_body_is_worked_on(body: bytes, status: int, turns: int) -> None:
+def test_others_are_answered_while_a_large_body_is_worked_on(body: bytes, status: int, time_slices: int) -> None:
     packed = gzip.compress(body, 6)
 
     async def steps(bench: Bench) -> None:
@@ -222,7 +222,7 @@ def test_others_are_answered_while_a_large_body_is_worked_on(body: bytes, status
         print(f"{len(packed)} bytes, {len(body)} unpacked: {count} turns of others, longest stall {stall_ms:.0f} ms")
         assert found == status
         assert len(said.get("rejected", ())) <= 1000
-        assert count >= turns
+        assert count >= time_slices
 
     bench = Bench().run(steps)
     assert len(bench.publisher.records) == (50_000 if status == 202 else 0)
@@ -259,9 +259,9 @@ def test_a_large_webhook_says_the_same_as_a_small_one() -> None:
         found = asyncio.run(reduced(json.dumps(webhook).encode()))
         assert found == distill(webhook, ours)
     for body in (b"[1]", b'{"action": 5}', b'{"action": "x", "tasks": [1]}'):
-        with pytest.raises(BadHook) as fault:
+        with pytest.raises(BadWebhook) as fault:
             asyncio.run(reduced(body))
-        with pytest.raises(BadHook, match=re.escape(str(fault.value))):
+        with pytest.raises(BadWebhook, match=re.escape(str(fault.value))):
             distill(json.loads(body), ours)
 
 
@@ -326,7 +326,7 @@ def test_too_many_and_too_complex() -> None:
 
 def test_turns_go_from_sender_to_sender() -> None:
     async def main() -> list[str]:
-        queue = TurnQueue()
+        queue = SliceScheduler()
         order: list[str] = []
 
         async def work(sender: str) -> None:

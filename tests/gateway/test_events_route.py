@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from gateway.app import build_app
+from gateway.authenticator import TokenBuckets, TokenFault, UnauthenticatedGateway
 from gateway.context import Limits
-from gateway.limits import Buckets, OpenToStrangers, TokenFault
-from gateway.memory import LocalMemory
 from gateway.publisher import MemoryPublisher
 from gateway.settings import GatewaySettings
 from gateway.split import split
-from streams.models import explain as explain_module
-from streams.models.explain import Refusal
+from gateway.tool_state import LocalToolState
+from streams.models import acceptance as explain_module
+from streams.models.acceptance import Refusal
 from tests.gateway.harness import Bench, label
 
 TOKEN = "a-long-enough-token"
@@ -234,13 +234,13 @@ def test_requests_beyond_the_rate_are_429_until_the_bucket_fills() -> None:
 
 def test_each_sender_has_a_bucket_of_its_own_and_a_clock_that_steps_back_gives_nothing() -> None:
     now = [0]
-    buckets = Buckets(1.0, 1, lambda: now[0])
+    buckets = TokenBuckets(1.0, 1, lambda: now[0])
     assert [buckets.wait_s("a"), buckets.wait_s("a"), buckets.wait_s("b")] == [0, 1, 0]
     now[0] = -60_000
     assert buckets.wait_s("a") == 1
     now[0] = -59_000
     assert buckets.wait_s("a") == 0
-    assert [Buckets(0, 1, lambda: 0).wait_s("a") for _ in range(9)] == [0] * 9
+    assert [TokenBuckets(0, 1, lambda: 0).wait_s("a") for _ in range(9)] == [0] * 9
 
 
 def secured(**changes: Any) -> GatewaySettings:
@@ -296,12 +296,12 @@ def test_tokens_come_from_files_too_and_faults_of_them_keep_it_from_starting(tmp
 
 
 def build(settings: GatewaySettings) -> None:
-    build_app(settings, MemoryPublisher(), LocalMemory(), lambda: 0)
+    build_app(settings, MemoryPublisher(), LocalToolState(), lambda: 0)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "gateway.example"])
 def test_without_tokens_it_only_listens_on_loopback(host: str) -> None:
-    with pytest.raises(OpenToStrangers, match="TOKEN_FILE"):
+    with pytest.raises(UnauthenticatedGateway, match="TOKEN_FILE"):
         build(GatewaySettings(host=host))
     build(secured(host=host))
     build(GatewaySettings(host=host, allow_unauthenticated=True))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from streams.models.acceptance import Refusal, parse_event
 from streams.models.events import EVENT_CLASSES
-from streams.models.explain import Refusal, explain
 from tests.gateway.harness import NOW_MS, label
 
 
@@ -99,7 +99,7 @@ CASES: dict[str, tuple[bytes, str, str | None, str]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_each_fault_has_its_code_its_field_a_reason_and_a_hint(name: str) -> None:
     sent, code, field, said = CASES[name]
-    found = explain(sent, NOW_MS)
+    found = parse_event(sent, NOW_MS)
     assert isinstance(found, Refusal)
     assert (found.code, found.field) == (code, field), found
     assert said in found.reason
@@ -108,15 +108,15 @@ def test_each_fault_has_its_code_its_field_a_reason_and_a_hint(name: str) -> Non
 
 
 def test_hints_name_what_was_probably_meant() -> None:
-    assert "'floorwatch.label.submitted.v1'" in explain(raw(type="floorwatch.label.submited.v1"), None).hint
-    assert "'correct'" in explain(audit(verdict="corect"), None).hint
-    assert "leave it out for targeted audits" in explain(audit(sampling={"probability": 0}), None).hint
+    assert "'floorwatch.label.submitted.v1'" in parse_event(raw(type="floorwatch.label.submited.v1"), None).hint
+    assert "'correct'" in parse_event(audit(verdict="corect"), None).hint
+    assert "leave it out for targeted audits" in parse_event(audit(sampling={"probability": 0}), None).hint
 
 
 def test_the_clock_is_only_asked_when_there_is_one_and_old_times_are_fine() -> None:
-    assert not isinstance(explain(raw(time="2099-01-01T00:00:00Z"), None), Refusal)
-    assert not isinstance(explain(raw(time="2026-11-23T12:04:59Z"), NOW_MS), Refusal)
-    assert not isinstance(explain(raw(time="2000-01-01T00:00:00Z"), NOW_MS), Refusal)
+    assert not isinstance(parse_event(raw(time="2099-01-01T00:00:00Z"), None), Refusal)
+    assert not isinstance(parse_event(raw(time="2026-11-23T12:04:59Z"), NOW_MS), Refusal)
+    assert not isinstance(parse_event(raw(time="2000-01-01T00:00:00Z"), NOW_MS), Refusal)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_clock_is_only_asked_when_there_is_one_and_old_times_are_fine() -> N
     ids=["unknown field", "unknown data", "key twice", "pretty", "not ASCII", "reason"],
 )
 def test_what_the_contract_does_not_forbid_is_accepted(sent: bytes) -> None:
-    assert isinstance(explain(sent, NOW_MS), EVENT_CLASSES)
+    assert isinstance(parse_event(sent, NOW_MS), EVENT_CLASSES)
 
 
 VALUES = st.recursive(
@@ -147,7 +147,7 @@ VALUES = st.recursive(
 @example(b"{" * 100_000)
 @example(b'{"type":"floorwatch.label.submitted.v1","data":{"label_id":"\\ud800"}}')
 def test_any_bytes_are_answered(sent: bytes) -> None:
-    assert isinstance(explain(sent, NOW_MS), (Refusal, *EVENT_CLASSES))
+    assert isinstance(parse_event(sent, NOW_MS), (Refusal, *EVENT_CLASSES))
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_any_change_of_a_good_event_is_answered(data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         place = data.draw(st.integers(0, len(sent) - 1))
         sent[place : place + 1] = data.draw(st.binary(max_size=3))
-    found = explain(bytes(sent), NOW_MS)
+    found = parse_event(bytes(sent), NOW_MS)
     assert isinstance(found, (Refusal, *EVENT_CLASSES))
     if isinstance(found, Refusal):
         assert found.reason

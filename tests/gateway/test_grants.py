@@ -11,10 +11,10 @@ import pytest
 
 from floorwatch.simulate.oracle import Oracle
 from gateway.label_studio_read import distill
-from gateway.lane import HookLane
 from gateway.metrics import GatewayMetrics
 from gateway.settings import GatewaySettings
-from streams.adapters.publish import Topics
+from gateway.webhook_queue import WebhookQueue
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
 from streams.models.grants import SenderGrant, has_proof, sealed
@@ -56,7 +56,7 @@ class Floor:
         offsets: dict[str, int] = {}
         for topic, value in raw:
             writer = MemoryWriter()
-            intake = Intake(topic, 0, Topics("f.", 1), writer, NO_LETTERS, policy, Meter())
+            intake = Intake(topic, 0, TopicNames("f.", 1), writer, NO_LETTERS, policy, Meter())
             offset = offsets[topic] = offsets.get(topic, -1) + 1
             intake.fold([Record(offset, NOW_MS, None, value)])
             asyncio.run(intake.flush())
@@ -372,19 +372,19 @@ def test_a_webhook_keeps_the_grant_it_came_with_over_a_restart(tmp_path: Path) -
         bench = Bench(settings(spool_dir=str(tmp_path)))
         hook = distill(fixture("0009"), bench.settings.label_studio)
 
-        def lane() -> HookLane:
+        def webhook_queue() -> WebhookQueue:
             metrics = GatewayMetrics("t")
-            return HookLane(
-                bench.settings, bench.publisher, bench.memory, lambda: NOW_MS, metrics, retry_s=(0.01, 0.01)
+            return WebhookQueue(
+                bench.settings, bench.publisher, bench.tool_state, lambda: NOW_MS, metrics, retry_s=(0.01, 0.01)
             )
 
         bench.publisher.broken = True
-        first = lane()
+        first = webhook_queue()
         await first.start()
         await first.submit("label-studio/kul", hook, grant=grant)
         await first.stop()
         bench.publisher.broken = False
-        second = lane()
+        second = webhook_queue()
         await second.start()
         await second.stop()  # what waits is worked off first
         return bench

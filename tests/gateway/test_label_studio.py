@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.hooks import BadHook, Remembered
-from gateway.label_studio import Context, lookups, translate
+from gateway.label_studio import TranslationContext, lookups, translate
 from gateway.label_studio_read import distill
 from gateway.settings import LabelerDims, LabelStudioSettings
+from gateway.webhooks import BadWebhook, Remembered
+from streams.models.acceptance import Refusal, parse_event
 from streams.models.events import encode_event
-from streams.models.explain import Refusal, explain
 from tests.gateway.harness import NOW_MS, fixture, fixture_names, raw_fixture
 
 SETTINGS = LabelStudioSettings(labelers={"ls-user-5": LabelerDims(team="t-5", site="KUL", vendor="bpo-a")})
@@ -24,19 +24,19 @@ class Tool:
 
     def __init__(self, settings: LabelStudioSettings = SETTINGS) -> None:
         self.settings = settings
-        self.memory: dict[str, Remembered] = {}
+        self.tool_state: dict[str, Remembered] = {}
         self.received_ms = NOW_MS
         self.problems: list[Any] = []
 
     def says(self, hook: dict[str, Any]) -> list[Any]:
         self.received_ms += 1
-        context = Context("label-studio/kul-1", self.received_ms, self.settings)
-        seen = {key: self.memory[key] for key in lookups(hook, context) if key in self.memory}
+        context = TranslationContext("label-studio/kul-1", self.received_ms, self.settings)
+        seen = {key: self.tool_state[key] for key in lookups(hook, context) if key in self.tool_state}
         found = translate(hook, seen, context)
-        self.memory.update(found.remember)
+        self.tool_state.update(found.remember)
         self.problems += found.problems
         for event in found.events:
-            assert not isinstance(explain(encode_event(event), None), Refusal)
+            assert not isinstance(parse_event(encode_event(event), None), Refusal)
         return found.events
 
 
@@ -285,7 +285,7 @@ def test_a_task_id_given_out_again_is_another_task() -> None:
 
 @pytest.mark.parametrize("name", [name for name in fixture_names() if "PROJECT_" in name or "LABEL_LINK" in name])
 def test_projects_and_label_links_say_nothing(name: str) -> None:
-    found = translate(fixture(name), {}, Context("s", NOW_MS, SETTINGS))
+    found = translate(fixture(name), {}, TranslationContext("s", NOW_MS, SETTINGS))
     assert (found.events, found.problems, found.remember) == ([], [], {})
     assert found.ignored
 
@@ -349,7 +349,7 @@ JSON = st.recursive(
 @pytest.mark.slow
 @given(st.data())
 def test_any_part_of_a_webhook_may_be_anything(data: st.DataObject) -> None:
-    """Whatever is put anywhere, the answer is events, problems or BadHook, never another failure."""
+    """Whatever is put anywhere, the answer is events, problems or BadWebhook, never another failure."""
     hook = fixture(data.draw(st.sampled_from(["0003", "0009", "0010", "0015", "0033", "0087", "0093"])))
     for name in ("tasks", "annotation", "task"):
         if isinstance(hook.get(name), list):
@@ -364,10 +364,10 @@ def test_any_part_of_a_webhook_may_be_anything(data: st.DataObject) -> None:
                 continue
             place[key] = data.draw(JSON)
             break
-    context = Context("label-studio/x", NOW_MS, SETTINGS)
+    context = TranslationContext("label-studio/x", NOW_MS, SETTINGS)
     try:
         seen = {key: {} for key in lookups(hook, context)}
         assert isinstance(seen, dict)
         translate(hook, {}, context)
-    except BadHook as fault:
+    except BadWebhook as fault:
         assert fault.reason

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from floorwatch.embedded.process import Child, free_port
 from floorwatch.embedded.valkey import redis_url, valkey_spec
-from gateway.memory import MemoryUnavailable, RedisMemory
+from gateway.tool_state import RedisToolState, ToolStateUnavailable
 from streams.adapters.admin import create_topics
 from streams.models.topics import partition_of, topic_specs
 from tests.embedded.tansu import read_topic, running_broker
@@ -132,13 +132,13 @@ async def check_redis(port: int) -> None:
         assert {key.split(":")[1] for key in keys} == {"gateway"}
         for key in keys:
             assert 14 * 86_400 < await redis.ttl(key) <= 15 * 86_400
-        memory = RedisMemory(redis, "x:", 100)
-        assert await memory.get([]) == {}
-        await memory.put({})
-        await memory.put({"a": {"n": 1}, "b": {"v": ["ü"]}})
-        assert await memory.get(["a", "b", "c"]) == {"a": {"n": 1}, "b": {"v": ["ü"]}}
+        tool_state = RedisToolState(redis, "x:", 100)
+        assert await tool_state.get([]) == {}
+        await tool_state.put({})
+        await tool_state.put({"a": {"n": 1}, "b": {"v": ["ü"]}})
+        assert await tool_state.get(["a", "b", "c"]) == {"a": {"n": 1}, "b": {"v": ["ü"]}}
         await redis.set("x:gateway:a", b"{torn")
-        assert await memory.get(["a", "b"]) == {"b": {"v": ["ü"]}}
+        assert await tool_state.get(["a", "b"]) == {"b": {"v": ["ü"]}}
     finally:
         await redis.aclose()
 
@@ -146,11 +146,11 @@ async def check_redis(port: int) -> None:
 def test_a_redis_that_is_not_there_is_unavailable() -> None:
     async def main() -> None:
         redis = Redis.from_url("redis://127.0.0.1:9")
-        memory = RedisMemory(redis, "x:", 100)
-        with pytest.raises(MemoryUnavailable):
-            await memory.get(["a"])
-        with pytest.raises(MemoryUnavailable):
-            await memory.put({"a": {}})
+        tool_state = RedisToolState(redis, "x:", 100)
+        with pytest.raises(ToolStateUnavailable):
+            await tool_state.get(["a"])
+        with pytest.raises(ToolStateUnavailable):
+            await tool_state.put({"a": {}})
         await redis.aclose()
 
     asyncio.run(main())

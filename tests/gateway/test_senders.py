@@ -17,9 +17,9 @@ import gateway.body
 import gateway.connections
 from gateway.connections import ConnectionTable, most_connections
 from gateway.context import GATEWAY
+from gateway.fair_share import FairShare
 from gateway.listen import GatewaySite
 from gateway.settings import GatewaySettings
-from gateway.shares import Shares
 from telemetry.occasionally import Occasionally
 from tests.gateway.harness import Bench, label, raw_fixture
 from tests.gateway.raw import KUL, MNL, Raw, head, raw, secured
@@ -270,7 +270,7 @@ def test_a_repeated_thing_is_said_now_and_then() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 30), st.booleans()), max_size=60))
 def test_shares_add_up_and_a_newcomer_always_gets_something(steps: list[tuple[str, int, bool]]) -> None:
-    shares = Shares(100)
+    shares = FairShare(100)
     held: list[tuple[str, int]] = []
     for sender, size, back in steps:
         if back and held:

@@ -99,7 +99,7 @@ def test_a_webhook_without_the_answer_gives_no_verdict() -> None:
 def test_what_was_remembered_before_controls_were_is_compared_by_its_values() -> None:
     tool, hook = Tool(), fixture("0009")
     tool.says(hook)
-    for record in tool.memory.values():
+    for record in tool.tool_state.values():
         record.pop("choices", None), record.pop("complete", None)
     (same,) = tool.says(change(hook, at("40.5"), updated_by=6))
     (other,) = tool.says(change(hook, at("40.6"), updated_by=6, result=[choices("Safe")]))

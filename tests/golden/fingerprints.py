@@ -23,27 +23,27 @@ KNOWN = Path(__file__).with_name("formats.json")
 def shapes() -> dict[str, str]:
     """Return by format a text that changes with the format: names, types and order of fields, or sample bytes."""
     from alerts.baseline import BaselineState
+    from alerts.codec import Input
     from alerts.incident import Incident
     from alerts.looks import Look
     from alerts.outgoing import Notification
-    from alerts.records import Input
     from floorwatch.sdk.stacks import StackState
-    from streams.core import cells
+    from streams.core import counters
     from streams.core.facts import AnyFact
     from streams.core.ledger_store import Meta
     from streams.core.rowcodec import encode_row
     from streams.core.segments import _Segment
-    from streams.core.sources import Source, floor_record, full_record, watermark_record
+    from streams.core.sources import SourcePartition, floor_record, full_record, watermark_record
     from streams.models import formats as f
     from streams.models.events import LogEvent
     from streams.models.outputs import AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
 
-    codes = [value for name, value in vars(cells).items() if name.isupper() and isinstance(value, int | str | tuple)]
+    codes = [value for name, value in vars(counters).items() if name.isupper() and isinstance(value, int | str | tuple)]
     files = asyncio.run(make._files())
     told = msgspec.json.decode(make._alerts()["incident"])
     marks = [
-        watermark_record(1, "o", Source(7, 1_000)),
-        watermark_record(1, "o", Source(7, 1_000, idle=True)),
+        watermark_record(1, "o", SourcePartition(7, 1_000)),
+        watermark_record(1, "o", SourcePartition(7, 1_000, idle=True)),
         floor_record(1, "o", 7, 9),
         full_record(1, "o", 7),
     ]
@@ -87,8 +87,8 @@ def counted() -> str:
         assert flush is not None
         for key, value in flush.outputs:
             if value is not None:
-                cells = msgspec.msgpack.decode(value, strict=False)[1]
-                found[key.decode().rpartition("|")[0]] = sorted(cells.items(), key=str)
+                counters = msgspec.msgpack.decode(value, strict=False)[1]
+                found[key.decode().rpartition("|")[0]] = sorted(counters.items(), key=str)
     return repr(sorted(found.items()))
 
 

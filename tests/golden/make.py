@@ -219,12 +219,12 @@ def _rows(partials: list[Any]) -> list[dict[str, Any]]:
 
 def _alerts() -> dict[str, bytes]:
     """Return what the alerts serialise."""
+    from alerts.audit_requests import AuditRequest, encode_request
     from alerts.baseline import BaselineState, Sample
-    from alerts.incident import Ack, Act, Incident, Notify, Silence, Stamp, Tick
+    from alerts.codec import encode_incident, encode_input
+    from alerts.incident import Ack, Incident, Notify, OperatorAction, Silence, Stamp, Tick
     from alerts.outgoing import encode_notification, notification
-    from alerts.records import encode_incident, encode_input
-    from alerts.requests import Request, encode_request
-    from alerts.signals import Contributor, Signal, Wish
+    from alerts.signals import AuditSuggestion, Contributor, Signal
 
     part = Contributor("labeler", "ann", -1.5, 40, "12 of 40 wrong")
     signal = Signal(
@@ -243,7 +243,7 @@ def _alerts() -> dict[str, bytes]:
         ("t-1",),
         "/d/board",
         "#quality",
-        Wish(20, 3.0, 9.0, 50, 4),
+        AuditSuggestion(20, 3.0, 9.0, 50, 4),
         True,
     )
     incident = Incident(
@@ -267,7 +267,7 @@ def _alerts() -> dict[str, bytes]:
         announced=True,
         timer_ms=START_MS + 5,
         acknowledged_by="ann",
-        acts=(Act("ack", "ann", START_MS + 9, "mine"),),
+        acts=(OperatorAction("ack", "ann", START_MS + 9, "mine"),),
         contributors=(part,),
         examples=("t-1",),
         stamp=Stamp(1, 17),
@@ -280,7 +280,7 @@ def _alerts() -> dict[str, bytes]:
         "tick": encode_input(Tick(START_MS, START_MS - 1)),
         "incident": encode_incident(incident, "accuracy low"),
         "notification": encode_notification(note),
-        "audit request": encode_request(Request(signal, 3, START_MS + 86_400_000)),
+        "audit request": encode_request(AuditRequest(signal, 3, START_MS + 86_400_000)),
         "baseline": msgspec.msgpack.encode(
             BaselineState(START_MS, {"1h": {"queue=q-1": (Sample(START_MS, 3_600_000, 120),)}})
         ),
@@ -306,12 +306,12 @@ async def _files() -> dict[str, bytes]:
         import floorwatch.sdk.stacks as stacks
     except ImportError:  # 24565ae
         stacks = state
-    from gateway.hook_batch import WaitingHook, keys_of, translate_all
     from gateway.label_studio_read import distill
-    from gateway.lane import HookLane
-    from gateway.memory import RedisMemory
     from gateway.metrics import GatewayMetrics
     from gateway.settings import GatewaySettings
+    from gateway.tool_state import RedisToolState
+    from gateway.webhook_batch import PendingWebhook, keys_of, translate_all
+    from gateway.webhook_queue import WebhookQueue
 
     bodies = []
     for name in ("0009", "0010"):
@@ -323,7 +323,7 @@ async def _files() -> dict[str, bytes]:
         settings = GatewaySettings(spool_dir=root / "spool")
         hooks = [distill(body, settings.label_studio) for body in bodies]
         away: Any = _Away()
-        lane = HookLane(settings, away, away, lambda: START_MS, GatewayMetrics("golden"))
+        lane = WebhookQueue(settings, away, away, lambda: START_MS, GatewayMetrics("golden"))
         await lane.start()
         for hook in hooks:
             await lane.submit("golden", hook)
@@ -331,11 +331,11 @@ async def _files() -> dict[str, bytes]:
         for path in sorted((root / "spool").iterdir()):
             if path.name not in ("lock", "id"):
                 kept[f"spool/{path.name}"] = path.read_bytes()
-        waiting = [WaitingHook(at, "golden", START_MS + at, hook) for at, hook in enumerate(hooks, 1)]
+        waiting = [PendingWebhook(at, "golden", START_MS + at, hook) for at, hook in enumerate(hooks, 1)]
         assert keys_of(waiting, settings.label_studio)
         redis = _Pipe()
         batch = translate_all(waiting, {}, settings.label_studio)
-        await RedisMemory(redis, "", 60).put(batch.remember)  # type: ignore[arg-type]
+        await RedisToolState(redis, "", 60).put(batch.remember)  # type: ignore[arg-type]
         kept.update({f"tool state/{name}": value for name, value in redis.held.items()})
         async with JournalWriter(root / "journal", "gateway", now_ms=lambda: START_MS) as journal:
             await journal.publish([(b"t-1", b'{"one":1}'), (b"t-2", b'{"two":2}')])

@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from alerts.audit_requests import decode_standing
+from alerts.codec import decode_incident, decode_input
 from alerts.incident import Ack, Silence, Tick
 from alerts.outgoing import decode_notification, encode_notification
-from alerts.records import decode_incident, decode_input
-from alerts.requests import decode_standing
 from alerts.signals import Signal
 from floorwatch.embedded.segments import START, mend, read_from
 from floorwatch.embedded.state import Paths
 from floorwatch.sdk.stacks import find_stack, read_state
-from gateway.memory import MemoryUnavailable, RedisMemory
+from gateway.tool_state import RedisToolState, ToolStateUnavailable
 from streams.adapters.readmodel import table_row
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
@@ -132,12 +132,12 @@ def test_files_of_every_version_are_read(version: str, tmp_path: Path) -> None:
 
 async def waiting_in(spool: Path) -> int:
     """Return how many webhooks a gateway finds in a spool."""
-    from gateway.lane import HookLane
     from gateway.metrics import GatewayMetrics
     from gateway.settings import GatewaySettings
+    from gateway.webhook_queue import WebhookQueue
 
     away: Any = make._Away()
-    lane = HookLane(GatewaySettings(spool_dir=spool), away, away, lambda: make.START_MS, GatewayMetrics("golden"))
+    lane = WebhookQueue(GatewaySettings(spool_dir=spool), away, away, lambda: make.START_MS, GatewayMetrics("golden"))
     await lane.start()
     found = lane.waiting
     await lane.stop()
@@ -238,8 +238,8 @@ def test_a_tool_s_newer_state_makes_webhooks_wait() -> None:
         async def mget(self, keys: list[str]) -> list[bytes]:
             return [b'{"format":9}' for _ in keys]
 
-    with pytest.raises(MemoryUnavailable, match="a tool's state in format version 9"):
-        asyncio.run(RedisMemory(Redis(), "", 60).get(["one"]))  # type: ignore[arg-type]
+    with pytest.raises(ToolStateUnavailable, match="a tool's state in format version 9"):
+        asyncio.run(RedisToolState(Redis(), "", 60).get(["one"]))  # type: ignore[arg-type]
 
 
 def test_the_present_core_writes_versions_once_a_record() -> None:

@@ -138,5 +138,5 @@ def test_until_the_rows_ahead_are_passed_the_short_ways_are_not_taken() -> None:
     for at, event in enumerate(task):
         ledger.fold([Record(at, make.ARRIVED_MS, b"rare-empty-2", json.dumps(event).encode())])
     ledger.drain()
-    confused = {cell for _, row in ledger.rows.places() for cell in row.cells if str(cell).startswith("C:")}
+    confused = {counter for _, row in ledger.rows.places() for counter in row.counters if str(counter).startswith("C:")}
     assert confused == {"C:\x1fham"}

@@ -21,15 +21,15 @@ from config.lower import core_policy
 from floorwatch.chaos.cluster import Cluster
 from floorwatch.cli import build
 from floorwatch.cli.doctor_kafka import kafka_checks
+from floorwatch.replay.partition_replay import RecordOutcome, ReplayedRecord
 from floorwatch.replay.reader import open_log
 from floorwatch.replay.replayer import replay
-from floorwatch.replay.walk import Outcome, Seen
 from streams.adapters.admin import create_topics, open_admin
-from streams.adapters.publish import Topics
 from streams.adapters.topic_configs import topic_configs
+from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy
 from streams.core.records import Record
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
 from streams.models import topics
 from tests.agents.test_arrival import Nothing
@@ -91,13 +91,13 @@ async def _begins(bootstrap: str, topic: str) -> list[int]:
         await consumer.stop()
 
 
-async def _outcomes(bootstrap: str, prefix: str) -> dict[str, Outcome]:
+async def _outcomes(bootstrap: str, prefix: str) -> dict[str, RecordOutcome]:
     """Return what the log of events makes of each event, by its id."""
-    seen: list[Seen] = []
+    seen: list[ReplayedRecord] = []
     policy = core_policy(load(None, {}))
     async with open_log({"bootstrap_servers": bootstrap}, prefix + topics.EVENTS) as log:
-        await replay(log, policy, witness=seen.append, rows=False)
-    return {one.event.id: one.outcome for one in seen if one.outcome is not Outcome.tick}
+        await replay(log, policy, observer=seen.append, rows=False)
+    return {one.event.id: one.outcome for one in seen if one.outcome is not RecordOutcome.tick}
 
 
 @pytest.mark.usefixtures("real_kafka")
@@ -142,14 +142,14 @@ def test_a_backfill_with_old_record_times_is_folded_whole_while_the_cleaner_runs
     assert refused == []
     outcomes = run(_outcomes(cleaning_kafka, prefix))
     assert set(outcomes) == set(sent), "an event is neither in the tables nor in late.v1"
-    said_late = {name for name, outcome in outcomes.items() if outcome is Outcome.late}
+    said_late = {name for name, outcome in outcomes.items() if outcome is RecordOutcome.late}
     assert late == said_late
     assert 20 < len(late) < 60
     newest_ms = now_ms - ages_ms[-1]
     week = sum(newest_ms - (now_ms - ages_ms[int(name[2:])]) < 6 * DAY_MS for name in set(sent) - late)
     shown = next(row for row in table.values() if row["scope_key"] == "all" and row["window"] == "7d")
     assert week <= shown["labels"] <= week + 12, "the last week is in the table"
-    assert Counter(outcomes.values())[Outcome.counted] == 3000 - len(late)
+    assert Counter(outcomes.values())[RecordOutcome.counted] == 3000 - len(late)
 
 
 async def _letters(cluster: Cluster, topic: str) -> Any:
@@ -207,7 +207,7 @@ def test_poison_is_refused_and_what_comes_after_it_is_counted(
     assert all(abs(_ms(letter["at"]) - now_ms) < DAY_MS for letter in letters), "a letter's time is that of arrival"
     outcomes = run(_outcomes(cleaning_kafka, prefix))
     assert set(outcomes) == {f"e-{at}" for at in range(120)} | {"e-500"}
-    assert set(outcomes.values()) == {Outcome.counted}, "an event was late: poison has moved the watermark"
+    assert set(outcomes.values()) == {RecordOutcome.counted}, "an event was late: poison has moved the watermark"
     shown = next(row for row in table.values() if row["scope_key"] == "all" and row["window"] == "24h")
     assert shown["labels"] == 121
 
@@ -241,7 +241,7 @@ def test_an_intake_that_takes_over_leaves_refused_what_was_refused(kafka_bootstr
         producer = AIOKafkaProducer(acks="all", **connection)
         await producer.start()
         writer, reader = KafkaLogWriter(producer), KafkaLogReader(connection)
-        out = Topics(prefix, PARTITIONS)
+        out = TopicNames(prefix, PARTITIONS)
         try:
             for clock_ms, upto in ((now_ms, 20), (now_ms + 3_600_000, 30)):
                 stage = Intake(

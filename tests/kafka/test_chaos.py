@@ -9,25 +9,25 @@ import pytest
 
 from floorwatch.chaos import schedule as s
 from floorwatch.chaos.report import outcome_text, plan_text
-from floorwatch.chaos.run import Plan, run_chaos
+from floorwatch.chaos.run import ChaosPlan, run_chaos
 
 pytestmark = pytest.mark.servers
 
 FAULTS = (
-    s.Fault(8, s.SCALE, 2),
-    s.Fault(14, s.KILL, 0, 1.0),
-    s.Fault(27, s.ZOMBIE, 1, 3.0),
-    s.Fault(31, s.REDIS_FLUSH),
-    s.Fault(40, s.DUPLICATES, 0, 4.0),
-    s.Fault(45, s.BROKER, 0, 1.0),
-    s.Fault(62, s.SCALE, 1),
+    s.InjectedFault(8, s.SCALE, 2),
+    s.InjectedFault(14, s.KILL, 0, 1.0),
+    s.InjectedFault(27, s.ZOMBIE, 1, 3.0),
+    s.InjectedFault(31, s.REDIS_FLUSH),
+    s.InjectedFault(40, s.DUPLICATES, 0, 4.0),
+    s.InjectedFault(45, s.BROKER, 0, 1.0),
+    s.InjectedFault(62, s.SCALE, 1),
 )
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("real_kafka")
 def test_kills_a_zombie_a_dead_broker_and_an_emptied_redis_leave_no_wrong_row(tmp_path: Path) -> None:
-    plan = Plan(seed=4, load_s=70, rate=300, partitions=4, compaction_lag_s=2, faults=FAULTS)
+    plan = ChaosPlan(seed=4, load_s=70, rate=300, partitions=4, compaction_lag_s=2, faults=FAULTS)
     said: list[str] = [plan_text(plan)]
     outcome = asyncio.run(run_chaos(plan, tmp_path / "chaos", said.append))
     assert outcome.right, "\n".join([*said, outcome_text(outcome)])

@@ -57,7 +57,7 @@ class Emptied:
 
 
 async def published(model: ReadModel, changed: Mapping[Any, Any], rows: Mapping[Any, Any], watermark_ms: int) -> bool:
-    """Write as the scopes stage does: what changed, or everything where Redis has lost it."""
+    """Write as the aggregate stage does: what changed, or everything where Redis has lost it."""
     return await model.put(0, rows if await model.lost(0) else changed, watermark_ms)
 
 

@@ -9,8 +9,8 @@ import pytest
 from floorwatch.chaos import schedule as s
 from floorwatch.chaos.load import floor_log
 from floorwatch.chaos.report import outcome_text
-from floorwatch.chaos.run import Outcome, Plan
-from floorwatch.chaos.verdict import Expected, Verdict, keyed
+from floorwatch.chaos.run import ChaosOutcome, ChaosPlan
+from floorwatch.chaos.verdict import ChaosVerdict, Expected, keyed
 from floorwatch.simulate.compare import COMPARED
 from floorwatch.simulate.oracle import Oracle
 
@@ -51,7 +51,7 @@ def test_the_load_is_the_same_for_a_seed_and_has_all_troubles() -> None:
 def test_one_count_that_is_off_by_one_is_a_wrong_row() -> None:
     expected = Expected(Oracle.from_events([sent.value for sent in floor_log(3, 3000, 60)]))
     rows = {table: {key: dict(row) for key, row in found.items()} for table, found in expected.panes.items()}
-    right, wrong = Verdict(), Verdict()
+    right, wrong = ChaosVerdict(), ChaosVerdict()
     right.add("here", expected.panes, rows, COMPARED)
     assert right.wrong_rows == 0
     assert right.rows["here"] > 100
@@ -70,7 +70,7 @@ def test_one_count_that_is_off_by_one_is_a_wrong_row() -> None:
     ],
 )
 def test_a_worker_that_ends_by_a_fault_of_its_own_is_not_right(reason: str, right: bool) -> None:
-    outcome = Outcome(Plan(1, 1, 1, 1, 1, ()), verdict=Verdict(), rebuilt=Verdict())
+    outcome = ChaosOutcome(ChaosPlan(1, 1, 1, 1, 1, ()), verdict=ChaosVerdict(), rebuilt=ChaosVerdict())
     assert outcome.right
     outcome.exits.append(f"exit code 1: E streams.worker: the worker stopped after a failure: {reason}")
     assert outcome.right is right
@@ -79,7 +79,7 @@ def test_a_worker_that_ends_by_a_fault_of_its_own_is_not_right(reason: str, righ
 
 def test_a_row_that_should_not_be_there_is_wrong_too() -> None:
     extra = {"accuracy": {("queue=hate", 0): {"labels": 1}}, "throughput": {}, "sla": {}}
-    verdict = Verdict()
+    verdict = ChaosVerdict()
     verdict.add("here", {table: {} for table in COMPARED}, extra, COMPARED)
     assert verdict.wrong_rows == 1
 

@@ -11,7 +11,7 @@ import pytest
 
 from floorwatch.chaos.cluster import Cluster
 from floorwatch.chaos.load import Load, end_input, floor_log
-from floorwatch.chaos.verdict import Expected, Verdict, judge
+from floorwatch.chaos.verdict import ChaosVerdict, Expected, judge
 from floorwatch.embedded.servers import Servers, clean_environment, worker_command
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.wire import Sent
@@ -85,7 +85,7 @@ def test_workers_are_replaced_one_by_one_without_a_wrong_row(kafka_bootstrap: st
     async def send(part: int) -> None:
         await Load(kafka_bootstrap, PREFIX, PARTITIONS, parts[part], RATE).run()
 
-    async def go() -> Verdict:
+    async def go() -> ChaosVerdict:
         async with processes(tmp_path) as (servers, redis_url):
             settings = {**kafka, "session_timeout_s": SESSION_S}
             config = write_config(tmp_path / "f.yaml", kafka=settings, redis={"url": redis_url})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from floorwatch.chaos.load import floor_log
-from streams.core.cells import Cells
+from streams.core.counters import Counters
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Flush, Record
@@ -30,10 +30,10 @@ def _changelog(flush: Flush | None) -> list[tuple[bytes, bytes | None]]:
     return [*flush.rows, flush.meta]
 
 
-def _rows(store: LedgerStore) -> dict[tuple[str, int, int], Cells]:
+def _rows(store: LedgerStore) -> dict[tuple[str, int, int], Counters]:
     store.ledger.drain()
     keys = store.ledger.scopes.keys
-    return {(keys[scope], tier, pane): row.cells for (tier, pane, scope), row in store.ledger.rows.places()}
+    return {(keys[scope], tier, pane): row.counters for (tier, pane, scope), row in store.ledger.rows.places()}
 
 
 @pytest.mark.slow
@@ -54,5 +54,5 @@ def test_the_ledger_restored_after_a_zombie_holds_every_event() -> None:
 
     alone = new_store(0, POLICY, "alone")
     alone.ledger.fold(events)
-    wrong = {key for key, cells in _rows(alone).items() if _rows(third).get(key) != cells}
+    wrong = {key for key, counters in _rows(alone).items() if _rows(third).get(key) != counters}
     assert not wrong, f"{len(wrong)} of {len(_rows(alone))} rows differ, for example {sorted(wrong)[:3]}"

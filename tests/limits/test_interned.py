@@ -20,7 +20,7 @@ def rows_of(run: CoreRun) -> list[dict[tuple[int, int, str], tuple[object, int]]
         ledger.drain()
         keys = ledger.scopes.keys
         found.append(
-            {(tier, pane, keys[scope]): (row.cells, row.stamp) for (tier, pane, scope), row in ledger.rows.places()}
+            {(tier, pane, keys[scope]): (row.counters, row.stamp) for (tier, pane, scope), row in ledger.rows.places()}
         )
     return found
 
@@ -51,7 +51,7 @@ def test_the_limit_bounds_what_a_flood_of_labelers_can_take() -> None:
     index = ScopeIndex(CorePolicy(max_scopes=10))
     tracemalloc.start()
     for number in range(TUPLES_LIMIT):
-        index.halves(("KUL", "v", "t", "q", "p", "en", "n", f"labeler-{number}"))
+        index.split_dims(("KUL", "v", "t", "q", "p", "en", "n", f"labeler-{number}"))
     held_bytes, _ = tracemalloc.get_traced_memory()
     assert index.tuples > TUPLES_LIMIT
     index.forget()

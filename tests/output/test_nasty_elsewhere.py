@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from alerts.deliveries import Delivery
-from alerts.policy import joined
+from alerts.lifecycle import joined
 from alerts.scopes import board_path, scope_key
 from floorwatch.cli import build
 from floorwatch.output.terminal import DataConsole

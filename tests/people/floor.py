@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from streams.core.people.work import Judged, Work
+from streams.core.people.standing_labels import StandingLabel, StandingVerdict
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -17,7 +17,7 @@ NANO = 1_000_000_000
 def judged(
     wrong=False, *, technical=False, weight=1, gold=False, truth="safe", severity="major", error="false_positive"
 ):
-    return Judged(
+    return StandingVerdict(
         wrong or technical,
         technical,
         "technical" if technical else error if wrong else "",
@@ -29,11 +29,16 @@ def judged(
 
 
 def work(
-    number: int, who: str = "a", at: int = 0, handle: int | None = 30_000, verdict: Judged | None = None, **other
-) -> Work:
+    number: int,
+    who: str = "a",
+    at: int = 0,
+    handle: int | None = 30_000,
+    verdict: StandingVerdict | None = None,
+    **other,
+) -> StandingLabel:
     """Label ``number`` of somebody, ``at`` ms after BASE."""
     place = {"site": "KUL", "vendor": "inhouse", "team": "t1", "queue": "q", "policy": "P1", "values": "hate"} | other
-    return Work(f"t-{who}-{number}", f"l-{who}-{number}", who, place["site"], place["vendor"], place["team"], place["queue"],
+    return StandingLabel(f"t-{who}-{number}", f"l-{who}-{number}", who, place["site"], place["vendor"], place["team"], place["queue"],
                 place["policy"], BASE + at, handle, None, place["values"], verdict)  # fmt: skip
 
 
@@ -44,7 +49,7 @@ def log_normal(rng: Random, median_ms: float, sigma: float = 0.5) -> int:
 def steady(
     rng: Random, who: str, labels: int, start: int, length: int, *, median: float = 30_000, wrong=0.05, share=0.2,
     fast_wrong: float | None = None, queue: str = "q",
-) -> list[Work]:  # fmt: skip
+) -> list[StandingLabel]:  # fmt: skip
     """Labels of somebody over a stretch of time; ``fast_wrong`` is the chance to be wrong below 15 s."""
     found = []
     for number in range(labels):

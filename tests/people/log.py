@@ -7,7 +7,7 @@ import math
 from random import Random
 from typing import Any
 
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from tests.people.floor import DAY, HOUR, MINUTE
 
 START = 1_793_577_600_000  # 2026-11-02T00:00:00Z

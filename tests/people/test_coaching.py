@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.people.coaching import Loop, State, Step, StepRefused, Told, advance, coaching_of, fold_steps
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.coaching import CoachingStep, Loop, State, StepRefused, Told, advance, coaching_of, fold_steps
+from streams.core.people.people_policy import PeoplePolicy
 from tests.people.floor import BASE, DAY, HOUR, judged, work
 
 POLICY = PeoplePolicy()
-STEPS = [Told(BASE + 10 * DAY, Step.alerted, ""), Told(BASE + 11 * DAY, Step.acknowledged, "lead-1"),
-         Told(BASE + 12 * DAY, Step.coached, "lead-1")]  # fmt: skip
+STEPS = [Told(BASE + 10 * DAY, CoachingStep.alerted, ""), Told(BASE + 11 * DAY, CoachingStep.acknowledged, "lead-1"),
+         Told(BASE + 12 * DAY, CoachingStep.coached, "lead-1")]  # fmt: skip
 UNTIL = BASE + 30 * DAY
 
 
@@ -35,15 +35,20 @@ def test_the_way_of_a_loop():
         "lead-1",
         1,
     )
-    closed = advance(loop, Told(UNTIL, Step.closed, "lead-1"))
+    closed = advance(loop, Told(UNTIL, CoachingStep.closed, "lead-1"))
     assert closed.state is State.closed
-    again = advance(closed, Told(UNTIL, Step.alerted, ""))
+    again = advance(closed, Told(UNTIL, CoachingStep.alerted, ""))
     assert (again.state, again.rounds, again.coached_ms) == (State.alerted, 2, None)
 
 
 @pytest.mark.parametrize(
     ("before", "step"),
-    [([], Step.coached), ([], Step.acknowledged), (STEPS, Step.acknowledged), ([], Step.closed)],
+    [
+        ([], CoachingStep.coached),
+        ([], CoachingStep.acknowledged),
+        (STEPS, CoachingStep.acknowledged),
+        ([], CoachingStep.closed),
+    ],
 )
 def test_a_step_without_a_place_is_refused_and_says_what_has_one(before, step):
     with pytest.raises(StepRefused, match="here only .*alerted"):
@@ -93,7 +98,7 @@ def test_technical_errors_are_not_held_against_anybody():
     assert found.recovery.after == (60, 60)
 
 
-@given(st.lists(st.sampled_from(list(Step)), max_size=12))
+@given(st.lists(st.sampled_from(list(CoachingStep)), max_size=12))
 def test_any_steps_either_lead_somewhere_or_are_refused_and_repeats_change_nothing_new(steps):
     loop = Loop()
     for n, step in enumerate(steps):

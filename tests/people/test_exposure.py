@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core import cells as c
-from streams.core.people.exposure import dose_of, dose_of_cells, exposure_of, pieces_of
-from streams.core.people.policy import PeoplePolicy
+from streams.core import counters as c
+from streams.core.people.exposure import dose_of, dose_of_counters, exposure_of, pieces_of
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.people.rotation import present_weight_milli, queue_loads, rotations
 from tests.people.floor import BASE, DAY, HOUR, MINUTE, work
 
@@ -94,14 +94,14 @@ def test_a_working_day_by_hand():
     assert exposure_of(pieces_of(works, policy), BASE + 3 * HOUR + DAY, policy).dose_ms == 0
 
 
-def test_cells_of_rows_give_the_dose_of_labels_that_do_not_overlap():
+def test_counters_of_rows_give_the_dose_of_labels_that_do_not_overlap():
     works = [work(n, at=n * MINUTE, handle=MINUTE, policy=("hard", "mild")[n % 2]) for n in range(1, 60)]
-    rows: dict[str, c.Cells] = {}
+    rows: dict[str, c.Counters] = {}
     for one in works:
-        c.add_cells(rows.setdefault(one.policy, {}), {c.LABELS: 1, c.HANDLED: 1, c.HANDLE_MS: one.handle_ms or 0})
-    assert dose_of_cells(rows, SMALL) == dose_of(pieces_of(works, SMALL), BASE, BASE + DAY)
+        c.add_counters(rows.setdefault(one.policy, {}), {c.LABELS: 1, c.HANDLED: 1, c.HANDLE_MS: one.handle_ms or 0})
+    assert dose_of_counters(rows, SMALL) == dose_of(pieces_of(works, SMALL), BASE, BASE + DAY)
     half_active = {"hard": {c.LABELS: 2, c.HANDLE_MS: 100, c.ACTIVE_TIMED: 1, c.ACTIVE_MS: 10}}
-    assert dose_of_cells(half_active, SMALL) == 200_000
+    assert dose_of_counters(half_active, SMALL) == 200_000
 
 
 def test_rotation_goes_to_milder_known_queues_in_need():

@@ -18,13 +18,13 @@ from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from streams.adapters.admin import create_topics
 from streams.core.ledger_store import new_store
-from streams.core.people.crowd import Crowd
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.cohort import Cohort
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.people.scorecard import scorecard
 from streams.core.policy import DAY_MS, CorePolicy
 from streams.core.records import Record
-from streams.core.stamps import rfc3339
-from streams.engine.log import KafkaLogWriter, Outgoing
+from streams.core.time_text import rfc3339
+from streams.engine.log import KafkaLogWriter, ProducerRecord
 from streams.models.topics import EVENTS, partition_of, topic_specs
 from tests.core.harness import encode
 from tests.embedded.tansu import running_broker
@@ -98,9 +98,13 @@ def test_what_is_late_for_the_ledger_is_late_here(seed):
     store.ledger.fold([Record(offset, 0, *encode(one)) for offset, one in enumerate(events)])
     lines = [json.dumps(one).encode() for one in events]
     log = read_facts(lines, ReadingRules(horizon_ms=DAY_MS))
-    counters = store.ledger.counters
-    assert counters.late > 20
-    assert (log.late, log.duplicates, log.conflicts) == (counters.late, counters.duplicates, counters.conflicts)
+    fold_counts = store.ledger.fold_counts
+    assert fold_counts.late > 20
+    assert (log.late, log.duplicates, log.conflicts) == (
+        fold_counts.late,
+        fold_counts.duplicates,
+        fold_counts.conflicts,
+    )
     assert log.watermark_ms == store.ledger.watermark_ms
     assert read_facts(lines, ReadingRules(horizon_ms=400 * DAY_MS)).late == 0
 
@@ -164,7 +168,7 @@ def test_scorecards_do_not_depend_on_how_tasks_interleave_or_repeat():
 
     def cards(some):
         log = read_facts(some)
-        crowd = Crowd(log.works, (log.watermark_ms - 43_200_000, log.watermark_ms + 1), policy)
+        crowd = Cohort(log.works, (log.watermark_ms - 43_200_000, log.watermark_ms + 1), policy)
         return {name: scorecard(crowd, name) for name in crowd.works}
 
     first = cards(lines)
@@ -208,10 +212,10 @@ def test_the_commands_read_the_log_of_a_cluster(tmp_path):
 async def _fill(address: str, lines: list[bytes], tick: bytes) -> None:
     connection = {"bootstrap_servers": address}
     await create_topics(connection, topic_specs("floorwatch.", PARTITIONS))
-    parts: list[list[Outgoing]] = [[Outgoing(b"clock", tick)] for _ in range(PARTITIONS)]
+    parts: list[list[ProducerRecord]] = [[ProducerRecord(b"clock", tick)] for _ in range(PARTITIONS)]
     for line in lines:
         key = json.loads(line)["subject"].encode()
-        parts[partition_of(key, PARTITIONS)].append(Outgoing(key, line))
+        parts[partition_of(key, PARTITIONS)].append(ProducerRecord(key, line))
     producer = AIOKafkaProducer(acks="all", **connection)
     await producer.start()
     try:

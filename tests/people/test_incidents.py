@@ -12,12 +12,12 @@ from msgspec import structs
 from redis import Redis
 from typer.testing import CliRunner
 
-from alerts.incident import Act, Incident
-from alerts.records import encode_incident, incident_record
+from alerts.codec import encode_incident, incident_record
+from alerts.incident import Incident, OperatorAction
 from alerts.view import instant_ms
 from floorwatch.cli import build
 from floorwatch.cli.people_incidents import steps_of, with_place
-from streams.core.people.coaching import State, Step, StepRefused, Told, fold_steps
+from streams.core.people.coaching import CoachingStep, State, StepRefused, Told, fold_steps
 from tests.alerts.machine import opened
 from tests.brokers import running_valkey
 from tests.people.log import people_log
@@ -35,7 +35,7 @@ def records(*incidents: Incident) -> list[dict[str, Any]]:
     return [incident_record(one, "") for one in incidents]
 
 
-ALERTED = Told(OPENED_MS, Step.alerted, "accuracy-low-labeler")
+ALERTED = Told(OPENED_MS, CoachingStep.alerted, "accuracy-low-labeler")
 
 
 def test_only_what_opened_about_somebodys_work_is_a_step() -> None:
@@ -48,18 +48,18 @@ def test_only_what_opened_about_somebodys_work_is_a_step() -> None:
 
 
 def test_an_act_is_dated_no_later_than_the_moment_looked_at_and_no_earlier_than_the_alert() -> None:
-    acts = tuple(Act("ack", "mei", OPENED_MS + at_ms) for at_ms in (-5, 7, 99))
-    acts += (Act("silence", "mei", OPENED_MS, until_ms=OPENED_MS + 1),)
+    acts = tuple(OperatorAction("ack", "mei", OPENED_MS + at_ms) for at_ms in (-5, 7, 99))
+    acts += (OperatorAction("silence", "mei", OPENED_MS, until_ms=OPENED_MS + 1),)
     found = steps_of(records(incident(acts=acts)), OPENED_MS + 50, now=True)["low"][1:]
     assert [told.time_ms - OPENED_MS for told in found] == [0, 7, 49]
-    assert {(told.step, told.by) for told in found} == {(Step.acknowledged, "mei")}
+    assert {(told.step, told.by) for told in found} == {(CoachingStep.acknowledged, "mei")}
     past = steps_of(records(incident(acts=acts)), OPENED_MS + 50, now=False)["low"]
     assert past[-1].time_ms == OPENED_MS + 99  # after the moment looked at: the loop leaves it out
 
 
 def test_what_has_no_place_among_the_steps_told_is_left_out() -> None:
-    coached = Told(OPENED_MS + 10, Step.coached, "lead-1")
-    late = Told(OPENED_MS + 20, Step.acknowledged, "mei")
+    coached = Told(OPENED_MS + 10, CoachingStep.coached, "lead-1")
+    late = Told(OPENED_MS + 20, CoachingStep.acknowledged, "mei")
     assert with_place([coached], [ALERTED, late]) == [ALERTED]
     assert fold_steps([coached, ALERTED]).state is State.watching
     assert with_place([ALERTED, coached], [ALERTED]) == []
@@ -80,7 +80,7 @@ def test_who_took_the_incident_is_in_the_loop_and_in_the_file_once_somebody_coac
     tmp_path: Path, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLOORWATCH_REDIS__URL", valkey)
-    taken = incident(state="acknowledged", acts=(Act("ack", "lead-1", OPENED_MS + 3_600_000),))
+    taken = incident(state="acknowledged", acts=(OperatorAction("ack", "lead-1", OPENED_MS + 3_600_000),))
     with Redis.from_url(valkey) as client:
         client.hset("floorwatch:incidents", "low", encode_incident(taken, ""))
     events, path = tmp_path / "events.jsonl", tmp_path / "coaching.jsonl"

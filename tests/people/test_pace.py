@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from streams.core.people.crowd import Crowd
+from streams.core.people.cohort import Cohort
 from streams.core.people.learning import Curve, Tenure
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.people.proportions import Interval
-from streams.core.people.rushing import Pace, Shift, fast_limits, fast_strata, judge, learned_between
+from streams.core.people.rushing import Pace, PaceChange, fast_limits, fast_strata, judge, learned_between
 from streams.core.people.scorecard import scorecard
 from tests.people.floor import BASE, DAY, judged, steady, work
 
@@ -26,7 +26,7 @@ def crowd(seed: int, *, faster=1.0, everybody=1.0, fast_wrong=None, labels=(600,
         works += steady(rng, who, labels[0], 0, 28 * DAY, fast_wrong=fast_wrong, share=share)
         pace = 30_000 * everybody * (faster if who == "a" else 1.0)
         works += steady(rng, who, labels[1], 28 * DAY, 7 * DAY, median=pace, fast_wrong=fast_wrong, share=share)
-    return Crowd(sorted(works, key=lambda one: one.time_ms), WINDOW, POLICY)
+    return Cohort(sorted(works, key=lambda one: one.time_ms), WINDOW, POLICY)
 
 
 def test_faster_where_fast_labels_are_wrong_is_rushing():
@@ -58,7 +58,7 @@ def test_a_milder_mix_is_no_shift():
             share = {"hard": (0.9, 0.1), "easy": (0.1, 0.9)}[queue] if who == "a" else (0.5, 0.5)
             works += steady(rng, who, round(800 * share[0]), 0, 28 * DAY, median=median, queue=queue)
             works += steady(rng, who, round(300 * share[1]), 28 * DAY, 7 * DAY, median=median, queue=queue)
-    one = Crowd(sorted(works, key=lambda label: label.time_ms), WINDOW, POLICY)
+    one = Cohort(sorted(works, key=lambda label: label.time_ms), WINDOW, POLICY)
     card = scorecard(one, "a")
     assert card.rushing.pace is Pace.steady
     assert card.rushing.shift.ratio == pytest.approx(1.0, abs=0.1)
@@ -86,7 +86,7 @@ def test_false_alarms_of_the_shift():
 
 
 def test_own_risk_decides_where_it_can_else_everybodys():
-    shift = Shift(0.7, -9.0, 200, 800, 1.0)
+    shift = PaceChange(0.7, -9.0, 200, 800, 1.0)
     high, low, unclear = Interval(2, 1.5, 3), Interval(0.5, 0.3, 0.8), Interval(1.1, 0.7, 1.6)
     assert judge(shift, high, None, POLICY) is Pace.rushing
     assert judge(shift, low, high, POLICY) is Pace.faster

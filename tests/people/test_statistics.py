@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.people import learning, peers, proportions
-from streams.core.people.peers import LOG_GAMMA, Tally
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.peers import LOG_GAMMA, WorkTally
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.people.proportions import Stratum
-from streams.core.people.scorecard import accuracy_of, accuracy_of_cells
+from streams.core.people.scorecard import accuracy_of, accuracy_of_counters
 from streams.core.tables import wilson
 from tests.people.floor import DAY, HOUR, NANO, judged, work
 
@@ -112,7 +112,7 @@ def test_the_error_of_the_median_is_that_of_repeated_samples():
 
 
 def tallies(times, mix=("q", "P1"), judged_counts=(0, 0)):
-    tally = Tally()
+    tally = WorkTally()
     for handle in times:
         tally.handled += 1
         tally.labels += 1
@@ -160,11 +160,11 @@ WORKS = st.lists(
 
 
 @given(WORKS)
-def test_labels_and_cells_of_rows_give_the_same_tallies(works):
-    rows: dict[tuple[str, str], c.Cells] = {}
+def test_labels_and_counters_of_rows_give_the_same_tallies(works):
+    rows: dict[tuple[str, str], c.Counters] = {}
     for one in works:
         row = rows.setdefault(one.mix, {})
-        amounts: c.Cells = {c.LABELS: 1}
+        amounts: c.Counters = {c.LABELS: 1}
         if one.handle_ms is not None:
             amounts |= {c.HANDLED: 1, c.HANDLE_MS: one.handle_ms, c.HANDLE_HISTOGRAM + c.bucket(one.handle_ms): 1}
         if one.judged is not None:
@@ -175,20 +175,20 @@ def test_labels_and_cells_of_rows_give_the_same_tallies(works):
                 amounts[c.WRONG_TECHNICAL] = 1
             else:
                 amounts[c.WRONG_UNSPECIFIED] = 1
-        c.add_cells(row, amounts)
+        c.add_counters(row, amounts)
 
-    whole: c.Cells = {}
+    whole: c.Counters = {}
     for row in rows.values():
-        c.add_cells(whole, row)
-    from_labels, from_cells = accuracy_of(works, POLICY), accuracy_of_cells(whole, POLICY)
+        c.add_counters(whole, row)
+    from_labels, from_counters = accuracy_of(works, POLICY), accuracy_of_counters(whole, POLICY)
     for name in ("judged", "correct", "technical", "raw"):
-        assert getattr(from_labels, name) == getattr(from_cells, name)
-    assert from_cells.standing is from_labels.standing
+        assert getattr(from_labels, name) == getattr(from_counters, name)
+    assert from_counters.standing is from_labels.standing
 
     def numbers(found):
-        return {mix: [getattr(tally, name) for name in Tally.__slots__] for mix, tally in found.items()}
+        return {mix: [getattr(tally, name) for name in WorkTally.__slots__] for mix, tally in found.items()}
 
-    assert numbers(peers.tally_works(works)) == numbers(peers.tally_cells(rows))
+    assert numbers(peers.tally_works(works)) == numbers(peers.tally_counters(rows))
 
 
 @given(WORKS, WORKS)
@@ -243,7 +243,7 @@ def test_tenure_is_never_guessed():
     assert (old.labels, old.exact, old.is_new(policy)) == (10, False, False)
     new = learning.tenure_of(works, begin - 8 * DAY, until, policy, None)
     assert (new.labels, new.exact, new.is_new(policy)) == (10, True, True)
-    told = learning.tenure_of(works, begin, until, policy, learning.Known(5000, begin - 300 * DAY))
+    told = learning.tenure_of(works, begin, until, policy, learning.PriorTenure(5000, begin - 300 * DAY))
     assert (told.labels, told.exact, told.is_new(policy)) == (5010, True, False)
     assert told.days == pytest.approx(300 + 9 / 24)
     others = {"old": old, "told": told, "twin": new._replace(labels=19), "far": new._replace(labels=21)}
@@ -292,5 +292,5 @@ def test_rows_and_works_count_the_same_targeted_audits():
         c.TARGETED_CORRECT: 3,
         c.TARGETED_TECHNICAL: 1,
     }
-    found = accuracy_of_cells(row, policy)
+    found = accuracy_of_counters(row, policy)
     assert (found.judged, found.targeted, found.targeted_correct) == (8, 4, 3)

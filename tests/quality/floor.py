@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from floorwatch.replay.book import Book
-from floorwatch.replay.walk import Walk
+from floorwatch.replay.partition_facts import PartitionFacts
+from floorwatch.replay.partition_replay import PartitionReplay
 from streams.core.facts import Fact, fact_of
 from streams.core.policy import CorePolicy
 from streams.core.quality.counts import Counts
@@ -30,10 +30,10 @@ def tasks_of(log: MemoryLog) -> dict[str, list[Fact]]:
     """Standing facts by task of a whole log."""
     found: dict[str, list[Fact]] = {}
     for partition, records in enumerate(log.parts):
-        book = Book()
-        walk = Walk(partition, CorePolicy(), None, book.witness)
-        walk.feed(records)
-        found.update(book.tasks(walk.knows))
+        partition_facts = PartitionFacts()
+        partition_replay = PartitionReplay(partition, CorePolicy(), None, partition_facts.observer)
+        partition_replay.feed(records)
+        found.update(partition_facts.tasks(partition_replay.knows))
     return found
 
 

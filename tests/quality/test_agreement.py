@@ -125,11 +125,11 @@ def square(a: int, b: int, c: int, d: int) -> dict[tuple[str, str], int]:
 
 
 @given(st.lists(st.integers(1, 40), min_size=9, max_size=9))
-def test_kappas_interval_is_the_delta_method_of_the_multinomial(cells: list[int]) -> None:
-    """The standard error from numeric derivatives of κ by each cell's share, no formula of Fleiss, Cohen & Everitt."""
+def test_kappas_interval_is_the_delta_method_of_the_multinomial(counters: list[int]) -> None:
+    """The standard error from numeric derivatives of κ by each counter's share, no formula of Fleiss, Cohen & Everitt."""
     pairs = list(itertools.product("abc", repeat=2))
-    n = sum(cells)
-    shares = [cell / n for cell in cells]
+    n = sum(counters)
+    shares = [counter / n for counter in counters]
 
     def of(at: list[float]) -> float:
         total = sum(at)
@@ -150,7 +150,7 @@ def test_kappas_interval_is_the_delta_method_of_the_multinomial(cells: list[int]
     ]
     mean = sum(p * s for p, s in zip(shares, slopes, strict=True))
     error = math.sqrt(sum(p * (s - mean) ** 2 for p, s in zip(shares, slopes, strict=True)) / n)
-    found = kappa(dict(zip(pairs, cells, strict=True)))
+    found = kappa(dict(zip(pairs, counters, strict=True)))
     assert found is not None
     assert found.value == pytest.approx(of(shares))
     assert found.high == pytest.approx(min(1.0, found.value + 1.959964 * error), abs=1e-5)

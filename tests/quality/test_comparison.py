@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.people.proportions import Interval, difference, wilson_of
-from streams.core.quality.comparison import Cell, compare_vendors, minus, standardised
+from streams.core.quality.comparison import VendorStratum, compare_vendors, minus, standardised
 from streams.core.quality.counts import Counts
 
 HARD, EASY = ("hate", "P1", "de"), ("spam", "P2", "de")
@@ -117,7 +117,7 @@ def test_audits_of_unequal_weight_are_worth_fewer_plain_ones() -> None:
 def test_one_stratum_is_wilsons_interval_and_a_difference_newcombes() -> None:
     """Newcombe (1998), table II, example (a): 56/70 − 48/80, method 10."""
     mix = {HARD: 1.0}
-    one, other = (standardised(mix, {HARD: Cell(k / n, n, n)}) for k, n in ((56, 70), (48, 80)))
+    one, other = (standardised(mix, {HARD: VendorStratum(k / n, n, n)}) for k, n in ((56, 70), (48, 80)))
     assert (one.low, one.high) == pytest.approx(wilson_of(56 / 70, 70))
     step = minus(one, other)
     assert [round(end, 4) for end in step] == [0.2, 0.0524, 0.3339]
@@ -128,7 +128,7 @@ def test_one_stratum_is_wilsons_interval_and_a_difference_newcombes() -> None:
 def test_the_standardised_value_is_the_weighted_mean(rows: list[tuple[float, int, int]]) -> None:
     total = sum(weight for weight, _, _ in rows)
     mix = {(str(i), "", ""): weight / total for i, (weight, _, _) in enumerate(rows)}
-    cells = {(str(i), "", ""): Cell(min(k, n) / n, n, n) for i, (_, k, n) in enumerate(rows)}
+    cells = {(str(i), "", ""): VendorStratum(min(k, n) / n, n, n) for i, (_, k, n) in enumerate(rows)}
     found = standardised(mix, cells)
     value = sum(weight / total * min(k, n) / n for weight, k, n in rows)
     assert found.value == pytest.approx(value)
@@ -195,8 +195,8 @@ def _floor(rng: Random, strata: int, accuracy: float, spread: float) -> tuple[di
     return mix, {s: min(0.998, accuracy + rng.uniform(-spread, spread)) for s in mix}
 
 
-def _cell(rng: Random, truth: float, audits: int) -> Cell:
-    return Cell(sum(rng.random() < truth for _ in range(audits)) / audits, audits, audits)
+def _cell(rng: Random, truth: float, audits: int) -> VendorStratum:
+    return VendorStratum(sum(rng.random() < truth for _ in range(audits)) / audits, audits, audits)
 
 
 def _audited(rng: Random, mix: dict, truths: dict, audits: int) -> tuple[dict, Interval]:

@@ -97,6 +97,6 @@ def test_it_stands_at_the_last_label_of_those_that_count(given_labels: list[tupl
         assert group is None
         return
     assert group is not None
-    assert len(group.cells) == (4 if len({tuple(e["data"]["values"]) for e in latest.values()}) == 1 else 2)
+    assert len(group.counters) == (4 if len({tuple(e["data"]["values"]) for e in latest.values()}) == 1 else 2)
     times = {fact.label_id: fact.time_ms for fact in facts_of(events)["t-1"]}  # type: ignore[union-attr]
     assert group.time_ms == max(times[event["data"]["label_id"]] for event in latest.values())

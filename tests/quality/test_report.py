@@ -9,7 +9,7 @@ import json
 import pytest
 from rich.console import Console
 
-from floorwatch.replay.quality import ALL, Report, as_json, quality_of, report
+from floorwatch.replay.quality import ALL, QualityReport, as_json, quality_of, report
 from floorwatch.replay.quality_text import agreement_words, render
 from floorwatch.replay.recount import Range
 from floorwatch.simulate.config import Scenario
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.xdist_group("a floor of half a day")  # simulated once
 POLICY = CorePolicy()
 
 
-def ask(log: MemoryLog | None = None, **options) -> Report:
+def ask(log: MemoryLog | None = None, **options) -> QualityReport:
     return asyncio.run(quality_of(log or floor_log(31, days=0.5, rate=0.1), POLICY, **options))[0]
 
 
-def text_of(found: Report) -> str:
+def text_of(found: QualityReport) -> str:
     console = Console(file=io.StringIO(), width=220, highlight=False)
     for block in render(found):
         console.print(block)

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.facts import fact_of, plain_label, same_content, unpack_one
 from streams.core.overlap import overlap
-from streams.core.people.evidence import evidence_of
-from streams.core.people.work import works_of
+from streams.core.people.coaching_evidence import evidence_of
+from streams.core.people.standing_labels import standing_labels_of
 from streams.core.policy import CorePolicy
 from streams.core.quality.decisions import confusion, value_quality
 from streams.core.tables import accuracy, parts_of
@@ -153,7 +153,7 @@ def test_the_report_says_cannot_say_and_what_to_send() -> None:
 
 def test_coaching_evidence_tells_a_question_mark_from_what_nobody_said() -> None:
     tasks = facts_of([*judged(1, ["hate"], ["?"]), *judged(2, ["hate"], None)])
-    works = [work for task, facts in tasks.items() for work in works_of(task, facts)]
+    works = [work for task, facts in tasks.items() for work in standing_labels_of(task, facts)]
     assert {(one.given, one.truth) for one in evidence_of(works, {}).confusions} == {("hate", "?"), ("hate", None)}
 
 

@@ -6,10 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.rca.shift import NOT_GIVEN, Decomposition, Invariant, completed, decompose, minus, nested, summed
-from streams.core.rca.tally import Tally
+from streams.core.rca.shift import (
+    NOT_GIVEN,
+    Decomposition,
+    PartsDoNotAddUp,
+    completed,
+    decompose,
+    minus,
+    nested,
+    summed,
+)
+from streams.core.rca.tally import RatioTally
 
-tallies = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda two: Tally(min(two), max(two)))
+tallies = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda two: RatioTally(min(two), max(two)))
 keys = st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz"))
 windows = st.dictionaries(keys, tallies, max_size=12)
 
@@ -22,8 +31,8 @@ def coarse(window):
 
 
 def test_what_the_formulas_say_by_hand():
-    before = {("a",): Tally(90, 100), ("b",): Tally(60, 100)}  # 75%
-    after = {("a",): Tally(40, 50), ("b",): Tally(75, 150)}  # 57.5%
+    before = {("a",): RatioTally(90, 100), ("b",): RatioTally(60, 100)}  # 75%
+    after = {("a",): RatioTally(40, 50), ("b",): RatioTally(75, 150)}  # 57.5%
     found = decompose(("team",), before, after)
     a, b = found.parts
     assert (a.rate, a.mix, a.interaction) == (Fraction(-1, 20), Fraction(-3, 80), Fraction(1, 40))
@@ -47,8 +56,8 @@ def test_parts_sum_exactly_and_two_dimensions_nest(before, after):
 
 
 def test_a_part_of_only_one_window():
-    before = {("old",): Tally(5, 10), ("stays",): Tally(90, 90)}
-    after = {("new",): Tally(0, 10), ("stays",): Tally(90, 90)}
+    before = {("old",): RatioTally(5, 10), ("stays",): RatioTally(90, 90)}
+    after = {("new",): RatioTally(0, 10), ("stays",): RatioTally(90, 90)}
     parts = {part.key[0]: part for part in decompose(("labeler",), before, after).parts}
     average = Fraction(95, 100)
     assert parts["new"].presence == "new"
@@ -60,26 +69,29 @@ def test_a_part_of_only_one_window():
 
 
 def test_nothing_to_explain_without_both_windows():
-    assert decompose(("team",), {}, {("a",): Tally(1, 1)}) is None
-    assert decompose(("team",), {("a",): Tally(1, 1)}, {("a",): Tally(0, 0)}) is None
+    assert decompose(("team",), {}, {("a",): RatioTally(1, 1)}) is None
+    assert decompose(("team",), {("a",): RatioTally(1, 1)}, {("a",): RatioTally(0, 0)}) is None
 
 
 def test_a_sum_that_fails_is_an_error(monkeypatch):
     monkeypatch.setattr(Decomposition, "total", lambda self, kind: Fraction(1, 3))
-    with pytest.raises(Invariant, match="sum to 1/3"):
-        decompose(("team",), {("a",): Tally(1, 2)}, {("a",): Tally(2, 2)})
+    with pytest.raises(PartsDoNotAddUp, match="sum to 1/3"):
+        decompose(("team",), {("a",): RatioTally(1, 2)}, {("a",): RatioTally(2, 2)})
 
 
 def test_the_window_before_is_the_longer_without_the_shorter():
-    week = {("a",): Tally(80, 100), ("b",): Tally(9, 10)}
-    day = {("a",): Tally(10, 20), ("b",): Tally(9, 10)}
-    assert minus(week, day) == {("a",): Tally(70, 80)}
-    with pytest.raises(Invariant, match="longer window"):
+    week = {("a",): RatioTally(80, 100), ("b",): RatioTally(9, 10)}
+    day = {("a",): RatioTally(10, 20), ("b",): RatioTally(9, 10)}
+    assert minus(week, day) == {("a",): RatioTally(70, 80)}
+    with pytest.raises(PartsDoNotAddUp, match="longer window"):
         minus(day, week)
 
 
 def test_what_no_part_names_is_not_lost():
-    assert completed(Tally(9, 10), {("a",): Tally(5, 5)}) == {("a",): Tally(5, 5), (NOT_GIVEN,): Tally(4, 5)}
-    assert completed(Tally(5, 5), {("a",): Tally(5, 5)}) == {("a",): Tally(5, 5)}
-    with pytest.raises(Invariant, match="parts hold"):
-        completed(Tally(4, 5), {("a",): Tally(5, 5)})
+    assert completed(RatioTally(9, 10), {("a",): RatioTally(5, 5)}) == {
+        ("a",): RatioTally(5, 5),
+        (NOT_GIVEN,): RatioTally(4, 5),
+    }
+    assert completed(RatioTally(5, 5), {("a",): RatioTally(5, 5)}) == {("a",): RatioTally(5, 5)}
+    with pytest.raises(PartsDoNotAddUp, match="parts hold"):
+        completed(RatioTally(4, 5), {("a",): RatioTally(5, 5)})

@@ -15,7 +15,7 @@ from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
 from streams.core.tables import window_rows
-from streams.models.explain import Refusal, explain
+from streams.models.acceptance import Refusal, parse_event
 from streams.models.topics import partition_of
 
 START_MS = 1_794_700_800_000
@@ -58,7 +58,7 @@ def log_of(stamped: Iterable[tuple[int, bytes]], partitions: int = 1) -> MemoryL
     """A log of (broker timestamp, event) in order; what intake would refuse is left out."""
     parts: list[list[Record]] = [[] for _ in range(partitions)]
     for stamp_ms, value in stamped:
-        if isinstance(explain(value, None), Refusal):
+        if isinstance(parse_event(value, None), Refusal):
             continue
         key = json.loads(value)["subject"].encode()
         part = parts[partition_of(key, partitions)]
@@ -91,6 +91,6 @@ class PlainRun:
         return {
             row.state.key: window_rows(row, self.floor.watermark_ms)[table]
             for row in self.floor.all_windows()
-            if row.window == window and (row.cells or row.state.open_by_hour)
+            if row.window == window and (row.counters or row.state.open_by_hour)
             if table == "accuracy" or not row.state.audits_only
         }

@@ -11,8 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from floorwatch.replay.as_of import LogTooShort, differences, known_at, require_reach, same_ranges_now
-from floorwatch.replay.moments import BadMoment, moment_ms
 from floorwatch.replay.replayer import cut_at, replay
+from floorwatch.replay.timestamps import BadTimestamp, parse_timestamp_ms
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
 from streams.core.records import Record
 from tests.oracle.case_events import START_MS as CASE_MS
@@ -132,8 +132,8 @@ def test_the_retention_rule_is_enough_for_tasks_begun_within_the_horizon() -> No
 
 @pytest.mark.parametrize(("text", "said"), [("yesterday", "is no moment"), ("2026-11-22T18:00:00", "has no zone")])
 def test_moments_without_a_zone_are_refused(text: str, said: str) -> None:
-    with pytest.raises(BadMoment, match=said):
-        moment_ms(text)
+    with pytest.raises(BadTimestamp, match=said):
+        parse_timestamp_ms(text)
 
 
 def _cases(stamped: list[tuple[int, dict]]) -> MemoryLog:

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from floorwatch.replay.history import history_of
-from floorwatch.replay.walk import Outcome, Walk
-from streams.core.cells import Cells, add_cells
+from floorwatch.replay.partition_replay import PartitionReplay, RecordOutcome
+from streams.core.counters import Counters, add_counters
 from streams.core.floor import Floor
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import Record
@@ -53,11 +53,11 @@ def test_every_record_is_told_with_what_became_of_it() -> None:
     assert said[5] == "appeal p-1 against audit a-1: overturned"
     by_group = {one.group: one for one in found.contributions}
     judged = by_group["audit:l-1"]
-    assert judged.cells["correct"] == 1
-    assert judged.cells["appeals_overturned"] == 1
+    assert judged.counters["correct"] == 1
+    assert judged.counters["appeals_overturned"] == 1
     assert "vendor=bpo-a,queue=hate" in judged.scopes
     assert judged.panes == {"1m": START_MS + 300_000, "15m": START_MS, "1h": START_MS}
-    assert by_group["due"].cells == {"due": 1, "met": 1}
+    assert by_group["due"].counters == {"due": 1, "met": 1}
     assert found.lines[1].as_json()["time"] == "2026-11-23T10:05:00Z"
 
 
@@ -88,35 +88,35 @@ def test_outcomes_are_the_ledgers_own_counts(seed: int) -> None:
     policy = CorePolicy(horizon_ms=10 * HOUR_MS)
     seen: list = []
     floors = [Floor(policy), Floor(policy)]
-    told, plain = Walk(0, policy, floors[0], seen.append), Walk(0, policy, floors[1])
-    for walk, floor in zip((told, plain), floors, strict=True):
-        finish(walk, floor, records)
-    counters = plain._store.ledger.counters
-    counts = {outcome: sum(one.outcome is outcome for one in seen) for outcome in Outcome}
-    assert counts[Outcome.duplicate] == counters.duplicates
-    assert counts[Outcome.conflict] == counters.conflicts
-    assert counts[Outcome.late] == counters.late
-    assert counts[Outcome.tick] == counters.ticks
-    assert counts[Outcome.refused] == counters.rejected
-    assert counts[Outcome.duplicate] > 0
+    told, plain = PartitionReplay(0, policy, floors[0], seen.append), PartitionReplay(0, policy, floors[1])
+    for partition_replay, floor in zip((told, plain), floors, strict=True):
+        finish(partition_replay, floor, records)
+    fold_counts = plain._store.ledger.fold_counts
+    counts = {outcome: sum(one.outcome is outcome for one in seen) for outcome in RecordOutcome}
+    assert counts[RecordOutcome.duplicate] == fold_counts.duplicates
+    assert counts[RecordOutcome.conflict] == fold_counts.conflicts
+    assert counts[RecordOutcome.late] == fold_counts.late
+    assert counts[RecordOutcome.tick] == fold_counts.ticks
+    assert counts[RecordOutcome.refused] == fold_counts.rejected
+    assert counts[RecordOutcome.duplicate] > 0
     assert _rows(floors[0]) == _rows(floors[1])
 
 
-def finish(walk: Walk, floor: Floor, records: list[Record]) -> None:
-    walk.feed(records)
-    walk.flush()
-    assert walk.told_time is not None
-    floor.apply([walk.told_time])
+def finish(partition_replay: PartitionReplay, floor: Floor, records: list[Record]) -> None:
+    partition_replay.feed(records)
+    partition_replay.flush()
+    assert partition_replay.told_time is not None
+    floor.apply([partition_replay.told_time])
 
 
 def _rows(floor: Floor) -> dict:
-    return {(row.state.key, row.start_ms): row.cells for row in floor.all_panes()}
+    return {(row.state.key, row.start_ms): row.counters for row in floor.all_panes()}
 
 
 def test_what_no_event_is_refused() -> None:
     seen: list = []
-    Walk(0, POLICY, None, seen.append).feed([Record(0, 0, None, b"{oops"), Record(1, 0, None, None)])
-    assert [one.outcome for one in seen] == [Outcome.refused, Outcome.refused]
+    PartitionReplay(0, POLICY, None, seen.append).feed([Record(0, 0, None, b"{oops"), Record(1, 0, None, None)])
+    assert [one.outcome for one in seen] == [RecordOutcome.refused, RecordOutcome.refused]
 
 
 def test_the_contributions_of_all_tasks_are_the_floor() -> None:
@@ -126,14 +126,14 @@ def test_the_contributions_of_all_tasks_are_the_floor() -> None:
     for record in log.parts[0]:
         if record.value is not None:
             tasks.setdefault(json.loads(record.value)["subject"], []).append(record)
-    total: Cells = {}
+    total: Counters = {}
     for task, records in sorted(tasks.items()):
         for one in asyncio.run(history_of(MemoryLog([records]), POLICY, task, 1)).contributions:
             if one.group.startswith("label:"):
-                add_cells(total, {"labels": one.cells["labels"]})
+                add_counters(total, {"labels": one.counters["labels"]})
     floor = Floor(POLICY)
-    finish(Walk(0, POLICY, floor), floor, log.parts[0])
-    assert total["labels"] == sum(row.cells.get(1, 0) for row in floor.all_panes() if row.state.key == "all")
+    finish(PartitionReplay(0, POLICY, floor), floor, log.parts[0])
+    assert total["labels"] == sum(row.counters.get(1, 0) for row in floor.all_panes() if row.state.key == "all")
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -143,7 +143,7 @@ def test_without_rows_records_fare_the_same_and_time_is_the_same(seed: int) -> N
     seen: tuple[list, list] = ([], [])
     floors = [Floor(policy), Floor(policy)]
     for floor, into, rows in zip(floors, seen, (True, False), strict=True):
-        finish(Walk(0, policy, floor, into.append, rows=rows), floor, records)
+        finish(PartitionReplay(0, policy, floor, into.append, rows=rows), floor, records)
     assert [(one.outcome, one.anew, one.fact) for one in seen[0]] == [(o.outcome, o.anew, o.fact) for o in seen[1]]
     assert floors[0].watermark_ms == floors[1].watermark_ms > 0
     assert floors[0].scopes

@@ -22,8 +22,8 @@ from floorwatch.cli import build
 from floorwatch.replay.reader import open_log
 from floorwatch.simulate.runs import simulated_log
 from streams.adapters.admin import create_topics
-from streams.core.stamps import rfc3339
-from streams.engine.log import KafkaLogWriter, Outgoing
+from streams.core.time_text import rfc3339
+from streams.engine.log import KafkaLogWriter, ProducerRecord
 from streams.models.topics import EVENTS, PARTIALS, RAW, topic_specs
 from tests.embedded.tansu import running_broker
 from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log
@@ -56,7 +56,7 @@ async def _fill(address: str) -> None:
     await producer.start()
     try:
         for partition, records in enumerate(logged().parts):
-            outgoing = [Outgoing(r.key, r.value, r.timestamp_ms) for r in records]
+            outgoing = [ProducerRecord(r.key, r.value, r.timestamp_ms) for r in records]
             await KafkaLogWriter(producer).append("floorwatch." + EVENTS, partition, outgoing)
     finally:
         await producer.stop()

@@ -18,8 +18,8 @@ from floorwatch.replay.reader import open_log
 from floorwatch.replay.replayer import replay
 from streams.adapters.admin import create_topics
 from streams.core.policy import CorePolicy
-from streams.core.stamps import rfc3339
-from streams.engine.log import KafkaLogWriter, Outgoing
+from streams.core.time_text import rfc3339
+from streams.engine.log import KafkaLogWriter, ProducerRecord
 from streams.models.topics import EVENTS, topic_specs
 from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log
 
@@ -49,7 +49,7 @@ async def _fill(address: str) -> None:
     await producer.start()
     try:
         for partition, records in enumerate(logged().parts):
-            outgoing = [Outgoing(r.key, r.value, r.timestamp_ms) for r in records]
+            outgoing = [ProducerRecord(r.key, r.value, r.timestamp_ms) for r in records]
             await KafkaLogWriter(producer).append(PREFIX + EVENTS, partition, outgoing)
     finally:
         await producer.stop()

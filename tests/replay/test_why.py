@@ -1,4 +1,4 @@
-"""Why: whatever row is asked for, the tasks listed add up to it in every cell."""
+"""Why: whatever row is asked for, the tasks listed add up to it in every counter."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from floorwatch.replay.why import MEASURES, NoSuchRow, Place, parse_scope, why
-from streams.core.cells import AUDITED, Cells
+from floorwatch.replay.why import MEASURES, NoSuchRow, RowAddress, parse_scope, why
+from streams.core.counters import AUDITED, Counters
 from streams.core.policy import DEFAULT_SCOPES, HOUR_MS, CorePolicy
 from streams.core.scope_state import WindowRow
 from streams.core.scopes import parse_scope_key
@@ -25,7 +25,7 @@ from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log, log_of
 POLICY = CorePolicy()
 
 
-def ask(scope: dict[str, str], place: Place, table: str = "accuracy", measure: str = "wrong", log=None):
+def ask(scope: dict[str, str], place: RowAddress, table: str = "accuracy", measure: str = "wrong", log=None):
     return asyncio.run(why(log or logged(), POLICY, scope, place, MEASURES[table][measure], measure))
 
 
@@ -48,9 +48,9 @@ def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None
     table = data.draw(st.sampled_from(sorted(MEASURES)))
     measure = data.draw(st.sampled_from(sorted(MEASURES[table])))
     if data.draw(st.booleans()):
-        place = Place(window=data.draw(st.sampled_from(["1h", "24h", "7d", "day"])))
+        place = RowAddress(window=data.draw(st.sampled_from(["1h", "24h", "7d", "day"])))
     else:
-        place = Place(pane_ms=data.draw(st.sampled_from(sorted(state.panes[2]))))
+        place = RowAddress(pane_ms=data.draw(st.sampled_from(sorted(state.panes[2]))))
     found = ask(state.scope, place, table, measure)
     assert (found.unequal, found.ahead) == ({}, [])
     assert found.total == found.row
@@ -61,7 +61,9 @@ def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None
 def test_the_tasks_behind_a_past_number_add_up_too(table: str, hours: int) -> None:
     until_ms = START_MS + hours * HOUR_MS
     measure = next(iter(MEASURES[table]))
-    found = asyncio.run(why(logged(), POLICY, {}, Place(window="24h"), MEASURES[table][measure], measure, until_ms))
+    found = asyncio.run(
+        why(logged(), POLICY, {}, RowAddress(window="24h"), MEASURES[table][measure], measure, until_ms)
+    )
     row = PlainRun(logged(), until_ms).windows(table, "24h")["all"]
     assert found.total == found.row == row[measure]
     assert (found.unequal, found.ahead) == ({}, [])
@@ -75,21 +77,21 @@ def test_a_partition_far_ahead_of_the_others_is_named_and_not_compared(order: tu
     events = [label("l-1", 0, task=other), created(-60, id="again"), created(ahead_min, due_at=due_at)]
     log = log_of(((CASE_MS + 30 * 24 * HOUR_MS, json.dumps(events[n]).encode()) for n in order), 2)
     for measure in ("due", "open"):
-        found = ask({}, Place(window="24h"), "sla", measure, log=log)
+        found = ask({}, RowAddress(window="24h"), "sla", measure, log=log)
         assert (found.unequal, found.ahead) == ({}, [partition_of(b"t-1", 2)])
 
 
 def test_measures_are_those_of_the_tables() -> None:
-    """A row's count of a measure is the sum of the cells named for it."""
-    cells: Cells = {n: 3 * n for n in range(1, 60)} | {AUDITED: 10_000}
-    rows = window_rows(WindowRow(present().floor.scopes["all"], "1h", 0, HOUR_MS, cells), HOUR_MS)
+    """A row's count of a measure is the sum of the counters named for it."""
+    counters: Counters = {n: 3 * n for n in range(1, 60)} | {AUDITED: 10_000}
+    rows = window_rows(WindowRow(present().floor.scopes["all"], "1h", 0, HOUR_MS, counters), HOUR_MS)
     for table, measures in MEASURES.items():
         for name, parts in measures.items():
             head, _, inner = name.partition(".")
             if name in ("wrong", "open") or head.endswith("_nano"):
                 continue
             shown = rows[table][head]
-            assert sum(cells[cell] for cell in parts) == (shown[inner] if inner else shown), name
+            assert sum(counters[counter] for counter in parts) == (shown[inner] if inner else shown), name
 
 
 def test_a_wrong_label_is_listed_with_who_and_why() -> None:
@@ -101,7 +103,7 @@ def test_a_wrong_label_is_listed_with_who_and_why() -> None:
         audit("a-2", 8, "l-2", "correct", task="t-2"),
     ]
     log = log_of((CASE_MS + 30 * 24 * HOUR_MS, json.dumps(event).encode()) for event in events)
-    found = ask({"vendor": "bpo-a"}, Place(pane_ms=CASE_MS + 1000), log=log)
+    found = ask({"vendor": "bpo-a"}, RowAddress(pane_ms=CASE_MS + 1000), log=log)
     assert [item.as_json() for item in found.items] == [
         {
             "task": "t-1",
@@ -129,15 +131,15 @@ def test_a_contribution_that_goes_missing_is_told(monkeypatch: pytest.MonkeyPatc
             yield name, group
 
     monkeypatch.setattr(module, "groups_in", losing)
-    found = ask({}, Place(window="24h"), measure="audited")
+    found = ask({}, RowAddress(window="24h"), measure="audited")
     assert found.unequal["audited"] == (found.row, found.row - 1)
 
 
 def test_rows_that_are_not_there_are_explained() -> None:
     with pytest.raises(NoSuchRow, match=r"no row of scope vendor=nobody; there are vendor=bpo-a"):
-        ask({"vendor": "nobody"}, Place(window="24h"))
+        ask({"vendor": "nobody"}, RowAddress(window="24h"))
     with pytest.raises(NoSuchRow, match="has no pane of 60 min"):
-        ask({}, Place(pane_ms=1000 * HOUR_MS))
+        ask({}, RowAddress(pane_ms=1000 * HOUR_MS))
 
 
 def test_scopes_are_read_as_people_write_them() -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from floorwatch.cli import build
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from tests.people.floor import HOUR, MINUTE
 from tests.people.log import Log, people_log
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.facts import fact_of
-from streams.core.people.work import Work
+from streams.core.people.standing_labels import StandingLabel
 from streams.core.roster import intervals as iv
 from streams.core.roster.headcount import required_headcount
 from streams.core.roster.plan import break_times, fold_roster, scheduled_by_person
 from streams.core.roster.presence import RosterPolicy, presence_of
-from streams.core.roster.rows import Activity, Arrival, Sign, add_rows, measures, roster_rows
-from streams.core.stamps import rfc3339
+from streams.core.roster.roster_rows import Activity, Arrival, ClaimEvent, add_rows, measures, roster_rows
+from streams.core.time_text import rfc3339
 from streams.models.events import decode_event
 from tests.roster import naive
 
@@ -45,10 +45,10 @@ def pause(number: int, at: int, kind: str = "started", who: str = "kul-1"):
     return event(f"break.{kind}", number, {"labeler_id": who}, BASE + at * MINUTE, f"people/{who}")
 
 
-def label(who: str, start: int, end: int, *, site: str = "KUL", queue: str = "hate", team: str = "t1") -> Work:
+def label(who: str, start: int, end: int, *, site: str = "KUL", queue: str = "hate", team: str = "t1") -> StandingLabel:
     """A label handled from minute to minute after BASE."""
     time_ms = BASE + end * MINUTE
-    return Work(f"t-{who}-{end}", f"l-{who}-{end}", who, site, "inhouse", team, queue, "P1", time_ms,
+    return StandingLabel(f"t-{who}-{end}", f"l-{who}-{end}", who, site, "inhouse", team, queue, "P1", time_ms,
                 (end - start) * MINUTE, None, "safe", None)  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def test_the_first_sign_of_a_claim_ends_being_away():
     facts = [shift(1, 0, 60, site="KUL", labeler_ids=["a"])]
     works = [label("a", 50, 60)]
     assert add_rows(rows_of(facts, works, until=60)[KUL].values())["away_ms"] == 50 * MINUTE
-    signs = [Sign(BASE + at * MINUTE, "a") for at in (10, 20, 30, 40)]
+    signs = [ClaimEvent(BASE + at * MINUTE, "a") for at in (10, 20, 30, 40)]
     assert add_rows(rows_of(facts, works, until=60, signs=signs)[KUL].values())["away_ms"] == 0
 
 

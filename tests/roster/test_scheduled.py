@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.facts import to_ms
 from streams.core.policy import DAY_MS, HOUR_MS, QUARTER_MS
 from streams.core.roster.scheduled import LONGEST_MS, scheduled
@@ -26,7 +26,7 @@ def panes(run: CoreRun, scope: str, tier: int) -> dict[int, int]:
     for partition in range(len(run.stores)):
         run.flush(partition)
     state = run.floor.scopes[scope]
-    found = {start - START_MS: state.pane_cells(tier, start).get(c.SCHEDULED_MS, 0) for start in state.panes[tier]}
+    found = {start - START_MS: state.pane_counters(tier, start).get(c.SCHEDULED_MS, 0) for start in state.panes[tier]}
     return {start: amount for start, amount in sorted(found.items()) if amount}
 
 

@@ -17,7 +17,7 @@ from floorwatch.simulate.compare import differences, rows_of_dump
 from floorwatch.simulate.config import FloorConfig, Trouble, parse_scenario, parse_sla
 from floorwatch.simulate.floor import simulate
 from floorwatch.simulate.oracle import Oracle
-from streams.models.explain import Refusal, explain
+from streams.models.acceptance import Refusal, parse_event
 
 START_MS = 1_794_700_800_000
 
@@ -39,7 +39,7 @@ def test_a_seed_is_a_floor(day: list[bytes]) -> None:
 
 
 def test_every_event_is_of_the_contract(day: list[bytes]) -> None:
-    refused = [found for line in day if isinstance(found := explain(line, None), Refusal)]
+    refused = [found for line in day if isinstance(found := parse_event(line, None), Refusal)]
     assert {refusal.code for refusal in refused} <= {"started_after_time"}
     assert len(refused) < len(day) / 1000
 

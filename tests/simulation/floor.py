@@ -10,7 +10,7 @@ from typing import Any
 from alerts.detectors import detectors_of
 from alerts.rules_file import default_rules
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, CorePolicy, Window
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.models.grants import stamp_of
 from tests.core.floorgen import START_MS, _event
 
@@ -93,7 +93,7 @@ class Shape:
         events: Events on the floor.
         steps: Steps of trouble before the schedule comes to rest.
         intake: Events enter through the raw topic.
-        scopes: The scopes stage runs.
+        scopes: The aggregate stage runs.
         haunted: More zombies than anything else, and more steps.
         lag_steps: Compaction leaves records younger than this alone; 0: nothing is safe from it.
         retention_steps: How long a cleaned tombstone stays.

@@ -18,8 +18,8 @@ from streams.core.ledger import Ledger
 from streams.core.ledger_store import LedgerStore
 from streams.core.sources import Sources
 from streams.engine.batches import Batch
-from streams.engine.host import Owned, StageHost
-from streams.engine.log import Outgoing
+from streams.engine.host import PartitionState, StageHost
+from streams.engine.log import ProducerRecord
 from streams.models import topics
 from tests.simulation.floor import Kinds, Shape
 from tests.simulation.schedule import Outcome, run
@@ -39,7 +39,7 @@ def caught(within: int, kinds: Kinds | None = None, *, begin: int = 0) -> Outcom
 def test_a_commit_before_its_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     original = StageHost.flush_one
 
-    async def careless(self: StageHost, owned: Owned) -> None:
+    async def careless(self: StageHost, owned: PartitionState) -> None:
         place = owned.processor.next
         if owned.ready.is_set() and not owned.closed and place is not None:
             await self._commit_one(owned, place)
@@ -56,7 +56,7 @@ def test_what_is_fetched_and_not_folded_is_not_fetched_again(monkeypatch: pytest
 
 
 def test_a_flush_after_a_failed_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Owned, "failed", property(lambda _: False, lambda *_: None), raising=False)
+    monkeypatch.setattr(PartitionState, "failed", property(lambda _: False, lambda *_: None), raising=False)
     assert caught(2000, Kinds().without("crash", "linger", "zombie", "compaction", "loss"), begin=480)
 
 
@@ -70,7 +70,7 @@ def test_a_meta_row_before_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     original = LedgerStage._write_outputs
 
     async def careless(self: LedgerStage, flush: Any) -> None:
-        await self._writer.append(self._out.name(topics.LEDGER), self._partition, [Outgoing(*flush.meta)])
+        await self._writer.append(self._out.name(topics.LEDGER), self._partition, [ProducerRecord(*flush.meta)])
         await original(self, flush)
 
     monkeypatch.setattr(LedgerStage, "_write_outputs", careless)

@@ -62,7 +62,7 @@ def test_nor_without_compaction() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("first", seeds(100, 300)[::50])
 def test_nor_do_partitions_that_fall_idle_and_come_back(first: int) -> None:
-    """Floors of three partitions with a scopes stage: some idle, some far behind, at the end too."""
+    """Floors of three partitions with a aggregate stage: some idle, some far behind, at the end too."""
     for seed in range(20_000 + first, 20_050 + first):
         outcome = run(seed, shape=replace(Shape.of(seed), partitions=3, scopes=True))
         assert not outcome.failed, told(outcome)

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from streams.core.policy import HOUR_MS
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 from streams.models import topics
 from tests.simulation.calm import Calm
 from tests.simulation.views import floor_view, ledger_view, model_view, published, refused

@@ -27,12 +27,12 @@ def ledger_view(stage: Any, policy: CorePolicy) -> View:
     rows = {}
     for (tier, pane_ms, scope), row in ledger.rows.places():
         spec = policy.all_tiers[tier]
-        if row.cells and pane_ms + spec.pane_ms + spec.kept_ms > ledger.watermark_ms:
-            rows[ledger.scopes.keys[scope], tier, pane_ms] = dict(row.cells)
+        if row.counters and pane_ms + spec.pane_ms + spec.kept_ms > ledger.watermark_ms:
+            rows[ledger.scopes.keys[scope], tier, pane_ms] = dict(row.counters)
     return {
         "rows": rows,
         "facts": {task_id: unpack(packed) for task_id, packed in ledger.tasks.items()},
-        "counters": {"counters": ledger.counters},
+        "counters": {"counters": ledger.fold_counts},
         "place": {
             "next": ledger.next,
             "watermark_ms": ledger.watermark_ms,
@@ -51,15 +51,15 @@ def floor_view(floor: Floor, policy: CorePolicy) -> View:
         for tier, of_tier in enumerate(state.panes):
             spec = policy.all_tiers[tier]
             for pane_ms in of_tier:
-                cells = state.pane_cells(tier, pane_ms)
-                if cells and pane_ms + spec.pane_ms + spec.kept_ms > floor.watermark_ms:
-                    panes[key, tier, pane_ms] = dict(cells)
+                counters = state.pane_counters(tier, pane_ms)
+                if counters and pane_ms + spec.pane_ms + spec.kept_ms > floor.watermark_ms:
+                    panes[key, tier, pane_ms] = dict(counters)
     floor.all_windows()
     windows = {
-        (key, window.name): dict(total.cells)
+        (key, window.name): dict(total.counters)
         for key, state in floor.scopes.items()
         for window, total in zip(policy.windows, state.windows, strict=True)
-        if total.cells
+        if total.counters
     }
     backlog = {key: dict(state.open_by_hour) for key, state in floor.scopes.items() if state.open_by_hour}
     return {"panes": panes, "windows": windows, "backlog": backlog, "watermarks": watermarks}

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from streams.agents.ticker import tick_event
-from streams.engine.log import Outgoing
+from streams.engine.log import ProducerRecord
 from streams.models import topics
 from tests.simulation.worker import SimWorker
 
 
-def idle_tick(workers: Iterable[SimWorker], partition: int, rng: random.Random) -> Outgoing | None:
+def idle_tick(workers: Iterable[SimWorker], partition: int, rng: random.Random) -> ProducerRecord | None:
     """Return the tick of a partition found silent, with the time of some floor; None where its time is not known."""
     held = [owned for worker in workers for host in worker.hosts.values() for owned in host.owned.values()]
     ledgers = [owned.processor.store.ledger for owned in held if hasattr(owned.processor, "store")]

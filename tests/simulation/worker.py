@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from streams.adapters.publish import Topics
 from streams.adapters.readmodel import ReadModel
+from streams.adapters.topic_names import TopicNames
+from streams.agents.aggregate import AggregateStage
 from streams.agents.intake import Intake, IntakePolicy
 from streams.agents.ledger import LedgerStage
-from streams.agents.scopes import ScopesStage
 from streams.core.facts import Packed
 from streams.core.ledger_store import LedgerStore
 from streams.core.policy import CorePolicy
@@ -68,7 +68,7 @@ class Shared:
 
     def __init__(self, cluster: Cluster, group: Group, memory: Memory, clock: Clock, policy: CorePolicy) -> None:
         self.cluster, self.group, self.memory, self.clock, self.policy = cluster, group, memory, clock, policy
-        self.topics = Topics(cluster.prefix, cluster.partitions)
+        self.topics = TopicNames(cluster.prefix, cluster.partitions)
         self.errors: list[BaseException] = []
         self.publish_interval_s = 0.5
         self.max_unflushed = 1_000_000
@@ -186,7 +186,7 @@ class SimWorker:
 
     def _make_scopes(self, partition: int) -> Processor:
         shared = self._shared
-        return ScopesStage(
+        return AggregateStage(
             partition,
             shared.policy,
             shared.topics,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
 
-import streams.agents.scopes
+import streams.agents.aggregate
 import streams.engine.host
 from streams.core import accumulate
 from streams.core.facts import to_ms
@@ -59,11 +59,11 @@ def engine_of(clock: Clock, *, by_columns: bool) -> Iterator[None]:
     # A recovery freezes what there is, and here that is mostly what earlier schedules have left.
     freeze, gc.freeze = gc.freeze, lambda: None
     accumulate._FEW = -1 if by_columns else few
-    piece, streams.agents.scopes._PIECE = streams.agents.scopes._PIECE, _PIECE
+    piece, streams.agents.aggregate._PIECE = streams.agents.aggregate._PIECE, _PIECE
     try:
         yield
     finally:
-        streams.agents.scopes._PIECE = piece
+        streams.agents.aggregate._PIECE = piece
         accumulate._FEW = few
         gc.freeze = freeze
         for module, time in zip(modules, kept, strict=True):

@@ -14,7 +14,7 @@ import yaml
 from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
 
-from floorwatch.embedded.plan import Plan
+from floorwatch.embedded.plan import StackPlan
 from floorwatch.embedded.supervisor import Stack
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
@@ -115,7 +115,7 @@ async def letters(stack: Stack) -> list[tuple[str, str]]:
 
 
 def test_a_vendor_speaks_of_its_own_labels_and_a_reviewer_judges_both(tmp_path: Path) -> None:
-    plan = Plan(tmp_path / "var", config_file=configured(tmp_path))
+    plan = StackPlan(tmp_path / "var", config_file=configured(tmp_path))
 
     async def go() -> None:
         async with Stack(plan, lambda _: None) as stack:

@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from alerts.incident import LIVE, State
-from streams.core.cells import Cells
+from streams.core.counters import Counters
 from streams.core.forecast.observe import QueueTally, outlook, outlook_row
 from streams.core.tables import accuracy, parts_of, sla, throughput
 from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, by_name
@@ -174,7 +174,7 @@ def test_open_means_what_it_means_to_the_incidents_agent() -> None:
 
 
 def test_every_field_the_catalogue_reads_is_one_the_tables_have() -> None:
-    cells: Cells = {}
+    cells: Counters = {}
     parts = parts_of(cells)
     measures = {"accuracy": accuracy(parts), "throughput": throughput(parts, 1.0), "sla": sla(parts, 0, 0)}
     forecast = outlook_row(outlook(QueueTally(), 0, None))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streams.core.detectors.bulk import summarise_bulk
-from streams.core.detectors.summary import Step, Summary, on_grid, summarise
+from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summarise
 
 NANO = 1_000_000_000
 
@@ -38,7 +38,7 @@ _SINCE_RATIO = 2.0
 _SINCE_DROP = 0.7
 
 
-class Batch(NamedTuple):
+class AuditBatch(NamedTuple):
     """Audits that are likely to be right or wrong together: same labeller, same policy, same pane.
 
     Attributes:
@@ -58,19 +58,19 @@ class Batch(NamedTuple):
     top_nano: int
 
 
-def uniform_batch(key: int | tuple[str, ...], units: int, bad: int, weight_nano: int = NANO) -> Batch:
+def uniform_batch(key: int | tuple[str, ...], units: int, bad: int, weight_nano: int = NANO) -> AuditBatch:
     """Return a batch in which every unit has the same weight 1/π (in 10⁻⁹)."""
-    return Batch(key, units, bad, units * weight_nano, bad * weight_nano, weight_nano)
+    return AuditBatch(key, units, bad, units * weight_nano, bad * weight_nano, weight_nano)
 
 
-def merge_batches(batches: Iterable[Batch]) -> tuple[Batch, ...]:
+def merge_batches(batches: Iterable[AuditBatch]) -> tuple[AuditBatch, ...]:
     """Return batches in order of their key, those of one key added up: the pane, whatever parts it came in."""
-    found: dict[int | tuple[str, ...], Batch] = {}
+    found: dict[int | tuple[str, ...], AuditBatch] = {}
     for batch in batches:
         held = found.get(batch.key)
         if held is not None:
             top_nano = max(held.top_nano, batch.top_nano)
-            found[batch.key] = Batch(
+            found[batch.key] = AuditBatch(
                 batch.key,
                 held.units + batch.units,
                 held.bad + batch.bad,
@@ -104,7 +104,7 @@ class ShareBets:
     since_bad: float
     resolve_level: float
     top_nano: int = 0
-    _known: dict[tuple[int, int, int, int, int], Step] = field(default_factory=dict, compare=False, repr=False)
+    _known: dict[tuple[int, int, int, int, int], DetectorStep] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -154,11 +154,11 @@ class ShareBets:
         """Number of bets K."""
         return len(self.lambdas)
 
-    def top_of(self, pane: Sequence[Batch]) -> int:
+    def top_of(self, pane: Sequence[AuditBatch]) -> int:
         """Return the greatest weight of a pane in 10⁻⁹, 0 where the sampling plan already says it."""
         return 0 if self.top_nano else max((batch.top_nano for batch in pane), default=0)
 
-    def steps(self, pane: Sequence[Batch], top_nano: int) -> Iterator[Step]:
+    def steps(self, pane: Sequence[AuditBatch], top_nano: int) -> Iterator[DetectorStep]:
         """Yield one step per batch: the mean of a batch counts as one observation x in [0, 1].
 
         Errors within a batch may depend on each other in any way; only batches must not.
@@ -179,16 +179,16 @@ class ShareBets:
                 step = known[shape] = self._step(*shape)
             yield step
 
-    def _step(self, units: int, bad: int, weight_nano: int, bad_weight_nano: int, top_nano: int) -> Step:
+    def _step(self, units: int, bad: int, weight_nano: int, bad_weight_nano: int, top_nano: int) -> DetectorStep:
         scale = units * top_nano
         u = min(weight_nano, scale) / scale
         x = min(bad_weight_nano, bad * top_nano) / scale
         deviation = x - self.allowed * u
         factors = tuple([1.0 + bet * deviation for bet in self.lambdas])
         since, better = on_grid(self.since_bad * x - u), on_grid(u - x / self.allowed)
-        return Step(factors, since, better, units, bad)
+        return DetectorStep(factors, since, better, units, bad)
 
-    def summarise(self, pane_ms: int, pane: Sequence[Batch], top_nano: int) -> Summary:
+    def summarise(self, pane_ms: int, pane: Sequence[AuditBatch], top_nano: int) -> Summary:
         """Summarise one pane; ``top_nano`` as in ``steps``."""
         steps = self.steps(pane, self.top_nano or top_nano)
         if len(pane) < _BULK:
@@ -196,7 +196,7 @@ class ShareBets:
         return summarise_bulk(pane_ms, list(steps), self.bets)
 
 
-class Count(NamedTuple):
+class PaneCount(NamedTuple):
     """Work done in one pane, and what was expected.
 
     Attributes:
@@ -231,11 +231,11 @@ class CountBets:
         """Number of bets K."""
         return len(self.shares)
 
-    def top_of(self, pane: Count) -> int:  # noqa: ARG002
+    def top_of(self, pane: PaneCount) -> int:  # noqa: ARG002
         """Return 0: counts are not weighted."""
         return 0
 
-    def steps(self, pane: Count) -> Iterator[Step]:
+    def steps(self, pane: PaneCount) -> Iterator[DetectorStep]:
         """Yield the pane's one step; none where nothing was expected.
 
         F_ρ = ρ^(N/φ)·exp(μ(1 - ρ)/φ). Source: the class (Wedderburn 1974).
@@ -248,8 +248,8 @@ class CountBets:
         # 230 nats are 1e100.
         factors = tuple([math.exp(min(230.0, log)) for log in logs])
         since = on_grid((pane.done * math.log(_SINCE_DROP) + expected * (1.0 - _SINCE_DROP)) / phi)
-        yield Step(factors, since, -since, round(expected), round(expected) - pane.done)
+        yield DetectorStep(factors, since, -since, round(expected), round(expected) - pane.done)
 
-    def summarise(self, pane_ms: int, pane: Count, top_nano: int) -> Summary:  # noqa: ARG002
+    def summarise(self, pane_ms: int, pane: PaneCount, top_nano: int) -> Summary:  # noqa: ARG002
         """Summarise one pane; counts are not weighted."""
         return summarise(pane_ms, self.steps(pane), self.bets)

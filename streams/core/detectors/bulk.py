@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streams.core.detectors.summary import CAP, Step, Summary
+from streams.core.detectors.summary import CAP, DetectorStep, Summary
 
 _CHUNK = 64
 
 
-def summarise_bulk(pane_ms: int, steps: Sequence[Step], bets: int) -> Summary:
+def summarise_bulk(pane_ms: int, steps: Sequence[DetectorStep], bets: int) -> Summary:
     """Return what ``summary.summarise`` returns, up to rounding, for many observations at once.
 
     Within a chunk Q = P_n·Σ_j 1/P_j over the products P_j before each factor; chunks combine as in ``summary.then``.
@@ -24,7 +24,7 @@ def summarise_bulk(pane_ms: int, steps: Sequence[Step], bets: int) -> Summary:
         bets: Number of bets K.
     """
     known: dict[int, int] = {}
-    shapes: list[Step] = []
+    shapes: list[DetectorStep] = []
     index = []
     for step in steps:
         place = known.get(id(step))

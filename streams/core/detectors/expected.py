@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from streams.core.detectors.bets import NANO, Count
+from streams.core.detectors.bets import NANO, PaneCount
 
 HOUR_MS = 3_600_000
 WEEK_HOURS = 168
@@ -13,7 +13,7 @@ _MONDAY_OFFSET_H = 72
 """1 January 1970 was a Thursday: hour 0 of the week is Monday 00:00 UTC."""
 
 
-class Worked(NamedTuple):
+class PaneWork(NamedTuple):
     """One past pane.
 
     Attributes:
@@ -37,7 +37,7 @@ def hour_of_week(at_ms: int) -> int:
     return (at_ms // HOUR_MS + _MONDAY_OFFSET_H) % WEEK_HOURS
 
 
-def rates(history: Iterable[Worked]) -> dict[int, tuple[int, int]]:
+def rates(history: Iterable[PaneWork]) -> dict[int, tuple[int, int]]:
     """Return (count, staffed seconds) by hour of week: integers, so that the order of the history is no matter."""
     found: dict[int, tuple[int, int]] = {}
     for pane in history:
@@ -62,7 +62,7 @@ def expected_nano(by_hour: Mapping[int, tuple[int, int]], pane_ms: int, staffed_
     return count * NANO * staffed_s // past_s if past_s > 0 else 0
 
 
-def phi_nano(panes: Iterable[Count]) -> int:
+def phi_nano(panes: Iterable[PaneCount]) -> int:
     """Return φ in 10⁻⁹: the mean of (N - μ)²/μ over past panes, at least 1 (Pearson's dispersion estimate).
 
     Source: McCullagh, Nelder, Generalized Linear Models, 1989.

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from streams.core.detectors.bets import DROP_SHARES, RESOLVE_COUNT_NATS
 from streams.core.detectors.fold import FoldState, begin, fold_pane
-from streams.core.detectors.summary import Step, Summary, on_grid, summarise
+from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summarise
 from streams.core.detectors.watch import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
-    Cells,
+    Counters,
     Detector,
     Panes,
     Reading,
@@ -100,7 +100,7 @@ class PaceBets:
         """Return 0: counts are not weighted."""
         return 0
 
-    def step(self, pane: Compared) -> Step:
+    def step(self, pane: Compared) -> DetectorStep:
         """Return the pane's one observation.
 
         Source: the class (Przyborowski, Wilenski 1940); expected = past · exposure/past exposure.
@@ -109,7 +109,7 @@ class PaceBets:
         since = on_grid(self._log(pane, _SINCE_DROP))
         expected = round(pane.past * pane.exposure / pane.past_exposure)
         factors = tuple([math.exp(min(230.0, log)) for log in logs])
-        return Step(factors, since, -since, expected, expected - pane.done)
+        return DetectorStep(factors, since, -since, expected, expected - pane.done)
 
     def _log(self, pane: Compared, share: float) -> float:
         p0 = pane.chance
@@ -147,8 +147,8 @@ class PaceWatch:
         Args:
             detector: The detector.
             model: Its bets.
-            labels: Cell that counts labels.
-            scheduled: Cell that sums scheduled person-time.
+            labels: Counter that counts labels.
+            scheduled: Counter that sums scheduled person-time.
         """
         self.detector = detector
         self._model = model
@@ -210,14 +210,14 @@ class PaceWatch:
             return None
         return Compared(self._sum(panes, hour_ms, quarters, self._labels), exposure, past, past_exposure, phi)
 
-    def _sum(self, panes: Panes, hour_ms: int, quarters: int, cell: int) -> int:
-        """Return a cell of an hour, or of its first quarters."""
+    def _sum(self, panes: Panes, hour_ms: int, quarters: int, counter: int) -> int:
+        """Return a counter of an hour, or of its first quarters."""
         if quarters == 4:
-            return panes.cells(_HOUR_TIER, hour_ms).get(cell, 0)
+            return panes.counters(_HOUR_TIER, hour_ms).get(counter, 0)
         starts = range(hour_ms, hour_ms + quarters * _QUARTER_MS, _QUARTER_MS)
-        return sum(panes.cells(_QUARTER_TIER, start).get(cell, 0) for start in starts)
+        return sum(panes.counters(_QUARTER_TIER, start).get(counter, 0) for start in starts)
 
-    def _weeks(self, panes: Panes, hour_ms: int) -> list[Cells]:
+    def _weeks(self, panes: Panes, hour_ms: int) -> list[Counters]:
         """Return the same hour in the weeks before.
 
         As many weeks as are surely kept for the oldest hour looked at, so that the same hour always sees the same weeks.
@@ -225,4 +225,4 @@ class PaceWatch:
         held = (panes.kept_ms(_HOUR_TIER) - WEEK_MS) // WEEK_MS
         known = panes.starts(_HOUR_TIER)
         befores = [hour_ms - k * WEEK_MS for k in range(1, held + 1)]
-        return [panes.cells(_HOUR_TIER, before) for before in befores if before in known]
+        return [panes.counters(_HOUR_TIER, before) for before in befores if before in known]

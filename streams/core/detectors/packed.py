@@ -1,6 +1,6 @@
-"""Evidence cells: the audits of one batch in one integer, so that they add up over source partitions like any cell.
+"""Evidence counters: the audits of one batch in one integer, so that they add up over source partitions like any counter.
 
-A cell's number says which batch: audits of one labeller and policy with one weight, technical errors apart. Its amount
+A counter's number says which batch: audits of one labeller and policy with one weight, technical errors apart. Its amount
 packs three counts, so a correction subtracts and a withdrawn audit leaves nothing behind.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from zlib import crc32
 
-from streams.core.detectors.bets import Batch, merge_batches
+from streams.core.detectors.bets import AuditBatch, merge_batches
 
 EVIDENCE = 1 << 62
-"""Cells from here on are evidence cells."""
+"""Counters from here on are evidence counters."""
 
 _TECHNICAL = 1 << 61
 _BATCH_SHIFT = 40
@@ -30,8 +30,8 @@ def _batch_number(labeler: str | None, policy: str | None) -> int:
     return crc32(f"{labeler}\x1f{policy}".encode()) & _BATCH_MASK
 
 
-def evidence_cell(labeler: str | None, policy: str | None, weight_nano: int, *, technical: bool) -> int:
-    """Return the cell that counts an audit.
+def evidence_counter(labeler: str | None, policy: str | None, weight_nano: int, *, technical: bool) -> int:
+    """Return the counter that counts an audit.
 
     Args:
         labeler: Who was audited.
@@ -44,30 +44,36 @@ def evidence_cell(labeler: str | None, policy: str | None, weight_nano: int, *, 
 
 
 def evidence_amount(*, wrong: bool, critical: bool) -> int:
-    """Return what one audit adds to its cell; up to 1,048,575 audits of one batch fit a pane."""
+    """Return what one audit adds to its counter; up to 1,048,575 audits of one batch fit a pane."""
     return 1 | wrong << _COUNT_BITS | critical << 2 * _COUNT_BITS
 
 
-def accuracy_pane(cells: Mapping[int | str, int]) -> tuple[Batch, ...]:
+def accuracy_pane(counters: Mapping[int | str, int]) -> tuple[AuditBatch, ...]:
     """Return the batches of a pane for accuracy: wrong of audited, technical errors left out."""
-    held = [cell for cell in cells if type(cell) is int and cell >= EVIDENCE and not cell & _TECHNICAL]
-    return _pane(sorted(held), cells, _COUNT_BITS)
+    held = [
+        counter for counter in counters if type(counter) is int and counter >= EVIDENCE and not counter & _TECHNICAL
+    ]
+    return _pane(sorted(held), counters, _COUNT_BITS)
 
 
-def critical_pane(cells: Mapping[int | str, int]) -> tuple[Batch, ...]:
+def critical_pane(counters: Mapping[int | str, int]) -> tuple[AuditBatch, ...]:
     """Return the batches of a pane for critical errors: labels with one, of all audited."""
-    return _pane(sorted([cell for cell in cells if type(cell) is int and cell >= EVIDENCE]), cells, 2 * _COUNT_BITS)
+    return _pane(
+        sorted([counter for counter in counters if type(counter) is int and counter >= EVIDENCE]),
+        counters,
+        2 * _COUNT_BITS,
+    )
 
 
-def _pane(held: list[int], cells: Mapping[int | str, int], bad_shift: int) -> tuple[Batch, ...]:
-    """Return the batches of ascending cells; the bad ones are counted ``bad_shift`` bits up."""
+def _pane(held: list[int], counters: Mapping[int | str, int], bad_shift: int) -> tuple[AuditBatch, ...]:
+    """Return the batches of ascending counters; the bad ones are counted ``bad_shift`` bits up."""
     batches = []
-    for cell in held:
-        amount, weight_nano = cells[cell], cell & _WEIGHT_MASK
+    for counter in held:
+        amount, weight_nano = counters[counter], counter & _WEIGHT_MASK
         units, bad = amount & _COUNT_MASK, amount >> bad_shift & _COUNT_MASK
-        number = cell >> _BATCH_SHIFT & _BATCH_MASK
-        batches.append(Batch(number, units, bad, units * weight_nano, bad * weight_nano, weight_nano))
-    # Mostly every cell is a batch of its own, and then they are in order; several weights or technical errors of one batch
+        number = counter >> _BATCH_SHIFT & _BATCH_MASK
+        batches.append(AuditBatch(number, units, bad, units * weight_nano, bad * weight_nano, weight_nano))
+    # Mostly every counter is a batch of its own, and then they are in order; several weights or technical errors of one batch
     # are merged.
     numbers = [batch.key for batch in batches]
     if len(set(numbers)) == len(numbers) and (not held or not held[-1] & _TECHNICAL):

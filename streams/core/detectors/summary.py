@@ -25,7 +25,7 @@ def on_grid(value: float) -> float:
     return round(value * _GRID) / _GRID
 
 
-class Step(NamedTuple):
+class DetectorStep(NamedTuple):
     """One observation.
 
     Attributes:
@@ -86,7 +86,7 @@ def nothing(bets: int) -> Summary:
     return Summary((1.0,) * bets, (0.0,) * bets)
 
 
-def summarise(pane_ms: int, steps: Iterable[Step], bets: int) -> Summary:
+def summarise(pane_ms: int, steps: Iterable[DetectorStep], bets: int) -> Summary:
     """Summarise the observations of one pane.
 
     Per bet, from (P, Q) = (1, 0): Q ← (1 + Q)·F, P ← P·F, which is the Shiryaev–Roberts recursion R ← (1 + R)·F for every
@@ -127,7 +127,7 @@ def summarise(pane_ms: int, steps: Iterable[Step], bets: int) -> Summary:
     )
 
 
-def _recursion(steps: Sequence[Step], bets: int) -> tuple[list[float], list[float]]:
+def _recursion(steps: Sequence[DetectorStep], bets: int) -> tuple[list[float], list[float]]:
     """Return (P, Q) of a run, per bet. Beyond the floats' range they are infinite, and the cap makes them finite."""
     gain, gathered = [1.0] * bets, [0.0] * bets
     for step in steps:
@@ -136,7 +136,7 @@ def _recursion(steps: Sequence[Step], bets: int) -> tuple[list[float], list[floa
     return gain, gathered
 
 
-def _five(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
+def _five(steps: Sequence[DetectorStep]) -> tuple[list[float], list[float]]:
     """Return what ``_recursion`` returns of five bets, the usual number, in a third of the time."""
     p0 = p1 = p2 = p3 = p4 = 1.0
     q0 = q1 = q2 = q3 = q4 = 0.0

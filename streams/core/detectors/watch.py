@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from streams.core.detectors.bets import Batch, ShareBets, merge_batches, uniform_batch
+from streams.core.detectors.bets import AuditBatch, ShareBets, merge_batches, uniform_batch
 from streams.core.detectors.fleet import wants_audits as wants
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.packed import accuracy_pane, critical_pane
@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 Measure = Literal["accuracy", "critical_errors", "sla", "throughput"]
-Cells = Mapping[int | str, int]
+Counters = Mapping[int | str, int]
 
 
 class Panes(Protocol):
@@ -30,8 +30,8 @@ class Panes(Protocol):
     def starts(self, tier: int) -> Collection[int]:
         """Return the starts of a tier's panes, in any order."""
 
-    def cells(self, tier: int, pane_ms: int) -> Cells:
-        """Return the cells of a pane; none where there is no pane."""
+    def counters(self, tier: int, pane_ms: int) -> Counters:
+        """Return the counters of a pane; none where there is no pane."""
 
     def kept_ms(self, tier: int) -> int:
         """Return how long after its end a pane of a tier can still change and is surely kept."""
@@ -68,32 +68,32 @@ class Detector:
         return scope.keys() == self.names and all(scope[name] == value for name, value in self.exact)
 
 
-class Source(NamedTuple):
+class PaneSource(NamedTuple):
     """Where a measure's panes come from.
 
     Attributes:
         tier: The floor's tier.
         pane_ms: Length of its panes.
         open_pane: Whether the pane the watermark stands in counts already.
-        pane_of: Makes a pane of a row's cells; empty for nothing observed.
+        pane_of: Makes a pane of a row's counters; empty for nothing observed.
     """
 
     tier: int
     pane_ms: int
     open_pane: bool
-    pane_of: Callable[[Cells], tuple[Batch, ...]]
+    pane_of: Callable[[Counters], tuple[AuditBatch, ...]]
 
 
-def sla_pane(cells: Cells, met: int, missed: tuple[int, ...]) -> tuple[Batch, ...]:
+def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[AuditBatch, ...]:
     """Return a pane of due tasks as one observation: the share missed of those decided.
 
     Args:
-        cells: The row.
-        met: Cell of tasks completed in time.
-        missed: Cells of those that were not.
+        counters: The row.
+        met: Counter of tasks completed in time.
+        missed: Counters of those that were not.
     """
-    late = sum(cells.get(cell, 0) for cell in missed)
-    return merge_batches([uniform_batch(0, cells.get(met, 0) + late, late)])
+    late = sum(counters.get(counter, 0) for counter in missed)
+    return merge_batches([uniform_batch(0, counters.get(met, 0) + late, late)])
 
 
 class Reading(NamedTuple):
@@ -140,7 +140,7 @@ class Watch:
 
     __slots__ = ("_from_ms", "_model", "_states", "detector", "source")
 
-    def __init__(self, detector: Detector, model: ShareBets, source: Source) -> None:
+    def __init__(self, detector: Detector, model: ShareBets, source: PaneSource) -> None:
         """Start with nothing folded."""
         self.detector = detector
         self.source = source
@@ -176,7 +176,7 @@ class Watch:
         last_ms, state = states[-1] if states else (from_ms - 1, begin(model.bets))
         until_ms = watermark_ms if source.open_pane else watermark_ms - source.pane_ms
         for pane_ms in sorted([start for start in panes.starts(source.tier) if last_ms < start <= until_ms]):
-            pane = source.pane_of(panes.cells(source.tier, pane_ms))
+            pane = source.pane_of(panes.counters(source.tier, pane_ms))
             if pane:
                 state, _, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar)
                 states.append((pane_ms, state))
@@ -214,18 +214,18 @@ def first_pane_ms(watermark_ms: int, kept_ms: int) -> int:
     return (watermark_ms - kept_ms) // step_ms * step_ms + 2 * step_ms
 
 
-def source_of(measure: Measure, *, evidence_tier: int, met: int, missed: tuple[int, ...]) -> Source:
+def source_of(measure: Measure, *, evidence_tier: int, met: int, missed: tuple[int, ...]) -> PaneSource:
     """Return where a measure's panes come from.
 
     Args:
         measure: The measure.
-        evidence_tier: Tier of the rows of evidence cells (hours); tier 1 has the quarters.
-        met: Cell of tasks completed in time.
-        missed: Cells of tasks that were not.
+        evidence_tier: Tier of the rows of evidence counters (hours); tier 1 has the quarters.
+        met: Counter of tasks completed in time.
+        missed: Counters of tasks that were not.
     """
     if measure == "accuracy":
-        return Source(evidence_tier, HOUR_MS, open_pane=True, pane_of=accuracy_pane)
+        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=accuracy_pane)
     if measure == "critical_errors":
-        return Source(evidence_tier, HOUR_MS, open_pane=True, pane_of=critical_pane)
+        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=critical_pane)
     # A quarter's tasks are decided when it is over: until then those completed early would make it look good.
-    return Source(1, 15 * MINUTE_MS, open_pane=False, pane_of=lambda cells: sla_pane(cells, met, missed))
+    return PaneSource(1, 15 * MINUTE_MS, open_pane=False, pane_of=lambda counters: sla_pane(counters, met, missed))

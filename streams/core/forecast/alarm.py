@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from streams.core.forecast.demand import Prediction
+from streams.core.forecast.demand import BreachPrediction
 
 FIRE_AFTER = 2
 CLEAR_AFTER = 6
@@ -28,7 +28,7 @@ class BreachAlarm(Struct, frozen=True):
 
 
 def advance(
-    alarm: BreachAlarm, prediction: Prediction, *, fire_after: int = FIRE_AFTER, clear_after: int = CLEAR_AFTER
+    alarm: BreachAlarm, prediction: BreachPrediction, *, fire_after: int = FIRE_AFTER, clear_after: int = CLEAR_AFTER
 ) -> BreachAlarm:
     """Take in one evaluation.
 

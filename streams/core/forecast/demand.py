@@ -38,7 +38,7 @@ class Arrivals(NamedTuple):
     tasks_per_hour: float
 
 
-class Prediction(Struct, frozen=True):
+class BreachPrediction(Struct, frozen=True):
     """What the test says of one queue at one moment.
 
     Attributes:
@@ -93,7 +93,7 @@ def predict(
     *,
     arrivals: Sequence[Arrivals] = (),
     arrivals_until_ms: int = 0,
-) -> Prediction:
+) -> BreachPrediction:
     """Test whether the work due by every moment fits into the capacity until it.
 
     N(d) = open tasks due ≤ d; S(d) = capacity in (now, d]; breach_at = min{d: N(d) > S(d)};
@@ -139,7 +139,7 @@ def predict(
         if missing > shortfall:
             shortfall, shortfall_at_ms = missing, moment_ms
     total = sum(bucket.tasks for bucket in demand)
-    return Prediction(
+    return BreachPrediction(
         now_ms=now_ms,
         breach_at_ms=breach_at_ms,
         shortfall=shortfall,

@@ -8,10 +8,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from streams.core.forecast.demand import Arrivals, OpenDue, Prediction, predict
+from streams.core.forecast.demand import Arrivals, BreachPrediction, OpenDue, predict
 from streams.core.forecast.supply import Stretch, Supply
-from streams.core.rca.evidence import difference_interval
-from streams.core.rca.tally import Tally
+from streams.core.rca.significance import difference_interval
+from streams.core.rca.tally import RatioTally
 from streams.core.tables import wilson
 
 MIN_AUDITS = 30
@@ -53,10 +53,10 @@ class MoveEvidence(Struct, frozen=True):
         peers_on_target: Audits of everybody's labels on the queue they go to.
     """
 
-    on_source: Tally = Tally(0, 0)
-    on_target: Tally = Tally(0, 0)
-    peers_on_source: Tally = Tally(0, 0)
-    peers_on_target: Tally = Tally(0, 0)
+    on_source: RatioTally = RatioTally(0, 0)
+    on_target: RatioTally = RatioTally(0, 0)
+    peers_on_source: RatioTally = RatioTally(0, 0)
+    peers_on_target: RatioTally = RatioTally(0, 0)
 
 
 class Estimate(Struct, frozen=True):
@@ -95,8 +95,8 @@ class Move(Struct, frozen=True):
     people: int
     source: str
     target: str
-    before: tuple[Prediction, Prediction]
-    after: tuple[Prediction, Prediction]
+    before: tuple[BreachPrediction, BreachPrediction]
+    after: tuple[BreachPrediction, BreachPrediction]
     quality: QualityCost
 
 
@@ -142,7 +142,7 @@ def what_if(
     less = _reduced(source.supply, now_ms, until_ms, people * source.tasks_per_head_hour)
     more = Supply([*target.supply.stretches, Stretch(min(now_ms + ready_ms, until_ms), until_ms, gained_per_hour)])
 
-    def forecast(queue: QueueLoad, supply: Supply) -> Prediction:
+    def forecast(queue: QueueLoad, supply: Supply) -> BreachPrediction:
         return predict(now_ms, queue.demand, supply, arrivals=queue.arrivals, arrivals_until_ms=until_ms)
 
     return Move(
@@ -188,7 +188,7 @@ def quality_cost(evidence: MoveEvidence, labels_per_hour: float) -> QualityCost:
     return QualityCost(source, target, change, low, high, -change * labels_per_hour)
 
 
-def _estimate(own: Tally, peers: Tally) -> tuple[Estimate, Tally]:
+def _estimate(own: RatioTally, peers: RatioTally) -> tuple[Estimate, RatioTally]:
     whose: Whose = "own" if own.total >= MIN_AUDITS else "peers"
     tally = own if whose == "own" else peers
     if tally.total < MIN_AUDITS:
@@ -209,7 +209,7 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _breach(prediction: Prediction) -> str:
+def _breach(prediction: BreachPrediction) -> str:
     if prediction.breach_at_ms is None:
         return "no breach in sight"
     minutes = max(0, round((prediction.breach_at_ms - prediction.now_ms) / 60_000))

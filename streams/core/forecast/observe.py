@@ -10,13 +10,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from streams.core import cells as c
-from streams.core.cells import Cells
-from streams.core.forecast.demand import BUCKET_MS, OpenDue, Prediction, bucketed, predict
+from streams.core import counters as c
+from streams.core.counters import Counters
+from streams.core.forecast.demand import BUCKET_MS, BreachPrediction, OpenDue, bucketed, predict
 from streams.core.forecast.planned import HourWork, planned
-from streams.core.forecast.supply import Supply, Worked, efficiency, recent_tasks_per_hour, steady
+from streams.core.forecast.supply import RecentWork, Supply, efficiency, recent_tasks_per_hour, steady
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
-from streams.core.stamps import rfc3339
+from streams.core.time_text import rfc3339
 
 FORECAST_WINDOW = "1h"
 """Rows of a queue's own scope carry the forecast in this window: pace is measured over an hour."""
@@ -68,14 +68,14 @@ class QueueTally:
         """Whether the forecast moves with time alone: there is open work, or something was completed of late."""
         return bool(self.done or self.overdue or any(self.open_due))
 
-    def note(self, tier: int, pane_ms: int, now: Cells, was: Cells) -> bool:
+    def note(self, tier: int, pane_ms: int, now: Counters, was: Counters) -> bool:
         """Follow one change of a pane of one source partition; return whether it concerns the forecast.
 
         Args:
             tier: Tier of the pane.
             pane_ms: Its start.
-            now: Its cells now; empty once it is gone.
-            was: Its cells before.
+            now: Its counters now; empty once it is gone.
+            was: Its counters before.
         """
         if tier > _HOUR:
             return False
@@ -91,8 +91,8 @@ class QueueTally:
         _add(self.overdue, pane_ms, late)
         return self._note_hour(pane_ms, now, was) or late != 0 or waiting != 0
 
-    def _note_done(self, pane_ms: int, now: Cells, was: Cells) -> bool:
-        change = [now.get(cell, 0) - was.get(cell, 0) for cell in _DONE]
+    def _note_done(self, pane_ms: int, now: Counters, was: Counters) -> bool:
+        change = [now.get(counter, 0) - was.get(counter, 0) for counter in _DONE]
         if not any(change):
             return False
         known = self.done.get(pane_ms, (0, 0, 0, 0, 0))
@@ -103,8 +103,8 @@ class QueueTally:
             self.done.pop(pane_ms, None)
         return True
 
-    def _note_hour(self, pane_ms: int, now: Cells, was: Cells) -> bool:
-        change = [now.get(cell, 0) - was.get(cell, 0) for cell in _WORK]
+    def _note_hour(self, pane_ms: int, now: Counters, was: Counters) -> bool:
+        change = [now.get(counter, 0) - was.get(counter, 0) for counter in _WORK]
         if not any(change):
             return False
         known = self.hours.get(pane_ms, (0, 0, 0, 0))
@@ -116,8 +116,8 @@ class QueueTally:
         return bool(self.scheduled)  # without a roster the recent rate is all the pace there is
 
 
-def _still_open(cells: Cells) -> int:
-    get = cells.get
+def _still_open(counters: Counters) -> int:
+    get = counters.get
     return get(c.DUE, 0) - get(c.MET, 0) - get(c.LATE, 0) - get(c.OVERDUE, 0)
 
 
@@ -142,10 +142,10 @@ class Outlook(Struct, frozen=True):
     """
 
     demand: tuple[OpenDue, ...]
-    past: tuple[Worked, ...]
+    past: tuple[RecentWork, ...]
     basis: str
     tasks_per_hour: float | None
-    prediction: Prediction | None
+    prediction: BreachPrediction | None
     supply: Supply | None
 
 
@@ -201,7 +201,7 @@ def _up(time_ms: int, pane_ms: int) -> int:
 
 def worked(
     tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None, rostered: Supply | None = None
-) -> list[Worked]:
+) -> list[RecentWork]:
     """Return what a queue completed in the last hour, in steps of five minutes up to the last full minute.
 
     A step counts as backlogged when its completed tasks had waited, mean turn-around less mean handle time, for two
@@ -217,7 +217,7 @@ def worked(
     """
     end_ms = watermark_ms // MINUTE_MS * MINUTE_MS
     nothing: Done = (0, 0, 0, 0, 0)
-    found: list[Worked] = []
+    found: list[RecentWork] = []
     for start_ms in range(end_ms - PAST_MS, end_ms, BUCKET_MS):
         minutes = [tally.done.get(at, nothing) for at in range(start_ms, start_ms + BUCKET_MS, MINUTE_MS)]
         completed, turned, turn_ms, handle_ms, handled = (sum(column) for column in zip(*minutes, strict=True))
@@ -226,7 +226,7 @@ def worked(
         else:
             backlogged = oldest_open_ms is not None and oldest_open_ms < start_ms
         planned = rostered.tasks_until(start_ms, [start_ms + BUCKET_MS])[0] if rostered is not None else 0.0
-        found.append(Worked(start_ms, BUCKET_MS, completed, planned, backlogged))
+        found.append(RecentWork(start_ms, BUCKET_MS, completed, planned, backlogged))
     return found
 
 

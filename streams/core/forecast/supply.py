@@ -29,7 +29,7 @@ class Stretch(NamedTuple):
     tasks_per_hour: float
 
 
-class Worked(NamedTuple):
+class RecentWork(NamedTuple):
     """What happened in one short stretch of the past.
 
     Attributes:
@@ -115,7 +115,7 @@ def steady(now_ms: int, until_ms: int, tasks_per_hour: float) -> Supply:
     return Supply([Stretch(now_ms, until_ms, tasks_per_hour)])
 
 
-def efficiency(past: Iterable[Worked], known: float | None = None) -> float:
+def efficiency(past: Iterable[RecentWork], known: float | None = None) -> float:
     """Return completions over rostered capacity while work was waiting, clipped to [0.2, 1.1].
 
     Source: docs/forecast.md, Pace: efficiency = completed / planned over 60 minutes in which work was waiting.
@@ -128,7 +128,7 @@ def efficiency(past: Iterable[Worked], known: float | None = None) -> float:
         The efficiency; ``known`` (or 1, the roster as planned) when nothing was both backlogged and rostered.
 
     Example:
-        >>> efficiency([Worked(0, 300_000, 8, 10.0, True), Worked(300_000, 300_000, 1, 10.0, False)])
+        >>> efficiency([RecentWork(0, 300_000, 8, 10.0, True), RecentWork(300_000, 300_000, 1, 10.0, False)])
         0.8
     """
     measured = [worked for worked in past if worked.backlogged and worked.rostered > 0]
@@ -139,7 +139,7 @@ def efficiency(past: Iterable[Worked], known: float | None = None) -> float:
     return min(MAX_EFFICIENCY, max(MIN_EFFICIENCY, completed / rostered))
 
 
-def recent_tasks_per_hour(past: Iterable[Worked], known: float | None = None) -> float | None:
+def recent_tasks_per_hour(past: Iterable[RecentWork], known: float | None = None) -> float | None:
     """Return the rate at which tasks were completed while work was waiting.
 
     Source: docs/forecast.md, Pace: the recent rate, used without a roster.
@@ -162,6 +162,6 @@ def recent_tasks_per_hour(past: Iterable[Worked], known: float | None = None) ->
     return max(known, plain)
 
 
-def _rate(stretches: list[Worked]) -> float:
+def _rate(stretches: list[RecentWork]) -> float:
     length_ms = sum(worked.length_ms for worked in stretches)
     return sum(worked.completed for worked in stretches) * HOUR_MS / length_ms if length_ms else 0.0

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.people.proportions import Interval, difference, proportion
-from streams.core.people.work import Work
+from streams.core.people.standing_labels import StandingLabel
 
 
-class Step(str, Enum):
+class CoachingStep(str, Enum):
     """What somebody did."""
 
     alerted = "alerted"
@@ -41,12 +41,16 @@ class State(str, Enum):
     closed = "closed"
 
 
-_ALLOWED: dict[State, frozenset[Step]] = {
-    State.none: frozenset({Step.alerted}),
-    State.alerted: frozenset({Step.alerted, Step.acknowledged, Step.coached, Step.closed}),
-    State.acknowledged: frozenset({Step.acknowledged, Step.coached, Step.closed, Step.alerted}),
-    State.watching: frozenset({Step.coached, Step.closed, Step.alerted}),
-    State.closed: frozenset({Step.alerted, Step.closed}),
+_ALLOWED: dict[State, frozenset[CoachingStep]] = {
+    State.none: frozenset({CoachingStep.alerted}),
+    State.alerted: frozenset(
+        {CoachingStep.alerted, CoachingStep.acknowledged, CoachingStep.coached, CoachingStep.closed}
+    ),
+    State.acknowledged: frozenset(
+        {CoachingStep.acknowledged, CoachingStep.coached, CoachingStep.closed, CoachingStep.alerted}
+    ),
+    State.watching: frozenset({CoachingStep.coached, CoachingStep.closed, CoachingStep.alerted}),
+    State.closed: frozenset({CoachingStep.alerted, CoachingStep.closed}),
 }
 """Steps by the state told by steps alone (recovered and its like are ``watching`` with evidence)."""
 
@@ -55,7 +59,7 @@ class Told(NamedTuple):
     """One step as told: when, what, by whom."""
 
     time_ms: int
-    step: Step
+    step: CoachingStep
     by: str
 
 
@@ -87,17 +91,17 @@ def advance(loop: Loop, told: Told) -> Loop:
         allowed = ", ".join(sorted(step.value for step in _ALLOWED[loop.state]))
         raise StepRefused(f"{told.step.value} after {loop.state.value}: here only {allowed} has a place")
     match told.step:
-        case Step.alerted:
+        case CoachingStep.alerted:
             if loop.state in (State.alerted, State.acknowledged):
                 return loop
             return Loop(State.alerted, told.time_ms, rounds=loop.rounds + 1)
-        case Step.acknowledged:
+        case CoachingStep.acknowledged:
             if loop.state is State.acknowledged:
                 return loop
             return loop._replace(state=State.acknowledged, acknowledged_ms=told.time_ms)
-        case Step.coached:
+        case CoachingStep.coached:
             return loop._replace(state=State.watching, coached_ms=told.time_ms, coach=told.by)
-        case Step.closed:
+        case CoachingStep.closed:
             return loop._replace(state=State.closed)
 
 
@@ -107,7 +111,7 @@ def fold_steps(steps: Iterable[Told]) -> Loop:
     Raises:
         StepRefused: A step has no place.
     """
-    order = list(Step)
+    order = list(CoachingStep)
     loop = Loop()
     for told in sorted(steps, key=lambda told: (told.time_ms, order.index(told.step), told.by)):
         loop = advance(loop, told)
@@ -138,7 +142,7 @@ class Coaching(NamedTuple):
     recovery: Recovery | None
 
 
-def _counted(works: Iterable[Work], start_ms: int, end_ms: int) -> tuple[int, int]:
+def _counted(works: Iterable[StandingLabel], start_ms: int, end_ms: int) -> tuple[int, int]:
     right, judged = 0, 0
     for work in works:
         if work.judged is None or work.judged.technical or not start_ms <= work.time_ms < end_ms:
@@ -148,7 +152,7 @@ def _counted(works: Iterable[Work], start_ms: int, end_ms: int) -> tuple[int, in
     return right, judged
 
 
-def coaching_of(steps: Iterable[Told], works: Sequence[Work], until_ms: int, policy: PeoplePolicy) -> Coaching:
+def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms: int, policy: PeoplePolicy) -> Coaching:
     """Return where one person's coaching stands.
 
     Recovered: at least ``recovery_audits`` audits of labels made since, the accuracy rose (the whole interval of the

@@ -14,9 +14,9 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
 
-from streams.core import cells as c
-from streams.core.people.policy import MILLI, PeoplePolicy
-from streams.core.people.work import Work
+from streams.core import counters as c
+from streams.core.people.people_policy import MILLI, PeoplePolicy
+from streams.core.people.standing_labels import StandingLabel
 
 
 class Piece(NamedTuple):
@@ -27,7 +27,7 @@ class Piece(NamedTuple):
     weight_milli: int
 
 
-def pieces_of(works: Iterable[Work], policy: PeoplePolicy) -> list[Piece]:
+def pieces_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> list[Piece]:
     """Return one person's exposure over time.
 
     A label counts from its start to its decision; where the tool measured active time, for that long up to the decision
@@ -76,14 +76,14 @@ def dose_of(pieces: Iterable[Piece], start_ms: int, end_ms: int) -> int:
     )
 
 
-def dose_of_cells(rows: Mapping[str, c.Cells], policy: PeoplePolicy) -> int:
-    """Return the dose from cells of rows scoped labeler × policy, in thousandths of weighted ms.
+def dose_of_counters(rows: Mapping[str, c.Counters], policy: PeoplePolicy) -> int:
+    """Return the dose from counters of rows scoped labeler × policy, in thousandths of weighted ms.
 
     Coarser than ``dose_of``: open tasks that overlap count each, a label counts wholly in the pane of its decision, and
     active time counts only where every label of the row has it.
 
     Args:
-        rows: Cells by policy.
+        rows: Counters by policy.
         policy: The weights.
     """
     total = 0

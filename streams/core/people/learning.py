@@ -12,17 +12,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.people.peers import LOG_GAMMA, Tallies, middle_of
-from streams.core.people.policy import PeoplePolicy
-from streams.core.people.work import Work
+from streams.core.people.people_policy import PeoplePolicy
+from streams.core.people.standing_labels import StandingLabel
 from streams.core.policy import DAY_MS
 
 _MIN_POINTS = 3
 _MAX_BIN = 40
 
 
-class Known(NamedTuple):
+class PriorTenure(NamedTuple):
     """What a team says of somebody's time before the log: labels made then, and the day of the first."""
 
     labels: int
@@ -54,7 +54,9 @@ class Tenure(NamedTuple):
         return self.exact and self.labels < policy.established_labels
 
 
-def tenure_of(works: Sequence[Work], begin_ms: int, until_ms: int, policy: PeoplePolicy, known: Known | None) -> Tenure:
+def tenure_of(
+    works: Sequence[StandingLabel], begin_ms: int, until_ms: int, policy: PeoplePolicy, known: PriorTenure | None
+) -> Tenure:
     """Return one labeller's tenure.
 
     Args:
@@ -148,7 +150,7 @@ def fit_power_law(points: Iterable[Point], people: int = 0) -> Curve | None:
     return Curve(math.exp(y_mean - slope * x_mean), -slope, tuple(usable), r2, people)
 
 
-def _numbered(works: Iterable[Work], before: int) -> Iterable[tuple[int, Work]]:
+def _numbered(works: Iterable[StandingLabel], before: int) -> Iterable[tuple[int, StandingLabel]]:
     """Yield (bin of tenure, label): bin k holds the labels from the 2^k-th on."""
     for number, work in enumerate(works, before + 1):
         yield min(_MAX_BIN, number.bit_length() - 1), work
@@ -159,7 +161,7 @@ def _centre(bin_number: int) -> float:
 
 
 def handle_curve(
-    learners: Mapping[str, Sequence[Work]], reference: Tallies, policy: PeoplePolicy, before: Mapping[str, int]
+    learners: Mapping[str, Sequence[StandingLabel]], reference: Tallies, policy: PeoplePolicy, before: Mapping[str, int]
 ) -> Curve | None:
     """Return the curve of handle time, as a ratio to established people on the same kind of work.
 
@@ -192,7 +194,7 @@ def handle_curve(
     return fit_power_law(points, len(learners))
 
 
-def error_curve(learners: Mapping[str, Sequence[Work]], before: Mapping[str, int]) -> Curve | None:
+def error_curve(learners: Mapping[str, Sequence[StandingLabel]], before: Mapping[str, int]) -> Curve | None:
     """Return the curve of the error share of audited labels, half an error added to every bin (Haldane, Anscombe 1956).
 
     Args:

@@ -3,7 +3,7 @@
 People work on different queues and policies, so a plain mean compares mixes, not people. Everything here is per kind of
 work (queue and policy) and then put together in the proportions of the one looked at: indirect standardisation
 (Breslow & Day, Statistical Methods in Cancer Research II, 1987, chapter 2). A tally is made of standing labels or of the
-cells of rows scoped labeler × queue × policy; both give the same numbers.
+counters of rows scoped labeler × queue × policy; both give the same numbers.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.people.proportions import Interval
-from streams.core.people.work import Mix, Work
+from streams.core.people.standing_labels import Mix, StandingLabel
 from streams.core.tables import Z_95
 
 LOG_GAMMA = math.log(c.GAMMA)
@@ -22,14 +22,14 @@ _QUANTUM_VARIANCE = LOG_GAMMA * LOG_GAMMA / 12
 """Variance of a log time known only to its bucket."""
 
 
-class Tally:
+class WorkTally:
     """Counts of one kind of work: labels, times and effective verdicts.
 
     Attributes:
         labels: Standing labels.
         handled: Those with a handle time.
         handle_ms: Sum of handle times.
-        buckets: Handle times by log bucket (``cells.bucket``).
+        buckets: Handle times by log bucket (``counters.bucket``).
         judged: Audited labels, technical errors left out.
         wrong: Wrong ones of these.
     """
@@ -45,7 +45,7 @@ class Tally:
         self.wrong = 0
         self.buckets: dict[int, int] = {}
 
-    def add(self, other: Tally, sign: int = 1) -> None:
+    def add(self, other: WorkTally, sign: int = 1) -> None:
         """Add (or with ``sign=-1`` take away) another tally."""
         self.labels += sign * other.labels
         self.handled += sign * other.handled
@@ -56,16 +56,16 @@ class Tally:
             self.buckets[bucket] = self.buckets.get(bucket, 0) + sign * count
 
 
-Tallies = dict[Mix, Tally]
+Tallies = dict[Mix, WorkTally]
 
 
-def tally_works(works: Iterable[Work]) -> Tallies:
+def tally_works(works: Iterable[StandingLabel]) -> Tallies:
     """Return counts by kind of work."""
     found: Tallies = {}
     for work in works:
         tally = found.get(work.mix)
         if tally is None:
-            tally = found[work.mix] = Tally()
+            tally = found[work.mix] = WorkTally()
         tally.labels += 1
         if work.handle_ms is not None:
             tally.handled += 1
@@ -78,11 +78,11 @@ def tally_works(works: Iterable[Work]) -> Tallies:
     return found
 
 
-def tally_cells(rows: Mapping[Mix, c.Cells]) -> Tallies:
-    """Return the same counts from cells of rows scoped labeler × queue × policy, by (queue, policy)."""
+def tally_counters(rows: Mapping[Mix, c.Counters]) -> Tallies:
+    """Return the same counts from counters of rows scoped labeler × queue × policy, by (queue, policy)."""
     found: Tallies = {}
     for mix, row in rows.items():
-        tally = found[mix] = Tally()
+        tally = found[mix] = WorkTally()
         tally.labels, tally.handled = row.get(c.LABELS, 0), row.get(c.HANDLED, 0)
         tally.handle_ms = row.get(c.HANDLE_MS, 0)
         tally.judged = row.get(c.AUDITED, 0) - row.get(c.WRONG_TECHNICAL, 0)
@@ -96,7 +96,7 @@ def summed(many: Iterable[Tallies]) -> Tallies:
     total: Tallies = {}
     for tallies in many:
         for mix, tally in tallies.items():
-            total.setdefault(mix, Tally()).add(tally)
+            total.setdefault(mix, WorkTally()).add(tally)
     return total
 
 

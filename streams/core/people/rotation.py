@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from streams.core.people.exposure import Exposure
-from streams.core.people.policy import MILLI, PeoplePolicy
-from streams.core.people.work import Work
+from streams.core.people.people_policy import MILLI, PeoplePolicy
+from streams.core.people.standing_labels import StandingLabel
 
 
-class QueueLoad(NamedTuple):
+class QueueExposure(NamedTuple):
     """What a queue is like.
 
     Attributes:
@@ -44,7 +44,7 @@ class Suggestion(NamedTuple):
     lasts_ms: int | None
 
 
-def queue_loads(works: Iterable[Work], policy: PeoplePolicy) -> dict[str, QueueLoad]:
+def queue_loads(works: Iterable[StandingLabel], policy: PeoplePolicy) -> dict[str, QueueExposure]:
     """Return severity, handle time and who knows it for each queue, over labels with a handle time.
 
     Source: ours; severity = Σ weight · handle time/Σ handle time.
@@ -61,13 +61,13 @@ def queue_loads(works: Iterable[Work], policy: PeoplePolicy) -> dict[str, QueueL
         held[0] += work.handle_ms
         held[1] += 1
     return {
-        queue: QueueLoad(queue, weighted[queue] // total_ms, total_ms / count, frozenset(known[queue]))
+        queue: QueueExposure(queue, weighted[queue] // total_ms, total_ms / count, frozenset(known[queue]))
         for queue, (total_ms, count) in handled.items()
         if queue and total_ms
     }
 
 
-def present_weight_milli(works: Iterable[Work], policy: PeoplePolicy) -> int | None:
+def present_weight_milli(works: Iterable[StandingLabel], policy: PeoplePolicy) -> int | None:
     """Return what an hour of a person's present work costs, in thousandths; None without handle times."""
     total_ms, weighted = 0, 0
     for work in works:
@@ -81,7 +81,7 @@ def rotations(
     labeler_id: str,
     exposure: Exposure,
     present_milli: int,
-    loads: Mapping[str, QueueLoad],
+    loads: Mapping[str, QueueExposure],
     waiting: Mapping[str, int],
     shown: int = 3,
 ) -> list[Suggestion]:

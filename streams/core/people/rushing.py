@@ -20,12 +20,12 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.people.learning import Curve, Tenure
 from streams.core.people.peers import LOG_GAMMA, Tallies, log_ratio, middle_of
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.people.proportions import Interval, Stratum, risk_ratio
-from streams.core.people.work import Mix, Work
+from streams.core.people.standing_labels import Mix, StandingLabel
 
 
 class Pace(str, Enum):
@@ -40,7 +40,7 @@ class Pace(str, Enum):
     """Faster, and fast labels are wrong more often."""
 
 
-class Shift(NamedTuple):
+class PaceChange(NamedTuple):
     """How the handle time moved against peers on the same mix.
 
     Attributes:
@@ -70,7 +70,7 @@ class Rushing(NamedTuple):
     """
 
     pace: Pace
-    shift: Shift | None
+    shift: PaceChange | None
     risk: Interval | None
     own_risk: bool
     fast_share: float | None
@@ -78,7 +78,7 @@ class Rushing(NamedTuple):
 
 def handle_shift(
     now: tuple[Tallies, Tallies], reference: tuple[Tallies, Tallies], policy: PeoplePolicy, learned_log: float = 0.0
-) -> Shift | None:
+) -> PaceChange | None:
     """Return the shift of handle time against peers: a difference in differences of log ratios.
 
     ln(own/peers) now less the same before, so that what everybody's tool, mix or season did drops out (Card, Krueger, American
@@ -99,7 +99,7 @@ def handle_shift(
         return None
     shift_log = here.value - there.value - learned_log
     error = math.hypot(here.error, there.error)
-    return Shift(math.exp(shift_log), shift_log / error, here.size, there.size, math.exp(learned_log))
+    return PaceChange(math.exp(shift_log), shift_log / error, here.size, there.size, math.exp(learned_log))
 
 
 def learned_between(curve: Curve | None, tenure: Tenure, now: int, reference: int) -> float:
@@ -133,7 +133,7 @@ def fast_limits(peers: Tallies, policy: PeoplePolicy) -> dict[Mix, float]:
     return found
 
 
-def fast_strata(works: Iterable[Work], limits: dict[Mix, float]) -> list[Stratum]:
+def fast_strata(works: Iterable[StandingLabel], limits: dict[Mix, float]) -> list[Stratum]:
     """Return wrong and judged of fast and other labels per kind of work; technical errors are left out."""
     counts: dict[Mix, list[int]] = {}
     for work in works:
@@ -147,14 +147,14 @@ def fast_strata(works: Iterable[Work], limits: dict[Mix, float]) -> list[Stratum
     return [Stratum(*held) for _, held in sorted(counts.items())]
 
 
-def fast_risk(works: Iterable[Work], limits: dict[Mix, float], policy: PeoplePolicy) -> Interval | None:
+def fast_risk(works: Iterable[StandingLabel], limits: dict[Mix, float], policy: PeoplePolicy) -> Interval | None:
     """Return how many times as often fast labels are wrong; None with too few errors on either side."""
     strata = fast_strata(works, limits)
     fewest = min(sum(item.fast_wrong for item in strata), sum(item.other_wrong for item in strata))
     return risk_ratio(strata) if fewest >= policy.min_risk_errors else None
 
 
-def fast_share(works: Iterable[Work], limits: dict[Mix, float]) -> float | None:
+def fast_share(works: Iterable[StandingLabel], limits: dict[Mix, float]) -> float | None:
     """Return which share of the labels that can be compared is fast."""
     fast, total = 0, 0
     for work in works:
@@ -165,7 +165,7 @@ def fast_share(works: Iterable[Work], limits: dict[Mix, float]) -> float | None:
     return fast / total if total else None
 
 
-def judge(shift: Shift | None, own: Interval | None, everybody: Interval | None, policy: PeoplePolicy) -> Pace:
+def judge(shift: PaceChange | None, own: Interval | None, everybody: Interval | None, policy: PeoplePolicy) -> Pace:
     """Return the verdict on somebody's pace.
 
     Args:
@@ -187,7 +187,7 @@ def judge(shift: Shift | None, own: Interval | None, everybody: Interval | None,
 class Period(NamedTuple):
     """One person's labels and everybody else's in one period."""
 
-    works: list[Work]
+    works: list[StandingLabel]
     tallies: Tallies
     peers: Tallies
 

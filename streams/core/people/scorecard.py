@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.people.coaching import Coaching, Told, coaching_of
-from streams.core.people.crowd import Crowd
-from streams.core.people.evidence import Evidence, evidence_of
+from streams.core.people.coaching_evidence import CoachingEvidence, evidence_of
+from streams.core.people.cohort import Cohort
 from streams.core.people.exposure import Exposure, exposure_of, pieces_of
 from streams.core.people.learning import Curve, Tenure
 from streams.core.people.peers import HandleAgainstPeers, expected_accuracy, handle_against_peers
-from streams.core.people.policy import PeoplePolicy
+from streams.core.people.people_policy import PeoplePolicy
 from streams.core.people.proportions import (
     Interval,
     Trend,
@@ -24,13 +24,13 @@ from streams.core.people.proportions import (
     weighted_proportion,
 )
 from streams.core.people.rushing import Rushing, learned_between, rushing
-from streams.core.people.work import Work
+from streams.core.people.standing_labels import StandingLabel
 from streams.core.policy import HOUR_MS
 
 TREND_STEPS = 7
 
 
-class Standing(str, Enum):
+class TargetStanding(str, Enum):
     """What can be said of an accuracy against the target."""
 
     too_few = "too_few"
@@ -67,7 +67,7 @@ class Accuracy(NamedTuple):
     targeted_correct: int
     technical: int
     gold: tuple[int, int]
-    standing: Standing
+    standing: TargetStanding
     by_weight: bool
     missing: int
 
@@ -133,12 +133,12 @@ class Scorecard(NamedTuple):
     learning: Learning | None
     trend: AccuracyTrend
     rushing: Rushing
-    evidence: Evidence
+    evidence: CoachingEvidence
     exposure: Exposure
     coaching: Coaching
 
 
-def accuracy_of(works: Iterable[Work], policy: PeoplePolicy) -> Accuracy:
+def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accuracy:
     """Return the accuracy of some labels and what can be said of it."""
     weights: list[tuple[int, bool]] = []
     judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
@@ -173,14 +173,14 @@ def accuracy_of(works: Iterable[Work], policy: PeoplePolicy) -> Accuracy:
     )
 
 
-def accuracy_of_cells(row: c.Cells, policy: PeoplePolicy) -> Accuracy:
-    """Return the same from the cells of a row scoped by labeller.
+def accuracy_of_counters(row: c.Counters, policy: PeoplePolicy) -> Accuracy:
+    """Return the same from the counters of a row scoped by labeller.
 
     Rows hold Σw and not Σw², so the weighted share has no interval there and the verdict is of the raw one, in which
     audits without a sampling probability count too.
 
     Args:
-        row: Cells of one labeller's row.
+        row: Counters of one labeller's row.
         policy: Bounds.
     """
     get = row.get
@@ -201,16 +201,16 @@ def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
     return max(0, wanted - int(size))
 
 
-def standing_of(share: Interval | None, size: float, policy: PeoplePolicy) -> Standing:
+def standing_of(share: Interval | None, size: float, policy: PeoplePolicy) -> TargetStanding:
     """Return what can be said of a share seen in ``size`` audits."""
     if share is None or size < policy.min_audits:
-        return Standing.too_few
+        return TargetStanding.too_few
     if share.high < policy.accuracy_target_ratio:
-        return Standing.below
-    return Standing.on_target if share.low >= policy.accuracy_target_ratio else Standing.unclear
+        return TargetStanding.below
+    return TargetStanding.on_target if share.low >= policy.accuracy_target_ratio else TargetStanding.unclear
 
 
-def volume_of(works: Iterable[Work]) -> Volume:
+def volume_of(works: Iterable[StandingLabel]) -> Volume:
     """Return how much was done.
 
     Labels per hour of handling. Source: docs/people.md.
@@ -226,7 +226,7 @@ def volume_of(works: Iterable[Work]) -> Volume:
     return Volume(labels, len(hours), handled * HOUR_MS / handle_ms if handle_ms else None)
 
 
-def trend_of(works: Sequence[Work], start_ms: int, end_ms: int) -> AccuracyTrend:
+def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int) -> AccuracyTrend:
     """Return how accuracy moved from the window before and within the window.
 
     Args:
@@ -250,7 +250,7 @@ def trend_of(works: Sequence[Work], start_ms: int, end_ms: int) -> AccuracyTrend
     return AccuracyTrend(past, difference(past, now), share_trend([(right, count) for right, count in steps]))
 
 
-def scorecard(crowd: Crowd, labeler_id: str, steps: Iterable[Told] = (), shift_end_ms: int | None = None) -> Scorecard:
+def scorecard(crowd: Cohort, labeler_id: str, steps: Iterable[Told] = (), shift_end_ms: int | None = None) -> Scorecard:
     """Return the scorecard of one labeller.
 
     Args:
@@ -295,14 +295,16 @@ def scorecard(crowd: Crowd, labeler_id: str, steps: Iterable[Told] = (), shift_e
     )
 
 
-def exposure_now(works: Iterable[Work], now_ms: int, policy: PeoplePolicy, shift_end_ms: int | None) -> Exposure:
+def exposure_now(
+    works: Iterable[StandingLabel], now_ms: int, policy: PeoplePolicy, shift_end_ms: int | None
+) -> Exposure:
     """Return one person's exposure as of a moment, from labels of any time."""
     since_ms = now_ms - policy.exposure_window_ms
     recent = [work for work in works if since_ms < work.time_ms <= now_ms]
     return exposure_of(pieces_of(recent, policy), now_ms, policy, shift_end_ms)
 
 
-def _learning(crowd: Crowd, labeler_id: str, tenure: Tenure, labels: int) -> Learning:
+def _learning(crowd: Cohort, labeler_id: str, tenure: Tenure, labels: int) -> Learning:
     handle, errors = crowd.curves_without(labeler_id)
     middle = max(1.0, tenure.labels - labels / 2)
     return Learning(

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from streams.core.people.proportions import Interval, proportion
 from streams.core.quality.counts import Key
-from streams.core.quality.judged import Judged
+from streams.core.quality.judged_labels import JudgedLabel
 from streams.core.tables import Z_95
 
 RELIABLE = 0.8
@@ -55,7 +55,7 @@ class Agreement:
         return self.units >= FEW_UNITS
 
 
-def one_per_rater(labels: Sequence[Judged]) -> list[Judged]:
+def one_per_rater(labels: Sequence[JudgedLabel]) -> list[JudgedLabel]:
     """Return the latest label of each labeller, where it carries values.
 
     Two labels of the same person are not two independent judgements; a label without values is no judgement to compare.
@@ -64,7 +64,7 @@ def one_per_rater(labels: Sequence[Judged]) -> list[Judged]:
     return [judged for judged in latest.values() if judged.label.values]
 
 
-def count(labels: Sequence[Judged]) -> Iterator[tuple[Key, int]]:
+def count(labels: Sequence[JudgedLabel]) -> Iterator[tuple[Key, int]]:
     """Yield what the labels of one item count for: its pattern, and each pair of raters.
 
     Args:

@@ -14,7 +14,7 @@ from streams.core.facts import Audit
 from streams.core.people.proportions import Interval, proportion, wilson_of
 from streams.core.quality.agreement import Agreement, agreement, kappa, pair_tables
 from streams.core.quality.counts import Counts, Key, section
-from streams.core.quality.judged import Judged, overturned_audit
+from streams.core.quality.judged_labels import JudgedLabel, overturned_audit
 
 FEW_REVIEWS = 10
 """Fewer reviewed verdicts of one auditor say too little: at 10 with none reversed the rate may still be 28% (Wilson)."""
@@ -22,7 +22,7 @@ FEW_REVIEWS = 10
 _LEVEL = 0.05
 
 
-def count(judged: Judged) -> Iterator[tuple[Key, int]]:
+def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
     """Yield what the audits of one label count for.
 
     A verdict is *reviewed* when an appeal against it was decided, when another auditor judged the label later, or, for
@@ -53,7 +53,7 @@ def _word(wrong: bool) -> str:
     return "incorrect" if wrong else "correct"
 
 
-def _review(judged: Judged, at: int) -> tuple[bool, bool]:
+def _review(judged: JudgedLabel, at: int) -> tuple[bool, bool]:
     """Return whether an audit was reviewed and whether that reversed it."""
     audit = judged.audits[at]
     appealed = any(a.of_audit and a.target_id == audit.audit_id for a in judged.decided)

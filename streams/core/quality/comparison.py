@@ -14,7 +14,7 @@ from statistics import NormalDist
 from streams.core.people.proportions import Interval, wilson_of
 from streams.core.policy import DIMENSIONS
 from streams.core.quality.counts import Counts, Key, section
-from streams.core.quality.judged import Judged
+from streams.core.quality.judged_labels import JudgedLabel
 from streams.core.tables import Z_95
 
 FEW_AUDITS = 30
@@ -35,7 +35,7 @@ Mix = tuple[str, str, str]
 """Queue, policy and market; empty where nobody said."""
 
 
-def count(judged: Judged) -> Iterator[tuple[Key, int]]:
+def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
     """Yield what one standing label counts for: its stratum's volume, and its verdict if it was sampled or audited."""
     dims = judged.dims
     vendor = dims[_VENDOR]
@@ -59,7 +59,7 @@ def count(judged: Judged) -> Iterator[tuple[Key, int]]:
 
 
 @dataclass(frozen=True)
-class Cell:
+class VendorStratum:
     """One vendor's audits in one stratum: Hájek's accuracy, what it is worth in plain audits, and how many there are."""
 
     accuracy_ratio: float
@@ -68,7 +68,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Standing:
+class VendorStanding:
     """One vendor.
 
     Attributes:
@@ -106,7 +106,7 @@ class Comparison:
         weighted: Whether accuracies are weighted by 1/π; else no audit named its sampling probability.
     """
 
-    standings: list[Standing] = field(default_factory=list)
+    standings: list[VendorStanding] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     coverage_ratio: float = 0.0
     empty: dict[str, list[tuple[Mix, float]]] = field(default_factory=dict)
@@ -153,14 +153,14 @@ def compare_vendors(counts: Counts) -> Comparison:
 
 def _strata(
     counts: Counts,
-) -> tuple[dict[Mix, int], dict[tuple[str, Mix], Cell], dict[str, tuple[int, int]], bool]:
+) -> tuple[dict[Mix, int], dict[tuple[str, Mix], VendorStratum], dict[str, tuple[int, int]], bool]:
     """Return labels per stratum, each vendor's cells, each vendor's raw (correct, audited), and whether weights exist."""
     sums: dict[tuple[str, Mix], dict[str, int]] = {}
     for (vendor, queue, policy, market, what), amount in section(counts, "stratum"):
         sums.setdefault((str(vendor), (str(queue), str(policy), str(market))), {})[str(what)] = amount
     weighted = any("w" in of for of in sums.values())
     volumes: dict[Mix, int] = {}
-    cells: dict[tuple[str, Mix], Cell] = {}
+    cells: dict[tuple[str, Mix], VendorStratum] = {}
     raw: dict[str, tuple[int, int]] = {}
     for (vendor, stratum), of in sums.items():
         volumes[stratum] = volumes.get(stratum, 0) + of.get("labels", 0)
@@ -168,13 +168,13 @@ def _strata(
         raw[vendor] = (right + of.get("right", 0), n + of.get("n", 0))
         if weighted and of.get("w", 0):
             worth = of["w"] * of["w"] / of["w2"]
-            cells[vendor, stratum] = Cell(of.get("wr", 0) / of["w"], worth, of["sampled"])
+            cells[vendor, stratum] = VendorStratum(of.get("wr", 0) / of["w"], worth, of["sampled"])
         elif not weighted and of.get("n", 0):
-            cells[vendor, stratum] = Cell(of.get("right", 0) / of["n"], of["n"], of["n"])
+            cells[vendor, stratum] = VendorStratum(of.get("right", 0) / of["n"], of["n"], of["n"])
     return volumes, cells, raw, weighted
 
 
-def _common(vendors: list[str], volumes: dict[Mix, int], cells: dict[tuple[str, Mix], Cell]) -> list[Mix]:
+def _common(vendors: list[str], volumes: dict[Mix, int], cells: dict[tuple[str, Mix], VendorStratum]) -> list[Mix]:
     return sorted(stratum for stratum in volumes if all((vendor, stratum) in cells for vendor in vendors))
 
 
@@ -184,13 +184,13 @@ def _share(strata: list[Mix], volumes: dict[Mix, int]) -> float:
 
 
 def _empty(
-    vendor: str, volumes: dict[Mix, int], cells: dict[tuple[str, Mix], Cell], total: int
+    vendor: str, volumes: dict[Mix, int], cells: dict[tuple[str, Mix], VendorStratum], total: int
 ) -> list[tuple[Mix, float]]:
     missing = [(stratum, labels / total) for stratum, labels in volumes.items() if (vendor, stratum) not in cells]
     return sorted(missing, key=lambda pair: (-pair[1], pair[0]))
 
 
-def standardised(mix: dict[Mix, float], cells: dict[Mix, Cell], z: float = Z_95) -> Interval:
+def standardised(mix: dict[Mix, float], cells: dict[Mix, VendorStratum], z: float = Z_95) -> Interval:
     """Return Σ w_s·p_s with its 95% interval: Wilson's at the number of plain audits the weighted sum is worth.
 
     That number is the smaller of Kish's 1/Σ(w_s²/n_s), right where strata are alike (Survey Sampling, 1965), and
@@ -233,15 +233,15 @@ def _standing(
     vendor: str,
     compared: list[str],
     mix: dict[Mix, float],
-    cells: dict[tuple[str, Mix], Cell],
+    cells: dict[tuple[str, Mix], VendorStratum],
     raw: tuple[int, int],
-) -> Standing:
+) -> VendorStanding:
     mine = {stratum: cells[vendor, stratum] for stratum in mix}
     others = {stratum: _pooled([cells[who, stratum] for who in compared if who != vendor]) for stratum in mix}
     own = standardised(mix, mine)
     z = NormalDist().inv_cdf(1 - _LEVEL / (2 * len(compared)))
     wide = minus(standardised(mix, mine, z), standardised(mix, others, z))
-    return Standing(
+    return VendorStanding(
         vendor,
         raw[0] / raw[1] if raw[1] else None,
         sum(cell.audits for cell in mine.values()),
@@ -251,8 +251,8 @@ def _standing(
     )
 
 
-def _pooled(cells: list[Cell]) -> Cell:
+def _pooled(cells: list[VendorStratum]) -> VendorStratum:
     """Return several vendors' cells of one stratum as one, each audit worth the same."""
     worth = sum(cell.worth for cell in cells)
     accuracy = sum(cell.accuracy_ratio * cell.worth for cell in cells) / worth
-    return Cell(accuracy, worth, sum(cell.audits for cell in cells))
+    return VendorStratum(accuracy, worth, sum(cell.audits for cell in cells))

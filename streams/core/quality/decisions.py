@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streams.core import cells as c
+from streams.core import counters as c
 from streams.core.people.proportions import Interval, proportion, wilson_of
 from streams.core.quality.counts import Counts, Key, section
-from streams.core.quality.judged import Judged, overturned_audit
+from streams.core.quality.judged_labels import JudgedLabel, overturned_audit
 
 FEW_AUDITS = 30
 """Fewer audits say too little: at 30 flawless ones the true accuracy may still be 89% (Wilson)."""
@@ -16,7 +16,7 @@ FEW_AUDITS = 30
 AUDIT_KINDS = ("gold", "blind", "open")
 
 
-def count(judged: Judged) -> Iterator[tuple[Key, int]]:
+def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
     """Yield what one standing label counts for."""
     yield ("labels",), 1
     for name, amount in (
@@ -38,13 +38,13 @@ def count(judged: Judged) -> Iterator[tuple[Key, int]]:
     yield from _confusion(judged)
 
 
-def _kind(judged: Judged) -> str:
+def _kind(judged: JudgedLabel) -> str:
     """Return what kind of audit the verdict rests on; a gold item is gold however it was shown."""
     audit = judged.audits[-1]
     return "gold" if audit.gold else "blind" if audit.blind else "open"
 
 
-def _first_pass(judged: Judged) -> bool:
+def _first_pass(judged: JudgedLabel) -> bool:
     """Tell whether the label was right at its first audit, appeals against it heard, and still is: no rework."""
     if judged.verdict is None or judged.verdict.wrong:
         return False
@@ -52,7 +52,7 @@ def _first_pass(judged: Judged) -> bool:
     return first.wrong == overturned_audit(judged, first)
 
 
-def _confusion(judged: Judged) -> Iterator[tuple[Key, int]]:
+def _confusion(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
     verdict, given = judged.verdict, judged.label.values
     if verdict is None or not given:
         return
@@ -81,7 +81,7 @@ def _weighed(key: Key, weight_nano: int) -> Iterator[tuple[Key, int]]:
 
 
 @dataclass(frozen=True)
-class Share:
+class SampledShare:
     """A share from sampled audits.
 
     Attributes:
@@ -128,8 +128,8 @@ class ValueQuality:
     tp: int
     fp: int
     fn: int
-    precision: Share
-    recall: Share
+    precision: SampledShare
+    recall: SampledShare
     weighted: bool
 
 
@@ -159,7 +159,7 @@ def value_quality(counts: Counts) -> list[ValueQuality]:
     return found
 
 
-def _share(of: dict[tuple[str, str], int], against: str, unsaid: dict[str, int], weighted: bool) -> Share:
+def _share(of: dict[tuple[str, str], int], against: str, unsaid: dict[str, int], weighted: bool) -> SampledShare:
     """Return TP of TP and what stands against it.
 
     Args:
@@ -176,11 +176,11 @@ def _share(of: dict[tuple[str, str], int], against: str, unsaid: dict[str, int],
     open_n, open_sum = unsaid.get("n", 0), unsaid.get(what, 0)
     worth = total * total / squares if total else 0.0
     if not total or c.unsaid_too_often(open_sum, total):
-        return Share(None, audits, worth, open_n)
+        return SampledShare(None, audits, worth, open_n)
     reach, reached = total + open_sum, squares + unsaid.get(squared, 0)
     low, _ = wilson_of(right / reach, reach * reach / reached)
     _, high = wilson_of((right + open_sum) / reach, reach * reach / reached)
-    return Share(Interval(right / total, low, high), audits, worth, open_n)
+    return SampledShare(Interval(right / total, low, high), audits, worth, open_n)
 
 
 @dataclass(frozen=True)

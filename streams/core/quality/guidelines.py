@@ -14,7 +14,7 @@ from streams.core.people.proportions import Interval, Trend, proportion, share_t
 from streams.core.policy import DAY_MS
 from streams.core.quality.agreement import FEW_UNITS, TENTATIVE, Agreement, agreement, one_per_rater
 from streams.core.quality.counts import Counts, Key, section
-from streams.core.quality.judged import Judged
+from streams.core.quality.judged_labels import JudgedLabel
 
 FEW_APPEALS = 20
 """Fewer decided appeals carry no trend: with 10 in each half, 1 against 6 overturned is the least that stands out."""
@@ -25,9 +25,9 @@ HIGH_RAW = 0.9
 _LEVEL = 0.01
 
 
-def count(labels: Sequence[Judged]) -> Iterator[tuple[Key, int]]:
+def count(labels: Sequence[JudgedLabel]) -> Iterator[tuple[Key, int]]:
     """Yield what the labels of one item count for, per policy and version; time is counted in days of the label."""
-    by_version: dict[tuple[str, str], list[Judged]] = {}
+    by_version: dict[tuple[str, str], list[JudgedLabel]] = {}
     for judged in labels:
         by_version.setdefault((judged.policy, judged.version or ""), []).append(judged)
         day = judged.label.time_ms // DAY_MS

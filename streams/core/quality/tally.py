@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from streams.core.facts import Fact
 from streams.core.quality import agreement, calibration, comparison, decisions, guidelines
 from streams.core.quality.counts import Counts, Key, add
-from streams.core.quality.judged import Judged, judged_labels
+from streams.core.quality.judged_labels import JudgedLabel, judged_labels
 
-GroupsOf = Callable[[Judged], Sequence[str]]
+GroupsOf = Callable[[JudgedLabel], Sequence[str]]
 """The groups a label belongs to; none leaves it out."""
 
 Tallies = dict[str, Counts]
 """Counts by group."""
 
 
-def count_labels(labels: Sequence[Judged]) -> Iterator[tuple[Key, int]]:
+def count_labels(labels: Sequence[JudgedLabel]) -> Iterator[tuple[Key, int]]:
     """Yield everything that the labels of one task and one group count for.
 
     Args:
@@ -49,7 +49,7 @@ def count_task(into: Tallies, task_id: str, facts: Sequence[Fact], groups_of: Gr
         >>> tallies
         {}
     """
-    by_group: dict[str, list[Judged]] = {}
+    by_group: dict[str, list[JudgedLabel]] = {}
     for judged in judged_labels(task_id, facts):
         for group in groups_of(judged):
             by_group.setdefault(group, []).append(judged)

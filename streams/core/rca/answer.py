@@ -7,16 +7,16 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from streams.core.rca.explain import Change, Finding, change_of, findings, parts_words, summary
+from streams.core.rca.findings import PartFinding, RatioChange, change_of, findings, parts_words, summary
 from streams.core.rca.shift import Decomposition, Key, decompose
 from streams.core.rca.slices import NOUNS, Measure
-from streams.core.rca.tally import Tally
+from streams.core.rca.tally import RatioTally
 
-Cut = Callable[[tuple[str, ...]], tuple[Mapping[Key, Tally], Mapping[Key, Tally]]]
+Cut = Callable[[tuple[str, ...]], tuple[Mapping[Key, RatioTally], Mapping[Key, RatioTally]]]
 """(before, after) by some dimensions."""
 
 
-class Answer(Struct, frozen=True):
+class RootCause(Struct, frozen=True):
     """What changed and what moved it.
 
     Attributes:
@@ -30,14 +30,14 @@ class Answer(Struct, frozen=True):
 
     measure: Measure
     scope: dict[str, str]
-    before: Tally
-    after: Tally
-    change: Change | None
-    cuts: list[list[Finding]]
+    before: RatioTally
+    after: RatioTally
+    change: RatioChange | None
+    cuts: list[list[PartFinding]]
     summary: list[str]
 
 
-def answer(measure: Measure, scope: Mapping[str, str], by: Sequence[str], cut: Cut, *, deep: bool = True) -> Answer:
+def answer(measure: Measure, scope: Mapping[str, str], by: Sequence[str], cut: Cut, *, deep: bool = True) -> RootCause:
     """Explain a change.
 
     Two dimensions named are also crossed. With more, the dimension whose part is the most harmful beyond chance is
@@ -57,7 +57,7 @@ def answer(measure: Measure, scope: Mapping[str, str], by: Sequence[str], cut: C
     shown = dict(scope)
     if not whole_before.total or not whole_after.total:
         what = f"{NOUNS[measure]} {'before the window' if whole_after.total else 'in the window'}"
-        return Answer(
+        return RootCause(
             measure, shown, whole_before, whole_after, None, [], [f"There are no {what}: nothing to compare."]
         )
     single = [found for found in (_decomposed((name,), cut) for name in by) if found is not None]
@@ -67,12 +67,14 @@ def answer(measure: Measure, scope: Mapping[str, str], by: Sequence[str], cut: C
         cuts.append(findings(crossed))
     change = change_of(whole_before, whole_after)
     what = f"{_title(measure)} of {_scope_words(scope)}"
-    return Answer(measure, shown, whole_before, whole_after, change, cuts, summary(what, change, cuts, NOUNS[measure]))
+    return RootCause(
+        measure, shown, whole_before, whole_after, change, cuts, summary(what, change, cuts, NOUNS[measure])
+    )
 
 
 def weighted_or_raw(
     scope: Mapping[str, str], by: Sequence[str], cuts: Mapping[Measure, Cut], *, deep: bool = True
-) -> Answer:
+) -> RootCause:
     """Explain an accuracy by weight; where a window has no audit with a sampling probability, by plain counts.
 
     Args:
@@ -91,7 +93,7 @@ def weighted_or_raw(
     return structs.replace(plain, measure="accuracy", summary=[*plain.summary, said])
 
 
-def _drawn_words(weighted: Answer, plain: Answer) -> str:
+def _drawn_words(weighted: RootCause, plain: RootCause) -> str:
     """Return how many audits say with which probability they were drawn, and where none does."""
     told, audits = weighted.before.total + weighted.after.total, plain.before.total + plain.after.total
     if not told:
@@ -100,8 +102,8 @@ def _drawn_words(weighted: Answer, plain: Answer) -> str:
     return f"{told:,} of {audits:,} audits say with which probability they were drawn, but none {where}"
 
 
-def _whole(side: Mapping[Key, Tally]) -> Tally:
-    return side.get((), Tally(0, 0))
+def _whole(side: Mapping[Key, RatioTally]) -> RatioTally:
+    return side.get((), RatioTally(0, 0))
 
 
 def _title(measure: Measure) -> str:
@@ -117,7 +119,7 @@ def _decomposed(by: tuple[str, ...], cut: Cut) -> Decomposition | None:
     return found if found is not None and len(found.parts) > 1 else None
 
 
-def _crossed(by: Sequence[str], cuts: list[list[Finding]], cut: Cut) -> Decomposition | None:
+def _crossed(by: Sequence[str], cuts: list[list[PartFinding]], cut: Cut) -> Decomposition | None:
     """Return the cross of two dimensions that tells more than either, or None."""
     if len(by) == 2:
         pairs = [(by[0], by[1])]
@@ -141,16 +143,16 @@ def _crossed(by: Sequence[str], cuts: list[list[Finding]], cut: Cut) -> Decompos
     return best[1] if best is not None and (best[0] > 0 or len(by) == 2) else None
 
 
-def _leading(cut: list[Finding]) -> Finding | None:
+def _leading(cut: list[PartFinding]) -> PartFinding | None:
     return next((one for one in cut if one.verdict == "evident"), None)
 
 
-def _strength(one: Finding) -> float:
+def _strength(one: PartFinding) -> float:
     """Effect over half its interval: how far beyond chance it lies."""
     return abs(one.effect_pp) / max(1e-12, (one.high_pp - one.low_pp) / 2)
 
 
-def answer_json(found: Answer) -> dict[str, Any]:
+def answer_json(found: RootCause) -> dict[str, Any]:
     """Return the answer as a JSON object; effects in percentage points."""
     change = found.change
     return {
@@ -168,11 +170,11 @@ def answer_json(found: Answer) -> dict[str, Any]:
     }
 
 
-def _tally_json(tally: Tally) -> dict[str, Any]:
+def _tally_json(tally: RatioTally) -> dict[str, Any]:
     return {"good": tally.good, "total": tally.total, "share": tally.share if tally.total else None}
 
 
-def _part_json(one: Finding) -> dict[str, Any]:
+def _part_json(one: PartFinding) -> dict[str, Any]:
     return {
         "values": dict(zip(one.dimensions, one.key, strict=True)),
         "effect_pp": one.effect_pp,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from streams.core.rca.tally import Tally, without
+from streams.core.rca.tally import RatioTally, without
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""
@@ -22,7 +22,7 @@ Key = tuple[str, ...]
 Presence = Literal["both", "new", "gone"]
 
 
-class Invariant(Exception):
+class PartsDoNotAddUp(Exception):
     """The parts do not add up to the whole: a fault of the program, never of the data. Report it with the windows."""
 
 
@@ -39,8 +39,8 @@ class Part(Struct, frozen=True):
     """
 
     key: Key
-    before: Tally
-    after: Tally
+    before: RatioTally
+    after: RatioTally
     rate: Fraction
     mix: Fraction
     interaction: Fraction
@@ -62,8 +62,8 @@ class Decomposition(Struct, frozen=True):
     """A change and its parts. ``parts`` are in the order of their keys; their effects sum exactly to ``change``."""
 
     dimensions: tuple[str, ...]
-    before: Tally
-    after: Tally
+    before: RatioTally
+    after: RatioTally
     change: Fraction
     parts: tuple[Part, ...]
 
@@ -73,12 +73,12 @@ class Decomposition(Struct, frozen=True):
 
 
 def decompose(
-    dimensions: tuple[str, ...], before: Mapping[Key, Tally], after: Mapping[Key, Tally]
+    dimensions: tuple[str, ...], before: Mapping[Key, RatioTally], after: Mapping[Key, RatioTally]
 ) -> Decomposition | None:
     """Split ΔA between two windows over the parts of a scope.
 
     rate w0(a1-a0), mix (w1-w0)(a0-A0), interaction (w1-w0)(a1-a0), with w a part's share of all and a its good share,
-    both by weight (``Tally``).
+    both by weight (``RatioTally``).
     Source: shift-share analysis (Dunn 1960). A part absent before enters with the whole's A0,
     so that all it brings is interaction, w1(a1-A0); one absent after keeps its a0, so that all it takes away is mix,
     -w0(a0-A0).
@@ -94,10 +94,10 @@ def decompose(
         first dimension alone (a part's effect is w1(a1-A0) - w0(a0-A0), which adds up over any finer cut).
 
     Raises:
-        Invariant: The parts do not sum to the change.
+        PartsDoNotAddUp: The parts do not sum to the change.
 
     Example:
-        >>> found = decompose(("team",), {("a",): Tally(9, 10), ("b",): Tally(9, 10)}, {("a",): Tally(5, 10), ("b",): Tally(9, 10)})
+        >>> found = decompose(("team",), {("a",): RatioTally(9, 10), ("b",): RatioTally(9, 10)}, {("a",): RatioTally(5, 10), ("b",): RatioTally(9, 10)})
         >>> [(part.key, str(part.effect)) for part in found.parts]
         [(('a',), '-1/5'), (('b',), '0')]
     """
@@ -109,7 +109,7 @@ def decompose(
     all_before, all_after = whole_before.weights[1], whole_after.weights[1]
     parts = []
     for key in sorted(before.keys() | after.keys()):
-        old, new = before.get(key, Tally(0, 0)), after.get(key, Tally(0, 0))
+        old, new = before.get(key, RatioTally(0, 0)), after.get(key, RatioTally(0, 0))
         rate_before = Fraction(*old.weights) if old.total else average
         rate_after = Fraction(*new.weights) if new.total else rate_before
         weight_before = Fraction(old.weights[1], all_before)
@@ -118,11 +118,11 @@ def decompose(
         parts.append(Part(key, old, new, weight_before * moved, gained * (rate_before - average), gained * moved))
     found = Decomposition(dimensions, whole_before, whole_after, change, tuple(parts))
     if found.total("effect") != change:
-        raise Invariant(f"parts by {dimensions} sum to {found.total('effect')}, the whole changed by {change}")
+        raise PartsDoNotAddUp(f"parts by {dimensions} sum to {found.total('effect')}, the whole changed by {change}")
     return found
 
 
-def summed(tallies: Iterable[Tally]) -> Tally:
+def summed(tallies: Iterable[RatioTally]) -> RatioTally:
     """Return the sum of tallies."""
     good = total = good_weight = weight = 0
     weighted = False
@@ -132,10 +132,10 @@ def summed(tallies: Iterable[Tally]) -> Tally:
         weighted = weighted or tally.weight is not None
         good_weight += tally.weights[0]
         weight += tally.weights[1]
-    return Tally(good, total, good_weight, weight) if weighted else Tally(good, total)
+    return RatioTally(good, total, good_weight, weight) if weighted else RatioTally(good, total)
 
 
-def minus(longer: Mapping[Key, Tally], inner: Mapping[Key, Tally]) -> dict[Key, Tally]:
+def minus(longer: Mapping[Key, RatioTally], inner: Mapping[Key, RatioTally]) -> dict[Key, RatioTally]:
     """Return a longer window without a shorter one inside it, part by part.
 
     Args:
@@ -146,21 +146,21 @@ def minus(longer: Mapping[Key, Tally], inner: Mapping[Key, Tally]) -> dict[Key, 
         Parts of the 6 days before; those without anything left are left out.
 
     Raises:
-        Invariant: The inner window holds more than the longer one, so it does not lie inside, or the two are of
+        PartsDoNotAddUp: The inner window holds more than the longer one, so it does not lie inside, or the two are of
             different moments.
     """
-    left: dict[Key, Tally] = {}
+    left: dict[Key, RatioTally] = {}
     for key in longer.keys() | inner.keys():
-        old, new = longer.get(key, Tally(0, 0)), inner.get(key, Tally(0, 0))
+        old, new = longer.get(key, RatioTally(0, 0)), inner.get(key, RatioTally(0, 0))
         rest = without(old, new)
         if not 0 <= rest.good <= rest.total:
-            raise Invariant(f"{key}: the longer window has {old}, the shorter one inside it {new}")
+            raise PartsDoNotAddUp(f"{key}: the longer window has {old}, the shorter one inside it {new}")
         if rest.total:
             left[key] = rest
     return left
 
 
-def completed(whole: Tally, parts: Mapping[Key, Tally], width: int = 1) -> dict[Key, Tally]:
+def completed(whole: RatioTally, parts: Mapping[Key, RatioTally], width: int = 1) -> dict[Key, RatioTally]:
     """Return the parts, with what the whole has beyond them as ``(not given)``, so that they sum to the whole.
 
     Args:
@@ -169,12 +169,12 @@ def completed(whole: Tally, parts: Mapping[Key, Tally], width: int = 1) -> dict[
         width: Values in a key.
 
     Raises:
-        Invariant: The parts hold more than the whole.
+        PartsDoNotAddUp: The parts hold more than the whole.
     """
     have = summed(parts.values())
     rest = without(whole, have)
     if not 0 <= rest.good <= rest.total:
-        raise Invariant(f"the parts hold {have}, the whole {whole}")
+        raise PartsDoNotAddUp(f"the parts hold {have}, the whole {whole}")
     return {**parts, (NOT_GIVEN,) * width: rest} if rest.total else dict(parts)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from streams.core import cells as c
-from streams.core.cells import Cell
+from streams.core import counters as c
+from streams.core.counters import Counter
 from streams.core.effects import Group
 from streams.core.policy import DIMENSIONS, QUARTER_MS, CorePolicy, Dims
 from streams.core.rca.shift import NOT_GIVEN, Key, minus, summed
-from streams.core.rca.tally import Tally
+from streams.core.rca.tally import RatioTally
 from streams.core.windows import window_range
 
 Measure = Literal["accuracy", "raw_accuracy", "sla"]
@@ -23,14 +23,14 @@ Measure = Literal["accuracy", "raw_accuracy", "sla"]
 NOUNS: dict[Measure, str] = {"accuracy": "audits", "raw_accuracy": "audits", "sla": "due tasks"}
 
 
-class Span(NamedTuple):
+class TimeRange(NamedTuple):
     """A half-open range of time in ms."""
 
     start_ms: int
     end_ms: int
 
 
-def tally_of(measure: Measure, cells: Sequence[Cell]) -> Tally:
+def tally_of(measure: Measure, counters: Sequence[Counter]) -> RatioTally:
     """Return good and all of one group.
 
     Accuracy: correct of audited labels by their weight 1/π, without technical errors, which are not held against a person,
@@ -39,40 +39,40 @@ def tally_of(measure: Measure, cells: Sequence[Cell]) -> Tally:
 
     Args:
         measure: What is explained.
-        cells: Flat cells: cell, amount, cell, amount, ...
+        counters: Flat counters: counter, amount, counter, amount, ...
     """
-    amounts: dict[Cell, int] = {}
-    for cell, amount in zip(cells[::2], cells[1::2], strict=True):
-        amounts[cell] = amounts.get(cell, 0) + int(amount)
+    amounts: dict[Counter, int] = {}
+    for counter, amount in zip(counters[::2], counters[1::2], strict=True):
+        amounts[counter] = amounts.get(counter, 0) + int(amount)
     get = amounts.get
     if measure == "raw_accuracy":
-        return Tally(get(c.CORRECT, 0), get(c.AUDITED, 0) - get(c.WRONG_TECHNICAL, 0))
+        return RatioTally(get(c.CORRECT, 0), get(c.AUDITED, 0) - get(c.WRONG_TECHNICAL, 0))
     if measure == "accuracy":
         targeted, technical = get(c.TARGETED, 0), get(c.WRONG_TECHNICAL, 0) - get(c.TARGETED_TECHNICAL, 0)
-        return Tally(
+        return RatioTally(
             get(c.CORRECT, 0) - get(c.TARGETED_CORRECT, 0),
             get(c.AUDITED, 0) - targeted - technical,
             get(c.WEIGHT_CORRECT_NANO, 0),
             get(c.WEIGHT_NANO, 0) - get(c.WEIGHT_TECHNICAL_NANO, 0),
         )
     met = get(c.MET, 0)
-    return Tally(met, met + get(c.LATE, 0) + get(c.OVERDUE, 0))
+    return RatioTally(met, met + get(c.LATE, 0) + get(c.OVERDUE, 0))
 
 
-def row_tally(measure: Measure, row: Mapping[str, object]) -> Tally:
+def row_tally(measure: Measure, row: Mapping[str, object]) -> RatioTally:
     """Return good and all of a row of the read model, in the same meaning as ``tally_of``."""
     if measure == "sla":
         met, missed = _count(row, "met"), _count(row, "missed")
-        return Tally(met, met + missed)
+        return RatioTally(met, met + missed)
     wrong = row.get("wrong")
     technical = _count(wrong, "technical") if isinstance(wrong, Mapping) else 0
     if measure == "raw_accuracy":
-        return Tally(_count(row, "correct"), _count(row, "audited") - technical)
+        return RatioTally(_count(row, "correct"), _count(row, "audited") - technical)
     weight = _nano(row, "weight_sum") - _nano(row, "weight_technical")
     if not weight:
-        return Tally(0, 0, 0, 0)
+        return RatioTally(0, 0, 0, 0)
     technical -= _count(row, "targeted_technical")
-    return Tally(
+    return RatioTally(
         _count(row, "correct") - _count(row, "targeted_correct"),
         _count(row, "audited") - _count(row, "targeted") - technical,
         _nano(row, "weight_correct"),
@@ -111,14 +111,14 @@ class Slices:
         self.dimensions = tuple(dimensions)
         self._scope = [(DIMENSIONS.index(name), value) for name, value in scope.items()]
         self._places = [DIMENSIONS.index(name) for name in dimensions]
-        self._counts: dict[int, dict[Key, Tally]] = {}
+        self._counts: dict[int, dict[Key, RatioTally]] = {}
 
     def add(self, group: Group) -> None:
         """Count one group, if it is of the scope."""
         dims: Dims = group.dims
         if any(dims[place] != value for place, value in self._scope):
             return
-        tally = tally_of(self.measure, group.cells)
+        tally = tally_of(self.measure, group.counters)
         if not tally.total:
             return
         key = tuple([NOT_GIVEN if dims[place] is None else str(dims[place]) for place in self._places])
@@ -126,7 +126,7 @@ class Slices:
         known = counts.get(key)
         counts[key] = tally if known is None else summed((known, tally))
 
-    def cut(self, by: Sequence[str], span: Span) -> dict[Key, Tally]:
+    def cut(self, by: Sequence[str], span: TimeRange) -> dict[Key, RatioTally]:
         """Return good and all by some of the dimensions, within a range of whole quarter hours.
 
         Args:
@@ -134,7 +134,7 @@ class Slices:
             span: The range.
         """
         places = [self.dimensions.index(name) for name in by]
-        found: dict[Key, list[Tally]] = {}
+        found: dict[Key, list[RatioTally]] = {}
         for start_ms, parts in self._counts.items():
             if span.start_ms <= start_ms < span.end_ms:
                 for key, tally in parts.items():
@@ -145,8 +145,8 @@ class Slices:
 class Windows(NamedTuple):
     """The later window and the time before it that it is held against: apart, and together the longer window."""
 
-    before: Span
-    after: Span
+    before: TimeRange
+    after: TimeRange
 
 
 def windows(policy: CorePolicy, window: str, against: str, sizes_ms: Mapping[str, int], watermark_ms: int) -> Windows:
@@ -165,20 +165,20 @@ def windows(policy: CorePolicy, window: str, against: str, sizes_ms: Mapping[str
     if sizes_ms[against] <= sizes_ms[window]:
         raise ValueError(f"{against} is not longer than {window}: give a longer time to hold the window against")
     after, longer = (_span(policy, name, sizes_ms[name], watermark_ms) for name in (window, against))
-    return Windows(Span(longer.start_ms, after.start_ms), after)
+    return Windows(TimeRange(longer.start_ms, after.start_ms), after)
 
 
-def _span(policy: CorePolicy, name: str, size_ms: int, watermark_ms: int) -> Span:
+def _span(policy: CorePolicy, name: str, size_ms: int, watermark_ms: int) -> TimeRange:
     for kept in policy.windows:
         if kept.name == name and kept.size_ms:
-            return Span(*window_range(kept, watermark_ms, policy.default_zone))
+            return TimeRange(*window_range(kept, watermark_ms, policy.default_zone))
     end_ms = (watermark_ms // QUARTER_MS + 1) * QUARTER_MS
-    return Span(end_ms - size_ms, end_ms)
+    return TimeRange(end_ms - size_ms, end_ms)
 
 
 def from_rows(
     measure: Measure, by: str, later: Iterable[Mapping[str, object]], longer: Iterable[Mapping[str, object]]
-) -> tuple[dict[Key, Tally], dict[Key, Tally]]:
+) -> tuple[dict[Key, RatioTally], dict[Key, RatioTally]]:
     """Return (before, after) by one dimension from rows of the read model.
 
     Args:
@@ -191,8 +191,8 @@ def from_rows(
         Invariant: The rows are not of one moment: the later window holds what the longer one does not.
     """
 
-    def keyed(rows: Iterable[Mapping[str, object]]) -> dict[Key, Tally]:
-        found: dict[Key, Tally] = {}
+    def keyed(rows: Iterable[Mapping[str, object]]) -> dict[Key, RatioTally]:
+        found: dict[Key, RatioTally] = {}
         for row in rows:
             scope = row["scope"]
             tally = row_tally(measure, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Tally(NamedTuple):
+class RatioTally(NamedTuple):
     """Good outcomes out of all, and what they weigh.
 
     An audit drawn with probability π stands for 1/π labels. Shares are Hájek's Σw·good/Σw (J. Hájek 1971, comment on an
@@ -38,16 +38,16 @@ class Tally(NamedTuple):
         return good / total if total else 0.0
 
 
-def without(whole: Tally, part: Tally) -> Tally:
+def without(whole: RatioTally, part: RatioTally) -> RatioTally:
     """Return what a whole has beyond a part of it."""
     counted = whole.good - part.good, whole.total - part.total
     if whole.weight is None:
-        return Tally(*counted)
+        return RatioTally(*counted)
     (good, total), (less_good, less) = whole.weights, part.weights
-    return Tally(*counted, good - less_good, total - less)
+    return RatioTally(*counted, good - less_good, total - less)
 
 
-def possible(tally: Tally) -> bool:
+def possible(tally: RatioTally) -> bool:
     """Tell whether some outcomes could come to this: what two windows differ by cannot always, if read at two moments."""
     good, total = tally.weights
     return 0 <= tally.good <= tally.total and 0 <= good <= total and (total > 0) == (tally.total > 0)

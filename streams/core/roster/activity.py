@@ -7,34 +7,34 @@ from collections.abc import Mapping, Sequence
 from streams.core.effects import TaskView, merged
 from streams.core.facts import Claimed, Fact, Label
 from streams.core.grants import permitted
-from streams.core.people.work import Work
+from streams.core.people.standing_labels import StandingLabel
 from streams.core.policy import DIMENSIONS
 from streams.core.roster.plan import PLACES, Place
-from streams.core.roster.rows import Activity, Arrival, Sign
+from streams.core.roster.roster_rows import Activity, Arrival, ClaimEvent
 
 _AT = tuple(DIMENSIONS.index(name) for name in PLACES)
 
 
-def activity_of(tasks: Mapping[str, Sequence[Fact]], works: Sequence[Work]) -> Activity:
+def activity_of(tasks: Mapping[str, Sequence[Fact]], works: Sequence[StandingLabel]) -> Activity:
     """Return labels, claims and arrivals of many tasks.
 
     Args:
         tasks: Facts by task, in log order, duplicates taken out.
         works: Their standing labels (``all_works``).
     """
-    signs: list[Sign] = []
+    signs: list[ClaimEvent] = []
     arrivals: list[Arrival] = []
     for facts in tasks.values():
-        signs += signs_of(facts)
+        signs += claims_of(facts)
         arrival = arrival_of(facts)
         if arrival is not None:
             arrivals.append(arrival)
     return Activity(works, signs, arrivals)
 
 
-def signs_of(facts: Sequence[Fact]) -> list[Sign]:
+def claims_of(facts: Sequence[Fact]) -> list[ClaimEvent]:
     """Return the claims of one task: each tells that somebody was at work."""
-    return [Sign(fact.time_ms, fact.labeler) for fact in permitted(facts) if type(fact) is Claimed]
+    return [ClaimEvent(fact.time_ms, fact.labeler) for fact in permitted(facts) if type(fact) is Claimed]
 
 
 def arrival_of(facts: Sequence[Fact]) -> Arrival | None:

@@ -46,7 +46,7 @@ class Shift(NamedTuple):
 
 
 @dataclass
-class Plan:
+class RosterPlan:
     """Shifts and breaks.
 
     Attributes:
@@ -62,14 +62,14 @@ class Plan:
     reversed: set[str] = field(default_factory=set)
 
 
-def fold_roster(facts: Iterable[Fact]) -> Plan:
+def fold_roster(facts: Iterable[Fact]) -> RosterPlan:
     """Return the plan that roster facts leave; other facts are passed over.
 
     Args:
         facts: In log order, duplicates taken out. The log's order is total per subject, so whoever sends a shift again
             keeps its subject.
     """
-    plan = Plan()
+    plan = RosterPlan()
     for fact in facts:
         if type(fact) is not Roster:
             continue
@@ -81,7 +81,7 @@ def fold_roster(facts: Iterable[Fact]) -> Plan:
     return plan
 
 
-def _take_shift(plan: Plan, data: ShiftScheduledData) -> None:
+def _take_shift(plan: RosterPlan, data: ShiftScheduledData) -> None:
     names = tuple(sorted(set(data.labeler_ids)))
     place = (data.site or "", data.vendor or "", data.team or "", data.queue or "")
     unnamed = max(0, (data.headcount or 0) - len(names))

@@ -1,0 +1,122 @@
+"""Incident and signal JSON: topics incidents.v1 and signals.v1, Redis hash ``incidents``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from alerts.formatting import rfc3339
+from alerts.incident import Ack, Incident, OperatorAction, Silence, Tick
+from alerts.signals import Signal
+from alerts.text import contributors_heading, is_link
+from alerts.view import instant_ms
+from streams.models import formats
+
+_MACHINE = ("reopened", "tier", "streak", "announced", "timer_ms", "acknowledged_by", "silenced_until_ms")
+_TIMES = (
+    ("opened_at", "opened_ms"),
+    ("updated_at", "updated_ms"),
+    ("resolved_at", "resolved_ms"),
+    ("since", "since_ms"),
+)
+_LINKS = ("board_url", "runbook_url")
+_PLAIN = (
+    *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
+    *("value", "target", "window"),
+)
+Input = Signal | Ack | Silence | Tick
+"""What moves incidents: one log (topic signals.v1) orders what rules say, what people do and the time that passes."""
+
+_inputs: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
+
+
+def incident_record(incident: Incident, title: str) -> dict[str, Any]:
+    """An incident as a JSON object, with what the machine needs to go on under ``machine``.
+
+    A link that cannot be built is null: without a host nobody can follow it. ``runbook_page`` then names the page in the repository.
+    """
+    record: dict[str, Any] = {name: getattr(incident, name) for name in _PLAIN}
+    record["title"] = title
+    for name, field in _TIMES:
+        at_ms = getattr(incident, field)
+        record[name] = None if at_ms is None else rfc3339(at_ms)
+    record["board_url"] = incident.board_url if is_link(incident.board_url) else None
+    record["runbook_url"] = incident.runbook_url if is_link(incident.runbook_url) else None
+    record["runbook_page"] = None if record["runbook_url"] else incident.runbook_url.lstrip("/") or None
+    record["contributors_say"] = contributors_heading(incident.contributors, over=incident.state == "resolved")
+    record["contributors"] = [structs.asdict(part) for part in incident.contributors]
+    record["examples"] = list(incident.examples)
+    record["stamp"] = None if incident.stamp is None else structs.asdict(incident.stamp)
+    record["acts"] = [_act_record(act) for act in incident.acts]
+    record["machine"] = {**{name: getattr(incident, name) for name in _MACHINE}, "told": list(incident.told)}
+    return record
+
+
+def incident_of(record: dict[str, Any]) -> Incident:
+    """The incident of a record made by :func:`incident_record`.
+
+    Raises:
+        msgspec.ValidationError: A field is missing or has the wrong type.
+        ValueError: A time is not RFC 3339.
+    """
+    plain = {name: record[name] for name in (*_PLAIN, "contributors", "examples", "stamp") if name in record}
+    for name, field in _TIMES:
+        at = record.get(name)
+        plain[field] = None if at is None else instant_ms(at)
+    plain["board_url"] = record.get("board_url") or ""
+    plain["runbook_url"] = record.get("runbook_url") or record.get("runbook_page") or ""
+    plain["acts"] = [_act_of(act) for act in record.get("acts", ())]
+    return msgspec.convert({**plain, **record.get("machine", {})}, Incident)
+
+
+def _act_record(act: OperatorAction) -> dict[str, Any]:
+    until = None if act.until_ms is None else rfc3339(act.until_ms)
+    return {"what": act.what, "by": act.by, "at": rfc3339(act.at_ms), "note": act.note, "until": until}
+
+
+def _act_of(record: dict[str, Any]) -> dict[str, Any]:
+    until = record.get("until")
+    times = {"at_ms": instant_ms(record["at"]), "until_ms": None if until is None else instant_ms(until)}
+    return {**{name: record[name] for name in ("what", "by", "note")}, **times}
+
+
+def encode_incident(incident: Incident, title: str) -> bytes:
+    """JSON bytes for topic and read model.
+
+    Links that cannot be built are missing here: workers of before, which may read it during a rolling upgrade, know no null.
+    """
+    record = incident_record(incident, title)
+    encoded = msgspec.json.encode(
+        {name: value for name, value in record.items() if value is not None or name not in _LINKS}
+    )
+    return formats.stamped_json(formats.INCIDENT, encoded)
+
+
+def decode_incident(value: bytes | str) -> Incident:
+    """The incident of JSON bytes.
+
+    Raises:
+        msgspec.DecodeError: No JSON, or not an incident.
+        ValueError: A time is not RFC 3339.
+        NewerFormat: A newer version of Floorwatch wrote it.
+    """
+    formats.check_json(formats.INCIDENT, value)
+    return incident_of(msgspec.json.decode(value, type=dict[str, Any]))
+
+
+def encode_input(given: Input) -> bytes:
+    """JSON bytes for topic signals.v1, told apart by ``type``."""
+    return formats.stamped_json(formats.SIGNAL, msgspec.json.encode(given))
+
+
+def decode_input(value: bytes | str) -> Input:
+    """The signal, act or tick of JSON bytes.
+
+    Raises:
+        msgspec.DecodeError: No JSON, or none of these.
+        NewerFormat: A newer version of Floorwatch wrote it.
+    """
+    formats.check_json(formats.SIGNAL, value)
+    return _inputs.decode(value)

@@ -1,0 +1,129 @@
+"""Numbers, times and names in words, for messages. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from streams.core.time_text import moment
+
+_MAX_DIGITS = 4
+
+
+def percent(ratio: float, digits: int = 1) -> str:
+    """A ratio as percent without useless zeros: ``95%``, ``88.1%``."""
+    text = f"{ratio * 100:.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + "%"
+
+
+def interval(low: float, high: float, target: float) -> str:
+    """An interval in percent: 85.0 to 90.6%, joined by an en dash; with more digits where an end would round onto an unequal target."""
+    digits = 1
+    while digits < _MAX_DIGITS and any(
+        end != target and f"{end * 100:.{digits}f}" == f"{target * 100:.{digits}f}" for end in (low, high)
+    ):
+        digits += 1
+    return f"{low * 100:.{digits}f}–{high * 100:.{digits}f}%"
+
+
+def duration(seconds: float) -> str:
+    """A duration to two units: ``2 h 5 min``, ``3 d 4 h``, ``40 s``."""
+    left = max(0, int(seconds))
+    parts = []
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+UTC_ZONE = "UTC"
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_INSTANT = re.compile(rf"(?:{'|'.join(_DAYS)}) (\d{{1,2}}) ({'|'.join(_MONTHS)}) (\d\d):(\d\d)(:\d\d)? UTC(?![+-])")
+
+
+def instant(at_ms: int, *, seconds: bool = False, zone: str = UTC_ZONE) -> str:
+    """A time for a person: ``Mon 23 Nov 10:42 UTC``, elsewhere ``Mon 23 Nov 18:42 UTC+8``.
+
+    Args:
+        at_ms: Unix ms.
+        seconds: With seconds.
+        zone: IANA name of the reader's zone; one that is not known is UTC.
+    """
+    # Names by hand: strftime's %a and %b follow the process locale, and messages are compared byte by byte.
+    at = moment(at_ms).astimezone(_zone(zone))
+    clock = f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
+    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {clock} {_offset_words(at)}"
+
+
+def times_in(text: str, zone: str, near_ms: int) -> str:
+    """Return a text whose instants, written by ``instant`` in UTC, are those of another zone.
+
+    Args:
+        text: Evidence, say. It was written when its rule was evaluated, for readers in any zone.
+        zone: IANA name of the reader's zone.
+        near_ms: A time less than half a year from those in the text, which name no year.
+    """
+    if zone == UTC_ZONE:
+        return text
+    near = moment(near_ms)
+
+    def there(found: re.Match[str]) -> str:
+        day, month, hour, minute, second = found.groups()
+        place = (_MONTHS.index(month) + 1, int(day), int(hour), int(minute), int((second or ":0")[1:]))
+        moments = [_moment_of(near.year + years, *place) for years in (-1, 0, 1)]
+        known = [one for one in moments if one is not None]
+        if not known:
+            return found.group()  # 31 February: a name that only looks like a time
+        nearest = min(known, key=lambda one: abs(one - near))
+        return instant(round(nearest.timestamp() * 1000), seconds=second is not None, zone=zone)
+
+    return _INSTANT.sub(there, text)
+
+
+def _moment_of(*place: int) -> datetime | None:
+    try:
+        return datetime(*place, tzinfo=UTC)  # type: ignore[misc,arg-type]
+    except ValueError:  # 29 February, in most years
+        return None
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def _offset_words(at: datetime) -> str:
+    """Return ``UTC``, ``UTC+8`` or ``UTC-3:30``: no two zones share it as they share abbreviations."""
+    minutes = round((at.utcoffset() or timedelta()).total_seconds() / 60)
+    if not minutes:
+        return UTC_ZONE
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'+' if minutes > 0 else '-'}{hours}" + (f":{rest:02}" if rest else "")
+
+
+def rfc3339(at_ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 audit``, ``1,204 audits``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+_LOOK_EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols, to Unicode, that show nothing."""
+
+
+def printable(text: str) -> str:
+    """Text without control characters, and without what shows nothing: an id must not be able to steer a terminal or hide."""
+    return "".join(
+        char if char.isprintable() and char not in _LOOK_EMPTY else "\N{REPLACEMENT CHARACTER}" for char in text
+    )

@@ -1,0 +1,116 @@
+"""Common part of the kinds that hold a share of good outcomes against a target, by a detector's evidence or by its Wilson interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from alerts.contributors import PartCounts, share_contributors
+from alerts.kinds.base import Finding, RuleContext, examples, live_rows
+from alerts.kinds.detector_text import Reading, audit_suggestion_of, in_words, places_on_watch_list, reading_of
+from alerts.rules import AccuracyLowRule, AgreementLowRule, CriticalErrorsRule, OverturnsHighRule, SlaAttainmentRule
+from alerts.signals import Contributor
+from alerts.statistics import Z_95, wilson
+from alerts.view import Row, instant_ms
+
+ShareRule = AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule | OverturnsHighRule | AgreementLowRule
+
+
+class ShareMeasure(Struct, frozen=True):
+    """How a kind reads its table and speaks of it.
+
+    ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
+    the evidence, ``part`` a contributor's share, ``noun`` what is counted. ``z`` is the
+    normal quantile of the interval that fires; the one shown is always that of 95%. ``sampled`` reads the outcomes that
+    contributors are compared by, where they are not all that ``read`` counts.
+    """
+
+    table: str
+    noun: str
+    good_target: float
+    read: Callable[[Row], PartCounts]
+    value: Callable[[PartCounts], float]
+    sentence: Callable[[Row, PartCounts, tuple[float, float]], str]
+    part: Callable[[PartCounts], str]
+    z: float = Z_95
+    sampled: Callable[[Row], PartCounts] | None = None
+
+    def compared(self, row: Row) -> Callable[[Row], PartCounts]:
+        """How contributors to a row are read: as a sample, unless no audit of it says how it was drawn."""
+        return self.sampled if self.sampled is not None and self.sampled(row).total else self.read
+
+
+def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -> Iterable[Finding]:
+    """One finding per selected row.
+
+    By evidence it fires while the row's detector does. By interval it fires when the interval's upper end is below
+    ``share.good_target``; equality is not evidence: an interval that just reaches the target does not fire.
+    """
+    rows = live_rows(context.view, share.table, rule.window, context.watermark_ms)
+    reference: Mapping[str, Row] = {}
+    if rule.reference is not None:
+        reference = live_rows(context.view, share.table, rule.reference, context.watermark_ms)
+    selected = {key: row for key, row in sorted(rows.items()) if rule.scope.matches(row["scope"])}
+    readings: dict[str, Reading] = {}
+    if rule.method == "evidence":
+        found = {key: reading_of(row, rule.name) for key, row in selected.items()}
+        readings = {key: reading for key, reading in found.items() if reading is not None}
+    places = places_on_watch_list(readings)
+    for key, row in selected.items():
+        cell = share.read(row)
+        ends = wilson(cell.good, cell.total)
+        reading = readings.get(key)
+        if rule.method == "evidence":
+            firing = reading is not None and bool(reading["firing"])
+        else:
+            firing = cell.total >= rule.min_sample and wilson(cell.good, cell.total, share.z)[1] < share.good_target
+        parts: tuple[Contributor, ...] = ()
+        if firing:
+            parts = share_contributors(
+                row["scope"],
+                rows,
+                reference=reference,
+                read=share.compared(row),
+                target=share.good_target,
+                words=share.part,
+            )
+        yield Finding(
+            scope=dict(row["scope"]),
+            scope_key=key,
+            firing=firing,
+            value=share.value(cell) if cell.total else None,
+            target=rule.target,
+            evidence=_evidence(rule, share, row, cell, ends, reading, places.get(key)),
+            since_ms=_since_ms(row, reading),
+            contributors=parts,
+            examples=examples(row),
+            wish=None if reading is None else audit_suggestion_of(rule, reading),
+            dated=reading is not None and reading["since_ms"] is not None,
+        )
+
+
+def _since_ms(row: Row, reading: Reading | None) -> int:
+    """When the change began, as far as the detector knows; else the start of the window."""
+    if reading is not None and reading["since_ms"] is not None:
+        return int(reading["since_ms"])
+    return instant_ms(row["start"])
+
+
+def _evidence(
+    rule: ShareRule,
+    share: ShareMeasure,
+    row: Row,
+    cell: PartCounts,
+    ends: tuple[float, float],
+    reading: Reading | None,
+    place: int | None,
+) -> str:
+    sentence = share.sentence(row, cell, ends) if cell.total else f"no {share.noun} in the last {rule.window}"
+    if rule.method == "evidence":
+        if reading is None:
+            return f"{sentence}; no evidence yet"
+        return f"{sentence}; {in_words(reading, share.noun, place)}"
+    if cell.total and cell.total < rule.min_sample:
+        return f"{sentence}; too few to judge ({rule.min_sample} {share.noun} needed)"
+    return sentence

@@ -1,0 +1,48 @@
+"""Which signals are worth sending: firing ones, those that ask for audits, and just enough quiet ones after them. Pure.
+
+Without it every evaluation would write one signal for every rule and scope (thousands of "all is well" a minute).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from alerts.rules import Rule
+from alerts.signals import Signal
+
+
+class SignalFilterState(Struct, frozen=True):
+    """Quiet signals still to send, by rule and scope key.
+
+    A new state sends ``resolve_for`` of each: after a restart that resolves what was left open before it.
+    """
+
+    left: dict[str, int] = field(default_factory=dict)
+
+
+def filter_signals(
+    state: SignalFilterState, signals: Iterable[Signal], rules: Iterable[Rule]
+) -> tuple[list[Signal], SignalFilterState]:
+    """Signals to publish, and the state after.
+
+    Returns:
+        Every signal that fires or asks for audits; each other one while fewer than the rule's ``resolve_for`` quiet ones in
+        a row were sent.
+    """
+    resolve_for = {rule.name: rule.resolve_for for rule in rules}
+    left = dict(state.left)
+    sent = []
+    for signal in signals:
+        key = f"{signal.rule}\x1f{signal.scope_key}"
+        quiet_left = left.get(key, resolve_for[signal.rule])
+        if signal.firing:
+            left[key] = resolve_for[signal.rule]
+            sent.append(signal)
+        elif quiet_left > 0:
+            left[key] = quiet_left - 1
+            sent.append(signal)
+        elif signal.wish is not None:
+            sent.append(signal)
+    return sent, SignalFilterState(left)

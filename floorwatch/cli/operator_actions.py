@@ -1,0 +1,211 @@
+"""``floorwatch ack`` and ``floorwatch silence``: what people do about an incident, put on the log that moves it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from floorwatch.cli.common import VarOption
+from floorwatch.cli.people_options import fail
+from floorwatch.output.terminal import say
+
+if TYPE_CHECKING:
+    from alerts.incident import Ack, Silence
+    from config.schema import FloorwatchConfig
+
+MAX_TEXT = 200
+LEAST_SILENCE_S, MOST_SILENCE_S = 60, 30 * 86_400
+
+_POLL_S = 0.2
+_SEND_S = 20.0
+
+Key = Annotated[
+    str, typer.Argument(metavar="INCIDENT", help="Its key as `floorwatch incidents` shows it, or its start.")
+]
+By = Annotated[str, typer.Option("--by", help="Your name: it is kept with the incident.")]
+NoteText = Annotated[str, typer.Option("--note", help="Why, in a few words.")]
+Wait = Annotated[float, typer.Option(help="Seconds to wait until the incident shows it.", min=0, max=600)]
+Config = Annotated[Path | None, typer.Option(help="YAML configuration.")]
+
+
+def ack(
+    incident: Key,
+    by: By,
+    note: NoteText = "",
+    wait: Wait = 30,
+    config: Config = None,
+    var: VarOption = None,
+) -> None:
+    """Take an incident: it stops escalating. Somebody else's is taken over."""
+    from alerts.incident import Ack
+
+    by, note = checked("--by", by), checked("--note", note, empty=True)
+    settings, record = _incident(incident, config, var)
+    shown = _act(settings, record, Ack(record["key"], by, _now_ms(), note), wait)
+    say(f"acknowledged by {by}: {named(shown)}")
+
+
+def silence(
+    incident: Key,
+    by: By,
+    span: Annotated[str, typer.Option("--for", help="How long: 30m, 2h, 1d …; the last one said counts.")],
+    note: NoteText = "",
+    wait: Wait = 30,
+    config: Config = None,
+    var: VarOption = None,
+) -> None:
+    """Hold back all messages about an incident for a while; it is still shown, and goes on."""
+    from alerts.formatting import instant
+    from alerts.incident import Silence
+
+    by, note = checked("--by", by), checked("--note", note, empty=True)
+    span_ms = silence_ms(span)
+    settings, record = _incident(incident, config, var)
+    now_ms = _now_ms()
+    shown = _act(settings, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
+    say(f"silenced by {by} until {instant(now_ms + span_ms)}: {named(shown)}")
+
+
+def checked(option: str, text: str, *, empty: bool = False) -> str:
+    """Return a text of somebody's without the space around it.
+
+    Raises:
+        typer.Exit: It is empty and must not be, is longer than 200 characters, or holds what cannot be printed.
+    """
+    text = text.strip()
+    if not text and not empty:
+        raise fail(f"{option}: write who you are")
+    if len(text) > MAX_TEXT:
+        raise fail(f"{option}: {len(text)} characters are too many, write at most {MAX_TEXT}")
+    if not text.isprintable():
+        raise fail(f"{option}: write it on one line, without control characters")
+    return text
+
+
+def silence_ms(text: str) -> int:
+    """Return the length of a silence in ms.
+
+    Raises:
+        typer.Exit: It is no duration, shorter than a minute or longer than 30 days.
+    """
+    from pydantic_core import PydanticCustomError
+
+    from config.durations import parse_duration
+
+    try:
+        span_s = parse_duration(text)
+    except PydanticCustomError as error:
+        raise fail(f"--for: {error.message()}; {(error.context or {}).get('hint', 'write for example 2h')}") from None
+    if not LEAST_SILENCE_S <= span_s <= MOST_SILENCE_S:
+        raise fail(f"--for {text}: a silence is between 1m and 30d long")
+    return round(span_s * 1000)
+
+
+def find(records: Sequence[dict[str, Any]], start: str) -> dict[str, Any]:
+    """Return the live incident whose key begins so.
+
+    Raises:
+        typer.Exit: There is none, there are several, or it is resolved; the message says what to do.
+    """
+    from alerts.incident import HIDDEN
+
+    found = [one for one in records if one["key"].startswith(start) and one["state"] not in HIDDEN]
+    if not found:
+        raise fail(f"no incident begins with {start}; `floorwatch incidents` lists those that are open")
+    if len(found) > 1:
+        several = [f"  {one['key']}  {named(one)}" for one in found]
+        raise fail(f"{start} is the start of {len(found)} incidents, give more digits:", *several)
+    (record,) = found
+    if record["state"] == "resolved":
+        raise fail(f"resolved since {record['resolved_at']}, so there is nothing to do: {named(record)}")
+    return record
+
+
+def named(record: dict[str, Any]) -> str:
+    """Return an incident in one line: what, where and its short key."""
+    from alerts.formatting import printable
+
+    return f"{printable(record['title'])} ({record['key'][:12]})"
+
+
+def _incident(key: str, config: Path | None, var: Path | None) -> tuple[FloorwatchConfig, dict[str, Any]]:
+    from config.connect import redis_options
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.cli.incident_records import read_incidents, start_of
+
+    start = start_of(key)
+    with exit_on_config_error():
+        settings = load_for_reader(config, var)
+    return settings, find(read_incidents(redis_options(settings.redis), settings.redis.prefix), start)
+
+
+def _act(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence, wait_s: float) -> dict[str, Any]:
+    """Put an act on the log behind what moved the incident so far; return the incident once it shows it."""
+    from alerts.formatting import rfc3339
+
+    place = asyncio.run(_put(settings, record, act))
+    until_s = time.monotonic() + wait_s
+    while True:
+        shown = _shown(settings, record["key"]) or record
+        if any((done["by"], done["at"]) == (act.by, rfc3339(act.at_ms)) for done in shown.get("acts", ())):
+            return shown
+        if shown["state"] == "resolved":
+            raise fail(f"it has resolved meanwhile, so there is nothing to do: {named(shown)}")
+        if time.monotonic() >= until_s:
+            break
+        time.sleep(_POLL_S)
+    say(
+        f"Accepted, as {place}, but the incident does not show it after {wait_s:g} s. It counts as soon as a worker comes to "
+        "it: is one running and not far behind? `floorwatch doctor` tells.",
+        err=True,
+    )
+    raise typer.Exit(1)
+
+
+def _shown(settings: FloorwatchConfig, key: str) -> dict[str, Any] | None:
+    from config.connect import redis_options
+    from floorwatch.cli.incident_records import read_incidents
+
+    return next(iter(read_incidents(redis_options(settings.redis), settings.redis.prefix, key)), None)
+
+
+async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence) -> str:
+    """Write to the partition whose owner holds the incident; return the place on the log in words."""
+    from aiokafka.errors import KafkaError
+
+    from alerts.codec import encode_input
+    from floorwatch.cli.away import obstacles
+    from streams.adapters.connections import started_producer
+    from streams.engine.errors import Misconfigured
+    from streams.models.kafka_error import said_by
+    from streams.models.topics import SIGNALS
+
+    told = await obstacles(settings)
+    if told:
+        raise _away(told)
+    topic, partition = settings.kafka.topic_prefix + SIGNALS, int(record["stamp"]["partition"])
+    try:
+        async with asyncio.timeout(_SEND_S):
+            producer = await started_producer(settings)
+            try:
+                value, key = encode_input(act), str(record["kind"]).encode()
+                sent = await producer.send_and_wait(topic, value, key=key, partition=partition)
+            finally:
+                await producer.stop()
+    except (KafkaError, Misconfigured, OSError, TimeoutError) as error:
+        raise _away(said_by(error)) from None
+    return f"{topic}[{partition}] offset {sent.offset}"
+
+
+def _away(said: str) -> typer.Exit:
+    say(f"Kafka did not take it, nothing has changed: {said}", err=True)
+    return typer.Exit(1)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

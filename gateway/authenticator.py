@@ -1,0 +1,224 @@
+"""Who may send, what, and how much: bearer tokens with their grants, and token buckets."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+from config.files import FileFault, read_secret
+from gateway.settings import GatewaySettings, SourceSettings, unauthenticated
+from streams.core.time_text import rfc3339
+from streams.models.grants import SenderGrant
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY_MS = 1000
+
+ClockMs = Callable[[], int]
+
+_MOST_BUCKETS = 10_000
+"""Without tokens each address has a bucket, and there may be many."""
+
+
+class TokenFault(Exception):
+    """A token cannot be used. Operator: the message names the source and the file."""
+
+
+class UnauthenticatedGateway(Exception):
+    """The gateway would take events from anyone. Operator: set a token; the message says how."""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends.
+
+    Attributes:
+        name: The source's name in the settings; empty where no tokens are set.
+        grant: What it may do.
+        expired: When its token ended, as text; empty while it holds.
+    """
+
+    name: str
+    grant: SenderGrant = field(default_factory=lambda: SenderGrant(""))
+    expired: str = ""
+
+    @property
+    def event_sources(self) -> tuple[str, ...]:
+        """Beginnings of the CloudEvents source it may send; empty allows any."""
+        return self.grant.event_sources
+
+    def may_send(self, source: str) -> bool:
+        """Tell whether events of a CloudEvents source may come from this sender."""
+        return not self.event_sources or source.startswith(self.event_sources)
+
+
+ANYONE = Sender("")
+
+
+@dataclass
+class _Token:
+    digest: bytes
+    sender: Sender
+    until_ms: int | None
+
+
+@dataclass
+class _TokenFile:
+    name: str
+    path: Path
+    seen: tuple[int, int, int]
+
+
+class Authenticator:
+    """Knows the senders by their tokens; keeps digests only. Token files are read again when they change."""
+
+    def __init__(self, settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> None:
+        """Read the tokens.
+
+        Args:
+            settings: The gateway's.
+            clock_ms: Wall clock in Unix milliseconds, against which tokens expire.
+
+        Raises:
+            TokenFault: A token file cannot be read, or two sources share a token.
+        """
+        self._clock_ms = clock_ms
+        self._sources = settings.sources
+        self._files: list[_TokenFile] = []
+        self._by_name: dict[str, list[_Token]] = {}
+        self._looked_ms = clock_ms()
+        for name, source in settings.sources.items():
+            if source.token_file is not None:
+                self._files.append(_TokenFile(name, source.token_file, _state_of(source.token_file)))
+            self._by_name[name] = self._distinct(name, _tokens(name, source))
+
+    def sender(self, authorization: str | None) -> Sender | None:
+        """Return who holds the token of an Authorization header, or None. Takes the same time for every token.
+
+        Of a sender whose token has ended ``expired`` says when.
+        """
+        if not self._by_name:
+            return ANYONE
+        now_ms = self._clock_ms()
+        if now_ms - self._looked_ms >= _LOOK_EVERY_MS:
+            self._looked_ms = now_ms
+            self._look_again()
+        scheme, _, token = (authorization or "").partition(" ")
+        given = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
+        found = None
+        for held in (held for tokens in self._by_name.values() for held in tokens):
+            if hmac.compare_digest(held.digest, given):
+                found = held
+        if found is None or scheme.lower() != "bearer":
+            return None
+        if found.until_ms is not None and now_ms >= found.until_ms:
+            return replace(found.sender, expired=rfc3339(found.until_ms))
+        return found.sender
+
+    def _look_again(self) -> None:
+        """Read the token files that have changed; one that cannot be used leaves the tokens as they were."""
+        for one in self._files:
+            state = _state_of(one.path)
+            if state == one.seen:
+                continue
+            one.seen = state
+            try:
+                text = _text(one.name, one.path)
+                self._by_name[one.name] = self._distinct(
+                    one.name, _read(one.name, self._sources[one.name], text, str(one.path))
+                )
+            except TokenFault as error:
+                _log.error("%s; the tokens read before stay in force", error)
+            else:
+                _log.info(
+                    "gateway.sources.%s: %d tokens read from %s", one.name, len(self._by_name[one.name]), one.path
+                )
+
+    def _distinct(self, name: str, tokens: list[_Token]) -> list[_Token]:
+        others = {held.digest: other for other, held_by in self._by_name.items() if other != name for held in held_by}
+        for token in tokens:
+            if token.digest in others:
+                other = others[token.digest]
+                raise TokenFault(f"gateway.sources: {other} and {name} have the same token; give each its own")
+        return tokens
+
+
+def authenticator(settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> Authenticator:
+    """Return who may send, or refuse to: what the gateway does at its start, and ``config check`` before.
+
+    Raises:
+        UnauthenticatedGateway: It would listen beyond loopback without tokens.
+        TokenFault: A token file cannot be read, or two sources share a token.
+    """
+    fault = unauthenticated(settings)
+    if fault is not None:
+        raise UnauthenticatedGateway(fault)
+    return Authenticator(settings, clock_ms)
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """Return what changes when a file does: mounted secrets are replaced by renaming, so also its number."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _tokens(name: str, source: SourceSettings) -> list[_Token]:
+    if source.token is not None:
+        return _read(name, source, source.token.get_secret_value(), "")
+    if source.token_file is None:
+        raise TokenFault(f"gateway.sources.{name} has no token; set token_file")
+    return _read(name, source, _text(name, source.token_file), str(source.token_file))
+
+
+def _text(name: str, path: Path) -> str:
+    try:
+        return read_secret(path, pipes=False)  # it is read again, and a pipe can be read once only
+    except FileFault as error:
+        raise TokenFault(f"gateway.sources.{name}.token_file {path} {error}") from error
+
+
+def _read(name: str, source: SourceSettings, text: str, path: str) -> list[_Token]:
+    sender = Sender(name, source.grant(name, f"gateway.sources.{name}"))
+    try:
+        tokens = source.tokens(text)
+    except ValueError as error:
+        where = f"token_file {path}" if path else "token"
+        raise TokenFault(f"gateway.sources.{name}.{where}: {error}; make one with: openssl rand -hex 24") from None
+    return [
+        _Token(sha256(token.encode()).digest(), sender, None if until is None else round(until.timestamp() * 1000))
+        for token, until in tokens
+    ]
+
+
+class TokenBuckets:
+    """A token bucket for each sender: ``burst`` requests at once, ``per_s`` a second on average."""
+
+    def __init__(self, per_s: float, burst: int, clock_ms: ClockMs) -> None:
+        """Begin with full buckets; ``per_s`` 0 sets no limit."""
+        self._per_ms = per_s / 1000
+        self._burst = float(burst)
+        self._clock_ms = clock_ms
+        self._held: dict[str, tuple[float, int]] = {}
+
+    def wait_s(self, name: str) -> int:
+        """Take one request from a sender's bucket; return 0, or in how many seconds there is room again."""
+        if not self._per_ms:
+            return 0
+        now_ms = self._clock_ms()
+        held, since_ms = self._held.pop(name, (self._burst, now_ms))
+        while len(self._held) >= _MOST_BUCKETS:
+            del self._held[next(iter(self._held))]  # the one used longest ago; an unknown one begins full
+        held = min(self._burst, held + max(0, now_ms - since_ms) * self._per_ms)
+        if held >= 1:
+            self._held[name] = (held - 1, now_ms)
+            return 0
+        self._held[name] = (held, now_ms)
+        return max(1, math.ceil((1 - held) / self._per_ms / 1000))

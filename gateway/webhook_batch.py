@@ -1,0 +1,138 @@
+"""Several webhooks at once, in order: what they mean together, given what the memory holds. Pure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.label_studio import TranslationContext, lookups, translate
+from gateway.label_studio_read import Hook
+from gateway.recorded import Record, dead_letter, recorded
+from gateway.settings import LabelStudioSettings
+from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
+from streams.models.events import AuditCompleted
+from streams.models.grants import SenderGrant
+from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PendingWebhook:
+    """A webhook that was accepted.
+
+    Attributes:
+        number: Ascending in the order of arrival.
+        source: CloudEvents source.
+        received_ms: When it arrived, Unix milliseconds.
+        hook: Distilled body.
+        grant: What its sender may do, as it was when the webhook came; None for everything.
+    """
+
+    number: int
+    source: str
+    received_ms: int
+    hook: Hook
+    grant: SenderGrant | None = None
+
+
+@dataclass(frozen=True)
+class WebhookOutcome:
+    """What became of one webhook.
+
+    Attributes:
+        events: How many events it made.
+        ignored: Why there are none, where that is as it should be.
+        problems: What could not be translated.
+        incomparable: How many of the events are audits without a verdict.
+    """
+
+    events: int
+    ignored: str | None
+    problems: tuple[WebhookProblem, ...]
+    incomparable: int = 0
+
+
+@dataclass
+class WebhookBatch:
+    """What webhooks mean together.
+
+    Attributes:
+        records: To publish, in order.
+        dead: Dead letters.
+        remember: For the memory, once the others are published.
+        outcomes: One a webhook.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    dead: list[Record] = field(default_factory=list)
+    remember: dict[str, Remembered] = field(default_factory=dict)
+    outcomes: list[WebhookOutcome] = field(default_factory=list)
+
+
+def keys_of(hooks: Sequence[PendingWebhook], settings: LabelStudioSettings) -> list[str]:
+    """Return every key of the memory that the webhooks need."""
+    found: dict[str, None] = {}
+    for one in hooks:
+        try:
+            found.update(dict.fromkeys(lookups(one.hook, _context(one, settings))))
+        except BadWebhook:  # told by translation
+            continue
+    return list(found)
+
+
+def translate_all(
+    hooks: Sequence[PendingWebhook],
+    seen: Mapping[str, Remembered],
+    settings: LabelStudioSettings,
+    limits: EventLimits = DEFAULT_LIMITS,
+    key: bytes | None = None,
+) -> WebhookBatch:
+    """Translate webhooks one after the other; what one leaves in memory counts for the next.
+
+    Args:
+        hooks: In order of arrival.
+        seen: What the memory holds under ``keys_of``.
+        settings: How webhooks are read.
+        limits: How far an event's times may be from its own.
+        key: Key by which grants are sealed; None without one.
+    """
+    batch = WebhookBatch()
+    now_seen = dict(seen)
+    for one in hooks:
+        found = _translate(one, now_seen, settings)
+        now_seen.update(found.remember)
+        batch.remember.update(found.remember)
+        problems = list(found.problems)
+        published = incomparable = 0
+        for event in found.events:
+            record, refusals = recorded(event, limits, one.grant, key)
+            about = {"id": event.id, "subject": event.subject}
+            problems += [WebhookProblem(one.code, one.field, one.reason, about, one.hint) for one in refusals]
+            if record is not None:
+                batch.records.append(record)
+                published += 1
+                incomparable += isinstance(event, AuditCompleted) and event.data.verdict == "incomparable"
+        batch.dead += [dead_letter(problem, one.source, one.received_ms) for problem in problems]
+        batch.outcomes.append(WebhookOutcome(published, found.ignored, tuple(problems), incomparable))
+    return batch
+
+
+def _translate(one: PendingWebhook, seen: Mapping[str, Remembered], settings: LabelStudioSettings) -> Translation:
+    try:
+        return translate(one.hook, seen, _context(one, settings))
+    except BadWebhook as fault:
+        problem = WebhookProblem(fault.code, fault.field, fault.reason, {"action": one.hook.get("action")})
+    except Exception as error:  # noqa: BLE001 - one webhook must not hold up all that come after it
+        # Neither the message nor the traceback: both may quote the webhook.
+        _log.error("a %r webhook could not be read: %s", one.hook.get("action"), type(error).__name__)
+        reason = (
+            f"the gateway failed on this webhook ({type(error).__name__}); this is a fault in Floorwatch, report it"
+        )
+        problem = WebhookProblem("internal_error", None, reason, {"action": one.hook.get("action")})
+    return Translation(problems=[problem])
+
+
+def _context(one: PendingWebhook, settings: LabelStudioSettings) -> TranslationContext:
+    return TranslationContext(one.source, one.received_ms, settings)

@@ -1,0 +1,186 @@
+"""Rule runner: evaluates every rule over the read model whenever the watermark enters a new minute.
+
+After a burst the next minute may be long in coming. So it looks once more within a minute when the log says that every
+partition is idle: see ADR 0027.
+
+One worker does it, the owner of scopes partition 0, over the rows of all partitions: contributors and parent scopes
+need the whole floor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from alerts.baseline import BaselineState, advance
+from alerts.codec import encode_input
+from alerts.evaluate import evaluate
+from alerts.incident import Tick
+from alerts.kinds.exposure_cap import PACE_WINDOW
+from alerts.looks import LOOKS, Look, encode_look
+from alerts.rules import Rule
+from alerts.signal_filter import SignalFilterState, filter_signals
+from alerts.signals import Signal
+from alerts.view import MemoryRowView
+from streams.adapters.readmodel import ReadModel
+from streams.adapters.topic_names import TopicNames
+from streams.agents.incidents import TICK_KEY
+from streams.core.policy import MINUTE_MS
+from streams.core.records import CONTENT_ERRORS
+from streams.core.tables import TABLES
+from streams.engine.log import LogWriter, ProducerRecord
+from streams.models import formats, topics
+
+log = logging.getLogger(__name__)
+
+_BASELINE = "throughput-baseline"
+_decode_baseline = msgspec.msgpack.Decoder(BaselineState).decode
+
+_DUTY = 12
+"""Evaluating takes at most one part in this many of the time: a catch-up evaluates less often. Not while all is idle."""
+
+
+class RuleRunner:
+    """Turns rows into signals."""
+
+    def __init__(self, rules: tuple[Rule, ...], read_model: ReadModel, out: TopicNames, meter: Any) -> None:
+        """Hold the rules; ``meter`` counts evaluations that failed."""
+        self._rules, self._read_model, self._out, self._meter = rules, read_model, out, meter
+        self._not_before = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew, as the owner of partition 0: with the baseline that the last owner kept."""
+        self._baseline: BaselineState | None = None
+        self._signal_filter = SignalFilterState()
+        self._minute = self._idle_minute = self._looked_ms = -1
+        self.look: Look | None = None
+        for rule in self._rules:
+            self._meter.rule_failed(rule.name, times=0)
+
+    async def run(self, writer: LogWriter, watermark_ms: int, *, idle: bool = False) -> None:
+        """Evaluate when event time enters a minute, and once within it when all is idle; write the signals that matter.
+
+        Args:
+            writer: Appends the signals.
+            watermark_ms: Up to which all rows are in the read model.
+            idle: Every partition of the log of events is idle, as the log says (ADR 0019).
+        """
+        # While all is idle nothing else wants the time, and the next publication may be an idle timeout away.
+        if watermark_ms < 0 or (not idle and time.monotonic() < self._not_before):
+            return
+        minute, began = watermark_ms // MINUTE_MS, time.monotonic()
+        if minute > self._minute:
+            self._minute = minute
+            await self._look_at(writer, watermark_ms)
+        elif idle and minute > self._idle_minute and watermark_ms > self._looked_ms:
+            await self._look_while_idle(writer, watermark_ms)
+        else:
+            return
+        if idle:
+            self._idle_minute = minute
+        await self._say_how_far(watermark_ms)
+        self._not_before = time.monotonic() + _DUTY * (time.monotonic() - began)
+
+    async def _look_at(self, writer: LogWriter, watermark_ms: int) -> None:
+        view = await self._view()
+        before = await self._remembered() if self._baseline is None else self._baseline
+        signals = self._evaluated(self._rules, view, watermark_ms, before)
+        self._baseline = self._advanced(before, view, watermark_ms)
+        sent, self._signal_filter = filter_signals(self._signal_filter, signals, self._rules)
+        await self._write(writer, sent, watermark_ms)
+        if self._baseline != before:
+            await self._read_model.keep(_BASELINE, msgspec.msgpack.encode(self._baseline))
+
+    async def _look_while_idle(self, writer: LogWriter, watermark_ms: int) -> None:
+        """Send what fires now, of rules that one evaluation opens.
+
+        ``for`` and ``resolve_for`` count minutes, so no other signal is sent; nothing is learnt either.
+        """
+        rules = tuple(rule for rule in self._rules if rule.for_evaluations == 1)
+        before = await self._remembered() if self._baseline is None else self._baseline
+        found = self._evaluated(rules, await self._view(), watermark_ms, before)
+        firing, self._signal_filter = filter_signals(
+            self._signal_filter, [signal for signal in found if signal.firing], rules
+        )
+        await self._write(writer, firing, watermark_ms)
+
+    async def _say_how_far(self, watermark_ms: int) -> None:
+        """Keep how far the rules have looked, for people who wonder why nothing is said."""
+        self._looked_ms = watermark_ms
+        self.look = Look(watermark_ms, (self._minute + 1) * MINUTE_MS)
+        await self._read_model.keep(LOOKS, encode_look(self.look))
+
+    def _advanced(self, before: BaselineState, view: MemoryRowView, watermark_ms: int) -> BaselineState:
+        """Return what has been learnt with these rows; as before where that fails, so that nothing stops with it."""
+        try:
+            return advance(before, self._rules, view, watermark_ms)
+        except CONTENT_ERRORS:
+            log.exception(
+                "the throughput baseline could not be advanced at watermark %d: please report this", watermark_ms
+            )
+            self._meter.set_aside("scopes")
+            return before
+
+    def _evaluated(
+        self, rules: tuple[Rule, ...], view: MemoryRowView, watermark_ms: int, before: BaselineState
+    ) -> list[Signal]:
+        """Return what every rule says; one that fails says nothing, and neither the others nor the counting stop with it."""
+        signals: list[Signal] = []
+        for rule in rules:
+            try:
+                signals += evaluate((rule,), view, watermark_ms, before)
+            except Exception:
+                log.exception(
+                    "rule %s could not be evaluated at watermark %d: please report this", rule.name, watermark_ms
+                )
+                self._meter.rule_failed(rule.name)
+        return signals
+
+    async def _write(self, writer: LogWriter, signals: list[Signal], watermark_ms: int) -> None:
+        """Write signals and, behind them on every partition, a tick: who heard nothing up to there has nothing to hear.
+
+        Keyed by kind: a scope and the wider one that speaks for it are watched by rules of one kind, and must share a log.
+        """
+        tick = ProducerRecord(TICK_KEY, encode_input(Tick(int(time.time() * 1000), watermark_ms)))
+        records: list[list[ProducerRecord]] = [[] for _ in range(self._out.partitions)]
+        for signal in signals:
+            key = signal.kind.encode()
+            records[self._out.partition_of(key)].append(ProducerRecord(key, encode_input(signal)))
+        name = self._out.name(topics.SIGNALS)
+        await asyncio.gather(*(writer.append(name, part, [*own, tick]) for part, own in enumerate(records)))
+
+    async def _remembered(self) -> BaselineState:
+        """Return the baseline kept in Redis; an empty one, which settles within some windows, where Redis was emptied."""
+        kept = await self._read_model.kept(_BASELINE)
+        try:
+            if kept is None:
+                return BaselineState()
+            formats.check_msgpack(formats.BASELINE, kept)
+            return _decode_baseline(kept)
+        except (msgspec.DecodeError, formats.NewerFormat) as error:
+            log.warning("the throughput baseline of another version cannot be read, learning it anew: %s", error)
+            return BaselineState()
+
+    async def _view(self) -> MemoryRowView:
+        tables: dict[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {}
+        for window in sorted(windows_of(self._rules)):
+            for table in TABLES:
+                rows = await self._read_model.patient_rows(table, window)
+                # A part is not judged as if it were the whole: neither alarm nor all-clear comes of it.
+                tables[table, window] = {key: row for key, row in rows.items() if not row.get("partial")}
+        return MemoryRowView(tables)
+
+
+def windows_of(rules: tuple[Rule, ...]) -> set[str]:
+    """Return every window that some rule reads: its own, and the longer one it compares with."""
+    windows: set[str] = {rule.window for rule in rules}
+    windows.update(reference for rule in rules if (reference := getattr(rule, "reference", None)) is not None)
+    if any(rule.kind == "exposure_cap" for rule in rules):
+        windows.add(PACE_WINDOW)
+    return windows

@@ -1,0 +1,264 @@
+"""The incident machine, move by move."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from alerts.incident import Ack, Incident, Notify, Publish, Silence, Stamp, Tick, incident_key
+from alerts.lifecycle import DAY_MS, IncidentPolicy, inhibit, inhibited_by, policy_of, step
+from tests.alerts.machine import POLICY, opened, run, signal, steps
+from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
+
+ON, OFF = signal(True), signal(False)
+
+
+def test_opens_after_enough_firings_in_a_row_and_tells_once() -> None:
+    pending, effects = run([ON])
+    assert pending is not None
+    assert (pending.state, effects) == ("pending", [])
+    incident, effects = run([ON, ON, ON, ON], pending)
+    assert incident is not None
+    assert incident.state == "open"
+    assert steps(effects) == ["open"]
+    (note,) = [effect for effect in effects if isinstance(effect, Notify)]
+    assert (note.id, note.route) == (f"{incident.key}:open", "leads")
+    assert incident.key == incident_key("accuracy-low-vendor", "vendor=bpo-a", 1)
+    assert incident.board_url.startswith("https://grafana.example/d/")
+    assert incident.runbook_url == "https://floorwatch.example/docs/runbooks/accuracy_low.md"
+
+
+def test_a_quiet_evaluation_between_starts_the_count_again() -> None:
+    incident, effects = run([ON, OFF, ON])
+    assert incident is not None
+    assert incident.state == "pending"
+    incident, effects = run([OFF, OFF], incident)
+    assert incident is not None
+    assert (incident.state, effects) == ("quiet", [])
+
+
+def test_quiet_signal_for_nothing_makes_nothing() -> None:
+    assert step(None, OFF, POLICY) == (None, [])
+    assert step(None, Tick(1), POLICY) == (None, [])
+    assert step(None, Ack("k", "me", 1), POLICY) == (None, [])
+
+
+def test_resolves_after_enough_quiet_ones_in_a_row() -> None:
+    incident, effects = run([OFF, ON, OFF], opened())
+    assert incident is not None
+    assert incident.state == "open"
+    assert steps(effects) == []
+    incident, effects = run([OFF], incident)
+    assert incident is not None
+    assert (incident.state, incident.resolved_ms) == ("resolved", NOW_MS)
+    assert steps(effects) == ["resolved-0"]
+    assert incident.evidence == "fine"
+    assert incident.contributors == ON.contributors  # what it was about stays readable
+
+
+def test_reopens_within_days_as_the_same_incident() -> None:
+    first, _ = run([OFF, OFF], opened())
+    later = signal(True, NOW_MS + 2 * DAY_MS)
+    again, effects = run([later, later], first)
+    assert first is not None
+    assert again is not None
+    assert (again.key, again.state, again.reopened, again.opened_ms) == (first.key, "open", 1, NOW_MS)
+    assert steps(effects) == ["reopened-1"]
+    _, effects = run([OFF, OFF], again)
+    assert steps(effects) == ["resolved-1"]
+
+
+def test_after_the_reopen_window_a_new_episode_begins() -> None:
+    first, _ = run([OFF, OFF], opened())
+    at_edge, _ = run([signal(True, NOW_MS + 3 * DAY_MS)] * 2, first)
+    assert at_edge is not None
+    assert at_edge.episode == 1
+    later = signal(True, NOW_MS + 3 * DAY_MS + 1)
+    again, effects = run([later, later], first)
+    assert first is not None
+    assert again is not None
+    assert (again.episode, again.reopened, again.state) == (2, 0, "open")
+    assert again.key != first.key
+    assert steps(effects) == ["open"]
+    assert all(effect.incident.key == again.key for effect in effects)
+
+
+def test_one_firing_after_resolve_does_not_reopen() -> None:
+    first, _ = run([OFF, OFF], opened())
+    same, effects = run([ON, OFF, ON, OFF], first)
+    assert same is not None
+    assert same.state == "resolved"
+    assert effects == []
+
+
+def test_ack_stops_escalation() -> None:
+    incident = opened()
+    events = [Tick(0), Ack(incident.key, "mei", 1), Tick(60 * MINUTE_MS)]
+    after, effects = run(events, incident)
+    assert after is not None
+    assert (after.state, after.acknowledged_by) == ("acknowledged", "mei")
+    assert steps(effects) == []
+
+
+def test_escalates_tier_by_tier_and_each_tier_once() -> None:
+    minutes = [0, 9, 10, 11, 29, 30, 31, 90]
+    after, effects = run([Tick(minute * MINUTE_MS) for minute in minutes], opened())
+    assert after is not None
+    assert (after.state, after.tier) == ("escalated", 2)
+    notes = [effect for effect in effects if isinstance(effect, Notify)]
+    assert [(note.step, note.route) for note in notes] == [
+        ("escalated-0-1", "second-line"),
+        ("escalated-0-2", "manager"),
+    ]
+    after, effects = run([OFF, OFF], after)
+    assert steps(effects) == ["resolved-0"]
+
+
+def test_a_long_pause_escalates_through_every_tier() -> None:
+    _, effects = run([Tick(0), Tick(DAY_MS)], opened())
+    assert steps(effects) == ["escalated-0-1", "escalated-0-2"]
+
+
+def test_ack_or_silence_of_another_episode_is_ignored() -> None:
+    incident = opened()
+    assert step(incident, Ack("other", "mei", 1), POLICY) == (incident, [])
+    assert step(incident, Silence("other", "mei", 1, 2), POLICY) == (incident, [])
+
+
+def test_silence_holds_messages_until_it_ends() -> None:
+    incident = opened()
+    after, effects = run([Tick(0), Silence(incident.key, "mei", 0, 20 * MINUTE_MS), Tick(15 * MINUTE_MS)], incident)
+    assert steps(effects) == []
+    after, effects = run([Tick(20 * MINUTE_MS)], after)
+    assert steps(effects) == ["escalated-0-1"]
+    quiet, _ = run([Silence(incident.key, "mei", 0, 20 * MINUTE_MS)], incident)
+    _, effects = run([OFF, OFF], quiet)
+    assert steps(effects) == []
+
+
+def test_a_resolve_swallowed_by_a_silence_is_told_when_it_ends_and_not_opened_twice() -> None:
+    incident = opened()
+    quiet, effects = run([Silence(incident.key, "mei", 0, 20 * MINUTE_MS), OFF, OFF], incident)
+    assert steps(effects) == []
+    _, effects = run([Tick(20 * MINUTE_MS), Tick(21 * MINUTE_MS)], quiet)
+    assert steps(effects) == ["resolved-0"]
+    _, effects = run([ON, ON, Tick(20 * MINUTE_MS), OFF, OFF], quiet)
+    assert steps(effects) == ["resolved-1"]
+
+
+def test_an_end_that_a_long_silence_holds_back_is_told_when_a_new_episode_begins() -> None:
+    incident = opened()
+    quiet, effects = run([Silence(incident.key, "mei", 0, 30 * DAY_MS), OFF, OFF], incident)
+    assert steps(effects) == []
+    again, effects = run([signal(True, NOW_MS + 4 * DAY_MS)] * 2, quiet)
+    assert steps(effects) == ["resolved-0", "open"]
+    assert again is not None
+    assert [effect.incident.key == again.key for effect in effects if isinstance(effect, Notify)] == [False, True]
+    (old, *_) = [effect.incident for effect in effects if isinstance(effect, Publish)]
+    assert (old.key, old.announced, old.silenced_until_ms) == (incident.key, False, None)
+
+
+def test_inhibited_child_is_recorded_and_told_when_the_parent_ends() -> None:
+    child, effects = run([ON, ON], inhibited=True)
+    assert child is not None
+    assert (child.state, child.announced) == ("open", False)
+    assert steps(effects) == []
+    assert any(isinstance(effect, Publish) for effect in effects)
+    _, effects = run([Tick(1)], child)
+    assert steps(effects) == ["open"]
+    _, effects = run([OFF, OFF], child, inhibited=True)
+    assert steps(effects) == []  # nobody heard of it, so nobody hears of its end
+
+
+def test_group_wait_gives_a_parent_time_to_speak() -> None:
+    waiting = structs.replace(POLICY, group_wait_ms=10_000)
+    child, effects = run([ON, ON, Tick(0), Tick(9_999)], policy=waiting)
+    assert steps(effects) == []
+    _, effects = run([Tick(10_000)], child, waiting)
+    assert steps(effects) == ["open"]
+    floor = signal(True, scope={}, scope_key="all")
+    _, effects = run([floor, floor], policy=waiting)
+    assert steps(effects) == ["open"]
+
+
+def _live(scope: dict[str, str], key: str, **more: object) -> Incident:
+    return structs.replace(opened(), scope=scope, key=key, **more)
+
+
+def test_inhibit_is_by_kind_and_by_wider_scope() -> None:
+    vendor, queue = {"vendor": "a"}, {"queue": "q"}
+    cell = _live({"vendor": "a", "queue": "q"}, "cell")
+    children = [_live(vendor, "vendor"), _live(queue, "queue"), cell]
+    assert inhibit(children) == {"cell"}
+    assert inhibit([cell, _live({"vendor": "b"}, "other")]) == set()
+    assert inhibit([*children, _live({}, "all")]) == {"vendor", "queue", "cell"}
+    assert inhibit([_live(vendor, "v"), _live({}, "all", kind="sla_attainment")]) == set()
+    assert inhibit([_live(vendor, "v"), _live({}, "all", state="resolved")]) == set()
+    assert inhibited_by(vendor, "accuracy_low", [_live({}, "all")])
+    assert not inhibited_by({}, "accuracy_low", [_live({}, "all")])
+
+
+dimensions = st.dictionaries(st.sampled_from(["vendor", "queue", "policy"]), st.sampled_from(["a", "b"]))
+kinds = st.sampled_from(["accuracy_low", "critical_errors"])
+
+
+@given(st.lists(st.tuples(dimensions, kinds, st.sampled_from(["open", "acknowledged", "resolved"])), max_size=12))
+def test_inhibit_says_of_all_what_inhibited_by_says_of_each(made: list[tuple[dict[str, str], str, str]]) -> None:
+    incidents = [_live(scope, str(number), kind=kind, state=state) for number, (scope, kind, state) in enumerate(made)]
+    each = {one.key for one in incidents if one.live and inhibited_by(one.scope, one.kind, incidents)}
+    assert inhibit(incidents) == each
+
+
+def test_incident_that_hears_nothing_any_more_resolves() -> None:
+    incident = opened()
+    edge = Tick(1, watermark_ms=NOW_MS + POLICY.stale_after_ms)
+    after, effects = run([edge], incident)
+    assert after is not None
+    assert after.state == "open"
+    after, effects = run([Tick(2, watermark_ms=NOW_MS + POLICY.stale_after_ms + 1)], after)
+    assert after is not None
+    assert after.state == "resolved"
+    assert steps(effects) == ["resolved-0"]
+
+
+def test_replayed_signal_is_a_no_op() -> None:
+    first, _ = step(None, ON, POLICY, stamp=Stamp(0, 7))
+    assert first is not None
+    assert step(first, ON, POLICY, stamp=Stamp(0, 7)) == (first, [])
+    assert step(first, ON, POLICY, stamp=Stamp(0, 6)) == (first, [])
+    second, effects = step(first, ON, POLICY, stamp=Stamp(0, 8))
+    assert second is not None
+    assert second.state == "open"
+    assert all(effect.incident.stamp == Stamp(0, 8) for effect in effects)
+
+
+def test_new_episode_keeps_the_stamp() -> None:
+    first, _ = run([OFF, OFF], opened())
+    assert first is not None
+    held = structs.replace(first, stamp=Stamp(0, 50))
+    later = signal(True, NOW_MS + 9 * DAY_MS)
+    assert step(held, later, POLICY, stamp=Stamp(0, 50)) == (held, [])
+    new, _ = step(held, later, POLICY, stamp=Stamp(0, 51))
+    assert new is not None
+    assert (new.episode, new.stamp) == (2, Stamp(0, 51))
+
+
+def test_pending_and_quiet_are_never_published() -> None:
+    resolved, _ = run([OFF, OFF], opened())
+    later = signal(True, NOW_MS + 9 * DAY_MS)
+    _, effects = run([later, OFF, later, OFF], resolved)
+    assert effects == []
+
+
+def test_policy_of_a_rule() -> None:
+    the_rule = rule("accuracy_low", severity="page", route="bpo", **{"for": 3}, resolve_for=4, window="8h")
+    made = policy_of(the_rule, IncidentPolicy(group_wait_ms=5))
+    assert (made.severity, made.route, made.open_after, made.resolve_after, made.group_wait_ms) == (
+        "page",
+        "bpo",
+        3,
+        4,
+        5,
+    )
+    assert made.stale_after_ms == 16 * 3_600_000
