@@ -143,7 +143,7 @@ class Ledger:
     def _fold(self, records: Sequence[Record], decode: Callable[[bytes], Any]) -> None:
         """Fold records between two stops.
 
-        The two most common events have lanes, equal by test to ``_accept``: a task's only label, and its first audit.
+        The two most common events have fast paths, equal by test to ``_accept``: a task's only label, and its first audit.
         """
         tasks, hot, fast_append, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
         split_dims, watched = self.scopes.split_dims, self._expiry.watched

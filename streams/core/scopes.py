@@ -156,7 +156,7 @@ class ScopeIndex:
         return number
 
     def split_dims(self, dims: Dims) -> tuple[int, int]:
-        """Return the numbers of the two halves of a dimension tuple."""
+        """Return the numbers of the person and the task dimensions of a tuple."""
         site, vendor, team, queue, policy, market, priority, labeler = dims
         part = (site, vendor, team, labeler)
         who = self._who.ids.get(part)
@@ -169,7 +169,7 @@ class ScopeIndex:
         return who, what
 
     def scopes_of(self, who: int, what: int) -> list[tuple[int, bool]]:
-        """Return the (scope number, keeps head count) pairs of one dimension tuple given by its halves."""
+        """Return the (scope number, keeps head count) pairs of one dimension tuple given by these two numbers."""
         held = self._pairs.get((who, what))
         if held is not None:
             return held
@@ -251,7 +251,7 @@ class ScopeIndex:
         return Codes(self, kind, code, max(1, len(distinct)), (who[examples], what[examples]))
 
     def scope_of_halves(self, kind: int, who: int, what: int) -> int:
-        """Return the scope of one kind of a dimension tuple given by its halves; -1 where there is none."""
+        """Return the scope of one kind of a dimension tuple given by these two numbers; -1 where there is none."""
         return self._scope_of_kind(kind, self._values_of(who, what))
 
     def scope_of(self, kind: int, number: int) -> int:
@@ -308,7 +308,7 @@ class Codes:
     def __init__(
         self, index: ScopeIndex, kind: int, code: Ints, width: int, examples: tuple[Ints, Ints] | None = None
     ) -> None:
-        """Hold the numbers; ``examples`` are halves of one change by number, where numbers do not tell the values."""
+        """Hold the numbers; ``examples`` are the two numbers of one change, where numbers alone do not tell the values."""
         self._index, self._kind = index, kind
         self.code, self.width = code, width
         self._examples = examples

@@ -147,7 +147,7 @@ async def _published(records: list[tuple[bytes, bytes | None]], *, recovered: bo
 def test_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal that is none, one that raises, and records of another version: the others open their incidents."""
     from streams.agents import incidents
-    from tests.alerts import test_acts, test_requests
+    from tests.alerts import test_operator_actions, test_requests
 
     original, meter = incidents.step, Meter()
 
@@ -161,11 +161,11 @@ def test_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
     unreadable = [b"{oops", b"{}", b'{"rule":1}']
     log.records = {"f.incidents.v1": [ProducerRecord(b"k", value) for value in unreadable]}
     log.records["f.audit-requests.v1"] = [ProducerRecord(b"k", value) for value in unreadable]
-    stage = incidents.IncidentsStage(0, (test_acts.VENDOR,), OUT, log, log, log, "f:", log, meter=meter)  # type: ignore[arg-type]
+    stage = incidents.IncidentsStage(0, (test_operator_actions.VENDOR,), OUT, log, log, log, "f:", log, meter=meter)  # type: ignore[arg-type]
 
     async def go() -> None:
         await stage.recover()
-        good = test_acts.on()
+        good = test_operator_actions.on()
         bad = msgspec.structs.replace(good, scope={"vendor": "bad"}, scope_key="vendor=bad")
         inputs = [b"{oops", encode_input(bad), b"\xff", encode_input(good)]
         stage.fold([Record(n, 0, b"x", value) for n, value in enumerate(inputs)])

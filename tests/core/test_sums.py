@@ -1,4 +1,4 @@
-"""Short ways of the ledger, each against the long way: lanes, sums of coarser tiers, shapes, rows at rest."""
+"""Fast paths of the ledger, each against the general way: fast paths, sums of coarser tiers, audit templates, rows at rest."""
 
 from __future__ import annotations
 

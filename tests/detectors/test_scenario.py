@@ -89,7 +89,7 @@ def test_the_vendor_is_found_and_dated_and_no_other(drop) -> None:
     assert set(firing) == {"vendor=bpo-a"}
     signal = firing["vendor=bpo-a"]
     assert abs(signal.since_ms - (START_MS + DROP_H * HOUR_MS)) <= 4 * HOUR_MS
-    assert "audits since Mon 23 Nov 1" in signal.evidence
+    assert "since Mon 23 Nov 1" in signal.evidence
     assert ": 1 (bar 280,000)" in signal.evidence
 
 

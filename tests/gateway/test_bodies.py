@@ -302,7 +302,7 @@ def test_in_slices_it_is_split_as_it_is_at_once(
         place = damage[0] % len(body)
         body = body[:place] + bytes([damage[1]]) + body[place + 1 :]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gateway.slices, "WINDOW_BYTES", window)
+        patch.setattr(gateway.time_slices, "WINDOW_BYTES", window)
         found = asyncio.run(sliced(body, media, 10_000))
     at_once = split(body, media)
     if isinstance(at_once, Refusal):

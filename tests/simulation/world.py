@@ -52,7 +52,7 @@ def arrival_of(seed: int, value: bytes) -> int:
 @contextmanager
 def engine_of(clock: Clock, *, by_columns: bool) -> Iterator[None]:
     """Let the engine's modules read the schedule's clock, and sum a handful of changes as it sums ten thousand."""
-    modules: list[Any] = [streams.engine.host, streams.agents.scopes]
+    modules: list[Any] = [streams.engine.host, streams.agents.aggregate]
     kept, few = [module.time for module in modules], accumulate._FEW
     for module in modules:
         module.time = clock

@@ -97,7 +97,8 @@ def decompose(
         PartsDoNotAddUp: The parts do not sum to the change.
 
     Example:
-        >>> found = decompose(("team",), {("a",): RatioTally(9, 10), ("b",): RatioTally(9, 10)}, {("a",): RatioTally(5, 10), ("b",): RatioTally(9, 10)})
+        >>> before = {("a",): RatioTally(9, 10), ("b",): RatioTally(9, 10)}
+        >>> found = decompose(("team",), before, before | {("a",): RatioTally(5, 10)})
         >>> [(part.key, str(part.effect)) for part in found.parts]
         [(('a',), '-1/5'), (('b',), '0')]
     """
