@@ -115,7 +115,9 @@ def test_a_gateway_delivers_the_others_and_says_so(tmp_path: Path, caplog: pytes
         assert (await bench.metrics())["floorwatch_gateway_spool_damaged_bytes"] == len(second) + 1
         assert (await bench.hook(raw_fixture("0014")))[1]["events"] == 1
 
-    with caplog.at_level(logging.ERROR):  # a restarted gateway answers when events are on the log, however long it takes
+    with caplog.at_level(
+        logging.ERROR
+    ):  # a restarted gateway answers when events are on the log, however long it takes
         bench = Bench(GatewaySettings(spool_dir=tmp_path)).run(restarted)
     assert len({event["source"] for event in bench.events}) == 2
     assert sum("cannot be read" in record.message for record in caplog.records) == 1
