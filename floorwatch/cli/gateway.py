@@ -12,8 +12,12 @@ from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
     from config.schema import FloorwatchConfig
+    from telemetry.shutdown import ShutdownWatchdog
 
 WRITER = "gateway"
+
+_STOP_S = 45.0
+"""Longest time a stop may take: requests under way, the events that wait for Kafka and its client have ten seconds each."""
 
 
 def gateway(
@@ -41,6 +45,7 @@ def gateway(
     from gateway.authenticator import TokenFault, UnauthenticatedGateway
     from gateway.spool import SpoolBusy
     from streams.models.formats import NewerFormat
+    from telemetry.shutdown import ShutdownWatchdog
 
     set_up_logging(log_level)
     given = {
@@ -54,29 +59,43 @@ def gateway(
         settings = load(config, env, channels="tolerated", process="gateway")
     for said in settings.renamed:
         say(f"floorwatch gateway: configuration: {said}", err=True)
+    watchdog = ShutdownWatchdog("the gateway", _STOP_S)
     try:
-        asyncio.run(_serve(settings, journal))
+        asyncio.run(_serve(settings, journal, watchdog))
     except (UnauthenticatedGateway, TokenFault) as error:
         say(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(2) from None
     except (SpoolBusy, NewerFormat, JournalError, OSError) as error:
         say(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(1) from None
+    finally:
+        watchdog.disarm()
 
 
-async def _serve(settings: FloorwatchConfig, journal: Path | None) -> None:
+async def _serve(settings: FloorwatchConfig, journal: Path | None, watchdog: ShutdownWatchdog) -> None:
+    import asyncio
+
     from floorwatch.embedded.journal import JournalError, JournalWriter
     from floorwatch.embedded.launch import stop_requested
     from gateway.publisher import JournalPublisher
     from gateway.serve import kafka_publisher, run_gateway
 
+    async def watch(stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        watchdog.begin()
+
     with stop_requested() as stopping:
-        if journal is not None:
-            async with JournalWriter(journal, WRITER) as writer:
-                await run_gateway(settings, JournalPublisher(writer, JournalError), stopping, _started)
-        else:
-            async with kafka_publisher(settings) as publisher:
-                await run_gateway(settings, publisher, stopping, _started)
+        watching = asyncio.create_task(watch(stopping))
+        try:
+            if journal is not None:
+                async with JournalWriter(journal, WRITER) as writer:
+                    await run_gateway(settings, JournalPublisher(writer, JournalError), stopping, _started)
+            else:
+                async with kafka_publisher(settings) as publisher:
+                    await run_gateway(settings, publisher, stopping, _started)
+        finally:
+            watchdog.begin()
+            watching.cancel()
 
 
 def _started(url: str) -> None:

@@ -38,6 +38,7 @@ from floorwatch.embedded.segments import (
 from floorwatch.embedded.state import replace_private
 from floorwatch.output.logs import set_up_logging
 from streams.models.topics import partition_of
+from telemetry.shutdown import ShutdownWatchdog
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -50,6 +51,8 @@ POLL_S = 0.02
 SAVE_INTERVAL_S = 0.1
 STALL_S = 5.0
 RETENTION_INTERVAL_S = 600.0
+_STOP_S = 4.0
+"""Longest time a stop may take; the supervisor kills it a second later."""
 
 
 @dataclass
@@ -355,18 +358,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epoch=given.epoch,
         keep_ms=given.keep_ms,
     )
-    return asyncio.run(_until_signal(job))
+    watchdog = ShutdownWatchdog("the shipper", _STOP_S)
+    try:
+        return asyncio.run(_until_signal(job, watchdog))
+    finally:
+        watchdog.disarm()
 
 
-async def _until_signal(job: Job) -> int:
+async def _until_signal(job: Job, watchdog: ShutdownWatchdog) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(ship(job))
+
+    def stop() -> None:
+        watchdog.begin(0)  # what it has not saved is sent again
+        task.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         await task
     except asyncio.CancelledError:
         return 0
+    finally:
+        watchdog.begin()
     return 0
 
 

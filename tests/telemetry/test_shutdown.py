@@ -69,8 +69,13 @@ Worker.connect = for_ever
 
 def ended(planted: str, tmp_path: Path, *, stop: bool) -> tuple[int, str, float]:
     """Run a worker with a fault in it, send it SIGTERM once it serves, and return exit code, log and seconds it took to end."""
+    return run_until_told(PLANTED.format(planted=textwrap.dedent(planted)), tmp_path, stop=stop)
+
+
+def run_until_told(program: str, tmp_path: Path, *, stop: bool) -> tuple[int, str, float]:
+    """Run a program as ``ended`` does."""
     script = tmp_path / "planted.py"
-    script.write_text(PLANTED.format(planted=textwrap.dedent(planted)))
+    script.write_text(program)
     env = {name: value for name, value in os.environ.items() if not name.startswith("FLOORWATCH_")}
     process = subprocess.Popen(
         [sys.executable, str(script)],
@@ -116,3 +121,39 @@ def test_a_worker_that_is_well_ends_at_once(tmp_path: Path) -> None:
     code, log, _ = ended("", tmp_path, stop=True)
     assert code == 0, log
     assert "did not end" not in log
+
+
+FOR_EVER = """
+import asyncio, sys
+from contextlib import suppress
+async def for_ever(*_, **__):
+    print("SERVES", flush=True)
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+"""
+
+SHIPPER = """
+import floorwatch.embedded.shipper as module
+module._STOP_S = 2.0
+module.ship = for_ever
+sys.exit(module.main([f"--{name}=x" for name in ("journal", "progress", "brokers", "prefix", "epoch")] + ["--partitions=1"]))
+"""
+
+GATEWAY = """
+import floorwatch.cli.gateway as module
+import gateway.serve
+import typer
+module._STOP_S = 2.0
+gateway.serve.run_gateway = for_ever
+typer.run(module.gateway)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "name"), [(SHIPPER, 0, "the shipper"), (GATEWAY, 1, "the gateway")], ids=["shipper", "gateway"]
+)
+def test_a_gateway_or_shipper_that_hangs_ends_after_sigterm(program: str, code: int, name: str, tmp_path: Path) -> None:
+    found, log, _ = run_until_told(FOR_EVER + program, tmp_path, stop=True)
+    assert found == code, log
+    assert f"{name} did not end within 2 s" in log
