@@ -11,7 +11,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-from alerts.formatting import rfc3339
+from streams.core.formatting import rfc3339
 from alerts.signals import Signal
 from alerts.view import instant_ms
 from streams.models.outputs import AuditRequested

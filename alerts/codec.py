@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from alerts.formatting import rfc3339
+from streams.core.formatting import rfc3339
 from alerts.incident import Ack, Incident, OperatorAction, Silence, Tick
 from alerts.signals import Signal
 from alerts.text import contributors_heading, is_link

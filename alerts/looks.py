@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from alerts.formatting import instant
+from streams.core.formatting import instant
 from streams.models import formats
 
 LOOKS = "rules-looked"

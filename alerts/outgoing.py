@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from alerts.codec import incident_of, incident_record
-from alerts.formatting import UTC_ZONE
+from streams.core.formatting import UTC_ZONE
 from alerts.incident import Notify
 from alerts.text import Links, render, title_of
 from streams.models import formats
@@ -25,7 +25,7 @@ class Notification(Struct, frozen=True):
         route: Route in the configuration whose channels get it.
         severity: Of the incident.
         title: One line of plain text.
-        body: Plain text. Channels whose receivers read markup render it anew from ``incident`` (``alerts/channels/escape.py``).
+        body: Plain text. Channels whose receivers read markup render it anew from ``incident`` (``alerts/escape.py``).
         incident: The incident's JSON record as of the step.
         links: What a reader can do with one click.
         also: Further routes; a channel that is in several gets it once.

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
-from alerts.formatting import UTC_ZONE
+from streams.core.formatting import UTC_ZONE
 from alerts.outgoing import Notification
 
 DEFAULT_ROUTE = "default"

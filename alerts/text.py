@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from alerts.channels.escape import PLAIN, Sink
-from alerts.formatting import UTC_ZONE, duration, instant, printable, times_in
+from alerts.escape import PLAIN, Sink
+from streams.core.formatting import UTC_ZONE, duration, instant, printable, times_in
 from alerts.incident import Incident
 from alerts.scopes import scope_words
 from alerts.signals import Contributor

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from alerts.detectors import detectors_of
 from bench.profile import Sections, by_partition, run_core
-from config.load import loads
+from floorwatch.settings.load import loads
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
 

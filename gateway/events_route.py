@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.answers import answer, refused, unavailable
 from gateway.authenticator import Sender
 from gateway.body import reading
-from gateway.connections import EVENTS
+from gateway.http_connections import EVENTS
 from gateway.context import GATEWAY, Gateway, share_of
 from gateway.publisher import Overloaded
 from gateway.recorded import Record, checked

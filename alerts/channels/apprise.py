@@ -16,10 +16,10 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from alerts.channels import escape
+from alerts import escape
 from alerts.channels.base import ChannelError, ChannelFault
 from alerts.channels.message import message_for, short_message
-from alerts.formatting import printable
+from streams.core.formatting import printable
 from alerts.outgoing import Notification
 
 _TYPES = {"page": "failure", "warn": "warning", "info": "info"}

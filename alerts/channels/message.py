@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import structs
 
-from alerts.channels.escape import CHAT, Sink
+from alerts.escape import CHAT, Sink
 from alerts.codec import incident_of
-from alerts.formatting import times_in
+from streams.core.formatting import times_in
 from alerts.outgoing import Notification
 from alerts.text import Text, is_link, render
 from alerts.view import instant_ms

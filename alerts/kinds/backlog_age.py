@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import children
-from alerts.formatting import duration, plural
+from streams.core.formatting import duration, plural
 from alerts.kinds.base import Finding, RuleContext, examples
 from alerts.rules import BacklogAgeRule
 from alerts.signals import Contributor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 from alerts.kinds.base import Finding, RuleContext
 from alerts.rules import DeadLettersRule
 from alerts.signals import WINDOW_MS, Contributor

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerts.detectors import detectors_of
-from alerts.formatting import instant
+from streams.core.formatting import instant
 from alerts.rules import Rule
 from alerts.signals import AuditSuggestion
 from streams.core.detectors.evidence_text import evidence_words

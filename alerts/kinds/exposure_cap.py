@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from alerts.formatting import duration, instant
+from streams.core.formatting import duration, instant
 from alerts.kinds.base import Finding, RuleContext, live_rows
 from alerts.rules import ExposureCapRule
 from alerts.signals import WINDOW_MS, Contributor

@@ -19,7 +19,7 @@ from alerts.kinds import (
 from alerts.kinds.base import Evaluator
 
 UNFED: dict[str, str] = {
-    "dead_letters": "use Prometheus' FloorwatchDeadLetters (prometheus/rules.py) instead",
+    "dead_letters": "use Prometheus' FloorwatchDeadLetters (prometheus/alerting_rules.py) instead",
     "source_silent": "alert on the gateway's requests in Prometheus instead (docs/metrics.md)",
 }
 """Kinds whose rows nobody writes yet, with what to do instead: a configuration that names one is refused."""

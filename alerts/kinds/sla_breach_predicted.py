@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import children, rank
-from alerts.formatting import duration, instant, plural
+from streams.core.formatting import duration, instant, plural
 from alerts.kinds.base import Finding, RuleContext, examples, live_rows
 from alerts.rules import SlaBreachPredictedRule
 from alerts.signals import Contributor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerts.formatting import duration, instant
+from streams.core.formatting import duration, instant
 from alerts.kinds.base import Finding, RuleContext
 from alerts.rules import SourceSilentRule
 from alerts.scopes import SOURCE

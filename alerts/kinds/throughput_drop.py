@@ -7,7 +7,7 @@ from itertools import chain
 
 from alerts.baseline import Expectation, WindowCount, current_count, expect
 from alerts.contributors import rank
-from alerts.formatting import percent
+from streams.core.formatting import percent
 from alerts.kinds.base import Finding, RuleContext
 from alerts.kinds.detector_text import Reading, drop_in_words, reading_of
 from alerts.rules import ThroughputDropRule

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from floorwatch.embedded.process import free_port, log_end
+from floorwatch.embedded.child_process import free_port, log_end
 from floorwatch.embedded.servers import dying_with_me
 
 KAFKA_VERSION = "4.1.1"

@@ -6,7 +6,7 @@ from collections import Counter
 from statistics import median
 
 from floorwatch.chaos import schedule as s
-from floorwatch.chaos.faults import Takeover
+from floorwatch.chaos.fault_injection import Takeover
 from floorwatch.chaos.run import ChaosOutcome, ChaosPlan
 from floorwatch.chaos.stack import SESSION_TIMEOUT_S
 

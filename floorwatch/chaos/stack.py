@@ -16,7 +16,7 @@ import yaml
 
 from floorwatch.chaos.kafka import BUSY_CLEANER, KafkaNode, KafkaStartError
 from floorwatch.chaos.schedule import MAX_WORKERS
-from floorwatch.embedded.process import describe_exit, free_port, last_error, log_end
+from floorwatch.embedded.child_process import describe_exit, free_port, last_error, log_end
 from floorwatch.embedded.servers import clean_environment, dying_with_me, valkey_command, wait_for_port, worker_command
 
 SESSION_TIMEOUT_S = 6.0

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
 
 _MORE = "`floorwatch doctor` tells more."
 
@@ -68,7 +68,7 @@ def kafka_away(settings: FloorwatchConfig, error: Exception | None = None, env: 
 async def obstacles(settings: FloorwatchConfig, env: Mapping[str, str] = os.environ) -> str:
     """Return what keeps us from every broker, in words; empty where one lets us in. Takes at most eight seconds."""
     from config.kafka import KafkaSettings
-    from streams.adapters.connections import kafka_settings
+    from streams.adapters.clients import kafka_settings
     from streams.adapters.reachability import connection_fault_of
 
     options = kafka_settings(settings)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 from floorwatch.output.terminal import say, say_json, say_lines
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ def _bounds(config: Path | None) -> dict[str, Any]:
 
     from config.durations import to_ms
     from config.events import event_limits
-    from config.load import load
+    from floorwatch.settings.load import load
     from floorwatch.cli.common import exit_on_config_error
 
     if config is None:

@@ -13,8 +13,8 @@ import typer
 from floorwatch.output.terminal import say, say_lines
 
 if TYPE_CHECKING:
-    from config.load import Process
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.load import Process
+    from floorwatch.settings.schema import FloorwatchConfig
     from floorwatch.sdk.stacks import Found
 
 
@@ -116,7 +116,7 @@ def load_target(
         ConfigErrors: The configuration is not valid.
         typer.Exit: 1 where no stack runs on the folder named; 2 where several run and none was named.
     """
-    from config.load import load
+    from floorwatch.settings.load import load
     from floorwatch.embedded.state import environment_of
     from floorwatch.sdk.stacks import VAR_VARIABLE, StackNotFound, locate
 

@@ -35,7 +35,7 @@ def demo(
     import shutil
     import tempfile
 
-    from floorwatch.embedded.process import StartError
+    from floorwatch.embedded.child_process import StartError
     from floorwatch.embedded.state import AlreadyRunning
 
     folder = var or Path(tempfile.mkdtemp(prefix="floorwatch-demo-"))
@@ -126,7 +126,7 @@ class _Demo:
     async def _play(self, stack: Stack) -> None:
         from floorwatch.embedded.journal import open_free_writer, wall_ms
         from floorwatch.embedded.player import WRITER, demo_floor, play
-        from floorwatch.simulate.floor import simulate
+        from floorwatch.simulate.simulated_floor import simulate
 
         floor = demo_floor(self._hours, self._seconds, wall_ms())
         writer = await open_free_writer(stack.plan.paths.journal, WRITER)

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from alerts.formatting import plural, printable
+from streams.core.formatting import plural, printable
 from floorwatch.cli.table_text import rich_table
 from floorwatch.output.terminal import DataConsole
 from streams.adapters.readmodel import table_row

@@ -23,7 +23,7 @@ from floorwatch.output.terminal import say, say_json
 from floorwatch.sdk.stacks import DEFAULT_VAR
 
 if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
 
 MARKS: dict[str, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
 
@@ -217,7 +217,7 @@ def _rest(error: Any) -> str:
 
 def as_text(checks: list[Check]) -> str:
     """Return one line a check, its fix below it where there is one, and a verdict."""
-    from alerts.formatting import printable
+    from streams.core.formatting import printable
 
     lines = []
     for check in checks:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age

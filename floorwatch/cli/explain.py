@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from alerts.formatting import printable
+from streams.core.formatting import printable
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age
-    from floorwatch.replay.cluster_session import ClusterSession
+    from floorwatch.cli.cluster_session import ClusterSession
     from floorwatch.replay.reader import EventLog
     from floorwatch.replay.replayer import Replay
     from streams.core.policy import CorePolicy
-    from streams.core.rca.answer import Cut, RootCause
-    from streams.core.rca.findings import PartFinding
+    from floorwatch.analysis.rca.answer import Cut, RootCause
+    from floorwatch.analysis.rca.findings import PartFinding
     from streams.core.rca.shift import Key
     from streams.core.rca.slices import Measure, Slices
-    from streams.core.rca.tally import RatioTally
+    from streams.core.rca.ratio_tally import RatioTally
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Mapping[str, Row]]
@@ -68,7 +68,7 @@ def explain(
     var: VarOption = None,
 ) -> None:
     """Say which parts moved a number between two windows: rate, mix, both at once; and which moves are only chance."""
-    from floorwatch.replay.cluster_session import open_session
+    from floorwatch.cli.cluster_session import open_session
 
     wanted, names = _scope(scope), _by(by, scope)
     sizes_ms = {name: _size_ms(name, option) for name, option in ((window, "--window"), (against, "--against"))}
@@ -86,7 +86,7 @@ def explain(
     if as_json:
         import orjson
 
-        from streams.core.rca.answer import answer_json
+        from floorwatch.analysis.rca.answer import answer_json
 
         shown = answer_json(found) | {"window": window, "against": against} | age.for_programs
         say_json_text(orjson.dumps(shown, option=orjson.OPT_INDENT_2))
@@ -171,7 +171,7 @@ def _from_log(
     sizes_ms: Mapping[str, int],
 ) -> tuple[RootCause, Age]:
     from floorwatch.cli.age import age_of
-    from floorwatch.replay.cluster_session import told
+    from floorwatch.cli.cluster_session import told
 
     seen: dict[str, set[str]] = {name: set() for name in scope}
     found, done = session.run(lambda log: explain_log(log, session.policy, measure, scope, by, names, sizes_ms, seen))
@@ -225,7 +225,7 @@ async def explain_log(
     from floorwatch.replay.replayer import replay
     from streams.core.effects import contributions
     from streams.core.policy import DIMENSIONS
-    from streams.core.rca.answer import answer, weighted_or_raw
+    from floorwatch.analysis.rca.answer import answer, weighted_or_raw
     from streams.core.rca.slices import Slices, windows
 
     measures: tuple[Measure, ...] = ("sla",) if measure == "sla" else ("accuracy", "raw_accuracy")
@@ -281,7 +281,7 @@ def _from_read_model(
 
 
 async def _rows(session: ClusterSession, measure: str, names: tuple[str, str]) -> tuple[Rows, int | None]:
-    from streams.adapters.connections import redis_client
+    from streams.adapters.clients import redis_client
     from streams.adapters.readmodel import ReadModel
 
     redis = redis_client(session.settings)
@@ -308,7 +308,7 @@ def explain_rows(
     Raises:
         PartsDoNotAddUp: The rows are not of one moment.
     """
-    from streams.core.rca.answer import answer, weighted_or_raw
+    from floorwatch.analysis.rca.answer import answer, weighted_or_raw
     from streams.core.rca.shift import completed, minus, summed
     from streams.core.rca.slices import row_tally
 
@@ -349,7 +349,7 @@ def _print(found: RootCause, top: int) -> None:
 
 def cut_table(found: RootCause, cut: list[PartFinding], top: int) -> DataTable:
     """Return one cut for a terminal: the parts that moved the number most, in percentage points."""
-    from streams.core.rca.findings import points
+    from floorwatch.analysis.rca.findings import points
 
     title = f"{found.measure} by {' and '.join(cut[0].dimensions)} · points of the whole"
     shown = DataTable(title)

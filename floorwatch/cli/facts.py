@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json
 
@@ -25,7 +25,7 @@ def facts(
     var: VarOption = None,
 ) -> None:
     """Show every fact of a task in log order, and which rows it counts in."""
-    from floorwatch.replay.cluster_session import open_session, past_ms, told
+    from floorwatch.cli.cluster_session import open_session, past_ms, told
     from floorwatch.replay.history import history_of
 
     until_ms = past_ms(as_of, "--as-of")

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 from floorwatch.output.terminal import say, say_lines
 from streams.core.policy import DAY_MS
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
     from streams.core.facts import Fact
-    from streams.core.people.standing_labels import StandingLabel
-    from streams.core.roster.roster_rows import Arrival, ClaimEvent
+    from floorwatch.analysis.people.standing_labels import StandingLabel
+    from floorwatch.analysis.roster.roster_rows import Arrival, ClaimEvent
 
 
 @dataclass
@@ -80,7 +80,7 @@ class ReadingRules:
     def of(cls, settings: FloorwatchConfig) -> ReadingRules:
         """Return the rules of a configuration."""
         from config.events import event_limits
-        from config.lower import core_policy
+        from floorwatch.settings.policies import core_policy
 
         limits = event_limits(settings.events)
         return cls(settings.engine.max_event_bytes, limits, core_policy(settings).horizon_ms)
@@ -177,9 +177,9 @@ class FactsReader:
         """Fold the facts of every task and let them go."""
         from streams.core.facts import Roster, unpack_one
         from streams.core.grants import permitted
-        from streams.core.people.standing_labels import standing_labels_of
-        from streams.core.people.waiting import waiting_labels
-        from streams.core.roster.activity import arrival_of, claims_of
+        from floorwatch.analysis.people.standing_labels import standing_labels_of
+        from floorwatch.analysis.people.waiting import waiting_labels
+        from floorwatch.analysis.roster.activity import arrival_of, claims_of
 
         log = self._log
         roster: list[Fact] = []
@@ -327,7 +327,7 @@ async def _read_cluster(settings: FloorwatchConfig) -> FloorLog:
     """
     from floorwatch.cli.away import check_kafka
     from floorwatch.replay.reader import open_log
-    from streams.adapters.connections import kafka_settings
+    from streams.adapters.clients import kafka_settings
     from streams.models.topics import EVENTS
 
     await check_kafka(settings)

@@ -13,8 +13,8 @@ from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines,
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age
-    from floorwatch.replay.cluster_session import ClusterSession
-    from streams.core.forecast.moves import Move, MoveEvidence, QueueLoad
+    from floorwatch.cli.cluster_session import ClusterSession
+    from floorwatch.analysis.forecast.moves import Move, MoveEvidence, QueueLoad
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
@@ -33,7 +33,7 @@ def forecast(
     var: VarOption = None,
 ) -> None:
     """Show each queue's open work against its pace: when due times will be missed and by how many tasks."""
-    from floorwatch.replay.cluster_session import open_session
+    from floorwatch.cli.cluster_session import open_session
 
     session = open_session(config, var)
     rows = _queue_rows(_read(session, ("sla", WINDOW))[0])
@@ -77,8 +77,8 @@ def whatif(
     var: VarOption = None,
 ) -> None:
     """Forecast two queues again as if people had moved, and say what the move costs in accuracy."""
-    from floorwatch.replay.cluster_session import open_session
-    from streams.core.forecast.moves import what_if, words
+    from floorwatch.cli.cluster_session import open_session
+    from floorwatch.analysis.forecast.moves import what_if, words
 
     session = open_session(config, var)
     sla, throughput, audits = _read(session, ("sla", WINDOW), ("throughput", WINDOW), ("accuracy", AUDIT_WINDOW))
@@ -139,7 +139,7 @@ def _read(session: ClusterSession, *tables: tuple[str, str]) -> list[Rows]:
     import asyncio
 
     from floorwatch.cli.common import exit_on_redis_error
-    from streams.adapters.connections import redis_client
+    from streams.adapters.clients import redis_client
     from streams.adapters.readmodel import ReadModel
 
     async def read() -> list[Rows]:
@@ -174,7 +174,7 @@ class Loaded:
 
 
 def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
-    from streams.core.forecast.queue_loads import instant_ms, load_of
+    from floorwatch.analysis.forecast.queue_loads import instant_ms, load_of
     from streams.core.scopes import scope_key
 
     key = scope_key(("queue",), (queue,))
@@ -190,9 +190,9 @@ def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
 
 def _peers(source: str, target: str, audits: Rows) -> MoveEvidence:
     """Return the audits of everybody's labels on both queues, from the rows of 7 days."""
-    from streams.core.forecast.moves import MoveEvidence
+    from floorwatch.analysis.forecast.moves import MoveEvidence
     from streams.core.rca.slices import row_tally
-    from streams.core.rca.tally import RatioTally
+    from streams.core.rca.ratio_tally import RatioTally
     from streams.core.scopes import scope_key
 
     def tally(queue: str) -> RatioTally:
@@ -208,7 +208,7 @@ def _own(session: ClusterSession, source: str, target: str, who: tuple[str, ...]
 
     from msgspec.structs import replace
 
-    from floorwatch.replay.cluster_session import told
+    from floorwatch.cli.cluster_session import told
     from floorwatch.replay.replayer import replay
     from streams.core.effects import contributions
     from streams.core.rca.shift import summed
@@ -276,7 +276,7 @@ def move_json(move: Move) -> dict[str, Any]:
     """Return a move as a JSON object."""
     from msgspec import to_builtins
 
-    from streams.core.forecast.moves import words
+    from floorwatch.analysis.forecast.moves import words
 
     found: dict[str, Any] = to_builtins(move)
     return found | {"words": words(move)}

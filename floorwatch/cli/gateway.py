@@ -11,7 +11,7 @@ import typer
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
     from telemetry.shutdown import ShutdownWatchdog
 
 WRITER = "gateway"
@@ -38,7 +38,7 @@ def gateway(
     import asyncio
     import os
 
-    from config.load import load
+    from floorwatch.settings.load import load
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.embedded.journal import JournalError
     from floorwatch.output.logs import set_up_logging

@@ -10,7 +10,7 @@ import typer
 from floorwatch.output.terminal import say
 
 GENERATORS = (
-    "config.render",
+    "floorwatch.settings.render",
     "streams.models.contract_files",
     "grafana.generate",
     "prometheus.generate",

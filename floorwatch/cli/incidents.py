@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from alerts.deliveries import Delivery
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
 
 _LIVE = ("open", "acknowledged", "escalated")
 _STYLES = {"page": "bold red", "warn": "yellow", "info": "cyan"}
@@ -268,7 +268,7 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
 
 def state_words(record: dict[str, Any]) -> str:
     """Return where an incident stands and by whom: ``acknowledged by mei``, ``escalated, tier 2, silenced until …``."""
-    from alerts.formatting import instant
+    from streams.core.formatting import instant
 
     machine, state = record.get("machine", {}), str(record["state"])
     words = [state]
@@ -282,14 +282,14 @@ def state_words(record: dict[str, Any]) -> str:
 
 
 def _at(text: str | None) -> str:
-    from alerts.formatting import instant
+    from streams.core.formatting import instant
     from alerts.view import instant_ms
 
     return "" if not text else instant(instant_ms(text))
 
 
 def _printable(text: str) -> str:
-    from alerts.formatting import printable
+    from streams.core.formatting import printable
 
     return printable(text)
 

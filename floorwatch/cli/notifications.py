@@ -16,7 +16,7 @@ from floorwatch.output.terminal import json_line, say, say_json, say_json_text, 
 if TYPE_CHECKING:
     from alerts.deliveries import Delivery
     from alerts.outbox import Outbox
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
 
 _T = TypeVar("_T")
 
@@ -60,7 +60,7 @@ def show(
 ) -> None:
     """Show a notification: its text as far as it is kept, and what became of it on each channel."""
     from alerts.deliveries import deliveries, payload_of
-    from alerts.formatting import printable
+    from streams.core.formatting import printable
 
     async def read(outbox: Outbox) -> list[tuple[str, Any, list[Delivery]]]:
         names = await _ids(outbox, notification)
@@ -172,14 +172,14 @@ def _test_note() -> Any:
 
 def line_of(one: Delivery) -> str:
     """Return a delivery in one line: id, channel, what became of it."""
-    from alerts.formatting import printable
+    from streams.core.formatting import printable
 
     return f"{printable(one.id)}  {words_of(one)}"
 
 
 def words_of(one: Delivery) -> str:
     """Return what became of a notification on a channel: ``ops: delivered Mon 23 Nov 10:42 UTC``."""
-    from alerts.formatting import duration, instant, plural, printable
+    from streams.core.formatting import duration, instant, plural, printable
 
     name = printable(one.channel)
     tried = f" after {plural(one.attempts, 'attempt')}" if one.attempts else ""
@@ -198,7 +198,7 @@ def words_of(one: Delivery) -> str:
 
 def as_object(one: Delivery) -> dict[str, Any]:
     """Return a delivery as a JSON object."""
-    from alerts.formatting import rfc3339
+    from streams.core.formatting import rfc3339
 
     times = {"at": rfc3339(one.at_ms), "queued_at": rfc3339(one.queued_ms)}
     fields = {"id": one.id, "channel": one.channel, "state": one.state, "attempts": one.attempts, "reason": one.reason}

@@ -16,7 +16,7 @@ from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
     from alerts.incident import Ack, Silence
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
 
 MAX_TEXT = 200
 LEAST_SILENCE_S, MOST_SILENCE_S = 60, 30 * 86_400
@@ -60,7 +60,7 @@ def silence(
     var: VarOption = None,
 ) -> None:
     """Hold back all messages about an incident for a while; it is still shown, and goes on."""
-    from alerts.formatting import instant
+    from streams.core.formatting import instant
     from alerts.incident import Silence
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
@@ -128,7 +128,7 @@ def find(records: Sequence[dict[str, Any]], start: str) -> dict[str, Any]:
 
 def named(record: dict[str, Any]) -> str:
     """Return an incident in one line: what, where and its short key."""
-    from alerts.formatting import printable
+    from streams.core.formatting import printable
 
     return f"{printable(record['title'])} ({record['key'][:12]})"
 
@@ -146,7 +146,7 @@ def _incident(key: str, config: Path | None, var: Path | None) -> tuple[Floorwat
 
 def _act(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence, wait_s: float) -> dict[str, Any]:
     """Put an act on the log behind what moved the incident so far; return the incident once it shows it."""
-    from alerts.formatting import rfc3339
+    from streams.core.formatting import rfc3339
 
     place = asyncio.run(_put(settings, record, act))
     until_s = time.monotonic() + wait_s
@@ -180,7 +180,7 @@ async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Si
 
     from alerts.codec import encode_input
     from floorwatch.cli.away import obstacles
-    from streams.adapters.connections import started_producer
+    from streams.adapters.clients import started_producer
     from streams.engine.errors import Misconfigured
     from streams.models.kafka_error import said_by
     from streams.models.topics import SIGNALS

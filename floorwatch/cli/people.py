@@ -24,11 +24,11 @@ from floorwatch.output.terminal import aligned, say, say_json_text
 
 if TYPE_CHECKING:
     from floorwatch.cli.facts_file import FloorLog
-    from streams.core.people.coaching import Told
-    from streams.core.people.cohort import Cohort
-    from streams.core.people.people_policy import PeoplePolicy
-    from streams.core.people.rotation import Suggestion
-    from streams.core.people.scorecard import Scorecard
+    from floorwatch.analysis.people.coaching import Told
+    from floorwatch.analysis.people.cohort import Cohort
+    from floorwatch.analysis.people.people_policy import PeoplePolicy
+    from floorwatch.analysis.people.rotation import Suggestion
+    from floorwatch.analysis.people.scorecard import Scorecard
 
 Events = Annotated[
     Path | None, typer.Option(help="Read JSON lines of contract events, .gz too; by default the cluster's log.")
@@ -64,8 +64,8 @@ class _PeopleData(NamedTuple):
     waiting: dict[str, int]
 
     def card(self, labeler_id: str) -> Scorecard:
-        from streams.core.people.coaching import StepRefused
-        from streams.core.people.scorecard import scorecard
+        from floorwatch.analysis.people.coaching import StepRefused
+        from floorwatch.analysis.people.scorecard import scorecard
 
         try:
             return scorecard(self.crowd, labeler_id, self.taken(labeler_id), self.shift_ends.get(labeler_id))
@@ -81,7 +81,7 @@ class _PeopleData(NamedTuple):
 
     def rotations(self, card: Scorecard) -> list[Suggestion]:
         """Queues to move somebody to who is near the cap or over it."""
-        from streams.core.people.rotation import present_weight_milli, rotations
+        from floorwatch.analysis.people.rotation import present_weight_milli, rotations
 
         if not self.policy.exposure_configured or not (card.exposure.warn or card.exposure.over):
             return []
@@ -103,7 +103,7 @@ def _policy(
     *,
     live: bool,
 ) -> PeoplePolicy:
-    from config.lower import people_policy as configured
+    from floorwatch.settings.policies import people_policy as configured
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
 
     with exit_on_config_error():
@@ -121,10 +121,10 @@ def _desk(
     stack: tuple[Path | None, Path | None] | None,
 ) -> _PeopleData:
     from floorwatch.cli.people_incidents import load_steps
-    from streams.core.people.cohort import Cohort
-    from streams.core.people.rotation import queue_loads
+    from floorwatch.analysis.people.cohort import Cohort
+    from floorwatch.analysis.people.rotation import queue_loads
     from streams.core.roster.intervals import holding
-    from streams.core.roster.plan import fold_roster, scheduled_by_person
+    from streams.core.roster.roster_plan import fold_roster, scheduled_by_person
 
     end_ms = log.watermark_ms + 1 if at is None else instant_ms("--at", at)
     span = (end_ms - duration_ms("--window", window), end_ms)
@@ -200,7 +200,7 @@ def _some(names: Sequence[str]) -> str:
 def _tell(desk: _PeopleData, path: Path, labeler_id: str, step: str, by: str) -> None:
     """Check a step against those told before, then write it."""
     from floorwatch.cli.people_incidents import with_place
-    from streams.core.people.coaching import CoachingStep, StepRefused, Told, fold_steps
+    from floorwatch.analysis.people.coaching import CoachingStep, StepRefused, Told, fold_steps
 
     if step not in [known.value for known in CoachingStep]:
         raise fail(f"--told {step}: one of {', '.join(known.value for known in CoachingStep)}")
@@ -266,9 +266,9 @@ def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str
         by: How people are grouped.
         behind: How far this is behind the clock, in words; empty where that says nothing.
     """
-    from alerts.formatting import instant
+    from streams.core.formatting import instant
     from floorwatch.cli.people_text import NOT_CONFIGURED, accuracy_words, coaching_line, exposure_line, pace_line
-    from streams.core.people.rushing import Pace
+    from floorwatch.analysis.people.rushing import Pace
 
     policy = desk.policy
     weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
@@ -299,22 +299,22 @@ def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str
 
 def needs_coaching(card: Scorecard) -> bool:
     """Tell whether somebody is below target beyond chance, or has a coaching loop that waits for somebody."""
-    from streams.core.people.coaching import State
-    from streams.core.people.scorecard import TargetStanding
+    from floorwatch.analysis.people.coaching import State
+    from floorwatch.analysis.people.scorecard import TargetStanding
 
     waiting = (State.alerted, State.acknowledged, State.not_recovered)
     return card.accuracy.standing is TargetStanding.below or card.coaching.state in waiting
 
 
 def _coaching_words(card: Scorecard, accuracy_words: Any, coaching_line: Any, policy: PeoplePolicy) -> str:
-    from streams.core.people.coaching import State
+    from floorwatch.analysis.people.coaching import State
 
     told = "" if card.coaching.state is State.none else f". {coaching_line(card.coaching, policy)}"
     return f"{accuracy_words(card.accuracy, policy)}{told}"
 
 
 def _section(title: str, cards: list[Scorecard], by: str, words: Any, nobody: str = "nobody") -> list[str]:
-    from alerts.formatting import printable
+    from streams.core.formatting import printable
 
     return [
         "",
@@ -327,9 +327,9 @@ def _section(title: str, cards: list[Scorecard], by: str, words: Any, nobody: st
 
 
 def _groups(cards: list[Scorecard], by: str, *, exposure: bool) -> list[list[str]]:
-    from alerts.formatting import printable
-    from streams.core.people.rushing import Pace
-    from streams.core.people.scorecard import TargetStanding
+    from streams.core.formatting import printable
+    from floorwatch.analysis.people.rushing import Pace
+    from floorwatch.analysis.people.scorecard import TargetStanding
 
     rows = [[by, "people", "labels", "below target", "not told", "on target", "too few audits", "rushing", "near cap"]]
     for name in sorted({getattr(card, by) for card in cards}):

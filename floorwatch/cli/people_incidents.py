@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streams.core.people.coaching import Told
+    from floorwatch.analysis.people.coaching import Told
 
 KINDS = ("accuracy_low", "critical_errors", "rushing")
 """What coaching is about; exposure and the like ask for something else."""
@@ -38,7 +38,7 @@ def steps_of(incidents: Iterable[dict[str, Any]], until_ms: int, *, now: bool) -
             ahead of the last event.
     """
     from alerts.codec import incident_of
-    from streams.core.people.coaching import CoachingStep, Told
+    from floorwatch.analysis.people.coaching import CoachingStep, Told
 
     found: dict[str, list[Told]] = {}
     for incident in map(incident_of, incidents):
@@ -59,7 +59,7 @@ def with_place(told: Sequence[Told], heard: Iterable[Told]) -> list[Told]:
     Raises:
         StepRefused: A step told has no place, whatever the incidents say.
     """
-    from streams.core.people.coaching import StepRefused, fold_steps
+    from floorwatch.analysis.people.coaching import StepRefused, fold_steps
 
     taken: list[Told] = []
     for step in sorted(heard, key=lambda step: step.time_ms):

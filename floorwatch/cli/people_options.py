@@ -15,9 +15,9 @@ import typer
 from floorwatch.output.terminal import say_lines
 
 if TYPE_CHECKING:
-    from streams.core.people.coaching import Told
-    from streams.core.people.learning import PriorTenure
-    from streams.core.people.people_policy import PeoplePolicy
+    from floorwatch.analysis.people.coaching import Told
+    from floorwatch.analysis.people.learning import PriorTenure
+    from floorwatch.analysis.people.people_policy import PeoplePolicy
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ def people_policy(
     Raises:
         typer.Exit: An option is wrong.
     """
-    from streams.core.people.people_policy import MILLI
+    from floorwatch.analysis.people.people_policy import MILLI
 
     severity: dict[str, int] = {}
     for text in weights or ():
@@ -150,7 +150,7 @@ def read_coaching(path: Path | None) -> dict[str, list[Told]]:
     Raises:
         typer.Exit: A line cannot be read; the message names it.
     """
-    from streams.core.people.coaching import CoachingStep, Told
+    from floorwatch.analysis.people.coaching import CoachingStep, Told
 
     def told(raw: dict[str, Any]) -> tuple[str, Told]:
         names = [step.value for step in CoachingStep]
@@ -175,7 +175,7 @@ def read_tenure(path: Path | None) -> dict[str, PriorTenure]:
     Raises:
         typer.Exit: A line cannot be read; the message names it.
     """
-    from streams.core.people.learning import PriorTenure
+    from floorwatch.analysis.people.learning import PriorTenure
 
     def known(raw: dict[str, Any]) -> tuple[str, PriorTenure]:
         if not isinstance(raw["labels"], int) or raw["labels"] < 0:

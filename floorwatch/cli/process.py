@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 from floorwatch.output.terminal import say, say_lines
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json, say_lines, wide_console
 
 if TYPE_CHECKING:
-    from floorwatch.replay.quality import QualityReport
+    from floorwatch.analysis.quality.quality_report import QualityReport
 
 
 def quality(
@@ -27,8 +27,8 @@ def quality(
     var: VarOption = None,
 ) -> None:
     """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""
-    from floorwatch.replay.cluster_session import open_session, option_ms, past_ms, told
-    from floorwatch.replay.quality import quality_of
+    from floorwatch.cli.cluster_session import open_session, option_ms, past_ms, told
+    from floorwatch.analysis.quality.quality_report import quality_of
 
     _check_dimension(by)
     window_ms = _window_ms(window)
@@ -78,7 +78,7 @@ def _window_ms(window: str | None) -> int | None:
 
 def _print_json(report: QualityReport) -> None:
 
-    from floorwatch.replay.quality import as_json
+    from floorwatch.analysis.quality.quality_report import as_json
     from streams.core.time_text import rfc3339
 
     body = as_json(report)
@@ -88,7 +88,7 @@ def _print_json(report: QualityReport) -> None:
 
 
 def _print(report: QualityReport) -> None:
-    from floorwatch.replay.quality_text import render
+    from floorwatch.analysis.quality.quality_text import render
 
     console = wide_console()
     for block in render(report):

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
     from config.kafka import KafkaSettings
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
     from floorwatch.simulate.compare import Difference
 
 DEFAULT_PER_WORKER = 8_000.0
@@ -154,7 +154,7 @@ def rescale(
     import asyncio
     import logging
 
-    from config.load import load
+    from floorwatch.settings.load import load
     from floorwatch.cli.common import exit_on_config_error, exit_on_kafka_error, load_for_reader
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -202,7 +202,7 @@ async def measure(settings: FloorwatchConfig, sample_s: float) -> Measured:
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
     from streams.adapters.admin import committed, open_admin
-    from streams.adapters.connections import kafka_settings
+    from streams.adapters.clients import kafka_settings
     from streams.models import topics
 
     options = kafka_settings(settings)
@@ -367,7 +367,7 @@ async def compare_tables(old: FloorwatchConfig, new: FloorwatchConfig) -> tuple[
     from floorwatch.chaos.cluster import Cluster
     from floorwatch.chaos.verdict import keyed
     from floorwatch.simulate.compare import COMPARED, differences, row_count
-    from streams.adapters.connections import kafka_settings
+    from streams.adapters.clients import kafka_settings
 
     sides = []
     for settings in (old, new):

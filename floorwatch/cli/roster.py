@@ -16,10 +16,10 @@ from floorwatch.output.terminal import aligned, say, say_json_text
 from streams.core.time_text import local_moment
 
 if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
     from floorwatch.cli.facts_file import FloorLog
-    from streams.core.roster.presence import RosterPolicy
-    from streams.core.roster.roster_rows import Row, Scope
+    from floorwatch.analysis.roster.presence import RosterPolicy
+    from floorwatch.analysis.roster.roster_rows import Row, Scope
 
 KINDS = ("site", "vendor", "team", "queue")
 
@@ -68,7 +68,7 @@ def roster(
 ) -> None:
     """Show a day's staffed hours, occupancy, adherence, conformance, shrinkage and required people."""
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
-    from streams.core.roster.headcount import LIMITS
+    from floorwatch.analysis.roster.headcount import LIMITS
 
     kinds = _kinds(by)
     with exit_on_config_error():
@@ -103,7 +103,7 @@ def _permille(option: str, percent: float) -> int:
 
 
 def _policy(settings: FloorwatchConfig, away: str | None, occupancy: float | None) -> RosterPolicy:
-    from config.lower import roster_policy
+    from floorwatch.settings.policies import roster_policy
 
     policy = roster_policy(settings)
     if away is not None:
@@ -150,8 +150,8 @@ def days_of(
     settings: FloorwatchConfig,
 ) -> list[RosterDay]:
     """Return the day of every scope of one kind, each in the time zone of its site."""
-    from streams.core.roster.plan import fold_roster
-    from streams.core.roster.roster_rows import Activity, roster_rows
+    from streams.core.roster.roster_plan import fold_roster
+    from floorwatch.analysis.roster.roster_rows import Activity, roster_rows
 
     activity = Activity(log.works, log.signs, log.arrivals)
     plan = fold_roster(log.roster)
@@ -168,7 +168,7 @@ def days_of(
 
 
 def _measured(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> tuple[dict[str, Any], dict[str, int]]:
-    from streams.core.roster.roster_rows import add_rows, measures
+    from floorwatch.analysis.roster.roster_rows import add_rows, measures
 
     total = add_rows(day.hours.values())
     return measures(total, day.end_ms - day.start_ms, policy, shrinkage), total
@@ -177,7 +177,7 @@ def _measured(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> tu
 def _by_hour(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> list[tuple[int, dict[str, Any]]]:
     """Measures of each hour; required people take the day's shrinkage, an hour's own is too rough."""
     from streams.core.policy import HOUR_MS
-    from streams.core.roster.roster_rows import measures
+    from floorwatch.analysis.roster.roster_rows import measures
 
     used = shrinkage
     if used is None:
@@ -243,7 +243,7 @@ def roster_lines(
     """Return the answer for a terminal: a row a scope, on request a row an hour, and what stands out in words."""
     from zoneinfo import ZoneInfo
 
-    from alerts.formatting import instant
+    from streams.core.formatting import instant
 
     if not days:
         return ["No shift, no label and no task on that day."]
@@ -265,7 +265,7 @@ def roster_lines(
 
 
 def _name(day: RosterDay) -> str:
-    from alerts.formatting import printable
+    from streams.core.formatting import printable
 
     parts = [printable(value) or f"no {name} said" for name, value in day.scope]
     return f"{' / '.join(parts) or 'the whole floor'} ({day.zone})"
@@ -312,7 +312,7 @@ def _words(
 
 
 def _notes(log: FloorLog) -> list[str]:
-    from streams.core.roster.plan import fold_roster
+    from streams.core.roster.roster_plan import fold_roster
 
     plan = fold_roster(log.roster)
     lines = ["A person with nothing to do sends nothing: on a starved queue, waiting looks like being away."]

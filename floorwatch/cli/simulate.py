@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 from floorwatch.sdk.events import NotEmitted
@@ -132,7 +132,7 @@ def _start_ms(start: str | None, days: float) -> int:
 async def _run(floor: FloorConfig, seed: int, speed: float, destination: Any, truth: Path | None) -> int:
     from floorwatch.cli.progress import phases
     from floorwatch.embedded.player import play
-    from floorwatch.simulate.floor import simulate as floor_of
+    from floorwatch.simulate.simulated_floor import simulate as floor_of
 
     kept: list[bytes] = []
 

@@ -119,7 +119,7 @@ async def _show(
     from rich.live import Live
 
     from floorwatch.cli.age import exit_if_older
-    from streams.adapters.connections import redis_client
+    from streams.adapters.clients import redis_client
     from streams.adapters.readmodel import ReadModel
 
     redis = redis_client(settings)
@@ -193,6 +193,6 @@ def zone_notes(rows: Sequence[Row], window: str, tables: TableSettings) -> list[
     sites = sorted({row["scope"]["site"] for row in rows if row["scope"].get("site")} - set(tables.zones))
     if window not in ("day", "shift") or not sites:
         return []
-    from config.sites import FIX, zoneless_words
+    from floorwatch.settings.sites import FIX, zoneless_words
 
     return [f"{zoneless_words(sites, tables, [window])}. Fix: {FIX}"]

@@ -13,7 +13,7 @@ import typer
 from floorwatch.output.terminal import DataConsole, say, wide_console
 
 if TYPE_CHECKING:
-    from floorwatch.embedded.plan import StackPlan
+    from floorwatch.embedded.stack_plan import StackPlan
     from floorwatch.embedded.supervisor import Stack
 
 
@@ -29,7 +29,7 @@ def up(
     import asyncio
 
     from floorwatch.embedded.launch import make_plan
-    from floorwatch.embedded.process import StartError
+    from floorwatch.embedded.child_process import StartError
     from floorwatch.embedded.state import AlreadyRunning
 
     console = wide_console()
@@ -105,7 +105,7 @@ def kept_words(journal: Path) -> str:
     Args:
         journal: The stack's journal, before it starts.
     """
-    from floorwatch.embedded.segments import first_accepted_ms, segment_numbers, segment_path, writers_of
+    from floorwatch.embedded.journal_segments import first_accepted_ms, segment_numbers, segment_path, writers_of
     from streams.core.time_text import rfc3339
 
     folders = [journal / name for name in writers_of(journal)]

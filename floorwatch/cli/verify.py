@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alerts.formatting import plural
+from streams.core.formatting import plural
 from floorwatch.output.terminal import say
 
 

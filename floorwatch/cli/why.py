@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerts.formatting import printable
+from streams.core.formatting import printable
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide_console
 
 if TYPE_CHECKING:
-    from config.schema import FloorwatchConfig
+    from floorwatch.settings.schema import FloorwatchConfig
     from floorwatch.replay.why import RowAddress, WhyAnswer
 
 _PANE_SIZES = {"1m": 0, "15m": 1, "1h": 2}
@@ -39,7 +39,7 @@ def why(
     var: VarOption = None,
 ) -> None:
     """List the tasks behind a number; their contributions add up to it."""
-    from floorwatch.replay.cluster_session import open_session, past_ms, told
+    from floorwatch.cli.cluster_session import open_session, past_ms, told
     from floorwatch.replay.why import MEASURES, parse_scope
     from floorwatch.replay.why import why as ask
 
@@ -93,7 +93,7 @@ def _check_names(scope: str) -> None:
 
 
 def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> RowAddress:
-    from floorwatch.replay.cluster_session import option_ms
+    from floorwatch.cli.cluster_session import option_ms
     from floorwatch.replay.why import RowAddress
 
     if pane_size not in _PANE_SIZES:

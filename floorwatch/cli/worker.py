@@ -18,7 +18,7 @@ def worker(
     import asyncio
     import os
 
-    from config.load import load
+    from floorwatch.settings.load import load
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.output.logs import set_up_logging
     from streams.worker import run_worker

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from floorwatch.embedded.process import LOOPBACK, ChildSpec, StartError
+from floorwatch.embedded.child_process import LOOPBACK, ChildSpec, StartError
 from streams.models.topics import TopicSpec
 
 TOPIC_EXISTS = 36

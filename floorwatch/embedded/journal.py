@@ -19,7 +19,7 @@ from typing import Self
 
 from floorwatch.embedded.disk_space import is_full, no_room
 from floorwatch.embedded.frames import MAGIC, encode, frame_ends
-from floorwatch.embedded.segments import LOCK, Position, end_of, mend, segment_numbers, segment_path
+from floorwatch.embedded.journal_segments import LOCK, Position, end_of, mend, segment_numbers, segment_path
 from streams.models.topics import RAW
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 
-from floorwatch.embedded.plan import StackPlan
+from floorwatch.embedded.stack_plan import StackPlan
 
 
 def make_plan(
@@ -36,7 +36,7 @@ def make_plan(
     Raises:
         ConfigErrors: The configuration is not valid.
     """
-    from config.load import load
+    from floorwatch.settings.load import load
 
     env = {**os.environ, **(extra_env or {})}
     settings = load(config, env, channels="tolerated", process="all" if gateway else "worker")

@@ -91,7 +91,7 @@ async def play_now(journal: Path, *, seed: int = 7, config: FloorConfig | None =
         JournalError: Events could not be accepted.
     """
     from floorwatch.simulate.config import FloorConfig
-    from floorwatch.simulate.floor import simulate
+    from floorwatch.simulate.simulated_floor import simulate
 
     floor = config or FloorConfig(start_ms=wall_ms(), duration_s=365 * _DAY_S)
     writer = await open_free_writer(journal, WRITER)

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from floorwatch.embedded import process
-from floorwatch.embedded.process import free_port
+from floorwatch.embedded import child_process
+from floorwatch.embedded.child_process import free_port
 
 _READY_S = 90.0
 
@@ -105,7 +105,7 @@ def dying_with_me() -> Callable[[], None]:
 
 def end_with(parent: int) -> None:
     """Have the kernel kill this process when the thread of its parent that started it ends."""
-    process._die_with(parent)  # noqa: SLF001 - the one place that knows how
+    child_process._die_with(parent)  # noqa: SLF001 - the one place that knows how
 
 
 def broker_command(port: int) -> list[str]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from floorwatch.embedded.frames import JournalRecord
 from floorwatch.embedded.journal import wall_ms
-from floorwatch.embedded.segments import (
+from floorwatch.embedded.journal_segments import (
     START,
     Chunk,
     Position,

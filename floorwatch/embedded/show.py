@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from alerts.formatting import printable
+from streams.core.formatting import printable
 from floorwatch.embedded.status import Status
 from floorwatch.output.terminal import DataConsole
 

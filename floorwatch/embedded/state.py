@@ -139,7 +139,7 @@ def environment_of(state: StackState, env: Mapping[str, str]) -> dict[str, str]:
         env: The environment, whose own settings win.
 
     Example:
-        ``config.load(path, environment_of(state, os.environ))``
+        ``floorwatch.settings.load(path, environment_of(state, os.environ))``
     """
     found = {
         "FLOORWATCH_KAFKA__BROKERS": state.urls["kafka"],

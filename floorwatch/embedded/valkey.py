@@ -7,7 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from floorwatch.embedded.process import LOOPBACK, ChildSpec, StartError
+from floorwatch.embedded.child_process import LOOPBACK, ChildSpec, StartError
 
 
 def valkey_binary() -> str:

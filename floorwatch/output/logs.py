@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from alerts.formatting import printable
+from streams.core.formatting import printable
 
 _LIBRARIES = ("faust", "mode", "aiokafka", "kafka")
 _FORMAT = "%(asctime)s %(levelname).1s %(name)s: %(message)s"

@@ -22,7 +22,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Column, Table
 from rich.text import Text
 
-from alerts.formatting import printable
+from streams.core.formatting import printable
 
 PIPED_WIDTH = 160
 """Columns where nobody's window says how many: ids and intervals cut to 80 are of no use in a file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from floorwatch.simulate.config import FloorConfig
-from floorwatch.simulate.floor import simulate
+from floorwatch.simulate.simulated_floor import simulate
 
 _HOUR_MS = 3_600_000
 

@@ -10,7 +10,7 @@ import yaml
 from streams.models import topics
 from streams.models.events import EVENT_CLASSES
 from streams.models.outputs import OUTPUT_CLASSES, AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
-from streams.models.schema import Json, components, type_name
+from streams.models.contract_schema import Json, components, type_name
 
 PREFIX = "floorwatch."
 

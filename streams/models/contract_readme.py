@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from streams.models.events import EVENT_CLASSES
-from streams.models.schema import Json, components, type_name
+from streams.models.contract_schema import Json, components, type_name
 from streams.models.time_rules import RULES, said
 
 _INTRO = """\

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from config.load import load
-from config.lower import core_policy
+from floorwatch.settings.load import load
+from floorwatch.settings.policies import core_policy
 from floorwatch.cli.age import mark_of
 from floorwatch.cli.doctor_var import scope_check
 from streams.adapters.topic_names import TopicNames

@@ -6,7 +6,7 @@ from typing import Any
 
 from alerts.baseline import BaselineState, Sample
 from alerts.evaluate import evaluate
-from alerts.formatting import rfc3339
+from streams.core.formatting import rfc3339
 from alerts.rules import Rule, RuleSet
 from alerts.scopes import scope_key
 from alerts.signals import WINDOW_MS, Signal

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alerts.formatting import rfc3339
+from streams.core.formatting import rfc3339
 from alerts.rules import RuleSet
 from tests.alerts.rows import MINUTE_MS, NOW_MS, one, rule, signals, sla
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from alerts.baseline import RING, BaselineState, advance
-from alerts.formatting import rfc3339
+from streams.core.formatting import rfc3339
 from alerts.kinds.registry import EVALUATORS
 from alerts.rules import Rule
 from alerts.statistics import overdispersion

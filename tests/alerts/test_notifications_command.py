@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from alerts.deliveries import channel_states
 from alerts.outbox import Outbox
 from alerts.routes import build_channels
-from config.load import load
-from config.schema import FloorwatchConfig
+from floorwatch.settings.load import load
+from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.cli.doctor import Check
 from floorwatch.cli.doctor_alerts import alert_checks
 from floorwatch.cli.notifications import notifications_app

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from alerts.codec import decode_incident, decode_input, encode_input, incident_record
-from alerts.formatting import duration, interval, percent
+from streams.core.formatting import duration, interval, percent
 from alerts.incident import Incident, Notify
 from alerts.lifecycle import step
 from alerts.outgoing import decode_notification, encode_notification, notification

@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from alerts.outbox import Outbox
-from config.load import load
+from floorwatch.settings.load import load
 from floorwatch.cli.config_cmd import config_app
 from floorwatch.cli.doctor_alerts import alert_checks
 from floorwatch.embedded.servers import Servers, clean_environment, free_port, stop, worker_command

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from msgspec import structs
 from pydantic import SecretStr
 
-from alerts.channels.escape import HTML
+from alerts.escape import HTML
 from alerts.channels.message import message_for, short_message
-from alerts.formatting import instant, times_in
+from streams.core.formatting import instant, times_in
 from alerts.incident import Notify
 from alerts.notifier import Notifier
 from alerts.outbox import Lease
 from alerts.outgoing import Notification, decode_notification, encode_notification, in_zone, notification
 from alerts.routes import ConsoleSettings, RoutingSettings, WebhookSettings, zone_of
 from config.errors import ConfigErrors
-from config.load import loads
+from floorwatch.settings.load import loads
 from tests.alerts.machine import opened
 
 KUL, LIS, KATHMANDU = "Asia/Kuala_Lumpur", "Europe/Lisbon", "Asia/Kathmandu"

@@ -79,7 +79,7 @@ def test_servers_that_are_away_are_named_with_what_to_do(command: str) -> None:
 def test_a_server_that_says_nothing_is_not_waited_for_long(
     command: str, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import streams.adapters.connections as connections
+    import streams.adapters.clients as connections
     import streams.adapters.reachability as reach
 
     monkeypatch.setattr(reach.connection_fault_of, "__defaults__", (0.3,))

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from floorwatch.cli import build
 from floorwatch.cli.people_options import duration_ms, people_policy
 from floorwatch.cli.rescale import Measured, advise
-from streams.core.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.people_policy import PeoplePolicy
 
 ODD = (
     "nan",

@@ -18,7 +18,7 @@ class _Enough(Exception):
 
 
 def _watch(form: str, monkeypatch: pytest.MonkeyPatch, turns: int = 3) -> None:
-    from streams.adapters import connections, readmodel
+    from streams.adapters import clients, readmodel
 
     rows = {str(number): row for number, row in enumerate(floor_rows(("1h",))) if row["table"] == "sla"}
 
@@ -41,7 +41,7 @@ def _watch(form: str, monkeypatch: pytest.MonkeyPatch, turns: int = 3) -> None:
         if next(left, None) is None:
             raise _Enough
 
-    monkeypatch.setattr(connections, "redis_client", lambda _: SimpleNamespace(aclose=aclose))
+    monkeypatch.setattr(clients, "redis_client", lambda _: SimpleNamespace(aclose=aclose))
     monkeypatch.setattr(readmodel, "ReadModel", Model)
     monkeypatch.setattr(asyncio, "sleep", sleep)
     settings = SimpleNamespace(redis=SimpleNamespace(prefix="x:"), tables=TableSettings())

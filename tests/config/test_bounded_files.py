@@ -10,7 +10,7 @@ import pytest
 from config import files, nodes
 from config.errors import ConfigErrors
 from config.files import FileFault, read_bytes, read_secret
-from config.load import MAX_FAULTS, MAX_FILE_BYTES, load, loads
+from floorwatch.settings.load import MAX_FAULTS, MAX_FILE_BYTES, load, loads
 
 
 def said(text: str) -> str:

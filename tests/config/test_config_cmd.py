@@ -9,9 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from config.schema import FloorwatchConfig
+from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.cli.config_cmd import config_app
-from floorwatch.embedded.discovery import register
+from floorwatch.embedded.stack_register import register
 
 runner = CliRunner()
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
-from config.load import loads
+from floorwatch.settings.load import loads
 from config.redis import RedisSettings
 from floorwatch.cli import doctor_kafka, doctor_redis
 from floorwatch.cli.doctor import as_text, diagnose, disk_check, doctor, grant_checks, port_check

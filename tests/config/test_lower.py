@@ -8,9 +8,9 @@ from alerts.detectors import detectors_of
 from alerts.lifecycle import EscalationTier, IncidentPolicy, policy_of
 from alerts.rules_file import default_rules
 from config.connect import kafka_options, redis_options
-from config.load import loads
-from config.lower import core_policy, exported_scopes, incident_policy, sla_classes_ms
-from config.schema import FloorwatchConfig
+from floorwatch.settings.load import loads
+from floorwatch.settings.policies import core_policy, exported_scopes, incident_policy, sla_classes_ms
+from floorwatch.settings.schema import FloorwatchConfig
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, CorePolicy, Window
 
 

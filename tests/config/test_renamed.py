@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from config import renamed
 from config.errors import ConfigErrors
-from config.load import load, loads
-from config.review import warnings
-from config.schema import FloorwatchConfig
+from floorwatch.settings.load import load, loads
+from floorwatch.settings.review import warnings
+from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.cli import build
 
 TABLE = {

@@ -12,10 +12,10 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from config.load import loads
-from config.review import warnings
-from config.schema import FloorwatchConfig
-from config.sites import named_sites, zoneless, zoneless_words
+from floorwatch.settings.load import loads
+from floorwatch.settings.review import warnings
+from floorwatch.settings.schema import FloorwatchConfig
+from floorwatch.settings.sites import named_sites, zoneless, zoneless_words
 from config.tables import TableSettings
 from floorwatch.cli.config_cmd import config_app
 from floorwatch.cli.doctor_sites import review_checks

@@ -10,9 +10,9 @@ import yaml
 from typer.testing import CliRunner
 
 from config.errors import ConfigErrors
-from config.load import UNREAD, Process, load
-from config.review import faults, warnings
-from config.schema import FloorwatchConfig
+from floorwatch.settings.load import UNREAD, Process, load
+from floorwatch.settings.review import faults, warnings
+from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.cli.config_cmd import config_app
 from gateway.authenticator import Authenticator, TokenFault
 

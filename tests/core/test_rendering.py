@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.formatting import instant
-from alerts.formatting import rfc3339 as rfc3339_of_alerts
+from streams.core.formatting import instant
+from streams.core.formatting import rfc3339 as rfc3339_of_alerts
 from floorwatch.cli.demo_view import clock
 from floorwatch.simulate.wire import rfc3339 as rfc3339_of_floor
 from streams.agents.ticker import tick_event

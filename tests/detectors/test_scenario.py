@@ -19,7 +19,7 @@ from alerts.signals import Signal
 from alerts.text import render
 from alerts.view import MemoryRowView
 from floorwatch.simulate.config import FloorConfig, parse_scenario
-from floorwatch.simulate.floor import simulate
+from floorwatch.simulate.simulated_floor import simulate
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy, Window
 from streams.core.tables import window_rows
 from tests.core.harness import CoreRun

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from config.load import loads
+from floorwatch.settings.load import loads
 
 PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
 

@@ -12,7 +12,7 @@ from msgspec import structs
 from alerts.incident import Notify
 from alerts.outgoing import encode_notification, notification
 from alerts.routes import WebhookSettings, build_channels
-from config.load import loads
+from floorwatch.settings.load import loads
 from tests.alerts.machine import opened
 
 ROOT = Path(__file__).parents[2]

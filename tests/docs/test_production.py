@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from config.load import load
-from config.review import faults, warnings
+from floorwatch.settings.load import load
+from floorwatch.settings.review import faults, warnings
 from floorwatch.cli import COMMANDS, GROUPS
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from config.load import loads
+from floorwatch.settings.load import loads
 from floorwatch import sdk
 from floorwatch.cli import COMMANDS, GROUPS
 from streams.models.acceptance import Refusal, parse_event

@@ -26,15 +26,15 @@ PLAIN = {"math": {"inf", "isfinite", "floor", "ceil", "fsum"}, "np": {"array", "
 NAMED = re.compile(r"Source|\b(1[789]|20)\d\d\b|arXiv|docs/\w+\.md|docs/[\w-]+\.md|Wilson|``alerts\.statistics")
 NO_FORMULA = {
     "streams/core/detectors/summary.py:on_grid": "rounds to a grid",
-    "streams/core/rca/tally.py:RatioTally.share": "a plain share",
+    "streams/core/rca/ratio_tally.py:RatioTally.share": "a plain share",
     "streams/core/tables.py:ratio": "a plain share",
-    "streams/core/people/learning.py:Tenure.days": "milliseconds to days",
+    "floorwatch/analysis/people/learning.py:Tenure.days": "milliseconds to days",
     "alerts/kinds/backlog_age.py:evaluate": "milliseconds to seconds",
     "alerts/kinds/dead_letters.py:evaluate": "a share for the message",
     "alerts/kinds/source_silent.py:evaluate": "milliseconds to seconds",
     "alerts/kinds/sla_attainment.py:evaluate": "a plain share",
     "alerts/kinds/sla_breach_predicted.py:evaluate": "milliseconds to seconds",
-    "streams/core/people/proportions.py:weighted_median": "its first line is its definition",
+    "streams/core/proportions.py:weighted_median": "its first line is its definition",
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from floorwatch.embedded.broker import broker_spec
-from floorwatch.embedded.process import LOOPBACK, Child, free_port
+from floorwatch.embedded.child_process import LOOPBACK, Child, free_port
 from tests.waits import until
 
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import UnknownError
 
 from floorwatch.embedded.broker import answers_metadata, broker_binary, create_topics
-from floorwatch.embedded.process import StartError
+from floorwatch.embedded.child_process import StartError
 from streams.models.topics import TopicSpec, topic_specs
 from tests.embedded.tansu import read_topic, running_broker
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from floorwatch import sdk
 from floorwatch.cli.common import load_target
-from floorwatch.embedded.discovery import forget, register
+from floorwatch.embedded.stack_register import forget, register
 from floorwatch.embedded.state import Paths, environment_of, write_state
 from floorwatch.sdk.stacks import ProcessMark, StackNotFound, StackState, find_stack, locate, mark_of, running
 from streams.models.kafka_error import said_by

@@ -15,11 +15,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
-from config.load import load
+from floorwatch.settings.load import load
 from floorwatch.cli.doctor_var import var_checks
-from floorwatch.embedded import process, shipper
+from floorwatch.embedded import child_process, shipper
 from floorwatch.embedded.journal import JournalError, JournalWriter
-from floorwatch.embedded.segments import START, read_from
+from floorwatch.embedded.journal_segments import START, read_from
 from floorwatch.embedded.shipper import Job, Progress, Shipper, load_progress
 from floorwatch.embedded.state import Paths, environment_of, make_private, open_to_others, redis_password
 from floorwatch.embedded.status import Status
@@ -179,8 +179,8 @@ def test_a_log_too_large_is_emptied_although_its_end_cannot_be_kept(
     def refuse(*_: object) -> int:
         raise FULL
 
-    monkeypatch.setattr(process, "_open_log", refuse)
-    assert process.cap_log(log, 2 * 1024 * 1024)
+    monkeypatch.setattr(child_process, "_open_log", refuse)
+    assert child_process.cap_log(log, 2 * 1024 * 1024)
     assert log.stat().st_size == 0
 
 

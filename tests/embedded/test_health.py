@@ -21,7 +21,7 @@ from floorwatch.embedded.health import (
     Restarts,
     UnreadyWatch,
 )
-from floorwatch.embedded.process import last_error
+from floorwatch.embedded.child_process import last_error
 from floorwatch.embedded.status import Status
 from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import Found

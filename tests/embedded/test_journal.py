@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from floorwatch.embedded.frames import MAGIC, encode, parse
 from floorwatch.embedded.journal import JournalBusy, JournalError, JournalWriter, open_free_writer
-from floorwatch.embedded.segments import (
+from floorwatch.embedded.journal_segments import (
     START,
     Position,
     SegmentDamage,

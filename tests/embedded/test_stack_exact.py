@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from floorwatch.bounded import PREFIX, BoundedRun
 from floorwatch.embedded.journal import JournalWriter
-from floorwatch.embedded.plan import StackPlan
+from floorwatch.embedded.stack_plan import StackPlan
 from floorwatch.embedded.status import Status
 from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import read_state

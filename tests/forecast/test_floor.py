@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from floorwatch.simulate.config import FloorConfig, parse_scenario
-from floorwatch.simulate.floor import simulate
+from floorwatch.simulate.simulated_floor import simulate
 from streams.core.effects import TaskView
 from streams.core.facts import unpack
 from streams.core.forecast.observe import QueueTally, open_by_due

@@ -12,7 +12,7 @@ from alerts.lifecycle import policy_of, step
 from alerts.rules_file import default_rules
 from alerts.view import MemoryRowView
 from floorwatch.simulate.config import FloorConfig, parse_scenario, parse_sla
-from floorwatch.simulate.floor import simulate
+from floorwatch.simulate.simulated_floor import simulate
 from streams.core.effects import TaskView
 from streams.core.facts import unpack
 from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy, Window

@@ -28,7 +28,7 @@ from floorwatch.bounded import _key_of
 from floorwatch.cli import build, facts, forecast, incidents, quality, table, why
 from floorwatch.output.terminal import wide_console
 from floorwatch.replay.history import history_of
-from floorwatch.replay.quality import quality_of
+from floorwatch.analysis.quality.quality_report import quality_of
 from floorwatch.replay.why import MEASURES, RowAddress
 from floorwatch.replay.why import why as explain_number
 from streams.core.ledger_store import new_store

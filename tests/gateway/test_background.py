@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from config.load import load
+from floorwatch.settings.load import load
 from gateway import serve
 from gateway.publisher import KafkaPublisher
 from telemetry import background

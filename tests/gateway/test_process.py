@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
-from floorwatch.embedded.process import Child, free_port
+from floorwatch.embedded.child_process import Child, free_port
 from floorwatch.embedded.valkey import redis_url, valkey_spec
 from gateway.tool_state import RedisToolState, ToolStateUnavailable
 from streams.adapters.admin import create_topics

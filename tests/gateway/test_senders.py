@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gateway.body
-import gateway.connections
-from gateway.connections import ConnectionTable, most_connections
+import gateway.http_connections
+from gateway.http_connections import ConnectionTable, most_connections
 from gateway.context import GATEWAY
 from gateway.fair_share import FairShare
 from gateway.listen import GatewaySite
@@ -253,8 +253,8 @@ def test_without_descriptors_it_pauses_and_says_so_once(caplog: pytest.LogCaptur
 
 def test_connections_never_need_more_descriptors_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = [(256, 256)]
-    monkeypatch.setattr(gateway.connections.resource, "getrlimit", lambda _: limits[0])
-    monkeypatch.setattr(gateway.connections.resource, "setrlimit", lambda _, __: None)
+    monkeypatch.setattr(gateway.http_connections.resource, "getrlimit", lambda _: limits[0])
+    monkeypatch.setattr(gateway.http_connections.resource, "setrlimit", lambda _, __: None)
     assert most_connections(2000) == 128
     limits[0] = (1024, 4096)
     assert most_connections(2000) == 2000

@@ -42,7 +42,7 @@ def main() -> None:
 def make_events() -> list[bytes]:
     """Return a floor's events, and among them tasks whose meaning has changed since 24565ae."""
     from floorwatch.simulate.config import FloorConfig
-    from floorwatch.simulate.floor import simulate
+    from floorwatch.simulate.simulated_floor import simulate
 
     floor = FloorConfig(
         start_ms=START_MS,

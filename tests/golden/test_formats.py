@@ -17,7 +17,7 @@ from alerts.codec import decode_incident, decode_input
 from alerts.incident import Ack, Silence, Tick
 from alerts.outgoing import decode_notification, encode_notification
 from alerts.signals import Signal
-from floorwatch.embedded.segments import START, mend, read_from
+from floorwatch.embedded.journal_segments import START, mend, read_from
 from floorwatch.embedded.state import Paths
 from floorwatch.sdk.stacks import find_stack, read_state
 from gateway.tool_state import RedisToolState, ToolStateUnavailable

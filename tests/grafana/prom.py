@@ -17,8 +17,8 @@ from typing import Any, Self
 
 import yaml
 
-from floorwatch.embedded.process import free_port
-from prometheus.rules import WORKER_JOB
+from floorwatch.embedded.child_process import free_port
+from prometheus.alerting_rules import WORKER_JOB
 from tests.waits import Stalled, until_plain
 
 _POLL_S = 0.1

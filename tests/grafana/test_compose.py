@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from config.load import load
+from floorwatch.settings.load import load
 from tests.support import require
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from prometheus import generate
-from prometheus.rules import GATEWAY_JOB, RULES, RUNBOOK, WORKER_JOB
+from prometheus.alerting_rules import GATEWAY_JOB, RULES, RUNBOOK, WORKER_JOB
 from telemetry.catalogue import CATALOGUE
 from tests.support import require
 

@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka import Producer
 from typer.testing import CliRunner
 
-from config.load import load
-from config.lower import core_policy
+from floorwatch.settings.load import load
+from floorwatch.settings.policies import core_policy
 from floorwatch.chaos.cluster import Cluster
 from floorwatch.cli import build
 from floorwatch.cli.doctor_kafka import kafka_checks

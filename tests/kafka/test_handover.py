@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from floorwatch.chaos.cluster import Cluster
-from floorwatch.chaos.load import Load, end_input, floor_log
+from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.chaos.verdict import Expected, keyed
 from floorwatch.embedded.servers import Servers
 from floorwatch.simulate.compare import COMPARED, differences, report

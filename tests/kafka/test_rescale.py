@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from config.load import load
+from floorwatch.settings.load import load
 from floorwatch.chaos.cluster import Cluster
-from floorwatch.chaos.load import Load, end_input, floor_log
+from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.chaos.verdict import Expected, Tables, keyed
 from floorwatch.cli import build
 from floorwatch.cli.rescale import Measured, advise, compare_tables, measure, new_set, steps

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from floorwatch.chaos import schedule as s
-from floorwatch.chaos.load import floor_log
+from floorwatch.chaos.workload import floor_log
 from floorwatch.chaos.report import outcome_text
 from floorwatch.chaos.run import ChaosOutcome, ChaosPlan
 from floorwatch.chaos.verdict import ChaosVerdict, Expected, keyed

@@ -14,12 +14,12 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
 
-from config.load import load
+from floorwatch.settings.load import load
 from floorwatch.chaos.cluster import Cluster
 from floorwatch.chaos.kafka import KafkaNode
 from floorwatch.embedded.servers import clean_environment
 from streams.adapters.admin import create_topics
-from streams.adapters.connections import kafka_settings
+from streams.adapters.clients import kafka_settings
 from streams.models import topics
 from tests.kafka.conftest import processes, start_worker, write_config
 from tests.oracle.case_events import label

@@ -11,10 +11,10 @@ import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from typer.testing import CliRunner
 
-from config.load import load
+from floorwatch.settings.load import load
 from floorwatch.cli import build
 from streams.adapters.admin import create_topics, open_admin
-from streams.adapters.connections import started_producer
+from streams.adapters.clients import started_producer
 from streams.engine.errors import Misconfigured
 from streams.engine.log import KafkaLogReader, KafkaLogWriter
 from streams.models import topics

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from floorwatch.chaos.cluster import Cluster
-from floorwatch.chaos.load import Load, end_input, floor_log
+from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.chaos.verdict import ChaosVerdict, Expected, judge
 from floorwatch.embedded.servers import Servers, clean_environment, worker_command
 from floorwatch.simulate.oracle import Oracle

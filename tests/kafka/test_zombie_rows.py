@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorwatch.chaos.load import floor_log
+from floorwatch.chaos.workload import floor_log
 from streams.core.counters import Counters
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import CorePolicy

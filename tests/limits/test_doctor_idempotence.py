@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.load import load
+from floorwatch.settings.load import load
 from floorwatch.cli.doctor_check import Check
 from floorwatch.cli.doctor_kafka import kafka_checks
 from tests.embedded.tansu import running_broker

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from config.load import load
+from floorwatch.settings.load import load
 from streams.adapters.admin import create_topics
-from streams.adapters.connections import started_producer
+from streams.adapters.clients import started_producer
 from streams.engine.errors import Invariant
 from streams.engine.log import Entry, KafkaLogReader, KafkaLogWriter
 from streams.models.topics import TopicSpec

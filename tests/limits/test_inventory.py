@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.load import load
+from floorwatch.settings.load import load
 from gateway.metrics import GATEWAY_METRICS
 from streams.core.scopes import TUPLES_LIMIT
 from streams.engine.batches import IN_HAND

@@ -17,7 +17,7 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from alerts.formatting import printable
+from streams.core.formatting import printable
 from floorwatch.cli import build
 from floorwatch.output.terminal import DataConsole
 from tests.fuzz.renderers import RENDERERS, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from streams.core.people.standing_labels import StandingLabel, StandingVerdict
+from floorwatch.analysis.people.standing_labels import StandingLabel, StandingVerdict
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

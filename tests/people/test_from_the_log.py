@@ -18,9 +18,9 @@ from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from streams.adapters.admin import create_topics
 from streams.core.ledger_store import new_store
-from streams.core.people.cohort import Cohort
-from streams.core.people.people_policy import PeoplePolicy
-from streams.core.people.scorecard import scorecard
+from floorwatch.analysis.people.cohort import Cohort
+from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.scorecard import scorecard
 from streams.core.policy import DAY_MS, CorePolicy
 from streams.core.records import Record
 from streams.core.time_text import rfc3339

@@ -17,7 +17,7 @@ from alerts.incident import Incident, OperatorAction
 from alerts.view import instant_ms
 from floorwatch.cli import build
 from floorwatch.cli.people_incidents import steps_of, with_place
-from streams.core.people.coaching import CoachingStep, State, StepRefused, Told, fold_steps
+from floorwatch.analysis.people.coaching import CoachingStep, State, StepRefused, Told, fold_steps
 from tests.alerts.machine import opened
 from tests.brokers import running_valkey
 from tests.people.log import people_log

@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
-from streams.core.people.cohort import Cohort
-from streams.core.people.learning import Curve, Tenure
-from streams.core.people.people_policy import PeoplePolicy
-from streams.core.people.proportions import Interval
-from streams.core.people.rushing import Pace, PaceChange, fast_limits, fast_strata, judge, learned_between
-from streams.core.people.scorecard import scorecard
+from floorwatch.analysis.people.cohort import Cohort
+from floorwatch.analysis.people.learning import Curve, Tenure
+from floorwatch.analysis.people.people_policy import PeoplePolicy
+from streams.core.proportions import Interval
+from floorwatch.analysis.people.rushing import Pace, PaceChange, fast_limits, fast_strata, judge, learned_between
+from floorwatch.analysis.people.scorecard import scorecard
 from tests.people.floor import BASE, DAY, judged, steady, work
 
 POLICY = PeoplePolicy()

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core import counters as c
-from streams.core.people import learning, peers, proportions
-from streams.core.people.peers import LOG_GAMMA, WorkTally
-from streams.core.people.people_policy import PeoplePolicy
-from streams.core.people.proportions import Stratum
-from streams.core.people.scorecard import accuracy_of, accuracy_of_counters
+from floorwatch.analysis.people import learning, peers
+from streams.core import proportions
+from floorwatch.analysis.people.peers import LOG_GAMMA, WorkTally
+from floorwatch.analysis.people.people_policy import PeoplePolicy
+from streams.core.proportions import Stratum
+from floorwatch.analysis.people.scorecard import accuracy_of, accuracy_of_counters
 from streams.core.tables import wilson
 from tests.people.floor import DAY, HOUR, NANO, judged, work
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from streams.core.quality.agreement import agreement, alpha_interval, alpha_of, kappa, pair_tables
+from floorwatch.analysis.quality.agreement import agreement, alpha_interval, alpha_of, kappa, pair_tables
 
 KRIPPENDORFF_2011 = """
     1 2 3 3 2 1 4 1 2 . . .

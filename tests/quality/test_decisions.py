@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.quality.calibration import calibration
-from streams.core.quality.decisions import overview, value_quality
+from floorwatch.analysis.quality.calibration import calibration
+from floorwatch.analysis.quality.decisions import overview, value_quality
 from tests.oracle.case_events import Event, audit, event, label
 from tests.quality.floor import counted, facts_of
 

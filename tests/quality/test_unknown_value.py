@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from streams.core import counters as c
 from streams.core.facts import fact_of, plain_label, same_content, unpack_one
 from streams.core.overlap import overlap
-from streams.core.people.coaching_evidence import evidence_of
-from streams.core.people.standing_labels import standing_labels_of
+from floorwatch.analysis.people.coaching_evidence import evidence_of
+from floorwatch.analysis.people.standing_labels import standing_labels_of
 from streams.core.policy import CorePolicy
-from streams.core.quality.decisions import confusion, value_quality
+from floorwatch.analysis.quality.decisions import confusion, value_quality
 from streams.core.tables import accuracy, parts_of
 from streams.models.events import decode_log_event
 from tests.core.harness import CoreRun
@@ -135,8 +135,8 @@ def test_a_few_of_many_widen_the_interval_to_whatever_they_may_be(verdict: str) 
 def test_the_report_says_cannot_say_and_what_to_send() -> None:
     from rich.console import Console
 
-    from floorwatch.replay.quality import ALL, report
-    from floorwatch.replay.quality_text import render
+    from floorwatch.analysis.quality.quality_report import ALL, report
+    from floorwatch.analysis.quality.quality_text import render
     from floorwatch.replay.recount import Range
 
     cases: list[tuple[list[str], list[str] | None]] = [(["hate"], ["hate"])] * 40 + [(["hate"], None)] * 10
@@ -158,8 +158,8 @@ def test_coaching_evidence_tells_a_question_mark_from_what_nobody_said() -> None
 
 
 def test_a_vendor_of_any_name_is_not_the_group_of_labels_without_one() -> None:
-    from floorwatch.replay.quality import ALL, NOBODY, report
-    from floorwatch.replay.quality_text import render
+    from floorwatch.analysis.quality.quality_report import ALL, NOBODY, report
+    from floorwatch.analysis.quality.quality_text import render
     from floorwatch.replay.recount import Range
 
     one = counted(facts_of(judged(1, ["hate"], ["hate"])))

@@ -9,7 +9,7 @@ from typing import Any
 
 from floorwatch.replay.reader import Extent
 from floorwatch.simulate.config import FloorConfig
-from floorwatch.simulate.floor import simulate
+from floorwatch.simulate.simulated_floor import simulate
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy

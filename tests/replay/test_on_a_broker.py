@@ -15,8 +15,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner, Result
 
-from config.load import load
-from config.lower import core_policy
+from floorwatch.settings.load import load
+from floorwatch.settings.policies import core_policy
 from floorwatch.bounded import BoundedRun, bounded_run
 from floorwatch.cli import build
 from floorwatch.replay.reader import open_log

@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner, Result
 
-from config.load import load
-from config.lower import core_policy
+from floorwatch.settings.load import load
+from floorwatch.settings.policies import core_policy
 from floorwatch.cli import build
 from floorwatch.replay.reader import open_log
 from floorwatch.replay.replayer import replay

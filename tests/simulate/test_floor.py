@@ -15,7 +15,7 @@ from floorwatch.cli import build
 from floorwatch.cli.simulate import write_truth
 from floorwatch.simulate.compare import differences, rows_of_dump
 from floorwatch.simulate.config import FloorConfig, Trouble, parse_scenario, parse_sla
-from floorwatch.simulate.floor import simulate
+from floorwatch.simulate.simulated_floor import simulate
 from floorwatch.simulate.oracle import Oracle
 from streams.models.acceptance import Refusal, parse_event
 

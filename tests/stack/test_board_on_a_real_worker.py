@@ -12,7 +12,7 @@ import pytest
 from floorwatch.bounded import bounded_run
 from floorwatch.embedded.servers import free_port
 from floorwatch.simulate.config import FloorConfig, parse_scenario
-from floorwatch.simulate.floor import simulate
+from floorwatch.simulate.simulated_floor import simulate
 from grafana.queries import QUERIES, interpolate
 from tests.grafana.prom import RealPrometheus
 from tests.grafana.test_grafana_queries import DEFAULTS

@@ -14,7 +14,7 @@ import yaml
 from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
 
-from floorwatch.embedded.plan import StackPlan
+from floorwatch.embedded.stack_plan import StackPlan
 from floorwatch.embedded.supervisor import Stack
 from streams.engine.log import KafkaLogReader
 from streams.models import topics

@@ -21,7 +21,7 @@ from floorwatch.output.logs import set_up_logging
 import streams.worker as module
 from streams.app import Worker
 from streams.engine.errors import Misconfigured
-from config.load import load
+from floorwatch.settings.load import load
 import faust
 set_up_logging("info")
 module.LIMIT_S = 3.0

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from streams.core.rca.tally import RatioTally, without
+from streams.core.rca.ratio_tally import RatioTally, without
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""

@@ -1,1 +1,1 @@
-"""Rosters: who should work, who does, how busy they are and how many are needed. Pure, all integers."""
+"""Rosters as events tell them: intervals, plans, who is scheduled when. Pure, all integers."""

@@ -8,7 +8,7 @@ from streams.core.facts import Fact
 from streams.core.grants import permitted
 from streams.core.policy import DIMENSIONS, HOUR_MS, QUARTER_MS, Dims
 from streams.core.roster.intervals import by_pane
-from streams.core.roster.plan import PLACES, Shift, fold_roster
+from streams.core.roster.roster_plan import PLACES, Shift, fold_roster
 
 LONGEST_MS = 48 * HOUR_MS
 """Of a longer shift only so much counts here: nobody works it, and every quarter of an hour of it is a row."""

@@ -1,0 +1,80 @@
+"""Names are data, never markup: one escape for each kind of sink that reads markup.
+
+A queue may be called ``<script>``, ``*urgent*`` or ``@everyone``: whoever sends events chooses it. Each sink here turns such text
+into something that looks the same and does nothing: no tags, no emphasis, no mention of people, no link but our own.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streams.core.formatting import printable
+
+_BREAK = "\N{ZERO WIDTH SPACE}"
+_MENTION = re.compile(r"@(?=\S)|(?<=<)(?=[!@#])")
+"""Behind @, and between < and what opens a mention of Slack: ``@everyone``, ``<!channel>``, ``<@U123>``, ``<#C1>``."""
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?i:(?<=\bwww)(?=\.))|(?i:(?<=mailto)(?=:))")
+"""Where a chat or a mail program would make a link of its own."""
+_MARKDOWN = re.compile(r"([\\`*_~\[\]()<>#|!{}&])")
+
+
+def chat_text(text: str) -> str:
+    """Return text for a receiver that shows plain text, and looks for mentions and addresses in it.
+
+    Example:
+        >>> chat_text("@everyone").replace(chr(0x200B), "·")
+        '@·everyone'
+    """
+    text = _MENTION.sub(lambda found: found.group() + _BREAK, printable(text))
+    return _ADDRESS.sub(_BREAK, text)
+
+
+def markdown_text(text: str) -> str:
+    """Return text for a receiver that reads Markdown (Discord, Mattermost, Teams …)."""
+    return _MARKDOWN.sub(r"\\\1", chat_text(text))
+
+
+def html_text(text: str) -> str:
+    """Return text for a receiver that reads HTML (mail).
+
+    Example:
+        >>> html_text("<script>")
+        '&lt;script&gt;'
+    """
+    return html.escape(_ADDRESS.sub(_BREAK, _MENTION.sub(lambda found: found.group() + _BREAK, printable(text))))
+
+
+def _html_link(url: str) -> str:
+    shown = html.escape(url)
+    return f'<a href="{shown}">{shown}</a>'
+
+
+@dataclass(frozen=True)
+class Sink:
+    """How a receiver reads text.
+
+    Attributes:
+        name: For the outcome of tests and for people.
+        text: Makes data harmless in it.
+        link: Writes a link of ours.
+        line_break: Between two lines.
+        indent: In front of a line that belongs to the one above.
+    """
+
+    name: str
+    text: Callable[[str], str]
+    link: Callable[[str], str]
+    line_break: str = "\n"
+    indent: str = "  "
+
+
+PLAIN = Sink("plain", printable, str)
+"""For receivers that show text as it is and for programs: console, webhook."""
+CHAT = Sink("chat", chat_text, str)
+MARKDOWN = Sink("markdown", markdown_text, lambda url: f"<{url}>")
+HTML = Sink("html", html_text, _html_link, "<br/>\n", "&nbsp;&nbsp;")
+
+SINKS = (PLAIN, CHAT, MARKDOWN, HTML)

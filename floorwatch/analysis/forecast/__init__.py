@@ -1,0 +1,1 @@
+"""What a move of people would do to the queues' forecasts."""

@@ -1,0 +1,189 @@
+"""The coaching loop of one labeller: alerted → acknowledged → coached → recovered, or not.
+
+Three steps are told by people, the rest is a fold over audits: evidence of recovery is the accuracy of labels *made*
+after coaching against that of labels made before the alert. So a late audit or an overturned one changes the state to
+what it would have been. A new alert begins the loop again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from floorwatch.analysis.people.people_policy import PeoplePolicy
+from streams.core.proportions import Interval, difference, proportion
+from floorwatch.analysis.people.standing_labels import StandingLabel
+
+
+class CoachingStep(str, Enum):
+    """What somebody did."""
+
+    alerted = "alerted"
+    acknowledged = "acknowledged"
+    coached = "coached"
+    closed = "closed"
+
+
+class State(str, Enum):
+    """Where a labeller's loop stands."""
+
+    none = "none"
+    alerted = "alerted"
+    acknowledged = "acknowledged"
+    watching = "watching"
+    """Coached; too few audits since to say."""
+    recovered = "recovered"
+    unchanged = "unchanged"
+    """Coached; enough audits, and neither recovery nor a lasting shortfall is shown."""
+    not_recovered = "not_recovered"
+    """Coached; the accuracy since is below target beyond chance."""
+    closed = "closed"
+
+
+_ALLOWED: dict[State, frozenset[CoachingStep]] = {
+    State.none: frozenset({CoachingStep.alerted}),
+    State.alerted: frozenset(
+        {CoachingStep.alerted, CoachingStep.acknowledged, CoachingStep.coached, CoachingStep.closed}
+    ),
+    State.acknowledged: frozenset(
+        {CoachingStep.acknowledged, CoachingStep.coached, CoachingStep.closed, CoachingStep.alerted}
+    ),
+    State.watching: frozenset({CoachingStep.coached, CoachingStep.closed, CoachingStep.alerted}),
+    State.closed: frozenset({CoachingStep.alerted, CoachingStep.closed}),
+}
+"""Steps by the state told by steps alone (recovered and its like are ``watching`` with evidence)."""
+
+
+class Told(NamedTuple):
+    """One step as told: when, what, by whom."""
+
+    time_ms: int
+    step: CoachingStep
+    by: str
+
+
+class StepRefused(ValueError):
+    """A step that the loop has no place for. The operator corrects the coaching file: the message says what is missing."""
+
+
+class Loop(NamedTuple):
+    """The loop as told by steps: where it stands and when each step of the present round was taken."""
+
+    state: State = State.none
+    alerted_ms: int | None = None
+    acknowledged_ms: int | None = None
+    coached_ms: int | None = None
+    coach: str = ""
+    rounds: int = 0
+
+
+def advance(loop: Loop, told: Told) -> Loop:
+    """Return the loop after one step.
+
+    A step repeated in a state it led to changes nothing but a second coaching, from which recovery counts anew; an alert
+    while one is open changes nothing.
+
+    Raises:
+        StepRefused: The step has no place in this state.
+    """
+    if told.step not in _ALLOWED[loop.state]:
+        allowed = ", ".join(sorted(step.value for step in _ALLOWED[loop.state]))
+        raise StepRefused(f"{told.step.value} after {loop.state.value}: here only {allowed} has a place")
+    match told.step:
+        case CoachingStep.alerted:
+            if loop.state in (State.alerted, State.acknowledged):
+                return loop
+            return Loop(State.alerted, told.time_ms, rounds=loop.rounds + 1)
+        case CoachingStep.acknowledged:
+            if loop.state is State.acknowledged:
+                return loop
+            return loop._replace(state=State.acknowledged, acknowledged_ms=told.time_ms)
+        case CoachingStep.coached:
+            return loop._replace(state=State.watching, coached_ms=told.time_ms, coach=told.by)
+        case CoachingStep.closed:
+            return loop._replace(state=State.closed)
+
+
+def fold_steps(steps: Iterable[Told]) -> Loop:
+    """Return the loop after all steps, taken by time; those of one time in the order of the loop.
+
+    Raises:
+        StepRefused: A step has no place.
+    """
+    order = list(CoachingStep)
+    loop = Loop()
+    for told in sorted(steps, key=lambda told: (told.time_ms, order.index(told.step), told.by)):
+        loop = advance(loop, told)
+    return loop
+
+
+class Recovery(NamedTuple):
+    """Accuracy before the alert and after the coaching.
+
+    Attributes:
+        before: (correct, judged) of labels made in the ``recovery_ms`` before the alert.
+        after: (correct, judged) of labels made since the coaching.
+        change: after − before with Newcombe's interval; None where a side has no audits.
+        missing: Audits still needed before anything is said.
+    """
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+    change: Interval | None
+    missing: int
+
+
+class Coaching(NamedTuple):
+    """Where somebody's coaching stands."""
+
+    state: State
+    loop: Loop
+    recovery: Recovery | None
+
+
+def _counted(works: Iterable[StandingLabel], start_ms: int, end_ms: int) -> tuple[int, int]:
+    right, judged = 0, 0
+    for work in works:
+        if work.judged is None or work.judged.technical or not start_ms <= work.time_ms < end_ms:
+            continue
+        judged += 1
+        right += not work.judged.wrong
+    return right, judged
+
+
+def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms: int, policy: PeoplePolicy) -> Coaching:
+    """Return where one person's coaching stands.
+
+    Recovered: at least ``recovery_audits`` audits of labels made since, the accuracy rose (the whole interval of the
+    change is above 0) and is not below target (the Wilson interval reaches it). Not recovered: as many audits, and the
+    whole interval lies below target.
+
+    Args:
+        steps: What was told of this person.
+        works: The person's labels, reaching back before the alert.
+        until_ms: As of when.
+        policy: Bounds.
+
+    Raises:
+        StepRefused: A step has no place.
+    """
+    loop = fold_steps(told for told in steps if told.time_ms <= until_ms)
+    if loop.state is not State.watching or loop.coached_ms is None or loop.alerted_ms is None:
+        return Coaching(loop.state, loop, None)
+    before = _counted(works, loop.alerted_ms - policy.recovery_ms, loop.alerted_ms)
+    after = _counted(works, loop.coached_ms, until_ms)
+    missing = max(0, policy.recovery_audits - after[1])
+    recovery = Recovery(before, after, difference(before, after), missing)
+    return Coaching(_recovery_state(recovery, policy), loop, recovery)
+
+
+def _recovery_state(recovery: Recovery, policy: PeoplePolicy) -> State:
+    since = proportion(*recovery.after)
+    if recovery.missing or since is None:
+        return State.watching
+    if since.high < policy.accuracy_target_ratio:
+        return State.not_recovered
+    if recovery.change is not None and recovery.change.low > 0:
+        return State.recovered
+    return State.unchanged

@@ -1,0 +1,258 @@
+"""Fair comparison of vendors: accuracy as it would be if all of them worked on the same mix of queue, policy and market.
+
+A vendor with the hard queue looks bad on the raw number. Direct standardisation weighs each vendor's accuracy in a stratum
+(queue × policy × market) by that stratum's share of everybody's labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+from streams.core.proportions import Interval, wilson_of
+from streams.core.policy import DIMENSIONS
+from floorwatch.analysis.quality.counts import Counts, Key, section
+from floorwatch.analysis.quality.judged_labels import JudgedLabel
+from streams.core.tables import Z_95
+
+FEW_AUDITS = 30
+"""Fewer sampled audits of a vendor in the common strata say too little."""
+
+LEAST_COVERAGE = 0.5
+"""Strata common to all compared must hold at least this share of all labels, or the comparison is not of the floor's work."""
+
+_DRAW = 4
+"""Audits' worth by which a stratum's accuracy is drawn towards the mean when its variance is judged."""
+
+_LEVEL = 0.05
+
+_MIX = tuple(DIMENSIONS.index(name) for name in ("queue", "policy", "market"))
+_VENDOR = DIMENSIONS.index("vendor")
+
+Mix = tuple[str, str, str]
+"""Queue, policy and market; empty where nobody said."""
+
+
+def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
+    """Yield what one standing label counts for: its stratum's volume, and its verdict if it was sampled or audited."""
+    dims = judged.dims
+    vendor = dims[_VENDOR]
+    if vendor is None:
+        return
+    stratum = ("stratum", vendor, *(dims[at] or "" for at in _MIX))
+    yield (*stratum, "labels"), 1
+    verdict = judged.verdict
+    if verdict is None:
+        return
+    yield (*stratum, "n"), 1
+    if not verdict.wrong:
+        yield (*stratum, "right"), 1
+    weight = verdict.weight_nano
+    if weight:
+        yield (*stratum, "sampled"), 1
+        yield (*stratum, "w"), weight
+        yield (*stratum, "w2"), weight * weight
+        if not verdict.wrong:
+            yield (*stratum, "wr"), weight
+
+
+@dataclass(frozen=True)
+class VendorStratum:
+    """One vendor's audits in one stratum: Hájek's accuracy, what it is worth in plain audits, and how many there are."""
+
+    accuracy_ratio: float
+    worth: float
+    audits: int
+
+
+@dataclass(frozen=True)
+class VendorStanding:
+    """One vendor.
+
+    Attributes:
+        vendor: The vendor.
+        raw_ratio: correct/audited over all its audits, as the accuracy table shows it.
+        audits: Sampled audits in the common strata.
+        standardised: Accuracy on the common mix with its 95% interval.
+        above_others: Standardised accuracy minus that of the other vendors together on the same mix, with its interval.
+        stands_out: ``better`` or ``worse`` where that interval, widened for the number of vendors compared (Bonferroni),
+            leaves out 0; else None.
+    """
+
+    vendor: str
+    raw_ratio: float | None
+    audits: int
+    standardised: Interval | None
+    above_others: Interval | None
+    stands_out: str | None
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough audits to say anything."""
+        return self.standardised is not None and self.audits >= FEW_AUDITS
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All vendors on one mix.
+
+    Attributes:
+        standings: Compared vendors, best first.
+        left_out: Vendor to the reason why it could not be compared.
+        coverage_ratio: Share of all labels whose strata every compared vendor was audited in.
+        empty: Vendor to the strata of the mix in which it has no audits, the largest first, with their share of all labels.
+        weighted: Whether accuracies are weighted by 1/π; else no audit named its sampling probability.
+    """
+
+    standings: list[VendorStanding] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    coverage_ratio: float = 0.0
+    empty: dict[str, list[tuple[Mix, float]]] = field(default_factory=dict)
+    weighted: bool = True
+
+
+def compare_vendors(counts: Counts) -> Comparison:
+    """Return vendors standardised to the common mix.
+
+    Only strata in which every compared vendor has audits are compared, weighted by all vendors' labels there. While those
+    strata hold less than half of all labels, the vendor that covers least is left out, and named.
+
+    Source: direct standardisation (Breslow, Day 1987, chapter 2).
+    """
+    volumes, cells, raw, weighted = _strata(counts)
+    total = sum(volumes.values())
+    vendors = sorted({vendor for vendor, _ in cells} | set(raw))
+    left_out: dict[str, str] = {}
+    compared = []
+    for vendor in vendors:
+        audits = sum(cell.audits for (who, _), cell in cells.items() if who == vendor)
+        if audits < FEW_AUDITS:
+            left_out[vendor] = f"too few audits to say: {audits}, at least {FEW_AUDITS} are needed"
+        else:
+            compared.append(vendor)
+    common = _common(compared, volumes, cells)
+    while len(compared) > 1 and _share(common, volumes) < LEAST_COVERAGE:
+        least = min(compared, key=lambda v: (_share(_common([v], volumes, cells), volumes), v))
+        covered = _share(_common([least], volumes, cells), volumes)
+        left_out[least] = f"no common work: its audits lie in strata that hold {100 * covered:.0f}% of all labels"
+        compared.remove(least)
+        common = _common(compared, volumes, cells)
+    empty = {vendor: _empty(vendor, volumes, cells, total) for vendor in vendors}
+    coverage = _share(common, volumes) if len(compared) > 1 else 0.0
+    if len(compared) < 2:
+        for vendor in compared:
+            left_out[vendor] = "no other vendor to compare it with"
+        return Comparison([], left_out, 0.0, empty, weighted)
+    mix = {stratum: volumes[stratum] / sum(volumes[s] for s in common) for stratum in common}
+    standings = [_standing(vendor, compared, mix, cells, raw[vendor]) for vendor in compared]
+    standings.sort(key=lambda s: (-(s.standardised.value if s.standardised is not None else 0.0), s.vendor))
+    return Comparison(standings, left_out, coverage, empty, weighted)
+
+
+def _strata(
+    counts: Counts,
+) -> tuple[dict[Mix, int], dict[tuple[str, Mix], VendorStratum], dict[str, tuple[int, int]], bool]:
+    """Return labels per stratum, each vendor's cells, each vendor's raw (correct, audited), and whether weights exist."""
+    sums: dict[tuple[str, Mix], dict[str, int]] = {}
+    for (vendor, queue, policy, market, what), amount in section(counts, "stratum"):
+        sums.setdefault((str(vendor), (str(queue), str(policy), str(market))), {})[str(what)] = amount
+    weighted = any("w" in of for of in sums.values())
+    volumes: dict[Mix, int] = {}
+    cells: dict[tuple[str, Mix], VendorStratum] = {}
+    raw: dict[str, tuple[int, int]] = {}
+    for (vendor, stratum), of in sums.items():
+        volumes[stratum] = volumes.get(stratum, 0) + of.get("labels", 0)
+        right, n = raw.get(vendor, (0, 0))
+        raw[vendor] = (right + of.get("right", 0), n + of.get("n", 0))
+        if weighted and of.get("w", 0):
+            worth = of["w"] * of["w"] / of["w2"]
+            cells[vendor, stratum] = VendorStratum(of.get("wr", 0) / of["w"], worth, of["sampled"])
+        elif not weighted and of.get("n", 0):
+            cells[vendor, stratum] = VendorStratum(of.get("right", 0) / of["n"], of["n"], of["n"])
+    return volumes, cells, raw, weighted
+
+
+def _common(vendors: list[str], volumes: dict[Mix, int], cells: dict[tuple[str, Mix], VendorStratum]) -> list[Mix]:
+    return sorted(stratum for stratum in volumes if all((vendor, stratum) in cells for vendor in vendors))
+
+
+def _share(strata: list[Mix], volumes: dict[Mix, int]) -> float:
+    total = sum(volumes.values())
+    return sum(volumes[stratum] for stratum in strata) / total if total else 0.0
+
+
+def _empty(
+    vendor: str, volumes: dict[Mix, int], cells: dict[tuple[str, Mix], VendorStratum], total: int
+) -> list[tuple[Mix, float]]:
+    missing = [(stratum, labels / total) for stratum, labels in volumes.items() if (vendor, stratum) not in cells]
+    return sorted(missing, key=lambda pair: (-pair[1], pair[0]))
+
+
+def standardised(mix: dict[Mix, float], cells: dict[Mix, VendorStratum], z: float = Z_95) -> Interval:
+    """Return Σ w_s·p_s with its 95% interval: Wilson's at the number of plain audits the weighted sum is worth.
+
+    That number is the smaller of Kish's 1/Σ(w_s²/n_s), right where strata are alike (Survey Sampling, 1965), and
+    p(1−p)/Σ(w_s²·p̃_s(1−p̃_s)/n_s), right where they are not, with each p̃_s drawn towards the mean by four audits (as Agresti
+    & Coull, The American Statistician 52, 1998, add to one proportion). Wilson's interval at an effective number: Korn &
+    Graubard, Survey Methodology 24 (1998). Coverage simulated in tests/quality/test_comparison.py: 94.7 to 96.9%. The delta
+    interval came to 70–93% (a stratum without errors, usual here, has variance 0), the square-and-add rule of Zou, Huang &
+    Zhang (2009) to 88–95%, the stratified Wilson interval of Yan & Su (2010) to 78–95%.
+
+    Args:
+        mix: Weight of each stratum, adding up to 1.
+        cells: The vendor's cell in each of them.
+        z: Normal quantile of the interval.
+    """
+    value = min(1.0, sum(weight * cells[stratum].accuracy_ratio for stratum, weight in mix.items()))
+    kish = variance = 0.0
+    for stratum, weight in mix.items():
+        cell = cells[stratum]
+        drawn = (cell.accuracy_ratio * cell.worth + _DRAW * value) / (cell.worth + _DRAW)
+        kish += weight * weight / cell.worth
+        variance += weight * weight * drawn * (1 - drawn) / cell.worth
+    worth = 1 / kish
+    if variance > 0:
+        worth = min(worth, value * (1 - value) / variance) or worth
+    return Interval(value, *wilson_of(value, worth, z))
+
+
+def minus(one: Interval, other: Interval) -> Interval:
+    """Return the difference of two independent estimates with its interval by the same rule.
+
+    For two single proportions this is Newcombe's hybrid score interval (Statistics in Medicine 17, 1998, method 10).
+    """
+    step = one.value - other.value
+    low = math.hypot(one.value - one.low, other.high - other.value)
+    high = math.hypot(one.high - one.value, other.value - other.low)
+    return Interval(step, step - low, step + high)
+
+
+def _standing(
+    vendor: str,
+    compared: list[str],
+    mix: dict[Mix, float],
+    cells: dict[tuple[str, Mix], VendorStratum],
+    raw: tuple[int, int],
+) -> VendorStanding:
+    mine = {stratum: cells[vendor, stratum] for stratum in mix}
+    others = {stratum: _pooled([cells[who, stratum] for who in compared if who != vendor]) for stratum in mix}
+    own = standardised(mix, mine)
+    z = NormalDist().inv_cdf(1 - _LEVEL / (2 * len(compared)))
+    wide = minus(standardised(mix, mine, z), standardised(mix, others, z))
+    return VendorStanding(
+        vendor,
+        raw[0] / raw[1] if raw[1] else None,
+        sum(cell.audits for cell in mine.values()),
+        own,
+        minus(own, standardised(mix, others)),
+        "better" if wide.low > 0 else "worse" if wide.high < 0 else None,
+    )
+
+
+def _pooled(cells: list[VendorStratum]) -> VendorStratum:
+    """Return several vendors' cells of one stratum as one, each audit worth the same."""
+    worth = sum(cell.worth for cell in cells)
+    accuracy = sum(cell.accuracy_ratio * cell.worth for cell in cells) / worth
+    return VendorStratum(accuracy, worth, sum(cell.audits for cell in cells))

@@ -1,0 +1,270 @@
+"""Decisions: precision, recall and confusion per policy value, error classes, audit kinds, first pass, appeals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from streams.core import counters as c
+from streams.core.proportions import Interval, proportion, wilson_of
+from floorwatch.analysis.quality.counts import Counts, Key, section
+from floorwatch.analysis.quality.judged_labels import JudgedLabel, overturned_audit
+
+FEW_AUDITS = 30
+"""Fewer audits say too little: at 30 flawless ones the true accuracy may still be 89% (Wilson)."""
+
+AUDIT_KINDS = ("gold", "blind", "open")
+
+
+def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
+    """Yield what one standing label counts for."""
+    yield ("labels",), 1
+    for name, amount in (
+        ("opened", judged.opened),
+        ("decided", len(judged.decided)),
+        ("overturned", judged.overturned),
+    ):
+        if amount:
+            yield ("appeal", name), amount
+    verdict = judged.verdict
+    if verdict is None:
+        return
+    right = int(not verdict.wrong)
+    yield ("audited", right), 1
+    if verdict.wrong:
+        yield ("error", c.ERROR_CLASSES[verdict.error_code], c.SEVERITIES[verdict.severity_code]), 1
+    yield ("kind", _kind(judged), right), 1
+    yield ("first", int(_first_pass(judged))), 1
+    yield from _confusion(judged)
+
+
+def _kind(judged: JudgedLabel) -> str:
+    """Return what kind of audit the verdict rests on; a gold item is gold however it was shown."""
+    audit = judged.audits[-1]
+    return "gold" if audit.gold else "blind" if audit.blind else "open"
+
+
+def _first_pass(judged: JudgedLabel) -> bool:
+    """Tell whether the label was right at its first audit, appeals against it heard, and still is: no rework."""
+    if judged.verdict is None or judged.verdict.wrong:
+        return False
+    first = judged.audits[0]
+    return first.wrong == overturned_audit(judged, first)
+
+
+def _confusion(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
+    verdict, given = judged.verdict, judged.label.values
+    if verdict is None or not given:
+        return
+    weight = verdict.weight_nano
+    yield ("confusion", judged.policy, given, verdict.truth, "n"), 1
+    if weight:
+        yield ("confusion", judged.policy, given, verdict.truth, "w"), weight
+    mine = c.values_of(given)
+    if verdict.truth == c.UNKNOWN_TRUTH:
+        for value in mine:
+            yield from _weighed(("value", judged.policy, value, "unsaid"), weight)
+        yield from _weighed(("unsaid", judged.policy), weight)
+        return
+    truth = c.values_of(verdict.truth)
+    for value in mine | truth:
+        outcome = "fn" if value not in mine else "tp" if value in truth else "fp"
+        yield from _weighed(("value", judged.policy, value, outcome), weight)
+
+
+def _weighed(key: Key, weight_nano: int) -> Iterator[tuple[Key, int]]:
+    """Yield one audit: how many, and with a sampling probability its weight and the square of it."""
+    yield (*key, "n"), 1
+    if weight_nano:
+        yield (*key, "w"), weight_nano
+        yield (*key, "w2"), weight_nano * weight_nano
+
+
+@dataclass(frozen=True)
+class SampledShare:
+    """A share from sampled audits.
+
+    Attributes:
+        estimate: The share and its 95% interval, which holds whatever the unsaid ones may be; None without audits, and where
+            the unsaid ones are too many.
+        audits: How many audits it rests on.
+        worth: How many plain audits those are worth: (Σw)²/Σw².
+        unsaid: Audits beside them that found a label wrong and do not name the right value.
+    """
+
+    estimate: Interval | None
+    audits: int
+    worth: float
+    unsaid: int = 0
+
+    @property
+    def enough(self) -> bool:
+        """Whether it rests on enough to say anything."""
+        return self.worth >= FEW_AUDITS and not self.cannot_say
+
+    @property
+    def cannot_say(self) -> bool:
+        """Whether too many audits do not name the right value: an unknown value is not a right one."""
+        return self.estimate is None and self.unsaid > 0
+
+
+@dataclass(frozen=True)
+class ValueQuality:
+    """One value of one policy.
+
+    Attributes:
+        policy: The policy.
+        value: The decision value.
+        tp: Given and right, in audits.
+        fp: Given and not right.
+        fn: Right and not given.
+        precision: Of what was given, how much is right.
+        recall: Of what is right, how much was given. It hangs on weighted audits of all other values.
+        weighted: Whether both are weighted by 1/π; else no audit named its sampling probability and they are raw.
+    """
+
+    policy: str
+    value: str
+    tp: int
+    fp: int
+    fn: int
+    precision: SampledShare
+    recall: SampledShare
+    weighted: bool
+
+
+def value_quality(counts: Counts) -> list[ValueQuality]:
+    """Return precision and recall per policy and value.
+
+    precision = TP/(TP+FP), recall = TP/(TP+FN), each count weighted by w = 1/π (Hájek, 1971); the interval is Wilson's at
+    the effective number of audits (Σw)²/Σw² (Kish, Survey Sampling, 1965; Korn & Graubard, Survey Methodology 24, 1998).
+    Audits that do not name the right value could be either: the interval reaches from all of them against it to all of them for
+    it (Manski, Partial Identification of Probability Distributions, 2003, chapter 1). Of the recall of a value these are all of
+    its policy, for each may hide one that was missed.
+    """
+    missing: dict[str, dict[str, int]] = {}
+    for (policy, what), amount in section(counts, "unsaid"):
+        missing.setdefault(str(policy), {})[str(what)] = amount
+    sums: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
+    for (policy, value, outcome, what), amount in section(counts, "value"):
+        sums.setdefault((str(policy), str(value)), {})[str(outcome), str(what)] = amount
+    found = []
+    for (policy, value), of in sorted(sums.items()):
+        weighted = any(what == "w" for _, what in of)
+        tp, fp, fn = (of.get((outcome, "n"), 0) for outcome in ("tp", "fp", "fn"))
+        own = {what: of.get(("unsaid", what), 0) for what in ("n", "w", "w2")}
+        precision = _share(of, "fp", own, weighted)
+        recall = _share(of, "fn", missing.get(policy, {}), weighted)
+        found.append(ValueQuality(policy, value, tp, fp, fn, precision, recall, weighted))
+    return found
+
+
+def _share(of: dict[tuple[str, str], int], against: str, unsaid: dict[str, int], weighted: bool) -> SampledShare:
+    """Return TP of TP and what stands against it.
+
+    Args:
+        of: Amounts by outcome and ``n``, ``w`` or ``w2``.
+        against: ``fp`` or ``fn``.
+        unsaid: Amounts of the audits that may be either.
+        weighted: Whether to weigh by 1/π.
+    """
+    audits = of.get(("tp", "n"), 0) + of.get((against, "n"), 0)
+    what, squared = ("w", "w2") if weighted else ("n", "n")
+    right = of.get(("tp", what), 0)
+    total = right + of.get((against, what), 0)
+    squares = of.get(("tp", squared), 0) + of.get((against, squared), 0)
+    open_n, open_sum = unsaid.get("n", 0), unsaid.get(what, 0)
+    worth = total * total / squares if total else 0.0
+    if not total or c.unsaid_too_often(open_sum, total):
+        return SampledShare(None, audits, worth, open_n)
+    reach, reached = total + open_sum, squares + unsaid.get(squared, 0)
+    low, _ = wilson_of(right / reach, reach * reach / reached)
+    _, high = wilson_of((right + open_sum) / reach, reach * reach / reached)
+    return SampledShare(Interval(right / total, low, high), audits, worth, open_n)
+
+
+@dataclass(frozen=True)
+class Confused:
+    """One pair of given and right decision, for people (``hate+spam``); ``truth`` is None where the auditor did not say."""
+
+    policy: str
+    given: str
+    truth: str | None
+    audits: int
+    weight_nano: int
+
+
+def confusion(counts: Counts) -> list[Confused]:
+    """Return the pairs of given and right value, most frequent first."""
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    for (policy, given, truth, what), amount in section(counts, "confusion"):
+        sums.setdefault((str(policy), str(given), str(truth)), [0, 0])[what == "w"] = amount
+    return [
+        Confused(policy, c.readable(given), None if truth == c.UNKNOWN_TRUTH else c.readable(truth), audits, weight)
+        for (policy, given, truth), (audits, weight) in sorted(sums.items(), key=lambda one: (-one[1][0], one[0]))
+    ]
+
+
+def share_of(counts: Counts, *prefix: str | int) -> tuple[int, int]:
+    """Return (good, total) of a section counted as (…, 1 or 0)."""
+    good, bad = counts.get((*prefix, 1), 0), counts.get((*prefix, 0), 0)
+    return good, good + bad
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The shares of one group of labels.
+
+    Attributes:
+        labels: Standing labels.
+        audited: Those audited.
+        accuracy: correct/audited.
+        first_pass: First-pass yield: audited labels right at their first audit and still right, of all audited. What was
+            found wrong, reworked and then right is not in it. (First time yield of quality engineering: good units out
+            without rework over units in; Juran's Quality Handbook, 7th edition, 2017.)
+        overturned: Overturned of all decided appeals.
+        appeals: Appeals opened, per label.
+        kinds: Accuracy by the kind of audit: gold items, blind audits, open ones; a kind without audits is None.
+        errors: Wrong labels by (error class, severity), most first.
+        technical: Of those, technical ones: shown, not held against a person.
+    """
+
+    labels: int
+    audited: int
+    accuracy: Interval | None
+    first_pass: Interval | None
+    overturned: Interval | None
+    decided: int
+    appeals: Interval | None
+    kinds: dict[str, tuple[Interval | None, int]]
+    errors: list[tuple[str, str, int]]
+    technical: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough audits to say anything."""
+        return self.audited >= FEW_AUDITS
+
+
+def overview(counts: Counts) -> Overview:
+    """Return the shares of a group's labels, each with its Wilson interval."""
+    labels = counts.get(("labels",), 0)
+    correct, audited = share_of(counts, "audited")
+    opened, decided = counts.get(("appeal", "opened"), 0), counts.get(("appeal", "decided"), 0)
+    errors = [(str(error), str(severity), n) for (error, severity), n in section(counts, "error")]
+    kinds = {}
+    for kind in AUDIT_KINDS:
+        good, total = share_of(counts, "kind", kind)
+        kinds[kind] = (proportion(good, total), total)
+    return Overview(
+        labels,
+        audited,
+        proportion(correct, audited),
+        proportion(*share_of(counts, "first")),
+        proportion(counts.get(("appeal", "overturned"), 0), decided),
+        decided,
+        proportion(min(opened, labels), labels),
+        kinds,
+        sorted(errors, key=lambda error: (-error[2], error[0], error[1])),
+        sum(n for error, _, n in errors if error == "technical"),
+    )

@@ -1,0 +1,149 @@
+"""A reader's session with a running cluster: configuration in, log open, faults said so that a person can act."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from streams.core.formatting import plural
+from floorwatch.output.terminal import say
+from floorwatch.replay.as_of import LogTooShort
+from floorwatch.replay.reader import EventLog, NoLog, open_log
+from floorwatch.replay.replayer import Replay
+from floorwatch.replay.timestamps import BadTimestamp, parse_timestamp_ms
+from floorwatch.replay.why import NoSuchRow
+from streams.core.policy import CorePolicy
+from streams.core.time_text import rfc3339
+
+if TYPE_CHECKING:
+    from floorwatch.settings.schema import FloorwatchConfig
+
+T = TypeVar("T")
+
+NOTHING_TO_SHOW = 1
+MISUSED = 2
+LOG_TOO_SHORT = 3
+
+_CLOCKS_APART_MS = 60_000
+"""Records are stamped by the broker's clock, which may be this far ahead of ours."""
+
+
+@dataclass(frozen=True)
+class ClusterSession:
+    """What a command that replays needs.
+
+    Attributes:
+        settings: The loaded configuration.
+        policy: The same, lowered for the core.
+    """
+
+    settings: FloorwatchConfig
+    policy: CorePolicy
+
+    @property
+    def topic(self) -> str:
+        """Full name of the topic of events."""
+        from streams.models.topics import EVENTS
+
+        return self.settings.kafka.topic_prefix + EVENTS
+
+    def run(self, work: Callable[[EventLog], Awaitable[T]]) -> T:
+        """Open the log, do the work, close it; leaves the process with a sentence where that cannot be.
+
+        Raises:
+            typer.Exit: 1 without broker, log or row; 3 where the log does not reach back far enough.
+        """
+        from aiokafka.errors import KafkaError
+
+        from floorwatch.cli.away import Away, check_kafka, kafka_away
+        from streams.adapters.clients import kafka_settings
+
+        async def go() -> T:
+            await check_kafka(self.settings)
+            async with open_log(kafka_settings(self.settings), self.topic) as log:
+                return await work(log)
+
+        try:
+            return asyncio.run(go())
+        except (NoLog, NoSuchRow, Away) as error:
+            said = str(error)
+        except LogTooShort as error:
+            say(str(error), err=True)
+            raise typer.Exit(LOG_TOO_SHORT) from None
+        except (KafkaError, OSError) as error:
+            said = kafka_away(self.settings, error)
+        say(said, err=True)
+        raise typer.Exit(NOTHING_TO_SHOW)
+
+
+def open_session(config: Path | None, var: Path | None) -> ClusterSession:
+    """Load the configuration of a running stack.
+
+    Raises:
+        typer.Exit: 2 with diagnostics where the configuration is at fault.
+    """
+    import logging
+
+    from floorwatch.settings.policies import core_policy
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below, once and in words
+    with exit_on_config_error():
+        settings = load_for_reader(config, var)
+    return ClusterSession(settings, core_policy(settings))
+
+
+def option_ms(text: str | None, option: str) -> int | None:
+    """Return a moment given as an option; leaves with code 2 where it is none."""
+    if text is None:
+        return None
+    try:
+        return parse_timestamp_ms(text)
+    except BadTimestamp as error:
+        say(f"{option}: {error}", err=True)
+        raise typer.Exit(MISUSED) from None
+
+
+def past_ms(text: str | None, option: str) -> int | None:
+    """Return a past moment given as an option; leaves with code 2 where it is none, or still to come."""
+    at_ms, now_ms = option_ms(text, option), round(time.time() * 1000)
+    if at_ms is not None and at_ms > now_ms + _CLOCKS_APART_MS:
+        say(f"{option} {text} is still to come: it is {rfc3339(now_ms)}. Leave it out for what is known now.", err=True)
+        raise typer.Exit(MISUSED)
+    return at_ms
+
+
+def told(done: Replay) -> list[str]:
+    """Return what a replay did, in plain sentences, for standard error."""
+    watermark_ms = done.floor.watermark_ms
+    event_time = f"event time had reached {rfc3339(watermark_ms)}" if watermark_ms >= 0 else "no event had come yet"
+    lines = []
+    partitions = plural(len(done.parts), "partition")
+    if done.until_ms is None:
+        lines.append(f"Replayed {plural(done.events, 'record')} of {partitions} to the end of the log; {event_time}.")
+    else:
+        lines.append(
+            f"Replayed {plural(done.events, 'record')} of {partitions}, each up to its first record stamped after "
+            f"{rfc3339(done.until_ms)}; {event_time}. Computed with today's configuration."
+        )
+        last_ms = max((part.last_ms for part in done.parts if part.last_ms is not None), default=None)
+        if last_ms is None:
+            lines.append("Nothing was on the log at that moment, so nothing was known.")
+        if done.stragglers:
+            lines.append(
+                f"{done.stragglers:,} records stamped at or before that moment stand behind later ones and are left out: "
+                "they were still on their way, or a sender's clock is wrong."
+            )
+    begins_ms = done.begins_ms
+    if begins_ms is not None:
+        lines.append(
+            f"The log begins at {rfc3339(begins_ms)}; facts older than that were deleted by the broker's retention, so a "
+            "task begun before may lack its first facts."
+        )
+    return lines
