@@ -11,9 +11,9 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-from streams.core.formatting import rfc3339
 from alerts.signals import Signal
 from alerts.view import instant_ms
+from streams.core.formatting import rfc3339
 from streams.models.outputs import AuditRequested
 
 STANDS_MS = 86_400_000

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from streams.core.formatting import rfc3339
 from alerts.incident import Ack, Incident, OperatorAction, Silence, Tick
 from alerts.signals import Signal
 from alerts.text import contributors_heading, is_link
 from alerts.view import instant_ms
+from streams.core.formatting import rfc3339
 from streams.models import formats
 
 _MACHINE = ("reopened", "tier", "streak", "announced", "timer_ms", "acknowledged_by", "silenced_until_ms")

@@ -14,9 +14,9 @@ from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
 from alerts.statistics import wilson
 from alerts.view import Row
+from streams.core.rca.ratio_tally import RatioTally, possible, without
 from streams.core.rca.shift import decompose, summed
 from streams.core.rca.significance import MIN_PART, Verdict, difference_interval, family_z, judge
-from streams.core.rca.ratio_tally import RatioTally, possible, without
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""

@@ -13,10 +13,10 @@ from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import Channel, ChannelError
 from alerts.channels.message import marked_repeat
-from streams.core.formatting import UTC_ZONE
 from alerts.outbox import Lease, Outbox
 from alerts.outgoing import Notification, in_zone
 from streams.adapters.redis_retry import passes
+from streams.core.formatting import UTC_ZONE
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from alerts.codec import incident_of, incident_record
-from streams.core.formatting import UTC_ZONE
 from alerts.incident import Notify
 from alerts.text import Links, render, title_of
+from streams.core.formatting import UTC_ZONE
 from streams.models import formats
 
 _CUT_TITLE, _CUT_BODY = 300, 8_000

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
-from streams.core.formatting import UTC_ZONE
 from alerts.outgoing import Notification
+from streams.core.formatting import UTC_ZONE
 
 DEFAULT_ROUTE = "default"
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from alerts.escape import PLAIN, Sink
-from streams.core.formatting import UTC_ZONE, duration, instant, printable, times_in
 from alerts.incident import Incident
 from alerts.scopes import scope_words
 from alerts.signals import Contributor
+from streams.core.formatting import UTC_ZONE, duration, instant, printable, times_in
 
 HEADLINES: dict[str, str] = {
     "accuracy_low": "Accuracy below target",

@@ -12,10 +12,10 @@ from gateway.answers import REFUSAL, of_status, refused, unavailable
 from gateway.authenticator import ClockMs, TokenBuckets, authenticator
 from gateway.body import Pool
 from gateway.browser import BrowserRules
-from gateway.http_connections import begun
 from gateway.context import GATEWAY, SENDER, Gateway, Limits
 from gateway.events_route import post_events
 from gateway.fair_share import FairShare
+from gateway.http_connections import begun
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings

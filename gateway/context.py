@@ -10,8 +10,8 @@ from gateway.answers import refused
 from gateway.authenticator import Authenticator, ClockMs, Sender, TokenBuckets
 from gateway.body import Pool
 from gateway.browser import BrowserRules
-from gateway.http_connections import Connection
 from gateway.fair_share import FairShare
+from gateway.http_connections import Connection
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings

@@ -12,8 +12,8 @@ from aiohttp import web
 from gateway.answers import answer, refused, unavailable
 from gateway.authenticator import Sender
 from gateway.body import reading
-from gateway.http_connections import EVENTS
 from gateway.context import GATEWAY, Gateway, share_of
+from gateway.http_connections import EVENTS
 from gateway.publisher import Overloaded
 from gateway.recorded import Record, checked
 from gateway.split import KNOWN, Item

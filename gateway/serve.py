@@ -21,8 +21,8 @@ from config.kafka import KafkaSettings
 from config.redis import RedisSettings
 from config.tables import TableSettings
 from gateway.app import build_app
-from gateway.http_connections import Connection, ConnectionTable, most_connections
 from gateway.context import GATEWAY, Limits
+from gateway.http_connections import Connection, ConnectionTable, most_connections
 from gateway.listen import GatewaySite
 from gateway.publisher import KafkaPublisher, Publisher
 from gateway.settings import GatewaySettings

@@ -11,8 +11,8 @@ from aiohttp import web
 from gateway.answers import answer, refused, unavailable
 from gateway.authenticator import Sender
 from gateway.body import reading
-from gateway.http_connections import HOOKS
 from gateway.context import GATEWAY, Gateway, share_of
+from gateway.http_connections import HOOKS
 from gateway.label_studio_large import distill_in_slices
 from gateway.label_studio_read import Hook, distill
 from gateway.publisher import Overloaded

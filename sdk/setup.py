@@ -20,7 +20,7 @@ COPIED = HERE / "sources"
 
 SOURCES = {"floorwatch_sdk": "floorwatch/sdk", "floorwatch_sdk.models": "streams/models"}
 RENAMED = {"floorwatch.sdk": "floorwatch_sdk", "streams.models": "floorwatch_sdk.models"}
-GENERATORS = {"asyncapi", "contract_files", "contract_readme", "field_docs", "outputs", "schema"}
+GENERATORS = {"asyncapi", "contract_files", "contract_readme", "field_docs", "outputs", "contract_schema"}
 """Modules that write the contract's files: no tool needs them."""
 
 ROOT = COPIED if COPIED.exists() else HERE.parent

@@ -21,8 +21,8 @@ from alerts.rules import Rule
 from config.events import event_limits
 from floorwatch.settings.policies import core_policy, incident_policy, sla_classes_ms
 from floorwatch.settings.schema import FloorwatchConfig
-from streams.adapters.cold_store import RocksStore, StateDirectory
 from streams.adapters.clients import kafka_settings, redis_client, started_producer
+from streams.adapters.cold_store import RocksStore, StateDirectory
 from streams.adapters.readmodel import ReadModel
 from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames

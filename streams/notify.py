@@ -13,11 +13,11 @@ from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
-from streams.core.formatting import rfc3339
 from alerts.notifier import Notifier
 from alerts.outbox import Outbox
 from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, zone_of
 from streams.adapters.redis_retry import passes
+from streams.core.formatting import rfc3339
 from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from streams.core.formatting import rfc3339
 from streams.agents.aggregate import AggregateStage
 from streams.agents.ledger import LedgerStage
 from streams.app import Worker
+from streams.core.formatting import rfc3339
 from streams.core.scopes import parse_scope_key
 from streams.models import topics
 from streams.notify import NotificationService

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from floorwatch.settings.sites import FIX, zoneless, zoneless_words
 from config.tables import TableSettings
+from floorwatch.settings.sites import FIX, zoneless, zoneless_words
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from alerts import escape
 from alerts.channels.base import ChannelError, ChannelFault
 from alerts.channels.message import message_for, short_message
-from streams.core.formatting import printable
 from alerts.outgoing import Notification
+from streams.core.formatting import printable
 
 _TYPES = {"page": "failure", "warn": "warning", "info": "info"}
 _TEXT_IS_MARKDOWN = frozenset(

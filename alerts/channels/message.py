@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 from msgspec import structs
 
-from alerts.escape import CHAT, Sink
 from alerts.codec import incident_of
-from streams.core.formatting import times_in
+from alerts.escape import CHAT, Sink
 from alerts.outgoing import Notification
 from alerts.text import Text, is_link, render
 from alerts.view import instant_ms
+from streams.core.formatting import times_in
 
 REPEAT = "(possible repeat)"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import children
-from streams.core.formatting import duration, plural
 from alerts.kinds.base import Finding, RuleContext, examples
 from alerts.rules import BacklogAgeRule
 from alerts.signals import Contributor
+from streams.core.formatting import duration, plural
 
 
 def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:

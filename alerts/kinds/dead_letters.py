@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streams.core.formatting import plural
 from alerts.kinds.base import Finding, RuleContext
 from alerts.rules import DeadLettersRule
 from alerts.signals import WINDOW_MS, Contributor
+from streams.core.formatting import plural
 
 
 def evaluate(rule: DeadLettersRule, context: RuleContext) -> Iterable[Finding]:

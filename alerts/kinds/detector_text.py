@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerts.detectors import detectors_of
-from streams.core.formatting import instant
 from alerts.rules import Rule
 from alerts.signals import AuditSuggestion
 from streams.core.detectors.evidence_text import evidence_words
 from streams.core.detectors.fleet import audits_to_decide, watch_list
+from streams.core.formatting import instant
 
 MOST_AUDITS = 500
 """Never asked for more at a time: a share of errors close to the allowed one would take thousands."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from streams.core.formatting import duration, instant
 from alerts.kinds.base import Finding, RuleContext, live_rows
 from alerts.rules import ExposureCapRule
 from alerts.signals import WINDOW_MS, Contributor
 from alerts.view import Row
+from streams.core.formatting import duration, instant
 
 PACE_WINDOW = "1h"
 """The last stretch whose pace is carried on."""
@@ -25,7 +25,7 @@ def evaluate(rule: ExposureCapRule, context: RuleContext) -> Iterable[Finding]:
     handle time by the pane of the decision and count open tasks that overlap each: ``floorwatch scorecard`` is exact.
     Predicted is (cap − dose) / pace of the last hour, nothing leaving the window: it may be early, not late.
 
-    Source: ours; dose = Σ weight · handle time, as in streams/core/people/exposure.
+    Source: ours; dose = Σ weight · handle time, as in floorwatch/analysis/people/exposure.
     """
     people = live_rows(context.view, "throughput", rule.window, context.watermark_ms)
     now = _doses(rule, people)

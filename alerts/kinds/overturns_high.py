@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import PartCounts
-from streams.core.formatting import interval, percent, plural
 from alerts.kinds.base import Finding, RuleContext, labels_of
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import OverturnsHighRule
 from alerts.view import Row
+from streams.core.formatting import interval, percent, plural
 
 
 def read(row: Row) -> PartCounts:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from streams.core.formatting import percent, plural
 from alerts.kinds.base import Finding, RuleContext, examples, live_rows
 from alerts.rules import RushingRule
 from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
+from streams.core.formatting import percent, plural
 from streams.core.proportions import Interval, difference
 
 _ERROR_OF_MEDIAN = math.sqrt(math.pi / 2)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alerts.contributors import children, rank
-from streams.core.formatting import duration, instant, plural
 from alerts.kinds.base import Finding, RuleContext, examples, live_rows
 from alerts.rules import SlaBreachPredictedRule
 from alerts.signals import Contributor
 from alerts.view import Row, instant_ms
+from streams.core.formatting import duration, instant, plural
 
 
 def evaluate(rule: SlaBreachPredictedRule, context: RuleContext) -> Iterable[Finding]:

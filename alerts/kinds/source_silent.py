@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streams.core.formatting import duration, instant
 from alerts.kinds.base import Finding, RuleContext
 from alerts.rules import SourceSilentRule
 from alerts.scopes import SOURCE
 from alerts.view import instant_ms
+from streams.core.formatting import duration, instant
 
 
 def evaluate(rule: SourceSilentRule, context: RuleContext) -> Iterable[Finding]:

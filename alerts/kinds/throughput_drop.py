@@ -7,7 +7,6 @@ from itertools import chain
 
 from alerts.baseline import Expectation, WindowCount, current_count, expect
 from alerts.contributors import rank
-from streams.core.formatting import percent
 from alerts.kinds.base import Finding, RuleContext
 from alerts.kinds.detector_text import Reading, drop_in_words, reading_of
 from alerts.rules import ThroughputDropRule
@@ -15,6 +14,7 @@ from alerts.scopes import child_dimension
 from alerts.signals import Contributor
 from alerts.statistics import drop_z
 from alerts.view import Row
+from streams.core.formatting import percent
 from streams.core.scopes import parse_scope_key
 
 

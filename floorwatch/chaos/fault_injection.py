@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 
 from floorwatch.chaos import schedule as s
 from floorwatch.chaos.cluster import Cluster
-from floorwatch.chaos.workload import Load
 from floorwatch.chaos.stack import SESSION_TIMEOUT_S, ChaosStack, WorkerSlot
+from floorwatch.chaos.workload import Load
 from streams.models import topics
 
 TAKEOVER_LIMIT_S = 60.0

@@ -19,9 +19,9 @@ import aiokafka.errors
 from floorwatch.chaos import schedule as s
 from floorwatch.chaos.cluster import Cluster, Compaction, StuckError
 from floorwatch.chaos.fault_injection import Faults, flush_redis
-from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.chaos.stack import GROUP, PREFIX, ChaosStack
 from floorwatch.chaos.verdict import ChaosVerdict, Expected, judge, redis_windows
+from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.embedded.servers import end_with
 from floorwatch.simulate.compare import differences
 from floorwatch.simulate.oracle import Oracle

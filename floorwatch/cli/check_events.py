@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
-from streams.core.formatting import plural
 from floorwatch.output.terminal import say, say_json, say_lines
+from streams.core.formatting import plural
 
 if TYPE_CHECKING:
     from streams.models.time_rules import EventLimits
@@ -330,8 +330,8 @@ def _bounds(config: Path | None) -> dict[str, Any]:
 
     from config.durations import to_ms
     from config.events import event_limits
-    from floorwatch.settings.load import load
     from floorwatch.cli.common import exit_on_config_error
+    from floorwatch.settings.load import load
 
     if config is None:
         return {}

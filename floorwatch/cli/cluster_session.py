@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from streams.core.formatting import plural
 from floorwatch.output.terminal import say
 from floorwatch.replay.as_of import LogTooShort
 from floorwatch.replay.reader import EventLog, NoLog, open_log
 from floorwatch.replay.replayer import Replay
 from floorwatch.replay.timestamps import BadTimestamp, parse_timestamp_ms
 from floorwatch.replay.why import NoSuchRow
+from streams.core.formatting import plural
 from streams.core.policy import CorePolicy
 from streams.core.time_text import rfc3339
 
@@ -90,8 +90,8 @@ def open_session(config: Path | None, var: Path | None) -> ClusterSession:
     """
     import logging
 
-    from floorwatch.settings.policies import core_policy
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.settings.policies import core_policy
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below, once and in words
     with exit_on_config_error():

@@ -13,9 +13,9 @@ import typer
 from floorwatch.output.terminal import say, say_lines
 
 if TYPE_CHECKING:
+    from floorwatch.sdk.stacks import Found
     from floorwatch.settings.load import Process
     from floorwatch.settings.schema import FloorwatchConfig
-    from floorwatch.sdk.stacks import Found
 
 
 @contextmanager
@@ -116,9 +116,9 @@ def load_target(
         ConfigErrors: The configuration is not valid.
         typer.Exit: 1 where no stack runs on the folder named; 2 where several run and none was named.
     """
-    from floorwatch.settings.load import load
     from floorwatch.embedded.state import environment_of
     from floorwatch.sdk.stacks import VAR_VARIABLE, StackNotFound, locate
+    from floorwatch.settings.load import load
 
     if config is None and env.get("FLOORWATCH_CONFIG"):
         config = Path(env["FLOORWATCH_CONFIG"])

@@ -56,8 +56,8 @@ def show(
     import yaml
 
     from config.errors import ConfigErrors
-    from floorwatch.settings.render import show as shown
     from floorwatch.cli.common import load_target
+    from floorwatch.settings.render import show as shown
 
     try:
         settings, stack = load_target(config, var, needed=var is not None)

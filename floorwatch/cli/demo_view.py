@@ -11,10 +11,10 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from streams.core.formatting import plural, printable
 from floorwatch.cli.table_text import rich_table
 from floorwatch.output.terminal import DataConsole
 from streams.adapters.readmodel import table_row
+from streams.core.formatting import plural, printable
 from streams.core.time_text import moment
 
 if TYPE_CHECKING:

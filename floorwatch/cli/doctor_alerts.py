@@ -9,12 +9,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from alerts.deliveries import ChannelState, channel_states
-from streams.core.formatting import duration, instant, plural, printable
 from alerts.outbox import NO_CHANNEL, Outbox
 from alerts.routes import Channels, build_channels
 from config.connect import redis_options
-from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
+from floorwatch.settings.schema import FloorwatchConfig
+from streams.core.formatting import duration, instant, plural, printable
 
 _WAITED_LONG_S = 300
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, Check
-from floorwatch.embedded.health import Readiness, ask_ready, get_json
 from floorwatch.embedded.child_process import LOOPBACK
+from floorwatch.embedded.health import Readiness, ask_ready, get_json
 from floorwatch.embedded.journal_segments import parts_aside
 from floorwatch.embedded.state import Paths, open_to_others
 from floorwatch.sdk.stacks import Found, StackNotFound, is_alive, locate

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from streams.core.formatting import printable
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
+from streams.core.formatting import printable
 
 if TYPE_CHECKING:
+    from floorwatch.analysis.rca.answer import Cut, RootCause
+    from floorwatch.analysis.rca.findings import PartFinding
     from floorwatch.cli.age import Age
     from floorwatch.cli.cluster_session import ClusterSession
     from floorwatch.replay.reader import EventLog
     from floorwatch.replay.replayer import Replay
     from streams.core.policy import CorePolicy
-    from floorwatch.analysis.rca.answer import Cut, RootCause
-    from floorwatch.analysis.rca.findings import PartFinding
+    from streams.core.rca.ratio_tally import RatioTally
     from streams.core.rca.shift import Key
     from streams.core.rca.slices import Measure, Slices
-    from streams.core.rca.ratio_tally import RatioTally
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Mapping[str, Row]]
@@ -222,10 +222,10 @@ async def explain_log(
     """
     from dataclasses import replace
 
+    from floorwatch.analysis.rca.answer import answer, weighted_or_raw
     from floorwatch.replay.replayer import replay
     from streams.core.effects import contributions
     from streams.core.policy import DIMENSIONS
-    from floorwatch.analysis.rca.answer import answer, weighted_or_raw
     from streams.core.rca.slices import Slices, windows
 
     measures: tuple[Measure, ...] = ("sla",) if measure == "sla" else ("accuracy", "raw_accuracy")

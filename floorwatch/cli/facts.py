@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.core.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json
+from streams.core.formatting import plural
 
 if TYPE_CHECKING:
     from floorwatch.replay.history import Contribution, History

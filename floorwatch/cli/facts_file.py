@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from streams.core.formatting import plural
 from floorwatch.output.terminal import say, say_lines
+from streams.core.formatting import plural
 from streams.core.policy import DAY_MS
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 if TYPE_CHECKING:
-    from floorwatch.settings.schema import FloorwatchConfig
-    from streams.core.facts import Fact
     from floorwatch.analysis.people.standing_labels import StandingLabel
     from floorwatch.analysis.roster.roster_rows import Arrival, ClaimEvent
+    from floorwatch.settings.schema import FloorwatchConfig
+    from streams.core.facts import Fact
 
 
 @dataclass
@@ -175,11 +175,11 @@ class FactsReader:
 
     def finish(self) -> None:
         """Fold the facts of every task and let them go."""
-        from streams.core.facts import Roster, unpack_one
-        from streams.core.grants import permitted
         from floorwatch.analysis.people.standing_labels import standing_labels_of
         from floorwatch.analysis.people.waiting import waiting_labels
         from floorwatch.analysis.roster.activity import arrival_of, claims_of
+        from streams.core.facts import Roster, unpack_one
+        from streams.core.grants import permitted
 
         log = self._log
         roster: list[Fact] = []

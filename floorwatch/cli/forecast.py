@@ -12,9 +12,9 @@ from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
+    from floorwatch.analysis.forecast.moves import Move, MoveEvidence, QueueLoad
     from floorwatch.cli.age import Age
     from floorwatch.cli.cluster_session import ClusterSession
-    from floorwatch.analysis.forecast.moves import Move, MoveEvidence, QueueLoad
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
@@ -77,8 +77,8 @@ def whatif(
     var: VarOption = None,
 ) -> None:
     """Forecast two queues again as if people had moved, and say what the move costs in accuracy."""
-    from floorwatch.cli.cluster_session import open_session
     from floorwatch.analysis.forecast.moves import what_if, words
+    from floorwatch.cli.cluster_session import open_session
 
     session = open_session(config, var)
     sla, throughput, audits = _read(session, ("sla", WINDOW), ("throughput", WINDOW), ("accuracy", AUDIT_WINDOW))
@@ -191,8 +191,8 @@ def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
 def _peers(source: str, target: str, audits: Rows) -> MoveEvidence:
     """Return the audits of everybody's labels on both queues, from the rows of 7 days."""
     from floorwatch.analysis.forecast.moves import MoveEvidence
-    from streams.core.rca.slices import row_tally
     from streams.core.rca.ratio_tally import RatioTally
+    from streams.core.rca.slices import row_tally
     from streams.core.scopes import scope_key
 
     def tally(queue: str) -> RatioTally:

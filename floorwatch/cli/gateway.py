@@ -38,10 +38,10 @@ def gateway(
     import asyncio
     import os
 
-    from floorwatch.settings.load import load
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.embedded.journal import JournalError
     from floorwatch.output.logs import set_up_logging
+    from floorwatch.settings.load import load
     from gateway.authenticator import TokenFault, UnauthenticatedGateway
     from gateway.spool import SpoolBusy
     from streams.models.formats import NewerFormat

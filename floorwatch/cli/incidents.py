@@ -282,8 +282,8 @@ def state_words(record: dict[str, Any]) -> str:
 
 
 def _at(text: str | None) -> str:
-    from streams.core.formatting import instant
     from alerts.view import instant_ms
+    from streams.core.formatting import instant
 
     return "" if not text else instant(instant_ms(text))
 

@@ -60,8 +60,8 @@ def silence(
     var: VarOption = None,
 ) -> None:
     """Hold back all messages about an incident for a while; it is still shown, and goes on."""
-    from streams.core.formatting import instant
     from alerts.incident import Silence
+    from streams.core.formatting import instant
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
     span_ms = silence_ms(span)

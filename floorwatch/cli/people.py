@@ -23,12 +23,12 @@ from floorwatch.cli.people_options import (
 from floorwatch.output.terminal import aligned, say, say_json_text
 
 if TYPE_CHECKING:
-    from floorwatch.cli.facts_file import FloorLog
     from floorwatch.analysis.people.coaching import Told
     from floorwatch.analysis.people.cohort import Cohort
     from floorwatch.analysis.people.people_policy import PeoplePolicy
     from floorwatch.analysis.people.rotation import Suggestion
     from floorwatch.analysis.people.scorecard import Scorecard
+    from floorwatch.cli.facts_file import FloorLog
 
 Events = Annotated[
     Path | None, typer.Option(help="Read JSON lines of contract events, .gz too; by default the cluster's log.")
@@ -103,8 +103,8 @@ def _policy(
     *,
     live: bool,
 ) -> PeoplePolicy:
-    from floorwatch.settings.policies import people_policy as configured
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.settings.policies import people_policy as configured
 
     with exit_on_config_error():
         settings = load_for_reader(config, var, needed=live)
@@ -120,9 +120,9 @@ def _desk(
     tenure: Path | None,
     stack: tuple[Path | None, Path | None] | None,
 ) -> _PeopleData:
-    from floorwatch.cli.people_incidents import load_steps
     from floorwatch.analysis.people.cohort import Cohort
     from floorwatch.analysis.people.rotation import queue_loads
+    from floorwatch.cli.people_incidents import load_steps
     from streams.core.roster.intervals import holding
     from streams.core.roster.roster_plan import fold_roster, scheduled_by_person
 
@@ -199,8 +199,8 @@ def _some(names: Sequence[str]) -> str:
 
 def _tell(desk: _PeopleData, path: Path, labeler_id: str, step: str, by: str) -> None:
     """Check a step against those told before, then write it."""
-    from floorwatch.cli.people_incidents import with_place
     from floorwatch.analysis.people.coaching import CoachingStep, StepRefused, Told, fold_steps
+    from floorwatch.cli.people_incidents import with_place
 
     if step not in [known.value for known in CoachingStep]:
         raise fail(f"--told {step}: one of {', '.join(known.value for known in CoachingStep)}")
@@ -266,9 +266,9 @@ def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str
         by: How people are grouped.
         behind: How far this is behind the clock, in words; empty where that says nothing.
     """
-    from streams.core.formatting import instant
-    from floorwatch.cli.people_text import NOT_CONFIGURED, accuracy_words, coaching_line, exposure_line, pace_line
     from floorwatch.analysis.people.rushing import Pace
+    from floorwatch.cli.people_text import NOT_CONFIGURED, accuracy_words, coaching_line, exposure_line, pace_line
+    from streams.core.formatting import instant
 
     policy = desk.policy
     weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
@@ -327,9 +327,9 @@ def _section(title: str, cards: list[Scorecard], by: str, words: Any, nobody: st
 
 
 def _groups(cards: list[Scorecard], by: str, *, exposure: bool) -> list[list[str]]:
-    from streams.core.formatting import printable
     from floorwatch.analysis.people.rushing import Pace
     from floorwatch.analysis.people.scorecard import TargetStanding
+    from streams.core.formatting import printable
 
     rows = [[by, "people", "labels", "below target", "not told", "on target", "too few audits", "rushing", "near cap"]]
     for name in sorted({getattr(card, by) for card in cards}):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from streams.core.formatting import duration, instant, percent, plural, printable
 from floorwatch.analysis.people.coaching import Coaching, State
 from floorwatch.analysis.people.exposure import Exposure
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from streams.core.proportions import Interval
 from floorwatch.analysis.people.rotation import Suggestion
 from floorwatch.analysis.people.rushing import Pace, Rushing
 from floorwatch.analysis.people.scorecard import Accuracy, Learning, Scorecard, TargetStanding
+from streams.core.formatting import duration, instant, percent, plural, printable
+from streams.core.proportions import Interval
 
 _BROKEN_TREND_Z = 2.0
 NOT_CONFIGURED = "not configured: nobody said what counts (people.exposure.weights, or --weight POLICY=NUMBER)"

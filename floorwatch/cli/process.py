@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from streams.core.formatting import plural
 from floorwatch.output.terminal import say, say_lines
+from streams.core.formatting import plural
 
 if TYPE_CHECKING:
     from floorwatch.bounded import BoundedRun

@@ -27,8 +27,8 @@ def quality(
     var: VarOption = None,
 ) -> None:
     """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""
-    from floorwatch.cli.cluster_session import open_session, option_ms, past_ms, told
     from floorwatch.analysis.quality.quality_report import quality_of
+    from floorwatch.cli.cluster_session import open_session, option_ms, past_ms, told
 
     _check_dimension(by)
     window_ms = _window_ms(window)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.core.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
+from streams.core.formatting import plural
 
 if TYPE_CHECKING:
     from config.kafka import KafkaSettings
@@ -154,8 +154,8 @@ def rescale(
     import asyncio
     import logging
 
-    from floorwatch.settings.load import load
     from floorwatch.cli.common import exit_on_config_error, exit_on_kafka_error, load_for_reader
+    from floorwatch.settings.load import load
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with exit_on_config_error():

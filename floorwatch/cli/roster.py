@@ -16,10 +16,10 @@ from floorwatch.output.terminal import aligned, say, say_json_text
 from streams.core.time_text import local_moment
 
 if TYPE_CHECKING:
-    from floorwatch.settings.schema import FloorwatchConfig
-    from floorwatch.cli.facts_file import FloorLog
     from floorwatch.analysis.roster.presence import RosterPolicy
     from floorwatch.analysis.roster.roster_rows import Row, Scope
+    from floorwatch.cli.facts_file import FloorLog
+    from floorwatch.settings.schema import FloorwatchConfig
 
 KINDS = ("site", "vendor", "team", "queue")
 
@@ -67,8 +67,8 @@ def roster(
     var: VarOption = None,
 ) -> None:
     """Show a day's staffed hours, occupancy, adherence, conformance, shrinkage and required people."""
-    from floorwatch.cli.common import exit_on_config_error, load_for_reader
     from floorwatch.analysis.roster.headcount import LIMITS
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
 
     kinds = _kinds(by)
     with exit_on_config_error():
@@ -150,8 +150,8 @@ def days_of(
     settings: FloorwatchConfig,
 ) -> list[RosterDay]:
     """Return the day of every scope of one kind, each in the time zone of its site."""
-    from streams.core.roster.roster_plan import fold_roster
     from floorwatch.analysis.roster.roster_rows import Activity, roster_rows
+    from streams.core.roster.roster_plan import fold_roster
 
     activity = Activity(log.works, log.signs, log.arrivals)
     plan = fold_roster(log.roster)
@@ -176,8 +176,8 @@ def _measured(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> tu
 
 def _by_hour(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> list[tuple[int, dict[str, Any]]]:
     """Measures of each hour; required people take the day's shrinkage, an hour's own is too rough."""
-    from streams.core.policy import HOUR_MS
     from floorwatch.analysis.roster.roster_rows import measures
+    from streams.core.policy import HOUR_MS
 
     used = shrinkage
     if used is None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from streams.core.formatting import plural
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say
 from floorwatch.sdk.events import NotEmitted
 from floorwatch.simulate.config import SCENARIO_SETTINGS
+from streams.core.formatting import plural
 
 if TYPE_CHECKING:
     from floorwatch.simulate.config import FloorConfig

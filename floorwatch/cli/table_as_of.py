@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from floorwatch.output.terminal import DataTable, say, wide_console
 
 if TYPE_CHECKING:
-    from floorwatch.settings.schema import FloorwatchConfig
     from floorwatch.replay.as_of import AsOfTable
     from floorwatch.replay.reader import EventLog
+    from floorwatch.settings.schema import FloorwatchConfig
 
 Row = dict[str, Any]
 
@@ -41,9 +41,9 @@ def show_as_of(
     Raises:
         typer.Exit: 1 without a log, 2 for a bad moment, 3 where the log is too short.
     """
-    from floorwatch.settings.policies import core_policy
-    from floorwatch.replay.as_of import known_at, same_ranges_now
     from floorwatch.cli.cluster_session import ClusterSession, past_ms, told
+    from floorwatch.replay.as_of import known_at, same_ranges_now
+    from floorwatch.settings.policies import core_policy
 
     until_ms = past_ms(as_of, "--as-of")
     session = ClusterSession(settings, core_policy(settings))

@@ -31,8 +31,8 @@ def topics(
     import asyncio
     import logging
 
-    from floorwatch.settings.policies import topics_of
     from floorwatch.cli.common import exit_on_config_error, exit_on_kafka_error, load_target
+    from floorwatch.settings.policies import topics_of
     from streams.adapters.admin import create_topics
     from streams.adapters.clients import kafka_settings
     from streams.adapters.topic_configs import stamp_arrival

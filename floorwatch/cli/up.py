@@ -28,8 +28,8 @@ def up(
     """Run broker, Redis, gateway and workers on free loopback ports; what was accepted before is played again."""
     import asyncio
 
-    from floorwatch.embedded.launch import make_plan
     from floorwatch.embedded.child_process import StartError
+    from floorwatch.embedded.launch import make_plan
     from floorwatch.embedded.state import AlreadyRunning
 
     console = wide_console()

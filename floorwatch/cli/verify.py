@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.core.formatting import plural
 from floorwatch.output.terminal import say
+from streams.core.formatting import plural
 
 
 def verify(

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.core.formatting import printable
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide_console
+from streams.core.formatting import printable
 
 if TYPE_CHECKING:
-    from floorwatch.settings.schema import FloorwatchConfig
     from floorwatch.replay.why import RowAddress, WhyAnswer
+    from floorwatch.settings.schema import FloorwatchConfig
 
 _PANE_SIZES = {"1m": 0, "15m": 1, "1h": 2}
 

@@ -18,9 +18,9 @@ def worker(
     import asyncio
     import os
 
-    from floorwatch.settings.load import load
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.output.logs import set_up_logging
+    from floorwatch.settings.load import load
     from streams.worker import run_worker
 
     set_up_logging(log_level)

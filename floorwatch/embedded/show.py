@@ -10,9 +10,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from streams.core.formatting import printable
 from floorwatch.embedded.status import Status
 from floorwatch.output.terminal import DataConsole
+from streams.core.formatting import printable
 
 _MARKS = {
     "ready": ("✓", "green"),

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from floorwatch.embedded.health import ask_ready
 from floorwatch.embedded.child_process import LOOPBACK, ChildSpec, answers_http
+from floorwatch.embedded.health import ask_ready
 from floorwatch.embedded.state import Paths
 from floorwatch.embedded.valkey import redis_url
 

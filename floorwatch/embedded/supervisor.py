@@ -20,9 +20,11 @@ from typing import Self
 from redis.exceptions import RedisError
 
 from floorwatch.embedded.broker import broker_spec, create_topics
-from floorwatch.embedded.stack_register import forget, register
+from floorwatch.embedded.child_process import Child, ChildSpec, StartError, cap_log, free_port
 from floorwatch.embedded.disk_space import is_full, no_room
 from floorwatch.embedded.health import ASK_S, STABLE_S, UNREADY_S, Readiness, Restarts, UnreadyWatch
+from floorwatch.embedded.journal_segments import parts_aside
+from floorwatch.embedded.shipper import is_shipped
 from floorwatch.embedded.stack_plan import (
     BROKER,
     GATEWAY,
@@ -35,9 +37,7 @@ from floorwatch.embedded.stack_plan import (
     urls_of,
     worker_spec,
 )
-from floorwatch.embedded.child_process import Child, ChildSpec, StartError, cap_log, free_port
-from floorwatch.embedded.journal_segments import parts_aside
-from floorwatch.embedded.shipper import is_shipped
+from floorwatch.embedded.stack_register import forget, register
 from floorwatch.embedded.state import StackLock, end_orphans, make_private, redis_password, write_state
 from floorwatch.embedded.status import Report, Status, nobody
 from floorwatch.embedded.valkey import forget_rows, valkey_spec

@@ -7,11 +7,11 @@ import math
 from alerts.detectors import detectors_of
 from alerts.lifecycle import IncidentPolicy
 from config.durations import parse_duration, to_ms
-from floorwatch.settings.schema import FloorwatchConfig
 from config.tables import TableSettings
 from floorwatch.analysis.people.people_policy import MILLI, PeoplePolicy
-from streams.core.policy import DAY_MS, CorePolicy, Window
 from floorwatch.analysis.roster.presence import PERMILLE, RosterPolicy
+from floorwatch.settings.schema import FloorwatchConfig
+from streams.core.policy import DAY_MS, CorePolicy, Window
 from streams.models.topics import TopicSpec, topic_specs
 
 _TIER_OF_PANE_S = {60: 0, 900: 1, 3600: 2}

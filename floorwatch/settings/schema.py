@@ -10,7 +10,6 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from alerts.rules import Rule
 from config.base import Section, SettingsFault, refuse
-from floorwatch.settings.alert_settings import AlertSettings, GatewaySettings
 from config.engine import EngineSettings
 from config.events import EventSettings
 from config.kafka import KafkaSettings
@@ -20,6 +19,7 @@ from config.redis import RedisSettings
 from config.tables import TableSettings
 from config.targets import TargetSettings
 from config.topics import RawTopic
+from floorwatch.settings.alert_settings import AlertSettings, GatewaySettings
 from streams.models.grants import SenderGrant
 
 _RECORD_OVERHEAD_BYTES = 65_536

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from floorwatch.settings.schema import FloorwatchConfig
 from config.tables import CALENDAR_WINDOWS, TableSettings
+from floorwatch.settings.schema import FloorwatchConfig
 
 FIX = "add them to tables.zones, for example {KUL: Asia/Kuala_Lumpur}"
 _NAMED = 5

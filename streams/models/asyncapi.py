@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from streams.models import topics
+from streams.models.contract_schema import Json, components, type_name
 from streams.models.events import EVENT_CLASSES
 from streams.models.outputs import OUTPUT_CLASSES, AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
-from streams.models.contract_schema import Json, components, type_name
 
 PREFIX = "floorwatch."
 

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from streams.models.asyncapi import render_asyncapi
 from streams.models.contract_readme import render_readme
+from streams.models.contract_schema import Json, bundle, event_schema, type_name
 from streams.models.events import EVENT_CLASSES
 from streams.models.outputs import AuditRequested
-from streams.models.contract_schema import Json, bundle, event_schema, type_name
 
 BUNDLE = "contract/floorwatch-events.schema.json"
 SCHEMA_FOLDER = "contract/schema"

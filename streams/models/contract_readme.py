@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from streams.models.events import EVENT_CLASSES
 from streams.models.contract_schema import Json, components, type_name
+from streams.models.events import EVENT_CLASSES
 from streams.models.time_rules import RULES, said
 
 _INTRO = """\

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from floorwatch.settings.load import load
-from floorwatch.settings.policies import core_policy
 from floorwatch.cli.age import mark_of
 from floorwatch.cli.doctor_var import scope_check
+from floorwatch.settings.load import load
+from floorwatch.settings.policies import core_policy
 from streams.adapters.topic_names import TopicNames
 from streams.agents.ledger import LedgerStage
 from streams.core.policy import CorePolicy

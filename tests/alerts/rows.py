@@ -6,11 +6,11 @@ from typing import Any
 
 from alerts.baseline import BaselineState, Sample
 from alerts.evaluate import evaluate
-from streams.core.formatting import rfc3339
 from alerts.rules import Rule, RuleSet
 from alerts.scopes import scope_key
 from alerts.signals import WINDOW_MS, Signal
 from alerts.view import MemoryRowView, Row
+from streams.core.formatting import rfc3339
 
 NOW_MS = 1_795_428_120_000
 """Mon 23 Nov 2026 10:02 UTC, the watermark of most tests."""

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from alerts.channels.apprise import AppriseChannel
 from alerts.channels.console import ConsoleChannel
-from alerts.escape import CHAT, HTML, MARKDOWN, PLAIN, SINKS, Sink
 from alerts.channels.message import message_for
+from alerts.escape import CHAT, HTML, MARKDOWN, PLAIN, SINKS, Sink
 from alerts.incident import Incident, Notify
 from alerts.outgoing import Notification, notification
 from alerts.signals import Contributor

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from streams.core.formatting import rfc3339
 from alerts.rules import RuleSet
+from streams.core.formatting import rfc3339
 from tests.alerts.rows import MINUTE_MS, NOW_MS, one, rule, signals, sla
 
 HOUR_MS = 60 * MINUTE_MS

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from alerts.baseline import RING, BaselineState, advance
-from streams.core.formatting import rfc3339
 from alerts.kinds.registry import EVALUATORS
 from alerts.rules import Rule
 from alerts.statistics import overdispersion
+from streams.core.formatting import rfc3339
 from tests.alerts.rows import MINUTE_MS, NOW_MS, common, flat_baseline, one, rule, signals, sla, throughput, view
 
 HOUR_MS = 3_600_000

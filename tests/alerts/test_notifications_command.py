@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from alerts.deliveries import channel_states
 from alerts.outbox import Outbox
 from alerts.routes import build_channels
-from floorwatch.settings.load import load
-from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.cli.doctor import Check
 from floorwatch.cli.doctor_alerts import alert_checks
 from floorwatch.cli.notifications import notifications_app
+from floorwatch.settings.load import load
+from floorwatch.settings.schema import FloorwatchConfig
 from streams.notify import channel_status
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.test_outbox import note

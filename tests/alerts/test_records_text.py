@@ -10,13 +10,13 @@ import pytest
 from msgspec import structs
 
 from alerts.codec import decode_incident, decode_input, encode_input, incident_record
-from streams.core.formatting import duration, interval, percent
 from alerts.incident import Incident, Notify
 from alerts.lifecycle import step
 from alerts.outgoing import decode_notification, encode_notification, notification
 from alerts.scopes import is_parent, scope_key
 from alerts.signal_filter import SignalFilterState, filter_signals
 from alerts.text import Links, render, title_of
+from streams.core.formatting import duration, interval, percent
 from tests.alerts.machine import POLICY, opened, run, signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
 

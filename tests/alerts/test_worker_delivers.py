@@ -21,10 +21,10 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from alerts.outbox import Outbox
-from floorwatch.settings.load import load
 from floorwatch.cli.config_cmd import config_app
 from floorwatch.cli.doctor_alerts import alert_checks
 from floorwatch.embedded.servers import Servers, clean_environment, free_port, stop, worker_command
+from floorwatch.settings.load import load
 from streams.notify import clock_ms
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.test_outbox import note

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 from pydantic import SecretStr
 
-from alerts.escape import HTML
 from alerts.channels.message import message_for, short_message
-from streams.core.formatting import instant, times_in
+from alerts.escape import HTML
 from alerts.incident import Notify
 from alerts.notifier import Notifier
 from alerts.outbox import Lease
@@ -25,6 +24,7 @@ from alerts.outgoing import Notification, decode_notification, encode_notificati
 from alerts.routes import ConsoleSettings, RoutingSettings, WebhookSettings, zone_of
 from config.errors import ConfigErrors
 from floorwatch.settings.load import loads
+from streams.core.formatting import instant, times_in
 from tests.alerts.machine import opened
 
 KUL, LIS, KATHMANDU = "Asia/Kuala_Lumpur", "Europe/Lisbon", "Asia/Kathmandu"

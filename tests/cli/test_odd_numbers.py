@@ -10,10 +10,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.cli import build
 from floorwatch.cli.people_options import duration_ms, people_policy
 from floorwatch.cli.rescale import Measured, advise
-from floorwatch.analysis.people.people_policy import PeoplePolicy
 
 ODD = (
     "nan",

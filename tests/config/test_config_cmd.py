@@ -9,9 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.cli.config_cmd import config_app
 from floorwatch.embedded.stack_register import register
+from floorwatch.settings.schema import FloorwatchConfig
 
 runner = CliRunner()
 

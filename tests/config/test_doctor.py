@@ -15,12 +15,12 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
-from floorwatch.settings.load import loads
 from config.redis import RedisSettings
 from floorwatch.cli import doctor_kafka, doctor_redis
 from floorwatch.cli.doctor import as_text, diagnose, disk_check, doctor, grant_checks, port_check
 from floorwatch.cli.doctor_check import Check
 from floorwatch.embedded.servers import Servers, free_port
+from floorwatch.settings.load import loads
 from streams.adapters.admin import create_topics
 from streams.models.topics import TopicSpec, topic_specs
 

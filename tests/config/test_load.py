@@ -12,12 +12,12 @@ from alerts.kinds.registry import UNFED
 from alerts.rules_file import default_rules
 from config.errors import ConfigErrors
 from config.fault_text import reason_and_hint
+from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.roster.presence import RosterPolicy
 from floorwatch.settings.load import load, loads
 from floorwatch.settings.policies import people_policy, roster_policy
 from floorwatch.settings.render import check, render_defaults, show
 from floorwatch.settings.schema import FloorwatchConfig
-from floorwatch.analysis.people.people_policy import PeoplePolicy
-from floorwatch.analysis.roster.presence import RosterPolicy
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from config import renamed
 from config.errors import ConfigErrors
+from floorwatch.cli import build
 from floorwatch.settings.load import load, loads
 from floorwatch.settings.review import warnings
 from floorwatch.settings.schema import FloorwatchConfig
-from floorwatch.cli import build
 
 TABLE = {
     "engine.flush_every_s": "engine.flush_interval_s",

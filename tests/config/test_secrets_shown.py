@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from config.errors import ConfigErrors
-from floorwatch.settings.load import load
 from config.masking import redacted, without_secrets
-from floorwatch.settings.review import faults, warnings
 from floorwatch.cli import build
 from floorwatch.cli.common import exit_on_redis_error
+from floorwatch.settings.load import load
+from floorwatch.settings.review import faults, warnings
 
 SECRET = "S3CRET-value"
 URLS = [

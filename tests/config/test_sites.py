@@ -12,13 +12,13 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
+from config.tables import TableSettings
+from floorwatch.cli.config_cmd import config_app
+from floorwatch.cli.doctor_sites import review_checks
 from floorwatch.settings.load import loads
 from floorwatch.settings.review import warnings
 from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.settings.sites import named_sites, zoneless, zoneless_words
-from config.tables import TableSettings
-from floorwatch.cli.config_cmd import config_app
-from floorwatch.cli.doctor_sites import review_checks
 from streams.agents.aggregate import AggregateStage
 from streams.core.scopes import scope_key
 from streams.status import sites_of

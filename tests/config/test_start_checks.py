@@ -10,10 +10,10 @@ import yaml
 from typer.testing import CliRunner
 
 from config.errors import ConfigErrors
+from floorwatch.cli.config_cmd import config_app
 from floorwatch.settings.load import UNREAD, Process, load
 from floorwatch.settings.review import faults, warnings
 from floorwatch.settings.schema import FloorwatchConfig
-from floorwatch.cli.config_cmd import config_app
 from gateway.authenticator import Authenticator, TokenFault
 
 TOKEN, OTHER = "0123456789abcdef", "fedcba9876543210"

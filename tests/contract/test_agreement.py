@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from streams.models.acceptance import MAX_REASON_CHARS, Refusal, _anew, accept, parse_event
+from streams.models.contract_schema import bundle, event_schema, type_name
 from streams.models.events import EVENT_CLASSES, Tick, decode_event, decode_log_event
 from streams.models.lenient import data_class, decode_loose
-from streams.models.contract_schema import bundle, event_schema, type_name
 from streams.models.time_rules import DEFAULT_LIMITS, broken_rule, first_broken
 
 BY_TYPE = {type_name(cls): Draft202012Validator(event_schema(cls)) for cls in EVENT_CLASSES}

@@ -18,10 +18,10 @@ from streams.core import tables
 from streams.models import topics
 from streams.models.acceptance import Refusal, parse_event
 from streams.models.contract_files import check, generate
+from streams.models.contract_schema import bundle, components, event_schema, type_name
 from streams.models.events import EVENT_CLASSES, TYPE_NAMES
 from streams.models.field_docs import EVENT_DOCS, OUTPUT_DOCS, describe
 from streams.models.outputs import OUTPUT_CLASSES, AccuracyRow, Row, SlaRow, ThroughputRow
-from streams.models.contract_schema import bundle, components, event_schema, type_name
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [json.loads(line) for line in (ROOT / "contract" / "examples.jsonl").read_text().splitlines()]

@@ -21,8 +21,8 @@ from streams.core.policy import CorePolicy
 from streams.core.records import Record
 from streams.engine.log import ProducerRecord
 from streams.models.acceptance import Refusal, accept, parse_event
-from streams.models.outputs import DeadLetter
 from streams.models.contract_schema import components
+from streams.models.outputs import DeadLetter
 from tests.agents.test_intake import NO_LETTERS
 
 NOW_MS = 1_796_169_600_000

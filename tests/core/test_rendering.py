@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.formatting import instant
-from streams.core.formatting import rfc3339 as rfc3339_of_alerts
 from floorwatch.cli.demo_view import clock
 from floorwatch.simulate.wire import rfc3339 as rfc3339_of_floor
 from streams.agents.ticker import tick_event
 from streams.core.accumulate import Accumulator
 from streams.core.effects import Group
+from streams.core.formatting import instant
+from streams.core.formatting import rfc3339 as rfc3339_of_alerts
 from streams.core.policy import DEFAULT_WINDOWS, DIMENSIONS, CorePolicy, Window
 from streams.core.rowcodec import decode_row, encode_row, json_bytes
 from streams.core.scopes import ScopeIndex

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from alerts.detectors import detectors_of
-from streams.core.formatting import instant
 from alerts.rules_file import parse_rules
+from streams.core.formatting import instant
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
 from streams.core.time_text import rfc3339 as stamp
 from tests.alerts.rows import one, rule, throughput

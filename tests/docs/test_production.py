@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from floorwatch.cli import COMMANDS, GROUPS
 from floorwatch.settings.load import load
 from floorwatch.settings.review import faults, warnings
-from floorwatch.cli import COMMANDS, GROUPS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/production.md").read_text()

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from floorwatch.settings.load import loads
 from floorwatch import sdk
 from floorwatch.cli import COMMANDS, GROUPS
+from floorwatch.settings.load import loads
 from streams.models.acceptance import Refusal, parse_event
 from streams.models.events import encode_event
 

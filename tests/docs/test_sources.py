@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PLACES = (
-    *("streams/core/detectors", "streams/core/forecast", "streams/core/rca", "streams/core/quality"),
-    *("streams/core/people", "streams/core/roster", "streams/core/tables.py", "streams/core/counters.py"),
+    *("streams/core/detectors", "streams/core/forecast", "streams/core/rca"),
+    *("streams/core/tables.py", "streams/core/counters.py", "streams/core/proportions.py", "floorwatch/analysis"),
     *(
         "alerts/baseline.py",
         "alerts/contributors.py",

@@ -15,7 +15,6 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
-from floorwatch.settings.load import load
 from floorwatch.cli.doctor_var import var_checks
 from floorwatch.embedded import child_process, shipper
 from floorwatch.embedded.journal import JournalError, JournalWriter
@@ -25,6 +24,7 @@ from floorwatch.embedded.state import Paths, environment_of, make_private, open_
 from floorwatch.embedded.status import Status
 from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import find_stack
+from floorwatch.settings.load import load
 from gateway.publisher import JournalPublisher, Overloaded
 from tests.embedded.test_stack import Sender, _exact, children_of, plan_of, until
 from tests.support import missing

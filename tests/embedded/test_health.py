@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from floorwatch.cli.doctor_var import ready_checks, stack_checks
+from floorwatch.embedded.child_process import last_error
 from floorwatch.embedded.health import (
     CONFIG_BACKOFF_S,
     LOOP_ENDS,
@@ -21,7 +22,6 @@ from floorwatch.embedded.health import (
     Restarts,
     UnreadyWatch,
 )
-from floorwatch.embedded.child_process import last_error
 from floorwatch.embedded.status import Status
 from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import Found

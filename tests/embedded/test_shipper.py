@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from floorwatch.embedded.broker import create_topics
-from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.child_process import Child, ChildSpec, free_port
+from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.journal_segments import Position, parts_aside, segment_path
 from floorwatch.embedded.shipper import (
     Job,

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from floorwatch.cli.demo_view import incident_text, screen
-from floorwatch.embedded.journal import JournalWriter
-from floorwatch.embedded.player import demo_floor, play
 from floorwatch.embedded.child_process import cap_log, describe_exit, free_port, log_end
+from floorwatch.embedded.journal import JournalWriter
 from floorwatch.embedded.journal_segments import START, read_from
+from floorwatch.embedded.player import demo_floor, play
 from floorwatch.embedded.show import StackView
 from floorwatch.embedded.status import Status
 from floorwatch.simulate.wire import Sent

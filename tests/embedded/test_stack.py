@@ -16,8 +16,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from floorwatch.embedded.stack_plan import StackPlan
 from floorwatch.embedded.child_process import StartError
+from floorwatch.embedded.stack_plan import StackPlan
 from floorwatch.embedded.state import AlreadyRunning, environment_of
 from floorwatch.embedded.status import Status
 from floorwatch.embedded.supervisor import Stack

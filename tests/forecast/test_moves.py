@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.core.forecast.demand import OpenDue
 from floorwatch.analysis.forecast.moves import MoveEvidence, QueueLoad, quality_cost, what_if, words
+from streams.core.forecast.demand import OpenDue
 from streams.core.forecast.supply import Stretch, Supply, steady
 from streams.core.rca.ratio_tally import RatioTally
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from floorwatch.analysis.forecast.moves import QueueLoad, what_if
-from streams.core.forecast.planned import HourWork, planned
 from floorwatch.analysis.forecast.queue_loads import instant_ms, load_of
+from streams.core.forecast.planned import HourWork, planned
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, CorePolicy
 from streams.core.tables import window_rows
 from streams.core.time_text import rfc3339

@@ -24,11 +24,11 @@ from alerts.outgoing import encode_notification, notification
 from alerts.rules_file import default_rules
 from alerts.text import title_of
 from alerts.view import MemoryRowView
+from floorwatch.analysis.quality.quality_report import quality_of
 from floorwatch.bounded import _key_of
 from floorwatch.cli import build, facts, forecast, incidents, quality, table, why
 from floorwatch.output.terminal import wide_console
 from floorwatch.replay.history import history_of
-from floorwatch.analysis.quality.quality_report import quality_of
 from floorwatch.replay.why import MEASURES, RowAddress
 from floorwatch.replay.why import why as explain_number
 from streams.core.ledger_store import new_store

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import gateway.body
 import gateway.http_connections
-from gateway.http_connections import ConnectionTable, most_connections
 from gateway.context import GATEWAY
 from gateway.fair_share import FairShare
+from gateway.http_connections import ConnectionTable, most_connections
 from gateway.listen import GatewaySite
 from gateway.settings import GatewaySettings
 from telemetry.occasionally import Occasionally
@@ -174,7 +174,7 @@ def test_busy_connections_of_one_sender_leave_room_for_the_others() -> None:
 
 
 def test_a_sender_that_does_not_read_its_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.connections, "WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(gateway.http_connections, "WRITE_TIMEOUT_S", 0.2)
 
     async def steps(bench: Bench) -> None:
         async with raw(bench.url) as one:

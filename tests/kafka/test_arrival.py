@@ -16,14 +16,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka import Producer
 from typer.testing import CliRunner
 
-from floorwatch.settings.load import load
-from floorwatch.settings.policies import core_policy
 from floorwatch.chaos.cluster import Cluster
 from floorwatch.cli import build
 from floorwatch.cli.doctor_kafka import kafka_checks
 from floorwatch.replay.partition_replay import RecordOutcome, ReplayedRecord
 from floorwatch.replay.reader import open_log
 from floorwatch.replay.replayer import replay
+from floorwatch.settings.load import load
+from floorwatch.settings.policies import core_policy
 from streams.adapters.admin import create_topics, open_admin
 from streams.adapters.topic_configs import topic_configs
 from streams.adapters.topic_names import TopicNames

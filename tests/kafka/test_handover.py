@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from floorwatch.chaos.cluster import Cluster
-from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.chaos.verdict import Expected, keyed
+from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.embedded.servers import Servers
 from floorwatch.simulate.compare import COMPARED, differences, report
 from floorwatch.simulate.oracle import Oracle

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from floorwatch.settings.load import load
 from floorwatch.chaos.cluster import Cluster
-from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.chaos.verdict import Expected, Tables, keyed
+from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.cli import build
 from floorwatch.cli.rescale import Measured, advise, compare_tables, measure, new_set, steps
+from floorwatch.settings.load import load
 from floorwatch.simulate.compare import COMPARED, differences, report
 from floorwatch.simulate.oracle import Oracle
 from streams.adapters.admin import create_topics

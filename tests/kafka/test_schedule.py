@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from floorwatch.chaos import schedule as s
-from floorwatch.chaos.workload import floor_log
 from floorwatch.chaos.report import outcome_text
 from floorwatch.chaos.run import ChaosOutcome, ChaosPlan
 from floorwatch.chaos.verdict import ChaosVerdict, Expected, keyed
+from floorwatch.chaos.workload import floor_log
 from floorwatch.simulate.compare import COMPARED
 from floorwatch.simulate.oracle import Oracle
 

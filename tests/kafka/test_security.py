@@ -14,10 +14,10 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
 
-from floorwatch.settings.load import load
 from floorwatch.chaos.cluster import Cluster
 from floorwatch.chaos.kafka import KafkaNode
 from floorwatch.embedded.servers import clean_environment
+from floorwatch.settings.load import load
 from streams.adapters.admin import create_topics
 from streams.adapters.clients import kafka_settings
 from streams.models import topics

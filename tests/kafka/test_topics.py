@@ -11,8 +11,8 @@ import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from typer.testing import CliRunner
 
-from floorwatch.settings.load import load
 from floorwatch.cli import build
+from floorwatch.settings.load import load
 from streams.adapters.admin import create_topics, open_admin
 from streams.adapters.clients import started_producer
 from streams.engine.errors import Misconfigured

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from floorwatch.chaos.cluster import Cluster
-from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.chaos.verdict import ChaosVerdict, Expected, judge
+from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.embedded.servers import Servers, clean_environment, worker_command
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.wire import Sent

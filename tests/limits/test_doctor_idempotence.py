@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from floorwatch.settings.load import load
 from floorwatch.cli.doctor_check import Check
 from floorwatch.cli.doctor_kafka import kafka_checks
+from floorwatch.settings.load import load
 from tests.embedded.tansu import running_broker
 
 pytestmark = pytest.mark.servers

@@ -17,9 +17,9 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from streams.core.formatting import printable
 from floorwatch.cli import build
 from floorwatch.output.terminal import DataConsole
+from streams.core.formatting import printable
 from tests.fuzz.renderers import RENDERERS, World
 from tests.nasty import NASTY, WHAT
 

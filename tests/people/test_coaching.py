@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorwatch.analysis.people.coaching import CoachingStep, Loop, State, StepRefused, Told, advance, coaching_of, fold_steps
+from floorwatch.analysis.people.coaching import (
+    CoachingStep,
+    Loop,
+    State,
+    StepRefused,
+    Told,
+    advance,
+    coaching_of,
+    fold_steps,
+)
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from tests.people.floor import BASE, DAY, HOUR, judged, work
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core import counters as c
 from floorwatch.analysis.people.exposure import dose_of, dose_of_counters, exposure_of, pieces_of
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.rotation import present_weight_milli, queue_loads, rotations
+from streams.core import counters as c
 from tests.people.floor import BASE, DAY, HOUR, MINUTE, work
 
 SMALL = PeoplePolicy(

@@ -12,15 +12,15 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
+from floorwatch.analysis.people.cohort import Cohort
+from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.scorecard import scorecard
 from floorwatch.cli import build
 from floorwatch.cli.facts_file import ReadingRules, load_facts, read_facts
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from streams.adapters.admin import create_topics
 from streams.core.ledger_store import new_store
-from floorwatch.analysis.people.cohort import Cohort
-from floorwatch.analysis.people.people_policy import PeoplePolicy
-from floorwatch.analysis.people.scorecard import scorecard
 from streams.core.policy import DAY_MS, CorePolicy
 from streams.core.records import Record
 from streams.core.time_text import rfc3339

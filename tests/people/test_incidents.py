@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from alerts.codec import encode_incident, incident_record
 from alerts.incident import Incident, OperatorAction
 from alerts.view import instant_ms
+from floorwatch.analysis.people.coaching import CoachingStep, State, StepRefused, Told, fold_steps
 from floorwatch.cli import build
 from floorwatch.cli.people_incidents import steps_of, with_place
-from floorwatch.analysis.people.coaching import CoachingStep, State, StepRefused, Told, fold_steps
 from tests.alerts.machine import opened
 from tests.brokers import running_valkey
 from tests.people.log import people_log

@@ -9,9 +9,9 @@ import pytest
 from floorwatch.analysis.people.cohort import Cohort
 from floorwatch.analysis.people.learning import Curve, Tenure
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from streams.core.proportions import Interval
 from floorwatch.analysis.people.rushing import Pace, PaceChange, fast_limits, fast_strata, judge, learned_between
 from floorwatch.analysis.people.scorecard import scorecard
+from streams.core.proportions import Interval
 from tests.people.floor import BASE, DAY, judged, steady, work
 
 POLICY = PeoplePolicy()

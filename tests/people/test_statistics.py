@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core import counters as c
 from floorwatch.analysis.people import learning, peers
-from streams.core import proportions
 from floorwatch.analysis.people.peers import LOG_GAMMA, WorkTally
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from streams.core.proportions import Stratum
 from floorwatch.analysis.people.scorecard import accuracy_of, accuracy_of_counters
+from streams.core import counters as c
+from streams.core import proportions
+from streams.core.proportions import Stratum
 from streams.core.tables import wilson
 from tests.people.floor import DAY, HOUR, NANO, judged, work
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from floorwatch.analysis.quality.counts import Counts
+from floorwatch.analysis.quality.tally import Tallies, count_task
 from floorwatch.replay.partition_facts import PartitionFacts
 from floorwatch.replay.partition_replay import PartitionReplay
 from streams.core.facts import Fact, fact_of
 from streams.core.policy import CorePolicy
-from floorwatch.analysis.quality.counts import Counts
-from floorwatch.analysis.quality.tally import Tallies, count_task
 from streams.models.events import decode_log_event
 from tests.replay.memory import MemoryLog
 

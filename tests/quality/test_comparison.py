@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.proportions import Interval, difference, wilson_of
 from floorwatch.analysis.quality.comparison import VendorStratum, compare_vendors, minus, standardised
 from floorwatch.analysis.quality.counts import Counts
+from streams.core.proportions import Interval, difference, wilson_of
 
 HARD, EASY = ("hate", "P1", "de"), ("spam", "P2", "de")
 

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from streams.core.proportions import share_trend
 from floorwatch.analysis.quality.counts import Counts, add
 from floorwatch.analysis.quality.guidelines import guidelines
+from streams.core.proportions import share_trend
 
 SAME, SPLIT = ("safe", "safe"), ("hate", "safe")
 

@@ -9,13 +9,13 @@ import json
 import pytest
 from rich.console import Console
 
+from floorwatch.analysis.quality.agreement import agreement
+from floorwatch.analysis.quality.counts import Counts
 from floorwatch.analysis.quality.quality_report import ALL, QualityReport, as_json, quality_of, report
 from floorwatch.analysis.quality.quality_text import agreement_words, render
 from floorwatch.replay.recount import Range
 from floorwatch.simulate.config import Scenario
 from streams.core.policy import HOUR_MS, CorePolicy
-from floorwatch.analysis.quality.agreement import agreement
-from floorwatch.analysis.quality.counts import Counts
 from tests.quality.test_comparison import EASY, HARD, stratum
 from tests.quality.test_guidelines import RISING, guide
 from tests.replay.memory import START_MS, MemoryLog, floor_log

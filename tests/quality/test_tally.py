@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from streams.core.facts import Fact
 from floorwatch.analysis.quality.counts import Counts, add
 from floorwatch.analysis.quality.decisions import confusion, overview, value_quality
 from floorwatch.analysis.quality.tally import Tallies, count_task, merge
+from streams.core.facts import Fact
 from tests.oracle.case_events import label
 from tests.quality.floor import counted, facts_of, tasks_of
 from tests.replay.memory import PlainRun, floor_log

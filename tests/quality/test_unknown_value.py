@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from floorwatch.analysis.people.coaching_evidence import evidence_of
+from floorwatch.analysis.people.standing_labels import standing_labels_of
+from floorwatch.analysis.quality.decisions import confusion, value_quality
 from streams.core import counters as c
 from streams.core.facts import fact_of, plain_label, same_content, unpack_one
 from streams.core.overlap import overlap
-from floorwatch.analysis.people.coaching_evidence import evidence_of
-from floorwatch.analysis.people.standing_labels import standing_labels_of
 from streams.core.policy import CorePolicy
-from floorwatch.analysis.quality.decisions import confusion, value_quality
 from streams.core.tables import accuracy, parts_of
 from streams.models.events import decode_log_event
 from tests.core.harness import CoreRun

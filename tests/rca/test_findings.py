@@ -7,13 +7,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from floorwatch.analysis.rca.answer import answer, answer_json, weighted_or_raw
 from floorwatch.cli.explain import cut_table, explain_log, explain_rows
 from floorwatch.simulate.config import parse_scenario
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
-from floorwatch.analysis.rca.answer import answer, answer_json, weighted_or_raw
+from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.shift import summed
 from streams.core.rca.slices import row_tally, tally_of, windows
-from streams.core.rca.ratio_tally import RatioTally
 from tests.replay.memory import PlainRun, floor_log
 
 POLICY = CorePolicy(

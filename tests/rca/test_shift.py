@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.shift import (
     NOT_GIVEN,
     Decomposition,
@@ -16,7 +17,6 @@ from streams.core.rca.shift import (
     nested,
     summed,
 )
-from streams.core.rca.ratio_tally import RatioTally
 
 tallies = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda two: RatioTally(min(two), max(two)))
 keys = st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz"))

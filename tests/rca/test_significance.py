@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
+from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.shift import decompose, summed
 from streams.core.rca.significance import difference_interval, effect_error, family_z, judge
-from streams.core.rca.ratio_tally import RatioTally
 
 PARTS = 20
 

@@ -15,11 +15,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner, Result
 
-from floorwatch.settings.load import load
-from floorwatch.settings.policies import core_policy
 from floorwatch.bounded import BoundedRun, bounded_run
 from floorwatch.cli import build
 from floorwatch.replay.reader import open_log
+from floorwatch.settings.load import load
+from floorwatch.settings.policies import core_policy
 from floorwatch.simulate.runs import simulated_log
 from streams.adapters.admin import create_topics
 from streams.core.time_text import rfc3339

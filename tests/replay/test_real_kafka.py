@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner, Result
 
-from floorwatch.settings.load import load
-from floorwatch.settings.policies import core_policy
 from floorwatch.cli import build
 from floorwatch.replay.reader import open_log
 from floorwatch.replay.replayer import replay
+from floorwatch.settings.load import load
+from floorwatch.settings.policies import core_policy
 from streams.adapters.admin import create_topics
 from streams.core.policy import CorePolicy
 from streams.core.time_text import rfc3339

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.facts import fact_of
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core.roster import intervals as iv
 from floorwatch.analysis.roster.headcount import required_headcount
-from streams.core.roster.roster_plan import break_times, fold_roster, scheduled_by_person
 from floorwatch.analysis.roster.presence import RosterPolicy, presence_of
 from floorwatch.analysis.roster.roster_rows import Activity, Arrival, ClaimEvent, add_rows, measures, roster_rows
+from streams.core.facts import fact_of
+from streams.core.roster import intervals as iv
+from streams.core.roster.roster_plan import break_times, fold_roster, scheduled_by_person
 from streams.core.time_text import rfc3339
 from streams.models.events import decode_event
 from tests.roster import naive

@@ -15,8 +15,8 @@ from floorwatch.cli import build
 from floorwatch.cli.simulate import write_truth
 from floorwatch.simulate.compare import differences, rows_of_dump
 from floorwatch.simulate.config import FloorConfig, Trouble, parse_scenario, parse_sla
-from floorwatch.simulate.simulated_floor import simulate
 from floorwatch.simulate.oracle import Oracle
+from floorwatch.simulate.simulated_floor import simulate
 from streams.models.acceptance import Refusal, parse_event
 
 START_MS = 1_794_700_800_000

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from streams.core.forecast.demand import Arrivals, BreachPrediction, OpenDue, predict
 from streams.core.forecast.supply import Stretch, Supply
-from streams.core.rca.significance import difference_interval
 from streams.core.rca.ratio_tally import RatioTally
+from streams.core.rca.significance import difference_interval
 from streams.core.tables import wilson
 
 MIN_AUDITS = 30

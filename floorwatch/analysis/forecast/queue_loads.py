@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from streams.core.forecast.demand import OpenDue
 from floorwatch.analysis.forecast.moves import QueueLoad
+from streams.core.forecast.demand import OpenDue
 from streams.core.forecast.observe import LOOK_AHEAD_MS
 from streams.core.forecast.supply import Stretch, Supply
 from streams.core.policy import HOUR_MS

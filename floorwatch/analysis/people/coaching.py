@@ -12,8 +12,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from streams.core.proportions import Interval, difference, proportion
 from floorwatch.analysis.people.standing_labels import StandingLabel
+from streams.core.proportions import Interval, difference, proportion
 
 
 class CoachingStep(str, Enum):

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from streams.core.counters import UNKNOWN_TRUTH
 from floorwatch.analysis.people.peers import Tallies
 from floorwatch.analysis.people.standing_labels import StandingLabel, readable
+from streams.core.counters import UNKNOWN_TRUTH
 
 _SEVERITY_ORDER = {"critical": 0, "major": 1, "minor": 2, "unspecified": 3}
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from floorwatch.analysis.people.learning import Curve, PriorTenure, error_curve, handle_curve, like_tenured, tenure_of
 from floorwatch.analysis.people.peers import Tallies, WorkTally, summed, tally_works
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from streams.core.proportions import Interval
 from floorwatch.analysis.people.rushing import Period, fast_limits, fast_risk
 from floorwatch.analysis.people.standing_labels import StandingLabel, between, by_labeler
+from streams.core.proportions import Interval
 
 REFERENCE_WINDOWS = 4
 """The reference period of the rushing detector: so many windows before the one looked at."""

@@ -14,9 +14,9 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
 
-from streams.core import counters as c
 from floorwatch.analysis.people.people_policy import MILLI, PeoplePolicy
 from floorwatch.analysis.people.standing_labels import StandingLabel
+from streams.core import counters as c
 
 
 class Piece(NamedTuple):

@@ -12,10 +12,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from streams.core import counters as c
 from floorwatch.analysis.people.peers import LOG_GAMMA, Tallies, middle_of
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.standing_labels import StandingLabel
+from streams.core import counters as c
 from streams.core.policy import DAY_MS
 
 _MIN_POINTS = 3

@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from floorwatch.analysis.people.standing_labels import Mix, StandingLabel
 from streams.core import counters as c
 from streams.core.proportions import Interval
-from floorwatch.analysis.people.standing_labels import Mix, StandingLabel
 from streams.core.tables import Z_95
 
 LOG_GAMMA = math.log(c.GAMMA)

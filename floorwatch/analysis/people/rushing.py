@@ -20,12 +20,12 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from streams.core import counters as c
 from floorwatch.analysis.people.learning import Curve, Tenure
 from floorwatch.analysis.people.peers import LOG_GAMMA, Tallies, log_ratio, middle_of
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from streams.core.proportions import Interval, Stratum, risk_ratio
 from floorwatch.analysis.people.standing_labels import Mix, StandingLabel
+from streams.core import counters as c
+from streams.core.proportions import Interval, Stratum, risk_ratio
 
 
 class Pace(str, Enum):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from streams.core import counters as c
 from floorwatch.analysis.people.coaching import Coaching, Told, coaching_of
 from floorwatch.analysis.people.coaching_evidence import CoachingEvidence, evidence_of
 from floorwatch.analysis.people.cohort import Cohort
@@ -14,6 +13,10 @@ from floorwatch.analysis.people.exposure import Exposure, exposure_of, pieces_of
 from floorwatch.analysis.people.learning import Curve, Tenure
 from floorwatch.analysis.people.peers import HandleAgainstPeers, expected_accuracy, handle_against_peers
 from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.rushing import Rushing, learned_between, rushing
+from floorwatch.analysis.people.standing_labels import StandingLabel
+from streams.core import counters as c
+from streams.core.policy import HOUR_MS
 from streams.core.proportions import (
     Interval,
     Trend,
@@ -23,9 +26,6 @@ from streams.core.proportions import (
     trials_for,
     weighted_proportion,
 )
-from floorwatch.analysis.people.rushing import Rushing, learned_between, rushing
-from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core.policy import HOUR_MS
 
 TREND_STEPS = 7
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from streams.core.proportions import Interval, proportion
 from floorwatch.analysis.quality.counts import Key
 from floorwatch.analysis.quality.judged_labels import JudgedLabel
+from streams.core.proportions import Interval, proportion
 from streams.core.tables import Z_95
 
 RELIABLE = 0.8

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from streams.core.facts import Audit
-from streams.core.proportions import Interval, proportion, wilson_of
 from floorwatch.analysis.quality.agreement import Agreement, agreement, kappa, pair_tables
 from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel, overturned_audit
+from streams.core.facts import Audit
+from streams.core.proportions import Interval, proportion, wilson_of
 
 FEW_REVIEWS = 10
 """Fewer reviewed verdicts of one auditor say too little: at 10 with none reversed the rate may still be 28% (Wilson)."""

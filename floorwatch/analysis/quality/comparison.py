@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
-from streams.core.proportions import Interval, wilson_of
-from streams.core.policy import DIMENSIONS
 from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel
+from streams.core.policy import DIMENSIONS
+from streams.core.proportions import Interval, wilson_of
 from streams.core.tables import Z_95
 
 FEW_AUDITS = 30

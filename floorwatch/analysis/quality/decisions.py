@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streams.core import counters as c
-from streams.core.proportions import Interval, proportion, wilson_of
 from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel, overturned_audit
+from streams.core import counters as c
+from streams.core.proportions import Interval, proportion, wilson_of
 
 FEW_AUDITS = 30
 """Fewer audits say too little: at 30 flawless ones the true accuracy may still be 89% (Wilson)."""

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from streams.core.proportions import Interval, Trend, proportion, share_trend
-from streams.core.policy import DAY_MS
 from floorwatch.analysis.quality.agreement import FEW_UNITS, TENTATIVE, Agreement, agreement, one_per_rater
 from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel
+from streams.core.policy import DAY_MS
+from streams.core.proportions import Interval, Trend, proportion, share_trend
 
 FEW_APPEALS = 20
 """Fewer decided appeals carry no trend: with 10 in each half, 1 against 6 overturned is the least that stands out."""

@@ -7,13 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from floorwatch.replay.partition_facts import PartitionFacts
-from floorwatch.replay.partition_replay import PartitionReplay
-from floorwatch.replay.reader import EventLog
-from floorwatch.replay.recount import Range
-from floorwatch.replay.replayer import Replay, replay
-from streams.core.proportions import Interval
-from streams.core.policy import DIMENSIONS, CorePolicy
 from floorwatch.analysis.quality.agreement import Agreement, agreement, kappa, pair_tables
 from floorwatch.analysis.quality.calibration import Calibration, calibration
 from floorwatch.analysis.quality.comparison import Comparison, compare_vendors
@@ -22,6 +15,13 @@ from floorwatch.analysis.quality.decisions import Confused, Overview, ValueQuali
 from floorwatch.analysis.quality.guidelines import Guideline, guidelines
 from floorwatch.analysis.quality.judged_labels import JudgedLabel
 from floorwatch.analysis.quality.tally import Tallies, count_task
+from floorwatch.replay.partition_facts import PartitionFacts
+from floorwatch.replay.partition_replay import PartitionReplay
+from floorwatch.replay.reader import EventLog
+from floorwatch.replay.recount import Range
+from floorwatch.replay.replayer import Replay, replay
+from streams.core.policy import DIMENSIONS, CorePolicy
+from streams.core.proportions import Interval
 
 ALL = ""
 """The group of every label looked at."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from streams.core.formatting import plural
-from floorwatch.output.terminal import DataTable
-from floorwatch.replay.fact_text import shown as shown_value
 from floorwatch.analysis.quality.agreement import FEW_UNITS, RELIABLE, TENTATIVE, Agreement
 from floorwatch.analysis.quality.calibration import FEW_REVIEWS, Auditor
 from floorwatch.analysis.quality.decisions import FEW_AUDITS, SampledShare, ValueQuality
 from floorwatch.analysis.quality.guidelines import FEW_APPEALS, HIGH_RAW, Guideline
+from floorwatch.output.terminal import DataTable
+from floorwatch.replay.fact_text import shown as shown_value
+from streams.core.formatting import plural
 
 if TYPE_CHECKING:
+    from floorwatch.analysis.quality.comparison import Comparison, VendorStanding
     from floorwatch.analysis.quality.quality_report import GroupQuality, QualityReport
     from streams.core.proportions import Interval
-    from floorwatch.analysis.quality.comparison import Comparison, VendorStanding
 
 TOO_FEW = "too few to say"
 CANNOT_SAY = "cannot say"

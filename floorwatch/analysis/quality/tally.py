@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from streams.core.facts import Fact
 from floorwatch.analysis.quality import agreement, calibration, comparison, decisions, guidelines
 from floorwatch.analysis.quality.counts import Counts, Key, add
 from floorwatch.analysis.quality.judged_labels import JudgedLabel, judged_labels
+from streams.core.facts import Fact
 
 GroupsOf = Callable[[JudgedLabel], Sequence[str]]
 """The groups a label belongs to; none leaves it out."""

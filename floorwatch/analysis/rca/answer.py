@@ -8,9 +8,9 @@ from typing import Any
 from msgspec import Struct, structs
 
 from floorwatch.analysis.rca.findings import PartFinding, RatioChange, change_of, findings, parts_words, summary
+from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.shift import Decomposition, Key, decompose
 from streams.core.rca.slices import NOUNS, Measure
-from streams.core.rca.ratio_tally import RatioTally
 
 Cut = Callable[[tuple[str, ...]], tuple[Mapping[Key, RatioTally], Mapping[Key, RatioTally]]]
 """(before, after) by some dimensions."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.shift import NOT_GIVEN, Decomposition, Key, Part, Presence
 from streams.core.rca.significance import Verdict, difference_interval, judge
-from streams.core.rca.ratio_tally import RatioTally
 
 POINTS = 100.0
 MAX_NAMED = 3

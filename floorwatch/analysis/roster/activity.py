@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from floorwatch.analysis.people.standing_labels import StandingLabel
+from floorwatch.analysis.roster.roster_rows import Activity, Arrival, ClaimEvent
 from streams.core.effects import TaskView, merged
 from streams.core.facts import Claimed, Fact, Label
 from streams.core.grants import permitted
-from floorwatch.analysis.people.standing_labels import StandingLabel
 from streams.core.policy import DIMENSIONS
 from streams.core.roster.roster_plan import PLACES, Place
-from floorwatch.analysis.roster.roster_rows import Activity, Arrival, ClaimEvent
 
 _AT = tuple(DIMENSIONS.index(name) for name in PLACES)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core.policy import HOUR_MS
 from floorwatch.analysis.roster.headcount import required_headcount
+from floorwatch.analysis.roster.presence import PERMILLE, RosterPolicy, presence_of
+from streams.core.policy import HOUR_MS
 from streams.core.roster.intervals import Times, by_pane, clip, union
 from streams.core.roster.roster_plan import PLACES, Place, RosterPlan, Shift, break_times, scheduled_by_person
-from floorwatch.analysis.roster.presence import PERMILLE, RosterPolicy, presence_of
 
 Scope = tuple[tuple[str, str], ...]
 """(dimension, value) pairs in the order of ``PLACES``; empty for the whole floor."""

@@ -6,8 +6,8 @@ import math
 from statistics import NormalDist
 from typing import Literal, NamedTuple
 
-from streams.core.rca.shift import Decomposition, Part
 from streams.core.rca.ratio_tally import RatioTally, without
+from streams.core.rca.shift import Decomposition, Part
 from streams.core.tables import Z_95, wilson
 
 MIN_PART = 10

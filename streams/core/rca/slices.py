@@ -13,8 +13,8 @@ from streams.core import counters as c
 from streams.core.counters import Counter
 from streams.core.effects import Group
 from streams.core.policy import DIMENSIONS, QUARTER_MS, CorePolicy, Dims
-from streams.core.rca.shift import NOT_GIVEN, Key, minus, summed
 from streams.core.rca.ratio_tally import RatioTally
+from streams.core.rca.shift import NOT_GIVEN, Key, minus, summed
 from streams.core.windows import window_range
 
 Measure = Literal["accuracy", "raw_accuracy", "sla"]
