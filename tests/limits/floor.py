@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,6 +18,7 @@ from floorwatch.embedded.servers import Servers, broker_command, free_port, valk
 from floorwatch.simulate.compare import COMPARED, differences, keyed, report, row_count
 from floorwatch.simulate.oracle import Oracle
 from streams.adapters.admin import committed, create_topics, open_admin
+from streams.adapters.readmodel import table_row
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
 from tests.limits.proxy import Proxy, kafka_behind_a_proxy, proxied
@@ -111,7 +111,7 @@ class ProxiedFloor:
                         continue  # a pane, which Redis does not hold
                     held = await client.hget(f"floorwatch:rows:{table}:{window}", scope)
                     seen += 1
-                    if held is None or orjson.loads(held) != row:
+                    if held is None or table_row(held) != row:
                         wrong.append(f"Redis {table} {key}")
         finally:
             await client.aclose()

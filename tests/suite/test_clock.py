@@ -18,10 +18,10 @@ ROOT = Path(__file__).parents[2]
 DAYS = 400
 SLICE = ("agents", "alerts", "cli", "config", "contract", "gateway", "telemetry")
 WITHOUT_CLOCK = (
-    "agents/test_scopes", "alerts/test_contributors", "alerts/test_escape", "alerts/test_policy_properties",
+    "agents/test_aggregate", "alerts/test_contributors", "alerts/test_escape", "alerts/test_lifecycle_properties",
     "config/test_golden", "config/test_secrets_shown", "contract/test_accept_plain", "contract/test_agreement",
-    "contract/test_contract", "gateway/test_bodies", "gateway/test_hooks_route", "gateway/test_hostile",
-    "gateway/test_lane",
+    "contract/test_contract", "gateway/test_bodies", "gateway/test_webhooks_route", "gateway/test_hostile",
+    "gateway/test_webhook_queue",
 )  # fmt: skip
 """The longest of these folders, in which nothing asks for the date; ``make test-clock`` runs them too."""
 
