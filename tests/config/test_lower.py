@@ -22,7 +22,8 @@ def test_the_defaults_lower_to_the_core_s_own_defaults() -> None:
     config = FloorwatchConfig()
     detectors = detectors_of(default_rules().rules)
     assert len(detectors) == 8
-    assert core_policy(config) == CorePolicy(zones=config.tables.zones, detectors=detectors)
+    named = frozenset(("site", site) for site in config.tables.zones)
+    assert core_policy(config) == CorePolicy(zones=config.tables.zones, detectors=detectors, named=named)
 
 
 def test_windows_take_the_finest_panes_kept_long_enough() -> None:
