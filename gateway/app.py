@@ -19,11 +19,11 @@ from gateway.http_connections import begun
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
+from gateway.sources.registry import TOOLS
 from gateway.time_slices import SliceScheduler
 from gateway.tool_state import ToolState
 from gateway.webhook_queue import WebhookQueue
-from gateway.webhooks_route import PATH as HOOK_PATH
-from gateway.webhooks_route import post_label_studio
+from gateway.webhooks_route import route_of
 from telemetry.http import Ready, add_routes, without_version
 from telemetry.version import VERSION
 
@@ -42,7 +42,7 @@ _PUBLISHING = 0.75
 _STRANGERS_PER_S, _STRANGERS_BURST = 100, 400
 """Requests without a token of one address, such as probes and scrapes."""
 
-_COUNTED = (EVENTS_PATH, HOOK_PATH)
+_COUNTED = (EVENTS_PATH, *(tool.path for tool in TOOLS.values()))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -96,7 +96,8 @@ def build_app(
         publishing=FairShare(round(_PUBLISHING * settings.max_in_flight_bytes)),
     )
     app.router.add_post(EVENTS_PATH, post_events, expect_handler=_expect)
-    app.router.add_post(HOOK_PATH, post_label_studio, expect_handler=_expect)
+    for tool in TOOLS.values():
+        app.router.add_post(tool.path, route_of(tool), expect_handler=_expect)
     add_routes(app, metrics.registry, lambda: _ready(publisher, webhook_queue), lambda: _healthy(webhook_queue))
     app.cleanup_ctx.append(_running_lane)
     return app

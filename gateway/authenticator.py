@@ -26,7 +26,7 @@ _MOST_BUCKETS = 10_000
 
 
 class TokenFault(Exception):
-    """A token cannot be used. Operator: the message names the source and the file."""
+    """A token or a secret cannot be used. Operator: the message names the source and the file."""
 
 
 class UnauthenticatedGateway(Exception):
@@ -74,8 +74,24 @@ class _TokenFile:
     seen: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class Signer:
+    """A source whose tool signs its webhooks.
+
+    Attributes:
+        sender: Who it is, and what it may do.
+        secrets: Keys, any of which may have signed.
+    """
+
+    sender: Sender
+    secrets: tuple[bytes, ...]
+
+
 class Authenticator:
-    """Knows the senders by their tokens; keeps digests only. Token files are read again when they change."""
+    """Knows the senders by their tokens, of which it keeps digests only, and tools by their signatures.
+
+    Files of tokens and secrets are read again when they change.
+    """
 
     def __init__(self, settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> None:
         """Read the tokens.
@@ -91,11 +107,13 @@ class Authenticator:
         self._sources = settings.sources
         self._files: list[_TokenFile] = []
         self._by_name: dict[str, list[_Token]] = {}
+        self._signers: dict[str, Signer] = {}
         self._looked_ms = clock_ms()
         for name, source in settings.sources.items():
-            if source.token_file is not None:
-                self._files.append(_TokenFile(name, source.token_file, _state_of(source.token_file)))
-            self._by_name[name] = self._distinct(name, _tokens(name, source))
+            path = source.token_file if source.tool is None else source.secret_file
+            if path is not None:
+                self._files.append(_TokenFile(name, path, _state_of(path)))
+            self._take(name, *_text_of(name, source))
 
     def sender(self, authorization: str | None) -> Sender | None:
         """Return who holds the token of an Authorization header, or None. Takes the same time for every token.
@@ -104,10 +122,7 @@ class Authenticator:
         """
         if not self._by_name:
             return ANYONE
-        now_ms = self._clock_ms()
-        if now_ms - self._looked_ms >= _LOOK_EVERY_MS:
-            self._looked_ms = now_ms
-            self._look_again()
+        now_ms = self._look_again_at_times()
         scheme, _, token = (authorization or "").partition(" ")
         given = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
         found = None
@@ -120,6 +135,29 @@ class Authenticator:
             return replace(found.sender, expired=rfc3339(found.until_ms))
         return found.sender
 
+    def signer(self, tool: str, name: str | None) -> Signer | None:
+        """Return the source that a signed webhook is of; without a name the only source of that tool. None without one."""
+        self._look_again_at_times()
+        found = [one for one, source in self._sources.items() if source.tool == tool and name in (None, one)]
+        return self._signers[found[0]] if len(found) == 1 else None
+
+    def _look_again_at_times(self) -> int:
+        now_ms = self._clock_ms()
+        if now_ms - self._looked_ms >= _LOOK_EVERY_MS:
+            self._looked_ms = now_ms
+            self._look_again()
+        return now_ms
+
+    def _take(self, name: str, text: str, path: str) -> int:
+        """Use the tokens or secrets of a text from now on; return how many. Raises TokenFault, and leaves what was."""
+        source = self._sources[name]
+        if source.tool is None:
+            self._by_name[name] = self._distinct(name, _read(name, source, text, path))
+            return len(self._by_name[name])
+        self._by_name[name] = []  # known, but never by a token
+        self._signers[name] = _read_signer(name, source, text, path)
+        return len(self._signers[name].secrets)
+
     def _look_again(self) -> None:
         """Read the token files that have changed; one that cannot be used leaves the tokens as they were."""
         for one in self._files:
@@ -128,16 +166,12 @@ class Authenticator:
                 continue
             one.seen = state
             try:
-                text = _text(one.name, one.path)
-                self._by_name[one.name] = self._distinct(
-                    one.name, _read(one.name, self._sources[one.name], text, str(one.path))
-                )
+                field = "token" if self._sources[one.name].tool is None else "secret"
+                count = self._take(one.name, _file_text(one.name, field, one.path), str(one.path))
             except TokenFault as error:
                 _log.error("%s; the tokens read before stay in force", error)
             else:
-                _log.info(
-                    "gateway.sources.%s: %d tokens read from %s", one.name, len(self._by_name[one.name]), one.path
-                )
+                _log.info("gateway.sources.%s: %d %ss read from %s", one.name, count, field, one.path)
 
     def _distinct(self, name: str, tokens: list[_Token]) -> list[_Token]:
         others = {held.digest: other for other, held_by in self._by_name.items() if other != name for held in held_by}
@@ -170,19 +204,32 @@ def _state_of(path: Path) -> tuple[int, int, int]:
     return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
-def _tokens(name: str, source: SourceSettings) -> list[_Token]:
-    if source.token is not None:
-        return _read(name, source, source.token.get_secret_value(), "")
-    if source.token_file is None:
-        raise TokenFault(f"gateway.sources.{name} has no token; set token_file")
-    return _read(name, source, _text(name, source.token_file), str(source.token_file))
+def _text_of(name: str, source: SourceSettings) -> tuple[str, str]:
+    """Return the text of a source's tokens or secrets, and the path of its file, empty without one."""
+    field = "token" if source.tool is None else "secret"
+    given = source.token if source.tool is None else source.secret
+    path = source.token_file if source.tool is None else source.secret_file
+    if given is not None:
+        return given.get_secret_value(), ""
+    if path is None:
+        raise TokenFault(f"gateway.sources.{name} has no {field}; set {field}_file")
+    return _file_text(name, field, path), str(path)
 
 
-def _text(name: str, path: Path) -> str:
+def _file_text(name: str, field: str, path: Path) -> str:
     try:
         return read_secret(path, pipes=False)  # it is read again, and a pipe can be read once only
     except FileFault as error:
-        raise TokenFault(f"gateway.sources.{name}.token_file {path} {error}") from error
+        raise TokenFault(f"gateway.sources.{name}.{field}_file {path} {error}") from error
+
+
+def _read_signer(name: str, source: SourceSettings, text: str, path: str) -> Signer:
+    try:
+        secrets = source.secrets(text)
+    except ValueError as error:
+        where = f"secret_file {path}" if path else "secret"
+        raise TokenFault(f"gateway.sources.{name}.{where}: {error}; put there what the tool shows for it") from None
+    return Signer(Sender(name, source.grant(name, f"gateway.sources.{name}")), tuple(secrets))
 
 
 def _read(name: str, source: SourceSettings, text: str, path: str) -> list[_Token]:

@@ -84,12 +84,20 @@ class Gateway:
         if found.expired:
             reason, hint = f"the token of {found.name} expired at {found.expired}", "use the token that came after it"
             raise refused(web.HTTPUnauthorized, "token_expired", reason, hint, {"WWW-Authenticate": "Bearer"})
+        self.own_connection(request, kind, found)
+        return found
+
+    def own_connection(self, request: web.Request, kind: str, found: Sender) -> None:
+        """Count the request's connection as the sender's.
+
+        Raises:
+            HTTPServiceUnavailable: The sender has more than its share of connections, and all of them are busy.
+        """
         protocol = request.protocol
         if isinstance(protocol, Connection) and not protocol.belongs(kind, share_of(request, found)):
             reason = "this sender has too many connections"
             hint = "use few connections again and again; send this request again in a second"
             raise refused(web.HTTPServiceUnavailable, "sender_share", reason, hint, {"Retry-After": "1"})
-        return found
 
     def check_stranger(self, request: web.Request) -> None:
         """Take one request of an address that shows no token.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gateway.sources.registry import TOOLS
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.metric import Metric
 
@@ -87,7 +88,7 @@ GATEWAY_METRICS: tuple[Metric, ...] = (
 SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.5, 10.0)
 """Label Studio gives up at 1 s; 0.8 s is where the gateway answers before it has published."""
 
-KINDS = ("events", "label-studio")
+KINDS = ("events", *TOOLS)
 OUTCOMES = ("accepted", "rejected", "ignored", "dead")
 
 

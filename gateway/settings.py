@@ -5,20 +5,33 @@ from __future__ import annotations
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from pydantic import AwareDatetime, Field, SecretStr, model_validator
 
 from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds
 from config.grants import MIN_KEY_CHARS, GrantSettings, tokens_of
+from gateway.sources.fields import LabelerDims
+from gateway.sources.label_studio.settings import LabelStudioSettings
+from gateway.sources.registry import TOOLS, SignedTool, ToolSections, section_of, tool_of
 
-Severity = Literal["critical", "major", "minor"]
 
+class SourceSettings(GrantSettings, ToolSections):
+    """One sender, its bearer tokens or the secret by which its tool signs, and what it may do."""
 
-class SourceSettings(GrantSettings):
-    """One sender, its bearer tokens and what it may do."""
-
+    tool: SignedTool | None = Field(
+        default=None,
+        description="The tool that sends signed webhooks to /v1/hooks/<tool>?source=<name of this source>; null for senders "
+        "with a token.",
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        description="What the tool signs its webhooks with; several, one a line, while one is replaced. Better in secret_file.",
+    )
+    secret_file: Path | None = Field(
+        default=None, description="File whose content is the secret, or secrets; read again when it changes."
+    )
     token: SecretStr | None = Field(
         default=None,
         description="What the sender puts after 'Authorization: Bearer '; several, one a line, while one is replaced; after "
@@ -47,6 +60,10 @@ class SourceSettings(GrantSettings):
             faults.append(
                 SettingsFault(("may",), "the source may send nothing", "name event types, or remove the source")
             )
+        faults += self._signing_faults()
+        if self.tool is not None:
+            refuse(faults)
+            return self
         if self.token is None:
             if self.token_file is None:
                 faults.append(SettingsFault(("token",), "the source has no token", "set token_file or token"))
@@ -58,68 +75,42 @@ class SourceSettings(GrantSettings):
         refuse(faults)
         return self
 
+    def secrets(self, text: str) -> list[bytes]:
+        """Return the keys in the text of a secret. Raises ValueError, with a sentence that does not show it."""
+        signature = None if self.tool is None else TOOLS[self.tool].signature
+        return [] if signature is None else signature.secrets(text)
 
-class LabelerDims(Section):
-    """Where a labeller belongs; Label Studio does not say."""
+    def _changed_sections(self) -> set[str]:
+        """Return the tools' sections in which something is set."""
+        return {one for one, field in ToolSections.model_fields.items() if getattr(self, one) != field.default}
 
-    team: str | None = Field(default=None, description="Team of this labeller.")
-    site: str | None = Field(default=None, description="Site of this labeller.")
-    vendor: str | None = Field(default=None, description="Vendor of this labeller.")
-
-
-class LabelStudioSettings(Section):
-    """How Label Studio's webhooks are read."""
-
-    source: str = Field(
-        default="default",
-        min_length=1,
-        max_length=200,
-        description="Name in label-studio/<name>, for hooks without ?source= and without a token.",
-    )
-    queue_field: str = Field(default="queue", description="Field of task.data or task.meta; else the project's title.")
-    policy_field: str = Field(default="policy", description="Field of task.data or task.meta that holds the policy.")
-    policy_version_field: str = Field(default="policy_version", description="Field of task.data or task.meta.")
-    market_field: str = Field(default="lang", description="Field of task.data or task.meta that holds the market.")
-    priority_field: str = Field(default="priority", description="Field of task.data or task.meta.")
-    due_field: str = Field(
-        default="due_at", description="Field of task.data or task.meta: when it is due, RFC 3339 with a zone."
-    )
-    sla_class_field: str = Field(
-        default="sla_class", description="Field of task.data or task.meta that names one of targets.sla_classes."
-    )
-    severity_control: str = Field(
-        default="severity", description="Name of the choices control that tells severity; it is no decision value."
-    )
-    severities: dict[str, Severity] = Field(
-        default={"S4": "critical", "S3": "major"},
-        description="By the whole choice or its first word; any other choice of that control is minor.",
-    )
-    remark_controls: frozenset[str] = Field(
-        default=frozenset({"comment", "comments", "note", "notes", "remark", "remarks"}),
-        description="Names of text controls that hold remarks and decide nothing. Any other answer that is no choice of the "
-        "whole task (a rating, a text, a box) cannot be compared: a review of it gives no verdict.",
-    )
-    safe_values: frozenset[str] = Field(
-        default=frozenset({"Safe"}), description="Values that mean 'no violation': they tell false positives."
-    )
-    labelers: dict[str, LabelerDims] = Field(
-        default={}, description="Team, site and vendor by labeler id (ls-user-7): Label Studio sends none of them."
-    )
-
-    @property
-    def data_fields(self) -> frozenset[str]:
-        """Names of the only fields ever read from task.data and task.meta."""
-        return frozenset(
-            {
-                self.queue_field,
-                self.policy_field,
-                self.policy_version_field,
-                self.market_field,
-                self.priority_field,
-                self.due_field,
-                self.sla_class_field,
-            }
-        )
+    def _signing_faults(self) -> list[SettingsFault]:
+        hint = "it is what the tool shows for its webhook; put it into a file and name that as secret_file"
+        if self.tool is None:
+            given = {
+                one for one in ("secret", "secret_file") if getattr(self, one) is not None
+            } | self._changed_sections()
+            reason = "the source names no tool, so this is not used"
+            return [SettingsFault((one,), reason, "set tool, e.g. tool: argilla") for one in sorted(given)]
+        title = TOOLS[self.tool].title
+        found = []
+        for one in ("token", "token_file", "expires_at"):
+            if getattr(self, one) is not None:
+                reason = f"{title} signs its webhooks and sends no token"
+                found.append(SettingsFault((one,), reason, "remove it, and set secret_file"))
+        others = self._changed_sections() - {self.tool.replace("-", "_")}
+        reason = f"the source's tool is {self.tool}, so this is not used"
+        found += [SettingsFault((one,), reason, "remove it") for one in sorted(others)]
+        if self.secret is None and self.secret_file is None:
+            found.append(
+                SettingsFault(("secret",), f"the source has no secret of {title}", f"set secret_file or secret: {hint}")
+            )
+        if self.secret is not None:
+            try:
+                self.secrets(self.secret.get_secret_value())
+            except ValueError as error:
+                found.append(SettingsFault(("secret",), str(error), hint))
+        return found
 
 
 class GatewaySettings(Section):
@@ -210,6 +201,21 @@ class GatewaySettings(Section):
     label_studio: LabelStudioSettings = Field(
         default=LabelStudioSettings(), description="How Label Studio's webhooks are read."
     )
+
+    def tool_settings(self, source: str) -> Any:
+        """Return how the webhooks of a CloudEvents source, e.g. ``argilla/NAME``, are read: its tool's section."""
+        tool = tool_of(source)
+        if tool.signature is None:
+            return self.label_studio
+        return section_of(tool, self.sources.get(source.partition("/")[2]))
+
+    def known_labelers(self) -> list[LabelerDims]:
+        """Return what the sections of all tools say of labellers."""
+        sections = [
+            self.label_studio,
+            *(getattr(one, name) for one in self.sources.values() for name in ToolSections.model_fields),
+        ]
+        return [dims for one in sections for dims in one.labelers.values()]
 
     @property
     def grant_keys(self) -> tuple[bytes, ...]:

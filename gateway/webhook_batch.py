@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.label_studio import TranslationContext, lookups, translate
-from gateway.label_studio_read import Hook
 from gateway.recorded import Record, dead_letter, recorded
-from gateway.settings import LabelStudioSettings
+from gateway.settings import GatewaySettings
+from gateway.sources.base import TranslationContext, Webhook
+from gateway.sources.registry import tool_of
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
 from streams.models.events import AuditCompleted
 from streams.models.grants import SenderGrant
@@ -33,7 +33,7 @@ class PendingWebhook:
     number: int
     source: str
     received_ms: int
-    hook: Hook
+    hook: Webhook
     grant: SenderGrant | None = None
 
 
@@ -71,12 +71,19 @@ class WebhookBatch:
     outcomes: list[WebhookOutcome] = field(default_factory=list)
 
 
-def keys_of(hooks: Sequence[PendingWebhook], settings: LabelStudioSettings) -> list[str]:
-    """Return every key of the memory that the webhooks need."""
+def rounds_of(hooks: Sequence[PendingWebhook]) -> int:
+    """Return how often ``keys_of`` is asked for these webhooks."""
+    return max((tool_of(one.source).lookup_rounds for one in hooks), default=1)
+
+
+def keys_of(
+    hooks: Sequence[PendingWebhook], settings: GatewaySettings, seen: Mapping[str, Remembered] | None = None
+) -> list[str]:
+    """Return every key of the memory that the webhooks need, given what of it is known so far."""
     found: dict[str, None] = {}
     for one in hooks:
         try:
-            found.update(dict.fromkeys(lookups(one.hook, _context(one, settings))))
+            found.update(dict.fromkeys(tool_of(one.source).lookups(one.hook, seen or {}, _context(one, settings))))
         except BadWebhook:  # told by translation
             continue
     return list(found)
@@ -85,7 +92,7 @@ def keys_of(hooks: Sequence[PendingWebhook], settings: LabelStudioSettings) -> l
 def translate_all(
     hooks: Sequence[PendingWebhook],
     seen: Mapping[str, Remembered],
-    settings: LabelStudioSettings,
+    settings: GatewaySettings,
     limits: EventLimits = DEFAULT_LIMITS,
     key: bytes | None = None,
 ) -> WebhookBatch:
@@ -119,9 +126,9 @@ def translate_all(
     return batch
 
 
-def _translate(one: PendingWebhook, seen: Mapping[str, Remembered], settings: LabelStudioSettings) -> Translation:
+def _translate(one: PendingWebhook, seen: Mapping[str, Remembered], settings: GatewaySettings) -> Translation:
     try:
-        return translate(one.hook, seen, _context(one, settings))
+        return tool_of(one.source).translate(one.hook, seen, _context(one, settings))
     except BadWebhook as fault:
         problem = WebhookProblem(fault.code, fault.field, fault.reason, {"action": one.hook.get("action")})
     except Exception as error:  # noqa: BLE001 - one webhook must not hold up all that come after it
@@ -134,5 +141,5 @@ def _translate(one: PendingWebhook, seen: Mapping[str, Remembered], settings: La
     return Translation(problems=[problem])
 
 
-def _context(one: PendingWebhook, settings: LabelStudioSettings) -> TranslationContext:
-    return TranslationContext(one.source, one.received_ms, settings)
+def _context(one: PendingWebhook, settings: GatewaySettings) -> TranslationContext:
+    return TranslationContext(one.source, one.received_ms, settings.tool_settings(one.source))

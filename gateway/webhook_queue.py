@@ -20,13 +20,15 @@ import msgspec
 
 from gateway.authenticator import ClockMs
 from gateway.fair_share import FairShare
-from gateway.label_studio_read import Hook
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Overloaded, Publisher
 from gateway.settings import GatewaySettings
+from gateway.sources.base import Webhook
+from gateway.sources.registry import tool_of
 from gateway.spool import DiskSpool
 from gateway.tool_state import ToolState, ToolStateUnavailable
-from gateway.webhook_batch import PendingWebhook, WebhookBatch, WebhookOutcome, keys_of, translate_all
+from gateway.webhook_batch import PendingWebhook, WebhookBatch, WebhookOutcome, keys_of, rounds_of, translate_all
+from gateway.webhooks import Remembered
 from streams.models import formats
 from streams.models.grants import SenderGrant
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
@@ -36,7 +38,6 @@ _log = logging.getLogger(__name__)
 BATCH_HOOKS = 256
 BATCH_BYTES = 16 * 1024 * 1024
 _STOP_S = 5.0
-_KIND = "label-studio"
 _GREED = 8.0
 
 
@@ -164,7 +165,7 @@ class WebhookQueue:
             await asyncio.to_thread(self._spool.close)
 
     async def submit(
-        self, source: str, hook: Hook, share: str = "", grant: SenderGrant | None = None
+        self, source: str, hook: Webhook, share: str = "", grant: SenderGrant | None = None
     ) -> asyncio.Future[WebhookOutcome]:
         """Accept a webhook: returns once it is kept, with a future of what becomes of it.
 
@@ -286,10 +287,15 @@ class WebhookQueue:
 
     async def _through(self, hooks: Sequence[PendingWebhook]) -> WebhookBatch | None:
         """Publish and remember; None where the memory says that this was done before."""
-        settings = self._settings.label_studio
+        settings = self._settings
+        seen: dict[str, Remembered] = {}
+        asked = {self._position_key}
         async with asyncio.timeout(self._settings.publish_timeout_s):
-            keys = await asyncio.to_thread(keys_of, hooks, settings)
-            seen = await self._tool_state.get([self._position_key, *keys])
+            for _ in range(rounds_of(hooks)):
+                keys = [one for one in await asyncio.to_thread(keys_of, hooks, settings, seen) if one not in asked]
+                wanted = keys if seen else [self._position_key, *keys]
+                asked.update(keys)
+                seen |= await self._tool_state.get(wanted)
         position = seen.pop(self._position_key, {"number": 0})["number"]
         fresh = [one for one in hooks if one.number > position]
         if not fresh:
@@ -306,9 +312,10 @@ class WebhookQueue:
     async def _finish(self, group: list[_Entry], batch: WebhookBatch | None) -> None:
         outcomes = batch.outcomes if batch is not None else []
         for one, outcome in zip(group[len(group) - len(outcomes) :], outcomes, strict=True):
-            self._metrics.events(_KIND, "accepted", outcome.events)
-            self._metrics.events(_KIND, "ignored", int(outcome.ignored is not None))
-            self._metrics.events(_KIND, "dead", len(outcome.problems))
+            kind = tool_of(one.hook.source).name
+            self._metrics.events(kind, "accepted", outcome.events)
+            self._metrics.events(kind, "ignored", int(outcome.ignored is not None))
+            self._metrics.events(kind, "dead", len(outcome.problems))
             for problem in outcome.problems:
                 self._metrics.dead_letter(problem.code)
             if not one.outcome.done():

@@ -1,90 +1,161 @@
-"""``POST /v1/hooks/label-studio``: Label Studio's webhooks, answered within its one second whatever else is slow."""
+"""``POST /v1/hooks/<tool>``: webhooks of labelling tools, answered within a second whatever else is slow."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
 
 from gateway.answers import answer, refused, unavailable
-from gateway.authenticator import Sender
-from gateway.body import reading
-from gateway.context import GATEWAY, Gateway, share_of
+from gateway.authenticator import Sender, Signer
+from gateway.body import BodyRead, reading
+from gateway.context import GATEWAY, SENDER, Gateway, share_of
 from gateway.http_connections import HOOKS
-from gateway.label_studio_large import distill_in_slices
-from gateway.label_studio_read import Hook, distill
 from gateway.publisher import Overloaded
+from gateway.sources.base import BadSignature, Signature, Tool, Webhook
 from gateway.time_slices import MAX_COMMAS, TimeSlices, TooComplex
 from gateway.webhook_batch import WebhookOutcome
 from gateway.webhooks import BadWebhook
 
 _log = logging.getLogger(__name__)
 
-PATH = "/v1/hooks/label-studio"
 _MAX_NAME = 200
-_BIG_BYTES = 65_536
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-async def post_label_studio(request: web.Request) -> web.Response:
-    """Accept a webhook: 200 with what came of it, 202 when that is not known before the deadline."""
+def route_of(tool: Tool) -> Handler:
+    """Return what answers a tool's webhooks: 200 with what came of one, 202 when that is not known before the deadline."""
+
+    async def post(request: web.Request) -> web.Response:
+        gateway = request.app[GATEWAY]
+        until_s = asyncio.get_running_loop().time() + gateway.settings.hook_deadline_s
+        accept = _accept if tool.signature is None else _accept_signed
+        source, sender, hook = await accept(request, gateway, tool)
+        return await _kept(request, tool, until_s, source, sender, hook)
+
+    return post
+
+
+async def _kept(
+    request: web.Request, tool: Tool, until_s: float, source: str, sender: Sender, hook: Webhook
+) -> web.Response:
+    """Keep a webhook and answer what came of it, or that it waits."""
     gateway = request.app[GATEWAY]
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + gateway.settings.hook_deadline_s
-    sender = gateway.sender(request, HOOKS)
-    source, share = _source(request, gateway, sender), share_of(request, sender)
-    with reading(gateway.hooks, share, gateway.settings) as held:
-        hook = await _read(await held.body(request), gateway, held.time_slices)
     try:
         async with asyncio.timeout_at(until_s):
-            outcome = await gateway.webhook_queue.submit(source, hook, share, sender.grant)
+            outcome = await gateway.webhook_queue.submit(source, hook, share_of(request, sender), sender.grant)
     except (Overloaded, TimeoutError) as error:
         # Label Studio never asks again, so this one is lost unless somebody reads the log.
         reason = str(error) or "the spool's disk does not answer"
-        gateway.metrics.events("label-studio", "rejected")
+        gateway.metrics.events(tool.name, "rejected")
         _log.warning("a %r webhook was refused with 503: %s", hook["action"], reason)
         return unavailable(reason, error.retry_after_s if isinstance(error, Overloaded) else 5)
+    loop = asyncio.get_running_loop()
     await asyncio.wait({outcome}, timeout=max(0.0, until_s - loop.time()))
     if outcome.done():
         return _told(hook, outcome.result())
     return answer(202, {"status": "waiting", "action": hook["action"], "durable": gateway.webhook_queue.durable})
 
 
-def _source(request: web.Request, gateway: Gateway, sender: Sender) -> str:
-    """Return the CloudEvents source: of ``?source=``, else of the token, else of the settings."""
+# -- who sends ---------------------------------------------------------------------------------------------------
+
+
+async def _accept(request: web.Request, gateway: Gateway, tool: Tool) -> tuple[str, Sender, Webhook]:
+    """Return source, sender and reduced webhook of a tool that signs nothing: a token says who sends."""
+    sender = gateway.sender(request, HOOKS)
     name = request.query.get("source") or sender.name or gateway.settings.label_studio.source
+    source = _source(tool, name, sender)
+    with reading(gateway.hooks, share_of(request, sender), gateway.settings) as held:
+        return source, sender, await _redacted(await held.body(request), gateway, tool, source, held.time_slices)
+
+
+async def _accept_signed(request: web.Request, gateway: Gateway, tool: Tool) -> tuple[str, Sender, Webhook]:
+    """Return source, sender and reduced webhook once its signature is known to be right.
+
+    Until then the request counts against its address, and nothing of it is decoded.
+    """
+    signature = tool.signature
+    assert signature is not None
+    signer = _signer(request, gateway, tool, signature)
+    sender = signer.sender
+    source = _source(tool, sender.name, sender)
+    with reading(gateway.hooks, f"ip:{request.remote}", gateway.settings) as held:
+        body = await _signed_body(request, gateway, held, signer, signature)
+        request[SENDER] = sender.name
+        gateway.own_connection(request, HOOKS, sender)
+        return source, sender, await _redacted(body, gateway, tool, source, held.time_slices)
+
+
+def _signer(request: web.Request, gateway: Gateway, tool: Tool, signature: Signature) -> Signer:
+    """Return the source a webhook says it is of; refuses a head that cannot be right, before the body is read."""
+    name = request.query.get("source") or None
+    signer = gateway.authenticator.signer(tool.name, name)
+    if signer is None:
+        reason = f"there is no such source of {tool.title}" if name else f"?source= is needed to know the {tool.title}"
+        hint = f"send to {tool.path}?source=NAME, where gateway.sources.NAME has tool: {tool.name}"
+        raise _unauthorized(request, gateway, BadSignature("unauthorized", reason, hint))
+    tolerance_s = gateway.settings.tool_settings(f"{tool.name}/{signer.sender.name}").timestamp_tolerance_s
+    try:
+        signature.check_head(request.headers, gateway.clock_ms(), tolerance_s)
+    except BadSignature as fault:
+        raise _unauthorized(request, gateway, fault) from None
+    return signer
+
+
+async def _signed_body(
+    request: web.Request, gateway: Gateway, held: BodyRead, signer: Signer, signature: Signature
+) -> bytes:
+    body = await held.body(request)
+    try:
+        signature.check_body(request.headers, body, signer.secrets)
+    except BadSignature as fault:
+        raise _unauthorized(request, gateway, fault) from None
+    return body
+
+
+def _unauthorized(request: web.Request, gateway: Gateway, fault: BadSignature) -> web.HTTPException:
+    """Return 401, or 429 to an address that has had too many of them."""
+    gateway.check_stranger(request)
+    return refused(web.HTTPUnauthorized, fault.code, fault.reason, fault.hint, {"WWW-Authenticate": "Signature"})
+
+
+def _source(tool: Tool, name: str, sender: Sender) -> str:
+    """Return the CloudEvents source of a webhook, or refuse it: of ``?source=``, of the token, or of the settings."""
     if len(name) > _MAX_NAME or not name.isprintable():
         reason = f"?source= is not a printable name of at most {_MAX_NAME} characters"
-        raise refused(web.HTTPBadRequest, "bad_source", reason, "name the Label Studio, e.g. ?source=kul-1")
-    source = f"label-studio/{name}"
+        raise refused(web.HTTPBadRequest, "bad_source", reason, f"name the {tool.title}, e.g. ?source=kul-1")
+    source = f"{tool.name}/{name}"
     if not sender.may_send(source):
         reason = f"the token of {sender.name} may not send for {source}"
         raise refused(web.HTTPForbidden, "foreign_source", reason, f"allowed: {', '.join(sender.event_sources)}")
     return source
 
 
-async def _read(body: bytes, gateway: Gateway, time_slices: TimeSlices) -> Hook:
-    """Return the distilled webhook. Raises HTTPBadRequest where it is none."""
-    hint = "this address takes Label Studio's webhooks; contract events go to /v1/events"
-    settings = gateway.settings.label_studio
+# -- what it says ------------------------------------------------------------------------------------------------
+
+
+async def _redacted(body: bytes, gateway: Gateway, tool: Tool, source: str, time_slices: TimeSlices) -> Webhook:
+    """Return what is kept of a webhook. Raises HTTPBadRequest where it is none of the tool's."""
+    hint = f"this address takes {tool.title}'s webhooks; contract events go to /v1/events"
     try:
-        if len(body) <= _BIG_BYTES:
-            return distill(msgspec.json.decode(body), settings)
-        return await distill_in_slices(body, settings, time_slices)
+        return await tool.redact(body, gateway.settings.tool_settings(source), time_slices)
     except TooComplex:
-        gateway.metrics.events("label-studio", "rejected")
+        gateway.metrics.events(tool.name, "rejected")
         reason = f"a task or an annotation of the webhook has more than {MAX_COMMAS} values"
         raise refused(web.HTTPRequestEntityTooLarge, "too_complex", reason, "export it and send events") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        gateway.metrics.events("label-studio", "rejected")
+        gateway.metrics.events(tool.name, "rejected")
         raise refused(web.HTTPBadRequest, "not_json", "the webhook is not JSON", hint) from None
     except BadWebhook as fault:
-        gateway.metrics.events("label-studio", "rejected")
+        gateway.metrics.events(tool.name, "rejected")
         raise refused(web.HTTPBadRequest, fault.code, fault.reason, hint) from None
 
 
-def _told(hook: Hook, outcome: WebhookOutcome) -> web.Response:
+def _told(hook: Webhook, outcome: WebhookOutcome) -> web.Response:
     problems = [{"code": one.code, "field": one.field, "reason": one.reason} for one in outcome.problems]
     said = {"status": "done", "action": hook["action"], "events": outcome.events, "incomparable": outcome.incomparable}
     return answer(200, {**said, "ignored": outcome.ignored, "problems": problems})

@@ -12,8 +12,8 @@ _NAMED = 5
 
 
 def named_sites(config: FloorwatchConfig) -> set[str]:
-    """Return the sites that a configuration names: of Label Studio's people, of senders' grants and of alert rules."""
-    found = {one.site for one in config.gateway.label_studio.labelers.values() if one.site}
+    """Return the sites that a configuration names: of tools' people, of senders' grants and of alert rules."""
+    found = {one.site for one in config.gateway.known_labelers() if one.site}
     grants = [*config.gateway.sources.values(), *config.kafka.bound_topics().values()]
     found |= {site for one in grants for site in one.bound.get("site", ())}
     return found | {rule.scope.exact["site"] for rule in config.rules if "site" in rule.scope.exact}

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 import gateway.time_slices
 from gateway.context import GATEWAY
-from gateway.label_studio_large import distill_in_slices
-from gateway.label_studio_read import distill
-from gateway.settings import GatewaySettings, LabelStudioSettings
+from gateway.settings import GatewaySettings
+from gateway.sources.label_studio.large import distill_in_slices
+from gateway.sources.label_studio.read import distill
+from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.split import Item, split
 from gateway.time_slices import SliceScheduler, TimeSlices, TooComplex, TooManyItems, split_in_slices
 from gateway.webhooks import BadWebhook

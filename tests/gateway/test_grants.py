@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from floorwatch.simulate.oracle import Oracle
-from gateway.label_studio_read import distill
 from gateway.metrics import GatewayMetrics
 from gateway.settings import GatewaySettings
+from gateway.sources.label_studio.read import distill
 from gateway.webhook_queue import WebhookQueue
 from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.label_studio import TranslationContext, lookups, translate
-from gateway.label_studio_read import distill
-from gateway.settings import LabelerDims, LabelStudioSettings
+from gateway.sources.base import TranslationContext
+from gateway.sources.fields import LabelerDims
+from gateway.sources.label_studio.read import distill
+from gateway.sources.label_studio.settings import LabelStudioSettings
+from gateway.sources.label_studio.translate import lookups, translate
 from gateway.webhooks import BadWebhook, Remembered
 from streams.models.acceptance import Refusal, parse_event
 from streams.models.events import encode_event

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from gateway.label_studio_read import Hook, distill
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import MemoryPublisher, Overloaded, Records
 from gateway.settings import GatewaySettings
+from gateway.sources.label_studio.read import Hook, distill
 from gateway.spool import DiskSpool, SpoolBusy
 from gateway.tool_state import LocalToolState, ToolStateUnavailable
 from gateway.webhook_queue import WebhookQueue

@@ -7,12 +7,16 @@ import json
 import logging
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.settings import GatewaySettings, LabelStudioSettings
+from gateway.settings import GatewaySettings
+from gateway.sources.label_studio.settings import LabelStudioSettings
+from gateway.sources.label_studio.tool import LABEL_STUDIO
+from gateway.sources.registry import TOOLS
 from tests.core.harness import CoreRun
 from tests.gateway.harness import FIXTURES, NOW_MS, Bench, fixture, fixture_names, raw_fixture
 
@@ -301,16 +305,14 @@ def test_a_full_spool_is_503_and_counted(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_webhook_that_breaks_the_translation_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    import gateway.webhook_batch as module
-
-    real = module.translate
+    real = LABEL_STUDIO.translate
 
     def fragile(hook: Any, seen: Any, context: Any) -> Any:
         if hook["annotations"][0]["id"] == 4:
             raise KeyError("SECRET")
         return real(hook, seen, context)
 
-    monkeypatch.setattr(module, "translate", fragile)
+    monkeypatch.setitem(TOOLS, "label-studio", replace(LABEL_STUDIO, translate=fragile))
 
     async def steps(bench: Bench) -> None:
         _, said = await bench.hook(raw_fixture("0009"))

@@ -306,9 +306,9 @@ async def _files() -> dict[str, bytes]:
         import floorwatch.sdk.stacks as stacks
     except ImportError:  # 24565ae
         stacks = state
-    from gateway.label_studio_read import distill
     from gateway.metrics import GatewayMetrics
     from gateway.settings import GatewaySettings
+    from gateway.sources.label_studio.read import distill
     from gateway.tool_state import RedisToolState
     from gateway.webhook_batch import PendingWebhook, keys_of, translate_all
     from gateway.webhook_queue import WebhookQueue
@@ -332,9 +332,9 @@ async def _files() -> dict[str, bytes]:
             if path.name not in ("lock", "id"):
                 kept[f"spool/{path.name}"] = path.read_bytes()
         waiting = [PendingWebhook(at, "golden", START_MS + at, hook) for at, hook in enumerate(hooks, 1)]
-        assert keys_of(waiting, settings.label_studio)
+        assert keys_of(waiting, settings)
         redis = _Pipe()
-        batch = translate_all(waiting, {}, settings.label_studio)
+        batch = translate_all(waiting, {}, settings)
         await RedisToolState(redis, "", 60).put(batch.remember)  # type: ignore[arg-type]
         kept.update({f"tool state/{name}": value for name, value in redis.held.items()})
         async with JournalWriter(root / "journal", "gateway", now_ms=lambda: START_MS) as journal:

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.label_studio_read import Hook, distill
-from gateway.settings import LabelStudioSettings
+from gateway.sources.label_studio.read import Hook, distill
+from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.time_slices import MAX_COMMAS, WINDOW_BYTES, TimeSlices, TooComplex, windows
 
 _AT_ONCE = 64

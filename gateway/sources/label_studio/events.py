@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.label_studio_read import dim
-from gateway.settings import LabelerDims, LabelStudioSettings
+from gateway.sources.fields import LabelerDims
+from gateway.sources.label_studio.read import dim
+from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.webhooks import event_id
 from streams.models import events as wire
 

@@ -8,37 +8,25 @@ so both are remembered. The label remembered as the original is always the label
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.label_studio_annotation import AnnotationMapping
-from gateway.label_studio_events import Maker, annotation_key, project_id, task_key
-from gateway.label_studio_read import Hook, distill, need, time_of
-from gateway.settings import LabelStudioSettings
+from gateway.sources.base import TranslationContext
+from gateway.sources.label_studio.annotation import AnnotationMapping
+from gateway.sources.label_studio.events import Maker, annotation_key, project_id, task_key
+from gateway.sources.label_studio.read import Hook, distill, need, time_of
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
 
 _IGNORED = ("PROJECT_", "LABEL_LINK_")
 
 
-@dataclass(frozen=True)
-class TranslationContext:
-    """What a translation needs beside the webhook.
-
-    Attributes:
-        source: CloudEvents source, ``label-studio/<name>``.
-        received_ms: When it arrived, Unix milliseconds: the time of deletions, which carry none.
-        settings: How webhooks are read.
-    """
-
-    source: str
-    received_ms: int
-    settings: LabelStudioSettings
-
-
 def lookups(payload: Hook, context: TranslationContext) -> list[str]:
     """Return the keys of memory that ``translate`` reads for a webhook."""
-    hook = distill(payload, context.settings)
+    return lookups_of(distill(payload, context.settings), context)
+
+
+def lookups_of(hook: Hook, context: TranslationContext) -> list[str]:
+    """Return the keys of memory that ``translate_distilled`` reads."""
     keys = [task_key(context.source, one.get("id")) for one in hook["tasks"] or ()]
     for one in hook["annotations"] or ():
         keys.append(annotation_key(context.source, one.get("id")))
@@ -61,7 +49,11 @@ def translate(payload: Hook, seen: Mapping[str, Remembered], context: Translatio
     Raises:
         BadWebhook: It is no webhook of Label Studio.
     """
-    hook = distill(payload, context.settings)
+    return translate_distilled(distill(payload, context.settings), seen, context)
+
+
+def translate_distilled(hook: Hook, seen: Mapping[str, Remembered], context: TranslationContext) -> Translation:
+    """Return what a distilled webhook means; see ``translate``."""
     action = hook["action"]
     if action.startswith(_IGNORED):
         return Translation(ignored=f"{action} says nothing about labels")

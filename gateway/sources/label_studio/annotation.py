@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from gateway.label_studio_events import Maker, label_id, person
-from gateway.label_studio_read import annotation_result_of, need, time_of
-from gateway.settings import Severity
+from gateway.sources.fields import Severity
+from gateway.sources.label_studio.events import Maker, label_id, person
+from gateway.sources.label_studio.read import annotation_result_of, need, time_of
 from gateway.webhooks import Remembered
 from streams.models import events as wire
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.settings import LabelStudioSettings
+from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.webhooks import BadWebhook, Remembered
 
 Hook = dict[str, Any]

@@ -1,0 +1,1 @@
+"""The tools whose webhooks the gateway takes: a package for each, and one registration in ``registry``."""

@@ -1,0 +1,1 @@
+"""Argilla: signed webhooks about datasets, records and responses."""

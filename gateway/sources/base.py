@@ -1,0 +1,81 @@
+"""What a tool is to the gateway: how its webhooks are verified, reduced, looked up and translated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.time_slices import TimeSlices
+from gateway.webhooks import Remembered, Translation
+
+Webhook = dict[str, Any]
+"""A webhook reduced to ids, times, dimensions and choices, as the spool keeps it. ``action`` is the tool's event name."""
+
+
+class BadSignature(Exception):
+    """A webhook is not signed as its source's secret asks. Operator: the message says what is wrong."""
+
+    def __init__(self, code: str, reason: str, hint: str) -> None:
+        """Say what is wrong and how to mend it; nothing of the request is quoted."""
+        super().__init__(reason)
+        self.code, self.reason, self.hint = code, reason, hint
+
+
+@dataclass(frozen=True)
+class TranslationContext:
+    """What a translation needs beside the webhook.
+
+    Attributes:
+        source: CloudEvents source, ``<tool>/<name>``.
+        received_ms: When it arrived, Unix milliseconds.
+        settings: How the tool's webhooks are read: its own section.
+    """
+
+    source: str
+    received_ms: int
+    settings: Any
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How a tool proves who it is.
+
+    Attributes:
+        check_head: Refuses a request by its head, before its body is read: headers, Unix milliseconds, tolerance in
+            seconds.
+        check_body: Refuses a body that none of the secrets has signed: headers, body, secrets.
+        secrets: The keys in the text of a secret. Raises ValueError, with a sentence that does not show the secret.
+    """
+
+    check_head: Callable[[Mapping[str, str], int, float], None]
+    check_body: Callable[[Mapping[str, str], bytes, Sequence[bytes]], None]
+    secrets: Callable[[str], list[bytes]]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool whose webhooks the gateway takes at ``/v1/hooks/<name>``.
+
+    Attributes:
+        name: In the address, in the metrics, and before the slash of the events' source.
+        title: Its name for people.
+        signature: How its webhooks are signed; None where a bearer token, or nothing, says who sends.
+        redact: Reduces a body to what is kept of it. Raises BadWebhook, TooComplex, or msgspec.DecodeError.
+        lookups: Keys of remembered state that a webhook needs, given what is known so far.
+        lookup_rounds: How often ``lookups`` is asked: 2 where one record names another.
+        translate: A pure function of webhook, remembered state and context. Raises BadWebhook.
+    """
+
+    name: str
+    title: str
+    signature: Signature | None
+    redact: Callable[[bytes, Any, TimeSlices], Awaitable[Webhook]]
+    lookups: Callable[[Webhook, Mapping[str, Remembered], TranslationContext], list[str]]
+    translate: Callable[[Webhook, Mapping[str, Remembered], TranslationContext], Translation]
+    lookup_rounds: int = 1
+
+    @property
+    def path(self) -> str:
+        """Where its webhooks are taken."""
+        return f"/v1/hooks/{self.name}"

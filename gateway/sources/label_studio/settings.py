@@ -1,0 +1,63 @@
+"""How Label Studio's webhooks are read: ``gateway.label_studio``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from config.base import Section
+from gateway.sources.fields import LabelerDims, Severity
+
+
+class LabelStudioSettings(Section):
+    """How Label Studio's webhooks are read."""
+
+    source: str = Field(
+        default="default",
+        min_length=1,
+        max_length=200,
+        description="Name in label-studio/<name>, for hooks without ?source= and without a token.",
+    )
+    queue_field: str = Field(default="queue", description="Field of task.data or task.meta; else the project's title.")
+    policy_field: str = Field(default="policy", description="Field of task.data or task.meta that holds the policy.")
+    policy_version_field: str = Field(default="policy_version", description="Field of task.data or task.meta.")
+    market_field: str = Field(default="lang", description="Field of task.data or task.meta that holds the market.")
+    priority_field: str = Field(default="priority", description="Field of task.data or task.meta.")
+    due_field: str = Field(
+        default="due_at", description="Field of task.data or task.meta: when it is due, RFC 3339 with a zone."
+    )
+    sla_class_field: str = Field(
+        default="sla_class", description="Field of task.data or task.meta that names one of targets.sla_classes."
+    )
+    severity_control: str = Field(
+        default="severity", description="Name of the choices control that tells severity; it is no decision value."
+    )
+    severities: dict[str, Severity] = Field(
+        default={"S4": "critical", "S3": "major"},
+        description="By the whole choice or its first word; any other choice of that control is minor.",
+    )
+    remark_controls: frozenset[str] = Field(
+        default=frozenset({"comment", "comments", "note", "notes", "remark", "remarks"}),
+        description="Names of text controls that hold remarks and decide nothing. Any other answer that is no choice of the "
+        "whole task (a rating, a text, a box) cannot be compared: a review of it gives no verdict.",
+    )
+    safe_values: frozenset[str] = Field(
+        default=frozenset({"Safe"}), description="Values that mean 'no violation': they tell false positives."
+    )
+    labelers: dict[str, LabelerDims] = Field(
+        default={}, description="Team, site and vendor by labeler id (ls-user-7): Label Studio sends none of them."
+    )
+
+    @property
+    def data_fields(self) -> frozenset[str]:
+        """Names of the only fields ever read from task.data and task.meta."""
+        return frozenset(
+            {
+                self.queue_field,
+                self.policy_field,
+                self.policy_version_field,
+                self.market_field,
+                self.priority_field,
+                self.due_field,
+                self.sla_class_field,
+            }
+        )

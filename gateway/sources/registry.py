@@ -1,0 +1,34 @@
+"""The one place where tools are registered: a new tool is a package beside this file, and its lines here."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from config.base import Section
+from gateway.sources.argilla.settings import ArgillaSettings
+from gateway.sources.argilla.tool import ARGILLA
+from gateway.sources.base import Tool
+from gateway.sources.label_studio.tool import LABEL_STUDIO
+
+TOOLS: dict[str, Tool] = {one.name: one for one in (LABEL_STUDIO, ARGILLA)}
+"""By name. A tool that signs is also in ``SignedTool`` and has its section in ``ToolSections``."""
+
+SignedTool = Literal["argilla"]
+
+
+class ToolSections(Section):
+    """How the webhooks of a source are read, by tool."""
+
+    argilla: ArgillaSettings = Field(default=ArgillaSettings(), description="How Argilla's webhooks are read.")
+
+
+def tool_of(source: str) -> Tool:
+    """Return the tool of a CloudEvents source such as ``argilla/NAME``; before there were others it was Label Studio."""
+    return TOOLS.get(source.partition("/")[0], LABEL_STUDIO)
+
+
+def section_of(tool: Tool, sections: ToolSections | None) -> Any:
+    """Return how a signed tool's webhooks are read; as by default where the source is no longer configured."""
+    return getattr(sections or ToolSections(), tool.name.replace("-", "_"))

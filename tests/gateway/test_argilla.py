@@ -1,0 +1,478 @@
+"""POST /v1/hooks/argilla: what was captured, and what was not: audits, drafts, deletions, forgeries, replays."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import logging
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from floorwatch.settings.review import faults
+from floorwatch.settings.schema import FloorwatchConfig
+from gateway.settings import GatewaySettings
+from gateway.sources.argilla import dataset_index
+from gateway.sources.argilla.translate import IGNORED
+from gateway.sources.registry import TOOLS, ToolSections
+from tests.core.harness import CoreRun
+from tests.gateway.harness import Bench
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "argilla-2.8.0"
+SECRET = json.loads((FIXTURES / "hook.json").read_text())["secret"]
+CAPTURED = [json.loads(path.read_text()) for path in sorted(FIXTURES.glob("0*.json"))]
+CONTENT = ("naïve", "na\\u00efve", "apply the policy", "ext-0", "All policies", "first_name", "Harassment")
+
+
+def settings(folder: Path | None = None, **argilla: Any) -> GatewaySettings:
+    source = {"tool": "argilla", "secret": SECRET, "argilla": argilla}
+    return GatewaySettings.model_validate({"sources": {"kul": source}, "spool_dir": folder})
+
+
+def headers_of(captured: dict[str, Any]) -> dict[str, str]:
+    return {name.lower(): value for name, value in captured["headers"]}
+
+
+def signed(body: bytes, at_s: int, number: int = 1, secret: str = SECRET) -> dict[str, str]:
+    name = f"msg_{number}"
+    mac = hmac.new(base64.b64decode(secret), f"{name}.{at_s}.".encode() + body, sha256).digest()
+    signature = "v1," + base64.b64encode(mac).decode()
+    return {"webhook-id": name, "webhook-timestamp": str(at_s), "webhook-signature": signature}
+
+
+async def post(bench: Bench, body: bytes, headers: dict[str, str], query: str = "?source=kul") -> tuple[int, Any]:
+    sent = {"content-type": "application/json", **{k: v for k, v in headers.items() if k.startswith("webhook-")}}
+    async with bench.client.post(f"/v1/hooks/argilla{query}", data=body, headers=sent) as answer:
+        return answer.status, await answer.json()
+
+
+async def replay(bench: Bench) -> list[dict[str, Any]]:
+    """Send everything captured with its own headers, at its own time."""
+    said = []
+    for one in CAPTURED:
+        bench.now_ms = int(headers_of(one)["webhook-timestamp"]) * 1000 + 500
+        status, answer = await post(bench, one["body_raw"].encode(), headers_of(one))
+        assert status == 200, answer
+        said.append(answer)
+    return said
+
+
+def tables(values: Iterable[bytes]) -> Any:
+    run = CoreRun(partitions=2)
+    run.send(values)
+    run.finish()
+    return run.panes(), run.windows()
+
+
+def total(panes: Any, table: str, field: str, scope: str = "all") -> float:
+    return sum(row[field] for (key, _), row in panes[table].items() if key == scope)
+
+
+# -- what was captured -------------------------------------------------------------------------------------------
+
+
+def counted() -> tuple[set[str], set[str]]:
+    """Records created, and responses that stand as labels at the end: from the files alone."""
+    created, standing = set(), set()
+    for one in CAPTURED:
+        hook = json.loads(one["body_raw"])
+        data = hook["data"]
+        if hook["type"] == "record.created":
+            created.add(data["id"])
+        elif hook["type"] in ("response.created", "response.updated") and data["status"] == "submitted":
+            standing.add(data["id"])
+        elif hook["type"] == "response.deleted":
+            standing.discard(data["id"])
+    return created, standing
+
+
+def test_every_captured_request_is_accounted_for_and_tables_equal_what_the_files_say() -> None:
+    said: list[dict[str, Any]] = []
+
+    async def steps(bench: Bench) -> None:
+        said.extend(await replay(bench))
+
+    bench = Bench(settings()).run(steps)
+    assert all(one["events"] or one["ignored"] or one["problems"] for one in said)
+    for one, answer in zip(CAPTURED, said, strict=True):
+        kind = json.loads(one["body_raw"])["type"]
+        assert answer["ignored"] == IGNORED.get(kind), kind
+    assert bench.dead == []
+    created, standing = counted()
+    panes, _ = tables(value for _, value in bench.publisher.records)
+    assert total(panes, "throughput", "labels") == len(standing) == 4
+    assert {key for key, _ in panes["throughput"] if key.startswith("queue=")} == {"queue=ugc-en"}
+    events = bench.events
+    assert [one["subject"] for one in events if "task.created" in one["type"]] == [f"argilla-{one}" for one in created]
+    labels = [one["data"] for one in events if "label.submitted" in one["type"]]
+    assert [(one["labeler_id"], one["values"]) for one in labels] == [
+        ("argilla-ann", ["policy=Safe", "policies=Safe"]),
+        ("argilla-bo", ["policy=Hate", "policies=Hate"]),
+        ("argilla-ann", ["policy=Hate", "policies=Hate"]),
+        ("argilla-bo", ["policy=Spam", "policies=Spam"]),
+    ]
+    (task,) = [one["data"] for one in events if "task.created" in one["type"]]
+    assert (task["required_labels"], task["queue"], task["priority"]) == (2, "ugc-en", "P1")
+    kinds = [one["type"] for one in events]
+    assert kinds.count("floorwatch.label.withdrawn.v1") == 1
+    # One record was deleted, then its dataset with every record that is left.
+    assert kinds.count("floorwatch.task.cancelled.v1") == 1 + 4
+    assert {one["source"] for one in events} == {"argilla/kul"}
+
+
+def test_a_second_replay_and_retries_with_new_ids_change_nothing() -> None:
+    once: list[int] = []
+
+    async def steps(bench: Bench) -> None:
+        await replay(bench)
+        once.append(len(bench.publisher.records))
+        assert not any(one["events"] for one in await replay(bench))
+        for number, one in enumerate(CAPTURED):
+            body, at_s = one["body_raw"].encode(), bench.now_ms // 1000 + 180
+            bench.now_ms = at_s * 1000
+            assert (await post(bench, body, signed(body, at_s, number)))[0] == 200
+
+    bench = Bench(settings()).run(steps)
+    values = [value for _, value in bench.publisher.records]
+    assert tables(values) == tables(values[: once[0]])
+
+
+def test_a_replay_to_a_gateway_that_has_forgotten_makes_the_same_events() -> None:
+    async def steps(bench: Bench) -> None:
+        await replay(bench)
+        bench.tool_state.records.clear()
+        await replay(bench)
+
+    records = Bench(settings()).run(steps).publisher.records
+    assert records[: len(records) // 2] == records[len(records) // 2 :]
+
+
+# -- who sends ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["body", "signature", "id", "time", "secret", "unsigned", "old", "source", "token"])
+def test_a_forged_webhook_is_refused_and_nothing_of_it_is_kept(
+    fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = b'{"type": "response.created", "data": {"id": "forged-content"}}'
+    caplog.set_level(logging.DEBUG)
+
+    async def steps(bench: Bench) -> None:
+        now_s = bench.now_ms // 1000
+        sent, query, headers = body, "?source=kul", signed(body, now_s)
+        if fault == "body":
+            sent = body.replace(b"forged", b"f0rged")
+        elif fault == "signature":
+            headers["webhook-signature"] = headers["webhook-signature"][:-4] + "AAA="
+        elif fault == "id":
+            headers["webhook-id"] = "msg_2"
+        elif fault == "time":
+            headers["webhook-timestamp"] = str(now_s + 1)
+        elif fault == "secret":
+            headers = signed(body, now_s, secret=base64.b64encode(b"x" * 64).decode())
+        elif fault == "unsigned":
+            del headers["webhook-signature"]
+        elif fault == "old":
+            headers = signed(body, now_s - 301)
+        elif fault == "source":
+            query = "?source=other"
+        status, said = await post(bench, sent, headers if fault != "token" else {}, query)
+        assert status == 401, said
+        assert set(said["error"]) == {"code", "reason", "hint"}
+        assert "forged" not in json.dumps(said)
+        # A source that signs has no token: its name, or none, lets nobody send events.
+        for token in ("", "Bearer ", "Bearer kul", f"Bearer {SECRET}"):
+            assert (await bench.post([], Authorization=token))[0] == 401
+
+    bench = Bench(settings(tmp_path / "spool")).run(steps)
+    assert (bench.publisher.records, bench.publisher.dead, bench.tool_state.records) == ([], [], {})
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "spool").iterdir() if path.is_file())
+    assert b"forged" not in kept
+    assert b"response.created" not in kept
+    assert "forged" not in caplog.text
+
+
+def test_one_right_signature_of_several_and_either_secret_will_do_and_one_source_needs_no_name(tmp_path: Path) -> None:
+    other = base64.b64encode(b"y" * 32).decode()
+    path = tmp_path / "secret"
+    path.write_text(f"# the new one\nwhsec_{other}\n{SECRET}\n")
+    held = GatewaySettings.model_validate({"sources": {"kul": {"tool": "argilla", "secret_file": path}}})
+    body = CAPTURED[0]["body_raw"].encode()
+
+    async def steps(bench: Bench) -> None:
+        now_s = bench.now_ms // 1000
+        headers = signed(body, now_s)
+        headers["webhook-signature"] = f"v1,AAAA v1a,BBBB {headers['webhook-signature']}"
+        assert (await post(bench, body, headers, ""))[0] == 200
+        assert (await post(bench, body, signed(body, now_s, secret=other)))[0] == 200
+        path.write_text(SECRET)
+        bench.now_ms += 2000
+        assert (await post(bench, body, signed(body, now_s, secret=other)))[0] == 401
+        path.write_text("no base64!")
+        bench.now_ms += 2000
+        assert (await post(bench, body, signed(body, now_s)))[0] == 200
+
+    Bench(held).run(steps)
+
+
+def test_no_content_gets_into_spool_memory_events_or_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def steps(bench: Bench) -> None:
+        bench.publisher.broken = True  # so that everything waits in the spool
+        for one in CAPTURED:
+            bench.now_ms = int(headers_of(one)["webhook-timestamp"]) * 1000
+            assert (await post(bench, one["body_raw"].encode(), headers_of(one)))[0] in (200, 202)
+            kept = b"".join(path.read_bytes() for path in (tmp_path / "spool").iterdir() if path.is_file()).decode()
+            assert not any(text in kept for text in CONTENT)
+        bench.publisher.broken = False
+
+    held = settings(tmp_path / "spool").model_copy(update={"hook_deadline_s": 0.05})
+    bench = Bench(held).run(steps)
+    out = json.dumps([bench.events, bench.dead, bench.tool_state.records], ensure_ascii=False) + caplog.text
+    assert not any(text in out for text in CONTENT)
+    assert len(bench.events) >= 10
+
+
+# -- lives of responses ------------------------------------------------------------------------------------------
+
+RESPONSE = json.loads(next(one["body_raw"] for one in CAPTURED if '"response.created"' in one["body_raw"]))
+
+
+def response(action: str, second: int, user: str = "ann", status: str = "submitted", **answers: Any) -> dict[str, Any]:
+    hook = json.loads(json.dumps(RESPONSE))
+    hook["type"], hook["timestamp"] = f"response.{action}", f"2026-11-23T04:00:{second:02}.000001Z"
+    role = "owner" if user == "olga" else "annotator"
+    hook["data"].update(id=f"r-{user}", status=status, user={"id": f"u-{user}", "username": user, "role": role})
+    hook["data"]["values"] = {name: {"value": value} for name, value in (answers or {"policy": "Hate"}).items()}
+    return hook
+
+
+def run_hooks(*hooks: dict[str, Any], **argilla: Any) -> tuple[Bench, list[dict[str, Any]]]:
+    said: list[dict[str, Any]] = []
+
+    async def steps(bench: Bench) -> None:
+        for number, hook in enumerate(hooks):
+            body = json.dumps(hook).encode()
+            status, answer = await post(bench, body, signed(body, bench.now_ms // 1000, number))
+            assert status == 200, answer
+            said.append(answer)
+
+    return Bench(settings(**argilla)).run(steps), said
+
+
+def told(bench: Bench) -> list[tuple[str, str]]:
+    """Short type, and the label or audit it is about."""
+    names = [one["type"].removeprefix("floorwatch.").removesuffix(".v1") for one in bench.events]
+    data = [one["data"] for one in bench.events]
+    return [
+        (name, one.get("verdict") or one.get("label_id") or one.get("audit_id", ""))
+        for name, one in zip(names, data, strict=True)
+    ]
+
+
+def test_a_draft_is_no_label_and_discarding_withdraws_and_a_new_submission_is_a_new_label() -> None:
+    bench, said = run_hooks(
+        response("created", 1, status="draft"),
+        response("updated", 2),
+        response("updated", 3, policy="Spam"),
+        response("updated", 4, status="discarded"),
+        response("updated", 5, status="discarded"),
+        response("updated", 6),
+        response("deleted", 7),
+    )
+    assert told(bench) == [
+        ("label.submitted", "argilla-r-ann"),
+        ("label.submitted", "argilla-r-ann"),
+        ("label.withdrawn", "argilla-r-ann"),
+        ("label.submitted", "argilla-r-ann-2"),
+        ("label.withdrawn", "argilla-r-ann-2"),
+    ]
+    assert [bool(one["ignored"]) for one in said] == [True, False, False, False, True, False, False]
+    panes, _ = tables(value for _, value in bench.publisher.records)
+    assert total(panes, "throughput", "labels") == 0
+
+
+def test_an_older_state_that_comes_late_is_passed_over() -> None:
+    bench, said = run_hooks(response("updated", 5, status="discarded"), response("created", 1), response("updated", 3))
+    assert told(bench) == [("label.withdrawn", "argilla-r-ann")]
+    assert [one["events"] for one in said] == [1, 0, 0]
+
+
+def test_an_auditors_answer_is_a_label_unless_configured() -> None:
+    hooks = [response("created", 1), response("created", 2, "olga", policy="Safe")]
+    bench, _ = run_hooks(*hooks)
+    assert told(bench) == [("label.submitted", "argilla-r-ann"), ("label.submitted", "argilla-r-olga")]
+    bench, _ = run_hooks(*hooks, auditors=["owner", "reviewer"])
+    assert told(bench) == [("label.submitted", "argilla-r-ann"), ("audit.completed", "incorrect")]
+    data = bench.events[1]["data"]
+    assert (data["label_id"], data["auditor_id"], data["error_class"]) == (
+        "argilla-r-ann",
+        "argilla-olga",
+        "false_positive",
+    )
+    assert "severity" not in data or data["severity"] is None
+    bench, _ = run_hooks(response("created", 1), response("created", 2, "bo"), auditors=["bo"])
+    assert told(bench)[1] == ("audit.completed", "correct")
+    bench, _ = run_hooks(response("created", 1, "olga"), auditors=["owner"])
+    assert told(bench) == [("label.submitted", "argilla-r-olga")]  # there is nothing to audit
+
+
+def test_an_audit_is_of_every_label_and_changes_and_ends_with_its_response() -> None:
+    hooks = [
+        response("created", 1),
+        response("created", 2, "bo", policy="Spam"),
+        response("created", 3, "olga", policy="Spam", severity=4),
+        response("updated", 4, "olga", policy="Hate"),
+        response("deleted", 5, "olga"),
+    ]
+    bench, _ = run_hooks(*hooks, auditors=["owner"])
+    assert [one for one in told(bench) if one[0] == "audit.completed"] == [
+        ("audit.completed", "incorrect"),
+        ("audit.completed", "correct"),
+        ("audit.completed", "correct"),
+        ("audit.completed", "incorrect"),
+    ]
+    assert bench.events[2]["data"]["severity"] == "critical"
+    audits = [one["data"]["audit_id"] for one in bench.events if "audit." in one["type"]]
+    assert audits[:2] == audits[2:4] == audits[4:]
+    for count, audited, correct in ((3, 2, 1), (4, 2, 1), (5, 0, 0)):
+        some, _ = run_hooks(*hooks[:count], auditors=["owner"])
+        panes, _ = tables(value for _, value in some.publisher.records)
+        found = (total(panes, "accuracy", "audited"), total(panes, "accuracy", "correct"))
+        assert (total(panes, "throughput", "labels"), *found) == (2, audited, correct)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "verdict"),
+    [
+        ({"policy": "Hate"}, {"policy": "Hate"}, "correct"),
+        ({"policy": "Hate", "policies": ["Spam", "Safe"]}, {"policies": ["Safe", "Spam"], "policy": "Hate"}, "correct"),
+        ({"policy": "Hate", "policies": ["Spam"]}, {"policy": "Spam", "policies": ["Hate"]}, "incorrect"),
+        ({"policy": "Hate", "severity": 1}, {"policy": "Hate", "severity": 4}, "correct"),
+        ({"policy": "Hate", "free": "x"}, {"policy": "Hate", "free": "y"}, "incomparable"),
+        ({"policy": "Hate", "note": "x"}, {"policy": "Hate", "note": "y"}, "correct"),
+        ({"policy": "Hate", "stars": 3}, {"policy": "Spam", "stars": 3}, "incorrect"),
+        ({"stars": 3}, {"stars": 3}, "incomparable"),
+        ({"spans": [{"start": 1, "end": 3, "label": "x"}]}, {"spans": []}, "incomparable"),
+    ],
+)
+def test_only_choices_are_compared(mine: Any, theirs: Any, verdict: str) -> None:
+    hooks = [response("created", 1, **mine), response("created", 2, "olga", **theirs)]
+    for hook in hooks:
+        asked = hook["data"]["record"]["dataset"]["questions"]
+        kinds = {"free": "text", "note": "text", "stars": "rating", "spans": "span"}
+        asked += [{"name": name, "settings": {"type": kind}} for name, kind in kinds.items()]
+    bench, said = run_hooks(*hooks, auditors=["owner"])
+    assert told(bench)[1] == ("audit.completed", verdict)
+    assert said[1]["incomparable"] == (verdict == "incomparable")
+
+
+def test_one_deciding_question_gives_plain_values() -> None:
+    hook = response("created", 1, policy="Hate", severity=2)
+    questions = hook["data"]["record"]["dataset"]["questions"]
+    questions[:] = [one for one in questions if one["name"] != "policies"]
+    bench, _ = run_hooks(hook)
+    assert bench.events[0]["data"]["values"] == ["Hate"]
+
+
+# -- records and datasets ----------------------------------------------------------------------------------------
+
+
+def record(action: str, second: int, name: str, **metadata: Any) -> dict[str, Any]:
+    data = json.loads(json.dumps(RESPONSE["data"]["record"])) | {"id": name}
+    data["metadata"] |= metadata
+    return {"type": f"record.{action}", "version": 1, "timestamp": f"2026-11-23T04:01:{second:02}Z", "data": data}
+
+
+def dataset_deleted() -> dict[str, Any]:
+    data = RESPONSE["data"]["record"]["dataset"]
+    return {"type": "dataset.deleted", "version": 1, "timestamp": "2026-11-23T05:00:00Z", "data": data}
+
+
+def test_a_deleted_dataset_cancels_the_records_it_still_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset_index, "PAGE_RECORDS", 2)
+    hooks = [record("created", at, f"rec-{at}") for at in range(7)]
+    hooks += [record("deleted", 10, "rec-1"), record("deleted", 11, "rec-6"), dataset_deleted(), dataset_deleted()]
+    bench, said = run_hooks(*hooks)
+    gone = [one["subject"] for one in bench.events if "task.cancelled" in one["type"]]
+    assert gone == [f"argilla-rec-{at}" for at in (1, 6, 0, 2, 3, 4, 5)]
+    assert said[-1]["ignored"]
+    assert not said[-1]["events"]
+
+
+def test_a_dataset_with_more_records_than_are_remembered_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset_index, "PAGE_RECORDS", 1)
+    monkeypatch.setattr(dataset_index, "MOST_PAGES", 2)
+    bench, _ = run_hooks(*[record("created", at, f"rec-{at}") for at in range(3)], dataset_deleted())
+    assert [one["code"] for one in bench.dead] == ["too_many_records"]
+    assert len([one for one in bench.events if "task.cancelled" in one["type"]]) == 2
+
+
+def test_what_cannot_be_counted_goes_to_the_dead_letters_with_its_reason() -> None:
+    unknown = {"type": "user.created", "timestamp": "2026-11-23T04:00:00Z", "data": {"id": "u"}}
+    late, odd, nameless = response("created", 1), response("created", 2), response("created", 3)
+    late["timestamp"] = "yesterday"
+    odd["data"]["status"] = "paused"
+    del nameless["data"]["id"]
+    due = record("created", 4, "rec-1", due_at="tomorrow")
+    who = response("deleted", 5, "olga")
+    bench, said = run_hooks(unknown, late, odd, nameless, due, who, auditors=["owner"])
+    codes = ["unknown_type", "wrong_time", "unknown_status", "missing_field", "wrong_time", "unknown_response"]
+    assert [one["code"] for one in bench.dead] == codes
+    assert [one["events"] for one in said] == [0, 0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"{}", b'{"type": 3}', b"{", b"\xff", b'{"type": "response.created"'])
+def test_what_is_no_webhook_is_refused(body: bytes) -> None:
+    async def steps(bench: Bench) -> None:
+        assert (await post(bench, body, signed(body, bench.now_ms // 1000)))[0] == 400
+
+    assert Bench(settings()).run(steps).publisher.records == []
+
+
+# -- configuration -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"tool": "argilla"}, "no secret of Argilla"),
+        ({"tool": "argilla", "secret": "no base64!"}, "not base64"),
+        ({"tool": "argilla", "secret": "c2hvcnQ="}, "fewer than 16 bytes"),
+        ({"tool": "argilla", "secret": "#"}, "no secret in it"),
+        ({"tool": "argilla", "secret": SECRET, "token": "12345678"}, "sends no token"),
+        ({"tool": "argila", "secret": SECRET}, "argilla"),
+        ({"token": "12345678", "secret": SECRET}, "names no tool"),
+        ({"token": "12345678", "argilla": {"auditors": ["owner"]}}, "names no tool"),
+        ({"tool": "argilla", "secret": SECRET, "argilla": {"auditor": ["owner"]}}, "auditor"),
+    ],
+)
+def test_a_source_that_cannot_be_meant_so_is_told(source: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as fault:
+        GatewaySettings.model_validate({"sources": {"kul": source}})
+    assert said in str(fault.value)
+    assert "not base64" not in said or "no base64!" not in str(fault.value.errors()[0]["msg"])
+
+
+def test_config_check_reads_secret_files(tmp_path: Path) -> None:
+    def told_of(text: str | None) -> list[str]:
+        path = tmp_path / "secret"
+        if text is not None:
+            path.write_text(text)
+        source = {"tool": "argilla", "secret_file": path}
+        return faults(FloorwatchConfig.model_validate({"gateway": {"sources": {"kul": source}}}))
+
+    assert "gateway.sources.kul.secret_file" in told_of(None)[0]
+    assert "not base64" in told_of("no base64!")[0]
+    assert told_of(SECRET) == []
+
+
+def test_each_tool_that_signs_has_a_section_and_no_other() -> None:
+    signing = {name.replace("-", "_") for name, tool in TOOLS.items() if tool.signature is not None}
+    assert signing == set(ToolSections.model_fields)
