@@ -145,7 +145,7 @@ async def _redacted(body: bytes, gateway: Gateway, tool: Tool, source: str, time
         return await tool.redact(body, gateway.settings.tool_settings(source), time_slices)
     except TooComplex:
         gateway.metrics.events(tool.name, "rejected")
-        reason = f"a task or an annotation of the webhook has more than {MAX_COMMAS} values"
+        reason = f"a task, an annotation or an answer of the webhook has more than {MAX_COMMAS} values"
         raise refused(web.HTTPRequestEntityTooLarge, "too_complex", reason, "export it and send events") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         gateway.metrics.events(tool.name, "rejected")

@@ -323,6 +323,14 @@ def test_an_auditors_answer_is_a_label_unless_configured() -> None:
     assert told(bench) == [("label.submitted", "argilla-r-olga")]  # there is nothing to audit
 
 
+def test_nobody_audits_a_label_of_their_own() -> None:
+    """An owner's first answer is a label; the webhook of its deletion was lost, and the owner answers anew."""
+    again = response("created", 2, "olga", policy="Spam")
+    again["data"]["id"] = "r-olga-2"
+    bench, _ = run_hooks(response("created", 1, "olga"), again, auditors=["owner"])
+    assert [kind for kind, _ in told(bench)] == ["label.submitted", "label.submitted"]
+
+
 def test_an_audit_is_of_every_label_and_changes_and_ends_with_its_response() -> None:
     hooks = [
         response("created", 1),
