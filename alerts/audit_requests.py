@@ -1,7 +1,7 @@
-"""Requests for audits: from what signals wish to what labelling tools are asked. Pure.
+"""Requests for audits: turns the audit suggestions of signals into requests to labelling tools. Pure.
 
-One request stands per rule and scope, for a day; only after it has ended may the next be made. So a signal folded again,
-after a crash or by another worker, finds the request it made standing and makes none.
+There is one open request per rule and scope. It ends after a day, and only then may the next one be made. So if a
+signal is folded again, after a crash or by another worker, its request is still open and it makes no second one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from streams.core.formatting import rfc3339
 from streams.models.outputs import AuditRequested
 
 STANDS_MS = 86_400_000
-"""How long a request stands: a day has every shift in it."""
+"""How long a request is open. A day includes every shift."""
 
 
 class AuditRequest(Struct, frozen=True):
@@ -42,7 +42,7 @@ class LastRequest(Struct, frozen=True):
 
 
 def step(held: LastRequest | None, signal: Signal) -> AuditRequest | None:
-    """Return the request that a signal makes, None where it wishes nothing or one stands already."""
+    """Return the request that a signal makes. None if it suggests no audits or a request is open already."""
     if signal.wish is None or (held is not None and signal.watermark_ms < held.until_ms):
         return None
     return AuditRequest(signal, 1 if held is None else held.number + 1, signal.watermark_ms + STANDS_MS)
@@ -60,7 +60,7 @@ def request_id(rule: str, scope_key: str, number: int) -> str:
 
 
 def request_key(rule: str, scope_key: str) -> str:
-    """Return the record key: of all requests of a rule on a scope the latest is kept."""
+    """Return the record key. The latest request of a rule on a scope is kept."""
     return f"{rule}|{scope_key}"
 
 
@@ -68,7 +68,7 @@ def encode_request(request: AuditRequest) -> bytes:
     """Return the CloudEvent of a request as JSON.
 
     Raises:
-        ValueError: The signal that made it wishes nothing.
+        ValueError: The signal that made it suggests no audits.
     """
     signal, wish = request.made_by, request.made_by.wish
     if wish is None:

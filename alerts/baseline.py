@@ -1,8 +1,8 @@
 """Trailing throughput baseline: a ring of past, non-overlapping window counts per scope. Pure, no clock.
 
 A sliding window's newest pane is still filling, so a sample keeps the time it really covers (window start to watermark)
-and the expectation is a rate times the time the present window covers. Nothing is sampled before a whole window lies
-after the first watermark seen (``origin_ms``): a stream that has just started would otherwise teach a too low baseline.
+and the expectation is a rate times the time the present window covers. The first sample is taken one whole window after
+the first watermark seen (``origin_ms``). Otherwise a stream that has just started would give too low a baseline.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BaselineState(Struct, frozen=True):
 
 
 class Expectation(Struct, frozen=True):
-    """What the past says of the present window: labels expected, overdispersion φ >= 1, windows behind it."""
+    """What the past windows lead one to expect of the present window: labels, overdispersion φ >= 1, number of windows."""
 
     labels: float
     phi: float
@@ -124,5 +124,5 @@ def _advance_window(
         if any(sample.labels for sample in ring):
             rings[key] = ring
         else:
-            rings.pop(key, None)  # a scope that has been empty for a whole ring is gone, not slow
+            rings.pop(key, None)  # a scope without labels for a whole ring has ended; it is not slow
     return rings

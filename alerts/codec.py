@@ -27,7 +27,7 @@ _PLAIN = (
     *("value", "target", "window"),
 )
 Input = Signal | Ack | Silence | Tick
-"""What moves incidents: one log (topic signals.v1) orders what rules say, what people do and the time that passes."""
+"""The inputs of incidents. One log (topic signals.v1) orders signals, operator actions and ticks."""
 
 _inputs: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
 
@@ -85,7 +85,8 @@ def _act_of(record: dict[str, Any]) -> dict[str, Any]:
 def encode_incident(incident: Incident, title: str) -> bytes:
     """JSON bytes for topic and read model.
 
-    Links that cannot be built are missing here: workers of before, which may read it during a rolling upgrade, know no null.
+    Links that cannot be built are left out, because older workers, which may read this during a rolling upgrade, do not
+    accept null.
     """
     record = incident_record(incident, title)
     encoded = msgspec.json.encode(
@@ -107,7 +108,7 @@ def decode_incident(value: bytes | str) -> Incident:
 
 
 def encode_input(given: Input) -> bytes:
-    """JSON bytes for topic signals.v1, told apart by ``type``."""
+    """JSON bytes for topic signals.v1; ``type`` names the kind."""
     return formats.stamped_json(formats.SIGNAL, msgspec.json.encode(given))
 
 

@@ -24,7 +24,7 @@ NOT_GIVEN = "(not given)"
 MAX_CONTRIBUTORS = 5
 MAX_PER_DIMENSION = 2
 MIN_EFFECT_PP = 0.05
-"""Smaller effects read as 0.0 or 0.1 points: noise in a message."""
+"""Smaller effects would be shown as 0.0 or 0.1 points."""
 
 
 class PartCounts(Struct, frozen=True):
@@ -66,7 +66,7 @@ class PartEffect(Struct, frozen=True):
 
 
 def shift_share(before: Mapping[str, PartCounts], after: Mapping[str, PartCounts]) -> list[PartEffect]:
-    """Split ΔA between two windows over the parts of a scope: ``streams.core.rca.shift.decompose`` in the words of alerts.
+    """Split ΔA between two windows over the parts of a scope, by ``streams.core.rca.shift.decompose``.
 
     Returns:
         One entry per part; their effects sum exactly to A₁-A₀. Empty when either window is empty.
@@ -90,11 +90,11 @@ def _tallies(cells: Mapping[str, PartCounts]) -> dict[tuple[str, ...], RatioTall
 
 
 def earlier(longer: Mapping[str, PartCounts], later: Mapping[str, PartCounts]) -> dict[str, PartCounts]:
-    """Parts of the longer window without the later one inside it, so that the two compared have nothing in common.
+    """Parts of the longer window without the later window inside it, so that the two do not overlap.
 
     Returns:
-        What is left; the longer window as it is where the later one holds or weighs more of some part (rows of two
-        moments, or a reference that is no longer than the window).
+        The rest of the longer window. If the later window has more of some part (rows of different times, or a
+        reference that is not longer), the longer window unchanged.
     """
     left = {}
     for value in longer.keys() | later.keys():
@@ -149,18 +149,19 @@ def crosses(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
 
 
 def complete(parent: PartCounts, parts: Mapping[str, PartCounts]) -> dict[str, PartCounts]:
-    """The parts, with what the parent has beyond them as ``(not given)``, so that they sum to the parent."""
+    """The parts, and the rest of the parent as ``(not given)``, so that they sum to the parent."""
     rest = without(parent.tally, summed(cell.tally for cell in parts.values()))
     labels = parent.labels - sum(cell.labels for cell in parts.values())
     if not rest.total or not possible(rest):
-        return dict(parts)  # nothing beyond them, or rows of slightly different moments
+        return dict(parts)  # no rest, or rows of slightly different times
     return {**parts, NOT_GIVEN: PartCounts.of(rest, labels)}
 
 
 def rank(found: Iterable[Contributor]) -> tuple[Contributor, ...]:
     """The harmful parts, worst first: at most five, at most two of a dimension.
 
-    Where any stands out clearly, only such: beside it, what may be chance or moved as everything else did reads as a cause.
+    If any part stands out clearly, only such parts are returned. Beside it, a part that may be chance or moved like
+    everything else would look like a cause.
     """
     found = list(found)
     if any(part.clear and part.effect_pp <= -MIN_EFFECT_PP for part in found):
@@ -211,7 +212,7 @@ def share_contributors(
         found += _crossed(scope, rows, row, old_row, old_children, read, words)
     for dimension, parts in children(scope, rows).items():
         if len(parts) < 2:
-            continue  # a single part is the scope itself under another name
+            continue  # a single part is the same as the scope itself
         cells = complete(read(row), {value: read(part) for value, part in parts.items()})
         before: dict[str, PartCounts] = {}
         if old_row is not None:
@@ -234,7 +235,7 @@ def _crossed(
     read: Callable[[Row], PartCounts],
     words: Callable[[PartCounts], str],
 ) -> Iterable[Contributor]:
-    """Parts two dimensions deep, only those beyond chance: there are many, and the best of many looks bad by luck."""
+    """Parts by two dimensions, only those beyond chance. There are many of them, and the worst of many looks bad by chance."""
     for name, parts in crosses(scope, rows).items():
         if len(parts) < 2:
             continue
@@ -254,7 +255,7 @@ def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], PartCo
 def _against_target(
     dimension: str, cells: Mapping[str, PartCounts], target: float, words: Callable[[PartCounts], str], *, history: bool
 ) -> Iterable[Contributor]:
-    """Parts by their excess over the target. A large part has much of it by its size alone: that is no cause."""
+    """Parts by their excess over the target. A large part has a large excess by its size alone, which is not a cause."""
     effects = excess(cells, target)
     missing = -sum(effect for effect in effects.values() if effect < 0)
     whole = summed(cell.tally for cell in cells.values())
@@ -294,13 +295,13 @@ def _against_reference(
         if shift.verdict != "evident":
             parts += _DOUBTS[shift.verdict]
         elif moved:
-            parts += "; it does another share of the work than before, its quality is no cause"
+            parts += "; it does another share of the work than before, its quality is not a cause"
         clear = shift.verdict == "evident" and not moved
         yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}", clear)
 
 
 def _moved_by_share(shift: PartEffect, before: PartCounts | None, after: PartCounts | None) -> bool:
-    """Whether a part moved the whole by doing more or less of the work: at a change of shift every team does."""
+    """Whether a part moved the whole by doing more or less of the work. At a change of shift every team does."""
     here = [cell for cell in (before, after) if cell is not None and cell.total]
     return len(here) < 2 or abs(shift.rate) < abs(shift.effect) / 2
 
@@ -313,4 +314,4 @@ def _pp(effect: Fraction) -> float:
 
 
 def _points(effect: Fraction) -> str:
-    return f"{round(float(effect) * 100, 1) + 0.0:+.1f}"  # + 0.0: nobody reads -0.0
+    return f"{round(float(effect) * 100, 1) + 0.0:+.1f}"  # + 0.0 turns -0.0 into 0.0

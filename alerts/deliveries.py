@@ -21,7 +21,7 @@ class Delivery(Struct, frozen=True):
     Attributes:
         id: Of the notification.
         channel: Where it goes; ``(no channel)`` while its route has none.
-        state: ``moved``: the channel is configured no more, and others of the route got it.
+        state: ``moved``: the channel is no longer configured, and others of the route got it.
         attempts: How often it was tried.
         reason: Why the last attempt failed, or empty.
         at_ms: Wall time of the last change.
@@ -38,9 +38,10 @@ class Delivery(Struct, frozen=True):
 
 
 class ChannelState(Struct, frozen=True):
-    """How a channel fares, over all workers. Times are wall ms; counts are since the outbox exists.
+    """The state of a channel, over all workers. Times are wall ms. Counts are since the outbox was created.
 
-    ``tested_ms``, ``test_failed_ms`` and ``test_reason`` are of ``floorwatch notifications test``, wherever that was run.
+    ``tested_ms``, ``test_failed_ms`` and ``test_reason`` come from ``floorwatch notifications test``, run on any
+    machine.
     """
 
     name: str
@@ -105,7 +106,7 @@ async def _oldest_ms(outbox: Outbox, ids: list[str]) -> int | None:
 
 
 async def deliveries_of(outbox: Outbox, incident_keys: Iterable[str]) -> dict[str, list[Delivery]]:
-    """Return by incident key what became of its notifications, oldest first."""
+    """Return the deliveries of each incident by its key, oldest first."""
     keys = list(incident_keys)
     async with outbox.redis.pipeline(transaction=False) as pipe:
         for key in keys:
@@ -142,7 +143,7 @@ def _deliveries(name: str, item: Mapping[str, str]) -> list[Delivery]:
 
 
 async def listed(outbox: Outbox, state: Literal["waiting", "dead"], limit: int = 1000) -> list[Delivery]:
-    """Return what waits or is dead, by channel, the newest change first; at most ``limit`` of each channel."""
+    """Return the waiting or dead deliveries by channel, newest change first, at most ``limit`` of each channel."""
     found: list[Delivery] = []
     for channel in [*await outbox.channels(), NO_CHANNEL]:
         waits_unrouted = channel == NO_CHANNEL and state == "waiting"
@@ -155,7 +156,7 @@ async def listed(outbox: Outbox, state: Literal["waiting", "dead"], limit: int =
 
 
 async def payload_of(outbox: Outbox, notification_id: str) -> Notification | None:
-    """Return a notification while the outbox still holds its text, else None."""
+    """Return a notification if the outbox still has its text, else None."""
     held = await cast("Awaitable[Any]", outbox.redis.hget(outbox.key(f"item:{notification_id}"), "payload"))
     try:
         return None if held is None else decode_notification(held)

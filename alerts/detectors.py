@@ -42,5 +42,5 @@ def _detector(rule: Evidential) -> Detector:
 
 
 def _top_nano(rule: AccuracyLowRule | CriticalErrorsRule) -> int:
-    """Return the greatest weight 1/π of the audit plan in 10⁻⁹; 0 where nobody fixed it."""
+    """Return the greatest weight 1/π of the audit plan in 10⁻⁹; 0 if it is not configured."""
     return 0 if rule.least_probability is None else round(NANO / rule.least_probability)

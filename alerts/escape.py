@@ -1,7 +1,8 @@
-"""Names are data, never markup: one escape for each kind of sink that reads markup.
+"""Escapes names for each kind of sink that reads markup, so that data is never markup.
 
-A queue may be called ``<script>``, ``*urgent*`` or ``@everyone``: whoever sends events chooses it. Each sink here turns such text
-into something that looks the same and does nothing: no tags, no emphasis, no mention of people, no link but our own.
+The sender of events chooses names, so a queue may be called ``<script>``, ``*urgent*`` or ``@everyone``. Each sink
+turns such text into text that looks the same and has no effect: no tags, no emphasis, no mentions, and no links but
+Floorwatch's own.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from streams.core.formatting import printable
 
 _BREAK = "\N{ZERO WIDTH SPACE}"
 _MENTION = re.compile(r"@(?=\S)|(?<=<)(?=[!@#])")
-"""Behind @, and between < and what opens a mention of Slack: ``@everyone``, ``<!channel>``, ``<@U123>``, ``<#C1>``."""
+"""Where a zero-width space stops a mention: after @, and after the < of Slack's ``<!channel>``, ``<@U123>``,
+``<#C1>``."""
 _ADDRESS = re.compile(r"(?<=:)(?=//)|(?i:(?<=\bwww)(?=\.))|(?i:(?<=mailto)(?=:))")
-"""Where a chat or a mail program would make a link of its own."""
+"""Where a chat or mail program would make a link."""
 _MARKDOWN = re.compile(r"([\\`*_~\[\]()<>#|!{}&])")
 
 
@@ -58,8 +60,8 @@ class Sink:
 
     Attributes:
         name: For the outcome of tests and for people.
-        text: Makes data harmless in it.
-        link: Writes a link of ours.
+        text: Escapes data.
+        link: Writes one of Floorwatch's links.
         line_break: Between two lines.
         indent: In front of a line that belongs to the one above.
     """

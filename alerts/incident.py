@@ -1,4 +1,4 @@
-"""The incident: the life of one alert on one scope, what can happen to it and what that makes happen."""
+"""The incident: the life of one alert on one scope, its inputs and its effects."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from msgspec import Meta, Struct
 from alerts.signals import Contributor, Kind, Severity, Window
 
 State = Literal["pending", "quiet", "open", "acknowledged", "escalated", "resolved"]
-"""``quiet``: was pending and went away before it opened; never shown, kept so that a replay is known as one."""
+"""``quiet``: it was pending and ended before it opened. It is never shown, and kept so that a replay is recognised."""
 
 HIDDEN: frozenset[str] = frozenset(("pending", "quiet"))
-"""States that are on the log for the next owner, and shown to nobody."""
+"""States that are written to the log for the next owner and not shown to people."""
 
 LIVE: frozenset[str] = frozenset(("open", "acknowledged", "escalated"))
 
@@ -22,7 +22,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\
 Note = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 ACTIONS_KEPT = 20
-"""So many acts stay in an incident; all of them are on the log for as long as it is kept."""
+"""Operator actions kept in an incident. The log has all of them for as long as it is kept."""
 
 
 class Stamp(Struct, frozen=True, order=True):
@@ -46,10 +46,11 @@ class Incident(Struct, frozen=True):
     """One alert's life. Times are int ms; ``at`` of signals is event time (watermark), of ticks and acks wall time.
 
     ``streak`` counts consecutive evaluations that point away from the present state. ``announced`` says that people
-    were told of the present firing; it stays False while a parent or a silence holds the message back.
-    ``timer_ms`` is the wall time from which group wait is counted and, once people were told, escalation; None until the
-    next tick. ``told`` are the routes of the tiers that were told: they hear the end, too. ``acts`` are the last
-    ``ACTIONS_KEPT``, oldest first. ``board_url`` is empty where no board is configured, ``runbook_url`` then a path in the repository.
+    were told of the present firing; it stays False while a wider incident or a silence holds the message back.
+    ``timer_ms`` is the wall time from which group wait is counted and, once people were told, escalation; None until
+    the next tick. ``told`` are the routes of the tiers that were told; they are told of the end too. ``acts`` are the
+    last ``ACTIONS_KEPT``, oldest first. ``board_url`` is empty where no board is configured, ``runbook_url`` then a
+    path in the repository.
     """
 
     key: str
@@ -85,7 +86,7 @@ class Incident(Struct, frozen=True):
 
     @property
     def live(self) -> bool:
-        """Whether people should see it as going on."""
+        """Whether people should see it as live."""
         return self.state in LIVE
 
 
@@ -99,7 +100,7 @@ class Ack(Struct, frozen=True, tag="ack"):
 
 
 class Silence(Struct, frozen=True, tag="silence"):
-    """No messages about the incident until ``until_ms`` (wall time); the last one said counts, so it can be shortened."""
+    """No messages about the incident until ``until_ms`` (wall time). The last silence counts, so it can be shortened."""
 
     key: str
     by: Name
@@ -109,9 +110,9 @@ class Silence(Struct, frozen=True, tag="silence"):
 
 
 class Tick(Struct, frozen=True, tag="tick"):
-    """Time passed: wall time ``at_ms``; ``watermark_ms`` is where the rules were last evaluated, as far as known.
+    """Time passed: wall time ``at_ms``; ``watermark_ms`` is the watermark of the last known evaluation of the rules.
 
-    Ticks are records of the log like signals and acts, so a replay escalates as the first time.
+    Ticks are records of the log like signals and actions, so a replay escalates at the same points.
     """
 
     at_ms: int
@@ -119,7 +120,7 @@ class Tick(Struct, frozen=True, tag="tick"):
 
 
 class Notify(Struct, frozen=True, tag="notify"):
-    """Tell people. ``id`` is incident key + step: the same telling always has the same id. ``also``: further routes."""
+    """Notify people. ``id`` is incident key + step, so the same notification always has the same id. ``also``: further routes."""
 
     id: str
     step: str

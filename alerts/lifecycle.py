@@ -1,11 +1,11 @@
 """The incident machine: pending → open → acknowledged → escalated(n) → resolved (→ reopened). Pure.
 
-The shell's order makes it safe to be killed anywhere: step, carry out the effects (enqueueing is idempotent by id),
-only then persist the incident. A replayed input at or below the stored stamp does nothing; one above it that was carried out
-before the crash makes the same notification id again, which the outbox knows.
+The caller's order makes a crash safe anywhere: step, carry out the effects (enqueueing is idempotent by id), and only
+then persist the incident. A replayed input at or below the stored stamp does nothing. An input above it whose effects
+were carried out before the crash makes the same notification id again, which the outbox knows.
 
-The shell must keep the last incident of each (rule, scope_key) even when resolved: its episode number and its reopen
-window live there.
+The caller must keep the last incident of each (rule, scope_key) even when it is resolved, because it holds the episode
+number and the reopen window.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class EscalationTier(Struct, frozen=True):
 class IncidentPolicy(Struct, frozen=True):
     """How incidents of one rule live.
 
-    ``stale_after_ms`` is how long (event time) an incident may hear no signal before it resolves: its scope has no rows
-    any more. ``group_wait_ms`` (wall time) holds the first message of a narrower scope, so that a parent opening a
-    moment later can speak for it; with 0 the message goes at once.
+    ``stale_after_ms`` is how long (event time) an incident may get no signal before it resolves, because its scope has
+    no rows any more. ``group_wait_ms`` (wall time) delays the first message of a narrower scope, so that a wider
+    incident that opens a moment later can inhibit it. With 0 the message is sent at once.
     """
 
     severity: Severity = "warn"
@@ -97,7 +97,7 @@ def step(
         event: What happened.
         policy: The rule's policy.
         stamp: Place of the event in its log; None where there is no log.
-        inhibited: A wider scope's incident speaks for this one (see :func:`inhibit`).
+        inhibited: An incident of a wider scope inhibits this one (see :func:`inhibit`).
 
     Returns:
         (incident after, effects). Without any change the same incident object and no effects.
@@ -126,7 +126,7 @@ def step(
 
 
 def inhibit(incidents: Iterable[Incident]) -> set[str]:
-    """Keys of live incidents that a live incident of the same kind on a wider scope speaks for.
+    """Keys of live incidents that a live incident of the same kind on a wider scope inhibits.
 
     They are still recorded and shown; only their messages are held, and sent when the wider incident ends first. Linear in
     the incidents: wider scopes are the few subsets of a scope.
@@ -143,7 +143,7 @@ def _wider(scope: Scope) -> Iterator[frozenset[tuple[str, str]]]:
 
 
 def inhibited_by(scope: dict[str, str], kind: str, incidents: Iterable[Incident]) -> bool:
-    """Whether a live incident of the kind on a wider scope would speak for ``scope``: asked before the child opens."""
+    """Whether a live incident of the kind on a wider scope would inhibit ``scope``. Called before the narrower one opens."""
     return any(other.live and other.kind == kind and is_parent(other.scope, scope) for other in incidents)
 
 
@@ -206,7 +206,8 @@ def _fire(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Inciden
         resolved_ms=None,
         reopened=incident.reopened + reopening,
         tier=0,
-        # Still True when a silence swallowed the resolve: to its readers it never ended, so it does not begin again.
+        # Still True if a silence suppressed the resolve message. For its readers it never ended, so it does not begin
+        # again.
         announced=incident.announced,
         timer_ms=None,
         acknowledged_by=None,
@@ -222,7 +223,7 @@ def _told(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Inciden
         target=signal.target,
         contributors=signal.contributors,
         examples=signal.examples,
-        # The first start seen stands, but where a detector dates the change: a corrected audit may move that.
+        # The first start seen is kept, unless a detector dates the change; a corrected audit may move that date.
         since_ms=signal.since_ms if signal.dated else incident.since_ms,
         updated_ms=max(incident.updated_ms, signal.watermark_ms),
         board_url=joined(policy.board_base_url, signal.board_path) if policy.board_base_url else "",
@@ -232,7 +233,9 @@ def _told(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Inciden
 
 
 def joined(base: str, path: str) -> str:
-    """Return a path below a base; where the base ends as the path begins, that part stands once. Without a base, the path.
+    """Return a path below a base.
+
+    If the base ends with the beginning of the path, that part is not repeated. Without a base, the path.
 
     Example:
         >>> joined("https://wiki.example/docs/runbooks/", "docs/runbooks/backlog_age.md")
@@ -301,13 +304,13 @@ def _on_tick(incident: Incident, tick: Tick, policy: IncidentPolicy) -> Incident
 def _tell(
     before: Incident | None, after: Incident, policy: IncidentPolicy, *, inhibited: bool, wall_ms: int | None
 ) -> tuple[Incident, list[Effect]]:
-    """Decide what people hear of the step from ``before`` to ``after``."""
+    """Decide which messages the step from ``before`` to ``after`` sends."""
     effects: list[Effect] = []
     silenced = after.silenced_until_ms is not None
-    # Someone who acknowledged it has it already: who was not told that it opened is not told that it is over.
+    # Somebody has acknowledged it already. Those who were not told that it opened are not told that it is over.
     untold = after.live and not after.announced and after.state != "acknowledged"
     if untold and not inhibited and not silenced and _waited(after, policy, wall_ms):
-        # Nobody can have acknowledged what nobody was told: the tiers count from here.
+        # Nobody can have acknowledged it before anybody was told, so the tiers count from here.
         after = structs.replace(after, announced=True, timer_ms=wall_ms)
         name = f"reopened-{after.reopened}" if after.reopened else "open"
         effects.append(_notify(after, name, policy.route))
@@ -326,7 +329,7 @@ def _tell(
 
 
 def _unsaid_end(before: Incident | None, after: Incident, policy: IncidentPolicy) -> list[Effect]:
-    """Tell the end that a long silence still holds back when a new episode begins: nothing steps the old one any more."""
+    """Send the resolve message that a silence still holds back when a new episode begins. The old episode gets no more inputs."""
     if before is None or before.key == after.key or not before.announced:
         return []
     over = structs.replace(before, announced=False, silenced_until_ms=None)
@@ -340,7 +343,7 @@ def _waited(incident: Incident, policy: IncidentPolicy, wall_ms: int | None) -> 
 
 
 def _over(incident: Incident, policy: IncidentPolicy) -> Notify:
-    """Tell the end to whoever was told of the beginning: the rule's route, and those of the tiers that were told."""
+    """Tell the end to everybody who was told of the beginning: the rule's route, and the routes of the tiers that were told."""
     also = tuple(route for route in incident.told if route != policy.route)
     return structs.replace(_notify(incident, f"resolved-{incident.reopened}", policy.route), also=also)
 
@@ -350,7 +353,7 @@ def _notify(incident: Incident, name: str, route: str) -> Notify:
 
 
 def _visible(incident: Incident | None) -> Incident | None:
-    """What a reader of the incident can see; None while there is nothing to see."""
+    """What people see of the incident; None while they see nothing."""
     if incident is None or incident.state in HIDDEN:
         return None
     return structs.replace(incident, streak=0, timer_ms=None, stamp=None)

@@ -1,4 +1,4 @@
-"""How far the rules have looked, and when they look next: what explains that nothing is said. Pure."""
+"""Up to when the rules were evaluated and when they are evaluated next, to explain why there is no alert yet. Pure."""
 
 from __future__ import annotations
 

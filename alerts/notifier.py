@@ -25,9 +25,10 @@ POLL_S = 0.5
 AT_ONCE = 4
 """Notifications under way to one channel at the same time."""
 ORPHANED_S = 60.0
-"""What waits so long for a channel that this worker does not have is routed anew: another worker would have taken it."""
+"""A notification that waits this long for a channel that this worker does not have is routed again. Another worker with
+that channel would have taken it."""
 _SEND_SHARE = 0.8
-"""Part of a lease that a send may take, so that the lease is still ours when the result is written."""
+"""Share of a lease that a send may take, so that the lease has not ended when the result is written."""
 _SAY_AGAIN_S = 60.0
 
 ChannelsOf = Callable[[Notification], Iterable[str]]
@@ -44,8 +45,8 @@ class DeliveryMeter(Protocol):
 class Notifier:
     """Delivers until told to stop. Several may run on one outbox.
 
-    Its parts (``loops``) run side by side, each its own task: one chooses channels, one serves each channel. So neither a receiver
-    that hangs nor a fault in one channel's code holds up another.
+    Its parts (``loops``) run side by side, each its own task: one chooses channels, one serves each channel. So neither
+    a receiver that hangs nor an error in one channel delays another.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Notifier:
         self._away = _Away()
 
     def loops(self) -> dict[str, Callable[[asyncio.Event], Awaitable[None]]]:
-        """Return the parts by name; each runs until its event is set."""
+        """Return the loops by name; each runs until its event is set."""
         served = {f"channel {name}": self._lane(channel) for name, channel in self._channels.items()}
         return {"routing": self._route_forever, **served}
 
@@ -105,7 +106,7 @@ class Notifier:
             await _pause(stop, self._poll_s)
 
     async def _move_orphans(self) -> None:
-        """Route anew what waits for a channel that is configured no more."""
+        """Route again what waits for a channel that is no longer configured."""
         for name in await self._outbox.channels():
             if name in self._channels:
                 continue
@@ -136,11 +137,11 @@ class Notifier:
                 under_way.add(asyncio.create_task(self._deliver_patiently(lease, channel)))
 
     async def _deliver_patiently(self, lease: Lease, channel: Channel) -> None:
-        async with self._away.told():  # without Redis the lease ends, and what was sent may be sent again
+        async with self._away.told():  # if Redis is away, the lease ends and the notification may be sent again
             await self.deliver(lease, channel)
 
     async def deliver(self, lease: Lease, channel: Channel) -> None:
-        """Send one claimed notification and write down what came of it."""
+        """Send one claimed notification and record the result."""
         fault = await self._send(lease, channel)
         if fault is None:
             await self._outbox.sent(lease)
@@ -167,7 +168,8 @@ class Notifier:
         except TimeoutError:
             return ChannelError(f"channel {channel.name}: no answer within {most_s:g} s", unsure=True)
         except Exception as error:  # noqa: BLE001 - see below
-            # A faulty channel must cost neither the others nor the notifier. No traceback: it may hold a token.
+            # A faulty channel must stop neither the others nor the notifier. There is no traceback, because it may hold
+            # a token.
             log.error(  # noqa: TRY400
                 "channel %s failed in an unexpected way: %s", channel.name, type(error).__name__
             )
@@ -180,7 +182,7 @@ class Notifier:
 
 
 class _Away:
-    """Says that Redis is away, and that it is back: once a minute at most, not at every try of every part."""
+    """Logs that Redis is away and that it is back, at most once a minute and not at every retry."""
 
     def __init__(self) -> None:
         self._since_s: float | None = None
@@ -189,12 +191,12 @@ class _Away:
 
     @contextlib.asynccontextmanager
     async def told(self) -> AsyncIterator[None]:
-        """Do some work with Redis; where it is away, say so and go on."""
+        """Do some work with Redis. If Redis is away, log that and go on."""
         try:
             yield
         except (RedisError, OSError) as error:
             if isinstance(error, ResponseError) and not passes(error):
-                raise  # it answers and refuses what we ask: waiting mends nothing, so this part is down and says so
+                raise  # Redis answers and refuses the request. Waiting does not help, so this loop ends with the error
             self._away(type(error).__name__)
         else:
             if self._told:
@@ -227,14 +229,14 @@ async def _any_done_or(stop: asyncio.Event, under_way: set[asyncio.Task[None]], 
 
 
 def _raise_first(under_way: set[asyncio.Task[None]]) -> None:
-    """Forget what is done; a fault of our own in one ends the part, which its supervisor starts again."""
+    """Forget finished deliveries. An unexpected error in one ends this loop, and its supervisor starts it again."""
     for task in [task for task in under_way if task.done()]:
         under_way.discard(task)
         task.result()
 
 
 async def _end(under_way: set[asyncio.Task[None]], seconds: float) -> None:
-    """Give deliveries a moment to end; what is cut off is sent again when its lease ends."""
+    """Give deliveries some time to end. One that is cancelled is sent again when its lease ends."""
     if under_way:
         await asyncio.wait(under_way, timeout=seconds)
     for task in under_way:

@@ -1,6 +1,6 @@
 """Durable outbox in Redis: notifications wait here until every channel of their route has them.
 
-Each channel has a queue, attempts and dead list of its own, so one that is down holds back no other. Keys (prefix
+Each channel has its own queue, attempts and dead list, so a channel that is down does not delay others. Keys (prefix
 ``floorwatch:{outbox}:``; the braces keep them in one slot of a cluster)::
 
     item:<id>        hash   payload, state (waiting|done), queued_ms, open (channels still to serve), and by channel s, a, t, r, w, u
@@ -12,10 +12,10 @@ Each channel has a queue, attempts and dead list of its own, so one that is down
     channels         set    every channel that has or had a queue
     notes:<key>      zset   ids of an incident's notifications → ms
 
-The channels of a route are chosen by whoever delivers, not by whoever enqueues: a changed configuration holds for what waits,
-too. Every step is one Lua script, so a process killed anywhere leaves an item as it was or moved on. A claim counts as an
-attempt: an item that kills its worker each time ends in a dead list too. Needs a Redis that persists (appendfsync
-everysec) to survive its own crash.
+The channels of a route are chosen at delivery, not when a notification is enqueued, so a changed configuration also
+applies to what waits. Every step is one Lua script, so a crash leaves an item either before or after the step. A claim
+counts as an attempt, so an item that kills its worker each time also ends in a dead list. Needs a Redis that persists
+(appendfsync everysec) to survive its own crash.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 NO_CHANNEL: Final = "(no channel)"
-"""Stands for the channel of a notification whose route has none."""
+"""The name used for the channel of a notification whose route has none."""
 
 
 class OutboxSettings(Struct, frozen=True):
-    """How patient the outbox is.
+    """How often and how long the outbox tries.
 
     With these, a receiver that is down is tried for about 7 hours. ``keep_ms`` is how long a finished id is remembered as seen;
     keep it above the longest replay of the log. A notification without a channel waits ``unrouted_ms`` for one. One that a newer
@@ -57,7 +57,7 @@ class OutboxSettings(Struct, frozen=True):
 
 
 class Lease(Struct, frozen=True):
-    """A notification claimed for one channel: ours until the lease ends; ``token`` proves it.
+    """A notification claimed for one channel until the lease ends; ``token`` identifies the claim.
 
     ``unsure``: an earlier attempt may have arrived (its worker died, or the receiver did not answer in time).
     """
@@ -90,14 +90,14 @@ class Outbox:
         self._adopted = False
 
     async def enqueue(self, note: Notification) -> bool:
-        """Put a notification in; False when its id was put in before, even when it is long delivered."""
+        """Enqueue a notification. False if its id was enqueued before, even if it was delivered long ago."""
         payload = within(note, self._settings.max_payload_bytes)
         keys = [self._item(note.id), self.key("due"), self.key(f"notes:{incident_of_id(note.id)}")]
         args = (note.id, encode_notification(payload), self.clock(), self._settings.keep_ms)
         return bool(await self._run(lua.ENQUEUE, keys, *args))
 
     async def route(self, channels_of: Callable[[Notification], Iterable[str]]) -> bool:
-        """Choose the channels of the notification that has waited longest for it; False when none waits.
+        """Choose the channels of the notification that has waited longest for that. False when none waits.
 
         Args:
             channels_of: Names of the channels of a notification's route. Without any it waits for a changed configuration, a
@@ -115,7 +115,8 @@ class Outbox:
         try:
             note = decode_notification(payload)
         except msgspec.DecodeError as error:
-            # Written by another version, or by hand. It must neither stop the others nor be tried for ever.
+            # It was written by another version or by hand. It must not stop the others and must not be retried for
+            # ever.
             await self._bury_unrouted(name, f"its payload cannot be read: {error}")
             return True
         except NewerFormat:
@@ -133,7 +134,7 @@ class Outbox:
         return True
 
     async def claim(self, channel: str, lease_s: float) -> Lease | None:
-        """Take the notification that is due longest for a channel, for ``lease_s`` seconds; None when none is due."""
+        """Claim the notification that has been due longest for a channel, for ``lease_s`` seconds. None when none is due."""
         now_ms, token = self.clock(), self._token()
         limits = (self._settings.max_attempts, self._settings.keep_ms, self.prefix, channel)
         keys = [self.key(f"due:{channel}"), self.key(f"dead:{channel}"), self.key("channels")]
@@ -155,19 +156,19 @@ class Outbox:
             return Lease(_text(name), channel, token, note, int(attempts), bool(unsure))
 
     async def sent(self, lease: Lease) -> bool:
-        """Remember that the channel has it; False when the lease has ended and someone else took it."""
+        """Record that the channel has it. False if the lease has ended and another worker claimed it."""
         keys = [self._item(lease.id), self.key(f"due:{lease.channel}"), self.key(f"channel:{lease.channel}")]
         args = (lease.id, lease.token, lease.channel, self.clock(), self._settings.keep_ms)
         return bool(await self._run(lua.SENT, keys, *args))
 
     async def retry(self, lease: Lease, reason: str, after_ms: int | None = None, *, unsure: bool = False) -> bool:
-        """Give it back, due after a doubling wait (or ``after_ms`` if longer); dead at the last attempt.
+        """Return it to the queue, due after a doubling wait (or ``after_ms`` if longer). After the last attempt it is dead.
 
         Args:
             lease: What was claimed.
             reason: Why it was not delivered.
-            after_ms: The receiver's own wish.
-            unsure: The receiver may have it all the same.
+            after_ms: How long the receiver asks to wait.
+            unsure: The receiver may have the notification.
 
         Returns:
             False when the lease has ended and someone else took it.
@@ -185,7 +186,7 @@ class Outbox:
         return lease.attempts >= self._settings.max_attempts
 
     async def bury(self, lease: Lease, reason: str) -> bool:
-        """Give it up for the channel: to its dead list. False when the lease has ended and someone else took it."""
+        """Move it to the channel's dead list. False if the lease has ended and another worker claimed it."""
         return await self._bury(lease.id, lease.channel, lease.token, reason)
 
     async def revive(self, notification_id: str, channel: str) -> bool:
@@ -196,11 +197,11 @@ class Outbox:
         return bool(await self._run(lua.REVIVE, keys, notification_id, channel, self.clock(), int(routed)))
 
     async def move(self, channel: str, waiting_s: float) -> int:
-        """Give back what waits for a channel that is configured no more, to be routed anew; return how many.
+        """Return what waits for a channel that is no longer configured, so that it is routed again. Returns how many.
 
         Args:
             channel: Its name.
-            waiting_s: Only what has been due so long: another worker may still have the channel.
+            waiting_s: Only what has been due this long, because another worker may still have the channel.
         """
         now_ms = self.clock()
         keys = [self.key(f"due:{channel}"), self.key("due")]
@@ -208,7 +209,7 @@ class Outbox:
         return int(await self._run(lua.MOVE, keys, *args))
 
     async def tested(self, channel: str, reason: str | None = None) -> None:
-        """Remember how a test message of a person fared.
+        """Record the result of a test message.
 
         Args:
             channel: Its name.
@@ -247,7 +248,7 @@ class Outbox:
 
 def backoff_ms(attempts: int, settings: OutboxSettings) -> int:
     """Wait after the ``attempts``-th failed attempt (from 1): doubling from the first to the most."""
-    # The exponent is bounded: attempts may be large, and an int shifted has no limit.
+    # The exponent is bounded, because attempts may be large and a shifted int has no limit.
     doublings = min(max(0, attempts - 1), 32)
     return min(settings.backoff_most_ms, settings.backoff_first_ms << doublings)
 

@@ -1,4 +1,4 @@
-"""The outbox's steps as Lua scripts: each is done whole or not at all, whoever is killed. See ``alerts/outbox.py`` for the keys.
+"""The outbox's steps as Lua scripts. Each is done completely or not at all, even in a crash. See ``alerts/outbox.py`` for the keys.
 
 Fields of an item by channel are ``<name>|<channel>``: s (state: waiting, sent, dead), a (attempts), t (token of the claim
 under way), r (reason of the last failure), w (wall time in ms of the last change), u (1: the last attempt may have arrived).
@@ -25,7 +25,7 @@ local function finish(item, keep_ms)
   redis.call('PEXPIRE', item, keep_ms)
 end
 """
-"""Ends an item that no channel waits for: its text is kept only where a dead one may be revived."""
+"""Ends an item that no channel waits for. Its text is kept only if a dead delivery may be revived."""
 
 # KEYS item, due, notes; ARGV id, payload, now_ms, keep_ms
 ENQUEUE: Final = """

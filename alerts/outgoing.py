@@ -48,7 +48,7 @@ _decoder = msgspec.json.Decoder(Notification)
 
 
 def notification(effect: Notify, links: Links | None = None) -> Notification:
-    """The notification of an effect, rendered now: what is sent later is what was true then."""
+    """The notification of an effect, rendered now, so that a later delivery shows the state of now."""
     text = render(effect.incident, effect.step, links)
     return Notification(
         id=effect.id,

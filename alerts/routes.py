@@ -80,7 +80,7 @@ class RoutingSettings(BaseModel):
     _unusable: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def set_aside(self, channel: str, reason: str) -> None:
-        """Note that a channel's settings cannot be read: it stays a name that routes may use, and delivers nothing."""
+        """Note that a channel's settings cannot be read. Routes may still name the channel, but it delivers nothing."""
         self._unusable[channel] = reason
 
     def set_aside_because(self, channel: str) -> str | None:
@@ -88,7 +88,7 @@ class RoutingSettings(BaseModel):
         return self._unusable.get(channel)
 
     def unknown_channels(self) -> list[RoutingFault]:
-        """Return what makes no sense between routes and channels."""
+        """Return the contradictions between routes and channels."""
         known = ", ".join(self.channels) or "none"
         found = [
             RoutingFault(
@@ -128,10 +128,10 @@ class Channels:
 
 
 def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> Channels:
-    """Build every channel and look whether each route can deliver: the one place where that is decided.
+    """Build every channel and check whether each route can deliver. Only this function decides that.
 
-    ``floorwatch config check``, ``doctor`` and a worker's start use it, so what the first says holds for the last. Nothing is
-    sent and nobody is connected to.
+    ``floorwatch config check``, ``doctor`` and the start of a worker all use it, so they agree. Nothing is sent and no
+    connection is made.
 
     Args:
         settings: Checked settings.
@@ -161,7 +161,7 @@ def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> Chann
 
 
 def channels_of(settings: RoutingSettings) -> Callable[[Notification], tuple[str, ...]]:
-    """Return what gives the channels of a notification: those of its routes; a route that is gone is served by ``default``."""
+    """Return a function from a notification to the channels of its routes; ``default`` replaces a missing route."""
 
     def chosen(note: Notification) -> tuple[str, ...]:
         fallback = settings.routes.get(DEFAULT_ROUTE, ())
@@ -172,7 +172,7 @@ def channels_of(settings: RoutingSettings) -> Callable[[Notification], tuple[str
 
 
 def zone_of(settings: RoutingSettings) -> Callable[[Notification, str], str]:
-    """Return what gives the zone in which a channel's readers see times: the channel's, else its route's, else UTC."""
+    """Return a function from a channel to the zone in which its readers see times: the channel's, else its route's, else UTC."""
 
     def chosen(note: Notification, channel: str) -> str:
         own = settings.channels[channel].zone if channel in settings.channels else None

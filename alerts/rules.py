@@ -32,7 +32,7 @@ def parse_duration_s(value: object) -> object:
         return value
     match = _DURATION.fullmatch(value.strip())
     if match is None:
-        raise ValueError(f"{value!r} is no duration; write for example 90s, 15m, 4h or 2d")
+        raise ValueError(f"{value!r} is not a duration; write for example 90s, 15m, 4h or 2d")
     return float(match[1]) * _UNITS_S[match[2]]
 
 
@@ -70,7 +70,7 @@ class Selector(BaseModel):
         names = [*by, *exact]
         for name in names:
             if name not in (*DIMENSIONS, SOURCE):
-                raise ValueError(f"{name!r} is no dimension; use one of {', '.join(DIMENSIONS)}")
+                raise ValueError(f"{name!r} is not a dimension; use one of {', '.join(DIMENSIONS)}")
         if len(set(names)) != len(names):
             raise ValueError(f"a dimension is named twice in {raw!r}; name each once")
         return {"by": by, "exact": exact}
@@ -134,7 +134,7 @@ class RuleBase(BaseModel):
         if about_stream and self.scope.names - {SOURCE}:
             raise ValueError("this kind watches the stream itself: its scope is all or {by: source}")
         if not about_stream and SOURCE in self.scope.names:
-            raise ValueError(f"source is no dimension of a label; use one of {', '.join(DIMENSIONS)}")
+            raise ValueError(f"source is not a dimension of a label; use one of {', '.join(DIMENSIONS)}")
         return self
 
 

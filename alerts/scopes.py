@@ -35,7 +35,7 @@ def scope_key(scope: Scope) -> str:
     """Text key of a scope: ``all`` or ``queue=hate,policy=P3`` in the fixed order of dimensions.
 
     Raises:
-        ValueError: a name that is no dimension.
+        ValueError: a name that is not a dimension.
 
     Example:
         >>> scope_key({"policy": "P3", "queue": "hate"})
@@ -43,7 +43,7 @@ def scope_key(scope: Scope) -> str:
     """
     unknown = [name for name in scope if name not in _ORDER]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no dimension; use one of {', '.join(_ORDER)}")
+        raise ValueError(f"{unknown[0]!r} is not a dimension; use one of {', '.join(_ORDER)}")
     names = tuple(sorted(scope, key=_ORDER.__getitem__))
     return core_scope_key(names, tuple(scope[name] for name in names))
 
@@ -54,7 +54,7 @@ def is_parent(parent: Scope, child: Scope) -> bool:
 
 
 def child_dimension(parent: Scope, child: Scope) -> str | None:
-    """The one dimension by which ``child`` narrows ``parent``, or None when it is no direct child."""
+    """The one dimension by which ``child`` narrows ``parent``, or None when it is not a direct child."""
     if len(child) != len(parent) + 1 or not is_parent(parent, child):
         return None
     return next(name for name in child if name not in parent)

@@ -131,7 +131,7 @@ def _since(incident: Incident, zone: str) -> str:
 def _links(incident: Incident, step: str, links: Links, sink: Sink) -> list[str]:
     shown = [(name, sink.link(url)) for name, url in _urls(incident) if is_link(url)]
     if incident.runbook_url and not is_link(incident.runbook_url):
-        # A path without a host is no link: it says where to look in the documentation.
+        # A path without a host is not a link: it says where to look in the documentation.
         shown.append(("Runbook", sink.text(incident.runbook_url.lstrip("/"))))
     if not step.startswith("resolved"):
         command = sink.text(f"floorwatch ack {incident.key[:12]} --by NAME")

@@ -42,7 +42,7 @@ def main() -> None:
     given = options.parse_args()
     parts = by_partition(given.labels, given.labelers, given.partitions)
     gc.collect()
-    gc.freeze()  # the workload itself is no part of what is measured
+    gc.freeze()  # the workload itself is not part of what is measured
     found = detectors_of(loads("", {}, name="defaults", base=Path()).rules)
     without, watched = CorePolicy(), CorePolicy(detectors=found)
     print(f"{sum(map(len, parts)):,} events, {len(found)} detectors: {', '.join(each.name for each in found)}")

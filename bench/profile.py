@@ -228,7 +228,7 @@ def main() -> None:
     parts = by_partition(given.labels, given.labelers, given.partitions)
     events = sum(map(len, parts))
     gc.collect()
-    gc.freeze()  # the workload itself is no part of what is measured
+    gc.freeze()  # the workload itself is not part of what is measured
     sections = Sections(cProfile.Profile() if given.functions else None, given.only)
     policy = CorePolicy(scopes=REDUCED, audit_scopes=()) if given.reduced else CorePolicy()
     run_intake(parts, sections, given.batch)

@@ -50,9 +50,9 @@ def topic_part(text: str) -> str:
 
 
 def web_base(text: str) -> str:
-    """Return the address before a path, ending in a slash, or nothing. Raises PydanticCustomError if it is no web address."""
+    """Return the address before a path, ending in a slash, or nothing. Raises PydanticCustomError if it is not a web address."""
     if text and not re.fullmatch(r"https?://[^\s/]\S*", text):
-        _refuse('"{text}" is no web address', "write e.g. https://grafana.example.net", text=text)
+        _refuse('"{text}" is not a web address', "write e.g. https://grafana.example.net", text=text)
     return text if not text or text.endswith("/") else text + "/"
 
 

@@ -58,7 +58,9 @@ def read_bytes(path: Path, most_bytes: int, *, pipes: bool = True) -> bytes:
         if stat.S_ISDIR(mode):
             raise FileFault("cannot be read: it is a folder", "name a file in it")
         if not stat.S_ISREG(mode) and not pipes:
-            raise FileFault("cannot be read: it is no ordinary file", "write the content into a file, and name that")
+            raise FileFault(
+                "cannot be read: it is not an ordinary file", "write the content into a file, and name that"
+            )
         return _read(fd, most_bytes, 0.0 if stat.S_ISREG(mode) else PIPE_WAIT_S)
     except OSError as error:
         raise _unreadable(error) from error

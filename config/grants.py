@@ -90,7 +90,7 @@ class GrantSettings(Section):
                 hint = nearest(pattern, [short(name) for name in TYPE_NAMES], "write e.g. label.* or audit.completed")
                 found.append(SettingsFault(place, f'no event type matches "{pattern}"', hint or ""))
             elif bound and not self.reviewer and covered <= _JUDGING:
-                reason = f'"{pattern}" would always be refused: the sender is bound to a {first} and is no reviewer'
+                reason = f'"{pattern}" would always be refused: the sender is bound to a {first} and is not a reviewer'
                 found.append(
                     SettingsFault(place, reason, "set reviewer: true if it may judge those labels, or remove this")
                 )
@@ -138,5 +138,7 @@ def _moment(text: str, number: int) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise ValueError(f"what follows the token in line {number} is no time with a zone such as 2027-01-31T00:00:00Z")
+        raise ValueError(
+            f"what follows the token in line {number} is not a time with a zone such as 2027-01-31T00:00:00Z"
+        )
     return moment

@@ -31,13 +31,14 @@ _log = logging.getLogger(__name__)
 
 EVENTS_PATH = "/v1/events"
 _EVENT_BODIES = 12
-"""Bodies of the greatest length that may be held at once: 192 MiB by default. Usual ones are a thousandth of that."""
+"""How many bodies of the greatest length may be held at once: 192 MiB by default. Usual bodies are a thousandth of that
+size."""
 
 _HOOK_BODIES = 4
 """The same for webhooks: they never wait behind events."""
 
 _PUBLISHING = 0.75
-"""Part of the bytes before the broker that events may come to; the rest is for webhooks."""
+"""Share of the bytes waiting for the broker that events may take; the rest is for webhooks."""
 
 _STRANGERS_PER_S, _STRANGERS_BURST = 100, 400
 """Requests without a token of one address, such as probes and scrapes."""
@@ -61,7 +62,7 @@ def build_app(
         publisher: Where events go; started and stopped by the caller.
         tool_state: What upstream tools leave out.
         clock_ms: Wall clock, Unix milliseconds.
-        limits: What of an event is refused; intake's, so that nothing accepted here is refused there.
+        limits: What is refused of an event. They are intake's, so that intake accepts everything accepted here.
 
     Raises:
         UnauthenticatedGateway: It would listen beyond loopback without tokens.
@@ -127,7 +128,7 @@ async def _expect(request: web.Request) -> None:
 
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count every request by route and status, also the refused ones, and the refused by reason and sender."""
+    """Count every request by route and status, and the refused ones by reason and sender."""
     begun(request)
     route = request.path if request.path in _COUNTED else "other"
     metrics = request.app[GATEWAY].metrics
@@ -151,7 +152,7 @@ async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def _never_a_traceback(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer 500 without showing, or logging, anything that may quote a body; 503 when it takes too long."""
+    """Answer 500, or 503 when it takes too long. Neither the answer nor the log shows anything that may quote a body."""
     try:
         async with asyncio.timeout(request.app[GATEWAY].settings.request_timeout_s):
             return await handler(request)
@@ -171,7 +172,7 @@ async def _never_a_traceback(request: web.Request, handler: Handler) -> web.Stre
 
 @web.middleware
 async def _no_page(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what comes from a web page elsewhere, before anything else is looked at."""
+    """Refuse requests from foreign web pages before anything else is checked."""
     # A wrong path is told as that: a media type would not mend it.
     if without_version(request):
         answer = of_status(400)

@@ -116,9 +116,9 @@ class Authenticator:
             self._take(name, *_text_of(name, source))
 
     def sender(self, authorization: str | None) -> Sender | None:
-        """Return who holds the token of an Authorization header, or None. Takes the same time for every token.
+        """Return the sender whose token is in an Authorization header, or None. Takes the same time for every token.
 
-        Of a sender whose token has ended ``expired`` says when.
+        If the sender's token has expired, ``expired`` says when.
         """
         if not self._by_name:
             return ANYONE
@@ -159,7 +159,7 @@ class Authenticator:
         return len(self._signers[name].secrets)
 
     def _look_again(self) -> None:
-        """Read the token files that have changed; one that cannot be used leaves the tokens as they were."""
+        """Read the token files that have changed. If one cannot be used, the old tokens stay."""
         for one in self._files:
             state = _state_of(one.path)
             if state == one.seen:
@@ -196,7 +196,7 @@ def authenticator(settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> A
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:
-    """Return what changes when a file does: mounted secrets are replaced by renaming, so also its number."""
+    """Return what changes when a file changes. Mounted secrets are replaced by renaming, so the inode number is part of it."""
     try:
         found = path.stat()
     except OSError:
@@ -256,13 +256,13 @@ class TokenBuckets:
         self._held: dict[str, tuple[float, int]] = {}
 
     def wait_s(self, name: str) -> int:
-        """Take one request from a sender's bucket; return 0, or in how many seconds there is room again."""
+        """Take one request from a sender's bucket. Returns 0, or the seconds until there is room again."""
         if not self._per_ms:
             return 0
         now_ms = self._clock_ms()
         held, since_ms = self._held.pop(name, (self._burst, now_ms))
         while len(self._held) >= _MOST_BUCKETS:
-            del self._held[next(iter(self._held))]  # the one used longest ago; an unknown one begins full
+            del self._held[next(iter(self._held))]  # the one used longest ago; a new bucket begins full
         held = min(self._burst, held + max(0, now_ms - since_ms) * self._per_ms)
         if held >= 1:
             self._held[name] = (held - 1, now_ms)

@@ -1,4 +1,4 @@
-"""Reads a request's body within its sender's share, at no less than a lowest rate."""
+"""Reads a request's body, within its sender's share of memory and at a minimum rate."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gateway.time_slices import SliceScheduler, TimeSlices
 from gateway.unpack import ACCEPTED, Damaged, UnknownEncoding, Unpacker
 
 GRACE_S = 5.0
-"""How long a body may take before its rate counts."""
+"""How long a body may take before its rate is checked."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What the requests of one kind may hold together: events have one pool, webhooks another.
+    """What all requests of one kind may hold together. Events have one pool, webhooks another.
 
     Attributes:
         requests: Requests under way.
@@ -35,7 +35,7 @@ class Pool:
 
 
 class BodyRead:
-    """One request's part of a pool; given back when the request is answered.
+    """What one request holds of a pool, until it is answered.
 
     Attributes:
         time_slices: Its turns at work that takes long.
@@ -112,7 +112,7 @@ class BodyRead:
         return b"".join(parts)
 
     async def _chunk(self, request: web.Request, began_s: float, arrived: int, now: Callable[[], float]) -> bytes:
-        """Return the next bytes; refuses a body whose average rate after the grace is under the lowest."""
+        """Return the next bytes. Refuses a body whose average rate after the grace time is below the minimum."""
         rate = self._settings.min_body_bytes_per_s
         until_s = began_s + GRACE_S + (arrived / rate if rate else self._settings.body_timeout_s)
         try:
@@ -163,7 +163,7 @@ def reading(pool: Pool, sender: str, settings: GatewaySettings) -> Iterator[Body
 
 
 async def _go_on(request: web.Request) -> None:
-    """Ask for the body of a request that waits to be asked (``Expect: 100-continue``)."""
+    """Ask for the body of a request that was sent with ``Expect: 100-continue``."""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

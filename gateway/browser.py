@@ -1,9 +1,8 @@
 """Keeps web pages from using the gateway through the browser of somebody who can reach it. Pure.
 
-A page may not read our answers, since they carry no CORS headers, but it may send. Three rules keep it from being heard:
-a request that names another origin is refused; so is one to a host name that is not ours, which is how DNS rebinding looks;
-and where no token is asked for, a body must have a media type for which a browser first asks leave (a "preflight", which
-is never given).
+A page cannot read our answers, since they carry no CORS headers, but it can send. Three rules stop it: a request that
+names another origin is refused; so is one to a host name that is not ours, which is what DNS rebinding uses. And where
+no token is needed, a body must have a media type for which a browser sends a CORS preflight, which is always refused.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from gateway.settings import GatewaySettings
 
 _PAGE_TYPES = frozenset({"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
-"""Media types that a page may send anywhere without leave: the Fetch standard's safelist, and none at all."""
+"""Media types that a page may send anywhere without a preflight: the Fetch standard's safelist, and none at all."""
 
 _OURS = frozenset({"same-origin", "none"})
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.%]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
@@ -26,7 +25,7 @@ Refused = tuple[int, str, str, str]
 
 
 class BrowserRules:
-    """Tells which requests come from a page that has no business here."""
+    """Tells which requests come from a foreign web page."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         """Take the names of the gateway's own address."""
@@ -65,7 +64,8 @@ class BrowserRules:
         if name in self._names or name in self._own or name.endswith(".localhost"):
             return True
         try:
-            # A rebound name is a name: a page of another address cannot make a browser say ours.
+            # DNS rebinding needs a host name, so an IP address is safe: a page of another address cannot make a browser
+            # send ours.
             ip_address(name.strip("[]").partition("%")[0])
         except ValueError:
             return False

@@ -43,7 +43,7 @@ class Gateway:
 
     Attributes:
         events: What requests to ``/v1/events`` may hold together.
-        hooks: The same for webhooks, which are never asked for again and so never wait behind events.
+        hooks: The same for webhooks. They are never sent again, so they never wait behind events.
         publishing: Bytes of events that wait for the broker.
         strangers: Requests without a valid token, by address: probes, scrapes, and floods.
     """
@@ -63,7 +63,7 @@ class Gateway:
     strangers: TokenBuckets
 
     def sender(self, request: web.Request, kind: str) -> Sender:
-        """Return who sends; from now on the connection counts as that sender's.
+        """Return the sender. From now on the connection counts for that sender.
 
         Args:
             request: Its head is enough.
@@ -100,7 +100,7 @@ class Gateway:
             raise refused(web.HTTPServiceUnavailable, "sender_share", reason, hint, {"Retry-After": "1"})
 
     def check_stranger(self, request: web.Request) -> None:
-        """Take one request of an address that shows no token.
+        """Take one request from an address that sends no token.
 
         Raises:
             HTTPTooManyRequests: There were too many; the connection ends, with whatever is pipelined on it.
@@ -119,7 +119,7 @@ class Gateway:
 
 
 def share_of(request: web.Request, sender: Sender) -> str:
-    """Return whose share a request counts against: its token's, or where there are no tokens its address's."""
+    """Return whose share a request counts against: that of its token or, without tokens, of its address."""
     return sender.name or f"ip:{request.remote}"
 
 

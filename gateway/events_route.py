@@ -31,7 +31,7 @@ Told = dict[str, Any]
 
 
 async def post_events(request: web.Request) -> web.Response:
-    """Accept events: 202 when all were accepted, 422 when some were not; what was accepted is published either way."""
+    """Accept events: 202 when all were accepted, 422 when some were not. Accepted events are published in both cases."""
     gateway = request.app[GATEWAY]
     sender = gateway.sender(request, EVENTS)
     share = share_of(request, sender)
@@ -76,7 +76,7 @@ async def _split(gateway: Gateway, body: bytes, media: str, time_slices: TimeSli
 
 
 async def _publish(gateway: Gateway, share: str, records: Sequence[Record]) -> None:
-    """Publish in order, a part at a time: no request has more than one part before the broker.
+    """Publish in order and in parts. A request never has more than one part waiting for the broker.
 
     Raises:
         Overloaded: Nothing may be assumed of what was written.
@@ -106,13 +106,13 @@ def _media_type(request: web.Request) -> str:
     media = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media not in KNOWN:
         hint = "send application/cloudevents+json, application/cloudevents-batch+json, application/json or x-ndjson"
-        raise refused(web.HTTPUnsupportedMediaType, "unsupported_media_type", "this is no type of events", hint)
+        raise refused(web.HTTPUnsupportedMediaType, "unsupported_media_type", "this is not a type of events", hint)
     return media
 
 
 @dataclass
 class _Rejected:
-    """What was refused of a request: how much, and the first ones told."""
+    """What was refused of a request: the number, and details of the first ones."""
 
     count: int = 0
     told: list[Told] = field(default_factory=list)

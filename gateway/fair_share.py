@@ -1,14 +1,14 @@
-"""Divides something that is bounded among senders, so that one sender never takes it all. Pure."""
+"""Divides a bounded resource among senders, so that one sender never takes all of it. Pure."""
 
 from __future__ import annotations
 
 
 class FairShare:
-    """A bounded amount, of bytes or of requests, of which a sender may hold a multiple of what is free.
+    """A bounded amount of bytes or requests. A sender may hold up to a multiple of what is free.
 
     The rule is the dynamic threshold of A. K. Choudhury and E. L. Hahne, "Dynamic Queue Length Thresholds for
-    Shared-Memory Packet Switches" (1998). With ``greed`` 1 a sender alone gets half, two greedy ones a third each, and so
-    on: a part is always free for one that has nothing yet, and nothing needs to know how many senders there are.
+    Shared-Memory Packet Switches" (1998). With ``greed`` 1 a single sender gets half, two busy ones get a third each,
+    and so on. Some is always free for a sender that holds nothing yet, and the number of senders need not be known.
 
     Attributes:
         most: The bound.
@@ -28,9 +28,9 @@ class FairShare:
         self._by_sender: dict[str, int] = {}
 
     def take(self, sender: str, size: int) -> bool:
-        """Take a part for a sender, to be returned by ``give``; False when it holds its share or nothing is free.
+        """Take an amount for a sender, to be returned by ``give``. False when the sender holds its share or nothing is free.
 
-        Where nothing is held by anyone, whatever is asked for is given: one thing always gets through.
+        When nobody holds anything, any amount is given, so that a single request always gets through.
         """
         mine = self._by_sender.get(sender, 0)
         free = self.most - self.held - size
@@ -40,7 +40,7 @@ class FairShare:
         return True
 
     def hold(self, sender: str, size: int) -> None:
-        """Take a part that is there already, whether or not it fits."""
+        """Take an amount that exists already, whether or not it fits."""
         self.held += size
         self._by_sender[sender] = self.of(sender) + size
 

@@ -1,7 +1,7 @@
-"""Connections: how many, of whom, how long; and what is said when one sends nonsense.
+"""Connections: how many there may be, of whom and for how long, and what is logged when one sends malformed data.
 
 aiohttp has a timeout for idle connections but none for a slow head, a slow reader or a descriptor shortage, no bound on
-connections, and logs what a malformed request held, its Authorization header included. Those are added here, around
+connections, and it logs malformed requests, including their Authorization header. This module adds all of these, around
 aiohttp's own handler of a connection.
 """
 
@@ -35,18 +35,19 @@ _SPARE_DESCRIPTORS = 128
 """For files, broker and Redis."""
 
 NEW, EVENTS, HOOKS = "new", "events", "hooks"
-"""Kinds of connections: those on which nothing has been let in yet, and those that send."""
+"""Kinds of connections: those on which no request has been accepted yet, and those of senders."""
 
 _QUARTERS = {NEW: 1, EVENTS: 2, HOOKS: 1}
-"""What of all connections each kind may have; so webhooks, which never come again, find room."""
+"""The share of all connections that each kind may have, so that there is room for webhooks, which are never sent
+again."""
 
 
 class ConnectionTable:
-    """Which connections are open, and which must go when there are too many.
+    """Which connections are open, and which are closed when there are too many.
 
-    A connection belongs to nobody, that is to its peer's address, until a request on it was let in; from then on to its
-    sender. Each kind has its own bound, and within it no one has more than its share: whoever has the most loses its
-    oldest idle one.
+    A connection counts for its peer's address until a request on it is accepted; from then on it counts for the sender.
+    Each kind has its own bound. When it is reached, the sender or address with the most connections loses its oldest
+    idle one.
 
     Attributes:
         counted: Connections that were ended or refused, by reason.
@@ -64,7 +65,7 @@ class ConnectionTable:
         return len(self._open)
 
     def opened(self, one: Connection, peer: str) -> None:
-        """Take a new connection; an idle one of whoever has the most makes room for it if need be."""
+        """Take a new connection. If there is no room, an idle one of the sender with the most is closed."""
         while not self._shares[NEW].take(peer, 1):
             if not self._end_one(NEW, peer):
                 self.noted("too_many", "more than gateway.max_connections allows, and none of them is idle")
@@ -73,7 +74,7 @@ class ConnectionTable:
         self._note(one, (NEW, peer))
 
     def belongs(self, one: Connection, kind: str, sender: str) -> bool:
-        """Note whose a connection is; False when its sender has more than its share, and all of them busy."""
+        """Note the sender of a connection. False when that sender has more than its share and all of them are busy."""
         held = self._open.get(one)
         if held is None or held == (kind, sender):
             return True
@@ -95,20 +96,23 @@ class ConnectionTable:
                 del self._of[held]
 
     def noted(self, reason: str, what: str) -> None:
-        """Count a connection that ended badly, and say so now and then: never what it sent, never once for each."""
+        """Count a connection that ended badly and log a summary now and then, without anything that it sent."""
         self.counted(reason)
         count = self._say.due(reason)
         if count:
             _log.warning("%d connections in the last while: %s", count, what)
 
     def _end_one(self, kind: str, asking: str) -> bool:
-        """End the oldest idle connection of whoever holds most of a kind, else of who asks; False if there is none."""
+        """Close the oldest idle connection of the sender with the most of a kind, else of the one that asks.
+
+        False if there is none.
+        """
         shares = self._shares[kind]
         mine = shares.of(asking)
         by_most = sorted((whose for its_kind, whose in self._of if its_kind == kind), key=shares.of, reverse=True)
         for whose in by_most:
             if shares.of(whose) < mine:
-                break  # who asks has the most, and no idle one to lose
+                break  # the one that asks has the most, and none of its connections is idle
             ended = next((one for one in self._of[kind, whose] if not one.busy), None)
             if ended is not None:
                 self.counted("too_many")
@@ -211,7 +215,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - quotes what was sent
     ) -> web.StreamResponse:
-        """Answer what is no HTTP. Neither answer nor log quotes it: it may hold a token."""
+        """Answer what is not HTTP. Neither answer nor log quotes it, because it may hold a token."""
         self._stop_timer()
         kind = type(exc).__name__
         if kind == "LineTooLong":
@@ -224,7 +228,7 @@ class Connection(web.RequestHandler):
         return found
 
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ARG002 - may quote what was sent
-        """Say only of what kind a fault is: its text may quote a request."""
+        """Log only the kind of a fault, because its text may quote a request."""
         kind = type(kw.get("exc_info")).__name__
         self._table.noted("failed", f"the connection's handling failed ({kind})")
 
@@ -249,13 +253,13 @@ class Connection(web.RequestHandler):
 
 
 def begun(request: web.BaseRequest) -> None:
-    """Take note that a request's head is complete; under a test server there is nothing to note."""
+    """Note that a request's head is complete. Under a test server this does nothing."""
     if isinstance(request.protocol, Connection):
         request.protocol.begun()
 
 
 def most_connections(wanted: int) -> int:
-    """Return how many connections the descriptors of this process allow, raising the soft limit if it may be."""
+    """Return how many connections the file descriptors of this process allow, after raising the soft limit if possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + _SPARE_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < needed:

@@ -1,4 +1,4 @@
-"""Listens: takes connections as long as there are descriptors, and pauses without a flood of log lines when there are none.
+"""Listens: accepts connections while there are file descriptors, and pauses, without a flood of log lines, when there are none.
 
 asyncio's own server logs a traceback for each of its 128 tries when descriptors run out, every second, and schedules as
 many further tries.

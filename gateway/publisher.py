@@ -1,4 +1,4 @@
-"""Where accepted events go: Kafka, a journal on disk, or memory. One port, three sides."""
+"""Where accepted events go: Kafka, a journal on disk, or memory. One interface with three implementations."""
 
 from __future__ import annotations
 
@@ -101,13 +101,13 @@ class KafkaPublisher:
         self._writer = writer
 
     def why_not(self, fault: str) -> bool:
-        """Take why there is no writer yet; return whether that is news."""
+        """Note why there is no writer yet. Returns whether the reason is new."""
         news = fault != self._absent
         self._absent = fault
         return news
 
     def noted(self, fault: str | None) -> None:
-        """Take what a probe of the broker found: a fault as a sentence, or None that it answers."""
+        """Note the result of a probe of the broker: a fault as a sentence, or None if it answers."""
         self._fault = fault
 
     def faults(self) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class KafkaPublisher:
         if self._in_flight_bytes and self._in_flight_bytes + size > self._max_bytes:
             raise Overloaded(f"{self._in_flight_bytes} bytes wait for Kafka already")
         self._in_flight_bytes += size
-        # A sender that gives up must not cancel a batch in the producer's hands, which others may share.
+        # A sender that gives up must not cancel a batch that the producer already has, because others may share it.
         task = asyncio.create_task(self._write(self._writer, topic, records))
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._finished(done, size))
@@ -147,7 +147,7 @@ class KafkaPublisher:
         self._tasks.discard(task)
         self._in_flight_bytes -= size
         if not task.cancelled():
-            task.exception()  # taken here, so that asyncio does not report one that nobody waits for any more
+            task.exception()  # retrieved here, so that asyncio does not report an error that nobody waits for any more
 
     async def _write(self, writer: LogWriter, topic: str, records: Records) -> None:
         by_partition: dict[int, list[ProducerRecord]] = defaultdict(list)
@@ -166,7 +166,7 @@ class KafkaPublisher:
 
 
 class Journal(Protocol):
-    """What of the embedded journal's writer is used."""
+    """The part of the embedded journal's writer that is used here."""
 
     @property
     def fault(self) -> str | None:

@@ -34,7 +34,7 @@ def checked(
 ) -> Refusal | tuple[Any, Record]:
     """Return an event and the (key, value) to publish, or why it is refused.
 
-    The value holds none but the contract's fields: others may hold moderated content, which must never be stored.
+    The value has only the contract's fields. Others may hold moderated content, which must never be stored.
 
     Args:
         raw: JSON bytes of one event.
@@ -43,7 +43,7 @@ def checked(
         future_ms: How far ahead of its arrival it may be dated.
         limits: How far its other times may be from its own.
         grant: What its sender may do; None for one that may do everything.
-        key: Key by which the grant is sealed; None without one.
+        key: Key with which the grant is signed; None without one.
         explained: As ``accept``.
     """
     found = accept(raw, now_ms, max_bytes, future_ms, limits, explained=explained)
@@ -65,14 +65,14 @@ def recorded(
 ) -> tuple[Record | None, tuple[Refusal, ...]]:
     """Return the (key, value) to publish for an event that a webhook was translated to, checked as if it had been sent.
 
-    A time that breaks a rule is left out where the event can do without it: the tool that sent the webhook never asks
-    again, and a label without its handle time is worth more than none.
+    A time that breaks a rule is left out if the event is valid without it. The tool never sends the webhook again, and
+    a label without its handle time is worth more than no label.
 
     Args:
         event: An event of the contract.
         limits: How far its times may be from its own.
         grant: What its sender may do; None for one that may do everything.
-        key: Key by which the grant is sealed; None without one.
+        key: Key with which the grant is signed; None without one.
 
     Returns:
         The record, None where there is none to publish; and what was refused, of the event or of its times.

@@ -100,7 +100,7 @@ async def run_gateway(
     """
     settings = config.gateway
     redis = redis_client(config)
-    # What is remembered must outlive what can still be corrected.
+    # The tool state must be kept for longer than events can be corrected.
     horizon_s = (config.tables.correction_horizon_days + 1) * _DAY_S
     tool_state = RedisToolState(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
     future_ms = round(config.engine.future_tolerance_s * 1000)
@@ -108,7 +108,8 @@ async def run_gateway(
     app = build_app(settings, publisher, tool_state, wall_ms, limits)
     try:
         async with listening(app) as url:
-            # What is there now stays: without it each full collection would look at it again, for 70 ms.
+            # Objects that exist now are kept for good. Without this, each full collection would scan them again, for 70
+            # ms.
             gc.freeze()
             started(url)
             await stopping.wait()

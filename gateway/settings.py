@@ -219,7 +219,7 @@ class GatewaySettings(Section):
 
     @property
     def grant_keys(self) -> tuple[bytes, ...]:
-        """The key by which grants are sealed, then the one before it; empty without one."""
+        """The key that signs grants, then the former one; empty without a key."""
         held = [key.get_secret_value().encode() for key in (self.grant_key, self.old_grant_key) if key is not None]
         return tuple(held) if self.grant_key is not None else ()
 

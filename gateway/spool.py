@@ -1,8 +1,8 @@
-"""Webhooks on disk from before they are answered until their events are published: kill -9 loses none of them.
+"""Keeps webhooks on disk from before they are answered until their events are published. A kill -9 loses none of them.
 
 One line a hook, with a checksum (``gateway.spool_records``). A file is named after the number of its first hook and deleted
-when all its hooks are done. What a crash tears is the end of the last file, which nobody was told had been kept. Damage that
-is found is set aside in a file ending in ``.damaged`` and told; every other hook is delivered.
+when all its hooks are done. A crash can cut only the end of the last file, and nobody was answered for what stood
+there. Damage is set aside in a file ending in ``.damaged`` and reported; every other hook is delivered.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 _NAME = "hooks-{:016d}.jsonl"
 _FILE = re.compile(r"hooks-(\d{1,19})\.jsonl")
 _LEAST_RECORD = 16
-"""Bytes of the shortest record, so that damage of so many may have hidden one number each."""
+"""Bytes of the shortest record. Damage may have hidden one number for each so many bytes."""
 
 _DATA_SYNC = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 
@@ -34,14 +34,14 @@ class SpoolBusy(Exception):
 
 
 class DiskSpool:
-    """Appends, and tells after a restart what was not done. Its methods block: call them in a thread.
+    """Appends webhooks, and returns after a restart those that were not done. Its methods block: call them in a thread.
 
     Attributes:
         folder: Where it keeps them.
         id: The folder's own name for itself.
-        next_number: For the next hook after ``open``: above all that were ever used here.
-        damage: What ``open`` found that could not be read, as sentences; torn ends are none.
-        damaged_bytes: Size of all that was ever set aside here and is still there.
+        next_number: Number of the next hook after ``open``. It is greater than any that was ever used here.
+        damage: What ``open`` could not read, as sentences, without writes that were cut off by a crash.
+        damaged_bytes: Size of everything set aside here that still exists.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class DiskSpool:
             hidden += sum(len(one.data) // _LEAST_RECORD + 1 for one in damaged)
             self._tell(self._path(first), damaged)
         highest = max([highest, *(number for number, _ in kept)])
-        # A number that is used again would be taken for done, so those that damage may hide are passed over.
+        # A number that is used again would count as done, so numbers that damage may hide are skipped.
         self.next_number = highest + hidden + 1
         self.damaged_bytes = sum(path.stat().st_size for path in self.folder.glob("*.damaged"))
         return [(number, text) for number, text in sorted(kept, key=lambda one: one[0]) if number > done]
@@ -109,13 +109,13 @@ class DiskSpool:
             self._sync(fd)
             self._size += len(data)
         except OSError:
-            # A torn line may stand there now: whatever follows goes to a file of its own.
+            # The file may end with a cut line now, so what follows goes to a new file.
             os.close(fd)
             self._fd = None
             raise
 
     def done(self, number: int) -> None:
-        """Note that all hooks up to a number are done, and delete files that hold none but such."""
+        """Note that all hooks up to a number are done, and delete files that hold only such hooks."""
         beside = self.folder / "done.tmp"
         beside.write_bytes(framed_number(number))
         beside.replace(self.folder / "done")
@@ -152,7 +152,7 @@ class DiskSpool:
         return fd
 
     def _identity(self) -> str:
-        """Return the folder's own name for itself, under which the memory notes how far it has come."""
+        """Return the folder's id, under which the tool state notes how far the spool has been worked off."""
         path = self.folder / "id"
         with contextlib.suppress(FileNotFoundError):
             text = path.read_bytes().strip()

@@ -1,8 +1,8 @@
-"""The spool's records: one line each, with a checksum, and how they are found again in a damaged file. Pure.
+"""The spool's records: one line each, with a checksum. Reads the good ones of a damaged file too. Pure.
 
-A line is the CRC-32 of what follows in hex, a space, the webhook's number, a space, its JSON. JSON as it is written here
-holds no line feed, so each line stands alone: damage in one never reaches the next. Where the line feed between two is what
-was damaged, the second is found by its beginning.
+A line is the CRC-32 of what follows in hex, a space, the webhook's number, a space, its JSON. The JSON holds no line
+feed, so damage in one line never affects the next. If the line feed between two records is damaged, the second record
+is found by its beginning.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _MOST_HEADS = 64
 
 @dataclass(frozen=True)
 class SpoolDamage:
-    """Bytes that are no whole record.
+    """Bytes that are not a whole record.
 
     Attributes:
         offset: Where in the file.
         data: The bytes.
-        torn: Whether the file ends with them, without a line feed: a write that was cut, which nobody was told had been
-            kept.
+        torn: Whether the file ends with them, without a line feed. Then a write was cut, and nobody was answered for
+            it.
     """
 
     offset: int
@@ -85,7 +85,7 @@ def _record(line: bytes) -> Kept | None:
 
 
 def _inside(line: bytes) -> tuple[list[Kept], list[tuple[int, bytes]]]:
-    """Return records that stand in a line which is none, and the rest of it with the places."""
+    """Return the records found inside a damaged line, and the rest of the line with its offsets."""
     heads = [found.start() for found in _HEAD.finditer(line)][:_MOST_HEADS]
     kept: list[Kept] = []
     rest: list[tuple[int, bytes]] = []
@@ -107,7 +107,7 @@ def _inside(line: bytes) -> tuple[list[Kept], list[tuple[int, bytes]]]:
 
 
 def _joined(damaged: list[SpoolDamage]) -> list[SpoolDamage]:
-    """Return neighbours as one: what was a line feed by mistake cut a record in two."""
+    """Join neighbouring damaged parts: a byte that became a line feed cut a record in two."""
     joined: list[SpoolDamage] = []
     for one in damaged:
         last = joined[-1] if joined else None

@@ -1,8 +1,8 @@
-"""Takes large bodies apart in slices, so that other requests get their turn however a body is made.
+"""Splits large bodies in time slices, so that other requests can run whatever a body holds.
 
-msgspec decodes without letting go of the interpreter, in a thread too: 16 MiB of ``1,1,1,…`` take it a second. So a large
-JSON array is cut into windows that are decoded one after the other. A window may only be cut between two items; whether a
-place is such is told by decoding, since a window that begins at an item and decodes as ``[window]`` also ends at one.
+msgspec holds the interpreter's lock while it decodes, also in a thread; 16 MiB of ``1,1,1,…`` take a second. So a large
+JSON array is cut into windows that are decoded one after the other. A window must be cut between two items. Decoding
+shows whether it is: if a window begins at an item and decodes as ``[window]``, it also ends at one.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from streams.models.acceptance import Refusal, explain_failure
 
 WINDOW_BYTES = 16_384
 TURN_S = 0.005
-"""How long a slice of work may take before others get their turn."""
+"""How long a slice of work may take before other requests run."""
 
 FIRST_TURN_S = 0.001
-"""The first slice, which waits for nobody."""
+"""Length of the first slice, which starts at once."""
 
 MAX_COMMAS = 200_000
-"""In one piece that cannot be cut any further, more than this would keep the interpreter busy for too long."""
+"""Most commas in a piece that cannot be cut further. More would keep the interpreter busy for too long."""
 
 _ROUNDS_BETWEEN = 8
-"""Rounds of the event loop between two slices: a small request needs some twenty, and is to meet few slices."""
+"""Rounds of the event loop between two slices. A small request needs about twenty, and should have to wait for few
+slices."""
 
 _TRIES = 8
 _LINES_AT_ONCE = 256
@@ -47,7 +48,7 @@ class TooComplex(Exception):
 
 
 class SliceScheduler:
-    """Lets long work go on one slice at a time, sender after sender, with everything else in between."""
+    """Runs long work one slice at a time, in turn by sender, with all other work in between."""
 
     def __init__(self) -> None:
         """Begin with nobody waiting."""
@@ -87,14 +88,14 @@ class TimeSlices:
     """One request's turns."""
 
     def __init__(self, queue: SliceScheduler, sender: str) -> None:
-        """Begin with a short turn: most requests need no other."""
+        """Begin with a short slice; most requests need no other."""
         self._queue = queue
         self._sender = sender
         self._now_s = asyncio.get_running_loop().time
         self._until_s = self._now_s() + FIRST_TURN_S
 
     async def give_way(self) -> None:
-        """Let others run if the turn is over."""
+        """Let others run if the slice is over."""
         if self._now_s() >= self._until_s:
             await self._queue.wait(self._sender)
             self._until_s = self._now_s() + TURN_S
@@ -192,7 +193,7 @@ def _array_items(body: bytes, begin: int) -> Iterator[list[Item] | Refusal]:
 
 
 def _refused(body: bytes) -> Refusal:
-    """Return why a body is no array; found by decoding it whole, which is what tells the place of the fault."""
+    """Return why a body is not an array. It is decoded whole, because that tells the place of the fault."""
     try:
         _array.decode(body)
     except msgspec.ValidationError:
@@ -209,7 +210,7 @@ def windows(body: bytes, start: int) -> Iterator[tuple[list[msgspec.Raw], int]]:
         body: Ends with the array's closing bracket, and white space perhaps.
         start: The place after its opening bracket.
 
-    Some windows are empty: they only give the caller a moment to let others run.
+    Some windows are empty, so that the caller can let others run.
 
     Raises:
         msgspec.DecodeError: It is no JSON array.
@@ -241,14 +242,14 @@ def windows(body: bytes, start: int) -> Iterator[tuple[list[msgspec.Raw], int]]:
 
 
 def _cut(body: bytes, start: int, comma: int) -> list[msgspec.Raw] | None:
-    """Return the items up to a comma, or None where it does not stand between two of them."""
+    """Return the items up to a comma, or None if the comma is not between two items."""
     try:
         _bound(body, start, comma)
         return _array.decode(_as_array(body, start, comma))
     except msgspec.DecodeError as error:
         place = _PLACE.search(str(error))
         if place and int(place[1]) < comma - start:
-            raise  # not for being cut there: it is no JSON further ahead
+            raise  # the cut is not the cause: what comes before it is not JSON
     except (UnicodeDecodeError, RecursionError, TooComplex):
         pass
     return None

@@ -1,4 +1,4 @@
-"""What upstream tools leave out of their messages, remembered: a deleted annotation's task, a label's first values."""
+"""Remembers what upstream tools leave out of their messages: a deleted annotation's task, a label's first values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _decode: Any = msgspec.json.Decoder(Remembered).decode
 
 
 class ToolStateUnavailable(Exception):
-    """The memory cannot be asked. Operator: is Redis up? Hooks wait in the spool until it is."""
+    """The tool state cannot be read or written. Operator: is Redis up? Hooks wait in the spool until it is."""
 
 
 class ToolState(Protocol):
@@ -36,7 +36,7 @@ class ToolState(Protocol):
         """
 
     async def put(self, records: Mapping[str, Remembered]) -> None:
-        """Remember records, all or none, each anew for the whole time to live.
+        """Remember records, all or none, each for the whole time to live again.
 
         Raises:
             ToolStateUnavailable: Whether they were remembered is unknown; asking for one of them tells.
@@ -98,7 +98,7 @@ class RedisToolState:
                 except formats.NewerFormat as error:
                     raise ToolStateUnavailable(str(error)) from error
                 except msgspec.DecodeError:
-                    _log.warning("%s%s in Redis is no record of the gateway; taken as unknown", self._prefix, key)
+                    _log.warning("%s%s in Redis is not a record of the gateway; taken as unknown", self._prefix, key)
         return records
 
     async def put(self, records: Mapping[str, Remembered]) -> None:

@@ -1,4 +1,4 @@
-"""Unpacks request bodies as they arrive: bounded in size, in slices, and refused where they are cut or damaged."""
+"""Unpacks request bodies as they arrive, in slices and with a bound on their size. Refuses bodies that are cut or damaged."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Unpacker:
             more = bool(data) or (len(part) == SLICE_BYTES and not member.eof)
 
     def end(self) -> None:
-        """Take note that the body has ended.
+        """Note that the body has ended.
 
         Raises:
             Damaged: The packed content has not.

@@ -1,4 +1,4 @@
-"""Several webhooks at once, in order: what they mean together, given what the memory holds. Pure."""
+"""Translates several webhooks in order, given the tool state. Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class WebhookOutcome:
 
     Attributes:
         events: How many events it made.
-        ignored: Why there are none, where that is as it should be.
+        ignored: Why there are none, where none are expected.
         problems: What could not be translated.
         incomparable: How many of the events are audits without a verdict.
     """
@@ -61,7 +61,7 @@ class WebhookBatch:
     Attributes:
         records: To publish, in order.
         dead: Dead letters.
-        remember: For the memory, once the others are published.
+        remember: What to add to the tool state once the events are published.
         outcomes: One a webhook.
     """
 
@@ -96,14 +96,14 @@ def translate_all(
     limits: EventLimits = DEFAULT_LIMITS,
     key: bytes | None = None,
 ) -> WebhookBatch:
-    """Translate webhooks one after the other; what one leaves in memory counts for the next.
+    """Translate webhooks one after the other. Each sees the tool state that the one before it left.
 
     Args:
         hooks: In order of arrival.
-        seen: What the memory holds under ``keys_of``.
+        seen: The tool state under ``keys_of``.
         settings: How webhooks are read.
         limits: How far an event's times may be from its own.
-        key: Key by which grants are sealed; None without one.
+        key: Key with which grants are signed; None without one.
     """
     batch = WebhookBatch()
     now_seen = dict(seen)

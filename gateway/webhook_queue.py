@@ -1,9 +1,9 @@
-"""The one lane on which webhooks travel: kept, translated in order of arrival, published, remembered.
+"""The webhook queue: webhooks are kept, translated in order of arrival, published and remembered.
 
-Label Studio waits one second and never asks again, so what was accepted must not depend on broker or Redis being up: a
-webhook first goes to the spool, and from there on it is tried until it is done. Publishing comes before remembering,
-because a webhook that is done again then makes the same events, which the ledger ignores. The memory keeps, in the same
-transaction as the records, how far it has come; so nothing is applied to it twice.
+Label Studio waits one second and never sends a webhook again, so accepting one must not depend on the broker or Redis.
+A webhook is first written to the spool, and then tried until it is done. It is published before its state is
+remembered, because a webhook that is done again then makes the same events, which the ledger ignores. The tool state
+notes in the same transaction how far the queue has come, so nothing is applied to it twice.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class WebhookQueue:
 
     @property
     def alive(self) -> bool:
-        """Whether its tasks run; if not, only a new process helps."""
+        """Whether its tasks run. If not, the process must be restarted."""
         return not any(task.done() for task in self._tasks) or self._stopping.is_set()
 
     def faults(self) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ class WebhookQueue:
             self._tasks.append(asyncio.create_task(self._sync_forever(self._spool), name="hooks to disk"))
 
     async def stop(self) -> None:
-        """Finish what can be finished in a few seconds; the rest stays in the spool."""
+        """Finish what can be finished in a few seconds. The rest stays in the spool."""
         self._stopping.set()
         self._to_sync.set()
         self._to_work.set()
@@ -178,7 +178,7 @@ class WebhookQueue:
         Raises:
             Overloaded: Too many wait, or the disk does not take it.
         """
-        # Ascending also when the clock steps back, so that each webhook's time names it.
+        # Times ascend even if the clock steps back, so that each webhook has its own.
         self._last_ms = received_ms = max(self._last_ms + 1, self._clock_ms())
         text = spooled({"source": source, "received_ms": received_ms, "hook": hook, "grant": grant})
         if self._stopping.is_set() or not self._keep(share, len(text)):
@@ -260,7 +260,7 @@ class WebhookQueue:
             group = self._next_group()
             try:
                 batch = await self._through([one.hook for one in group])
-            except Exception as error:  # noqa: BLE001 - whatever it is, the lane must not die of it
+            except Exception as error:  # noqa: BLE001 - the queue must survive any error
                 said = _said(error)
                 if self._fault is None:
                     _log.warning("webhooks wait in the spool: %s", said)
@@ -286,7 +286,7 @@ class WebhookQueue:
         return group
 
     async def _through(self, hooks: Sequence[PendingWebhook]) -> WebhookBatch | None:
-        """Publish and remember; None where the memory says that this was done before."""
+        """Publish and remember. None if the tool state says that this was done before."""
         settings = self._settings
         seen: dict[str, Remembered] = {}
         asked = {self._position_key}

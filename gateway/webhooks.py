@@ -1,4 +1,4 @@
-"""What every mapping of an upstream tool speaks: a translation, its problems, and the events' deterministic ids."""
+"""What the mapping of an upstream tool returns: a translation, its problems, and deterministic event ids."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Translation:
     Attributes:
         events: Contract events, in order.
         remember: Records to keep, by key.
-        ignored: Why there are no events, where that is as it should be.
+        ignored: Why there are no events, where none are expected.
         problems: What could not be translated.
     """
 

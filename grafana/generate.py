@@ -40,7 +40,7 @@ def check(root: Path) -> list[str]:
                 f"{GENERATED / name} differs from grafana/boards.py: run `make generate` and commit the result"
             )
     strays = [path.name for path in sorted((root / GENERATED).glob("*.json")) if path.name not in BOARDS]
-    return faults + [f"{GENERATED / name} is no board of grafana/generate.py: delete it" for name in strays]
+    return faults + [f"{GENERATED / name} is not a board of grafana/generate.py: delete it" for name in strays]
 
 
 if __name__ == "__main__":

@@ -51,12 +51,13 @@ _Stage = TypeVar("_Stage")
 _NOT_YET_S = 0.05
 
 _PROMPT_S = {"intake": 0.05, "scopes": 0.05}
-"""Most seconds between two flushes of stages whose flush costs what is written, however often: they hold no rows that each
-flush would write anew, and the aggregate stage has a timetable of its own."""
+"""Most seconds between two flushes of stages whose flush costs only what is written, however often it runs. They hold
+no rows that each flush would write again, and the aggregate stage has its own schedule."""
 
 _AT_ONCE = {"intake": 16, "ledger": 2}
-"""Partitions of a stage flushed at the same time. Intake only waits for the broker; of the ledger one makes its rows while
-another's are on their way. Publications take turns: two of them would be done when the slower one is."""
+"""Partitions of a stage that are flushed at the same time. Intake only waits for the broker. In the ledger, one
+partition makes its rows while another's are being sent. Publications run one after the other, since two at once would
+both end when the slower one does."""
 
 _FAR_BEHIND = {"intake": sys.maxsize}
 """Records behind from which a stage's flushes become rare, so that a row is not written over and over. Intake writes each event
@@ -223,7 +224,7 @@ class Worker:
         async def agent(stream: faust.Stream[Any]) -> None:
             async for batch in stream:
                 if not host.folds(batch.partition):
-                    # Faust lets records flow before it has told us of all partitions.
+                    # Faust lets records flow before it has announced all partitions.
                     await asyncio.sleep(_NOT_YET_S)
                     batch.drop()
                     continue
@@ -279,7 +280,7 @@ class Worker:
         try:
             taken = await commit(self.app, topic, partition, offset, self.config.kafka.session_timeout_s)
         except Fenced as error:
-            # The group has given up the worker as a whole, so nothing of any stage is its own any more.
+            # The group has removed the worker, so it owns no partition of any stage.
             for host in self.hosts.values():
                 host.fence(str(error))
             raise
@@ -314,7 +315,8 @@ class Worker:
         await asyncio.gather(*given)
 
     async def _flush_forever(self) -> None:
-        # One loop a stage: what waits in one, for Redis or the broker, keeps no other from flushing.
+        # One loop for each stage, so that a stage that waits for Redis or the broker does not keep another from
+        # flushing.
         await asyncio.gather(*(self._flush_host(host) for host in self.hosts.values()))
 
     async def _flush_host(self, host: StageHost) -> None:

@@ -1,4 +1,4 @@
-"""Background tasks that must not end unseen: each is started again with a growing pause, and ``/readyz`` says which is down."""
+"""Background tasks that must keep running: each is restarted with a growing pause, and ``/readyz`` says which one is down."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 MOST_PAUSE_S = 30.0
 DOWN_AFTER_S = 8.0
-"""A task that is down so long turns ``/readyz`` red: within 10 s, with what a probe takes."""
+"""A task that is down for this long makes ``/readyz`` fail: within 10 s, including the time of a probe."""
 STABLE_S = 5.0
-"""A task counts as running again when it has run so long: one that crashes at once, again and again, is down all along."""
+"""A task counts as running again when it has run for this long, so one that crashes at once each time counts as
+down."""
 
 
 @dataclass
@@ -33,12 +34,12 @@ class _Task:
 
 @dataclass(frozen=True)
 class TaskState:
-    """How a background task fares.
+    """The state of a background task.
 
     Attributes:
         name: Its name.
         running: Whether it runs now.
-        down_s: Since when it has not run stably, in seconds; None where it does.
+        down_s: For how many seconds it has not run stably; None if it does.
         restarts: How often it was started again.
         reason: Why it ended last, or empty.
     """
@@ -67,7 +68,7 @@ class BackgroundTasks:
         self._running: list[asyncio.Task[None]] = []
 
     def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Start a task; ``work`` is called anew each time it has ended."""
+        """Start a task. ``work`` is called again each time it has ended."""
         task = _Task(name, work)
         self._tasks[name] = task
         self._running.append(asyncio.create_task(self._keep(task), name=name))
@@ -86,7 +87,7 @@ class BackgroundTasks:
         await self.close()
 
     def states(self) -> list[TaskState]:
-        """Return how each task fares."""
+        """Return the state of each task."""
         return [self._state(task) for task in self._tasks.values()]
 
     def reasons(self) -> tuple[str, ...]:
@@ -112,7 +113,8 @@ class BackgroundTasks:
                 await task.work()
                 task.reason = "it ended by itself"
             except Exception as error:
-                # The text of an error may hold an address with a password: the log has it, /readyz is open to all.
+                # The text of an error may contain an address with a password. It is in the log; /readyz is open to
+                # everybody.
                 task.reason = f"it failed with {type(error).__name__}, see the log"
                 log.exception("background task %s failed; starting it again in %.1f s", task.name, pause_s)
             ended_s = self._clock_s()

@@ -28,7 +28,8 @@ DEAD_LETTER_CODES = (
     "conflicting_duplicate",
     "cannot_process",
 )
-"""Reasons whose series exist at zero from the start: ``increase()`` cannot see a counter that is born at one."""
+"""Reasons whose series exist at zero from the start, because ``increase()`` does not see a counter that starts at
+one."""
 
 FLUSH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

@@ -202,7 +202,7 @@ class EngineMetrics(Collector):
         self._values[c.OUTBOX][()] = float(notifications)
 
     def channels(self, usable: Mapping[str, bool], silent_routes: int) -> None:
-        """Show every channel from the start, so that its first failure is an increase.
+        """Export every channel from the start, so that its first failure is an increase.
 
         Args:
             usable: By channel, whether it could be built.
@@ -245,7 +245,7 @@ class EngineMetrics(Collector):
         self._values[c.LIMIT][(metric.name.removeprefix(PREFIX),)] = float(bound)
 
     def on_collect(self, sample: Callable[[], None]) -> None:
-        """Call something before each collection that sets gauges nobody keeps up to date all the time."""
+        """Call something before each collection, to set gauges that are not kept up to date otherwise."""
         self._samplers.append(sample)
 
     def drop_partition(self, stage: str, partition: int) -> None:
@@ -276,7 +276,7 @@ class EngineMetrics(Collector):
         yield self._flush_family()
 
     def _sample_waits(self) -> None:
-        """Set both metrics of waiting, waits under way included: a wait without end must be seen, too."""
+        """Set both metrics of waiting, including waits under way, so that an endless wait is seen too."""
         now_s = time.monotonic()
         for on, running in self._waits.items():
             self._values[c.WAITING][(on,)] = now_s - min(running) if running else 0.0

@@ -135,7 +135,7 @@ class FloorCollector(Collector):
     def _choose(self) -> tuple[list[tuple[Row, dict[str, str]]], dict[str, int]]:
         """Return the rows to export with their labels, and how many were left out by reason."""
         skipped = {"cap": 0, "malformed": 0, "partial": 0}
-        # Keyed, so that a row told twice cannot make two samples of one series, for which Prometheus refuses a scrape.
+        # The key prevents two samples of one series, for which Prometheus would refuse the scrape.
         found: dict[tuple[str, str, str], Row] = {}
         for row in self._rows():
             if not _well_formed(row):
@@ -159,7 +159,7 @@ class FloorCollector(Collector):
         for row in rows:
             place = (row["window"], row["scope_key"])
             labels = row.get("labels") or row.get("due") or 0
-            # The whole floor stays whatever happens: every headline of the board reads it.
+            # The scope of the whole floor is always exported, because every headline of the board reads it.
             rank = (not row["scope"], labels if isinstance(labels, int) else 0)
             weight[place] = max(weight.get(place, (False, 0)), rank)
         kept: set[tuple[str, str]] = set()
@@ -177,7 +177,7 @@ class FloorCollector(Collector):
         labels = {"window": row["window"], "scope": row["scope_key"], "scope_kind": scope_kind(scope)}
         for dimension in self._policy.dimensions:
             labels[dimension] = str(scope.get(dimension, ""))
-        # Half of a surrogate pair cannot be written in UTF-8, and would take the whole scrape with it.
+        # Half of a surrogate pair cannot be written in UTF-8 and would make the whole scrape fail.
         return {name: value.encode(errors="replace").decode() for name, value in labels.items()}
 
     def _incident_family(self) -> Family:

@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
 SERVER = "floorwatch"
-"""What the Server header says, in place of the versions of Python and aiohttp: they help only who looks for a weak one."""
+"""The Server header, in place of the versions of Python and aiohttp, which would only help an attacker."""
 
 web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
 
@@ -29,8 +29,8 @@ class Ready:
     Attributes:
         ok: It can.
         reasons: Why not.
-        recovering: It reads its state back, which takes as long as there is state.
-        waits: A new start would not mend it: it recovers, or waits for others.
+        recovering: It restores its state, which takes longer for more state.
+        waits: A restart would not help: it recovers, or waits for others.
     """
 
     ok: bool
@@ -41,16 +41,16 @@ class Ready:
 
 Probe = Callable[[], Ready]
 Status = Callable[[], Awaitable[dict[str, Any]]]
-"""What a process knows of itself, for people and programs: plain values, lists and objects; never a secret."""
+"""The status of a process, for people and programs: plain values, lists and objects, without secrets."""
 
 
 def always_ok() -> Ready:
-    """Return that all is well: the default for a process that has no way to be unwell and still answer."""
+    """Return that all is well: the default for a process that cannot fail and still answer."""
     return Ready(ok=True)
 
 
 class _NothingQuoted(logging.Filter):
-    """Takes from aiohttp's log what a malformed request held: its Authorization header, for one."""
+    """Removes the content of malformed requests, such as the Authorization header, from aiohttp's log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the record, with the kind of the fault in place of its text."""
@@ -95,9 +95,9 @@ def add_routes(
 
     async def metrics(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        # Collected here, because the rows belong to the event loop and change under any other thread's feet. Encoding
-        # is seven eighths of the work (half a second for 24,000 series): in a thread, so that the loop keeps its
-        # heartbeats, and once at a time, so that impatient scrapers cannot pile up.
+        # The rows are collected here, because they belong to the event loop and would change during a read from another
+        # thread. Encoding is seven eighths of the work (half a second for 24,000 series). It runs in a thread, so that
+        # the loop keeps its heartbeats, and one at a time, so that scrapes cannot pile up.
         async with one_at_a_time:
             body = await asyncio.to_thread(encode, _Snapshot(registry.collect()))
         return web.Response(body=body, headers={**_NO_STORE, "Content-Type": content_type})

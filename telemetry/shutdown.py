@@ -1,6 +1,6 @@
 """Ends a process that was asked to stop, or has failed, and does not end by itself.
 
-A stop can hang in code that is not ours: mode swallows cancellations while it stops its children, and a thread that is no daemon
+A stop can hang in code that is not ours: mode swallows cancellations while it stops its children, and a thread that is not a daemon
 keeps an interpreter from ending. So no wait for such a stop is bounded by a cancellation, and a thread of its own has the last word.
 """
 
@@ -71,7 +71,7 @@ class ShutdownWatchdog:
             self.exit_code = exit_code
         if self._begun_s is None:
             self._begun_s = time.monotonic()
-            with suppress(Exception):  # standard error is no file (a test)
+            with suppress(Exception):  # standard error is not a file (a test)
                 faulthandler.dump_traceback_later(self._limit_s + _BACKSTOP_S, exit=True, file=sys.stderr)
             self._told.put(True)
 

@@ -179,7 +179,7 @@ class Watchdog:
         self._slow += said.get("slow", [])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Say what was left, and what is no unit test."""
+        """Say what was left, and what is not an unit test."""
         if self._slow:
             terminalreporter.section(f"unit tests that took over {SLOW_S:g} s of CPU: mark them @pytest.mark.slow")
             for line in sorted(self._slow):

@@ -1,7 +1,7 @@
 """Apprise channel: chat, mail and the long tail of receivers.
 
-Apprise blocks, so each call has a thread of its own, a bound in time and a bound in number: a receiver that never answers costs
-its own channel at most. Apprise has no idempotency key; a message that may be a repeat says so.
+Apprise blocks, so each call has its own thread and a time limit, and the number of calls is bounded. A receiver that
+never answers can only stop its own channel. Apprise has no idempotency key; a message that may be a repeat says so.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ class AppriseChannel:
         result: tuple[bool, str] = (False, "")
         try:
             with _Told() as told:
-                # The plugin itself: Apprise.notify would call it in a thread of its own, where we do not hear what it logs.
+                # Calls the plugin directly, because Apprise.notify would run it in another thread, whose log lines are
+                # not collected here.
                 delivered = self._target.notify(**options)
             result = (bool(delivered), told.last)
         except Exception as error:  # noqa: BLE001 - a plugin's bug is a failed attempt; its text may hold the URL
@@ -138,7 +139,7 @@ class AppriseChannel:
 
 
 class _Told(logging.Handler):
-    """Collects what Apprise logs from this thread: it is the only place where it says why."""
+    """Collects what Apprise logs in this thread. Apprise gives the reason of a failure only there."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -171,7 +172,7 @@ def _package() -> Any:
             else "apprise cannot be imported"
         )
         raise ChannelFault(reason, "install it beside Floorwatch: pip install apprise", "type") from error
-    # Its own lines name receivers by their URLs; what matters is told by us.
+    # Apprise's log lines contain the receivers' URLs, so they are not passed on.
     logger = logging.getLogger("apprise")
     logger.propagate = False
     if not logger.handlers:
@@ -199,7 +200,7 @@ def _schemas(plugin: Any) -> list[str]:
 
 
 def _sink(server: Any) -> tuple[escape.Sink, str]:
-    """Return how the receiver reads text, and what Apprise calls that."""
+    """Return the sink for the receiver's format, and Apprise's name of that format."""
     wanted = str(server.resolve_format("text").value)
     if wanted == "html":
         return escape.HTML, wanted

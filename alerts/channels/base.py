@@ -1,4 +1,4 @@
-"""What a channel is: one place a notification goes."""
+"""The interface of a channel: one place that notifications are sent to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from alerts.outgoing import Notification
 
 MOST_RETRY_AFTER_MS = 3_600_000
-"""An hour: a receiver's wish may delay a notification, not bury it."""
+"""An hour: the longest delay that a receiver may ask for."""
 
 _MOST_DIGITS = 9
 
@@ -21,8 +21,8 @@ class ChannelError(Exception):
         reason: What happened, in a sentence without secrets.
         permanent: Trying again cannot help (a 4xx, a wrong address). Operator: mend the channel's settings, then revive
             the dead notification.
-        retry_after_ms: The receiver's own wish, or None.
-        unsure: The receiver may have it all the same: it did not answer in time.
+        retry_after_ms: How long the receiver asks to wait, or None.
+        unsure: The receiver did not answer in time, so it may have the notification.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Channel(Protocol):
 
     @property
     def idempotent(self) -> bool:
-        """Whether the receiver can tell a repeat by its key; where it cannot, a possible repeat is marked for people."""
+        """Whether the receiver recognises a repeat by its key. Otherwise the text marks a possible repeat."""
 
     async def send(self, note: Notification, idempotency_key: str) -> None:
         """Deliver; returning means the receiver has it. Must be safe to call again with the same key.
@@ -72,7 +72,7 @@ class Channel(Protocol):
 
 
 class UnusableChannel:
-    """Stands for a channel that cannot be built: what is sent to it waits, with the reason, and others deliver."""
+    """Replaces a channel that cannot be built. Its notifications wait, with the reason; other channels deliver."""
 
     idempotent = True
 
@@ -81,7 +81,7 @@ class UnusableChannel:
         self.fault = fault
 
     async def send(self, note: Notification, idempotency_key: str) -> None:  # noqa: ARG002 - part of the protocol
-        """Refuse it for now: another worker, or this one after a restart, may have a channel that works.
+        """Refuse for now: another worker, or this one after a restart, may be able to build the channel.
 
         Raises:
             ChannelError: Always.
@@ -108,7 +108,7 @@ def retry_after_ms(header: str | None, now_ms: int) -> int | None:
     """
     text = "" if header is None else header.strip()
     if text.isascii() and text.isdigit():
-        # Python refuses to read more than 4,300 digits, and so many mean "later than an hour" anyway.
+        # Python refuses to parse more than 4,300 digits. Such a number is longer than an hour in any case.
         digits = text.lstrip("0") or "0"
         return MOST_RETRY_AFTER_MS if len(digits) > _MOST_DIGITS else min(int(digits) * 1000, MOST_RETRY_AFTER_MS)
     try:

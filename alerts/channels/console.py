@@ -25,4 +25,4 @@ class ConsoleChannel:
         stream.flush()
 
     async def close(self) -> None:
-        """Nothing to release; the stream is not ours."""
+        """Does nothing, since the caller owns the stream."""

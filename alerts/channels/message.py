@@ -16,7 +16,7 @@ REPEAT = "(possible repeat)"
 
 
 def message_for(note: Notification, sink: Sink, *, title_in_body: bool = False) -> Text:
-    """Return title and body for a sink: rendered anew from the incident, so that data is escaped and our own links are not.
+    """Return title and body for a sink, rendered from the incident, so that data is escaped and Floorwatch's links are not.
 
     A notification whose incident cannot be read (another version wrote it, or it was cut) is escaped as a whole.
 
@@ -33,7 +33,7 @@ def message_for(note: Notification, sink: Sink, *, title_in_body: bool = False) 
 
 
 def short_message(note: Notification, most: int) -> Text:
-    """Return what fits into a text message: what and where, the number, and the board's address where it fits as a whole."""
+    """Return the text for a short message: what and where, the number, and the board's address if there is room for all of it."""
     evidence, board = (str(note.incident.get(name) or "") for name in ("evidence", "board_url"))
     if note.incident.get("updated_at"):
         evidence = times_in(evidence, note.zone, instant_ms(str(note.incident["updated_at"])))
@@ -46,5 +46,5 @@ def short_message(note: Notification, most: int) -> Text:
 
 
 def marked_repeat(note: Notification) -> Notification:
-    """Return the notification with a mark that the receiver may have had it."""
+    """Return the notification marked as a possible repeat."""
     return structs.replace(note, title=f"{REPEAT} {note.title}")

@@ -36,7 +36,7 @@ def signature(secret: str, body: bytes, at_s: int) -> str:
 
 
 class WebhookChannel:
-    """Posts notifications to one URL. Redirects are not followed: the address is the operator's, not the receiver's."""
+    """Posts notifications to one URL. Redirects are not followed, because only the operator decides the address."""
 
     idempotent = True
 
@@ -83,7 +83,7 @@ class WebhookChannel:
                 f"webhook {self.name}: its url cannot be used; check the setting", permanent=True
             ) from error
         except aiohttp.ClientConnectorError as error:
-            # Only the kind of fault: the message of aiohttp may hold the URL. Nothing was sent.
+            # Only the kind of error, because aiohttp's message may contain the URL. Nothing was sent.
             raise ChannelError(f"webhook {self.name}: no connection ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ChannelError(f"webhook {self.name}: no answer ({type(error).__name__})", unsure=True) from error

@@ -20,7 +20,7 @@ def read(row: Row) -> PartCounts:
 
 
 def sampled(row: Row) -> PartCounts:
-    """The audits that are a sample of the work, by weight: what parts are compared by."""
+    """The audits that are a sample of the work, by weight. Parts are compared by these."""
     return PartCounts.of(row_tally("accuracy", row), labels_of(row))
 
 

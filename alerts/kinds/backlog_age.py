@@ -14,8 +14,8 @@ from streams.core.formatting import duration, plural
 def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:
     """Age of the oldest open task of each selected scope against ``rule.target`` seconds.
 
-    Backlog is a state, not a window's sum, so an old row is still the truth and is read as it is. Contributors are the
-    parts whose own oldest task is over the target too; their ``effect_pp`` is their share of the backlog, negated.
+    Backlog is a state and not a sum over a window, so an old row is still right. Contributors are the parts whose own
+    oldest task is over the target too; their ``effect_pp`` is their share of the backlog, negated.
     """
     rows = context.view.rows("sla", rule.window)
     for key in sorted(rows):

@@ -46,8 +46,8 @@ class Evaluator(Protocol):
 def live_rows(view: RowView, table: str, window: str, watermark_ms: int) -> dict[str, Row]:
     """Rows whose window still touches the present one.
 
-    A read model keeps the last row of a scope that has gone quiet; wholly before the present window it says nothing of
-    now, and an alarm on it would never end.
+    A read model keeps the last row of a scope without new events. If that row lies before the present window, it says
+    nothing about now, and an alarm on it would never end.
     """
     oldest_ms = watermark_ms - WINDOW_MS[window]
     return {key: row for key, row in view.rows(table, window).items() if instant_ms(row["end"]) > oldest_ms}

@@ -1,4 +1,4 @@
-"""What a detector says of a row, in words. The detector itself is in the core: rows carry its reading."""
+"""The reading of a detector as text. The detector itself runs in the core; rows contain its reading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.core.detectors.fleet import audits_to_decide, watch_list
 from streams.core.formatting import instant
 
 MOST_AUDITS = 500
-"""Never asked for more at a time: a share of errors close to the allowed one would take thousands."""
+"""Most audits asked for at a time. If the share of errors is close to the allowed one, thousands would be needed."""
 
 Reading = Mapping[str, Any]
 """``score``, ``bar``, ``firing``, ``since_ms``, ``fired_ms``, ``units``, ``bad``, ``wants_audits``.
@@ -23,13 +23,13 @@ See ``streams.core.detectors.watch.Reading``.
 
 
 def reading_of(row: Mapping[str, Any], rule_name: str) -> Reading | None:
-    """Return a rule's reading in a row, None where its detector has not looked at the scope."""
+    """Return a rule's reading in a row; None if its detector does not watch the scope."""
     reading: Reading | None = (row.get("evidence") or {}).get(rule_name)
     return reading
 
 
 def places_on_watch_list(readings: Mapping[str, Reading]) -> dict[str, int]:
-    """Return the place, from 1, of each scope that is worth a look though it may not page by itself.
+    """Return the place on the watch list, from 1, of each scope that is on it.
 
     Args:
         readings: One rule's readings by scope key.
@@ -40,7 +40,7 @@ def places_on_watch_list(readings: Mapping[str, Reading]) -> dict[str, int]:
 
 
 def audit_suggestion_of(rule: Rule, reading: Reading) -> AuditSuggestion | None:
-    """Return how many more audits would decide, where a reading wants any and its errors, gone on with, would get there."""
+    """Return how many more audits would decide. None if the reading asks for none, or if its errors would never reach the bar."""
     if not reading.get("wants_audits"):
         return None
     score, bar, units, bad = reading["score"], reading["bar"], reading["units"], reading["bad"]
@@ -52,8 +52,8 @@ def audit_suggestion_of(rule: Rule, reading: Reading) -> AuditSuggestion | None:
 def in_words(reading: Reading, noun: str, place: int | None) -> str:
     """Return ``evidence 210,000 : 1 (bar 140,000) since Tue 24 Nov 10:00 UTC``.
 
-    It stands beside the numbers of the rule's window and has none of its own: a detector counts from another moment on, and what
-    one person did in an hour once, so its counts would not add up with those beside them. Rows have them.
+    It is shown beside the numbers of the rule's window and has no counts of its own. A detector counts from another
+    time on and counts what one person did in an hour only once, so the counts would not match. Rows have them.
 
     Args:
         reading: The reading.
@@ -76,7 +76,8 @@ def drop_in_words(reading: Reading, seen: str) -> str:
 
     Args:
         reading: The reading.
-        seen: What the rule's window shows; said only where the detector counts nothing itself, for the window has no expectation.
+        seen: What the rule's window shows; shown only if the detector has no counts, because the window has no expected
+            number.
     """
     words = evidence_words(reading["score"], reading["bar"])
     if not reading["units"] or reading["since_ms"] is None:

@@ -11,19 +11,21 @@ from alerts.view import Row
 from streams.core.formatting import duration, instant
 
 PACE_WINDOW = "1h"
-"""The last stretch whose pace is carried on."""
+"""The window whose pace is extrapolated."""
 
 BY_POLICY = frozenset({"policy", "labeler"})
-"""The scope whose rows tell policies apart; not among the default ones, for there are as many as people times policies."""
+"""The scope whose rows distinguish policies. It is not a default scope, because there are as many as people times
+policies."""
 
 
 def evaluate(rule: ExposureCapRule, context: RuleContext) -> Iterable[Finding]:
     """Severity-weighted handle time of each selected labeller against ``rule.target`` seconds.
 
-    With rows scoped policy × labeler (``tables.scopes`` must have them) each policy counts with its weight; without them
-    nobody can tell policies apart, so all handle time counts with ``other_weight`` and the evidence says so. Rows know
-    handle time by the pane of the decision and count open tasks that overlap each: ``floorwatch scorecard`` is exact.
-    Predicted is (cap − dose) / pace of the last hour, nothing leaving the window: it may be early, not late.
+    With rows scoped policy × labeler (``tables.scopes`` must have them) each policy counts with its weight; without
+    them policies cannot be distinguished, so all handle time counts with ``other_weight`` and the evidence says so.
+    Rows know handle time by the pane of the decision and count open tasks that overlap each: ``floorwatch scorecard``
+    is exact. The prediction is (cap − dose) / pace of the last hour, as if nothing left the window, so it may be too
+    early but not too late.
 
     Source: ours; dose = Σ weight · handle time, as in floorwatch/analysis/people/exposure.
     """

@@ -26,7 +26,7 @@ def evaluate(rule: OverturnsHighRule, context: RuleContext) -> Iterable[Finding]
     """Overturned share of the decided appeals of each selected scope against ``rule.target``, the most allowed.
 
     Fires when the lower end of the Wilson interval ``rule.min_z`` wide is above the target (source: alerts.statistics).
-    Appeals are no sample of the labels: this is a number about appeals, not about accuracy.
+    Appeals are not a sample of the labels: this is a number about appeals, not about accuracy.
     """
 
     def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:

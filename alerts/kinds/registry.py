@@ -22,7 +22,7 @@ UNFED: dict[str, str] = {
     "dead_letters": "use Prometheus' FloorwatchDeadLetters (prometheus/alerting_rules.py) instead",
     "source_silent": "alert on the gateway's requests in Prometheus instead (docs/metrics.md)",
 }
-"""Kinds whose rows nobody writes yet, with what to do instead: a configuration that names one is refused."""
+"""Kinds whose rows are not written yet, with what to do instead. A configuration that names one is refused."""
 
 EVALUATORS: dict[str, Evaluator] = {
     "accuracy_low": accuracy_low.evaluate,

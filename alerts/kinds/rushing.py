@@ -81,7 +81,7 @@ def _counts(row: Row) -> tuple[int, int]:
 
 
 def _change(now: Row | None, reference: Row | None) -> Interval | None:
-    """How the accuracy moved: the reference holds the window, which is taken out of it."""
+    """How the accuracy changed. The reference includes the window, which is subtracted first."""
     if now is None or reference is None:
         return None
     (right, total), (all_right, all_total) = _counts(now), _counts(reference)

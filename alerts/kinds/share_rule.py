@@ -18,12 +18,12 @@ ShareRule = AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule | Overturns
 
 
 class ShareMeasure(Struct, frozen=True):
-    """How a kind reads its table and speaks of it.
+    """How a kind reads its table and describes it.
 
     ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
     the evidence, ``part`` a contributor's share, ``noun`` what is counted. ``z`` is the
-    normal quantile of the interval that fires; the one shown is always that of 95%. ``sampled`` reads the outcomes that
-    contributors are compared by, where they are not all that ``read`` counts.
+    normal quantile of the interval that fires; the one shown is always that of 95%. ``sampled`` reads the outcomes by
+    which contributors are compared, if those differ from what ``read`` counts.
     """
 
     table: str
@@ -37,7 +37,7 @@ class ShareMeasure(Struct, frozen=True):
     sampled: Callable[[Row], PartCounts] | None = None
 
     def compared(self, row: Row) -> Callable[[Row], PartCounts]:
-        """How contributors to a row are read: as a sample, unless no audit of it says how it was drawn."""
+        """How contributors to a row are read: as a sample, unless no audit of the row has a sampling probability."""
         return self.sampled if self.sampled is not None and self.sampled(row).total else self.read
 
 
@@ -91,7 +91,7 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
 
 
 def _since_ms(row: Row, reading: Reading | None) -> int:
-    """When the change began, as far as the detector knows; else the start of the window."""
+    """When the change began, if the detector knows; else the start of the window."""
     if reading is not None and reading["since_ms"] is not None:
         return int(reading["since_ms"])
     return instant_ms(row["start"])

@@ -15,8 +15,8 @@ from streams.core.formatting import duration, instant, plural
 def evaluate(rule: SlaBreachPredictedRule, context: RuleContext) -> Iterable[Finding]:
     """Forecast of each selected queue: fires when a breach lies within ``rule.target`` and is short by ``min_sample``.
 
-    The test is made where the row is made (docs/forecast.md): open work by due time against pace or roster. Its two
-    evaluations in a row and six to clear, five minutes apart, are ``for: 10`` and ``resolve_for: 30`` once a minute.
+    The test is made with the row (docs/forecast.md): open work by due time against pace or roster. Its two evaluations
+    in a row and six to clear, five minutes apart, are ``for: 10`` and ``resolve_for: 30`` once a minute.
     """
     rows = live_rows(context.view, "sla", rule.window, context.watermark_ms)
     for key in sorted(rows):
@@ -68,7 +68,7 @@ def evidence(row: Row) -> str:
 
 
 def _contributors(row: Row, rows: dict[str, Row]) -> tuple[Contributor, ...]:
-    """Who holds the open work: parts by their share of the backlog, negated."""
+    """Where the open work is: parts by their share of the backlog, negated."""
     backlog = int(row.get("backlog") or 0)
     found: list[Contributor] = []
     for dimension, parts in children(row["scope"], rows).items():

@@ -14,7 +14,7 @@ from streams.core.formatting import duration, instant
 def evaluate(rule: SourceSilentRule, context: RuleContext) -> Iterable[Finding]:
     """Silence of each source against ``rule.target`` seconds.
 
-    ``silent_ms`` of the row (measured by whoever has a clock) is used where given: with every source silent the
+    ``silent_ms`` of the row (measured by a process with a clock) is used where given. If every source is silent, the
     watermark stands still and would hide it. Else it is the watermark minus ``last_event``.
     """
     rows = context.view.rows("sources", rule.window)

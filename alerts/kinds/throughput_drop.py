@@ -21,8 +21,8 @@ from streams.core.scopes import parse_scope_key
 def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding]:
     """Labels of each selected scope against the mean of its preceding equal windows.
 
-    A scope with a baseline and no row any more counts zero labels: that is the drop one most wants to hear of. Fires
-    when count/expected <= target, z <= -min_z and at least ``min_sample`` labels were expected; with ``method: evidence``
+    A scope with a baseline and no row any more counts zero labels, which is the most important drop. Fires when
+    count/expected <= target, z <= -min_z and at least ``min_sample`` labels were expected; with ``method: evidence``
     while the row's detector fires.
 
     Source: z is ``alerts.statistics.drop_z``.
@@ -84,7 +84,7 @@ def _contributors(
     for key in by_key:
         part_scope = rows[key]["scope"] if key in rows else parse_scope_key(key)
         dimension = child_dimension(scope, part_scope)
-        if dimension is None or dimension == "labeler":  # a person's count says when they had lunch
+        if dimension is None or dimension == "labeler":  # one person's counts mostly show their breaks
             continue
         count = current_count(rows.get(key), rule.window, context.watermark_ms)
         expected = expect(context.baseline.ring(rule.window, key), count.covered_ms)

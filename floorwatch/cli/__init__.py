@@ -68,11 +68,11 @@ class InPanels(TyperGroup):
 
 
 LARGEST, LARGEST_INT = 1e12, 2**63 - 1
-"""No number that a command takes means anything beyond these; larger ones only overflow what is counted with them."""
+"""The greatest number that a command accepts. Larger ones have no meaning and would only overflow."""
 
 
 class Bounded(TyperCommand):
-    """Refuses what reads as a number and is none to count with, for every option: ``nan``, ``inf``, ``1e308``."""
+    """Refuses numbers that cannot be counted with, in every option: ``nan``, ``inf``, ``1e308``."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command.
@@ -82,7 +82,7 @@ class Bounded(TyperCommand):
         """
         for param in self.params:
             value = ctx.params.get(param.name)
-            # Not among bounds of the option itself: nan is neither less nor greater than any.
+            # The bounds of the option itself do not catch nan, which is neither less nor greater than any number.
             most = LARGEST if isinstance(value, float) else LARGEST_INT
             if isinstance(value, int | float) and not -most <= value <= most:
                 shown = f"{value:.4g}" if isinstance(value, float) else f"a number of {len(str(abs(value)))} digits"
@@ -94,7 +94,7 @@ def build(only: str | None = None) -> typer.Typer:
     """Return the application.
 
     Args:
-        only: Import just this command: a worker need not pay for the imports of all others.
+        only: Import just this command, so that a worker does not load the imports of all others.
     """
     app = typer.Typer(
         name="floorwatch",
@@ -129,7 +129,7 @@ def _load(module: str, name: str) -> Any:
 
 
 def main() -> None:
-    """Run the command line. Whichever command meets a faulty configuration, its diagnostics are shown and the code is 2."""
+    """Run the command line. If any command finds a faulty configuration, it prints the diagnostics and exits with code 2."""
     from config.errors import ConfigErrors
     from streams.models.formats import NewerFormat
 

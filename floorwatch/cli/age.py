@@ -1,4 +1,4 @@
-"""Age: how far the rows of the read model are behind the clock, said with every table."""
+"""Age: how far the rows of the read model are behind the clock. Every table shows it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WARN_BEHIND_S = 300.0
-"""A table this far behind the clock is not now: it is said in red."""
+"""A table that is further behind the clock than this is shown with a red title."""
 
 TOO_OLD = 3
-"""Exit code of a reader whose rows are further behind than ``--max-behind``, or that found none."""
+"""Exit code of a command whose rows are further behind than ``--max-behind``, or that found none."""
 
 _APART_MS = 60_000
-"""Open tasks known as of so much earlier than the rest of their row are marked."""
+"""Open tasks are marked if they are known as of a time this much earlier than the rest of their row."""
 
 Row = dict[str, Any]
 
@@ -68,16 +68,16 @@ class Age:
         return {"as_of": None if self.as_of_ms is None else rfc3339(self.as_of_ms), "behind_s": self.behind_s}
 
     def title(self, what: str) -> Text:
-        """Return the title of a table, red where it is too old to be taken for now."""
+        """Return the title of a table, red if the table is too old."""
         from rich.text import Text
 
         late = self.behind_s is not None and self.behind_s > WARN_BEHIND_S
         return Text.assemble(f"{what} · ", (self.text, "bold red" if late else ""))
 
     def of(self, row: Mapping[str, Any]) -> Age:
-        """Return the age of one row: newer than the others where its partition has published again since.
+        """Return the age of one row. It may be newer than the others if its partition has published again since.
 
-        A row that nothing has changed is not written again, so its own watermark may be older than what is published.
+        A row that has not changed is not written again, so its own watermark may be older than the published one.
         """
         return Age(max(self.as_of_ms or 0, _ms(row["watermark"])), self.now_ms)
 
@@ -115,7 +115,7 @@ def seconds_of(option: str | None) -> float | None:
     """Return ``--max-behind`` in seconds.
 
     Raises:
-        typer.Exit: 2 where it is no duration.
+        typer.Exit: 2 where it is not a duration.
     """
     if option is None:
         return None
@@ -127,7 +127,7 @@ def seconds_of(option: str | None) -> float | None:
 
 
 def exit_if_older(age: Age, max_behind_s: float | None) -> None:
-    """Leave with ``TOO_OLD`` where rows are further behind than somebody can use; None takes any."""
+    """Exit with ``TOO_OLD`` if rows are further behind than ``max_behind_s``; None accepts any age."""
     if max_behind_s is None or (age.behind_s is not None and age.behind_s <= max_behind_s):
         return
     how = "there are no rows yet" if age.behind_s is None else f"rows are {format_duration(round(age.behind_s))} behind"

@@ -1,4 +1,4 @@
-"""What a command says where no Floorwatch runs, or where its Kafka or Redis cannot be reached: the same in every command."""
+"""What every command says when no Floorwatch runs, or when its Kafka or Redis cannot be reached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Away(Exception):
 
 
 def nothing_runs(where: str) -> str:
-    """Return what is said where no stack was found and no server was named.
+    """Return the message for when no stack was found and no server was named.
 
     Args:
         where: The default address, at which nothing answers.
@@ -32,7 +32,7 @@ def nothing_runs(where: str) -> str:
 
 
 def redis_away(url: str, error: Exception, env: Mapping[str, str] = os.environ) -> str:
-    """Return what is said of a Redis that cannot be used: what, where and how to mend it.
+    """Return the message for a Redis that cannot be used: what, where and how to fix it.
 
     Args:
         url: Its address; secrets in it are masked.
@@ -50,7 +50,7 @@ def redis_away(url: str, error: Exception, env: Mapping[str, str] = os.environ) 
 
 
 def kafka_away(settings: FloorwatchConfig, error: Exception | None = None, env: Mapping[str, str] = os.environ) -> str:
-    """Return what is said of a Kafka that cannot be used: what, where and how to mend it.
+    """Return the message for a Kafka that cannot be used: what, where and how to fix it.
 
     Args:
         settings: Whose brokers were asked.
@@ -66,7 +66,7 @@ def kafka_away(settings: FloorwatchConfig, error: Exception | None = None, env: 
 
 
 async def obstacles(settings: FloorwatchConfig, env: Mapping[str, str] = os.environ) -> str:
-    """Return what keeps us from every broker, in words; empty where one lets us in. Takes at most eight seconds."""
+    """Return why no broker can be used, in words; empty if one can. Takes at most eight seconds."""
     from config.kafka import KafkaSettings
     from streams.adapters.clients import kafka_settings
     from streams.adapters.reachability import connection_fault_of
@@ -84,7 +84,7 @@ async def obstacles(settings: FloorwatchConfig, env: Mapping[str, str] = os.envi
 
 
 async def check_kafka(settings: FloorwatchConfig) -> None:
-    """Return where a broker lets us in: the client itself waits long, and says little.
+    """Return as soon as a broker can be used. The client itself would wait long and say little.
 
     Raises:
         Away: None does.

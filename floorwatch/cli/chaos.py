@@ -33,7 +33,9 @@ def chaos(
     from floorwatch.chaos.run import ChaosPlan, run_chaos
     from floorwatch.chaos.schedule import schedule
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says at length what a killed broker is expected to do
+    logging.getLogger("aiokafka").setLevel(
+        logging.CRITICAL
+    )  # aiokafka logs at length what is expected when a broker is killed
     load_s = minutes * 60
     plan = ChaosPlan(seed, load_s, rate, partitions, compaction_lag, schedule(seed, load_s, gap))
     say(plan_text(plan))

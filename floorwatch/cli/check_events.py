@@ -29,7 +29,7 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class EventFinding:
-    """A fault (Floorwatch would refuse the event) or a warning (it would accept it, to little use)."""
+    """A fault (Floorwatch would refuse the event) or a warning (it would accept the event, but probably not as meant)."""
 
     line: int
     code: str
@@ -154,7 +154,7 @@ def _lines(stream: io.BufferedReader, max_bytes: int) -> Iterator[tuple[int, byt
 
 
 class _SeenIds:
-    """What earlier lines said, for the faults and warnings that no single line shows."""
+    """What is known of earlier lines, for the faults and warnings that need more than one line."""
 
     def __init__(self, report: FileReport) -> None:
         from msgspec import msgpack
@@ -180,7 +180,7 @@ class _SeenIds:
         """Take in one good event."""
         report = self._report
         identity = (event.subject, event.source, event.id)
-        # The ledger compares facts, so the same rule here: what it would call a duplicate is one.
+        # Facts are compared, as in the ledger, so both find the same duplicates.
         content = hash(self._pack(self._fact_of(0, event) or event))
         earlier = self._seen.setdefault(identity, (line, content))
         if earlier[0] != line:
@@ -240,7 +240,7 @@ class _SeenIds:
             self._report.warn(EventFinding(line, f"{kind}_after_withdrawal", f"$.data.{kind}_id", reason, hint))
 
     def close(self) -> None:
-        """Warn of what was mentioned and never came: only the end of the file shows it."""
+        """Warn of what was mentioned and never came, which is known only at the end of the file."""
         for line, task, name, kind, by in self._mentions:
             known = self._label_line if kind == "label" else self._audit_line
             if name is None:
@@ -351,7 +351,7 @@ def check_events(
     max_: Annotated[int, typer.Option("--max", min=0, help="Faults and warnings shown; 0 shows all.")] = DEFAULT_SHOWN,
     now: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="Judge times in the future as of then, not of this moment."),
+        typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="Judge times in the future as of this time instead of now."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML configuration: its limits; the defaults without.")] = None,
 ) -> None:

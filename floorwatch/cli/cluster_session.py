@@ -1,4 +1,4 @@
-"""A reader's session with a running cluster: configuration in, log open, faults said so that a person can act."""
+"""A reader's session with a running cluster: loads the configuration, opens the log, and reports errors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ClusterSession:
         return self.settings.kafka.topic_prefix + EVENTS
 
     def run(self, work: Callable[[EventLog], Awaitable[T]]) -> T:
-        """Open the log, do the work, close it; leaves the process with a sentence where that cannot be.
+        """Open the log, do the work, close it. Exits with a message if that is not possible.
 
         Raises:
             typer.Exit: 1 without broker, log or row; 3 where the log does not reach back far enough.

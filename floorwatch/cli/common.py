@@ -53,12 +53,12 @@ VarOption = Annotated[
         help="Folder of a `floorwatch up`; without it ./var, or the only one of yours that runs.",
     ),
 ]
-"""How every command that reads a running stack is told which."""
+"""The option with which every command that reads a running stack is told which one."""
 
 
 @contextmanager
 def exit_on_kafka_error(settings: FloorwatchConfig, doing: str) -> Iterator[None]:
-    """Say what keeps us from Kafka and what to do, and leave with code 1.
+    """Print why Kafka cannot be used and what to do, and exit with code 1.
 
     Args:
         settings: Whose brokers were asked.
@@ -106,7 +106,7 @@ def load_target(
         config: The YAML given by the user; None takes ``FLOORWATCH_CONFIG``.
         var: Folder of a ``floorwatch up`` given by the user, or None.
         env: The environment.
-        needed: Whether the command reads a stack at all; otherwise nothing is said where none can be chosen.
+        needed: Whether the command needs a stack; otherwise nothing is printed when none can be chosen.
         process: Which files of secrets are read.
 
     Returns:

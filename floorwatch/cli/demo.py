@@ -137,7 +137,7 @@ class _Demo:
             await writer.stop()
 
     def _say_next(self, stack: Stack) -> None:
-        """Say how to go on: the command as it can be typed in this shell."""
+        """Print how to go on: the command as it can be typed in this shell."""
         from floorwatch.cli.up import command, say_how_to_look
 
         if self._keep:
@@ -179,7 +179,7 @@ async def _show(console: DataConsole, model: DemoModel, played: Played) -> None:
                     status = _status(played, clock(played.floor_ms), clock(await model.watermark_ms()))
                     live.update(screen(shown, incidents, status), refresh=True)
                 except RedisError:
-                    continue  # it is being restarted; the next look will do
+                    continue  # it is being restarted; try again next time
                 finally:
                     await asyncio.sleep(_SHOW_INTERVAL_S)
     while True:
@@ -202,7 +202,7 @@ def _status(played: Played, floor: str, tables_as_of: str) -> str:
 async def _until(
     done: Callable[[], Awaitable[bool]], patience_s: float, what: str, moving: Callable[[], Awaitable[object]]
 ) -> None:
-    """Wait until something holds, for as long as it gets nearer: a busy machine is slow, not wrong.
+    """Wait until a condition holds, for as long as there is progress, because a busy machine is only slow.
 
     Args:
         done: Whether it holds.

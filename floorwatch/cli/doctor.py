@@ -149,7 +149,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
         checks += stack_checks(stack, var, env)
     checks += grant_checks(config)
     if any(check.name == STACK and check.status == "fail" for check in checks):
-        return checks  # which servers are meant is not known: those of the defaults would only mislead
+        return checks  # it is not known which servers are meant, and checks of the default ones would mislead
     checks += await _connections(config)
     checks += [disk_check(folder), *var_checks(folder)]
     if stack is not None:
@@ -160,7 +160,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
 
 
 def grant_checks(config: FloorwatchConfig) -> list[Check]:
-    """Check that where some senders have grants no other way in is forgotten: other tokens, and raw topics."""
+    """If some senders have grants, check that all others have: other tokens, and raw topics."""
     sources = config.gateway.sources
     limited = [name for name, source in sources.items() if source.limited]
     topics = config.kafka.bound_topics()

@@ -1,4 +1,4 @@
-"""The doctor's questions about alerts: can each channel be built, does each route reach somebody, what does the outbox hold."""
+"""The doctor's checks of alerts: whether each channel can be built and each route reaches somebody, and what the outbox holds."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def _states(config: FloorwatchConfig, built: Channels) -> list[ChannelStat
 
 
 def _check(built: Channels, state: ChannelState) -> Check:
-    """Return how one channel fares: a receiver that does not take what it is sent is worth a look, it is not our end."""
+    """Return the check of one channel. A receiver that refuses messages is a warning, not a failure of Floorwatch."""
     name = "notifications without a channel" if state.name == NO_CHANNEL else f"channel {state.name}"
     told, fixes = [], []
     if state.failing_since_ms is not None:
@@ -92,7 +92,7 @@ def _last_test_ms(state: ChannelState) -> int:
 
 
 def _tested(state: ChannelState) -> str | None:
-    """Return how the last test message of a person fared, unless something was delivered or failed since."""
+    """Return the result of the last test message, unless something was delivered or failed since."""
     at_ms = _last_test_ms(state)
     if not at_ms or at_ms < max(state.sent_ms or 0, state.failed_ms or 0):
         return None

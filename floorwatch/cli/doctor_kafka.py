@@ -1,4 +1,4 @@
-"""The doctor's questions to Kafka: reachable, speaking Kafka, letting us in, topics as they must be."""
+"""The doctor's checks of Kafka: whether it is reachable, is a Kafka, accepts the login, and has the right topics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CREATE = "run `floorwatch topics create`: workers create none"
 
 
 async def kafka_checks(kafka: KafkaSettings, horizon_days: int) -> list[Check]:
-    """Check every broker on its own, then the topics through whichever answers.
+    """Check every broker on its own, then the topics through one that answers.
 
     Args:
         kafka: The ``kafka`` section.
@@ -35,7 +35,7 @@ async def kafka_checks(kafka: KafkaSettings, horizon_days: int) -> list[Check]:
     if all(check.status != "ok" for check in checks):
         return checks
     if any(check.status != "ok" for check in checks):
-        # One broker of several that is down does not stop anything: the client uses the others.
+        # One broker of several that is down stops nothing, because the client uses the others.
         checks = [Check("warn" if c.status == "fail" else c.status, c.name, c.detail, c.fix) for c in checks]
     return [*checks, await _idempotence(kafka, options), *await _topics(kafka, options, horizon_days)]
 

@@ -1,4 +1,4 @@
-"""The doctor's questions to Redis: reachable, letting us in, new enough, keeping what it is given, same time."""
+"""The doctor's checks of Redis: whether it is reachable, accepts the login, is new enough, keeps its data, and has the same time."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 
 def refusal_of(error: Exception) -> tuple[str, str]:
-    """Return what keeps a client from Redis, and how to mend it."""
+    """Return why a client cannot use Redis, and how to fix it."""
     if isinstance(error, AuthenticationError | NoPermissionError):
         return _REFUSALS[0][1:]
     if isinstance(error, TimeoutError):

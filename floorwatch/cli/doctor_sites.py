@@ -1,4 +1,4 @@
-"""The doctor's questions about what each setting allows and all together do not: risks, and sites without a time zone."""
+"""The doctor's checks across settings: risks, and sites without a time zone."""
 
 from __future__ import annotations
 

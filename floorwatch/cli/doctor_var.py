@@ -1,4 +1,4 @@
-"""The doctor's look at what the embedded stack keeps: damage in its journal, and who else could read it."""
+"""The doctor's checks of the embedded stack's files: damage in its journal, and whether others can read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STACK = "embedded stack"
 
 
 def stack_checks(stack: Found | None, var: Path | None, env: Mapping[str, str]) -> list[Check]:
-    """Check that the embedded stack meant runs, and all its processes; nothing where none is meant.
+    """Check that the embedded stack and all its processes run. No check if no stack is meant.
 
     Args:
         stack: The stack that was found.
@@ -53,7 +53,7 @@ def stack_checks(stack: Found | None, var: Path | None, env: Mapping[str, str]) 
 
 
 def ready_check(name: str, where: str, answer: Readiness) -> Check:
-    """Check what a process answered on ``/readyz``: red is a failure, save while it reads its state back.
+    """Check a process's answer on ``/readyz``. Not ready is a failure, except while it restores its state.
 
     Args:
         name: Of the process.
@@ -80,7 +80,7 @@ async def ready_checks(stack: Found) -> list[Check]:
 
 
 def scope_check(name: str, status: Mapping[str, Any]) -> list[Check]:
-    """Check what a worker's ``/statusz`` says of the cap on scopes; nothing where it keeps none out.
+    """Check a worker's ``/statusz`` for the cap on scopes. No check if the cap refuses none.
 
     Args:
         name: Of the worker.
@@ -96,7 +96,7 @@ def scope_check(name: str, status: Mapping[str, Any]) -> list[Check]:
 
 
 async def scope_checks(stack: Found) -> list[Check]:
-    """Ask every worker of a running stack whether the cap on scopes keeps some out."""
+    """Ask every worker of a running stack whether the cap refuses scopes."""
     workers = {name: port for name, port in stack.state.ports.items() if name.startswith("worker-")}
     urls = [f"http://{LOOPBACK}:{port}/statusz?format=json" for port in workers.values()]
     said = await asyncio.gather(*(get_json(url, ANSWER_TIMEOUT_S) for url in urls))

@@ -67,7 +67,7 @@ def explain(
     config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
     var: VarOption = None,
 ) -> None:
-    """Say which parts moved a number between two windows: rate, mix, both at once; and which moves are only chance."""
+    """Show which parts moved a number between two windows, by rate, mix or both, and which effects are only chance."""
     from floorwatch.cli.cluster_session import open_session
 
     wanted, names = _scope(scope), _by(by, scope)
@@ -110,7 +110,7 @@ def _scope(text: str) -> dict[str, str]:
         _misused(f"--scope {text}: write all, or for example vendor=bpo-a or queue=hate,policy=P3")
     for name in wanted:
         if name not in DIMENSIONS:
-            _misused(f"--scope {text}: {name} is no dimension; one of {', '.join(DIMENSIONS)}")
+            _misused(f"--scope {text}: {name} is not a dimension; one of {', '.join(DIMENSIONS)}")
     return {name: wanted[name] for name in DIMENSIONS if name in wanted}
 
 
@@ -123,7 +123,7 @@ def _by(text: str | None, scope: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.replace("×", ",").split(",") if part.strip()))
     for name in names:
         if name not in DIMENSIONS:
-            _misused(f"--by {text}: {name} is no dimension; one of {', '.join(DIMENSIONS)}")
+            _misused(f"--by {text}: {name} is not a dimension; one of {', '.join(DIMENSIONS)}")
         if name in inside:
             _misused(f"--by {text}: {name} is fixed by --scope {scope}, so it cannot cut it")
     if not names:
@@ -147,7 +147,7 @@ def _size_ms(name: str, option: str) -> int:
 def _kept(
     session: ClusterSession, measure: str, scope: Mapping[str, str], by: Sequence[str], windows: Sequence[str]
 ) -> list[str]:
-    """Return what the read model would have to keep and does not: scopes as they are written in tables.scopes."""
+    """Return the scopes that the read model does not keep and would have to, as they are written in tables.scopes."""
     from streams.core.policy import DIMENSIONS
 
     audited = session.policy.audit_scopes if measure == "accuracy" else ()
@@ -183,7 +183,7 @@ def _from_log(
 
 
 def exit_if_unknown(scope: Mapping[str, str], seen: Mapping[str, Collection[str]]) -> None:
-    """Leave with code 1 where nothing was ever counted for a value of the scope; say which there are."""
+    """Exit with code 1 if nothing was ever counted for a value of the scope, and name the values there are."""
     for name, value in scope.items():
         if seen[name] and value not in seen[name]:
             some = sorted(seen[name])
@@ -239,7 +239,7 @@ async def explain_log(
                 for name, values in (seen or {}).items():
                     values.add(group.dims[DIMENSIONS.index(name)] or "")
 
-    # Which scopes are kept changes no fact: without them the replay spares the rows nobody will look at.
+    # The facts do not depend on the scopes that are kept, so the replay leaves them out and makes no rows.
     done = await replay(log, replace(policy, scopes=((),), audit_scopes=()), visit=visit)
     spans = windows(policy, names[0], names[1], sizes_ms, max(0, done.floor.watermark_ms))
 
@@ -273,7 +273,8 @@ def _from_read_model(
         try:
             return explain_rows(measure, scope, by, rows, names), age_of(as_of_ms, own)
         except PartsDoNotAddUp:
-            # Partitions publish one after the other: read between two of them, parts and whole are of two moments.
+            # Partitions publish one after the other. Read in between, the parts and the whole may be of different
+            # times.
             if not left:
                 say("The rows keep changing while they are read; try again, or use --source log.", err=True)
                 raise typer.Exit(1) from None
@@ -355,7 +356,7 @@ def cut_table(found: RootCause, cut: list[PartFinding], top: int) -> DataTable:
     shown = DataTable(title)
     shown.add_names(*cut[0].dimensions)
     for heading in ("effect", "95% interval", "rate", "mix", "both", "before", "now", ""):
-        # The verdict is the answer: 80 columns cut the parts' names before they cut it.
+        # The verdict is the most important column, so in 80 columns the parts' names are cut first.
         shown.add_column(heading, justify="right", min_width=7 if heading == "" else None)
     for one in cut[:top]:
         shown.add_row(
@@ -377,7 +378,10 @@ def cut_table(found: RootCause, cut: list[PartFinding], top: int) -> DataTable:
 
 
 def verdict_words(one: PartFinding) -> str:
-    """Return a verdict in a word: a part that did more or less of the work, as every team at a change of shift, is no cause."""
+    """Return a verdict in a word.
+
+    A part that only did more or less of the work, like every team at a change of shift, is not a cause.
+    """
     if one.verdict == "evident" and one.moved_by_share:
         return "mix"
     return {"evident": "evident", "alike": "as the rest", "noise": "chance", "few": "too few"}[one.verdict]

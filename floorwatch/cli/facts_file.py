@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class FloorLog:
-    """What the commands on people and rosters need of a log; facts are folded and let go, a partition at a time.
+    """What the commands on people and rosters need of a log. Facts are folded and dropped, one partition at a time.
 
     A label costs about a kilobyte here (measured over 764,000 events: 380 MB), so a week of a floor with 26 events/s,
     seven million labels, needs 7 GB: give a narrower log there.
@@ -38,7 +38,7 @@ class FloorLog:
         events: Good events, repeats among them.
         duplicates: Events that repeat one exactly.
         conflicts: Events with a known identity and other content: dead letters.
-        refused: Lines that are no good event: dead letters.
+        refused: Lines that are not a good event: dead letters.
         late: Events that change nothing within the correction horizon, as of the watermark of their partition or file.
         watermark_ms: Greatest event time; -1 of an empty log.
     """
@@ -56,7 +56,7 @@ class FloorLog:
     watermark_ms: int = -1
 
     def close(self) -> None:
-        """Bring everything into an order that does not depend on partitions."""
+        """Sort everything, so that the order does not depend on partitions."""
         self.works.sort(key=lambda work: (work.time_ms, work.task_id, work.label_id))
         self.signs.sort()
         self.arrivals.sort()
@@ -69,7 +69,7 @@ class ReadingRules:
     Attributes:
         max_event_bytes: Larger events are refused.
         limits: How far an event's times may be from its own.
-        horizon_ms: Correction horizon: what only changes panes older than this behind the watermark is late.
+        horizon_ms: Correction horizon: an event that changes only panes further behind the watermark than this is late.
     """
 
     max_event_bytes: int = 1_048_576
@@ -95,7 +95,7 @@ class FactsReader:
         Args:
             log: Where it goes.
             rules: What is taken; the defaults' where none are given.
-            checked: Lines come from ``events.v1``: what stands there was accepted by the rules of its day.
+            checked: Lines come from ``events.v1``, so intake has accepted them already.
         """
         self._log, self._checked, self._rules = log, checked, rules or ReadingRules()
         self._tasks: dict[str, list[bytes]] = {}
@@ -114,7 +114,7 @@ class FactsReader:
         fact = fact_of(offset, event)
         if fact is None:
             self._watermark_ms = max(self._watermark_ms, to_ms(event.time))
-            return  # the log's own clock says nothing of people
+            return  # clock events say nothing about people
         if self._is_late(event.subject, fact):
             log.late += 1
             return
@@ -124,9 +124,10 @@ class FactsReader:
         self._tasks.setdefault(event.subject, []).append(pack(fact))
 
     def _is_late(self, task_id: str, fact: Fact) -> bool:
-        """Tell whether the ledger would find a fact late; known identities are not, they are told apart at the end.
+        """Tell whether the ledger would find a fact late. Repeated identities are not late; they are sorted out at the end.
 
-        A task of which all is beyond the horizon has ended for the ledger: what comes under its id begins a new one.
+        A task whose facts are all beyond the horizon has ended for the ledger. A later event with its id begins a new
+        task.
         """
         from streams.core.effects import contributions
         from streams.core.facts import Label, last_of, unpack_one
@@ -174,7 +175,7 @@ class FactsReader:
         return event if self._checked or isinstance(event, Tick) else None
 
     def finish(self) -> None:
-        """Fold the facts of every task and let them go."""
+        """Fold the facts of every task and drop them."""
         from floorwatch.analysis.people.standing_labels import standing_labels_of
         from floorwatch.analysis.people.waiting import waiting_labels
         from floorwatch.analysis.roster.activity import arrival_of, claims_of
@@ -197,7 +198,7 @@ class FactsReader:
         log.roster += sorted(roster, key=lambda fact: fact.offset)
 
     def _distinct(self, facts: list[Fact]) -> list[Fact]:
-        """Return facts without repeats and conflicts: of one identity, the first stands."""
+        """Return facts without repeats and conflicts: the first fact of each identity counts."""
         from streams.core.facts import same_content
 
         seen: dict[str, Fact] = {}
@@ -213,7 +214,7 @@ class FactsReader:
 
 
 def _shared(work: StandingLabel) -> StandingLabel:
-    """Return a label whose names are shared with all others that have the same: each fact brings its own copies."""
+    """Return a label that shares equal strings with other labels, because each fact comes with its own copies."""
     names = (work.labeler_id, work.site, work.vendor, work.team, work.queue, work.policy)
     labeler_id, site, vendor, team, queue, policy = map(intern, names)
     return work._replace(

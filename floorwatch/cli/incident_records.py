@@ -24,14 +24,16 @@ ANSWER_S = 10.0
 
 
 def start_of(key: str) -> str:
-    """Return the start of a key as it is stored.
+    """Return the beginning of an incident's key as it is stored.
 
     Raises:
-        typer.Exit: It is none, or too short to mean one.
+        typer.Exit: It is not a key, or too short to identify one.
     """
     start = key.strip().lower()
     if len(start) < LEAST_DIGITS or not set(start) <= set("0123456789abcdef"):
-        raise fail(f"{key!r} is no incident: give at least {LEAST_DIGITS} digits of what `floorwatch incidents` shows")
+        raise fail(
+            f"{key!r} is not an incident: give at least {LEAST_DIGITS} digits of what `floorwatch incidents` shows"
+        )
     return start
 
 
@@ -59,7 +61,7 @@ def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None)
 
 
 def read_look(options: dict[str, Any], prefix: str) -> Look | None:
-    """Return how far the rules have looked, as the read model says; None before their first look. See ``read_incidents``."""
+    """Return up to when the rules were evaluated, from the read model; None before the first evaluation. See ``read_incidents``."""
     from alerts.looks import LOOKS, decode_look
 
     found = _asked(options, lambda client: client.get(f"{prefix}kept:{LOOKS}"))
@@ -78,7 +80,10 @@ def _asked(options: dict[str, Any], ask: Callable[[Redis], Any]) -> Any:
         finally:
             client.close()
     except ValueError as error:
-        say("The address of Redis is no redis:// URL: correct redis.url (FLOORWATCH_REDIS__URL), or --redis.", err=True)
+        say(
+            "The address of Redis is not a redis:// URL: correct redis.url (FLOORWATCH_REDIS__URL), or --redis.",
+            err=True,
+        )
         raise typer.Exit(2) from error
     except redis.RedisError as error:
         say(redis_away(options["url"], error), err=True)

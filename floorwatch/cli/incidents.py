@@ -1,4 +1,4 @@
-"""``floorwatch incidents``: what is going on, who has it and who was told, from the read model."""
+"""``floorwatch incidents``: the incidents, who has acknowledged them and who was told, from the read model."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def incidents(
     else:
         for line in lines_of(found, told, console.width):
             console.print(line)
-    # Beside the list, which programs count by lines.
+    # On standard error, because programs count the lines of the list.
     say(look_words(read_look(source.options, source.prefix)), err=True)
 
 
@@ -177,7 +177,7 @@ def _fits(record: dict[str, Any], wanted: IncidentFilter) -> bool:
 
 
 def lines_of(records: list[dict[str, Any]], told: Mapping[str, list[Delivery]], width: int) -> list[Text]:
-    """Return a headline and one line for each incident. Values are text, never markup: ids are other people's input.
+    """Return a headline and one line for each incident. Values are text and never markup, because ids come from senders.
 
     Args:
         records: The incidents, in order.
@@ -267,7 +267,7 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
 
 
 def state_words(record: dict[str, Any]) -> str:
-    """Return where an incident stands and by whom: ``acknowledged by mei``, ``escalated, tier 2, silenced until …``."""
+    """Return an incident's state and by whom: ``acknowledged by mei``, ``escalated, tier 2, silenced until …``."""
     from streams.core.formatting import instant
 
     machine, state = record.get("machine", {}), str(record["state"])
@@ -329,7 +329,7 @@ def _source(redis_url: str | None, prefix: str, config: Path | None, var: Path |
 
 
 def _told(source: _Source, keys: Sequence[str]) -> dict[str, list[Delivery]]:
-    """Return what became of the notifications of some incidents; nothing where the outbox cannot be read."""
+    """Return the deliveries of some incidents; nothing if the outbox cannot be read."""
     import asyncio
 
     from redis.exceptions import RedisError

@@ -1,4 +1,4 @@
-"""``floorwatch notifications``: what was told to whom, what waits, what was given up, and how to try it again."""
+"""``floorwatch notifications``: lists notifications with their deliveries, shows what was given up, and tries it again."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def show(
     config: Config = None,
     var: VarOption = None,
 ) -> None:
-    """Show a notification: its text as far as it is kept, and what became of it on each channel."""
+    """Show a notification: its text if it is still kept, and its delivery on each channel."""
     from alerts.deliveries import deliveries, payload_of
     from streams.core.formatting import printable
 
@@ -146,7 +146,7 @@ def send_test(
 
 
 def _remember(settings: FloorwatchConfig, channel: str, reason: str | None) -> None:
-    """Let doctor and statusz know how a test fared; a test does not fail for want of Redis."""
+    """Record a test's result for doctor and statusz. A test does not fail if Redis is away."""
     from redis.exceptions import RedisError
 
     from config.connect import redis_options

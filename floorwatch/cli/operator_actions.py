@@ -1,4 +1,4 @@
-"""``floorwatch ack`` and ``floorwatch silence``: what people do about an incident, put on the log that moves it."""
+"""``floorwatch ack`` and ``floorwatch silence``: append operator actions to the log of incidents."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ack(
     config: Config = None,
     var: VarOption = None,
 ) -> None:
-    """Take an incident: it stops escalating. Somebody else's is taken over."""
+    """Acknowledge an incident, so that it stops escalating. This replaces somebody else's acknowledgement."""
     from alerts.incident import Ack
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
@@ -59,7 +59,7 @@ def silence(
     config: Config = None,
     var: VarOption = None,
 ) -> None:
-    """Hold back all messages about an incident for a while; it is still shown, and goes on."""
+    """Hold back all messages about an incident for a while. It is still shown and still changes."""
     from alerts.incident import Silence
     from streams.core.formatting import instant
 
@@ -91,7 +91,7 @@ def silence_ms(text: str) -> int:
     """Return the length of a silence in ms.
 
     Raises:
-        typer.Exit: It is no duration, shorter than a minute or longer than 30 days.
+        typer.Exit: It is not a duration, shorter than a minute or longer than 30 days.
     """
     from pydantic_core import PydanticCustomError
 
@@ -145,7 +145,7 @@ def _incident(key: str, config: Path | None, var: Path | None) -> tuple[Floorwat
 
 
 def _act(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence, wait_s: float) -> dict[str, Any]:
-    """Put an act on the log behind what moved the incident so far; return the incident once it shows it."""
+    """Append an action to the log and return the incident once it shows it."""
     from streams.core.formatting import rfc3339
 
     place = asyncio.run(_put(settings, record, act))
@@ -175,7 +175,7 @@ def _shown(settings: FloorwatchConfig, key: str) -> dict[str, Any] | None:
 
 
 async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence) -> str:
-    """Write to the partition whose owner holds the incident; return the place on the log in words."""
+    """Write to the partition of the incident. Returns the place on the log in words."""
     from aiokafka.errors import KafkaError
 
     from alerts.codec import encode_input

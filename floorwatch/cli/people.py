@@ -53,7 +53,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of words.")]
 
 
 class _PeopleData(NamedTuple):
-    """Everything the two commands look at; ``heard`` are the steps that incidents told and no file holds."""
+    """Everything the two commands use; ``heard`` are the coaching steps known from incidents and not from a file."""
 
     crowd: Cohort
     policy: PeoplePolicy
@@ -73,7 +73,7 @@ class _PeopleData(NamedTuple):
             raise fail(f"the coaching file, {labeler_id}: {error}") from None
 
     def taken(self, labeler_id: str) -> list[Told]:
-        """Every step of somebody's coaching: those of the file, and of incidents those that have a place among them."""
+        """Every step of somebody's coaching: those of the file, and those of incidents that fit between them."""
         from floorwatch.cli.people_incidents import with_place
 
         told = self.steps.get(labeler_id, [])
@@ -184,7 +184,7 @@ def scorecard(
 
 
 def _card_json(card: Scorecard, policy: PeoplePolicy) -> dict[str, Any]:
-    """Return a card for programs: exposure is null where nobody said what counts."""
+    """Return a card for programs. Exposure is null if no weights are configured."""
     shown: dict[str, Any] = plain(card)
     return shown if policy.exposure_configured else {**shown, "exposure": None}
 
@@ -207,7 +207,7 @@ def _tell(desk: _PeopleData, path: Path, labeler_id: str, step: str, by: str) ->
     told = Told(desk.crowd.end_ms - 1, CoachingStep(step), by)
     steps = desk.steps.setdefault(labeler_id, [])
     try:
-        # What incidents told goes into the file before what rests on it: incidents do not last, the file does.
+        # Steps known from incidents are written to the file first, because incidents are not kept for ever.
         new = [*with_place(steps, desk.heard.get(labeler_id, ())), told]
         fold_steps([*steps, *new])
     except StepRefused as error:
@@ -251,7 +251,7 @@ def people(
 
 
 def _behind(events: Path | None, at: str | None, desk: _PeopleData) -> str:
-    """Return how far the live log is behind the clock; nothing for a file or a past moment, which are what they are."""
+    """Return how far the live log is behind the clock; nothing for a file or a past time."""
     from floorwatch.cli.age import age_of
 
     return "" if events is not None or at is not None else age_of(desk.crowd.end_ms - 1, ()).text
@@ -298,7 +298,7 @@ def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str
 
 
 def needs_coaching(card: Scorecard) -> bool:
-    """Tell whether somebody is below target beyond chance, or has a coaching loop that waits for somebody."""
+    """Tell whether somebody is below target beyond chance, or has open coaching."""
     from floorwatch.analysis.people.coaching import State
     from floorwatch.analysis.people.scorecard import TargetStanding
 

@@ -1,4 +1,4 @@
-"""Coaching steps that incidents tell of: somebody was alerted to a person's work, and took it."""
+"""Coaching steps taken from incidents: somebody was alerted to a person's work and acknowledged it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from floorwatch.analysis.people.coaching import Told
 
 KINDS = ("accuracy_low", "critical_errors", "rushing")
-"""What coaching is about; exposure and the like ask for something else."""
+"""Kinds of alerts that lead to coaching; exposure and others lead to something else."""
 
 
 def load_steps(config: Path | None, var: Path | None, until_ms: int, *, now: bool) -> dict[str, list[Told]]:
@@ -34,8 +34,8 @@ def steps_of(incidents: Iterable[dict[str, Any]], until_ms: int, *, now: bool) -
     Args:
         incidents: Records of the read model.
         until_ms: The moment looked at, event time.
-        now: That moment is the present, so every act lies before it: acts are dated by the clock of who acted, which may be
-            ahead of the last event.
+        now: ``until_ms`` is the present, so every action is before it. Actions are dated by the clock of the person's
+            machine, which may be ahead of the last event.
     """
     from alerts.codec import incident_of
     from floorwatch.analysis.people.coaching import CoachingStep, Told
@@ -54,10 +54,10 @@ def steps_of(incidents: Iterable[dict[str, Any]], until_ms: int, *, now: bool) -
 
 
 def with_place(told: Sequence[Told], heard: Iterable[Told]) -> list[Told]:
-    """Return those steps of the incidents that have a place among the steps told: an old acknowledgement after coaching has none.
+    """Return the steps of incidents that fit between the recorded steps. An old acknowledgement after coaching does not fit.
 
     Raises:
-        StepRefused: A step told has no place, whatever the incidents say.
+        StepRefused: A recorded step does not fit.
     """
     from floorwatch.analysis.people.coaching import StepRefused, fold_steps
 

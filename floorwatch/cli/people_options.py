@@ -1,4 +1,4 @@
-"""What the commands about people read beside the log: windows, weights, coaching steps, tenure; each with its fault."""
+"""What the commands about people read besides the log: windows, weights, coaching steps, tenure. Reports errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def fail(message: str, *more: str) -> typer.Exit:
-    """Print a sentence to standard error, each further one on its line, and return the exit to raise, code 2."""
+    """Print a message to standard error, one sentence a line, and return the exit to raise, code 2."""
     say_lines((message, *more), err=True)
     return typer.Exit(2)
 
@@ -32,7 +32,7 @@ def duration_ms(option: str, text: str) -> int:
     """Return ``90m``, ``4h``, ``7d`` in ms.
 
     Raises:
-        typer.Exit: The text is no duration.
+        typer.Exit: The text is not a duration.
     """
     from floorwatch.simulate.config import parse_duration_s
 
@@ -63,7 +63,7 @@ def _instant_ms(text: str) -> int:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no moment: write for example 2026-11-23T10:00:00Z") from None
+        raise ValueError(f"{text!r} is not a time: write for example 2026-11-23T10:00:00Z") from None
     if instant.tzinfo is None:
         raise ValueError(f"{text}: no zone; write for example 2026-11-23T10:00:00Z")
     return to_ms(instant)
@@ -73,7 +73,8 @@ def as_percent(option: str, value: float) -> float:
     """Return percent above 1 and below 100 unchanged.
 
     Raises:
-        typer.Exit: The value is out of range; a ratio is taken for what it is, and not for less than one percent.
+        typer.Exit: The value is out of range. A ratio such as 0.95 is refused, because it would mean less than one
+        percent.
     """
     if 1 < value < 100:
         return value

@@ -69,13 +69,13 @@ def _accuracy_lines(card: Scorecard, policy: PeoplePolicy) -> list[str]:
 
 
 def targeted_lines(accuracy: Accuracy) -> list[str]:
-    """Return what to know of audits without a sampling probability: whether the accuracy holds them, and what that does to it."""
+    """Return a note on audits without a sampling probability: whether the accuracy includes them, and how that changes it."""
     if not accuracy.targeted:
         return []
     wrong = accuracy.targeted - accuracy.targeted_correct
     what = f"{plural(accuracy.targeted, 'targeted audit')} (without a sampling probability), {wrong} wrong"
     if accuracy.by_weight:
-        return [f"  Not in it: {what}. Labels picked because something looked wrong are no sample of the work."]
+        return [f"  Not in it: {what}. Labels picked because something looked wrong are not a sample of the work."]
     all_of_them = " No audit names its probability." if accuracy.targeted == accuracy.judged else ""
     return [
         f"  In it: {what}.{all_of_them} If these labels were picked because something looked wrong, the accuracy reads too low."
@@ -144,7 +144,7 @@ def trend_line(card: Scorecard) -> str:
 
 
 def pace_line(rushing: Rushing) -> str:
-    """Return what is said of somebody's pace."""
+    """Return what is known of somebody's pace."""
     shift, risk = rushing.shift, rushing.risk
     if shift is None:
         return "Pace: too few timed labels, now or before, to say whether it changed."
@@ -169,9 +169,9 @@ def exposure_line(exposure: Exposure, *, weighted: bool, suggestions: list[Sugge
 
     Args:
         exposure: The person's.
-        weighted: Weights were given; else that is said, for then every policy counts in full.
+        weighted: Whether weights are configured. Otherwise a note says that every policy counts in full.
         suggestions: Queues to move to.
-        configured: Anybody said what counts; else nothing is said.
+        configured: Whether exposure is configured; otherwise there is no line.
     """
     if not configured:
         return f"Exposure: {NOT_CONFIGURED}."

@@ -1,7 +1,7 @@
 """``floorwatch process``: a bounded file of contract events, through the real stack, to dumped tables.
 
-A file is folded in its own order, as one partition of the log: what is late hangs on one watermark, the greatest event time so
-far in the file, and the numbers do not depend on how many partitions a live log would have.
+A file is folded in its own order, as one partition of the log. Lateness depends on one watermark, the greatest event
+time so far in the file, so the numbers do not depend on how many partitions a live log would have.
 """
 
 from __future__ import annotations

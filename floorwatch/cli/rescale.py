@@ -24,7 +24,8 @@ DEFAULT_PER_WORKER = 8_000.0
 """Events per second of one worker on the slowest machine measured; `make bench` measures yours."""
 
 FEW_EVENTS = 10_000
-"""Under so many events neither a rate nor the share of a partition is worth a sentence: a busy floor has them in minutes."""
+"""With fewer events, neither a rate nor the share of a partition can be measured. A busy floor has this many in
+minutes."""
 
 DEFAULT_RESTORE = 50_000.0
 """Changelog records per second that a new owner reads; `make bench` measures yours."""
@@ -33,7 +34,8 @@ HEADROOM = 2.0
 """Capacity over the busiest hour: half for bursts within it, half for the backlog after an outage."""
 
 SPARE_PARTITIONS = 2
-"""Partitions per worker: a worker that dies leaves its share to all others, and the floor may double once."""
+"""Partitions per worker, so that a worker's share can be divided among the others when it dies, and the floor may
+double once."""
 
 SKEW_WARN = 1.5
 _HOUR_MS = 3_600_000

@@ -175,7 +175,7 @@ def _measured(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> tu
 
 
 def _by_hour(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> list[tuple[int, dict[str, Any]]]:
-    """Measures of each hour; required people take the day's shrinkage, an hour's own is too rough."""
+    """Measures of each hour. Required people use the day's shrinkage, because an hour's own is too rough."""
     from floorwatch.analysis.roster.roster_rows import measures
     from streams.core.policy import HOUR_MS
 
@@ -186,7 +186,7 @@ def _by_hour(day: RosterDay, policy: RosterPolicy, shrinkage: int | None) -> lis
 
 
 def _peak(hours: list[tuple[int, dict[str, Any]]]) -> int | None:
-    """Return the most people any hour needs: a mean over a day with a night in it says nothing."""
+    """Return the most people that any hour needs. A mean over a day that includes a night would not help."""
     return max((values["required_heads"] for _, values in hours if values["required_heads"] is not None), default=None)
 
 

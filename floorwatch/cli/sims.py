@@ -24,7 +24,7 @@ def sims(
     names = only or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
-        say(f"floorwatch sims: {unknown[0]!r} is no simulation; there are {', '.join(known)}", err=True)
+        say(f"floorwatch sims: {unknown[0]!r} is not a simulation; there are {', '.join(known)}", err=True)
         raise typer.Exit(2)
     broken = total = 0
     for name in names:

@@ -92,7 +92,7 @@ def simulate(
             sla=tuple(parse_sla(text) for text in sla or []),
             order=order,
         )
-        # What names a queue, vendor, site or policy that is not there is said before anything is sent.
+        # Names of queues, vendors, sites or policies that do not exist are reported before anything is sent.
         open_queues(floor)
         check_scenarios(floor)
     except ValueError as error:
@@ -247,7 +247,7 @@ class _Gateway:
         self._session, self._base, self._url = session, base, f"{base}/v1/events"
 
     async def reach(self) -> None:
-        """Look before the first event is due whether the gateway is there."""
+        """Check before the first event is due that the gateway can be reached."""
         await self._ask("GET", f"{self._base}/healthz", 200)
 
     async def publish(self, records: list[tuple[bytes, bytes]]) -> None:

@@ -189,7 +189,7 @@ async def select(model: Any, name: str, names: frozenset[str], window: str) -> l
 
 
 def zone_notes(rows: Sequence[Row], window: str, tables: TableSettings) -> list[str]:
-    """Return what to know of calendar windows of sites without a time zone: their day is another site's."""
+    """Return notes on calendar windows of sites without a time zone, whose day is that of another zone."""
     sites = sorted({row["scope"]["site"] for row in rows if row["scope"].get("site")} - set(tables.zones))
     if window not in ("day", "shift") or not sites:
         return []

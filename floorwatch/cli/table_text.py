@@ -76,7 +76,7 @@ SPARE = {
     "throughput": ("p90", "per productive h"),
     "sla": ("overdue, open", "turn-around p90", "oldest open"),
 }
-"""Columns that a narrow window leaves out, the first one first."""
+"""Columns that a narrow terminal leaves out, in this order."""
 
 
 def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) -> DataTable:
@@ -86,7 +86,7 @@ def rich_table(name: str, rows: list[Row], window: str, age: Age | None = None) 
         name: ``accuracy``, ``throughput`` or ``sla``.
         rows: Its rows.
         window: Their window.
-        age: As of when they are; None for rows of a past moment, which are as old as they are meant to be.
+        age: As of when they are; None for rows of a past time, which has no age.
     """
     from floorwatch.cli.age import mark_of
 

@@ -25,7 +25,7 @@ def up(
     demo_floor: Annotated[bool, typer.Option("--demo-floor", help="Play a simulated floor too.")] = False,
     config: Annotated[Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG")] = None,
 ) -> None:
-    """Run broker, Redis, gateway and workers on free loopback ports; what was accepted before is played again."""
+    """Run broker, Redis, gateway and workers on free loopback ports. Events accepted before are replayed."""
     import asyncio
 
     from floorwatch.embedded.child_process import StartError
@@ -100,7 +100,7 @@ def command() -> str:
 
 
 def kept_words(journal: Path) -> str:
-    """Return what a folder holds of earlier runs: what was accepted then is counted again from the beginning.
+    """Return a note on what a folder holds of earlier runs. Those events are counted again from the beginning.
 
     Args:
         journal: The stack's journal, before it starts.

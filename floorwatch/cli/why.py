@@ -79,7 +79,7 @@ def _misused(said: str) -> None:
 
 
 def _check_names(scope: str) -> None:
-    """Say which name of a scope is no dimension, with the one that may have been meant."""
+    """Report the name in a scope that is not a dimension, with the one that may have been meant."""
     from difflib import get_close_matches
 
     from streams.core.policy import DIMENSIONS
@@ -89,7 +89,7 @@ def _check_names(scope: str) -> None:
         if name not in DIMENSIONS:
             near = get_close_matches(name, DIMENSIONS, 1)
             meant = f"did you mean {near[0]}?" if near else f"one of {', '.join(DIMENSIONS)}"
-            _misused(f"--scope {scope}: {name} is no dimension; {meant}")
+            _misused(f"--scope {scope}: {name} is not a dimension; {meant}")
 
 
 def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> RowAddress:

@@ -14,7 +14,7 @@ def worker(
     ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
-    """Run a worker: intake, ledger, scopes and incidents for its share of the partitions."""
+    """Run a worker: intake, ledger, aggregate and incidents stages for its share of the partitions."""
     import asyncio
     import os
 

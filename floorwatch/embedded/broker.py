@@ -53,7 +53,7 @@ def broker_spec(port: int, log: Path) -> ChildSpec:
     async def probe() -> bool:
         return await answers_metadata(bootstrap)
 
-    # Memory only: nothing to flush, so a broker slow to stop may be killed without loss.
+    # The broker keeps everything in memory, so one that is slow to stop can be killed without loss.
     return ChildSpec("broker", argv, log, probe, ready_timeout_s=20, stop_timeout_s=3)
 
 

@@ -31,7 +31,7 @@ _LOWEST_PORT, _PORTS = 20_000, 12_768
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 _given: set[int] = set()
-"""Ports this process has been given, whatever became of them."""
+"""Ports that were returned to this process before."""
 
 Probe = Callable[[], Awaitable[bool]]
 
@@ -49,7 +49,7 @@ class ChildSpec:
         argv: Program and arguments.
         log: File that stdout and stderr are appended to.
         probe: Answers whether it does its work; None counts a running process as ready.
-        ask: Answers why it does not; without it the probe is asked.
+        ask: Answers why it is not ready; without it the probe is used.
         env: Added to this process's environment.
         ready_timeout_s: How long it may take to get ready.
         stop_timeout_s: How long after SIGTERM until SIGKILL.
@@ -114,7 +114,7 @@ class Child:
                     env={**os.environ, **spec.env},
                     # Its own session: Ctrl-C reaches the supervisor alone, which stops the children in order.
                     start_new_session=True,
-                    umask=0o077,  # what it writes is its owner's alone
+                    umask=0o077,  # only its owner can read what it writes
                     preexec_fn=(lambda: _die_with(parent)) if _LIBC is not None else None,
                 )
             except OSError as error:
@@ -128,7 +128,7 @@ class Child:
         return await self._process.wait()
 
     async def wait_ready(self) -> None:
-        """Wait until the probe says yes; as long as it takes while the process says that it is recovering.
+        """Wait until the probe succeeds, without a limit while the process says that it is recovering.
 
         Raises:
             StartError: The process ended, or was not ready in time.
@@ -144,7 +144,7 @@ class Child:
         raise StartError(self._said(f"ended with {describe_exit(self.returncode)} before it was ready"))
 
     async def stop(self) -> None:
-        """Ask the process to end, and kill its group if it does not in time."""
+        """Ask the process to end, and kill its group if it does not end in time."""
         self.stopping = True
         if self._process is None or not self.running:
             return
@@ -223,7 +223,7 @@ _REASONS = (
 
 
 def last_error(path: Path, begin: int = 0, most: int = 300) -> str:
-    """Return the line of a log that says why its process ended, else its last one; without its time, to compare it by.
+    """Return the line of a log that says why its process ended, else its last line, without the time so that lines can be compared.
 
     Args:
         path: The log.
@@ -269,9 +269,9 @@ def cap_log(path: Path, max_bytes: int = MAX_LOG_BYTES) -> bool:
 def free_port(preferred: int = 0) -> int:
     """Return a free loopback TCP port: the preferred one if nobody listens on it, else any, and none twice.
 
-    It is taken below the ports that systems give to outgoing connections (from 32768 on Linux), at random. So neither a
-    connection nor another process that looks for a port is likely to take it before it is used. Whoever binds it must
-    still be ready to be refused.
+    It is chosen at random below the ports that systems use for outgoing connections (from 32768 on Linux), so neither a
+    connection nor another process is likely to take it before it is used. The caller must still handle a port that is
+    taken.
     """
     wanted = [preferred] if preferred else []
     anywhere = (_LOWEST_PORT + secrets.randbelow(_PORTS) for _ in range(200))

@@ -1,4 +1,4 @@
-"""Whether a disk is full: then the stack waits for room instead of giving up."""
+"""Tells whether a disk is full. Then the stack waits for room instead of giving up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a full disk and of a full quota."""
 
 LEAST_BYTES = 1024 * 1024
-"""Less free space than this counts as none: servers need some to come up."""
+"""Less free space than this counts as a full disk, because servers need some to start."""
 
 
 def no_room(error: BaseException) -> bool:

@@ -24,7 +24,7 @@ from streams.models import formats, topics
 MAGIC = b"FWJRNL%d\n" % formats.JOURNAL.version
 _VERSION = re.compile(rb"FWJRNL(\d)\n")
 MAX_BODY_BYTES = 64 * 1024 * 1024
-"""A longer length can only be damage; the gateway refuses events far below this."""
+"""A greater length can only be damage, because the gateway refuses much smaller events."""
 
 _TOPIC_NAMES = frozenset(spec.name.encode() for spec in topics.topic_specs("", 1))
 _PREFIX = struct.Struct("<II")
@@ -52,7 +52,7 @@ class SegmentTail(Enum):
     """Why reading stopped."""
 
     CLEAN = "clean"
-    """At a frame's end, or in the middle of a frame whose rest is not there."""
+    """At the end of a frame, or in the middle of an unfinished frame."""
     BAD = "bad"
     """At a frame whose length or CRC is wrong."""
 
@@ -73,7 +73,7 @@ class Parsed:
 
 
 def check_version(head: bytes, path: Path) -> None:
-    """Refuse a segment of a newer version; what is no segment at all is left to others.
+    """Refuse a segment of a newer version; what is not a segment at all is left to others.
 
     Args:
         head: The file's first bytes.
@@ -137,9 +137,9 @@ def parse(buffer: bytes, at: int = 0, max_records: int = 1_000_000) -> Parsed:
 
 
 def next_frame(buffer: bytes, bad_at: int, names: Iterable[bytes] = ()) -> int | None:
-    """Return where the next intact frame begins behind a bad one; None if there is none.
+    """Return where the next intact frame after a bad one begins; None if there is none.
 
-    Frames are found by the topic's name that stands in each, so the search runs at the speed of ``bytes.find``.
+    Frames are found by the topic's name in each of them, so the search is as fast as ``bytes.find``.
 
     Args:
         buffer: Bytes of a segment.
@@ -161,11 +161,11 @@ def next_frame(buffer: bytes, bad_at: int, names: Iterable[bytes] = ()) -> int |
 
 
 def is_unfinished(rest: bytes) -> bool:
-    """Return whether what stands behind the last intact frame of a file was never acknowledged.
+    """Return whether the bytes after the last intact frame of a file were never acknowledged.
 
-    A process that dies in a write leaves a frame that is cut short; a power cut may leave zeros in its place. Nothing of
-    such a frame was synced, so nobody was answered. All else is damage: a frame that is there in full and fails its check,
-    also one whose length is what was damaged.
+    A process that dies during a write leaves an unfinished frame; a power cut may leave zeros in its place. Such a
+    frame was never synced, so no sender was answered. Everything else is damage: a complete frame that fails its check,
+    also if its length is the damaged part.
     """
     if len(rest) < _FRAME.size or rest.endswith(b"\0"):
         return True

@@ -1,4 +1,4 @@
-"""When a process of the stack that ended is started again, and when one that runs counts as useless."""
+"""Decides when a process of the stack that ended is started again, and when a running one must be replaced."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 10.0
 CONFIG_BACKOFF_S = 30.0
-"""Pause after an end by exit code 78: starting again helps only once somebody has changed something."""
+"""Pause after exit code 78: a restart helps only after somebody has changed something."""
 STABLE_S = 30.0
-"""A process that ran this long begins again at the first backoff."""
+"""A process that ran this long starts again with the shortest pause."""
 LOOP_ENDS = 3
-"""Ends in a row from which a process counts as being in a crash loop."""
+"""After this many ends in a row, a process counts as being in a crash loop."""
 UNREADY_S = 120.0
-"""A process that runs is started again when it has been without an answer, or red for a reason that a start may mend, for so long."""
+"""A running process is restarted when it has given no answer, or has not been ready for a reason that a restart may
+fix, for this long."""
 ASK_S = 5.0
-"""Pause between two questions whether a process is ready."""
+"""Pause between two readiness checks of a process."""
 
 
 class Readiness(NamedTuple):
@@ -28,8 +29,8 @@ class Readiness(NamedTuple):
     Attributes:
         ok: It is.
         reasons: Why not; empty where it gave no answer.
-        recovering: It reads its state back, which takes as long as there is state.
-        waits: A new start would not mend it: it recovers, or waits for others.
+        recovering: It restores its state, which takes longer for more state.
+        waits: A restart would not help: it recovers, or waits for others.
         answered: There was an answer at all.
     """
 
@@ -44,7 +45,7 @@ class Readiness(NamedTuple):
         """Why it is not ready, in words."""
         if not self.answered:
             return "it does not answer"
-        return "; ".join(self.reasons) or "it says that it is not ready, and not why"
+        return "; ".join(self.reasons) or "it is not ready and does not say why"
 
 
 Ask = Callable[[], Awaitable[Readiness]]
@@ -76,7 +77,7 @@ async def ask_ready(url: str, timeout_s: float = 2.0) -> Readiness:
 
 
 async def get_json(url: str, timeout_s: float = 2.0) -> dict[str, Any]:
-    """Return the JSON object at a URL; an empty one where there is none to be had."""
+    """Return the JSON object at a URL; an empty one if there is none."""
     import aiohttp
 
     try:
@@ -90,7 +91,7 @@ async def get_json(url: str, timeout_s: float = 2.0) -> dict[str, Any]:
 
 @dataclass
 class UnreadyWatch:
-    """Notes since when one process is useless although it runs.
+    """Notes since when a running process has not been usable.
 
     Attributes:
         limit_s: Seconds from which it should be started again.
@@ -101,7 +102,7 @@ class UnreadyWatch:
     _since_s: float | None = None
 
     def note(self, now: Readiness) -> float | None:
-        """Take in an answer; return for how many seconds the process has been useless if it should be started again, else None."""
+        """Note an answer. Returns for how many seconds the process has been unusable if it should be restarted, else None."""
         if now.ok or now.waits:
             self._since_s = None
             return None
@@ -141,6 +142,6 @@ class Restarts:
         return CONFIG_BACKOFF_S if returncode == os.EX_CONFIG and ends >= LOOP_ENDS else pause_s
 
     def settled(self, names: Iterable[str]) -> bool:
-        """Forget that some processes failed, for they have run long enough; return whether one was failing."""
+        """Forget failures of processes that have run long enough. Returns whether one was failing."""
         found = [name for name in names if self.failing.pop(name, None) is not None]
         return bool(found)

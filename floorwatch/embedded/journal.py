@@ -1,7 +1,7 @@
-"""What the embedded stack has accepted, on disk: the broker forgets, the journal does not.
+"""The journal: keeps on disk what the embedded stack has accepted, because the broker keeps nothing.
 
-Accepted means: in the journal and synced. The shipper (shipper.py) brings it to the broker, again from the beginning
-whenever the broker is a new one.
+Accepted means written to the journal and synced. The shipper (shipper.py) sends it to the broker, and to a new broker
+    from the beginning.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DATA_SYNC = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 
 DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
-"""Beyond this, appends wait: a disk that cannot keep up must slow its callers, not fill the memory."""
+"""Beyond this, appends wait, so that a slow disk slows its callers and does not fill the memory."""
 
 
 class JournalError(Exception):
@@ -103,7 +103,7 @@ class JournalWriter:
         await self.stop()
 
     async def start(self) -> None:
-        """Lock the folder, mend a torn end and open a segment. On a full disk it is opened by the first append that finds room.
+        """Lock the folder, repair a torn end and open a segment. On a full disk, the first append that finds room opens it.
 
         Raises:
             JournalBusy: Another process holds this writer's folder.
@@ -166,7 +166,7 @@ class JournalWriter:
 
     @property
     def fault(self) -> str | None:
-        """Why appends are refused; None when they are not, or when the disk has room again."""
+        """Why appends are refused; None if they are not, or if the disk has room again."""
         if self._fault is not None and self._full and not is_full(self.folder):
             return None
         return self._fault
@@ -177,7 +177,7 @@ class JournalWriter:
         return end_of(self.folder)
 
     async def _flush_forever(self) -> None:
-        # Ended by a flag, not by cancelling: a stop in the middle of a sync must not leave callers without an answer.
+        # A flag ends it, not a cancellation, so that a stop during a sync does not leave callers without an answer.
         while not self._stopping or self._group.frames:
             await self._wake.wait()
             await self._flush()
@@ -203,7 +203,7 @@ class JournalWriter:
                     _resolve(done, fault)
 
     def _told(self, fault: str | None, *, full: bool = False) -> None:
-        """Take what the last append found, and log it where it is news."""
+        """Note the result of the last append, and log it if it is new."""
         if fault is not None and self._fault is None:
             _log.error("%s; appends are refused until that is mended", fault)
         elif fault is None and self._fault is not None:
@@ -230,7 +230,7 @@ class JournalWriter:
             self._last_ms = max(self._last_ms, found.last_ms)
             self._number = numbers[-1]
             if found.size <= len(MAGIC) and not found.cut and not found.damaged:
-                self._number -= 1  # still empty: use it, or each restart would leave a file
+                self._number -= 1  # still empty: use it, so that restarts do not leave empty files
         try:
             self._begin(self._number + 1)
         except OSError as error:
@@ -270,7 +270,8 @@ class JournalWriter:
             self._size += written
             self._sync(fd)
         except OSError:
-            # What is whole stays, since a reader may have passed it: then it is sent twice, which the ledger ignores.
+            # Complete frames stay, since a reader may have passed them. They may be sent twice, which the ledger
+            # ignores.
             if written < len(data):
                 os.ftruncate(fd, self._size + frame_ends(frames, written))
             os.close(fd)
@@ -286,7 +287,7 @@ def _resolve(done: asyncio.Future[None], fault: JournalError | None) -> None:
 
 
 def _write_whole(fd: int, data: bytes) -> None:
-    """Write all of the bytes; a disk with room for some of them has none."""
+    """Write all of the bytes. A disk with room for only some of them counts as full."""
     if os.write(fd, data) < len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

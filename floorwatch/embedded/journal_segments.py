@@ -1,10 +1,10 @@
-"""A writer's folder of segments: names, order, mending a torn end, reading on from a position, retention.
+"""A writer's folder of segments: names, order, repair of a torn end, reading from a position, retention.
 
 Invariant: a complete frame, once visible in a segment, is never removed from it (only whole segments are, by age). So a
-reader that has passed a frame never has to go back.
+    reader never has to go back.
 
-A part that fails its check is passed over: the reader is told of it, keeps it in a file beside the segment, and goes on with
-the next intact frame. The segment itself is not changed.
+A part that fails its check is skipped. The reader is told, keeps the part in a file beside the segment, and goes on
+with the next intact frame. The segment itself is not changed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SegmentDamage:
     Attributes:
         path: The segment.
         offset: Where the part begins.
-        content: Its bytes; empty where they are not there any more.
+        content: Its bytes; empty if they no longer exist.
         acknowledged: It may hold records that were acknowledged; False for the torn end that a crash leaves.
         said: What is wrong, in words.
     """
@@ -76,7 +76,7 @@ class Chunk:
         records: In the order they were accepted.
         position: Where to read on.
         more: Whether there was more to read than was asked for.
-        damage: What had to be passed over to get to ``position``.
+        damage: What had to be skipped to get to ``position``.
     """
 
     records: list[JournalRecord]
@@ -105,7 +105,7 @@ class Inspection:
 
     Attributes:
         cut: Bytes of a torn end that were cut off.
-        damaged: Whether there is damage, which stays where it is: who reads the segment sets it aside.
+        damaged: Whether there is damage. It stays in the segment; the reader sets it aside.
         last_ms: When the last intact record was accepted; 0 if there is none.
         size: Bytes left.
     """
@@ -151,19 +151,19 @@ def _stretches(content: bytes) -> Iterator[Parsed]:
 
 
 def read_from(folder: Path, position: Position, max_bytes: int, *, no_writer: bool = False) -> Chunk:
-    """Read on from a position, moving to the next segment where one ends, and over what is damaged.
+    """Read on from a position, over the ends of segments and over damage.
 
     Args:
         folder: The writer's folder.
         position: Where to begin; ``START`` reads everything there is.
         max_bytes: About how much to read; a longer record is still read whole.
-        no_writer: Nobody writes here now, so what is not a whole record at the very end will never be one.
+        no_writer: Nobody writes here now, so an unfinished record at the very end will never be completed.
 
     Returns:
         Records and the next position; or no records, and the damage that lies before the next position. An unfinished record
         at the very end is left for the next call.
     """
-    # Numbers first: if a later segment existed before the read found nothing more, the current one is finished.
+    # List the segments first: if a later one existed before the read found nothing more, the current one is finished.
     numbers = segment_numbers(folder)
     if not numbers:
         return Chunk([], position, more=False)
@@ -179,14 +179,14 @@ def read_from(folder: Path, position: Position, max_bytes: int, *, no_writer: bo
         )
         if chunk.records or chunk.more or chunk.damage is not None or last:
             if last and chunk.damage is not None and not chunk.more:
-                # Whoever writes here next begins another segment, whether or not the end of this one is cut off.
+                # The next writer begins another segment, whether or not the end of this one is cut off.
                 return replace(chunk, position=Position(position.segment + 1, len(MAGIC)))
             return chunk
         position = Position(next(n for n in numbers if n > position.segment), len(MAGIC))
 
 
 def _read_segment(path: Path, position: Position, max_bytes: int, *, last: bool, no_writer: bool) -> Chunk:
-    """Read records at a position of one segment, or what damage is there. To all but the last one nothing will be added."""
+    """Read records, or damage, at a position of one segment. Only the last segment still grows."""
     try:
         with path.open("rb") as segment:
             size = os.fstat(segment.fileno()).st_size
@@ -237,7 +237,7 @@ def has_writer(folder: Path) -> bool:
 
 
 def set_aside(damage: SegmentDamage) -> None:
-    """Keep a damaged part in a file beside its segment; one that is there already stays.
+    """Keep a damaged part in a file beside its segment, unless that file exists already.
 
     Raises:
         OSError: It cannot be written. Nothing is lost: the part is in the segment too.
@@ -304,5 +304,5 @@ def first_accepted_ms(path: Path) -> int | None:
         parsed = parse(segment.read(256 * 1024), max_records=1)
     if parsed.records:
         return parsed.records[0].accepted_ms
-    # A long record, or a damaged one: then that of the next one, which was accepted later.
+    # The record is long or damaged: use the time of the next one, which was accepted later.
     return next((parsed.records[0].accepted_ms for parsed in _stretches(path.read_bytes()) if parsed.records), None)

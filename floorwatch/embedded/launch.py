@@ -65,7 +65,7 @@ def stop_requested() -> Iterator[asyncio.Event]:
     def asked(number: signal.Signals) -> None:
         stopping.set()
         loop.remove_signal_handler(number)
-        # Ending at once is safe: the children die with this process, and the journal holds what was accepted.
+        # Ending at once is safe, because the children die with this process and the journal has what was accepted.
         signal.signal(number, signal.SIG_DFL)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -79,7 +79,7 @@ def stop_requested() -> Iterator[asyncio.Event]:
 
 
 async def run_until_stopped(work: Coroutine[None, None, None], stopping: asyncio.Event) -> bool:
-    """Run something until it ends or a stop is asked for; then it is cancelled.
+    """Run something until it ends, or until a stop is requested and it is cancelled.
 
     Returns:
         Whether it ended by itself.

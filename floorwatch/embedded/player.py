@@ -56,7 +56,7 @@ async def play(
         journal: Where to.
         start_ms: Simulated time at which playing begins, Unix milliseconds.
         speed: Simulated seconds a second; 1 is real time, ``inf`` as fast as it goes.
-        played: Kept up to date, for whoever shows it.
+        played: Kept up to date, for progress displays.
         now_s: Monotonic clock, seconds.
 
     Returns:
@@ -108,7 +108,7 @@ def demo_floor(hours: float, seconds: float, now_ms: int, scenarios: tuple[Scena
         hours: Simulated time.
         seconds: Time it is to be played in; the floor is made as busy as a laptop can fold in that time, and never less
             busy than for ``LEAST_BUSY_S``.
-        now_ms: Unix milliseconds. Ending here keeps every event out of the future, however fast it is played.
+        now_ms: Unix milliseconds. The floor ends here, so no event is in the future, however fast it is played.
         scenarios: What goes wrong; by default a vendor's quality drops after a third of the time.
     """
     from floorwatch.simulate.config import FloorConfig

@@ -53,7 +53,8 @@ class Servers:
     ) -> None:
         """Stop every child, last started first."""
         for child in reversed(self._children):
-            # Not on the loop: what it serves, a child may need to end well (a proxy before its broker).
+            # Not on the event loop, because a child may need what the loop serves to end well (a proxy before its
+            # broker).
             await asyncio.to_thread(stop, child)
         if self._made and error is None:
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -104,7 +105,7 @@ def dying_with_me() -> Callable[[], None]:
 
 
 def end_with(parent: int) -> None:
-    """Have the kernel kill this process when the thread of its parent that started it ends."""
+    """Have the kernel kill this process when the parent's thread that started it ends."""
     child_process._die_with(parent)  # noqa: SLF001 - the one place that knows how
 
 
@@ -128,7 +129,7 @@ def valkey_command(port: int, directory: Path, *, durable: bool = False) -> list
 
 
 def stop(child: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
-    """End a child by its pid: politely, then not."""
+    """End a child by its pid: SIGTERM, then SIGKILL."""
     if child.poll() is not None:
         return
     child.terminate()

@@ -1,8 +1,8 @@
-"""Brings the journal to the broker: all writers' records merged by the time they were accepted, in each writer's order.
+"""Sends the journal to the broker: all writers' records, merged by the time of acceptance, in each writer's order.
 
 ``python -m floorwatch.embedded.shipper`` runs one per stack. Its positions belong to one broker epoch: a new broker is
-empty, so a new epoch begins at the start. Records are sent with the time they were accepted, so that what intake judges
-against arrival is judged on replay as it was the first time.
+empty, so a new epoch begins at the start. Records are sent with their time of acceptance, so that intake decides the
+same on a replay as the first time.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _STOP_S = 4.0
 
 @dataclass
 class WriterTail:
-    """One writer's place: what was read but not sent yet, and where the sent records end."""
+    """One writer's state: what was read but not sent yet, and where the sent records end."""
 
     folder: Path
     sent: Position
@@ -88,8 +88,8 @@ class Merge:
     def next_records(self, chunk_bytes: int = CHUNK_BYTES) -> list[JournalRecord]:
         """Return the next records in the order of acceptance, as far as it is certain.
 
-        A writer with more on disk than was read bounds the others: they are not sent past its last time read. The
-        caller sends all of them and then calls :meth:`sent`. What is damaged is passed over and added to ``damages``.
+        If a writer has more on disk than was read, the others are sent only up to its last time read. The caller sends
+        all of them and then calls :meth:`sent`. Damage is skipped and added to ``damages``.
         """
         for tail in self.tails.values():
             while not tail.pending:
@@ -113,8 +113,8 @@ class Merge:
         """Note that all records returned are with the broker.
 
         Returns:
-            Where to begin after a crash, by writer: nothing before it is unsent. A writer some of whose records were
-            held back keeps its earlier position, so those sent already are sent again.
+            Where to begin after a crash, by writer; everything before it has been sent. A writer with records that were
+            held back keeps its earlier position, so some of its records are sent again.
         """
         for tail in self.tails.values():
             if not tail.pending:
@@ -228,7 +228,7 @@ class Shipper:
         return len(records)
 
     def _set_aside(self) -> None:
-        """Keep and tell what could not be read."""
+        """Keep and report what could not be read."""
         damages, self.merge.damages = self.merge.damages, []
         for damage in damages:
             tell = _log.error if damage.acknowledged else _log.warning
@@ -286,7 +286,7 @@ class Shipper:
         self._saved_at_s = now_s
 
     def _write(self, progress: Progress) -> None:
-        """Save positions; where that fails, go on: a shipper that starts anew sends again what comes after the last ones."""
+        """Save positions. If that fails, go on: a restarted shipper sends again everything after the last saved positions."""
         try:
             save_progress(self._job.progress, progress)
         except OSError as error:
@@ -310,7 +310,7 @@ class Shipper:
                 _log.info("%s: dropped %d segments older than the correction horizon", tail.folder, dropped)
 
     def _watch_stalls(self, now_s: float) -> None:
-        """Pass over bytes that stay unreadable at a journal's end when no writer is there to go on with them."""
+        """Skip unreadable bytes at a journal's end when no writer is there to complete them."""
         for tail in self.merge.tails.values():
             if tail.read >= end_of(tail.folder):
                 tail.stalled_at_s, tail.no_writer = None, False
@@ -370,7 +370,7 @@ async def _until_signal(job: Job, watchdog: ShutdownWatchdog) -> int:
     task = asyncio.create_task(ship(job))
 
     def stop() -> None:
-        watchdog.begin(0)  # what it has not saved is sent again
+        watchdog.begin(0)  # records after the last saved position are sent again
         task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,7 +28,7 @@ class StackView:
     """Reports of a stack, shown. Use as a context around the start; call it with each status."""
 
     def __init__(self, console: DataConsole) -> None:
-        """Show on a console; a console that is no terminal gets one plain line a change."""
+        """Show on a console; a console that is not a terminal gets one plain line a change."""
         self._console = console
         self._latest: dict[str, Status] = {}
         self._live = Live(self._render(), console=console, refresh_per_second=12) if console.is_terminal else None

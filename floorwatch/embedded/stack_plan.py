@@ -140,7 +140,7 @@ def worker_spec(plan: StackPlan, ports: Ports, name: str) -> ChildSpec:
     url = ports.http(name, "/readyz")
     log = plan.paths.log / f"{name}.log"
     # Ready means recovered and assigned; joining a group that lost a member takes Tansu 11 s (ADR 5).
-    # A worker ends by itself within telemetry.shutdown.LIMIT_S and says what hung; only then is it killed.
+    # A worker ends by itself within telemetry.shutdown.LIMIT_S and logs what hung. It is killed only after that.
     return ChildSpec(
         name,
         plan.worker_argv,

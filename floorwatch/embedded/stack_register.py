@@ -1,4 +1,4 @@
-"""Enters running stacks in the register of this user, by which ``floorwatch.sdk.stacks`` finds them."""
+"""Enters running stacks in this user's register, where ``floorwatch.sdk.stacks`` finds them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from floorwatch.sdk.stacks import ENTRIES, find_stack, register_folder
 
 
 def register(var: Path) -> bool:
-    """Enter a running stack in the register, and take out those that have ended.
+    """Enter a running stack in the register, and remove stacks that have ended.
 
     Args:
         var: Folder of the stack.
 
     Returns:
-        Whether it is entered; False where there is no home or it cannot be written.
+        Whether it is entered; False if there is no home folder or it cannot be written.
     """
     try:
         folder = register_folder()

@@ -56,7 +56,7 @@ class Paths:
 
     @property
     def journal(self) -> Path:
-        """Everything accepted; the only thing here that cannot be made again."""
+        """Everything accepted. Only this cannot be made again."""
         return self.var / "journal"
 
     @property
@@ -71,10 +71,10 @@ class Paths:
 
 
 def make_private(paths: Paths) -> int:
-    """Take the rights of group and others from all that the stack keeps; return from how many files and folders.
+    """Remove the rights of group and others from the stack's files and folders. Returns how many were changed.
 
-    Events, Redis's copy of tables and people's names in logs are nobody's business but the owner's. What belongs to
-    another user, and what else lies in the folder, is left as it is.
+    Only the owner may read events, Redis's copy of tables and people's names in logs. Files of another user, and other
+    files in the folder, are left as they are.
     """
     changed = 0
     for path in open_to_others(paths):
@@ -85,7 +85,7 @@ def make_private(paths: Paths) -> int:
 
 
 def open_to_others(paths: Paths) -> list[Path]:
-    """Return which files and folders of the stack group or others have any right to."""
+    """Return the files and folders of the stack to which group or others have rights."""
     own = [paths.run, paths.journal, paths.valkey, paths.log, paths.var / "spool"]
     found = []
     for path in [path for folder in own if folder.is_dir() for path in (folder, *folder.rglob("*"))]:
@@ -157,7 +157,7 @@ def environment_of(state: StackState, env: Mapping[str, str]) -> dict[str, str]:
 
 
 class StackLock:
-    """The right to run a stack on a folder; given back by the system when the process ends, however it ends."""
+    """The lock to run a stack on a folder. The system releases it when the process ends in any way."""
 
     def __init__(self, paths: Paths) -> None:
         """Name the folder; nothing is locked yet."""

@@ -1,4 +1,4 @@
-"""What a stack tells of its processes."""
+"""What a stack reports of its processes."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ Report = Callable[[Status], None]
 
 
 def nobody(_: Status) -> None:
-    """Take a report to nobody."""
+    """Ignore a report."""

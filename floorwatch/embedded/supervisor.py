@@ -1,8 +1,8 @@
 """Starts the embedded stack, keeps it running whatever is killed, and stops it in order.
 
-The broker is special: it forgets. When it dies, all that was derived from it is gone too, so the shipper and the
-workers are ended with it and begin again from the journal on a new one (a new *epoch*). Everything else is simply
-started again.
+The broker keeps everything in memory. When it dies, everything derived from it is gone too, so the shipper and the
+    workers are ended with it and start again from the journal on a new broker (a new *epoch*). Every other process is
+    just restarted.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from streams.models.topics import topic_specs
 START_ATTEMPTS = 3
 LOG_CHECK_S = 60.0
 LOOK_S = 2.0
-"""Pause between two looks at what was waited for: room on the disk, damage the shipper has set aside."""
+"""Pause between two checks for room on the disk and for damage that the shipper has set aside."""
 
 
 class Stack:
@@ -140,7 +140,7 @@ class Stack:
             self._lock.release()
 
     async def _with_room(self, work: Callable[[], Awaitable[None]], undo: Sequence[str] = ()) -> None:
-        """Do some work again and again while it fails on a full disk, and say so once; stop ``undo`` before each new try."""
+        """Retry some work while it fails on a full disk, and report that once. Stop ``undo`` before each retry."""
         while True:
             try:
                 await work()
@@ -160,7 +160,7 @@ class Stack:
         self._waiting = True
 
     def _look(self) -> None:
-        """Look whether there is room on the disk, and whether the shipper has met damage."""
+        """Check whether there is room on the disk, and whether the shipper has found damage."""
         if is_full(self.plan.var):
             self._say_full("events are refused with 503 until then")
         elif self._waiting:
@@ -213,7 +213,7 @@ class Stack:
                 raise StartError(f"port {port} for {name} is in use; stop what listens there or choose another")
 
     async def _begin_epoch(self) -> None:
-        """Make the empty broker ours and start all that is derived from it. The broker is ready."""
+        """Set up the empty broker, which is ready, and start everything that depends on it."""
         self.epoch = uuid.uuid4().hex
         specs = topic_specs(self.plan.topic_prefix, self.plan.partitions, self.plan.horizon_days)
         await create_topics(self.ports.kafka, specs)
@@ -256,7 +256,7 @@ class Stack:
                     cap_log(child.spec.log)
 
     async def _recover(self, name: str) -> None:
-        """Bring a process back that ended by itself. One at a time: others that end meanwhile wait in the queue."""
+        """Restart a process that ended by itself. One at a time; others that end meanwhile wait in the queue."""
         child = self._children[name]
         if child.running or child.stopping:
             return  # it was dealt with together with the broker
@@ -274,7 +274,7 @@ class Stack:
             self._watch(self._tell_ready(self._children[name]))
 
     async def _new_broker(self) -> None:
-        """Replace a dead broker: end what hangs on it first, so that nothing of the old epoch reaches the new one."""
+        """Replace a dead broker. End what depends on it first, so that nothing of the old epoch reaches the new one."""
         derived = [BROKER, SHIPPER, *self.plan.worker_names]
         attempt = 1
         while True:
@@ -319,7 +319,7 @@ class Stack:
         await self._look_after(child)
 
     async def _look_after(self, child: Child) -> None:
-        """Ask a process that is ready, now and then, whether it still is; replace it where it runs and is long useless."""
+        """Check now and then whether a ready process still is. Replace it if it runs and has been unusable for long."""
         spec, watch = child.spec, UnreadyWatch(self._unready_s)
         while spec.probe is not None and child.running and not child.stopping:
             await asyncio.sleep(self._ask_s)
@@ -364,7 +364,7 @@ class Stack:
     def _write_state(self) -> None:
         children = {name: mark_of(child.pid) for name, child in self._children.items() if child.running}
         state = StackState(
-            # A stopped stack keeps its ports on record, but names nobody who runs it.
+            # The state file of a stopped stack keeps its ports, but names no processes.
             supervisor=mark_of(os.getpid()) if children else ProcessMark(os.getpid(), ""),
             children=children,
             ports=dict(self.ports.by_name),
@@ -381,7 +381,7 @@ class Stack:
         try:
             write_state(self.plan.paths, state)
         except OSError as error:
-            # Other commands do not find what has changed before it is written; the stack itself does not need it.
+            # Other commands find a change only when it is written; the stack itself does not need the file.
             self._state_unwritten = True
             self._say_full(f"{self.plan.paths.state}: {error.strerror or error}")
         else:

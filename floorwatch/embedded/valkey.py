@@ -68,7 +68,10 @@ def valkey_spec(port: int, folder: Path, log: Path, password: str = "") -> Child
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read. One that says this already is left alone: a full disk is no obstacle then."""
+    """Write a file that only its owner can read.
+
+    A file with this content is not written again, so that a full disk does not matter.
+    """
     with contextlib.suppress(FileNotFoundError):
         if path.read_text(encoding="ascii") == text:
             path.chmod(0o600)
@@ -101,7 +104,7 @@ async def answers_ping(url: str, password: str = "", timeout_s: float = 2.0) -> 
 async def forget_rows(url: str, prefix: str, password: str = "") -> int:
     """Delete the read model's rows and watermark; incidents and the outbox stay.
 
-    A new broker's worker counts again from nothing: until it has caught up, no row is truer than a stale one.
+    A new broker's workers count again from the beginning. Until they have caught up, no row is better than an old row.
 
     Args:
         url: Of the Redis.

@@ -185,7 +185,7 @@ class DataConsole(Console):
 
 
 def wide_console(*, stderr: bool = False, piped_width: int = PIPED_WIDTH) -> DataConsole:
-    """Return a console as wide as the window, or wide enough for every table where the output is no terminal.
+    """Return a console as wide as the window, or wide enough for every table where the output is not a terminal.
 
     Args:
         stderr: Print to standard error.

@@ -1,4 +1,4 @@
-"""As known at: a table as the log up to a past moment gives it, and how the same ranges read now."""
+"""As of: a table from the log up to a past time, and the same ranges as of now."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _range_row(name: str, row: WindowRow, watermark_ms: int) -> Row:
 
 
 def differences(then: Row, now: Row) -> dict[str, tuple[Any, Any]]:
-    """Return the counts of a row that read otherwise now: measure to (then, now).
+    """Return the counts of a row that have changed: measure to (then, now).
 
     Only whole numbers are compared: every ratio follows from them.
     """

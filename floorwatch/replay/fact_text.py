@@ -1,4 +1,4 @@
-"""Words: facts, counters and outcomes as sentences and names that people read."""
+"""Facts, counters and outcomes as text for people."""
 
 from __future__ import annotations
 

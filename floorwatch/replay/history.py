@@ -41,9 +41,9 @@ class HistoryLine:
         event_id: The event's id.
         says: What it says, in words.
         outcome: What the ledger did with it.
-        forgotten: The ledger has let the task go since: this fact no longer counts.
-        not_counted: Why it counts for nothing although the ledger keeps it: its sender may not say it, or it is about
-            something that is not there yet. Empty for a fact that counts.
+        forgotten: The ledger has dropped the task since, so this fact no longer counts.
+        not_counted: Why it counts for nothing although the ledger keeps it: its sender may not send it, or it is about
+            something that has not come yet. Empty for a fact that counts.
     """
 
     offset: int
@@ -185,7 +185,7 @@ def _line(seen: ReplayedRecord) -> HistoryLine:
 
 
 def _with_rights(lines: list[HistoryLine], standing: Sequence[Fact]) -> list[HistoryLine]:
-    """Return the lines with what the rights of their senders make of them."""
+    """Return the lines with the effect of their senders' grants."""
     judged = judge(standing)
     counts = {fact.offset for fact in judged.permitted}
     waiting = {fact.offset for fact in standing} - counts - judged.refused.keys()

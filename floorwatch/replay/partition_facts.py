@@ -1,4 +1,4 @@
-"""Book: the facts that stand of each task of one partition, packed as bytes."""
+"""The standing facts of each task of one partition, packed as bytes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PartitionFacts:
             self._facts.setdefault(task_id, []).append(_pack(seen.fact))
 
     def prune(self, knows: Callable[[str], bool]) -> None:
-        """Let go of tasks the ledger has let go of, whenever twice as many are held as after the last time."""
+        """Drop tasks that the ledger has dropped, whenever twice as many are held as after the last time."""
         if len(self._facts) < self._prune_at:
             return
         self._facts = {task_id: facts for task_id, facts in self._facts.items() if knows(task_id)}

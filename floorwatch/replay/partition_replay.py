@@ -1,7 +1,7 @@
-"""Walk: folds one partition of the log through the ledger itself and tells what became of each record.
+"""Partition replay: folds one partition of the log through the ledger and reports the outcome of each record.
 
-Whether a record was counted, repeated, late or refused is not decided here a second time: the ledger folds it, and its
-own counters say what it did.
+The ledger decides whether a record is counted, repeated, late or refused, and its own counts show it. There is no
+second implementation here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ReplayedRecord(NamedTuple):
         partition: Partition of the log.
         record: The record.
         event: The decoded event; None where the record holds none.
-        fact: The fact made of it; None for a clock event and for what is no event.
+        fact: The fact made of it; None for a clock event and for what is not an event.
         outcome: What the ledger did.
         anew: The ledger did not know the task (any more): facts before this one no longer count.
     """
@@ -61,7 +61,7 @@ Observer = Callable[[ReplayedRecord], None]
 def _fact(offset: int, event: Any) -> Fact | None:
     try:
         return fact_of(offset, event)
-    except CONTENT_ERRORS:  # then the ledger has set it aside
+    except CONTENT_ERRORS:  # the ledger has set it aside
         return None
 
 
@@ -69,9 +69,9 @@ class PartitionReplay:
     """One partition's ledger in memory, and the floor its rows go to.
 
     Attributes:
-        told_time: The record that tells the floor this partition's watermark. It is for the caller to apply, those of all
-            partitions in one call: the floor's time is the least of its sources' and never goes back, so a partition
-            told of before the others would push it too far.
+        told_time: The record that tells the floor this partition's watermark. The caller applies those of all
+            partitions in one call. The floor's watermark is the least of its sources' and never goes back, so a
+            partition that is applied before the others would push it too far.
         told_floor: The records, if any, that tell how far the floor was ahead of this partition and that it refuses scopes; they
             belong to ``told_time``.
     """
@@ -95,7 +95,7 @@ class PartitionReplay:
             observer: Told of every record; without one records are folded in batches, several times as fast.
         """
         self.partition = partition
-        # What becomes of a record does not hang on the scopes; without any the ledger has no rows to keep.
+        # A record's outcome does not depend on the scopes. Without scopes the ledger keeps no rows.
         self._store = new_store(partition, policy if rows else replace(policy, scopes=(), audit_scopes=()))
         self._floor, self._observer = floor, observer
         self._rows = rows
@@ -131,7 +131,7 @@ class PartitionReplay:
             folded = self._store.ledger.fold(left, decode)
             left = left[folded:]
             if left:
-                self.flush()  # fewer folded than given: the ledger stands at a barrier
+                self.flush()  # fewer records folded than given: the ledger is at a barrier
 
     def _one(self, record: Record) -> ReplayedRecord:
         ledger = self._store.ledger
@@ -155,7 +155,7 @@ class PartitionReplay:
         return ReplayedRecord(self.partition, record, event, _fact(record.offset, event), outcome, anew)
 
     def flush(self) -> None:
-        """Bring the floor's rows up to the records fed so far; ``told_time`` says how far they go."""
+        """Update the floor's rows with the records fed so far; ``told_time`` has their watermark."""
         self._unflushed = 0
         flush = self._store.collect()
         if flush is None:

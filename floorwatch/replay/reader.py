@@ -81,7 +81,7 @@ class EventLog:
             polled = await consumer.getmany(place, timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
             for found in polled.values():
                 if not fetched:
-                    # Frozen here: on a busy log the true end would run ahead of the reader for ever.
+                    # The end is fixed here, because on a busy log the reader would never reach it.
                     end, fetched = max(end, consumer.highwater(place) or 0), True
                 records = [Record(r.offset, r.timestamp, r.key, r.value) for r in found if r.offset < end]
                 if records:
@@ -112,7 +112,7 @@ async def open_log(settings: dict[str, Any], topic: str) -> AsyncIterator[EventL
 async def _partitions_of(settings: dict[str, Any], topic: str) -> list[int]:
     """Return the numbers of a topic's partitions.
 
-    All topics are asked for and not this one: a broker may create a topic that somebody asks for by name.
+    All topics are listed instead of asking for this one, because a broker may create a topic that is asked for by name.
     """
     admin = AIOKafkaAdminClient(**settings)
     await admin.start()

@@ -48,10 +48,10 @@ def in_scope(dims: Dims, scope: dict[str, str]) -> bool:
 
 
 def may_touch(facts: Sequence[Fact], span: Range) -> bool:
-    """Tell whether any group of a task could lie in a range: groups stand at times that its facts name."""
+    """Tell whether any group of a task could lie in a range. The times of groups are times in its facts."""
     for fact in facts:
         if type(fact) is Roster:
-            return True  # when its shift is stands in its data
+            return True  # the time of its shift is in its data
         if span.holds(fact.time_ms) and type(fact) in (Label, Created):
             return True
         if (type(fact) is Label or type(fact) is Created) and span.holds(fact.due_ms):
@@ -90,7 +90,7 @@ def counters_of(group: Group) -> Counters:
 
 
 def comparable(counters: Counters, scope: dict[str, str]) -> Counters:
-    """Return what of a row its tasks' contributions must add up to.
+    """Return the part of a row that its tasks' contributions must add up to.
 
     Left out are the revision, which counts changes and not tasks, the examples, which only the finest panes keep, and in
     one labeller's own scope the names of those at work, which rows of such scopes do not keep.

@@ -1,4 +1,4 @@
-"""Replayer: walks every partition of the log, to its end or to a past moment, into one floor."""
+"""Replayer: folds every partition of the log, to its end or to a past time, into one floor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from streams.core.policy import CorePolicy
 from streams.core.records import Record
 
 _LOOK_ON_MS = 600_000
-"""How far past a cut the log is read for records stamped before the moment: longer than any sane delay of intake."""
+"""How far past a cut the log is read for records stamped before that time. It is longer than any reasonable delay of
+intake."""
 
 TaskVisitor = Callable[[PartitionReplay, PartitionFacts], None]
 """Called at the end of a partition, before its tasks are dropped."""
@@ -88,7 +89,7 @@ def cut_at(records: list[Record], until_ms: int | None) -> int:
 
 
 def only_rows(policy: CorePolicy, names: frozenset[str], window: str | None) -> CorePolicy:
-    """Return the policy with only the rows asked for: eleven kinds of scopes cost several times what one does.
+    """Return the policy with only the rows asked for, because eleven kinds of scopes cost several times as much as one.
 
     Args:
         policy: The whole policy.
@@ -125,7 +126,7 @@ async def replay(
         observer: Told of every record folded.
         visit: Told at the end of each partition of its tasks' standing facts.
         keeps: Which tasks' facts to keep for ``visit``; None for all.
-        cuts: Stop each partition before this offset: where an earlier replay stopped, whatever has come since.
+        cuts: Stop each partition before this offset: where an earlier replay stopped.
         rows: Bring rows to the floor; without them only its watermark is right.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Moments as users write them, in ms since 1970."""
+"""Parses times that users write, into ms since 1970."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 class BadTimestamp(ValueError):
-    """The text is no moment with a zone; the message says how to write one."""
+    """The text is not a time with a zone; the message says how to write one."""
 
 
 def parse_timestamp_ms(text: str) -> int:
@@ -16,7 +16,7 @@ def parse_timestamp_ms(text: str) -> int:
         text: For example ``2026-11-22T18:00:00Z``.
 
     Raises:
-        BadTimestamp: It is no moment, or has no zone: a dispute must not hang on a reader's own zone.
+        BadTimestamp: It is not a time, or has no zone: a disputed number must not depend on the reader's own zone.
 
     Example:
         >>> parse_timestamp_ms("1970-01-01T00:00:01.5Z")
@@ -25,7 +25,7 @@ def parse_timestamp_ms(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise BadTimestamp(f"{text!r} is no moment: write for example 2026-11-22T18:00:00Z") from None
+        raise BadTimestamp(f"{text!r} is not a time: write for example 2026-11-22T18:00:00Z") from None
     if moment.tzinfo is None:
         raise BadTimestamp(f"{text!r} has no zone: write {text}Z for UTC, or an offset such as {text}+08:00")
     return int(moment.timestamp() * 1000.0 + 5e-4)

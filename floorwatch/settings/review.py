@@ -41,7 +41,7 @@ def warnings(config: FloorwatchConfig) -> list[str]:
     for host in config.gateway.allowed_hosts:
         if host != "*" and not _HOST_NAME.fullmatch(host):
             hint = "write e.g. floor.example.net"
-            found.append(f"gateway.allowed_hosts: {_quoted(host)} is no host name and never matches; {hint}")
+            found.append(f"gateway.allowed_hosts: {_quoted(host)} is not a host name and never matches; {hint}")
     without = zoneless(named_sites(config), config.tables)
     if without:
         found.append(f"tables.zones: {zoneless_words(without, config.tables)}; {FIX}")

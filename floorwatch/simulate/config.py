@@ -162,11 +162,11 @@ def parse_duration_s(text: str) -> float:
     """Seconds of ``90``, ``90s``, ``15m``, ``2h`` or ``1.5d``.
 
     Raises:
-        ValueError: the text is no duration, or is longer than ``LONGEST_S``.
+        ValueError: the text is not a duration, or is longer than ``LONGEST_S``.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no duration: write for example 90s, 15m, 2h or 1.5d")
+        raise ValueError(f"{text!r} is not a duration: write for example 90s, 15m, 2h or 1.5d")
     found_s = float(match[1]) * _DURATION_UNITS_S[match[2] or "s"]
     if found_s > LONGEST_S:
         raise ValueError(f"{text[:40]!r} is longer than a hundred years: write for example 90s, 15m, 2h or 1.5d")
@@ -177,7 +177,7 @@ def parse_sla(text: str) -> tuple[str, float]:
     """(queue, seconds) of ``comments=4h``; the queue is empty for ``4h``, which stands for all.
 
     Raises:
-        ValueError: the text is no promise; the message says what is allowed.
+        ValueError: the text is not a promise; the message says what is allowed.
 
     Examples:
         >>> parse_sla("comments=4h"), parse_sla("90m")
@@ -199,19 +199,19 @@ def parse_scenario(text: str) -> Scenario:
     ``vendor_quality_drop@0s:policies=hate/scam,factor=0.7``.
 
     Raises:
-        ValueError: the text is no scenario; the message says what is allowed.
+        ValueError: the text is not a scenario; the message says what is allowed.
     """
     match = _SCENARIO.fullmatch(text.strip())
     if match is None or match["kind"] not in SCENARIO_KINDS:
         raise ValueError(
-            f"{text!r} is no scenario: write NAME@AT[+DURATION][:key=value,…] with NAME one of {', '.join(SCENARIO_KINDS)}"
+            f"{text!r} is not a scenario: write NAME@AT[+DURATION][:key=value,…] with NAME one of {', '.join(SCENARIO_KINDS)}"
         )
     settings: dict[str, object] = {}
     for pair in filter(None, (match["settings"] or "").split(",")):
         key, _, value = pair.partition("=")
         allowed = SCENARIO_SETTINGS[match["kind"]]
         if key not in allowed:
-            raise ValueError(f"{text!r}: {key!r} is no setting of {match['kind']}; use {', '.join(allowed)}")
+            raise ValueError(f"{text!r}: {key!r} is not a setting of {match['kind']}; use {', '.join(allowed)}")
         if key == "factor":
             settings[key] = _factor(text, value)
         elif key == "policies":
@@ -228,5 +228,5 @@ def _factor(text: str, value: str) -> float:
     except ValueError:
         factor = -1.0
     if not (math.isfinite(factor) and factor >= 0):
-        raise ValueError(f"{text!r}: factor {value!r} is no number from 0 on")
+        raise ValueError(f"{text!r}: factor {value!r} is not a number from 0 on")
     return factor

@@ -17,7 +17,7 @@ Dims = dict[str, str | None]
 
 
 def counted(facts: list[Fact]) -> tuple[list[Fact], set[str]]:
-    """The facts of a task that their senders may say, in log order, and the labels that are no part of the task."""
+    """The facts of a task that their senders may say, in log order, and the labels that are not part of the task."""
     if all(fact.grant is None for fact in facts):
         return facts, set()
     rights = Rights(facts)

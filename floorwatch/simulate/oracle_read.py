@@ -104,7 +104,7 @@ def instant_us(text: str) -> int:
     """Microseconds since 1970 of an RFC 3339 time with a zone.
 
     Raises:
-        ValueError: the text is no time or has no zone.
+        ValueError: the text is not a time or has no zone.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:

@@ -124,7 +124,7 @@ class TaskFacts:
 def recount(facts: list[Fact], foreign: set[str], watermark_ms: int) -> TaskCount:
     """Everything one task adds to the tables, given all its accepted facts in log order.
 
-    ``foreign`` labels are no part of the task that was created: together they count as a task without a creation.
+    ``foreign`` labels are not part of the task that was created: together they count as a task without a creation.
     """
     task = TaskFacts(facts)
     count = TaskCount()

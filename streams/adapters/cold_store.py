@@ -1,7 +1,7 @@
 """Cold store on disk: RocksDB by its Python package.
 
-Only an overflow of memory: nothing in it survives a restart, the changelog is read instead. So it needs no log of its own,
-no syncing, and a directory that cannot be trusted is simply emptied.
+It holds what does not fit into memory. Nothing in it survives a restart: the changelog is read instead. So it needs no
+    log and no syncing, and a directory that cannot be trusted is emptied.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _decode: Any = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 class StateDirectory:
-    """A worker's own directory for cold stores. What workers that were killed left beside it is removed.
+    """A worker's own directory for cold stores. Directories that killed workers left beside it are removed.
 
     Attributes:
         path: The directory; it lives as long as this object is open.

@@ -1,4 +1,4 @@
-"""Whether a broker can be reached: what keeps a client out, said so that somebody can mend it, and waiting until it can."""
+"""Tells whether a broker can be reached and, if not, why and what to do about it. Waits until it can be reached."""
 
 from __future__ import annotations
 

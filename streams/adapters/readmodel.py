@@ -1,9 +1,10 @@
 """Read model in Redis: the latest rows for CLI, boards and alerts. Kafka is the truth; this can be lost and rebuilt.
 
 Redis may be emptied at any moment, also in the middle of a write, and a worker that was stalled may write rows of a
-partition that is another's by now. Both are told by a *mark* per partition: whoever writes all rows of a partition puts
-a mark of its own there first, and looks for it before and after each later write. A mark that has gone, or is another's,
-means that Redis does not hold what it should: the mark is wiped, and the owner, who misses it, writes all rows again.
+partition that another worker owns by now. A *mark* per partition shows both. A worker that writes all rows of a
+partition first puts its own mark there, and checks it before and after each later write. If the mark is missing or is
+another worker's, Redis does not hold what it should. Then the mark is deleted; the owner finds it missing and writes
+all rows again.
 """
 
 from __future__ import annotations
@@ -68,8 +69,9 @@ class ReadModel:
                 if mine is not None and found == mine:
                     return False
                 if found is not None:
-                    # One of the two is a zombie. Is it this one, it may be killed before it has written to Redis, with old
-                    # rows already on the table topics: so the owner is told now that it must write all rows again.
+                    # One of the two workers is a zombie. If it is this one, it may have put old rows on the table
+                    # topics and may be killed before it writes to Redis. So the mark is deleted now, and the owner
+                    # writes all rows again.
                     await self._redis.set(key, b"nobody")
         except (RedisError, OSError):
             return False

@@ -1,4 +1,4 @@
-"""Patience with Redis: work is tried until Redis takes it, with growing pauses, and the wait is measured."""
+"""Retries work on Redis until it succeeds, with growing pauses, and measures the wait."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RedisMeter(Protocol):
 
 
 class RedisRetry:
-    """Waits for Redis as long as it takes: what must be written is not lost, and what depends on it goes slower."""
+    """Waits for Redis without a limit. What must be written is not lost; what depends on it becomes slower."""
 
     def __init__(self, meter: RedisMeter | None = None, *, first_s: float = 0.5, most_s: float = 5.0) -> None:
         """Set the pauses.
@@ -84,5 +84,5 @@ _PASSING = ("OOM", "LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "
 
 
 def passes(error: ResponseError) -> bool:
-    """Return whether an answer of Redis is about its state and not about what was asked: full, loading, a replica."""
+    """Return whether Redis refused because of its own state (full, loading, a replica), not because of the request."""
     return str(error).startswith(_PASSING)

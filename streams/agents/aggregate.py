@@ -33,13 +33,13 @@ _NOWHERE = -1
 """Offset of a row that was found unreadable long after it came."""
 
 _LETTERS = 1_000
-"""Dead letters of unreadable rows that wait for a flush; the log and the metric tell of more."""
+"""Most dead letters of unreadable rows that wait for a flush; of further ones only the log and the metric tell."""
 
 _QUIET_S = 2.0
-"""After this long without input all that is left to show is shown at once."""
+"""After this long without input, everything left is published at once."""
 
 _PIECE = 1_500
-"""Rows made before they are written, about 1 MB: of a floor of 50,000 scopes no more is held at once."""
+"""Rows made before they are written, about 1 MB. Even on a floor of 50,000 scopes no more is in memory at once."""
 
 _LEDGER_FIRST_S = 20.0
 """Longest wait of a partition's first publication for the ledgers beside it."""
@@ -126,7 +126,7 @@ class AggregateStage:
         self._shown = {}
 
     def fold(self, records: list[Record]) -> None:
-        """Take in partial rows; those that come amid a publication wait for its end, lest a row be as of two moments."""
+        """Take in partial rows. Rows that come during a publication wait until it ends, so that each row is as of one watermark."""
         self.next = records[-1].offset + 1
         self._pace.input_came(time.monotonic())
         self._waiting.extend(records)
@@ -140,10 +140,11 @@ class AggregateStage:
         self._note_unreadable(waiting)
 
     def _note_unreadable(self, records: list[Record]) -> None:
-        """Set aside the rows that could not be read; a dead letter tells of each with the next flush.
+        """Set aside the rows that could not be read. The next flush writes a dead letter for each.
 
         Args:
-            records: Those taken in last; a row found unreadable only when it was needed is none of them, as a rule.
+            records: The records taken in last. A row that was found unreadable only when it was needed is usually not
+                among them.
         """
         for key, value, reason in self.floor.take_unreadable():
             found = next((one for one in records if one.value == value and one.key == key), None)
@@ -152,7 +153,7 @@ class AggregateStage:
             log.error("%s offset %d, row %r set aside: %s", place, record.offset, (record.key or b"")[:200], reason)
             self._meter.set_aside("scopes")
             refusal = Refusal(
-                CANNOT_PROCESS, None, f"a partial row that cannot be read ({reason}): it counts as nothing", REPORT
+                CANNOT_PROCESS, None, f"a partial row cannot be read ({reason}): it is not counted", REPORT
             )
             if len(self._letters) < _LETTERS:
                 letter = dead_letter("scopes", self._out.name(topics.PARTIALS), self._partition, record, refusal)
@@ -237,10 +238,10 @@ class AggregateStage:
         return held, spent
 
     async def _gone(self) -> dict[str, set[str]]:
-        """Return, by window, scopes of this partition that were shown and of which nothing is left.
+        """Return, by window, the scopes of this partition that were published and have no data left.
 
-        Their last panes may have expired while the partition was on its way here, so nobody has ended their rows. The read model
-        knows what was shown, and where it was emptied meanwhile the topic does.
+        Their last panes may have expired while the partition moved here, so nobody has deleted their rows. The read
+        model knows what was published; if it was emptied meanwhile, the topic does.
         """
         if await self._read_model.forgotten(self._partition):
             shown = await self._shown_on_topic()
@@ -264,7 +265,7 @@ class AggregateStage:
     def _pieces(
         self, windows: list[WindowRow], panes: Iterator[PaneRow], gone: dict[str, set[str]], watermark_ms: int
     ) -> Iterator[TableRows]:
-        """Yield what to write, bounded piece after bounded piece, and keep the rows of the metrics window."""
+        """Yield the rows to write in pieces of bounded size, and keep the rows of the metrics window."""
         rows = TableRows()
         for name, scope_keys in gone.items():
             for scope_key in scope_keys:
@@ -293,7 +294,7 @@ class AggregateStage:
             rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", value)
 
     def _row_aside(self, rows: TableRows, row: WindowRow | PaneRow, error: Exception) -> None:
-        """Withdraw the row of a window that cannot be worked out: as it was it would be taken for what it is now."""
+        """Delete the row of a window that cannot be computed. If the old row stayed, readers would take it for the present one."""
         window = row.window if isinstance(row, WindowRow) else "pane"
         log.error("row %r of window %s set aside: %s", row.state.key, window, told(error), exc_info=error)
         self._meter.set_aside("scopes")
@@ -321,11 +322,11 @@ class AggregateStage:
                 if outgoing
             )
         )
-        # A model that has lost rows must not be marked as whole: all of them come with the next publication.
+        # A read model that has lost rows must not be marked as complete. The next publication writes all of them.
         return held and await self._read_model.put(self._partition, rows.of_model)
 
     async def _tell(self, watermark_ms: int) -> None:
-        """Say on every table that all rows up to a watermark are out."""
+        """Write to every table topic that all rows up to a watermark are published."""
         # Last and alone: readers learn how far the rows go, and the embedded broker its end offset.
         told = [ProducerRecord(b"~watermark", orjson.dumps({"watermark_ms": watermark_ms}))]
         names = [self._out.name(topics.TABLE_TOPICS[table]) for table in TABLES]

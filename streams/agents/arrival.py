@@ -1,10 +1,10 @@
-"""When an event arrived, and what an earlier run decided by the clock.
+"""When an event arrived, and which events an earlier run refused by the clock.
 
-An event dated well after its arrival is refused. Where the broker stamps records (``LogAppendTime``, as on Floorwatch's own
-topics) arrival is on the log, and a replay decides as the first run did. On other topics a record's time is what its
-sender says, so intake reads a clock: the only clock that decides anything. A replay reads it later, and would then accept
-what was refused before. So an intake that takes over first reads which records already have a dead letter, and leaves
-those refused. Nothing is needed for the opposite case: as time passes, an accepted event stays acceptable.
+An event dated well after its arrival is refused. Where the broker stamps records (``LogAppendTime``, as on Floorwatch's
+own topics), arrival is on the log and a replay decides as the first run did. On other topics a record's time is what
+its sender says, so intake reads a clock. No other clock decides about an event. A replay reads the clock later and
+would accept what was refused before. So an intake that takes over first reads which records already have a dead letter,
+and refuses those again. The opposite cannot happen: an event that was acceptable stays acceptable as time passes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def arrival_ms(record_ms: int, now_ms: int, *, trusted: bool) -> int:
     Args:
         record_ms: The record's time; any 64-bit number.
         now_ms: The clock.
-        trusted: The sender is known to stamp arrival. Its time is taken unless it lies ahead of the clock or before 1970.
+        trusted: The sender is known to stamp arrival. Its time is used unless it is ahead of the clock or before 1970.
     """
     return record_ms if trusted and 0 <= record_ms <= now_ms else now_ms
 
 
 def letter_key(topic: str, partition: int, offset: int) -> bytes:
-    """Return the key of the dead letter of a record. It names the record, so that a repetition can be told."""
+    """Return the key of the dead letter of a record. It names the record, so that a repeated letter can be recognised."""
     return f"{topic}|{partition}|{offset}".encode()
 
 

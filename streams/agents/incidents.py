@@ -1,8 +1,8 @@
-"""Incidents stage: folds signals, acts of people and ticks into incidents, messages and requests for audits.
+"""Incidents stage: folds signals, operator actions and ticks into incidents, messages and requests for audits.
 
-All three come on one log, so a replay gives the same incidents and the same messages, whatever was cut short. While
-something goes on, the owner of a partition puts a tick on it every few seconds: escalation, group wait and the end of a
-silence happen where the tick stands, behind every act sent before it.
+All three come on one log, so a replay gives the same incidents and the same messages after any crash. While an incident
+is not over, the owner of a partition appends a tick every few seconds. Escalation, group wait and the end of a silence
+happen at the offset of the tick, after every action sent before it.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ log = logging.getLogger(__name__)
 TICK_KEY = b"tick"
 TICK_MS = 5_000
 TICK_MS_PER_INCIDENT = 5
-"""A tick steps every incident that goes on, about 10 microseconds each: with thousands of them it comes less often."""
+"""A tick costs about 10 microseconds for each incident that is not over. With thousands of them, ticks come less
+often."""
 
 _NO_RULE = IncidentPolicy()
-"""For an incident whose rule is not configured any more: nothing but time can end it."""
+"""For an incident whose rule is no longer configured: only time can end it."""
 
 
 @dataclass
@@ -118,7 +119,7 @@ class IncidentsStage:
                     self._unreadable(topics.AUDIT_REQUESTS, offset, key, value, error)
 
     def _unreadable(self, topic: str, offset: int, key: bytes | None, value: bytes | None, error: Exception) -> None:
-        """Set aside a record, so that all others are carried on; a dead letter tells of it with the next flush."""
+        """Set aside a record, so that the others can be processed. The next flush writes a dead letter for it."""
         name = self._out.name(topic)
         log.error("%s[%d] offset %d set aside: %s", name, self._partition, offset, told(error), exc_info=error)
         if self._meter is not None:
@@ -128,9 +129,9 @@ class IncidentsStage:
         self._waiting.aside.append(dead_letter("incidents", name, self._partition, record, refusal))
 
     def _take(self, incident: Incident) -> None:
-        """Keep the newest that the log holds of an incident: a worker that stalled may have written an older one behind it.
+        """Keep the newest state of an incident on the log. A worker that stalled may have written an older one after it.
 
-        Then the newest is written once more, for compaction keeps what stands last.
+        Then the newest is written again, because compaction keeps the last record.
         """
         newest = self._waiting.show.get(incident.key)
         if newest is None or _age(incident) >= _age(newest):
@@ -147,11 +148,11 @@ class IncidentsStage:
         self._standing.clear()
 
     def live(self) -> list[Incident]:
-        """Return the incidents of this partition that are going on."""
+        """Return the incidents of this partition that are not over."""
         return [incident for incident in list(self._incidents.values()) if incident.live]
 
     def _timed(self) -> list[Incident]:
-        """Return the incidents to which something happens by time alone."""
+        """Return the incidents that time alone can change."""
         return [held for held in self._incidents.values() if held.live or held.silenced_until_ms is not None]
 
     def fold(self, records: list[Record]) -> None:
@@ -199,7 +200,7 @@ class IncidentsStage:
             policy = self._policies.get(held.rule, _NO_RULE)
             try:
                 self._step(held, tick, policy, stamp, inhibited=held.key in spoken_for)
-            except CONTENT_ERRORS as error:  # time goes on for all others
+            except CONTENT_ERRORS as error:  # ticks still apply to all other incidents
                 self._unreadable(topics.SIGNALS, stamp.offset, held.key.encode(), None, error)
 
     def _step(
@@ -210,8 +211,9 @@ class IncidentsStage:
             return
         self._incidents[after.rule, after.scope_key] = after
         if held is None or structs.replace(after, stamp=held.stamp) != held:
-            # Whatever changed, seen or not, the next owner goes on from it: the firings until it opens, the quiet signals
-            # until it resolves, of which only so many come (alerts/signal_filter.py), the time until it escalates.
+            # Every change is written, also one that nobody sees, because the next owner goes on from it: the firings
+            # until it opens, the quiet signals until it resolves (alerts/signal_filter.py sends only as many as
+            # needed), the time until it escalates.
             self._waiting.publish[after.key] = after
         for effect in effects:
             if isinstance(effect, Publish):
@@ -225,7 +227,7 @@ class IncidentsStage:
         upto = self.next
         notes = [note for effect in waiting.notify if (note := self._made(effect)) is not None]
         for note in notes:
-            # Put in once whatever happens: the outbox knows the notification by its id.
+            # The outbox knows a notification by its id, so it is enqueued only once.
             await self._redis_retry.until_done("take notifications", partial(self._outbox.enqueue, note))
         changed = waiting.show | waiting.publish
         encoded = self._encoded(changed)
@@ -243,7 +245,7 @@ class IncidentsStage:
         return upto
 
     def _made(self, effect: Notify) -> Notification | None:
-        """Return the notification of an effect; None, and told, where its text cannot be made."""
+        """Return the notification of an effect. If its text cannot be made, log that and return None."""
         try:
             return notification(effect)
         except CONTENT_ERRORS as error:
@@ -251,7 +253,7 @@ class IncidentsStage:
             return None
 
     def _encoded(self, incidents: dict[str, Incident]) -> dict[str, bytes]:
-        """Return incidents as JSON; one that cannot be written is told of and left out."""
+        """Return incidents as JSON. One that cannot be encoded is logged and left out."""
         encoded = {}
         for key, incident in incidents.items():
             try:
@@ -261,7 +263,7 @@ class IncidentsStage:
         return encoded
 
     async def _tick_when_due(self) -> None:
-        """Put the time on the log where something waits for it."""
+        """Append a tick where an incident waits for one."""
         now_ms = self._clock()
         if 0 <= now_ms - self._ticked_ms < self._pause_ms:
             return
@@ -276,14 +278,14 @@ class IncidentsStage:
             await self._writer.append(self._out.name(topics.INCIDENTS), self._partition, records)
 
     async def _show(self, incidents: dict[str, bytes]) -> None:
-        """Put into Redis what people may see."""
+        """Write to Redis the incidents that people may see."""
         if incidents:
             await self._redis_retry.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=incidents))
 
     async def _ask(self, requests: list[AuditRequest]) -> None:
         """Write requests for audits, before the signals that made them are committed.
 
-        Killed in between, the next owner reads that they stand and folds those signals without making them again.
+        If the worker is killed in between, the next owner reads these requests and does not make them again.
         """
         records = [
             ProducerRecord(request_key(made.made_by.rule, made.made_by.scope_key).encode(), encode_request(made))
@@ -293,7 +295,7 @@ class IncidentsStage:
 
 
 def _age(incident: Incident | None) -> tuple[int, int]:
-    """Order what was written of one rule and scope: by episode, then by how far of the log it holds."""
+    """Order the states of one rule and scope: by episode, then by stamp."""
     if incident is None:
         return (-1, -1)
     return (incident.episode, -1 if incident.stamp is None else incident.stamp.offset)

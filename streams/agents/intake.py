@@ -1,4 +1,4 @@
-"""Intake: any raw topic in, the log of events out; what is no event goes to the dead letters with its reason."""
+"""Intake: reads raw topics and writes the log of events. What is not an event goes to the dead letters with its reason."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 log = logging.getLogger(__name__)
 
 _OF_EVENTS = ("intake", "ledger")
-"""Stages whose records are what senders sent; those of the others are Floorwatch's own rows and hold no content."""
+"""Stages whose records were written by senders. The records of other stages are Floorwatch's own rows and hold no
+content."""
 
 _LOOKED_THROUGH = 64
-"""Records looked through together: one odd character among them costs all of them half a microsecond."""
+"""Records that are scanned together for unusual characters. If one has any, all of them take half a microsecond
+longer."""
 
 REPORT = "this is a fault of the program: please report it with the record"
 
@@ -48,8 +50,9 @@ class IntakePolicy:
         trust_record_time: Take a record's own time as its arrival where the broker has not stamped it.
         sla_classes_ms: Time from creation to due by SLA class.
         limits: How far an event's times may be from its own.
-        grants: By topic, what may come from it without a proof of the gateway; a topic not named allows everything.
-        grant_keys: Keys by which the gateway seals what a sender may do.
+        grants: By topic, what may come from it without a proof of the gateway. A topic that is not named allows
+            everything.
+        grant_keys: Keys with which the gateway signs a sender's grant.
     """
 
     max_event_bytes: int = 1_048_576
@@ -101,7 +104,7 @@ class Intake:
         self._out, self._writer, self._policy, self._meter = out, writer, policy, meter
         self._events: dict[int, list[Entry]] = defaultdict(list)
         self._dead: list[ProducerRecord] = []
-        # A raw topic of somebody else may have more partitions than ours.
+        # A raw topic that Floorwatch did not create may have more partitions.
         self._dead_partition = partition % out.partitions
         self._flushed: int | None = None
         self._grant = policy.grants.get(source)
@@ -126,7 +129,7 @@ class Intake:
             self._fold_some(records[begin : begin + _LOOKED_THROUGH])
 
     def _fold_some(self, records: list[Record]) -> None:
-        """Sort a few records, looked through at once for what needs a closer look."""
+        """Sort a few records after one scan of all of them for those that need a full check."""
         policy, events, partitions = self._policy, self._events, self._out.partitions
         classes, most, limits, keys = policy.sla_classes_ms, policy.max_event_bytes, policy.limits, policy.grant_keys
         values = [record.value or b"" for record in records]
@@ -153,7 +156,8 @@ class Intake:
             except CONTENT_ERRORS as error:
                 self._set_aside(record, error)
                 continue
-            # As streams.models.topics.partition_of, whose calls would cost as much as all the rest of this loop.
+            # The same as streams.models.topics.partition_of, written out because the calls would double the cost of
+            # this loop.
             partition, entry = crc32(key) % partitions, (key, value, record.timestamp_ms)
             if self._held or (record.sender_time and self._refused is None):
                 self._held.append((record.offset, partition, entry))
@@ -186,7 +190,7 @@ class Intake:
         self._dead.append(dead_letter("intake", self._source, self._partition, record, refusal))
 
     def _set_aside(self, record: Record, error: Exception) -> None:
-        """Refuse a record that could not be checked, so that those behind it are."""
+        """Refuse a record that could not be checked, so that the records after it can be."""
         source = f"{self._source}[{self._partition}]"
         log.error("%s offset %d set aside: %s", source, record.offset, told(error), exc_info=error)
         self._meter.set_aside("intake")
@@ -209,7 +213,7 @@ class Intake:
         return upto
 
     async def _not_refused(self, held: list[tuple[int, int, Entry]]) -> list[tuple[int, Entry]]:
-        """Return what no earlier run has refused, of events accepted by the clock; earlier letters are read once."""
+        """Return the events that no earlier run has refused by the clock. Earlier dead letters are read once."""
         if self._refused is None:
             letters = (self._out.name(topics.DEAD_LETTERS), self._dead_partition)
             self._refused = await refused_before(self._reader, letters, (self._source, self._partition), held[0][0])
@@ -219,13 +223,13 @@ class Intake:
 _UNPROVEN = Refusal(
     code=UNPROVEN,
     field="$.floorwatchproof",
-    reason="the proof of the sender's rights is not by gateway.grant_key, so nobody knows what it may do",
+    reason="the proof of the sender's grant was not made with gateway.grant_key, so its rights are unknown",
     hint="give gateway and workers the same gateway.grant_key (the former one as old_grant_key); senders write no proof",
 )
 
 
 def _bound(event: Any, value: bytes, grant: SenderGrant | None) -> Refusal | tuple[Any, bytes]:
-    """Return an accepted event with the grant of its topic, whatever the event said itself, or why it may not come from there."""
+    """Return an accepted event with the grant of its topic, or why the topic does not allow it. A grant in the event is ignored."""
     refusal = None if grant is None else grant.refusal(event)
     if refusal is not None:
         return refusal
@@ -243,7 +247,7 @@ def _unknown_class(name: str, classes: dict[str, int]) -> Refusal:
 
 
 def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal: Refusal) -> ProducerRecord:
-    """Return the dead letter of a record: its key names the record, so a replay's repetition can be told."""
+    """Return the dead letter of a record. Its key names the record, so that a replay's repetition can be recognised."""
     value = letter(
         stage,
         refusal,

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _SAY_AGAIN_S = 600.0
 
 FACTS_AHEAD = 8_000
-"""New facts, two segments of them. A partition that keeps up is flushed before it has so many."""
+"""New facts, two segments of them. A partition that keeps up is flushed before it has that many."""
 
 
 _UNREADABLE = (
@@ -121,15 +121,15 @@ class LedgerStage:
         self.store = new_store(self._partition, self._policy, row_bytes=self._row_bytes)
 
     def fold(self, records: list[Record]) -> None:
-        """Fold events in offset order; many new facts are on their way to the changelog while more are folded."""
+        """Fold events in offset order. When there are many new facts, some are written to the changelog while more are folded."""
         self.store.ledger.fold(records)
         if len(self.store.ledger.new_facts) >= self._facts_ahead:
             self._append(self.store.facts_ahead())
 
     def _append(self, rows: Sequence[tuple[bytes, bytes | None]]) -> asyncio.Future[None]:
-        """Append to the changelog, after all that is on its way there: recovery takes segments in the order of the log.
+        """Append to the changelog after all appends under way, because recovery reads segments in the order of the log.
 
-        What has failed fails all that comes after it, and so the flush.
+        A failed append fails all appends after it, and so the flush.
         """
         self._appending = asyncio.ensure_future(self._append_after(self._appending, rows))
         return self._appending
@@ -160,7 +160,7 @@ class LedgerStage:
                 self._partition,
                 self._row_bytes,
             )
-        rows = self._append(flush.rows)  # before anything is waited for: facts folded meanwhile come after these
+        rows = self._append(flush.rows)  # taken before the first await, so that facts folded meanwhile come after these
         await self._write_refused(rejected, topics.DEAD_LETTERS)
         await self._write_refused(late, topics.LATE)
         await asyncio.gather(self._write_outputs(flush), rows)
@@ -169,7 +169,7 @@ class LedgerStage:
         return flush.stamp
 
     async def _say_silent(self) -> None:
-        """Tell the floor, once, that this source has no events yet, lest it wait for the age of its first."""
+        """Tell the floor once that this source has no events yet, so that it does not wait for the first one."""
         if self._silent:
             self._silent = False
             told = [ProducerRecord(*silence_of(self._partition))]

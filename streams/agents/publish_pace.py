@@ -1,4 +1,7 @@
-"""Pace: when the publications of a partition begin. They may cost a share of the worker's CPU, and wait for sources that flush."""
+"""Pace: decides when the publications of a partition begin.
+
+They may use a share of the worker's CPU, and wait for sources to flush.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,26 @@ _REST_DUTY = 6
 
 _CATCH_UP_DUTY = 10
 _CATCH_UP_PACE = 3.0
-"""Event time that goes by this much faster than the clock is a catch-up, which nobody watches by the second."""
+"""If event time runs this much faster than the clock, the worker is catching up, and nobody watches it by the
+second."""
 
 _COSTS = 8
 """Publications whose mean cost sets the pause."""
 
 _GATHER_S = 0.5
-"""Longest wait for the sources that have not flushed since the last publication while others have."""
+"""Longest wait for sources that have not flushed since the last publication when others have."""
 
 _LONGEST_PAUSE_S = 5.0
 _CATCH_UP_PAUSE_S = 10.0
 
 _BACKLOG_PAUSE_S = 30.0
-"""Time between two publications while this worker has a backlog. They take more than a third of its CPU time otherwise, for
-rows that are old already; without them the backlog is over the sooner."""
+"""Time between two publications while this worker has a backlog. Otherwise they would take more than a third of its CPU
+for rows that are already old. With fewer of them the backlog ends sooner."""
 
 _PACE_OVER_S = 8.0
 _SURE_PACE = 30.0
 _SURE_AFTER_S = 1.0
-"""A pace that no jerk of a live floor makes is believed sooner."""
+"""A pace that a live floor cannot reach is believed after a shorter time."""
 
 
 class PublishPace:
@@ -108,7 +112,7 @@ class PublishPace:
         """Tell whether a publication of the slower slices begins now; one that does is noted.
 
         They come with the call after that of the short windows, when the other partitions of the worker have had theirs, and of
-        one partition at a time: nobody's short windows wait for the long ones of all.
+        one partition at a time: so that no short window waits for the long windows of all partitions.
         """
         if not self.rest_due or now_s < max(self._next_rest_s, self._publish_slot.free_s):
             return False
@@ -124,7 +128,7 @@ class PublishPace:
             rest: Whether it was one of the slower slices.
         """
         if rest:
-            # The turn is everybody's: who has had it lets the others have it first.
+            # All partitions share the slot. One that has used it lets the others go first.
             self._publish_slot.free_s = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s)
             self._next_rest_s = now_s + min(_LONGEST_PAUSE_S, _REST_DUTY * cpu_s * self._siblings())
             return
@@ -140,8 +144,8 @@ class PublishPace:
     def _round_over(self, now_s: float, watermarks: Mapping[int, SourcePartition]) -> bool:
         """Tell whether every source that flushed before the last publication has flushed again.
 
-        What is published right after the last of them is as fresh as it can be; between two of them half of the rows would be
-        published twice for little news. A source that falls silent is waited for once, and not for long.
+        A publication right after the last flush is as fresh as possible. A publication between two flushes would write
+        half of the rows twice for little news. A source that falls silent is waited for once, for a short time.
         """
         since_s = max(self._next_s, self._since_s or 0.0)
         return self._expected <= self._heard(watermarks) or now_s >= since_s + _GATHER_S
@@ -149,7 +153,7 @@ class PublishPace:
     def _catching_up(self, now_s: float, watermark_ms: int) -> bool:
         """Tell whether event time goes by much faster than the clock.
 
-        Over some seconds: a live floor's watermark too moves by jerks, one each flush of the ledger.
+        Measured over some seconds, because a live floor's watermark also moves in steps, one per flush of the ledger.
         """
         marks = self._marks
         if watermark_ms < 0:

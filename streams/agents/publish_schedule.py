@@ -1,4 +1,4 @@
-"""Timetable: which part of the tables is published when, and how far each part has come.
+"""Publish schedule: which part of the tables is published when, and up to which offset each part is published.
 
 A *slice* is what is published together: the rows of one window, or those of the hour panes. The shortest window comes with
 every publication; the slower slices have paces of their own, so that no row of a five-minute window waits for those of a week.
@@ -103,7 +103,7 @@ class PublishSchedule:
 
 
 class PublishSlot:
-    """One turn at a time for the slower slices of all partitions of a worker.
+    """Lets one partition of a worker at a time publish its slower slices.
 
     Attributes:
         free_s: From when on somebody may take it, on the monotonic clock.

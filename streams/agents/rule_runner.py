@@ -117,7 +117,7 @@ class RuleRunner:
         await self._read_model.keep(LOOKS, encode_look(self.look))
 
     def _advanced(self, before: BaselineState, view: MemoryRowView, watermark_ms: int) -> BaselineState:
-        """Return what has been learnt with these rows; as before where that fails, so that nothing stops with it."""
+        """Return the baseline updated with these rows. If that fails, return the old one, so that nothing else stops."""
         try:
             return advance(before, self._rules, view, watermark_ms)
         except CONTENT_ERRORS:
@@ -130,7 +130,7 @@ class RuleRunner:
     def _evaluated(
         self, rules: tuple[Rule, ...], view: MemoryRowView, watermark_ms: int, before: BaselineState
     ) -> list[Signal]:
-        """Return what every rule says; one that fails says nothing, and neither the others nor the counting stop with it."""
+        """Return the signals of every rule. A rule that fails gives none, and does not stop the others or the counting."""
         signals: list[Signal] = []
         for rule in rules:
             try:
@@ -143,9 +143,12 @@ class RuleRunner:
         return signals
 
     async def _write(self, writer: LogWriter, signals: list[Signal], watermark_ms: int) -> None:
-        """Write signals and, behind them on every partition, a tick: who heard nothing up to there has nothing to hear.
+        """Write signals and, after them on every partition, a tick.
 
-        Keyed by kind: a scope and the wider one that speaks for it are watched by rules of one kind, and must share a log.
+        An incident that got no signal before the tick got none in this evaluation.
+
+        The key is the rule's kind. A scope and the wider scope that inhibits it are watched by rules of the same kind,
+            and must be on the same partition.
         """
         tick = ProducerRecord(TICK_KEY, encode_input(Tick(int(time.time() * 1000), watermark_ms)))
         records: list[list[ProducerRecord]] = [[] for _ in range(self._out.partitions)]
@@ -156,7 +159,7 @@ class RuleRunner:
         await asyncio.gather(*(writer.append(name, part, [*own, tick]) for part, own in enumerate(records)))
 
     async def _remembered(self) -> BaselineState:
-        """Return the baseline kept in Redis; an empty one, which settles within some windows, where Redis was emptied."""
+        """Return the baseline kept in Redis. If Redis was emptied, return an empty one, which settles within a few windows."""
         kept = await self._read_model.kept(_BASELINE)
         try:
             if kept is None:

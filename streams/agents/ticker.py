@@ -1,4 +1,4 @@
-"""Ticker: puts time on the log where events have fallen silent, so that time, too, is replayed exactly."""
+"""Ticker: appends clock events to partitions without events, so that the passing of time is replayed exactly too."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ class Ticker:
         silent_ms = now_ms - ledger.last_record_ms
         if silent_ms < self._idle_ms:
             return
-        # Event time goes on at the pace of the clock from where it stood: true live, harmless in a backfill.
+        # Event time goes on from where it was, at the pace of the clock. That is right for a live floor and does no
+        # harm in a backfill.
         time_ms, floor_ms = ledger.watermark_ms + silent_ms, self._floor_ms()
         record = tick_event(partition, time_ms, "no events", idle=True, floor_ms=floor_ms)
         await writer.append(self._topics.name(topics.EVENTS), partition, [record])

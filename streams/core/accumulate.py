@@ -1,9 +1,9 @@
 """Accumulator: sums what many events did before any row is touched.
 
-An event touches every configured scope of its dimension tuple in three tiers: some two hundred dictionary entries. A
-few ten thousand events are therefore kept as flat integers first and summed per (tier, pane, scope, counter) in numpy;
-only the sums touch rows. The watermark each event met is kept with it, so that which panes were closed or expired for
-it does not depend on when the sums are made.
+An event touches every configured scope of its dimension tuple in three tiers: some two hundred dictionary entries. So
+tens of thousands of events are first kept as flat integers and summed per (tier, pane, scope, counter) in numpy; only
+the sums touch rows. Each event is kept with the watermark at its offset, so which panes were closed or expired for it
+does not depend on when the sums are made.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _GROUP = 6
 _EVIDENCE_COLUMNS = 6
 _LANE_REVISES = 2
 _KEYS = 1 << 62
-"""Bound above keys of sums: pane, scope and counter in one number. There are fewer than 2**19 changes in a drain, hence panes and
-scopes, and more than 2**24 names of counters would fill the memory first: scopes that are counted through always fit."""
+"""Bound above keys of sums: pane, scope and counter in one number. A drain has fewer than 2**19 changes, and so fewer
+panes and scopes, and memory would be full before there are 2**24 names of counters, so a key always fits."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -43,8 +43,8 @@ Bools = npt.NDArray[np.bool_]
 class RowChange(NamedTuple):
     """Amounts to add to one row: ``counters[i]`` takes ``amounts[i]``.
 
-    A row whose amounts all cancel each other out is changed too: a worker that lost this partition may have written it as
-    it was in between, and only a newer record of the row says otherwise.
+    A row whose amounts cancel each other out counts as changed too. A worker that lost this partition may have written
+    the row as it was in between, and only a newer record replaces that.
     """
 
     tier: int
@@ -77,9 +77,9 @@ class Accumulator:
 
     @property
     def shown_ms(self) -> int:
-        """How far the floor had come when the partition was last found idle: changes of panes closed by then are revisions too.
+        """The floor's watermark when the partition was last found idle. Changes of panes closed by then are revisions too.
 
-        Drain before you set it: it holds for all changes that wait.
+        Drain before setting it, because it applies to all waiting changes.
         """
         return self._shown_ms
 
@@ -96,7 +96,7 @@ class Accumulator:
         self.add_all((Step(group, sign, revises),), watermark_ms)
 
     def add_all(self, steps: Iterable[Step], watermark_ms: int) -> None:
-        """Add what one event does, all of it or, where something of it cannot be told, nothing.
+        """Add the effect of one event: all of it or, if a part cannot be computed, nothing.
 
         Args:
             steps: Groups to add or take away.
@@ -118,7 +118,7 @@ class Accumulator:
                 audits.append(key)
             if self._watched and evidence is not None:
                 evidence_rows += (who, what, evidence.time_ms, watermark_ms, evidence.counter, sign * evidence.amount)
-        # An amount that does not fit is told here, before anything is taken; times and numbers of tuples always fit.
+        # An amount that does not fit raises here, before anything is added. Times and tuple numbers always fit.
         amounts = array("q", entries)
         self._groups.extend(groups)
         self._entries.extend(amounts)
@@ -128,10 +128,10 @@ class Accumulator:
             self._audits.count(key)
 
     def add_first_audit(self, task_id: str, label: Label, audit: Audit, watermark_ms: int) -> None:
-        """Add what the first audit does of a task whose only fact is a label.
+        """Add the effect of the first audit of a task whose only fact is a label.
 
-        Equal, by test, to the difference of ``contributions``. Most audits are alike but for whom they concern: the counters of
-        each kind are found once.
+        Equal, by test, to the difference of ``contributions``. Most audits differ only in whom they concern, so the
+        counters of each kind are computed once.
 
         Args:
             task_id: The task, named in examples of wrong labels.
@@ -140,7 +140,7 @@ class Accumulator:
             watermark_ms: The watermark the audit met.
         """
         who, what = self._scopes.split_dims(label.dims)
-        # What may fail comes first: from ``_groups`` on all of it is taken.
+        # What may fail comes first. From ``_groups`` on, all of it is added.
         template = self._templates.number(label, audit)
         counter, proven = self._templates.evidence(label, audit, template) if self._watched else (0, 0)
         flat: tuple[c.Counter, ...] | None = None
@@ -167,7 +167,7 @@ class Accumulator:
         return known
 
     def drain(self) -> Iterator[RowChange]:
-        """Yield the sums of all that waits, then start empty. Sums are exact whatever their size."""
+        """Yield the sums of all waiting changes, then start empty. Sums of any size are exact."""
         if not len(self):
             return
         if len(self) <= _FEW:
@@ -192,7 +192,7 @@ class Accumulator:
             self._labeler_counters = [c.LABELER_PREFIX]
 
     def _drain_proofs(self) -> Iterator[RowChange]:
-        """Yield what audits are worth to the detectors, in the rows of the scopes they watch."""
+        """Yield the detector evidence of audits, for the rows of the scopes that detectors watch."""
         if not self._evidence_rows:
             return
         evidence_rows = np.frombuffer(self._evidence_rows, dtype=np.int64).reshape(-1, _EVIDENCE_COLUMNS)
@@ -263,7 +263,7 @@ class Accumulator:
         names = [self._counters[i] for i in used.tolist()]
         flags = [_flags(name) for name in names]
         names.append(c.REVISION)
-        # Revisions are entries of every group; that a pane was closed decides per tier whether they count.
+        # Every group has a revisions entry; in each tier it counts only if the pane was closed.
         of_group = np.concatenate([of_entry, np.arange(len(groups))])
         counter = np.concatenate([counter.reshape(-1), np.full(len(groups), len(names) - 1)])
         amount = np.concatenate([counted, groups[:, 4]])
@@ -274,7 +274,7 @@ class Accumulator:
             pane.alive[of_group] & (is_entry | pane.closed[of_group]) & ~(example & (tier > 0))
             for tier, pane in enumerate(panes)
         ]
-        # Where the panes of a coarser tier part the changes no differently, it takes the sums of the finer one.
+        # If the panes of a coarser tier divide the changes in the same way, the sums of the finer tier are reused.
         same = [False, *(_alike(panes[i], panes[i + 1], shown[i], shown[i + 1]) for i in range(len(panes) - 1))]
         limit = _KEYS // (max(len(pane.starts) for pane in panes) * len(names))
         for kind, by_name in enumerate(self._scopes.headcount):
@@ -291,7 +291,7 @@ class Accumulator:
                 yield from self._changes(found, tier, codes, pane.starts)
 
     def _drain_few(self) -> Iterator[RowChange]:
-        """Sum by dictionary: for a handful of changes numpy's fixed costs are many times the work."""
+        """Sum by dictionary, because for a few changes numpy's fixed costs are much higher than the work."""
         found: dict[tuple[int, int, int], c.Counters] = {}
         for who, what, time_ms, watermark_ms, revises, counters in self._few():
             places = self._scopes.scopes_of(who, what)

@@ -1,6 +1,6 @@
-"""Alarms: what the passing of event time sets off in one partition: open tasks falling due, tasks expiring.
+"""Timers of one partition in event time: open tasks that fall due, and tasks that expire.
 
-Nothing here is stored. After a restart both are made again from the tasks.
+Timers are not stored. After a restart both kinds are made again from the tasks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NEVER_MS = 1 << 62
 
 
 def open_due_ms(facts: Sequence[Fact]) -> int | None:
-    """Return when a task is due; None for one that is done or cancelled, or promises nothing.
+    """Return when a task is due; None if it is complete, cancelled or without a due time.
 
     Args:
         facts: The task's facts in log order.
@@ -30,9 +30,9 @@ def open_due_ms(facts: Sequence[Fact]) -> int | None:
 class DueAlarms:
     """Which open tasks to look at when their due time comes.
 
-    Tasks wait in a list a minute, eight bytes each; only the minute the watermark stands in is a heap. Nothing else is kept
-    of them: what a task promises, and whether it is still open, its facts say when its minute has come. So no alarm need
-    be taken back, and a task may wait for a minute that concerns it no more, or twice for the same one.
+    Tasks wait in one list per minute, eight bytes each; only the minute of the watermark is a heap. When a minute has
+    come, the facts of a task say when it is due and whether it is still open. So no timer needs to be cancelled; a task
+    may wait in a minute that no longer matters, or twice in the same one.
     """
 
     __slots__ = ("_by_minute", "_minutes", "_now")
@@ -78,7 +78,7 @@ class DueAlarms:
             minute = heapq.heappop(self._minutes)
             for task_id in dict.fromkeys(self._by_minute.pop(minute)):
                 due_ms = due_of(task_id)
-                # A task whose due time has moved is on the list of its new minute too: this entry is void.
+                # A task whose due time has moved is also on the list of its new minute, so this entry is ignored.
                 if due_ms is not None and due_ms // MINUTE_MS == minute:
                     heapq.heappush(self._now, (due_ms, task_id))
         last: tuple[int, str] | None = None
@@ -91,7 +91,7 @@ class DueAlarms:
 
 
 class Expiry:
-    """Which tasks to look at when the watermark has left an hour the correction horizon behind."""
+    """Which tasks to look at when an hour is a correction horizon behind the watermark."""
 
     __slots__ = ("_by_hour",)
 

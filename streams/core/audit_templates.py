@@ -1,7 +1,8 @@
 """Audit templates: what first audits count for, found once for all audits that are alike.
 
-Audits differ by whom and what they concern, hardly ever by the counters they count in: the same decision found right, with
-the same weight. Such an audit is kept as its template's number, and the templates are laid out in numpy when sums are made.
+Audits differ in whom and what they concern, but mostly count in the same counters: the same decision, found right, with
+the same weight. Such an audit is kept as its template's number, and the templates are laid out in numpy when sums are
+made.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class AuditTemplates:
         known = self._ids.get(key)
         if known is None:
             flat = decision_counters(label.values, first_verdict(label, audit))
-            # Whole or not at all: a template cut short would shift all that come after it.
+            # All or nothing: a template that is cut short would shift all templates after it.
             counters, amounts = array("q", map(self._intern, flat[::2])), array("q", map(int, flat[1::2]))
             self._counters.extend(counters)
             self._amounts.extend(amounts)
@@ -68,7 +69,7 @@ class AuditTemplates:
         return known
 
     def evidence(self, label: Label, audit: Audit, template: int) -> tuple[int, int]:
-        """Return the evidence counter and amount of a first audit; (0, 0) for one that proves nothing.
+        """Return the evidence counter and amount of a first audit; (0, 0) for one without evidence.
 
         Args:
             label: The label.

@@ -1,8 +1,9 @@
 """Audits on their way to the rows of scopes of which nothing else is kept.
 
-Telling whose accuracy fell under which policy takes the two crossed, and a kind of scope costs as much as any other if it
-counts every label in three tiers. Ten events in a hundred are audits, and attribution looks back hours and days: counted
-alone, without confusion pairs and examples, in the two coarser tiers, the same kind costs a third of that (ADR 0013).
+To tell whose accuracy fell under which policy, the two dimensions must be crossed, and a kind of scope is expensive if
+it counts every label in three tiers. About 10% of events are audits, and attribution looks back hours and days. If only
+audits are counted, without confusion pairs and examples, in the two coarser tiers, the same kind costs a third (ADR
+0013).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ _OPEN, _CLOSED, _GONE = range(3)
 _ALL_OPEN = (_OPEN,) * len(_TIERS)
 
 AuditKey = tuple[int, int, int, tuple[int, ...], int, int, tuple[c.Counter, ...]]
-"""Halves of the dimensions, quarter hour, state of the pane in each tier, sign, revisions, flat counters."""
+"""Person and task dimensions, quarter hour, state of the pane in each tier, sign, revisions, flat counters."""
 
 
 class AuditSums:
-    """Counts of audits by all that tells where they belong: most are alike (correct, of one policy and weight).
+    """Counts of audits by everything that decides where they are counted. Most are equal (correct, of one policy and weight).
 
     Attributes:
         shown_ms: As ``Accumulator.shown_ms``, which sets it.
@@ -47,13 +48,13 @@ class AuditSums:
         watermark_ms: int,
         revises: int,
     ) -> AuditKey | None:
-        """Return under what a group is to be counted; None for one that is not of audits or appeals.
+        """Return the key to count a group under; None for a group without audits or appeals.
 
         Args:
             counters: Flat counters of any group of a task.
             time_ms: Its time.
-            who: Number of the first half of its dimensions.
-            what: Number of the second half.
+            who: Number of the person dimensions.
+            what: Number of the task dimensions.
             sign: +1 or -1.
             watermark_ms: The watermark the change met.
             revises: How many revisions this is for a row whose pane that watermark has closed.
@@ -71,7 +72,7 @@ class AuditSums:
         self._counts[key] = self._counts.get(key, 0) + 1
 
     def _states(self, time_ms: int, watermark_ms: int) -> tuple[int, ...]:
-        """Return per tier whether the watermark had closed the pane of a time, or was past changing it."""
+        """Return per tier whether the watermark had closed the pane of a time, and whether the pane had expired."""
         found = []
         for spec in self._tiers:
             end_ms = time_ms - time_ms % spec.pane_ms + spec.pane_ms

@@ -1,8 +1,8 @@
 """Counters: the named integers a row is made of.
 
-A row is a sparse ``dict[Counter, int]``. Rows merge by adding and a correction subtracts, so a row is exact whatever the
-order in which its parts arrive. Scalars and histogram buckets are small integers; what is counted by name (labellers
-at work, confusion pairs, example tasks) is a string.
+A row is a sparse ``dict[Counter, int]``. Rows merge by adding and a correction subtracts, so a row is exact in any
+order of arrival. Scalars and histogram buckets are small integers; what is counted by name (labellers at work,
+confusion pairs, example tasks) is a string.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ UNANIMOUS = 32
 WEIGHT_TECHNICAL_NANO = 33
 TARGETED_CORRECT = 34
 TARGETED_TECHNICAL = 35
-"""These three are rare; they let whoever wants a weighted share leave out what is no person's fault and what is no sample."""
+"""These three are rare. With them a share can leave out technical errors and targeted audits."""
 
 INCOMPARABLE = 36
 OVERLAP_INCOMPARABLE = 37
-"""Labels and tasks that were looked at and cannot be compared: counted, and never taken for a value."""
+"""Labels and tasks that cannot be compared. They are counted, and are in no share."""
 
 DUE = 40
 MET = 41
@@ -60,7 +60,7 @@ TURN_MS = 48
 OPEN = 49
 SCHEDULED_MS = 50
 NAMES_LEFT_OUT = 51
-"""In a row that would have been too large for its topic: nothing is counted by name in it, all other numbers are exact."""
+"""Marks a row that would have been too large for its topic. It counts nothing by name; all other numbers are exact."""
 
 ERROR_CLASSES = ("unspecified", "false_positive", "false_negative", "wrong_selection", "technical")
 """Names of the counters ``WRONG_UNSPECIFIED + i``."""
@@ -84,7 +84,7 @@ PAIR_SEPARATOR = "\x1f"
 VALUE_SEPARATOR = "\x1e"
 
 UNSAID_MOST = 20
-"""Precision and recall are said while at most one in so many of the audits they hang on does not name the right value."""
+"""Precision and recall are shown only if at most one in this many of their audits does not name the right value."""
 
 _LONGEST_DECISION, _SHORT_DECISION = 256, 128
 
@@ -96,7 +96,7 @@ _LOG_GAMMA = math.log(GAMMA)
 def joined(values: list[str]) -> str:
     """Return decision values as one string: a set, sorted, so that equal choices are equal strings.
 
-    A tool may call a value ``?``. Alone it is written behind a separator, so that it is never taken for ``UNKNOWN_TRUTH``.
+    A tool may call a value ``?``. A single one is written after a separator, so that it differs from ``UNKNOWN_TRUTH``.
 
     Example:
         >>> joined(["spam", "hate"]) == joined(["hate", "spam", "spam"])
@@ -108,7 +108,7 @@ def joined(values: list[str]) -> str:
 
 
 def canonical(given: str) -> str:
-    """Return a decision that somebody gave as ``joined`` writes it: facts of before have a sole ``?`` without its separator."""
+    """Return a decision as ``joined`` writes it. Older facts have a single ``?`` without its separator."""
     return VALUE_SEPARATOR + UNKNOWN_TRUTH if given == UNKNOWN_TRUTH else given
 
 
@@ -123,7 +123,7 @@ def readable(decision: str) -> str:
 
 
 def unsaid_too_often(unsaid: int, said: int) -> bool:
-    """Tell whether so much hangs on audits that do not name the right value that a share cannot be said.
+    """Tell whether too many audits do not name the right value for a share to be shown.
 
     Args:
         unsaid: Audits (or their weight) that found a label wrong and do not name the right value.

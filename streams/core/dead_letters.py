@@ -1,9 +1,9 @@
-"""Dead letters: what was refused and why, with none of the content it may have carried.
+"""Dead letters: what was refused and why, without the content that it may have had.
 
-A letter keeps what is needed to find the event and to send it again once its fault is mended: the contract's own fields,
-as far as each could be one. All else is named with its length and removed, because it may be moderated content: fields
-the contract does not have, texts longer than any of its fields, objects where it has none. Of bytes that are no JSON it
-keeps the ids that can be recognised.
+A letter keeps what is needed to find the event and to send it again once it is corrected: the fields of the contract
+that have a possible value. Everything else is named with its length and removed, because it may be moderated content:
+fields the contract does not have, texts that are too long for any field, objects where the contract has none. Of bytes
+that are not JSON it keeps the ids that can be recognised.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_READ_BYTES = 2 * 1_048_576
 """Larger bodies are searched for ids only."""
 
 MAX_REMOVED = 20
-"""Removed fields named one by one; the last entry tells the sum of all further ones."""
+"""Removed fields that are named. The last entry is the sum of all further ones."""
 
 MAX_REASON_CHARS = 500
 
@@ -97,7 +97,7 @@ class _Reduction:
             self._more_bytes += len(raw)
 
     def all_removed(self) -> tuple[Removed, ...]:
-        """Return what was removed, the sum of what is not told one by one last."""
+        """Return what was removed; the last entry is the sum of what is not named."""
         rest = (Removed("…", self._more_bytes),) if self._more_bytes else ()
         return (*self.removed, *rest)
 
@@ -163,7 +163,7 @@ def kept_of(raw: bytes) -> Kept:
 
 
 def kept_row(raw: bytes) -> Kept:
-    """Return what is kept of a record that Floorwatch itself wrote, so that it can be reported: all, up to 64 KiB."""
+    """Return what is kept of a record that Floorwatch itself wrote, for a bug report: all of it, up to 64 KiB."""
     kept = raw[:_MAX_ROW_BYTES]
     removed = (Removed(f"bytes from {_MAX_ROW_BYTES}", len(raw) - len(kept)),) if len(raw) > len(kept) else ()
     try:
@@ -173,7 +173,7 @@ def kept_row(raw: bytes) -> Kept:
 
 
 def kept_ids(value: Mapping[str, Any]) -> Kept:
-    """Return what holds nothing but ids and short words, as it is but for texts too long to be one.
+    """Return plain data of ids and short words, without texts that are too long to be one.
 
     Args:
         value: Plain data by name.
@@ -249,6 +249,6 @@ def dead_letter(
 
 
 def _cut(text: str) -> str:
-    # A lone surrogate cannot be encoded; no reason has one today, and none may ever keep a letter from being written.
+    # A lone surrogate cannot be encoded. No reason has one today, but a letter must always be written.
     clean = text.encode("utf-8", "replace").decode()
     return clean if len(clean) <= MAX_REASON_CHARS else f"{clean[: MAX_REASON_CHARS - 1]}…"

@@ -1,4 +1,4 @@
-"""Verdicts on labels, and what they are worth to the detectors."""
+"""Verdicts on labels, and the detector evidence in them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LabelVerdict(NamedTuple):
 
 
 class DetectorEvidence(NamedTuple):
-    """What an audit is worth to the detectors: they count it at its own time, not at its label's."""
+    """The evidence of an audit for the detectors. They count it at the audit's time, not the label's."""
 
     time_ms: int
     counter: int
@@ -35,7 +35,7 @@ class DetectorEvidence(NamedTuple):
 
 
 def detector_evidence_of(dims: Dims, verdict: LabelVerdict) -> DetectorEvidence | None:
-    """Return the evidence in a verdict; None for a targeted audit, which is no sample of the work.
+    """Return the evidence in a verdict; None for a targeted audit, which is not a sample of the work.
 
     Args:
         dims: The label's dimensions.

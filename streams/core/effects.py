@@ -2,7 +2,7 @@
 
 ``contributions(facts, watermark)`` is a pure function from a task's facts to *groups*: one group is one dimension
 tuple, one point in time and the counters counted there. An event's effect is the difference between the groups with it
-and the groups without it, so duplicates, corrections and withdrawals need no code of their own.
+and the groups without it, so duplicates, corrections and withdrawals need no separate code.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Groups = dict[str, Group]
 OPEN_GROUP = "open"
 
 FOREIGN_PREFIX = "foreign:"
-"""Begins the names of what labels count for together that are no part of the task as it was created."""
+"""Begins the names of what labels count for together that are not part of the task as it was created."""
 
 
 class TaskView:
@@ -68,7 +68,7 @@ class TaskView:
         """Read the facts.
 
         Args:
-            facts: The task's facts in log order. Those that their senders may not say are passed over.
+            facts: The task's facts in log order. Facts that their senders may not send are ignored.
         """
         self.created: Created | None = None
         self.cancelled = False
@@ -140,7 +140,7 @@ class TaskView:
         return {label_id: label for label_id, label in self.labels.items() if label_id not in self.foreign}
 
     def foreign_part(self) -> TaskView:
-        """Return the labels that are no part of the task, as the task without creation that they were before it."""
+        """Return the labels that are not part of the task, as the task without creation that they were before it."""
         view = TaskView(())
         view.labels = {label_id: label for label_id, label in self.labels.items() if label_id in self.foreign}
         return view
@@ -242,7 +242,7 @@ def verdict_counters(task_id: str, label: Label, verdict: LabelVerdict) -> tuple
 
 
 def decision_counters(values: str, verdict: LabelVerdict) -> tuple[c.Counter, ...]:
-    """Return what a verdict on a decision counts for, whatever the task (flat counters)."""
+    """Return what a verdict on a decision counts for in any task (flat counters)."""
     found: list[c.Counter] = [c.AUDITED, 1]
     right = not verdict.wrong
     technical = verdict.wrong and c.WRONG_UNSPECIFIED + verdict.error_code == c.WRONG_TECHNICAL
@@ -264,7 +264,7 @@ def decision_counters(values: str, verdict: LabelVerdict) -> tuple[c.Counter, ..
         found += [c.GOLD, 1]
         if right:
             found += [c.GOLD_CORRECT, 1]
-    if not values:  # a label without values says nothing that could be confused with anything
+    if not values:  # a label without values has no decision, so it is in no confusion pair
         return tuple(found)
     pair = f"{c.short(values)}{c.PAIR_SEPARATOR}{c.short(verdict.truth)}"
     found += [c.CONFUSION_PREFIX + pair, 1]
@@ -295,7 +295,7 @@ def contributions(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Gro
             if judged:
                 evidence = None if verdict is None else detector_evidence_of(dims, verdict)
                 groups["audit:" + label_id] = Group(dims, label.time_ms, judged, evidence)
-    if not view.labels and view.created is None:  # shifts have a subject of their own, which is no task
+    if not view.labels and view.created is None:  # the subject of shifts is not a task
         for name, dims, time_ms, amount_ms in scheduled(facts):
             groups[name] = Group(dims, time_ms, (c.SCHEDULED_MS, amount_ms))
     _task_groups(view, watermark_ms, groups)
@@ -384,7 +384,7 @@ def turnaround_counters(created_ms: int | None, completed_ms: int, *, promised: 
     if not promised:
         found = (*found, c.NO_SLA, 1)
     if created_ms is not None:
-        # Negative where tools' clocks differ: shown as it is in the sum, and as 0 in the histogram.
+        # Negative where tools' clocks differ. It is added to the sum as it is, and counts as 0 in the histogram.
         turn_ms = completed_ms - created_ms
         found = (*found, c.TURNED, 1, c.TURN_MS, turn_ms, c.TURN_HISTOGRAM + c.bucket(turn_ms), 1)
     return found

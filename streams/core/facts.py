@@ -121,7 +121,7 @@ class AppealDecided(Fact, tag=9, gc=False):
 
 
 class Roster(Fact, tag=10, gc=False):
-    """A shift or a break: rosters are made of these (streams/core/roster); repeats and conflicts are told like any other's."""
+    """A shift or a break, from which rosters are made (streams/core/roster). Repeats and conflicts are found as for other facts."""
 
     kind: str
     data: bytes
@@ -181,7 +181,7 @@ def _label(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
 
 
 def plain_label(offset: int, event: Any, time_ms: int) -> tuple[Dims, int, int, bytes] | None:
-    """Pack a label without making a ``Label`` of it first, for half the price.
+    """Pack a label without making a ``Label`` of it first, in half the time.
 
     Args:
         offset: The event's offset in its partition of the log.
@@ -190,8 +190,8 @@ def plain_label(offset: int, event: Any, time_ms: int) -> tuple[Dims, int, int, 
 
     Returns:
         Dimensions, handle time and active time in ms (``UNKNOWN`` where there is none) and the packed fact, equal byte by
-        byte to ``pack(fact_of(...))``. None for a label that promises something, was started after it ended, or whose sender
-        is bound by a grant.
+        byte to ``pack(fact_of(...))``. None for a label with a creation or due time, one that started after its own
+        time, or one of a sender with a grant.
     """
     if event.floorwatchgrant is not UNSET:
         return None
@@ -300,7 +300,7 @@ def fact_of(offset: int, event: Any) -> Fact | None:
 
 
 def made(offset: int, event: Any) -> Any:
-    """Return the fact of an event that is none of the clock's."""
+    """Return the fact of an event that is not a clock event."""
     time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
     fact = _MAKERS[type(event)](offset, f"{event.source}\x00{event.id}", time_ms, event)
     if event.floorwatchgrant is not UNSET:
@@ -309,7 +309,7 @@ def made(offset: int, event: Any) -> Any:
 
 
 def same_content(one: Any, other: Any) -> bool:
-    """Tell whether two facts say the same, wherever they stand in the log and whatever their sender was granted then."""
+    """Tell whether two facts have the same content, whatever their offsets and grants."""
     if type(one) is not type(other):
         return False
     same: dict[str, Any] = {"offset": one.offset, "grant": one.grant}
@@ -324,7 +324,7 @@ def _canonical(values: str | None) -> str | None:
 
 
 def outline(task_id: str, fact: Any) -> bytes:
-    """Return as JSON what identifies the event of a fact, for a dead letter written when the event is no longer at hand."""
+    """Return as JSON what identifies the event of a fact, for a dead letter that is written without the event."""
     source, _, event_id = fact.identity.partition("\x00")
     ids = {name: getattr(fact, name) for name in ("label_id", "audit_id", "appeal_id") if getattr(fact, name, None)}
     envelope = {"source": source, "id": event_id, "subject": task_id, "fact": type(fact).__name__}
@@ -332,7 +332,7 @@ def outline(task_id: str, fact: Any) -> bytes:
 
 
 def last_of(fact: Fact) -> int:
-    """Return the latest time a fact speaks of, in ms: its own, the due time it promises, or the end of its shift."""
+    """Return the latest time in a fact, in ms: its own, its due time, or the end of its shift."""
     if type(fact) is Roster and fact.kind == wire.ShiftScheduled.__name__:
         return max(fact.time_ms, to_ms(_decode_shift(fact.data).to))
     due_ms = fact.due_ms if type(fact) is Created or type(fact) is Label else None
@@ -340,8 +340,9 @@ def last_of(fact: Fact) -> int:
 
 
 Packed = bytes | tuple[bytes, ...]
-"""The facts of a task as the ledger keeps them: msgpack, one bytes object a fact. A million facts as objects would cost
-a gigabyte and keep the garbage collector busy; a packed fact is decoded only when a later event of its task comes."""
+"""The facts of a task as the ledger keeps them: msgpack, one bytes object per fact. A million facts as objects would
+take a gigabyte and much time of the garbage collector. A packed fact is decoded only when a later event of its task
+comes."""
 
 _encode: Any = msgspec.msgpack.Encoder().encode
 
@@ -382,7 +383,7 @@ def repacked(packed: bytes) -> bytes:
 
 
 def holds_one_label(packed: Packed) -> bool:
-    """Tell whether a task's only fact is a label without a grant: its tag follows the one byte of the array's length."""
+    """Tell whether a task's only fact is a label without a grant. The tag follows one byte with the array's length."""
     return type(packed) is bytes and packed[1] == _LABEL_TAG and packed[0] == _PLAIN_LABEL
 
 

@@ -1,7 +1,7 @@
 """Floor: merges the rows of all source partitions for the scopes of one partition, and keeps their windows.
 
-Its input is state, not deltas: per (scope, pane, source partition) the row with the highest stamp wins. So input seen
-twice, or again after a crash, changes nothing, and the compacted input topic is all there is to recover from.
+Its input is state, not deltas: per (scope, pane, source partition) the row with the highest stamp wins. So input that
+is read twice, also after a crash, changes nothing, and the compacted input topic is enough to recover from.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from streams.models import formats
 _NEVER_MS = 1 << 62
 
 _DECODED = 4_096
-"""Minute rows whose counters are kept decoded for the next change, about 5 kB each: those that changed last change next."""
+"""Minute rows whose counters stay decoded, about 5 kB each. The rows that changed last are likely to change next."""
 
 
 Place = tuple[str, int, int, int]
@@ -32,7 +32,7 @@ Place = tuple[str, int, int, int]
 
 
 class Unreadable(NamedTuple):
-    """A partial row that could not be read, and why; the key is empty for a row that is held no more."""
+    """A partial row that could not be read, and why. The key is empty for a row that is no longer held."""
 
     key: bytes
     value: bytes | None
@@ -42,8 +42,8 @@ class Unreadable(NamedTuple):
 class Floor:
     """The scopes of one partition of the partial rows.
 
-    Rows are kept as they come, encoded. What they change in windows is worked out when somebody asks (``absorb``), once
-    for all versions of a row that came in between.
+    Rows are kept encoded, as they come. Their effect on windows is computed on demand (``absorb``), once for all
+    versions of a row that came in between.
     """
 
     def __init__(self, policy: CorePolicy, sources: int = 0) -> None:
@@ -51,8 +51,8 @@ class Floor:
 
         Args:
             policy: What shapes the numbers.
-            sources: How many source partitions there are: until each has been heard there is no watermark. 0 where the
-                caller brings all of them himself.
+            sources: How many source partitions there are. There is no watermark until each has reported. 0 if the
+                caller adds all of them.
         """
         self.policy = policy
         self.sources = Sources(sources)
@@ -68,7 +68,7 @@ class Floor:
         self._forecast_bits = sum(1 << i for i, window in enumerate(policy.windows) if window.name == FORECAST_WINDOW)
         # Row as it was when last absorbed, by (scope, tier, pane, source): None for a new one.
         self._fresh: dict[Place, bytes | None] = {}
-        # By tier, rows whose change is not in the windows' sums yet, as those have them.
+        # By tier, rows whose change is not in the windows' sums yet, in the version that the sums include.
         self._untallied: list[dict[Place, bytes | None]] = [{} for _ in range(EVIDENCE_TIER)]
         self._decoded: dict[Place, tuple[bytes, Counters]] = {}
         self.unreadable: list[Unreadable] = []
@@ -125,7 +125,7 @@ class Floor:
         self._take(scope_key, int(tier), int(pane_ms), int(source), owner, value)
 
     def take_unreadable(self) -> list[Unreadable]:
-        """Return what could not be read since the last call; it counts as nothing."""
+        """Return what could not be read since the last call. It is not counted."""
         found, self.unreadable = self.unreadable, []
         for value, reason in self._read.refused.items():
             found.append(Unreadable(self._key_of(value), value, reason))
@@ -133,7 +133,7 @@ class Floor:
         return found
 
     def _key_of(self, value: bytes) -> bytes:
-        """Return the key of a row that is held, by its value; a search through all rows, for the few that are set aside."""
+        """Return the key of a held row by its value. This searches all rows, for the few that are set aside."""
         for scope_key, state in self.scopes.items():
             for tier, panes in enumerate(state.panes):
                 for pane_ms, slots in panes.items():
@@ -143,7 +143,7 @@ class Floor:
         return b""
 
     def _take(self, scope_key: str, tier: int, pane_ms: int, source: int, owner: str, value: bytes | None) -> None:
-        """Put a row into its slot, or drop it; a record that a newer one of another owner replaced changes nothing."""
+        """Put a row into its slot, or drop it. A record that is older than another owner's changes nothing."""
         state = self.scopes.get(scope_key)
         if state is None:
             if value is None:
@@ -176,11 +176,11 @@ class Floor:
         self._fresh.setdefault((scope_key, tier, pane_ms, source), None if known is None else known[1])
 
     def _end(self, state: ScopeState, tier: int, pane_ms: int, source: int, value: bytes) -> None:
-        """Let go of a source's row of a pane that it can no longer change.
+        """Drop a source's row of a pane that the source can no longer change.
 
-        An hour's is kept for what is shown of the pane until all sources are past it, and until its last change has been shown:
-        a pane whose sources end it one after the other must not shrink, nor one that came and went between two publications
-        (in a backfill) remain unseen.
+        The row of an hour pane is kept until all sources are past the pane and its last change has been published.
+        Otherwise a pane would shrink while its sources end it one after the other, and a pane that began and ended
+        between two publications (in a backfill) would never be seen.
         """
         before = self._fresh.setdefault((state.key, tier, pane_ms, source), value)
         self.rows -= 1
@@ -192,7 +192,7 @@ class Floor:
                 self._touched.add(state.key)
 
     def _forget_ended(self) -> None:
-        """Drop what has ended, is shown, and that no source can change any more."""
+        """Drop what has ended, has been published, and can no longer be changed by any source."""
         for key in list(self._ended):
             state = self.scopes.get(key)
             if state is not None and state.forget_ended(self.sources.kept_from_ms):
@@ -205,9 +205,10 @@ class Floor:
         return pane_ms + spec.pane_ms + spec.kept_ms
 
     def _expire(self) -> None:
-        """Drop panes that no source can change any more, however far the floor is ahead of one.
+        """Drop panes that no source can change any more, even if the floor is far ahead of a source.
 
-        The sources' tombstones say the same; but of a row whose owner died before its changelog knew of it, none comes.
+        The sources' tombstones say the same. But there is none for a row whose owner died before the row was on its
+        changelog.
         """
         kept_from_ms = self.sources.kept_from_ms
         for tier, due_ms in enumerate(self._expire_at_ms):
@@ -227,7 +228,7 @@ class Floor:
         self._absorb(range(EVIDENCE_TIER))
 
     def _absorb(self, tiers: Iterable[int]) -> None:
-        """Note what has changed since last time; sums are brought up to it only of the windows made of some tiers."""
+        """Note what has changed since last time. Only the sums of windows made of the given tiers are updated."""
         self._expire()
         if self._ended:
             self._forget_ended()
@@ -240,7 +241,7 @@ class Floor:
             self._tally(tier)
 
     def _look(self, state: ScopeState, place: Place, value: bytes | None, old: bytes | None) -> None:
-        """Note what a changed row concerns, decoding it only for what every window's row shows."""
+        """Note which windows a changed row affects. It is decoded only for values that every window's row shows."""
         _, tier, pane_ms, source = place
         if state.watches:
             self._mark(state, state.touch(tier, pane_ms))
@@ -249,7 +250,7 @@ class Floor:
                 self._mark(state, self._forecast_bits)
             opened = state.open_change(pane_ms, source, value) if tier == HOUR_TIER else 0
             self._note(state, tier, pane_ms, self._bits_of(state, tier, pane_ms), opened, ended=value is None)
-            if state.slid:  # the sums of a new scope begin with the rows there are
+            if state.slid:  # the sums of a new scope start from the existing rows
                 self._untallied[tier].setdefault(place, old)
         self._end_if_empty(state)
 
@@ -273,12 +274,12 @@ class Floor:
         self._add(zones)
 
     def _counters_of(self, place: Place, value: bytes | None) -> Counters:
-        """Return the counters of a row, which were decoded last time already if it was new then; do not change them."""
+        """Return the counters of a row. They may be cached from the last call: do not change them."""
         held = self._decoded.get(place)
         return held[1] if held is not None and held[0] is value else self._read(value)
 
     def _end_if_empty(self, state: ScopeState) -> None:
-        """Show a scope whose last pane has expired once more: its rows are empty now, and then it is forgotten."""
+        """Publish a scope whose last pane has expired once more, with empty rows, and then forget it."""
         if not any(state.panes):
             self._mark(state, self.all_bits)
 
@@ -291,7 +292,7 @@ class Floor:
                 self._touched.add(state.key)
             if opened:
                 count(state.open_by_hour, pane_ms, opened)
-        # The backlog stands in every window's row.
+        # Every window's row shows the backlog.
         self._mark(state, self.all_bits if opened else bits)
 
     def _add(self, zones: dict[tuple[str, int], Counters]) -> None:
@@ -316,11 +317,11 @@ class Floor:
             self._moved.add(state.key)
 
     def _advance(self) -> None:
-        """Move the watermark to where the sources are; it never goes back."""
+        """Advance the watermark to that of the sources. It never goes back."""
         self.sources.advance()
         watermark_ms = self.sources.watermark_ms
         if watermark_ms > self.watermark_ms:
-            # Without a watermark nothing was shown as closed, however old.
+            # Without a watermark nothing was published as closed, however old it is.
             closed_from = max(0, self.watermark_ms // HOUR_MS)
             if watermark_ms // HOUR_MS != closed_from:
                 self._touch_closed(closed_from * HOUR_MS, watermark_ms)
@@ -341,7 +342,8 @@ class Floor:
     def take_changes(self, due: int | None = None) -> tuple[list[WindowRow], list[PaneRow]]:
         """Return the rows that changed since they were last returned, window after window.
 
-        A window whose range moved counts as changed when what it covers did. Nothing is shown before there is a watermark.
+        A window whose range moved counts as changed if its content changed. Nothing is published before there is a
+        watermark.
 
         Args:
             due: Bits of the windows wanted now (bit i: the policy's window i; the next after them: the hour panes); None
@@ -429,7 +431,7 @@ class Floor:
                 counters_of = partial(state.pane_counters, window.tier)
                 move(total, ranges[i], panes, counters_of, sums[window.tier], summed[window.tier])
                 summed[window.tier].append(total)
-                # Age is shown of what is open too: a queue in which nothing moves must not look as it did an hour ago.
+                # Ages of open tasks are shown too, so a queue in which nothing moves must still be published again.
                 self._mark(state, 1 << i if had or total.counters or state.open_by_hour else 0)
         if state.queue is not None and state.queue.live:
             self._mark(state, bits & self._forecast_bits)
@@ -446,7 +448,7 @@ class Floor:
         return [row for rows in windows for row in rows]
 
     def all_panes(self) -> Iterator[PaneRow]:
-        """Return every hour pane still held, one after the other: there may be more than memory would like."""
+        """Yield every hour pane still held, one at a time, because all of them may not fit into memory."""
         self.absorb()
         states = list(self.scopes.values()) if self.watermark_ms >= 0 else []
         for state in states:

@@ -53,7 +53,8 @@ def instant(at_ms: int, *, seconds: bool = False, zone: str = UTC_ZONE) -> str:
         seconds: With seconds.
         zone: IANA name of the reader's zone; one that is not known is UTC.
     """
-    # Names by hand: strftime's %a and %b follow the process locale, and messages are compared byte by byte.
+    # The names are written out, because strftime's %a and %b depend on the process locale and messages are compared
+    # byte by byte.
     at = moment(at_ms).astimezone(_zone(zone))
     clock = f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
     return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {clock} {_offset_words(at)}"
@@ -63,7 +64,7 @@ def times_in(text: str, zone: str, near_ms: int) -> str:
     """Return a text whose instants, written by ``instant`` in UTC, are those of another zone.
 
     Args:
-        text: Evidence, say. It was written when its rule was evaluated, for readers in any zone.
+        text: For example evidence, which is written in UTC when the rule is evaluated.
         zone: IANA name of the reader's zone.
         near_ms: A time less than half a year from those in the text, which name no year.
     """
@@ -77,7 +78,7 @@ def times_in(text: str, zone: str, near_ms: int) -> str:
         moments = [_moment_of(near.year + years, *place) for years in (-1, 0, 1)]
         known = [one for one in moments if one is not None]
         if not known:
-            return found.group()  # 31 February: a name that only looks like a time
+            return found.group()  # for example 31 February: a name that only looks like a time
         nearest = min(known, key=lambda one: abs(one - near))
         return instant(round(nearest.timestamp() * 1000), seconds=second is not None, zone=zone)
 
@@ -100,7 +101,7 @@ def _zone(name: str) -> tzinfo:
 
 
 def _offset_words(at: datetime) -> str:
-    """Return ``UTC``, ``UTC+8`` or ``UTC-3:30``: no two zones share it as they share abbreviations."""
+    """Return ``UTC``, ``UTC+8`` or ``UTC-3:30``. Unlike abbreviations, these are unambiguous."""
     minutes = round((at.utcoffset() or timedelta()).total_seconds() / 60)
     if not minutes:
         return UTC_ZONE
@@ -119,11 +120,11 @@ def plural(count: int, noun: str) -> str:
 
 
 _LOOK_EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and symbols, to Unicode, that show nothing."""
+"""Characters that Unicode calls letters or symbols and that show nothing."""
 
 
 def printable(text: str) -> str:
-    """Text without control characters, and without what shows nothing: an id must not be able to steer a terminal or hide."""
+    """Text without control characters and invisible characters, so that an id cannot control a terminal or hide."""
     return "".join(
         char if char.isprintable() and char not in _LOOK_EMPTY else "\N{REPLACEMENT CHARACTER}" for char in text
     )

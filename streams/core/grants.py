@@ -1,8 +1,8 @@
-"""Which facts of a task count: those whose senders may say them (docs/security.md has the rules as a table).
+"""Which facts of a task count: those that their senders may send (docs/security.md has the rules as a table).
 
-A stamp on an event names its sender and the dimensions that sender is bound to (``streams.models.grants``). Here it is held
-against what the fact is about. ``judge`` is a pure function of a task's facts: a withdrawal that comes before its label
-waits, and is judged when the label is there. What is refused or waits contributes nothing.
+A stamp on an event names its sender and the dimensions that sender is bound to (``streams.models.grants``). Here it is
+compared with what the fact is about. ``judge`` is a pure function of a task's facts: a withdrawal that comes before its
+label waits, and is judged when the label is there. Refused and waiting facts count for nothing.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _decode_shift: Any = msgspec.msgpack.Decoder(ShiftScheduledData).decode
 
 
 class Judgement(NamedTuple):
-    """What of a task's facts counts.
+    """Which of a task's facts count.
 
     Attributes:
         permitted: The facts that count, in log order.
         refused: By offset, why a fact does not count.
         foreign: Labels that were there before the task's creation, by a bound sender who is not the creator: they count by
-            themselves and are no part of the task.
+            themselves and are not part of the task.
     """
 
     permitted: Sequence[Fact]
@@ -58,7 +58,7 @@ def permitted(facts: Sequence[Any]) -> Sequence[Any]:
 
 
 def permitted_and_foreign(facts: Sequence[Any]) -> tuple[Sequence[Any], frozenset[str]]:
-    """Return the facts of a task that count, and which labels are no part of it (``Judgement``).
+    """Return the facts of a task that count, and which labels are not part of it (``Judgement``).
 
     Args:
         facts: Facts of one task, or one roster, in log order.
@@ -80,7 +80,7 @@ def judge(facts: Sequence[Fact]) -> Judgement:
 
 
 def newly_refused(known: Sequence[Fact], fact: Fact) -> list[tuple[Fact, str]]:
-    """Return the facts that a further fact shows to be beyond their senders' rights, each with the reason.
+    """Return the facts that are refused because of a further fact, each with the reason.
 
     Args:
         known: A task's facts before it, in log order.
@@ -93,7 +93,7 @@ def newly_refused(known: Sequence[Fact], fact: Fact) -> list[tuple[Fact, str]]:
 
 
 class _Bench:
-    """Judges facts in four passes: creations, labels, audits, all that is said of these."""
+    """Judges facts in four passes: creations, labels, audits, and everything about these."""
 
     def __init__(self, facts: Sequence[Any]) -> None:
         self._facts = facts
@@ -124,7 +124,7 @@ class _Bench:
         return Judgement(kept, self._refused, self._foreign)
 
     def _passes(self, fact: Any, rule: Any) -> bool:
-        """Hold a fact against its rule: True where it counts."""
+        """Check a fact by its rule. True if it counts."""
         if fact.grant is None:
             return True
         found = rule(grant_of(fact.grant), fact)
@@ -184,7 +184,7 @@ class _Bench:
         return found if found is not None else self._about_label(grant, audit.label_id, audit.offset)
 
     def _of_audit(self, grant: Grant, audit: Audit | Incomparable) -> Any:
-        """Hold a grant against an audit: the sender's own, or of a label that is its own."""
+        """Check a grant for an audit: it must be the sender's own or of a label that the grant covers."""
         if audit.grant is not None and grant_of(audit.grant).sender == grant.sender:
             return None
         if audit.label_id is not None:
@@ -229,7 +229,7 @@ class _Bench:
 
     def roster(self, grant: Grant, fact: Roster) -> Any:
         if fact.kind != ShiftScheduled.__name__:
-            return None  # a break names a labeler only, which the sender's grant was held against when it came
+            return None  # a break names only a labeler, which was checked when it came
         data = _decode_shift(fact.data)
         dims = _shift_dims(data)
         if (own := grant.excludes(dims)) is not None:
@@ -242,7 +242,7 @@ class _Bench:
 
 
 def _by_bound_vendor(label: Label) -> bool:
-    """Tell whether a label is by a bound sender that is no reviewer: it holds up nobody's creation of the task."""
+    """Tell whether a label is by a bound sender that is not a reviewer: it holds up nobody's creation of the task."""
     return label.grant is not None and not grant_of(label.grant).reviewer
 
 
@@ -253,7 +253,7 @@ class _Told(str):
 
 
 _WAITS = object()
-"""The fact is about something that is not there yet."""
+"""The fact is about something that has not come yet."""
 
 _RULES: dict[type, Any] = {
     AuditWithdrawn: _Bench.audit_withdrawn,

@@ -1,8 +1,8 @@
-"""Which versions of a task's labels count, and which withdrawals of them, while senders are bound.
+"""Which versions and withdrawals of a task's labels count when senders are bound.
 
-Once a label has been audited it stays as it was then for whoever is bound and no reviewer: a vendor cannot take its wrong
-labels out of what they count in. What an event may change is decided by what stood on the log before it, so nothing that
-comes later decides anew.
+Once a label has been audited, a bound sender that is not a reviewer can no longer change it. So a vendor cannot remove
+its wrong labels from the numbers. What an event may change depends only on what stands before it in the log, so later
+events change no earlier decision.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class LabelRights:
 
         Args:
             created: The creation of the task that is in force.
-            foreign: Labels that were there before it and are no part of the task.
+            foreign: Labels that were there before it and are not part of the task.
         """
         self._created, self._foreign = created, foreign
         self.labels: list[Label] = []
@@ -195,7 +195,7 @@ class LabelRights:
         self._standing.pop(label_id, None)
 
     def _label_fault(self, grant: Grant, label: Label, before: Label | None) -> str | None:
-        """Return why a label does not count: it, its task or its former version is somebody else's."""
+        """Return why a label does not count: the label, its task or its former version belongs to somebody else."""
         created = self.creation_of(label)
         own = grant.excludes(label.dims)
         if own is not None:
@@ -207,7 +207,7 @@ class LabelRights:
         return None
 
     def _audited_change(self, grant: Grant, label: Label, before: Label | None) -> str | None:
-        """Return why a version may not replace one that has been audited: it says something else of what audits count in."""
+        """Return why a version may not replace an audited one: it changes something that audits are counted by."""
         if before is None or grant.reviewer:
             return None
         name = _lost(self.dims(before), self.dims(label))
@@ -226,7 +226,7 @@ class LabelRights:
         return label is not None and grant_of(audit.grant).uncovered(self.dims(label), label.grant) is None
 
     def _is_withdrawn(self, audit: Audit | Incomparable, offset: int) -> bool:
-        """Tell whether an audit was withdrawn before an offset by whoever may."""
+        """Tell whether an audit was withdrawn before an offset by a sender with that right."""
         for fact in self._audits_withdrawn:
             if fact.audit_id != audit.audit_id or fact.offset >= offset:
                 continue
@@ -243,7 +243,7 @@ class LabelRights:
 
 
 def _lost(before: Dims, after: Dims) -> str | None:
-    """Return the first dimension that was said and is not any more, or is another."""
+    """Return the first dimension that was known and is now unknown or different."""
     for name, old, new in zip(DIMENSIONS, before, after, strict=True):
         if old is not None and new != old:
             return name

@@ -73,7 +73,7 @@ class LabelSums:
             panes: How many coarser panes there are.
         """
 
-        def lifted(place: Ints) -> Ints:  # of the places that occur: all there may be would not fit into memory
+        def lifted(place: Ints) -> Ints:  # only of places that occur; all possible ones would not fit into memory
             pane, code = np.divmod(place, width)
             return pane_of[pane] * width + code
 

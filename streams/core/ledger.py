@@ -1,7 +1,7 @@
 """Ledger: folds one partition of the log of events into task facts and rows.
 
 The fold is a pure function of the log: every decision (late, overdue, expired) uses the partition's own watermark at
-that offset, never a clock, so a replay decides the same. Time that passes without events is itself an event, the tick.
+that offset, never a clock, so a replay decides the same. If time passes without events, that is an event too, the tick.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ class Ledger:
         next: Offset of the next event to fold.
         watermark_ms: Greatest event time folded, as far as events had arrived by then; ``NO_TIME`` before the first.
         last_record_ms: Broker timestamp of the last record, for pacing ticks.
-        idle: The last record folded was a tick that found the partition idle.
-        floor_ms: How far the floor had come by the latest such tick that found it ahead; ``NO_TIME`` without one.
+        idle: Whether the last record folded was a tick that found the partition idle.
+        floor_ms: The floor's watermark in the latest such tick that found it ahead; ``NO_TIME`` without one.
         tasks: Packed facts by task.
         rejected: Records refused since the caller last took them.
         new_facts: Facts kept since the last flush.
-        ended_facts: Offsets of facts let go of since the last flush.
-        hour_offset: Offset at which the watermark entered its present hour; what had expired by then has ended.
+        ended_facts: Offsets of facts dropped since the last flush.
+        hour_offset: Offset at which the watermark entered its present hour. What had expired by then has been dropped.
         recount: What a restored ledger of version 1 has still to be brought over; None for any other.
-        fast_paths: Use the short ways for common cases; tests switch them off to compare.
+        fast_paths: Use the fast paths for common cases; tests switch them off to compare.
     """
 
     def __init__(self, partition: int, policy: CorePolicy, tasks: TaskTable | None = None) -> None:
@@ -122,7 +122,7 @@ class Ledger:
         if self.recount is not None and not self._stops:
             self._change_rules()
         begin = 0
-        # A restored row may hold events up to its stamp: sums must not reach across one (see RowStore.apply).
+        # A restored row may hold events up to its stamp, so sums must stop there (see RowStore.apply).
         while self._stops and self._stops[0] <= records[-1].offset:
             stop = self._stops.pop(0)
             end = begin
@@ -194,7 +194,7 @@ class Ledger:
         return max(self.watermark_ms, arrived_ms)
 
     def _tick(self, offset: int, time_ms: int, event: Tick) -> None:
-        """Note that the partition is idle, and how far the floor had come then, where that is further than the partition."""
+        """Note that the partition is idle, and the floor's watermark if it is ahead of the partition's."""
         self.fold_counts.ticks += 1
         if event.data.idle:
             self._idle_at = offset
@@ -209,7 +209,7 @@ class Ledger:
         self.rejected.append(Rejected(offset, "not_an_event", f"the log holds no event here: {error}", value))
 
     def _set_aside(self, offset: int, value: bytes, error: Exception) -> None:
-        """Refuse an event whose effect cannot be worked out. State has nothing of it: effects are worked out before any is taken."""
+        """Refuse an event whose effect cannot be computed. State is unchanged, because effects are computed before any is applied."""
         self.fold_counts.events -= 1
         self.fold_counts.set_aside += 1
         self.rejected.append(not_countable(offset, error, value))
@@ -244,14 +244,14 @@ class Ledger:
         return True
 
     def _not_permitted(self, task_id: str, known: list[Fact], fact: Fact, value: bytes) -> list[Rejected]:
-        """Return the refusals that a fact brings: its own, or those of facts that waited for it."""
+        """Return the refusals that a fact causes: its own, or those of facts that waited for it."""
         return [
             not_permitted(one.offset, reason, value if one is fact else outline(task_id, one))
             for one, reason in newly_refused(known, fact)
         ]
 
     def _first_audit(self, offset: int, event: Any) -> bool:
-        """Fold the first audit of a task that is nothing but a label in memory; False, and nothing done, for any other."""
+        """Fold the first audit of a task that is a single label in memory. For any other event do nothing and return False."""
         task_id = event.subject
         packed = self.tasks.hot.get(task_id)
         if packed is None or event.floorwatchgrant is not UNSET or not holds_one_label(packed):
@@ -311,7 +311,7 @@ class Ledger:
         return False
 
     def _keep(self, task_id: str, packed: Packed | None, fact: Fact, one: bytes, last_ms: int) -> None:
-        """Keep a fact behind those of its task; ``one`` is the fact packed, ``last_ms`` the latest time it speaks of."""
+        """Append a fact to those of its task. ``one`` is the packed fact, ``last_ms`` the latest time in it."""
         self.tasks.put(task_id, one if packed is None else appended(packed, one))
         promises = type(fact) is Created or (type(fact) is Label and fact.due_ms is not None)
         self.new_facts.append((fact.offset, task_id, packed is None, promises, last_ms, one))
@@ -320,7 +320,7 @@ class Ledger:
     # -- time ----------------------------------------------------------------------------------------------------
 
     def _advance(self, time_ms: int, offset: int) -> None:
-        """Move the watermark and let time do what it does: make open tasks overdue, end tasks."""
+        """Move the watermark and apply its effects: open tasks become overdue, old tasks expire."""
         crossed_hour = time_ms // HOUR_MS != self.watermark_ms // HOUR_MS
         self.watermark_ms = time_ms
         for task_id, due_ms in self._due.pop(time_ms, self._due_of):
@@ -334,7 +334,7 @@ class Ledger:
         self._plan_advance()
 
     def _plan_advance(self) -> None:
-        """Find the next time at which the watermark's move has consequences."""
+        """Find the next time at which moving the watermark has an effect."""
         self._late_before_ms = late_before_ms(self.watermark_ms, self.policy.horizon_ms)
         next_hour_ms = self.watermark_ms - self.watermark_ms % HOUR_MS + HOUR_MS
         next_late_ms = self._late_before_ms + HOUR_MS + self.policy.horizon_ms
@@ -356,7 +356,7 @@ class Ledger:
             return None
 
     def _task_aside(self, task_id: str, error: Exception) -> None:
-        """Tell that time could not do to a task what it does: it stays as it is, and the time of all others goes on."""
+        """Report that the effect of time on a task could not be computed. The task stays as it is; all others continue."""
         packed = self.tasks.peek(task_id) or ()
         last = packed if type(packed) is bytes else packed[-1]
         self.fold_counts.set_aside += 1
@@ -367,7 +367,7 @@ class Ledger:
         self._advance_at_ms = min(self._advance_at_ms, self._due.next_ms())
 
     def _expire_tasks(self, *, resuming: bool) -> None:
-        """Let go of tasks all of whose facts lie beyond the correction horizon."""
+        """Drop tasks whose facts are all older than the correction horizon."""
         limit = (self.watermark_ms - self.policy.horizon_ms) // HOUR_MS - 1
         later: list[tuple[str, int]] = []
         for task_id in self._expiry.take(limit):
@@ -396,7 +396,7 @@ class Ledger:
         self.ended_facts.extend(fact.offset for fact in facts)
 
     def drain(self) -> None:
-        """Bring all rows up to what has been folded, let go of expired ones, keep memory bounded."""
+        """Update all rows with what has been folded, drop expired ones, and keep memory bounded."""
         self._drain(self.next - 1)
         self.rows.expire(self.watermark_ms)
         self.tasks.cool()
@@ -442,7 +442,8 @@ class Ledger:
         stops = set()
         for place, row in self.rows.places():
             if row.stamp > self.next:
-                # Of an unfinished flush: the replay will not touch it, and its output may not have been written.
+                # The row is of an unfinished flush. The replay will not change it, and its output may not have been
+                # written.
                 stops.add(row.stamp)
                 row.dirty = True
                 self.rows.dirty.append((place, row))

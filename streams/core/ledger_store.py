@@ -1,9 +1,9 @@
 """Ledger store: turns a ledger's changes into changelog records, and a changelog back into a ledger.
 
-Every key carries its *owner*, the session that writes it, so each key has one writer whose stamps only rise. A worker
-that was stalled past its session (a zombie) can therefore never replace what its successor wrote, not even when
-compaction keeps the zombie's record; and since a row is a pure function of the log below its stamp, what the zombie
-writes is true too. Recovery takes, per row, the highest stamp of any owner.
+Every key contains its *owner*, the holding of the partition that writes it, so each key has one writer whose stamps
+only rise. So a worker that was stalled past its session (a zombie) can never replace what its successor wrote, even if
+compaction keeps the zombie's record. A row is a pure function of the log below its stamp, so the zombie's row is right
+as of its stamp. Recovery takes the highest stamp of any owner for each row.
 
 The meta row is written last and alone, so its presence on the changelog proves that every row of its flush precedes
 it. Recovery starts at the highest meta row's stamp; only rows of an unfinished flush are ahead of it.
@@ -59,7 +59,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Meta(msgspec.Struct, array_like=True):
-    """The last row of a flush: where to go on and what cannot be read from the other rows."""
+    """The last row of a flush: the offset to go on from, and what the other rows do not tell."""
 
     stamp: int
     watermark_ms: int
@@ -135,8 +135,9 @@ class LedgerStore:
             return None
         ledger.drain()
         flush = Flush(stamp=ledger.next)
-        # Outputs end one flush after their rows did: that flush is complete, so no replay will meet these rows' past
-        # again. The changelog's own records end another flush later, for they are what a successor ends outputs by.
+        # Outputs are deleted one flush after their rows ended. That flush is complete, so no replay will need these
+        # rows again. The changelog's own records are deleted another flush later, because a successor needs them to
+        # delete outputs.
         flush.rows.extend((key, None) for key in self._outlived)
         flush.outputs.extend((key, None) for key in self._tombstone_outputs)
         self._outlived, self._tombstones, self._tombstone_outputs = self._tombstones, [], []
@@ -159,7 +160,7 @@ class LedgerStore:
         return flush
 
     def _collect_watermark(self, flush: Flush) -> None:
-        """Add what floors are told of how far this partition is, and bury what owners long gone have told them."""
+        """Add the record that tells floors this partition's watermark, and delete those of former owners."""
         ledger = self.ledger
         source = SourcePartition(ledger.next, ledger.watermark_ms, ledger.idle)
         flush.watermark = watermark_record(ledger.partition, self.owner, source)
@@ -178,8 +179,8 @@ class LedgerStore:
     def facts_ahead(self) -> list[tuple[bytes, bytes]]:
         """Return the records of the facts kept since the last time, which may go on the changelog before the flush they are of.
 
-        A fact is a pure function of the log, so it says nothing of how far rows are; a crash before the flush leaves it there
-        as one of a flush that was cut short. What the caller gets here must be acknowledged before the next flush's rows are
+        A fact is a pure function of the log and independent of the rows. After a crash before the flush it stays there
+        as part of an unfinished flush. What the caller gets here must be acknowledged before the next flush's rows are
         written.
         """
         ledger = self.ledger
@@ -196,7 +197,8 @@ class LedgerStore:
 
     def _collect_rows(self, flush: Flush) -> None:
         rows, stamp = self.ledger.rows, self.ledger.next
-        # A fine pane that began and expired between two flushes of a backfill is in the coarser panes; nobody saw it.
+        # A fine pane that began and expired between two flushes of a backfill was never published. It is included in
+        # the coarser panes.
         unseen = {id(row) for place, row in rows.ended if row.stamp == 0 and place[0] < HOUR_TIER}
         name = self.owner
         mine, owner, tail = (name,), name.encode(), self._output_key(b"", name)
@@ -227,8 +229,8 @@ class LedgerStore:
     def _bury(self, key: bytes, owners: Iterable[str]) -> None:
         """Write tombstones for all records of a row that has ended, once the present flush is complete.
 
-        Not before it has ended: a worker that has lost the partition may yet complete a flush ahead of this one, and when
-        recovery then starts from there, it needs the rows of that flush as they were written.
+        Not earlier, because a worker that has lost the partition may still complete a flush ahead of this one. If
+            recovery then starts from there, it needs the rows of that flush as they were written.
         """
         for owner in owners:
             self._tombstones.append(ROW + key + owner.encode())
@@ -273,7 +275,7 @@ class LedgerStore:
                 newest[key] = value
 
     def _hold(self, key: bytes, value: bytes | None) -> None:
-        """Keep a segment for when the reading has ended; beyond the bound only that the changelog holds it."""
+        """Keep a segment until the reading has ended. Above the bound, note only that the changelog has it."""
         held = self._held_segments
         if value is None:
             self._room_bytes += len(held.pop(key, b""))
@@ -286,7 +288,7 @@ class LedgerStore:
 
     @property
     def reads_again(self) -> bool:
-        """Whether the changelog must be read a second time, with ``read_facts``: its facts are more than memory should hold."""
+        """Whether the changelog must be read again, with ``read_facts``, because its facts exceed the bound on memory."""
         return self._room_bytes < 0
 
     def in_hand(self) -> Iterator[list[tuple[bytes, bytes]]]:
@@ -300,7 +302,7 @@ class LedgerStore:
         held = self._held_segments
         for key, value in entries:
             if value is not None and key in held:
-                del held[key]  # a request sent twice: the same record again says nothing, and is not to be buried
+                del held[key]  # a request sent twice: the second copy adds nothing and must not be deleted
                 self.ledger.recall(self._segments.recall(key, value, self.ledger.next))
 
     def resume(self) -> int:
@@ -329,7 +331,8 @@ class LedgerStore:
         ledger.last_record_ms, ledger.fold_counts = meta.last_record_ms, meta.fold_counts
         ledger.scopes.refused, ledger.hour_offset = meta.scopes_refused, meta.hour_offset
         ledger.idle, ledger.floor_ms = meta.idle, meta.floor_ms
-        # The latest few stay: a stalled owner may yet complete a flush, and what it buries then needs its meta row.
+        # The latest few stay, because a stalled owner may still complete a flush, and what it deletes then needs its
+        # meta row.
         self._old_owners = [key[len(META) :] for key in sorted(metas, key=lambda key: -metas[key].stamp)[_KEPT_METAS:]]
 
     def _restore_rows(self, newest: dict[bytes, bytes]) -> None:

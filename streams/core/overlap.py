@@ -1,7 +1,7 @@
 """Overlap: a task that several people labelled, and whether all of them decided alike.
 
-A label without values carries no decision, so it is not compared: two of them are no agreement, and one beside a label
-with values is no disagreement.
+A label without values carries no decision, so it is not compared. Two such labels do not agree, and one beside a label
+with values does not disagree.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def overlap(labels: Sequence[Label], dims: Sequence[Dims]) -> tuple[Dims, int, t
     """Return what the labels of one task count for as a whole: where, when and the (flat) counters.
 
     Two labels of one person are not two independent judgements: the latest counts (as in ``quality.agreement``). The task
-    counts in the scopes that all of its labels share, at the time of the last of them: a task labelled by two vendors is
-    nothing that either of them agreed on by itself. A task with fewer than two labels that carry values cannot be compared
-    and is counted as such.
+    counts in the scopes that all of its labels share, at the time of the last of them: a task labelled by two vendors
+    counts for neither vendor alone. A task with fewer than two labels that carry values cannot be compared and is
+    counted as such.
 
     Args:
         labels: Standing labels in log order.

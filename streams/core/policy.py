@@ -43,12 +43,12 @@ DEFAULT_SCOPES: tuple[tuple[str, ...], ...] = (
 
 
 DEFAULT_AUDIT_SCOPES: tuple[tuple[str, ...], ...] = (("vendor", "policy"),)
-"""Whose fault and of which kind, in one row: what the alert on a vendor, and on the floor, has to name."""
+"""Scopes that cross people with policies, so that an alert on a vendor or on the floor can name who and what."""
 
 
 @dataclass(frozen=True)
 class PaneTier:
-    """Panes of one size and how long after their end they can still change."""
+    """Panes of one size, and how long after its end a pane can still change."""
 
     pane_ms: int
     kept_ms: int
@@ -133,12 +133,12 @@ class CorePolicy:
 
     @property
     def evidence_kinds(self) -> tuple[bool, ...]:
-        """Per scope kind, whether some detector looks at the audits of its scopes."""
+        """Per scope kind, whether a detector watches the audits of its scopes."""
         watched = [detector.names for detector in self.detectors if detector.measure in ("accuracy", "critical_errors")]
         return tuple(frozenset(names) in watched for names in self.scopes)
 
 
 def late_before_ms(watermark_ms: int, horizon_ms: int) -> int:
-    """Return the time before which a change is late: the correction horizon behind a watermark, at a whole hour."""
+    """Return the time before which a change is late: a correction horizon before the watermark, rounded down to an hour."""
     behind_ms = watermark_ms - horizon_ms
     return behind_ms - behind_ms % HOUR_MS

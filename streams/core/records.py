@@ -1,4 +1,4 @@
-"""Records: what stands on a partition of a log and what a fold hands back. No broker is named here."""
+"""Records: what is read from a partition of a log and what a fold returns. Independent of the broker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOLD_CHARS = 200
 class Record(Struct, gc=False):
     """One record read from a partition.
 
-    A struct that the garbage collector does not track: made in 80 ns, where a named tuple takes 320.
+    A struct that the garbage collector does not track. It takes 80 ns to make; a named tuple takes 320.
 
     Attributes:
         offset: Its place.
@@ -44,11 +44,11 @@ class Rejected(NamedTuple):
 
 
 def conflicting(offset: int, earlier: int, identity: str, value: bytes) -> Rejected:
-    """Return the refusal of an event whose id another one has already.
+    """Return the refusal of an event whose id another event already has.
 
     Args:
         offset: The event's offset.
-        earlier: Offset of the one that stands.
+        earlier: Offset of the event that counts.
         identity: Source and id, a zero character between them.
         value: The event.
     """
@@ -66,7 +66,7 @@ def not_permitted(offset: int, reason: str, value: bytes) -> Rejected:
     Args:
         offset: The event's offset.
         reason: What was missing, and what to do.
-        value: The event, or what is kept of it where it waited for what it is about.
+        value: The event, or what is kept of it if it had to wait.
     """
     return Rejected(offset, "not_permitted", f"{reason}. It counts for nothing (docs/security.md)", value)
 
@@ -88,20 +88,19 @@ CONTENT_ERRORS: tuple[type[Exception], ...] = (
     AssertionError,
     RecursionError,
 )
-"""What code raises because of the content of one record or row: that one is set aside and the rest goes on (docs/adr/0018).
-
-Not among them is what another try may mend: no memory, no disk, no broker. A record set aside for that would be counted
-when the log is folded again, and two workers would write different rows under one stamp.
+"""Exceptions that the content of one record or row can cause. That record is set aside and the rest goes on
+(docs/adr/0018). Errors that a retry may fix (no memory, no disk, no broker) are not among them. A record set aside for
+such an error would be counted when the log is folded again, and two workers would write different rows under one stamp.
 """
 
 
 def told(error: BaseException) -> str:
-    """Return an error's class and the first of its words, the same for the same content."""
+    """Return an error's class and the beginning of its text, always the same for the same content."""
     return f"{type(error).__name__}: {error}"[:_TOLD_CHARS]
 
 
 def not_countable(offset: int, error: BaseException, value: bytes) -> Rejected:
-    """Return the refusal of an event whose effect could not be worked out.
+    """Return the refusal of an event whose effect could not be computed.
 
     Args:
         offset: The event's offset.
@@ -147,7 +146,7 @@ class Flush:
         floor: (key, value), at most one, sent right before ``watermark``: how far the floor is ahead of this partition.
         full: (key, value), at most one, sent to every partition of the next stage before the outputs: that the partition has
             refused scopes.
-        old_watermarks: Keys of owners long gone, to be buried on every partition of the next stage.
+        old_watermarks: Keys of former owners, to be deleted on every partition of the next stage.
         cut: Keys of rows that had grown too large and have lost all that was counted by name.
     """
 

@@ -13,14 +13,14 @@ from streams.core.policy import CorePolicy
 from streams.core.rowcodec import decode_row
 
 _RESTS_AFTER = 4
-"""Flushes for which a row that nothing touches keeps its counters at hand."""
+"""Number of flushes after which an unchanged row no longer keeps its counters decoded."""
 
 
 class Row:
     """One (scope, pane): its counters and its stamp.
 
-    A row at rest is its record alone, a tenth of the memory its counters take: most rows are of panes long past. Its counters
-    are read from the record when they are wanted.
+    A row at rest is only its record, a tenth of the memory its counters take, since most rows are of old panes. Its
+    counters are decoded from the record when they are needed.
 
     Attributes:
         stamp: The row holds every event of its partition below this offset that concerns it, and none at or above.
@@ -33,7 +33,7 @@ class Row:
     def __init__(
         self, counters: Counters | None, stamp: int, owners: tuple[str, ...] = (), record: bytes = b""
     ) -> None:
-        """Hold counters as of a stamp; None where they stand in ``record``, as ``written`` takes it."""
+        """Hold counters as of a stamp; None if they are in ``record``, as passed to ``written``."""
         self._counters = counters
         self._record = record
         self.stamp = stamp
@@ -54,7 +54,7 @@ class Row:
         return self._counters
 
     def leave_names_out(self) -> None:
-        """Let go of what is counted by name: labellers, confusion pairs, examples. From here on the row takes none."""
+        """Drop what is counted by name: labellers, confusion pairs, examples. From now on the row takes none."""
         self._counters = {counter: amount for counter, amount in self.counters.items() if type(counter) is int}
         self._counters[NAMES_LEFT_OUT] = 1
 
@@ -64,7 +64,7 @@ class Row:
         self._record = record
 
     def rest(self, stamp: int) -> None:
-        """Let go of the counters unless the row has changed since it was written with a stamp."""
+        """Drop the decoded counters unless the row has changed since it was written with a stamp."""
         if self.stamp == stamp and not self.dirty:
             self._counters = None
 
@@ -90,7 +90,7 @@ class RowStore:
         self._written: deque[tuple[int, list[Row]]] = deque()
 
     def __len__(self) -> int:
-        """Return how many rows live."""
+        """Return the number of live rows."""
         return sum(len(rows) for tier in self._panes for rows in tier.values())
 
     def places(self) -> Iterator[tuple[Place, Row]]:
@@ -110,8 +110,8 @@ class RowStore:
 
         Args:
             change: Tier, pane, scope and what to add.
-            offset: Offset of the last event behind the amounts. All of them must lie on the same side of the row's
-                stamp: the ledger sums anew at every stamp that a restored row may carry.
+            offset: Offset of the last event behind the amounts. All of them must be on the same side of the row's
+                stamp, so the ledger starts a new sum at every stamp of a restored row.
         """
         tier, pane_ms, scope, counters, amounts = change
         rows = self._panes[tier].get(pane_ms)
@@ -144,7 +144,7 @@ class RowStore:
                 into.pop(counter, None)
 
     def flushed(self, stamp: int) -> None:
-        """Note that all dirty rows have been written with a stamp; rows that few flushes have touched go to rest."""
+        """Note that all dirty rows have been written with a stamp. Rows that have not changed for some flushes go to rest."""
         self._written.append((stamp, [row for _, row in self.dirty]))
         self.dirty.clear()
         if len(self._written) > _RESTS_AFTER:

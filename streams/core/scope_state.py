@@ -1,4 +1,4 @@
-"""What the floor knows of one scope: its panes as they came, encoded, its windows, its detectors."""
+"""What the floor keeps of one scope: its encoded panes, its windows, its detectors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Slot = tuple[int, bytes, str]
 _NO_SLOTS: dict[int, Slot] = {}
 
 _KNOWN_UNREADABLE = 1_000
-"""Unreadable rows told of: there should be none, and a thousand say what a million would."""
+"""Most unreadable rows that are reported. There should be none, and a thousand are enough to find the cause."""
 
 TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla", "throughput": "throughput"}
 """Table whose rows show a measure's detectors."""
@@ -44,11 +44,11 @@ class ScopeState:
         windows: The running sum of each window.
         open_by_hour: Open tasks by the hour of their creation: the backlog.
         slid: Whether the windows have a range, and so a sum that must follow the rows.
-        ended: By hour pane, the last row of each source that can no longer change it, while others still can or the pane's last
-            change has not been shown.
+        ended: By hour pane, the last row of each source that can no longer change it, while other sources can or the
+            pane's last change has not been published.
         touched: Hour panes changed since they were last published.
         moved: Bits of the windows changed since they were last published.
-        oldest_known: Whether the oldest open task need not be looked for anew.
+        oldest_known: Whether the oldest open task is known.
         queue: Open work and pace of a queue's own scope, for its forecast; None for every other scope.
         audits_only: Whether nothing but audits is counted here, so that it has a row in the accuracy table alone.
         partial: Whether its rows may lack some of what it should count (``Floor``).
@@ -119,9 +119,9 @@ class ScopeState:
         return not missing
 
     def open_change(self, pane_ms: int, source: int, value: bytes | None) -> int:
-        """Note an hour's row of a source; return how many more tasks created in that hour are open in it than before.
+        """Note an hour's row of a source. Returns by how much the number of open tasks created in that hour has changed.
 
-        An open task has no labeller yet, so a labeller's own rows count none and need not be looked at.
+        An open task has no labeller yet, so a labeller's own rows have none and need not be decoded.
         """
         if self._open_of is None:
             return 0
@@ -140,7 +140,7 @@ class ScopeState:
         return bits
 
     def readings(self, window: str, watermark_ms: int) -> dict[str, dict[str, Any]]:
-        """Return what the detectors shown in the rows of a window say: per table, per rule, a reading."""
+        """Return the readings of the detectors shown in the rows of a window, by table and rule."""
         found: dict[str, dict[str, Any]] = {}
         for _, watch in self.watches:
             if watch.detector.window == window:
@@ -190,7 +190,7 @@ class ScopeState:
         return total
 
     def forget_ended(self, kept_from_ms: int) -> bool:
-        """Let go of ended hours that have been shown and that no source can change any more; tell whether there were any.
+        """Drop ended hours that have been published and that no source can change any more. Returns whether there were any.
 
         Args:
             kept_from_ms: The least watermark of all sources.
@@ -230,7 +230,7 @@ class ScopeState:
 
 
 class CounterReader:
-    """Decodes the counters of rows; one that cannot be read counts as nothing, wherever it is met.
+    """Decodes the counters of rows. A row that cannot be read is not counted anywhere.
 
     Attributes:
         refused: Rows that could not be read since the caller last took them, each with the reason.
@@ -270,7 +270,7 @@ class PaneRow(NamedTuple):
 
     @property
     def counters(self) -> Counters:
-        """The sum over source partitions, made anew with each look."""
+        """The sum over source partitions, computed on each access."""
         return self.state.shown_counters(self.start_ms)
 
 

@@ -87,9 +87,9 @@ class _DimensionPart:
 class ScopeIndex:
     """Numbers the scopes one partition has met and finds the scopes of dimension tuples.
 
-    A dimension tuple is split into who (site, vendor, team, labeler) and what (queue, policy, market, priority): each
-    half has few distinct values even where the whole hardly ever repeats. Scopes are then found per kind for many
-    events at once.
+    A dimension tuple is split into person dimensions (``who``: site, vendor, team, labeler) and task dimensions
+    (``what``: queue, policy, market, priority). Each part has few distinct values, even if whole tuples hardly repeat.
+    So scopes are found for many events at once, kind by kind.
 
     Attributes:
         keys: Scope key by scope number.
@@ -111,15 +111,15 @@ class ScopeIndex:
         self._kinds = [(names, [DIMENSIONS.index(name) for name in names]) for names in kinds]
         self._audit_kinds = list(range(len(policy.scopes), len(kinds)))
         self.evidence_kinds = [kind for kind, looked_at in enumerate(policy.evidence_kinds) if looked_at]
-        # One labeller's own scopes need no names to count one.
+        # Scopes of one labeller do not count labellers by name.
         self.headcount = ["labeler" not in names for names in policy.scopes]
         self.forget()
 
     def forget(self) -> None:
         """Begin to number values and tuples anew; scopes keep their numbers.
 
-        Only while no change waits that holds such a number. Without it, a sender whose labeler ids never repeat would fill
-        the memory.
+        Call it only while no waiting change holds such a number. Without it, a sender whose labeler ids never repeat
+        would fill the memory.
         """
         self._values = [_Values() for _ in DIMENSIONS]
         self._who = _DimensionPart([self._values[i] for i in _WHO])
@@ -137,7 +137,7 @@ class ScopeIndex:
         return len(self._who.ids) + len(self._what.ids)
 
     def number(self, key: str) -> int:
-        """Return the number of a scope, giving it one if there is room; -1 where the cap refuses it."""
+        """Return the number of a scope, assigning one if there is room; -1 if the cap refuses it."""
         found = self._ids.get(key)
         if found is not None:
             return found
@@ -218,9 +218,9 @@ class ScopeIndex:
     def codes(self, kind: int, who: Ints, what: Ints, limit: int = 1 << 40) -> Codes:
         """Number the scopes of one kind that some changes fall into.
 
-        The number is made of the numbers of the values, as digits: no sorting, but its bound is the product of how many
-        values there are. Where that passes ``limit`` the scopes that occur are counted through instead, so that the keys
-        which callers make of these numbers fit 64 bits however many values a sender thinks up.
+        The number has the numbers of the values as digits. This needs no sorting, but its bound is the product of the
+        numbers of values. If that exceeds ``limit``, the scopes that occur are numbered instead, so that the callers'
+        keys fit into 64 bits however many values a sender sends.
 
         Args:
             kind: Index into the configured scopes.

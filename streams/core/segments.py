@@ -2,7 +2,7 @@
 
 A fact is a pure function of the log, so a segment never changes. Its key carries the first offset it may hold and its
 owner; segments of several owners may overlap (a worker that stalled, or died before its flush was complete) and then
-say the same. A segment is dropped when every fact in it has been let go of.
+say the same. A segment is deleted when every fact in it has been dropped.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def _decoded(value: bytes) -> _Segment:
 class Segments:
     """What is known of the segments on the changelog: where each begins and how many of its facts live.
 
-    A quiet floor keeps a few facts a flush, which makes millions of segments within the correction horizon: they are kept
-    in arrays, 26 bytes each.
+    A quiet floor writes a few facts per flush, which makes millions of segments within the correction horizon. So they
+    are kept in arrays, 26 bytes each.
 
     Attributes:
         replaced: By offset, the task of a recalled fact and how version 1 had packed it, where it is packed differently now; None
@@ -123,7 +123,7 @@ class Segments:
         self._live.append(live)
 
     def let_go(self, offsets: Iterable[int]) -> list[bytes]:
-        """Count facts that were let go of; return the keys of segments that hold none any more."""
+        """Count dropped facts. Returns the keys of segments that hold none any more."""
         begins, live = self._begins, self._live
         emptied = False
         for offset in offsets:
@@ -154,8 +154,8 @@ class Segments:
     def recall(self, key: bytes, value: bytes, resume: int) -> list[KeptFact]:
         """Return what a segment adds to those recalled before it: facts below ``resume``, in log order, each once.
 
-        Segments must come in the order of the changelog, each that is still held there: whoever wrote one had recalled, or
-        written, all before it.
+        Segments must come in the order of the changelog, without a gap, because the writer of a segment had read or
+        written all segments before it.
 
         Args:
             key: The segment's key.
@@ -165,8 +165,8 @@ class Segments:
         segment = _decoded(value)
         facts: list[KeptFact] = segment.facts
         first = self._covered + 1
-        # Facts ahead, of a flush that may yet be completed by a worker that lost the partition, are never let go of here:
-        # recovery may start behind them.
+        # Facts ahead belong to a flush that may still be completed by a worker that lost the partition. They are never
+        # dropped here, because recovery may start after them.
         end = bisect_left(facts, resume, key=_offset)
         new = facts[bisect_left(facts, first, hi=end, key=_offset) : end]
         if new:

@@ -1,4 +1,4 @@
-"""What a sender is bound to, as the stamp on its events says it (``streams.models.grants``), held against dimensions."""
+"""What a sender is bound to, read from the stamp on its events (``streams.models.grants``) and compared with dimensions."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Grant(NamedTuple):
     def uncovered(self, dims: Dims, maker: str | None) -> str | None:
         """Return which dimension of a thing is not the sender's, or None where all are.
 
-        A dimension that nobody said is the sender's where it made the thing itself.
+        An unknown dimension belongs to the sender if it made the thing itself.
 
         Args:
             dims: The thing's dimensions.
-            maker: Stamp of whoever made it, None for a sender that may do everything.
+            maker: Stamp of the sender that made it, None for a sender that may do everything.
         """
         for at, values in self.bounds:
             said = dims[at] if at >= 0 else None
@@ -85,7 +85,7 @@ def audited_text(fact: Any, what: str, audit_id: str) -> str:
         audit_id: An audit of the label that stands.
     """
     return (
-        f"{_who(fact)} and is no reviewer, and {what}: the label has been audited (audit {audit_id!r}) and stays as it was "
+        f"{_who(fact)} and is not a reviewer, and {what}: the label has been audited (audit {audit_id!r}) and stays as it was "
         "then. A reviewer may withdraw the label, send it again, or withdraw the audit"
     )
 

@@ -25,28 +25,29 @@ from streams.core.records import Record
 from streams.engine import fetch
 
 IN_HAND = 4
-"""Batches of a partition handed out and not yet done with, beyond which no more of it are fetched. Counted by partition,
-so that a stage that stands still (Redis is away) fills its own bound and no other's; Faust itself would in the end
-block all topics. Four are some 100 ms of work: a worker under full load never waits for the next fetch."""
+"""Most batches of a partition that are handed out and not done; then no more of it is fetched. The bound is by
+partition, so that a stage that stands still (Redis is away) does not stop others. Faust alone would in the end block
+all topics. Four are about 100 ms of work, so a worker under full load never waits for the next fetch."""
 
 _EAGER_S = 0.05
-"""Longest wait for records while some partition is held back: once it has room its records may be here already."""
+"""Longest wait for records while a partition is at its bound. When it has room again, its records may already be
+here."""
 
 _GATHER_S = 0.02
-"""Pause after a poll that brought little. Each poll costs two changes of thread and each batch a turn of its stage, whatever
-they hold: at 1,000 events/s about a fifth of a worker's CPU."""
+"""Pause after a poll that brought little. A poll costs two thread switches and a batch costs one call of its stage,
+however few records they hold. At 1,000 events/s that is about a fifth of a worker's CPU."""
 
 _LITTLE = 1_000
 """Records of a poll, of all partitions."""
 
 _FETCH_WAIT_MS = 100
-"""Longest time a broker holds a fetch that finds nothing new, where Faust would have 1,500. A broker has one fetch of a
-consumer at a time; partitions whose records were not taken from the buffer within 0.1 s are not in it, and once they are taken
-they wait for its end, which the quiet ones in it decide."""
+"""Longest time a broker holds a fetch that finds nothing new; Faust's default is 1,500. A broker answers one fetch of a
+consumer at a time. A partition whose records stay in the buffer for over 0.1 s is left out of the next fetch, and then
+has to wait until that fetch ends. Quiet partitions decide when it ends."""
 
 
 Release = Callable[[bool], None]
-"""Takes whether a batch was dropped unfolded."""
+"""Called with whether a batch was dropped before it was folded."""
 
 
 def _nothing(dropped: bool) -> None:
@@ -87,7 +88,7 @@ class Batch:
         release(True)
 
     def __del__(self) -> None:
-        """Have fetched again what nobody has taken."""
+        """Fetch again what was handed out and not folded."""
         self.drop()
 
 
@@ -97,7 +98,7 @@ def size_of(records: list[Record]) -> int:
 
 
 class BatchSchema(faust.Schema):
-    """Passes a batch through: decoding is the fold's work, where a bad event has a place to go."""
+    """Passes a batch through undecoded. The fold decodes, because there a bad event can become a dead letter."""
 
     def compile(self, app: Any, **_: Any) -> Any:
         """Return Faust's decode callback for a topic."""
@@ -109,10 +110,10 @@ class BatchSchema(faust.Schema):
 
 
 class _NoReadOffsets(dict[TP, Any]):
-    """Stands for Faust's read offsets: its loop drops messages below them without a word.
+    """Replaces Faust's read offsets, below which its loop drops messages without notice.
 
-    It notes an offset a while after the position was moved on the other thread, and may drop what was fetched in between. The
-    fold skips what it knows, so nothing needs to be dropped.
+    Faust notes an offset some time after the other thread has moved the position, and may drop records fetched in
+    between. The fold skips what it has folded already, so nothing needs to be dropped.
     """
 
     def __getitem__(self, _: TP) -> None:
@@ -125,8 +126,8 @@ class BatchThread(AIOKafkaConsumerThread):
     def go_back(self, offsets: Mapping[TP, int]) -> None:
         """Move the read position of partitions back, never forward; call it on the thread itself.
 
-        What lies before an offset may have been dropped too, so a position that is lower is the right one. One that is not
-        known yet will be what the group has committed, and what is committed has been folded.
+        Records before an offset may have been dropped too, so the lower position is right. A position that is not known
+        yet becomes the committed offset, and everything before that has been folded.
 
         Args:
             offsets: Offset to read again from, by partition; those not assigned any more are left out.
@@ -156,8 +157,8 @@ async def _on(thread: AIOKafkaConsumerThread, call: Callable[..., None], *args: 
 class BatchConsumer(AIOKafkaConsumer):
     """Faust's consumer, yielding one message per (partition, poll) for topics registered on the transport.
 
-    Each record that is fetched is either folded or fetched again: what is not handed out, or handed out and dropped, is gone
-    back for. No later record is needed to notice it, for there may be none.
+    Each fetched record is either folded or fetched again. If a record is not handed out, or is handed out and dropped,
+    the position moves back to it. This does not wait for a later record, because there may be none.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -180,10 +181,11 @@ class BatchConsumer(AIOKafkaConsumer):
         return {(tp.topic, tp.partition): len(firsts) for tp, firsts in self._in_hand.items()}
 
     def resume_flow(self) -> None:
-        """Let records flow, and have fetched again what is in hand: Faust has just emptied the queues of streams.
+        """Let records flow, and fetch again the batches in hand, because Faust has just emptied the queues of streams.
 
-        A rebalance may have let records flow too early, so that batches of this generation were in them. The last of them is
-        still in a variable of Faust's loop and would be known as dropped only when the next message comes, if one comes.
+        A rebalance may have let records flow too early, so those queues may have held batches of this generation. The
+        last batch is still in a variable of Faust's loop. Faust would drop it only when the next message comes, if one
+        comes.
         """
         self._forget_other_generations(self.app.consumer_generation_id)
         for tp, firsts in self._in_hand.items():
@@ -193,7 +195,7 @@ class BatchConsumer(AIOKafkaConsumer):
         super().resume_flow()
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109
-        """Fetch as Faust does; where every partition is held back it would sleep for a second, this waits for room."""
+        """Fetch as Faust does; if every partition is at its bound, wait for room instead of sleeping for a second."""
         self._forget_other_generations(self.app.consumer_generation_id)
         if self.flow_active and self._in_hand and not self._get_active_partitions():
             self._room.clear()
@@ -209,15 +211,16 @@ class BatchConsumer(AIOKafkaConsumer):
     async def _seek(self, partition: TP, offset: int) -> None:
         """Move the read position on the consumer's own thread.
 
-        Faust does it on ours, and takes away what aiokafka may be looking at over there just then (KeyError, worker gone).
+        Faust does it on its own thread and can remove what aiokafka is using on the other one; the worker then dies of
+        a KeyError.
         """
         await _on(self._thread, self._thread.seek, partition, offset)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
         """Fetch from the broker; see ``faust.transport.consumer.Consumer.getmany`` whose checks these are.
 
-        Faust throws away what it may not hand out, as during a rebalance, and goes back to what is committed, which moves
-        nothing where nothing is committed yet. This goes back to just what was thrown away.
+        Faust drops records that it may not hand out, for example during a rebalance, and moves back to the committed
+        offset. If nothing is committed yet, that moves nothing. This moves back to the first record that was dropped.
         """
         if self._polled_little:
             await asyncio.sleep(_GATHER_S)
@@ -263,15 +266,18 @@ class BatchConsumer(AIOKafkaConsumer):
         )
 
     def _forget_other_generations(self, generation: int) -> None:
-        """Begin to count anew after a rebalance: what was handed out before is another's, or is read again from the commit."""
+        """Start counting again after a rebalance.
+
+        Batches handed out before belong to another worker, or are read again from the commit.
+        """
         if generation != self._counted_generation:
             self._counted_generation = generation
             self._count_anew()
-            # What is held back may have been taken away.
+            # A partition at its bound may have been revoked.
             self._get_active_partitions().intersection_update(self.assignment())
 
     def _count_anew(self) -> None:
-        """Take nothing to be in hand, whatever becomes of the batches handed out so far, and hold nothing back."""
+        """Forget all batches handed out so far, and let every partition be fetched."""
         self._count += 1
         self._in_hand.clear()
         for tp in list(self._buffered_partitions):

@@ -1,8 +1,9 @@
-"""Commits: what the coordinator says, told apart by what the worker must do about it.
+"""Commits, and what the worker must do about each answer of the coordinator.
 
-Faust answers False to a commit whose member is fenced, True where the partition is not assigned any more, crashes on all
-else, and waits without end for a coordinator that is away, on one of the two workers its fetching needs too. So offsets
-are committed on the consumer's own thread and beside Faust. Leans on internals held by tests/engine/test_faust_contract.py.
+Faust returns False when the member is fenced, returns True when the partition is no longer assigned, and crashes on all
+other errors. It waits without limit for a coordinator that is away, on one of the two workers that fetching needs. So
+offsets are committed past Faust, on the consumer's own thread. This uses internals of Faust that
+tests/engine/test_faust_contract.py checks.
 """
 
 from __future__ import annotations
@@ -33,22 +34,22 @@ _GRACE_S = 1.0
 
 
 class Membership(NamedTuple):
-    """What this worker is to its group: Kafka's name for it, and the number of the assignment it is part of."""
+    """This worker's membership of its group: its member id and the generation of its assignment."""
 
     member_id: str
     generation: int
 
     def directly_after(self, before: Membership | None) -> bool:
-        """Return whether no assignment lies between another and this one, of the same member in both.
+        """Return whether this assignment directly follows another one of the same member.
 
-        Then nobody else can have owned meanwhile what this member owned before and owns now: a group without it, or one that
-        it joined and did not learn the outcome of, would have had a generation of its own.
+        If so, nobody else can have owned in between what this member owned before and owns now. Any assignment in
+        between, even one whose result it never learned, would have had its own generation.
         """
         return before is not None and self.member_id == before.member_id and self.generation == before.generation + 1
 
 
 def membership(app: Any) -> Membership:
-    """Return what the app's consumer is to its group now."""
+    """Return the present membership of the app's consumer."""
     coordinator = app.consumer._thread._ensure_consumer()._coordinator  # noqa: SLF001
     return Membership(coordinator.member_id, coordinator.generation)
 
@@ -64,11 +65,12 @@ async def commit(app: Any, topic: str, partition: int, offset: int, patience_s: 
         patience_s: Seconds to wait for a coordinator that does not answer.
 
     Returns:
-        Whether it is committed. False says: ask again later; the coordinator is away, or a rebalance is under way.
+        Whether the offset is committed. False means: try again later, because the coordinator is away or a rebalance is
+        under way.
 
     Raises:
         Fenced: The group does not know this member any more.
-        KafkaError: It will not work later either (no right to commit).
+        KafkaError: A retry will not help either (no right to commit).
     """
     thread = app.consumer._thread  # noqa: SLF001
     place = TopicPartition(topic, partition)
@@ -108,7 +110,7 @@ async def committed(app: Any, topic: str, partition: int) -> int:
 
 
 def judged(error: BaseException) -> bool:
-    """Return False for an error that passes; raise what does not.
+    """Return False for an error that will pass; raise any other.
 
     Args:
         error: What a commit ended with.
@@ -118,7 +120,7 @@ def judged(error: BaseException) -> bool:
         BaseException: The error itself, where neither waiting nor joining anew helps.
     """
     if isinstance(error, CommitFailedError):
-        # aiokafka raises one class for both, but a member asked to join a rebalance is still a member.
+        # aiokafka raises the same class for a member that must join a rebalance, and that one is still a member.
         if isinstance(error.__cause__, (UnknownMemberIdError, IllegalGenerationError)):
             raise Fenced(f"{type(error.__cause__).__name__}: {error.__cause__}") from error
         return False

@@ -8,7 +8,7 @@ class Invariant(RuntimeError):
 
 
 class Misconfigured(Invariant):
-    """Starting again will not help before somebody has changed what the message says; the worker ends with ``EX_CONFIG``."""
+    """A restart will not help until somebody has changed what the message names. The worker ends with ``EX_CONFIG``."""
 
 
 class Retryable(RuntimeError):
@@ -16,4 +16,4 @@ class Retryable(RuntimeError):
 
 
 class Fenced(RuntimeError):
-    """The group knows this member no more, so its partitions may be another's: drop their state and write nothing."""
+    """The group no longer knows this member, so others may own its partitions. Drop their state and write nothing."""

@@ -37,7 +37,8 @@ def faust_app(kafka: KafkaSettings, max_batch_records: int) -> faust.App:
         broker_max_poll_records=max_batch_records,
         consumer_max_fetch_size=4 * 1_048_576,
         producer_acks=-1,
-        # Never reached: the consumer's own bound by partition (IN_HAND) is, and that one lets other topics go on.
+        # This is never reached, because the consumer's bound by partition (IN_HAND) is reached first, and that one does
+        # not stop other topics.
         stream_buffer_maxsize=8 + IN_HAND * kafka.partitions * 3 // 2,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def _taken(task: asyncio.Future[None]) -> None:
-    """Take the error of a flush nobody waits for any more: its partition is another's."""
+    """Log the error of a flush that nobody waits for any more, because another worker owns the partition."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.info("a flush broken off ended with %r", error)
 
@@ -37,13 +37,13 @@ Seek = Callable[[str, int, int], Awaitable[int]]
 _SEEK_PATIENCE_S = 5.0
 
 _SOON_FULL = 0.75
-"""Part of the bound on records not flushed from which a partition is flushed while it goes on folding."""
+"""Share of the bound on unflushed records at which a partition is flushed while it goes on folding."""
 
 _AT_THE_END = 1_000
-"""Records behind below which a partition that was far behind has come to the end."""
+"""A partition that was far behind has caught up when it is fewer records behind than this."""
 
 FAR_BEHIND = 10_000
-"""Records behind from which a partition is flushed rarely."""
+"""A partition that is more records behind than this is flushed rarely."""
 
 Committed = Callable[[str, int], Awaitable[int | None]]
 """(topic, partition) -> the group's offset; 0 where there is none yet, None where it cannot be told."""
@@ -54,7 +54,8 @@ Fail = Callable[[BaseException], Awaitable[None]]
 def _keeps_up(owned: PartitionState, limit: int) -> bool:
     """Tell whether a partition is not far behind.
 
-    One that was is so until it is through: rows written amid the end of a backlog would soon be written anew.
+    A partition that was far behind counts as such until it has caught up, because rows written near the end of a
+    backlog would soon be written again.
     """
     if owned.behind >= limit:
         return False
@@ -128,7 +129,7 @@ class StageHost:
 
     @property
     def behind(self) -> int:
-        """Records whose results are not on the log yet, of the partition that has most of them, as of its last batch."""
+        """Records whose results are not on the log yet, of the partition with the most, as of its last batch."""
         return max((owned.behind + owned.unflushed + owned.writing for owned in self.owned.values()), default=0)
 
     @property
@@ -137,7 +138,10 @@ class StageHost:
         return all(owned.ready.is_set() for owned in self.owned.values())
 
     def assign(self, partitions: Iterable[int]) -> None:
-        """Take partitions; recovery runs in the background and ``process`` waits for it. One that is held goes on as it is."""
+        """Take partitions.
+
+        Recovery runs in the background and ``process`` waits for it. A partition that is already held continues.
+        """
         for partition in partitions:
             if partition in self.owned:
                 held = self.owned[partition]
@@ -168,11 +172,11 @@ class StageHost:
     async def revoke(self, partitions: Iterable[int], *, flush: bool = True, park: bool = False) -> None:
         """Give partitions back: flush and commit what is folded, then drop the state.
 
-        ``park`` keeps the state of those whose last flush came to its end: most partitions of a worker are its own again
-        when the group has been rearranged, and need no recovery then. The caller revokes those that are not.
+        ``park`` keeps the state of the partitions whose last flush was completed. After a rebalance a worker gets most
+        of its partitions back, and these then need no recovery. The caller revokes the others.
 
-        A flush that waits, for Redis or the broker, must not hold up the group: after ``revoke_patience_s`` it is broken off,
-        as a crash would break it off, and the next owner folds again what was not flushed.
+        A flush that waits for Redis or the broker must not hold up the group. After ``revoke_patience_s`` it is
+        cancelled, which has the same effect as a crash: the next owner folds again what was not flushed.
         """
         patience_s = self._revoke_patience_s
         until_s = None if patience_s is None else time.monotonic() + patience_s
@@ -215,7 +219,7 @@ class StageHost:
     async def process(self, batch: Batch) -> None:
         """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice.
 
-        A batch that comes before its partition is known to be ours is dropped, which has it fetched again.
+        A batch that comes before its partition is assigned is dropped, and is then fetched again.
         """
         owned, records = await self._recovered(batch.partition), batch.records
         expected = None if owned is None else await self._expected(owned, records[0].offset)
@@ -256,7 +260,7 @@ class StageHost:
         if owned.processor.next is not None:
             return owned.processor.next
         if owned.begin is not None and first > owned.begin and self._committed is not None:
-            # A broker that has just come back may have said at first that nothing is committed.
+            # A broker that has just come back may have answered at first that nothing is committed.
             owned.begin = max(owned.begin, await self._committed(self.topic, owned.partition) or 0)
         return owned.begin
 
@@ -268,7 +272,7 @@ class StageHost:
             )
 
     def _hole(self, owned: PartitionState, records: list[Record]) -> Invariant:
-        """Return what to say of a batch with offsets missing inside."""
+        """Return the error for a batch with missing offsets inside."""
         missing = next(a.offset + 1 for a, b in pairwise(records) if b.offset != a.offset + 1)
         return Invariant(
             f"{self.name}[{owned.partition}]: the log has no record {missing}. It must be neither compacted nor written "
@@ -276,7 +280,7 @@ class StageHost:
         )
 
     async def _recovered(self, partition: int) -> PartitionState | None:
-        """Return a partition once it has recovered; None when it is not, or no longer, ours."""
+        """Return a partition once it has recovered; None when this worker does not own it."""
         while (owned := self.owned.get(partition)) is not None and not owned.ready.is_set():
             if owned.recovery is not None:
                 await asyncio.wait([owned.recovery])
@@ -285,13 +289,14 @@ class StageHost:
         return owned
 
     async def _fill_gap(self, owned: PartitionState, expected: int, first: int) -> bool:
-        """Deal with records missing before a batch: go back for them, unless the log begins here.
+        """Handle records that are missing before a batch: seek back to them, unless the log begins here.
 
-        Batches fetched before the position moved may still come; they are dropped without moving it again. A log that may
-        have holes (compacted, or written by transactions) has one here when going back brings the same batch again.
+        Batches fetched before the seek may still come; they are dropped and the position is not moved again. If the
+        seek brings the same batch again, a log that may have holes (compacted, or written by transactions) has a hole
+        here.
 
         Returns:
-            Whether the batch may be folded: nothing that the log holds is missing before it.
+            Whether the batch may be folded, because no record of the log is missing before it.
         """
         now_s = time.monotonic()
         if owned.sought == expected:
@@ -313,11 +318,11 @@ class StageHost:
         return False
 
     async def flush_one(self, owned: PartitionState, *, last: bool = False) -> None:
-        """Flush one partition and commit its offset; one that has failed or is fenced is left to its next owner.
+        """Flush one partition and commit its offset. A partition that has failed or is fenced is left to its next owner.
 
         Args:
             owned: The partition.
-            last: It is given back: the offset is committed however short ago the last one was.
+            last: The partition is being revoked, so the offset is committed even if the last commit was a moment ago.
         """
         async with owned.flushing:
             if owned.closed or owned.failed or owned.fenced_s is not None or owned.parked or not owned.ready.is_set():
@@ -347,7 +352,7 @@ class StageHost:
             self._meter.flushed(self.name, time.monotonic() - began)
 
     async def _commit_one(self, owned: PartitionState, offset: int) -> None:
-        """Commit an offset. A coordinator that is away is asked again at the next flush; a fenced worker stops here."""
+        """Commit an offset. If the coordinator is away, the next flush tries again. If the worker is fenced, it stops here."""
         try:
             taken = await self._commit(self.topic, owned.partition, offset)
         except Fenced as error:
@@ -359,10 +364,10 @@ class StageHost:
             self._meter.not_committed(self.name)
 
     def fence(self, reason: str) -> None:
-        """Stop folding and flushing every partition: the group knows this worker no more, and others may own them.
+        """Stop folding and flushing every partition, because the group no longer knows this worker and others may own them.
 
-        What is in memory is dropped when the group takes the partitions away, which it does when the worker joins anew;
-        what was not flushed is folded again by the next owner. ``reason`` is for the log.
+        The state in memory is dropped when the partitions are revoked, which happens when the worker joins again. The
+        next owner folds again what was not flushed. ``reason`` is for the log.
         """
         now_s = time.monotonic()
         held = [owned for owned in self.owned.values() if owned.fenced_s is None]
@@ -373,16 +378,17 @@ class StageHost:
             log.warning("%s%s: dropped, waiting to be assigned anew: %s", self.name, sorted(self.owned), reason)
 
     async def flush_all(self) -> None:
-        """Flush every owned partition; one that is far behind less often, for each flush costs rows, not events.
+        """Flush every owned partition. One that is far behind is flushed less often, because a flush costs by rows, not by events.
 
-        Those far behind take turns, whatever ``at_once`` says: what they hold while they write is large.
+        Partitions that are far behind are flushed one after the other, whatever ``at_once`` says, because they hold
+        much memory while they write.
         """
         now_s = time.monotonic()
         near: list[PartitionState] = []
         limit = 0 if self._source_behind() else self._far_behind
         for owned in list(self.owned.values()):
             if owned.closed:
-                continue  # given back while another partition was flushed
+                continue  # revoked while another partition was flushed
             self._check(owned)
             self._check_fenced(owned, now_s)
             if _keeps_up(owned, limit):

@@ -63,7 +63,7 @@ BATCH_BYTES = 786_432
 
 
 class KafkaLogWriter:
-    """Batches built by hand: a microsecond a record where ``producer.send`` costs twenty."""
+    """Builds batches itself, which costs one microsecond per record; ``producer.send`` costs twenty."""
 
     def __init__(
         self,
@@ -101,10 +101,10 @@ class KafkaLogWriter:
                 meter.wait_ended("broker", began)
 
     async def _append(self, topic: str, partition: int, entries: list[Entry]) -> None:
-        """Send one batch after the other, each once the one before it is acknowledged.
+        """Send the batches one after the other; each waits until the one before it is acknowledged.
 
-        The producer would take a second one meanwhile, and send it even when the first has failed: its records would stand on
-        the log without those before them. The next batch is built while one is under way, so nothing is slower for it.
+        The producer would accept a second batch meanwhile and send it even if the first fails. Then its records would
+        be on the log without those before them. The next batch is built while one is under way, so this is not slower.
         """
         before: asyncio.Future[Any] | None = None
         begin = 0
@@ -237,7 +237,7 @@ class KafkaLogReader:
             await consumer.stop()
 
     async def _started(self, **options: Any) -> AIOKafkaConsumer:
-        """Start a consumer. A broker that is away is waited for: who reads is recovering, and gives up by being cancelled."""
+        """Start a consumer. If the broker is away, wait for it: the caller is recovering and gives up by cancellation."""
         while True:
             consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **options, **self._settings)
             try:

@@ -18,7 +18,7 @@ class Meter(Protocol):
         """Set how much is folded and not flushed."""
 
     def wait_began(self, on: str) -> float:
-        """Note that something begins to wait for a ``flush``, the ``broker`` or ``redis``; return what ends it."""
+        """Note that something begins to wait for a ``flush``, the ``broker`` or ``redis``. Returns the token that ends the wait."""
 
     def wait_ended(self, on: str, began: float) -> None:
         """Note the end of a wait; ``began`` is what ``wait_began`` returned."""

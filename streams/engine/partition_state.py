@@ -26,7 +26,7 @@ class Processor(Protocol):
         """See above."""
 
     async def recover(self) -> None:
-        """Fill the state from the log."""
+        """Restore the state from the log."""
 
     def fold(self, records: list[Record]) -> None:
         """Fold records in offset order."""
@@ -35,7 +35,7 @@ class Processor(Protocol):
         """Write and await everything folded so far; return the offset to commit, None when there is nothing new."""
 
     async def close(self) -> None:
-        """Drop the state; called after a last flush, or without one when the partition is already another's."""
+        """Drop the state. Called after a last flush, or without one when another worker already owns the partition."""
 
 
 class PartitionState:
@@ -43,23 +43,24 @@ class PartitionState:
 
     Attributes:
         behind: Records of the source not folded yet, as of the last batch.
-        sought: Offset last gone back to for a gap.
+        sought: Offset of the last seek back for a gap.
         sought_s: When that was.
-        gap_end: Where the batch began that showed the gap.
+        gap_end: First offset of the batch that showed the gap.
         since_s: When the partition was taken, on the monotonic clock.
         flushed_s: When its last flush began.
         unflushed: Records folded since the last flush began.
         unflushed_bytes: Their size.
         writing: Records whose flush is under way.
-        begin: Where a stage that keeps no place of its own begins: what the group has committed. None where that is unknown.
-        uncommitted: Offset flushed whose commit the coordinator has not taken: it is offered again at the next flush.
+        begin: Where a stage without an offset in its state begins: at the committed offset. None where that is unknown.
+        uncommitted: Flushed offset that the coordinator has not committed; the next flush tries again.
         committed_s: When its last commit was offered.
-        work: The flush under way, to be broken off when the partition is given back while it waits.
-        fenced_s: When the group was found not to know this worker any more: nothing of the partition is folded or flushed
-            until it is taken away and given anew.
-        parked: Between two assignments: flushed, and neither folded nor flushed before it is known whose it is now.
-        failed: A fold or a flush ended half-way, so memory and log have parted: until it is recovered anew, nothing of it may
-            be folded or flushed. The worker is on its way down, but what else waits in it runs on.
+        work: The flush under way; it is cancelled if the partition is revoked while it waits.
+        fenced_s: When the worker was fenced. The partition is neither folded nor flushed until it has been revoked and
+            assigned again.
+        parked: Between two assignments. It has been flushed, and is neither folded nor flushed until the next
+            assignment is known.
+        failed: A fold or a flush ended half-way, so memory and log differ. Nothing of it may be folded or flushed until
+            it has recovered again. The worker is stopping, but its other tasks still run.
     """
 
     def __init__(self, partition: int, processor: Processor) -> None:
@@ -90,7 +91,7 @@ class PartitionState:
 
 @contextmanager
 def marked(owned: PartitionState) -> Iterator[None]:
-    """Mark a partition as failed when the work inside does not come to its end."""
+    """Mark a partition as failed when the work inside is not completed."""
     try:
         yield
     except BaseException:

@@ -1,13 +1,13 @@
-"""Reads the raw bytes of an event: the one place where it is decided what is accepted.
+"""Reads the raw bytes of an event. Only this module decides what is accepted.
 
 ``accept`` is what gateway, intake and SDK call: it answers with the event and with the bytes to write to the log.
-``parse_event`` is the same for whoever only reads (``check-events``, the commands that read files). Both answer with a
-``Refusal`` in words that a sender can act on, and never raise.
+``parse_event`` does the same for code that only reads (``check-events``, the commands that read files). Both return a
+``Refusal`` that a sender can act on, and never raise.
 
 What is accepted is what the JSON Schema (``contract/``) and the table of rules (``streams.models.time_rules``) allow, and
-``tests/contract/test_agreement.py`` holds that with generated events. The good case costs one decode and a few searches
-of bytes; an event with unknown fields, whole numbers written as ``1000.0`` or times finer than a microsecond is written
-anew; all explaining happens only after a failure.
+``tests/contract/test_agreement.py`` holds that with generated events. A good event costs one decode and a few byte
+searches. An event with unknown fields, whole numbers written as ``1000.0`` or times finer than a microsecond is written
+again. Explanations are made only after a failure.
 """
 
 from __future__ import annotations
@@ -37,18 +37,20 @@ from streams.models.time_rules import DEFAULT_LIMITS, EventLimits, broken_rule, 
 __all__ = ["MAX_NESTING", "UNREADABLE", "Refusal", "accept", "explain_failure", "parse_event", "task_of", "too_deep"]
 
 MAX_REASON_CHARS = 256
-"""``reason`` is for people and in no number: longer texts are cut on the log, not refused."""
+"""``reason`` is for people and is not counted, so longer texts are cut on the log and not refused."""
 
 MAX_CONTENT_TYPE_CHARS = 256
 
-UNTOLD = Refusal("not_told", None, "the event does not meet the contract", "mend those that are told, and send again")
-"""Stands for any refusal where nobody is told more than how many there were."""
+UNTOLD = Refusal(
+    "not_told", None, "the event does not meet the contract", "correct the faults that are listed, and send it again"
+)
+"""Replaces any refusal that is only counted and not shown."""
 
 _JSON_SPACE = b" \t\r\n"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
-"""What a datetime can hold: the years 1 to 9999. The clock of a foreign producer may say anything."""
+"""The range of a datetime: the years 1 to 9999. The clock of a foreign producer may have any value."""
 
 CONTROLS = "\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069"
 """Characters refused in every text but ``reason``, as a class of a regular expression (Python and ECMA): C0, DEL and C1;
@@ -59,10 +61,10 @@ _MAY_BE_CONTROL = re.compile(
     rb"\\(?:u00[01]|u007[fF]|u00[89]|u202|u206|[bfnrt])|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
 )
 _long_fraction = re.compile(rb"\.[0-9]{7}").search
-"""A time finer than a microsecond, which the decoder would round. Also found in texts and numbers, which does no harm;
-its digits may be escaped as ``\\u0039``, so events with such escapes are written anew too."""
+"""A time finer than a microsecond, which the decoder would round. Matches in texts and numbers do no harm. The digits
+may be escaped as ``\\u0039``, so events with such escapes are written again too."""
 _BACKSLASH, _DELETE = 0x5C, 0x7F
-"""Numbers, because Python finds a number in bytes in a tenth of the time that it takes for bytes of length one."""
+"""These are numbers, because Python finds a number in bytes ten times as fast as bytes of length one."""
 _TIME_TEXT = re.compile(r"(.{19}\.[0-9]{3})[0-9]+(.*)", re.DOTALL)
 
 
@@ -83,7 +85,7 @@ def accept(
         max_bytes: Largest event accepted.
         future_ms: How far ahead of its arrival an event may be dated.
         limits: How far its other times may be from its own.
-        explained: Say why bytes are no event of the contract, which costs more than finding out; else ``UNTOLD`` will do.
+        explained: Explain why bytes are not an event of the contract, which is slow; otherwise return ``UNTOLD``.
 
     Returns:
         The event and its bytes: ``raw`` itself where it has none but the contract's fields in a form that the decoder
@@ -126,7 +128,7 @@ def accept(
 
 
 def surely_plain(raw: bytes) -> bool:
-    """Tell whether no text in these bytes can need a closer look: all ASCII, no escapes, no DEL, no time too fine.
+    """Tell whether these bytes need no full check of texts: all ASCII, no escapes, no DEL, no time that is too fine.
 
     Args:
         raw: One event, or several with a line break between them: one search through many costs half as much.
@@ -135,7 +137,7 @@ def surely_plain(raw: bytes) -> bool:
 
 
 def accept_plain(raw: bytes, latest: datetime, max_bytes: int, limits: EventLimits) -> Any:
-    """Return an event that is surely good as it is, in half the time of ``accept``; None where that is to be asked.
+    """Return an event that is certainly good as it is, in half the time of ``accept``. None if ``accept`` must be called.
 
     Whatever this returns, ``accept`` answers with the same event and with ``raw``, by test.
 
@@ -167,7 +169,7 @@ def parse_event(
     future_ms: int = 300_000,
     limits: EventLimits = DEFAULT_LIMITS,
 ) -> Any:
-    """Return an event or say what is wrong with it: ``accept`` for whoever does not write."""
+    """Return an event or what is wrong with it: ``accept`` for code that does not write."""
     found = accept(raw, now_ms, max_bytes, future_ms, limits)
     return found if isinstance(found, Refusal) else found[0]
 
@@ -198,7 +200,7 @@ def _anew(raw: bytes) -> bytes:
 
     Raises:
         RecursionError: It is nested too deeply.
-        msgspec.DecodeError: It is no event.
+        msgspec.DecodeError: It is not an event.
     """
     if too_deep(raw):
         raise RecursionError
@@ -222,7 +224,7 @@ def _is_odd(raw: bytes) -> bool:
 
 
 def _not_utf8(raw: bytes) -> bool:
-    """Tell whether bytes are no UTF-8: the decoder does not look into fields it does not know."""
+    """Tell whether bytes are not UTF-8, because the decoder does not check fields it does not know."""
     try:
         raw.decode()
     except UnicodeDecodeError:
@@ -231,7 +233,7 @@ def _not_utf8(raw: bytes) -> bool:
 
 
 def _read_anew(raw: bytes, *, explained: bool) -> tuple[Any, bytes] | Refusal:
-    """Return the event and its bytes, written anew, or why it cannot be: of what was sent, or of what was made of it."""
+    """Return the event and its bytes, written again, or why that is not possible."""
     try:
         value = _anew(raw)
     except UNREADABLE:
@@ -257,7 +259,7 @@ _LONG_CONTENT_TYPE = Refusal(
 
 
 def _odd_text(event: Any, raw: bytes) -> Refusal | None:
-    """Return where a text holds a character that is refused, of an event that has escapes or is not ASCII."""
+    """Return where a text has a character that is refused, for an event that has escapes or is not ASCII."""
     if _MAY_BE_CONTROL.search(raw) is None:
         return None
     path = _control_character(msgspec.to_builtins(event), "$")

@@ -22,8 +22,8 @@ or one a line. `floorwatch check-events FILE` explains every fault of a file wit
 - [`asyncapi.yaml`](asyncapi.yaml): the topics, as AsyncAPI 3.0.
 - [`examples.jsonl`](examples.jsonl): events of each type.
 
-What is accepted is what the schema and the rules below allow; gateway, SDK, intake and `check-events` decide by the same
-code. What stands on `events.v1` was accepted by the rules of its day and is counted whatever they are now.
+The schema and the rules below say what is accepted; gateway, SDK, intake and `check-events` use the same code. Events
+on `events.v1` were accepted by the rules of their time and are counted even if the rules have changed.
 
 - `source` and `id` together are the identity of an event of a task. The same pair with the same content is a duplicate
   and ignored; with other content it goes to the dead letters, and the first one stands. The same pair under another
@@ -33,16 +33,16 @@ code. What stands on `events.v1` was accepted by the rules of its day and is cou
 - `time` may be as old as you like (backfill), but at most 5 minutes after its arrival. Arrival is when the gateway or the
   broker took the event; a Kafka record's own timestamp is not looked at.
 - Times are RFC 3339 with a zone, in the years 2000 to 2099; T and Z in lower case, a space for T and an offset without
-  its colon are taken too; a leap second (:60) and 24:00 are not. Where a validator also asserts `format: date-time`, what
-  it passes is accepted but for those and other years. What is finer than a millisecond is cut, never rounded.
+    its colon are accepted too; a leap second (:60) and 24:00 are not. Except for these and for other years, everything
+    that a validator with `format: date-time` passes is accepted. Digits beyond the millisecond are cut, never rounded.
 - Whole numbers may be written as `1000.0` or `1e3`, as JSON Schema has it.
 - Control characters (C0, DEL, C1), line and paragraph separators and bidirectional embeddings, overrides and isolates
   are refused in every text but `reason`, escaped or not. A `reason` longer than 256 characters is cut.
-- Events over 1 MiB are refused, and JSON nested deeper than 64 levels. Of a key that stands twice the last one counts.
+- Events over 1 MiB are refused, and JSON nested deeper than 64 levels. If a key occurs twice, the last one counts.
 - Fields that the contract does not have may be sent and are dropped: they are on no topic of Floorwatch.
 - A field that may be null may as well be left out. `floorwatchgrant` and `floorwatchproof` are reserved: they are dropped.
-- A sender that is bound to a vendor, site, … may speak of what is its own; what that means is a table in
-  [docs/security.md](../docs/security.md).
+- A sender that is bound to a vendor, site, … may send only what belongs to it; [docs/security.md](../docs/security.md)
+    has the rules.
 
 Times of an event relative to its own `time` (the limits are `events` in the configuration):
 

@@ -15,7 +15,7 @@ from streams.models.time_rules import TIME_PATTERN
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _NO_CONTROLS = {"pattern": f"[{CONTROLS}]"}
-"""``streams.models.acceptance`` refuses these characters; the schema says so, by ``not``, for whoever sends."""
+"""``streams.models.acceptance`` refuses these characters; the schema tells senders so, with ``not``."""
 
 _MAX_NUMBER = 1.7976931348623157e308
 """Larger numbers do not fit into 64 bits."""
@@ -85,7 +85,7 @@ def _checked(schema: Any) -> Any:
 
 
 def _require_appeal_target(name: str, schemas: dict[str, Json]) -> None:
-    """Say what the wire types cannot: an appeal names the label or the audit it is against."""
+    """Add what the wire types cannot express: an appeal names the label or the audit it is against."""
     if not name.startswith("Appeal"):
         return
     data = schemas[f"{name}Data"]

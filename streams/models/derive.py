@@ -1,4 +1,4 @@
-"""Struct classes made from others by program: the same fields, some of another type, other settings."""
+"""Makes struct classes from others: with the same fields, some of another type, and other settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 Leaf = Callable[[Any], Any]
-"""Returns the type to put in the place of an innermost type; the same one leaves it, with its bounds, as it is."""
+"""Returns the type that replaces an innermost type. Returning the same type keeps it with its bounds."""
 
 
 class Deriver:

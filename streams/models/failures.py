@@ -1,4 +1,4 @@
-"""Why bytes are no event of the contract, in words that a sender can act on. Called only after a failure."""
+"""Why bytes are not an event of the contract, in words that a sender can act on. Called only after a failure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from streams.models.events import TYPE_NAMES, Against, ErrorClass, Outcome, Seve
 from streams.models.refusal import Refusal
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What decoding foreign bytes may raise: no JSON, no UTF-8 (a ValueError), nested too deeply."""
+"""Errors that decoding foreign bytes may raise: not JSON, not UTF-8 (a ValueError), nested too deeply."""
 
 MAX_NESTING = 64
-"""Levels of arrays and objects in one event. The decoder's own limit hangs on the caller's stack: this one does not."""
+"""Levels of arrays and objects in one event. Unlike the decoder's own limit, this one does not depend on the caller's
+stack."""
 
 _PATH = re.compile(r" - at `(\$[^`]*)`$")
 _BYTE = re.compile(r" \(byte (\d+)\)")
@@ -38,7 +39,7 @@ def too_deep(raw: bytes) -> bool:
 
 
 def explain_failure(raw: bytes, error: Exception | None = None) -> Refusal:
-    """Return why bytes are no event of the contract. Never raises.
+    """Return why bytes are not an event of the contract. Never raises.
 
     Args:
         raw: Bytes that could not be decoded.
@@ -71,7 +72,7 @@ def _explain_malformed(raw: bytes, text: str, said: str) -> Refusal:
         return _malformed(text, fault.msg, fault.lineno, fault.colno)
     except (ValueError, RecursionError):
         return _TOO_DEEP
-    # Python's reader takes NaN and lone surrogates, which are no JSON.
+    # Python's reader accepts NaN and lone surrogates, which are not JSON.
     lone = next((found for found in _ESCAPE.finditer(text) if found["lone"]), None)
     if lone is not None and any(word in said for word in ("truncated", "surrogate", "escape")):
         line = text.count("\n", 0, lone.start()) + 1
@@ -162,12 +163,12 @@ def _explain_object(value: dict[str, Any], message: str) -> Refusal:
 
 
 def _shortened(said: str) -> str:
-    """Return a sentence of the decoder without most of what it quotes: a wrong value may be moderated content."""
+    """Return the decoder's message without most of what it quotes, because a wrong value may be moderated content."""
     return _QUOTED.sub(lambda found: _quoted(found[1]), said)
 
 
 def _quoted(text: str) -> str:
-    """Return a text in quotes, or its length where it is too long to be a misspelt name."""
+    """Return a text in quotes, or its length if it is too long to be a misspelt name."""
     return repr(text) if len(text) <= _MAX_QUOTED_CHARS else f"(a text of {len(text)} characters)"
 
 
@@ -182,7 +183,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _FIELD_HINTS = {
     "subject": "send the task_id as subject: facts of one task are ordered by it",
-    "id": "give each event an id of its own; id and source together tell duplicates",
+    "id": "give each event its own id; id and source together identify duplicates",
     "source": "name the tool that sends, e.g. label-studio/kul-1",
     "time": "send when it happened, in RFC 3339 with a zone: 2026-11-23T01:10:42Z",
     "specversion": 'CloudEvents 1.0: send "specversion": "1.0"',

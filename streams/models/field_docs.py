@@ -31,7 +31,7 @@ EVENT_DOCS: dict[str, str] = {
     "LabelSubmittedData.due_at": "When the task was due, for sources that send no task.created.",
     "LabelSubmittedData.created_at": "When the task was created, for sources that send no task.created.",
     "sla_class": "Named time to due (targets.sla_classes of the configuration), where due_at is not known.",
-    "required_labels": "The task is complete at its so-manieth standing label.",
+    "required_labels": "The task is complete when it has this many standing labels.",
     "reason": "Why, in the tool's words; not kept.",
     # Labels
     "label_id": "The label. Sent again, it is a new version that replaces the earlier wholly.",

@@ -3,9 +3,9 @@
 Each format has a version of its own. A value carries its whole number; one that carries none is version 1, which the deployed
 commit 24565ae wrote. A reader takes every version up to its own and refuses a newer one with ``NewerFormat``; it never guesses.
 
-The number is raised by a change that an older reader must not pass over, because it would count wrongly. Any other change (a
-field more that has a default) raises ``minor``, which no value carries: older readers go on reading. ``make golden`` then
-writes the states of the new version to ``tests/golden``, where tests read those of every version.
+The number is raised by a change that an older reader must not ignore, because it would count wrongly. Any other change
+(a new field with a default) raises ``minor``, which no value carries, so older readers go on reading. ``make golden``
+then writes the states of the new version to ``tests/golden``, where tests read those of every version.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def check_json(kind: Format, value: bytes | str, where: str = "") -> None:
 
     Raises:
         NewerFormat: It is newer.
-        msgspec.DecodeError: It is no JSON object, or its version is no whole number.
+        msgspec.DecodeError: It is no JSON object, or its version is not a whole number.
     """
     check(kind, _json_head(value).format, where)
 

@@ -1,11 +1,11 @@
 """Grants: what a sender may do, and how that is written on an event so that nobody can write more.
 
-Gateway and intake know who sends. They refuse at once what needs no other event to be told: a type that is not granted,
-a foreign ``source``, a dimension of somebody else. What concerns another event (whose label is withdrawn?) only the ledger
-can tell. For it they write the *stamp* into the event: the sender and the dimensions it is bound to. An event without a
-stamp has all rights, so a stamp only ever takes rights away.
+Gateway and intake know the sender. They refuse at once what can be decided from the event alone: a type that is not
+granted, a foreign ``source``, a dimension of somebody else. Only the ledger can decide what depends on another event
+(whose label is withdrawn?). For that, they write the *stamp* into the event: the sender and the dimensions it is bound
+to. An event without a stamp has all rights, so a stamp can only take rights away.
 
-On the way from the gateway to intake an event also carries a *proof*: an HMAC of all its other bytes. Intake takes a
+On the way from the gateway to intake an event also carries a *proof*: an HMAC of all its other bytes. Intake accepts a
 stamp from a raw topic only with a proof, and drops any other.
 """
 
@@ -39,10 +39,10 @@ BOUND_DIMENSIONS = ("site", "vendor", "team", "queue", "market")
 """What a sender may be bound to."""
 
 NOT_PERMITTED = "not_permitted"
-"""Code of a refusal for want of rights."""
+"""Code of the refusal of an event that its sender has no right to send."""
 
 UNPROVEN = "unproven_grant"
-"""Code of the refusal of an event whose proof is not by our key."""
+"""Code of the refusal of an event whose proof was made with another key."""
 
 REVIEWER = "reviewer"
 NO_REVIEWER = "no"
@@ -52,7 +52,7 @@ _HEX = 32
 _PROOF = b',"floorwatchproof":"'
 _TAIL = len(_PROOF) + _HEX + 2
 PROOF_END = b'"}'
-"""The last bytes of an event with a proof: hardly any other ends so."""
+"""The last bytes of an event with a proof. Hardly any other event ends like this."""
 
 _JUDGING = (AuditCompleted, AuditWithdrawn, AppealDecided)
 _BREAKS = (BreakStarted, BreakEnded)
@@ -89,8 +89,8 @@ class SenderGrant(Struct, frozen=True):
     def marked(self, event: Any) -> Any:
         """Return a decoded event as the log has it: with the stamp, and with each dimension that can have one value only.
 
-        A label, task or shift that leaves out a dimension to which its sender is bound by a single value has that value. So it
-        counts where the sender stands, and those who review the sender may audit it.
+        A label, task or shift that leaves out a dimension to which its sender is bound by a single value has that
+        value. So it counts for that value, and the sender's reviewers may audit it.
 
         Args:
             event: A decoded event that the grant allows.
@@ -104,7 +104,7 @@ class SenderGrant(Struct, frozen=True):
         return stamped(event, self.stamp)
 
     def refusal(self, event: Any) -> Refusal | None:
-        """Return why an event may not come from this sender, or None; what only the ledger knows is not asked here.
+        """Return why an event may not come from this sender, or None. What only the ledger can know is not checked here.
 
         Args:
             event: A decoded customer event.
@@ -178,8 +178,8 @@ def stamp_of(sender: str, bound: Mapping[str, Sequence[str]], *, reviewer: bool 
     Args:
         sender: Its name.
         bound: Values by dimension.
-        reviewer: Whether it may change labels that have been audited. Only the want of it is written, so that a stamp takes
-            rights away and never gives any.
+        reviewer: Whether it may change labels that have been audited. Only a missing right is written, so that a stamp
+            takes rights away and never gives any.
     """
     pairs = [(dimension, value) for dimension in sorted(bound) for value in sorted(set(bound[dimension]))]
     pairs += [] if reviewer else [(REVIEWER, NO_REVIEWER)]
@@ -201,7 +201,7 @@ def read_stamp(stamp: str) -> tuple[str, dict[str, frozenset[str]]]:
 
 
 def stamped(event: Any, stamp: str) -> Any:
-    """Return a decoded event with a stamp, or without any where it is empty, whatever the event said itself."""
+    """Return a decoded event with a stamp, or without one if the stamp is empty. A stamp in the event itself is replaced."""
     if event.floorwatchgrant is UNSET and not stamp:
         return event
     return msgspec.structs.replace(event, floorwatchgrant=stamp or UNSET)
@@ -224,7 +224,7 @@ def has_proof(value: bytes) -> bool:
 
 
 def opened(value: bytes, keys: Sequence[bytes]) -> bytes | None:
-    """Return a sealed event without its proof; None where no key made the proof.
+    """Return a signed event without its proof; None if none of the keys made the proof.
 
     Args:
         value: An event for which ``has_proof`` holds.

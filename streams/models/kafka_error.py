@@ -1,4 +1,4 @@
-"""What an error of the Kafka library says, in words."""
+"""Errors of the Kafka library in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ADDRESS = re.compile(r"\('([^']*)', (\d+), [^()]*\)")
 
 
 def said_by(error: BaseException) -> str:
-    """Return what an error of the Kafka library says, in words: no class names of sockets, and never nothing.
+    """Return an error of the Kafka library in words, without class names of sockets and never empty.
 
     Example:
         >>> said_by(OSError("Unable to bootstrap from [('a', 9092, <AddressFamily.AF_INET: 2>)]"))

@@ -1,6 +1,6 @@
-"""A loose reading of events, to write them anew in the form that ``decode_event`` takes.
+"""Lenient decoding of events, to write them again in the form that ``decode_event`` accepts.
 
-Loose classes keep times as text and take whole numbers written as ``1000.0``; unknown fields are dropped.
+Lenient classes keep times as text and accept whole numbers written as ``1000.0``. Unknown fields are dropped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why an event is refused: what every check of the contract answers with."""
+"""The refusal of an event, which every check of the contract returns."""
 
 from __future__ import annotations
 

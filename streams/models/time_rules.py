@@ -1,7 +1,7 @@
-"""What an event may say relative to its own time: one table of rules, used wherever an event is taken in.
+"""The rules on times of an event relative to its own time: one table, used wherever events are accepted.
 
 Gateway, SDK, intake and ``check-events`` all call ``broken_rule`` through ``streams.models.acceptance``. The decoder of the
-log (``decode_log_event``) does not: what stands on ``events.v1`` is folded whatever the rules were or will be.
+log (``decode_log_event``) does not: events on ``events.v1`` are folded whatever the rules are.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ TIME_PATTERN = (
     r"|02-(?:0[1-9]|1[0-9]|2[0-8]))|20(?:[02468][048]|[13579][26])-02-29)"
     r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])$"
 )
-"""What a time looks like, for the JSON Schema: RFC 3339 with a zone, in those years, on a day that there is. A space for
-T and an offset without its colon are taken too; a leap second (:60) and 24:00 are not. The decoder agrees, by test."""
+"""The form of a time, for the JSON Schema: RFC 3339 with a zone, in those years, on an existing day. A space for T and
+an offset without its colon are accepted too; a leap second (:60) and 24:00 are not. The decoder agrees, by test."""
 
 
 class EventLimits(Struct, frozen=True):
@@ -147,7 +147,7 @@ def _shift_edge(name: str, field: str) -> Check:
 _DUE_KINDS = (wire.TaskCreated, wire.LabelSubmitted)
 _LABEL = (wire.LabelSubmitted,)
 _SHIFT = (wire.ShiftScheduled,)
-_ZERO = "leave the field out where the tool does not know; zero times such as 0001-01-01 or 1970-01-01 are no times"
+_ZERO = "leave the field out where the tool does not know; zero times such as 0001-01-01 or 1970-01-01 are not times"
 
 RULES: tuple[TimeRule, ...] = (
     TimeRule(
@@ -229,11 +229,11 @@ _WITHOUT_TIMES = frozenset(cls for cls in wire.EVENT_CLASSES if not TIMES[str(cl
 
 _SURELY_FROM = datetime(FIRST_YEAR, 1, 3, tzinfo=UTC)
 _SURELY_BEFORE = datetime(END_YEAR - 1, 12, 31, tzinfo=UTC)
-"""Between these a time is written in an allowed year whatever its zone, and so is one up to a day before it."""
+"""A time between these is in an allowed year in any zone, and so is a time up to a day before it."""
 
 
 def keeps_rules(event: Any, limits: EventLimits) -> bool:
-    """Tell whether an event surely keeps all rules; where this says no, the table decides. About 0.2 microseconds.
+    """Tell whether an event certainly keeps all rules. If this returns False, the table decides. About 0.2 microseconds.
 
     The common cases: no times in ``data``, or those of a label or a new task, some way from their limits. There the spans
     between decoded times, which cost a tenth of whole milliseconds, say the same.

@@ -257,7 +257,7 @@ def test_a_scrape() -> None:
 
 @pytest.mark.slow
 def test_segments_are_bounded_in_bytes() -> None:
-    """One label of 64 values of 256 characters is 66 kB: four thousand of them would be no record of any topic."""
+    """One label of 64 values of 256 characters is 66 kB: four thousand of them would not fit into a record of any topic."""
     facts = [(n, f"t{n}", True, False, 0, bytes(66_000)) for n in range(4_000)]
     records = Segments().add(facts, 0, 4_000, "o")
     assert max(len(value) for _, value in records) < 1_300_000

@@ -171,7 +171,7 @@ def test_a_change_of_shift_is_no_team_s_fault() -> None:
         for part in _contributors(later, reference).values():
             assert not part.clear
     (night,) = [part for part in _contributors(later, arrived).values() if part.value == "night"]
-    assert night.detail.endswith("its quality is no cause")
+    assert night.detail.endswith("its quality is not a cause")
 
 
 def test_a_part_that_is_large_and_no_worse_is_not_named_for_its_size() -> None:

@@ -113,7 +113,7 @@ def test_mine_is_what_this_user_has_taken(forty: str, monkeypatch: pytest.Monkey
     [
         (["--severity", "urgent"], "there is page, warn, info"),
         (["--scope", "queu=hate"], "write DIMENSION=VALUE"),
-        (["show", "zz"], "is no incident"),
+        (["show", "zz"], "is not an incident"),
         (["show", "abcdef0123"], "no incident begins with"),
     ],
 )

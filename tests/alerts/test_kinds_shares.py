@@ -71,7 +71,7 @@ def test_point_estimate_below_target_is_not_enough() -> None:
 
 
 def test_technical_errors_are_left_out_and_said() -> None:
-    # 60 of 500 are wrong, but 50 of them for technical reasons: 440/450 is no breach.
+    # 60 of 500 are wrong, but 50 of them for technical reasons: 440/450 is not a breach.
     signal = one(rule("accuracy_low"), accuracy({}, 440, 500, technical=50))
     assert not signal.firing
     assert signal.value == 440 / 450

@@ -134,7 +134,7 @@ def test_scope_keys_follow_the_core() -> None:
     assert scope_key({"policy": "P3", "queue": "hate"}) == "queue=hate,policy=P3"
     assert scope_key({"queue": "a,b=c"}) == "queue=a%2Cb%3Dc"
     assert scope_key({}) == "all"
-    with pytest.raises(ValueError, match="'squad' is no dimension"):
+    with pytest.raises(ValueError, match="'squad' is not a dimension"):
         scope_key({"squad": "x"})
 
 

@@ -130,5 +130,5 @@ def test_a_moment_that_is_still_to_come_is_refused(command: str) -> None:
 def test_why_names_a_wrong_dimension_before_it_asks_for_a_window() -> None:
     done = RUNNER.invoke(build("why"), ["why", "accuracy", "--scope", "vndor=x"])
     assert done.exit_code == 2
-    assert "vndor is no dimension; did you mean vendor?" in done.stderr
+    assert "vndor is not a dimension; did you mean vendor?" in done.stderr
     assert "say which row" in RUNNER.invoke(build("why"), ["why", "accuracy", "--scope", "vendor=x"]).stderr

@@ -77,7 +77,7 @@ def test_of_a_long_line_only_the_part_at_fault_is_shown() -> None:
 
 @pytest.fixture(params=["device", "folder", "pipe", "large", "missing", "socket"])
 def odd_path(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
-    """A path that is no small file, and what is said of it."""
+    """A path that is not a small file, and what is said of it."""
     where = tmp_path / "odd"
     if request.param == "device":
         return Path("/dev/zero"), "larger than"

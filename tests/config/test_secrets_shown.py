@@ -1,4 +1,4 @@
-"""Secrets in URLs are shown nowhere, and what is no secret is not masked."""
+"""Secrets in URLs are shown nowhere, and what is not a secret is not masked."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_an_unknown_setting_is_masked_only_if_it_may_be_a_secret(line: str, show
         ("targets: {accuracy_ratio: '95,5'}", "write 0.955 for 95.5 percent"),
         ("targets: {accuracy_ratio: 950}", None),
         ("targets: {accuracy_ratio: 1.5}", None),
-        ("tables: {max_scopes: 95%}", None),  # whole numbers are no ratios
+        ("tables: {max_scopes: 95%}", None),  # whole numbers are not ratios
         ("kafka: {partitions: 50%}", None),
     ],
 )

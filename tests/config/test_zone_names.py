@@ -1,4 +1,4 @@
-"""What is suggested for a text that is no time zone is right or nothing."""
+"""What is suggested for a text that is not a time zone is right or nothing."""
 
 from __future__ import annotations
 

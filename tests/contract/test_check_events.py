@@ -41,7 +41,7 @@ def test_the_examples_have_no_fault() -> None:
         report = check_stream(stream, NOW_MS)
     assert report.faults == []
     assert sum(report.types.values()) == report.lines == 11
-    assert report.tasks == 5, "a roster is no task"
+    assert report.tasks == 5, "a roster is not a task"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_an_audited_label_is_withdrawn_by_a_reviewer_only() -> None:
     task = audited().say(VENDOR, "label.withdrawn", label_id="l")
     assert task.refused == [2]
     assert task.reasons == (
-        "b is bound to vendor v2 and is no reviewer, and label 'l' may not be withdrawn: the label has been audited (audit "
+        "b is bound to vendor v2 and is not a reviewer, and label 'l' may not be withdrawn: the label has been audited (audit "
         "'au') and stays as it was then. A reviewer may withdraw the label, send it again, or withdraw the audit. It counts "
         "for nothing (docs/security.md)"
     )

@@ -124,7 +124,7 @@ def test_what_if_as_json_and_for_a_short_time(command):
         ),
         (["--from", "ads", "--to", "nowhere", "--people", "1"], 1, "no forecast of queue nowhere"),
         (["--from", "ads", "--to", "idle", "--people", "1"], 1, "nothing is known of its pace"),
-        (["--from", "ads", "--to", "hate", "--people", "1", "--for", "long"], 2, "is no duration"),
+        (["--from", "ads", "--to", "hate", "--people", "1", "--for", "long"], 2, "is not a duration"),
     ],
 )
 def test_misuse_is_explained(command, arguments, code, said):

@@ -143,7 +143,7 @@ def test_nearly_everything_made_here_is_accepted(raw: bytes) -> None:
     found = accept(raw, None)
     if isinstance(found, Refusal):
         time = json.loads(raw)["time"]
-        # Characters that change the direction of text, and line separators, are no names either.
+        # Characters that change the direction of text, and line separators, are not names either.
         assert found.code == "control_character" or time.startswith(("2000", "2099")), found
 
 

@@ -70,7 +70,7 @@ CASES: dict[str, tuple[bytes, str, str | None, str]] = {
     "old CloudEvents": (raw(specversion="0.3"), "wrong_value", "$.specversion", "0.3"),
     "time without a zone": (raw(time="2026-11-23T10:00:00"), "wrong_time", "$.time", "timezone"),
     "no time at all": (raw(time="yesterday"), "wrong_time", "$.time", "RFC3339"),
-    "started_at is no time": (with_data(started_at="x"), "wrong_time", "$.data.started_at", "RFC3339"),
+    "started_at is not a time": (with_data(started_at="x"), "wrong_time", "$.data.started_at", "RFC3339"),
     "from the future": (raw(time="2026-11-23T12:05:01Z"), "future_time", "$.time", "300 s"),
     "starts after its end": (
         with_data(started_at="2026-11-23T10:00:01Z"),

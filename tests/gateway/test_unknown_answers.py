@@ -44,7 +44,7 @@ CHANGES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         [choices("Spam"), part("rating", {"rating": 1})],
     ),
     "nothing beside nothing": ([], []),
-    "a choice that is no text": ([part("choices", {"choices": [4]})], [part("choices", {"choices": [5]})]),
+    "a choice that is not a text": ([part("choices", {"choices": [4]})], [part("choices", {"choices": [5]})]),
 }
 
 

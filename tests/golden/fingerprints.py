@@ -102,7 +102,7 @@ def shape(kind: Any) -> str:
 def _shape(found: Any, structs: dict[str, tuple[str, str]]) -> str:
     name = type(found).__name__
     if isinstance(found, msgspec.inspect.StructType):
-        # Names of classes, and of fields that are told by their place, are no part of the format.
+        # Names of classes, and of fields that are told by their place, are not part of the format.
         own = f"{found.cls.__module__}.{found.cls.__qualname__}"
         if own not in structs:
             structs[own] = (f"struct {len(structs)}", "")

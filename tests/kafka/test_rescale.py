@@ -55,7 +55,7 @@ def test_a_hot_partition_and_the_time_of_a_recovery_are_told() -> None:
 
 
 def test_few_events_are_no_measure() -> None:
-    """Two events on one of four partitions are no hot partition."""
+    """Two events on one of four partitions are not a hot partition."""
     advice = advise(replace(CALM, busiest_share=4.0, kept=2), None, 8000, 50_000)
     assert (advice.workers, advice.partitions) == (2, 4)
     said = " ".join(advice.reasons)

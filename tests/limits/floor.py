@@ -76,7 +76,7 @@ class ProxiedFloor:
         return await until(found, "the metrics to say it", progress=self._moving, process=self.run.worker, every_s=0.2)
 
     async def _moving(self) -> tuple[str, Series]:
-        """What tells that the worker gets on: how long it has waited is no sign of it."""
+        """What tells that the worker gets on: how long it has waited is not a sign of it."""
         series = await self.metrics()
         counts = {
             key: value for key, value in series.items() if key[0].startswith("floorwatch_") and "_total" in key[0]

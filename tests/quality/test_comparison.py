@@ -85,7 +85,7 @@ def test_vendors_without_common_work_or_audits_are_left_out_with_a_reason() -> N
 
 
 def test_weights_count_where_there_are_any() -> None:
-    """Audits without a probability are no sample: only the weighted ones enter."""
+    """Audits without a probability are not a sample: only the weighted ones enter."""
     counts = {
         **stratum("bpo-a", HARD, 100, 40, 40, w=5),
         **stratum("bpo-b", HARD, 100, 40, 30, w=2),

@@ -1,4 +1,4 @@
-"""An unknown value is no value: a decision called ``?`` is one, and a share that hangs on what nobody said is not said."""
+"""An unknown value is not a value: a decision called ``?`` is one, and a share that hangs on what nobody said is not said."""
 
 from __future__ import annotations
 

@@ -207,8 +207,8 @@ def test_the_table_shows_every_part_and_the_whole(log):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--scope", "vender=x"], "vender is no dimension"),
-        (["--by", "policy,planet"], "planet is no dimension"),
+        (["--scope", "vender=x"], "vender is not a dimension"),
+        (["--by", "policy,planet"], "planet is not a dimension"),
         (["--scope", "vendor=x", "--by", "vendor"], "fixed by --scope"),
         (["--window", "7d", "--against", "24h"], "must be longer"),
         (["--window", "7m"], "quarter hours"),

@@ -143,7 +143,7 @@ def test_facts_of_a_task_are_told_with_offsets(bootstrap: str) -> None:
         (("why", "accuracy"), 2, "either --window 24h or --pane"),
         (("why", "accuracy", "--window", "24h", "--measure", "guilt"), 2, "not of accuracy; one of audited"),
         (("why", "accuracy", "--window", "3h"), 2, "not kept; one of 5m"),
-        (("why", "accuracy", "--pane", "today"), 2, "is no moment"),
+        (("why", "accuracy", "--pane", "today"), 2, "is not a time"),
         (("why", "accuracy", "--window", "24h", "--scope", "team=x,market=y"), 2, "no rows are kept by"),
         (("table", "accuracy", "--as-of", "2026-11-22T18:00:00"), 2, "has no zone"),
         (("table", "accuracy", "--diff"), 2, "belong to --as-of"),
@@ -238,7 +238,11 @@ def test_quality_is_reported_from_the_log(bootstrap: str) -> None:
     shown = call(bootstrap, "quality", "--window", "2h")
     assert shown.exit_code == 0
     assert "of them audited" in shown.stdout
-    for option, said in (("--by", "no such dimension"), ("--window", "write for example"), ("--since", "is no moment")):
+    for option, said in (
+        ("--by", "no such dimension"),
+        ("--window", "write for example"),
+        ("--since", "is not a time"),
+    ):
         wrong = call(bootstrap, "quality", option, "colour")
         assert (wrong.exit_code, wrong.stdout) == (2, "")
         assert said in wrong.output or "not a unit" in wrong.output or "write seconds" in wrong.output

@@ -42,7 +42,7 @@ def present() -> PlainRun:
 @given(st.data())
 @pytest.mark.slow
 def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None:
-    # Of scopes that keep audits alone the command refuses to speak: their rows are no sum of what tasks contribute.
+    # Of scopes that keep audits alone the command refuses to speak: their rows are not a sum of what tasks contribute.
     listed = sorted(key for key, state in present().floor.scopes.items() if not state.audits_only)
     state = present().floor.scopes[data.draw(st.sampled_from(listed))]
     table = data.draw(st.sampled_from(sorted(MEASURES)))

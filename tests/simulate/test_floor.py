@@ -99,7 +99,7 @@ def test_the_truth_is_what_the_oracle_says(tmp_path: Path) -> None:
 
 
 def test_a_scenario_that_is_none_is_explained() -> None:
-    with pytest.raises(ValueError, match="is no scenario"):
+    with pytest.raises(ValueError, match="is not a scenario"):
         parse_scenario("meteor@2h")
 
 
@@ -176,10 +176,10 @@ def test_a_promise_for_a_queue_that_is_not_there_is_said_before_anything_is_sent
         ("vendor_quality_drop@1m:vendor=bpo-z", "vendor=bpo-z: there is none; this floor has inhouse, bpo-a, bpo-b"),
         ("vendor_quality_drop@1m:policies=hate/hat", "policies=hat: there is none; this floor has hate, harassment"),
         ("site_outage@1m:site=kul", "site=kul: there is none; this floor has KUL, LIS, BOG"),
-        ("queue_surge@1m:vendor=bpo-a", "'vendor' is no setting of queue_surge; use queue, factor"),
-        ("site_outage@1m:factor=2", "'factor' is no setting of site_outage; use site"),
-        ("queue_surge@1m:factor=six", "factor 'six' is no number"),
-        ("queue_surge@1m:factor=nan", "factor 'nan' is no number"),
+        ("queue_surge@1m:vendor=bpo-a", "'vendor' is not a setting of queue_surge; use queue, factor"),
+        ("site_outage@1m:factor=2", "'factor' is not a setting of site_outage; use site"),
+        ("queue_surge@1m:factor=six", "factor 'six' is not a number"),
+        ("queue_surge@1m:factor=nan", "factor 'nan' is not a number"),
         ("site_outage@1h", "begins 3600 s after the start, the floor ends after 864 s"),
     ],
 )

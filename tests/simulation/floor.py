@@ -204,7 +204,7 @@ def encode(event: dict[str, Any]) -> tuple[bytes, bytes]:
 
 
 def garbage(rng: random.Random) -> tuple[bytes, bytes]:
-    """Return something that is no event."""
+    """Return something that is not an event."""
     return b"t0", rng.choice((b"{oops", b'{"specversion":"1.0"}', b"\xff\xfe"))
 
 

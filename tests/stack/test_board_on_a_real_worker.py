@@ -39,7 +39,7 @@ def floor_lines() -> list[bytes]:
 async def ask_everything() -> dict[str, list[Any]]:
     port = free_port()
     async with bounded_run(METRICS__PORT=str(port), ENGINE__PUBLISH_INTERVAL_S="0.5") as run:
-        await run.send([*floor_lines(), b"{this is no event"])
+        await run.send([*floor_lines(), b"{this is not an event"])
         await run.finish()
         return await asyncio.to_thread(_ask, f"127.0.0.1:{port}")
 

@@ -174,7 +174,7 @@ class Person:
 def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
     """A fresh clone with what is not committed yet, and a virtualenv that has the packages of this one but not its project."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("no git, or this is no clone")
+        pytest.skip("no git, or this is not a clone")
     folder = tmp_path_factory.mktemp("first-run")
     made = Person(folder)
     subprocess.run(["git", "clone", "-q", str(ROOT), str(made.clone)], check=True)

@@ -54,7 +54,7 @@ FAULTS = {
     "a channel does not close": "module.Delivery.close = for_ever",
     "a background task goes on": "module.trim_forever = for_ever",
     "a connection to the metrics endpoint stays": "module.web.AppRunner.cleanup = for_ever",
-    "a thread that is no daemon": "threading.Thread(target=block).start()",
+    "a thread that is not a daemon": "threading.Thread(target=block).start()",
     "the default executor": "module.trim_forever = lambda: asyncio.to_thread(block)",
 }
 

@@ -5,7 +5,7 @@ only both together are called rushing.
 
 *Shift.* d = median over own labels of ln(handle time / peers' median on the same queue and policy), now and in a
 reference period. shift = d_now − d_reference, less what the learning curve expects of somebody new. Peers are taken in
-each period, so a new tool or easier content that makes everybody faster is no shift. The error joins the McKean–Schrader
+each period, so a new tool or easier content that makes everybody faster is not a shift. The error joins the McKean–Schrader
 errors of both medians (McKean, Schrader 1984), z = shift / error.
 
 *Error risk.* A label is fast below half of peers' median on the same work. The Mantel–Haenszel risk ratio (Mantel,

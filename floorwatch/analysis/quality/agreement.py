@@ -58,7 +58,7 @@ class Agreement:
 def one_per_rater(labels: Sequence[JudgedLabel]) -> list[JudgedLabel]:
     """Return the latest label of each labeller, where it carries values.
 
-    Two labels of the same person are not two independent judgements; a label without values is no judgement to compare.
+    Two labels of the same person are not two independent judgements; a label without values is not a judgement to compare.
     """
     latest = {judged.labeler or judged.label.label_id: judged for judged in labels}
     return [judged for judged in latest.values() if judged.label.values]

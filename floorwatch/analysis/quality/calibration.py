@@ -85,7 +85,7 @@ class Auditor:
         strict: Reversed ones that had said incorrect.
         lenient: Reversed ones that had said correct.
         reversed_ratio: Reversed of the reviewed, with its Wilson interval. Reviews are not a sample: appeals pick what
-            looks wrong, so this compares auditors with each other and is no error rate.
+            looks wrong, so this compares auditors with each other and is not an error rate.
         stands_out: ``high`` or ``low`` where the interval, widened for the number of auditors compared (Bonferroni),
             leaves out the rate of all others together; else None.
     """

@@ -142,7 +142,7 @@ def _group(name: str, counts: Counts) -> GroupQuality:
 
 
 def as_json(value: Any) -> Any:
-    """Return a report, or any part of it, as plain JSON values; what is not worth saying carries ``"enough": false``."""
+    """Return a report, or any part of it, as plain JSON values; a number that rests on too little has ``"enough": false``."""
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: as_json(part) for name, part in value._asdict().items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""The quality report in words and tables for a terminal. What rests on too little is said to, not shown as a number."""
+"""The quality report in words and tables for a terminal. A number that rests on too little is not shown; the report says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened on the floor, as the roster looks at it: labels, claims, and work that arrived."""
+"""What the roster needs to know of the floor: labels, claims, and work that arrived."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ def claims_of(facts: Sequence[Fact]) -> list[ClaimEvent]:
 def arrival_of(facts: Sequence[Fact]) -> Arrival | None:
     """Return when a task came, where, and how many labels it asks for.
 
-    A task nobody announced came when its first label says, or with it, and asks for the labels it got. Site, vendor and
-    team, which a task's creation seldom knows, are those of its first label; of a task without one they are unsaid.
+    A task without a creation arrived when its first label says, else at that label's time, and asks for the labels it
+    got. Site, vendor and team, which a creation seldom has, are those of the first label; without a label they are
+    unknown.
 
     Args:
         facts: The task's facts in log order.

@@ -1,8 +1,8 @@
 """Presence: what one scheduled person did, as sets of time.
 
-The log has labels, claims and breaks, no log-in. So presence is read from signs: a stretch without a sign that is longer
-than ``away_ms`` is away; a shorter one is available and idle. A person with nothing to do sends no sign either: on a
-starved queue, waiting looks like being away, and adherence says too little.
+The log has labels, claims and breaks, but no log-ins. So presence is inferred from these: a gap longer than ``away_ms``
+is away time, and a shorter gap is available and idle. A person with nothing to do causes no events either. So on a
+queue without work, waiting looks like being away, and adherence is too low.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ class RosterPolicy:
     """All that shapes the roster's numbers.
 
     Attributes:
-        away_ms: A longer stretch without a sign is away. 15 min: longer than nearly any handle time, shorter than a meal.
+        away_ms: A longer stretch without a sign is away. 15 minutes are longer than nearly any handle time and shorter
+            than a meal.
         break_allowance_permille: Planned breaks, in thousandths of each scheduled stretch: 125 is an hour in eight.
             Breaks beyond are exceptions to the schedule.
-        occupancy_target_permille: Share of available time that may be spent handling: 850, for people kept busier for
-            long slow down or leave.
+        occupancy_target_permille: Share of available time that may be spent handling: 850, because people who are
+            busier for a long time slow down or leave.
         shrinkage_permille: Used for required headcount where none could be measured.
         min_measured_ms: Least scheduled time of named people for a measured shrinkage to be used.
     """
@@ -59,7 +60,8 @@ def presence_of(
 ) -> Presence:
     """Return what one person did of the schedule up to now.
 
-    Handling wins over a break: who labels is not on break. An instant sign (a claim, a label without a start) counts as
+    Handling takes precedence over a break: a person who labels is not on break. An instant sign (a claim, a label
+        without a start) counts as
     a millisecond.
 
     Args:
@@ -77,7 +79,7 @@ def presence_of(
     idle_or_away = subtract(due, signs)
     away: list[tuple[int, int]] = []
     for start_ms, end_ms in idle_or_away:
-        # A gap is judged as a whole, also where it crosses from one stretch to the next: stretches never touch.
+        # A gap is judged as a whole; scheduled stretches never touch.
         if end_ms - start_ms > policy.away_ms:
             away.append((start_ms, end_ms))
     gone = union(away)

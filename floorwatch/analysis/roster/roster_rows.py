@@ -21,10 +21,10 @@ FIELDS = (
 )
 """The integers of a row.
 
-``scheduled_ms`` is person-time rostered, ``named_ms`` the part with names: only there can be said who was away.
-``handling_ms`` … ``away_ms`` add up to ``named_ms`` up to now; ``headcount_handling_ms`` is handling by people whom no
-roster of the scope names, within the headcount rostered without names. ``labels``, ``handled``, ``handle_ms`` are the
-scope's own labels, ``arrivals`` the labels its new tasks ask for.
+``scheduled_ms`` is person-time rostered and ``named_ms`` the part with names; only for that part is it known who was
+away. ``handling_ms`` … ``away_ms`` add up to ``named_ms`` up to now; ``headcount_handling_ms`` is handling by people
+whom no roster of the scope names, within the headcount rostered without names. ``labels``, ``handled``, ``handle_ms``
+are the scope's own labels, ``arrivals`` the labels its new tasks ask for.
 """
 
 Row = dict[str, int]
@@ -98,8 +98,8 @@ def roster_rows(
 ) -> dict[Scope, dict[int, Row]]:
     """Return the row of every scope of one kind and every pane.
 
-    A person is rostered in a scope by shifts; what the person handles meanwhile counts as handling there, on whatever
-    queue, for it is not idling. Scopes with several shifts of one person at once count the person once; so scheduled
+    A person is rostered in a scope by shifts; what the person handles meanwhile counts as handling there, on any queue,
+    because it is not idle time. Scopes with several shifts of one person at once count the person once; so scheduled
     time of a wide scope may be less than the sum of its parts.
 
     Args:
@@ -189,7 +189,7 @@ def _add_headcount(
             row = rows.row(scope, pane_ms)
             used_ms = min(amount_ms, spent.get(pane_ms, 0))
             row["headcount_handling_ms"] += used_ms
-            # Nobody can tell idling from being away without a name: it is all available.
+            # Without names, idle and away time cannot be distinguished, so all of it is available.
             row["idle_ms"] += amount_ms - used_ms
 
 

@@ -81,7 +81,7 @@ class EventMaker:
         """Return when the record is due, where its metadata says so.
 
         Raises:
-            ValueError: It says something that is no time with a zone.
+            ValueError: It says something that is not a time with a zone.
         """
         said = self._dim(self.settings.due_field)
         if said is None:

@@ -31,7 +31,7 @@ async def redact(body: bytes, settings: ArgillaSettings, _: TimeSlices) -> Webho
         settings: Which metadata are dimensions, which questions decide.
 
     Raises:
-        BadWebhook: It is no webhook of Argilla.
+        BadWebhook: It is not a webhook of Argilla.
         TooComplex: An answer of it holds more values than can be decoded at once.
         msgspec.DecodeError: It is not JSON.
     """

@@ -1,4 +1,4 @@
-"""Argilla's webhooks as contract events: a pure mapping, given what earlier webhooks left in memory.
+"""Argilla's webhooks as contract events: a pure mapping, given the tool state that earlier webhooks left.
 
 Argilla sends each webhook until it is taken, with a new webhook-id each time and the same body. So an event's id is made
 of its content, and a state of a response that is not later than the one known is passed over. Ids are never given out

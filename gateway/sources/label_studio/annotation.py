@@ -45,7 +45,7 @@ class AnnotationMapping:
 
     @property
     def _outdated(self) -> bool:
-        """Whether a later state of the annotation is known: this one was delivered again, or overtaken on its way."""
+        """Whether a later state of the annotation is known. Then this one was delivered again or late."""
         return self._known is not None and self._at_us < int(self._known["at_us"])
 
     def created(self) -> Step:
@@ -61,8 +61,8 @@ class AnnotationMapping:
         if self._known is None:
             return [label], self._record(labeler, skipped=False, known=True)
         if self._known["known"]:
-            return [label], None  # delivered again: what happened since must not be forgotten
-        # Overtaken by a change of it: only what the labeller answered is new.
+            return [label], None  # delivered again: later changes must not be forgotten
+        # A change came before this creation: only the labeller's own answer is new.
         return [label], {**self._known, "labeler": labeler, **self._given()}
 
     def updated(self) -> Step:
@@ -85,7 +85,7 @@ class AnnotationMapping:
         return person(self._annotation.get("completed_by"))
 
     def _skipped(self) -> Step:
-        """A label turned into a skip is withdrawn; a skip saved again changes nothing."""
+        """A label that becomes a skip is withdrawn. A skip that is saved again changes nothing."""
         time = time_of(self._annotation, "updated_at", self._place)
         if self._known is not None and self._known["skipped"]:
             return [], {**self._known, "at_us": self._at_us}
@@ -95,7 +95,7 @@ class AnnotationMapping:
         return [event], {**record, "skipped": True, "withdrawn": True, "at_us": self._at_us}
 
     def _unskipped(self, known: Remembered) -> Step:
-        """A skip that became a label belongs to who made it one; after a withdrawal it is another label."""
+        """A skip that becomes a label is the label of the person who changed it. After a withdrawal it is a new label."""
         changer = self._annotation.get("updated_by")
         labeler = self._owner() if changer is None else person(changer)
         record = self._record(labeler, skipped=False, known=True)
@@ -113,7 +113,7 @@ class AnnotationMapping:
         return self._make.label(self._uid, round_number, labeler, self._values, time, self._lead_s)
 
     def _reviewed(self) -> Step:
-        """A change by somebody else is an audit of the label; a label never seen is told first, without its answer."""
+        """A change by somebody else is an audit of the label. A label that was never seen is sent first, without its answer."""
         if self._known is not None:
             return [self._audit(self._known)], {**self._known, "at_us": self._at_us}
         labeler = self._owner()
@@ -152,7 +152,7 @@ class AnnotationMapping:
         return "false_negative" if given_safe else "false_positive"
 
     def _severity_of(self) -> Severity | None:
-        """Return the severity the reviewer chose; None where the form has no such control: it is never guessed."""
+        """Return the severity that the reviewer chose. None where the form has no such control; it is never guessed."""
         chosen = self._answer.severity
         if chosen is None:
             return None

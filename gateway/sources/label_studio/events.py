@@ -42,7 +42,7 @@ def person(user: Any) -> str:
 
 
 def label_id(unique_id: str, round_number: int) -> str:
-    """Return a label's id; a withdrawn label that is given again is a new label."""
+    """Return a label's id. A withdrawn label that is submitted again is a new label."""
     return f"ls-{unique_id}" if round_number == 1 else f"ls-{unique_id}-{round_number}"
 
 
@@ -91,7 +91,7 @@ class Maker:
         """Return when the task is due, where its data says so.
 
         Raises:
-            ValueError: It says something that is no time with a zone.
+            ValueError: It says something that is not a time with a zone.
         """
         said = dim(self.task, self.settings.due_field)
         if said is None:
@@ -126,7 +126,7 @@ class Maker:
         return self._event(wire.TaskCancelled, f"task-{self.task_id}", time, data)
 
     def task_claimed(self, unique_id: str, labeler: str, time: datetime) -> Any:
-        """Return task.claimed: what remains of a skip, which is no label."""
+        """Return task.claimed. A skip is not a label, so only this is counted of it."""
         return self._event(wire.TaskClaimed, unique_id, time, wire.TaskClaimedData(labeler_id=labeler))
 
     def label(
@@ -167,7 +167,7 @@ class Maker:
 
 
 def _before(time: datetime, seconds: float) -> datetime | None:
-    """Return a time some seconds earlier; None before year 1, where the event is refused for its own time."""
+    """Return a time some seconds earlier. None before year 1; then the event is refused for its own time."""
     try:
         return time - timedelta(seconds=seconds)
     except OverflowError:

@@ -14,7 +14,7 @@ _AT_ONCE = 64
 
 
 class _Parts(msgspec.Struct):
-    """What ``distill`` reads of a webhook, not decoded yet; everything else is passed over."""
+    """The parts of a webhook that ``distill`` reads, not decoded yet. Everything else is ignored."""
 
     action: msgspec.Raw = msgspec.Raw(b"null")
     project: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -31,7 +31,7 @@ async def distill_in_slices(body: bytes, settings: LabelStudioSettings, time_sli
     """Return a webhook reduced to what is needed of it; as ``distill``, but in slices.
 
     Raises:
-        BadWebhook: It is no webhook of Label Studio.
+        BadWebhook: It is not a webhook of Label Studio.
         TooComplex: A part of it has too many values to be decoded in one turn.
         msgspec.DecodeError: It is not JSON.
     """
@@ -49,7 +49,7 @@ async def distill_in_slices(body: bytes, settings: LabelStudioSettings, time_sli
         kept: list[Any] = []
         if isinstance(raw, msgspec.Raw):
             for some in _slices(bytes(raw)):
-                # What distill returns may be given to it again: so each slice is reduced alone.
+                # ``distill`` accepts its own result, so each slice can be reduced by itself.
                 kept += distill({"action": head["action"], plural: some}, settings)[plural]
                 await time_slices.give_way()
         hook[plural] = kept
@@ -57,7 +57,7 @@ async def distill_in_slices(body: bytes, settings: LabelStudioSettings, time_sli
 
 
 def _slices(raw: bytes) -> Any:
-    """Yield what stands under a name, a few items at a time."""
+    """Yield the items under a name, a few at a time."""
     if raw[:1] != b"[":
         yield _decoded(raw)
         return

@@ -1,4 +1,4 @@
-"""Reads Label Studio's webhooks: what is needed of them and nothing else, so that no content gets any further."""
+"""Reads only what is needed from Label Studio's webhooks, so that no moderated content gets past here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
         settings: Which fields of task.data are dimensions.
 
     Raises:
-        BadWebhook: It is no webhook of Label Studio.
+        BadWebhook: It is not a webhook of Label Studio.
     """
     if not isinstance(payload, dict) or not isinstance(payload.get("action"), str):
         raise BadWebhook("missing_field", "$.action", "a Label Studio webhook is a JSON object with an action")
@@ -49,14 +49,15 @@ def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
     if isinstance(project, dict):
         hook["project"] = {"id": project.get("id"), "title": project.get("title")}
     tasks, annotations = listed(payload, "task"), listed(payload, "annotation")
-    # None where the webhook has no such part: it was sent without its payload, which is another thing than an empty list.
+    # None where the webhook has no such part. Then it was sent without its payload, which is not the same as an empty
+    # list.
     hook["tasks"] = None if tasks is None else [_task(one, settings) for one in tasks]
     hook["annotations"] = None if annotations is None else [_annotation(one, settings) for one in annotations]
     return hook
 
 
 def listed(payload: Hook, name: str) -> list[dict[str, Any]] | None:
-    """Return objects that stand under a name or its plural, one or a list: Label Studio mixes all four. None without any."""
+    """Return the objects under a name or its plural, one or a list, since Label Studio uses all four forms. None without any."""
     found = payload.get(name, payload.get(f"{name}s"))
     if found is None:
         return None
@@ -86,13 +87,14 @@ def _annotation(annotation: dict[str, Any], settings: LabelStudioSettings) -> di
     if isinstance(result, list):
         answers = [part for part in result if not _is_remark(part, settings)]
         kept["result"] = list(_choices(answers))
-        # How many parts were left out, for their content must not be kept. A distilled webhook says it itself.
+        # How many parts were left out, because their content must not be kept. A distilled webhook has the number
+        # already.
         kept["other_results"] = len(answers) - len(kept["result"]) + _other_results(annotation)
     return kept
 
 
 def _choices(result: list[Any]) -> Iterable[dict[str, Any]]:
-    """Yield the choices of the whole item; a choice for a region of it is more than its choices."""
+    """Yield the choices for the whole item. A choice for a region of it cannot be compared by its choices alone."""
     for part in result:
         value = part.get("value") if isinstance(part, dict) else None
         chosen = value.get("choices") if isinstance(value, dict) else None
@@ -166,10 +168,10 @@ class AnnotationResult:
     present: bool
 
     def compared(self, given: Remembered) -> bool | None:
-        """Tell whether this answer is the one that is remembered; None where nothing tells.
+        """Tell whether this answer equals the remembered one; None where that cannot be known.
 
         Args:
-            given: What is remembered of the labeller's own annotation. Records of before this was kept have only ``values``.
+            given: What is remembered of the labeller's own annotation. Older records have only ``values``.
         """
         if not given["known"] or not self.present:
             return None

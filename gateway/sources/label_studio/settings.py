@@ -29,7 +29,7 @@ class LabelStudioSettings(Section):
         default="sla_class", description="Field of task.data or task.meta that names one of targets.sla_classes."
     )
     severity_control: str = Field(
-        default="severity", description="Name of the choices control that tells severity; it is no decision value."
+        default="severity", description="Name of the choices control that tells severity; it is not a decision value."
     )
     severities: dict[str, Severity] = Field(
         default={"S4": "critical", "S3": "major"},
@@ -37,7 +37,7 @@ class LabelStudioSettings(Section):
     )
     remark_controls: frozenset[str] = Field(
         default=frozenset({"comment", "comments", "note", "notes", "remark", "remarks"}),
-        description="Names of text controls that hold remarks and decide nothing. Any other answer that is no choice of the "
+        description="Names of text controls that hold remarks and decide nothing. Any other answer that is not a choice of the "
         "whole task (a rating, a text, a box) cannot be compared: a review of it gives no verdict.",
     )
     safe_values: frozenset[str] = Field(

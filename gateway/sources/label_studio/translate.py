@@ -1,4 +1,4 @@
-"""Label Studio's webhooks as contract events: a pure mapping, given what earlier webhooks left in memory.
+"""Label Studio's webhooks as contract events: a pure mapping, given the tool state that earlier webhooks left.
 
 Label Studio sends no event id, no event time and no verdict. Ids are made of the content, so that the same webhook
 twice is a duplicate; a change by somebody other than the labeller is an audit; deletions name neither task nor label,
@@ -21,7 +21,7 @@ _IGNORED = ("PROJECT_", "LABEL_LINK_")
 
 
 def lookups(payload: Hook, context: TranslationContext) -> list[str]:
-    """Return the keys of memory that ``translate`` reads for a webhook."""
+    """Return the keys of the tool state that ``translate`` reads for a webhook."""
     return lookups_of(distill(payload, context.settings), context)
 
 
@@ -47,7 +47,7 @@ def translate(payload: Hook, seen: Mapping[str, Remembered], context: Translatio
         Events in order, what to remember, and what could not be translated. The same arguments give the same events.
 
     Raises:
-        BadWebhook: It is no webhook of Label Studio.
+        BadWebhook: It is not a webhook of Label Studio.
     """
     return translate_distilled(distill(payload, context.settings), seen, context)
 
@@ -97,7 +97,7 @@ class _Work:
         )
 
     def _each(self, name: str, handle: Callable[[dict[str, Any], str], None]) -> None:
-        """Handle items one by one: a bad one goes to the dead letters and the others are counted."""
+        """Handle items one by one. A bad one goes to the dead letters; the others are counted."""
         items = self.hook[name]
         if items is None:
             reason = f"the webhook has no {name}, so what happened cannot be counted; switch on 'Send payload' in Label Studio"
@@ -133,7 +133,7 @@ class _Work:
         generation = known.get("generation", 1)
         created_at = known.get("created_at")
         if created_at is not None and created_at != task["created_at"] and known.get("deleted_ms") is not None:
-            generation += 1  # sqlite gives a deleted task's id out again: that is another task
+            generation += 1  # sqlite reuses the id of a deleted task: this is another task
         maker = self._maker({}, task, task_id)
         maker.generation = generation
         self._unreadable_due(maker, task, place)
@@ -143,7 +143,7 @@ class _Work:
             self.out.remember[key] = {**record, "deleted_ms": None}
 
     def _unreadable_due(self, maker: Maker, task: dict[str, Any], place: str) -> None:
-        """Tell of a due time that cannot be read; the task counts without one."""
+        """Report a due time that cannot be read. The task counts without one."""
         try:
             maker.due_at()
         except ValueError:
@@ -179,10 +179,10 @@ class _Work:
             raise BadWebhook("missing_field", f"{place}.task", f"{place} names no task")
         task = next((one for one in tasks if one.get("id") == task_id), None)
         key = annotation_key(self.context.source, need(annotation, "id", place))
-        # A webhook with several annotations may name one twice: what the first left counts for the second.
+        # A webhook with several annotations may name one twice. The second is read with the state that the first left.
         known = self.out.remember.get(key) or self.seen.get(key)
         if known is not None and known["uid"] != annotation.get("unique_id"):
-            known = None  # sqlite gives a deleted annotation's id out again
+            known = None  # sqlite reuses the id of a deleted annotation
         maker = self._maker(annotation, task, task_id)
         self._remember_task(maker, task)
         mapping = AnnotationMapping(maker, annotation, known, place)
@@ -194,7 +194,7 @@ class _Work:
             self.out.ignored = "nothing new: a skip saved again, or a later state of the annotation is known"
 
     def _remember_task(self, maker: Maker, task: dict[str, Any] | None) -> None:
-        """Remember a task that was there before this gateway was: its deletion may name no project."""
+        """Remember a task that is older than this gateway, because its deletion may name no project."""
         key = task_key(self.context.source, maker.task_id)
         if task is None or key in self.seen or key in self.out.remember:
             return

@@ -1,4 +1,4 @@
-"""Bets: how an observation is turned into betting factors, per kind of number."""
+"""Bets: turn an observation into betting factors, by kind of number."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RESOLVE_COUNT_NATS = 4.0
 """Log likelihood ratio of "as expected" against "70% of it" that resolves a throughput alarm: 55 to 1."""
 
 _BULK = 96
-"""From so many batches on numpy is quicker."""
+"""From this many batches on, numpy is faster."""
 
 _SHAPES_LIMIT = 4096
 _SINCE_RATIO = 2.0
@@ -42,7 +42,7 @@ class AuditBatch(NamedTuple):
     """Audits that are likely to be right or wrong together: same labeller, same policy, same pane.
 
     Attributes:
-        key: Tells batches of a pane apart and orders them; the same every time the pane is built.
+        key: Identifies and orders the batches of a pane; always the same for the same pane.
         units: Audits with a known sampling probability π (or due tasks).
         bad: How many of them are wrong (or missed).
         weight_nano: Σ 1/π in 10⁻⁹; ``units * NANO`` for a full or uniform sample.
@@ -64,7 +64,7 @@ def uniform_batch(key: int | tuple[str, ...], units: int, bad: int, weight_nano:
 
 
 def merge_batches(batches: Iterable[AuditBatch]) -> tuple[AuditBatch, ...]:
-    """Return batches in order of their key, those of one key added up: the pane, whatever parts it came in."""
+    """Return batches in order of their key, with those of one key added up, so the parts of a pane may come in any order."""
     found: dict[int | tuple[str, ...], AuditBatch] = {}
     for batch in batches:
         held = found.get(batch.key)
@@ -161,7 +161,7 @@ class ShareBets:
     def steps(self, pane: Sequence[AuditBatch], top_nano: int) -> Iterator[DetectorStep]:
         """Yield one step per batch: the mean of a batch counts as one observation x in [0, 1].
 
-        Errors within a batch may depend on each other in any way; only batches must not.
+        Errors within a batch may depend on each other in any way; only the batches must be independent.
 
         Source: the class; one observation per batch: docs/statistics.md, errors that come in clusters.
 

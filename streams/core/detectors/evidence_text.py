@@ -1,4 +1,4 @@
-"""Evidence in words. Never called a probability: it is how many times a bet against "all is well" has grown."""
+"""Evidence in words. It is never called a probability: it is by how much a bet against "all is well" has grown."""
 
 from __future__ import annotations
 

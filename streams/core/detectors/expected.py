@@ -1,4 +1,4 @@
-"""What throughput to expect: hour-of-week rates times staffed hours, and how far counts scatter around it."""
+"""Expected throughput: hour-of-week rates times staffed hours, and how far counts scatter around it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PaneWork(NamedTuple):
     Attributes:
         pane_ms: Its start.
         done: Labels in it.
-        staffed_s: Staffed time in it, in seconds; 1 hour of pane counts as one staffed hour where nobody sends a roster.
+        staffed_s: Staffed time in it, in seconds; without a roster, 1 hour of pane counts as one staffed hour.
     """
 
     pane_ms: int
@@ -38,7 +38,7 @@ def hour_of_week(at_ms: int) -> int:
 
 
 def rates(history: Iterable[PaneWork]) -> dict[int, tuple[int, int]]:
-    """Return (count, staffed seconds) by hour of week: integers, so that the order of the history is no matter."""
+    """Return (count, staffed seconds) by hour of week: integers, so that the order of the history does not matter."""
     found: dict[int, tuple[int, int]] = {}
     for pane in history:
         hour = hour_of_week(pane.pane_ms)
@@ -56,7 +56,7 @@ def expected_nano(by_hour: Mapping[int, tuple[int, int]], pane_ms: int, staffed_
         staffed_s: Staffed time in it, in seconds.
 
     Returns:
-        0 where the hour of the week has no history: then there is nothing to judge.
+        0 if the hour of the week has no history; then the pane is not judged.
     """
     count, past_s = by_hour.get(hour_of_week(pane_ms), (0, 0))
     return count * NANO * staffed_s // past_s if past_s > 0 else 0

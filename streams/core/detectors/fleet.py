@@ -1,4 +1,4 @@
-"""Many detectors at once: the bar a budget of false alarms asks for, the watch list, where more audits would help."""
+"""Many detectors together: the bar for a budget of false alarms, the watch list, and where more audits would help."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from streams.core.detectors.bets import ShareBets
 
 LEAST_BAR = 1_000.0
-"""No bar is lower, however few observations there are: a single scope would fire on a handful of errors."""
+"""The lowest bar, even for few observations. With a lower one, a scope would fire on a few errors."""
 
 _ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 
@@ -63,7 +63,7 @@ def round_bar(bar: float) -> float:
 
 
 def watch_list(scores: Mapping[str, float], bar: float) -> tuple[str, ...]:
-    """Return the scopes worth a look, strongest evidence first, without paging anybody.
+    """Return the scopes for the watch list, which pages nobody, strongest evidence first.
 
     The e-Benjamini–Hochberg rule: the k strongest, for the greatest k whose k-th score reaches bar/k (Wang, Ramdas, False
     discovery rate control with e-values, JRSS-B 2022; for detectors: Dandapanthula, Ramdas, Multiple testing in
@@ -102,8 +102,8 @@ def audits_to_decide(model: ShareBets, reading: tuple[int, int], score: float, b
 
     A bet F = 1 + λ(x - q0) on audits with a share p of errors multiplies its money by e^g an audit on average, with
     g = p·ln(1 + λ(1 - q0)) + (1 - p)·ln(1 - λq0) (J. L. Kelly, A new interpretation of information rate, 1956); the best bet
-    of the mixture needs ln(bar/score)/g. That is for audits that come one by one; those of one batch count as one, so no more is
-    promised than each audit has brought since the change: ln(score)/audits.
+    of the mixture needs ln(bar/score)/g. That assumes audits that come one by one. Audits of one batch count as one, so
+    the growth per audit is at most what it has been since the change: ln(score)/audits.
 
     Args:
         model: The bets.
@@ -112,7 +112,7 @@ def audits_to_decide(model: ShareBets, reading: tuple[int, int], score: float, b
         bar: The bar.
 
     Returns:
-        1 or more; None where such a share of errors would never get there.
+        1 or more; None if such a share of errors would never reach the bar.
 
     Example:
         >>> from streams.core.detectors.bets import ShareBets

@@ -48,7 +48,7 @@ class Episode(NamedTuple):
 
 
 class FoldState(NamedTuple):
-    """A scope's detector after some pane: a constant number of numbers.
+    """A scope's detector after some pane, of constant size.
 
     Attributes:
         r: R_k of each bet.
@@ -159,8 +159,9 @@ def fold_pane(
 class PaneFold(Generic[Pane]):
     """A scope's detector over the panes it holds: a pure function of the set of (pane start, pane) and the bar.
 
-    Panes may come, change and go in any order; what changed is summarised anew and folded from the first change on. So a
-    correction, a replay and an uninterrupted run give the same bits. Cost: O(panes after the first change) when read.
+    Panes may come, change and go in any order. Changed panes are summarised again and folded from the first change on,
+    so a correction, a replay and an uninterrupted run give the same bits. Cost: O(panes after the first change) when
+    read.
 
     ``forget_before`` folds old panes into the base state, of constant size; they can no longer be corrected.
     """

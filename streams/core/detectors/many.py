@@ -1,8 +1,8 @@
-"""The same detectors for many scopes at once, in numpy: five hundred scopes cost little more than one.
+"""The same detectors for many scopes at once, in numpy. Five hundred scopes cost little more than one.
 
-Arithmetic is that of ``fold.advance``, operation by operation, so both give the same numbers
-(tests/detectors/test_many.py); the sources of the formulas stand in ``bets`` and ``fold`` (arXiv 2203.03532,
-Wedderburn 1974).
+The arithmetic is that of ``fold.advance``, operation by operation, so both give the same numbers
+(tests/detectors/test_many.py). The sources of the formulas are in ``bets`` and ``fold`` (arXiv 2203.03532, Wedderburn
+1974).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Pace: throughput against what the same hour of the week gave before, per scheduled hour where a roster is sent.
+"""Pace: compares throughput with the same hour of earlier weeks, per scheduled hour if a roster is sent.
 
-What is expected is then itself a count that scatters: of one week in fourteen days of correction. Taken as known it would break
-the promise about false alarms; both counts are compared given their sum instead, so that the unknown rate drops out.
+The expected number is itself a count that scatters, since a correction horizon of fourteen days leaves one week. If it
+were taken as known, there would be more false alarms than promised. So both counts are compared given their sum, and
+the unknown rate drops out.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ _QUARTER_TIER = 1
 _HOUR_TIER = 2
 _PRIOR_HOURS = 4
 _PRIOR_PHI = 2.0
-"""Scatter believed in before it has been seen, and how many hours that belief is worth."""
+"""Prior overdispersion, and its weight in hours."""
 
 _WARM_UP_HOURS = 24
-"""Hours that only tell the scatter, before the first bet."""
+"""Hours that are used only to estimate the scatter, before the first bet."""
 
 _SINCE_DROP = 0.7
 
@@ -134,9 +135,9 @@ class PaceWatch:
     """A throughput detector on one scope.
 
     Every hour of the last days, the present one as far as its quarters are over, is compared with the same hour of the
-    weeks before, as many as are kept; hours without history are not judged, nor those for which nobody is scheduled where
-    the same hour before was. φ is Pearson's estimate over the hours before,
-    shrunk to 2, so that a bet never looks at its own outcome.
+    weeks before, as many as are kept; hours without history are not judged, nor are hours with nobody scheduled if the
+    same hour before had people. φ is Pearson's estimate over the hours before, shrunk to 2, so that a bet never looks
+    at its own outcome.
     """
 
     __slots__ = ("_from_ms", "_kept", "_labels", "_model", "_scheduled", "detector")
@@ -194,8 +195,8 @@ class PaceWatch:
     def _compared(self, panes: Panes, hour_ms: int, quarters: int, phi: float) -> Compared | None:
         """Return an hour beside its past; None where there is nothing to judge by.
 
-        Weeks with a roster are compared by scheduled time. Where they have one and this hour has nobody scheduled, nobody
-        was to work: a holiday is no drop.
+        Weeks with a roster are compared by scheduled time. If they have one and nobody is scheduled for this hour, it
+        is not judged: a holiday is not a drop.
         """
         weeks = self._weeks(panes, hour_ms)
         scheduled = [(week, time) for week in weeks if (time := week.get(self._scheduled, 0)) > 0]
@@ -220,7 +221,8 @@ class PaceWatch:
     def _weeks(self, panes: Panes, hour_ms: int) -> list[Counters]:
         """Return the same hour in the weeks before.
 
-        As many weeks as are surely kept for the oldest hour looked at, so that the same hour always sees the same weeks.
+        The number of weeks is what is certainly kept for the oldest hour in use, so that an hour always has the same
+        weeks.
         """
         held = (panes.kept_ms(_HOUR_TIER) - WEEK_MS) // WEEK_MS
         known = panes.starts(_HOUR_TIER)

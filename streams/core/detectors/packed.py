@@ -1,7 +1,7 @@
-"""Evidence counters: the audits of one batch in one integer, so that they add up over source partitions like any counter.
+"""Evidence counters: pack the audits of one batch into one integer that adds up over source partitions like any counter.
 
-A counter's number says which batch: audits of one labeller and policy with one weight, technical errors apart. Its amount
-packs three counts, so a correction subtracts and a withdrawn audit leaves nothing behind.
+A counter's number identifies the batch: audits of one labeller and policy with one weight, technical errors apart. Its
+amount packs three counts, so a correction subtracts and a withdrawn audit leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _COUNT_MASK = (1 << _COUNT_BITS) - 1
 
 @lru_cache(maxsize=1 << 16)
 def _batch_number(labeler: str | None, policy: str | None) -> int:
-    """Return the number of a labeller and policy. Two that share one are one batch: weaker evidence, never wrong."""
+    """Return the number of a labeller and policy.
+
+    If two have the same number, they form one batch, which weakens evidence but is never wrong.
+    """
     return crc32(f"{labeler}\x1f{policy}".encode()) & _BATCH_MASK
 
 

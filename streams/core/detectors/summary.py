@@ -1,4 +1,4 @@
-"""Summaries: what a run of observations does to a detector, whatever the detector's state before it.
+"""Summaries: the effect of a run of observations on any state of a detector.
 
 Summaries of consecutive runs combine, and the combination is associative, so a corrected pane is summarised anew and
 the fold goes on from there.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 CAP = 1e100
-"""No score grows beyond this: evidence is overwhelming long before, and floats must stay finite."""
+"""The greatest score. Evidence is overwhelming long before, and floats must stay finite."""
 
 _GRID = float(1 << 20)
 
@@ -137,7 +137,7 @@ def _recursion(steps: Sequence[DetectorStep], bets: int) -> tuple[list[float], l
 
 
 def _five(steps: Sequence[DetectorStep]) -> tuple[list[float], list[float]]:
-    """Return what ``_recursion`` returns of five bets, the usual number, in a third of the time."""
+    """Return what ``_recursion`` returns for five bets, the usual number, in a third of the time."""
     p0 = p1 = p2 = p3 = p4 = 1.0
     q0 = q1 = q2 = q3 = q4 = 0.0
     for (f0, f1, f2, f3, f4), _, _, _, _ in steps:

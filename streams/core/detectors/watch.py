@@ -1,8 +1,8 @@
 """Watches: a rule's detector on one scope, fed from the panes the floor keeps.
 
-The panes are the floor's rows; a watch holds only states: of the last few panes, and of the last one of each day. A
-changed pane drops the states from it on, and the fold goes on from the state before. So a correction within the panes
-kept leaves exactly what an uninterrupted run with the corrected facts has, and so does a restart.
+The panes are the floor's rows. A watch holds only states: those after the last few panes, and after the last one of
+each day. A changed pane drops the states from it on, and the fold continues from the state before. So a correction
+within the kept panes, or a restart, gives exactly the state of an uninterrupted run with the corrected facts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Detector:
         names: Dimensions a scope must have, exactly these.
         exact: Values it must have in some of them.
         window: Window whose rows show the reading.
-        model: The bets on a share; None for throughput, whose bets depend on nothing.
+        model: The bets on a share; None for throughput, whose bets have no parameter.
         bar: Score that fires.
     """
 
@@ -149,7 +149,7 @@ class Watch:
         self._from_ms = 0
 
     def touch(self, tier: int, pane_ms: int) -> bool:
-        """Forget the states from a changed pane on; tell whether the pane is one of those looked at."""
+        """Drop the states from a changed pane on. Returns whether the detector uses the pane."""
         if tier != self.source.tier:
             return False
         states = self._states
@@ -201,10 +201,10 @@ def thinned(states: list[Kept]) -> list[Kept]:
 
 
 def first_pane_ms(watermark_ms: int, kept_ms: int) -> int:
-    """Return the first pane that counts: panes drop out of the evidence in steps, not one by one.
+    """Return the first pane that counts. Panes leave the evidence in steps, not one by one.
 
-    A step is a fourteenth of what is kept, in whole hours: a day of fourteen days. Between one and two steps are left out,
-    for a source whose watermark is ahead of the others' lets go of its panes sooner.
+    A step is a fourteenth of what is kept, in whole hours: a day of fourteen days. Between one and two steps are left
+    out, because a source whose watermark is ahead of the others drops its panes sooner.
 
     Args:
         watermark_ms: The watermark.
@@ -227,5 +227,5 @@ def source_of(measure: Measure, *, evidence_tier: int, met: int, missed: tuple[i
         return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=accuracy_pane)
     if measure == "critical_errors":
         return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=critical_pane)
-    # A quarter's tasks are decided when it is over: until then those completed early would make it look good.
+    # A quarter counts when it is over. Before that, tasks completed early would make it look too good.
     return PaneSource(1, 15 * MINUTE_MS, open_pane=False, pane_of=lambda counters: sla_pane(counters, met, missed))

@@ -34,7 +34,7 @@ def tally_of(measure: Measure, counters: Sequence[Counter]) -> RatioTally:
     """Return good and all of one group.
 
     Accuracy: correct of audited labels by their weight 1/π, without technical errors, which are not held against a person,
-    and without targeted audits, which are no sample of the work. SLA: met of decided tasks, open ones past due counting as
+    and without targeted audits, which are not a sample of the work. SLA: met of decided tasks, open ones past due counting as
     missed (docs/meaning.md).
 
     Args:
@@ -102,11 +102,11 @@ class Slices:
             dimensions: What cuts may be asked for.
 
         Raises:
-            ValueError: A name that is no dimension.
+            ValueError: A name that is not a dimension.
         """
         for name in (*scope, *dimensions):
             if name not in DIMENSIONS:
-                raise ValueError(f"{name!r} is no dimension; use one of {', '.join(DIMENSIONS)}")
+                raise ValueError(f"{name!r} is not a dimension; use one of {', '.join(DIMENSIONS)}")
         self.measure = measure
         self.dimensions = tuple(dimensions)
         self._scope = [(DIMENSIONS.index(name), value) for name, value in scope.items()]

@@ -1,7 +1,7 @@
 """The plan: shifts and breaks as their events leave them.
 
-A shift given again under its ``shift_id`` replaces the former wholly, in log order; given with nobody in it, it is called
-off. Breaks are told by a start and an end of one labeller, in any order of arrival.
+A shift sent again under its ``shift_id`` replaces the former one wholly, in log order. A shift without people is
+cancelled. A break is a start and an end of one labeller, in any order of arrival.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _take_shift(plan: RosterPlan, data: ShiftScheduledData) -> None:
 
 
 def scheduled_by_person(shifts: Iterable[Shift]) -> dict[str, Times]:
-    """Return when each named person is scheduled; overlapping shifts of one person are one stretch, counted once."""
+    """Return when each named person is scheduled; overlapping shifts of one person are joined and counted once."""
     found: dict[str, list[tuple[int, int]]] = {}
     for shift in shifts:
         for name in shift.names:
@@ -109,7 +109,7 @@ def break_times(marks: Iterable[tuple[int, bool]], scheduled: Times, until_ms: i
 
     A break begins at a start within the schedule and lasts to the first end after it, at most to the end of the
     scheduled stretch it began in (its end was then forgotten) and to now. A start while on break changes nothing; a start
-    outside of the schedule is no break.
+    outside of the schedule is not a break.
 
     Args:
         marks: (time in ms, is a start), any order.

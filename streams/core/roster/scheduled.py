@@ -11,13 +11,13 @@ from streams.core.roster.intervals import by_pane
 from streams.core.roster.roster_plan import PLACES, Shift, fold_roster
 
 LONGEST_MS = 48 * HOUR_MS
-"""Of a longer shift only so much counts here: nobody works it, and every quarter of an hour of it is a row."""
+"""The most that counts of one shift. Nobody works longer, and every quarter of an hour of it is a row."""
 
 
 def scheduled(facts: Sequence[Fact]) -> Iterator[tuple[str, Dims, int, int]]:
     """Yield (name, dimensions, start of the quarter, person-time scheduled in it in ms) of the shifts that facts leave.
 
-    Shifts of different subjects are added up, people rostered twice with them: exact accounts are ``roster_rows``.
+    Shifts of different subjects are added up, so people who are rostered twice count twice. ``roster_rows`` is exact.
 
     Args:
         facts: Facts of one subject in log order; those that are not of the roster are passed over.
