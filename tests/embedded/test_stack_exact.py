@@ -59,8 +59,11 @@ async def tables_after_kills(var: Path, lines: list[bytes], told: list[Status]) 
             if index < len(VICTIMS):
                 victim = VICTIMS[index]
                 old = read_state(plan.var).children[victim].pid
+                before = len(told)
                 os.kill(old, signal.SIGKILL)
                 await until(lambda old=old, victim=victim: _replaced(stack, victim, old), f"{victim} replaced")
+                if victim == "broker":  # the next victim must not be what its replacement is just setting up
+                    await until(lambda before=before: _worker_ready(told[before:]), "a worker of the new epoch")
         await until(lambda: _shipped(stack), "everything shipped")
         run, producer = await bounded(stack)
         try:
@@ -70,6 +73,10 @@ async def tables_after_kills(var: Path, lines: list[bytes], told: list[Status]) 
         finally:
             await producer.stop()
             await run.admin.close()
+
+
+async def _worker_ready(told: list[Status]) -> bool:
+    return any(status.name == "worker-1" and status.phase == "ready" for status in told)
 
 
 def key_of(line: bytes) -> bytes:
