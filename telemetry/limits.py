@@ -266,7 +266,7 @@ STAGE_LIMITS = (
         "streams/core/ledger.py",
         "tasks within the correction horizon",
         "tables.correction_horizon_days",
-        "tasks all of whose facts are older are let go of",
+        "tasks whose facts are all older are dropped",
         "floorwatch_cold_tasks",
         None,
     ),

@@ -1,1 +1,1 @@
-"""Offline analysis: what people ask of a log or of rows, and no worker computes. Pure, but for reading through ``replay``."""
+"""Offline analysis: answers questions from a log or from rows; no worker runs it. Pure, except for reading through ``replay``."""

@@ -56,3 +56,13 @@ def test_decisions_have_numbers_without_a_gap_and_those_cited_exist() -> None:
     assert {
         f"{name}: ADR {one}" for name, text in texts() for one in DECISION.findall(text) if int(one) not in numbers
     } == set()
+
+
+def test_a_link_to_a_decision_has_the_number_of_the_decision() -> None:
+    wrong = [
+        f"{name}: ADR {number} is a link to {file}"
+        for name, text in texts()
+        for number, file in re.findall(r"\[ADR 0*(\d+)\]\([^)]*?(\d{4})-[^)]*\)", text)
+        if int(number) != int(file)
+    ]
+    assert wrong == []

@@ -27,8 +27,8 @@ class QueueLoad(Struct, frozen=True):
         name: Its name.
         demand: Open tasks by due time, ascending.
         supply: The capacity ahead.
-        tasks_per_head_hour: What each person at work on it completes there in an hour, as things are: people who share
-            queues give each a part of their time.
+        tasks_per_head_hour: What each person at work on it completes there in an hour now; people who share queues give
+            each a part of their time.
         heads: People at work on it now.
         full_time_per_hour: What one completes in an hour who does nothing else; None: the same.
         arrivals: Expected arrivals, where the forecast follows them.
@@ -124,8 +124,8 @@ def what_if(
         evidence: Audits of the moved people and their peers; without it the quality cost is unknown.
         until_ms: When the people go back; also how far ahead expected arrivals are followed.
         ready_ms: How long after now the moved people begin on the target; they leave the source at once.
-        pace_ratio: Their pace on the target over that of the people there. 1 claims that they are as quick, which
-            newcomers are not: give less where it is known.
+        pace_ratio: Their pace on the target over that of the people there. 1 means that they are as quick, which
+            newcomers are not: give less if it is known.
 
     Returns:
         The move with the predictions of both queues before and after it.

@@ -1,8 +1,8 @@
 """The coaching loop of one labeller: alerted → acknowledged → coached → recovered, or not.
 
-Three steps are told by people, the rest is a fold over audits: evidence of recovery is the accuracy of labels *made*
-after coaching against that of labels made before the alert. So a late audit or an overturned one changes the state to
-what it would have been. A new alert begins the loop again.
+People record three steps; the rest is a fold over audits. Evidence of recovery is the accuracy of labels *made* after
+coaching compared with labels made before the alert. So a late or overturned audit changes the state to what it would
+have been. A new alert begins the loop again.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _ALLOWED: dict[State, frozenset[CoachingStep]] = {
     State.watching: frozenset({CoachingStep.coached, CoachingStep.closed, CoachingStep.alerted}),
     State.closed: frozenset({CoachingStep.alerted, CoachingStep.closed}),
 }
-"""Steps by the state told by steps alone (recovered and its like are ``watching`` with evidence)."""
+"""Steps by the state that steps alone lead to (recovered and similar states are ``watching`` with evidence)."""
 
 
 class Told(NamedTuple):
@@ -64,7 +64,7 @@ class Told(NamedTuple):
 
 
 class StepRefused(ValueError):
-    """A step that the loop has no place for. The operator corrects the coaching file: the message says what is missing."""
+    """A step that does not fit. The operator corrects the coaching file; the message says what is missing."""
 
 
 class Loop(NamedTuple):
@@ -81,8 +81,8 @@ class Loop(NamedTuple):
 def advance(loop: Loop, told: Told) -> Loop:
     """Return the loop after one step.
 
-    A step repeated in a state it led to changes nothing but a second coaching, from which recovery counts anew; an alert
-    while one is open changes nothing.
+    A repeated step changes nothing, except a second coaching, from which recovery is counted again. An alert while one
+    is open changes nothing.
 
     Raises:
         StepRefused: The step has no place in this state.
@@ -106,7 +106,7 @@ def advance(loop: Loop, told: Told) -> Loop:
 
 
 def fold_steps(steps: Iterable[Told]) -> Loop:
-    """Return the loop after all steps, taken by time; those of one time in the order of the loop.
+    """Return the loop after all steps, in order of time; steps of the same time in the order of the loop.
 
     Raises:
         StepRefused: A step has no place.
@@ -125,7 +125,7 @@ class Recovery(NamedTuple):
         before: (correct, judged) of labels made in the ``recovery_ms`` before the alert.
         after: (correct, judged) of labels made since the coaching.
         change: after − before with Newcombe's interval; None where a side has no audits.
-        missing: Audits still needed before anything is said.
+        missing: Audits still needed before there is a result.
     """
 
     before: tuple[int, int]

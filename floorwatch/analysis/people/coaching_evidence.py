@@ -14,7 +14,7 @@ _SEVERITY_ORDER = {"critical": 0, "major": 1, "minor": 2, "unspecified": 3}
 
 
 class Confusion(NamedTuple):
-    """What was given where something else was right; ``truth`` is None where nobody said what."""
+    """What was given where something else was right; ``truth`` is None if that is unknown."""
 
     given: str
     truth: str | None
@@ -32,7 +32,7 @@ class Focus(NamedTuple):
 
 
 class CoachingEvidence(NamedTuple):
-    """Everything a lead needs for the talk.
+    """Everything a lead needs for the coaching talk.
 
     Attributes:
         wrong: Wrong labels, technical errors left out.

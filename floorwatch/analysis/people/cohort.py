@@ -1,4 +1,4 @@
-"""Everybody at once: what one scorecard needs of all the others, made once.
+"""The cohort: what one scorecard needs of all other labellers, computed once.
 
 Costs one pass over the labels; then each person costs the kinds of work that person does.
 """
@@ -16,15 +16,15 @@ from floorwatch.analysis.people.standing_labels import StandingLabel, between, b
 from streams.core.proportions import Interval
 
 REFERENCE_WINDOWS = 4
-"""The reference period of the rushing detector: so many windows before the one looked at."""
+"""Length of the reference period of the rushing detector, in windows before the present one."""
 
 
 class Peers(NamedTuple):
-    """Whom somebody is compared with.
+    """The peers that somebody is compared with.
 
     Attributes:
         names: The peers.
-        like_tenure: They are of like tenure; else there were too few of these and it is everybody.
+        like_tenure: They are of like tenure. If there were too few of these, the peers are everybody.
         tallies: Their counts in the window.
         reference: Their counts in the reference period.
     """
@@ -105,7 +105,7 @@ class Cohort:
         return Peers(alike, True, *self._without("established", labeler_id))
 
     def _without(self, group: str, labeler_id: str) -> tuple[Tallies, Tallies]:
-        """Return a group's counts less one labeller's own (who must be in the group), sharing what is not touched."""
+        """Return a group's counts without those of one labeller, who must be in the group. Unchanged parts are shared."""
         now, past = (
             _less(total, tallies.get(labeler_id, {}))
             for total, tallies in zip(self._sums[group], self._both, strict=True)

@@ -1,9 +1,9 @@
 """Exposure: how long somebody has looked at hard content, weighted by its severity, against a cap.
 
 The dose of an instant is the weight of the policy worked on, the greatest one where several tasks are open at once: two
-open tabs are not twice the time. It is a step function of time made of integers, so the rolling sum is exact and any
-correction changes it to what it would have been. Weights and cap are the floor's own choice (the cap is 4 h a
-day unless configured). The meter measures; it does not say what is safe. How it is used: docs/people.md.
+open tabs do not count twice. It is a step function of time made of integers, so the rolling sum is exact and any
+correction changes it to what it would have been. Weights and cap are the floor's own choice (the cap is 4 h a day
+unless configured). The meter measures; it does not say what is safe. How it is used: docs/people.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pieces_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> list[Piec
     """Return one person's exposure over time.
 
     A label counts from its start to its decision; where the tool measured active time, for that long up to the decision
-    (when within the handle time it was active, nobody says).
+    (it is not known when within the handle time the person was active).
 
     Args:
         works: The person's labels, any order.
@@ -99,7 +99,7 @@ class Exposure(NamedTuple):
 
     Attributes:
         dose_ms: Severity-weighted ms in the window that ends now.
-        cap_ms: What it is held against.
+        cap_ms: The cap for this dose.
         pace_ratio: Weighted time per time over the last ``exposure_pace_ms``.
         reached_ms: When the cap is reached if this pace goes on, old exposure leaving the window; now, where it is
             reached already; None where it is not reached while this is predicted.
@@ -146,7 +146,7 @@ def reaches_ms(pieces: list[Piece], now_ms: int, end_ms: int, recent: int, polic
     Args:
         pieces: History.
         now_ms: As of when; the dose is still below the cap.
-        end_ms: Nothing is predicted after it, nor more than a window ahead: the pace then replaces itself.
+        end_ms: Nothing is predicted after it, nor more than a window ahead, when the pace would replace itself.
         recent: Dose of the last ``exposure_pace_ms``: the pace that goes on.
         policy: Cap, window, pace.
     """

@@ -1,9 +1,9 @@
-"""Learning curves: what may be asked of somebody new.
+"""Learning curves: what can be expected of somebody new.
 
-Tenure is counted in labels, for practice is what teaches. A new labeller's curve is the power law of practice (Newell &
-Rosenbloom 1981; Wright 1936 for work): value = scale · labels^(−exponent), a straight line in logarithms, fitted by
-least squares over peers who started while the log was watching. Nobody's beginning is guessed: who was there when the
-log began has "at least" that many labels.
+Tenure is counted in labels, because people learn by practice. A new labeller's curve is the power law of practice
+(Newell & Rosenbloom 1981; Wright 1936 for work): value = scale · labels^(−exponent), a straight line in logarithms,
+fitted by least squares over peers who started while the log was watching. Beginnings are never guessed: a person who
+was there when the log began has "at least" that many labels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_BIN = 40
 
 
 class PriorTenure(NamedTuple):
-    """What a team says of somebody's time before the log: labels made then, and the day of the first."""
+    """What a team says about somebody's time before the log: labels made then, and the day of the first."""
 
     labels: int
     first_ms: int
@@ -50,7 +50,7 @@ class Tenure(NamedTuple):
         return (self.until_ms - self.first_ms) / DAY_MS
 
     def is_new(self, policy: PeoplePolicy) -> bool:
-        """Whether the learning curve must be thought of."""
+        """Whether the learning curve matters."""
         return self.exact and self.labels < policy.established_labels
 
 

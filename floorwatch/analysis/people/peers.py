@@ -1,9 +1,9 @@
 """One labeller against peers on the same mix of work.
 
-People work on different queues and policies, so a plain mean compares mixes, not people. Everything here is per kind of
-work (queue and policy) and then put together in the proportions of the one looked at: indirect standardisation
-(Breslow & Day, Statistical Methods in Cancer Research II, 1987, chapter 2). A tally is made of standing labels or of the
-counters of rows scoped labeler × queue × policy; both give the same numbers.
+People work on different queues and policies, so a plain mean compares mixes, not people. Everything here is computed
+per kind of work (queue and policy) and then weighted by the labeller's own mix: indirect standardisation (Breslow &
+Day, Statistical Methods in Cancer Research II, 1987, chapter 2). A tally is made of standing labels or of the counters
+of rows scoped labeler × queue × policy; both give the same numbers.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def middle_of(pairs: Iterable[tuple[float, int]]) -> Middle | None:
     """Return the median of counted values with the McKean–Schrader standard error.
 
     The error is the distance of the order statistics (n+1)/2 ± z·√(n/4) over 2z (McKean & Schrader, Communications in
-    Statistics B 13, 1984): it needs no shape of the distribution and no outlier moves it.
+    Statistics B 13, 1984): it assumes nothing about the distribution, and outliers do not move it.
 
     Args:
         pairs: (value, count).
@@ -181,7 +181,8 @@ class HandleAgainstPeers(NamedTuple):
         mean_ms: Own mean handle time over the labels that can be compared.
         expected_ms: Mean the peers would have on the same mix.
         ratio: mean_ms / expected_ms.
-        median: Ratio of medians with its 95% interval: what is judged, for one forgotten open task moves a mean.
+        median: Ratio of medians with its 95% interval: this one is judged, because one forgotten open task moves a
+            mean.
         compared: Labels of kinds of work that peers do too.
         handled: All labels with a handle time.
     """

@@ -1,4 +1,4 @@
-"""What the numbers about people need to know; every bound with its reason."""
+"""The settings of the numbers about people, each bound with its reason."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class PeoplePolicy:
 
     Attributes:
         accuracy_target_ratio: The target; contracts usually ask for 95%.
-        min_audits: Fewer audits and no accuracy is said: at 30 the 95% interval is still about ±8 points at 95%.
+        min_audits: With fewer audits no accuracy is shown. At 30 the 95% interval is still about ±8 points at 95%.
         wanted_half_width_ratio: The interval a lead can act on; tells how many audits are missing.
-        min_peers: Fewer like-tenured peers on the same work and all peers are used, and that is said.
-        min_peer_labels: Fewer timed labels of peers on one kind of work and it is left out of handle comparisons.
+        min_peers: With fewer peers of like tenure on the same work, all peers are used, and the text says so.
+        min_peer_labels: A kind of work with fewer timed labels of peers is left out of handle comparisons.
         established_labels: From here on the learning curve is taken as flat (the last doubling of a curve with exponent
             0.1 changes 7%).
-        settle_ms: Somebody first seen this long after the log begins is new; before that nobody can tell.
+        settle_ms: Somebody first seen this long after the log begins is new; before that it is not known.
         min_rush_labels: Least timed labels on comparable work in each of the two periods.
         rush_shift_log: Least fall of the median log handle time against peers; ln 0.9 is 10% faster.
         rush_z: Bound of the shift in standard errors. Labels of an hour resemble each other: with a correlation of 0.1 in
             runs of 20, z is 1.4 times as wide as it should be and 4 is passed by chance in 0.3% of person-weeks; 5 in none
             of 8,900 simulated ones.
         fast_ratio: A label is fast below this share of peers' median on the same work.
-        min_risk_errors: Least errors among fast and among other labels for a risk ratio: with fewer the interval is too
-            short for what it claims.
+        min_risk_errors: Least errors among fast and among other labels for a risk ratio: with fewer the interval would
+            be too narrow.
         recovery_audits: Audits of labels made after coaching before recovery is judged at all.
         recovery_ms: How far before the alert the labels lie that recovery is measured against.
         exposure_cap_ms: Severity-weighted time a person may see in ``exposure_window_ms``.
@@ -38,7 +38,7 @@ class PeoplePolicy:
         exposure_ahead_ms: A cap predicted sooner than this is warned of.
         severity_milli: Weight of a policy's content in thousandths.
         other_severity_milli: Weight of a policy that is not named: in full, the careful side.
-        exposure_configured: Anybody said what counts; else nothing is said of exposure.
+        exposure_configured: Whether weights are configured; otherwise exposure is not shown.
     """
 
     accuracy_target_ratio: float = 0.95

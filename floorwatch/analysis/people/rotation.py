@@ -1,4 +1,4 @@
-"""Rotation: where somebody near the exposure cap is needed and sees less."""
+"""Rotation: queues with less exposure that need somebody who is near the cap."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Rushing: somebody got faster against peers on the same mix, and fast labels are wrong more often.
 
-Being fast is no fault; being fast where fast labels are wrong more often is a risk. So two things are measured apart and
-only both together are called rushing.
+Being fast is not a fault, but it is a risk where fast labels are wrong more often. So two things are measured
+separately, and only both together are called rushing.
 
 *Shift.* d = median over own labels of ln(handle time / peers' median on the same queue and policy), now and in a
 reference period. shift = d_now − d_reference, less what the learning curve expects of somebody new. Peers are taken in
@@ -105,7 +105,7 @@ def handle_shift(
 def learned_between(curve: Curve | None, tenure: Tenure, now: int, reference: int) -> float:
     """Return the change of ln(handle time) that practice alone explains between two periods; 0 without a curve.
 
-    The curve (source: ``learning``) at the middle label of each period.
+    It compares the curve (source: ``learning``) at the middle label of each period.
 
     Args:
         curve: Curve of handle time, or None.

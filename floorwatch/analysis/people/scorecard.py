@@ -1,4 +1,4 @@
-"""The scorecard of one labeller: every number with how sure it is, against people on the same work."""
+"""The scorecard of one labeller: every number with its uncertainty, compared with people on the same work."""
 
 from __future__ import annotations
 
@@ -195,7 +195,8 @@ def accuracy_of_counters(row: c.Counters, policy: PeoplePolicy) -> Accuracy:
 
 
 def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
-    # Two right and two wrong are added (Agresti & Coull 1998): all right so far does not mean that none will be wrong.
+    # Two right and two wrong are added (Agresti & Coull 1998), because no errors so far does not mean that there will
+    # be none.
     share = (best.value * size + 2) / (size + 4) if best is not None else policy.accuracy_target_ratio
     wanted = max(policy.min_audits, trials_for(share, policy.wanted_half_width_ratio))
     return max(0, wanted - int(size))

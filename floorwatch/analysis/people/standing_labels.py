@@ -1,7 +1,7 @@
-"""Work: every standing label of a task as one flat record, with its effective verdict.
+"""Every standing label of a task as one flat record, with its effective verdict.
 
-All numbers about people are functions of a list of these. A withdrawn label, a corrected one, an overturned audit simply
-gives another list, so nothing here needs to know of corrections.
+All numbers about people are functions of a list of these. A withdrawn label, a corrected label or an overturned audit
+gives another list, so the code needs no case for corrections.
 """
 
 from __future__ import annotations

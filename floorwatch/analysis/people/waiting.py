@@ -1,4 +1,4 @@
-"""What queues wait for: the need a rotation may serve."""
+"""How many labels queues wait for, which a rotation may help with."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Calibration of auditors: the quality check of the quality check.
+"""Calibration of auditors: checks the quality of audits.
 
-Two things tell of an auditor: how often the auditor's verdict is reversed by somebody who looks later, and how far auditors
-who judged the same label agree.
+An auditor is judged by two things: how often later reviews reverse the auditor's verdicts, and how far auditors of the
+    same label agree.
 """
 
 from __future__ import annotations

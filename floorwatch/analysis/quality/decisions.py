@@ -39,13 +39,13 @@ def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
 
 
 def _kind(judged: JudgedLabel) -> str:
-    """Return what kind of audit the verdict rests on; a gold item is gold however it was shown."""
+    """Return the kind of audit that the verdict is from. A gold item counts as gold, blind or not."""
     audit = judged.audits[-1]
     return "gold" if audit.gold else "blind" if audit.blind else "open"
 
 
 def _first_pass(judged: JudgedLabel) -> bool:
-    """Tell whether the label was right at its first audit, appeals against it heard, and still is: no rework."""
+    """Tell whether the label was right at its first audit, after appeals against it, and still is: no rework."""
     if judged.verdict is None or judged.verdict.wrong:
         return False
     first = judged.audits[0]

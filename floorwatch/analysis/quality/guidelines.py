@@ -1,7 +1,8 @@
 """Stale guidelines: labellers agree with each other while appeals against their decisions succeed more and more.
 
-People who decide alike follow one rule; if what they decide is overturned ever more often, the rule itself has fallen behind
-what those who decide appeals hold to be right. Low agreement with many overturns is another illness: an unclear rule.
+People who decide alike follow one rule. If their decisions are overturned more and more often, the rule itself no
+longer matches what those who decide appeals hold to be right. Low agreement with many overturns has another cause: an
+unclear rule.
 """
 
 from __future__ import annotations

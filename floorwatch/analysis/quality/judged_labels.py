@@ -92,6 +92,6 @@ def _decided(view: TaskView, label_id: str) -> tuple[AppealDecided, ...]:
 
 
 def overturned_audit(judged: JudgedLabel, audit: Audit) -> bool:
-    """Tell whether an odd number of overturned appeals stands against an audit: each flips it."""
+    """Tell whether the number of overturned appeals against an audit is odd, since each flips its verdict."""
     against = [a for a in judged.decided if a.of_audit and a.target_id == audit.audit_id and a.overturned]
     return len(against) % 2 == 1

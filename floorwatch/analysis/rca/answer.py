@@ -46,12 +46,12 @@ def answer(measure: Measure, scope: Mapping[str, str], by: Sequence[str], cut: C
     Args:
         measure: What is explained.
         scope: The scope.
-        by: Dimensions to cut by; a cut with fewer than two parts says nothing and is left out.
+        by: Dimensions to cut by; a cut with fewer than two parts is left out.
         cut: Gives the tallies of a cut, all of one moment.
         deep: Also cross two dimensions.
 
     Raises:
-        Invariant: Parts do not sum to the whole.
+        PartsDoNotAddUp: Parts do not sum to the whole.
     """
     whole_before, whole_after = (_whole(side) for side in cut(()))
     shown = dict(scope)
@@ -94,7 +94,7 @@ def weighted_or_raw(
 
 
 def _drawn_words(weighted: RootCause, plain: RootCause) -> str:
-    """Return how many audits say with which probability they were drawn, and where none does."""
+    """Return how many audits have a sampling probability, and where none does."""
     told, audits = weighted.before.total + weighted.after.total, plain.before.total + plain.after.total
     if not told:
         return "No audit says with which probability it was drawn"
@@ -133,7 +133,7 @@ def _crossed(by: Sequence[str], cuts: list[list[PartFinding]], cut: Cut) -> Deco
     sizes = {one[0].dimensions[0]: len(one) for one in cuts}
     for pair in pairs:
         found = _decomposed(pair, cut)
-        # Where one dimension determines the other (a labeller's team), the cross is the finer cut once more.
+        # If one dimension determines the other (a labeller's team), the cross equals the finer cut.
         if found is None or len(found.parts) <= max(sizes.get(name, 1) for name in pair):
             continue
         part = _leading(findings(found))
