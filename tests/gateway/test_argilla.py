@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
 import logging
+import random
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -18,8 +20,11 @@ from floorwatch.settings.review import faults
 from floorwatch.settings.schema import FloorwatchConfig
 from gateway.settings import GatewaySettings
 from gateway.sources.argilla import dataset_index
+from gateway.sources.argilla.read import redact
 from gateway.sources.argilla.translate import IGNORED
 from gateway.sources.registry import TOOLS, ToolSections
+from gateway.time_slices import SliceScheduler, TimeSlices
+from gateway.webhook_batch import PendingWebhook, keys_of, rounds_of, translate_all
 from tests.core.harness import CoreRun
 from tests.gateway.harness import Bench
 
@@ -442,6 +447,56 @@ def test_what_is_no_webhook_is_refused(body: bytes) -> None:
         assert (await post(bench, body, signed(body, bench.now_ms // 1000)))[0] == 400
 
     assert Bench(settings()).run(steps).publisher.records == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_how_webhooks_fall_into_batches_changes_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one batch, what a webhook needs may have been left by the one before it, or stand in a record named by another."""
+    monkeypatch.setattr(dataset_index, "PAGE_RECORDS", 2)
+    rng = random.Random(seed)
+    hooks: list[dict[str, Any]] = []
+    for at in range(40):
+        user, status = rng.choice(("ann", "bo", "olga")), rng.choice(("submitted", "submitted", "draft", "discarded"))
+        name = f"rec-{rng.randrange(8)}"
+        answer = response(
+            rng.choice(("created", "updated", "updated", "deleted")),
+            at,
+            user,
+            status,
+            policy=rng.choice(("Hate", "Safe")),
+        )
+        answer["data"]["id"] += name
+        answer["data"]["record"]["id"] = name
+        hooks.append(rng.choice((answer, answer, record(rng.choice(("created", "created", "deleted")), at, name))))
+    hooks += [dataset_deleted(), *rng.sample(hooks, 10)]
+    held = settings(auditors=["owner"])
+
+    async def reduced() -> list[dict[str, Any]]:
+        slices = TimeSlices(SliceScheduler(), "")
+        return [await redact(json.dumps(one).encode(), held.tool_settings("argilla/kul"), slices) for one in hooks]
+
+    kept = asyncio.run(reduced())
+    waiting = [PendingWebhook(number, "argilla/kul", number, hook) for number, hook in enumerate(kept, 1)]
+
+    def published(most: int) -> tuple[list[Any], dict[str, Any]]:
+        state: dict[str, Any] = {}
+        records: list[Any] = []
+        at = 0
+        while at < len(waiting):
+            some = waiting[at : at + rng.randint(1, most)]
+            at += len(some)
+            seen: dict[str, Any] = {}
+            for _ in range(rounds_of(some)):
+                seen |= {key: state[key] for key in keys_of(some, held, seen) if key in state}
+            batch = translate_all(some, seen, held)
+            state.update(batch.remember)
+            records += batch.records
+        return records, state
+
+    one_by_one = published(1)
+    assert len(one_by_one[0]) > 10
+    for most in (3, 10, len(waiting)):
+        assert published(most) == one_by_one
 
 
 # -- configuration -----------------------------------------------------------------------------------------------
