@@ -7,12 +7,20 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway.sources.registry import TOOLS
+
 REFUSAL: web.ResponseKey[str] = web.ResponseKey("refusal", str)
 """Under which an answer carries its refusal's code, for the metrics."""
 
+_HOOKS = " or ".join(one.path for one in TOOLS.values())
+
 _PLAIN = {
     400: ("bad_request", "the request is not valid HTTP", "send HTTP/1.1; is this TLS or another protocol?"),
-    404: ("not_found", "there is no such address", "POST /v1/events, /v1/hooks/label-studio or /v1/hooks/argilla"),
+    404: (
+        "not_found",
+        "there is no such address",
+        f"POST /v1/events or {_HOOKS}",
+    ),
     405: ("method_not_allowed", "this address does not take that method", "events and webhooks are sent by POST"),
     408: ("slow_head", "the request's head did not come in time", "send the whole head at once"),
     417: ("expectation_failed", "the Expect header is not understood", "send Expect: 100-continue, or none"),

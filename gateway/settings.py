@@ -98,7 +98,7 @@ class SourceSettings(GrantSettings, ToolSections):
             if getattr(self, one) is not None:
                 reason = f"{title} signs its webhooks and sends no token"
                 found.append(SettingsFault((one,), reason, "remove it, and set secret_file"))
-        others = self._changed_sections() - {self.tool.replace("-", "_")}
+        others = self._changed_sections() - {TOOLS[self.tool].section}
         reason = f"the source's tool is {self.tool}, so this is not used"
         found += [SettingsFault((one,), reason, "remove it") for one in sorted(others)]
         if self.secret is None and self.secret_file is None:
@@ -206,7 +206,7 @@ class GatewaySettings(Section):
         """Return how the webhooks of a CloudEvents source, e.g. ``argilla/NAME``, are read: its tool's section."""
         tool = tool_of(source)
         if tool.signature is None:
-            return self.label_studio
+            return getattr(self, tool.section)
         return section_of(tool, self.sources.get(source.partition("/")[2]))
 
     def known_labelers(self) -> list[LabelerDims]:

@@ -67,7 +67,7 @@ async def _kept(
 async def _accept(request: web.Request, gateway: Gateway, tool: Tool) -> tuple[str, Sender, Webhook]:
     """Return source, sender and reduced webhook of a tool that signs nothing: a token says who sends."""
     sender = gateway.sender(request, HOOKS)
-    name = request.query.get("source") or sender.name or gateway.settings.label_studio.source
+    name = request.query.get("source") or sender.name or gateway.settings.tool_settings(f"{tool.name}/").source
     source = _source(tool, name, sender)
     with reading(gateway.hooks, share_of(request, sender), gateway.settings) as held:
         return source, sender, await _redacted(await held.body(request), gateway, tool, source, held.time_slices)

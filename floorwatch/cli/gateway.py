@@ -34,7 +34,7 @@ def gateway(
     ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
-    """Serve POST /v1/events and POST /v1/hooks/TOOL (label-studio, argilla) until SIGTERM."""
+    """Serve POST /v1/events and POST /v1/hooks/TOOL until SIGTERM."""
     import asyncio
     import os
 
@@ -99,7 +99,10 @@ async def _serve(settings: FloorwatchConfig, journal: Path | None, watchdog: Shu
 
 
 def _started(url: str) -> None:
-    say(f"gateway at {url} (POST /v1/events, POST /v1/hooks/label-studio, POST /v1/hooks/argilla)")
+    from gateway.sources.registry import TOOLS
+
+    paths = ("/v1/events", *(tool.path for tool in TOOLS.values()))
+    say(f"gateway at {url} ({', '.join(f'POST {path}' for path in paths)})")
 
 
 if __name__ == "__main__":

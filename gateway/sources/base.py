@@ -76,6 +76,14 @@ class Tool:
     lookup_rounds: int = 1
 
     @property
+    def section(self) -> str:
+        """Where its settings are: in its source where it signs, else in ``gateway``.
+
+        Of a tool that signs it has ``timestamp_tolerance_s``; else ``source``, the name for webhooks without ``?source=``.
+        """
+        return self.name.replace("-", "_")
+
+    @property
     def path(self) -> str:
         """Where its webhooks are taken."""
         return f"/v1/hooks/{self.name}"

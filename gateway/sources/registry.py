@@ -31,4 +31,4 @@ def tool_of(source: str) -> Tool:
 
 def section_of(tool: Tool, sections: ToolSections | None) -> Any:
     """Return how a signed tool's webhooks are read; as by default where the source is no longer configured."""
-    return getattr(sections or ToolSections(), tool.name.replace("-", "_"))
+    return getattr(sections or ToolSections(), tool.section)

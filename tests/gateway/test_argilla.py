@@ -537,5 +537,8 @@ def test_config_check_reads_secret_files(tmp_path: Path) -> None:
 
 
 def test_each_tool_that_signs_has_a_section_and_no_other() -> None:
-    signing = {name.replace("-", "_") for name, tool in TOOLS.items() if tool.signature is not None}
+    signing = {tool.section for tool in TOOLS.values() if tool.signature is not None}
     assert signing == set(ToolSections.model_fields)
+    assert all("timestamp_tolerance_s" in type(getattr(ToolSections(), one)).model_fields for one in signing)
+    others = {tool.section for tool in TOOLS.values()} - signing
+    assert all("source" in type(getattr(GatewaySettings(), one)).model_fields for one in others)
