@@ -58,6 +58,11 @@ async def _kept(
     await asyncio.wait({outcome}, timeout=max(0.0, until_s - loop.time()))
     if outcome.done():
         return _told(hook, outcome.result())
+    if tool.retries and not gateway.webhook_queue.durable:
+        # It goes on in memory, which may be lost; the tool's retry makes the same events.
+        return unavailable(
+            "the webhook's events are not published yet, and there is no gateway.spool_dir to keep it in", 5
+        )
     return answer(202, {"status": "waiting", "action": hook["action"], "durable": gateway.webhook_queue.durable})
 
 

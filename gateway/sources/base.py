@@ -64,6 +64,7 @@ class Tool:
         redact: Reduces a body to what is kept of it. Raises BadWebhook, TooComplex, or msgspec.DecodeError.
         lookups: Keys of remembered state that a webhook needs, given what is known so far.
         lookup_rounds: How often ``lookups`` is asked: 2 where one record names another.
+        retries: Whether it sends a webhook again that was not answered 2xx.
         translate: A pure function of webhook, remembered state and context. Raises BadWebhook.
     """
 
@@ -74,6 +75,7 @@ class Tool:
     lookups: Callable[[Webhook, Mapping[str, Remembered], TranslationContext], list[str]]
     translate: Callable[[Webhook, Mapping[str, Remembered], TranslationContext], Translation]
     lookup_rounds: int = 1
+    retries: bool = False
 
     @property
     def section(self) -> str:

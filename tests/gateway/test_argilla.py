@@ -27,6 +27,7 @@ from gateway.time_slices import SliceScheduler, TimeSlices
 from gateway.webhook_batch import PendingWebhook, keys_of, rounds_of, translate_all
 from tests.core.harness import CoreRun
 from tests.gateway.harness import Bench
+from tests.waits import until
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "argilla-2.8.0"
 SECRET = json.loads((FIXTURES / "hook.json").read_text())["secret"]
@@ -242,6 +243,25 @@ def test_no_content_gets_into_spool_memory_events_or_log(tmp_path: Path, caplog:
     out = json.dumps([bench.events, bench.dead, bench.tool_state.records], ensure_ascii=False) + caplog.text
     assert not any(text in out for text in CONTENT)
     assert len(bench.events) >= 10
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_only_in_memory_is_not_answered_2xx_for_argilla_sends_it_again(kept: bool, tmp_path: Path) -> None:
+    body = json.dumps(response("created", 1)).encode()
+
+    async def steps(bench: Bench) -> None:
+        bench.publisher.broken = True
+        headers = signed(body, bench.now_ms // 1000)
+        assert (await post(bench, body, headers))[0] == (202 if kept else 503)
+        bench.publisher.broken = False
+        await until(lambda: bench.webhook_queue.waiting == 0, "the webhook is worked off")
+        await post(bench, body, signed(body, bench.now_ms // 1000, 2))
+        await until(lambda: bench.webhook_queue.waiting == 0, "and its retry")
+
+    held = settings(tmp_path / "spool" if kept else None).model_copy(update={"hook_deadline_s": 0.1})
+    values = [value for _, value in Bench(held).run(steps).publisher.records]
+    panes, _ = tables(values)
+    assert total(panes, "throughput", "labels") == 1
 
 
 # -- lives of responses ------------------------------------------------------------------------------------------
