@@ -238,7 +238,7 @@ def test_no_content_gets_into_spool_memory_events_or_log(tmp_path: Path, caplog:
             assert not any(text in kept for text in CONTENT)
         bench.publisher.broken = False
 
-    held = settings(tmp_path / "spool").model_copy(update={"hook_deadline_s": 0.05})
+    held = settings(tmp_path / "spool").model_copy(update={"hook_deadline_s": 0.3})
     bench = Bench(held).run(steps)
     out = json.dumps([bench.events, bench.dead, bench.tool_state.records], ensure_ascii=False) + caplog.text
     assert not any(text in out for text in CONTENT)
@@ -258,7 +258,7 @@ def test_what_is_only_in_memory_is_not_answered_2xx_for_argilla_sends_it_again(k
         await post(bench, body, signed(body, bench.now_ms // 1000, 2))
         await until(lambda: bench.webhook_queue.waiting == 0, "and its retry")
 
-    held = settings(tmp_path / "spool" if kept else None).model_copy(update={"hook_deadline_s": 0.1})
+    held = settings(tmp_path / "spool" if kept else None).model_copy(update={"hook_deadline_s": 0.3})
     values = [value for _, value in Bench(held).run(steps).publisher.records]
     panes, _ = tables(values)
     assert total(panes, "throughput", "labels") == 1
