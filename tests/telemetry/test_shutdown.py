@@ -51,7 +51,7 @@ sys.exit(asyncio.run(module.run_worker(settings)))
 FAULTS = {
     "mode swallows the cancellation": "faust.App.stop = for_ever",
     "partitions are not given back": "Worker.close = for_ever",
-    "a channel does not close": "module.Delivery.close = for_ever",
+    "a channel does not close": "module.NotificationService.close = for_ever",
     "a background task goes on": "module.trim_forever = for_ever",
     "a connection to the metrics endpoint stays": "module.web.AppRunner.cleanup = for_ever",
     "a thread that is not a daemon": "threading.Thread(target=block).start()",
