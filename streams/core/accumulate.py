@@ -27,8 +27,8 @@ from streams.core.steps import Step
 from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
 
 _FEW = 48
-_CELLS_LIMIT = 100_000
-_SHAPES_LIMIT = 20_000
+_COUNTERS_LIMIT = 100_000
+_TEMPLATES_LIMIT = 20_000
 _LANE = 6
 _GROUP = 6
 _EVIDENCE_COLUMNS = 6
@@ -184,7 +184,7 @@ class Accumulator:
             yield RowChange(tier, pane_ms, scope, list(sums), list(sums.values()))
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
         self._evidence_rows = array("q")
-        if len(self._counters) > _CELLS_LIMIT or len(self._templates) > _SHAPES_LIMIT:
+        if len(self._counters) > _COUNTERS_LIMIT or len(self._templates) > _TEMPLATES_LIMIT:
             self._counter_ids, self._counters = {}, []
             self._templates, self._template_counters = AuditTemplates(self._intern), {}
         if self._scopes.tuples > self._scopes.tuples_limit:

@@ -105,13 +105,13 @@ def test_a_wrong_way_up_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_shapes_do_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accumulate, "_SHAPES_LIMIT", 50)
+    monkeypatch.setattr(accumulate, "_TEMPLATES_LIMIT", 50)
     store = new_store(0, POLICY)
     records = orderly_log(2, weights=True)
     for at in range(0, len(records), 100):
         store.ledger.fold(records[at : at + 100])
         store.ledger.drain()
-        assert len(store.ledger._pending._shapes) <= 150
+        assert len(store.ledger._pending._templates) <= 150
     assert counters_of(store) == counters_of(folded(records))
 
 

@@ -33,7 +33,7 @@ RESOLVE_COUNT_NATS = 4.0
 _BULK = 96
 """From this many batches on, numpy is faster."""
 
-_SHAPES_LIMIT = 4096
+_TEMPLATES_LIMIT = 4096
 _SINCE_RATIO = 2.0
 _SINCE_DROP = 0.7
 
@@ -174,7 +174,7 @@ class ShareBets:
             shape = (units, bad, weight_nano, bad_weight_nano, top_nano)
             step = known.get(shape)
             if step is None:
-                if len(known) >= _SHAPES_LIMIT:
+                if len(known) >= _TEMPLATES_LIMIT:
                     known.clear()
                 step = known[shape] = self._step(*shape)
             yield step
