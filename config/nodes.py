@@ -219,7 +219,7 @@ class _Builder:
             name = str(key.value)
             if name in first:
                 where = first[name].line + 1
-                self._problem(key, f'"{name}" stands twice (first on line {where})', "keep one of the two")
+                self._problem(key, f'"{name}" stands twice (first on line {where})', "merge the two, or keep one")
                 continue
             first[name] = self._doc.keys[(*path, name)] = _span(key)
             data[name] = self.build(value, (*path, name), depth + 1, above)

@@ -85,7 +85,7 @@ def say_how_to_look(console: DataConsole, plan: StackPlan, *, registered: bool) 
         registered: Whether commands find the stack by themselves.
     """
     where = "" if registered else f" --var {shlex.quote(str(plan.var.resolve()))}"
-    console.print(f"In another terminal: {command()} table accuracy --by queue{where}", soft_wrap=True)
+    console.print(f"In another terminal: {command()} table accuracy --by vendor{where}", soft_wrap=True)
 
 
 def command() -> str:
