@@ -36,7 +36,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "source .venv/bin/activate": (),
     "floorwatch up": (
         r"Floorwatch is up on /\S+/var, which holds no events yet\. Ctrl-C stops it\.",
-        r"In another terminal: floorwatch table accuracy --by queue",
+        r"In another terminal: floorwatch table accuracy --by vendor",
     ),
     "send.py": (),
     "python send.py": (r"^2 events sent$",),
