@@ -46,7 +46,7 @@ up: $(VENV)/.runtime  ## Start the embedded stack and keep it up
 test: $(VENV)/.dev  ## All tests; optional servers that are missing skip with a reason
 	$(PYTEST)
 
-test-unit: $(VENV)/.dev  ## Tests without servers: meant to take under 90 seconds
+test-unit: $(VENV)/.dev  ## Tests without servers: about four minutes
 	$(PYTEST) -m unit
 
 test-clock: $(VENV)/.dev  ## Tests as they will run in DAYS="1 40 400" days (needs faketime)
