@@ -106,7 +106,7 @@ def instant_us(text: str) -> int:
     Raises:
         ValueError: the text is not a time or has no zone.
     """
-    moment = datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text.upper())  # RFC 3339 allows z and t, which Python does not read
     if moment.tzinfo is None:
         raise ValueError(f"time {text!r} has no zone: write for example 2026-11-23T10:00:00Z")
     return (moment - _EPOCH) // _MICROSECOND
