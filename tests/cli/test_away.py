@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from config.kafka import KafkaSettings
 from config.redis import RedisSettings
 from floorwatch.cli import build
+from tests.support import missing
 
 RUNNER = CliRunner()
 
@@ -98,7 +99,7 @@ def test_where_nothing_runs_every_command_says_the_same(command: str) -> None:
     for port in (6379, 9092):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                pytest.skip(f"something listens on {port} here")
+                missing(f"something else listens on {port}: stop it")
     shown = said(command)
     default = [nothing_runs(RedisSettings().url), nothing_runs(KafkaSettings().brokers[0])]
     assert any(one in shown for one in default), shown

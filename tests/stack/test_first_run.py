@@ -18,6 +18,7 @@ import pytest
 
 from floorwatch import sdk
 from streams.models.events import encode_event
+from tests.support import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -174,7 +175,7 @@ class Person:
 def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
     """A fresh clone with what is not committed yet, and a virtualenv that has the packages of this one but not its project."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("no git, or this is not a clone")
+        missing("there is no git, or this is not a clone")
     folder = tmp_path_factory.mktemp("first-run")
     made = Person(folder)
     subprocess.run(["git", "clone", "-q", str(ROOT), str(made.clone)], check=True)
