@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from streams.models import formats
+from streams.models import formats_page
 from telemetry import limits_page
 from telemetry.catalogue import CATALOGUE, ENGINE_METRICS, INCIDENTS_OPEN, ROWS_SKIPPED
 from telemetry.metric import Metric
@@ -62,7 +62,7 @@ def render() -> str:
 PAGES: dict[Path, Callable[[], str]] = {
     PATH: render,
     Path("docs/limits.md"): limits_page.render,
-    Path("docs/formats.md"): formats.page,
+    Path("docs/formats.md"): formats_page.page,
 }
 
 

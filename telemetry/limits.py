@@ -290,7 +290,7 @@ STAGE_LIMITS = (
     ),
     Limit(
         "minute rows kept decoded for their next change, of a scopes partition",
-        "streams/core/floor.py",
+        "streams/core/scope_windows.py",
         "4,096, those that changed last",
         None,
         "the others are decoded again",

@@ -7,28 +7,19 @@ is read twice, also after a crash, changes nothing, and the compacted input topi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
-from streams.core.counters import Counters, add_counters
 from streams.core.forecast.observe import FORECAST_WINDOW
 from streams.core.ledger_store import ROW_HEAD, stamp_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import CONTENT_ERRORS, told
 from streams.core.scope_state import CounterReader, PaneRow, ScopeState, WindowRow
+from streams.core.scope_windows import Place, ScopeWindows
 from streams.core.sources import WATERMARK_PREFIX, SourcePartition, Sources
-from streams.core.window_sums import WindowSum, count, move, tally
-from streams.core.windows import window_range
+from streams.core.window_sums import count
 from streams.models import formats
 
 _NEVER_MS = 1 << 62
-
-_DECODED = 4_096
-"""Minute rows whose counters stay decoded, about 5 kB each. The rows that changed last are likely to change next."""
-
-
-Place = tuple[str, int, int, int]
-"""(scope, tier, pane start in ms, source partition) of a row."""
 
 
 class Unreadable(NamedTuple):
@@ -59,21 +50,14 @@ class Floor:
         self.scopes: dict[str, ScopeState] = {}
         self.watermark_ms = -1
         self.rows = 0
-        self._tier_windows = [
-            [(1 << i, i) for i, window in enumerate(policy.windows) if window.tier == tier]
-            for tier in range(EVIDENCE_TIER)
-        ]
-        self.all_bits = (1 << len(policy.windows)) - 1
         self._pane_bit = 1 << len(policy.windows)
         self._forecast_bits = sum(1 << i for i, window in enumerate(policy.windows) if window.name == FORECAST_WINDOW)
         # Row as it was when last absorbed, by (scope, tier, pane, source): None for a new one.
         self._fresh: dict[Place, bytes | None] = {}
-        # By tier, rows whose change is not in the windows' sums yet, in the version that the sums include.
-        self._untallied: list[dict[Place, bytes | None]] = [{} for _ in range(EVIDENCE_TIER)]
-        self._decoded: dict[Place, tuple[bytes, Counters]] = {}
         self.unreadable: list[Unreadable] = []
         self._read = CounterReader()
-        self._ranges: dict[str, list[tuple[int, int]]] = {}
+        self._windows = ScopeWindows(policy, self._read)
+        self.all_bits = self._windows.all_bits
         self._moved: set[str] = set()
         self._touched: set[str] = set()
         self._new: list[ScopeState] = []
@@ -238,7 +222,7 @@ class Floor:
             if state is not None and (value := state.row(*place[1:])) != old:
                 self._look(state, place, value, old)
         for tier in tiers:
-            self._tally(tier)
+            self._windows.tally(tier, self.scopes)
 
     def _look(self, state: ScopeState, place: Place, value: bytes | None, old: bytes | None) -> None:
         """Note which windows a changed row affects. It is decoded only for values that every window's row shows."""
@@ -249,34 +233,10 @@ class Floor:
             if state.queue is not None and state.queue.note(tier, pane_ms, self._read(value), self._read(old)):
                 self._mark(state, self._forecast_bits)
             opened = state.open_change(pane_ms, source, value) if tier == HOUR_TIER else 0
-            self._note(state, tier, pane_ms, self._bits_of(state, tier, pane_ms), opened, ended=value is None)
+            self._note(state, tier, pane_ms, self._windows.holding(state, tier, pane_ms), opened, ended=value is None)
             if state.slid:  # the sums of a new scope start from the existing rows
-                self._untallied[tier].setdefault(place, old)
+                self._windows.changed(place, old)
         self._end_if_empty(state)
-
-    def _tally(self, tier: int) -> None:
-        """Bring the sums of a tier's windows up to its rows."""
-        untallied, self._untallied[tier] = self._untallied[tier], {}
-        decoded: dict[Place, tuple[bytes, Counters]] = {}
-        # All changes of a scope that lie in the same windows are summed before the windows are touched.
-        zones: dict[tuple[str, int], Counters] = {}
-        for place, old in untallied.items():
-            state = self.scopes.get(place[0])
-            bits = 0 if state is None else self._bits_of(state, tier, place[2])
-            if state is None or not bits or (value := state.row(*place[1:])) == old:
-                continue
-            now, was = self._counters_of(place, value), self._counters_of(place, old)
-            if value is not None and len(decoded) < _DECODED:
-                decoded[place] = value, now
-            tally(zones.setdefault((place[0], bits), {}), now, was)
-        if tier == 0:
-            self._decoded = decoded
-        self._add(zones)
-
-    def _counters_of(self, place: Place, value: bytes | None) -> Counters:
-        """Return the counters of a row. They may be cached from the last call: do not change them."""
-        held = self._decoded.get(place)
-        return held[1] if held is not None and held[0] is value else self._read(value)
 
     def _end_if_empty(self, state: ScopeState) -> None:
         """Publish a scope whose last pane has expired once more, with empty rows, and then forget it."""
@@ -294,22 +254,6 @@ class Floor:
                 count(state.open_by_hour, pane_ms, opened)
         # Every window's row shows the backlog.
         self._mark(state, self.all_bits if opened else bits)
-
-    def _add(self, zones: dict[tuple[str, int], Counters]) -> None:
-        for (scope_key, bits), counters in zones.items():
-            if scope_key in self.scopes:
-                for i, total in enumerate(self.scopes[scope_key].windows):
-                    if bits >> i & 1:
-                        add_counters(total.counters, counters)
-
-    def _bits_of(self, state: ScopeState, tier: int, pane_ms: int) -> int:
-        """Return the bits of the windows that hold a pane."""
-        bits = 0
-        for bit, i in self._tier_windows[tier]:
-            total = state.windows[i]
-            if total.start_ms <= pane_ms < total.end_ms:
-                bits |= bit
-        return bits
 
     def _mark(self, state: ScopeState, bits: int) -> None:
         if bits:
@@ -395,46 +339,17 @@ class Floor:
         """Bring windows up to the watermark."""
         if self.watermark_ms < 0:
             return
-        moved = {zone: self._moved_windows(zone, due) for zone in self._ranges}
+        moved = self._windows.advance(due, self.watermark_ms)
         if any(moved.values()):
             for state in self.scopes.values():
-                self._slide_one(state, moved.get(state.zone, 0))
+                bits = moved.get(state.zone, 0)
+                self._mark(state, self._windows.slide(state, bits) if bits else 0)
+                if state.queue is not None and state.queue.live:
+                    self._mark(state, bits & self._forecast_bits)
         for state in self._new:
-            if state.zone not in self._ranges:
-                self._ranges[state.zone] = [(0, 0)] * len(self.policy.windows)
-                self._moved_windows(state.zone, self.all_bits)
-            self._slide_one(state, self.all_bits)
-            state.slid = True
+            self._windows.begin(state, self.watermark_ms)
             self._mark(state, self.all_bits)
         self._new = []
-
-    def _moved_windows(self, zone: str, due: int) -> int:
-        """Find the present range of a zone's windows; return the bits of those that moved."""
-        ranges, bits = self._ranges[zone], 0
-        for i, window in enumerate(self.policy.windows):
-            if due >> i & 1:
-                found = window_range(window, self.watermark_ms, zone)
-                if found != ranges[i]:
-                    ranges[i] = found
-                    bits |= 1 << i
-        return bits
-
-    def _slide_one(self, state: ScopeState, bits: int) -> None:
-        ranges = self._ranges[state.zone]
-        sums: tuple[dict[int, Counters], ...] = ({}, {}, {})  # windows of a tier enter and leave the same panes
-        summed: tuple[list[WindowSum], ...] = ([], [], [])
-        for i, window in enumerate(self.policy.windows):
-            total = state.windows[i]
-            if bits >> i & 1 and (total.start_ms, total.end_ms) != ranges[i]:
-                had = bool(total.counters)
-                panes = state.panes[window.tier]
-                counters_of = partial(state.pane_counters, window.tier)
-                move(total, ranges[i], panes, counters_of, sums[window.tier], summed[window.tier])
-                summed[window.tier].append(total)
-                # Ages of open tasks are shown too, so a queue in which nothing moves must still be published again.
-                self._mark(state, 1 << i if had or total.counters or state.open_by_hour else 0)
-        if state.queue is not None and state.queue.live:
-            self._mark(state, bits & self._forecast_bits)
 
     def all_windows(self) -> list[WindowRow]:
         """Return every window of every scope as of the watermark; what ``take_changes`` returns next stays the same."""

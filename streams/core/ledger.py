@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from streams.core.accumulate import Accumulator
-from streams.core.alarms import DueAlarms, Expiry, open_due_ms
+from streams.core.alarms import open_due_ms
 from streams.core.effects import Groups, TaskView, contributions
 from streams.core.facts import (
     Audit,
@@ -35,7 +35,7 @@ from streams.core.facts import (
     unpack_one,
 )
 from streams.core.grants import judge, newly_refused
-from streams.core.policy import HOUR_MS, CorePolicy, late_before_ms
+from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import (
     CONTENT_ERRORS,
     FoldCounts,
@@ -52,11 +52,11 @@ from streams.core.rows import RowStore
 from streams.core.scopes import ScopeIndex
 from streams.core.sources import NO_TIME
 from streams.core.steps import Step, all_before, created_steps, difference, first_label_steps
+from streams.core.task_timers import TaskTimers
 from streams.core.tasks import TaskTable
 from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_log_event
 
 _DRAIN_AT = 262_144
-_COOL_EVERY = 16_384
 
 
 class Ledger:
@@ -99,11 +99,8 @@ class Ledger:
         self.recount: Recount | None = None
         self.fast_paths = True
         self._pending = Accumulator(self.scopes, policy)
-        self._due = DueAlarms()
-        self._expiry = Expiry()
+        self._timers = TaskTimers(self.tasks, policy)
         self._stops: list[int] = []
-        self._advance_at_ms = NO_TIME
-        self._late_before_ms = NO_TIME
 
     def fold(self, records: Sequence[Record], decode: Callable[[bytes], Any] = decode_log_event) -> int:
         """Fold consecutive records, the first of them at ``next``.
@@ -146,7 +143,7 @@ class Ledger:
         The two most common events have fast paths, equal by test to ``_accept``: a task's only label, and its first audit.
         """
         tasks, hot, fast_append, keep = self.tasks, self.tasks.hot, self._pending.labels.extend, self.new_facts.append
-        split_dims, watched = self.scopes.split_dims, self._expiry.watched
+        split_dims, timers, watched = self.scopes.split_dims, self._timers, self._timers.watched
         plain, audit = (LabelSubmitted, AuditCompleted) if self.fast_paths and self.recount is None else (None, None)
         self.fold_counts.events += len(records)
         for record in records:
@@ -162,7 +159,7 @@ class Ledger:
                 if (
                     kind is plain
                     and task_id not in hot
-                    and time_ms >= self._late_before_ms
+                    and time_ms >= timers.late_before_ms
                     and (not tasks.cold_tasks or task_id not in tasks)
                     and (found := plain_label(offset, event, time_ms))
                 ):
@@ -184,14 +181,11 @@ class Ledger:
                 continue
             if time_ms > self.watermark_ms:
                 if 0 < record.timestamp_ms < time_ms:
-                    time_ms = self._arrived(record.timestamp_ms)  # a sender's clock that is ahead is nobody else's now
-                if time_ms >= self._advance_at_ms:
+                    # A sender's clock that is ahead moves the watermark to when the event arrived, and never back.
+                    time_ms = max(self.watermark_ms, record.timestamp_ms)
+                if time_ms >= timers.advance_at_ms:
                     self._advance(time_ms, offset)
                 self.watermark_ms = time_ms
-
-    def _arrived(self, arrived_ms: int) -> int:
-        """Return how far an event moves the watermark that is dated after its arrival: to when it arrived, and never back."""
-        return max(self.watermark_ms, arrived_ms)
 
     def _tick(self, offset: int, time_ms: int, event: Tick) -> None:
         """Note that the partition is idle, and the floor's watermark if it is ahead of the partition's."""
@@ -227,7 +221,7 @@ class Ledger:
                 self._repeated(offset, earlier, fact, value or b"")
                 return False
             granted = earlier.grant if granted is None else granted
-        if type(fact) is Label and fact.time_ms < self._late_before_ms:
+        if type(fact) is Label and fact.time_ms < self._timers.late_before_ms:
             return self._too_late(offset, value or b"")
         all_count = granted is None or len(judge([*known, fact]).permitted) == len(known) + 1
         short = self.fast_paths and all_count and self.recount is None
@@ -257,7 +251,7 @@ class Ledger:
         if packed is None or event.floorwatchgrant is not UNSET or not holds_one_label(packed):
             return False
         label, audit = unpack_one(packed), made(offset, event)
-        if type(audit) is not Audit or label.identity == audit.identity or label.time_ms < self._late_before_ms:
+        if type(audit) is not Audit or label.identity == audit.identity or label.time_ms < self._timers.late_before_ms:
             return False
         if audit.label_id is not None and audit.label_id != label.label_id:
             return False
@@ -273,10 +267,10 @@ class Ledger:
             return []
         if kind is Created and not known:
             steps = created_steps(fact, self.watermark_ms)  # type: ignore[arg-type]
-            if any(group.time_ms < self._late_before_ms for group, _, _ in steps):
+            if any(group.time_ms < self._timers.late_before_ms for group, _, _ in steps):
                 return None
             if fact.due_ms is not None:  # type: ignore[attr-defined]
-                self._set_due(task_id, fact.due_ms)  # type: ignore[attr-defined]
+                self._timers.set_due(task_id, fact.due_ms, self.watermark_ms)  # type: ignore[attr-defined]
             return steps
         if kind is Label and all(type(earlier) in (Created, Claimed) for earlier in known):
             created = next((earlier for earlier in reversed(known) if type(earlier) is Created), None)
@@ -288,14 +282,14 @@ class Ledger:
         count = self._rules()
         before = count(task_id, known, self.watermark_ms) if known else {}
         after = count(task_id, [*known, fact], self.watermark_ms)
-        if all_before(before, after, self._late_before_ms):
+        if all_before(before, after, self._timers.late_before_ms):
             return self._too_late(offset, value)
         packed, one, last_ms = self.tasks.get(task_id), pack(fact), last_of(fact)
         due_ms = open_due_ms([*known, fact])
         self._pending.add_all(difference(before, after), self.watermark_ms)
         self._keep(task_id, packed, fact, one, last_ms)
         if due_ms is not None:
-            self._set_due(task_id, due_ms)
+            self._timers.set_due(task_id, due_ms, self.watermark_ms)
         return True
 
     def _repeated(self, offset: int, earlier: Fact, fact: Fact, value: bytes) -> None:
@@ -315,7 +309,7 @@ class Ledger:
         self.tasks.put(task_id, one if packed is None else appended(packed, one))
         promises = type(fact) is Created or (type(fact) is Label and fact.due_ms is not None)
         self.new_facts.append((fact.offset, task_id, packed is None, promises, last_ms, one))
-        self._expiry.watch(task_id, last_ms)
+        self._timers.watch(task_id, last_ms)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -323,22 +317,16 @@ class Ledger:
         """Move the watermark and apply its effects: open tasks become overdue, old tasks expire."""
         crossed_hour = time_ms // HOUR_MS != self.watermark_ms // HOUR_MS
         self.watermark_ms = time_ms
-        for task_id, due_ms in self._due.pop(time_ms, self._due_of):
+        for task_id, due_ms in self._timers.overdue(time_ms, self._task_aside):
             try:
                 self._overdue(task_id, due_ms)
             except CONTENT_ERRORS as error:
                 self._task_aside(task_id, error)
         if crossed_hour:
             self.hour_offset = offset
-            self._expire_tasks(resuming=False)
-        self._plan_advance()
-
-    def _plan_advance(self) -> None:
-        """Find the next time at which moving the watermark has an effect."""
-        self._late_before_ms = late_before_ms(self.watermark_ms, self.policy.horizon_ms)
-        next_hour_ms = self.watermark_ms - self.watermark_ms % HOUR_MS + HOUR_MS
-        next_late_ms = self._late_before_ms + HOUR_MS + self.policy.horizon_ms
-        self._advance_at_ms = min(next_hour_ms, next_late_ms, self._due.next_ms())
+            for task_id, facts in self._timers.expired(time_ms):
+                self._end_task(task_id, facts, count=True)
+        self._timers.plan(time_ms)
 
     def _overdue(self, task_id: str, due_ms: int) -> None:
         facts = unpack(self.tasks.peek(task_id) or ())
@@ -347,43 +335,12 @@ class Ledger:
         after = count(task_id, facts, self.watermark_ms)
         self._pending.add_all(difference(before, after), self.watermark_ms)
 
-    def _due_of(self, task_id: str) -> int | None:
-        packed = self.tasks.peek(task_id)
-        try:
-            return None if packed is None else open_due_ms(unpack(packed))
-        except CONTENT_ERRORS as error:
-            self._task_aside(task_id, error)
-            return None
-
     def _task_aside(self, task_id: str, error: Exception) -> None:
         """Report that the effect of time on a task could not be computed. The task stays as it is; all others continue."""
         packed = self.tasks.peek(task_id) or ()
         last = packed if type(packed) is bytes else packed[-1]
         self.fold_counts.set_aside += 1
         self.rejected.append(not_countable(unpack_one(last).offset, error, b""))
-
-    def _set_due(self, task_id: str, due_ms: int) -> None:
-        self._due.set(task_id, due_ms, self.watermark_ms)
-        self._advance_at_ms = min(self._advance_at_ms, self._due.next_ms())
-
-    def _expire_tasks(self, *, resuming: bool) -> None:
-        """Drop tasks whose facts are all older than the correction horizon."""
-        limit = (self.watermark_ms - self.policy.horizon_ms) // HOUR_MS - 1
-        later: list[tuple[str, int]] = []
-        for task_id in self._expiry.take(limit):
-            packed = self.tasks.peek(task_id)
-            if packed is None:
-                continue
-            facts = unpack(packed)
-            last_ms = max(map(last_of, facts))
-            if last_ms // HOUR_MS > limit:
-                continue
-            if resuming and facts[0].offset > self.hour_offset:
-                later.append((task_id, last_ms))  # came after that hour began: the next hour ends it
-            else:
-                self._end_task(task_id, facts, count=not resuming)
-        for task_id, last_ms in later:
-            self._expiry.watch(task_id, last_ms)
 
     def _end_task(self, task_id: str, facts: list[Fact], *, count: bool) -> None:
         if count:
@@ -421,21 +378,7 @@ class Ledger:
 
     def recall(self, facts: Iterable[KeptFact]) -> None:
         """Take in facts kept before, below ``next`` and in log order; may be called again with those after them."""
-        tasks, watched, watermark_ms = self.tasks, self._expiry.watched, self.watermark_ms
-        for count, (_, task_id, begins, promises, last_ms, packed) in enumerate(facts):
-            before = tasks.hot.get(task_id) or (tasks.get(task_id) if tasks.cold_tasks else None)
-            if before is None:
-                tasks.hot[task_id] = packed
-            elif begins:
-                self.ended_facts.extend(fact.offset for fact in unpack(before))
-                tasks.put(task_id, packed)
-            else:
-                tasks.put(task_id, appended(before, packed))
-            if promises:
-                self._due.set(task_id, last_ms, watermark_ms)
-            watched(last_ms).append(task_id)
-            if count % _COOL_EVERY == 0:
-                tasks.cool()
+        self.ended_facts.extend(self._timers.recall(facts, self.watermark_ms))
 
     def resume(self) -> None:
         """Make the restored state ready to fold: expiries, and where sums must stop."""
@@ -450,6 +393,7 @@ class Ledger:
         self._stops = sorted(stops)
         self._pending.shown_ms = self.floor_ms
         self.rows.expire(self.watermark_ms)
-        self._expire_tasks(resuming=True)
+        for task_id, facts in self._timers.expired(self.watermark_ms, self.hour_offset):
+            self._end_task(task_id, facts, count=False)
         self.tasks.cool()
-        self._plan_advance()
+        self._timers.plan(self.watermark_ms)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from streams.core import ledger as ledger_module
+from streams.core import task_timers
 from streams.core.accumulate import Accumulator
 from streams.core.counters import EXAMPLE_PREFIX
 from streams.core.facts import Audit, Created, LabelWithdrawn, unpack
@@ -128,14 +129,14 @@ def test_its_letter_says_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_task_time_cannot_be_told_to_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others fall due all the same."""
-    original = ledger_module.open_due_ms
+    original = task_timers.open_due_ms
 
     def faulty(facts: Any) -> int | None:
         if type(facts[0]) is Created and facts[0].identity.endswith("e-bad"):
             raise TypeError("planted")
         return original(facts)
 
-    monkeypatch.setattr(ledger_module, "open_due_ms", faulty)
+    monkeypatch.setattr(task_timers, "open_due_ms", faulty)
     log = small_log(0, 3)
     made = [_created(0, "e-bad", "bad"), _created(1, "e-good", "good")]
     later = msgspec.structs.replace(log[-1], offset=2, value=_tick())

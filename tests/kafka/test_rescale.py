@@ -14,7 +14,9 @@ from floorwatch.chaos.cluster import Cluster
 from floorwatch.chaos.verdict import Expected, Tables, keyed
 from floorwatch.chaos.workload import Load, end_input, floor_log
 from floorwatch.cli import build
-from floorwatch.cli.rescale import Measured, advise, compare_tables, measure, new_set, steps
+from floorwatch.cli.compare_sets import compare_tables
+from floorwatch.cli.rescale import Measured, advise, measure
+from floorwatch.cli.rescale_plan import new_set, steps
 from floorwatch.settings.load import load
 from floorwatch.simulate.compare import COMPARED, differences, report
 from floorwatch.simulate.oracle import Oracle
