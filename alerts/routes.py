@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
 from alerts.outgoing import Notification
+from config.nearest import choices
 from streams.core.formatting import UTC_ZONE
 
 DEFAULT_ROUTE = "default"
@@ -89,12 +90,11 @@ class RoutingSettings(BaseModel):
 
     def unknown_channels(self) -> list[RoutingFault]:
         """Return the contradictions between routes and channels."""
-        known = ", ".join(self.channels) or "none"
         found = [
             RoutingFault(
                 ("routes", route, place),
                 f"there is no channel {name}",
-                f"define it in alerts.channels; there is: {known}",
+                f"define it in alerts.channels; {choices(name, self.channels)}",
             )
             for route, names in self.routes.items()
             for place, name in enumerate(names)

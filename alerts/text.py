@@ -131,8 +131,7 @@ def _since(incident: Incident, zone: str) -> str:
 def _links(incident: Incident, step: str, links: Links, sink: Sink) -> list[str]:
     shown = [(name, sink.link(url)) for name, url in _urls(incident) if is_link(url)]
     if incident.runbook_url and not is_link(incident.runbook_url):
-        # A path without a host is not a link: it says where to look in the documentation.
-        shown.append(("Runbook", sink.text(incident.runbook_url.lstrip("/"))))
+        shown.append(("Runbook", sink.text(runbook_words(incident.runbook_url))))
     if not step.startswith("resolved"):
         command = sink.text(f"floorwatch ack {incident.key[:12]} --by NAME")
         shown.append(("Ack", sink.link(links.ack) if links.ack else command))
@@ -143,6 +142,11 @@ def _links(incident: Incident, step: str, links: Links, sink: Sink) -> list[str]
 
 def _urls(incident: Incident) -> list[tuple[str, str]]:
     return [("Board", incident.board_url), ("Runbook", incident.runbook_url)]
+
+
+def runbook_words(page: str) -> str:
+    """Return where a runbook is that no ``alerts.runbook_url`` leads to: a path without a host is not a link."""
+    return f"the page {page.lstrip('/')} of Floorwatch's repository"
 
 
 def is_link(url: str | None) -> bool:

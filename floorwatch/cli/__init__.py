@@ -7,7 +7,9 @@ import sys
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+
+from floorwatch.cli.common import VarOption
+from floorwatch.cli.parsing import CheckedCommand, CheckedGroup, ConfigOption, common_options
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("floorwatch.cli.up", "up"),
@@ -59,35 +61,12 @@ PANELS: dict[str, tuple[str, ...]] = {
 """Commands by what people do with them, as the help shows them."""
 
 
-class InPanels(TyperGroup):
+class InPanels(CheckedGroup):
     """Lists the commands in the order of the panels."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as the library calls it
         """Return the names of the commands."""
         return [name for names in PANELS.values() for name in names if name in self.commands]
-
-
-LARGEST, LARGEST_INT = 1e12, 2**63 - 1
-"""The greatest number that a command accepts. Larger ones have no meaning and would only overflow."""
-
-
-class Bounded(TyperCommand):
-    """Refuses numbers that cannot be counted with, in every option: ``nan``, ``inf``, ``1e308``."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command.
-
-        Raises:
-            typer.BadParameter: An option's number is not finite, or larger than ``LARGEST``.
-        """
-        for param in self.params:
-            value = ctx.params.get(param.name)
-            # The bounds of the option itself do not catch nan, which is neither less nor greater than any number.
-            most = LARGEST if isinstance(value, float) else LARGEST_INT
-            if isinstance(value, int | float) and not -most <= value <= most:
-                shown = f"{value:.4g}" if isinstance(value, float) else f"a number of {len(str(abs(value)))} digits"
-                raise typer.BadParameter(f"{shown} cannot be counted with", ctx=ctx, param=param)  # type: ignore[arg-type]
-        return super().invoke(ctx)
 
 
 def build(only: str | None = None) -> typer.Typer:
@@ -106,26 +85,54 @@ def build(only: str | None = None) -> typer.Typer:
     )
 
     @app.callback(invoke_without_command=True)
-    def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    def _root(
+        context: typer.Context,
+        version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+        var: VarOption = None,
+        config: ConfigOption = None,
+    ) -> None:
         if version:
             from telemetry.version import VERSION
 
             typer.echo(f"floorwatch {VERSION}")
             raise typer.Exit
+        if context.invoked_subcommand is None:
+            raise typer.BadParameter("name a command; `floorwatch -h` lists them")
+        common_options(context, var, config)
 
     panels = {name: panel for panel, names in PANELS.items() for name in names}
     for name, (module, function) in COMMANDS.items():
         if only in (None, name):
-            app.command(name, cls=Bounded, rich_help_panel=panels[name])(_load(module, function))
+            app.command(name, cls=CheckedCommand, rich_help_panel=panels[name])(_load(module, function))
     for name, (module, group) in GROUPS.items():
         # With one command alone typer would drop the command's name from the line.
         if only in (None, name) or (only in COMMANDS and name == "config"):
-            app.add_typer(_load(module, group), name=name, rich_help_panel=panels[name])
+            app.add_typer(checked(_load(module, group)), cls=CheckedGroup, name=name, rich_help_panel=panels[name])
     return app
+
+
+def checked(group: typer.Typer) -> typer.Typer:
+    """Return a group whose commands are read as all others are."""
+    for command in group.registered_commands:
+        command.cls = CheckedCommand
+    if group.registered_callback is None:
+        group.callback()(common_options)
+    return group
 
 
 def _load(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
+
+
+def named_command(args: list[str]) -> str | None:
+    """Return which command a line calls; None where that takes reading all of it."""
+    left = iter(args)
+    for one in left:
+        if not one.startswith("-"):
+            return one if one in COMMANDS or one in GROUPS else None
+        if one in ("--var", "--config", "-c"):
+            next(left, None)
+    return None
 
 
 def main() -> None:
@@ -133,9 +140,8 @@ def main() -> None:
     from config.errors import ConfigErrors
     from streams.models.formats import NewerFormat
 
-    first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        build(first if first in COMMANDS or first in GROUPS else None)()
+        build(named_command(sys.argv[1:]))()
     except ConfigErrors as errors:
         from floorwatch.output.terminal import say
 

@@ -140,6 +140,23 @@ def load_target(
     return load(config, environment_of(found.state, env), channels="tolerated", process=process), found
 
 
+def configuration_words(config: Path | None, stack: Found | None) -> str:
+    """Return which configuration ``load_target`` has taken, in words.
+
+    Args:
+        config: The file that was named by option or environment, if any.
+        stack: The embedded stack that it found, if any.
+    """
+    if config is not None:
+        return str(config)
+    if stack is None:
+        return "the defaults, for no configuration was named and no `floorwatch up` runs"
+    runs = f"the `floorwatch up` that runs on {stack.var}"
+    if stack.state.config_file:
+        return f"{stack.state.config_file}, with which {runs} was started"
+    return f"the defaults, with which {runs} was started"
+
+
 def _named_by(env: Mapping[str, str]) -> str:
     variables = ("FLOORWATCH_KAFKA__BROKERS", "FLOORWATCH_REDIS__URL")
     return " and ".join(name for name in variables if env.get(name)) or "the configuration file"

@@ -76,6 +76,7 @@ class _Demo:
                     going = await run_until_stopped(stack.start(), stopping)
                 if going:
                     self._say_where(stack)
+                    self._console.print(lag_words(self._hours, self._seconds), soft_wrap=True)
                     await run_until_stopped(self._play_and_show(stack), stopping)
                     if self._keep and not stopping.is_set():
                         self._console.print("Ctrl-C stops it.")
@@ -193,6 +194,20 @@ async def _show(console: DataConsole, model: DemoModel, played: Played) -> None:
             if incident["key"] not in told:
                 told.add(incident["key"])
                 console.print(incident_text(incident))
+
+
+def lag_words(hours: float, seconds: float) -> str:
+    """Return why the tables of the demonstration are minutes behind: its floor's time runs faster than the clock.
+
+    Args:
+        hours: Of the floor's time that are played.
+        seconds: Of the clock in which they are.
+    """
+    speed = hours * 3600 / seconds
+    return (
+        f"The floor's time runs {speed:,.0f} times as fast as the clock: one second that an event takes to its table is "
+        f"{speed / 60:,.0f} minutes of the floor's time, so that far the tables are behind."
+    )
 
 
 def _status(played: Played, floor: str, tables_as_of: str) -> str:

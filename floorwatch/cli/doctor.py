@@ -21,6 +21,7 @@ from floorwatch.cli.doctor_var import ready_check
 from floorwatch.embedded.health import ask_ready
 from floorwatch.output.terminal import say, say_json
 from floorwatch.sdk.stacks import DEFAULT_VAR
+from streams.core.formatting import size_words
 
 if TYPE_CHECKING:
     from floorwatch.settings.schema import FloorwatchConfig
@@ -65,7 +66,7 @@ def disk_check(var: Path) -> Check:
     if not os.access(place, os.W_OK | os.X_OK):
         return Check("fail", name, f"{place} is not writable", "choose another --var, or mend its permissions")
     free = shutil.disk_usage(place).free
-    said = f"{free / 1024**3:.1f} GiB free"
+    said = f"{size_words(free)} free"
     if free < DISK_FAIL_BYTES:
         return Check("fail", name, said, "free at least 256 MiB: the journal would soon stop intake")
     if free < DISK_WARN_BYTES:

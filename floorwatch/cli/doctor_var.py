@@ -13,6 +13,7 @@ from floorwatch.embedded.health import Readiness, ask_ready, get_json
 from floorwatch.embedded.journal_segments import parts_aside
 from floorwatch.embedded.state import Paths, open_to_others
 from floorwatch.sdk.stacks import Found, StackNotFound, is_alive, locate
+from streams.core.formatting import size_words
 
 STACK = "embedded stack"
 """Name of the check."""
@@ -120,9 +121,7 @@ def _journal(paths: Paths) -> Check:
     if not parts:
         return Check("ok", "journal", "no damaged part has been met")
     size = sum(part.stat().st_size for part in parts)
-    detail = (
-        f"{len(parts)} damaged parts ({size} bytes) were passed over and set aside: {', '.join(map(str, parts[:3]))}"
-    )
+    detail = f"{len(parts)} damaged parts ({size_words(size)}) were passed over and set aside: {', '.join(map(str, parts[:3]))}"
     fix = (
         "check the disk; restore the segments they lie beside from a backup while the stack is stopped, and remove these files. "
         f"{paths.log / 'shipper.log'} says which held records that were acknowledged"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from config.nearest import choices
 from floorwatch.cli.common import VarOption
-from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
+from floorwatch.output.terminal import MISSING, DataTable, say, say_json_text, say_lines, wide_console
 from streams.core.formatting import printable
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ Rows = Mapping[str, Mapping[str, Row]]
 
 DEFAULT_BY = ("site", "vendor", "team", "policy", "market", "queue", "labeler")
 _TRIES = 3
-_NAMED = 8
 
 
 class MeasureName(str, Enum):
@@ -110,7 +110,7 @@ def _scope(text: str) -> dict[str, str]:
         _misused(f"--scope {text}: write all, or for example vendor=bpo-a or queue=hate,policy=P3")
     for name in wanted:
         if name not in DIMENSIONS:
-            _misused(f"--scope {text}: {name} is not a dimension; one of {', '.join(DIMENSIONS)}")
+            _misused(f"--scope {text}: {name} is not a dimension; {choices(name, DIMENSIONS)}")
     return {name: wanted[name] for name in DIMENSIONS if name in wanted}
 
 
@@ -123,7 +123,7 @@ def _by(text: str | None, scope: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.replace("×", ",").split(",") if part.strip()))
     for name in names:
         if name not in DIMENSIONS:
-            _misused(f"--by {text}: {name} is not a dimension; one of {', '.join(DIMENSIONS)}")
+            _misused(f"--by {text}: {name} is not a dimension; {choices(name, DIMENSIONS)}")
         if name in inside:
             _misused(f"--by {text}: {name} is fixed by --scope {scope}, so it cannot cut it")
     if not names:
@@ -186,12 +186,7 @@ def exit_if_unknown(scope: Mapping[str, str], seen: Mapping[str, Collection[str]
     """Exit with code 1 if nothing was ever counted for a value of the scope, and name the values there are."""
     for name, value in scope.items():
         if seen[name] and value not in seen[name]:
-            some = sorted(seen[name])
-            more = f" and {len(some) - _NAMED} more" if len(some) > _NAMED else ""
-            say(
-                f"there is no {name} {printable(value)}; there are {', '.join(map(printable, some[:_NAMED]))}{more}",
-                err=True,
-            )
+            say(f"there is no {name} {printable(value)}; {printable(choices(value, sorted(seen[name])))}", err=True)
             raise typer.Exit(1)
 
 
@@ -388,4 +383,4 @@ def verdict_words(one: PartFinding) -> str:
 
 
 def _share(tally: RatioTally) -> str:
-    return f"{100 * tally.share:.1f}% of {tally.total:,}" if tally.total else "–"
+    return f"{100 * tally.share:.1f}% of {tally.total:,}" if tally.total else MISSING

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from config.nearest import choices
 from floorwatch.cli.common import VarOption
-from floorwatch.output.terminal import DataTable, say, say_json_text, say_lines, wide_console
+from floorwatch.output.terminal import MISSING, DataTable, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
     from floorwatch.analysis.forecast.moves import Move, MoveEvidence, QueueLoad
@@ -180,8 +181,8 @@ def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
     key = scope_key(("queue",), (queue,))
     row = sla.get(key)
     if row is None or not row.get("forecast"):
-        known = ", ".join(sorted(row["scope"]["queue"] for row in _queue_rows(sla))) or "none"
-        _nothing(f"there is no forecast of queue {queue};", f"queues with one: {known}")
+        known = sorted(row["scope"]["queue"] for row in _queue_rows(sla))
+        _nothing(f"there is no forecast of queue {queue};", f"of queues with one {choices(queue, known)}")
     load = load_of(row, throughput.get(key))
     if load is None:
         _nothing(f"queue {queue} has completed nothing in the last hour,", "so nothing is known of its pace")
@@ -233,11 +234,11 @@ def _own(session: ClusterSession, source: str, target: str, who: tuple[str, ...]
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+    return MISSING if value is None else f"{value:,.0f}"
 
 
 def _at(text: str | None) -> str:
-    return "–" if text is None else text[5:16].replace("T", " ")
+    return MISSING if text is None else text[5:16].replace("T", " ")
 
 
 def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
@@ -255,7 +256,7 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
             _percent(found["tasks_per_hour"]),
             found["basis"],
             _at(found["breach_at"]),
-            _percent(found["shortfall"]) if found["breach_at"] else "–",
+            _percent(found["shortfall"]) if found["breach_at"] else MISSING,
             _percent(found["spare"]),
         )
     return shown

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from config.nearest import choices
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.incident_records import read_incidents, read_look, start_of
+from floorwatch.cli.parsing import hand_down
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines
 
@@ -80,6 +82,7 @@ def incidents(
     from alerts.looks import look_words
 
     if context.invoked_subcommand is not None:
+        hand_down(context, {"FLOORWATCH_VAR": var, "FLOORWATCH_CONFIG": config})
         return
     wanted = IncidentFilter(
         show_all, scope_of(scope or []), _severities(severity or []), by or (_me() if mine else None), untaken
@@ -136,7 +139,9 @@ def scope_of(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, _, value = text.partition("=")
         if name not in (*DIMENSIONS, SOURCE):
-            raise fail(f"--scope {text}: write DIMENSION=VALUE with one of {', '.join((*DIMENSIONS, SOURCE))}")
+            raise fail(
+                f"--scope {text}: {name} is not a dimension; {choices(name, (*DIMENSIONS, SOURCE))}; write DIMENSION=VALUE"
+            )
         wanted[name] = value
     return wanted
 
@@ -144,7 +149,7 @@ def scope_of(texts: Sequence[str]) -> dict[str, str]:
 def _severities(given: Sequence[str]) -> list[str]:
     wrong = [one for one in given if one not in _SEVERITIES]
     if wrong:
-        raise fail(f"--severity {wrong[0]}: there is {', '.join(_SEVERITIES)}")
+        raise fail(f"--severity {wrong[0]}: {choices(wrong[0], _SEVERITIES)}")
     return list(given)
 
 
@@ -238,9 +243,10 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
     import msgspec
 
     from alerts.signals import Contributor
-    from alerts.text import contributors_heading, is_link, part_words
+    from alerts.text import contributors_heading, is_link, part_words, runbook_words
     from floorwatch.cli.notifications import words_of
 
+    page = record.get("runbook_page")
     facts = [
         ("Incident", f"{record['key']}, rule {record['rule']}, episode {record['episode']}"),
         ("State", f"{record['severity']}, {state_words(record)}"),
@@ -250,7 +256,7 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
         ),
         ("Evidence", record["evidence"]),
         ("Board", record["board_url"] if is_link(record.get("board_url")) else ""),
-        ("Runbook", record.get("runbook_url") or record.get("runbook_page")),
+        ("Runbook", record.get("runbook_url") or (page and runbook_words(page))),
     ]
     lines = [record["title"], *(f"  {name + ':':<10} {value}" for name, value in facts if value)]
     parts = msgspec.convert(record.get("contributors") or [], tuple[Contributor, ...])

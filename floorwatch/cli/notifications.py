@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from floorwatch.cli.common import VarOption
+from config.nearest import choices
+from floorwatch.cli.common import VarOption, configuration_words
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import json_line, say, say_json, say_json_text, say_lines
 
 if TYPE_CHECKING:
     from alerts.deliveries import Delivery
     from alerts.outbox import Outbox
+    from floorwatch.sdk.stacks import Found
     from floorwatch.settings.schema import FloorwatchConfig
 
 _T = TypeVar("_T")
@@ -121,11 +123,11 @@ def send_test(
     from alerts.channels.base import ChannelError, UnusableChannel
     from alerts.routes import build_channels
 
-    settings = _settings(config, var)
+    settings, stack = _target(config, var)
     built = build_channels(settings.alerts, _now_ms)
     found = built.by_name.get(channel)
     if found is None:
-        raise fail(f"there is no channel {channel}; defined: {', '.join(built.by_name)}")
+        raise fail(unknown_channel(channel, list(built.by_name), config, stack))
     if isinstance(found, UnusableChannel):
         raise fail(f"channel {channel} cannot be used: {found.fault.reason}; {found.fault.hint}")
 
@@ -143,6 +145,27 @@ def send_test(
         raise typer.Exit(1) from None
     say(f"channel {channel} took a test message")
     _remember(settings, channel, None)
+
+
+def unknown_channel(channel: str, known: list[str], config: Path | None, stack: Found | None) -> str:
+    """Return that a channel is not configured, in which configuration it was looked for, and what to do.
+
+    Args:
+        channel: The name that was given.
+        known: The channels there are.
+        config: The file that was named by option or environment, if any.
+        stack: The embedded stack whose configuration was taken, if any.
+    """
+    said = f"there is no channel {channel} in {configuration_words(config, stack)}; {choices(channel, known)}"
+    if config is not None:
+        return f"{said}. Add it to alerts.channels there"
+    if stack is None:
+        return f"{said}. Name the file that has it: --config FILE"
+    return (
+        f"{said}. A running stack keeps the configuration it was started with: stop it and start it again with "
+        f"`floorwatch up --config FILE` where FILE has {channel} under alerts.channels, so that alerts reach it; "
+        "--config FILE here only tries the channel"
+    )
 
 
 def _remember(settings: FloorwatchConfig, channel: str, reason: str | None) -> None:
@@ -227,10 +250,14 @@ def _literal(text: str) -> str:
 
 
 def _settings(config: Path | None, var: Path | None) -> FloorwatchConfig:
-    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    return _target(config, var)[0]
+
+
+def _target(config: Path | None, var: Path | None) -> tuple[FloorwatchConfig, Found | None]:
+    from floorwatch.cli.common import exit_on_config_error, load_target
 
     with exit_on_config_error():
-        return load_for_reader(config, var, process="worker")
+        return load_target(config, var, process="worker")
 
 
 def _on_outbox(config: Path | None, var: Path | None, work: Callable[[Outbox], Awaitable[_T]]) -> _T:

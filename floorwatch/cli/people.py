@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from config.nearest import choices
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
 from floorwatch.cli.people_options import (
@@ -20,7 +20,7 @@ from floorwatch.cli.people_options import (
     read_coaching,
     read_tenure,
 )
-from floorwatch.output.terminal import aligned, say, say_json_text
+from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
 
 if TYPE_CHECKING:
     from floorwatch.analysis.people.coaching import Told
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from floorwatch.analysis.people.rotation import Suggestion
     from floorwatch.analysis.people.scorecard import Scorecard
     from floorwatch.cli.facts_file import FloorLog
+
+_GROUPINGS = ("team", "site", "vendor")
 
 Events = Annotated[
     Path | None, typer.Option(help="Read JSON lines of contract events, .gz too; by default the cluster's log.")
@@ -169,7 +171,7 @@ def scorecard(
         (config, var) if incidents else None,
     )
     if labeler not in desk.crowd.works:
-        raise fail(f"no label was made by a labeller named {labeler!r}; known: {_some(sorted(desk.crowd.works))}")
+        raise fail(f"no label was made by a labeller named {labeler!r}; {choices(labeler, sorted(desk.crowd.works))}")
     if told is not None and coaching is not None:
         _tell(desk, coaching, labeler, told, by)
     card = desk.card(labeler)
@@ -193,17 +195,13 @@ def _exists(path: Path | None) -> bool:
     return path is not None and path.is_file()
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-
-
 def _tell(desk: _PeopleData, path: Path, labeler_id: str, step: str, by: str) -> None:
     """Check a step against those told before, then write it."""
     from floorwatch.analysis.people.coaching import CoachingStep, StepRefused, Told, fold_steps
     from floorwatch.cli.people_incidents import with_place
 
     if step not in [known.value for known in CoachingStep]:
-        raise fail(f"--told {step}: one of {', '.join(known.value for known in CoachingStep)}")
+        raise fail(f"--told {step}: {choices(step, [known.value for known in CoachingStep])}")
     told = Told(desk.crowd.end_ms - 1, CoachingStep(step), by)
     steps = desk.steps.setdefault(labeler_id, [])
     try:
@@ -233,8 +231,8 @@ def people(
     var: VarOption = None,
 ) -> None:
     """Say who needs coaching, who is near the exposure cap and who rushes."""
-    if by not in ("team", "site", "vendor"):
-        raise fail(f"--by {by}: one of team, site, vendor")
+    if by not in _GROUPINGS:
+        raise fail(f"--by {by}: {choices(by, _GROUPINGS)}")
     policy = _policy(config, var, weight, cap, target, live=events is None)
     stack = (config, var) if incidents else None
     desk = _desk(load_facts(events, config, var), window, at, policy, coaching, tenure, stack)
@@ -349,6 +347,6 @@ def _groups(cards: list[Scorecard], by: str, *, exposure: bool) -> list[list[str
             ),
             sum(card.rushing.pace is Pace.rushing for card in own),
         ]
-        near = f"{sum(card.exposure.over or card.exposure.warn for card in own):,}" if exposure else "n/a"
+        near = f"{sum(card.exposure.over or card.exposure.warn for card in own):,}" if exposure else MISSING
         rows.append([printable(name) or f"no {by}", *(f"{count:,}" for count in counts), near])
     return rows

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from config.nearest import choices
 from floorwatch.output.terminal import say_lines
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def read_coaching(path: Path | None) -> dict[str, list[Told]]:
     def told(raw: dict[str, Any]) -> tuple[str, Told]:
         names = [step.value for step in CoachingStep]
         if raw["step"] not in names:
-            raise ValueError(f"step {raw['step']!r}: one of {', '.join(names)}")
+            raise ValueError(f"step {raw['step']!r}: {choices(str(raw['step']), names)}")
         return str(raw["labeler_id"]), Told(
             _instant_ms(str(raw["time"])), CoachingStep(raw["step"]), str(raw.get("by", ""))
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.nearest import choices
 from floorwatch.cli.common import VarOption
 from floorwatch.output.terminal import say, say_json, say_lines, wide_console
 
@@ -57,7 +58,7 @@ def _check_dimension(by: str | None) -> None:
     from streams.core.policy import DIMENSIONS
 
     if by is not None and by not in DIMENSIONS:
-        say(f"--by {by}: no such dimension; one of {', '.join(DIMENSIONS)}", err=True)
+        say(f"--by {by}: no such dimension; {choices(by, DIMENSIONS)}", err=True)
         raise typer.Exit(2)
 
 

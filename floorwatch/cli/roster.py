@@ -12,7 +12,7 @@ import typer
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
 from floorwatch.cli.people_options import as_percent, duration_ms, fail, instant_ms
-from floorwatch.output.terminal import aligned, say, say_json_text
+from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
 from streams.core.time_text import local_moment
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ HEADING = [
 
 def _cells(values: dict[str, Any], heads: int | None) -> list[str]:
     def percent(value: float | None) -> str:
-        return "–" if value is None else f"{value:.1f}%"
+        return MISSING if value is None else f"{value:.1f}%"
 
     def share(value: float | None) -> str:
         return percent(None if value is None else 100 * value)
@@ -229,11 +229,11 @@ def _cells(values: dict[str, Any], heads: int | None) -> list[str]:
         percent(values["conformance_percent"]),
         share(values["shrinkage_ratio"]),
         f"{values['labels']:,}",
-        "–" if handle_ms is None else f"{handle_ms / 1000:.1f} s",
+        MISSING if handle_ms is None else f"{handle_ms / 1000:.1f} s",
         f"{values['arrivals']:,}",
         f"{values['scheduled_h']:.1f}",
-        "–" if values["required_h"] is None else f"{values['required_h']:.1f}",
-        "–" if heads is None else f"{heads}",
+        MISSING if values["required_h"] is None else f"{values['required_h']:.1f}",
+        MISSING if heads is None else f"{heads}",
     ]
 
 

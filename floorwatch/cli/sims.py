@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from config.nearest import choices
 from floorwatch.output.terminal import say
 
 
@@ -24,7 +25,7 @@ def sims(
     names = only or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
-        say(f"floorwatch sims: {unknown[0]!r} is not a simulation; there are {', '.join(known)}", err=True)
+        say(f"floorwatch sims: {unknown[0]!r} is not a simulation; {choices(unknown[0], known)}", err=True)
         raise typer.Exit(2)
     broken = total = 0
     for name in names:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from config.nearest import choices
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.table_text import print_plain, rich_table
 from floorwatch.output.terminal import say, say_lines, shows_live, wide_console
@@ -69,7 +70,7 @@ def table(
     audited = settings.tables.audit_scopes if name is TableName.accuracy and as_of is None else []
     names = _dimensions(by, [*settings.tables.scopes, *audited])
     if window not in settings.tables.windows:
-        say(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}", err=True)
+        say(f"--window {window}: not kept; {choices(window, settings.tables.windows)}", err=True)
         raise typer.Exit(2)
     form = "json" if as_json else "csv" if as_csv else "rich"
     if as_of is not None:
@@ -89,8 +90,8 @@ def table(
 def _dimensions(by: str, scopes: list[tuple[str, ...]]) -> frozenset[str]:
     names = frozenset() if by in ("all", "") else frozenset(part.strip() for part in by.replace("×", ",").split(","))
     if names not in {frozenset(kind) for kind in scopes}:
-        kinds = ", ".join(",".join(kind) or "all" for kind in scopes)
-        say(f"--by {by}: no such scope; one of {kinds}", err=True)
+        kinds = [",".join(kind) or "all" for kind in scopes]
+        say(f"--by {by}: no such scope; {choices(by.replace('×', ','), kinds)}", err=True)
         raise typer.Exit(2)
     return names
 

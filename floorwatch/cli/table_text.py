@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from floorwatch.output.csv_file import write_csv
-from floorwatch.output.terminal import DataTable, say_json_text, scope_text
+from floorwatch.output.terminal import MISSING, DataTable, say_json_text, scope_text
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age
@@ -15,12 +15,12 @@ Row = dict[str, Any]
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%"
+    return MISSING if value is None else f"{100 * value:.1f}%"
 
 
 def _duration(value_ms: float | None) -> str:
     if value_ms is None:
-        return "–"
+        return MISSING
     seconds = value_ms / 1000
     if seconds < 90:
         return f"{seconds:.1f} s"
@@ -28,7 +28,7 @@ def _duration(value_ms: float | None) -> str:
 
 
 def _count(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+    return MISSING if value is None else f"{value:,.0f}"
 
 
 def _less_technical(row: Row) -> str:
@@ -39,12 +39,17 @@ def _less_technical(row: Row) -> str:
     return _percent(cell.good / cell.total if cell.total else None)
 
 
+def _interval(row: Row) -> str:
+    low, high = row["wilson_low_ratio"], row["wilson_high_ratio"]
+    return MISSING if low is None or high is None else f"{_percent(low)} – {_percent(high)}"
+
+
 Column = tuple[str, Callable[[Row], str]]
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "accuracy": (
         ("accuracy", lambda row: _percent(row["raw_accuracy_ratio"])),
         ("less technical errors", _less_technical),
-        ("95% interval", lambda row: f"{_percent(row['wilson_low_ratio'])} – {_percent(row['wilson_high_ratio'])}"),
+        ("95% interval", _interval),
         ("weighted", lambda row: _percent(row["weighted_accuracy_ratio"])),
         ("audited", lambda row: _count(row["audited"])),
         ("labels", lambda row: _count(row["labels"])),
@@ -66,8 +71,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("missed", lambda row: _count(row["missed"])),
         ("overdue, open", lambda row: _count(row["overdue_open"])),
         ("turn-around p90", lambda row: _duration(row["turnaround_ms_p90"])),
-        ("backlog", lambda row: "n/a" if row["backlog"] is None else _count(row["backlog"])),
-        ("oldest open", lambda row: "n/a" if row["backlog"] is None else _duration(row["oldest_open_age_ms"])),
+        ("backlog", lambda row: MISSING if row["backlog"] is None else _count(row["backlog"])),
+        ("oldest open", lambda row: MISSING if row["backlog"] is None else _duration(row["oldest_open_age_ms"])),
     ),
 }
 

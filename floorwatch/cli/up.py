@@ -106,6 +106,7 @@ def kept_words(journal: Path) -> str:
         journal: The stack's journal, before it starts.
     """
     from floorwatch.embedded.journal_segments import first_accepted_ms, segment_numbers, segment_path, writers_of
+    from streams.core.formatting import size_words
     from streams.core.time_text import rfc3339
 
     folders = [journal / name for name in writers_of(journal)]
@@ -114,9 +115,7 @@ def kept_words(journal: Path) -> str:
     if not times:
         return "which holds no events yet"
     size = sum(path.stat().st_size for path in paths)
-    return (
-        f"which holds {size / 1e6:,.1f} MB of events accepted since {rfc3339(min(times))}: they are counted again now"
-    )
+    return f"which holds {size_words(size)} of events accepted since {rfc3339(min(times))}: they are counted again now"
 
 
 def _say_where(console: DataConsole, urls: dict[str, str], plan: StackPlan, kept: str, *, registered: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from config.nearest import choices
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
@@ -14,6 +15,7 @@ from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide
 from streams.core.formatting import printable
 
 if TYPE_CHECKING:
+    from floorwatch.replay.recount import Range
     from floorwatch.replay.why import RowAddress, WhyAnswer
     from floorwatch.settings.schema import FloorwatchConfig
 
@@ -46,7 +48,7 @@ def why(
     measures = MEASURES[name.value]
     measure = measure or next(iter(measures))
     if measure not in measures:
-        _misused(f"--measure {measure}: not of {name.value}; one of {', '.join(measures)}")
+        _misused(f"--measure {measure}: not of {name.value}; {choices(measure, measures)}")
     _check_names(scope)
     if (window is None) == (pane is None):
         _misused("say which row: either --window 24h or --pane 2026-11-23T01:00:00Z")
@@ -80,16 +82,12 @@ def _misused(said: str) -> None:
 
 def _check_names(scope: str) -> None:
     """Report the name in a scope that is not a dimension, with the one that may have been meant."""
-    from difflib import get_close_matches
-
     from streams.core.policy import DIMENSIONS
 
     for part in scope.split(",") if scope not in ("", "all") else ():
         name = part.partition("=")[0].strip()
         if name not in DIMENSIONS:
-            near = get_close_matches(name, DIMENSIONS, 1)
-            meant = f"did you mean {near[0]}?" if near else f"one of {', '.join(DIMENSIONS)}"
-            _misused(f"--scope {scope}: {name} is not a dimension; {meant}")
+            _misused(f"--scope {scope}: {name} is not a dimension; {choices(name, DIMENSIONS)}")
 
 
 def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> RowAddress:
@@ -97,9 +95,9 @@ def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pan
     from floorwatch.replay.why import RowAddress
 
     if pane_size not in _PANE_SIZES:
-        _misused(f"--pane-size {pane_size}: one of {', '.join(_PANE_SIZES)}")
+        _misused(f"--pane-size {pane_size}: {choices(pane_size, _PANE_SIZES)}")
     if window is not None and window not in settings.tables.windows:
-        _misused(f"--window {window}: not kept; one of {', '.join(settings.tables.windows)}")
+        _misused(f"--window {window}: not kept; {choices(window, settings.tables.windows)}")
     return RowAddress(window, option_ms(pane, "--pane"), _PANE_SIZES[pane_size])
 
 
@@ -107,12 +105,27 @@ def _shown(answer: WhyAnswer, limit: int) -> list[Any]:
     return answer.items[:limit] if limit else answer.items
 
 
+def span_words(span: Range, watermark_ms: int) -> str:
+    """Return from when to when a row counts. The last pane of a sliding window, and a day that goes on, end after the newest event.
+
+    Args:
+        span: The panes of the row.
+        watermark_ms: Event time up to which the row is complete.
+    """
+    from streams.core.time_text import rfc3339
+
+    if not span.start_ms <= watermark_ms < span.end_ms:
+        return f"{rfc3339(span.start_ms)} to {rfc3339(span.end_ms)}"
+    return f"{rfc3339(span.start_ms)} so far, to {rfc3339(watermark_ms)} (it ends at {rfc3339(span.end_ms)})"
+
+
 def _print(answer: WhyAnswer, limit: int) -> None:
     from streams.core.time_text import rfc3339
 
     shown = _shown(answer, limit)
-    span = f"{rfc3339(answer.span.start_ms)} to {rfc3339(answer.span.end_ms)}"
-    say(f"{answer.measure} of {printable(answer.scope_key)} · {span}")
+    say(
+        f"{answer.measure} of {printable(answer.scope_key)} · {span_words(answer.span, answer.replay.floor.watermark_ms)}"
+    )
     table = DataTable()
     table.add_names("task", "label", "labeller", "time", "verdict")
     table.add_numbers("counts")

@@ -27,6 +27,9 @@ from streams.core.formatting import printable
 PIPED_WIDTH = 160
 """Columns where nobody's window says how many: ids and intervals cut to 80 are of no use in a file."""
 
+MISSING = "n/a"
+"""What stands in a table for a number that there is not. A name that is not set is ``–`` (``scope_text``)."""
+
 _NAME_WIDTH = 14
 """Cells that a name gets before a table takes them from others; longer ones go on in the next line."""
 

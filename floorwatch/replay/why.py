@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from config.nearest import choices
 from floorwatch.replay.fact_text import counter_name, shown, verdict_text
 from floorwatch.replay.partition_facts import PartitionFacts
 from floorwatch.replay.partition_replay import PartitionReplay
@@ -253,9 +254,8 @@ def _row(floor: Floor, key: str, place: RowAddress) -> tuple[Range, Counters]:
     if state is None:
         kind = [name.partition("=")[0] for name in key.split(",")] if key != "all" else []
         others = sorted(k for k in floor.scopes if [n.partition("=")[0] for n in k.split(",")] == kind)
-        some = ", ".join(others[:12]) + (" …" if len(others) > 12 else "")
         raise NoSuchRow(
-            f"no row of scope {key}" + (f"; there are {some}" if others else "; the log holds none of its kind")
+            f"no row of scope {key}; {choices(key, others) if others else 'the log holds none of its kind'}"
         )
     if place.pane_ms is not None:
         size_ms = floor.policy.tiers[place.tier].pane_ms

@@ -180,7 +180,7 @@ def locate(var: Path | None = None, env: Mapping[str, str] = os.environ) -> Foun
     others = running()
     listed = ", ".join(str(one.var) for one in others)
     if named is not None:
-        origin = VAR_VARIABLE if env.get(VAR_VARIABLE) == str(named) else "--var"
+        origin = f"--var or {VAR_VARIABLE}" if env.get(VAR_VARIABLE) == str(named) else "--var"
         said = f"no stack runs on {named} (named by {origin})"
         fix = f"start it with `floorwatch up --var {shlex.quote(str(named))}`"
         raise StackNotFound(said, f"name one that runs ({listed}), or {fix}" if others else fix)

@@ -16,6 +16,7 @@ from alerts.signals import Severity
 from config.addresses import web_base
 from config.base import SettingsFault
 from config.durations import Seconds
+from config.nearest import choices
 from config.people import ExposureSettings
 from config.zone_names import hint as zone_hint
 from gateway.settings import GatewaySettings
@@ -112,7 +113,7 @@ class AlertSettings(RoutingSettings):
             names.add(rule.name)
             if rule.route not in self.routes:
                 reason = f"there is no route {rule.route}"
-                found.append(SettingsFault((*place, "route"), reason, f"use one of {', '.join(self.routes)}"))
+                found.append(SettingsFault((*place, "route"), reason, choices(rule.route, self.routes)))
             found += self._unknown_routes((*place, "escalate"), rule.escalate or ())
             found += _unreachable(_with_exposure(rule, exposure), place, windows, scopes)
         return found
@@ -128,9 +129,8 @@ class AlertSettings(RoutingSettings):
             for place, zone in named
             if zone not in known
         ]
-        hint = f"use one of {', '.join(self.routes)}"
         return found + [
-            SettingsFault(("alerts", "route_zones", route), f"there is no route {route}", hint)
+            SettingsFault(("alerts", "route_zones", route), f"there is no route {route}", choices(route, self.routes))
             for route in self.route_zones
             if route not in self.routes
         ]
@@ -141,9 +141,8 @@ class AlertSettings(RoutingSettings):
         return [SettingsFault(("alerts", *fault.field), fault.reason, fault.hint) for fault in built.faults]
 
     def _unknown_routes(self, place: tuple[str | int, ...], tiers: tuple[Escalation, ...]) -> list[SettingsFault]:
-        hint = f"use one of {', '.join(self.routes)}"
         return [
-            SettingsFault((*place, index, "route"), f"there is no route {tier.route}", hint)
+            SettingsFault((*place, index, "route"), f"there is no route {tier.route}", choices(tier.route, self.routes))
             for index, tier in enumerate(tiers)
             if tier.route not in self.routes
         ]
@@ -172,11 +171,11 @@ def _unreachable(
     found = []
     if rule.window not in windows:
         reason = f"window {rule.window} is not among tables.windows, so the rule would never fire"
-        found.append(SettingsFault((*place, "window"), reason, f"use one of {', '.join(windows)}"))
+        found.append(SettingsFault((*place, "window"), reason, choices(rule.window, windows)))
     reference = getattr(rule, "reference", None)
     if reference is not None and reference not in windows:
         reason = f"reference {reference} is not among tables.windows, so there would be nothing to compare with"
-        found.append(SettingsFault((*place, "reference"), reason, f"use one of {', '.join(windows)}"))
+        found.append(SettingsFault((*place, "reference"), reason, choices(reference, windows)))
     if rule.scope.names not in [frozenset(kind) for kind in scopes]:
         shown = ", ".join(sorted(rule.scope.names))
         reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"

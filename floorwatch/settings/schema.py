@@ -14,6 +14,7 @@ from config.engine import EngineSettings
 from config.events import EventSettings
 from config.kafka import KafkaSettings
 from config.metrics import MetricSettings
+from config.nearest import choices
 from config.people import PeopleSettings, RosterSettings
 from config.redis import RedisSettings
 from config.tables import TableSettings
@@ -66,7 +67,9 @@ class FloorwatchConfig(Section):
         faults: list[SettingsFault] = []
         if self.metrics.window not in self.tables.windows:
             reason = f"{self.metrics.window} is not among tables.windows"
-            faults.append(SettingsFault(("metrics", "window"), reason, f"use one of {', '.join(self.tables.windows)}"))
+            faults.append(
+                SettingsFault(("metrics", "window"), reason, choices(self.metrics.window, self.tables.windows))
+            )
         # Defaults follow a narrowed list of scopes quietly (see floorwatch.settings.policies); only what somebody wrote is a fault.
         written = self.metrics.scopes if "scopes" in self.metrics.model_fields_set else []
         for index, kind in enumerate(written):

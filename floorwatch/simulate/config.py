@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass, field
 
+from config.nearest import choices
+
 ORDERS = ("arrival", "due")
 SCENARIO_SETTINGS = {
     "vendor_quality_drop": ("vendor", "policies", "factor"),
@@ -203,15 +205,15 @@ def parse_scenario(text: str) -> Scenario:
     """
     match = _SCENARIO.fullmatch(text.strip())
     if match is None or match["kind"] not in SCENARIO_KINDS:
-        raise ValueError(
-            f"{text!r} is not a scenario: write NAME@AT[+DURATION][:key=value,…] with NAME one of {', '.join(SCENARIO_KINDS)}"
-        )
+        kind = re.split(r"[@+:]", text.strip())[0]
+        meant = "" if kind in SCENARIO_KINDS else f"; {choices(kind, SCENARIO_KINDS)}"
+        raise ValueError(f"{text!r} is not a scenario: write NAME@AT[+DURATION][:key=value,…]{meant}")
     settings: dict[str, object] = {}
     for pair in filter(None, (match["settings"] or "").split(",")):
         key, _, value = pair.partition("=")
         allowed = SCENARIO_SETTINGS[match["kind"]]
         if key not in allowed:
-            raise ValueError(f"{text!r}: {key!r} is not a setting of {match['kind']}; use {', '.join(allowed)}")
+            raise ValueError(f"{text!r}: {key!r} is not a setting of {match['kind']}; {choices(key, allowed)}")
         if key == "factor":
             settings[key] = _factor(text, value)
         elif key == "policies":

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from random import Random
 
+from config.nearest import choices
 from floorwatch.simulate.config import SCENARIO_SETTINGS, FloorConfig, Scenario
 
 _HOUR_MS = 3_600_000
@@ -116,7 +117,7 @@ def open_queues(config: FloorConfig) -> list[Queue]:
     promises = {name: round(promise_s * 1000) for name, promise_s in config.sla}
     unknown = sorted(promises.keys() - {"", *names})
     if unknown:
-        raise ValueError(f"there is no queue {unknown[0]!r} to give an SLA; this floor has {', '.join(names)}")
+        raise ValueError(f"there is no queue {unknown[0]!r} to give an SLA; {choices(unknown[0], names)}")
     policies = [_name(POLICY_NAMES, "policy", i) for i in range(config.policies)]
     queues = []
     for i in range(config.queues):
@@ -153,8 +154,7 @@ def check_scenarios(config: FloorConfig) -> None:
             for name in value if setting == "policies" else (value,):
                 if setting in there and name not in there[setting]:
                     raise ValueError(
-                        f"scenario {scenario.kind}: {setting}={name}: there is none; "
-                        f"this floor has {', '.join(there[setting])}"
+                        f"scenario {scenario.kind}: {setting}={name}: this floor has none; {choices(name, there[setting])}"
                     )
         if scenario.at_s >= config.duration_s:
             raise ValueError(

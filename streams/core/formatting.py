@@ -114,6 +114,24 @@ def rfc3339(at_ms: int) -> str:
     return moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
+
+
+def size_words(size_bytes: int) -> str:
+    """A size in the unit that leaves a digit before the point: ``812 bytes``, ``3.4 KiB``, ``1.2 GiB`` (powers of 1024).
+
+    Example:
+        >>> size_words(1024 * 1024 - 1)
+        '1.0 MiB'
+    """
+    if size_bytes < 1024:
+        return plural(size_bytes, "byte")
+    value, place = size_bytes / 1024, 0
+    while round(value, 1) >= 1024 and place < len(_UNITS) - 1:
+        value, place = value / 1024, place + 1
+    return f"{value:,.1f} {_UNITS[place]}"
+
+
 def plural(count: int, noun: str) -> str:
     """``1 audit``, ``1,204 audits``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -95,7 +95,10 @@ def test_show_tells_text_and_every_channel(config: Path) -> None:
 
 def test_a_channel_is_tried_from_here(config: Path) -> None:
     assert "Floorwatch can reach this channel" in _run(config, "test", "ops").output
-    for name, said in (("nowhere", "defined: bad, ops"), ("bad", "did you mean slack://?")):
+    for name, said in (
+        ("nowhere", "use one of bad, ops. Add it to alerts.channels there"),
+        ("bad", "did you mean slack://?"),
+    ):
         result = _run(config, "test", name)
         assert result.exit_code == 2
         assert said in result.output

@@ -17,4 +17,4 @@ def test_both_are_shown_and_named() -> None:
 
 def test_without_audits_there_is_none() -> None:
     row = accuracy_row({}, audited=0, correct=0, wrong={})
-    assert dict(COLUMNS["accuracy"])["less technical errors"](row) == "–"
+    assert dict(COLUMNS["accuracy"])["less technical errors"](row) == "n/a"

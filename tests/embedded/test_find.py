@@ -219,8 +219,8 @@ def test_the_sdk_says_so_too() -> None:
     ("var", "env", "origin"),
     [
         ("{}", {}, "--var"),
-        (None, {"FLOORWATCH_VAR": "{}"}, "FLOORWATCH_VAR"),
-        ("{}", {"FLOORWATCH_VAR": "{}"}, "FLOORWATCH_VAR"),
+        (None, {"FLOORWATCH_VAR": "{}"}, "--var or FLOORWATCH_VAR"),
+        ("{}", {"FLOORWATCH_VAR": "{}"}, "--var or FLOORWATCH_VAR"),
     ],
 )
 def test_a_folder_without_a_stack_is_told_in_one_message(

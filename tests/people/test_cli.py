@@ -131,9 +131,9 @@ def test_telling_a_step_writes_it_once_it_fits(events, tmp_path):
     [
         (
             ["scorecard", "nobody"],
-            "no label was made by a labeller named 'nobody'; known: ann, ben, cho, gore, hurry …",
+            "no label was made by a labeller named 'nobody'; use one of ann, ben, cho, gore, hurry",
         ),
-        (["people", "--by", "queue"], "--by queue: one of team, site, vendor"),
+        (["people", "--by", "queue"], "--by queue: use one of team, site, vendor"),
         (["people", "--window", "soon"], "'soon' is not a duration"),
         (["people", "--weight", "violence"], "--weight violence: write POLICY=NUMBER"),
         (["people", "--target", "0"], "--target 0: write percent"),
@@ -156,7 +156,7 @@ def test_faults_of_files(events, tmp_path):
     for text, said in (
         ('{"labeler_id": "a"}', "bad.jsonl:1: step is missing"),
         ("\n[]", "bad.jsonl:2: each line is one JSON object"),
-        ('{"labeler_id": "a", "time": "2026-11-15T00:00:00Z", "step": "told"}', "step 'told': one of alerted"),
+        ('{"labeler_id": "a", "time": "2026-11-15T00:00:00Z", "step": "told"}', "step 'told': use one of alerted"),
     ):
         bad.write_text(text)
         found = run("people", "--events", str(events), "--coaching", str(bad))

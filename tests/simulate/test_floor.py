@@ -172,12 +172,12 @@ def test_a_promise_for_a_queue_that_is_not_there_is_said_before_anything_is_sent
 @pytest.mark.parametrize(
     ("scenario", "said"),
     [
-        ("queue_surge@1m:queue=coments", "queue=coments: there is none; this floor has comments, hate"),
-        ("vendor_quality_drop@1m:vendor=bpo-z", "vendor=bpo-z: there is none; this floor has inhouse, bpo-a, bpo-b"),
-        ("vendor_quality_drop@1m:policies=hate/hat", "policies=hat: there is none; this floor has hate, harassment"),
-        ("site_outage@1m:site=kul", "site=kul: there is none; this floor has KUL, LIS, BOG"),
-        ("queue_surge@1m:vendor=bpo-a", "'vendor' is not a setting of queue_surge; use queue, factor"),
-        ("site_outage@1m:factor=2", "'factor' is not a setting of site_outage; use site"),
+        ("queue_surge@1m:queue=coments", "queue=coments: this floor has none; did you mean comments"),
+        ("vendor_quality_drop@1m:vendor=bpo-z", "vendor=bpo-z: this floor has none; did you mean bpo-"),
+        ("vendor_quality_drop@1m:policies=hate/hat", "policies=hat: this floor has none; did you mean hate"),
+        ("site_outage@1m:site=kul", "site=kul: this floor has none; did you mean KUL"),
+        ("queue_surge@1m:vendor=bpo-a", "'vendor' is not a setting of queue_surge; use one of queue, factor"),
+        ("site_outage@1m:factor=2", "'factor' is not a setting of site_outage; use one of site"),
         ("queue_surge@1m:factor=six", "factor 'six' is not a number"),
         ("queue_surge@1m:factor=nan", "factor 'nan' is not a number"),
         ("site_outage@1h", "begins 3600 s after the start, the floor ends after 864 s"),

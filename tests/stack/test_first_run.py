@@ -68,7 +68,10 @@ ASKED: dict[str, tuple[int, str]] = {
     "floorwatch ack KEY --by ana": (2, r"no incident begins with 0123456789ab"),
     "floorwatch silence KEY --by ana --for 2h": (2, r"no incident begins with 0123456789ab"),
     "floorwatch roster --by site": (0, r"Roster of"),
-    "floorwatch notifications test ops": (2, r"there is no channel ops; defined: console"),
+    "floorwatch notifications test ops": (
+        2,
+        r"there is no channel ops in .*floorwatch.yaml|the defaults.*use one of console",
+    ),
     "floorwatch check-events FILE": (0, r"2 good events of 1 task,.*\n(.*\n)*.* 0 faults"),
     "floorwatch process FILE --dump OUT/": (0, r""),
     "floorwatch doctor": (0, r"embedded stack: runs on (.*\n)*all \d+ checks passed"),

@@ -9,7 +9,7 @@ from floorwatch.analysis.quality.agreement import FEW_UNITS, RELIABLE, TENTATIVE
 from floorwatch.analysis.quality.calibration import FEW_REVIEWS, Auditor
 from floorwatch.analysis.quality.decisions import FEW_AUDITS, SampledShare, ValueQuality
 from floorwatch.analysis.quality.guidelines import FEW_APPEALS, HIGH_RAW, Guideline
-from floorwatch.output.terminal import DataTable
+from floorwatch.output.terminal import MISSING, DataTable
 from floorwatch.replay.fact_text import shown as shown_value
 from streams.core.formatting import plural
 
@@ -28,15 +28,15 @@ _STRATA_SHOWN = 3
 def percent(share: Interval | None, *, enough: bool = True) -> str:
     """Return ``94.1% (92.0–95.7)``, or that it is too little to say."""
     if share is None:
-        return "–"
+        return MISSING
     if not enough:
         return TOO_FEW
     return f"{100 * share.value:.1f}% ({100 * share.low:.1f}–{100 * share.high:.1f})"
 
 
 def coefficient(value: Interval | None) -> str:
-    """Return ``0.84 (0.79–0.88)``; a dash where it is undefined."""
-    return "–" if value is None else f"{value.value:.2f} ({value.low:.2f}–{value.high:.2f})"
+    """Return ``0.84 (0.79–0.88)``; ``n/a`` where it is undefined."""
+    return MISSING if value is None else f"{value.value:.2f} ({value.low:.2f}–{value.high:.2f})"
 
 
 def render(report: QualityReport) -> Iterator[str | DataTable]:
@@ -131,7 +131,7 @@ def _agreement(groups: list[GroupQuality]) -> Iterator[str | DataTable]:
     table = _table("Agreement on items that several people labelled", columns)
     for group in groups:
         agreed = group.agreement
-        raw = "–" if agreed.raw_ratio is None else f"{100 * agreed.raw_ratio:.1f}%"
+        raw = MISSING if agreed.raw_ratio is None else f"{100 * agreed.raw_ratio:.1f}%"
         numbers = (percent(agreed.unanimous), raw, coefficient(agreed.alpha)) if agreed.enough else (TOO_FEW,) * 3
         table.add_row(_named(group), f"{agreed.units:,}", *numbers, agreement_words(agreed))
     yield table
@@ -205,7 +205,7 @@ def _vendors(found: Comparison) -> Iterator[str | DataTable]:
         columns = ("vendor", "raw accuracy", "on the common mix", "against the others", "audits", "in words")
         table = _table("Vendors on a common mix of queue, policy and market", columns)
         for one in found.standings:
-            raw = "–" if one.raw_ratio is None else f"{100 * one.raw_ratio:.1f}%"
+            raw = MISSING if one.raw_ratio is None else f"{100 * one.raw_ratio:.1f}%"
             table.add_row(
                 one.vendor,
                 raw,

@@ -1,0 +1,127 @@
+"""How command lines are read: bounds of numbers, names out of a list, options that stand before the command."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from config.nearest import choices
+from floorwatch.cli.common import VarOption
+
+LARGEST, LARGEST_INT = 1e12, 2**63 - 1
+"""The greatest number that a command accepts. Larger ones have no meaning and would only overflow."""
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", show_envvar=False, help="YAML configuration."),
+]
+"""The option that names the configuration, where it stands before the command."""
+
+_NOT_A_CHOICE = re.compile(r"(?:Value error, )?(['\"])(.*)\1 is not one of (.*)\.", re.DOTALL)
+_CHOICE = re.compile(r"'([^']*)'")
+
+
+class CheckedCommand(TyperCommand):
+    """Refuses numbers that cannot be counted with (``nan``, ``inf``, ``1e308``), and says what a wrong name may have meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises:
+            typer.BadParameter: One of them is wrong.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = reworded(error.message)
+            raise
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            typer.BadParameter: An option's number is not finite, or larger than ``LARGEST``.
+        """
+        for param in self.params:
+            value = ctx.params.get(param.name)
+            # The bounds of the option itself do not catch nan, which is neither less nor greater than any number.
+            most = LARGEST if isinstance(value, float) else LARGEST_INT
+            if isinstance(value, int | float) and not -most <= value <= most:
+                shown = f"{value:.4g}" if isinstance(value, float) else f"a number of {len(str(abs(value)))} digits"
+                raise typer.BadParameter(f"{shown} cannot be counted with", ctx=ctx, param=param)  # type: ignore[arg-type]
+        return super().invoke(ctx)
+
+
+def reworded(message: str) -> str:
+    """Return the library's message about a value in the words of all other messages.
+
+    Example:
+        >>> reworded("Value error, 'acuracy' is not one of 'accuracy', 'sla'.")
+        'there is no acuracy; did you mean accuracy? Use one of accuracy, sla'
+    """
+    found = _NOT_A_CHOICE.fullmatch(message)
+    if found is None:
+        return message.removeprefix("Value error, ")
+    return f"there is no {found[2]}; {choices(found[2], _CHOICE.findall(found[3]))}"
+
+
+@contextmanager
+def with_place_of_option(program: str) -> Iterator[None]:
+    """Say, where an unknown option stands before the command, that options stand behind it."""
+    try:
+        yield
+    except typer.BadParameter:
+        raise
+    except Exception as error:
+        if type(error).__name__ == "NoSuchOption" and hasattr(error, "message"):
+            error.message = (
+                f"{error.message} before the command. Options of a command stand behind its name: {program} COMMAND "
+                f"{getattr(error, 'option_name', '')}"
+            )
+        raise
+
+
+def common_options(context: typer.Context, var: VarOption = None, config: ConfigOption = None) -> None:
+    """Take the options that most commands share where they stand before the command, too."""
+    hand_down(context, {"FLOORWATCH_VAR": var, "FLOORWATCH_CONFIG": config})
+
+
+class CheckedGroup(TyperGroup):
+    """A group of commands that says where an option stands."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what stands before the command.
+
+        Raises:
+            typer.BadParameter: It is wrong.
+        """
+        with with_place_of_option(ctx.command_path):
+            return super().parse_args(ctx, args)
+
+
+def hand_down(context: typer.Context, options: Mapping[str, object]) -> None:
+    """Let a command take options that stood before its name, as long as it runs: it finds them in the environment.
+
+    Args:
+        context: Of the command line that had them.
+        options: Value by variable; None was not given.
+    """
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    before = {name: os.environ.get(name) for name in given}
+
+    def restore() -> None:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    os.environ.update(given)
+    context.call_on_close(restore)
