@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from msgspec import Struct, field, structs
 
 from alerts.rules import Rule, ThroughputDropRule
-from alerts.signals import WINDOW_MS
 from alerts.statistics import overdispersion
-from alerts.view import Row, RowView, instant_ms
+from alerts.view import Row, RowView, instant_ms, is_live
+from streams.core.window_names import CALENDAR_WINDOWS, window_ms
 
 RING = 24
 """Most past windows kept per scope: a day of 1h windows."""
@@ -67,8 +67,8 @@ def current_count(row: Row | None, window: str, watermark_ms: int) -> WindowCoun
         window: Window name.
         watermark_ms: The watermark.
     """
-    size_ms = WINDOW_MS[window]
-    if row is not None and instant_ms(row["end"]) > watermark_ms - size_ms:
+    size_ms = window_ms(window)
+    if row is not None and is_live(row, window, watermark_ms):
         start_ms = instant_ms(row["start"])
         return WindowCount(int(row["labels"]), start_ms, max(1, min(size_ms, watermark_ms - start_ms)))
     return WindowCount(0, watermark_ms - size_ms, size_ms)
@@ -94,7 +94,8 @@ def advance(state: BaselineState, rules: Iterable[Rule], view: RowView, watermar
     Returns:
         A new state; ``state`` itself when there is nothing to add.
     """
-    drops = [rule for rule in rules if isinstance(rule, ThroughputDropRule)]
+    # A day or shift in progress is not compared with whole ones: rules.py refuses such a rule.
+    drops = [rule for rule in rules if isinstance(rule, ThroughputDropRule) and rule.window not in CALENDAR_WINDOWS]
     if not drops:
         return state
     if state.origin_ms is None or watermark_ms < state.origin_ms:

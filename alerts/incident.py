@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from alerts.signals import Contributor, Kind, Severity, Window
+from alerts.signals import Contributor, Kind, Severity
 
 State = Literal["pending", "quiet", "open", "acknowledged", "escalated", "resolved"]
 """``quiet``: it was pending and ended before it opened. It is never shown, and kept so that a replay is recognised."""
@@ -64,7 +64,7 @@ class Incident(Struct, frozen=True):
     evidence: str
     value: float | None
     target: float
-    window: Window
+    window: str
     since_ms: int
     updated_ms: int
     opened_ms: int | None = None

@@ -31,7 +31,8 @@ from alerts.incident import (
 )
 from alerts.rules import Rule
 from alerts.scopes import Scope, is_parent
-from alerts.signals import WINDOW_MS, Severity, Signal
+from alerts.signals import Severity, Signal
+from streams.core.window_names import window_ms
 
 DAY_MS = 86_400_000
 
@@ -78,7 +79,7 @@ def policy_of(rule: Rule, base: IncidentPolicy | None = None) -> IncidentPolicy:
         route=rule.route,
         open_after=rule.for_evaluations,
         resolve_after=rule.resolve_for,
-        stale_after_ms=2 * WINDOW_MS[rule.window],
+        stale_after_ms=2 * window_ms(rule.window),
     )
 
 

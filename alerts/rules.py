@@ -7,37 +7,22 @@ class here and an evaluator in alerts/kinds.
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from alerts.scopes import DIMENSIONS, SOURCE, Scope
-from alerts.signals import WINDOW_MS, Severity, Window
+from alerts.signals import Severity
+from config.durations import Seconds
+from config.tables import WindowName
+from streams.core.durations import format_duration
 from streams.core.forecast.observe import FORECAST_WINDOW
+from streams.core.window_names import CALENDAR_WINDOWS, same_window, window_ms
 from streams.models.events import MIN_PROBABILITY
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
-
-
-def parse_duration_s(value: object) -> object:
-    """``90s``, ``15m``, ``4h`` or ``2d`` as seconds; numbers are seconds already.
-
-    Raises:
-        ValueError: a text of another form.
-    """
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
-        raise ValueError(f"{value!r} is not a duration; write for example 90s, 15m, 4h or 2d")
-    return float(match[1]) * _UNITS_S[match[2]]
-
-
 Ratio = Annotated[float, Field(gt=0, lt=1)]
-DurationS = Annotated[float, BeforeValidator(parse_duration_s), Field(gt=0)]
+DurationS = Annotated[Seconds, Field(gt=0)]
 Probability = Annotated[float, Field(ge=MIN_PROBABILITY, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)]
 
@@ -95,15 +80,15 @@ class Escalation(BaseModel):
 
     @field_serializer("after", when_used="json")
     def _with_unit(self, after: float) -> str:
-        unit = next(unit for unit in ("d", "h", "m", "s") if after % _UNITS_S[unit] == 0 or unit == "s")
-        return f"{after / _UNITS_S[unit]:g}{unit}"
+        return format_duration(after)
 
 
 def _rising(tiers: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
     for number, (before, tier) in enumerate(pairwise(tiers), 2):
         if tier.after <= before.after:
             raise ValueError(
-                f"tier {number} (after {tier.after:g} s) must come later than tier {number - 1} (after {before.after:g} s)"
+                f"tier {number} (after {format_duration(tier.after)}) must come later than tier {number - 1} "
+                f"(after {format_duration(before.after)})"
             )
     return tiers
 
@@ -121,7 +106,7 @@ class RuleBase(BaseModel):
 
     name: Name
     scope: Selector = Selector()
-    window: Window = "1h"
+    window: WindowName = "1h"
     severity: Severity = "warn"
     route: str = "default"
     for_evaluations: int = Field(default=2, ge=1, le=1000, alias="for")
@@ -135,6 +120,15 @@ class RuleBase(BaseModel):
             raise ValueError("this kind watches the stream itself: its scope is all or {by: source}")
         if not about_stream and SOURCE in self.scope.names:
             raise ValueError(f"source is not a dimension of a label; use one of {', '.join(DIMENSIONS)}")
+        return self
+
+    @model_validator(mode="after")
+    def _reference_is_sliding(self) -> RuleBase:
+        reference = getattr(self, "reference", None)
+        if reference in CALENDAR_WINDOWS:
+            raise ValueError(
+                f"reference {reference}: one that has just begun is shorter than the window; take a sliding one such as 7d"
+            )
         return self
 
 
@@ -167,7 +161,7 @@ class AccuracyLowRule(RuleBase):
     """Least sampling probability of the audit plan, as far as one is fixed: weights 1/probability then never rise above
     the known greatest one, where without it the greatest met so far is taken."""
     min_sample: int = Field(default=50, ge=1)
-    reference: Window | None = None
+    reference: WindowName | None = None
     """A longer window to compare with when naming contributors; without it, the excess errors over target."""
 
 
@@ -180,7 +174,7 @@ class CriticalErrorsRule(RuleBase):
     budget: Budget = Budget()
     least_probability: Probability | None = None
     min_sample: int = Field(default=100, ge=1)
-    reference: Window | None = None
+    reference: WindowName | None = None
 
 
 class SlaAttainmentRule(RuleBase):
@@ -194,7 +188,7 @@ class SlaAttainmentRule(RuleBase):
     method: Method = "evidence"
     budget: Budget = Budget(per_day=96, days=28)
     min_sample: int = Field(default=50, ge=1)
-    reference: Window | None = None
+    reference: WindowName | None = None
 
 
 class ThroughputDropRule(RuleBase):
@@ -212,6 +206,15 @@ class ThroughputDropRule(RuleBase):
     """Least labels expected by the baseline."""
     min_z: float = Field(default=4.0, gt=0)
     min_windows: int = Field(default=4, ge=2, le=24)
+
+    @model_validator(mode="after")
+    def _of_equal_windows(self) -> ThroughputDropRule:
+        if self.method == "baseline" and self.window in CALENDAR_WINDOWS:
+            raise ValueError(
+                f"a {self.window} in progress cannot be compared with whole ones: take a sliding window such as 24h, or "
+                "method: evidence"
+            )
+        return self
 
 
 class BacklogAgeRule(RuleBase):
@@ -242,7 +245,7 @@ class SlaBreachPredictedRule(RuleBase):
     def _about_queues(self) -> SlaBreachPredictedRule:
         if self.scope.names != {"queue"}:
             raise ValueError("a breach is forecast per queue: its scope is {by: queue} or {queue: NAME}")
-        if self.window != FORECAST_WINDOW:
+        if same_window(self.window, (FORECAST_WINDOW,)) is None:
             raise ValueError(f"the forecast stands in the rows of window {FORECAST_WINDOW}")
         return self
 
@@ -255,13 +258,13 @@ class OverturnsHighRule(RuleBase):
     """
 
     kind: Literal["overturns_high"]
-    window: Window = "7d"
+    window: WindowName = "7d"
     target: Ratio = 0.2
     method: Literal["interval"] = "interval"
     min_z: float = Field(default=4.0, gt=0)
     min_sample: int = Field(default=20, ge=1)
     """Least decided appeals."""
-    reference: Window | None = None
+    reference: WindowName | None = None
 
 
 class AgreementLowRule(RuleBase):
@@ -272,13 +275,13 @@ class AgreementLowRule(RuleBase):
     """
 
     kind: Literal["agreement_low"]
-    window: Window = "7d"
+    window: WindowName = "7d"
     target: Ratio = 0.8
     method: Literal["interval"] = "interval"
     min_z: float = Field(default=4.0, gt=0)
     min_sample: int = Field(default=30, ge=1)
     """Least tasks labelled by several people."""
-    reference: Window | None = None
+    reference: WindowName | None = None
 
     @model_validator(mode="after")
     def _not_of_one(self) -> AgreementLowRule:
@@ -312,7 +315,7 @@ class ExposureCapRule(RuleBase):
 
     kind: Literal["exposure_cap"]
     scope: Selector = Selector(by=("labeler",))
-    window: Window = "24h"
+    window: WindowName = "24h"
     target: DurationS = 14_400
     ahead: DurationS = 7200
     weights: dict[str, Annotated[float, Field(ge=0, le=100)]] | None = None
@@ -337,8 +340,8 @@ class RushingRule(RuleBase):
 
     kind: Literal["rushing"]
     scope: Selector = Selector(by=("labeler",))
-    window: Window = "24h"
-    reference: Window = "7d"
+    window: WindowName = "24h"
+    reference: WindowName = "7d"
     target: Ratio = 0.9
     min_z: float = Field(default=5.0, gt=0)
     min_sample: int = Field(default=100, ge=2)
@@ -348,7 +351,7 @@ class RushingRule(RuleBase):
     def _about_people(self) -> RushingRule:
         if "labeler" not in self.scope.names:
             raise ValueError("rushing is a person's: its scope names labeler, e.g. {by: [queue, policy, labeler]}")
-        if WINDOW_MS[self.reference] <= WINDOW_MS[self.window]:
+        if window_ms(self.reference) <= window_ms(self.window):
             raise ValueError("the reference must be longer than the window")
         return self
 

@@ -99,7 +99,7 @@ def _fault(path: str, tree: yaml.Node | None, detail: dict[str, Any]) -> RuleErr
         place.append(str(step))
         mark, node = child
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    hint = {
+    hint = dict(detail.get("ctx") or {}).get("hint") or {
         "extra_forbidden": "remove it, or correct its spelling",
         "missing": "add it",
         "union_tag_not_found": "add kind: accuracy_low, or another kind",

@@ -21,16 +21,6 @@ Kind = Literal[
     "rushing",
 ]
 Severity = Literal["page", "warn", "info"]
-Window = Literal["5m", "15m", "1h", "8h", "24h", "7d"]
-
-WINDOW_MS: dict[str, int] = {
-    "5m": 300_000,
-    "15m": 900_000,
-    "1h": 3_600_000,
-    "8h": 28_800_000,
-    "24h": 86_400_000,
-    "7d": 604_800_000,
-}
 
 
 class Contributor(Struct, frozen=True):
@@ -83,7 +73,7 @@ class Signal(Struct, frozen=True, tag="signal"):
     evidence: str
     since_ms: int
     watermark_ms: int
-    window: Window
+    window: str
     contributors: tuple[Contributor, ...] = ()
     examples: tuple[str, ...] = ()
     board_path: str = ""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from streams.core.window_names import CALENDAR_WINDOWS, window_ms
+
 Row = Mapping[str, Any]
 
 
@@ -30,6 +32,15 @@ class MemoryRowView:
     def rows(self, table: str, window: str) -> Mapping[str, Row]:
         """See :class:`RowView`."""
         return self._tables.get((table, window), {})
+
+
+def is_live(row: Row, window: str, watermark_ms: int) -> bool:
+    """Return whether the window of a row still touches the present one.
+
+    A read model keeps the last row of a scope without new events. A sliding window of yesterday may overlap the present one; a day
+    or shift has passed at its end.
+    """
+    return instant_ms(row["end"]) > watermark_ms - (0 if window in CALENDAR_WINDOWS else window_ms(window))
 
 
 def instant_ms(text: str) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from config.base import Section
-from config.durations import Seconds, to_ms
+from config.durations import Seconds
+from streams.core.durations import to_ms
 from streams.models.time_rules import EventLimits
 
 _DAY_S = 86_400.0

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from config.base import Section
-from config.tables import ScopeKind
+from config.tables import ScopeKind, WindowName
 from streams.core.policy import DEFAULT_SCOPES
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -20,7 +20,7 @@ class MetricSettings(Section):
         default="127.0.0.1", description="Loopback, because metrics have no login; 0.0.0.0 inside a container."
     )
     port: Port = Field(default=0, description="0 takes a free port and prints it; fix it where Prometheus scrapes.")
-    window: str = Field(
+    window: WindowName = Field(
         default="1h", description="The window shown in series; long enough to hold a sample, short enough to act."
     )
     scopes: list[ScopeKind] = Field(

@@ -7,18 +7,18 @@ import zoneinfo
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from config.base import Section, SettingsFault, refuse
-from config.durations import Seconds, format_duration, parse_duration
+from config.durations import Seconds
 from config.nearest import nearest
 from config.zone_names import hint
+from streams.core.durations import format_duration, parse_duration
 from streams.core.policy import DEFAULT_AUDIT_SCOPES, DEFAULT_SCOPES, DIMENSIONS
+from streams.core.window_names import CALENDAR_WINDOWS, BadWindow, window_name
 
 DAY_S = 86_400
-CALENDAR_WINDOWS = ("day", "shift")
-_SLIDING = re.compile(r"^[1-9]\d*[smhd]$")
 _CLOCK = re.compile(r"^([01]\d|2[0-3]):([0-5]\d)$")
 _QUARTER_MIN = 15
 
@@ -37,15 +37,11 @@ def _ordered(kind: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(kind, key=DIMENSIONS.index))
 
 
-def _window(name: str) -> str:
-    if name in CALENDAR_WINDOWS or _SLIDING.match(name):
-        return name
+def _window(value: object) -> str:
     try:
-        hint = f"write {format_duration(parse_duration(name))}"
-    except PydanticCustomError as error:
-        # parse_duration's hint already tells how to write what was probably meant ("5 minutes" -> "write 5m").
-        hint = str((error.context or {}).get("hint", "write e.g. 5m, 1h, 7d, day or shift"))
-    raise PydanticCustomError("config", '"{name}" is not a window', {"name": name, "hint": hint})
+        return window_name(value)
+    except BadWindow as error:
+        raise PydanticCustomError("config", "{reason}", {"reason": error.reason, "hint": error.hint}) from None
 
 
 @lru_cache
@@ -75,7 +71,8 @@ def _clock(text: str) -> str:
 Dimension = Annotated[str, AfterValidator(_dimension)]
 ScopeKind = Annotated[tuple[Dimension, ...], AfterValidator(_ordered)]
 """The dimensions of one kind of scope; empty for the whole floor."""
-WindowName = Annotated[str, AfterValidator(_window)]
+WindowName = Annotated[str, BeforeValidator(_window)]
+"""The name of a window; which of ``tables.windows`` it is, ``same_window`` says."""
 Zone = Annotated[str, AfterValidator(_zone)]
 ClockTime = Annotated[str, AfterValidator(_clock)]
 

@@ -175,7 +175,7 @@ class Worker:
             self.read_model,
             self.metrics,
             publish_interval_s=self.config.engine.publish_interval_s,
-            shown_window=self.config.metrics.window,
+            shown_window=self.config.shown_window,
             after_publish=after_publish,
             siblings=lambda: len(self.hosts[self.topics.name(names.PARTIALS)].owned),
             ledgers_ready=lambda: self.hosts[self.topics.name(names.EVENTS)].ready,

@@ -11,6 +11,7 @@ from alerts.rules import AccuracyLowRule
 from alerts.view import Row
 from streams.core.formatting import interval, percent, plural
 from streams.core.rca.slices import row_tally
+from streams.core.window_names import window_words
 
 
 def read(row: Row) -> PartCounts:
@@ -32,7 +33,7 @@ def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
         left_out = f" ({plural(technical, 'technical error')} left out)" if technical else ""
         return (
             f"accuracy {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}) over "
-            f"{plural(cell.total, 'audit')}{left_out} in the last {rule.window}, target {percent(rule.target)}"
+            f"{plural(cell.total, 'audit')}{left_out} in {window_words(rule.window)}, target {percent(rule.target)}"
         )
 
     share = ShareMeasure(

@@ -10,6 +10,7 @@ from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import AgreementLowRule
 from alerts.view import Row
 from streams.core.formatting import interval, percent, plural
+from streams.core.window_names import window_words
 
 
 def read(row: Row) -> PartCounts:
@@ -26,7 +27,7 @@ def evaluate(rule: AgreementLowRule, context: RuleContext) -> Iterable[Finding]:
     def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         return (
             f"all agreed on {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}) of "
-            f"{plural(cell.total, 'task')} labelled by several people in the last {rule.window}, "
+            f"{plural(cell.total, 'task')} labelled by several people in {window_words(rule.window)}, "
             f"target {percent(rule.target)}"
         )
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from alerts.baseline import BaselineState
-from alerts.signals import WINDOW_MS, AuditSuggestion, Contributor
-from alerts.view import Row, RowView, instant_ms
+from alerts.signals import AuditSuggestion, Contributor
+from alerts.view import Row, RowView, is_live
 
 
 class RuleContext(Struct, frozen=True):
@@ -49,8 +49,7 @@ def live_rows(view: RowView, table: str, window: str, watermark_ms: int) -> dict
     A read model keeps the last row of a scope without new events. If that row lies before the present window, it says
     nothing about now, and an alarm on it would never end.
     """
-    oldest_ms = watermark_ms - WINDOW_MS[window]
-    return {key: row for key, row in view.rows(table, window).items() if instant_ms(row["end"]) > oldest_ms}
+    return {key: row for key, row in view.rows(table, window).items() if is_live(row, window, watermark_ms)}
 
 
 def labels_of(row: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import CriticalErrorsRule
 from alerts.view import Row
 from streams.core.formatting import interval, percent, plural
+from streams.core.window_names import window_words
 
 
 def read(row: Row) -> PartCounts:
@@ -28,7 +29,7 @@ def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding
     def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         return (
             f"critical errors {percent(_bad(cell), 2)} (Wilson {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
-            f"{cell.total - cell.good:,} in {plural(cell.total, 'audit')} in the last {rule.window}, "
+            f"{cell.total - cell.good:,} in {plural(cell.total, 'audit')} in {window_words(rule.window)}, "
             f"at most {percent(rule.target, 2)} allowed"
         )
 

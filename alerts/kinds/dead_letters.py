@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from alerts.kinds.base import Finding, RuleContext
 from alerts.rules import DeadLettersRule
-from alerts.signals import WINDOW_MS, Contributor
+from alerts.signals import Contributor
 from streams.core.formatting import plural
+from streams.core.window_names import window_ms, window_words
 
 
 def evaluate(rule: DeadLettersRule, context: RuleContext) -> Iterable[Finding]:
@@ -32,7 +33,7 @@ def evaluate(rule: DeadLettersRule, context: RuleContext) -> Iterable[Finding]:
             firing=firing,
             value=float(count),
             target=float(rule.target),
-            evidence=f"{plural(count, 'event')} refused in the last {rule.window}, at most {rule.target:,} allowed",
-            since_ms=context.watermark_ms - WINDOW_MS[rule.window],
+            evidence=f"{plural(count, 'event')} refused in {window_words(rule.window)}, at most {rule.target:,} allowed",
+            since_ms=context.watermark_ms - window_ms(rule.window),
             contributors=parts,
         )

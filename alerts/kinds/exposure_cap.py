@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from alerts.kinds.base import Finding, RuleContext, live_rows
 from alerts.rules import ExposureCapRule
-from alerts.signals import WINDOW_MS, Contributor
+from alerts.signals import Contributor
 from alerts.view import Row
 from streams.core.formatting import duration, instant
+from streams.core.window_names import window_ms, window_words
 
 PACE_WINDOW = "1h"
 """The window whose pace is extrapolated."""
@@ -38,7 +39,7 @@ def evaluate(rule: ExposureCapRule, context: RuleContext) -> Iterable[Finding]:
             continue
         parts, split = now.get(scope["labeler"], ({}, False))
         dose_s = sum(parts.values())
-        pace = sum(recent.get(scope["labeler"], ({}, False))[0].values()) / (WINDOW_MS[PACE_WINDOW] / 1000)
+        pace = sum(recent.get(scope["labeler"], ({}, False))[0].values()) / (window_ms(PACE_WINDOW) / 1000)
         left_s = (rule.target - dose_s) / pace if pace > 0 else None
         over = dose_s >= rule.target
         soon = left_s is not None and left_s <= rule.ahead
@@ -72,7 +73,7 @@ def _doses(rule: ExposureCapRule, rows: Mapping[str, Row]) -> dict[str, tuple[di
 
 
 def _words(rule: ExposureCapRule, watermark_ms: int, dose_s: float, left_s: float | None, *, split: bool) -> str:
-    spent = f"{duration(dose_s)} severity-weighted in the last {rule.window}, the cap is {duration(rule.target)}"
+    spent = f"{duration(dose_s)} severity-weighted in {window_words(rule.window)}, the cap is {duration(rule.target)}"
     if dose_s >= rule.target:
         said = f"{spent}: reached"
     elif left_s is None:

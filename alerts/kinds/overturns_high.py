@@ -10,6 +10,7 @@ from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import OverturnsHighRule
 from alerts.view import Row
 from streams.core.formatting import interval, percent, plural
+from streams.core.window_names import window_words
 
 
 def read(row: Row) -> PartCounts:
@@ -32,7 +33,7 @@ def evaluate(rule: OverturnsHighRule, context: RuleContext) -> Iterable[Finding]
     def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         return (
             f"{percent(_bad(cell))} of decided appeals overturned (Wilson {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
-            f"{cell.total - cell.good:,} of {cell.total:,} about labels of the last {rule.window}, "
+            f"{cell.total - cell.good:,} of {cell.total:,} about labels of {window_words(rule.window)}, "
             f"at most {percent(rule.target)} wanted"
         )
 

@@ -13,6 +13,7 @@ from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
 from streams.core.formatting import percent, plural
 from streams.core.proportions import Interval, difference
+from streams.core.window_names import window_words
 
 _ERROR_OF_MEDIAN = math.sqrt(math.pi / 2)
 """Standard error of a median in units of that of a mean, for a normal distribution: here of log times.
@@ -93,16 +94,14 @@ def _change(now: Row | None, reference: Row | None) -> Interval | None:
 
 def _words(rule: RushingRule, row: Row, shift: _PaceChange | None, change: Interval | None) -> str:
     if shift is None:
-        return (
-            f"{plural(int(row['handled']), 'timed label')} in the last {rule.window}: too few, now or before, to judge"
-        )
+        return f"{plural(int(row['handled']), 'timed label')} in {window_words(rule.window)}: too few, now or before, to judge"
     fixed = {"queue", "policy"} <= row["scope"].keys()
     mix = (
         "on the same queue and policy"
         if fixed
         else "whatever the mix of work (select queue, policy, labeler to fix it)"
     )
-    pace = f"{shift.ratio:.2f}× the handle time of the last {rule.reference} against everybody, {mix}; z {shift.z:.1f}"
+    pace = f"{shift.ratio:.2f}× the handle time of {window_words(rule.reference)} against everybody, {mix}; z {shift.z:.1f}"
     if change is None:
         return f"{pace}; too few audits to say whether errors rose"
     ends = f"{change.low * 100:+.1f} to {change.high * 100:+.1f}"

@@ -13,6 +13,7 @@ from alerts.rules import AccuracyLowRule, AgreementLowRule, CriticalErrorsRule, 
 from alerts.signals import Contributor
 from alerts.statistics import Z_95, wilson
 from alerts.view import Row, instant_ms
+from streams.core.window_names import window_words
 
 ShareRule = AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule | OverturnsHighRule | AgreementLowRule
 
@@ -106,7 +107,7 @@ def _evidence(
     reading: Reading | None,
     place: int | None,
 ) -> str:
-    sentence = share.sentence(row, cell, ends) if cell.total else f"no {share.noun} in the last {rule.window}"
+    sentence = share.sentence(row, cell, ends) if cell.total else f"no {share.noun} in {window_words(rule.window)}"
     if rule.method == "evidence":
         if reading is None:
             return f"{sentence}; no evidence yet"

@@ -10,6 +10,7 @@ from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import SlaAttainmentRule
 from alerts.view import Row
 from streams.core.formatting import interval, percent, plural
+from streams.core.window_names import window_words
 
 
 def read(row: Row) -> PartCounts:
@@ -26,8 +27,8 @@ def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]
         still_open = f" ({overdue:,} still open)" if overdue else ""
         return (
             f"SLA attainment {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}): "
-            f"{cell.total - cell.good:,} missed{still_open} of {plural(cell.total, 'task')} due in the last "
-            f"{rule.window}, target {percent(rule.target)}"
+            f"{cell.total - cell.good:,} missed{still_open} of {plural(cell.total, 'task')} due in "
+            f"{window_words(rule.window)}, target {percent(rule.target)}"
         )
 
     share = ShareMeasure(

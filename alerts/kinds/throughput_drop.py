@@ -16,6 +16,7 @@ from alerts.statistics import drop_z
 from alerts.view import Row
 from streams.core.formatting import percent
 from streams.core.scopes import parse_scope_key
+from streams.core.window_names import window_words
 
 
 def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding]:
@@ -53,14 +54,14 @@ def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding
 
 
 def _by_evidence(rule: ThroughputDropRule, count: WindowCount, reading: Reading | None) -> tuple[bool, str]:
-    seen = f"{count.labels:,} labels in the last {rule.window}"
+    seen = f"{count.labels:,} labels in {window_words(rule.window)}"
     if reading is None:
         return False, f"{seen}; no evidence yet"
     return bool(reading["firing"]), drop_in_words(reading, seen)
 
 
 def _judge(rule: ThroughputDropRule, count: WindowCount, expected: Expectation | None) -> tuple[bool, str]:
-    seen = f"{count.labels:,} labels in the last {rule.window}"
+    seen = f"{count.labels:,} labels in {window_words(rule.window)}"
     if expected is None or expected.windows < rule.min_windows:
         known = expected.windows if expected else 0
         return False, f"{seen}; no baseline yet ({known} of {rule.min_windows} past windows)"

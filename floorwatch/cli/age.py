@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from config.durations import format_duration, parse_duration
-from floorwatch.output.terminal import say, say_lines
+from floorwatch.cli.options import duration_s
+from floorwatch.output.terminal import say
+from streams.core.durations import format_duration
 from streams.core.time_text import rfc3339
 
 if TYPE_CHECKING:
@@ -119,11 +120,7 @@ def seconds_of(option: str | None) -> float | None:
     """
     if option is None:
         return None
-    try:
-        return parse_duration(option)
-    except ValueError as error:
-        say_lines([f"--max-behind {option}: {error}"], err=True)
-        raise typer.Exit(2) from None
+    return duration_s("--max-behind", option)
 
 
 def exit_if_older(age: Age, max_behind_s: float | None) -> None:

@@ -328,10 +328,10 @@ def _bounds(config: Path | None) -> dict[str, Any]:
     """Return the limits of a configuration, as arguments of ``check_stream``; none where there is no configuration."""
     import os
 
-    from config.durations import to_ms
     from config.events import event_limits
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.settings.load import load
+    from streams.core.durations import to_ms
 
     if config is None:
         return {}

@@ -8,12 +8,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from config.connect import redis_options
-from config.tables import CALENDAR_WINDOWS
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
 from floorwatch.settings.review import faults, warnings
 from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.settings.sites import FIX, zoneless, zoneless_words
 from streams.core.scopes import parse_scope_key
+from streams.core.window_names import CALENDAR_WINDOWS
 
 
 async def review_checks(config: FloorwatchConfig) -> list[Check]:

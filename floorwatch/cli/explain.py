@@ -12,6 +12,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import duration_ms
 from floorwatch.output.terminal import MISSING, DataTable, say, say_json_text, say_lines, wide_console
 from streams.core.formatting import printable
 
@@ -132,14 +133,10 @@ def _by(text: str | None, scope: str) -> tuple[str, ...]:
 
 
 def _size_ms(name: str, option: str) -> int:
-    from floorwatch.simulate.config import parse_duration_s
     from streams.core.policy import QUARTER_MS
 
-    try:
-        size_ms = round(parse_duration_s(name) * 1000)
-    except ValueError as error:
-        _misused(f"{option}: {error}")
-    if size_ms <= 0 or size_ms % QUARTER_MS:
+    size_ms = duration_ms(option, name)
+    if size_ms % QUARTER_MS:
         _misused(f"{option} {name}: must be a whole number of quarter hours")
     return size_ms
 

@@ -10,6 +10,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import duration_ms, duration_s
 from floorwatch.output.terminal import MISSING, DataTable, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def whatif(
             going.load,
             people,
             evidence=evidence,
-            until_ms=now_ms + _ms(lasting, "--for"),
-            ready_ms=_ms(ready, "--ready"),
+            until_ms=now_ms + duration_ms("--for", lasting),
+            ready_ms=round(duration_s("--ready", ready) * 1000),
             pace_ratio=pace,
         )
     except ValueError as error:
@@ -125,15 +126,6 @@ def _misused(said: str) -> NoReturn:
 def _nothing(what: str, why: str) -> NoReturn:
     say_lines([f"{what} {why}"], err=True)
     raise typer.Exit(1)
-
-
-def _ms(text: str, option: str) -> int:
-    from floorwatch.simulate.config import parse_duration_s
-
-    try:
-        return round(parse_duration_s(text) * 1000)
-    except ValueError as error:
-        _misused(f"{option}: {error}")
 
 
 def _read(session: ClusterSession, *tables: tuple[str, str]) -> list[Rows]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import duration_s
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import say
 
@@ -93,14 +94,7 @@ def silence_ms(text: str) -> int:
     Raises:
         typer.Exit: It is not a duration, shorter than a minute or longer than 30 days.
     """
-    from pydantic_core import PydanticCustomError
-
-    from config.durations import parse_duration
-
-    try:
-        span_s = parse_duration(text)
-    except PydanticCustomError as error:
-        raise fail(f"--for: {error.message()}; {(error.context or {}).get('hint', 'write for example 2h')}") from None
+    span_s = duration_s("--for", text)
     if not LEAST_SILENCE_S <= span_s <= MOST_SILENCE_S:
         raise fail(f"--for {text}: a silence is between 1m and 30d long")
     return round(span_s * 1000)

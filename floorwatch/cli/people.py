@@ -10,9 +10,9 @@ import typer
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
+from floorwatch.cli.options import duration_ms
 from floorwatch.cli.people_options import (
     append_step,
-    duration_ms,
     fail,
     instant_ms,
     people_policy,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from config.nearest import choices
+from floorwatch.cli.options import duration_ms
 from floorwatch.output.terminal import say_lines
 
 if TYPE_CHECKING:
@@ -27,23 +28,6 @@ def fail(message: str, *more: str) -> typer.Exit:
     """Print a message to standard error, one sentence a line, and return the exit to raise, code 2."""
     say_lines((message, *more), err=True)
     return typer.Exit(2)
-
-
-def duration_ms(option: str, text: str) -> int:
-    """Return ``90m``, ``4h``, ``7d`` in ms.
-
-    Raises:
-        typer.Exit: The text is not a duration.
-    """
-    from floorwatch.simulate.config import parse_duration_s
-
-    try:
-        found = round(parse_duration_s(text) * 1000)
-    except ValueError as error:
-        raise fail(f"{option} {error}") from None
-    if found <= 0:
-        raise fail(f"{option} {text}: write a duration longer than nothing, for example 7d")
-    return found
 
 
 def instant_ms(option: str, text: str) -> int:

@@ -16,8 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from config.durations import format_duration
 from floorwatch.output.terminal import DataConsole, wide_console
+from streams.core.formatting import duration
 
 _PLAIN_EVERY_S = 5.0
 
@@ -62,7 +62,7 @@ def _plain(console: DataConsole, clock: Callable[[], float] = time.monotonic) ->
                 console.print(f"{phase} …" if not done else f"{phase}: {done:,}")
                 return
             left_s = (now - began[phase]) / done * (total - done) if done else 0.0
-            left = f", about {format_duration(max(1, round(left_s)))} left" if left_s else ""
+            left = f", about {duration(max(1, round(left_s)))} left" if left_s else ""
             console.print(f"{phase}: {done:,} of {total:,}{left}")
 
     return show

@@ -9,7 +9,8 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
-from floorwatch.output.terminal import say, say_json, say_lines, wide_console
+from floorwatch.cli.options import duration_ms
+from floorwatch.output.terminal import say, say_json, wide_console
 
 if TYPE_CHECKING:
     from floorwatch.analysis.quality.quality_report import QualityReport
@@ -32,7 +33,7 @@ def quality(
     from floorwatch.cli.cluster_session import open_session, option_ms, past_ms, told
 
     _check_dimension(by)
-    window_ms = _window_ms(window)
+    window_ms = None if window is None else duration_ms("--window", window)
     since_ms, until_ms = option_ms(since, "--since"), past_ms(as_of, "--as-of")
     session = open_session(config, var)
     report, done = session.run(
@@ -60,21 +61,6 @@ def _check_dimension(by: str | None) -> None:
     if by is not None and by not in DIMENSIONS:
         say(f"--by {by}: no such dimension; {choices(by, DIMENSIONS)}", err=True)
         raise typer.Exit(2)
-
-
-def _window_ms(window: str | None) -> int | None:
-    from pydantic_core import PydanticCustomError
-
-    from config.durations import parse_duration
-
-    if window is None:
-        return None
-    try:
-        return round(parse_duration(window) * 1000)
-    except PydanticCustomError as error:
-        hint = (error.context or {}).get("hint", "write for example 24h")
-        say_lines([f"--window {window}: {error.message()}; {hint}"], err=True)
-        raise typer.Exit(2) from None
 
 
 def _print_json(report: QualityReport) -> None:

@@ -11,7 +11,8 @@ import typer
 
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
-from floorwatch.cli.people_options import as_percent, duration_ms, fail, instant_ms
+from floorwatch.cli.options import duration_ms
+from floorwatch.cli.people_options import as_percent, fail, instant_ms
 from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
 from streams.core.time_text import local_moment
 

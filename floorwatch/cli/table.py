@@ -13,8 +13,10 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import kept_window
 from floorwatch.cli.table_text import print_plain, rich_table
 from floorwatch.output.terminal import say, say_lines, shows_live, wide_console
+from streams.core.window_names import CALENDAR_WINDOWS
 
 if TYPE_CHECKING:
     from config.tables import TableSettings
@@ -69,9 +71,7 @@ def table(
         settings, stack = load_target(config, var, process="reader")
     audited = settings.tables.audit_scopes if name is TableName.accuracy and as_of is None else []
     names = _dimensions(by, [*settings.tables.scopes, *audited])
-    if window not in settings.tables.windows:
-        say(f"--window {window}: not kept; {choices(window, settings.tables.windows)}", err=True)
-        raise typer.Exit(2)
+    window = kept_window(window, settings.tables.windows)
     form = "json" if as_json else "csv" if as_csv else "rich"
     if as_of is not None:
         from floorwatch.cli.table_as_of import show_as_of
@@ -192,7 +192,7 @@ async def select(model: Any, name: str, names: frozenset[str], window: str) -> l
 def zone_notes(rows: Sequence[Row], window: str, tables: TableSettings) -> list[str]:
     """Return notes on calendar windows of sites without a time zone, whose day is that of another zone."""
     sites = sorted({row["scope"]["site"] for row in rows if row["scope"].get("site")} - set(tables.zones))
-    if window not in ("day", "shift") or not sites:
+    if window not in CALENDAR_WINDOWS or not sites:
         return []
     from floorwatch.settings.sites import FIX, zoneless_words
 

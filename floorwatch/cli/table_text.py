@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import MISSING, DataTable, say_json_text, scope_text
+from streams.core.formatting import duration_number
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age
@@ -19,12 +20,7 @@ def _percent(value: float | None) -> str:
 
 
 def _duration(value_ms: float | None) -> str:
-    if value_ms is None:
-        return MISSING
-    seconds = value_ms / 1000
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return MISSING if value_ms is None else duration_number(value_ms / 1000)
 
 
 def _count(value: float | None) -> str:

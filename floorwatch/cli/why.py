@@ -9,6 +9,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import kept_window
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide_console
@@ -96,9 +97,8 @@ def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pan
 
     if pane_size not in _PANE_SIZES:
         _misused(f"--pane-size {pane_size}: {choices(pane_size, _PANE_SIZES)}")
-    if window is not None and window not in settings.tables.windows:
-        _misused(f"--window {window}: not kept; {choices(window, settings.tables.windows)}")
-    return RowAddress(window, option_ms(pane, "--pane"), _PANE_SIZES[pane_size])
+    kept = None if window is None else kept_window(window, settings.tables.windows)
+    return RowAddress(kept, option_ms(pane, "--pane"), _PANE_SIZES[pane_size])
 
 
 def _shown(answer: WhyAnswer, limit: int) -> list[Any]:

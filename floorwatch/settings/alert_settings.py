@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
-from alerts.kinds.exposure_cap import BY_POLICY
+from alerts.kinds.exposure_cap import BY_POLICY, PACE_WINDOW
 from alerts.kinds.registry import UNFED
 from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
@@ -20,6 +20,7 @@ from config.nearest import choices
 from config.people import ExposureSettings
 from config.zone_names import hint as zone_hint
 from gateway.settings import GatewaySettings
+from streams.core.window_names import same_window
 
 __all__ = ["AlertSettings", "GatewaySettings"]
 
@@ -74,7 +75,9 @@ class AlertSettings(RoutingSettings):
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
             exposure: What counts as exposure, where a rule does not say it itself.
         """
-        rules = tuple(_with_exposure(rule, exposure) for rule in self.rules or default_rules().rules)
+        rules = tuple(
+            _with_windows(_with_exposure(rule, exposure), windows) for rule in self.rules or default_rules().rules
+        )
         if self.rules is None:
             rules = tuple(rule for rule in rules if not _unreachable(rule, (), windows, scopes))
         elif not self.rules:
@@ -161,6 +164,13 @@ def _with_exposure(rule: Any, exposure: ExposureSettings) -> Any:
     return rule.model_copy(update=found)
 
 
+def _with_windows(rule: Any, windows: list[str]) -> Any:
+    """Return a rule with its windows by their names in ``tables.windows``: 60m is the row of 1h."""
+    written = {name: getattr(rule, name, None) for name in ("window", "reference")}
+    found = {name: same_window(text, windows) or text for name, text in written.items() if text is not None}
+    return rule if found.items() <= written.items() else rule.model_copy(update=found)
+
+
 def _unreachable(
     rule: Any, place: tuple[str | int, ...], windows: list[str], scopes: list[tuple[str, ...]]
 ) -> list[SettingsFault]:
@@ -169,13 +179,20 @@ def _unreachable(
         reason = f"nothing writes the rows that {rule.kind} reads, so the rule would never fire"
         return [SettingsFault((*place, "kind"), reason, UNFED[rule.kind])]
     found = []
-    if rule.window not in windows:
+    if same_window(rule.window, windows) is None:
         reason = f"window {rule.window} is not among tables.windows, so the rule would never fire"
-        found.append(SettingsFault((*place, "window"), reason, choices(rule.window, windows)))
+        hint = f"{choices(rule.window, windows)}, or add it to tables.windows"
+        found.append(SettingsFault((*place, "window"), reason, hint))
     reference = getattr(rule, "reference", None)
-    if reference is not None and reference not in windows:
+    if reference is not None and same_window(reference, windows) is None:
         reason = f"reference {reference} is not among tables.windows, so there would be nothing to compare with"
-        found.append(SettingsFault((*place, "reference"), reason, choices(reference, windows)))
+        hint = f"{choices(reference, windows)}, or add it to tables.windows"
+        found.append(SettingsFault((*place, "reference"), reason, hint))
+    if (
+        place and rule.kind == "exposure_cap" and PACE_WINDOW not in windows
+    ):  # one that is shipped still tells of the cap
+        reason = f"{PACE_WINDOW} is not among tables.windows: no pace is known, and the rule would fire only at the cap"
+        found.append(SettingsFault((*place, "kind"), reason, f"add {PACE_WINDOW} to tables.windows"))
     if rule.scope.names not in [frozenset(kind) for kind in scopes]:
         shown = ", ".join(sorted(rule.scope.names))
         reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"

@@ -6,11 +6,11 @@ import math
 
 from alerts.detectors import detectors_of
 from alerts.lifecycle import IncidentPolicy
-from config.durations import parse_duration, to_ms
 from config.tables import TableSettings
 from floorwatch.analysis.people.people_policy import MILLI, PeoplePolicy
 from floorwatch.analysis.roster.presence import PERMILLE, RosterPolicy
 from floorwatch.settings.schema import FloorwatchConfig
+from streams.core.durations import parse_duration, to_ms
 from streams.core.policy import DAY_MS, CorePolicy, Window
 from streams.models.topics import TopicSpec, topic_specs
 

@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, SecretStr
 
-from config.durations import DURATION, format_duration
+from config.durations import DURATION
 from config.introspect import fields_of
 from config.masking import STARS, redacted
 from floorwatch.settings.schema import FloorwatchConfig
+from streams.core.durations import format_duration
 
 DEFAULTS_PATH = "config/defaults.yaml"
 _WIDTH = 110

@@ -21,6 +21,7 @@ from config.tables import TableSettings
 from config.targets import TargetSettings
 from config.topics import RawTopic
 from floorwatch.settings.alert_settings import AlertSettings, GatewaySettings
+from streams.core.window_names import same_window
 from streams.models.grants import SenderGrant
 
 _RECORD_OVERHEAD_BYTES = 65_536
@@ -62,10 +63,15 @@ class FloorwatchConfig(Section):
         """The alert rules in force."""
         return self.alerts.in_force(self.tables.windows, self.tables.scopes, self.people.exposure)
 
+    @property
+    def shown_window(self) -> str:
+        """The window of the metrics, by its name in ``tables.windows``."""
+        return same_window(self.metrics.window, self.tables.windows) or self.metrics.window
+
     @model_validator(mode="after")
     def _across_sections(self) -> FloorwatchConfig:
         faults: list[SettingsFault] = []
-        if self.metrics.window not in self.tables.windows:
+        if same_window(self.metrics.window, self.tables.windows) is None:
             reason = f"{self.metrics.window} is not among tables.windows"
             faults.append(
                 SettingsFault(("metrics", "window"), reason, choices(self.metrics.window, self.tables.windows))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from config.tables import CALENDAR_WINDOWS, TableSettings
+from config.tables import TableSettings
 from floorwatch.settings.schema import FloorwatchConfig
+from streams.core.window_names import CALENDAR_WINDOWS
 
 FIX = "add them to tables.zones, for example {KUL: Asia/Kuala_Lumpur}"
 _NAMED = 5

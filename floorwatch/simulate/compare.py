@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from streams.core.time_text import moment
+from streams.core.window_names import CALENDAR_WINDOWS
 
 Rows = Mapping[tuple[str, Any], Mapping[str, Any]]
 
@@ -144,6 +145,6 @@ def keyed(rows: Mapping[str, dict[str, Any]], *, panes: bool) -> dict[tuple[str,
         scope_key, window, *rest = key.rsplit("|", 2 if row["window"] == "pane" else 1)
         if panes and rest:
             found[scope_key, int(rest[0])] = row
-        elif not panes and not rest and row["window"] not in ("day", "shift"):
+        elif not panes and not rest and row["window"] not in CALENDAR_WINDOWS:
             found[scope_key, window] = row
     return found

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from config.nearest import choices
+from streams.core.durations import parse_duration
 
 ORDERS = ("arrival", "due")
 SCENARIO_SETTINGS = {
@@ -19,7 +20,6 @@ SCENARIO_KINDS = tuple(SCENARIO_SETTINGS)
 MIN_SLA_S = 60
 MAX_SLA_S = 14 * 86_400
 """Open work is looked at 14 days ahead; a task due later would never be part of a forecast."""
-_DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FOREVER_S = 10**9
 _SCENARIO = re.compile(r"(?P<kind>\w+)@(?P<at>[^+:]+)(?:\+(?P<lasts>[^:]+))?(?::(?P<settings>.*))?")
 
@@ -156,25 +156,6 @@ class FloorConfig:
             raise ValueError(f"FloorConfig.errors is {self.errors}: it must not be greater than 1")
 
 
-LONGEST_S = 100 * 365 * 86_400.0
-"""The longest duration that is taken: beyond it times have no date."""
-
-
-def parse_duration_s(text: str) -> float:
-    """Seconds of ``90``, ``90s``, ``15m``, ``2h`` or ``1.5d``.
-
-    Raises:
-        ValueError: the text is not a duration, or is longer than ``LONGEST_S``.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not a duration: write for example 90s, 15m, 2h or 1.5d")
-    found_s = float(match[1]) * _DURATION_UNITS_S[match[2] or "s"]
-    if found_s > LONGEST_S:
-        raise ValueError(f"{text[:40]!r} is longer than a hundred years: write for example 90s, 15m, 2h or 1.5d")
-    return found_s
-
-
 def parse_sla(text: str) -> tuple[str, float]:
     """(queue, seconds) of ``comments=4h``; the queue is empty for ``4h``, which stands for all.
 
@@ -189,9 +170,9 @@ def parse_sla(text: str) -> tuple[str, float]:
     if equals and not queue.strip():
         raise ValueError(f"{text!r} names no queue: write QUEUE=DURATION, or DURATION for all queues")
     try:
-        return queue.strip(), parse_duration_s(promise)
+        return queue.strip(), parse_duration(promise)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no SLA ({error}), or QUEUE=DURATION, for example comments=4h") from None
+        raise ValueError(f"{text!r} is no SLA: {error}; or QUEUE=DURATION, for example comments=4h") from None
 
 
 def parse_scenario(text: str) -> Scenario:
@@ -220,8 +201,8 @@ def parse_scenario(text: str) -> Scenario:
             settings[key] = tuple(value.split("/"))
         else:
             settings[key] = value
-    lasts_s = parse_duration_s(match["lasts"]) if match["lasts"] else _FOREVER_S
-    return Scenario(match["kind"], parse_duration_s(match["at"]), lasts_s, **settings)  # type: ignore[arg-type]
+    lasts_s = parse_duration(match["lasts"]) if match["lasts"] else _FOREVER_S
+    return Scenario(match["kind"], parse_duration(match["at"]), lasts_s, **settings)  # type: ignore[arg-type]
 
 
 def _factor(text: str, value: str) -> float:

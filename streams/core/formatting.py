@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from streams.core.durations import UNITS_S
 from streams.core.time_text import moment
 
 _MAX_DIGITS = 4
@@ -32,11 +33,18 @@ def duration(seconds: float) -> str:
     """A duration to two units: ``2 h 5 min``, ``3 d 4 h``, ``40 s``."""
     left = max(0, int(seconds))
     parts = []
-    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
+    for name, unit in (("d", "d"), ("h", "h"), ("min", "m"), ("s", "s")):
+        count, left = divmod(left, int(UNITS_S[unit]))
         if count:
             parts.append(f"{count} {name}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def duration_number(seconds: float) -> str:
+    """A duration as one number, for a column of a table: ``12.3 s``, ``4.5 min``, ``2.0 h``."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / UNITS_S['m']:.1f} min" if seconds < 5400 else f"{seconds / UNITS_S['h']:.1f} h"
 
 
 UTC_ZONE = "UTC"

@@ -8,9 +8,10 @@ from alerts.baseline import BaselineState, Sample
 from alerts.evaluate import evaluate
 from alerts.rules import Rule, RuleSet
 from alerts.scopes import scope_key
-from alerts.signals import WINDOW_MS, Signal
+from alerts.signals import Signal
 from alerts.view import MemoryRowView, Row
 from streams.core.formatting import rfc3339
+from streams.core.window_names import window_ms
 
 NOW_MS = 1_795_428_120_000
 """Mon 23 Nov 2026 10:02 UTC, the watermark of most tests."""
@@ -29,7 +30,7 @@ def common(scope: dict[str, str], window: str = "1h", end_ms: int = NOW_MS + MIN
         "scope": scope,
         "scope_key": scope_key(scope),
         "window": window,
-        "start": rfc3339(end_ms - WINDOW_MS[window]),
+        "start": rfc3339(end_ms - window_ms(window)),
         "end": rfc3339(end_ms),
     }
 
@@ -74,7 +75,7 @@ def one(the_rule: Rule, *rows: Row, baseline: BaselineState | None = None) -> Si
 
 def flat_baseline(counts: dict[str, list[int]], window: str = "1h") -> BaselineState:
     """A baseline whose past windows ended hours ago, each wholly covered."""
-    size_ms = WINDOW_MS[window]
+    size_ms = window_ms(window)
     rings = {
         key: tuple(Sample(NOW_MS - (len(labels) - place) * size_ms, size_ms, n) for place, n in enumerate(labels))
         for key, labels in counts.items()

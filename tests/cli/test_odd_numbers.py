@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.cli import build
-from floorwatch.cli.people_options import duration_ms, people_policy
+from floorwatch.cli.options import duration_ms
+from floorwatch.cli.people_options import people_policy
 from floorwatch.cli.rescale import Measured, advise
 
 ODD = (

@@ -15,7 +15,7 @@ from config.fault_text import reason_and_hint
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.roster.presence import RosterPolicy
 from floorwatch.settings.load import load, loads
-from floorwatch.settings.policies import people_policy, roster_policy
+from floorwatch.settings.policies import core_policy, people_policy, roster_policy
 from floorwatch.settings.render import check, render_defaults, show
 from floorwatch.settings.schema import FloorwatchConfig
 
@@ -224,6 +224,28 @@ def test_without_rules_of_its_own_a_floor_has_the_shipped_ones() -> None:
     own = of("alerts: {rules: [{name: mine, kind: backlog_age}]}").rules
     assert [rule.name for rule in own] == ["mine"]
     assert of("alerts: {rules: []}").rules == ()
+
+
+def test_a_rule_may_watch_any_window_that_is_kept() -> None:
+    config = of(
+        "tables: {windows: [30m, 1h, 24h, day, shift], shifts: [07:00]}\n"
+        "metrics: {window: 60m}\n"
+        "alerts:\n"
+        "  rules:\n"
+        "  - {name: a, kind: accuracy_low, window: 1800s, reference: 1d}\n"
+        "  - {name: b, kind: sla_attainment, window: day}\n"
+        "  - {name: c, kind: backlog_age, window: shift, target: 1h30m}\n"
+        "  - {name: d, kind: sla_breach_predicted, window: 60m}\n"
+    )
+    assert [rule.window for rule in config.rules] == ["30m", "day", "shift", "1h"]
+    assert (config.rules[0].reference, config.rules[2].target, config.shown_window) == ("24h", 5400, "1h")
+    assert {detector.window for detector in core_policy(config).detectors} == {"30m", "day"}
+
+
+@pytest.mark.parametrize("written", ["1h30m", "90m", "5400", "1.5h"])
+def test_windows_are_written_as_durations_are(written: str) -> None:
+    config = of(f"tables: {{windows: [1h, {written}]}}\nalerts: {{rules: []}}")
+    assert core_policy(config).windows[1].size_ms == 5_400_000
 
 
 def test_shipped_rules_are_in_force_where_the_tables_keep_what_they_watch() -> None:

@@ -1,0 +1,66 @@
+"""What the commands read from their options: durations and windows. A value that cannot be read ends the command with code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+import typer
+
+from floorwatch.output.terminal import say_lines
+
+
+def misused(*said: str) -> NoReturn:
+    """Print what is wrong with an option to standard error, one sentence a line, and end with code 2."""
+    say_lines(said, err=True)
+    raise typer.Exit(2)
+
+
+def duration_s(option: str, text: str, *, least_s: float = 0.0) -> float:
+    """Return the duration that an option gives, in seconds.
+
+    Args:
+        option: Its name, e.g. ``--for``.
+        text: What was typed: ``300``, ``90s``, ``1h30m``.
+        least_s: The least that is taken.
+
+    Raises:
+        typer.Exit: 2 where it is not a duration, or a shorter one.
+    """
+    from streams.core.durations import BadDuration, format_duration, parse_duration
+
+    try:
+        found_s = parse_duration(text)
+    except BadDuration as error:
+        misused(f"{option}: {error.reason}; {error.hint}")
+    if found_s < least_s:
+        misused(f"{option} {text}: write {format_duration(least_s)} or more")
+    return found_s
+
+
+def duration_ms(option: str, text: str) -> int:
+    """Return the duration that an option gives, in ms, at least 1.
+
+    Raises:
+        typer.Exit: 2 where it is not a duration, or of no length.
+    """
+    found_ms = round(duration_s(option, text) * 1000)
+    if found_ms <= 0:
+        misused(f"{option} {text}: write a duration longer than nothing, for example 7d")
+    return found_ms
+
+
+def kept_window(window: str, windows: Iterable[str]) -> str:
+    """Return the name in ``tables.windows`` of the window that ``--window`` gives.
+
+    Raises:
+        typer.Exit: 2 where it is not kept.
+    """
+    from config.nearest import choices
+    from streams.core.window_names import same_window
+
+    names = list(windows)
+    found = same_window(window, names)
+    if found is None:
+        misused(f"--window {window}: not kept; {choices(window, names)}")
+    return found
