@@ -102,7 +102,8 @@ class TableSettings(Section):
         default=["5m", "15m", "1h", "8h", "24h", "7d", "day"],
         min_length=1,
         max_length=16,
-        description="Sliding lengths, day and shift; these span reacting, a shift, a day and a week.",
+        description="Sliding lengths, and day and shift in the zone of the scope's site; rules may watch any of them. These span "
+        "reacting, a shift, a day and a week.",
     )
     scopes: list[ScopeKind] = Field(
         default=list(DEFAULT_SCOPES),

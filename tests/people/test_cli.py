@@ -134,7 +134,7 @@ def test_telling_a_step_writes_it_once_it_fits(events, tmp_path):
             "no label was made by a labeller named 'nobody'; use one of ann, ben, cho, gore, hurry",
         ),
         (["people", "--by", "queue"], "--by queue: use one of team, site, vendor"),
-        (["people", "--window", "soon"], "'soon' is not a duration"),
+        (["people", "--window", "soon"], '"soon" is not a duration'),
         (["people", "--weight", "violence"], "--weight violence: write POLICY=NUMBER"),
         (["people", "--target", "0"], "--target 0: write percent"),
         (["people", "--target", "0.95"], "--target 0.95: write percent, for example 95"),

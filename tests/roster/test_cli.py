@@ -137,7 +137,7 @@ def test_a_day_of_the_larger_log_is_the_same_in_any_zone_it_fits_in(tmp_path):
         (["--occupancy", "0"], "--occupancy 0: write percent"),
         (["--occupancy", "0.85"], "--occupancy 0.85: write percent, for example 85"),
         (["--shrinkage", "100"], "--shrinkage 100: write percent"),
-        (["--away", "-"], "'-' is not a duration"),
+        (["--away", "-"], '"-" is not a duration'),
     ],
 )
 def test_faults_say_what_to_do(events, words, said):
