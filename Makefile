@@ -14,7 +14,8 @@ DAYS ?= 1 40 400
 SCHEDULES ?= 20000
 # Containers often turn off Python's cache of compiled modules; every program that a test starts would compile anew.
 test test-unit test-clock test-nightly: export PYTHONDONTWRITEBYTECODE =
-PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+# The tests of a file stay in one process: what they share is made once. Files begin in the order of tests/watchdog.py.
+PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo up test test-unit test-clock test-nightly check generate golden lock bench sim fuzz chaos upgrade-test clean install
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import functools
 import os
 import signal
+import subprocess
 import sys
 import time
 import uuid
@@ -77,24 +79,43 @@ class Watchdog:
         self._slow: list[str] = []
         self._stderr = os.dup(2)  # before pytest captures it
         os.environ[leftovers.MARK] = self._run
-        sys.addaudithook(self._heard)
+        self._listen()
 
-    def _heard(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "subprocess.Popen":
-            program = os.fsdecode(args[0] or args[1][0])
+    def _listen(self) -> None:
+        """Note each program that this process starts.
+
+        An audit hook (``sys.addaudithook``) would be shorter. It is called for every ``id()`` of the core too, which is
+        four per cent of all CPU.
+        """
+        init = subprocess.Popen.__init__
+
+        @functools.wraps(init)
+        def started(popen: Any, args: Any, *rest: Any, **named: Any) -> None:
+            first = args if isinstance(args, (str, bytes, os.PathLike)) else next(iter(args), "")
+            program = os.fsdecode(named.get("executable") or ("sh" if named.get("shell") else first))
             if Path(program).name not in _ASKED_BY_PYTHON:
                 self._programs.append(program)
-        elif event in ("os.fork", "os.posix_spawn"):
-            self._programs.append(event)
+            init(popen, args, *rest, **named)
+
+        subprocess.Popen.__init__ = started  # type: ignore[method-assign]
+        os.register_at_fork(before=lambda: self._programs.append("os.fork"))
+        for name in ("posix_spawn", "posix_spawnp", "system"):
+            setattr(os, name, self._noting(name, getattr(os, name)))
+
+    def _noting(self, name: str, call: Any) -> Any:
+        @functools.wraps(call)
+        def noted(*args: Any, **named: Any) -> Any:
+            self._programs.append(f"os.{name}")
+            return call(*args, **named)
+
+        return noted
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Give every test its tier; ``-m`` selects after this.
 
-        With several processes, the tests of a file that start servers or have a fixture of the module in common stay
-        together: what they share is made once.
+        Among several processes, files with tests that take long begin first, so that no process is left over with one.
         """
-        shared = hasattr(self._config, "workerinput")  # by pytest-xdist, among several processes
         said = {item.path for item in items if item.get_closest_marker("servers")}
         for item in items:
             starts = STARTERS & vars(getattr(item, "module", item)).keys() and item.path not in said
@@ -105,9 +126,7 @@ class Watchdog:
                     item.add_marker(pytest.mark.timeout(SERVERS_TIMEOUT_S))
             elif not item.get_closest_marker("slow"):
                 item.add_marker("unit")
-            if shared and (item.get_closest_marker("servers") or _has_module_fixture(item)):
-                item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-        if shared:  # what takes longest begins first, so that no process is left over with it
+        if hasattr(self._config, "workerinput"):  # this is one of several processes of pytest-xdist
             items.sort(key=lambda item: tuple(item.get_closest_marker(name) is None for name in ("servers", "slow")))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -254,12 +273,6 @@ class Watchdog:
         while (left := {one for one in found if one.running()}) and time.monotonic() < until_s:
             time.sleep(0.05)
         return left
-
-
-def _has_module_fixture(item: Any) -> bool:
-    found = getattr(item, "_fixtureinfo", None)
-    definitions = () if found is None else found.name2fixturedefs.values()
-    return any(definition.scope == "module" for each in definitions for definition in each)
 
 
 def _show_tasks() -> None:

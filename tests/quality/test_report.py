@@ -20,8 +20,6 @@ from tests.quality.test_comparison import EASY, HARD, stratum
 from tests.quality.test_guidelines import RISING, guide
 from tests.replay.memory import START_MS, MemoryLog, floor_log
 
-pytestmark = pytest.mark.xdist_group("a floor of half a day")  # simulated once
-
 POLICY = CorePolicy()
 
 

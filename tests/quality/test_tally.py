@@ -19,8 +19,6 @@ from tests.oracle.case_events import label
 from tests.quality.floor import counted, facts_of, tasks_of
 from tests.replay.memory import PlainRun, floor_log
 
-pytestmark = pytest.mark.xdist_group("a floor of half a day")  # simulated once
-
 
 @functools.cache
 def tasks() -> dict[str, list[Fact]]:

@@ -30,15 +30,8 @@ def once(seed: int) -> Outcome:
     return run(seed)
 
 
-TOGETHER = pytest.mark.xdist_group("first schedules")
-"""In one process, which runs each of them once."""
-
-
 def blocks() -> list[Any]:
-    return [
-        pytest.param(first, id=f"seeds-{first}-{first + BLOCK - 1}", marks=TOGETHER if first < KINDS else ())
-        for first in range(0, SCHEDULES, BLOCK)
-    ]
+    return [pytest.param(first, id=f"seeds-{first}-{first + BLOCK - 1}") for first in range(0, SCHEDULES, BLOCK)]
 
 
 @pytest.mark.slow
@@ -76,7 +69,6 @@ def test_one_schedule(seed: int) -> None:
 
 
 @pytest.mark.slow
-@TOGETHER
 def test_a_seed_always_gives_the_same_day() -> None:
     for seed in range(20):
         first, second = once(seed), run(seed)
@@ -85,7 +77,6 @@ def test_a_seed_always_gives_the_same_day() -> None:
 
 
 @pytest.mark.slow
-@TOGETHER
 def test_every_kind_of_trouble_happens() -> None:
     """A scheduler whose steps are all refused would find nothing; every action must often do something."""
     told_of = {

@@ -31,7 +31,6 @@ markers =
     unit: u
     servers: s
     slow: l
-    xdist_group: x
 """
 HEAD = "import asyncio, itertools, subprocess, pytest, time\npytestmark = pytest.mark.servers\n"
 
@@ -139,15 +138,55 @@ def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path, marked: str) -> 
     until_plain(lambda: not _running("sleep\0002004\0"), "the guard to end it")
 
 
+STARTS = {
+    "true": 'subprocess.run(["true"])',
+    "sh": 'subprocess.run("true", shell=True)',
+    "/bin/true": 'asyncio.run(asyncio.create_subprocess_exec("true", executable="/bin/true"))',
+    "os.fork": "os.fork() or os._exit(0)",
+    "os.posix_spawn": 'os.posix_spawn("/bin/true", ["true"], {})',
+    "os.system": 'os.system("true")',
+}
+
+
 def test_a_unit_test_may_start_no_program(tmp_path: Path) -> None:
-    tests = """pytestmark = []
+    tests = """import os
+pytestmark = []
 @pytest.mark.servers
 def test_of_servers(): subprocess.run(["true"])
-def test_starts(): subprocess.run(["true"])
 """
+    tests += "\n".join(f"def test_{number}(): {starts}" for number, starts in enumerate(STARTS.values()))
     code, output = said(tmp_path, tests)
     assert code == 1
-    assert "a test of the tier unit starts a program (true): mark it @pytest.mark.servers" in output
+    for program in STARTS:
+        assert f"a test of the tier unit starts a program ({program}): mark it @pytest.mark.servers" in output
+    assert f"{len(STARTS)} failed, 1 passed" in output
+
+
+def test_what_a_file_shares_is_made_once_by_make_test(tmp_path: Path) -> None:
+    """With the options of the Makefile. With some versions pytest-xdist spreads the tests of a group, without a word."""
+    (line,) = (one for one in (ROOT / "Makefile").read_text().splitlines() if one.startswith("PYTEST = "))
+    options = line.partition(" -m pytest ")[2].replace("$(JOBS)", "3").split()
+    for name in "abc":
+        (tmp_path / f"test_{name}.py").write_text(SHARED)
+    command = [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", str(tmp_path)]
+    env = {**os.environ, "PYTEST_ADDOPTS": "", "MADE": str(tmp_path / "made")}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert "18 passed" in done.stdout, done.stdout + done.stderr
+    assert sorted((tmp_path / "made").read_text().split()) == ["test_a", "test_b", "test_c"]
+
+
+SHARED = """
+import os, time, pytest
+
+@pytest.fixture(scope="module")
+def server():
+    with open(os.environ["MADE"], "a") as file:
+        file.write(__name__ + " ")
+
+@pytest.mark.parametrize("n", range(6))
+def test_of(server, n):
+    time.sleep(0.05)
+"""
 
 
 def test_a_module_that_imports_what_starts_servers_need_not_say_so(tmp_path: Path) -> None:
