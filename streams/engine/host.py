@@ -10,13 +10,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import pairwise
 
-from streams.core.records import Record
 from streams.engine.batches import Batch, size_of
 from streams.engine.errors import Fenced, Invariant
+from streams.engine.gaps import Committed, Gaps, Seek
 from streams.engine.meter import Meter
-from streams.engine.partition_state import PartitionState, Processor, marked
+from streams.engine.partition_state import PartitionState, Phase, Processor, marked
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +30,6 @@ Commit = Callable[[str, int, int], Awaitable[bool]]
 """(topic, partition, offset) -> whether the coordinator took it; False when it is away or busy with a rebalance, and
 ``Fenced`` when it does not know this member any more."""
 
-Seek = Callable[[str, int, int], Awaitable[int]]
-"""(topic, partition, offset) -> where the read position was moved to: the offset, or the beginning of the log if later."""
-
-_SEEK_PATIENCE_S = 5.0
-
 _SOON_FULL = 0.75
 """Share of the bound on unflushed records at which a partition is flushed while it goes on folding."""
 
@@ -44,9 +38,6 @@ _AT_THE_END = 1_000
 
 FAR_BEHIND = 10_000
 """A partition that is more records behind than this is flushed rarely."""
-
-Committed = Callable[[str, int], Awaitable[int | None]]
-"""(topic, partition) -> the group's offset; 0 where there is none yet, None where it cannot be told."""
 
 Fail = Callable[[BaseException], Awaitable[None]]
 
@@ -111,10 +102,10 @@ class StageHost:
         self.topic = topic
         self._make = make
         self._commit = commit
-        self._seek = seek
         self._meter = meter
         self._fail = fail
         self._committed = committed
+        self._gaps = Gaps(name, topic, seek, committed)
         self._max_unflushed, self._max_unflushed_bytes = max_unflushed, max_unflushed_bytes
         self._fenced_patience_s, self._revoke_patience_s = fenced_patience_s, revoke_patience_s
         self._at_once, self._commit_pause_s = at_once, commit_pause_s
@@ -125,7 +116,7 @@ class StageHost:
     @property
     def fenced(self) -> list[int]:
         """Partitions that wait to be assigned anew."""
-        return [partition for partition, owned in self.owned.items() if owned.fenced_s is not None]
+        return [partition for partition, owned in self.owned.items() if owned.phase is Phase.FENCED]
 
     @property
     def behind(self) -> int:
@@ -144,8 +135,7 @@ class StageHost:
         """
         for partition in partitions:
             if partition in self.owned:
-                held = self.owned[partition]
-                held.parked, held.sought = False, None
+                self.owned[partition].reassigned()
                 continue
             owned = self.owned[partition] = PartitionState(partition, self._make(partition))
             owned.recovery = asyncio.create_task(self._recover(owned), name=f"recover-{self.name}-{partition}")
@@ -161,13 +151,13 @@ class StageHost:
             await self._fail(error)
             raise
         self._meter.recovered(self.name, time.monotonic() - began)
-        owned.ready.set()
+        owned.recovered()
         log.info("%s[%d] recovered at offset %s", self.name, owned.partition, owned.processor.next)
 
     def folds(self, partition: int) -> bool:
         """Return whether records of a partition may be folded now: it is assigned."""
         owned = self.owned.get(partition)
-        return owned is not None and not owned.parked
+        return owned is not None and owned.phase is not Phase.PARKED
 
     async def revoke(self, partitions: Iterable[int], *, flush: bool = True, park: bool = False) -> None:
         """Give partitions back: flush and commit what is folded, then drop the state.
@@ -186,18 +176,9 @@ class StageHost:
                 continue
             if owned.recovery is not None and not owned.recovery.done():
                 owned.recovery.cancel()
-            elif (
-                flush
-                and await self._last_flush(owned, until_s)
-                and park
-                and not owned.failed
-                and owned.fenced_s is None
-            ):
-                owned.parked = True
+            elif flush and await self._last_flush(owned, until_s) and park and owned.park():
                 continue
-            owned.closed = True
-            if owned.work is not None:
-                owned.work.cancel()
+            owned.close()
             self.owned.pop(partition, None)
             await owned.processor.close()
             self._meter.drop_partition(self.name, partition)
@@ -222,29 +203,24 @@ class StageHost:
         A batch that comes before its partition is assigned is dropped, and is then fetched again.
         """
         owned, records = await self._recovered(batch.partition), batch.records
-        expected = None if owned is None else await self._expected(owned, records[0].offset)
-        if owned is None or owned.parked:
+        expected = None if owned is None else await self._gaps.expected(owned, records[0].offset)
+        if owned is None or owned.phase is Phase.PARKED:
             batch.drop()
             return
-        if owned.closed or owned.fenced_s is not None:
-            return  # the next assignment reads again from the commit
-        self._check(owned)
-        processor = owned.processor
-        if expected is not None:
-            first, last = records[0].offset, records[-1].offset
-            if last < expected:
-                return
-            if processor.dense and last - first + 1 != len(records):
-                raise self._hole(owned, records)
-            if first > expected and not await self._fill_gap(owned, expected, first):
-                return
-            if first < expected:
-                records = [record for record in records if record.offset >= expected]
+        if owned.phase is not Phase.ACTIVE:
+            self._check(owned)
+            return  # it was given back, or will be: the next assignment reads again from the commit
+        records = await self._gaps.in_order(owned, records, expected)
+        if not owned.active:  # given back while the read position was moved
+            batch.drop()
+            return
+        if not records:
+            return
         self._meter.folded(self.name, batch.partition, len(records))
         owned.unflushed += len(records)
         owned.unflushed_bytes += size_of(records)
         with marked(owned):
-            processor.fold(records)
+            owned.processor.fold(records)
         owned.behind = max(0, batch.highwater - records[-1].offset - 1)
         self._meter.lag(self.name, batch.partition, owned.behind)
         self._meter.unflushed(self.name, batch.partition, owned.unflushed, owned.unflushed_bytes)
@@ -255,29 +231,12 @@ class StageHost:
             finally:
                 self._meter.wait_ended("flush", began)
 
-    async def _expected(self, owned: PartitionState, first: int) -> int | None:
-        """Return the offset of the next record to fold, None where any may be; ``first`` is the one that has come."""
-        if owned.processor.next is not None:
-            return owned.processor.next
-        if owned.begin is not None and first > owned.begin and self._committed is not None:
-            # A broker that has just come back may have answered at first that nothing is committed.
-            owned.begin = max(owned.begin, await self._committed(self.topic, owned.partition) or 0)
-        return owned.begin
-
     def _check(self, owned: PartitionState) -> None:
-        if owned.failed:
+        if owned.phase is Phase.FAILED:
             raise Invariant(
                 f"{self.name}[{owned.partition}]: a fold or a flush was cut short. The worker must be started again: it "
                 "recovers exactly."
             )
-
-    def _hole(self, owned: PartitionState, records: list[Record]) -> Invariant:
-        """Return the error for a batch with missing offsets inside."""
-        missing = next(a.offset + 1 for a, b in pairwise(records) if b.offset != a.offset + 1)
-        return Invariant(
-            f"{self.name}[{owned.partition}]: the log has no record {missing}. It must be neither compacted nor written "
-            "by transactions: check cleanup.policy of the topic and who writes to it."
-        )
 
     async def _recovered(self, partition: int) -> PartitionState | None:
         """Return a partition once it has recovered; None when this worker does not own it."""
@@ -288,35 +247,6 @@ class StageHost:
                     owned.recovery.result()
         return owned
 
-    async def _fill_gap(self, owned: PartitionState, expected: int, first: int) -> bool:
-        """Handle records that are missing before a batch: seek back to them, unless the log begins here.
-
-        Batches fetched before the seek may still come; they are dropped and the position is not moved again. If the
-        seek brings the same batch again, a log that may have holes (compacted, or written by transactions) has a hole
-        here.
-
-        Returns:
-            Whether the batch may be folded, because no record of the log is missing before it.
-        """
-        now_s = time.monotonic()
-        if owned.sought == expected:
-            if not owned.processor.dense and first <= owned.gap_end:
-                return True
-            if now_s - owned.sought_s < _SEEK_PATIENCE_S:
-                return False
-        owned.sought, owned.sought_s, owned.gap_end = expected, now_s, first
-        begins = await self._seek(self.topic, owned.partition, expected)
-        if begins >= first and (expected == 0 or not owned.processor.dense):
-            return True
-        if expected and begins > expected and owned.processor.dense:
-            raise Invariant(
-                f"{self.name}[{owned.partition}]: the log has no records {expected} to {begins - 1}. They were deleted "
-                "before they were folded (retention too short or a topic recreated). Restore the topic, or accept the "
-                "loss by starting with a new consumer group and empty changelog."
-            )
-        log.warning("%s[%d]: batch starts at %d, expected %d: gone back", self.name, owned.partition, first, expected)
-        return False
-
     async def flush_one(self, owned: PartitionState, *, last: bool = False) -> None:
         """Flush one partition and commit its offset. A partition that has failed or is fenced is left to its next owner.
 
@@ -325,7 +255,7 @@ class StageHost:
             last: The partition is being revoked, so the offset is committed even if the last commit was a moment ago.
         """
         async with owned.flushing:
-            if owned.closed or owned.failed or owned.fenced_s is not None or owned.parked or not owned.ready.is_set():
+            if not owned.active:
                 return
             began = time.monotonic()
             owned.writing, owned.unflushed, owned.unflushed_bytes, owned.flushed_s = owned.unflushed, 0, 0, began
@@ -370,10 +300,7 @@ class StageHost:
         next owner folds again what was not flushed. ``reason`` is for the log.
         """
         now_s = time.monotonic()
-        held = [owned for owned in self.owned.values() if owned.fenced_s is None]
-        for owned in held:
-            owned.fenced_s = now_s
-        if held:
+        if [owned for owned in self.owned.values() if owned.fence(now_s)]:
             self._meter.fenced(self.name)
             log.warning("%s%s: dropped, waiting to be assigned anew: %s", self.name, sorted(self.owned), reason)
 
@@ -387,7 +314,7 @@ class StageHost:
         near: list[PartitionState] = []
         limit = 0 if self._source_behind() else self._far_behind
         for owned in list(self.owned.values()):
-            if owned.closed:
+            if owned.given_back:
                 continue  # revoked while another partition was flushed
             self._check(owned)
             self._check_fenced(owned, now_s)
@@ -404,7 +331,7 @@ class StageHost:
         await asyncio.gather(*map(in_turn, near))
 
     def _check_fenced(self, owned: PartitionState, now_s: float) -> None:
-        if owned.fenced_s is not None and now_s - owned.fenced_s > self._fenced_patience_s:
+        if owned.phase is Phase.FENCED and now_s - owned.fenced_s > self._fenced_patience_s:
             raise Invariant(
                 f"{self.name}[{owned.partition}]: the group does not know this worker any more and has not taken it in "
                 f"again for {self._fenced_patience_s:.0f} s. The worker must be started again: it recovers exactly."

@@ -41,7 +41,7 @@ def test_a_commit_before_its_flush(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def careless(self: StageHost, owned: PartitionState) -> None:
         place = owned.processor.next
-        if owned.ready.is_set() and not owned.closed and place is not None:
+        if owned.ready.is_set() and not owned.given_back and place is not None:
             await self._commit_one(owned, place)
         await original(self, owned)
 
@@ -56,7 +56,7 @@ def test_what_is_fetched_and_not_folded_is_not_fetched_again(monkeypatch: pytest
 
 
 def test_a_flush_after_a_failed_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PartitionState, "failed", property(lambda _: False, lambda *_: None), raising=False)
+    monkeypatch.setattr(PartitionState, "fail", lambda _: None)
     assert caught(2000, Kinds().without("crash", "linger", "zombie", "compaction", "loss"), begin=480)
 
 

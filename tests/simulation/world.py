@@ -14,6 +14,7 @@ from typing import Any
 from zlib import crc32
 
 import streams.agents.aggregate
+import streams.engine.gaps
 import streams.engine.host
 from streams.core import accumulate
 from streams.core.facts import to_ms
@@ -52,7 +53,7 @@ def arrival_of(seed: int, value: bytes) -> int:
 @contextmanager
 def engine_of(clock: Clock, *, by_columns: bool) -> Iterator[None]:
     """Let the engine's modules read the schedule's clock, and sum a handful of changes as it sums ten thousand."""
-    modules: list[Any] = [streams.engine.host, streams.agents.aggregate]
+    modules: list[Any] = [streams.engine.host, streams.engine.gaps, streams.agents.aggregate]
     kept, few = [module.time for module in modules], accumulate._FEW
     for module in modules:
         module.time = clock
