@@ -10,9 +10,6 @@ from __future__ import annotations
 from telemetry.metric import PREFIX, Metric
 from telemetry.table_metrics import TABLE_METRICS
 
-STAGES = ("intake", "ledger", "scopes", "incidents", "gateway")
-"""Stages that can fold, flush, recover or refuse."""
-
 DEAD_LETTER_STAGES = ("intake", "ledger", "gateway")
 DEAD_LETTER_CODES = (
     "not_json",

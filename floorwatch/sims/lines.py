@@ -89,17 +89,6 @@ def of_run_length(name: str, audits: float, alarms: int, sense: Sense, expected:
     return ReportLine(name, sense, expected, measured, audits / high, audits / low if low > 0 else math.inf, source)
 
 
-def of_mean(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> ReportLine:
-    """A mean, with its normal interval.
-
-    Source: mean ± z·s/√n (NIST/SEMATECH e-Handbook, 1.3.5.2).
-    """
-    found = np.asarray(values, dtype=np.float64)
-    mean = float(found.mean())
-    spread = _Z * float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else math.inf
-    return ReportLine(name, sense, expected, mean, mean - spread, mean + spread, source)
-
-
 def of_median(name: str, values: Sequence[float], sense: Sense, expected: float, source: str = "") -> ReportLine:
     """A median, with the interval of its order statistics.
 

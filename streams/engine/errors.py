@@ -11,9 +11,5 @@ class Misconfigured(Invariant):
     """A restart will not help until somebody has changed what the message names. The worker ends with ``EX_CONFIG``."""
 
 
-class Retryable(RuntimeError):
-    """A dependency failed in a way that usually passes; the caller tries again."""
-
-
 class Fenced(RuntimeError):
     """The group no longer knows this member, so others may own its partitions. Drop their state and write nothing."""

@@ -51,9 +51,6 @@ NO_REVIEWER = "no"
 _HEX = 32
 _PROOF = b',"floorwatchproof":"'
 _TAIL = len(_PROOF) + _HEX + 2
-PROOF_END = b'"}'
-"""The last bytes of an event with a proof. Hardly any other event ends like this."""
-
 _JUDGING = (AuditCompleted, AuditWithdrawn, AppealDecided)
 _BREAKS = (BreakStarted, BreakEnded)
 _PLACED = (LabelSubmitted, TaskCreated, ShiftScheduled)

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorwatch.analysis.people.exposure import dose_of, dose_of_counters, exposure_of, pieces_of
+from floorwatch.analysis.people.exposure import dose_of, exposure_of, pieces_of
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.rotation import present_weight_milli, queue_loads, rotations
-from streams.core import counters as c
 from tests.people.floor import BASE, DAY, HOUR, MINUTE, work
 
 SMALL = PeoplePolicy(
@@ -92,16 +91,6 @@ def test_a_working_day_by_hand():
     assert exposure_of(pieces_of(works, policy), BASE + 3 * HOUR, policy, BASE + 210 * MINUTE).reached_ms is None
     # a day later all of it has left the window
     assert exposure_of(pieces_of(works, policy), BASE + 3 * HOUR + DAY, policy).dose_ms == 0
-
-
-def test_counters_of_rows_give_the_dose_of_labels_that_do_not_overlap():
-    works = [work(n, at=n * MINUTE, handle=MINUTE, policy=("hard", "mild")[n % 2]) for n in range(1, 60)]
-    rows: dict[str, c.Counters] = {}
-    for one in works:
-        c.add_counters(rows.setdefault(one.policy, {}), {c.LABELS: 1, c.HANDLED: 1, c.HANDLE_MS: one.handle_ms or 0})
-    assert dose_of_counters(rows, SMALL) == dose_of(pieces_of(works, SMALL), BASE, BASE + DAY)
-    half_active = {"hard": {c.LABELS: 2, c.HANDLE_MS: 100, c.ACTIVE_TIMED: 1, c.ACTIVE_MS: 10}}
-    assert dose_of_counters(half_active, SMALL) == 200_000
 
 
 def test_rotation_goes_to_milder_known_queues_in_need():

@@ -56,7 +56,7 @@ class Cohort:
         """Sort the labels.
 
         Args:
-            works: Standing labels of the whole log, by time (``all_works``).
+            works: Standing labels of the whole log, by time.
             window: Half-open range in ms; what is decided at or after its end is not looked at.
             policy: Bounds.
             known: Tenure from before the log.

@@ -9,14 +9,13 @@ unless configured). The meter measures; it does not say what is safe. How it is 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
 
 from floorwatch.analysis.people.people_policy import MILLI, PeoplePolicy
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core import counters as c
 
 
 class Piece(NamedTuple):
@@ -74,24 +73,6 @@ def dose_of(pieces: Iterable[Piece], start_ms: int, end_ms: int) -> int:
     return sum(
         max(0, min(piece.end_ms, end_ms) - max(piece.start_ms, start_ms)) * piece.weight_milli for piece in pieces
     )
-
-
-def dose_of_counters(rows: Mapping[str, c.Counters], policy: PeoplePolicy) -> int:
-    """Return the dose from counters of rows scoped labeler × policy, in thousandths of weighted ms.
-
-    Coarser than ``dose_of``: open tasks that overlap count each, a label counts wholly in the pane of its decision, and
-    active time counts only where every label of the row has it.
-
-    Args:
-        rows: Counters by policy.
-        policy: The weights.
-    """
-    total = 0
-    for name, row in rows.items():
-        timed = row.get(c.ACTIVE_TIMED, 0)
-        lasted_ms = row.get(c.ACTIVE_MS, 0) if timed and timed == row.get(c.LABELS, 0) else row.get(c.HANDLE_MS, 0)
-        total += lasted_ms * policy.weight_milli(name)
-    return total
 
 
 class Exposure(NamedTuple):

@@ -6,7 +6,7 @@ gives another list, so the code needs no case for corrections.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from streams.core.counters import ERROR_CLASSES, PAIR_SEPARATOR, SEVERITIES
@@ -112,13 +112,6 @@ def standing_labels_of(task_id: str, facts: Sequence[Fact]) -> list[StandingLabe
         found.append(
             StandingLabel(task_id, label_id, *place, label.time_ms, handle_ms, label.active_ms, label.values, judged)
         )
-    return found
-
-
-def all_standing_labels(tasks: Mapping[str, Sequence[Fact]]) -> list[StandingLabel]:
-    """Return every standing label of many tasks, by time: the order does not depend on how the log was split."""
-    found = [work for task_id, facts in tasks.items() for work in standing_labels_of(task_id, facts)]
-    found.sort(key=lambda work: (work.time_ms, work.task_id, work.label_id))
     return found
 
 

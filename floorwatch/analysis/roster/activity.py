@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from floorwatch.analysis.people.standing_labels import StandingLabel
-from floorwatch.analysis.roster.roster_rows import Activity, Arrival, ClaimEvent
+from floorwatch.analysis.roster.roster_rows import Arrival, ClaimEvent
 from streams.core.effects import TaskView, merged
 from streams.core.facts import Claimed, Fact, Label
 from streams.core.grants import permitted
@@ -13,23 +12,6 @@ from streams.core.policy import DIMENSIONS
 from streams.core.roster.roster_plan import PLACES, Place
 
 _AT = tuple(DIMENSIONS.index(name) for name in PLACES)
-
-
-def activity_of(tasks: Mapping[str, Sequence[Fact]], works: Sequence[StandingLabel]) -> Activity:
-    """Return labels, claims and arrivals of many tasks.
-
-    Args:
-        tasks: Facts by task, in log order, duplicates taken out.
-        works: Their standing labels (``all_works``).
-    """
-    signs: list[ClaimEvent] = []
-    arrivals: list[Arrival] = []
-    for facts in tasks.values():
-        signs += claims_of(facts)
-        arrival = arrival_of(facts)
-        if arrival is not None:
-            arrivals.append(arrival)
-    return Activity(works, signs, arrivals)
 
 
 def claims_of(facts: Sequence[Fact]) -> list[ClaimEvent]:

@@ -6,7 +6,7 @@ the same contributions, so it is the number a configured scope would show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from streams.core import counters as c
@@ -14,7 +14,7 @@ from streams.core.counters import Counter
 from streams.core.effects import Group
 from streams.core.policy import DIMENSIONS, QUARTER_MS, CorePolicy, Dims
 from streams.core.rca.ratio_tally import RatioTally
-from streams.core.rca.shift import NOT_GIVEN, Key, minus, summed
+from streams.core.rca.shift import NOT_GIVEN, Key, summed
 from streams.core.windows import window_range
 
 Measure = Literal["accuracy", "raw_accuracy", "sla"]
@@ -174,31 +174,3 @@ def _span(policy: CorePolicy, name: str, size_ms: int, watermark_ms: int) -> Tim
             return TimeRange(*window_range(kept, watermark_ms, policy.default_zone))
     end_ms = (watermark_ms // QUARTER_MS + 1) * QUARTER_MS
     return TimeRange(end_ms - size_ms, end_ms)
-
-
-def from_rows(
-    measure: Measure, by: str, later: Iterable[Mapping[str, object]], longer: Iterable[Mapping[str, object]]
-) -> tuple[dict[Key, RatioTally], dict[Key, RatioTally]]:
-    """Return (before, after) by one dimension from rows of the read model.
-
-    Args:
-        measure: What is explained.
-        by: The dimension that tells the rows apart.
-        later: Rows of the later window, one per value.
-        longer: Rows of the longer window around it.
-
-    Raises:
-        Invariant: The rows are not of one moment: the later window holds what the longer one does not.
-    """
-
-    def keyed(rows: Iterable[Mapping[str, object]]) -> dict[Key, RatioTally]:
-        found: dict[Key, RatioTally] = {}
-        for row in rows:
-            scope = row["scope"]
-            tally = row_tally(measure, row)
-            if isinstance(scope, Mapping) and tally.total:
-                found[(str(scope[by]),)] = tally
-        return found
-
-    after = keyed(later)
-    return minus(keyed(longer), after), after

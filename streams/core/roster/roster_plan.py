@@ -7,7 +7,7 @@ cancelled. A break is a start and an end of one labeller, in any order of arriva
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -130,8 +130,3 @@ def break_times(marks: Iterable[tuple[int, bool]], scheduled: Times, until_ms: i
         told_ms = ends[at] if at < len(ends) else stretch[1]
         spans.append((time_ms, min(told_ms, stretch[1], until_ms)))
     return union(spans)
-
-
-def place_matches(place: Place, scope: Mapping[str, str]) -> bool:
-    """Tell whether a place lies in a scope: every dimension the scope names has its value."""
-    return all(place[PLACES.index(name)] == value for name, value in scope.items())
