@@ -15,6 +15,9 @@ State = Literal["pending", "quiet", "open", "acknowledged", "escalated", "resolv
 HIDDEN: frozenset[str] = frozenset(("pending", "quiet"))
 """States that are written to the log for the next owner and not shown to people."""
 
+PENDING = "incidents-pending"
+"""Name of the Redis hash of pending incidents, by key; those that people see are in ``incidents``."""
+
 LIVE: frozenset[str] = frozenset(("open", "acknowledged", "escalated"))
 
 
@@ -88,6 +91,11 @@ class Incident(Struct, frozen=True):
     def live(self) -> bool:
         """Whether people should see it as live."""
         return self.state in LIVE
+
+    @property
+    def pending(self) -> bool:
+        """Whether its rule has fired in its last evaluation, and not yet as often in a row as it takes to open (again)."""
+        return self.state == "pending" or (self.state == "resolved" and self.streak > 0)
 
 
 class Ack(Struct, frozen=True, tag="ack"):

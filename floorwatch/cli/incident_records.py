@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from alerts.incident import PENDING
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import say
 from streams.models import formats
@@ -58,6 +59,16 @@ def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None)
     for value in found:
         formats.check_json(formats.INCIDENT, value, f"{name} in Redis")
     return [json.loads(value) for value in found]
+
+
+def read_pending(options: dict[str, Any], prefix: str) -> list[dict[str, Any]]:
+    """Return what may become an incident with the next evaluations, the newest first. See ``read_incidents``."""
+    name = f"{prefix}{PENDING}"
+    found = list(_asked(options, lambda client: list(client.hvals(name))))
+    for value in found:
+        formats.check_json(formats.INCIDENT, value, f"{name} in Redis")
+    records = [json.loads(value) for value in found]
+    return sorted(records, key=lambda record: (record["updated_at"] or "", record["key"]), reverse=True)
 
 
 def read_look(options: dict[str, Any], prefix: str) -> Look | None:

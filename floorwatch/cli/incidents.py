@@ -13,8 +13,9 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
-from floorwatch.cli.incident_records import read_incidents, read_look, start_of
+from floorwatch.cli.incident_records import read_incidents, read_look, read_pending, start_of
 from floorwatch.cli.parsing import hand_down
+from floorwatch.cli.pending import pending_hint, pending_lines
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines
 
@@ -63,6 +64,9 @@ class IncidentFilter:
 def incidents(
     context: typer.Context,
     show_all: Annotated[bool, typer.Option("--all", help="Also the resolved ones.")] = False,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Only what is no incident yet: a rule has fired, not yet `for` times.")
+    ] = False,
     scope: Annotated[
         list[str] | None, typer.Option(help="Only scopes with this: queue=hate, or queue for any; may be repeated.")
     ] = None,
@@ -88,6 +92,10 @@ def incidents(
         show_all, scope_of(scope or []), _severities(severity or []), by or (_me() if mine else None), untaken
     )
     source = _source(redis_url, prefix, config, var)
+    waiting = [one for one in read_pending(source.options, source.prefix) if _fits(one, wanted)]
+    if pending:
+        _print_pending(waiting, source, as_json=as_json)
+        return
     found = select(read_incidents(source.options, source.prefix), wanted)
     told = _told(source, [record["key"] for record in found])
     if as_json:
@@ -101,6 +109,18 @@ def incidents(
         for line in lines_of(found, told, console.width):
             console.print(line)
     # On standard error, because programs count the lines of the list.
+    say_lines(filter(None, [pending_hint(waiting, source.looks)]), err=True)
+    say(look_words(read_look(source.options, source.prefix)), err=True)
+
+
+def _print_pending(records: list[dict[str, Any]], source: _Source, *, as_json: bool) -> None:
+    from alerts.looks import look_words
+
+    if as_json:
+        for record in records:
+            say_json_text(json_line({**record, "looks_wanted": source.looks.get(record["rule"])}))
+        return
+    say_lines(pending_lines(records, source.looks) or ["Nothing is pending."])
     say(look_words(read_look(source.options, source.prefix)), err=True)
 
 
@@ -317,10 +337,17 @@ def _width() -> int:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where incidents and deliveries are read: arguments of ``Redis.from_url``, and the prefix of the keys."""
+    """Where incidents and deliveries are read.
+
+    Attributes:
+        options: Arguments of ``Redis.from_url``.
+        prefix: Of the keys.
+        looks: Evaluations in a row that each configured rule takes to open; empty where only Redis was named.
+    """
 
     options: dict[str, Any]
     prefix: str
+    looks: Mapping[str, int] = field(default_factory=dict)
 
 
 def _source(redis_url: str | None, prefix: str, config: Path | None, var: Path | None) -> _Source:
@@ -331,7 +358,8 @@ def _source(redis_url: str | None, prefix: str, config: Path | None, var: Path |
 
     with exit_on_config_error():
         settings: FloorwatchConfig = load_for_reader(config, var)
-    return _Source(redis_options(settings.redis), settings.redis.prefix)
+    looks = {rule.name: rule.for_evaluations for rule in settings.rules}
+    return _Source(redis_options(settings.redis), settings.redis.prefix, looks)
 
 
 def _told(source: _Source, keys: Sequence[str]) -> dict[str, list[Delivery]]:

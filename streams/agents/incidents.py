@@ -19,7 +19,7 @@ from msgspec import structs
 from alerts.audit_requests import AuditRequest, LastRequest, decode_standing, encode_request, request_key, standing
 from alerts.audit_requests import step as ask_for_audits
 from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
-from alerts.incident import HIDDEN, Ack, Incident, Notify, Publish, Silence, Stamp, Tick
+from alerts.incident import HIDDEN, PENDING, Ack, Incident, Notify, Publish, Silence, Stamp, Tick
 from alerts.lifecycle import IncidentPolicy, inhibit, inhibited_by, policy_of, step
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification, notification
@@ -89,7 +89,7 @@ class IncidentsStage:
         self._partition = partition
         self._policies = {rule.name: policy_of(rule, base) for rule in rules}
         self._out, self._writer, self._reader = out, writer, reader
-        self._redis, self._key = redis, f"{redis_prefix}incidents"
+        self._redis, self._key, self._pending_key = redis, f"{redis_prefix}incidents", f"{redis_prefix}{PENDING}"
         self._outbox = outbox
         self._redis_retry = redis_retry or RedisRetry()
         self._incidents: dict[tuple[str, str], Incident] = {}
@@ -233,6 +233,7 @@ class IncidentsStage:
         encoded = self._encoded(changed)
         await self._publish({key: encoded[key] for key in waiting.publish if key in encoded})
         await self._show({key: value for key, value in encoded.items() if changed[key].state not in HIDDEN})
+        await self._show_pending({key: encoded[key] for key in encoded if self._is_pending(changed[key])}, changed)
         if waiting.ask:
             await self._ask(waiting.ask)
         if aside := waiting.aside + self._waiting.aside:
@@ -281,6 +282,24 @@ class IncidentsStage:
         """Write to Redis the incidents that people may see."""
         if incidents:
             await self._redis_retry.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=incidents))
+
+    def _is_pending(self, incident: Incident) -> bool:
+        return incident.pending and incident.rule in self._policies
+
+    async def _show_pending(self, pending: dict[str, bytes], changed: dict[str, Incident]) -> None:
+        """Write to Redis the incidents that may open with the next evaluation, and remove those that are that no more.
+
+        After a restart all of this partition are among those that changed, so what the worker before has left there is corrected.
+        """
+        over = [key for key in changed if key not in pending]
+        if pending:
+            await self._redis_retry.until_done(
+                "take pending incidents", lambda: self._redis.hset(self._pending_key, mapping=pending)
+            )
+        if over:
+            await self._redis_retry.until_done(
+                "take pending incidents", lambda: self._redis.hdel(self._pending_key, *over)
+            )
 
     async def _ask(self, requests: list[AuditRequest]) -> None:
         """Write requests for audits, before the signals that made them are committed.

@@ -219,7 +219,7 @@ TABLE_ROW = Format(
 INCIDENT = Format(
     "an incident",
     2,
-    "incidents.v1, Redis hash incidents",
+    "incidents.v1, Redis hashes incidents, incidents-pending",
     "worker (incidents)",
     "worker (incidents), command line, metrics",
     "member format",

@@ -19,6 +19,7 @@ from alerts.outbox import Outbox
 from alerts.outgoing import Notification
 from alerts.text import title_of
 from floorwatch.cli.incidents import incidents_app
+from floorwatch.cli.pending import looks_words
 from tests.alerts.machine import opened, run, signal
 from tests.nasty import NASTY
 
@@ -111,7 +112,7 @@ def test_mine_is_what_this_user_has_taken(forty: str, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--severity", "urgent"], "there is page, warn, info"),
+        (["--severity", "urgent"], "use one of page, warn, info"),
         (["--scope", "queu=hate"], "write DIMENSION=VALUE"),
         (["show", "zz"], "is not an incident"),
         (["show", "abcdef0123"], "no incident begins with"),
@@ -180,3 +181,42 @@ def test_redis_that_does_not_answer_is_said_without_its_password() -> None:
     assert "cannot be reached: nothing listens there" in result.output
     assert "hush" not in result.output
     assert CliRunner().invoke(app, ["--redis", "hush"]).exit_code == 2
+
+
+def test_what_is_pending_is_hinted_at_and_listed(redis_url: str) -> None:
+    """With ``for: 2`` nothing is an incident after the first look; that it is on its way must be seen."""
+    client = redis.Redis.from_url(redis_url)
+    nothing = CliRunner().invoke(app, ["--redis", redis_url])
+    assert "Pending" not in nothing.output
+    for number in range(5):
+        one, _ = run([signal(True)])
+        assert one is not None
+        one = structs.replace(one, key=f"{number:032x}", scope={"vendor": f"v{number}\x1b[2J"})
+        assert one.pending
+        client.hset("floorwatch:incidents-pending", one.key, encode_incident(one, title_of(one)))
+    client.close()
+    listed = CliRunner().invoke(app, ["--redis", redis_url], env={"COLUMNS": "300"})
+    assert listed.stdout.splitlines() == ["No open incidents.  (--all shows the resolved ones)"]
+    (hint,) = [line for line in listed.stderr.splitlines() if line.startswith("Pending")]
+    assert hint.count("(1 look)") == 3
+    assert "and 2 more.  (--pending shows all)" in hint
+    shown = CliRunner().invoke(app, ["--redis", redis_url, "--pending"]).stdout
+    assert [line[:15] for line in shown.splitlines()] == ["pending: 1 look"] * 5
+    assert "\x1b" not in shown + hint
+    only = (
+        CliRunner()
+        .invoke(app, ["--redis", redis_url, "--pending", "--scope", "vendor=v1", "--severity", "page"])
+        .stdout
+    )
+    assert only.startswith("Nothing is pending.")
+    assert len(_lines(redis_url, "--pending")) == 5
+
+
+def test_how_many_looks_a_pending_breach_has_had() -> None:
+    record = {"rule": "r", "state": "pending", "machine": {"streak": 1}}
+    assert looks_words(record, {"r": 2}) == "1 of 2 looks"
+    assert looks_words({**record, "machine": {"streak": 3}}, {"r": 2}) == "3 of 4 looks", (
+        "the rule was 4 when the worker began"
+    )
+    assert looks_words({**record, "state": "resolved"}, {"r": 2}) == "1 of 2 looks, to open again"
+    assert looks_words(record, {}) == "1 look"

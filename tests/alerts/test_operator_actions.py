@@ -442,3 +442,54 @@ def test_killed_anywhere_a_replay_tells_the_same_and_ends_the_same(
 def _unstamped(incident: Incident | None) -> Incident | None:
     """Without the stamp: what an input did not change is not written for it."""
     return incident and structs.replace(incident, stamp=None)
+
+
+def test_a_breach_that_is_not_told_yet_is_kept_for_people_to_see(redis_url: str) -> None:
+    """With ``for: 2`` the first firing makes a pending incident, the second an open one; after quiet, firing again is pending too."""
+
+    async def pending(world: World) -> dict[str, tuple[str, int]]:
+        found = await world.redis.hgetall("f:incidents-pending")
+        records = [json.loads(value) for value in found.values()]
+        return {record["key"]: (record["state"], record["machine"]["streak"]) for record in records}
+
+    async def story(world: World) -> None:
+        await world.put(on())
+        await world.turn()
+        assert await pending(world) == {KEY: ("pending", 1)}
+        assert await world.shown() == {}
+        await world.restart()
+        await world.redis.flushall()
+        await world.turn()
+        assert await pending(world) == {KEY: ("pending", 1)}, "Redis was emptied, the log has it"
+        await world.put(on(1))
+        await world.turn()
+        assert await pending(world) == {}
+        assert (await world.shown())["state"] == "open"
+        for minute in (2, 3):
+            await world.put(signal(False, NOW_MS + minute * MINUTE_MS, rule="the-rule"))
+        await world.turn()
+        assert (await world.shown())["state"] == "resolved"
+        assert await pending(world) == {}
+        await world.put(on(4))
+        await world.turn()
+        assert await pending(world) == {KEY: ("resolved", 1)}
+        await world.put(signal(False, NOW_MS + 5 * MINUTE_MS, rule="the-rule"))
+        await world.turn()
+        assert await pending(world) == {}
+
+    run(redis_url, story, TWICE)
+
+
+def test_what_a_worker_left_pending_is_corrected_by_the_next(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        await world.put(on())
+        await world.turn()
+        await world.redis.hset("f:incidents-pending", KEY, b"{}")
+        await world.put(signal(False, NOW_MS + MINUTE_MS, rule="the-rule"))
+        await world.turn()
+        await world.redis.hset("f:incidents-pending", KEY, b"{}")  # as if it had been killed before it removed it
+        await world.restart()
+        await world.turn()
+        assert not await world.redis.hgetall("f:incidents-pending")
+
+    run(redis_url, story, TWICE)

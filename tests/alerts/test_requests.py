@@ -130,6 +130,9 @@ class Log:
     async def hset(self, *_: Any, **__: Any) -> None:
         pass
 
+    async def hdel(self, *_: Any) -> None:
+        pass
+
     async def enqueue(self, _note: Any) -> None:
         pass
 

@@ -410,4 +410,4 @@ def test_up_says_what_its_folder_holds(tmp_path: Path) -> None:
 
     write(tmp_path / "journal", [(b"t-1", b"x" * 2_000_000)], now_ms=lambda: 1_796_148_360_000)
     said = kept_words(tmp_path / "journal")
-    assert said == "which holds 2.0 MB of events accepted since 2026-12-01T18:06:00Z: they are counted again now"
+    assert said == "which holds 1.9 MiB of events accepted since 2026-12-01T18:06:00Z: they are counted again now"

@@ -140,7 +140,7 @@ def test_how_many_audits_say_how_they_were_drawn_is_told():
         assert found.summary[-1] == f"{said}: every audit counts the same."
 
 
-@pytest.mark.parametrize("seen", [{"bpo-a", "inhouse"}, {f"v{n}" for n in range(20)}])
+@pytest.mark.parametrize("seen", [{"bpo-a", "inhouse"}, {f"v{n}" for n in range(32)}])
 def test_a_value_that_nothing_was_counted_for_is_told(seen, capsys):
     from floorwatch.cli.explain import exit_if_unknown
 
@@ -148,8 +148,8 @@ def test_a_value_that_nothing_was_counted_for_is_told(seen, capsys):
         exit_if_unknown({"vendor": "nope"}, {"vendor": seen})
     assert left.value.exit_code == 1
     said = capsys.readouterr().err
-    assert said.startswith("there is no vendor nope; there are ")
-    assert ("and 12 more" in said) == (len(seen) > 8)
+    assert said.startswith("there is no vendor nope; ")
+    assert ("and 12 more" in said) == (len(seen) > 20)
     exit_if_unknown({"vendor": "nope"}, {"vendor": set()})
     exit_if_unknown({"vendor": min(seen)}, {"vendor": seen})
 
