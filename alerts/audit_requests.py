@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from alerts.signals import Signal
-from alerts.view import instant_ms
 from streams.core.formatting import rfc3339
 from streams.models.outputs import AuditRequested
+from streams.models.timestamps import to_ms
 
 STANDS_MS = 86_400_000
 """How long a request is open. A day includes every shift."""
@@ -111,4 +111,4 @@ def decode_standing(value: bytes) -> tuple[str, str, LastRequest]:
         msgspec.DecodeError: The record holds no request.
     """
     data = _decode(value).data
-    return data.rule, data.scope_key, LastRequest(data.number, instant_ms(data.until.isoformat()))
+    return data.rule, data.scope_key, LastRequest(data.number, to_ms(data.until))

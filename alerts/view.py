@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Protocol
 
 from streams.core.window_names import CALENDAR_WINDOWS, window_ms
+from streams.models.timestamps import parse_rfc3339_ms
 
 Row = Mapping[str, Any]
 
@@ -49,7 +49,4 @@ def instant_ms(text: str) -> int:
     Raises:
         ValueError: not RFC 3339, or without a zone.
     """
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"the time {text!r} of a row has no zone; write it in RFC 3339 with Z")
-    return round(instant.timestamp() * 1000)
+    return parse_rfc3339_ms(text)

@@ -11,6 +11,7 @@ from config.base import Section, SettingsFault
 from config.nearest import nearest
 from streams.models.events import TYPE_NAMES
 from streams.models.grants import BOUND_DIMENSIONS, SenderGrant, short, types_matching, types_of
+from streams.models.timestamps import BadTimestamp, parse_rfc3339
 
 MIN_TOKEN_CHARS = 8
 MIN_KEY_CHARS = 16
@@ -134,11 +135,8 @@ def _moment(text: str, number: int) -> datetime | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        return parse_rfc3339(text)
+    except BadTimestamp:
         raise ValueError(
             f"what follows the token in line {number} is not a time with a zone such as 2027-01-31T00:00:00Z"
-        )
-    return moment
+        ) from None

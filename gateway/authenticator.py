@@ -14,6 +14,7 @@ from config.files import FileFault, read_secret
 from gateway.settings import GatewaySettings, SourceSettings, unauthenticated
 from streams.core.time_text import rfc3339
 from streams.models.grants import SenderGrant
+from streams.models.timestamps import to_ms
 
 _log = logging.getLogger(__name__)
 
@@ -240,7 +241,7 @@ def _read(name: str, source: SourceSettings, text: str, path: str) -> list[_Toke
         where = f"token_file {path}" if path else "token"
         raise TokenFault(f"gateway.sources.{name}.{where}: {error}; make one with: openssl rand -hex 24") from None
     return [
-        _Token(sha256(token.encode()).digest(), sender, None if until is None else round(until.timestamp() * 1000))
+        _Token(sha256(token.encode()).digest(), sender, None if until is None else to_ms(until))
         for token, until in tokens
     ]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 from prometheus_client.core import Metric as Family
@@ -17,6 +16,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS
 from streams.core.records import CONTENT_ERRORS
+from streams.models.timestamps import BadTimestamp, parse_rfc3339
 from telemetry.catalogue import INCIDENTS_OPEN, ROWS_SKIPPED
 from telemetry.metric import Metric
 from telemetry.table_metrics import TABLE_METRICS
@@ -232,8 +232,8 @@ def _seconds_between(start: object, end: object) -> float | None:
     if not isinstance(start, str) or not isinstance(end, str):
         return None
     try:
-        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-    except (ValueError, TypeError):  # no time, or one without a zone
+        return (parse_rfc3339(end) - parse_rfc3339(start)).total_seconds()
+    except BadTimestamp:
         return None
 
 

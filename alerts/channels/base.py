@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from alerts.outgoing import Notification
+from streams.models.timestamps import to_ms
 
 MOST_RETRY_AFTER_MS = 3_600_000
 """An hour: the longest delay that a receiver may ask for."""
@@ -114,7 +115,7 @@ def retry_after_ms(header: str | None, now_ms: int) -> int | None:
     try:
         at = parsedate_to_datetime(text[:64])
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-        wait_ms = at.timestamp() * 1000 - now_ms
+        wait_ms = to_ms(at) - now_ms
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return round(min(max(wait_ms, 0), MOST_RETRY_AFTER_MS))

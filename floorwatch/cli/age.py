@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,6 +13,7 @@ from floorwatch.cli.options import duration_s
 from floorwatch.output.terminal import say
 from streams.core.durations import format_duration
 from streams.core.time_text import rfc3339
+from streams.models.timestamps import parse_rfc3339_ms
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -80,16 +80,12 @@ class Age:
 
         A row that has not changed is not written again, so its own watermark may be older than the published one.
         """
-        return Age(max(self.as_of_ms or 0, _ms(row["watermark"])), self.now_ms)
+        return Age(max(self.as_of_ms or 0, parse_rfc3339_ms(row["watermark"])), self.now_ms)
 
     def told(self, row: Mapping[str, Any]) -> Row:
         """Return a row with ``as_of`` and ``behind_s`` for programs."""
         own = self.of(row)
         return {**row, "as_of": rfc3339(own.as_of_ms or 0), "behind_s": own.behind_s}
-
-
-def _ms(instant: str) -> int:
-    return round(datetime.fromisoformat(instant).timestamp() * 1000)
 
 
 def age_of(as_of_ms: int | None, rows: Iterable[Mapping[str, Any]]) -> Age:
@@ -100,7 +96,7 @@ def age_of(as_of_ms: int | None, rows: Iterable[Mapping[str, Any]]) -> Age:
         rows: The rows.
     """
     if as_of_ms is None:
-        as_of_ms = min((_ms(row["watermark"]) for row in rows), default=None)
+        as_of_ms = min((parse_rfc3339_ms(row["watermark"]) for row in rows), default=None)
     return Age(as_of_ms, int(time.time() * 1000))
 
 
@@ -108,7 +104,11 @@ def mark_of(row: Mapping[str, Any]) -> str:
     """Return the mark behind a scope that may be a part only, or whose open tasks are known as of an earlier time than its row."""
     partial = " (partial: tables.max_scopes)" if row.get("partial") else ""
     as_of = row.get("open_as_of")
-    late = f" (open tasks as of {as_of})" if as_of and _ms(row["watermark"]) - _ms(as_of) > _APART_MS else ""
+    late = (
+        f" (open tasks as of {as_of})"
+        if as_of and parse_rfc3339_ms(row["watermark"]) - parse_rfc3339_ms(as_of) > _APART_MS
+        else ""
+    )
     return partial + late
 
 

@@ -9,12 +9,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
+from floorwatch.cli.options import timestamp_ms
 from floorwatch.output.terminal import say, say_json, say_lines
 from streams.core.formatting import plural
 
@@ -350,15 +350,15 @@ def check_events(
     as_json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
     max_: Annotated[int, typer.Option("--max", min=0, help="Faults and warnings shown; 0 shows all.")] = DEFAULT_SHOWN,
     now: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="Judge times in the future as of this time instead of now."),
+        str | None,
+        typer.Option(metavar="<TIME>", help="Judge times in the future as of this time instead of now."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML configuration: its limits; the defaults without.")] = None,
 ) -> None:
     """Explain every fault of a file of events with its line, field and fix; exit 1 if there is one."""
     import time
 
-    now_ms = int((now.timestamp() if now else time.time()) * 1000)
+    now_ms = int(time.time() * 1000) if now is None else timestamp_ms("--now", now)
     bounds = _bounds(config)
     try:
         if file == "-":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from floorwatch.output.terminal import say
 from floorwatch.replay.as_of import LogTooShort
 from floorwatch.replay.reader import EventLog, NoLog, open_log
 from floorwatch.replay.replayer import Replay
-from floorwatch.replay.timestamps import BadTimestamp, parse_timestamp_ms
 from floorwatch.replay.why import NoSuchRow
 from streams.core.formatting import plural
 from streams.core.policy import CorePolicy
@@ -27,11 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOTHING_TO_SHOW = 1
-MISUSED = 2
 LOG_TOO_SHORT = 3
-
-_CLOCKS_APART_MS = 60_000
-"""Records are stamped by the broker's clock, which may be this far ahead of ours."""
 
 
 @dataclass(frozen=True)
@@ -97,26 +91,6 @@ def open_session(config: Path | None, var: Path | None) -> ClusterSession:
     with exit_on_config_error():
         settings = load_for_reader(config, var)
     return ClusterSession(settings, core_policy(settings))
-
-
-def option_ms(text: str | None, option: str) -> int | None:
-    """Return a moment given as an option; leaves with code 2 where it is none."""
-    if text is None:
-        return None
-    try:
-        return parse_timestamp_ms(text)
-    except BadTimestamp as error:
-        say(f"{option}: {error}", err=True)
-        raise typer.Exit(MISUSED) from None
-
-
-def past_ms(text: str | None, option: str) -> int | None:
-    """Return a past moment given as an option; leaves with code 2 where it is none, or still to come."""
-    at_ms, now_ms = option_ms(text, option), round(time.time() * 1000)
-    if at_ms is not None and at_ms > now_ms + _CLOCKS_APART_MS:
-        say(f"{option} {text} is still to come: it is {rfc3339(now_ms)}. Leave it out for what is known now.", err=True)
-        raise typer.Exit(MISUSED)
-    return at_ms
 
 
 def told(done: Replay) -> list[str]:

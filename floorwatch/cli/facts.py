@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import past_ms
 from floorwatch.output.terminal import say, say_json
 from streams.core.formatting import plural
 
@@ -25,10 +26,10 @@ def facts(
     var: VarOption = None,
 ) -> None:
     """Show every fact of a task in log order, and which rows it counts in."""
-    from floorwatch.cli.cluster_session import open_session, past_ms, told
+    from floorwatch.cli.cluster_session import open_session, told
     from floorwatch.replay.history import history_of
 
-    until_ms = past_ms(as_of, "--as-of")
+    until_ms = None if as_of is None else past_ms("--as-of", as_of)
     session = open_session(config, var)
     found = session.run(lambda log: history_of(log, session.policy, task, len(log.partitions), until_ms))
     if found.replay is not None:

@@ -105,7 +105,8 @@ class FactsReader:
 
     def take(self, offset: int, raw: bytes) -> None:
         """Take in one event; a bad one is counted, not fatal, as in the stream. About 10 microseconds."""
-        from streams.core.facts import fact_of, pack, to_ms
+        from streams.core.facts import fact_of, pack
+        from streams.models.timestamps import to_ms
 
         log, event = self._log, self._event(raw)
         if event is None:

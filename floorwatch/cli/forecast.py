@@ -167,8 +167,9 @@ class Loaded:
 
 
 def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
-    from floorwatch.analysis.forecast.queue_loads import instant_ms, load_of
+    from floorwatch.analysis.forecast.queue_loads import load_of
     from streams.core.scopes import scope_key
+    from streams.models.timestamps import parse_rfc3339_ms
 
     key = scope_key(("queue",), (queue,))
     row = sla.get(key)
@@ -178,7 +179,7 @@ def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
     load = load_of(row, throughput.get(key))
     if load is None:
         _nothing(f"queue {queue} has completed nothing in the last hour,", "so nothing is known of its pace")
-    return Loaded(load, instant_ms(row["watermark"]))
+    return Loaded(load, parse_rfc3339_ms(row["watermark"]))
 
 
 def _peers(source: str, target: str, audits: Rows) -> MoveEvidence:

@@ -1,13 +1,18 @@
-"""What the commands read from their options: durations and windows. A value that cannot be read ends the command with code 2."""
+"""What the commands read from their options: durations, times and windows. A value that cannot be read ends the command with code 2."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import NoReturn
 
 import typer
 
 from floorwatch.output.terminal import say_lines
+
+_CLOCKS_APART_MS = 60_000
+"""Records are stamped by the broker's clock, which may be this far ahead of ours."""
 
 
 def misused(*said: str) -> NoReturn:
@@ -48,6 +53,48 @@ def duration_ms(option: str, text: str) -> int:
     if found_ms <= 0:
         misused(f"{option} {text}: write a duration longer than nothing, for example 7d")
     return found_ms
+
+
+def timestamp_ms(option: str, text: str) -> int:
+    """Return the time that an option gives, in ms since 1970.
+
+    Raises:
+        typer.Exit: 2 where it is not RFC 3339 with a zone.
+    """
+    from streams.models.timestamps import BadTimestamp, parse_rfc3339_ms
+
+    try:
+        return parse_rfc3339_ms(text)
+    except BadTimestamp as error:
+        misused(f"{option}: {error}")
+
+
+def past_ms(option: str, text: str) -> int:
+    """Return the past time that an option gives, in ms since 1970.
+
+    Raises:
+        typer.Exit: 2 where it is not a time, or one to come.
+    """
+    from streams.core.time_text import rfc3339
+
+    at_ms, now_ms = timestamp_ms(option, text), round(time.time() * 1000)
+    if at_ms > now_ms + _CLOCKS_APART_MS:
+        misused(f"{option} {text} is still to come: it is {rfc3339(now_ms)}. Leave it out for what is known now.")
+    return at_ms
+
+
+def day_of(option: str, text: str) -> date:
+    """Return the calendar day that an option gives.
+
+    Raises:
+        typer.Exit: 2 where it is no day, or one without a day before or after.
+    """
+    try:
+        day = date.fromisoformat(text)
+        (day - timedelta(days=1), day + timedelta(days=1))
+    except (ValueError, OverflowError):
+        misused(f"{option} {text}: write YYYY-MM-DD, for example 2026-11-23")
+    return day
 
 
 def kept_window(window: str, windows: Iterable[str]) -> str:

@@ -10,11 +10,10 @@ import typer
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
-from floorwatch.cli.options import duration_ms
+from floorwatch.cli.options import duration_ms, timestamp_ms
 from floorwatch.cli.people_options import (
     append_step,
     fail,
-    instant_ms,
     people_policy,
     plain,
     read_coaching,
@@ -128,7 +127,7 @@ def _desk(
     from streams.core.roster.intervals import holding
     from streams.core.roster.roster_plan import fold_roster, scheduled_by_person
 
-    end_ms = log.watermark_ms + 1 if at is None else instant_ms("--at", at)
+    end_ms = log.watermark_ms + 1 if at is None else timestamp_ms("--at", at)
     span = (end_ms - duration_ms("--window", window), end_ms)
     crowd = Cohort(log.works, span, policy, read_tenure(tenure))
     scheduled = scheduled_by_person(fold_roster(log.roster).shifts.values())

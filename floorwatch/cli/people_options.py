@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +14,7 @@ import typer
 from config.nearest import choices
 from floorwatch.cli.options import duration_ms
 from floorwatch.output.terminal import say_lines
+from streams.models.timestamps import parse_rfc3339_ms
 
 if TYPE_CHECKING:
     from floorwatch.analysis.people.coaching import Told
@@ -28,30 +28,6 @@ def fail(message: str, *more: str) -> typer.Exit:
     """Print a message to standard error, one sentence a line, and return the exit to raise, code 2."""
     say_lines((message, *more), err=True)
     return typer.Exit(2)
-
-
-def instant_ms(option: str, text: str) -> int:
-    """Return an RFC 3339 time with a zone in ms.
-
-    Raises:
-        typer.Exit: It is none.
-    """
-    try:
-        return _instant_ms(text)
-    except ValueError as error:
-        raise fail(f"{option} {error}") from None
-
-
-def _instant_ms(text: str) -> int:
-    from streams.core.facts import to_ms
-
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a time: write for example 2026-11-23T10:00:00Z") from None
-    if instant.tzinfo is None:
-        raise ValueError(f"{text}: no zone; write for example 2026-11-23T10:00:00Z")
-    return to_ms(instant)
 
 
 def as_percent(option: str, value: float) -> float:
@@ -143,7 +119,7 @@ def read_coaching(path: Path | None) -> dict[str, list[Told]]:
         if raw["step"] not in names:
             raise ValueError(f"step {raw['step']!r}: {choices(str(raw['step']), names)}")
         return str(raw["labeler_id"]), Told(
-            _instant_ms(str(raw["time"])), CoachingStep(raw["step"]), str(raw.get("by", ""))
+            parse_rfc3339_ms(str(raw["time"])), CoachingStep(raw["step"]), str(raw.get("by", ""))
         )
 
     found: dict[str, list[Told]] = {}
@@ -166,7 +142,7 @@ def read_tenure(path: Path | None) -> dict[str, PriorTenure]:
     def known(raw: dict[str, Any]) -> tuple[str, PriorTenure]:
         if not isinstance(raw["labels"], int) or raw["labels"] < 0:
             raise ValueError("labels: write a whole number, 0 or more")
-        return str(raw["labeler_id"]), PriorTenure(raw["labels"], _instant_ms(str(raw["since"])))
+        return str(raw["labeler_id"]), PriorTenure(raw["labels"], parse_rfc3339_ms(str(raw["since"])))
 
     return dict(_records("--tenure", path, known)) if path is not None else {}
 

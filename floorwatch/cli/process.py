@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -212,8 +211,9 @@ def as_of_the_end(row: dict[str, Any], watermark_ms: int) -> dict[str, Any]:
     """Return a pane's row with what time alone decides as of the end of the file; it is shown as of its last change."""
     from streams.core.tables import labels_per_hour
     from streams.core.time_text import rfc3339
+    from streams.models.timestamps import parse_rfc3339_ms
 
-    start_ms, end_ms = (round(datetime.fromisoformat(row[name]).timestamp() * 1000) for name in ("start", "end"))
+    start_ms, end_ms = (parse_rfc3339_ms(row[name]) for name in ("start", "end"))
     now = {"watermark": rfc3339(watermark_ms), "closed": end_ms <= watermark_ms}
     if "labels_per_hour" in row:
         now["labels_per_hour"] = labels_per_hour(row["labels"], start_ms, end_ms, watermark_ms)

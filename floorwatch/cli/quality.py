@@ -9,7 +9,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import duration_ms
+from floorwatch.cli.options import duration_ms, past_ms, timestamp_ms
 from floorwatch.output.terminal import say, say_json, wide_console
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ def quality(
 ) -> None:
     """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""
     from floorwatch.analysis.quality.quality_report import quality_of
-    from floorwatch.cli.cluster_session import open_session, option_ms, past_ms, told
+    from floorwatch.cli.cluster_session import open_session, told
 
     _check_dimension(by)
     window_ms = None if window is None else duration_ms("--window", window)
-    since_ms, until_ms = option_ms(since, "--since"), past_ms(as_of, "--as-of")
+    since_ms = None if since is None else timestamp_ms("--since", since)
+    until_ms = None if as_of is None else past_ms("--as-of", as_of)
     session = open_session(config, var)
     report, done = session.run(
         lambda log: quality_of(

@@ -11,8 +11,8 @@ import typer
 
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
-from floorwatch.cli.options import duration_ms
-from floorwatch.cli.people_options import as_percent, fail, instant_ms
+from floorwatch.cli.options import day_of, duration_ms, timestamp_ms
+from floorwatch.cli.people_options import as_percent, fail
 from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
 from streams.core.time_text import local_moment
 
@@ -77,8 +77,8 @@ def roster(
     policy = _policy(settings, away, occupancy)
     fixed = None if shrinkage is None else _permille("--shrinkage", shrinkage)
     log = load_facts(events, config, var)
-    until_ms = log.watermark_ms if at is None else instant_ms("--at", at)
-    days = days_of(log, kinds, _date(day), zone, until_ms, policy, settings)
+    until_ms = log.watermark_ms if at is None else timestamp_ms("--at", at)
+    days = days_of(log, kinds, (None if day is None else day_of("--day", day)), zone, until_ms, policy, settings)
     if as_json:
         import orjson
 
@@ -113,16 +113,6 @@ def _policy(settings: FloorwatchConfig, away: str | None, occupancy: float | Non
         return policy
     percent = occupancy if occupancy == 100 else as_percent("--occupancy", occupancy)
     return replace(policy, occupancy_target_permille=round(percent * 10))
-
-
-def _date(text: str | None) -> date | None:
-    try:
-        day = None if text is None else date.fromisoformat(text)
-        if day is not None:
-            (day - timedelta(days=1), day + timedelta(days=1))
-        return day
-    except (ValueError, OverflowError):
-        raise fail(f"--day {text}: write YYYY-MM-DD, for example 2026-11-23") from None
 
 
 def day_span(day: date | None, zone: str, until_ms: int) -> tuple[int, int]:

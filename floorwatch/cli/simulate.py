@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import timestamp_ms
 from floorwatch.output.terminal import say
 from floorwatch.sdk.events import NotEmitted
 from floorwatch.simulate.config import SCENARIO_SETTINGS
@@ -119,14 +120,8 @@ def _pace(speed: str) -> float:
 
 def _start_ms(start: str | None, days: float) -> int:
     import time
-    from datetime import datetime
 
-    if start is None:
-        return int(time.time() * 1000 - days * 86_400_000)
-    instant = datetime.fromisoformat(start)
-    if instant.tzinfo is None:
-        raise ValueError(f"--start {start} has no zone; write e.g. 2026-11-01T00:00:00Z")
-    return round(instant.timestamp() * 1000)
+    return int(time.time() * 1000 - days * 86_400_000) if start is None else timestamp_ms("--start", start)
 
 
 async def _run(floor: FloorConfig, seed: int, speed: float, destination: Any, truth: Path | None) -> int:

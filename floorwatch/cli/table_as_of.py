@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from floorwatch.cli.options import past_ms
 from floorwatch.output.terminal import DataTable, say, wide_console
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def show_as_of(
     Raises:
         typer.Exit: 1 without a log, 2 for a bad moment, 3 where the log is too short.
     """
-    from floorwatch.cli.cluster_session import ClusterSession, past_ms, told
+    from floorwatch.cli.cluster_session import ClusterSession, told
     from floorwatch.replay.as_of import known_at, same_ranges_now
     from floorwatch.settings.policies import core_policy
 
-    until_ms = past_ms(as_of, "--as-of")
+    until_ms = past_ms("--as-of", as_of)
     session = ClusterSession(settings, core_policy(settings))
 
     async def work(log: EventLog) -> tuple[AsOfTable, list[Row]]:

@@ -9,7 +9,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import kept_window
+from floorwatch.cli.options import kept_window, past_ms, timestamp_ms
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide_console
@@ -42,7 +42,7 @@ def why(
     var: VarOption = None,
 ) -> None:
     """List the tasks behind a number; their contributions add up to it."""
-    from floorwatch.cli.cluster_session import open_session, past_ms, told
+    from floorwatch.cli.cluster_session import open_session, told
     from floorwatch.replay.why import MEASURES, parse_scope
     from floorwatch.replay.why import why as ask
 
@@ -53,7 +53,7 @@ def why(
     _check_names(scope)
     if (window is None) == (pane is None):
         _misused("say which row: either --window 24h or --pane 2026-11-23T01:00:00Z")
-    until_ms = past_ms(as_of, "--as-of")
+    until_ms = None if as_of is None else past_ms("--as-of", as_of)
     session = open_session(config, var)
     place = _place(session.settings, window, pane, pane_size)
     try:
@@ -92,13 +92,12 @@ def _check_names(scope: str) -> None:
 
 
 def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> RowAddress:
-    from floorwatch.cli.cluster_session import option_ms
     from floorwatch.replay.why import RowAddress
 
     if pane_size not in _PANE_SIZES:
         _misused(f"--pane-size {pane_size}: {choices(pane_size, _PANE_SIZES)}")
     kept = None if window is None else kept_window(window, settings.tables.windows)
-    return RowAddress(kept, option_ms(pane, "--pane"), _PANE_SIZES[pane_size])
+    return RowAddress(kept, None if pane is None else timestamp_ms("--pane", pane), _PANE_SIZES[pane_size])
 
 
 def _shown(answer: WhyAnswer, limit: int) -> list[Any]:

@@ -11,13 +11,13 @@ from floorwatch.replay.partition_replay import PartitionReplay
 from floorwatch.replay.reader import EventLog
 from floorwatch.replay.recount import Range, counters_of, groups_in, scopes_of
 from floorwatch.replay.replayer import Replay, only_rows, replay
-from floorwatch.replay.timestamps import parse_timestamp_ms
 from streams.core import tables
 from streams.core.counters import Counters, add_counters
 from streams.core.floor import Floor
 from streams.core.policy import CorePolicy
 from streams.core.scope_state import WindowRow
 from streams.core.time_text import rfc3339
+from streams.models.timestamps import parse_rfc3339_ms
 
 Row = dict[str, Any]
 
@@ -133,7 +133,7 @@ async def same_ranges_now(log: EventLog, policy: CorePolicy, name: str, known: A
     """
     then, scopes = known.rows, known.replay.floor.scopes
     sums: list[Counters] = [{} for _ in then]
-    spans = [Range(parse_timestamp_ms(row["start"]), parse_timestamp_ms(row["end"])) for row in then]
+    spans = [Range(parse_rfc3339_ms(row["start"]), parse_rfc3339_ms(row["end"])) for row in then]
     place = {row["scope_key"]: number for number, row in enumerate(then)}
     kinds = [kind for kind in policy.scopes if then and frozenset(kind) == frozenset(then[0]["scope"])]
     hull = Range(min((s.start_ms for s in spans), default=0), max((s.end_ms for s in spans), default=0))

@@ -29,6 +29,7 @@ from streams.models.events import (
     encode_event,
 )
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
+from streams.models.timestamps import to_ms
 
 MAX_EVENT_BYTES = 1_048_576 - 4096
 """Kafka refuses batches over 1 MiB, its own framing included."""
@@ -121,7 +122,7 @@ def checked(events: Iterable[Given], limits: EventLimits = DEFAULT_LIMITS) -> li
     """Return (key, value) of every event, with none but the contract's fields. Raises BadEvents."""
     records: list[tuple[bytes, bytes]] = []
     refusals: list[tuple[int, Refusal]] = []
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    now_ms = to_ms(datetime.now(UTC))
     for index, one in enumerate(events):
         raw = one if isinstance(one, bytes) else encode_event(one)
         found = accept(raw, now_ms, MAX_EVENT_BYTES, limits=limits)

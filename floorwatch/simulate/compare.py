@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from streams.core.time_text import moment
 from streams.core.window_names import CALENDAR_WINDOWS
+from streams.models.timestamps import parse_rfc3339_ms
 
 Rows = Mapping[tuple[str, Any], Mapping[str, Any]]
 
@@ -93,7 +93,7 @@ def rows_of_dump(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], dic
     result: dict[tuple[str, int], dict[str, Any]] = {}
     for row in rows:
         scope_key = ",".join(f"{name}={value}" for name, value in row["scope"].items()) or "all"
-        start_ms = round(datetime.fromisoformat(row["pane_start"]).timestamp() * 1000)
+        start_ms = parse_rfc3339_ms(row["pane_start"])
         fields = {name: value for name, value in row.items() if name not in ("scope", "pane_start", "pane_s")}
         result[(scope_key, start_ms)] = fields
     return result

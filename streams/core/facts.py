@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 from streams.core.counters import ERROR_CLASSES, NANO, SEVERITIES, UNKNOWN_TRUTH, VALUE_SEPARATOR, canonical, joined
 from streams.core.policy import Dims
 from streams.models import events as wire
+from streams.models.timestamps import to_ms
 
 UNKNOWN = -1
 """Handle or active time, in ms, of a label that has none."""
@@ -143,17 +144,8 @@ AnyFact = (
 )
 
 
-def to_ms(instant: Any) -> int:
-    """Return whole milliseconds since 1970, rounding down.
-
-    Args:
-        instant: An aware datetime. A float second has 0.2 microseconds of error here, hence the half-microsecond nudge.
-    """
-    return int(instant.timestamp() * 1000.0 + 5e-4)
-
-
 def _ms(instant: Any) -> int | None:
-    return None if instant is None else int(instant.timestamp() * 1000.0 + 5e-4)
+    return None if instant is None else to_ms(instant)
 
 
 def _created(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
@@ -173,7 +165,7 @@ def _label(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
         (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id),
         values[0] if len(values) == 1 and values[0] != UNKNOWN_TRUTH else joined(values),
         d.policy_version,
-        None if started is None else int(started.timestamp() * 1000.0 + 5e-4),
+        None if started is None else to_ms(started),
         d.active_ms,
         _ms(d.created_at),
         _ms(d.due_at),
@@ -197,7 +189,7 @@ def plain_label(offset: int, event: Any, time_ms: int) -> tuple[Dims, int, int, 
         return None
     d = event.data
     started, active_ms, values = d.started_at, d.active_ms, d.values
-    started_ms = None if started is None else int(started.timestamp() * 1000.0 + 5e-4)
+    started_ms = None if started is None else to_ms(started)
     if d.due_at is not None or d.created_at is not None or (started_ms is not None and started_ms > time_ms):
         return None
     dims = (d.site, d.vendor, d.team, d.queue, d.policy, d.market, d.priority, d.labeler_id)
@@ -301,7 +293,7 @@ def fact_of(offset: int, event: Any) -> Fact | None:
 
 def made(offset: int, event: Any) -> Any:
     """Return the fact of an event that is not a clock event."""
-    time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
+    time_ms = to_ms(event.time)
     fact = _MAKERS[type(event)](offset, f"{event.source}\x00{event.id}", time_ms, event)
     if event.floorwatchgrant is not UNSET:
         fact.grant = event.floorwatchgrant

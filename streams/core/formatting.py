@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from streams.core.durations import UNITS_S
 from streams.core.time_text import moment
+from streams.models.timestamps import to_ms
 
 _MAX_DIGITS = 4
 
@@ -88,7 +89,7 @@ def times_in(text: str, zone: str, near_ms: int) -> str:
         if not known:
             return found.group()  # for example 31 February: a name that only looks like a time
         nearest = min(known, key=lambda one: abs(one - near))
-        return instant(round(nearest.timestamp() * 1000), seconds=second is not None, zone=zone)
+        return instant(to_ms(nearest), seconds=second is not None, zone=zone)
 
     return _INSTANT.sub(there, text)
 

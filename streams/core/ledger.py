@@ -30,7 +30,6 @@ from streams.core.facts import (
     pack,
     plain_label,
     same_content,
-    to_ms,
     unpack,
     unpack_one,
 )
@@ -55,6 +54,7 @@ from streams.core.steps import Step, all_before, created_steps, difference, firs
 from streams.core.task_timers import TaskTimers
 from streams.core.tasks import TaskTable
 from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_log_event
+from streams.models.timestamps import to_ms
 
 _DRAIN_AT = 262_144
 
@@ -154,7 +154,7 @@ class Ledger:
                 self._not_an_event(offset, value, error)
                 continue
             try:
-                time_ms = int(event.time.timestamp() * 1000.0 + 5e-4)
+                time_ms = to_ms(event.time)
                 kind, task_id = type(event), event.subject
                 if (
                     kind is plain

@@ -33,6 +33,7 @@ from streams.models.failures import MAX_NESTING, UNREADABLE, explain_failure, to
 from streams.models.lenient import TIMES, WHOLE, decode_loose
 from streams.models.refusal import Refusal
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits, broken_rule, keeps_rules
+from streams.models.timestamps import to_ms
 
 __all__ = ["MAX_NESTING", "UNREADABLE", "Refusal", "accept", "explain_failure", "parse_event", "task_of", "too_deep"]
 
@@ -109,11 +110,7 @@ def accept(
             return found
         event, value = found
     refusal = _odd_text(event, raw) if odd else None
-    if (
-        now_ms is not None
-        and event.time > latest_time(now_ms + future_ms)
-        and event.time.timestamp() * 1000.0 > now_ms + future_ms
-    ):
+    if now_ms is not None and event.time > latest_time(now_ms + future_ms) and to_ms(event.time) > now_ms + future_ms:
         refusal = refusal or _from_the_future(event, future_ms)
     if event.datacontenttype is not None and len(event.datacontenttype) > MAX_CONTENT_TYPE_CHARS:
         refusal = refusal or _LONG_CONTENT_TYPE

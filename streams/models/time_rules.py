@@ -15,6 +15,7 @@ from msgspec import Struct
 from streams.models import events as wire
 from streams.models.lenient import TIMES
 from streams.models.refusal import Refusal
+from streams.models.timestamps import to_ms
 
 DAY_MS = 86_400_000
 FIRST_YEAR, END_YEAR = 2000, 2100
@@ -71,11 +72,6 @@ class TimeRule(NamedTuple):
     says: str
     check: Check
     hint: str
-
-
-def to_ms(instant: datetime) -> int:
-    """Return whole milliseconds since 1970, cut. Exact for the years 2000 to 2100: see ``streams.core.facts.to_ms``."""
-    return int(instant.timestamp() * 1000.0 + 5e-4)
 
 
 def span_words(length_ms: int) -> str:

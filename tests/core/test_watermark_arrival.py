@@ -9,7 +9,6 @@ import pytest
 
 from floorwatch.simulate.compare import COMPARED, differences
 from streams.agents.ticker import tick_event
-from streams.core.facts import to_ms
 from streams.core.floor import Floor
 from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
@@ -17,6 +16,7 @@ from streams.core.records import Record
 from streams.core.tables import pane_rows, window_rows
 from streams.core.time_text import rfc3339
 from streams.models.events import decode_log_event
+from streams.models.timestamps import to_ms
 from tests.core.floorgen import small_log
 from tests.core.harness import Tables, encode
 from tests.core.test_exactness import counters_of, crashing, facts_of, undisturbed

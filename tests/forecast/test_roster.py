@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from floorwatch.analysis.forecast.moves import QueueLoad, what_if
-from floorwatch.analysis.forecast.queue_loads import instant_ms, load_of
+from floorwatch.analysis.forecast.queue_loads import load_of
 from streams.core.forecast.planned import HourWork, planned
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, CorePolicy
 from streams.core.tables import window_rows
 from streams.core.time_text import rfc3339
+from streams.models.timestamps import parse_rfc3339_ms
 from tests.core.harness import CoreRun, tick
 
 DAY_ONE_MS = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1000)
@@ -169,7 +170,7 @@ def test_what_if_starts_from_the_same_forecast():
     load = load_of(row, {"handled": 40, "handle_ms_sum": 40 * HANDLE_MS, "labels": 40, "active_labelers": 4})
     other = QueueLoad("other", [], load.supply, 10.0, 5)
     move = what_if(NOW_MS, other, load, 1, until_ms=NOW_MS + 8 * HOUR_MS)
-    assert move.before[1].breach_at_ms == instant_ms(row["forecast"]["breach_at"])
+    assert move.before[1].breach_at_ms == parse_rfc3339_ms(row["forecast"]["breach_at"])
     assert (move.before[1].shortfall, move.after[1].breach) == (10.0, False)
 
 

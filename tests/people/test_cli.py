@@ -138,7 +138,7 @@ def test_telling_a_step_writes_it_once_it_fits(events, tmp_path):
         (["people", "--weight", "violence"], "--weight violence: write POLICY=NUMBER"),
         (["people", "--target", "0"], "--target 0: write percent"),
         (["people", "--target", "0.95"], "--target 0.95: write percent, for example 95"),
-        (["people", "--at", "yesterday"], "--at 'yesterday' is not a time: write for example 2026-11-23T10:00:00Z"),
+        (["people", "--at", "yesterday"], "--at: 'yesterday' is not a time: write for example 2026-11-22T18:00:00Z"),
         (["people", "--at", "2026-11-15T00:00:00"], "no zone"),
         (["scorecard", "ann", "--told", "alerted"], "--told needs --coaching FILE"),
     ],

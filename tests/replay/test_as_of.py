@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from floorwatch.replay.as_of import LogTooShort, differences, known_at, require_reach, same_ranges_now
 from floorwatch.replay.replayer import cut_at, replay
-from floorwatch.replay.timestamps import BadTimestamp, parse_timestamp_ms
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
 from streams.core.records import Record
+from streams.models.timestamps import BadTimestamp, parse_rfc3339_ms
 from tests.oracle.case_events import START_MS as CASE_MS
 from tests.oracle.case_events import audit, created, label
 from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log, log_of
@@ -133,7 +133,7 @@ def test_the_retention_rule_is_enough_for_tasks_begun_within_the_horizon() -> No
 @pytest.mark.parametrize(("text", "said"), [("yesterday", "is not a time"), ("2026-11-22T18:00:00", "has no zone")])
 def test_moments_without_a_zone_are_refused(text: str, said: str) -> None:
     with pytest.raises(BadTimestamp, match=said):
-        parse_timestamp_ms(text)
+        parse_rfc3339_ms(text)
 
 
 def _cases(stamped: list[tuple[int, dict]]) -> MemoryLog:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from streams.core import counters as c
-from streams.core.facts import to_ms
 from streams.core.policy import DAY_MS, HOUR_MS, QUARTER_MS
 from streams.core.roster.scheduled import LONGEST_MS, scheduled
+from streams.models.timestamps import to_ms
 from tests.core.harness import CoreRun, tick
 from tests.oracle.case_events import START, at, event
 from tests.quality.floor import facts_of

@@ -17,11 +17,11 @@ import streams.agents.aggregate
 import streams.engine.gaps
 import streams.engine.host
 from streams.core import accumulate
-from streams.core.facts import to_ms
 from streams.core.policy import DAY_MS
 from streams.core.records import CONTENT_ERRORS
 from streams.models import topics
 from streams.models.events import decode_log_event
+from streams.models.timestamps import to_ms
 from streams.models.topics import partition_of
 from tests.core.floorgen import START_MS
 from tests.simulation.cluster import TP, Cluster, Group

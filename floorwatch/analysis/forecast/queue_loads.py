@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from floorwatch.analysis.forecast.moves import QueueLoad
@@ -11,6 +10,7 @@ from streams.core.forecast.demand import OpenDue
 from streams.core.forecast.observe import LOOK_AHEAD_MS
 from streams.core.forecast.supply import Stretch, Supply
 from streams.core.policy import HOUR_MS
+from streams.models.timestamps import parse_rfc3339_ms
 
 
 def load_of(sla_row: Mapping[str, Any], throughput_row: Mapping[str, Any] | None) -> QueueLoad | None:
@@ -31,10 +31,10 @@ def load_of(sla_row: Mapping[str, Any], throughput_row: Mapping[str, Any] | None
     forecast = sla_row.get("forecast")
     if not forecast or not forecast.get("tasks_per_hour"):
         return None
-    now_ms = instant_ms(sla_row["watermark"])
+    now_ms = parse_rfc3339_ms(sla_row["watermark"])
     rate = float(forecast["tasks_per_hour"])
     supply = _supply(forecast.get("pace_ahead") or [(sla_row["watermark"], rate)], now_ms + LOOK_AHEAD_MS)
-    demand = [OpenDue(instant_ms(due), int(tasks)) for due, tasks in forecast["open_by_due"]]
+    demand = [OpenDue(parse_rfc3339_ms(due), int(tasks)) for due, tasks in forecast["open_by_due"]]
     row = throughput_row or {}
     handled, handle_ms = int(row.get("handled") or 0), int(row.get("handle_ms_sum") or 0)
     labels, completed = int(row.get("labels") or 0), int(sla_row.get("completed") or 0)
@@ -48,13 +48,8 @@ def load_of(sla_row: Mapping[str, Any], throughput_row: Mapping[str, Any] | None
 
 def _supply(pace_ahead: Sequence[tuple[str, float]], until_ms: int) -> Supply:
     """Return a row's pace as capacity; the last one goes on."""
-    starts = [instant_ms(start) for start, _ in pace_ahead]
+    starts = [parse_rfc3339_ms(start) for start, _ in pace_ahead]
     return Supply(
         Stretch(start_ms, end_ms, float(pace))
         for start_ms, end_ms, (_, pace) in zip(starts, [*starts[1:], until_ms], pace_ahead, strict=False)
     )
-
-
-def instant_ms(text: str) -> int:
-    """Return RFC 3339 text of a row as ms since 1970."""
-    return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -12,6 +12,7 @@ from gateway.sources.argilla.settings import ArgillaSettings
 from gateway.sources.fields import LabelerDims
 from gateway.webhooks import event_id
 from streams.models import events as wire
+from streams.models.timestamps import parse_rfc3339
 
 _NO_DIMS = LabelerDims()
 
@@ -84,12 +85,7 @@ class EventMaker:
             ValueError: It says something that is not a time with a zone.
         """
         said = self._dim(self.settings.due_field)
-        if said is None:
-            return None
-        found = datetime.fromisoformat(said)
-        if found.tzinfo is None:
-            raise ValueError(said)
-        return found
+        return None if said is None else parse_rfc3339(said)
 
     def _event(self, cls: Any, identity: str, data: Any) -> Any:
         subject = f"argilla-{self.record}"

@@ -13,6 +13,7 @@ from gateway.sources.label_studio.read import dim
 from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.webhooks import event_id
 from streams.models import events as wire
+from streams.models.timestamps import parse_rfc3339
 
 _NO_DIMS = LabelerDims()
 _MAX_LEAD_S = 30 * 86_400.0
@@ -94,12 +95,7 @@ class Maker:
             ValueError: It says something that is not a time with a zone.
         """
         said = dim(self.task, self.settings.due_field)
-        if said is None:
-            return None
-        found = datetime.fromisoformat(said)
-        if found.tzinfo is None:
-            raise ValueError(said)
-        return found
+        return None if said is None else parse_rfc3339(said)
 
     def _due(self) -> datetime | None:
         try:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.core.facts import Fact, Roster, to_ms
+from streams.core.facts import Fact, Roster
 from streams.core.roster.intervals import Times, holding, union
 from streams.models.events import BreakData, BreakEnded, BreakStarted, ShiftScheduled, ShiftScheduledData
+from streams.models.timestamps import to_ms
 
 _decode_shift: Any = msgspec.msgpack.Decoder(ShiftScheduledData).decode
 _decode_break: Any = msgspec.msgpack.Decoder(BreakData).decode
