@@ -28,7 +28,7 @@ from streams.engine.errors import Invariant
 from streams.engine.log import ProducerRecord
 from streams.models import topics
 from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
-from tests.agents.test_aggregate import Log, Model
+from tests.agents.publishing import Log, Model
 from tests.core.harness import CoreRun, encode
 from tests.oracle.case_events import event, label
 

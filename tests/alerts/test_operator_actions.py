@@ -4,132 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
-from redis.asyncio import Redis
 
-from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
-from alerts.incident import ACTIONS_KEPT, Ack, Incident, Silence, Tick, incident_key
+from alerts.codec import Input, decode_incident, encode_incident, encode_input
+from alerts.incident import ACTIONS_KEPT, Ack, Incident, Silence, Tick
 from alerts.lifecycle import UNHEARD, IncidentPolicy
-from alerts.notifier import Notifier
-from alerts.outbox import Outbox
 from alerts.outgoing import Notification
-from alerts.rules import Rule
 from alerts.text import title_of
 from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import TICK_MS, IncidentsStage
 from streams.core.records import Record
 from streams.engine.log import ProducerRecord
+from tests.alerts.incident_world import FLOOR, INCIDENTS, KEY, SIGNALS, TWICE, VENDOR, Killed, World, on, run
 from tests.alerts.machine import move, opened, signal
-from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
+from tests.alerts.rows import MINUTE_MS, NOW_MS
 from tests.alerts.test_requests import Log
-
-SIGNALS, INCIDENTS = "f.signals.v1", "f.incidents.v1"
-TIERS = [{"after": "15m", "route": "lead"}, {"after": "1h", "route": "manager"}]
-VENDOR = rule("accuracy_low", scope={"by": "vendor"}, **{"for": 1}, resolve_for=2, severity="page", escalate=TIERS)
-FLOOR = rule("accuracy_low", scope="all", **{"for": 1}, resolve_for=2).model_copy(update={"name": "floor"})
-TWICE = VENDOR.model_copy(update={"for_evaluations": 2})
-KEY = incident_key("the-rule", "vendor=bpo-a", 1)
-
-
-class Killed(Exception):
-    """The worker is killed here."""
-
-
-class Ear:
-    """A channel that notes which step came on which route."""
-
-    def __init__(self, route: str, told: list[tuple[str, str]]) -> None:
-        self.name, self._told, self.idempotent = route, told, True
-
-    async def close(self) -> None:
-        pass
-
-    async def send(self, note: Notification, _key: str) -> None:
-        self._told.append((self.name, note.step))
-
-
-class World:
-    """What outlives a worker: the log, Redis, the wall clock; and the worker of the moment."""
-
-    def __init__(self, redis: Redis, rules: tuple[Rule, ...] = (VENDOR,), base: IncidentPolicy | None = None) -> None:
-        self.log, self.redis, self.now_ms = Log(), redis, NOW_MS
-        self.told: list[tuple[str, str]] = []
-        self._rules, self._base = rules, base
-        self.outbox = Outbox(redis, lambda: self.now_ms, prefix="f:")
-        self.stage = self._stage()
-
-    def _stage(self) -> IncidentsStage:
-        return IncidentsStage(
-            0,
-            self._rules,
-            TopicNames("f.", 1),
-            self.log,
-            self.log,  # type: ignore[arg-type]
-            self.redis,
-            "f:",
-            self.outbox,
-            base=self._base,
-            clock=lambda: self.now_ms,
-        )
-
-    async def restart(self) -> None:
-        self.stage = self._stage()
-        await self.stage.recover()
-
-    async def put(self, *inputs: Input) -> None:
-        await self.log.append(SIGNALS, 0, [ProducerRecord(b"x", encode_input(given)) for given in inputs])
-
-    async def turn(self, *, commit: bool = True) -> None:
-        """Fold what is on the log, flush, commit; then hand out what is due."""
-        records = self.log.records.get(SIGNALS, [])
-        begin = self.log.committed if self.stage.next is None else self.stage.next
-        self.stage.fold([Record(n, NOW_MS, None, records[n].value) for n in range(begin, len(records))])
-        upto = await self.stage.flush()
-        if upto is not None and commit:
-            self.log.committed = upto
-        await self._deliver()
-
-    async def wait(self, minutes: float) -> None:
-        """Let time pass: a turn puts the tick on the log, the next folds it."""
-        self.now_ms += round(minutes * MINUTE_MS)
-        await self.turn()
-        await self.turn()
-
-    async def _deliver(self) -> None:
-        ears = {name: Ear(name, self.told) for name in ("default", "lead", "manager")}
-        await Notifier(self.outbox, ears, lambda one: [one.route, *one.also]).drain()
-
-    async def shown(self, key: str = KEY) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(await self.redis.hget("f:incidents", key) or b"{}")
-        return found
-
-    def ticks(self) -> list[Tick]:
-        inputs = [decode_input(record.value or b"") for record in self.log.records.get(SIGNALS, [])]
-        return [given for given in inputs if isinstance(given, Tick)]
-
-
-def on(minute: float = 0, **more: Any) -> Input:
-    return signal(True, NOW_MS + round(minute * MINUTE_MS), **{"rule": "the-rule", **more})
-
-
-def run(url: str, story: Callable[[World], Awaitable[None]], *rules: Rule, base: IncidentPolicy | None = None) -> None:
-    async def go() -> None:
-        redis = Redis.from_url(url)
-        try:
-            await redis.flushall()
-            world = World(redis, rules or (VENDOR,), base)
-            await world.restart()
-            await story(world)
-        finally:
-            await redis.aclose()
-
-    asyncio.run(go())
 
 
 def test_an_alert_escalates_is_acknowledged_silenced_and_ends_when_its_scope_is_gone(redis_url: str) -> None:

@@ -25,7 +25,7 @@ from streams.engine.batches import Batch
 from streams.engine.commit import Membership, judged
 from streams.engine.errors import Fenced, Invariant
 from streams.engine.host import StageHost
-from tests.engine.test_host import Counting, batch, host_of, ready, run
+from tests.engine.hosts import Counting, batch, host_of, ready, run
 
 
 class Coordinator:

@@ -13,7 +13,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from streams.engine import log as engine_log
 from streams.engine.errors import Misconfigured
 from streams.engine.log import Entry, KafkaLogReader, KafkaLogWriter
-from tests.engine.test_host import Meter
+from tests.engine.hosts import Meter
 
 BATCH_BYTES = 300
 ENTRIES: list[Entry] = [(b"k%d" % n, b"x" * 60, 1_000 + n) for n in range(20)]

@@ -10,60 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.core.time_text import rfc3339
+from tests.fuzz.names import NAMES
 from tests.gateway.harness import NOW_MS, fixture_names, raw_fixture
 
 Json = dict[str, Any]
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 
-NAMES = (
-    "hate",
-    "bpo-a",
-    " ",
-    "a|b|0|1|o",
-    "queue=x,policy=y",
-    "100%",
-    "%2C%7C",
-    "all",
-    "?",
-    "+",
-    "~watermark|0|",
-    "[/red]",
-    "[bold]x[/bold]",
-    "=cmd|' /C calc'!A0",
-    '"},{"a":"',
-    "'; DROP TABLE labels;--",
-    "{{ $labels.stage }}",
-    "${jndi:ldap://x}",
-    "<script>alert(1)</script>",
-    "@everyone",
-    "*_~`#",
-    "\\",
-    "\\ud800",
-    "naïve café",
-    "e\u0301" * 40,
-    "\u202eright to left\u202c",
-    "שלום עולם",
-    "مرحبا",
-    "\u200b",
-    "\ufeff",
-    "\u2028",
-    "😀" * 128,
-    "👩‍👩‍👧‍👦",
-    "𝕳" * 256,
-    "x" * 256,
-    "ﬀ",
-    "İ",
-    "null",
-    "NaN",
-    "1e309",
-    "-0",
-    "__proto__",
-    "../../etc/passwd",
-    "C:\\Windows",
-    "line\u0085break",
-)
-"""Names that some reader of some format takes for more than a name. All are printable or, where not, no control of ASCII."""
 
 TYPES = {
     "created": "task.created",

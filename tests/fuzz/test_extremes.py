@@ -15,7 +15,8 @@ from streams.models.acceptance import accept
 from streams.models.events import MAX_ID_CHARS, MAX_VALUES, MIN_PROBABILITY
 from streams.models.refusal import Refusal
 from streams.models.time_rules import DEFAULT_LIMITS as LIMITS
-from tests.fuzz.generate import NAMES, TYPES
+from tests.fuzz.generate import TYPES
+from tests.fuzz.names import NAMES
 from tests.fuzz.renderers import RENDERERS, World
 
 from streams.core.time_text import rfc3339  # isort: skip

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hmac
 import json
 import logging
 import random
-from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,58 +22,24 @@ from gateway.sources.argilla.translate import IGNORED
 from gateway.sources.registry import TOOLS, ToolSections
 from gateway.time_slices import SliceScheduler, TimeSlices
 from gateway.webhook_batch import PendingWebhook, keys_of, rounds_of, translate_all
-from tests.core.harness import CoreRun
+from tests.gateway.argilla_hooks import (
+    CAPTURED,
+    RESPONSE,
+    SECRET,
+    headers_of,
+    post,
+    replay,
+    response,
+    run_hooks,
+    settings,
+    signed,
+    tables,
+    total,
+)
 from tests.gateway.harness import Bench
 from tests.waits import until
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "argilla-2.8.0"
-SECRET = json.loads((FIXTURES / "hook.json").read_text())["secret"]
-CAPTURED = [json.loads(path.read_text()) for path in sorted(FIXTURES.glob("0*.json"))]
 CONTENT = ("naïve", "na\\u00efve", "apply the policy", "ext-0", "All policies", "first_name", "Harassment")
-
-
-def settings(folder: Path | None = None, **argilla: Any) -> GatewaySettings:
-    source = {"tool": "argilla", "secret": SECRET, "argilla": argilla}
-    return GatewaySettings.model_validate({"sources": {"kul": source}, "spool_dir": folder})
-
-
-def headers_of(captured: dict[str, Any]) -> dict[str, str]:
-    return {name.lower(): value for name, value in captured["headers"]}
-
-
-def signed(body: bytes, at_s: int, number: int = 1, secret: str = SECRET) -> dict[str, str]:
-    name = f"msg_{number}"
-    mac = hmac.new(base64.b64decode(secret), f"{name}.{at_s}.".encode() + body, sha256).digest()
-    signature = "v1," + base64.b64encode(mac).decode()
-    return {"webhook-id": name, "webhook-timestamp": str(at_s), "webhook-signature": signature}
-
-
-async def post(bench: Bench, body: bytes, headers: dict[str, str], query: str = "?source=kul") -> tuple[int, Any]:
-    sent = {"content-type": "application/json", **{k: v for k, v in headers.items() if k.startswith("webhook-")}}
-    async with bench.client.post(f"/v1/hooks/argilla{query}", data=body, headers=sent) as answer:
-        return answer.status, await answer.json()
-
-
-async def replay(bench: Bench) -> list[dict[str, Any]]:
-    """Send everything captured with its own headers, at its own time."""
-    said = []
-    for one in CAPTURED:
-        bench.now_ms = int(headers_of(one)["webhook-timestamp"]) * 1000 + 500
-        status, answer = await post(bench, one["body_raw"].encode(), headers_of(one))
-        assert status == 200, answer
-        said.append(answer)
-    return said
-
-
-def tables(values: Iterable[bytes]) -> Any:
-    run = CoreRun(partitions=2)
-    run.send(values)
-    run.finish()
-    return run.panes(), run.windows()
-
-
-def total(panes: Any, table: str, field: str, scope: str = "all") -> float:
-    return sum(row[field] for (key, _), row in panes[table].items() if key == scope)
 
 
 # -- what was captured -------------------------------------------------------------------------------------------
@@ -265,153 +228,6 @@ def test_what_is_only_in_memory_is_not_answered_2xx_for_argilla_sends_it_again(k
 
 
 # -- lives of responses ------------------------------------------------------------------------------------------
-
-RESPONSE = json.loads(next(one["body_raw"] for one in CAPTURED if '"response.created"' in one["body_raw"]))
-
-
-def response(action: str, second: int, user: str = "ann", status: str = "submitted", **answers: Any) -> dict[str, Any]:
-    hook = json.loads(json.dumps(RESPONSE))
-    hook["type"], hook["timestamp"] = f"response.{action}", f"2026-11-23T04:00:{second:02}.000001Z"
-    role = "owner" if user == "olga" else "annotator"
-    hook["data"].update(id=f"r-{user}", status=status, user={"id": f"u-{user}", "username": user, "role": role})
-    hook["data"]["values"] = {name: {"value": value} for name, value in (answers or {"policy": "Hate"}).items()}
-    return hook
-
-
-def run_hooks(*hooks: dict[str, Any], **argilla: Any) -> tuple[Bench, list[dict[str, Any]]]:
-    said: list[dict[str, Any]] = []
-
-    async def steps(bench: Bench) -> None:
-        for number, hook in enumerate(hooks):
-            body = json.dumps(hook).encode()
-            status, answer = await post(bench, body, signed(body, bench.now_ms // 1000, number))
-            assert status == 200, answer
-            said.append(answer)
-
-    return Bench(settings(**argilla)).run(steps), said
-
-
-def told(bench: Bench) -> list[tuple[str, str]]:
-    """Short type, and the label or audit it is about."""
-    names = [one["type"].removeprefix("floorwatch.").removesuffix(".v1") for one in bench.events]
-    data = [one["data"] for one in bench.events]
-    return [
-        (name, one.get("verdict") or one.get("label_id") or one.get("audit_id", ""))
-        for name, one in zip(names, data, strict=True)
-    ]
-
-
-def test_a_draft_is_no_label_and_discarding_withdraws_and_a_new_submission_is_a_new_label() -> None:
-    bench, said = run_hooks(
-        response("created", 1, status="draft"),
-        response("updated", 2),
-        response("updated", 3, policy="Spam"),
-        response("updated", 4, status="discarded"),
-        response("updated", 5, status="discarded"),
-        response("updated", 6),
-        response("deleted", 7),
-    )
-    assert told(bench) == [
-        ("label.submitted", "argilla-r-ann"),
-        ("label.submitted", "argilla-r-ann"),
-        ("label.withdrawn", "argilla-r-ann"),
-        ("label.submitted", "argilla-r-ann-2"),
-        ("label.withdrawn", "argilla-r-ann-2"),
-    ]
-    assert [bool(one["ignored"]) for one in said] == [True, False, False, False, True, False, False]
-    panes, _ = tables(value for _, value in bench.publisher.records)
-    assert total(panes, "throughput", "labels") == 0
-
-
-def test_an_older_state_that_comes_late_is_passed_over() -> None:
-    bench, said = run_hooks(response("updated", 5, status="discarded"), response("created", 1), response("updated", 3))
-    assert told(bench) == [("label.withdrawn", "argilla-r-ann")]
-    assert [one["events"] for one in said] == [1, 0, 0]
-
-
-def test_an_auditors_answer_is_a_label_unless_configured() -> None:
-    hooks = [response("created", 1), response("created", 2, "olga", policy="Safe")]
-    bench, _ = run_hooks(*hooks)
-    assert told(bench) == [("label.submitted", "argilla-r-ann"), ("label.submitted", "argilla-r-olga")]
-    bench, _ = run_hooks(*hooks, auditors=["owner", "reviewer"])
-    assert told(bench) == [("label.submitted", "argilla-r-ann"), ("audit.completed", "incorrect")]
-    data = bench.events[1]["data"]
-    assert (data["label_id"], data["auditor_id"], data["error_class"]) == (
-        "argilla-r-ann",
-        "argilla-olga",
-        "false_positive",
-    )
-    assert "severity" not in data or data["severity"] is None
-    bench, _ = run_hooks(response("created", 1), response("created", 2, "bo"), auditors=["bo"])
-    assert told(bench)[1] == ("audit.completed", "correct")
-    bench, _ = run_hooks(response("created", 1, "olga"), auditors=["owner"])
-    assert told(bench) == [("label.submitted", "argilla-r-olga")]  # there is nothing to audit
-
-
-def test_nobody_audits_a_label_of_their_own() -> None:
-    """An owner's first answer is a label; the webhook of its deletion was lost, and the owner answers anew."""
-    again = response("created", 2, "olga", policy="Spam")
-    again["data"]["id"] = "r-olga-2"
-    bench, _ = run_hooks(response("created", 1, "olga"), again, auditors=["owner"])
-    assert [kind for kind, _ in told(bench)] == ["label.submitted", "label.submitted"]
-
-
-def test_an_audit_is_of_every_label_and_changes_and_ends_with_its_response() -> None:
-    hooks = [
-        response("created", 1),
-        response("created", 2, "bo", policy="Spam"),
-        response("created", 3, "olga", policy="Spam", severity=4),
-        response("updated", 4, "olga", policy="Hate"),
-        response("deleted", 5, "olga"),
-    ]
-    bench, _ = run_hooks(*hooks, auditors=["owner"])
-    assert [one for one in told(bench) if one[0] == "audit.completed"] == [
-        ("audit.completed", "incorrect"),
-        ("audit.completed", "correct"),
-        ("audit.completed", "correct"),
-        ("audit.completed", "incorrect"),
-    ]
-    assert bench.events[2]["data"]["severity"] == "critical"
-    audits = [one["data"]["audit_id"] for one in bench.events if "audit." in one["type"]]
-    assert audits[:2] == audits[2:4] == audits[4:]
-    for count, audited, correct in ((3, 2, 1), (4, 2, 1), (5, 0, 0)):
-        some, _ = run_hooks(*hooks[:count], auditors=["owner"])
-        panes, _ = tables(value for _, value in some.publisher.records)
-        found = (total(panes, "accuracy", "audited"), total(panes, "accuracy", "correct"))
-        assert (total(panes, "throughput", "labels"), *found) == (2, audited, correct)
-
-
-@pytest.mark.parametrize(
-    ("mine", "theirs", "verdict"),
-    [
-        ({"policy": "Hate"}, {"policy": "Hate"}, "correct"),
-        ({"policy": "Hate", "policies": ["Spam", "Safe"]}, {"policies": ["Safe", "Spam"], "policy": "Hate"}, "correct"),
-        ({"policy": "Hate", "policies": ["Spam"]}, {"policy": "Spam", "policies": ["Hate"]}, "incorrect"),
-        ({"policy": "Hate", "severity": 1}, {"policy": "Hate", "severity": 4}, "correct"),
-        ({"policy": "Hate", "free": "x"}, {"policy": "Hate", "free": "y"}, "incomparable"),
-        ({"policy": "Hate", "note": "x"}, {"policy": "Hate", "note": "y"}, "correct"),
-        ({"policy": "Hate", "stars": 3}, {"policy": "Spam", "stars": 3}, "incorrect"),
-        ({"stars": 3}, {"stars": 3}, "incomparable"),
-        ({"spans": [{"start": 1, "end": 3, "label": "x"}]}, {"spans": []}, "incomparable"),
-    ],
-)
-def test_only_choices_are_compared(mine: Any, theirs: Any, verdict: str) -> None:
-    hooks = [response("created", 1, **mine), response("created", 2, "olga", **theirs)]
-    for hook in hooks:
-        asked = hook["data"]["record"]["dataset"]["questions"]
-        kinds = {"free": "text", "note": "text", "stars": "rating", "spans": "span"}
-        asked += [{"name": name, "settings": {"type": kind}} for name, kind in kinds.items()]
-    bench, said = run_hooks(*hooks, auditors=["owner"])
-    assert told(bench)[1] == ("audit.completed", verdict)
-    assert said[1]["incomparable"] == (verdict == "incomparable")
-
-
-def test_one_deciding_question_gives_plain_values() -> None:
-    hook = response("created", 1, policy="Hate", severity=2)
-    questions = hook["data"]["record"]["dataset"]["questions"]
-    questions[:] = [one for one in questions if one["name"] != "policies"]
-    bench, _ = run_hooks(hook)
-    assert bench.events[0]["data"]["values"] == ["Hate"]
 
 
 # -- records and datasets ----------------------------------------------------------------------------------------

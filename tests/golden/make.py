@@ -98,8 +98,7 @@ def _rare_events() -> list[bytes]:
                 name, number = f"rare-{task}-{copy}", number + 1
                 dims = {"queue": "rare", "policy": "p-0"}
                 if stage < 2:
-                    who = ("ann", "ben")[stage]
-                    values = (one, two)[stage]
+                    who, values = ("ann", "ben")[stage], (one, two)[stage]
                     event(
                         "label.submitted",
                         name,

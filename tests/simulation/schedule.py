@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from streams.models import topics
+from tests.simulation.engine_clock import engine_of
 from tests.simulation.floor import Kinds, Shape, tick
 from tests.simulation.verdict import differences
-from tests.simulation.world import NOW_MS, World, engine_of
+from tests.simulation.world import NOW_MS, World
 
 Action = Callable[[World, random.Random], str | None]
 

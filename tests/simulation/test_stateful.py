@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from tests.simulation.engine_clock import engine_of
 from tests.simulation.floor import Kinds, Shape
 from tests.simulation.schedule import BY_KIND, Outcome, rest
 from tests.simulation.verdict import differences
-from tests.simulation.world import World, engine_of
+from tests.simulation.world import World
 
 pytestmark = pytest.mark.slow
 

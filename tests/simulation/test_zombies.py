@@ -11,12 +11,13 @@ import pytest
 from streams.core.ledger_store import META, LedgerStore
 from streams.core.segments import Segments
 from streams.models import topics
+from tests.simulation.engine_clock import engine_of
 from tests.simulation.floor import LONG, Kinds, Shape
 from tests.simulation.ports import Append, Operation
 from tests.simulation.schedule import Outcome, rest
 from tests.simulation.verdict import differences
 from tests.simulation.worker import SimWorker
-from tests.simulation.world import NOW_MS, World, engine_of
+from tests.simulation.world import NOW_MS, World
 
 LEDGER, SCOPES = (topics.EVENTS, 0), (topics.PARTIALS, 0)
 

@@ -6,17 +6,9 @@ now. Nothing here looks at the state of the engine.
 
 from __future__ import annotations
 
-import gc
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 from zlib import crc32
 
-import streams.agents.aggregate
-import streams.engine.gaps
-import streams.engine.host
-from streams.core import accumulate
 from streams.core.policy import DAY_MS
 from streams.core.records import CONTENT_ERRORS
 from streams.models import topics
@@ -36,8 +28,6 @@ NOW_MS = START_MS + 100 * DAY_MS
 """When records arrive: after all that events tell of, but for those of ``arrival_of``."""
 
 _AHEAD_MS = 250_000
-_PIECE = 25
-"""A floor of a schedule has a hundred rows: small pieces, so that it dies between two of them."""
 
 
 def arrival_of(seed: int, value: bytes) -> int:
@@ -48,27 +38,6 @@ def arrival_of(seed: int, value: bytes) -> int:
         return to_ms(decode_log_event(value).time) - _AHEAD_MS
     except CONTENT_ERRORS:
         return NOW_MS
-
-
-@contextmanager
-def engine_of(clock: Clock, *, by_columns: bool) -> Iterator[None]:
-    """Let the engine's modules read the schedule's clock, and sum a handful of changes as it sums ten thousand."""
-    modules: list[Any] = [streams.engine.host, streams.engine.gaps, streams.agents.aggregate]
-    kept, few = [module.time for module in modules], accumulate._FEW
-    for module in modules:
-        module.time = clock
-    # A recovery freezes what there is, and here that is mostly what earlier schedules have left.
-    freeze, gc.freeze = gc.freeze, lambda: None
-    accumulate._FEW = -1 if by_columns else few
-    piece, streams.agents.aggregate._PIECE = streams.agents.aggregate._PIECE, _PIECE
-    try:
-        yield
-    finally:
-        streams.agents.aggregate._PIECE = piece
-        accumulate._FEW = few
-        gc.freeze = freeze
-        for module, time in zip(modules, kept, strict=True):
-            module.time = time
 
 
 class World:

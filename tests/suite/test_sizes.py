@@ -1,0 +1,43 @@
+"""Modules stay under 400 lines and functions under 70, tests included, without exceptions."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MOST_LINES, MOST_IN_FUNCTION = 400, 70
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    """(path, text) of every Python file of the project."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in sorted(set(listed.stdout.splitlines())):
+        if (ROOT / name).is_file():
+            yield name, (ROOT / name).read_text(encoding="utf-8")
+
+
+def too_long(name: str, text: str) -> list[str]:
+    """What is too long in a file: the file itself, or functions of it, with their decorators."""
+    found = [name] if text.count("\n") > MOST_LINES else []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            lines = (node.end_lineno or node.lineno) - first + 1
+            found += [f"{name}:{first} {node.name}: {lines} lines"] if lines > MOST_IN_FUNCTION else []
+    return found
+
+
+def test_nothing_is_too_long() -> None:
+    found = [one for name, text in sources() for one in too_long(name, text)]
+    assert found == [], "move the second thing it does to a place of its own"
+
+
+def test_what_is_too_long_is_found() -> None:
+    assert too_long("a.py", "x = 1\n" * 401) == ["a.py"]
+    assert too_long("a.py", "@one\ndef f():\n" + "    x = 1\n" * 69) == ["a.py:1 f: 71 lines"]
+    assert too_long("a.py", "x = 1\n" * 330 + "@one\ndef f():\n" + "    x = 1\n" * 68) == []
