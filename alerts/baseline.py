@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field, structs
 
-from alerts.rules import Rule, ThroughputDropRule
+from alerts.rules import Rule
 from alerts.statistics import overdispersion
 from alerts.view import Row, RowView, instant_ms, is_live
 from streams.core.window_names import CALENDAR_WINDOWS, window_ms
@@ -94,8 +94,8 @@ def advance(state: BaselineState, rules: Iterable[Rule], view: RowView, watermar
     Returns:
         A new state; ``state`` itself when there is nothing to add.
     """
-    # A day or shift in progress is not compared with whole ones: rules.py refuses such a rule.
-    drops = [rule for rule in rules if isinstance(rule, ThroughputDropRule) and rule.window not in CALENDAR_WINDOWS]
+    # A day or shift in progress is not compared with whole ones: the kind refuses such a rule.
+    drops = [rule for rule in rules if rule.reads_baseline and rule.window not in CALENDAR_WINDOWS]
     if not drops:
         return state
     if state.origin_ms is None or watermark_ms < state.origin_ms:

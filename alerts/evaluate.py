@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from alerts.baseline import BaselineState
 from alerts.kinds.base import RuleContext
-from alerts.kinds.registry import EVALUATORS
+from alerts.kinds.registry import KIND_OF
 from alerts.rules import Rule
 from alerts.scopes import board_path
 from alerts.signals import Signal
@@ -35,7 +35,9 @@ def evaluate(rules: Iterable[Rule], view: RowView, watermark_ms: int, baseline: 
     context = RuleContext(view, watermark_ms, baseline)
     signals: list[Signal] = []
     for rule in rules:
-        findings = sorted(EVALUATORS[rule.kind](rule, context), key=lambda found: (len(found.scope), found.scope_key))
+        findings = sorted(
+            KIND_OF[rule.kind].evaluate(rule, context), key=lambda found: (len(found.scope), found.scope_key)
+        )
         signals += [
             Signal(
                 rule=rule.name,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from alerts.signals import Contributor, Kind, Severity
+from alerts.signals import Contributor, Severity
 
 State = Literal["pending", "quiet", "open", "acknowledged", "escalated", "resolved"]
 """``quiet``: it was pending and ended before it opened. It is never shown, and kept so that a replay is recognised."""
@@ -58,7 +58,7 @@ class Incident(Struct, frozen=True):
 
     key: str
     rule: str
-    kind: Kind
+    kind: str
     severity: Severity
     scope: dict[str, str]
     scope_key: str

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from alerts.rules import RuleSet
+from alerts.kinds.registry import RuleSet
 
 DEFAULTS = "alerts/defaults.yaml"
 

@@ -12,7 +12,6 @@ from streams.core.scopes import scope_key as core_scope_key
 __all__ = [
     "ALL_KEY",
     "DIMENSIONS",
-    "SOURCE",
     "Scope",
     "board_path",
     "child_dimension",
@@ -21,12 +20,9 @@ __all__ = [
     "scope_words",
 ]
 
-SOURCE = "source"
-"""Scope name of the kinds about the stream itself (source_silent, dead_letters); no dimension of a label."""
-
 BOARD_PATH = "/d/floorwatch-live-floor"
 
-_ORDER = {name: place for place, name in enumerate((*DIMENSIONS, SOURCE))}
+_ORDER = {name: place for place, name in enumerate(DIMENSIONS)}
 
 Scope = Mapping[str, str]
 

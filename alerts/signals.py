@@ -6,20 +6,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal[
-    "accuracy_low",
-    "critical_errors",
-    "sla_attainment",
-    "sla_breach_predicted",
-    "throughput_drop",
-    "backlog_age",
-    "dead_letters",
-    "source_silent",
-    "overturns_high",
-    "agreement_low",
-    "exposure_cap",
-    "rushing",
-]
 Severity = Literal["page", "warn", "info"]
 
 
@@ -64,7 +50,7 @@ class Signal(Struct, frozen=True, tag="signal"):
     """
 
     rule: str
-    kind: Kind
+    kind: str
     scope: dict[str, str]
     scope_key: str
     firing: bool

@@ -8,25 +8,10 @@ from msgspec import Struct
 
 from alerts.escape import PLAIN, Sink
 from alerts.incident import Incident
+from alerts.kinds.registry import headline_of
 from alerts.scopes import scope_words
 from alerts.signals import Contributor
 from streams.core.formatting import UTC_ZONE, duration, instant, printable, times_in
-
-HEADLINES: dict[str, str] = {
-    "accuracy_low": "Accuracy below target",
-    "critical_errors": "Too many critical errors",
-    "sla_attainment": "SLA missed too often",
-    "sla_breach_predicted": "SLA will be missed",
-    "throughput_drop": "Throughput has dropped",
-    "backlog_age": "Backlog is too old",
-    "dead_letters": "Events were refused",
-    "source_silent": "A source has gone silent",
-    "overturns_high": "Appeals succeed too often",
-    "agreement_low": "Labellers disagree too often",
-    "exposure_cap": "Exposure near the cap",
-    "rushing": "Faster, with more errors",
-}
-
 
 _MOST_TITLE, _MOST_FACT = 200, 400
 """Characters of a title, and of one fact or contributor: Slack takes 3,000 in a section, a phone shows far less."""
@@ -49,7 +34,7 @@ class Text(Struct, frozen=True):
 
 def title_of(incident: Incident) -> str:
     """What and where, without the step: ``Accuracy below target: vendor bpo-a``."""
-    return printable(f"{HEADLINES[incident.kind]}: {scope_words(incident.scope)}")
+    return printable(f"{headline_of(incident.kind)}: {scope_words(incident.scope)}")
 
 
 def render(incident: Incident, step: str, links: Links | None = None, sink: Sink = PLAIN, zone: str = UTC_ZONE) -> Text:

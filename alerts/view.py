@@ -14,9 +14,7 @@ Row = Mapping[str, Any]
 class RowView(Protocol):
     """The latest rows of the read model, of one moment.
 
-    Tables ``accuracy``, ``throughput`` and ``sla`` hold the row JSON of the read model by window and scope key. Two
-    more are about the stream itself: ``dead_letters`` (window as above; row ``count``, ``by_code``) and ``sources``
-    (row ``scope`` {"source": name}, ``silent_ms``, ``last_event`` RFC 3339; any window).
+    Tables ``accuracy``, ``throughput`` and ``sla`` hold the row JSON of the read model by window and scope key.
     """
 
     def rows(self, table: str, window: str) -> Mapping[str, Row]:

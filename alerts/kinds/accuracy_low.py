@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import Finding, RuleContext, labels_of
+from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, top_nano
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import AccuracyLowRule
+from alerts.rules import Budget, Method, Probability, Ratio, Rule
 from alerts.view import Row
+from config.tables import WindowName
+from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
 from streams.core.formatting import interval, percent, plural
 from streams.core.rca.slices import row_tally
 from streams.core.window_names import window_words
+
+
+class AccuracyLowRule(Rule):
+    """Fires on evidence that accuracy is below ``target`` (or, by interval, when its upper end is)."""
+
+    kind: Literal["accuracy_low"]
+    target: Ratio = 0.95
+    method: Method = "evidence"
+    budget: Budget = Budget()
+    least_probability: Probability | None = None
+    """Least sampling probability of the audit plan, as far as one is fixed: weights 1/probability then never rise above
+    the known greatest one, where without it the greatest met so far is taken."""
+    min_sample: int = Field(default=50, ge=1)
+    reference: WindowName | None = None
+    """A longer window to compare with when naming contributors; without it, the excess errors over target."""
 
 
 def read(row: Row) -> PartCounts:
@@ -23,6 +43,12 @@ def read(row: Row) -> PartCounts:
 def sampled(row: Row) -> PartCounts:
     """The audits that are a sample of the work, by weight. Parts are compared by these."""
     return PartCounts.of(row_tally("accuracy", row), labels_of(row))
+
+
+def detector(rule: AccuracyLowRule) -> DetectorModel:
+    """Bets on the share of wrong labels, above the share that the target allows."""
+    bets = ShareBets.of(1 - rule.target, ACCURACY_RATIOS, top_nano=top_nano(rule.least_probability))
+    return DetectorModel("accuracy", bets)
 
 
 def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
@@ -42,8 +68,12 @@ def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
         good_target=rule.target,
         read=read,
         sampled=sampled,
+        detector=detector,
         value=lambda cell: cell.good / cell.total,
         sentence=sentence,
         part=lambda cell: f"{percent(cell.tally.share)} of {plural(cell.total, 'audit')}" if cell.total else "none",
     )
     return evaluate_share(rule, context, share)
+
+
+KIND = KindSpec(AccuracyLowRule, evaluate, "Accuracy below target", detector, coaching=True)

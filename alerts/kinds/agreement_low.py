@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import Finding, RuleContext, labels_of
+from alerts.kinds.base import Finding, KindSpec, RuleContext, labels_of
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import AgreementLowRule
+from alerts.rules import Ratio, Rule
 from alerts.view import Row
+from config.tables import WindowName
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
+
+
+class AgreementLowRule(Rule):
+    """Fires when surely less than ``target`` of the tasks labelled by several people were decided alike by all of them.
+
+    Judged as ``overturns_high``. Raw agreement: where values are so skewed that chance agrees too, ``floorwatch quality``
+    shows Krippendorff's alpha beside it.
+    """
+
+    kind: Literal["agreement_low"]
+    window: WindowName = "7d"
+    target: Ratio = 0.8
+    method: Literal["interval"] = "interval"
+    min_z: float = Field(default=4.0, gt=0)
+    min_sample: int = Field(default=30, ge=1)
+    """Least tasks labelled by several people."""
+    reference: WindowName | None = None
+
+    @model_validator(mode="after")
+    def _not_of_one(self) -> AgreementLowRule:
+        if "labeler" in self.scope.names:
+            raise ValueError("nobody agrees alone: its scope cannot name labeler; use {by: policy} or {by: team}")
+        return self
 
 
 def read(row: Row) -> PartCounts:
@@ -44,3 +71,6 @@ def evaluate(rule: AgreementLowRule, context: RuleContext) -> Iterable[Finding]:
         z=rule.min_z,
     )
     return evaluate_share(rule, context, share)
+
+
+KIND = KindSpec(AgreementLowRule, evaluate, "Labellers disagree too often")

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
 
 from alerts.contributors import children
-from alerts.kinds.base import Finding, RuleContext, examples
-from alerts.rules import BacklogAgeRule
+from alerts.kinds.base import Finding, KindSpec, RuleContext, examples
+from alerts.rules import DurationS, Rule
 from alerts.signals import Contributor
 from streams.core.formatting import duration, plural
+
+
+class BacklogAgeRule(Rule):
+    """Fires when the oldest open task is older than ``target`` (a duration)."""
+
+    kind: Literal["backlog_age"]
+    target: DurationS = 86_400
+    min_sample: int = Field(default=1, ge=1)
+    """Least open tasks."""
 
 
 def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:
@@ -50,3 +62,6 @@ def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:
             contributors=tuple(sorted(parts, key=lambda part: (part.effect_pp, part.dimension, part.value))[:5]),
             examples=examples(row),
         )
+
+
+KIND = KindSpec(BacklogAgeRule, evaluate, "Backlog is too old")

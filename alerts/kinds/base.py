@@ -1,15 +1,18 @@
-"""What every kind of rule gives: one evaluator from tables to findings."""
+"""What a kind of alert is: its rule, its evaluator from tables to findings, its headline and its detector."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 from msgspec import Struct
 
 from alerts.baseline import BaselineState
+from alerts.rules import Rule
 from alerts.signals import AuditSuggestion, Contributor
 from alerts.view import Row, RowView, is_live
+from streams.core.detectors.bets import NANO, ShareBets
+from streams.core.detectors.watch import Measure
 
 
 class RuleContext(Struct, frozen=True):
@@ -37,10 +40,53 @@ class Finding(Struct, frozen=True):
 
 
 class Evaluator(Protocol):
-    """One kind of rule. Detectors (e-SR) join as further kinds with state of their own in Context."""
+    """From a rule of the kind and the tables to findings. Pure."""
 
     def __call__(self, rule: Any, context: RuleContext) -> Iterable[Finding]:
         """One finding per scope of the rule that has anything to say, firing or not."""
+
+
+class DetectorModel(NamedTuple):
+    """The detector of a rule that judges by evidence.
+
+    Attributes:
+        measure: What it watches, one of those that the core folds.
+        bets: The bets on a share; None for throughput.
+    """
+
+    measure: Measure
+    bets: ShareBets | None
+
+
+class LowersToDetector(Protocol):
+    """From a rule of the kind to its detector."""
+
+    def __call__(self, rule: Any, /) -> DetectorModel:
+        """The detector of a rule whose ``method`` is ``evidence``."""
+
+
+class KindSpec(Struct, frozen=True):
+    """All there is to a kind of alert. Its module ends with one, and alerts/kinds/registry.py names it.
+
+    Attributes:
+        rule: What a team writes in YAML: settings, defaults, and what the kind needs of the tables.
+        evaluate: Says of each scope whether it fires, with evidence and contributors.
+        headline: What a message begins with, before the scope.
+        detector: For kinds that judge by evidence; their rules have ``method`` and ``budget``.
+        coaching: Incidents about a person are a step of their coaching record.
+    """
+
+    rule: type[Rule]
+    evaluate: Evaluator
+    headline: str
+    detector: LowersToDetector | None = None
+    coaching: bool = False
+
+    @property
+    def name(self) -> str:
+        """What ``kind`` says in YAML; also the name of the kind's module and of its runbook."""
+        (name,) = get_args(self.rule.model_fields["kind"].annotation)
+        return str(name)
 
 
 def live_rows(view: RowView, table: str, window: str, watermark_ms: int) -> dict[str, Row]:
@@ -60,3 +106,11 @@ def labels_of(row: Mapping[str, Any]) -> int:
 def examples(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Example task ids of a row, at most five; empty where the table has none."""
     return tuple(row.get("examples") or ())[:5]
+
+
+def top_nano(least_probability: float | None) -> int:
+    """Return the greatest weight 1/π of the audit plan in 10⁻⁹; 0 if it is not configured.
+
+    Source: Horvitz, Thompson, JASA 47 (1952): what is drawn with probability π weighs 1/π.
+    """
+    return 0 if least_probability is None else round(NANO / least_probability)

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import Finding, RuleContext, labels_of
+from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, top_nano
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import CriticalErrorsRule
+from alerts.rules import Budget, Method, Probability, Ratio, Rule
 from alerts.view import Row
+from config.tables import WindowName
+from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
+
+
+class CriticalErrorsRule(Rule):
+    """Fires on evidence that the critical-error ratio is above ``target`` (or, by interval, when its lower end is)."""
+
+    kind: Literal["critical_errors"]
+    target: Ratio = 0.005
+    method: Method = "evidence"
+    budget: Budget = Budget()
+    least_probability: Probability | None = None
+    min_sample: int = Field(default=100, ge=1)
+    reference: WindowName | None = None
 
 
 def read(row: Row) -> PartCounts:
@@ -21,6 +38,12 @@ def read(row: Row) -> PartCounts:
 
 def _bad(cell: PartCounts) -> float:
     return (cell.total - cell.good) / cell.total
+
+
+def detector(rule: CriticalErrorsRule) -> DetectorModel:
+    """Bets on the share of labels with a critical error, above the share allowed."""
+    bets = ShareBets.of(rule.target, CRITICAL_RATIOS, top_nano=top_nano(rule.least_probability))
+    return DetectorModel("critical_errors", bets)
 
 
 def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding]:
@@ -38,8 +61,12 @@ def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding
         noun="audits",
         good_target=1 - rule.target,
         read=read,
+        detector=detector,
         value=_bad,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} critical in {plural(cell.total, 'audit')}",
     )
     return evaluate_share(rule, context, share)
+
+
+KIND = KindSpec(CriticalErrorsRule, evaluate, "Too many critical errors", detector, coaching=True)

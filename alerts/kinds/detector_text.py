@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alerts.detectors import detectors_of
-from alerts.rules import Rule
 from alerts.signals import AuditSuggestion
+from streams.core.detectors.bets import ShareBets
 from streams.core.detectors.evidence_text import evidence_words
 from streams.core.detectors.fleet import audits_to_decide, watch_list
 from streams.core.formatting import instant
@@ -39,13 +38,10 @@ def places_on_watch_list(readings: Mapping[str, Reading]) -> dict[str, int]:
     return {key: place for place, key in enumerate(listed, 1) if not readings[key]["firing"]}
 
 
-def audit_suggestion_of(rule: Rule, reading: Reading) -> AuditSuggestion | None:
-    """Return how many more audits would decide. None if the reading asks for none, or if its errors would never reach the bar."""
-    if not reading.get("wants_audits"):
-        return None
+def audit_suggestion_of(bets: ShareBets | None, reading: Reading) -> AuditSuggestion | None:
+    """Return how many more audits would decide, for a reading that asks for them. None if its errors would never reach the bar."""
     score, bar, units, bad = reading["score"], reading["bar"], reading["units"], reading["bad"]
-    model = detectors_of([rule])[0].model
-    audits = None if model is None else audits_to_decide(model, (units, bad), score, bar)
+    audits = None if bets is None else audits_to_decide(bets, (units, bad), score, bar)
     return None if audits is None else AuditSuggestion(min(audits, MOST_AUDITS), score, bar, units, bad)
 
 

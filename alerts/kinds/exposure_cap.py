@@ -2,14 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from alerts.kinds.base import Finding, RuleContext, live_rows
-from alerts.rules import ExposureCapRule
+from pydantic import Field, model_validator
+
+from alerts.kinds.base import Finding, KindSpec, RuleContext, live_rows
+from alerts.rules import DurationS, Rule, Selector
 from alerts.signals import Contributor
 from alerts.view import Row
+from config.base import SettingsFault
+from config.tables import WindowName
 from streams.core.formatting import duration, instant
 from streams.core.window_names import window_ms, window_words
+
+if TYPE_CHECKING:
+    from config.people import ExposureSettings
+
+
+class ExposureCapRule(Rule):
+    """Fires when a labeller's severity-weighted handle time reaches ``target`` (a duration), or will within ``ahead``.
+
+    ``weights`` by policy needs the scope ``[policy, labeler]`` in ``tables.scopes``.
+    """
+
+    kind: Literal["exposure_cap"]
+    scope: Selector = Selector(by=("labeler",))
+    window: WindowName = "24h"
+    target: DurationS = 14_400
+    ahead: DurationS = 7200
+    weights: dict[str, Annotated[float, Field(ge=0, le=100)]] | None = None
+    """None takes ``people.exposure``, cap included: people and alerts then say the same."""
+    other_weight: float | None = Field(default=None, ge=0, le=100)
+    """Weight of a policy that is not named; with weights of its own: 1, in full, the careful side."""
+
+    def windows_read(self) -> frozenset[str]:
+        """Return its own window, and that of the pace."""
+        return super().windows_read() | {PACE_WINDOW}
+
+    def completed(self, exposure: ExposureSettings) -> Self:
+        """Return the rule with all it does not say itself from ``people.exposure``, as the command ``people`` takes it."""
+        said = self.model_fields_set
+        found: dict[str, Any] = {
+            name: value for name, value in (("target", exposure.cap_s), ("ahead", exposure.ahead_s)) if name not in said
+        }
+        if self.weights is None and self.other_weight is None and exposure.configured:
+            found |= {"weights": exposure.weights, "other_weight": exposure.other_weight}
+        return self.model_copy(update=found)
+
+    def unmet(
+        self, windows: Collection[str], scopes: Collection[frozenset[str]], *, written: bool
+    ) -> list[SettingsFault]:
+        """Return faults where no pace is known, nothing says what counts as exposure, or no row tells weighted policies apart."""
+        found = []
+        if written and PACE_WINDOW not in windows:  # one that is shipped still tells of the cap
+            reason = (
+                f"{PACE_WINDOW} is not among tables.windows: no pace is known, and the rule would fire only at the cap"
+            )
+            found.append(SettingsFault(("kind",), reason, f"add {PACE_WINDOW} to tables.windows"))
+        if self.weights is None and self.other_weight is None:
+            reason = "nothing says what counts as exposure, so the rule would never fire"
+            hint = "set people.exposure.weights, or people.exposure.other_weight: 1 to count all work alike"
+            found.append(SettingsFault(("kind",), reason, hint))
+        if self.weights and BY_POLICY not in scopes:
+            reason = "weights tell policies apart, and no row does: [policy, labeler] is not among tables.scopes"
+            hint = "add [policy, labeler] to tables.scopes, or remove weights to count all work alike"
+            found.append(SettingsFault(("weights",), reason, hint))
+        return found
+
+    @property
+    def weight_of_others(self) -> float:
+        """The weight of a policy that is not named."""
+        return 1.0 if self.other_weight is None else self.other_weight
+
+    @model_validator(mode="after")
+    def _about_people(self) -> ExposureCapRule:
+        if self.scope.names != {"labeler"}:
+            raise ValueError("exposure is a person's: its scope is {by: labeler} or {labeler: NAME}")
+        return self
+
 
 PACE_WINDOW = "1h"
 """The window whose pace is extrapolated."""
@@ -95,3 +166,6 @@ def _contributors(parts: Mapping[str, float], dose_s: float) -> tuple[Contributo
         for name, seconds in ranked
         if seconds
     )
+
+
+KIND = KindSpec(ExposureCapRule, evaluate, "Exposure near the cap")

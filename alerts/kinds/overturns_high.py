@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import Finding, RuleContext, labels_of
+from alerts.kinds.base import Finding, KindSpec, RuleContext, labels_of
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import OverturnsHighRule
+from alerts.rules import Ratio, Rule
 from alerts.view import Row
+from config.tables import WindowName
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
+
+
+class OverturnsHighRule(Rule):
+    """Fires when surely more than ``target`` of the decided appeals overturn what was decided.
+
+    Judged by the Wilson interval ``min_z`` wide: looked at every minute, the usual 1.96 would lie in most quarters
+    (docs/quality.md). Rows count appeals at the time of the label, hence a long window.
+    """
+
+    kind: Literal["overturns_high"]
+    window: WindowName = "7d"
+    target: Ratio = 0.2
+    method: Literal["interval"] = "interval"
+    min_z: float = Field(default=4.0, gt=0)
+    min_sample: int = Field(default=20, ge=1)
+    """Least decided appeals."""
+    reference: WindowName | None = None
 
 
 def read(row: Row) -> PartCounts:
@@ -48,3 +69,6 @@ def evaluate(rule: OverturnsHighRule, context: RuleContext) -> Iterable[Finding]
         z=rule.min_z,
     )
     return evaluate_share(rule, context, share)
+
+
+KIND = KindSpec(OverturnsHighRule, evaluate, "Appeals succeed too often")

@@ -1,40 +1,89 @@
-"""Which evaluator serves which kind. A new kind is a rule class, a module here, one line below and a runbook."""
+"""Every kind of alert. A new kind is a module beside this file, its two lines here, and a runbook."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from alerts.kinds import (
     accuracy_low,
     agreement_low,
     backlog_age,
     critical_errors,
-    dead_letters,
     exposure_cap,
     overturns_high,
     rushing,
     sla_attainment,
     sla_breach_predicted,
-    source_silent,
     throughput_drop,
 )
-from alerts.kinds.base import Evaluator
+from alerts.kinds.base import KindSpec
+from alerts.rules import Rule
+from config.base import SettingsFault, refuse
 
-UNFED: dict[str, str] = {
+KINDS: tuple[KindSpec, ...] = (
+    accuracy_low.KIND,
+    critical_errors.KIND,
+    sla_attainment.KIND,
+    throughput_drop.KIND,
+    backlog_age.KIND,
+    sla_breach_predicted.KIND,
+    overturns_high.KIND,
+    agreement_low.KIND,
+    exposure_cap.KIND,
+    rushing.KIND,
+)
+"""In the order in which messages and pages list them."""
+
+KIND_OF: dict[str, KindSpec] = {kind.name: kind for kind in KINDS}
+
+TOLD_ELSEWHERE: dict[str, str] = {
     "dead_letters": "use Prometheus' FloorwatchDeadLetters (prometheus/alerting_rules.py) instead",
     "source_silent": "alert on the gateway's requests in Prometheus instead (docs/metrics.md)",
 }
-"""Kinds whose rows are not written yet, with what to do instead. A configuration that names one is refused."""
+"""Names that were kinds once and never had rows to read, with what to do instead."""
 
-EVALUATORS: dict[str, Evaluator] = {
-    "accuracy_low": accuracy_low.evaluate,
-    "critical_errors": critical_errors.evaluate,
-    "sla_attainment": sla_attainment.evaluate,
-    "sla_breach_predicted": sla_breach_predicted.evaluate,
-    "throughput_drop": throughput_drop.evaluate,
-    "backlog_age": backlog_age.evaluate,
-    "overturns_high": overturns_high.evaluate,
-    "agreement_low": agreement_low.evaluate,
-    "dead_letters": dead_letters.evaluate,
-    "source_silent": source_silent.evaluate,
-    "exposure_cap": exposure_cap.evaluate,
-    "rushing": rushing.evaluate,
-}
+
+def headline_of(kind: str) -> str:
+    """Return what a message of a kind begins with. A kind that another version wrote is told by its name."""
+    spec = KIND_OF.get(kind)
+    return kind.replace("_", " ").capitalize() if spec is None else spec.headline
+
+
+def _is_a_kind(rule: Any) -> Any:
+    kind = rule.get("kind") if isinstance(rule, dict) else None
+    if isinstance(kind, str) and kind in TOLD_ELSEWHERE:
+        reason = f"there is no kind {kind}: no table has what it would read"
+        refuse([SettingsFault(("kind",), reason, TOLD_ELSEWHERE[kind])])
+    return rule
+
+
+if TYPE_CHECKING:
+    AnyRule = Rule
+else:
+    AnyRule = Annotated[
+        Union[tuple(kind.rule for kind in KINDS)],  # noqa: UP007 - made of a list
+        Field(discriminator="kind"),
+        BeforeValidator(_is_a_kind),
+    ]
+"""A rule of any kind, told apart by ``kind``: the type of a setting."""
+
+
+class RuleSet(BaseModel):
+    """A rules file: ``rules:`` and nothing else; names are unique."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rules: tuple[AnyRule, ...]
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> RuleSet:
+        seen: set[str] = set()
+        for rule in self.rules:
+            if rule.name in seen:
+                raise ValueError(
+                    f"two rules are named {rule.name!r}; an incident is told by its rule's name: rename one"
+                )
+            seen.add(rule.name)
+        return self

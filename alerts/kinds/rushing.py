@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from msgspec import Struct
+from pydantic import Field, model_validator
 
-from alerts.kinds.base import Finding, RuleContext, examples, live_rows
-from alerts.rules import RushingRule
+from alerts.kinds.base import Finding, KindSpec, RuleContext, examples, live_rows
+from alerts.rules import Ratio, Rule, Selector
 from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
+from config.tables import WindowName
 from streams.core.formatting import percent, plural
 from streams.core.proportions import Interval, difference
-from streams.core.window_names import window_words
+from streams.core.window_names import window_ms, window_words
+
+
+class RushingRule(Rule):
+    """Fires when handle time is at most ``target`` of before against everybody, and the person's accuracy fell."""
+
+    kind: Literal["rushing"]
+    scope: Selector = Selector(by=("labeler",))
+    window: WindowName = "24h"
+    reference: WindowName = "7d"
+    target: Ratio = 0.9
+    min_z: float = Field(default=5.0, gt=0)
+    min_sample: int = Field(default=100, ge=2)
+    """Least timed labels in each of the four medians compared."""
+
+    @model_validator(mode="after")
+    def _about_people(self) -> RushingRule:
+        if "labeler" not in self.scope.names:
+            raise ValueError("rushing is a person's: its scope names labeler, e.g. {by: [queue, policy, labeler]}")
+        if window_ms(self.reference) <= window_ms(self.window):
+            raise ValueError("the reference must be longer than the window")
+        return self
+
 
 _ERROR_OF_MEDIAN = math.sqrt(math.pi / 2)
 """Standard error of a median in units of that of a mean, for a normal distribution: here of log times.
@@ -109,3 +134,6 @@ def _words(rule: RushingRule, row: Row, shift: _PaceChange | None, change: Inter
         f"{pace}; accuracy {change.value * 100:+.1f} points (95% interval {ends}); alarm at {percent(rule.target)}, "
         f"z -{rule.min_z:g} and accuracy down beyond chance"
     )
+
+
+KIND = KindSpec(RushingRule, evaluate, "Faster, with more errors", coaching=True)

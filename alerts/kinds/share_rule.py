@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from msgspec import Struct
 
 from alerts.contributors import PartCounts, share_contributors
-from alerts.kinds.base import Finding, RuleContext, examples, live_rows
+from alerts.kinds.base import Finding, LowersToDetector, RuleContext, examples, live_rows
 from alerts.kinds.detector_text import Reading, audit_suggestion_of, in_words, places_on_watch_list, reading_of
-from alerts.rules import AccuracyLowRule, AgreementLowRule, CriticalErrorsRule, OverturnsHighRule, SlaAttainmentRule
-from alerts.signals import Contributor
+from alerts.rules import Selector
+from alerts.signals import AuditSuggestion, Contributor
 from alerts.statistics import Z_95, wilson
 from alerts.view import Row, instant_ms
 from streams.core.window_names import window_words
 
-ShareRule = AccuracyLowRule | CriticalErrorsRule | SlaAttainmentRule | OverturnsHighRule | AgreementLowRule
+
+class ShareRule(Protocol):
+    """What the rule of such a kind has."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def scope(self) -> Selector: ...  # noqa: D102
+    @property
+    def window(self) -> str: ...  # noqa: D102
+    @property
+    def target(self) -> float: ...  # noqa: D102
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def min_sample(self) -> int: ...  # noqa: D102
+    @property
+    def reference(self) -> str | None: ...  # noqa: D102
 
 
 class ShareMeasure(Struct, frozen=True):
@@ -24,7 +42,7 @@ class ShareMeasure(Struct, frozen=True):
     ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
     the evidence, ``part`` a contributor's share, ``noun`` what is counted. ``z`` is the
     normal quantile of the interval that fires; the one shown is always that of 95%. ``sampled`` reads the outcomes by
-    which contributors are compared, if those differ from what ``read`` counts.
+    which contributors are compared, if those differ from what ``read`` counts. ``detector`` is the kind's, if it has one.
     """
 
     table: str
@@ -36,6 +54,7 @@ class ShareMeasure(Struct, frozen=True):
     part: Callable[[PartCounts], str]
     z: float = Z_95
     sampled: Callable[[Row], PartCounts] | None = None
+    detector: LowersToDetector | None = None
 
     def compared(self, row: Row) -> Callable[[Row], PartCounts]:
         """How contributors to a row are read: as a sample, unless no audit of the row has a sampling probability."""
@@ -86,9 +105,16 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
             since_ms=_since_ms(row, reading),
             contributors=parts,
             examples=examples(row),
-            wish=None if reading is None else audit_suggestion_of(rule, reading),
+            wish=_wish(rule, share, reading),
             dated=reading is not None and reading["since_ms"] is not None,
         )
+
+
+def _wish(rule: ShareRule, share: ShareMeasure, reading: Reading | None) -> AuditSuggestion | None:
+    """More audits, if they would soon decide."""
+    if reading is None or share.detector is None or not reading.get("wants_audits"):
+        return None
+    return audit_suggestion_of(share.detector(rule).bets, reading)
 
 
 def _since_ms(row: Row, reading: Reading | None) -> int:

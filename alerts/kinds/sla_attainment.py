@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import Finding, RuleContext
+from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import SlaAttainmentRule
+from alerts.rules import Budget, Method, Ratio, Rule
 from alerts.view import Row
+from config.tables import WindowName
+from streams.core.detectors.bets import ACCURACY_RATIOS, RESOLVE_SLA_BUCKETS, ShareBets
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
+
+
+class SlaAttainmentRule(Rule):
+    """Fires on evidence that attainment is below ``target`` (or, by interval, when its upper end is).
+
+    ``min_sample``: due tasks.
+    """
+
+    kind: Literal["sla_attainment"]
+    target: Ratio = 0.95
+    method: Method = "evidence"
+    budget: Budget = Budget(per_day=96, days=28)
+    min_sample: int = Field(default=50, ge=1)
+    reference: WindowName | None = None
 
 
 def read(row: Row) -> PartCounts:
     """Met of decided tasks. Tasks due later in the last pane and still open are neither met nor missed yet."""
     met, missed = int(row["met"]), int(row["missed"])
     return PartCounts(met, met + missed, met + missed)
+
+
+def detector(rule: SlaAttainmentRule) -> DetectorModel:
+    """Bets on the share of due tasks that were missed, above the share that the target allows."""
+    return DetectorModel("sla", ShareBets.of(1 - rule.target, ACCURACY_RATIOS, resolve_level=RESOLVE_SLA_BUCKETS))
 
 
 def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]:
@@ -36,8 +60,12 @@ def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]
         noun="due tasks",
         good_target=rule.target,
         read=read,
+        detector=detector,
         value=lambda cell: cell.good / cell.total,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} missed of {cell.total:,} due",
     )
     return evaluate_share(rule, context, share)
+
+
+KIND = KindSpec(SlaAttainmentRule, evaluate, "SLA missed too often", detector)

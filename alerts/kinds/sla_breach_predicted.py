@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from alerts.contributors import children, rank
-from alerts.kinds.base import Finding, RuleContext, examples, live_rows
-from alerts.rules import SlaBreachPredictedRule
+from alerts.kinds.base import Finding, KindSpec, RuleContext, examples, live_rows
+from alerts.rules import DurationS, Rule, Selector
 from alerts.signals import Contributor
 from alerts.view import Row, instant_ms
+from streams.core.forecast.observe import FORECAST_WINDOW
 from streams.core.formatting import duration, instant, plural
+from streams.core.window_names import same_window
+
+
+class SlaBreachPredictedRule(Rule):
+    """Fires when a queue's open work will not fit into its pace before it is due, within ``target`` (a duration) from now.
+
+    Evaluated once a minute: ``for`` 10 and ``resolve_for`` 30 are the two and six evaluations, five minutes apart, whose
+    precision and lead are known (docs/forecast.md).
+    """
+
+    kind: Literal["sla_breach_predicted"]
+    scope: Selector = Selector(by=("queue",))
+    target: DurationS = 28_800
+    for_evaluations: int = Field(default=10, ge=1, le=1000, alias="for")
+    resolve_for: int = Field(default=30, ge=1, le=1000)
+    min_sample: int = Field(default=10, ge=1)
+    """Least shortfall in tasks: fewer are the chance of a few minutes."""
+
+    @model_validator(mode="after")
+    def _about_queues(self) -> SlaBreachPredictedRule:
+        if self.scope.names != {"queue"}:
+            raise ValueError("a breach is forecast per queue: its scope is {by: queue} or {queue: NAME}")
+        if same_window(self.window, (FORECAST_WINDOW,)) is None:
+            raise ValueError(f"the forecast stands in the rows of window {FORECAST_WINDOW}")
+        return self
 
 
 def evaluate(rule: SlaBreachPredictedRule, context: RuleContext) -> Iterable[Finding]:
@@ -80,3 +109,6 @@ def _contributors(row: Row, rows: dict[str, Row]) -> tuple[Contributor, ...]:
                     Contributor(dimension, value, -round(100 * count / backlog, 2), count, detail, share_of="backlog")
                 )
     return rank(found)
+
+
+KIND = KindSpec(SlaBreachPredictedRule, evaluate, "SLA will be missed")

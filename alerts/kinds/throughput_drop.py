@@ -4,19 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
 
 from alerts.baseline import Expectation, WindowCount, current_count, expect
 from alerts.contributors import rank
-from alerts.kinds.base import Finding, RuleContext
+from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.detector_text import Reading, drop_in_words, reading_of
-from alerts.rules import ThroughputDropRule
+from alerts.rules import Budget, Ratio, Rule
 from alerts.scopes import child_dimension
 from alerts.signals import Contributor
 from alerts.statistics import drop_z
 from alerts.view import Row
 from streams.core.formatting import percent
 from streams.core.scopes import parse_scope_key
-from streams.core.window_names import window_words
+from streams.core.window_names import CALENDAR_WINDOWS, window_words
+
+
+class ThroughputDropRule(Rule):
+    """Fires when labels are at most ``target`` of the trailing baseline and that is no chance (z <= -min_z).
+
+    ``method: evidence`` compares every hour with the same hour of the week before instead, and needs a week of history;
+    ``target`` and the ``min_`` fields are then not looked at.
+    """
+
+    reads_baseline: ClassVar[bool] = True
+
+    kind: Literal["throughput_drop"]
+    target: Ratio = 0.7
+    method: Literal["baseline", "evidence"] = "baseline"
+    budget: Budget = Budget(per_day=24, days=300)
+    min_sample: float = Field(default=30, gt=0)
+    """Least labels expected by the baseline."""
+    min_z: float = Field(default=4.0, gt=0)
+    min_windows: int = Field(default=4, ge=2, le=24)
+
+    @model_validator(mode="after")
+    def _of_equal_windows(self) -> ThroughputDropRule:
+        if self.method == "baseline" and self.window in CALENDAR_WINDOWS:
+            raise ValueError(
+                f"a {self.window} in progress cannot be compared with whole ones: take a sliding window such as 24h, or "
+                "method: evidence"
+            )
+        return self
+
+
+def detector(_rule: ThroughputDropRule) -> DetectorModel:
+    """Bets on labels an hour against the same hour of the week before; they have no parameter."""
+    return DetectorModel("throughput", None)
 
 
 def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding]:
@@ -95,3 +131,6 @@ def _contributors(
         detail = f"{count.labels:,} labels, {expected.labels:,.0f} expected"
         found.append(Contributor(dimension, part_scope[dimension], effect_pp, count.labels, detail))
     return rank(found)
+
+
+KIND = KindSpec(ThroughputDropRule, evaluate, "Throughput has dropped", detector)

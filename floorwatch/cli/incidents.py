@@ -153,15 +153,13 @@ def scope_of(texts: Sequence[str]) -> dict[str, str]:
     Raises:
         typer.Exit: There is no such dimension.
     """
-    from alerts.scopes import DIMENSIONS, SOURCE
+    from alerts.scopes import DIMENSIONS
 
     wanted = {}
     for text in texts:
         name, _, value = text.partition("=")
-        if name not in (*DIMENSIONS, SOURCE):
-            raise fail(
-                f"--scope {text}: {name} is not a dimension; {choices(name, (*DIMENSIONS, SOURCE))}; write DIMENSION=VALUE"
-            )
+        if name not in DIMENSIONS:
+            raise fail(f"--scope {text}: {name} is not a dimension; {choices(name, DIMENSIONS)}; write DIMENSION=VALUE")
         wanted[name] = value
     return wanted
 

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from floorwatch.analysis.people.coaching import Told
 
-KINDS = ("accuracy_low", "critical_errors", "rushing")
-"""Kinds of alerts that lead to coaching; exposure and others lead to something else."""
-
 
 def load_steps(config: Path | None, var: Path | None, until_ms: int, *, now: bool) -> dict[str, list[Told]]:
     """Return the steps that the incidents of the read model tell of, by labeller; see :func:`steps_of`.
@@ -38,11 +35,13 @@ def steps_of(incidents: Iterable[dict[str, Any]], until_ms: int, *, now: bool) -
             machine, which may be ahead of the last event.
     """
     from alerts.codec import incident_of
+    from alerts.kinds.registry import KINDS
     from floorwatch.analysis.people.coaching import CoachingStep, Told
 
+    coaching = {kind.name for kind in KINDS if kind.coaching}
     found: dict[str, list[Told]] = {}
     for incident in map(incident_of, incidents):
-        if incident.kind not in KINDS or "labeler" not in incident.scope or incident.opened_ms is None:
+        if incident.kind not in coaching or "labeler" not in incident.scope or incident.opened_ms is None:
             continue
         steps = found.setdefault(incident.scope["labeler"], [])
         steps.append(Told(incident.opened_ms, CoachingStep.alerted, incident.rule))

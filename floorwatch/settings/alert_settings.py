@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
-from alerts.kinds.exposure_cap import BY_POLICY, PACE_WINDOW
-from alerts.kinds.registry import UNFED
+from alerts.kinds.registry import AnyRule
 from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
@@ -25,7 +24,7 @@ from streams.core.window_names import same_window
 __all__ = ["AlertSettings", "GatewaySettings"]
 
 WebBase = Annotated[str, AfterValidator(web_base)]
-Rules = tuple[Annotated[Rule, Field(discriminator="kind")], ...]
+Rules = tuple[AnyRule, ...]
 
 
 class AlertSettings(RoutingSettings):
@@ -75,9 +74,7 @@ class AlertSettings(RoutingSettings):
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
             exposure: What counts as exposure, where a rule does not say it itself.
         """
-        rules = tuple(
-            _with_windows(_with_exposure(rule, exposure), windows) for rule in self.rules or default_rules().rules
-        )
+        rules = tuple(_with_windows(rule.completed(exposure), windows) for rule in self.rules or default_rules().rules)
         if self.rules is None:
             rules = tuple(rule for rule in rules if not _unreachable(rule, (), windows, scopes))
         elif not self.rules:
@@ -118,7 +115,7 @@ class AlertSettings(RoutingSettings):
                 reason = f"there is no route {rule.route}"
                 found.append(SettingsFault((*place, "route"), reason, choices(rule.route, self.routes)))
             found += self._unknown_routes((*place, "escalate"), rule.escalate or ())
-            found += _unreachable(_with_exposure(rule, exposure), place, windows, scopes)
+            found += _unreachable(rule.completed(exposure), place, windows, scopes)
         return found
 
     def _zone_faults(self) -> list[SettingsFault]:
@@ -151,20 +148,7 @@ class AlertSettings(RoutingSettings):
         ]
 
 
-def _with_exposure(rule: Any, exposure: ExposureSettings) -> Any:
-    """Return a rule on exposure with all it does not say itself from ``people.exposure``, as the command ``people`` takes it."""
-    if rule.kind != "exposure_cap":
-        return rule
-    said = rule.model_fields_set
-    found: dict[str, Any] = {
-        name: value for name, value in (("target", exposure.cap_s), ("ahead", exposure.ahead_s)) if name not in said
-    }
-    if rule.weights is None and rule.other_weight is None and exposure.configured:
-        found |= {"weights": exposure.weights, "other_weight": exposure.other_weight}
-    return rule.model_copy(update=found)
-
-
-def _with_windows(rule: Any, windows: list[str]) -> Any:
+def _with_windows(rule: Rule, windows: list[str]) -> Rule:
     """Return a rule with its windows by their names in ``tables.windows``: 60m is the row of 1h."""
     written = {name: getattr(rule, name, None) for name in ("window", "reference")}
     found = {name: same_window(text, windows) or text for name, text in written.items() if text is not None}
@@ -172,12 +156,9 @@ def _with_windows(rule: Any, windows: list[str]) -> Any:
 
 
 def _unreachable(
-    rule: Any, place: tuple[str | int, ...], windows: list[str], scopes: list[tuple[str, ...]]
+    rule: Rule, place: tuple[str | int, ...], windows: list[str], scopes: list[tuple[str, ...]]
 ) -> list[SettingsFault]:
-    """Return faults of a rule on rows that nobody writes: of such a kind, or on a window or scope that no table keeps."""
-    if rule.kind in UNFED:
-        reason = f"nothing writes the rows that {rule.kind} reads, so the rule would never fire"
-        return [SettingsFault((*place, "kind"), reason, UNFED[rule.kind])]
+    """Return faults of a rule on rows that nobody writes: on a window or scope that no table keeps, or what its kind lacks."""
     found = []
     if same_window(rule.window, windows) is None:
         reason = f"window {rule.window} is not among tables.windows, so the rule would never fire"
@@ -188,21 +169,12 @@ def _unreachable(
         reason = f"reference {reference} is not among tables.windows, so there would be nothing to compare with"
         hint = f"{choices(reference, windows)}, or add it to tables.windows"
         found.append(SettingsFault((*place, "reference"), reason, hint))
-    if (
-        place and rule.kind == "exposure_cap" and PACE_WINDOW not in windows
-    ):  # one that is shipped still tells of the cap
-        reason = f"{PACE_WINDOW} is not among tables.windows: no pace is known, and the rule would fire only at the cap"
-        found.append(SettingsFault((*place, "kind"), reason, f"add {PACE_WINDOW} to tables.windows"))
     if rule.scope.names not in [frozenset(kind) for kind in scopes]:
         shown = ", ".join(sorted(rule.scope.names))
         reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"
         found.append(SettingsFault((*place, "scope"), reason, f"add [{shown}] to tables.scopes"))
-    if rule.kind == "exposure_cap" and rule.weights is None and rule.other_weight is None:
-        reason = "nothing says what counts as exposure, so the rule would never fire"
-        hint = "set people.exposure.weights, or people.exposure.other_weight: 1 to count all work alike"
-        found.append(SettingsFault((*place, "kind"), reason, hint))
-    if rule.kind == "exposure_cap" and rule.weights and BY_POLICY not in [frozenset(kind) for kind in scopes]:
-        reason = "weights tell policies apart, and no row does: [policy, labeler] is not among tables.scopes"
-        hint = "add [policy, labeler] to tables.scopes, or remove weights to count all work alike"
-        found.append(SettingsFault((*place, "weights"), reason, hint))
+    found += [
+        SettingsFault((*place, *fault.field), fault.reason, fault.hint)
+        for fault in rule.unmet(windows, [frozenset(kind) for kind in scopes], written=bool(place))
+    ]
     return found

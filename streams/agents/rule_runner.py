@@ -21,7 +21,6 @@ from alerts.baseline import BaselineState, advance
 from alerts.codec import encode_input
 from alerts.evaluate import evaluate
 from alerts.incident import Tick
-from alerts.kinds.exposure_cap import PACE_WINDOW
 from alerts.looks import LOOKS, Look, encode_look
 from alerts.rules import Rule
 from alerts.signal_filter import SignalFilterState, filter_signals
@@ -181,9 +180,5 @@ class RuleRunner:
 
 
 def windows_of(rules: tuple[Rule, ...]) -> set[str]:
-    """Return every window that some rule reads: its own, and the longer one it compares with."""
-    windows: set[str] = {rule.window for rule in rules}
-    windows.update(reference for rule in rules if (reference := getattr(rule, "reference", None)) is not None)
-    if any(rule.kind == "exposure_cap" for rule in rules):
-        windows.add(PACE_WINDOW)
-    return windows
+    """Return every window that some rule reads."""
+    return {window for rule in rules for window in rule.windows_read()}

@@ -224,8 +224,8 @@ INCIDENT = Format(
     "worker (incidents), command line, metrics",
     "member format",
     _STOPS,
-    "2: told, clear and share_of of contributors, the version; 2.1: windows of any length, day and shift",
-    1,
+    "2: told, clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033)",
+    2,
 )
 SIGNAL = Format(
     "a signal, operator action or tick",
@@ -235,8 +235,8 @@ SIGNAL = Format(
     "worker (incidents)",
     "member format",
     _STOPS,
-    "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift",
-    1,
+    "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033)",
+    2,
 )
 NOTIFICATION = Format(
     "a notification",

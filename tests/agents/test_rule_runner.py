@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from alerts.kinds.registry import EVALUATORS
+from alerts.kinds.registry import KIND_OF
 from alerts.looks import LOOKS, Look, decode_look, look_words
 from streams.adapters.topic_names import TopicNames
 from streams.agents.rule_runner import RuleRunner
@@ -90,14 +91,14 @@ def test_a_baseline_of_another_version_is_learnt_anew() -> None:
 
 
 def test_a_rule_that_fails_stops_neither_the_others_nor_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = EVALUATORS["throughput_drop"]
+    kind = KIND_OF["throughput_drop"]
 
     def faulty(made: Any, context: Any) -> Any:
         if made.name == "faulty":
             raise ValueError("math domain error")
-        return sound(made, context)
+        return kind.evaluate(made, context)
 
-    monkeypatch.setitem(EVALUATORS, "throughput_drop", faulty)
+    monkeypatch.setitem(KIND_OF, "throughput_drop", structs.replace(kind, evaluate=faulty))
     redis, writer, metrics = Redis(), MemoryWriter(), EngineMetrics(component="worker", version="test")
     rules = (rule("throughput_drop", window="15m", name="faulty", **{"for": 1}), RULE)
     asyncio.run(

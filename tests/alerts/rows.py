@@ -6,7 +6,8 @@ from typing import Any
 
 from alerts.baseline import BaselineState, Sample
 from alerts.evaluate import evaluate
-from alerts.rules import Rule, RuleSet
+from alerts.kinds.registry import RuleSet
+from alerts.rules import Rule
 from alerts.scopes import scope_key
 from alerts.signals import Signal
 from alerts.view import MemoryRowView, Row

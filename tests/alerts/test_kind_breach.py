@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alerts.rules import RuleSet
+from alerts.kinds.registry import RuleSet
 from streams.core.formatting import rfc3339
 from tests.alerts.rows import MINUTE_MS, NOW_MS, one, rule, signals, sla
 

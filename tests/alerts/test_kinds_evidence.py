@@ -99,7 +99,7 @@ rules:
 - {name: b, kind: accuracy_low, method: interval}
 - {name: c, kind: critical_errors}
 - {name: d, kind: sla_attainment, scope: {by: queue}}
-- {name: e, kind: dead_letters}
+- {name: e, kind: rushing}
 """
     found = {detector.name: detector for detector in detectors_of(parse_rules(text, "r.yaml").rules)}
     assert list(found) == ["a", "c", "d"]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from alerts.kinds.registry import EVALUATORS, UNFED
+from alerts import kinds
+from alerts.detectors import detectors_of
+from alerts.kinds.base import KindSpec
+from alerts.kinds.registry import KIND_OF, KINDS, headline_of
+from alerts.rules import Rule
 from alerts.rules_file import RuleErrors, default_rules, load_rules, parse_rules
-from alerts.text import HEADLINES
+from streams.models.outputs import AuditRequestedData
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 
 
 def test_default_rules_cover_every_kind() -> None:
     rules = default_rules().rules
-    assert {rule.kind for rule in rules} == set(EVALUATORS) - UNFED.keys()
-    assert set(EVALUATORS) == set(HEADLINES)
+    assert {rule.kind for rule in rules} == KIND_OF.keys()
     assert all(rule.route == "default" for rule in rules)
 
 
@@ -37,8 +43,8 @@ def test_yaml_names_for_and_durations() -> None:
         ("kind: accuracy_low\n  name: a\n  reference: day", "2:3", "reference day: one that has just begun is shorter"),
         ("kind: throughput_drop\n  name: a\n  window: day", "2:3", "a day in progress cannot be compared"),
         ("kind: accuracy_low\n  name: a\n  scope: {by: squad}", "4:3", "'squad' is not a dimension"),
-        ("kind: accuracy_low\n  name: a\n  scope: {by: source}", "2:3", "source is not a dimension of a label"),
-        ("kind: dead_letters\n  name: a\n  scope: {by: queue}", "2:3", "this kind watches the stream itself"),
+        ("kind: accuracy_low\n  name: a\n  scope: {by: source}", "4:3", "'source' is not a dimension"),
+        ("kind: dead_letters\n  name: a\n  scope: {by: queue}", "2:3", "there is no kind dead_letters"),
         ("kind: backlog_age\n  name: a\n  target: soon", "4:3", '"soon" is not a duration'),
         ("kind: nonsense\n  name: a", "2:3", "does not match any of the expected tags"),
         ("kind: accuracy_low", "2:3", "name: Field required"),
@@ -55,7 +61,7 @@ def test_faults_say_where_and_what(body: str, place: str, reason: str) -> None:
 
 def test_two_rules_of_one_name_are_refused() -> None:
     with pytest.raises(RuleErrors, match="two rules are named 'a'"):
-        parse_rules("rules:\n- {name: a, kind: dead_letters}\n- {name: a, kind: backlog_age}\n", "r.yaml")
+        parse_rules("rules:\n- {name: a, kind: rushing}\n- {name: a, kind: backlog_age}\n", "r.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "rules: 3", "- a", "rules:\n- 3"])
@@ -66,11 +72,11 @@ def test_files_of_another_shape_are_refused(text: str) -> None:
 
 def test_load_rules_reads_a_file(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
-    path.write_text("rules: [{name: a, kind: dead_letters}]", encoding="utf-8")
+    path.write_text("rules: [{name: a, kind: rushing}]", encoding="utf-8")
     assert load_rules(path).rules[0].name == "a"
 
 
-@pytest.mark.parametrize("kind", sorted(EVALUATORS))
+@pytest.mark.parametrize("kind", sorted(KIND_OF))
 def test_every_kind_has_a_runbook(kind: str) -> None:
     page = (RUNBOOKS / f"{kind}.md").read_text(encoding="utf-8")
     assert page.startswith("# ")
@@ -79,4 +85,42 @@ def test_every_kind_has_a_runbook(kind: str) -> None:
 
 
 def test_no_runbook_without_a_kind() -> None:
-    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(EVALUATORS)
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == KIND_OF.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_kind_is_one_module_of_its_name(kind: KindSpec) -> None:
+    assert kind.evaluate.__module__ == kind.rule.__module__ == f"alerts.kinds.{kind.name}"  # type: ignore[attr-defined]
+    assert (kind.rule.__doc__ or "").startswith("Fires when ") or "evidence" in (kind.rule.__doc__ or "")
+    assert headline_of(kind.name) == kind.headline
+
+
+def test_every_module_of_a_kind_is_registered() -> None:
+    modules = [importlib.import_module(f"alerts.kinds.{found.name}") for found in pkgutil.iter_modules(kinds.__path__)]
+    assert {module.KIND.name for module in modules if hasattr(module, "KIND")} == KIND_OF.keys()
+    assert len(KINDS) == len(KIND_OF)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_kind_has_a_detector_if_its_rules_may_judge_by_evidence(kind: KindSpec) -> None:
+    may = "evidence" in get_args(getattr(kind.rule.model_fields.get("method"), "annotation", None))
+    assert may is (kind.detector is not None)
+    if may:
+        rule = kind.rule.model_validate({"name": "a", "kind": kind.name, "method": "evidence"})
+        assert [detector.name for detector in detectors_of([rule])] == ["a"]
+
+
+def test_the_kinds_that_ask_for_audits_are_those_of_the_contract() -> None:
+    """Only what is counted in audits can ask for more of them."""
+    found = detectors_of(rule.model_copy(update={"method": "evidence", "name": rule.kind}) for rule in _with_detector())
+    asking = {detector.name for detector in found if detector.measure in ("accuracy", "critical_errors")}
+    assert asking == set(get_args(get_type_hints(AuditRequestedData)["kind"]))
+
+
+def _with_detector() -> list[Rule]:
+    return [kind.rule.model_validate({"name": "a", "kind": kind.name}) for kind in KINDS if kind.detector is not None]
+
+
+def test_a_kind_of_another_version_is_told_by_its_name() -> None:
+    """While workers are replaced one by one, an older one meets the kinds of a newer one."""
+    assert headline_of("queue_starved") == "Queue starved"

@@ -30,8 +30,6 @@ NO_FORMULA = {
     "streams/core/tables.py:ratio": "a plain share",
     "floorwatch/analysis/people/learning.py:Tenure.days": "milliseconds to days",
     "alerts/kinds/backlog_age.py:evaluate": "milliseconds to seconds",
-    "alerts/kinds/dead_letters.py:evaluate": "a share for the message",
-    "alerts/kinds/source_silent.py:evaluate": "milliseconds to seconds",
     "alerts/kinds/sla_attainment.py:evaluate": "a plain share",
     "alerts/kinds/sla_breach_predicted.py:evaluate": "milliseconds to seconds",
     "streams/core/proportions.py:weighted_median": "its first line is its definition",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alerts.text import HEADLINES
+from alerts.kinds.registry import KIND_OF
 from streams.core.policy import DEFAULT_SCOPES, CorePolicy
 from streams.core.tables import window_rows
 from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, common, one, rule, signals
@@ -141,7 +141,7 @@ def test_rules_that_make_no_sense_are_refused(kind, fields, said):
 
 
 def test_both_kinds_have_a_headline():
-    assert {"exposure_cap", "rushing"} <= HEADLINES.keys()
+    assert {"exposure_cap", "rushing"} <= KIND_OF.keys()
 
 
 @pytest.mark.parametrize("split", [True, False])
