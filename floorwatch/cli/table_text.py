@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import MISSING, DataTable, say_json_text, scope_text
 from streams.core.formatting import duration_number
+from streams.models.measures import TABLES
+from streams.models.measures.records import Column, Measure
+from streams.models.measures.registry import Table
 
 if TYPE_CHECKING:
     from floorwatch.cli.age import Age
@@ -40,42 +43,33 @@ def _interval(row: Row) -> str:
     return MISSING if low is None or high is None else f"{_percent(low)} – {_percent(high)}"
 
 
-Column = tuple[str, Callable[[Row], str]]
-COLUMNS: dict[str, tuple[Column, ...]] = {
-    "accuracy": (
-        ("accuracy", lambda row: _percent(row["raw_accuracy_ratio"])),
-        ("less technical errors", _less_technical),
-        ("95% interval", _interval),
-        ("weighted", lambda row: _percent(row["weighted_accuracy_ratio"])),
-        ("audited", lambda row: _count(row["audited"])),
-        ("labels", lambda row: _count(row["labels"])),
-        ("critical", lambda row: _count(row["critical_errors"])),
-        ("overturned", lambda row: _percent(row["overturn_ratio"])),
-    ),
-    "throughput": (
-        ("labels", lambda row: _count(row["labels"])),
-        ("labels/h", lambda row: _count(row["labels_per_hour"])),
-        ("per productive h", lambda row: _count(row["labels_per_productive_hour"])),
-        ("handle p50", lambda row: _duration(row["handle_ms_p50"])),
-        ("p90", lambda row: _duration(row["handle_ms_p90"])),
-        ("active labellers", lambda row: _count(row["active_labelers"])),
-    ),
-    "sla": (
-        ("attainment", lambda row: _percent(row["attainment_ratio"])),
-        ("due", lambda row: _count(row["due"])),
-        ("met", lambda row: _count(row["met"])),
-        ("missed", lambda row: _count(row["missed"])),
-        ("overdue, open", lambda row: _count(row["overdue_open"])),
-        ("turn-around p90", lambda row: _duration(row["turnaround_ms_p90"])),
-        ("backlog", lambda row: MISSING if row["backlog"] is None else _count(row["backlog"])),
-        ("oldest open", lambda row: MISSING if row["backlog"] is None else _duration(row["oldest_open_age_ms"])),
-    ),
-}
+_OWN: dict[str, Callable[[Row], str]] = {"less technical errors": _less_technical, "95% interval": _interval}
+"""Columns, by heading, that show more than one field."""
+
+_UNITS: dict[str, Callable[[float | None], str]] = {"ratio": _percent, "ms": _duration}
+
+
+def _field(measure: Measure) -> Callable[[Row], str]:
+    """Return what shows the field of a measure in its unit."""
+    shown, name = _UNITS.get(measure.unit, _count), measure.name
+    return lambda row: shown(row[name])
+
+
+def _columns(table: Table) -> Iterator[tuple[Column, Callable[[Row], str]]]:
+    for measure in (*table.measures.values(), *table.composed):
+        column = measure.column
+        if column is not None:
+            yield column, _OWN.get(column.heading) or _field(measure)
+
+
+_PLACED = {name: sorted(_columns(table), key=lambda one: one[0].place) for name, table in TABLES.items()}
+
+COLUMNS = {name: tuple((column.heading, read) for column, read in placed) for name, placed in _PLACED.items()}
+"""Per table the headings of its columns and what they show of a row."""
 
 SPARE = {
-    "accuracy": ("overturned", "less technical errors", "critical", "weighted"),
-    "throughput": ("p90", "per productive h"),
-    "sla": ("overdue, open", "turn-around p90", "oldest open"),
+    name: tuple(column.heading for column, _ in sorted(placed, key=lambda one: one[0].spare) if column.spare)
+    for name, placed in _PLACED.items()
 }
 """Columns that a narrow terminal leaves out, in this order."""
 

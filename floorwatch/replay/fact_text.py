@@ -8,53 +8,7 @@ from streams.core import counters as c
 from streams.core import facts as f
 from streams.core.policy import DIMENSIONS, Dims
 from streams.core.time_text import rfc3339
-
-_NAMES: dict[c.Counter, str] = {
-    c.REVISION: "revision",
-    c.LABELS: "labels",
-    c.HANDLED: "handled",
-    c.HANDLE_MS: "handle_ms",
-    c.ACTIVE_TIMED: "active_timed",
-    c.ACTIVE_MS: "active_ms",
-    c.AUDITED: "audited",
-    c.CORRECT: "correct",
-    c.TARGETED: "targeted",
-    c.WEIGHT_NANO: "weight_nano",
-    c.WEIGHT_CORRECT_NANO: "weight_correct_nano",
-    c.WEIGHT_TECHNICAL_NANO: "weight_technical_nano",
-    c.TARGETED_CORRECT: "targeted_correct",
-    c.TARGETED_TECHNICAL: "targeted_technical",
-    c.APPEALS_OPENED: "appeals_opened",
-    c.APPEALS_DECIDED: "appeals_decided",
-    c.APPEALS_OVERTURNED: "appeals_overturned",
-    c.OVERLAPPED: "overlapped",
-    c.UNANIMOUS: "unanimous",
-    c.INCOMPARABLE: "incomparable",
-    c.OVERLAP_INCOMPARABLE: "overlap_incomparable",
-    c.GOLD: "gold",
-    c.GOLD_CORRECT: "gold_correct",
-    c.DUE: "due",
-    c.MET: "met",
-    c.LATE: "late",
-    c.OVERDUE: "overdue_open",
-    c.CANCELLED: "cancelled",
-    c.NO_SLA: "no_sla",
-    c.COMPLETED: "completed",
-    c.TURNED: "turned",
-    c.TURN_MS: "turnaround_ms",
-    c.OPEN: "open",
-    c.SCHEDULED_MS: "scheduled_ms",
-    c.NAMES_LEFT_OUT: "names_left_out",
-    **{c.WRONG_UNSPECIFIED + i: f"wrong.{name}" for i, name in enumerate(c.ERROR_CLASSES)},
-    **{c.SEVERITY_UNSPECIFIED + i: f"severity.{name}" for i, name in enumerate(c.SEVERITIES)},
-}
-
-_PREFIXES = {
-    c.LABELER_PREFIX: "labeler",
-    c.CONFUSION_PREFIX: "confusion",
-    c.CONFUSION_WEIGHT_PREFIX: "confusion_weight_nano",
-    c.EXAMPLE_PREFIX: "example",
-}
+from streams.models.measures.registry import HISTOGRAM_SPAN, registry
 
 
 def shown(values: str) -> str:
@@ -65,12 +19,11 @@ def shown(values: str) -> str:
 def counter_name(counter: c.Counter) -> str:
     """Return the name of a counter, such as ``correct``, ``wrong.false_positive`` or ``confusion safe→hate``."""
     if isinstance(counter, int):
-        if c.HANDLE_HISTOGRAM <= counter < c.TURN_HISTOGRAM:
-            return f"handle_bucket.{counter - c.HANDLE_HISTOGRAM}"
-        if counter >= c.TURN_HISTOGRAM:
-            return f"turnaround_bucket.{counter - c.TURN_HISTOGRAM}"
-        return _NAMES.get(counter, f"cell.{counter}")
-    for prefix, name in _PREFIXES.items():
+        for base, name in registry.histograms.items():
+            if base <= counter < base + HISTOGRAM_SPAN:
+                return f"{name}.{counter - base}"
+        return registry.names.get(counter, f"cell.{counter}")
+    for prefix, name in registry.prefixes.items():
         if counter.startswith(prefix):
             first, *truth = counter[len(prefix) :].split(c.PAIR_SEPARATOR)
             right = ["(not said)" if one == c.UNKNOWN_TRUTH else c.readable(one) for one in truth]

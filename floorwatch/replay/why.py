@@ -22,52 +22,10 @@ from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy, PaneTier
 from streams.core.scopes import scope_key
 from streams.core.time_text import rfc3339
 from streams.core.windows import window_range
-
-WRONG = tuple(range(c.WRONG_UNSPECIFIED, c.WRONG_UNSPECIFIED + len(c.ERROR_CLASSES)))
+from streams.models.measures import TABLES
 
 MEASURES: dict[str, dict[str, tuple[c.Counter, ...]]] = {
-    "accuracy": {
-        "audited": (c.AUDITED,),
-        "correct": (c.CORRECT,),
-        "wrong": WRONG,
-        **{f"wrong.{name}": (c.WRONG_UNSPECIFIED + i,) for i, name in enumerate(c.ERROR_CLASSES)},
-        **{f"severity.{name}": (c.SEVERITY_UNSPECIFIED + i,) for i, name in enumerate(c.SEVERITIES)},
-        "critical_errors": (c.SEVERITY_CRITICAL,),
-        "labels": (c.LABELS,),
-        "targeted": (c.TARGETED,),
-        "weight_nano": (c.WEIGHT_NANO,),
-        "weight_correct_nano": (c.WEIGHT_CORRECT_NANO,),
-        "weight_technical_nano": (c.WEIGHT_TECHNICAL_NANO,),
-        "targeted_correct": (c.TARGETED_CORRECT,),
-        "targeted_technical": (c.TARGETED_TECHNICAL,),
-        "gold": (c.GOLD,),
-        "gold_correct": (c.GOLD_CORRECT,),
-        "appeals_opened": (c.APPEALS_OPENED,),
-        "appeals_decided": (c.APPEALS_DECIDED,),
-        "appeals_overturned": (c.APPEALS_OVERTURNED,),
-        "incomparable": (c.INCOMPARABLE,),
-        "overlapped": (c.OVERLAPPED,),
-        "unanimous": (c.UNANIMOUS,),
-        "overlap_incomparable": (c.OVERLAP_INCOMPARABLE,),
-    },
-    "throughput": {
-        "labels": (c.LABELS,),
-        "handled": (c.HANDLED,),
-        "handle_ms_sum": (c.HANDLE_MS,),
-        "active_ms_sum": (c.ACTIVE_MS,),
-    },
-    "sla": {
-        "due": (c.DUE,),
-        "met": (c.MET,),
-        "missed": (c.LATE, c.OVERDUE),
-        "late": (c.LATE,),
-        "overdue_open": (c.OVERDUE,),
-        "cancelled": (c.CANCELLED,),
-        "no_sla": (c.NO_SLA,),
-        "completed": (c.COMPLETED,),
-        "turnaround_ms_sum": (c.TURN_MS,),
-        "open": (c.OPEN,),
-    },
+    name: {**table.explained_counters()} for name, table in TABLES.items()
 }
 """Per table, the measures that can be explained and the counters each is the sum of. The first is the default."""
 

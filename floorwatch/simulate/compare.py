@@ -8,25 +8,13 @@ from typing import Any
 
 from streams.core.time_text import moment
 from streams.core.window_names import CALENDAR_WINDOWS
+from streams.models.measures import TABLES
 from streams.models.timestamps import parse_rfc3339_ms
 
 Rows = Mapping[tuple[str, Any], Mapping[str, Any]]
 
-COMPARED = {
-    "accuracy": (
-        *("labels", "audited", "correct", "targeted", "weight_sum", "weight_correct", "critical_errors"),
-        *("appeals_opened", "appeals_decided", "appeals_overturned"),
-        *("incomparable", "overlapped", "unanimous", "overlap_incomparable"),
-        *(f"wrong.{name}" for name in ("false_positive", "false_negative", "wrong_selection", "technical")),
-        *(f"severity.{name}" for name in ("critical", "major", "minor", "unspecified")),
-    ),
-    "throughput": ("labels", "handled", "handle_ms_sum", "active_labelers"),
-    "sla": (
-        *("due", "met", "missed", "late", "overdue_open", "open_due", "cancelled", "no_sla", "completed"),
-        "turnaround_ms_sum",
-    ),
-}
-"""Per table, the fields that must be equal in every row."""
+COMPARED = {name: table.recounted() for name, table in TABLES.items()}
+"""Per table, the fields that must be equal in every row: all that are counted, so that the oracle must count each of them."""
 
 ABSOLUTE_TOLERANCE = 1.5e-9
 """Weights are sums of whole nanos (1e-9): as floats they may differ by less than one and a half of them."""

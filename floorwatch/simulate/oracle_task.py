@@ -138,6 +138,8 @@ def recount(facts: list[Fact], foreign: set[str], watermark_ms: int) -> TaskCoun
         fields = {"labels": 1}
         if label.data["started_at"] is not None:
             fields |= {"handled": 1, "handle_ms_sum": label.time_ms - label.data["started_at"] // 1000}
+        if label.data["active_ms"] is not None:
+            fields["active_ms_sum"] = label.data["active_ms"]
         count.marks.append(Mark("throughput", label.time_ms, dims, fields, label.data["labeler_id"]))
     own = [label for label in task.standing_labels() if label.data["label_id"] not in foreign]
     _count_together(task, own, created, count, watermark_ms)
@@ -197,10 +199,16 @@ def _verdict(task: TaskFacts, label: Fact) -> dict[str, int]:
         fields["targeted"] = 1
     else:
         fields["weight_sum"] = round(Fraction(NANO) / Fraction(probability))
+    if audit.data["gold"]:
+        fields |= {"gold": 1, "gold_correct": int(correct)}
+    outcome = "correct" if correct else "technical" if blame["error_class"] == "technical" else None
+    if outcome is not None:
+        name, amount = (
+            (f"targeted_{outcome}", 1) if probability is None else (f"weight_{outcome}", fields["weight_sum"])
+        )
+        fields[name] = amount
     if correct:
         fields["correct"] = 1
-        if probability is not None:
-            fields["weight_correct"] = fields["weight_sum"]
         return fields
     fields[f"wrong.{blame['error_class'] or 'unspecified'}"] = 1
     fields[f"severity.{blame['severity'] or 'unspecified'}"] = 1

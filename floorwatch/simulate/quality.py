@@ -15,6 +15,7 @@ _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
 _MAX_AUDIT_DELAY_MS = 9 * _DAY_MS
 _TARGETED = 0.004
+_GOLD_EVERY = 25
 _AUDITOR_ERROR = 0.02
 _AUDITORS = 12
 _QA = "qa-tool/main"
@@ -144,6 +145,8 @@ class Quality:
         if sampling is not None:
             data["sampling"] = sampling
         data["blind"] = chance.happens(0.5)
+        if self._audits % _GOLD_EVERY == 0:
+            data["gold"] = True
         return data
 
     def _blame(self, label: Decision) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 A row is a sparse ``dict[Counter, int]``. Rows merge by adding and a correction subtracts, so a row is exact in any
 order of arrival. Scalars and histogram buckets are small integers; what is counted by name (labellers at work,
-confusion pairs, example tasks) is a string.
+confusion pairs, example tasks) is a string. The integers are declared in ``streams.models.measures``.
 """
 
 from __future__ import annotations
@@ -14,71 +14,16 @@ from hashlib import blake2b
 from itertools import accumulate
 from typing import NamedTuple
 
+# The counters are declared with the measures that show them; users of this module find them here.
+from streams.models.measures.accuracy import *  # noqa: F403
+from streams.models.measures.registry import *  # noqa: F403
+from streams.models.measures.registry import HISTOGRAM_SPAN as HISTOGRAM_SPAN  # noqa: PLC0414
+from streams.models.measures.sla import *  # noqa: F403
+from streams.models.measures.throughput import *  # noqa: F403
+
 Counter = int | str
 Counters = dict[Counter, int]
 
-REVISION = 0
-
-LABELS = 1
-HANDLED = 2
-HANDLE_MS = 3
-ACTIVE_TIMED = 4
-ACTIVE_MS = 5
-
-AUDITED = 10
-CORRECT = 11
-TARGETED = 12
-WEIGHT_NANO = 13
-WEIGHT_CORRECT_NANO = 14
-WRONG_UNSPECIFIED = 15
-SEVERITY_UNSPECIFIED = 20
-APPEALS_OPENED = 26
-APPEALS_DECIDED = 27
-APPEALS_OVERTURNED = 28
-GOLD = 29
-GOLD_CORRECT = 30
-OVERLAPPED = 31
-UNANIMOUS = 32
-WEIGHT_TECHNICAL_NANO = 33
-TARGETED_CORRECT = 34
-TARGETED_TECHNICAL = 35
-"""These three are rare. With them a share can leave out technical errors and targeted audits."""
-
-INCOMPARABLE = 36
-OVERLAP_INCOMPARABLE = 37
-"""Labels and tasks that cannot be compared. They are counted, and are in no share."""
-
-DUE = 40
-MET = 41
-LATE = 42
-OVERDUE = 43
-CANCELLED = 44
-NO_SLA = 45
-COMPLETED = 46
-TURNED = 47
-TURN_MS = 48
-OPEN = 49
-SCHEDULED_MS = 50
-NAMES_LEFT_OUT = 51
-"""Marks a row that would have been too large for its topic. It counts nothing by name; all other numbers are exact."""
-
-ERROR_CLASSES = ("unspecified", "false_positive", "false_negative", "wrong_selection", "technical")
-"""Names of the counters ``WRONG_UNSPECIFIED + i``."""
-
-SEVERITIES = ("unspecified", "critical", "major", "minor")
-"""Names of the counters ``SEVERITY_UNSPECIFIED + i``."""
-
-WRONG_TECHNICAL = WRONG_UNSPECIFIED + ERROR_CLASSES.index("technical")
-SEVERITY_CRITICAL = SEVERITY_UNSPECIFIED + SEVERITIES.index("critical")
-
-HANDLE_HISTOGRAM = 1000
-TURN_HISTOGRAM = 3000
-HISTOGRAM_SPAN = 2000
-
-LABELER_PREFIX = "L:"
-CONFUSION_PREFIX = "C:"
-CONFUSION_WEIGHT_PREFIX = "W:"
-EXAMPLE_PREFIX = "X:"
 UNKNOWN_TRUTH = "?"
 PAIR_SEPARATOR = "\x1f"
 VALUE_SEPARATOR = "\x1e"
@@ -88,7 +33,6 @@ UNSAID_MOST = 20
 
 _LONGEST_DECISION, _SHORT_DECISION = 256, 128
 
-NANO = 1_000_000_000
 GAMMA = 1.01 / 0.99
 _LOG_GAMMA = math.log(GAMMA)
 

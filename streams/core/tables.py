@@ -1,10 +1,13 @@
-"""Tables: what people see of a row of counters. Every derived number is computed here and nowhere else."""
+"""Tables: what people see of a row of counters. Every derived number is computed here and nowhere else.
+
+Which fields a row has, and what counters each is made of, say the measures (``streams.models.measures``).
+"""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +17,10 @@ from streams.core.forecast.observe import FORECAST_WINDOW, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.core.scope_state import PaneRow, ScopeState, WindowRow
 from streams.core.time_text import rfc3339
+from streams.models import measures
+from streams.models.measures.records import Count, Family, Quantile, Ratio, Source, Total
 
-TABLES = ("accuracy", "throughput", "sla")
+TABLES = tuple(measures.TABLES)
 Z_95 = 1.959963984540054
 NONE_BEHIND: Mapping[int, int] = {}
 
@@ -66,16 +71,14 @@ class Parts:
 
     Attributes:
         counts: All counters, to look up scalars in.
-        handle: Handle times.
-        turn: Turn-around times.
+        buckets: The counters of histograms, ascending.
         labelers: How many labellers have labels here.
         confusion: Count by pair of decision and truth.
         examples: Ids of tasks with a wrong label.
     """
 
     counts: Counters
-    handle: c.Histogram
-    turn: c.Histogram
+    buckets: list[int]
     labelers: int
     confusion: dict[str, int]
     examples: list[str]
@@ -96,17 +99,75 @@ def parts_of(counters: Counters) -> Parts:
         elif counter[0] == "X":  # type: ignore[index]
             examples.append(counter[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
     numbers.sort()
-    handle_at, turn_at = bisect_left(numbers, c.HANDLE_HISTOGRAM), bisect_left(numbers, c.TURN_HISTOGRAM)
-    handle = _histogram(counters, numbers[handle_at:turn_at], c.HANDLE_HISTOGRAM)
-    turn = _histogram(counters, numbers[turn_at:], c.TURN_HISTOGRAM)
-    return Parts(counters, handle, turn, labelers, confusion, examples)
+    return Parts(counters, numbers[bisect_left(numbers, _FIRST_BUCKET) :], labelers, confusion, examples)
 
 
-def _histogram(counters: Counters, numbers: list[int], base: int) -> c.Histogram:
+_FIRST_BUCKET = min(measures.registry.histograms)
+
+
+def _histogram(parts: Parts, base: int) -> c.Histogram:
+    counters, known = parts.counts, parts.buckets
+    numbers = known[bisect_left(known, base) : bisect_left(known, base + c.HISTOGRAM_SPAN)]
     counts = [counters[number] for number in numbers]
     if counts and min(counts) < 1:
         numbers, counts = [n for n in numbers if counters[n] > 0], [count for count in counts if count > 0]
     return c.Histogram(base, numbers, counts)
+
+
+_MISSING = object()
+"""Stands for a field that is not filled in yet. It has no JSON: a computed field that is forgotten stops the first test."""
+
+
+class _Layout:
+    """How the rows of one table are made.
+
+    A row is made for every scope and window at every flush, so the measures are not walked through each time: they are
+    written as one expression, once, as ``dataclasses`` does with its methods.
+    """
+
+    def __init__(self, table: str) -> None:
+        """Compile the measures of a table."""
+        known = measures.TABLES[table].measures
+        shares: dict[int, list[float]] = {}
+        for measure in known.values():
+            if isinstance(measure.source, Quantile):
+                shares.setdefault(measure.source.histogram, []).append(measure.source.share)
+        self._histograms = [(first, tuple(wanted)) for first, wanted in shares.items()]
+        names = {"ratio": ratio, "missing": _MISSING}
+        values = {name: _expression(measure.source, shares) for name, measure in known.items()}
+        fields = ", ".join(f"{name!r}: {value}" for name, value in values.items())
+        self._fields: Callable[..., RowJson] = eval(f"lambda get, quantiles: {{{fields}}}", names)  # noqa: S307 -- own measures
+
+    def row(self, parts: Parts) -> RowJson:
+        """Return the fields of a row; those that are ``Computed`` are still to be filled in."""
+        quantiles = [c.quantiles_ms(_histogram(parts, first), shares) for first, shares in self._histograms]
+        return self._fields(parts.counts.get, quantiles)
+
+
+def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
+    """Return Python for a field of a row.
+
+    Args:
+        source: What the field is made of.
+        shares: By histogram, in the order in which ``quantiles`` holds their values.
+    """
+    match source:
+        case Count(counter, scale):
+            return f"get({counter}, 0)" if scale == 1 else f"get({counter}, 0) / {scale}"
+        case Total(plus, minus):
+            return " + ".join(f"get({n}, 0)" for n in plus) + "".join(f" - get({n}, 0)" for n in minus)
+        case Ratio(part, whole, unit):
+            below = " + ".join(f"get({n}, 0)" for n in whole)
+            return f"ratio({' + '.join(f'get({n}, 0)' for n in part)}, {below if unit == 1 else f'({below}) / {unit}'})"
+        case Family(first, members):
+            return f"{{{', '.join(f'{member!r}: get({first + at}, 0)' for at, member in enumerate(members))}}}"
+        case Quantile(histogram, share):
+            return f"quantiles[{list(shares).index(histogram)}][{shares[histogram].index(share)}]"
+        case _:
+            return "missing"
+
+
+_LAYOUTS = {table: _Layout(table) for table in TABLES}
 
 
 def accuracy(parts: Parts) -> RowJson:
@@ -115,47 +176,11 @@ def accuracy(parts: Parts) -> RowJson:
     ``raw_accuracy_ratio`` is correct/audited; the weighted one is Hájek's Σw·correct/Σw with w = 1/π, over audits whose
     sampling probability is known. The Wilson interval is of the raw one.
     """
-    get = parts.counts.get
-    audited, correct = get(c.AUDITED, 0), get(c.CORRECT, 0)
-    weight, weight_correct = get(c.WEIGHT_NANO, 0), get(c.WEIGHT_CORRECT_NANO, 0)
-    decided, overturned = get(c.APPEALS_DECIDED, 0), get(c.APPEALS_OVERTURNED, 0)
-    critical = get(c.SEVERITY_CRITICAL, 0)
-    low, high = wilson(correct, audited)
-    values, confusion = _confusion(parts.confusion)
-    return {
-        "labels": get(c.LABELS, 0),
-        "audited": audited,
-        "correct": correct,
-        "targeted": get(c.TARGETED, 0),
-        "weight_sum": weight / c.NANO,
-        "weight_correct": weight_correct / c.NANO,
-        "weight_technical": get(c.WEIGHT_TECHNICAL_NANO, 0) / c.NANO,
-        "targeted_correct": get(c.TARGETED_CORRECT, 0),
-        "targeted_technical": get(c.TARGETED_TECHNICAL, 0),
-        "raw_accuracy_ratio": ratio(correct, audited),
-        "weighted_accuracy_ratio": ratio(weight_correct, weight),
-        "wilson_low_ratio": low,
-        "wilson_high_ratio": high,
-        "coverage_ratio": ratio(audited, get(c.LABELS, 0)),
-        "critical_errors": critical,
-        "critical_error_ratio": ratio(critical, audited),
-        "wrong": {name: get(c.WRONG_UNSPECIFIED + i, 0) for i, name in enumerate(c.ERROR_CLASSES)},
-        "severity": {name: get(c.SEVERITY_UNSPECIFIED + i, 0) for i, name in enumerate(c.SEVERITIES)},
-        "gold": get(c.GOLD, 0),
-        "gold_correct": get(c.GOLD_CORRECT, 0),
-        "appeals_opened": get(c.APPEALS_OPENED, 0),
-        "appeals_decided": decided,
-        "appeals_overturned": overturned,
-        "overturn_ratio": ratio(overturned, decided),
-        "incomparable": get(c.INCOMPARABLE, 0),
-        "overlapped": get(c.OVERLAPPED, 0),
-        "unanimous": get(c.UNANIMOUS, 0),
-        "overlap_incomparable": get(c.OVERLAP_INCOMPARABLE, 0),
-        "agreement_ratio": ratio(get(c.UNANIMOUS, 0), get(c.OVERLAPPED, 0)),
-        "values": values,
-        "confusion": confusion,
-        "examples": sorted(parts.examples)[:20],
-    }
+    row = _LAYOUTS["accuracy"].row(parts)
+    row["wilson_low_ratio"], row["wilson_high_ratio"] = wilson(row["correct"], row["audited"])
+    row["values"], row["confusion"] = _confusion(parts.confusion)
+    row["examples"] = sorted(parts.examples)[:20]
+    return row
 
 
 _PAIRS_MOST = 1_000
@@ -216,22 +241,15 @@ def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) 
         one_labeler: The scope is one labeller's own.
         hours: Length of the row's range up to the watermark, in hours; None where it is too short for a rate.
     """
-    get = parts.counts.get
-    labels, handled, handle_ms = get(c.LABELS, 0), get(c.HANDLED, 0), get(c.HANDLE_MS, 0)
-    p50, p90, p95 = c.quantiles_ms(parts.handle, (0.5, 0.9, 0.95))
-    return {
-        "labels": labels,
-        "labels_per_hour": ratio(labels, hours or 0),
-        "handled": handled,
-        "handle_ms_sum": handle_ms,
-        "handle_ms_mean": ratio(handle_ms, handled),
-        "handle_ms_p50": p50,
-        "handle_ms_p90": p90,
-        "handle_ms_p95": p95,
-        "active_ms_sum": get(c.ACTIVE_MS, 0),
-        "active_labelers": int(labels > 0) if one_labeler else None if get(c.NAMES_LEFT_OUT) else parts.labelers,
-        "labels_per_productive_hour": ratio(handled, handle_ms / HOUR_MS),
-    }
+    row = _LAYOUTS["throughput"].row(parts)
+    labels = row["labels"]
+    row["labels_per_hour"] = ratio(labels, hours or 0)
+    row["active_labelers"] = parts.labelers
+    if one_labeler:
+        row["active_labelers"] = int(labels > 0)
+    elif parts.counts.get(c.NAMES_LEFT_OUT):
+        row["active_labelers"] = None
+    return row
 
 
 def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None, open_as_of_ms: int | None = None) -> RowJson:
@@ -246,30 +264,12 @@ def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None, open_
         oldest_open_age_ms: Age of the oldest of them at the watermark.
         open_as_of_ms: As of when it is known which open tasks are overdue, where that is not the watermark.
     """
-    get = parts.counts.get
-    due, met, late, overdue = get(c.DUE, 0), get(c.MET, 0), get(c.LATE, 0), get(c.OVERDUE, 0)
-    p50, p90, p95, p99 = c.quantiles_ms(parts.turn, (0.5, 0.9, 0.95, 0.99))
-    return {
-        "due": due,
-        "met": met,
-        "missed": late + overdue,
-        "late": late,
-        "overdue_open": overdue,
-        "open_due": due - met - late - overdue,
-        "cancelled": get(c.CANCELLED, 0),
-        "no_sla": get(c.NO_SLA, 0),
-        "attainment_ratio": ratio(met, met + late + overdue),
-        "completed": get(c.COMPLETED, 0),
-        "turnaround_ms_sum": get(c.TURN_MS, 0),
-        "turnaround_ms_p50": p50,
-        "turnaround_ms_p90": p90,
-        "turnaround_ms_p95": p95,
-        "turnaround_ms_p99": p99,
-        "backlog": backlog,
-        "oldest_open_age_ms": oldest_open_age_ms,
-        "open_as_of": None if open_as_of_ms is None else rfc3339(open_as_of_ms),
-        "forecast": None,
-    }
+    row = _LAYOUTS["sla"].row(parts)
+    row["backlog"] = backlog
+    row["oldest_open_age_ms"] = oldest_open_age_ms
+    row["open_as_of"] = None if open_as_of_ms is None else rfc3339(open_as_of_ms)
+    row["forecast"] = None
+    return row
 
 
 def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, RowJson]:

@@ -5,6 +5,8 @@ Looked up as ``Class.field`` first, then as ``field``.
 
 from __future__ import annotations
 
+from streams.models.measures import TABLES
+
 EVENT_DOCS: dict[str, str] = {
     # Envelope (CloudEvents 1.0)
     "type": "The event's type and version; decides what data holds.",
@@ -78,7 +80,14 @@ EVENT_DOCS: dict[str, str] = {
     "BreakData.labeler_id": "Whose break it is.",
 }
 
+MEASURE_DOCS: dict[str, str] = {
+    f"{table.name.capitalize()}Row.{name}": measure.help
+    for table in TABLES.values()
+    for name, measure in table.measures.items()
+}
+
 OUTPUT_DOCS: dict[str, str] = {
+    **MEASURE_DOCS,
     "table": "The table.",
     "scope": 'The slice, by dimension: {} is the whole floor, {"queue": "hate"} one queue.',
     "scope_key": "The scope as text: all, or queue=hate,policy=P3.",
@@ -101,70 +110,6 @@ OUTPUT_DOCS: dict[str, str] = {
     "units": "Audits, due tasks or expected labels since then.",
     "bad": "Those that are wrong, missed or lacking.",
     "wants_audits": "More audits here would soon decide.",
-    "labels": "Standing labels.",
-    "audited": "Standing labels with a verdict.",
-    "correct": "Audited labels whose verdict is correct.",
-    "targeted": "Audited labels without a sampling probability; not in the weighted ratio.",
-    "weight_sum": "Sum of 1/probability over sampled audits.",
-    "weight_correct": "The same over those that are correct.",
-    "weight_technical": "The same over those whose error is technical.",
-    "targeted_correct": "Those of the targeted that are correct.",
-    "targeted_technical": "Those of the targeted whose error is technical.",
-    "raw_accuracy_ratio": "correct / audited.",
-    "weighted_accuracy_ratio": "weight_correct / weight_sum (Hajek).",
-    "wilson_low_ratio": "Lower end of the 95% Wilson interval of the raw ratio.",
-    "wilson_high_ratio": "Upper end of the 95% Wilson interval of the raw ratio.",
-    "coverage_ratio": "audited / labels.",
-    "critical_errors": "Incorrect labels of critical severity.",
-    "critical_error_ratio": "critical_errors / audited.",
-    "wrong": "Incorrect labels by error class.",
-    "AccuracyRow.severity": "Incorrect labels by severity.",
-    "gold": "Audited against a known answer.",
-    "gold_correct": "Those that are correct.",
-    "appeals_opened": "Appeals opened, at the time of the label.",
-    "appeals_decided": "Appeals decided.",
-    "appeals_overturned": "Appeals decided overturned.",
-    "overturn_ratio": "appeals_overturned / appeals_decided.",
-    "incomparable": "Labels whose only audits say nothing that can be compared (verdict incomparable): not audited.",
-    "overlapped": "Tasks that two or more people labelled with values, all of them in the scope; at the time of the last "
-    "label.",
-    "unanimous": "Those on which all of them decided alike.",
-    "overlap_incomparable": "Tasks of two or more people of whom fewer than two sent values: not compared.",
-    "agreement_ratio": "unanimous / overlapped.",
-    "AccuracyRow.values": "Precision and recall of each decision value.",
-    "confusion": "[given, right, count], most frequent first; right is null where no audit says what is right.",
-    "examples": "Task ids of some incorrect labels.",
-    "labels_per_hour": "labels / hours of the range up to the watermark; null while those are under a minute.",
-    "handled": "Labels with a handle time.",
-    "handle_ms_sum": "Sum of handle times.",
-    "handle_ms_mean": "Mean handle time.",
-    "handle_ms_p50": "Median handle time, within 1%.",
-    "handle_ms_p90": "90th percentile of handle time, within 1%.",
-    "handle_ms_p95": "95th percentile of handle time, within 1%.",
-    "active_ms_sum": "Sum of active_ms where sent.",
-    "active_labelers": "Labellers with a label in the range; null where a row had too many names to keep them.",
-    "labels_per_productive_hour": "handled / hours of handle time.",
-    "due": "Tasks due in the range, cancelled ones left out.",
-    "met": "Completed by their due time.",
-    "missed": "late + overdue_open.",
-    "late": "Completed after their due time.",
-    "overdue_open": "Open, with the due time behind the watermark.",
-    "open_due": "Open, not yet due.",
-    "cancelled": "Cancelled tasks.",
-    "no_sla": "Completed tasks whose creation or due time nobody sent.",
-    "attainment_ratio": "met / (met + missed).",
-    "completed": "Tasks completed in the range.",
-    "turnaround_ms_sum": "Sum of turn-around times.",
-    "turnaround_ms_p50": "Median turn-around, within 1%.",
-    "turnaround_ms_p90": "90th percentile of turn-around, within 1%.",
-    "turnaround_ms_p95": "95th percentile of turn-around, within 1%.",
-    "turnaround_ms_p99": "99th percentile of turn-around, within 1%.",
-    "backlog": "Open tasks of the scope now; null in pane rows, and where the scope says who works (site, vendor, team, labeler) "
-    "while no open task names them: before its first label a task mostly does not.",
-    "oldest_open_age_ms": "Age of the oldest open task at the watermark.",
-    "open_as_of": "Where open tasks lie on a partition that is behind the watermark: as of when it is known which of them are "
-    "overdue. Null where all are as of the watermark.",
-    "forecast": "Of a queue's own scope in window 1h: will its due times be met; null in every other row.",
     "open_by_due": "Open tasks by due time, ascending: the end of each bucket and its tasks; overdue ones first.",
     "basis": "What the pace is taken from.",
     "tasks_per_hour": "Tasks completed per hour now; null where nothing is known of the pace.",

@@ -1,16 +1,19 @@
 """Wire types of what Floorwatch publishes: table rows, requests for audits, dead letters.
 
-Only described here, for the contract: rows are made by ``streams.core.tables`` as plain dicts (a test holds the two
-together). Ratios are null where the denominator is 0; times are RFC 3339 in UTC.
+Only described here, for the contract: rows are made by ``streams.core.tables`` as plain dicts. Their fields are the
+measures (``streams.models.measures``). Ratios are null where the denominator is 0; times are RFC 3339 in UTC.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, cast
 
+import msgspec
 from msgspec import Struct
 
 from streams.models.events import Instant
+from streams.models.measures import TABLES
+from streams.models.measures.records import Computed, Count, Family, Measure, Quantile, Ratio, Total
 
 
 class Evidence(Struct):
@@ -74,59 +77,6 @@ class ValueQuality(Struct):
     recall_ratio: float | None
 
 
-class AccuracyRow(Row, tag_field="table", tag="accuracy", kw_only=True):
-    """Accuracy of the labels of a scope, by the time of the label; revised when a verdict changes."""
-
-    labels: int | None
-    audited: int
-    correct: int
-    targeted: int
-    weight_sum: float
-    weight_correct: float
-    weight_technical: float
-    targeted_correct: int
-    targeted_technical: int
-    raw_accuracy_ratio: float | None
-    weighted_accuracy_ratio: float | None
-    wilson_low_ratio: float | None
-    wilson_high_ratio: float | None
-    coverage_ratio: float | None
-    critical_errors: int
-    critical_error_ratio: float | None
-    wrong: Wrong
-    severity: Severities
-    gold: int
-    gold_correct: int
-    appeals_opened: int
-    appeals_decided: int
-    appeals_overturned: int
-    overturn_ratio: float | None
-    incomparable: int
-    overlapped: int
-    unanimous: int
-    overlap_incomparable: int
-    agreement_ratio: float | None
-    values: dict[str, ValueQuality]
-    confusion: list[tuple[str, str | None, int]]
-    examples: list[str]
-
-
-class ThroughputRow(Row, tag_field="table", tag="throughput", kw_only=True):
-    """Labels of a scope and how long they took, by the time of the label."""
-
-    labels: int
-    labels_per_hour: float | None
-    handled: int
-    handle_ms_sum: int
-    handle_ms_mean: float | None
-    handle_ms_p50: float | None
-    handle_ms_p90: float | None
-    handle_ms_p95: float | None
-    active_ms_sum: int
-    active_labelers: int | None
-    labels_per_productive_hour: float | None
-
-
 class Forecast(Struct):
     """What a queue's open work and its pace say of its due times (docs/forecast.md)."""
 
@@ -141,28 +91,57 @@ class Forecast(Struct):
     overdue: int
 
 
-class SlaRow(Row, tag_field="table", tag="sla", kw_only=True):
-    """Tasks of a scope against their due times, by due time; turn-around by completion time."""
+def _row_type(table: str, structured: dict[str, Any]) -> type[Row]:
+    """Return the type of a table's rows, with a field for each of its measures.
 
-    due: int
-    met: int
-    missed: int
-    late: int
-    overdue_open: int
-    open_due: int
-    cancelled: int
-    no_sla: int
-    attainment_ratio: float | None
-    completed: int
-    turnaround_ms_sum: int
-    turnaround_ms_p50: float | None
-    turnaround_ms_p90: float | None
-    turnaround_ms_p95: float | None
-    turnaround_ms_p99: float | None
-    backlog: int | None
-    oldest_open_age_ms: int | None
-    open_as_of: Instant | None
-    forecast: Forecast | None
+    Args:
+        table: The table.
+        structured: Types of the fields that are no single number.
+    """
+    fields = [(name, structured.get(name) or _number(measure)) for name, measure in TABLES[table].measures.items()]
+    made = msgspec.defstruct(
+        f"{table.capitalize()}Row",
+        fields,
+        bases=(Row,),
+        namespace={"__doc__": TABLES[table].about},
+        module=__name__,
+        tag_field="table",
+        tag=table,
+        kw_only=True,
+    )
+    return cast("type[Row]", made)
+
+
+def _number(measure: Measure) -> Any:
+    """Return the type of a measure that is a number."""
+    match measure.source:
+        case Count(_, scale):
+            kind: Any = int if scale == 1 else float
+            return kind | None if measure.nullable else kind
+        case Total():
+            return int
+        case Ratio() | Quantile():
+            return float | None
+        case Family():
+            return dict[str, int]
+        case Computed(kind) if kind is not None:
+            return kind
+        case _:
+            raise TypeError(f"{measure.table}.{measure.name}: say in streams/models/outputs.py what its type is")
+
+
+AccuracyRow = _row_type(
+    "accuracy",
+    {
+        "wrong": Wrong,
+        "severity": Severities,
+        "values": dict[str, ValueQuality],
+        "confusion": list[tuple[str, str | None, int]],
+        "examples": list[str],
+    },
+)
+ThroughputRow = _row_type("throughput", {})
+SlaRow = _row_type("sla", {"open_as_of": Instant | None, "forecast": Forecast | None})
 
 
 class Removed(Struct):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from streams.models.measures import TABLES
+
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 """Minute 0 of every case; hour 0 of every expected row."""
 
@@ -21,44 +23,8 @@ ACC: RowKey = ("accuracy", "all", 0)
 THR: RowKey = ("throughput", "all", 0)
 SLA: RowKey = ("sla", "all", 0)
 
-CHECKED_FIELDS: dict[str, tuple[str, ...]] = {
-    "accuracy": (
-        "labels",
-        "audited",
-        "correct",
-        "targeted",
-        "weight_sum",
-        "weight_correct",
-        "critical_errors",
-        "appeals_opened",
-        "appeals_decided",
-        "appeals_overturned",
-        "incomparable",
-        "wrong.false_positive",
-        "wrong.false_negative",
-        "wrong.wrong_selection",
-        "wrong.technical",
-        "wrong.unspecified",
-        "severity.critical",
-        "severity.major",
-        "severity.minor",
-        "severity.unspecified",
-    ),
-    "throughput": ("labels", "handled", "handle_ms_sum", "active_labelers"),
-    "sla": (
-        "due",
-        "met",
-        "missed",
-        "late",
-        "overdue_open",
-        "open_due",
-        "cancelled",
-        "no_sla",
-        "completed",
-        "turnaround_ms_sum",
-    ),
-}
-"""Every field of a pane row that a case speaks about: a field that a row does not name is 0."""
+CHECKED_FIELDS: dict[str, tuple[str, ...]] = {name: table.recounted() for name, table in TABLES.items()}
+"""Every field of a pane row that is counted: a field that a case does not name is 0."""
 
 
 @dataclass(frozen=True)
@@ -171,9 +137,13 @@ def one_label(**more: float) -> dict[RowKey, Row]:
 
 
 def labels_by(labels: int, labelers: int, *, tasks: int = 1, **more: float) -> dict[RowKey, Row]:
-    """Rows of ``labels`` standing labels in hour 0 by ``labelers`` people on ``tasks`` tasks nobody announced."""
+    """Rows of ``labels`` standing labels in hour 0 by ``labelers`` people on ``tasks`` tasks nobody announced.
+
+    Labels of several people on one task have no values, so they cannot be compared, unless ``more`` says ``overlapped``.
+    """
+    together = {"overlap_incomparable": 1} if labelers > tasks and "overlapped" not in more else {}
     return {
-        ACC: {"labels": labels, **more},
+        ACC: {"labels": labels, **together, **more},
         THR: {"labels": labels, "active_labelers": labelers},
         SLA: {"completed": tasks, "no_sla": tasks},
     }

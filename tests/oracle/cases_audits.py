@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.oracle.case_events import Case, audit, label, labels_by, one_label, unaudit, unlabel
 
-_RIGHT = {"audited": 1, "correct": 1, "targeted": 1}
+_RIGHT = {"audited": 1, "correct": 1, "targeted": 1, "targeted_correct": 1}
 _WRONG = {"audited": 1, "targeted": 1, "wrong.unspecified": 1, "severity.unspecified": 1}
 
 AUDIT_CASES = [
@@ -68,7 +68,42 @@ AUDIT_CASES = [
         "technical_error",
         "technical counts in audited, not in correct, and is shown apart.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", p=0.5, error_class="technical", severity="minor")],
-        one_label(audited=1, weight_sum=2.0, **{"wrong.technical": 1, "severity.minor": 1}),
+        one_label(audited=1, weight_sum=2.0, weight_technical=2.0, **{"wrong.technical": 1, "severity.minor": 1}),
+    ),
+    Case(
+        "targeted_technical_error",
+        "A technical error of a targeted audit is counted among the targeted, not in the weights.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", error_class="technical", severity="minor")],
+        one_label(audited=1, targeted=1, targeted_technical=1, **{"wrong.technical": 1, "severity.minor": 1}),
+    ),
+    Case(
+        "gold_audit",
+        "Audits against a known answer are counted apart too, by the effective verdict.",
+        [
+            label("l-1", 5),
+            label("l-2", 6, task="t-2"),
+            audit("a-1", 7, "l-1", "correct", gold=True),
+            audit("a-2", 8, "l-2", "incorrect", p=0.25, task="t-2", gold=True),
+        ],
+        labels_by(
+            2,
+            1,
+            tasks=2,
+            audited=2,
+            correct=1,
+            targeted=1,
+            targeted_correct=1,
+            weight_sum=4.0,
+            gold=2,
+            gold_correct=1,
+            **{"wrong.unspecified": 1, "severity.unspecified": 1},
+        ),
+    ),
+    Case(
+        "latest_audit_is_no_gold_audit",
+        "Whether the answer was known says the latest audit, as it says all the rest.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", gold=True), audit("a-2", 8, "l-1", "correct")],
+        one_label(**_RIGHT),
     ),
     Case(
         "critical_error",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.oracle.case_events import ACC, SLA, THR, Case, audit, created, event, label, labels_by, one_label, unlabel
 
-_AUDITED_RIGHT = {"audited": 1, "correct": 1, "targeted": 1}
+_AUDITED_RIGHT = {"audited": 1, "correct": 1, "targeted": 1, "targeted_correct": 1}
 
 LABEL_CASES = [
     Case(
@@ -129,7 +129,27 @@ LABEL_CASES = [
             audit("a-1", 7, "l-1", "correct"),
             audit("a-2", 8, "l-2", "incorrect"),
         ],
-        labels_by(2, 2, audited=2, correct=1, targeted=2, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
+        labels_by(
+            2,
+            2,
+            audited=2,
+            correct=1,
+            targeted=2,
+            targeted_correct=1,
+            **{"wrong.unspecified": 1, "severity.unspecified": 1},
+        ),
+    ),
+    Case(
+        "overlap_decided_alike",
+        "Several people's labels of a task with values are compared: a decision is a set of values.",
+        [label("l-1", 5, values=["hate", "spam"]), label("l-2", 6, by="ben", values=["spam", "hate"])],
+        labels_by(2, 2, overlapped=1, unanimous=1),
+    ),
+    Case(
+        "overlap_decided_differently",
+        "People who decided differently are overlapped and not unanimous; a label without values does not take part.",
+        [label("l-1", 5, values=["hate"]), label("l-2", 6, by="ben", values=["spam"]), label("l-3", 7, by="cem")],
+        labels_by(3, 3, overlapped=1),
     ),
     Case(
         "handle_time",
@@ -140,7 +160,7 @@ LABEL_CASES = [
         ],
         {
             ACC: {"labels": 2},
-            THR: {"labels": 2, "handled": 1, "handle_ms_sum": 42_250, "active_labelers": 1},
+            THR: {"labels": 2, "handled": 1, "handle_ms_sum": 42_250, "active_ms_sum": 9, "active_labelers": 1},
             SLA: {"completed": 2, "no_sla": 2},
         },
     ),

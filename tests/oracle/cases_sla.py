@@ -91,7 +91,7 @@ SLA_CASES = [
             label("l-2", 5, by="ben", vendor="bpo-b", site="MNL"),
         ],
         {
-            ACC: {"labels": 2},
+            ACC: {"labels": 2, "overlap_incomparable": 1},
             THR: {"labels": 2, "active_labelers": 2},
             SLA: _MET_AT_5,
             ("sla", "queue=q-1", 0): _MET_AT_5,
@@ -112,7 +112,7 @@ SLA_CASES = [
             label("l-1", 5, by="ana"),
         ],
         {
-            ACC: {"labels": 2},
+            ACC: {"labels": 2, "overlap_incomparable": 1},
             THR: {"labels": 2, "active_labelers": 2},
             SLA: _MET_AT_5,
             ("sla", "labeler=ana", 0): _MET_AT_5,

@@ -19,6 +19,13 @@ def test_case_names_are_unique() -> None:
     assert [name for name, count in Counter(case.name for case in CASES).items() if count > 1] == []
 
 
+@pytest.mark.parametrize("table", CHECKED_FIELDS)
+def test_every_field_that_is_counted_has_a_case(table: str) -> None:
+    """So the oracle counts every measure: one that it leaves out is 0 there, and a case says otherwise."""
+    named = {name for case in CASES for (of, _, _), row in case.rows.items() if of == table for name in row}
+    assert [name for name in CHECKED_FIELDS[table] if name not in named] == []
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_events_are_of_the_contract(case: Case) -> None:
     for event in case.events:

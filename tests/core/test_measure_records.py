@@ -1,0 +1,100 @@
+"""Records of measures: what clashes is refused, what one declares is found wherever measures are shown."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from floorwatch.replay.fact_text import counter_name
+from floorwatch.simulate.runs import simulated_log
+from streams.core import tables
+from streams.models.acceptance import Refusal, parse_event
+from streams.models.measures import TABLES, registry
+from streams.models.measures.records import Computed, Count, Quantile, Ratio
+from streams.models.measures.registry import Clash, MeasureRegistry
+from telemetry.numbers_page import section
+from tests.core.harness import CoreRun
+
+
+def made() -> MeasureRegistry:
+    held = MeasureRegistry()
+    held.counter(1, "labels")
+    held.histogram(1000, "handle_bucket")
+    held.table("accuracy", "Accuracy.", "labels").show("labels", "labels", "Labels.", Count(1))
+    return held
+
+
+def test_a_counter_that_is_taken_is_refused() -> None:
+    held = made()
+    for number, name in ((1, "other"), (2, "labels"), (1000, "bucket"), (2999, "bucket")):
+        with pytest.raises(Clash, match="taken by"):
+            held.counter(number, name)
+    with pytest.raises(Clash, match="taken by labels"):
+        held.family(0, "by_class", ("a", "b"))
+    assert held.counter(3000, "beyond the histogram") == 3000
+
+
+def test_a_histogram_over_counters_is_refused() -> None:
+    held = made()
+    for first in (0, 999, 1000, 2999):
+        with pytest.raises(Clash, match="not all free"):
+            held.histogram(first, "other_bucket")
+
+
+def test_a_field_is_there_once() -> None:
+    with pytest.raises(Clash, match="has a field labels already"):
+        made().tables["accuracy"].count(2, "labels", "labels", "Labels.", counter="others")
+
+
+def test_a_count_is_listed_for_why_the_recount_and_the_page() -> None:
+    held = made()
+    table = held.tables["accuracy"]
+    table.count(2, "weight_sum", "labels", "Sum of weights.", counter="weight_nano", scale=10)
+    table.family(5, "wrong", ("a", "b"), "labels", "Wrong ones by class.")
+    table.show("share", "ratio", "wrong / labels", Ratio((5, 6), (1,)))
+    assert table.explained_counters() == {
+        "labels": (1,),
+        "weight_nano": (2,),
+        "wrong": (5, 6),
+        "wrong.a": (5,),
+        "wrong.b": (6,),
+    }
+    assert table.recounted() == ("labels", "weight_sum", "wrong.a", "wrong.b")
+    assert "| – | `weight_sum` | Sum of weights. |" in section(table)
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_no_field_of_a_row_is_forgotten(name: str) -> None:
+    parts = tables.parts_of({})
+    row = {
+        "accuracy": tables.accuracy(parts),
+        "throughput": tables.throughput(parts, 1.0),
+        "sla": tables.sla(parts, 1, 2),
+    }
+    assert list(row[name]) == list(TABLES[name].measures)
+    assert msgspec.json.decode(msgspec.json.encode(row[name])) == row[name]
+
+
+def test_an_empty_row_has_zeros_for_counts_and_nothing_else() -> None:
+    """What has no denominator, and no duration to take a quantile of, is unknown."""
+    parts = tables.parts_of({})
+    for name, row in (("accuracy", tables.accuracy(parts)), ("sla", tables.sla(parts, None, None))):
+        for field, measure in TABLES[name].measures.items():
+            match measure.source:
+                case Ratio() | Quantile():
+                    assert row[field] is None
+                case Computed():
+                    pass
+                case _:
+                    assert not row[field] or set(row[field].values()) == {0}
+
+
+def test_every_counter_of_a_floor_has_a_name() -> None:
+    lines = simulated_log(5, days=0.3, rate=0.02, start_ms=1_794_700_800_000)
+    run = CoreRun(1)
+    run.send([line for line in lines if not isinstance(parse_event(line, None), Refusal)])
+    run.finish()
+    counters = {counter for row in run.floor.all_windows() for counter in row.counters}
+    assert len(counters) > 100
+    assert [counter for counter in counters if counter_name(counter).startswith("cell.")] == []
+    assert registry.names[0] == "revision"
