@@ -37,6 +37,9 @@ SETTINGS = {
     "ENGINE__MAX_BATCH_RECORDS": "500",
 }
 
+Tables = dict[str, dict[str, Any]]
+"""Rows by table and key."""
+
 Series = dict[tuple[str, tuple[str, ...]], float]
 """Value by (metric, values of its labels in the order of the names of the labels)."""
 
@@ -89,34 +92,52 @@ class ProxiedFloor:
 
     async def differences(self, lines: list[bytes]) -> list[str]:
         """Return what differs between the tables and an independent recount; also between Redis and the tables."""
-        actual = {table: await self.run.table(table) for table in COMPARED}
+        actual, held = await self._at_rest()
         oracle = Oracle.from_events(lines)
         panes = {table: keyed(rows, panes=True) for table, rows in actual.items()}
         expected = oracle.panes(3600)
         assert row_count(expected) > 200
         found = differences(expected, panes, COMPARED)
         said = [report(found, row_count(expected, panes))] if found else []
-        return said + await self._differences_of_redis(actual)
+        return said + _differences_of_redis(actual, held)
 
-    async def _differences_of_redis(self, actual: dict[str, dict[str, Any]]) -> list[str]:
+    async def _at_rest(self) -> tuple[Tables, Tables]:
+        """Return the tables as they are on the topics and in Redis once neither changes.
+
+        A worker that takes its partitions again publishes all rows again: first to the topics, then to Redis.
+        """
+        before: tuple[Tables, Tables] | None = None
+
+        async def found() -> tuple[Tables, Tables] | None:
+            nonlocal before
+            last, before = before, await self._shown()
+            return before if before == last else None
+
+        return await until(found, "the tables to rest", progress=self._moving, process=self.run.worker, every_s=1.0)
+
+    async def _shown(self) -> tuple[Tables, Tables]:
         from redis.asyncio import Redis
 
+        actual = {table: await self.run.table(table) for table in COMPARED}
+        held: Tables = {table: {} for table in COMPARED}
         client = Redis.from_url(self.redis_url)
-        wrong, seen = [], 0
         try:
             for table, rows in actual.items():
-                for key, row in rows.items():
+                for key in rows:
                     scope, _, window = key.rpartition("|")
-                    if "|" in scope:
-                        continue  # a pane, which Redis does not hold
-                    held = await client.hget(f"floorwatch:rows:{table}:{window}", scope)
-                    seen += 1
-                    if held is None or table_row(held) != row:
-                        wrong.append(f"Redis {table} {key}")
+                    if "|" not in scope:  # else a pane, which Redis does not hold
+                        value = await client.hget(f"floorwatch:rows:{table}:{window}", scope)
+                        held[table][key] = None if value is None else table_row(value)
         finally:
             await client.aclose()
-        assert seen > 100
-        return wrong
+        return actual, held
+
+
+def _differences_of_redis(actual: Tables, held: Tables) -> list[str]:
+    assert sum(map(len, held.values())) > 100
+    return [
+        f"Redis {table} {key}" for table, rows in held.items() for key, row in rows.items() if row != actual[table][key]
+    ]
 
 
 def over(series: Series, gauge: str, most: float) -> list[str]:

@@ -51,12 +51,12 @@ STEPS: dict[str, tuple[str, ...]] = {
 }
 """Each line of README's blocks until "What it promises", and each file it saves, with what must be shown."""
 
-ASKED: dict[str, tuple[int, str]] = {
+ASKED: dict[str, tuple[int | tuple[int, ...], str]] = {
     "floorwatch explain accuracy --scope vendor=bpo-a --window 24h --against 7d": (0, r"no audits before the window"),
     "floorwatch forecast": (0, r"comments"),
     "floorwatch whatif --from QUEUE --to QUEUE --people 2": (
-        1,
-        r"queue comments has completed nothing in the last hour",
+        (1, 2),
+        r"queue comments has completed nothing in the last hour|2 people cannot leave comments, where 1 are at work now",
     ),
     "floorwatch why accuracy --scope vendor=bpo-a --window 24h": (0, r"t-1 .*incorrect"),
     "floorwatch facts TASK": (0, r"task t-1"),
@@ -266,14 +266,17 @@ def ask(person: Person) -> None:
     person.activated = person.activated.replace("source ", f"source {person.clone}/")
     wrong = []
     for line, (code, wanted) in ASKED.items():
+        codes = (
+            code if isinstance(code, tuple) else (code,)
+        )  # what there is to move depends on how long ago the label was sent
         typed = re.sub("|".join(map(re.escape, WORDS)), lambda found: WORDS[found[0]], line)
         for _ in range(5):  # beside other tests a stack may need a moment
             done = person.shell(typed, folder)
-            if done.returncode == code and re.search(wanted, done.stdout):
+            if done.returncode in codes and re.search(wanted, done.stdout):
                 break
             time.sleep(2)
-        if done.returncode != code or not re.search(wanted, done.stdout) or "Traceback" in done.stdout:
-            wrong.append(f"$ {typed}   (exit {done.returncode}, not {code} with {wanted!r})\n{done.stdout}")
+        if done.returncode not in codes or not re.search(wanted, done.stdout) or "Traceback" in done.stdout:
+            wrong.append(f"$ {typed}   (exit {done.returncode}, not {codes} with {wanted!r})\n{done.stdout}")
     assert not wrong, "\n".join(wrong)
 
 
