@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
-from alerts.statistics import wilson
 from alerts.view import Row
+from streams.core.binomial import judged_below
 from streams.core.rca.ratio_tally import RatioTally, possible, without
 from streams.core.rca.shift import decompose, summed
-from streams.core.rca.significance import MIN_PART, Verdict, difference_interval, family_z, judge
+from streams.core.rca.significance import MIN_PART, Verdict, difference_interval, family_tail, judge
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""
@@ -248,7 +248,7 @@ def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], PartCo
     for row in rows.values():
         if row["scope"] == {"labeler": labeler}:
             cell = read(row)
-            return wilson(cell.good, cell.total)[1] < target
+            return judged_below(cell.good, cell.total, target)
     return False
 
 
@@ -275,7 +275,7 @@ def _worse_than_rest(part: RatioTally, rest: RatioTally, parts: int) -> bool:
     """Whether a part's share is lower than that of everything else, beyond the chance of so many parts."""
     if min(part.total, rest.total) < MIN_PART:
         return False
-    return difference_interval(part, rest, family_z(parts))[1] < 0
+    return difference_interval(part, rest, tail=family_tail(parts), seen=1.0)[1] < 0
 
 
 def _against_reference(

@@ -162,7 +162,7 @@ class Rule(BaseModel):
 
 
 Method = Literal["evidence", "interval"]
-"""``evidence``: a detector with a known rate of false alarms. ``interval``: the 95% Wilson interval of one window."""
+"""``evidence``: a detector with a known rate of false alarms. ``interval``: the exact test of one window, at 2.5%."""
 
 
 class Budget(BaseModel):

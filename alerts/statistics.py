@@ -1,48 +1,9 @@
-"""The three formulas the alert rules need. Pure."""
+"""Two formulas of the throughput rule: overdispersion, and how far a count is from its expectation. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-Z_95 = 1.959963984540054
-"""Two-sided 95% quantile of the normal distribution."""
-
-
-def wilson(good: int, total: int, z: float = Z_95) -> tuple[float, float]:
-    """Wilson score interval of a share.
-
-    Source: Wilson 1927; Brown, Cai, DasGupta 2001, "Interval estimation for a binomial proportion".
-
-    Args:
-        good: Number of successes, 0 to ``total``.
-        total: Number of trials.
-        z: Normal quantile; the default gives 95%.
-
-    Returns:
-        (low, high) in 0..1 with low <= good/total <= high; (0.0, 1.0) when ``total`` is 0.
-
-    Raises:
-        ValueError: ``good`` is negative or greater than ``total``.
-
-    Example:
-        >>> low, high = wilson(451, 512)
-        >>> round(low, 3), round(high, 3)
-        (0.85, 0.906)
-    """
-    if not 0 <= good <= total:
-        raise ValueError(f"wilson({good}, {total}): good must be between 0 and total; look for a row with wrong counts")
-    if total == 0:
-        return 0.0, 1.0
-    share = good / total
-    z2 = z * z
-    centre = share + z2 / (2 * total)
-    spread = z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    scale = 1 + z2 / total
-    # The ends are exactly 0 and 1 at the extremes; floating point must not make a perfect record look imperfect.
-    low = 0.0 if good == 0 else (centre - spread) / scale
-    high = 1.0 if good == total else (centre + spread) / scale
-    return low, high
 
 
 def overdispersion(counts: Sequence[float]) -> float:

@@ -52,13 +52,16 @@ def detector(rule: AccuracyLowRule) -> DetectorModel:
 
 
 def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
-    """Raw audited accuracy of each selected scope against ``rule.target`` by the 95% Wilson interval."""
+    """Raw audited accuracy of each selected scope against ``rule.target``: by evidence, or by the exact test.
+
+    Source of both: ``evaluate_share``.
+    """
 
     def sentence(row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         technical = int(row["audited"]) - cell.total
         left_out = f" ({plural(technical, 'technical error')} left out)" if technical else ""
         return (
-            f"accuracy {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}) over "
+            f"accuracy {percent(cell.good / cell.total)} (95% interval {interval(*ends, rule.target)}) over "
             f"{plural(cell.total, 'audit')}{left_out} in {window_words(rule.window)}, target {percent(rule.target)}"
         )
 

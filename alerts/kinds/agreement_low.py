@@ -48,12 +48,12 @@ def read(row: Row) -> PartCounts:
 def evaluate(rule: AgreementLowRule, context: RuleContext) -> Iterable[Finding]:
     """Raw agreement of each selected scope against ``rule.target``.
 
-    Fires when the upper end of the Wilson interval ``rule.min_z`` wide is below the target (source: alerts.statistics).
+    Fires when the exact upper limit, at the chance that ``rule.min_z`` tells, is below the target (``streams.core.binomial``).
     """
 
     def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         return (
-            f"all agreed on {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}) of "
+            f"all agreed on {percent(cell.good / cell.total)} (95% interval {interval(*ends, rule.target)}) of "
             f"{plural(cell.total, 'task')} labelled by several people in {window_words(rule.window)}, "
             f"target {percent(rule.target)}"
         )

@@ -51,7 +51,7 @@ def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding
 
     def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         return (
-            f"critical errors {percent(_bad(cell), 2)} (Wilson {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
+            f"critical errors {percent(_bad(cell), 2)} (95% interval {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
             f"{cell.total - cell.good:,} in {plural(cell.total, 'audit')} in {window_words(rule.window)}, "
             f"at most {percent(rule.target, 2)} allowed"
         )

@@ -20,7 +20,7 @@ from streams.core.window_names import window_words
 class OverturnsHighRule(Rule):
     """Fires when surely more than ``target`` of the decided appeals overturn what was decided.
 
-    Judged by the Wilson interval ``min_z`` wide: looked at every minute, the usual 1.96 would lie in most quarters
+    Judged by the exact limit at the chance of ``min_z``: looked at every minute, the usual 1.96 would lie in most quarters
     (docs/quality.md). Rows count appeals at the time of the label, hence a long window.
     """
 
@@ -47,13 +47,13 @@ def _bad(cell: PartCounts) -> float:
 def evaluate(rule: OverturnsHighRule, context: RuleContext) -> Iterable[Finding]:
     """Overturned share of the decided appeals of each selected scope against ``rule.target``, the most allowed.
 
-    Fires when the lower end of the Wilson interval ``rule.min_z`` wide is above the target (source: alerts.statistics).
+    Fires when the exact lower limit, at the chance that ``rule.min_z`` tells, is above the target (``streams.core.binomial``).
     Appeals are not a sample of the labels: this is a number about appeals, not about accuracy.
     """
 
     def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         return (
-            f"{percent(_bad(cell))} of decided appeals overturned (Wilson {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
+            f"{percent(_bad(cell))} of decided appeals overturned (95% interval {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
             f"{cell.total - cell.good:,} of {cell.total:,} about labels of {window_words(rule.window)}, "
             f"at most {percent(rule.target)} wanted"
         )

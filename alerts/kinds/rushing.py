@@ -59,7 +59,7 @@ def evaluate(rule: RushingRule, context: RuleContext) -> Iterable[Finding]:
     """Median handle time of each selected labeller's scope against its reference, less what everybody's did.
 
     Fires when the shift is at most ``rule.target`` and ``min_z`` errors from chance *and* the labeller's accuracy fell
-    beyond chance (Newcombe's interval of window against the rest of the reference lies below 0). Rows do not know whether
+    beyond chance (the interval to judge by of window against the rest of the reference lies below 0). Rows do not know whether
     it was the fast labels that were wrong; ``floorwatch scorecard`` does. Rows hold quantiles, so the error is that of
     medians of log-normal times, σ = ln(p90/p50)/1.2816. Select ``{by: [queue, policy, labeler]}`` to hold the mix fixed.
     """
@@ -114,7 +114,7 @@ def _change(now: Row | None, reference: Row | None) -> Interval | None:
     earlier = (all_right - right, all_total - total)
     if earlier[1] <= 0 or not 0 <= earlier[0] <= earlier[1]:
         return None
-    return difference(earlier, (right, total))
+    return difference(earlier, (right, total), judged=True)
 
 
 def _words(rule: RushingRule, row: Row, shift: _PaceChange | None, change: Interval | None) -> str:

@@ -1,8 +1,9 @@
-"""Common part of the kinds that hold a share of good outcomes against a target, by a detector's evidence or by its Wilson interval."""
+"""Common part of the kinds that hold a share of good outcomes against a target: by evidence or by one window's exact test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from statistics import NormalDist
 from typing import Protocol
 
 from msgspec import Struct
@@ -12,8 +13,8 @@ from alerts.kinds.base import Finding, LowersToDetector, RuleContext, examples, 
 from alerts.kinds.detector_text import Reading, audit_suggestion_of, in_words, places_on_watch_list, reading_of
 from alerts.rules import Selector
 from alerts.signals import AuditSuggestion, Contributor
-from alerts.statistics import Z_95, wilson
 from alerts.view import Row, instant_ms
+from streams.core.binomial import Z_95, interval_limits, judged_below
 from streams.core.window_names import window_words
 
 
@@ -40,9 +41,10 @@ class ShareMeasure(Struct, frozen=True):
     """How a kind reads its table and describes it.
 
     ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
-    the evidence, ``part`` a contributor's share, ``noun`` what is counted. ``z`` is the
-    normal quantile of the interval that fires; the one shown is always that of 95%. ``sampled`` reads the outcomes by
-    which contributors are compared, if those differ from what ``read`` counts. ``detector`` is the kind's, if it has one.
+    the evidence, ``part`` a contributor's share, ``noun`` what is counted. ``z`` tells the
+    chance at which a window fires, that of a normal variable below −z; the interval shown is always that of 95%.
+    ``sampled`` reads the outcomes by which contributors are compared, if those differ from what ``read`` counts.
+    ``detector`` is the kind's, if it has one.
     """
 
     table: str
@@ -64,8 +66,8 @@ class ShareMeasure(Struct, frozen=True):
 def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -> Iterable[Finding]:
     """One finding per selected row.
 
-    By evidence it fires while the row's detector does. By interval it fires when the interval's upper end is below
-    ``share.good_target``; equality is not evidence: an interval that just reaches the target does not fire.
+    By evidence it fires while the row's detector does. By interval it fires when so few good outcomes have at most the chance
+    of ``share.z`` where the true share is ``share.good_target``: the exact binomial test (``streams.core.binomial``).
     """
     rows = live_rows(context.view, share.table, rule.window, context.watermark_ms)
     reference: Mapping[str, Row] = {}
@@ -77,14 +79,15 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
         found = {key: reading_of(row, rule.name) for key, row in selected.items()}
         readings = {key: reading for key, reading in found.items() if reading is not None}
     places = places_on_watch_list(readings)
+    tail = NormalDist().cdf(-share.z)
     for key, row in selected.items():
         cell = share.read(row)
-        ends = wilson(cell.good, cell.total)
+        ends = interval_limits(cell.good, cell.total)
         reading = readings.get(key)
         if rule.method == "evidence":
             firing = reading is not None and bool(reading["firing"])
         else:
-            firing = cell.total >= rule.min_sample and wilson(cell.good, cell.total, share.z)[1] < share.good_target
+            firing = cell.total >= rule.min_sample and judged_below(cell.good, cell.total, share.good_target, tail)
         parts: tuple[Contributor, ...] = ()
         if firing:
             parts = share_contributors(

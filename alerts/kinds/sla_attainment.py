@@ -50,7 +50,7 @@ def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]
         overdue = int(row.get("overdue_open") or 0)
         still_open = f" ({overdue:,} still open)" if overdue else ""
         return (
-            f"SLA attainment {percent(cell.good / cell.total)} (Wilson {interval(*ends, rule.target)}): "
+            f"SLA attainment {percent(cell.good / cell.total)} (95% interval {interval(*ends, rule.target)}): "
             f"{cell.total - cell.good:,} missed{still_open} of {plural(cell.total, 'task')} due in "
             f"{window_words(rule.window)}, target {percent(rule.target)}"
         )

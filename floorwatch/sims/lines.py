@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from streams.core.binomial import exact_limits
+
 Sense = Literal["at most", "at least", "about"]
 
 _Z = 1.959963984540054
@@ -65,12 +67,8 @@ def number(value: float) -> str:
 
 
 def of_share(name: str, hits: int, runs: int, sense: Sense, expected: float, source: str = "") -> ReportLine:
-    """A share of runs, with its Wilson interval (Wilson 1927)."""
-    share, z2 = hits / runs, _Z * _Z
-    middle = (share + z2 / (2 * runs)) / (1 + z2 / runs)
-    spread = _Z * math.sqrt(share * (1 - share) / runs + z2 / (4 * runs * runs)) / (1 + z2 / runs)
-    low = 0.0 if hits == 0 else middle - spread
-    return ReportLine(name, sense, expected, share, low, 1.0 if hits == runs else middle + spread, source)
+    """A share of runs, with its exact 95% limits (Clopper & Pearson 1934)."""
+    return ReportLine(name, sense, expected, hits / runs, *exact_limits(hits, runs), source)
 
 
 def of_count(name: str, events: int, per: float, sense: Sense, expected: float, source: str = "") -> ReportLine:

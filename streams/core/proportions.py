@@ -1,4 +1,7 @@
-"""Statistics of few counts: intervals, differences, risk ratios, trends. Pure; ratios in 0..1."""
+"""Statistics of few counts: intervals, differences, risk ratios, trends. Pure; ratios in 0..1.
+
+The limits of a share, shown or judged by, are those of ``streams.core.binomial``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from streams.core.tables import Z_95
+from streams.core.binomial import TAIL, Z_95, Limits, Weighed, WeightClass, exact_limits, interval_limits, share_limits
 
 
 class Interval(NamedTuple):
@@ -17,68 +20,149 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson_of(share: float, trials: float, z: float = Z_95) -> tuple[float, float]:
-    """Return the Wilson score interval for a share seen in a possibly fractional number of trials.
-
-    Source: Wilson, JASA 22 (1927); with an effective sample size in the place of n: Korn & Graubard, Survey Methodology
-    24 (1998).
-
-    Args:
-        share: The estimate, 0..1.
-        trials: Number of trials, more than 0; an effective number for a weighted share.
-        z: Normal quantile.
-
-    Example:
-        >>> [round(end, 3) for end in wilson_of(0.95, 100)]
-        [0.888, 0.978]
-    """
-    z2 = z * z
-    centre = share + z2 / (2 * trials)
-    spread = z * math.sqrt(max(0.0, share * (1 - share)) / trials + z2 / (4 * trials * trials))
-    scale = 1 + z2 / trials
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
-
-
 def proportion(good: int, total: int) -> Interval | None:
-    """Return good/total with its Wilson interval; None without trials."""
+    """Return good/total with its 95% interval; None without trials.
+
+    Source: ``streams.core.binomial``; it covers at least 93% at shares from .90 to .995 and 20 to 500 trials.
+    """
     if total <= 0:
         return None
-    return Interval(good / total, *wilson_of(good / total, total))
+    return Interval(good / total, *interval_limits(good, total))
 
 
-def weighted_proportion(weights: Iterable[tuple[int, bool]]) -> tuple[Interval, float] | None:
-    """Return Hájek's weighted share and how many plain trials it is worth.
+def judged_share(good: int, total: int, tail: float = TAIL) -> Interval:
+    """Return good/total, at least one trial, with the exact limits to judge by.
 
-    The share is Σw·good/Σw with w = 1/π (Hájek 1971); it is worth (Σw)²/Σw² trials (Kish, Survey Sampling, 1965), which
-    go into the Wilson interval.
+    Source: ``streams.core.binomial.exact_limits``.
+    """
+    return Interval(good / total, *exact_limits(good, total, tail))
+
+
+class WeightedShare(NamedTuple):
+    """A share of what the weights stand for.
+
+    Attributes:
+        estimate: Σw of the good over Σw of all, with its 95% interval.
+        worth: How many trials of one weight it is worth.
+        good: The good outcomes.
+        bad: The others.
+    """
+
+    estimate: Interval
+    worth: float
+    good: Weighed
+    bad: Weighed
+
+    def limits(self, tail: float = TAIL) -> Limits:
+        """Return the limits to judge by, each wrong with about the chance ``tail`` at most; exactly so with one weight."""
+        return share_limits(self.good, self.bad, tail=tail, seen=1.0)
+
+
+def weighted_share(good: Weighed, bad: Weighed) -> WeightedShare | None:
+    """Return Hájek's weighted share with its interval; None without weights.
+
+    The share is Σw·good/Σw with w = 1/π (Hájek 1971), worth (Σw)²/Σw² trials (Kish, Survey Sampling, 1965). The limits are
+    those of ``streams.core.binomial``: they see where the errors are, which the number of trials does not.
 
     Args:
-        weights: (weight in any fixed integer unit, good) per trial; weights of 0 do not count.
+        good: The good outcomes; their ``largest`` is that of all outcomes looked at, good or bad.
+        bad: The others.
+    """
+    total = good.total + bad.total
+    if total <= 0:
+        return None
+    worth = total * total / (good.squares + bad.squares)
+    return WeightedShare(Interval(good.total / total, *share_limits(good, bad)), worth, good, bad)
+
+
+def sides_of(classes: Iterable[WeightClass]) -> tuple[Weighed, Weighed]:
+    """Return the right and the wrong ones of classes of weights; inside a class each audit weighs the same.
+
+    Source: streams.core.binomial.
+    """
+    right = wrong = (0.0, 0.0)
+    largest = 0.0
+    for n, bad, weight in classes:
+        if n <= 0 or weight <= 0:
+            continue
+        each = weight / n
+        right = (right[0] + (n - bad) * each, right[1] + (n - bad) * each * each)
+        wrong = (wrong[0] + bad * each, wrong[1] + bad * each * each)
+        largest = max(largest, each)
+    return Weighed(*right, largest), Weighed(*wrong, largest)
+
+
+def accuracy_of_classes(classes: Iterable[WeightClass]) -> WeightedShare | None:
+    """Return the accuracy that random audits show, from their counts by class of sampling probability.
+
+    Two-phase sampling: labels are a sample of what the labeller does, audits a sample of labels with probability π. The
+    interval is of the labeller's accuracy, not of these labels only: auditing all of them leaves chance.
+
+    Args:
+        classes: Audits with a sampling probability only; targeted audits say nothing of the rest.
+
+    Example:
+        >>> found = accuracy_of_classes([WeightClass(200, 60, 1_000), WeightClass(190, 2, 19_000)])
+        >>> [round(part, 3) for part in found.estimate], round(found.worth)
+        ([0.975, 0.952, 0.987], 210)
+    """
+    return weighted_share(*sides_of(classes))
+
+
+class Recall(NamedTuple):
+    """Of what deserves a value, the share that was given it.
+
+    Attributes:
+        value: The estimate; None where no miss was seen among the audits of items not given the value: that is no 100%.
+        low: Lower end of the 95% interval: with ``value`` None, "at least" this.
+        high: Upper end.
+        passed: Audits of items not given the value.
+        passed_worth: How many audits of one weight these are worth: they hold the information, so this is what is too few.
+    """
+
+    value: float | None
+    low: float
+    high: float
+    passed: int
+    passed_worth: float
+
+
+def recall_of(found: Iterable[WeightClass], passed: Iterable[WeightClass]) -> Recall | None:
+    """Return recall from audits of items that were given a value and of items that were not.
+
+    Recall = Σw of the rightly given over that and Σw of the missed, w = 1/π. A miss can only be found among the items not given
+    the value, so the one more miss that the lower end allows for weighs as much as the heaviest audit there.
+
+    Args:
+        found: Audits of items given the value; ``wrong`` are those that did not deserve it.
+        passed: Audits of items not given it; ``wrong`` are those that deserved it: the missed.
 
     Returns:
-        The share with its interval, and the effective number of trials; None without weights.
+        Recall with its interval; None where nothing deserving was seen or nothing not given the value was audited.
+
+    Example:
+        >>> found = recall_of([WeightClass(200, 20, 1_000)], [WeightClass(190, 0, 19_000)])
+        >>> found.value, round(found.low, 2)
+        (None, 0.73)
     """
-    total, squares, right = 0, 0, 0
-    for weight, good in weights:
-        total += weight
-        squares += weight * weight
-        if good:
-            right += weight
-    if not total:
+    given, _ = sides_of(found)
+    held = [one for one in passed if one.n > 0 and one.weight > 0]
+    rest, missed = sides_of(held)
+    if not held or given.total + missed.total <= 0:
         return None
-    share, effective = right / total, total * total / squares
-    return Interval(share, *wilson_of(share, effective)), effective
+    worth = (rest.total + missed.total) ** 2 / (rest.squares + missed.squares)
+    low, high = share_limits(given, missed)
+    value = given.total / (given.total + missed.total) if missed.total else None
+    return Recall(value, low, high, sum(one.n for one in held), worth)
 
 
-def difference(before: tuple[int, int], after: tuple[int, int]) -> Interval | None:
-    """Return how much a share rose, after − before, with Newcombe's hybrid score interval.
-
-    Source: Newcombe, Interval estimation for the difference between independent proportions, Statistics in Medicine 17
-    (1998), method 10: each end joins the distances to the Wilson ends of the two shares.
+def difference(before: tuple[int, int], after: tuple[int, int], *, judged: bool = False) -> Interval | None:
+    """Return how much a share rose, after − before, with its 95% interval.
 
     Args:
         before: (good, total).
         after: (good, total).
+        judged: From exact limits, to judge by: each end leaves out 0 in at most 2.2% where nothing changed (enumerated).
 
     Returns:
         The difference (−1..1) with its 95% interval; None where one side has no trials.
@@ -86,14 +170,27 @@ def difference(before: tuple[int, int], after: tuple[int, int]) -> Interval | No
     Example:
         >>> found = difference((48, 80), (56, 70))
         >>> [round(part, 4) for part in found]
-        [0.2, 0.0524, 0.3339]
+        [0.2, 0.0494, 0.3395]
     """
-    was, now = proportion(*before), proportion(*after)
-    if was is None or now is None:
+    if before[1] <= 0 or after[1] <= 0:
         return None
-    low = math.hypot(now.value - now.low, was.high - was.value)
-    high = math.hypot(now.high - now.value, was.value - was.low)
-    step = now.value - was.value
+    limits = exact_limits if judged else interval_limits
+    return difference_of(*(Interval(good / total, *limits(good, total)) for good, total in (after, before)))
+
+
+def difference_of(one: Interval, other: Interval) -> Interval:
+    """Return one − other of two independent estimates, with its interval from theirs.
+
+    Each end joins the distances to the ends of the two: the method of variance estimates recovery (Zou & Donner, Statistics in
+    Medicine 27, 2008), which for two shares is Newcombe's method 10 (Statistics in Medicine 17, 1998) with other limits.
+
+    Args:
+        one: The first estimate with its interval.
+        other: The second, at the same level.
+    """
+    step = one.value - other.value
+    low = math.hypot(one.value - one.low, other.high - other.value)
+    high = math.hypot(one.high - one.value, other.value - other.low)
     return Interval(step, step - low, step + high)
 
 

@@ -5,13 +5,13 @@ Which fields a row has, and what counters each is made of, say the measures (``s
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from streams.core import counters as c
+from streams.core.binomial import interval_limits
 from streams.core.counters import Counters
 from streams.core.forecast.observe import FORECAST_WINDOW, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
@@ -21,11 +21,9 @@ from streams.models import measures
 from streams.models.measures.records import Count, Family, Quantile, Ratio, Source, Total
 
 TABLES = tuple(measures.TABLES)
-Z_95 = 1.959963984540054
 NONE_BEHIND: Mapping[int, int] = {}
 
 RowJson = dict[str, Any]
-
 
 WORKERS = frozenset({"site", "vendor", "team", "labeler"})
 """Dimensions that say who works. Mostly a task gets them with its first label only: that no open task names somebody does not
@@ -35,34 +33,6 @@ mean that nothing waits for them, so the backlog of such a scope is unknown, not
 def ratio(part: float, whole: float) -> float | None:
     """Return part/whole, or None when there is no whole."""
     return part / whole if whole else None
-
-
-def wilson(successes: float, trials: int, z: float = Z_95) -> tuple[float | None, float | None]:
-    """Return the Wilson score interval of a proportion.
-
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
-
-    Args:
-        successes: Count of successes, 0..trials; a fraction where it is a weighted share times the trials.
-        trials: Count of trials.
-        z: Normal quantile; 1.96 for 95%.
-
-    Returns:
-        Lower and upper end as ratios in 0..1; (None, None) without trials.
-
-    Example:
-        >>> low, high = wilson(95, 100)
-        >>> round(low, 3), round(high, 3)
-        (0.888, 0.978)
-    """
-    if not trials:
-        return None, None
-    share = successes / trials
-    z2 = z * z
-    centre = share + z2 / (2 * trials)
-    spread = z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
-    scale = 1 + z2 / trials
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 @dataclass(slots=True)
@@ -174,10 +144,11 @@ def accuracy(parts: Parts) -> RowJson:
     """Return the accuracy measures of a row (definitions: docs/numbers.md).
 
     ``raw_accuracy_ratio`` is correct/audited; the weighted one is Hájek's Σw·correct/Σw with w = 1/π, over audits whose
-    sampling probability is known. The Wilson interval is of the raw one.
+    sampling probability is known. The interval is of the raw one.
     """
     row = _LAYOUTS["accuracy"].row(parts)
-    row["wilson_low_ratio"], row["wilson_high_ratio"] = wilson(row["correct"], row["audited"])
+    low, high = interval_limits(row["correct"], row["audited"]) if row["audited"] else (None, None)
+    row["wilson_low_ratio"], row["wilson_high_ratio"] = low, high
     row["values"], row["confusion"] = _confusion(parts.confusion)
     row["examples"] = sorted(parts.examples)[:20]
     return row

@@ -31,7 +31,7 @@ def signal(firing: bool, at_ms: int = NOW_MS, **more: object) -> Signal:
         "firing": firing,
         "value": 0.881 if firing else 0.95,
         "target": 0.95,
-        "evidence": "accuracy 88.1% (Wilson 85.0–90.6%) over 512 audits in the last 1h, target 95%"
+        "evidence": "accuracy 88.1% (95% interval 85.0–90.7%) over 512 audits in the last 1h, target 95%"
         if firing
         else "fine",
         "since_ms": at_ms - 59 * MINUTE_MS,

@@ -59,7 +59,7 @@ def test_json_lists_live_ones_pages_first(filled: str) -> None:
 def test_table_shows_evidence_and_no_markup_or_control_characters(filled: str) -> None:
     result = CliRunner().invoke(app, ["--redis", filled], env={"COLUMNS": "300"})
     assert result.exit_code == 0
-    assert "accuracy 88.1% (Wilson 85.0–90.6%)" in result.output
+    assert "accuracy 88.1% (95% interval 85.0–90.7%)" in result.output
     assert "[red]x" in result.output
     assert "\x1b[2J" not in result.output
 

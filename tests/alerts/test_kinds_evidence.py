@@ -25,7 +25,7 @@ def test_the_counts_are_of_the_window_and_evidence_says_since_when() -> None:
     signal = one(rule("accuracy_low", scope={"by": "vendor"}), accuracy(BPO, 451, 512, evidence=reading()))
     assert signal.firing
     assert signal.evidence == (
-        "accuracy 88.1% (Wilson 85.0–90.6%) over 512 audits in the last 1h, target 95%; "
+        "accuracy 88.1% (95% interval 85.0–90.7%) over 512 audits in the last 1h, target 95%; "
         "evidence 210,000 : 1 (bar 140,000) since Mon 23 Nov 08:00 UTC"
     )
     assert signal.since_ms == SINCE_MS

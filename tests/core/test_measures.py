@@ -81,9 +81,10 @@ def test_accuracy(rows: dict[str, dict[str, Any]]) -> None:
     # Weights 2, 20 and 4 of the sampled audits; one of weight 2 is right, that of weight 4 is the tool's fault.
     expect(row, weight_sum=26.0, weight_correct=2.0, weight_technical=4.0, weighted_accuracy_ratio=2 / 26)
     expect(row, raw_accuracy_ratio=2 / 4, coverage_ratio=4 / 5, critical_error_ratio=1 / 4, overturn_ratio=0.0)
-    # Wilson 1927 for 2 of 4 is symmetric: half of z/√(4 + z²) to either side of .5.
-    half = 1.959963984540054 / (4 + 1.959963984540054**2) ** 0.5 / 2
-    expect(row, wilson_low_ratio=0.5 - half, wilson_high_ratio=0.5 + half)
+    # At the lower end of 2 of 4: P(3 or 4 right) + 2/3·P(2 right) = 2.5%.
+    low = row["wilson_low_ratio"]
+    assert low**4 + 4 * low**3 * (1 - low) + 2 / 3 * 6 * low**2 * (1 - low) ** 2 == pytest.approx(0.025)
+    expect(row, wilson_high_ratio=1 - low)
 
 
 def test_precision_and_recall(rows: dict[str, dict[str, Any]]) -> None:

@@ -12,7 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PLACES = (
     *("streams/core/detectors", "streams/core/forecast", "streams/core/rca"),
-    *("streams/core/tables.py", "streams/core/counters.py", "streams/core/proportions.py", "floorwatch/analysis"),
+    *(
+        "streams/core/tables.py",
+        "streams/core/counters.py",
+        "streams/core/binomial.py",
+        "streams/core/proportions.py",
+        "streams/core/multiplicity.py",
+        "floorwatch/analysis",
+    ),
     *(
         "alerts/baseline.py",
         "alerts/contributors.py",
@@ -23,7 +30,9 @@ PLACES = (
 )
 MODULES = {"math", "np", "numpy"}
 PLAIN = {"math": {"inf", "isfinite", "floor", "ceil", "fsum"}, "np": {"array", "ndarray", "float64", "int64"}}
-NAMED = re.compile(r"Source|\b(1[789]|20)\d\d\b|arXiv|docs/\w+\.md|docs/[\w-]+\.md|Wilson|``alerts\.statistics")
+NAMED = re.compile(
+    r"Source|\b(1[789]|20)\d\d\b|arXiv|docs/\w+\.md|docs/[\w-]+\.md|``streams\.core\.binomial|``alerts\.statistics"
+)
 NO_FORMULA = {
     "streams/core/detectors/summary.py:on_grid": "rounds to a grid",
     "streams/core/rca/ratio_tally.py:RatioTally.share": "a plain share",

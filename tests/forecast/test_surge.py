@@ -13,10 +13,11 @@ from alerts.rules_file import default_rules
 from alerts.view import MemoryRowView
 from floorwatch.simulate.config import FloorConfig, parse_scenario, parse_sla
 from floorwatch.simulate.simulated_floor import simulate
+from streams.core.binomial import score_limits
 from streams.core.effects import TaskView
 from streams.core.facts import unpack
 from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy, Window
-from streams.core.tables import wilson, window_rows
+from streams.core.tables import window_rows
 from tests.core.harness import CoreRun
 from tests.forecast.test_floor import START_MS
 from tests.support import seeds
@@ -93,7 +94,7 @@ def attainment_breaks_ms(run, queue):
     found = sorted(outcomes(run, queue))
     for at_ms in range(START_MS + HOUR_MS, run.floor.watermark_ms + 1, MINUTE_MS):
         hour = [missed for due_ms, missed in found if at_ms - HOUR_MS <= due_ms < at_ms]
-        if len(hour) >= 10 and wilson(len(hour) - sum(hour), len(hour), Z_99)[1] < 0.95:
+        if len(hour) >= 10 and score_limits(1 - sum(hour) / len(hour), len(hour), Z_99)[1] < 0.95:
             return at_ms
     return None
 

@@ -16,36 +16,78 @@ from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.scorecard import accuracy_of, accuracy_of_counters
 from streams.core import counters as c
 from streams.core import proportions
-from streams.core.proportions import Stratum
-from streams.core.tables import wilson
+from streams.core.binomial import WeightClass, exact_limits, score_limits
+from streams.core.proportions import Interval, Stratum
+from tests.core.test_binomial import chances
 from tests.people.floor import DAY, HOUR, NANO, judged, work
 
 
-@given(st.integers(1, 5000), st.data())
-def test_wilson_is_that_of_the_tables(total, data):
-    good = data.draw(st.integers(0, total))
-    assert proportions.proportion(good, total)[1:] == pytest.approx(wilson(good, total))
-
-
 def test_equal_weights_are_a_plain_share_and_unequal_ones_are_worth_less():
-    plain = [(7 * NANO, at < 18) for at in range(20)]
-    share, effective = proportions.weighted_proportion(plain)
-    assert effective == pytest.approx(20)
-    assert share == pytest.approx(proportions.proportion(18, 20))
+    plain = proportions.accuracy_of_classes([WeightClass(20, 2, 20 * 7 * NANO)])
+    assert plain.worth == pytest.approx(20)
+    assert plain.estimate == pytest.approx(proportions.proportion(18, 20))
+    assert plain.limits() == pytest.approx(exact_limits(18, 20))
     # One audit at 1 %, nine at 10 %: Hájek 90/190, worth 190² / (100² + 9·10²) audits.
-    share, effective = proportions.weighted_proportion([(100, False), *[(10, True)] * 9, (0, True)])
-    assert share.value == pytest.approx(90 / 190)
-    assert effective == pytest.approx(190**2 / (100**2 + 9 * 10**2))
-    assert proportions.weighted_proportion([(0, True)]) is None
+    found = proportions.accuracy_of_classes([WeightClass(1, 1, 100), WeightClass(9, 0, 90), WeightClass(5, 0, 0)])
+    assert found.estimate.value == pytest.approx(90 / 190)
+    assert found.worth == pytest.approx(190**2 / (100**2 + 9 * 10**2))
+    assert proportions.accuracy_of_classes([WeightClass(1, 0, 0)]) is None
+
+
+def test_recall_lives_on_the_audits_of_items_not_given_the_value():
+    """Row 2 of the issue: 180 of 200 flagged items deserved it (π .2), 190 passed ones were audited (π .01)."""
+    flagged, passed = [WeightClass(200, 20, 1_000)], WeightClass(190, 1, 19_000)
+    found = proportions.recall_of(flagged, [passed])
+    assert found.value == pytest.approx(900 / 1000)
+    assert (found.passed, found.passed_worth) == (190, pytest.approx(190))
+    assert found.low < 0.75
+    assert found.high < 1
+    unseen = proportions.recall_of(flagged, [passed._replace(wrong=0)])
+    assert (unseen.value, unseen.high) == (None, 1.0)
+    assert 0.7 < unseen.low < 0.75
+    # One more miss weighs what an audit of a passed item weighs: the fewer of them, the less is known.
+    fewer = proportions.recall_of(flagged, [WeightClass(38, 0, 19_000)])
+    assert fewer.low < unseen.low / 2
+    assert proportions.recall_of(flagged, []) is None
+    assert proportions.recall_of([WeightClass(3, 3, 15)], [passed._replace(wrong=0)]) is None
 
 
 def test_newcombe_1998_table_ii():
-    """Examples (a), (b) and (g) of the paper, method 10."""
+    """Examples (a), (b) and (g) of the paper, method 10: the same rule with the score limits of the two shares."""
+
+    def scored(good, total):
+        return Interval(good / total, *score_limits(good / total, total))
+
     for before, after, low, high in (((48, 80), (56, 70), 0.0524, 0.3339), ((3, 10), (9, 10), 0.1705, 0.8090),
                                      ((0, 10), (10, 10), 0.6075, 1.0)):  # fmt: skip
-        found = proportions.difference(before, after)
+        found = proportions.difference_of(scored(*after), scored(*before))
         assert found[1:] == pytest.approx((low, high), abs=6e-5)
+        shown, judged = (proportions.difference(before, after, judged=judged) for judged in (False, True))
+        assert shown.value == judged.value == pytest.approx(found.value)
+        assert judged.low < shown.low < shown.value <= shown.high <= judged.high
     assert proportions.difference((0, 0), (3, 4)) is None
+
+
+@pytest.mark.parametrize(("first", "second"), [(20, 20), (20, 100), (60, 60)])
+def test_differences_cover_and_are_judged_as_they_say(first, second):
+    """Every pair of outcomes. Newcombe's own limits err on one side in up to 5.1% where nothing changed (50 and 400)."""
+    for share in (0.005, 0.03, 0.1, 0.4):
+        for other in (share, min(0.6, share + 0.1)):
+            covered = wrong_up = wrong_down = 0.0
+            for bad, chance in enumerate(chances(first, 1 - share)):
+                for more, also in enumerate(chances(second, 1 - other)):
+                    if chance * also < 1e-8:
+                        continue
+                    shown = proportions.difference((bad, first), (more, second))
+                    judged = proportions.difference((bad, first), (more, second), judged=True)
+                    covered += (
+                        chance * also * (shown.low <= other - share + 1e-12 and other - share <= shown.high + 1e-12)
+                    )
+                    wrong_up += chance * also * (judged.low > 0)
+                    wrong_down += chance * also * (judged.high < 0)
+            assert covered >= 0.925
+            if share == other:
+                assert max(wrong_up, wrong_down) <= 0.025
 
 
 def test_mantel_haenszel_sees_through_a_mix():
@@ -275,9 +317,10 @@ def test_targeted_audits_are_named_and_counted_where_the_share_counts_them():
     assert lines[0].startswith(
         "  Not in it: 10 targeted audits (without a sampling probability), 8 wrong. Labels picked"
     )
+    # Five random audits are too few, and the forty targeted ones are no sample: they do not make them enough.
     said, lines = lines_of((5, 0), (32, 8))
-    assert "8 of 45 audited labels wrong" in said
-    assert lines[0].startswith("  In it: 40 targeted audits (without a sampling probability), 8 wrong. If these labels")
+    assert said.startswith("too few audits to say: 0 of 5 audited labels wrong")
+    assert lines[0].startswith("  Not in it: 40 targeted audits (without a sampling probability), 8 wrong.")
     _, lines = lines_of((0, 0), (40, 0))
     assert "No audit names its probability. If these labels were picked" in lines[0]
     assert lines_of((60, 0), (0, 0))[1] == []

@@ -45,7 +45,7 @@ def test_recall_hangs_on_the_weights() -> None:
     assert (hate.policy, hate.tp, hate.fp, hate.fn, hate.weighted) == ("P3", 8, 0, 1, True)
     assert hate.recall.estimate is not None
     assert hate.recall.estimate.value == pytest.approx(8 / 18)
-    assert hate.recall.worth == pytest.approx(18 * 18 / (8 + 100))
+    assert hate.recall.worth == pytest.approx(1)  # of the items not called hate one was audited
     assert hate.precision.estimate is not None
     assert hate.precision.estimate.value == 1.0
     assert not hate.recall.enough
@@ -159,15 +159,16 @@ def reviews(**reversed_of: tuple[int, int]) -> dict[tuple[str, str, str], int]:
 
 
 def test_an_auditor_is_held_against_the_others_not_against_all() -> None:
-    # 30 of 100 is 20.9% at least, by the 2.24 standard errors two auditors ask for; the other has 20%, both together 27%.
-    found = {one.auditor: one for one in calibration(reviews(a=(30, 100), b=(10, 50))).auditors}
-    assert found["a"].stands_out == "high"
+    # 30% against 15% in 150 each is beyond chance; 30% against all together, 22.5%, would not be.
+    found = {one.auditor: one.stands_out for one in calibration(reviews(a=(45, 150), b=(22, 150))).auditors}
+    assert found == {"a": "high", "b": "low"}
+    # The others' rate is not known either: 30 of 100 against 10 of 50 may be chance.
+    assert {one.stands_out for one in calibration(reviews(a=(30, 100), b=(10, 50))).auditors} == {None}
 
 
 def test_the_more_auditors_are_compared_the_more_it_takes_to_stand_out() -> None:
-    # 17 of 100 where the others have 10%: 10.2% at least by the 2.24 of two auditors, 9.0% by the 2.81 that ten ask for.
-    few = calibration(reviews(a=(17, 100), others=(90, 900)))
-    many = calibration(reviews(a=(17, 100), **{f"o{n}": (10, 100) for n in range(9)}))
+    few = calibration(reviews(a=(20, 100), others=(90, 900)))
+    many = calibration(reviews(a=(20, 100), **{f"o{n}": (10, 100) for n in range(9)}))
     assert [one.stands_out for one in many.auditors if one.auditor == "a"] == [None]
     assert [one.stands_out for one in few.auditors if one.auditor == "a"] == ["high"]
 

@@ -8,11 +8,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from streams.core.binomial import interval_limits
 from streams.core.forecast.demand import Arrivals, BreachPrediction, OpenDue, predict
 from streams.core.forecast.supply import Stretch, Supply
 from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.significance import difference_interval
-from streams.core.tables import wilson
 
 MIN_AUDITS = 30
 """Fewer audits leave a 95% interval of more than ±8 points at 95% accuracy: too wide to choose people by."""
@@ -60,7 +60,7 @@ class MoveEvidence(Struct, frozen=True):
 
 
 class Estimate(Struct, frozen=True):
-    """An accuracy with its 95% Wilson interval, and whose audits it is of; all None without enough of them."""
+    """An accuracy with its 95% interval, and whose audits it is of; all None without enough of them."""
 
     whose: Whose
     audits: int
@@ -76,7 +76,7 @@ class QualityCost(Struct, frozen=True):
         source: Their accuracy where they are.
         target: Their accuracy where they go.
         change: target - source as a ratio, negative when they do worse there; None with too few audits.
-        low, high: Its 95% interval (Newcombe 1998).
+        low, high: Its 95% interval (streams.core.proportions).
         extra_wrong_per_hour: Labels an hour that would be wrong there beyond what the same number of labels would have
             had wrong at the source's accuracy, (source - target) x labels an hour; None with too few audits.
     """
@@ -193,7 +193,7 @@ def _estimate(own: RatioTally, peers: RatioTally) -> tuple[Estimate, RatioTally]
     tally = own if whose == "own" else peers
     if tally.total < MIN_AUDITS:
         return Estimate("nobody", max(own.total, peers.total), None, None, None), tally
-    low, high = wilson(tally.good, tally.total)
+    low, high = interval_limits(tally.good, tally.total)
     return Estimate(whose, tally.total, tally.good / tally.total, low, high), tally
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core.proportions import Interval, difference, proportion
+from streams.core.binomial import judged_below
+from streams.core.proportions import Interval, difference
 
 
 class CoachingStep(str, Enum):
@@ -124,7 +125,7 @@ class Recovery(NamedTuple):
     Attributes:
         before: (correct, judged) of labels made in the ``recovery_ms`` before the alert.
         after: (correct, judged) of labels made since the coaching.
-        change: after − before with Newcombe's interval; None where a side has no audits.
+        change: after − before with the 95% interval to judge by; None where a side has no audits.
         missing: Audits still needed before there is a result.
     """
 
@@ -156,8 +157,8 @@ def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms:
     """Return where one person's coaching stands.
 
     Recovered: at least ``recovery_audits`` audits of labels made since, the accuracy rose (the whole interval of the
-    change is above 0) and is not below target (the Wilson interval reaches it). Not recovered: as many audits, and the
-    whole interval lies below target.
+    change is above 0) and is not below target beyond chance. Not recovered: as many audits, and below target beyond
+    chance (``judged_below``, 2.5%).
 
     Args:
         steps: What was told of this person.
@@ -174,15 +175,14 @@ def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms:
     before = _counted(works, loop.alerted_ms - policy.recovery_ms, loop.alerted_ms)
     after = _counted(works, loop.coached_ms, until_ms)
     missing = max(0, policy.recovery_audits - after[1])
-    recovery = Recovery(before, after, difference(before, after), missing)
+    recovery = Recovery(before, after, difference(before, after, judged=True), missing)
     return Coaching(_recovery_state(recovery, policy), loop, recovery)
 
 
 def _recovery_state(recovery: Recovery, policy: PeoplePolicy) -> State:
-    since = proportion(*recovery.after)
-    if recovery.missing or since is None:
+    if recovery.missing or not recovery.after[1]:
         return State.watching
-    if since.high < policy.accuracy_target_ratio:
+    if judged_below(*recovery.after, policy.accuracy_target_ratio):
         return State.not_recovered
     if recovery.change is not None and recovery.change.low > 0:
         return State.recovered

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from floorwatch.analysis.people.standing_labels import Mix, StandingLabel
 from streams.core import counters as c
+from streams.core.binomial import Z_95
 from streams.core.proportions import Interval
-from streams.core.tables import Z_95
 
 LOG_GAMMA = math.log(c.GAMMA)
 _QUANTUM_VARIANCE = LOG_GAMMA * LOG_GAMMA / 12

@@ -16,6 +16,7 @@ from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.rushing import Rushing, learned_between, rushing
 from floorwatch.analysis.people.standing_labels import StandingLabel
 from streams.core import counters as c
+from streams.core.binomial import Limits, Weighed, exact_limits
 from streams.core.policy import HOUR_MS
 from streams.core.proportions import (
     Interval,
@@ -24,7 +25,7 @@ from streams.core.proportions import (
     proportion,
     share_trend,
     trials_for,
-    weighted_proportion,
+    weighted_share,
 )
 
 TREND_STEPS = 7
@@ -46,14 +47,15 @@ class Accuracy(NamedTuple):
     Attributes:
         judged: Audited labels.
         correct: Right ones.
-        raw: correct/judged with its Wilson interval.
-        weighted: Hájek's, over audits whose sampling probability is known.
+        raw: correct/judged with its 95% interval.
+        weighted: Hájek's with its 95% interval, over audits whose sampling probability is known.
         effective: How many plain audits the weighted one is worth.
         targeted: Audits without a sampling probability, as of labels picked because something looked wrong: in ``raw`` only.
         targeted_correct: Of these, labels that were right.
         technical: Audited labels with technical errors, left out.
         gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
-        standing: What can be said; of ``weighted`` where it is worth enough audits, else of ``raw``.
+        standing: What can be said, by the limits to judge by: of ``weighted`` where any sampling probability is known, even
+            if those audits are too few, for targeted ones are no sample; else of ``raw``.
         by_weight: ``standing`` is of the weighted one.
         missing: About how many more audits an interval of ±``wanted_half_width_ratio`` takes.
     """
@@ -96,7 +98,7 @@ class AccuracyTrend(NamedTuple):
 
     Attributes:
         before: (correct, judged) in the window before.
-        change: Since then, with Newcombe's interval.
+        change: Since then, with its 95% interval.
         within: Trend over the window in seven steps.
     """
 
@@ -140,9 +142,9 @@ class Scorecard(NamedTuple):
 
 def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accuracy:
     """Return the accuracy of some labels and what can be said of it."""
-    weights: list[tuple[int, bool]] = []
     judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
     targeted, targeted_correct = 0, 0
+    sides, largest = ([0, 0], [0, 0]), 0
     for work in works:
         verdict = work.judged
         if verdict is None:
@@ -155,17 +157,21 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
         correct += right
         targeted += not verdict.weight_nano
         targeted_correct += right and not verdict.weight_nano
-        weights.append((verdict.weight_nano, right))
+        side = sides[right]
+        side[0] += verdict.weight_nano
+        side[1] += verdict.weight_nano * verdict.weight_nano
+        largest = max(largest, verdict.weight_nano)
         if verdict.gold:
             gold += 1
             gold_correct += right
     raw = proportion(correct, judged)
-    found = weighted_proportion(weights)
-    weighted, effective = found if found is not None else (None, 0.0)
-    by_weight = weighted is not None and effective >= policy.min_audits
+    wrong_side, right_side = (Weighed(total, squares, largest) for total, squares in sides)
+    found = weighted_share(right_side, wrong_side)
+    weighted, effective = (found.estimate, found.worth) if found is not None else (None, 0.0)
+    by_weight = found is not None
     best, size = (weighted, effective) if by_weight else (raw, float(judged))
     missing = _missing(best, size, policy)
-    standing = standing_of(best, size, policy)
+    standing = standing_of(found.limits() if found is not None else exact_limits(correct, judged), size, policy)
     gold_counts = (gold_correct, gold)
     without = (targeted, targeted_correct)
     return Accuracy(
@@ -188,7 +194,7 @@ def accuracy_of_counters(row: c.Counters, policy: PeoplePolicy) -> Accuracy:
     judged, correct = get(c.AUDITED, 0) - technical, get(c.CORRECT, 0)
     raw = proportion(correct, judged)
     gold = (get(c.GOLD_CORRECT, 0), get(c.GOLD, 0))
-    standing = standing_of(raw, judged, policy)
+    standing = standing_of(exact_limits(correct, judged), judged, policy)
     missing = _missing(raw, float(judged), policy)
     without = (get(c.TARGETED, 0) - get(c.TARGETED_TECHNICAL, 0), get(c.TARGETED_CORRECT, 0))
     return Accuracy(judged, correct, raw, None, 0.0, *without, technical, gold, standing, False, missing)
@@ -202,13 +208,18 @@ def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
     return max(0, wanted - int(size))
 
 
-def standing_of(share: Interval | None, size: float, policy: PeoplePolicy) -> TargetStanding:
-    """Return what can be said of a share seen in ``size`` audits."""
-    if share is None or size < policy.min_audits:
+def standing_of(limits: Limits, size: float, policy: PeoplePolicy) -> TargetStanding:
+    """Return what can be said of a share whose limits to judge by come from ``size`` audits.
+
+    Source: ``streams.core.binomial``: ``below`` is wrong with at most 2.5% of people who meet the target, ``on_target`` with at most
+    2.5% of those who do not.
+    """
+    low, high = limits
+    if size < policy.min_audits:
         return TargetStanding.too_few
-    if share.high < policy.accuracy_target_ratio:
+    if high < policy.accuracy_target_ratio:
         return TargetStanding.below
-    return TargetStanding.on_target if share.low >= policy.accuracy_target_ratio else TargetStanding.unclear
+    return TargetStanding.on_target if low >= policy.accuracy_target_ratio else TargetStanding.unclear
 
 
 def volume_of(works: Iterable[StandingLabel]) -> Volume:

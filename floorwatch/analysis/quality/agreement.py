@@ -14,15 +14,15 @@ from fractions import Fraction
 
 from floorwatch.analysis.quality.counts import Key
 from floorwatch.analysis.quality.judged_labels import JudgedLabel
+from streams.core.binomial import Z_95
 from streams.core.proportions import Interval, proportion
-from streams.core.tables import Z_95
 
 RELIABLE = 0.8
 TENTATIVE = 0.667
 """Krippendorff, Content Analysis (2004), section 11.4.2: α from 0.8 is reliable, from 0.667 allows tentative conclusions."""
 
 FEW_UNITS = 30
-"""Fewer items judged by several people say too little: at 30 unanimous ones up to 11% may be disputed (Wilson)."""
+"""Fewer items judged by several people say too little: at 30 unanimous ones up to 10% may be disputed."""
 
 Patterns = Mapping[tuple[str, ...], int]
 """How many items were given each multiset of two or more values; the values of a pattern are sorted."""
@@ -38,7 +38,7 @@ class Agreement:
     Attributes:
         units: Items with two or more values.
         values: Values on them, Krippendorff's n.
-        unanimous: Share of the items on which all agreed, with its Wilson interval.
+        unanimous: Share of the items on which all agreed, with its 95% interval.
         raw_ratio: Share of agreeing pairs, 1 − D_o: each item weighs as many pairs as it has values.
         alpha: Krippendorff's α with its jackknife interval; None where all values are the same.
     """

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import NormalDist
+from functools import partial
 
 from floorwatch.analysis.quality.agreement import Agreement, agreement, kappa, pair_tables
 from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel, overturned_audit
 from streams.core.facts import Audit
-from streams.core.proportions import Interval, proportion, wilson_of
+from streams.core.multiplicity import holm
+from streams.core.proportions import Interval, difference_of, judged_share, proportion
 
 FEW_REVIEWS = 10
-"""Fewer reviewed verdicts of one auditor say too little: at 10 with none reversed the rate may still be 28% (Wilson)."""
-
-_LEVEL = 0.05
+"""Fewer reviewed verdicts of one auditor say too little: at 10 with none reversed the rate may still be 28%."""
 
 
 def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
@@ -84,10 +83,10 @@ class Auditor:
         reviewed: Those somebody looked at later.
         strict: Reversed ones that had said incorrect.
         lenient: Reversed ones that had said correct.
-        reversed_ratio: Reversed of the reviewed, with its Wilson interval. Reviews are not a sample: appeals pick what
+        reversed_ratio: Reversed of the reviewed, with its 95% interval. Reviews are not a sample: appeals pick what
             looks wrong, so this compares auditors with each other and is not an error rate.
-        stands_out: ``high`` or ``low`` where the interval, widened for the number of auditors compared (Bonferroni),
-            leaves out the rate of all others together; else None.
+        stands_out: ``high`` or ``low`` where the rate differs from that of all others together beyond chance, with at most 5%
+            for any wrong word on all auditors compared (Holm); else None.
     """
 
     auditor: str
@@ -122,16 +121,13 @@ class Calibration:
 def calibration(counts: Counts) -> Calibration:
     """Return what the counts say of auditors.
 
-    Intervals are widened for the number of auditors (Bonferroni; Dunn 1961).
+    Source of the words: the exact limits of ``streams.core.binomial``, by Holm's rule over the auditors with enough reviews.
     """
     by_auditor: dict[str, dict[str, int]] = {}
     for (auditor, what), amount in section(counts, "auditor"):
         by_auditor.setdefault(str(auditor), {})[str(what)] = amount
-    reviewed = sum(of.get("reviewed", 0) for of in by_auditor.values())
-    reversals = sum(of.get("strict", 0) + of.get("lenient", 0) for of in by_auditor.values())
-    compared = sum(of.get("reviewed", 0) >= FEW_REVIEWS for of in by_auditor.values())
-    z = NormalDist().inv_cdf(1 - _LEVEL / (2 * max(1, compared)))
-    auditors = [_auditor(name, of, reviewed, reversals, z) for name, of in by_auditor.items()]
+    words = _stand_out(by_auditor)
+    auditors = [_auditor(name, of, words.get(name)) for name, of in by_auditor.items()]
     auditors.sort(key=_worst_first)
     pairs = [
         (first, second, sum(table.values()), kappa(table))
@@ -145,13 +141,31 @@ def _worst_first(auditor: Auditor) -> tuple[bool, float, str]:
     return not auditor.enough, -rate, auditor.auditor
 
 
-def _auditor(name: str, of: dict[str, int], reviewed: int, reversals: int, z: float) -> Auditor:
+def _differs(mine: tuple[int, int], others: tuple[int, int], level: float) -> bool:
+    """Tell whether two rates, as (reversed, reviewed), differ with an error of at most ``level``, both sides together."""
+    found = difference_of(judged_share(*mine, level / 2), judged_share(*others, level / 2))
+    return not found.low <= 0 <= found.high
+
+
+def _stand_out(by_auditor: dict[str, dict[str, int]]) -> dict[str, str]:
+    """Return who is reversed more or less often than the others together: ``high`` or ``low`` by auditor."""
+    turned = {name: of.get("strict", 0) + of.get("lenient", 0) for name, of in by_auditor.items()}
+    reviewed = {name: of.get("reviewed", 0) for name, of in by_auditor.items()}
+    all_turned, all_reviewed = sum(turned.values()), sum(reviewed.values())
+    compared = {
+        name: ((turned[name], n), (all_turned - turned[name], all_reviewed - n))
+        for name, n in reviewed.items()
+        if FEW_REVIEWS <= n < all_reviewed
+    }
+    clear = holm([partial(_differs, *both) for both in compared.values()])
+    return {
+        name: "high" if mine[0] * others[1] > others[0] * mine[1] else "low"
+        for (name, (mine, others)), stands in zip(compared.items(), clear, strict=True)
+        if stands
+    }
+
+
+def _auditor(name: str, of: dict[str, int], stands_out: str | None) -> Auditor:
     mine, strict, lenient = of.get("reviewed", 0), of.get("strict", 0), of.get("lenient", 0)
-    others = reviewed - mine
-    stands_out = None
-    if mine >= FEW_REVIEWS and others:
-        low, high = wilson_of((strict + lenient) / mine, mine, z)
-        rate = (reversals - strict - lenient) / others
-        stands_out = "high" if rate < low else "low" if rate > high else None
     ratio = proportion(strict + lenient, mine)
     return Auditor(name, of.get("audits", 0), mine, strict, lenient, ratio, stands_out)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel, overturned_audit
 from streams.core import counters as c
-from streams.core.proportions import Interval, proportion, wilson_of
+from streams.core.binomial import Weighed, share_limits
+from streams.core.proportions import Interval, proportion
 
 FEW_AUDITS = 30
-"""Fewer audits say too little: at 30 flawless ones the true accuracy may still be 89% (Wilson)."""
+"""Fewer audits say too little: at 30 flawless ones the true accuracy may still be 90%."""
 
 AUDIT_KINDS = ("gold", "blind", "open")
 
@@ -61,6 +62,7 @@ def _confusion(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
     if weight:
         yield ("confusion", judged.policy, given, verdict.truth, "w"), weight
     mine = c.values_of(given)
+    yield from _weighed(("checked", judged.policy), weight)
     if verdict.truth == c.UNKNOWN_TRUTH:
         for value in mine:
             yield from _weighed(("value", judged.policy, value, "unsaid"), weight)
@@ -85,17 +87,20 @@ class SampledShare:
     """A share from sampled audits.
 
     Attributes:
-        estimate: The share and its 95% interval, which holds whatever the unsaid ones may be; None without audits, and where
-            the unsaid ones are too many.
+        estimate: The share and its 95% interval, which holds whatever the unsaid ones may be; None without audits, where
+            the unsaid ones are too many, and for a recall without a miss seen: that is no 100%.
         audits: How many audits it rests on.
-        worth: How many plain audits those are worth: (Σw)²/Σw².
+        worth: How many plain audits those are worth that could have shown a failure, (Σw)²/Σw²: for precision those of
+            the labels that gave the value, for recall those of the labels that did not.
         unsaid: Audits beside them that found a label wrong and do not name the right value.
+        at_least: Of a recall without a miss seen: the lower end of its 95% interval.
     """
 
     estimate: Interval | None
     audits: int
     worth: float
     unsaid: int = 0
+    at_least: float | None = None
 
     @property
     def enough(self) -> bool:
@@ -105,7 +110,7 @@ class SampledShare:
     @property
     def cannot_say(self) -> bool:
         """Whether too many audits do not name the right value: an unknown value is not a right one."""
-        return self.estimate is None and self.unsaid > 0
+        return self.estimate is None and self.at_least is None and self.unsaid > 0
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class ValueQuality:
         fp: Given and not right.
         fn: Right and not given.
         precision: Of what was given, how much is right.
-        recall: Of what is right, how much was given. It hangs on weighted audits of all other values.
+        recall: Of what is right, how much was given. It hangs on audits of labels that did not give the value.
         weighted: Whether both are weighted by 1/π; else no audit named its sampling probability and they are raw.
     """
 
@@ -136,15 +141,14 @@ class ValueQuality:
 def value_quality(counts: Counts) -> list[ValueQuality]:
     """Return precision and recall per policy and value.
 
-    precision = TP/(TP+FP), recall = TP/(TP+FN), each count weighted by w = 1/π (Hájek, 1971); the interval is Wilson's at
-    the effective number of audits (Σw)²/Σw² (Kish, Survey Sampling, 1965; Korn & Graubard, Survey Methodology 24, 1998).
+    precision = TP/(TP+FP), recall = TP/(TP+FN), each count weighted by w = 1/π (Hájek, 1971); the intervals are those of
+    ``streams.core.binomial``. What recall does not know lies in the labels that did not give the value: their audits say how much
+    one more miss would weigh, and whether there are enough to speak of it.
     Audits that do not name the right value could be either: the interval reaches from all of them against it to all of them for
     it (Manski, Partial Identification of Probability Distributions, 2003, chapter 1). Of the recall of a value these are all of
     its policy, for each may hide one that was missed.
     """
-    missing: dict[str, dict[str, int]] = {}
-    for (policy, what), amount in section(counts, "unsaid"):
-        missing.setdefault(str(policy), {})[str(what)] = amount
+    missing, checked = (_by_policy(counts, name) for name in ("unsaid", "checked"))
     sums: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
     for (policy, value, outcome, what), amount in section(counts, "value"):
         sums.setdefault((str(policy), str(value)), {})[str(outcome), str(what)] = amount
@@ -152,35 +156,63 @@ def value_quality(counts: Counts) -> list[ValueQuality]:
     for (policy, value), of in sorted(sums.items()):
         weighted = any(what == "w" for _, what in of)
         tp, fp, fn = (of.get((outcome, "n"), 0) for outcome in ("tp", "fp", "fn"))
-        own = {what: of.get(("unsaid", what), 0) for what in ("n", "w", "w2")}
-        precision = _share(of, "fp", own, weighted)
-        recall = _share(of, "fn", missing.get(policy, {}), weighted)
+        given = {what: sum(of.get((out, what), 0) for out in ("tp", "fp", "unsaid")) for what in _WHATS}
+        others = {what: checked.get(policy, {}).get(what, 0) - given[what] for what in _WHATS}
+        own = {what: of.get(("unsaid", what), 0) for what in _WHATS}
+        precision = _share(of, "fp", own, given, weighted)
+        recall = _share(of, "fn", missing.get(policy, {}), others, weighted)
+        if recall.estimate is not None and not fn:
+            recall = replace(recall, estimate=None, at_least=recall.estimate.low)
         found.append(ValueQuality(policy, value, tp, fp, fn, precision, recall, weighted))
     return found
 
 
-def _share(of: dict[tuple[str, str], int], against: str, unsaid: dict[str, int], weighted: bool) -> SampledShare:
+_WHATS = ("n", "w", "w2")
+
+
+def _by_policy(counts: Counts, name: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (policy, what), amount in section(counts, name):
+        found.setdefault(str(policy), {})[str(what)] = amount
+    return found
+
+
+def _share(
+    of: dict[tuple[str, str], int], against: str, unsaid: dict[str, int], looked_at: dict[str, int], weighted: bool
+) -> SampledShare:
     """Return TP of TP and what stands against it.
 
     Args:
         of: Amounts by outcome and ``n``, ``w`` or ``w2``.
         against: ``fp`` or ``fn``.
         unsaid: Amounts of the audits that may be either.
+        looked_at: Amounts of all audits that could have shown one that stands against it.
         weighted: Whether to weigh by 1/π.
     """
-    audits = of.get(("tp", "n"), 0) + of.get((against, "n"), 0)
     what, squared = ("w", "w2") if weighted else ("n", "n")
-    right = of.get(("tp", what), 0)
-    total = right + of.get((against, what), 0)
-    squares = of.get(("tp", squared), 0) + of.get((against, squared), 0)
-    open_n, open_sum = unsaid.get("n", 0), unsaid.get(what, 0)
-    worth = total * total / squares if total else 0.0
-    if not total or c.unsaid_too_often(open_sum, total):
+    right, wrong, open_ones, all_ones = (
+        Weighed(amounts[0], amounts[1], 0.0)
+        for amounts in (
+            (of.get(("tp", what), 0), of.get(("tp", squared), 0)),
+            (of.get((against, what), 0), of.get((against, squared), 0)),
+            (unsaid.get(what, 0), unsaid.get(squared, 0)),
+            (looked_at[what], looked_at[squared]),
+        )
+    )
+    audits = of.get(("tp", "n"), 0) + of.get((against, "n"), 0)
+    total = right.total + wrong.total
+    worth = all_ones.total * all_ones.total / all_ones.squares if all_ones.total else 0.0
+    open_n = unsaid.get("n", 0)
+    if not total or not worth or c.unsaid_too_often(int(open_ones.total), int(total)):
         return SampledShare(None, audits, worth, open_n)
-    reach, reached = total + open_sum, squares + unsaid.get(squared, 0)
-    low, _ = wilson_of(right / reach, reach * reach / reached)
-    _, high = wilson_of((right + open_sum) / reach, reach * reach / reached)
-    return SampledShare(Interval(right / total, low, high), audits, worth, open_n)
+    each, typical = all_ones.squares / all_ones.total, (right.squares + wrong.squares) / total
+    low, _ = share_limits(right._replace(largest=typical), _both(wrong, open_ones, each))
+    _, high = share_limits(_both(right, open_ones, typical), wrong._replace(largest=each))
+    return SampledShare(Interval(right.total / total, low, high), audits, worth, open_n)
+
+
+def _both(one: Weighed, other: Weighed, largest: float) -> Weighed:
+    return Weighed(one.total + other.total, one.squares + other.squares, largest)
 
 
 @dataclass(frozen=True)
@@ -247,7 +279,7 @@ class Overview:
 
 
 def overview(counts: Counts) -> Overview:
-    """Return the shares of a group's labels, each with its Wilson interval."""
+    """Return the shares of a group's labels, each with its 95% interval."""
     labels = counts.get(("labels",), 0)
     correct, audited = share_of(counts, "audited")
     opened, decided = counts.get(("appeal", "opened"), 0), counts.get(("appeal", "decided"), 0)

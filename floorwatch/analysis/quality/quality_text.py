@@ -102,7 +102,11 @@ def _named(group: GroupQuality) -> str:
 
 
 def _share(share: SampledShare) -> str:
-    return CANNOT_SAY if share.cannot_say else percent(share.estimate, enough=share.enough)
+    if share.cannot_say:
+        return CANNOT_SAY
+    if share.at_least is not None:
+        return f"at least {100 * share.at_least:.0f}%" if share.enough else TOO_FEW
+    return percent(share.estimate, enough=share.enough)
 
 
 def agreement_words(agreed: Agreement) -> str:

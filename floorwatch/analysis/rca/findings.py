@@ -54,7 +54,7 @@ class PartFinding(Struct, frozen=True):
 
 
 class RatioChange(Struct, frozen=True):
-    """The whole's change, in percentage points with its 95% interval (Newcombe 1998)."""
+    """The whole's change, in percentage points with its 95% interval (streams.core.proportions)."""
 
     before: RatioTally
     after: RatioTally

@@ -6,9 +6,10 @@ import math
 from statistics import NormalDist
 from typing import Literal, NamedTuple
 
+from streams.core.binomial import SEEN, TAIL, Z_95, Weighed, share_limits
+from streams.core.proportions import Interval, difference_of
 from streams.core.rca.ratio_tally import RatioTally, without
 from streams.core.rca.shift import Decomposition, Part
-from streams.core.tables import Z_95, wilson
 
 MIN_PART = 10
 """Fewer outcomes of a part in either window are called too few: the interval's normal approximation fails there."""
@@ -28,16 +29,18 @@ class JudgedEffect(NamedTuple):
     verdict: Verdict
 
 
-def difference_interval(one: RatioTally, other: RatioTally, z: float = Z_95) -> tuple[float, float]:
+def difference_interval(
+    one: RatioTally, other: RatioTally, *, tail: float = TAIL, seen: float = SEEN
+) -> tuple[float, float]:
     """Interval of the difference of two independent proportions, one - other.
 
-    Source: R. G. Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10
-    (from the two Wilson intervals).
+    Source: ``streams.core.proportions.difference_of``.
 
     Args:
         one: Good and all of the first; at least one outcome.
         other: Good and all of the second; at least one outcome.
-        z: Normal quantile; the default gives 95%.
+        tail: Chance left out on each side.
+        seen: 1 for an interval to judge by; as in ``streams.core.binomial``.
 
     Returns:
         (low, high) in -1..1.
@@ -47,16 +50,19 @@ def difference_interval(one: RatioTally, other: RatioTally, z: float = Z_95) -> 
 
     Example:
         >>> [round(end, 4) for end in difference_interval(RatioTally(56, 70), RatioTally(48, 80))]
-        [0.0524, 0.3339]
+        [0.0494, 0.3395]
     """
-    p_one, p_other = one.share, other.share
-    low_one, high_one = wilson(p_one * one.total, one.total, z)
-    low_other, high_other = wilson(p_other * other.total, other.total, z)
-    if low_one is None or high_one is None or low_other is None or high_other is None:
+    if one.total <= 0 or other.total <= 0:
         raise ValueError(f"difference_interval({one}, {other}): a proportion of nothing has no interval")
-    below = math.hypot(p_one - low_one, high_other - p_other)
-    above = math.hypot(high_one - p_one, p_other - low_other)
-    return p_one - p_other - below, p_one - p_other + above
+    found = difference_of(_interval(one, tail, seen), _interval(other, tail, seen))
+    return found.low, found.high
+
+
+def _interval(tally: RatioTally, tail: float, seen: float) -> Interval:
+    """Return a tally's share as if its outcomes were of one weight, for it does not know how weights scatter."""
+    share, n = tally.share, tally.total
+    good = tally.good if tally.weight is None else share * n
+    return Interval(share, *share_limits(Weighed.plain(good), Weighed.plain(n - good), tail=tail, seen=seen))
 
 
 def effect_error(found: Decomposition, part: Part) -> float:
@@ -149,9 +155,17 @@ def _share_variance(tally: RatioTally) -> float:
     return share * (1 - share) / tally.total
 
 
-def family_z(parts: int) -> float:
-    """Return the normal quantile that keeps the chance of any false "evident" among so many parts at 5%.
+def family_tail(parts: int) -> float:
+    """Return the chance to leave out on each side that keeps that of any false "evident" among so many parts at 5%.
 
     Source: Bonferroni's inequality (Dunn, JASA 56, 1961).
     """
-    return NormalDist().inv_cdf(1 - FAMILY_ERROR / (2 * max(1, parts)))
+    return FAMILY_ERROR / (2 * max(1, parts))
+
+
+def family_z(parts: int) -> float:
+    """Return the normal quantile of ``family_tail``.
+
+    Source: Bonferroni's inequality (Dunn, JASA 56, 1961).
+    """
+    return NormalDist().inv_cdf(1 - family_tail(parts))

@@ -124,24 +124,24 @@ accuracy.compose(
     "ratio",
     Column("95% interval", 30),
     Meaning(
-        "Where the true accuracy may lie, given so few audits; the board shows its lower end as *at least*. Two rows whose "
+        "Where the true accuracy may lie, given so few audits ([how often it does](statistics.md#intervals)); the board shows its lower end as *at least*. Two rows whose "
         "intervals overlap widely do not differ for sure."
     ),
 )
 accuracy.show(
     "wilson_low_ratio",
     "ratio",
-    "Lower end of the 95% Wilson interval of the raw ratio.",
+    "Lower end of the 95% interval of the raw ratio (docs/statistics.md).",
     Computed(float | None),
-    Series("accuracy_wilson_low_ratio", "Lower end of the 95% Wilson interval."),
+    Series("accuracy_wilson_low_ratio", "Lower end of the 95% interval."),
     Beside("`wilson_low_ratio`, `wilson_high_ratio`"),
 )
 accuracy.show(
     "wilson_high_ratio",
     "ratio",
-    "Upper end of the 95% Wilson interval of the raw ratio.",
+    "Upper end of the 95% interval of the raw ratio (docs/statistics.md).",
     Computed(float | None),
-    Series("accuracy_wilson_high_ratio", "Upper end of the 95% Wilson interval."),
+    Series("accuracy_wilson_high_ratio", "Upper end of the 95% interval."),
     Beside("`wilson_low_ratio`, `wilson_high_ratio`"),
 )
 accuracy.show(

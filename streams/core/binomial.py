@@ -1,0 +1,312 @@
+"""Limits of a share, counted or weighted: one implementation for all intervals and judgements of shares. Pure.
+
+Two kinds of limits stand on the same tail probabilities:
+
+* an *interval to show* weighs the outcome that was seen by ``SEEN`` = two thirds. The mid-p interval weighs it by a half and
+  Clopper-Pearson's by one (Lancaster, JASA 56, 1961; Agresti & Gottard, Computational Statistics & Data Analysis 51, 2007).
+  Enumerated over every n from 20 to 500 and shares from .90 to .995, a half covers 91.7% at worst, two thirds 93.0%, one 95.0%;
+* a *limit to judge by* ("below target") weighs it in full: Clopper & Pearson, Biometrika 26 (1934). Its error is at most what it
+  says for every share and every number of trials.
+
+Weighted shares are the ratio of two sums of weights, Σw over the good to Σw over all. Each sum is taken as a scaled gamma
+variable with its mean and variance (Fay & Feuer, Statistics in Medicine 16, 1997), so the odds follow a scaled F and the
+limits are beta quantiles on the scale of the odds. With equal weights these are the limits above, to the last digit. The
+variance is that of Hájek's estimator; skewness is kept; a class of weights without errors is not taken to be free of them,
+because one more outcome of the largest weight is added on the side that a limit looks at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from statistics import NormalDist
+from typing import NamedTuple
+
+Z_95 = 1.959963984540054
+"""Two-sided 95% quantile of the normal distribution."""
+
+TAIL = 0.025
+"""Chance left out on each side of a 95% interval."""
+
+SEEN = 2 / 3
+"""Part of the chance of exactly the outcome seen that an interval to show counts as being as extreme."""
+
+Limits = tuple[float, float]
+"""Lower and upper limit of a share, 0..1."""
+
+_NORMAL = NormalDist()
+_ROOT_TAU = math.sqrt(2 * math.pi)
+_LARGE = 3_000.0
+_FAR = 700.0
+_TINY = 1e-300
+
+
+class Weighed(NamedTuple):
+    """Outcomes of one kind, good ones or bad ones, by what they weigh.
+
+    Attributes:
+        total: Σw over them, in any unit.
+        squares: Σw², in the square of that unit.
+        largest: The largest weight that one more of them could have had: of all audits in which one could have been found.
+    """
+
+    total: float
+    squares: float
+    largest: float
+
+    @classmethod
+    def plain(cls, count: float) -> Weighed:
+        """Return so many outcomes of weight 1."""
+        return cls(count, count, 1.0)
+
+    @property
+    def plain_like(self) -> bool:
+        """Whether all weigh as much as one more would."""
+        return self.squares == self.total * self.largest
+
+    def one_more(self) -> Weighed:
+        """Return these and one more of the largest weight."""
+        return Weighed(self.total + self.largest, self.squares + self.largest * self.largest, self.largest)
+
+
+class WeightClass(NamedTuple):
+    """Audits of about the same sampling probability: what rows keep for each class of weights.
+
+    Attributes:
+        n: Audits.
+        wrong: Those that found the label wrong.
+        weight: Σ1/π over all n, in any fixed unit.
+    """
+
+    n: int
+    wrong: int
+    weight: float
+
+
+def incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularised incomplete beta function I_x(a, b), the chance that a beta variable is at most x.
+
+    Continued fraction 8.17.22 of the NIST Digital Library of Mathematical Functions by Lentz' method. Where both
+    parameters are above 3,000: Temme's uniform expansion (same source, 8.18.9, first term), right to 1e-8 there. A
+    parameter of 0 means that all the chance lies at 0 (a) or at 1 (b).
+
+    Args:
+        a: First parameter, 0 or more.
+        b: Second parameter, 0 or more.
+        x: Where, 0..1.
+    """
+    if a <= 0:
+        return 1.0
+    if b <= 0 or x <= 0:
+        return 0.0
+    if x >= 1:
+        return 1.0
+    return _beta_cdf(a, b, x, 1 - x, math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b))[0]
+
+
+def _beta_cdf(a: float, b: float, x: float, y: float, log_beta: float) -> tuple[float, float]:
+    """Return I_x(a, b) and its derivative by the log odds of x, x^a·y^b/B(a, b); y is 1 − x."""
+    front = math.exp(a * math.log(x) + b * math.log(y) - log_beta)
+    if a > _LARGE and b > _LARGE:
+        found = _large_beta_cdf(a, b, x, y)
+        if found is not None:
+            return found, front
+    if x * (a + b + 2) < a + 1:
+        return front * _fraction(a, b, x) / a, front
+    return 1 - front * _fraction(b, a, y) / b, front
+
+
+def _fraction(a: float, b: float, x: float) -> float:
+    c, d = 1.0, 1 - (a + b) * x / (a + 1)
+    d = 1 / (d if abs(d) > _TINY else _TINY)
+    value = d
+    for m in range(1, 2_000):
+        even = a + 2 * m
+        term = m * (b - m) * x / ((even - 1) * even)
+        d = 1 + term * d
+        c = 1 + term / c
+        d = 1 / (d if abs(d) > _TINY else _TINY)
+        c = c if abs(c) > _TINY else _TINY
+        value *= d * c
+        term = -(a + m) * (a + b + m) * x / (even * (even + 1))
+        d = 1 + term * d
+        c = 1 + term / c
+        d = 1 / (d if abs(d) > _TINY else _TINY)
+        c = c if abs(c) > _TINY else _TINY
+        step = d * c
+        value *= step
+        if abs(step - 1) < 1e-13:
+            break
+    return value
+
+
+def _large_beta_cdf(a: float, b: float, x: float, y: float) -> float | None:
+    """Return I_x(a, b) for large parameters; None next to the mean, where the formula is 0/0."""
+    whole = a + b
+    mean, rest = a / whole, b / whole
+    deviance = 2 * whole * (mean * math.log(mean / x) + rest * math.log(rest / y))
+    root = math.copysign(math.sqrt(max(0.0, deviance)), x - mean)
+    if abs(root) < 0.05:
+        return None
+    slope = (x - mean) * math.sqrt(whole / (mean * rest))
+    density = math.exp(-root * root / 2) / math.sqrt(2 * math.pi)
+    return min(1.0, max(0.0, math.erfc(-root / math.sqrt(2)) / 2 + density * (1 / root - 1 / slope)))
+
+
+def share_limits(good: Weighed, bad: Weighed, *, tail: float = TAIL, seen: float = SEEN) -> Limits:
+    """Return the limits of the share of the good, Σw of the good over Σw of all.
+
+    Args:
+        good: The good outcomes.
+        bad: All others, in the same unit.
+        tail: Chance left out on each side, more than 0 and less than 1/2.
+        seen: Part of the chance of exactly what was seen that counts as being as extreme: ``SEEN`` to show, 1 to judge.
+
+    Returns:
+        (low, high); (0.0, 1.0) where nothing was seen.
+
+    Example:
+        >>> [round(end, 3) for end in share_limits(Weighed.plain(95), Weighed.plain(5))]
+        [0.891, 0.981]
+    """
+    return _lower(good, bad, tail, seen), 1 - _lower(bad, good, tail, seen)
+
+
+@lru_cache(maxsize=16_384)
+def interval_limits(good: int, total: int, tail: float = TAIL) -> Limits:
+    """Return the 95% interval to show for good of total; (0.0, 1.0) without trials.
+
+    Args:
+        good: Good outcomes, 0 to ``total``.
+        total: Outcomes.
+        tail: Chance left out on each side.
+
+    Raises:
+        ValueError: ``good`` is negative or greater than ``total``.
+    """
+    return share_limits(*_plain(good, total), tail=tail)
+
+
+@lru_cache(maxsize=16_384)
+def exact_limits(good: int, total: int, tail: float = TAIL) -> Limits:
+    """Return Clopper and Pearson's limits of good of total, each wrong with at most the chance ``tail``.
+
+    Args:
+        good: Good outcomes, 0 to ``total``.
+        total: Outcomes.
+        tail: Chance that one limit is wrong, at most, whatever the true share.
+
+    Raises:
+        ValueError: ``good`` is negative or greater than ``total``.
+    """
+    return share_limits(*_plain(good, total), tail=tail, seen=1.0)
+
+
+def _plain(good: int, total: int) -> tuple[Weighed, Weighed]:
+    if not 0 <= good <= total:
+        raise ValueError(f"{good} good of {total}: good must be between 0 and total; look for a row with wrong counts")
+    return Weighed.plain(good), Weighed.plain(total - good)
+
+
+def chance_of_so_few(good: int, total: int, share: float) -> float:
+    """Return the chance of at most so many good of total where the true share is ``share``: the p-value of "below"."""
+    return incomplete_beta(total - good, good + 1, 1 - share)
+
+
+def judged_below(good: int, total: int, target: float, tail: float = TAIL) -> bool:
+    """Tell whether a share is below the target beyond chance; wrong with at most the chance ``tail`` where it is not.
+
+    Source: the exact binomial test, as ``exact_limits(good, total, tail)[1] < target`` and without a search.
+    """
+    return total > 0 and chance_of_so_few(good, total, target) < tail
+
+
+def _lower(good: Weighed, bad: Weighed, tail: float, seen: float) -> float:
+    """Return the lower limit of the share of the good.
+
+    With F of the good against the bad and one more, and G of the good and one more against the bad, it is the share at
+    which seen·F + (1 − seen)·G is ``tail``: plainly, P(more good) + seen·P(as many good).
+    """
+    if good.total <= 0:
+        return 0.0
+    worth = (good.total + bad.total) ** 2 / (good.squares + bad.squares)
+    start, _ = score_limits(good.total / (good.total + bad.total), worth, -_NORMAL.inv_cdf(tail))
+    first = _Gammas.of(good, bad.one_more())
+    second = _Gammas.of(good.one_more(), bad) if bad.total > 0 and seen < 1 else None
+    plain = good.plain_like and bad.plain_like and good.largest == bad.largest
+
+    def tails(at: float) -> tuple[float, float]:
+        x, y, value, front = first.at(at)
+        total, slope = seen * value, seen * front
+        if second is not None and plain:  # G = F less the chance of exactly what was seen: no second fraction
+            alike = front / (first.a * y)
+            total, slope = total + (1 - seen) * (value - alike), slope + (1 - seen) * alike * (first.b - 1) * x
+        elif second is not None:
+            _, _, value, front = second.at(at)
+            total, slope = total + (1 - seen) * value, slope + (1 - seen) * front
+        return total, slope
+
+    return _share_where(tails, tail, min(1 - 1e-9, max(1e-12, start)))
+
+
+class _Gammas(NamedTuple):
+    """The share of one gamma variable in the sum of two: a beta variable (a, b) whose log odds are moved by ``shift``."""
+
+    a: float
+    b: float
+    shift: float
+    log_beta: float
+
+    @classmethod
+    def of(cls, good: Weighed, bad: Weighed) -> _Gammas:
+        """Return two gamma variables with the means Σw and the variances Σw²."""
+        a, b = good.total * good.total / good.squares, bad.total * bad.total / bad.squares
+        shift = math.log(good.squares / good.total) - math.log(bad.squares / bad.total)
+        return cls(a, b, shift, math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b))
+
+    def at(self, log_odds: float) -> tuple[float, float, float, float]:
+        """Return x and 1 − x of the beta variable, the chance of at most x, and its derivative by the log odds."""
+        odds = math.exp(min(_FAR, max(-_FAR, log_odds - self.shift)))
+        x, y = odds / (1 + odds), 1 / (1 + odds)
+        return (x, y, *_beta_cdf(self.a, self.b, x, y, self.log_beta))
+
+
+def _share_where(tails: Callable[[float], tuple[float, float]], chance: float, start: float) -> float:
+    """Return the share at whose log odds a growing function reaches a chance.
+
+    Newton's steps for its normal quantile, which is nearly a straight line; bisection where a step leaves the bracket.
+    """
+    goal = _NORMAL.inv_cdf(chance)
+    low, high = -_FAR, _FAR
+    at = math.log(start / (1 - start))
+    for _ in range(200):
+        total, slope = tails(at)
+        low, high = (at, high) if total < chance else (low, at)
+        following = (low + high) / 2
+        if 1e-300 < total < 1 - 1e-15 and slope > 0:
+            reached = _NORMAL.inv_cdf(total)
+            newton = at + (goal - reached) * math.exp(-reached * reached / 2) / (slope * _ROOT_TAU)
+            following = newton if low < newton < high else following
+        step, at = following - at, following
+        if abs(step) < 1e-5:  # the next step would be of the order of its square
+            break
+    return 1 / (1 + math.exp(-at))
+
+
+def score_limits(share: float, trials: float, z: float = Z_95) -> Limits:
+    """Return the Wilson score limits of a share: where the search for the limits above begins.
+
+    Source: Wilson, JASA 22 (1927). They cover 86% of the time at a share of .995 with 30 trials, so nothing shows or judges
+    by them.
+
+    Args:
+        share: The estimate, 0..1.
+        trials: Number of trials, more than 0; may be fractional.
+        z: Normal quantile.
+    """
+    z2 = z * z
+    centre = share + z2 / (2 * trials)
+    spread = z * math.sqrt(max(0.0, share * (1 - share)) / trials + z2 / (4 * trials * trials))
+    scale = 1 + z2 / trials
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
