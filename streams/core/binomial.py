@@ -168,7 +168,7 @@ def share_limits(good: Weighed, bad: Weighed, *, tail: float = TAIL, seen: float
 
     Example:
         >>> [round(end, 3) for end in share_limits(Weighed.plain(95), Weighed.plain(5))]
-        [0.891, 0.981]
+        [0.891, 0.982]
     """
     return _lower(good, bad, tail, seen), 1 - _lower(bad, good, tail, seen)
 

@@ -124,8 +124,8 @@ accuracy.compose(
     "ratio",
     Column("95% interval", 30),
     Meaning(
-        "Where the true accuracy may lie, given so few audits ([how often it does](statistics.md#intervals)); the board shows its lower end as *at least*. Two rows whose "
-        "intervals overlap widely do not differ for sure."
+        "Where the true accuracy may lie, given so few audits ([how often it does](statistics.md#intervals)); the board shows "
+        "its lower end as *at least*. Two rows whose intervals overlap widely do not differ for sure."
     ),
 )
 accuracy.show(
