@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_seriali
 from alerts.scopes import DIMENSIONS, Scope
 from alerts.signals import Severity
 from config.durations import Seconds
+from config.nearest import choices
 from config.tables import WindowName
 from streams.core.durations import format_duration
 from streams.core.window_names import CALENDAR_WINDOWS
@@ -57,11 +58,14 @@ class Selector(BaseModel):
         by = (by,) if isinstance(by, str) else by
         exact = {**raw.get("exact", {}), **{name: value for name, value in raw.items() if name not in ("by", "exact")}}
         names = [*by, *exact]
-        for name in names:
-            if name not in DIMENSIONS:
-                raise ValueError(f"{name!r} is not a dimension; use one of {', '.join(DIMENSIONS)}")
+        wrong = [name for name in dict.fromkeys(names) if name not in DIMENSIONS]
+        if wrong:
+            raise ValueError(
+                "; ".join(f"{name!r} is not a dimension: {choices(str(name), DIMENSIONS)}" for name in wrong)
+            )
         if len(set(names)) != len(names):
-            raise ValueError(f"a dimension is named twice in {raw!r}; name each once")
+            twice = ", ".join(name for name in dict.fromkeys(names) if names.count(name) > 1)
+            raise ValueError(f"{twice}: a dimension is named twice; name each once")
         return {"by": by, "exact": exact}
 
     @property
@@ -88,12 +92,14 @@ class Escalation(BaseModel):
 
 
 def _rising(tiers: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
-    for number, (before, tier) in enumerate(pairwise(tiers), 2):
-        if tier.after <= before.after:
-            raise ValueError(
-                f"tier {number} (after {format_duration(tier.after)}) must come later than tier {number - 1} "
-                f"(after {format_duration(before.after)})"
-            )
+    wrong = [
+        f"tier {number} (after {format_duration(tier.after)}) must come later than tier {number - 1} "
+        f"(after {format_duration(before.after)})"
+        for number, (before, tier) in enumerate(pairwise(tiers), 2)
+        if tier.after <= before.after
+    ]
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return tiers
 
 

@@ -25,11 +25,13 @@ class SettingsFault:
         field: Where, below the model that found it: ``("scopes", 3)``.
         reason: What is wrong.
         hint: How to mend it.
+        reads: Settings elsewhere that it depends on, from the top. It is not told while one of them is at fault itself.
     """
 
     field: tuple[str | int, ...]
     reason: str
     hint: str
+    reads: tuple[tuple[str | int, ...], ...] = ()
 
     def __str__(self) -> str:
         return f"{'.'.join(map(str, self.field))}: {self.reason}"

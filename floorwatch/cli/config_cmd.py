@@ -29,7 +29,7 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file to check.")]) -> 
     """Check FILE with this environment; print every fault with its place and exit 1 if there is one."""
     from config.errors import ConfigErrors
     from floorwatch.settings.load import load
-    from floorwatch.settings.review import faults, warnings
+    from floorwatch.settings.review import warnings
 
     try:
         config = load(file, os.environ, channels="built")
@@ -38,11 +38,6 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file to check.")]) -> 
         raise typer.Exit(1) from errors
     for said in warnings(config):
         say(f"{file}: warning: {said}", err=True)
-    wrong = faults(config)
-    for said in wrong:
-        say(f"{file}: {said}", err=True)
-    if wrong:
-        raise typer.Exit(1)
     say(f"{file}: the configuration is valid")
 
 

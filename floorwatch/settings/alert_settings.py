@@ -27,6 +27,17 @@ WebBase = Annotated[str, AfterValidator(web_base)]
 Rules = tuple[AnyRule, ...]
 
 
+_ANY_CHANNEL = (("alerts", "channels", ""),)
+"""Of a fault that depends on whether the channels can be read at all."""
+_ITSELF = (("",),)
+"""Of a fault that depends on nothing but the setting it names."""
+_WINDOWS, _SCOPES = (("tables", "windows"),), (("tables", "scopes"),)
+
+
+def _route(name: str) -> tuple[tuple[str, ...], ...]:
+    return (("alerts", "routes", name),)
+
+
 class AlertSettings(RoutingSettings):
     """Alert rules, and where notifications go."""
 
@@ -96,7 +107,10 @@ class AlertSettings(RoutingSettings):
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
             exposure: What counts as exposure, where a rule does not say it itself.
         """
-        found = [SettingsFault(("alerts", *fault.field), fault.reason, fault.hint) for fault in self.unknown_channels()]
+        found = [
+            SettingsFault(("alerts", *fault.field), fault.reason, fault.hint, _ANY_CHANNEL)
+            for fault in self.unknown_channels()
+        ]
         found += [
             fault
             # What nobody wrote has no place to point to: its route is the default one, whose absence is told above.
@@ -109,11 +123,13 @@ class AlertSettings(RoutingSettings):
             place = ("alerts", "rules", index)
             if rule.name in names:
                 hint = "rename one: an incident is told by its rule's name"
-                found.append(SettingsFault((*place, "name"), f"two rules are named {rule.name}", hint))
+                found.append(SettingsFault((*place, "name"), f"two rules are named {rule.name}", hint, _ITSELF))
             names.add(rule.name)
             if rule.route not in self.routes:
                 reason = f"there is no route {rule.route}"
-                found.append(SettingsFault((*place, "route"), reason, choices(rule.route, self.routes)))
+                found.append(
+                    SettingsFault((*place, "route"), reason, choices(rule.route, self.routes), _route(rule.route))
+                )
             found += self._unknown_routes((*place, "escalate"), rule.escalate or ())
             found += _unreachable(rule.completed(exposure), place, windows, scopes)
         return found
@@ -125,12 +141,17 @@ class AlertSettings(RoutingSettings):
         named += [(("route_zones", route), zone) for route, zone in self.route_zones.items()]
         known = available_timezones() if named else set()
         found = [
-            SettingsFault(("alerts", *place), f'there is no time zone "{zone}"', zone_hint(zone))
+            SettingsFault(("alerts", *place), f'there is no time zone "{zone}"', zone_hint(zone), _ITSELF)
             for place, zone in named
             if zone not in known
         ]
         return found + [
-            SettingsFault(("alerts", "route_zones", route), f"there is no route {route}", choices(route, self.routes))
+            SettingsFault(
+                ("alerts", "route_zones", route),
+                f"there is no route {route}",
+                choices(route, self.routes),
+                _route(route),
+            )
             for route in self.route_zones
             if route not in self.routes
         ]
@@ -138,11 +159,16 @@ class AlertSettings(RoutingSettings):
     def delivery_faults(self) -> list[SettingsFault]:
         """Build every channel and return what keeps alerts from being delivered, as :func:`alerts.routes.build_channels` finds it."""
         built = build_channels(self, lambda: 0)
-        return [SettingsFault(("alerts", *fault.field), fault.reason, fault.hint) for fault in built.faults]
+        return [SettingsFault(("alerts", *fault.field), fault.reason, fault.hint, _ITSELF) for fault in built.faults]
 
     def _unknown_routes(self, place: tuple[str | int, ...], tiers: tuple[Escalation, ...]) -> list[SettingsFault]:
         return [
-            SettingsFault((*place, index, "route"), f"there is no route {tier.route}", choices(tier.route, self.routes))
+            SettingsFault(
+                (*place, index, "route"),
+                f"there is no route {tier.route}",
+                choices(tier.route, self.routes),
+                _route(tier.route),
+            )
             for index, tier in enumerate(tiers)
             if tier.route not in self.routes
         ]
@@ -163,18 +189,18 @@ def _unreachable(
     if same_window(rule.window, windows) is None:
         reason = f"window {rule.window} is not among tables.windows, so the rule would never fire"
         hint = f"{choices(rule.window, windows)}, or add it to tables.windows"
-        found.append(SettingsFault((*place, "window"), reason, hint))
+        found.append(SettingsFault((*place, "window"), reason, hint, _WINDOWS))
     reference = getattr(rule, "reference", None)
     if reference is not None and same_window(reference, windows) is None:
         reason = f"reference {reference} is not among tables.windows, so there would be nothing to compare with"
         hint = f"{choices(reference, windows)}, or add it to tables.windows"
-        found.append(SettingsFault((*place, "reference"), reason, hint))
+        found.append(SettingsFault((*place, "reference"), reason, hint, _WINDOWS))
     if rule.scope.names not in [frozenset(kind) for kind in scopes]:
         shown = ", ".join(sorted(rule.scope.names))
         reason = f"scope [{shown}] is not among tables.scopes, so the rule would never fire"
-        found.append(SettingsFault((*place, "scope"), reason, f"add [{shown}] to tables.scopes"))
+        found.append(SettingsFault((*place, "scope"), reason, f"add [{shown}] to tables.scopes", _SCOPES))
     found += [
-        SettingsFault((*place, *fault.field), fault.reason, fault.hint)
+        SettingsFault((*place, *fault.field), fault.reason, fault.hint, (*_WINDOWS, *_SCOPES, ("people",)))
         for fault in rule.unmet(windows, [frozenset(kind) for kind in scopes], written=bool(place))
     ]
     return found

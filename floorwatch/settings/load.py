@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +17,8 @@ from config.fault_text import reason_and_hint
 from config.files import FileFault, read_bytes
 from config.masking import Mask, display, masks_of
 from config.nodes import Document, Path, SourceSpan, read_yaml
+from floorwatch.settings.hidden_faults import MAX_LOOKS, PrunedData
+from floorwatch.settings.review import gateway_faults
 from floorwatch.settings.schema import FloorwatchConfig
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -107,8 +109,10 @@ def loads(
     aside = _channels_at_fault(errors) if channels == "tolerated" else {}
     if aside:
         config, errors = _without(aside, data, reporter)
-    if channels == "built" and config is not None and not errors:
-        errors = [_Placed((), reporter.between((), fault)) for fault in config.alerts.delivery_faults()]
+    if errors and not unread and channels != "tolerated":
+        errors += _behind(data, errors, reporter, built=channels == "built")
+    elif channels == "built" and config is not None:
+        errors = reporter.all_between(_when_built(config))
     if errors or config is None:
         raise ConfigErrors(_in_order([placed.error for placed in errors]))
     config.set_renamed((*renames.said, *variables))
@@ -116,10 +120,34 @@ def loads(
 
 
 class _Placed(NamedTuple):
-    """A fault and the setting it is about."""
+    """A fault, the setting it is about, and the settings elsewhere that it depends on."""
 
     path: Path
     error: ConfigError
+    reads: tuple[Path, ...] = ()
+
+
+def _when_built(config: FloorwatchConfig) -> list[SettingsFault]:
+    """Return what is found only by building what is configured: channels, the gateway's senders."""
+    return [*config.alerts.delivery_faults(), *gateway_faults(config)]
+
+
+def _behind(data: dict[str, Any], found: list[_Placed], reporter: _Reporter, *, built: bool) -> list[_Placed]:
+    """Return the faults that those found hide, see ``floorwatch.settings.hidden_faults``."""
+    pruned, more = PrunedData(data), list[_Placed]()
+    paths = [placed.path for placed in found]
+    for _ in range(MAX_LOOKS):
+        if not pruned.take_out(paths):
+            break
+        looking = replace(reporter, data=pruned.data(), whole=pruned.place_in_whole)
+        config, invalid = _validated(looking.data, looking)
+        if config is not None and built:
+            invalid = looking.all_between(_when_built(config))
+        more += [placed for placed in invalid if not pruned.follows(placed.path, placed.reads)]
+        if config is not None:
+            break
+        paths = [placed.path for placed in invalid]
+    return more
 
 
 def _validated(data: dict[str, Any], reporter: _Reporter) -> tuple[FloorwatchConfig | None, list[_Placed]]:
@@ -190,6 +218,8 @@ class _Reporter:
     overlay: Overlay
     data: dict[str, Any]
     masks: list[Mask] | None
+    whole: Callable[[Path], Path] = lambda path: path
+    """From a place in ``data`` to that in the file, where ``data`` is a part of what the file has."""
 
     def at(self, span: SourceSpan, reason: str, hint: str | None) -> ConfigError:
         raw = self.lines[span.line] if span.line < len(self.lines) else ""
@@ -218,10 +248,7 @@ class _Reporter:
     def invalid(self, error: Any) -> list[_Placed]:
         """Place one pydantic error, which may hold several faults."""
         if error["type"] == MANY:
-            return [
-                _Placed((*error["loc"], *fault.field), self.between(error["loc"], fault))
-                for fault in error["ctx"]["faults"]
-            ]
+            return self.all_between(error["ctx"]["faults"], error["loc"])
         loc = error["loc"]
         if error["type"] == "union_tag_invalid":
             loc = (*loc, str(error["ctx"]["discriminator"]).strip("'"))
@@ -232,6 +259,12 @@ class _Reporter:
         reason, hint = reason_and_hint(error, known, introspect.is_secret(kinds))
         on_key = error["type"] == "extra_forbidden"
         return [_Placed(path, self.fault(path, self._origin(path), reason, hint, on_key=on_key))]
+
+    def all_between(self, faults: Sequence[SettingsFault], loc: tuple[str | int, ...] = ()) -> list[_Placed]:
+        """Place faults that were found by looking at several settings, below a pydantic location."""
+        return [
+            _Placed(self._resolve((*loc, *fault.field))[0], self.between(loc, fault), fault.reads) for fault in faults
+        ]
 
     def between(self, loc: tuple[str | int, ...], fault: SettingsFault) -> ConfigError:
         """Place a fault that was found by looking at several settings."""
@@ -263,7 +296,7 @@ class _Reporter:
             kinds = introspect.inside(kinds, segment, value)
             value = value[segment] if present else None
             path = (*path, segment)
-        return path, kinds, container
+        return self.whole(path), kinds, container
 
     def _span(self, path: Path, on_key: bool) -> SourceSpan | None:
         """Return the place of a setting, or of the closest thing around it that the file has."""

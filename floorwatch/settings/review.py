@@ -6,6 +6,7 @@ import json
 import re
 from itertools import combinations
 
+from config.base import SettingsFault
 from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.settings.sites import FIX, named_sites, zoneless, zoneless_words
 from gateway.authenticator import TokenFault, UnauthenticatedGateway, authenticator
@@ -13,15 +14,20 @@ from gateway.authenticator import TokenFault, UnauthenticatedGateway, authentica
 _HOST_NAME = re.compile(r"[^\s:/,?#@]+")
 
 
-def faults(config: FloorwatchConfig) -> list[str]:
-    """Return what would keep a process from starting, as sentences."""
+def gateway_faults(config: FloorwatchConfig) -> list[SettingsFault]:
+    """Return what would keep the gateway from starting."""
     try:
         authenticator(config.gateway)
     except UnauthenticatedGateway as error:
-        return [f"gateway.host: the gateway would not start: {error}"]
+        return [SettingsFault(("gateway", "host"), f"the gateway would not start: {error}", "", (("gateway",),))]
     except TokenFault as error:
-        return [f"the gateway would not start: {error}"]
+        return [SettingsFault(("gateway", "sources"), f"the gateway would not start: {error}", "", (("gateway",),))]
     return []
+
+
+def faults(config: FloorwatchConfig) -> list[str]:
+    """Return what would keep a process from starting, as sentences."""
+    return [f"{'.'.join(map(str, fault.field))}: {fault.reason}" for fault in gateway_faults(config)]
 
 
 def warnings(config: FloorwatchConfig) -> list[str]:

@@ -74,7 +74,12 @@ class FloorwatchConfig(Section):
         if same_window(self.metrics.window, self.tables.windows) is None:
             reason = f"{self.metrics.window} is not among tables.windows"
             faults.append(
-                SettingsFault(("metrics", "window"), reason, choices(self.metrics.window, self.tables.windows))
+                SettingsFault(
+                    ("metrics", "window"),
+                    reason,
+                    choices(self.metrics.window, self.tables.windows),
+                    (("tables", "windows"),),
+                )
             )
         # Defaults follow a narrowed list of scopes quietly (see floorwatch.settings.policies); only what somebody wrote is a fault.
         written = self.metrics.scopes if "scopes" in self.metrics.model_fields_set else []
@@ -82,13 +87,25 @@ class FloorwatchConfig(Section):
             if kind not in self.tables.scopes:
                 reason = f"[{', '.join(kind)}] is not among tables.scopes"
                 faults.append(
-                    SettingsFault(("metrics", "scopes", index), reason, "add it to tables.scopes or remove it here")
+                    SettingsFault(
+                        ("metrics", "scopes", index),
+                        reason,
+                        "add it to tables.scopes or remove it here",
+                        (("tables", "scopes"),),
+                    )
                 )
         faults += self._log_faults()
         for name, allowed_s in self.targets.sla_classes.items():
             if allowed_s > self.events.max_due_s:
                 reason = "tasks of this class would be due later than events.max_due_s allows"
-                faults.append(SettingsFault(("targets", "sla_classes", name), reason, "shorten it, or raise the other"))
+                faults.append(
+                    SettingsFault(
+                        ("targets", "sla_classes", name),
+                        reason,
+                        "shorten it, or raise the other",
+                        (("events", "max_due_s"),),
+                    )
+                )
         faults += self._topic_faults()
         faults += self.alerts.faults(self.tables.windows, self.tables.scopes, self.people.exposure)
         refuse(faults)
@@ -117,7 +134,7 @@ class FloorwatchConfig(Section):
                 if entry.source not in self.gateway.sources:
                     reason = f"{entry.topic} is bound to nothing: no right is said here, and no gateway source is named"
                     hint = "add may, vendor, site, …, or name a source of gateway.sources; a plain name binds nothing"
-                    faults.append(SettingsFault(("kafka", field, at), reason, hint))
+                    faults.append(SettingsFault(("kafka", field, at), reason, hint, (("gateway", "sources"),)))
         return faults
 
     def _log_faults(self) -> list[SettingsFault]:
@@ -126,11 +143,23 @@ class FloorwatchConfig(Section):
         kept, least = self.kafka.events_kept_days, self.tables.correction_horizon_days + 1
         if kept is not None and kept < least:
             reason = f"{kept} days are less than the correction horizon and a day"
-            faults.append(SettingsFault(("kafka", "events_kept_days"), reason, f"use {least} or more, or leave it out"))
+            faults.append(
+                SettingsFault(
+                    ("kafka", "events_kept_days"),
+                    reason,
+                    f"use {least} or more, or leave it out",
+                    (("tables", "correction_horizon_days"),),
+                )
+            )
         most = self.kafka.max_message_bytes - _RECORD_OVERHEAD_BYTES
         if self.engine.max_event_bytes > most:
             reason = "an event of this size does not fit into kafka.max_message_bytes"
             faults.append(
-                SettingsFault(("engine", "max_event_bytes"), reason, f"use {most} or less, or raise the other")
+                SettingsFault(
+                    ("engine", "max_event_bytes"),
+                    reason,
+                    f"use {most} or less, or raise the other",
+                    (("kafka", "max_message_bytes"),),
+                )
             )
         return faults

@@ -60,17 +60,15 @@ STEPS: dict[str, tuple[str, ...]] = {
     "python drop.py": (r"^240 events sent$",),
     "floorwatch incidents": (r"page .*Accuracy below target: vendor bpo-b .*open .*ops",),
 }
-RUNG = r"^\[INFO test\] .*\n(.*\n)*\[PAGE\] Accuracy below target: vendor bpo-b\n"
-"""What the receiver of the walk has printed in the end."""
 """Each line of README's blocks until "What it promises", and each file it saves, with what must be shown."""
+
+RUNG = r"(?m)^\[INFO test\] .*\n(.*\n)*\[PAGE\] Accuracy below target: vendor bpo-b\n"
+"""What the receiver of the walk has printed in the end."""
 
 ASKED: dict[str, tuple[int | tuple[int, ...], str]] = {
     "floorwatch explain accuracy --scope vendor=bpo-a --window 24h --against 7d": (0, r"no audits before the window"),
     "floorwatch forecast": (0, r"comments"),
-    "floorwatch whatif --from QUEUE --to QUEUE --people 2": (
-        (1, 2),
-        r"queue comments has completed nothing in the last hour|2 people cannot leave comments, where 1 are at work now",
-    ),
+    "floorwatch whatif --from QUEUE --to QUEUE --people 2": (0, r"no breach in sight with 2 people moved"),
     "floorwatch why accuracy --scope vendor=bpo-a --window 24h": (0, r"t-1 .*incorrect"),
     "floorwatch facts TASK": (0, r"task t-1"),
     "floorwatch table sla --by vendor --as-of 2026-11-23T18:00:00Z --diff": (0, r"Replayed 0 records"),
