@@ -103,15 +103,19 @@ class _Layout:
             if isinstance(measure.source, Quantile):
                 shares.setdefault(measure.source.histogram, []).append(measure.source.share)
         self._histograms = [(first, tuple(wanted)) for first, wanted in shares.items()]
-        names = {"ratio": ratio, "missing": _MISSING}
+        names: dict[str, Any] = {"ratio": ratio, "missing": _MISSING}
+        for measure in known.values():
+            if isinstance(measure.source, Family):
+                members = {name: measure.source.first + at for at, name in enumerate(measure.source.members)}
+                names[f"family_{measure.source.first}"] = members
         values = {name: _expression(measure.source, shares) for name, measure in known.items()}
         fields = ", ".join(f"{name!r}: {value}" for name, value in values.items())
-        self._fields: Callable[..., RowJson] = eval(f"lambda get, quantiles: {{{fields}}}", names)  # noqa: S307 -- own measures
+        self._fields: Callable[..., RowJson] = eval(f"lambda counts, get, quantiles: {{{fields}}}", names)  # noqa: S307 -- own measures
 
     def row(self, parts: Parts) -> RowJson:
         """Return the fields of a row; those that are ``Computed`` are still to be filled in."""
         quantiles = [c.quantiles_ms(_histogram(parts, first), shares) for first, shares in self._histograms]
-        return self._fields(parts.counts.get, quantiles)
+        return self._fields(parts.counts, parts.counts.get, quantiles)
 
 
 def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
@@ -129,8 +133,11 @@ def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
         case Ratio(part, whole, unit):
             below = " + ".join(f"get({n}, 0)" for n in whole)
             return f"ratio({' + '.join(f'get({n}, 0)' for n in part)}, {below if unit == 1 else f'({below}) / {unit}'})"
-        case Family(first, members):
-            return f"{{{', '.join(f'{member!r}: get({first + at}, 0)' for at, member in enumerate(members))}}}"
+        case Family(first, members, scale, sparse):
+            per = "" if scale == 1 else f" / {scale}"
+            if sparse:
+                return f"{{name: counts[n]{per} for name, n in family_{first}.items() if n in counts and counts[n]}}"
+            return f"{{{', '.join(f'{member!r}: get({first + at}, 0){per}' for at, member in enumerate(members))}}}"
         case Quantile(histogram, share):
             return f"quantiles[{list(shares).index(histogram)}][{shares[histogram].index(share)}]"
         case _:

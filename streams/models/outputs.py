@@ -122,8 +122,8 @@ def _number(measure: Measure) -> Any:
             return int
         case Ratio() | Quantile():
             return float | None
-        case Family():
-            return dict[str, int]
+        case Family(scale=scale):
+            return dict[str, int] if scale == 1 else dict[str, float]
         case Computed(kind) if kind is not None:
             return kind
         case _:

@@ -10,7 +10,7 @@ from floorwatch.simulate.runs import simulated_log
 from streams.core import tables
 from streams.models.acceptance import Refusal, parse_event
 from streams.models.measures import TABLES, registry
-from streams.models.measures.records import Computed, Count, Quantile, Ratio
+from streams.models.measures.records import Computed, Count, Quantile, Ratio, Total
 from streams.models.measures.registry import Clash, MeasureRegistry
 from telemetry.numbers_page import section
 from tests.core.harness import CoreRun
@@ -98,3 +98,51 @@ def test_every_counter_of_a_floor_has_a_name() -> None:
     assert len(counters) > 100
     assert [counter for counter in counters if counter_name(counter).startswith("cell.")] == []
     assert registry.names[0] == "revision"
+
+
+def test_each_kind_of_source_is_shown_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = MeasureRegistry().table("made", "Made for this test.", "labels")
+    table.count(1, "labels", "labels", "Labels.")
+    table.count(2, "weight", "labels", "Weight.", scale=10)
+    table.family(5, "wrong", ("a", "b"), "labels", "Wrong ones by class.")
+    table.family(10, "by_share", ("1", "2", "4"), "labels", "Labels by share.", sparse=True)
+    table.family(15, "weights", ("1", "2"), "labels", "Weight by share.", counter="weights_nano", scale=10, sparse=True)
+    table.show("share", "ratio", "wrong / labels", Ratio((5, 6), (1,)))
+    table.show("per_hour", "labels per hour", "labels / hours", Ratio((1,), (5,), unit=2))
+    table.show("right", "labels", "labels - wrong", Total((1,), (5, 6)))
+    table.show("p50", "ms", "Median.", Quantile(1000, 0.5))
+    monkeypatch.setitem(tables.measures.TABLES, "made", table)
+    layout = tables._Layout("made")
+    assert layout.row(tables.parts_of({})) == {
+        "labels": 0,
+        "weight": 0.0,
+        "wrong": {"a": 0, "b": 0},
+        "by_share": {},
+        "weights": {},
+        "share": None,
+        "per_hour": None,
+        "right": 0,
+        "p50": None,
+    }
+    counters = {1: 8, 2: 25, 5: 1, 6: 3, 10: 0, 12: 7, 16: 15, 1000: 3}
+    assert layout.row(tables.parts_of(counters)) == {
+        "labels": 8,
+        "weight": 2.5,
+        "wrong": {"a": 1, "b": 3},
+        "by_share": {"4": 7},
+        "weights": {"2": 1.5},
+        "share": 0.5,
+        "per_hour": 16.0,
+        "right": 4,
+        "p50": 0.0,
+    }
+    assert [*table.explained_counters()] == [
+        "labels",
+        "weight",
+        "wrong",
+        "wrong.a",
+        "wrong.b",
+        "by_share",
+        "weights_nano",
+    ]
+    assert table.recounted()[-6:] == ("by_share.1", "by_share.2", "by_share.4", "weights.1", "weights.2", "right")

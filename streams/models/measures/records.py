@@ -52,15 +52,19 @@ class Quantile(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A counter for each member of a list: an object in the row, with every member in it.
+    """A counter for each member of a list: an object in the row.
 
     Attributes:
         first: Counter of the first member; the others follow it.
         members: Their names.
+        scale: What each counter is divided by for the row; with 1 the values are integers.
+        sparse: Members that are 0 are left out, for a list of which a row mostly has few.
     """
 
     first: int
     members: tuple[str, ...]
+    scale: int = 1
+    sparse: bool = False
 
 
 class Computed(NamedTuple):

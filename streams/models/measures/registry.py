@@ -139,10 +139,33 @@ class Table:
         self._add(Measure(self.name, name, unit, help, Count(number, scale), nullable, shown))
         return number
 
-    def family(self, first: int, name: str, members: tuple[str, ...], unit: str, help: str, *shown: Shown) -> int:
-        """Add a counter for each member and an object that shows them; return the first counter."""
-        self._registry.family(first, name, members)
-        self.show(name, unit, help, Family(first, members), *shown)
+    def family(
+        self,
+        first: int,
+        name: str,
+        members: tuple[str, ...],
+        unit: str,
+        help: str,
+        *shown: Shown,
+        counter: str = "",
+        scale: int = 1,
+        sparse: bool = False,
+    ) -> int:
+        """Add a counter for each member and an object that shows them; return the first counter.
+
+        Args:
+            first: Number of the first counter; the others follow it.
+            name: The field.
+            members: Names of the members.
+            unit: Unit of the members.
+            help: One sentence, for the contract.
+            shown: Where people see it.
+            counter: Name of the counters before the member's, where it is not that of the field.
+            scale: What each counter is divided by for the field.
+            sparse: Members that are 0 are left out.
+        """
+        self._registry.family(first, counter or name, members)
+        self.show(name, unit, help, Family(first, members, scale, sparse), *shown)
         return first
 
     def show(self, name: str, unit: str, help: str, source: Source, *shown: Shown) -> None:
@@ -177,9 +200,11 @@ class Table:
                     yield (name if scale == 1 else self._registry.names[counter]), (counter,)
                 case Total(plus, ()):
                     yield name, plus
-                case Family(first, members):
-                    yield name, tuple(range(first, first + len(members)))
-                    yield from ((f"{name}.{member}", (first + at,)) for at, member in enumerate(members))
+                case Family(first, members, scale, sparse):
+                    own = name if scale == 1 else self._registry.names[first].rpartition(".")[0]
+                    yield own, tuple(range(first, first + len(members)))
+                    if not sparse:  # the names would be too many to list
+                        yield from ((f"{own}.{member}", (first + at,)) for at, member in enumerate(members))
                 case _:
                     pass
         yield from ((name, (number,)) for name, number in self.unshown.items())
@@ -191,7 +216,7 @@ class Table:
             match measure.source:
                 case Count() | Total() | Computed(_, True):
                     found.append(name)
-                case Family(_, members):
+                case Family(members=members):
                     found += [f"{name}.{member}" for member in members]
                 case _:
                     pass
