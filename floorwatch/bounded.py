@@ -30,6 +30,7 @@ from streams.engine.log import KafkaLogReader, KafkaLogWriter, ProducerRecord
 from streams.models import topics
 from streams.models.acceptance import task_of
 from streams.models.events import MAX_ID_CHARS
+from streams.models.kafka_producer import started_producer
 
 PREFIX = "floorwatch."
 GROUP = "floorwatch"
@@ -200,8 +201,7 @@ async def bounded_run(
         }
         settings = {**bounded, "KAFKA__PARTITIONS": str(partitions), **settings}
         worker = servers.start_worker(**settings)
-        producer = AIOKafkaProducer(acks="all", max_batch_size=262_144, max_request_size=20 * 1_048_576, **connection)
-        await producer.start()
+        producer = await started_producer(connection, batch_bytes=262_144, request_bytes=20 * 1_048_576)
         admin = await open_admin(connection)
         reader = KafkaLogReader(connection)
         try:

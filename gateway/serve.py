@@ -30,6 +30,7 @@ from gateway.tool_state import RedisToolState
 from streams.adapters.clients import kafka_settings, redis_client
 from streams.engine.log import KafkaLogWriter
 from streams.models.kafka_error import said_by
+from streams.models.kafka_producer import started_producer
 from streams.models.topics import RAW
 from telemetry.background import BackgroundTasks
 
@@ -199,20 +200,13 @@ class _Connection:
     async def _open(self) -> AIOKafkaProducer:
         # Not idempotent: the embedded broker has no producer ids, and repetitions are ignored by the ledger. One batch
         # a partition is under way at a time, so retries keep the order.
-        producer = AIOKafkaProducer(
-            acks="all",
+        return await started_producer(
+            kafka_settings(self._config),
             linger_ms=5,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=_REQUEST_BYTES,
-            request_timeout_ms=30_000,
-            **kafka_settings(self._config),
+            batch_bytes=_BATCH_BYTES,
+            request_bytes=_REQUEST_BYTES,
+            timeout_ms=30_000,
         )
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        return producer
 
     async def _topic_fault(self, producer: Any) -> str | None:
         name, wanted = self._config.kafka.topic_prefix + RAW, self._config.kafka.partitions

@@ -17,6 +17,7 @@ from floorwatch.simulate.config import FloorConfig
 from floorwatch.simulate.simulated_floor import simulate
 from floorwatch.simulate.wire import Sent
 from streams.models import topics
+from streams.models.kafka_producer import open_producer, started_producer
 
 _START_MS = 1_735_689_600_000
 """2025-01-01T00:00Z: the past on any clock, so that nothing is refused as being of the future, and the same each run."""
@@ -140,13 +141,8 @@ class _Sender:
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
-                producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", request_timeout_ms=15_000)
-                try:
-                    await producer.start()
-                except (KafkaError, OSError):
-                    await producer.stop()
-                    raise
-                self._producer = producer
+                connection = {"bootstrap_servers": self._bootstrap}
+                self._producer = await started_producer(connection, timeout_ms=15_000)
             return self._producer
 
     async def close(self) -> None:
@@ -185,10 +181,6 @@ async def end_input(bootstrap: str, prefix: str, partitions: int, watermark_ms: 
         partitions: Of the log.
         watermark_ms: The greatest event time of the input.
     """
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
+    async with open_producer({"bootstrap_servers": bootstrap}) as producer:
         for partition, record in end_of_input(partitions, watermark_ms):
             await producer.send_and_wait(prefix + topics.EVENTS, record.value, key=record.key, partition=partition)
-    finally:
-        await producer.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
@@ -14,6 +13,7 @@ from config.kafka import KafkaSettings
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, Check
 from streams.adapters.reachability import connection_fault_of
 from streams.adapters.topic_configs import topic_configs
+from streams.models.kafka_producer import started_producer
 from streams.models.topics import ARRIVAL, TopicSpec, topic_specs
 
 _CREATE = "run `floorwatch topics create`: workers create none"
@@ -43,10 +43,10 @@ async def kafka_checks(kafka: KafkaSettings, horizon_days: int) -> list[Check]:
 async def _idempotence(kafka: KafkaSettings, options: dict[str, Any]) -> Check:
     """Check that the broker gives producer ids where the configuration asks for an idempotent producer, and only there."""
     name = "idempotent producer"
-    producer = AIOKafkaProducer(enable_idempotence=True, request_timeout_ms=int(ANSWER_TIMEOUT_S * 1000), **options)
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            await producer.start()
+            producer = await started_producer(options, idempotent=True, timeout_ms=int(ANSWER_TIMEOUT_S * 1000))
+        await producer.stop()
     except (KafkaError, OSError, TimeoutError) as error:
         if not kafka.idempotent_producer:
             return Check("ok", name, "off, and the broker has none")
@@ -55,8 +55,6 @@ async def _idempotence(kafka: KafkaSettings, options: dict[str, Any]) -> Check:
             "set kafka.idempotent_producer: false for a broker without InitProducerId; on Kafka, grant IdempotentWrite"
         )
         return Check("fail", name, said, fix)
-    finally:
-        await producer.stop()
     if kafka.idempotent_producer:
         return Check("ok", name, "the broker gives producer ids")
     fix = "set kafka.idempotent_producer: true, so that a batch sent again cannot land behind a newer one"

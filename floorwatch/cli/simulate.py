@@ -193,25 +193,22 @@ async def _stack(var: Path | None) -> AsyncIterator[Destination]:
 
 @asynccontextmanager
 async def _kafka(brokers: str, topic: str) -> AsyncIterator[Destination]:
-    from aiokafka import AIOKafkaProducer
     from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
     from streams.engine.log import KafkaLogWriter
     from streams.models.kafka_error import said_by
+    from streams.models.kafka_producer import open_producer
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below
-    producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all", max_batch_size=262_144)
     try:
-        await producer.start()
-        yield _Kafka(KafkaLogWriter(producer), topic, len(await producer.partitions_for(topic)))
+        async with open_producer({"bootstrap_servers": brokers}, batch_bytes=262_144) as producer:
+            yield _Kafka(KafkaLogWriter(producer), topic, len(await producer.partitions_for(topic)))
     except UnknownTopicOrPartitionError:
         fix = "create it with `floorwatch topics create`, or correct --topic"
         raise NotEmitted(f"{brokers} has no topic {topic}: {fix}") from None
     except KafkaError as error:
         fix = "start the broker, or correct --to-brokers; `floorwatch doctor` tells more"
         raise NotEmitted(f"Kafka at {brokers} does not take the events: {said_by(error)} ({fix})") from None
-    finally:
-        await producer.stop()
 
 
 class _File:

@@ -37,6 +37,7 @@ from floorwatch.embedded.journal_segments import (
 )
 from floorwatch.embedded.state import replace_private
 from floorwatch.output.logs import set_up_logging
+from streams.models.kafka_producer import open_producer
 from streams.models.topics import partition_of
 from telemetry.shutdown import ShutdownWatchdog
 
@@ -323,21 +324,12 @@ class Shipper:
 
 async def ship(job: Job) -> None:
     """Run a shipper with its own producer until cancelled. Raises as :meth:`Shipper.run`."""
-    from aiokafka import AIOKafkaProducer
-
-    producer = AIOKafkaProducer(
-        bootstrap_servers=job.brokers,
-        acks="all",
-        linger_ms=0,
-        max_batch_size=BATCH_BYTES,
-        max_request_size=64 * 1024 * 1024,
-        request_timeout_ms=10_000,
+    connection, limits = (
+        {"bootstrap_servers": job.brokers},
+        {"batch_bytes": BATCH_BYTES, "request_bytes": 64 * 1024 * 1024},
     )
-    await producer.start()
-    try:
+    async with open_producer(connection, timeout_ms=10_000, **limits) as producer:
         await Shipper(job, producer).run()
-    finally:
-        await producer.stop()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from floorwatch.sdk.events import Given, NotEmitted, checked
 from streams.models.kafka_error import said_by
+from streams.models.kafka_producer import started_producer
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 from streams.models.topics import RAW, partition_of
 
@@ -61,15 +62,17 @@ class Client:
         Raises:
             NotEmitted: The broker cannot be reached, or the topic is not there.
         """
-        from aiokafka import AIOKafkaProducer
         from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-        producer = AIOKafkaProducer(acks="all", max_batch_size=262_144, max_request_size=4 << 20, **self._settings)
+        producer = None
         try:
-            await producer.start()
+            producer = await started_producer(self._settings, batch_bytes=262_144, request_bytes=4 << 20)
             self._partitions = len(await producer.partitions_for(self.topic))
-        except (KafkaError, OSError) as error:
-            await producer.stop()
+        except BaseException as error:
+            if producer is not None:
+                await producer.stop()
+            if not isinstance(error, KafkaError | OSError):
+                raise
             where = self._settings["bootstrap_servers"]
             if isinstance(error, UnknownTopicOrPartitionError):
                 said = (
@@ -79,9 +82,6 @@ class Client:
             hint = "start the broker, or correct brokers=; `floorwatch doctor` tells more"
             said = f"topic {self.topic} on {where} cannot be reached: {said_by(error)} ({hint})"
             raise NotEmitted(said) from None
-        except BaseException:
-            await producer.stop()
-            raise
         self._producer = producer
 
     async def stop(self) -> None:

@@ -14,6 +14,7 @@ from config.redis import RedisSettings
 from streams.adapters.reachability import wait_for_brokers
 from streams.engine.errors import Misconfigured
 from streams.engine.log import BATCH_BYTES
+from streams.models import kafka_producer
 
 
 class KafkaConfig(Protocol):
@@ -60,25 +61,17 @@ async def started_producer(config: KafkaConfig) -> AIOKafkaProducer:
     settings = kafka_settings(config)
     while True:
         await wait_for_brokers(settings)
-        producer = AIOKafkaProducer(
-            acks="all",
-            enable_idempotence=config.kafka.idempotent_producer,
-            max_batch_size=BATCH_BYTES,
-            request_timeout_ms=60_000,
-            **settings,
-        )
         try:
-            await producer.start()
+            return await kafka_producer.started_producer(
+                settings,
+                idempotent=config.kafka.idempotent_producer,
+                batch_bytes=BATCH_BYTES,
+                timeout_ms=60_000,
+            )
         except (UnknownError, UnsupportedVersionError) as error:
-            await producer.stop()
             raise Misconfigured(
                 "the broker gives no producer id (InitProducerId), so it has no idempotent producers. Set "
                 "kafka.idempotent_producer to false for such a broker; `floorwatch doctor` checks it."
             ) from error
         except KafkaConnectionError:
-            await producer.stop()  # it went away between the two
-        except BaseException:
-            await producer.stop()
-            raise
-        else:
-            return producer
+            continue  # it went away between the two
