@@ -12,7 +12,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import duration_ms
+from floorwatch.cli.options import duration_ms, scope_of
 from floorwatch.output.terminal import MISSING, DataTable, say, say_json_text, say_lines, wide_console
 from streams.core.formatting import printable
 
@@ -71,7 +71,7 @@ def explain(
     """Show which parts moved a number between two windows, by rate, mix or both, and which effects are only chance."""
     from floorwatch.cli.cluster_session import open_session
 
-    wanted, names = _scope(scope), _by(by, scope)
+    wanted, names = scope_of("--scope", scope), _by(by, scope)
     sizes_ms = {name: _size_ms(name, option) for name, option in ((window, "--window"), (against, "--against"))}
     if sizes_ms[against] <= sizes_ms[window]:
         _misused(f"--against {against}: must be longer than --window {window}, which is left out of it")
@@ -101,24 +101,10 @@ def _misused(said: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def _scope(text: str) -> dict[str, str]:
-    from streams.core.policy import DIMENSIONS
-    from streams.core.scopes import parse_scope_key
-
-    try:
-        wanted = parse_scope_key(text)
-    except ValueError:
-        _misused(f"--scope {text}: write all, or for example vendor=bpo-a or queue=hate,policy=P3")
-    for name in wanted:
-        if name not in DIMENSIONS:
-            _misused(f"--scope {text}: {name} is not a dimension; {choices(name, DIMENSIONS)}")
-    return {name: wanted[name] for name in DIMENSIONS if name in wanted}
-
-
 def _by(text: str | None, scope: str) -> tuple[str, ...]:
     from streams.core.policy import DIMENSIONS
 
-    inside = _scope(scope)
+    inside = scope_of("--scope", scope)
     if text is None:
         return tuple(name for name in DEFAULT_BY if name not in inside)
     names = tuple(dict.fromkeys(part.strip() for part in text.replace("×", ",").split(",") if part.strip()))

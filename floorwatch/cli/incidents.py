@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from config.nearest import choices
+from floorwatch.cli import options
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.incident_records import read_incidents, read_look, read_pending, start_of
 from floorwatch.cli.parsing import hand_down
@@ -153,14 +154,9 @@ def scope_of(texts: Sequence[str]) -> dict[str, str]:
     Raises:
         typer.Exit: There is no such dimension.
     """
-    from alerts.scopes import DIMENSIONS
-
-    wanted = {}
+    wanted: dict[str, str] = {}
     for text in texts:
-        name, _, value = text.partition("=")
-        if name not in DIMENSIONS:
-            raise fail(f"--scope {text}: {name} is not a dimension; {choices(name, DIMENSIONS)}; write DIMENSION=VALUE")
-        wanted[name] = value
+        wanted |= options.scope_of("--scope", text, bare=True)
     return wanted
 
 

@@ -1,9 +1,9 @@
-"""What the commands read from their options: durations, times and windows. A value that cannot be read ends the command with code 2."""
+"""What the commands read from their options: durations, times, scopes, windows. What cannot be read ends them with code 2."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from typing import NoReturn
 
@@ -95,6 +95,44 @@ def day_of(option: str, text: str) -> date:
     except (ValueError, OverflowError):
         misused(f"{option} {text}: write YYYY-MM-DD, for example 2026-11-23")
     return day
+
+
+def scope_of(
+    option: str,
+    text: str,
+    *,
+    names: Sequence[str] | None = None,
+    kinds: Collection[Sequence[str]] = (),
+    bare: bool = False,
+) -> dict[str, str]:
+    """Return the scope that an option gives, in the order of the dimensions; ``{}`` for ``all``.
+
+    Args:
+        option: Its name.
+        text: What was typed: ``all`` or ``vendor=bpo-a,queue=hate``.
+        names: The dimensions there are; None for those of a label.
+        kinds: The kinds of scopes that are kept; none takes any.
+        bare: Accept a dimension alone, which is the empty value.
+
+    Raises:
+        typer.Exit: 2 where it is not a scope, or of no kind that is kept.
+    """
+    from config.nearest import choices
+    from streams.core.policy import DIMENSIONS
+    from streams.core.scopes import BadScope, parse_scope
+
+    known = DIMENSIONS if names is None else names
+    try:
+        found = parse_scope(text, known, bare=bare)
+    except BadScope as error:
+        if error.name is None:
+            misused(f"{option} {text}: {error.reason}")
+        hint = f"{choices(error.name, known)}; write DIMENSION=VALUE"
+        misused(f"{option} {text}: {error.reason}; {hint}")
+    if kinds and frozenset(found) not in {frozenset(kind) for kind in kinds}:
+        kept = "; ".join(",".join(kind) or "all" for kind in kinds)
+        misused(f"{option} {text}: no rows are kept by {','.join(found) or 'all'}; kept are: {kept}")
+    return found
 
 
 def kept_window(window: str, windows: Iterable[str]) -> str:

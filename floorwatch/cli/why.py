@@ -9,7 +9,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import kept_window, past_ms, timestamp_ms
+from floorwatch.cli.options import kept_window, past_ms, scope_of, timestamp_ms
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide_console
@@ -43,23 +43,20 @@ def why(
 ) -> None:
     """List the tasks behind a number; their contributions add up to it."""
     from floorwatch.cli.cluster_session import open_session, told
-    from floorwatch.replay.why import MEASURES, parse_scope
+    from floorwatch.replay.why import MEASURES
     from floorwatch.replay.why import why as ask
 
     measures = MEASURES[name.value]
     measure = measure or next(iter(measures))
     if measure not in measures:
         _misused(f"--measure {measure}: not of {name.value}; {choices(measure, measures)}")
-    _check_names(scope)
+    scope_of("--scope", scope)  # before the log is read
     if (window is None) == (pane is None):
         _misused("say which row: either --window 24h or --pane 2026-11-23T01:00:00Z")
     until_ms = None if as_of is None else past_ms("--as-of", as_of)
     session = open_session(config, var)
     place = _place(session.settings, window, pane, pane_size)
-    try:
-        wanted = parse_scope(scope, session.policy.scopes)
-    except ValueError as error:
-        _misused(f"--scope {scope}: {error}")
+    wanted = scope_of("--scope", scope, kinds=session.policy.scopes)
     answer = session.run(lambda log: ask(log, session.policy, wanted, place, measures[measure], measure, until_ms))
     for line in told(answer.replay):
         say(line, err=True)
@@ -79,16 +76,6 @@ def why(
 def _misused(said: str) -> None:
     say_lines([said], err=True)
     raise typer.Exit(2)
-
-
-def _check_names(scope: str) -> None:
-    """Report the name in a scope that is not a dimension, with the one that may have been meant."""
-    from streams.core.policy import DIMENSIONS
-
-    for part in scope.split(",") if scope not in ("", "all") else ():
-        name = part.partition("=")[0].strip()
-        if name not in DIMENSIONS:
-            _misused(f"--scope {scope}: {name} is not a dimension; {choices(name, DIMENSIONS)}")
 
 
 def _place(settings: FloorwatchConfig, window: str | None, pane: str | None, pane_size: str) -> RowAddress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,8 +17,8 @@ from streams.core.counters import Counters, add_counters
 from streams.core.effects import FOREIGN_PREFIX, Group, TaskView
 from streams.core.facts import Fact
 from streams.core.floor import Floor
-from streams.core.policy import DIMENSIONS, HOUR_TIER, CorePolicy, PaneTier
-from streams.core.scopes import scope_key
+from streams.core.policy import HOUR_TIER, CorePolicy, PaneTier
+from streams.core.scopes import parse_scope_key, scope_key
 from streams.core.time_text import rfc3339
 from streams.core.windows import window_range
 from streams.models.measures import TABLES
@@ -95,25 +94,6 @@ class RowAddress:
     window: str | None = None
     pane_ms: int | None = None
     tier: int = HOUR_TIER
-
-
-def parse_scope(text: str, kinds: Sequence[tuple[str, ...]]) -> dict[str, str]:
-    """Return a scope such as ``vendor=bpo-a,queue=hate`` as an object, its names in ``DIMENSIONS`` order.
-
-    Raises:
-        ValueError: It is no kept kind of scope; the message lists those.
-    """
-    pairs: dict[str, str] = {}
-    if text not in ("", "all"):
-        for part in text.split(","):
-            name, equals, value = part.partition("=")
-            if not equals:
-                raise ValueError(f"{part!r}: write dimension=value, for example vendor=bpo-a")
-            pairs[name.strip()] = value.strip()
-    if frozenset(pairs) not in {frozenset(kind) for kind in kinds}:
-        kept = "; ".join(",".join(kind) or "all" for kind in kinds)
-        raise ValueError(f"no rows are kept by {','.join(pairs) or 'all'}; kept are: {kept}")
-    return {name: pairs[name] for name in DIMENSIONS if name in pairs}
 
 
 async def why(
@@ -210,8 +190,8 @@ def _collect(
 def _row(floor: Floor, key: str, place: RowAddress) -> tuple[Range, Counters]:
     state = floor.scopes.get(key)
     if state is None:
-        kind = [name.partition("=")[0] for name in key.split(",")] if key != "all" else []
-        others = sorted(k for k in floor.scopes if [n.partition("=")[0] for n in k.split(",")] == kind)
+        kind = parse_scope_key(key).keys()
+        others = sorted(one for one, state in floor.scopes.items() if state.scope.keys() == kind)
         raise NoSuchRow(
             f"no row of scope {key}; {choices(key, others) if others else 'the log holds none of its kind'}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -45,6 +46,52 @@ def parse_scope_key(key: str) -> dict[str, str]:
         return {}
     pairs = (part.split("=", 1) for part in key.split(","))
     return {name: unquote(value) for name, value in pairs}
+
+
+class BadScope(ValueError):
+    """The text is not a scope.
+
+    Attributes:
+        reason: What is wrong.
+        name: The dimension that there is not, or None.
+    """
+
+    def __init__(self, reason: str, name: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.name = reason, name
+
+
+def parse_scope(text: str, names: Sequence[str] = DIMENSIONS, *, bare: bool = False) -> dict[str, str]:
+    """Return a scope that somebody typed, in the order of the dimensions: ``vendor=bpo-a,queue=hate``; ``{}`` for ``all``.
+
+    Spaces around names and values do not count. A value is percent-decoded as in a scope key, so a key that was shown can be
+    given back.
+
+    Args:
+        text: What was typed.
+        names: The names that there are, in their order.
+        bare: Accept ``queue`` alone, which is the empty value.
+
+    Raises:
+        BadScope: A part is not ``dimension=value``, names no dimension, or one twice.
+
+    Example:
+        >>> parse_scope("queue=hate, vendor=bpo-a")
+        {'vendor': 'bpo-a', 'queue': 'hate'}
+    """
+    found: dict[str, str] = {}
+    for part in text.split(",") if text.strip() not in ("", ALL_KEY) else ():
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals and not bare:
+            raise BadScope(f"{part.strip()!r}: write dimension=value, for example vendor=bpo-a")
+        if name not in names:
+            raise BadScope(f"{name or repr(part)} is not a dimension", name)
+        if name in found:
+            raise BadScope(f"{name} is named twice")
+        if not value and not bare:
+            raise BadScope(f"{name} has no value: write for example {name}=NAME")
+        found[name] = unquote(value)
+    return {name: found[name] for name in names if name in found}
 
 
 class _Values:

@@ -7,15 +7,17 @@ import functools
 import json
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from floorwatch.replay.why import MEASURES, NoSuchRow, RowAddress, parse_scope, why
+from floorwatch.cli.options import scope_of
+from floorwatch.replay.why import MEASURES, NoSuchRow, RowAddress, why
 from streams.core.counters import AUDITED, Counters
 from streams.core.policy import DEFAULT_SCOPES, HOUR_MS, CorePolicy
 from streams.core.scope_state import WindowRow
-from streams.core.scopes import parse_scope_key
+from streams.core.scopes import BadScope, parse_scope, parse_scope_key, scope_key
 from streams.core.tables import window_rows
 from streams.models.topics import partition_of
 from tests.oracle.case_events import START_MS as CASE_MS
@@ -143,10 +145,31 @@ def test_rows_that_are_not_there_are_explained() -> None:
 
 
 def test_scopes_are_read_as_people_write_them() -> None:
-    assert parse_scope("all", DEFAULT_SCOPES) == {}
-    assert parse_scope("queue=hate, vendor=bpo-a", DEFAULT_SCOPES) == {"vendor": "bpo-a", "queue": "hate"}
+    assert parse_scope("all") == parse_scope("") == {}
+    assert list(parse_scope("queue=hate, vendor=bpo-a").items()) == [("vendor", "bpo-a"), ("queue", "hate")]
     assert parse_scope_key("vendor=bpo-a,queue=hate") == {"vendor": "bpo-a", "queue": "hate"}
-    with pytest.raises(ValueError, match="no rows are kept by team,market; kept are: all; site"):
-        parse_scope("team=t,market=m", DEFAULT_SCOPES)
-    with pytest.raises(ValueError, match="write dimension=value"):
-        parse_scope("bpo-a", DEFAULT_SCOPES)
+    assert parse_scope("queue,vendor=", bare=True) == {"vendor": "", "queue": ""}
+    odd = {"queue": "a,b=c|50%"}
+    assert parse_scope(scope_key(tuple(odd), tuple(odd.values()))) == odd  # a key that was shown can be given back
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("bpo-a", "write dimension=value"),
+        ("vndor=x", "vndor is not a dimension"),
+        ("=x", "is not a dimension"),
+        ("queue=a,queue=b", "queue is named twice"),
+        ("queue=", "queue has no value"),
+        ("queue=a,", "write dimension=value"),
+    ],
+)
+def test_what_is_no_scope(text: str, said: str) -> None:
+    with pytest.raises(BadScope, match=said):
+        parse_scope(text)
+
+
+def test_a_scope_that_is_not_kept_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        scope_of("--scope", "team=t,market=m", kinds=DEFAULT_SCOPES)
+    assert "--scope team=t,market=m: no rows are kept by team,market; kept are: all; site" in capsys.readouterr().err

@@ -41,7 +41,8 @@ def where(pattern: str) -> set[str]:
 ONE = {
     "grammar of durations": (r"\[smhd\]|ms\|d\|h|s\|m\|h|\"d\": 86_?400|\"d\", 86_?400", {"streams/core/durations.py"}),
     "reading of times": (r"datetime\.fromisoformat|strptime|\.timestamp\(\) \* 1000", {"streams/models/timestamps.py"}),
-    "way to make a producer": (r"AIOKafkaProducer\\(", {"streams/models/kafka_producer.py"}),
+    "way to make a producer": (r"AIOKafkaProducer\(", {"streams/models/kafka_producer.py"}),
+    "reading of scopes": (r"def \w*(parse|read)_\w*scope|def _scope\(|split\(\"=\", 1\)", {"streams/core/scopes.py"}),
     "list of calendar windows": (r"\(\"day\", \"shift\"\)", {"streams/core/window_names.py"}),
 }
 """What there is one of: a pattern of code that only a second one would hold, and where the one is."""
