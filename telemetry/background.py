@@ -21,7 +21,7 @@ down."""
 
 
 @dataclass
-class _Task:
+class _BackgroundTask:
     """One task and its history; times are seconds of the clock."""
 
     name: str
@@ -64,12 +64,12 @@ class BackgroundTasks:
         """Start nothing yet; the pauses between an end and the next start double from the first to the most."""
         self._clock_s = clock_s
         self._first_pause_s, self._most_pause_s = first_pause_s, most_pause_s
-        self._tasks: dict[str, _Task] = {}
+        self._tasks: dict[str, _BackgroundTask] = {}
         self._running: list[asyncio.Task[None]] = []
 
     def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Start a task. ``work`` is called again each time it has ended."""
-        task = _Task(name, work)
+        task = _BackgroundTask(name, work)
         self._tasks[name] = task
         self._running.append(asyncio.create_task(self._keep(task), name=name))
 
@@ -98,14 +98,14 @@ class BackgroundTasks:
             if state.down_s is not None and state.down_s >= DOWN_AFTER_S
         )
 
-    def _state(self, task: _Task) -> TaskState:
+    def _state(self, task: _BackgroundTask) -> TaskState:
         now_s = self._clock_s()
         if task.running_since_s is not None and now_s - task.running_since_s >= STABLE_S:
             task.down_since_s = None
         down_s = None if task.down_since_s is None else now_s - task.down_since_s
         return TaskState(task.name, task.running_since_s is not None, down_s, task.restarts, task.reason)
 
-    async def _keep(self, task: _Task) -> None:
+    async def _keep(self, task: _BackgroundTask) -> None:
         pause_s = self._first_pause_s
         while True:
             began_s = task.running_since_s = self._clock_s()

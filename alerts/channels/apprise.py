@@ -70,7 +70,7 @@ class AppriseChannel:
             raise ChannelFault(reason, "write it on one line", "url")
         self._apprise = _package()
         target = self._apprise.Apprise()
-        with _Told() as told:
+        with _CapturedLog() as told:
             try:
                 taken = bool(target.add(self._secret)) and len(target) > 0
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises on a wrong URL, the URL is what is wrong
@@ -119,7 +119,7 @@ class AppriseChannel:
     def _call(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[tuple[bool, str]], options: Any) -> None:
         result: tuple[bool, str] = (False, "")
         try:
-            with _Told() as told:
+            with _CapturedLog() as told:
                 # Calls the plugin directly, because Apprise.notify would run it in another thread, whose log lines are
                 # not collected here.
                 delivered = self._target.notify(**options)
@@ -138,7 +138,7 @@ class AppriseChannel:
         return printable(said)[:_MOST_REASON]
 
 
-class _Told(logging.Handler):
+class _CapturedLog(logging.Handler):
     """Collects what Apprise logs in this thread. Apprise gives the reason of a failure only there."""
 
     def __init__(self) -> None:

@@ -126,12 +126,12 @@ def _too_large(line: LongLine) -> Letter:
     import json
     from dataclasses import replace
 
-    from streams.core.dead_letters import Removed, dead_letter, kept_of
+    from streams.core.dead_letters import RemovedPart, dead_letter, kept_of
     from streams.models.refusal import Refusal
 
     reason = f"the line has {line.size_bytes} bytes, and no event may have more than {LONGEST_BYTES}"
     refusal = Refusal("too_large", None, reason, "send ids and labels, not content; give each event a line of its own")
-    kept = replace(kept_of(line.head), removed=(Removed("$", line.size_bytes),), value_bytes=line.size_bytes)
+    kept = replace(kept_of(line.head), removed=(RemovedPart("$", line.size_bytes),), value_bytes=line.size_bytes)
     letter: Letter = json.loads(dead_letter("intake", refusal, kept, 0))
     return {name: held for name, held in letter.items() if name not in _OF_THE_LOG}
 

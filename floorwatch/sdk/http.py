@@ -102,7 +102,7 @@ class HttpClient:
                     return await self._try(b"[%s]" % b",".join(values))
         except _Busy as error:
             raise NotEmitted(f"{self._url} does not take events: {error}") from None
-        except _Away as error:
+        except _NoAnswer as error:
             raise NotEmitted(f"{self._url} cannot be reached: {error.trouble}") from None
         raise NotEmitted(f"{self._url} was not tried")  # stamina tries at least once
 
@@ -110,7 +110,7 @@ class HttpClient:
         """Tell stamina whether to try again, or when; the first failure is said, for nobody likes to wait unknowing."""
         if isinstance(error, _Busy):
             again: bool | float = True if error.retry_after_s is None else error.retry_after_s
-        elif isinstance(error, _Away):
+        elif isinstance(error, _NoAnswer):
             again = not error.trouble.lasting
         else:
             return False
@@ -131,7 +131,7 @@ class HttpClient:
                 status, text = response.status, await response.read()
                 wait = response.headers.get("Retry-After", "")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _Away(trouble_of(error, self._timeout_s)) from None
+            raise _NoAnswer(trouble_of(error, self._timeout_s)) from None
         if status == 202:
             return []
         if status in (429, 500, 502, 503, 504):
@@ -150,7 +150,7 @@ class _Busy(Exception):
         self.retry_after_s = retry_after_s
 
 
-class _Away(Exception):
+class _NoAnswer(Exception):
     """The gateway gave no answer."""
 
     def __init__(self, trouble: Trouble) -> None:

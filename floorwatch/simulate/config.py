@@ -70,7 +70,7 @@ SITES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class StreamTrouble:
     """Shares (0..1) of what real floors do to a stream. The defaults are those of the tests and the demo."""
 
     duplicate: float = 0.01
@@ -137,7 +137,7 @@ class FloorConfig:
     prefix: str = ""
     sites: tuple[Site, ...] = SITES
     scenarios: tuple[Scenario, ...] = ()
-    trouble: Trouble = field(default_factory=Trouble)
+    trouble: StreamTrouble = field(default_factory=StreamTrouble)
 
     def __post_init__(self) -> None:
         for name in ("duration_s", "rate", "labelers", "queues", "policies", "audit_delay_scale", "errors"):

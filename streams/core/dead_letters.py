@@ -27,7 +27,7 @@ MAX_READ_BYTES = 2 * 1_048_576
 """Larger bodies are searched for ids only."""
 
 MAX_REMOVED = 20
-"""Removed fields that are named. The last entry is the sum of all further ones."""
+"""RemovedPart fields that are named. The last entry is the sum of all further ones."""
 
 MAX_REASON_CHARS = 500
 
@@ -47,7 +47,7 @@ _items: Any = msgspec.json.Decoder(list[Raw]).decode
 _any: Any = msgspec.json.Decoder().decode
 
 
-class Removed(NamedTuple):
+class RemovedPart(NamedTuple):
     """A part of an event that is not kept: its place and its length in bytes."""
 
     field: str
@@ -66,7 +66,7 @@ class Kept:
     """
 
     value: str
-    removed: tuple[Removed, ...]
+    removed: tuple[RemovedPart, ...]
     value_bytes: int
     encoding: str = "utf-8"
 
@@ -86,19 +86,19 @@ class _Reduction:
     """Keeps the known part of one event and notes what is removed."""
 
     def __init__(self) -> None:
-        self.removed: list[Removed] = []
+        self.removed: list[RemovedPart] = []
         self._more_bytes = 0
 
     def remove(self, path: str, raw: bytes) -> None:
         """Note what is removed."""
         if len(self.removed) < MAX_REMOVED:
-            self.removed.append(Removed(path, len(raw)))
+            self.removed.append(RemovedPart(path, len(raw)))
         else:
             self._more_bytes += len(raw)
 
-    def all_removed(self) -> tuple[Removed, ...]:
+    def all_removed(self) -> tuple[RemovedPart, ...]:
         """Return what was removed; the last entry is the sum of what is not named."""
-        rest = (Removed("…", self._more_bytes),) if self._more_bytes else ()
+        rest = (RemovedPart("…", self._more_bytes),) if self._more_bytes else ()
         return (*self.removed, *rest)
 
     def members(self, found: dict[str, Raw], names: frozenset[str], path: str) -> dict[str, Any]:
@@ -159,13 +159,13 @@ def kept_of(raw: bytes) -> Kept:
     found: dict[str, str] = {}
     for name, text in _ID_TEXT.findall(raw[:_SEARCHED_BYTES]):
         found.setdefault(name.decode(), text.decode(errors="replace"))
-    return Kept(_text(found), (Removed("$", len(raw)),), len(raw))
+    return Kept(_text(found), (RemovedPart("$", len(raw)),), len(raw))
 
 
 def kept_row(raw: bytes) -> Kept:
     """Return what is kept of a record that Floorwatch itself wrote, for a bug report: all of it, up to 64 KiB."""
     kept = raw[:_MAX_ROW_BYTES]
-    removed = (Removed(f"bytes from {_MAX_ROW_BYTES}", len(raw) - len(kept)),) if len(raw) > len(kept) else ()
+    removed = (RemovedPart(f"bytes from {_MAX_ROW_BYTES}", len(raw) - len(kept)),) if len(raw) > len(kept) else ()
     try:
         return Kept(kept.decode(), removed, len(raw))
     except UnicodeDecodeError:
@@ -179,7 +179,7 @@ def kept_ids(value: Mapping[str, Any]) -> Kept:
         value: Plain data by name.
     """
     removed = tuple(
-        Removed(f"$.{name}", len(held.encode("utf-8", "replace")))
+        RemovedPart(f"$.{name}", len(held.encode("utf-8", "replace")))
         for name, held in value.items()
         if isinstance(held, str) and len(held) > MAX_ID_CHARS
     )

@@ -24,7 +24,7 @@ from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Flush, FoldCounts
 from streams.core.recount import Recount, version_of, versioned
 from streams.core.rowcodec import encode_row
-from streams.core.rows import Place, Row
+from streams.core.rows import Place, StateRow
 from streams.core.segments import Segments
 from streams.core.sources import (
     NO_TIME,
@@ -362,7 +362,7 @@ class LedgerStore:
             scope_key, tier, pane_ms = name.decode().rsplit("|", 2)
             # A scope that has rows stays, also where the cap has been lowered: without some of its rows it would be a part.
             place = (int(tier), int(pane_ms), ledger.scopes.admit(scope_key))
-            ledger.rows.put(place, Row(None, stamp, owners, value))
+            ledger.rows.put(place, StateRow(None, stamp, owners, value))
             if ledger.recount is not None and name in further:
                 ledger.recount.rows[place] = further[name]
 

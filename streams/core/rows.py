@@ -16,7 +16,7 @@ _RESTS_AFTER = 4
 """Number of flushes after which an unchanged row no longer keeps its counters decoded."""
 
 
-class Row:
+class StateRow:
     """One (scope, pane): its counters and its stamp.
 
     A row at rest is only its record, a tenth of the memory its counters take, since most rows are of old panes. Its
@@ -84,23 +84,23 @@ class RowStore:
     def __init__(self, policy: CorePolicy) -> None:
         """Start empty."""
         self._tiers = policy.all_tiers
-        self._panes: tuple[dict[int, dict[int, Row]], ...] = ({}, {}, {}, {})
-        self.dirty: list[tuple[Place, Row]] = []
-        self.ended: list[tuple[Place, Row]] = []
-        self._written: deque[tuple[int, list[Row]]] = deque()
+        self._panes: tuple[dict[int, dict[int, StateRow]], ...] = ({}, {}, {}, {})
+        self.dirty: list[tuple[Place, StateRow]] = []
+        self.ended: list[tuple[Place, StateRow]] = []
+        self._written: deque[tuple[int, list[StateRow]]] = deque()
 
     def __len__(self) -> int:
         """Return the number of live rows."""
         return sum(len(rows) for tier in self._panes for rows in tier.values())
 
-    def places(self) -> Iterator[tuple[Place, Row]]:
+    def places(self) -> Iterator[tuple[Place, StateRow]]:
         """Yield every live row with its place."""
         for tier, panes in enumerate(self._panes):
             for pane_ms, rows in panes.items():
                 for scope, row in rows.items():
                     yield (tier, pane_ms, scope), row
 
-    def put(self, place: Place, row: Row) -> None:
+    def put(self, place: Place, row: StateRow) -> None:
         """Put a restored row in its place."""
         tier, pane_ms, scope = place
         self._panes[tier].setdefault(pane_ms, {})[scope] = row
@@ -122,7 +122,7 @@ class RowStore:
             fresh = dict(zip(counters, amounts, strict=True))
             if 0 in amounts:
                 fresh = {counter: amount for counter, amount in fresh.items() if amount}
-            row = rows[scope] = Row(fresh, 0)
+            row = rows[scope] = StateRow(fresh, 0)
             row.dirty = True
             self.dirty.append(((tier, pane_ms, scope), row))
             return

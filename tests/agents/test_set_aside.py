@@ -22,7 +22,7 @@ from streams.agents.ledger import LedgerStage
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
-from streams.core.rows import Row
+from streams.core.rows import StateRow
 from streams.core.segments import Segments
 from streams.engine.errors import Invariant
 from streams.engine.log import ProducerRecord
@@ -220,7 +220,7 @@ def test_the_ledger_stops_at_a_changelog_it_cannot_read() -> None:
     with pytest.raises(Invariant, match="cannot be read.*rebuild"):
         asyncio.run(stage.recover())
     with pytest.raises(ValueError, match="a row of the changelog cannot be read"):
-        _ = Row(None, 1, record=b"\x92\x01\xc1").counters
+        _ = StateRow(None, 1, record=b"\x92\x01\xc1").counters
 
 
 def test_redis() -> None:

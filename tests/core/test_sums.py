@@ -134,11 +134,11 @@ def test_rows_at_rest_are_read_again_when_they_change() -> None:
 
 @pytest.mark.slow
 def test_a_rest_in_a_stale_record_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def careless(row: rows.Row, record: bytes) -> None:
+    def careless(row: rows.StateRow, record: bytes) -> None:
         row.dirty = False
         row._record = row._record or record
 
-    monkeypatch.setattr(rows.Row, "written", careless)
+    monkeypatch.setattr(rows.StateRow, "written", careless)
     records = orderly_log(3)
     assert counters_of(flushed_often(records)) != counters_of(folded(records))
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from floorwatch.cli import build
 from floorwatch.cli.simulate import write_truth
 from floorwatch.simulate.compare import differences, rows_of_dump
-from floorwatch.simulate.config import FloorConfig, Trouble, parse_scenario, parse_sla
+from floorwatch.simulate.config import FloorConfig, StreamTrouble, parse_scenario, parse_sla
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.simulated_floor import simulate
 from streams.models.acceptance import Refusal, parse_event
@@ -133,7 +133,7 @@ def test_a_queue_keeps_one_promise_where_one_is_stated() -> None:
 def test_work_whose_label_is_withdrawn_is_done_again_where_a_promise_is_stated() -> None:
     withdrawn: dict[str, str] = {}
     again = set()
-    for sent in simulate(floor(sla=(parse_sla("4h"),), trouble=Trouble(label_withdrawn=0.05)), 5):
+    for sent in simulate(floor(sla=(parse_sla("4h"),), trouble=StreamTrouble(label_withdrawn=0.05)), 5):
         event = json.loads(sent.value)
         if event["type"].endswith("label.withdrawn.v1"):
             withdrawn[event["subject"]] = event["time"]

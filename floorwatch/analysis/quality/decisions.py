@@ -114,7 +114,7 @@ class SampledShare:
 
 
 @dataclass(frozen=True)
-class ValueQuality:
+class PolicyValueQuality:
     """One value of one policy.
 
     Attributes:
@@ -138,7 +138,7 @@ class ValueQuality:
     weighted: bool
 
 
-def value_quality(counts: Counts) -> list[ValueQuality]:
+def value_quality(counts: Counts) -> list[PolicyValueQuality]:
     """Return precision and recall per policy and value.
 
     precision = TP/(TP+FP), recall = TP/(TP+FN), each count weighted by w = 1/π (Hájek, 1971); the intervals are those of
@@ -163,7 +163,7 @@ def value_quality(counts: Counts) -> list[ValueQuality]:
         recall = _share(of, "fn", missing.get(policy, {}), others, weighted)
         if recall.estimate is not None and not fn:
             recall = replace(recall, estimate=None, at_least=recall.estimate.low)
-        found.append(ValueQuality(policy, value, tp, fp, fn, precision, recall, weighted))
+        found.append(PolicyValueQuality(policy, value, tp, fp, fn, precision, recall, weighted))
     return found
 
 

@@ -11,7 +11,14 @@ from floorwatch.analysis.quality.agreement import Agreement, agreement, kappa, p
 from floorwatch.analysis.quality.calibration import Calibration, calibration
 from floorwatch.analysis.quality.comparison import Comparison, compare_vendors
 from floorwatch.analysis.quality.counts import Counts, section
-from floorwatch.analysis.quality.decisions import Confused, Overview, ValueQuality, confusion, overview, value_quality
+from floorwatch.analysis.quality.decisions import (
+    Confused,
+    Overview,
+    PolicyValueQuality,
+    confusion,
+    overview,
+    value_quality,
+)
 from floorwatch.analysis.quality.guidelines import Guideline, guidelines
 from floorwatch.analysis.quality.judged_labels import JudgedLabel
 from floorwatch.analysis.quality.tally import Tallies, count_task
@@ -68,7 +75,7 @@ class QualityReport:
     span: Range
     by: str | None
     groups: list[GroupQuality]
-    values: list[ValueQuality]
+    values: list[PolicyValueQuality]
     confusion: list[Confused]
     calibration: Calibration
     guidelines: list[Guideline]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from floorwatch.analysis.quality.agreement import FEW_UNITS, RELIABLE, TENTATIVE, Agreement
 from floorwatch.analysis.quality.calibration import FEW_REVIEWS, Auditor
-from floorwatch.analysis.quality.decisions import FEW_AUDITS, SampledShare, ValueQuality
+from floorwatch.analysis.quality.decisions import FEW_AUDITS, PolicyValueQuality, SampledShare
 from floorwatch.analysis.quality.guidelines import FEW_APPEALS, HIGH_RAW, Guideline
 from floorwatch.output.terminal import MISSING, DataTable
 from floorwatch.replay.fact_text import shown as shown_value
@@ -78,7 +78,7 @@ def _overview(report: QualityReport) -> DataTable:
     return table
 
 
-def _values(values: list[ValueQuality]) -> Iterator[str | DataTable]:
+def _values(values: list[PolicyValueQuality]) -> Iterator[str | DataTable]:
     weighted = (
         "weighted by 1/probability" if any(one.weighted for one in values) else "raw: no audit named its probability"
     )

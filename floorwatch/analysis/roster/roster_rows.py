@@ -63,7 +63,7 @@ def scope_of(place: Place, by: Sequence[str]) -> Scope:
     return tuple((name, place[PLACES.index(name)]) for name in by)
 
 
-class _Rows:
+class _RangeRows:
     """Rows of all scopes of one kind within one range."""
 
     def __init__(self, start_ms: int, end_ms: int, pane_ms: int) -> None:
@@ -114,7 +114,7 @@ def roster_rows(
     Returns:
         Integers by scope, by pane start; panes where nothing was are missing.
     """
-    rows = _Rows(*span, pane_ms)
+    rows = _RangeRows(*span, pane_ms)
     handled = _handled_by_person(activity)
     shifts: dict[Scope, list[Shift]] = {}
     for shift in plan.shifts.values():
@@ -148,7 +148,7 @@ def _handled_by_person(activity: Activity) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
-def _add_presence(rows: _Rows, scope: Scope, presence: Any) -> None:
+def _add_presence(rows: _RangeRows, scope: Scope, presence: Any) -> None:
     rows.add(scope, "named_ms", presence.scheduled)
     rows.add(scope, "handling_ms", presence.handling)
     rows.add(scope, "idle_ms", presence.idle)
@@ -159,7 +159,7 @@ def _add_presence(rows: _Rows, scope: Scope, presence: Any) -> None:
 
 
 def _add_headcount(
-    rows: _Rows,
+    rows: _RangeRows,
     works: Iterable[StandingLabel],
     by: Sequence[str],
     shifts: Mapping[Scope, list[Shift]],
