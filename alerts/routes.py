@@ -189,7 +189,7 @@ def zone_of(settings: RoutingSettings) -> Callable[[Notification, str], str]:
 
 def _build(
     name: str,
-    settings: ConsoleSettings | WebhookSettings | AppriseSettings,
+    settings: ChannelSettings,
     clock: Callable[[], int],
     set_aside: str | None,
 ) -> Channel:
