@@ -1,4 +1,4 @@
-"""Every kind of alert. A new kind is a module beside this file, its two lines here, and a runbook."""
+"""Every kind of alert. A new kind is a module beside this file, its two lines here, and a runbook (docs/extending.md)."""
 
 from __future__ import annotations
 
