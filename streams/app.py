@@ -161,6 +161,7 @@ class Worker:
     def _make_scopes(self, partition: int) -> AggregateStage:
         async def after_publish(published: int, watermark_ms: int, idle: bool) -> None:
             if published == 0:
+                await self.read_model.say_idle(watermark_ms if idle else None)
                 await self.runner.run(self.writer, watermark_ms, idle=idle)
 
         self.read_model.begin(partition)

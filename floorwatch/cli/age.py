@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -37,10 +37,12 @@ class Age:
     Attributes:
         as_of_ms: The watermark up to which every partition has published, Unix ms; None before the first.
         now_ms: The clock, Unix ms.
+        complete: Nothing newer had come at the watermark: it is as old as the newest event, and no row is behind any event.
     """
 
     as_of_ms: int | None
     now_ms: int
+    complete: bool = False
 
     @property
     def behind_s(self) -> float | None:
@@ -61,7 +63,9 @@ class Age:
             return (
                 f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.ahead_s))} ahead of this machine's clock"
             )
-        return f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} behind"
+        if self.complete:
+            return f"as of {rfc3339(self.as_of_ms)}, complete: no event is newer ({format_duration(round(self.behind_s))} ago)"
+        return f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} behind the clock"
 
     @property
     def for_programs(self) -> Row:
@@ -72,7 +76,7 @@ class Age:
         """Return the title of a table, red if the table is too old."""
         from rich.text import Text
 
-        late = self.behind_s is not None and self.behind_s > WARN_BEHIND_S
+        late = self.behind_s is not None and self.behind_s > WARN_BEHIND_S and not self.complete
         return Text.assemble(f"{what} · ", (self.text, "bold red" if late else ""))
 
     def of(self, row: Mapping[str, Any]) -> Age:
@@ -80,7 +84,7 @@ class Age:
 
         A row that has not changed is not written again, so its own watermark may be older than the published one.
         """
-        return Age(max(self.as_of_ms or 0, parse_rfc3339_ms(row["watermark"])), self.now_ms)
+        return replace(self, as_of_ms=max(self.as_of_ms or 0, parse_rfc3339_ms(row["watermark"])))
 
     def told(self, row: Mapping[str, Any]) -> Row:
         """Return a row with ``as_of`` and ``behind_s`` for programs."""
@@ -88,16 +92,17 @@ class Age:
         return {**row, "as_of": rfc3339(own.as_of_ms or 0), "behind_s": own.behind_s}
 
 
-def age_of(as_of_ms: int | None, rows: Iterable[Mapping[str, Any]]) -> Age:
+def age_of(as_of_ms: int | None, rows: Iterable[Mapping[str, Any]], *, complete: bool = False) -> Age:
     """Return the age of some rows by the clock of this machine.
 
     Args:
         as_of_ms: The published watermark; where the read model has none, the least of the rows' own counts.
         rows: The rows.
+        complete: Nothing newer had come at the published watermark.
     """
     if as_of_ms is None:
         as_of_ms = min((parse_rfc3339_ms(row["watermark"]) for row in rows), default=None)
-    return Age(as_of_ms, int(time.time() * 1000))
+    return Age(as_of_ms, int(time.time() * 1000), complete)
 
 
 def mark_of(row: Mapping[str, Any]) -> str:
@@ -127,6 +132,11 @@ def exit_if_older(age: Age, max_behind_s: float | None) -> None:
     """Exit with ``TOO_OLD`` if rows are further behind than ``max_behind_s``; None accepts any age."""
     if max_behind_s is None or (age.behind_s is not None and age.behind_s <= max_behind_s):
         return
-    how = "there are no rows yet" if age.behind_s is None else f"rows are {format_duration(round(age.behind_s))} behind"
-    say(f"{how}, --max-behind is {format_duration(max_behind_s)}: catching up, or nothing comes in", err=True)
+    how = (
+        "there are no rows yet"
+        if age.behind_s is None
+        else f"rows are {format_duration(round(age.behind_s))} behind the clock"
+    )
+    why = "no event is newer" if age.complete else "catching up, or nothing comes in"
+    say(f"{how}, --max-behind is {format_duration(max_behind_s)}: {why}", err=True)
     raise typer.Exit(TOO_OLD)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _POLL_S = 0.5
+STILL_COUNTING = (
+    "Events are still being counted, and --wait waits for the first row only: ask again for all of what was sent just now. "
+    "Above the table stands `complete` once no event is newer."
+)
 
 
 class TableName(str, Enum):
@@ -142,6 +146,7 @@ async def _show(
             if turn == 0:
                 say_lines(zone_notes(rows, asked.window, settings.tables), err=True)
                 say_lines([] if rows else await _why_empty(model, asked, age, stack), err=True)
+                say_lines([STILL_COUNTING] if wait_s and rows and not age.complete else [], err=True)
             exit_if_older(age, max_behind_s)
             if watch_s <= 0:
                 break
@@ -156,8 +161,10 @@ async def _show(
 async def _read(model: Any, asked: _Asked) -> tuple[Age, list[Row]]:
     from floorwatch.cli.age import age_of
 
-    as_of_ms, rows = await model.watermark_ms(), await select(model, asked.name, asked.names, asked.window)
-    return age_of(as_of_ms, rows), rows
+    as_of_ms = await model.watermark_ms()
+    complete = await model.idle(as_of_ms)
+    rows = await select(model, asked.name, asked.names, asked.window)
+    return age_of(as_of_ms, rows, complete=complete), rows
 
 
 async def _first_rows(model: Any, asked: _Asked, wait_s: float) -> tuple[Age, list[Row]]:

@@ -55,6 +55,7 @@ class ReadModel:
         self._redis, self._prefix, self._partitions = redis, prefix, partitions
         self._redis_retry = redis_retry or RedisRetry(first_s=retry_s)
         self._marks: dict[int, bytes] = {}
+        self._idle_at_ms: int | None = -1  # not known yet what was said last
 
     def begin(self, partition: int) -> None:
         """Take a partition anew: its next ``put`` holds every row."""
@@ -188,6 +189,27 @@ class ReadModel:
         """Return the watermark in Unix ms up to which every partition has published its rows; None before the first."""
         found = await self._redis.get(f"{self._prefix}watermark")
         return None if found is None else int(orjson.loads(found)["watermark_ms"])
+
+    async def say_idle(self, watermark_ms: int | None) -> None:
+        """Keep at which watermark no partition of the log of events had anything more, waiting for Redis as long as it takes.
+
+        Args:
+            watermark_ms: The watermark; None while events come.
+        """
+        if watermark_ms == self._idle_at_ms:
+            return
+
+        async def put() -> None:
+            key = f"{self._prefix}idle"
+            await (self._redis.delete(key) if watermark_ms is None else self._redis.set(key, watermark_ms))
+
+        await self._redis_retry.until_done("say whether events come", put)
+        self._idle_at_ms = watermark_ms
+
+    async def idle(self, watermark_ms: int | None) -> bool:
+        """Return whether nothing newer had come when everything was published up to this watermark."""
+        found = await self._redis.get(f"{self._prefix}idle")
+        return found is not None and watermark_ms is not None and int(found) == watermark_ms
 
     async def patient_scopes(self, table: str, window: str) -> set[str]:
         """Return the keys of the scopes that have a row in a table and window, waiting for Redis as long as it takes."""

@@ -109,3 +109,26 @@ def test_programs_get_the_age_and_an_exit_code(redis_url: str) -> None:
         assert done.exit_code == 3
         assert "26h behind" in done.output
         assert RUNNER.invoke(build("table"), ["table", "sla", "--max-behind", "2d"], env=env).exit_code == 0
+
+
+def test_a_table_says_whether_anything_newer_has_come(redis_url: str) -> None:
+    """Right after something was sent rows are partial, and one that waited for the first row is told so."""
+    shown = table(redis_url, "accuracy", "--wait", "5")
+    assert "behind the clock" in shown
+    assert "Events are still being counted" in shown
+    assert "Events are still being counted" not in table(redis_url, "accuracy")
+
+    async def idle(watermark_ms: int | None) -> None:
+        redis = Redis.from_url(redis_url)
+        await ReadModel(redis, "floorwatch:").say_idle(watermark_ms)
+        await redis.aclose()
+
+    asyncio.run(idle(1_795_428_420_000))  # 2026-11-23T10:07:00Z, as the rows are
+    shown = table(redis_url, "accuracy", "--wait", "5")
+    assert "2026-11-23T10:07:00Z, complete: no event is newer" in shown
+    assert "Events are still being counted" not in shown
+    asyncio.run(idle(1_795_428_420_000 - 1))
+    assert "behind the clock" in table(redis_url, "accuracy"), "something newer has come since"
+    asyncio.run(idle(1_795_428_420_000))
+    asyncio.run(idle(None))
+    assert "behind the clock" in table(redis_url, "accuracy"), "something older is being counted"
