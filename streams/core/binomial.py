@@ -222,6 +222,34 @@ def judged_below(good: int, total: int, target: float, tail: float = TAIL) -> bo
     return total > 0 and chance_of_so_few(good, total, target) < tail
 
 
+def amount_limits(least: Weighed, most: Weighed, *, tail: float = TAIL, seen: float = SEEN) -> Limits:
+    """Return the limits of a positive amount that is not a sum of independent weights, such as 1 − κ.
+
+    The amount is taken as a gamma variable, twice: for the lower limit as the data show it with one more outcome against
+    it, for the upper one with one more outcome for it. Of a share this is ``share_limits``.
+
+    Args:
+        least: ``Weighed(amount, its variance, 0)`` with one more outcome against it.
+        most: The same with one more outcome for it, more than 0.
+        tail: Chance left out on each side.
+        seen: As in ``share_limits``.
+    """
+    # The share of the amount in the sum of it and of 1, which is known to one in a thousand: its odds are the amount.
+    one = Weighed(1.0, 1e-6, 0.0)
+    upper = _Gammas.of(most, one)
+    lower = _Gammas.of(least, one) if least.total > 0 and least.squares > 0 else None
+
+    def tails(at: float, of_lower: float) -> tuple[float, float]:
+        _, _, value, slope = upper.at(at)
+        low_value, low_slope = (1.0, 0.0) if lower is None else lower.at(at)[2:]
+        return of_lower * low_value + (1 - of_lower) * value, of_lower * low_slope + (1 - of_lower) * slope
+
+    start = most.total / (1 + most.total)
+    low = 0.0 if lower is None else _share_where(lambda at: tails(at, seen), tail, start)
+    high = _share_where(lambda at: tails(at, 1 - seen), 1 - tail, start)
+    return low / (1 - low), high / (1 - high)
+
+
 def _lower(good: Weighed, bad: Weighed, tail: float, seen: float) -> float:
     """Return the lower limit of the share of the good.
 

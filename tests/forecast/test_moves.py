@@ -65,7 +65,7 @@ def test_the_words():
     assert ads == "ads: no breach in sight now; no breach in sight with 2 people moved"
     assert hate == "hate: breach in 2 h 00 min, short by 20 tasks now; no breach in sight with 2 people moved"
     assert quality == (
-        "quality: 80.0% right on hate (their own audits) against 96.0% on ads: -16.0 points (-25.2 to -7.1); "
+        "quality: 80.0% right on hate (their own audits) against 96.0% on ads: -16.0 points (-25.3 to -7.0); "
         "about 3.2 more wrong labels an hour"
     )
     assert words(what_if(0, spare, tight, 1, until_ms=8 * HOUR))[2] == (

@@ -123,7 +123,7 @@ def agreement_words(agreed: Agreement) -> str:
     if agreed.alpha.value >= TENTATIVE:
         return "good enough for tentative conclusions"
     if raw >= HIGH_RAW:
-        return "one value is so common that α says little; look at the raw agreement"
+        return "one value is so common that α says little; look at AC1 and the raw agreement"
     return "not reliable: people decide the same items differently"
 
 
@@ -131,12 +131,13 @@ def _agreement(groups: list[GroupQuality]) -> Iterator[str | DataTable]:
     if not groups[0].agreement.units:
         yield "Agreement: no item was labelled by two people, so nothing can be said."
         return
-    columns = ("labels", "items", "all agree", "raw", "Krippendorff's α", "in words")
+    columns = ("labels", "items", "all agree", "raw", "Krippendorff's α", "Gwet's AC1", "in words")
     table = _table("Agreement on items that several people labelled", columns)
     for group in groups:
         agreed = group.agreement
         raw = MISSING if agreed.raw_ratio is None else f"{100 * agreed.raw_ratio:.1f}%"
-        numbers = (percent(agreed.unanimous), raw, coefficient(agreed.alpha)) if agreed.enough else (TOO_FEW,) * 3
+        coefficients = (coefficient(agreed.alpha), coefficient(agreed.ac1))
+        numbers = (percent(agreed.unanimous), raw, *coefficients) if agreed.enough else (TOO_FEW,) * 4
         table.add_row(_named(group), f"{agreed.units:,}", *numbers, agreement_words(agreed))
     yield table
     known = [pair for pair in groups[0].kappas if pair[2] >= FEW_UNITS][:_KAPPAS_SHOWN]
@@ -153,7 +154,9 @@ def _auditors(report: QualityReport) -> Iterator[str | DataTable]:
     agreed = found.agreement
     judged = f"{plural(agreed.units, 'label')} {'was' if agreed.units == 1 else 'were'} judged by several auditors: "
     yield f"Auditors: {judged}{agreement_words(agreed)}" + (
-        f" (all agree on {percent(agreed.unanimous)}, α {coefficient(agreed.alpha)})." if agreed.enough else "."
+        f" (all agree on {percent(agreed.unanimous)}, α {coefficient(agreed.alpha)}, AC1 {coefficient(agreed.ac1)})."
+        if agreed.enough
+        else "."
     )
     said = [auditor for auditor in found.auditors if auditor.enough]
     if said:
