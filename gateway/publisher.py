@@ -1,4 +1,4 @@
-"""Where accepted events go: Kafka, a journal on disk, or memory. One interface with three implementations."""
+"""Where accepted events go: Kafka or a journal on disk. One interface with two implementations."""
 
 from __future__ import annotations
 
@@ -41,38 +41,6 @@ class Publisher(Protocol):
 
     def faults(self) -> tuple[str, ...]:
         """Return what keeps it from accepting, as sentences; empty when it is ready."""
-
-
-class MemoryPublisher:
-    """Keeps everything in lists; for tests."""
-
-    def __init__(self) -> None:
-        """Begin empty and healthy; set ``broken`` to refuse, ``gate`` to make publishing wait."""
-        self.records: list[tuple[bytes, bytes]] = []
-        self.dead: list[tuple[bytes, bytes]] = []
-        self.broken = False
-        self.gate: asyncio.Event | None = None
-        self.in_flight_bytes = 0
-
-    async def publish(self, records: Records) -> None:
-        """Keep records; see the port."""
-        await self._pass()
-        self.records += records
-
-    async def dead_letter(self, records: Records) -> None:
-        """Keep dead letters; see the port."""
-        await self._pass()
-        self.dead += records
-
-    def faults(self) -> tuple[str, ...]:
-        """Return whether it was broken on purpose."""
-        return ("broken on purpose",) if self.broken else ()
-
-    async def _pass(self) -> None:
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.broken:
-            raise Overloaded("broken on purpose")
 
 
 class KafkaPublisher:

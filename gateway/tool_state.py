@@ -43,29 +43,6 @@ class ToolState(Protocol):
         """
 
 
-class LocalToolState:
-    """In this process only; for tests and for a gateway without Redis."""
-
-    def __init__(self) -> None:
-        """Begin empty; set ``broken`` to be unavailable."""
-        self.records: dict[str, Remembered] = {}
-        self.broken = False
-
-    async def get(self, keys: Sequence[str]) -> dict[str, Remembered]:
-        """Return copies; see the port."""
-        self._pass()
-        return {key: dict(self.records[key]) for key in keys if key in self.records}
-
-    async def put(self, records: Mapping[str, Remembered]) -> None:
-        """Keep copies; see the port."""
-        self._pass()
-        self.records.update({key: dict(record) for key, record in records.items()})
-
-    def _pass(self) -> None:
-        if self.broken:
-            raise ToolStateUnavailable("broken on purpose")
-
-
 class RedisToolState:
     """In Redis, under ``<prefix>gateway:``, with a time to live."""
 

@@ -83,7 +83,7 @@ class _Core:
     """One partition of the product's core."""
 
     def __init__(self) -> None:
-        self.policy = CorePolicy(detectors=detectors_of(parse_rules(_RULES, "sims").rules))
+        self.policy = CorePolicy(detectors=detectors_of(parse_rules(_RULES).rules))
         self.store: LedgerStore = new_store(0, self.policy)
         self.floor = Floor(self.policy)
         self.firing: set[tuple[str, str]] = set()

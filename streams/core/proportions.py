@@ -273,15 +273,3 @@ def trials_for(share: float, half_width: float, z: float = Z_95) -> int:
     """
     held = min(0.99, max(0.5, share))
     return math.ceil(z * z * held * (1 - held) / (half_width * half_width))
-
-
-def weighted_median(pairs: Iterable[tuple[float, int]]) -> float | None:
-    """Return the lower weighted median: the least value up to which half of the weight lies; None without weight."""
-    ordered = sorted(pair for pair in pairs if pair[1] > 0)
-    half = sum(weight for _, weight in ordered) / 2
-    seen = 0
-    for value, weight in ordered:
-        seen += weight
-        if seen >= half:
-            return value
-    return None

@@ -101,7 +101,7 @@ rules:
 - {name: d, kind: sla_attainment, scope: {by: queue}}
 - {name: e, kind: rushing}
 """
-    found = {detector.name: detector for detector in detectors_of(parse_rules(text, "r.yaml").rules)}
+    found = {detector.name: detector for detector in detectors_of(parse_rules(text).rules)}
     assert list(found) == ["a", "c", "d"]
     assert (found["a"].bar, found["a"].window, found["a"].measure) == (30_000.0, "8h", "accuracy")
     assert found["a"].model.allowed == pytest.approx(0.1)

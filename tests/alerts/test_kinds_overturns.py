@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
-from alerts.rules_file import RuleErrors, default_rules, parse_rules
+from alerts.rules_file import default_rules, parse_rules
 from streams.core.binomial import exact_limits
 from tests.alerts.rows import accuracy, one, rule, signals
 
@@ -83,8 +84,8 @@ def test_parts_of_which_only_audits_are_kept_have_no_labels_and_are_named_all_th
 
 
 def test_nobody_agrees_alone() -> None:
-    with pytest.raises(RuleErrors, match="nobody agrees alone"):
-        parse_rules("rules: [{name: a, kind: agreement_low, scope: {by: labeler}}]", "r.yaml")
+    with pytest.raises(ValidationError, match="nobody agrees alone"):
+        parse_rules("rules: [{name: a, kind: agreement_low, scope: {by: labeler}}]")
 
 
 def test_both_are_among_the_shipped_rules() -> None:

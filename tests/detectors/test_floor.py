@@ -36,7 +36,6 @@ rules:
 - {name: critical, kind: critical_errors, scope: {by: vendor}, window: 24h, budget: {per_day: 500, days: 2}}
 - {name: sla, kind: sla_attainment, scope: {by: queue}, window: 8h, budget: {per_day: 96, days: 12}}
 """,
-    "rules.yaml",
 ).rules
 POLICY = CorePolicy(detectors=detectors_of(RULES))
 

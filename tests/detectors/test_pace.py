@@ -17,7 +17,7 @@ from tests.core.harness import CoreRun
 from tests.detectors.test_floor import START_MS, event, readings
 
 RULES = parse_rules(
-    "rules: [{name: pace, kind: throughput_drop, scope: {by: site}, window: 8h, method: evidence}]", "r.yaml"
+    "rules: [{name: pace, kind: throughput_drop, scope: {by: site}, window: 8h, method: evidence}]"
 ).rules
 POLICY = CorePolicy(detectors=detectors_of(RULES), scopes=((), ("site",)))
 QUARTER_MS = 900_000

@@ -33,7 +33,7 @@ FLOOR = "{name: floor, kind: accuracy_low, scope: all, window: 8h, reference: 24
 SHIPPED = tuple(
     rule for rule in default_rules().rules if rule.kind == "accuracy_low" and "labeler" not in rule.scope.names
 )
-RULES = (*SHIPPED, *parse_rules(f"rules: [{FLOOR}]", "rules.yaml").rules)
+RULES = (*SHIPPED, *parse_rules(f"rules: [{FLOOR}]").rules)
 KINDS = ((), ("vendor",), ("queue",), ("policy",), ("market",), ("site",), ("vendor", "queue"), ("queue", "policy"))
 WINDOWS = (Window("8h", 1, 8 * HOUR_MS), Window("24h", 1, DAY_MS), Window("7d", 2, 7 * DAY_MS))
 

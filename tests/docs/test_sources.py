@@ -41,7 +41,6 @@ NO_FORMULA = {
     "alerts/kinds/backlog_age.py:evaluate": "milliseconds to seconds",
     "alerts/kinds/sla_attainment.py:evaluate": "a plain share",
     "alerts/kinds/sla_breach_predicted.py:evaluate": "milliseconds to seconds",
-    "streams/core/proportions.py:weighted_median": "its first line is its definition",
 }
 
 

@@ -15,11 +15,10 @@ from aiohttp import web
 
 from gateway.app import build_app
 from gateway.context import GATEWAY, Limits
-from gateway.publisher import MemoryPublisher
 from gateway.serve import listening
 from gateway.settings import GatewaySettings
-from gateway.tool_state import LocalToolState
 from gateway.webhook_queue import WebhookQueue
+from tests.gateway.doubles import LocalToolState, MemoryPublisher
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "label-studio-1.23.2"
 NOW_MS = int(datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp() * 1000)

@@ -13,12 +13,11 @@ import pytest
 from gateway.app import build_app
 from gateway.authenticator import TokenBuckets, TokenFault, UnauthenticatedGateway
 from gateway.context import Limits
-from gateway.publisher import MemoryPublisher
 from gateway.settings import GatewaySettings
 from gateway.split import split
-from gateway.tool_state import LocalToolState
 from streams.models import acceptance as explain_module
 from streams.models.acceptance import Refusal
+from tests.gateway.doubles import LocalToolState, MemoryPublisher
 from tests.gateway.harness import Bench, label
 
 TOKEN = "a-long-enough-token"

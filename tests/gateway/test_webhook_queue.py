@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from gateway.metrics import GatewayMetrics
-from gateway.publisher import MemoryPublisher, Overloaded, Records
+from gateway.publisher import Overloaded, Records
 from gateway.settings import GatewaySettings
 from gateway.sources.label_studio.read import Hook, distill
 from gateway.spool import DiskSpool, SpoolBusy
-from gateway.tool_state import LocalToolState, ToolStateUnavailable
+from gateway.tool_state import ToolStateUnavailable
 from gateway.webhook_queue import WebhookQueue
 from gateway.webhooks import Remembered
+from tests.gateway.doubles import LocalToolState, MemoryPublisher
 from tests.gateway.harness import NOW_MS, fixture, fixture_names
 from tests.gateway.test_label_studio import change, choices, deletion
 

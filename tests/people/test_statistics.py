@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from floorwatch.analysis.people import learning, peers
 from floorwatch.analysis.people.peers import LOG_GAMMA, WorkTally
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from floorwatch.analysis.people.scorecard import accuracy_of, accuracy_of_counters
+from floorwatch.analysis.people.scorecard import accuracy_of
 from streams.core import counters as c
 from streams.core import proportions
 from streams.core.binomial import WeightClass, exact_limits, score_limits
@@ -135,7 +135,6 @@ def test_middle_is_the_lower_median(pairs):
     found = peers.middle_of((float(value), count) for value, count in pairs)
     assert found.value == statistics.median_low(values)
     assert found.size == len(values)
-    assert proportions.weighted_median((float(value), count) for value, count in pairs) == found.value
 
 
 def test_the_error_of_the_median_by_hand():
@@ -200,38 +199,6 @@ WORKS = st.lists(
     ),
     max_size=30,
 )
-
-
-@given(WORKS)
-def test_labels_and_counters_of_rows_give_the_same_tallies(works):
-    rows: dict[tuple[str, str], c.Counters] = {}
-    for one in works:
-        row = rows.setdefault(one.mix, {})
-        amounts: c.Counters = {c.LABELS: 1}
-        if one.handle_ms is not None:
-            amounts |= {c.HANDLED: 1, c.HANDLE_MS: one.handle_ms, c.HANDLE_HISTOGRAM + c.bucket(one.handle_ms): 1}
-        if one.judged is not None:
-            amounts[c.AUDITED] = 1
-            if not one.judged.wrong:
-                amounts[c.CORRECT] = 1
-            elif one.judged.technical:
-                amounts[c.WRONG_TECHNICAL] = 1
-            else:
-                amounts[c.WRONG_UNSPECIFIED] = 1
-        c.add_counters(row, amounts)
-
-    whole: c.Counters = {}
-    for row in rows.values():
-        c.add_counters(whole, row)
-    from_labels, from_counters = accuracy_of(works, POLICY), accuracy_of_counters(whole, POLICY)
-    for name in ("judged", "correct", "technical", "raw"):
-        assert getattr(from_labels, name) == getattr(from_counters, name)
-    assert from_counters.standing is from_labels.standing
-
-    def numbers(found):
-        return {mix: [getattr(tally, name) for name in WorkTally.__slots__] for mix, tally in found.items()}
-
-    assert numbers(peers.tally_works(works)) == numbers(peers.tally_counters(rows))
 
 
 @given(WORKS, WORKS)
@@ -324,17 +291,3 @@ def test_targeted_audits_are_named_and_counted_where_the_share_counts_them():
     _, lines = lines_of((0, 0), (40, 0))
     assert "No audit names its probability. If these labels were picked" in lines[0]
     assert lines_of((60, 0), (0, 0))[1] == []
-
-
-def test_rows_and_works_count_the_same_targeted_audits():
-    policy = PeoplePolicy()
-    row = {
-        c.AUDITED: 10,
-        c.CORRECT: 6,
-        c.WRONG_TECHNICAL: 2,
-        c.TARGETED: 5,
-        c.TARGETED_CORRECT: 3,
-        c.TARGETED_TECHNICAL: 1,
-    }
-    found = accuracy_of_counters(row, policy)
-    assert (found.judged, found.targeted, found.targeted_correct) == (8, 4, 3)

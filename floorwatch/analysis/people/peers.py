@@ -9,7 +9,7 @@ of rows scoped labeler × queue × policy; both give the same numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from floorwatch.analysis.people.standing_labels import Mix, StandingLabel
@@ -75,19 +75,6 @@ def tally_works(works: Iterable[StandingLabel]) -> Tallies:
         if work.judged is not None and not work.judged.technical:
             tally.judged += 1
             tally.wrong += work.judged.wrong
-    return found
-
-
-def tally_counters(rows: Mapping[Mix, c.Counters]) -> Tallies:
-    """Return the same counts from counters of rows scoped labeler × queue × policy, by (queue, policy)."""
-    found: Tallies = {}
-    for mix, row in rows.items():
-        tally = found[mix] = WorkTally()
-        tally.labels, tally.handled = row.get(c.LABELS, 0), row.get(c.HANDLED, 0)
-        tally.handle_ms = row.get(c.HANDLE_MS, 0)
-        tally.judged = row.get(c.AUDITED, 0) - row.get(c.WRONG_TECHNICAL, 0)
-        tally.wrong = tally.judged - row.get(c.CORRECT, 0)
-        tally.buckets = dict(c.histogram(row, c.HANDLE_HISTOGRAM))
     return found
 
 

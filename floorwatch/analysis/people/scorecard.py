@@ -15,7 +15,6 @@ from floorwatch.analysis.people.peers import HandleAgainstPeers, expected_accura
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.rushing import Rushing, learned_between, rushing
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core import counters as c
 from streams.core.binomial import Limits, Weighed, exact_limits
 from streams.core.policy import HOUR_MS
 from streams.core.proportions import (
@@ -177,27 +176,6 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
     return Accuracy(
         judged, correct, raw, weighted, effective, *without, technical, gold_counts, standing, by_weight, missing
     )
-
-
-def accuracy_of_counters(row: c.Counters, policy: PeoplePolicy) -> Accuracy:
-    """Return the same from the counters of a row scoped by labeller.
-
-    Rows hold Σw and not Σw², so the weighted share has no interval there and the verdict is of the raw one, in which
-    audits without a sampling probability count too.
-
-    Args:
-        row: Counters of one labeller's row.
-        policy: Bounds.
-    """
-    get = row.get
-    technical = get(c.WRONG_TECHNICAL, 0)
-    judged, correct = get(c.AUDITED, 0) - technical, get(c.CORRECT, 0)
-    raw = proportion(correct, judged)
-    gold = (get(c.GOLD_CORRECT, 0), get(c.GOLD, 0))
-    standing = standing_of(exact_limits(correct, judged), judged, policy)
-    missing = _missing(raw, float(judged), policy)
-    without = (get(c.TARGETED, 0) - get(c.TARGETED_TECHNICAL, 0), get(c.TARGETED_CORRECT, 0))
-    return Accuracy(judged, correct, raw, None, 0.0, *without, technical, gold, standing, False, missing)
 
 
 def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
