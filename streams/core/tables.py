@@ -41,14 +41,14 @@ class Parts:
 
     Attributes:
         counts: All counters, to look up scalars in.
-        buckets: The counters of histograms, ascending.
+        histograms: The histograms, by the counter of bucket 0.
         labelers: How many labellers have labels here.
         confusion: Count by pair of decision and truth.
         examples: Ids of tasks with a wrong label.
     """
 
     counts: Counters
-    buckets: list[int]
+    histograms: dict[int, c.Histogram]
     labelers: int
     confusion: dict[str, int]
     examples: list[str]
@@ -69,15 +69,18 @@ def parts_of(counters: Counters) -> Parts:
         elif counter[0] == "X":  # type: ignore[index]
             examples.append(counter[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
     numbers.sort()
-    return Parts(counters, numbers[bisect_left(numbers, _FIRST_BUCKET) :], labelers, confusion, examples)
+    at, histograms = bisect_left(numbers, _HISTOGRAMS[0]), {}
+    for first in _HISTOGRAMS:
+        end = bisect_left(numbers, first + c.HISTOGRAM_SPAN, at)
+        histograms[first] = _histogram(counters, numbers[at:end], first)
+        at = end
+    return Parts(counters, histograms, labelers, confusion, examples)
 
 
-_FIRST_BUCKET = min(measures.registry.histograms)
+_HISTOGRAMS = sorted(measures.registry.histograms)
 
 
-def _histogram(parts: Parts, base: int) -> c.Histogram:
-    counters, known = parts.counts, parts.buckets
-    numbers = known[bisect_left(known, base) : bisect_left(known, base + c.HISTOGRAM_SPAN)]
+def _histogram(counters: Counters, numbers: list[int], base: int) -> c.Histogram:
     counts = [counters[number] for number in numbers]
     if counts and min(counts) < 1:
         numbers, counts = [n for n in numbers if counters[n] > 0], [count for count in counts if count > 0]
@@ -98,24 +101,21 @@ class _Layout:
     def __init__(self, table: str) -> None:
         """Compile the measures of a table."""
         known = measures.TABLES[table].measures
+        names: dict[str, Any] = {"ratio": ratio, "quantiles_ms": c.quantiles_ms, "missing": _MISSING}
         shares: dict[int, list[float]] = {}
         for measure in known.values():
-            if isinstance(measure.source, Quantile):
-                shares.setdefault(measure.source.histogram, []).append(measure.source.share)
-        self._histograms = [(first, tuple(wanted)) for first, wanted in shares.items()]
-        names: dict[str, Any] = {"ratio": ratio, "missing": _MISSING}
-        for measure in known.values():
-            if isinstance(measure.source, Family):
-                members = {name: measure.source.first + at for at, name in enumerate(measure.source.members)}
-                names[f"family_{measure.source.first}"] = members
+            match measure.source:
+                case Quantile(histogram, share):
+                    shares.setdefault(histogram, []).append(share)
+                case Family(first, members):
+                    names[f"family_{first}"] = {member: first + at for at, member in enumerate(members)}
         values = {name: _expression(measure.source, shares) for name, measure in known.items()}
         fields = ", ".join(f"{name!r}: {value}" for name, value in values.items())
-        self._fields: Callable[..., RowJson] = eval(f"lambda counts, get, quantiles: {{{fields}}}", names)  # noqa: S307 -- own measures
+        self._fields: Callable[..., RowJson] = eval(f"lambda counts, get, histograms: {{{fields}}}", names)  # noqa: S307 -- own measures
 
     def row(self, parts: Parts) -> RowJson:
         """Return the fields of a row; those that are ``Computed`` are still to be filled in."""
-        quantiles = [c.quantiles_ms(_histogram(parts, first), shares) for first, shares in self._histograms]
-        return self._fields(parts.counts, parts.counts.get, quantiles)
+        return self._fields(parts.counts, parts.counts.get, parts.histograms)
 
 
 def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
@@ -123,7 +123,7 @@ def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
 
     Args:
         source: What the field is made of.
-        shares: By histogram, in the order in which ``quantiles`` holds their values.
+        shares: By histogram all that are asked for: the field of the first reads them all, for those behind it.
     """
     match source:
         case Count(counter, scale):
@@ -139,7 +139,13 @@ def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
                 return f"{{name: counts[n]{per} for name, n in family_{first}.items() if n in counts and counts[n]}}"
             return f"{{{', '.join(f'{member!r}: get({first + at}, 0){per}' for at, member in enumerate(members))}}}"
         case Quantile(histogram, share):
-            return f"quantiles[{list(shares).index(histogram)}][{shares[histogram].index(share)}]"
+            read = f"quantiles_{histogram}"
+            at = shares[histogram].index(share)
+            return (
+                f"{read}[{at}]"
+                if at
+                else f"({read} := quantiles_ms(histograms[{histogram}], {tuple(shares[histogram])}))[0]"
+            )
         case _:
             return "missing"
 
