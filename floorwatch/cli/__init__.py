@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
 
 from floorwatch.cli.common import VarOption
-from floorwatch.cli.parsing import CheckedCommand, CheckedGroup, ConfigOption, common_options
+from floorwatch.cli.parsing import CheckedCommand, CheckedGroup, ConfigOption, ZoneOption, common_options, with_zone
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("floorwatch.cli.up", "up"),
@@ -61,6 +62,10 @@ PANELS: dict[str, tuple[str, ...]] = {
 """Commands by what people do with them, as the help shows them."""
 
 
+SHOW_TIMES = ("Look", "Explain a number", "Alerts", "Set up and check")
+"""Panels whose commands show times of the floor to people."""
+
+
 class InPanels(CheckedGroup):
     """Lists the commands in the order of the panels."""
 
@@ -90,6 +95,7 @@ def build(only: str | None = None) -> typer.Typer:
         version: bool = typer.Option(False, "--version", help="Print the version and exit."),
         var: VarOption = None,
         config: ConfigOption = None,
+        zone: ZoneOption = None,
     ) -> None:
         if version:
             from telemetry.version import VERSION
@@ -98,12 +104,12 @@ def build(only: str | None = None) -> typer.Typer:
             raise typer.Exit
         if context.invoked_subcommand is None:
             raise typer.BadParameter("name a command; `floorwatch -h` lists them")
-        common_options(context, var, config)
+        common_options(context, var, config, zone)
 
     panels = {name: panel for panel, names in PANELS.items() for name in names}
     for name, (module, function) in COMMANDS.items():
         if only in (None, name):
-            app.command(name, cls=CheckedCommand, rich_help_panel=panels[name])(_load(module, function))
+            app.command(name, cls=CheckedCommand, rich_help_panel=panels[name])(zoned(name, _load(module, function)))
     for name, (module, group) in GROUPS.items():
         # With one command alone typer would drop the command's name from the line.
         if only in (None, name) or (only in COMMANDS and name == "config"):
@@ -111,12 +117,20 @@ def build(only: str | None = None) -> typer.Typer:
     return app
 
 
+def zoned(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command with the option ``--zone``, if it shows times to people."""
+    return with_zone(command) if any(name in PANELS[panel] for panel in SHOW_TIMES) else command
+
+
 def checked(group: typer.Typer) -> typer.Typer:
     """Return a group whose commands are read as all others are."""
     for command in group.registered_commands:
         command.cls = CheckedCommand
+        command.callback = with_zone(command.callback) if command.callback is not None else None
     if group.registered_callback is None:
         group.callback()(common_options)
+    elif group.registered_callback.callback is not None:
+        group.registered_callback.callback = with_zone(group.registered_callback.callback)
     return group
 
 
@@ -130,7 +144,7 @@ def named_command(args: list[str]) -> str | None:
     for one in left:
         if not one.startswith("-"):
             return one if one in COMMANDS or one in GROUPS else None
-        if one in ("--var", "--config", "-c"):
+        if one in ("--var", "--config", "-c", "--zone"):
             next(left, None)
     return None
 

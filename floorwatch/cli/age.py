@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from floorwatch.cli.options import duration_s
+from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say
 from streams.core.durations import format_duration
 from streams.core.time_text import rfc3339
@@ -60,12 +61,10 @@ class Age:
         if self.as_of_ms is None or self.behind_s is None:
             return "no data yet"
         if round(self.ahead_s):
-            return (
-                f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.ahead_s))} ahead of this machine's clock"
-            )
+            return f"as of {local_rfc3339(self.as_of_ms)}, {format_duration(round(self.ahead_s))} ahead of this machine's clock"
         if self.complete:
-            return f"as of {rfc3339(self.as_of_ms)}, complete: no event is newer ({format_duration(round(self.behind_s))} ago)"
-        return f"as of {rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} behind the clock"
+            return f"as of {local_rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} ago, complete: no event is newer"
+        return f"as of {local_rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} behind the clock"
 
     @property
     def for_programs(self) -> Row:
@@ -110,7 +109,7 @@ def mark_of(row: Mapping[str, Any]) -> str:
     partial = " (partial: tables.max_scopes)" if row.get("partial") else ""
     as_of = row.get("open_as_of")
     late = (
-        f" (open tasks as of {as_of})"
+        f" (open tasks as of {local_rfc3339(parse_rfc3339_ms(as_of))})"
         if as_of and parse_rfc3339_ms(row["watermark"]) - parse_rfc3339_ms(as_of) > _APART_MS
         else ""
     )

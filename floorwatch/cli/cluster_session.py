@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say
 from floorwatch.replay.as_of import LogTooShort
 from floorwatch.replay.reader import EventLog, NoLog, open_log
@@ -17,7 +18,6 @@ from floorwatch.replay.replayer import Replay
 from floorwatch.replay.why import NoSuchRow
 from streams.core.formatting import plural
 from streams.core.policy import CorePolicy
-from streams.core.time_text import rfc3339
 
 if TYPE_CHECKING:
     from floorwatch.settings.schema import FloorwatchConfig
@@ -96,7 +96,9 @@ def open_session(config: Path | None, var: Path | None) -> ClusterSession:
 def told(done: Replay) -> list[str]:
     """Return what a replay did, in plain sentences, for standard error."""
     watermark_ms = done.floor.watermark_ms
-    event_time = f"event time had reached {rfc3339(watermark_ms)}" if watermark_ms >= 0 else "no event had come yet"
+    event_time = (
+        f"event time had reached {local_rfc3339(watermark_ms)}" if watermark_ms >= 0 else "no event had come yet"
+    )
     lines = []
     partitions = plural(len(done.parts), "partition")
     if done.until_ms is None:
@@ -104,7 +106,7 @@ def told(done: Replay) -> list[str]:
     else:
         lines.append(
             f"Replayed {plural(done.events, 'record')} of {partitions}, each up to its first record stamped after "
-            f"{rfc3339(done.until_ms)}; {event_time}. Computed with today's configuration."
+            f"{local_rfc3339(done.until_ms)}; {event_time}. Computed with today's configuration."
         )
         last_ms = max((part.last_ms for part in done.parts if part.last_ms is not None), default=None)
         if last_ms is None:
@@ -117,7 +119,7 @@ def told(done: Replay) -> list[str]:
     begins_ms = done.begins_ms
     if begins_ms is not None:
         lines.append(
-            f"The log begins at {rfc3339(begins_ms)}; facts older than that were deleted by the broker's retention, so a "
+            f"The log begins at {local_rfc3339(begins_ms)}; facts older than that were deleted by the broker's retention, so a "
             "task begun before may lack its first facts."
         )
     return lines

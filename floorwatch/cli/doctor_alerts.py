@@ -13,8 +13,9 @@ from alerts.outbox import NO_CHANNEL, Outbox
 from alerts.routes import Channels, build_channels
 from config.connect import redis_options
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
+from floorwatch.output.reader_zone import local_instant
 from floorwatch.settings.schema import FloorwatchConfig
-from streams.core.formatting import duration, instant, plural, printable
+from streams.core.formatting import duration, plural, printable
 
 _WAITED_LONG_S = 300
 
@@ -61,7 +62,7 @@ def _check(built: Channels, state: ChannelState) -> Check:
     name = "notifications without a channel" if state.name == NO_CHANNEL else f"channel {state.name}"
     told, fixes = [], []
     if state.failing_since_ms is not None:
-        told.append(f"fails since {instant(state.failing_since_ms)}: {printable(state.reason)}")
+        told.append(f"fails since {local_instant(state.failing_since_ms)}: {printable(state.reason)}")
         fixes.append("mend the receiver or its address; `floorwatch notifications test` tries it")
     oldest_s = (state.oldest_waiting_ms or 0) / 1000
     if state.waiting and (oldest_s >= _WAITED_LONG_S or told):
@@ -82,7 +83,7 @@ def _check(built: Channels, state: ChannelState) -> Check:
         return Check("warn", name, "; ".join(told), "; ".join(fixes))
     if state.name not in built.usable:
         return Check("warn", name, "holds nothing", None)
-    said = "nothing delivered yet" if state.sent_ms is None else f"last delivered {instant(state.sent_ms)}"
+    said = "nothing delivered yet" if state.sent_ms is None else f"last delivered {local_instant(state.sent_ms)}"
     untried = "; `floorwatch notifications test` tries it" if state.sent_ms is None else ""
     return Check("ok", name, f"can be built, {said}{untried if tested is None else f'; {tested}'}")
 
@@ -97,5 +98,5 @@ def _tested(state: ChannelState) -> str | None:
     if not at_ms or at_ms < max(state.sent_ms or 0, state.failed_ms or 0):
         return None
     if state.tested_ms == at_ms:
-        return f"took a test message {instant(at_ms)}"
-    return f"did not take a test message {instant(at_ms)}: {printable(state.test_reason)}"
+        return f"took a test message {local_instant(at_ms)}"
+    return f"did not take a test message {local_instant(at_ms)}: {printable(state.test_reason)}"

@@ -9,6 +9,7 @@ import typer
 
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.options import past_ms
+from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say, say_json
 from streams.core.formatting import plural
 
@@ -59,30 +60,26 @@ def _print_json(found: History) -> None:
 
 
 def _print(found: History) -> None:
-    from streams.core.time_text import rfc3339
-
     say(f"task {found.task_id} · partition {found.partition} · {plural(len(found.lines), 'record')}")
     say("")
     for line in found.lines:
-        say(f"  {line.offset:>9}  {rfc3339(line.time_ms):<24}  {line.says}")
+        say(f"  {line.offset:>9}  {local_rfc3339(line.time_ms):<24}  {line.says}")
         if line.status != "counted":
             say(f"{'':>13}{line.status}")
     say("")
     if not found.contributions:
         say("It counts in no row now.")
         return
-    say(f"What it counts for (event time {rfc3339(found.watermark_ms)}):")
+    say(f"What it counts for (event time {local_rfc3339(found.watermark_ms)}):")
     for one in found.contributions:
         _print_contribution(one)
 
 
 def _print_contribution(one: Contribution) -> None:
-    from streams.core.time_text import rfc3339
-
     counts = ", ".join(_count(name, amount) for name, amount in one.counters.items())
-    panes = ", ".join(f"{size} {rfc3339(start_ms)}" for size, start_ms in one.panes.items())
+    panes = ", ".join(f"{size} {local_rfc3339(start_ms)}" for size, start_ms in one.panes.items())
     say(f"  {one.group}: {counts}")
-    say(f"      at {rfc3339(one.time_ms)}, in panes {panes or 'none, all have expired'}")
+    say(f"      at {local_rfc3339(one.time_ms)}, in panes {panes or 'none, all have expired'}")
     say(f"      of scopes {' · '.join(one.scopes)}")
 
 

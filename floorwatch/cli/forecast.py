@@ -11,7 +11,9 @@ import typer
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.options import duration_ms, duration_s
+from floorwatch.output.reader_zone import local_rfc3339, reader_zone
 from floorwatch.output.terminal import MISSING, DataTable, say, say_json_text, say_lines, wide_console
+from streams.models.timestamps import parse_rfc3339_ms
 
 if TYPE_CHECKING:
     from floorwatch.analysis.forecast.moves import Move, MoveEvidence, QueueLoad
@@ -231,7 +233,7 @@ def _percent(value: float | None) -> str:
 
 
 def _at(text: str | None) -> str:
-    return MISSING if text is None else text[5:16].replace("T", " ")
+    return MISSING if text is None else local_rfc3339(parse_rfc3339_ms(text))[5:16].replace("T", " ")
 
 
 def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
@@ -239,7 +241,7 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
     past = f"forecast · as of {rows[0]['watermark']}"
     shown = DataTable(past if age is None else age.title("forecast"))
     shown.add_names("queue")
-    shown.add_numbers("open", "overdue", "pace/h", "by", "breach at (UTC)", "short by", "spare")
+    shown.add_numbers("open", "overdue", "pace/h", "by", f"breach at ({reader_zone()})", "short by", "spare")
     for row in rows:
         found = row["forecast"]
         shown.add_row(
@@ -257,7 +259,7 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
 
 def due_table(row: Row) -> DataTable:
     """Return a queue's open tasks by due time for a terminal."""
-    shown = DataTable(f"open tasks of {row['scope']['queue']} by due time (UTC)")
+    shown = DataTable(f"open tasks of {row['scope']['queue']} by due time ({reader_zone()})")
     shown.add_numbers("due by", "tasks", "together")
     together = 0
     for due, tasks in row["forecast"]["open_by_due"]:

@@ -18,6 +18,7 @@ from floorwatch.cli.incident_records import read_incidents, read_look, read_pend
 from floorwatch.cli.parsing import hand_down
 from floorwatch.cli.pending import pending_hint, pending_lines
 from floorwatch.cli.people_options import fail
+from floorwatch.output.reader_zone import local_instant, local_times_in
 from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines
 
 if TYPE_CHECKING:
@@ -84,8 +85,6 @@ def incidents(
     var: VarOption = None,
 ) -> None:
     """List open incidents, one line each, the most urgent first. `incidents show KEY` tells all of one."""
-    from alerts.looks import look_words
-
     if context.invoked_subcommand is not None:
         hand_down(context, {"FLOORWATCH_VAR": var, "FLOORWATCH_CONFIG": config})
         return
@@ -111,18 +110,23 @@ def incidents(
             console.print(line)
     # On standard error, because programs count the lines of the list.
     say_lines(filter(None, [pending_hint(waiting, source.looks)]), err=True)
-    say(look_words(read_look(source.options, source.prefix)), err=True)
+    _say_look(source)
 
 
 def _print_pending(records: list[dict[str, Any]], source: _Source, *, as_json: bool) -> None:
-    from alerts.looks import look_words
-
     if as_json:
         for record in records:
             say_json_text(json_line({**record, "looks_wanted": source.looks.get(record["rule"])}))
         return
     say_lines(pending_lines(records, source.looks) or ["Nothing is pending."])
-    say(look_words(read_look(source.options, source.prefix)), err=True)
+    _say_look(source)
+
+
+def _say_look(source: _Source) -> None:
+    from alerts.looks import look_words
+
+    look = read_look(source.options, source.prefix)
+    say(look_words(look) if look is None else local_times_in(look_words(look), look.upto_ms), err=True)
 
 
 @incidents_app.command("show")
@@ -214,7 +218,7 @@ def lines_of(records: list[dict[str, Any]], told: Mapping[str, list[Delivery]], 
             state_words(record),
             told_words(told.get(record["key"], [])),
             _at(record["opened_at"]),
-            record["evidence"],
+            evidence_words(record),
         )
         rows.append([_printable(str(cell)) for cell in cells])
     whole = [max(Text(row[place]).cell_len for row in rows) for place in range(len(_COLUMNS))]
@@ -268,7 +272,7 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
             "Since",
             _at(record["since"]) + (f", resolved {_at(record['resolved_at'])}" if record.get("resolved_at") else ""),
         ),
-        ("Evidence", record["evidence"]),
+        ("Evidence", evidence_words(record)),
         ("Board", record["board_url"] if is_link(record.get("board_url")) else ""),
         ("Runbook", record.get("runbook_url") or (page and runbook_words(page))),
     ]
@@ -286,10 +290,15 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
     return [*lines, "Who was told:", *(told or ["  nobody yet"])]
 
 
+def evidence_words(record: Mapping[str, Any]) -> str:
+    """Return an incident's evidence, with its times in the reader's zone."""
+    from alerts.view import instant_ms
+
+    return local_times_in(record["evidence"], instant_ms(record["updated_at"]))
+
+
 def state_words(record: dict[str, Any]) -> str:
     """Return an incident's state and by whom: ``acknowledged by mei``, ``escalated, tier 2, silenced until …``."""
-    from streams.core.formatting import instant
-
     machine, state = record.get("machine", {}), str(record["state"])
     words = [state]
     if state == "acknowledged":
@@ -297,15 +306,14 @@ def state_words(record: dict[str, Any]) -> str:
     if machine.get("tier"):
         words.append(f"tier {machine['tier']}")
     if machine.get("silenced_until_ms") is not None:
-        words.append(f"silenced until {instant(machine['silenced_until_ms'])}")
+        words.append(f"silenced until {local_instant(machine['silenced_until_ms'])}")
     return ", ".join(words)
 
 
 def _at(text: str | None) -> str:
     from alerts.view import instant_ms
-    from streams.core.formatting import instant
 
-    return "" if not text else instant(instant_ms(text))
+    return "" if not text else local_instant(instant_ms(text))
 
 
 def _printable(text: str) -> str:

@@ -12,6 +12,7 @@ import typer
 from config.nearest import choices
 from floorwatch.cli.common import VarOption, configuration_words
 from floorwatch.cli.people_options import fail
+from floorwatch.output.reader_zone import local_instant
 from floorwatch.output.terminal import json_line, say, say_json, say_json_text, say_lines
 
 if TYPE_CHECKING:
@@ -202,16 +203,16 @@ def line_of(one: Delivery) -> str:
 
 def words_of(one: Delivery) -> str:
     """Return what became of a notification on a channel: ``ops: delivered Mon 23 Nov 10:42 UTC``."""
-    from streams.core.formatting import duration, instant, plural, printable
+    from streams.core.formatting import duration, plural, printable
 
     name = printable(one.channel)
     tried = f" after {plural(one.attempts, 'attempt')}" if one.attempts else ""
     because = f": {printable(one.reason)}" if one.reason else ""
     match one.state:
         case "sent":
-            return f"{name}: delivered {instant(one.at_ms)}"
+            return f"{name}: delivered {local_instant(one.at_ms)}"
         case "dead":
-            return f"{name}: given up {instant(one.at_ms)}{tried}{because}"
+            return f"{name}: given up {local_instant(one.at_ms)}{tried}{because}"
         case "moved":
             return f"{name}: is configured no more, others of the route have it"
         case "waiting":

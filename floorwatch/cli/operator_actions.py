@@ -13,6 +13,7 @@ import typer
 from floorwatch.cli.common import VarOption
 from floorwatch.cli.options import duration_s
 from floorwatch.cli.people_options import fail
+from floorwatch.output.reader_zone import local_instant
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
@@ -62,14 +63,13 @@ def silence(
 ) -> None:
     """Hold back all messages about an incident for a while. It is still shown and still changes."""
     from alerts.incident import Silence
-    from streams.core.formatting import instant
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
     span_ms = silence_ms(span)
     settings, record = _incident(incident, config, var)
     now_ms = _now_ms()
     shown = _act(settings, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
-    say(f"silenced by {by} until {instant(now_ms + span_ms)}: {named(shown)}")
+    say(f"silenced by {by} until {local_instant(now_ms + span_ms)}: {named(shown)}")
 
 
 def checked(option: str, text: str, *, empty: bool = False) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from config.nearest import choices
 from floorwatch.cli.common import VarOption
+from floorwatch.output.reader_zone import ZONE_VARIABLE
 
 LARGEST, LARGEST_INT = 1e12, 2**63 - 1
 """The greatest number that a command accepts. Larger ones have no meaning and would only overflow."""
@@ -23,6 +26,16 @@ ConfigOption = Annotated[
     typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", show_envvar=False, help="YAML configuration."),
 ]
 """The option that names the configuration, where it stands before the command."""
+
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--zone",
+        envvar=ZONE_VARIABLE,
+        help="Your time zone, such as Asia/Kuala_Lumpur; times are shown in it. JSON and CSV stay UTC.",
+    ),
+]
+"""The option that names the zone in which a person sees times."""
 
 _NOT_A_CHOICE = re.compile(r"(?:Value error, )?(['\"])(.*)\1 is not one of (.*)\.", re.DOTALL)
 _CHOICE = re.compile(r"'([^']*)'")
@@ -88,9 +101,44 @@ def with_place_of_option(program: str) -> Iterator[None]:
         raise
 
 
-def common_options(context: typer.Context, var: VarOption = None, config: ConfigOption = None) -> None:
+def common_options(
+    context: typer.Context, var: VarOption = None, config: ConfigOption = None, zone: ZoneOption = None
+) -> None:
     """Take the options that most commands share where they stand before the command, too."""
-    hand_down(context, {"FLOORWATCH_VAR": var, "FLOORWATCH_CONFIG": config})
+    hand_down(context, {"FLOORWATCH_VAR": var, "FLOORWATCH_CONFIG": config, ZONE_VARIABLE: checked_zone(zone)})
+
+
+def checked_zone(zone: str | None) -> str | None:
+    """Return a time zone that there is.
+
+    Raises:
+        typer.BadParameter: There is no such zone; the message says what may be meant.
+    """
+    from zoneinfo import available_timezones
+
+    from config.zone_names import hint
+
+    if zone and zone not in available_timezones():
+        raise typer.BadParameter(f"there is no time zone {zone}; {hint(zone)}")
+    return zone
+
+
+def with_zone(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command that takes ``--zone`` besides its own options; one that has it already as it is."""
+    signature = inspect.signature(command, eval_str=True)
+    if "zone" in signature.parameters:
+        return command
+    own = list(signature.parameters.values())
+
+    @functools.wraps(command)
+    def run(*args: Any, zone: str | None = None, **options: Any) -> Any:
+        with _environment({ZONE_VARIABLE: checked_zone(zone)}):
+            return command(*args, **options)
+
+    option = inspect.Parameter("zone", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ZoneOption)
+    run.__signature__ = signature.replace(parameters=[*own, option])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in (*own, option)}
+    return run
 
 
 class CheckedGroup(TyperGroup):
@@ -113,15 +161,19 @@ def hand_down(context: typer.Context, options: Mapping[str, object]) -> None:
         context: Of the command line that had them.
         options: Value by variable; None was not given.
     """
+    context.with_resource(_environment(options))
+
+
+@contextmanager
+def _environment(options: Mapping[str, object]) -> Iterator[None]:
     given = {name: str(value) for name, value in options.items() if value is not None}
     before = {name: os.environ.get(name) for name in given}
-
-    def restore() -> None:
+    os.environ.update(given)
+    try:
+        yield
+    finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-    os.environ.update(given)
-    context.call_on_close(restore)

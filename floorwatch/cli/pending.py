@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from floorwatch.output.reader_zone import local_times_in
 from streams.core.formatting import plural, printable
+from streams.models.timestamps import parse_rfc3339_ms
 
 _NAMED = 3
 
@@ -29,7 +31,8 @@ def looks_words(record: Mapping[str, Any], wanted: Mapping[str, int]) -> str:
 def pending_lines(records: Records, wanted: Mapping[str, int]) -> list[str]:
     """Return one line for each pending incident: how far it is, what and where, the evidence."""
     lines = [
-        f"pending: {looks_words(record, wanted)}  {record['severity']}  {record['title']}  rule {record['rule']}  {record['evidence']}"
+        f"pending: {looks_words(record, wanted)}  {record['severity']}  {record['title']}  rule {record['rule']}  "
+        + local_times_in(record["evidence"], parse_rfc3339_ms(record["updated_at"]))
         for record in records
     ]
     return [printable(line) for line in lines]

@@ -19,6 +19,7 @@ from floorwatch.cli.people_options import (
     read_coaching,
     read_tenure,
 )
+from floorwatch.output.reader_zone import local_instant
 from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
 
 if TYPE_CHECKING:
@@ -265,12 +266,11 @@ def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str
     """
     from floorwatch.analysis.people.rushing import Pace
     from floorwatch.cli.people_text import NOT_CONFIGURED, accuracy_words, coaching_line, exposure_line, pace_line
-    from streams.core.formatting import instant
 
     policy = desk.policy
     weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
     how_many = "1 person" if len(cards) == 1 else f"{len(cards):,} people"
-    span = f"{instant(desk.crowd.start_ms)} to {instant(desk.crowd.end_ms)}"
+    span = f"{local_instant(desk.crowd.start_ms)} to {local_instant(desk.crowd.end_ms)}"
     lines = [" · ".join(filter(None, (how_many, span, behind))), ""]
     lines += aligned(_groups(cards, by, exposure=policy.exposure_configured))
     low = [card for card in cards if needs_coaching(card)]

@@ -8,7 +8,8 @@ from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.rotation import Suggestion
 from floorwatch.analysis.people.rushing import Pace, Rushing
 from floorwatch.analysis.people.scorecard import Accuracy, Learning, Scorecard, TargetStanding
-from streams.core.formatting import duration, instant, percent, plural, printable
+from floorwatch.output.reader_zone import local_instant
+from streams.core.formatting import duration, percent, plural, printable
 from streams.core.proportions import Interval
 
 _BROKEN_TREND_Z = 2.0
@@ -181,7 +182,7 @@ def exposure_line(exposure: Exposure, *, weighted: bool, suggestions: list[Sugge
     elif exposure.reached_ms is None:
         said = f"{spent}: the cap is not reached at the present pace"
     else:
-        said = f"{spent}: the cap is reached at {instant(exposure.reached_ms)} if the pace goes on"
+        said = f"{spent}: the cap is reached at {local_instant(exposure.reached_ms)} if the pace goes on"
         said += " (WARNING)" if exposure.warn else ""
     note = "" if weighted else " No weights were given: every policy counts in full."
     return f"Exposure: {said}.{note}" + (f" {rotation_words(suggestions)}" if suggestions else "")
@@ -207,7 +208,7 @@ def coaching_line(coaching: Coaching, policy: PeoplePolicy) -> str:
         return "Coaching: nothing told."
     if recovery is None or loop.coached_ms is None:
         since = {State.alerted: loop.alerted_ms, State.acknowledged: loop.acknowledged_ms}.get(coaching.state)
-        when = f" since {instant(since)}" if since is not None else ""
+        when = f" since {local_instant(since)}" if since is not None else ""
         todo = "; nobody has coached yet" if coaching.state in (State.alerted, State.acknowledged) else ""
         return f"Coaching: {coaching.state.value}{when}{todo}."
     (was, before), (now, after) = recovery.before, recovery.after
@@ -220,7 +221,7 @@ def coaching_line(coaching: Coaching, policy: PeoplePolicy) -> str:
         State.not_recovered: f"NOT recovered: still below {percent(policy.accuracy_target_ratio)} beyond chance",
         State.unchanged: "neither recovery nor a lasting shortfall is shown",
     }[coaching.state]
-    return f"Coaching: coached on {instant(loop.coached_ms)}; {counts}: {verdict}."
+    return f"Coaching: coached on {local_instant(loop.coached_ms)}; {counts}: {verdict}."
 
 
 def _evidence_lines(card: Scorecard) -> list[str]:
@@ -248,7 +249,7 @@ def scorecard_lines(card: Scorecard, policy: PeoplePolicy, suggestions: list[Sug
     pace = "" if volume.per_productive_hour is None else f", {volume.per_productive_hour:.1f} per hour of handling"
     lines = [
         printable(card.labeler_id) + (f" · {where}" if where else ""),
-        f"From {instant(card.start_ms)} to {instant(card.end_ms)}",
+        f"From {local_instant(card.start_ms)} to {local_instant(card.end_ms)}",
         "",
         *_accuracy_lines(card, policy),
         trend_line(card),

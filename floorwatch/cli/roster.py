@@ -13,6 +13,7 @@ from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
 from floorwatch.cli.options import day_of, duration_ms, timestamp_ms
 from floorwatch.cli.people_options import as_percent, fail
+from floorwatch.output.reader_zone import local_instant
 from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
 from streams.core.time_text import local_moment
 
@@ -234,8 +235,6 @@ def roster_lines(
     """Return the answer for a terminal: a row a scope, on request a row an hour, and what stands out in words."""
     from zoneinfo import ZoneInfo
 
-    from streams.core.formatting import instant
-
     if not days:
         return ["No shift, no label and no task on that day."]
     rows = [["", *HEADING]]
@@ -252,7 +251,7 @@ def roster_lines(
                 for start_ms, values in by_hour
             ]
     dates = sorted({local_moment(day.start_ms, ZoneInfo(day.zone)).date().isoformat() for day in days})
-    return [f"Roster of {', '.join(dates)}, as of {instant(until_ms)}", "", *aligned(rows), "", *said]
+    return [f"Roster of {', '.join(dates)}, as of {local_instant(until_ms)}", "", *aligned(rows), "", *said]
 
 
 def _name(day: RosterDay) -> str:

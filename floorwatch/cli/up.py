@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import DataConsole, say, wide_console
 
 if TYPE_CHECKING:
@@ -107,7 +108,6 @@ def kept_words(journal: Path) -> str:
     """
     from floorwatch.embedded.journal_segments import first_accepted_ms, segment_numbers, segment_path, writers_of
     from streams.core.formatting import size_words
-    from streams.core.time_text import rfc3339
 
     folders = [journal / name for name in writers_of(journal)]
     paths = [segment_path(folder, number) for folder in folders for number in segment_numbers(folder)]
@@ -115,7 +115,7 @@ def kept_words(journal: Path) -> str:
     if not times:
         return "which holds no events yet"
     size = sum(path.stat().st_size for path in paths)
-    return f"which holds {size_words(size)} of events accepted since {rfc3339(min(times))}: they are counted again now"
+    return f"which holds {size_words(size)} of events accepted since {local_rfc3339(min(times))}: they are counted again now"
 
 
 def _say_where(console: DataConsole, urls: dict[str, str], plan: StackPlan, kept: str, *, registered: bool) -> None:

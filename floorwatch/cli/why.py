@@ -12,6 +12,7 @@ from floorwatch.cli.common import VarOption
 from floorwatch.cli.options import kept_window, past_ms, scope_of, timestamp_ms
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
+from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide_console
 from streams.core.formatting import printable
 
@@ -98,16 +99,12 @@ def span_words(span: Range, watermark_ms: int) -> str:
         span: The panes of the row.
         watermark_ms: Event time up to which the row is complete.
     """
-    from streams.core.time_text import rfc3339
-
     if not span.start_ms <= watermark_ms < span.end_ms:
-        return f"{rfc3339(span.start_ms)} to {rfc3339(span.end_ms)}"
-    return f"{rfc3339(span.start_ms)} so far, to {rfc3339(watermark_ms)} (it ends at {rfc3339(span.end_ms)})"
+        return f"{local_rfc3339(span.start_ms)} to {local_rfc3339(span.end_ms)}"
+    return f"{local_rfc3339(span.start_ms)} so far, to {local_rfc3339(watermark_ms)} (it ends at {local_rfc3339(span.end_ms)})"
 
 
 def _print(answer: WhyAnswer, limit: int) -> None:
-    from streams.core.time_text import rfc3339
-
     shown = _shown(answer, limit)
     say(
         f"{answer.measure} of {printable(answer.scope_key)} · {span_words(answer.span, answer.replay.floor.watermark_ms)}"
@@ -116,7 +113,7 @@ def _print(answer: WhyAnswer, limit: int) -> None:
     table.add_names("task", "label", "labeller", "time", "verdict")
     table.add_numbers("counts")
     for item in shown:
-        counters = (item.task_id, item.label_id or "–", item.labeler or "–", rfc3339(item.time_ms), item.verdict)
+        counters = (item.task_id, item.label_id or "–", item.labeler or "–", local_rfc3339(item.time_ms), item.verdict)
         table.add_row(*counters, f"{item.amount:+,d}")
     if shown:
         wide_console().print(table)

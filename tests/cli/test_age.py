@@ -72,7 +72,7 @@ def test_a_forecast_says_its_age() -> None:
 def test_a_table_that_is_complete_is_told_from_one_that_is_behind() -> None:
     """Where no event is newer, the rows are as old as the newest event, and not late: no red, and no talk of catching up."""
     complete = Age(NOW_MS - 26 * HOUR_MS, NOW_MS, complete=True)
-    assert complete.text == "as of 2026-11-30T16:06:00Z, complete: no event is newer (26h ago)"
+    assert complete.text == "as of 2026-11-30T16:06:00Z, 26h ago, complete: no event is newer"
     assert not any(span.style for span in complete.title("sla").spans)
     with pytest.raises(typer.Exit):
         exit_if_older(complete, 300.0)

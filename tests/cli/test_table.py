@@ -125,7 +125,7 @@ def test_a_table_says_whether_anything_newer_has_come(redis_url: str) -> None:
 
     asyncio.run(idle(1_795_428_420_000))  # 2026-11-23T10:07:00Z, as the rows are
     shown = table(redis_url, "accuracy", "--wait", "5")
-    assert "2026-11-23T10:07:00Z, complete: no event is newer" in shown
+    assert "ago, complete: no event is newer" in shown
     assert "Events are still being counted" not in shown
     asyncio.run(idle(1_795_428_420_000 - 1))
     assert "behind the clock" in table(redis_url, "accuracy"), "something newer has come since"
