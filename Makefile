@@ -47,14 +47,14 @@ up: $(VENV)/.runtime  ## Start the embedded stack and keep it up
 test: $(VENV)/.dev  ## All tests; optional servers that are missing skip with a reason
 	$(PYTEST)
 
-test-unit: $(VENV)/.dev  ## Tests without servers: about four minutes
+test-unit: $(VENV)/.dev  ## The quick tests without servers (docs/testing.md says what each takes)
 	$(PYTEST) -m unit
 
 test-clock: $(VENV)/.dev  ## Tests as they will run in DAYS="1 40 400" days (needs faketime)
 	for days in $(DAYS); do echo "in $$days days"; faketime -f "+$${days}d" $(PYTEST) -m "not fixed_clock" || exit 1; done
 
-test-nightly: $(VENV)/.dev  ## What takes hours: SCHEDULES=20000 simulated, all seeds, every clock, fuzz with COUNT=100000, chaos for MINUTES=20
-	FLOORWATCH_NIGHTLY=1 SIMULATION_SCHEDULES=$(SCHEDULES) $(PYTEST) tests/simulation tests/core tests/detectors tests/forecast tests/people tests/stack
+test-nightly: $(VENV)/.dev  ## What takes hours: all tests whole, SCHEDULES=20000 simulated, every clock, fuzz with COUNT=100000, chaos for MINUTES=20
+	FLOORWATCH_NIGHTLY=1 SIMULATION_SCHEDULES=$(SCHEDULES) $(PYTEST)
 	$(MAKE) test-clock
 	$(MAKE) fuzz
 	$(MAKE) chaos

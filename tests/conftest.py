@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.brokers import kafka_bootstrap
+from tests.support import size
 from tests.watchdog import Watchdog
 
 __all__ = ["kafka_bootstrap"]
@@ -24,8 +25,9 @@ atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 for _name in ("COLUMNS", "LINES"):  # the size of a terminal that a test does not ask for; pytest-xdist sets it
     os.environ.pop(_name, None)
 
-settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
-settings.register_profile("here", deadline=None, print_blob=True)
+_EXAMPLES = size(50, 500)  # of a test that names no number
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True, max_examples=_EXAMPLES)
+settings.register_profile("here", deadline=None, print_blob=True, max_examples=_EXAMPLES)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 

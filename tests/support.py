@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import pytest
+
+Number = TypeVar("Number", int, float, str)
 
 REQUIRE_ALL = "FLOORWATCH_REQUIRE_ALL"
 
@@ -55,4 +57,15 @@ def seeds(few: int, nightly: int, env: Mapping[str, str] = os.environ) -> range:
         nightly: How many run in ``make test-nightly``.
         env: The environment.
     """
-    return range(nightly if env.get(NIGHTLY, "") not in ("", "0") else few)
+    return range(size(few, nightly, env))
+
+
+def size(part: Number, whole: Number, env: Mapping[str, str] = os.environ) -> Number:
+    """Return how large the input of a test is that takes long: a rate, hours, a share of the simulations.
+
+    Args:
+        part: In ``make test``. It must still show what the test is for.
+        whole: In ``make test-nightly``.
+        env: The environment.
+    """
+    return whole if env.get(NIGHTLY, "") not in ("", "0") else part

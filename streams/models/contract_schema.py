@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ def components(classes: tuple[type[Struct], ...], ref_template: str) -> dict[str
         ref_template: Where references point, with ``{name}``.
     """
     _, found = msgspec.json.schema_components(classes, ref_template=ref_template)
-    _, sent = msgspec.json.schema_components(EVENT_CLASSES)
+    sent = _sent()
     schemas = {name: _described(name, schema, name in sent) for name, schema in sorted(found.items())}
     for cls in classes:
         schema = schemas[cls.__name__]
@@ -45,6 +46,12 @@ def components(classes: tuple[type[Struct], ...], ref_template: str) -> dict[str
         schema = schemas[cls.__name__] = {"title": str(cls.__struct_config__.tag or cls.__name__), **schema}
         _require_appeal_target(cls.__name__, schemas)
     return schemas
+
+
+@functools.cache
+def _sent() -> frozenset[str]:
+    """Return the names of the classes that events are made of."""
+    return frozenset(msgspec.json.schema_components(EVENT_CLASSES)[1])
 
 
 def _summary(cls: type[Struct]) -> str:

@@ -142,6 +142,7 @@ def test_short_windows_are_shown_often_and_long_ones_seldom(clock: Clock) -> Non
     assert all(2 <= counts[window] <= 5 for window in ("8h", "24h", "7d", "day"))
 
 
+@pytest.mark.slow
 def test_what_is_committed_is_in_the_rows_of_every_window(clock: Clock) -> None:
     log = Log()
     stage = stage_of(log, Model())

@@ -145,6 +145,7 @@ def test_a_cut_or_foreign_incident_is_escaped_as_a_whole() -> None:
 MARKUP = "@everyone <!channel> *x* [a](https://evil.example)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("service", "sink"),
     [

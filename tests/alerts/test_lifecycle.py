@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -203,6 +204,7 @@ dimensions = st.dictionaries(st.sampled_from(["vendor", "queue", "policy"]), st.
 kinds = st.sampled_from(["accuracy_low", "critical_errors"])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(dimensions, kinds, st.sampled_from(["open", "acknowledged", "resolved"])), max_size=12))
 def test_inhibit_says_of_all_what_inhibited_by_says_of_each(made: list[tuple[dict[str, str], str, str]]) -> None:
     incidents = [_live(scope, str(number), kind=kind, state=state) for number, (scope, kind, state) in enumerate(made)]

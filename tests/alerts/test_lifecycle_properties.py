@@ -52,6 +52,7 @@ def test_who_was_not_told_of_an_opening_is_not_told_of_its_end() -> None:
     assert _notes(effects) == []
 
 
+@pytest.mark.slow
 @given(moves)
 def test_nothing_is_told_twice_and_every_resolve_follows_its_opening(script: list[tuple[str, int, str]]) -> None:
     _, effects = _run(_events(script))
@@ -99,6 +100,7 @@ def test_a_crash_and_replay_from_any_older_place_ends_the_same(
     assert before + after == effects  # what was applied is not told again
 
 
+@pytest.mark.slow
 @given(moves, st.data())
 def test_a_crash_before_the_state_was_saved_tells_the_same_ids(
     script: list[tuple[str, int, str]], data: st.DataObject

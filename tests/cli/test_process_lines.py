@@ -8,6 +8,8 @@ import tracemalloc
 from array import array
 from pathlib import Path
 
+import pytest
+
 from floorwatch.bounded import _chunks, _key_of
 from floorwatch.cli.facts_file import read_facts
 from floorwatch.cli.process import (
@@ -32,6 +34,7 @@ def test_lines_are_counted_with_the_blank_ones() -> None:
     assert list(numbers) == [2, 4]
 
 
+@pytest.mark.slow
 def test_a_line_longer_than_any_event_is_a_dead_letter_by_its_number(tmp_path: Path) -> None:
     """And of its text no more than the longest event is ever in memory."""
     good, longest = b'{"id":"good"}', b" " * (LONGEST_BYTES - 2) + b"{}"

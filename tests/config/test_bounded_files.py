@@ -66,6 +66,7 @@ def test_faults_are_shown_up_to_a_number_and_the_rest_is_counted() -> None:
         assert len(found) < 400 * MAX_FAULTS
 
 
+@pytest.mark.slow
 def test_of_a_long_line_only_the_part_at_fault_is_shown() -> None:
     found = said("kafka: {" + ", ".join(f"k{at}: abc" for at in range(1500)) + "}")
     assert max(map(len, found.splitlines())) < 500
@@ -132,6 +133,7 @@ def test_a_shells_pipe_is_read_to_its_end_whatever_its_pace(tmp_path: Path) -> N
         writer.join()
 
 
+@pytest.mark.slow
 def test_the_bounds_are_exact(tmp_path: Path) -> None:
     where = tmp_path / "file"
     where.write_bytes(b"x" * files.MAX_SECRET_BYTES)

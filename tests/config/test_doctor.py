@@ -89,6 +89,7 @@ def test_garbage_is_told_from_silence_and_from_the_real_thing(tmp_path: Path, re
             assert "nothing listens" not in check.detail
 
 
+@pytest.mark.slow
 def test_a_port_that_never_answers_is_given_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (doctor_kafka, doctor_redis):
         monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 0.2)

@@ -22,6 +22,7 @@ from streams.models.grants import SenderGrant, sealed
 from streams.models.refusal import Refusal
 from streams.models.time_rules import DAY_MS, EventLimits, first_broken, keeps_rules
 from tests.contract.test_agreement import LABEL, TIME, events, written
+from tests.support import size
 
 NOW_MS = int(TIME.timestamp() * 1000)
 KEY = b"k" * 32
@@ -31,7 +32,7 @@ LIMITS = st.builds(EventLimits, LENGTHS, LENGTHS, LENGTHS, LENGTHS, LENGTHS)
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=size(150, 1000), deadline=None)
 @given(events(), LIMITS, st.integers(-(10**9), 10**9) | st.sampled_from([0, -1, -1000, 86_400_000]), LENGTHS)
 @example({**LABEL, "datacontenttype": "x" * 256}, EventLimits(), 0, 1000)
 @example({**LABEL, "datacontenttype": "x" * 257}, EventLimits(), 0, 1000)
@@ -47,7 +48,7 @@ def test_what_the_short_way_takes_is_what_accept_takes(
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=size(150, 1000), deadline=None)
 @given(events(), LIMITS)
 def test_rules_that_are_surely_kept_are_kept_by_the_table(event: Any, limits: EventLimits) -> None:
     found = accept(written(event).encode(), None, limits=EventLimits(*[10**12] * 5))

@@ -23,6 +23,7 @@ from streams.models.contract_schema import bundle, event_schema, type_name
 from streams.models.events import EVENT_CLASSES, Tick, decode_event, decode_log_event
 from streams.models.lenient import data_class, decode_loose
 from streams.models.time_rules import DEFAULT_LIMITS, broken_rule, first_broken
+from tests.support import size
 
 BY_TYPE = {type_name(cls): Draft202012Validator(event_schema(cls)) for cls in EVENT_CLASSES}
 BUNDLE = Draft202012Validator(bundle())
@@ -190,7 +191,7 @@ LABEL: dict[str, Json] = {
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=size(200, 2000), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events())
 @example({**LABEL, "time": "2026-11-30 08:00:00+0800"})
 @example({**LABEL, "datacontenttype": "x" * 257})
@@ -219,7 +220,7 @@ def test_accepted_if_and_only_if_valid_by_schema_and_rules(event: Json) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=size(150, 1000), deadline=None)
 @given(events())
 def test_what_the_schema_allows_and_the_rules_forbid_is_told_by_the_rules(event: Json) -> None:
     raw = written(event).encode()

@@ -24,6 +24,7 @@ from streams.models.acceptance import Refusal, accept, parse_event
 from streams.models.contract_schema import components
 from streams.models.outputs import DeadLetter
 from tests.agents.test_intake import NO_LETTERS
+from tests.support import size
 
 NOW_MS = 1_796_169_600_000
 SECRET = "the moderated post says this "
@@ -31,6 +32,7 @@ LONG = SECRET * 20
 SCHEMA = Draft202012Validator(
     {"$ref": "#/$defs/DeadLetter", "$defs": components((DeadLetter,), "#/$defs/{name}")}, format_checker=FormatChecker()
 )
+
 LABEL: dict[str, Any] = {
     "specversion": "1.0", "id": "e-1", "source": "s", "subject": "t-1", "type": "floorwatch.label.submitted.v1",
     "time": "2026-11-30T08:00:00Z", "data": {"label_id": "l", "labeler_id": "a", "values": ["hate"]},
@@ -188,7 +190,8 @@ ODD = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=size(60, 500), deadline=None)
 @given(
     st.dictionaries(st.sampled_from([*LABEL, "x"]), ODD, max_size=3),
     st.dictionaries(st.text(max_size=9), ODD, max_size=3),
@@ -205,7 +208,7 @@ def test_any_event_gives_a_letter_without_the_content(envelope: dict[str, Any], 
         SCHEMA.validate(json.loads(out.value or b""))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=size(80, 500), deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_letter(raw: bytes) -> None:
     SCHEMA.validate(

@@ -23,6 +23,7 @@ from streams.models.grants import stamp_of
 from tests.core.floorgen import small_log
 from tests.core.harness import CoreRun
 from tests.core.test_exactness import counters_of, crashing, facts_of, undisturbed
+from tests.support import seeds
 
 A = stamp_of("a", {"vendor": ["v1"]})
 B = stamp_of("b", {"vendor": ["v2"]})
@@ -59,7 +60,7 @@ def run_of(records: list[Record], flush_every: int = 60) -> CoreRun:
     return run
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(4, 12))
 def test_numbers_equal_the_recount(seed: int) -> None:
     records = granted_log(seed)
     oracle = Oracle.from_events([record.value or b"" for record in records])
@@ -76,6 +77,7 @@ def test_rights_left_out_are_seen_by_the_recount(monkeypatch: pytest.MonkeyPatch
     assert differences(oracle.panes(3600), run_of(records).panes(), COMPARED)
 
 
+@pytest.mark.slow
 def test_foreign_labels_taken_for_the_tasks_own_are_seen_by_the_recount(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effects.TaskView, "task_labels", property(lambda view: view.labels))
     found = 0
@@ -86,6 +88,7 @@ def test_foreign_labels_taken_for_the_tasks_own_are_seen_by_the_recount(monkeypa
     assert found
 
 
+@pytest.mark.slow
 def test_a_change_of_audited_labels_is_seen_by_the_recount(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LabelRights, "audit_of", lambda *_: None)
     found = 0
@@ -96,7 +99,8 @@ def test_a_change_of_audited_labels_is_seen_by_the_recount(monkeypatch: pytest.M
     assert found
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", seeds(3, 6))
 def test_crashes_batches_and_short_ways_change_nothing(seed: int) -> None:
     records = granted_log(seed)
     expected = undisturbed(records)

@@ -27,6 +27,7 @@ from streams.core.time_text import rfc3339
 from tests.core.floorgen import small_log
 from tests.core.harness import encode
 from tests.oracle.case_events import START_MS, event, label
+from tests.support import seeds
 
 POLICY = CorePolicy(horizon_ms=4 * DAY_MS)
 OLD_MIN = -26 * 60
@@ -148,7 +149,8 @@ def test_open_tasks_of_an_idle_partition_are_marked_and_wait_in_the_forecast() -
     assert sla["forecast"]["overdue"] == 1
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", seeds(3, 6))
 def test_batches_and_restarts_leave_the_same_idleness_and_revisions(seed: int) -> None:
     rng, records = random.Random(seed), []
     for record in small_log(seed):

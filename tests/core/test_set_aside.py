@@ -18,6 +18,7 @@ from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import CANNOT_PROCESS, Record, Rejected
 from tests.core.floorgen import small_log
+from tests.support import seeds
 
 POLICY = CorePolicy(scopes=((), ("queue",), ("labeler",)))
 
@@ -93,9 +94,10 @@ def seen(store: LedgerStore) -> tuple[Any, ...]:
     return {k: v for k, v in rows.items() if v}, facts, fold_counts, ledger.watermark_ms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast_paths", [True, False])
 @pytest.mark.parametrize("name", PLANTS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(1, 3))
 def test_the_rest_is_exact(monkeypatch: pytest.MonkeyPatch, name: str, seed: int, fast_paths: bool) -> None:
     log = small_log(seed, 500)
     with monkeypatch.context() as patch:
@@ -181,7 +183,7 @@ def test_a_fault_of_the_machine_stops_the_fold(monkeypatch: pytest.MonkeyPatch) 
         folded(small_log(0, 50), fast_paths=True)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(3, 6))
 @pytest.mark.parametrize("fast_paths", [True, False])
 def test_nothing_of_an_ordinary_log_is_set_aside(seed: int, fast_paths: bool) -> None:
     store, refused = folded(small_log(seed, 500), fast_paths=fast_paths)

@@ -21,6 +21,7 @@ from tests.core.floorgen import small_log
 from tests.core.harness import Tables, encode
 from tests.core.test_exactness import counters_of, crashing, facts_of, undisturbed
 from tests.oracle.case_events import START_MS, event, label
+from tests.support import seeds
 
 AHEAD_MS = 299_000
 NOW_MIN = AHEAD_MS / 60_000
@@ -103,7 +104,8 @@ def arriving(seed: int) -> list[Record]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", seeds(3, 8))
 def test_it_is_the_least_of_both_in_any_batches_and_over_crashes(seed: int) -> None:
     records = arriving(seed)
     expected = undisturbed(records)
@@ -126,7 +128,7 @@ def test_it_is_the_least_of_both_in_any_batches_and_over_crashes(seed: int) -> N
         assert other.ledger.watermark_ms == expected.ledger.watermark_ms
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(3, 8))
 def test_once_all_have_arrived_the_numbers_are_the_same(seed: int) -> None:
     """What arrival changes is when: the rows of the whole log are those of a log without times of arrival."""
     records = arriving(seed)

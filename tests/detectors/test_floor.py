@@ -25,7 +25,7 @@ from streams.core.time_text import rfc3339
 from tests.core.floorgen import small_log
 from tests.core.harness import CoreRun
 from tests.core.test_exactness import crashing
-from tests.support import seeds
+from tests.support import seeds, size
 
 START_MS = 1_795_392_000_000  # Mon 23 Nov 2026 00:00 UTC
 RULES = parse_rules(
@@ -118,6 +118,7 @@ def texts(core: CoreRun) -> list[tuple[str, str, str, int, bool]]:
     return [(s.rule, s.scope_key, s.evidence, s.since_ms, s.firing) for s in signals]
 
 
+@pytest.mark.slow
 def test_the_bad_vendor_fires_and_the_good_one_does_not() -> None:
     core = run(work(1))
     found = readings(core)
@@ -130,7 +131,8 @@ def test_the_bad_vendor_fires_and_the_good_one_does_not() -> None:
     assert "(bar 1,000)" in said["vendor", "vendor=b"]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", seeds(2, 4))
 def test_the_readings_are_the_fold_of_the_audits_by_hand(seed: int) -> None:
     """Against ``PaneFold`` fed from the events themselves."""
     events = work(seed)
@@ -159,7 +161,7 @@ def test_the_readings_are_the_fold_of_the_audits_by_hand(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", seeds(3, 6))
+@pytest.mark.parametrize("seed", seeds(2, 6))
 def test_batches_and_partitions_are_invisible(seed: int) -> None:
     events = work(seed)
     rng = random.Random(seed)
@@ -170,7 +172,7 @@ def test_batches_and_partitions_are_invisible(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", seeds(3, 12))
+@pytest.mark.parametrize("seed", seeds(2, 12))
 def test_overturned_audits_leave_what_an_uninterrupted_run_with_the_corrected_facts_has(seed: int) -> None:
     """Appeals, withdrawals and revised audits after the alarm against the same audits judged rightly at once."""
     events = work(seed)
@@ -217,7 +219,7 @@ def test_overturned_audits_leave_what_an_uninterrupted_run_with_the_corrected_fa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", seeds(4, 16))
+@pytest.mark.parametrize("seed", seeds(2, 16))
 def test_crashes_anywhere_change_no_evidence(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.core import test_exactness
 
@@ -232,7 +234,7 @@ def test_crashes_anywhere_change_no_evidence(seed: int, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(2, 4))
 def test_the_lanes_leave_the_same_evidence(seed: int) -> None:
     def folded(*, fast_paths: bool) -> dict[Any, Any]:
         store = new_store(0, POLICY)
@@ -249,7 +251,7 @@ def test_the_lanes_leave_the_same_evidence(seed: int) -> None:
 @pytest.mark.slow
 def test_reading_along_the_way_changes_nothing() -> None:
     """A watch keeps a few states; a new floor reads everything at once."""
-    events = work(3, hours=120)
+    events = work(3, hours=size(80, 120))
     core = CoreRun(2, POLICY)
     for at in range(0, len(events), 37):
         core.send(events[at : at + 37])
@@ -286,6 +288,7 @@ def test_evidence_is_only_where_a_detector_looks() -> None:
     assert all(not state.panes[EVIDENCE_TIER] for state in run(work(1), policy=CorePolicy()).floor.scopes.values())
 
 
+@pytest.mark.slow
 def test_windows_never_see_evidence_counters() -> None:
     for window in run(work(2)).floor.all_windows():
         assert all(type(counter) is str or counter < 10_000 for counter in window.counters)

@@ -24,6 +24,8 @@ from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy, Window
 from streams.core.tables import window_rows
 from tests.core.harness import CoreRun
 
+pytestmark = pytest.mark.slow
+
 START_MS = 1_795_392_000_000
 DROP_H = 14
 AFTER_H = 8
@@ -78,7 +80,6 @@ def alert_on(said: list[Signal], rule: str, scope_key: str) -> tuple[Signal, str
     return signal, render(incident, "open").body
 
 
-@pytest.mark.slow
 def test_nothing_fires_before(drop) -> None:
     assert len(drop[0]) > 20
     assert [signal.scope_key for signal in drop[0] if signal.firing] == []

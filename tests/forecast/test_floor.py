@@ -81,6 +81,7 @@ def test_open_work_is_what_the_facts_say(half_way):
     assert seen > 50
 
 
+@pytest.mark.slow
 def test_the_running_sums_are_a_fresh_sum(half_way):
     half_way.floor.absorb()
     for state in half_way.floor.scopes.values():

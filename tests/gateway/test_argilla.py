@@ -189,6 +189,7 @@ def test_one_right_signature_of_several_and_either_secret_will_do_and_one_source
     Bench(held).run(steps)
 
 
+@pytest.mark.slow
 def test_no_content_gets_into_spool_memory_events_or_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 

@@ -29,6 +29,7 @@ from gateway.webhooks import BadWebhook
 from streams.models.acceptance import Refusal
 from tests.gateway.harness import Bench, fixture, label
 from tests.gateway.raw import head, raw
+from tests.support import size
 
 CASES = Path(__file__).parents[1] / "data" / "cases"
 EVENTS = "\n".join(json.dumps(label(f"l-{number}")) for number in range(40)).encode()
@@ -147,6 +148,7 @@ def test_a_body_whose_length_is_a_lie_is_refused_whole(begin: bytes, status: int
     assert len(Bench().run(steps).publisher.records) == 1
 
 
+@pytest.mark.slow
 def test_chunks_without_an_end_are_413_at_the_bound() -> None:
     async def steps(bench: Bench) -> None:
         async with raw(bench.url) as one:
@@ -161,6 +163,7 @@ def test_chunks_without_an_end_are_413_at_the_bound() -> None:
     Bench(GatewaySettings(max_body_bytes=50_000)).run(steps)
 
 
+@pytest.mark.slow
 def test_the_body_is_asked_for_only_when_its_sender_is_known() -> None:
     async def steps(bench: Bench) -> None:
         async with raw(bench.url) as one:
@@ -202,21 +205,22 @@ async def while_others_ask(bench: Bench, work: Callable[[], Any]) -> tuple[Any, 
     return task.result(), time_slices, longest_s * 1000
 
 
-BIG_ARRAY = b"[" + b",".join([json.dumps(label()).encode()] * 50_000) + b"]"
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("body", "status", "time_slices"),
+    ("made", "status", "time_slices"),
     [
-        (b"[" + b",".join([b"1"] * 1_000_000) + b"]", 413, 5),
-        (b"\n".join([b"1"] * 1_000_000), 422, 5),
-        (b"[" + b",".join([b"1"] * 50_000) + b"]", 422, 10),
-        (b"[[" + b",".join([b"1"] * 4_000_000) + b"]]", 413, 5),
-        (BIG_ARRAY, 202, 30),
+        (lambda: b"[" + b",".join([b"1"] * 1_000_000) + b"]", 413, 5),
+        (lambda: b"\n".join([b"1"] * 1_000_000), 422, 5),
+        (lambda: b"[" + b",".join([b"1"] * 50_000) + b"]", 422, 10),
+        (lambda: b"[[" + b",".join([b"1"] * 4_000_000) + b"]]", 413, 5),
+        (lambda: b"[" + b",".join([json.dumps(label()).encode()] * 50_000) + b"]", 202, 30),
     ],
     ids=["ones", "lines of ones", "as many as allowed", "nested", "good events"],
 )
-def test_others_are_answered_while_a_large_body_is_worked_on(body: bytes, status: int, time_slices: int) -> None:
+def test_others_are_answered_while_a_large_body_is_worked_on(
+    made: Callable[[], bytes], status: int, time_slices: int
+) -> None:
+    body = made()
     packed = gzip.compress(body, 6)
 
     async def steps(bench: Bench) -> None:
@@ -233,6 +237,7 @@ def test_others_are_answered_while_a_large_body_is_worked_on(body: bytes, status
     assert len(bench.publisher.records) == (50_000 if status == 202 else 0)
 
 
+@pytest.mark.slow
 def test_a_webhook_of_many_tasks_is_worked_on_in_turns() -> None:
     project = fixture("0009")["project"]
     webhook = {"action": "TASKS_CREATED", "project": project, "tasks": [_task(n) for n in range(20_000)]}
@@ -289,7 +294,8 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=size(80, 500), deadline=None)
 @given(
     values=st.lists(json_values, max_size=40),
     indent=st.sampled_from([None, 1]),

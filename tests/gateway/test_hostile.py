@@ -216,6 +216,7 @@ def test_without_tokens_any_host_can_be_allowed() -> None:
     Bench(GatewaySettings(allowed_hosts=("*",))).run(steps)
 
 
+@pytest.mark.slow
 def test_a_wrong_token_is_refused_before_any_of_the_body_is_waited_for() -> None:
     async def steps(bench: Bench) -> None:
         async with raw(bench.url) as one:

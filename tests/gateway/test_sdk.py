@@ -220,6 +220,7 @@ def test_a_certificate_nobody_trusts_is_told() -> None:
     assert "SSL_CERT_FILE" in str(found)
 
 
+@pytest.mark.slow
 def test_who_waits_for_a_gateway_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with HttpClient("http://127.0.0.1:9", attempts=3) as client:

@@ -90,6 +90,7 @@ def test_damage_is_set_aside_and_told_and_numbers_it_hides_are_never_used_again(
     assert "cut" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_gateway_delivers_the_others_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = GatewaySettings(
         spool_dir=tmp_path, hook_deadline_s=0.3

@@ -125,7 +125,7 @@ def test_nothing_secret_gets_anywhere(tmp_path: Path, caplog: pytest.LogCaptureF
             answers.append(json.dumps(said))
 
     spooled: list[bytes] = []
-    settings = GatewaySettings(spool_dir=tmp_path, hook_deadline_s=0.8)
+    settings = GatewaySettings(spool_dir=tmp_path, hook_deadline_s=0.1)
     bench = Bench(settings).run(steps)
     everywhere = b"".join([
         *(key + value for key, value in [*bench.publisher.records, *bench.publisher.dead]),
@@ -238,6 +238,7 @@ def test_a_label_that_intake_would_refuse_is_a_dead_letter_here() -> None:
     assert [letter["code"] for letter in Bench().run(steps).dead] == ["control_character"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away", ["broker", "memory", "broker hangs"])
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_with_broker_or_memory_away_it_answers_in_time_and_catches_up_in_order(

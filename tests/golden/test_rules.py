@@ -21,6 +21,7 @@ from streams.models.formats import NewerFormat
 from tests.golden import deployed, make
 from tests.golden.holding import Entries, _entries, hold, texts
 from tests.golden.test_states import DEPLOYED, different, finish, golden, pairs
+from tests.support import seeds
 
 
 @cache
@@ -40,7 +41,7 @@ def ended(changelogs: list[Entries], partials: Entries, owner: str) -> dict[str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(6, 12))
 def test_whoever_dies_when_the_rows_are_those_of_one_fold(seed: int) -> None:
     rng = Random(seed)
     state = golden(DEPLOYED)
@@ -56,7 +57,7 @@ def test_whoever_dies_when_the_rows_are_those_of_one_fold(seed: int) -> None:
 
 @pytest.mark.servers
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(2, 4))
 def test_the_deployed_version_may_have_had_it_back_in_between(seed: int, tmp_path: Path) -> None:
     rng = Random(100 + seed)
     installed = deployed.install(tmp_path / "old")

@@ -108,6 +108,7 @@ def different(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_rest_of_the_log_on_top_of_an_old_state_gives_the_numbers_of_one_fold(version: str) -> None:
     whole = finish([new_store(n, make.policy(), f"whole-{n}") for n in range(make.PARTITIONS)], Floor(make.policy()))

@@ -22,6 +22,7 @@ from floorwatch.output.terminal import DataConsole
 from streams.core.formatting import printable
 from tests.fuzz.renderers import RENDERERS, World
 from tests.nasty import NASTY, WHAT
+from tests.support import size
 
 _RUNNER = CliRunner()
 _OWN_STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -32,11 +33,12 @@ WORST = (
     "abc\u202egpj.exe",
     "\u3164",
 )
-"""The rest are tried in the slow tier: each takes a second for all commands."""
+"""The first two are tried in the unit tier, all others in the slow one: each takes a second for all commands."""
 EACH = [
-    pytest.param(name, id=what, marks=() if name in WORST else pytest.mark.slow)
+    pytest.param(name, id=what, marks=() if name in WORST[:2] else pytest.mark.slow)
     for name, what in zip(NASTY, WHAT, strict=True)
 ]
+SOME = [one for at, one in enumerate(EACH) if at % size(3, 1) == 0 or NASTY[at] in WORST]
 SHORT = tuple(name for name in NASTY if len(name) < 100)
 
 
@@ -118,7 +120,7 @@ def test_tables_show_it_whole(name: str) -> None:
     assert len({cell_len(line) for line in lines[1:]}) == 1, "columns line up"
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", SOME)
 def test_commands_on_files(name: str, tmp_path: Path) -> None:
     """check-events, people, scorecard, roster: a file may hold anything, good events or not."""
     file = tmp_path / "events.jsonl"
@@ -151,6 +153,7 @@ def test_the_worst_are_of_the_fixture() -> None:
     assert set(WORST) <= set(NASTY)
 
 
+@pytest.mark.slow
 def test_case_02() -> None:
     """The three queues are shown as they are called."""
     from floorwatch.cli.table_text import rich_table

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
+import pytest
+
+from floorwatch.cli import facts_file
 from streams.core.time_text import rfc3339
 from tests.people.floor import DAY, HOUR, MINUTE
 
@@ -49,6 +55,15 @@ class Log:
         if wrong:
             data |= {"error_class": error, "severity": severity, "values": ["safe"]}
         self.send("audit.completed", task, at, data, "qa/main")
+
+
+@contextmanager
+def files_read_once() -> Iterator[None]:
+    """Let commands fold the same lines by the same rules only once: what they say of them is asked, not how they read."""
+    folded = functools.cache(facts_file.read_facts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(facts_file, "read_facts", lambda lines, rules: folded(tuple(lines), rules))
+        yield
 
 
 def people_log() -> Log:

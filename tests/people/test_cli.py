@@ -5,17 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from floorwatch.cli import build
-from tests.people.log import people_log
+from tests.people.log import files_read_once, people_log
 
 RUNNER = CliRunner()
 GOLDEN = Path(__file__).parent / "golden"
 WEIGHTS = ("--weight", "violence=1", "--weight", "*=0.1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _read_once() -> Iterator[None]:
+    with files_read_once():
+        yield
 
 
 @pytest.fixture(scope="module")

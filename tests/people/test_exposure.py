@@ -12,6 +12,7 @@ from floorwatch.analysis.people.exposure import dose_of, exposure_of, pieces_of
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.rotation import present_weight_milli, queue_loads, rotations
 from tests.people.floor import BASE, DAY, HOUR, MINUTE, work
+from tests.support import size
 
 SMALL = PeoplePolicy(
     exposure_cap_ms=20, exposure_window_ms=60, exposure_pace_ms=10, exposure_ahead_ms=15,
@@ -45,7 +46,7 @@ def test_the_dose_is_the_greatest_weight_of_every_ms(labels, start, end):
 
 @pytest.mark.slow
 @given(LABELS, st.one_of(st.none(), st.integers(100, 220)))
-@settings(max_examples=400)
+@settings(max_examples=size(150, 1000))
 def test_the_cap_is_reached_when_a_walk_ms_by_ms_reaches_it(labels, until):
     now = 100
     found = exposure_of(pieces_of(made(labels), SMALL), BASE + now, SMALL, None if until is None else BASE + until)

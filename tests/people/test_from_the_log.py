@@ -30,7 +30,7 @@ from tests.core.harness import encode
 from tests.embedded.tansu import running_broker
 from tests.oracle.case_events import START_MS, audit, cancelled, created, decided, label, opened, unaudit, unlabel
 from tests.people.floor import NANO
-from tests.support import seeds
+from tests.support import seeds, size
 
 START = 1_795_132_800_000  # 2026-11-20T00:00:00Z
 PARTITIONS = 3
@@ -43,7 +43,7 @@ def read(events: list[dict]):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1 + n for n in seeds(1, 2)])
 def test_each_labeller_has_the_numbers_of_the_oracles_rows(seed):
-    lines = simulated_log(seed, 1.5, 0.2, START)
+    lines = simulated_log(seed, 1.5, size(0.1, 0.2), START)
     log, oracle = read_facts(lines), Oracle.from_events(lines)
     assert (log.duplicates, log.conflicts, log.refused) == (oracle.duplicates, oracle.conflicts, oracle.refused)
     assert log.watermark_ms == oracle.watermark_ms
@@ -163,7 +163,7 @@ def test_corrections_overturned_audits_and_dimensions_from_the_task():
 
 @pytest.mark.slow
 def test_scorecards_do_not_depend_on_how_tasks_interleave_or_repeat():
-    lines = simulated_log(3, 1.0, 0.3, START)
+    lines = simulated_log(3, 1.0, size(0.1, 0.3), START)
     policy = PeoplePolicy(min_peer_labels=10)
 
     def cards(some):
@@ -188,7 +188,7 @@ def test_the_commands_read_the_log_of_a_cluster(tmp_path):
     """Through the embedded broker, with the log's own clock events among the records."""
     from streams.agents.ticker import tick_event
 
-    lines = simulated_log(4, 0.5, 0.3, START)
+    lines = simulated_log(4, 0.5, 0.1, START)
     file = tmp_path / "events.jsonl"
     file.write_bytes(b"\n".join(lines))
     with asyncio.Runner() as runner:

@@ -20,7 +20,7 @@ from floorwatch.cli import build
 from floorwatch.cli.people_incidents import steps_of, with_place
 from tests.alerts.machine import opened
 from tests.brokers import running_valkey
-from tests.people.log import people_log
+from tests.people.log import files_read_once, people_log
 
 DAY_MS = 86_400_000
 OPENED_MS = instant_ms("2026-11-17T08:00:00Z")
@@ -67,6 +67,12 @@ def test_what_has_no_place_among_the_steps_told_is_left_out() -> None:
     assert fold_steps([ALERTED, coached, *with_place([ALERTED, coached], [again])]).rounds == 2
     with pytest.raises(StepRefused):
         with_place([coached], [])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _read_once() -> Iterator[None]:
+    with files_read_once():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -201,6 +201,7 @@ WORKS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(WORKS, WORKS)
 def test_peers_are_the_whole_less_the_own(mine, theirs):
     whole = peers.summed([peers.tally_works(mine), peers.tally_works(theirs)])

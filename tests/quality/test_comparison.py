@@ -138,6 +138,7 @@ def test_the_standardised_value_is_the_weighted_mean(rows: list[tuple[float, int
     assert value - 1e-12 <= found.high <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strata", "audits", "accuracy", "spread"),
     [(6, 40, 0.95, 0.04), (12, 25, 0.9, 0.04), (30, 8, 0.95, 0.04), (6, 40, 0.98, 0.01), (12, 30, 0.85, 0.14)],

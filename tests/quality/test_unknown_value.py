@@ -52,6 +52,7 @@ def words(values: list[str]) -> str:
     return "+".join(sorted(set(values)))
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=60)
 @given(JUDGED)
 def test_a_decision_of_any_name_is_never_taken_for_an_unknown_one(

@@ -15,6 +15,7 @@ from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.shift import summed
 from streams.core.rca.slices import row_tally, tally_of, windows
 from tests.replay.memory import PlainRun, floor_log
+from tests.support import size
 
 POLICY = CorePolicy(
     scopes=((), ("vendor",), ("queue",), ("policy",), ("market",), ("vendor", "queue"), ("queue", "policy"))
@@ -29,8 +30,13 @@ def log():
 
 
 @pytest.fixture(scope="module")
-def rows(log):
-    run = PlainRun(log, policy=POLICY)
+def quiet_log():
+    return floor_log(11, days=1.25, rate=size(0.1, 0.5), scenarios=(DROP,), audit_delay_scale=0.02, errors=0.5)
+
+
+@pytest.fixture(scope="module")
+def rows(quiet_log):
+    run = PlainRun(quiet_log, policy=POLICY)
     return {measure: {name: run.windows(measure, name) for name in SIZES} for measure in ("accuracy", "sla")}
 
 
@@ -62,6 +68,7 @@ def test_the_right_vendor_and_policy_are_named(log):
     assert any("vendor bpo-a" in line for line in whole.summary)
 
 
+@pytest.mark.slow
 def test_the_telling_cross_is_chosen(log):
     whole = from_log(log, {}, ("site", "vendor", "team", "policy", "market", "labeler"))
     crossed = whole.cuts[-1]
@@ -80,13 +87,14 @@ def test_the_telling_cross_is_chosen(log):
         ("sla", {}, ("vendor",)),
     ],
 )
-def test_rows_and_log_give_one_answer(log, rows, measure, scope, by):
-    counted = answer_json(from_log(log, scope, by, measure))
+def test_rows_and_log_give_one_answer(quiet_log, rows, measure, scope, by):
+    counted = answer_json(from_log(quiet_log, scope, by, measure))
     read = answer_json(explain_rows(measure, scope, by, rows[measure], ("8h", "24h")))
     assert counted["before"]["total"] > 50
     assert counted == read
 
 
+@pytest.mark.slow
 def test_parts_sum_to_the_change(log):
     found = from_log(log, {"vendor": "bpo-a"}, ("policy", "labeler"))
     assert len(found.cuts) == 3
@@ -187,6 +195,7 @@ def test_an_empty_window_is_said():
     assert answer_json(found)["change_pp"] is None
 
 
+@pytest.mark.slow
 def test_the_table_shows_every_part_and_the_whole(log):
     from io import StringIO
 

@@ -40,6 +40,7 @@ def test_what_the_formulas_say_by_hand():
     assert found.change == Fraction(115, 200) - Fraction(150, 200) == a.effect + b.effect
 
 
+@pytest.mark.slow
 @given(windows, windows)
 def test_parts_sum_exactly_and_two_dimensions_nest(before, after):
     joint = decompose(("team", "policy"), before, after)

@@ -27,6 +27,7 @@ def test_the_difference_is_that_of_the_shares():
         difference_interval(RatioTally(0, 0), RatioTally(1, 2))
 
 
+@pytest.mark.slow
 def test_nothing_changed_hardly_ever_blames_anybody():
     rng = Random(5)
     blamed = covered = seen = 0
@@ -62,6 +63,7 @@ def test_few_outcomes_are_called_few():
     assert verdicts == {"a": "few", "b": "noise", "c": "few"}
 
 
+@pytest.mark.slow
 def test_the_standard_error_is_that_of_repeated_samples():
     rng = Random(7)
     share = [0.95, 0.80, 0.95]

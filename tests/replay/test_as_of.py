@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import msgspec
 import pytest
@@ -31,17 +32,22 @@ def logged() -> MemoryLog:
     return floor_log(5, days=0.5)
 
 
+@functools.cache
+def present() -> PlainRun:
+    return PlainRun(logged())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["accuracy", "throughput", "sla"])
 @pytest.mark.parametrize("window", ["1h", "24h", "day"])
 def test_at_the_end_it_is_the_present_table(table: str, window: str) -> None:
     found = known(logged(), table, window)
-    present = {
-        key: row for key, row in PlainRun(logged()).windows(table, window).items() if set(row["scope"]) == {"vendor"}
-    }
-    assert {row["scope_key"]: row for row in found.rows} == present
+    shown = {key: row for key, row in present().windows(table, window).items() if set(row["scope"]) == {"vendor"}}
+    assert {row["scope_key"]: row for row in found.rows} == shown
     assert found.replay.events == sum(len(part) for part in logged().parts)
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=12)
 @given(st.integers(-HOUR_MS, 14 * HOUR_MS), st.sampled_from(["accuracy", "throughput", "sla"]))
 def test_at_any_cut_it_is_what_a_run_of_that_prefix_shows(after_ms: int, table: str) -> None:
@@ -68,6 +74,7 @@ def test_an_overturned_audit_shows_in_the_past_table_not_at_all_and_in_the_diffe
     assert differences(row, now) == {"correct": (1, 0), "wrong.false_positive": (0, 1), "severity.unspecified": (0, 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["accuracy", "throughput", "sla"])
 def test_without_anything_later_there_is_no_difference_to_now(table: str) -> None:
     then = known(logged(), table, names=frozenset({"labeler"}))
@@ -115,6 +122,7 @@ def test_a_day_old_log_reaches_back_when_it_is_whole() -> None:
     require_reach(done, 14 * DAY_MS)
 
 
+@pytest.mark.slow
 def test_the_retention_rule_is_enough_for_tasks_begun_within_the_horizon() -> None:
     """From a horizon after its beginning on, a cut-off log gives what the whole one gives.
 

@@ -16,6 +16,7 @@ from streams.core.records import Record
 from tests.core.floorgen import small_log
 from tests.oracle.case_events import START_MS, audit, created, event, label
 from tests.replay.memory import MemoryLog, floor_log, log_of
+from tests.support import seeds
 
 POLICY = CorePolicy()
 
@@ -81,7 +82,8 @@ def test_a_task_nobody_spoke_of_has_no_lines() -> None:
     assert (found.lines, found.contributions) == ([], [])
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", seeds(3, 6))
 def test_outcomes_are_the_ledgers_own_counts(seed: int) -> None:
     """Folding record by record with a witness counts and sums exactly what folding in one batch does."""
     records = small_log(seed)
@@ -119,6 +121,7 @@ def test_what_no_event_is_refused() -> None:
     assert [one.outcome for one in seen] == [RecordOutcome.refused, RecordOutcome.refused]
 
 
+@pytest.mark.slow
 def test_the_contributions_of_all_tasks_are_the_floor() -> None:
     """Sampled tasks' histories sum, with all others', to the rows: here over a whole small floor."""
     log = floor_log(3, partitions=1, days=0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import functools
 import io
 import json
 import time
@@ -27,6 +28,7 @@ from streams.engine.log import KafkaLogWriter, ProducerRecord
 from streams.models.topics import EVENTS, PARTIALS, RAW, topic_specs
 from tests.embedded.tansu import running_broker
 from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log
+from tests.support import size
 
 pytestmark = pytest.mark.servers
 
@@ -36,6 +38,11 @@ CUT_MS = START_MS + 5 * 3_600_000
 
 def logged() -> MemoryLog:
     return floor_log(21, PARTITIONS, days=0.4)
+
+
+@functools.cache
+def plain_run(until_ms: int | None = None) -> PlainRun:
+    return PlainRun(logged(), until_ms, core_policy(load(None, {})))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,7 @@ def test_a_past_table_is_that_of_the_prefix(bootstrap: str, table: str) -> None:
     moment = rfc3339(CUT_MS)
     done = call(bootstrap, "table", table, "--by", "vendor", "--window", "24h", "--as-of", moment, "--json")
     found = {row["scope_key"]: row for row in rows(done)}
-    prefix = json.loads(json.dumps(PlainRun(logged(), CUT_MS, core_policy(load(None, {}))).windows(table, "24h")))
+    prefix = json.loads(json.dumps(plain_run(CUT_MS).windows(table, "24h")))
     assert len(found) > 1
     assert found == {key: {**row, "as_of": moment} for key, row in prefix.items() if set(row["scope"]) == {"vendor"}}
     assert f"stamped after {moment}" in done.stderr
@@ -107,7 +114,7 @@ def test_nothing_was_known_before_the_log_began(bootstrap: str) -> None:
 
 
 def test_why_lists_tasks_that_add_up(bootstrap: str) -> None:
-    plain = PlainRun(logged()).windows("accuracy", "24h")["all"]
+    plain = plain_run().windows("accuracy", "24h")["all"]
     arguments = ("why", "accuracy", "--window", "24h", "--measure", "wrong", "--limit", "0")
     body = json.loads(call(bootstrap, *arguments, "--json").stdout)
     assert body["row"] == body["sum"] == plain["audited"] - plain["correct"] == len(body["tasks"]) > 0
@@ -182,7 +189,7 @@ def test_the_reader_reads_what_was_there_and_not_what_comes_meanwhile(bootstrap:
 
 def test_at_the_end_it_is_the_table_a_worker_has_published(tmp_path: Path) -> None:
     """The whole stack: what Redis serves now is what a replay of the log to its end says."""
-    lines = simulated_log(8, days=0.2, rate=0.05)
+    lines = simulated_log(8, days=0.2, rate=size(0.025, 0.05))
 
     async def go() -> None:
         async with bounded_run(tmp_path, partitions=PARTITIONS) as run:
@@ -232,7 +239,7 @@ def test_memory_and_broker_readers_agree_on_extents() -> None:
 def test_quality_is_reported_from_the_log(bootstrap: str) -> None:
     done = call(bootstrap, "quality", "--by", "vendor", "--json")
     body = json.loads(done.stdout)
-    plain = PlainRun(logged()).windows("accuracy", "24h")["all"]
+    plain = plain_run().windows("accuracy", "24h")["all"]
     assert body["groups"][0]["overview"]["audited"] == plain["audited"] > 0
     assert "Replayed" in done.stderr
     shown = call(bootstrap, "quality", "--window", "2h")

@@ -40,6 +40,11 @@ def present() -> PlainRun:
     return PlainRun(logged())
 
 
+@functools.cache
+def _prefix(until_ms: int) -> PlainRun:
+    return PlainRun(logged(), until_ms)
+
+
 @hypothesis_settings(max_examples=15)
 @given(st.data())
 @pytest.mark.slow
@@ -58,6 +63,7 @@ def test_the_listed_contributions_add_up_to_the_row(data: st.DataObject) -> None
     assert found.total == found.row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", sorted(MEASURES))
 @pytest.mark.parametrize("hours", [2, 5, 9])
 def test_the_tasks_behind_a_past_number_add_up_too(table: str, hours: int) -> None:
@@ -66,7 +72,7 @@ def test_the_tasks_behind_a_past_number_add_up_too(table: str, hours: int) -> No
     found = asyncio.run(
         why(logged(), POLICY, {}, RowAddress(window="24h"), MEASURES[table][measure], measure, until_ms)
     )
-    row = PlainRun(logged(), until_ms).windows(table, "24h")["all"]
+    row = _prefix(until_ms).windows(table, "24h")["all"]
     assert found.total == found.row == row[measure]
     assert (found.unequal, found.ahead) == ({}, [])
 
@@ -83,6 +89,7 @@ def test_a_partition_far_ahead_of_the_others_is_named_and_not_compared(order: tu
         assert (found.unequal, found.ahead) == ({}, [partition_of(b"t-1", 2)])
 
 
+@pytest.mark.slow
 def test_measures_are_those_of_the_tables() -> None:
     """A row's count of a measure is the sum of the counters named for it."""
     counters: Counters = {n: 3 * n for n in range(1, 60)} | {AUDITED: 10_000}

@@ -17,6 +17,7 @@ from streams.core.roster.roster_plan import break_times, fold_roster, scheduled_
 from streams.core.time_text import rfc3339
 from streams.models.events import decode_event
 from tests.roster import naive
+from tests.support import size
 
 HOUR = 3_600_000
 MINUTE = 60_000
@@ -200,7 +201,7 @@ def minutes_of(times: iv.Times) -> set[int]:
 
 @pytest.mark.slow
 @given(SPANS, MARKS, st.integers(0, 400))
-@settings(max_examples=400)
+@settings(max_examples=size(150, 1000))
 def test_breaks_against_a_recount(spans, marks, until):
     scheduled = at(spans)
     found = break_times(
@@ -211,7 +212,7 @@ def test_breaks_against_a_recount(spans, marks, until):
 
 @pytest.mark.slow
 @given(SPANS, SPANS, SPANS, st.integers(0, 330), st.integers(1, 40))
-@settings(max_examples=400)
+@settings(max_examples=size(150, 1000))
 def test_presence_against_a_recount(spans, handled, paused, until, away):
     policy = RosterPolicy(away_ms=away * MINUTE)
     found = presence_of(
@@ -247,7 +248,7 @@ def rosters(draw):
 
 @pytest.mark.slow
 @given(rosters())
-@settings(max_examples=200)
+@settings(max_examples=size(100, 500))
 def test_rows_against_a_recount(case):
     shifts, works = case
     facts = [

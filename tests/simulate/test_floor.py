@@ -18,8 +18,10 @@ from floorwatch.simulate.config import FloorConfig, StreamTrouble, parse_scenari
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.simulated_floor import simulate
 from streams.models.acceptance import Refusal, parse_event
+from tests.support import size
 
 START_MS = 1_794_700_800_000
+DAY = {"rate": size(0.2, 0.4), "faults": True}
 
 
 def floor(**more: object) -> FloorConfig:
@@ -29,15 +31,16 @@ def floor(**more: object) -> FloorConfig:
 
 @pytest.fixture(scope="module")
 def day() -> list[bytes]:
-    return [sent.value for sent in simulate(floor(faults=True), 7)]
+    return [sent.value for sent in simulate(floor(**DAY), 7)]
 
 
 @pytest.mark.slow
 def test_a_seed_is_a_floor(day: list[bytes]) -> None:
-    assert [sent.value for sent in simulate(floor(faults=True), 7)] == day
-    assert [sent.value for sent in simulate(floor(faults=True), 8)] != day
+    assert [sent.value for sent in simulate(floor(**DAY), 7)] == day
+    assert [sent.value for sent in simulate(floor(**DAY), 8)] != day
 
 
+@pytest.mark.slow
 def test_every_event_is_of_the_contract(day: list[bytes]) -> None:
     refused = [found for line in day if isinstance(found := parse_event(line, None), Refusal)]
     assert {refusal.code for refusal in refused} <= {"started_after_time"}
@@ -71,7 +74,7 @@ def test_every_trouble_occurs_in_about_its_share(day: list[bytes]) -> None:
 @pytest.mark.slow
 def test_a_quality_drop_is_of_the_vendor_named() -> None:
     drop = parse_scenario("vendor_quality_drop@0s:vendor=bpo-a,factor=0.5")
-    config = floor(rate=2.0, duration_s=43_200.0, scenarios=(drop,), audit_delay_scale=0.05)
+    config = floor(rate=size(0.5, 2.0), duration_s=43_200.0, scenarios=(drop,), audit_delay_scale=0.05)
     rows = Oracle.from_events(sent.value for sent in simulate(config, 5)).panes(30 * 86_400)["accuracy"]
     ratio = {
         key: row["correct"] / row["audited"]

@@ -15,7 +15,7 @@ from tests.simulation.schedule import Outcome, run
 from tests.simulation.shrink import shrunk
 from tests.support import seeds
 
-SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "300"))
+SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "150"))
 BLOCK = max(50, SCHEDULES // 100)
 
 KINDS = 150
@@ -47,13 +47,13 @@ def test_nothing_that_happens_changes_a_number(first: int) -> None:
 def test_nor_without_compaction() -> None:
     """Where no record is ever dropped, rows of scopes that have ended must go too."""
     kinds = Kinds().without("compaction")
-    for seed in seeds(40, 100):
+    for seed in seeds(20, 100):
         outcome = run(5_000 + seed, kinds)
         assert not outcome.failed, told(outcome)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", seeds(100, 300)[::50])
+@pytest.mark.parametrize("first", seeds(50, 300)[::50])
 def test_nor_do_partitions_that_fall_idle_and_come_back(first: int) -> None:
     """Floors of three partitions with a aggregate stage: some idle, some far behind, at the end too."""
     for seed in range(20_000 + first, 20_050 + first):

@@ -10,6 +10,7 @@ from streams.core import ledger
 from tests.simulation.schedule import run
 
 
+@pytest.mark.slow
 def test_events_that_raise_are_set_aside_alike_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     made, contributions, plain_label = ledger.made, ledger.contributions, ledger.plain_label
 

@@ -16,7 +16,7 @@ from floorwatch.simulate.compare import COMPARED, differences, report, row_count
 from floorwatch.simulate.oracle import Oracle
 from floorwatch.simulate.runs import simulated_log
 from tests.oracle.case_events import label
-from tests.support import seeds
+from tests.support import seeds, size
 
 pytestmark = pytest.mark.servers
 
@@ -29,14 +29,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("seed", [7 + 4 * n for n in seeds(1, 2)])
 def test_verify_finds_no_difference(seed: int) -> None:
-    done = run("verify", "--seed", str(seed), "--days", "2", "--rate", "0.03")
+    done = run("verify", "--seed", str(seed), "--days", size("1", "2"), "--rate", "0.03")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("0 differences in ")
     assert int(done.stdout.split()[3]) > 1000
 
 
 def test_process_dumps_what_the_file_says_and_keeps_what_it_refuses(tmp_path: Path) -> None:
-    lines = simulated_log(5, days=0.5, rate=0.2)
+    lines = simulated_log(5, days=0.5, rate=size(0.1, 0.2))
     bad = [b"{oops", json.dumps({**label("l", 5), "type": "floorwatch.nonsense.v1"}).encode(), b'"\xff"']
     events = tmp_path / "events.jsonl"
     events.write_bytes(b"\n".join([*lines[:500], *bad, *lines[500:]]) + b"\n\n")
@@ -88,7 +88,7 @@ def test_lines_that_no_record_holds_are_told_and_the_rest_is_counted(tmp_path: P
 def _disordered(seed: int) -> list[dict[str, object]]:
     """A file with leaps back beyond the correction horizon: labels only, so that a recount without the late ones is exact."""
     rng, minutes, events = random.Random(seed), -200.0 * 1440, []
-    for number in range(400):
+    for number in range(size(250, 400)):
         minutes += rng.choice((0.1, 5, 90, 900))
         at = minutes - rng.choice((0, 0, 0, 30, 3_000, 13 * 1440, 15 * 1440, 40 * 1440))
         events.append(label(f"l{number}", at, task=f"t{number}", vendor=rng.choice("ab")))
