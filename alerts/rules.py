@@ -107,24 +107,33 @@ Tiers = Annotated[tuple[Escalation, ...], AfterValidator(_rising), Field(max_len
 
 
 class Rule(BaseModel):
-    """Fields of every rule. ``for_evaluations`` and ``resolve_for`` count consecutive evaluations.
-
-    ``escalate``: whom to tell besides when nobody acknowledges; without it, what ``alerts.escalate`` says of the severity.
-    """
+    """What every rule has. ``for_evaluations`` and ``resolve_for`` count consecutive evaluations."""
 
     reads_baseline: ClassVar[bool] = False
     """Whether the kind compares with the trailing counts of labels, which are then kept for its window."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    name: Name
-    scope: Selector = Selector()
-    window: WindowName = "1h"
-    severity: Severity = "warn"
-    route: str = "default"
-    for_evaluations: int = Field(default=2, ge=1, le=1000, alias="for")
-    resolve_for: int = Field(default=3, ge=1, le=1000)
-    escalate: Tiers | None = None
+    name: Name = Field(description="An incident is told by it; no two rules have one.")
+    scope: Selector = Field(
+        default=Selector(),
+        description="all, {by: vendor}, {by: [queue, policy]} or {vendor: bpo-a}; one of tables.scopes.",
+    )
+    window: WindowName = Field(default="1h", description="Whose rows are read; one of tables.windows.")
+    severity: Severity = Field(default="warn", description="page, warn or info.")
+    route: str = Field(default="default", description="One of alerts.routes: who is told.")
+    for_evaluations: int = Field(
+        default=2,
+        ge=1,
+        le=1000,
+        alias="for",
+        description="Evaluations in a row, a minute apart, that open an incident.",
+    )
+    resolve_for: int = Field(default=3, ge=1, le=1000, description="Quiet evaluations in a row that end it.")
+    escalate: Tiers | None = Field(
+        default=None,
+        description="Whom to tell too when nobody acknowledges; null takes alerts.escalate of the severity.",
+    )
     kind: str
 
     def windows_read(self) -> frozenset[str]:
@@ -167,8 +176,26 @@ class Rule(BaseModel):
         return self
 
 
-Method = Literal["evidence", "interval"]
-"""``evidence``: a detector with a known rate of false alarms. ``interval``: the exact test of one window, at 2.5%."""
+Method = Annotated[
+    Literal["evidence", "interval"],
+    Field(
+        description="evidence: a detector with a known rate of false alarms; interval: the exact test of one window, at 2.5%."
+    ),
+]
+LeastProbability = Annotated[
+    Probability | None,
+    Field(
+        description="Least sampling probability of the audit plan, as far as one is fixed: no weight 1/probability is above that "
+        "of it. Without it the greatest met so far is taken."
+    ),
+]
+Reference = Annotated[
+    WindowName | None,
+    Field(
+        description="A longer window to compare with when naming contributors; without it, the excess over the target counts."
+    ),
+]
+MinZ = Annotated[float, Field(gt=0, description="Standard errors that the number must be from chance.")]
 
 
 class Budget(BaseModel):
@@ -183,3 +210,8 @@ class Budget(BaseModel):
 
     per_day: float = Field(default=20_000, gt=0)
     days: float = Field(default=7, gt=0)
+
+
+FalseAlarms = Annotated[
+    Budget, Field(description="How often a detector may be wrong: once in days, with per_day a day.")
+]

@@ -10,9 +10,8 @@ from pydantic import Field
 from alerts.contributors import PartCounts
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, top_nano
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import Budget, Method, Probability, Ratio, Rule
+from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
-from config.tables import WindowName
 from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
 from streams.core.formatting import interval, percent, plural
 from streams.core.rca.slices import row_tally
@@ -25,13 +24,10 @@ class AccuracyLowRule(Rule):
     kind: Literal["accuracy_low"]
     target: Ratio = 0.95
     method: Method = "evidence"
-    budget: Budget = Budget()
-    least_probability: Probability | None = None
-    """Least sampling probability of the audit plan, as far as one is fixed: weights 1/probability then never rise above
-    the known greatest one, where without it the greatest met so far is taken."""
-    min_sample: int = Field(default=50, ge=1)
-    reference: WindowName | None = None
-    """A longer window to compare with when naming contributors; without it, the excess errors over target."""
+    budget: FalseAlarms = Budget()
+    least_probability: LeastProbability = None
+    min_sample: int = Field(default=50, ge=1, description="Least audits, by interval.")
+    reference: Reference = None
 
 
 def read(row: Row) -> PartCounts:

@@ -19,8 +19,7 @@ class BacklogAgeRule(Rule):
 
     kind: Literal["backlog_age"]
     target: DurationS = 86_400
-    min_sample: int = Field(default=1, ge=1)
-    """Least open tasks."""
+    min_sample: int = Field(default=1, ge=1, description="Least open tasks.")
 
 
 def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:

@@ -10,9 +10,8 @@ from pydantic import Field
 from alerts.contributors import PartCounts
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, top_nano
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import Budget, Method, Probability, Ratio, Rule
+from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
-from config.tables import WindowName
 from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
@@ -24,10 +23,10 @@ class CriticalErrorsRule(Rule):
     kind: Literal["critical_errors"]
     target: Ratio = 0.005
     method: Method = "evidence"
-    budget: Budget = Budget()
-    least_probability: Probability | None = None
-    min_sample: int = Field(default=100, ge=1)
-    reference: WindowName | None = None
+    budget: FalseAlarms = Budget()
+    least_probability: LeastProbability = None
+    min_sample: int = Field(default=100, ge=1, description="Least audits, by interval.")
+    reference: Reference = None
 
 
 def read(row: Row) -> PartCounts:

@@ -30,11 +30,19 @@ class ExposureCapRule(Rule):
     scope: Selector = Selector(by=("labeler",))
     window: WindowName = "24h"
     target: DurationS = 14_400
-    ahead: DurationS = 7200
-    weights: dict[str, Annotated[float, Field(ge=0, le=100)]] | None = None
-    """None takes ``people.exposure``, cap included: people and alerts then say the same."""
-    other_weight: float | None = Field(default=None, ge=0, le=100)
-    """Weight of a policy that is not named; with weights of its own: 1, in full, the careful side."""
+    ahead: DurationS = Field(
+        default=7200, description="How long before the cap is reached, at the present pace, it fires."
+    )
+    weights: dict[str, Annotated[float, Field(ge=0, le=100)]] | None = Field(
+        default=None,
+        description="By policy; null takes people.exposure, cap included: people and alerts then say the same.",
+    )
+    other_weight: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Weight of a policy that is not named; with weights of its own: 1, in full, the careful side.",
+    )
 
     def windows_read(self) -> frozenset[str]:
         """Return its own window, and that of the pace."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from alerts.contributors import PartCounts
 from alerts.kinds.base import Finding, KindSpec, RuleContext, labels_of
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import Ratio, Rule
+from alerts.rules import MinZ, Ratio, Reference, Rule
 from alerts.view import Row
 from config.tables import WindowName
 from streams.core.formatting import interval, percent, plural
@@ -28,10 +28,9 @@ class OverturnsHighRule(Rule):
     window: WindowName = "7d"
     target: Ratio = 0.2
     method: Literal["interval"] = "interval"
-    min_z: float = Field(default=4.0, gt=0)
-    min_sample: int = Field(default=20, ge=1)
-    """Least decided appeals."""
-    reference: WindowName | None = None
+    min_z: MinZ = 4.0
+    min_sample: int = Field(default=20, ge=1, description="Least decided appeals.")
+    reference: Reference = None
 
 
 def read(row: Row) -> PartCounts:

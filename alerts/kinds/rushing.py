@@ -10,7 +10,7 @@ from msgspec import Struct
 from pydantic import Field, model_validator
 
 from alerts.kinds.base import Finding, KindSpec, RuleContext, examples, live_rows
-from alerts.rules import Ratio, Rule, Selector
+from alerts.rules import MinZ, Ratio, Rule, Selector
 from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
 from config.tables import WindowName
@@ -25,11 +25,10 @@ class RushingRule(Rule):
     kind: Literal["rushing"]
     scope: Selector = Selector(by=("labeler",))
     window: WindowName = "24h"
-    reference: WindowName = "7d"
+    reference: WindowName = Field(default="7d", description="The longer window to compare with.")
     target: Ratio = 0.9
-    min_z: float = Field(default=5.0, gt=0)
-    min_sample: int = Field(default=100, ge=2)
-    """Least timed labels in each of the four medians compared."""
+    min_z: MinZ = 5.0
+    min_sample: int = Field(default=100, ge=2, description="Least timed labels in each of the four medians compared.")
 
     @model_validator(mode="after")
     def _about_people(self) -> RushingRule:

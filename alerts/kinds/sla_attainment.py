@@ -10,26 +10,22 @@ from pydantic import Field
 from alerts.contributors import PartCounts
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
-from alerts.rules import Budget, Method, Ratio, Rule
+from alerts.rules import Budget, FalseAlarms, Method, Ratio, Reference, Rule
 from alerts.view import Row
-from config.tables import WindowName
 from streams.core.detectors.bets import ACCURACY_RATIOS, RESOLVE_SLA_BUCKETS, ShareBets
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
 
 
 class SlaAttainmentRule(Rule):
-    """Fires on evidence that attainment is below ``target`` (or, by interval, when its upper end is).
-
-    ``min_sample``: due tasks.
-    """
+    """Fires on evidence that attainment is below ``target`` (or, by interval, when its upper end is)."""
 
     kind: Literal["sla_attainment"]
     target: Ratio = 0.95
     method: Method = "evidence"
-    budget: Budget = Budget(per_day=96, days=28)
-    min_sample: int = Field(default=50, ge=1)
-    reference: WindowName | None = None
+    budget: FalseAlarms = Budget(per_day=96, days=28)
+    min_sample: int = Field(default=50, ge=1, description="Least due tasks, by interval.")
+    reference: Reference = None
 
 
 def read(row: Row) -> PartCounts:

@@ -29,8 +29,9 @@ class SlaBreachPredictedRule(Rule):
     target: DurationS = 28_800
     for_evaluations: int = Field(default=10, ge=1, le=1000, alias="for")
     resolve_for: int = Field(default=30, ge=1, le=1000)
-    min_sample: int = Field(default=10, ge=1)
-    """Least shortfall in tasks: fewer are the chance of a few minutes."""
+    min_sample: int = Field(
+        default=10, ge=1, description="Least shortfall in tasks: fewer are the chance of a few minutes."
+    )
 
     @model_validator(mode="after")
     def _about_queues(self) -> SlaBreachPredictedRule:

@@ -12,7 +12,7 @@ from alerts.baseline import Expectation, WindowCount, current_count, expect
 from alerts.contributors import rank
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.detector_text import Reading, drop_in_words, reading_of
-from alerts.rules import Budget, Ratio, Rule
+from alerts.rules import Budget, FalseAlarms, MinZ, Ratio, Rule
 from alerts.scopes import child_dimension
 from alerts.signals import Contributor
 from alerts.statistics import drop_z
@@ -33,12 +33,14 @@ class ThroughputDropRule(Rule):
 
     kind: Literal["throughput_drop"]
     target: Ratio = 0.7
-    method: Literal["baseline", "evidence"] = "baseline"
-    budget: Budget = Budget(per_day=24, days=300)
-    min_sample: float = Field(default=30, gt=0)
-    """Least labels expected by the baseline."""
-    min_z: float = Field(default=4.0, gt=0)
-    min_windows: int = Field(default=4, ge=2, le=24)
+    method: Literal["baseline", "evidence"] = Field(
+        default="baseline",
+        description="baseline: the mean of the equal windows before; evidence: every hour with that of the week before.",
+    )
+    budget: FalseAlarms = Budget(per_day=24, days=300)
+    min_sample: float = Field(default=30, gt=0, description="Least labels expected by the baseline.")
+    min_z: MinZ = 4.0
+    min_windows: int = Field(default=4, ge=2, le=24, description="Least past windows of a baseline.")
 
     @model_validator(mode="after")
     def _of_equal_windows(self) -> ThroughputDropRule:

@@ -15,6 +15,7 @@ GENERATORS = (
     "grafana.generate",
     "prometheus.generate",
     "telemetry.docs",
+    "alerts.kinds_page",
     "telemetry.numbers_page",
 )
 """Modules with ``generate(root) -> list[Path]`` and ``check(root) -> list[str]``."""
