@@ -97,7 +97,7 @@ def test_faster_with_more_errors_fires_and_says_both():
     assert found.examples == ("t-1",)
     assert found.evidence == (
         "0.67× the handle time of the last 7d against everybody, on the same queue and policy; z -11.5; accuracy -20.0 "
-        "points (95% interval -26.5 to -14.4); alarm at 90%, z -5 and accuracy down beyond chance"
+        "points (95% interval -26.7 to -14.1); alarm at 90%, z -5 and accuracy down beyond chance"
     )
 
 
