@@ -16,7 +16,7 @@ def sims(
         float, typer.Option(min=0.001, max=1000, help="Multiplies the number of runs; 1 takes minutes.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 7,
-    picture: Annotated[bool, typer.Option(help="Also write docs/statistics-*.svg.")] = False,
+    picture: Annotated[bool, typer.Option(help="Also write the pictures and the table of docs/statistics.md.")] = False,
 ) -> None:
     """Print promised against measured numbers; leave with code 1 if one promise is not kept."""
     from floorwatch.sims import simulations
@@ -35,9 +35,10 @@ def sims(
             total += 1
             broken += not line.ok
     if picture:
+        from floorwatch.sims.intervals import write_table
         from floorwatch.sims.picture import write_pictures
 
-        say("\nwrote " + ", ".join(str(path) for path in write_pictures()))
+        say("\nwrote " + ", ".join(str(path) for path in (*write_pictures(), write_table())))
     say(f"\n{total - broken} of {total} as promised")
     if broken:
         raise typer.Exit(1)

@@ -4,7 +4,7 @@ Two kinds of limits stand on the same tail probabilities:
 
 * an *interval to show* weighs the outcome that was seen by ``SEEN`` = two thirds. The mid-p interval weighs it by a half and
   Clopper-Pearson's by one (Lancaster, JASA 56, 1961; Agresti & Gottard, Computational Statistics & Data Analysis 51, 2007).
-  Enumerated over every n from 20 to 500 and shares from .90 to .995, a half covers 91.7% at worst, two thirds 93.0%, one 95.0%;
+  Enumerated over every n from 20 to 500 and shares from .90 to .995, a half covers 91.7% at worst, two thirds 93.1%, one 95.0%;
 * a *limit to judge by* ("below target") weighs it in full: Clopper & Pearson, Biometrika 26 (1934). Its error is at most what it
   says for every share and every number of trials.
 
