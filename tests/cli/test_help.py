@@ -34,7 +34,7 @@ def test_progress_in_a_pipe_says_how_much_is_left() -> None:
     assert out.getvalue().splitlines() == [
         "simulating …",
         "sending: 0 of 10,000",
-        "sending: 1,000 of 10,000, about 90s left",
-        "sending: 4,000 of 10,000, about 90s left",
+        "sending: 1,000 of 10,000, about 1 min 30 s left",
+        "sending: 4,000 of 10,000, about 1 min 30 s left",
         "sending: 10,000 of 10,000",
     ]
