@@ -29,6 +29,7 @@ RECEIVER_PORT = 8099
 
 STEPS: dict[str, tuple[str, ...]] = {
     "make demo SECONDS=60": (
+        r"The floor's time runs \d+ times as fast as the clock",
         r"accuracy · last 1h",
         r"throughput · last 1h",
         r"sla · last 1h",
