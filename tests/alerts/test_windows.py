@@ -6,15 +6,13 @@ import pytest
 
 from alerts.baseline import BaselineState, advance
 from alerts.codec import decode_input, encode_input
-from alerts.kinds.registry import EVALUATORS, UNFED
+from alerts.kinds.registry import KIND_OF
 from alerts.lifecycle import policy_of
 from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, common, one, rule, signals, sla, throughput, view
 
 HOUR_MS = 3_600_000
 MIDNIGHT_MS = NOW_MS - 10 * HOUR_MS - 2 * MINUTE_MS
-KINDS = sorted(
-    set(EVALUATORS) - UNFED.keys() - {"sla_breach_predicted"}
-)  # the forecast stands in the rows of one window
+KINDS = sorted(KIND_OF.keys() - {"sla_breach_predicted"})  # the forecast stands in the rows of one window
 
 
 @pytest.mark.parametrize("window", ["30m", "1h30m", "day", "shift"])
