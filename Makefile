@@ -8,8 +8,8 @@ SEED ?= 7
 LABELS ?= 1000000
 ROUNDS ?= 2
 MINUTES ?= 20
-# Tests with servers wait more than they work, so three processes keep two cores busy.
-JOBS ?= 3
+# Tests with servers wait more than they work (half of their time), so four processes keep two cores busy.
+JOBS ?= 4
 DAYS ?= 1 40 400
 SCHEDULES ?= 20000
 # Containers often turn off Python's cache of compiled modules; every program that a test starts would compile anew.
@@ -47,6 +47,7 @@ up: $(VENV)/.runtime  ## Start the embedded stack and keep it up
 test: $(VENV)/.dev  ## All tests; optional servers that are missing skip with a reason
 	$(PYTEST)
 
+test-unit: JOBS = 3
 test-unit: $(VENV)/.dev  ## The quick tests without servers (docs/testing.md says what each takes)
 	$(PYTEST) -m unit
 

@@ -20,7 +20,7 @@ from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy, Window
 from streams.core.tables import window_rows
 from tests.core.harness import CoreRun
 from tests.forecast.test_floor import START_MS
-from tests.support import seeds
+from tests.support import seeds, size
 
 POLICY = CorePolicy(scopes=((), ("queue",)), audit_scopes=(), windows=(Window("1h", 0, HOUR_MS),))
 RULE = next(rule for rule in default_rules().rules if rule.kind == "sla_breach_predicted")
@@ -118,7 +118,7 @@ def test_a_surge_is_told_an_hour_before_attainment_of_a_stated_promise_breaks(se
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1 + n for n in seeds(1, 3)])
 def test_the_same_floor_without_a_surge_pages_nobody(seed):
-    alarms, run = watch(seed, 10, None, **PROMISE)
+    alarms, run = watch(seed, size(6, 10), None, **PROMISE)
     assert alarms == {}
     assert attainment_breaks_ms(run, "comments") is None
 
@@ -137,6 +137,6 @@ def test_a_surge_is_told_an_hour_before_the_queue_gives_way(seed):
 
 @pytest.mark.slow
 def test_an_ordinary_shift_pages_nobody():
-    alarms, run = watch(3, 7, None)
+    alarms, run = watch(3, size(4, 7), None)
     assert alarms == {}
     assert gives_way_ms(run, "comments") is None

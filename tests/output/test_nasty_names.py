@@ -84,7 +84,7 @@ def shown_by(*blocks: Any, width: int = 400) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", SOME)
 def test_every_renderer_takes_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made: World = world(name)
     said: list[str] = []

@@ -149,7 +149,7 @@ def test_facts_of_a_task_are_told_with_offsets(bootstrap: str) -> None:
         (("why", "accuracy", "--window", "24h", "--scope", "vendor=nobody"), 1, "no row of scope vendor=nobody"),
         (("why", "accuracy"), 2, "either --window 24h or --pane"),
         (("why", "accuracy", "--window", "24h", "--measure", "guilt"), 2, "not of accuracy; use one of audited"),
-        (("why", "accuracy", "--window", "3h"), 2, "Use one of 5m"),
+        (("why", "accuracy", "--window", "3h"), 2, "use one of 5m"),
         (("why", "accuracy", "--pane", "today"), 2, "is not a time"),
         (("why", "accuracy", "--window", "24h", "--scope", "team=x,market=y"), 2, "no rows are kept by"),
         (("table", "accuracy", "--as-of", "2026-11-22T18:00:00"), 2, "has no zone"),
