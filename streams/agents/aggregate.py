@@ -13,7 +13,7 @@ import orjson
 
 from streams.adapters.readmodel import ReadModel
 from streams.adapters.topic_names import TopicNames
-from streams.agents.intake import REPORT, dead_letter
+from streams.agents.dead_letters import REPORT, dead_letter
 from streams.agents.publish_pace import PublishPace
 from streams.agents.publish_schedule import PublishSchedule, PublishSlot
 from streams.agents.table_rows import TableRows

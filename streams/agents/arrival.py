@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 
+from streams.agents.dead_letters import letter_key
 from streams.engine.log import LogReader
 
 
@@ -28,11 +29,6 @@ def arrival_ms(record_ms: int, now_ms: int, *, trusted: bool) -> int:
         trusted: The sender is known to stamp arrival. Its time is used unless it is ahead of the clock or before 1970.
     """
     return record_ms if trusted and 0 <= record_ms <= now_ms else now_ms
-
-
-def letter_key(topic: str, partition: int, offset: int) -> bytes:
-    """Return the key of the dead letter of a record. It names the record, so that a repeated letter can be recognised."""
-    return f"{topic}|{partition}|{offset}".encode()
 
 
 async def refused_before(

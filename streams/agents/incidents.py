@@ -28,7 +28,7 @@ from alerts.signals import Signal
 from alerts.text import title_of
 from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames
-from streams.agents.intake import REPORT, dead_letter
+from streams.agents.dead_letters import REPORT, dead_letter
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import LogReader, LogWriter, ProducerRecord
 from streams.models import topics

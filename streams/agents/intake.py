@@ -15,9 +15,8 @@ import msgspec
 from msgspec import UNSET
 
 from streams.adapters.topic_names import TopicNames
-from streams.agents.arrival import arrival_ms, letter_key, refused_before, wall_ms
-from streams.core.dead_letters import dead_letter as letter
-from streams.core.dead_letters import kept_of, kept_row
+from streams.agents.arrival import arrival_ms, refused_before, wall_ms
+from streams.agents.dead_letters import REPORT, dead_letter
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import Entry, LogReader, LogWriter, ProducerRecord
 from streams.models import topics
@@ -29,15 +28,10 @@ from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 log = logging.getLogger(__name__)
 
-_OF_EVENTS = ("intake", "ledger")
-"""Stages whose records were written by senders. The records of other stages are Floorwatch's own rows and hold no
-content."""
 
 _LOOKED_THROUGH = 64
 """Records that are scanned together for unusual characters. If one has any, all of them take half a microsecond
 longer."""
-
-REPORT = "this is a fault of the program: please report it with the record"
 
 
 @dataclass(frozen=True)
@@ -244,17 +238,3 @@ def _unknown_class(name: str, classes: dict[str, int]) -> Refusal:
         reason=f"sla_class {name!r} is not configured",
         hint=f"send due_at, or one of {', '.join(sorted(classes))}, or add the class under targets.sla_classes",
     )
-
-
-def dead_letter(stage: str, topic: str, partition: int, record: Record, refusal: Refusal) -> ProducerRecord:
-    """Return the dead letter of a record. Its key names the record, so that a replay's repetition can be recognised."""
-    value = letter(
-        stage,
-        refusal,
-        (kept_of if stage in _OF_EVENTS else kept_row)(record.value or b""),
-        record.timestamp_ms,
-        source_topic=topic,
-        partition=partition,
-        offset=record.offset,
-    )
-    return ProducerRecord(letter_key(topic, partition, record.offset), value)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from streams.adapters.topic_names import TopicNames
-from streams.agents.intake import dead_letter
+from streams.agents.dead_letters import dead_letter
 from streams.core.ledger_store import ROW_BYTES, LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Flush, Record, Rejected, told

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -244,8 +244,10 @@ def dead_letter(
         "value_bytes": kept.value_bytes,
         "removed": [{"field": one.field, "bytes": one.size_bytes} for one in kept.removed],
     }
-    encoded: bytes = msgspec.json.encode(letter)
-    return encoded
+    return _encode(letter)
+
+
+_encode: Callable[[dict[str, Any]], bytes] = msgspec.json.encode
 
 
 def _cut(text: str) -> str:

@@ -102,6 +102,10 @@ def _messages(examples: list[Json]) -> Json:
         messages[cls.__name__] = message
     for out in OUTPUT_CLASSES:
         messages[out.__name__] = _message(out.__name__, out.__name__)
+    messages[DeadLetter.__name__]["bindings"] = _key(
+        "Names what was refused, so that a letter that is written again can be recognised: topic|partition|offset of a record; of a "
+        "part of a webhook gateway|source|time of arrival in ms|code|field|id; of a row that has left the topic, its key."
+    )
     messages[AuditRequested.__name__]["bindings"] = _key("The rule and the scope's key.")
     for row in (AccuracyRow, ThroughputRow, SlaRow):
         messages[row.__name__]["bindings"] = _key("The window and the scope's key.")

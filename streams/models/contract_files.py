@@ -12,12 +12,13 @@ from msgspec import Struct
 
 from streams.models.asyncapi import render_asyncapi
 from streams.models.contract_readme import render_readme
-from streams.models.contract_schema import Json, bundle, event_schema, type_name
+from streams.models.contract_schema import Json, bundle, event_schema, output_schema, type_name
 from streams.models.events import EVENT_CLASSES
-from streams.models.outputs import AuditRequested
+from streams.models.outputs import AuditRequested, DeadLetter
 
 BUNDLE = "contract/floorwatch-events.schema.json"
 SCHEMA_FOLDER = "contract/schema"
+DEAD_LETTER = "contract/floorwatch-dead-letter.schema.json"
 ASYNCAPI = "contract/asyncapi.yaml"
 README = "contract/README.md"
 
@@ -34,6 +35,7 @@ def render(root: Path) -> dict[str, str]:
     own_schema: tuple[type[Struct], ...] = (*EVENT_CLASSES, AuditRequested)
     for cls in own_schema:
         files[f"{SCHEMA_FOLDER}/{type_name(cls)}.schema.json"] = _json(event_schema(cls))
+    files[DEAD_LETTER] = _json(output_schema(DeadLetter, "urn:floorwatch:dead-letter:v1"))
     files[ASYNCAPI] = render_asyncapi(examples)
     files[README] = render_readme(examples)
     return files

@@ -126,3 +126,17 @@ def event_schema(cls: type[Struct]) -> Json:
     defs = components((cls,), "#/$defs/{name}")
     top = defs.pop(cls.__name__)
     return {"$schema": DIALECT, "$id": f"urn:{type_name(cls).replace('.', ':')}", **top, "$defs": defs}
+
+
+def output_schema(cls: type[Struct], urn: str) -> Json:
+    """Return the self-contained schema of something that Floorwatch writes: all of its fields, and no others.
+
+    Args:
+        cls: Its wire type.
+        urn: The schema's ``$id``.
+    """
+    defs = components((cls,), "#/$defs/{name}")
+    for schema in defs.values():
+        schema["additionalProperties"] = False
+    top = defs.pop(cls.__name__)
+    return {"$schema": DIALECT, "$id": urn, **top, "$defs": defs}

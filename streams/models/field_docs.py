@@ -144,17 +144,18 @@ OUTPUT_DOCS: dict[str, str] = {
     "since": "When the change that is to be decided began.",
     "AuditRequestedData.units": "Audits since then.",
     "AuditRequestedData.bad": "Wrong ones among them.",
-    "at": "When it was refused.",
+    "at": "When the record came, as the broker stamped it; at the ledger, the last record read; at the gateway, when the webhook came.",
     "stage": "Who refused it.",
     "source_topic": "Topic it was read from; null at the gateway.",
-    "partition": "Partition it was read from.",
-    "offset": "Offset it was read from.",
+    "partition": "Partition it was read from; null at the gateway.",
+    "offset": "Offset it was read from; null at the gateway, -1 of a row that is not on the topic any more.",
     "code": "The kind of fault, for machines.",
     "DeadLetter.reason": "What is wrong, for people.",
     "field": "JSON path of the field at fault, e.g. $.data.label_id.",
     "DeadLetter.hint": "What to do about it, for people.",
-    "DeadLetter.value": "The event without what was removed, as JSON: mend the fault and send it again. Of bytes that are no "
-    "JSON, the ids that could be recognised.",
+    "DeadLetter.value": "As JSON. Of intake and ledger, the event without what was removed: mend the fault and send it again; of "
+    "bytes that are no JSON, the ids that could be recognised; of an event that was judged later than it came, its outline. Of "
+    "the gateway, the ids of the part of the webhook. Of the other stages, the record itself, up to 64 KiB.",
     "value_encoding": "utf-8; base64 only for rows of Floorwatch's own topics that could not be read.",
     "value_bytes": "Length of the event as received.",
     "removed": "What is not kept, for it may be content: fields that the contract does not have, texts over 256 characters, "

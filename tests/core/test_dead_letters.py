@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from gateway.recorded import dead_letter as hook_letter
 from gateway.webhooks import WebhookProblem
 from streams.adapters.topic_names import TopicNames
-from streams.agents.intake import Intake, IntakePolicy, dead_letter
+from streams.agents.dead_letters import dead_letter
+from streams.agents.intake import Intake, IntakePolicy
 from streams.agents.ledger import LedgerStage
 from streams.core.dead_letters import MAX_REMOVED, kept_ids, kept_of
 from streams.core.policy import CorePolicy

@@ -43,6 +43,10 @@ ONE = {
     "reading of times": (r"datetime\.fromisoformat|strptime|\.timestamp\(\) \* 1000", {"streams/models/timestamps.py"}),
     "way to make a producer": (r"AIOKafkaProducer\(", {"streams/models/kafka_producer.py"}),
     "reading of scopes": (r"def \w*(parse|read)_\w*scope|def _scope\(|split\(\"=\", 1\)", {"streams/core/scopes.py"}),
+    "builder of dead letters": (
+        r"\"value_encoding\":.*kept|def letter_key",
+        {"streams/core/dead_letters.py", "streams/agents/dead_letters.py"},
+    ),
     "list of calendar windows": (r"\(\"day\", \"shift\"\)", {"streams/core/window_names.py"}),
 }
 """What there is one of: a pattern of code that only a second one would hold, and where the one is."""
