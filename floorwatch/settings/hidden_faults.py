@@ -13,7 +13,8 @@ from typing import Any
 
 from config.nodes import Path
 
-MAX_LOOKS = 25
+MAX_LOOKS = 8
+"""Each look costs as much as a load. Six are the most that files with faults in every section have taken."""
 
 _CHANNELS = ("alerts", "channels")
 

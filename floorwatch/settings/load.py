@@ -137,7 +137,8 @@ def _behind(data: dict[str, Any], found: list[_Placed], reporter: _Reporter, *, 
     pruned, more = PrunedData(data), list[_Placed]()
     paths = [placed.path for placed in found]
     for _ in range(MAX_LOOKS):
-        if not pruned.take_out(paths):
+        # Of so many no more are shown: it is another file, or one mistake that is made everywhere.
+        if len(found) + len(more) >= MAX_FAULTS or not pruned.take_out(paths):
             break
         looking = replace(reporter, data=pruned.data(), whole=pruned.place_in_whole)
         config, invalid = _validated(looking.data, looking)
