@@ -64,7 +64,7 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class PanelColumn:
     """One column of the table by slice: query, heading, unit, and colours if any."""
 
     query: str
@@ -74,17 +74,17 @@ class Column:
 
 
 COLUMNS = (
-    Column("accuracy_by", "Accuracy", "percentunit", ACCURACY_STEPS),
-    Column("accuracy_low_by", "95% lower", "percentunit"),
-    Column("accuracy_high_by", "95% upper", "percentunit"),
-    Column("audited_by", "Audited", "short"),
-    Column("critical_by", "Critical errors", "percentunit", ((None, "green"), (0.005, "orange"), (0.01, "red"))),
-    Column("overturn_by", "Overturned", "percentunit"),
-    Column("labels_by", "Labels", "short"),
-    Column("labels_per_hour_by", "Labels/h", "short"),
-    Column("attainment_by", "SLA attainment", "percentunit", ACCURACY_STEPS),
-    Column("backlog_by", "Backlog", "short"),
-    Column("oldest_open_by", "Oldest open", "s"),
+    PanelColumn("accuracy_by", "Accuracy", "percentunit", ACCURACY_STEPS),
+    PanelColumn("accuracy_low_by", "95% lower", "percentunit"),
+    PanelColumn("accuracy_high_by", "95% upper", "percentunit"),
+    PanelColumn("audited_by", "Audited", "short"),
+    PanelColumn("critical_by", "Critical errors", "percentunit", ((None, "green"), (0.005, "orange"), (0.01, "red"))),
+    PanelColumn("overturn_by", "Overturned", "percentunit"),
+    PanelColumn("labels_by", "Labels", "short"),
+    PanelColumn("labels_per_hour_by", "Labels/h", "short"),
+    PanelColumn("attainment_by", "SLA attainment", "percentunit", ACCURACY_STEPS),
+    PanelColumn("backlog_by", "Backlog", "short"),
+    PanelColumn("oldest_open_by", "Oldest open", "s"),
 )
 
 
@@ -183,7 +183,7 @@ def _table(spec: Spec) -> table.Panel:
     return panel.sort_by([common_builders.TableSortByFieldState().display_name("95% lower").desc(False)])
 
 
-def _column_properties(column: Column) -> list[dashboard.DynamicConfigValue]:
+def _column_properties(column: PanelColumn) -> list[dashboard.DynamicConfigValue]:
     value = dashboard.DynamicConfigValue
     properties = [value("unit", column.unit)]
     if column.unit == "percentunit":

@@ -17,7 +17,7 @@ GATEWAY_JOB = "floorwatch-gateway"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PrometheusRule:
     """One alerting rule.
 
     Attributes:
@@ -39,8 +39,8 @@ class Rule:
 
 _LAG_S = "time() - max(floorwatch_watermark_timestamp_seconds)"
 
-RULES: tuple[Rule, ...] = (
-    Rule(
+RULES: tuple[PrometheusRule, ...] = (
+    PrometheusRule(
         "FloorwatchWatermarkStalled",
         # absent(): with no worker left there is no watermark to be old, and that is the worst stall of all.
         f"{_LAG_S} > {STALLED_AFTER_S} or absent(floorwatch_watermark_timestamp_seconds)",
@@ -50,7 +50,7 @@ RULES: tuple[Rule, ...] = (
         "Tables, boards and incidents are frozen; a quiet floor is not the cause, for time then closes windows by "
         "itself. Check workers, then the broker.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchPartitionStalled",
         f"(time() - max by (partition) (floorwatch_watermark_timestamp_seconds) > {STALLED_AFTER_S}) "
         'and on (partition) (max by (partition) (floorwatch_lag_records{stage="ledger"}) > 0)',
@@ -59,7 +59,7 @@ RULES: tuple[Rule, ...] = (
         "Partition {{ $labels.partition }} waits: records are there and its watermark does not move",
         "Scopes of this partition are late by {{ $value | humanizeDuration }}. Restart the worker that holds it.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchWorkerDown",
         f'up{{job="{WORKER_JOB}"}} == 0 or absent(up{{job="{WORKER_JOB}"}})',
         "1m",
@@ -69,7 +69,7 @@ RULES: tuple[Rule, ...] = (
         "Its partitions move to the other workers after the session timeout; with none left, everything waits "
         "in Kafka.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchGatewayDown",
         f'up{{job="{GATEWAY_JOB}"}} == 0 or absent(up{{job="{GATEWAY_JOB}"}})',
         "1m",
@@ -78,7 +78,7 @@ RULES: tuple[Rule, ...] = (
         "{{ end }}",
         "Labelling tools cannot deliver; those that do not retry lose events. Restart it before anything else.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchDeadLetters",
         "sum by (stage, code) (increase(floorwatch_dead_letters_total[10m])) > 0",
         "0m",
@@ -87,7 +87,7 @@ RULES: tuple[Rule, ...] = (
         "Refused records are in no table. Read their reasons in the dead-letter topic; most often a tool changed "
         "its payload.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchScopesRefused",
         'sum(increase(floorwatch_scopes_refused_total[10m])) > 0 or sum(floorwatch_export_rows_skipped{reason="partial"}) > 0',
         "0m",
@@ -96,7 +96,7 @@ RULES: tuple[Rule, ...] = (
         "They are not counted; rows that may lack something for it are marked partial, and metrics and alert rules leave them out. "
         "Find the sender and the dimension whose values explode; raising tables.max_scopes needs a rebuilt state.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchRuleFails",
         "sum by (rule) (increase(floorwatch_rule_failures_total[10m])) > 0",
         "0m",
@@ -104,7 +104,7 @@ RULES: tuple[Rule, ...] = (
         "Alert rule {{ $labels.rule }} could not be evaluated",
         "It is blind meanwhile; tables and other rules go on. The worker's log has the fault: please report it.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchSetAside",
         "sum by (stage) (increase(floorwatch_set_aside_total[10m])) > 0",
         "0m",
@@ -113,7 +113,7 @@ RULES: tuple[Rule, ...] = (
         "They are in no table; everything else goes on. The dead-letter topic (code cannot_process) and the worker's log have the "
         "reason and the offset: please report it.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchRedisAway",
         'max by (instance) (floorwatch_waiting_seconds{on="redis"}) > 60',
         "1m",
@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
         "Rows, boards that read Redis, alert rules and notifications stand still; intake and ledger go on and nothing is lost. "
         "Bring Redis back: everything catches up by itself.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchRecordNearLimit",
         "max by (topic) (floorwatch_largest_record_bytes) > "
         'on () group_left () (0.5 * max(floorwatch_limit{of="largest_record_bytes"}))',
@@ -132,7 +132,7 @@ RULES: tuple[Rule, ...] = (
         "A row grows with the distinct labelers of its pane. At the limit the worker ends. Look for a sender whose labeler_id "
         "never repeats, or raise kafka.max_message_bytes and the topic's max.message.bytes.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchAlertsNotDelivered",
         f"max by (channel) (floorwatch_notifications_oldest_waiting_seconds) > {UNDELIVERED_AFTER_S} "
         "or max by (channel) (delta(floorwatch_notifications_dead[10m])) > 0",
@@ -142,7 +142,7 @@ RULES: tuple[Rule, ...] = (
         "Somebody is to be told of an incident and is not. Its receiver refuses, does not answer, or no channel serves the route. "
         "`floorwatch doctor` and /statusz of a worker name the reason; other channels deliver.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchAlertRouteSilent",
         "max by (instance) (floorwatch_notification_routes_silent) > 0 "
         "or min by (instance, channel) (floorwatch_notification_channel_usable) == 0",
@@ -152,7 +152,7 @@ RULES: tuple[Rule, ...] = (
         "A package is missing, an address is wrong or a route is empty: what is sent there waits. `floorwatch config check` says "
         "where; mend it and restart the workers, and what waits is delivered.",
     ),
-    Rule(
+    PrometheusRule(
         "FloorwatchBackgroundTaskDown",
         "max by (instance, task) (floorwatch_background_task_down_seconds) > 10",
         "1m",

@@ -7,14 +7,14 @@ from typing import Any
 
 import yaml
 
-from prometheus.alerting_rules import RULES, RUNBOOK, Rule
+from prometheus.alerting_rules import RULES, RUNBOOK, PrometheusRule
 
 PATH = Path("prometheus/generated/floorwatch.rules.yml")
 _HEAD = "# Generated from prometheus/alerting_rules.py by `make generate`. Do not edit.\n"
 _GROUP = "floorwatch-stream"
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: PrometheusRule) -> dict[str, Any]:
     return {
         "alert": rule.name,
         "expr": rule.expr,
