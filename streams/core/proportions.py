@@ -240,7 +240,7 @@ class Trend(NamedTuple):
     z: float
 
 
-def share_trend(buckets: Sequence[tuple[int, int]]) -> Trend | None:
+def share_trend(buckets: Sequence[tuple[float, float]]) -> Trend | None:
     """Return the linear trend of a share over equal steps of time.
 
     The Cochran–Armitage test (Armitage, Biometrics 11, 1955) with the steps 0, 1, 2 … as scores; the slope is that of the

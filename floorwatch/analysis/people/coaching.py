@@ -7,14 +7,15 @@ have been. A new alert begins the loop again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.sampled import AuditSums, change_between
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core.binomial import judged_below
-from streams.core.proportions import Interval, difference
+from streams.core.proportions import Interval, WeightedShare
 
 
 class CoachingStep(str, Enum):
@@ -123,8 +124,8 @@ class Recovery(NamedTuple):
     """Accuracy before the alert and after the coaching.
 
     Attributes:
-        before: (correct, judged) of labels made in the ``recovery_ms`` before the alert.
-        after: (correct, judged) of labels made since the coaching.
+        before: (correct, judged) of labels made in the ``recovery_ms`` before the alert, of sampled audits where there are any.
+        after: The same of labels made since the coaching.
         change: after − before with the 95% interval to judge by; None where a side has no audits.
         missing: Audits still needed before there is a result.
     """
@@ -143,14 +144,11 @@ class Coaching(NamedTuple):
     recovery: Recovery | None
 
 
-def _counted(works: Iterable[StandingLabel], start_ms: int, end_ms: int) -> tuple[int, int]:
-    right, judged = 0, 0
-    for work in works:
-        if work.judged is None or work.judged.technical or not start_ms <= work.time_ms < end_ms:
-            continue
-        judged += 1
-        right += not work.judged.wrong
-    return right, judged
+_ROUNDING = 1e-6
+
+
+def _sums(works: Iterable[StandingLabel], start_ms: int, end_ms: int) -> AuditSums:
+    return AuditSums(work for work in works if start_ms <= work.time_ms < end_ms)
 
 
 def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms: int, policy: PeoplePolicy) -> Coaching:
@@ -158,7 +156,7 @@ def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms:
 
     Recovered: at least ``recovery_audits`` audits of labels made since, the accuracy rose (the whole interval of the
     change is above 0) and is not below target beyond chance. Not recovered: as many audits, and below target beyond
-    chance (``judged_below``, 2.5%).
+    chance (2.5%). Audits are those of ``floorwatch.analysis.people.sampled``.
 
     Args:
         steps: What was told of this person.
@@ -172,17 +170,20 @@ def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms:
     loop = fold_steps(told for told in steps if told.time_ms <= until_ms)
     if loop.state is not State.watching or loop.coached_ms is None or loop.alerted_ms is None:
         return Coaching(loop.state, loop, None)
-    before = _counted(works, loop.alerted_ms - policy.recovery_ms, loop.alerted_ms)
-    after = _counted(works, loop.coached_ms, until_ms)
-    missing = max(0, policy.recovery_audits - after[1])
-    recovery = Recovery(before, after, difference(before, after, judged=True), missing)
-    return Coaching(_recovery_state(recovery, policy), loop, recovery)
+    before = _sums(works, loop.alerted_ms - policy.recovery_ms, loop.alerted_ms)
+    after = _sums(works, loop.coached_ms, until_ms)
+    weighted = before.sampled or after.sampled
+    since = after.share(weighted=weighted)
+    missing = max(0, math.ceil(policy.recovery_audits - (since.worth if since is not None else 0) - _ROUNDING))
+    was, now = (side.counts(weighted=weighted) for side in (before, after))
+    recovery = Recovery(was, now, change_between(before, after), missing)
+    return Coaching(_recovery_state(recovery, since, policy), loop, recovery)
 
 
-def _recovery_state(recovery: Recovery, policy: PeoplePolicy) -> State:
-    if recovery.missing or not recovery.after[1]:
+def _recovery_state(recovery: Recovery, since: WeightedShare | None, policy: PeoplePolicy) -> State:
+    if recovery.missing or since is None:
         return State.watching
-    if judged_below(*recovery.after, policy.accuracy_target_ratio):
+    if since.limits()[1] < policy.accuracy_target_ratio:
         return State.not_recovered
     if recovery.change is not None and recovery.change.low > 0:
         return State.recovered

@@ -32,9 +32,11 @@ class WorkTally:
         buckets: Handle times by log bucket (``counters.bucket``).
         judged: Audited labels, technical errors left out.
         wrong: Wrong ones of these.
+        weight_nano: Σ1/π over those of the judged whose sampling probability is known.
+        wrong_weight_nano: The same over the wrong ones.
     """
 
-    __slots__ = ("buckets", "handle_ms", "handled", "judged", "labels", "wrong")
+    __slots__ = ("buckets", "handle_ms", "handled", "judged", "labels", "weight_nano", "wrong", "wrong_weight_nano")
 
     def __init__(self) -> None:
         """Count nothing."""
@@ -43,6 +45,8 @@ class WorkTally:
         self.handle_ms = 0
         self.judged = 0
         self.wrong = 0
+        self.weight_nano = 0
+        self.wrong_weight_nano = 0
         self.buckets: dict[int, int] = {}
 
     def add(self, other: WorkTally, sign: int = 1) -> None:
@@ -52,6 +56,8 @@ class WorkTally:
         self.handle_ms += sign * other.handle_ms
         self.judged += sign * other.judged
         self.wrong += sign * other.wrong
+        self.weight_nano += sign * other.weight_nano
+        self.wrong_weight_nano += sign * other.wrong_weight_nano
         for bucket, count in other.buckets.items():
             self.buckets[bucket] = self.buckets.get(bucket, 0) + sign * count
 
@@ -75,6 +81,8 @@ def tally_works(works: Iterable[StandingLabel]) -> Tallies:
         if work.judged is not None and not work.judged.technical:
             tally.judged += 1
             tally.wrong += work.judged.wrong
+            tally.weight_nano += work.judged.weight_nano
+            tally.wrong_weight_nano += work.judged.wrong * work.judged.weight_nano
     return found
 
 
@@ -212,13 +220,22 @@ def handle_against_peers(own: Tallies, peers: Tallies, min_peer_labels: int) -> 
 def expected_accuracy(own: Tallies, peers: Tallies) -> float | None:
     """Return the accuracy peers would have on the audited mix of one labeller; None where none of it can be compared.
 
+    By sampled audits, weighed, where the labeller has any: targeted ones say how auditors pick.
+
     Source: indirect standardisation (Breslow, Day 1987, chapter 2).
     """
+    weighted = any(tally.weight_nano for tally in own.values())
     judged, right = 0, 0.0
     for mix, tally in own.items():
         theirs = peers.get(mix)
-        if theirs is None or not theirs.judged:
-            continue
-        judged += tally.judged
-        right += tally.judged * (1 - theirs.wrong / theirs.judged)
+        mine, wrong, of_peers = (
+            (tally.weight_nano, theirs.wrong_weight_nano, theirs.weight_nano)
+            if weighted and theirs is not None
+            else (tally.judged, theirs.wrong, theirs.judged)
+            if theirs is not None
+            else (0, 0, 0)
+        )
+        if of_peers:
+            judged += mine
+            right += mine * (1 - wrong / of_peers)
     return right / judged if judged else None

@@ -14,17 +14,16 @@ from floorwatch.analysis.people.learning import Curve, Tenure
 from floorwatch.analysis.people.peers import HandleAgainstPeers, expected_accuracy, handle_against_peers
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.rushing import Rushing, learned_between, rushing
+from floorwatch.analysis.people.sampled import AuditSums, change_between
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core.binomial import Limits, Weighed, exact_limits
+from streams.core.binomial import Limits, exact_limits
 from streams.core.policy import HOUR_MS
 from streams.core.proportions import (
     Interval,
     Trend,
-    difference,
     proportion,
     share_trend,
     trials_for,
-    weighted_share,
 )
 
 TREND_STEPS = 7
@@ -96,8 +95,8 @@ class AccuracyTrend(NamedTuple):
     """How the accuracy moves.
 
     Attributes:
-        before: (correct, judged) in the window before.
-        change: Since then, with its 95% interval.
+        before: (correct, judged) in the window before, of the audits that count.
+        change: Since then, with the 95% interval to judge by.
         within: Trend over the window in seven steps.
     """
 
@@ -143,7 +142,7 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
     """Return the accuracy of some labels and what can be said of it."""
     judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
     targeted, targeted_correct = 0, 0
-    sides, largest = ([0, 0], [0, 0]), 0
+    sums = AuditSums()
     for work in works:
         verdict = work.judged
         if verdict is None:
@@ -156,16 +155,12 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
         correct += right
         targeted += not verdict.weight_nano
         targeted_correct += right and not verdict.weight_nano
-        side = sides[right]
-        side[0] += verdict.weight_nano
-        side[1] += verdict.weight_nano * verdict.weight_nano
-        largest = max(largest, verdict.weight_nano)
+        sums.add(verdict)
         if verdict.gold:
             gold += 1
             gold_correct += right
     raw = proportion(correct, judged)
-    wrong_side, right_side = (Weighed(total, squares, largest) for total, squares in sides)
-    found = weighted_share(right_side, wrong_side)
+    found = sums.share(weighted=True)
     weighted, effective = (found.estimate, found.worth) if found is not None else (None, 0.0)
     by_weight = found is not None
     best, size = (weighted, effective) if by_weight else (raw, float(judged))
@@ -217,7 +212,9 @@ def volume_of(works: Iterable[StandingLabel]) -> Volume:
 
 
 def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int) -> AccuracyTrend:
-    """Return how accuracy moved from the window before and within the window.
+    """Return how accuracy moved from the window before and within the window, by sampled audits where there are any.
+
+    Source: ``floorwatch.analysis.people.sampled``; within the window each step counts what its weighted audits are worth.
 
     Args:
         works: One person's labels over the whole log.
@@ -225,19 +222,21 @@ def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int) -> Accu
         end_ms: Its end.
     """
     length_ms = end_ms - start_ms
-    before = [0, 0]
-    steps = [[0, 0] for _ in range(TREND_STEPS)]
+    before, now = AuditSums(), AuditSums()
+    steps = [AuditSums() for _ in range(TREND_STEPS)]
     for work in works:
         verdict = work.judged
         if verdict is None or verdict.technical or not start_ms - length_ms <= work.time_ms < end_ms:
             continue
-        late = work.time_ms >= start_ms
-        held = steps[(work.time_ms - start_ms) * TREND_STEPS // length_ms] if late else before
-        held[0] += not verdict.wrong
-        held[1] += 1
-    now = (sum(right for right, _ in steps), sum(count for _, count in steps))
-    past = (before[0], before[1])
-    return AccuracyTrend(past, difference(past, now), share_trend([(right, count) for right, count in steps]))
+        if work.time_ms < start_ms:
+            before.add(verdict)
+            continue
+        now.add(verdict)
+        steps[(work.time_ms - start_ms) * TREND_STEPS // length_ms].add(verdict)
+    weighted = before.sampled or now.sampled
+    shares = [step.share(weighted=weighted) for step in steps]
+    within = share_trend([(one.estimate.value * one.worth, one.worth) if one is not None else (0, 0) for one in shares])
+    return AccuracyTrend(before.counts(weighted=weighted), change_between(before, now), within)
 
 
 def scorecard(crowd: Cohort, labeler_id: str, steps: Iterable[Told] = (), shift_end_ms: int | None = None) -> Scorecard:

@@ -1,0 +1,79 @@
+"""One person's audits as a sample of the person's work: weighed where sampling probabilities are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from floorwatch.analysis.people.standing_labels import StandingLabel, StandingVerdict
+from streams.core.binomial import Weighed
+from streams.core.proportions import Interval, WeightedShare, difference_of, weighted_share
+
+
+class AuditSums:
+    """Audited labels, technical errors left out: all of them counted, those with a sampling probability weighed too.
+
+    Attributes:
+        all_counts: [right, judged] over all.
+        sampled_counts: [right, judged] over those whose sampling probability is known.
+    """
+
+    __slots__ = ("_largest", "_right", "_wrong", "all_counts", "sampled_counts")
+
+    def __init__(self, works: Iterable[StandingLabel] = ()) -> None:
+        """Count some labels; those without a verdict, or with a technical error, are passed over."""
+        self.all_counts = [0, 0]
+        self.sampled_counts = [0, 0]
+        self._right, self._wrong = [0, 0], [0, 0]
+        self._largest = 0
+        for work in works:
+            if work.judged is not None and not work.judged.technical:
+                self.add(work.judged)
+
+    def add(self, verdict: StandingVerdict) -> None:
+        """Count one verdict that is no technical error."""
+        weight, right = verdict.weight_nano, not verdict.wrong
+        for counts in (self.all_counts, self.sampled_counts) if weight else (self.all_counts,):
+            counts[0] += right
+            counts[1] += 1
+        side = self._right if right else self._wrong
+        side[0] += weight
+        side[1] += weight * weight
+        self._largest = max(self._largest, weight)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether any sampling probability is known."""
+        return self.sampled_counts[1] > 0
+
+    def share(self, *, weighted: bool) -> WeightedShare | None:
+        """Return the accuracy, None without audits.
+
+        Source: ``streams.core.binomial``.
+
+        Args:
+            weighted: From the audits whose sampling probability is known; else from all, each counted once.
+        """
+        if weighted:
+            right_side, wrong_side = (Weighed(side[0], side[1], self._largest) for side in (self._right, self._wrong))
+            return weighted_share(right_side, wrong_side)
+        right, judged = self.all_counts
+        return weighted_share(Weighed.plain(right), Weighed.plain(judged - right))
+
+    def counts(self, *, weighted: bool) -> tuple[int, int]:
+        """Return (right, judged) of the audits that ``share`` is of."""
+        right, judged = self.sampled_counts if weighted else self.all_counts
+        return right, judged
+
+
+def change_between(before: AuditSums, after: AuditSums) -> Interval | None:
+    """Return how the accuracy rose, with the 95% interval to judge by; None where a side has no audits to say it by.
+
+    If any sampling probability is known on either side, only such audits count, weighed: when only the audits change, in
+    number, in what they look at or in how many are targeted, the accuracy has not.
+
+    Source: ``streams.core.proportions.difference_of``.
+    """
+    weighted = before.sampled or after.sampled
+    sides = [side.share(weighted=weighted) for side in (after, before)]
+    found = [Interval(side.estimate.value, *side.limits()) for side in sides if side is not None]
+    return difference_of(*found) if len(found) == 2 else None
