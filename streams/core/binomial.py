@@ -37,7 +37,8 @@ Limits = tuple[float, float]
 
 _NORMAL = NormalDist()
 _ROOT_TAU = math.sqrt(2 * math.pi)
-_LARGE = 3_000.0
+_FEW_TERMS = 32.0
+_QUICK, _EXACT = 12.0, 3_000.0
 _FAR = 700.0
 _TINY = 1e-300
 
@@ -105,16 +106,33 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
     return _beta_cdf(a, b, x, 1 - x, math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b))[0]
 
 
-def _beta_cdf(a: float, b: float, x: float, y: float, log_beta: float) -> tuple[float, float]:
-    """Return I_x(a, b) and its derivative by the log odds of x, x^a·y^b/B(a, b); y is 1 − x."""
-    front = math.exp(a * math.log(x) + b * math.log(y) - log_beta)
-    if a > _LARGE and b > _LARGE:
+def _beta_cdf(a: float, b: float, x: float, y: float, log_beta: float, large: float = _EXACT) -> tuple[float, float]:
+    """Return I_x(a, b) and its derivative by the log odds of x, x^a·y^b/B(a, b); y is 1 − x.
+
+    From parameters of ``large`` on by the expansion for large ones: from 3,000 its error is 1e-8, from 12 a thousandth of the tail.
+    """
+    log_x, log_y = math.log(x), math.log(y)
+    front = math.exp(a * log_x + b * log_y - log_beta)
+    if b <= _FEW_TERMS and b == int(b) and a * log_x > -_FAR / 2:
+        return _finite_sum(a, b, y) * math.exp(a * log_x), front
+    if a <= _FEW_TERMS and a == int(a) and b * log_y > -_FAR / 2:
+        return 1 - _finite_sum(b, a, x) * math.exp(b * log_y), front
+    if a > large and b > large:
         found = _large_beta_cdf(a, b, x, y)
         if found is not None:
             return found, front
     if x * (a + b + 2) < a + 1:
         return front * _fraction(a, b, x) / a, front
     return 1 - front * _fraction(b, a, y) / b, front
+
+
+def _finite_sum(a: float, b: float, y: float) -> float:
+    """Return I_x(a, b)/x^a for a small whole b: Σ_j Γ(a + j)/(Γ(a)·j!)·y^j, the sum of a binomial tail."""
+    total = term = 1.0
+    for j in range(1, int(b)):
+        term *= (a + j - 1) / j * y
+        total += term
+    return total
 
 
 def _fraction(a: float, b: float, x: float) -> float:
@@ -239,14 +257,14 @@ def amount_limits(least: Weighed, most: Weighed, *, tail: float = TAIL, seen: fl
     upper = _Gammas.of(most, one)
     lower = _Gammas.of(least, one) if least.total > 0 and least.squares > 0 else None
 
-    def tails(at: float, of_lower: float) -> tuple[float, float]:
-        _, _, value, slope = upper.at(at)
-        low_value, low_slope = (1.0, 0.0) if lower is None else lower.at(at)[2:]
+    def tails(at: float, large: float, of_lower: float) -> tuple[float, float]:
+        _, _, value, slope = upper.at(at, large)
+        low_value, low_slope = (1.0, 0.0) if lower is None else lower.at(at, large)[2:]
         return of_lower * low_value + (1 - of_lower) * value, of_lower * low_slope + (1 - of_lower) * slope
 
     start = most.total / (1 + most.total)
-    low = 0.0 if lower is None else _share_where(lambda at: tails(at, seen), tail, start)
-    high = _share_where(lambda at: tails(at, 1 - seen), 1 - tail, start)
+    low = 0.0 if lower is None else _share_where(lambda at, large: tails(at, large, seen), tail, start)
+    high = _share_where(lambda at, large: tails(at, large, 1 - seen), 1 - tail, start)
     return low / (1 - low), high / (1 - high)
 
 
@@ -264,14 +282,14 @@ def _lower(good: Weighed, bad: Weighed, tail: float, seen: float) -> float:
     second = _Gammas.of(good.one_more(), bad) if bad.total > 0 and seen < 1 else None
     plain = good.plain_like and bad.plain_like and good.largest == bad.largest
 
-    def tails(at: float) -> tuple[float, float]:
-        x, y, value, front = first.at(at)
+    def tails(at: float, large: float) -> tuple[float, float]:
+        x, y, value, front = first.at(at, large)
         total, slope = seen * value, seen * front
         if second is not None and plain:  # G = F less the chance of exactly what was seen: no second fraction
             alike = front / (first.a * y)
             total, slope = total + (1 - seen) * (value - alike), slope + (1 - seen) * alike * (first.b - 1) * x
         elif second is not None:
-            _, _, value, front = second.at(at)
+            _, _, value, front = second.at(at, large)
             total, slope = total + (1 - seen) * value, slope + (1 - seen) * front
         return total, slope
 
@@ -293,23 +311,29 @@ class _Gammas(NamedTuple):
         shift = math.log(good.squares / good.total) - math.log(bad.squares / bad.total)
         return cls(a, b, shift, math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b))
 
-    def at(self, log_odds: float) -> tuple[float, float, float, float]:
+    def at(self, log_odds: float, large: float) -> tuple[float, float, float, float]:
         """Return x and 1 − x of the beta variable, the chance of at most x, and its derivative by the log odds."""
         odds = math.exp(min(_FAR, max(-_FAR, log_odds - self.shift)))
         x, y = odds / (1 + odds), 1 / (1 + odds)
-        return (x, y, *_beta_cdf(self.a, self.b, x, y, self.log_beta))
+        return (x, y, *_beta_cdf(self.a, self.b, x, y, self.log_beta, large))
 
 
-def _share_where(tails: Callable[[float], tuple[float, float]], chance: float, start: float) -> float:
+def _share_where(tails: Callable[[float, float], tuple[float, float]], chance: float, start: float) -> float:
     """Return the share at whose log odds a growing function reaches a chance.
 
-    Newton's steps for its normal quantile, which is nearly a straight line; bisection where a step leaves the bracket.
+    Newton's steps for its normal quantile, which is nearly a straight line; bisection where a step leaves the bracket. The
+    first steps take the expansion for large parameters, which costs a tenth; the last ones are exact.
+
+    Args:
+        tails: The function and its derivative, by the log odds and by what is large enough for the expansion.
+        chance: What to reach.
+        start: A share near it.
     """
     goal = _NORMAL.inv_cdf(chance)
     low, high = -_FAR, _FAR
-    at = math.log(start / (1 - start))
+    at, large = math.log(start / (1 - start)), _QUICK
     for _ in range(200):
-        total, slope = tails(at)
+        total, slope = tails(at, large)
         low, high = (at, high) if total < chance else (low, at)
         following = (low + high) / 2
         if 1e-300 < total < 1 - 1e-15 and slope > 0:
@@ -317,7 +341,9 @@ def _share_where(tails: Callable[[float], tuple[float, float]], chance: float, s
             newton = at + (goal - reached) * math.exp(-reached * reached / 2) / (slope * _ROOT_TAU)
             following = newton if low < newton < high else following
         step, at = following - at, following
-        if abs(step) < 1e-5:  # the next step would be of the order of its square
+        if large == _QUICK and abs(step) < 0.05:
+            low, high, large = -_FAR, _FAR, _EXACT
+        elif large == _EXACT and abs(step) < 1e-5:  # the next step would be of the order of its square
             break
     return 1 / (1 + math.exp(-at))
 
