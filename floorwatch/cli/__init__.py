@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.parsing import CheckedCommand, CheckedGroup, ConfigOption, ZoneOption, common_options, with_zone
+from floorwatch.cli.options import ConfigOption, VarOption
+from floorwatch.cli.parsing import CheckedCommand, CheckedGroup, ZoneOption, common_options, with_zone
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("floorwatch.cli.up", "up"),

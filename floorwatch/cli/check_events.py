@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
-from floorwatch.cli.options import timestamp_ms
+from floorwatch.cli.options import config_option, json_option, timestamp_ms
 from floorwatch.output.terminal import say, say_json, say_lines
 from streams.core.formatting import plural
 
@@ -347,13 +347,15 @@ def _bounds(config: Path | None) -> dict[str, Any]:
 
 def check_events(
     file: Annotated[str, typer.Argument(help="JSON lines, plain or gzip; - reads standard input.")],
-    as_json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    as_json_: Annotated[bool, json_option("One JSON object instead of text.")] = False,
     max_: Annotated[int, typer.Option("--max", min=0, help="Faults and warnings shown; 0 shows all.")] = DEFAULT_SHOWN,
     now: Annotated[
         str | None,
         typer.Option(metavar="<TIME>", help="Judge times in the future as of this time instead of now."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration: its limits; the defaults without.")] = None,
+    config: Annotated[
+        Path | None, config_option("YAML configuration: its limits; the defaults without.", env=False)
+    ] = None,
 ) -> None:
     """Explain every fault of a file of events with its line, field and fix; exit 1 if there is one."""
     import time

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -42,18 +42,6 @@ def exit_on_redis_error(url: str) -> Iterator[None]:
     except (RedisError, OSError) as error:
         say(redis_away(url, error), err=True)
         raise typer.Exit(1) from None
-
-
-VarOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--var",
-        envvar="FLOORWATCH_VAR",
-        show_envvar=False,
-        help="Folder of a `floorwatch up`; without it ./var, or the only one of yours that runs.",
-    ),
-]
-"""The option with which every command that reads a running stack is told which one."""
 
 
 @contextmanager

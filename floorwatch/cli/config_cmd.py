@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import ConfigFileOption, VarOption, json_option
 from floorwatch.output.terminal import say, say_json, say_lines
 
 if TYPE_CHECKING:
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from floorwatch.sdk.stacks import Found
 
 config_app = typer.Typer(help="Check, show or begin a configuration.", no_args_is_help=True)
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML file; without it, the defaults."),
-]
 
 
 @config_app.command("check")
@@ -43,8 +38,8 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file to check.")]) -> 
 
 @config_app.command("show")
 def show(
-    config: ConfigFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of YAML.")] = False,
+    config: ConfigFileOption = None,
+    as_json: Annotated[bool, json_option("JSON instead of YAML.")] = False,
     var: VarOption = None,
 ) -> None:
     """Show the configuration in force and where it is from: file, environment, running stack; secrets are masked."""

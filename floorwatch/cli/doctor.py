@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floorwatch.cli.common import VarOption
 from floorwatch.cli.doctor_check import CONNECT_TIMEOUT_S, Check
 from floorwatch.cli.doctor_var import ready_check
+from floorwatch.cli.options import ConfigFileOption, VarOption, json_option
 from floorwatch.embedded.health import ask_ready
 from floorwatch.output.terminal import say, say_json
 from floorwatch.sdk.stacks import DEFAULT_VAR
@@ -233,11 +233,8 @@ def as_text(checks: list[Check]) -> str:
 
 
 def doctor(
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML file; without it, the defaults."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object instead of text.")] = False,
+    config: ConfigFileOption = None,
+    as_json: Annotated[bool, json_option("A JSON object instead of text.")] = False,
     var: VarOption = None,
 ) -> None:
     """Check Python, configuration, broker, topics, Redis, alert channels, clock, disk and ports; exit 1 if anything is broken."""

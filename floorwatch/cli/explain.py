@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from config.nearest import choices
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import duration_ms, scope_of
+from floorwatch.cli.options import ConfigOption, JsonOption, VarOption, duration_ms, scope_of
 from floorwatch.output.terminal import MISSING, DataTable, say, say_json_text, say_lines, wide_console
 from streams.core.formatting import printable
 
@@ -64,8 +62,8 @@ def explain(
         Source, typer.Option(help="rows: the read model; log: replay events.v1; auto: rows where they are kept.")
     ] = Source.auto,
     top: Annotated[int, typer.Option(min=1, max=10_000, help="Parts shown of each cut.")] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Show which parts moved a number between two windows, by rate, mix or both, and which effects are only chance."""

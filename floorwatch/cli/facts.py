@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import past_ms
+from floorwatch.cli.options import AsOfOption, ConfigOption, JsonOption, VarOption, past_ms
 from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say, say_json
 from streams.core.formatting import plural
@@ -19,11 +17,9 @@ if TYPE_CHECKING:
 
 def facts(
     task: Annotated[str, typer.Argument(help="The task's id, the subject of its events.")],
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", help="As known at this moment, e.g. 2026-11-22T18:00:00Z.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    as_of: AsOfOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Show every fact of a task in log order, and which rows it counts in."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from config.nearest import choices
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import duration_ms, duration_s
+from floorwatch.cli.options import ConfigOption, JsonOption, VarOption, duration_ms, duration_s, json_option
 from floorwatch.output.reader_zone import local_rfc3339, reader_zone
 from floorwatch.output.terminal import MISSING, DataTable, say, say_json_text, say_lines, wide_console
 from streams.models.timestamps import parse_rfc3339_ms
@@ -32,8 +30,8 @@ _MOVED_S = "8h"
 
 def forecast(
     queue: Annotated[str | None, typer.Option(help="Only this queue, with its open tasks by due time.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a queue.")] = False,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    as_json: Annotated[bool, json_option("One JSON object a queue.")] = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Show each queue's open work against its pace: when due times will be missed and by how many tasks."""
@@ -76,8 +74,8 @@ def whatif(
     labelers: Annotated[
         str | None, typer.Option(help="Who moves, e.g. kul-0007,kul-0012: their own audits are read from the log.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Forecast two queues again as if people had moved, and say what the move costs in accuracy."""

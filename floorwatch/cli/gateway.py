@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorwatch.cli.options import LogLevelOption, config_option
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _STOP_S = 45.0
 def gateway(
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML file; the environment overrides it."),
+        config_option("YAML file; the environment overrides it."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of gateway.host.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Instead of gateway.port; 0 a free one.")] = None,
@@ -32,7 +33,7 @@ def gateway(
     journal: Annotated[
         Path | None, typer.Option(envvar="FLOORWATCH_JOURNAL", help="Accept into this journal instead of Kafka.")
     ] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: LogLevelOption = "info",
 ) -> None:
     """Serve POST /v1/events and POST /v1/hooks/TOOL until SIGTERM."""
     import asyncio

@@ -13,8 +13,8 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli import options
-from floorwatch.cli.common import VarOption
 from floorwatch.cli.incident_records import read_incidents, read_look, read_pending, start_of
+from floorwatch.cli.options import ConfigOption, JsonLinesOption, RedisOption, RedisPrefixOption, VarOption
 from floorwatch.cli.parsing import hand_down
 from floorwatch.cli.pending import pending_hint, pending_lines
 from floorwatch.cli.people_options import fail
@@ -36,11 +36,6 @@ _SEVERITIES = ("page", "warn", "info")
 _FILE_WIDTH = 4_000
 
 incidents_app = typer.Typer(help="List incidents, or show one whole.", invoke_without_command=True)
-
-Config = Annotated[Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML configuration.")]
-RedisUrl = Annotated[str | None, typer.Option("--redis", help="Read model; else as configured.")]
-Prefix = Annotated[str, typer.Option("--prefix", help="Prefix of the keys in Redis, with --redis.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 @dataclass(frozen=True)
@@ -78,10 +73,10 @@ def incidents(
     ] = False,
     by: Annotated[str | None, typer.Option("--by", help="Only those acknowledged by this name.")] = None,
     untaken: Annotated[bool, typer.Option("--untaken", help="Only those nobody has acknowledged.")] = False,
-    as_json: AsJson = False,
-    redis_url: RedisUrl = None,
-    prefix: Prefix = "floorwatch:",
-    config: Config = None,
+    as_json: JsonLinesOption = False,
+    redis_url: RedisOption = None,
+    prefix: RedisPrefixOption = "floorwatch:",
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """List open incidents, one line each, the most urgent first. `incidents show KEY` tells all of one."""
@@ -132,10 +127,10 @@ def _say_look(source: _Source) -> None:
 @incidents_app.command("show")
 def show(
     incident: Annotated[str, typer.Argument(metavar="KEY", help="Its key as the list shows it, or its start.")],
-    as_json: AsJson = False,
-    redis_url: RedisUrl = None,
-    prefix: Prefix = "floorwatch:",
-    config: Config = None,
+    as_json: JsonLinesOption = False,
+    redis_url: RedisOption = None,
+    prefix: RedisPrefixOption = "floorwatch:",
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Show one incident whole: evidence, contributors, what people did about it, who was told what and when."""

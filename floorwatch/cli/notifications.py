@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from config.nearest import choices
-from floorwatch.cli.common import VarOption, configuration_words
+from floorwatch.cli.common import configuration_words
+from floorwatch.cli.options import ConfigOption, JsonLinesOption, VarOption
 from floorwatch.cli.people_options import fail
 from floorwatch.output.reader_zone import local_instant
 from floorwatch.output.terminal import json_line, say, say_json, say_json_text, say_lines
@@ -25,17 +26,15 @@ _T = TypeVar("_T")
 
 notifications_app = typer.Typer(help="List, show, revive or test notifications.", no_args_is_help=True)
 
-Config = Annotated[Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML configuration.")]
 Channel = Annotated[str | None, typer.Option(help="Only of this channel.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 @notifications_app.command("list")
 def list_(
     waiting: Annotated[bool, typer.Option("--waiting", help="What still waits, instead of what was given up.")] = False,
     channel: Channel = None,
-    as_json: AsJson = False,
-    config: Config = None,
+    as_json: JsonLinesOption = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """List notifications that were given up, newest first."""
@@ -57,8 +56,8 @@ def list_(
 @notifications_app.command("show")
 def show(
     notification: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the key of an incident, or its start.")],
-    as_json: AsJson = False,
-    config: Config = None,
+    as_json: JsonLinesOption = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Show a notification: its text if it is still kept, and its delivery on each channel."""
@@ -89,7 +88,7 @@ def revive(
     notifications: Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="Ids, or their start.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
     channel: Channel = None,
-    config: Config = None,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Try notifications again that were given up, with fresh attempts; a running worker delivers them."""
@@ -117,7 +116,7 @@ def revive(
 @notifications_app.command("test")
 def send_test(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Its name in alerts.channels.")],
-    config: Config = None,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Send a test message to a channel, from here and at once; exit 1 if its receiver does not take it."""

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import duration_s
+from floorwatch.cli.options import ConfigOption, VarOption, duration_s
 from floorwatch.cli.people_options import fail
 from floorwatch.output.reader_zone import local_instant
 from floorwatch.output.terminal import say
@@ -32,7 +31,6 @@ Key = Annotated[
 By = Annotated[str, typer.Option("--by", help="Your name: it is kept with the incident.")]
 NoteText = Annotated[str, typer.Option("--note", help="Why, in a few words.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait until the incident shows it.", min=0, max=600)]
-Config = Annotated[Path | None, typer.Option(help="YAML configuration.")]
 
 
 def ack(
@@ -40,7 +38,7 @@ def ack(
     by: By,
     note: NoteText = "",
     wait: Wait = 30,
-    config: Config = None,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Acknowledge an incident, so that it stops escalating. This replaces somebody else's acknowledgement."""
@@ -58,7 +56,7 @@ def silence(
     span: Annotated[str, typer.Option("--for", help="How long: 30m, 2h, 1d …; the last one said counts.")],
     note: NoteText = "",
     wait: Wait = 30,
-    config: Config = None,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Hold back all messages about an incident for a while. It is still shown and still changes."""

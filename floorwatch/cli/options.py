@@ -1,11 +1,12 @@
-"""What the commands read from their options: durations, times, scopes, windows. What cannot be read ends them with code 2."""
+"""The options that several commands share, and how what they hold is read. What cannot be read ends a command with code 2."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
-from typing import NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -13,6 +14,62 @@ from floorwatch.output.terminal import say_lines
 
 _CLOCKS_APART_MS = 60_000
 """Records are stamped by the broker's clock, which may be this far ahead of ours."""
+
+VarOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--var",
+        envvar="FLOORWATCH_VAR",
+        show_envvar=False,
+        help="Folder of a `floorwatch up`; without it ./var, or the only one of yours that runs.",
+    ),
+]
+"""The option with which every command that reads a running stack is told which one."""
+
+
+def config_option(help_text: str, *, env: bool = True) -> Any:
+    """Return the option that names the YAML file.
+
+    Args:
+        help_text: What the file is to the command.
+        env: ``FLOORWATCH_CONFIG`` names it, too.
+    """
+    return typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG" if env else None, help=help_text)
+
+
+ConfigOption = Annotated[Path | None, config_option("YAML configuration.")]
+"""The configuration, for a command that reads a running stack."""
+
+ConfigFileOption = Annotated[Path | None, config_option("YAML file; without it, the defaults.")]
+"""The same for a command that works on the file itself."""
+
+
+def json_option(help_text: str) -> Any:
+    """Return the option that asks for JSON, with what the command then prints."""
+    return typer.Option("--json", help=help_text)
+
+
+JsonOption = Annotated[bool, json_option("One JSON object.")]
+JsonLinesOption = Annotated[bool, json_option("JSON lines: one object a line.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Comma-separated values.")]
+
+
+def as_of_option(help_text: str) -> Any:
+    """Return the option that asks for what was known at a past time."""
+    return typer.Option("--as-of", help=help_text)
+
+
+AsOfOption = Annotated[str | None, as_of_option("As known at this moment, e.g. 2026-11-22T18:00:00Z.")]
+AtOption = Annotated[str | None, typer.Option("--at", help="As of when, RFC 3339; by default the last event.")]
+"""The end of a report, in event time."""
+
+EventsOption = Annotated[
+    Path | None,
+    typer.Option("--events", help="Read JSON lines of contract events, .gz too; by default the cluster's log."),
+]
+RedisOption = Annotated[str | None, typer.Option("--redis", help="Read model; else as configured.")]
+RedisPrefixOption = Annotated[str, typer.Option("--prefix", help="Prefix of the keys in Redis, with --redis.")]
+LogLevelOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
 
 
 def misused(*said: str) -> NoReturn:

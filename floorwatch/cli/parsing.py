@@ -8,24 +8,17 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from config.nearest import choices
-from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import ConfigOption, VarOption
 from floorwatch.output.reader_zone import ZONE_VARIABLE
 
 LARGEST, LARGEST_INT = 1e12, 2**63 - 1
 """The greatest number that a command accepts. Larger ones have no meaning and would only overflow."""
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", show_envvar=False, help="YAML configuration."),
-]
-"""The option that names the configuration, where it stands before the command."""
 
 ZoneOption = Annotated[
     str | None,

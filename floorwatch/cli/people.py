@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from config.nearest import choices
-from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
-from floorwatch.cli.options import duration_ms, timestamp_ms
+from floorwatch.cli.options import (
+    AtOption,
+    ConfigOption,
+    EventsOption,
+    VarOption,
+    duration_ms,
+    json_option,
+    timestamp_ms,
+)
 from floorwatch.cli.people_options import (
     append_step,
     fail,
@@ -32,12 +39,7 @@ if TYPE_CHECKING:
 
 _GROUPINGS = ("team", "site", "vendor")
 
-Events = Annotated[
-    Path | None, typer.Option(help="Read JSON lines of contract events, .gz too; by default the cluster's log.")
-]
-Config = Annotated[Path | None, typer.Option(help="YAML configuration.")]
 Window = Annotated[str, typer.Option(help="How far back: 24h, 7d, 28d …")]
-At = Annotated[str | None, typer.Option(help="As of when, RFC 3339; by default the last event.")]
 CoachingFile = Annotated[Path | None, typer.Option(help="JSON lines of coaching steps; see docs/people.md.")]
 Incidents = Annotated[
     bool, typer.Option("--incidents", help="Take alerted and acknowledged from the incidents about a person too.")
@@ -51,7 +53,7 @@ Weights = Annotated[
 ]
 Cap = Annotated[str | None, typer.Option(help="Exposure cap, severity-weighted; else people.exposure.cap_s.")]
 Target = Annotated[float | None, typer.Option(min=0, max=100, help="Accuracy target in percent; else as configured.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of words.")]
+AsJson = Annotated[bool, json_option("JSON instead of words.")]
 
 
 class _PeopleData(NamedTuple):
@@ -140,9 +142,9 @@ def _desk(
 
 def scorecard(
     labeler: Annotated[str, typer.Argument(help="labeler_id")],
-    events: Events = None,
+    events: EventsOption = None,
     window: Window = "7d",
-    at: At = None,
+    at: AtOption = None,
     coaching: CoachingFile = None,
     told: Annotated[str | None, typer.Option(help="Record a step: alerted, acknowledged, coached or closed.")] = None,
     by: Annotated[str, typer.Option(help="Who took the step.")] = "",
@@ -152,7 +154,7 @@ def scorecard(
     cap: Cap = None,
     target: Target = None,
     as_json: AsJson = False,
-    config: Config = None,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Show one labeller fairly: accuracy and handle time against peers on the same work, pace, exposure, coaching."""
@@ -216,10 +218,10 @@ def _tell(desk: _PeopleData, path: Path, labeler_id: str, step: str, by: str) ->
 
 
 def people(
-    events: Events = None,
+    events: EventsOption = None,
     by: Annotated[str, typer.Option(help="Group people by team, site or vendor.")] = "team",
     window: Window = "7d",
-    at: At = None,
+    at: AtOption = None,
     coaching: CoachingFile = None,
     incidents: Incidents = False,
     tenure: TenureFile = None,
@@ -227,7 +229,7 @@ def people(
     cap: Cap = None,
     target: Target = None,
     as_json: AsJson = False,
-    config: Config = None,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Say who needs coaching, who is near the exposure cap and who rushes."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from config.nearest import choices
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import duration_ms, past_ms, timestamp_ms
+from floorwatch.cli.options import AsOfOption, ConfigOption, JsonOption, VarOption, duration_ms, past_ms, timestamp_ms
 from floorwatch.output.terminal import say, say_json, wide_console
 
 if TYPE_CHECKING:
@@ -23,9 +21,9 @@ def quality(
     since: Annotated[
         str | None, typer.Option(help="Only labels from this moment on, e.g. 2026-11-22T18:00:00Z.")
     ] = None,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="As known at this moment.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    as_of: AsOfOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""

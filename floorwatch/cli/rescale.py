@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floorwatch.cli.common import VarOption
 from floorwatch.cli.compare_sets import compare_tables
+from floorwatch.cli.options import VarOption, config_option
 from floorwatch.cli.rescale_plan import steps
 from floorwatch.output.terminal import say
 from streams.core.formatting import plural
@@ -135,9 +135,7 @@ def advise(measured: Measured, rate: float | None, per_worker: float, restore: f
 
 
 def rescale(
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG", help="YAML file of the running floor.")
-    ] = None,
+    config: Annotated[Path | None, config_option("YAML file of the running floor.")] = None,
     rate: Annotated[
         float | None, typer.Option(min=0, max=1e9, help="Events per second to plan for, instead of measured.")
     ] = None,

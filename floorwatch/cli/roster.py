@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from floorwatch.cli.common import VarOption
 from floorwatch.cli.facts_file import load_facts
-from floorwatch.cli.options import day_of, duration_ms, timestamp_ms
+from floorwatch.cli.options import (
+    AtOption,
+    ConfigOption,
+    EventsOption,
+    JsonLinesOption,
+    VarOption,
+    day_of,
+    duration_ms,
+    timestamp_ms,
+)
 from floorwatch.cli.people_options import as_percent, fail
 from floorwatch.output.reader_zone import local_instant
 from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
@@ -49,10 +56,8 @@ def roster(
     day: Annotated[str | None, typer.Option(help="YYYY-MM-DD; by default the day of the last event.")] = None,
     hours: Annotated[bool, typer.Option("--hours", help="Every hour of the day too.")] = False,
     zone: Annotated[str | None, typer.Option(help="Time zone of the day; by default the site's.")] = None,
-    events: Annotated[
-        Path | None, typer.Option(help="Read JSON lines of contract events, .gz too; by default the cluster's log.")
-    ] = None,
-    at: Annotated[str | None, typer.Option(help="As of when, RFC 3339; by default the last event.")] = None,
+    events: EventsOption = None,
+    at: AtOption = None,
     away: Annotated[
         str | None, typer.Option(help="A longer stretch without a sign of work is away; else roster.away_s.")
     ] = None,
@@ -64,8 +69,8 @@ def roster(
         float | None,
         typer.Option(min=0, max=100, help="Shrinkage in percent, for required people; by default as measured."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    as_json: JsonLinesOption = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Show a day's staffed hours, occupancy, adherence, conformance, shrinkage and required people."""

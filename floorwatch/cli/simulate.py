@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import timestamp_ms
+from floorwatch.cli.options import VarOption, timestamp_ms
 from floorwatch.output.terminal import say
 from floorwatch.sdk.events import NotEmitted
 from floorwatch.simulate.config import SCENARIO_SETTINGS

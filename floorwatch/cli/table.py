@@ -6,14 +6,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from config.nearest import choices
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import kept_window
+from floorwatch.cli.options import ConfigOption, CsvOption, JsonLinesOption, VarOption, as_of_option, kept_window
 from floorwatch.cli.table_text import print_plain, rich_table
 from floorwatch.output.terminal import say, say_lines, shows_live, wide_console
 from streams.core.window_names import CALENDAR_WINDOWS
@@ -43,8 +41,8 @@ def table(
     name: Annotated[TableName, typer.Argument(help="accuracy, throughput or sla.")],
     by: Annotated[str, typer.Option(help="Dimensions of the rows: queue, vendor, vendor,queue … or all.")] = "all",
     window: Annotated[str, typer.Option(help="5m, 15m, 1h, 8h, 24h, 7d or day.")] = "1h",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    as_json: JsonLinesOption = False,
+    as_csv: CsvOption = False,
     watch: Annotated[
         float, typer.Option(min=0, max=86_400, help="Show again every so many seconds; 0 shows once.")
     ] = 0.0,
@@ -55,14 +53,12 @@ def table(
         str | None,
         typer.Option("--max-behind", help="Leave with code 3 when rows are further behind the clock, such as 5m."),
     ] = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", help="As known at this moment, from a replay of the log.")
-    ] = None,
+    as_of: Annotated[str | None, as_of_option("As known at this moment, from a replay of the log.")] = None,
     diff: Annotated[bool, typer.Option("--diff", help="With --as-of: what the same ranges read now.")] = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="With --as-of: answer from a log cut off too late.")
     ] = False,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Show a table as of the watermark, and how far that is behind the clock."""

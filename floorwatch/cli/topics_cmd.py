@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from floorwatch.cli.common import VarOption
+from floorwatch.cli.options import ConfigOption, VarOption
 from floorwatch.output.terminal import say
 
 
@@ -21,7 +20,7 @@ class Action(str, Enum):
 
 def topics(
     action: Annotated[Action, typer.Argument(help="list prints them; create makes and mends them too.")] = Action.list,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """List the topics Floorwatch uses as they are configured, or create those that do not exist.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorwatch.cli.options import ConfigFileOption
 from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import DataConsole, say, wide_console
 
@@ -24,7 +25,7 @@ def up(
     gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes the last one used, or a free one.")] = 0,
     metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the first worker; 0 as above.")] = 0,
     demo_floor: Annotated[bool, typer.Option("--demo-floor", help="Play a simulated floor too.")] = False,
-    config: Annotated[Path | None, typer.Option("--config", "-c", envvar="FLOORWATCH_CONFIG")] = None,
+    config: ConfigFileOption = None,
 ) -> None:
     """Run broker, Redis, gateway and workers on free loopback ports. Events accepted before are replayed."""
     import asyncio

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from config.nearest import choices
-from floorwatch.cli.common import VarOption
-from floorwatch.cli.options import kept_window, past_ms, scope_of, timestamp_ms
+from floorwatch.cli.options import (
+    AsOfOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    VarOption,
+    kept_window,
+    past_ms,
+    scope_of,
+    timestamp_ms,
+)
 from floorwatch.cli.table import TableName
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.reader_zone import local_rfc3339
@@ -33,13 +41,11 @@ def why(
     measure: Annotated[
         str | None, typer.Option(help="Which number: wrong, audited, wrong.false_positive, missed …")
     ] = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", help="As known at this moment, e.g. 2026-11-22T18:00:00Z.")
-    ] = None,
+    as_of: AsOfOption = None,
     limit: Annotated[int, typer.Option(min=0, help="Show at most so many tasks; 0 shows all.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
-    config: Annotated[Path | None, typer.Option(help="YAML configuration.")] = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """List the tasks behind a number; their contributions add up to it."""

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from floorwatch.cli.options import LogLevelOption, config_option
+
 
 def worker(
-    config: Annotated[
-        Path | None, typer.Option(envvar="FLOORWATCH_CONFIG", help="YAML configuration; the environment overrides it.")
-    ] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    config: Annotated[Path | None, config_option("YAML configuration; the environment overrides it.")] = None,
+    log_level: LogLevelOption = "info",
 ) -> None:
     """Run a worker: intake, ledger, aggregate and incidents stages for its share of the partitions."""
     import asyncio

@@ -47,6 +47,7 @@ ONE = {
         r"\"value_encoding\":.*kept|def letter_key",
         {"streams/core/dead_letters.py", "streams/agents/dead_letters.py"},
     ),
+    "shared option": (r"typer\.Option\(\"--(json|csv|as-of|at|config|redis|events)\"", {"floorwatch/cli/options.py"}),
     "list of calendar windows": (r"\(\"day\", \"shift\"\)", {"streams/core/window_names.py"}),
 }
 """What there is one of: a pattern of code that only a second one would hold, and where the one is."""
