@@ -57,6 +57,7 @@ def evaluate(rules: Iterable[Rule], view: RowView, watermark_ms: int, baseline: 
                 runbook_path=runbook_path(rule.kind),
                 wish=found.wish,
                 dated=found.dated,
+                holds=found.holds,
             )
             for found in findings
         ]

@@ -257,7 +257,8 @@ def _quieter(incident: Incident, signal: Signal) -> Incident:
         evidence=signal.evidence,
         value=signal.value,
         updated_ms=max(incident.updated_ms, signal.watermark_ms),
-        streak=incident.streak + 1,
+        # Without evidence of recovery it stays open.
+        streak=0 if signal.holds else incident.streak + 1,
     )
 
 

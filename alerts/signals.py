@@ -45,7 +45,8 @@ class Signal(Struct, frozen=True, tag="signal"):
     """What one rule says of one scope at one watermark (topic signals.v1).
 
     ``since_ms`` is the start of what the evidence covers; ``dated`` says that a detector found it there, so that a correction
-    may move it. ``value`` is None when there is nothing to measure.
+    may move it. ``holds`` says of a signal that does not fire that nothing shows a recovery either: an open incident stays open.
+    ``value`` is None when there is nothing to measure.
     ``target`` is in the unit of the rule's kind: a ratio, seconds or a count.
     """
 
@@ -66,3 +67,4 @@ class Signal(Struct, frozen=True, tag="signal"):
     runbook_path: str = ""
     wish: AuditSuggestion | None = None
     dated: bool = False
+    holds: bool = False

@@ -37,6 +37,7 @@ class Finding(Struct, frozen=True):
     examples: tuple[str, ...] = ()
     wish: AuditSuggestion | None = None
     dated: bool = False
+    holds: bool = False
 
 
 class Evaluator(Protocol):

@@ -66,7 +66,7 @@ class ShareMeasure(Struct, frozen=True):
 def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -> Iterable[Finding]:
     """One finding per selected row.
 
-    By evidence it fires while the row's detector does. By interval it fires when so few good outcomes have at most the chance
+    By evidence it fires while the row's detector does, and then holds until the detector has evidence of recovery. By interval it fires when so few good outcomes have at most the chance
     of ``share.z`` where the true share is ``share.good_target``: the exact binomial test (``streams.core.binomial``).
     """
     rows = live_rows(context.view, share.table, rule.window, context.watermark_ms)
@@ -110,6 +110,7 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
             examples=examples(row),
             wish=_wish(rule, share, reading),
             dated=reading is not None and reading["since_ms"] is not None,
+            holds=reading is not None and not firing and not reading.get("recovered", True),
         )
 
 

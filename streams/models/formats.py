@@ -213,8 +213,8 @@ TABLE_ROW = Format(
     "worker (rules), command line, readers of the topics",
     "member format",
     "the rules stop the worker; commands end with the reason",
-    "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial",
-    1,
+    "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial; 2.2: recovered and phi of evidence",
+    2,
 )
 INCIDENT = Format(
     "an incident",
@@ -235,8 +235,8 @@ SIGNAL = Format(
     "worker (incidents)",
     "member format",
     _STOPS,
-    "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033)",
-    2,
+    "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); 2.3: holds",
+    3,
 )
 NOTIFICATION = Format(
     "a notification",

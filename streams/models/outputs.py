@@ -27,6 +27,8 @@ class Evidence(Struct):
     units: int
     bad: int
     wants_audits: bool
+    recovered: bool = True
+    phi: float = 1.0
 
 
 class Row(Struct, kw_only=True):

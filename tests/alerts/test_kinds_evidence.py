@@ -109,7 +109,7 @@ rules:
     assert not found["a"].watches({"queue": "hate", "vendor": "bpo-b"})
     assert not found["a"].watches({"vendor": "bpo-a"})
     assert found["c"].model.lambdas == ShareBets.of(0.005, CRITICAL_RATIOS).lambdas
-    assert (found["d"].bar, found["d"].model.resolve_level) == (2_688.0, 8.0)
+    assert (found["d"].bar, found["d"].model.period_ms, found["d"].model.per_unit) == (2_688.0, 3_600_000, False)
     assert found["d"].model.lambdas == ShareBets.of(1 - 0.95, ACCURACY_RATIOS).lambdas
 
 

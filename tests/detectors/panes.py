@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, AuditBatch, PaneCount, ShareBets, merge_batches, uniform_batch
+from streams.core.detectors.bets import NANO, PaneCount, ShareBets, WeightClass, merge_classes
 
 QUARTER_MS = 900_000
 MODEL = ShareBets.of(0.05)
 
 
+def audits(units: int, bad: int, weight: int = 1) -> tuple[WeightClass, ...]:
+    """A pane of audits of one weight."""
+    return (WeightClass(weight * NANO, units, bad),)
+
+
 @st.composite
-def batches(draw) -> AuditBatch:
+def classes(draw) -> WeightClass:
     units = draw(st.integers(1, 6))
-    return uniform_batch(
-        draw(st.integers(0, 4)), units, draw(st.integers(0, units)), draw(st.sampled_from((1, 2, 20))) * NANO
-    )
+    return WeightClass(draw(st.sampled_from((1, 2, 20))) * NANO, units, draw(st.integers(0, units)))
 
 
-audit_panes = st.lists(batches(), min_size=1, max_size=4).map(merge_batches)
+audit_panes = st.lists(classes(), min_size=1, max_size=4).map(merge_classes)
 count_panes = st.builds(
     PaneCount, st.integers(0, 40), st.integers(0, 30).map(lambda n: n * NANO), st.sampled_from((NANO, 2 * NANO))
 )

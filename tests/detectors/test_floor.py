@@ -13,7 +13,7 @@ from alerts.detectors import detectors_of
 from alerts.evaluate import evaluate
 from alerts.rules_file import parse_rules
 from alerts.view import MemoryRowView
-from streams.core.detectors.bets import NANO, uniform_batch
+from streams.core.detectors.bets import NANO, WeightClass
 from streams.core.detectors.fold import PaneFold
 from streams.core.detectors.packed import accuracy_pane, critical_pane, evidence_amount, evidence_counter
 from streams.core.detectors.watch import Watch, first_pane_ms
@@ -309,7 +309,7 @@ def test_technical_errors_count_for_critical_errors_only_and_targeted_audits_for
     assert (batch.units, batch.bad) == (1, 1)
 
 
-def test_packed_audits_of_one_batch_add_up() -> None:
+def test_packed_audits_of_one_weight_add_up() -> None:
     one, other = (evidence_counter("l", "p", weight * NANO, technical=False) for weight in (20, 4))
     counters = {
         one: 3 * evidence_amount(wrong=False, critical=False) + 2 * evidence_amount(wrong=True, critical=True),
@@ -318,10 +318,8 @@ def test_packed_audits_of_one_batch_add_up() -> None:
         1: 7,
         "L:l": 3,
     }
-    by_units = sorted(accuracy_pane(counters), key=lambda batch: batch.units)
-    assert by_units[0][1:] == uniform_batch(0, 1, 0, 20 * NANO)[1:]
-    assert by_units[1][1:] == (6, 3, 104 * NANO, 44 * NANO, 20 * NANO)
-    assert {batch.bad for batch in critical_pane(counters)} == {0, 2}
+    assert accuracy_pane(counters) == (WeightClass(4 * NANO, 1, 1), WeightClass(20 * NANO, 6, 2))
+    assert critical_pane(counters) == (WeightClass(4 * NANO, 1, 0), WeightClass(20 * NANO, 6, 2))
 
 
 def test_panes_leave_the_evidence_a_day_at_a_time_and_before_the_ledger_lets_go_of_them() -> None:

@@ -7,10 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from streams.core.detectors.bulk import summarise_bulk
+from streams.core.detectors.dispersion import (
+    DAY_MS,
+    NANO,
+    NOT_LEARNT,
+    Dispersion,
+    WeightClass,
+    learn,
+    phi_of,
+    temper_of,
+)
 from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summarise
-
-NANO = 1_000_000_000
 
 ACCURACY_RATIOS = (1.3, 1.6, 2.0, 3.0, 5.0)
 """How many times the allowed error share each accuracy bet is made for."""
@@ -21,90 +28,79 @@ CRITICAL_RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0)
 DROP_SHARES = (0.3, 0.5, 0.7, 0.85)
 """The shares ρ of the expected count each throughput bet is made for."""
 
-RESOLVE_AUDITS = 4.1
-"""Audits without an error that resolve an accuracy alarm, times the allowed share: 82 at a target of 95%."""
+STILL_BAD = 1.3
+"""Times the allowed share from which on work is still bad, so that an alarm must not end."""
 
-RESOLVE_SLA_BUCKETS = 8.0
-"""Buckets without a miss (two hours) that resolve an SLA alarm."""
+BACK_TO_GOOD = 0.7
+"""Times the allowed share at which work is surely good again."""
+
+RESOLVE_NATS = math.log(100.0)
+"""Log likelihood ratio of "good again" against "still bad" that ends an alarm on a share.
+
+Page's CUSUM with it ends an alarm wrongly at most once in 100 periods on average (Lorden, Annals of Mathematical Statistics 42,
+1971); a period is a day of audits, and an hour of due tasks.
+"""
 
 RESOLVE_COUNT_NATS = 4.0
 """Log likelihood ratio of "as expected" against "70% of it" that resolves a throughput alarm: 55 to 1."""
 
-_BULK = 96
-"""From this many batches on, numpy is faster."""
+DAYS_ABOVE = 1.1
+"""How far above the allowed share the days of a scope of many audits may lie, in their standard deviations, without an alarm."""
 
-_TEMPLATES_LIMIT = 4096
+_RAISED_STEPS = 64
+_MOST_NATS = 230.0
+"""e to this is 1e100."""
+
+_LOGS_LIMIT = 4096
 _SINCE_RATIO = 2.0
 _SINCE_DROP = 0.7
 
-
-class AuditBatch(NamedTuple):
-    """Audits that are likely to be right or wrong together: same labeller, same policy, same pane.
-
-    Attributes:
-        key: Identifies and orders the batches of a pane; always the same for the same pane.
-        units: Audits with a known sampling probability π (or due tasks).
-        bad: How many of them are wrong (or missed).
-        weight_nano: Σ 1/π in 10⁻⁹; ``units * NANO`` for a full or uniform sample.
-        bad_weight_nano: Σ 1/π over the bad ones in 10⁻⁹.
-        top_nano: Greatest 1/π in 10⁻⁹.
-    """
-
-    key: int | tuple[str, ...]
-    units: int
-    bad: int
-    weight_nano: int
-    bad_weight_nano: int
-    top_nano: int
+Logs = tuple[tuple[float, float], ...]
+"""Per bet, the log of the factor of a wrong audit and of a right one."""
 
 
-def uniform_batch(key: int | tuple[str, ...], units: int, bad: int, weight_nano: int = NANO) -> AuditBatch:
-    """Return a batch in which every unit has the same weight 1/π (in 10⁻⁹)."""
-    return AuditBatch(key, units, bad, units * weight_nano, bad * weight_nano, weight_nano)
-
-
-def merge_batches(batches: Iterable[AuditBatch]) -> tuple[AuditBatch, ...]:
-    """Return batches in order of their key, with those of one key added up, so the parts of a pane may come in any order."""
-    found: dict[int | tuple[str, ...], AuditBatch] = {}
-    for batch in batches:
-        held = found.get(batch.key)
-        if held is not None:
-            top_nano = max(held.top_nano, batch.top_nano)
-            found[batch.key] = AuditBatch(
-                batch.key,
-                held.units + batch.units,
-                held.bad + batch.bad,
-                held.weight_nano + batch.weight_nano,
-                held.bad_weight_nano + batch.bad_weight_nano,
-                top_nano,
-            )
-        else:
-            found[batch.key] = batch
-    return tuple([found[key] for key in sorted(found) if found[key].units > 0])
+def merge_classes(classes: Iterable[WeightClass]) -> tuple[WeightClass, ...]:
+    """Return classes in order of their weight, with those of one weight added up and empty ones left out."""
+    found: dict[int, tuple[int, int]] = {}
+    for weight_nano, units, bad in classes:
+        held = found.get(weight_nano, (0, 0))
+        found[weight_nano] = held[0] + units, held[1] + bad
+    return tuple([WeightClass(weight, *found[weight]) for weight in sorted(found) if found[weight][0] > 0])
 
 
 @dataclass(frozen=True, slots=True)
 class ShareBets:
-    """Bets against "the share of bad outcomes is at most ``allowed``".
+    """Bets against "the item-weighted share of bad outcomes is at most ``allowed``".
 
-    F_k = 1 + λ_k·w·(x - q0) with q0 the allowed share, λ_k = (q1_k/q0 - 1)/(1 - q0) and w = π_min/π: the bet that grows
-    fastest when the true share is q1_k, of mean at most 1 while it is at most q0 (arXiv 2010.09686; the weights make the
-    sampled mean that of the population, as in Horvitz and Thompson 1952).
+    An audit's factor is F_k = 1 + λ_k·w·(x - q0) with q0 the allowed share, λ_k = (q1_k/q0 - 1)/(1 - q0) and w = π_min/π: the
+    likelihood ratio of a share q1_k against q0 where all weights are equal, of mean at most 1 while the share is at most q0
+    (arXiv 2010.09686; the weights make the sampled mean that of the population, as in Horvitz and Thompson 1952).
+
+    A pane's factor is the product over its audits, whoever made the labels, to the power 1/φ: audits of a pane are right or wrong
+    together, and φ says how much less they weigh (``dispersion``; the power of a likelihood as in Bissiri, Holmes, Walker, A
+    general framework for updating belief distributions, JRSS-B 78, 2016; quasi-likelihood: Wedderburn 1974).
+
+    Each bet is made twice. Where days count (``dispersion.DAY_FROM_UNITS``), once with φ raised by the variance between days:
+    slow and for any lasting shift; and once against a share that a usual bad day does not pass: fast and for large ones.
 
     Attributes:
         allowed: q0, in (0, 1).
-        lambdas: One λ_k per bet.
+        ratios: q1/q0 of each bet.
         since_bad: What a bad unit adds to the since-counter; every unit takes 1 away.
-        resolve_level: Value of the resolve counter that ends an alarm. A good unit adds 1, a bad one takes 1/q0 - 1.
+        resolve_level: Log likelihood ratio of recovery that ends an alarm.
+        period_ms: After how long recovery is looked at: at the end of each day, or hour.
+        per_unit: Whether the bar counts units (audits); else it counts panes (quarters of due tasks).
         top_nano: Greatest weight 1/π there can be, in 10⁻⁹ (1/π_min); 0 takes the greatest one met so far.
     """
 
     allowed: float
-    lambdas: tuple[float, ...]
+    ratios: tuple[float, ...]
     since_bad: float
-    resolve_level: float
+    resolve_level: float = RESOLVE_NATS
+    period_ms: int = DAY_MS
+    per_unit: bool = True
     top_nano: int = 0
-    _known: dict[tuple[int, int, int, int, int], DetectorStep] = field(default_factory=dict, compare=False, repr=False)
+    _known: dict[tuple[int, int, float, float], Logs] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -112,19 +108,20 @@ class ShareBets:
         allowed: float,
         ratios: Sequence[float] = ACCURACY_RATIOS,
         *,
-        resolve_level: float | None = None,
+        period_ms: int = DAY_MS,
+        per_unit: bool = True,
         top_nano: int = 0,
     ) -> ShareBets:
         """Make the bets for an allowed share.
 
         The since-counter is Page's CUSUM for twice the allowed share, scaled so that a good unit takes 1 away: 13 for a
-        bad one at 5% (E. S. Page, Continuous inspection schemes, Biometrika 41, 1954). The resolve counter drifts up only
-        below the allowed share; its default level is ``RESOLVE_AUDITS / allowed``.
+        bad one at 5% (E. S. Page, Continuous inspection schemes, Biometrika 41, 1954).
 
         Args:
             allowed: q0, in (0, 1): 1 - target.
             ratios: q1/q0 of each bet, above 1; q1 is kept half way below certainty.
-            resolve_level: Units of good work that end an alarm, if not the default.
+            period_ms: After how long recovery is looked at.
+            per_unit: Whether the bar counts units; else panes.
             top_nano: 1/π_min in 10⁻⁹ where the sampling plan says it, else 0.
 
         Raises:
@@ -132,68 +129,158 @@ class ShareBets:
 
         Example:
             >>> bets = ShareBets.of(0.05)
-            >>> round(bets.since_bad - 1), round(bets.resolve_level), [round(x, 2) for x in bets.lambdas]
-            (13, 82, [0.32, 0.63, 1.05, 2.11, 4.21])
+            >>> round(bets.since_bad - 1), [round(x, 2) for x in bets.lambdas]
+            (13, [0.32, 0.63, 1.05, 2.11, 4.21])
         """
         if not 0.0 < allowed < 1.0:
             raise ValueError(f"allowed share {allowed}: write a target between 0 and 1, ends excluded")
         if not ratios or min(ratios) <= 1.0:
             raise ValueError(f"ratios {tuple(ratios)}: a bet needs a share above the allowed one")
-
-        def far(ratio: float) -> float:
-            return min(ratio * allowed, (1.0 + allowed) / 2.0)
-
-        lambdas = tuple((far(ratio) / allowed - 1.0) / (1.0 - allowed) for ratio in ratios)
-        odd = far(_SINCE_RATIO)
+        odd = _far(allowed, _SINCE_RATIO)
         up = max(1, round(math.log(odd / allowed) / math.log((1.0 - allowed) / (1.0 - odd))))
-        level = RESOLVE_AUDITS / allowed if resolve_level is None else resolve_level
-        return cls(allowed, lambdas, up + 1.0, level, top_nano)
+        return cls(allowed, tuple(ratios), up + 1.0, RESOLVE_NATS, period_ms, per_unit, top_nano)
+
+    @property
+    def lambdas(self) -> tuple[float, ...]:
+        """λ_k of each bet.
+
+        Source: the class.
+        """
+        return _lambdas(self.allowed, self.ratios)
 
     @property
     def bets(self) -> int:
-        """Number of bets K."""
-        return len(self.lambdas)
+        """Number of factors: each bet twice."""
+        return 2 * len(self.ratios)
 
-    def top_of(self, pane: Sequence[AuditBatch]) -> int:
-        """Return the greatest weight of a pane in 10⁻⁹, 0 where the sampling plan already says it."""
-        return 0 if self.top_nano else max((batch.top_nano for batch in pane), default=0)
+    def top_of(self, pane: Sequence[WeightClass]) -> int:
+        """Return the greatest weight of a pane in 10⁻⁹: that of the sampling plan where one is given."""
+        return self.top_nano or max((each.weight_nano for each in pane), default=0)
 
-    def steps(self, pane: Sequence[AuditBatch], top_nano: int) -> Iterator[DetectorStep]:
-        """Yield one step per batch: the mean of a batch counts as one observation x in [0, 1].
+    def learn(self, known: Dispersion, pane_ms: int, pane: Sequence[WeightClass]) -> Dispersion:
+        """Return what is known of the scope's scatter after a pane."""
+        return learn(known, pane_ms, pane, self.allowed) if pane else known
 
-        Errors within a batch may depend on each other in any way; only the batches must be independent.
+    def phi(self, known: Dispersion) -> float:
+        """Return φ within days, by what is known."""
+        return phi_of(known)
 
-        Source: the class; one observation per batch: docs/statistics.md, errors that come in clusters.
+    def logs(self, pane: Sequence[WeightClass], top_nano: int, allowed: float | None = None) -> list[float]:
+        """Return, per bet, the log of the product of the factors of a pane's audits, not tempered.
+
+        Source: the class.
 
         Args:
-            pane: Batches in order of their key.
+            pane: Its audits by weight.
             top_nano: The weight that counts as 1; greater ones are cut to it.
+            allowed: Allowed share, if not q0.
         """
-        known = self._known
-        for _, units, bad, weight_nano, bad_weight_nano, _ in pane:
-            shape = (units, bad, weight_nano, bad_weight_nano, top_nano)
-            step = known.get(shape)
-            if step is None:
-                if len(known) >= _TEMPLATES_LIMIT:
-                    known.clear()
-                step = known[shape] = self._step(*shape)
-            yield step
+        against = self.allowed if allowed is None else allowed
+        found = [0.0] * len(self.ratios)
+        for weight_nano, units, bad in pane:
+            each = self._logs_of(weight_nano, top_nano, against)
+            good = units - bad
+            found = [log + bad * wrong + good * right for log, (wrong, right) in zip(found, each, strict=True)]
+        return found
 
-    def _step(self, units: int, bad: int, weight_nano: int, bad_weight_nano: int, top_nano: int) -> DetectorStep:
-        scale = units * top_nano
-        u = min(weight_nano, scale) / scale
-        x = min(bad_weight_nano, bad * top_nano) / scale
-        deviation = x - self.allowed * u
-        factors = tuple([1.0 + bet * deviation for bet in self.lambdas])
-        since, better = on_grid(self.since_bad * x - u), on_grid(u - x / self.allowed)
-        return DetectorStep(factors, since, better, units, bad)
+    def _logs_of(self, weight_nano: int, top_nano: int, allowed: float) -> Logs:
+        key = (weight_nano, top_nano, allowed, 0.0)
+        held = self._known.get(key)
+        if held is None:
+            weight = min(weight_nano, top_nano) / top_nano
+            held = tuple(
+                [
+                    (math.log1p(bet * weight * (1.0 - allowed)), math.log1p(-bet * weight * allowed))
+                    for bet in _lambdas(allowed, self.ratios)
+                ]
+            )
+            self._keep(key, held)
+        return held
 
-    def summarise(self, pane_ms: int, pane: Sequence[AuditBatch], top_nano: int) -> Summary:
-        """Summarise one pane; ``top_nano`` as in ``steps``."""
-        steps = self.steps(pane, self.top_nano or top_nano)
-        if len(pane) < _BULK:
-            return summarise(pane_ms, steps, self.bets)
-        return summarise_bulk(pane_ms, list(steps), self.bets)
+    def _keep(self, key: tuple[int, int, float, float], logs: Logs) -> None:
+        if len(self._known) >= _LOGS_LIMIT:
+            self._known.clear()
+        self._known[key] = logs
+
+    def _recovery(self, pane: Sequence[WeightClass], top_nano: int, fired_bet: int) -> float:
+        """Return the log likelihood ratio of "good again" against "still bad", not tempered.
+
+        Bad is ``STILL_BAD`` times the allowed share, or half way back from the share that the alarm's best bet was for.
+        """
+        q0 = self.allowed
+        still = min(max(STILL_BAD * q0, (q0 + _far(q0, self.ratios[fired_bet])) / 2.0), (1.0 + q0) / 2.0)
+        total = 0.0
+        for weight_nano, units, bad in pane:
+            key = (weight_nano, top_nano, still, 1.0)
+            held = self._known.get(key)
+            if held is None:
+                weight = min(weight_nano, top_nano) / top_nano
+                bet = weight * (1.0 - BACK_TO_GOOD * q0 / still) / (1.0 - still)
+                held = ((math.log1p(-bet * (1.0 - still)), math.log1p(bet * still)),)
+                self._keep(key, held)
+            wrong, right = held[0]
+            total += bad * wrong + (units - bad) * right
+        return total
+
+    def too_few(self, known: Dispersion) -> bool:
+        """Whether audits as many as these could not show a recovery even if all were right.
+
+        Source: units·log((1 - 0.7·q0)/(1 - 1.3·q0))/φ below the level of the CUSUM.
+        """
+        still = min(STILL_BAD * self.allowed, (1.0 + self.allowed) / 2.0)
+        each = math.log((1.0 - BACK_TO_GOOD * self.allowed) / (1.0 - still))
+        return known.total.units * each / phi_of(known) < self.resolve_level
+
+    def summarise(
+        self,
+        pane_ms: int,
+        pane: Sequence[WeightClass],
+        top_nano: int,
+        known: Dispersion = NOT_LEARNT,
+        fired_bet: int = 0,
+    ) -> Summary:
+        """Summarise one pane.
+
+        Its audits start ``units/φ`` bets (at least one): R ← (start + R)·F, so that R less the audits so far has no drift while
+        the target is met, and the bar counts audits (arXiv 2203.03532 with a start per audit).
+
+        Args:
+            pane_ms: Start of the pane.
+            pane: Its audits by weight.
+            top_nano: The weight that counts as 1.
+            known: What the panes before have shown of the scope's scatter.
+            fired_bet: Number of the best bet when the open alarm fired.
+        """
+        if not pane:
+            return summarise(pane_ms, (), self.bets)
+        temper = temper_of(known, self.allowed)
+        plain = self.logs(pane, top_nano)
+        raised = plain
+        if temper.day_spread:
+            steps = math.ceil(DAYS_ABOVE * temper.day_spread / self.allowed * _RAISED_STEPS)
+            raised = self.logs(pane, top_nano, min(0.9, self.allowed * (1.0 + steps / _RAISED_STEPS)))
+        factors = [math.exp(min(_MOST_NATS, log / temper.day_phi)) for log in plain]
+        factors += [math.exp(min(_MOST_NATS, log / temper.phi)) for log in raised]
+        units = bad = 0
+        since = 0.0
+        for weight_nano, count, wrong in pane:
+            units += count
+            bad += wrong
+            since += min(weight_nano, top_nano) / top_nano * (self.since_bad * wrong - count)
+        better = on_grid(self._recovery(pane, top_nano, fired_bet) / temper.day_phi)
+        step = DetectorStep(tuple(factors), on_grid(since), better, units, bad)
+        found = summarise(pane_ms, [step], self.bets)
+        start = max(1.0, units / temper.phi) if self.per_unit else 1.0
+        return found if start == 1.0 else found._replace(gathered=tuple([start * factor for factor in found.gain]))
+
+
+def _far(allowed: float, ratio: float) -> float:
+    """Return so many times the allowed share, at most half way to certainty."""
+    return min(ratio * allowed, (1.0 + allowed) / 2.0)
+
+
+def _lambdas(allowed: float, ratios: Sequence[float]) -> tuple[float, ...]:
+    return tuple([(_far(allowed, ratio) / allowed - 1.0) / (1.0 - allowed) for ratio in ratios])
 
 
 class PaneCount(NamedTuple):
@@ -245,11 +332,26 @@ class CountBets:
         phi = max(NANO, pane.phi_nano) / NANO
         expected = pane.expected_nano / NANO
         logs = [(pane.done * math.log(share) + expected * (1.0 - share)) / phi for share in self.shares]
-        # 230 nats are 1e100.
-        factors = tuple([math.exp(min(230.0, log)) for log in logs])
+        factors = tuple([math.exp(min(_MOST_NATS, log)) for log in logs])
         since = on_grid((pane.done * math.log(_SINCE_DROP) + expected * (1.0 - _SINCE_DROP)) / phi)
         yield DetectorStep(factors, since, -since, round(expected), round(expected) - pane.done)
 
-    def summarise(self, pane_ms: int, pane: PaneCount, top_nano: int) -> Summary:  # noqa: ARG002
+    @property
+    def period_ms(self) -> int:
+        """Recovery is looked at after every pane."""
+        return 0
+
+    def learn(self, known: Dispersion, pane_ms: int, pane: PaneCount) -> Dispersion:  # noqa: ARG002
+        """Return what is known: the panes bring their φ."""
+        return known
+
+    def summarise(
+        self,
+        pane_ms: int,
+        pane: PaneCount,
+        top_nano: int,  # noqa: ARG002
+        known: Dispersion = NOT_LEARNT,  # noqa: ARG002
+        fired_bet: int = 0,  # noqa: ARG002
+    ) -> Summary:
         """Summarise one pane; counts are not weighted."""
         return summarise(pane_ms, self.steps(pane), self.bets)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from streams.core.detectors.dispersion import NOT_LEARNT, Dispersion
 from streams.core.detectors.summary import CAP, Summary
 
 Pane = TypeVar("Pane")
 Pane_contra = TypeVar("Pane_contra", contravariant=True)
 
 
-Known = tuple[int, Summary]
-"""A pane's summary and the weight that counted as 1 when it was made."""
-
-
 class Model(Protocol[Pane_contra]):
-    """What the fold needs of ``ShareBets`` and ``CountBets``."""
+    """What the fold needs of ``ShareBets``, ``CountBets`` and ``PaceBets``."""
 
     @property
     def bets(self) -> int:
@@ -26,11 +23,18 @@ class Model(Protocol[Pane_contra]):
     def resolve_level(self) -> float:
         """Value of the resolve counter that ends an episode."""
 
+    @property
+    def period_ms(self) -> int:
+        """After how long recovery is looked at; 0 for after every pane."""
+
     def top_of(self, pane: Pane_contra) -> int:
         """Return the greatest weight of a pane."""
 
-    def summarise(self, pane_ms: int, pane: Pane_contra, top_nano: int) -> Summary:
-        """Summarise a pane given the greatest weight of all panes."""
+    def learn(self, known: Dispersion, pane_ms: int, pane: Pane_contra) -> Dispersion:
+        """Return what is known of the scatter after a pane outside an episode."""
+
+    def summarise(self, pane_ms: int, pane: Pane_contra, top_nano: int, known: Dispersion, fired_bet: int) -> Summary:
+        """Summarise a pane, given the greatest weight so far, the scatter before it, and the best bet of the open episode."""
 
 
 class Episode(NamedTuple):
@@ -56,11 +60,15 @@ class FoldState(NamedTuple):
         since_ms: When it last left 0, by pane start; None at 0.
         since_units: Units since then.
         since_bad: Bad ones since then.
-        better: Value of the resolve counter; 0 unless firing.
+        better: Value of the resolve counter. It begins anew when an episode does.
+        period: Number of the period it was last looked at in; 0 where that is after every pane.
+        recovered: Whether it has reached its level since the last episode began.
+        fired_bet: Number of the bet that had won most when the last episode began.
         firing: The open episode, or None.
         episodes: How many episodes were resolved before.
         top_nano: Greatest weight 1/π so far in 10⁻⁹: the one that counts as 1.
         observations: Observations so far, of all panes.
+        learnt: What the panes outside episodes have shown of the scatter.
     """
 
     r: tuple[float, ...]
@@ -69,10 +77,14 @@ class FoldState(NamedTuple):
     since_units: int = 0
     since_bad: int = 0
     better: float = 0.0
+    period: int = 0
+    recovered: bool = False
+    fired_bet: int = 0
     firing: Episode | None = None
     episodes: int = 0
     top_nano: int = 0
     observations: int = 0
+    learnt: Dispersion = NOT_LEARNT
 
     @property
     def score(self) -> float:
@@ -90,13 +102,14 @@ def begin(bets: int) -> FoldState:
 
 
 def advance(
-    state: FoldState, pane_ms: int, summary: Summary, *, bar: float, resolve_level: float
+    state: FoldState, pane_ms: int, summary: Summary, *, bar: float, resolve_level: float, period_ms: int = 0
 ) -> tuple[FoldState, Episode | None]:
     """Fold one pane: R ← P·R + Q, then fire or resolve at the pane's end.
 
-    The mean of the R_k minus the number of observations is a supermartingale while the target is met, so the mean time to
-    a false alarm is at least ``bar`` observations (arXiv 2203.03532). The resolve counter starts at 0 when the
-    episode does; at ``resolve_level`` the episode ends and R starts anew from 0.
+    The mean of the R_k less the bets started is a supermartingale while the target is met, so the mean time to a false
+    alarm is at least ``bar`` of them (arXiv 2203.03532). The resolve counter is Page's CUSUM of recovery, reflected at 0 and
+    compared with its level at the first pane after each period; it starts at 0 when an episode does. At ``resolve_level`` the episode
+    ends and R starts anew from 0.
 
     Args:
         state: The state before the pane.
@@ -104,37 +117,62 @@ def advance(
         summary: The pane's summary.
         bar: Score that fires.
         resolve_level: Value of the resolve counter that ends an episode.
+        period_ms: Length of a period; 0 where every pane is one.
 
     Returns:
-        The state after the pane, and the episode that ended in it, if one did.
+        The state after the pane, and the episode that ended in it (or with the period before it), if one did.
     """
-    r = tuple([min(CAP, p * held + q) for p, q, held in zip(summary.gain, summary.gathered, state.r, strict=True)])
+    firing, recovered, fired_bet = state.firing, state.recovered, state.fired_bet
+    better, period = state.better, pane_ms // period_ms if period_ms else 0
+    held, ended = state.r, None
+    if period != state.period:
+        recovered = recovered or better >= resolve_level
+        better = min(max(better, 0.0), resolve_level)
+        if firing is not None and recovered:
+            ended, firing, held = firing._replace(resolved_ms=pane_ms), None, (0.0,) * len(held)
+    r = tuple([min(CAP, p * one + q) for p, q, one in zip(summary.gain, summary.gathered, held, strict=True)])
     if state.since > 0.0 and state.since + summary.since_low > 0.0:
         since = state.since + summary.since_sum
         tail = (state.since_ms, state.since_units + summary.units, state.since_bad + summary.bad)
     else:
         since = summary.since_top
         tail = (summary.tail_ms, summary.tail_units, summary.tail_bad)
-    firing, better, ended = state.firing, 0.0, None
-    if firing is not None:
-        better = max(summary.better_top, state.better + summary.better_sum)
-        if better >= resolve_level:
-            ended, firing, better = firing._replace(resolved_ms=pane_ms), None, 0.0
-            r = (0.0,) * len(r)
-    elif sum(r) / len(r) >= bar:
+    if period_ms:
+        better += summary.better_sum
+    else:
+        better = max(summary.better_top, better + summary.better_sum)
+        recovered = recovered or better >= resolve_level
+        if firing is not None and recovered:
+            ended, firing, r = firing._replace(resolved_ms=pane_ms), None, (0.0,) * len(r)
+            better = 0.0
+    if firing is None and sum(r) / len(r) >= bar:
         firing = Episode(pane_ms if tail[0] is None else tail[0], pane_ms)
-    episodes = state.episodes + (ended is not None)
-    observations = state.observations + summary.observations
-    return FoldState(r, since, *tail, better, firing, episodes, state.top_nano, observations), ended
+        better, recovered, fired_bet = 0.0, False, max(range(len(r)), key=r.__getitem__) % max(1, len(r) // 2)
+    found = FoldState(
+        r,
+        since,
+        *tail,
+        better,
+        period,
+        recovered,
+        fired_bet,
+        firing,
+        state.episodes + (ended is not None),
+        state.top_nano,
+        state.observations + summary.observations,
+        state.learnt,
+    )
+    return found, ended
 
 
 def fold_pane(
-    model: Model[Pane], state: FoldState, pane_ms: int, pane: Pane, bar: float, known: Known | None = None
-) -> tuple[FoldState, Episode | None, Known]:
-    """Summarise and fold one pane.
+    model: Model[Pane], state: FoldState, pane_ms: int, pane: Pane, bar: float
+) -> tuple[FoldState, Episode | None]:
+    """Summarise and fold one pane, then learn from it unless an episode is open.
 
     The weight that counts as 1 is the greatest one met up to and with this pane. Probabilities are fixed before outcomes,
-    so it is known when the bet is made; where a sampling plan is given (``ShareBets.top_nano``) it is that plan's.
+    so it is known when the bet is made; where a sampling plan is given (``ShareBets.top_nano``) it is that plan's. The scatter
+    is that of the panes before, so a bet never looks at its own outcome.
 
     Args:
         model: What the pane means.
@@ -142,31 +180,29 @@ def fold_pane(
         pane_ms: Start of the pane.
         pane: The pane.
         bar: Score that fires.
-        known: The pane's summary, if it was made before.
 
     Returns:
-        What ``advance`` returns, and the summary to give next time while the pane does not change.
+        What ``advance`` returns.
     """
     top_nano = max(state.top_nano, model.top_of(pane))
-    if known is None or known[0] != top_nano:
-        known = (top_nano, model.summarise(pane_ms, pane, top_nano))
-    if top_nano != state.top_nano:
-        state = state._replace(top_nano=top_nano)
-    state, ended = advance(state, pane_ms, known[1], bar=bar, resolve_level=model.resolve_level)
-    return state, ended, known
+    summary = model.summarise(pane_ms, pane, top_nano, state.learnt, state.fired_bet if state.firing is not None else 0)
+    found, ended = advance(
+        state, pane_ms, summary, bar=bar, resolve_level=model.resolve_level, period_ms=model.period_ms
+    )
+    learnt = model.learn(state.learnt, pane_ms, pane) if found.firing is None else state.learnt
+    return found._replace(top_nano=top_nano, learnt=learnt), ended
 
 
 class PaneFold(Generic[Pane]):
     """A scope's detector over the panes it holds: a pure function of the set of (pane start, pane) and the bar.
 
-    Panes may come, change and go in any order. Changed panes are summarised again and folded from the first change on,
-    so a correction, a replay and an uninterrupted run give the same bits. Cost: O(panes after the first change) when
-    read.
+    Panes may come, change and go in any order. They are folded again from the first change on, so a correction, a replay and an
+    uninterrupted run give the same bits. Cost: O(panes after the first change) when read.
 
     ``forget_before`` folds old panes into the base state, of constant size; they can no longer be corrected.
     """
 
-    __slots__ = ("_clean", "_closed", "_known", "_panes", "_starts", "_states", "bar", "base", "model")
+    __slots__ = ("_clean", "_closed", "_panes", "_starts", "_states", "bar", "base", "model")
 
     def __init__(self, model: Model[Pane], bar: float, base: FoldState | None = None) -> None:
         """Start with no panes.
@@ -181,7 +217,6 @@ class PaneFold(Generic[Pane]):
         self.base = begin(model.bets) if base is None else base
         self._panes: dict[int, Pane] = {}
         self._starts: list[int] = []
-        self._known: dict[int, Known] = {}
         self._states: list[FoldState] = []
         self._closed: list[Episode] = []
         self._clean = 0
@@ -207,7 +242,6 @@ class PaneFold(Generic[Pane]):
             if held is None:
                 self._starts.insert(at, pane_ms)
             self._panes[pane_ms] = pane
-        self._known.pop(pane_ms, None)
         self._clean = min(self._clean, at)
 
     apply = replace
@@ -233,7 +267,6 @@ class PaneFold(Generic[Pane]):
         self.base = self._states[at - 1]
         for start in self._starts[:at]:
             del self._panes[start]
-            self._known.pop(start, None)
         del self._starts[:at], self._states[:at], self._closed[:gone]
         self._clean = len(self._starts)
         return over
@@ -247,10 +280,7 @@ class PaneFold(Generic[Pane]):
         state = self._states[-1] if self._states else self.base
         del self._closed[state.episodes - self.base.episodes :]
         for pane_ms in starts[self._clean :]:
-            state, ended, known = fold_pane(
-                self.model, state, pane_ms, self._panes[pane_ms], self.bar, self._known.get(pane_ms)
-            )
-            self._known[pane_ms] = known
+            state, ended = fold_pane(self.model, state, pane_ms, self._panes[pane_ms], self.bar)
             self._states.append(state)
             if ended is not None:
                 self._closed.append(ended)
@@ -272,11 +302,6 @@ class PaneFold(Generic[Pane]):
         """Episodes that ended in the panes held, then the open one."""
         state = self.state
         return (*self._closed, state.firing) if state.firing is not None else tuple(self._closed)
-
-    def summaries(self) -> list[tuple[int, Summary]]:
-        """Return (pane start, summary) of the panes held, in order."""
-        self._settle()
-        return [(ms, self._known[ms][1]) for ms in self._starts]
 
     def state_at(self, pane_ms: int) -> FoldState:
         """Return the state after the last pane that starts at or before a time."""

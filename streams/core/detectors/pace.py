@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from streams.core.detectors.bets import DROP_SHARES, RESOLVE_COUNT_NATS
+from streams.core.detectors.dispersion import NOT_LEARNT, Dispersion
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summarise
 from streams.core.detectors.watch import (
@@ -117,7 +118,23 @@ class PaceBets:
         p1 = share * pane.exposure / (share * pane.exposure + pane.past_exposure)
         return (pane.done * math.log(p1 / p0) + pane.past * math.log((1 - p1) / (1 - p0))) / pane.phi
 
-    def summarise(self, pane_ms: int, pane: Compared, top_nano: int) -> Summary:  # noqa: ARG002
+    @property
+    def period_ms(self) -> int:
+        """Recovery is looked at after every pane."""
+        return 0
+
+    def learn(self, known: Dispersion, pane_ms: int, pane: Compared) -> Dispersion:  # noqa: ARG002
+        """Return what is known: the watch learns for it."""
+        return known
+
+    def summarise(
+        self,
+        pane_ms: int,
+        pane: Compared,
+        top_nano: int,  # noqa: ARG002
+        known: Dispersion = NOT_LEARNT,  # noqa: ARG002
+        fired_bet: int = 0,  # noqa: ARG002
+    ) -> Summary:
         """Summarise one pane; counts are not weighted."""
         return summarise(pane_ms, [self.step(pane)], self.bets)
 
@@ -189,7 +206,7 @@ class PaceWatch:
             return last._replace(pane_ms=pane_ms)
         state = last.state
         if last.hours >= _WARM_UP_HOURS:
-            state, _, _ = fold_pane(self._model, state, pane_ms, pane, self.detector.bar)
+            state, _ = fold_pane(self._model, state, pane_ms, pane, self.detector.bar)
         return _Kept(pane_ms, state, last.scatter + pane.scatter, last.hours + 1)
 
     def _compared(self, panes: Panes, hour_ms: int, quarters: int, phi: float) -> Compared | None:

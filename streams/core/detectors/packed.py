@@ -1,6 +1,6 @@
-"""Evidence counters: pack the audits of one batch into one integer that adds up over source partitions like any counter.
+"""Evidence counters: pack audits that are alike into one integer that adds up over source partitions like any counter.
 
-A counter's number identifies the batch: audits of one labeller and policy with one weight, technical errors apart. Its
+A counter's number identifies them: audits of one labeller and policy with one weight, technical errors apart. Its
 amount packs three counts, so a correction subtracts and a withdrawn audit leaves nothing behind.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from zlib import crc32
 
-from streams.core.detectors.bets import AuditBatch, merge_batches
+from streams.core.detectors.dispersion import WeightClass
 
 EVIDENCE = 1 << 62
 """Counters from here on are evidence counters."""
@@ -22,14 +22,12 @@ _WEIGHT_MASK = (1 << _BATCH_SHIFT) - 1
 _BATCH_MASK = (1 << _BATCH_BITS) - 1
 _COUNT_BITS = 20
 _COUNT_MASK = (1 << _COUNT_BITS) - 1
+_SUM_BITS = 40
 
 
 @lru_cache(maxsize=1 << 16)
 def _batch_number(labeler: str | None, policy: str | None) -> int:
-    """Return the number of a labeller and policy.
-
-    If two have the same number, they form one batch, which weakens evidence but is never wrong.
-    """
+    """Return the number of a labeller and policy. Two may have the same: their audits share a counter, and are still summed right."""
     return crc32(f"{labeler}\x1f{policy}".encode()) & _BATCH_MASK
 
 
@@ -51,34 +49,25 @@ def evidence_amount(*, wrong: bool, critical: bool) -> int:
     return 1 | wrong << _COUNT_BITS | critical << 2 * _COUNT_BITS
 
 
-def accuracy_pane(counters: Mapping[int | str, int]) -> tuple[AuditBatch, ...]:
-    """Return the batches of a pane for accuracy: wrong of audited, technical errors left out."""
-    held = [
-        counter for counter in counters if type(counter) is int and counter >= EVIDENCE and not counter & _TECHNICAL
-    ]
-    return _pane(sorted(held), counters, _COUNT_BITS)
+def accuracy_pane(counters: Mapping[int | str, int]) -> tuple[WeightClass, ...]:
+    """Return a pane for accuracy: wrong of audited by weight, whoever was audited, technical errors left out."""
+    return _pane(counters, _COUNT_BITS, technical=False)
 
 
-def critical_pane(counters: Mapping[int | str, int]) -> tuple[AuditBatch, ...]:
-    """Return the batches of a pane for critical errors: labels with one, of all audited."""
-    return _pane(
-        sorted([counter for counter in counters if type(counter) is int and counter >= EVIDENCE]),
-        counters,
-        2 * _COUNT_BITS,
+def critical_pane(counters: Mapping[int | str, int]) -> tuple[WeightClass, ...]:
+    """Return a pane for critical errors by weight: labels with one, of all audited."""
+    return _pane(counters, 2 * _COUNT_BITS, technical=True)
+
+
+def _pane(counters: Mapping[int | str, int], bad_shift: int, *, technical: bool) -> tuple[WeightClass, ...]:
+    """Return the audits of evidence counters by ascending weight; the bad ones are counted ``bad_shift`` bits up."""
+    amounts: dict[int, int] = {}
+    for counter, amount in counters.items():
+        if type(counter) is int and counter >= EVIDENCE and (technical or not counter & _TECHNICAL):
+            weight_nano = counter & _WEIGHT_MASK
+            units, bad = amount & _COUNT_MASK, amount >> bad_shift & _COUNT_MASK
+            amounts[weight_nano] = amounts.get(weight_nano, 0) + (bad << _SUM_BITS) + units
+    mask = (1 << _SUM_BITS) - 1
+    return tuple(
+        [WeightClass(weight, each & mask, each >> _SUM_BITS) for weight in sorted(amounts) if (each := amounts[weight])]
     )
-
-
-def _pane(held: list[int], counters: Mapping[int | str, int], bad_shift: int) -> tuple[AuditBatch, ...]:
-    """Return the batches of ascending counters; the bad ones are counted ``bad_shift`` bits up."""
-    batches = []
-    for counter in held:
-        amount, weight_nano = counters[counter], counter & _WEIGHT_MASK
-        units, bad = amount & _COUNT_MASK, amount >> bad_shift & _COUNT_MASK
-        number = counter >> _BATCH_SHIFT & _BATCH_MASK
-        batches.append(AuditBatch(number, units, bad, units * weight_nano, bad * weight_nano, weight_nano))
-    # Mostly every counter is a batch of its own, and then they are in order; several weights or technical errors of one batch
-    # are merged.
-    numbers = [batch.key for batch in batches]
-    if len(set(numbers)) == len(numbers) and (not held or not held[-1] & _TECHNICAL):
-        return tuple(batches)
-    return merge_batches(batches)

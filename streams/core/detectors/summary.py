@@ -101,7 +101,7 @@ def summarise(pane_ms: int, steps: Iterable[DetectorStep], bets: int) -> Summary
         The summary; ``nothing(bets)`` without observations.
     """
     steps = list(steps)
-    gain, gathered = _five(steps) if bets == 5 else _recursion(steps, bets)
+    gain, gathered = _recursion(steps, bets)
     total = low = counter = better = better_top = 0.0
     tail_units = tail_bad = units = bad = 0
     for _, since, recovers, step_units, step_bad in steps:
@@ -134,16 +134,6 @@ def _recursion(steps: Sequence[DetectorStep], bets: int) -> tuple[list[float], l
         gathered = [(1.0 + q) * factor for q, factor in zip(gathered, step.factors, strict=True)]
         gain = [p * factor for p, factor in zip(gain, step.factors, strict=True)]
     return gain, gathered
-
-
-def _five(steps: Sequence[DetectorStep]) -> tuple[list[float], list[float]]:
-    """Return what ``_recursion`` returns for five bets, the usual number, in a third of the time."""
-    p0 = p1 = p2 = p3 = p4 = 1.0
-    q0 = q1 = q2 = q3 = q4 = 0.0
-    for (f0, f1, f2, f3, f4), _, _, _, _ in steps:
-        q0, q1, q2, q3, q4 = (1.0 + q0) * f0, (1.0 + q1) * f1, (1.0 + q2) * f2, (1.0 + q3) * f3, (1.0 + q4) * f4
-        p0, p1, p2, p3, p4 = p0 * f0, p1 * f1, p2 * f2, p3 * f3, p4 * f4
-    return [p0, p1, p2, p3, p4], [q0, q1, q2, q3, q4]
 
 
 def _capped(values: list[float]) -> list[float]:

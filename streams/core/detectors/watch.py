@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from streams.core.detectors.bets import AuditBatch, ShareBets, merge_batches, uniform_batch
+from streams.core.detectors.bets import ShareBets, merge_classes
+from streams.core.detectors.dispersion import NANO, WeightClass, phi_of
 from streams.core.detectors.fleet import wants_audits as wants
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.packed import accuracy_pane, critical_pane
@@ -81,11 +82,11 @@ class PaneSource(NamedTuple):
     tier: int
     pane_ms: int
     open_pane: bool
-    pane_of: Callable[[Counters], tuple[AuditBatch, ...]]
+    pane_of: Callable[[Counters], tuple[WeightClass, ...]]
 
 
-def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[AuditBatch, ...]:
-    """Return a pane of due tasks as one observation: the share missed of those decided.
+def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[WeightClass, ...]:
+    """Return a pane of due tasks: missed of those decided.
 
     Args:
         counters: The row.
@@ -93,7 +94,7 @@ def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[Aud
         missed: Counters of those that were not.
     """
     late = sum(counters.get(counter, 0) for counter in missed)
-    return merge_batches([uniform_batch(0, counters.get(met, 0) + late, late)])
+    return merge_classes([WeightClass(NANO, counters.get(met, 0) + late, late)])
 
 
 class Reading(NamedTuple):
@@ -105,9 +106,12 @@ class Reading(NamedTuple):
         firing: Whether it fires.
         since_ms: When the change began: that of the open episode, else of what the since-counter holds; None without.
         fired_ms: Pane in which it fired; None unless firing.
-        units: Audits (or due tasks) since the since-counter last left 0.
+        units: Audits (or due tasks) since the since-counter last left 0. That is where things looked worst, so the share of
+            bad ones in them exaggerates.
         bad: Bad ones among them.
         wants_audits: More audits here would soon decide (``fleet.wants_audits``); never of SLA and throughput.
+        recovered: An alarm may end: there is evidence of recovery, or too few audits for any. False while it fires.
+        phi: φ, by which evidence is tempered.
     """
 
     score: float
@@ -118,6 +122,8 @@ class Reading(NamedTuple):
     units: int
     bad: int
     wants_audits: bool
+    recovered: bool = True
+    phi: float = 1.0
 
     def row(self) -> dict[str, Any]:
         """Return it as a row's field; times in milliseconds since 1970."""
@@ -132,7 +138,12 @@ def reading_of(state: FoldState, detector: Detector) -> Reading:
     since_ms = state.since_ms if firing is None else firing.since_ms
     fired_ms = None if firing is None else firing.fired_ms
     counts = state.since_units, state.since_bad
-    return Reading(state.score, bar, firing is not None, since_ms, fired_ms, *counts, wants_audits)
+    model = detector.model
+    recovered, phi = firing is None, 1.0
+    if model is not None:
+        recovered = recovered and (state.recovered or model.too_few(state.learnt))
+        phi = round(phi_of(state.learnt), 3)
+    return Reading(state.score, bar, firing is not None, since_ms, fired_ms, *counts, wants_audits, recovered, phi)
 
 
 class Watch:
@@ -178,7 +189,7 @@ class Watch:
         for pane_ms in sorted([start for start in panes.starts(source.tier) if last_ms < start <= until_ms]):
             pane = source.pane_of(panes.counters(source.tier, pane_ms))
             if pane:
-                state, _, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar)
+                state, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar)
                 states.append((pane_ms, state))
         self._states = thinned(states)
         return reading_of(state, self.detector)
