@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from alerts.rules import Rule
-from alerts.signals import WINDOW_MS, Signal
+from alerts.signals import Signal
+from streams.core.window_names import window_ms
 
 HOUR_MS = 3_600_000
 
@@ -50,7 +51,7 @@ def filter_signals(
             sent.append(signal)
         elif signal.holds:
             left[key] = resolve_for[signal.rule]
-            held[key] = signal.watermark_ms // min(HOUR_MS, WINDOW_MS[signal.window])
+            held[key] = signal.watermark_ms // min(HOUR_MS, window_ms(signal.window))
             if held[key] != state.held.get(key) or signal.wish is not None:
                 sent.append(signal)
         elif quiet_left > 0:

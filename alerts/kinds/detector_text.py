@@ -15,7 +15,8 @@ MOST_AUDITS = 500
 """Most audits asked for at a time. If the share of errors is close to the allowed one, thousands would be needed."""
 
 Reading = Mapping[str, Any]
-"""``score``, ``bar``, ``firing``, ``since_ms``, ``fired_ms``, ``units``, ``bad``, ``wants_audits``.
+"""``score``, ``bar``, ``firing``, ``since_ms``, ``fired_ms``, ``units``, ``bad``, ``wants_audits``,
+``recovered``, ``phi``.
 
 See ``streams.core.detectors.watch.Reading``.
 """
@@ -41,7 +42,7 @@ def places_on_watch_list(readings: Mapping[str, Reading]) -> dict[str, int]:
 def audit_suggestion_of(bets: ShareBets | None, reading: Reading) -> AuditSuggestion | None:
     """Return how many more audits would decide, for a reading that asks for them. None if its errors would never reach the bar."""
     score, bar, units, bad = reading["score"], reading["bar"], reading["units"], reading["bad"]
-    audits = None if bets is None else audits_to_decide(bets, (units, bad), score, bar)
+    audits = None if bets is None else audits_to_decide(bets, (units, bad), score, bar, reading.get("phi", 1.0))
     return None if audits is None else AuditSuggestion(min(audits, MOST_AUDITS), score, bar, units, bad)
 
 
@@ -49,7 +50,7 @@ def in_words(reading: Reading, noun: str, place: int | None) -> str:
     """Return ``evidence 210,000 : 1 (bar 140,000) since Tue 24 Nov 10:00 UTC``.
 
     It is shown beside the numbers of the rule's window and has no counts of its own. A detector counts from another
-    time on and counts what one person did in an hour only once, so the counts would not match. Rows have them.
+    time on, where things began to look bad, so its share would exaggerate. Rows have the counts.
 
     Args:
         reading: The reading.
@@ -64,6 +65,8 @@ def in_words(reading: Reading, noun: str, place: int | None) -> str:
         words.append(f"number {place} on the watch list")
     if reading.get("wants_audits"):
         words.append(f"more {noun} would soon decide")
+    if not reading["firing"] and not reading.get("recovered", True):
+        words.append("no evidence of recovery")
     return "; ".join(words)
 
 

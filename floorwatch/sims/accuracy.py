@@ -9,8 +9,11 @@ import numpy.typing as npt
 
 from floorwatch.sims.lines import ReportLine, of_median, of_run_length, of_share
 from floorwatch.sims.rivals import RULES, Bits, Flags
-from streams.core.detectors.bets import CRITICAL_RATIOS, NANO, ShareBets
+from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
+from streams.core.detectors.dispersion import NANO, WeightClass
+from streams.core.detectors.fold import PaneFold
 from streams.core.detectors.many import ManyFolds, batch_shares, share_factors, share_walks
+from streams.core.detectors.watch import HOUR_MS
 
 BAR = 200_000.0
 AUDITS = 20_000
@@ -33,7 +36,7 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
 def esr(wrong: Bits, bets: ShareBets | None = None, bar: float = BAR) -> Flags:
     """The product's detector over a matrix of audits, as the rules of ``rivals`` are given: on from its first firing."""
     bets = ShareBets.of(1.0 - TARGET) if bets is None else bets
-    folds = ManyFolds(wrong.shape[0], bets.bets, bar, math.inf)
+    folds = ManyFolds(wrong.shape[0], len(bets.ratios), bar, math.inf)
     on = np.zeros(wrong.shape, dtype=bool)
     for at, column in enumerate(np.ascontiguousarray(wrong.T, dtype=np.float64)):
         folds.observe(share_factors(bets, column), *share_walks(bets, column))
@@ -110,7 +113,7 @@ def expected_delay(bets: ShareBets, accuracy: float, bar: float) -> float:
         wrong * math.log(1 + bet * (1 - bets.allowed)) + accuracy * math.log(1 - bet * bets.allowed)
         for bet in bets.lambdas
     ]
-    return math.log(bets.bets * bar) / max(growth)
+    return math.log(len(bets.ratios) * bar) / max(growth)
 
 
 def _levels(rng: np.random.Generator, runs: int) -> list[ReportLine]:
@@ -125,10 +128,8 @@ def _levels(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     return lines
 
 
-def clustered_alarms(
-    rng: np.random.Generator, streams: int, audits: int, *, size: int, correlation: float, means: bool
-) -> int:
-    """Count alarms on target when the errors of a batch depend on each other (beta-binomial).
+def clustered_alarms(rng: np.random.Generator, streams: int, audits: int, *, size: int, correlation: float) -> int:
+    """Count alarms on target, audit by audit, when the errors of a batch depend on each other (beta-binomial).
 
     Args:
         rng: Source of chance.
@@ -136,22 +137,31 @@ def clustered_alarms(
         audits: Audits of each.
         size: Audits of a batch.
         correlation: Correlation of two audits of a batch.
-        means: Whether the batch's mean counts as one observation, with the bar counted in batches.
     """
     bets = ShareBets.of(1.0 - TARGET)
-    folds = ManyFolds(streams, bets.bets, BAR / size if means else BAR, math.inf)
+    folds = ManyFolds(streams, len(bets.ratios), BAR, math.inf)
     spread = 1 / correlation - 1
     alarms = 0
     for _ in range(audits // size):
         chance = rng.beta((1 - TARGET) * spread, TARGET * spread, streams)
-        if means:
-            steps = [rng.binomial(size, chance) / size]
-        else:
-            steps = [(rng.random(streams) < chance).astype(np.float64) for _ in range(size)]
-        for wrong in steps:
+        for _ in range(size):
+            wrong = (rng.random(streams) < chance).astype(np.float64)
             fired = folds.observe(share_factors(bets, wrong), *share_walks(bets, wrong))
             alarms += int(fired.sum())
             folds.r[fired], folds.firing[fired] = 0.0, False
+    return alarms
+
+
+def tempered_alarms(rng: np.random.Generator, streams: int, audits: int, *, size: int, correlation: float) -> int:
+    """Count the alarms of the deployed fold, which learns φ, on such batches, an hour each."""
+    spread = 1 / correlation - 1
+    alarms = 0
+    for _ in range(streams):
+        fold: PaneFold[tuple[WeightClass, ...]] = PaneFold(ShareBets.of(1.0 - TARGET), BAR)
+        chances = rng.beta((1 - TARGET) * spread, TARGET * spread, audits // size)
+        for at, bad in enumerate(rng.binomial(size, chances).tolist()):
+            fold.apply(at * HOUR_MS, (WeightClass(NANO, size, bad),))
+        alarms += len(fold.episodes)
     return alarms
 
 
@@ -159,7 +169,7 @@ def _clustered(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     lines = []
     independent = 0
     bets = ShareBets.of(1.0 - TARGET)
-    folds = ManyFolds(runs, bets.bets, BAR, math.inf)
+    folds = ManyFolds(runs, len(bets.ratios), BAR, math.inf)
     for _ in range(AUDITS * 2):
         wrong = (rng.random(runs) >= TARGET).astype(np.float64)
         fired = folds.observe(share_factors(bets, wrong), *share_walks(bets, wrong))
@@ -169,12 +179,13 @@ def _clustered(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     name = "e-SR on target, independent audits: audits per false alarm"
     lines.append(of_run_length(name, total, independent, "at least", BAR, "ARL >= A"))
     kinds = {"size": 10, "correlation": 0.1}
-    alarms = clustered_alarms(rng, runs, AUDITS, **kinds, means=False)  # type: ignore[arg-type]
+    alarms = clustered_alarms(rng, runs, AUDITS, **kinds)  # type: ignore[arg-type]
     name = "the same, batches of 10 with correlation .1, audit by audit"
     lines.append(of_run_length(name, float(runs * AUDITS), alarms, "about", 5_400, "reference"))
-    alarms = clustered_alarms(rng, runs, AUDITS * 4, **kinds, means=True)  # type: ignore[arg-type]
-    name = "the same, batch means, bar in batches"
-    lines.append(of_run_length(name, float(runs * AUDITS * 4), alarms, "at least", BAR, "ARL >= A"))
+    few = max(20, runs // 10)
+    alarms = tempered_alarms(rng, few, AUDITS, **kinds)  # type: ignore[arg-type]
+    name = "the same through the deployed fold, φ learnt"
+    lines.append(of_run_length(name, float(few * AUDITS), alarms, "at least", BAR, "the budget"))
     return lines
 
 
@@ -197,7 +208,7 @@ def weighted_alarms(
         Audits to the first alarm per scope, infinity where there was none.
     """
     bets = ShareBets.of(1.0 - TARGET, top_nano=20 * NANO if weighted else 0)
-    folds = ManyFolds(streams, bets.bets, BAR, math.inf)
+    folds = ManyFolds(streams, len(bets.ratios), BAR, math.inf)
     risky_share = 0.1 * 0.5 / (0.1 * 0.5 + 0.9 * 0.05)
     first = np.full(streams, math.inf)
     for at in range(audits):

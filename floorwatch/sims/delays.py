@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from floorwatch.sims.lines import ReportLine, of_median
-from streams.core.detectors.bets import ACCURACY_RATIOS, NANO, ShareBets
+from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
+from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.fleet import bar_for
 from streams.core.detectors.packed import evidence_amount, evidence_counter
 from streams.core.detectors.watch import DAY_MS, HOUR_MS, Detector, Watch, source_of

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from floorwatch.sims.rivals import WINDOW, Bits, Flags, raw_window, wilson_high, wilson_window, window_sums
-from streams.core.detectors.bets import ShareBets, uniform_batch
+from streams.core.detectors.bets import ShareBets
+from streams.core.detectors.dispersion import NANO, WeightClass
 from streams.core.detectors.fold import Episode, PaneFold
 
 SEED = 73
@@ -19,7 +20,7 @@ PER_DAY = 160
 BEFORE = 0.953
 AFTER = 0.89
 BAR = 150_000.0
-QUARTER_MS = 900_000
+HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
 
 _WIDTH, _LEFT, _RIGHT = 900, 74, 20
@@ -38,14 +39,14 @@ class Drop:
         self.wrong: Bits = (rng.random(len(self.day)) >= level).astype(np.uint8)[None, :]
 
     def evidence(self) -> tuple[list[tuple[float, float]], tuple[Episode, ...]]:
-        """Return (day, score) after every quarter hour with audits, and the episodes: the product's own fold."""
-        fold: PaneFold[tuple[object, ...]] = PaneFold(ShareBets.of(0.05), BAR)  # type: ignore[arg-type]
+        """Return (day, score) after every hour with audits, and the episodes: the product's own fold."""
+        fold: PaneFold[tuple[WeightClass, ...]] = PaneFold(ShareBets.of(0.05), BAR)
         panes: dict[int, list[int]] = {}
         for day, wrong in zip(self.day.tolist(), self.wrong[0].tolist(), strict=True):
-            panes.setdefault(int(day * _DAY_MS) // QUARTER_MS * QUARTER_MS, []).append(wrong)
+            panes.setdefault(int(day * _DAY_MS) // HOUR_MS * HOUR_MS, []).append(wrong)
         for pane_ms, verdicts in panes.items():
-            fold.apply(pane_ms, tuple(uniform_batch(key, 1, bad) for key, bad in enumerate(verdicts)))
-        scores = [((ms + QUARTER_MS) / _DAY_MS, fold.state_at(ms).score) for ms in sorted(panes)]
+            fold.apply(pane_ms, (WeightClass(NANO, len(verdicts), sum(verdicts)),))
+        scores = [((ms + HOUR_MS) / _DAY_MS, fold.state_at(ms).score) for ms in sorted(panes)]
         return scores, fold.episodes
 
 

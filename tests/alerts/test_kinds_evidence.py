@@ -33,6 +33,17 @@ def test_the_counts_are_of_the_window_and_evidence_says_since_when() -> None:
     assert "probability" not in signal.evidence
 
 
+def test_a_reading_without_evidence_of_recovery_holds_and_says_so() -> None:
+    by_vendor = rule("accuracy_low", scope={"by": "vendor"})
+    quiet = one(by_vendor, accuracy(BPO, 95, 100, evidence=reading(score=20.0, firing=False, recovered=False)))
+    assert (quiet.firing, quiet.holds) == (False, True)
+    assert quiet.evidence.endswith("; no evidence of recovery")
+    for ended in ({"recovered": True}, {}):  # a row of an earlier release says nothing of it
+        over = one(by_vendor, accuracy(BPO, 95, 100, evidence=reading(score=20.0, firing=False, **ended)))
+        assert not over.holds
+    assert not one(by_vendor, accuracy(BPO, 95, 100, evidence=reading(recovered=False))).holds  # it fires
+
+
 def test_the_detector_decides_not_the_interval() -> None:
     quiet = accuracy({}, 1, 100, evidence=reading(score=20.0, firing=False))
     assert not one(rule("accuracy_low"), quiet).firing

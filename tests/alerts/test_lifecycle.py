@@ -58,6 +58,26 @@ def test_resolves_after_enough_quiet_ones_in_a_row() -> None:
     assert incident.contributors == ON.contributors  # what it was about stays readable
 
 
+def test_an_incident_stays_open_while_nothing_shows_a_recovery() -> None:
+    """Less evidence than the bar is no evidence of recovery; also with the counts of quiet looks that came before."""
+    holding = signal(False, holds=True)
+    incident, effects = run([OFF, *[holding] * 50, OFF], opened())
+    assert incident is not None
+    assert (incident.state, steps(effects)) == ("open", [])
+    incident, _ = run([OFF], incident)
+    assert incident is not None
+    assert incident.state == "resolved"
+
+
+def test_holding_opens_and_reopens_nothing() -> None:
+    holding = signal(False, holds=True)
+    assert step(None, holding, POLICY) == (None, [])
+    resolved, _ = run([OFF, OFF], opened())
+    again, effects = run([holding] * 5, resolved)
+    assert again is not None
+    assert (again.state, steps(effects)) == ("resolved", [])
+
+
 def test_reopens_within_days_as_the_same_incident() -> None:
     first, _ = run([OFF, OFF], opened())
     later = signal(True, NOW_MS + 2 * DAY_MS)

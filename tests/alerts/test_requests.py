@@ -60,6 +60,21 @@ def test_a_wish_passes_the_gate_when_quiet_signals_no_longer_do() -> None:
     assert after == state
 
 
+def test_a_signal_that_holds_is_heard_again_each_hour_so_that_its_incident_does_not_go_stale() -> None:
+    state, heard = SignalFilterState(), []
+    for minute in range(0, 240, 10):
+        holding = signal(False, NOW_MS + minute * MINUTE_MS, rule="the-rule", holds=True)
+        sent, state = filter_signals(state, [holding], [RULE])
+        heard += [one.watermark_ms for one in sent]
+    assert 4 <= len(heard) <= 5
+    ends = []
+    for _ in range(6):
+        sent, state = filter_signals(state, [signal(False, rule="the-rule")], [RULE])
+        ends += sent
+    assert len(ends) == RULE.resolve_for
+    assert not state.held
+
+
 @pytest.mark.parametrize(("share", "target"), [(0.15, 0.95), (0.25, 0.9), (0.4, 0.9)])
 def test_so_many_audits_do_decide(share: float, target: float) -> None:
     """Errors spread evenly at the share seen so far carry the score to the bar in about the number promised."""
@@ -70,7 +85,7 @@ def test_so_many_audits_do_decide(share: float, target: float) -> None:
         state, _ = fold_pane(model, state, units, (WeightClass(NANO, 1, wrong),), bar)
         units, bad = units + 1, bad + wrong
         if promised is None and state.score > bar**0.5:
-            promised, asked_at = audits_to_decide(model, (units, bad), state.score, bar), units
+            promised, asked_at = audits_to_decide(model, (units, bad), state.score, bar, model.phi(state.learnt)), units
     assert promised is not None
     assert 0.6 * promised <= units - asked_at <= 1.4 * promised
 

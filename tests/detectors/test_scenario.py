@@ -27,8 +27,8 @@ from tests.core.harness import CoreRun
 pytestmark = pytest.mark.slow
 
 START_MS = 1_795_392_000_000
-DROP_H = 14
-AFTER_H = 8
+DROP_H = 6
+AFTER_H = 16
 DROPPED = {"hate", "harassment", "scam"}
 # How the floor's own alert would read; its detector needs a day of so small a drop.
 FLOOR = "{name: floor, kind: accuracy_low, scope: all, window: 8h, reference: 24h, target: 0.96, method: interval}"
@@ -87,10 +87,10 @@ def test_nothing_fires_before(drop) -> None:
 
 def test_the_vendor_is_found_and_dated_and_no_other(drop) -> None:
     firing = {signal.scope_key: signal for signal in drop[1] if signal.rule == "accuracy-low-vendor" and signal.firing}
-    assert set(firing) == {"vendor=bpo-a"}
+    assert set(firing) == {"vendor=bpo-a"}, [one.evidence for one in drop[1] if one.rule == "accuracy-low-vendor"]
     signal = firing["vendor=bpo-a"]
     assert abs(signal.since_ms - (START_MS + DROP_H * HOUR_MS)) <= 4 * HOUR_MS
-    assert "since Mon 23 Nov 1" in signal.evidence
+    assert "since Mon 23 Nov " in signal.evidence
     assert ": 1 (bar 280,000)" in signal.evidence
 
 

@@ -15,7 +15,7 @@ from floorwatch.sims import accuracy, lines, rivals, simulations, throughput
 from floorwatch.sims.picture import drop_picture
 from streams.core.detectors.bets import ShareBets
 
-OWN = ("accuracy", "delays", "fleet", "product", "sla", "throughput")
+OWN = ("accuracy", "delays", "fleet", "product", "situations", "sla", "throughput")
 
 
 @pytest.mark.slow

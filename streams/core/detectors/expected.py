@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from streams.core.detectors.bets import NANO, PaneCount
+from streams.core.detectors.bets import PaneCount
+from streams.core.detectors.dispersion import NANO
 
 HOUR_MS = 3_600_000
 WEEK_HOURS = 168

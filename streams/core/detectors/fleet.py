@@ -97,19 +97,21 @@ def wants_audits(scores: Mapping[str, float], bar: float, firing: Iterable[str] 
     return tuple(scope for scope, _ in sorted(found, key=lambda item: (-item[1], item[0])))
 
 
-def audits_to_decide(model: ShareBets, reading: tuple[int, int], score: float, bar: float) -> int | None:
+def audits_to_decide(
+    model: ShareBets, reading: tuple[int, int], score: float, bar: float, phi: float = 1.0
+) -> int | None:
     """Return about how many more audits would carry a score to its bar if errors go on as since the change.
 
     A bet F = 1 + λ(x - q0) on audits with a share p of errors multiplies its money by e^g an audit on average, with
     g = p·ln(1 + λ(1 - q0)) + (1 - p)·ln(1 - λq0) (J. L. Kelly, A new interpretation of information rate, 1956); the best bet
-    of the mixture needs ln(bar/score)/g. That assumes audits that come one by one. Audits of one batch count as one, so
-    the growth per audit is at most what it has been since the change: ln(score)/audits.
+    of the mixture needs φ·ln(bar/score)/g. The growth per audit is at most what it has been since the change: ln(score)/audits.
 
     Args:
         model: The bets.
         reading: (audits, wrong ones) since the change began.
         score: The score now.
         bar: The bar.
+        phi: φ, by which evidence is tempered.
 
     Returns:
         1 or more; None if such a share of errors would never reach the bar.
@@ -127,5 +129,5 @@ def audits_to_decide(model: ShareBets, reading: tuple[int, int], score: float, b
         share * math.log1p(bet * (1 - model.allowed)) + (1 - share) * math.log1p(-bet * model.allowed)
         for bet in model.lambdas
     )
-    growth = min(growth, math.log(score) / units)
+    growth = min(growth / phi, math.log(score) / units)
     return None if growth <= 0 else max(1, math.ceil(math.log(bar / score) / growth))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streams.core.detectors.bets import NANO, CountBets, ShareBets
+from streams.core.detectors.bets import CountBets, ShareBets
+from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.summary import CAP, Summary
 
 Floats = npt.NDArray[np.float64]
