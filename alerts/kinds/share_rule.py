@@ -66,8 +66,9 @@ class ShareMeasure(Struct, frozen=True):
 def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -> Iterable[Finding]:
     """One finding per selected row.
 
-    By evidence it fires while the row's detector does, and then holds until the detector has evidence of recovery. By interval it fires when so few good outcomes have at most the chance
-    of ``share.z`` where the true share is ``share.good_target``: the exact binomial test (``streams.core.binomial``).
+    By evidence it fires while the row's detector does, and then holds until the detector has evidence of recovery. By interval it
+    fires when so few good outcomes have at most the chance of ``share.z`` where the true share is ``share.good_target``: the
+    exact binomial test (``streams.core.binomial``).
     """
     rows = live_rows(context.view, share.table, rule.window, context.watermark_ms)
     reference: Mapping[str, Row] = {}

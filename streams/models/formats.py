@@ -235,7 +235,8 @@ SIGNAL = Format(
     "worker (incidents)",
     "member format",
     _STOPS,
-    "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); 2.3: holds",
+    "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); "
+    "2.3: holds",
     3,
 )
 NOTIFICATION = Format(
