@@ -11,7 +11,8 @@ from alerts.baseline import BaselineState
 from alerts.rules import Rule
 from alerts.signals import AuditSuggestion, Contributor
 from alerts.view import Row, RowView, is_live
-from streams.core.detectors.bets import NANO, ShareBets
+from streams.core.detectors.bets import ShareBets
+from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.watch import Measure
 
 
