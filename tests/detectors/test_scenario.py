@@ -27,8 +27,8 @@ from tests.core.harness import CoreRun
 pytestmark = pytest.mark.slow
 
 START_MS = 1_795_392_000_000
-DROP_H = 6
-AFTER_H = 16
+DROP_H = 10
+AFTER_H = 9
 DROPPED = {"hate", "harassment", "scam"}
 # How the floor's own alert would read; its detector needs a day of so small a drop.
 FLOOR = "{name: floor, kind: accuracy_low, scope: all, window: 8h, reference: 24h, target: 0.96, method: interval}"
@@ -55,7 +55,7 @@ def drop() -> tuple[list[Signal], list[Signal]]:
     config = FloorConfig(
         start_ms=START_MS,
         duration_s=(DROP_H + AFTER_H) * 3600,
-        rate=1.5,
+        rate=2.8,  # what a scope needs whose scatter is not known yet
         scenarios=(parse_scenario(f"vendor_quality_drop@{DROP_H}h"),),
         audit_delay_scale=0.1,
         errors=0.5,
