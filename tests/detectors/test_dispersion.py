@@ -67,6 +67,13 @@ def test_worse_clusters_raise_phi_before_it_may_fall() -> None:
     assert phi_of(learnt(clustered(50, 0.5), 30)) > 5.0
 
 
+def test_a_drop_in_a_new_scope_does_not_pass_for_scatter() -> None:
+    def dropped(rng: random.Random, hour: int) -> tuple[WeightClass, ...]:
+        return independent(90, 0.05 if hour < 12 else 0.15)(rng, hour)
+
+    assert [phi_of(learnt(dropped, 30, seed)) for seed in range(6)] == [PHI_START] * 6
+
+
 def test_panes_of_one_audit_are_put_together_before_they_say_anything() -> None:
     known = learnt(independent(1), 95)
     assert known.blocks == 9

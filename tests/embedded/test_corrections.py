@@ -36,7 +36,7 @@ RULES = [
     {"name": "vendor", "kind": "accuracy_low", "scope": {"by": "vendor"}, "window": "24h", "reference": "7d",
      "budget": {"per_day": 1000, "days": 7}, "for": 1, "resolve_for": 2},
     {"name": "floor", "kind": "accuracy_low", "method": "interval", "window": "24h", "target": 0.9, "for": 1, "resolve_for": 1},
-    {"name": "appeals", "kind": "overturns_high", "window": "24h", "for": 1, "resolve_for": 2},
+    {"name": "appeals", "kind": "overturns_high", "window": "24h", "min_sample": 40, "for": 1, "resolve_for": 2},
 ]  # fmt: skip
 
 PEOPLE = 12

@@ -82,6 +82,9 @@ class Dispersion(NamedTuple):
         squares2: Σr⁴.
         cross: Σr²u.
         chance2: Σu².
+        before: The block before.
+        steps: Σ of the squared difference of one block and the next, which a change of level shows in only once.
+        step_chance: Σ of its variance were the audits independent.
         block: The block under way.
         day: Number of the day under way, in days since 1970 UTC.
         today: Its audits.
@@ -99,6 +102,9 @@ class Dispersion(NamedTuple):
     squares2: float = 0.0
     cross: float = 0.0
     chance2: float = 0.0
+    before: Sums = NO_SUMS
+    steps: float = 0.0
+    step_chance: float = 0.0
     block: Sums = NO_SUMS
     day: int = -1
     today: Sums = NO_SUMS
@@ -178,6 +184,7 @@ def learn(known: Dispersion, pane_ms: int, pane: Sequence[WeightClass], allowed:
     if block.weight * block.weight * 2.0 * allowed < block.weight2:
         return known
     share, variance = _level(known.total, allowed)
+    known = _step(known, block, variance)
     chance = block.weight2 * variance
     if _per_day(known) > DAY_FROM_UNITS:
         # The day's own level is not scatter within it: compare with the day so far, whose share scatters too.
@@ -207,6 +214,19 @@ def _level(total: Sums, allowed: float) -> tuple[float, float]:
     return share, (bad2 * (1.0 - 2.0 * share) + share * share * weight2) / weight2
 
 
+def _step(known: Dispersion, block: Sums, variance: float) -> Dispersion:
+    """Compare a block with the one before (von Neumann, Annals of Mathematical Statistics 12, 1941)."""
+    last = known.before
+    if not last.units:
+        return known._replace(before=block)
+    both = block.weight + last.weight
+    apart = (block.bad * last.weight - last.bad * block.weight) / both
+    chance = variance * (block.weight2 * last.weight * last.weight + last.weight2 * block.weight * block.weight)
+    return known._replace(
+        before=block, steps=known.steps + apart * apart, step_chance=known.step_chance + chance / (both * both)
+    )
+
+
 def _per_day(known: Dispersion) -> float:
     """Return the audits a day: the mean of the days that are over, or those of today if they are more."""
     return max(known.day_units / known.days if known.days else 0.0, float(known.today.units))
@@ -230,15 +250,17 @@ def _close_day(known: Dispersion, allowed: float) -> Dispersion:
 def phi_of(known: Dispersion) -> float:
     """Return φ within days: ``PHI_START`` until there are enough blocks, then the upper end of its one-sided 90% interval.
 
-    φ̂ = Σr²/Σu; log φ̂ is taken as normal with the variance of a ratio from clusters, and at least with that of a
+    Before, φ may only rise, by what the differences of one block and the next say: in a scope that is new, a drop would otherwise
+    pass for scatter. Then φ̂ = Σr²/Σu; log φ̂ is taken as normal with the variance of a ratio from clusters, and at least with that of a
     chi-square on the blocks plus the part that comes of few errors.
 
     Source: the ratio estimator's linearisation (Cochran, Sampling Techniques, 1977, 2.9); 2/m + φ/errors for counts
     (McCullagh, Nelder, Generalized Linear Models, 1989, 4.5).
     """
-    ratio = _phi_estimate(known)
     if known.blocks < LEAST_BLOCKS:
-        return max(PHI_START, ratio) if known.blocks >= _WORSE_BLOCKS else PHI_START
+        sure = known.blocks >= _WORSE_BLOCKS and known.step_chance > 0.0
+        return max(PHI_START, known.steps / known.step_chance) if sure else PHI_START
+    ratio = _phi_estimate(known)
     return max(1.0, ratio * math.exp(_Z_90 * math.sqrt(_log_variance(known, ratio))))
 
 
