@@ -111,6 +111,11 @@ def test_days_that_differ_are_a_component_of_their_own() -> None:
     assert (few.day_phi, few.day_spread) == (few.phi, 0.0)
 
 
+def test_a_new_scope_has_no_days_to_differ_unless_it_is_very_large() -> None:
+    assert temper_of(learnt(independent(90), 20), 0.05).day_spread == 0.0
+    assert temper_of(learnt(independent(400), 20), 0.05).day_spread == pytest.approx(0.02)
+
+
 def test_days_alike_leave_little_between_them() -> None:
     assert temper_of(learnt(independent(100), 12 * 24), 0.05).day_spread < 0.009
 

@@ -228,8 +228,13 @@ def _step(known: Dispersion, block: Sums, variance: float) -> Dispersion:
 
 
 def _per_day(known: Dispersion) -> float:
-    """Return the audits a day: the mean of the days that are over, or those of today if they are more."""
-    return max(known.day_units / known.days if known.days else 0.0, float(known.today.units))
+    """Return the audits a day: the mean of the days that are over, or those of today if they are more.
+
+    On the first day of a scope a fifth of them: ``PHI_START`` stands for the days of a scope that is new and not very large.
+    """
+    if not known.days:
+        return known.today.units / 5.0
+    return max(known.day_units / known.days, float(known.today.units))
 
 
 def _close_day(known: Dispersion, allowed: float) -> Dispersion:
