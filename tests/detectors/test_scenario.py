@@ -94,12 +94,12 @@ def test_the_vendor_is_found_and_dated_and_no_other(drop) -> None:
     assert ": 1 (bar 280,000)" in signal.evidence
 
 
-def test_the_message_on_the_vendor_names_the_policy_first(drop) -> None:
+def test_the_message_on_the_vendor_names_the_policies_that_dropped_and_no_other(drop) -> None:
     signal, text = alert_on(drop[1], "accuracy-low-vendor", "vendor=bpo-a")
-    assert (signal.contributors[0].dimension, signal.contributors[0].value) == ("policy", "hate")
-    assert {part.value for part in signal.contributors if part.dimension == "policy"} <= DROPPED
-    named = next(line for line in text.splitlines() if "policy hate" in line)
-    assert text.splitlines().index(named) == text.splitlines().index("What contributes most:") + 1
+    policies = [part.value for part in signal.contributors if part.dimension == "policy"]
+    assert policies[0] == "hate"
+    assert set(policies) <= DROPPED
+    assert "policy hate" in text  # a queue whose work is mostly of these policies may stand before it
 
 
 def test_the_message_on_the_floor_names_vendor_and_policy_together(drop) -> None:
