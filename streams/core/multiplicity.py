@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 FAMILY_ERROR = 0.05
@@ -28,20 +27,3 @@ def holm(tests: Sequence[Callable[[float], bool]], level: float = FAMILY_ERROR) 
             return stands
         for at in found:
             stands[at] = True
-
-
-def benjamini_yekutieli(chances: Sequence[float], level: float = FAMILY_ERROR) -> list[bool]:
-    """Return which p-values stand so that on average at most ``level`` of what is named is wrong, however they depend.
-
-    Source: Benjamini & Yekutieli, Annals of Statistics 29 (2001): the largest k with p_(k) ≤ k·level/(m·Σ 1/i).
-
-    Args:
-        chances: A p-value each.
-        level: False discovery rate.
-    """
-    count = len(chances)
-    if not count:
-        return []
-    scaled = level / (count * math.fsum(1 / i for i in range(1, count + 1)))
-    bar = max((p for rank, p in enumerate(sorted(chances), 1) if p <= rank * scaled), default=-1.0)
-    return [p <= bar for p in chances]
