@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from streams.core.records import Record
+from streams.engine.batches import Batch
 from streams.engine.errors import Invariant
 from tests.engine.hosts import Counting, batch, host_of, ready, run
 
@@ -108,3 +110,21 @@ def test_a_hole_inside_a_batch_is_refused() -> None:
         return processor.seen
 
     assert run(go()) == []
+
+
+def test_a_partition_given_back_while_its_position_is_moved_folds_nothing() -> None:
+    async def go() -> tuple[list[int], list[bool]]:
+        processor = Counting([])
+        dropped: list[bool] = []
+        host = host_of(processor, [], log_begins=3)
+
+        async def seek(topic: str, partition: int, offset: int) -> int:
+            await host.revoke([partition])
+            return max(offset, 3)
+
+        host._gaps._seek = seek
+        await ready(host)
+        await host.process(Batch("t", 0, [Record(3, 0, None, b"")], 4, dropped.append))
+        return processor.seen, dropped
+
+    assert run(go()) == ([], [True])

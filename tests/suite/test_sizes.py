@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 MOST_LINES, MOST_IN_FUNCTION = 400, 70
 PRODUCT = ("streams", "alerts", "config", "gateway", "telemetry", "grafana", "prometheus", "floorwatch")
@@ -32,6 +34,7 @@ def too_long(name: str, text: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_is_too_long() -> None:
     files = dict(sources())
     assert {name.partition("/")[0] for name in files} == set(TOPS)
