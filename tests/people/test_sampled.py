@@ -9,7 +9,7 @@ import pytest
 from floorwatch.analysis.people import peers
 from floorwatch.analysis.people.coaching import CoachingStep, State, Told, coaching_of
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from floorwatch.analysis.people.sampled import AuditSums, change_between
+from floorwatch.analysis.people.sampled import SampledAudits, change_between
 from floorwatch.analysis.people.scorecard import TargetStanding, accuracy_of, trend_of
 from tests.people.floor import BASE, DAY, HOUR, judged, work
 
@@ -35,7 +35,7 @@ def stretch(rng, labels, flagged_weight, passed_weight, targeted=0):
 
 
 def sums(verdicts, counted_alike=False):
-    found = AuditSums()
+    found = SampledAudits()
     for verdict in verdicts:
         found.add(verdict._replace(weight_nano=0) if counted_alike else verdict)
     return found

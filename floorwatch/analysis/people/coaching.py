@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from floorwatch.analysis.people.sampled import AuditSums, change_between
+from floorwatch.analysis.people.sampled import SampledAudits, change_between
 from floorwatch.analysis.people.standing_labels import StandingLabel
 from streams.core.proportions import Interval, WeightedShare
 
@@ -147,8 +147,8 @@ class Coaching(NamedTuple):
 _ROUNDING = 1e-6
 
 
-def _sums(works: Iterable[StandingLabel], start_ms: int, end_ms: int) -> AuditSums:
-    return AuditSums(work for work in works if start_ms <= work.time_ms < end_ms)
+def _sums(works: Iterable[StandingLabel], start_ms: int, end_ms: int) -> SampledAudits:
+    return SampledAudits(work for work in works if start_ms <= work.time_ms < end_ms)
 
 
 def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms: int, policy: PeoplePolicy) -> Coaching:

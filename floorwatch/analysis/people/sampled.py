@@ -9,7 +9,7 @@ from streams.core.binomial import Weighed
 from streams.core.proportions import Interval, WeightedShare, difference_of, weighted_share
 
 
-class AuditSums:
+class SampledAudits:
     """Audited labels, technical errors left out: all of them counted, those with a sampling probability weighed too.
 
     Attributes:
@@ -65,7 +65,7 @@ class AuditSums:
         return right, judged
 
 
-def change_between(before: AuditSums, after: AuditSums) -> Interval | None:
+def change_between(before: SampledAudits, after: SampledAudits) -> Interval | None:
     """Return how the accuracy rose, with the 95% interval to judge by; None where a side has no audits to say it by.
 
     If any sampling probability is known on either side, only such audits count, weighed: when only the audits change, in

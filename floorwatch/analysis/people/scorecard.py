@@ -14,7 +14,7 @@ from floorwatch.analysis.people.learning import Curve, Tenure
 from floorwatch.analysis.people.peers import HandleAgainstPeers, expected_accuracy, handle_against_peers
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.rushing import Rushing, learned_between, rushing
-from floorwatch.analysis.people.sampled import AuditSums, change_between
+from floorwatch.analysis.people.sampled import SampledAudits, change_between
 from floorwatch.analysis.people.standing_labels import StandingLabel
 from streams.core.binomial import Limits, exact_limits
 from streams.core.policy import HOUR_MS
@@ -142,7 +142,7 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
     """Return the accuracy of some labels and what can be said of it."""
     judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
     targeted, targeted_correct = 0, 0
-    sums = AuditSums()
+    sums = SampledAudits()
     for work in works:
         verdict = work.judged
         if verdict is None:
@@ -222,8 +222,8 @@ def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int) -> Accu
         end_ms: Its end.
     """
     length_ms = end_ms - start_ms
-    before, now = AuditSums(), AuditSums()
-    steps = [AuditSums() for _ in range(TREND_STEPS)]
+    before, now = SampledAudits(), SampledAudits()
+    steps = [SampledAudits() for _ in range(TREND_STEPS)]
     for work in works:
         verdict = work.judged
         if verdict is None or verdict.technical or not start_ms - length_ms <= work.time_ms < end_ms:
