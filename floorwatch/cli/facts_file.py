@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,6 +19,8 @@ from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 if TYPE_CHECKING:
     from floorwatch.analysis.people.standing_labels import StandingLabel
     from floorwatch.analysis.roster.roster_rows import Arrival, ClaimEvent
+    from floorwatch.replay.partition_facts import PartitionFacts
+    from floorwatch.replay.partition_replay import PartitionReplay
     from floorwatch.settings.schema import FloorwatchConfig
     from streams.core.facts import Fact
 
@@ -86,132 +89,47 @@ class ReadingRules:
         return cls(settings.engine.max_event_bytes, limits, core_policy(settings).horizon_ms)
 
 
-class FactsReader:
-    """Turns the events of one partition, or of one file, into facts and these into what a log needs."""
+def _take_in(log: FloorLog, replayed: PartitionReplay, partition_facts: PartitionFacts) -> None:
+    """Add a partition that was replayed to a log: what its tasks come to, and what became of its records."""
+    from floorwatch.analysis.people.standing_labels import standing_labels_of
+    from floorwatch.analysis.people.waiting import waiting_labels
+    from floorwatch.analysis.roster.activity import arrival_of, claims_of
+    from floorwatch.replay.partition_replay import RecordOutcome
+    from streams.core.facts import Roster
+    from streams.core.grants import permitted
 
-    def __init__(self, log: FloorLog, rules: ReadingRules | None = None, *, checked: bool = False) -> None:
-        """Add to a log; ``finish`` must be called at the end.
+    outcomes = partition_facts.outcomes
+    log.duplicates += outcomes[RecordOutcome.duplicate]
+    log.conflicts += outcomes[RecordOutcome.conflict]
+    good = (RecordOutcome.counted, RecordOutcome.duplicate, RecordOutcome.conflict)
+    log.events += sum(outcomes[one] for one in good)
+    log.refused += outcomes[RecordOutcome.refused] + outcomes[RecordOutcome.set_aside]
+    log.late += outcomes[RecordOutcome.late]
+    log.watermark_ms = max(log.watermark_ms, partition_facts.last_ms)
+    roster: list[Fact] = []
+    for task_id, facts in partition_facts.tasks(replayed.knows):
+        roster += [fact for fact in permitted(facts) if type(fact) is Roster]
+        log.works += [_shared(work) for work in standing_labels_of(task_id, facts)]
+        log.signs += claims_of(facts)
+        arrival = arrival_of(facts)
+        if arrival is not None:
+            log.arrivals.append(arrival)
+        for queue, count in waiting_labels({task_id: facts}).items():
+            log.waiting[queue] = log.waiting.get(queue, 0) + count
+    log.roster += sorted(roster, key=lambda fact: fact.offset)
 
-        Args:
-            log: Where it goes.
-            rules: What is taken; the defaults' where none are given.
-            checked: Lines come from ``events.v1``, so intake has accepted them already.
-        """
-        self._log, self._checked, self._rules = log, checked, rules or ReadingRules()
-        self._tasks: dict[str, list[bytes]] = {}
-        self._ended: list[tuple[str, list[bytes]]] = []
-        self._spans: dict[str, tuple[int, int]] = {}
-        self._watermark_ms = -1
 
-    def take(self, offset: int, raw: bytes) -> None:
-        """Take in one event; a bad one is counted, not fatal, as in the stream. About 10 microseconds."""
-        from streams.core.facts import fact_of, pack
-        from streams.models.timestamps import to_ms
+def _accepts(raw: bytes, rules: ReadingRules) -> bool:
+    """Whether intake would put a line on the log of events. Clock events, which only Floorwatch writes, may stand in a file."""
+    from streams.models.acceptance import UNREADABLE, Refusal, parse_event
+    from streams.models.events import Tick, decode_log_event
 
-        log, event = self._log, self._event(raw)
-        if event is None:
-            log.refused += 1
-            return
-        fact = fact_of(offset, event)
-        if fact is None:
-            self._watermark_ms = max(self._watermark_ms, to_ms(event.time))
-            return  # clock events say nothing about people
-        if self._is_late(event.subject, fact):
-            log.late += 1
-            return
-        log.events += 1
-        self._watermark_ms = max(self._watermark_ms, fact.time_ms)
-        log.watermark_ms = max(log.watermark_ms, fact.time_ms)
-        self._tasks.setdefault(event.subject, []).append(pack(fact))
-
-    def _is_late(self, task_id: str, fact: Fact) -> bool:
-        """Tell whether the ledger would find a fact late. Repeated identities are not late; they are sorted out at the end.
-
-        A task whose facts are all beyond the horizon has ended for the ledger. A later event with its id begins a new
-        task.
-        """
-        from streams.core.effects import contributions
-        from streams.core.facts import Label, last_of, unpack_one
-        from streams.core.policy import late_before_ms
-        from streams.core.steps import all_before
-
-        first_ms, last_ms = min(fact.time_ms, getattr(fact, "due_ms", None) or fact.time_ms), last_of(fact)
-        limit_ms = late_before_ms(self._watermark_ms, self._rules.horizon_ms)
-        if span := self._spans.get(task_id):
-            if span[1] < limit_ms and self._watermark_ms >= 0:
-                self._ended.append((task_id, self._tasks.pop(task_id, [])))
-            else:
-                first_ms, last_ms = min(first_ms, span[0]), max(last_ms, span[1])
-        if first_ms >= limit_ms:
-            self._spans[task_id] = first_ms, last_ms
-            return False
-        known: dict[str, Fact] = {}
-        for packed in self._tasks.get(task_id, ()):
-            one = unpack_one(packed)
-            known.setdefault(one.identity, one)
-        if fact.identity not in known:
-            if type(fact) is Label and fact.time_ms < limit_ms:
-                return True
-            facts, now_ms = list(known.values()), self._watermark_ms
-            before = contributions(task_id, facts, now_ms) if facts else {}
-            if all_before(before, contributions(task_id, [*facts, fact], now_ms), limit_ms):
-                return True
-        self._spans[task_id] = first_ms, last_ms
+    if not isinstance(parse_event(raw, None, rules.max_event_bytes, limits=rules.limits), Refusal):
+        return True
+    try:
+        return isinstance(decode_log_event(raw), Tick)
+    except UNREADABLE:
         return False
-
-    def _event(self, raw: bytes) -> Any:
-        """Return the event, None where there is none that counts."""
-        from streams.models.acceptance import UNREADABLE, Refusal, parse_event
-        from streams.models.events import Tick, decode_log_event
-
-        rules = self._rules
-        if not self._checked:
-            found = parse_event(raw, None, rules.max_event_bytes, limits=rules.limits)
-            if not isinstance(found, Refusal):
-                return found
-        try:
-            event = decode_log_event(raw)
-        except UNREADABLE:
-            return None
-        return event if self._checked or isinstance(event, Tick) else None
-
-    def finish(self) -> None:
-        """Fold the facts of every task and drop them."""
-        from floorwatch.analysis.people.standing_labels import standing_labels_of
-        from floorwatch.analysis.people.waiting import waiting_labels
-        from floorwatch.analysis.roster.activity import arrival_of, claims_of
-        from streams.core.facts import Roster, unpack_one
-        from streams.core.grants import permitted
-
-        log = self._log
-        roster: list[Fact] = []
-        while self._tasks or self._ended:
-            task_id, packed = self._ended.pop() if self._ended else self._tasks.popitem()
-            facts = self._distinct([unpack_one(one) for one in packed])
-            roster += [fact for fact in permitted(facts) if type(fact) is Roster]
-            log.works += [_shared(work) for work in standing_labels_of(task_id, facts)]
-            log.signs += claims_of(facts)
-            arrival = arrival_of(facts)
-            if arrival is not None:
-                log.arrivals.append(arrival)
-            for queue, count in waiting_labels({task_id: facts}).items():
-                log.waiting[queue] = log.waiting.get(queue, 0) + count
-        log.roster += sorted(roster, key=lambda fact: fact.offset)
-
-    def _distinct(self, facts: list[Fact]) -> list[Fact]:
-        """Return facts without repeats and conflicts: the first fact of each identity counts."""
-        from streams.core.facts import same_content
-
-        seen: dict[str, Fact] = {}
-        for fact in facts:
-            known = seen.setdefault(fact.identity, fact)
-            if known is fact:
-                continue
-            if same_content(known, fact):
-                self._log.duplicates += 1
-            else:
-                self._log.conflicts += 1
-        return list(seen.values())
 
 
 def _shared(work: StandingLabel) -> StandingLabel:
@@ -238,13 +156,22 @@ def read_facts(lines: Iterable[bytes], rules: ReadingRules | None = None) -> Flo
         lines: One event each.
         rules: What is taken; the defaults' where none are given.
     """
-    log = FloorLog()
-    reader = FactsReader(log, rules)
+    from floorwatch.replay.partition_facts import PartitionFacts
+    from floorwatch.replay.partition_replay import PartitionReplay
+    from streams.core.policy import CorePolicy
+    from streams.core.records import Record
+
+    log, rules, facts = FloorLog(), rules or ReadingRules(), PartitionFacts(ended=True)
+    replayed = PartitionReplay(0, CorePolicy(horizon_ms=rules.horizon_ms), observer=facts.observer, rows=False)
     for offset, line in enumerate(lines):
         raw = line.rstrip(b"\r\n")
-        if raw.strip():
-            reader.take(offset, raw)
-    reader.finish()
+        if not raw.strip():
+            continue
+        if _accepts(raw, rules):
+            replayed.feed([Record(offset, 0, None, raw)])
+        else:
+            log.refused += 1
+    _take_in(log, replayed, facts)
     log.close()
     return log
 
@@ -329,18 +256,14 @@ async def _read_cluster(settings: FloorwatchConfig) -> FloorLog:
     """
     from floorwatch.cli.away import check_kafka
     from floorwatch.replay.reader import open_log
+    from floorwatch.replay.replayer import replay
+    from floorwatch.settings.policies import core_policy
     from streams.adapters.clients import kafka_settings
     from streams.models.topics import EVENTS
 
     await check_kafka(settings)
-    log, rules = FloorLog(), ReadingRules.of(settings)
+    log = FloorLog()
     async with open_log(kafka_settings(settings), settings.kafka.topic_prefix + EVENTS) as events:
-        for partition in events.partitions:
-            reader = FactsReader(log, rules, checked=True)
-            async for records in events.read(await events.extent(partition)):
-                for record in records:
-                    if record.value is not None:
-                        reader.take(record.offset, record.value)
-            reader.finish()
+        await replay(events, core_policy(settings), visit=partial(_take_in, log), rows=False, ended=True)
     log.close()
     return log

@@ -115,6 +115,7 @@ async def replay(
     keeps: Callable[[str], bool] | None = None,
     cuts: list[int] | None = None,
     rows: bool = True,
+    ended: bool = False,
 ) -> Replay:
     """Fold the log into a floor of its own, one partition after the other, so that one ledger at a time is in memory.
 
@@ -128,6 +129,7 @@ async def replay(
         keeps: Which tasks' facts to keep for ``visit``; None for all.
         cuts: Stop each partition before this offset: where an earlier replay stopped.
         rows: Bring rows to the floor; without them only its watermark is right.
+        ended: ``visit`` is told also of tasks that the ledger has dropped because they are older than the correction horizon.
 
     Returns:
         The floor, with windows at its watermark, and what was read.
@@ -139,7 +141,7 @@ async def replay(
             await log.extent(partition) if cuts is None else await log.extent(partition, cuts[number])
         )
         part.cut = part.extent.begin
-        partition_facts = PartitionFacts(keeps) if visit is not None else None
+        partition_facts = PartitionFacts(keeps, ended=ended) if visit is not None else None
         partition_replay = PartitionReplay(
             partition, policy, done.floor, _observers(partition_facts, observer), rows=rows
         )
