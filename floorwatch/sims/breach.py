@@ -2,9 +2,10 @@
 
 One queue, one day from empty, in steps of a minute. Three shifts of planned size; tasks come by the hour of the day,
 more on some days, with surges; people are as quick as the day lets them, with absences and slow hours. Four fifths of
-the tasks are due three hours after they come, one fifth after one hour; they are worked by due time. Every five minutes
-three rules say whether a breach is coming: the roster times measured efficiency, the recent rate, and the usual "oldest
-task is past 80% of its SLA". A day breaches when a task misses its due time.
+the tasks are due three hours after they come, one fifth after one hour; they are worked by due time. Every minute three
+forecasts say whether a breach is coming: the roster times measured efficiency, the recent rate, and the usual "oldest task is
+past 80% of its SLA". An alarm is what a worker makes of that: the shipped rule on the queue's row, and the incident machine. A
+day breaches when a task misses its due time.
 """
 
 from __future__ import annotations
@@ -18,11 +19,18 @@ from statistics import median
 
 from msgspec import Struct
 
+from alerts.baseline import BaselineState
+from alerts.evaluate import evaluate
+from alerts.incident import Incident
+from alerts.lifecycle import policy_of, step
+from alerts.rules_file import default_rules
+from alerts.view import MemoryRowView
 from floorwatch.sims.lines import ReportLine, of_median, of_share
-from streams.core.forecast.alarm import BreachAlarm, advance
 from streams.core.forecast.demand import BreachPrediction, bucketed, predict
+from streams.core.forecast.observe import FORECAST_WINDOW, Outlook, outlook_row
 from streams.core.forecast.supply import RecentWork, Stretch, Supply, efficiency, recent_tasks_per_hour, steady
-from streams.core.policy import DAY_MS, MINUTE_MS
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.core.time_text import rfc3339
 
 DAYS = 300
 STEP_MIN = 5
@@ -173,7 +181,7 @@ class BreachQueue:
         return max(shares, default=0.0)
 
 
-Rule = Callable[[int, BreachQueue, deque[RecentWork]], BreachPrediction]
+Forecast = Callable[[int, BreachQueue, deque[RecentWork]], Outlook]
 
 
 class RosterRule:
@@ -183,10 +191,12 @@ class RosterRule:
         """Start with the roster as planned."""
         self._roster, self._efficiency = planned(), 1.0
 
-    def __call__(self, minute: int, queue: BreachQueue, past: deque[RecentWork]) -> BreachPrediction:
+    def __call__(self, minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
         """Say whether a breach is coming."""
         self._efficiency = efficiency(past, self._efficiency)
-        return predict(minute * MINUTE_MS, bucketed(queue.demand()), self._roster.scaled(self._efficiency))
+        now_ms, demand, supply = minute * MINUTE_MS, bucketed(queue.demand()), self._roster.scaled(self._efficiency)
+        rate = supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0]
+        return Outlook(tuple(demand), tuple(past), "roster", rate, predict(now_ms, demand, supply), supply)
 
 
 class RecentRule:
@@ -196,23 +206,54 @@ class RecentRule:
         """Start without a rate."""
         self._rate: float | None = None
 
-    def __call__(self, minute: int, queue: BreachQueue, past: deque[RecentWork]) -> BreachPrediction:
+    def __call__(self, minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
         """Say whether a breach is coming."""
         self._rate = recent_tasks_per_hour(past, self._rate)
-        now_ms = minute * MINUTE_MS
-        return predict(now_ms, bucketed(queue.demand()), steady(now_ms, now_ms + DAY_MS, self._rate or 0.0))
+        now_ms, demand = minute * MINUTE_MS, bucketed(queue.demand())
+        supply = steady(now_ms, now_ms + DAY_MS, self._rate or 0.0)
+        return Outlook(tuple(demand), tuple(past), "recent rate", self._rate, predict(now_ms, demand, supply), supply)
 
 
-def age_rule(minute: int, queue: BreachQueue, _: deque[RecentWork]) -> BreachPrediction:
+def age_rule(minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
     """Say a breach is coming when the oldest task has used 80% of its SLA: what most boards do."""
-    old = queue.oldest_share(minute) > _AGE_SHARE
-    return BreachPrediction(minute * MINUTE_MS, minute * MINUTE_MS if old else None, 0.0, None, queue.open, 0, None)
+    now_ms = minute * MINUTE_MS
+    at_ms = now_ms if queue.oldest_share(minute) > _AGE_SHARE else None
+    found = BreachPrediction(now_ms, at_ms, float("inf"), at_ms, queue.open, 0, None)
+    return Outlook(tuple(bucketed(queue.demand())), tuple(past), "age", None, found, None)
 
 
-def run_day(day: SimulatedDay, rng: Random, rules: list[Rule]) -> list[DayOutcome]:
-    """Work through a day and note each rule's first alarm and the first late task."""
-    queue, alarms = BreachQueue(), [BreachAlarm() for _ in rules]
-    first: list[int | None] = [None] * len(rules)
+class WorkerAlarm:
+    """A queue's alarm as a worker raises it: the shipped rule on the queue's row once a minute, then the incident machine."""
+
+    _RULE = next(rule for rule in default_rules().rules if rule.kind == "sla_breach_predicted")
+    _POLICY = policy_of(_RULE)
+
+    def __init__(self) -> None:
+        """Start without an incident."""
+        self._incident: Incident | None = None
+
+    def take(self, minute: int, found: Outlook) -> bool:
+        """Take in the forecast of a minute; return whether an incident is open."""
+        if self._incident is None and found.prediction is not None and not found.prediction.breach:
+            return False  # no breach is forecast and there is no incident that could end: nothing would come of it
+        now_ms = minute * MINUTE_MS
+        row = {
+            "scope": {"queue": "simulated"},
+            "scope_key": "queue=simulated",
+            "end": rfc3339(now_ms + MINUTE_MS),
+            "backlog": sum(due.tasks for due in found.demand),
+            "forecast": outlook_row(found),
+        }
+        view = MemoryRowView({("sla", FORECAST_WINDOW): {"queue=simulated": row}})
+        for signal in evaluate([self._RULE], view, now_ms, BaselineState()):
+            self._incident, _ = step(self._incident, signal, self._POLICY)
+        return self._incident is not None and self._incident.live
+
+
+def run_day(day: SimulatedDay, rng: Random, forecasts: list[Forecast]) -> list[DayOutcome]:
+    """Work through a day and note the first alarm by each forecast, and the first late task."""
+    queue, alarms = BreachQueue(), [WorkerAlarm() for _ in forecasts]
+    first: list[int | None] = [None] * len(forecasts)
     past: deque[RecentWork] = deque(maxlen=PAST_STEPS)
     completed, backlogged = 0, True
     for minute, pace in enumerate(day.pace):
@@ -224,15 +265,13 @@ def run_day(day: SimulatedDay, rng: Random, rules: list[Rule]) -> list[DayOutcom
         backlogged = backlogged and queue.open > 0
         if queue.late(minute):
             return [DayOutcome(alarm, minute) for alarm in first]
-        if minute % STEP_MIN != STEP_MIN - 1:
-            continue
-        rostered = heads_at(minute) * TASKS_PER_HEAD_HOUR * STEP_MIN / 60
-        began_ms = (minute + 1 - STEP_MIN) * MINUTE_MS
-        past.append(RecentWork(began_ms, STEP_MIN * MINUTE_MS, completed, rostered, backlogged))
-        completed, backlogged = 0, True
-        for number, rule in enumerate(rules):
-            alarms[number] = advance(alarms[number], rule(minute + 1, queue, past))
-            if alarms[number].firing and first[number] is None:
+        if minute % STEP_MIN == STEP_MIN - 1:
+            rostered = heads_at(minute) * TASKS_PER_HEAD_HOUR * STEP_MIN / 60
+            began_ms = (minute + 1 - STEP_MIN) * MINUTE_MS
+            past.append(RecentWork(began_ms, STEP_MIN * MINUTE_MS, completed, rostered, backlogged))
+            completed, backlogged = 0, True
+        for number, forecast in enumerate(forecasts):
+            if first[number] is None and alarms[number].take(minute + 1, forecast(minute + 1, queue, past)):
                 first[number] = minute + 1
     return [DayOutcome(alarm, None) for alarm in first]
 
