@@ -340,3 +340,14 @@ def test_wrong_people_settings_are_explained(text: str, said: str) -> None:
     with pytest.raises(ConfigErrors) as caught:
         of(text)
     assert said in caught.value.render()
+
+
+def test_people_and_alerts_weigh_exposure_alike() -> None:
+    """``people.exposure`` is the one source of weights: what an alert counts is what ``floorwatch people`` shows."""
+    weights = "people: {exposure: {cap_s: 3h, weights: {gore: 2, spam: 0.25}, other_weight: 0.5}}"
+    config = of(f"tables: {{scopes: {[*map(list, of('').tables.scopes), ['policy', 'labeler']]}}}\n{weights}")
+    (cap,) = [rule for rule in config.rules if rule.kind == "exposure_cap"]
+    shown = people_policy(config)
+    for name in ("gore", "spam", "any other"):
+        assert (cap.weights or {}).get(name, cap.weight_of_others) * 1000 == shown.weight_milli(name)
+    assert (cap.target * 1000, cap.ahead * 1000) == (shown.exposure_cap_ms, shown.exposure_ahead_ms)
