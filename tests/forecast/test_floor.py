@@ -95,6 +95,7 @@ def test_the_running_sums_are_a_fresh_sum(half_way):
             assert getattr(fresh, name) == getattr(state.queue, name), name
 
 
+@pytest.mark.slow
 def test_nothing_past_its_due_time_is_taken_for_open_work_ahead(half_way):
     half_way.floor.absorb()
     size_ms = (MINUTE_MS, 15 * MINUTE_MS, HOUR_MS)

@@ -166,6 +166,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(
     assert delta_held < held
 
 
+@pytest.mark.slow
 def test_vendors_drawn_by_lot_are_seldom_told_apart() -> None:
     """Three vendors with one truth: somebody is called better or worse in at most about one comparison in twenty."""
     rng = Random(11)

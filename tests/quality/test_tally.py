@@ -129,6 +129,7 @@ def test_two_labels_of_the_same_person_are_one_opinion_the_later() -> None:
     assert not [key for key in alone if key[0] in ("unit", "pair", "guide-unit")]
 
 
+@pytest.mark.slow
 def test_the_live_rows_count_the_same_overlap() -> None:
     """The rows behind agreement_low against the items and patterns of the quality framework."""
     patterns = {key[1:]: items for key, items in everything().items() if key[0] == "unit"}
