@@ -29,6 +29,9 @@ def _watch(form: str, monkeypatch: pytest.MonkeyPatch, turns: int = 3) -> None:
         async def watermark_ms(self) -> int:
             return 1_795_430_000_000
 
+        async def idle(self, _: object) -> bool:
+            return False
+
         async def rows(self, *_: object) -> dict[str, Any]:
             return rows
 
