@@ -124,9 +124,10 @@ def _audit(fact: f.Audit) -> str:
         parts.append(f"right is {shown(fact.values)}")
     if fact.auditor is not None:
         parts.append(f"by {fact.auditor}")
-    parts.append(
-        f"sampled 1 in {fact.weight_nano / c.NANO:g}" if fact.weight_nano else "targeted: no sampling probability"
-    )
+    if fact.weight_nano:
+        parts.append(f"sampled 1 in {fact.weight_nano / c.NANO:g}")
+    else:
+        parts.append("assumed to be random: it says nothing of sampling" if fact.assumed else "targeted")
     parts += [word for word, is_so in (("blind", fact.blind), ("gold", fact.gold)) if is_so]
     return ", ".join(parts)
 

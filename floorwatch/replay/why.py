@@ -14,11 +14,12 @@ from floorwatch.replay.recount import Range, comparable, counters_of, groups_in
 from floorwatch.replay.replayer import Replay, only_rows, replay
 from streams.core import counters as c
 from streams.core.counters import Counters, add_counters
-from streams.core.effects import FOREIGN_PREFIX, Group, TaskView
+from streams.core.effects import FOREIGN_PREFIX, Group
 from streams.core.facts import Fact
 from streams.core.floor import Floor
 from streams.core.policy import HOUR_TIER, CorePolicy, PaneTier
 from streams.core.scopes import parse_scope_key, scope_key
+from streams.core.task_view import TaskView
 from streams.core.time_text import rfc3339
 from streams.core.windows import window_range
 from streams.models.measures import TABLES

@@ -191,6 +191,10 @@ class Oracle:
                 yield scope_key
 
 
+def _is_weight(name: str) -> bool:
+    return name in _WEIGHTS or name.startswith("sample_weight.")
+
+
 class _Rows:
     """Sums of marks per key, whatever the key is."""
 
@@ -208,7 +212,7 @@ class _Rows:
     def finished(self) -> dict[tuple[str, Any], Row]:
         result: dict[tuple[str, Any], Row] = {}
         for key, fields in self._fields.items():
-            row: Row = {name: value / NANO if name in _WEIGHTS else value for name, value in fields.items()}
+            row: Row = {name: value / NANO if _is_weight(name) else value for name, value in fields.items()}
             if key in self._people:
                 row["active_labelers"] = len(self._people[key])
             result[key] = row

@@ -15,6 +15,7 @@ from floorwatch.simulate.oracle_read import Fact
 DIMENSIONS = ("site", "vendor", "team", "queue", "policy", "market", "priority", "labeler")
 _OF_TASK = DIMENSIONS[:-1]
 NANO = 10**9
+_LAST_CLASS = 2**19
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,28 @@ class TaskFacts:
             for audit_id, audit in self.latest_by("audit.completed", "audit_id").items()
             if audit_id not in withdrawn and self.label_of_audit(audit) == label_id
         ]
+
+    def drawn_by(self, label_id: str) -> tuple[Fraction | None, bool]:
+        """How the label came to be in a sample: 1/probability of the audit that drew it, and whether any audit drew it at all.
+
+        An audit keeps the probability that one of its versions named. The first audit with one counts; only where there is
+        none does an audit whose sender is silent about sampling count as random, of unknown probability.
+        """
+        silent = False
+        known: list[tuple[int, Fraction]] = []
+        for standing in self.standing_audits(label_id):
+            versions = [
+                version
+                for version in self.of_kind("audit.completed")
+                if version.data["audit_id"] == standing.data["audit_id"] and version.data["verdict"] != "incomparable"
+            ]
+            named = [v for v in versions if (v.data["sampling"] or {}).get("probability") is not None]
+            unsaid = [v for v in versions if v.data["sampling"] is None]
+            silent = silent or bool(unsaid)
+            if named:
+                first = min(version.place for version in named + unsaid)
+                known.append((first, Fraction(1) / Fraction(named[-1].data["sampling"]["probability"])))
+        return (min(known)[1], True) if known else (None, silent)
 
     def label_of_appeal(self, appeal: Fact) -> str | None:
         """The label an appeal concerns, directly or through its audit (withdrawn or not)."""
@@ -194,19 +217,10 @@ def _verdict(task: TaskFacts, label: Fact) -> dict[str, int]:
             correct = False
             blame = appeal.data
     fields = {"audited": 1}
-    probability = (audit.data["sampling"] or {}).get("probability")
-    if probability is None:
-        fields["targeted"] = 1
-    else:
-        fields["weight_sum"] = round(Fraction(NANO) / Fraction(probability))
     if audit.data["gold"]:
         fields |= {"gold": 1, "gold_correct": int(correct)}
-    outcome = "correct" if correct else "technical" if blame["error_class"] == "technical" else None
-    if outcome is not None:
-        name, amount = (
-            (f"targeted_{outcome}", 1) if probability is None else (f"weight_{outcome}", fields["weight_sum"])
-        )
-        fields[name] = amount
+    technical = not correct and blame["error_class"] == "technical"
+    fields |= _sampled(*task.drawn_by(label_id), correct=correct, technical=technical)
     if correct:
         fields["correct"] = 1
         return fields
@@ -214,6 +228,25 @@ def _verdict(task: TaskFacts, label: Fact) -> dict[str, int]:
     fields[f"severity.{blame['severity'] or 'unspecified'}"] = 1
     if blame["severity"] == "critical":
         fields["critical_errors"] = 1
+    return fields
+
+
+def _sampled(weight: Fraction | None, drawn: bool, *, correct: bool, technical: bool) -> dict[str, int]:
+    """The fields that depend on how a label came to be audited."""
+    if weight is None:
+        kind = "assumed" if drawn else "targeted"
+        return {kind: 1, f"{kind}_correct": int(correct), f"{kind}_technical": int(technical)}
+    nano = round(NANO * weight)
+    power = 1
+    while 2 * power * NANO <= nano and power < _LAST_CLASS:
+        power *= 2
+    fields = {"weight_sum": nano, f"sample_audited.{power}": 1, f"sample_weight.{power}": nano}
+    if correct:
+        fields["weight_correct"] = nano
+    else:
+        fields[f"sample_wrong.{power}"] = 1
+    if technical:
+        fields |= {"weight_technical": nano, f"sample_technical.{power}": 1}
     return fields
 
 

@@ -96,7 +96,8 @@ class Quality:
         chance, trouble = self._chance, self._trouble
         time_ms = label.time_ms + (round(chance.between(5000, 60_000)) if plan.held else self._audit_delay_ms())
         says_right = label.right != chance.happens(self._errors * _AUDITOR_ERROR)
-        sampling = {"method": "random", "probability": plan.probability} if plan.audited and plan.probability else None
+        drawn = plan.audited and plan.probability
+        sampling = {"method": "random", "probability": plan.probability} if drawn else {"method": "risk"}
         data = self._verdict(label, says_right, sampling)
         if chance.happens(trouble.audit_unnamed):
             del data["label_id"]
@@ -108,7 +109,10 @@ class Quality:
             revised = {**self._verdict(label, label.right, sampling), "audit_id": data["audit_id"]}
             self._wire.send(_QA, "audit.completed", label.task_id, time_ms + self._soon_ms(), revised)
         if chance.happens(trouble.audit_again):
-            second = {"method": "second look", "probability": 0.5} if chance.happens(0.3) else None
+            roll = chance.random()
+            second: dict[str, Any] | None = None if roll >= 0.65 else {"method": "second look"}
+            if second is not None and roll < 0.3:
+                second["probability"] = 0.5
             again = self._verdict(label, label.right, second)
             self._wire.send(_QA, "audit.completed", label.task_id, time_ms + 5 * self._soon_ms(), again)
         if chance.happens(0.006 if says_right else 0.1):

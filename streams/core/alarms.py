@@ -8,9 +8,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 
-from streams.core.effects import TaskView
 from streams.core.facts import Fact
 from streams.core.policy import HOUR_MS, MINUTE_MS
+from streams.core.task_view import TaskView
 
 NEVER_MS = 1 << 62
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from streams.core import counters as c
 from streams.core.detector_evidence import detector_evidence_of
-from streams.core.effects import decision_counters, first_verdict
+from streams.core.effects import decision_counters
 from streams.core.facts import Audit, Label
 from streams.core.policy import DIMENSIONS
 from streams.core.sums import Ints
+from streams.core.task_view import first_verdict
 
 NO_TEMPLATE = -1
 """In place of a template's number: a group whose counters stand apart."""
@@ -52,6 +53,7 @@ class AuditTemplates:
             label.values,
             audit.wrong,
             audit.weight_nano,
+            audit.assumed,
             audit.values,
             audit.error_code,
             audit.severity_code,

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 # The counters are declared with the measures that show them; users of this module find them here.
 from streams.models.measures.accuracy import *  # noqa: F403
+from streams.models.measures.accuracy import NANO as NANO  # noqa: PLC0414
+from streams.models.measures.accuracy import SAMPLING_CLASSES as SAMPLING_CLASSES  # noqa: PLC0414
 from streams.models.measures.registry import *  # noqa: F403
 from streams.models.measures.registry import HISTOGRAM_SPAN as HISTOGRAM_SPAN  # noqa: PLC0414
 from streams.models.measures.sla import *  # noqa: F403
@@ -86,6 +88,18 @@ def short(decision: str) -> str:
         return decision
     digest = blake2b(decision.encode(errors="surrogatepass"), digest_size=8).hexdigest()
     return f"{decision[:_SHORT_DECISION].rstrip(VALUE_SEPARATOR)}…{digest}"
+
+
+def sampling_class(weight_nano: int) -> int:
+    """Return the class of an audit by its weight.
+
+    Args:
+        weight_nano: 1/π in 10⁻⁹, above 0.
+
+    Returns:
+        ⌊log₂(1/π)⌋, from 0 to ``SAMPLING_CLASSES - 1``.
+    """
+    return min(SAMPLING_CLASSES, max(1, (weight_nano // NANO).bit_length())) - 1
 
 
 @lru_cache(maxsize=1 << 16)

@@ -15,7 +15,18 @@ _CRITICAL = c.SEVERITIES.index("critical")
 
 
 class LabelVerdict(NamedTuple):
-    """The effective verdict of one label."""
+    """The effective verdict of one label.
+
+    Attributes:
+        wrong: Whether the label is wrong, by its latest audit and the appeals against it.
+        error_code: Class of the error.
+        severity_code: Its severity.
+        truth: The right decision.
+        weight_nano: 1/π in 10⁻⁹ of the audit that drew the label at random; 0 where no standing audit names its π.
+        gold: Whether the latest audit compared with a known answer.
+        audited_ms: When the label was drawn; where no audit drew it at random, the time of the latest.
+        assumed: Drawn by an audit whose sender says nothing of sampling, and by none with a known π.
+    """
 
     wrong: bool
     error_code: int
@@ -24,6 +35,7 @@ class LabelVerdict(NamedTuple):
     weight_nano: int
     gold: bool
     audited_ms: int
+    assumed: bool = False
 
 
 class DetectorEvidence(NamedTuple):
@@ -35,15 +47,18 @@ class DetectorEvidence(NamedTuple):
 
 
 def detector_evidence_of(dims: Dims, verdict: LabelVerdict) -> DetectorEvidence | None:
-    """Return the evidence in a verdict; None for a targeted audit, which is not a sample of the work.
+    """Return the evidence in a verdict; None for a label that only targeted audits looked at: it is no sample of the work.
+
+    A label that is assumed to be drawn at random has weight 1, the least there is.
 
     Args:
         dims: The label's dimensions.
         verdict: Its effective verdict.
     """
-    if not verdict.weight_nano:
+    weight_nano = c.NANO if verdict.assumed else verdict.weight_nano
+    if not weight_nano:
         return None
     technical = verdict.wrong and verdict.error_code == _TECHNICAL
     critical = verdict.wrong and verdict.severity_code == _CRITICAL
-    counter = evidence_counter(dims[_LABELER], dims[_POLICY], verdict.weight_nano, technical=technical)
+    counter = evidence_counter(dims[_LABELER], dims[_POLICY], weight_nano, technical=technical)
     return DetectorEvidence(verdict.audited_ms, counter, evidence_amount(wrong=verdict.wrong, critical=critical))

@@ -76,6 +76,11 @@ class LabelWithdrawn(Fact, tag=5, gc=False):
 
 
 class Audit(Fact, tag=6, gc=False):
+    """An audit with a verdict. ``weight_nano`` is 1/π in 10⁻⁹, 0 where π is not known.
+
+    ``assumed``: the sender says nothing of sampling (an earlier release did not keep that). It is written only where it is true.
+    """
+
     audit_id: str
     label_id: str | None
     auditor: str | None
@@ -87,6 +92,7 @@ class Audit(Fact, tag=6, gc=False):
     blind: bool
     gold: bool
     grant: str | None = None
+    assumed: bool = False
 
 
 class Incomparable(Fact, tag=11, gc=False):
@@ -231,6 +237,8 @@ def _audit(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
         0 if probability is None else round(NANO / probability),
         d.blind,
         d.gold,
+        None,
+        d.sampling is None,
     )
 
 
@@ -301,10 +309,12 @@ def made(offset: int, event: Any) -> Any:
 
 
 def same_content(one: Any, other: Any) -> bool:
-    """Tell whether two facts have the same content, whatever their offsets and grants."""
+    """Tell whether two facts have the same content, whatever their offsets and grants (and what earlier releases did not keep)."""
     if type(one) is not type(other):
         return False
     same: dict[str, Any] = {"offset": one.offset, "grant": one.grant}
+    if type(one) is Audit:
+        same["assumed"] = one.assumed
     if getattr(one, "values", None) == UNKNOWN_TRUTH or getattr(other, "values", None) == UNKNOWN_TRUTH:
         # Stored before a sole "?" had its separator.
         one, same["values"] = msgspec.structs.replace(one, values=_canonical(one.values)), _canonical(other.values)
@@ -340,14 +350,19 @@ _encode: Any = msgspec.msgpack.Encoder().encode
 
 
 def pack(fact: Any) -> bytes:
-    """Encode one fact. The column of the grant is written only where there is one."""
+    """Encode one fact. The last columns are written only where they say something."""
     one: bytes = _encode(fact)
+    if type(fact) is Audit:
+        if fact.assumed:
+            return one
+        one = _SHORT_AUDIT + one[3:-1]  # 16 members have a head of three bytes, 15 one of one
     if fact.grant is not None:
         return one
     # An array of fewer than 16 is one byte for its length and then its members; the last one is a nil of one byte.
     return _SHORTER[one[0]] + one[1:-1]
 
 
+_SHORT_AUDIT = bytes([0x90 + len(Audit.__struct_fields__)])
 _SHORTER = [bytes([max(0, byte - 1)]) for byte in range(256)]
 
 

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from streams.core.accumulate import Accumulator
 from streams.core.alarms import open_due_ms
-from streams.core.effects import Groups, TaskView, contributions
+from streams.core.effects import Groups, contributions
 from streams.core.facts import (
     Audit,
     Claimed,
@@ -52,6 +52,7 @@ from streams.core.scopes import ScopeIndex
 from streams.core.sources import NO_TIME
 from streams.core.steps import Step, all_before, created_steps, difference, first_label_steps
 from streams.core.task_timers import TaskTimers
+from streams.core.task_view import TaskView
 from streams.core.tasks import TaskTable
 from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_log_event
 from streams.models.timestamps import to_ms

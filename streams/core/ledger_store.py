@@ -22,7 +22,7 @@ import msgspec
 from streams.core.ledger import Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Flush, FoldCounts
-from streams.core.recount import Recount, version_of, versioned
+from streams.core.recount import Counted, Recount, version_of, versioned
 from streams.core.rowcodec import encode_row
 from streams.core.rows import Place, StateRow
 from streams.core.segments import Segments
@@ -107,7 +107,7 @@ class LedgerStore:
         """
         self.ledger = ledger
         self._owner = owner
-        self._present_below = 0
+        self._held = Counted(0, formats.COUNTED.version)
         self.flushed = 0
         self._facts_from = 0
         self._segments = Segments()
@@ -122,7 +122,8 @@ class LedgerStore:
     @property
     def owner(self) -> str:
         """The owner named in keys; it tells by which rules rows are counted (``streams.core.recount``)."""
-        return versioned(self._owner) if self.ledger.recount is None else self._owner
+        recount = self.ledger.recount
+        return versioned(self._owner) if recount is None else versioned(self._owner, recount.version)
 
     def collect(self) -> Flush | None:
         """Return everything changed since the last flush, or None when nothing was folded since.
@@ -323,8 +324,13 @@ class LedgerStore:
         metas = {key: _read_meta(value) for key, value in newest.items() if key.startswith(META)}
         if not metas:
             return
-        present = [meta.stamp for key, meta in metas.items() if version_of(key[len(META) :].decode()) > formats.FIRST]
-        self._present_below = max(present, default=0)
+        by_version: dict[int, int] = {}
+        for key, known in metas.items():
+            version = version_of(key[len(META) :].decode())
+            by_version[version] = max(by_version.get(version, 0), known.stamp)
+        newest_rules = max(by_version)
+        below = by_version[newest_rules] if newest_rules > formats.FIRST else 0
+        self._held = Counted(below, newest_rules)
         best = max(metas, key=lambda key: metas[key].stamp)
         meta, ledger = metas[best], self.ledger
         ledger.next, ledger.watermark_ms = meta.stamp, meta.watermark_ms
@@ -338,8 +344,9 @@ class LedgerStore:
     def _restore_rows(self, newest: dict[bytes, bytes]) -> None:
         ledger = self.ledger
         found: dict[bytes, tuple[int, bytes, tuple[str, ...]]] = {}
-        further: dict[bytes, int] = {}
-        version, counted_before = cache(version_of), False
+        further: dict[bytes, list[Counted]] = {}
+        rules, held_by = cache(version_of), self._held
+        oldest = held_by.version
         for key, value in newest.items():
             if not key.startswith(ROW):
                 continue
@@ -347,24 +354,24 @@ class LedgerStore:
             if value[0] != ROW_HEAD:
                 formats.refuse_longer(formats.ROW, value, 2)
             stamp = stamp_of(value)
-            if stamp > self._present_below:
-                if version(owner.decode()) > formats.FIRST:
-                    further[name] = max(further.get(name, 0), stamp)
-                else:
-                    counted_before = True
+            if stamp > held_by.below:
+                version = rules(owner.decode())
+                oldest = min(oldest, version)
+                further.setdefault(name, []).append(Counted(stamp, version))
             held = found.get(name)
             owners = (owner.decode(),) if held is None else (*held[2], owner.decode())
             found[name] = (stamp, value, owners) if held is None or stamp > held[0] else (held[0], held[1], owners)
-        if counted_before:
-            ledger.recount = Recount(self._present_below)
-            self._segments.replaced = ledger.recount.raw
+        recount = Recount(oldest, held_by) if oldest < formats.COUNTED.version else None
+        if recount is not None:
+            ledger.recount, self._segments.replaced = recount, recount.raw
         for name, (stamp, value, owners) in found.items():
             scope_key, tier, pane_ms = name.decode().rsplit("|", 2)
             # A scope that has rows stays, also where the cap has been lowered: without some of its rows it would be a part.
             place = (int(tier), int(pane_ms), ledger.scopes.admit(scope_key))
             ledger.rows.put(place, StateRow(None, stamp, owners, value))
-            if ledger.recount is not None and name in further:
-                ledger.recount.rows[place] = further[name]
+            ahead = [counted for counted in further.get(name, ()) if counted.version > oldest]
+            if recount is not None and ahead:
+                recount.rows[place] = max(ahead)
 
 
 _UINT_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}

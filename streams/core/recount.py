@@ -1,38 +1,45 @@
-"""Change of rules: what was counted as version 1 counted it is counted anew, once, when a ledger of version 1 is taken over.
+"""Change of rules: what was counted by the rules of an earlier release is counted anew, once, when its ledger is taken over.
 
 The rows of a ledger are sums of what its tasks contribute, and an event takes away what its task contributed before. So a
 ledger that was counted by other rules must be brought over before anything is taken away by the present ones; else a
 counter goes below zero and stays wrong. What rules a row was counted by is told by the owner in its key (``versioned``).
 
-Version 1, the rules of 24565ae, differs in four points: labels without values agreed with one another and were confused with
-what is right, long decisions were named in full, repeated values of a decision were kept, and a value ``?`` was written as is.
+Version 2 differs from the present rules in audits: the weight was that of the latest audit, what says nothing of sampling was
+targeted, and nothing was counted by class of sampling probability. Version 1, the rules of 24565ae, differs in four more
+points: labels without values agreed with one another and were confused with what is right, long decisions were named in
+full, repeated values of a decision were kept, and a value ``?`` was written as is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.core import counters as c
 from streams.core.accumulate import Accumulator, RowChange
-from streams.core.effects import Group, Groups, TaskView, contributions
-from streams.core.facts import Fact, Packed, unpack, unpack_one
+from streams.core.detector_evidence import detector_evidence_of
+from streams.core.effects import Group, Groups, contributions, judged_counters
+from streams.core.facts import Audit, Fact, Packed, unpack, unpack_one
 from streams.core.policy import DIMENSIONS, CorePolicy, Dims
 from streams.core.rows import Place
 from streams.core.scopes import ScopeIndex
 from streams.core.steps import Step, difference
+from streams.core.task_view import TaskView
 from streams.models import formats
 
 _LABELER = DIMENSIONS.index("labeler")
 _LONG_BYTES = 256
 _MARK = "~"
+_LONG_ARRAY = 0xDC
+"""First byte of a fact with 16 members: an audit that is assumed to be random."""
+_AUDIT_TAG = Audit.__struct_config__.tag
 _NAMED = (c.CONFUSION_PREFIX, c.CONFUSION_WEIGHT_PREFIX)
 
 
-def versioned(owner: str) -> str:
-    """Return the name under which an owner writes rows that are counted by the present rules."""
-    return owner if _MARK in owner else f"{owner}{_MARK}{formats.COUNTED.version}"
+def versioned(owner: str, version: int = formats.COUNTED.version) -> str:
+    """Return the name under which an owner writes rows that are counted by the rules of a version, by default the present one."""
+    return owner if _MARK in owner or version == formats.FIRST else f"{owner}{_MARK}{version}"
 
 
 def version_of(owner: str) -> int:
@@ -47,22 +54,39 @@ def version_of(owner: str) -> int:
     return version
 
 
+class Counted(NamedTuple):
+    """By which rules a row holds the facts below an offset."""
+
+    below: int
+    version: int
+
+
+_ALL_PRESENT = Counted(0, formats.COUNTED.version)
+
+
 @dataclass
 class Recount:
-    """What is still to be brought over in a restored ledger. Until then it counts by the rules of version 1.
+    """What is still to be brought over in a restored ledger. Until then it counts by the rules of an earlier version.
 
     Attributes:
-        below: Offset below which all rows are counted by the present rules.
+        version: That version.
+        held: What all rows hold by other rules.
         rows: The same for single rows that are further, of a flush that was cut short.
         raw: By offset, the task of a fact and how version 1 had packed it, where it is packed differently now.
     """
 
-    below: int = 0
-    rows: dict[Place, int] = field(default_factory=dict)
+    version: int = formats.FIRST
+    held: Counted = _ALL_PRESENT
+    rows: dict[Place, Counted] = field(default_factory=dict)
     raw: dict[int, tuple[str, bytes]] = field(default_factory=dict)
 
     def contributions(self, task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
-        """Return what a task contributes by the rules of version 1; see ``effects.contributions``."""
+        """Return what a task contributes by the rules of that version; see ``effects.contributions``."""
+        return self._by(self.version, task_id, facts, watermark_ms)
+
+    def _by(self, version: int, task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+        if version > formats.FIRST:
+            return _RULES[version](task_id, facts, watermark_ms)
         given = [unpack_one(self.raw[fact.offset][1]) if fact.offset in self.raw else fact for fact in facts]
         return contributions_1(task_id, given, watermark_ms)
 
@@ -78,27 +102,28 @@ class Recount:
             watermark_ms: The partition's watermark.
         """
         changed = {task_id for task_id, _ in self.raw.values()}
-        rare = [(task_id, unpack(packed)) for task_id, packed in tasks if task_id in changed or may_differ(packed)]
-        for below in {self.below, *self.rows.values()}:
+        differing = [(task_id, unpack(packed)) for task_id, packed in tasks if task_id in changed or may_differ(packed)]
+        for counted in {self.held, *self.rows.values()}:
             sums = Accumulator(scopes, policy)
-            for task_id, facts in rare:
-                sums.add_all(self._steps(task_id, facts, below, watermark_ms), watermark_ms)
+            for task_id, facts in differing:
+                sums.add_all(self._steps(task_id, facts, counted, watermark_ms), watermark_ms)
             for change in sums.drain():
                 if (
                     any(change.amounts)
-                    and self.rows.get((change.tier, change.pane_ms, change.scope), self.below) == below
+                    and self.rows.get((change.tier, change.pane_ms, change.scope), self.held) == counted
                 ):
                     yield change
 
-    def _steps(self, task_id: str, facts: list[Fact], below: int, watermark_ms: int) -> list[Step]:
-        """Return the steps for rows that hold a task by the present rules up to an offset, and by those of version 1 from there."""
+    def _steps(self, task_id: str, facts: list[Fact], counted: Counted, watermark_ms: int) -> list[Step]:
+        """Return the steps for rows that hold a task by some rules up to an offset, and by those of ``version`` from there."""
         found = difference(
             self.contributions(task_id, facts, watermark_ms), contributions(task_id, facts, watermark_ms)
         )
-        known = [fact for fact in facts if fact.offset < below]
+        known = [fact for fact in facts if fact.offset < counted.below]
         if known:
             found += difference(
-                contributions(task_id, known, watermark_ms), self.contributions(task_id, known, watermark_ms)
+                self._by(counted.version, task_id, known, watermark_ms),
+                self.contributions(task_id, known, watermark_ms),
             )
         return [Step(group, sign, 0) for group, sign, _ in found]
 
@@ -106,20 +131,49 @@ class Recount:
 def may_differ(packed: Packed) -> bool:
     """Tell whether the present rules may make something else of a task; seldom wrongly true, never wrongly false."""
     return any(
-        len(one) > _LONG_BYTES or b"\x1e" in one or b"\xa0" in one or b"\xa1?" in one
+        one[1] == _AUDIT_TAG
+        or one[0] == _LONG_ARRAY
+        or len(one) > _LONG_BYTES
+        or b"\x1e" in one
+        or b"\xa0" in one
+        or b"\xa1?" in one
         for one in ((packed,) if isinstance(packed, bytes) else packed)
     )
 
 
-def contributions_1(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
-    """Return what a task contributed by the rules of version 1; see ``effects.contributions``."""
+def contributions_2(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+    """Return what a task contributed by the rules of version 2; see ``effects.contributions``."""
     groups = contributions(task_id, facts, watermark_ms)
     view = TaskView(facts)
     for label_id, label in view.labels.items():
-        group, verdict = groups.get("audit:" + label_id), view.verdict(label)
-        if group is not None and verdict is not None:
+        group, audit, verdict = groups.get("audit:" + label_id), view.effective_audit(label_id), view.verdict(label)
+        if group is None or audit is None or verdict is None:
+            continue
+        by_latest = verdict._replace(weight_nano=audit.weight_nano, audited_ms=audit.time_ms, assumed=False)
+        counters = _without_classes(judged_counters(task_id, view, label, by_latest))
+        evidence = detector_evidence_of(group.dims, by_latest)
+        groups["audit:" + label_id] = group._replace(counters=counters, evidence=evidence)
+    return groups
+
+
+def _without_classes(flat: tuple[c.Counter, ...]) -> tuple[c.Counter, ...]:
+    kept: list[c.Counter] = []
+    for at in range(0, len(flat), 2):
+        counter = flat[at]
+        if type(counter) is not int or not c.CLASS_AUDITED <= counter < c.CLASS_WEIGHT_NANO + c.SAMPLING_CLASSES:
+            kept += flat[at : at + 2]
+    return tuple(kept)
+
+
+def contributions_1(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+    """Return what a task contributed by the rules of version 1; see ``effects.contributions``."""
+    groups = contributions_2(task_id, facts, watermark_ms)
+    view = TaskView(facts)
+    for label_id, label in view.labels.items():
+        group, audit, verdict = groups.get("audit:" + label_id), view.effective_audit(label_id), view.verdict(label)
+        if group is not None and audit is not None and verdict is not None:
             pair = f"{label.values}{c.PAIR_SEPARATOR}{verdict.truth}"
-            groups["audit:" + label_id] = group._replace(counters=_named(group.counters, pair, verdict.weight_nano))
+            groups["audit:" + label_id] = group._replace(counters=_named(group.counters, pair, audit.weight_nano))
     if "overlap" in groups:
         labels = list(view.labels.values())
         groups["overlap"] = _overlap(labels, [view.label_dims(label) for label in labels])
@@ -148,3 +202,11 @@ def _overlap(labels: Sequence[Any], dims: Sequence[Dims]) -> Group:
     alike = len({label.values for label, _ in kept}) == 1
     counters: tuple[c.Counter, ...] = (c.OVERLAPPED, 1, c.UNANIMOUS, 1) if alike else (c.OVERLAPPED, 1)
     return Group(shared, max(label.time_ms for label, _ in kept), counters)
+
+
+_RULES: dict[int, Callable[[str, Sequence[Fact], int], Groups]] = {
+    1: contributions_1,
+    2: contributions_2,
+    formats.COUNTED.version: contributions,
+}
+"""What a task contributes by the rules of each version."""

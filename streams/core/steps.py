@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.core import counters as c
-from streams.core.effects import OPEN_GROUP, Group, Groups, label_counters, merged, turnaround_counters
+from streams.core.effects import OPEN_GROUP, Group, Groups, label_counters, turnaround_counters
 from streams.core.facts import Created, Label
+from streams.core.task_view import merged
 
 
 class Step(NamedTuple):

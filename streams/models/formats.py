@@ -185,14 +185,15 @@ ROW = Format(
 )
 COUNTED = Format(
     "how a row is counted",
-    2,
+    3,
     "ledger-changelog.v1 and partials.v1, the owner in each key",
     "worker (ledger)",
     "worker (ledger)",
     "behind ~ in the owner; an owner without it is version 1",
     _STOPS,
     "2: labels without values are not compared, long decisions are shortened, values are a set; recovery counts anew what "
-    "version 1 counted",
+    "version 1 counted; 3: a label's weight is of the audit that drew it, audits without sampling are assumed random, "
+    "audits are counted by class of π too; recovery counts anew what versions 1 and 2 counted",
 )
 WATERMARK = Format(
     "a partition's watermark",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from floorwatch.analysis.people.waiting import waiting_labels
-from streams.core.effects import TaskView
 from streams.core.facts import fact_of
+from streams.core.task_view import TaskView
 from streams.models.events import decode_log_event
 from streams.models.grants import SenderGrant
 from tests.core.test_grants import Task

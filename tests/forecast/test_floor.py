@@ -6,11 +6,11 @@ import pytest
 
 from floorwatch.simulate.config import FloorConfig, parse_scenario
 from floorwatch.simulate.simulated_floor import simulate
-from streams.core.effects import TaskView
 from streams.core.facts import unpack
 from streams.core.forecast.observe import QueueTally, open_by_due
 from streams.core.policy import MINUTE_MS, CorePolicy
 from streams.core.tables import window_rows
+from streams.core.task_view import TaskView
 from tests.core.harness import CoreRun, tick
 
 START_MS = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1000)

@@ -14,10 +14,10 @@ from alerts.view import MemoryRowView
 from floorwatch.simulate.config import FloorConfig, parse_scenario, parse_sla
 from floorwatch.simulate.simulated_floor import simulate
 from streams.core.binomial import score_limits
-from streams.core.effects import TaskView
 from streams.core.facts import unpack
 from streams.core.policy import HOUR_MS, MINUTE_MS, CorePolicy, Window
 from streams.core.tables import window_rows
+from streams.core.task_view import TaskView
 from tests.core.harness import CoreRun
 from tests.forecast.test_floor import START_MS
 from tests.support import seeds, size

@@ -99,16 +99,22 @@ def audit(
     verdict: str,
     *,
     p: float | None = None,
+    how: str | None = None,
     task: str = "t-1",
     id: str | None = None,
     **data: Any,
 ) -> Event:
-    """``audit.completed`` of ``label_id`` (None: of the latest label), sampled with probability ``p`` (None: targeted)."""
+    """``audit.completed`` of ``label_id`` (None: of the latest label).
+
+    Drawn with probability ``p``; by method ``how`` without one; without both it says nothing of sampling.
+    """
     body: Event = {"audit_id": audit_id, "verdict": verdict, **data}
     if label_id is not None:
         body["label_id"] = label_id
     if p is not None:
         body["sampling"] = {"method": "random", "probability": p}
+    elif how is not None:
+        body["sampling"] = {"method": how}
     return event("audit.completed", minute, body, task=task, id=id)
 
 

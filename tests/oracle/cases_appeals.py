@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.oracle.case_events import Case, audit, decided, label, labels_by, one_label, opened, unaudit, unlabel
 
-_RIGHT = {"audited": 1, "correct": 1, "targeted": 1, "targeted_correct": 1}
-_WRONG = {"audited": 1, "targeted": 1}
+_RIGHT = {"audited": 1, "correct": 1, "assumed": 1, "assumed_correct": 1}
+_WRONG = {"audited": 1, "assumed": 1}
 _UNSPECIFIED = {"wrong.unspecified": 1, "severity.unspecified": 1}
 _OVERTURNED = {"appeals_decided": 1, "appeals_overturned": 1}
 _FALSE_POSITIVE = {"error_class": "false_positive", "severity": "major"}

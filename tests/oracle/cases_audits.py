@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tests.oracle.case_events import Case, audit, label, labels_by, one_label, unaudit, unlabel
 
-_RIGHT = {"audited": 1, "correct": 1, "targeted": 1, "targeted_correct": 1}
-_WRONG = {"audited": 1, "targeted": 1, "wrong.unspecified": 1, "severity.unspecified": 1}
+_RIGHT = {"audited": 1, "correct": 1, "assumed": 1, "assumed_correct": 1}
+_WRONG = {"audited": 1, "assumed": 1, "wrong.unspecified": 1, "severity.unspecified": 1}
 
 AUDIT_CASES = [
     Case(
         "weights_are_one_over_probability",
-        "w = 1/probability of the effective audit; weight_correct over the correct ones.",
+        "w = 1/probability of the audit that drew the label; weight_correct over the correct ones.",
         [
             label("l-1", 5),
             label("l-2", 6, task="t-2"),
@@ -36,9 +36,83 @@ AUDIT_CASES = [
     ),
     Case(
         "targeted_audit",
-        "Audits without probability are targeted: in audited and correct, not in the weights.",
+        "An audit that names a method and no probability is targeted: in audited and correct, in no estimate.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "correct", how="review")],
+        one_label(audited=1, correct=1, targeted=1, targeted_correct=1),
+    ),
+    Case(
+        "audit_that_says_nothing_of_sampling",
+        "It is assumed to be random, which is a class of its own.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "correct")],
         one_label(**_RIGHT),
+    ),
+    Case(
+        "technical_error_by_class",
+        "A technical error is counted apart in each class.",
+        [
+            label("l-1", 5),
+            label("l-2", 6, task="t-2"),
+            label("l-3", 6, task="t-3"),
+            audit("a-1", 7, "l-1", "incorrect", error_class="technical"),
+            audit("a-2", 8, "l-2", "incorrect", how="risk", task="t-2", error_class="technical"),
+            audit("a-3", 8, "l-3", "incorrect", p=0.5, task="t-3", error_class="technical"),
+        ],
+        labels_by(
+            3,
+            1,
+            tasks=3,
+            audited=3,
+            assumed=1,
+            assumed_technical=1,
+            targeted=1,
+            targeted_technical=1,
+            weight_sum=2.0,
+            **{"wrong.technical": 3, "severity.unspecified": 3},
+        ),
+    ),
+    Case(
+        "second_look_keeps_the_weight",
+        "A label counts with the weight of the audit that drew it and the verdict of the latest one.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "incorrect", p=0.05),
+            audit("a-2", 8, "l-1", "incorrect", severity="major"),
+        ],
+        one_label(audited=1, weight_sum=20.0, **{"wrong.unspecified": 1, "severity.major": 1}),
+    ),
+    Case(
+        "second_look_before_the_sample",
+        "A known probability outranks an assumed one, and both outrank a targeted audit, whichever came first.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "incorrect", how="risk"),
+            audit("a-2", 8, "l-1", "incorrect"),
+            audit("a-3", 9, "l-1", "correct", p=0.25),
+            audit("a-4", 10, "l-1", "correct", p=0.5),
+        ],
+        one_label(audited=1, correct=1, weight_sum=4.0, weight_correct=4.0),
+    ),
+    Case(
+        "withdrawn_sample_gives_way_to_the_next",
+        "Where the audit that drew the label is withdrawn, the next standing random one counts.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "incorrect", p=0.05),
+            audit("a-2", 8, "l-1", "correct", p=0.5),
+            audit("a-3", 9, "l-1", "correct", how="risk"),
+            unaudit("a-1", 10),
+        ],
+        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
+    ),
+    Case(
+        "new_version_of_an_audit_names_another_probability",
+        "The latest version that names a probability counts.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "incorrect", p=0.5),
+            audit("a-1", 8, "l-1", "incorrect", p=0.05, id="corrected"),
+        ],
+        one_label(audited=1, weight_sum=20.0, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
     ),
     Case(
         "incomparable_audit",
@@ -109,7 +183,7 @@ AUDIT_CASES = [
         "critical_error",
         "A critical error is a wrong label of severity critical.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", error_class="false_negative", severity="critical")],
-        one_label(audited=1, targeted=1, critical_errors=1, **{"wrong.false_negative": 1, "severity.critical": 1}),
+        one_label(audited=1, assumed=1, critical_errors=1, **{"wrong.false_negative": 1, "severity.critical": 1}),
     ),
     Case(
         "class_of_a_correct_verdict_is_nothing",
@@ -119,15 +193,15 @@ AUDIT_CASES = [
     ),
     Case(
         "latest_audit_in_log_order",
-        "The effective verdict is the latest audit in log order, whatever the times say, with its own weight.",
+        "The effective verdict is the latest audit in log order, whatever the times say. The first one drew the label.",
         [label("l-1", 5), audit("a-1", 50, "l-1", "incorrect", p=0.5), audit("a-2", 7, "l-1", "correct", p=0.25)],
-        one_label(audited=1, correct=1, weight_sum=4.0, weight_correct=4.0),
+        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
     ),
     Case(
-        "later_targeted_audit_hides_the_sample",
-        "The latest audit alone decides: a targeted audit after a sampled one takes the label out of the weights.",
-        [label("l-1", 5), audit("a-1", 7, "l-1", "correct", p=0.5), audit("a-2", 8, "l-1", "incorrect")],
-        one_label(**_WRONG),
+        "later_targeted_audit_keeps_the_sample",
+        "A targeted audit after a sampled one gives the verdict, and the label stays in the sample.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "correct", p=0.5), audit("a-2", 8, "l-1", "incorrect", how="risk")],
+        one_label(audited=1, weight_sum=2.0, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
     ),
     Case(
         "withdrawn_audit_uncovers_the_earlier",
@@ -159,9 +233,9 @@ AUDIT_CASES = [
     ),
     Case(
         "resent_audit_replaces",
-        "A re-sent audit_id replaces the earlier wholly.",
+        "A re-sent audit_id replaces the earlier verdict; an audit that was drawn at random stays so.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", p=0.5), audit("a-1", 8, "l-1", "correct")],
-        one_label(**_RIGHT),
+        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
     ),
     Case(
         "resent_audit_takes_the_later_place",

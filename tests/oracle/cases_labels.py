@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.oracle.case_events import ACC, SLA, THR, Case, audit, created, event, label, labels_by, one_label, unlabel
 
-_AUDITED_RIGHT = {"audited": 1, "correct": 1, "targeted": 1, "targeted_correct": 1}
+_AUDITED_RIGHT = {"audited": 1, "correct": 1, "assumed": 1, "assumed_correct": 1}
 
 LABEL_CASES = [
     Case(
@@ -134,8 +134,8 @@ LABEL_CASES = [
             2,
             audited=2,
             correct=1,
-            targeted=2,
-            targeted_correct=1,
+            assumed=2,
+            assumed_correct=1,
             **{"wrong.unspecified": 1, "severity.unspecified": 1},
         ),
     ),

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from streams.core.counters import ERROR_CLASSES, PAIR_SEPARATOR, SEVERITIES
 from streams.core.counters import readable as in_words
-from streams.core.effects import TaskView
 from streams.core.facts import Fact
+from streams.core.task_view import TaskView
 
 _TECHNICAL = ERROR_CLASSES.index("technical")
 

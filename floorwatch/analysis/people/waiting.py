@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from streams.core.effects import TaskView
 from streams.core.facts import Fact
 from streams.core.policy import DIMENSIONS
+from streams.core.task_view import TaskView
 
 _QUEUE = DIMENSIONS.index("queue")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streams.core.effects import LabelVerdict, TaskView
+from streams.core.detector_evidence import LabelVerdict
 from streams.core.facts import AppealDecided, Audit, Fact, Label
 from streams.core.policy import DIMENSIONS, Dims
+from streams.core.task_view import TaskView
 
 _POLICY = DIMENSIONS.index("policy")
 _LABELER = DIMENSIONS.index("labeler")

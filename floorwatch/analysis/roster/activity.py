@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from floorwatch.analysis.roster.roster_rows import Arrival, ClaimEvent
-from streams.core.effects import TaskView, merged
 from streams.core.facts import Claimed, Fact, Label
 from streams.core.grants import permitted
 from streams.core.policy import DIMENSIONS
 from streams.core.roster.roster_plan import PLACES, Place
+from streams.core.task_view import TaskView, merged
 
 _AT = tuple(DIMENSIONS.index(name) for name in PLACES)
 

@@ -50,14 +50,16 @@ TARGETED = accuracy.count(
     12,
     "targeted",
     "labels",
-    "Audited labels without a sampling probability; not in the weighted ratio.",
-    Meaning("Audits picked because something looked wrong. They are in *accuracy* and not in *weighted*."),
+    "Audited labels that no audit drew at random; in no estimate.",
+    Meaning(
+        "Labels that no audit drew at random, picked because something looked wrong. They are in *accuracy* and not in *weighted*."
+    ),
 )
 WEIGHT_NANO = accuracy.count(
     13,
     "weight_sum",
     "labels",
-    "Sum of 1/probability over sampled audits.",
+    "Sum of 1/probability over labels drawn with a known probability.",
     Beside("weighted_accuracy_ratio"),
     counter="weight_nano",
     scale=NANO,
@@ -87,6 +89,64 @@ TARGETED_TECHNICAL = accuracy.count(
     35, "targeted_technical", "labels", "Those of the targeted whose error is technical.", Beside("targeted")
 )
 """This counter and the two before it are rare. With them a share can leave out technical errors and targeted audits."""
+ASSUMED = accuracy.count(
+    38,
+    "assumed",
+    "labels",
+    "Audited labels whose audits say nothing of sampling; assumed to be drawn at random.",
+    Meaning(
+        "Labels whose audits say nothing of sampling ([meaning](meaning.md#auditcompleted)). They are in *accuracy* and not in "
+        "*weighted*."
+    ),
+)
+ASSUMED_CORRECT = accuracy.count(
+    39, "assumed_correct", "labels", "Those of the assumed that are correct.", Beside("assumed")
+)
+ASSUMED_TECHNICAL = accuracy.count(
+    24, "assumed_technical", "labels", "Those of the assumed whose error is technical.", Beside("assumed")
+)
+SAMPLING_CLASSES = 20
+"""Classes of audits by sampling probability π: class k holds 1/π from 2ᵏ up to 2ᵏ⁺¹, the last one all above."""
+_CLASSES = tuple(str(1 << number) for number in range(SAMPLING_CLASSES))
+CLASS_AUDITED = accuracy.family(
+    100,
+    "sample_audited",
+    _CLASSES,
+    "labels",
+    "Labels drawn with a known probability, by class: 2^k holds 1/probability from 2^k up to 2^(k+1).",
+    Meaning(
+        'The labels in *weighted*, by class of sampling probability: `"16"` holds those of which one in 16 up to one in 32 was drawn.'
+    ),
+    sparse=True,
+)
+CLASS_WRONG = accuracy.family(
+    CLASS_AUDITED + SAMPLING_CLASSES,
+    "sample_wrong",
+    _CLASSES,
+    "labels",
+    "Those of them that are incorrect, technical errors among them.",
+    Beside("sample_audited"),
+    sparse=True,
+)
+CLASS_TECHNICAL = accuracy.family(
+    CLASS_WRONG + SAMPLING_CLASSES,
+    "sample_technical",
+    _CLASSES,
+    "labels",
+    "Those of them whose error is technical.",
+    Beside("sample_audited"),
+    sparse=True,
+)
+CLASS_WEIGHT_NANO = accuracy.family(
+    CLASS_TECHNICAL + SAMPLING_CLASSES,
+    "sample_weight",
+    _CLASSES,
+    "labels",
+    "Sum of 1/probability over them.",
+    Beside("sample_audited"),
+    scale=NANO,
+    sparse=True,
+)
 accuracy.show(
     "raw_accuracy_ratio",
     "ratio",
