@@ -76,7 +76,7 @@ def _names(cls: type[Struct]) -> frozenset[str]:
 
 
 _ENVELOPE = frozenset().union(*(_names(cls) for cls in EVENT_CLASSES)) | {"type", "fact", *_IDS}
-"""With what the ledger writes of an event that is no longer at hand (``streams.core.facts.outline``)."""
+"""With what the ledger writes of an event that is no longer at hand (``streams.core.records.outline``)."""
 _DATA = {str(cls.__struct_config__.tag): _names(data_class(cls)) for cls in EVENT_CLASSES}
 _ANY_DATA = frozenset().union(*_DATA.values())
 _INNER = {"prediction": _names(Prediction), "sampling": _names(Sampling)}

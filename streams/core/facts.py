@@ -325,14 +325,6 @@ def _canonical(values: str | None) -> str | None:
     return None if values is None else canonical(values)
 
 
-def outline(task_id: str, fact: Any) -> bytes:
-    """Return as JSON what identifies the event of a fact, for a dead letter that is written without the event."""
-    source, _, event_id = fact.identity.partition("\x00")
-    ids = {name: getattr(fact, name) for name in ("label_id", "audit_id", "appeal_id") if getattr(fact, name, None)}
-    envelope = {"source": source, "id": event_id, "subject": task_id, "fact": type(fact).__name__}
-    return msgspec.json.encode({**envelope, **ids, "floorwatchgrant": fact.grant})
-
-
 def last_of(fact: Fact) -> int:
     """Return the latest time in a fact, in ms: its own, its due time, or the end of its shift."""
     if type(fact) is Roster and fact.kind == wire.ShiftScheduled.__name__:

@@ -26,7 +26,6 @@ from streams.core.facts import (
     holds_one_label,
     last_of,
     made,
-    outline,
     pack,
     plain_label,
     same_content,
@@ -44,6 +43,7 @@ from streams.core.records import (
     conflicting,
     not_countable,
     not_permitted,
+    outline,
     too_late,
 )
 from streams.core.recount import Recount

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -159,3 +159,11 @@ class Flush:
     full: list[tuple[bytes, bytes]] = field(default_factory=list)
     old_watermarks: list[bytes] = field(default_factory=list)
     cut: list[bytes] = field(default_factory=list)
+
+
+def outline(task_id: str, fact: Any) -> bytes:
+    """Return as JSON what identifies the event of a fact, for a dead letter that is written without the event."""
+    source, _, event_id = fact.identity.partition("\x00")
+    ids = {name: getattr(fact, name) for name in ("label_id", "audit_id", "appeal_id") if getattr(fact, name, None)}
+    envelope = {"source": source, "id": event_id, "subject": task_id, "fact": type(fact).__name__}
+    return msgspec.json.encode({**envelope, **ids, "floorwatchgrant": fact.grant})

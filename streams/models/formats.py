@@ -170,7 +170,8 @@ SEGMENT = Format(
     "worker (ledger)",
     "fourth member of the array, once for up to 4,000 facts",
     _STOPS,
-    "2: grants and incomparable audits (facts), the version",
+    "2: grants and incomparable audits (facts), the version; 2.1: audits without sampling say so",
+    1,
 )
 ROW = Format(
     "a row",
@@ -180,8 +181,9 @@ ROW = Format(
     "worker (ledger, scopes)",
     "an array of two is version 1; a later version appends its number",
     _STOPS,
-    "1.1: counters of what cannot be compared, and of names left out; amounts beyond 64 bits as digits",
-    1,
+    "1.1: counters of what cannot be compared, and of names left out; amounts beyond 64 bits as digits; 1.2: counters of audits by "
+    "class of sampling probability",
+    2,
 )
 COUNTED = Format(
     "how a row is counted",
@@ -214,8 +216,9 @@ TABLE_ROW = Format(
     "worker (rules), command line, readers of the topics",
     "member format",
     "the rules stop the worker; commands end with the reason",
-    "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial; 2.2: recovered and phi of evidence",
-    2,
+    "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial; 2.2: recovered and phi of evidence; 2.3: assumed, "
+    "sample_…",
+    3,
 )
 INCIDENT = Format(
     "an incident",

@@ -77,7 +77,18 @@ def expect(row: dict[str, Any], **numbers: Any) -> None:
 
 def test_accuracy(rows: dict[str, dict[str, Any]]) -> None:
     row = rows["accuracy"]
-    expect(row, labels=5, audited=4, correct=2, targeted=1, critical_errors=1, appeals_decided=1, appeals_overturned=0)
+    expect(
+        row,
+        labels=5,
+        audited=4,
+        correct=2,
+        targeted=0,
+        assumed=1,
+        assumed_correct=1,
+        critical_errors=1,
+        appeals_decided=1,
+        appeals_overturned=0,
+    )
     # Weights 2, 20 and 4 of the sampled audits; one of weight 2 is right, that of weight 4 is the tool's fault.
     expect(row, weight_sum=26.0, weight_correct=2.0, weight_technical=4.0, weighted_accuracy_ratio=2 / 26)
     expect(row, raw_accuracy_ratio=2 / 4, coverage_ratio=4 / 5, critical_error_ratio=1 / 4, overturn_ratio=0.0)

@@ -70,7 +70,7 @@ def with_rare(log: list[Sent]) -> list[Sent]:
     found, step = list(log), len(log) // (len(rare) + 1)
     for at, sent in enumerate(rare, 1):
         found.insert(at * (step + 1) - 1, sent)
-    return found
+    return [sent._replace(value=make.saying_how(json.loads(sent.value), sent.value)) for sent in found]
 
 
 @pytest.mark.usefixtures("real_kafka")

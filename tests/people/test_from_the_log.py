@@ -64,7 +64,7 @@ def test_each_labeller_has_the_numbers_of_the_oracles_rows(seed):
             held["accuracy.audited"] += 1
             held["accuracy.correct"] += not work.judged.wrong
             held["accuracy.wrong.technical"] += work.judged.technical
-            held["accuracy.targeted"] += not work.judged.weight_nano
+            held["accuracy.targeted"] += not work.judged.weight_nano and not work.judged.assumed
             held["accuracy.weight_sum"] += work.judged.weight_nano / NANO
             held["accuracy.critical_errors"] += work.judged.severity == "critical"
     assert found.keys() == expected.keys()

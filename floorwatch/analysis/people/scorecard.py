@@ -48,7 +48,7 @@ class Accuracy(NamedTuple):
         raw: correct/judged with its 95% interval.
         weighted: Hájek's with its 95% interval, over audits whose sampling probability is known.
         effective: How many plain audits the weighted one is worth.
-        targeted: Audits without a sampling probability, as of labels picked because something looked wrong: in ``raw`` only.
+        targeted: Labels that no audit drew at random, picked because something looked wrong: in ``raw`` only.
         targeted_correct: Of these, labels that were right.
         technical: Audited labels with technical errors, left out.
         gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
@@ -153,8 +153,9 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
         right = not verdict.wrong
         judged += 1
         correct += right
-        targeted += not verdict.weight_nano
-        targeted_correct += right and not verdict.weight_nano
+        picked = not verdict.weight_nano and not verdict.assumed
+        targeted += picked
+        targeted_correct += right and picked
         sums.add(verdict)
         if verdict.gold:
             gold += 1
@@ -163,9 +164,12 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
     found = sums.share(weighted=True)
     weighted, effective = (found.estimate, found.worth) if found is not None else (None, 0.0)
     by_weight = found is not None
-    best, size = (weighted, effective) if by_weight else (raw, float(judged))
+    # Of labels picked because something looked wrong nothing can be concluded about the rest.
+    drawn, drawn_correct = judged - targeted, correct - targeted_correct
+    best, size = (weighted, effective) if by_weight else (proportion(drawn_correct, drawn), float(drawn))
     missing = _missing(best, size, policy)
-    standing = standing_of(found.limits() if found is not None else exact_limits(correct, judged), size, policy)
+    limits = found.limits() if found is not None else exact_limits(drawn_correct, drawn)
+    standing = standing_of(limits, size, policy)
     gold_counts = (gold_correct, gold)
     without = (targeted, targeted_correct)
     return Accuracy(

@@ -29,8 +29,9 @@ class StandingVerdict(NamedTuple):
         error_class: Name of the error class; empty for a right label.
         severity: Name of the severity; empty for a right label.
         truth: What it should have been; ``counters.UNKNOWN_TRUTH`` where nobody said.
-        weight_nano: 1/π in billionths; 0 for a targeted audit.
+        weight_nano: 1/π in billionths; 0 where π is not known.
         gold: The task's answer was known beforehand.
+        assumed: Assumed to be drawn at random, for its audits say nothing of sampling.
     """
 
     wrong: bool
@@ -40,6 +41,7 @@ class StandingVerdict(NamedTuple):
     truth: str
     weight_nano: int
     gold: bool
+    assumed: bool = False
 
 
 class StandingLabel(NamedTuple):
@@ -107,6 +109,7 @@ def standing_labels_of(task_id: str, facts: Sequence[Fact]) -> list[StandingLabe
                 truth=verdict.truth,
                 weight_nano=verdict.weight_nano,
                 gold=verdict.gold,
+                assumed=verdict.assumed,
             )
         place = (labeler, site, vendor, team, queue, policy)
         found.append(
