@@ -137,6 +137,20 @@ def _against(target: Event) -> Event:
     return {"against": "audit" if "audit_id" in target else "label", **target}
 
 
+def drawn(weight: float, outcome: str = "correct") -> dict[str, float]:
+    """The fields of one label that an audit drew with probability 1/weight and found ``correct``, ``wrong`` or ``technical``."""
+    power = 1
+    while 2 * power <= weight:
+        power *= 2
+    fields: dict[str, float] = {"weight_sum": weight, f"sample_audited.{power}": 1, f"sample_weight.{power}": weight}
+    if outcome == "correct":
+        return {**fields, "weight_correct": weight}
+    fields[f"sample_wrong.{power}"] = 1
+    if outcome == "technical":
+        fields |= {"weight_technical": weight, f"sample_technical.{power}": 1}
+    return fields
+
+
 def one_label(**more: float) -> dict[RowKey, Row]:
     """Rows of one standing label in hour 0 of a task nobody announced, with ``more`` accuracy fields."""
     return labels_by(1, 1, **more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.oracle.case_events import Case, audit, decided, label, labels_by, one_label, opened, unaudit, unlabel
+from tests.oracle.case_events import Case, audit, decided, drawn, label, labels_by, one_label, opened, unaudit, unlabel
 
 _RIGHT = {"audited": 1, "correct": 1, "assumed": 1, "assumed_correct": 1}
 _WRONG = {"audited": 1, "assumed": 1}
@@ -20,7 +20,7 @@ APPEAL_CASES = [
             opened("p-1", 8, audit_id="a-1"),
             decided("p-1", 9, "overturned", audit_id="a-1"),
         ],
-        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0, appeals_opened=1, **_OVERTURNED),
+        one_label(audited=1, correct=1, **drawn(2.0), appeals_opened=1, **_OVERTURNED),
     ),
     Case(
         "overturned_audit_becomes_incorrect",
@@ -32,7 +32,7 @@ APPEAL_CASES = [
         ],
         one_label(
             audited=1,
-            weight_sum=2.0,
+            **drawn(2.0, "wrong"),
             critical_errors=1,
             **_OVERTURNED,
             **{"wrong.false_negative": 1, "severity.critical": 1},
@@ -130,7 +130,7 @@ APPEAL_CASES = [
         ],
         one_label(
             audited=1,
-            weight_sum=2.0,
+            **drawn(2.0, "wrong"),
             critical_errors=1,
             appeals_opened=1,
             **_OVERTURNED,
@@ -165,7 +165,7 @@ APPEAL_CASES = [
             decided("p-1", 9, "overturned", label_id="l-1", **_FALSE_POSITIVE),
             audit("a-2", 11, "l-1", "correct", p=0.5),
         ],
-        one_label(audited=1, weight_sum=2.0, **_OVERTURNED, **{"wrong.false_positive": 1, "severity.major": 1}),
+        one_label(audited=1, **drawn(2.0, "wrong"), **_OVERTURNED, **{"wrong.false_positive": 1, "severity.major": 1}),
     ),
     Case(
         "overturned_label_outranks_an_overturned_audit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.oracle.case_events import Case, audit, label, labels_by, one_label, unaudit, unlabel
+from tests.oracle.case_events import Case, audit, drawn, label, labels_by, one_label, unaudit, unlabel
 
 _RIGHT = {"audited": 1, "correct": 1, "assumed": 1, "assumed_correct": 1}
 _WRONG = {"audited": 1, "assumed": 1, "wrong.unspecified": 1, "severity.unspecified": 1}
@@ -23,8 +23,7 @@ AUDIT_CASES = [
             tasks=2,
             audited=2,
             correct=1,
-            weight_sum=24.0,
-            weight_correct=20.0,
+            **{**drawn(4.0, "wrong"), **drawn(20.0), "weight_sum": 24.0},
             **{"wrong.false_positive": 1, "severity.major": 1},
         ),
     ),
@@ -32,7 +31,7 @@ AUDIT_CASES = [
         "weight_in_nano",
         "Each weight is rounded to 1e-9 before it is summed.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "correct", p=0.3)],
-        one_label(audited=1, correct=1, weight_sum=3.333333333, weight_correct=3.333333333),
+        one_label(audited=1, correct=1, **drawn(3.333333333)),
     ),
     Case(
         "targeted_audit",
@@ -66,7 +65,7 @@ AUDIT_CASES = [
             assumed_technical=1,
             targeted=1,
             targeted_technical=1,
-            weight_sum=2.0,
+            **drawn(2.0, "technical"),
             **{"wrong.technical": 3, "severity.unspecified": 3},
         ),
     ),
@@ -78,7 +77,7 @@ AUDIT_CASES = [
             audit("a-1", 7, "l-1", "incorrect", p=0.05),
             audit("a-2", 8, "l-1", "incorrect", severity="major"),
         ],
-        one_label(audited=1, weight_sum=20.0, **{"wrong.unspecified": 1, "severity.major": 1}),
+        one_label(audited=1, **drawn(20.0, "wrong"), **{"wrong.unspecified": 1, "severity.major": 1}),
     ),
     Case(
         "second_look_before_the_sample",
@@ -90,7 +89,7 @@ AUDIT_CASES = [
             audit("a-3", 9, "l-1", "correct", p=0.25),
             audit("a-4", 10, "l-1", "correct", p=0.5),
         ],
-        one_label(audited=1, correct=1, weight_sum=4.0, weight_correct=4.0),
+        one_label(audited=1, correct=1, **drawn(4.0)),
     ),
     Case(
         "withdrawn_sample_gives_way_to_the_next",
@@ -102,7 +101,7 @@ AUDIT_CASES = [
             audit("a-3", 9, "l-1", "correct", how="risk"),
             unaudit("a-1", 10),
         ],
-        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
+        one_label(audited=1, correct=1, **drawn(2.0)),
     ),
     Case(
         "new_version_of_an_audit_names_another_probability",
@@ -112,7 +111,7 @@ AUDIT_CASES = [
             audit("a-1", 7, "l-1", "incorrect", p=0.5),
             audit("a-1", 8, "l-1", "incorrect", p=0.05, id="corrected"),
         ],
-        one_label(audited=1, weight_sum=20.0, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
+        one_label(audited=1, **drawn(20.0, "wrong"), **{"wrong.unspecified": 1, "severity.unspecified": 1}),
     ),
     Case(
         "incomparable_audit",
@@ -142,12 +141,12 @@ AUDIT_CASES = [
         "technical_error",
         "technical counts in audited, not in correct, and is shown apart.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", p=0.5, error_class="technical", severity="minor")],
-        one_label(audited=1, weight_sum=2.0, weight_technical=2.0, **{"wrong.technical": 1, "severity.minor": 1}),
+        one_label(audited=1, **drawn(2.0, "technical"), **{"wrong.technical": 1, "severity.minor": 1}),
     ),
     Case(
         "targeted_technical_error",
         "A technical error of a targeted audit is counted among the targeted, not in the weights.",
-        [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", error_class="technical", severity="minor")],
+        [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", how="risk", error_class="technical", severity="minor")],
         one_label(audited=1, targeted=1, targeted_technical=1, **{"wrong.technical": 1, "severity.minor": 1}),
     ),
     Case(
@@ -156,7 +155,7 @@ AUDIT_CASES = [
         [
             label("l-1", 5),
             label("l-2", 6, task="t-2"),
-            audit("a-1", 7, "l-1", "correct", gold=True),
+            audit("a-1", 7, "l-1", "correct", how="gold", gold=True),
             audit("a-2", 8, "l-2", "incorrect", p=0.25, task="t-2", gold=True),
         ],
         labels_by(
@@ -167,7 +166,7 @@ AUDIT_CASES = [
             correct=1,
             targeted=1,
             targeted_correct=1,
-            weight_sum=4.0,
+            **drawn(4.0, "wrong"),
             gold=2,
             gold_correct=1,
             **{"wrong.unspecified": 1, "severity.unspecified": 1},
@@ -195,13 +194,13 @@ AUDIT_CASES = [
         "latest_audit_in_log_order",
         "The effective verdict is the latest audit in log order, whatever the times say. The first one drew the label.",
         [label("l-1", 5), audit("a-1", 50, "l-1", "incorrect", p=0.5), audit("a-2", 7, "l-1", "correct", p=0.25)],
-        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
+        one_label(audited=1, correct=1, **drawn(2.0)),
     ),
     Case(
         "later_targeted_audit_keeps_the_sample",
         "A targeted audit after a sampled one gives the verdict, and the label stays in the sample.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "correct", p=0.5), audit("a-2", 8, "l-1", "incorrect", how="risk")],
-        one_label(audited=1, weight_sum=2.0, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
+        one_label(audited=1, **drawn(2.0, "wrong"), **{"wrong.unspecified": 1, "severity.unspecified": 1}),
     ),
     Case(
         "withdrawn_audit_uncovers_the_earlier",
@@ -212,7 +211,7 @@ AUDIT_CASES = [
             audit("a-2", 8, "l-1", "incorrect"),
             unaudit("a-2", 9),
         ],
-        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
+        one_label(audited=1, correct=1, **drawn(2.0)),
     ),
     Case(
         "only_audit_withdrawn",
@@ -235,7 +234,7 @@ AUDIT_CASES = [
         "resent_audit_replaces",
         "A re-sent audit_id replaces the earlier verdict; an audit that was drawn at random stays so.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", p=0.5), audit("a-1", 8, "l-1", "correct")],
-        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
+        one_label(audited=1, correct=1, **drawn(2.0)),
     ),
     Case(
         "resent_audit_takes_the_later_place",
@@ -267,7 +266,7 @@ AUDIT_CASES = [
         "audit_before_its_label",
         "An audit before its label waits in the task's facts.",
         [audit("a-1", 7, "l-1", "correct", p=0.5), label("l-1", 5)],
-        one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
+        one_label(audited=1, correct=1, **drawn(2.0)),
     ),
     Case(
         "audit_of_a_label_never_sent",

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.oracle.case_events import ACC, SLA, THR, Case, audit, created, event, label, labels_by, one_label, unlabel
+from tests.oracle.case_events import (
+    ACC,
+    SLA,
+    THR,
+    Case,
+    audit,
+    created,
+    drawn,
+    event,
+    label,
+    labels_by,
+    one_label,
+    unlabel,
+)
 
 _AUDITED_RIGHT = {"audited": 1, "correct": 1, "assumed": 1, "assumed_correct": 1}
 
@@ -194,7 +207,7 @@ LABEL_CASES = [
             audit("a-1", 200, "l-1", "correct", p=0.5),
         ],
         {
-            **one_label(audited=1, correct=1, weight_sum=2.0, weight_correct=2.0),
+            **one_label(audited=1, correct=1, **drawn(2.0)),
             ("accuracy", "all", 1): {"labels": 1},
             ("throughput", "all", 1): {"labels": 1, "active_labelers": 1},
             ("sla", "all", 1): {"completed": 1, "no_sla": 1},
