@@ -151,7 +151,7 @@ def test_corrections_overturned_audits_and_dimensions_from_the_task():
               audit("a-1", 6, "l-1", "incorrect", error_class="false_positive", severity="critical", p=0.5, gold=True)]  # fmt: skip
     (work,) = read(events).works
     assert (work.queue, work.policy, work.site, work.values) == ("hate", "P1", "KUL", "spam")
-    assert work.judged == (True, False, "false_positive", "critical", "?", 2 * NANO, True)
+    assert work.judged == (True, False, "false_positive", "critical", "?", 2 * NANO, True, False)
     events += [opened("p-1", 8, audit_id="a-1"), decided("p-1", 9, "overturned", audit_id="a-1")]
     (work,) = read(events).works
     assert work.judged == (False, False, "", "", "spam", 2 * NANO, True)
