@@ -11,6 +11,8 @@ from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
 from streams.core.tables import pane_rows, window_rows
+from streams.models.measures import TABLES
+from streams.models.measures.records import Family
 from streams.models.topics import partition_of
 
 Tables = dict[str, dict[tuple[str, Any], dict[str, Any]]]
@@ -95,9 +97,10 @@ class CoreRun:
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with ``wrong`` and ``severity`` as flat fields, the form the oracle speaks."""
+    """Return a row with its families of counters as flat fields, the form the oracle speaks."""
     out = dict(row)
-    for name in ("wrong", "severity"):
-        for key, value in out.pop(name, {}).items():
-            out[f"{name}.{key}"] = value
+    for name, measure in TABLES[row["table"]].measures.items():
+        if isinstance(measure.source, Family):
+            for key, value in out.pop(name, {}).items():
+                out[f"{name}.{key}"] = value
     return out

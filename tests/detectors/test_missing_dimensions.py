@@ -1,4 +1,4 @@
-"""Audits of labels without some dimensions: they are clustered by what there is, never taken as independent for lack of it."""
+"""Audits of labels without some dimensions: the evidence is by person's work and sampling, whatever else is missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from streams.core.counters import Counters, add_counters
 from streams.core.detector_evidence import LabelVerdict, detector_evidence_of
-from streams.core.detectors.bets import NANO, ShareBets
+from streams.core.detectors.bets import NANO
 from streams.core.detectors.packed import accuracy_pane
 from streams.core.policy import DIMENSIONS, Dims
 
@@ -27,15 +27,12 @@ def _pane(**dims: str | None) -> Counters:
 
 
 @pytest.mark.parametrize("missing", ["policy", "site", "team", "vendor", "queue", "market", "priority"])
-def test_audits_of_one_person_count_once_whatever_dimension_is_missing(missing: str) -> None:
+def test_a_pane_says_the_same_whatever_dimension_is_missing(missing: str) -> None:
     full = {name: "x" for name in DIMENSIONS if name != "labeler"}
     whole, bare = accuracy_pane(_pane(**full)), accuracy_pane(_pane(**{**full, missing: None}))
-    assert len(bare) == len(whole) == PEOPLE
-    model = ShareBets.of(0.05)
-    one, other = (model.summarise(0, pane, model.top_of(pane)) for pane in (whole, bare))
-    assert one.observations == other.observations == PEOPLE, "one observation a person"
-    assert one.units == other.units == AUDITS, "while the audits behind them are counted one by one"
+    assert whole == bare
+    assert [(one.units, one.bad) for one in bare] == [(AUDITS, AUDITS // 3)]
 
 
 def test_nothing_but_the_person_is_needed() -> None:
-    assert len(accuracy_pane(_pane())) == PEOPLE
+    assert [one.units for one in accuracy_pane(_pane())] == [AUDITS]

@@ -154,7 +154,7 @@ def test_corrections_overturned_audits_and_dimensions_from_the_task():
     assert work.judged == (True, False, "false_positive", "critical", "?", 2 * NANO, True, False)
     events += [opened("p-1", 8, audit_id="a-1"), decided("p-1", 9, "overturned", audit_id="a-1")]
     (work,) = read(events).works
-    assert work.judged == (False, False, "", "", "spam", 2 * NANO, True)
+    assert work.judged == (False, False, "", "", "spam", 2 * NANO, True, False)
     (work,) = read([*events, unaudit("a-1", 10)]).works
     assert work.judged is None
     (work,) = read([*events, label("l-1", 11, values=["safe"], by="bo")]).works
