@@ -59,9 +59,9 @@ EVENT_DOCS: dict[str, str] = {
     "auditor_id": "Who audited.",
     "error_class": "What kind of error; technical errors are shown, but not held against a person.",
     "severity": "How bad the error is.",
-    "sampling": "How the label came to be audited.",
+    "sampling": "How the label came to be audited; without it the label is assumed to be drawn at random.",
     "method": "Name of the sampling method, e.g. random.",
-    "probability": "The label's chance of being audited, fixed before the outcome; without it the audit is targeted.",
+    "probability": "The label's chance of being audited, fixed before the outcome; sampling without it is a targeted audit.",
     "blind": "The auditor did not see the label's decision.",
     "gold": "The right answer was known beforehand.",
     # Appeals

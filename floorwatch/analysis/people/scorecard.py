@@ -53,7 +53,7 @@ class Accuracy(NamedTuple):
         technical: Audited labels with technical errors, left out.
         gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
         standing: What can be said, by the limits to judge by: of ``weighted`` where any sampling probability is known, even
-            if those audits are too few, for targeted ones are no sample; else of ``raw``.
+            if those audits are too few, for targeted ones are no sample; else of those assumed to be random.
         by_weight: ``standing`` is of the weighted one.
         missing: About how many more audits an interval of ±``wanted_half_width_ratio`` takes.
     """

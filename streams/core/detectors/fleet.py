@@ -26,7 +26,7 @@ def bar_for(observations_per_day: float, days_per_false_alarm: float) -> float:
     at least A.
 
     Args:
-        observations_per_day: Audits (or batches of them, or buckets) a day of all scopes together, 0 or more.
+        observations_per_day: Audits (of due tasks: quarters of an hour) a day of all scopes together, 0 or more.
         days_per_false_alarm: Days per tolerated false alarm, above 0.
 
     Returns:

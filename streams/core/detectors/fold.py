@@ -209,7 +209,7 @@ class PaneFold(Generic[Pane]):
 
         Args:
             model: What the panes mean.
-            bar: Score that fires, in observations per false alarm.
+            bar: Score that fires, in audits (of due tasks: quarters of an hour) per false alarm.
             base: State after the panes folded before, if any.
         """
         self.model = model
