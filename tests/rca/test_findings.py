@@ -12,7 +12,7 @@ from floorwatch.cli.explain import cut_table, explain_log, explain_rows
 from floorwatch.simulate.config import parse_scenario
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
 from streams.core.rca.ratio_tally import RatioTally
-from streams.core.rca.shift import summed
+from streams.core.rca.shift import decompose, summed
 from streams.core.rca.slices import row_tally, tally_of, windows
 from tests.replay.memory import PlainRun, floor_log
 from tests.support import size
@@ -124,6 +124,28 @@ def test_targeted_audits_are_no_sample():
     targeted = {"targeted": 2, "targeted_correct": 1, "targeted_technical": 1}
     row = {"audited": 4, "correct": 3, "wrong": {"technical": 1}, "weight_sum": 4.0, "weight_correct": 4.0, **targeted}
     assert row_tally("accuracy", row) == RatioTally(2, 2, 4 * c.NANO, 4 * c.NANO)
+
+
+def test_audits_that_are_assumed_to_be_random_have_no_weight():
+    from streams.core import counters as c
+
+    right = (c.AUDITED, 1, c.CORRECT, 1, c.ASSUMED, 1, c.ASSUMED_CORRECT, 1)
+    fault = (c.AUDITED, 1, c.ASSUMED, 1, c.WRONG_TECHNICAL, 1, c.ASSUMED_TECHNICAL, 1)
+    assert tally_of("accuracy", right) == tally_of("accuracy", fault) == RatioTally(0, 0, 0, 0)
+    assert tally_of("raw_accuracy", right) == RatioTally(1, 1)
+    unknown = {"targeted": 1, "targeted_correct": 1, "assumed": 3, "assumed_correct": 1, "assumed_technical": 1}
+    row = {"audited": 6, "correct": 4, "wrong": {"technical": 1}, "weight_sum": 4.0, "weight_correct": 4.0, **unknown}
+    assert row_tally("accuracy", row) == RatioTally(2, 2, 4 * c.NANO, 4 * c.NANO)
+
+
+def test_a_part_whose_audits_say_nothing_of_sampling_is_no_division_by_zero():
+    from streams.core import counters as c
+
+    silent = tally_of("accuracy", (c.AUDITED, 1, c.ASSUMED, 1))
+    assert decompose((), {(): silent}, {(): silent}) is None
+    known = RatioTally(9, 10, 9 * c.NANO, 10 * c.NANO)
+    parts = {("a",): known, ("b",): silent}
+    assert decompose(("queue",), parts, parts) is not None
 
 
 def test_how_many_audits_say_how_they_were_drawn_is_told():

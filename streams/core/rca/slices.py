@@ -34,8 +34,8 @@ def tally_of(measure: Measure, counters: Sequence[Counter]) -> RatioTally:
     """Return good and all of one group.
 
     Accuracy: correct of audited labels by their weight 1/π, without technical errors, which are not held against a person,
-    and without targeted audits, which are not a sample of the work. SLA: met of decided tasks, open ones past due counting as
-    missed (docs/meaning.md).
+    and without audits of unknown π, targeted or assumed to be random, for these have no weight. SLA: met of decided tasks,
+    open ones past due counting as missed (docs/meaning.md).
 
     Args:
         measure: What is explained.
@@ -48,10 +48,11 @@ def tally_of(measure: Measure, counters: Sequence[Counter]) -> RatioTally:
     if measure == "raw_accuracy":
         return RatioTally(get(c.CORRECT, 0), get(c.AUDITED, 0) - get(c.WRONG_TECHNICAL, 0))
     if measure == "accuracy":
-        targeted, technical = get(c.TARGETED, 0), get(c.WRONG_TECHNICAL, 0) - get(c.TARGETED_TECHNICAL, 0)
+        unknown = get(c.TARGETED, 0) + get(c.ASSUMED, 0)
+        technical = get(c.WRONG_TECHNICAL, 0) - get(c.TARGETED_TECHNICAL, 0) - get(c.ASSUMED_TECHNICAL, 0)
         return RatioTally(
-            get(c.CORRECT, 0) - get(c.TARGETED_CORRECT, 0),
-            get(c.AUDITED, 0) - targeted - technical,
+            get(c.CORRECT, 0) - get(c.TARGETED_CORRECT, 0) - get(c.ASSUMED_CORRECT, 0),
+            get(c.AUDITED, 0) - unknown - technical,
             get(c.WEIGHT_CORRECT_NANO, 0),
             get(c.WEIGHT_NANO, 0) - get(c.WEIGHT_TECHNICAL_NANO, 0),
         )
@@ -71,10 +72,10 @@ def row_tally(measure: Measure, row: Mapping[str, object]) -> RatioTally:
     weight = _nano(row, "weight_sum") - _nano(row, "weight_technical")
     if not weight:
         return RatioTally(0, 0, 0, 0)
-    technical -= _count(row, "targeted_technical")
+    technical -= _count(row, "targeted_technical") + _count(row, "assumed_technical")
     return RatioTally(
-        _count(row, "correct") - _count(row, "targeted_correct"),
-        _count(row, "audited") - _count(row, "targeted") - technical,
+        _count(row, "correct") - _count(row, "targeted_correct") - _count(row, "assumed_correct"),
+        _count(row, "audited") - _count(row, "targeted") - _count(row, "assumed") - technical,
         _nano(row, "weight_correct"),
         weight,
     )
