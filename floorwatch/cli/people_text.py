@@ -35,9 +35,7 @@ def seconds(time_ms: float) -> str:
 def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
     """Return what can be said of an accuracy, in one or two sentences."""
     target = percent(policy.accuracy_target_ratio)
-    judged, correct = accuracy.judged, accuracy.correct
-    if accuracy.by_weight:  # the counts are of the same audits as the share
-        judged, correct = judged - accuracy.targeted, correct - accuracy.targeted_correct
+    judged, correct = accuracy.judged - accuracy.targeted, accuracy.correct - accuracy.targeted_correct
     seen = f"{judged - correct} of {plural(judged, 'audited label')} wrong" if judged else "no label was audited"
     best = accuracy.best
     if accuracy.standing is TargetStanding.too_few or best is None:
@@ -70,17 +68,12 @@ def _accuracy_lines(card: Scorecard, policy: PeoplePolicy) -> list[str]:
 
 
 def targeted_lines(accuracy: Accuracy) -> list[str]:
-    """Return a note on audits without a sampling probability: whether the accuracy includes them, and how that changes it."""
+    """Return a note on labels that no audit drew at random."""
     if not accuracy.targeted:
         return []
     wrong = accuracy.targeted - accuracy.targeted_correct
-    what = f"{plural(accuracy.targeted, 'targeted audit')} (without a sampling probability), {wrong} wrong"
-    if accuracy.by_weight:
-        return [f"  Not in it: {what}. Labels picked because something looked wrong are not a sample of the work."]
-    all_of_them = " No audit names its probability." if accuracy.targeted == accuracy.judged else ""
-    return [
-        f"  In it: {what}.{all_of_them} If these labels were picked because something looked wrong, the accuracy reads too low."
-    ]
+    what = f"{plural(accuracy.targeted, 'targeted audit')} (picked, not drawn at random), {wrong} wrong"
+    return [f"  Not in it: {what}. Labels picked because something looked wrong are not a sample of the work."]
 
 
 def _peers(card: Scorecard) -> str:

@@ -278,17 +278,16 @@ def lines_of(sampled: tuple[int, int], targeted: tuple[int, int]) -> tuple[str, 
     return accuracy_words(found, policy), targeted_lines(found)
 
 
-def test_targeted_audits_are_named_and_counted_where_the_share_counts_them():
+def test_targeted_audits_are_named_and_in_no_share():
     said, lines = lines_of((57, 3), (2, 8))
     assert "weighted by sampling, 3 of 60 audited labels wrong" in said
     assert len(lines) == 1
-    assert lines[0].startswith(
-        "  Not in it: 10 targeted audits (without a sampling probability), 8 wrong. Labels picked"
-    )
+    assert lines[0].startswith("  Not in it: 10 targeted audits (picked, not drawn at random), 8 wrong. Labels picked")
     # Five random audits are too few, and the forty targeted ones are no sample: they do not make them enough.
     said, lines = lines_of((5, 0), (32, 8))
     assert said.startswith("too few audits to say: 0 of 5 audited labels wrong")
-    assert lines[0].startswith("  Not in it: 40 targeted audits (without a sampling probability), 8 wrong.")
-    _, lines = lines_of((0, 0), (40, 0))
-    assert "No audit names its probability. If these labels were picked" in lines[0]
+    assert lines[0].startswith("  Not in it: 40 targeted audits (picked, not drawn at random), 8 wrong.")
+    said, lines = lines_of((0, 0), (40, 0))
+    assert said.startswith("too few audits to say: no label was audited")
+    assert lines[0].startswith("  Not in it: 40 targeted audits")
     assert lines_of((60, 0), (0, 0))[1] == []

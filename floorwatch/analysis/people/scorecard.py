@@ -46,6 +46,7 @@ class Accuracy(NamedTuple):
         judged: Audited labels.
         correct: Right ones.
         raw: correct/judged with its 95% interval.
+        drawn: The same over labels that were drawn at random, each counted alike.
         weighted: Hájek's with its 95% interval, over audits whose sampling probability is known.
         effective: How many plain audits the weighted one is worth.
         targeted: Labels that no audit drew at random, picked because something looked wrong: in ``raw`` only.
@@ -61,6 +62,7 @@ class Accuracy(NamedTuple):
     judged: int
     correct: int
     raw: Interval | None
+    drawn: Interval | None
     weighted: Interval | None
     effective: float
     targeted: int
@@ -74,7 +76,7 @@ class Accuracy(NamedTuple):
     @property
     def best(self) -> Interval | None:
         """The estimate that ``standing`` is of."""
-        return self.weighted if self.by_weight else self.raw
+        return self.weighted if self.by_weight else self.drawn
 
 
 class Volume(NamedTuple):
@@ -165,15 +167,16 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
     weighted, effective = (found.estimate, found.worth) if found is not None else (None, 0.0)
     by_weight = found is not None
     # Of labels picked because something looked wrong nothing can be concluded about the rest.
-    drawn, drawn_correct = judged - targeted, correct - targeted_correct
-    best, size = (weighted, effective) if by_weight else (proportion(drawn_correct, drawn), float(drawn))
+    count, right_count = judged - targeted, correct - targeted_correct
+    drawn = proportion(right_count, count)
+    best, size = (weighted, effective) if by_weight else (drawn, float(count))
     missing = _missing(best, size, policy)
-    limits = found.limits() if found is not None else exact_limits(drawn_correct, drawn)
+    limits = found.limits() if found is not None else exact_limits(right_count, count)
     standing = standing_of(limits, size, policy)
     gold_counts = (gold_correct, gold)
     without = (targeted, targeted_correct)
     return Accuracy(
-        judged, correct, raw, weighted, effective, *without, technical, gold_counts, standing, by_weight, missing
+        judged, correct, raw, drawn, weighted, effective, *without, technical, gold_counts, standing, by_weight, missing
     )
 
 
