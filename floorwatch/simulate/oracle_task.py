@@ -105,8 +105,9 @@ class TaskFacts:
     def drawn_by(self, label_id: str) -> tuple[Fraction | None, bool]:
         """How the label came to be in a sample: 1/probability of the audit that drew it, and whether any audit drew it at all.
 
-        An audit keeps the probability that one of its versions named. The first audit with one counts; only where there is
-        none does an audit whose sender is silent about sampling count as random, of unknown probability.
+        An audit keeps the probability that one of its versions named last; of several audits the one that named one first counts.
+        Only where there is none does an audit whose latest version is silent about sampling count as random, of unknown
+        probability.
         """
         silent = False
         known: list[tuple[int, Fraction]] = []
@@ -117,11 +118,9 @@ class TaskFacts:
                 if version.data["audit_id"] == standing.data["audit_id"] and version.data["verdict"] != "incomparable"
             ]
             named = [v for v in versions if (v.data["sampling"] or {}).get("probability") is not None]
-            unsaid = [v for v in versions if v.data["sampling"] is None]
-            silent = silent or bool(unsaid)
+            silent = silent or (bool(versions) and versions[-1].data["sampling"] is None)
             if named:
-                first = min(version.place for version in named + unsaid)
-                known.append((first, Fraction(1) / Fraction(named[-1].data["sampling"]["probability"])))
+                known.append((named[0].place, Fraction(1) / Fraction(named[-1].data["sampling"]["probability"])))
         return (min(known)[1], True) if known else (None, silent)
 
     def label_of_appeal(self, appeal: Fact) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from streams.core import counters as c
 from streams.core.detector_evidence import LabelVerdict
 from streams.core.facts import (
@@ -82,11 +84,27 @@ class TaskView:
             target = next(reversed(self.labels))
         self.audits.pop(fact.audit_id, None)
         self.audits[fact.audit_id] = (target, fact)
-        if type(fact) is Audit and (fact.weight_nano or fact.assumed):
-            # An audit that is sent again without its π was drawn all the same. The dict's order is that of the first versions.
-            known = self.samples.get(fact.audit_id)
-            if fact.weight_nano or known is None or not known.weight_nano:
+        if type(fact) is Audit:
+            self._draw(fact)
+
+    def _draw(self, fact: Audit) -> None:
+        """Note that an audit drew its label at random. The order of those with a π is that in which they first named one.
+
+        An audit that is sent again without its π was drawn all the same, at the time of its first version; one that was assumed to be
+        random and now says how its label was picked was not.
+        """
+        known = self.samples.get(fact.audit_id)
+        if fact.weight_nano:
+            if known is not None:
+                fact = msgspec.structs.replace(fact, time_ms=known.time_ms)
+                if not known.weight_nano:
+                    del self.samples[fact.audit_id]
+            self.samples[fact.audit_id] = fact
+        elif known is None:
+            if fact.assumed:
                 self.samples[fact.audit_id] = fact
+        elif not fact.assumed and not known.weight_nano:
+            del self.samples[fact.audit_id]
 
     def _rarer(self, fact: Fact) -> None:
         match fact:

@@ -104,6 +104,37 @@ AUDIT_CASES = [
         one_label(audited=1, correct=1, **drawn(2.0)),
     ),
     Case(
+        "new_version_of_an_audit_says_it_was_picked",
+        "An audit that was assumed random and says, sent again, how its label was picked is targeted.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "correct"),
+            audit("a-1", 8, "l-1", "correct", how="risk", id="said"),
+        ],
+        one_label(audited=1, correct=1, targeted=1, targeted_correct=1),
+    ),
+    Case(
+        "first_to_name_a_probability_drew_the_label",
+        "Of two audits with a probability the one that named one first drew the label, whichever was sent first.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "correct"),
+            audit("a-2", 8, "l-1", "correct", p=0.5),
+            audit("a-1", 9, "l-1", "correct", p=0.25, id="named"),
+        ],
+        one_label(audited=1, correct=1, **drawn(2.0)),
+    ),
+    Case(
+        "incomparable_audit_draws_no_label",
+        "The probability of an audit that says nothing of its label is not kept.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "incomparable", p=0.05),
+            audit("a-2", 8, "l-1", "incorrect", how="risk"),
+        ],
+        one_label(audited=1, targeted=1, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
+    ),
+    Case(
         "new_version_of_an_audit_names_another_probability",
         "The latest version that names a probability counts.",
         [
