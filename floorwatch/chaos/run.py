@@ -30,7 +30,7 @@ REDIS_PREFIX = "floorwatch:"
 _SUPERVISE_S = 0.5
 _STUCK_S = 420.0
 _NICE = 5
-"""Of the recount: it lets the workers go first, and still gets its turn beside other programs (at 15 it waited for ever beside two busy loops)."""
+"""Of the recount: workers go first, and it still gets its turn. At 15 it waited for ever beside two busy loops."""
 _REASON = re.compile(r"after a failure: (\w+)\(")
 
 
