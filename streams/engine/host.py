@@ -20,7 +20,7 @@ from streams.engine.partition_state import PartitionState, Phase, Processor, mar
 log = logging.getLogger(__name__)
 
 
-def _taken(task: asyncio.Future[None]) -> None:
+def _taken(task: asyncio.Future[bool]) -> None:
     """Log the error of a flush that nobody waits for any more, because another worker owns the partition."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.info("a flush broken off ended with %r", error)
@@ -176,26 +176,32 @@ class StageHost:
                 continue
             if owned.recovery is not None and not owned.recovery.done():
                 owned.recovery.cancel()
-            elif flush and await self._last_flush(owned, until_s) and park and owned.park():
+            elif flush and await self._last_flush(owned, until_s, park=park):
+                continue
+            if owned.given_back:  # by another call, while this one waited; it may have been taken again since
                 continue
             owned.close()
             self.owned.pop(partition, None)
             await owned.processor.close()
             self._meter.drop_partition(self.name, partition)
 
-    async def _last_flush(self, owned: PartitionState, until_s: float | None) -> bool:
-        """Flush for the last time; return whether the flush came to its end."""
+    async def _last_flush(self, owned: PartitionState, until_s: float | None, *, park: bool) -> bool:
+        """Flush for the last time; return whether the flush came to its end and the partition is parked."""
         if until_s is None:
-            await self.flush_one(owned, last=True)
-            return True
-        flush = asyncio.ensure_future(self.flush_one(owned, last=True))
+            return await self._flush_and_park(owned, park=park)
+        flush = asyncio.ensure_future(self._flush_and_park(owned, park=park))
         done, _ = await asyncio.wait([flush], timeout=max(0.0, until_s - time.monotonic()))
         if done:
-            flush.result()
-            return True
+            return flush.result()
         log.warning("%s[%d] is given back unflushed; its next owner folds the rest", self.name, owned.partition)
         flush.add_done_callback(_taken)
         return False
+
+    async def _flush_and_park(self, owned: PartitionState, *, park: bool) -> bool:
+        """Flush for the last time and park before another flush can begin; return whether the partition is parked."""
+        async with owned.flushing:
+            await self._flush(owned, last=True)
+            return park and owned.park()
 
     async def process(self, batch: Batch) -> None:
         """Fold a batch, checking that the partition is still owned and that nothing is missing or met twice.
@@ -247,39 +253,43 @@ class StageHost:
                     owned.recovery.result()
         return owned
 
-    async def flush_one(self, owned: PartitionState, *, last: bool = False) -> None:
-        """Flush one partition and commit its offset. A partition that has failed or is fenced is left to its next owner.
+    async def flush_one(self, owned: PartitionState) -> None:
+        """Flush one partition and commit its offset. A partition that has failed or is fenced is left to its next owner."""
+        async with owned.flushing:
+            await self._flush(owned, last=False)
+
+    async def _flush(self, owned: PartitionState, *, last: bool) -> None:
+        """Flush and commit; the caller holds ``flushing``.
 
         Args:
             owned: The partition.
             last: The partition is being revoked, so the offset is committed even if the last commit was a moment ago.
         """
-        async with owned.flushing:
-            if not owned.active:
-                return
-            began = time.monotonic()
-            owned.writing, owned.unflushed, owned.unflushed_bytes, owned.flushed_s = owned.unflushed, 0, 0, began
-            try:
-                with marked(owned):
-                    owned.work = asyncio.ensure_future(owned.processor.flush())
-                    offset = await owned.work
-            except asyncio.CancelledError:
-                if owned.given_back:
-                    return
-                raise
-            finally:
-                owned.work, owned.writing = None, 0
+        if not owned.active:
+            return
+        began = time.monotonic()
+        owned.writing, owned.unflushed, owned.unflushed_bytes, owned.flushed_s = owned.unflushed, 0, 0, began
+        try:
+            with marked(owned):
+                owned.work = asyncio.ensure_future(owned.processor.flush())
+                offset = await owned.work
+        except asyncio.CancelledError:
             if owned.given_back:
                 return
-            self._meter.unflushed(self.name, owned.partition, owned.unflushed, owned.unflushed_bytes)
-            if offset is not None:
-                owned.uncommitted = offset
-            if owned.uncommitted is not None and (last or began - owned.committed_s >= self._commit_pause_s):
-                owned.committed_s = began
-                await self._commit_one(owned, owned.uncommitted)
-            elif offset is None:
-                return
-            self._meter.flushed(self.name, time.monotonic() - began)
+            raise
+        finally:
+            owned.work, owned.writing = None, 0
+        if owned.given_back:
+            return
+        self._meter.unflushed(self.name, owned.partition, owned.unflushed, owned.unflushed_bytes)
+        if offset is not None:
+            owned.uncommitted = offset
+        if owned.uncommitted is not None and (last or began - owned.committed_s >= self._commit_pause_s):
+            owned.committed_s = began
+            await self._commit_one(owned, owned.uncommitted)
+        elif offset is None:
+            return
+        self._meter.flushed(self.name, time.monotonic() - began)
 
     async def _commit_one(self, owned: PartitionState, offset: int) -> None:
         """Commit an offset. If the coordinator is away, the next flush tries again. If the worker is fenced, it stops here."""

@@ -74,7 +74,7 @@ class Phase(Enum):
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.RECOVERING: frozenset({Phase.ACTIVE, Phase.FENCED, Phase.CLOSED}),
     Phase.ACTIVE: frozenset({Phase.PARKED, Phase.FENCED, Phase.FAILED, Phase.CLOSED}),
-    Phase.PARKED: frozenset({Phase.ACTIVE, Phase.FENCED, Phase.CLOSED}),
+    Phase.PARKED: frozenset({Phase.ACTIVE, Phase.FENCED, Phase.FAILED, Phase.CLOSED}),
     Phase.FENCED: frozenset({Phase.FAILED, Phase.CLOSED}),
     Phase.FAILED: frozenset({Phase.CLOSED}),
     Phase.CLOSED: frozenset(),
@@ -146,7 +146,10 @@ class PartitionState:
         self.gap = None
 
     def park(self) -> bool:
-        """Wait for the next assignment; return False for a partition whose state must be dropped instead."""
+        """Wait for the next assignment; return False for a partition whose state must be dropped instead.
+
+        The caller holds ``flushing``, so that no flush is under way or begins in between.
+        """
         if self.phase is Phase.ACTIVE:
             self.to(Phase.PARKED)
         return self.phase is Phase.PARKED
@@ -165,7 +168,9 @@ class PartitionState:
             self.to(Phase.FAILED)
 
     def close(self) -> None:
-        """Note that the partition is given back, and break off a flush that waits."""
+        """Note that the partition is given back, and break off a flush that waits. A second call does nothing."""
+        if self.phase is Phase.CLOSED:
+            return
         self.to(Phase.CLOSED)
         if self.work is not None:
             self.work.cancel()

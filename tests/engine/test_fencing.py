@@ -25,6 +25,7 @@ from streams.engine.batches import Batch
 from streams.engine.commit import Membership, judged
 from streams.engine.errors import Fenced, Invariant
 from streams.engine.host import StageHost
+from streams.engine.partition_state import Phase
 from tests.engine.hosts import Counting, batch, host_of, ready, run
 
 
@@ -183,6 +184,77 @@ def test_a_partition_whose_last_flush_was_broken_off_is_not_kept() -> None:
         return journal, list(host.owned)
 
     assert run(go()) == ([("begins",), ("close",)], [])
+
+
+class FailsAtTheSecond(Waiting):
+    """A processor that loses what it was writing in its second flush."""
+
+    async def flush(self) -> int | None:
+        if not self.dirty:
+            return None
+        offset, self.dirty = self.next, False
+        self.journal.append(("flush", offset))
+        await self.gate.wait()
+        if sum(entry[0] == "flush" for entry in self.journal) == 2:
+            raise OSError("not acknowledged")
+        return offset
+
+
+def test_no_flush_begins_between_the_last_flush_and_parking() -> None:
+    async def go() -> tuple[list[Any], Phase]:
+        journal: list[Any] = []
+        processor = FailsAtTheSecond(journal)
+        host = host_of(processor, journal, revoke_patience_s=60.0)
+        await ready(host)
+        await host.process(batch(0, 1))
+        revoked = asyncio.ensure_future(host.revoke([0], park=True))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await host.process(batch(2, 3))
+        waits = asyncio.ensure_future(host.flush_all())  # for the last flush
+        await asyncio.sleep(0)
+        processor.gate.set()
+        await revoked
+        await waits
+        journal.append((host.owned[0].phase.value,))
+        host.assign([0])
+        with pytest.raises(OSError, match="not acknowledged"):
+            await host.flush_all()
+        host.assign([0])
+        with pytest.raises(Invariant, match="cut short"):
+            await host.flush_all()
+        return journal, host.owned[0].phase
+
+    journal, phase = run(go())
+    assert journal == [("flush", 2), ("commit", 2), ("parked",), ("flush", 4)]
+    assert phase is Phase.FAILED
+
+
+@pytest.mark.parametrize("patience_s", [None, 60.0])
+@pytest.mark.parametrize("park", [True, False])
+def test_a_partition_given_back_twice_at_once_is_closed_once_and_its_successor_stays(
+    patience_s: float | None, park: bool
+) -> None:
+    async def go() -> tuple[list[Any], bool, list[int]]:
+        journal: list[Any] = []
+        host = host_of(Waiting(journal), journal, revoke_patience_s=patience_s)
+        host._make = lambda _: Waiting(journal)
+        host.assign([1])
+        await ready(host)
+        await host.process(batch(0, 1))
+        first = asyncio.ensure_future(host.revoke([0, 1], park=park))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await host.revoke([0], flush=False)
+        host.assign([0])  # before the first call goes on
+        successor = host.owned[0]
+        await first
+        return journal, host.owned[0] is successor, sorted(host.owned)
+
+    journal, stays, owned = run(go())
+    assert stays
+    assert owned == ([0, 1] if park else [0])  # the first call went on to partition 1
+    assert journal == [("begins",), ("close",)] + ([] if park else [("close",)])
 
 
 def test_a_fenced_partition_is_not_kept() -> None:

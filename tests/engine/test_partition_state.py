@@ -13,7 +13,7 @@ from streams.engine.partition_state import TRANSITIONS, PartitionState, Phase, m
 LEGAL = {
     "recovering": "active fenced closed",
     "active": "parked fenced failed closed",
-    "parked": "active fenced closed",
+    "parked": "active fenced failed closed",
     "fenced": "failed closed",
     "failed": "closed",
     "closed": "",
@@ -52,12 +52,13 @@ def test_the_table_has_every_phase_and_each_can_be_reached_and_left_for_good() -
         (PartitionState.reassigned, {"parked": "active"}),
         (PartitionState.park, {"active": "parked"}),
         (lambda owned: owned.fence(5.0), {"recovering": "fenced", "active": "fenced", "parked": "fenced"}),
-        (PartitionState.fail, {"active": "failed", "fenced": "failed"}),
+        (PartitionState.fail, {"active": "failed", "parked": "failed", "fenced": "failed"}),
+        (PartitionState.close, dict.fromkeys(LEGAL, "closed")),
     ],
-    ids=["recovered", "reassigned", "park", "fence", "fail"],
+    ids=["recovered", "reassigned", "park", "fence", "fail", "close"],
 )
 def test_an_event_changes_only_phases_it_is_about(event: Any, outcomes: dict[str, str]) -> None:
-    impossible = {PartitionState.fail: {"recovering", "parked"}}.get(event, set())  # nothing is folded or flushed then
+    impossible = {PartitionState.fail: {"recovering"}}.get(event, set())  # nothing is folded or flushed then
     for phase in Phase:
         if phase.value not in impossible:
             owned = state_in(phase)
@@ -80,8 +81,9 @@ def test_only_an_active_partition_is_parked() -> None:
 
 
 def test_work_that_ends_half_way_fails_the_partition_unless_it_was_given_back() -> None:
-    for phase, after in ((Phase.ACTIVE, Phase.FAILED), (Phase.CLOSED, Phase.CLOSED)):
+    for phase, after in ((Phase.ACTIVE, Phase.FAILED), (Phase.PARKED, Phase.FAILED), (Phase.CLOSED, Phase.CLOSED)):
         owned = state_in(phase)
         with pytest.raises(ZeroDivisionError), marked(owned):
             _ = 1 / 0
+        owned.reassigned()
         assert owned.phase is after
