@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.core import counters as c
+from streams.core.detectors.dispersion import ASSUMED
 from streams.core.detectors.packed import evidence_amount, evidence_counter
 from streams.core.policy import DIMENSIONS, Dims
 
@@ -49,13 +50,13 @@ class DetectorEvidence(NamedTuple):
 def detector_evidence_of(dims: Dims, verdict: LabelVerdict) -> DetectorEvidence | None:
     """Return the evidence in a verdict; None for a label that only targeted audits looked at: it is no sample of the work.
 
-    A label that is assumed to be drawn at random has weight 1, the least there is.
+    Labels that are assumed to be drawn at random are a class of their own (``ASSUMED``), beside those of each weight.
 
     Args:
         dims: The label's dimensions.
         verdict: Its effective verdict.
     """
-    weight_nano = c.NANO if verdict.assumed else verdict.weight_nano
+    weight_nano = ASSUMED if verdict.assumed else verdict.weight_nano
     if not weight_nano:
         return None
     technical = verdict.wrong and verdict.error_code == _TECHNICAL

@@ -4,7 +4,8 @@ The rows of a ledger are sums of what its tasks contribute, and an event takes a
 ledger that was counted by other rules must be brought over before anything is taken away by the present ones; else a
 counter goes below zero and stays wrong. What rules a row was counted by is told by the owner in its key (``versioned``).
 
-Version 2 differs from the present rules in audits: the weight was that of the latest audit, what says nothing of sampling was
+Version 3 differs from the present rules in the evidence of audits that say nothing of sampling: it was that of audits with a
+probability of 1. Version 2 differs in audits too: the weight was that of the latest audit, what says nothing of sampling was
 targeted, and nothing was counted by class of sampling probability. Version 1, the rules of 24565ae, differs in four more
 points: labels without values agreed with one another and were confused with what is right, long decisions were named in
 full, repeated values of a decision were kept, and a value ``?`` was written as is.
@@ -141,6 +142,18 @@ def may_differ(packed: Packed) -> bool:
     )
 
 
+def contributions_3(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+    """Return what a task contributed by the rules of version 3; see ``effects.contributions``."""
+    groups = contributions(task_id, facts, watermark_ms)
+    view = TaskView(facts)
+    for label_id, label in view.labels.items():
+        group, verdict = groups.get("audit:" + label_id), view.verdict(label)
+        if group is not None and verdict is not None and verdict.assumed:
+            evidence = detector_evidence_of(group.dims, verdict._replace(weight_nano=c.NANO, assumed=False))
+            groups["audit:" + label_id] = group._replace(evidence=evidence)
+    return groups
+
+
 def contributions_2(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
     """Return what a task contributed by the rules of version 2; see ``effects.contributions``."""
     groups = contributions(task_id, facts, watermark_ms)
@@ -207,6 +220,7 @@ def _overlap(labels: Sequence[Any], dims: Sequence[Dims]) -> Group:
 _RULES: dict[int, Callable[[str, Sequence[Fact], int], Groups]] = {
     1: contributions_1,
     2: contributions_2,
+    3: contributions_3,
     formats.COUNTED.version: contributions,
 }
 """What a task contributes by the rules of each version."""

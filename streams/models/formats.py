@@ -187,7 +187,7 @@ ROW = Format(
 )
 COUNTED = Format(
     "how a row is counted",
-    3,
+    4,
     "ledger-changelog.v1 and partials.v1, the owner in each key",
     "worker (ledger)",
     "worker (ledger)",
@@ -195,7 +195,8 @@ COUNTED = Format(
     _STOPS,
     "2: labels without values are not compared, long decisions are shortened, values are a set; recovery counts anew what "
     "version 1 counted; 3: a label's weight is of the audit that drew it, audits without sampling are assumed random, "
-    "audits are counted by class of π too; recovery counts anew what versions 1 and 2 counted",
+    "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; recovery counts "
+    "anew what earlier versions counted",
 )
 WATERMARK = Format(
     "a partition's watermark",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from streams.core.detectors.bets import NANO, PaneCount, ShareBets, WeightClass, merge_classes
+from streams.core.detectors.dispersion import ASSUMED
 
 QUARTER_MS = 900_000
 MODEL = ShareBets.of(0.05)
@@ -18,7 +19,8 @@ def audits(units: int, bad: int, weight: int = 1) -> tuple[WeightClass, ...]:
 @st.composite
 def classes(draw) -> WeightClass:
     units = draw(st.integers(1, 6))
-    return WeightClass(draw(st.sampled_from((1, 2, 20))) * NANO, units, draw(st.integers(0, units)))
+    weight_nano = draw(st.sampled_from((ASSUMED, NANO, 2 * NANO, 20 * NANO)))
+    return WeightClass(weight_nano, units, draw(st.integers(0, units)))
 
 
 audit_panes = st.lists(classes(), min_size=1, max_size=4).map(merge_classes)

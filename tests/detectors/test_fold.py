@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, CountBets, ShareBets
-from streams.core.detectors.dispersion import NOT_LEARNT, learn, phi_of
-from streams.core.detectors.fold import Episode, PaneFold
+from streams.core.detectors.bets import NANO, CountBets, ShareBets, WeightClass
+from streams.core.detectors.dispersion import ASSUMED, NOT_LEARNT, learn, phi_of
+from streams.core.detectors.fold import Episode, PaneFold, fold_pane
 from streams.core.detectors.summary import CAP, Summary, nothing, then
 from streams.core.policy import DAY_MS, HOUR_MS
 from tests.detectors.panes import MODEL, QUARTER_MS, audit_floors, audit_panes, audits, count_floors, starts
@@ -121,7 +121,7 @@ def test_the_score_is_that_of_the_recursion_pane_by_pane(panes) -> None:
         r = [(max(1.0, of_pane / phi) + held) * factor for held, factor in zip(r, gain, strict=True)]
         counter = max(0.0, counter + model.summarise(pane_ms, pane, 20 * NANO, known).since_sum)
         units, bad = (units + of_pane, bad + sum(each.bad for each in pane)) if counter > 0 else (0, 0)
-        known = learn(known, pane_ms, pane, 0.05)
+        known = learn(known, pane_ms, pane, 0.05, 20 * NANO)
     fold = folded(panes, model, bar=1e99)
     assert fold.state.r == pytest.approx(tuple(r), rel=1e-9)
     assert fold.state.since == counter
@@ -185,3 +185,85 @@ def test_the_score_is_capped_and_finite() -> None:
     assert fold.score <= CAP * (1 + 1e-9)
     fold.apply(400, audits(500, 0))
     assert 0 < fold.score <= CAP
+
+
+# -- audits that say nothing of sampling -------------------------------------------------------------------------------
+
+
+def assumed_hours(days: int, units: int = 40, bad: int = 8) -> dict[int, tuple]:
+    return {hour * HOUR_MS: (WeightClass(ASSUMED, units, bad),) for hour in range(days * 24)}
+
+
+def first_fire(panes: dict[int, tuple], model: ShareBets) -> int | None:
+    return next((one.fired_ms for one in folded(panes, model, bar=147_000.0).episodes), None)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_one_audit_of_a_small_probability_does_not_make_assumed_audits_count_less(right) -> None:
+    plain = assumed_hours(2)
+    mixed = {**plain, 0: (*plain[0], WeightClass(1_000 * NANO, 1, 0 if right else 1))}
+    alone = first_fire(plain, ShareBets.of(0.05))
+    assert alone is not None
+    assert alone <= 8 * HOUR_MS
+    for panes, model in (
+        (mixed, ShareBets.of(0.05)),
+        (plain, ShareBets.of(0.05, top_nano=1_000 * NANO)),
+        (mixed, ShareBets.of(0.05, top_nano=1_000 * NANO)),
+    ):
+        found = first_fire(panes, model)
+        assert found is not None
+        assert abs(found - alone) <= 3 * HOUR_MS
+
+
+def test_assumed_audits_alone_count_as_those_of_one_probability() -> None:
+    """Whatever that is: 1 and 1 in 20 gave the same before."""
+    fold = folded(assumed_hours(2, bad=3), ShareBets.of(0.05), bar=1e99)
+    for weight in (1, 20):
+        same_weight = {at: audits(40, 3, weight) for at in assumed_hours(2)}
+        other = folded(same_weight, ShareBets.of(0.05), bar=1e99)
+        assert fold.state.r == pytest.approx(other.state.r, rel=1e-9)
+        assert fold.state.since == other.state.since
+
+
+@pytest.mark.parametrize("weight", [1, 7, 1_000])
+def test_each_class_gives_factors_of_mean_at_most_one_on_target(weight) -> None:
+    """Assumed: 5% wrong. With a probability: 10% of labels are wrong with 23% and always audited, the others with 3% and 1/weight."""
+    model = ShareBets.of(0.05)
+    risky = 0.1 / (0.1 + 0.9 / weight)
+
+    def mean(*draws: tuple[float, int, float]) -> list[float]:
+        total = [0.0] * len(model.ratios)
+        for chance, weight_nano, share in draws:
+            for bad, odds in ((0, 1 - share), (1, share)):
+                logs = model.logs((WeightClass(weight_nano, 1, bad),), weight * NANO)
+                total = [held + chance * odds * math.exp(log) for held, log in zip(total, logs, strict=True)]
+        return total
+
+    of_known = mean((risky, NANO, 0.23), (1 - risky, weight * NANO, 0.03))
+    of_assumed = mean((1.0, ASSUMED, 0.05))
+    if weight > 1:
+        assert of_known == pytest.approx([1.0] * len(of_known), abs=1e-12)
+    assert of_assumed == pytest.approx([1.0] * len(of_known), abs=1e-12)
+    both = model.logs((WeightClass(ASSUMED, 1, 1), WeightClass(weight * NANO, 1, 0)), weight * NANO)
+    apart = [
+        model.logs((one,), weight * NANO) for one in (WeightClass(ASSUMED, 1, 1), WeightClass(weight * NANO, 1, 0))
+    ]
+    assert both == pytest.approx([one + other for one, other in zip(*apart, strict=True)])
+
+
+def test_a_heavier_audit_does_not_undo_what_assumed_audits_have_shown_of_the_scatter() -> None:
+    rng = random.Random(3)
+    panes: dict[int, tuple] = {}
+    for hour in range(400):
+        rate = rng.choice((0.0, 0.0, 0.0, 0.2))
+        panes[hour * HOUR_MS] = (WeightClass(ASSUMED, 40, sum(rng.random() < rate for _ in range(40))),)
+    before = folded(panes, ShareBets.of(0.05), bar=1e99).state
+    at = 400 * HOUR_MS
+    after = folded({**panes, at: (WeightClass(1_000 * NANO, 1, 0),)}, ShareBets.of(0.05), bar=1e99).state
+    assert after.top_nano == 1_000 * NANO
+    assert phi_of(before.learnt) > 5.0
+    assert phi_of(after.learnt) == pytest.approx(phi_of(before.learnt), rel=0.02)
+    for more in range(3):
+        panes_of_one = (WeightClass(ASSUMED, 40, 2),)
+        after, _ = fold_pane(ShareBets.of(0.05), after, at + (more + 1) * HOUR_MS, panes_of_one, 1e99)
+    assert phi_of(after.learnt) == pytest.approx(phi_of(before.learnt), rel=0.05)

@@ -7,6 +7,7 @@ import pytest
 from streams.core.counters import Counters, add_counters
 from streams.core.detector_evidence import LabelVerdict, detector_evidence_of
 from streams.core.detectors.bets import NANO
+from streams.core.detectors.dispersion import ASSUMED
 from streams.core.detectors.packed import accuracy_pane
 from streams.core.policy import DIMENSIONS, Dims
 
@@ -36,3 +37,13 @@ def test_a_pane_says_the_same_whatever_dimension_is_missing(missing: str) -> Non
 
 def test_nothing_but_the_person_is_needed() -> None:
     assert [one.units for one in accuracy_pane(_pane())] == [AUDITS]
+
+
+def test_audits_that_say_nothing_of_sampling_are_a_class_beside_those_that_look_at_everything() -> None:
+    found: Counters = {}
+    for weight_nano, assumed in ((NANO, False), (0, True), (0, True), (0, False)):
+        verdict = LabelVerdict(False, 0, 0, "", weight_nano, False, 0, assumed)
+        evidence = detector_evidence_of((None,) * len(DIMENSIONS), verdict)
+        if evidence is not None:
+            add_counters(found, {evidence.counter: evidence.amount})
+    assert [(one.weight_nano, one.units) for one in accuracy_pane(found)] == [(ASSUMED, 2), (NANO, 1)]

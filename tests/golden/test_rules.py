@@ -94,18 +94,18 @@ def test_after_one_whole_flush_nothing_is_left_to_count_anew() -> None:
     again = new_store(0, make.policy(), "second")
     again.restore(changelog)
     assert again.ledger.recount is None
-    assert again.owner == versioned("second") == "second~3"
+    assert again.owner == versioned("second") == "second~4"
 
 
 def test_a_new_ledger_has_nothing_to_count_anew() -> None:
     store = new_store(0, make.policy(), "new")
-    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~3")
+    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~4")
 
 
 def test_an_owner_says_by_which_rules_its_rows_are_counted() -> None:
-    assert [version_of(owner) for owner in ("0011aabb", "w.3", "w.3~2", "w.3~3", "~x")] == [1, 1, 2, 3, 1]
-    with pytest.raises(NewerFormat, match="how a row is counted in format version 4"):
-        version_of("0011aabb~4")
+    assert [version_of(owner) for owner in ("0011aabb", "w.3", "w.3~2", "w.3~4", "~x")] == [1, 1, 2, 4, 1]
+    with pytest.raises(NewerFormat, match="how a row is counted in format version 5"):
+        version_of("0011aabb~5")
 
 
 def label(offset: int, who: str, values: str) -> Label:

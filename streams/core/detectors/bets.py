@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streams.core.detectors.dispersion import (
+    ASSUMED,
     DAY_MS,
     NANO,
     NOT_LEARNT,
@@ -75,6 +76,12 @@ class ShareBets:
     An audit's factor is F_k = 1 + λ_k·w·(x - q0) with q0 the allowed share, λ_k = (q1_k/q0 - 1)/(1 - q0) and w = π_min/π: the
     likelihood ratio of a share q1_k against q0 where all weights are equal, of mean at most 1 while the share is at most q0
     (arXiv 2010.09686; the weights make the sampled mean that of the population, as in Horvitz and Thompson 1952).
+
+    Audits that say nothing of sampling are assumed to be a random sample of the scope's labels. Each is wrong with a chance of at most
+    q0 on target, so its factor has mean at most 1 with any fixed w in [0, 1]; w = 1 bets most. How an audit was drawn is known
+    before its outcome, so the two classes may be multiplied: each factor has mean at most 1 given all before it, and so has the
+    product (Ville 1939; Shafer, Vovk, Game-Theoretic Foundations for Probability and Finance, 2019, chapter 2).
+    The weights of one class say nothing of the other: 1/π_min of the audits that name π must not make the others count less.
 
     A pane's factor is the product over its audits, whoever made the labels, to the power 1/φ: audits of a pane are right or wrong
     together, and φ says how much less they weigh (``dispersion``; the power of a likelihood as in Bissiri, Holmes, Walker, A
@@ -155,11 +162,12 @@ class ShareBets:
 
     def top_of(self, pane: Sequence[WeightClass]) -> int:
         """Return the greatest weight of a pane in 10⁻⁹: that of the sampling plan where one is given."""
-        return self.top_nano or max((each.weight_nano for each in pane), default=0)
+        held = (each.weight_nano for each in pane if each.weight_nano != ASSUMED)
+        return self.top_nano or max(held, default=0)
 
-    def learn(self, known: Dispersion, pane_ms: int, pane: Sequence[WeightClass]) -> Dispersion:
+    def learn(self, known: Dispersion, pane_ms: int, pane: Sequence[WeightClass], top_nano: int = 0) -> Dispersion:
         """Return what is known of the scope's scatter after a pane."""
-        return learn(known, pane_ms, pane, self.allowed) if pane else known
+        return learn(known, pane_ms, pane, self.allowed, top_nano) if pane else known
 
     def phi(self, known: Dispersion) -> float:
         """Return φ within days, by what is known."""
@@ -187,7 +195,7 @@ class ShareBets:
         key = (weight_nano, top_nano, allowed, 0.0)
         held = self._known.get(key)
         if held is None:
-            weight = min(weight_nano, top_nano) / top_nano
+            weight = _weight(weight_nano, top_nano)
             held = tuple(
                 [
                     (math.log1p(bet * weight * (1.0 - allowed)), math.log1p(-bet * weight * allowed))
@@ -214,7 +222,7 @@ class ShareBets:
             key = (weight_nano, top_nano, still, 1.0)
             held = self._known.get(key)
             if held is None:
-                weight = min(weight_nano, top_nano) / top_nano
+                weight = _weight(weight_nano, top_nano)
                 bet = weight * (1.0 - BACK_TO_GOOD * q0 / still) / (1.0 - still)
                 held = ((math.log1p(-bet * (1.0 - still)), math.log1p(bet * still)),)
                 self._keep(key, held)
@@ -266,12 +274,20 @@ class ShareBets:
         for weight_nano, count, wrong in pane:
             units += count
             bad += wrong
-            since += min(weight_nano, top_nano) / top_nano * (self.since_bad * wrong - count)
+            since += _weight(weight_nano, top_nano) * (self.since_bad * wrong - count)
         better = on_grid(self._recovery(pane, top_nano, fired_bet) / temper.day_phi)
         step = DetectorStep(tuple(factors), on_grid(since), better, units, bad)
         found = summarise(pane_ms, [step], self.bets)
         start = max(1.0, units / temper.phi) if self.per_unit else 1.0
         return found if start == 1.0 else found._replace(gathered=tuple([start * factor for factor in found.gain]))
+
+
+def _weight(weight_nano: int, top_nano: int) -> float:
+    """Return w of a class, in (0, 1]: 1 for audits that are assumed to be random.
+
+    Source: ``ShareBets``.
+    """
+    return 1.0 if weight_nano == ASSUMED else min(weight_nano, top_nano) / top_nano
 
 
 def _far(allowed: float, ratio: float) -> float:
@@ -341,7 +357,7 @@ class CountBets:
         """Recovery is looked at after every pane."""
         return 0
 
-    def learn(self, known: Dispersion, pane_ms: int, pane: PaneCount) -> Dispersion:  # noqa: ARG002
+    def learn(self, known: Dispersion, pane_ms: int, pane: PaneCount, top_nano: int) -> Dispersion:  # noqa: ARG002
         """Return what is known: the panes bring their φ."""
         return known
 

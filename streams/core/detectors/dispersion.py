@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 NANO = 1_000_000_000
+
+ASSUMED = 1
+"""In place of a weight: the audits say nothing of sampling and are assumed to be random. A weight 1/π is ``NANO`` at least."""
+
 DAY_MS = 86_400_000
 
 PHI_START = 3.4
@@ -38,7 +42,7 @@ class WeightClass(NamedTuple):
     """Audits of one pane that have one sampling probability π.
 
     Attributes:
-        weight_nano: 1/π in 10⁻⁹; ``NANO`` for a full sample, and for due tasks.
+        weight_nano: 1/π in 10⁻⁹; ``NANO`` for a full sample, and for due tasks; ``ASSUMED`` for audits of unknown π.
         units: Audits (or due tasks).
         bad: How many of them are wrong (or missed).
     """
@@ -93,6 +97,7 @@ class Dispersion(NamedTuple):
         shares: Σp over them, p the weighted share of errors of a day.
         shares2: Σp².
         noise: Σ of the variance that p has for independent audits.
+        assumed: Audits among all that are assumed to be random.
     """
 
     total: Sums = NO_SUMS
@@ -113,6 +118,7 @@ class Dispersion(NamedTuple):
     shares: float = 0.0
     shares2: float = 0.0
     noise: float = 0.0
+    assumed: int = 0
 
 
 NOT_LEARNT = Dispersion()
@@ -132,12 +138,17 @@ class Temper(NamedTuple):
     day_spread: float
 
 
-def sums_of(pane: Sequence[WeightClass]) -> Sums:
-    """Return the sums over a pane."""
+def sums_of(pane: Sequence[WeightClass], top_nano: int = 0) -> Sums:
+    """Return the sums over a pane.
+
+    Args:
+        pane: Its audits by weight.
+        top_nano: Weight of audits that are assumed to be random: that of the bets; 0 where no other was met.
+    """
     units = errors = 0
     weight = bad = weight2 = bad2 = 0.0
     for weight_nano, count, wrong in pane:
-        each = weight_nano / NANO
+        each = (weight_nano if weight_nano != ASSUMED else top_nano or NANO) / NANO
         units += count
         errors += wrong
         weight += each * count
@@ -158,7 +169,9 @@ def _plus(one: Sums, other: Sums) -> Sums:
     )
 
 
-def learn(known: Dispersion, pane_ms: int, pane: Sequence[WeightClass], allowed: float) -> Dispersion:
+def learn(
+    known: Dispersion, pane_ms: int, pane: Sequence[WeightClass], allowed: float, top_nano: int = 0
+) -> Dispersion:
     """Return what is known after one more pane.
 
     A block is over when its audits weigh as much as ``1/(2·allowed)`` equal ones: 10 at a target of 95%.
@@ -170,12 +183,14 @@ def learn(known: Dispersion, pane_ms: int, pane: Sequence[WeightClass], allowed:
         pane_ms: Start of the pane, after all panes before.
         pane: The pane, not empty.
         allowed: Allowed share of errors, in (0, 1).
+        top_nano: Weight of audits that are assumed to be random; see ``sums_of``.
     """
-    pane_sums = sums_of(pane)
+    pane_sums = sums_of(pane, top_nano)
     day = pane_ms // DAY_MS
     if day != known.day:
         known = _close_day(known, allowed)._replace(day=day, today=NO_SUMS)
     known = known._replace(
+        assumed=known.assumed + sum(units for weight_nano, units, _ in pane if weight_nano == ASSUMED),
         total=_plus(known.total, pane_sums),
         today=_plus(known.today, pane_sums),
         block=_plus(known.block, pane_sums),
@@ -202,6 +217,39 @@ def learn(known: Dispersion, pane_ms: int, pane: Sequence[WeightClass], allowed:
         cross=known.cross + square * chance,
         chance2=known.chance2 + chance * chance,
         block=NO_SUMS,
+    )
+
+
+def scaled(known: Dispersion, factor: float) -> Dispersion:
+    """Return what is known in a unit of weight that is ``factor`` times as small.
+
+    Audits that are assumed to be random weigh as much as the heaviest of the others. When a heavier one comes, those before
+    are raised with it: else all that was learnt of them would be lost in what comes.
+
+    Args:
+        known: What is known.
+        factor: The greatest weight now over the greatest before.
+    """
+    two, four = factor**2, factor**4
+    return known._replace(
+        total=_scaled(known.total, factor),
+        before=_scaled(known.before, factor),
+        block=_scaled(known.block, factor),
+        today=_scaled(known.today, factor),
+        squares=known.squares * two,
+        chance=known.chance * two,
+        squares2=known.squares2 * four,
+        cross=known.cross * four,
+        chance2=known.chance2 * four,
+        steps=known.steps * two,
+        step_chance=known.step_chance * two,
+    )
+
+
+def _scaled(one: Sums, factor: float) -> Sums:
+    two = factor**2
+    return one._replace(
+        weight=one.weight * factor, bad=one.bad * factor, weight2=one.weight2 * two, bad2=one.bad2 * two
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from streams.core.detectors.dispersion import NOT_LEARNT, Dispersion
+from streams.core.detectors.dispersion import NANO, NOT_LEARNT, Dispersion, scaled
 from streams.core.detectors.summary import CAP, Summary
 
 Pane = TypeVar("Pane")
@@ -30,8 +30,8 @@ class Model(Protocol[Pane_contra]):
     def top_of(self, pane: Pane_contra) -> int:
         """Return the greatest weight of a pane."""
 
-    def learn(self, known: Dispersion, pane_ms: int, pane: Pane_contra) -> Dispersion:
-        """Return what is known of the scatter after a pane outside an episode."""
+    def learn(self, known: Dispersion, pane_ms: int, pane: Pane_contra, top_nano: int) -> Dispersion:
+        """Return what is known of the scatter after a pane outside an episode, given the greatest weight so far."""
 
     def summarise(self, pane_ms: int, pane: Pane_contra, top_nano: int, known: Dispersion, fired_bet: int) -> Summary:
         """Summarise a pane, given the greatest weight so far, the scatter before it, and the best bet of the open episode."""
@@ -172,7 +172,8 @@ def fold_pane(
 
     The weight that counts as 1 is the greatest one met up to and with this pane. Probabilities are fixed before outcomes,
     so it is known when the bet is made; where a sampling plan is given (``ShareBets.top_nano``) it is that plan's. The scatter
-    is that of the panes before, so a bet never looks at its own outcome.
+    is that of the panes before, so a bet never looks at its own outcome. It is kept in the weights of the bets: where audits are
+    assumed to be random, which always count as 1, it is rescaled when a greater weight comes.
 
     Args:
         model: What the pane means.
@@ -185,11 +186,14 @@ def fold_pane(
         What ``advance`` returns.
     """
     top_nano = max(state.top_nano, model.top_of(pane))
-    summary = model.summarise(pane_ms, pane, top_nano, state.learnt, state.fired_bet if state.firing is not None else 0)
+    known = state.learnt
+    if known.assumed and top_nano > (before := state.top_nano or NANO):
+        known = scaled(known, top_nano / before)
+    summary = model.summarise(pane_ms, pane, top_nano, known, state.fired_bet if state.firing is not None else 0)
     found, ended = advance(
         state, pane_ms, summary, bar=bar, resolve_level=model.resolve_level, period_ms=model.period_ms
     )
-    learnt = model.learn(state.learnt, pane_ms, pane) if found.firing is None else state.learnt
+    learnt = model.learn(known, pane_ms, pane, top_nano) if found.firing is None else known
     return found._replace(top_nano=top_nano, learnt=learnt), ended
 
 

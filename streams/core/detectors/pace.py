@@ -123,7 +123,7 @@ class PaceBets:
         """Recovery is looked at after every pane."""
         return 0
 
-    def learn(self, known: Dispersion, pane_ms: int, pane: Compared) -> Dispersion:  # noqa: ARG002
+    def learn(self, known: Dispersion, pane_ms: int, pane: Compared, top_nano: int) -> Dispersion:  # noqa: ARG002
         """Return what is known: the watch learns for it."""
         return known
 

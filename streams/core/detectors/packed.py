@@ -37,7 +37,7 @@ def evidence_counter(labeler: str | None, policy: str | None, weight_nano: int, 
     Args:
         labeler: Who was audited.
         policy: Under which policy.
-        weight_nano: 1/π of the audit in 10⁻⁹, above 0; cut to 1,099 (π below 0.00091).
+        weight_nano: 1/π of the audit in 10⁻⁹, ``NANO`` or more; cut to 1,099 (π below 0.00091). ``ASSUMED`` for unknown π.
         technical: The error was a technical one: shown, but not held against a person.
     """
     place = EVIDENCE | _batch_number(labeler, policy) << _BATCH_SHIFT | min(weight_nano, _WEIGHT_MASK)
