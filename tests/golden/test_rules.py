@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from streams.core.detectors.dispersion import ASSUMED, NANO, WeightClass
+from streams.core.detectors.packed import accuracy_pane
 from streams.core.effects import contributions
-from streams.core.facts import Label, pack, repacked, unpack
+from streams.core.facts import Audit, Label, pack, repacked, unpack
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.records import Record
@@ -128,6 +130,19 @@ def test_a_fact_of_version_1_is_packed_as_it_is_now() -> None:
     for same in ("", "a", "a\x1eb"):
         packed = pack(label(1, "ann", same))
         assert repacked(packed) is packed
+
+
+def test_version_3_counted_audits_that_say_nothing_of_sampling_with_those_of_probability_1() -> None:
+    audit = Audit(2, "s\x002", 1_002, "a", "l1", "aud", True, 0, 0, "b", 0, False, False, assumed=True)
+    facts = [label(1, "ann", "a"), audit]
+    before, now = (Recount(version).contributions("t", facts, 0) for version in (3, 4))
+    [name] = [name for name in now if now[name].evidence is not None]
+    assert {key: one._replace(evidence=None) for key, one in before.items()} == {
+        key: one._replace(evidence=None) for key, one in now.items()
+    }
+    panes = [accuracy_pane({one.counter: one.amount}) for one in (before[name].evidence, now[name].evidence) if one]
+    assert panes == [(WeightClass(NANO, 1, 1),), (WeightClass(ASSUMED, 1, 1),)]
+    assert may_differ(tuple(map(pack, facts)))
 
 
 def test_until_the_rows_ahead_are_passed_the_short_ways_are_not_taken() -> None:
