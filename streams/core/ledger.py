@@ -369,7 +369,7 @@ class Ledger:
         return contributions if self.recount is None else self.recount.contributions
 
     def _change_rules(self) -> None:
-        """Bring the rows of a ledger of an earlier version over to the present rules. The record that is folded next stamps them anew."""
+        """Bring the rows of an earlier version over to the present rules. The record that is folded next stamps them anew."""
         if self.recount is not None:
             for change in self.recount.changes(self.tasks.items(), self.scopes, self.policy, self.watermark_ms):
                 self.rows.apply(change, self.next)
