@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, top_nano
+from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, assumed_words, labels_of, top_nano
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
@@ -58,7 +58,7 @@ def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
         left_out = f" ({plural(technical, 'technical error')} left out)" if technical else ""
         return (
             f"accuracy {percent(cell.good / cell.total)} (95% interval {interval(*ends, rule.target)}) over "
-            f"{plural(cell.total, 'audit')}{left_out} in {window_words(rule.window)}, target {percent(rule.target)}"
+            f"{plural(cell.total, 'audit')}{assumed_words(row)}{left_out} in {window_words(rule.window)}, target {percent(rule.target)}"
         )
 
     share = ShareMeasure(

@@ -13,6 +13,7 @@ from alerts.signals import AuditSuggestion, Contributor
 from alerts.view import Row, RowView, is_live
 from streams.core.detectors.bets import ShareBets
 from streams.core.detectors.dispersion import NANO
+from streams.core.detectors.packed import MOST_NANO
 from streams.core.detectors.watch import Measure
 
 
@@ -105,14 +106,25 @@ def labels_of(row: Mapping[str, Any]) -> int:
     return int(row["audited"] if row["labels"] is None else row["labels"])
 
 
+def assumed_words(row: Mapping[str, Any]) -> str:
+    """Return, with a leading space, that the audits of an accuracy row are assumed to be random; empty unless all its sample is.
+
+    ADR 37: what is assumed is named beside every number that rests on it.
+    """
+    assumed = int(row.get("assumed") or 0)
+    if not assumed or assumed + int(row.get("targeted") or 0) < int(row["audited"]):
+        return ""
+    return " (assumed random: they say nothing of sampling)"
+
+
 def examples(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Example task ids of a row, at most five; empty where the table has none."""
     return tuple(row.get("examples") or ())[:5]
 
 
 def top_nano(least_probability: float | None) -> int:
-    """Return the greatest weight 1/π of the audit plan in 10⁻⁹; 0 if it is not configured.
+    """Return the greatest weight 1/π of the audit plan in 10⁻⁹, cut as that of audits is; 0 if it is not configured.
 
     Source: Horvitz, Thompson, JASA 47 (1952): what is drawn with probability π weighs 1/π.
     """
-    return 0 if least_probability is None else round(NANO / least_probability)
+    return 0 if least_probability is None else min(round(NANO / least_probability), MOST_NANO)

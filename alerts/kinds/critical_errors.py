@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, top_nano
+from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, assumed_words, labels_of, top_nano
 from alerts.kinds.share_rule import ShareMeasure, evaluate_share
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
@@ -48,10 +48,10 @@ def detector(rule: CriticalErrorsRule) -> DetectorModel:
 def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding]:
     """Critical-error ratio of each selected scope against ``rule.target``, the most allowed."""
 
-    def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
+    def sentence(row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
         return (
             f"critical errors {percent(_bad(cell), 2)} (95% interval {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
-            f"{cell.total - cell.good:,} in {plural(cell.total, 'audit')} in {window_words(rule.window)}, "
+            f"{cell.total - cell.good:,} in {plural(cell.total, 'audit')}{assumed_words(row)} in {window_words(rule.window)}, "
             f"at most {percent(rule.target, 2)} allowed"
         )
 

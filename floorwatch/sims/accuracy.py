@@ -10,7 +10,7 @@ import numpy.typing as npt
 from floorwatch.sims.lines import ReportLine, of_median, of_run_length, of_share
 from floorwatch.sims.rivals import RULES, Bits, Flags
 from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
-from streams.core.detectors.dispersion import NANO, WeightClass
+from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import PaneFold
 from streams.core.detectors.many import ManyFolds, batch_shares, share_factors, share_walks
 from streams.core.detectors.watch import HOUR_MS
@@ -157,10 +157,10 @@ def tempered_alarms(rng: np.random.Generator, streams: int, audits: int, *, size
     spread = 1 / correlation - 1
     alarms = 0
     for _ in range(streams):
-        fold: PaneFold[tuple[WeightClass, ...]] = PaneFold(ShareBets.of(1.0 - TARGET), BAR)
+        fold: PaneFold[tuple[PaneClass, ...]] = PaneFold(ShareBets.of(1.0 - TARGET), BAR)
         chances = rng.beta((1 - TARGET) * spread, TARGET * spread, audits // size)
         for at, bad in enumerate(rng.binomial(size, chances).tolist()):
-            fold.apply(at * HOUR_MS, (WeightClass(NANO, size, bad),))
+            fold.apply(at * HOUR_MS, (PaneClass(NANO, size, bad),))
         alarms += len(fold.episodes)
     return alarms
 

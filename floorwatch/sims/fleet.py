@@ -8,7 +8,7 @@ import numpy.typing as npt
 from floorwatch.sims.lines import ReportLine, of_count, of_share
 from floorwatch.sims.rivals import Flags, raw_window, wilson_window
 from streams.core.detectors.bets import ShareBets
-from streams.core.detectors.dispersion import NANO, WeightClass
+from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fleet import bar_for, watch_list
 from streams.core.detectors.fold import PaneFold
 from streams.core.detectors.many import ManyFolds, share_factors, share_walks
@@ -61,12 +61,12 @@ def pane_firings(rng: np.random.Generator, audits: Ints, days: int) -> int:
         people = rng.beta(0.05 * spread, 0.95 * spread, 8)
         people *= 0.05 / people.mean()
         shares = np.minimum(1.0, people)[rng.integers(0, 8, (days * 24, 3))].mean(axis=1)
-        fold: PaneFold[tuple[WeightClass, ...]] = PaneFold(bets, bar)
+        fold: PaneFold[tuple[PaneClass, ...]] = PaneFold(bets, bar)
         for hour, (units, bad) in enumerate(
             zip(of_hours.tolist(), rng.binomial(of_hours, shares).tolist(), strict=True)
         ):
             if units:
-                fold.apply(hour * HOUR_MS, (WeightClass(NANO, units, bad),))
+                fold.apply(hour * HOUR_MS, (PaneClass(NANO, units, bad),))
         fired += len(fold.episodes)
     return fired
 

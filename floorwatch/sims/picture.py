@@ -10,7 +10,7 @@ import numpy as np
 
 from floorwatch.sims.rivals import WINDOW, Bits, Flags, raw_window, wilson_high, wilson_window, window_sums
 from streams.core.detectors.bets import ShareBets
-from streams.core.detectors.dispersion import NANO, WeightClass
+from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import Episode, PaneFold
 
 SEED = 73
@@ -40,12 +40,12 @@ class Drop:
 
     def evidence(self) -> tuple[list[tuple[float, float]], tuple[Episode, ...]]:
         """Return (day, score) after every hour with audits, and the episodes: the product's own fold."""
-        fold: PaneFold[tuple[WeightClass, ...]] = PaneFold(ShareBets.of(0.05), BAR)
+        fold: PaneFold[tuple[PaneClass, ...]] = PaneFold(ShareBets.of(0.05), BAR)
         panes: dict[int, list[int]] = {}
         for day, wrong in zip(self.day.tolist(), self.wrong[0].tolist(), strict=True):
             panes.setdefault(int(day * _DAY_MS) // HOUR_MS * HOUR_MS, []).append(wrong)
         for pane_ms, verdicts in panes.items():
-            fold.apply(pane_ms, (WeightClass(NANO, len(verdicts), sum(verdicts)),))
+            fold.apply(pane_ms, (PaneClass(NANO, len(verdicts), sum(verdicts)),))
         scores = [((ms + HOUR_MS) / _DAY_MS, fold.state_at(ms).score) for ms in sorted(panes)]
         return scores, fold.episodes
 

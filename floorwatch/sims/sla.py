@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from floorwatch.sims.lines import ReportLine, of_median, of_share
 from streams.core.detectors.bets import ShareBets
-from streams.core.detectors.dispersion import NANO, WeightClass
+from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import begin, fold_pane
 from streams.core.detectors.watch import HOUR_MS
 
@@ -50,7 +50,7 @@ def first_alarm(late: Floats, due: Floats) -> Floats:
         state = begin(bets.bets)
         for at, (missed_of, units) in enumerate(zip(misses, tasks, strict=True)):
             if units:
-                pane = (WeightClass(NANO, int(units), int(missed_of)),)
+                pane = (PaneClass(NANO, int(units), int(missed_of)),)
                 state, _ = fold_pane(bets, state, at * QUARTER_MS, pane, BAR)
                 if state.firing is not None:
                     first[row] = at + 1.0

@@ -132,6 +132,7 @@ def recall_of(found: Iterable[WeightClass], passed: Iterable[WeightClass]) -> Re
 
     Recall = Σw of the rightly given over that and Σw of the missed, w = 1/π. A miss can only be found among the items not given
     the value, so the one more miss that the lower end allows for weighs as much as the heaviest audit there.
+    So does the one more rightly given that the upper end allows for, where no item given the value was audited.
 
     Args:
         found: Audits of items given the value; ``wrong`` are those that did not deserve it.
@@ -151,6 +152,7 @@ def recall_of(found: Iterable[WeightClass], passed: Iterable[WeightClass]) -> Re
     if not held or given.total + missed.total <= 0:
         return None
     worth = (rest.total + missed.total) ** 2 / (rest.squares + missed.squares)
+    given = given if given.largest else given._replace(largest=missed.largest)
     low, high = share_limits(given, missed)
     value = given.total / (given.total + missed.total) if missed.total else None
     return Recall(value, low, high, sum(one.n for one in held), worth)

@@ -8,7 +8,8 @@ import pytest
 
 from alerts.detectors import detectors_of
 from alerts.rules_file import default_rules, parse_rules
-from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, ShareBets
+from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, NANO, ShareBets
+from streams.core.detectors.packed import MOST_NANO, accuracy_pane, evidence_amount, evidence_counter
 from tests.alerts.rows import NOW_MS, accuracy, one, rule, signals, sla
 
 BPO = {"vendor": "bpo-a"}
@@ -31,6 +32,27 @@ def test_the_counts_are_of_the_window_and_evidence_says_since_when() -> None:
     assert signal.since_ms == SINCE_MS
     assert signal.value == 451 / 512
     assert "probability" not in signal.evidence
+
+
+@pytest.mark.parametrize(
+    ("assumed", "targeted", "said"), [(512, 0, True), (500, 12, True), (0, 0, False), (500, 0, False), (0, 512, False)]
+)
+def test_audits_that_are_all_assumed_to_be_random_are_named_so(assumed: int, targeted: int, said: bool) -> None:
+    for kind, counted in (("accuracy_low", "over 512 audits"), ("critical_errors", "61 in 512 audits")):
+        row = accuracy(BPO, 451, 512, critical=61, assumed=assumed, targeted=targeted, evidence=reading())
+        signal = one(rule(kind, scope={"by": "vendor"}), row)
+        words = " (assumed random: they say nothing of sampling)" if said else ""
+        assert f"{counted}{words} in the last 1h" in signal.evidence
+
+
+@pytest.mark.parametrize("kind", ["accuracy_low", "critical_errors"])
+def test_the_least_probability_is_cut_as_the_weights_of_audits_are(kind: str) -> None:
+    text = f"rules: [{{name: a, kind: {kind}, least_probability: 0.0001}}, {{name: b, kind: {kind}, least_probability: 0.01}}]"
+    cut, plain = (detector.model for detector in detectors_of(parse_rules(text).rules))
+    heaviest = evidence_counter("l", "p", 10_000 * NANO, technical=False)
+    [pane] = accuracy_pane({heaviest: evidence_amount(wrong=True, critical=False)})
+    assert cut.top_nano == pane.weight_nano == MOST_NANO
+    assert plain.top_nano == 100 * NANO
 
 
 def test_a_reading_without_evidence_of_recovery_holds_and_says_so() -> None:

@@ -17,7 +17,7 @@ from alerts.signal_filter import SignalFilterState, filter_signals
 from alerts.signals import AuditSuggestion, Signal
 from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import IncidentsStage
-from streams.core.detectors.bets import NANO, ShareBets, WeightClass
+from streams.core.detectors.bets import NANO, PaneClass, ShareBets
 from streams.core.detectors.fleet import audits_to_decide
 from streams.core.detectors.fold import begin, fold_pane
 from streams.core.records import Record
@@ -82,7 +82,7 @@ def test_so_many_audits_do_decide(share: float, target: float) -> None:
     state, units, bad, promised, asked_at = begin(model.bets), 0, 0, None, 0
     while state.firing is None and units < 5000:
         wrong = int((units + 1) * share) - int(units * share)
-        state, _ = fold_pane(model, state, units, (WeightClass(NANO, 1, wrong),), bar)
+        state, _ = fold_pane(model, state, units, (PaneClass(NANO, 1, wrong),), bar)
         units, bad = units + 1, bad + wrong
         if promised is None and state.score > bar**0.5:
             promised, asked_at = audits_to_decide(model, (units, bad), state.score, bar, model.phi(state.learnt)), units

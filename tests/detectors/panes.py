@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, PaneCount, ShareBets, WeightClass, merge_classes
+from streams.core.detectors.bets import NANO, PaneClass, PaneCount, ShareBets, merge_classes
 from streams.core.detectors.dispersion import ASSUMED
 
 QUARTER_MS = 900_000
 MODEL = ShareBets.of(0.05)
 
 
-def audits(units: int, bad: int, weight: int = 1) -> tuple[WeightClass, ...]:
+def audits(units: int, bad: int, weight: int = 1) -> tuple[PaneClass, ...]:
     """A pane of audits of one weight."""
-    return (WeightClass(weight * NANO, units, bad),)
+    return (PaneClass(weight * NANO, units, bad),)
 
 
 @st.composite
-def classes(draw) -> WeightClass:
+def classes(draw) -> PaneClass:
     units = draw(st.integers(1, 6))
     weight_nano = draw(st.sampled_from((ASSUMED, NANO, 2 * NANO, 20 * NANO)))
-    return WeightClass(weight_nano, units, draw(st.integers(0, units)))
+    return PaneClass(weight_nano, units, draw(st.integers(0, units)))
 
 
 audit_panes = st.lists(classes(), min_size=1, max_size=4).map(merge_classes)

@@ -12,12 +12,12 @@ from streams.core.detectors.bets import (
     CRITICAL_RATIOS,
     NANO,
     CountBets,
+    PaneClass,
     PaneCount,
     ShareBets,
-    WeightClass,
     merge_classes,
 )
-from streams.core.detectors.dispersion import NOT_LEARNT, PHI_START
+from streams.core.detectors.dispersion import NOT_LEARNT, PHI_START, Sums, phi_of, temper_of
 from tests.detectors.panes import audits
 
 
@@ -132,12 +132,12 @@ def test_nothing_expected_is_nothing_observed() -> None:
 
 def test_audits_of_one_weight_add_up_whatever_parts_they_came_in() -> None:
     parts = [*audits(3, 1, 2), *audits(1, 0), *audits(1, 1, 2)]
-    assert merge_classes(parts) == (WeightClass(NANO, 1, 0), WeightClass(2 * NANO, 4, 2))
+    assert merge_classes(parts) == (PaneClass(NANO, 1, 0), PaneClass(2 * NANO, 4, 2))
     assert merge_classes(reversed(parts)) == merge_classes(parts)
 
 
 def test_audits_taken_back_are_gone() -> None:
-    assert merge_classes([*audits(1, 1), WeightClass(NANO, -1, -1)]) == ()
+    assert merge_classes([*audits(1, 1), PaneClass(NANO, -1, -1)]) == ()
 
 
 def test_nothing_learnt_is_the_neutral_start() -> None:
@@ -145,3 +145,18 @@ def test_nothing_learnt_is_the_neutral_start() -> None:
     assert model.learn(NOT_LEARNT, 0, ()) == NOT_LEARNT
     assert model.phi(NOT_LEARNT) == PHI_START
     assert model.too_few(NOT_LEARNT)
+
+
+@pytest.mark.parametrize("allowed", [0.05, 0.5, 0.92, 0.99])
+def test_days_that_differ_never_lower_the_share_that_is_allowed(allowed) -> None:
+    """The bet on large shifts is against a share above the allowed one: right audits must not make it rise faster than the other."""
+    model = ShareBets.of(allowed)
+    sums = Sums(20_000, round(20_000 * allowed), 20_000.0, 20_000 * allowed, 20_000.0, 20_000 * allowed)
+    known = NOT_LEARNT._replace(
+        total=sums, days=10, day_units=20_000, shares=10 * allowed, shares2=10 * allowed**2 + 0.05
+    )
+    assert temper_of(known, allowed).day_spread > 0
+    pane = audits(100, 100)
+    found = model.summarise(0, pane, NANO, known).gain[len(model.ratios) :]
+    plain = [math.exp(log / phi_of(known)) for log in model.logs(pane, NANO)]
+    assert all(raised <= held * (1 + 1e-12) for raised, held in zip(found, plain, strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from streams.core.detectors.bets import NANO, ShareBets, WeightClass
+from streams.core.detectors.bets import NANO, PaneClass, ShareBets
 from streams.core.detectors.dispersion import (
     LEAST_BLOCKS,
     NOT_LEARNT,
@@ -20,7 +20,7 @@ from streams.core.detectors.dispersion import (
 from streams.core.policy import DAY_MS, HOUR_MS
 from tests.detectors.panes import audits
 
-Draw = Callable[[random.Random, int], tuple[WeightClass, ...]]
+Draw = Callable[[random.Random, int], tuple[PaneClass, ...]]
 
 
 def learnt(draw: Draw, hours: int, seed: int = 1) -> Dispersion:
@@ -37,7 +37,7 @@ def independent(units: int, share: float = 0.05) -> Draw:
 def clustered(units: int, correlation: float) -> Draw:
     spread = 1 / correlation - 1
 
-    def draw(rng: random.Random, _: int) -> tuple[WeightClass, ...]:
+    def draw(rng: random.Random, _: int) -> tuple[PaneClass, ...]:
         chance = rng.betavariate(0.05 * spread, 0.95 * spread)
         return audits(units, sum(rng.random() < chance for _ in range(units)))
 
@@ -68,7 +68,7 @@ def test_worse_clusters_raise_phi_before_it_may_fall() -> None:
 
 
 def test_a_drop_in_a_new_scope_does_not_pass_for_scatter() -> None:
-    def dropped(rng: random.Random, hour: int) -> tuple[WeightClass, ...]:
+    def dropped(rng: random.Random, hour: int) -> tuple[PaneClass, ...]:
         return independent(90, 0.05 if hour < 12 else 0.15)(rng, hour)
 
     assert [phi_of(learnt(dropped, 30, seed)) for seed in range(6)] == [PHI_START] * 6
@@ -87,18 +87,18 @@ def test_a_scope_without_an_error_is_not_known_to_have_independent_ones() -> Non
 def test_weights_alone_are_no_scatter() -> None:
     """Flagged items are audited with 1/5 and wrong with 28%, others with 1/100 and 2.4%: independent audits."""
 
-    def draw(rng: random.Random, _: int) -> tuple[WeightClass, ...]:
+    def draw(rng: random.Random, _: int) -> tuple[PaneClass, ...]:
         flagged = sum(rng.random() < 0.69 for _ in range(40))
         return (
-            WeightClass(5 * NANO, flagged, sum(rng.random() < 0.28 for _ in range(flagged))),
-            WeightClass(100 * NANO, 40 - flagged, sum(rng.random() < 0.0244 for _ in range(40 - flagged))),
+            PaneClass(5 * NANO, flagged, sum(rng.random() < 0.28 for _ in range(flagged))),
+            PaneClass(100 * NANO, 40 - flagged, sum(rng.random() < 0.0244 for _ in range(40 - flagged))),
         )
 
     found = [phi_of(learnt(draw, 200, seed)) for seed in range(6)]
     assert max(found) < 2.0, found
 
 
-def alternating(rng: random.Random, hour: int) -> tuple[WeightClass, ...]:
+def alternating(rng: random.Random, hour: int) -> tuple[PaneClass, ...]:
     return independent(100, (0.03, 0.07)[hour // 24 % 2])(rng, hour)
 
 

@@ -13,7 +13,7 @@ from alerts.detectors import detectors_of
 from alerts.evaluate import evaluate
 from alerts.rules_file import parse_rules
 from alerts.view import MemoryRowView
-from streams.core.detectors.bets import NANO, WeightClass
+from streams.core.detectors.bets import NANO, PaneClass
 from streams.core.detectors.fold import PaneFold
 from streams.core.detectors.packed import accuracy_pane, critical_pane, evidence_amount, evidence_counter
 from streams.core.detectors.watch import Watch, first_pane_ms
@@ -318,8 +318,8 @@ def test_packed_audits_of_one_weight_add_up() -> None:
         1: 7,
         "L:l": 3,
     }
-    assert accuracy_pane(counters) == (WeightClass(4 * NANO, 1, 1), WeightClass(20 * NANO, 6, 2))
-    assert critical_pane(counters) == (WeightClass(4 * NANO, 1, 0), WeightClass(20 * NANO, 6, 2))
+    assert accuracy_pane(counters) == (PaneClass(4 * NANO, 1, 1), PaneClass(20 * NANO, 6, 2))
+    assert critical_pane(counters) == (PaneClass(4 * NANO, 1, 0), PaneClass(20 * NANO, 6, 2))
 
 
 def test_panes_leave_the_evidence_a_day_at_a_time_and_before_the_ledger_lets_go_of_them() -> None:

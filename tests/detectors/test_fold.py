@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, CountBets, ShareBets, WeightClass
+from streams.core.detectors.bets import NANO, CountBets, PaneClass, ShareBets
 from streams.core.detectors.dispersion import ASSUMED, NOT_LEARNT, learn, phi_of
 from streams.core.detectors.fold import Episode, PaneFold, fold_pane
 from streams.core.detectors.summary import CAP, Summary, nothing, then
@@ -191,7 +191,7 @@ def test_the_score_is_capped_and_finite() -> None:
 
 
 def assumed_hours(days: int, units: int = 40, bad: int = 8) -> dict[int, tuple]:
-    return {hour * HOUR_MS: (WeightClass(ASSUMED, units, bad),) for hour in range(days * 24)}
+    return {hour * HOUR_MS: (PaneClass(ASSUMED, units, bad),) for hour in range(days * 24)}
 
 
 def first_fire(panes: dict[int, tuple], model: ShareBets) -> int | None:
@@ -201,7 +201,7 @@ def first_fire(panes: dict[int, tuple], model: ShareBets) -> int | None:
 @pytest.mark.parametrize("right", [True, False])
 def test_one_audit_of_a_small_probability_does_not_make_assumed_audits_count_less(right) -> None:
     plain = assumed_hours(2)
-    mixed = {**plain, 0: (*plain[0], WeightClass(1_000 * NANO, 1, 0 if right else 1))}
+    mixed = {**plain, 0: (*plain[0], PaneClass(1_000 * NANO, 1, 0 if right else 1))}
     alone = first_fire(plain, ShareBets.of(0.05))
     assert alone is not None
     assert alone <= 8 * HOUR_MS
@@ -235,7 +235,7 @@ def test_each_class_gives_factors_of_mean_at_most_one_on_target(weight) -> None:
         total = [0.0] * len(model.ratios)
         for chance, weight_nano, share in draws:
             for bad, odds in ((0, 1 - share), (1, share)):
-                logs = model.logs((WeightClass(weight_nano, 1, bad),), weight * NANO)
+                logs = model.logs((PaneClass(weight_nano, 1, bad),), weight * NANO)
                 total = [held + chance * odds * math.exp(log) for held, log in zip(total, logs, strict=True)]
         return total
 
@@ -244,10 +244,8 @@ def test_each_class_gives_factors_of_mean_at_most_one_on_target(weight) -> None:
     if weight > 1:
         assert of_known == pytest.approx([1.0] * len(of_known), abs=1e-12)
     assert of_assumed == pytest.approx([1.0] * len(of_known), abs=1e-12)
-    both = model.logs((WeightClass(ASSUMED, 1, 1), WeightClass(weight * NANO, 1, 0)), weight * NANO)
-    apart = [
-        model.logs((one,), weight * NANO) for one in (WeightClass(ASSUMED, 1, 1), WeightClass(weight * NANO, 1, 0))
-    ]
+    both = model.logs((PaneClass(ASSUMED, 1, 1), PaneClass(weight * NANO, 1, 0)), weight * NANO)
+    apart = [model.logs((one,), weight * NANO) for one in (PaneClass(ASSUMED, 1, 1), PaneClass(weight * NANO, 1, 0))]
     assert both == pytest.approx([one + other for one, other in zip(*apart, strict=True)])
 
 
@@ -256,14 +254,14 @@ def test_a_heavier_audit_does_not_undo_what_assumed_audits_have_shown_of_the_sca
     panes: dict[int, tuple] = {}
     for hour in range(400):
         rate = rng.choice((0.0, 0.0, 0.0, 0.2))
-        panes[hour * HOUR_MS] = (WeightClass(ASSUMED, 40, sum(rng.random() < rate for _ in range(40))),)
+        panes[hour * HOUR_MS] = (PaneClass(ASSUMED, 40, sum(rng.random() < rate for _ in range(40))),)
     before = folded(panes, ShareBets.of(0.05), bar=1e99).state
     at = 400 * HOUR_MS
-    after = folded({**panes, at: (WeightClass(1_000 * NANO, 1, 0),)}, ShareBets.of(0.05), bar=1e99).state
+    after = folded({**panes, at: (PaneClass(1_000 * NANO, 1, 0),)}, ShareBets.of(0.05), bar=1e99).state
     assert after.top_nano == 1_000 * NANO
     assert phi_of(before.learnt) > 5.0
     assert phi_of(after.learnt) == pytest.approx(phi_of(before.learnt), rel=0.02)
     for more in range(3):
-        panes_of_one = (WeightClass(ASSUMED, 40, 2),)
+        panes_of_one = (PaneClass(ASSUMED, 40, 2),)
         after, _ = fold_pane(ShareBets.of(0.05), after, at + (more + 1) * HOUR_MS, panes_of_one, 1e99)
     assert phi_of(after.learnt) == pytest.approx(phi_of(before.learnt), rel=0.05)

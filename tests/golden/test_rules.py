@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streams.core.detectors.dispersion import ASSUMED, NANO, WeightClass
+from streams.core.detectors.dispersion import ASSUMED, NANO, PaneClass
 from streams.core.detectors.packed import accuracy_pane
 from streams.core.effects import contributions
 from streams.core.facts import Audit, Label, pack, repacked, unpack
@@ -141,7 +141,7 @@ def test_version_3_counted_audits_that_say_nothing_of_sampling_with_those_of_pro
         key: one._replace(evidence=None) for key, one in now.items()
     }
     panes = [accuracy_pane({one.counter: one.amount}) for one in (before[name].evidence, now[name].evidence) if one]
-    assert panes == [(WeightClass(NANO, 1, 1),), (WeightClass(ASSUMED, 1, 1),)]
+    assert panes == [(PaneClass(NANO, 1, 1),), (PaneClass(ASSUMED, 1, 1),)]
     assert may_differ(tuple(map(pack, facts)))
 
 

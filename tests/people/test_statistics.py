@@ -49,6 +49,9 @@ def test_recall_lives_on_the_audits_of_items_not_given_the_value():
     fewer = proportions.recall_of(flagged, [WeightClass(38, 0, 19_000)])
     assert fewer.low < unseen.low / 2
     assert proportions.recall_of(flagged, []) is None
+    nothing_given = proportions.recall_of([], [passed])
+    assert (nothing_given.value, nothing_given.low) == (0.0, 0.0)
+    assert 0.9 < nothing_given.high <= 1.0
     assert proportions.recall_of([WeightClass(3, 3, 15)], [passed._replace(wrong=0)]) is None
 
 

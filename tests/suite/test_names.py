@@ -16,7 +16,6 @@ ALIKE = {
     "Tick": "a clock event, of the log of events and of the log of signals",
     "Fact": "the oracle has one of its own, because it imports nothing of the core",
     "_Work": "a webhook under translation, of each tool",
-    "WeightClass": "audits of one sampling probability, in rows and in detectors",
     "Sums": "sums by key, of rows and of a detector's audits",
 }
 

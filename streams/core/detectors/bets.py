@@ -13,7 +13,7 @@ from streams.core.detectors.dispersion import (
     NANO,
     NOT_LEARNT,
     Dispersion,
-    WeightClass,
+    PaneClass,
     learn,
     phi_of,
     temper_of,
@@ -60,13 +60,13 @@ Logs = tuple[tuple[float, float], ...]
 """Per bet, the log of the factor of a wrong audit and of a right one."""
 
 
-def merge_classes(classes: Iterable[WeightClass]) -> tuple[WeightClass, ...]:
+def merge_classes(classes: Iterable[PaneClass]) -> tuple[PaneClass, ...]:
     """Return classes in order of their weight, with those of one weight added up and empty ones left out."""
     found: dict[int, tuple[int, int]] = {}
     for weight_nano, units, bad in classes:
         held = found.get(weight_nano, (0, 0))
         found[weight_nano] = held[0] + units, held[1] + bad
-    return tuple([WeightClass(weight, *found[weight]) for weight in sorted(found) if found[weight][0] > 0])
+    return tuple([PaneClass(weight, *found[weight]) for weight in sorted(found) if found[weight][0] > 0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +160,12 @@ class ShareBets:
         """Number of factors: each bet twice."""
         return 2 * len(self.ratios)
 
-    def top_of(self, pane: Sequence[WeightClass]) -> int:
+    def top_of(self, pane: Sequence[PaneClass]) -> int:
         """Return the greatest weight of a pane in 10⁻⁹: that of the sampling plan where one is given."""
         held = (each.weight_nano for each in pane if each.weight_nano != ASSUMED)
         return self.top_nano or max(held, default=0)
 
-    def learn(self, known: Dispersion, pane_ms: int, pane: Sequence[WeightClass], top_nano: int = 0) -> Dispersion:
+    def learn(self, known: Dispersion, pane_ms: int, pane: Sequence[PaneClass], top_nano: int = 0) -> Dispersion:
         """Return what is known of the scope's scatter after a pane."""
         return learn(known, pane_ms, pane, self.allowed, top_nano) if pane else known
 
@@ -173,7 +173,7 @@ class ShareBets:
         """Return φ within days, by what is known."""
         return phi_of(known)
 
-    def logs(self, pane: Sequence[WeightClass], top_nano: int, allowed: float | None = None) -> list[float]:
+    def logs(self, pane: Sequence[PaneClass], top_nano: int, allowed: float | None = None) -> list[float]:
         """Return, per bet, the log of the product of the factors of a pane's audits, not tempered.
 
         Source: the class.
@@ -210,7 +210,7 @@ class ShareBets:
             self._known.clear()
         self._known[key] = logs
 
-    def _recovery(self, pane: Sequence[WeightClass], top_nano: int, fired_bet: int) -> float:
+    def _recovery(self, pane: Sequence[PaneClass], top_nano: int, fired_bet: int) -> float:
         """Return the log likelihood ratio of "good again" against "still bad", not tempered.
 
         Bad is ``STILL_BAD`` times the allowed share, or half way back from the share that the alarm's best bet was for.
@@ -242,7 +242,7 @@ class ShareBets:
     def summarise(
         self,
         pane_ms: int,
-        pane: Sequence[WeightClass],
+        pane: Sequence[PaneClass],
         top_nano: int,
         known: Dispersion = NOT_LEARNT,
         fired_bet: int = 0,
@@ -266,7 +266,8 @@ class ShareBets:
         raised = plain
         if temper.day_spread:
             steps = math.ceil(DAYS_ABOVE * temper.day_spread / self.allowed * _RAISED_STEPS)
-            raised = self.logs(pane, top_nano, min(0.9, self.allowed * (1.0 + steps / _RAISED_STEPS)))
+            above = max(self.allowed, min(0.9, self.allowed * (1.0 + steps / _RAISED_STEPS)))
+            raised = self.logs(pane, top_nano, above)
         factors = [math.exp(min(_MOST_NATS, log / temper.day_phi)) for log in plain]
         factors += [math.exp(min(_MOST_NATS, log / temper.phi)) for log in raised]
         units = bad = 0

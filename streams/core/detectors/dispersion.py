@@ -38,7 +38,7 @@ _DAY_LEAST_UNITS = 200
 _Z_90 = 1.2815515655446004
 
 
-class WeightClass(NamedTuple):
+class PaneClass(NamedTuple):
     """Audits of one pane that have one sampling probability π.
 
     Attributes:
@@ -138,7 +138,7 @@ class Temper(NamedTuple):
     day_spread: float
 
 
-def sums_of(pane: Sequence[WeightClass], top_nano: int = 0) -> Sums:
+def sums_of(pane: Sequence[PaneClass], top_nano: int = 0) -> Sums:
     """Return the sums over a pane.
 
     Args:
@@ -169,9 +169,7 @@ def _plus(one: Sums, other: Sums) -> Sums:
     )
 
 
-def learn(
-    known: Dispersion, pane_ms: int, pane: Sequence[WeightClass], allowed: float, top_nano: int = 0
-) -> Dispersion:
+def learn(known: Dispersion, pane_ms: int, pane: Sequence[PaneClass], allowed: float, top_nano: int = 0) -> Dispersion:
     """Return what is known after one more pane.
 
     A block is over when its audits weigh as much as ``1/(2·allowed)`` equal ones: 10 at a target of 95%.
@@ -278,7 +276,8 @@ def _step(known: Dispersion, block: Sums, variance: float) -> Dispersion:
 def _per_day(known: Dispersion) -> float:
     """Return the audits a day: the mean of the days that are over, or those of today if they are more.
 
-    On the first day of a scope a fifth of them: ``PHI_START`` stands for the days of a scope that is new and not very large.
+    Until a day with at least ``_DAY_LEAST_UNITS`` audits is over, a fifth of those of today: ``PHI_START`` stands for the variance
+    between days of a scope that is new and not very large.
     """
     if not known.days:
         return known.today.units / 5.0

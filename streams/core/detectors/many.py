@@ -1,8 +1,8 @@
-"""The same detectors for many scopes at once, in numpy. Five hundred scopes cost little more than one.
+"""The reference detector of the simulations (``floorwatch sims``): many scopes at once, in numpy. No worker runs it.
 
-The arithmetic is that of ``fold.advance``, operation by operation, so both give the same numbers
-(tests/detectors/test_many.py). The sources of the formulas are in ``bets`` and ``fold`` (arXiv 2203.03532, Wedderburn
-1974).
+It is the bare recursion of ``fold.advance``, an observation at a time: each starts one bet, nothing is tempered by φ, recovery is
+looked at after each observation, and each bet is made once. Where the fold is given such steps, both give the same numbers
+(tests/detectors/test_many.py). The sources of the formulas are in ``bets`` and ``fold`` (arXiv 2203.03532, Wedderburn 1974).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def share_factors(bets: ShareBets, bad: Floats, units: Floats | float = 1.0) -> 
 
     Args:
         bets: The bets.
-        bad: Per scope, the (weighted) share of bad units of its batch, x·w in [0, 1].
-        units: Per scope, the mean weight of the batch, w in [0, 1].
+        bad: Per scope, the (weighted) share of bad units of its observation, x·w in [0, 1].
+        units: Per scope, the mean weight of the observation, w in [0, 1].
 
     Returns:
         Factors, shape (scopes, bets).
@@ -181,7 +181,7 @@ class ManyFolds:
 
 
 def batch_shares(bets: ShareBets, wrong: Floats, units: Floats, weight: float = 1.0) -> tuple[Floats, Floats]:
-    """Return (x, u) of one batch per scope from counts, as ``ShareBets.steps`` computes them for one weight.
+    """Return (x, u) of one observation per scope: the shares of bad units and of units, times w, of units of one weight.
 
     Args:
         bets: The bets; their ``top_nano`` is 1/π_min, 0 takes ``weight`` itself.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from streams.core.detectors.bets import ShareBets, merge_classes
-from streams.core.detectors.dispersion import NANO, WeightClass, phi_of
+from streams.core.detectors.dispersion import NANO, PaneClass, phi_of
 from streams.core.detectors.fleet import wants_audits as wants
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.packed import accuracy_pane, critical_pane
@@ -82,10 +82,10 @@ class PaneSource(NamedTuple):
     tier: int
     pane_ms: int
     open_pane: bool
-    pane_of: Callable[[Counters], tuple[WeightClass, ...]]
+    pane_of: Callable[[Counters], tuple[PaneClass, ...]]
 
 
-def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[WeightClass, ...]:
+def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[PaneClass, ...]:
     """Return a pane of due tasks: missed of those decided.
 
     Args:
@@ -94,7 +94,7 @@ def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[Wei
         missed: Counters of those that were not.
     """
     late = sum(counters.get(counter, 0) for counter in missed)
-    return merge_classes([WeightClass(NANO, counters.get(met, 0) + late, late)])
+    return merge_classes([PaneClass(NANO, counters.get(met, 0) + late, late)])
 
 
 class Reading(NamedTuple):
