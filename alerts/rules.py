@@ -17,7 +17,7 @@ from config.durations import Seconds
 from config.nearest import choices
 from config.tables import WindowName
 from streams.core.durations import format_duration
-from streams.core.window_names import CALENDAR_WINDOWS
+from streams.core.window_names import CALENDAR_WINDOWS, same_window
 from streams.models.events import MIN_PROBABILITY
 
 if TYPE_CHECKING:
@@ -140,6 +140,16 @@ class Rule(BaseModel):
         """Return the windows whose rows the rule reads: its own, and the longer one that it compares with."""
         reference: str | None = getattr(self, "reference", None)
         return frozenset((self.window,) if reference is None else (self.window, reference))
+
+    def on_windows(self, windows: Collection[str]) -> Self:
+        """Return the rule with its windows by their names in ``tables.windows``: 60m is the row of 1h.
+
+        Args:
+            windows: The windows that the tables keep.
+        """
+        written = {name: getattr(self, name, None) for name in ("window", "reference")}
+        found = {name: same_window(text, windows) or text for name, text in written.items() if text is not None}
+        return self if found.items() <= written.items() else self.model_copy(update=found)
 
     def completed(self, exposure: ExposureSettings) -> Self:  # noqa: ARG002 - for the kinds that need it
         """Return the rule with what it leaves open taken from other sections of the configuration.

@@ -15,6 +15,7 @@ from streams.core.detectors.bets import ShareBets
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.packed import MOST_NANO
 from streams.core.detectors.watch import Measure
+from streams.core.window_names import CALENDAR_WINDOWS
 
 
 class RuleContext(Struct, frozen=True):
@@ -128,3 +129,14 @@ def top_nano(least_probability: float | None) -> int:
     Source: Horvitz, Thompson, JASA 47 (1952): what is drawn with probability π weighs 1/π.
     """
     return 0 if least_probability is None else min(round(NANO / least_probability), MOST_NANO)
+
+
+def begun_anew(window: str, seen: int, min_sample: int) -> bool:
+    """Return whether a window is a day or shift in which too little has happened yet: that shows no recovery from the one before.
+
+    Args:
+        window: The rule's window.
+        seen: What has happened in it.
+        min_sample: The least the rule judges.
+    """
+    return window in CALENDAR_WINDOWS and seen < min_sample

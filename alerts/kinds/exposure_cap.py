@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from alerts.kinds.base import Finding, KindSpec, RuleContext, live_rows
 from alerts.rules import DurationS, Rule, Selector
@@ -14,10 +14,14 @@ from alerts.view import Row
 from config.base import SettingsFault
 from config.tables import WindowName
 from streams.core.formatting import duration, instant
-from streams.core.window_names import window_ms, window_words
+from streams.core.window_names import same_window, window_ms, window_words
 
 if TYPE_CHECKING:
     from config.people import ExposureSettings
+
+
+PACE_WINDOW = "1h"
+"""The window whose pace is extrapolated; ``ExposureCapRule.pace_window`` is its name in ``tables.windows``."""
 
 
 class ExposureCapRule(Rule):
@@ -44,9 +48,22 @@ class ExposureCapRule(Rule):
         description="Weight of a policy that is not named; with weights of its own: 1, in full, the careful side.",
     )
 
+    _pace_window: str = PrivateAttr(default=PACE_WINDOW)
+
+    @property
+    def pace_window(self) -> str:
+        """The window whose pace is extrapolated, by its name in ``tables.windows``."""
+        return self._pace_window
+
     def windows_read(self) -> frozenset[str]:
         """Return its own window, and that of the pace."""
-        return super().windows_read() | {PACE_WINDOW}
+        return super().windows_read() | {self.pace_window}
+
+    def on_windows(self, windows: Collection[str]) -> Self:
+        """Return the rule with its windows, that of the pace among them, by their names in ``tables.windows``."""
+        found = super().on_windows(windows).model_copy()
+        found._pace_window = same_window(PACE_WINDOW, windows) or PACE_WINDOW  # noqa: SLF001 - of its own copy
+        return found
 
     def completed(self, exposure: ExposureSettings) -> Self:
         """Return the rule with all it does not say itself from ``people.exposure``, as the command ``people`` takes it."""
@@ -63,7 +80,7 @@ class ExposureCapRule(Rule):
     ) -> list[SettingsFault]:
         """Return faults where no pace is known, nothing says what counts as exposure, or no row tells weighted policies apart."""
         found = []
-        if written and PACE_WINDOW not in windows:  # one that is shipped still tells of the cap
+        if written and same_window(PACE_WINDOW, windows) is None:  # one that is shipped still tells of the cap
             reason = (
                 f"{PACE_WINDOW} is not among tables.windows: no pace is known, and the rule would fire only at the cap"
             )
@@ -90,9 +107,6 @@ class ExposureCapRule(Rule):
         return self
 
 
-PACE_WINDOW = "1h"
-"""The window whose pace is extrapolated."""
-
 BY_POLICY = frozenset({"policy", "labeler"})
 """The scope whose rows distinguish policies. It is not a default scope, because there are as many as people times
 policies."""
@@ -111,7 +125,7 @@ def evaluate(rule: ExposureCapRule, context: RuleContext) -> Iterable[Finding]:
     """
     people = live_rows(context.view, "throughput", rule.window, context.watermark_ms)
     now = _doses(rule, people)
-    recent = _doses(rule, live_rows(context.view, "throughput", PACE_WINDOW, context.watermark_ms))
+    recent = _doses(rule, live_rows(context.view, "throughput", rule.pace_window, context.watermark_ms))
     for key in sorted(people):
         scope = people[key]["scope"]
         if not rule.scope.matches(scope):

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 from pydantic import Field, model_validator
 
-from alerts.kinds.base import Finding, KindSpec, RuleContext, examples, live_rows
+from alerts.kinds.base import Finding, KindSpec, RuleContext, begun_anew, examples, live_rows
 from alerts.rules import MinZ, Ratio, Rule, Selector
 from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
@@ -82,6 +82,7 @@ def evaluate(rule: RushingRule, context: RuleContext) -> Iterable[Finding]:
             target=rule.target,
             evidence=_words(rule, row, shift, change),
             since_ms=instant_ms(row["start"]),
+            holds=begun_anew(rule.window, int(row["handled"]), rule.min_sample),
             examples=examples(audits[person]) if person in audits else (),
         )
 

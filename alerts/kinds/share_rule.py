@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from alerts.contributors import PartCounts, share_contributors
-from alerts.kinds.base import Finding, LowersToDetector, RuleContext, examples, live_rows
+from alerts.kinds.base import Finding, LowersToDetector, RuleContext, begun_anew, examples, live_rows
 from alerts.kinds.detector_text import Reading, audit_suggestion_of, in_words, places_on_watch_list, reading_of
 from alerts.rules import Selector
 from alerts.signals import AuditSuggestion, Contributor
@@ -68,7 +68,7 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
 
     By evidence it fires while the row's detector does, and then holds until the detector has evidence of recovery. By interval it
     fires when so few good outcomes have at most the chance of ``share.z`` where the true share is ``share.good_target``: the
-    exact binomial test (``streams.core.binomial``).
+    exact binomial test (``streams.core.binomial``), and holds while a day or shift has had fewer than ``min_sample`` outcomes.
     """
     rows = live_rows(context.view, share.table, rule.window, context.watermark_ms)
     reference: Mapping[str, Row] = {}
@@ -87,8 +87,10 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
         reading = readings.get(key)
         if rule.method == "evidence":
             firing = reading is not None and bool(reading["firing"])
+            holds = reading is not None and not firing and not reading.get("recovered", True)
         else:
             firing = cell.total >= rule.min_sample and judged_below(cell.good, cell.total, share.good_target, tail)
+            holds = begun_anew(rule.window, cell.total, rule.min_sample)
         parts: tuple[Contributor, ...] = ()
         if firing:
             parts = share_contributors(
@@ -109,13 +111,13 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
             since_ms=_since_ms(row, reading),
             contributors=parts,
             examples=examples(row),
-            wish=_wish(rule, share, reading),
+            wish=_audits_wanted(rule, share, reading),
             dated=reading is not None and reading["since_ms"] is not None,
-            holds=reading is not None and not firing and not reading.get("recovered", True),
+            holds=holds,
         )
 
 
-def _wish(rule: ShareRule, share: ShareMeasure, reading: Reading | None) -> AuditSuggestion | None:
+def _audits_wanted(rule: ShareRule, share: ShareMeasure, reading: Reading | None) -> AuditSuggestion | None:
     """More audits, if they would soon decide."""
     if reading is None or share.detector is None or not reading.get("wants_audits"):
         return None

@@ -12,9 +12,8 @@ from alerts.kinds.base import Finding, KindSpec, RuleContext, examples, live_row
 from alerts.rules import DurationS, Rule, Selector
 from alerts.signals import Contributor
 from alerts.view import Row, instant_ms
-from streams.core.forecast.observe import FORECAST_WINDOW
+from streams.core.forecast.observe import FORECAST_WINDOW, has_forecast
 from streams.core.formatting import duration, instant, plural
-from streams.core.window_names import same_window
 
 
 class SlaBreachPredictedRule(Rule):
@@ -37,7 +36,7 @@ class SlaBreachPredictedRule(Rule):
     def _about_queues(self) -> SlaBreachPredictedRule:
         if self.scope.names != {"queue"}:
             raise ValueError("a breach is forecast per queue: its scope is {by: queue} or {queue: NAME}")
-        if same_window(self.window, (FORECAST_WINDOW,)) is None:
+        if not has_forecast(self.window):
             raise ValueError(f"the forecast stands in the rows of window {FORECAST_WINDOW}")
         return self
 

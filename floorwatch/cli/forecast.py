@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
 
 WINDOW = "1h"
-"""Rows of this window carry the forecast: pace is measured over an hour."""
+"""Rows of the window this long carry the forecast: pace is measured over an hour."""
 
 AUDIT_WINDOW = "7d"
 _MOVED_S = "8h"
@@ -134,12 +134,15 @@ def _read(session: ClusterSession, *tables: tuple[str, str]) -> list[Rows]:
     from floorwatch.cli.common import exit_on_redis_error
     from streams.adapters.clients import redis_client
     from streams.adapters.readmodel import ReadModel
+    from streams.core.window_names import same_window
+
+    kept = session.settings.tables.windows
 
     async def read() -> list[Rows]:
         redis = redis_client(session.settings)
         try:
             model = ReadModel(redis, session.settings.redis.prefix)
-            return [await model.rows(table, window) for table, window in tables]
+            return [await model.rows(table, same_window(window, kept) or window) for table, window in tables]
         finally:
             await redis.aclose()
 

@@ -85,7 +85,7 @@ class AlertSettings(RoutingSettings):
             scopes: Kinds of scopes that are kept, each in the order of the dimensions.
             exposure: What counts as exposure, where a rule does not say it itself.
         """
-        rules = tuple(_with_windows(rule.completed(exposure), windows) for rule in self.rules or default_rules().rules)
+        rules = tuple(rule.completed(exposure).on_windows(windows) for rule in self.rules or default_rules().rules)
         if self.rules is None:
             rules = tuple(rule for rule in rules if not _unreachable(rule, (), windows, scopes))
         elif not self.rules:
@@ -172,13 +172,6 @@ class AlertSettings(RoutingSettings):
             for index, tier in enumerate(tiers)
             if tier.route not in self.routes
         ]
-
-
-def _with_windows(rule: Rule, windows: list[str]) -> Rule:
-    """Return a rule with its windows by their names in ``tables.windows``: 60m is the row of 1h."""
-    written = {name: getattr(rule, name, None) for name in ("window", "reference")}
-    found = {name: same_window(text, windows) or text for name, text in written.items() if text is not None}
-    return rule if found.items() <= written.items() else rule.model_copy(update=found)
 
 
 def _unreachable(

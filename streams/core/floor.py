@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from streams.core.forecast.observe import FORECAST_WINDOW
+from streams.core.forecast.observe import has_forecast
 from streams.core.ledger_store import ROW_HEAD, stamp_of
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import CONTENT_ERRORS, told
@@ -51,7 +51,7 @@ class Floor:
         self.watermark_ms = -1
         self.rows = 0
         self._pane_bit = 1 << len(policy.windows)
-        self._forecast_bits = sum(1 << i for i, window in enumerate(policy.windows) if window.name == FORECAST_WINDOW)
+        self._forecast_bits = sum(1 << i for i, window in enumerate(policy.windows) if has_forecast(window.name))
         # Row as it was when last absorbed, by (scope, tier, pane, source): None for a new one.
         self._fresh: dict[Place, bytes | None] = {}
         self.unreadable: list[Unreadable] = []

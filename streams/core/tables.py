@@ -13,7 +13,7 @@ from typing import Any
 from streams.core import counters as c
 from streams.core.binomial import interval_limits
 from streams.core.counters import Counters
-from streams.core.forecast.observe import FORECAST_WINDOW, outlook, outlook_row
+from streams.core.forecast.observe import has_forecast, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.core.scope_state import PaneRow, ScopeState, WindowRow
 from streams.core.time_text import rfc3339
@@ -284,7 +284,7 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
     if row.state.watches:
         for table, readings in row.state.readings(row.window, watermark_ms).items():
             rows[table]["evidence"] = readings
-    if row.state.queue is not None and row.window == FORECAST_WINDOW:
+    if row.state.queue is not None and has_forecast(row.window):
         rows["sla"]["forecast"] = outlook_row(outlook(row.state.queue, watermark_ms, oldest_ms))
     return rows
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from alerts.baseline import BaselineState, advance
 from alerts.codec import decode_input, encode_input
 from alerts.kinds.registry import KIND_OF
 from alerts.lifecycle import policy_of
+from alerts.signals import Signal
+from tests.alerts.machine import run, steps
 from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, common, one, rule, signals, sla, throughput, view
 
 HOUR_MS = 3_600_000
@@ -75,3 +79,49 @@ def test_an_incident_of_a_calendar_window_waits_two_days_before_it_is_stale() ->
         48,
         1,
     ]
+
+
+def _share_row(kind: str, bad: int, total: int) -> dict[str, Any]:
+    counts = {
+        "overturns_high": {"appeals_decided": total, "appeals_overturned": bad},
+        "agreement_low": {"overlapped": total, "unanimous": total - bad},
+        "sla_attainment": {"due": total, "met": total - bad, "missed": bad},
+    }
+    if kind == "critical_errors":
+        return {"correct": total, "audited": total, "critical_errors": bad}
+    return counts.get(kind, {"correct": total - bad, "audited": total, "critical_errors": 0})
+
+
+SHARES = ("accuracy_low", "agreement_low", "critical_errors", "overturns_high", "sla_attainment")
+
+
+@pytest.mark.parametrize("kind", SHARES)
+@pytest.mark.parametrize("window", ["day", "shift", "7d"])
+def test_a_day_that_has_hardly_begun_neither_ends_nor_reopens_an_incident(kind: str, window: str) -> None:
+    """At local midnight the window is empty: that is no recovery. One with enough good outcomes is."""
+    the_rule = rule(kind, window=window, method="interval", min_sample=30)
+
+    def looks(bad: int, total: int, times: int) -> list[Signal]:
+        base = sla({}, 0, 0) if kind == "sla_attainment" else accuracy({}, 0, 0)
+        row = {**base, **common({}, window), **_share_row(kind, bad, total)}
+        return [one(the_rule, row)] * times
+
+    evening = looks(180, 200, 5)
+    assert all(signal.firing for signal in evening)
+    night = [*looks(0, 0, 200), *looks(29, 29, 200)]
+    incident, told = run([*evening, *night, *evening], policy=policy_of(the_rule))
+    assert incident is not None
+    if window == "7d":  # what has left a sliding window is over
+        assert steps(told) == ["open", "resolved-0", "reopened-1"]
+        return
+    assert (incident.state, incident.reopened, steps(told)) == ("open", 0, ["open"])
+    after, told = run(looks(0, 300, the_rule.resolve_for), incident, policy=policy_of(the_rule))
+    assert after is not None
+    assert (after.state, steps(told)) == ("resolved", ["resolved-0"])
+
+
+@pytest.mark.parametrize(("window", "handled", "holds"), [("day", 99, True), ("day", 100, False), ("24h", 99, False)])
+def test_rushing_is_not_over_in_a_day_that_has_hardly_begun(window: str, handled: int, holds: bool) -> None:
+    row = {**throughput({"labeler": "x"}, handled, window=window), "handled": handled, "handle_ms_p50": 0}
+    signal = one(rule("rushing", window=window), row)
+    assert (signal.firing, signal.holds) == (False, holds)

@@ -93,7 +93,7 @@ def test_every_path_and_name_is_there() -> None:
     assert len(paths) > 20
     assert [path for path in sorted(paths) if not (ROOT / path).is_file()] == []
     named = {
-        "alerts.rules:Rule": ("windows_read", "completed", "unmet"),
+        "alerts.rules:Rule": ("windows_read", "on_windows", "completed", "unmet"),
         "alerts.kinds.registry": ("KINDS",),
         "alerts.kinds.base": ("KindSpec",),
         "alerts.kinds.share_rule": ("evaluate_share",),

@@ -52,6 +52,7 @@ QUEUES = (
     queue_rows("ads", forecast(200.0, [(2 * HOUR_MS, 100)], spare=300.0), audits=(950, 1000)),
     queue_rows("hate", forecast(100.0, [(2 * HOUR_MS, 260)], 2 * HOUR_MS, 60.0, -60.0), audits=(880, 1000)),
     queue_rows("idle", forecast(None, [(HOUR_MS, 3)]), completed=0),
+    {("sla", "60m"): queue_rows("spam", forecast(100.0, [(HOUR_MS, 3)], spare=97.0))["sla", "1h"]},
 )
 
 
@@ -85,6 +86,14 @@ def test_the_nearest_breach_comes_first(command):
     shown = [json.loads(line) for line in done.output.splitlines()]
     assert [row["queue"] for row in shown] == ["hate", "ads", "idle"]
     assert shown[0]["shortfall"] == 60.0
+
+
+def test_the_forecast_is_found_whatever_the_window_of_an_hour_is_called(command, tmp_path):
+    config = tmp_path / "floorwatch.yaml"
+    config.write_text("tables: {windows: [60m, 8h]}\n")
+    done = command("forecast", "--json", "--config", str(config))
+    assert done.exit_code == 0, done.output
+    assert [json.loads(line)["queue"] for line in done.output.splitlines()] == ["spam"]
 
 
 def test_a_queue_by_due_time(command):

@@ -6,6 +6,7 @@ is counted for the forecast alone; its sums follow every change of the panes, so
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -17,9 +18,17 @@ from streams.core.forecast.planned import HourWork, planned
 from streams.core.forecast.supply import RecentWork, Supply, efficiency, recent_tasks_per_hour, steady
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 from streams.core.time_text import rfc3339
+from streams.core.window_names import same_window
 
 FORECAST_WINDOW = "1h"
 """Rows of a queue's own scope carry the forecast in this window: pace is measured over an hour."""
+
+
+@lru_cache(maxsize=64)
+def has_forecast(window: str) -> bool:
+    """Return whether the rows of a window carry the forecast: whether it is as long as ``FORECAST_WINDOW``; 60m is, too."""
+    return same_window(FORECAST_WINDOW, (window,)) is not None
+
 
 PAST_MS = HOUR_MS
 """Pace is measured over the last 60 minutes (docs/forecast.md, Pace)."""
