@@ -32,9 +32,8 @@ from alerts.incident import (
 from alerts.rules import Rule
 from alerts.scopes import Scope, is_parent
 from alerts.signals import Severity, Signal
+from streams.core.policy import DAY_MS
 from streams.core.window_names import window_ms
-
-DAY_MS = 86_400_000
 
 UNHEARD = "nothing more was heard of it: its scope has no data any more, or its rule is gone"
 
@@ -272,17 +271,17 @@ def _on_ack(incident: Incident, ack: Ack) -> Incident:
     if ack.key != incident.key or not incident.live:
         return incident
     act = OperatorAction("ack", ack.by, ack.at_ms, ack.note)
-    return structs.replace(incident, state="acknowledged", acknowledged_by=ack.by, acts=_acts(incident, act))
+    return structs.replace(incident, state="acknowledged", acknowledged_by=ack.by, acts=_with_action(incident, act))
 
 
 def _on_silence(incident: Incident, silence: Silence) -> Incident:
     if silence.key != incident.key:
         return incident
     act = OperatorAction("silence", silence.by, silence.at_ms, silence.note, silence.until_ms)
-    return structs.replace(incident, silenced_until_ms=silence.until_ms, acts=_acts(incident, act))
+    return structs.replace(incident, silenced_until_ms=silence.until_ms, acts=_with_action(incident, act))
 
 
-def _acts(incident: Incident, act: OperatorAction) -> tuple[OperatorAction, ...]:
+def _with_action(incident: Incident, act: OperatorAction) -> tuple[OperatorAction, ...]:
     return (*incident.acts, act)[-ACTIONS_KEPT:]
 
 

@@ -11,9 +11,8 @@ from msgspec import Struct, field
 
 from alerts.rules import Rule
 from alerts.signals import Signal
+from streams.core.policy import HOUR_MS
 from streams.core.window_names import window_ms
-
-HOUR_MS = 3_600_000
 
 
 class SignalFilterState(Struct, frozen=True):

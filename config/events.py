@@ -6,7 +6,7 @@ from pydantic import Field
 
 from config.base import Section
 from config.durations import Seconds
-from streams.core.durations import to_ms
+from streams.core.durations import seconds_to_ms
 from streams.models.time_rules import EventLimits
 
 _DAY_S = 86_400.0
@@ -43,9 +43,9 @@ class EventSettings(Section):
 def event_limits(events: EventSettings) -> EventLimits:
     """Return how far the times of an event may be from its own, in milliseconds."""
     return EventLimits(
-        due_ms=to_ms(events.max_due_s),
-        created_ms=to_ms(events.max_created_s),
-        handle_ms=to_ms(events.max_handle_s),
-        shift_ms=to_ms(events.max_shift_s),
-        shift_length_ms=to_ms(events.max_shift_length_s),
+        due_ms=seconds_to_ms(events.max_due_s),
+        created_ms=seconds_to_ms(events.max_created_s),
+        handle_ms=seconds_to_ms(events.max_handle_s),
+        shift_ms=seconds_to_ms(events.max_shift_s),
+        shift_length_ms=seconds_to_ms(events.max_shift_length_s),
     )

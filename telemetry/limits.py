@@ -228,7 +228,7 @@ STAGE_LIMITS = (
     Limit(
         "numbers of dimension values and tuples",
         "streams/core/scopes.py",
-        "200,000 half tuples (66 MB), looked at after each drain",
+        "200,000 parts of tuples (66 MB), looked at after each drain",
         None,
         "numbering begins anew; no row changes",
         "floorwatch_interned_tuples",

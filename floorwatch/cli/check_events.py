@@ -331,7 +331,7 @@ def _bounds(config: Path | None) -> dict[str, Any]:
     from config.events import event_limits
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.settings.load import load
-    from streams.core.durations import to_ms
+    from streams.core.durations import seconds_to_ms
 
     if config is None:
         return {}
@@ -340,7 +340,7 @@ def _bounds(config: Path | None) -> dict[str, Any]:
     engine = found.engine
     return {
         "max_bytes": engine.max_event_bytes,
-        "future_ms": to_ms(engine.future_tolerance_s),
+        "future_ms": seconds_to_ms(engine.future_tolerance_s),
         "limits": event_limits(found.events),
     }
 

@@ -10,7 +10,7 @@ from config.tables import TableSettings
 from floorwatch.analysis.people.people_policy import MILLI, PeoplePolicy
 from floorwatch.analysis.roster.presence import PERMILLE, RosterPolicy
 from floorwatch.settings.schema import FloorwatchConfig
-from streams.core.durations import parse_duration, to_ms
+from streams.core.durations import parse_duration, seconds_to_ms
 from streams.core.policy import DAY_MS, CorePolicy, Window
 from streams.models.topics import TopicSpec, topic_specs
 
@@ -32,8 +32,8 @@ def core_policy(config: FloorwatchConfig) -> CorePolicy:
     return CorePolicy(
         scopes=tuple(tables.scopes),
         horizon_ms=tables.correction_horizon_days * DAY_MS,
-        minute_kept_ms=to_ms(tables.minute_panes_kept_s),
-        quarter_kept_ms=to_ms(tables.quarter_panes_kept_s),
+        minute_kept_ms=seconds_to_ms(tables.minute_panes_kept_s),
+        quarter_kept_ms=seconds_to_ms(tables.quarter_panes_kept_s),
         windows=tuple(_window(name, tables) for name in tables.windows),
         max_scopes=tables.max_scopes,
         zones=dict(tables.zones),
@@ -65,18 +65,18 @@ def people_policy(config: FloorwatchConfig) -> PeoplePolicy:
         min_peers=people.min_peers,
         min_peer_labels=people.min_peer_labels,
         established_labels=people.established_labels,
-        settle_ms=to_ms(people.settle_s),
+        settle_ms=seconds_to_ms(people.settle_s),
         min_rush_labels=people.min_rush_labels,
         rush_shift_log=math.log(people.rush_ratio),
         rush_z=people.rush_z,
         fast_ratio=people.fast_ratio,
         min_risk_errors=people.min_risk_errors,
         recovery_audits=people.recovery_audits,
-        recovery_ms=to_ms(people.recovery_s),
-        exposure_cap_ms=to_ms(exposure.cap_s),
-        exposure_window_ms=to_ms(exposure.window_s),
-        exposure_pace_ms=to_ms(exposure.pace_s),
-        exposure_ahead_ms=to_ms(exposure.ahead_s),
+        recovery_ms=seconds_to_ms(people.recovery_s),
+        exposure_cap_ms=seconds_to_ms(exposure.cap_s),
+        exposure_window_ms=seconds_to_ms(exposure.window_s),
+        exposure_pace_ms=seconds_to_ms(exposure.pace_s),
+        exposure_ahead_ms=seconds_to_ms(exposure.ahead_s),
         severity_milli={name: round(weight * MILLI) for name, weight in exposure.weights.items()},
         other_severity_milli=round((1 if exposure.other_weight is None else exposure.other_weight) * MILLI),
         exposure_configured=exposure.configured,
@@ -87,11 +87,11 @@ def roster_policy(config: FloorwatchConfig) -> RosterPolicy:
     """Return the bounds of the roster's numbers, in milliseconds and thousandths."""
     roster = config.roster
     return RosterPolicy(
-        away_ms=to_ms(roster.away_s),
+        away_ms=seconds_to_ms(roster.away_s),
         break_allowance_permille=round(roster.break_allowance_ratio * PERMILLE),
         occupancy_target_permille=round(roster.occupancy_ratio * PERMILLE),
         shrinkage_permille=round(roster.shrinkage_ratio * PERMILLE),
-        min_measured_ms=to_ms(roster.min_measured_s),
+        min_measured_ms=seconds_to_ms(roster.min_measured_s),
     )
 
 
@@ -99,7 +99,7 @@ def incident_policy(config: FloorwatchConfig) -> IncidentPolicy:
     """Return how incidents live, as far as no rule says it of its own."""
     alerts = config.alerts
     return IncidentPolicy(
-        group_wait_ms=to_ms(alerts.group_wait_s),
+        group_wait_ms=seconds_to_ms(alerts.group_wait_s),
         board_base_url=alerts.board_url,
         runbook_base_url=alerts.runbook_url,
     )
@@ -119,7 +119,7 @@ def topics_of(config: FloorwatchConfig) -> list[TopicSpec]:
 
 def sla_classes_ms(config: FloorwatchConfig) -> dict[str, int]:
     """Return the time allowed by each SLA class, in milliseconds from creation to due."""
-    return {name: to_ms(seconds) for name, seconds in config.targets.sla_classes.items()}
+    return {name: seconds_to_ms(seconds) for name, seconds in config.targets.sla_classes.items()}
 
 
 def exported_scopes(config: FloorwatchConfig) -> tuple[tuple[str, ...], ...]:
@@ -134,7 +134,7 @@ def _window(name: str, tables: TableSettings) -> Window:
     if name == "shift":
         return Window(name, _CALENDAR_TIER, starts_min=tuple(sorted(_minutes(text) for text in tables.shifts)))
     seconds = parse_duration(name)
-    return Window(name, _TIER_OF_PANE_S[tables.pane_s_of(seconds)], to_ms(seconds))
+    return Window(name, _TIER_OF_PANE_S[tables.pane_s_of(seconds)], seconds_to_ms(seconds))
 
 
 def _minutes(clock: str) -> int:

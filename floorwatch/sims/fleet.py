@@ -12,13 +12,13 @@ from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fleet import bar_for, watch_list
 from streams.core.detectors.fold import PaneFold
 from streams.core.detectors.many import ManyFolds, share_factors, share_walks
+from streams.core.policy import HOUR_MS
 
 SCOPES = 500
 AUDITS_PER_DAY = 21_000
 DAYS = 30
 DAYS_PER_FALSE_ALARM = 7.0
 TARGET = 0.95
-HOUR_MS = 3_600_000
 _BAD = 10
 
 Ints = npt.NDArray[np.int64]

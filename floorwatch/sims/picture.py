@@ -12,6 +12,7 @@ from floorwatch.sims.rivals import WINDOW, Bits, Flags, raw_window, wilson_high,
 from streams.core.detectors.bets import ShareBets
 from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import Episode, PaneFold
+from streams.core.policy import DAY_MS, HOUR_MS
 
 SEED = 73
 DAYS = 12
@@ -20,8 +21,6 @@ PER_DAY = 160
 BEFORE = 0.953
 AFTER = 0.89
 BAR = 150_000.0
-HOUR_MS = 3_600_000
-_DAY_MS = 86_400_000
 
 _WIDTH, _LEFT, _RIGHT = 900, 74, 20
 _PANEL, _GAP, _TOP = 128, 58, 64
@@ -43,10 +42,10 @@ class Drop:
         fold: PaneFold[tuple[PaneClass, ...]] = PaneFold(ShareBets.of(0.05), BAR)
         panes: dict[int, list[int]] = {}
         for day, wrong in zip(self.day.tolist(), self.wrong[0].tolist(), strict=True):
-            panes.setdefault(int(day * _DAY_MS) // HOUR_MS * HOUR_MS, []).append(wrong)
+            panes.setdefault(int(day * DAY_MS) // HOUR_MS * HOUR_MS, []).append(wrong)
         for pane_ms, verdicts in panes.items():
             fold.apply(pane_ms, (PaneClass(NANO, len(verdicts), sum(verdicts)),))
-        scores = [((ms + HOUR_MS) / _DAY_MS, fold.state_at(ms).score) for ms in sorted(panes)]
+        scores = [((ms + HOUR_MS) / DAY_MS, fold.state_at(ms).score) for ms in sorted(panes)]
         return scores, fold.episodes
 
 
@@ -143,8 +142,8 @@ def _evidence_panel(drop: Drop) -> _Panel:
     panel.level(math.log10(BAR), "bar 150,000 : 1")
     panel.line([(day, math.log10(max(1.0, score))) for day, score in scores])
     for episode in episodes:
-        fired, since = episode.fired_ms / _DAY_MS, episode.since_ms / _DAY_MS
-        panel.band(fired, DAYS if episode.resolved_ms is None else episode.resolved_ms / _DAY_MS)
+        fired, since = episode.fired_ms / DAY_MS, episode.since_ms / DAY_MS
+        panel.band(fired, DAYS if episode.resolved_ms is None else episode.resolved_ms / DAY_MS)
         panel.mark(fired, f"fires {_clock(fired)}")
         panel.mark(since, f"“since {_clock(since)}”", anchor="end")
     return panel

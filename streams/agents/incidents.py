@@ -171,7 +171,7 @@ class IncidentsStage:
             case Tick():
                 self._on_tick(given, stamp)
             case Ack() | Silence():
-                self._on_act(given, stamp)
+                self._on_action(given, stamp)
 
     def _on_signal(self, signal: Signal, stamp: Stamp) -> None:
         policy = self._policies.get(signal.rule)
@@ -185,7 +185,7 @@ class IncidentsStage:
             self._standing[key] = standing(request)
             self._waiting.ask.append(request)
 
-    def _on_act(self, act: Ack | Silence, stamp: Stamp) -> None:
+    def _on_action(self, act: Ack | Silence, stamp: Stamp) -> None:
         for held in self._incidents.values():
             if held.key == act.key:
                 self._step(held, act, self._policies.get(held.rule, _NO_RULE), stamp)

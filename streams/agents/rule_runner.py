@@ -1,7 +1,7 @@
 """Rule runner: evaluates every rule over the read model whenever the watermark enters a new minute.
 
 After a burst the next minute may be long in coming. So it looks once more within a minute when the log says that every
-partition is idle: see ADR 0027.
+partition is idle: see ADR 0026.
 
 One worker does it, the owner of scopes partition 0, over the rows of all partitions: contributors and parent scopes
 need the whole floor.

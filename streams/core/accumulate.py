@@ -29,10 +29,10 @@ from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
 _FEW = 48
 _COUNTERS_LIMIT = 100_000
 _TEMPLATES_LIMIT = 20_000
-_LANE = 6
+_LABEL_COLUMNS = 6
 _GROUP = 6
 _EVIDENCE_COLUMNS = 6
-_LANE_REVISES = 2
+_FAST_PATH_REVISES = 2
 _KEYS = 1 << 62
 """Bound above keys of sums: pane, scope and counter in one number. A drain has fewer than 2**19 changes, and so fewer
 panes and scopes, and memory would be full before there are 2**24 names of counters, so a key always fits."""
@@ -89,7 +89,7 @@ class Accumulator:
 
     def __len__(self) -> int:
         """Return how many changes wait."""
-        return len(self.labels) // _LANE + len(self._groups) // _GROUP
+        return len(self.labels) // _LABEL_COLUMNS + len(self._groups) // _GROUP
 
     def add(self, group: Group, sign: int, watermark_ms: int, *, revises: int = 1) -> None:
         """Add a group (``sign`` +1) or take it away (-1); see ``add_all``."""
@@ -173,13 +173,13 @@ class Accumulator:
         if len(self) <= _FEW:
             yield from self._drain_few()
         else:
-            labels = np.frombuffer(self.labels, dtype=np.int64).reshape(-1, _LANE) if self.labels else None
+            labels = np.frombuffer(self.labels, dtype=np.int64).reshape(-1, _LABEL_COLUMNS) if self.labels else None
             groups = np.frombuffer(self._groups, dtype=np.int64).reshape(-1, _GROUP) if self._groups else None
             if labels is not None:
                 yield from self._drain_labels(labels)
             if groups is not None:
                 yield from self._drain_entries(groups)
-        yield from self._drain_proofs()
+        yield from self._drain_evidence()
         for tier, pane_ms, scope, sums in self._audits.drain():
             yield RowChange(tier, pane_ms, scope, list(sums), list(sums.values()))
         self.labels, self._groups, self._entries = array("q"), array("q"), array("q")
@@ -191,7 +191,7 @@ class Accumulator:
             self._scopes.forget()
             self._labeler_counters = [c.LABELER_PREFIX]
 
-    def _drain_proofs(self) -> Iterator[RowChange]:
+    def _drain_evidence(self) -> Iterator[RowChange]:
         """Yield the detector evidence of audits, for the rows of the scopes that detectors watch."""
         if not self._evidence_rows:
             return
@@ -241,7 +241,7 @@ class Accumulator:
         late = np.flatnonzero(pane.closed & pane.alive & (codes.code >= 0))
         sums = count_by_key(pane.place[late] * codes.width + codes.code[late], len(pane.starts) * codes.width)
         for place, count in sums.pairs():
-            found: tuple[list[c.Counter], list[int]] = [c.REVISION], [_LANE_REVISES * count]
+            found: tuple[list[c.Counter], list[int]] = [c.REVISION], [_FAST_PATH_REVISES * count]
             yield from self._changes([(place, *found)], tier, codes, pane.starts)
 
     def _changes(
@@ -312,8 +312,8 @@ class Accumulator:
             yield RowChange(tier, pane_ms, scope, list(into), list(into.values()))
 
     def _few(self) -> Iterator[tuple[int, int, int, int, int, list[tuple[c.Counter, int]]]]:
-        for at in range(0, len(self.labels), _LANE):
-            who, what, time_ms, handle_ms, active_ms, watermark_ms = self.labels[at : at + _LANE]
+        for at in range(0, len(self.labels), _LABEL_COLUMNS):
+            who, what, time_ms, handle_ms, active_ms, watermark_ms = self.labels[at : at + _LABEL_COLUMNS]
             counters: list[tuple[c.Counter, int]] = [(counter, 1) for counter in FAST_PATH_COUNTERS]
             counters.append((c.LABELER_PREFIX + self._scopes.labeler_name(who), 1))
             if handle_ms >= 0:
@@ -321,7 +321,7 @@ class Accumulator:
                 counters += [(c.HANDLED, 1), (c.HANDLE_MS, handle_ms), (bucket, 1)]
             if active_ms >= 0:
                 counters += [(c.ACTIVE_TIMED, 1), (c.ACTIVE_MS, active_ms)]
-            yield who, what, time_ms, watermark_ms, _LANE_REVISES, counters
+            yield who, what, time_ms, watermark_ms, _FAST_PATH_REVISES, counters
         numbered = len(self._groups) // _GROUP
         templates = (self._templates.entries(self._groups[number * _GROUP + 5]) for number in range(numbered))
         by_group = [[(self._counters[counter], amount) for counter, amount in entries] for entries in templates]

@@ -23,7 +23,7 @@ from streams.core.task_view import first_verdict
 NO_TEMPLATE = -1
 """In place of a template's number: a group whose counters stand apart."""
 
-_PROOFS_LIMIT = 65_536
+_EVIDENCE_LIMIT = 65_536
 _LABELER, _POLICY = DIMENSIONS.index("labeler"), DIMENSIONS.index("policy")
 
 
@@ -41,7 +41,7 @@ class AuditTemplates:
         self._starts = array("q", [0])  # of the template after: one more than there are templates
         self._counters = array("q")
         self._amounts = array("q")
-        self._proofs: dict[tuple[str | None, str | None, int], tuple[int, int]] = {}
+        self._evidence: dict[tuple[str | None, str | None, int], tuple[int, int]] = {}
 
     def __len__(self) -> int:
         """Return how many templates are known; audits that each have a weight of their own make one each."""
@@ -79,13 +79,13 @@ class AuditTemplates:
             template: What ``number`` says of both.
         """
         key = (label.dims[_LABELER], label.dims[_POLICY], template)
-        known = self._proofs.get(key)
+        known = self._evidence.get(key)
         if known is None:
             evidence = detector_evidence_of(label.dims, first_verdict(label, audit))
             known = (0, 0) if evidence is None else (evidence.counter, evidence.amount)
-            if len(self._proofs) >= _PROOFS_LIMIT:
-                self._proofs.clear()
-            self._proofs[key] = known
+            if len(self._evidence) >= _EVIDENCE_LIMIT:
+                self._evidence.clear()
+            self._evidence[key] = known
         return known
 
     def entries(self, template: int) -> list[tuple[int, int]]:

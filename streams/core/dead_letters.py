@@ -27,7 +27,7 @@ MAX_READ_BYTES = 2 * 1_048_576
 """Larger bodies are searched for ids only."""
 
 MAX_REMOVED = 20
-"""RemovedPart fields that are named. The last entry is the sum of all further ones."""
+"""Fields taken out of a letter that are named. The last entry is the sum of all further ones."""
 
 MAX_REASON_CHARS = 500
 

@@ -114,6 +114,6 @@ def format_duration(seconds: float) -> str:
     return f"{millis:.15g}ms" if seconds else "0s"
 
 
-def to_ms(seconds: float) -> int:
+def seconds_to_ms(seconds: float) -> int:
     """Return whole milliseconds, rounded to the nearest."""
     return round(seconds * 1000)

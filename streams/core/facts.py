@@ -25,10 +25,11 @@ _SEVERITY_CODE = {name: code for code, name in enumerate(SEVERITIES)}
 
 
 class Fact(Struct, array_like=True, gc=False):
-    """What all facts share: place in the log, identity for duplicates, event time, and last the sender's grant.
+    """What all facts share: place in the log, identity for duplicates, event time and the sender's grant.
 
     ``grant`` is the stamp of the event (``streams.models.grants``), None where the sender may do everything. It is the last
-    column of each kind, so that it is written only where there is one.
+    column of each kind, so that it is written only where there is one; but in an ``Audit`` ``assumed`` stands behind it, so an
+    assumed audit without a grant writes nil for it.
     """
 
     offset: int

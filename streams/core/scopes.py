@@ -16,9 +16,9 @@ _INITIAL_ROWS = 1024
 _STRIDE = 1 << 20
 _PAIRS_LIMIT = 50_000
 TUPLES_LIMIT = 200_000
-"""Half tuples numbered, 66 MB, above which numbering begins anew. Between two looks fewer than ``_STRIDE`` come."""
+"""Parts of dimension tuples numbered, 66 MB, above which numbering begins anew. Between two looks fewer than ``_STRIDE`` come."""
 _WHO = tuple(DIMENSIONS.index(name) for name in ("site", "vendor", "team", "labeler"))
-_LABELER = 3  # column of the first half
+_LABELER = 3  # column of the first part
 _WHAT = tuple(DIMENSIONS.index(name) for name in ("queue", "policy", "market", "priority"))
 
 Ints = npt.NDArray[np.int64]
@@ -180,7 +180,7 @@ class ScopeIndex:
 
     @property
     def tuples(self) -> int:
-        """How many half tuples are numbered."""
+        """How many parts of dimension tuples are numbered."""
         return len(self._who.ids) + len(self._what.ids)
 
     def number(self, key: str) -> int:
@@ -271,8 +271,8 @@ class ScopeIndex:
 
         Args:
             kind: Index into the configured scopes.
-            who: Number of the first half, one per change.
-            what: Number of the second half, one per change.
+            who: Number of the first part, one per change.
+            what: Number of the second part, one per change.
             limit: Greatest bound wanted; the number of changes is reached in any case.
         """
         positions = self._kinds[kind][1]
@@ -297,7 +297,7 @@ class ScopeIndex:
         examples = known[first]
         return Codes(self, kind, code, max(1, len(distinct)), (who[examples], what[examples]))
 
-    def scope_of_halves(self, kind: int, who: int, what: int) -> int:
+    def scope_of_parts(self, kind: int, who: int, what: int) -> int:
         """Return the scope of one kind of a dimension tuple given by these two numbers; -1 where there is none."""
         return self._scope_of_kind(kind, self._values_of(who, what))
 
@@ -324,7 +324,7 @@ class ScopeIndex:
         return self._who.table[:, _LABELER][who]
 
     def labeler_name(self, who: int) -> str:
-        """Return the labeller of one first half; empty where it is unknown."""
+        """Return the labeller of one first part; empty where it is unknown."""
         number = int(self._who.table[who, _LABELER])
         return self.labeler_names[number] if number >= 0 else ""
 
@@ -365,4 +365,4 @@ class Codes:
         if self._examples is None:
             return self._index.scope_of(self._kind, number)
         who, what = self._examples
-        return self._index.scope_of_halves(self._kind, int(who[number]), int(what[number]))
+        return self._index.scope_of_parts(self._kind, int(who[number]), int(what[number]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streams.core.durations import HOW, BadDuration, format_duration, parse_duration, to_ms
+from streams.core.durations import HOW, BadDuration, format_duration, parse_duration, seconds_to_ms
 from streams.core.policy import DAY_MS
 
 CALENDAR_WINDOWS = ("day", "shift")
@@ -58,7 +58,7 @@ def window_ms(name: str) -> int:
     Raises:
         BadDuration: It is not the name of a window.
     """
-    return DAY_MS if name in CALENDAR_WINDOWS else to_ms(parse_duration(name))
+    return DAY_MS if name in CALENDAR_WINDOWS else seconds_to_ms(parse_duration(name))
 
 
 def same_window(name: str, kept: Iterable[str]) -> str | None:

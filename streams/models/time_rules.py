@@ -15,9 +15,8 @@ from msgspec import Struct
 from streams.models import events as wire
 from streams.models.lenient import TIMES
 from streams.models.refusal import Refusal
-from streams.models.timestamps import to_ms
+from streams.models.timestamps import DAY_MS, to_ms
 
-DAY_MS = 86_400_000
 FIRST_YEAR, END_YEAR = 2000, 2100
 """Years that a time may be written in: from the first, before the second."""
 

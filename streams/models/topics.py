@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zlib import crc32
 
+from streams.models.timestamps import DAY_MS
+
 RAW = "raw.v1"
 EVENTS = "events.v1"
 PARTIALS = "partials.v1"
@@ -23,7 +25,6 @@ TABLE_TOPICS = {"accuracy": ACCURACY, "throughput": THROUGHPUT, "sla": SLA}
 MAX_MESSAGE_BYTES = 8 * 1_048_576
 """Largest record batch of a topic unless configured. Kafka's own 1 MiB is less than a row of 70,000 labelers takes."""
 
-_DAY_MS = 86_400_000
 _LAG_MS = 15 * 60_000
 
 
@@ -42,7 +43,7 @@ backfill or a mirror says, and an event's arrival is known without trusting anyb
 
 
 def _log(retention_days: int) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(retention_days * _DAY_MS)}
+    return {"cleanup.policy": "delete", "retention.ms": str(retention_days * DAY_MS)}
 
 
 def _compacted() -> dict[str, str]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from alerts.incident import Ack, Incident, Notify, Publish, Silence, Stamp, Tick, incident_key
-from alerts.lifecycle import DAY_MS, IncidentPolicy, inhibit, inhibited_by, policy_of, step
+from alerts.lifecycle import IncidentPolicy, inhibit, inhibited_by, policy_of, step
+from streams.core.policy import DAY_MS
 from tests.alerts.machine import POLICY, opened, run, signal, steps
 from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from alerts.codec import decode_incident, encode_incident
 from alerts.incident import Ack, Effect, Incident, Notify, Publish, Silence, Stamp, Tick, incident_key
-from alerts.lifecycle import DAY_MS, step
+from alerts.lifecycle import step
 from alerts.signals import Signal
+from streams.core.policy import DAY_MS
 from tests.alerts.machine import POLICY, move
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 

@@ -80,6 +80,7 @@ def test_what_is_said_is_the_same() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_forecast_is_published_again_when_only_time_moves(name: str) -> None:
     run = an_hour(config(name))
+    assert run.floor._forecast_bits == 1
     run.floor.take_changes()
     run.send([tick(run.floor.watermark_ms + 2 * MINUTE_MS)])
     run.flush(0)

@@ -20,7 +20,8 @@ from streams.models.acceptance import UNTOLD, accept, accept_plain, latest_time,
 from streams.models.events import decode_event
 from streams.models.grants import SenderGrant, sealed
 from streams.models.refusal import Refusal
-from streams.models.time_rules import DAY_MS, EventLimits, first_broken, keeps_rules
+from streams.models.time_rules import EventLimits, first_broken, keeps_rules
+from streams.models.timestamps import DAY_MS
 from tests.contract.test_agreement import LABEL, TIME, events, written
 from tests.support import size
 

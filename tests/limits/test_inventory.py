@@ -51,4 +51,4 @@ def test_bounds_that_are_settings_are_exported_beside_their_gauges() -> None:
 def test_the_page_tells_the_numbers_of_the_code() -> None:
     page = (ROOT / "docs" / "limits.md").read_text()
     assert f"{IN_HAND} batches of engine.max_batch_records" in page
-    assert f"{TUPLES_LIMIT:,} half tuples" in page
+    assert f"{TUPLES_LIMIT:,} parts of tuples" in page

@@ -7,15 +7,13 @@ from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 from streams.core.binomial import SEEN, TAIL, Z_95, Weighed, share_limits
+from streams.core.multiplicity import FAMILY_ERROR
 from streams.core.proportions import Interval, difference_of
 from streams.core.rca.ratio_tally import RatioTally, without
 from streams.core.rca.shift import Decomposition, Part
 
 MIN_PART = 10
 """Fewer outcomes of a part in either window are called too few: the interval's normal approximation fails there."""
-
-FAMILY_ERROR = 0.05
-"""Chance that any part of a cut is called evident where nothing has changed (Bonferroni over the parts)."""
 
 Verdict = Literal["evident", "alike", "noise", "few"]
 """``alike``: it moved the whole beyond chance, but no otherwise than everything else did."""

@@ -172,7 +172,7 @@ accuracy.show(
     Column("weighted", 40, spare=4),
     Series(
         "accuracy_weighted_ratio",
-        "Accuracy weighted by 1 / sampling probability (Hajek); targeted audits are left out.",
+        "Accuracy weighted by 1 / sampling probability (Hajek); audits without a known probability are left out.",
     ),
     Meaning(
         "The same with every audit counted 1/probability times: what accuracy would be if all labels had been audited. Believe "
