@@ -26,6 +26,9 @@ from streams.core.scopes import Codes, ScopeIndex
 from streams.core.steps import Step
 from streams.core.sums import Ints, Sums, count_by_key, sum_by_key
 
+DRAIN_AT = 262_144
+"""Steps that may wait."""
+
 _FEW = 48
 _COUNTERS_LIMIT = 100_000
 _TEMPLATES_LIMIT = 20_000

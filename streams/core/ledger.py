@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from streams.core.accumulate import Accumulator
+from streams.core.accumulate import DRAIN_AT, Accumulator
 from streams.core.alarms import open_due_ms
 from streams.core.effects import Groups, contributions
 from streams.core.facts import (
@@ -57,8 +57,6 @@ from streams.core.tasks import TaskTable
 from streams.models.events import AuditCompleted, LabelSubmitted, Tick, decode_log_event
 from streams.models.timestamps import to_ms
 
-_DRAIN_AT = 262_144
-
 
 class Ledger:
     """State of one partition of the log.
@@ -74,7 +72,7 @@ class Ledger:
         new_facts: Facts kept since the last flush.
         ended_facts: Offsets of facts dropped since the last flush.
         hour_offset: Offset at which the watermark entered its present hour. What had expired by then has been dropped.
-        recount: What a restored ledger of version 1 has still to be brought over; None for any other.
+        recount: What a restored ledger of an earlier version has still to be brought over; None for any other.
         fast_paths: Use the fast paths for common cases; tests switch them off to compare.
     """
 
@@ -134,7 +132,7 @@ class Ledger:
         self.next = last.offset + 1
         self.last_record_ms = last.timestamp_ms
         self.idle = self._idle_at == last.offset
-        if len(self._pending) >= _DRAIN_AT:
+        if len(self._pending) >= DRAIN_AT:
             self.drain()
         return len(records)
 
@@ -371,9 +369,12 @@ class Ledger:
     def _change_rules(self) -> None:
         """Bring the rows of an earlier version over to the present rules. The record that is folded next stamps them anew."""
         if self.recount is not None:
-            for change in self.recount.changes(self.tasks.items(), self.scopes, self.policy, self.watermark_ms):
+            self._drain(self.next - 1)
+            for change in self.recount.changes(self.tasks.items, self.scopes, self.policy, self.watermark_ms):
                 self.rows.apply(change, self.next)
-            self.recount = None
+            # What waited before knows labelers by numbers that may have been forgotten.
+            self.recount, self._pending = None, Accumulator(self.scopes, self.policy)
+            self._pending.shown_ms = self.floor_ms
 
     # -- recovery ------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ it. Recovery starts at the highest meta row's stamp; only rows of an unfinished 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -22,7 +21,7 @@ import msgspec
 from streams.core.ledger import Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Flush, FoldCounts
-from streams.core.recount import Counted, Recount, version_of, versioned
+from streams.core.recount import RowVersions, continuing, versioned
 from streams.core.rowcodec import encode_row
 from streams.core.rows import Place, StateRow
 from streams.core.segments import Segments
@@ -107,7 +106,7 @@ class LedgerStore:
         """
         self.ledger = ledger
         self._owner = owner
-        self._held = Counted(0, formats.COUNTED.version)
+        self._versions = RowVersions({})
         self.flushed = 0
         self._facts_from = 0
         self._segments = Segments()
@@ -123,7 +122,10 @@ class LedgerStore:
     def owner(self) -> str:
         """The owner named in keys; it tells by which rules rows are counted (``streams.core.recount``)."""
         recount = self.ledger.recount
-        return versioned(self._owner) if recount is None else versioned(self._owner, recount.version)
+        if recount is None:
+            return versioned(self._owner)
+        named = continuing if recount.mixed else versioned
+        return named(self._owner, recount.version)
 
     def collect(self) -> Flush | None:
         """Return everything changed since the last flush, or None when nothing was folded since.
@@ -324,13 +326,7 @@ class LedgerStore:
         metas = {key: _read_meta(value) for key, value in newest.items() if key.startswith(META)}
         if not metas:
             return
-        by_version: dict[int, int] = {}
-        for key, known in metas.items():
-            version = version_of(key[len(META) :].decode())
-            by_version[version] = max(by_version.get(version, 0), known.stamp)
-        newest_rules = max(by_version)
-        below = by_version[newest_rules] if newest_rules > formats.FIRST else 0
-        self._held = Counted(below, newest_rules)
+        self._versions = RowVersions({key[len(META) :].decode(): meta.stamp for key, meta in metas.items()})
         best = max(metas, key=lambda key: metas[key].stamp)
         meta, ledger = metas[best], self.ledger
         ledger.next, ledger.watermark_ms = meta.stamp, meta.watermark_ms
@@ -344,24 +340,19 @@ class LedgerStore:
     def _restore_rows(self, newest: dict[bytes, bytes]) -> None:
         ledger = self.ledger
         found: dict[bytes, tuple[int, bytes, tuple[str, ...]]] = {}
-        further: dict[bytes, list[Counted]] = {}
-        rules, held_by = cache(version_of), self._held
-        oldest = held_by.version
+        versions = self._versions
         for key, value in newest.items():
             if not key.startswith(ROW):
                 continue
-            name, _, owner = key[len(ROW) :].rpartition(b"|")
+            name, _, written_by = key[len(ROW) :].rpartition(b"|")
             if value[0] != ROW_HEAD:
                 formats.refuse_longer(formats.ROW, value, 2)
-            stamp = stamp_of(value)
-            if stamp > held_by.below:
-                version = rules(owner.decode())
-                oldest = min(oldest, version)
-                further.setdefault(name, []).append(Counted(stamp, version))
+            stamp, owner = stamp_of(value), written_by.decode()
+            versions.add(name, owner, stamp)
             held = found.get(name)
-            owners = (owner.decode(),) if held is None else (*held[2], owner.decode())
+            owners = (owner,) if held is None else (*held[2], owner)
             found[name] = (stamp, value, owners) if held is None or stamp > held[0] else (held[0], held[1], owners)
-        recount = Recount(oldest, held_by) if oldest < formats.COUNTED.version else None
+        recount = versions.recount()
         if recount is not None:
             ledger.recount, self._segments.replaced = recount, recount.raw
         for name, (stamp, value, owners) in found.items():
@@ -369,9 +360,9 @@ class LedgerStore:
             # A scope that has rows stays, also where the cap has been lowered: without some of its rows it would be a part.
             place = (int(tier), int(pane_ms), ledger.scopes.admit(scope_key))
             ledger.rows.put(place, StateRow(None, stamp, owners, value))
-            ahead = [counted for counted in further.get(name, ()) if counted.version > oldest]
-            if recount is not None and ahead:
-                recount.rows[place] = max(ahead)
+            if recount is not None and (counted := versions.of(name, stamp)) != recount.held:
+                recount.rows[place] = counted
+        self._versions = RowVersions({})
 
 
 _UINT_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}

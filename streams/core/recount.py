@@ -13,12 +13,14 @@ full, repeated values of a decision were kept, and a value ``?`` was written as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from streams.core import counters as c
-from streams.core.accumulate import Accumulator, RowChange
+from streams.core.accumulate import DRAIN_AT, Accumulator, RowChange
 from streams.core.detector_evidence import detector_evidence_of
 from streams.core.effects import Group, Groups, contributions, judged_counters
 from streams.core.facts import Audit, Fact, Packed, unpack, unpack_one
@@ -32,6 +34,7 @@ from streams.models import formats
 _LABELER = DIMENSIONS.index("labeler")
 _LONG_BYTES = 256
 _MARK = "~"
+_CONTINUES = "+"
 _LONG_ARRAY = 0xDC
 """First byte of a fact with 16 members: an audit that is assumed to be random."""
 _AUDIT_TAG = Audit.__struct_config__.tag
@@ -55,6 +58,19 @@ def version_of(owner: str) -> int:
     return version
 
 
+def continuing(owner: str, version: int) -> str:
+    """Return the name under which an owner writes rows by an earlier version on top of rows that are counted by a newer one."""
+    return f"{owner}{_CONTINUES}{_MARK}{version}"
+
+
+def _continues(owner: str) -> bool:
+    """Tell whether rows of an owner may hold facts by newer rules than its own.
+
+    Version 1 knew no versions and went on with the rows it found. Version 2 and later refuse newer ones.
+    """
+    return _MARK not in owner or _CONTINUES + _MARK in owner
+
+
 class Counted(NamedTuple):
     """By which rules a row holds the facts below an offset."""
 
@@ -72,7 +88,7 @@ class Recount:
     Attributes:
         version: That version.
         held: What all rows hold by other rules.
-        rows: The same for single rows that are further, of a flush that was cut short.
+        rows: The same for single rows that differ: of a flush that was cut short, or of a zombie.
         raw: By offset, the task of a fact and how version 1 had packed it, where it is packed differently now.
     """
 
@@ -91,36 +107,50 @@ class Recount:
         given = [unpack_one(self.raw[fact.offset][1]) if fact.offset in self.raw else fact for fact in facts]
         return contributions_1(task_id, given, watermark_ms)
 
+    @property
+    def mixed(self) -> bool:
+        """Whether a row holds facts by newer rules than ``version``."""
+        return any(counted.version > self.version for counted in {self.held, *self.rows.values()} if counted.below)
+
     def changes(
-        self, tasks: Iterable[tuple[str, Packed]], scopes: ScopeIndex, policy: CorePolicy, watermark_ms: int
+        self,
+        tasks: Callable[[], Iterable[tuple[str, Packed]]],
+        scopes: ScopeIndex,
+        policy: CorePolicy,
+        watermark_ms: int,
     ) -> Iterator[RowChange]:
         """Yield what to add to rows so that they are what the present rules make of the facts.
 
         Args:
-            tasks: All tasks that are held.
+            tasks: Gives all tasks that are held; called once for each of the ways in which rows are counted.
             scopes: Of the ledger.
             policy: Of the ledger.
             watermark_ms: The partition's watermark.
         """
         changed = {task_id for task_id, _ in self.raw.values()}
-        differing = [(task_id, unpack(packed)) for task_id, packed in tasks if task_id in changed or may_differ(packed)]
         for counted in {self.held, *self.rows.values()}:
             sums = Accumulator(scopes, policy)
-            for task_id, facts in differing:
-                sums.add_all(self._steps(task_id, facts, counted, watermark_ms), watermark_ms)
-            for change in sums.drain():
-                if (
-                    any(change.amounts)
-                    and self.rows.get((change.tier, change.pane_ms, change.scope), self.held) == counted
-                ):
-                    yield change
+            for task_id, packed in tasks():
+                if task_id in changed or may_differ(packed):
+                    sums.add_all(self._steps(task_id, unpack(packed), counted, watermark_ms), watermark_ms)
+                    if len(sums) >= DRAIN_AT:
+                        yield from self._of(counted, sums.drain())
+            yield from self._of(counted, sums.drain())
+
+    def _of(self, counted: Counted, changes: Iterable[RowChange]) -> Iterator[RowChange]:
+        """Yield the changes of rows that are counted in one way."""
+        for change in changes:
+            place = (change.tier, change.pane_ms, change.scope)
+            if any(change.amounts) and self.rows.get(place, self.held) == counted:
+                yield change
 
     def _steps(self, task_id: str, facts: list[Fact], counted: Counted, watermark_ms: int) -> list[Step]:
         """Return the steps for rows that hold a task by some rules up to an offset, and by those of ``version`` from there."""
         found = difference(
             self.contributions(task_id, facts, watermark_ms), contributions(task_id, facts, watermark_ms)
         )
-        known = [fact for fact in facts if fact.offset < counted.below]
+        other = counted.version != self.version
+        known = [fact for fact in facts if fact.offset < counted.below] if other else []
         if known:
             found += difference(
                 self._by(counted.version, task_id, known, watermark_ms),
@@ -129,8 +159,68 @@ class Recount:
         return [Step(group, sign, 0) for group, sign, _ in found]
 
 
+class RowVersions:
+    """Finds out by which rules the rows on a changelog are counted.
+
+    Attributes:
+        held: How rows are counted that nothing else is known of.
+    """
+
+    def __init__(self, metas: Mapping[str, int]) -> None:
+        """Begin with the stamp of each owner's meta row."""
+        self._metas = {owner: Counted(stamp, version_of(owner)) for owner, stamp in metas.items()}
+        newest = max((known.version for known in self._metas.values()), default=formats.COUNTED.version)
+        stamps = [known.below for known in self._metas.values() if known.version == newest > formats.FIRST]
+        self.held = Counted(max(stamps, default=0), newest)
+        self._oldest = newest
+        self._lowest: dict[str, int] = dict(metas)
+        self._ahead: dict[bytes, list[tuple[int, str]]] = {}
+        self._version = cache(version_of)
+
+    def add(self, row: bytes, owner: str, stamp: int) -> None:
+        """Take in a record of a row.
+
+        Raises:
+            NewerFormat: It is counted by the rules of a newer version.
+        """
+        if stamp < self._lowest.get(owner, stamp + 1):
+            self._lowest[owner] = stamp
+        version = self._version(owner)
+        if stamp > self.held.below:
+            self._oldest = min(self._oldest, version)
+        if stamp > self.held.below or version > self.held.version:
+            self._ahead.setdefault(row, []).append((stamp, owner))
+
+    def recount(self) -> Recount | None:
+        """Return what is to be brought over, without single rows; None if all is counted by the present rules."""
+        return Recount(self._oldest, self._plain(self.held)) if self._oldest < formats.COUNTED.version else None
+
+    def of(self, row: bytes, stamp: int) -> Counted:
+        """Return how the latest record of a row is counted, the one with a stamp."""
+        counted = self.held
+        ahead = self._ahead.get(row, [])[::-1]  # of records with the same stamp the first on the changelog is kept
+        ahead.sort(key=itemgetter(0))
+        for at, owner in ahead:
+            if not _continues(owner):
+                counted = Counted(at, self._version(owner))
+            elif self._lowest[owner] < self.held.below:
+                # It was there before the newest meta row and never read it: a zombie.
+                counted = self._read_by(owner)
+        told = stamp > self.held.below or counted.below == stamp
+        return self._plain(counted if told else self.held)
+
+    def _read_by(self, owner: str) -> Counted:
+        """Return up to where an owner can have found rows by newer rules than its own when it began."""
+        version = self._version(owner)
+        newer = [one for one in self._metas.values() if one.version > version and one.below <= self._lowest[owner]]
+        return max(newer, default=Counted(0, version))
+
+    def _plain(self, counted: Counted) -> Counted:
+        return counted if counted.version > self._oldest else Counted(0, self._oldest)
+
+
 def may_differ(packed: Packed) -> bool:
-    """Tell whether the present rules may make something else of a task; seldom wrongly true, never wrongly false."""
+    """Tell whether the present rules may make something else of a task: true for every audited one, never wrongly false."""
     return any(
         one[1] == _AUDIT_TAG
         or one[0] == _LONG_ARRAY

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from streams.core import recount
 from streams.core.detectors.dispersion import ASSUMED, NANO, PaneClass
 from streams.core.detectors.packed import accuracy_pane
 from streams.core.effects import contributions
@@ -18,7 +21,7 @@ from streams.core.facts import Audit, Label, pack, repacked, unpack
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.records import Record
-from streams.core.recount import Recount, contributions_1, may_differ, version_of, versioned
+from streams.core.recount import Recount, contributions_1, contributions_2, may_differ, version_of, versioned
 from streams.models.formats import NewerFormat
 from tests.golden import deployed, make
 from tests.golden.holding import Entries, _entries, hold, texts
@@ -56,6 +59,114 @@ def test_whoever_dies_when_the_rows_are_those_of_one_fold(seed: int) -> None:
             hold(number, f"n{holding}-{number}", changelog, partials, folds, lost)
     wrong = different(ended(changelogs, partials, "last"), whole())
     assert not wrong, f"{len(wrong)} rows: {list(wrong.items())[:2]!s:.3000}"
+
+
+@cache
+def records() -> list[Record]:
+    """Return the first partition of the log."""
+    return [Record(at, make.ARRIVED_MS, *event) for at, event in enumerate(make.log()[0])]
+
+
+class Shift:
+    """One worker's time with the first partition, by the rules of a version."""
+
+    def __init__(self, owner: str, changelog: Entries, version: int | None = None) -> None:
+        self.store = new_store(0, make.policy(), owner)
+        self.store.restore(changelog)
+        if version is not None:  # it stays with those rules
+            self.store.ledger.recount, self.store.ledger._stops = Recount(version), [1_000_000]
+
+    def fold(self, end: int) -> Shift:
+        self.store.ledger.fold(records()[self.store.ledger.next : end])
+        return self
+
+    def flush(self, lost: int = 0) -> Entries:
+        flush = self.store.collect()
+        written = [] if flush is None else [*flush.rows, flush.meta]
+        return written[: len(written) - lost]
+
+    def rows(self) -> dict[Any, Any]:
+        # Rules change with the first records behind all rows that are ahead.
+        self.fold(len(records()) - 1).fold(len(records())).store.ledger.drain()
+        keys = self.store.ledger.scopes.keys
+        found = {
+            (keys[scope], tier, pane): row.counters for (tier, pane, scope), row in self.store.ledger.rows.places()
+        }
+        return {key: {name: n for name, n in counters.items() if n} for key, counters in found.items()}
+
+
+@cache
+def alone() -> dict[Any, Any]:
+    return Shift("alone", []).rows()
+
+
+def wrong_rows(changelog: Entries) -> list[Any]:
+    """Return the rows that are wrong once the next owner has folded the rest of the log."""
+    found = Shift("T", changelog).rows()
+    return [(key, found.get(key), alone()[key]) for key in alone() if found.get(key) != alone()[key]]
+
+
+@pytest.mark.parametrize("lost", [0, 1, 40])
+@pytest.mark.parametrize("version", [1, 2])
+def test_rows_of_a_zombie_of_earlier_rules_are_by_these_rules_alone(version: int, lost: int) -> None:
+    """Z flushes at 100, folds to 300 and stalls; N restores and flushes at 200; only then Z's second flush arrives."""
+    zombie = Shift("Z", [], version).fold(100)
+    log = zombie.flush()
+    zombie.fold(300)
+    log += Shift("N", log).fold(200).flush()
+    log += zombie.flush(lost)
+    assert not (wrong := wrong_rows(log)), f"{len(wrong)} rows: {wrong[:2]}"
+    # The next owner counts on by the earlier rules, on rows of both kinds, flushes, and is replaced.
+    for end in (250, 290, 310):
+        log += Shift(f"T{end}", log).fold(end).flush()
+        assert not (wrong := wrong_rows(log)), f"after {end}, {len(wrong)} rows: {wrong[:2]}"
+
+
+def test_a_flush_of_newer_rules_that_was_cut_short_counts_below_the_flush_of_a_zombie() -> None:
+    zombie = Shift("Z", [], 2).fold(250)
+    log = zombie.flush()
+    zombie.fold(300)
+    log += Shift("N", log).fold(260).flush(lost=1)
+    log += zombie.flush()
+    assert not (wrong := wrong_rows(log)), f"{len(wrong)} rows: {wrong[:2]}"
+
+
+def test_what_waits_when_rules_change_is_counted_under_its_own_names() -> None:
+    zombie = Shift("Z", [], 2).fold(100)
+    log = zombie.flush()
+    zombie.fold(200)
+    log += zombie.flush(lost=1)
+    found = Shift("T", log)
+    found.store.ledger.scopes.tuples_limit = 1  # numbers are forgotten with every drain
+    assert found.fold(300).store.ledger.recount is not None
+    assert found.rows() == alone()
+
+
+def test_an_upgrade_takes_one_task_after_the_other_and_counts_it_once_by_each_rules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = Shift("Z", [], 2).fold(300).flush()
+    ledger = Shift("T", log).store.ledger
+    assert ledger.recount is not None
+    audited = sum(may_differ(packed) for _, packed in ledger.tasks.items())
+    counted, read = Counter[str](), list[str]()
+    monkeypatch.setitem(
+        recount._RULES, 2, lambda task_id, *rest: counted.update([task_id]) or contributions_2(task_id, *rest)
+    )
+    monkeypatch.setattr(recount, "DRAIN_AT", 4)
+
+    def tasks() -> Iterator[tuple[str, Any]]:
+        for task_id, packed in ledger.tasks.items():
+            read.append(task_id)
+            yield task_id, packed
+
+    changes = ledger.recount.changes(tasks, ledger.scopes, ledger.policy, ledger.watermark_ms)
+    next(changes)
+    assert len(counted) < audited / 2
+    assert sum(1 for _ in changes) > 0
+    assert len(read) == len(set(read))
+    assert (len(counted), set(counted.values())) == (audited, {1})
+    assert not wrong_rows(log)
 
 
 @pytest.mark.servers
