@@ -87,7 +87,7 @@ def test_many_new_facts_do_not_wait_for_the_flush() -> None:
 
     before, after = asyncio.run(go())
     assert before == []
-    assert after == [b"s|0000000000000000|me~3"]
+    assert after == [b"s|0000000000000000|me~4"]
 
 
 def test_facts_folded_amid_a_flush_come_after_its_own_however_long_it_waits() -> None:
