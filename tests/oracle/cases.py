@@ -10,8 +10,9 @@ from tests.oracle.case_events import CHECKED_FIELDS, START, START_MS, Case
 from tests.oracle.cases_appeals import APPEAL_CASES
 from tests.oracle.cases_audits import AUDIT_CASES
 from tests.oracle.cases_labels import LABEL_CASES
+from tests.oracle.cases_sampling import SAMPLING_CASES
 from tests.oracle.cases_sla import SLA_CASES
 
-CASES: list[Case] = [*LABEL_CASES, *AUDIT_CASES, *APPEAL_CASES, *SLA_CASES]
+CASES: list[Case] = [*LABEL_CASES, *AUDIT_CASES, *SAMPLING_CASES, *APPEAL_CASES, *SLA_CASES]
 
 __all__ = ["CASES", "CHECKED_FIELDS", "START", "START_MS", "Case"]

@@ -173,7 +173,7 @@ def fold_pane(
     The weight that counts as 1 is the greatest one met up to and with this pane. Probabilities are fixed before outcomes,
     so it is known when the bet is made; where a sampling plan is given (``ShareBets.top_nano``) it is that plan's. The scatter
     is that of the panes before, so a bet never looks at its own outcome. It is kept in the weights of the bets: where audits are
-    assumed to be random, which always count as 1, it is rescaled when a greater weight comes.
+    assumed to be random, which always count as 1, it is rescaled when a greater weight comes (docs/statistics.md).
 
     Args:
         model: What the pane means.

@@ -144,6 +144,7 @@ CLASS_WEIGHT_NANO = accuracy.family(
     "labels",
     "Sum of 1/probability over them.",
     Beside("sample_audited"),
+    counter="sample_weight_nano",
     scale=NANO,
     sparse=True,
 )
