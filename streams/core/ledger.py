@@ -115,7 +115,7 @@ class Ledger:
         """
         if not records:
             return 0
-        if self.recount is not None and not self._stops:
+        if self.recount is not None and (self.recount.at_once or not self._stops):
             self._change_rules()
         begin = 0
         # A restored row may hold events up to its stamp, so sums must stop there (see RowStore.apply).

@@ -339,7 +339,7 @@ class LedgerStore:
 
     def _restore_rows(self, newest: dict[bytes, bytes]) -> None:
         ledger = self.ledger
-        found: dict[bytes, tuple[int, bytes, tuple[str, ...]]] = {}
+        found: dict[bytes, tuple[int, bytes, tuple[str, ...], str]] = {}
         versions = self._versions
         for key, value in newest.items():
             if not key.startswith(ROW):
@@ -351,17 +351,20 @@ class LedgerStore:
             versions.add(name, owner, stamp)
             held = found.get(name)
             owners = (owner,) if held is None else (*held[2], owner)
-            found[name] = (stamp, value, owners) if held is None or stamp > held[0] else (held[0], held[1], owners)
+            if held is None or stamp > held[0]:
+                found[name] = (stamp, value, owners, owner)
+            else:
+                found[name] = (held[0], held[1], owners, held[3])
         recount = versions.recount()
-        if recount is not None:
-            ledger.recount, self._segments.replaced = recount, recount.raw
-        for name, (stamp, value, owners) in found.items():
+        for name, (stamp, value, owners, owner) in found.items():
             scope_key, tier, pane_ms = name.decode().rsplit("|", 2)
             # A scope that has rows stays, also where the cap has been lowered: without some of its rows it would be a part.
             place = (int(tier), int(pane_ms), ledger.scopes.admit(scope_key))
             ledger.rows.put(place, StateRow(None, stamp, owners, value))
-            if recount is not None and (counted := versions.of(name, stamp)) != recount.held:
+            if (counted := versions.of(name, stamp, owner)) != recount.held:
                 recount.rows[place] = counted
+        if recount.rows or not recount.at_once:
+            ledger.recount, self._segments.replaced = recount, recount.raw
         self._versions = RowVersions({})
 
 

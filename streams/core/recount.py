@@ -108,6 +108,11 @@ class Recount:
         return contributions_1(task_id, given, watermark_ms)
 
     @property
+    def at_once(self) -> bool:
+        """Whether nothing is ahead by an earlier version, so that there is nothing to wait for."""
+        return self.version == formats.COUNTED.version
+
+    @property
     def mixed(self) -> bool:
         """Whether a row holds facts by newer rules than ``version``."""
         return any(counted.version > self.version for counted in {self.held, *self.rows.values()} if counted.below)
@@ -172,7 +177,7 @@ class RowVersions:
         newest = max((known.version for known in self._metas.values()), default=formats.COUNTED.version)
         stamps = [known.below for known in self._metas.values() if known.version == newest > formats.FIRST]
         self.held = Counted(max(stamps, default=0), newest)
-        self._oldest = newest
+        self._oldest, self._first = newest, min(stamps, default=0)
         self._lowest: dict[str, int] = dict(metas)
         self._ahead: dict[bytes, list[tuple[int, str]]] = {}
         self._version = cache(version_of)
@@ -186,26 +191,32 @@ class RowVersions:
         if stamp < self._lowest.get(owner, stamp + 1):
             self._lowest[owner] = stamp
         version = self._version(owner)
+        if version == self.held.version and stamp < self._first:
+            self._first = stamp
         if stamp > self.held.below:
             self._oldest = min(self._oldest, version)
         if stamp > self.held.below or version > self.held.version:
             self._ahead.setdefault(row, []).append((stamp, owner))
 
-    def recount(self) -> Recount | None:
-        """Return what is to be brought over, without single rows; None if all is counted by the present rules."""
-        return Recount(self._oldest, self._plain(self.held)) if self._oldest < formats.COUNTED.version else None
+    def recount(self) -> Recount:
+        """Return what is to be brought over, without single rows."""
+        return Recount(self._oldest, self._plain(self.held))
 
-    def of(self, row: bytes, stamp: int) -> Counted:
-        """Return how the latest record of a row is counted, the one with a stamp."""
+    def of(self, row: bytes, stamp: int, owner: str) -> Counted:
+        """Return how the latest record of a row is counted, that of an owner with a stamp."""
+        version = self._version(owner)
+        if self._first < stamp <= self.held.below and version < self.held.version and not _continues(owner):
+            # It is further than the first rows by the newest rules, and holds nothing by these: a zombie's.
+            return self._plain(Counted(stamp, version))
         counted = self.held
         ahead = self._ahead.get(row, [])[::-1]  # of records with the same stamp the first on the changelog is kept
         ahead.sort(key=itemgetter(0))
-        for at, owner in ahead:
-            if not _continues(owner):
-                counted = Counted(at, self._version(owner))
-            elif self._lowest[owner] < self.held.below:
+        for at, writer in ahead:
+            if not _continues(writer):
+                counted = Counted(at, self._version(writer))
+            elif self._lowest[writer] < self.held.below:
                 # It was there before the newest meta row and never read it: a zombie.
-                counted = self._read_by(owner)
+                counted = self._read_by(writer)
         told = stamp > self.held.below or counted.below == stamp
         return self._plain(counted if told else self.held)
 
@@ -216,7 +227,7 @@ class RowVersions:
         return max(newer, default=Counted(0, version))
 
     def _plain(self, counted: Counted) -> Counted:
-        return counted if counted.version > self._oldest else Counted(0, self._oldest)
+        return Counted(0, self._oldest) if counted.version == self._oldest else counted
 
 
 def may_differ(packed: Packed) -> bool:

@@ -131,6 +131,21 @@ def test_a_flush_of_newer_rules_that_was_cut_short_counts_below_the_flush_of_a_z
     assert not (wrong := wrong_rows(log)), f"{len(wrong)} rows: {wrong[:2]}"
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_rows_of_a_zombie_that_has_been_passed_are_brought_over_too(lost: int) -> None:
+    """Z is ahead of N's first flush and behind N's second, and its rows are ahead of those that N has not changed since."""
+    zombie = Shift("Z", [], 2).fold(100)
+    log = zombie.flush()
+    zombie.fold(260)
+    successor = Shift("N", log).fold(255)
+    log += successor.flush()
+    log += successor.fold(290).flush()
+    log += zombie.flush(lost)
+    assert not (wrong := wrong_rows(log)), f"{len(wrong)} rows: {wrong[:2]}"
+    log += Shift("T", log).fold(310).flush(lost)
+    assert not (wrong := wrong_rows(log)), f"{len(wrong)} rows: {wrong[:2]}"
+
+
 def test_what_waits_when_rules_change_is_counted_under_its_own_names() -> None:
     zombie = Shift("Z", [], 2).fold(100)
     log = zombie.flush()
