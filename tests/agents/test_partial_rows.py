@@ -102,6 +102,6 @@ def test_a_partition_that_is_full_says_so_before_its_rows_and_in_the_log_now_and
     assert stage.scopes_refused >= 5
     for partition in range(2):
         keys = written.keys["f." + topics.PARTIALS, partition]
-        assert b"~watermark|0|me~3|full" in keys
+        assert b"~watermark|0|me~4|full" in keys
         first = keys.index(b"~watermark|0|me~3|full")
         assert keys[first + 1 :].count(b"~watermark|0|me~4") == 5
