@@ -103,5 +103,5 @@ def test_a_partition_that_is_full_says_so_before_its_rows_and_in_the_log_now_and
     for partition in range(2):
         keys = written.keys["f." + topics.PARTIALS, partition]
         assert b"~watermark|0|me~4|full" in keys
-        first = keys.index(b"~watermark|0|me~3|full")
+        first = keys.index(b"~watermark|0|me~4|full")
         assert keys[first + 1 :].count(b"~watermark|0|me~4") == 5
