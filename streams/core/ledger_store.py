@@ -22,7 +22,7 @@ from streams.core.ledger import Ledger
 from streams.core.policy import HOUR_TIER, CorePolicy
 from streams.core.records import Flush, FoldCounts
 from streams.core.recount import RowVersions, continuing, versioned
-from streams.core.rowcodec import encode_row
+from streams.core.rowcodec import encode_row, stamp_of
 from streams.core.rows import Place, StateRow
 from streams.core.segments import Segments
 from streams.core.sources import (
@@ -366,20 +366,6 @@ class LedgerStore:
         if recount.rows or not recount.at_once:
             ledger.recount, self._segments.replaced = recount, recount.raw
         self._versions = RowVersions({})
-
-
-_UINT_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
-
-
-def stamp_of(value: bytes) -> int:
-    """Return the stamp of an encoded row without decoding the row: the first item of its msgpack array."""
-    marker = value[1]
-    if marker < 0x80:
-        return marker
-    size = _UINT_BYTES.get(marker)
-    if size is None:
-        raise ValueError(f"row does not begin with a stamp: {value[:12]!r}")
-    return int.from_bytes(value[2 : 2 + size], "big")
 
 
 def new_store(

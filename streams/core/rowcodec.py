@@ -67,3 +67,17 @@ def json_bytes(value: Any) -> bytes:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot hold
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+_UINT_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
+
+
+def stamp_of(value: bytes) -> int:
+    """Return the stamp of an encoded row without decoding the row: the first item of its msgpack array."""
+    marker = value[1]
+    if marker < 0x80:
+        return marker
+    size = _UINT_BYTES.get(marker)
+    if size is None:
+        raise ValueError(f"row does not begin with a stamp: {value[:12]!r}")
+    return int.from_bytes(value[2 : 2 + size], "big")

@@ -11,9 +11,10 @@ import pytest
 
 from streams.core.facts import unpack
 from streams.core.ledger import Ledger
-from streams.core.ledger_store import LedgerStore, new_store, stamp_of
+from streams.core.ledger_store import LedgerStore, new_store
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import Flush, Record
+from streams.core.rowcodec import stamp_of
 from tests.core.floorgen import small_log
 from tests.support import seeds
 
