@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from streams.core.forecast.observe import has_forecast
-from streams.core.ledger_store import ROW_HEAD, stamp_of
+from streams.core.ledger_store import ROW_HEAD
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import CONTENT_ERRORS, told
+from streams.core.rowcodec import stamp_of
 from streams.core.scope_state import CounterReader, PaneRow, ScopeState, WindowRow
 from streams.core.scope_windows import Place, ScopeWindows
 from streams.core.sources import WATERMARK_PREFIX, SourcePartition, Sources

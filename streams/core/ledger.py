@@ -376,8 +376,6 @@ class Ledger:
             self.recount, self._pending = None, Accumulator(self.scopes, self.policy)
             self._pending.shown_ms = self.floor_ms
 
-    # -- recovery ------------------------------------------------------------------------------------------------
-
     def recall(self, facts: Iterable[KeptFact]) -> None:
         """Take in facts kept before, below ``next`` and in log order; may be called again with those after them."""
         self.ended_facts.extend(self._timers.recall(facts, self.watermark_ms))
