@@ -181,7 +181,10 @@ def _load(queue: str, sla: Rows, throughput: Rows) -> Loaded:
         _nothing(f"there is no forecast of queue {queue};", f"of queues with one {choices(queue, known)}")
     load = load_of(row, throughput.get(key))
     if load is None:
-        _nothing(f"queue {queue} has completed nothing in the last hour,", "so nothing is known of its pace")
+        _nothing(
+            f"the pace of queue {queue} is not known yet:",
+            "in the minutes of the last hour that are over it completed nothing, or nothing that says how long it took",
+        )
     return Loaded(load, parse_rfc3339_ms(row["watermark"]))
 
 

@@ -132,7 +132,7 @@ def test_what_if_as_json_and_for_a_short_time(command):
             "21 people cannot leave ads, where 20 are at work now",
         ),
         (["--from", "ads", "--to", "nowhere", "--people", "1"], 1, "no forecast of queue nowhere"),
-        (["--from", "ads", "--to", "idle", "--people", "1"], 1, "nothing is known of its pace"),
+        (["--from", "ads", "--to", "idle", "--people", "1"], 1, "the pace of queue idle is not known yet"),
         (["--from", "ads", "--to", "hate", "--people", "1", "--for", "long"], 2, "is not a duration"),
     ],
 )
