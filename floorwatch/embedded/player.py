@@ -21,6 +21,8 @@ TURN_S = 0.1
 MAX_RECORDS = 5_000
 DEMO_RATE = 2_000.0
 """Events a second: well below what two busy cores fold, so that the tables keep up with the floor."""
+_DROP = 0.6
+"""Chance of a right decision after the drop, of what it was."""
 LEAST_BUSY_S = 30.0
 """Seconds' worth of events that a demonstration has at least: with fewer the evidence is not enough for its alert."""
 _REAL_RATE = 26.0
@@ -109,7 +111,8 @@ def demo_floor(hours: float, seconds: float, now_ms: int, scenarios: tuple[Scena
         seconds: Time it is to be played in; the floor is made as busy as a laptop can fold in that time, and never less
             busy than for ``LEAST_BUSY_S``.
         now_ms: Unix milliseconds. The floor ends here, so no event is in the future, however fast it is played.
-        scenarios: What goes wrong; by default a vendor's quality drops after a third of the time.
+        scenarios: What goes wrong; by default a vendor's quality drops after a quarter of the time, far
+            enough that a scope of which nothing is known yet shows it before the end.
     """
     from floorwatch.simulate.config import FloorConfig
     from floorwatch.simulate.config import Scenario as FloorScenario
@@ -120,5 +123,5 @@ def demo_floor(hours: float, seconds: float, now_ms: int, scenarios: tuple[Scena
         duration_s=duration_s,
         rate=min(_REAL_RATE, DEMO_RATE * max(seconds, LEAST_BUSY_S) / duration_s),
         audit_delay_scale=0.01,
-        scenarios=scenarios or (FloorScenario("vendor_quality_drop", at_s=duration_s / 3),),
+        scenarios=scenarios or (FloorScenario("vendor_quality_drop", at_s=duration_s / 4, factor=_DROP),),
     )
