@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from floorwatch.sims.lines import ReportLine, of_median, of_run_length, of_share
+from floorwatch.sims.lines import ReportLine, Z, of_median, of_run_length, of_share
 from floorwatch.sims.rivals import RULES, Bits, Flags
 from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
 from streams.core.detectors.dispersion import NANO, PaneClass
@@ -74,7 +74,7 @@ def _false_alarms(rng: np.random.Generator, runs: int) -> list[ReportLine]:
 def _near_share(name: str, hits: int, runs: int, expected: float) -> ReportLine:
     """Compare a share with its reference figure. That was simulated with 1,000 runs too, so both errors count."""
     line = of_share(name, hits, runs, "about", expected, "reference")
-    slack = 1.96 * math.sqrt(max(expected * (1 - expected), 0.001) / 1000)
+    slack = Z * math.sqrt(max(expected * (1 - expected), 0.001) / 1000)
     return ReportLine(
         line.name, "about", expected, line.measured, max(0.0, line.low - slack), line.high + slack, line.source, 0.0
     )

@@ -52,6 +52,15 @@ def test_a_line_says_what_is_wrong() -> None:
     assert lines.of_run_length("run length", 1e6, 0, "at least", 1e5).high == math.inf
     assert not lines.of_run_length("run length", 1e6, 100, "at least", 1e5).ok
     assert not lines.of_median("delay", [50.0] * 99, "about", 35).ok
+    assert not lines.of_mean("bias", [9.0, 10.0, 11.0] * 30, "at most", 5).ok
+
+
+def test_the_interval_of_a_line_is_of_99_percent() -> None:
+    """Half of 400 runs: its exact limits, from the sum of the binomial chances."""
+    line = lines.of_share("half", 200, 400, "about", 0.5, row=3)
+    assert (line.low, line.high) == (pytest.approx(0.434675, abs=1e-5), pytest.approx(0.565325, abs=1e-5))
+    assert line.row == 3
+    assert lines.of_count("alarms", 0, 1.0, "at most", 1.0).high == pytest.approx(-math.log(0.005), rel=0.05)
 
 
 @pytest.mark.slow
