@@ -80,8 +80,9 @@ upgrade-test: $(VENV)/.dev  ## Roll workers from the deployed version to this on
 bench: $(VENV)/.dev  ## Workload W against the peers on real Kafka: LABELS=1000000 ROUNDS=2 BENCH="--skip flat"
 	$(BIN)/python -m bench --labels $(LABELS) --rounds $(ROUNDS) $(BENCH)
 
-sim: $(VENV)/.runtime  ## Promised against measured: false alarms, delays, forecasts, simulated
-	$(BIN)/floorwatch sims --seed $(SEED)
+sim: SCALE = 1
+sim: $(VENV)/.runtime  ## Seventeen situations, promised against measured: SCALE=1 (an hour on two cores) SEED=7 KEEP=FILE to go on later
+	$(BIN)/floorwatch sims --seed $(SEED) --scale $(SCALE) $(if $(KEEP),--keep $(KEEP))
 
 chaos: SEED = 1
 chaos: $(VENV)/.runtime  ## Shake workers on a real Kafka for MINUTES=20 SEED=1, then compare every row
