@@ -6,15 +6,16 @@ is read twice, also after a crash, changes nothing, and the compacted input topi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from streams.core.counters import Counters
 from streams.core.forecast.observe import has_forecast
 from streams.core.ledger_store import ROW_HEAD
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
 from streams.core.records import CONTENT_ERRORS, told
 from streams.core.rowcodec import stamp_of
-from streams.core.scope_state import CounterReader, PaneRow, ScopeState, WindowRow
+from streams.core.scope_state import Alike, CounterReader, PaneRow, ScopeState, WindowRow
 from streams.core.scope_windows import Place, ScopeWindows
 from streams.core.sources import WATERMARK_PREFIX, SourcePartition, Sources
 from streams.core.window_sums import count
@@ -285,7 +286,7 @@ class Floor:
                 self._touched.add(state.key)
 
     def take_changes(self, due: int | None = None) -> tuple[list[WindowRow], list[PaneRow]]:
-        """Return the rows that changed since they were last returned, window after window.
+        """Return the rows that changed since they were last returned, scope after scope.
 
         A window whose range moved counts as changed if its content changed. Nothing is published before there is a
         watermark.
@@ -299,7 +300,7 @@ class Floor:
         if self.watermark_ms < 0:
             return [], []
         self._slide(due)
-        windows: list[list[WindowRow]] = [[] for _ in self.policy.windows]
+        windows: list[WindowRow] = []
         moved, self._moved = self._moved, set()
         for key in moved:
             state = self.scopes.get(key)
@@ -311,7 +312,7 @@ class Floor:
                 self._moved.add(key)
             elif not any(state.panes) and not state.ended:
                 del self.scopes[key]
-        return [row for rows in windows for row in rows], self._take_panes() if due & self._pane_bit else []
+        return windows, self._take_panes() if due & self._pane_bit else []
 
     def _take_panes(self) -> list[PaneRow]:
         found: list[PaneRow] = []
@@ -329,12 +330,19 @@ class Floor:
         """Whether ``take_changes`` has something to return that is known now."""
         return bool(self._fresh or self._moved or self._touched)
 
-    def _window_rows(self, state: ScopeState, bits: int, into: Sequence[list[WindowRow]]) -> None:
-        """Put a scope's windows into the lists of theirs."""
+    def _window_rows(self, state: ScopeState, bits: int, into: list[WindowRow]) -> None:
+        """Add windows of a scope to a list."""
         self._see_whole(state)
+        known: list[tuple[Counters, Alike]] = []
         for i, (window, total) in enumerate(zip(self.policy.windows, state.windows, strict=True)):
             if bits >> i & 1:
-                into[i].append(WindowRow(state, window.name, total.start_ms, total.end_ms, total.counters))
+                counters = total.counters
+                alike = next((one for held, one in known if held is counters or held == counters), None)
+                if alike is None:
+                    alike = Alike(0)
+                    known.append((counters, alike))
+                alike.left += 1
+                into.append(WindowRow(state, window.name, total.start_ms, total.end_ms, counters, alike))
 
     def _slide(self, due: int) -> None:
         """Bring windows up to the watermark."""
@@ -358,10 +366,10 @@ class Floor:
             return []
         self.absorb()
         self._slide(self.all_bits)
-        windows: list[list[WindowRow]] = [[] for _ in self.policy.windows]
+        windows: list[WindowRow] = []
         for state in self.scopes.values():
             self._window_rows(state, self.all_bits, windows)
-        return [row for rows in windows for row in rows]
+        return windows
 
     def all_panes(self) -> Iterator[PaneRow]:
         """Yield every hour pane still held, one at a time, because all of them may not fit into memory."""

@@ -252,14 +252,40 @@ class CounterReader:
             return {}
 
 
+class Alike:
+    """Windows of one scope that count the same: most numbers of their rows are worked out once.
+
+    Attributes:
+        left: How many of them are still to be rendered.
+        rendered: What the first has left for the others; None before it and after the last.
+    """
+
+    __slots__ = ("left", "rendered")
+
+    def __init__(self, left: int) -> None:
+        """Start with nothing rendered."""
+        self.left = left
+        self.rendered: Any = None
+
+
 class WindowRow(NamedTuple):
-    """One window of one scope, ready to be shown."""
+    """One window of one scope, ready to be shown.
+
+    Attributes:
+        state: The scope.
+        window: Name of the window.
+        start_ms: Its start.
+        end_ms: Its end.
+        counters: What it counts.
+        alike: Shared by the windows of the scope that count the same; None where no other one does.
+    """
 
     state: ScopeState
     window: str
     start_ms: int
     end_ms: int
     counters: Counters
+    alike: Alike | None = None
 
 
 class PaneRow(NamedTuple):

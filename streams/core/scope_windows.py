@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from streams.core.counters import Counters, add_counters
+from streams.core.counters import Counters
 from streams.core.policy import EVIDENCE_TIER, CorePolicy
 from streams.core.scope_state import CounterReader, ScopeState
-from streams.core.window_sums import WindowSum, move, tally
+from streams.core.window_sums import add_to, move, tally
 from streams.core.windows import window_range
 
 _DECODED = 4_096
@@ -71,9 +71,7 @@ class ScopeWindows:
             self._decoded = decoded
         for (scope_key, bits), counters in zones.items():
             if scope_key in scopes:
-                for i, total in enumerate(scopes[scope_key].windows):
-                    if bits >> i & 1:
-                        add_counters(total.counters, counters)
+                add_to(scopes[scope_key].windows, bits, counters)
 
     def _counters_of(self, place: Place, value: bytes | None) -> Counters:
         """Return the counters of a row. They may be cached from the last call: do not change them."""
@@ -106,15 +104,17 @@ class ScopeWindows:
         """Move windows of a scope to their present ranges; return those to show anew."""
         ranges, shown = self._ranges[state.zone], 0
         sums: tuple[dict[int, Counters], ...] = ({}, {}, {})  # windows of a tier enter and leave the same panes
-        summed: tuple[list[WindowSum], ...] = ([], [], [])
+        starts: dict[int, list[int]] = {}
         for i, window in enumerate(self._windows):
             total = state.windows[i]
             if bits >> i & 1 and (total.start_ms, total.end_ms) != ranges[i]:
                 had = bool(total.counters)
-                panes = state.panes[window.tier]
+                panes = starts.get(window.tier)
+                if panes is None:
+                    panes = starts[window.tier] = sorted(state.panes[window.tier])
                 counters_of = partial(state.pane_counters, window.tier)
-                move(total, ranges[i], panes, counters_of, sums[window.tier], summed[window.tier])
-                summed[window.tier].append(total)
+                others = [state.windows[n] for _, n in self._of_tier[window.tier] if n != i]
+                move(total, ranges[i], panes, counters_of, sums[window.tier], others)
                 # Ages of open tasks are shown too, so a queue in which nothing moves must still be published again.
                 if had or total.counters or state.open_by_hour:
                     shown |= 1 << i

@@ -41,6 +41,7 @@ class Parts:
 
     Attributes:
         counts: All counters, to look up scalars in.
+        scalars: Counters that are in no histogram, ascending.
         histograms: The histograms, by the counter of bucket 0.
         labelers: How many labellers have labels here.
         confusion: Count by pair of decision and truth.
@@ -48,6 +49,7 @@ class Parts:
     """
 
     counts: Counters
+    scalars: list[int]
     histograms: dict[int, c.Histogram]
     labelers: int
     confusion: dict[str, int]
@@ -70,11 +72,12 @@ def parts_of(counters: Counters) -> Parts:
             examples.append(counter[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
     numbers.sort()
     at, histograms = bisect_left(numbers, _HISTOGRAMS[0]), {}
+    scalars = numbers[:at]
     for first in _HISTOGRAMS:
         end = bisect_left(numbers, first + c.HISTOGRAM_SPAN, at)
         histograms[first] = _histogram(counters, numbers[at:end], first)
         at = end
-    return Parts(counters, histograms, labelers, confusion, examples)
+    return Parts(counters, scalars, histograms, labelers, confusion, examples)
 
 
 _HISTOGRAMS = sorted(measures.registry.histograms)
@@ -103,19 +106,22 @@ class _Layout:
         known = measures.TABLES[table].measures
         names: dict[str, Any] = {"ratio": ratio, "quantiles_ms": c.quantiles_ms, "missing": _MISSING}
         shares: dict[int, list[float]] = {}
+        self._sparse: set[int] = set()
         for measure in known.values():
             match measure.source:
                 case Quantile(histogram, share):
                     shares.setdefault(histogram, []).append(share)
-                case Family(first, members):
-                    names[f"family_{first}"] = {member: first + at for at, member in enumerate(members)}
+                case Family(first, members, _, True):
+                    names[f"name_{first}"] = dict(enumerate(members, first))
+                    self._sparse.update(range(first, first + len(members)))
         values = {name: _expression(measure.source, shares) for name, measure in known.items()}
         fields = ", ".join(f"{name!r}: {value}" for name, value in values.items())
-        self._fields: Callable[..., RowJson] = eval(f"lambda counts, get, histograms: {{{fields}}}", names)  # noqa: S307 -- own measures
+        self._fields: Callable[..., RowJson] = eval(f"lambda counts, get, sparse, histograms: {{{fields}}}", names)  # noqa: S307 -- own measures
 
     def row(self, parts: Parts) -> RowJson:
         """Return the fields of a row; those that are ``Computed`` are still to be filled in."""
-        return self._fields(parts.counts, parts.counts.get, parts.histograms)
+        sparse = [number for number in parts.scalars if number in self._sparse] if self._sparse else []
+        return self._fields(parts.counts, parts.counts.get, sparse, parts.histograms)
 
 
 def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
@@ -136,7 +142,8 @@ def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
         case Family(first, members, scale, sparse):
             per = "" if scale == 1 else f" / {scale}"
             if sparse:
-                return f"{{name: counts[n]{per} for name, n in family_{first}.items() if n in counts and counts[n]}}"
+                inside = f"{first} <= n < {first + len(members)} and counts[n]"
+                return f"{{name_{first}[n]: counts[n]{per} for n in sparse if {inside}}} if sparse else {{}}"
             return f"{{{', '.join(f'{member!r}: get({first + at}, 0){per}' for at, member in enumerate(members))}}}"
         case Quantile(histogram, share):
             read = f"quantiles_{histogram}"
@@ -226,14 +233,17 @@ def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) 
         hours: Length of the row's range up to the watermark, in hours; None where it is too short for a rate.
     """
     row = _LAYOUTS["throughput"].row(parts)
-    labels = row["labels"]
-    row["labels_per_hour"] = ratio(labels, hours or 0)
+    _set_pace(row, hours)
     row["active_labelers"] = parts.labelers
     if one_labeler:
-        row["active_labelers"] = int(labels > 0)
+        row["active_labelers"] = int(row["labels"] > 0)
     elif parts.counts.get(c.NAMES_LEFT_OUT):
         row["active_labelers"] = None
     return row
+
+
+def _set_pace(row: RowJson, hours: float | None) -> None:
+    row["labels_per_hour"] = ratio(row["labels"], hours or 0)
 
 
 def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None, open_as_of_ms: int | None = None) -> RowJson:
@@ -249,11 +259,15 @@ def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None, open_
         open_as_of_ms: As of when it is known which open tasks are overdue, where that is not the watermark.
     """
     row = _LAYOUTS["sla"].row(parts)
+    _set_open(row, backlog, oldest_open_age_ms, open_as_of_ms)
+    row["forecast"] = None
+    return row
+
+
+def _set_open(row: RowJson, backlog: int | None, oldest_open_age_ms: int | None, open_as_of_ms: int | None) -> None:
     row["backlog"] = backlog
     row["oldest_open_age_ms"] = oldest_open_age_ms
     row["open_as_of"] = None if open_as_of_ms is None else rfc3339(open_as_of_ms)
-    row["forecast"] = None
-    return row
 
 
 def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, RowJson]:
@@ -272,15 +286,11 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
     backlog: int | None = sum(row.state.open_by_hour.values())
     if not backlog and not WORKERS.isdisjoint(row.state.scope):
         backlog = None
-    one_labeler = "labeler" in row.state.scope
-    parts = parts_of(row.counters)
+    rows = {table: {"table": table, **common, **found} for table, found in _by_counters(row).items()}
     if row.state.audits_only:
-        return _audits_alone(common, parts)
-    rows = {
-        "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
-        "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
-        "sla": {"table": "sla", **common, **sla(parts, backlog, age_ms, row.state.open_as_of_ms(behind))},
-    }
+        return rows
+    _set_pace(rows["throughput"], hours)
+    _set_open(rows["sla"], backlog, age_ms, row.state.open_as_of_ms(behind))
     if row.state.watches:
         for table, readings in row.state.readings(row.window, watermark_ms).items():
             rows[table]["evidence"] = readings
@@ -291,19 +301,41 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
 
 def pane_rows(row: PaneRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, RowJson]:
     """Return the row of each table for one hour pane of one scope; the arguments are those of ``window_rows``."""
-    common = _common(row.state, row.start_ms, row.start_ms + HOUR_MS, row.counters, watermark_ms)
+    counters = row.counters
+    common = _common(row.state, row.start_ms, row.start_ms + HOUR_MS, counters, watermark_ms)
     common["window"] = "pane"
     common["pane_s"] = HOUR_MS // 1000
     common["pane_start"] = common["start"]
-    hours = _hours(row.start_ms, row.start_ms + HOUR_MS, watermark_ms)
-    one_labeler = "labeler" in row.state.scope
-    parts = parts_of(row.counters)
-    if row.state.audits_only:
-        return _audits_alone(common, parts)
+    rows = {table: {"table": table, **common, **found} for table, found in _measures(row.state, counters).items()}
+    if not row.state.audits_only:
+        _set_pace(rows["throughput"], _hours(row.start_ms, row.start_ms + HOUR_MS, watermark_ms))
+        _set_open(rows["sla"], None, None, row.state.open_as_of_ms(behind))
+    return rows
+
+
+def _by_counters(row: WindowRow) -> dict[str, RowJson]:
+    """Return what ``_measures`` finds for a window, worked out once for all windows of the scope that count the same."""
+    alike = row.alike
+    if alike is None:
+        return _measures(row.state, row.counters)
+    found: dict[str, RowJson] = alike.rendered or _measures(row.state, row.counters)
+    alike.left -= 1
+    alike.rendered = found if alike.left > 0 else None
+    return found
+
+
+def _measures(state: ScopeState, counters: Counters) -> dict[str, RowJson]:
+    """Return by table the measures that follow from counters alone; several rows may share them, so do not change them.
+
+    A scope of which only audits are kept has the accuracy table alone: its labels are not zero but unknown.
+    """
+    parts = parts_of(counters)
+    if state.audits_only:
+        return {"accuracy": accuracy(parts) | {"labels": None}}
     return {
-        "accuracy": {"table": "accuracy", **common, **accuracy(parts)},
-        "throughput": {"table": "throughput", **common, **throughput(parts, hours, one_labeler=one_labeler)},
-        "sla": {"table": "sla", **common, **sla(parts, None, None, row.state.open_as_of_ms(behind))},
+        "accuracy": accuracy(parts),
+        "throughput": throughput(parts, None, one_labeler="labeler" in state.scope),
+        "sla": sla(parts, None, None),
     }
 
 
@@ -316,11 +348,6 @@ def _hours(start_ms: int, end_ms: int, watermark_ms: int) -> float | None:
     """Return the hours of a range up to the watermark; None while that is less than a minute, too short for a rate."""
     elapsed_ms = min(end_ms, watermark_ms) - start_ms
     return elapsed_ms / HOUR_MS if elapsed_ms >= MINUTE_MS else None
-
-
-def _audits_alone(common: RowJson, parts: Parts) -> dict[str, RowJson]:
-    """Return the one row of a scope of which only audits are kept: its labels are not zero but unknown."""
-    return {"accuracy": {"table": "accuracy", **common, **accuracy(parts), "labels": None}}
 
 
 def _common(state: ScopeState, start_ms: int, end_ms: int, counters: Counters, watermark_ms: int) -> RowJson:
