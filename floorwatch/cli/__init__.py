@@ -46,13 +46,14 @@ GROUPS: dict[str, tuple[str, str]] = {
     "config": ("floorwatch.cli.config_cmd", "config_app"),
     "incidents": ("floorwatch.cli.incidents", "incidents_app"),
     "notifications": ("floorwatch.cli.notifications", "notifications_app"),
+    "audits": ("floorwatch.cli.audits", "audits_app"),
 }
 """Commands with commands of their own."""
 
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Start": ("up", "demo", "simulate"),
-    "Look": ("table", "forecast", "whatif", "quality", "people", "scorecard", "roster"),
+    "Look": ("table", "forecast", "whatif", "quality", "people", "scorecard", "roster", "audits"),
     "Explain a number": ("why", "facts", "explain"),
     "Alerts": ("incidents", "ack", "silence", "notifications"),
     "Set up and check": ("config", "doctor", "check-events", "topics"),

@@ -1,0 +1,81 @@
+"""``floorwatch audits``: answers, JSON, CSV, and what wrong options are told."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from floorwatch.cli import build
+
+RUNNER = CliRunner()
+
+
+def run(*words: str):
+    return RUNNER.invoke(build("audits"), ["audits", *words])
+
+
+def test_size_answers_both_goals() -> None:
+    done = run("size", "--half-width", "1", "--see", "92")
+    assert done.exit_code == 0, done.output
+    assert "± 1 points at 95%: 2,080 random audits" in done.output
+    assert "A drop to 92% against a target of 95%: 562 random audits" in done.output
+    assert "Both: 2,080." in done.output
+    found = json.loads(run("size", "--half-width", "1", "--see", "92", "--json").output)
+    assert found == {"audits_for_half_width": 2080, "audits_for_drop": 562, "audits": 2080}
+    assert json.loads(run("size", "--json").output) == {"audits_for_half_width": 581, "audits": 581}
+
+
+def test_size_says_what_a_number_gives() -> None:
+    done = run("size", "--audits", "500")
+    assert "± 2.2 points or less" in done.output
+    assert "from 91.86% down; 36 wrong ones or more" in done.output
+    assert json.loads(run("size", "--audits", "1", "--json").output)["seen_accuracy_ratio"] is None
+
+
+def test_aql_gives_plan_curve_and_rules() -> None:
+    done = run("aql", "--lot", "1150", "--wrong", "3")
+    assert done.exit_code == 0, done.output
+    for said in (
+        "code letter J",
+        "Audit 80 labels at random. Accept with 2 wrong or fewer, do not with 3 or more.",
+        "sampling.probability 0.0695652",
+        "With 3 wrong the lot is not accepted.",
+        "2.00%   78.4%  ███████",
+        "2 of 5 (or fewer) consecutive lots",
+    ):
+        assert said in done.output
+    found = json.loads(run("aql", "--lot", "1150", "--wrong", "2", "--json").output)
+    assert [found[name] for name in ("size", "accept", "reject", "accepted")] == [80, 2, 3, True]
+    assert found["severity"] == "normal"
+    assert found["curve"][0] == {"wrong": 0, "share": 0.0, "lot_accepted": 1.0, "process_accepted": 1.0}
+    rows = list(csv.DictReader(io.StringIO(run("aql", "--lot", "1150", "--csv").output)))
+    assert len(rows) == len(found["curve"])
+    assert float(rows[2]["process_accepted"]) == found["curve"][2]["process_accepted"]
+
+
+def test_a_small_lot_is_audited_whole() -> None:
+    assert "Audit 100 labels at random (the whole lot)." in run("aql", "--lot", "100", "--aql", "0.1").output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("size", "--accuracy", "0.95"), "write percent, for example 95"),
+        (("size", "--see", "95"), "95.00% is not below the target of 95.00%"),
+        (("size", "--half-width", "nan"), "--half-width"),
+        (("aql", "--lot", "1"), "--lot"),
+        (("aql", "--lot", "500", "--aql", "1.1"), "the nearest is 1. Use one of 0.01"),
+        (("aql", "--lot", "500", "--level", "S4"), "did you mean S-4?"),
+        (("aql", "--lot", "500", "--severity", "tight"), "did you mean tightened?"),
+        (("aql", "--lot", "500", "--wrong", "51"), "the sample has only 50 labels"),
+        (("aqls",), "aql"),
+    ],
+)
+def test_wrong_options_say_what_to_write(words: tuple[str, ...], said: str) -> None:
+    done = run(*words)
+    assert done.exit_code == 2
+    assert said in done.output
