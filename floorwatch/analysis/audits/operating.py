@@ -1,4 +1,7 @@
-"""The operating characteristic of an acceptance sampling plan: how probably a lot is accepted, by its true share of wrong labels."""
+"""The operating characteristic of an acceptance sampling plan: how probably a lot is accepted, by its true share of wrong labels.
+
+Source: ISO 2859-1:1999, clause 12, by the binomial distribution (its Tables 10) and the hypergeometric one.
+"""
 
 from __future__ import annotations
 

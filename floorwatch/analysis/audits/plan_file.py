@@ -1,6 +1,8 @@
 """An audit plan as a document: what ``floorwatch audits plan --json`` prints and ``floorwatch audits feed`` carries out.
 
 It is all that the drawing depends on, so it can be reviewed, signed and kept. It is not changed: another plan begins when it ends.
+
+Source: the drawing is that of ``floorwatch.analysis.audits.drawing``.
 """
 
 from __future__ import annotations

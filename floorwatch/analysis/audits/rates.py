@@ -1,4 +1,7 @@
-"""Strata and their expected error rates, from the labels of the last days."""
+"""Strata and their expected error rates, from the labels of the last days.
+
+Source: Hájek's weighted shares (``streams.core.proportions``), shrunk by empirical Bayes (Kleinman 1973).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """The least probability with which to audit items that were not flagged, so that the interval of recall stays as wanted.
 
 What recall does not know lies in the items that were not flagged: a miss is only found among them. So their π decides.
+
+Source: the intervals of ``streams.core.proportions.recall_of`` at quantiles of the number of misses found.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Everything is by one sampling probability and independent errors; ``allocation`` plans unlike probabilities. Nothing is approximated by
 a normal distribution: the functions that make the intervals of the tables are asked, outcome by outcome.
+
+Source: ``streams.core.binomial``, enumerated over the binomial distribution.
 """
 
 from __future__ import annotations
