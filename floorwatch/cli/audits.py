@@ -29,12 +29,16 @@ Assurance = Annotated[
 
 @audits_app.command("size")
 def size(
-    accuracy: Annotated[float, typer.Option(help="Accuracy expected, in percent.")] = 95.0,
+    accuracy: Annotated[float, typer.Option(min=0, max=100, help="Accuracy expected, in percent.")] = 95.0,
     half_width: Annotated[
         float | None, typer.Option(min=0.01, max=50, help="Wanted: a 95% interval of ± so many points.")
     ] = None,
-    see: Annotated[float | None, typer.Option(help="Wanted: see that accuracy has fallen to this, in percent.")] = None,
-    target: Annotated[float, typer.Option(help="The target that a drop is seen against, in percent.")] = 95.0,
+    see: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Wanted: see that accuracy has fallen to this, in percent.")
+    ] = None,
+    target: Annotated[
+        float, typer.Option(min=0, max=100, help="The target that a drop is seen against, in percent.")
+    ] = 95.0,
     power: Power = 80.0,
     assurance: Assurance = 90.0,
     audits: Annotated[
@@ -136,8 +140,8 @@ def _shown(share: float) -> str:
 
 @audits_app.command("aql")
 def aql(
-    lot: Annotated[int, typer.Option(min=2, max=10**12, help="Labels of the lot: what is accepted or not as one.")],
-    aql: Annotated[float, typer.Option("--aql", help="Acceptance quality limit, percent wrong.")] = 1.0,
+    lot: Annotated[int, typer.Option(min=1, max=10**12, help="Labels of the lot: what is accepted or not as one.")],
+    aql: Annotated[float, typer.Option("--aql", min=0, max=10, help="Acceptance quality limit, percent wrong.")] = 1.0,
     level: Annotated[str, typer.Option(help="Inspection level: I, II, III, S-1, S-2, S-3 or S-4.")] = "II",
     severity: Annotated[str, typer.Option(help="normal, tightened or reduced.")] = "normal",
     wrong: Annotated[int | None, typer.Option(min=0, help="Wrong ones found: say whether the lot is accepted.")] = None,
@@ -157,6 +161,8 @@ def aql(
         near = min(AQLS, key=lambda one: abs(one - aql))
         listed = ", ".join(f"{one:g}" for one in AQLS)
         misused(f"--aql {aql:g}: not in the tables of ISO 2859-1; the nearest is {near:g}. Use one of {listed}")
+    if lot < 2:
+        misused(f"--lot {lot}: one label needs no sample; write 2 or more")
     plan = acceptance_plan(lot, aql, level, Severity(severity))
     if wrong is not None and wrong > plan.size:
         misused(f"--wrong {wrong}: the sample has only {plan.size:,} labels")
