@@ -25,7 +25,7 @@ LEAST_PROBABILITY = 0.001
 _FLOORS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-class Stratum(NamedTuple):
+class AuditStratum(NamedTuple):
     """One kind of work.
 
     Attributes:
@@ -51,7 +51,7 @@ class Stratum(NamedTuple):
 class Planned(NamedTuple):
     """One stratum of a plan: how many audits are expected, and the probability that makes them."""
 
-    stratum: Stratum
+    stratum: AuditStratum
     audits: int
 
     @property
@@ -86,7 +86,7 @@ class Plan(NamedTuple):
         return sum(one.audits * one.stratum.cost for one in self.strata)
 
 
-def neyman(strata: Sequence[Stratum], audits: int, *, minimum: int = 0, floor: float = 0.0) -> tuple[Planned, ...]:
+def neyman(strata: Sequence[AuditStratum], audits: int, *, minimum: int = 0, floor: float = 0.0) -> tuple[Planned, ...]:
     """Return how many audits each stratum gets of a number of them: Neyman's allocation in whole numbers.
 
     Args:
@@ -99,7 +99,7 @@ def neyman(strata: Sequence[Stratum], audits: int, *, minimum: int = 0, floor: f
         One for each, in the same order.
 
     Example:
-        >>> flagged, approved = Stratum(("flagged",), 1_000, 0.2), Stratum(("approved",), 9_000, 0.02)
+        >>> flagged, approved = AuditStratum(("flagged",), 1_000, 0.2), AuditStratum(("approved",), 9_000, 0.02)
         >>> [one.audits for one in neyman([flagged, approved], 500)]
         [120, 380]
     """
@@ -128,7 +128,7 @@ def neyman(strata: Sequence[Stratum], audits: int, *, minimum: int = 0, floor: f
     return tuple(Planned(one, number) for one, number in zip(strata, given, strict=True))
 
 
-def _share_out(left: int, given: list[int], strata: Sequence[Stratum], worth: Sequence[float]) -> None:
+def _share_out(left: int, given: list[int], strata: Sequence[AuditStratum], worth: Sequence[float]) -> None:
     """Give the audits that are left one by one to the stratum in which the next lowers the variance most."""
 
     def priority(at: int) -> tuple[float, int]:
@@ -208,7 +208,7 @@ def seen_below(planned: Sequence[Planned], accuracy: float, target: float, power
     return high < target
 
 
-def narrowest(strata: Sequence[Stratum], audits: int, *, minimum: int = 0, assurance: float = ASSURANCE) -> Plan:
+def narrowest(strata: Sequence[AuditStratum], audits: int, *, minimum: int = 0, assurance: float = ASSURANCE) -> Plan:
     """Return the plan with so many audits whose interval is narrowest.
 
     Neyman's allocation leaves strata that are hardly ever wrong nearly unaudited. One more error there would weigh much, and the
@@ -227,7 +227,9 @@ def narrowest(strata: Sequence[Stratum], audits: int, *, minimum: int = 0, assur
     return Plan(fitting[best], expected(fitting[best]).estimate.value, width, assurance)
 
 
-def for_half_width(strata: Sequence[Stratum], wanted: float, *, minimum: int = 0, assurance: float = ASSURANCE) -> Plan:
+def for_half_width(
+    strata: Sequence[AuditStratum], wanted: float, *, minimum: int = 0, assurance: float = ASSURANCE
+) -> Plan:
     """Return the plan with the fewest audits whose interval is no wider than wanted, with a chance.
 
     Args:
@@ -253,7 +255,7 @@ def for_half_width(strata: Sequence[Stratum], wanted: float, *, minimum: int = 0
 
 
 def for_power(
-    strata: Sequence[Stratum],
+    strata: Sequence[AuditStratum],
     accuracy: float,
     target: float,
     *,

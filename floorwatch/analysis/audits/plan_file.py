@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from floorwatch.analysis.audits.allocation import LEAST_PROBABILITY
 from floorwatch.analysis.audits.drawing import KEY_BYTES, drawn
-from floorwatch.analysis.audits.planned_labels import Flagging, PlannedLabel
+from floorwatch.analysis.audits.planned_labels import FlagRule, PlannedLabel
 from floorwatch.analysis.audits.rates import APPROVED, FLAGGED
 from streams.core.policy import DIMENSIONS
 from streams.models.timestamps import BadTimestamp, parse_rfc3339_ms
@@ -108,7 +108,7 @@ class ReadyPlan:
             raise BadPlan(f"dimensions: there is no {unknown[0]}; use of {', '.join(DIMENSIONS)}")
         self.document = document
         self._places = [DIMENSIONS.index(name) for name in document.dimensions]
-        self._flagging = Flagging(document.value, frozenset(document.approvals))
+        self._flagging = FlagRule(document.value, frozenset(document.approvals))
         self._probabilities: dict[tuple[str, ...], float] = {}
         for at, stratum in enumerate(document.strata):
             self._take(at, stratum)

@@ -91,7 +91,7 @@ def _verdict(judged: LabelVerdict) -> Verdict:
     return Verdict(judged.wrong, technical, judged.truth, judged.weight_nano / _NANO, judged.assumed)
 
 
-class Flagging(NamedTuple):
+class FlagRule(NamedTuple):
     """Which decisions flag an item.
 
     Attributes:

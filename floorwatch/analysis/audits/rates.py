@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from floorwatch.analysis.audits.allocation import Stratum
+from floorwatch.analysis.audits.allocation import AuditStratum
 from floorwatch.analysis.audits.planned_labels import PlannedLabel
 
 FLAGGED, APPROVED = "flagged", "approved"
@@ -76,7 +76,7 @@ class StratumCounts:
         else:
             self.targeted += 1
 
-    def evidence(self, *, weighted: bool, of_missed: bool = False) -> Evidence:
+    def evidence(self, *, weighted: bool, of_missed: bool = False) -> WrongShare:
         """Return how often labels are wrong (or on the wrong side) and how many plain audits that rests on.
 
         Args:
@@ -85,12 +85,12 @@ class StratumCounts:
         """
         if weighted:
             bad = self.missed if of_missed else self.wrong_weight
-            return Evidence(bad / self.weight, self.weight**2 / self.squares) if self.weight else Evidence(0.0, 0.0)
+            return WrongShare(bad / self.weight, self.weight**2 / self.squares) if self.weight else WrongShare(0.0, 0.0)
         bad = self.assumed_missed if of_missed else self.assumed_wrong
-        return Evidence(bad / self.assumed, float(self.assumed)) if self.assumed else Evidence(0.0, 0.0)
+        return WrongShare(bad / self.assumed, float(self.assumed)) if self.assumed else WrongShare(0.0, 0.0)
 
 
-class Evidence(NamedTuple):
+class WrongShare(NamedTuple):
     """A share of wrong ones and the number of plain audits it is worth."""
 
     share: float
@@ -146,7 +146,7 @@ class StrataTally:
         return sum(one.audited if self.weighted else one.assumed for one in self.counts.values())
 
 
-def pooled(counts: Iterable[StratumCounts], *, weighted: bool, of_missed: bool = False) -> Evidence:
+def pooled(counts: Iterable[StratumCounts], *, weighted: bool, of_missed: bool = False) -> WrongShare:
     """Return the evidence of several strata together."""
     whole = StratumCounts()
     for one in counts:
@@ -184,7 +184,7 @@ def expected_rates(tally: StrataTally, assumed_wrong: float) -> dict[tuple[str, 
     return rates
 
 
-def _prior_weight(own: Iterable[Evidence], share: float) -> float:
+def _prior_weight(own: Iterable[WrongShare], share: float) -> float:
     """Return how many audits the common share counts as."""
     known = [one for one in own if one.worth >= 1]
     spread = share * (1 - share)
@@ -199,7 +199,7 @@ def _prior_weight(own: Iterable[Evidence], share: float) -> float:
 
 def strata_of(
     tally: StrataTally, rates: Mapping[tuple[str, ...], float], costs: Mapping[str, float], least: Mapping[str, float]
-) -> list[Stratum]:
+) -> list[AuditStratum]:
     """Return the strata of a tally, in order of name, each with its labels, its expected rate and its bounds.
 
     Args:
@@ -213,13 +213,13 @@ def strata_of(
         cost = 1.0
         for part in key:
             cost *= costs.get(part, 1.0)
-        found.append(Stratum(key, tally.counts[key].labels, rates[key], cost, least.get(key[-1], 0.0)))
+        found.append(AuditStratum(key, tally.counts[key].labels, rates[key], cost, least.get(key[-1], 0.0)))
     return found
 
 
-def grouped(strata: Sequence[Stratum], places: Sequence[int]) -> dict[tuple[str, ...], list[Stratum]]:
+def grouped(strata: Sequence[AuditStratum], places: Sequence[int]) -> dict[tuple[str, ...], list[AuditStratum]]:
     """Return the strata by some parts of their key."""
-    found: dict[tuple[str, ...], list[Stratum]] = {}
+    found: dict[tuple[str, ...], list[AuditStratum]] = {}
     for one in strata:
         found.setdefault(tuple(one.key[at] for at in places), []).append(one)
     return found
