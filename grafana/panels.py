@@ -85,6 +85,7 @@ COLUMNS = (
     PanelColumn("attainment_by", "SLA attainment", "percentunit", ACCURACY_STEPS),
     PanelColumn("backlog_by", "Backlog", "short"),
     PanelColumn("oldest_open_by", "Oldest open", "s"),
+    PanelColumn("accuracy_raw_by", "Raw share of audits", "percentunit"),
 )
 
 

@@ -93,10 +93,10 @@ def _handle_time(key: str, level: str) -> Query:
 
 
 _ALL = (
-    _one("accuracy", "accuracy_ratio", "accuracy", _RATIO),
-    _one("accuracy_low", "accuracy_wilson_low_ratio", "95% lower", _RATIO),
-    _one("accuracy_high", "accuracy_wilson_high_ratio", "95% upper", _RATIO),
-    _one("accuracy_weighted", "accuracy_weighted_ratio", "weighted by sampling", _RATIO),
+    _one("accuracy", "accuracy_estimate_ratio", "accuracy", _RATIO),
+    _one("accuracy_low", "accuracy_low_ratio", "95% lower", _RATIO),
+    _one("accuracy_high", "accuracy_high_ratio", "95% upper", _RATIO),
+    _one("accuracy_raw", "accuracy_raw_ratio", "raw share of all audits", _RATIO),
     _one("labels_per_hour", "labels_per_hour", "labels/h"),
     _one("attainment", "sla_attainment_ratio", "SLA attainment", _RATIO),
     _one("backlog", "backlog_tasks", "backlog"),
@@ -107,9 +107,10 @@ _ALL = (
     _handle_time("handle_p50", "0.5"),
     _handle_time("handle_p90", "0.9"),
     _handle_time("handle_p95", "0.95"),
-    _slices("accuracy_by", "accuracy_ratio", _RATIO_BY_SCOPE),
-    _slices("accuracy_low_by", "accuracy_wilson_low_ratio", _RATIO_BY_SCOPE),
-    _slices("accuracy_high_by", "accuracy_wilson_high_ratio", _RATIO_BY_SCOPE),
+    _slices("accuracy_by", "accuracy_estimate_ratio", _RATIO_BY_SCOPE),
+    _slices("accuracy_low_by", "accuracy_low_ratio", _RATIO_BY_SCOPE),
+    _slices("accuracy_high_by", "accuracy_high_ratio", _RATIO_BY_SCOPE),
+    _slices("accuracy_raw_by", "accuracy_raw_ratio", _RATIO_BY_SCOPE),
     _slices("critical_by", "critical_error_ratio", _RATIO_BY_SCOPE),
     _slices("overturn_by", "overturn_ratio", _RATIO_BY_SCOPE),
     _slices("audited_by", "audited_labels"),

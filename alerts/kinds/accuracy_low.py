@@ -8,11 +8,12 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, assumed_words, labels_of, top_nano
-from alerts.kinds.share_rule import ShareMeasure, evaluate_share
+from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, sample_words, top_nano
+from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
+from streams.core.estimates import accuracy_drawn, accuracy_share
 from streams.core.formatting import interval, percent, plural
 from streams.core.rca.slices import row_tally
 from streams.core.window_names import window_words
@@ -31,9 +32,9 @@ class AccuracyLowRule(Rule):
 
 
 def read(row: Row) -> PartCounts:
-    """Correct of audited labels; technical errors are left out, as they are not held against a person."""
-    technical = int((row.get("wrong") or {}).get("technical") or 0)
-    return PartCounts(int(row["correct"]), int(row["audited"]) - technical, labels_of(row))
+    """Correct of the labels that audits drew at random; technical errors are left out, as they are not held against a person."""
+    drawn = accuracy_drawn(row)
+    return PartCounts(drawn.audits - drawn.wrong, drawn.audits, labels_of(row))
 
 
 def sampled(row: Row) -> PartCounts:
@@ -48,27 +49,27 @@ def detector(rule: AccuracyLowRule) -> DetectorModel:
 
 
 def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
-    """Raw audited accuracy of each selected scope against ``rule.target``: by evidence, or by the exact test.
+    """Estimated accuracy of each selected scope against ``rule.target``: by evidence, or by the limits of one window.
 
-    Source of both: ``evaluate_share``.
+    Source of both: ``evaluate_share``; of the estimate: ``streams.core.estimates``.
     """
 
-    def sentence(row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
-        technical = int(row["audited"]) - cell.total
-        left_out = f" ({plural(technical, 'technical error')} left out)" if technical else ""
+    def sentence(row: Row, seen: ShareSeen) -> str:
+        total = seen.counts.total
         return (
-            f"accuracy {percent(cell.good / cell.total)} (95% interval {interval(*ends, rule.target)}) over "
-            f"{plural(cell.total, 'audit')}{assumed_words(row)}{left_out} in {window_words(rule.window)}, target {percent(rule.target)}"
+            f"accuracy {percent(seen.share)} (95% interval {interval(*seen.ends, rule.target)}) over "
+            f"{plural(total, 'audit')}{sample_words(row, total)} in {window_words(rule.window)}, target {percent(rule.target)}"
         )
 
     share = ShareMeasure(
         table="accuracy",
-        noun="audits",
+        noun="random audits",
         good_target=rule.target,
         read=read,
+        estimate=accuracy_share,
         sampled=sampled,
         detector=detector,
-        value=lambda cell: cell.good / cell.total,
+        value=lambda seen: seen.share,
         sentence=sentence,
         part=lambda cell: f"{percent(cell.tally.share)} of {plural(cell.total, 'audit')}" if cell.total else "none",
     )

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from alerts.contributors import PartCounts
 from alerts.kinds.base import Finding, KindSpec, RuleContext, labels_of
-from alerts.kinds.share_rule import ShareMeasure, evaluate_share
+from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
 from alerts.rules import MinZ, Ratio, Reference, Rule
 from alerts.view import Row
 from config.tables import WindowName
@@ -50,9 +50,10 @@ def evaluate(rule: AgreementLowRule, context: RuleContext) -> Iterable[Finding]:
     Fires when the exact upper limit, at the chance that ``rule.min_z`` tells, is below the target (``streams.core.binomial``).
     """
 
-    def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
+    def sentence(_row: Row, seen: ShareSeen) -> str:
+        cell = seen.counts
         return (
-            f"all agreed on {percent(cell.good / cell.total)} (95% interval {interval(*ends, rule.target)}) of "
+            f"all agreed on {percent(seen.share)} (95% interval {interval(*seen.ends, rule.target)}) of "
             f"{plural(cell.total, 'task')} labelled by several people in {window_words(rule.window)}, "
             f"target {percent(rule.target)}"
         )
@@ -62,7 +63,7 @@ def evaluate(rule: AgreementLowRule, context: RuleContext) -> Iterable[Finding]:
         noun="tasks labelled by several people",
         good_target=rule.target,
         read=read,
-        value=lambda cell: cell.good / cell.total,
+        value=lambda seen: seen.share,
         sentence=sentence,
         part=lambda cell: (
             f"{percent(cell.good / cell.total)} of {plural(cell.total, 'task')}" if cell.total else "none"

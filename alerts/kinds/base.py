@@ -15,6 +15,7 @@ from streams.core.detectors.bets import ShareBets
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.packed import MOST_NANO
 from streams.core.detectors.watch import Measure
+from streams.core.formatting import plural
 from streams.core.window_names import CALENDAR_WINDOWS
 
 
@@ -107,15 +108,27 @@ def labels_of(row: Mapping[str, Any]) -> int:
     return int(row["audited"] if row["labels"] is None else row["labels"])
 
 
-def assumed_words(row: Mapping[str, Any]) -> str:
-    """Return, with a leading space, that the audits of an accuracy row are assumed to be random; empty unless all its sample is.
+def sample_words(row: Mapping[str, Any], counted: int) -> str:
+    """Return, with a leading space, what is to be known of the random audits of an accuracy row; empty where there is nothing.
 
     ADR 37: what is assumed is named beside every number that rests on it.
+
+    Args:
+        row: The row.
+        counted: Random audits in the number.
     """
-    assumed = int(row.get("assumed") or 0)
-    if not assumed or assumed + int(row.get("targeted") or 0) < int(row["audited"]):
-        return ""
-    return " (assumed random: they say nothing of sampling)"
+    targeted, assumed = int(row.get("targeted") or 0), int(row.get("assumed") or 0)
+    drawn = int(row["audited"]) - targeted
+    said = []
+    if assumed:
+        said.append(
+            "assumed random: they say nothing of sampling" if assumed >= drawn else f"{assumed:,} assumed random"
+        )
+    if drawn > counted:
+        said.append(f"{plural(drawn - counted, 'technical error')} left out")
+    if targeted:
+        said.append(f"{plural(targeted, 'targeted audit')} left out")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def examples(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import PartCounts
-from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, assumed_words, labels_of, top_nano
-from alerts.kinds.share_rule import ShareMeasure, evaluate_share
+from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, sample_words, top_nano
+from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
@@ -35,10 +35,6 @@ def read(row: Row) -> PartCounts:
     return PartCounts(audited - int(row["critical_errors"]), audited, labels_of(row))
 
 
-def _bad(cell: PartCounts) -> float:
-    return (cell.total - cell.good) / cell.total
-
-
 def detector(rule: CriticalErrorsRule) -> DetectorModel:
     """Bets on the share of labels with a critical error, above the share allowed."""
     bets = ShareBets.of(rule.target, CRITICAL_RATIOS, top_nano=top_nano(rule.least_probability))
@@ -48,11 +44,12 @@ def detector(rule: CriticalErrorsRule) -> DetectorModel:
 def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding]:
     """Critical-error ratio of each selected scope against ``rule.target``, the most allowed."""
 
-    def sentence(row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
+    def sentence(row: Row, seen: ShareSeen) -> str:
+        cell = seen.counts
         return (
-            f"critical errors {percent(_bad(cell), 2)} (95% interval {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
-            f"{cell.total - cell.good:,} in {plural(cell.total, 'audit')}{assumed_words(row)} in {window_words(rule.window)}, "
-            f"at most {percent(rule.target, 2)} allowed"
+            f"critical errors {percent(1 - seen.share, 2)} (95% interval {interval(*seen.bad_ends, rule.target)}): "
+            f"{cell.total - cell.good:,} in {plural(cell.total, 'audit')}{sample_words(row, cell.total)} in "
+            f"{window_words(rule.window)}, at most {percent(rule.target, 2)} allowed"
         )
 
     share = ShareMeasure(
@@ -61,7 +58,7 @@ def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding
         good_target=1 - rule.target,
         read=read,
         detector=detector,
-        value=_bad,
+        value=lambda seen: 1 - seen.share,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} critical in {plural(cell.total, 'audit')}",
     )

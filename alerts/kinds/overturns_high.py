@@ -9,7 +9,7 @@ from pydantic import Field
 
 from alerts.contributors import PartCounts
 from alerts.kinds.base import Finding, KindSpec, RuleContext, labels_of
-from alerts.kinds.share_rule import ShareMeasure, evaluate_share
+from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
 from alerts.rules import MinZ, Ratio, Reference, Rule
 from alerts.view import Row
 from config.tables import WindowName
@@ -39,10 +39,6 @@ def read(row: Row) -> PartCounts:
     return PartCounts(decided - int(row.get("appeals_overturned") or 0), decided, labels_of(row))
 
 
-def _bad(cell: PartCounts) -> float:
-    return (cell.total - cell.good) / cell.total
-
-
 def evaluate(rule: OverturnsHighRule, context: RuleContext) -> Iterable[Finding]:
     """Overturned share of the decided appeals of each selected scope against ``rule.target``, the most allowed.
 
@@ -50,9 +46,10 @@ def evaluate(rule: OverturnsHighRule, context: RuleContext) -> Iterable[Finding]
     Appeals are not a sample of the labels: this is a number about appeals, not about accuracy.
     """
 
-    def sentence(_row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
+    def sentence(_row: Row, seen: ShareSeen) -> str:
+        cell = seen.counts
         return (
-            f"{percent(_bad(cell))} of decided appeals overturned (95% interval {interval(1 - ends[1], 1 - ends[0], rule.target)}): "
+            f"{percent(1 - seen.share)} of decided appeals overturned (95% interval {interval(*seen.bad_ends, rule.target)}): "
             f"{cell.total - cell.good:,} of {cell.total:,} about labels of {window_words(rule.window)}, "
             f"at most {percent(rule.target)} wanted"
         )
@@ -62,7 +59,7 @@ def evaluate(rule: OverturnsHighRule, context: RuleContext) -> Iterable[Finding]
         noun="appeals",
         good_target=1 - rule.target,
         read=read,
-        value=_bad,
+        value=lambda seen: 1 - seen.share,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} overturned of {plural(cell.total, 'appeal')}",
         z=rule.min_z,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from statistics import NormalDist
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -14,7 +14,8 @@ from alerts.kinds.detector_text import Reading, audit_suggestion_of, in_words, p
 from alerts.rules import Selector
 from alerts.signals import AuditSuggestion, Contributor
 from alerts.view import Row, instant_ms
-from streams.core.binomial import Z_95, interval_limits, judged_below
+from streams.core.binomial import Z_95, Limits, interval_limits, judged_below
+from streams.core.proportions import WeightedShare
 from streams.core.window_names import window_words
 
 
@@ -37,12 +38,40 @@ class ShareRule(Protocol):
     def reference(self) -> str | None: ...  # noqa: D102
 
 
+class ShareSeen(NamedTuple):
+    """What a row shows of the share.
+
+    Attributes:
+        counts: Good outcomes and all, counted.
+        share: The good share: of the counts, or estimated by weight. 0 where nothing was counted.
+        ends: Its 95% interval.
+        weighted: The estimate, where outcomes have weights.
+    """
+
+    counts: PartCounts
+    share: float
+    ends: Limits
+    weighted: WeightedShare | None = None
+
+    @property
+    def bad_ends(self) -> Limits:
+        """The interval of the share that is not good."""
+        return 1 - self.ends[1], 1 - self.ends[0]
+
+    def below(self, target: float, tail: float) -> bool:
+        """Tell whether the share is below a target; wrong with the chance ``tail`` at most where it is not."""
+        if self.weighted is None:
+            return judged_below(self.counts.good, self.counts.total, target, tail)
+        return self.share < target and self.weighted.limits(tail)[1] < target
+
+
 class ShareMeasure(Struct, frozen=True):
     """How a kind reads its table and describes it.
 
-    ``good_target`` is the least good share. ``value`` is the number shown for a cell (None when empty), ``sentence``
+    ``good_target`` is the least good share. ``value`` is the number shown of what a row shows, ``sentence``
     the evidence, ``part`` a contributor's share, ``noun`` what is counted. ``z`` tells the
     chance at which a window fires, that of a normal variable below −z; the interval shown is always that of 95%.
+    ``estimate`` gives the share where ``read`` counts outcomes of different weights.
     ``sampled`` reads the outcomes by which contributors are compared, if those differ from what ``read`` counts.
     ``detector`` is the kind's, if it has one.
     """
@@ -51,12 +80,21 @@ class ShareMeasure(Struct, frozen=True):
     noun: str
     good_target: float
     read: Callable[[Row], PartCounts]
-    value: Callable[[PartCounts], float]
-    sentence: Callable[[Row, PartCounts, tuple[float, float]], str]
+    value: Callable[[ShareSeen], float]
+    sentence: Callable[[Row, ShareSeen], str]
     part: Callable[[PartCounts], str]
     z: float = Z_95
+    estimate: Callable[[Row], WeightedShare | None] | None = None
     sampled: Callable[[Row], PartCounts] | None = None
     detector: LowersToDetector | None = None
+
+    def seen(self, row: Row) -> ShareSeen:
+        """Return what a row shows."""
+        counts = self.read(row)
+        weighted = None if self.estimate is None else self.estimate(row)
+        if weighted is not None:
+            return ShareSeen(counts, weighted.estimate.value, weighted.estimate[1:], weighted)
+        return ShareSeen(counts, counts.tally.share, interval_limits(counts.good, counts.total))
 
     def compared(self, row: Row) -> Callable[[Row], PartCounts]:
         """How contributors to a row are read: as a sample, unless no audit of the row has a sampling probability."""
@@ -67,8 +105,9 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
     """One finding per selected row.
 
     By evidence it fires while the row's detector does, and then holds until the detector has evidence of recovery. By interval it
-    fires when so few good outcomes have at most the chance of ``share.z`` where the true share is ``share.good_target``: the
-    exact binomial test (``streams.core.binomial``), and holds while a day or shift has had fewer than ``min_sample`` outcomes.
+    fires when so few good outcomes have at most the chance of ``share.z`` where the true share is ``share.good_target``, by the exact
+    binomial test or the limits of the weighted share (``streams.core.binomial``). It holds while a day or shift has had fewer than
+    ``min_sample`` outcomes.
     """
     rows = live_rows(context.view, share.table, rule.window, context.watermark_ms)
     reference: Mapping[str, Row] = {}
@@ -82,14 +121,14 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
     places = places_on_watch_list(readings)
     tail = NormalDist().cdf(-share.z)
     for key, row in selected.items():
-        cell = share.read(row)
-        ends = interval_limits(cell.good, cell.total)
+        seen = share.seen(row)
+        cell = seen.counts
         reading = readings.get(key)
         if rule.method == "evidence":
             firing = reading is not None and bool(reading["firing"])
             holds = reading is not None and not firing and not reading.get("recovered", True)
         else:
-            firing = cell.total >= rule.min_sample and judged_below(cell.good, cell.total, share.good_target, tail)
+            firing = cell.total >= rule.min_sample and seen.below(share.good_target, tail)
             holds = begun_anew(rule.window, cell.total, rule.min_sample)
         parts: tuple[Contributor, ...] = ()
         if firing:
@@ -105,9 +144,9 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
             scope=dict(row["scope"]),
             scope_key=key,
             firing=firing,
-            value=share.value(cell) if cell.total else None,
+            value=share.value(seen) if cell.total else None,
             target=rule.target,
-            evidence=_evidence(rule, share, row, cell, ends, reading, places.get(key)),
+            evidence=_evidence(rule, share, row, seen, reading, places.get(key)),
             since_ms=_since_ms(row, reading),
             contributors=parts,
             examples=examples(row),
@@ -135,12 +174,12 @@ def _evidence(
     rule: ShareRule,
     share: ShareMeasure,
     row: Row,
-    cell: PartCounts,
-    ends: tuple[float, float],
+    seen: ShareSeen,
     reading: Reading | None,
     place: int | None,
 ) -> str:
-    sentence = share.sentence(row, cell, ends) if cell.total else f"no {share.noun} in {window_words(rule.window)}"
+    cell = seen.counts
+    sentence = share.sentence(row, seen) if cell.total else f"no {share.noun} in {window_words(rule.window)}"
     if rule.method == "evidence":
         if reading is None:
             return f"{sentence}; no evidence yet"

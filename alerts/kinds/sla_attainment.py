@@ -9,7 +9,7 @@ from pydantic import Field
 
 from alerts.contributors import PartCounts
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
-from alerts.kinds.share_rule import ShareMeasure, evaluate_share
+from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
 from alerts.rules import Budget, FalseAlarms, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
@@ -43,11 +43,12 @@ def detector(rule: SlaAttainmentRule) -> DetectorModel:
 def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]:
     """Attainment of each selected scope against ``rule.target``; open tasks past their due time count as missed."""
 
-    def sentence(row: Row, cell: PartCounts, ends: tuple[float, float]) -> str:
+    def sentence(row: Row, seen: ShareSeen) -> str:
+        cell = seen.counts
         overdue = int(row.get("overdue_open") or 0)
         still_open = f" ({overdue:,} still open)" if overdue else ""
         return (
-            f"SLA attainment {percent(cell.good / cell.total)} (95% interval {interval(*ends, rule.target)}): "
+            f"SLA attainment {percent(seen.share)} (95% interval {interval(*seen.ends, rule.target)}): "
             f"{cell.total - cell.good:,} missed{still_open} of {plural(cell.total, 'task')} due in "
             f"{window_words(rule.window)}, target {percent(rule.target)}"
         )
@@ -58,7 +59,7 @@ def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]
         good_target=rule.target,
         read=read,
         detector=detector,
-        value=lambda cell: cell.good / cell.total,
+        value=lambda seen: seen.share,
         sentence=sentence,
         part=lambda cell: f"{cell.total - cell.good:,} missed of {cell.total:,} due",
     )

@@ -118,8 +118,8 @@ def diff_table(name: str, changes: Sequence[Row], as_of: str) -> DataTable:
 
 def _ratio(name: str, then: Row, now: Row) -> dict[str, tuple[float, float]]:
     """Return the table's headline ratio if it has changed, because disputes are about that one."""
-    key = {"accuracy": "raw_accuracy_ratio", "sla": "attainment_ratio"}.get(name)
-    if key is None or then[key] is None or now[key] is None or then[key] == now[key]:
+    key = {"accuracy": "accuracy_estimate_ratio", "sla": "attainment_ratio"}.get(name)
+    if key is None or then.get(key) is None or now.get(key) is None or then[key] == now[key]:
         return {}
     return {key: (then[key], now[key])}
 

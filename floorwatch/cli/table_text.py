@@ -30,20 +30,22 @@ def _count(value: float | None) -> str:
     return MISSING if value is None else f"{value:,.0f}"
 
 
-def _less_technical(row: Row) -> str:
-    """Return accuracy as alert rules hold it against a target: without technical errors, which are nobody's."""
-    from alerts.kinds.accuracy_low import read
-
-    cell = read(row)
-    return _percent(cell.good / cell.total if cell.total else None)
-
-
 def _interval(row: Row) -> str:
-    low, high = row["wilson_low_ratio"], row["wilson_high_ratio"]
-    return MISSING if low is None or high is None else f"{_percent(low)} – {_percent(high)}"
+    low, high = row.get("accuracy_low_ratio"), row.get("accuracy_high_ratio")
+    if low is not None and high is not None:
+        return f"{_percent(low)} – {_percent(high)}"
+    return "no random audits" if row["audited"] else MISSING
 
 
-_OWN: dict[str, Callable[[Row], str]] = {"less technical errors": _less_technical, "95% interval": _interval}
+def _random_audits(row: Row) -> str:
+    """Return how many audited labels the estimate rests on, and how many of them are only assumed to be drawn at random."""
+    drawn, assumed = int(row["audited"]) - int(row.get("targeted") or 0), int(row.get("assumed") or 0)
+    if not assumed:
+        return _count(drawn)
+    return f"{drawn:,} assumed" if assumed == drawn else f"{drawn:,} ({assumed:,} assumed)"
+
+
+_OWN: dict[str, Callable[[Row], str]] = {"95% interval": _interval, "random audits": _random_audits}
 """Columns, by heading, that show more than one field."""
 
 _UNITS: dict[str, Callable[[float | None], str]] = {"ratio": _percent, "ms": _duration}
@@ -52,7 +54,7 @@ _UNITS: dict[str, Callable[[float | None], str]] = {"ratio": _percent, "ms": _du
 def _field(measure: Measure) -> Callable[[Row], str]:
     """Return what shows the field of a measure in its unit."""
     shown, name = _UNITS.get(measure.unit, _count), measure.name
-    return lambda row: shown(row[name])
+    return lambda row: shown(row.get(name))  # rows of an earlier release may lack it
 
 
 def _columns(table: Table) -> Iterator[tuple[Column, Callable[[Row], str]]]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.core import counters as c
-from streams.core.binomial import interval_limits
 from streams.core.counters import Counters
+from streams.core.estimates import accuracy_share
 from streams.core.forecast.observe import has_forecast, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.core.scope_state import PaneRow, ScopeState, WindowRow
@@ -160,14 +160,22 @@ def _expression(source: Source | None, shares: dict[int, list[float]]) -> str:
 _LAYOUTS = {table: _Layout(table) for table in TABLES}
 
 
-def accuracy(parts: Parts) -> RowJson:
+def accuracy(parts: Parts, *, labels_known: bool = True) -> RowJson:
     """Return the accuracy measures of a row (definitions: docs/numbers.md).
 
-    ``raw_accuracy_ratio`` is correct/audited; the weighted one is Hájek's Σw·correct/Σw with w = 1/π, over audits whose
-    sampling probability is known. The interval is of the raw one.
+    The estimate and its interval are of the random audits (``streams.core.estimates``), without technical errors.
+    ``raw_accuracy_ratio`` is correct/audited of all audits, targeted ones too.
+
+    Args:
+        parts: The row.
+        labels_known: Labels are counted in the row; else their number is unknown.
     """
     row = _LAYOUTS["accuracy"].row(parts)
-    low, high = interval_limits(row["correct"], row["audited"]) if row["audited"] else (None, None)
+    if not labels_known:
+        row["labels"] = None
+    share = accuracy_share(row) if row["audited"] else None
+    value, low, high = share.estimate if share else (None, None, None)
+    row["accuracy_estimate_ratio"], row["accuracy_low_ratio"], row["accuracy_high_ratio"] = value, low, high
     row["wilson_low_ratio"], row["wilson_high_ratio"] = low, high
     row["values"], row["confusion"] = _confusion(parts.confusion)
     row["examples"] = sorted(parts.examples)[:20]
@@ -331,7 +339,7 @@ def _measures(state: ScopeState, counters: Counters) -> dict[str, RowJson]:
     """
     parts = parts_of(counters)
     if state.audits_only:
-        return {"accuracy": accuracy(parts) | {"labels": None}}
+        return {"accuracy": accuracy(parts, labels_known=False)}
     return {
         "accuracy": accuracy(parts),
         "throughput": throughput(parts, None, one_labeler="labeler" in state.scope),

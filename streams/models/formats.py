@@ -218,8 +218,8 @@ TABLE_ROW = Format(
     "member format",
     "the rules stop the worker; commands end with the reason",
     "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial; 2.2: recovered and phi of evidence; 2.3: assumed, "
-    "sample_…",
-    3,
+    "sample_…; 2.4: the estimate of accuracy and its interval",
+    4,
 )
 INCIDENT = Format(
     "an incident",

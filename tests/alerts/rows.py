@@ -39,10 +39,29 @@ def common(scope: dict[str, str], window: str = "1h", end_ms: int = NOW_MS + MIN
 def accuracy(
     scope: dict[str, str], correct: int, audited: int, *, critical: int = 0, technical: int = 0, **more: Any
 ) -> Row:
-    """An accuracy row."""
+    """An accuracy row. Its audits were drawn with a probability of 1/20, unless ``more`` says how they were drawn."""
     base = common(scope, more.pop("window", "1h"), more.pop("end_ms", NOW_MS + MINUTE_MS))
     counts = {"labels": audited * 20, "audited": audited, "correct": correct, "critical_errors": critical}
-    return {"table": "accuracy", **base, **counts, "wrong": {"technical": technical}, **more}
+    drawn = (
+        {} if more.keys() & {"sample_audited", "targeted", "assumed"} else sample(correct, audited, technical, critical)
+    )
+    return {"table": "accuracy", **base, **counts, **drawn, "wrong": {"technical": technical}, **more}
+
+
+def sample(correct: int, audited: int, technical: int = 0, critical: int = 0, weight: int = 20) -> dict[str, Any]:
+    """The fields of an accuracy row whose audits were all drawn with the probability 1/weight."""
+    name = str(1 << weight.bit_length() - 1)
+    return {
+        "weight_sum": float(audited * weight),
+        "weight_correct": float(correct * weight),
+        "weight_technical": float(technical * weight),
+        "weight_critical": float(critical * weight),
+        "sample_audited": {name: audited},
+        "sample_wrong": {name: audited - correct},
+        "sample_technical": {name: technical},
+        "sample_critical": {name: critical},
+        "sample_weight": {name: float(audited * weight)},
+    }
 
 
 def sla(scope: dict[str, str], met: int, missed: int, **more: Any) -> Row:

@@ -34,15 +34,24 @@ def test_the_counts_are_of_the_window_and_evidence_says_since_when() -> None:
     assert "probability" not in signal.evidence
 
 
+ASSUMED = {"assumed": 512, "assumed_correct": 451, "assumed_critical": 61}
+
+
 @pytest.mark.parametrize(
-    ("assumed", "targeted", "said"), [(512, 0, True), (500, 12, True), (0, 0, False), (500, 0, False), (0, 512, False)]
-)
-def test_audits_that_are_all_assumed_to_be_random_are_named_so(assumed: int, targeted: int, said: bool) -> None:
-    for kind, counted in (("accuracy_low", "over 512 audits"), ("critical_errors", "61 in 512 audits")):
-        row = accuracy(BPO, 451, 512, critical=61, assumed=assumed, targeted=targeted, evidence=reading())
-        signal = one(rule(kind, scope={"by": "vendor"}), row)
-        words = " (assumed random: they say nothing of sampling)" if said else ""
-        assert f"{counted}{words} in the last 1h" in signal.evidence
+    ("audited", "fields", "said"),
+    [
+        (512, ASSUMED, " (assumed random: they say nothing of sampling)"),
+        (524, {**ASSUMED, "targeted": 12, "targeted_correct": 0},
+         " (assumed random: they say nothing of sampling; 12 targeted audits left out)"),
+        (512, {}, ""),
+    ],
+)  # fmt: skip
+def test_what_is_to_be_known_of_the_audits_is_named_beside_the_number(
+    audited: int, fields: dict[str, int], said: str
+) -> None:
+    row = accuracy(BPO, 451, audited, critical=61, evidence=reading(), **fields)
+    signal = one(rule("accuracy_low", scope={"by": "vendor"}), row)
+    assert f"accuracy 88.1% (95% interval 85.0–90.7%) over 512 audits{said} in the last 1h" in signal.evidence
 
 
 @pytest.mark.parametrize("kind", ["accuracy_low", "critical_errors"])
@@ -85,7 +94,7 @@ def test_more_audits_are_asked_for_where_they_would_soon_decide() -> None:
         rule("accuracy_low"), accuracy({}, 90, 100, evidence=reading(score=400.0, firing=False, wants_audits=True))
     )
     far = one(rule("accuracy_low"), accuracy({}, 90, 100, evidence=reading(score=300.0, firing=False)))
-    assert near.evidence.endswith("; more audits would soon decide")
+    assert near.evidence.endswith("; more random audits would soon decide")
     assert "more" not in far.evidence
 
 

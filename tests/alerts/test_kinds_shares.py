@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from alerts.baseline import BaselineState
 from alerts.evaluate import evaluate
 from alerts.rules import Rule
 from streams.core.binomial import exact_limits
 from tests.alerts import rows as made
-from tests.alerts.rows import NOW_MS, accuracy, one, signals, sla, view
+from tests.alerts.rows import NOW_MS, accuracy, one, sample, signals, sla, view
 
 
 def rule(kind: str, **fields: Any) -> Rule:
@@ -37,12 +39,38 @@ def test_too_few_audits_is_no_alarm() -> None:
     below = one(rule("accuracy_low", min_sample=50), accuracy({}, 0, 49))
     assert at_minimum.firing
     assert not below.firing
-    assert below.evidence.endswith("target 95%; too few to judge (50 audits needed)")
+    assert below.evidence.endswith("target 95%; too few to judge (50 random audits needed)")
 
 
 def test_no_audits_at_all_has_no_value() -> None:
     signal = one(rule("accuracy_low"), accuracy({}, 0, 0))
-    assert (signal.firing, signal.value, signal.evidence) == (False, None, "no audits in the last 1h")
+    assert (signal.firing, signal.value, signal.evidence) == (False, None, "no random audits in the last 1h")
+
+
+def test_targeted_audits_neither_raise_an_alarm_nor_hide_one() -> None:
+    """400 random audits at 97%, and 60 of 100 targeted ones wrong: what was picked because it looked wrong says nothing of the rest."""
+    target = rule("accuracy_low", target=0.95)
+    picked = {"targeted": 100, "targeted_correct": 40, **sample(388, 400)}
+    good = one(target, accuracy({}, 428, 500, **picked))
+    assert (good.firing, good.value) == (False, 0.97)
+    assert "over 400 audits (100 targeted audits left out)" in good.evidence
+    spared = {"targeted": 4000, "targeted_correct": 4000, **sample(360, 400)}
+    assert one(target, accuracy({}, 4360, 4400, **spared)).firing
+
+
+def test_an_alarm_is_about_the_work_and_not_about_what_was_audited_more() -> None:
+    """A flagged tenth (80% right) audited at 20%, the rest (98% right) at 1%: raw 86%, the work 96.2%."""
+    drawn = {
+        "weight_sum": 40_000.0,
+        "weight_correct": 800 * 0.8 * 5 + 360 * 0.98 * 100 - 0.8 * 100,
+        "sample_audited": {"4": 800, "64": 360},
+        "sample_wrong": {"4": 160, "64": 8},
+        "sample_weight": {"4": 4_000.0, "64": 36_000.0},
+    }
+    signal = one(rule("accuracy_low", target=0.95), accuracy({}, 992, 1160, **drawn))
+    assert signal.value == pytest.approx(0.96)
+    assert not signal.firing
+    assert one(rule("accuracy_low", target=0.985), accuracy({}, 992, 1160, **drawn)).firing
 
 
 def test_exactly_at_the_boundary_does_not_fire() -> None:

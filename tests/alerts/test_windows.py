@@ -12,7 +12,7 @@ from alerts.kinds.registry import KIND_OF
 from alerts.lifecycle import policy_of
 from alerts.signals import Signal
 from tests.alerts.machine import run, steps
-from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, common, one, rule, signals, sla, throughput, view
+from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, common, one, rule, sample, signals, sla, throughput, view
 
 HOUR_MS = 3_600_000
 MIDNIGHT_MS = NOW_MS - 10 * HOUR_MS - 2 * MINUTE_MS
@@ -88,8 +88,10 @@ def _share_row(kind: str, bad: int, total: int) -> dict[str, Any]:
         "sla_attainment": {"due": total, "met": total - bad, "missed": bad},
     }
     if kind == "critical_errors":
-        return {"correct": total, "audited": total, "critical_errors": bad}
-    return counts.get(kind, {"correct": total - bad, "audited": total, "critical_errors": 0})
+        return {"correct": total, "audited": total, "critical_errors": bad, **sample(total, total, critical=bad)}
+    return counts.get(
+        kind, {"correct": total - bad, "audited": total, "critical_errors": 0, **sample(total - bad, total)}
+    )
 
 
 SHARES = ("accuracy_low", "agreement_low", "critical_errors", "overturns_high", "sla_attainment")

@@ -92,10 +92,11 @@ def test_accuracy(rows: dict[str, dict[str, Any]]) -> None:
     # Weights 2, 20 and 4 of the sampled audits; one of weight 2 is right, that of weight 4 is the tool's fault.
     expect(row, weight_sum=26.0, weight_correct=2.0, weight_technical=4.0, weighted_accuracy_ratio=2 / 26)
     expect(row, raw_accuracy_ratio=2 / 4, coverage_ratio=4 / 5, critical_error_ratio=1 / 4, overturn_ratio=0.0)
-    # At the lower end of 2 of 4: P(3 or 4 right) + 2/3·P(2 right) = 2.5%.
-    low = row["wilson_low_ratio"]
-    assert low**4 + 4 * low**3 * (1 - low) + 2 / 3 * 6 * low**2 * (1 - low) ** 2 == pytest.approx(0.025)
-    expect(row, wilson_high_ratio=1 - low)
+    # Without the technical one: 2 and 20, and one assumed to be random. That counts once: the others stand for all labels.
+    expect(row, accuracy_estimate_ratio=(2 + 1) / (22 + 1))
+    low, high = row["accuracy_low_ratio"], row["accuracy_high_ratio"]
+    assert 0 < low < 3 / 23 < high < 1
+    expect(row, wilson_low_ratio=low, wilson_high_ratio=high)
 
 
 def test_precision_and_recall(rows: dict[str, dict[str, Any]]) -> None:

@@ -45,7 +45,11 @@ def at(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
 def test_every_field_arrives_in_base_units() -> None:
     samples = scrape([accuracy_row({}), throughput_row({}), sla_row({})])
     expected = {
-        "floorwatch_accuracy_ratio": 0.95,
+        "floorwatch_accuracy_estimate_ratio": 0.95,
+        "floorwatch_accuracy_low_ratio": 0.835,
+        "floorwatch_accuracy_high_ratio": 0.986,
+        "floorwatch_accuracy_raw_ratio": 0.93,
+        "floorwatch_accuracy_ratio": 0.93,
         "floorwatch_accuracy_wilson_low_ratio": 0.835,
         "floorwatch_accuracy_wilson_high_ratio": 0.986,
         "floorwatch_accuracy_weighted_ratio": 0.94,
@@ -93,14 +97,16 @@ def test_every_table_metric_of_the_catalogue_has_a_series_on_a_full_floor() -> N
 def test_a_scope_of_two_dimensions_is_named_and_labelled_in_fixed_order() -> None:
     samples = scrape([accuracy_row({"queue": "hate", "vendor": "bpo-a"}, scope_key="vendor=bpo-a,queue=hate")])
     labels = {"scope": "vendor=bpo-a,queue=hate", "scope_kind": "vendor_queue", "vendor": "bpo-a", "queue": "hate"}
-    assert samples[at("floorwatch_accuracy_ratio", **labels)] == 0.95
+    assert samples[at("floorwatch_accuracy_estimate_ratio", **labels)] == 0.95
     assert scope_kind(()) == "all"
 
 
 def test_unknown_values_have_no_sample_and_are_not_zero() -> None:
-    row = accuracy_row({}, raw_accuracy_ratio=None, wilson_low_ratio=math.nan, weighted_accuracy_ratio="0.9", audited=0)
+    row = accuracy_row(
+        {}, raw_accuracy_ratio=None, accuracy_low_ratio=math.nan, weighted_accuracy_ratio="0.9", audited=0
+    )
     samples = scrape([row])
-    for name in ("accuracy_ratio", "accuracy_wilson_low_ratio", "accuracy_weighted_ratio"):
+    for name in ("accuracy_raw_ratio", "accuracy_low_ratio", "accuracy_weighted_ratio"):
         assert at(f"floorwatch_{name}") not in samples
     assert samples[at("floorwatch_audited_labels")] == 0
 
@@ -149,12 +155,12 @@ def test_malformed_rows_are_counted_and_do_not_break_the_scrape() -> None:
     ]
     samples = scrape([*broken, None, accuracy_row({})])  # type: ignore[list-item]
     assert samples["floorwatch_export_rows_skipped", frozenset({("reason", "malformed")})] == 5
-    assert samples[at("floorwatch_accuracy_ratio")] == 0.95
+    assert samples[at("floorwatch_accuracy_raw_ratio")] == 0.93
 
 
 def test_a_row_told_twice_makes_one_sample_with_the_later_value() -> None:
     samples = scrape([accuracy_row({}), accuracy_row({}, raw_accuracy_ratio=0.5)])
-    assert samples[at("floorwatch_accuracy_ratio")] == 0.5
+    assert samples[at("floorwatch_accuracy_raw_ratio")] == 0.5
 
 
 def test_incidents_count_by_rule_and_severity_and_quiet_rules_are_zero() -> None:

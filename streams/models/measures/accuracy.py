@@ -52,7 +52,7 @@ TARGETED = accuracy.count(
     "labels",
     "Audited labels that no audit drew at random; in no estimate.",
     Meaning(
-        "Labels that no audit drew at random, picked because something looked wrong. They are in *accuracy* and not in *weighted*."
+        "Labels that no audit drew at random, picked because something looked wrong. They are in *raw* and in no estimate."
     ),
 )
 WEIGHT_NANO = accuracy.count(
@@ -95,8 +95,7 @@ ASSUMED = accuracy.count(
     "labels",
     "Audited labels whose audits say nothing of sampling; assumed to be drawn at random.",
     Meaning(
-        "Labels whose audits say nothing of sampling ([meaning](meaning.md#auditcompleted)). They are in *accuracy* and not in "
-        "*weighted*."
+        "Labels whose audits say nothing of sampling ([meaning](meaning.md#auditcompleted)). They are assumed to be drawn at random."
     ),
 )
 ASSUMED_CORRECT = accuracy.count(
@@ -115,7 +114,7 @@ CLASS_AUDITED = accuracy.family(
     "labels",
     "Labels drawn with a known probability, by class: 2^k holds 1/probability from 2^k up to 2^(k+1).",
     Meaning(
-        'The labels in *weighted*, by class of sampling probability: `"16"` holds those of which one in 16 up to one in 32 was drawn.'
+        'Labels drawn with a known probability, by class of it: `"16"` holds those of which one in 16 up to one in 32 was drawn.'
     ),
     sparse=True,
 )
@@ -149,61 +148,97 @@ CLASS_WEIGHT_NANO = accuracy.family(
     sparse=True,
 )
 accuracy.show(
-    "raw_accuracy_ratio",
+    "accuracy_estimate_ratio",
     "ratio",
-    "correct / audited.",
-    Ratio((CORRECT,), (AUDITED,)),
+    "Estimated accuracy of the work, from random audits, without technical errors; null without random audits.",
+    Computed(float | None),
     Column("accuracy", 10),
-    Series("accuracy_ratio", "Audited labels found correct, unweighted."),
-    Meaning("Of the labels that were audited, the share found right."),
+    Series(
+        "accuracy_estimate_ratio",
+        "Accuracy of the work, estimated from random audits (weight 1 / sampling probability), without technical errors.",
+    ),
+    Meaning(
+        "What accuracy would be if all labels had been audited, estimated from the audits that are random: each counts 1/probability "
+        "times. Audits that say nothing of sampling are assumed to be random and stand for the labels left over "
+        "([how](statistics.md#accuracy-and-its-interval)). Technical errors are left out, for they are nobody's fault. Alert rules "
+        "hold this number against their target. None where no audit is random."
+    ),
 )
 accuracy.compose(
-    "`correct` / (`audited` − `wrong.technical`)",
+    "`accuracy_low_ratio`, `accuracy_high_ratio`",
     "ratio",
-    Column("less technical errors", 20, spare=2),
+    Column("95% interval", 20),
     Meaning(
-        "The same with technical errors left out, for they are nobody's fault: what alert rules hold against their target."
+        "Where the true accuracy may lie, given so few random audits ([how often it does](statistics.md#intervals)); the board shows "
+        "its lower end as *at least*. Two rows whose intervals overlap widely do not differ for sure."
+    ),
+)
+accuracy.show(
+    "accuracy_low_ratio",
+    "ratio",
+    "Lower end of the 95% interval of the estimate (docs/statistics.md).",
+    Computed(float | None),
+    Series("accuracy_low_ratio", "Lower end of the 95% interval of the estimated accuracy."),
+    Beside("`accuracy_low_ratio`, `accuracy_high_ratio`"),
+)
+accuracy.show(
+    "accuracy_high_ratio",
+    "ratio",
+    "Upper end of the 95% interval of the estimate (docs/statistics.md).",
+    Computed(float | None),
+    Series("accuracy_high_ratio", "Upper end of the 95% interval of the estimated accuracy."),
+    Beside("`accuracy_low_ratio`, `accuracy_high_ratio`"),
+)
+accuracy.compose(
+    "`audited` − `targeted`",
+    "labels",
+    Column("random audits", 30),
+    Meaning(
+        "The audited labels behind the estimate, and how many of them are only assumed to be drawn at random (`assumed`)."
     ),
 )
 accuracy.show(
     "weighted_accuracy_ratio",
     "ratio",
-    "weight_correct / weight_sum (Hajek).",
+    "weight_correct / weight_sum (Hajek): known probabilities only, technical errors counted as errors.",
     Ratio((WEIGHT_CORRECT_NANO,), (WEIGHT_NANO,)),
-    Column("weighted", 40, spare=4),
     Series(
         "accuracy_weighted_ratio",
-        "Accuracy weighted by 1 / sampling probability (Hajek); audits without a known probability are left out.",
+        "As the estimate, from audits with a known probability only and with technical errors counted as errors.",
     ),
     Meaning(
-        "The same with every audit counted 1/probability times: what accuracy would be if all labels had been audited. Believe "
-        "this one where risky work is audited more. `weight_technical` is the part that the tool's errors have in it."
+        "As the estimate, from the audits with a known probability only, and technical errors count as errors. `weight_technical` is "
+        "the part that the tool's errors have in it."
     ),
 )
-accuracy.compose(
-    "`wilson_low_ratio`, `wilson_high_ratio`",
+accuracy.show(
+    "raw_accuracy_ratio",
     "ratio",
-    Column("95% interval", 30),
+    "correct / audited, targeted audits included: no estimate of anything.",
+    Ratio((CORRECT,), (AUDITED,)),
+    Column("raw", 90, spare=2),
+    Series("accuracy_raw_ratio", "Audited labels found correct, unweighted, targeted audits included: no estimate."),
+    Series("accuracy_ratio", "Former name of accuracy_raw_ratio; gone in the next release."),
     Meaning(
-        "Where the true accuracy may lie, given so few audits ([how often it does](statistics.md#intervals)); the board shows "
-        "its lower end as *at least*. Two rows whose intervals overlap widely do not differ for sure."
+        "Of the labels that were audited, the share found right: all audits alike, the targeted ones too, and technical errors as "
+        "errors. It says how the audits went. Where risky work is audited more it is far below the accuracy of the work."
     ),
 )
 accuracy.show(
     "wilson_low_ratio",
     "ratio",
-    "Lower end of the 95% interval of the raw ratio (docs/statistics.md).",
+    "Former name of accuracy_low_ratio; gone in the next release.",
     Computed(float | None),
-    Series("accuracy_wilson_low_ratio", "Lower end of the 95% interval."),
-    Beside("`wilson_low_ratio`, `wilson_high_ratio`"),
+    Series("accuracy_wilson_low_ratio", "Former name of accuracy_low_ratio; gone in the next release."),
+    Meaning("Former names of `accuracy_low_ratio` and `accuracy_high_ratio`, kept for one release."),
 )
 accuracy.show(
     "wilson_high_ratio",
     "ratio",
-    "Upper end of the 95% interval of the raw ratio (docs/statistics.md).",
+    "Former name of accuracy_high_ratio; gone in the next release.",
     Computed(float | None),
-    Series("accuracy_wilson_high_ratio", "Upper end of the 95% interval."),
-    Beside("`wilson_low_ratio`, `wilson_high_ratio`"),
+    Series("accuracy_wilson_high_ratio", "Former name of accuracy_high_ratio; gone in the next release."),
+    Beside("wilson_low_ratio"),
 )
 accuracy.show(
     "coverage_ratio",

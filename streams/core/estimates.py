@@ -1,0 +1,162 @@
+"""The accuracy of the work in a row, estimated from its random audits. Pure; the one place where rows become estimates.
+
+Two-phase sampling (Särndal, Swensson & Wretman, Model Assisted Survey Sampling, 1992, chapter 9): an audit with sampling
+probability π stands for 1/π labels. Audits that say nothing of sampling are assumed to be random, a class of their own: they stand for
+the labels that the audits with a probability do not stand for (ADR 38). Targeted audits are in no estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from streams.core.binomial import Weighed, WeightClass, interval_limits
+from streams.core.proportions import Interval, WeightedShare, sides_of, weighted_share
+
+_SAME = 1e-9
+"""Weights are whole nanos, in floats: closer than this they are equal."""
+
+
+class Drawn(NamedTuple):
+    """The random audits of a row, with one outcome called good.
+
+    Attributes:
+        classes: Those with a known probability, by class of it; inside a class each weighs about the same.
+        good: Σ1/π of the good ones, exactly.
+        weight: Σ1/π of all of them, exactly.
+        assumed: Those that are assumed to be random: how many, how many not good, and how many labels they stand for.
+    """
+
+    classes: tuple[WeightClass, ...]
+    good: float
+    weight: float
+    assumed: WeightClass
+
+    @property
+    def audits(self) -> int:
+        """How many random audits there are."""
+        return sum(one.n for one in self.classes) + self.assumed.n
+
+    @property
+    def wrong(self) -> int:
+        """How many of them are not good."""
+        return sum(one.wrong for one in self.classes) + self.assumed.wrong
+
+
+def accuracy_drawn(row: Mapping[str, Any]) -> Drawn:
+    """Return the random audits of an accuracy row. Technical errors are left out: they are nobody's fault.
+
+    Args:
+        row: A row of the accuracy table; fields that an older release did not write count as 0.
+    """
+    wrong, technical = row.get("sample_wrong") or {}, row.get("sample_technical") or {}
+    audited = _count(row, "assumed") - _count(row, "assumed_technical")
+    return Drawn(
+        _classes(row, {name: count - technical.get(name, 0) for name, count in wrong.items()}, technical),
+        _weight(row, "weight_correct"),
+        _weight(row, "weight_sum") - _weight(row, "weight_technical"),
+        _assumed(row, audited, audited - _count(row, "assumed_correct")),
+    )
+
+
+def accuracy_share(row: Mapping[str, Any]) -> WeightedShare | None:
+    """Return the estimated accuracy of the work in an accuracy row; None without random audits.
+
+    Example:
+        >>> row = {"labels": 20_000, "assumed": 100, "assumed_correct": 95}
+        >>> [round(part, 3) for part in accuracy_share(row).estimate]
+        [0.95, 0.891, 0.982]
+    """
+    return share_of(accuracy_drawn(row))
+
+
+def _classes(row: Mapping[str, Any], wrong: Mapping[str, int], left_out: Mapping[str, int]) -> tuple[WeightClass, ...]:
+    """Return the audits with a known probability by class, some left out.
+
+    What an early release counted in no class is one of its own.
+    """
+    audited, weights = row.get("sample_audited") or {}, row.get("sample_weight") or {}
+    found = []
+    others = _count(row, "audited") - _count(row, "targeted") - _count(row, "assumed") - sum(audited.values())
+    if others > 0:
+        right = _count(row, "correct") - _count(row, "targeted_correct") - _count(row, "assumed_correct")
+        right -= sum(audited.values()) - sum((row.get("sample_wrong") or {}).values())
+        weight = _weight(row, "weight_sum") - sum(weights.values())
+        found += [WeightClass(others, max(0, others - right), weight)] if weight > 0 else []
+    for name, count in audited.items():
+        kept = count - left_out.get(name, 0)
+        if kept > 0 and weights.get(name, 0) > 0:
+            found.append(WeightClass(kept, wrong.get(name, 0), weights[name] * kept / count))
+    return tuple(found)
+
+
+def _assumed(row: Mapping[str, Any], audits: int, wrong: int) -> WeightClass:
+    """Return the audits assumed to be random, and how many labels they stand for.
+
+    These are the labels of the row that the audits with a known probability do not stand for, and as many as there are audits at least.
+    Where the row's labels are not known, each weighs as much as one with a known probability does on average.
+    """
+    if audits <= 0:
+        return WeightClass(0, 0, 0.0)
+    known, labels, all_assumed = _weight(row, "weight_sum"), row.get("labels"), _count(row, "assumed")
+    if not known:
+        each = 1.0
+    elif labels is None:
+        each = known / max(1, sum((row.get("sample_audited") or {}).values()))
+    else:
+        each = (labels - known) / all_assumed
+    return WeightClass(audits, wrong, audits * max(1.0, each))
+
+
+def _count(row: Mapping[str, Any], name: str) -> int:
+    return int(row.get(name) or 0)
+
+
+def _weight(row: Mapping[str, Any], name: str) -> float:
+    return float(row.get(name) or 0.0)
+
+
+@lru_cache(maxsize=16_384)
+def share_of(drawn: Drawn) -> WeightedShare | None:
+    """Return the share of the good with its 95% interval; None without random audits.
+
+    Audits that all weigh the same are counted plainly. Else the weights of the good and of the others are those of the row, exactly;
+    only their squares are taken from the classes, inside which weights differ by less than twofold (Σw² is at most 1/9 too small).
+    """
+    audits = drawn.audits
+    if audits <= 0:
+        return None
+    if _alike(drawn):
+        good = audits - drawn.wrong
+        sides = Weighed.plain(good), Weighed.plain(drawn.wrong)
+        return WeightedShare(Interval(good / audits, *interval_limits(good, audits)), audits, *sides)
+    right, wrong = sides_of(drawn.classes)
+    largest = max(right.largest, wrong.largest)
+    right, wrong = _exactly(right, drawn.good), _exactly(wrong, drawn.weight - drawn.good)
+    more, worse = sides_of((drawn.assumed,))
+    largest = max(largest, more.largest)
+    return weighted_share(_joined(right, more, largest), _joined(wrong, worse, largest))
+
+
+def _alike(drawn: Drawn) -> bool:
+    """Tell whether all audits weigh the same, as far as the row can tell."""
+    if not drawn.classes:
+        return True
+    known = sum(one.n for one in drawn.classes)
+    each = drawn.weight / known
+    good = known - sum(one.wrong for one in drawn.classes)
+    parts = [(one.n, one.weight) for one in (*drawn.classes, drawn.assumed) if one.n]
+    return all(abs(weight / n / each - 1) < _SAME for n, weight in [*parts, (good or 1, drawn.good or each)])
+
+
+def _exactly(side: Weighed, total: float) -> Weighed:
+    """Return one side with the total that the row holds; it holds the squares by class only."""
+    if side.total <= 0 or total <= 0:
+        return Weighed(0.0, 0.0, side.largest)
+    by = total / side.total
+    return side if abs(by - 1) < _SAME else Weighed(total, side.squares * by * by, side.largest)
+
+
+def _joined(one: Weighed, other: Weighed, largest: float) -> Weighed:
+    return Weighed(one.total + other.total, one.squares + other.squares, largest)

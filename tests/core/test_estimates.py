@@ -1,0 +1,125 @@
+"""The estimate of a row and its interval: random audits by 1/π, the assumed ones by the labels that are left, targeted ones never."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.core.binomial import interval_limits
+from streams.core.estimates import accuracy_share
+from streams.core.proportions import Interval
+
+RISKY = {
+    "labels": 20_000,
+    "weight_sum": 20_000.0,
+    "weight_correct": 19_240.0,
+    "sample_audited": {"4": 400, "64": 180},
+    "sample_wrong": {"4": 80, "64": 4},
+    "sample_weight": {"4": 2_000.0, "64": 18_000.0},
+}
+"""A flagged tenth (80% right) audited at 20%, the rest (98% right) at 1%."""
+
+
+def estimate(row: dict[str, Any]) -> Interval:
+    found = accuracy_share(row)
+    assert found is not None
+    return found.estimate
+
+
+def test_the_estimate_is_of_the_work_and_its_interval_sees_the_weights() -> None:
+    value, low, high = estimate(RISKY)
+    assert value == pytest.approx(0.962)
+    # Errors of weight 100 make it wider than 580 equal audits would, and the raw share (85.5%) is far outside.
+    assert low < 0.945 < 0.97 < high
+    assert low > 0.9
+
+
+def test_targeted_audits_change_nothing() -> None:
+    picked = {"targeted": 300, "targeted_correct": 20, "targeted_technical": 9, "audited": 880, "correct": 516}
+    assert estimate({**RISKY, **picked}) == estimate(RISKY)
+    assert (
+        accuracy_share({"labels": 400, "audited": 300, "correct": 20, "targeted": 300, "targeted_correct": 20}) is None
+    )
+    assert accuracy_share({"labels": 400, "audited": 0}) is None
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.333333333, 20.0, 1_234.567])
+def test_audits_of_one_weight_are_the_plain_share(weight: float) -> None:
+    name = str(1 << int(weight).bit_length() - 1)
+    row = {
+        "labels": 9_999,
+        "weight_sum": 100 * weight,
+        "weight_correct": 95 * weight,
+        "sample_audited": {name: 100},
+        "sample_wrong": {name: 5},
+        "sample_weight": {name: 100 * weight},
+    }
+    assert estimate(row) == Interval(0.95, *interval_limits(95, 100))
+    assert estimate({"labels": 7, "assumed": 100, "assumed_correct": 95}) == Interval(0.95, *interval_limits(95, 100))
+
+
+def test_technical_errors_are_left_out_of_each_class() -> None:
+    technical = {"sample_technical": {"4": 40}, "weight_technical": 200.0, "assumed": 5, "assumed_technical": 5}
+    assert estimate({**RISKY, **technical}).value == pytest.approx(19_240 / 19_800)
+    assert accuracy_share({"labels": 5, "assumed": 5, "assumed_technical": 5}) is None
+
+
+def test_what_is_assumed_random_stands_for_the_labels_that_are_left() -> None:
+    mixed = {**RISKY, "labels": 30_000, "assumed": 50, "assumed_correct": 25}
+    assert estimate(mixed).value == pytest.approx((19_240 + 5_000) / 30_000)
+    assert estimate(mixed)[1] < estimate(RISKY)[1]
+
+
+def test_what_is_assumed_random_counts_once_at_least() -> None:
+    assert estimate({**RISKY, "assumed": 50, "assumed_correct": 25}).value == pytest.approx((19_240 + 25) / 20_050)
+
+
+def test_where_labels_are_not_counted_what_is_assumed_weighs_as_the_others_do() -> None:
+    mixed = {**RISKY, "labels": None, "assumed": 58, "assumed_correct": 29}
+    assert estimate(mixed).value == pytest.approx((19_240 + 1_000) / 22_000)
+
+
+def test_rows_of_a_release_without_classes_have_an_estimate_too() -> None:
+    row = {"labels": 999, "audited": 120, "correct": 97, "targeted": 20, "targeted_correct": 2, "weight_sum": 500.0}
+    found = estimate({**row, "weight_correct": 475.0})
+    assert found == Interval(0.95, *interval_limits(95, 100))
+
+
+classes = st.dictionaries(
+    st.integers(0, 10),
+    st.tuples(st.integers(1, 400), st.integers(0, 400), st.integers(0, 400), st.floats(1, 1.99)),
+    max_size=3,
+)
+
+
+@settings(max_examples=25)
+@given(classes, st.integers(0, 300), st.integers(0, 300), st.integers(0, 50_000))
+def test_every_row_has_an_interval_around_its_estimate(
+    found: dict[int, tuple[int, int, int, float]], assumed: int, right: int, labels: int
+) -> None:
+    row: dict[str, Any] = {"labels": labels, "assumed": assumed, "assumed_correct": min(right, assumed)}
+    row |= {name: {} for name in ("sample_audited", "sample_wrong", "sample_technical", "sample_weight")}
+    row |= dict.fromkeys(("weight_sum", "weight_correct", "weight_technical"), 0.0)
+    counted = assumed
+    for octave, (audited, most_wrong, most_technical, part) in found.items():
+        name, weight = str(1 << octave), part * (1 << octave)
+        wrong = min(most_wrong, audited)
+        technical = min(most_technical, wrong)
+        counted += audited - technical
+        row["sample_audited"][name], row["sample_wrong"][name] = audited, wrong
+        row["sample_technical"][name], row["sample_weight"][name] = technical, audited * weight
+        row["weight_sum"] += audited * weight
+        row["weight_correct"] += (audited - wrong) * weight
+        row["weight_technical"] += technical * weight
+    share = accuracy_share(row)
+    assert (share is None) == (counted == 0)
+    if share is not None:
+        value, low, high = share.estimate
+        assert 0 <= low <= value + 1e-9
+        assert value - 1e-9 <= high <= 1
+        below, above = share.limits()
+        assert below <= low + 1e-4
+        assert above >= high - 1e-4
