@@ -39,7 +39,6 @@ NO_FORMULA = {
     "streams/core/tables.py:ratio": "a plain share",
     "floorwatch/analysis/people/learning.py:Tenure.days": "milliseconds to days",
     "alerts/kinds/backlog_age.py:evaluate": "milliseconds to seconds",
-    "alerts/kinds/sla_attainment.py:evaluate": "a plain share",
     "alerts/kinds/sla_breach_predicted.py:evaluate": "milliseconds to seconds",
 }
 
