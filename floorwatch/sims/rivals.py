@@ -72,7 +72,7 @@ def betting(wrong: Bits) -> Flags:
     for bet in bets.lambdas:
         up, down = np.log1p(bet * TARGET), np.log1p(bet * (TARGET - 1.0))
         grown += np.exp(np.minimum(230.0, total * up + good * down))
-    alarm: Flags = grown / bets.bets >= 20.0
+    alarm: Flags = grown / len(bets.lambdas) >= 20.0
     return alarm
 
 
