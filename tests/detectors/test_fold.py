@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streams.core.detectors.bets import NANO, CountBets, PaneClass, ShareBets
 from streams.core.detectors.dispersion import ASSUMED, NOT_LEARNT, learn, phi_of
 from streams.core.detectors.fold import Episode, PaneFold, fold_pane
-from streams.core.detectors.summary import CAP, Summary, nothing, then
+from streams.core.detectors.summary import CAP, DetectorStep, Summary, nothing, summarise, summarise_one, then
 from streams.core.policy import DAY_MS, HOUR_MS
 from tests.detectors.panes import MODEL, QUARTER_MS, audit_floors, audit_panes, audits, count_floors, starts
 
@@ -265,3 +265,12 @@ def test_a_heavier_audit_does_not_undo_what_assumed_audits_have_shown_of_the_sca
         panes_of_one = (PaneClass(ASSUMED, 40, 2),)
         after, _ = fold_pane(ShareBets.of(0.05), after, at + (more + 1) * HOUR_MS, panes_of_one, 1e99)
     assert phi_of(after.learnt) == pytest.approx(phi_of(before.learnt), rel=0.05)
+
+
+@pytest.mark.parametrize("since", [-2.0, 0.0, 3.5])
+@pytest.mark.parametrize("better", [-1.0, 0.0, 0.5])
+def test_a_pane_of_one_observation_is_summarised_as_any_other(since: float, better: float) -> None:
+    step = DetectorStep((1.5, 0.25, 3e101), since, better, 7, 2)
+    found = summarise(5, [step], 3)
+    assert summarise_one(5, step) == found
+    assert summarise_one(5, step, 2.0) == found._replace(gathered=tuple(2.0 * one for one in found.gain))

@@ -18,7 +18,7 @@ from streams.core.detectors.dispersion import (
     phi_of,
     temper_of,
 )
-from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summarise
+from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summarise, summarise_one
 
 ACCURACY_RATIOS = (1.3, 1.6, 2.0, 3.0, 5.0)
 """How many times the allowed error share each accuracy bet is made for."""
@@ -268,19 +268,18 @@ class ShareBets:
             steps = math.ceil(DAYS_ABOVE * temper.day_spread / self.allowed * _RAISED_STEPS)
             above = max(self.allowed, min(0.9, self.allowed * (1.0 + steps / _RAISED_STEPS)))
             raised = self.logs(pane, top_nano, above)
-        factors = [math.exp(min(_MOST_NATS, log / temper.day_phi)) for log in plain]
-        factors += [math.exp(min(_MOST_NATS, log / temper.phi)) for log in raised]
+        phi, day_phi, _ = temper
+        factors = [math.exp(each if (each := log / day_phi) < _MOST_NATS else _MOST_NATS) for log in plain]
+        factors += [math.exp(each if (each := log / phi) < _MOST_NATS else _MOST_NATS) for log in raised]
         units = bad = 0
         since = 0.0
         for weight_nano, count, wrong in pane:
             units += count
             bad += wrong
             since += _weight(weight_nano, top_nano) * (self.since_bad * wrong - count)
-        better = on_grid(self._recovery(pane, top_nano, fired_bet) / temper.day_phi)
+        better = on_grid(self._recovery(pane, top_nano, fired_bet) / day_phi)
         step = DetectorStep(tuple(factors), on_grid(since), better, units, bad)
-        found = summarise(pane_ms, [step], self.bets)
-        start = max(1.0, units / temper.phi) if self.per_unit else 1.0
-        return found if start == 1.0 else found._replace(gathered=tuple([start * factor for factor in found.gain]))
+        return summarise_one(pane_ms, step, max(1.0, units / phi) if self.per_unit else 1.0)
 
 
 def _weight(weight_nano: int, top_nano: int) -> float:

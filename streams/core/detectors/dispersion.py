@@ -159,13 +159,15 @@ def sums_of(pane: Sequence[PaneClass], top_nano: int = 0) -> Sums:
 
 
 def _plus(one: Sums, other: Sums) -> Sums:
+    units, errors, weight, bad, weight2, bad2 = one
+    more, wrong, more_weight, more_bad, more_weight2, more_bad2 = other
     return Sums(
-        one.units + other.units,
-        one.errors + other.errors,
-        one.weight + other.weight,
-        one.bad + other.bad,
-        one.weight2 + other.weight2,
-        one.bad2 + other.bad2,
+        units + more,
+        errors + wrong,
+        weight + more_weight,
+        bad + more_bad,
+        weight2 + more_weight2,
+        bad2 + more_bad2,
     )
 
 
@@ -187,13 +189,11 @@ def learn(known: Dispersion, pane_ms: int, pane: Sequence[PaneClass], allowed: f
     day = pane_ms // DAY_MS
     if day != known.day:
         known = _close_day(known, allowed)._replace(day=day, today=NO_SUMS)
+    assumed = known.assumed + sum([units for weight_nano, units, _ in pane if weight_nano == ASSUMED])
+    block = _plus(known.block, pane_sums)
     known = known._replace(
-        assumed=known.assumed + sum(units for weight_nano, units, _ in pane if weight_nano == ASSUMED),
-        total=_plus(known.total, pane_sums),
-        today=_plus(known.today, pane_sums),
-        block=_plus(known.block, pane_sums),
+        total=_plus(known.total, pane_sums), today=_plus(known.today, pane_sums), block=block, assumed=assumed
     )
-    block = known.block
     if block.weight * block.weight * 2.0 * allowed < block.weight2:
         return known
     share, variance = _level(known.total, allowed)

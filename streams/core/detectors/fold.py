@@ -130,7 +130,8 @@ def advance(
         better = min(max(better, 0.0), resolve_level)
         if firing is not None and recovered:
             ended, firing, held = firing._replace(resolved_ms=pane_ms), None, (0.0,) * len(held)
-    r = tuple([min(CAP, p * one + q) for p, q, one in zip(summary.gain, summary.gathered, held, strict=True)])
+    grown = [p * one + q for p, q, one in zip(summary.gain, summary.gathered, held, strict=True)]
+    r = tuple(grown if max(grown) <= CAP else [min(CAP, one) for one in grown])
     if state.since > 0.0 and state.since + summary.since_low > 0.0:
         since = state.since + summary.since_sum
         tail = (state.since_ms, state.since_units + summary.units, state.since_bad + summary.bad)

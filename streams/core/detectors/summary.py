@@ -127,6 +127,22 @@ def summarise(pane_ms: int, steps: Iterable[DetectorStep], bets: int) -> Summary
     )
 
 
+def summarise_one(pane_ms: int, step: DetectorStep, start: float = 1.0) -> Summary:
+    """Summarise a pane of one observation: what ``summarise`` returns, for less.
+
+    Args:
+        pane_ms: Start of the pane.
+        step: Its observation.
+        start: How many bets begin with it.
+    """
+    factors, since, better, units, bad = step
+    gain = factors if max(factors) <= CAP else tuple(_capped(factors))
+    gathered = gain if start == 1.0 else tuple([start * factor for factor in gain])
+    if since <= 0.0:
+        return Summary(gain, gathered, since, since, 0.0, None, 0, 0, better, max(better, 0.0), units, bad, 1)
+    return Summary(gain, gathered, since, 0.0, since, pane_ms, units, bad, better, max(better, 0.0), units, bad, 1)
+
+
 def _recursion(steps: Sequence[DetectorStep], bets: int) -> tuple[list[float], list[float]]:
     """Return (P, Q) of a run, per bet. Beyond the floats' range they are infinite, and the cap makes them finite."""
     gain, gathered = [1.0] * bets, [0.0] * bets
@@ -136,7 +152,7 @@ def _recursion(steps: Sequence[DetectorStep], bets: int) -> tuple[list[float], l
     return gain, gathered
 
 
-def _capped(values: list[float]) -> list[float]:
+def _capped(values: Sequence[float]) -> list[float]:
     return [min(CAP, value) for value in values]
 
 
