@@ -16,6 +16,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
 from gateway.webhook_queue import WebhookQueue
+from streams.models.sampling_plan import NO_PLAN, SamplingPlan
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 SENDER: web.RequestKey[str] = web.RequestKey("sender", str)
@@ -30,11 +31,13 @@ class Limits:
         max_event_bytes: Larger events are refused.
         future_ms: An event dated further than this after its arrival is refused.
         events: How far an event's times may be from its own.
+        sampling: What is said of audits that name no probability.
     """
 
     max_event_bytes: int = 1_048_576
     future_ms: int = 300_000
     events: EventLimits = DEFAULT_LIMITS
+    sampling: SamplingPlan = NO_PLAN
 
 
 @dataclass(frozen=True)

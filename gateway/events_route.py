@@ -139,6 +139,7 @@ async def _check(
             limits.events,
             sender.grant,
             key,
+            limits.sampling,
             explained=rejected.count < MAX_TOLD,
         )
         if isinstance(found, Refusal):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from streams.models.acceptance import accept
 from streams.models.events import encode_event
 from streams.models.grants import SenderGrant, encoded
 from streams.models.refusal import Refusal
+from streams.models.sampling_plan import NO_PLAN, NOTHING_KNOWN, SamplingPlan, stamped
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 MAX_VALUE_BYTES = 1_048_576 - 4096
@@ -29,8 +31,10 @@ def checked(
     limits: EventLimits = DEFAULT_LIMITS,
     grant: SenderGrant | None = None,
     key: bytes | None = None,
+    plan: SamplingPlan = NO_PLAN,
     *,
     explained: bool = True,
+    label: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Refusal | tuple[Any, Record]:
     """Return an event and the (key, value) to publish, or why it is refused.
 
@@ -44,7 +48,9 @@ def checked(
         limits: How far its other times may be from its own.
         grant: What its sender may do; None for one that may do everything.
         key: Key with which the grant is signed; None without one.
+        plan: What is said of audits that name no probability.
         explained: As ``accept``.
+        label: For an audit of a webhook: what is known of its label, values by name.
     """
     found = accept(raw, now_ms, max_bytes, future_ms, limits, explained=explained)
     if isinstance(found, Refusal):
@@ -53,6 +59,11 @@ def checked(
     refusal = None if grant is None else grant.refusal(event)
     if refusal is not None:
         return refusal
+    sampled = stamped(event, plan, first=True, from_tool=label is not None, label=label or NOTHING_KNOWN)
+    if isinstance(sampled, Refusal):
+        return sampled
+    if sampled is not event:
+        event, value = sampled, encode_event(sampled)
     value = encoded(event, value, grant, key)
     if len(value) > MAX_VALUE_BYTES:
         reason = f"the event has {len(value)} bytes, Kafka takes {MAX_VALUE_BYTES}"
@@ -61,7 +72,12 @@ def checked(
 
 
 def recorded(
-    event: Any, limits: EventLimits = DEFAULT_LIMITS, grant: SenderGrant | None = None, key: bytes | None = None
+    event: Any,
+    limits: EventLimits = DEFAULT_LIMITS,
+    grant: SenderGrant | None = None,
+    key: bytes | None = None,
+    plan: SamplingPlan = NO_PLAN,
+    label: Mapping[str, tuple[str, ...]] = NOTHING_KNOWN,
 ) -> tuple[Record | None, tuple[Refusal, ...]]:
     """Return the (key, value) to publish for an event that a webhook was translated to, checked as if it had been sent.
 
@@ -73,13 +89,15 @@ def recorded(
         limits: How far its times may be from its own.
         grant: What its sender may do; None for one that may do everything.
         key: Key with which the grant is signed; None without one.
+        plan: What is said of audits that name no probability.
+        label: What is known of the label of an audit: values by name.
 
     Returns:
         The record, None where there is none to publish; and what was refused, of the event or of its times.
     """
     refusals: list[Refusal] = []
     while True:
-        found = checked(encode_event(event), None, MAX_VALUE_BYTES, 0, limits, grant, key)
+        found = checked(encode_event(event), None, MAX_VALUE_BYTES, 0, limits, grant, key, plan, label=label)
         if not isinstance(found, Refusal):
             return found[1], tuple(refusals)
         refusals.append(found)

@@ -19,6 +19,7 @@ from config.engine import EngineSettings
 from config.events import EventSettings, event_limits
 from config.kafka import KafkaSettings
 from config.redis import RedisSettings
+from config.sampling import SamplingSettings
 from config.tables import TableSettings
 from gateway.app import build_app
 from gateway.context import GATEWAY, Limits
@@ -68,6 +69,10 @@ class GatewayConfig(Protocol):
         """How far an event's times may be from its own."""
 
     @property
+    def sampling(self) -> SamplingSettings:
+        """How audits are drawn whose sender names no probability."""
+
+    @property
     def tables(self) -> TableSettings:
         """How long events can still be corrected."""
 
@@ -105,7 +110,7 @@ async def run_gateway(
     horizon_s = (config.tables.correction_horizon_days + 1) * _DAY_S
     tool_state = RedisToolState(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
     future_ms = round(config.engine.future_tolerance_s * 1000)
-    limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config.events))
+    limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config.events), config.sampling.plan())
     app = build_app(settings, publisher, tool_state, wall_ms, limits)
     try:
         async with listening(app) as url:

@@ -13,6 +13,7 @@ from gateway.sources.registry import tool_of
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
 from streams.models.events import AuditCompleted
 from streams.models.grants import SenderGrant
+from streams.models.sampling_plan import NO_PLAN, NOTHING_KNOWN, SamplingPlan
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 _log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ def translate_all(
     settings: GatewaySettings,
     limits: EventLimits = DEFAULT_LIMITS,
     key: bytes | None = None,
+    plan: SamplingPlan = NO_PLAN,
 ) -> WebhookBatch:
     """Translate webhooks one after the other. Each sees the tool state that the one before it left.
 
@@ -104,6 +106,7 @@ def translate_all(
         settings: How webhooks are read.
         limits: How far an event's times may be from its own.
         key: Key with which grants are signed; None without one.
+        plan: What is said of audits, about which these tools say nothing.
     """
     batch = WebhookBatch()
     now_seen = dict(seen)
@@ -114,7 +117,7 @@ def translate_all(
         problems = list(found.problems)
         published = incomparable = 0
         for event in found.events:
-            record, refusals = recorded(event, limits, one.grant, key)
+            record, refusals = recorded(event, limits, one.grant, key, plan, found.audited.get(event.id, NOTHING_KNOWN))
             about = {"id": event.id, "subject": event.subject}
             problems += [WebhookProblem(one.code, one.field, one.reason, about, one.hint) for one in refusals]
             if record is not None:

@@ -31,6 +31,7 @@ from gateway.webhook_batch import PendingWebhook, WebhookBatch, WebhookOutcome, 
 from gateway.webhooks import Remembered
 from streams.models import formats
 from streams.models.grants import SenderGrant
+from streams.models.sampling_plan import NO_PLAN, SamplingPlan
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class WebhookQueue:
         *,
         retry_s: tuple[float, float] = (0.2, 5.0),
         limits: EventLimits = DEFAULT_LIMITS,
+        plan: SamplingPlan = NO_PLAN,
     ) -> None:
         """Take what it works with.
 
@@ -73,6 +75,7 @@ class WebhookQueue:
             clock_ms: Wall clock, Unix milliseconds.
             metrics: Counts.
             limits: How far an event's times may be from its own.
+            plan: What is said of audits that name no probability.
             retry_s: First and longest pause after a failure, seconds.
         """
         self._settings = settings
@@ -81,7 +84,7 @@ class WebhookQueue:
         self._clock_ms = clock_ms
         self._metrics = metrics
         self._retry_s = retry_s
-        self._limits = limits
+        self._limits, self._plan = limits, plan
         self._spool = DiskSpool(settings.spool_dir) if settings.spool_dir else None
         self._position_key = f"lane:{uuid.uuid4().hex}"
         self._next_number = 1
@@ -302,7 +305,7 @@ class WebhookQueue:
             return None
         # In a thread, because a project of 20,000 tasks takes half a second, and others must be answered meanwhile.
         key = next(iter(self._settings.grant_keys), None)
-        batch = await asyncio.to_thread(translate_all, fresh, seen, settings, self._limits, key)
+        batch = await asyncio.to_thread(translate_all, fresh, seen, settings, self._limits, key, self._plan)
         async with asyncio.timeout(self._settings.publish_timeout_s):
             await self._publisher.publish(batch.records)
             await self._publisher.dead_letter(batch.dead)

@@ -51,12 +51,14 @@ class Translation:
         remember: Records to keep, by key.
         ignored: Why there are no events, where none are expected.
         problems: What could not be translated.
+        audited: What is known of the label of an audit, by the event's id: values by name (``streams.models.sampling_plan``).
     """
 
     events: list[Any] = field(default_factory=list)
     remember: dict[str, Remembered] = field(default_factory=dict)
     ignored: str | None = None
     problems: list[WebhookProblem] = field(default_factory=list)
+    audited: dict[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 def event_id(action: str, subject: str, event: Any) -> str:

@@ -125,6 +125,7 @@ class Worker:
             event_limits(config.events),
             config.topic_grants(),
             config.gateway.grant_keys,
+            config.sampling.plan(),
         )
         for number, raw in enumerate(config.kafka.intake_topics):
 

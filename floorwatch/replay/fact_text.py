@@ -124,10 +124,11 @@ def _audit(fact: f.Audit) -> str:
         parts.append(f"right is {shown(fact.values)}")
     if fact.auditor is not None:
         parts.append(f"by {fact.auditor}")
+    by = " (by the configuration, at intake)" if fact.configured else ""
     if fact.weight_nano:
-        parts.append(f"sampled 1 in {fact.weight_nano / c.NANO:g}")
+        parts.append(f"sampled 1 in {fact.weight_nano / c.NANO:g}{by}")
     else:
-        parts.append("assumed to be random: it says nothing of sampling" if fact.assumed else "targeted")
+        parts.append("assumed to be random: it says nothing of sampling" if fact.assumed else f"targeted{by}")
     parts += [word for word, is_so in (("blind", fact.blind), ("gold", fact.gold)) if is_so]
     return ", ".join(parts)
 

@@ -7,6 +7,7 @@ import re
 from itertools import combinations
 
 from config.base import SettingsFault
+from floorwatch.settings.sampling_sources import sampling_warnings
 from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.settings.sites import FIX, named_sites, zoneless, zoneless_words
 from gateway.authenticator import TokenFault, UnauthenticatedGateway, authenticator
@@ -44,6 +45,7 @@ def warnings(config: FloorwatchConfig) -> list[str]:
     if "*" in config.gateway.allowed_hosts and not config.gateway.sources:
         found.append("gateway.allowed_hosts: '*' without tokens lets web pages send through a rebound host name")
     found += _overlapping(config)
+    found += sampling_warnings(config.sampling, config.gateway, config.kafka)
     for host in config.gateway.allowed_hosts:
         if host != "*" and not _HOST_NAME.fullmatch(host):
             hint = "write e.g. floor.example.net"

@@ -17,10 +17,12 @@ from config.metrics import MetricSettings
 from config.nearest import choices
 from config.people import PeopleSettings, RosterSettings
 from config.redis import RedisSettings
+from config.sampling import SamplingSettings
 from config.tables import TableSettings
 from config.targets import TargetSettings
 from config.topics import RawTopic
 from floorwatch.settings.alert_settings import AlertSettings, GatewaySettings
+from floorwatch.settings.sampling_sources import sampling_faults
 from streams.core.window_names import same_window
 from streams.models.grants import SenderGrant
 
@@ -38,6 +40,9 @@ class FloorwatchConfig(Section):
     engine: EngineSettings = Field(default=EngineSettings(), description="Batches, intervals and limits.")
     events: EventSettings = Field(
         default=EventSettings(), description="What an event may say, relative to its own time; the rest is refused."
+    )
+    sampling: SamplingSettings = Field(
+        default=SamplingSettings(), description="How audits are drawn whose sender names no probability."
     )
     tables: TableSettings = Field(default=TableSettings(), description="What is counted, over which time.")
     targets: TargetSettings = Field(default=TargetSettings(), description="What the floor promises.")
@@ -107,6 +112,7 @@ class FloorwatchConfig(Section):
                     )
                 )
         faults += self._topic_faults()
+        faults += sampling_faults(self.sampling, self.gateway, self.kafka)
         faults += self.alerts.faults(self.tables.windows, self.tables.scopes, self.people.exposure)
         refuse(faults)
         return self

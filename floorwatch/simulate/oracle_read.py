@@ -15,6 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DIMENSIONS = dict.fromkeys(("site", "vendor", "team", "queue", "policy", "market", "priority"), "text")
 _ERROR = {"error_class": "text", "severity": "text"}
+_STAMPS = ("event", "configuration", "assumed")
 _APPEAL = {"appeal_id": "text", "against": "text", "label_id": "text", "audit_id": "text"}
 
 FIELDS: dict[str, dict[str, str]] = {
@@ -95,9 +96,20 @@ class ReadEvent:
     fact: Fact
 
     def same_content(self, other: ReadEvent) -> bool:
-        """Whether all contract fields are equal (the place in the log is not one of them)."""
-        mine = (self.content_type, self.fact.kind, self.fact.time_us, self.fact.data)
-        return mine == (other.content_type, other.fact.kind, other.fact.time_us, other.fact.data)
+        """Whether all contract fields are equal as the sender gave them (the place in the log is not one of them)."""
+        mine = (self.content_type, self.fact.kind, self.fact.time_us, _as_sent(self.fact.data))
+        return mine == (other.content_type, other.fact.kind, other.fact.time_us, _as_sent(other.fact.data))
+
+
+def _as_sent(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields without what intake wrote about sampling."""
+    sampling = data.get("sampling")
+    if sampling is None or sampling["source"] is None:
+        return data
+    if sampling["source"] == "event":
+        return {**data, "sampling": {**sampling, "source": None}}
+    silent = sampling["method"] is None
+    return {**data, "sampling": None if silent else {**sampling, "probability": None, "source": None}}
 
 
 def instant_us(text: str) -> int:
@@ -140,5 +152,6 @@ def _plain(how: str, value: Any) -> Any:
     if how == "time":
         return instant_us(value)
     if how == "sampling":
-        return {"method": value.get("method"), "probability": value.get("probability")}
+        said = {"method": value.get("method"), "probability": value.get("probability")}
+        return {**said, "source": source if (source := value.get("source")) in _STAMPS else None}
     return {"values": value.get("values") or [], "score": value.get("score"), "model": value.get("model")}

@@ -105,7 +105,8 @@ class TaskFacts:
     def drawn_by(self, label_id: str) -> tuple[Fraction | None, bool]:
         """How the label came to be in a sample: 1/probability of the audit that drew it, and whether any audit drew it at all.
 
-        An audit keeps the probability that one of its versions named last; of several audits the one that named one first counts.
+        An audit keeps the probability that one of its versions named last, one of the configuration only if no version has
+        one of its sender; of several audits the one that named one first counts.
         Only where there is none does an audit whose latest version is silent about sampling count as random, of unknown
         probability.
         """
@@ -118,9 +119,11 @@ class TaskFacts:
                 if version.data["audit_id"] == standing.data["audit_id"] and version.data["verdict"] != "incomparable"
             ]
             named = [v for v in versions if (v.data["sampling"] or {}).get("probability") is not None]
-            silent = silent or (bool(versions) and versions[-1].data["sampling"] is None)
+            silent = silent or (bool(versions) and _says_nothing(versions[-1].data["sampling"]))
             if named:
-                known.append((named[0].place, Fraction(1) / Fraction(named[-1].data["sampling"]["probability"])))
+                of_sender = [v for v in named if v.data["sampling"]["source"] != "configuration"]
+                last = (of_sender or named)[-1]
+                known.append((named[0].place, Fraction(1) / Fraction(last.data["sampling"]["probability"])))
         return (min(known)[1], True) if known else (None, silent)
 
     def label_of_appeal(self, appeal: Fact) -> str | None:
@@ -228,6 +231,11 @@ def _verdict(task: TaskFacts, label: Fact) -> dict[str, int]:
     if blame["severity"] == "critical":
         fields["critical_errors"] = 1
     return fields
+
+
+def _says_nothing(sampling: dict[str, Any] | None) -> bool:
+    """Whether neither the sender nor the configuration says how an audited label was drawn."""
+    return sampling is None or sampling["source"] == "assumed"
 
 
 def _sampled(weight: Fraction | None, drawn: bool, *, correct: bool, technical: bool) -> dict[str, int]:

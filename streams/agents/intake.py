@@ -21,9 +21,11 @@ from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import Entry, LogReader, LogWriter, ProducerRecord
 from streams.models import topics
 from streams.models.acceptance import accept, accept_plain, latest_time, surely_plain
-from streams.models.events import TaskCreated, encode_event
+from streams.models.events import AuditCompleted, TaskCreated, encode_event
 from streams.models.grants import UNPROVEN, SenderGrant, has_proof, opened, stamped
 from streams.models.refusal import Refusal
+from streams.models.sampling_plan import NO_PLAN, SamplingPlan
+from streams.models.sampling_plan import stamped as sampled
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class IntakePolicy:
         grants: By topic, what may come from it without a proof of the gateway. A topic that is not named allows
             everything.
         grant_keys: Keys with which the gateway signs a sender's grant.
+        sampling: What is said of audits that name no probability.
     """
 
     max_event_bytes: int = 1_048_576
@@ -56,6 +59,7 @@ class IntakePolicy:
     limits: EventLimits = DEFAULT_LIMITS
     grants: Mapping[str, SenderGrant] = field(default_factory=dict)
     grant_keys: tuple[bytes, ...] = ()
+    sampling: SamplingPlan = NO_PLAN
 
 
 class Intake:
@@ -102,6 +106,7 @@ class Intake:
         self._dead_partition = partition % out.partitions
         self._flushed: int | None = None
         self._grant = policy.grants.get(source)
+        self._sampling = None if policy.sampling.says_nothing else policy.sampling
 
     async def recover(self) -> None:
         """Nothing to recover."""
@@ -140,6 +145,12 @@ class Intake:
                         self._refuse(record, found)
                         continue
                     event, value = found
+                if self._sampling is not None and type(event) is AuditCompleted:
+                    found = sampled(event, self._sampling, first=False)
+                    if isinstance(found, Refusal):
+                        self._refuse(record, found)
+                        continue
+                    event, value = found, value if found is event else encode_event(found)
                 if classes and type(event) is TaskCreated and event.data.due_at is None and event.data.sla_class:
                     resolved = self._resolve(event, classes)
                     if resolved is None:

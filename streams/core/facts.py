@@ -28,8 +28,8 @@ class Fact(Struct, array_like=True, gc=False):
     """What all facts share: place in the log, identity for duplicates, event time and the sender's grant.
 
     ``grant`` is the stamp of the event (``streams.models.grants``), None where the sender may do everything. It is the last
-    column of each kind, so that it is written only where there is one; but in an ``Audit`` ``assumed`` stands behind it, so an
-    assumed audit without a grant writes nil for it.
+    column of each kind, so that it is written only where there is one; but in an ``Audit`` ``assumed`` and ``configured`` stand behind
+    it, so such an audit without a grant writes nil for it.
     """
 
     offset: int
@@ -79,7 +79,8 @@ class LabelWithdrawn(Fact, tag=5, gc=False):
 class Audit(Fact, tag=6, gc=False):
     """An audit with a verdict. ``weight_nano`` is 1/π in 10⁻⁹, 0 where π is not known.
 
-    ``assumed``: the sender says nothing of sampling (an earlier release did not keep that). It is written only where it is true.
+    ``assumed``: nobody says anything of sampling (an earlier release did not keep that). ``configured``: the sender names no
+    probability, and the configuration said at intake how the label was drawn. Each is written only where it is true.
     """
 
     audit_id: str
@@ -94,6 +95,7 @@ class Audit(Fact, tag=6, gc=False):
     gold: bool
     grant: str | None = None
     assumed: bool = False
+    configured: bool = False
 
 
 class Incomparable(Fact, tag=11, gc=False):
@@ -222,7 +224,8 @@ def _audit(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
     d = event.data
     if d.verdict == "incomparable":
         return Incomparable(offset, identity, time_ms, d.audit_id, d.label_id)
-    probability = d.sampling.probability if d.sampling is not None else None
+    sampling = d.sampling
+    probability = None if sampling is None else sampling.probability
     wrong = d.verdict == "incorrect"
     return Audit(
         offset,
@@ -239,7 +242,8 @@ def _audit(offset: int, identity: str, time_ms: int, event: Any) -> Fact:
         d.blind,
         d.gold,
         None,
-        d.sampling is None,
+        sampling is None or sampling.source == wire.ASSUMED,
+        sampling is not None and sampling.source == wire.BY_CONFIGURATION,
     )
 
 
@@ -310,16 +314,26 @@ def made(offset: int, event: Any) -> Any:
 
 
 def same_content(one: Any, other: Any) -> bool:
-    """Tell whether two facts have the same content, whatever their offsets and grants (and what earlier releases did not keep)."""
+    """Tell whether two facts have the same content, as their senders gave it.
+
+    Offsets, grants, what the configuration said of sampling and what earlier releases did not keep make no difference.
+    """
     if type(one) is not type(other):
         return False
     same: dict[str, Any] = {"offset": one.offset, "grant": one.grant}
     if type(one) is Audit:
-        same["assumed"] = one.assumed
+        if _said_nano(one) != _said_nano(other):
+            return False
+        same |= {"weight_nano": one.weight_nano, "assumed": one.assumed, "configured": one.configured}
     if getattr(one, "values", None) == UNKNOWN_TRUTH or getattr(other, "values", None) == UNKNOWN_TRUTH:
         # Stored before a sole "?" had its separator.
         one, same["values"] = msgspec.structs.replace(one, values=_canonical(one.values)), _canonical(other.values)
     return bool(one == msgspec.structs.replace(other, **same))
+
+
+def _said_nano(audit: Audit) -> int:
+    """Return the weight that the sender named, 0 where it named none."""
+    return 0 if audit.configured else audit.weight_nano
 
 
 def _canonical(values: str | None) -> str | None:
@@ -346,16 +360,19 @@ def pack(fact: Any) -> bytes:
     """Encode one fact. The last columns are written only where they say something."""
     one: bytes = _encode(fact)
     if type(fact) is Audit:
-        if fact.assumed:
+        if fact.configured:
             return one
-        one = _SHORT_AUDIT + one[3:-1]  # 16 members have a head of three bytes, 15 one of one
+        if fact.assumed:
+            return _ASSUMED_AUDIT + one[3:-1]
+        one = _SHORT_AUDIT + one[3:-2]  # 16 members and more have a head of three bytes, 15 one of one
     if fact.grant is not None:
         return one
     # An array of fewer than 16 is one byte for its length and then its members; the last one is a nil of one byte.
     return _SHORTER[one[0]] + one[1:-1]
 
 
-_SHORT_AUDIT = bytes([0x90 + len(Audit.__struct_fields__)])
+_ASSUMED_AUDIT = bytes([0xDC, 0, len(Audit.__struct_fields__)])
+_SHORT_AUDIT = bytes([0x90 + len(Audit.__struct_fields__) - 1])
 _SHORTER = [bytes([max(0, byte - 1)]) for byte in range(256)]
 
 

@@ -36,7 +36,7 @@ _LONG_BYTES = 256
 _MARK = "~"
 _CONTINUES = "+"
 _LONG_ARRAY = 0xDC
-"""First byte of a fact with 16 members: an audit that is assumed to be random."""
+"""First byte of a fact with 16 members or more: an audit that is assumed to be random, or whose draw the configuration told."""
 _AUDIT_TAG = Audit.__struct_config__.tag
 _NAMED = (c.CONFUSION_PREFIX, c.CONFUSION_WEIGHT_PREFIX)
 

@@ -91,9 +91,11 @@ class TaskView:
         """Note that an audit drew its label at random. The order of those with a π is that in which they first named one.
 
         An audit that is sent again without its π was drawn all the same, at the time of its first version; one that was assumed to be
-        random and now says how its label was picked was not.
+        random and now says how its label was picked was not. A π that the configuration told replaces none that a sender named.
         """
         known = self.samples.get(fact.audit_id)
+        if fact.configured and known is not None and known.weight_nano and not known.configured:
+            return
         if fact.weight_nano:
             if known is not None:
                 fact = msgspec.structs.replace(fact, time_ms=known.time_ms)

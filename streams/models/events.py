@@ -48,11 +48,18 @@ class Prediction(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     model: Name | None = None
 
 
+BY_SENDER, BY_CONFIGURATION, ASSUMED = "event", "configuration", "assumed"
+STAMPS = frozenset((BY_SENDER, BY_CONFIGURATION, ASSUMED))
+"""What gateway and intake write in ``sampling.source``: the sender's own word stands, the configuration decided
+(``streams.models.sampling_plan``), or nobody said anything and the label is assumed to be drawn at random."""
+
+
 class Sampling(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """How the audited label was chosen; ``probability`` is its inclusion probability (0..1]."""
 
     method: Name | None = None
     probability: Probability | None = None
+    source: Name | None | UnsetType = UNSET
 
 
 class TaskCreatedData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):

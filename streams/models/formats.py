@@ -170,8 +170,9 @@ SEGMENT = Format(
     "worker (ledger)",
     "fourth member of the array, once for up to 4,000 facts",
     _STOPS,
-    "2: grants and incomparable audits (facts), the version; 2.1: audits without sampling say so",
-    1,
+    "2: grants and incomparable audits (facts), the version; 2.1: audits without sampling say so; 2.2: audits of whose draw the "
+    "configuration told",
+    2,
 )
 ROW = Format(
     "a row",
@@ -271,8 +272,8 @@ EVENT = Format(
     "worker (intake, ledger), replay",
     "end of the CloudEvents type (.v1); optional fields may be added",
     "intake refuses it to the dead letters with its type; send new types after the last worker is upgraded",
-    "1.1: verdict incomparable, floorwatchgrant, idle and floor_at of ticks",
-    1,
+    "1.1: verdict incomparable, floorwatchgrant, idle and floor_at of ticks; 1.2: sampling.source",
+    2,
 )
 DEAD_LETTER = Format(
     "a dead letter",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +54,7 @@ class EventMaker:
         time: When it happened.
         metadata: The record's, reduced to dimensions.
         dataset: The dataset, reduced.
+        audited: What is known of the label of each audit made, by the event's id: values by name.
     """
 
     action: str
@@ -63,6 +64,7 @@ class EventMaker:
     time: datetime
     metadata: dict[str, Any]
     dataset: dict[str, Any]
+    audited: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def _dim(self, name: str) -> str | None:
         value = self.metadata.get(name)
@@ -124,9 +126,12 @@ class EventMaker:
         data = wire.LabelWithdrawnData(label_id=label_id(response, round_number), reason=reason)
         return self._event(wire.LabelWithdrawn, response, data)
 
-    def audit(self, response: str, data: wire.AuditCompletedData) -> Any:
-        """Return audit.completed."""
-        return self._event(wire.AuditCompleted, response, data)
+    def audit(self, response: str, data: wire.AuditCompletedData, choices: list[str]) -> Any:
+        """Return audit.completed of a label with these choices, as ``question=choice``."""
+        event = self._event(wire.AuditCompleted, response, data)
+        dims = {name: (value,) for name, value in self._dims().items() if value is not None}
+        self.audited[event.id] = {**dims, "decision": (*choices, *(one.partition("=")[2] for one in choices))}
+        return event
 
     def audit_withdrawn(self, response: str, audit_id: str, reason: str) -> Any:
         """Return audit.withdrawn."""

@@ -51,6 +51,11 @@ class ResponseMapping:
             raise BadWebhook("unknown_status", "$.data.status", reason)
 
     @property
+    def audited(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """What is known of the label of each audit made so far, by the event's id: values by name."""
+        return self._make.audited
+
+    @property
     def _is_old(self) -> bool:
         return self._known is not None and self._at_us <= self._known["at_us"]
 
@@ -143,7 +148,7 @@ class ResponseMapping:
             values=values_of(self._answer) if wrong else None,
             sampling=wire.Sampling(method="review"),
         )
-        return self._make.audit(self.response, data)
+        return self._make.audit(self.response, data, given["choices"])
 
     def _error_class(self, given: Remembered) -> ErrorClass:
         truth_safe = self._is_safe()

@@ -199,6 +199,7 @@ class _Work:
         ignored: str | None,
     ) -> None:
         self._event(*events)
+        self.out.audited.update(mapping.audited)
         self.out.ignored = ignored
         if entry is None:
             self.out.remember.clear()  # nothing new: neither of the response nor of its record

@@ -142,7 +142,7 @@ class AnnotationMapping:
             values=self._values if wrong else None,
             sampling=wire.Sampling(method="review"),
         )
-        return self._make.audit(self._uid, data, time)
+        return self._make.audit(self._uid, data, time, given["values"])
 
     def _error_class(self, given: list[str]) -> ErrorClass:
         safe = self._make.settings.safe_values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,6 +60,7 @@ class Maker:
         task: The task, where the webhook has it.
         title: The project's title, the queue where no other is named.
         generation: Counts up when the tool gives a deleted task's id out again.
+        audited: What is known of the label of each audit made, by the event's id: values by name.
     """
 
     action: str
@@ -70,6 +71,7 @@ class Maker:
     task: dict[str, Any] | None
     title: str | None
     generation: int
+    audited: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -157,9 +159,12 @@ class Maker:
         data = wire.LabelWithdrawnData(label_id=label_id(unique_id, round_number), reason=reason)
         return self._event(wire.LabelWithdrawn, unique_id, time, data)
 
-    def audit(self, unique_id: str, data: wire.AuditCompletedData, time: datetime) -> Any:
-        """Return audit.completed."""
-        return self._event(wire.AuditCompleted, f"{unique_id}:{time.isoformat()}", time, data)
+    def audit(self, unique_id: str, data: wire.AuditCompletedData, time: datetime, decision: list[str]) -> Any:
+        """Return audit.completed of a label with this decision."""
+        event = self._event(wire.AuditCompleted, f"{unique_id}:{time.isoformat()}", time, data)
+        dims = {name: (value,) for name, value in self._dims().items() if value is not None}
+        self.audited[event.id] = {**dims, "decision": tuple(decision)}
+        return event
 
 
 def _before(time: datetime, seconds: float) -> datetime | None:

@@ -188,6 +188,7 @@ class _Work:
         mapping = AnnotationMapping(maker, annotation, known, place)
         events, record = mapping.updated() if self.action == "ANNOTATION_UPDATED" else mapping.created()
         self.out.events += events
+        self.out.audited.update(maker.audited)
         if record is not None:
             self.out.remember[key] = record
         if not events:
