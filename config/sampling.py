@@ -129,7 +129,9 @@ class SamplingSettings(Section):
         faults = []
         for name in self.sources:
             if not name.strip() or "*" in name[:-1]:
-                hint = "write the source of its events, e.g. label-studio/kul, or its beginning and one *: label-studio/*"
+                hint = (
+                    "write the source of its events, e.g. label-studio/kul, or its beginning and one *: label-studio/*"
+                )
                 faults.append(SettingsFault(("sources", name), "is no source and no beginning of one", hint))
         refuse(faults)
         return self

@@ -71,7 +71,9 @@ def build_app(
     senders = authenticator(settings, clock_ms)
     metrics = GatewayMetrics(VERSION)
     limits = limits or Limits()
-    webhook_queue = WebhookQueue(settings, publisher, tool_state, clock_ms, metrics, limits=limits.events, plan=limits.sampling)
+    webhook_queue = WebhookQueue(
+        settings, publisher, tool_state, clock_ms, metrics, limits=limits.events, plan=limits.sampling
+    )
     for_hooks = max(1, settings.max_requests // 4)
     body = settings.max_body_bytes
     events = Pool(FairShare(settings.max_requests - for_hooks), FairShare(_EVENT_BODIES * body), SliceScheduler())

@@ -106,7 +106,9 @@ class Intake:
         self._dead_partition = partition % out.partitions
         self._flushed: int | None = None
         self._grant = policy.grants.get(source)
-        self._sampling = None if policy.sampling.says_nothing else policy.sampling
+        self._filled_in = {TaskCreated} if policy.sla_classes_ms else set[type]()
+        if not policy.sampling.says_nothing:
+            self._filled_in.add(AuditCompleted)
 
     async def recover(self) -> None:
         """Nothing to recover."""
@@ -130,7 +132,7 @@ class Intake:
     def _fold_some(self, records: list[Record]) -> None:
         """Sort a few records after one scan of all of them for those that need a full check."""
         policy, events, partitions = self._policy, self._events, self._out.partitions
-        classes, most, limits, keys = policy.sla_classes_ms, policy.max_event_bytes, policy.limits, policy.grant_keys
+        most, limits, keys = policy.max_event_bytes, policy.limits, policy.grant_keys
         values = [record.value or b"" for record in records]
         plain = self._grant is None and surely_plain(b"\n".join(values))
         latest = latest_time(min([record.timestamp_ms for record in records]) + policy.future_ms)
@@ -145,18 +147,12 @@ class Intake:
                         self._refuse(record, found)
                         continue
                     event, value = found
-                if self._sampling is not None and type(event) is AuditCompleted:
-                    found = sampled(event, self._sampling, first=False)
-                    if isinstance(found, Refusal):
-                        self._refuse(record, found)
+                if type(event) in self._filled_in:
+                    full = self._filled(event)
+                    if isinstance(full, Refusal):
+                        self._refuse(record, full)
                         continue
-                    event, value = found, value if found is event else encode_event(found)
-                if classes and type(event) is TaskCreated and event.data.due_at is None and event.data.sla_class:
-                    resolved = self._resolve(event, classes)
-                    if resolved is None:
-                        self._refuse(record, _unknown_class(event.data.sla_class, classes))
-                        continue
-                    value = resolved
+                    value = value if full is event else encode_event(full)
                 key = event.subject.encode()
             except CONTENT_ERRORS as error:
                 self._set_aside(record, error)
@@ -179,16 +175,18 @@ class Intake:
         found = accept(unsealed, arrived_ms, policy.max_event_bytes, policy.future_ms, policy.limits)
         return found if proven or isinstance(found, Refusal) else _bound(*found, self._grant)
 
-    def _resolve(self, event: TaskCreated, classes: dict[str, int]) -> bytes | None:
-        """Write the due time into the event, so that the log means the same whatever the configuration becomes."""
-        allowed_ms = classes.get(event.data.sla_class or "")
+    def _filled(self, event: Any) -> Any:
+        """Return an event with what the configuration says of it, which stays on the log; or a refusal."""
+        if type(event) is AuditCompleted:
+            return sampled(event, self._policy.sampling, first=False)
+        data, classes = event.data, self._policy.sla_classes_ms or {}
+        if data.due_at is not None or not data.sla_class:
+            return event
+        allowed_ms = classes.get(data.sla_class)
         if allowed_ms is None:
-            return None
+            return _unknown_class(data.sla_class, classes)
         due_at = event.time + timedelta(milliseconds=allowed_ms)
-        value: bytes = encode_event(
-            msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, due_at=due_at))
-        )
-        return value
+        return msgspec.structs.replace(event, data=msgspec.structs.replace(data, due_at=due_at))
 
     def _refuse(self, record: Record, refusal: Refusal) -> None:
         self._meter.dead_letter("intake", refusal.code)

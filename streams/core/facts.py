@@ -314,26 +314,18 @@ def made(offset: int, event: Any) -> Any:
 
 
 def same_content(one: Any, other: Any) -> bool:
-    """Tell whether two facts have the same content, as their senders gave it.
-
-    Offsets, grants, what the configuration said of sampling and what earlier releases did not keep make no difference.
-    """
+    """Tell whether two facts have the same content as their senders gave it, whatever intake and earlier releases made of it."""
     if type(one) is not type(other):
         return False
     same: dict[str, Any] = {"offset": one.offset, "grant": one.grant}
     if type(one) is Audit:
-        if _said_nano(one) != _said_nano(other):
-            return False
+        if (0 if one.configured else one.weight_nano) != (0 if other.configured else other.weight_nano):
+            return False  # another probability, or one of them has none of its sender
         same |= {"weight_nano": one.weight_nano, "assumed": one.assumed, "configured": one.configured}
     if getattr(one, "values", None) == UNKNOWN_TRUTH or getattr(other, "values", None) == UNKNOWN_TRUTH:
         # Stored before a sole "?" had its separator.
         one, same["values"] = msgspec.structs.replace(one, values=_canonical(one.values)), _canonical(other.values)
     return bool(one == msgspec.structs.replace(other, **same))
-
-
-def _said_nano(audit: Audit) -> int:
-    """Return the weight that the sender named, 0 where it named none."""
-    return 0 if audit.configured else audit.weight_nano
 
 
 def _canonical(values: str | None) -> str | None:
@@ -360,10 +352,8 @@ def pack(fact: Any) -> bytes:
     """Encode one fact. The last columns are written only where they say something."""
     one: bytes = _encode(fact)
     if type(fact) is Audit:
-        if fact.configured:
-            return one
-        if fact.assumed:
-            return _ASSUMED_AUDIT + one[3:-1]
+        if fact.configured or fact.assumed:
+            return one if fact.configured else _ASSUMED_AUDIT + one[3:-1]
         one = _SHORT_AUDIT + one[3:-2]  # 16 members and more have a head of three bytes, 15 one of one
     if fact.grant is not None:
         return one

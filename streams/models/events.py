@@ -59,7 +59,7 @@ class Sampling(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
     method: Name | None = None
     probability: Probability | None = None
-    source: Name | None | UnsetType = UNSET
+    source: Name | UnsetType | None = UNSET
 
 
 class TaskCreatedData(Struct, frozen=True, gc=False, forbid_unknown_fields=True):

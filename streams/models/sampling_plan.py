@@ -38,8 +38,8 @@ class SamplingRule(Struct, frozen=True):
     """How audits are drawn for which all conditions hold.
 
     Attributes:
-        when: Patterns by what is looked at: ``method`` and ``auditor`` of the audit; ``decision``, ``queue``, ``policy``, ``market`` and
-            ``priority`` of its label, which are known of webhooks only.
+        when: Patterns by what is looked at: ``method`` and ``auditor`` of the audit; ``decision``, ``queue``, ``policy``,
+            ``market`` and ``priority`` of its label, which are known of webhooks only.
         gold: Only audits that say so, or that do not; None for all.
         blind: The same.
         probability: Inclusion probability; None where these audits are picked.

@@ -13,7 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from floorwatch.cli.check_events import MAX_EVENT_BYTES, FileReport, as_text, check_events, check_stream
+from config.sampling import SamplingSettings
+from floorwatch.cli.check_events import MAX_EVENT_BYTES, FileReport, as_json, as_text, check_events, check_stream
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "contract" / "examples.jsonl"
@@ -167,3 +168,34 @@ def test_an_id_that_another_task_has_too_is_warned_of_and_both_count() -> None:
     assert not report.faults
     assert (report.types.total(), report.duplicates) == (2, 1)
     assert [(found.line, found.code) for found in report.warnings] == [(2, "id_of_another_task")]
+
+
+def audited(number: int, **sampling: Any) -> bytes:
+    said = {"sampling": sampling} if sampling else {}
+    return event("audit.completed", "t", f"a-{number}", audit_id=f"a-{number}", label_id="l", verdict="correct", **said)
+
+
+def test_how_audits_were_drawn_is_told_by_source_and_what_intake_would_say() -> None:
+    lines = [
+        label("t", "l"),
+        audited(1),
+        audited(2),
+        audited(2, probability=0.3, source="configuration"),
+        audited(3, probability=0.2),
+        audited(4, probability=0.0002),
+        audited(5, method="flagged"),
+    ]
+    unset = check(lines)
+    assert unset.duplicates == 1, "what another intake has written is none of the content"
+    said = as_text("f", unset)
+    assert "2 audits of test: no sampling is said, so they are assumed random; say it: sampling.sources.test" in said
+    assert "2 audits of test: each with its probability" in said
+    assert "1 audit of test: targeted, a method without a probability" in said
+    rules = {"rules": [{"when": {"method": "flagged"}, "probability": 0.5}], "min_probability": 0.001}
+    plan = SamplingSettings.model_validate({"sources": {"test": {"probability": 0.05, **rules}}}).plan()
+    report = check_stream(io.BytesIO(b"\n".join(lines)), NOW_MS, plan=plan)
+    assert [(fault.line, fault.code) for fault in report.faults] == [(6, "probability_below_bound")]
+    said = as_text("f", report)
+    assert "2 audits of test: random with probability 0.05, by the configuration" in said
+    assert "1 audit of test: random with probability 0.5, by the configuration" in said
+    assert sum(one["audits"] for one in as_json("f", report)["sampling"]) == 4

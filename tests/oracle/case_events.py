@@ -100,13 +100,15 @@ def audit(
     *,
     p: float | None = None,
     how: str | None = None,
+    by: str | None = None,
     task: str = "t-1",
     id: str | None = None,
     **data: Any,
 ) -> Event:
     """``audit.completed`` of ``label_id`` (None: of the latest label).
 
-    Drawn with probability ``p``; by method ``how`` without one; without both it says nothing of sampling.
+    Drawn with probability ``p``; by method ``how`` without one; without both it says nothing of sampling. ``by`` is what intake
+    wrote on it.
     """
     body: Event = {"audit_id": audit_id, "verdict": verdict, **data}
     if label_id is not None:
@@ -115,6 +117,8 @@ def audit(
         body["sampling"] = {"method": "random", "probability": p}
     elif how is not None:
         body["sampling"] = {"method": how}
+    if by is not None:
+        body["sampling"] = {"method": how, "probability": p, "source": by}
     return event("audit.completed", minute, body, task=task, id=id)
 
 

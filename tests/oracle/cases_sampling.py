@@ -6,6 +6,8 @@ from tests.oracle.case_events import Case, audit, drawn, label, labels_by, one_l
 
 _RIGHT = {"audited": 1, "correct": 1, "assumed": 1, "assumed_correct": 1}
 
+_BOTH = {"weight_sum": 24.0, "weight_correct": 24.0}
+
 SAMPLING_CASES = [
     Case(
         "weights_are_one_over_probability",
@@ -132,6 +134,46 @@ SAMPLING_CASES = [
             audit("a-2", 8, "l-1", "incorrect", how="risk"),
         ],
         one_label(audited=1, targeted=1, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
+    ),
+    Case(
+        "probability_of_the_configuration",
+        "A probability that the configuration gave at intake counts as one of the sender; what its sender names replaces it, and "
+        "is replaced by none of the configuration.",
+        [
+            label("l-1", 5),
+            label("l-2", 6, task="t-2"),
+            audit("a-1", 7, "l-1", "correct", p=0.05, by="configuration"),
+            audit("a-2", 7, "l-2", "correct", p=0.05, by="configuration", task="t-2"),
+            audit("a-2", 8, "l-2", "correct", p=0.25, task="t-2", id="named"),
+            audit("a-2", 9, "l-2", "correct", p=0.05, by="configuration", task="t-2", id="silent"),
+        ],
+        labels_by(2, 1, tasks=2, audited=2, correct=2, **{**drawn(4.0), **drawn(20.0), **_BOTH}),
+    ),
+    Case(
+        "picked_by_the_configuration",
+        "An audit of which the configuration says that it was picked is targeted; one of which it says nothing is assumed random.",
+        [
+            label("l-1", 5),
+            label("l-2", 6, task="t-2"),
+            audit("a-1", 7, "l-1", "correct", by="configuration"),
+            audit("a-2", 8, "l-2", "correct", by="assumed", task="t-2"),
+        ],
+        labels_by(2, 1, tasks=2, audited=2, correct=2, targeted=1, targeted_correct=1, assumed=1, assumed_correct=1),
+    ),
+    Case(
+        "sent_again_under_another_configuration",
+        "The same event with what two configurations say of sampling is a duplicate: its sender said the same. Another probability of "
+        "its sender is another content.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "correct", by="assumed", id="one"),
+            audit("a-1", 7, "l-1", "correct", p=0.05, by="configuration", id="one"),
+            audit("a-1", 7, "l-1", "correct", id="one"),
+            audit("a-1", 7, "l-1", "correct", p=0.05, id="one"),
+        ],
+        one_label(**_RIGHT),
+        duplicates=2,
+        conflicts=1,
     ),
     Case(
         "new_version_of_an_audit_names_another_probability",
