@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import sys
@@ -175,7 +176,7 @@ class _SeenIds:
 
         self._report = report
         self._pack = msgpack.Encoder().encode
-        self._fact_of = lambda event: fact_of(0, stamped(event, NO_PLAN, first=True))  # as it was sent
+        self._as_sent, self._fact_of = functools.partial(stamped, plan=NO_PLAN, first=True), fact_of
         self._wire = wire
         self._seen: dict[tuple[str, str, str], tuple[int, int]] = {}
         self._first: dict[tuple[str, str], tuple[int, str]] = {}
@@ -192,7 +193,7 @@ class _SeenIds:
         report = self._report
         identity = (event.subject, event.source, event.id)
         # Facts are compared, as in the ledger, so both find the same duplicates.
-        content = hash(self._pack(self._fact_of(event) or event))
+        content = hash(self._pack(self._fact_of(0, self._as_sent(event)) or event))
         earlier = self._seen.setdefault(identity, (line, content))
         if earlier[0] != line:
             if earlier[1] == content:

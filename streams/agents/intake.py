@@ -106,7 +106,7 @@ class Intake:
         self._dead_partition = partition % out.partitions
         self._flushed: int | None = None
         self._grant = policy.grants.get(source)
-        self._filled_in = {TaskCreated} if policy.sla_classes_ms else set[type]()
+        self._filled_in: set[type] = {TaskCreated} if policy.sla_classes_ms else set()
         if not policy.sampling.says_nothing:
             self._filled_in.add(AuditCompleted)
 
