@@ -1,24 +1,8 @@
-"""A short run of the simulation behind docs/forecast.md: 100 days instead of 300, with the product's own forecast."""
+"""The simulated queue behind docs/forecast.md (its short run is in tests/detectors/test_sims.py)."""
 
 from random import Random
 
-import pytest
-
-from floorwatch.sims.breach import BreachQueue, poisson, run, simulate
-
-
-@pytest.mark.slow
-def test_the_rules_foresee_as_statistics_says():
-    lines = run(0.34, 1)
-    assert len(lines) == 10
-    assert [str(line) for line in lines if not line.ok] == []
-
-
-@pytest.mark.slow
-def test_roster_beats_the_age_rule_in_lead_and_precision():
-    scores = simulate(60, 3)
-    assert scores["roster"].precision > scores["age"].precision
-    assert scores["roster"].lead_min > 1.3 * scores["age"].lead_min
+from floorwatch.sims.breach import BreachQueue, poisson
 
 
 def test_the_simulated_queue_works_by_due_time():
