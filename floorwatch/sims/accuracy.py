@@ -238,7 +238,7 @@ def run(scale: float, seed: int) -> list[ReportLine]:
     """
     rng = np.random.default_rng([seed, 1])
     runs = max(20, round(400 * scale))
-    few = max(20, runs // 2)
+    few = max(5, round(200 * scale))
     return [
         *_false_alarms(rng, runs),
         *_delays(rng, runs),

@@ -61,7 +61,7 @@ def first_alarm(late: Floats, due: Floats) -> Floats:
 def run(scale: float, seed: int) -> list[ReportLine]:
     """Run four weeks of a queue that misses 4%, and queues that come to miss 15% (200 each at scale 1)."""
     rng = np.random.default_rng([seed, 4])
-    runs = max(20, round(200 * scale))
+    runs = max(8, round(200 * scale))
     lines = []
     for correlation, words in ((0.0, "independent misses"), (0.1, "misses come together (correlation .1)")):
         false = first_alarm(*missed(rng, runs, FOUR_WEEKS, 0.04, correlation))
