@@ -117,8 +117,10 @@ def _delays(rng: np.random.Generator, runs: int) -> list[ReportLine]:
         for name, delays in found.items():
             what, reference = f"{name}: median audits to detect {accuracy:.2f}", _TABLE[name][place]
             if name == EVIDENCE:
-                words = f"{_KNOWN_TIMES:g} x {reference:g}, the reference"
-                lines.append(of_median(what, delays, "at most", _KNOWN_TIMES * reference, words))
+                bound = _KNOWN_TIMES * reference + PER_HOUR
+                lines.append(
+                    of_median(what, delays, "at most", bound, f"{_KNOWN_TIMES:g} x {reference:g}, and an hour")
+                )
             else:
                 lines.append(of_median(what, delays, "about", reference, "reference"))
     return lines

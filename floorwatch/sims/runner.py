@@ -10,6 +10,7 @@ import json
 import math
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -162,8 +163,25 @@ def _each(names: Sequence[str], scale: float, seed: int, jobs: int, say: Say) ->
         return
     say(f"{', '.join(names)}: in {jobs} processes")
     # New interpreters instead of forks: a fork of a process with threads may hang.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _end_with_parent)
+    try:
         began: dict[Future[Finished], str] = {pool.submit(run_one, name, scale, seed): name for name in names}
         for future in as_completed(began):
             error = future.exception()
             yield (Finished(began[future], (), 0.0, 0.0, f"its process ended: {error}") if error else future.result())
+    finally:  # broken off, too: what is kept goes on next time
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has ended, however that came about."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
