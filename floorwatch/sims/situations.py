@@ -21,6 +21,8 @@ from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
 from streams.core.detectors.watch import DAY_MS, HOUR_MS, Detector, Reading, Watch, source_of
 from streams.core.policy import EVIDENCE_TIER
 
+ROWS = (3, 4, 5, 10, 16)
+CPU_S = 1_000.0
 SLA_BAR = 2_688.0
 _QUARTER_MS = HOUR_MS // 4
 
@@ -162,17 +164,24 @@ def _people(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     false = [first_page(rng, MIXED, days) for _ in range(runs)]
     audits = sum(rate for rate, _ in MIXED) * 24 * days
     name = "two good labellers with 20 audits an hour, eight bad ones with 1 (96.7%): page in 13 days"
-    lines = [of_share(name, sum(map(math.isfinite, false)), runs, "at most", audits / BAR, "the budget")]
+    lines = [of_share(name, sum(map(math.isfinite, false)), runs, "at most", audits / BAR, "the budget", row=3)]
     found = [first_page(rng, ONE_BAD, days) for _ in range(runs)]
     total = sum(rate for rate, _ in ONE_BAD)
     share = sum(rate * wrong for rate, wrong in ONE_BAD) / total
     alike = [first_page(rng, [(total, share)], days) for _ in range(runs)]
     name = "one bad labeller with 40 an hour, twenty good ones with 1 (86.3%): median hours to a page"
-    lines.append(of_median(name, found, "at most", 1.1 * float(np.median(alike)), "as if all were alike, and a tenth"))
+    lines.append(
+        of_median(name, found, "at most", 1.1 * float(np.median(alike)), "as if all were alike, and a tenth", row=4)
+    )
     hits = sum(catastrophe(rng) for _ in range(runs))
     lines.append(
         of_share(
-            "60 of 60 audits wrong in an hour, three labellers: page at the next look", hits, runs, "at least", 1.0
+            "60 of 60 audits wrong in an hour, three labellers: page at the next look",
+            hits,
+            runs,
+            "at least",
+            1.0,
+            row=16,
         )
     )
     return lines
@@ -185,32 +194,32 @@ def _stays(rng: np.random.Generator, runs: int) -> list[ReportLine]:
         alarmed = [(begun, is_open) for begun, is_open, _ in found if begun]
         stays = sum(begun == 1 and is_open for begun, is_open in alarmed)
         name = f"93% against 95%, {per_hour * 24:.0f} audits a day, 75 days: of floors with an incident, one that stays"
-        lines.append(of_share(name, stays, max(1, len(alarmed)), "at least", 0.95, "one incident"))
+        lines.append(of_share(name, stays, max(1, len(alarmed)), "at least", 0.95, "one incident", row=10))
     back = [incidents(rng, 20.0, lambda day: 0.12 if 14 <= day < 21 else 0.02, 35) for _ in range(max(4, runs // 2))]
     ends = [ended - 21.0 for _, is_open, ended in back if ended >= 0 and not is_open]
     name = "a week at 88%, then 98%, 480 audits a day: share of incidents that end"
-    lines.append(of_share(name, len(ends), len(back), "at least", 0.95, "shown"))
+    lines.append(of_share(name, len(ends), len(back), "at least", 0.95, "shown", row=10))
     if ends:
-        lines.append(of_median("the same: median days from recovery to the end", ends, "at most", 4, "shown"))
+        lines.append(of_median("the same: median days from recovery to the end", ends, "at most", 4, "shown", row=10))
     return lines
 
 
 def _queues(rng: np.random.Generator, runs: int, days: int) -> list[ReportLine]:
     false = [first_sla_page(rng, _by_day_and_night, days) for _ in range(runs)]
     name = f"due by day 200 an hour and 1% missed, by night 4 and 15% (98.7%): page in {days} days"
-    lines = [of_share(name, sum(map(math.isfinite, false)), runs, "at most", 0.035, "as for independent misses")]
+    lines = [of_share(name, sum(map(math.isfinite, false)), runs, "at most", 0.035, "as for independent misses", row=5)]
     found = [first_sla_page(rng, _one_peak, 2) for _ in range(runs)]
     name = "a peak hour of 400 due with 40% missed, else 10 and 1% (74%): paged the same day"
     hits = sum(hours <= 24 for hours in found)
-    return [*lines, of_share(name, hits, runs, "at least", 1.0)]
+    return [*lines, of_share(name, hits, runs, "at least", 1.0, row=5)]
 
 
 def run(scale: float, seed: int) -> list[ReportLine]:
-    """Run all of them (400 runs of people at scale 1, 60 of incidents and queues)."""
+    """Run all of them (400 runs of people and queues at scale 1, 40 of a floor's incidents)."""
     rng = np.random.default_rng([seed, 8])
-    few = max(4, round(60 * scale))
+    runs = max(4, round(400 * scale))
     return [
-        *_people(rng, max(10, round(400 * scale))),
-        *_stays(rng, few),
-        *_queues(rng, few, 28 if scale >= 0.5 else 4),
+        *_people(rng, max(10, runs)),
+        *_stays(rng, max(3, round(40 * scale))),
+        *_queues(rng, runs, 28 if scale >= 0.5 else 4),
     ]
