@@ -86,11 +86,16 @@ class AuditSums:
         Amounts that cancel out are yielded too: their row was touched (``Change``).
         """
         found, self._counts = self._counts, {}
-        sums: dict[tuple[int, int, int], c.Counters] = {}
+        # Few of the person and task dimensions make different scopes here, so equal audits of equal scopes are counted first.
+        alike: dict[tuple[tuple[int, ...], int, tuple[int, ...], int, int, tuple[c.Counter, ...]], int] = {}
         for (who, what, quarter_ms, states, sign, revises, counters), count in found.items():
+            key = (self._scopes.audit_scopes(who, what), quarter_ms, states, sign, revises, counters)
+            alike[key] = alike.get(key, 0) + count
+        sums: dict[tuple[int, int, int], c.Counters] = {}
+        for (scopes, quarter_ms, states, sign, revises, counters), count in alike.items():
             pairs = zip(counters[::2], counters[1::2], strict=True)
             amounts = [(counter, sign * count * int(amount)) for counter, amount in pairs if type(counter) is int]
-            for scope in self._scopes.audit_scopes(who, what):
+            for scope in scopes:
                 for tier, spec, state in zip(_TIERS, self._tiers, states, strict=True):
                     if state == _GONE:
                         continue

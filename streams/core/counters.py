@@ -177,8 +177,10 @@ def quantiles_ms(histogram: Histogram, shares: tuple[float, ...]) -> list[float 
 def add_counters(into: Counters, amounts: Counters, sign: int = 1) -> None:
     """Add (or with ``sign=-1`` take away) amounts in place; a counter that reaches zero is dropped."""
     get = into.get
+    if sign != 1:
+        amounts = {counter: sign * amount for counter, amount in amounts.items()}
     for counter, amount in amounts.items():
-        total = get(counter, 0) + sign * amount
+        total = get(counter, 0) + amount
         if total:
             into[counter] = total
         else:

@@ -231,18 +231,17 @@ class ScopeIndex:
         self._pairs[who, what] = found
         return found
 
-    def audit_scopes(self, who: int, what: int) -> list[int]:
+    def audit_scopes(self, who: int, what: int) -> tuple[int, ...]:
         """Return the numbers of the scopes of one dimension tuple of which only audits are kept."""
         values = self._values_of(who, what)
         found = [self._scope_of_kind(kind, values) for kind in self._audit_kinds]
-        return [number for number in found if number >= 0]
+        return tuple([number for number in found if number >= 0])
 
     def _values_of(self, who: int, what: int) -> list[int]:
         values = [-1] * len(DIMENSIONS)
-        for column, dimension in enumerate(_WHO):
-            values[dimension] = int(self._who.table[who, column])
-        for column, dimension in enumerate(_WHAT):
-            values[dimension] = int(self._what.table[what, column])
+        for dimensions, numbers in ((_WHO, self._who.table[who]), (_WHAT, self._what.table[what])):
+            for dimension, number in zip(dimensions, numbers.tolist(), strict=True):
+                values[dimension] = number
         return values
 
     def _scope_of_kind(self, kind: int, values: list[int]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from streams.core import counters as c
@@ -186,6 +187,19 @@ _PAIRS_MOST = 1_000
 """Pairs and values that a row shows, the most frequent first: a row is one record, and each may have 512 characters."""
 
 
+@lru_cache(maxsize=1024)
+def _pair(pair: str) -> tuple[str, str, tuple[tuple[str, int], ...]]:
+    """Return decision and truth of a confusion pair, and what it counts as for each value: 0 to 3 for tp, fp, fn and unsaid."""
+    given, truth = pair.split(c.PAIR_SEPARATOR)
+    given = c.canonical(given)
+    given_set = c.values_of(given)
+    if truth == c.UNKNOWN_TRUTH:
+        return given, truth, tuple((value, 3) for value in given_set)
+    truth_set = c.values_of(truth)
+    kinds = ((given_set & truth_set, 0), (given_set - truth_set, 1), (truth_set - given_set, 2))
+    return given, truth, tuple((value, place) for values, place in kinds for value in values)
+
+
 def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[Any]]]:
     """Return precision and recall per decision value, and the confusion pairs most frequent first.
 
@@ -196,19 +210,12 @@ def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[An
     tallies: dict[str, list[int]] = {}
     unsaid = 0
     for pair, count in counts.items():
-        given, truth = pair.split(c.PAIR_SEPARATOR)
-        given = c.canonical(given)
+        given, truth, places = _pair(pair)
         summed[given, truth] = summed.get((given, truth), 0) + count
-        given_set = c.values_of(given)
         if truth == c.UNKNOWN_TRUTH:
             unsaid += count
-            for value in given_set:
-                tallies.setdefault(value, [0, 0, 0, 0])[3] += count
-            continue
-        truth_set = c.values_of(truth)
-        for value in given_set | truth_set:
-            tally = tallies.setdefault(value, [0, 0, 0, 0])
-            tally[0 if value in given_set and value in truth_set else 1 if value in given_set else 2] += count
+        for value, place in places:
+            tallies.setdefault(value, [0, 0, 0, 0])[place] += count
     pairs = [
         [c.readable(given), None if truth == c.UNKNOWN_TRUTH else c.readable(truth), count]
         for (given, truth), count in sorted(summed.items(), key=lambda item: (-item[1], item[0]))[:_PAIRS_MOST]

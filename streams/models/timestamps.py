@@ -5,12 +5,11 @@ The one parser of times that programs write. What people type is read by ``floor
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 DAY_MS = 86_400_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class BadTimestamp(ValueError):
@@ -24,7 +23,8 @@ def to_ms(instant: datetime) -> int:
         >>> to_ms(datetime(1970, 1, 1, 0, 0, 1, 999_999, tzinfo=timezone.utc))
         1999
     """
-    return (instant - _EPOCH) // _MILLISECOND
+    since = instant - _EPOCH  # by its parts: a division by a timedelta takes a third longer
+    return since.days * DAY_MS + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 def parse_rfc3339(text: str) -> datetime:
