@@ -174,13 +174,48 @@ def accuracy(parts: Parts, *, labels_known: bool = True) -> RowJson:
     row = _LAYOUTS["accuracy"].row(parts)
     if not labels_known:
         row["labels"] = None
-    share = accuracy_share(row) if row["audited"] else None
-    value, low, high = share.estimate if share else (None, None, None)
+    value, low, high = _estimate(parts, row) if row["audited"] else _UNKNOWN
     row["accuracy_estimate_ratio"], row["accuracy_low_ratio"], row["accuracy_high_ratio"] = value, low, high
     row["wilson_low_ratio"], row["wilson_high_ratio"] = low, high
     row["values"], row["confusion"] = _confusion(parts.confusion)
     row["examples"] = sorted(parts.examples)[:20]
     return row
+
+
+_Estimate = tuple[float | None, float | None, float | None]
+_UNKNOWN: _Estimate = (None, None, None)
+_ESTIMATED = frozenset(
+    {
+        c.AUDITED,
+        c.CORRECT,
+        c.TARGETED,
+        c.TARGETED_CORRECT,
+        c.WEIGHT_NANO,
+        c.WEIGHT_CORRECT_NANO,
+        c.WEIGHT_TECHNICAL_NANO,
+    }
+    | {c.ASSUMED, c.ASSUMED_CORRECT, c.ASSUMED_TECHNICAL}
+    | set(range(c.CLASS_AUDITED, c.CLASS_WEIGHT_NANO + c.SAMPLING_CLASSES))
+)
+"""Counters that the estimate of a row is made of; with assumed audits its labels too. Held by tests/core/test_estimates.py."""
+
+_ESTIMATES_MOST = 16_384
+_estimates: dict[tuple[int | None, ...], _Estimate] = {}
+
+
+def _estimate(parts: Parts, row: RowJson) -> _Estimate:
+    """Return the estimate of a row and its interval: few different counts of audits make most rows of a floor."""
+    counts = parts.counts
+    numbers = [number for number in parts.scalars if number in _ESTIMATED]
+    labels = row["labels"] if c.ASSUMED in counts else 0
+    key = (labels, *numbers, *[counts[number] for number in numbers])
+    found = _estimates.get(key)
+    if found is None:
+        share = accuracy_share(row)
+        if len(_estimates) >= _ESTIMATES_MOST:
+            _estimates.clear()
+        found = _estimates[key] = share.estimate if share else _UNKNOWN
+    return found
 
 
 _PAIRS_MOST = 1_000

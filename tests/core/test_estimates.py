@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.core import counters as c
+from streams.core import tables
 from streams.core.binomial import interval_limits
+from streams.core.detector_evidence import LabelVerdict
+from streams.core.effects import decision_counters
 from streams.core.estimates import accuracy_share
 from streams.core.proportions import Interval
 
@@ -120,3 +125,40 @@ def test_every_row_has_an_interval_around_its_estimate(
         value, low, high = share.estimate
         assert 0 <= low <= value + 1e-9
         assert value - 1e-9 <= high <= 1
+
+
+AUDIT = st.builds(
+    lambda weight, wrong, technical, assumed: decision_counters(
+        "",
+        LabelVerdict(
+            wrong=wrong,
+            error_code=c.ERROR_CLASSES.index("technical") if technical and wrong else 0,
+            severity_code=0,
+            truth="",
+            weight_nano=weight * c.NANO,
+            gold=False,
+            audited_ms=0,
+            assumed=assumed,
+        ),
+    ),
+    st.sampled_from([0, 0, 1, 5, 7, 100]),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(AUDIT, max_size=6), st.lists(AUDIT, min_size=2, max_size=6), st.booleans())
+def test_a_row_shows_the_estimate_of_its_own_counts_whatever_was_shown_before(
+    audits: list[tuple[c.Counter, ...]], others: list[tuple[c.Counter, ...]], labels_known: bool
+) -> None:
+    """Rows that differ in one audit, or in their labels, one after the other."""
+    for other, labels in product(others, (10, 11)):
+        counters: c.Counters = {c.LABELS: labels}
+        for one in (*audits, other):
+            c.add_counters(counters, dict(zip(one[::2], map(int, one[1::2]), strict=True)))
+        found = tables.accuracy(tables.parts_of(counters), labels_known=labels_known)
+        share = accuracy_share(found)
+        shown = [found[f"accuracy_{part}_ratio"] for part in ("estimate", "low", "high")]
+        assert shown == (list(share.estimate) if share else [None] * 3)
