@@ -119,7 +119,7 @@ def test_the_rest_of_the_log_on_top_of_an_old_state_gives_the_numbers_of_one_fol
     assert not wrong, f"{len(wrong)} rows: {list(wrong.items())[:4]}"
 
 
-LIMITS = ("wilson_low_ratio", "wilson_high_ratio")
+LIMITS = frozenset({"wilson_low_ratio", "wilson_high_ratio", "accuracy_low_ratio", "accuracy_high_ratio"})
 OTHER_LIMITS = (DEPLOYED, *map(str, range(2, 10)))
 
 
