@@ -18,6 +18,7 @@ from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.watch import HOUR_MS
 
+CPU_S = 150.0
 BAR = 200_000.0
 AUDITS = 20_000
 BEFORE = 5_000

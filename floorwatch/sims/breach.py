@@ -32,6 +32,7 @@ from streams.core.forecast.supply import RecentWork, Stretch, Supply, efficiency
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.core.time_text import rfc3339
 
+CPU_S = 45.0
 DAYS = 300
 STEP_MIN = 5
 PAST_STEPS = 12

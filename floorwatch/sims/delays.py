@@ -20,6 +20,7 @@ from streams.core.detectors.packed import evidence_amount, evidence_counter
 from streams.core.detectors.watch import DAY_MS, HOUR_MS, Detector, Watch, source_of
 from streams.core.policy import EVIDENCE_TIER
 
+CPU_S = 250.0
 TARGET = 0.95
 BAR = bar_for(21_000, 7)
 LEVELS = (0.90, 0.85, 0.80)

@@ -15,6 +15,7 @@ from streams.core.detectors.fleet import bar_for, watch_list
 from streams.core.detectors.fold import PaneFold, begin, fold_pane
 from streams.core.policy import HOUR_MS
 
+CPU_S = 200.0
 SCOPES = 500
 AUDITS_PER_DAY = 21_000
 DAYS = 30

@@ -17,6 +17,7 @@ from floorwatch.sims.lines import ReportLine, of_share
 from streams.core.binomial import TAIL, WeightClass, exact_limits, interval_limits
 from streams.core.proportions import accuracy_of_classes, difference, recall_of
 
+CPU_S = 15.0
 CLAIMED = 0.925
 """Least coverage of the 95% intervals shown."""
 

@@ -14,6 +14,7 @@ from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
 from streams.core.records import Record
 from streams.core.time_text import rfc3339
 
+CPU_S = 80.0
 PER_DAY = 3_500
 """Audits a day of the floor; each is of six watched scopes, so of 21,000 scope audits a day."""
 

@@ -13,6 +13,7 @@ from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import begin, fold_pane
 from streams.core.detectors.watch import HOUR_MS
 
+CPU_S = 60.0
 ATTAINMENT = 0.95
 PER_HOUR = 60
 BAR = 2_688.0

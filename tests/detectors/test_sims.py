@@ -70,7 +70,7 @@ def test_the_interval_of_a_line_is_of_99_percent() -> None:
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_report() -> None:
-    run = simulations()["sla"]
+    run = simulations()["intervals"]
     assert run(0.02, 5) == run(0.02, 5)
     assert run(0.02, 5) != run(0.02, 6)
 
@@ -78,7 +78,7 @@ def test_the_same_seed_gives_the_same_report() -> None:
 @pytest.mark.slow
 def test_the_command() -> None:
     app = build("sims")
-    done = CliRunner().invoke(app, ["sims", "sla", "--scale", "0.02"])
+    done = CliRunner().invoke(app, ["sims", "intervals", "--scale", "0.02"])
     assert done.exit_code == 0, done.output
     assert re.search(r"\b([1-9]\d*) of \1 as promised", done.output)
     assert CliRunner().invoke(app, ["sims", "nothing"]).exit_code == 2
@@ -86,4 +86,4 @@ def test_the_command() -> None:
 
 def test_the_picture_in_the_docs_is_the_one_that_is_drawn() -> None:
     shown = Path(__file__).parents[2] / "docs" / "statistics-drop.svg"
-    assert shown.read_text() == drop_picture(), "draw it anew: floorwatch sims sla --picture"
+    assert shown.read_text() == drop_picture(), "draw it anew: floorwatch sims intervals --picture"
