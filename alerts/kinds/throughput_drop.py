@@ -25,7 +25,7 @@ from streams.core.window_names import CALENDAR_WINDOWS, window_words
 class ThroughputDropRule(Rule):
     """Fires when labels are at most ``target`` of the trailing baseline and that is no chance (z <= -min_z).
 
-    ``method: evidence`` compares every hour with the same hour of the week before instead, and needs a week of history;
+    ``method: evidence`` compares every hour with the same hour a week before and of days like it instead, and needs a week of history;
     ``target`` and the ``min_`` fields are then not looked at.
     """
 
@@ -35,7 +35,7 @@ class ThroughputDropRule(Rule):
     target: Ratio = 0.7
     method: Literal["baseline", "evidence"] = Field(
         default="baseline",
-        description="baseline: the mean of the equal windows before; evidence: every hour with that of the week before.",
+        description="baseline: the mean of the equal windows before; evidence: every hour with that of earlier days like it.",
     )
     budget: FalseAlarms = Budget(per_day=24, days=300)
     min_sample: float = Field(default=30, gt=0, description="Least labels expected by the baseline.")
@@ -53,7 +53,7 @@ class ThroughputDropRule(Rule):
 
 
 def detector(_rule: ThroughputDropRule) -> DetectorModel:
-    """Bets on labels an hour against the same hour of the week before; they have no parameter."""
+    """Bets on labels an hour against the same hour of earlier days like it; they have no parameter."""
     return DetectorModel("throughput", None)
 
 

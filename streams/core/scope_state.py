@@ -10,11 +10,12 @@ from streams.core.counters import OPEN, Counters, add_counters
 from streams.core.detectors.pace import PaceBets, PaceWatch
 from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.forecast.observe import QueueTally
-from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy
+from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy, Window
 from streams.core.records import CONTENT_ERRORS, told
 from streams.core.rowcodec import decode_row
 from streams.core.scopes import parse_scope_key
 from streams.core.window_sums import WindowSum
+from streams.core.windows import window_range
 
 Slot = tuple[int, bytes, str]
 """(stamp, encoded row, owner) of one source partition: of all its owners' rows the one with the highest stamp."""
@@ -29,9 +30,14 @@ TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla",
 """Table whose rows show a measure's detectors."""
 
 
-def _watch(detector: Detector) -> Watch | PaceWatch:
+_DAY = Window("day", 1, starts_min=(0,))
+
+
+def _watch(detector: Detector, zone: str) -> Watch | PaceWatch:
     if detector.model is None:
-        return PaceWatch(detector, PaceBets(), c.LABELS, c.SCHEDULED_MS)
+        return PaceWatch(
+            detector, PaceBets(), c.LABELS, c.SCHEDULED_MS, lambda at_ms: window_range(_DAY, at_ms, zone)[0]
+        )
     source = source_of(detector.measure, evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE))
     return Watch(detector, detector.model, source)
 
@@ -98,7 +104,10 @@ class ScopeState:
         self._oldest_ms: int | None = None
         self._kept_ms = tuple(tier.kept_ms for tier in policy.all_tiers)
         self.watches = [
-            (sum(1 << i for i, window in enumerate(policy.windows) if window.name == detector.window), _watch(detector))
+            (
+                sum(1 << i for i, window in enumerate(policy.windows) if window.name == detector.window),
+                _watch(detector, self.zone),
+            )
             for detector in policy.detectors
             if detector.watches(self.scope)
         ]

@@ -1,4 +1,4 @@
-"""Throughput by evidence: against the same hour a week before, through ledger and floor."""
+"""Throughput by evidence: against the same hour of earlier days like it, through ledger and floor."""
 
 from __future__ import annotations
 

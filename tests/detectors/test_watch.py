@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import random
-
-import pytest
-
 from streams.core import counters as c
 from streams.core.detectors.bets import ShareBets
-from streams.core.detectors.pace import WEEK_MS, Compared, PaceBets, PaceWatch
-from streams.core.detectors.watch import Detector, Watch, first_pane_ms, source_of
+from streams.core.detectors.pace import WEEK_MS, PaceBets, PaceWatch, first_judged_ms
+from streams.core.detectors.watch import Detector, Watch, source_of
 from streams.core.policy import DAY_MS, HOUR_MS, QUARTER_MS
 
 NOW_MS = 40 * WEEK_MS + 3 * DAY_MS
@@ -58,41 +53,15 @@ def test_the_quarter_that_has_just_ended_counts_and_open_tasks_past_due_are_miss
 
 
 def pace(judged_hours: int) -> float:
-    """Score after so many hours in which nothing came where 40 labels had come the week before."""
-    first_ms = first_pane_ms(NOW_MS, WEEK_MS)
-    hours = {first_ms + n * HOUR_MS - WEEK_MS: {c.LABELS: 40} for n in range(judged_hours)}
-    return (
-        PaceWatch(detector("throughput", None), PaceBets(), c.LABELS, c.SCHEDULED_MS)
-        .read(Held(hours=hours), NOW_MS)
-        .score
-    )
+    """Score after so many hours of people in which nothing came where 40 labels had come in each before."""
+    first_ms = first_judged_ms(NOW_MS)
+    on_shift = {c.SCHEDULED_MS: 3 * HOUR_MS}
+    hours = {ms: on_shift | {c.LABELS: 40} for ms in range(first_ms - 9 * DAY_MS, first_ms, HOUR_MS)}
+    hours |= {first_ms + n * HOUR_MS: on_shift for n in range(judged_hours)}
+    watch = PaceWatch(detector("throughput", None), PaceBets(), c.LABELS, c.SCHEDULED_MS)
+    return watch.read(Held(hours=hours), NOW_MS).score
 
 
 def test_a_day_is_only_learnt_from_before_the_first_bet() -> None:
     assert pace(24) == 0.0
     assert pace(25) > 0.0
-
-
-def test_the_scatter_of_two_counts_by_hand() -> None:
-    # 40 together, a quarter of the time: 10 are expected, with variance 40 · 1/4 · 3/4 = 7.5.
-    assert Compared(10, 1, 30, 3, 1.0).scatter == 0.0
-    assert Compared(16, 1, 24, 3, 1.0).scatter == pytest.approx(36 / 7.5)
-    assert Compared(0, 1, 0, 3, 1.0).scatter == 0.0
-
-
-@pytest.mark.parametrize("phi", [1.0, 3.0])
-def test_the_mean_scatter_is_phi_whatever_the_share_of_the_time(phi: float) -> None:
-    rng = random.Random(5)
-
-    def count(mean: float) -> int:
-        """A count of variance phi times its mean: phi times a Poisson count of a phi-th of the mean."""
-        left, drawn = math.exp(-mean / phi), -1
-        product = 1.0
-        while product > left:
-            product *= rng.random()
-            drawn += 1
-        return round(phi) * drawn
-
-    for exposure, past in ((4, 4), (1, 4)):
-        drawn = [Compared(count(12 * exposure), exposure, count(12 * past), past, 1.0).scatter for _ in range(4000)]
-        assert sum(drawn) / len(drawn) == pytest.approx(phi, rel=0.08)
