@@ -14,6 +14,9 @@ from streams.core.detectors.many import ManyFolds, count_factors, count_walks
 from streams.core.detectors.pace import PaceBets, PaceWatch
 from streams.core.detectors.watch import DAY_MS, HOUR_MS, MINUTE_MS, Detector
 
+ROWS = (9,)
+CPU_S = 280.0
+
 EXPECTED = 12.0
 PHI = 2.0
 BAR = 28_800.0
