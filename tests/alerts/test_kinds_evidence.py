@@ -8,7 +8,8 @@ import pytest
 
 from alerts.detectors import detectors_of
 from alerts.rules_file import default_rules, parse_rules
-from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, NANO, ShareBets
+from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, ShareBets
+from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.packed import MOST_NANO, accuracy_pane, evidence_amount, evidence_counter
 from tests.alerts.rows import NOW_MS, accuracy, one, rule, signals, sla
 

@@ -17,7 +17,8 @@ from alerts.signal_filter import SignalFilterState, filter_signals
 from alerts.signals import AuditSuggestion, Signal
 from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import IncidentsStage
-from streams.core.detectors.bets import NANO, PaneClass, ShareBets
+from streams.core.detectors.bets import PaneClass, ShareBets
+from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.fleet import audits_to_decide
 from streams.core.detectors.fold import begin, fold_pane
 from streams.core.records import Record

@@ -1,11 +1,11 @@
-"""Strategies: panes of audits and counts."""
+"""Strategies: panes of audits."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, PaneClass, PaneCount, ShareBets, merge_classes
-from streams.core.detectors.dispersion import ASSUMED
+from streams.core.detectors.bets import PaneClass, ShareBets, merge_classes
+from streams.core.detectors.dispersion import ASSUMED, NANO
 
 QUARTER_MS = 900_000
 MODEL = ShareBets.of(0.05)
@@ -24,9 +24,5 @@ def classes(draw) -> PaneClass:
 
 
 audit_panes = st.lists(classes(), min_size=1, max_size=4).map(merge_classes)
-count_panes = st.builds(
-    PaneCount, st.integers(0, 40), st.integers(0, 30).map(lambda n: n * NANO), st.sampled_from((NANO, 2 * NANO))
-)
 starts = st.integers(0, 40).map(lambda n: n * QUARTER_MS)
 audit_floors = st.dictionaries(starts, audit_panes, max_size=30)
-count_floors = st.dictionaries(starts, count_panes, max_size=30)

@@ -7,21 +7,18 @@ import math
 
 import pytest
 
-from streams.core.detectors import bets, evidence_text, expected, fleet, summary
+from streams.core.detectors import bets, evidence_text, fleet, summary
 from streams.core.detectors.bets import (
     CRITICAL_RATIOS,
-    NANO,
-    CountBets,
     PaneClass,
-    PaneCount,
     ShareBets,
     merge_classes,
 )
-from streams.core.detectors.dispersion import NOT_LEARNT, PHI_START, Sums, phi_of, temper_of
+from streams.core.detectors.dispersion import NANO, NOT_LEARNT, PHI_START, Sums, phi_of, temper_of
 from tests.detectors.panes import audits
 
 
-@pytest.mark.parametrize("module", [bets, expected, fleet, summary, evidence_text])
+@pytest.mark.parametrize("module", [bets, fleet, summary, evidence_text])
 def test_examples_in_docstrings(module) -> None:
     failed, tried = doctest.testmod(module)
     assert tried > 0
@@ -99,35 +96,6 @@ def test_a_weight_beyond_the_plan_is_cut_and_factors_stay_positive() -> None:
     logs = model.logs(audits(1, 0, 1000), 2 * NANO)
     assert min(logs) > math.log(0.4)
     assert logs == model.logs(audits(1, 0, 2), 2 * NANO)
-
-
-@pytest.mark.parametrize(("mean", "phi"), [(12.0, 2.0), (3.0, 1.5), (200.0, 8.0), (0.5, 1.2)])
-def test_an_overdispersed_count_gives_factors_of_mean_at_most_one(mean, phi) -> None:
-    model = CountBets()
-    size, p = mean / (phi - 1), 1 / phi
-    total = [0.0] * model.bets
-    log_odds = size * math.log(p)
-    for count in range(4000):
-        if count:
-            log_odds += math.log((count - 1 + size) / count * (1 - p))
-        [step] = model.steps(PaneCount(count, round(mean * NANO), round(phi * NANO)))
-        total = [held + math.exp(log_odds) * factor for held, factor in zip(total, step.factors, strict=True)]
-    assert max(total) <= 1.0 + 1e-9, total
-    assert total[-1] > 0.9, total  # and not so far below that a small drop could not be seen
-
-
-def test_a_poisson_count_gives_factors_of_mean_one() -> None:
-    model = CountBets()
-    total = [0.0] * model.bets
-    for count in range(200):
-        odds = math.exp(count * math.log(12) - 12 - math.lgamma(count + 1))
-        [step] = model.steps(PaneCount(count, 12 * NANO))
-        total = [held + odds * factor for held, factor in zip(total, step.factors, strict=True)]
-    assert total == pytest.approx([1.0] * model.bets, abs=1e-9)
-
-
-def test_nothing_expected_is_nothing_observed() -> None:
-    assert list(CountBets().steps(PaneCount(5, 0))) == []
 
 
 def test_audits_of_one_weight_add_up_whatever_parts_they_came_in() -> None:

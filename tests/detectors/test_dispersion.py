@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from streams.core.detectors.bets import NANO, PaneClass, ShareBets
+from streams.core.detectors.bets import PaneClass, ShareBets
 from streams.core.detectors.dispersion import (
     LEAST_BLOCKS,
+    NANO,
     NOT_LEARNT,
     PHI_START,
     Dispersion,

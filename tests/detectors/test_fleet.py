@@ -1,4 +1,4 @@
-"""Budget, watch list, where to audit more; evidence in words; what throughput to expect."""
+"""Budget, watch list, where to audit more; evidence in words."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, PaneCount
 from streams.core.detectors.evidence_text import evidence_words, two_digits
-from streams.core.detectors.expected import PaneWork, expected_nano, hour_of_week, phi_nano, rates
 from streams.core.detectors.fleet import LEAST_BAR, bar_for, round_bar, wants_audits, watch_list
-
-HOUR_MS = 3_600_000
-MONDAY_MS = 4 * 24 * HOUR_MS  # 5 January 1970
 
 
 def test_the_bar_of_the_design_fleet() -> None:
@@ -56,24 +51,3 @@ def test_words() -> None:
     assert evidence_words(213_456.7, 150_000.0) == "evidence 210,000 : 1 (bar 150,000)"
     assert evidence_words(1e100, 150_000.0) == "evidence over 1,000,000,000 : 1 (bar 150,000)"
     assert evidence_words(0.4, 1_000.0) == "evidence 0 : 1 (bar 1,000)"
-
-
-def test_expected_counts_come_from_the_same_hour_of_the_week() -> None:
-    history = [
-        PaneWork(MONDAY_MS + 9 * HOUR_MS, 100, 3_600),
-        PaneWork(MONDAY_MS + (168 + 9) * HOUR_MS, 140, 3_600),
-        PaneWork(MONDAY_MS + 10 * HOUR_MS, 900, 3_600),
-    ]
-    by_hour = rates(history)
-    assert hour_of_week(MONDAY_MS + 9 * HOUR_MS) == 9
-    assert expected_nano(by_hour, MONDAY_MS + (336 + 9) * HOUR_MS, 900) == 30 * NANO
-    assert expected_nano(by_hour, MONDAY_MS + (336 + 9) * HOUR_MS, 450) == 15 * NANO
-    assert expected_nano(by_hour, MONDAY_MS + 8 * HOUR_MS, 900) == 0
-    assert rates(reversed(history)) == by_hour
-
-
-def test_scatter_is_estimated_and_never_below_poisson() -> None:
-    assert phi_nano([PaneCount(6, 10 * NANO), PaneCount(14, 10 * NANO)]) == round(1.6 * NANO)
-    assert phi_nano([PaneCount(10, 10 * NANO)] * 5) == NANO
-    assert phi_nano([]) == NANO
-    assert phi_nano([PaneCount(4, 0)]) == NANO

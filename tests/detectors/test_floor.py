@@ -13,7 +13,8 @@ from alerts.detectors import detectors_of
 from alerts.evaluate import evaluate
 from alerts.rules_file import parse_rules
 from alerts.view import MemoryRowView
-from streams.core.detectors.bets import NANO, PaneClass
+from streams.core.detectors.bets import PaneClass
+from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.fold import PaneFold
 from streams.core.detectors.packed import accuracy_pane, critical_pane, evidence_amount, evidence_counter
 from streams.core.detectors.watch import Watch, first_pane_ms

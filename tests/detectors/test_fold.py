@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.detectors.bets import NANO, CountBets, PaneClass, ShareBets
-from streams.core.detectors.dispersion import ASSUMED, NOT_LEARNT, learn, phi_of
+from streams.core.detectors.bets import PaneClass, ShareBets
+from streams.core.detectors.dispersion import ASSUMED, NANO, NOT_LEARNT, learn, phi_of
 from streams.core.detectors.fold import Episode, PaneFold, fold_pane
 from streams.core.detectors.summary import CAP, DetectorStep, Summary, nothing, summarise, summarise_one, then
 from streams.core.policy import DAY_MS, HOUR_MS
-from tests.detectors.panes import MODEL, QUARTER_MS, audit_floors, audit_panes, audits, count_floors, starts
+from tests.detectors.panes import MODEL, QUARTER_MS, audit_floors, audit_panes, audits, starts
 
 BAR = 30.0
 SHORT = replace(ShareBets.of(0.05, period_ms=QUARTER_MS), resolve_level=0.1)
@@ -62,17 +62,6 @@ def test_a_corrected_pane_gives_what_an_uninterrupted_run_gives(panes, correctio
         if pane_ms % 3:
             _ = fold.episodes
     same(fold, folded(corrected))
-
-
-@given(count_floors, st.randoms(use_true_random=False))
-def test_counts_fold_the_same_way(panes, rng: random.Random) -> None:
-    order = list(panes) * 2
-    rng.shuffle(order)
-    fold = PaneFold(CountBets(), BAR)
-    for pane_ms in order:
-        fold.apply(pane_ms, panes[pane_ms])
-        _ = fold.score
-    same(fold, folded(panes, CountBets()))
 
 
 @given(audit_floors, starts, starts)

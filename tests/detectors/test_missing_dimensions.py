@@ -6,8 +6,7 @@ import pytest
 
 from streams.core.counters import Counters, add_counters
 from streams.core.detector_evidence import LabelVerdict, detector_evidence_of
-from streams.core.detectors.bets import NANO
-from streams.core.detectors.dispersion import ASSUMED
+from streams.core.detectors.dispersion import ASSUMED, NANO
 from streams.core.detectors.packed import accuracy_pane
 from streams.core.policy import DIMENSIONS, Dims
 

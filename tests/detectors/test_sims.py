@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from floorwatch.cli import build
-from floorwatch.sims import accuracy, lines, rivals, rows_of, simulations, throughput
+from floorwatch.sims import accuracy, lines, rivals, rows_of, simulations
 from floorwatch.sims.picture import drop_picture
 from streams.core.detectors.bets import ShareBets
 
@@ -37,12 +37,6 @@ def test_a_detector_that_bets_too_high_is_told() -> None:
     wrong = (np.random.default_rng(1).random((100, 4000)) >= 0.94).astype(np.uint8)
     hits = int(accuracy.esr(wrong, ShareBets.of(0.03))[:, -1].sum())
     assert not lines.of_share("too high", hits, 100, "at most", 4000 / accuracy.BAR).ok
-
-
-def test_ignoring_overdispersion_is_told() -> None:
-    counts = throughput.counts(np.random.default_rng(2), (100, 1000), throughput.EXPECTED)
-    hits = int(np.isfinite(throughput.first_alarm(counts, 1.0)).sum())
-    assert not lines.of_share("blind", hits, 100, "at most", 1000 / throughput.BAR).ok
 
 
 def test_the_cusum_it_is_compared_with_has_the_run_length_it_is_named_for() -> None:

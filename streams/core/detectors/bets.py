@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from streams.core.detectors.dispersion import (
     ASSUMED,
     DAY_MS,
-    NANO,
     NOT_LEARNT,
     Dispersion,
     PaneClass,
@@ -25,9 +23,6 @@ ACCURACY_RATIOS = (1.3, 1.6, 2.0, 3.0, 5.0)
 
 CRITICAL_RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0)
 """The same for critical errors, which are rarer and jump further."""
-
-DROP_SHARES = (0.3, 0.5, 0.7, 0.85)
-"""The shares ρ of the expected count each throughput bet is made for."""
 
 STILL_BAD = 1.3
 """Times the allowed share from which on work is still bad, so that an alarm must not end."""
@@ -54,7 +49,6 @@ _MOST_NATS = 230.0
 
 _LOGS_LIMIT = 4096
 _SINCE_RATIO = 2.0
-_SINCE_DROP = 0.7
 
 Logs = tuple[tuple[float, float], ...]
 """Per bet, the log of the factor of a wrong audit and of a right one."""
@@ -297,77 +291,3 @@ def _far(allowed: float, ratio: float) -> float:
 
 def _lambdas(allowed: float, ratios: Sequence[float]) -> tuple[float, ...]:
     return tuple([(_far(allowed, ratio) / allowed - 1.0) / (1.0 - allowed) for ratio in ratios])
-
-
-class PaneCount(NamedTuple):
-    """Work done in one pane, and what was expected.
-
-    Attributes:
-        done: Labels (or any count) N.
-        expected_nano: μ, the expected count, in 10⁻⁹: hour-of-week rate times staffed hours.
-        phi_nano: φ, variance over mean of the count around μ, in 10⁻⁹, 1 or more.
-    """
-
-    done: int
-    expected_nano: int
-    phi_nano: int = NANO
-
-
-@dataclass(frozen=True, slots=True)
-class CountBets:
-    """Bets against "the count comes as expected", for drops.
-
-    F_ρ = ρ^(N/φ)·exp(μ(1-ρ)/φ): the likelihood ratio of a Poisson count with mean ρμ against μ, raised to 1/φ (quasi
-    likelihood: Wedderburn, Biometrika 61, 1974). Its mean is exactly 1 for a Poisson count, and below 1 for a negative
-    binomial one of variance φμ (0.76 to 1.00 at μ = 12, φ = 2: tests/detectors/test_bets.py).
-
-    Attributes:
-        shares: One ρ per bet, in (0, 1).
-        resolve_level: Log likelihood ratio of recovery that ends an alarm.
-    """
-
-    shares: tuple[float, ...] = DROP_SHARES
-    resolve_level: float = RESOLVE_COUNT_NATS
-
-    @property
-    def bets(self) -> int:
-        """Number of bets K."""
-        return len(self.shares)
-
-    def top_of(self, pane: PaneCount) -> int:  # noqa: ARG002
-        """Return 0: counts are not weighted."""
-        return 0
-
-    def steps(self, pane: PaneCount) -> Iterator[DetectorStep]:
-        """Yield the pane's one step; none where nothing was expected.
-
-        F_ρ = ρ^(N/φ)·exp(μ(1 - ρ)/φ). Source: the class (Wedderburn 1974).
-        """
-        if pane.expected_nano <= 0:
-            return
-        phi = max(NANO, pane.phi_nano) / NANO
-        expected = pane.expected_nano / NANO
-        logs = [(pane.done * math.log(share) + expected * (1.0 - share)) / phi for share in self.shares]
-        factors = tuple([math.exp(min(_MOST_NATS, log)) for log in logs])
-        since = on_grid((pane.done * math.log(_SINCE_DROP) + expected * (1.0 - _SINCE_DROP)) / phi)
-        yield DetectorStep(factors, since, -since, round(expected), round(expected) - pane.done)
-
-    @property
-    def period_ms(self) -> int:
-        """Recovery is looked at after every pane."""
-        return 0
-
-    def learn(self, known: Dispersion, pane_ms: int, pane: PaneCount, top_nano: int) -> Dispersion:  # noqa: ARG002
-        """Return what is known: the panes bring their φ."""
-        return known
-
-    def summarise(
-        self,
-        pane_ms: int,
-        pane: PaneCount,
-        top_nano: int,  # noqa: ARG002
-        known: Dispersion = NOT_LEARNT,  # noqa: ARG002
-        fired_bet: int = 0,  # noqa: ARG002
-    ) -> Summary:
-        """Summarise one pane; counts are not weighted."""
-        return summarise(pane_ms, self.steps(pane), self.bets)

@@ -13,7 +13,7 @@ Pane_contra = TypeVar("Pane_contra", contravariant=True)
 
 
 class Model(Protocol[Pane_contra]):
-    """What the fold needs of ``ShareBets``, ``CountBets`` and ``PaceBets``."""
+    """What the fold needs of ``ShareBets`` and ``PaceBets``."""
 
     @property
     def bets(self) -> int:
