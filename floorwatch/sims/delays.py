@@ -13,16 +13,18 @@ from typing import NamedTuple
 import numpy as np
 
 from floorwatch.sims.lines import ReportLine, of_median
-from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
+from floorwatch.sims.watches import watch_of_rule
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.fleet import bar_for
+from streams.core.detectors.pace import PaceWatch
 from streams.core.detectors.packed import evidence_amount, evidence_counter
-from streams.core.detectors.watch import DAY_MS, HOUR_MS, Detector, Watch, source_of
+from streams.core.detectors.watch import DAY_MS, HOUR_MS, Watch
 from streams.core.policy import EVIDENCE_TIER
 
 CPU_S = 250.0
 TARGET = 0.95
 BAR = bar_for(21_000, 7)
+_RULE = "{name: accuracy, kind: accuracy_low, scope: all, window: 24h, target: 0.95, budget: {per_day: 21000, days: 7}}"
 LEVELS = (0.90, 0.85, 0.80)
 GOOD_DAYS = 10
 _LONGEST_DAYS = 12
@@ -96,11 +98,9 @@ class EvidenceRows:
         row[counter] = row.get(counter, 0) + count * evidence_amount(wrong=wrong, critical=False)
 
 
-def accuracy_watch(bar: float = BAR, target: float = TARGET) -> Watch:
+def accuracy_watch() -> Watch | PaceWatch:
     """Return the watch a worker has for an accuracy rule."""
-    model = ShareBets.of(1 - target, ACCURACY_RATIOS)
-    detector = Detector("accuracy", "accuracy", frozenset(), (), "24h", model, bar)
-    return Watch(detector, model, source_of("accuracy", evidence_tier=EVIDENCE_TIER, met=0, missed=()))
+    return watch_of_rule(_RULE)
 
 
 def fill(rng: np.random.Generator, rows: EvidenceRows, work: Work, from_ms: int, until_ms: int, accuracy: float) -> int:

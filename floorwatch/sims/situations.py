@@ -16,14 +16,16 @@ from alerts.lifecycle import IncidentPolicy, step
 from alerts.signals import Signal
 from floorwatch.sims.delays import BAR, EvidenceRows, accuracy_watch
 from floorwatch.sims.lines import ReportLine, of_median, of_share
+from floorwatch.sims.watches import watch_of_rule
 from streams.core import counters as c
-from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
-from streams.core.detectors.watch import DAY_MS, HOUR_MS, Detector, Reading, Watch, source_of
-from streams.core.policy import EVIDENCE_TIER
+from streams.core.detectors.pace import PaceWatch
+from streams.core.detectors.watch import DAY_MS, HOUR_MS, Reading, Watch
 
 ROWS = (3, 4, 5, 10, 16)
 CPU_S = 1_000.0
-SLA_BAR = 2_688.0
+_SLA_RULE = (
+    "{name: sla, kind: sla_attainment, scope: {by: queue}, window: 8h, target: 0.95, budget: {per_day: 96, days: 28}}"
+)
 _QUARTER_MS = HOUR_MS // 4
 
 People = Sequence[tuple[float, float]]
@@ -118,11 +120,9 @@ class QuarterRows:
         return 2 * DAY_MS
 
 
-def sla_watch() -> Watch:
+def sla_watch() -> Watch | PaceWatch:
     """Return the watch a worker has for an attainment of 95%."""
-    model = ShareBets.of(0.05, ACCURACY_RATIOS, period_ms=HOUR_MS, per_unit=False)
-    detector = Detector("sla", "sla", frozenset(("queue",)), (), "8h", model, SLA_BAR)
-    return Watch(detector, model, source_of("sla", evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE)))
+    return watch_of_rule(_SLA_RULE)
 
 
 def first_sla_page(rng: np.random.Generator, load: Callable[[int], tuple[float, float]], days: int) -> float:

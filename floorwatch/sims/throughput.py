@@ -9,15 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from floorwatch.sims.lines import ReportLine, of_median, of_share
-from streams.core.detectors.pace import PaceBets, PaceWatch
-from streams.core.detectors.watch import DAY_MS, HOUR_MS, MINUTE_MS, Detector
+from floorwatch.sims.watches import watch_of_rule
+from streams.core import counters as c
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 
 ROWS = (9,)
 CPU_S = 280.0
 
 PACE_BAR = 7_200.0
 _QUARTER_MS = 15 * MINUTE_MS
-_LABELS, _SCHEDULED = 1, 2
+_RULE = (
+    "{name: pace, kind: throughput_drop, scope: all, method: evidence, window: 24h, budget: {per_day: 24, days: 300}}"
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,7 +44,7 @@ class Rows:
     def counters(self, tier: int, pane_ms: int) -> dict[int | str, int]:
         """Return the labels of a pane."""
         place, counts = (pane_ms // _QUARTER_MS, self._quarters) if tier == 1 else (pane_ms // HOUR_MS, self._hours)
-        return {_LABELS: int(counts[place])} if place < len(counts) else {}
+        return {c.LABELS: int(counts[place])} if place < len(counts) else {}
 
     def kept_ms(self, tier: int) -> int:
         """Return the product's retention."""
@@ -83,14 +86,9 @@ _LOOK_HOURS = 12
 """The states are folded anew from another day on after so many hours: a look at the end of each sees what all looks see."""
 
 
-def _watch() -> PaceWatch:
-    detector = Detector("pace", "throughput", frozenset(), (), "24h", None, PACE_BAR)
-    return PaceWatch(detector, PaceBets(), _LABELS, _SCHEDULED)
-
-
 def pace_alarm(rows: Rows, until_day: int) -> bool:
     """Return whether the product's watch alarms between the day it has learnt enough and another."""
-    watch = _watch()
+    watch = watch_of_rule(_RULE)
     looks = range(_LEARNT_DAYS * DAY_MS, until_day * DAY_MS + 1, _LOOK_HOURS * HOUR_MS)
     return any(watch.read(rows, look_ms - 1).firing for look_ms in looks)
 
@@ -101,7 +99,7 @@ def pace_delay(rows: Rows, from_quarter: int, hours: int) -> float | None:
     Returns:
         Infinity without an alarm in so many hours; None where it rang before the drop.
     """
-    watch = _watch()
+    watch = watch_of_rule(_RULE)
     if watch.read(rows, from_quarter * _QUARTER_MS).firing:
         return None
     for quarters in range(1, 4 * hours + 1):

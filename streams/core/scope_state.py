@@ -33,7 +33,8 @@ TABLE_OF = {"accuracy": "accuracy", "critical_errors": "accuracy", "sla": "sla",
 _DAY = Window("day", 1, starts_min=(0,))
 
 
-def _watch(detector: Detector, zone: str) -> Watch | PaceWatch:
+def watch_of(detector: Detector, zone: str) -> Watch | PaceWatch:
+    """Return the watch of a detector on a scope of a time zone."""
     if detector.model is None:
         return PaceWatch(
             detector, PaceBets(), c.LABELS, c.SCHEDULED_MS, lambda at_ms: window_range(_DAY, at_ms, zone)[0]
@@ -106,7 +107,7 @@ class ScopeState:
         self.watches = [
             (
                 sum(1 << i for i, window in enumerate(policy.windows) if window.name == detector.window),
-                _watch(detector, self.zone),
+                watch_of(detector, self.zone),
             )
             for detector in policy.detectors
             if detector.watches(self.scope)
