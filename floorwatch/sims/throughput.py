@@ -51,7 +51,7 @@ class Rows:
         return (2 if tier == 1 else 14) * DAY_MS
 
 
-class Site(NamedTuple):
+class SimulatedSite(NamedTuple):
     """How labels come to a site.
 
     Attributes:
@@ -114,14 +114,14 @@ def _pace(rng: np.random.Generator, runs: int) -> list[ReportLine]:
     false = 0
     for number in range(runs):
         spread, night, weekend = rng.uniform(0.05, 0.1), rng.uniform(1 / 3, 1.0), rng.choice([1.0, 0.9, 0.5, 0.0])
-        site = Site((12.0, 48.0, 400.0)[number % 3], spread, night, weekend, rng.choice([1.0, 1.5]))
+        site = SimulatedSite((12.0, 48.0, 400.0)[number % 3], spread, night, weekend, rng.choice([1.0, 1.5]))
         false += pace_alarm(site.draw(rng, 36), 36)
     bound = 28 * 24 / PACE_BAR
     name = "12, 48 or 400 labels an hour, days that differ by 5 to 10%, A=7,200: false alarm in 28 days"
     lines.append(of_share(name, false, runs, "at most", bound, "the budget", row=9))
     half_from = 12 * 96 + 36
     for per_hour, hours in ((12.0, 8), (48.0, 3), (400.0, 1)):
-        drawn = [Site(per_hour, rng.uniform(0.05, 0.1)).draw(rng, 14, half_from) for _ in range(runs)]
+        drawn = [SimulatedSite(per_hour, rng.uniform(0.05, 0.1)).draw(rng, 14, half_from) for _ in range(runs)]
         delays = [found for rows in drawn if (found := pace_delay(rows, half_from, 30)) is not None]
         name = f"{per_hour:g} an hour, the same days, half of the labels missing: median hours to the alarm"
         lines.append(of_median(name, delays, "at most", hours, "shown", row=9))

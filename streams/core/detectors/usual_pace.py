@@ -23,7 +23,7 @@ _APART_ERRORS = 1.5
 """Days (or hours) are alike whose paces differ by less than 20% and 1.5 standard errors of their counts."""
 
 
-class Work(NamedTuple):
+class WorkDone(NamedTuple):
     """Labels, and the time in which they could be made.
 
     Attributes:
@@ -35,7 +35,7 @@ class Work(NamedTuple):
     exposure: int
 
 
-_NO_WORK = Work(0, 0)
+_NO_WORK = WorkDone(0, 0)
 
 
 class Usual(NamedTuple):
@@ -81,8 +81,8 @@ class PastHours:
         """
         self._labels, self._scheduled = labels, scheduled
         self._day_of = day_of
-        self._hours: dict[int, Work] = {}
-        self._days: dict[int, tuple[Work, Work]] = {}
+        self._hours: dict[int, WorkDone] = {}
+        self._days: dict[int, tuple[WorkDone, WorkDone]] = {}
         self._before: dict[int, _Before] = {}
         self._first_ms = 0
         self._weeks = 0
@@ -148,18 +148,18 @@ class PastHours:
             like.append([day_ms for day_ms in others if _alike(self._day(panes, day_ms)[kind], same)])
         return _Before(weekly, (like[0], like[1]))
 
-    def _hour(self, panes: Panes, hour_ms: int) -> tuple[Work, Work]:
+    def _hour(self, panes: Panes, hour_ms: int) -> tuple[WorkDone, WorkDone]:
         """Return the work of an hour, as one without a roster and as one with a roster; one of them has no exposure."""
         held = self._hours.get(hour_ms)
         if held is None:
             counters = panes.counters(HOUR_TIER, hour_ms)
-            held = Work(counters.get(self._labels, 0), counters.get(self._scheduled, 0))
+            held = WorkDone(counters.get(self._labels, 0), counters.get(self._scheduled, 0))
             self._hours[hour_ms] = held
         if held.exposure > 0:
             return _NO_WORK, held
-        return Work(held.done, _QUARTERS), _NO_WORK
+        return WorkDone(held.done, _QUARTERS), _NO_WORK
 
-    def _day(self, panes: Panes, day_ms: int) -> tuple[Work, Work]:
+    def _day(self, panes: Panes, day_ms: int) -> tuple[WorkDone, WorkDone]:
         held = self._days.get(day_ms)
         if held is None:
             until_ms = self.day_of(day_ms + DAY_MS + DAY_MS // 2)
@@ -169,11 +169,11 @@ class PastHours:
         return held
 
 
-def _sum(works: Sequence[Work]) -> Work:
-    return Work(sum([work.done for work in works]), sum([work.exposure for work in works]))
+def _sum(works: Sequence[WorkDone]) -> WorkDone:
+    return WorkDone(sum([work.done for work in works]), sum([work.exposure for work in works]))
 
 
-def _alike(one: Work, other: Work) -> bool:
+def _alike(one: WorkDone, other: WorkDone) -> bool:
     """Whether two paces differ by no more than ``_APART`` and ``_APART_ERRORS``.
 
     Source: the variance of the log of a Poisson count, by the delta method, with half a label added.
