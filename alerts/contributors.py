@@ -13,10 +13,11 @@ from msgspec import Struct
 from alerts.scopes import Scope, child_dimension, is_parent
 from alerts.signals import Contributor
 from alerts.view import Row
-from streams.core.binomial import judged_below
+from streams.core.binomial import share_limits
+from streams.core.multiplicity import FAMILY_ERROR, holm
 from streams.core.rca.ratio_tally import RatioTally, possible, without
-from streams.core.rca.shift import decompose, summed
-from streams.core.rca.significance import MIN_PART, Verdict, difference_interval, family_tail, judge
+from streams.core.rca.shift import Decomposition, decompose, summed
+from streams.core.rca.significance import ONE_DIMENSION, TWO_DIMENSIONS, JudgedEffect, judged, judged_worse
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""
@@ -28,61 +29,44 @@ MIN_EFFECT_PP = 0.05
 
 
 class PartCounts(Struct, frozen=True):
-    """Good outcomes out of all of one part in one window, and the labels (or due tasks) behind them."""
+    """Good outcomes out of all of one part in one window, and the labels (or due tasks) behind them.
+
+    Attributes:
+        good, total: Good outcomes and all.
+        labels: Labels or due tasks behind them.
+        weighed: The same outcomes by weight; None where every outcome weighs the same.
+    """
 
     good: int
     total: int
     labels: int = 0
-    good_weight: int | None = None
-    weight: int | None = None
+    weighed: RatioTally | None = None
 
     @property
     def tally(self) -> RatioTally:
         """The same as a tally: what is compared are weighted shares, where audits have weights."""
-        return RatioTally(self.good, self.total, self.good_weight, self.weight)
+        return RatioTally(self.good, self.total) if self.weighed is None else self.weighed
 
     @classmethod
     def of(cls, tally: RatioTally, labels: int) -> PartCounts:
         """Return a tally with the labels behind it."""
-        return cls(tally.good, tally.total, max(0, labels), tally.good_weight, tally.weight)
+        return cls(tally.good, tally.total, max(0, labels), None if tally.weight is None else tally)
 
 
-class PartEffect(Struct, frozen=True):
-    """Effect of one part on the change of the whole, as ratios; the three sum to its effect.
-
-    ``verdict`` says whether the effect is more than chance and the part's own (``streams.core.rca.significance.judge``).
-    """
-
-    value: str
-    rate: Fraction
-    mix: Fraction
-    interaction: Fraction
-    verdict: Verdict
-
-    @property
-    def effect(self) -> Fraction:
-        """Rate, mix and interaction together."""
-        return self.rate + self.mix + self.interaction
-
-
-def shift_share(before: Mapping[str, PartCounts], after: Mapping[str, PartCounts]) -> list[PartEffect]:
+def shift_share(
+    before: Mapping[str, PartCounts], after: Mapping[str, PartCounts], name: str = "part"
+) -> Decomposition | None:
     """Split ΔA between two windows over the parts of a scope, by ``streams.core.rca.shift.decompose``.
 
     Returns:
-        One entry per part; their effects sum exactly to A₁-A₀. Empty when either window is empty.
+        The parts; their effects sum exactly to A₁-A₀. None when either window is empty.
 
     Example:
-        >>> shifts = shift_share({"a": PartCounts(9, 10), "b": PartCounts(9, 10)}, {"a": PartCounts(5, 10), "b": PartCounts(9, 10)})
-        >>> [(shift.value, float(shift.effect)) for shift in shifts]
+        >>> found = shift_share({"a": PartCounts(9, 10), "b": PartCounts(9, 10)}, {"a": PartCounts(5, 10), "b": PartCounts(9, 10)})
+        >>> [(part.key[0], float(part.effect)) for part in found.parts]
         [('a', -0.2), ('b', 0.0)]
     """
-    found = decompose(("part",), _tallies(before), _tallies(after))
-    if found is None:
-        return []
-    return [
-        PartEffect(part.key[0], part.rate, part.mix, part.interaction, judge(found, part).verdict)
-        for part in found.parts
-    ]
+    return decompose((name,), _tallies(before), _tallies(after))
 
 
 def _tallies(cells: Mapping[str, PartCounts]) -> dict[tuple[str, ...], RatioTally]:
@@ -198,112 +182,120 @@ def share_contributors(
         words: A cell in words, e.g. ``88.1% of 120 audits``.
 
     Returns:
-        See :func:`rank`. A person (dimension labeler) is named only where their own interval lies below the target.
+        See :func:`rank`. A person (dimension labeler) is named only where their own share lies below the target beyond
+        chance. That any part is said to be a cause in error has at most the chance ``FAMILY_ERROR``, over all dimensions
+        and pairs together.
     """
     own = {key: row for key, row in rows.items() if row["scope"] == dict(scope)}
     if not own:
         return ()
     key, row = next(iter(own.items()))
     old_row = reference.get(key)
+    single = {name: parts for name, parts in children(scope, rows).items() if len(parts) > 1}
+    cells = {name: _cells(row, parts, read) for name, parts in single.items()}
     found: list[Contributor] = []
-    old_children: dict[str, dict[str, Row]] = {}
+    changed: list[Cut] = []
     if old_row is not None:
-        old_children = children(scope, reference) | crosses(scope, reference)
-        found += _crossed(scope, rows, row, old_row, old_children, read, words)
-    for dimension, parts in children(scope, rows).items():
-        if len(parts) < 2:
-            continue  # a single part is the same as the scope itself
-        cells = complete(read(row), {value: read(part) for value, part in parts.items()})
-        before: dict[str, PartCounts] = {}
-        if old_row is not None:
-            old = {value: read(part) for value, part in old_children.get(dimension, {}).items()}
-            before = earlier(complete(read(old_row), old), cells)
-        if before:
-            found += _against_reference(dimension, before, cells, words)
-        else:
-            found += _against_target(dimension, cells, target, words, history=not reference)
-    blamed = (part for part in found if part.dimension != "labeler" or _evident(rows, part.value, read, target))
+        old_parts = children(scope, reference)
+        changed = list(_changes(cells, old_row, old_parts, read))
+        found += [part for part, _ in _against_reference(changed, words, ONE_DIMENSION)]
+        pairs = {name: _cells(row, parts, read) for name, parts in crosses(scope, rows).items() if len(parts) > 1}
+        crossed = _changes(pairs, old_row, crosses(scope, reference), read)
+        # Only those beyond chance: there are many of them, and the worst of many looks bad by chance.
+        told = _against_reference(list(crossed), words, TWO_DIMENSIONS)
+        found += [part for part, one in told if one.verdict == "evident"]
+    compared = {cut.name for cut in changed}
+    rest = {name: parts for name, parts in cells.items() if name not in compared}
+    found += _against_target(rest, target, words, history=not reference)
+    to_blame = _below_target(rows, [part.value for part in found if part.dimension == "labeler"], read, target)
+    blamed = (part for part in found if part.dimension != "labeler" or part.value in to_blame)
     return rank(part for part in blamed if part.value != NOT_GIVEN)
 
 
-def _crossed(
-    scope: Scope,
-    rows: Mapping[str, Row],
-    row: Row,
+class Cut(Struct, frozen=True):
+    """A scope cut in one way: the parts now, and how they changed since the earlier window."""
+
+    name: str
+    cells: Mapping[str, PartCounts]
+    change: Decomposition
+
+
+def _cells(row: Row, parts: Mapping[str, Row], read: Callable[[Row], PartCounts]) -> dict[str, PartCounts]:
+    return complete(read(row), {value: read(part) for value, part in parts.items()})
+
+
+def _changes(
+    cells: Mapping[str, Mapping[str, PartCounts]],
     old_row: Row,
     old_parts: Mapping[str, Mapping[str, Row]],
     read: Callable[[Row], PartCounts],
-    words: Callable[[PartCounts], str],
-) -> Iterable[Contributor]:
-    """Parts by two dimensions, only those beyond chance. There are many of them, and the worst of many looks bad by chance."""
-    for name, parts in crosses(scope, rows).items():
-        if len(parts) < 2:
-            continue
-        cells = complete(read(row), {value: read(part) for value, part in parts.items()})
-        old = {value: read(part) for value, part in old_parts.get(name, {}).items()}
-        yield from _against_reference(name, earlier(complete(read(old_row), old), cells), cells, words, evident=True)
+) -> Iterable[Cut]:
+    """Every cut that the earlier window has too."""
+    for name, parts in cells.items():
+        change = shift_share(earlier(_cells(old_row, old_parts.get(name, {}), read), parts), parts, name)
+        if change is not None:
+            yield Cut(name, parts, change)
 
 
-def _evident(rows: Mapping[str, Row], labeler: str, read: Callable[[Row], PartCounts], target: float) -> bool:
-    for row in rows.values():
-        if row["scope"] == {"labeler": labeler}:
-            cell = read(row)
-            return judged_below(cell.good, cell.total, target)
-    return False
+def _below_target(
+    rows: Mapping[str, Row], labelers: list[str], read: Callable[[Row], PartCounts], target: float
+) -> set[str]:
+    """Return the people whose own share lies below the target beyond chance; that any is named in error has at most 2.5%."""
+    tallies = [
+        (row["scope"]["labeler"], read(row).tally)
+        for row in rows.values()
+        if set(row["scope"]) == {"labeler"} and row["scope"]["labeler"] in labelers
+    ]
+
+    def test(tally: RatioTally) -> Callable[[float], bool]:
+        return lambda error: tally.share < target and share_limits(*tally.sides, tail=error, seen=1.0)[1] < target
+
+    held = [(labeler, tally) for labeler, tally in tallies if tally.total]
+    stands = holm([test(tally) for _, tally in held], FAMILY_ERROR / 2)
+    return {labeler for (labeler, _), stood in zip(held, stands, strict=True) if stood}
 
 
 def _against_target(
-    dimension: str, cells: Mapping[str, PartCounts], target: float, words: Callable[[PartCounts], str], *, history: bool
+    cuts: Mapping[str, Mapping[str, PartCounts]],
+    target: float,
+    words: Callable[[PartCounts], str],
+    *,
+    history: bool,
 ) -> Iterable[Contributor]:
     """Parts by their excess over the target. A large part has a large excess by its size alone, which is not a cause."""
-    effects = excess(cells, target)
-    missing = -sum(effect for effect in effects.values() if effect < 0)
-    whole = summed(cell.tally for cell in cells.values())
-    for value, effect in effects.items():
-        detail = words(cells[value])
-        if effect < 0 and missing:
-            detail += f"; {float(-effect / missing) * 100:.0f}% of the excess"
-        clear = _worse_than_rest(cells[value].tally, without(whole, cells[value].tally), len(cells))
-        if not clear:
-            detail += _DOUBTS["alike"]
-        if not history:
-            detail += "; no history yet"
-        yield Contributor(dimension, value, _pp(effect), cells[value].labels, detail, clear)
-
-
-def _worse_than_rest(part: RatioTally, rest: RatioTally, parts: int) -> bool:
-    """Whether a part's share is lower than that of everything else, beyond the chance of so many parts."""
-    if min(part.total, rest.total) < MIN_PART:
-        return False
-    return difference_interval(part, rest, tail=family_tail(parts), seen=1.0)[1] < 0
+    places = [(name, value) for name, cells in cuts.items() for value in cells]
+    wholes = {name: summed(cell.tally for cell in cells.values()) for name, cells in cuts.items()}
+    tallies = {(name, value): cuts[name][value].tally for name, value in places}
+    worse = judged_worse((tallies[place], without(wholes[place[0]], tallies[place])) for place in places)
+    clear = dict(zip(places, worse, strict=True))
+    for name, cells in cuts.items():
+        effects = excess(cells, target)
+        missing = -sum(effect for effect in effects.values() if effect < 0)
+        for value, effect in effects.items():
+            detail = words(cells[value])
+            if effect < 0 and missing:
+                detail += f"; {float(-effect / missing) * 100:.0f}% of the excess"
+            if not clear[name, value]:
+                detail += _DOUBTS["alike"]
+            if not history:
+                detail += "; no history yet"
+            yield Contributor(name, value, _pp(effect), cells[value].labels, detail, clear[name, value])
 
 
 def _against_reference(
-    dimension: str,
-    before: Mapping[str, PartCounts],
-    after: Mapping[str, PartCounts],
-    words: Callable[[PartCounts], str],
-    *,
-    evident: bool = False,
-) -> Iterable[Contributor]:
-    for shift in shift_share(before, after):
-        if evident and shift.verdict != "evident":
-            continue
-        cell = after.get(shift.value, PartCounts(0, 0))
-        parts = f"rate {_points(shift.rate)}, mix {_points(shift.mix)}, both {_points(shift.interaction)} pp"
-        moved = _moved_by_share(shift, before.get(shift.value), after.get(shift.value))
-        if shift.verdict != "evident":
-            parts += _DOUBTS[shift.verdict]
-        elif moved:
-            parts += "; it does another share of the work than before, its quality is not a cause"
-        clear = shift.verdict == "evident" and not moved
-        yield Contributor(dimension, shift.value, _pp(shift.effect), cell.labels, f"{words(cell)}; {parts}", clear)
-
-
-def _moved_by_share(shift: PartEffect, before: PartCounts | None, after: PartCounts | None) -> bool:
-    """Whether a part moved the whole by doing more or less of the work. At a change of shift every team does."""
-    here = [cell for cell in (before, after) if cell is not None and cell.total]
-    return len(here) < 2 or abs(shift.rate) < abs(shift.effect) / 2
+    cuts: list[Cut], words: Callable[[PartCounts], str], level: float
+) -> Iterable[tuple[Contributor, JudgedEffect]]:
+    for cut, called in zip(cuts, judged([cut.change for cut in cuts], level), strict=True):
+        for part, one in zip(cut.change.parts, called, strict=True):
+            cell = cut.cells.get(part.key[0], PartCounts(0, 0))
+            parts = f"rate {_points(part.rate)}, mix {_points(part.mix)}, both {_points(part.interaction)} pp"
+            if one.verdict != "evident":
+                parts += _DOUBTS[one.verdict]
+            elif one.by_share:
+                parts += "; it does another share of the work than before, its quality is not a cause"
+            clear = one.verdict == "evident" and not one.by_share
+            effect = _pp(part.effect)
+            yield Contributor(cut.name, part.key[0], effect, cell.labels, f"{words(cell)}; {parts}", clear), one
 
 
 _DOUBTS = {"noise": "; may be chance", "few": "; too few to say", "alike": "; not clearly more than elsewhere"}

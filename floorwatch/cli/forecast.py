@@ -197,7 +197,7 @@ def _peers(source: str, target: str, audits: Rows) -> MoveEvidence:
 
     def tally(queue: str) -> RatioTally:
         row = audits.get(scope_key(("queue",), (queue,)))
-        return row_tally("raw_accuracy", row) if row is not None else RatioTally(0, 0)
+        return row_tally("unweighted_accuracy", row) if row is not None else RatioTally(0, 0)
 
     return MoveEvidence(peers_on_source=tally(source), peers_on_target=tally(target))
 
@@ -214,7 +214,7 @@ def _own(session: ClusterSession, source: str, target: str, who: tuple[str, ...]
     from streams.core.rca.shift import summed
     from streams.core.rca.slices import Slices, TimeRange
 
-    slices = Slices("raw_accuracy", {}, ("queue", "labeler"))
+    slices = Slices("unweighted_accuracy", {}, ("queue", "labeler"))
 
     def visit(partition_replay: Any, partition_facts: Any) -> None:
         for task_id, facts in partition_facts.tasks(partition_replay.knows):

@@ -132,7 +132,7 @@ def test_audits_that_are_assumed_to_be_random_have_no_weight():
     right = (c.AUDITED, 1, c.CORRECT, 1, c.ASSUMED, 1, c.ASSUMED_CORRECT, 1)
     fault = (c.AUDITED, 1, c.ASSUMED, 1, c.WRONG_TECHNICAL, 1, c.ASSUMED_TECHNICAL, 1)
     assert tally_of("accuracy", right) == tally_of("accuracy", fault) == RatioTally(0, 0, 0, 0)
-    assert tally_of("raw_accuracy", right) == RatioTally(1, 1)
+    assert tally_of("unweighted_accuracy", right) == RatioTally(1, 1)
     unknown = {"targeted": 1, "targeted_correct": 1, "assumed": 3, "assumed_correct": 1, "assumed_technical": 1}
     row = {"audited": 6, "correct": 4, "wrong": {"technical": 1}, "weight_sum": 4.0, "weight_correct": 4.0, **unknown}
     assert row_tally("accuracy", row) == RatioTally(2, 2, 4 * c.NANO, 4 * c.NANO)
@@ -166,8 +166,8 @@ def test_how_many_audits_say_how_they_were_drawn_is_told():
         ),
         (RatioTally(0, 0), RatioTally(0, 0), "No audit says with which probability it was drawn"),
     ):
-        found = weighted_or_raw({}, ("queue",), {"accuracy": cut_of(before, after), "raw_accuracy": raw})
-        assert found.summary[-1] == f"{said}: every audit counts the same."
+        found = weighted_or_raw({}, ("queue",), {"accuracy": cut_of(before, after), "unweighted_accuracy": raw})
+        assert found.summary[-1] == f"{said}: every audit that is not targeted counts the same."
 
 
 @pytest.mark.parametrize("seen", [{"bpo-a", "inhouse"}, {f"v{n}" for n in range(32)}])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.shift import NOT_GIVEN, Decomposition, Key, Part, Presence
-from streams.core.rca.significance import Verdict, difference_interval, judge
+from streams.core.rca.significance import JudgedEffect, Verdict, difference_interval, effect_interval
 
 POINTS = 100.0
 MAX_NAMED = 3
@@ -22,7 +22,9 @@ class PartFinding(Struct, frozen=True):
         key: Its values.
         effect_pp: Its share of the change; rate, mix and interaction add up to it.
         low_pp, high_pp: 95% interval of the effect.
-        verdict: "evident", "alike", "noise" or "few" (``judge``).
+        verdict: "evident", "alike", "noise" or "few" (``streams.core.rca.significance.JudgedEffect``).
+        moved_by_share: It is evident that it moved the whole by doing more or less of the work, and not that it became
+            better or worse.
         presence: "both", or "new"/"gone" where only one window has it.
         before: Good and all in the earlier window.
         after: Good and all in the later one.
@@ -38,19 +40,12 @@ class PartFinding(Struct, frozen=True):
     low_pp: float
     high_pp: float
     verdict: Verdict
+    moved_by_share: bool
     presence: Presence
     before: RatioTally
     after: RatioTally
     share_before: float
     share_after: float
-
-    @property
-    def moved_by_share(self) -> bool:
-        """Whether it moved the whole by doing more or less of the work, and not by becoming better or worse.
-
-        Source: ours; ``alike`` in streams/core/rca/significance.py draws the line at the same half.
-        """
-        return self.presence != "both" or abs(self.rate_pp) < abs(self.effect_pp) / 2
 
 
 class RatioChange(Struct, frozen=True):
@@ -80,18 +75,22 @@ def change_of(before: RatioTally, after: RatioTally) -> RatioChange:
     return RatioChange(before, after, POINTS * moved, POINTS * low, POINTS * high)
 
 
-def findings(found: Decomposition) -> list[PartFinding]:
+def findings(found: Decomposition, judged: Sequence[JudgedEffect]) -> list[PartFinding]:
     """Return every part, those that moved the whole most in the direction of its change first.
 
     Without any change of the whole, harm comes first.
+
+    Args:
+        found: The cut.
+        judged: What each of its parts is called (``streams.core.rca.significance.judged``).
     """
     sign = 1 if found.change > 0 else -1
-    shown = [_finding(found, part) for part in found.parts]
+    shown = [_finding(found, part, one) for part, one in zip(found.parts, judged, strict=True)]
     return sorted(shown, key=lambda one: (-sign * one.effect_pp, one.key))
 
 
-def _finding(found: Decomposition, part: Part) -> PartFinding:
-    low, high, verdict = judge(found, part)
+def _finding(found: Decomposition, part: Part, judged: JudgedEffect) -> PartFinding:
+    low, high = effect_interval(found, part)
     return PartFinding(
         dimensions=found.dimensions,
         key=part.key,
@@ -101,7 +100,8 @@ def _finding(found: Decomposition, part: Part) -> PartFinding:
         interaction_pp=POINTS * float(part.interaction),
         low_pp=POINTS * low,
         high_pp=POINTS * high,
-        verdict=verdict,
+        verdict=judged.verdict,
+        moved_by_share=judged.by_share,
         presence=part.presence,
         before=part.before,
         after=part.after,

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from streams.core.binomial import Weighed
+
+
+class ClassCounts(NamedTuple):
+    """Audits of one class of sampling probability, as rows keep them. All of it adds up over parts and windows.
+
+    Attributes:
+        number: The class: ⌊log₂(1/π)⌋.
+        audited: Labels drawn.
+        wrong: Those found wrong, technical errors among them.
+        technical: Those whose error is technical.
+        weight: Σ1/π over all drawn, in the unit of the tally.
+    """
+
+    number: int
+    audited: int
+    wrong: int
+    technical: int
+    weight: int
 
 
 class RatioTally(NamedTuple):
@@ -10,19 +31,21 @@ class RatioTally(NamedTuple):
 
     An audit drawn with probability π stands for 1/π labels. Shares are Hájek's Σw·good/Σw (J. Hájek 1971, comment on an
     essay by D. Basu, in Foundations of Statistical Inference), so that a queue audited five times as closely does not
-    count five times; the counts say how sure a share is.
+    count five times; the counts say how sure a share is, and the classes how the weights scatter.
 
     Attributes:
         good: Good outcomes, counted.
         total: All outcomes, counted.
         good_weight: Σw over the good ones, in any unit; None where every outcome weighs the same.
         weight: Σw over all, in the same unit; None where every outcome weighs the same.
+        classes: The same outcomes by class of weight, in order of the classes; empty where every outcome weighs the same.
     """
 
     good: int
     total: int
     good_weight: int | None = None
     weight: int | None = None
+    classes: tuple[ClassCounts, ...] = ()
 
     @property
     def weights(self) -> tuple[int, int]:
@@ -37,6 +60,54 @@ class RatioTally(NamedTuple):
         good, total = self.weights
         return good / total if total else 0.0
 
+    @property
+    def sides(self) -> tuple[Weighed, Weighed]:
+        """The good outcomes and the others with Σw and Σw², for the limits of their share.
+
+        Σw is exact. Σw² is that of the classes, in each of which an audit weighs the mean of the class, brought to the exact
+        Σw. Without classes every outcome weighs the mean.
+        """
+        good, total = self.weights
+        bad = total - good
+        if self.weight is None:
+            return Weighed.plain(good), Weighed.plain(bad)
+        classes = self.classes or (ClassCounts(0, self.total, self.total - self.good, 0, total),)
+        right, wrong, largest = [0.0, 0.0], [0.0, 0.0], 0.0
+        for one in classes:
+            if one.audited <= one.technical:
+                continue
+            each = one.weight / one.audited
+            largest = max(largest, each)
+            for side, count in ((right, one.audited - one.wrong), (wrong, one.wrong - one.technical)):
+                side[0] += count * each
+                side[1] += count * each * each
+        return _scaled(right, good, largest), _scaled(wrong, bad, largest)
+
+
+def _scaled(sums: list[float], total: int, largest: float) -> Weighed:
+    approximate, squares = sums
+    if approximate <= 0 or total <= 0:
+        return Weighed(float(total), float(total) * largest, largest)
+    return Weighed(float(total), squares * (total / approximate) ** 2, largest)
+
+
+def joined(one: Weighed, other: Weighed) -> Weighed:
+    """Return the outcomes of two groups together."""
+    return Weighed(one.total + other.total, one.squares + other.squares, max(one.largest, other.largest))
+
+
+def added_classes(tallies: Iterable[RatioTally], sign: int = 1) -> tuple[ClassCounts, ...]:
+    """Return the classes of the first tally and, times ``sign``, those of all others; classes that hold nothing are left out."""
+    sums: dict[int, list[int]] = {}
+    factor = 1
+    for tally in tallies:
+        for number, *counts in tally.classes:
+            known = sums.setdefault(number, [0, 0, 0, 0])
+            for at, count in enumerate(counts):
+                known[at] += factor * count
+        factor = sign
+    return tuple(ClassCounts(number, *sums[number]) for number in sorted(sums) if any(sums[number]))
+
 
 def without(whole: RatioTally, part: RatioTally) -> RatioTally:
     """Return what a whole has beyond a part of it."""
@@ -44,10 +115,11 @@ def without(whole: RatioTally, part: RatioTally) -> RatioTally:
     if whole.weight is None:
         return RatioTally(*counted)
     (good, total), (less_good, less) = whole.weights, part.weights
-    return RatioTally(*counted, good - less_good, total - less)
+    return RatioTally(*counted, good - less_good, total - less, added_classes((whole, part), -1))
 
 
 def possible(tally: RatioTally) -> bool:
     """Tell whether some outcomes could come to this: what two windows differ by cannot always, if read at two moments."""
     good, total = tally.weights
-    return 0 <= tally.good <= tally.total and 0 <= good <= total and (total > 0) == (tally.total > 0)
+    classes = all(0 <= one.technical <= one.wrong <= one.audited and one.weight > 0 for one in tally.classes)
+    return classes and 0 <= tally.good <= tally.total and 0 <= good <= total and (total > 0) == (tally.total > 0)

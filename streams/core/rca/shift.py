@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from streams.core.rca.ratio_tally import RatioTally, without
+from streams.core.rca.ratio_tally import RatioTally, added_classes, without
 
 NOT_GIVEN = "(not given)"
 """The part of a scope whose events do not name the dimension."""
@@ -125,6 +125,7 @@ def decompose(
 
 def summed(tallies: Iterable[RatioTally]) -> RatioTally:
     """Return the sum of tallies."""
+    tallies = list(tallies)
     good = total = good_weight = weight = 0
     weighted = False
     for tally in tallies:
@@ -133,7 +134,9 @@ def summed(tallies: Iterable[RatioTally]) -> RatioTally:
         weighted = weighted or tally.weight is not None
         good_weight += tally.weights[0]
         weight += tally.weights[1]
-    return RatioTally(good, total, good_weight, weight) if weighted else RatioTally(good, total)
+    if not weighted:
+        return RatioTally(good, total)
+    return RatioTally(good, total, good_weight, weight, added_classes(tallies))
 
 
 def minus(longer: Mapping[Key, RatioTally], inner: Mapping[Key, RatioTally]) -> dict[Key, RatioTally]:

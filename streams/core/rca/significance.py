@@ -1,30 +1,50 @@
-"""How sure a difference is: intervals for differences of proportions and for shift-share effects. Pure."""
+"""How sure a difference is: intervals for differences of proportions and for shift-share effects. Pure.
+
+A part can move the whole in two ways, and each is tested on its own: it became better or worse (rate), or it became a
+larger or smaller share of the work (mix). All tests that are shown together are one family (``judged``), whatever
+dimension and value they are of. Every limit is of weighted shares, so it sees which weights the errors have.
+"""
 
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Literal, NamedTuple
 
-from streams.core.binomial import SEEN, TAIL, Z_95, Weighed, share_limits
-from streams.core.multiplicity import FAMILY_ERROR
+from streams.core.binomial import SEEN, TAIL, share_limits
+from streams.core.multiplicity import FAMILY_ERROR, holm
 from streams.core.proportions import Interval, difference_of
-from streams.core.rca.ratio_tally import RatioTally, without
+from streams.core.rca.ratio_tally import RatioTally, joined, without
 from streams.core.rca.shift import Decomposition, Part
 
 MIN_PART = 10
-"""Fewer outcomes of a part in either window are called too few: the interval's normal approximation fails there."""
+"""Fewer outcomes of a part in either window are called too few, and are not tested."""
+
+ONE_DIMENSION = 0.8 * FAMILY_ERROR
+"""Chance that a part of any cut by one dimension is called evident where nothing changed."""
+
+TWO_DIMENSIONS = FAMILY_ERROR - ONE_DIMENSION
+"""The same for all cuts by two dimensions that were tried, so that of all cuts together it is ``FAMILY_ERROR``."""
+
+_HARDLY = 1.0
+"""A difference of fewer standard errors than this stands in no family, so its limits need not be found."""
 
 Verdict = Literal["evident", "alike", "noise", "few"]
-"""``alike``: it moved the whole beyond chance, but no otherwise than everything else did."""
+"""``alike``: it became better or worse beyond chance, but no otherwise than everything else did."""
 
 
 class JudgedEffect(NamedTuple):
-    """A part's effect with its interval, in ratios, and what to call it."""
+    """What to call a part's effect.
 
-    low: float
-    high: float
+    Attributes:
+        verdict: "few" where either window has under 10 of its outcomes (a part that is new or gone is judged by the window
+            it is in), "evident" where it moved the whole beyond chance, "alike" where it changed as the rest did, else "noise".
+        by_share: It is evident that it moved the whole by doing more or less of the work, and not that it became better or worse.
+    """
+
     verdict: Verdict
+    by_share: bool = False
 
 
 def difference_interval(
@@ -52,118 +72,175 @@ def difference_interval(
     """
     if one.total <= 0 or other.total <= 0:
         raise ValueError(f"difference_interval({one}, {other}): a proportion of nothing has no interval")
-    found = difference_of(_interval(one, tail, seen), _interval(other, tail, seen))
+    found = difference_of(_share(one, tail, seen), _share(other, tail, seen))
     return found.low, found.high
 
 
-def _interval(tally: RatioTally, tail: float, seen: float) -> Interval:
-    """Return a tally's share as if its outcomes were of one weight, for it does not know how weights scatter."""
-    share, n = tally.share, tally.total
-    good = tally.good if tally.weight is None else share * n
-    return Interval(share, *share_limits(Weighed.plain(good), Weighed.plain(n - good), tail=tail, seen=seen))
+def _share(tally: RatioTally, tail: float, seen: float = 1.0) -> Interval:
+    return Interval(tally.share, *share_limits(*tally.sides, tail=tail, seen=seen))
 
 
-def effect_error(found: Decomposition, part: Part) -> float:
-    """Standard error of a part's effect, as a ratio.
+def effect_interval(found: Decomposition, part: Part, *, tail: float = TAIL) -> tuple[float, float]:
+    """Interval of a part's effect, as ratios.
 
-    The effect is mean1[1_g(y - A0)] - mean0[1_g(y - A0)], a difference of two weighted sample means; A0 is the earlier
-    window's own mean, so by the delta method an earlier outcome counts (1_g + w1 - w0)(y - A0). A weighted mean of z has
-    the variance Σw²(z - mean)²/(Σw)² (linearised ratio: C.-E. Särndal, B. Swensson, J. Wretman 1992, Model Assisted
-    Survey Sampling, section 5.7). Counts tell the mean weight of a part and of the rest, not how weights scatter inside:
-    outcomes are taken as independent and of one weight there; clumps, and unlike weights in a part, make the true error
-    larger.
+    With u and v the shares of the whole that are this part's wrong and right outcomes, B the wrong share of the whole, and 0
+    and 1 the two windows, the effect is −(1 − B0)(u1 − u0) + B0(v1 − v0). All of these are weighted shares with limits of
+    their own; each end joins their distances (the method of variance estimates recovery, Zou & Donner, Statistics in
+    Medicine 27, 2008), with that of B0 times (w1 − w0), for it stands in both terms.
 
     Args:
         found: The decomposition.
         part: One of its parts.
+        tail: Chance left out on each side.
     """
-    average = found.before.share
+    wrong = 1 - found.before.share
+    up: list[float] = []
+    down: list[float] = []
+    for whole, own, sign in ((found.before, part.before, 1.0), (found.after, part.after, -1.0)):
+        if not own.total:
+            continue
+        (own_right, own_wrong), (right, others) = own.sides, without(whole, own).sides
+        rest = joined(right, others)
+        for factor, held, left in (
+            (sign * (1 - wrong), own_wrong, joined(own_right, rest)),
+            (-sign * wrong, own_right, joined(own_wrong, rest)),
+        ):
+            if held.total + left.total <= 0:
+                continue
+            share = held.total / (held.total + left.total)
+            low, high = share_limits(held, left, tail=tail)
+            ends = factor * (high - share), factor * (low - share)
+            up.append(max(ends))
+            down.append(min(ends))
     gained = part.after.weights[1] / found.after.weights[1] - part.before.weights[1] / found.before.weights[1]
-    later = _variance([(part.after, 1.0), (without(found.after, part.after), 0.0)], average)
-    earlier = _variance([(part.before, 1.0 + gained), (without(found.before, part.before), gained)], average)
-    return math.sqrt(later + earlier)
+    whole_share = _share(found.before, tail, SEEN)
+    ends = gained * (whole_share.high - whole_share.value), gained * (whole_share.low - whole_share.value)
+    effect = float(part.effect)
+    return effect - math.hypot(*down, min(ends)), effect + math.hypot(*up, max(ends))
 
 
-def _variance(groups: list[tuple[RatioTally, float]], average: float) -> float:
-    """Variance of the weighted mean of factor·(y - average) over all outcomes, which the groups are.
+class _PartTest:
+    """The tests of one part, each at whatever two-sided error is asked for."""
 
-    Shares are the posterior means under Jeffreys' prior (half an outcome each way), or a part without a single error
-    would claim to be free of chance.
-    """
-    whole = sum(tally.weights[1] for tally, _ in groups)
-    moments = []
-    for tally, factor in groups:
-        if tally.total:
-            share = (tally.share * tally.total + 0.5) / (tally.total + 1)
-            square = factor * factor * (share * (1 - average) ** 2 + (1 - share) * average**2)
-            moments.append((tally.weights[1] / whole, tally.total, factor * (share - average), square))
-    mean = sum(part * first for part, _, first, _ in moments)
-    return sum(part * part / n * (square - 2 * mean * first + mean * mean) for part, n, first, square in moments)
+    def __init__(self, found: Decomposition, part: Part) -> None:
+        self._found, self._part = found, part
+        counts = [tally.total for tally in (part.before, part.after) if tally.total]
+        self.few = min(counts, default=0) < MIN_PART
+
+    @cached_property
+    def _rest(self) -> tuple[RatioTally, RatioTally]:
+        return without(self._found.before, self._part.before), without(self._found.after, self._part.after)
+
+    def by_rate(self, error: float) -> bool:
+        """Whether it became better or worse, otherwise than the rest, as its effect on the whole says.
+
+        A vendor that fails lowers the accuracy of every market it works for; what it does to no market is to make it fall more
+        than the others beyond chance. So the part's change is held against the rest's too, as a difference of two differences
+        (J. D. Angrist, J.-S. Pischke 2009, Mostly Harmless Econometrics, section 5.2); both must stand at the error given.
+        """
+        if not self.changed(error):
+            return False
+        before, after = self._rest
+        if min(before.total, after.total) < MIN_PART:
+            return True
+        own, elsewhere = self._change(error), difference_of(*(_share(side, error / 2) for side in (after, before)))
+        contrast = difference_of(own, elsewhere)
+        return _apart(contrast) and contrast.value * own.value > 0
+
+    def changed(self, error: float) -> bool:
+        """Whether it became better or worse at all."""
+        part = self._part
+        if part.presence != "both" or part.rate * part.effect <= 0 or _hardly(part.after, part.before):
+            return False
+        return _apart(self._change(error))
+
+    def _change(self, error: float) -> Interval:
+        return difference_of(*(_share(side, error / 2) for side in (self._part.after, self._part.before)))
+
+    def by_mix(self, error: float) -> bool:
+        """Whether it does another share of the work than before and is otherwise than the rest was: both must stand.
+
+        The product of two things is not 0 where neither is (intersection-union test: Berger, Technometrics 24, 1982).
+        """
+        part, (before, after) = self._part, self._rest
+        own = part.before if part.before.total else part.after
+        if part.presence == "both" and part.mix * part.effect <= 0:
+            return False
+        if min(own.total, before.total) < MIN_PART or _hardly(own, before):
+            return False
+        if not _apart(difference_of(*(_share(side, error / 2) for side in (own, before)))):
+            return False
+        if part.presence != "both":
+            return True
+        parts = ((part.after, after), (part.before, before))
+        return _apart(difference_of(*(_part_of(mine, rest, error / 2) for mine, rest in parts)))
 
 
-def judge(found: Decomposition, part: Part) -> JudgedEffect:
-    """Tell whether a part's effect is more than chance.
+def _part_of(own: RatioTally, rest: RatioTally, tail: float) -> Interval:
+    """Return which part of all the weight is a part's own."""
+    mine, others = joined(*own.sides), joined(*rest.sides)
+    return Interval(mine.total / (mine.total + others.total), *share_limits(mine, others, tail=tail, seen=1.0))
+
+
+def _apart(difference: Interval) -> bool:
+    return not difference.low <= 0 <= difference.high
+
+
+def _hardly(one: RatioTally, other: RatioTally) -> bool:
+    """Whether two shares differ by so little that no test of a family can stand."""
+    variance = 0.0
+    for tally in (one, other):
+        right, wrong = tally.sides
+        total = right.total + wrong.total
+        variance += right.total * wrong.total * (right.squares + wrong.squares) / total**4
+    return abs(one.share - other.share) <= _HARDLY * math.sqrt(variance)
+
+
+def judged(cuts: Sequence[Decomposition], level: float = FAMILY_ERROR) -> list[list[JudgedEffect]]:
+    """Judge all parts of cuts that are shown together; the chance that any is called evident in error is at most ``level``.
+
+    The family is every part with enough outcomes of every cut, and of each both kinds (rate and mix). Source:
+    ``streams.core.multiplicity.holm``.
 
     Args:
-        found: The decomposition.
-        part: One of its parts.
+        cuts: The cuts; one that was tried and is not shown belongs to them.
+        level: The chance.
 
     Returns:
-        Its 95% interval, and "few" where either window has under 10 of its outcomes (a part that is new or gone is
-        judged by the window it is in), "noise" where the interval widened for the number of parts (Bonferroni, 5% for
-        the whole cut) holds 0, "alike" where its share became better or worse but so did everybody else's (``alike``),
-        else "evident".
+        A judgement for each part of each cut, in their order.
     """
-    error, effect = effect_error(found, part), float(part.effect)
-    counts = [tally.total for tally in (part.before, part.after) if tally.total]
-    verdict: Verdict = "noise"
-    if min(counts, default=0) < MIN_PART:
-        verdict = "few"
-    elif abs(effect) > family_z(len(found.parts)) * error:
-        verdict = "alike" if alike(found, part) else "evident"
-    return JudgedEffect(effect - Z_95 * error, effect + Z_95 * error, verdict)
+    tests = [[_PartTest(found, part) for part in found.parts] for found in cuts]
+    enough = [test for of_cut in tests for test in of_cut if not test.few]
+    stands = holm([kind for test in enough for kind in (test.by_rate, test.by_mix)], level)
+    kinds = {id(test): tuple(stands[2 * at : 2 * at + 2]) for at, test in enumerate(enough)}
+    error = level / max(1, len(stands))
+
+    def judge(test: _PartTest) -> JudgedEffect:
+        if test.few:
+            return JudgedEffect("few")
+        by_rate, by_mix = kinds[id(test)]
+        if by_rate or by_mix:
+            return JudgedEffect("evident", by_share=not by_rate)
+        return JudgedEffect("alike" if test.changed(error) else "noise")
+
+    return [[judge(test) for test in of_cut] for of_cut in tests]
 
 
-def alike(found: Decomposition, part: Part) -> bool:
-    """Tell whether a part changed as the rest did: then it carries its share of the change and explains nothing.
-
-    A vendor that fails lowers the accuracy of every market it works for; what it does to no market is to make it fall more
-    than the others beyond chance. So the part's change is held against the rest's, as a difference of two differences
-    with independent samples (J. D. Angrist, J.-S. Pischke 2009, Mostly Harmless Econometrics, section 5.2), widened for the
-    number of parts like the effect itself.
+def judged_worse(pairs: Iterable[tuple[RatioTally, RatioTally]], level: float = FAMILY_ERROR) -> list[bool]:
+    """Tell which shares are lower than another beyond chance; that any is told so in error has at most the chance ``level``.
 
     Args:
-        found: The decomposition.
-        part: One of its parts.
-
-    Returns:
-        False where there is nothing to hold it against, or where it moved the whole by becoming a larger or smaller share.
+        pairs: (one, other), all of them shown together; with too few outcomes of either, one is never called lower.
+        level: The chance, one-sided.
     """
-    before, after = without(found.before, part.before), without(found.after, part.after)
-    sides = (part.before, part.after, before, after)
-    if min(side.total for side in sides) < MIN_PART or abs(part.rate) < abs(part.effect) / 2:
-        return False
-    contrast = (part.after.share - part.before.share) - (after.share - before.share)
-    error = math.sqrt(sum(_share_variance(side) for side in sides))
-    return abs(contrast) <= family_z(len(found.parts)) * error
 
+    def test(one: RatioTally, other: RatioTally) -> Callable[[float], bool]:
+        def lower(error: float) -> bool:
+            return one.share < other.share and difference_interval(one, other, tail=error, seen=1.0)[1] < 0
 
-def _share_variance(tally: RatioTally) -> float:
-    share = (tally.share * tally.total + 0.5) / (tally.total + 1)
-    return share * (1 - share) / tally.total
+        return lower
 
-
-def family_tail(parts: int) -> float:
-    """Return the chance to leave out on each side that keeps that of any false "evident" among so many parts at 5%.
-
-    Source: Bonferroni's inequality (Dunn, JASA 56, 1961).
-    """
-    return FAMILY_ERROR / (2 * max(1, parts))
-
-
-def family_z(parts: int) -> float:
-    """Return the normal quantile of ``family_tail``.
-
-    Source: Bonferroni's inequality (Dunn, JASA 56, 1961).
-    """
-    return NormalDist().inv_cdf(1 - family_tail(parts))
+    held = list(pairs)
+    enough = [at for at, pair in enumerate(held) if min(tally.total for tally in pair) >= MIN_PART]
+    stands = dict(zip(enough, holm([test(*held[at]) for at in enough], level), strict=True))
+    return [stands.get(at, False) for at in range(len(held))]

@@ -6,21 +6,22 @@ the same contributions, so it is the number a configured scope would show.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from streams.core import counters as c
 from streams.core.counters import Counter
 from streams.core.effects import Group
 from streams.core.policy import DIMENSIONS, QUARTER_MS, CorePolicy, Dims
-from streams.core.rca.ratio_tally import RatioTally
+from streams.core.rca.ratio_tally import ClassCounts, RatioTally
 from streams.core.rca.shift import NOT_GIVEN, Key, summed
 from streams.core.windows import window_range
 
-Measure = Literal["accuracy", "raw_accuracy", "sla"]
-"""``raw_accuracy`` counts every audit alike, for floors whose audits do not say with which probability they were drawn."""
+Measure = Literal["accuracy", "unweighted_accuracy", "sla"]
+"""``unweighted_accuracy`` counts every audit that is a sample of the work alike, those assumed to be random among them: for
+floors whose audits do not say with which probability they were drawn."""
 
-NOUNS: dict[Measure, str] = {"accuracy": "audits", "raw_accuracy": "audits", "sla": "due tasks"}
+NOUNS: dict[Measure, str] = {"accuracy": "audits", "unweighted_accuracy": "audits", "sla": "due tasks"}
 
 
 class TimeRange(NamedTuple):
@@ -34,8 +35,8 @@ def tally_of(measure: Measure, counters: Sequence[Counter]) -> RatioTally:
     """Return good and all of one group.
 
     Accuracy: correct of audited labels by their weight 1/π, without technical errors, which are not held against a person,
-    and without audits of unknown π, targeted or assumed to be random, for these have no weight. SLA: met of decided tasks,
-    open ones past due counting as missed (docs/meaning.md).
+    and without audits of unknown π, for these have no weight. Unweighted: all of these and those assumed to be random. Targeted
+    audits are in neither. SLA: met of decided tasks, open ones past due counting as missed (docs/meaning.md).
 
     Args:
         measure: What is explained.
@@ -45,19 +46,47 @@ def tally_of(measure: Measure, counters: Sequence[Counter]) -> RatioTally:
     for counter, amount in zip(counters[::2], counters[1::2], strict=True):
         amounts[counter] = amounts.get(counter, 0) + int(amount)
     get = amounts.get
-    if measure == "raw_accuracy":
-        return RatioTally(get(c.CORRECT, 0), get(c.AUDITED, 0) - get(c.WRONG_TECHNICAL, 0))
-    if measure == "accuracy":
-        unknown = get(c.TARGETED, 0) + get(c.ASSUMED, 0)
-        technical = get(c.WRONG_TECHNICAL, 0) - get(c.TARGETED_TECHNICAL, 0) - get(c.ASSUMED_TECHNICAL, 0)
-        return RatioTally(
-            get(c.CORRECT, 0) - get(c.TARGETED_CORRECT, 0) - get(c.ASSUMED_CORRECT, 0),
-            get(c.AUDITED, 0) - unknown - technical,
-            get(c.WEIGHT_CORRECT_NANO, 0),
-            get(c.WEIGHT_NANO, 0) - get(c.WEIGHT_TECHNICAL_NANO, 0),
-        )
-    met = get(c.MET, 0)
-    return RatioTally(met, met + get(c.LATE, 0) + get(c.OVERDUE, 0))
+    if measure == "sla":
+        met = get(c.MET, 0)
+        return RatioTally(met, met + get(c.LATE, 0) + get(c.OVERDUE, 0))
+    found = _Audits(
+        *(get(counter, 0) for counter in (c.AUDITED, c.CORRECT, c.WRONG_TECHNICAL)),
+        *(get(counter, 0) for counter in (c.TARGETED, c.TARGETED_CORRECT, c.TARGETED_TECHNICAL)),
+        *(get(counter, 0) for counter in (c.ASSUMED, c.ASSUMED_CORRECT, c.ASSUMED_TECHNICAL)),
+    )
+    if measure == "unweighted_accuracy":
+        return found.alike()
+    numbers = [n - c.CLASS_AUDITED for n in amounts if type(n) is int and c.CLASS_AUDITED <= n < c.CLASS_WRONG]
+    families = (c.CLASS_AUDITED, c.CLASS_WRONG, c.CLASS_TECHNICAL, c.CLASS_WEIGHT_NANO)
+    classes = [ClassCounts(number, *(get(first + number, 0) for first in families)) for number in sorted(numbers)]
+    weight = get(c.WEIGHT_NANO, 0) - get(c.WEIGHT_TECHNICAL_NANO, 0)
+    return found.weighed(get(c.WEIGHT_CORRECT_NANO, 0), weight, classes)
+
+
+class _Audits(NamedTuple):
+    """Audited labels: how many, how many of them correct and how many with a technical error; of all, targeted, assumed."""
+
+    audited: int
+    correct: int
+    technical: int
+    targeted: int
+    targeted_correct: int
+    targeted_technical: int
+    assumed: int
+    assumed_correct: int
+    assumed_technical: int
+
+    def alike(self) -> RatioTally:
+        """Return those that are a sample of the work, each counted once."""
+        audited = self.audited - self.targeted
+        technical = self.technical - self.targeted_technical
+        return RatioTally(self.correct - self.targeted_correct, audited - technical)
+
+    def weighed(self, good_weight: int, weight: int, classes: Iterable[ClassCounts]) -> RatioTally:
+        """Return those drawn with a known probability."""
+        good, total, *_ = self.alike()
+        counted = good - self.assumed_correct, total - self.assumed + self.assumed_technical
+        return RatioTally(*counted, good_weight, weight, tuple(one for one in classes if any(one[1:])))
 
 
 def row_tally(measure: Measure, row: Mapping[str, object]) -> RatioTally:
@@ -65,20 +94,33 @@ def row_tally(measure: Measure, row: Mapping[str, object]) -> RatioTally:
     if measure == "sla":
         met, missed = _count(row, "met"), _count(row, "missed")
         return RatioTally(met, met + missed)
-    wrong = row.get("wrong")
-    technical = _count(wrong, "technical") if isinstance(wrong, Mapping) else 0
-    if measure == "raw_accuracy":
-        return RatioTally(_count(row, "correct"), _count(row, "audited") - technical)
+    names = ("targeted", "targeted_correct", "targeted_technical", "assumed", "assumed_correct", "assumed_technical")
+    technical = _count(_family(row, "wrong"), "technical")
+    found = _Audits(_count(row, "audited"), _count(row, "correct"), technical, *(_count(row, name) for name in names))
+    if measure == "unweighted_accuracy":
+        return found.alike()
     weight = _nano(row, "weight_sum") - _nano(row, "weight_technical")
     if not weight:
         return RatioTally(0, 0, 0, 0)
-    technical -= _count(row, "targeted_technical") + _count(row, "assumed_technical")
-    return RatioTally(
-        _count(row, "correct") - _count(row, "targeted_correct") - _count(row, "assumed_correct"),
-        _count(row, "audited") - _count(row, "targeted") - _count(row, "assumed") - technical,
-        _nano(row, "weight_correct"),
-        weight,
+    audited, wrong, faults, weights = (
+        _family(row, f"sample_{name}") for name in ("audited", "wrong", "technical", "weight")
     )
+    classes = [
+        ClassCounts(
+            int(name).bit_length() - 1,
+            _count(audited, name),
+            _count(wrong, name),
+            _count(faults, name),
+            _nano(weights, name),
+        )
+        for name in sorted(audited, key=int)
+    ]
+    return found.weighed(_nano(row, "weight_correct"), weight, classes)
+
+
+def _family(row: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = row.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _nano(row: Mapping[str, object], name: str) -> int:
