@@ -263,11 +263,15 @@ def _against_target(
     history: bool,
 ) -> Iterable[Contributor]:
     """Parts by their excess over the target. A large part has a large excess by its size alone, which is not a cause."""
-    places = [(name, value) for name, cells in cuts.items() for value in cells]
     wholes = {name: summed(cell.tally for cell in cells.values()) for name, cells in cuts.items()}
-    tallies = {(name, value): cuts[name][value].tally for name, value in places}
-    worse = judged_worse((tallies[place], without(wholes[place[0]], tallies[place])) for place in places)
-    clear = dict(zip(places, worse, strict=True))
+    pairs = [
+        [(cell.tally, without(wholes[name], cell.tally)) for cell in cells.values()] for name, cells in cuts.items()
+    ]
+    clear = {
+        (name, value): worse
+        for (name, cells), of_cut in zip(cuts.items(), judged_worse(pairs), strict=True)
+        for value, worse in zip(cells, of_cut, strict=True)
+    }
     for name, cells in cuts.items():
         effects = excess(cells, target)
         missing = -sum(effect for effect in effects.values() if effect < 0)

@@ -27,6 +27,9 @@ BY = ("vendor", "policy", "market", "labeler")
 CUTS = (("vendor",), ("policy",), ("market",), ("labeler",), ("vendor", "policy"))
 """Scopes whose rows an alert on the floor sees."""
 
+ROWS = (11,)
+CPU_S = 70.0
+
 BEFORE, AFTER = TimeRange(0, 6 * DAY_MS), TimeRange(6 * DAY_MS, 7 * DAY_MS)
 _LABELERS, _POLICIES, _MARKETS = 24, 5, 2
 _FLAGGED = 0.1
@@ -124,7 +127,10 @@ def rows(groups: list[Group], spans: tuple[TimeRange, ...]) -> dict[str, dict[st
             _, counters = sums.setdefault(scope_key(by, tuple(scope.values())), (scope, {}))
             for counter, amount in zip(group.counters[::2], group.counters[1::2], strict=True):
                 counters[counter] = counters.get(counter, 0) + int(amount)
-    return {key: {"scope": scope, "scope_key": key, **accuracy(parts_of(counters))} for key, (scope, counters) in sums.items()}
+    return {
+        key: {"scope": scope, "scope_key": key, **accuracy(parts_of(counters))}
+        for key, (scope, counters) in sums.items()
+    }
 
 
 def contributors(groups: list[Group], target: float, *, reference: bool) -> tuple[tuple[str, str], ...]:
@@ -134,3 +140,76 @@ def contributors(groups: list[Group], target: float, *, reference: bool) -> tupl
         {}, rows(groups, (AFTER,)), reference=longer, read=sampled, target=target, words=lambda _: ""
     )
     return tuple((part.dimension, part.value) for part in found if part.clear)
+
+
+class Blame(NamedTuple):
+    """What a number of runs of one design came to.
+
+    Attributes:
+        runs: How many.
+        evident: Those in which any part of any cut was called evident.
+        alerted: Those in which an alert named any part as a cause.
+        parts: Parts with enough audits to be judged, over all runs.
+        covered: Those whose interval holds no effect, which is the truth.
+        whole: Runs in which the interval of the whole's change holds none.
+    """
+
+    runs: int
+    evident: int
+    alerted: int
+    parts: int
+    covered: int
+    whole: int
+
+
+def unchanged(rng: np.random.Generator, design: Design, runs: int) -> Blame:
+    """Return what is said of floors on which nothing changed."""
+    evident = alerted = parts = covered = whole = 0
+    for _ in range(runs):
+        kinds = floor(rng, design)
+        groups = [group for span in (BEFORE, AFTER) for group in drawn(rng, kinds, span, {}, 0.0)]
+        found = explained(groups)
+        shown = [one for cut in found.cuts for one in cut]
+        evident += any(one.verdict == "evident" for one in shown)
+        judged = [one.low_pp <= 0 <= one.high_pp for one in shown if one.verdict != "few"]
+        parts, covered = parts + len(judged), covered + sum(judged)
+        whole += found.change is not None and found.change.low_pp <= 0 <= found.change.high_pp
+        alerted += bool(contributors(groups, 0.95, reference=True))
+    return Blame(runs, evident, alerted, parts, covered, whole)
+
+
+def named(rng: np.random.Generator, design: Design, runs: int) -> tuple[int, int]:
+    """Return in how many runs a policy that falls from 95% to 80% in a day is called evident, and in how many another is."""
+    right = other = 0
+    for _ in range(runs):
+        kinds = [kind._replace(wrong=0.05) if "P1" in kind.dims else kind for kind in floor(rng, design)]
+        before, after = drawn(rng, kinds, BEFORE, {}, 0.0), drawn(rng, kinds, AFTER, {"policy": "P1"}, 0.20)
+        found = explained([*before, *after])
+        policies = next(cut for cut in found.cuts if cut[0].dimensions == ("policy",))
+        told = {one.key[0] for one in policies if one.verdict == "evident" and not one.moved_by_share}
+        right += "P1" in told
+        other += bool(told - {"P1"})
+    return right, other
+
+
+def run(scale: float, seed: int) -> list[ReportLine]:
+    """Run 100 floors of each design on which nothing changed, and 100 of one on which one policy fell (at scale 1)."""
+    rng = np.random.default_rng([seed, 11])
+    runs = max(8, round(100 * scale))
+    lines = []
+    for design in DESIGNS:
+        found = unchanged(rng, design, runs)
+        words = f"nothing changed, {design.words}"
+        lines += [
+            of_share(f"{words}: a part of any cut evident", found.evident, runs, "at most", 0.05, "Holm", row=11),
+            of_share(f"{words}: a cause named in an alert", found.alerted, runs, "at most", 0.05, "Holm", row=11),
+            of_share(f"{words}: interval of a part", found.covered, found.parts, "at least", 0.93, row=11),
+            of_share(f"{words}: interval of the whole", found.whole, runs, "at least", 0.93, row=11),
+        ]
+    right, other = named(rng, DESIGNS[1], runs)
+    words = "one policy falls from 95% to 80% for a day"
+    return [
+        *lines,
+        of_share(f"{words}: it is evident", right, runs, "at least", 0.5, "shown"),
+        of_share(f"{words}: another policy is", other, runs, "at most", 0.05, "Holm"),
+    ]

@@ -23,6 +23,8 @@ from alerts.contributors import (
 from alerts.signals import Contributor
 from alerts.text import contributors_heading, part_words
 from alerts.view import Row
+from streams.core.rca.ratio_tally import RatioTally
+from streams.core.rca.significance import judged
 from tests.alerts.rows import accuracy
 
 cells = st.integers(0, 5000).flatmap(lambda total: st.integers(0, total).map(lambda good: PartCounts(good, total)))
@@ -38,11 +40,12 @@ def _share(parts: dict[str, PartCounts]) -> Fraction | None:
 @given(windows, windows)
 def test_shift_share_sums_exactly_to_the_change(before: dict[str, PartCounts], after: dict[str, PartCounts]) -> None:
     old, new = _share(before), _share(after)
-    shifts = shift_share(before, after)
+    found = shift_share(before, after)
     if old is None or new is None:
-        assert shifts == []
+        assert found is None
     else:
-        assert sum((shift.effect for shift in shifts), Fraction(0)) == new - old
+        assert found is not None
+        assert sum((part.effect for part in found.parts), Fraction(0)) == new - old
 
 
 @given(windows, st.floats(0.001, 0.999))
@@ -56,7 +59,8 @@ def test_excess_sums_exactly_to_the_distance_from_target(parts: dict[str, PartCo
 
 def _weighted(total: int, good: int, light: int, heavy: int) -> PartCounts:
     """A cell whose good outcomes weigh ``light`` each and its others ``heavy``."""
-    return PartCounts(good, total, 0, good * light, good * light + (total - good) * heavy)
+    weighed = RatioTally(good, total, good * light, good * light + (total - good) * heavy)
+    return PartCounts.of(weighed, 0)
 
 
 weights = st.integers(1, 40)
@@ -78,7 +82,9 @@ def test_rows_of_two_moments_never_fail(
         good, total = cell.tally.weights
         assert 0 <= cell.good <= cell.total
         assert 0 <= good <= total
-    shift_share(before, now)
+    found = shift_share(before, now)
+    if found is not None:
+        judged([found])
 
 
 def test_a_window_that_weighs_more_than_the_longer_one_is_not_taken_from_it() -> None:
@@ -90,7 +96,9 @@ def test_a_window_that_weighs_more_than_the_longer_one_is_not_taken_from_it() ->
 def test_mix_alone_moves_the_whole() -> None:
     before = {"good": PartCounts(90, 100), "bad": PartCounts(50, 100)}
     after = {"good": PartCounts(9, 10), "bad": PartCounts(95, 190)}
-    by_part = {shift.value: shift for shift in shift_share(before, after)}
+    found = shift_share(before, after)
+    assert found is not None
+    by_part = {part.key[0]: part for part in found.parts}
     assert by_part["bad"].rate == by_part["good"].rate == by_part["bad"].interaction == 0
     assert by_part["bad"].mix == Fraction(9, 20) * (Fraction(1, 2) - Fraction(7, 10))
 

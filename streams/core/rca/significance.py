@@ -8,7 +8,7 @@ dimension and value they are of. Every limit is of weighted shares, so it sees w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -26,6 +26,9 @@ ONE_DIMENSION = 0.8 * FAMILY_ERROR
 
 TWO_DIMENSIONS = FAMILY_ERROR - ONE_DIMENSION
 """The same for all cuts by two dimensions that were tried, so that of all cuts together it is ``FAMILY_ERROR``."""
+
+_OF_MIX = 0.25
+"""Part of a part's chance that is for its mix."""
 
 _HARDLY = 1.0
 """A difference of fewer standard errors than this stands in no family, so its limits need not be found."""
@@ -199,8 +202,9 @@ def _hardly(one: RatioTally, other: RatioTally) -> bool:
 def judged(cuts: Sequence[Decomposition], level: float = FAMILY_ERROR) -> list[list[JudgedEffect]]:
     """Judge all parts of cuts that are shown together; the chance that any is called evident in error is at most ``level``.
 
-    The family is every part with enough outcomes of every cut, and of each both kinds (rate and mix). Source:
-    ``streams.core.multiplicity.holm``.
+    The family is every part with enough outcomes of every cut, and of each both kinds. Each cut is given the same part of the
+    chance, so that three vendors are not judged as strictly as the 150 labellers shown with them; inside a cut each part
+    the same, of which a quarter is for its mix. Source: ``streams.core.multiplicity.holm``.
 
     Args:
         cuts: The cuts; one that was tried and is not shown belongs to them.
@@ -210,27 +214,29 @@ def judged(cuts: Sequence[Decomposition], level: float = FAMILY_ERROR) -> list[l
         A judgement for each part of each cut, in their order.
     """
     tests = [[_PartTest(found, part) for part in found.parts] for found in cuts]
-    enough = [test for of_cut in tests for test in of_cut if not test.few]
-    stands = holm([kind for test in enough for kind in (test.by_rate, test.by_mix)], level)
-    kinds = {id(test): tuple(stands[2 * at : 2 * at + 2]) for at, test in enumerate(enough)}
-    error = level / max(1, len(stands))
-
-    def judge(test: _PartTest) -> JudgedEffect:
-        if test.few:
-            return JudgedEffect("few")
-        by_rate, by_mix = kinds[id(test)]
-        if by_rate or by_mix:
-            return JudgedEffect("evident", by_share=not by_rate)
-        return JudgedEffect("alike" if test.changed(error) else "noise")
-
-    return [[judge(test) for test in of_cut] for of_cut in tests]
+    enough = [[test for test in of_cut if not test.few] for of_cut in tests]
+    kinds = [kind for of_cut in enough for test in of_cut for kind in (test.by_rate, test.by_mix)]
+    weights = [part / len(of_cut) for of_cut in enough for _ in of_cut for part in (1 - _OF_MIX, _OF_MIX)]
+    stands = iter(holm(kinds, level, weights))
+    return [[_called(test, stands, level * (1 - _OF_MIX) / max(1, len(kinds))) for test in of_cut] for of_cut in tests]
 
 
-def judged_worse(pairs: Iterable[tuple[RatioTally, RatioTally]], level: float = FAMILY_ERROR) -> list[bool]:
+def _called(test: _PartTest, stands: Iterator[bool], error: float) -> JudgedEffect:
+    if test.few:
+        return JudgedEffect("few")
+    by_rate, by_mix = next(stands), next(stands)
+    if by_rate or by_mix:
+        return JudgedEffect("evident", by_share=not by_rate)
+    return JudgedEffect("alike" if test.changed(error) else "noise")
+
+
+def judged_worse(
+    cuts: Sequence[Sequence[tuple[RatioTally, RatioTally]]], level: float = FAMILY_ERROR
+) -> list[list[bool]]:
     """Tell which shares are lower than another beyond chance; that any is told so in error has at most the chance ``level``.
 
     Args:
-        pairs: (one, other), all of them shown together; with too few outcomes of either, one is never called lower.
+        cuts: (one, other) by cut, all of them shown together; with too few outcomes of either, one is never called lower.
         level: The chance, one-sided.
     """
 
@@ -240,7 +246,9 @@ def judged_worse(pairs: Iterable[tuple[RatioTally, RatioTally]], level: float = 
 
         return lower
 
-    held = list(pairs)
-    enough = [at for at, pair in enumerate(held) if min(tally.total for tally in pair) >= MIN_PART]
-    stands = dict(zip(enough, holm([test(*held[at]) for at in enough], level), strict=True))
-    return [stands.get(at, False) for at in range(len(held))]
+    held = [[pair for pair in pairs if min(tally.total for tally in pair) >= MIN_PART] for pairs in cuts]
+    weights = [1 / len(pairs) for pairs in held for _ in pairs]
+    stands = iter(holm([test(*pair) for pairs in held for pair in pairs], level, weights))
+    return [
+        [next(stands) if min(tally.total for tally in pair) >= MIN_PART else False for pair in pairs] for pairs in cuts
+    ]
