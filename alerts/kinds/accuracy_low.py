@@ -42,11 +42,6 @@ def sampled(row: Row) -> PartCounts:
     return PartCounts.of(row_tally("accuracy", row), labels_of(row))
 
 
-def sampled_alike(row: Row) -> PartCounts:
-    """The same where no audit says with which probability it was drawn: those assumed to be random, each counted once."""
-    return PartCounts.of(row_tally("unweighted_accuracy", row), labels_of(row))
-
-
 def detector(rule: AccuracyLowRule) -> DetectorModel:
     """Bets on the share of wrong labels, above the share that the target allows."""
     bets = ShareBets.of(1 - rule.target, ACCURACY_RATIOS, top_nano=top_nano(rule.least_probability))
@@ -72,7 +67,7 @@ def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
         good_target=rule.target,
         read=read,
         estimate=accuracy_share,
-        sampled=(sampled, sampled_alike),
+        sampled=sampled,
         detector=detector,
         value=lambda seen: seen.share,
         sentence=sentence,

@@ -72,8 +72,7 @@ class ShareMeasure(Struct, frozen=True):
     the evidence, ``part`` a contributor's share, ``noun`` what is counted. ``z`` tells the
     chance at which a window fires, that of a normal variable below −z; the interval shown is always that of 95%.
     ``estimate`` gives the share where ``read`` counts outcomes of different weights.
-    ``sampled`` are the ways to read the outcomes by which contributors are compared, if those differ from what ``read`` counts:
-    the first that finds any in the scope's own row.
+    ``sampled`` reads the outcomes by which contributors are compared, if those differ from what ``read`` counts.
     ``detector`` is the kind's, if it has one.
     """
 
@@ -86,7 +85,7 @@ class ShareMeasure(Struct, frozen=True):
     part: Callable[[PartCounts], str]
     z: float = Z_95
     estimate: Callable[[Row], WeightedShare | None] | None = None
-    sampled: tuple[Callable[[Row], PartCounts], ...] = ()
+    sampled: Callable[[Row], PartCounts] | None = None
     detector: LowersToDetector | None = None
 
     def seen(self, row: Row) -> ShareSeen:
@@ -98,8 +97,8 @@ class ShareMeasure(Struct, frozen=True):
         return ShareSeen(counts, counts.tally.share, interval_limits(counts.good, counts.total))
 
     def compared(self, row: Row) -> Callable[[Row], PartCounts]:
-        """How contributors to a row are read: as a sample of the work, where the kind knows of one."""
-        return next((one for one in self.sampled if one(row).total), self.sampled[-1] if self.sampled else self.read)
+        """How contributors to a row are read: as a sample, unless no audit of the row has a sampling probability."""
+        return self.sampled if self.sampled is not None and self.sampled(row).total else self.read
 
 
 def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -> Iterable[Finding]:

@@ -133,7 +133,7 @@ def share_of(drawn: Drawn) -> WeightedShare | None:
         return WeightedShare(Interval(good / audits, *interval_limits(good, audits)), audits, *sides)
     right, wrong = sides_of(drawn.classes)
     largest = max(right.largest, wrong.largest)
-    right, wrong = _exactly(right, drawn.good), _exactly(wrong, drawn.weight - drawn.good)
+    right, wrong = brought_to(right, drawn.good), brought_to(wrong, drawn.weight - drawn.good)
     more, worse = sides_of((drawn.assumed,))
     largest = max(largest, more.largest)
     return weighted_share(_joined(right, more, largest), _joined(wrong, worse, largest))
@@ -150,7 +150,7 @@ def _alike(drawn: Drawn) -> bool:
     return all(abs(weight / n / each - 1) < _SAME for n, weight in [*parts, (good or 1, drawn.good or each)])
 
 
-def _exactly(side: Weighed, total: float) -> Weighed:
+def brought_to(side: Weighed, total: float) -> Weighed:
     """Return one side with the total that the row holds; it holds the squares by class only."""
     if side.total <= 0 or total <= 0:
         return Weighed(0.0, 0.0, side.largest)

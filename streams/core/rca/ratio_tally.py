@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from streams.core.binomial import Weighed
+from streams.core.binomial import Weighed, WeightClass
+from streams.core.estimates import brought_to
+from streams.core.proportions import sides_of
 
 
 class ClassCounts(NamedTuple):
@@ -72,23 +74,17 @@ class RatioTally(NamedTuple):
         if self.weight is None:
             return Weighed.plain(good), Weighed.plain(bad)
         classes = self.classes or (ClassCounts(0, self.total, self.total - self.good, 0, total),)
-        right, wrong, largest = [0.0, 0.0], [0.0, 0.0], 0.0
-        for one in classes:
-            if one.audited <= one.technical:
-                continue
-            each = one.weight / one.audited
-            largest = max(largest, each)
-            for side, count in ((right, one.audited - one.wrong), (wrong, one.wrong - one.technical)):
-                side[0] += count * each
-                side[1] += count * each * each
-        return _scaled(right, good, largest), _scaled(wrong, bad, largest)
-
-
-def _scaled(sums: list[float], total: int, largest: float) -> Weighed:
-    approximate, squares = sums
-    if approximate <= 0 or total <= 0:
-        return Weighed(float(total), float(total) * largest, largest)
-    return Weighed(float(total), squares * (total / approximate) ** 2, largest)
+        kept = [
+            WeightClass(
+                one.audited - one.technical,
+                one.wrong - one.technical,
+                one.weight * (one.audited - one.technical) / one.audited,
+            )
+            for one in classes
+            if one.audited > 0
+        ]
+        right, wrong = sides_of(kept)
+        return brought_to(right, good), brought_to(wrong, bad)
 
 
 def joined(one: Weighed, other: Weighed) -> Weighed:
