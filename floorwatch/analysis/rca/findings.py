@@ -12,6 +12,10 @@ from streams.core.rca.significance import JudgedEffect, Verdict, difference_inte
 
 POINTS = 100.0
 MAX_NAMED = 3
+SELECTED = (
+    "If these windows were chosen because an alarm or a chart showed the change in them, it is exaggerated: the stretch was "
+    "picked for how it looks."
+)
 
 
 class PartFinding(Struct, frozen=True):
@@ -166,7 +170,10 @@ def summary(what: str, change: RatioChange, by: Iterable[list[PartFinding]], nou
     ]
     if not change.evident:
         lines.append("This is within chance: the counts do not show that anything has changed.")
-    return lines + [_cut_words(cut, change, noun) for cut in by if cut]
+    lines += [_cut_words(cut, change, noun) for cut in by if cut]
+    if change.evident:
+        lines.append(SELECTED)
+    return lines
 
 
 def _cut_words(cut: list[PartFinding], change: RatioChange, noun: str) -> str:
