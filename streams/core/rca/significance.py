@@ -235,6 +235,8 @@ def judged_worse(
 ) -> list[list[bool]]:
     """Tell which shares are lower than another beyond chance; that any is told so in error has at most the chance ``level``.
 
+    Source: ``difference_interval`` and ``streams.core.multiplicity.holm``, each cut with the same part of the chance.
+
     Args:
         cuts: (one, other) by cut, all of them shown together; with too few outcomes of either, one is never called lower.
         level: The chance, one-sided.
