@@ -26,7 +26,8 @@ _NOW = (
         1,
         "stat",
         "Accuracy",
-        "Accuracy of the window's work in the chosen scope, estimated from random audits. Judge it with the interval beside it.",
+        "Accuracy of the window's work in the chosen scope, estimated from random audits. Judge it with the interval beside it. "
+        "Audits that say nothing of sampling are assumed to be random; the table below counts them.",
         "percentunit",
         ("accuracy",),
         3,
@@ -139,7 +140,8 @@ _ACCURACY = (
         13,
         "table",
         "By $by",
-        "Every measure of every slice now, the weakest evidence of accuracy first.",
+        "Every measure of every slice now, the weakest evidence of accuracy first. Assumed random: of the audited, those whose audits "
+        "say nothing of sampling. Accuracy rests on the assumption that they are a random sample.",
         "short",
         tuple(column.query for column in COLUMNS),
         24,

@@ -78,6 +78,7 @@ COLUMNS = (
     PanelColumn("accuracy_low_by", "95% lower", "percentunit"),
     PanelColumn("accuracy_high_by", "95% upper", "percentunit"),
     PanelColumn("audited_by", "Audited", "short"),
+    PanelColumn("assumed_by", "Assumed random", "short"),
     PanelColumn("critical_by", "Critical errors", "percentunit", ((None, "green"), (0.005, "orange"), (0.01, "red"))),
     PanelColumn("overturn_by", "Overturned", "percentunit"),
     PanelColumn("labels_by", "Labels", "short"),

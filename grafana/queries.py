@@ -114,6 +114,7 @@ _ALL = (
     _slices("critical_by", "critical_error_ratio", _RATIO_BY_SCOPE),
     _slices("overturn_by", "overturn_ratio", _RATIO_BY_SCOPE),
     _slices("audited_by", "audited_labels"),
+    _slices("assumed_by", "audited_assumed_labels"),
     _slices("labels_by", "labels"),
     _slices("labels_per_hour_by", "labels_per_hour"),
     _slices("labelers_by", "active_labelers"),

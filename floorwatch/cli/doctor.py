@@ -187,6 +187,7 @@ async def _connections(config: FloorwatchConfig) -> list[Check]:
     from floorwatch.cli.doctor_alerts import alert_checks
     from floorwatch.cli.doctor_kafka import kafka_checks
     from floorwatch.cli.doctor_redis import redis_checks
+    from floorwatch.cli.doctor_sampling import sampling_checks
     from floorwatch.cli.doctor_sites import review_checks
 
     kafka, redis, alerts, review = await asyncio.gather(
@@ -195,7 +196,9 @@ async def _connections(config: FloorwatchConfig) -> list[Check]:
         alert_checks(config),
         review_checks(config),
     )
-    return [*review, *kafka, *redis, *alerts]
+    there = any(check.name == "topics" and check.status == "ok" for check in kafka)
+    drawn = await sampling_checks(config.kafka, config.sampling.plan()) if there else []
+    return [*review, *kafka, *redis, *alerts, *drawn]
 
 
 def _ports(config: FloorwatchConfig) -> list[tuple[str, str, int]]:

@@ -214,8 +214,10 @@ class KafkaLogReader:
         """Hold aiokafka connection settings (bootstrap_servers, security)."""
         self._settings = settings
 
-    async def read(self, topic: str, partition: int) -> AsyncIterator[list[tuple[int, bytes, bytes | None]]]:
-        """Yield batches of (offset, key, value) from the beginning to the end as of now.
+    async def read(
+        self, topic: str, partition: int, *, latest: int | None = None
+    ) -> AsyncIterator[list[tuple[int, bytes, bytes | None]]]:
+        """Yield batches of (offset, key, value) from the beginning, or of about the ``latest`` records, to the end as of now.
 
         The end is the higher of what ListOffsets and the fetches themselves say: the embedded broker answers the first
         too low after a batch of several records (docs/adr/0005).
@@ -228,7 +230,7 @@ class KafkaLogReader:
             begin = (await consumer.beginning_offsets([tp]))[tp]
             if end <= begin:
                 return
-            consumer.seek(tp, begin)
+            consumer.seek(tp, begin if latest is None else max(begin, end - latest))
             while await consumer.position(tp) < max(end, consumer.highwater(tp) or 0):
                 polled = await consumer.getmany(tp, timeout_ms=1000, max_records=20_000)
                 for records in polled.values():

@@ -48,7 +48,15 @@ def _common(table: str, scope: dict[str, str], window: str) -> Row:
 def accuracy_row(scope: dict[str, str], window: str = "1h", **fields: object) -> Row:
     """Return an accuracy row: 200 labels, 40 audited, 38 correct."""
     row = _common("accuracy", scope, window)
-    row |= {"labels": 200, "audited": 40, "correct": 38, "targeted": 2, "weight_sum": 760.0, "weight_correct": 722.0}
+    row |= {
+        "labels": 200,
+        "audited": 40,
+        "correct": 38,
+        "targeted": 2,
+        "assumed": 3,
+        "weight_sum": 760.0,
+        "weight_correct": 722.0,
+    }
     row |= {"accuracy_estimate_ratio": 0.95, "accuracy_low_ratio": 0.835, "accuracy_high_ratio": 0.986}
     row |= {"raw_accuracy_ratio": 0.93, "weighted_accuracy_ratio": 0.94, "wilson_low_ratio": 0.835}
     row |= {"wilson_high_ratio": 0.986, "coverage_ratio": 0.2, "critical_errors": 1, "critical_error_ratio": 0.025}

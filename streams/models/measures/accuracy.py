@@ -94,6 +94,7 @@ ASSUMED = accuracy.count(
     "assumed",
     "labels",
     "Audited labels whose audits say nothing of sampling; assumed to be drawn at random.",
+    Series("audited_assumed_labels", "Those of the audited labels that are only assumed to be drawn at random."),
     Meaning(
         "Labels whose audits say nothing of sampling ([meaning](meaning.md#auditcompleted)). They are assumed to be drawn at random."
     ),
