@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from alerts.signals import Signal
 from streams.core.formatting import rfc3339
-from streams.models.outputs import AuditRequested
+from streams.models.outputs import AuditDrawn, AuditRequested
 from streams.models.timestamps import to_ms
 
 STANDS_MS = 86_400_000
@@ -101,14 +101,17 @@ def encode_request(request: AuditRequest) -> bytes:
     )
 
 
-_decode = msgspec.json.Decoder(AuditRequested).decode
+_decode = msgspec.json.Decoder(AuditRequested | AuditDrawn).decode
 
 
-def decode_standing(value: bytes) -> tuple[str, str, LastRequest]:
-    """Return rule, scope key and what is kept of the request in a record.
+def decode_standing(value: bytes) -> tuple[str, str, LastRequest] | None:
+    """Return rule, scope key and what is kept of the request in a record; None for a label that an audit plan drew.
 
     Raises:
-        msgspec.DecodeError: The record holds no request.
+        msgspec.DecodeError: The record holds neither.
     """
-    data = _decode(value).data
+    event = _decode(value)
+    if isinstance(event, AuditDrawn):
+        return None
+    data = event.data
     return data.rule, data.scope_key, LastRequest(data.number, to_ms(data.until))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from config.nearest import choices
+from floorwatch.cli.audits_plan import Assurance, Power, plan
 from floorwatch.cli.options import CsvOption, JsonOption, misused
 from floorwatch.cli.people_options import as_percent
 from floorwatch.output.csv_file import write_csv
@@ -21,10 +22,7 @@ audits_app = typer.Typer(help="Plan audits: how many, of which labels, with whic
 
 _BAR = 40
 
-Power = Annotated[float, typer.Option(min=1, max=99.9, help="Chance of seeing the drop, in percent.")]
-Assurance = Annotated[
-    float, typer.Option(min=1, max=99.9, help="Chance that the interval is no wider than promised, in percent.")
-]
+audits_app.command("plan")(plan)
 
 
 @audits_app.command("size")
@@ -163,17 +161,17 @@ def aql(
         misused(f"--aql {aql:g}: not in the tables of ISO 2859-1; the nearest is {near:g}. Use one of {listed}")
     if lot < 2:
         misused(f"--lot {lot}: one label needs no sample; write 2 or more")
-    plan = acceptance_plan(lot, aql, level, Severity(severity))
-    if wrong is not None and wrong > plan.size:
-        misused(f"--wrong {wrong}: the sample has only {plan.size:,} labels")
-    curve = characteristic(plan)
+    found = acceptance_plan(lot, aql, level, Severity(severity))
+    if wrong is not None and wrong > found.size:
+        misused(f"--wrong {wrong}: the sample has only {found.size:,} labels")
+    curve = characteristic(found)
     if as_csv:
         rows = (one._asdict() for one in curve.points)
         write_csv(sys.stdout, ["wrong", "share", "lot_accepted", "process_accepted"], rows)
     elif as_json:
-        say_json(_aql_json(plan, curve, wrong))
+        say_json(_aql_json(found, curve, wrong))
     else:
-        say("\n".join(_aql_lines(plan, curve, wrong)))
+        say("\n".join(_aql_lines(found, curve, wrong)))
 
 
 def _known(option: str, given: str, known: Any) -> None:

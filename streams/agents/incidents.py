@@ -112,8 +112,9 @@ class IncidentsStage:
         async for records in self._reader.read(self._out.name(topics.AUDIT_REQUESTS), self._partition):
             for offset, key, value in records:
                 try:
-                    if value is not None:
-                        rule, scope_key, held = decode_standing(value)
+                    request = None if value is None else decode_standing(value)
+                    if request is not None:
+                        rule, scope_key, held = request
                         self._standing[rule, scope_key] = held
                 except CONTENT_ERRORS as error:
                     self._unreadable(topics.AUDIT_REQUESTS, offset, key, value, error)

@@ -10,7 +10,15 @@ import yaml
 from streams.models import topics
 from streams.models.contract_schema import Json, components, type_name
 from streams.models.events import EVENT_CLASSES
-from streams.models.outputs import OUTPUT_CLASSES, AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
+from streams.models.outputs import (
+    OUTPUT_CLASSES,
+    AccuracyRow,
+    AuditDrawn,
+    AuditRequested,
+    DeadLetter,
+    SlaRow,
+    ThroughputRow,
+)
 
 PREFIX = "floorwatch."
 
@@ -31,8 +39,8 @@ _CHANNELS: tuple[tuple[str, str, str, str], ...] = (
     (
         "auditRequests",
         topics.AUDIT_REQUESTS,
-        AuditRequested.__name__,
-        "Where more audits would soon decide; for labelling tools. Compacted: the latest of a rule and scope counts.",
+        f"{AuditRequested.__name__} {AuditDrawn.__name__}",
+        "For labelling tools: where more audits would soon decide, and labels drawn for audit. Compacted: the latest of a key counts.",
     ),
     ("accuracy", topics.ACCURACY, AccuracyRow.__name__, "Accuracy rows, compacted: the latest of a key counts."),
     ("throughput", topics.THROUGHPUT, ThroughputRow.__name__, "Throughput rows, compacted."),
@@ -73,7 +81,7 @@ def document(examples: list[Json]) -> Json:
 
 
 def _channel(topic: str, carries: str, about: str) -> Json:
-    names = [cls.__name__ for cls in EVENT_CLASSES] if carries == "events" else [carries]
+    names = [cls.__name__ for cls in EVENT_CLASSES] if carries == "events" else carries.split()
     return {
         "address": PREFIX + topic,
         "description": about,
@@ -107,6 +115,7 @@ def _messages(examples: list[Json]) -> Json:
         "part of a webhook gateway|source|time of arrival in ms|code|field|id; of a row that has left the topic, its key."
     )
     messages[AuditRequested.__name__]["bindings"] = _key("The rule and the scope's key.")
+    messages[AuditDrawn.__name__]["bindings"] = _key("~label, the task's and the label's id, with | between them.")
     for row in (AccuracyRow, ThroughputRow, SlaRow):
         messages[row.__name__]["bindings"] = _key("The window and the scope's key.")
     return messages

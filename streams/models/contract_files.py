@@ -14,7 +14,7 @@ from streams.models.asyncapi import render_asyncapi
 from streams.models.contract_readme import render_readme
 from streams.models.contract_schema import Json, bundle, event_schema, output_schema, type_name
 from streams.models.events import EVENT_CLASSES
-from streams.models.outputs import AuditRequested, DeadLetter
+from streams.models.outputs import AuditDrawn, AuditRequested, DeadLetter
 
 BUNDLE = "contract/floorwatch-events.schema.json"
 SCHEMA_FOLDER = "contract/schema"
@@ -32,7 +32,7 @@ def render(root: Path) -> dict[str, str]:
     lines = (root / "contract" / "examples.jsonl").read_text(encoding="utf-8").splitlines()
     examples = [json.loads(line) for line in lines if line.strip()]
     files = {BUNDLE: _json(bundle())}
-    own_schema: tuple[type[Struct], ...] = (*EVENT_CLASSES, AuditRequested)
+    own_schema: tuple[type[Struct], ...] = (*EVENT_CLASSES, AuditRequested, AuditDrawn)
     for cls in own_schema:
         files[f"{SCHEMA_FOLDER}/{type_name(cls)}.schema.json"] = _json(event_schema(cls))
     files[DEAD_LETTER] = _json(output_schema(DeadLetter, "urn:floorwatch:dead-letter:v1"))

@@ -18,7 +18,8 @@ Events are [CloudEvents 1.0](https://cloudevents.io) in JSON structured mode, on
 or one a line. `floorwatch check-events FILE` explains every fault of a file with its line, field and fix.
 
 - [`floorwatch-events.schema.json`](floorwatch-events.schema.json): one JSON Schema (2020-12) for all; \
-[`schema/`](schema) has one for each type, and for `floorwatch.audit.requested.v1`, which Floorwatch sends to your tools.
+[`schema/`](schema) has one for each type, and for `floorwatch.audit.requested.v1` and `floorwatch.audit.drawn.v1`, which \
+Floorwatch sends to your tools.
 - [`floorwatch-dead-letter.schema.json`](floorwatch-dead-letter.schema.json): what is written of an event that was refused.
 - [`asyncapi.yaml`](asyncapi.yaml): the topics, as AsyncAPI 3.0.
 - [`examples.jsonl`](examples.jsonl): events of each type.

@@ -264,6 +264,24 @@ AUDIT_REQUEST = Format(
     "end of the CloudEvents type (.v1)",
     "a dead letter tells of it; the request may be made again",
 )
+AUDIT_DRAW = Format(
+    "a label drawn for audit",
+    1,
+    "audit-requests.v1, key ~label|…",
+    "floorwatch audits feed",
+    "labelling tools, floorwatch audits feed; worker (incidents) passes over it",
+    "end of the CloudEvents type (.v1)",
+    "it is passed over; the label may be asked for again, with the same id",
+)
+AUDIT_PLAN = Format(
+    "an audit plan",
+    1,
+    "a file of yours",
+    "floorwatch audits plan --json",
+    "floorwatch audits feed",
+    "member format",
+    "the command ends with the reason",
+)
 EVENT = Format(
     "an event",
     1,
@@ -375,6 +393,8 @@ FORMATS: tuple[Format, ...] = (
     SIGNAL,
     NOTIFICATION,
     AUDIT_REQUEST,
+    AUDIT_DRAW,
+    AUDIT_PLAN,
     EVENT,
     DEAD_LETTER,
     BASELINE,

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import msgspec
 from msgspec import Struct
 
-from streams.models.events import Instant
+from streams.models.events import Instant, Name, Probability
 from streams.models.measures import TABLES
 from streams.models.measures.records import Computed, Count, Family, Measure, Quantile, Ratio, Total
 
@@ -200,4 +200,34 @@ class AuditRequested(Struct, tag_field="type", tag="floorwatch.audit.requested.v
     data: AuditRequestedData
 
 
-OUTPUT_CLASSES: tuple[type[Struct], ...] = (AccuracyRow, ThroughputRow, SlaRow, AuditRequested, DeadLetter)
+class DrawnSampling(Struct):
+    """What the audit has to say of its sampling, word for word."""
+
+    method: str
+    probability: Probability
+
+
+class AuditDrawnData(Struct):
+    """An audit plan has drawn this label at random: audit it, and send its sampling with the audit."""
+
+    plan: str
+    label_id: Name
+    labeled_at: Instant
+    stratum: dict[str, str]
+    sampling: DrawnSampling
+    until: Instant
+
+
+class AuditDrawn(Struct, tag_field="type", tag="floorwatch.audit.drawn.v1"):
+    """A CloudEvent: the label to audit. One for each label, whichever plan draws it."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: Literal["floorwatch"]
+    subject: Name
+    time: Instant
+    datacontenttype: Literal["application/json"]
+    data: AuditDrawnData
+
+
+OUTPUT_CLASSES: tuple[type[Struct], ...] = (AccuracyRow, ThroughputRow, SlaRow, AuditRequested, AuditDrawn, DeadLetter)

@@ -27,6 +27,7 @@ def shapes() -> dict[str, str]:
     from alerts.incident import Incident
     from alerts.looks import Look
     from alerts.outgoing import Notification
+    from floorwatch.analysis.audits.plan_file import AuditPlan
     from floorwatch.sdk.stacks import StackState
     from streams.core import counters
     from streams.core.facts import AnyFact
@@ -36,7 +37,7 @@ def shapes() -> dict[str, str]:
     from streams.core.sources import SourcePartition, floor_record, full_record, watermark_record
     from streams.models import formats as f
     from streams.models.events import LogEvent
-    from streams.models.outputs import AccuracyRow, AuditRequested, DeadLetter, SlaRow, ThroughputRow
+    from streams.models.outputs import AccuracyRow, AuditDrawn, AuditRequested, DeadLetter, SlaRow, ThroughputRow
 
     codes = [value for name, value in vars(counters).items() if name.isupper() and isinstance(value, int | str | tuple)]
     files = asyncio.run(make._files())
@@ -59,6 +60,8 @@ def shapes() -> dict[str, str]:
         f.SIGNAL.name: shape(Input),
         f.NOTIFICATION.name: shape(Notification),
         f.AUDIT_REQUEST.name: shape(AuditRequested),
+        f.AUDIT_DRAW.name: shape(AuditDrawn),
+        f.AUDIT_PLAN.name: shape(AuditPlan),
         f.EVENT.name: shape(LogEvent),
         f.DEAD_LETTER.name: shape(DeadLetter),
         f.BASELINE.name: shape(BaselineState),

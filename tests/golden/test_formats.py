@@ -17,6 +17,7 @@ from alerts.codec import decode_incident, decode_input
 from alerts.incident import Ack, Silence, Tick
 from alerts.outgoing import decode_notification, encode_notification
 from alerts.signals import Signal
+from floorwatch.analysis.audits.asked import ids_of
 from floorwatch.embedded.journal_segments import START, mend, read_from
 from floorwatch.embedded.state import Paths
 from floorwatch.sdk.stacks import find_stack, read_state
@@ -103,7 +104,12 @@ def test_alert_records_of_every_version_are_read(version: str) -> None:
     note = decode_notification(held["notification"])
     assert (note.id, note.route, note.also) == ("0011aabb:open", "default", ())
     assert decode_notification(encode_notification(note)) == note
-    assert decode_standing(held["audit request"])[2].number == 3
+    standing = decode_standing(held["audit request"])
+    assert standing is not None
+    assert standing[2].number == 3
+    if "label drawn" in held:  # from version 10 on
+        assert decode_standing(held["label drawn"]) is None
+        assert ids_of(held["label drawn"]) == ("t-1", "l-1")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

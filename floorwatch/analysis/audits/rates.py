@@ -76,6 +76,11 @@ class StratumCounts:
         else:
             self.targeted += 1
 
+    def merge(self, other: StratumCounts) -> None:
+        """Add the counts of another time."""
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def evidence(self, *, weighted: bool, of_missed: bool = False) -> WrongShare:
         """Return how often labels are wrong (or on the wrong side) and how many plain audits that rests on.
 
@@ -126,14 +131,26 @@ class StrataTally:
         Raises:
             TooManyStrata: It would begin one stratum too many.
         """
-        key = self.key_of(label, flagged=flagged)
+        self.labels += 1
+        self._of(self.key_of(label, flagged=flagged)).add(label, missed=deserved is not None and deserved != flagged)
+
+    def merge(self, other: StrataTally) -> None:
+        """Add the counts of another time.
+
+        Raises:
+            TooManyStrata: They are of too many strata together.
+        """
+        self.labels += other.labels
+        for key, counts in other.counts.items():
+            self._of(key).merge(counts)
+
+    def _of(self, key: tuple[str, ...]) -> StratumCounts:
         counts = self.counts.get(key)
         if counts is None:
             if len(self.counts) >= MOST_STRATA:
                 raise TooManyStrata(f"more than {MOST_STRATA:,} strata")
             counts = self.counts[key] = StratumCounts()
-        self.labels += 1
-        counts.add(label, missed=deserved is not None and deserved != flagged)
+        return counts
 
     @property
     def weighted(self) -> bool:
@@ -150,13 +167,7 @@ def pooled(counts: Iterable[StratumCounts], *, weighted: bool, of_missed: bool =
     """Return the evidence of several strata together."""
     whole = StratumCounts()
     for one in counts:
-        whole.weight += one.weight
-        whole.squares += one.squares
-        whole.wrong_weight += one.wrong_weight
-        whole.missed += one.missed
-        whole.assumed += one.assumed
-        whole.assumed_wrong += one.assumed_wrong
-        whole.assumed_missed += one.assumed_missed
+        whole.merge(one)
     return whole.evidence(weighted=weighted, of_missed=of_missed)
 
 

@@ -1,0 +1,342 @@
+"""``floorwatch audits plan``: strata of the last days, the probability of each, and what the tables will show of it."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from config.nearest import choices
+from floorwatch.cli.options import (
+    AtOption,
+    ConfigOption,
+    CsvOption,
+    EventsOption,
+    VarOption,
+    duration_ms,
+    json_option,
+    misused,
+    timestamp_ms,
+)
+from floorwatch.cli.people_options import as_percent
+from floorwatch.output.csv_file import write_csv
+from floorwatch.output.terminal import say, say_json, say_lines, wide_console
+from streams.core.policy import DAY_MS, DIMENSIONS, HOUR_MS
+
+if TYPE_CHECKING:
+    from floorwatch.analysis.audits.plan_file import AuditPlan
+    from floorwatch.analysis.audits.planned_labels import FlagRule
+    from floorwatch.analysis.audits.planning import PlanGoal, PlanResult
+    from floorwatch.analysis.audits.rates import StrataTally
+    from floorwatch.cli.audits_log import StrataLog
+
+Window = Annotated[str, typer.Option(help="The time that tells volumes and error rates, and that the plan is for.")]
+Strata = Annotated[str, typer.Option(help="What the strata are made of, beside flagged or approved.")]
+ForEach = Annotated[
+    str, typer.Option(help="Meet the goal for each value of these, e.g. vendor; else for the whole floor.")
+]
+HalfWidth = Annotated[
+    float | None, typer.Option(min=0.01, max=50, help="Goal: a 95% interval of ± so many points (2 without a goal).")
+]
+See = Annotated[float | None, typer.Option(min=0, max=100, help="Goal: see that accuracy fell to this, in percent.")]
+Total = Annotated[int | None, typer.Option(min=1, max=10**9, help="Goal: so many audits, as useful as can be.")]
+RecallAtLeast = Annotated[
+    float | None, typer.Option(min=0, max=100, help="Goal: recall known to be at least this, in percent.")
+]
+RecallHalfWidth = Annotated[
+    float | None, typer.Option(min=0.01, max=50, help="Goal: recall known to ± so many points.")
+]
+Target = Annotated[float, typer.Option(min=0, max=100, help="The target, in percent.")]
+Power = Annotated[float, typer.Option(min=1, max=99.9, help="Chance of seeing the drop, in percent.")]
+Assurance = Annotated[
+    float, typer.Option(min=1, max=99.9, help="Chance that the interval is no wider than promised, in percent.")
+]
+Minimum = Annotated[int, typer.Option(min=0, max=10**6, help="Least audits of each stratum.")]
+Cost = Annotated[list[str] | None, typer.Option(help="What one audit costs, VALUE=NUMBER: hate=3. Others cost 1.")]
+Approved = Annotated[
+    list[str] | None, typer.Option(help="A value that approves an item; else common words such as safe, approved.")
+]
+FlagValue = Annotated[
+    str | None, typer.Option("--value", help="Flagged are labels with this value; all others count as approved.")
+]
+PlanName = Annotated[str, typer.Option(help="Name of the plan.")]
+Begins = Annotated[str | None, typer.Option(help="Labels from then on are drawn; else from the last event on.")]
+AsJson = Annotated[bool, json_option("The plan as JSON, for floorwatch audits feed.")]
+
+
+def plan(
+    events: EventsOption = None,
+    window: Window = "7d",
+    at: AtOption = None,
+    strata: Strata = "vendor,policy",
+    for_each: ForEach = "",
+    half_width: HalfWidth = None,
+    see: See = None,
+    total: Total = None,
+    recall_at_least: RecallAtLeast = None,
+    recall_half_width: RecallHalfWidth = None,
+    target: Target = 95.0,
+    power: Power = 80.0,
+    assurance: Assurance = 90.0,
+    minimum: Minimum = 5,
+    cost: Cost = None,
+    approved: Approved = None,
+    value: FlagValue = None,
+    name: PlanName = "audit-plan",
+    begins: Begins = None,
+    as_json: AsJson = False,
+    as_csv: CsvOption = False,
+    config: ConfigOption = None,
+    var: VarOption = None,
+) -> None:
+    """Plan which part of each vendor's flagged and approved labels to audit, from the log.
+
+    Example: floorwatch audits plan --for-each vendor --half-width 2 --json > plan.json
+    """
+    goal = _goal(total, half_width, see, target, power, assurance, minimum, recall_at_least, recall_half_width)
+    dimensions, each = _names("--strata", strata), _names("--for-each", for_each)
+    dimensions = list(dict.fromkeys([*each, *dimensions]))
+    costs, flags = _costs(cost), _flags(value, approved)
+    window_ms, until_ms = duration_ms("--window", window), None if at is None else timestamp_ms("--at", at)
+    begins_ms = None if begins is None else timestamp_ms("--begins", begins)
+    log = _load(dimensions, flags, events, config, var)
+    end_ms = log.watermark_ms + 1 if until_ms is None else until_ms
+    tally = log.between(max(0, end_ms - window_ms) // HOUR_MS * HOUR_MS, end_ms)
+    _refuse_nothing(log, tally, window, end_ms, flags)
+    results = _results(tally, goal, each, costs)
+    document = _document(name, begins_ms or end_ms, dimensions, flags, results, goal)
+    if as_json:
+        from floorwatch.analysis.audits.plan_file import as_json as plain
+
+        say_json(plain(document), indent=True)
+    elif as_csv:
+        rows = [row for result in results for row in _rows(dimensions, result)]
+        write_csv(sys.stdout, [*dimensions, "decision", "labels", "wrong_ratio", "audits", "probability"], rows)
+    else:
+        _show(document, results, goal, tally, window, window_ms)
+
+
+def _goal(
+    total: int | None,
+    half_width: float | None,
+    see: float | None,
+    target: float,
+    power: float,
+    assurance: float,
+    minimum: int,
+    recall_low: float | None,
+    recall_half_width: float | None,
+) -> PlanGoal:
+    """Return the goal with shares as ratios; ± 2 points where none is given."""
+    from floorwatch.analysis.audits.planning import PlanGoal
+
+    if total is not None and (half_width is not None or see is not None):
+        misused("--total: give either a number of audits or what they should show, not both")
+    if (total, half_width, see) == (None, None, None):
+        half_width = 2.0
+    drop = None if see is None else as_percent("--see", see) / 100
+    goal = as_percent("--target", target) / 100
+    if drop is not None and drop >= goal:
+        misused(f"--see {see:g}: write less than the target of {target:g}")
+    low = None if recall_low is None else as_percent("--recall-at-least", recall_low) / 100
+    return PlanGoal(
+        total,
+        None if half_width is None else half_width / 100,
+        drop,
+        goal,
+        power / 100,
+        assurance / 100,
+        minimum,
+        low,
+        None if recall_half_width is None else recall_half_width / 100,
+    )
+
+
+def _names(option: str, text: str) -> list[str]:
+    """Return the dimensions in a list with commas."""
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    for one in found:
+        if one not in DIMENSIONS:
+            misused(f"{option} {one}: there is no such dimension; {choices(one, DIMENSIONS)}")
+    return list(dict.fromkeys(found))
+
+
+def _costs(given: Sequence[str] | None) -> dict[str, float]:
+    """Return costs by value of a dimension, or by flagged and approved."""
+    costs = {}
+    for text in given or ():
+        head, equals, number = text.rpartition("=")
+        try:
+            found = float(number)
+        except ValueError:
+            found = 0.0
+        if not equals or not head or not 0 < found <= 1e6:
+            misused(f"--cost {text}: write VALUE=NUMBER with a number above 0 and up to a million, for example hate=3")
+        costs[head] = found
+    return costs
+
+
+def _flags(value: str | None, approved: Sequence[str] | None) -> FlagRule:
+    from floorwatch.analysis.audits.planned_labels import KNOWN_APPROVALS, FlagRule
+
+    if value is not None and approved:
+        misused("--value and --approved: give one of them; with --value all labels without the value count as approved")
+    return FlagRule(value, frozenset(one.casefold() for one in approved) if approved else KNOWN_APPROVALS)
+
+
+def _load(
+    dimensions: Sequence[str], flags: FlagRule, events: Path | None, config: Path | None, var: Path | None
+) -> StrataLog:
+    from floorwatch.analysis.audits.rates import TooManyStrata
+    from floorwatch.cli.audits_log import StrataLog
+    from floorwatch.cli.facts_file import load_log
+
+    places = tuple(DIMENSIONS.index(one) for one in dimensions)
+    try:
+        return load_log(StrataLog(dimensions=places, flags=flags), events, config, var)
+    except TooManyStrata as error:
+        misused(f"--strata {','.join(dimensions)}: {error}. Take fewer dimensions; the labeller is seldom one of them.")
+
+
+def _refuse_nothing(log: StrataLog, tally: StrataTally, window: str, end_ms: int, flags: FlagRule) -> None:
+    """Leave with code 1 where there is nothing to plan for, and say why."""
+    from floorwatch.analysis.audits.rates import APPROVED, FLAGGED
+    from floorwatch.output.reader_zone import local_instant
+
+    if not tally.labels:
+        say_lines(
+            [f"No label was made in the last {window} before {local_instant(end_ms)}. Ask for a longer --window."],
+            err=True,
+        )
+        raise typer.Exit(1)
+    given = [name for name, _ in log.values.most_common(50)]
+    if flags.value is not None and flags.value not in log.values:
+        misused(f"--value {flags.value}: no label gives it; {choices(flags.value, given)}")
+    sides = {key[-1] for key in tally.counts}
+    if sides == {FLAGGED} and flags.value is None and given:
+        listed = ", ".join(given[:10])
+        misused(
+            f"No label approves its item. Name the values that do with --approved, once each; given most: {listed}."
+        )
+    if sides == {APPROVED} and flags.value is None:
+        say_lines(
+            ["No label flags its item, so all are planned as approved; --approved names the values that approve."],
+            err=True,
+        )
+
+
+def _results(tally: StrataTally, goal: PlanGoal, each: Sequence[str], costs: dict[str, float]) -> list[PlanResult]:
+    """Return the plan of every part of the floor for which the goal is to be met.
+
+    Raises:
+        typer.Exit: 2 where a goal is out of reach, or a cost is of nothing there is.
+    """
+    from floorwatch.analysis.audits.planning import results_of
+    from floorwatch.analysis.audits.sizes import OutOfReach
+
+    unknown = [one for one in costs if not any(one in key for key in tally.counts)]
+    if unknown:
+        known = sorted({part for key in tally.counts for part in key if part})
+        misused(f"--cost {unknown[0]}: no stratum has it; {choices(unknown[0], known)}")
+    try:
+        return results_of(tally, goal, len(each), costs)
+    except OutOfReach as error:
+        misused(f"{error}. Ask for less, or plan for a longer --window.")
+
+
+def _document(
+    name: str, begins_ms: int, dimensions: list[str], flags: FlagRule, results: list[PlanResult], goal: PlanGoal
+) -> AuditPlan:
+    from floorwatch.analysis.audits.drawing import KEY_BYTES
+    from floorwatch.analysis.audits.plan_file import AuditPlan, PlannedStratum, rounded_up
+    from streams.core.time_text import rfc3339
+
+    planned = [one for result in results for one in result.plan.strata]
+    labels = sum(one.stratum.labels for one in planned)
+    return AuditPlan(
+        plan=name[:100] or "audit-plan",
+        begins=rfc3339(begins_ms),
+        key=secrets.token_hex(KEY_BYTES),
+        dimensions=dimensions,
+        value=flags.value,
+        approvals=sorted(flags.approvals),
+        otherwise=rounded_up(sum(one.audits for one in planned) / labels),
+        strata=[
+            PlannedStratum(
+                list(one.stratum.key),
+                rounded_up(one.probability),
+                one.stratum.labels,
+                one.audits,
+                round(one.stratum.wrong, 6),
+            )
+            for one in planned
+        ],
+        goal=goal.words(),
+    )
+
+
+def _rows(dimensions: Sequence[str], result: PlanResult) -> list[dict[str, Any]]:
+    from floorwatch.analysis.audits.plan_file import rounded_up
+
+    return [
+        {
+            **dict(zip((*dimensions, "decision"), one.stratum.key, strict=True)),
+            "labels": one.stratum.labels,
+            "wrong_ratio": round(one.stratum.wrong, 6),
+            "audits": one.audits,
+            "probability": rounded_up(one.probability),
+        }
+        for one in result.plan.strata
+    ]
+
+
+def _show(
+    document: AuditPlan, results: list[PlanResult], goal: PlanGoal, tally: StrataTally, window: str, window_ms: int
+) -> None:
+    """Print the plan for people."""
+    from floorwatch.output.terminal import DataTable
+    from streams.core.formatting import plural
+
+    basis = (
+        f"{plural(tally.audits, 'random audit')}"
+        if tally.weighted
+        else f"{plural(tally.audits, 'audit')} that are assumed to be random"
+        if tally.audits
+        else f"no audit, so {1 - goal.target:.1%} wrong is assumed everywhere"
+    )
+    say(f"Goal: {'; '.join(goal.words())}")
+    say(f"For {window} like the last: {plural(tally.labels, 'label')}, error rates from {basis}.")
+    table = DataTable()
+    table.add_names(*document.dimensions, "decision")
+    table.add_numbers("labels", "wrong expected", "audits", "probability π", spare=("wrong expected",))
+    for result in results:
+        for one in result.plan.strata:
+            names = (part or "–" for part in one.stratum.key)
+            shown = (
+                f"{one.stratum.labels:,}",
+                f"{one.stratum.wrong:.1%}",
+                f"{one.audits:,}",
+                f"{100 * one.probability:.3g}%",
+            )
+            table.add_row(*names, *shown)
+    wide_console().print(table)
+    days = max(window_ms / DAY_MS, 1 / 24)
+    for result in results:
+        of = f"{', '.join(part or '–' for part in result.scope)}: " if result.scope else ""
+        found = result.plan
+        say(
+            f"{of}{plural(found.audits, 'audit')}, {found.audits / days:,.0f} a day. Accuracy {found.accuracy:.1%} expected, ± "
+            f"{100 * found.half_width:.2f} points or less with a chance of {found.assurance:.0%}; as many audits of one probability "
+            f"give ± {100 * result.even:.2f}."
+        )
+        if result.recall is not None:
+            recall = result.recall
+            say(
+                f"{of}recall {recall.recall:.1%} expected; approved labels are audited with {100 * recall.probability:.3g}% at least: "
+                f"recall is then known to be at least {recall.low:.1%}, to ± {100 * recall.half_width:.1f} points."
+            )
+    say("Keep it with --json > plan.json; `floorwatch audits feed plan.json` then asks for the audits.")
