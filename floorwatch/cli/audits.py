@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from config.nearest import choices
+from floorwatch.cli.audits_feed import feed
 from floorwatch.cli.audits_plan import Assurance, Power, plan
 from floorwatch.cli.options import CsvOption, JsonOption, misused
 from floorwatch.cli.people_options import as_percent
@@ -23,6 +24,7 @@ audits_app = typer.Typer(help="Plan audits: how many, of which labels, with whic
 _BAR = 40
 
 audits_app.command("plan")(plan)
+audits_app.command("feed")(feed)
 
 
 @audits_app.command("size")

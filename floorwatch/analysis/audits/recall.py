@@ -8,6 +8,7 @@ Source: the intervals of ``streams.core.proportions.recall_of`` at quantiles of 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import NamedTuple
 
 from floorwatch.analysis.audits.allocation import LEAST_PROBABILITY
@@ -77,22 +78,23 @@ def recall_interval(work: FlaggedWork, audits: int, missed: int) -> Recall | Non
 def outlook(work: FlaggedWork, audits: int, assurance: float = ASSURANCE) -> tuple[float, float]:
     """Return the lower end and the half-width that so many audits of approved items keep to, each with the chance ``assurance``.
 
-    The number of misses found is a Poisson number; the interval is looked at for its quantiles on both sides.
+    The number of misses found is a Poisson number. The lower end falls with it, so it is looked at for one quantile. The width may grow
+    on either side, so it is looked at for two, which leave out half as much each.
     """
     mean = audits * work.missed
-    ends = [recall_interval(work, audits, _poisson_quantile(mean, chance)) for chance in (assurance, 1 - assurance)]
-    worst, best = ends
-    if worst is None or best is None:
+    chances = (assurance, (1 + assurance) / 2, (1 - assurance) / 2)
+    ends = [recall_interval(work, audits, _poisson_quantile(mean, chance)) for chance in chances]
+    known = [one for one in ends if one is not None]
+    if len(known) < len(ends):
         return 0.0, 0.5
-    return worst.low, max((one.high - one.low) / 2 for one in (worst, best))
+    return known[0].low, max((one.high - one.low) / 2 for one in known)
 
 
 def _poisson_quantile(mean: float, chance: float) -> int:
     """Return the least number that a Poisson number stays at or below with a chance."""
     if mean > 500:
         spread = math.sqrt(1 / (9 * mean))
-        z = 1.2815515655446004 if chance == 0.9 else _normal_quantile(chance)
-        return max(0, math.ceil(mean * (1 - spread * spread + z * spread) ** 3))
+        return max(0, math.ceil(mean * (1 - spread * spread + NormalDist().inv_cdf(chance) * spread) ** 3))
     term = total = math.exp(-mean)
     number = 0
     while total < chance and number < 10_000:
@@ -100,12 +102,6 @@ def _poisson_quantile(mean: float, chance: float) -> int:
         term *= mean / number
         total += term
     return number
-
-
-def _normal_quantile(chance: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(chance)
 
 
 def least_probability(

@@ -1,0 +1,210 @@
+"""``floorwatch audits plan`` and ``feed`` over a file of events: tables, JSON, CSV, the same draw each time, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from floorwatch.cli import build
+from streams.core.time_text import rfc3339
+from streams.models.outputs import AuditDrawn
+
+START = 1_796_083_200_000  # 2026-12-01T00:00:00Z
+LABELS, MINUTE = 1_200, 60_000
+RUNNER = CliRunner()
+
+
+def sent(kind: str, task: str, at: int, data: dict[str, Any]) -> str:
+    return json.dumps(
+        {
+            "specversion": "1.0",
+            "id": f"{kind}-{data.get('audit_id', data['label_id'])}-{at}",
+            "source": "tool/a",
+            "type": f"floorwatch.{kind}.v1",
+            "subject": task,
+            "time": rfc3339(at),
+            "data": data,
+        }
+    )
+
+
+def floor() -> list[str]:
+    """A day of two vendors: a tenth flagged and audited with 50%, the rest with 10%; one label is corrected later."""
+    rng, lines = Random(4), []
+    for n in range(LABELS):
+        at, flagged, vendor = START + n * MINUTE, n % 10 == 0, "bpo-a" if n % 3 else "bpo-b"
+        who = {"label_id": f"l{n}", "labeler_id": f"p{n % 7}", "vendor": vendor, "policy": f"P{n % 2}"}
+        lines.append(sent("label.submitted", f"t{n}", at, {**who, "values": ["hate" if flagged else "safe"]}))
+        if rng.random() < (0.5 if flagged else 0.1):
+            wrong = rng.random() < (0.2 if flagged else 0.03)
+            said = (
+                {"verdict": "incorrect", "values": ["safe" if flagged else "hate"]} if wrong else {"verdict": "correct"}
+            )
+            sampling = {"method": "random", "probability": 0.5 if flagged else 0.1}
+            data = {"audit_id": f"a{n}", "label_id": f"l{n}", "sampling": sampling, **said}
+            lines.append(sent("audit.completed", f"t{n}", at + MINUTE, data))
+    return lines
+
+
+def corrected(value: str, number: int, at: int) -> str:
+    data = {
+        "label_id": f"l{number}",
+        "labeler_id": f"p{number % 7}",
+        "vendor": "bpo-a",
+        "policy": "P0",
+        "values": [value],
+    }
+    return sent("label.submitted", f"t{number}", at, data)
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("audits") / "events.jsonl"
+    path.write_text("\n".join(floor()))
+    return path
+
+
+def run(*words: object):
+    return RUNNER.invoke(build("audits"), ["audits", *map(str, words)], env={"COLUMNS": "160"})
+
+
+@pytest.fixture(scope="module")
+def plan_file(events: Path) -> Path:
+    done = run("plan", "--events", events, "--half-width", 4, "--begins", "2026-12-01T00:00:00Z", "--json")
+    assert done.exit_code == 0, done.output
+    path = events.with_name("plan.json")
+    path.write_text(done.output)
+    return path
+
+
+def test_a_plan_shows_strata_probabilities_and_what_they_give(events: Path) -> None:
+    done = run("plan", "--events", events, "--half-width", 4, "--for-each", "vendor", "--minimum", 10)
+    assert done.exit_code == 0, done.output
+    for said in (
+        "Goal: accuracy known to ± 4 points, with a chance of 90%",
+        "For 7d like the last: 1,200 labels, error rates from",
+        "bpo-a: ",
+        "bpo-b: ",
+        "points or less with a chance of 90%; as many audits of one probability give ±",
+        "floorwatch audits feed plan.json",
+    ):
+        assert said in done.output, done.output
+    assert done.output.count("│ bpo-a") == 3
+
+
+def test_csv_has_a_row_for_each_stratum(events: Path) -> None:
+    done = run("plan", "--events", events, "--total", 200, "--csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == 6
+    assert sum(int(row["audits"]) for row in rows) == 200
+    assert all(float(row["probability"]) >= int(row["audits"]) / int(row["labels"]) - 1e-6 for row in rows)
+    flagged = [float(row["probability"]) for row in rows if row["decision"] == "flagged"]
+    approved = [float(row["probability"]) for row in rows if row["decision"] == "approved"]
+    assert min(flagged) > max(approved)
+
+
+def test_a_goal_of_recall_raises_the_probability_of_approved_labels(events: Path) -> None:
+    done = run("plan", "--events", events, "--total", 150, "--recall-at-least", 50, "--strata", "")
+    assert done.exit_code == 0, done.output
+    assert "recall is then known to be at least" in done.output
+    assert "approved labels are audited with" in done.output
+
+
+def test_a_drop_and_a_cost(events: Path) -> None:
+    plain, dear = (
+        json.loads(run("plan", "--events", events, "--see", 88, "--strata", "", *more, "--json").output)
+        for more in ((), ("--cost", "flagged=9"))
+    )
+    assert plain["goal"] == ["a drop to 88% seen below 95%, with a chance of 80%"]
+    shares = [{one["key"][0]: one["probability"] for one in plan["strata"]} for plan in (plain, dear)]
+    assert shares[1]["flagged"] / shares[1]["approved"] < 0.8 * shares[0]["flagged"] / shares[0]["approved"]
+
+
+def asked(plan_file: Path, events: Path, *more: object) -> list[AuditDrawn]:
+    done = run("feed", plan_file, "--events", events, "--json", *more)
+    assert done.exit_code == 0, done.output
+    return [msgspec.json.decode(line, type=AuditDrawn) for line in done.stdout.splitlines()]
+
+
+def test_a_feed_draws_the_same_labels_each_time_and_carries_their_probability(plan_file: Path, events: Path) -> None:
+    first = asked(plan_file, events)
+    assert first == asked(plan_file, events)
+    plan = json.loads(plan_file.read_text())
+    probabilities = {tuple(one["key"]): one["probability"] for one in plan["strata"]}
+    for one in first:
+        assert one.data.sampling.probability == probabilities[tuple(one.data.stratum.values())]
+        assert one.data.sampling.method == "stratified"
+    expected = sum(one["audits"] for one in plan["strata"])
+    assert len(first) == pytest.approx(expected, abs=4 * expected**0.5)
+    assert len({one.id for one in first}) == len(first)
+
+
+def test_what_comes_later_changes_no_draw(plan_file: Path, events: Path, tmp_path: Path) -> None:
+    """The log goes on, a tool sends a label again with another decision, and order differs: the first draw stands."""
+    first = asked(plan_file, events)
+    lines = events.read_text().splitlines()
+    later = [corrected("hate" if n % 10 else "safe", n, START + (LABELS + n) * MINUTE) for n in range(1, 120)]
+    longer = tmp_path / "longer.jsonl"
+    longer.write_text("\n".join([*lines, *later]))
+    assert asked(plan_file, longer) == first
+    half = tmp_path / "half.jsonl"
+    half.write_text("\n".join(lines[: len(lines) // 2]))
+    early = asked(plan_file, half)
+    assert early == first[: len(early)]
+
+
+def test_a_feed_says_what_it_would_do(plan_file: Path, events: Path) -> None:
+    done = run("feed", plan_file, "--events", events)
+    assert "Plan audit-plan: 1,200 labels from Tue 1 Dec 00:00 UTC" in done.output
+    assert "Nothing was sent: --send asks." in done.output
+    later = plan_file.with_name("later.json")
+    later.write_text(plan_file.read_text().replace("2026-12-01", "2026-12-09"))
+    assert "No label was made since the plan began" in run("feed", later, "--events", events).output
+
+
+def test_a_feed_is_bounded_and_never_asks_for_a_part(plan_file: Path, events: Path) -> None:
+    done = run("feed", plan_file, "--events", events, "--most", 10)
+    assert done.exit_code == 2
+    assert "more than --most 10: nothing was sent" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (("--strata", "vendro"), "did you mean vendor?", 2),
+        (("--for-each", "site,teem"), "did you mean team?", 2),
+        (("--cost", "hat=2"), "no stratum has it", 2),
+        (("--cost", "P0"), "write VALUE=NUMBER", 2),
+        (("--cost", "P0=nan"), "write VALUE=NUMBER", 2),
+        (("--approved", "ok"), "given most: safe, hate", 2),
+        (("--value", "hat"), "did you mean hate?", 2),
+        (("--value", "hate", "--approved", "safe"), "give one of them", 2),
+        (("--total", "5", "--see", "90"), "not both", 2),
+        (("--see", "96"), "write less than the target of 95", 2),
+        (("--half-width", "0.2"), "auditing all 1,200 labels gives", 2),
+        (("--at", "2026-11-01T00:00:00Z"), "No label was made in the last 7d before", 1),
+    ],
+)
+def test_wrong_options_and_empty_windows_say_what_to_do(
+    events: Path, words: tuple[str, ...], said: str, code: int
+) -> None:
+    done = run("plan", "--events", events, *words)
+    assert done.exit_code == code, done.output
+    assert said in done.output
+
+
+def test_a_plan_that_cannot_be_read_is_named(tmp_path: Path, events: Path) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text("{}")
+    done = run("feed", bad, "--events", events)
+    assert done.exit_code == 2
+    assert f"{bad}: Object missing required field" in done.output
+    assert "gone.json" in run("feed", tmp_path / "gone.json", "--events", events).output
