@@ -107,7 +107,7 @@ def test_alert_records_of_every_version_are_read(version: str) -> None:
     standing = decode_standing(held["audit request"])
     assert standing is not None
     assert standing[2].number == 3
-    if "label drawn" in held:  # from version 10 on
+    if "label drawn" in held:
         assert decode_standing(held["label drawn"]) is None
         assert ids_of(held["label drawn"]) == ("t-1", "l-1")
 
