@@ -22,10 +22,12 @@ from floorwatch.sims.lines import ReportLine, of_share
 from streams.core.binomial import WeightClass, judged_below
 from streams.core.proportions import accuracy_of_classes, recall_of
 
+CPU_S = 12.0
+
 WANTED = 0.9
 """The chance that a half-width holds, and below which, by chance alone, a line is told."""
 
-_SLACK = 0.03
+_SLACK = 0.01
 """How far the quantile of a sum of unlike weights may be off: the gamma variable that stands for it is not exact."""
 
 
