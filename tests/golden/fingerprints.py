@@ -165,6 +165,13 @@ def faults(now: dict[str, dict[str, str]], before: dict[str, dict[str, str]]) ->
     ]
 
 
+def drawn() -> bytes:
+    """Return what asks for the audit of a label that a plan has drawn. Releases before golden states 12 have none."""
+    from floorwatch.analysis.audits.asked import Drawn, encode_draw
+
+    return encode_draw("p", Drawn("t-1", "l-1", make.START_MS, {"decision": "flagged"}, 0.2), make.START_MS + 1)
+
+
 def main() -> int:
     """Write fingerprints and golden states of the present formats, where they have new versions."""
     now, before = fingerprints(), known()
@@ -179,6 +186,7 @@ def main() -> int:
     ]
     name = str(max(numbers, default=1) + 1)
     state = {"version": name, **make.make_state()}
+    state["values"]["label drawn"] = make._b64(drawn())
     (make.HERE / f"{name}.json.xz").write_bytes(lzma.compress(json.dumps(state, indent=0).encode(), preset=9))
     KNOWN.write_text(json.dumps(now, indent=2) + "\n")
     print(f"wrote {name}.json.xz and {KNOWN.name}")

@@ -232,7 +232,6 @@ def _alerts() -> dict[str, bytes]:
     from alerts.incident import Ack, Incident, Notify, OperatorAction, Silence, Stamp, Tick
     from alerts.outgoing import encode_notification, notification
     from alerts.signals import AuditSuggestion, Contributor, Signal
-    from floorwatch.analysis.audits.asked import Drawn, encode_draw
 
     part = Contributor("labeler", "ann", -1.5, 40, "12 of 40 wrong")
     signal = Signal(
@@ -289,7 +288,6 @@ def _alerts() -> dict[str, bytes]:
         "incident": encode_incident(incident, "accuracy low"),
         "notification": encode_notification(note),
         "audit request": encode_request(AuditRequest(signal, 3, START_MS + 86_400_000)),
-        "label drawn": encode_draw("p", Drawn("t-1", "l-1", START_MS, {"decision": "flagged"}, 0.2), START_MS + 1),
         "baseline": msgspec.msgpack.encode(
             BaselineState(START_MS, {"1h": {"queue=q-1": (Sample(START_MS, 3_600_000, 120),)}})
         ),
