@@ -15,7 +15,7 @@ from floorwatch.output.terminal import say, say_json_text, wide_console
 from streams.core.formatting import plural
 
 if TYPE_CHECKING:
-    from floorwatch.analysis.audits.asked import Drawn
+    from floorwatch.analysis.audits.asked import DrawnLabel
     from floorwatch.analysis.audits.plan_file import ReadyPlan
     from floorwatch.cli.audits_log import DrawLog
     from floorwatch.settings.schema import FloorwatchConfig
@@ -78,7 +78,7 @@ def feed(
         _show(log, ready, len(records), sent=send, ended=len(before.ended))
 
 
-def _key(drawn: Drawn) -> bytes:
+def _key(drawn: DrawnLabel) -> bytes:
     from floorwatch.analysis.audits.asked import draw_key
 
     return draw_key(drawn.task_id, drawn.label_id)
@@ -99,7 +99,7 @@ def _read(path: Path) -> ReadyPlan:
         misused(f"{path}: {error}")
 
 
-def _records(ready: ReadyPlan, drawn: Iterable[Drawn], horizon_ms: int) -> list[ProducerRecord]:
+def _records(ready: ReadyPlan, drawn: Iterable[DrawnLabel], horizon_ms: int) -> list[ProducerRecord]:
     from floorwatch.analysis.audits.asked import encode_draw
     from streams.engine.log import ProducerRecord
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sys import intern
 from typing import TYPE_CHECKING
 
-from floorwatch.analysis.audits.asked import Drawn
+from floorwatch.analysis.audits.asked import DrawnLabel
 from floorwatch.analysis.audits.planned_labels import FlagRule, planned_labels
 from floorwatch.analysis.audits.rates import StrataTally
 from floorwatch.cli.facts_file import TaskLog
@@ -79,7 +79,7 @@ class DrawLog(TaskLog):
     """
 
     plan: ReadyPlan
-    drawn: list[Drawn] = field(default_factory=list)
+    drawn: list[DrawnLabel] = field(default_factory=list)
     labels: Counter[tuple[str, ...]] = field(default_factory=Counter)
     asked: Counter[tuple[str, ...]] = field(default_factory=Counter)
     audited: int = 0
@@ -99,7 +99,7 @@ class DrawLog(TaskLog):
                 if self.plan.draws(label, probability):
                     self.asked[stratum] += 1
                     shown = {name: intern(value) for name, value in zip(names, stratum, strict=True)}
-                    self.drawn.append(Drawn(task_id, label.label_id, label.time_ms, shown, probability))
+                    self.drawn.append(DrawnLabel(task_id, label.label_id, label.time_ms, shown, probability))
 
     def close(self) -> None:
         """Sort what was drawn by time."""

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from alerts.audit_requests import decode_standing
-from floorwatch.analysis.audits.asked import Drawn, draw_id, draw_key, encode_draw, ids_of, until_of
+from floorwatch.analysis.audits.asked import DrawnLabel, draw_id, draw_key, encode_draw, ids_of, until_of
 from floorwatch.analysis.audits.drawing import drawn, label_number
 from floorwatch.analysis.audits.plan_file import BadPlan, read_plan, rounded_up
 from floorwatch.analysis.audits.planned_labels import PlannedLabel
@@ -73,7 +73,7 @@ def test_probabilities_are_rounded_up_and_never_below_the_least() -> None:
 
 def test_what_asks_for_an_audit_reads_as_the_contract_says() -> None:
     found = encode_draw(
-        "december", Drawn("t-1", "l-1", BEGINS, {"vendor": "bpo-a", "decision": "flagged"}, 0.5), BEGINS + 1
+        "december", DrawnLabel("t-1", "l-1", BEGINS, {"vendor": "bpo-a", "decision": "flagged"}, 0.5), BEGINS + 1
     )
     event = msgspec.json.decode(found, type=AuditDrawn)
     assert (event.subject, event.data.label_id, event.id) == ("t-1", "l-1", draw_id("t-1", "l-1"))

@@ -167,9 +167,9 @@ def faults(now: dict[str, dict[str, str]], before: dict[str, dict[str, str]]) ->
 
 def drawn() -> bytes:
     """Return what asks for the audit of a label that a plan has drawn. Releases before golden states 12 have none."""
-    from floorwatch.analysis.audits.asked import Drawn, encode_draw
+    from floorwatch.analysis.audits.asked import DrawnLabel, encode_draw
 
-    return encode_draw("p", Drawn("t-1", "l-1", make.START_MS, {"decision": "flagged"}, 0.2), make.START_MS + 1)
+    return encode_draw("p", DrawnLabel("t-1", "l-1", make.START_MS, {"decision": "flagged"}, 0.2), make.START_MS + 1)
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ KEY_PREFIX = "~label|"
 """Begins the record keys. No rule has such a name, so they differ from those of requests of rules."""
 
 
-class Drawn(NamedTuple):
+class DrawnLabel(NamedTuple):
     """A label that a plan has drawn.
 
     Attributes:
@@ -49,7 +49,7 @@ def draw_id(task_id: str, label_id: str) -> str:
     return blake2b(f"drawn\x1f{task_id}\x1f{label_id}".encode(), digest_size=16).hexdigest()
 
 
-def encode_draw(plan: str, drawn: Drawn, until_ms: int) -> bytes:
+def encode_draw(plan: str, drawn: DrawnLabel, until_ms: int) -> bytes:
     """Return the CloudEvent that asks for the audit of a label.
 
     Args:
