@@ -17,7 +17,7 @@ test test-unit test-clock test-nightly: export PYTHONDONTWRITEBYTECODE =
 # The tests of a file stay in one process: what they share is made once. Files begin in the order of tests/watchdog.py.
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo up test test-unit test-clock test-nightly check generate golden lock bench sim fuzz chaos upgrade-test clean install
+.PHONY: help demo up test test-unit test-clock test-nightly check generate golden lock bench pairs sim fuzz chaos upgrade-test clean install
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -79,6 +79,10 @@ upgrade-test: $(VENV)/.dev  ## Roll workers from the deployed version to this on
 
 bench: $(VENV)/.dev  ## Workload W against the peers on real Kafka: LABELS=1000000 ROUNDS=2 BENCH="--skip flat"
 	$(BIN)/python -m bench --labels $(LABELS) --rounds $(ROUNDS) $(BENCH)
+
+pairs: LABELS = 60000
+pairs: $(VENV)/.dev  ## CPU per event and state per row against another revision, in pairs: BASE=24565ae PAIRS=5 LABELS=60000 BENCH="--whole"
+	$(BIN)/python -m bench.pairs $(or $(BASE),24565ae) . --pairs $(or $(PAIRS),5) --labels $(LABELS) $(BENCH)
 
 sim: SCALE = 1
 sim: $(VENV)/.runtime  ## Seventeen situations, promised against measured: SCALE=1 (an hour on two cores) SEED=7 KEEP=FILE to go on later
