@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from bench.machine import Others, wait_for_calm
 from bench.stack import ROOT, BenchError
-from streams.core.binomial import incomplete_beta
+from streams.core.beta import incomplete_beta
 
 _PART = re.compile(r"^(\S.{33})\s+(\d+\.\d\d)\s+\d+\.\d\d\b")
 """A line of ``bench.profile``: part, CPU microseconds an event."""

@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from msgspec import Struct
 
-from streams.core import tables
+from streams.core import row_layout, tables
 from streams.models import topics
 from streams.models.acceptance import Refusal, parse_event
 from streams.models.contract_files import check, generate
@@ -117,9 +117,9 @@ def test_every_field_is_described_and_no_description_is_left_over() -> None:
 @pytest.mark.parametrize(
     ("cls", "row"),
     [
-        (AccuracyRow, tables.accuracy(tables.parts_of({}))),
-        (ThroughputRow, tables.throughput(tables.parts_of({}), 1.0)),
-        (SlaRow, tables.sla(tables.parts_of({}), 1, 2)),
+        (AccuracyRow, tables.accuracy(row_layout.parts_of({}))),
+        (ThroughputRow, tables.throughput(row_layout.parts_of({}), 1.0)),
+        (SlaRow, tables.sla(row_layout.parts_of({}), 1, 2)),
     ],
 )
 def test_the_rows_of_the_tables_are_the_rows_of_the_contract(cls: type[Struct], row: dict[str, Any]) -> None:

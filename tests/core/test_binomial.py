@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from streams.core.beta import incomplete_beta
 from streams.core.binomial import (
     TAIL,
     Weighed,
     chance_of_so_few,
     exact_limits,
-    incomplete_beta,
     interval_limits,
     judged_below,
     score_limits,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core import counters as c
-from streams.core import tables
+from streams.core import row_layout, tables
 from streams.core.binomial import interval_limits
 from streams.core.detector_evidence import LabelVerdict
 from streams.core.effects import decision_counters
@@ -158,7 +158,7 @@ def test_a_row_shows_the_estimate_of_its_own_counts_whatever_was_shown_before(
         counters: c.Counters = {c.LABELS: labels}
         for one in (*audits, other):
             c.add_counters(counters, dict(zip(one[::2], map(int, one[1::2]), strict=True)))
-        found = tables.accuracy(tables.parts_of(counters), labels_known=labels_known)
+        found = tables.accuracy(row_layout.parts_of(counters), labels_known=labels_known)
         share = accuracy_share(found)
         shown = [found[f"accuracy_{part}_ratio"] for part in ("estimate", "low", "high")]
         assert shown == (list(share.estimate) if share else [None] * 3)

@@ -7,7 +7,7 @@ import pytest
 
 from floorwatch.replay.fact_text import counter_name
 from floorwatch.simulate.runs import simulated_log
-from streams.core import tables
+from streams.core import row_layout, tables
 from streams.models.acceptance import Refusal, parse_event
 from streams.models.measures import TABLES, registry
 from streams.models.measures.records import Computed, Count, Quantile, Ratio, Total
@@ -65,7 +65,7 @@ def test_a_count_is_listed_for_why_the_recount_and_the_page() -> None:
 
 @pytest.mark.parametrize("name", list(TABLES))
 def test_no_field_of_a_row_is_forgotten(name: str) -> None:
-    parts = tables.parts_of({})
+    parts = row_layout.parts_of({})
     row = {
         "accuracy": tables.accuracy(parts),
         "throughput": tables.throughput(parts, 1.0),
@@ -77,7 +77,7 @@ def test_no_field_of_a_row_is_forgotten(name: str) -> None:
 
 def test_an_empty_row_has_zeros_for_counts_and_nothing_else() -> None:
     """What has no denominator, and no duration to take a quantile of, is unknown."""
-    parts = tables.parts_of({})
+    parts = row_layout.parts_of({})
     for name, row in (("accuracy", tables.accuracy(parts)), ("sla", tables.sla(parts, None, None))):
         for field, measure in TABLES[name].measures.items():
             match measure.source:
@@ -112,8 +112,8 @@ def test_each_kind_of_source_is_shown_as_it_says(monkeypatch: pytest.MonkeyPatch
     table.show("right", "labels", "labels - wrong", Total((1,), (5, 6)))
     table.show("p50", "ms", "Median.", Quantile(1000, 0.5))
     monkeypatch.setitem(tables.measures.TABLES, "made", table)
-    layout = tables._Layout("made")
-    assert layout.row(tables.parts_of({})) == {
+    layout = row_layout.Layout("made")
+    assert layout.row(row_layout.parts_of({})) == {
         "labels": 0,
         "weight": 0.0,
         "wrong": {"a": 0, "b": 0},
@@ -125,7 +125,7 @@ def test_each_kind_of_source_is_shown_as_it_says(monkeypatch: pytest.MonkeyPatch
         "p50": None,
     }
     counters = {1: 8, 2: 25, 5: 1, 6: 3, 10: 0, 12: 7, 16: 15, 1000: 3}
-    assert layout.row(tables.parts_of(counters)) == {
+    assert layout.row(row_layout.parts_of(counters)) == {
         "labels": 8,
         "weight": 2.5,
         "wrong": {"a": 1, "b": 3},

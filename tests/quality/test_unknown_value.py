@@ -19,7 +19,8 @@ from streams.core import counters as c
 from streams.core.facts import fact_of, plain_label, same_content, unpack_one
 from streams.core.overlap import overlap
 from streams.core.policy import CorePolicy
-from streams.core.tables import accuracy, parts_of
+from streams.core.row_layout import parts_of
+from streams.core.tables import accuracy
 from streams.models.events import decode_log_event
 from tests.core.harness import CoreRun
 from tests.core.test_measures import audit, event, label

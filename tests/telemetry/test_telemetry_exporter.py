@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from alerts.incident import LIVE, State
 from streams.core.counters import Counters
 from streams.core.forecast.observe import QueueTally, outlook, outlook_row
-from streams.core.tables import accuracy, parts_of, sla, throughput
+from streams.core.row_layout import parts_of
+from streams.core.tables import accuracy, sla, throughput
 from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, by_name
 from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry, scope_kind
 from telemetry.table_metrics import SCOPE_LABELS, TABLE_METRICS
