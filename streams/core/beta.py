@@ -1,4 +1,4 @@
-"""The incomplete beta function. Pure."""
+"""The incomplete beta function (NIST Digital Library of Mathematical Functions, 8.17; Didonato & Morris, ACM TOMS 18, 1992). Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TINY = 1e-300
 def incomplete_beta(a: float, b: float, x: float) -> float:
     """Return the regularised incomplete beta function I_x(a, b), the chance that a beta variable is at most x.
 
-    Continued fraction 8.17.22 of the NIST Digital Library of Mathematical Functions by Lentz' method. Where both
+    The even part of continued fraction 8.17.22 of the NIST Digital Library of Mathematical Functions. Where both
     parameters are above 3,000: Temme's uniform expansion (same source, 8.18.9, first term), right to 1e-8 there. A
     parameter of 0 means that all the chance lies at 0 (a) or at 1 (b).
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 PLACES = (
     *("streams/core/detectors", "streams/core/forecast", "streams/core/rca"),
     *(
-        "streams/core/tables.py",
+        "streams/core/row_layout.py",
+        "streams/core/beta.py",
         "streams/core/counters.py",
         "streams/core/binomial.py",
         "streams/core/proportions.py",
@@ -36,7 +37,7 @@ NAMED = re.compile(
 NO_FORMULA = {
     "streams/core/detectors/summary.py:on_grid": "rounds to a grid",
     "streams/core/rca/ratio_tally.py:RatioTally.share": "a plain share",
-    "streams/core/tables.py:ratio": "a plain share",
+    "streams/core/row_layout.py:ratio": "a plain share",
     "floorwatch/analysis/people/learning.py:Tenure.days": "milliseconds to days",
     "alerts/kinds/backlog_age.py:evaluate": "milliseconds to seconds",
     "alerts/kinds/sla_breach_predicted.py:evaluate": "milliseconds to seconds",
