@@ -21,8 +21,9 @@ from streams.core.detector_evidence import LabelVerdict
 from streams.core.effects import Group, decision_counters
 from streams.core.policy import DAY_MS, DIMENSIONS, Dims
 from streams.core.rca.slices import Slices, TimeRange
+from streams.core.row_layout import parts_of
 from streams.core.scopes import scope_key
-from streams.core.tables import accuracy, parts_of
+from streams.core.tables import accuracy
 
 BY = ("vendor", "policy", "market", "labeler")
 CUTS = (("vendor",), ("policy",), ("market",), ("labeler",), ("vendor", "policy"))
