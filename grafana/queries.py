@@ -111,7 +111,7 @@ _ALL = (
     _slices("accuracy_low_by", "accuracy_low_ratio", _RATIO_BY_SCOPE),
     _slices("accuracy_high_by", "accuracy_high_ratio", _RATIO_BY_SCOPE),
     _slices("accuracy_raw_by", "accuracy_raw_ratio", _RATIO_BY_SCOPE),
-    _slices("critical_by", "critical_error_ratio", _RATIO_BY_SCOPE),
+    _slices("critical_by", "critical_error_estimate_ratio", _RATIO_BY_SCOPE),
     _slices("overturn_by", "overturn_ratio", _RATIO_BY_SCOPE),
     _slices("audited_by", "audited_labels"),
     _slices("assumed_by", "audited_assumed_labels"),

@@ -13,6 +13,7 @@ from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
+from streams.core.estimates import critical_drawn, critical_share
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
 
@@ -30,9 +31,9 @@ class CriticalErrorsRule(Rule):
 
 
 def read(row: Row) -> PartCounts:
-    """Audited labels without a critical error, of all audited."""
-    audited = int(row["audited"])
-    return PartCounts(audited - int(row["critical_errors"]), audited, labels_of(row))
+    """Labels without a critical error, of those that audits drew at random."""
+    drawn = critical_drawn(row)
+    return PartCounts(drawn.audits - drawn.wrong, drawn.audits, labels_of(row))
 
 
 def detector(rule: CriticalErrorsRule) -> DetectorModel:
@@ -42,7 +43,7 @@ def detector(rule: CriticalErrorsRule) -> DetectorModel:
 
 
 def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding]:
-    """Critical-error ratio of each selected scope against ``rule.target``, the most allowed."""
+    """Estimated critical-error ratio of each selected scope against ``rule.target``, the most allowed."""
 
     def sentence(row: Row, seen: ShareSeen) -> str:
         cell = seen.counts
@@ -54,9 +55,10 @@ def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding
 
     share = ShareMeasure(
         table="accuracy",
-        noun="audits",
+        noun="random audits",
         good_target=1 - rule.target,
         read=read,
+        estimate=critical_share,
         detector=detector,
         value=lambda seen: 1 - seen.share,
         sentence=sentence,

@@ -56,7 +56,7 @@ WINDOWS: dict[str, tuple[int, int]] = {
 }
 """Sliding windows: length and pane size, both in milliseconds."""
 
-_WEIGHTS = ("weight_sum", "weight_correct", "weight_technical")
+_WEIGHTS = ("weight_sum", "weight_correct", "weight_technical", "weight_critical")
 
 _NOT_OF_AUDITS = ("labels", "overlapped", "unanimous", "overlap_incomparable")
 

@@ -222,7 +222,8 @@ def _verdict(task: TaskFacts, label: Fact) -> dict[str, int]:
     if audit.data["gold"]:
         fields |= {"gold": 1, "gold_correct": int(correct)}
     technical = not correct and blame["error_class"] == "technical"
-    fields |= _sampled(*task.drawn_by(label_id), correct=correct, technical=technical)
+    critical = not correct and blame["severity"] == "critical"
+    fields |= _sampled(*task.drawn_by(label_id), correct=correct, technical=technical, critical=critical)
     if correct:
         fields["correct"] = 1
         return fields
@@ -238,11 +239,12 @@ def _says_nothing(sampling: dict[str, Any] | None) -> bool:
     return sampling is None or sampling["source"] == "assumed"
 
 
-def _sampled(weight: Fraction | None, drawn: bool, *, correct: bool, technical: bool) -> dict[str, int]:
+def _sampled(weight: Fraction | None, drawn: bool, *, correct: bool, technical: bool, critical: bool) -> dict[str, int]:
     """The fields that depend on how a label came to be audited."""
     if weight is None:
         kind = "assumed" if drawn else "targeted"
-        return {kind: 1, f"{kind}_correct": int(correct), f"{kind}_technical": int(technical)}
+        of_class = {"assumed_critical": int(critical)} if drawn else {}
+        return {kind: 1, f"{kind}_correct": int(correct), f"{kind}_technical": int(technical), **of_class}
     nano = round(NANO * weight)
     power = 1
     while 2 * power * NANO <= nano and power < _LAST_CLASS:
@@ -254,6 +256,8 @@ def _sampled(weight: Fraction | None, drawn: bool, *, correct: bool, technical: 
         fields[f"sample_wrong.{power}"] = 1
     if technical:
         fields |= {"weight_technical": nano, f"sample_technical.{power}": 1}
+    if critical:
+        fields |= {"weight_critical": nano, f"sample_critical.{power}": 1}
     return fields
 
 

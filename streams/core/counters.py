@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 # The counters are declared with the measures that show them; users of this module find them here.
 from streams.models.measures.accuracy import *  # noqa: F403
+from streams.models.measures.accuracy import CONFUSION_DRAWN_PREFIX as CONFUSION_DRAWN_PREFIX  # noqa: PLC0414
 from streams.models.measures.accuracy import NANO as NANO  # noqa: PLC0414
 from streams.models.measures.accuracy import SAMPLING_CLASSES as SAMPLING_CLASSES  # noqa: PLC0414
 from streams.models.measures.registry import *  # noqa: F403
@@ -34,6 +35,8 @@ UNSAID_MOST = 20
 """Precision and recall are shown only if at most one in this many of their audits does not name the right value."""
 
 _LONGEST_DECISION, _SHORT_DECISION = 256, 128
+
+_FIRST_CLASS = ord("a")
 
 GAMMA = 1.01 / 0.99
 _LOG_GAMMA = math.log(GAMMA)
@@ -68,7 +71,7 @@ def readable(decision: str) -> str:
     return decision.lstrip(VALUE_SEPARATOR).replace(VALUE_SEPARATOR, "+")
 
 
-def unsaid_too_often(unsaid: int, said: int) -> bool:
+def unsaid_too_often(unsaid: float, said: float) -> bool:
     """Tell whether too many audits do not name the right value for a share to be shown.
 
     Args:
@@ -100,6 +103,17 @@ def sampling_class(weight_nano: int) -> int:
         ⌊log₂(1/π)⌋, from 0 to ``SAMPLING_CLASSES - 1``.
     """
     return min(SAMPLING_CLASSES, max(1, (weight_nano // NANO).bit_length())) - 1
+
+
+def drawn_pair(number: int, pair: str) -> str:
+    """Return the counter of a pair of decision and truth of audits with a known probability, by its class."""
+    return f"{CONFUSION_DRAWN_PREFIX}{chr(_FIRST_CLASS + number)}{pair}"
+
+
+def pair_drawn(counter: str) -> tuple[int, str]:
+    """Return class and pair of such a counter."""
+    at = len(CONFUSION_DRAWN_PREFIX)
+    return ord(counter[at]) - _FIRST_CLASS, counter[at + 1 :]
 
 
 @lru_cache(maxsize=1 << 16)

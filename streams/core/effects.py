@@ -78,18 +78,22 @@ def decision_counters(values: str, verdict: LabelVerdict) -> tuple[c.Counter, ..
     if not values:  # a label without values has no decision, so it is in no confusion pair
         return tuple(found)
     pair = f"{c.short(values)}{c.PAIR_SEPARATOR}{c.short(verdict.truth)}"
-    found += [c.CONFUSION_PREFIX + pair, 1]
     if verdict.weight_nano:
+        found += [c.drawn_pair(c.sampling_class(verdict.weight_nano), pair), 1]
         found += [c.CONFUSION_WEIGHT_PREFIX + pair, verdict.weight_nano]
+    else:
+        found += [(c.CONFUSION_ASSUMED_PREFIX if verdict.assumed else c.CONFUSION_PREFIX) + pair, 1]
     return tuple(found)
 
 
 def _drawn_counters(verdict: LabelVerdict, *, right: bool, technical: bool) -> list[c.Counter]:
     """Return what a verdict counts for by how its label was drawn: with a known π, assumed to be at random, or not at random."""
     weight_nano = verdict.weight_nano
+    critical = not right and c.SEVERITY_UNSPECIFIED + verdict.severity_code == c.SEVERITY_CRITICAL
     if not weight_nano:
         of = _ASSUMED if verdict.assumed else _TARGETED
-        return [of[0], 1, of[1 if right else 2], 1] if right or technical else [of[0], 1]
+        counted: list[c.Counter] = [of[0], 1, of[1 if right else 2], 1] if right or technical else [of[0], 1]
+        return [*counted, c.ASSUMED_CRITICAL, 1] if critical and verdict.assumed else counted
     number = c.sampling_class(weight_nano)
     found: list[c.Counter] = [c.WEIGHT_NANO, weight_nano, c.CLASS_AUDITED + number, 1]
     found += [c.CLASS_WEIGHT_NANO + number, weight_nano]
@@ -98,6 +102,8 @@ def _drawn_counters(verdict: LabelVerdict, *, right: bool, technical: bool) -> l
     found += [c.CLASS_WRONG + number, 1]
     if technical:
         found += [c.WEIGHT_TECHNICAL_NANO, weight_nano, c.CLASS_TECHNICAL + number, 1]
+    if critical:
+        found += [c.WEIGHT_CRITICAL_NANO, weight_nano, c.CLASS_CRITICAL + number, 1]
     return found
 
 

@@ -53,7 +53,8 @@ def accuracy_drawn(row: Mapping[str, Any]) -> Drawn:
     wrong, technical = row.get("sample_wrong") or {}, row.get("sample_technical") or {}
     audited = _count(row, "assumed") - _count(row, "assumed_technical")
     return Drawn(
-        _classes(row, {name: count - technical.get(name, 0) for name, count in wrong.items()}, technical),
+        _unclassed(row)
+        + _classes(row, {name: count - technical.get(name, 0) for name, count in wrong.items()}, technical),
         _weight(row, "weight_correct"),
         _weight(row, "weight_sum") - _weight(row, "weight_technical"),
         _assumed(row, audited, audited - _count(row, "assumed_correct")),
@@ -71,19 +72,32 @@ def accuracy_share(row: Mapping[str, Any]) -> WeightedShare | None:
     return share_of(accuracy_drawn(row))
 
 
-def _classes(row: Mapping[str, Any], wrong: Mapping[str, int], left_out: Mapping[str, int]) -> tuple[WeightClass, ...]:
-    """Return the audits with a known probability by class, some left out.
+def critical_drawn(row: Mapping[str, Any]) -> Drawn:
+    """Return the random audits of an accuracy row; good is a label without a critical error.
 
-    What an early release counted in no class is one of its own.
+    A row of a release that did not count critical errors by how labels were drawn gives all its audits, each alike.
     """
+    if "weight_critical" not in row:
+        audited = _count(row, "audited")
+        return Drawn((), 0.0, 0.0, WeightClass(audited, _count(row, "critical_errors"), float(audited)))
+    weight = _weight(row, "weight_sum")
+    return Drawn(
+        _classes(row, row.get("sample_critical") or {}, {}),
+        weight - _weight(row, "weight_critical"),
+        weight,
+        _assumed(row, _count(row, "assumed"), _count(row, "assumed_critical")),
+    )
+
+
+def critical_share(row: Mapping[str, Any]) -> WeightedShare | None:
+    """Return the estimated share of the work in an accuracy row *without* a critical error; None without random audits."""
+    return share_of(critical_drawn(row))
+
+
+def _classes(row: Mapping[str, Any], wrong: Mapping[str, int], left_out: Mapping[str, int]) -> tuple[WeightClass, ...]:
+    """Return the audits with a known probability by class, some left out."""
     audited, weights = row.get("sample_audited") or {}, row.get("sample_weight") or {}
     found = []
-    others = _count(row, "audited") - _count(row, "targeted") - _count(row, "assumed") - sum(audited.values())
-    if others > 0:
-        right = _count(row, "correct") - _count(row, "targeted_correct") - _count(row, "assumed_correct")
-        right -= sum(audited.values()) - sum((row.get("sample_wrong") or {}).values())
-        weight = _weight(row, "weight_sum") - sum(weights.values())
-        found += [WeightClass(others, max(0, others - right), weight)] if weight > 0 else []
     for name, count in audited.items():
         kept = count - left_out.get(name, 0)
         if kept > 0 and weights.get(name, 0) > 0:
@@ -91,22 +105,37 @@ def _classes(row: Mapping[str, Any], wrong: Mapping[str, int], left_out: Mapping
     return tuple(found)
 
 
-def _assumed(row: Mapping[str, Any], audits: int, wrong: int) -> WeightClass:
-    """Return the audits assumed to be random, and how many labels they stand for.
+def _unclassed(row: Mapping[str, Any]) -> tuple[WeightClass, ...]:
+    """Return the audits with a known probability that an early release counted in no class, as one; empty mostly."""
+    classed = sum((row.get("sample_audited") or {}).values())
+    count = _count(row, "audited") - _count(row, "targeted") - _count(row, "assumed") - classed
+    weight = _weight(row, "weight_sum") - sum((row.get("sample_weight") or {}).values()) if count > 0 else 0.0
+    if weight <= 0:
+        return ()
+    right = _count(row, "correct") - _count(row, "targeted_correct") - _count(row, "assumed_correct")
+    right -= classed - sum((row.get("sample_wrong") or {}).values())
+    return (WeightClass(count, max(0, count - right), weight),)
 
-    These are the labels of the row that the audits with a known probability do not stand for, and as many as there are audits at least.
-    Where the row's labels are not known, each weighs as much as one with a known probability does on average.
-    """
+
+def _assumed(row: Mapping[str, Any], audits: int, wrong: int) -> WeightClass:
+    """Return the audits assumed to be random, and how many labels they stand for."""
     if audits <= 0:
         return WeightClass(0, 0, 0.0)
-    known, labels, all_assumed = _weight(row, "weight_sum"), row.get("labels"), _count(row, "assumed")
-    if not known:
-        each = 1.0
-    elif labels is None:
-        each = known / max(1, sum((row.get("sample_audited") or {}).values()))
-    else:
-        each = (labels - known) / all_assumed
-    return WeightClass(audits, wrong, audits * max(1.0, each))
+    return WeightClass(audits, wrong, audits * assumed_weight(row))
+
+
+def assumed_weight(row: Mapping[str, Any]) -> float:
+    """Return for how many labels one audit stands that is assumed to be random.
+
+    All of them stand for the labels of the row that the audits with a known probability do not stand for, and for one each at
+    least. Where the row's labels are not known, each weighs as much as one with a known probability does on average.
+    """
+    known, assumed = _weight(row, "weight_sum"), _count(row, "assumed")
+    if not known or not assumed:
+        return 1.0
+    if row.get("labels") is None:
+        return max(1.0, known / max(1, _count(row, "audited") - _count(row, "targeted") - assumed))
+    return max(1.0, (_count(row, "labels") - known) / assumed)
 
 
 def _count(row: Mapping[str, Any], name: str) -> int:

@@ -38,7 +38,12 @@ _CONTINUES = "+"
 _LONG_ARRAY = 0xDC
 """First byte of a fact with 16 members or more: an audit that is assumed to be random, or whose draw the configuration told."""
 _AUDIT_TAG = Audit.__struct_config__.tag
-_NAMED = (c.CONFUSION_PREFIX, c.CONFUSION_WEIGHT_PREFIX)
+_PAIRS = (c.CONFUSION_ASSUMED_PREFIX, c.CONFUSION_DRAWN_PREFIX)
+_NAMED = (c.CONFUSION_PREFIX, c.CONFUSION_WEIGHT_PREFIX, *_PAIRS)
+_OF_CRITICAL = frozenset(
+    (c.WEIGHT_CRITICAL_NANO, c.ASSUMED_CRITICAL, *range(c.CLASS_CRITICAL, c.CLASS_CRITICAL + c.SAMPLING_CLASSES))
+)
+"""Counters that version 5 brought."""
 
 
 def versioned(owner: str, version: int = formats.COUNTED.version) -> str:
@@ -243,9 +248,29 @@ def may_differ(packed: Packed) -> bool:
     )
 
 
+def contributions_4(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+    """Return what a task contributed by the rules of version 4; see ``effects.contributions``."""
+    groups = contributions(task_id, facts, watermark_ms)
+    audits = {name: group for name, group in groups.items() if name.startswith("audit:")}
+    return groups | {name: group._replace(counters=_counters_4(group.counters)) for name, group in audits.items()}
+
+
+def _counters_4(flat: tuple[c.Counter, ...]) -> tuple[c.Counter, ...]:
+    """Return flat counters as version 4 counted: pairs of all audits alike, critical errors not by how the label was drawn."""
+    kept: list[c.Counter] = []
+    for counter, amount in zip(flat[::2], flat[1::2], strict=True):
+        if isinstance(counter, str) and counter.startswith(_PAIRS):
+            drawn = counter.startswith(c.CONFUSION_DRAWN_PREFIX)
+            pair = c.pair_drawn(counter)[1] if drawn else counter[len(c.CONFUSION_ASSUMED_PREFIX) :]
+            kept += [c.CONFUSION_PREFIX + pair, amount]
+        elif counter not in _OF_CRITICAL:
+            kept += [counter, amount]
+    return tuple(kept)
+
+
 def contributions_3(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
     """Return what a task contributed by the rules of version 3; see ``effects.contributions``."""
-    groups = contributions(task_id, facts, watermark_ms)
+    groups = contributions_4(task_id, facts, watermark_ms)
     view = TaskView(facts)
     for label_id, label in view.labels.items():
         group, verdict = groups.get("audit:" + label_id), view.verdict(label)
@@ -264,7 +289,7 @@ def contributions_2(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> G
         if group is None or audit is None or verdict is None:
             continue
         by_latest = verdict._replace(weight_nano=audit.weight_nano, audited_ms=audit.time_ms, assumed=False)
-        counters = _without_classes(judged_counters(task_id, view, label, by_latest))
+        counters = _without_classes(_counters_4(judged_counters(task_id, view, label, by_latest)))
         evidence = detector_evidence_of(group.dims, by_latest)
         groups["audit:" + label_id] = group._replace(counters=counters, evidence=evidence)
     return groups
@@ -322,6 +347,7 @@ _RULES: dict[int, Callable[[str, Sequence[Fact], int], Groups]] = {
     1: contributions_1,
     2: contributions_2,
     3: contributions_3,
+    4: contributions_4,
     formats.COUNTED.version: contributions,
 }
 """What a task contributes by the rules of each version."""

@@ -29,7 +29,7 @@ class Parts:
         scalars: Counters that are in no histogram, ascending.
         histograms: The histograms, by the counter of bucket 0.
         labelers: How many labellers have labels here.
-        confusion: Count by pair of decision and truth.
+        confusion: Counters of pairs of decision and truth.
         examples: Ids of tasks with a wrong label.
     """
 
@@ -37,22 +37,24 @@ class Parts:
     scalars: list[int]
     histograms: dict[int, c.Histogram]
     labelers: int
-    confusion: dict[str, int]
+    confusion: list[str]
     examples: list[str]
 
 
 def parts_of(counters: Counters) -> Parts:
     """Sort a row's counters by what they count."""
     numbers: list[int] = []
-    labelers, confusion, examples = 0, {}, []
+    labelers = 0
+    confusion: list[str] = []
+    examples: list[str] = []
     number = numbers.append
     for counter in counters:
         if type(counter) is int:
             number(counter)
         elif counter[0] == "L":  # type: ignore[index]
             labelers += 1
-        elif counter[0] == "C":  # type: ignore[index]
-            confusion[counter[len(c.CONFUSION_PREFIX) :]] = counters[counter]  # type: ignore[index]
+        elif counter[0] in "CADW":  # type: ignore[index]
+            confusion.append(counter)  # type: ignore[arg-type]
         elif counter[0] == "X":  # type: ignore[index]
             examples.append(counter[len(c.EXAMPLE_PREFIX) :])  # type: ignore[index]
     numbers.sort()

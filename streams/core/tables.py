@@ -6,17 +6,16 @@ Which fields a row has, and what counters each is made of, say the measures (``s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
 
 from streams.core import counters as c
 from streams.core.counters import Counters
-from streams.core.estimates import accuracy_share
+from streams.core.estimates import accuracy_share, critical_share
 from streams.core.forecast.observe import has_forecast, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.core.row_layout import Layout, Parts, RowJson, parts_of, ratio
 from streams.core.scope_state import PaneRow, ScopeState, WindowRow
 from streams.core.time_text import rfc3339
+from streams.core.value_quality import pairs_of, value_quality
 from streams.models import measures
 
 TABLES = tuple(measures.TABLES)
@@ -43,10 +42,16 @@ def accuracy(parts: Parts, *, labels_known: bool = True) -> RowJson:
     row = _LAYOUTS["accuracy"].row(parts)
     if not labels_known:
         row["labels"] = None
-    value, low, high = _estimate(parts, row) if row["audited"] else _UNKNOWN
-    row["accuracy_estimate_ratio"], row["accuracy_low_ratio"], row["accuracy_high_ratio"] = value, low, high
+    estimates = _estimates_of(parts, row) if row["audited"] else (_UNKNOWN, _UNKNOWN)
+    row["accuracy_estimate_ratio"], low, high = estimates[0]
+    row["accuracy_low_ratio"], row["accuracy_high_ratio"] = low, high
     row["wilson_low_ratio"], row["wilson_high_ratio"] = low, high
-    row["values"], row["confusion"] = _confusion(parts.confusion)
+    (
+        row["critical_error_estimate_ratio"],
+        row["critical_error_low_ratio"],
+        row["critical_error_high_ratio"],
+    ) = estimates[1]
+    row["values"], row["confusion"] = value_quality(pairs_of(parts.counts, parts.confusion), row)
     row["examples"] = sorted(parts.examples)[:20]
     return row
 
@@ -62,83 +67,40 @@ _ESTIMATED = frozenset(
         c.WEIGHT_NANO,
         c.WEIGHT_CORRECT_NANO,
         c.WEIGHT_TECHNICAL_NANO,
+        c.WEIGHT_CRITICAL_NANO,
+        c.ASSUMED_CRITICAL,
     }
     | {c.ASSUMED, c.ASSUMED_CORRECT, c.ASSUMED_TECHNICAL}
-    | set(range(c.CLASS_AUDITED, c.CLASS_WEIGHT_NANO + c.SAMPLING_CLASSES))
+    | set(range(c.CLASS_AUDITED, c.CLASS_CRITICAL + c.SAMPLING_CLASSES))
 )
-"""Counters that the estimate of a row is made of; with assumed audits its labels too. Held by tests/core/test_estimates.py."""
+"""Counters that the estimates of a row are made of; with assumed audits its labels too. Held by tests/core/test_estimates.py."""
 
 _ESTIMATES_MOST = 16_384
-_estimates: dict[tuple[int | None, ...], _Estimate] = {}
+_estimates: dict[tuple[int | None, ...], tuple[_Estimate, _Estimate]] = {}
 
 
-def _estimate(parts: Parts, row: RowJson) -> _Estimate:
-    """Return the estimate of a row and its interval: few different counts of audits make most rows of a floor."""
+def _estimates_of(parts: Parts, row: RowJson) -> tuple[_Estimate, _Estimate]:
+    """Return accuracy and the share of critical errors of a row, each with its interval.
+
+    Few different counts of audits make most rows of a floor.
+    """
     counts = parts.counts
     numbers = [number for number in parts.scalars if number in _ESTIMATED]
     labels = row["labels"] if c.ASSUMED in counts else 0
     key = (labels, *numbers, *[counts[number] for number in numbers])
     found = _estimates.get(key)
     if found is None:
-        share = accuracy_share(row)
+        share, spared = accuracy_share(row), critical_share(row)
         if len(_estimates) >= _ESTIMATES_MOST:
             _estimates.clear()
-        found = _estimates[key] = share.estimate if share else _UNKNOWN
+        critical = _UNKNOWN if spared is None else _rest_of(*spared.estimate)
+        found = _estimates[key] = (share.estimate if share else _UNKNOWN, critical)
     return found
 
 
-_PAIRS_MOST = 1_000
-"""Pairs and values that a row shows, the most frequent first: a row is one record, and each may have 512 characters."""
-
-
-@lru_cache(maxsize=1024)
-def _pair(pair: str) -> tuple[str, str, tuple[tuple[str, int], ...]]:
-    """Return decision and truth of a confusion pair, and what it counts as for each value: 0 to 3 for tp, fp, fn and unsaid."""
-    given, truth = pair.split(c.PAIR_SEPARATOR)
-    given = c.canonical(given)
-    given_set = c.values_of(given)
-    if truth == c.UNKNOWN_TRUTH:
-        return given, truth, tuple((value, 3) for value in given_set)
-    truth_set = c.values_of(truth)
-    kinds = ((given_set & truth_set, 0), (given_set - truth_set, 1), (truth_set - given_set, 2))
-    return given, truth, tuple((value, place) for values, place in kinds for value in values)
-
-
-def _confusion(counts: dict[str, int]) -> tuple[dict[str, RowJson], list[list[Any]]]:
-    """Return precision and recall per decision value, and the confusion pairs most frequent first.
-
-    Neither is said where more than one in ``UNSAID_MOST`` of the audits it hangs on does not name the right value: for
-    precision those of the value, for recall those of all, since any of them may be one that was missed.
-    """
-    summed: dict[tuple[str, str], int] = {}
-    tallies: dict[str, list[int]] = {}
-    unsaid = 0
-    for pair, count in counts.items():
-        given, truth, places = _pair(pair)
-        summed[given, truth] = summed.get((given, truth), 0) + count
-        if truth == c.UNKNOWN_TRUTH:
-            unsaid += count
-        for value, place in places:
-            tallies.setdefault(value, [0, 0, 0, 0])[place] += count
-    pairs = [
-        [c.readable(given), None if truth == c.UNKNOWN_TRUTH else c.readable(truth), count]
-        for (given, truth), count in sorted(summed.items(), key=lambda item: (-item[1], item[0]))[:_PAIRS_MOST]
-    ]
-    if len(tallies) > _PAIRS_MOST:
-        most = sorted(tallies, key=lambda value: (-sum(tallies[value]), value))[:_PAIRS_MOST]
-        tallies = {value: tallies[value] for value in most}
-    values = {
-        value: {
-            "tp": tp,
-            "fp": fp,
-            "fn": fn,
-            "unsaid": own_unsaid,
-            "precision_ratio": None if c.unsaid_too_often(own_unsaid, tp + fp) else ratio(tp, tp + fp),
-            "recall_ratio": None if c.unsaid_too_often(unsaid, tp + fn) else ratio(tp, tp + fn),
-        }
-        for value, (tp, fp, fn, own_unsaid) in sorted(tallies.items())
-    }
-    return values, pairs
+def _rest_of(value: float, low: float, high: float) -> _Estimate:
+    """Return the share that is not this one, with its interval."""
+    return 1 - value, 1 - high, 1 - low
 
 
 def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) -> RowJson:

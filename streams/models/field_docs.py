@@ -134,8 +134,12 @@ OUTPUT_DOCS: dict[str, str] = {
     "fp": "Given and not right.",
     "fn": "Right and not given.",
     "unsaid": "Given and wrong by an audit that does not name the right value.",
-    "precision_ratio": "tp / (tp + fp); null where more than 5% of the audits that gave it do not name the right value.",
-    "recall_ratio": "tp / (tp + fn); null where more than 5% of the audits it hangs on, of any value, do not name the right value.",
+    "precision_ratio": "tp / (tp + fp), random audits by 1/probability; null where more than 5% of those that gave it do not "
+    "name the right value.",
+    "recall_ratio": "tp / (tp + fn), random audits by 1/probability; null where no miss was seen, where no label without the value was "
+    "audited, or where more than 5% of the audits it hangs on, of any value, do not name the right value.",
+    "recall_low_ratio": "Lower end of its 95% interval; where recall_ratio is null, recall is at least this.",
+    "recall_high_ratio": "Upper end of that interval.",
     "AuditRequested.id": "Always the same for the same request: hash of rule, scope and number.",
     "AuditRequested.subject": "The scope's key.",
     "AuditRequested.time": "The watermark when it was asked.",

@@ -183,12 +183,12 @@ ROW = Format(
     "an array of two is version 1; a later version appends its number",
     _STOPS,
     "1.1: counters of what cannot be compared, and of names left out; amounts beyond 64 bits as digits; 1.2: counters of audits by "
-    "class of sampling probability",
-    2,
+    "class of sampling probability; 1.3: pairs and critical errors by it",
+    3,
 )
 COUNTED = Format(
     "how a row is counted",
-    4,
+    5,
     "ledger-changelog.v1 and partials.v1, the owner in each key",
     "worker (ledger)",
     "worker (ledger)",
@@ -196,8 +196,9 @@ COUNTED = Format(
     _STOPS,
     "2: labels without values are not compared, long decisions are shortened, values are a set; recovery counts anew what "
     "version 1 counted; 3: a label's weight is of the audit that drew it, audits without sampling are assumed random, "
-    "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; recovery counts "
-    "anew what earlier versions counted",
+    "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; "
+    "5: pairs of decision and truth, and critical errors, are counted by class of π; recovery counts anew what earlier versions "
+    "counted",
 )
 WATERMARK = Format(
     "a partition's watermark",
@@ -219,8 +220,9 @@ TABLE_ROW = Format(
     "member format",
     "the rules stop the worker; commands end with the reason",
     "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial; 2.2: recovered and phi of evidence; 2.3: assumed, "
-    "sample_…; 2.4: the estimate of accuracy and its interval",
-    4,
+    "sample_…; 2.4: the estimate of accuracy and its interval; "
+    "2.5: that of critical errors, weighted precision and recall",
+    5,
 )
 INCIDENT = Format(
     "an incident",

@@ -77,6 +77,8 @@ class ValueQuality(Struct):
     unsaid: int
     precision_ratio: float | None
     recall_ratio: float | None
+    recall_low_ratio: float | None
+    recall_high_ratio: float | None
 
 
 class Forecast(Struct):

@@ -14,7 +14,7 @@ from streams.core import row_layout, tables
 from streams.core.binomial import interval_limits
 from streams.core.detector_evidence import LabelVerdict
 from streams.core.effects import decision_counters
-from streams.core.estimates import accuracy_share
+from streams.core.estimates import accuracy_share, critical_share
 from streams.core.proportions import Interval
 
 RISKY = {
@@ -83,7 +83,7 @@ def test_what_is_assumed_random_counts_once_at_least() -> None:
 
 
 def test_where_labels_are_not_counted_what_is_assumed_weighs_as_the_others_do() -> None:
-    mixed = {**RISKY, "labels": None, "assumed": 58, "assumed_correct": 29}
+    mixed = {**RISKY, "labels": None, "audited": 638, "correct": 525, "assumed": 58, "assumed_correct": 29}
     assert estimate(mixed).value == pytest.approx((19_240 + 1_000) / 22_000)
 
 
@@ -128,12 +128,12 @@ def test_every_row_has_an_interval_around_its_estimate(
 
 
 AUDIT = st.builds(
-    lambda weight, wrong, technical, assumed: decision_counters(
+    lambda weight, wrong, technical, assumed, critical: decision_counters(
         "",
         LabelVerdict(
             wrong=wrong,
             error_code=c.ERROR_CLASSES.index("technical") if technical and wrong else 0,
-            severity_code=0,
+            severity_code=c.SEVERITIES.index("critical") if critical and wrong else 0,
             truth="",
             weight_nano=weight * c.NANO,
             gold=False,
@@ -142,6 +142,7 @@ AUDIT = st.builds(
         ),
     ),
     st.sampled_from([0, 0, 1, 5, 7, 100]),
+    st.booleans(),
     st.booleans(),
     st.booleans(),
     st.booleans(),
@@ -162,3 +163,6 @@ def test_a_row_shows_the_estimate_of_its_own_counts_whatever_was_shown_before(
         share = accuracy_share(found)
         shown = [found[f"accuracy_{part}_ratio"] for part in ("estimate", "low", "high")]
         assert shown == (list(share.estimate) if share else [None] * 3)
+        spared = critical_share(found)
+        critical = [found[f"critical_error_{part}_ratio"] for part in ("estimate", "high", "low")]
+        assert critical == ([1 - part for part in spared.estimate] if spared else [None] * 3)

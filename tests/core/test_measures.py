@@ -91,6 +91,10 @@ def test_accuracy(rows: dict[str, dict[str, Any]]) -> None:
     )
     # Weights 2, 20 and 4 of the sampled audits; one of weight 2 is right, that of weight 4 is the tool's fault.
     expect(row, weight_sum=26.0, weight_correct=2.0, weight_technical=4.0, weighted_accuracy_ratio=2 / 26)
+    expect(row, weight_critical=20.0, assumed_critical=0, **{"sample_critical.16": 1})
+    # 20 of 26 and the assumed one, technical errors among them.
+    expect(row, critical_error_estimate_ratio=20 / 27)
+    assert row["critical_error_low_ratio"] < 20 / 27 < row["critical_error_high_ratio"] < 1
     expect(row, raw_accuracy_ratio=2 / 4, coverage_ratio=4 / 5, critical_error_ratio=1 / 4, overturn_ratio=0.0)
     # Without the technical one: 2 and 20, and one assumed to be random. That counts once: the others stand for all labels.
     expect(row, accuracy_estimate_ratio=(2 + 1) / (22 + 1))
@@ -102,8 +106,13 @@ def test_accuracy(rows: dict[str, dict[str, Any]]) -> None:
 def test_precision_and_recall(rows: dict[str, dict[str, Any]]) -> None:
     # Given hate: t1, t2, t4, of which t2 was safe. Right hate: t1, t4, both found. t3 was called safe and is spam.
     values = rows["accuracy"]["values"]
-    assert values["hate"] == {"tp": 2, "fp": 1, "fn": 0, "unsaid": 0, "precision_ratio": 2 / 3, "recall_ratio": 1.0}
-    assert values["safe"] == {"tp": 0, "fp": 1, "fn": 1, "unsaid": 0, "precision_ratio": 0.0, "recall_ratio": 0.0}
+    # By weight: t1 is worth 2, t4 is assumed to be random and worth 1, t2 20. No miss was seen, so recall has a lower end only.
+    expect(values["hate"], tp=2, fp=1, fn=0, unsaid=0, precision_ratio=3 / 23, recall_ratio=None)
+    assert 0 < values["hate"]["recall_low_ratio"] < 0.2
+    assert values["hate"]["recall_high_ratio"] == 1
+    expect(values["safe"], tp=0, fp=1, fn=1, unsaid=0, precision_ratio=0.0, recall_ratio=0.0, recall_low_ratio=0.0)
+    # Of the labels not given spam one was spam; nothing that was given spam was audited.
+    expect(values["spam"], tp=0, fp=0, fn=1, precision_ratio=None, recall_ratio=0.0)
 
 
 def test_throughput(rows: dict[str, dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from streams.core import counters as c
 from streams.core import recount
 from streams.core.detectors.dispersion import ASSUMED, NANO, PaneClass
 from streams.core.detectors.packed import accuracy_pane
@@ -48,7 +49,7 @@ def ended(changelogs: list[Entries], partials: Entries, owner: str) -> dict[str,
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(6, 12))
 def test_whoever_dies_when_the_rows_are_those_of_one_fold(seed: int) -> None:
-    version = (DEPLOYED, "4")[seed % 3 == 2]
+    version = (DEPLOYED, "9", "4")[seed % 3]
     rng = Random(seed)
     state = golden(version)
     changelogs, partials = [pairs(entries) for entries in state["changelogs"]], pairs(state["partials"])
@@ -107,7 +108,7 @@ def wrong_rows(changelog: Entries) -> list[Any]:
 
 
 @pytest.mark.parametrize("lost", [0, 1, 40])
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 4])
 def test_rows_of_a_zombie_of_earlier_rules_are_by_these_rules_alone(version: int, lost: int) -> None:
     """Z flushes at 100, folds to 300 and stalls; N restores and flushes at 200; only then Z's second flush arrives."""
     zombie = Shift("Z", [], version).fold(100)
@@ -222,18 +223,18 @@ def test_after_one_whole_flush_nothing_is_left_to_count_anew() -> None:
     again = new_store(0, make.policy(), "second")
     again.restore(changelog)
     assert again.ledger.recount is None
-    assert again.owner == versioned("second") == "second~4"
+    assert again.owner == versioned("second") == "second~5"
 
 
 def test_a_new_ledger_has_nothing_to_count_anew() -> None:
     store = new_store(0, make.policy(), "new")
-    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~4")
+    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~5")
 
 
 def test_an_owner_says_by_which_rules_its_rows_are_counted() -> None:
     assert [version_of(owner) for owner in ("0011aabb", "w.3", "w.3~2", "w.3~4", "~x")] == [1, 1, 2, 4, 1]
-    with pytest.raises(NewerFormat, match="how a row is counted in format version 5"):
-        version_of("0011aabb~5")
+    with pytest.raises(NewerFormat, match="how a row is counted in format version 6"):
+        version_of("0011aabb~6")
 
 
 def label(offset: int, who: str, values: str) -> Label:
@@ -269,6 +270,21 @@ def test_version_3_counted_audits_that_say_nothing_of_sampling_with_those_of_pro
     panes = [accuracy_pane({one.counter: one.amount}) for one in (before[name].evidence, now[name].evidence) if one]
     assert panes == [(PaneClass(NANO, 1, 1),), (PaneClass(ASSUMED, 1, 1),)]
     assert may_differ(tuple(map(pack, facts)))
+
+
+@pytest.mark.parametrize("weight_nano", [0, 20 * NANO])
+def test_version_4_counted_pairs_of_all_audits_alike(weight_nano: int) -> None:
+    audit = Audit(
+        2, "s\x002", 1_002, "a", "l1", "aud", True, 0, 1, "b", weight_nano, False, False, assumed=not weight_nano
+    )
+    facts = [label(1, "ann", "a"), audit]
+    before, now = (Recount(version).contributions("t", facts, 0)["audit:l1"].counters for version in (4, 5))
+    counted, counts = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in (before, now))
+    pair = f"a{c.PAIR_SEPARATOR}b"
+    assert counted.pop(f"C:{pair}") == counts.pop(f"D:e{pair}" if weight_nano else f"A:{pair}", None) == 1
+    critical = {c.WEIGHT_CRITICAL_NANO, c.CLASS_CRITICAL + 4} if weight_nano else {c.ASSUMED_CRITICAL}
+    assert counts.keys() - counted.keys() == critical
+    assert counted == {counter: amount for counter, amount in counts.items() if counter not in critical}
 
 
 def test_until_the_rows_ahead_are_passed_the_short_ways_are_not_taken() -> None:

@@ -142,7 +142,8 @@ def _against(target: Event) -> Event:
 
 
 def drawn(weight: float, outcome: str = "correct") -> dict[str, float]:
-    """The fields of one label that an audit drew with probability 1/weight and found ``correct``, ``wrong`` or ``technical``."""
+    """The fields of one label that an audit drew with probability 1/weight and found ``correct``, ``wrong``, or wrong
+    by a ``technical`` or a ``critical`` error."""
     power = 1
     while 2 * power <= weight:
         power *= 2
@@ -150,6 +151,8 @@ def drawn(weight: float, outcome: str = "correct") -> dict[str, float]:
     if outcome == "correct":
         return {**fields, "weight_correct": weight}
     fields[f"sample_wrong.{power}"] = 1
+    if outcome == "critical":
+        fields |= {"weight_critical": weight, f"sample_critical.{power}": 1}
     if outcome == "technical":
         fields |= {"weight_technical": weight, f"sample_technical.{power}": 1}
     return fields

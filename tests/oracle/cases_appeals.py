@@ -32,7 +32,7 @@ APPEAL_CASES = [
         ],
         one_label(
             audited=1,
-            **drawn(2.0, "wrong"),
+            **drawn(2.0, "critical"),
             critical_errors=1,
             **_OVERTURNED,
             **{"wrong.false_negative": 1, "severity.critical": 1},
@@ -130,7 +130,7 @@ APPEAL_CASES = [
         ],
         one_label(
             audited=1,
-            **drawn(2.0, "wrong"),
+            **drawn(2.0, "critical"),
             critical_errors=1,
             appeals_opened=1,
             **_OVERTURNED,

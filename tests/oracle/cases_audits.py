@@ -71,7 +71,13 @@ AUDIT_CASES = [
         "critical_error",
         "A critical error is a wrong label of severity critical.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", error_class="false_negative", severity="critical")],
-        one_label(audited=1, assumed=1, critical_errors=1, **{"wrong.false_negative": 1, "severity.critical": 1}),
+        one_label(
+            audited=1,
+            assumed=1,
+            assumed_critical=1,
+            critical_errors=1,
+            **{"wrong.false_negative": 1, "severity.critical": 1},
+        ),
     ),
     Case(
         "class_of_a_correct_verdict_is_nothing",

@@ -60,6 +60,7 @@ def accuracy_row(scope: dict[str, str], window: str = "1h", **fields: object) ->
     row |= {"accuracy_estimate_ratio": 0.95, "accuracy_low_ratio": 0.835, "accuracy_high_ratio": 0.986}
     row |= {"raw_accuracy_ratio": 0.93, "weighted_accuracy_ratio": 0.94, "wilson_low_ratio": 0.835}
     row |= {"wilson_high_ratio": 0.986, "coverage_ratio": 0.2, "critical_errors": 1, "critical_error_ratio": 0.025}
+    row |= {"critical_error_estimate_ratio": 0.02, "critical_error_low_ratio": 0.001, "critical_error_high_ratio": 0.12}
     row |= {"appeals_opened": 5, "appeals_decided": 4, "appeals_overturned": 1, "overturn_ratio": 0.25}
     return {**row, **fields}
 

@@ -23,7 +23,13 @@ SEVERITIES = ("unspecified", "critical", "major", "minor")
 """Names of the counters ``SEVERITY_UNSPECIFIED + i``."""
 
 CONFUSION_PREFIX = registry.by_name("C:", "confusion")
+"""Pairs of decision and truth of targeted audits; what was counted by version 4 or earlier holds all audits."""
+CONFUSION_ASSUMED_PREFIX = registry.by_name("A:", "confusion_assumed")
+"""Pairs of audits that are assumed to be random."""
+CONFUSION_DRAWN_PREFIX = registry.by_name("D:", "confusion_drawn")
+"""Pairs of audits with a known probability; a letter for their class, ``a`` for class 0, stands before the pair."""
 CONFUSION_WEIGHT_PREFIX = registry.by_name("W:", "confusion_weight_nano")
+"""Σ1/π of the pairs of audits with a known probability."""
 EXAMPLE_PREFIX = registry.by_name("X:", "example")
 
 accuracy = registry.table(
@@ -148,6 +154,28 @@ CLASS_WEIGHT_NANO = accuracy.family(
     scale=NANO,
     sparse=True,
 )
+WEIGHT_CRITICAL_NANO = accuracy.count(
+    98,
+    "weight_critical",
+    "labels",
+    "Sum of 1/probability over labels drawn with a known probability that have a critical error.",
+    Beside("critical_error_estimate_ratio"),
+    counter="weight_critical_nano",
+    scale=NANO,
+)
+ASSUMED_CRITICAL = accuracy.count(
+    99, "assumed_critical", "labels", "Those of the assumed that have a critical error.", Beside("assumed")
+)
+CLASS_CRITICAL = accuracy.family(
+    CLASS_WEIGHT_NANO + SAMPLING_CLASSES,
+    "sample_critical",
+    _CLASSES,
+    "labels",
+    "Those of sample_audited that have a critical error.",
+    Beside("sample_audited"),
+    sparse=True,
+)
+"""This family and the two counters before it are rare."""
 accuracy.show(
     "accuracy_estimate_ratio",
     "ratio",
@@ -171,25 +199,19 @@ accuracy.compose(
     Column("95% interval", 20),
     Meaning(
         "Where the true accuracy may lie, given so few random audits ([how often it does](statistics.md#intervals)); the board shows "
-        "its lower end as *at least*. Two rows whose intervals overlap widely do not differ for sure."
+        "its lower end as *at least*. Two rows whose intervals overlap widely do not differ for sure. `wilson_low_ratio` and "
+        "`wilson_high_ratio` are the former names of its ends."
     ),
 )
-accuracy.show(
-    "accuracy_low_ratio",
-    "ratio",
-    "Lower end of the 95% interval of the estimate (docs/statistics.md).",
-    Computed(float | None),
-    Series("accuracy_low_ratio", "Lower end of the 95% interval of the estimated accuracy."),
-    Beside("`accuracy_low_ratio`, `accuracy_high_ratio`"),
-)
-accuracy.show(
-    "accuracy_high_ratio",
-    "ratio",
-    "Upper end of the 95% interval of the estimate (docs/statistics.md).",
-    Computed(float | None),
-    Series("accuracy_high_ratio", "Upper end of the 95% interval of the estimated accuracy."),
-    Beside("`accuracy_low_ratio`, `accuracy_high_ratio`"),
-)
+for _end, _words in (("low", "Lower"), ("high", "Upper")):
+    accuracy.show(
+        f"accuracy_{_end}_ratio",
+        "ratio",
+        f"{_words} end of the 95% interval of the estimate (docs/statistics.md).",
+        Computed(float | None),
+        Series(f"accuracy_{_end}_ratio", f"{_words} end of the 95% interval of the estimated accuracy."),
+        Beside("`accuracy_low_ratio`, `accuracy_high_ratio`"),
+    )
 accuracy.compose(
     "`audited` − `targeted`",
     "labels",
@@ -225,22 +247,15 @@ accuracy.show(
         "errors. It says how the audits went. Where risky work is audited more it is far below the accuracy of the work."
     ),
 )
-accuracy.show(
-    "wilson_low_ratio",
-    "ratio",
-    "Former name of accuracy_low_ratio; gone in the next release.",
-    Computed(float | None),
-    Series("accuracy_wilson_low_ratio", "Former name of accuracy_low_ratio; gone in the next release."),
-    Meaning("Former names of `accuracy_low_ratio` and `accuracy_high_ratio`, kept for one release."),
-)
-accuracy.show(
-    "wilson_high_ratio",
-    "ratio",
-    "Former name of accuracy_high_ratio; gone in the next release.",
-    Computed(float | None),
-    Series("accuracy_wilson_high_ratio", "Former name of accuracy_high_ratio; gone in the next release."),
-    Beside("wilson_low_ratio"),
-)
+for _end in ("low", "high"):
+    accuracy.show(
+        f"wilson_{_end}_ratio",
+        "ratio",
+        f"Former name of accuracy_{_end}_ratio; gone in the next release.",
+        Computed(float | None),
+        Series(f"accuracy_wilson_{_end}_ratio", f"Former name of accuracy_{_end}_ratio; gone in the next release."),
+        Beside("`accuracy_low_ratio`, `accuracy_high_ratio`"),
+    )
 accuracy.show(
     "coverage_ratio",
     "ratio",
@@ -257,15 +272,36 @@ accuracy.show(
     "Incorrect labels of critical severity.",
     Count(SEVERITY_CRITICAL),
     Column("critical", 70, spare=3),
-    Meaning("Wrong labels whose error is critical; their share of the audited."),
+    Meaning("Wrong labels whose error is critical, of all audits."),
 )
+accuracy.show(
+    "critical_error_estimate_ratio",
+    "ratio",
+    "Estimated share of the labels that have a critical error, from random audits; null without random audits.",
+    Computed(float | None),
+    Series("critical_error_estimate_ratio", "Share of labels with a critical error, estimated from random audits."),
+    Meaning(
+        "The share of labels with a critical error, estimated as accuracy is and with its 95% interval (`critical_error_low_ratio`, "
+        "`critical_error_high_ratio`). Alert rules hold this number against their target. `critical_error_ratio` is the raw share of "
+        "all audits."
+    ),
+)
+for _end, _words in (("low", "Lower"), ("high", "Upper")):
+    accuracy.show(
+        f"critical_error_{_end}_ratio",
+        "ratio",
+        f"{_words} end of the 95% interval of that estimate.",
+        Computed(float | None),
+        Series(f"critical_error_{_end}_ratio", f"{_words} end of the 95% interval of the share of critical errors."),
+        Beside("critical_error_estimate_ratio"),
+    )
 accuracy.show(
     "critical_error_ratio",
     "ratio",
-    "critical_errors / audited.",
+    "critical_errors / audited, targeted audits included: no estimate of anything.",
     Ratio((SEVERITY_CRITICAL,), (AUDITED,)),
-    Series("critical_error_ratio", "Audited labels with a critical error."),
-    Beside("critical_errors"),
+    Series("critical_error_ratio", "Audited labels with a critical error, targeted audits included: no estimate."),
+    Beside("critical_error_estimate_ratio"),
 )
 WRONG_UNSPECIFIED = accuracy.family(
     15,
@@ -348,8 +384,10 @@ accuracy.show(
     "Precision and recall of each decision value.",
     Computed(),
     Meaning(
-        "Precision and recall of each decision, null where more than 5% of the audits behind it do not name the right value "
-        "(`unsaid`); what was given where what was right, null where nobody said; some wrong tasks to open."
+        "Precision and recall of each decision, estimated as accuracy is; `tp`, `fp`, `fn` count all audits. Recall has its 95% "
+        "interval; where no miss was seen it has no value, and is at least the lower end. Null where more than 5% of the audits behind "
+        "it do not name the right value (`unsaid`); what was given where what was right, null where nobody said; some wrong tasks to "
+        "open."
     ),
 )
 accuracy.show(
