@@ -121,7 +121,7 @@ def test_the_rest_of_the_log_on_top_of_an_old_state_gives_the_numbers_of_one_fol
 
 LIMITS = frozenset({"wilson_low_ratio", "wilson_high_ratio", "accuracy_low_ratio", "accuracy_high_ratio"})
 OTHER_LIMITS = (DEPLOYED, *map(str, range(2, 10)))
-UNWEIGHTED = (DEPLOYED, *map(str, range(2, 12)))
+UNWEIGHTED = (DEPLOYED, *map(str, range(2, 13)))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -165,7 +165,7 @@ def shown_otherwise(version: str, key: str, name: str) -> bool:
     # Intervals of shares have had other limits since version 7, and been those of the estimate since version 10.
     if name in LIMITS and version in OTHER_LIMITS:
         return True
-    # Precision and recall have been weighted since version 12.
+    # Precision and recall have been weighted since version 13.
     if name == "values" and version in UNWEIGHTED:
         return True
     if version != DEPLOYED:
