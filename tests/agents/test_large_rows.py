@@ -15,7 +15,9 @@ from streams.core.floor import Floor
 from streams.core.ledger_store import ROW, LedgerStore, new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
-from streams.core.tables import _PAIRS_MOST, _confusion, pane_rows
+from streams.core.row_layout import parts_of
+from streams.core.tables import accuracy, pane_rows
+from streams.core.value_quality import PAIRS_MOST
 from tests.agents.test_ledger import Broker, Nothing
 from tests.core.harness import encode
 from tests.oracle.case_events import audit, label, unlabel
@@ -123,7 +125,8 @@ def test_the_worker_goes_on_and_tells(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_row_shows_the_most_frequent_pairs() -> None:
-    pairs = {f"v{n}{c.PAIR_SEPARATOR}w{n}": 1 + n for n in range(3 * _PAIRS_MOST)}
-    values, shown = _confusion(pairs)
-    assert len(values) == len(shown) == _PAIRS_MOST
-    assert shown[0] == [f"v{3 * _PAIRS_MOST - 1}", f"w{3 * _PAIRS_MOST - 1}", 3 * _PAIRS_MOST]
+    pairs: c.Counters = {f"C:v{n}{c.PAIR_SEPARATOR}w{n}": 1 + n for n in range(3 * PAIRS_MOST)}
+    row = accuracy(parts_of(pairs))
+    assert len(row["values"]) == len(row["confusion"]) == PAIRS_MOST
+    last = 3 * PAIRS_MOST - 1
+    assert row["confusion"][0] == [f"v{last}", f"w{last}", 3 * PAIRS_MOST]

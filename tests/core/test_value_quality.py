@@ -13,7 +13,8 @@ from streams.core.counters import Counters, add_counters
 from streams.core.detector_evidence import LabelVerdict
 from streams.core.effects import decision_counters
 from streams.core.proportions import WeightClass, recall_of
-from streams.core.tables import accuracy, parts_of
+from streams.core.row_layout import parts_of
+from streams.core.tables import accuracy
 
 
 class Audit(NamedTuple):
