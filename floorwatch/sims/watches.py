@@ -12,7 +12,8 @@ from streams.core.scope_state import watch_of
 
 
 @lru_cache(maxsize=64)
-def _detector(rule: str) -> Detector:
+def detector_of_rule(rule: str) -> Detector:
+    """Return the detector that a rule by evidence needs; ``rule`` is one line of YAML."""
     (detector,) = detectors_of(parse_rules(f"rules: [{rule}]").rules)
     return detector
 
@@ -29,4 +30,4 @@ def watch_of_rule(rule: str, zone: str = "UTC") -> Watch | PaceWatch:
         >>> watch_of_rule(rule).detector.bar
         7200.0
     """
-    return watch_of(_detector(rule), zone)
+    return watch_of(detector_of_rule(rule), zone)
