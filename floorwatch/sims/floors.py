@@ -20,7 +20,7 @@ from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import begin, fold_pane
 from streams.core.policy import HOUR_MS
 
-CPU_S = 700.0
+CPU_S = 400.0
 
 DAYS = 30
 ALLOWED = 0.05
