@@ -15,6 +15,8 @@ ALIKE = {
     "LabelWithdrawn": "the same",
     "Tick": "a clock event, of the log of events and of the log of signals",
     "Fact": "the oracle has one of its own, because it imports nothing of the core",
+    "Design": "how the audits of a simulation are drawn, in each simulation",
+    "Work": "the work of a simulation's scope, in each simulation",
     "_Work": "a webhook under translation, of each tool",
     "Sums": "sums by key, of rows and of a detector's audits",
 }
