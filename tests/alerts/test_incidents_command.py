@@ -7,9 +7,7 @@ import json
 import re
 
 import pytest
-import redis
 from msgspec import structs
-from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from alerts.codec import encode_incident
@@ -22,6 +20,7 @@ from floorwatch.cli.incidents import incidents_app
 from floorwatch.cli.pending import looks_words
 from tests.alerts.machine import opened, run, signal
 from tests.nasty import NASTY
+from tests.redis_clients import async_client, blocking_client
 
 app = incidents_app
 
@@ -29,7 +28,7 @@ app = incidents_app
 @pytest.fixture
 def filled(redis_url: str) -> str:
     """A read model with an open page, an acknowledged warning, a resolved and a pending incident."""
-    client = redis.Redis.from_url(redis_url)
+    client = blocking_client(redis_url)
     page = structs.replace(opened(), scope={"queue": "[red]x\x1b[2J"})
     warn = structs.replace(opened(), key="warn", severity="warn", state="acknowledged", opened_ms=page.updated_ms + 5)
     resolved, _ = run([signal(False)] * 2, structs.replace(opened(), key="resolved"))
@@ -67,7 +66,7 @@ def test_table_shows_evidence_and_no_markup_or_control_characters(filled: str) -
 @pytest.fixture
 def forty(redis_url: str) -> str:
     """Forty open incidents of all severities; one in four is taken by mei."""
-    client = redis.Redis.from_url(redis_url)
+    client = blocking_client(redis_url)
     for number, name in enumerate(NASTY[:40]):
         severity = ("page", "warn", "info")[number % 3]
         taken = {"state": "acknowledged", "acknowledged_by": "mei"} if number % 4 == 0 else {}
@@ -126,7 +125,7 @@ def test_a_wrong_option_is_told_with_what_is_right(forty: str, options: list[str
 
 
 async def _deliveries(url: str, key: str) -> None:
-    client = Redis.from_url(url)
+    client = async_client(url)
     outbox = Outbox(client, lambda: 1_795_428_120_000)
     note = Notification(f"{key}:open", "open", "default", "page", "T", "B", {})
     await outbox.enqueue(note)
@@ -162,7 +161,7 @@ def test_who_was_told_is_in_the_list_and_whole_in_show(filled: str) -> None:
 
 def test_it_says_how_far_the_rules_have_looked_so_that_silence_is_explained(redis_url: str) -> None:
     assert "Rules have not looked yet" in CliRunner().invoke(app, ["--redis", redis_url]).stderr
-    client = redis.Redis.from_url(redis_url)
+    client = blocking_client(redis_url)
     client.set(f"floorwatch:kept:{LOOKS}", encode_look(Look(1_764_000_007_000, 1_764_000_060_000)))
     client.close()
     told = CliRunner().invoke(app, ["--redis", redis_url]).stderr
@@ -185,7 +184,7 @@ def test_redis_that_does_not_answer_is_said_without_its_password() -> None:
 
 def test_what_is_pending_is_hinted_at_and_listed(redis_url: str) -> None:
     """With ``for: 2`` nothing is an incident after the first look; that it is on its way must be seen."""
-    client = redis.Redis.from_url(redis_url)
+    client = blocking_client(redis_url)
     nothing = CliRunner().invoke(app, ["--redis", redis_url])
     assert "Pending" not in nothing.output
     for number in range(5):

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import Result
-from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from alerts.deliveries import channel_states
@@ -24,6 +23,7 @@ from floorwatch.settings.schema import FloorwatchConfig
 from streams.notify import channel_status
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.test_outbox import note
+from tests.redis_clients import async_client
 
 CHANNELS = {"ops": {"type": "console"}, "bad": {"type": "apprise", "url": "slakc://x"}}
 
@@ -40,7 +40,7 @@ def config(redis_url: str, tmp_path: Path) -> Path:
 
 async def _fill(url: str) -> None:
     """k1 is given up on mail and delivered on ops, k2 given up on both, k3 waits."""
-    client = Redis.from_url(url)
+    client = async_client(url)
     outbox = Outbox(client, lambda: 1_795_428_120_000)
     for name in ("k1", "k2", "k3"):
         await outbox.enqueue(note(f"{name}:open"))
@@ -167,7 +167,7 @@ def test_a_test_without_redis_is_sent_and_says_what_is_missing(tmp_path: Path) -
 
 
 async def _status(url: str, config: FloorwatchConfig) -> dict[str, Any]:
-    client = Redis.from_url(url)
+    client = async_client(url)
     built = build_channels(config.alerts, lambda: 0)
     (state,) = await channel_states(Outbox(client, lambda: 0), built.by_name)
     await client.aclose()

@@ -19,6 +19,7 @@ from floorwatch.cli.incidents import state_words
 from floorwatch.cli.operator_actions import checked, find, silence_ms
 from tests.alerts.machine import POLICY, opened, run
 from tests.alerts.rows import NOW_MS
+from tests.redis_clients import blocking_client
 
 
 def record(key: str, **more: Any) -> dict[str, Any]:
@@ -81,12 +82,11 @@ def test_what_was_done_is_shown() -> None:
 
 
 def test_without_a_broker_nothing_has_changed(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import redis
 
     from alerts.incident import Stamp
 
     incident = structs.replace(opened(), stamp=Stamp(0, 1))
-    client = redis.Redis.from_url(redis_url)
+    client = blocking_client(redis_url)
     client.hset("floorwatch:incidents", incident.key, encode_incident(incident, title_of(incident)))
     client.close()
     monkeypatch.setenv("FLOORWATCH_REDIS__URL", redis_url)

@@ -17,6 +17,7 @@ from alerts.deliveries import channel_states, deliveries, deliveries_of, listed
 from alerts.outbox import NO_CHANNEL, Lease, Outbox, OutboxSettings, backoff_ms
 from alerts.outgoing import Notification, encode_notification
 from tests.golden import deployed
+from tests.redis_clients import async_client
 
 SETTINGS = OutboxSettings(max_attempts=3, backoff_first_ms=1_000, backoff_most_ms=5_000, keep_ms=60_000)
 
@@ -42,7 +43,7 @@ def on_outbox(url: str, body: Callable[[Outbox, Clock, Redis], Awaitable[None]])
 
     async def main() -> None:
         clock = Clock()
-        redis = Redis.from_url(url)
+        redis = async_client(url)
         try:
             await body(Outbox(redis, clock, SETTINGS), clock, redis)
         finally:
@@ -348,7 +349,7 @@ from alerts.outbox import Outbox
 from alerts.outgoing import Notification
 
 async def main():
-    redis = Redis.from_url(sys.argv[1])
+    redis = Redis.from_url(sys.argv[1], socket_timeout=60)
     outbox = Outbox(redis, lambda: 900_000)
     for name in ("half:open", "dead:open", "revived:open", "waits:open"):
         await outbox.enqueue(Notification(name, "open", "default", "page", "T", "B", {"key": "k1"}))

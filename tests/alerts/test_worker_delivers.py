@@ -28,6 +28,7 @@ from floorwatch.settings.load import load
 from streams.notify import clock_ms
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.test_outbox import note
+from tests.redis_clients import async_client
 
 PATIENCE_S = 60.0
 """Bound of each wait: far above what any takes, so that a test on a busy machine is slow and does not fail."""
@@ -98,7 +99,7 @@ async def worker(
     servers = Servers(folder)
     config = write(folder / "f.yaml", redis_url, alerts, port)
     process = servers.start("worker", worker_command(config), env)
-    redis = Redis.from_url(redis_url)
+    redis = async_client(redis_url)
     try:
         async with aiohttp.ClientSession() as http:
             found = Running(http, f"http://127.0.0.1:{port}", Outbox(redis, clock_ms), redis, config, servers)
@@ -300,7 +301,7 @@ def test_a_worker_killed_while_it_sends_leaves_the_notification_to_the_next(redi
             alerts = {"channels": {"ops": {"type": "webhook", "url": receiver.url}}, "routes": {"default": ["ops"]}}
             servers = Servers(tmp_path)
             config = write(tmp_path / "f.yaml", redis_url, alerts)
-            redis = Redis.from_url(redis_url)
+            redis = async_client(redis_url)
             outbox = Outbox(redis, clock_ms)
             await outbox.enqueue(note())
             first = servers.start("first", worker_command(config), clean_environment())

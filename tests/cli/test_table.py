@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
-from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from floorwatch.cli import build
@@ -19,6 +18,7 @@ from streams.core.tables import window_rows
 from tests.brokers import running_valkey
 from tests.core.harness import CoreRun
 from tests.oracle.case_events import audit, created, label
+from tests.redis_clients import async_client
 
 pytestmark = pytest.mark.servers
 
@@ -44,7 +44,7 @@ async def _fill(url: str) -> None:
         ]
     )
     run.finish()
-    redis = Redis.from_url(url)
+    redis = async_client(url)
     rows: dict[tuple[str, str], dict[str, bytes | None]] = {}
     for window in run.floor.all_windows():
         for table, row in window_rows(window, run.floor.watermark_ms).items():
@@ -119,7 +119,7 @@ def test_a_table_says_whether_anything_newer_has_come(redis_url: str) -> None:
     assert "Events are still being counted" not in table(redis_url, "accuracy")
 
     async def idle(watermark_ms: int | None) -> None:
-        redis = Redis.from_url(redis_url)
+        redis = async_client(redis_url)
         await ReadModel(redis, "floorwatch:").say_idle(watermark_ms)
         await redis.aclose()
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import typer
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from config.redis import RedisSettings
@@ -23,6 +22,7 @@ from floorwatch.embedded.servers import Servers, free_port
 from floorwatch.settings.load import loads
 from streams.adapters.admin import create_topics
 from streams.models.topics import TopicSpec, topic_specs
+from tests.redis_clients import async_client
 
 Found = dict[str, Check]
 
@@ -157,7 +157,7 @@ def test_redis_login_eviction_and_clock(tmp_path: Path) -> None:
     async def run() -> tuple[list[Check], list[Check], list[Check], list[Check]]:
         async with Servers(tmp_path / "servers") as servers:
             settings = RedisSettings(url=servers.redis_url)
-            client = Redis.from_url(servers.redis_url)
+            client = async_client(servers.redis_url)
             await client.config_set("maxmemory-policy", "allkeys-lru")
             evicting = await doctor_redis.redis_checks(settings, 300)
             slow = await doctor_redis.redis_checks(settings, 300, clock=lambda: 1_700_000_000.0)

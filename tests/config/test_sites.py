@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import redis
 from typer.testing import CliRunner
 
 from config.tables import TableSettings
@@ -23,6 +22,7 @@ from streams.agents.aggregate import AggregateStage
 from streams.core.scopes import scope_key
 from streams.status import sites_of
 from streams.zones import ZoneWatch
+from tests.redis_clients import blocking_client
 
 TEXT = """
 gateway:
@@ -66,7 +66,7 @@ def test_config_check_says_it(tmp_path: Path) -> None:
 
 @pytest.mark.servers
 def test_doctor_says_it_of_the_configuration_and_of_the_tables(valkey_url: str) -> None:
-    client = redis.Redis.from_url(valkey_url)
+    client = blocking_client(valkey_url)
     for scope in ({"site": "SUR"}, {"site": "KUL"}, {"vendor": "bpo-a"}, {"site": "ZZZ", "vendor": "x"}):
         key = scope_key(tuple(scope), tuple(scope.values()))
         client.hset("floorwatch:rows:throughput:day", key, "{}")

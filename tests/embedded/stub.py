@@ -59,7 +59,7 @@ async def worker() -> None:
     for place in places:
         consumer.seek(place, 0)
     with open(os.environ["FLOORWATCH_REDIS__PASSWORD_FILE"], encoding="ascii") as secret:  # noqa: ASYNC230, PTH123
-        redis = Redis.from_url(os.environ["FLOORWATCH_REDIS__URL"], password=secret.read().strip())
+        redis = Redis.from_url(os.environ["FLOORWATCH_REDIS__URL"], password=secret.read().strip(), socket_timeout=60)
     ready = True
     while True:
         for records in (await consumer.getmany(timeout_ms=100)).values():

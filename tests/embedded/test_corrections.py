@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from alerts.view import instant_ms
 from floorwatch.bounded import PREFIX, BoundedRun, bounded_run
@@ -24,6 +23,7 @@ from streams.agents.ticker import tick_event
 from streams.models import topics
 from streams.models.outputs import AuditRequested
 from tests.oracle.case_events import at, event
+from tests.redis_clients import async_client
 from tests.waits import until
 
 pytestmark = pytest.mark.servers
@@ -188,7 +188,7 @@ async def stack(directory: Path, rules: list[dict[str, Any]]) -> AsyncIterator[F
         "KAFKA__PARTITIONS": "1",
     }
     async with bounded_run(directory, partitions=1, **settings) as run:
-        redis = Redis.from_url(run.servers.redis_url)
+        redis = async_client(run.servers.redis_url)
         try:
             yield Floor(run, redis, settings)
         finally:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
 from floorwatch.cli.doctor_var import var_checks
@@ -27,6 +26,7 @@ from floorwatch.sdk.stacks import find_stack
 from floorwatch.settings.load import load
 from gateway.publisher import JournalPublisher, Overloaded
 from tests.embedded.test_stack import Sender, _exact, children_of, plan_of, until
+from tests.redis_clients import async_client
 from tests.support import missing
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -199,7 +199,7 @@ def test_nobody_else_can_read_what_the_stack_keeps_nor_use_its_redis(tmp_path: P
             sending = asyncio.create_task(sender.run())
             await until(lambda: _some(sender), "some accepted")
             sending.cancel()
-            stranger = Redis.from_url(stack.urls["redis"])
+            stranger = async_client(stack.urls["redis"])
             with pytest.raises(AuthenticationError):
                 await stranger.ping()
             await stranger.aclose()
@@ -208,7 +208,7 @@ def test_nobody_else_can_read_what_the_stack_keeps_nor_use_its_redis(tmp_path: P
             settings = load(None, environment_of(state, {}))
             assert settings.redis.password is not None
             word = settings.redis.password.get_secret_value()
-            friend = Redis.from_url(settings.redis.url, password=word)
+            friend = async_client(settings.redis.url, password=word)
             assert await friend.ping()
             await friend.aclose()
             shown = [Path(f"/proc/{pid}/cmdline") for pid in children_of(stack).values()]

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from floorwatch.embedded.child_process import StartError
@@ -22,6 +21,7 @@ from floorwatch.embedded.state import AlreadyRunning, environment_of
 from floorwatch.embedded.status import Status
 from floorwatch.embedded.supervisor import Stack
 from floorwatch.sdk.stacks import find_stack, is_alive, mark_of, read_state
+from tests.redis_clients import async_client
 from tests.waits import until, until_plain
 
 pytestmark = pytest.mark.servers
@@ -67,7 +67,7 @@ class Sender:
 
 
 async def counted(stack: Stack) -> dict[str, int]:
-    redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
+    redis = async_client(stack.urls["redis"], password=stack.redis_password)
     try:
         return json.loads(await redis.get(KEY) or b"{}")
     except RedisError:
@@ -263,14 +263,14 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan_and_the_next_start_works(tmp_
 def test_valkey_keeps_what_was_written_over_kill_9(tmp_path: Path) -> None:
     async def run() -> bytes | None:
         async with Stack(plan_of(tmp_path, gateway=False)) as stack:
-            redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
+            redis = async_client(stack.urls["redis"], password=stack.redis_password)
             await redis.set("floorwatch:incidents", "kept")
             await redis.aclose()
             old = children_of(stack)["valkey"]
             os.kill(old, signal.SIGKILL)
             await until(lambda: _replaced(stack, "valkey", old), "valkey replaced")
         async with Stack(plan_of(tmp_path, gateway=False)) as stack:
-            redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
+            redis = async_client(stack.urls["redis"], password=stack.redis_password)
             found = await redis.get("floorwatch:incidents")
             await redis.aclose()
             return found

@@ -5,7 +5,6 @@ import json
 
 import orjson
 import pytest
-from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from floorwatch.cli import build
@@ -13,6 +12,7 @@ from streams.adapters.readmodel import ReadModel
 from streams.core.scopes import scope_key
 from streams.core.time_text import rfc3339
 from tests.brokers import running_valkey
+from tests.redis_clients import async_client
 
 pytestmark = pytest.mark.servers
 
@@ -63,7 +63,7 @@ def command():
         url = f"redis://127.0.0.1:{server.port}/0"
 
         async def fill():
-            redis = Redis.from_url(url)
+            redis = async_client(url)
             rows = {}
             for queue in QUEUES:
                 for place, row in queue.items():

@@ -15,7 +15,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from redis.asyncio import Redis
 
 from floorwatch.embedded.child_process import Child, free_port
 from floorwatch.embedded.valkey import redis_url, valkey_spec
@@ -24,6 +23,7 @@ from streams.adapters.admin import create_topics
 from streams.models.topics import partition_of, topic_specs
 from tests.embedded.tansu import read_topic, running_broker
 from tests.gateway.harness import label, raw_fixture
+from tests.redis_clients import async_client
 from tests.waits import until
 
 pytestmark = pytest.mark.servers
@@ -126,7 +126,7 @@ def test_what_was_accepted_survives_kill_9_and_arrives_once_broker_and_redis_are
 
 async def check_redis(port: int) -> None:
     """The memory's contract on a real server: all or none of a put, a time to live, damage is unknown."""
-    redis = Redis.from_url(redis_url(port))
+    redis = async_client(redis_url(port))
     try:
         keys = [key.decode() async for key in redis.scan_iter()]
         assert {key.split(":")[1] for key in keys} == {"gateway"}
@@ -145,7 +145,7 @@ async def check_redis(port: int) -> None:
 
 def test_a_redis_that_is_not_there_is_unavailable() -> None:
     async def main() -> None:
-        redis = Redis.from_url("redis://127.0.0.1:9")
+        redis = async_client("redis://127.0.0.1:9")
         tool_state = RedisToolState(redis, "x:", 100)
         with pytest.raises(ToolStateUnavailable):
             await tool_state.get(["a"])

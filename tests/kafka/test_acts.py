@@ -23,6 +23,7 @@ from streams.models import topics
 from tests.embedded.test_acts import RULES, wrong_labels
 from tests.kafka.conftest import processes, run, start_worker, write_config
 from tests.oracle.case_events import at
+from tests.redis_clients import async_client
 from tests.waits import STALLED_S, until
 
 pytestmark = pytest.mark.servers
@@ -115,7 +116,7 @@ def test_what_was_acknowledged_stays_so_when_its_worker_is_killed(kafka_bootstra
             await create_topics({"bootstrap_servers": kafka_bootstrap}, topics.topic_specs(PREFIX, PARTITIONS))
             workers = {name: start_worker(servers, name, config) for name in ("one", "two")}
             await send(kafka_bootstrap)
-            redis = Redis.from_url(redis_url)
+            redis = async_client(redis_url)
             cluster = Cluster({"bootstrap_servers": kafka_bootstrap}, PREFIX, "acts", PARTITIONS)
             incident = await end_hour(kafka_bootstrap, cluster, redis)
             await cluster.close()

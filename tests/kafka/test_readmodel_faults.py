@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from streams.adapters.readmodel import ReadModel
 from tests.kafka.conftest import processes
+from tests.redis_clients import async_client
 
 pytestmark = pytest.mark.servers
 
@@ -25,7 +26,7 @@ ONE: Rows = {("sla", "1h"): {"queue=q7": b'{"due": 2}'}}
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Redis]:
     async with processes(folder) as (_, url):
-        redis = Redis.from_url(url)
+        redis = async_client(url)
         try:
             yield redis
         finally:

@@ -22,6 +22,7 @@ from streams.adapters.readmodel import table_row
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
 from tests.limits.proxy import Proxy, kafka_behind_a_proxy, proxied
+from tests.redis_clients import async_client
 from tests.waits import until
 
 PARTITIONS = 2
@@ -116,11 +117,10 @@ class ProxiedFloor:
         return await until(found, "the tables to rest", progress=self._moving, process=self.run.worker, every_s=1.0)
 
     async def _shown(self) -> tuple[Tables, Tables]:
-        from redis.asyncio import Redis
 
         actual = {table: await self.run.table(table) for table in COMPARED}
         held: Tables = {table: {} for table in COMPARED}
-        client = Redis.from_url(self.redis_url)
+        client = async_client(self.redis_url)
         try:
             for table, rows in actual.items():
                 for key in rows:

@@ -15,7 +15,6 @@ import pytest
 import yaml
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from alerts.deliveries import Delivery
@@ -28,6 +27,7 @@ from streams.core.scopes import parse_scope_key
 from tests.brokers import running_valkey
 from tests.nasty import NASTY, WHAT
 from tests.output.test_nasty_names import harmless, said, world
+from tests.redis_clients import async_client
 
 ROOT = Path(__file__).parents[2]
 EACH = pytest.mark.parametrize("name", NASTY, ids=WHAT)
@@ -121,7 +121,7 @@ def test_no_key_of_redis_is_made_of_a_name() -> None:
     rows = {("accuracy", "1h"): {key: json.dumps({"n": n}).encode() for n, key in enumerate(keys.values())}}
 
     async def go(url: str) -> tuple[dict[str, Any], set[str]]:
-        async with Redis.from_url(url) as client:
+        async with async_client(url) as client:
             model = ReadModel(client, "nasty:")
             assert await model.put(0, rows, 1)
             return await model.rows("accuracy", "1h"), {key.decode() for key in await client.keys("nasty:*")}

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from redis import Redis
 from typer.testing import CliRunner
 
 from alerts.codec import encode_incident, incident_record
@@ -21,6 +20,7 @@ from floorwatch.cli.people_incidents import steps_of, with_place
 from tests.alerts.machine import opened
 from tests.brokers import running_valkey
 from tests.people.log import files_read_once, people_log
+from tests.redis_clients import blocking_client
 
 DAY_MS = 86_400_000
 OPENED_MS = instant_ms("2026-11-17T08:00:00Z")
@@ -87,7 +87,7 @@ def test_who_took_the_incident_is_in_the_loop_and_in_the_file_once_somebody_coac
 ) -> None:
     monkeypatch.setenv("FLOORWATCH_REDIS__URL", valkey)
     taken = incident(state="acknowledged", acts=(OperatorAction("ack", "lead-1", OPENED_MS + 3_600_000),))
-    with Redis.from_url(valkey) as client:
+    with blocking_client(valkey) as client:
         client.hset("floorwatch:incidents", "low", encode_incident(taken, ""))
     events, path = tmp_path / "events.jsonl", tmp_path / "coaching.jsonl"
     events.write_bytes(b"\n".join(people_log().lines))

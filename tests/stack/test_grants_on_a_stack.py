@@ -12,12 +12,12 @@ import orjson
 import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
-from redis.asyncio import Redis
 
 from floorwatch.embedded.stack_plan import StackPlan
 from floorwatch.embedded.supervisor import Stack
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
+from tests.redis_clients import async_client
 from tests.waits import until
 
 pytestmark = pytest.mark.servers
@@ -90,7 +90,7 @@ async def send(stack: Stack, token: str, events: list[dict[str, Any]]) -> tuple[
 
 async def accuracy(stack: Stack) -> dict[str, tuple[int, int, int]]:
     """(labels, audited, correct) of each vendor."""
-    redis = Redis.from_url(stack.urls["redis"], password=stack.redis_password)
+    redis = async_client(stack.urls["redis"], password=stack.redis_password)
     try:
         rows = [orjson.loads(row) for row in (await redis.hgetall("floorwatch:rows:accuracy:1h")).values()]
     finally:
