@@ -8,7 +8,7 @@ The keyed hash is measured, too, and the acceptance plans of ISO 2859-1 are run 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from floorwatch.analysis.audits.recall import FlaggedWork, least_probability
 from floorwatch.analysis.audits.sizes import audits_for_half_width, audits_for_power, half_width
 from floorwatch.sims.lines import ReportLine, of_share
 from streams.core.binomial import WeightClass, judged_below
-from streams.core.proportions import accuracy_of_classes, recall_of
+from streams.core.counters import NANO, sampling_class
+from streams.core.estimates import accuracy_share
+from streams.core.proportions import recall_of
 
 CPU_S = 12.0
 
@@ -48,7 +50,7 @@ class CarriedOut(NamedTuple):
 def carried_out(
     plan: Plan, rng: np.random.Generator, runs: int, *, worse: float = 1.0, target: float = 0.0
 ) -> CarriedOut:
-    """Carry a plan out: each label is drawn by itself, so the number audited varies.
+    """Carry a plan out and estimate as the rows of the tables do: each label is drawn by itself, so the number audited varies.
 
     Args:
         plan: The plan.
@@ -62,7 +64,7 @@ def carried_out(
     truth = 1 - sum(one.stratum.labels * rate for one, rate in zip(plan.strata, rates, strict=True)) / labels
     widths, covered, below = np.empty(runs), 0, 0
     for run_ in range(runs):
-        found = accuracy_of_classes(_audits(plan.strata, rates, rng))
+        found = accuracy_share(row_of(plan.strata, rates, rng))
         if found is None:
             widths[run_] = 0.5
             continue
@@ -72,10 +74,25 @@ def carried_out(
     return CarriedOut(widths, covered / runs, below / runs)
 
 
-def _audits(planned: Sequence[Planned], rates: Sequence[float], rng: np.random.Generator) -> Iterator[WeightClass]:
+def row_of(planned: Sequence[Planned], rates: Sequence[float], rng: np.random.Generator) -> dict[str, Any]:
+    """Return what a row of the accuracy table counts of a plan that was carried out, by class of sampling probability."""
+    classes: dict[str, dict[str, float]] = {"sample_audited": {}, "sample_wrong": {}, "sample_weight": {}}
+    correct = weight_correct = 0.0
     for one, rate in zip(planned, rates, strict=True):
-        audits = int(rng.binomial(one.stratum.labels, one.probability))
-        yield WeightClass(audits, int(rng.binomial(audits, rate)), audits / one.probability)
+        audits, weight = int(rng.binomial(one.stratum.labels, one.probability)), 1 / one.probability
+        wrong = int(rng.binomial(audits, rate))
+        name = str(sampling_class(round(weight * NANO)))
+        for field, amount in zip(classes, (audits, wrong, audits * weight), strict=True):
+            classes[field][name] = classes[field].get(name, 0) + amount
+        correct, weight_correct = correct + audits - wrong, weight_correct + (audits - wrong) * weight
+    return {
+        "labels": sum(one.stratum.labels for one in planned),
+        "audited": sum(classes["sample_audited"].values()),
+        "correct": correct,
+        "weight_sum": sum(classes["sample_weight"].values()),
+        "weight_correct": weight_correct,
+        **classes,
+    }
 
 
 def floor_of(rng: np.random.Generator, vendors: int, policies: int, labels: int) -> list[AuditStratum]:

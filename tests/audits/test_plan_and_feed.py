@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from floorwatch.cli import build
 from streams.core.time_text import rfc3339
 from streams.models.outputs import AuditDrawn
+from tests.core.harness import CoreRun
 
 START = 1_796_083_200_000  # 2026-12-01T00:00:00Z
 LABELS, MINUTE = 1_200, 60_000
@@ -81,7 +82,8 @@ def plan_file(events: Path) -> Path:
     done = run("plan", "--events", events, "--half-width", 4, "--begins", "2026-12-01T00:00:00Z", "--json")
     assert done.exit_code == 0, done.output
     path = events.with_name("plan.json")
-    path.write_text(done.output)
+    # The key is drawn anew for each plan; with this one the tests are the same each time.
+    path.write_text(json.dumps({**json.loads(done.output), "key": bytes(range(16)).hex()}))
     return path
 
 
@@ -118,6 +120,11 @@ def test_a_goal_of_recall_raises_the_probability_of_approved_labels(events: Path
     assert "approved labels are audited with" in done.output
 
 
+def test_each_plan_has_a_key_of_its_own(events: Path) -> None:
+    keys = {json.loads(run("plan", "--events", events, "--total", 50, "--json").output)["key"] for _ in range(2)}
+    assert len(keys) == 2
+
+
 def test_a_drop_and_a_cost(events: Path) -> None:
     plain, dear = (
         json.loads(run("plan", "--events", events, "--see", 88, "--strata", "", *more, "--json").output)
@@ -147,6 +154,34 @@ def test_a_feed_draws_the_same_labels_each_time_and_carries_their_probability(pl
     assert len({one.id for one in first}) == len(first)
 
 
+def test_audits_that_send_their_sampling_back_count_with_its_weight(
+    plan_file: Path, events: Path, tmp_path: Path
+) -> None:
+    """The floor without its own audits, and those of the plan: the next plan rests on them, and the estimate of a row weighs them."""
+    lines = [line for line in events.read_text().splitlines() if "label.submitted" in line]
+    wrong, found = {f"l{n}" for n in range(0, LABELS, 20)}, asked(plan_file, events)
+    weight = {True: 0.0, False: 0.0}
+    for number, one in enumerate(found):
+        bad = one.data.label_id in wrong
+        weight[bad] += 1 / one.data.sampling.probability
+        sampling = msgspec.to_builtins(one.data.sampling)
+        verdict = {"verdict": "incorrect" if bad else "correct", "sampling": sampling}
+        data = {"audit_id": f"p{number}", "label_id": one.data.label_id, **verdict}
+        lines.append(sent("audit.completed", one.subject, START + (LABELS + number) * MINUTE, data))
+    path = tmp_path / "audited.jsonl"
+    path.write_text("\n".join(lines))
+    done = run("plan", "--events", path, "--total", 100, "--strata", "")
+    assert f"error rates from {len(found)} random audits." in done.output
+    core = CoreRun()
+    core.send(line.encode() for line in lines)
+    core.finish()
+    row = core.windows()["accuracy"]["all", "7d"]
+    assert row["weight_sum"] == pytest.approx(sum(weight.values()), rel=1e-6)
+    assert row["weight_correct"] == pytest.approx(weight[False], rel=1e-6)
+    assert row["accuracy_low_ratio"] < 1 - len(wrong) / LABELS < row["accuracy_high_ratio"]
+    assert row["accuracy_high_ratio"] - row["accuracy_low_ratio"] < 0.1, "planned: ± 4 points"
+
+
 def test_what_comes_later_changes_no_draw(plan_file: Path, events: Path, tmp_path: Path) -> None:
     """The log goes on, a tool sends a label again with another decision, and order differs: the first draw stands."""
     first = asked(plan_file, events)
@@ -166,7 +201,7 @@ def test_a_feed_says_what_it_would_do(plan_file: Path, events: Path) -> None:
     assert "Plan audit-plan: 1,200 labels from Tue 1 Dec 00:00 UTC" in done.output
     assert "Nothing was sent: --send asks." in done.output
     later = plan_file.with_name("later.json")
-    later.write_text(plan_file.read_text().replace("2026-12-01", "2026-12-09"))
+    later.write_text(plan_file.read_text().replace("2026-12-01T", "2026-12-09T"))
     assert "No label was made since the plan began" in run("feed", later, "--events", events).output
 
 
