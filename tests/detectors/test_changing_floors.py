@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from floorwatch.sims import floors
+from floorwatch.sims import changing_floors
 
 
-@pytest.mark.parametrize("kind", floors.KINDS, ids=lambda kind: kind.words)
-def test_a_floor_is_exactly_on_target_where_each_audit_has_its_weight(kind: floors.FloorKind) -> None:
+@pytest.mark.parametrize("kind", changing_floors.KINDS, ids=lambda kind: kind.words)
+def test_a_floor_is_exactly_on_target_where_each_audit_has_its_weight(kind: changing_floors.FloorKind) -> None:
     days = 30
-    drawn = [floors.draw(np.random.default_rng([5, number]), kind, days) for number in range(6)]
-    assert np.mean([len(floor.hour) for floor in drawn]) / days == pytest.approx(floors.AUDITS_A_DAY, rel=0.01)
+    drawn = [changing_floors.draw(np.random.default_rng([5, number]), kind, days) for number in range(6)]
+    assert np.mean([len(floor.hour) for floor in drawn]) / days == pytest.approx(changing_floors.AUDITS_A_DAY, rel=0.01)
     wrong, total = np.zeros(2), np.zeros(2)
     for floor in drawn:
         weight = np.where(floor.flagged == 1, floor.weights[0, floor.hour], floor.weights[1, floor.hour])
@@ -24,8 +24,8 @@ def test_a_floor_is_exactly_on_target_where_each_audit_has_its_weight(kind: floo
 
 def test_without_weights_the_floor_itself_fires() -> None:
     """The fault planted: audits by risk taken as if all had been drawn alike."""
-    floor = floors.draw(np.random.default_rng(1), floors.KINDS[0], 6)
+    floor = changing_floors.draw(np.random.default_rng(1), changing_floors.KINDS[0], 6)
     keys = floor.hour * 4 + floor.flagged * 2 + floor.wrong
     counts = np.bincount(keys, minlength=6 * 24 * 4).reshape(6 * 24, 2, 2)
-    assert floors._alarms(counts, floor.weights) == 0
-    assert floors._alarms(counts, np.ones_like(floor.weights)) == 1
+    assert changing_floors._alarms(counts, floor.weights) == 0
+    assert changing_floors._alarms(counts, np.ones_like(floor.weights)) == 1
