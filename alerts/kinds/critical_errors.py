@@ -15,6 +15,7 @@ from alerts.view import Row
 from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
 from streams.core.estimates import critical_drawn, critical_share
 from streams.core.formatting import interval, percent, plural
+from streams.core.rca.slices import critical_tally
 from streams.core.window_names import window_words
 
 
@@ -34,6 +35,11 @@ def read(row: Row) -> PartCounts:
     """Labels without a critical error, of those that audits drew at random."""
     drawn = critical_drawn(row)
     return PartCounts(drawn.audits - drawn.wrong, drawn.audits, labels_of(row))
+
+
+def sampled(row: Row) -> PartCounts:
+    """The audits with a known probability, by weight. Parts are compared by these."""
+    return PartCounts.of(critical_tally(row), labels_of(row))
 
 
 def detector(rule: CriticalErrorsRule) -> DetectorModel:
@@ -59,6 +65,7 @@ def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding
         good_target=1 - rule.target,
         read=read,
         estimate=critical_share,
+        sampled=sampled,
         detector=detector,
         value=lambda seen: 1 - seen.share,
         sentence=sentence,

@@ -73,6 +73,40 @@ def test_an_alarm_is_about_the_work_and_not_about_what_was_audited_more() -> Non
     assert one(rule("accuracy_low", target=0.985), accuracy({}, 992, 1160, **drawn)).firing
 
 
+def test_critical_errors_are_judged_and_laid_to_parts_by_the_work() -> None:
+    """Queue a audits its flagged tenth, where all critical errors are, twenty times as often as the rest; b audits all alike."""
+    rows = {
+        "a": {
+            "weight_sum": 40_000.0,
+            "weight_critical": 60 * 5.0,
+            "sample_audited": {"4": 800, "64": 360},
+            "sample_critical": {"4": 60},
+            "sample_weight": {"4": 4_000.0, "64": 36_000.0},
+        },
+        "b": {**sample(1_000, 1_000, critical=15, weight=40)},
+    }
+    a, b = (
+        accuracy({"queue": name}, 0, 1_160 if name == "a" else 1_000, labels=40_000, critical=60, **row)
+        for name, row in rows.items()
+    )
+    whole = {
+        "weight_sum": 80_000.0,
+        "weight_critical": 900.0,
+        "sample_audited": {"4": 800, "32": 1_000, "64": 360},
+        "sample_critical": {"4": 60, "32": 15},
+        "sample_weight": {"4": 4_000.0, "32": 40_000.0, "64": 36_000.0},
+    }
+    floor = accuracy({}, 0, 2_160, labels=80_000, critical=75, **whole)
+    target = rule("critical_errors", target=0.005, scope={"by": "queue"})
+    found = {signal.scope["queue"]: signal for signal in signals(target, a, b)}
+    assert found["a"].value == pytest.approx(300 / 40_000)
+    assert found["b"].value == pytest.approx(15 / 1_000)
+    assert found["b"].firing
+    of_all = one(rule("critical_errors", target=0.005), a, b, floor)
+    assert of_all.value == pytest.approx(900 / 80_000)
+    assert [part.value for part in of_all.contributors][:1] == ["b"]
+
+
 def test_exactly_at_the_boundary_does_not_fire() -> None:
     high = exact_limits(451, 512)[1]
     at = one(rule("accuracy_low", target=high - 1e-7), accuracy({}, 451, 512))

@@ -118,6 +118,23 @@ def row_tally(measure: Measure, row: Mapping[str, object]) -> RatioTally:
     return found.weighed(_nano(row, "weight_correct"), weight, classes)
 
 
+def critical_tally(row: Mapping[str, object]) -> RatioTally:
+    """Return the labels without a critical error, and all, of the audits of a row with a known probability.
+
+    Empty for a row without such audits, and for one of a release that did not count critical errors by how labels were drawn.
+    """
+    weight = _nano(row, "weight_sum")
+    if not weight or "weight_critical" not in row:
+        return RatioTally(0, 0, 0, 0)
+    audited, critical, weights = (_family(row, f"sample_{name}") for name in ("audited", "critical", "weight"))
+    classes = tuple(
+        ClassCounts(int(name).bit_length() - 1, _count(audited, name), _count(critical, name), 0, _nano(weights, name))
+        for name in sorted(audited, key=int)
+    )
+    total, bad = sum(one.audited for one in classes), sum(one.wrong for one in classes)
+    return RatioTally(total - bad, total, weight - _nano(row, "weight_critical"), weight, classes)
+
+
 def _family(row: Mapping[str, object], name: str) -> Mapping[str, object]:
     found = row.get(name)
     return found if isinstance(found, Mapping) else {}
