@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from floorwatch.analysis.quality.calibration import calibration
 from floorwatch.analysis.quality.decisions import overview, value_quality
+from floorwatch.analysis.quality.quality_text import _drawn_words
+from streams.core.estimates import accuracy_share
 from tests.oracle.case_events import Event, audit, event, label
 from tests.quality.floor import counted, facts_of
 
@@ -197,3 +199,55 @@ def test_a_withdrawn_audit_and_one_without_an_auditor_count_for_nobody() -> None
         *(decide("y"), gone, event("audit.withdrawn", 80, {"audit_id": gone["data"]["audit_id"]}, task="t-y")),
     ]
     assert calibration(counted(facts_of(events))).auditors == []
+
+
+def drawn_three_ways() -> list[Event]:
+    """40 labels at 50%, 2 of them wrong; 40 of which nothing is said, 4 wrong; 20 picked, 15 wrong; 1 technical."""
+    events: list[Event] = []
+    kinds = (
+        (40, 2, {"p": 0.5}),
+        (40, 4, {}),
+        (20, 15, {"how": "review"}),
+        (1, 1, {"p": 0.5, "error_class": "technical"}),
+    )
+    for number, (count, wrong, said) in enumerate(kinds):
+        for at in range(count):
+            name = f"{number}-{at}"
+            events.append(decide(f"l-{name}", task=f"t-{name}"))
+            verdict = "incorrect" if at < wrong else "correct"
+            events.append(audit(f"a-{name}", 7, f"l-{name}", verdict, task=f"t-{name}", **said))
+    return events
+
+
+def test_accuracy_is_of_random_audits_as_in_the_accuracy_table_and_says_which_are_assumed() -> None:
+    whole = overview(counted(facts_of(drawn_three_ways())))
+    assert (whole.audited, whole.random, whole.assumed, whole.targeted) == (101, 80, 40, 20)
+    row = {"labels": 101, "audited": 101, "correct": 79, "targeted": 20, "targeted_correct": 5}
+    row |= {"assumed": 40, "assumed_correct": 36, "weight_sum": 82.0, "weight_correct": 76.0, "weight_technical": 2.0}
+    row |= {
+        "sample_audited": {"2": 41},
+        "sample_wrong": {"2": 3},
+        "sample_technical": {"2": 1},
+        "sample_weight": {"2": 82.0},
+    }
+    share = accuracy_share(row)
+    assert share is not None
+    assert whole.accuracy == pytest.approx(share.estimate)
+    assert whole.raw is not None
+    assert whole.raw.value == 79 / 101
+    said = " ".join(_drawn_words(whole))
+    assert "Accuracy is of 80 random audits: 40 audits say nothing of sampling and are assumed random" in said
+    assert "20 targeted audits are not in it" in said
+
+
+def test_nothing_is_said_of_accuracy_by_targeted_audits_alone() -> None:
+    events = [
+        one
+        for n in range(50)
+        for one in (
+            decide(f"l-{n}", task=f"t-{n}"),
+            audit(f"a-{n}", 7, f"l-{n}", "correct", task=f"t-{n}", how="review"),
+        )
+    ]
+    whole = overview(counted(facts_of(events)))
+    assert (whole.audited, whole.accuracy, whole.enough) == (50, None, False)

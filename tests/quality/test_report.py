@@ -79,7 +79,7 @@ def test_a_vendor_whose_quality_drops_is_found_on_a_common_mix() -> None:
 
 def test_of_an_empty_log_nothing_is_claimed() -> None:
     shown = text_of(ask(MemoryLog([[]])))
-    assert "Too few audits to say anything of accuracy" in shown
+    assert "Too few random audits to say anything of accuracy" in shown
     assert "no item was labelled by two people" in shown
     assert "no audit names who made it" in shown
     assert "Vendors cannot be compared fairly" in shown

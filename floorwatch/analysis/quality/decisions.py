@@ -9,7 +9,10 @@ from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel, overturned_audit
 from streams.core import counters as c
 from streams.core.binomial import Weighed, share_limits
+from streams.core.effects import decision_counters
+from streams.core.estimates import accuracy_drawn, accuracy_share
 from streams.core.proportions import Interval, proportion
+from streams.core.tables import accuracy, parts_of
 
 FEW_AUDITS = 30
 """Fewer audits say too little: at 30 flawless ones the true accuracy may still be 90%."""
@@ -36,6 +39,8 @@ def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
         yield ("error", c.ERROR_CLASSES[verdict.error_code], c.SEVERITIES[verdict.severity_code]), 1
     yield ("kind", _kind(judged), right), 1
     yield ("first", int(_first_pass(judged))), 1
+    flat = decision_counters("", verdict)
+    yield from ((("row", counter), int(amount)) for counter, amount in zip(flat[::2], flat[1::2], strict=True))
     yield from _confusion(judged)
 
 
@@ -250,7 +255,11 @@ class Overview:
     Attributes:
         labels: Standing labels.
         audited: Those audited.
-        accuracy: correct/audited.
+        accuracy: The accuracy of the work, estimated from random audits as in the accuracy table; None without any.
+        random: Labels that random audits drew, those with technical errors left out: what it rests on.
+        assumed: Audited labels that are only assumed to be drawn at random.
+        targeted: Audited labels that were picked; in no estimate.
+        raw: correct/audited of all audits alike.
         first_pass: First-pass yield: audited labels right at their first audit and still right, of all audited. What was
             found wrong, reworked and then right is not in it. (First time yield of quality engineering: good units out
             without rework over units in; Juran's Quality Handbook, 7th edition, 2017.)
@@ -264,6 +273,10 @@ class Overview:
     labels: int
     audited: int
     accuracy: Interval | None
+    random: int
+    assumed: int
+    targeted: int
+    raw: Interval | None
     first_pass: Interval | None
     overturned: Interval | None
     decided: int
@@ -274,8 +287,8 @@ class Overview:
 
     @property
     def enough(self) -> bool:
-        """Whether there are enough audits to say anything."""
-        return self.audited >= FEW_AUDITS
+        """Whether there are enough random audits to say anything of accuracy."""
+        return self.random >= FEW_AUDITS
 
 
 def overview(counts: Counts) -> Overview:
@@ -288,9 +301,15 @@ def overview(counts: Counts) -> Overview:
     for kind in AUDIT_KINDS:
         good, total = share_of(counts, "kind", kind)
         kinds[kind] = (proportion(good, total), total)
+    row = accuracy(parts_of({**{int(counter): n for (counter,), n in section(counts, "row")}, c.LABELS: labels}))
+    share = accuracy_share(row)
     return Overview(
         labels,
         audited,
+        None if share is None else share.estimate,
+        accuracy_drawn(row).audits,
+        row["assumed"],
+        row["targeted"],
         proportion(correct, audited),
         proportion(*share_of(counts, "first")),
         proportion(counts.get(("appeal", "overturned"), 0), decided),

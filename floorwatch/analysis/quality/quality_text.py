@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from floorwatch.analysis.quality.agreement import FEW_UNITS, RELIABLE, TENTATIVE, Agreement
 from floorwatch.analysis.quality.calibration import FEW_REVIEWS, Auditor
-from floorwatch.analysis.quality.decisions import FEW_AUDITS, PolicyValueQuality, SampledShare
+from floorwatch.analysis.quality.decisions import FEW_AUDITS, Overview, PolicyValueQuality, SampledShare
 from floorwatch.analysis.quality.guidelines import FEW_APPEALS, HIGH_RAW, Guideline
 from floorwatch.output.terminal import MISSING, DataTable
 from floorwatch.replay.fact_text import shown as shown_value
@@ -44,8 +44,9 @@ def render(report: QualityReport) -> Iterator[str | DataTable]:
     whole = report.groups[0].overview
     yield f"{plural(whole.labels, 'label')}, {whole.audited:,} of them audited."
     if not whole.enough:
-        yield f"Too few audits to say anything of accuracy: at least {FEW_AUDITS} are needed."
+        yield f"Too few random audits to say anything of accuracy: at least {FEW_AUDITS} are needed."
     yield _overview(report)
+    yield from _drawn_words(whole)
     if whole.errors:
         errors = ", ".join(f"{error} {severity} {n}" for error, severity, n in whole.errors)
         yield f"Wrong labels: {errors}." + (
@@ -76,6 +77,17 @@ def _overview(report: QualityReport) -> DataTable:
         cells = (f"{of.audited:,}", percent(of.accuracy, enough=of.enough), percent(of.first_pass, enough=of.enough))
         table.add_row(_named(group), *cells, *kinds, percent(of.overturned, enough=of.decided >= FEW_REVIEWS))
     return table
+
+
+def _drawn_words(whole: Overview) -> Iterator[str]:
+    """Yield what accuracy rests on, where that is not random audits with a known probability alone."""
+    said = []
+    if whole.assumed:
+        said.append(f"{plural(whole.assumed, 'audit')} say nothing of sampling and are assumed random")
+    if whole.targeted:
+        said.append(f"{plural(whole.targeted, 'targeted audit')} are not in it")
+    if said:
+        yield f"Accuracy is of {plural(whole.random, 'random audit')}: {', '.join(said)}."
 
 
 def _values(values: list[PolicyValueQuality]) -> Iterator[str | DataTable]:
