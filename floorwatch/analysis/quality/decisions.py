@@ -12,7 +12,8 @@ from streams.core.binomial import Weighed, share_limits
 from streams.core.effects import decision_counters
 from streams.core.estimates import accuracy_drawn, accuracy_share
 from streams.core.proportions import Interval, proportion
-from streams.core.tables import accuracy, parts_of
+from streams.core.row_layout import parts_of
+from streams.core.tables import accuracy
 
 FEW_AUDITS = 30
 """Fewer audits say too little: at 30 flawless ones the true accuracy may still be 90%."""
