@@ -62,17 +62,18 @@ def parts_of(counters: Counters) -> Parts:
     scalars = numbers[:at]
     for first in _HISTOGRAMS:
         end = bisect_left(numbers, first + c.HISTOGRAM_SPAN, at)
-        histograms[first] = _histogram(counters, numbers[at:end], first)
+        histograms[first] = _histogram(counters, numbers[at:end], first) if end > at else _EMPTY[first]
         at = end
     return Parts(counters, scalars, histograms, labelers, confusion, examples)
 
 
 _HISTOGRAMS = sorted(measures.registry.histograms)
+_EMPTY = {first: c.Histogram(first, [], []) for first in _HISTOGRAMS}
 
 
 def _histogram(counters: Counters, numbers: list[int], base: int) -> c.Histogram:
     counts = [counters[number] for number in numbers]
-    if counts and min(counts) < 1:
+    if min(counts) < 1:
         numbers, counts = [n for n in numbers if counters[n] > 0], [count for count in counts if count > 0]
     return c.Histogram(base, numbers, counts)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from streams.core.accumulate import RowChange
-from streams.core.counters import NAMES_LEFT_OUT, Counters
+from streams.core.counters import NAMES_LEFT_OUT, Counter, Counters
 from streams.core.policy import CorePolicy
 from streams.core.rowcodec import decode_row
 
@@ -133,10 +133,10 @@ class RowStore:
             self.dirty.append(((tier, pane_ms, scope), row))
         into = row.counters
         get = into.get
-        named = NAMES_LEFT_OUT not in into
-        for counter, amount in zip(counters, amounts, strict=True):
-            if not named and type(counter) is str:
-                continue
+        changes: Iterable[tuple[Counter, int]] = zip(counters, amounts, strict=True)
+        if NAMES_LEFT_OUT in into:
+            changes = ((counter, amount) for counter, amount in changes if type(counter) is int)
+        for counter, amount in changes:
             total = get(counter, 0) + amount
             if total:
                 into[counter] = total
