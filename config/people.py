@@ -14,6 +14,7 @@ DAY_S = 86_400.0
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 Ratio = Annotated[float, AfterValidator(ratio)]
+FalseShare = Annotated[float, Field(gt=0, le=0.5)]
 
 
 class ExposureSettings(Section):
@@ -64,6 +65,9 @@ class PeopleSettings(Section):
     )
     min_audits: int = Field(
         default=30, ge=1, le=10_000, description="Fewer and no accuracy is said: at 30 it is still ±8 points wide."
+    )
+    false_discovery_ratio: FalseShare = Field(
+        default=0.1, description="Of the people named for coaching, at most so many meet the target, on average."
     )
     wanted_half_width_ratio: Ratio = Field(
         default=0.05, description="The interval a lead can act on; tells how many audits are missing."

@@ -53,6 +53,9 @@ Weights = Annotated[
 ]
 Cap = Annotated[str | None, typer.Option(help="Exposure cap, severity-weighted; else people.exposure.cap_s.")]
 Target = Annotated[float | None, typer.Option(min=0, max=100, help="Accuracy target in percent; else as configured.")]
+Each = Annotated[
+    bool, typer.Option("--each", help="A row for each person too: the own accuracy, and pooled with peers.")
+]
 AsJson = Annotated[bool, json_option("JSON instead of words.")]
 
 
@@ -72,9 +75,17 @@ class _PeopleData(NamedTuple):
         from floorwatch.analysis.people.scorecard import scorecard
 
         try:
-            return scorecard(self.crowd, labeler_id, self.taken(labeler_id), self.shift_ends.get(labeler_id))
+            steps = self.taken(labeler_id)
+            return scorecard(self.crowd, labeler_id, steps, self.shift_ends.get(labeler_id), self.coached)
         except StepRefused as error:
             raise fail(f"the coaching file, {labeler_id}: {error}") from None
+
+    @property
+    def coached(self) -> set[str]:
+        """Everybody who was coached: the others show what becomes of people without it."""
+        from floorwatch.analysis.people.coaching import CoachingStep
+
+        return {name for name, steps in self.steps.items() if any(one.step is CoachingStep.coached for one in steps)}
 
     def taken(self, labeler_id: str) -> list[Told]:
         """Every step of somebody's coaching: those of the file, and those of incidents that fit between them."""
@@ -228,6 +239,7 @@ def people(
     weight: Weights = None,
     cap: Cap = None,
     target: Target = None,
+    each: Each = False,
     as_json: AsJson = False,
     config: ConfigOption = None,
     var: VarOption = None,
@@ -247,7 +259,7 @@ def people(
         for card in cards:
             say_json_text(orjson.dumps({**_card_json(card, policy), "rotation": plain(desk.rotations(card))}))
         return
-    say("\n".join(people_lines(cards, desk, by, _behind(events, at, desk))))
+    say("\n".join(people_lines(cards, desk, by, _behind(events, at, desk), each=each)))
 
 
 def _behind(events: Path | None, at: str | None, desk: _PeopleData) -> str:
@@ -257,7 +269,9 @@ def _behind(events: Path | None, at: str | None, desk: _PeopleData) -> str:
     return "" if events is not None or at is not None else age_of(desk.crowd.end_ms - 1, ()).text
 
 
-def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str = "") -> list[str]:
+def people_lines(
+    cards: list[Scorecard], desk: _PeopleData, by: str, behind: str = "", *, each: bool = False
+) -> list[str]:
     """Return the answer for a terminal: groups, then the people who need something, the most pressing first.
 
     Args:
@@ -265,18 +279,30 @@ def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str
         desk: What was looked at.
         by: How people are grouped.
         behind: How far this is behind the clock, in words; empty where that says nothing.
+        each: Whether there is a row for each person too.
     """
     from floorwatch.analysis.people.rushing import Pace
-    from floorwatch.cli.people_text import NOT_CONFIGURED, accuracy_words, coaching_line, exposure_line, pace_line
+    from floorwatch.cli.people_text import (
+        NOT_CONFIGURED,
+        accuracy_words,
+        chance_line,
+        coaching_line,
+        each_rows,
+        exposure_line,
+        pace_line,
+        people_counted,
+    )
 
     policy = desk.policy
     weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
-    how_many = "1 person" if len(cards) == 1 else f"{len(cards):,} people"
     span = f"{local_instant(desk.crowd.start_ms)} to {local_instant(desk.crowd.end_ms)}"
-    lines = [" · ".join(filter(None, (how_many, span, behind))), ""]
+    lines = [" · ".join(filter(None, (people_counted(len(cards)), span, behind))), ""]
     lines += aligned(_groups(cards, by, exposure=policy.exposure_configured))
+    lines += ["", chance_line(desk.crowd.judged)]
+    if each:
+        lines += ["", *aligned(each_rows(cards, by))]
     low = [card for card in cards if needs_coaching(card)]
-    low.sort(key=lambda card: (card.accuracy.best.high if card.accuracy.best else 1.0, card.labeler_id))
+    low.sort(key=lambda card: (-(card.pooled.below if card.pooled else 0.0), card.labeler_id))
     lines += _section(
         "Needs coaching", low, by, lambda card: _coaching_words(card, accuracy_words, coaching_line, policy)
     )
@@ -297,19 +323,20 @@ def people_lines(cards: list[Scorecard], desk: _PeopleData, by: str, behind: str
 
 
 def needs_coaching(card: Scorecard) -> bool:
-    """Tell whether somebody is below target beyond chance, or has open coaching."""
+    """Tell whether somebody is named among all who are judged together, or has open coaching."""
     from floorwatch.analysis.people.coaching import State
-    from floorwatch.analysis.people.scorecard import TargetStanding
 
     waiting = (State.alerted, State.acknowledged, State.not_recovered)
-    return card.accuracy.standing is TargetStanding.below or card.coaching.state in waiting
+    return card.named or card.coaching.state in waiting
 
 
 def _coaching_words(card: Scorecard, accuracy_words: Any, coaching_line: Any, policy: PeoplePolicy) -> str:
     from floorwatch.analysis.people.coaching import State
+    from floorwatch.cli.people_text import pooled_words
 
-    told = "" if card.coaching.state is State.none else f". {coaching_line(card.coaching, policy)}"
-    return f"{accuracy_words(card.accuracy, policy)}{told}"
+    told = "" if card.coaching.state is State.none else f" {coaching_line(card.coaching, policy)}"
+    pooled = "" if card.pooled is None else f" {pooled_words(card.pooled, policy)}"
+    return f"{accuracy_words(card.accuracy, policy)}.{pooled}{told}"
 
 
 def _section(title: str, cards: list[Scorecard], by: str, words: Any, nobody: str = "nobody") -> list[str]:
@@ -326,8 +353,8 @@ def _section(title: str, cards: list[Scorecard], by: str, words: Any, nobody: st
 
 
 def _groups(cards: list[Scorecard], by: str, *, exposure: bool) -> list[list[str]]:
+    from floorwatch.analysis.people.accuracy import TargetStanding
     from floorwatch.analysis.people.rushing import Pace
-    from floorwatch.analysis.people.scorecard import TargetStanding
     from streams.core.formatting import printable
 
     rows = [[by, "people", "labels", "below target", "not told", "on target", "too few audits", "rushing", "near cap"]]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from floorwatch.analysis.people.accuracy import Accuracy, TargetStanding
 from floorwatch.analysis.people.coaching import Coaching, State
+from floorwatch.analysis.people.cohort import JudgedTogether
 from floorwatch.analysis.people.exposure import Exposure
 from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.pooling import Pooled
 from floorwatch.analysis.people.rotation import Suggestion
 from floorwatch.analysis.people.rushing import Pace, Rushing
-from floorwatch.analysis.people.scorecard import Accuracy, Learning, Scorecard, TargetStanding
+from floorwatch.analysis.people.scorecard import Learning, Scorecard
 from floorwatch.output.reader_zone import local_instant
+from floorwatch.output.terminal import MISSING
+from streams.core.binomial import TAIL
 from streams.core.formatting import duration, percent, plural, printable
 from streams.core.proportions import Interval
 
@@ -35,8 +40,8 @@ def seconds(time_ms: float) -> str:
 def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
     """Return what can be said of an accuracy, in one or two sentences."""
     target = percent(policy.accuracy_target_ratio)
-    judged, correct = accuracy.judged - accuracy.targeted, accuracy.correct - accuracy.targeted_correct
-    seen = f"{judged - correct} of {plural(judged, 'audited label')} wrong" if judged else "no label was audited"
+    right, judged = accuracy.seen
+    seen = f"{judged - right} of {plural(judged, 'audited label')} wrong" if judged else "no label was audited"
     best = accuracy.best
     if accuracy.standing is TargetStanding.too_few or best is None:
         return (
@@ -52,11 +57,87 @@ def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
     return f"{spread(best)}: {verdict}; {how}{seen}"
 
 
+def pooled_words(pooled: Pooled, policy: PeoplePolicy) -> str:
+    """Return what the accuracy probably is, given the own audits and those of peers, as a sentence."""
+    low, high = pooled.estimate.low * 100, pooled.estimate.high * 100
+    return (
+        f"Pooled with peers: {percent(pooled.estimate.value)} ({low:.1f}–{high:.1f}%); "
+        f"{_probability(pooled.below)} that it is below {percent(policy.accuracy_target_ratio)}."
+    )
+
+
+def _probability(chance: float) -> str:
+    if chance < 0.01:
+        return "less than 1% probable"
+    return "more than 99% probable" if chance > 0.99 else f"{chance * 100:.0f}% probable"
+
+
+def named_words(card: Scorecard, policy: PeoplePolicy) -> str:
+    """Return what is concluded where everybody is looked at together; empty where there is nothing to conclude."""
+    if card.accuracy.standing is TargetStanding.too_few:
+        return ""
+    of = people_counted(card.judged_together)
+    if card.named:
+        rate = percent(policy.false_discovery_ratio)
+        return (
+            f"Named for coaching among {of} judged together: of those named, at most {rate} meet the target on average."
+        )
+    if card.accuracy.standing is TargetStanding.below:
+        return f"Not named for coaching: among {of} judged together, results like this one come of chance too often."
+    return ""
+
+
+def people_counted(count: int) -> str:
+    """Return ``1 person``, ``150 people``."""
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def chance_line(judged: JudgedTogether) -> str:
+    """Return how much of the column "below target" can be chance, and how the names below are chosen."""
+    of = people_counted(judged.people)
+    if not judged.people:
+        return "Nobody has audits enough to be judged."
+    return (
+        f"{of} with audits enough: were all exactly on target, up to {judged.people * TAIL:.1f} would be in the column "
+        f'"below target" by chance. Of those named for coaching by their audits at most {percent(judged.rate)} meet the '
+        "target, on average."
+    )
+
+
+def each_rows(cards: list[Scorecard], by: str) -> list[list[str]]:
+    """Return a table of everybody, the one most probably below the target first: the own accuracy, and pooled with peers."""
+    rows = [
+        ["labeller", by, "audits", "wrong", "accuracy", "95% interval", "pooled", "95% interval", "P(below target)"]
+    ]
+    for card in sorted(cards, key=lambda card: (-(card.pooled.below if card.pooled else -1.0), card.labeler_id)):
+        (right, judged), best, pooled = card.accuracy.seen, card.accuracy.best, card.pooled
+        few = card.accuracy.standing is TargetStanding.too_few
+        rows.append(
+            [
+                printable(card.labeler_id),
+                printable(getattr(card, by)) or f"no {by}",
+                f"{judged:,}",
+                f"{judged - right:,}",
+                *(("too few", MISSING) if few or best is None else _cells(best)),
+                *((MISSING, MISSING, MISSING) if pooled is None else (*_cells(pooled.estimate), f"{pooled.below:.2f}")),
+            ]
+        )
+    return rows
+
+
+def _cells(share: Interval) -> tuple[str, str]:
+    return percent(share.value), f"{share.low * 100:.1f}–{share.high * 100:.1f}%"
+
+
 def _accuracy_lines(card: Scorecard, policy: PeoplePolicy) -> list[str]:
     accuracy = card.accuracy
     lines = [f"Accuracy: {accuracy_words(accuracy, policy)}."]
     if card.peers_accuracy is not None:
         lines.append(f"  {_peers(card)} get {percent(card.peers_accuracy)} on the same mix of queues and policies.")
+    if card.pooled is not None:
+        lines.append(f"  {pooled_words(card.pooled, policy)}")
+    if named := named_words(card, policy):
+        lines.append(f"  {named}")
     apart = []
     if accuracy.technical:
         apart.append(f"{plural(accuracy.technical, 'technical error')} not held against anybody")
@@ -206,13 +287,20 @@ def coaching_line(coaching: Coaching, policy: PeoplePolicy) -> str:
         return f"Coaching: {coaching.state.value}{when}{todo}."
     (was, before), (now, after) = recovery.before, recovery.after
     counts = f"before the alert {was} of {before} right, since coaching {now} of {after}"
-    if recovery.change is not None:
+    if recovery.expected is not None and recovery.gain is not None:
+        peers = plural(recovery.expected.people, "peer")
+        expected = percent(recovery.expected.accuracy.value)
+        counts += (
+            f"; without coaching {expected} would be expected, by {peers} who started alike: {points(recovery.gain)}"
+        )
+    elif recovery.change is not None:
         counts += f", {points(recovery.change)}"
+    alone = "" if recovery.expected is not None else "; too few peers without coaching to tell a rise from chance"
     verdict = {
         State.watching: f"too few audits since to say: {recovery.missing} more are needed",
         State.recovered: "RECOVERED",
         State.not_recovered: f"NOT recovered: still below {percent(policy.accuracy_target_ratio)} beyond chance",
-        State.unchanged: "neither recovery nor a lasting shortfall is shown",
+        State.unchanged: f"neither recovery nor a lasting shortfall is shown{alone}",
     }[coaching.state]
     return f"Coaching: coached on {local_instant(loop.coached_ms)}; {counts}: {verdict}."
 

@@ -61,6 +61,7 @@ def people_policy(config: FloorwatchConfig) -> PeoplePolicy:
     return PeoplePolicy(
         accuracy_target_ratio=config.targets.accuracy_ratio if target is None else target,
         min_audits=people.min_audits,
+        false_discovery_ratio=people.false_discovery_ratio,
         wanted_half_width_ratio=people.wanted_half_width_ratio,
         min_peers=people.min_peers,
         min_peer_labels=people.min_peer_labels,

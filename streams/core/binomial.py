@@ -152,6 +152,24 @@ def judged_below(good: int, total: int, target: float, tail: float = TAIL) -> bo
     return total > 0 and chance_of_so_few(good, total, target) < tail
 
 
+def chance_of_so_low(good: Weighed, bad: Weighed, share: float) -> float:
+    """Return the chance of a weighted share as low as this one or lower where the true share is ``share``: the p-value of "below".
+
+    Source: ``share_limits``: less than a tail exactly where the upper limit to judge by at that tail is less than ``share``. With
+    equal weights it is ``chance_of_so_few``.
+
+    Args:
+        good: The good outcomes.
+        bad: All others, in the same unit.
+        share: The share held against, 0..1.
+    """
+    if bad.total <= 0 or share <= 0:
+        return 1.0
+    if share >= 1:
+        return 0.0
+    return _Gammas.of(bad, good.one_more()).tails(math.log((1 - share) / share)).value
+
+
 def amount_limits(least: Weighed, most: Weighed, *, tail: float = TAIL, seen: float = SEEN) -> Limits:
     """Return the limits of a positive amount that is not a sum of independent weights, such as 1 − κ.
 

@@ -8,6 +8,30 @@ FAMILY_ERROR = 0.05
 """Chance that anything in a list is called different where nothing is."""
 
 
+def benjamini_hochberg(chances: Sequence[float], rate: float, most: float = 1.0) -> list[bool]:
+    """Return which of the judgements shown together stand; of those that do, at most the share ``rate`` is wrong on average.
+
+    Source: Benjamini & Hochberg, Journal of the Royal Statistical Society B 57 (1995), for independent tests. The k-th smallest
+    chance is held against k·rate/(how many), at most ``most``: a smaller critical value keeps the rate (Blanchard & Roquain,
+    Electronic Journal of Statistics 2, 2008). Where nothing is true, a share of all that stand that is wrong is 1 or 0, so the
+    chance of naming anything at all is at most ``rate``.
+
+    Args:
+        chances: The p-value of each judgement, exact or too large.
+        rate: The false discovery rate.
+        most: No judgement stands at a greater chance than this, however many others do.
+
+    Example:
+        >>> benjamini_hochberg([0.001, 0.02, 0.2, 0.04], 0.1)
+        [True, True, False, True]
+    """
+    level = 0.0
+    for place, chance in enumerate(sorted(chances), 1):
+        bound = min(most, rate * place / len(chances))
+        level = bound if chance <= bound else level
+    return [chance <= level for chance in chances]
+
+
 def holm(
     tests: Sequence[Callable[[float], bool]], level: float = FAMILY_ERROR, weights: Sequence[float] | None = None
 ) -> list[bool]:

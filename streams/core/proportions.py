@@ -9,7 +9,17 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from streams.core.binomial import TAIL, Z_95, Limits, Weighed, WeightClass, exact_limits, interval_limits, share_limits
+from streams.core.binomial import (
+    TAIL,
+    Z_95,
+    Limits,
+    Weighed,
+    WeightClass,
+    chance_of_so_low,
+    exact_limits,
+    interval_limits,
+    share_limits,
+)
 
 
 class Interval(NamedTuple):
@@ -56,6 +66,10 @@ class WeightedShare(NamedTuple):
     def limits(self, tail: float = TAIL) -> Limits:
         """Return the limits to judge by, each wrong with about the chance ``tail`` at most; exactly so with one weight."""
         return share_limits(self.good, self.bad, tail=tail, seen=1.0)
+
+    def chance_below(self, target: float) -> float:
+        """Return the p-value of "below the target": less than a tail where the upper limit of ``limits(tail)`` is below it."""
+        return chance_of_so_low(self.good, self.bad, target)
 
 
 def weighted_share(good: Weighed, bad: Weighed) -> WeightedShare | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
+from floorwatch.analysis.people.recovery import Untouched
 from floorwatch.analysis.people.standing_labels import StandingLabel, StandingVerdict
 
 MINUTE = 60_000
@@ -59,3 +60,22 @@ def steady(
         verdict = judged(rng.random() < chance) if rng.random() < share else None
         found.append(work(at, who, at, handle, verdict, queue=queue))
     return found
+
+
+def labels(first_day: int, wrong: int, total: int) -> list[StandingLabel]:
+    """Audited labels from a day on, four an hour, the first so many of them wrong."""
+    return [
+        work(1000 * first_day + n, at=first_day * DAY + n * HOUR // 4, verdict=judged(n < wrong)) for n in range(total)
+    ]
+
+
+def peers_at(before: int, after: int, count: int = 8) -> Untouched:
+    """Peers who were not coached: so many wrong of 120 audits before, and of 80 after, some more or less."""
+    works = {
+        f"peer-{n}": [
+            one._replace(labeler_id=f"peer-{n}")
+            for one in labels(5, max(0, before - 3 + n), 120) + labels(12, max(0, after - 2 + n // 2), 80)
+        ]
+        for n in range(count)
+    }
+    return Untouched(works, list(works))

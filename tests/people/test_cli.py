@@ -75,10 +75,30 @@ def test_people(events, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_row_for_each_the_one_most_probably_below_the_target_first(events):
+    found = run("people", "--each", "--events", str(events))
+    lines = found.stdout.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("labeller"))
+    assert lines[at].split() == [
+        *("labeller", "team", "audits", "wrong", "accuracy", "95%", "interval", "pooled", "95%", "interval"),
+        "P(below", "target)",
+    ]  # fmt: skip
+    rows = [line.split() for line in lines[at + 1 : at + 8]]
+    assert [row[0] for row in rows[:2]] == ["low", "hurry"]
+    assert rows[0] == ["low", "kul-2", "146", "29", "80.1%", "73.0–86.1%", "81%", "74.4–86.8%", "1.00"]
+    assert next(row for row in rows if row[0] == "cho")[4:7] == ["too", "few", "n/a"]
+    assert sorted(row[0] for row in rows) == ["ann", "ben", "cho", "gore", "hurry", "low", "new"]
+
+
+@pytest.mark.slow
 def test_json_says_the_same(events):
     found = run("people", "--json", "--events", str(events), *WEIGHTS)
     cards = {card["labeler_id"]: card for card in map(json.loads, found.stdout.splitlines())}
     assert cards["low"]["accuracy"]["standing"] == "below"
+    assert cards["low"]["named"] is True
+    assert cards["low"]["judged_together"] == 6
+    assert 0.99 < cards["low"]["pooled"]["below"] <= 1
+    assert set(cards["low"]["pooled"]["estimate"]) == {"value", "low", "high"}
     assert cards["hurry"]["rushing"]["pace"] == "rushing"
     assert cards["cho"]["accuracy"]["standing"] == "too_few"
     assert cards["new"]["tenure"]["exact"] is True

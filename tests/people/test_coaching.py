@@ -17,7 +17,8 @@ from floorwatch.analysis.people.coaching import (
     fold_steps,
 )
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from tests.people.floor import BASE, DAY, HOUR, judged, work
+from floorwatch.analysis.people.recovery import Untouched
+from tests.people.floor import BASE, DAY, judged, labels, peers_at
 
 POLICY = PeoplePolicy()
 STEPS = [Told(BASE + 10 * DAY, CoachingStep.alerted, ""), Told(BASE + 11 * DAY, CoachingStep.acknowledged, "lead-1"),
@@ -25,13 +26,10 @@ STEPS = [Told(BASE + 10 * DAY, CoachingStep.alerted, ""), Told(BASE + 11 * DAY, 
 UNTIL = BASE + 30 * DAY
 
 
-def labels(first_day: int, wrong: int, total: int):
-    return [
-        work(1000 * first_day + n, at=first_day * DAY + n * HOUR // 4, verdict=judged(n < wrong)) for n in range(total)
-    ]
-
-
 BEFORE = labels(5, 30, 120)
+
+
+PEERS = peers_at(7, 5)
 
 
 def test_the_way_of_a_loop():
@@ -77,22 +75,62 @@ def test_recovery_needs_audits_a_rise_and_the_target():
     for name, after in {
         "few": labels(12, 0, 49), "good": labels(12, 2, 80), "bad": labels(12, 20, 80), "so-so": labels(12, 10, 80),
     }.items():  # fmt: skip
-        found = coaching_of(STEPS, BEFORE + after, UNTIL, POLICY)
+        found = coaching_of(STEPS, BEFORE + after, UNTIL, POLICY, PEERS)
         states[name] = (found.state, found.recovery.missing)
     assert states == {
         "few": (State.watching, 1), "good": (State.recovered, 0), "bad": (State.not_recovered, 0),
         "so-so": (State.not_recovered, 0),
     }  # fmt: skip
-    mild = coaching_of(STEPS, labels(5, 5, 60) + labels(12, 3, 60), UNTIL, POLICY)
+    mild = coaching_of(STEPS, labels(5, 5, 60) + labels(12, 3, 60), UNTIL, POLICY, PEERS)
     assert mild.state is State.unchanged
-    assert mild.recovery.change.low < 0 < mild.recovery.change.high
+    assert mild.recovery.gain.low < 0 < mild.recovery.gain.high
+
+
+def test_a_rise_that_peers_without_coaching_show_too_is_no_recovery():
+    """From 75% to 97%: recovered where the peers stayed at 94%, not where a new tool took peers at 75% to 97% too."""
+    after = labels(12, 2, 80)
+    found = coaching_of(STEPS, BEFORE + after, UNTIL, POLICY, PEERS)
+    assert (found.state, found.recovery.expected.people) == (State.recovered, 8)
+    assert found.recovery.expected.accuracy.value < 0.85
+    alike = coaching_of(STEPS, BEFORE + after, UNTIL, POLICY, peers_at(30, 3))
+    assert alike.state is State.unchanged
+    assert alike.recovery.change.low > 0 > alike.recovery.gain.low
+    assert alike.recovery.expected.change.low > 0.1
+
+
+def test_without_peers_who_were_not_coached_a_rise_is_no_recovery():
+    after = labels(12, 2, 80)
+    for peers in (None, peers_at(7, 5, count=2), Untouched(PEERS.works, [])):
+        found = coaching_of(STEPS, BEFORE + after, UNTIL, POLICY, peers)
+        assert (found.state, found.recovery.expected) == (State.unchanged, None)
+        assert found.recovery.change.low > 0
+
+
+def test_easier_work_since_the_coaching_is_no_recovery():
+    """Everybody is right in 75% of hard work and 97.5% of easy work; the person was moved from the one to the other."""
+
+    def both(wrong: int, total: int, queue: str, who: str, first_day: int):
+        return [one._replace(labeler_id=who, queue=queue) for one in labels(first_day, wrong, total)]
+
+    works = {
+        name: sorted(
+            both(30, 120, "hard", name, 5) + both(3, 120, "easy", name, 5)
+            + both(20, 80, "hard", name, 12) + both(2, 80, "easy", name, 12), key=lambda work: work.time_ms,
+        )
+        for name in (f"peer-{n}" for n in range(6))
+    }  # fmt: skip
+    own = both(30, 120, "hard", "a", 5) + both(2, 80, "easy", "a", 12)
+    found = coaching_of(STEPS, own, UNTIL, POLICY, Untouched(works, list(works)))
+    assert found.state is State.unchanged
+    assert found.recovery.expected.accuracy.value > 0.94
+    assert found.recovery.change.low > 0.1
 
 
 def test_an_overturned_audit_changes_the_state_back_and_forth():
     after = labels(12, 8, 60)
     assert coaching_of(STEPS, BEFORE + after, UNTIL, POLICY).state is State.not_recovered
     overturned = [one._replace(judged=judged()) for one in after]
-    assert coaching_of(STEPS, BEFORE + overturned, UNTIL, POLICY).state is State.recovered
+    assert coaching_of(STEPS, BEFORE + overturned, UNTIL, POLICY, PEERS).state is State.recovered
     withdrawn = [one._replace(judged=None) if n < 11 else one for n, one in enumerate(overturned)]
     assert coaching_of(STEPS, BEFORE + withdrawn, UNTIL, POLICY).state is State.watching
 

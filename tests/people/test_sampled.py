@@ -7,11 +7,12 @@ from random import Random
 import pytest
 
 from floorwatch.analysis.people import peers
+from floorwatch.analysis.people.accuracy import TargetStanding, accuracy_of
 from floorwatch.analysis.people.coaching import CoachingStep, State, Told, coaching_of
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.sampled import SampledAudits, change_between
-from floorwatch.analysis.people.scorecard import TargetStanding, accuracy_of, trend_of
-from tests.people.floor import BASE, DAY, HOUR, judged, work
+from floorwatch.analysis.people.scorecard import trend_of
+from tests.people.floor import BASE, DAY, HOUR, judged, peers_at, work
 
 FLAGGED, FLAGGED_WRONG, PASSED_WRONG = 0.2, 0.14, 0.02
 
@@ -37,7 +38,7 @@ def stretch(rng, labels, flagged_weight, passed_weight, targeted=0):
 def sums(verdicts, counted_alike=False):
     found = SampledAudits()
     for verdict in verdicts:
-        found.add(verdict._replace(weight_nano=0) if counted_alike else verdict)
+        found.add(verdict._replace(weight_nano=0, assumed=True) if counted_alike else verdict)
     return found
 
 
@@ -72,7 +73,7 @@ def test_recovery_is_judged_by_sampled_audits():
     before = [work(n, at=5 * DAY + n * HOUR // 4, verdict=judged(n < 30)) for n in range(120)]
     good = [work(500 + n, at=13 * DAY + n * HOUR // 4, verdict=judged(n < 2)) for n in range(80)]
     picked = [work(900 + n, at=13 * DAY + n * HOUR // 4, verdict=judged(True, weight=0)) for n in range(60)]
-    found = coaching_of(steps, before + good + picked, BASE + 30 * DAY, PeoplePolicy())
+    found = coaching_of(steps, before + good + picked, BASE + 30 * DAY, PeoplePolicy(), peers_at(7, 5))
     assert found.state is State.recovered
     assert found.recovery.after == (78, 80)
     # Sixty targeted ones are no audits to judge recovery by.

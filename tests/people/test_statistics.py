@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorwatch.analysis.people import learning, peers
+from floorwatch.analysis.people.accuracy import accuracy_of
 from floorwatch.analysis.people.peers import LOG_GAMMA, WorkTally
 from floorwatch.analysis.people.people_policy import PeoplePolicy
-from floorwatch.analysis.people.scorecard import accuracy_of
 from streams.core import counters as c
 from streams.core import proportions
 from streams.core.binomial import WeightClass, exact_limits, score_limits
@@ -164,6 +164,8 @@ def tallies(times, mix=("q", "P1"), judged_counts=(0, 0)):
         tally.handle_ms += handle
         tally.buckets[c.bucket(handle)] = tally.buckets.get(c.bucket(handle), 0) + 1
     tally.wrong, tally.judged = judged_counts
+    for place in range(tally.judged):
+        tally.assumed.audit(1, wrong=place < tally.wrong)
     return {mix: tally}
 
 

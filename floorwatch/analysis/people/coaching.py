@@ -13,9 +13,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.recovery import Untouched, WithoutCoaching, expected_without
 from floorwatch.analysis.people.sampled import SampledAudits, change_between
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core.proportions import Interval, WeightedShare
+from streams.core.proportions import Interval, WeightedShare, difference_of
 
 
 class CoachingStep(str, Enum):
@@ -126,14 +127,19 @@ class Recovery(NamedTuple):
     Attributes:
         before: (correct, judged) of labels made in the ``recovery_ms`` before the alert, of sampled audits where there are any.
         after: The same of labels made since the coaching.
-        change: after − before with the 95% interval to judge by; None where a side has no audits.
+        change: after − before with the 95% interval to judge by; None where a side has no audits. Part of it is chance: whoever is
+            picked because the audits looked bad looks better in the next ones.
         missing: Audits still needed before there is a result.
+        expected: What would have become of the person without coaching; None with too few untouched peers to say.
+        gain: The accuracy since, less the expected one, with the 95% interval to judge by.
     """
 
     before: tuple[int, int]
     after: tuple[int, int]
     change: Interval | None
     missing: int
+    expected: WithoutCoaching | None = None
+    gain: Interval | None = None
 
 
 class Coaching(NamedTuple):
@@ -151,18 +157,25 @@ def _sums(works: Iterable[StandingLabel], start_ms: int, end_ms: int) -> Sampled
     return SampledAudits(work for work in works if start_ms <= work.time_ms < end_ms)
 
 
-def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms: int, policy: PeoplePolicy) -> Coaching:
+def coaching_of(
+    steps: Iterable[Told],
+    works: Sequence[StandingLabel],
+    until_ms: int,
+    policy: PeoplePolicy,
+    peers: Untouched | None = None,
+) -> Coaching:
     """Return where one person's coaching stands.
 
-    Recovered: at least ``recovery_audits`` audits of labels made since, the accuracy rose (the whole interval of the
-    change is above 0) and is not below target beyond chance. Not recovered: as many audits, and below target beyond
-    chance (2.5%). Audits are those of ``floorwatch.analysis.people.sampled``.
+    Recovered: at least ``recovery_audits`` audits of labels made since, the accuracy rose above what it would be without coaching (the
+    whole interval of ``gain`` is above 0) and is not below target beyond chance. Not recovered: as many audits, and below target
+    beyond chance (2.5%). Audits are those of ``floorwatch.analysis.people.sampled``.
 
     Args:
         steps: What was told of this person.
         works: The person's labels, reaching back before the alert.
         until_ms: As of when.
         policy: Bounds.
+        peers: Whom recovery is measured against; without them nobody is called recovered.
 
     Raises:
         StepRefused: A step has no place.
@@ -170,13 +183,19 @@ def coaching_of(steps: Iterable[Told], works: Sequence[StandingLabel], until_ms:
     loop = fold_steps(told for told in steps if told.time_ms <= until_ms)
     if loop.state is not State.watching or loop.coached_ms is None or loop.alerted_ms is None:
         return Coaching(loop.state, loop, None)
-    before = _sums(works, loop.alerted_ms - policy.recovery_ms, loop.alerted_ms)
-    after = _sums(works, loop.coached_ms, until_ms)
+    past, present = (loop.alerted_ms - policy.recovery_ms, loop.alerted_ms), (loop.coached_ms, until_ms)
+    before, after = _sums(works, *past), _sums(works, *present)
     weighted = before.sampled or after.sampled
     since = after.share(weighted=weighted)
     missing = max(0, math.ceil(policy.recovery_audits - (since.worth if since is not None else 0) - _ROUNDING))
     was, now = (side.counts(weighted=weighted) for side in (before, after))
     recovery = Recovery(was, now, change_between(before, after), missing)
+    if peers is not None and since is not None and not missing:
+        audited = [work for work in works if work.judged is not None]
+        expected = expected_without(audited, peers, past, present, policy)
+        if expected is not None:
+            gain = difference_of(Interval(since.estimate.value, *since.limits()), expected.accuracy)
+            recovery = recovery._replace(expected=expected, gain=gain)
     return Coaching(_recovery_state(recovery, since, policy), loop, recovery)
 
 
@@ -185,6 +204,6 @@ def _recovery_state(recovery: Recovery, since: WeightedShare | None, policy: Peo
         return State.watching
     if since.limits()[1] < policy.accuracy_target_ratio:
         return State.not_recovered
-    if recovery.change is not None and recovery.change.low > 0:
+    if recovery.gain is not None and recovery.gain.low > 0:
         return State.recovered
     return State.unchanged

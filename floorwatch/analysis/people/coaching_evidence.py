@@ -22,7 +22,10 @@ class Confusion(NamedTuple):
 
 
 class Focus(NamedTuple):
-    """One kind of work: wrong of judged, and how many wrong ones peers would have on as many."""
+    """One kind of work: wrong of judged, and how many wrong ones peers would have on as many; targeted audits are in neither.
+
+    The kinds shown are those that look worst: where to begin to look, no judgement.
+    """
 
     queue: str
     policy: str
@@ -68,9 +71,9 @@ def evidence_of(works: Iterable[StandingLabel], peers: Tallies, shown: int = 5) 
     severities: Counter[str] = Counter()
     pairs: Counter[tuple[str, str | None]] = Counter()
     judged: Counter[tuple[str, str]] = Counter()
-    wrong: Counter[tuple[str, str]] = Counter()
+    drawn_wrong: Counter[tuple[str, str]] = Counter()
     faults: list[tuple[int, int, str]] = []
-    technical = 0
+    wrong = technical = 0
     for work in works:
         verdict = work.judged
         if verdict is None:
@@ -78,22 +81,23 @@ def evidence_of(works: Iterable[StandingLabel], peers: Tallies, shown: int = 5) 
         if verdict.technical:
             technical += 1
             continue
-        judged[work.mix] += 1
+        judged[work.mix] += not verdict.targeted
         if not verdict.wrong:
             continue
-        wrong[work.mix] += 1
+        wrong += 1
+        drawn_wrong[work.mix] += not verdict.targeted
         classes[verdict.error_class] += 1
         severities[verdict.severity] += 1
         truth = None if verdict.truth == UNKNOWN_TRUTH else readable(verdict.truth)
         pairs[readable(work.values), truth] += 1
         faults.append((_SEVERITY_ORDER[verdict.severity], -work.time_ms, work.task_id))
     return CoachingEvidence(
-        sum(wrong.values()),
+        wrong,
         technical,
         sorted(classes.items(), key=lambda item: (-item[1], item[0])),
         sorted(severities.items(), key=lambda item: _SEVERITY_ORDER[item[0]]),
         [Confusion(*pair, count) for pair, count in _most(pairs, shown)],
-        _focus(judged, wrong, peers)[:shown],
+        _focus(judged, +drawn_wrong, peers)[:shown],
         list(dict.fromkeys(task_id for _, _, task_id in sorted(faults)))[:shown],
     )
 

@@ -5,14 +5,20 @@ Costs one pass over the labels; then each person costs the kinds of work that pe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
+from floorwatch.analysis.people.accuracy import Accuracy, TargetStanding, accuracy_of
 from floorwatch.analysis.people.learning import Curve, PriorTenure, error_curve, handle_curve, like_tenured, tenure_of
-from floorwatch.analysis.people.peers import Tallies, WorkTally, summed, tally_works
+from floorwatch.analysis.people.peers import Tallies, less, summed, tally_works
 from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.pooling import Pooled, Prior, pooled_of, prior_of, spread_chances
+from floorwatch.analysis.people.recovery import AuditedStretch, Span, Untouched
 from floorwatch.analysis.people.rushing import Period, fast_limits, fast_risk
 from floorwatch.analysis.people.standing_labels import StandingLabel, between, by_labeler
+from streams.core.binomial import TAIL
+from streams.core.multiplicity import benjamini_hochberg
 from streams.core.proportions import Interval
 
 REFERENCE_WINDOWS = 4
@@ -33,6 +39,20 @@ class Peers(NamedTuple):
     like_tenure: bool
     tallies: Tallies
     reference: Tallies
+
+
+class JudgedTogether(NamedTuple):
+    """Who of all people in the window is named for coaching by the audits.
+
+    Attributes:
+        people: How many had audits enough to be judged.
+        named: Those of them who are named, by Benjamini and Hochberg's rule: of these at most ``rate`` meet the target, on average.
+        rate: The false discovery rate.
+    """
+
+    people: int
+    named: frozenset[str]
+    rate: float
 
 
 class Cohort:
@@ -82,6 +102,67 @@ class Cohort:
             for group, names in (("established", established), ("everybody", list(self.works)))
         }
         self.risk = self._risk()
+        self._stretches: dict[tuple[str, Span], AuditedStretch | None] = {}
+        self._spreads: dict[tuple[bool, str], list[float]] = {}
+
+    @cached_property
+    def accuracies(self) -> dict[str, Accuracy]:
+        """The accuracy of everybody in the window."""
+        return {name: accuracy_of(own, self.policy) for name, own in self.window.items()}
+
+    @cached_property
+    def judged(self) -> JudgedTogether:
+        """Who is below the target beyond chance where all with audits enough are looked at together.
+
+        Source: ``streams.core.multiplicity.benjamini_hochberg`` on the p-values of the accuracies, none of them above 2.5%.
+        """
+        enough = {
+            name: accuracy.chance
+            for name, accuracy in self.accuracies.items()
+            if accuracy.standing is not TargetStanding.too_few
+        }
+        rate = self.policy.false_discovery_ratio
+        stands = benjamini_hochberg(list(enough.values()), rate, most=TAIL)
+        return JudgedTogether(
+            len(enough), frozenset(name for name, named in zip(enough, stands, strict=True) if named), rate
+        )
+
+    def pooled(self, labeler_id: str, peers: Peers) -> Pooled | None:
+        """Return the accuracy of one labeller in the window, pooled with peers; None where they have no audits.
+
+        Args:
+            labeler_id: Who.
+            peers: Of ``peers_of``.
+        """
+        accuracy = self.accuracies.get(labeler_id)
+        prior = self._prior(labeler_id, peers.tallies) if accuracy is not None else None
+        if accuracy is None or prior is None:
+            return None
+        chances = self._spread(labeler_id, peers)
+        return pooled_of((accuracy.audits, prior), chances, self.policy.accuracy_target_ratio)
+
+    def untouched(self, peers: Peers, coached: Collection[str]) -> Untouched:
+        """Return the peers whom somebody's recovery is measured against: those who are not among the ``coached``."""
+        works = {name: self._audited[name] for name in peers.names if name in self._audited}
+        return Untouched(works, frozenset(works).difference(coached), self._stretches)
+
+    @cached_property
+    def _audited(self) -> dict[str, list[StandingLabel]]:
+        return {name: [work for work in own if work.judged is not None] for name, own in self.works.items()}
+
+    def _prior(self, labeler_id: str, peers: Tallies) -> Prior | None:
+        return prior_of(self._tallies[labeler_id], peers, weighted=self.accuracies[labeler_id].by_weight)
+
+    def _spread(self, labeler_id: str, peers: Peers) -> list[float]:
+        """Return how much people of somebody's group differ. Those who are not new have the same group."""
+        new = peers.like_tenure and self.tenures[labeler_id].is_new(self.policy)
+        group = (peers.like_tenure, labeler_id if new else "")
+        if group not in self._spreads:
+            names = sorted([labeler_id, *(name for name in peers.names if name in self._tallies)])
+            whole = summed([peers.tallies, self._tallies[labeler_id]])
+            priors = ((name, self._prior(name, less(whole, self._tallies[name]))) for name in names)
+            self._spreads[group] = spread_chances((self.accuracies[name].audits, one) for name, one in priors if one)
+        return self._spreads[group]
 
     @property
     def _both(self) -> tuple[dict[str, Tallies], dict[str, Tallies]]:
@@ -107,7 +188,7 @@ class Cohort:
     def _without(self, group: str, labeler_id: str) -> tuple[Tallies, Tallies]:
         """Return a group's counts without those of one labeller, who must be in the group. Unchanged parts are shared."""
         now, past = (
-            _less(total, tallies.get(labeler_id, {}))
+            less(total, tallies.get(labeler_id, {}))
             for total, tallies in zip(self._sums[group], self._both, strict=True)
         )
         return now, past
@@ -125,13 +206,3 @@ class Cohort:
         before = {name: held.labels for name, held in self.known.items()}
         handle = handle_curve(learners, self._sums["established"][0], self.policy, before)
         return handle, error_curve(learners, before)
-
-
-def _less(total: Tallies, own: Tallies) -> Tallies:
-    found = dict(total)
-    for mix, tally in own.items():
-        rest = WorkTally()
-        rest.add(total[mix])
-        rest.add(tally, -1)
-        found[mix] = rest
-    return found

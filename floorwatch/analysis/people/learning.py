@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from floorwatch.analysis.people.peers import LOG_GAMMA, Tallies, middle_of
 from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.sampled import SampledAudits
 from floorwatch.analysis.people.standing_labels import StandingLabel
 from streams.core import counters as c
 from streams.core.policy import DAY_MS
@@ -197,17 +198,21 @@ def handle_curve(
 def error_curve(learners: Mapping[str, Sequence[StandingLabel]], before: Mapping[str, int]) -> Curve | None:
     """Return the curve of the error share of audited labels, half an error added to every bin (Haldane, Anscombe 1956).
 
+    By sampled audits, weighed, where there are any, else by those assumed to be random: targeted ones say how auditors pick.
+
     Args:
         learners: Labels of everybody whose beginning is known, by labeller, by time.
         before: Labels before the log, by labeller.
     """
-    sums: dict[int, list[int]] = {}
+    bins: dict[int, SampledAudits] = {}
     for name, works in learners.items():
         for bin_number, work in _numbered(works, before.get(name, 0)):
-            if work.judged is None or work.judged.technical:
-                continue
-            held = sums.setdefault(bin_number, [0, 0])
-            held[0] += work.judged.wrong
-            held[1] += 1
-    points = [Point(_centre(k), (wrong + 0.5) / (judged + 1), judged) for k, (wrong, judged) in sorted(sums.items())]
+            if work.judged is not None and not work.judged.technical:
+                bins.setdefault(bin_number, SampledAudits()).add(work.judged)
+    weighted = any(one.sampled for one in bins.values())
+    shares = [(k, share) for k, one in sorted(bins.items()) if (share := one.share(weighted=weighted)) is not None]
+    points = [
+        Point(_centre(k), ((1 - share.estimate.value) * share.worth + 0.5) / (share.worth + 1), round(share.worth))
+        for k, share in shares
+    ]
     return fit_power_law(points, len(learners))

@@ -22,6 +22,37 @@ _QUANTUM_VARIANCE = LOG_GAMMA * LOG_GAMMA / 12
 """Variance of a log time known only to its bucket."""
 
 
+class DrawnAudits:
+    """Audits drawn at random, of one kind of work, of one person or of several.
+
+    Attributes:
+        weight: Σ1/π in billionths; of audits that are assumed to be random their number.
+        wrong: The same over the wrong ones.
+        squares: Σ of the squares of each audit's weight.
+        of_people: Σ of the squares of each person's ``weight``: how far few people make up the whole.
+    """
+
+    __slots__ = ("of_people", "squares", "weight", "wrong")
+
+    def __init__(self) -> None:
+        """Count nothing."""
+        self.weight = self.wrong = self.squares = self.of_people = 0
+
+    def add(self, other: DrawnAudits, sign: int = 1) -> None:
+        """Add (or with ``sign=-1`` take away) those of other people."""
+        self.weight += sign * other.weight
+        self.wrong += sign * other.wrong
+        self.squares += sign * other.squares
+        self.of_people += sign * other.of_people
+
+    def audit(self, weight: int, *, wrong: bool) -> None:
+        """Count one more audit of the same person."""
+        self.of_people += weight * (2 * self.weight + weight)
+        self.weight += weight
+        self.wrong += weight * wrong
+        self.squares += weight * weight
+
+
 class WorkTally:
     """Counts of one kind of work: labels, times and effective verdicts.
 
@@ -30,13 +61,13 @@ class WorkTally:
         handled: Those with a handle time.
         handle_ms: Sum of handle times.
         buckets: Handle times by log bucket (``counters.bucket``).
-        judged: Audited labels, technical errors left out.
+        judged: Labels audited at random, technical errors left out, each counted alike.
         wrong: Wrong ones of these.
-        weight_nano: Σ1/π over those of the judged whose sampling probability is known.
-        wrong_weight_nano: The same over the wrong ones.
+        sampled: Those of the judged whose sampling probability is known.
+        assumed: Those assumed to be random, for their audits say nothing of sampling.
     """
 
-    __slots__ = ("buckets", "handle_ms", "handled", "judged", "labels", "weight_nano", "wrong", "wrong_weight_nano")
+    __slots__ = ("assumed", "buckets", "handle_ms", "handled", "judged", "labels", "sampled", "wrong")
 
     def __init__(self) -> None:
         """Count nothing."""
@@ -45,8 +76,8 @@ class WorkTally:
         self.handle_ms = 0
         self.judged = 0
         self.wrong = 0
-        self.weight_nano = 0
-        self.wrong_weight_nano = 0
+        self.sampled = DrawnAudits()
+        self.assumed = DrawnAudits()
         self.buckets: dict[int, int] = {}
 
     def add(self, other: WorkTally, sign: int = 1) -> None:
@@ -56,17 +87,21 @@ class WorkTally:
         self.handle_ms += sign * other.handle_ms
         self.judged += sign * other.judged
         self.wrong += sign * other.wrong
-        self.weight_nano += sign * other.weight_nano
-        self.wrong_weight_nano += sign * other.wrong_weight_nano
+        self.sampled.add(other.sampled, sign)
+        self.assumed.add(other.assumed, sign)
         for bucket, count in other.buckets.items():
             self.buckets[bucket] = self.buckets.get(bucket, 0) + sign * count
+
+    def drawn(self, *, weighted: bool) -> DrawnAudits:
+        """Return the audits to judge by: those with a sampling probability, or those assumed to be random."""
+        return self.sampled if weighted else self.assumed
 
 
 Tallies = dict[Mix, WorkTally]
 
 
 def tally_works(works: Iterable[StandingLabel]) -> Tallies:
-    """Return counts by kind of work."""
+    """Return one person's counts by kind of work."""
     found: Tallies = {}
     for work in works:
         tally = found.get(work.mix)
@@ -78,11 +113,26 @@ def tally_works(works: Iterable[StandingLabel]) -> Tallies:
             tally.handle_ms += work.handle_ms
             bucket = c.bucket(work.handle_ms)
             tally.buckets[bucket] = tally.buckets.get(bucket, 0) + 1
-        if work.judged is not None and not work.judged.technical:
-            tally.judged += 1
-            tally.wrong += work.judged.wrong
-            tally.weight_nano += work.judged.weight_nano
-            tally.wrong_weight_nano += work.judged.wrong * work.judged.weight_nano
+        verdict = work.judged
+        if verdict is None or verdict.technical or verdict.targeted:
+            continue
+        tally.judged += 1
+        tally.wrong += verdict.wrong
+        if verdict.weight_nano:
+            tally.sampled.audit(verdict.weight_nano, wrong=verdict.wrong)
+        else:
+            tally.assumed.audit(1, wrong=verdict.wrong)
+    return found
+
+
+def less(total: Tallies, own: Tallies) -> Tallies:
+    """Return a sum of tallies without those of one person who is in it. Unchanged parts are shared."""
+    found = dict(total)
+    for mix, tally in own.items():
+        rest = WorkTally()
+        rest.add(total[mix])
+        rest.add(tally, -1)
+        found[mix] = rest
     return found
 
 
@@ -220,22 +270,17 @@ def handle_against_peers(own: Tallies, peers: Tallies, min_peer_labels: int) -> 
 def expected_accuracy(own: Tallies, peers: Tallies) -> float | None:
     """Return the accuracy peers would have on the audited mix of one labeller; None where none of it can be compared.
 
-    By sampled audits, weighed, where the labeller has any: targeted ones say how auditors pick.
+    By sampled audits, weighed, where the labeller has any, else by those assumed to be random: targeted ones say how auditors pick.
 
     Source: indirect standardisation (Breslow, Day 1987, chapter 2).
     """
-    weighted = any(tally.weight_nano for tally in own.values())
+    weighted = any(tally.sampled.weight for tally in own.values())
     judged, right = 0, 0.0
-    for mix, tally in own.items():
-        theirs = peers.get(mix)
-        mine, wrong, of_peers = (
-            (tally.weight_nano, theirs.wrong_weight_nano, theirs.weight_nano)
-            if weighted and theirs is not None
-            else (tally.judged, theirs.wrong, theirs.judged)
-            if theirs is not None
-            else (0, 0, 0)
-        )
-        if of_peers:
-            judged += mine
-            right += mine * (1 - wrong / of_peers)
+    for mix, tally in sorted(own.items(), key=lambda item: item[0]):
+        if mix not in peers:
+            continue
+        mine, theirs = tally.drawn(weighted=weighted), peers[mix].drawn(weighted=weighted)
+        if theirs.weight:
+            judged += mine.weight
+            right += mine.weight * (1 - theirs.wrong / theirs.weight)
     return right / judged if judged else None

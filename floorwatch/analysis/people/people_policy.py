@@ -17,6 +17,7 @@ class PeoplePolicy:
     Attributes:
         accuracy_target_ratio: The target; contracts usually ask for 95%.
         min_audits: With fewer audits no accuracy is shown. At 30 the 95% interval is still about ±8 points at 95%.
+        false_discovery_ratio: Of those named for coaching, the share who meet the target, on average and at most.
         wanted_half_width_ratio: The interval a lead can act on; tells how many audits are missing.
         min_peers: With fewer peers of like tenure on the same work, all peers are used, and the text says so.
         min_peer_labels: A kind of work with fewer timed labels of peers is left out of handle comparisons.
@@ -43,6 +44,7 @@ class PeoplePolicy:
 
     accuracy_target_ratio: float = 0.95
     min_audits: int = 30
+    false_discovery_ratio: float = 0.1
     wanted_half_width_ratio: float = 0.05
     min_peers: int = 3
     min_peer_labels: int = 50

@@ -134,15 +134,18 @@ def fast_limits(peers: Tallies, policy: PeoplePolicy) -> dict[Mix, float]:
 
 
 def fast_strata(works: Iterable[StandingLabel], limits: dict[Mix, float]) -> list[Stratum]:
-    """Return wrong and judged of fast and other labels per kind of work; technical errors are left out."""
+    """Return wrong and judged of fast and other labels per kind of work, without technical errors and targeted audits.
+
+    Auditors pick fast labels that look wrong, so targeted audits would say that speed costs errors where it does not.
+    """
     counts: dict[Mix, list[int]] = {}
     for work in works:
-        limit_ms = limits.get(work.mix)
-        if limit_ms is None or work.handle_ms is None or work.judged is None or work.judged.technical:
+        limit_ms, verdict = limits.get(work.mix), work.judged
+        if limit_ms is None or work.handle_ms is None or verdict is None or verdict.technical or verdict.targeted:
             continue
         held = counts.setdefault(work.mix, [0, 0, 0, 0])
         at = 0 if work.handle_ms < limit_ms else 2
-        held[at] += work.judged.wrong
+        held[at] += verdict.wrong
         held[at + 1] += 1
     return [Stratum(*held) for _, held in sorted(counts.items())]
 

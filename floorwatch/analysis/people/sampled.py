@@ -1,4 +1,4 @@
-"""One person's audits as a sample of the person's work: weighed where sampling probabilities are known."""
+"""One person's audits as a sample of the person's work: weighed where sampling probabilities are known, never the targeted ones."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from streams.core.proportions import Interval, WeightedShare, difference_of, wei
 
 
 class SampledAudits:
-    """Audited labels, technical errors left out: all of them counted, those with a sampling probability weighed too.
+    """Audited labels that were drawn at random, technical errors left out, in the two classes that are never added up.
 
     Attributes:
-        all_counts: [right, judged] over all.
         sampled_counts: [right, judged] over those whose sampling probability is known.
+        assumed_counts: [right, judged] over those assumed to be random, for their audits say nothing of sampling.
     """
 
-    __slots__ = ("_largest", "_right", "_wrong", "all_counts", "sampled_counts")
+    __slots__ = ("_largest", "_right", "_wrong", "assumed_counts", "sampled_counts")
 
     def __init__(self, works: Iterable[StandingLabel] = ()) -> None:
         """Count some labels; those without a verdict, or with a technical error, are passed over."""
-        self.all_counts = [0, 0]
         self.sampled_counts = [0, 0]
+        self.assumed_counts = [0, 0]
         self._right, self._wrong = [0, 0], [0, 0]
         self._largest = 0
         for work in works:
@@ -30,11 +30,13 @@ class SampledAudits:
                 self.add(work.judged)
 
     def add(self, verdict: StandingVerdict) -> None:
-        """Count one verdict that is no technical error."""
+        """Count one verdict that is no technical error; one of a targeted label changes nothing."""
+        if verdict.targeted:
+            return
         weight, right = verdict.weight_nano, not verdict.wrong
-        for counts in (self.all_counts, self.sampled_counts) if weight else (self.all_counts,):
-            counts[0] += right
-            counts[1] += 1
+        counts = self.sampled_counts if weight else self.assumed_counts
+        counts[0] += right
+        counts[1] += 1
         side = self._right if right else self._wrong
         side[0] += weight
         side[1] += weight * weight
@@ -51,25 +53,25 @@ class SampledAudits:
         Source: ``streams.core.binomial``.
 
         Args:
-            weighted: From the audits whose sampling probability is known; else from all, each counted once.
+            weighted: From the audits whose sampling probability is known; else from those assumed to be random, counted alike.
         """
         if weighted:
             right_side, wrong_side = (Weighed(side[0], side[1], self._largest) for side in (self._right, self._wrong))
             return weighted_share(right_side, wrong_side)
-        right, judged = self.all_counts
+        right, judged = self.assumed_counts
         return weighted_share(Weighed.plain(right), Weighed.plain(judged - right))
 
     def counts(self, *, weighted: bool) -> tuple[int, int]:
         """Return (right, judged) of the audits that ``share`` is of."""
-        right, judged = self.sampled_counts if weighted else self.all_counts
+        right, judged = self.sampled_counts if weighted else self.assumed_counts
         return right, judged
 
 
 def change_between(before: SampledAudits, after: SampledAudits) -> Interval | None:
     """Return how the accuracy rose, with the 95% interval to judge by; None where a side has no audits to say it by.
 
-    If any sampling probability is known on either side, only such audits count, weighed: when only the audits change, in
-    number, in what they look at or in how many are targeted, the accuracy has not.
+    If any sampling probability is known on either side, only such audits count, weighed; else those assumed to be random. When
+    only the audits change, in number, in what they look at or in how many are targeted, the accuracy has not.
 
     Source: ``streams.core.proportions.difference_of``.
     """

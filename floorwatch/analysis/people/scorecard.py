@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from enum import Enum
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from floorwatch.analysis.people.accuracy import Accuracy, accuracy_of
 from floorwatch.analysis.people.coaching import Coaching, Told, coaching_of
 from floorwatch.analysis.people.coaching_evidence import CoachingEvidence, evidence_of
 from floorwatch.analysis.people.cohort import Cohort
@@ -13,70 +13,14 @@ from floorwatch.analysis.people.exposure import Exposure, exposure_of, pieces_of
 from floorwatch.analysis.people.learning import Curve, Tenure
 from floorwatch.analysis.people.peers import HandleAgainstPeers, expected_accuracy, handle_against_peers
 from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.pooling import Pooled
 from floorwatch.analysis.people.rushing import Rushing, learned_between, rushing
 from floorwatch.analysis.people.sampled import SampledAudits, change_between
 from floorwatch.analysis.people.standing_labels import StandingLabel
-from streams.core.binomial import Limits, exact_limits
 from streams.core.policy import HOUR_MS
-from streams.core.proportions import (
-    Interval,
-    Trend,
-    proportion,
-    share_trend,
-    trials_for,
-)
+from streams.core.proportions import Interval, Trend, share_trend
 
 TREND_STEPS = 7
-
-
-class TargetStanding(str, Enum):
-    """What can be said of an accuracy against the target."""
-
-    too_few = "too_few"
-    below = "below"
-    on_target = "on_target"
-    unclear = "unclear"
-    """Enough audits for an interval, and the target lies inside it."""
-
-
-class Accuracy(NamedTuple):
-    """Accuracy of one person's audited labels; technical errors are in no part of it.
-
-    Attributes:
-        judged: Audited labels.
-        correct: Right ones.
-        raw: correct/judged with its 95% interval.
-        drawn: The same over labels that were drawn at random, each counted alike.
-        weighted: Hájek's with its 95% interval, over audits whose sampling probability is known.
-        effective: How many plain audits the weighted one is worth.
-        targeted: Labels that no audit drew at random, picked because something looked wrong: in ``raw`` only.
-        targeted_correct: Of these, labels that were right.
-        technical: Audited labels with technical errors, left out.
-        gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
-        standing: What can be said, by the limits to judge by: of ``weighted`` where any sampling probability is known, even
-            if those audits are too few, for targeted ones are no sample; else of those assumed to be random.
-        by_weight: ``standing`` is of the weighted one.
-        missing: About how many more audits an interval of ±``wanted_half_width_ratio`` takes.
-    """
-
-    judged: int
-    correct: int
-    raw: Interval | None
-    drawn: Interval | None
-    weighted: Interval | None
-    effective: float
-    targeted: int
-    targeted_correct: int
-    technical: int
-    gold: tuple[int, int]
-    standing: TargetStanding
-    by_weight: bool
-    missing: int
-
-    @property
-    def best(self) -> Interval | None:
-        """The estimate that ``standing`` is of."""
-        return self.weighted if self.by_weight else self.drawn
 
 
 class Volume(NamedTuple):
@@ -117,7 +61,12 @@ class Learning(NamedTuple):
 
 
 class Scorecard(NamedTuple):
-    """Everything said of one labeller; see the parts."""
+    """Everything said of one labeller; see the parts.
+
+    Attributes:
+        judged_together: How many people had audits enough to be judged in the same window.
+        named: Whether this one is named for coaching among them.
+    """
 
     labeler_id: str
     team: str
@@ -128,6 +77,9 @@ class Scorecard(NamedTuple):
     tenure: Tenure
     volume: Volume
     accuracy: Accuracy
+    pooled: Pooled | None
+    judged_together: int
+    named: bool
     peers: int
     like_tenure: bool
     peers_accuracy: float | None
@@ -138,68 +90,6 @@ class Scorecard(NamedTuple):
     evidence: CoachingEvidence
     exposure: Exposure
     coaching: Coaching
-
-
-def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accuracy:
-    """Return the accuracy of some labels and what can be said of it."""
-    judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
-    targeted, targeted_correct = 0, 0
-    sums = SampledAudits()
-    for work in works:
-        verdict = work.judged
-        if verdict is None:
-            continue
-        if verdict.technical:
-            technical += 1
-            continue
-        right = not verdict.wrong
-        judged += 1
-        correct += right
-        picked = not verdict.weight_nano and not verdict.assumed
-        targeted += picked
-        targeted_correct += right and picked
-        sums.add(verdict)
-        if verdict.gold:
-            gold += 1
-            gold_correct += right
-    raw = proportion(correct, judged)
-    found = sums.share(weighted=True)
-    weighted, effective = (found.estimate, found.worth) if found is not None else (None, 0.0)
-    by_weight = found is not None
-    # Of labels picked because something looked wrong nothing can be concluded about the rest.
-    count, right_count = judged - targeted, correct - targeted_correct
-    drawn = proportion(right_count, count)
-    best, size = (weighted, effective) if by_weight else (drawn, float(count))
-    missing = _missing(best, size, policy)
-    limits = found.limits() if found is not None else exact_limits(right_count, count)
-    standing = standing_of(limits, size, policy)
-    gold_counts = (gold_correct, gold)
-    without = (targeted, targeted_correct)
-    return Accuracy(
-        judged, correct, raw, drawn, weighted, effective, *without, technical, gold_counts, standing, by_weight, missing
-    )
-
-
-def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
-    # Two right and two wrong are added (Agresti & Coull 1998), because no errors so far does not mean that there will
-    # be none.
-    share = (best.value * size + 2) / (size + 4) if best is not None else policy.accuracy_target_ratio
-    wanted = max(policy.min_audits, trials_for(share, policy.wanted_half_width_ratio))
-    return max(0, wanted - int(size))
-
-
-def standing_of(limits: Limits, size: float, policy: PeoplePolicy) -> TargetStanding:
-    """Return what can be said of a share whose limits to judge by come from ``size`` audits.
-
-    Source: ``streams.core.binomial``: ``below`` is wrong with at most 2.5% of people who meet the target, ``on_target`` with at most
-    2.5% of those who do not.
-    """
-    low, high = limits
-    if size < policy.min_audits:
-        return TargetStanding.too_few
-    if high < policy.accuracy_target_ratio:
-        return TargetStanding.below
-    return TargetStanding.on_target if low >= policy.accuracy_target_ratio else TargetStanding.unclear
 
 
 def volume_of(works: Iterable[StandingLabel]) -> Volume:
@@ -246,7 +136,13 @@ def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int) -> Accu
     return AccuracyTrend(before.counts(weighted=weighted), change_between(before, now), within)
 
 
-def scorecard(crowd: Cohort, labeler_id: str, steps: Iterable[Told] = (), shift_end_ms: int | None = None) -> Scorecard:
+def scorecard(
+    crowd: Cohort,
+    labeler_id: str,
+    steps: Iterable[Told] = (),
+    shift_end_ms: int | None = None,
+    coached: Collection[str] = (),
+) -> Scorecard:
     """Return the scorecard of one labeller.
 
     Args:
@@ -254,6 +150,7 @@ def scorecard(crowd: Cohort, labeler_id: str, steps: Iterable[Told] = (), shift_
         labeler_id: Who; must be in ``crowd.works``.
         steps: Coaching steps told of this person.
         shift_end_ms: End of the present shift where a roster says it, for the exposure prediction.
+        coached: Everybody who was coached: recovery is measured against the others.
 
     Raises:
         KeyError: Nobody of that name has made a label.
@@ -277,7 +174,10 @@ def scorecard(crowd: Cohort, labeler_id: str, steps: Iterable[Told] = (), shift_
         end_ms=crowd.end_ms,
         tenure=tenure,
         volume=volume_of(recent),
-        accuracy=accuracy_of(recent, policy),
+        accuracy=crowd.accuracies.get(labeler_id) or accuracy_of((), policy),
+        pooled=crowd.pooled(labeler_id, peers),
+        judged_together=crowd.judged.people,
+        named=labeler_id in crowd.judged.named,
         peers=len(peers.names),
         like_tenure=peers.like_tenure,
         peers_accuracy=expected_accuracy(now.tallies, peers.tallies),
@@ -287,7 +187,7 @@ def scorecard(crowd: Cohort, labeler_id: str, steps: Iterable[Told] = (), shift_
         rushing=rushing(now, reference, crowd.risk, learned_log, policy),
         evidence=evidence_of(recent, peers.tallies),
         exposure=exposure_now(works, crowd.end_ms, policy, shift_end_ms),
-        coaching=coaching_of(steps, works, crowd.end_ms, policy),
+        coaching=coaching_of(steps, works, crowd.end_ms, policy, crowd.untouched(peers, coached)),
     )
 
 

@@ -43,6 +43,11 @@ class StandingVerdict(NamedTuple):
     gold: bool
     assumed: bool = False
 
+    @property
+    def targeted(self) -> bool:
+        """Picked because something looked wrong: no sample of anything."""
+        return not self.weight_nano and not self.assumed
+
 
 class StandingLabel(NamedTuple):
     """One standing label.

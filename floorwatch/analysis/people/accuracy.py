@@ -1,0 +1,166 @@
+"""The accuracy of one person's audited labels and what can be said of it against the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import NamedTuple
+
+from floorwatch.analysis.people.people_policy import PeoplePolicy
+from floorwatch.analysis.people.sampled import SampledAudits
+from floorwatch.analysis.people.standing_labels import StandingLabel
+from streams.core.binomial import Limits
+from streams.core.proportions import Interval, WeightedShare, proportion, trials_for
+
+
+class TargetStanding(str, Enum):
+    """What can be said of an accuracy against the target."""
+
+    too_few = "too_few"
+    below = "below"
+    on_target = "on_target"
+    unclear = "unclear"
+    """Enough audits for an interval, and the target lies inside it."""
+
+
+class PlainAudits(NamedTuple):
+    """Audits as if each had the same weight, so neither number need be whole."""
+
+    right: float
+    judged: float
+
+
+class Accuracy(NamedTuple):
+    """Accuracy of one person's audited labels; technical errors are in no part of it.
+
+    Attributes:
+        judged: Audited labels.
+        correct: Right ones.
+        raw: correct/judged with its 95% interval.
+        drawn: The same over labels that were drawn at random, each counted alike.
+        weighted: Hájek's with its 95% interval, over audits whose sampling probability is known.
+        effective: How many plain audits the weighted one is worth.
+        targeted: Labels that no audit drew at random, picked because something looked wrong: in ``raw`` only.
+        targeted_correct: Of these, labels that were right.
+        technical: Audited labels with technical errors, left out.
+        gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
+        standing: What can be said, by the limits to judge by: of ``weighted`` where any sampling probability is known, even
+            if those audits are too few, for targeted ones are no sample; else of those assumed to be random.
+        by_weight: ``standing`` is of the weighted one.
+        missing: About how many more audits an interval of ±``wanted_half_width_ratio`` takes.
+        seen: (right, judged) of the audits that ``standing`` is of.
+        chance: The p-value of "below the target", of the audits that ``standing`` is of; 1 without audits.
+        audits: What these audits are worth in plain ones, for pooling with peers.
+    """
+
+    judged: int
+    correct: int
+    raw: Interval | None
+    drawn: Interval | None
+    weighted: Interval | None
+    effective: float
+    targeted: int
+    targeted_correct: int
+    technical: int
+    gold: tuple[int, int]
+    standing: TargetStanding
+    by_weight: bool
+    missing: int
+    seen: tuple[int, int]
+    chance: float
+    audits: PlainAudits
+
+    @property
+    def best(self) -> Interval | None:
+        """The estimate that ``standing`` is of."""
+        return self.weighted if self.by_weight else self.drawn
+
+
+def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accuracy:
+    """Return the accuracy of some labels and what can be said of it."""
+    judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
+    targeted, targeted_correct = 0, 0
+    sums = SampledAudits()
+    for work in works:
+        verdict = work.judged
+        if verdict is None:
+            continue
+        if verdict.technical:
+            technical += 1
+            continue
+        right = not verdict.wrong
+        judged += 1
+        correct += right
+        targeted += verdict.targeted
+        targeted_correct += right and verdict.targeted
+        sums.add(verdict)
+        if verdict.gold:
+            gold += 1
+            gold_correct += right
+    share = sums.share(weighted=sums.sampled)
+    drawn = proportion(correct - targeted_correct, judged - targeted)
+    best = share.estimate if share is not None else None
+    size = share.worth if share is not None else 0.0
+    return Accuracy(
+        judged=judged,
+        correct=correct,
+        raw=proportion(correct, judged),
+        drawn=drawn,
+        weighted=best if sums.sampled else None,
+        effective=size if sums.sampled else 0.0,
+        targeted=targeted,
+        targeted_correct=targeted_correct,
+        technical=technical,
+        gold=(gold_correct, gold),
+        standing=standing_of(share.limits() if share is not None else (0.0, 1.0), size, policy),
+        by_weight=sums.sampled,
+        missing=_missing(best, size, policy),
+        seen=sums.counts(weighted=sums.sampled),
+        chance=share.chance_below(policy.accuracy_target_ratio) if share is not None else 1.0,
+        audits=effective_audits(share, sums.counts(weighted=sums.sampled)[1]),
+    )
+
+
+def effective_audits(share: WeightedShare | None, audits: int) -> PlainAudits:
+    """Return how many plain audits, and how many right ones of them, say as much as weighted ones.
+
+    As many as give the variance of Hájek's estimate, Σw²(y − p)²/(Σw)². One right and one wrong label of the largest weight are
+    added for it and taken away after it, for a sample without errors has a variance too; never more than there are audits. With
+    one weight it is the counts themselves. An approximation: the posterior it leads to is measured in docs/people.md.
+
+    Source: Särndal, Swensson & Wretman, Model Assisted Survey Sampling, 1992, section 5.7, for the variance.
+
+    Args:
+        share: The weighted share; None is no audits.
+        audits: How many audits it is of.
+    """
+    if share is None:
+        return PlainAudits(0.0, 0.0)
+    good, bad = share.good.one_more(), share.bad.one_more()
+    total = good.total + bad.total
+    right = good.total / total
+    variance = ((1 - right) ** 2 * good.squares + right**2 * bad.squares) / total**2
+    judged = min(float(audits), max(0.0, right * (1 - right) / variance - 2))
+    return PlainAudits(share.estimate.value * judged, judged)
+
+
+def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
+    # Two right and two wrong are added (Agresti & Coull 1998), because no errors so far does not mean that there will
+    # be none.
+    share = (best.value * size + 2) / (size + 4) if best is not None else policy.accuracy_target_ratio
+    wanted = max(policy.min_audits, trials_for(share, policy.wanted_half_width_ratio))
+    return max(0, wanted - int(size))
+
+
+def standing_of(limits: Limits, size: float, policy: PeoplePolicy) -> TargetStanding:
+    """Return what can be said of a share whose limits to judge by come from ``size`` audits.
+
+    Source: ``streams.core.binomial``: ``below`` is wrong with at most 2.5% of people who meet the target, ``on_target`` with at most
+    2.5% of those who do not.
+    """
+    low, high = limits
+    if size < policy.min_audits:
+        return TargetStanding.too_few
+    if high < policy.accuracy_target_ratio:
+        return TargetStanding.below
+    return TargetStanding.on_target if low >= policy.accuracy_target_ratio else TargetStanding.unclear
