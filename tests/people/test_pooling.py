@@ -22,7 +22,8 @@ from floorwatch.analysis.people.pooling import (
     spread_chances,
 )
 from floorwatch.sims import people as sim
-from streams.core.binomial import Weighed, incomplete_beta
+from streams.core.beta import incomplete_beta
+from streams.core.binomial import Weighed
 from streams.core.proportions import weighted_share
 from tests.people.floor import BASE, DAY, judged, work
 

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from floorwatch.analysis.people.accuracy import PlainAudits
 from floorwatch.analysis.people.peers import DrawnAudits, Tallies
-from streams.core.binomial import TAIL, incomplete_beta
+from streams.core.beta import incomplete_beta
+from streams.core.binomial import TAIL
 from streams.core.proportions import Interval
 
 SPREADS = tuple(step / 50 for step in range(26))
