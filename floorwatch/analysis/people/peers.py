@@ -22,7 +22,7 @@ _QUANTUM_VARIANCE = LOG_GAMMA * LOG_GAMMA / 12
 """Variance of a log time known only to its bucket."""
 
 
-class DrawnAudits:
+class DrawnSums:
     """Audits drawn at random, of one kind of work, of one person or of several.
 
     Attributes:
@@ -38,7 +38,7 @@ class DrawnAudits:
         """Count nothing."""
         self.weight = self.wrong = self.squares = self.of_people = 0
 
-    def add(self, other: DrawnAudits, sign: int = 1) -> None:
+    def add(self, other: DrawnSums, sign: int = 1) -> None:
         """Add (or with ``sign=-1`` take away) those of other people."""
         self.weight += sign * other.weight
         self.wrong += sign * other.wrong
@@ -76,8 +76,8 @@ class WorkTally:
         self.handle_ms = 0
         self.judged = 0
         self.wrong = 0
-        self.sampled = DrawnAudits()
-        self.assumed = DrawnAudits()
+        self.sampled = DrawnSums()
+        self.assumed = DrawnSums()
         self.buckets: dict[int, int] = {}
 
     def add(self, other: WorkTally, sign: int = 1) -> None:
@@ -92,7 +92,7 @@ class WorkTally:
         for bucket, count in other.buckets.items():
             self.buckets[bucket] = self.buckets.get(bucket, 0) + sign * count
 
-    def drawn(self, *, weighted: bool) -> DrawnAudits:
+    def drawn(self, *, weighted: bool) -> DrawnSums:
         """Return the audits to judge by: those with a sampling probability, or those assumed to be random."""
         return self.sampled if weighted else self.assumed
 

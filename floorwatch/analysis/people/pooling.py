@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from floorwatch.analysis.people.accuracy import PlainAudits
-from floorwatch.analysis.people.peers import DrawnAudits, Tallies
+from floorwatch.analysis.people.peers import DrawnSums, Tallies
 from streams.core.beta import incomplete_beta
 from streams.core.binomial import TAIL
 from streams.core.proportions import Interval
@@ -106,9 +106,9 @@ def prior_of(own: Tallies, peers: Tallies, *, weighted: bool) -> Prior | None:
     return Prior(mean, error, of_people * of_people)
 
 
-def _overall(parts: Iterable[DrawnAudits]) -> float:
+def _overall(parts: Iterable[DrawnSums]) -> float:
     """Return the accuracy over all kinds of work, half an error and half a right one added, so that it is never 0 or 1."""
-    whole = DrawnAudits()
+    whole = DrawnSums()
     for part in parts:
         whole.add(part)
     worth = whole.weight**2 / whole.squares
