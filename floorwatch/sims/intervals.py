@@ -7,7 +7,7 @@ work audited more often, audits of a few kinds of work in which one is large and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from floorwatch.sims.lines import ReportLine, of_share
 from streams.core.binomial import TAIL, WeightClass, exact_limits, interval_limits
-from streams.core.proportions import accuracy_of_classes, difference, recall_of
+from streams.core.proportions import accuracy_of_classes, difference
 
 CPU_S = 15.0
 CLAIMED = 0.925
@@ -114,41 +114,6 @@ DESIGNS = (
 )
 
 
-class Flagging(NamedTuple):
-    """Items of which few deserve a value; flagged ones are audited at 20%, passed ones at 1%."""
-
-    name: str
-    items: int
-    prevalence: float
-    recall: float
-    precision: float = 0.9
-
-    def holds(self, rng: np.random.Generator) -> bool:
-        """Tell for one run whether the interval holds the true recall; a run that can say nothing counts as holding."""
-        deserving = int(rng.binomial(self.items, self.prevalence))
-        given = int(rng.binomial(deserving, self.recall))
-        flagged = given + int(rng.poisson(given * (1 - self.precision) / self.precision))
-        audits, passed = int(rng.binomial(flagged, 0.2)), int(rng.binomial(self.items - flagged, 0.01))
-        right = int(rng.binomial(audits, given / flagged)) if flagged else 0
-        missed = int(rng.binomial(passed, (deserving - given) / (self.items - flagged)))
-        found = recall_of(
-            [WeightClass(audits, audits - right, audits * 5)], [WeightClass(passed, missed, passed * 100)]
-        )
-        return found is None or (found.low <= self.recall <= found.high and found.value != 1.0)
-
-
-FLAGGINGS = (
-    Flagging("5% deserve it, true recall 90%", 20_000, 0.05, 0.9),
-    Flagging("2% deserve it, true recall 90%", 20_000, 0.02, 0.9),
-    Flagging("5% deserve it, true recall 80%", 20_000, 0.05, 0.8),
-    Flagging("5% deserve it, true recall 90%, five times the items", 100_000, 0.05, 0.9),
-)
-
-
-def _times(count: int, holds: Callable[[], bool]) -> int:
-    return sum(holds() for _ in range(count))
-
-
 def _designs(runs: int, rng: np.random.Generator) -> Iterator[ReportLine]:
     for design in DESIGNS:
         covered = below = above = said = 0
@@ -205,9 +170,6 @@ def run(scale: float, seed: int) -> list[ReportLine]:
         )
     found += _designs(runs, rng)
     found += _differences(runs, rng)
-    for flagging in FLAGGINGS:
-        held = _times(runs, lambda flagging=flagging: flagging.holds(rng))  # type: ignore[misc]
-        found.append(of_share(f"recall covers: {flagging.name}", held, runs, "at least", 0.95))
     return found
 
 

@@ -33,7 +33,7 @@ FLAGGED, PASSED = 0.2, 0.01
 FLAG, PASS = "spam", "safe"
 
 
-class Floor(NamedTuple):
+class SampledQueue(NamedTuple):
     """A queue.
 
     Attributes:
@@ -54,12 +54,12 @@ class Floor(NamedTuple):
 
 
 FLOORS = (
-    Floor("5% violating, 20,000 items", 20_000, 0.05),
-    Floor("2% violating, 20,000 items", 20_000, 0.02),
-    Floor("5% violating, 5,000 items", 5_000, 0.05),
-    Floor("5% violating, and 400 targeted audits", 20_000, 0.05, targeted=400),
-    Floor("2% violating, and 400 targeted audits", 20_000, 0.02, targeted=400),
-    Floor("5% violating, three in ten labels by a tool that says nothing", 20_000, 0.05, silent=0.3),
+    SampledQueue("5% violating, 20,000 items", 20_000, 0.05),
+    SampledQueue("2% violating, 20,000 items", 20_000, 0.02),
+    SampledQueue("5% violating, 5,000 items", 5_000, 0.05),
+    SampledQueue("5% violating, and 400 targeted audits", 20_000, 0.05, targeted=400),
+    SampledQueue("2% violating, and 400 targeted audits", 20_000, 0.02, targeted=400),
+    SampledQueue("5% violating, three in ten labels by a tool that says nothing", 20_000, 0.05, silent=0.3),
 )
 
 
@@ -86,7 +86,7 @@ class Week:
     recall: float
 
 
-def week(floor: Floor, rng: np.random.Generator) -> Week:
+def week(floor: SampledQueue, rng: np.random.Generator) -> Week:
     """Return one run."""
     volumes = rng.lognormal(0, 1, floor.labelers)
     shares = volumes / volumes.sum()
@@ -110,7 +110,7 @@ def week(floor: Floor, rng: np.random.Generator) -> Week:
 
 
 def _audited(
-    floor: Floor,
+    floor: SampledQueue,
     by_person: np.ndarray[Any, Any],
     missed: np.ndarray[Any, Any],
     fussy: np.ndarray[Any, Any],
@@ -152,7 +152,7 @@ def run(scale: float, seed: int) -> list[ReportLine]:
     return [line for floor in FLOORS for line in _lines(floor, runs, rng)]
 
 
-def _lines(floor: Floor, runs: int, rng: np.random.Generator) -> Iterator[ReportLine]:
+def _lines(floor: SampledQueue, runs: int, rng: np.random.Generator) -> Iterator[ReportLine]:
     weeks = [week(floor, rng) for _ in range(runs)]
     errors, covered, below, recalled, certain = [], 0, 0, 0, 0
     for one in weeks:

@@ -15,7 +15,7 @@ from floorwatch.sims import lines, rows_of, runner, simulations, table
 
 ROOT = Path(__file__).parents[2]
 GOOD = lines.of_share("pages", 0, 40, "at most", 0.1, row=3)
-UNMEASURED = frozenset(table.ROWS)
+UNMEASURED = frozenset({15})
 """Rows whose simulation is still being built."""
 
 BAD = lines.of_share("pages", 40, 40, "at most", 0.1, row=3)
