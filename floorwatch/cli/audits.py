@@ -14,10 +14,12 @@ from floorwatch.cli.options import CsvOption, JsonOption, misused
 from floorwatch.cli.people_options import as_percent
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import say, say_json
+from streams.core.formatting import plural
 
 if TYPE_CHECKING:
     from floorwatch.analysis.audits.iso2859 import AcceptancePlan
     from floorwatch.analysis.audits.operating import Characteristic
+    from floorwatch.analysis.audits.switching import Standing
 
 audits_app = typer.Typer(help="Plan audits: how many, of which labels, with which probability.", no_args_is_help=True)
 
@@ -143,7 +145,16 @@ def aql(
     lot: Annotated[int, typer.Option(min=1, max=10**12, help="Labels of the lot: what is accepted or not as one.")],
     aql: Annotated[float, typer.Option("--aql", min=0, max=10, help="Acceptance quality limit, percent wrong.")] = 1.0,
     level: Annotated[str, typer.Option(help="Inspection level: I, II, III, S-1, S-2, S-3 or S-4.")] = "II",
-    severity: Annotated[str, typer.Option(help="normal, tightened or reduced.")] = "normal",
+    severity: Annotated[
+        str | None, typer.Option(help="normal, tightened or reduced; else by --before, else normal.")
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(help="Wrong ones found in the lots before, the oldest first: 0,3,1. They decide the severity."),
+    ] = None,
+    steady: Annotated[
+        bool, typer.Option("--steady", help="Reduced inspection may begin when the score allows it.")
+    ] = False,
     wrong: Annotated[int | None, typer.Option(min=0, help="Wrong ones found: say whether the lot is accepted.")] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
@@ -156,14 +167,17 @@ def aql(
     from floorwatch.analysis.audits.operating import characteristic
 
     _known("--level", level, LEVELS)
-    _known("--severity", severity, [one.value for one in Severity])
+    if severity is not None:
+        _known("--severity", severity, [one.value for one in Severity])
     if aql not in AQLS:
         near = min(AQLS, key=lambda one: abs(one - aql))
         listed = ", ".join(f"{one:g}" for one in AQLS)
         misused(f"--aql {aql:g}: not in the tables of ISO 2859-1; the nearest is {near:g}. Use one of {listed}")
     if lot < 2:
         misused(f"--lot {lot}: one label needs no sample; write 2 or more")
-    found = acceptance_plan(lot, aql, level, Severity(severity))
+    standing = None if before is None else _standing(lot, aql, level, before, severity, steady=steady)
+    given = Severity(severity or "normal") if standing is None else standing.severity
+    found = acceptance_plan(lot, aql, level, given)
     if wrong is not None and wrong > found.size:
         misused(f"--wrong {wrong}: the sample has only {found.size:,} labels")
     curve = characteristic(found)
@@ -171,9 +185,44 @@ def aql(
         rows = (one._asdict() for one in curve.points)
         write_csv(sys.stdout, ["wrong", "share", "lot_accepted", "process_accepted"], rows)
     elif as_json:
-        say_json(_aql_json(found, curve, wrong))
+        say_json(_aql_json(found, curve, wrong, standing))
     else:
-        say("\n".join(_aql_lines(found, curve, wrong)))
+        say("\n".join([*_before_lines(standing), *_aql_lines(found, curve, wrong)]))
+
+
+def _standing(lot: int, aql: float, level: str, before: str, severity: str | None, *, steady: bool) -> Standing:
+    """Return where the vendor stands after the lots before.
+
+    Raises:
+        typer.Exit: 2 where the counts cannot be read.
+    """
+    from floorwatch.analysis.audits.switching import standing_after
+
+    if severity is not None:
+        misused("--before and --severity: give one of them; the lots before decide the severity")
+    parts = [part.strip() for part in before.split(",") if part.strip()]
+    bad = next((part for part in parts if not (part.isascii() and part.isdigit() and len(part) < 8)), None)
+    if bad is not None or not parts:
+        misused(f"--before {bad or before}: write whole numbers with commas between them, for example 0,3,1")
+    try:
+        return standing_after(lot, aql, level, [int(part) for part in parts], steady=steady)
+    except ValueError as error:
+        misused(f"--before: {error}")
+
+
+def _before_lines(standing: Standing | None) -> list[str]:
+    """Return what the lots before say, and a line between."""
+    if standing is None:
+        return []
+    accepted, lots = sum(standing.accepted), len(standing.accepted)
+    said = f"{accepted} of {plural(lots, 'lot')} before accepted; the next gets {standing.severity} inspection"
+    if standing.stopped:
+        return [
+            f"{said.partition(';')[0]}; 5 were not under tightened inspection: accept none by sample until the vendor improves.",
+            "",
+        ]
+    score = f", switching score {standing.score}" if standing.severity == "normal" else ""
+    return [f"{said}{score}.", ""]
 
 
 def _known(option: str, given: str, known: Any) -> None:
@@ -181,13 +230,16 @@ def _known(option: str, given: str, known: Any) -> None:
         misused(f"{option} {given}: {choices(given, known)}")
 
 
-def _aql_json(plan: AcceptancePlan, curve: Characteristic, wrong: int | None) -> dict[str, Any]:
+def _aql_json(
+    plan: AcceptancePlan, curve: Characteristic, wrong: int | None, standing: Standing | None
+) -> dict[str, Any]:
     accepted = {} if wrong is None else {"wrong": wrong, "accepted": plan.accepts(wrong)}
     return {
         "standard": "ISO 2859-1:1999, single sampling",
         **plan._asdict(),
         "probability": plan.probability,
         **accepted,
+        **({} if standing is None else {"before": standing._asdict()}),
         "risk_at_aql": curve.risk_at_aql,
         "share_accepted_with": {str(chance): share for chance, share in curve.shares.items()},
         "curve": [point._asdict() for point in curve.points],

@@ -57,6 +57,17 @@ def test_aql_gives_plan_curve_and_rules() -> None:
     assert float(rows[2]["process_accepted"]) == found["curve"][2]["process_accepted"]
 
 
+def test_the_lots_before_decide_how_strictly_the_next_is_inspected() -> None:
+    done = run("aql", "--lot", "1150", "--before", "0,3,1,4")
+    assert "2 of 4 lots before accepted; the next gets tightened inspection." in done.output
+    assert "Accept with 1 wrong or fewer" in done.output
+    reduced = json.loads(run("aql", "--lot", "1150", "--before", ",".join("1" * 10), "--steady", "--json").output)
+    assert (reduced["severity"], reduced["size"], reduced["before"]["score"]) == ("reduced", 32, 0)
+    assert "switching score 30." in run("aql", "--lot", "1150", "--before", ",".join("1" * 10)).output
+    stopped = run("aql", "--lot", "1150", "--before", "3,3,2,2,2,2,2").output
+    assert "accept none by sample until the vendor improves" in stopped
+
+
 def test_a_small_lot_is_audited_whole() -> None:
     assert "Audit 100 labels at random (the whole lot)." in run("aql", "--lot", "100", "--aql", "0.1").output
 
@@ -72,6 +83,10 @@ def test_a_small_lot_is_audited_whole() -> None:
         (("aql", "--lot", "500", "--level", "S4"), "did you mean S-4?"),
         (("aql", "--lot", "500", "--severity", "tight"), "did you mean tightened?"),
         (("aql", "--lot", "500", "--wrong", "51"), "the sample has only 50 labels"),
+        (("aql", "--lot", "500", "--before", "1,x"), "--before x: write whole numbers"),
+        (("aql", "--lot", "500", "--before", ","), "write whole numbers"),
+        (("aql", "--lot", "500", "--before", "60"), "lot 1: 60 wrong of a sample of 50"),
+        (("aql", "--lot", "500", "--before", "1", "--severity", "normal"), "give one of them"),
         (("aqls",), "aql"),
     ],
 )
