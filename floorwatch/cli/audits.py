@@ -19,7 +19,7 @@ from streams.core.formatting import plural
 if TYPE_CHECKING:
     from floorwatch.analysis.audits.iso2859 import AcceptancePlan
     from floorwatch.analysis.audits.operating import Characteristic
-    from floorwatch.analysis.audits.switching import Standing
+    from floorwatch.analysis.audits.switching import LotStanding
 
 audits_app = typer.Typer(help="Plan audits: how many, of which labels, with which probability.", no_args_is_help=True)
 
@@ -190,7 +190,7 @@ def aql(
         say("\n".join([*_before_lines(standing), *_aql_lines(found, curve, wrong)]))
 
 
-def _standing(lot: int, aql: float, level: str, before: str, severity: str | None, *, steady: bool) -> Standing:
+def _standing(lot: int, aql: float, level: str, before: str, severity: str | None, *, steady: bool) -> LotStanding:
     """Return where the vendor stands after the lots before.
 
     Raises:
@@ -210,7 +210,7 @@ def _standing(lot: int, aql: float, level: str, before: str, severity: str | Non
         misused(f"--before: {error}")
 
 
-def _before_lines(standing: Standing | None) -> list[str]:
+def _before_lines(standing: LotStanding | None) -> list[str]:
     """Return what the lots before say, and a line between."""
     if standing is None:
         return []
@@ -231,7 +231,7 @@ def _known(option: str, given: str, known: Any) -> None:
 
 
 def _aql_json(
-    plan: AcceptancePlan, curve: Characteristic, wrong: int | None, standing: Standing | None
+    plan: AcceptancePlan, curve: Characteristic, wrong: int | None, standing: LotStanding | None
 ) -> dict[str, Any]:
     accepted = {} if wrong is None else {"wrong": wrong, "accepted": plan.accepts(wrong)}
     return {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from floorwatch.analysis.audits.iso2859 import Severity
-from floorwatch.analysis.audits.switching import Standing, standing_after
+from floorwatch.analysis.audits.switching import LotStanding, standing_after
 
 
-def after(*wrong: int, steady: bool = False, lot: int = 1_150, aql: float = 1.0) -> Standing:
+def after(*wrong: int, steady: bool = False, lot: int = 1_150, aql: float = 1.0) -> LotStanding:
     return standing_after(lot, aql, "II", wrong, steady=steady)
 
 

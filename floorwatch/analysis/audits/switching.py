@@ -17,7 +17,7 @@ _LAST, _REFUSED = 5, 2
 _ACCEPTED_IN_A_ROW, _STOP = 5, 5
 
 
-class Standing(NamedTuple):
+class LotStanding(NamedTuple):
     """Where a vendor stands after some lots.
 
     Attributes:
@@ -74,7 +74,7 @@ class _Lots:
         self.severity, self.score, self._since, self._refused = severity, 0, [], 0
 
 
-def standing_after(lot: int, aql: float, level: str, wrong: Sequence[int], *, steady: bool = False) -> Standing:
+def standing_after(lot: int, aql: float, level: str, wrong: Sequence[int], *, steady: bool = False) -> LotStanding:
     """Return where a vendor stands after lots of one size.
 
     Args:
@@ -100,4 +100,4 @@ def standing_after(lot: int, aql: float, level: str, wrong: Sequence[int], *, st
         if not 0 <= found <= plan.size:
             raise ValueError(f"lot {at}: {found} wrong of a sample of {plan.size}")
         lots.take(plan, found)
-    return Standing(lots.severity, lots.score, lots.stopped, tuple(lots.accepted))
+    return LotStanding(lots.severity, lots.score, lots.stopped, tuple(lots.accepted))
