@@ -14,6 +14,7 @@ import typer
 from floorwatch.output.terminal import say, say_lines
 from streams.core.formatting import plural
 from streams.core.policy import DAY_MS
+from streams.models.sampling_plan import NO_PLAN, SamplingPlan
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 if TYPE_CHECKING:
@@ -113,11 +114,13 @@ class ReadingRules:
         max_event_bytes: Larger events are refused.
         limits: How far an event's times may be from its own.
         horizon_ms: Correction horizon: an event that changes only panes further behind the watermark than this is late.
+        sampling: What is said of audits that name no probability.
     """
 
     max_event_bytes: int = 1_048_576
     limits: EventLimits = DEFAULT_LIMITS
     horizon_ms: int = 14 * DAY_MS
+    sampling: SamplingPlan = NO_PLAN
 
     @classmethod
     def of(cls, settings: FloorwatchConfig) -> ReadingRules:
@@ -126,7 +129,8 @@ class ReadingRules:
         from floorwatch.settings.policies import core_policy
 
         limits = event_limits(settings.events)
-        return cls(settings.engine.max_event_bytes, limits, core_policy(settings).horizon_ms)
+        horizon_ms, plan = core_policy(settings).horizon_ms, settings.sampling.plan()
+        return cls(settings.engine.max_event_bytes, limits, horizon_ms, plan)
 
 
 def _take_in(log: TaskLog, replayed: PartitionReplay, partition_facts: PartitionFacts) -> None:
@@ -144,17 +148,26 @@ def _take_in(log: TaskLog, replayed: PartitionReplay, partition_facts: Partition
     log.take(partition_facts.tasks(replayed.knows))
 
 
-def _accepts(raw: bytes, rules: ReadingRules) -> bool:
-    """Whether intake would put a line on the log of events. Clock events, which only Floorwatch writes, may stand in a file."""
-    from streams.models.acceptance import UNREADABLE, Refusal, parse_event
-    from streams.models.events import Tick, decode_log_event
+def _accepted(raw: bytes, rules: ReadingRules) -> bytes | None:
+    """Return a line as intake would put it on the log of events, None where it would not.
 
-    if not isinstance(parse_event(raw, None, rules.max_event_bytes, limits=rules.limits), Refusal):
-        return True
+    Clock events, which only Floorwatch writes, may stand in a file.
+    """
+    from streams.models.acceptance import UNREADABLE, Refusal, accept
+    from streams.models.events import Tick, decode_log_event, encode_event
+    from streams.models.sampling_plan import stamped
+
+    found = accept(raw, None, rules.max_event_bytes, limits=rules.limits)
+    if not isinstance(found, Refusal):
+        event = stamped(found[0], rules.sampling, first=False)
+        if isinstance(event, Refusal):
+            return None
+        value: bytes = raw if event is found[0] else encode_event(event)
+        return value
     try:
-        return isinstance(decode_log_event(raw), Tick)
+        return raw if isinstance(decode_log_event(raw), Tick) else None
     except UNREADABLE:
-        return False
+        return None
 
 
 def _shared(work: StandingLabel) -> StandingLabel:
@@ -198,8 +211,9 @@ def read_log(log: T, lines: Iterable[bytes], rules: ReadingRules | None = None) 
         raw = line.rstrip(b"\r\n")
         if not raw.strip():
             continue
-        if _accepts(raw, rules):
-            replayed.feed([Record(offset, 0, None, raw)])
+        value = _accepted(raw, rules)
+        if value is not None:
+            replayed.feed([Record(offset, 0, None, value)])
         else:
             log.refused += 1
     _take_in(log, replayed, facts)

@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
+from config.sampling import SamplingSettings
 from floorwatch.analysis.people.cohort import Cohort
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.scorecard import scorecard
@@ -223,3 +224,25 @@ async def _fill(address: str, lines: list[bytes], tick: bytes) -> None:
             await KafkaLogWriter(producer).append("floorwatch." + EVENTS, partition, outgoing)
     finally:
         await producer.stop()
+
+
+def test_a_file_is_read_with_what_the_configuration_says_of_sampling() -> None:
+    """As intake would have written it, and what an intake has written already stays."""
+    told = {"method": None, "probability": 0.2, "source": "configuration"}
+    events = [
+        label("l-1", 5),
+        audit("a-1", 7, "l-1", "correct"),
+        label("l-2", 5, task="t-2"),
+        audit("a-2", 7, "l-2", "correct", task="t-2")
+        | {"data": {"audit_id": "a-2", "verdict": "correct", "sampling": told}},
+        label("l-3", 5, task="t-3"),
+        audit("a-3", 7, "l-3", "correct", p=0.001, task="t-3"),
+    ]
+    lines = [json.dumps(one).encode() for one in events]
+    sampling = {"min_probability": 0.01, "sources": {"case": {"method": "random", "probability": 0.05}}}
+    rules = ReadingRules(sampling=SamplingSettings.model_validate(sampling).plan())
+    log = read_facts(lines, rules)
+    drawn = {work.label_id: work.judged.weight_nano / NANO for work in log.works if work.judged is not None}
+    assert drawn == {"l-1": 20.0, "l-2": 5.0}
+    assert log.refused == 1
+    assert read_facts(lines).refused == 0
