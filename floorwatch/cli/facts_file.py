@@ -120,7 +120,7 @@ class ReadingRules:
     max_event_bytes: int = 1_048_576
     limits: EventLimits = DEFAULT_LIMITS
     horizon_ms: int = 14 * DAY_MS
-    sampling: SamplingPlan = NO_PLAN
+    sampling: SamplingPlan = field(default=NO_PLAN, hash=False)
 
     @classmethod
     def of(cls, settings: FloorwatchConfig) -> ReadingRules:

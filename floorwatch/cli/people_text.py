@@ -53,7 +53,7 @@ def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
         TargetStanding.on_target: f"at or above the target of {target} beyond chance",
         TargetStanding.unclear: f"cannot be told from the target of {target}",
     }[accuracy.standing]
-    how = "weighted by sampling, " if accuracy.by_weight else ""
+    how = "weighted by sampling, " if accuracy.by_weight else "audits assumed random, "
     return f"{spread(best)}: {verdict}; {how}{seen}"
 
 
@@ -149,7 +149,21 @@ def _accuracy_lines(card: Scorecard, policy: PeoplePolicy) -> list[str]:
 
 
 def targeted_lines(accuracy: Accuracy) -> list[str]:
-    """Return a note on labels that no audit drew at random."""
+    """Return a note on audited labels that are in no estimate, and on those that are only assumed to be drawn at random."""
+    unsaid = accuracy.judged - accuracy.targeted - (accuracy.seen[1] if accuracy.by_weight else 0)
+    notes = []
+    if unsaid and accuracy.by_weight:
+        notes.append(
+            f"  Not in it: {plural(unsaid, 'audit')} that say nothing of sampling, for others name their probability."
+        )
+    elif unsaid:
+        notes.append(
+            f"  {plural(unsaid, 'audit')} say nothing of sampling: they are assumed random. Say how they are drawn: docs/production.md."
+        )
+    return [*notes, *_targeted_lines(accuracy)]
+
+
+def _targeted_lines(accuracy: Accuracy) -> list[str]:
     if not accuracy.targeted:
         return []
     wrong = accuracy.targeted - accuracy.targeted_correct

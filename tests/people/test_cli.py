@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from floorwatch.cli import build
+from tests.oracle.case_events import audit, label
 from tests.people.log import files_read_once, people_log
 
 RUNNER = CliRunner()
@@ -212,3 +213,31 @@ def test_without_weights_nothing_is_said_of_exposure(events):
     assert "Exposure: not configured" in run("scorecard", "gore", "--events", str(events)).stdout
     (card,) = [json.loads(line) for line in run("people", "--json", "--events", str(events)).stdout.splitlines()][:1]
     assert card["exposure"] is None
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (
+            0,
+            (
+                "audits assumed random, 6 of 60 audited labels wrong",
+                "60 audits say nothing of sampling: they are assumed random",
+            ),
+        ),
+        (40, ("weighted by sampling, ", "Not in it: 20 audits that say nothing of sampling")),
+    ],
+)
+def test_a_scorecard_says_which_audits_are_only_assumed_to_be_random(tmp_path, named, said):
+    events = []
+    for n in range(60):
+        sampling = {"p": 0.05} if n < named else {}
+        events.append(label(f"l-{n}", 5, task=f"t-{n}"))
+        verdict = "incorrect" if n % 10 == 0 else "correct"
+        events.append(audit(f"a-{n}", 7, f"l-{n}", verdict, task=f"t-{n}", **sampling))
+    path = tmp_path / "silent.jsonl"
+    path.write_text("\n".join(json.dumps(one) for one in events))
+    found = run("scorecard", "ana", "--events", str(path))
+    assert found.exit_code == 0, found.output
+    for part in said:
+        assert part in " ".join(found.stdout.split())
