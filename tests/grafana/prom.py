@@ -121,16 +121,17 @@ class RealPrometheus:
             PrometheusFault: If that does not come about; with the targets' errors.
         """
         expected = sum(len(found) for found in self._jobs.values())
-        expr = f"count(count_over_time(up[5m]) >= {times})"
+        expr = f"count(sum_over_time(up[5m]) >= {times})"  # a scrape that failed counts 0
 
         def scraped() -> bool:
             found = self.query(expr)
             return bool(found) and found[0].value >= expected
 
-        self.wait_until(scraped, f"{expected} targets scraped {times} times")
-        down = [f"{t['scrapeUrl']}: {t['lastError']}" for t in self.targets() if t["health"] != "up"]
-        if down:
-            raise PrometheusFault("targets are not scraped: " + "; ".join(down))
+        try:
+            self.wait_until(scraped, f"{expected} targets scraped {times} times")
+        except PrometheusFault as fault:
+            down = [f"{t['scrapeUrl']}: {t['lastError']}" for t in self.targets() if t["health"] != "up"]
+            raise PrometheusFault("targets are not scraped: " + "; ".join(down) if down else str(fault)) from fault
 
     def wait_until(self, holds: Callable[[], bool], what: str) -> None:
         """Poll until something holds; time passes in Prometheus, so there is nothing else to wait on.

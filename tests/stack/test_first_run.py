@@ -46,7 +46,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "send.py": (),
     "python send.py": (r"^2 events sent$",),
     "floorwatch table accuracy --by vendor --window 1h --wait 60": (
-        r"bpo-a │ +0\.0% │.*│ 0\.0% – 96\.2% │.*│ +1 │ +1 │",
+        r"bpo-a │ +0\.0% │ 0\.0% – 96\.2% │ +1 │ +1 │ +1 │",
     ),
     "floorwatch facts t-1": (r"label l-1: hate, took 40 s, vendor=bpo-a", r"audit a-1 of label l-1: incorrect"),
     "floorwatch.yaml": (),
