@@ -17,6 +17,7 @@ from streams.adapters.topic_names import TopicNames
 from streams.agents.ledger import LedgerStage
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
+from streams.core.recount import versioned
 from streams.models import topics
 from tests.agents.test_ledger import Nothing
 from tests.agents.test_rule_runner import Redis, runner
@@ -102,6 +103,6 @@ def test_a_partition_that_is_full_says_so_before_its_rows_and_in_the_log_now_and
     assert stage.scopes_refused >= 5
     for partition in range(2):
         keys = written.keys["f." + topics.PARTIALS, partition]
-        assert b"~watermark|0|me~4|full" in keys
-        first = keys.index(b"~watermark|0|me~4|full")
-        assert keys[first + 1 :].count(b"~watermark|0|me~4") == 5
+        assert f"~watermark|0|{versioned('me')}|full".encode() in keys
+        first = keys.index(f"~watermark|0|{versioned('me')}|full".encode())
+        assert keys[first + 1 :].count(f"~watermark|0|{versioned('me')}".encode()) == 5
