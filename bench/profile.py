@@ -22,8 +22,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from bench.workload import load
 from streams.adapters.topic_names import TopicNames
 from streams.agents.intake import Intake, IntakePolicy
@@ -31,7 +29,7 @@ from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
 from streams.core.records import Record
-from streams.core.tables import pane_rows, window_rows
+from streams.core.tables import pane_json, window_json
 from streams.models import topics
 from streams.models.events import decode_log_event
 
@@ -191,12 +189,12 @@ def publish(floor: Floor, sections: Sections) -> tuple[int, int]:
         windows, panes = floor.take_changes()
     with sections.part("scopes: window_rows/pane_rows+JSON"):
         for window in windows:
-            for row in window_rows(window, floor.watermark_ms).values():
-                size += len(orjson.dumps(row))
+            for value in window_json(window, floor.watermark_ms).values():
+                size += len(value)
                 count += 1
         for pane in panes:
-            for row in pane_rows(pane, floor.watermark_ms).values():
-                size += len(orjson.dumps(row))
+            for value in pane_json(pane, floor.watermark_ms).values():
+                size += len(value)
                 count += 1
     return count, size
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -22,7 +22,7 @@ from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.core.rowcodec import json_bytes
 from streams.core.scope_state import PaneRow, WindowRow
-from streams.core.tables import TABLES, pane_rows, window_rows
+from streams.core.tables import TABLES, pane_json, window_json, window_rows
 from streams.engine.log import LogReader, LogWriter, ProducerRecord
 from streams.models import formats, topics
 from streams.models.refusal import Refusal
@@ -287,11 +287,8 @@ class AggregateStage:
         if isinstance(row, WindowRow):
             self._add_window(rows, row, watermark_ms)
             return
-        shown = {
-            table: _encoded(found) for table, found in pane_rows(row, watermark_ms, self.floor.sources.behind).items()
-        }
-        for table, value in shown.items():
-            rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", value)
+        for table, value in pane_json(row, watermark_ms, self.floor.sources.behind).items():
+            rows.pane(table, f"{row.state.key}|3600|{row.start_ms}", _stamped(value))
 
     def _row_aside(self, rows: TableRows, row: WindowRow | PaneRow, error: Exception) -> None:
         """Delete the row of a window that cannot be computed. If the old row stayed, readers would take it for the present one."""
@@ -305,9 +302,16 @@ class AggregateStage:
                 rows.window(table, window, row.state.key, None)
 
     def _add_window(self, rows: TableRows, window: WindowRow, watermark_ms: int) -> None:
-        found = window_rows(window, watermark_ms, self.floor.sources.behind)
+        behind = self.floor.sources.behind
+        values: Mapping[str, bytes | None]
+        if window.window == self._shown_window:
+            found = window_rows(window, watermark_ms, behind)
+            values = {table: _stamped(json_bytes(row)) for table, row in found.items()}
+        else:
+            values = {table: _stamped(value) for table, value in window_json(window, watermark_ms, behind).items()}
         empty = not window.counters and not window.state.open_by_hour
-        values = {table: None if empty else _encoded(row) for table, row in found.items()}
+        if empty:
+            values = dict.fromkeys(values)
         if window.window == self._shown_window:
             self._show(window.state.key, None if empty else list(found.values()))
         for table, value in values.items():
@@ -343,5 +347,5 @@ class AggregateStage:
         return [row for rows in list(self._shown.values()) for row in rows]
 
 
-def _encoded(row: dict[str, Any]) -> bytes:
-    return formats.stamped_json(formats.TABLE_ROW, json_bytes(row))
+def _stamped(value: bytes) -> bytes:
+    return formats.stamped_json(formats.TABLE_ROW, value)

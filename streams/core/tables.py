@@ -6,6 +6,7 @@ Which fields a row has, and what counters each is made of, say the measures (``s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from streams.core import counters as c
 from streams.core.counters import Counters
@@ -13,6 +14,7 @@ from streams.core.estimates import accuracy_share, critical_share
 from streams.core.forecast.observe import has_forecast, outlook, outlook_row
 from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.core.row_layout import Layout, Parts, RowJson, parts_of, ratio
+from streams.core.rowcodec import json_bytes
 from streams.core.scope_state import PaneRow, ScopeState, WindowRow
 from streams.core.time_text import rfc3339
 from streams.core.value_quality import pairs_of, value_quality
@@ -159,65 +161,143 @@ def window_rows(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = N
         watermark_ms: The floor's watermark.
         behind: Watermarks in ms of source partitions older than that (``Sources.behind``).
     """
-    common = _common(row.state, row.start_ms, row.end_ms, row.counters, watermark_ms)
-    common["window"] = row.window
-    oldest_ms = row.state.oldest_open_ms()
-    age_ms = None if oldest_ms is None else max(0, watermark_ms - oldest_ms)
-    hours = _hours(row.start_ms, row.end_ms, watermark_ms)
-    backlog: int | None = sum(row.state.open_by_hour.values())
-    if not backlog and not WORKERS.isdisjoint(row.state.scope):
-        backlog = None
-    rows = {table: {"table": table, **common, **found} for table, found in _by_counters(row).items()}
-    if row.state.audits_only:
-        return rows
-    _set_pace(rows["throughput"], hours)
-    _set_open(rows["sla"], backlog, age_ms, row.state.open_as_of_ms(behind))
-    if row.state.watches:
-        for table, readings in row.state.readings(row.window, watermark_ms).items():
-            rows[table]["evidence"] = readings
-    if row.state.queue is not None and has_forecast(row.window):
-        rows["sla"]["forecast"] = outlook_row(outlook(row.state.queue, watermark_ms, oldest_ms))
-    return rows
+    return _window(row, watermark_ms, behind).rows()
+
+
+def window_json(row: WindowRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, bytes]:
+    """Return ``window_rows`` as JSON: what the tables have in common, and windows that count the same, is encoded once."""
+    return _window(row, watermark_ms, behind).json()
 
 
 def pane_rows(row: PaneRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, RowJson]:
     """Return the row of each table for one hour pane of one scope; the arguments are those of ``window_rows``."""
-    counters = row.counters
-    common = _common(row.state, row.start_ms, row.start_ms + HOUR_MS, counters, watermark_ms)
+    return _pane(row, watermark_ms, behind).rows()
+
+
+def pane_json(row: PaneRow, watermark_ms: int, behind: Mapping[int, int] = NONE_BEHIND) -> dict[str, bytes]:
+    """Return ``pane_rows`` as JSON."""
+    return _pane(row, watermark_ms, behind).json()
+
+
+@dataclass(slots=True)
+class _Measures:
+    """Measures that follow from counters alone, by table; several rows may share them, so they are not changed.
+
+    Attributes:
+        tables: The measures.
+        accuracy: Those of the accuracy table as JSON without its braces; empty before they are encoded.
+    """
+
+    tables: dict[str, RowJson]
+    accuracy: bytes = b""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of a scope's window or pane in their parts.
+
+    Attributes:
+        common: The fields that begin the row of every table.
+        measures: The measures.
+        own: Measures of a table that do not follow from counters alone, in place of those above.
+        evidence: Readings of detectors, by table.
+    """
+
+    common: RowJson
+    measures: _Measures
+    own: dict[str, RowJson]
+    evidence: dict[str, RowJson]
+
+    def rows(self) -> dict[str, RowJson]:
+        """Return the rows by table."""
+        rows = {
+            table: {"table": table, **self.common, **self.own.get(table, found)}
+            for table, found in self.measures.tables.items()
+        }
+        for table, readings in self.evidence.items():
+            rows[table]["evidence"] = readings
+        return rows
+
+    def json(self) -> dict[str, bytes]:
+        """Return the rows by table as JSON."""
+        common, measures = _inside(self.common), self.measures
+        if not measures.accuracy:
+            measures.accuracy = _inside(measures.tables["accuracy"])
+        rows = {}
+        for table in measures.tables:
+            body = measures.accuracy if table == "accuracy" else _inside(self.own[table])
+            readings = self.evidence.get(table)
+            more = b"" if readings is None else b',"evidence":' + json_bytes(readings)
+            rows[table] = b'{"table":"%s",%s,%s%s}' % (table.encode(), common, body, more)
+        return rows
+
+
+def _inside(value: RowJson) -> bytes:
+    """Return the JSON of an object without its braces."""
+    return json_bytes(value)[1:-1]
+
+
+def _window(row: WindowRow, watermark_ms: int, behind: Mapping[int, int]) -> _Rows:
+    state = row.state
+    common = _common(state, row.start_ms, row.end_ms, row.counters, watermark_ms)
+    common["window"] = row.window
+    found = _Rows(common, _by_counters(row), {}, {})
+    if state.audits_only:
+        return found
+    oldest_ms = state.oldest_open_ms()
+    age_ms = None if oldest_ms is None else max(0, watermark_ms - oldest_ms)
+    backlog: int | None = sum(state.open_by_hour.values())
+    if not backlog and not WORKERS.isdisjoint(state.scope):
+        backlog = None
+    tables = found.measures.tables
+    _set_pace(pace := dict(tables["throughput"]), _hours(row.start_ms, row.end_ms, watermark_ms))
+    _set_open(open_ := dict(tables["sla"]), backlog, age_ms, state.open_as_of_ms(behind))
+    found.own = {"throughput": pace, "sla": open_}
+    if state.watches:
+        found.evidence = state.readings(row.window, watermark_ms)
+    if state.queue is not None and has_forecast(row.window):
+        open_["forecast"] = outlook_row(outlook(state.queue, watermark_ms, oldest_ms))
+    return found
+
+
+def _pane(row: PaneRow, watermark_ms: int, behind: Mapping[int, int]) -> _Rows:
+    state, end_ms, counters = row.state, row.start_ms + HOUR_MS, row.counters
+    common = _common(state, row.start_ms, end_ms, counters, watermark_ms)
     common["window"] = "pane"
     common["pane_s"] = HOUR_MS // 1000
     common["pane_start"] = common["start"]
-    rows = {table: {"table": table, **common, **found} for table, found in _measures(row.state, counters).items()}
-    if not row.state.audits_only:
-        _set_pace(rows["throughput"], _hours(row.start_ms, row.start_ms + HOUR_MS, watermark_ms))
-        _set_open(rows["sla"], None, None, row.state.open_as_of_ms(behind))
-    return rows
+    found = _Rows(common, _measures(state, counters), {}, {})
+    if not state.audits_only:
+        tables = found.measures.tables
+        _set_pace(pace := dict(tables["throughput"]), _hours(row.start_ms, end_ms, watermark_ms))
+        _set_open(open_ := dict(tables["sla"]), None, None, state.open_as_of_ms(behind))
+        found.own = {"throughput": pace, "sla": open_}
+    return found
 
 
-def _by_counters(row: WindowRow) -> dict[str, RowJson]:
+def _by_counters(row: WindowRow) -> _Measures:
     """Return what ``_measures`` finds for a window, worked out once for all windows of the scope that count the same."""
     alike = row.alike
     if alike is None:
         return _measures(row.state, row.counters)
-    found: dict[str, RowJson] = alike.rendered or _measures(row.state, row.counters)
+    found: _Measures = alike.rendered or _measures(row.state, row.counters)
     alike.left -= 1
     alike.rendered = found if alike.left > 0 else None
     return found
 
 
-def _measures(state: ScopeState, counters: Counters) -> dict[str, RowJson]:
-    """Return by table the measures that follow from counters alone; several rows may share them, so do not change them.
-
-    A scope of which only audits are kept has the accuracy table alone: its labels are not zero but unknown.
-    """
+def _measures(state: ScopeState, counters: Counters) -> _Measures:
+    """Return the measures; a scope of which only audits are kept has the accuracy table alone, its labels being unknown."""
     parts = parts_of(counters)
     if state.audits_only:
-        return {"accuracy": accuracy(parts, labels_known=False)}
-    return {
-        "accuracy": accuracy(parts),
-        "throughput": throughput(parts, None, one_labeler="labeler" in state.scope),
-        "sla": sla(parts, None, None),
-    }
+        return _Measures({"accuracy": accuracy(parts, labels_known=False)})
+    return _Measures(
+        {
+            "accuracy": accuracy(parts),
+            "throughput": throughput(parts, None, one_labeler="labeler" in state.scope),
+            "sla": sla(parts, None, None),
+        }
+    )
 
 
 def labels_per_hour(labels: int, start_ms: int, end_ms: int, watermark_ms: int) -> float | None:

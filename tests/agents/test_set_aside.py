@@ -196,20 +196,23 @@ def test_a_row_whose_counters_cannot_be_read_counts_as_nothing() -> None:
     assert {letter["value_encoding"] for letter in letters(log)} == {"base64"}
 
 
-def test_a_table_row_that_cannot_be_worked_out_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = scopes_module.window_rows
+@pytest.mark.parametrize(("maker", "broken", "whole"), [("window_rows", "1h", "24h"), ("window_json", "24h", "1h")])
+def test_a_table_row_that_cannot_be_worked_out_is_withdrawn(
+    maker: str, broken: str, whole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = getattr(scopes_module, maker)
 
     def faulty(window: Any, watermark_ms: int, *more: Any) -> Any:
-        if window.state.key == "queue=q2" and window.window == "1h":
+        if window.state.key == "queue=q2" and window.window == broken:
             raise ZeroDivisionError("planted")
         return original(window, watermark_ms)
 
-    monkeypatch.setattr(scopes_module, "window_rows", faulty)
+    monkeypatch.setattr(scopes_module, maker, faulty)
     log, meter = asyncio.run(_published(partials(), recovered=False))
     rows = log.last("f." + topics.THROUGHPUT)
-    assert rows[b"queue=q2|1h"] is None
-    assert rows[b"queue=q1|1h"] is not None
-    assert rows[b"queue=q2|24h"] is not None
+    assert rows[f"queue=q2|{broken}".encode()] is None
+    assert rows[f"queue=q1|{broken}".encode()] is not None
+    assert rows[f"queue=q2|{whole}".encode()] is not None
     assert meter.aside["scopes"] >= 1
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from floorwatch.simulate.runs import simulated_log
 from streams.core.counters import Counters, add_counters
-from streams.core.tables import window_rows
+from streams.core.rowcodec import json_bytes
+from streams.core.tables import pane_json, pane_rows, window_json, window_rows
 from streams.core.window_sums import WindowSum, add_to, move
 from streams.models.acceptance import Refusal, parse_event
 from tests.core.harness import CoreRun
@@ -84,5 +85,13 @@ def test_windows_that_count_the_same_are_shown_as_each_would_be_alone() -> None:
     watermark_ms, windows = run.floor.watermark_ms, run.floor.all_windows()
     alone = [window_rows(row._replace(alike=None), watermark_ms) for row in windows]
     assert [window_rows(row, watermark_ms) for row in windows] == alone
+    for as_json, as_rows, found in (
+        (window_json, window_rows, run.floor.all_windows()),
+        (pane_json, pane_rows, list(run.floor.all_panes())),
+    ):
+        for row in found:
+            encoded = as_json(row, watermark_ms)
+            assert encoded == {table: json_bytes(one) for table, one in as_rows(row, watermark_ms).items()}
+            assert list(encoded) == list(as_rows(row, watermark_ms))
     assert len({id(row.alike) for row in windows}) < len(windows)
     assert all(row.alike is not None and row.alike.rendered is None for row in windows)

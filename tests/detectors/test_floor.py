@@ -21,7 +21,8 @@ from streams.core.detectors.watch import Watch, first_pane_ms
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import DAY_MS, EVIDENCE_TIER, HOUR_MS, CorePolicy
-from streams.core.tables import window_rows
+from streams.core.rowcodec import json_bytes
+from streams.core.tables import window_json, window_rows
 from streams.core.time_text import rfc3339
 from tests.core.floorgen import small_log
 from tests.core.harness import CoreRun
@@ -103,7 +104,9 @@ def readings(core: CoreRun | Floor) -> dict[tuple[str, str], dict[str, Any]]:
     floor = core.floor if isinstance(core, CoreRun) else core
     found = {}
     for window in floor.all_windows():
-        for row in window_rows(window, floor.watermark_ms).values():
+        rows = window_rows(window, floor.watermark_ms)
+        assert window_json(window, floor.watermark_ms) == {table: json_bytes(row) for table, row in rows.items()}
+        for row in rows.values():
             for name, reading in row.get("evidence", {}).items():
                 found[row["scope_key"], name] = reading
     return found
