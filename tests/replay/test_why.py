@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from floorwatch.cli.options import scope_of
 from floorwatch.replay.why import MEASURES, NoSuchRow, RowAddress, why
-from streams.core.counters import AUDITED, Counters
+from streams.core.counters import ASSUMED, AUDITED, CLASS_AUDITED, SAMPLING_CLASSES, Counters
 from streams.core.policy import DEFAULT_SCOPES, HOUR_MS, CorePolicy
 from streams.core.scope_state import WindowRow
 from streams.core.scopes import BadScope, parse_scope, parse_scope_key, scope_key
@@ -92,7 +92,8 @@ def test_a_partition_far_ahead_of_the_others_is_named_and_not_compared(order: tu
 @pytest.mark.slow
 def test_measures_are_those_of_the_tables() -> None:
     """A row's count of a measure is the sum of the counters named for it."""
-    counters: Counters = {n: 3 * n for n in range(1, 200)} | {AUDITED: 10_000}
+    counters: Counters = {n: 3 * n for n in range(1, 200)}
+    counters |= {n: 10_000 + n for n in (AUDITED, ASSUMED, *range(CLASS_AUDITED, CLASS_AUDITED + SAMPLING_CLASSES))}
     rows = window_rows(WindowRow(present().floor.scopes["all"], "1h", 0, HOUR_MS, counters), HOUR_MS)
     for table, measures in MEASURES.items():
         for name, parts in measures.items():
