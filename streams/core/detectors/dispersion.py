@@ -34,6 +34,7 @@ _WORSE_BLOCKS = 20
 """Blocks after which φ may rise above ``PHI_START``."""
 
 _DAY_PRIOR = 0.5
+"""Weight of ``DAY_SPREAD``, in days, while there are two. It is 1/days after that, so that ten days hardly know the start."""
 _DAY_LEAST_UNITS = 200
 _Z_90 = 1.2815515655446004
 
@@ -329,7 +330,7 @@ def _log_variance(known: Dispersion, ratio: float) -> float:
 def temper_of(known: Dispersion, allowed: float) -> Temper:
     """Return how much less the evidence of the next pane counts. It never looks at that pane.
 
-    The variance between days is that of the days' shares less what chance alone makes, shrunk to ``DAY_SPREAD`` by half a day.
+    The variance between days is that of the days' shares less what chance alone makes, shrunk to ``DAY_SPREAD`` (``_DAY_PRIOR``).
 
     Source: one-way random effects by moments (Cochran, Biometrics 10, 1954).
 
@@ -341,8 +342,8 @@ def temper_of(known: Dispersion, allowed: float) -> Temper:
     per_day = _per_day(known)
     if per_day <= DAY_FROM_UNITS:
         return Temper(phi, phi, 0.0)
-    variance = _DAY_PRIOR * (DAY_SPREAD * allowed) ** 2
-    degrees = _DAY_PRIOR
+    degrees = min(_DAY_PRIOR, 1.0 / max(1, known.days))
+    variance = degrees * (DAY_SPREAD * allowed) ** 2
     if known.days > 1:
         between = known.shares2 - known.shares * known.shares / known.days
         by_chance = _phi_estimate(known) * known.noise * (known.days - 1) / known.days
