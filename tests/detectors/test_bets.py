@@ -15,6 +15,8 @@ from streams.core.detectors.bets import (
     merge_classes,
 )
 from streams.core.detectors.dispersion import NANO, NOT_LEARNT, PHI_START, Sums, phi_of, temper_of
+from streams.core.detectors.fold import PaneFold
+from streams.core.policy import HOUR_MS
 from tests.detectors.panes import audits
 
 
@@ -128,3 +130,31 @@ def test_days_that_differ_never_lower_the_share_that_is_allowed(allowed) -> None
     found = model.summarise(0, pane, NANO, known).gain[len(model.ratios) :]
     plain = [math.exp(log / phi_of(known)) for log in model.logs(pane, NANO)]
     assert all(raised <= held * (1 + 1e-12) for raised, held in zip(found, plain, strict=True))
+
+
+def due(units: int, late: int) -> tuple[PaneClass, ...]:
+    return (PaneClass(NANO, units, late),)
+
+
+def test_a_night_of_few_late_tasks_does_not_weigh_like_a_day() -> None:
+    """By day 50 tasks a quarter and none late, by night one and most of them late: of all tasks 99% are in time."""
+    model = ShareBets.of(0.05, period_ms=HOUR_MS, per_unit=False)
+    fold: PaneFold[tuple[PaneClass, ...]] = PaneFold(model, 2_688.0)
+    for quarter in range(3 * 96):
+        night = quarter // 48 % 2 == 1
+        fold.apply(quarter * 900_000, due(1, int(quarter % 4 > 0)) if night else due(50, 0))
+    assert fold.score < 100.0
+    assert not fold.episodes
+
+
+def test_a_queue_of_few_tasks_all_day_is_judged_as_before() -> None:
+    """Units around their own mean are not few."""
+    model = ShareBets.of(0.05, period_ms=HOUR_MS, per_unit=False)
+    known = NOT_LEARNT
+    for quarter in range(96):
+        known = model.learn(known, quarter * 900_000, due(1 + quarter % 3, 0), NANO)
+    for units in (1, 2, 3):
+        found = model.summarise(97 * 900_000, due(units, 1), NANO, known)
+        log = model.logs(due(units, 1), NANO)[0]
+        assert found.gain[0] == pytest.approx(math.exp(log / phi_of(known)))
+        assert found.gathered == found.gain

@@ -47,6 +47,9 @@ _RAISED_STEPS = 64
 _MOST_NATS = 230.0
 """e to this is 1e100."""
 
+_SMALL = 0.5
+"""Panes of due tasks with less than this share of the usual number weigh less, by as much."""
+
 _LOGS_LIMIT = 4096
 _SINCE_RATIO = 2.0
 
@@ -244,7 +247,9 @@ class ShareBets:
         """Summarise one pane.
 
         Its audits start ``units/φ`` bets (at least one): R ← (start + R)·F, so that R less the audits so far has no drift while
-        the target is met, and the bar counts audits (arXiv 2203.03532 with a start per audit).
+        the target is met, and the bar counts audits (arXiv 2203.03532 with a start per audit). Where it counts panes, a pane starts
+        one bet. A pane with less than half of the usual units is tempered by so much more, and starts so much less: else a night
+        of few tasks, late as every night, would count as much as the day that it is a small part of.
 
         Args:
             pane_ms: Start of the pane.
@@ -262,18 +267,18 @@ class ShareBets:
             steps = math.ceil(DAYS_ABOVE * temper.day_spread / self.allowed * _RAISED_STEPS)
             above = max(self.allowed, min(0.9, self.allowed * (1.0 + steps / _RAISED_STEPS)))
             raised = self.logs(pane, top_nano, above)
-        phi, day_phi, _ = temper
+        units = sum([each.units for each in pane])
+        small = 1.0 if self.per_unit else _small(units, known)
+        phi, day_phi = temper.phi / small, temper.day_phi / small
         factors = [math.exp(each if (each := log / day_phi) < _MOST_NATS else _MOST_NATS) for log in plain]
         factors += [math.exp(each if (each := log / phi) < _MOST_NATS else _MOST_NATS) for log in raised]
-        units = bad = 0
-        since = 0.0
+        bad, since = 0, 0.0
         for weight_nano, count, wrong in pane:
-            units += count
             bad += wrong
             since += _weight(weight_nano, top_nano) * (self.since_bad * wrong - count)
         better = on_grid(self._recovery(pane, top_nano, fired_bet) / day_phi)
         step = DetectorStep(tuple(factors), on_grid(since), better, units, bad)
-        return summarise_one(pane_ms, step, max(1.0, units / phi) if self.per_unit else 1.0)
+        return summarise_one(pane_ms, step, max(1.0, units / phi) if self.per_unit else small)
 
 
 def _weight(weight_nano: int, top_nano: int) -> float:
@@ -282,6 +287,12 @@ def _weight(weight_nano: int, top_nano: int) -> float:
     Source: ``ShareBets``.
     """
     return 1.0 if weight_nano == ASSUMED else min(weight_nano, top_nano) / top_nano
+
+
+def _small(units: int, known: Dispersion) -> float:
+    """Return 1, or how far the units of a pane lie below half of the mean of the panes before."""
+    usual = known.total.units / known.panes if known.panes else 0.0
+    return min(1.0, units / (_SMALL * usual)) if usual else 1.0
 
 
 def _far(allowed: float, ratio: float) -> float:

@@ -99,6 +99,7 @@ class Dispersion(NamedTuple):
         shares2: Σp².
         noise: Σ of the variance that p has for independent audits.
         assumed: Audits among all that are assumed to be random.
+        panes: Panes learnt from.
     """
 
     total: Sums = NO_SUMS
@@ -120,6 +121,7 @@ class Dispersion(NamedTuple):
     shares2: float = 0.0
     noise: float = 0.0
     assumed: int = 0
+    panes: int = 0
 
 
 NOT_LEARNT = Dispersion()
@@ -192,9 +194,8 @@ def learn(known: Dispersion, pane_ms: int, pane: Sequence[PaneClass], allowed: f
         known = _close_day(known, allowed)._replace(day=day, today=NO_SUMS)
     assumed = known.assumed + sum([units for weight_nano, units, _ in pane if weight_nano == ASSUMED])
     block = _plus(known.block, pane_sums)
-    known = known._replace(
-        total=_plus(known.total, pane_sums), today=_plus(known.today, pane_sums), block=block, assumed=assumed
-    )
+    total, today = _plus(known.total, pane_sums), _plus(known.today, pane_sums)
+    known = known._replace(total=total, today=today, block=block, assumed=assumed, panes=known.panes + 1)
     if block.weight * block.weight * 2.0 * allowed < block.weight2:
         return known
     share, variance = _level(known.total, allowed)
