@@ -18,6 +18,7 @@ from streams.core.formatting import duration, percent, plural, printable
 from streams.core.proportions import Interval
 
 _BROKEN_TREND_Z = 2.0
+_LEAST_CORRELATION = 0.005
 NOT_CONFIGURED = "not configured: nobody said what counts (people.exposure.weights, or --weight POLICY=NUMBER)"
 
 
@@ -100,8 +101,14 @@ def chance_line(judged: JudgedTogether) -> str:
     return (
         f"{of} with audits enough: were all exactly on target, up to {judged.people * TAIL:.1f} would be in the column "
         f'"below target" by chance. Of those named for coaching by their audits at most {percent(judged.rate)} meet the '
-        "target, on average."
+        f"target, on average.{_clustered(judged.correlation)}"
     )
+
+
+def _clustered(correlation: float) -> str:
+    if correlation < _LEAST_CORRELATION:
+        return ""
+    return f" Errors of one person on one day are correlated by {correlation:.2f}; the names allow for it."
 
 
 def each_rows(cards: list[Scorecard], by: str) -> list[list[str]]:

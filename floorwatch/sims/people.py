@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from floorwatch.analysis.people.coaching import CoachingStep, State, Told, coaching_of
 from floorwatch.analysis.people.cohort import Cohort
@@ -42,11 +43,13 @@ class AuditDesign(NamedTuple):
         flagged: Share of labels that look risky; they are wrong four times as often as the others.
         every_flagged: One of so many flagged labels is audited.
         every_other: One of so many others.
+        correlation: Of errors of one person on one day: the share of wrong labels of a day is drawn (beta).
     """
 
     flagged: float
     every_flagged: int
     every_other: int
+    correlation: float = 0.0
 
     @property
     def per_label(self) -> float:
@@ -56,6 +59,7 @@ class AuditDesign(NamedTuple):
 
 EVEN = AuditDesign(0.1, 10, 10)
 BY_RISK = AuditDesign(0.1, 2, 20)
+BY_DAY = AuditDesign(0.1, 10, 10, 0.02)
 
 
 def audited(
@@ -71,12 +75,13 @@ def audited(
         wrong: Share of them that is wrong.
         design: How they are audited.
     """
+    made_ms = np.sort(rng.integers(span[0], span[1], labels))
     flagged = rng.random(labels) < design.flagged
-    usual = wrong / (1 + 3 * design.flagged)
+    usual = _levels(rng, made_ms, wrong, design) / (1 + 3 * design.flagged)
     is_wrong = rng.random(labels) < np.where(flagged, 4 * usual, usual)
     every = np.where(flagged, design.every_flagged, design.every_other)
     taken = np.flatnonzero(rng.random(labels) * every < 1)
-    times = np.sort(rng.integers(span[0], span[1], len(taken)))
+    times = made_ms[taken]
     first = sum(map(ord, name))
     kinds = (first + rng.integers(0, 2, len(taken))) % _KINDS
     return [
@@ -88,6 +93,19 @@ def audited(
             zip(times, kinds, is_wrong[taken], every[taken], strict=True)
         )
     ]  # fmt: skip
+
+
+def _levels(
+    rng: np.random.Generator, made_ms: npt.NDArray[np.int64], wrong: float, design: AuditDesign
+) -> float | npt.NDArray[np.float64]:
+    """Return the share of wrong labels at each time."""
+    if not design.correlation or not len(made_ms):
+        return wrong
+    days = made_ms // DAY_MS
+    both = 1 / design.correlation - 1
+    of_days = rng.beta(wrong * both, (1 - wrong) * both, int(days[-1] - days[0]) + 1)
+    levels: npt.NDArray[np.float64] = of_days[days - days[0]]
+    return levels
 
 
 def volumes(rng: np.random.Generator, audits: float, design: AuditDesign, people: int = PEOPLE) -> list[int]:
@@ -196,6 +214,7 @@ _BAD = [0.12] * 15
 def _floors() -> Iterator[tuple[str, Callable[[np.random.Generator], Sequence[float]], AuditDesign]]:
     yield "all at 95%", lambda _: [0.05] * PEOPLE, EVEN
     yield "all at 95%, audits by risk", lambda _: [0.05] * PEOPLE, BY_RISK
+    yield "all at 95%, errors of a day correlated by .02", lambda _: [0.05] * PEOPLE, BY_DAY
     yield "15 at 88%, the others at 95%", lambda _: _BAD + [0.05] * (PEOPLE - 15), EVEN
     yield "unlike people (95% ± 3)", unlike, EVEN
     yield "unlike people (95% ± 3), audits by risk", unlike, BY_RISK

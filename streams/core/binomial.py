@@ -65,6 +65,10 @@ class Weighed(NamedTuple):
         """Whether all weigh as much as one more would."""
         return self.squares == self.total * self.largest
 
+    def scattered(self, times: float) -> Weighed:
+        """Return the same, with so many times the variance; unchanged for 1."""
+        return self if times == 1 else Weighed(self.total, self.squares * times, self.largest)
+
     def one_more(self) -> Weighed:
         """Return these and one more of the largest weight."""
         return Weighed(self.total + self.largest, self.squares + self.largest * self.largest, self.largest)

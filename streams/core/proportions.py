@@ -63,13 +63,20 @@ class WeightedShare(NamedTuple):
     good: Weighed
     bad: Weighed
 
-    def limits(self, tail: float = TAIL) -> Limits:
-        """Return the limits to judge by, each wrong with about the chance ``tail`` at most; exactly so with one weight."""
-        return share_limits(self.good, self.bad, tail=tail, seen=1.0)
+    def limits(self, tail: float = TAIL, scatter: float = 1.0) -> Limits:
+        """Return the limits to judge by, each wrong with about the chance ``tail`` at most; exactly so with one weight.
 
-    def chance_below(self, target: float) -> float:
-        """Return the p-value of "below the target": less than a tail where the upper limit of ``limits(tail)`` is below it."""
-        return chance_of_so_low(self.good, self.bad, target)
+        Source: ``streams.core.binomial.share_limits``.
+
+        Args:
+            tail: Chance left out on each side.
+            scatter: How many times as much the share scatters as with independent trials.
+        """
+        return share_limits(self.good.scattered(scatter), self.bad.scattered(scatter), tail=tail, seen=1.0)
+
+    def chance_below(self, target: float, scatter: float = 1.0) -> float:
+        """Return the p-value of "below the target": less than a tail where the upper limit of ``limits(tail, scatter)`` is below it."""
+        return chance_of_so_low(self.good.scattered(scatter), self.bad.scattered(scatter), target)
 
 
 def weighted_share(good: Weighed, bad: Weighed) -> WeightedShare | None:

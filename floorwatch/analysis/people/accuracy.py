@@ -29,6 +29,13 @@ class PlainAudits(NamedTuple):
     right: float
     judged: float
 
+    def over(self, scatter: float) -> PlainAudits:
+        """Return how many independent ones they are worth, where they scatter so many times as much.
+
+        Source: the design effect of Kish, Survey Sampling, 1965, section 5.4.
+        """
+        return PlainAudits(self.right / scatter, self.judged / scatter)
+
 
 class Accuracy(NamedTuple):
     """Accuracy of one person's audited labels; technical errors are in no part of it.
@@ -49,7 +56,6 @@ class Accuracy(NamedTuple):
         by_weight: ``standing`` is of the weighted one.
         missing: About how many more audits an interval of ±``wanted_half_width_ratio`` takes.
         seen: (right, judged) of the audits that ``standing`` is of.
-        chance: The p-value of "below the target", of the audits that ``standing`` is of; 1 without audits.
         audits: What these audits are worth in plain ones, for pooling with peers.
     """
 
@@ -67,7 +73,6 @@ class Accuracy(NamedTuple):
     by_weight: bool
     missing: int
     seen: tuple[int, int]
-    chance: float
     audits: PlainAudits
 
     @property
@@ -116,7 +121,6 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
         by_weight=sums.sampled,
         missing=_missing(best, size, policy),
         seen=sums.counts(weighted=sums.sampled),
-        chance=share.chance_below(policy.accuracy_target_ratio) if share is not None else 1.0,
         audits=effective_audits(share, sums.counts(weighted=sums.sampled)[1]),
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from floorwatch.analysis.people.clusters import day_clusters
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.recovery import Untouched, WithoutCoaching, expected_without
 from floorwatch.analysis.people.sampled import SampledAudits, change_between
@@ -194,7 +195,8 @@ def coaching_of(
         audited = [work for work in works if work.judged is not None]
         expected = expected_without(audited, peers, past, present, policy)
         if expected is not None:
-            gain = difference_of(Interval(since.estimate.value, *since.limits()), expected.accuracy)
+            scatter = day_clusters(work for work in audited if work.time_ms >= present[0]).scatter(peers.correlation)
+            gain = difference_of(Interval(since.estimate.value, *since.limits(scatter=scatter)), expected.accuracy)
             recovery = recovery._replace(expected=expected, gain=gain)
     return Coaching(_recovery_state(recovery, since, policy), loop, recovery)
 

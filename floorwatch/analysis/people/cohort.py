@@ -9,13 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from floorwatch.analysis.people.accuracy import Accuracy, TargetStanding, accuracy_of
+from floorwatch.analysis.people.accuracy import Accuracy, PlainAudits, TargetStanding, accuracy_of
+from floorwatch.analysis.people.clusters import DayClusters, correlation_of, day_clusters
 from floorwatch.analysis.people.learning import Curve, PriorTenure, error_curve, handle_curve, like_tenured, tenure_of
 from floorwatch.analysis.people.peers import Tallies, less, summed, tally_works
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.pooling import Pooled, Prior, pooled_of, prior_of, spread_chances
 from floorwatch.analysis.people.recovery import AuditedStretch, Span, Untouched
 from floorwatch.analysis.people.rushing import Period, fast_limits, fast_risk
+from floorwatch.analysis.people.sampled import SampledAudits
 from floorwatch.analysis.people.standing_labels import StandingLabel, between, by_labeler
 from streams.core.binomial import TAIL
 from streams.core.multiplicity import benjamini_hochberg
@@ -48,11 +50,15 @@ class JudgedTogether(NamedTuple):
         people: How many had audits enough to be judged.
         named: Those of them who are named, by Benjamini and Hochberg's rule: of these at most ``rate`` meet the target, on average.
         rate: The false discovery rate.
+        correlation: Of errors of one person on one day: the names allow for it.
+        chances: The p-value of "below the target" of each of them.
     """
 
     people: int
     named: frozenset[str]
     rate: float
+    correlation: float
+    chances: dict[str, float]
 
 
 class Cohort:
@@ -111,21 +117,36 @@ class Cohort:
         return {name: accuracy_of(own, self.policy) for name, own in self.window.items()}
 
     @cached_property
+    def clusters(self) -> dict[str, DayClusters]:
+        """How everybody's errors scatter over the days of the window."""
+        return {name: day_clusters(self.window[name]) for name in sorted(self.window)}
+
+    @cached_property
+    def correlation(self) -> float:
+        """The correlation of errors of one person on one day, over everybody in the window.
+
+        Source: ``floorwatch.analysis.people.clusters``.
+        """
+        return correlation_of(self.clusters.values())
+
+    @cached_property
     def judged(self) -> JudgedTogether:
         """Who is below the target beyond chance where all with audits enough are looked at together.
 
-        Source: ``streams.core.multiplicity.benjamini_hochberg`` on the p-values of the accuracies, none of them above 2.5%.
+        Source: ``streams.core.multiplicity.benjamini_hochberg`` on the p-values of the accuracies, none of them above 2.5%, with the
+        variance that the scatter of days gives them.
         """
-        enough = {
-            name: accuracy.chance
-            for name, accuracy in self.accuracies.items()
-            if accuracy.standing is not TargetStanding.too_few
-        }
+        chances: dict[str, float] = {}
+        for name, accuracy in self.accuracies.items():
+            if accuracy.standing is not TargetStanding.too_few:
+                share = SampledAudits(self.window[name]).share(weighted=accuracy.by_weight)
+                scatter = self.clusters[name].scatter(self.correlation)
+                target = self.policy.accuracy_target_ratio
+                chances[name] = share.chance_below(target, scatter) if share is not None else 1.0
         rate = self.policy.false_discovery_ratio
-        stands = benjamini_hochberg(list(enough.values()), rate, most=TAIL)
-        return JudgedTogether(
-            len(enough), frozenset(name for name, named in zip(enough, stands, strict=True) if named), rate
-        )
+        stands = benjamini_hochberg(list(chances.values()), rate, most=TAIL)
+        named = frozenset(name for name, one in zip(chances, stands, strict=True) if one)
+        return JudgedTogether(len(chances), named, rate, self.correlation, chances)
 
     def pooled(self, labeler_id: str, peers: Peers) -> Pooled | None:
         """Return the accuracy of one labeller in the window, pooled with peers; None where they have no audits.
@@ -139,16 +160,20 @@ class Cohort:
         if accuracy is None or prior is None:
             return None
         chances = self._spread(labeler_id, peers)
-        return pooled_of((accuracy.audits, prior), chances, self.policy.accuracy_target_ratio)
+        return pooled_of((self._independent(labeler_id), prior), chances, self.policy.accuracy_target_ratio)
 
     def untouched(self, peers: Peers, coached: Collection[str]) -> Untouched:
         """Return the peers whom somebody's recovery is measured against: those who are not among the ``coached``."""
         works = {name: self._audited[name] for name in peers.names if name in self._audited}
-        return Untouched(works, frozenset(works).difference(coached), self._stretches)
+        return Untouched(works, frozenset(works).difference(coached), self.correlation, self._stretches)
 
     @cached_property
     def _audited(self) -> dict[str, list[StandingLabel]]:
         return {name: [work for work in own if work.judged is not None] for name, own in self.works.items()}
+
+    def _independent(self, labeler_id: str) -> PlainAudits:
+        """Return how many independent audits somebody's are worth."""
+        return self.accuracies[labeler_id].audits.over(self.clusters[labeler_id].scatter(self.correlation))
 
     def _prior(self, labeler_id: str, peers: Tallies) -> Prior | None:
         return prior_of(self._tallies[labeler_id], peers, weighted=self.accuracies[labeler_id].by_weight)
@@ -161,7 +186,7 @@ class Cohort:
             names = sorted([labeler_id, *(name for name in peers.names if name in self._tallies)])
             whole = summed([peers.tallies, self._tallies[labeler_id]])
             priors = ((name, self._prior(name, less(whole, self._tallies[name]))) for name in names)
-            self._spreads[group] = spread_chances((self.accuracies[name].audits, one) for name, one in priors if one)
+            self._spreads[group] = spread_chances((self._independent(name), one) for name, one in priors if one)
         return self._spreads[group]
 
     @property

@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from floorwatch.analysis.people.accuracy import PlainAudits, effective_audits
+from floorwatch.analysis.people.clusters import day_clusters
 from floorwatch.analysis.people.peers import Tallies, expected_accuracy, less, summed, tally_works
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.pooling import Member, Posterior, posterior_of, prior_of, spread_chances
@@ -62,19 +63,21 @@ class Untouched(NamedTuple):
     Attributes:
         works: Their audited labels, each by time.
         names: Who of them was not coached.
+        correlation: Of errors of one person on one day.
         kept: What was counted of a peer and a stretch before; None keeps nothing.
     """
 
     works: Mapping[str, Sequence[StandingLabel]]
     names: Collection[str]
+    correlation: float = 0.0
     kept: dict[tuple[str, Span], AuditedStretch | None] | None = None
 
     def stretch(self, name: str, span: Span) -> AuditedStretch | None:
         """Return a peer's audits of some time; None without any."""
         if self.kept is None:
-            return stretch_of(self.works[name], span)
+            return stretch_of(self.works[name], span, self.correlation)
         if (name, span) not in self.kept:
-            self.kept[name, span] = stretch_of(self.works[name], span)
+            self.kept[name, span] = stretch_of(self.works[name], span, self.correlation)
         return self.kept[name, span]
 
 
@@ -90,7 +93,7 @@ def expected_without(
         after: Since the coaching.
         policy: ``min_peers``, ``min_audits``.
     """
-    mine = stretch_of(own, before)
+    mine = stretch_of(own, before, peers.correlation)
     if mine is None:
         return None
     then = {name: found for name in sorted(peers.works) if (found := peers.stretch(name, before)) is not None}
@@ -115,7 +118,7 @@ def expected_without(
     rates = summed([whole, *(one.tallies for one in later.values())])
     rises = [_rise(started[name], then[name], later[name], rates) for name in nearest]
     change = _mean_rise(rises)
-    mix = _mix_change(mine, stretch_of(own, after), rates)
+    mix = _mix_change(mine, stretch_of(own, after, peers.correlation), rates)
     value = min(1.0, max(0.0, posterior.mean + mix + change.value))
     low, high = posterior.mean - posterior.at(TAIL), posterior.at(1 - TAIL) - posterior.mean
     reach = change.high - change.value
@@ -123,12 +126,13 @@ def expected_without(
     return WithoutCoaching(interval, posterior.mean, change, len(nearest))
 
 
-def stretch_of(works: Sequence[StandingLabel], span: Span) -> AuditedStretch | None:
+def stretch_of(works: Sequence[StandingLabel], span: Span, correlation: float) -> AuditedStretch | None:
     """Return somebody's audits of some time; None without any.
 
     Args:
         works: Audited labels, by time.
         span: The time.
+        correlation: Of errors of one person on one day.
     """
     first, last = (bisect_left(works, end, key=lambda work: work.time_ms) for end in span)
     held = works[first:last]
@@ -137,7 +141,8 @@ def stretch_of(works: Sequence[StandingLabel], span: Span) -> AuditedStretch | N
     if share is None:
         return None
     audits = effective_audits(share, sums.counts(weighted=sums.sampled)[1])
-    return AuditedStretch(tally_works(held), share, audits, sums.sampled)
+    scatter = day_clusters(held).scatter(correlation)
+    return AuditedStretch(tally_works(held), share, audits.over(scatter), sums.sampled)
 
 
 def _rise(started: Posterior, then: AuditedStretch, now: AuditedStretch, rates: Tallies) -> tuple[float, float]:

@@ -66,6 +66,7 @@ class Scorecard(NamedTuple):
     Attributes:
         judged_together: How many people had audits enough to be judged in the same window.
         named: Whether this one is named for coaching among them.
+        below_chance: The p-value of "below the target" that decides it; None with too few audits.
     """
 
     labeler_id: str
@@ -80,6 +81,7 @@ class Scorecard(NamedTuple):
     pooled: Pooled | None
     judged_together: int
     named: bool
+    below_chance: float | None
     peers: int
     like_tenure: bool
     peers_accuracy: float | None
@@ -178,6 +180,7 @@ def scorecard(
         pooled=crowd.pooled(labeler_id, peers),
         judged_together=crowd.judged.people,
         named=labeler_id in crowd.judged.named,
+        below_chance=crowd.judged.chances.get(labeler_id),
         peers=len(peers.names),
         like_tenure=peers.like_tenure,
         peers_accuracy=expected_accuracy(now.tallies, peers.tallies),
