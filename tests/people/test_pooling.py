@@ -160,7 +160,7 @@ def test_pooled_accuracies_are_nearer_to_the_truth_and_their_intervals_hold_it(d
             pooled += (found.estimate.value - 1 + share) ** 2
             below += found.below
             truly += share > 0.05
-    assert held / count > 0.92
+    assert held / count > 0.9  # 94% of 1,500; of these 240 the standard error is 1.6%
     assert math.sqrt(pooled) < 0.8 * math.sqrt(raw)
     assert below / count == pytest.approx(truly / count, abs=0.1)
 
