@@ -39,9 +39,11 @@ def sims(
     """Print promised against measured numbers; leave with code 1 if a promise is not kept or a situation not measured."""
     from floorwatch.sims import simulations
     from floorwatch.sims.runner import cores, run_all
-    from floorwatch.sims.table import measured
+    from floorwatch.sims.table import PAGE, measured
 
     names, rows = _chosen(only or [], row or [])
+    if picture and not PAGE.exists():
+        misused(f"--picture writes into {PAGE}: run it where the source of Floorwatch lies")
     try:
         done = run_all(names, scale, seed, jobs=jobs or cores(), keep=keep, say=lambda text: say(text, err=True))
     except ValueError as error:

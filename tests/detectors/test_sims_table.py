@@ -138,6 +138,15 @@ def test_the_command_takes_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown["simulations"][0]["name"] == "good"
 
 
+def test_pictures_are_refused_where_there_is_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before an hour of simulations, not after it."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(build("sims"), ["sims", "intervals", "--picture"])
+    assert done.exit_code == 2
+    assert "run it where the source of Floorwatch lies" in done.output
+    assert "begins" not in done.output
+
+
 def test_every_situation_is_measured_by_a_simulation() -> None:
     held = {row for name in simulations() for row in rows_of(name)}
     assert set(table.ROWS) - held <= UNMEASURED
