@@ -14,8 +14,9 @@ from alerts.rules import MinZ, Ratio, Rule, Selector
 from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
 from config.tables import WindowName
+from streams.core.estimates import accuracy_share, row_without
 from streams.core.formatting import percent, plural
-from streams.core.proportions import Interval, difference
+from streams.core.proportions import Interval, difference_of
 from streams.core.window_names import window_ms, window_words
 
 
@@ -58,7 +59,8 @@ def evaluate(rule: RushingRule, context: RuleContext) -> Iterable[Finding]:
     """Median handle time of each selected labeller's scope against its reference, less what everybody's did.
 
     Fires when the shift is at most ``rule.target`` and ``min_z`` errors from chance *and* the labeller's accuracy fell
-    beyond chance (the interval to judge by of window against the rest of the reference lies below 0). Rows do not know whether
+    beyond chance (the interval to judge by of window against the rest of the reference lies below 0; random audits, weighed, so
+    that nobody got worse because auditors picked other labels). Rows do not know whether
     it was the fast labels that were wrong; ``floorwatch scorecard`` does. Rows hold quantiles, so the error is that of
     medians of log-normal times, σ = ln(p90/p50)/1.2816. Select ``{by: [queue, policy, labeler]}`` to hold the mix fixed.
     """
@@ -101,20 +103,14 @@ def _shift(rule: RushingRule, row: Row, now: Mapping[str, Row], before: Mapping[
     return _PaceChange(math.exp(total), total / math.sqrt(variance))
 
 
-def _counts(row: Row) -> tuple[int, int]:
-    """Correct and audited, technical errors left out."""
-    return int(row["correct"]), int(row["audited"]) - int((row.get("wrong") or {}).get("technical") or 0)
-
-
 def _change(now: Row | None, reference: Row | None) -> Interval | None:
-    """How the accuracy changed. The reference includes the window, which is subtracted first."""
-    if now is None or reference is None:
+    """How the accuracy changed, by random audits. The reference includes the window, which is subtracted first."""
+    earlier = row_without(reference, now) if now is not None and reference is not None else None
+    if now is None or earlier is None:
         return None
-    (right, total), (all_right, all_total) = _counts(now), _counts(reference)
-    earlier = (all_right - right, all_total - total)
-    if earlier[1] <= 0 or not 0 <= earlier[0] <= earlier[1]:
-        return None
-    return difference(earlier, (right, total), judged=True)
+    sides = [accuracy_share(one) for one in (now, earlier)]
+    found = [Interval(side.estimate.value, *side.limits()) for side in sides if side is not None]
+    return difference_of(*found) if len(found) == 2 else None
 
 
 def _words(rule: RushingRule, row: Row, shift: _PaceChange | None, change: Interval | None) -> str:

@@ -72,6 +72,37 @@ def accuracy_share(row: Mapping[str, Any]) -> WeightedShare | None:
     return share_of(accuracy_drawn(row))
 
 
+_NUMBERS = (
+    *(
+        "labels",
+        "audited",
+        "correct",
+        "targeted",
+        "targeted_correct",
+        "assumed",
+        "assumed_correct",
+        "assumed_technical",
+    ),
+    *("weight_sum", "weight_correct", "weight_technical"),
+)
+_BY_CLASS = ("sample_audited", "sample_wrong", "sample_technical", "sample_weight")
+
+
+def row_without(row: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what ``accuracy_share`` reads of an accuracy row, less what a part of it holds; None where it does not hold that.
+
+    Args:
+        row: Of a longer window.
+        part: Of a shorter window that ends with it.
+    """
+    found: dict[str, Any] = {name: (row.get(name) or 0) - (part.get(name) or 0) for name in _NUMBERS if name in row}
+    for name in _BY_CLASS:
+        mine, its = row.get(name) or {}, part.get(name) or {}
+        found[name] = {one: mine.get(one, 0) - its.get(one, 0) for one in {*mine, *its}}
+    whole = all(found.get(name, 0) >= 0 for name in ("labels", "audited", "assumed", "targeted"))
+    return found if whole and min(found["sample_audited"].values(), default=0) >= 0 else None
+
+
 def critical_drawn(row: Mapping[str, Any]) -> Drawn:
     """Return the random audits of an accuracy row; good is a label without a critical error.
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from alerts.kinds.registry import KIND_OF
+from streams.core.estimates import accuracy_share, row_without
 from streams.core.policy import DEFAULT_SCOPES, CorePolicy
 from streams.core.tables import window_rows
 from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, common, one, rule, signals
@@ -116,9 +117,34 @@ def test_a_labeller_alone_is_watched_with_a_word_of_warning():
 
 def test_technical_errors_are_not_held_against_anybody():
     rows = floor(MIX, right=150)
-    rows[-2] = rows[-2] | {"wrong": {"technical": 45}}
-    rows[-1] = rows[-1] | {"wrong": {"technical": 45}}
+    rows[-2] = rows[-2] | {"wrong": {"technical": 45}, "assumed_technical": 45}
+    rows[-1] = rows[-1] | {"wrong": {"technical": 45}, "assumed_technical": 45}
     assert not one(rush(scope=BY_MIX), *rows).firing
+
+
+def test_targeted_audits_say_nothing_of_whether_errors_rose():
+    """Forty wrong labels more in the window, all of them picked: the random audits are as right as before."""
+    rows = floor(MIX, right=190)
+    rows[-2:] = [row | {"audited": row["audited"] + 40, "targeted": 40, "targeted_correct": 0} for row in rows[-2:]]
+    found = one(rush(scope=BY_MIX), *rows)
+    assert not found.firing
+    assert "accuracy +0.0 points" in found.evidence
+
+
+def test_a_row_less_a_part_of_it_is_the_row_of_the_rest():
+    week = {
+        "labels": 1000, "audited": 90, "correct": 80, "weight_sum": 900.0, "weight_correct": 850.0,
+        "sample_audited": {"4": 50, "16": 40}, "sample_wrong": {"4": 8, "16": 2}, "sample_weight": {"4": 250.0, "16": 650.0},
+    }  # fmt: skip
+    day = {
+        "labels": 100, "audited": 20, "correct": 15, "weight_sum": 150.0, "weight_correct": 125.0,
+        "sample_audited": {"4": 18, "16": 2}, "sample_wrong": {"4": 5}, "sample_weight": {"4": 90.0, "16": 60.0},
+    }  # fmt: skip
+    rest = row_without(week, day)
+    assert rest is not None
+    assert (rest["labels"], rest["weight_correct"], rest["sample_audited"]) == (900, 725.0, {"4": 32, "16": 38})
+    assert accuracy_share(rest).estimate.value == pytest.approx(725 / 750)
+    assert row_without(day, week) is None
 
 
 def test_too_few_to_judge_is_said():
