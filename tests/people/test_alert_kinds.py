@@ -117,8 +117,9 @@ def test_a_labeller_alone_is_watched_with_a_word_of_warning():
 
 def test_technical_errors_are_not_held_against_anybody():
     rows = floor(MIX, right=150)
-    rows[-2] = rows[-2] | {"wrong": {"technical": 45}, "assumed_technical": 45}
-    rows[-1] = rows[-1] | {"wrong": {"technical": 45}, "assumed_technical": 45}
+    person = {"labeler": MIX["labeler"]}
+    rows[-2] = accuracy(person, 150, 200, technical=45, window="24h", examples=["t-1"])
+    rows[-1] = accuracy(person, 2050, 2200, technical=45, window="7d")
     assert not one(rush(scope=BY_MIX), *rows).firing
 
 
