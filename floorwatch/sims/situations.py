@@ -22,7 +22,7 @@ from streams.core.detectors.pace import PaceWatch
 from streams.core.detectors.watch import DAY_MS, HOUR_MS, Reading, Watch
 
 ROWS = (3, 4, 5, 10, 16)
-CPU_S = 1_000.0
+CPU_S = 850.0
 _SLA_RULE = (
     "{name: sla, kind: sla_attainment, scope: {by: queue}, window: 8h, target: 0.95, budget: {per_day: 96, days: 28}}"
 )
@@ -195,7 +195,7 @@ def _stays(rng: np.random.Generator, runs: int) -> list[ReportLine]:
         stays = sum(begun == 1 and is_open for begun, is_open in alarmed)
         name = f"93% against 95%, {per_hour * 24:.0f} audits a day, 75 days: of floors with an incident, one that stays"
         lines.append(of_share(name, stays, max(1, len(alarmed)), "at least", 0.95, "one incident", row=10))
-    back = [incidents(rng, 20.0, lambda day: 0.12 if 14 <= day < 21 else 0.02, 35) for _ in range(max(4, runs // 2))]
+    back = [incidents(rng, 20.0, lambda day: 0.12 if 14 <= day < 21 else 0.02, 35) for _ in range(max(2, runs // 2))]
     ends = [ended - 21.0 for _, is_open, ended in back if ended >= 0 and not is_open]
     name = "a week at 88%, then 98%, 480 audits a day: share of incidents that end"
     lines.append(of_share(name, len(ends), len(back), "at least", 0.95, "shown", row=10))
@@ -220,6 +220,6 @@ def run(scale: float, seed: int) -> list[ReportLine]:
     runs = max(4, round(400 * scale))
     return [
         *_people(rng, max(10, runs)),
-        *_stays(rng, max(3, round(40 * scale))),
-        *_queues(rng, runs, 28 if scale >= 0.5 else 4),
+        *_stays(rng, max(1, round(40 * scale))),
+        *_queues(rng, runs, 28 if scale >= 0.1 else 4),
     ]
