@@ -12,7 +12,7 @@ from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
 from alerts.rules import Budget, FalseAlarms, Method, Ratio, Reference, Rule
 from alerts.view import Row
-from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
+from streams.core.detectors.bets import DUE_RATIOS, ShareBets
 from streams.core.detectors.watch import HOUR_MS
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
@@ -37,7 +37,7 @@ def read(row: Row) -> PartCounts:
 
 def detector(rule: SlaAttainmentRule) -> DetectorModel:
     """Bets on the share of due tasks that were missed, above the share that the target allows."""
-    return DetectorModel("sla", ShareBets.of(1 - rule.target, ACCURACY_RATIOS, period_ms=HOUR_MS, per_unit=False))
+    return DetectorModel("sla", ShareBets.of(1 - rule.target, DUE_RATIOS, period_ms=HOUR_MS, per_unit=False))
 
 
 def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from floorwatch.sims.lines import ReportLine, of_median, of_share
-from streams.core.detectors.bets import ShareBets
+from streams.core.detectors.bets import DUE_RATIOS, ShareBets
 from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import begin, fold_pane
 from streams.core.detectors.watch import HOUR_MS
@@ -45,7 +45,7 @@ def missed(
 
 def first_alarm(late: Floats, due: Floats) -> Floats:
     """Return, per row, the quarter (from 1) in which the deployed fold first fires; infinity where it never does."""
-    bets = ShareBets.of(1 - ATTAINMENT, period_ms=HOUR_MS, per_unit=False)
+    bets = ShareBets.of(1 - ATTAINMENT, DUE_RATIOS, period_ms=HOUR_MS, per_unit=False)
     first = np.full(len(due), math.inf)
     for row, (misses, tasks) in enumerate(zip(late.tolist(), due.tolist(), strict=True)):
         state = begin(bets.bets)

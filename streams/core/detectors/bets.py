@@ -21,6 +21,9 @@ from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summa
 ACCURACY_RATIOS = (1.3, 1.6, 2.0, 3.0, 5.0)
 """How many times the allowed error share each accuracy bet is made for."""
 
+DUE_RATIOS = (1.3, 1.6, 2.0, 3.0)
+"""The same for due tasks. Those of a quarter are late together, so that a bet for five times as many would win by chance."""
+
 CRITICAL_RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0)
 """The same for critical errors, which are rarer and jump further."""
 
