@@ -8,7 +8,7 @@ import pytest
 
 from alerts.detectors import detectors_of
 from alerts.rules_file import default_rules, parse_rules
-from streams.core.detectors.bets import ACCURACY_RATIOS, CRITICAL_RATIOS, ShareBets
+from streams.core.detectors.bets import CRITICAL_RATIOS, DUE_RATIOS, ShareBets
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.packed import MOST_NANO, accuracy_pane, evidence_amount, evidence_counter
 from tests.alerts.rows import NOW_MS, accuracy, one, rule, signals, sla
@@ -153,7 +153,7 @@ rules:
     assert not found["a"].watches({"vendor": "bpo-a"})
     assert found["c"].model.lambdas == ShareBets.of(0.005, CRITICAL_RATIOS).lambdas
     assert (found["d"].bar, found["d"].model.period_ms, found["d"].model.per_unit) == (2_688.0, 3_600_000, False)
-    assert found["d"].model.lambdas == ShareBets.of(1 - 0.95, ACCURACY_RATIOS).lambdas
+    assert found["d"].model.lambdas == ShareBets.of(1 - 0.95, DUE_RATIOS).lambdas
 
 
 def test_shipped_rules_judge_by_evidence() -> None:
