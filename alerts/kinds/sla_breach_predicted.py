@@ -82,17 +82,36 @@ def evidence(row: Row) -> str:
         return f"{work}; nothing was completed in the last hour, so there is no pace to forecast by"
     basis = "by the roster" if forecast["basis"] == "roster" else "at the pace of the last hour"
     pace = f"{work}; {basis} {rate:,.0f} an hour are completed"
-    if forecast["breach_at"] is None:
-        spare = forecast["spare"]
-        return f"{pace}: every due time can be met" + (
-            f", with {spare:,.0f} tasks to spare" if spare is not None else ""
+    return f"{pace}: {_when(forecast)}{_short(forecast)}"
+
+
+def _when(forecast: Row) -> str:
+    """From when on due times are missed, by the order in which tasks are taken."""
+    by_due, by_arrival = (forecast.get(name) for name in ("breach_at", "breach_at_by_arrival"))
+    spare = forecast["spare"]
+    room = f", with {spare:,.0f} tasks to spare" if spare is not None and by_due is None else ""
+    if by_due is None and by_arrival is None:
+        return f"every due time can be met{room}"
+    if by_due is None:
+        return (
+            f"every due time can be met if the earliest due is taken first{room}; in order of arrival due times will be missed from "
+            f"{instant(instant_ms(by_arrival))} on"
         )
+    first = f"due times will be missed from {instant(instant_ms(by_due))} on"
+    if by_arrival is None or by_arrival == by_due:
+        return first
+    return f"{first} if the earliest due is taken first, from {instant(instant_ms(by_arrival))} on in order of arrival"
+
+
+def _short(forecast: Row) -> str:
+    """How many tasks will be late in any order; nothing where that follows only from tasks still to come."""
+    if forecast["shortfall_at"] is None:
+        return ""
     due_by = sum(tasks for due, tasks in forecast["open_by_due"] if due <= forecast["shortfall_at"])
     with_late = " (the overdue with them)" if forecast["overdue"] else ""
     return (
-        f"{pace}: due times will be missed from {instant(instant_ms(forecast['breach_at']))} on; of {due_by:,} due by "
-        f"{instant(instant_ms(forecast['shortfall_at']))}{with_late}, {forecast['shortfall']:,.0f} will not be done in time, "
-        "whatever the order"
+        f"; of {due_by:,} due by {instant(instant_ms(forecast['shortfall_at']))}{with_late}, {forecast['shortfall']:,.0f} will not be "
+        "done in time, whatever the order"
     )
 
 

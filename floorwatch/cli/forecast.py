@@ -245,7 +245,9 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
     past = f"forecast · as of {rows[0]['watermark']}"
     shown = DataTable(past if age is None else age.title("forecast"))
     shown.add_names("queue")
-    shown.add_numbers("open", "overdue", "pace/h", "by", f"breach at ({reader_zone()})", "short by", "spare")
+    shown.add_numbers(
+        "open", "overdue", "pace/h", "by", f"breach at ({reader_zone()})", "as they come", "short by", "spare"
+    )
     for row in rows:
         found = row["forecast"]
         shown.add_row(
@@ -255,6 +257,7 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
             _percent(found["tasks_per_hour"]),
             found["basis"],
             _at(found["breach_at"]),
+            _at(found.get("breach_at_by_arrival")),
             _percent(found["shortfall"]) if found["breach_at"] else MISSING,
             _percent(found["spare"]),
         )

@@ -256,7 +256,7 @@ def _window(row: WindowRow, watermark_ms: int, behind: Mapping[int, int]) -> _Ro
     if state.watches:
         found.evidence = state.readings(row.window, watermark_ms)
     if state.queue is not None and has_forecast(row.window):
-        open_["forecast"] = outlook_row(outlook(state.queue, watermark_ms, oldest_ms))
+        open_["forecast"] = outlook_row(outlook(state.queue, watermark_ms, oldest_ms, row.counters))
     return found
 
 

@@ -221,8 +221,9 @@ TABLE_ROW = Format(
     "the rules stop the worker; commands end with the reason",
     "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial; 2.2: recovered and phi of evidence; 2.3: assumed, "
     "sample_…; 2.4: the estimate of accuracy and its interval; "
-    "2.5: that of critical errors, weighted precision and recall",
-    5,
+    "2.5: that of critical errors, weighted precision and recall; "
+    "2.6: breach_at_by_arrival",
+    6,
 )
 INCIDENT = Format(
     "an incident",

@@ -12,8 +12,10 @@ from typing import Any
 from msgspec import Struct
 
 from streams.core import counters as c
-from streams.core.counters import Counters
+from streams.core.counters import Counters, histogram
+from streams.core.forecast.breach_times import BreachTimes, breach_times
 from streams.core.forecast.demand import BUCKET_MS, BreachPrediction, OpenDue, bucketed, predict
+from streams.core.forecast.first_late import HandleTimes
 from streams.core.forecast.planned import HourWork, planned
 from streams.core.forecast.supply import RecentWork, Supply, efficiency, recent_tasks_per_hour, steady
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
@@ -40,6 +42,9 @@ QUARTER_AHEAD_MS = DAY_MS
 WAITING_MS = 2 * MINUTE_MS
 """Tasks completed in a step that had waited less than this on average say that people were waiting, not work."""
 
+_WAITING_TIMES = 2
+"""With fewer open tasks than this times those in progress nothing waits, and no due time ahead is looked at one by one."""
+
 LOOK_AHEAD_MS = 14 * DAY_MS
 
 _PANE_MS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
@@ -60,9 +65,11 @@ class QueueTally:
         done: What was completed, by minute.
         hours: Work by hour, to know what one person completes.
         scheduled: Person-time in ms of the shifts that name the queue, by quarter hour.
+        open_created: Open tasks by the pane of their creation, by tier.
+        met: Tasks completed in time, by due minute.
     """
 
-    __slots__ = ("done", "hours", "open_due", "overdue", "scheduled")
+    __slots__ = ("done", "hours", "met", "open_created", "open_due", "overdue", "scheduled")
 
     def __init__(self) -> None:
         """Start empty."""
@@ -71,6 +78,8 @@ class QueueTally:
         self.done: dict[int, Done] = {}
         self.hours: dict[int, HourWork] = {}
         self.scheduled: dict[int, int] = {}
+        self.open_created: tuple[dict[int, int], ...] = ({}, {}, {})
+        self.met: dict[int, int] = {}
 
     @property
     def live(self) -> bool:
@@ -90,7 +99,9 @@ class QueueTally:
             return False
         waiting = _still_open(now) - _still_open(was)
         _add(self.open_due[tier], pane_ms, waiting)
+        _add(self.open_created[tier], pane_ms, now.get(c.OPEN, 0) - was.get(c.OPEN, 0))
         if tier == 0:
+            _add(self.met, pane_ms, now.get(c.MET, 0) - was.get(c.MET, 0))
             return self._note_done(pane_ms, now, was) or waiting != 0
         if tier == _QUARTER:
             planned_ms = now.get(c.SCHEDULED_MS, 0) - was.get(c.SCHEDULED_MS, 0)
@@ -148,6 +159,8 @@ class Outlook(Struct, frozen=True):
         tasks_per_hour: The pace now; None where unknown.
         prediction: The test's result; None where the pace is unknown.
         supply: The capacity the test went by; None where the pace is unknown.
+        by_due_ms: The first due time that will be missed where the earliest due is taken first; None where none is.
+        by_arrival_ms: The same where tasks are taken as they came.
     """
 
     demand: tuple[OpenDue, ...]
@@ -156,6 +169,8 @@ class Outlook(Struct, frozen=True):
     tasks_per_hour: float | None
     prediction: BreachPrediction | None
     supply: Supply | None
+    by_due_ms: int | None = None
+    by_arrival_ms: int | None = None
 
 
 def open_by_due(tally: QueueTally, watermark_ms: int) -> list[OpenDue]:
@@ -239,7 +254,9 @@ def worked(
     return found
 
 
-def outlook(tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None) -> Outlook:
+def outlook(
+    tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None, handled: Counters | None = None
+) -> Outlook:
     """Return a queue's open work and the prediction that follows, as of the beginning of the watermark's minute.
 
     So a row says the same for a whole minute unless its counts change, and is shown anew whenever its window moves.
@@ -250,6 +267,7 @@ def outlook(tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None) ->
         tally: The queue's sums.
         watermark_ms: The watermark.
         oldest_open_ms: When its oldest open task was created; None without one.
+        handled: Counters of the last hour, with the handle times of its labels.
     """
     watermark_ms = watermark_ms // MINUTE_MS * MINUTE_MS
     demand = open_by_due(tally, watermark_ms)
@@ -265,7 +283,25 @@ def outlook(tally: QueueTally, watermark_ms: int, oldest_open_ms: int | None) ->
         if not rate and not busy and not any(step.backlogged for step in past):
             return Outlook(tuple(demand), tuple(past), "unknown", None, None, None)
         supply, basis = steady(watermark_ms, watermark_ms + LOOK_AHEAD_MS, rate or 0.0), "recent rate"
-    return Outlook(tuple(demand), tuple(past), basis, rate, predict(watermark_ms, demand, supply), supply)
+    prediction = predict(watermark_ms, demand, supply)
+    times = _times(tally, watermark_ms, prediction, supply, past, handled or {})
+    return Outlook(tuple(demand), tuple(past), basis, rate, prediction, supply, *times)
+
+
+def _times(
+    tally: QueueTally,
+    watermark_ms: int,
+    prediction: BreachPrediction,
+    supply: Supply,
+    past: list[RecentWork],
+    handled: Counters,
+) -> BreachTimes:
+    """Return when the first due time is missed, where work does not fit."""
+    handle = HandleTimes((c.bucket_value_ms(at), n) for at, n in histogram(handled, c.HANDLE_HISTOGRAM))
+    in_progress = supply.tasks_until(watermark_ms, [watermark_ms + HOUR_MS])[0] * handle.mean_ms / HOUR_MS
+    if not prediction.breach and prediction.open_tasks <= _WAITING_TIMES * in_progress:
+        return BreachTimes(None, None)
+    return breach_times(tally, prediction.overdue, supply, past, handle, watermark_ms)
 
 
 def outlook_row(found: Outlook) -> dict[str, Any]:
@@ -277,10 +313,14 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
     Returns:
         ``open_by_due`` [[due time, tasks], ...] ascending, each due time the end of its bucket; ``tasks_per_hour`` and
         ``basis``; ``pace_ahead`` [[from when on, tasks per hour], ...], empty where nothing is known of the pace;
-        ``breach_at`` null where every due time can be met or nothing is known; ``shortfall`` and ``spare`` in tasks to one
+        ``breach_at`` null where every due time can be met or nothing is known, ``breach_at_by_arrival`` the same where tasks are
+        taken as they came; ``shortfall`` and ``spare`` in tasks to one
         decimal; ``overdue`` tasks.
     """
     prediction = found.prediction
+    # Where the test fails no order of work meets every due time; its own time is told where the finer look does not see it.
+    by_test_ms = None if prediction is None else prediction.breach_at_ms
+    by_due_ms = found.by_due_ms or by_test_ms
     rate = found.tasks_per_hour
     return {
         "open_by_due": [[rfc3339(bucket.due_ms), bucket.tasks] for bucket in found.demand],
@@ -289,7 +329,8 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
         "pace_ahead": []
         if found.supply is None or prediction is None
         else _pace_ahead(found.supply, prediction.now_ms),
-        "breach_at": None if prediction is None else _instant(prediction.breach_at_ms),
+        "breach_at": _instant(by_due_ms),
+        "breach_at_by_arrival": _instant(found.by_arrival_ms or (by_test_ms and by_due_ms)),
         "shortfall": None if prediction is None else round(prediction.shortfall, 1),
         "shortfall_at": None if prediction is None else _instant(prediction.shortfall_at_ms),
         "spare": None if prediction is None or prediction.spare is None else round(prediction.spare, 1),

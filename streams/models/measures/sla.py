@@ -161,7 +161,7 @@ sla.show(
     Computed(),
     Series(
         "forecast_breach_seconds",
-        "Time from the watermark to the first due time that a queue's open work will miss; no series where all fits.",
+        "Time from the watermark to the first due time that a queue will miss, the earliest due taken first; no series where all fits.",
         unit="seconds",
         field="breach_at",
         since="watermark",

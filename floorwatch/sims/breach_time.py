@@ -1,0 +1,326 @@
+"""When will the first due time be missed? The time that a queue's forecast tells, against the task that is missed first.
+
+One queue with people who each take the next task when they are free, earliest due first or in order of arrival. Its panes are
+what a worker keeps of it, and the forecast is made and paged on as a worker does. What is told at the page, and every quarter
+of an hour after it, is held against the first task that then really misses its due time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from floorwatch.sims.breach import WorkerAlarm
+from floorwatch.sims.lines import ReportLine, Z
+from streams.core import counters as c
+from streams.core.counters import Counters
+from streams.core.forecast.observe import QueueTally, outlook, outlook_row
+from streams.core.policy import HOUR_MS, MINUTE_MS, QUARTER_MS
+from streams.models.timestamps import parse_rfc3339_ms
+
+Order = Literal["due", "arrival"]
+_TIERS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
+START_MS = 100 * HOUR_MS
+_SETTLED_MIN = 120
+
+ROWS = (15,)
+CPU_S = 200.0
+BIAS_MIN = 5.0
+
+
+class Work(NamedTuple):
+    """A queue's day.
+
+    Attributes:
+        words: What is special about it.
+        promises: (minutes from creation to the due time, share of the tasks).
+        people: How many work, by hour from the start; the last goes on.
+        handle_min: Mean handle time in minutes, lognormal.
+        sigma: Its spread.
+        load: Tasks that come over those that can be done, by hour from the start; the last goes on.
+        hours: How long it is followed.
+    """
+
+    words: str
+    promises: tuple[tuple[int, float], ...]
+    people: tuple[int, ...]
+    handle_min: float
+    load: tuple[float, ...]
+    sigma: float = 0.6
+    hours: int = 14
+
+
+class Panes:
+    """The panes of one queue as a worker keeps them, with their running sums."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.tally = QueueTally()
+        self._counters: tuple[dict[int, Counters], ...] = ({}, {}, {})
+
+    def add(self, time_ms: int, *counts: tuple[c.Counter, int]) -> None:
+        """Count something at a time, in the panes of every tier."""
+        for tier, size_ms in enumerate(_TIERS):
+            pane_ms = time_ms // size_ms * size_ms
+            now = self._counters[tier].setdefault(pane_ms, {})
+            was = dict(now)
+            for counter, amount in counts:
+                now[counter] = now.get(counter, 0) + amount
+            self.tally.note(tier, pane_ms, now, was)
+
+    def handled(self, now_ms: int) -> Counters:
+        """Return the counters of the last hour."""
+        found: Counters = {}
+        for at in range(now_ms - HOUR_MS, now_ms, MINUTE_MS):
+            for counter, amount in self._counters[0].get(at, {}).items():
+                found[counter] = found.get(counter, 0) + amount
+        return found
+
+
+class Task(NamedTuple):
+    """A task and its times in ms."""
+
+    created_ms: int
+    due_ms: int
+
+
+class Told(NamedTuple):
+    """What was told at one moment, in ms; None where no due time was to be missed."""
+
+    at_ms: int
+    by_due_ms: int | None
+    by_arrival_ms: int | None
+
+    def of(self, order: Order) -> int | None:
+        """Return what was told for an order of work."""
+        return self.by_due_ms if order == "due" else self.by_arrival_ms
+
+
+class Floor:
+    """People at one queue, in continuous time."""
+
+    def __init__(self, rng: np.random.Generator, work: Work, order: Order) -> None:
+        """Start with nothing open."""
+        self._rng, self._work = rng, work
+        self._key: Callable[[Task], tuple[int, int]] = (
+            (lambda task: (task.due_ms, task.created_ms))
+            if order == "due"
+            else (lambda task: (task.created_ms, task.due_ms))
+        )
+        self.panes = Panes()
+        self.waiting: list[tuple[tuple[int, int], Task]] = []
+        self._busy: list[tuple[int, int, Task]] = []
+        self._overdue: list[Task] = []
+        self._open: dict[Task, int] = {}
+        self._next_ms = self._arrival_after(START_MS)
+        self.first_late_ms: int | None = None
+
+    def _hour(self, series: tuple[float, ...] | tuple[int, ...], time_ms: int) -> float:
+        return series[min(len(series) - 1, (time_ms - START_MS) // HOUR_MS)]
+
+    def _arrival_after(self, time_ms: int) -> int:
+        work = self._work
+        per_hour = work.people[0] * 60 / work.handle_min * self._hour(work.load, time_ms)
+        return time_ms + max(1, round(self._rng.exponential(HOUR_MS / per_hour)))
+
+    def until(self, end_ms: int) -> None:
+        """Let time pass."""
+        while True:
+            done_ms = self._busy[0][0] if self._busy else math.inf
+            at_ms = min(done_ms, self._next_ms)
+            if at_ms >= end_ms:
+                break
+            if done_ms <= self._next_ms:
+                self._complete(*heappop(self._busy))
+            else:
+                self._arrive(self._next_ms)
+                self._next_ms = self._arrival_after(self._next_ms)
+            self._start(int(at_ms))
+        self._start(end_ms)
+        self._note_overdue(end_ms)
+
+    def _arrive(self, now_ms: int) -> None:
+        minutes, shares = zip(*self._work.promises, strict=True)
+        task = Task(now_ms, now_ms + int(minutes[self._rng.choice(len(minutes), p=shares)]) * MINUTE_MS)
+        heappush(self.waiting, (self._key(task), task))
+        self._open[task] = self._open.get(task, 0) + 1
+        heappush(self._overdue, Task(task.due_ms, task.created_ms))
+        self.panes.add(now_ms, (c.OPEN, 1))
+        self.panes.add(task.due_ms, (c.DUE, 1))
+
+    def _start(self, now_ms: int) -> None:
+        while self.waiting and len(self._busy) < self._hour(self._work.people, now_ms):
+            _, task = heappop(self.waiting)
+            sigma = self._work.sigma
+            handle_min = self._work.handle_min * math.exp(self._rng.normal(-sigma * sigma / 2, sigma))
+            heappush(self._busy, (now_ms + max(1, round(handle_min * MINUTE_MS)), now_ms, task))
+
+    def _complete(self, done_ms: int, started_ms: int, task: Task) -> None:
+        del self._open[task]
+        self.panes.add(task.created_ms, (c.OPEN, -1))
+        turn_ms = done_ms - task.created_ms
+        handle_ms = done_ms - started_ms
+        late = done_ms > task.due_ms
+        if late and self._overdue_known(task):
+            self.panes.add(task.due_ms, (c.OVERDUE, -1), (c.LATE, 1))
+        else:
+            self.panes.add(task.due_ms, (c.LATE if late else c.MET, 1))
+        if late:
+            self._missed(task)
+        self.panes.add(
+            done_ms,
+            (c.COMPLETED, 1),
+            (c.TURNED, 1),
+            (c.TURN_MS, turn_ms),
+            (c.LABELS, 1),
+            (c.HANDLED, 1),
+            (c.HANDLE_MS, handle_ms),
+            (c.HANDLE_HISTOGRAM + c.bucket(handle_ms), 1),
+        )
+
+    def _overdue_known(self, task: Task) -> bool:
+        return task.due_ms <= self._judged_ms
+
+    _judged_ms = 0
+
+    def _missed(self, task: Task) -> None:
+        if self.first_late_ms is None or task.due_ms < self.first_late_ms:
+            self.first_late_ms = task.due_ms
+
+    def _note_overdue(self, now_ms: int) -> None:
+        self._judged_ms = now_ms
+        while self._overdue and self._overdue[0].created_ms <= now_ms:
+            due_ms, created_ms = heappop(self._overdue)
+            task = Task(created_ms, due_ms)
+            if task in self._open:
+                self.panes.add(due_ms, (c.OVERDUE, 1))
+                self._missed(task)
+
+    @property
+    def open(self) -> int:
+        """Tasks not completed."""
+        return len(self._open)
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest open task was created."""
+        return min((task.created_ms for task in self._open), default=None)
+
+
+class Followed(NamedTuple):
+    """One run.
+
+    Attributes:
+        shortest_ms: The shortest promise.
+        told: What the forecast told, at the page and every five minutes.
+        page_ms: When the alarm was raised; None where it was not, or no due time was missed.
+        missed_ms: The first due time that was missed; None where none was.
+    """
+
+    shortest_ms: int
+    told: list[Told]
+    page_ms: int | None
+    missed_ms: int | None
+
+    def errors_min(self, order: Order) -> list[float]:
+        """Return how late each time was, in minutes, that was told at most the shortest promise before the miss; negative: early."""
+        return [
+            (at_ms - self.missed_ms) / MINUTE_MS
+            for one in self.told
+            if (at_ms := one.of(order)) is not None
+            and self.missed_ms is not None
+            and 0 < self.missed_ms - one.at_ms <= self.shortest_ms
+        ]
+
+    def page_error_min(self, order: Order) -> float | None:
+        """Return how late the time told with the page was, in minutes."""
+        at_ms = next((one.of(order) for one in self.told if one.at_ms == self.page_ms), None)
+        return None if at_ms is None or self.missed_ms is None else (at_ms - self.missed_ms) / MINUTE_MS
+
+
+def follow(rng: np.random.Generator, work: Work, order: Order, *, paged: bool) -> Followed:
+    """Follow one queue until a due time is missed.
+
+    Args:
+        rng: Source of chance.
+        work: The queue.
+        order: In which order tasks are taken.
+        paged: Look every minute, and raise the alarm as a worker does; else every five minutes.
+    """
+    floor, alarm, told, page_ms = Floor(rng, work, order), WorkerAlarm(), [], None
+    for minute in range(1, work.hours * 60 + 1):
+        now_ms = START_MS + minute * MINUTE_MS
+        floor.until(now_ms)
+        if floor.first_late_ms is not None:
+            break
+        if minute < _SETTLED_MIN or (not paged and minute % 5):
+            continue
+        found = outlook(floor.panes.tally, now_ms, floor.oldest_ms, floor.panes.handled(now_ms))
+        up = paged and alarm.take(now_ms // MINUTE_MS, found)
+        if minute % 5 == 0 or (up and page_ms is None):
+            row = outlook_row(found)
+            told.append(Told(now_ms, *(_ms(row[name]) for name in ("breach_at", "breach_at_by_arrival"))))
+        page_ms = now_ms if up and page_ms is None else page_ms
+    shortest_ms = min(minutes for minutes, _ in work.promises) * MINUTE_MS
+    return Followed(shortest_ms, told, page_ms, floor.first_late_ms)
+
+
+def _ms(instant: str | None) -> int | None:
+    return None if instant is None else parse_rfc3339_ms(instant)
+
+
+SINGLE = (
+    Work("4 h, load 1.6, five people, 5 min", ((240, 1.0),), (5,), 5.0, (0.9, 0.9, 1.6)),
+    Work("2 h, load 2, ten people, 10 min", ((120, 1.0),), (10,), 10.0, (0.9, 0.9, 2.0)),
+    Work("4 h, four of ten people leave", ((240, 1.0),), (10, 10, 10, 6), 10.0, (0.95,)),
+    Work("3 h, load 1.4, four people, 10 min", ((180, 1.0),), (4,), 10.0, (0.9, 0.9, 1.4), 0.8),
+)
+SEVERAL = (
+    Work("30 min and 4 h, load 1.4", ((30, 0.4), (240, 0.6)), (10,), 5.0, (0.9, 0.9, 1.4)),
+    Work("1 h and 6 h, load 1.5, 10 min", ((60, 0.3), (360, 0.7)), (10,), 10.0, (0.9, 0.9, 1.5)),
+)
+
+
+def run(scale: float, seed: int) -> list[ReportLine]:
+    """Follow 100 days of each of four queues with one promise, and of two with two in either order (at scale 1)."""
+    runs = max(6, round(100 * scale))
+    lines = []
+    for number, work in enumerate(SINGLE):
+        found = [follow(np.random.default_rng([seed, 15, number, at]), work, "due", paged=True) for at in range(runs)]
+        lines += [
+            _bias(f"one promise of {work.words}: from a promise before on", [one.errors_min("due") for one in found]),
+            _bias(
+                f"one promise of {work.words}: told with the page",
+                [[error] for one in found if (error := one.page_error_min("due")) is not None],
+                row=None,
+            ),
+        ]
+    for number, work in enumerate(SEVERAL):
+        for order, words in _ORDERS.items():
+            chances = [np.random.default_rng([seed, 16, number, at]) for at in range(runs)]
+            errors = [follow(rng, work, order, paged=False).errors_min(order) for rng in chances]
+            lines.append(_bias(f"promises of {work.words}, {words}: from a promise before on", errors))
+    return lines
+
+
+_ORDERS: dict[Order, str] = {"due": "earliest due first", "arrival": "in order of arrival"}
+
+
+def _bias(name: str, errors: list[list[float]], row: int | None = 15) -> ReportLine:
+    """Return the size of the mean error, each run counting once, with its 99% interval."""
+    means = [sum(of_run) / len(of_run) for of_run in errors if of_run]
+    count = len(means)
+    if count < 2:
+        return ReportLine(
+            f"{name}: bias, min", "at most", BIAS_MIN, math.inf, math.inf, math.inf, "too few were told", row=row
+        )
+    mean = sum(means) / count
+    half = Z * float(np.std(means, ddof=1)) / math.sqrt(count)
+    low = max(0.0, abs(mean) - half)
+    return ReportLine(
+        f"{name}: bias ({mean:+.1f} min of {count})", "at most", BIAS_MIN, abs(mean), low, abs(mean) + half, row=row
+    )

@@ -1,0 +1,208 @@
+"""When a queue whose work does not fit will miss its first due time: what its panes say, brought together. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from streams.core.forecast.first_late import (
+    LONGEST_MS,
+    Begun,
+    Coming,
+    Dated,
+    HandleTimes,
+    first_miss_by_arrival,
+    first_miss_by_due,
+)
+from streams.core.forecast.planned import HourWork
+from streams.core.forecast.supply import RecentWork, Supply, recent_tasks_per_hour
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
+
+_MINUTES_KEPT_MS = HOUR_MS
+_LATELY_MS = 30 * MINUTE_MS
+_AROUND_MS = 5 * MINUTE_MS
+_SAME_PROMISE = 0.9
+_OVERTAKEN = 0.15
+_ENOUGH_TASKS = 60
+_CHANGED = 2.5
+_LEAST_FACTOR, _MOST_FACTOR = 0.5, 2.0
+_PANES_MS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
+
+
+class Panes(Protocol):
+    """The running sums of a queue that the times are made of (``observe.QueueTally``)."""
+
+    open_due: tuple[dict[int, int], ...]
+    open_created: tuple[dict[int, int], ...]
+    met: dict[int, int]
+    done: dict[int, tuple[int, int, int, int, int]]
+    hours: dict[int, HourWork]
+
+
+class BreachTimes(NamedTuple):
+    """The first due time missed, in ms, by the order in which tasks are taken; None where none is within a day."""
+
+    by_due_ms: int | None
+    by_arrival_ms: int | None
+
+
+class _Work(NamedTuple):
+    """What is known of a queue's promises.
+
+    Attributes:
+        open: The promise of which open tasks are missed first (ms), and its share of them.
+        coming: The shortest promise of tasks still to come (ms), and its share of them.
+        per_hour: Tasks an hour still to come.
+    """
+
+    open: tuple[float, float]
+    coming: tuple[float, float]
+    per_hour: float
+
+
+def breach_times(
+    panes: Panes, overdue: int, supply: Supply, past: Sequence[RecentWork], handle: HandleTimes, now_ms: int
+) -> BreachTimes:
+    """Return when the first due time will be missed, by due time and in order of arrival.
+
+    Source: docs/forecast.md, When.
+
+    Args:
+        panes: The queue's sums.
+        overdue: Open tasks past their due time.
+        supply: The capacity of the processor-demand test.
+        past: What happened in the last hour.
+        handle: Handle times of the last hour.
+        now_ms: The watermark, at the beginning of a minute.
+    """
+    due = [Dated(at, tasks) for at, tasks in sorted(panes.open_due[0].items()) if at >= now_ms]
+    created = open_by_creation(panes.open_created, now_ms)
+    if not due or not created:
+        return BreachTimes(None, None)
+    until_ms = min(now_ms + LONGEST_MS, due[-1].at_ms + HOUR_MS)
+    begun = Begun(now_ms, supply.scaled(_finer(panes, past, handle, now_ms)), handle.mean_ms, until_ms)
+    work = _promises(panes, due, created, now_ms)
+    late = [Dated(now_ms, overdue)] if overdue else []
+    if (
+        work.coming[1] >= 1
+    ):  # one promise: the order of arrival is that of the due times, and who comes later stands behind
+        both_ms = first_miss_by_due([*late, *due], (), begun, handle, now_ms, until_ms)
+        return BreachTimes(both_ms, both_ms)
+    coming = [Coming(work.per_hour * work.coming[1], work.coming[0])]
+    return BreachTimes(
+        first_miss_by_due([*late, *due], coming, begun, handle, now_ms, until_ms),
+        first_miss_by_arrival(created, work.open, work.coming, work.per_hour, begun, handle, now_ms),
+    )
+
+
+def open_by_creation(open_created: Sequence[Mapping[int, int]], now_ms: int) -> list[Dated]:
+    """Return open tasks by minute of creation, those of longer ago spread evenly over their quarter of an hour or hour.
+
+    Args:
+        open_created: By tier (minute, quarter hour, hour), open tasks by the pane of their creation.
+        now_ms: Now.
+    """
+    minutes_ms = (now_ms - _MINUTES_KEPT_MS) // HOUR_MS * HOUR_MS
+    quarters_ms = (now_ms - DAY_MS) // HOUR_MS * HOUR_MS
+    ranges = ((minutes_ms, math.inf), (quarters_ms, minutes_ms), (-math.inf, quarters_ms))
+    found = []
+    for size_ms, panes, (from_ms, until_ms) in zip(_PANES_MS, open_created, ranges, strict=True):
+        for pane_ms, tasks in panes.items():
+            if tasks > 0 and from_ms <= pane_ms < until_ms:
+                steps = min(tasks, size_ms // MINUTE_MS)
+                found += [
+                    Dated(pane_ms + step * size_ms // steps, tasks * (step + 1) // steps - tasks * step // steps)
+                    for step in range(steps)
+                ]
+    return sorted(found)
+
+
+def _finer(panes: Panes, past: Sequence[RecentWork], handle: HandleTimes, now_ms: int) -> float:
+    """Return the pace of late over that of the last hour, the former without the chance of single handle times.
+
+    Completions of an hour scatter as handle times do. The time that people worked does not: people at work, times what one
+    completes in an hour of handling over the last day. Where the last hour's handle times differ from the day's beyond
+    chance, the tool or the work has changed and the hour's hold.
+    """
+    shown = recent_tasks_per_hour(past)
+    lately = _lately([step for step in past if step.backlogged], now_ms)
+    length_ms = sum(step.length_ms for step in lately)
+    busy_ms = sum(
+        panes.done.get(at, (0,) * 5)[3]
+        for step in lately
+        for at in range(step.start_ms, step.start_ms + step.length_ms, MINUTE_MS)
+    )
+    day = [work for at, work in panes.hours.items() if at > now_ms - DAY_MS]
+    completed, spent_ms = sum(work.completed for work in day), math.fsum(work.busy_ms for work in day)
+    if not shown or not length_ms or not busy_ms or not completed or not spent_ms:
+        return 1.0
+    each_ms = spent_ms / completed
+    hour = [panes.done.get(at, (0,) * 5) for at in range(now_ms - HOUR_MS, now_ms, MINUTE_MS)]
+    done, hour_ms = sum(one[0] for one in hour), sum(one[3] for one in hour)
+    if done and abs(hour_ms / done - each_ms) > _CHANGED * handle.spread_ms / math.sqrt(done):
+        each_ms = hour_ms / done
+    factor = busy_ms / length_ms * HOUR_MS / each_ms / shown
+    return min(_MOST_FACTOR, max(_LEAST_FACTOR, factor))
+
+
+def _lately(waiting: list[RecentWork], now_ms: int) -> list[RecentWork]:
+    """Return the steps of the last half hour, or of the hour where too little was completed in the half."""
+    half = [step for step in waiting if step.start_ms >= now_ms - _LATELY_MS]
+    return half if sum(step.completed for step in half) >= _ENOUGH_TASKS else waiting
+
+
+def _promises(panes: Panes, due: Sequence[Dated], created: Sequence[Dated], now_ms: int) -> _Work:
+    """Tell the promises of a queue from what is open, by creation and by due time.
+
+    The oldest open task and the one due first are the same where all have one promise, and where tasks are taken as they came
+    they are a promise apart that is the shortest. Where the earliest due is taken first they are the longest apart, as the latest due
+    is from now; then tasks with a shorter promise overtake, so what is completed waited less than the oldest open one has.
+    """
+    count = sum(one.tasks for one in created)
+    rank = min(20, count // 50)
+    head_ms, first_ms, last_ms = _at(created, rank), _at(due, rank), _at(due[::-1], rank)
+    apart_ms, longest_ms = float(first_ms - head_ms), float(last_ms + MINUTE_MS - now_ms)
+    if apart_ms < _SAME_PROMISE * longest_ms:
+        per_hour = _arrivals_per_hour(panes, count, now_ms)
+        short = sum(one.tasks for one in due if one.at_ms <= now_ms + apart_ms)
+        share = min(1.0, max(0.02, short / max(1, count)))
+        return _Work((apart_ms, share), (apart_ms, share), per_hour)
+    lately = [panes.done.get(at, (0,) * 5) for at in range(now_ms - _LATELY_MS, now_ms, MINUTE_MS)]
+    completed, turned, turn_ms, handle_ms, _ = (sum(column) for column in zip(*lately, strict=True))
+    late = sum(one.tasks for one in due if one.at_ms > last_ms - _LATELY_MS)
+    long_per_hour = late * HOUR_MS / _LATELY_MS
+    waited_ms = (turn_ms - handle_ms) / turned if turned else 0.0
+    age_ms = now_ms - head_ms - (handle_ms / completed if completed else 0.0)
+    overtaking = 1 - waited_ms / age_ms if age_ms > 0 else 0.0
+    if overtaking < _OVERTAKEN + _LATELY_MS / 2 / max(1.0, age_ms) or not completed:
+        return _Work((longest_ms, 1.0), (longest_ms, 1.0), long_per_hour)
+    short_per_hour = overtaking * completed * HOUR_MS / _LATELY_MS
+    slack_ms = max(0.0, float(first_ms - now_ms))
+    ahead = sum(tasks for at, tasks in panes.met.items() if at >= now_ms)
+    next_ms = first_ms + _LATELY_MS
+    dense = sum(one.tasks for one in due if first_ms <= one.at_ms < next_ms) / _LATELY_MS
+    promise_ms = min(slack_ms, max(0.0, (ahead - dense * slack_ms) * HOUR_MS / short_per_hour))
+    per_hour = short_per_hour + long_per_hour
+    return _Work((longest_ms, 1.0), (promise_ms, short_per_hour / per_hour), per_hour)
+
+
+def _arrivals_per_hour(panes: Panes, count: int, now_ms: int) -> float:
+    """Return how many tasks came in an hour, where they are taken as they come.
+
+    Those completed half an hour ago came when their turn-around began; all that came since are completed since or open.
+    """
+    since_ms = now_ms - _LATELY_MS
+    then = [panes.done.get(at, (0,) * 5) for at in range(since_ms - _AROUND_MS, since_ms + _AROUND_MS, MINUTE_MS)]
+    turned, turn_ms = sum(one[1] for one in then), sum(one[2] for one in then)
+    completed = sum(panes.done.get(at, (0,) * 5)[0] for at in range(since_ms, now_ms, MINUTE_MS))
+    return (completed + count) * HOUR_MS / (_LATELY_MS + (turn_ms / turned if turned else 0.0))
+
+
+def _at(dated: Sequence[Dated], rank: int) -> int:
+    """Return the time of the task of a rank, counted from the front."""
+    for one in dated:
+        rank -= one.tasks
+        if rank < 0:
+            return one.at_ms
+    return dated[-1].at_ms

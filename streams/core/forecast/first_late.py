@@ -1,0 +1,169 @@
+"""When the first due time will be missed: by due time, and in order of arrival. Pure.
+
+The processor-demand test tells when more is due than can be done. The first task is late before that: people finish what they
+are at, each task takes its own time, and of many that are nearly late one takes long. So each task has the chance that its
+handle time is longer than the time left when somebody begins it, and the time told is the one by which a task has been missed
+with a chance of one half: the median of the first miss. Beginnings follow the pace, a task in rank k being begun when all but
+those in progress before it are done.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from streams.core.forecast.supply import Supply
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
+
+LONGEST_MS = DAY_MS
+"""How far ahead a first miss is looked for."""
+
+_EVEN = math.log(0.5)
+
+
+class Dated(NamedTuple):
+    """Open tasks of one minute: of their creation, or of their due time."""
+
+    at_ms: int
+    tasks: int
+
+
+class Coming(NamedTuple):
+    """Tasks still to come: so many an hour, each due so long after it comes."""
+
+    tasks_per_hour: float
+    promise_ms: float
+
+
+class HandleTimes:
+    """How long a task takes once it is begun, as a distribution."""
+
+    def __init__(self, found: Iterable[tuple[float, int]]) -> None:
+        """Take (handle time in ms, how many), ascending."""
+        self._times: list[float] = []
+        self._below: list[int] = []
+        total, time_sum, held = 0, 0.0, list(found)
+        for time_ms, count in held:
+            self._times.append(time_ms)
+            self._below.append(total)
+            total += count
+            time_sum += time_ms * count
+        self._total = total
+        self.mean_ms = time_sum / total if total else 0.0
+        squares = math.fsum((time_ms - self.mean_ms) ** 2 * count for time_ms, count in held)
+        self.spread_ms = math.sqrt(squares / total) if total else 0.0
+
+    def longer(self, time_ms: float) -> float:
+        """Return the share of tasks that take longer than a time; of none seen, 1 where no time is left."""
+        if not self._total:
+            return 1.0 if time_ms < 0 else 0.0
+        at = bisect_left(self._times, time_ms)
+        return 1 - self._below[at] / self._total if at < len(self._times) else 0.0
+
+
+class Begun:
+    """When the task of a rank is begun at a pace."""
+
+    def __init__(self, now_ms: int, supply: Supply, handle_ms: float, until_ms: int) -> None:
+        """Follow a supply minute by minute; about ``handle_ms`` of it are in progress at any moment."""
+        self._now_ms = now_ms
+        self._moments = list(range(now_ms, until_ms + MINUTE_MS, MINUTE_MS))
+        self._done = supply.tasks_until(now_ms, self._moments)
+        self._in_progress = supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0] * handle_ms / HOUR_MS
+
+    def at_ms(self, rank: float) -> float:
+        """Return when the task of a rank is begun; infinity where it is not until the end."""
+        before = rank - self._in_progress
+        if before <= 0:
+            return float(self._now_ms)
+        at = bisect_left(self._done, before)
+        if at >= len(self._done):
+            return math.inf
+        step = self._done[at] - self._done[at - 1]
+        return self._moments[at] - MINUTE_MS * (self._done[at] - before) / step
+
+
+def first_miss_by_due(
+    due: Sequence[Dated], coming: Sequence[Coming], begun: Begun, handle: HandleTimes, now_ms: int, until_ms: int
+) -> int | None:
+    """Return the median of the first due time missed where the earliest due is taken first.
+
+    Args:
+        due: Open tasks by due minute, ascending; those before now are overdue and stand in front.
+        coming: What is still to come; a task that comes later is in front of those due after it.
+        begun: When ranks are begun.
+        handle: How long tasks take.
+        now_ms: Now.
+        until_ms: How far to look.
+
+    Returns:
+        A due time in ms; None where the work fits at the pace: each task is done, on average, before it is due.
+    """
+    ahead = {one.at_ms: float(one.tasks) for one in due if one.at_ms > now_ms}
+    rank = float(sum(one.tasks for one in due if one.at_ms <= now_ms))
+    log_none = 0.0
+    found: int | None = None
+    for minute_ms in range(now_ms // MINUTE_MS * MINUTE_MS, until_ms, MINUTE_MS):
+        tasks = ahead.get(minute_ms, 0.0)
+        for one in coming:
+            if minute_ms >= now_ms + one.promise_ms:
+                tasks += one.tasks_per_hour / 60
+        if not tasks:
+            continue
+        rank += tasks
+        due_ms = minute_ms + MINUTE_MS / 2
+        begun_ms = begun.at_ms(rank - tasks / 2)
+        log_none += _log_none(tasks, handle.longer(due_ms - begun_ms))
+        if found is None and log_none <= _EVEN:
+            found = minute_ms
+        if begun_ms + handle.mean_ms > due_ms:
+            return found or minute_ms
+    return None
+
+
+def first_miss_by_arrival(
+    created: Sequence[Dated],
+    held: tuple[float, float],
+    coming: tuple[float, float],
+    per_hour: float,
+    begun: Begun,
+    handle: HandleTimes,
+    now_ms: int,
+) -> int | None:
+    """Return the median of the first due time missed where tasks are taken as they came.
+
+    All wait alike then, so those with the shortest promise are missed first.
+
+    Args:
+        created: Open tasks by minute of creation, ascending.
+        held: Their shortest promise in ms, and its share of them.
+        coming: The same of tasks still to come.
+        per_hour: How many of these come in an hour.
+        begun: When ranks are begun.
+        handle: How long tasks take.
+        now_ms: Now.
+
+    Returns:
+        A due time in ms; None where the work of a day ahead fits at the pace.
+    """
+    rank = log_none = 0.0
+    found: int | None = None
+    ahead = [(at, per_hour / 60, coming) for at in range(now_ms, now_ms + LONGEST_MS, MINUTE_MS)]
+    for at_ms, tasks, (promise_ms, share) in [*((at, float(n), held) for at, n in created), *ahead]:
+        rank += tasks
+        due_ms = at_ms + promise_ms
+        if due_ms <= now_ms:
+            continue
+        begun_ms = begun.at_ms(rank - tasks / 2)
+        log_none += _log_none(tasks * share, handle.longer(due_ms + MINUTE_MS / 2 - begun_ms))
+        if found is None and log_none <= _EVEN:
+            found = round(due_ms)
+        if begun_ms + handle.mean_ms > due_ms:
+            return found or round(due_ms)
+    return None
+
+
+def _log_none(tasks: float, late: float) -> float:
+    return tasks * math.log1p(-min(late, 1 - 1e-12))
