@@ -90,9 +90,9 @@ def _when(forecast: Row) -> str:
     by_due, by_arrival = (forecast.get(name) for name in ("breach_at", "breach_at_by_arrival"))
     spare = forecast["spare"]
     room = f", with {spare:,.0f} tasks to spare" if spare is not None and by_due is None else ""
-    if by_due is None and by_arrival is None:
-        return f"every due time can be met{room}"
     if by_due is None:
+        if by_arrival is None:
+            return f"every due time can be met{room}"
         return (
             f"every due time can be met if the earliest due is taken first{room}; in order of arrival due times will be missed from "
             f"{instant(instant_ms(by_arrival))} on"

@@ -160,7 +160,7 @@ def first_miss_by_arrival(
         log_none += _log_none(tasks * share, handle.longer(due_ms + MINUTE_MS / 2 - begun_ms))
         if found is None and log_none <= _EVEN:
             found = round(due_ms)
-        if begun_ms + handle.mean_ms > due_ms:
+        if begun_ms + handle.mean_ms > due_ms + MINUTE_MS / 2:
             return found or round(due_ms)
     return None
 

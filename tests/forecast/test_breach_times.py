@@ -1,0 +1,151 @@
+"""When the first due time is missed: by due time and in order of arrival, by hand and against queues that are followed."""
+
+import numpy as np
+import pytest
+
+from alerts.kinds.sla_breach_predicted import evidence
+from floorwatch.sims import breach_time
+from floorwatch.sims.breach_time import SEVERAL, SINGLE, Panes, follow
+from streams.core import counters as c
+from streams.core.forecast.breach_times import breach_times, open_by_creation
+from streams.core.forecast.first_late import Begun, Coming, Dated, HandleTimes, first_miss_by_arrival, first_miss_by_due
+from streams.core.forecast.observe import outlook, outlook_row
+from streams.core.forecast.supply import steady
+from streams.models.timestamps import parse_rfc3339_ms
+
+MIN = 60_000
+HOUR = 60 * MIN
+NOW = 100 * HOUR
+QUICK = HandleTimes([(1.0, 100)])
+
+
+def begun(per_hour, handle_ms=0.0):
+    return Begun(NOW, steady(NOW, NOW + 30 * HOUR, per_hour), handle_ms, NOW + 25 * HOUR)
+
+
+def test_without_handle_times_it_is_the_minute_at_which_more_is_due_than_can_be_done():
+    due = [Dated(NOW + minute * MIN, 2) for minute in range(60, 240)]
+    found = first_miss_by_due(due, (), begun(60), QUICK, NOW, NOW + 5 * HOUR)
+    assert found == NOW + 120 * MIN  # from the hour on two a minute are due and one is done
+    assert first_miss_by_due(due, (), begun(130), QUICK, NOW, NOW + 5 * HOUR) is None
+
+
+def test_long_handle_times_miss_a_due_time_before_that():
+    due = [Dated(NOW + minute * MIN, 2) for minute in range(60, 240)]
+    long = HandleTimes([(2.0 * MIN, 90), (38.0 * MIN, 10)])
+    found = first_miss_by_due(due, (), begun(60, long.mean_ms), long, NOW, NOW + 5 * HOUR)
+    assert NOW + 75 * MIN < found < NOW + 110 * MIN
+    assert [long.longer(minutes * MIN) for minutes in (-1, 2, 3, 38, 39)] == [
+        1.0,
+        1.0,
+        pytest.approx(0.1),
+        pytest.approx(0.1),
+        0.0,
+    ]
+
+
+def test_overdue_work_stands_in_front_and_short_promises_overtake():
+    due = [Dated(NOW + minute * MIN, 1) for minute in range(200, 300)]
+    alone = first_miss_by_due(due, (), begun(30), QUICK, NOW, NOW + 6 * HOUR)
+    behind = first_miss_by_due([Dated(NOW, 60), *due], (), begun(30), QUICK, NOW, NOW + 6 * HOUR)
+    overtaken = first_miss_by_due(due, [Coming(20, 10 * MIN)], begun(30), QUICK, NOW, NOW + 6 * HOUR)
+    assert alone is None
+    assert behind is not None
+    assert overtaken is not None
+
+
+def test_in_order_of_arrival_all_wait_alike_and_the_shortest_promise_goes_first():
+    created = [Dated(NOW - minute * MIN, 2) for minute in range(30, 0, -1)]
+    kinds = (40.0 * MIN, 0.5)
+    found = first_miss_by_arrival(created, kinds, kinds, 120, begun(60), QUICK, NOW)
+    # Tasks that came a minutes from now are begun 2(a + 30) + 1 minutes from now and due at a + 40, half a minute given.
+    assert found == NOW + 20 * MIN
+    assert first_miss_by_arrival(created, kinds, kinds, 50, begun(130), QUICK, NOW) is None
+
+
+def test_open_tasks_of_long_ago_are_spread_over_their_pane():
+    panes = ({NOW - 10 * MIN: 3}, {NOW - 10 * MIN: 3, NOW - 3 * HOUR: 30}, {NOW - 3 * HOUR: 33, NOW - 50 * HOUR: 4})
+    found = open_by_creation(panes, NOW)
+    assert sum(one.tasks for one in found) == 37
+    assert found[-1] == (NOW - 10 * MIN, 3)
+    assert [one.tasks for one in found if NOW - 3 * HOUR <= one.at_ms < NOW - 2 * HOUR] == [2] * 15
+    assert [one.at_ms for one in found[:4]] == [NOW - 50 * HOUR + quarter * 15 * MIN for quarter in range(4)]
+
+
+def test_a_queue_without_anything_tells_nothing():
+    empty = Panes().tally
+    assert breach_times(empty, 0, steady(NOW, NOW + HOUR, 10), [], QUICK, NOW) == (None, None)
+
+
+def worked_as_they_came():
+    """Two promises, half an hour and four hours, taken as they came: 1.5 a minute come, one is done, the oldest waits 20 minutes."""
+    panes = Panes()
+    for number in range(180):
+        created_ms = NOW - 120 * MIN + number * 40_000
+        due_ms = created_ms + (30 if number % 3 == 0 else 240) * MIN
+        panes.add(due_ms, (c.DUE, 1))
+        done_ms = NOW - 80 * MIN + (number - 60) * MIN if number >= 60 else created_ms + MIN
+        if done_ms >= NOW:
+            panes.add(created_ms, (c.OPEN, 1))
+            continue
+        panes.add(due_ms, (c.MET, 1))
+        done = ((c.COMPLETED, 1), (c.TURNED, 1), (c.TURN_MS, max(MIN, done_ms - created_ms)), (c.LABELS, 1))
+        panes.add(done_ms, *done, (c.HANDLED, 1), (c.HANDLE_MS, MIN), (c.HANDLE_HISTOGRAM + c.bucket(MIN), 1))
+    return panes
+
+
+def test_a_row_tells_both_orders_apart():
+    panes = worked_as_they_came()
+    oldest_ms = min(at for at, n in panes.tally.open_created[0].items() if n)
+    row = outlook_row(outlook(panes.tally, NOW, oldest_ms, panes.handled(NOW)))
+    by_arrival_ms = parse_rfc3339_ms(row["breach_at_by_arrival"])
+    assert NOW <= by_arrival_ms <= NOW + 40 * MIN
+    assert row["breach_at"] is None or parse_rfc3339_ms(row["breach_at"]) > by_arrival_ms
+
+
+@pytest.mark.parametrize(
+    ("by_due", "by_arrival", "said"),
+    [
+        (None, None, "every due time can be met, with 3 tasks to spare"),
+        (
+            None,
+            "2026-12-01T10:00:00Z",
+            "if the earliest due is taken first, with 3 tasks to spare; in order of arrival due times will be missed from",
+        ),
+        (
+            "2026-12-01T10:00:00Z",
+            "2026-12-01T09:00:00Z",
+            "if the earliest due is taken first, from Tue 1 Dec 09:00 UTC on in order of arrival",
+        ),
+        ("2026-12-01T10:00:00Z", "2026-12-01T10:00:00Z", "due times will be missed from Tue 1 Dec 10:00 UTC on"),
+    ],
+)
+def test_the_alert_says_when_by_the_order_of_work(by_due, by_arrival, said):
+    forecast = {"open_by_due": [], "overdue": 0, "tasks_per_hour": 20.0, "basis": "recent rate", "spare": 3.0}
+    forecast |= {"breach_at": by_due, "breach_at_by_arrival": by_arrival, "shortfall": 0.0, "shortfall_at": None}
+    assert said in evidence({"forecast": forecast})
+
+
+@pytest.mark.slow
+def test_the_time_told_is_that_of_the_first_miss():
+    """Two hours of promise, handle times of ten minutes: the test on open work alone told it 12 minutes late."""
+    runs = [follow(np.random.default_rng([3, at]), SINGLE[1], "due", paged=False) for at in range(8)]
+    means = [float(np.mean(errors)) for one in runs if (errors := one.errors_min("due"))]
+    assert len(means) == 8
+    assert abs(np.mean(means)) <= 6, means
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["due", "arrival"])
+def test_with_two_promises_each_order_has_its_own_time(order):
+    runs = [follow(np.random.default_rng([4, at]), SEVERAL[0], order, paged=False) for at in range(8)]
+    means = [float(np.mean(errors)) for one in runs if (errors := one.errors_min(order))]
+    assert len(means) >= 6
+    assert abs(np.mean(means)) <= 12, means
+
+
+def test_a_line_of_the_report_says_the_bias():
+    line = breach_time._bias("x", [[1.0, 3.0], [4.0], []])
+    assert (line.measured, line.row) == (3.0, 15)
+    assert "+3.0 min of 2" in line.name
+    assert not breach_time._bias("x", []).ok
