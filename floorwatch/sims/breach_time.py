@@ -28,8 +28,10 @@ START_MS = 100 * HOUR_MS
 _SETTLED_MIN = 120
 
 ROWS = (15,)
-CPU_S = 200.0
+CPU_S = 250.0
 BIAS_MIN = 5.0
+PAGE_BIAS_MIN = 15.0
+"""With the page itself: it comes when the pace looks worst, so what is told with it is early."""
 
 
 class Work(NamedTuple):
@@ -297,6 +299,7 @@ def run(scale: float, seed: int) -> list[ReportLine]:
                 f"one promise of {work.words}: told with the page",
                 [[error] for one in found if (error := one.page_error_min("due")) is not None],
                 row=None,
+                most=PAGE_BIAS_MIN,
             ),
         ]
     for number, work in enumerate(SEVERAL):
@@ -310,17 +313,17 @@ def run(scale: float, seed: int) -> list[ReportLine]:
 _ORDERS: dict[Order, str] = {"due": "earliest due first", "arrival": "in order of arrival"}
 
 
-def _bias(name: str, errors: list[list[float]], row: int | None = 15) -> ReportLine:
+def _bias(name: str, errors: list[list[float]], row: int | None = 15, most: float = BIAS_MIN) -> ReportLine:
     """Return the size of the mean error, each run counting once, with its 99% interval."""
     means = [sum(of_run) / len(of_run) for of_run in errors if of_run]
     count = len(means)
     if count < 2:
         return ReportLine(
-            f"{name}: bias, min", "at most", BIAS_MIN, math.inf, math.inf, math.inf, "too few were told", row=row
+            f"{name}: bias, min", "at most", most, math.inf, math.inf, math.inf, "too few were told", row=row
         )
     mean = sum(means) / count
     half = Z * float(np.std(means, ddof=1)) / math.sqrt(count)
     low = max(0.0, abs(mean) - half)
     return ReportLine(
-        f"{name}: bias ({mean:+.1f} min of {count})", "at most", BIAS_MIN, abs(mean), low, abs(mean) + half, row=row
+        f"{name}: bias ({mean:+.1f} min of {count})", "at most", most, abs(mean), low, abs(mean) + half, row=row
     )

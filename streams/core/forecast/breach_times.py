@@ -82,7 +82,7 @@ def breach_times(
         return BreachTimes(None, None)
     until_ms = min(now_ms + LONGEST_MS, due[-1].at_ms + HOUR_MS)
     begun = Begun(now_ms, supply.scaled(_finer(panes, past, handle, now_ms)), handle.mean_ms, until_ms)
-    work = _promises(panes, due, created, now_ms)
+    work = _promises(panes, due, created, begun.in_progress, now_ms)
     late = [Dated(now_ms, overdue)] if overdue else []
     if (
         work.coming[1] >= 1
@@ -152,7 +152,7 @@ def _lately(waiting: list[RecentWork], now_ms: int) -> list[RecentWork]:
     return half if sum(step.completed for step in half) >= _ENOUGH_TASKS else waiting
 
 
-def _promises(panes: Panes, due: Sequence[Dated], created: Sequence[Dated], now_ms: int) -> _Work:
+def _promises(panes: Panes, due: Sequence[Dated], created: Sequence[Dated], in_progress: float, now_ms: int) -> _Work:
     """Tell the promises of a queue from what is open, by creation and by due time.
 
     The oldest open task and the one due first are the same where all have one promise, and where tasks are taken as they came
@@ -167,7 +167,13 @@ def _promises(panes: Panes, due: Sequence[Dated], created: Sequence[Dated], now_
         per_hour = _arrivals_per_hour(panes, count, now_ms)
         short = sum(one.tasks for one in due if one.at_ms <= now_ms + apart_ms)
         share = min(1.0, max(0.02, short / max(1, count)))
-        return _Work((apart_ms, share), (apart_ms, share), per_hour)
+        # Some are in progress, the oldest for long: where waiting begins, tasks and their due times are nearer to a promise apart.
+        busy = min(count // 2, round(in_progress))
+        nearer_ms = float(_at(due, round(busy * share)) - _at(created, busy)) - (1 / share - 1) * HOUR_MS / max(
+            1.0, per_hour
+        )
+        promise_ms = min(apart_ms, max(apart_ms / 2, nearer_ms))
+        return _Work((promise_ms, share), (promise_ms, share), per_hour)
     lately = [panes.done.get(at, (0,) * 5) for at in range(now_ms - _LATELY_MS, now_ms, MINUTE_MS)]
     completed, turned, turn_ms, handle_ms, _ = (sum(column) for column in zip(*lately, strict=True))
     late = sum(one.tasks for one in due if one.at_ms > last_ms - _LATELY_MS)

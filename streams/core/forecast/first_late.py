@@ -44,15 +44,16 @@ class HandleTimes:
         """Take (handle time in ms, how many), ascending."""
         self._times: list[float] = []
         self._below: list[int] = []
-        total, time_sum, held = 0, 0.0, list(found)
-        for time_ms, count in held:
+        total, time_sum = 0, 0.0
+        self._held: list[tuple[float, int]] = list(found)
+        for time_ms, count in self._held:
             self._times.append(time_ms)
             self._below.append(total)
             total += count
             time_sum += time_ms * count
         self._total = total
         self.mean_ms = time_sum / total if total else 0.0
-        squares = math.fsum((time_ms - self.mean_ms) ** 2 * count for time_ms, count in held)
+        squares = math.fsum((time_ms - self.mean_ms) ** 2 * count for time_ms, count in self._held)
         self.spread_ms = math.sqrt(squares / total) if total else 0.0
 
     def longer(self, time_ms: float) -> float:
@@ -61,6 +62,13 @@ class HandleTimes:
             return 1.0 if time_ms < 0 else 0.0
         at = bisect_left(self._times, time_ms)
         return 1 - self._below[at] / self._total if at < len(self._times) else 0.0
+
+    def left_longer(self, time_ms: float) -> float:
+        """Return the share of tasks in progress that take longer than a time from now: Σ(t − time)⁺/Σt over those seen."""
+        if not self.mean_ms or time_ms <= 0:
+            return self.longer(time_ms)
+        left = math.fsum((t - time_ms) * n for t, n in self._held if t > time_ms)
+        return left / (self._total * self.mean_ms)
 
 
 class Begun:
@@ -71,11 +79,11 @@ class Begun:
         self._now_ms = now_ms
         self._moments = list(range(now_ms, until_ms + MINUTE_MS, MINUTE_MS))
         self._done = supply.tasks_until(now_ms, self._moments)
-        self._in_progress = supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0] * handle_ms / HOUR_MS
+        self.in_progress = supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0] * handle_ms / HOUR_MS
 
     def at_ms(self, rank: float) -> float:
         """Return when the task of a rank is begun; infinity where it is not until the end."""
-        before = rank - self._in_progress
+        before = rank - self.in_progress
         if before <= 0:
             return float(self._now_ms)
         at = bisect_left(self._done, before)
@@ -115,7 +123,8 @@ def first_miss_by_due(
         rank += tasks
         due_ms = minute_ms + MINUTE_MS / 2
         begun_ms = begun.at_ms(rank - tasks / 2)
-        log_none += _log_none(tasks, handle.longer(due_ms - begun_ms))
+        late = handle.longer if rank > begun.in_progress else handle.left_longer
+        log_none += _log_none(tasks, late(due_ms - begun_ms))
         if found is None and log_none <= _EVEN:
             found = minute_ms
         if begun_ms + handle.mean_ms > due_ms:
@@ -157,7 +166,8 @@ def first_miss_by_arrival(
         if due_ms <= now_ms:
             continue
         begun_ms = begun.at_ms(rank - tasks / 2)
-        log_none += _log_none(tasks * share, handle.longer(due_ms + MINUTE_MS / 2 - begun_ms))
+        late = handle.longer if rank > begun.in_progress else handle.left_longer
+        log_none += _log_none(tasks * share, late(due_ms + MINUTE_MS / 2 - begun_ms))
         if found is None and log_none <= _EVEN:
             found = round(due_ms)
         if begun_ms + handle.mean_ms > due_ms + MINUTE_MS / 2:
