@@ -57,14 +57,20 @@ class HandleTimes:
         self.spread_ms = math.sqrt(squares / total) if total else 0.0
 
     def longer(self, time_ms: float) -> float:
-        """Return the share of tasks that take longer than a time; of none seen, 1 where no time is left."""
+        """Return the share of tasks that take longer than a time; of none seen, 1 where no time is left.
+
+        Source: docs/forecast.md, When.
+        """
         if not self._total:
             return 1.0 if time_ms < 0 else 0.0
         at = bisect_left(self._times, time_ms)
         return 1 - self._below[at] / self._total if at < len(self._times) else 0.0
 
     def left_longer(self, time_ms: float) -> float:
-        """Return the share of tasks in progress that take longer than a time from now: Σ(t − time)⁺/Σt over those seen."""
+        """Return the share of tasks in progress that take longer than a time from now: Σ(t − time)⁺/Σt over those seen.
+
+        Source: docs/forecast.md, When; the residual life of a renewal process.
+        """
         if not self.mean_ms or time_ms <= 0:
             return self.longer(time_ms)
         left = math.fsum((t - time_ms) * n for t, n in self._held if t > time_ms)
@@ -82,7 +88,10 @@ class Begun:
         self.in_progress = supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0] * handle_ms / HOUR_MS
 
     def at_ms(self, rank: float) -> float:
-        """Return when the task of a rank is begun; infinity where it is not until the end."""
+        """Return when the task of a rank is begun; infinity where it is not until the end.
+
+        Source: docs/forecast.md, When.
+        """
         before = rank - self.in_progress
         if before <= 0:
             return float(self._now_ms)
@@ -97,6 +106,8 @@ def first_miss_by_due(
     due: Sequence[Dated], coming: Sequence[Coming], begun: Begun, handle: HandleTimes, now_ms: int, until_ms: int
 ) -> int | None:
     """Return the median of the first due time missed where the earliest due is taken first.
+
+    Source: docs/forecast.md, When.
 
     Args:
         due: Open tasks by due minute, ascending; those before now are overdue and stand in front.
@@ -143,7 +154,7 @@ def first_miss_by_arrival(
 ) -> int | None:
     """Return the median of the first due time missed where tasks are taken as they came.
 
-    All wait alike then, so those with the shortest promise are missed first.
+    All wait alike then, so those with the shortest promise are missed first. Source: docs/forecast.md, When.
 
     Args:
         created: Open tasks by minute of creation, ascending.
