@@ -23,7 +23,7 @@ from streams.core.binomial import TAIL
 from streams.core.policy import DAY_MS
 
 ROWS = (7, 8, 12)
-CPU_S = 60.0
+CPU_S = 10.0
 """About what it takes at scale 1."""
 
 _BEFORE, _NOW = (BASE_MS - 7 * DAY_MS, BASE_MS), (BASE_MS, BASE_MS + 7 * DAY_MS)
