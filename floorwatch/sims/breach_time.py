@@ -28,7 +28,7 @@ START_MS = 100 * HOUR_MS
 _SETTLED_MIN = 120
 
 ROWS = (15,)
-CPU_S = 250.0
+CPU_S = 345.0
 BIAS_MIN = 5.0
 PAGE_BIAS_MIN = 15.0
 """With the page itself: it comes when the pace looks worst, so what is told with it is early."""
