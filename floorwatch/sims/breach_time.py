@@ -322,8 +322,16 @@ def _bias(name: str, errors: list[list[float]], row: int | None = 15, most: floa
             f"{name}: bias, min", "at most", most, math.inf, math.inf, math.inf, "too few were told", row=row
         )
     mean = sum(means) / count
-    half = Z * float(np.std(means, ddof=1)) / math.sqrt(count)
+    half = _student(count - 1) * float(np.std(means, ddof=1)) / math.sqrt(count)
     low = max(0.0, abs(mean) - half)
     return ReportLine(
         f"{name}: bias ({mean:+.1f} min of {count})", "at most", most, abs(mean), low, abs(mean) + half, row=row
     )
+
+
+def _student(degrees: int) -> float:
+    """Return Student's t for ``Z``, by its expansion in 1/degrees (Abramowitz & Stegun 1964, 26.7.5)."""
+    first = (Z**3 + Z) / 4
+    second = (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96
+    third = (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384
+    return Z + first / degrees + second / degrees**2 + third / degrees**3

@@ -149,3 +149,5 @@ def test_a_line_of_the_report_says_the_bias():
     assert (line.measured, line.row) == (3.0, 15)
     assert "+3.0 min of 2" in line.name
     assert not breach_time._bias("x", []).ok
+    assert breach_time._student(5) == pytest.approx(4.03, abs=0.03)
+    assert breach_time._student(39) == pytest.approx(2.708, abs=0.002)
