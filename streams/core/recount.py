@@ -222,7 +222,8 @@ class RowVersions:
             elif self._lowest[writer] < self.held.below:
                 # It was there before the newest meta row and never read it: a zombie.
                 counted = self._read_by(writer)
-        told = stamp > self.held.below or counted.below == stamp
+        mixed = _CONTINUES + _MARK in owner and counted.version > version  # it went on with rows by newer rules
+        told = mixed or stamp > self.held.below or counted.below == stamp
         return self._plain(counted if told else self.held)
 
     def _read_by(self, owner: str) -> Counted:
