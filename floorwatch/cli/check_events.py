@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import gzip
 import io
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from floorwatch.cli.events_file import GZIP_FAULTS, HOW_TO_MEND, damage_words, plain_text
 from floorwatch.cli.options import config_option, json_option, timestamp_ms
 from floorwatch.output.terminal import say, say_json, say_lines
 from streams.core.formatting import plural
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 MAX_EVENT_BYTES = 1_048_576
 FUTURE_MS = 300_000
 DEFAULT_SHOWN = 50
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def check_stream(
     report = FileReport(limit, sampling=sampling)
     memory = _SeenIds(report)
     try:
-        for number, raw, length in _lines(_opened(stream), max_bytes):
+        for number, raw, length in _lines(plain_text(stream), max_bytes):
             if report.lines == 0 and raw.strip() in (b"[", b"{"):
                 hint = "put each event on a line of its own: jq -c '.[]' FILE (or jq -c . FILE)"
                 report.fault(EventFinding(number, "not_lines", None, "one JSON document over many lines", hint))
@@ -132,19 +129,10 @@ def check_stream(
                 report.fault(EventFinding(number, decided.code, decided.field, decided.reason, decided.hint))
             elif memory.see(number, found):
                 sampling.count(decided)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        hint = "compress it again, or fetch it again"
-        report.fault(EventFinding(report.lines + 1, "not_gzip", None, f"the gzip file is damaged: {error}", hint))
+    except GZIP_FAULTS as error:
+        report.fault(EventFinding(report.lines + 1, "not_gzip", None, damage_words(error), HOW_TO_MEND))
     memory.close()
     return report
-
-
-def _opened(stream: BinaryIO) -> io.BufferedReader:
-    """Return a reader of the plain text; gzip is told by its first bytes, so that it works for stdin too."""
-    buffered: Any = io.BufferedReader(cast("io.RawIOBase", stream), 1 << 20)
-    if buffered.peek(2)[:2] == _GZIP:
-        buffered = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered)), 1 << 20)
-    return cast("io.BufferedReader", buffered)
 
 
 def _lines(stream: io.BufferedReader, max_bytes: int) -> Iterator[tuple[int, bytes, int]]:
@@ -172,11 +160,11 @@ class _SeenIds:
 
         from streams.core.facts import fact_of
         from streams.models import events as wire
-        from streams.models.sampling_plan import NO_PLAN, stamped
+        from streams.models.sampling_plan import as_sent
 
         self._report = report
         self._pack = msgpack.Encoder().encode
-        self._as_sent, self._fact_of = functools.partial(stamped, plan=NO_PLAN, first=True), fact_of
+        self._as_sent, self._fact_of = as_sent, fact_of
         self._wire = wire
         self._seen: dict[tuple[str, str, str], tuple[int, int]] = {}
         self._first: dict[tuple[str, str], tuple[int, str]] = {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from floorwatch.cli.options import misused
 from floorwatch.output.terminal import say, say_lines
 from streams.core.formatting import plural
 
@@ -166,16 +167,26 @@ def with_lines(
 
 
 def file_lines(path: Path) -> Iterator[bytes | LongLine]:
-    """Yield the lines of a file, unpacking ``.gz``. Of a line of any length no more than ``LONGEST_BYTES`` is in memory."""
-    import gzip
+    """Yield the lines of a file, unpacking gzip. Of a line of any length no more than ``LONGEST_BYTES`` is in memory.
 
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        while line := lines.readline(LONGEST_BYTES + 2):
-            size_bytes, last = len(line), line
-            while not last.endswith(b"\n") and (more := lines.readline(LONGEST_BYTES)):
-                size_bytes, last = size_bytes + len(more), more
-            size_bytes -= len(last) - len(last.rstrip(b"\r\n"))
-            yield LongLine(line, size_bytes) if size_bytes > LONGEST_BYTES else line
+    Raises:
+        typer.Exit: 2 where the file cannot be read, or is a damaged gzip file.
+    """
+    from floorwatch.cli.events_file import GZIP_FAULTS, HOW_TO_MEND, damage_words, plain_text
+
+    try:
+        with path.open("rb") as stream:
+            lines = plain_text(stream)
+            while line := lines.readline(LONGEST_BYTES + 2):
+                size_bytes, last = len(line), line
+                while not last.endswith(b"\n") and (more := lines.readline(LONGEST_BYTES)):
+                    size_bytes, last = size_bytes + len(more), more
+                size_bytes -= len(last) - len(last.rstrip(b"\r\n"))
+                yield LongLine(line, size_bytes) if size_bytes > LONGEST_BYTES else line
+    except GZIP_FAULTS as error:
+        misused(f"{path}: {damage_words(error)}; {HOW_TO_MEND}")
+    except OSError as error:
+        misused(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}; check the path and its rights")
 
 
 def read_lines(path: Path) -> Iterator[bytes]:

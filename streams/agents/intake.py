@@ -106,9 +106,8 @@ class Intake:
         self._dead_partition = partition % out.partitions
         self._flushed: int | None = None
         self._grant = policy.grants.get(source)
-        self._filled_in: set[type] = {TaskCreated} if policy.sla_classes_ms else set()
-        if not policy.sampling.says_nothing:
-            self._filled_in.add(AuditCompleted)
+        # Audits also where the configuration says nothing: a mark that no gateway writes is taken off.
+        self._filled_in: set[type] = {AuditCompleted, TaskCreated} if policy.sla_classes_ms else {AuditCompleted}
 
     async def recover(self) -> None:
         """Nothing to recover."""

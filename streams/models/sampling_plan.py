@@ -121,7 +121,8 @@ def stamped(
     Args:
         event: A decoded event.
         plan: What the configuration says.
-        first: The gateway calls: what an event claims to be of the configuration is made anew. Intake keeps it.
+        first: The gateway calls: a mark that the event comes with is a claim of its sender. A probability beside it counts as the
+            sender's own; without one the mark is made anew. Intake keeps the marks that a gateway writes.
         from_tool: The audit was made of a webhook of a tool that says nothing of sampling; its ``method`` is the gateway's word.
         label: What is known of the audited label beside the event: values by name.
 
@@ -131,11 +132,16 @@ def stamped(
     if type(event) is not AuditCompleted or event.data.verdict == "incomparable":
         return event
     given = event.data.sampling
-    if not first and given is not None and given.source in STAMPS:
+    if not first and given is not None and _is_ours(given):
         return event
     said = given if given is None or given.source is UNSET else _said(given)
     sampling = plan.of(event.source)
     if said is not None and said.probability is not None:
+        if given is not None and given.source == BY_CONFIGURATION:
+            # An event read from the log and sent again, where nothing has changed since: it stays the same, and a duplicate.
+            silent = None if said.method is None else Sampling(said.method)
+            if given == _decided(event.data, silent, sampling, label, first=first, from_tool=from_tool):
+                return event
         if said.probability < sampling.min_probability:
             return _too_small(event.source, said.probability, sampling)
         return _with(event, said)
@@ -162,9 +168,26 @@ def _decided(
     return Sampling(source=ASSUMED) if said is None else Sampling(method, None, BY_SENDER)
 
 
+def as_sent(event: Any) -> Any:
+    """Return an event of a log without what a configuration may have added to it: equal for all that its sender has sent alike."""
+    if type(event) is not AuditCompleted or event.data.sampling is None or event.data.sampling.source is UNSET:
+        return event
+    given = event.data.sampling
+    if given.source not in (BY_CONFIGURATION, ASSUMED):
+        return _with(event, Sampling(given.method, given.probability))
+    return _with(event, None if given.method is None else Sampling(given.method))
+
+
+def _is_ours(sampling: Sampling) -> bool:
+    """Tell whether a gateway may have written this mark; only one of the configuration has a probability beside it."""
+    if sampling.source == ASSUMED:
+        return sampling.probability is None and sampling.method is None
+    return sampling.source in STAMPS and (sampling.source == BY_CONFIGURATION or sampling.probability is None)
+
+
 def _said(stamp: Sampling) -> Sampling | None:
-    """Return what the sender of a stamped audit had said of sampling."""
-    if stamp.source not in (BY_CONFIGURATION, ASSUMED):
+    """Return what the sender of an audit with a mark says of sampling: a probability is its own word, whatever mark is beside it."""
+    if stamp.probability is not None or stamp.source not in (BY_CONFIGURATION, ASSUMED):
         return Sampling(stamp.method, stamp.probability)
     return None if stamp.method is None else Sampling(stamp.method)
 

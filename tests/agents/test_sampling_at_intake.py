@@ -107,14 +107,43 @@ def test_gateway_and_intake_give_an_audit_the_same_numbers(says: str) -> None:
 
 @pytest.mark.parametrize("claimed", ["configuration", "assumed", "event", "my own queue"])
 def test_what_a_sender_claims_of_the_configuration_is_made_anew(claimed: str) -> None:
-    event = audit("a", 7, "l", "correct", p=0.5, by=claimed)
-    found = checked(json.dumps(event).encode(), NOW_MS, 10_000, 300_000, plan=plan(**RANDOM))
+    for sources in (RANDOM, {}, {"case": "targeted"}):
+        event = audit("a", 7, "l", "correct", p=0.5, by=claimed)
+        found = checked(json.dumps(event).encode(), NOW_MS, 10_000, 300_000, plan=plan(**sources))
+        assert not isinstance(found, Refusal)
+        assert json.loads(found[1][1])["data"]["sampling"] == stamp(probability=0.5), "its own probability counts"
+    silent = audit("a", 7, "l", "correct", by=claimed)
+    found = checked(json.dumps(silent).encode(), NOW_MS, 10_000, 300_000, plan=plan(**RANDOM))
     assert not isinstance(found, Refusal)
     sampling = json.loads(found[1][1])["data"]["sampling"]
     if claimed in ("configuration", "assumed"):
         assert sampling == stamp(probability=0.05, source="configuration")
     else:
-        assert sampling == stamp(probability=0.5)
+        assert sampling == stamp(source="event"), "sampling without a probability is a targeted audit"
+
+
+def test_a_probability_beside_a_claimed_mark_is_held_against_the_bound() -> None:
+    for claimed in ("configuration", "assumed", "event"):
+        tiny = json.dumps(audit("a", 7, "l", "incorrect", p=1e-6, by=claimed)).encode()
+        found = checked(tiny, NOW_MS, 10_000, 300_000, plan=plan(case={"min_probability": 0.001}))
+        assert isinstance(found, Refusal)
+        assert found.field == "$.data.sampling.probability"
+
+
+@pytest.mark.parametrize("sources", [{}, {"case": {"method": "random", "probability": 0.05}}])
+def test_a_mark_that_no_gateway_writes_is_taken_off_at_intake(sources: dict[str, Any]) -> None:
+    claims = {"assumed": {"p": 0.5}, "event": {"p": 0.5}}
+    for by, said in claims.items():
+        raw = json.dumps(audit("a", 7, "l", "correct", by=by, **said)).encode()
+        assert on_the_log([raw], plan(**sources)) == ([stamp(probability=0.5)], [])
+
+
+def test_an_event_of_the_log_that_is_sent_again_stays_as_it_is_while_the_configuration_does() -> None:
+    first = checked(json.dumps(SAYINGS["silent"]).encode(), NOW_MS, 10_000, 300_000, plan=plan(**RANDOM))
+    assert not isinstance(first, Refusal)
+    again = checked(first[1][1], NOW_MS, 10_000, 300_000, plan=plan(**RANDOM))
+    assert not isinstance(again, Refusal)
+    assert again[1] == first[1]
 
 
 def test_a_probability_below_the_bound_of_its_source_is_refused_with_the_reason() -> None:
