@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, field_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 MANY = "config_many"
 
@@ -15,6 +15,34 @@ class Section(BaseModel):
     """A frozen group of settings that refuses names it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        found = read(value)
+        refuse_bools(value, found)
+        return found
+
+
+def refuse_bools(given: Any, found: Any) -> None:
+    """Refuse ``true`` and ``false`` that were read as 1 and 0, also in a list or a group of ``name: value`` lines.
+
+    Args:
+        given: What stands in the configuration.
+        found: What it was read as.
+
+    Raises:
+        PydanticKnownError: A number was wanted.
+    """
+    if isinstance(given, bool):
+        if isinstance(found, int | float) and not isinstance(found, bool):
+            raise PydanticKnownError("int_type" if isinstance(found, int) else "float_type")
+    elif isinstance(given, dict) and isinstance(found, dict):
+        for name, value in found.items():
+            refuse_bools(given.get(name), value)
+    elif isinstance(given, list | tuple) and isinstance(found, list | tuple):
+        for one, value in zip(given, found, strict=False):
+            refuse_bools(one, value)
 
 
 @dataclass(frozen=True)

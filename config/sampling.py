@@ -86,6 +86,9 @@ class SourceSamplingSettings(SamplingDraw):
     @model_validator(mode="after")
     def _sound(self) -> SourceSamplingSettings:
         faults = self.draw_faults()
+        if (self.method, self.probability, self.min_probability, self.rules) == (None, None, None, ()):
+            hint = "write targeted, unset, or for example {method: random, probability: 0.05}; or remove the line"
+            faults.append(SettingsFault((), "says nothing of how its audits are drawn", hint))
         least = self.min_probability or 0
         for at, one in enumerate((self, *self.rules)):
             if one.probability is not None and one.probability < least:
@@ -133,8 +136,20 @@ class SamplingSettings(Section):
                     "write the source of its events, e.g. label-studio/kul, or its beginning and one *: label-studio/*"
                 )
                 faults.append(SettingsFault(("sources", name), "is no source and no beginning of one", hint))
+        faults += [fault for name, one in self.sources.items() for fault in self._below(name, one)]
         refuse(faults)
         return self
+
+    def _below(self, name: str, source: SourceSamplingSettings) -> list[SettingsFault]:
+        """Return which probabilities of a source without a bound of its own are below that of all sources."""
+        found = []
+        for at, one in enumerate((source, *source.rules) if source.min_probability is None else ()):
+            if one.probability is not None and one.probability < self.min_probability:
+                place = ("probability",) if not at else ("rules", at - 1, "probability")
+                reason = f"is below sampling.min_probability, {self.min_probability:g}: audits that name it are refused"
+                hint = "raise it, lower sampling.min_probability, or give this source a min_probability of its own"
+                found.append(SettingsFault(("sources", name, *place), reason, hint))
+        return found
 
     def plan(self) -> SamplingPlan:
         """Return what gateway and intake hold audits against."""

@@ -13,6 +13,7 @@ from floorwatch.cli.options import duration_s
 from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say
 from streams.core.durations import format_duration
+from streams.core.formatting import duration
 from streams.core.time_text import rfc3339
 from streams.models.timestamps import parse_rfc3339_ms
 
@@ -61,10 +62,12 @@ class Age:
         if self.as_of_ms is None or self.behind_s is None:
             return "no data yet"
         if round(self.ahead_s):
-            return f"as of {local_rfc3339(self.as_of_ms)}, {format_duration(round(self.ahead_s))} ahead of this machine's clock"
+            return (
+                f"as of {local_rfc3339(self.as_of_ms)}, {duration(round(self.ahead_s))} ahead of this machine's clock"
+            )
         if self.complete:
-            return f"as of {local_rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} ago, complete: no event is newer"
-        return f"as of {local_rfc3339(self.as_of_ms)}, {format_duration(round(self.behind_s))} behind the clock"
+            return f"as of {local_rfc3339(self.as_of_ms)}, {duration(round(self.behind_s))} ago, complete: no event is newer"
+        return f"as of {local_rfc3339(self.as_of_ms)}, {duration(round(self.behind_s))} behind the clock"
 
     @property
     def for_programs(self) -> Row:
@@ -134,7 +137,7 @@ def exit_if_older(age: Age, max_behind_s: float | None) -> None:
     how = (
         "there are no rows yet"
         if age.behind_s is None
-        else f"rows are {format_duration(round(age.behind_s))} behind the clock"
+        else f"rows are {duration(round(age.behind_s))} behind the clock"
     )
     why = "no event is newer" if age.complete else "catching up, or nothing comes in"
     say(f"{how}, --max-behind is {format_duration(max_behind_s)}: {why}", err=True)

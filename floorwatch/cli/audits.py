@@ -9,8 +9,8 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli.audits_feed import feed
-from floorwatch.cli.audits_plan import Assurance, Power, plan
-from floorwatch.cli.options import CsvOption, JsonOption, misused
+from floorwatch.cli.audits_plan import Assurance, Power, least_probability, plan
+from floorwatch.cli.options import ConfigOption, CsvOption, JsonOption, VarOption, misused
 from floorwatch.cli.people_options import as_percent
 from floorwatch.output.csv_file import write_csv
 from floorwatch.output.terminal import say, say_json
@@ -54,6 +54,12 @@ def size(
 
     Examples: floorwatch audits size --half-width 2 · floorwatch audits size --see 92 --target 95 · floorwatch audits size --audits 500
     """
+    goals = {"--half-width": half_width, "--see": see}
+    given = [option for option, value in goals.items() if value is not None]
+    if audits is not None and given:
+        misused(
+            f"--audits and {given[0]}: give one of them; --audits says what a number gives, {given[0]} how many it takes"
+        )
     expected, goal = _percent("--accuracy", accuracy), _percent("--target", target)
     drop = None if see is None else _percent("--see", see)
     wanted = None if half_width is None else half_width / 100
@@ -95,14 +101,14 @@ def _for_goals(
             number = audits_for_half_width(accuracy, half_width, assurance)
             low, high = interval_limits(round(accuracy * number), number)
             said = (
-                f"± {100 * half_width:g} points at {_shown(accuracy)}: {number:,} random audits, with a chance of "
+                f"± {100 * half_width:g} points at {_shown(accuracy)}: {plural(number, 'random audit')}, with a chance of "
                 f"{assurance:.0%} that the interval is no wider. A usual one is {low:.1%} – {high:.1%}."
             )
             found["audits_for_half_width"] = (number, said)
         if see is not None:
             number = audits_for_power(see, target, power)
             said = (
-                f"A drop to {_shown(see)} against a target of {_shown(target)}: {number:,} random audits, with a chance of "
+                f"A drop to {_shown(see)} against a target of {_shown(target)}: {plural(number, 'random audit')}, with a chance of "
                 f"{power:.0%} that it is judged below the target beyond chance. Work on the target is judged so in at most 2.5%."
             )
             found["audits_for_drop"] = (number, said)
@@ -126,7 +132,7 @@ def _of_audits(audits: int, accuracy: float, target: float, power: float, assura
         else f"So few say nothing of a target of {_shown(target)}: not even if all are wrong."
     )
     return {
-        "audits": (audits, f"{audits:,} random audits:"),
+        "audits": (audits, f"{plural(audits, 'random audit')}:"),
         "half_width_points": (
             round(100 * width, 3),
             f"At {_shown(accuracy)} the 95% interval is ± {100 * width:.1f} points or less with a chance of {assurance:.0%}.",
@@ -158,6 +164,8 @@ def aql(
     wrong: Annotated[int | None, typer.Option(min=0, help="Wrong ones found: say whether the lot is accepted.")] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    config: ConfigOption = None,
+    var: VarOption = None,
 ) -> None:
     """Give the acceptance sampling plan of ISO 2859-1 for a lot, with its operating characteristic curve.
 
@@ -180,14 +188,14 @@ def aql(
     found = acceptance_plan(lot, aql, level, given)
     if wrong is not None and wrong > found.size:
         misused(f"--wrong {wrong}: the sample has only {found.size:,} labels")
-    curve = characteristic(found)
+    curve, least = characteristic(found), least_probability(config, var)
     if as_csv:
         rows = (one._asdict() for one in curve.points)
         write_csv(sys.stdout, ["wrong", "share", "lot_accepted", "process_accepted"], rows)
     elif as_json:
-        say_json(_aql_json(found, curve, wrong, standing))
+        say_json(_aql_json(found, curve, wrong, standing, least))
     else:
-        say("\n".join([*_before_lines(standing), *_aql_lines(found, curve, wrong)]))
+        say("\n".join([*_before_lines(standing), *_aql_lines(found, curve, wrong, least)]))
 
 
 def _standing(lot: int, aql: float, level: str, before: str, severity: str | None, *, steady: bool) -> LotStanding:
@@ -231,13 +239,14 @@ def _known(option: str, given: str, known: Any) -> None:
 
 
 def _aql_json(
-    plan: AcceptancePlan, curve: Characteristic, wrong: int | None, standing: LotStanding | None
+    plan: AcceptancePlan, curve: Characteristic, wrong: int | None, standing: LotStanding | None, least: float
 ) -> dict[str, Any]:
     accepted = {} if wrong is None else {"wrong": wrong, "accepted": plan.accepts(wrong)}
     return {
         "standard": "ISO 2859-1:1999, single sampling",
         **plan._asdict(),
         "probability": plan.probability,
+        "probability_accepted": plan.probability >= least,
         **accepted,
         **({} if standing is None else {"before": standing._asdict()}),
         "risk_at_aql": curve.risk_at_aql,
@@ -246,7 +255,7 @@ def _aql_json(
     }
 
 
-def _aql_lines(plan: AcceptancePlan, curve: Characteristic, wrong: int | None) -> list[str]:
+def _aql_lines(plan: AcceptancePlan, curve: Characteristic, wrong: int | None, least: float) -> list[str]:
     from floorwatch.analysis.audits.iso2859 import SWITCHING
 
     arrow = "" if plan.letter == plan.plan_letter else f", by an arrow to {plan.plan_letter}"
@@ -256,7 +265,12 @@ def _aql_lines(plan: AcceptancePlan, curve: Characteristic, wrong: int | None) -
         f"Lot of {plan.lot:,}: code letter {plan.letter}{arrow}",
         "",
         f"Audit {plan.size:,} labels at random{whole}. Accept with {plan.accept} wrong or fewer, do not with {plan.reject} or more.",
-        f"Send each with sampling.probability {plan.probability:.6g}: then they count as random in every table.",
+        (
+            f"Send each with sampling.probability {plan.probability:.6g}: then they count as random in every table."
+            if plan.probability >= least
+            else f"Their probability, {plan.probability:.3g}, is below {least:g}, the least that is accepted: audits with it are "
+            "refused. Divide the work into smaller lots."
+        ),
     ]
     if wrong is not None:
         lines.append(f"With {wrong} wrong the lot is {'accepted' if plan.accepts(wrong) else 'not accepted'}.")

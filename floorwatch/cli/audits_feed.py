@@ -94,9 +94,18 @@ def _read(path: Path) -> ReadyPlan:
     from floorwatch.analysis.audits.plan_file import BadPlan, read_plan
 
     try:
-        return read_plan(read_text(path, _MAX_PLAN_BYTES))
+        found = read_plan(read_text(path, _MAX_PLAN_BYTES))
     except (FileFault, BadPlan) as error:
         misused(f"{path}: {error}")
+    edits = found.edits()
+    if edits:
+        more = f", and {len(edits) - 1:,} more" if len(edits) > 1 else ""
+        say(
+            f"{path}: the plan was edited: {edits[0]}{more}. Labels are drawn with the probabilities as they stand; what the plan "
+            "promised no longer holds.",
+            err=True,
+        )
+    return found
 
 
 def _records(ready: ReadyPlan, drawn: Iterable[DrawnLabel], horizon_ms: int) -> list[ProducerRecord]:

@@ -158,11 +158,15 @@ def _goal(
 
 def _names(option: str, text: str) -> list[str]:
     """Return the dimensions in a list with commas."""
-    found = [one.strip() for one in text.split(",") if one.strip()]
-    for one in found:
+    found = [one.strip() for one in text.split(",")] if text.strip() else []
+    for at, one in enumerate(found):
+        if not one:
+            misused(f"{option} {text}: a name is missing beside a comma; write for example vendor,policy")
+        if one in found[:at]:
+            misused(f"{option} {text}: {one} is there twice; name each once")
         if one not in DIMENSIONS:
             misused(f"{option} {one}: there is no such dimension; {choices(one, DIMENSIONS)}")
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _costs(given: Sequence[str] | None) -> dict[str, float]:
@@ -186,6 +190,18 @@ def _flags(value: str | None, approved: Sequence[str] | None) -> FlagRule:
     if value is not None and approved:
         misused("--value and --approved: give one of them; with --value all labels without the value count as approved")
     return FlagRule(value, frozenset(one.casefold() for one in approved) if approved else KNOWN_APPROVALS)
+
+
+def least_probability(config: Path | None, var: Path | None) -> float:
+    """Return the least sampling probability that is accepted of sources without a bound of their own.
+
+    Raises:
+        typer.Exit: 2 where the configuration is faulty.
+    """
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+
+    with exit_on_config_error():
+        return load_for_reader(config, var, needed=False).sampling.min_probability
 
 
 def _load(

@@ -6,8 +6,9 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isnan
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,9 @@ ZoneOption = Annotated[
 ]
 """The option that names the zone in which a person sees times."""
 
+_NAN = re.compile(r"\s*[+-]?nan\s*", re.IGNORECASE)
+_WITH_PERCENT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*%\s*")
+_MOST_SHOWN = 40
 _NOT_A_CHOICE = re.compile(r"(?:Value error, )?(['\"])(.*)\1 is not one of (.*)\.", re.DOTALL)
 _CHOICE = re.compile(r"'([^']*)'")
 
@@ -43,10 +47,12 @@ class CheckedCommand(TyperCommand):
         Raises:
             typer.BadParameter: One of them is wrong.
         """
+        given = list(args)
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            error.message = reworded(error.message)
+            options = getattr(getattr(error, "param", None), "opts", ())
+            error.message = number_words(error.message, value_in(given, options)) or reworded(error.message)
             raise
 
     def invoke(self, ctx: Any) -> Any:
@@ -59,10 +65,47 @@ class CheckedCommand(TyperCommand):
             value = ctx.params.get(param.name)
             # The bounds of the option itself do not catch nan, which is neither less nor greater than any number.
             most = LARGEST if isinstance(value, float) else LARGEST_INT
+            if isinstance(value, float) and isnan(value):
+                raise typer.BadParameter("must be a number, not nan", ctx=ctx, param=param)  # type: ignore[arg-type]
             if isinstance(value, int | float) and not -most <= value <= most:
                 shown = f"{value:.4g}" if isinstance(value, float) else f"a number of {len(str(abs(value)))} digits"
                 raise typer.BadParameter(f"{shown} cannot be counted with", ctx=ctx, param=param)  # type: ignore[arg-type]
+        if ctx.params.get("as_json") and ctx.params.get("as_csv"):
+            raise typer.BadParameter("--json and --csv: give one of them", ctx=ctx)
         return super().invoke(ctx)
+
+
+def value_in(args: Sequence[str], options: Collection[str]) -> str | None:
+    """Return the last value that a command line gives one of these options; None where it gives none."""
+    found = None
+    for at, one in enumerate(args):
+        name, equals, value = one.partition("=")
+        if name in options:
+            found = value if equals else args[at + 1] if at + 1 < len(args) else None
+    return found
+
+
+def number_words(message: str, given: str | None) -> str | None:
+    """Return the library's message about what is no number in plain words, with how to write it; None for other messages.
+
+    Args:
+        message: The library's.
+        given: What stands on the command line.
+
+    Example:
+        >>> number_words("Input should be a valid number, unable to parse string as a number", "5%")
+        'must be a number, not 5%; write 5'
+    """
+    if given is None or not message.removeprefix("Value error, ").startswith("Input should be"):
+        return None
+    if _NAN.fullmatch(given):
+        return f"must be a number, not {given}"
+    if "valid number" not in message and "valid integer" not in message:
+        return None
+    must = "a number" if "valid number" in message else "a whole number"
+    percent = _WITH_PERCENT.fullmatch(given)
+    hint = f"; write {percent[1]}" if percent and ("." not in percent[1] or must == "a number") else ""
+    return f"must be {must}, not {given[:_MOST_SHOWN]}{hint}"
 
 
 def reworded(message: str) -> str:

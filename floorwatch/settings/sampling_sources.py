@@ -9,6 +9,7 @@ from config.kafka import KafkaSettings
 from config.nearest import nearest
 from config.sampling import SamplingSettings
 from gateway.settings import GatewaySettings, SourceSettings
+from streams.models.events import STAMPS
 
 
 def sampling_faults(sampling: SamplingSettings, gateway: GatewaySettings, kafka: KafkaSettings) -> list[SettingsFault]:
@@ -37,7 +38,12 @@ def sampling_faults(sampling: SamplingSettings, gateway: GatewaySettings, kafka:
 def sampling_warnings(sampling: SamplingSettings, gateway: GatewaySettings, kafka: KafkaSettings) -> list[str]:
     """Return which names of ``sampling.sources`` look like a known source and are none, as sentences."""
     known, closed = _known(gateway, kafka)
-    found = []
+    found = [
+        f"sampling.sources: {_quoted(name)} is a word that Floorwatch writes into sampling.source of audits; the names here are the "
+        "`source` of the events, such as label-studio/kul"
+        for name in sampling.sources
+        if name in STAMPS and not any(_fit(name, one) for one in known)
+    ]
     for name in sampling.sources:
         meant = "" if closed or any(_fit(name, one) for one in known) else nearest(name, known, "")
         if meant:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -34,6 +35,24 @@ def test_size_says_what_a_number_gives() -> None:
     assert "± 2.2 points or less" in done.output
     assert "from 91.86% down; 36 wrong ones or more" in done.output
     assert json.loads(run("size", "--audits", "1", "--json").output)["seen_accuracy_ratio"] is None
+
+
+def test_one_audit_is_no_audits() -> None:
+    assert "1 random audit:" in run("size", "--audits", "1").output
+
+
+def test_aql_advises_no_probability_that_is_refused(tmp_path: Path) -> None:
+    lot = ("aql", "--lot", "1000000000000", "--aql", "0.65")
+    done = run(*lot)
+    assert done.exit_code == 0, done.output
+    assert "Send each with" not in done.output
+    assert "is below 1e-06, the least that is accepted" in done.output
+    assert json.loads(run(*lot, "--json").output)["probability_accepted"] is False
+    config = tmp_path / "floorwatch.yaml"
+    config.write_text("sampling: {min_probability: 0.1}\n")
+    bounded = run("aql", "--lot", "1150", "--config", str(config))
+    assert "is below 0.1, the least that is accepted" in bounded.output
+    assert "Send each with" in run("aql", "--lot", "200", "--config", str(config)).output
 
 
 def test_aql_gives_plan_curve_and_rules() -> None:
@@ -77,7 +96,15 @@ def test_a_small_lot_is_audited_whole() -> None:
     [
         (("size", "--accuracy", "0.95"), "write percent, for example 95"),
         (("size", "--see", "95"), "95.00% is not below the target of 95.00%"),
-        (("size", "--half-width", "nan"), "--half-width"),
+        (("size", "--half-width", "nan"), "must be a number, not nan"),
+        (("size", "--accuracy", "nan"), "must be a number, not nan"),
+        (("size", "--half-width=-nan"), "must be a number, not -nan"),
+        (("size", "--half-width", "5%"), "must be a number, not 5%; write 5"),
+        (("size", "--audits", "5%"), "must be a whole number, not 5%; write 5"),
+        (("size", "--audits", "2.5"), "must be a whole number, not 2.5"),
+        (("size", "--audits", "50", "--half-width", "2"), "--audits and --half-width: give one of them"),
+        (("size", "--audits", "50", "--see", "90"), "--audits and --see: give one of them"),
+        (("aql", "--lot", "500", "--json", "--csv"), "--json and --csv: give one of them"),
         (("aql", "--lot", "1"), "--lot"),
         (("aql", "--lot", "500", "--aql", "1.1"), "the nearest is 1. Use one of 0.01"),
         (("aql", "--lot", "500", "--level", "S4"), "did you mean S-4?"),

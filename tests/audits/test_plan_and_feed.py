@@ -216,6 +216,12 @@ def test_a_feed_is_bounded_and_never_asks_for_a_part(plan_file: Path, events: Pa
     [
         (("--strata", "vendro"), "did you mean vendor?", 2),
         (("--for-each", "site,teem"), "did you mean team?", 2),
+        (("--strata", "vendor,vendor"), "vendor is there twice", 2),
+        (("--for-each", "vendor,vendor"), "vendor is there twice", 2),
+        (("--strata", "vendor,"), "a name is missing beside a comma", 2),
+        (("--strata", ","), "a name is missing beside a comma", 2),
+        (("--json", "--csv"), "--json and --csv: give one of them", 2),
+        (("--half-width", "5%"), "write 5", 2),
         (("--cost", "hat=2"), "no stratum has it", 2),
         (("--cost", "P0"), "write VALUE=NUMBER", 2),
         (("--cost", "P0=nan"), "write VALUE=NUMBER", 2),
@@ -236,10 +242,52 @@ def test_wrong_options_and_empty_windows_say_what_to_do(
     assert said in done.output
 
 
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ({"probability": 7}, "strata[0].probability must be at most 1.0"),
+        ({"probability": "half"}, "strata[0].probability must be a number, not text"),
+        ({"pi": 0.5}, "strata[0].pi: a plan has no such field"),
+    ],
+)
+def test_faults_of_a_plan_are_in_plain_words(plan_file: Path, edit: dict[str, Any], said: str) -> None:
+    document = json.loads(plan_file.read_text())
+    document["strata"][0] |= edit
+    edited = plan_file.with_name("faulty.json")
+    edited.write_text(json.dumps(document))
+    done = run("feed", edited, "--events", plan_file.with_name("events.jsonl"))
+    assert done.exit_code == 2
+    assert said in done.output
+    assert "`$" not in done.output
+
+
+def test_a_plan_that_was_edited_is_told(plan_file: Path, events: Path) -> None:
+    assert "was edited" not in run("feed", plan_file, "--events", events).output
+    document, edited = json.loads(plan_file.read_text()), plan_file.with_name("edited.json")
+    edited.write_text(json.dumps({**document, "strata": []}))
+    done = run("feed", edited, "--events", events)
+    assert (done.exit_code, "strata: there is none, so the plan was edited" in done.output) == (2, True)
+    edited.write_text(json.dumps({**document, "otherwise": 0.9}))
+    assert "the plan was edited: otherwise is 0.9" in run("feed", edited, "--events", events).stderr
+    document["strata"][0]["probability"] = 0.987
+    edited.write_text(json.dumps(document))
+    done = run("feed", edited, "--events", events, "--json")
+    assert done.exit_code == 0
+    assert "the plan was edited: strata[0].probability is 0.987, its audits / labels are" in done.stderr
+
+
 def test_a_plan_that_cannot_be_read_is_named(tmp_path: Path, events: Path) -> None:
     bad = tmp_path / "bad.json"
-    bad.write_text("{}")
-    done = run("feed", bad, "--events", events)
-    assert done.exit_code == 2
-    assert f"{bad}: Object missing required field" in done.output
+    for content, said in (
+        ("{}", "plan is missing. Write one with"),
+        ("", "is empty. Write one with"),
+        (" \n", "is empty. Write one with"),
+        ("[]", "the plan must be an object, not a list"),
+        ("{", "the JSON ends too early"),
+        ("hello", "is no JSON: invalid character"),
+    ):
+        bad.write_text(content)
+        done = run("feed", bad, "--events", events)
+        assert done.exit_code == 2
+        assert f"{bad}: {said}" in done.output
     assert "gone.json" in run("feed", tmp_path / "gone.json", "--events", events).output

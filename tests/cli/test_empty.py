@@ -53,7 +53,7 @@ def test_a_floor_with_other_rows_says_where_they_are(found: Found) -> None:
     ]
     (said,) = reason(SOME, "5m", "site", (), found, None)
     assert "in the last 5m" in said
-    assert "10s behind" in said
+    assert "10 s behind" in said
     assert "longer --window" in said
 
 

@@ -41,7 +41,7 @@ def test_without_a_zone_times_are_utc() -> None:
 def test_times_are_the_readers_and_say_so() -> None:
     assert (local_instant(AT_MS), local_rfc3339(AT_MS)) == ("Wed 2 Dec 02:06 UTC+8", "2026-12-02T02:06:00+08:00")
     assert local_rfc3339(AT_MS + 5) == "2026-12-02T02:06:00.005+08:00"
-    assert Age(AT_MS, AT_MS).text == "as of 2026-12-02T02:06:00+08:00, 0s behind the clock"
+    assert Age(AT_MS, AT_MS).text == "as of 2026-12-02T02:06:00+08:00, 0 s behind the clock"
     assert Age(AT_MS, AT_MS).for_programs["as_of"] == "2026-12-01T18:06:00Z"
     row = {"watermark": "2026-12-01T18:06:00Z", "open_as_of": "2026-11-30T16:00:00Z"}
     assert mark_of(row) == " (open tasks as of 2026-12-01T00:00:00+08:00)"

@@ -77,6 +77,54 @@ sampling:
     assert "is below min_probability" in said[12]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sources: {a: {probability: true}}", "must be a number, not true"),
+        (
+            "sources: {a: {probability: 0.5, rules: [{when: {gold: true}, probability: true}]}}",
+            "must be a number, not true",
+        ),
+        ("min_probability: true", "must be a number, not true"),
+        ("sources: {a: {}}", "says nothing of how its audits are drawn"),
+        ("sources: {a: {rules: []}}", "says nothing of how its audits are drawn"),
+        ("{min_probability: 0.1, sources: {a: {probability: 0.05}}}", "is below sampling.min_probability, 0.1"),
+        (
+            "{min_probability: 0.1, sources: {a: {rules: [{when: {gold: true}, probability: 0.05}]}}}",
+            "is below sampling.min_probability, 0.1",
+        ),
+    ],
+)
+def test_what_looks_right_and_is_not(text: str, said: str) -> None:
+    ((_, found),) = faults(f"sampling:\n  {text}\n")
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "engine: {max_event_bytes: true}",
+        "engine: {future_tolerance_s: true}",
+        "kafka: {partitions: true}",
+        "people: {severity_weights: {hate: true}}",
+        "tables: {max_scopes: false}",
+    ],
+)
+def test_true_and_false_are_no_numbers_in_any_section(text: str) -> None:
+    assert faults(text)
+
+
+def test_a_source_may_have_a_bound_of_its_own() -> None:
+    text = "sampling: {min_probability: 0.1, sources: {a: {probability: 0.05, min_probability: 0.01}}}"
+    assert read(text).sampling.plan().of("a").probability == 0.05
+
+
+@pytest.mark.parametrize("name", ["configuration", "assumed", "event"])
+def test_a_source_that_is_named_like_a_mark_is_told(name: str) -> None:
+    (said,) = [one for one in warnings(read(f"sampling: {{sources: {{{name}: targeted}}}}")) if "sampling" in one]
+    assert f'"{name}" is a word that Floorwatch writes' in said
+
+
 SENDERS = """
 gateway:
   grant_key: 0123456789abcdef0123

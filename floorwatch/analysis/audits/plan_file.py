@@ -8,6 +8,7 @@ Source: the drawing is that of ``floorwatch.analysis.audits.drawing``.
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -85,6 +86,50 @@ def rounded_up(probability: float) -> float:
 
 _decode = msgspec.json.Decoder(AuditPlan).decode
 
+_AT = re.compile(r" - at `(?P<place>[^`]*)`$")
+_FAULTS = (
+    (re.compile(r"Object missing required field `(.*?)`"), "{place}{0} is missing"),
+    (re.compile(r"Object contains unknown field `(.*?)`"), "{place}{0}: a plan has no such field"),
+    (re.compile(r"Expected `(.*?)`, got `(.*?)`"), "{at}must be {0}, not {1}"),
+    (re.compile(r"Expected `\w+` (?:matching|of length) .*"), "{at}is too long, too short or of the wrong form"),
+    (re.compile(r"Expected `\w+` ([<>]=?) (.*)"), "{at}must be {0} {1}"),
+    (re.compile(r"Input data was truncated"), "the JSON ends too early"),
+    (re.compile(r"JSON is malformed: (.*)"), "is no JSON: {0}"),
+)
+_KINDS = {
+    "str": "text",
+    "float": "a number",
+    "int": "a whole number",
+    "array": "a list",
+    "object": "an object",
+    "null": "nothing",
+    "bool": "true or false",
+    ">=": "at least",
+    "<=": "at most",
+    ">": "more than",
+    "<": "less than",
+}
+
+
+def fault_words(message: str) -> str:
+    """Return what the decoder says of a plan in plain words.
+
+    Example:
+        >>> fault_words("Object missing required field `key` - at `$.strata[0]`")
+        'strata[0].key is missing'
+    """
+    found = _AT.search(message)
+    place = "" if found is None else found["place"].removeprefix("$").lstrip(".")
+    said = _AT.sub("", message)
+    for pattern, words in _FAULTS:
+        match = pattern.fullmatch(said)
+        if match is not None:
+            parts = [
+                " or ".join(_KINDS.get(one.strip(), one.strip()) for one in part.split("|")) for part in match.groups()
+            ]
+            return words.format(*parts, place=f"{place}." if place else "", at=f"{place} " if place else "the plan ")
+    return f"{place}: {said}" if place else said
+
 
 class ReadyPlan:
     """A plan that was checked, ready to draw labels.
@@ -106,6 +151,10 @@ class ReadyPlan:
         unknown = [name for name in document.dimensions if name not in DIMENSIONS]
         if unknown:
             raise BadPlan(f"dimensions: there is no {unknown[0]}; use of {', '.join(DIMENSIONS)}")
+        if not document.strata:
+            raise BadPlan(
+                "strata: there is none, so the plan was edited. Use it as floorwatch audits plan --json wrote it"
+            )
         self.document = document
         self._places = [DIMENSIONS.index(name) for name in document.dimensions]
         self._flagging = FlagRule(document.value, frozenset(document.approvals))
@@ -131,6 +180,19 @@ class ReadyPlan:
             raise BadPlan(f"strata[{at}].key: {', '.join(key)} is there twice")
         self._probabilities[key] = stratum.probability
 
+    def edits(self) -> list[str]:
+        """Return where a plan contradicts itself, as sentences: somebody has edited it, for its parts were written of one another."""
+        found = []
+        for at, one in enumerate(self.document.strata):
+            if one.labels and rounded_up(one.audits / one.labels) != one.probability:
+                planned = rounded_up(one.audits / one.labels)
+                found.append(f"strata[{at}].probability is {one.probability:g}, its audits / labels are {planned:g}")
+        labels = sum(one.labels for one in self.document.strata)
+        even = rounded_up(sum(one.audits for one in self.document.strata) / labels) if labels else None
+        if even is not None and even != self.document.otherwise:
+            found.append(f"otherwise is {self.document.otherwise:g}, audits / labels of all strata are {even:g}")
+        return found
+
     def covers(self, time_ms: int) -> bool:
         """Tell whether a label made at this time is the plan's to draw."""
         return self.begins_ms <= time_ms and (self.ends_ms is None or time_ms < self.ends_ms)
@@ -155,10 +217,12 @@ def read_plan(raw: bytes | str) -> ReadyPlan:
     Raises:
         BadPlan: It cannot be read or carried out; the message says which part.
     """
+    if not raw.strip():
+        raise BadPlan("is empty. Write one with floorwatch audits plan --json")
     try:
         return ReadyPlan(_decode(raw))
     except msgspec.MsgspecError as error:
-        raise BadPlan(f"{error}. Write one with floorwatch audits plan --json") from None
+        raise BadPlan(f"{fault_words(str(error))}. Write one with floorwatch audits plan --json") from None
     except (UnicodeDecodeError, RecursionError) as error:
         raise BadPlan(f"not JSON ({type(error).__name__}). Write one with floorwatch audits plan --json") from None
 
