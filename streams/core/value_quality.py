@@ -49,7 +49,7 @@ class Pair:
         total = self.weight / c.NANO
         classes = self.classes
         if total and not classes:  # counted by version 4 or earlier
-            classes = {0: self.count - self.assumed}
+            classes = {0: max(self.count - self.assumed, 1)}
         squares = heaviest = 0.0
         if len(classes) == 1:
             for count in classes.values():
@@ -117,14 +117,17 @@ class _Tally:
 
 
 def pairs_of(counters: Counters, named: Sequence[str]) -> dict[str, Pair]:
-    """Return the audits of a row by pair of decision and truth.
+    """Return the audits of a row by pair of decision and truth, in the order of their counters' names.
+
+    Sums of weights are rounded, so they hang on the order of their parts. That of a row's counters is its history, and differs
+    after a restart.
 
     Args:
         counters: The row.
         named: Its counters of pairs.
     """
     found: dict[str, Pair] = {}
-    for counter in named:
+    for counter in sorted(named):
         amount, kind = counters[counter], counter[0]
         name = counter[3:] if kind == "D" else counter[2:]
         pair = found.get(name)
