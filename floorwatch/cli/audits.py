@@ -33,7 +33,7 @@ audits_app.command("feed")(feed)
 def size(
     accuracy: Annotated[float, typer.Option(min=0, max=100, help="Accuracy expected, in percent.")] = 95.0,
     half_width: Annotated[
-        float | None, typer.Option(min=0.01, max=50, help="Wanted: a 95% interval of ± so many points.")
+        float | None, typer.Option(min=0.01, max=50, help="Wanted: a 95% interval no wider than twice so many points.")
     ] = None,
     see: Annotated[
         float | None, typer.Option(min=0, max=100, help="Wanted: see that accuracy has fallen to this, in percent.")
@@ -101,8 +101,8 @@ def _for_goals(
             number = audits_for_half_width(accuracy, half_width, assurance)
             low, high = interval_limits(round(accuracy * number), number)
             said = (
-                f"± {100 * half_width:g} points at {_shown(accuracy)}: {plural(number, 'random audit')}, with a chance of "
-                f"{assurance:.0%} that the interval is no wider. A usual one is {low:.1%} – {high:.1%}."
+                f"Interval no wider than {200 * half_width:g} points at {_shown(accuracy)}: {plural(number, 'random audit')}, with a "
+                f"chance of {assurance:.0%}. A usual one is {low:.1%} – {high:.1%}."
             )
             found["audits_for_half_width"] = (number, said)
         if see is not None:
@@ -135,15 +135,16 @@ def _of_audits(audits: int, accuracy: float, target: float, power: float, assura
         "audits": (audits, f"{plural(audits, 'random audit')}:"),
         "half_width_points": (
             round(100 * width, 3),
-            f"At {_shown(accuracy)} the 95% interval is ± {100 * width:.1f} points or less with a chance of {assurance:.0%}.",
+            f"At {_shown(accuracy)} the 95% interval is no wider than {200 * width:.1f} points with a chance of {assurance:.0%}.",
         ),
         "seen_accuracy_ratio": (None if seen.accuracy is None else round(seen.accuracy, 5), drop),
         "judged_from_wrong": (seen.wrong, ""),
     }
 
 
-def _shown(share: float) -> str:
-    return f"{100 * share:.4g}%"
+def _shown(share: float, digits: int = 4) -> str:
+    """Return a share in percent with so many significant digits, never in exponents: 0.000041 is 0.0041%."""
+    return f"{float(f'{100 * share:.{digits}g}'):.12f}".rstrip("0").rstrip(".") + "%"
 
 
 @audits_app.command("aql")
@@ -278,13 +279,13 @@ def _aql_lines(plan: AcceptancePlan, curve: Characteristic, wrong: int | None, l
     lines += [
         "",
         (
-            f"Work at the AQL is not accepted in {curve.risk_at_aql:.1%} of lots. Accepted in 95% of lots: work that is wrong in "
-            f"{shares[0.95]:.2%}; in half: {shares[0.5]:.2%}; in 10%: {shares[0.1]:.2%}."
+            f"Work at the AQL is not accepted in {_shown(curve.risk_at_aql, 3)} of lots. Accepted in 95% of lots: work that is wrong "
+            f"in {_shown(shares[0.95], 3)}; in half: {_shown(shares[0.5], 3)}; in 10%: {_shown(shares[0.1], 3)}."
         ),
         "",
-        "wrong      lots accepted",
+        "   wrong  lots accepted",
     ]
     for point in curve.points:
         bar = "█" * round(_BAR * point.process_accepted)
-        lines.append(f"{point.share:>7.2%}  {point.process_accepted:>6.1%}  {bar}".rstrip())
+        lines.append(f"{_shown(point.share):>8}  {_shown(point.process_accepted, 3):>13}  {bar}".rstrip())
     return [*lines, "", *SWITCHING[plan.severity]]

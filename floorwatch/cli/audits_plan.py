@@ -40,7 +40,8 @@ ForEach = Annotated[
     str, typer.Option(help="Meet the goal for each value of these, e.g. vendor; else for the whole floor.")
 ]
 HalfWidth = Annotated[
-    float | None, typer.Option(min=0.01, max=50, help="Goal: a 95% interval of ± so many points (2 without a goal).")
+    float | None,
+    typer.Option(min=0.01, max=50, help="Goal: a 95% interval no wider than twice so many points (2 without a goal)."),
 ]
 See = Annotated[float | None, typer.Option(min=0, max=100, help="Goal: see that accuracy fell to this, in percent.")]
 Total = Annotated[int | None, typer.Option(min=1, max=10**9, help="Goal: so many audits, as useful as can be.")]
@@ -48,7 +49,7 @@ RecallAtLeast = Annotated[
     float | None, typer.Option(min=0, max=100, help="Goal: recall known to be at least this, in percent.")
 ]
 RecallHalfWidth = Annotated[
-    float | None, typer.Option(min=0.01, max=50, help="Goal: recall known to ± so many points.")
+    float | None, typer.Option(min=0.01, max=50, help="Goal: an interval of recall no wider than twice so many points.")
 ]
 Target = Annotated[float, typer.Option(min=0, max=100, help="The target, in percent.")]
 Power = Annotated[float, typer.Option(min=1, max=99.9, help="Chance of seeing the drop, in percent.")]
@@ -131,7 +132,7 @@ def _goal(
     recall_low: float | None,
     recall_half_width: float | None,
 ) -> PlanGoal:
-    """Return the goal with shares as ratios; ± 2 points where none is given."""
+    """Return the goal with shares as ratios; a half-width of 2 points where none is given."""
     from floorwatch.analysis.audits.planning import PlanGoal
 
     if total is not None and (half_width is not None or see is not None):
@@ -345,14 +346,15 @@ def _show(
         of = f"{', '.join(part or '–' for part in result.scope)}: " if result.scope else ""
         found = result.plan
         say(
-            f"{of}{plural(found.audits, 'audit')}, {found.audits / days:,.0f} a day. Accuracy {found.accuracy:.1%} expected, ± "
-            f"{100 * found.half_width:.2f} points or less with a chance of {found.assurance:.0%}; as many audits of one probability "
-            f"give ± {100 * result.even:.2f}."
+            f"{of}{plural(found.audits, 'audit')}, {found.audits / days:,.0f} a day. Accuracy {found.accuracy:.1%} expected, interval "
+            f"no wider than {200 * found.half_width:.2f} points with a chance of {found.assurance:.0%}; as many audits of one "
+            f"probability give {200 * result.even:.2f}."
         )
         if result.recall is not None:
             recall = result.recall
             say(
-                f"{of}recall {recall.recall:.1%} expected; approved labels are audited with {100 * recall.probability:.3g}% at least: "
-                f"recall is then known to be at least {recall.low:.1%}, to ± {100 * recall.half_width:.1f} points."
+                f"{of}recall {recall.recall:.1%} expected; approved labels are audited with {100 * recall.probability:.3g}% at "
+                f"least: recall is then known to be at least {recall.low:.1%}, its interval no wider than "
+                f"{200 * recall.half_width:.1f} points."
             )
     say("Keep it with --json > plan.json; `floorwatch audits feed plan.json` then asks for the audits.")

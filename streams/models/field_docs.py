@@ -62,7 +62,8 @@ EVENT_DOCS: dict[str, str] = {
     "sampling": "How the label came to be audited; without it the label is assumed to be drawn at random.",
     "method": "Name of the sampling method, e.g. random.",
     "Sampling.source": "Written by Floorwatch at intake, where the sender names no probability: configuration, event or assumed.",
-    "probability": "The label's chance of being audited, fixed before the outcome; sampling without it is a targeted audit.",
+    "probability": "The label's chance of being audited by any programme, fixed before the outcome: of two independent draws "
+    "1 − (1 − π₁)(1 − π₂), or labels count twice. Sampling without it is a targeted audit.",
     "blind": "The auditor did not see the label's decision.",
     "gold": "The right answer was known beforehand.",
     # Appeals

@@ -22,7 +22,10 @@ def run(*words: str):
 def test_size_answers_both_goals() -> None:
     done = run("size", "--half-width", "1", "--see", "92")
     assert done.exit_code == 0, done.output
-    assert "± 1 points at 95%: 2,080 random audits" in done.output
+    assert "Interval no wider than 2 points at 95%: 2,080 random audits, with a chance of 90%." in done.output
+    assert "±" not in done.output, (
+        "the interval is lopsided: its longer arm passes half the width in about half of the cases"
+    )
     assert "A drop to 92% against a target of 95%: 562 random audits" in done.output
     assert "Both: 2,080." in done.output
     found = json.loads(run("size", "--half-width", "1", "--see", "92", "--json").output)
@@ -32,7 +35,8 @@ def test_size_answers_both_goals() -> None:
 
 def test_size_says_what_a_number_gives() -> None:
     done = run("size", "--audits", "500")
-    assert "± 2.2 points or less" in done.output
+    assert "no wider than 4.3 points with a chance of 90%" in done.output
+    assert "±" not in done.output
     assert "from 91.86% down; 36 wrong ones or more" in done.output
     assert json.loads(run("size", "--audits", "1", "--json").output)["seen_accuracy_ratio"] is None
 
@@ -63,7 +67,7 @@ def test_aql_gives_plan_curve_and_rules() -> None:
         "Audit 80 labels at random. Accept with 2 wrong or fewer, do not with 3 or more.",
         "sampling.probability 0.0695652",
         "With 3 wrong the lot is not accepted.",
-        "2.00%   78.4%  ███████",
+        "2%          78.4%  ███████",
         "2 of 5 (or fewer) consecutive lots",
     ):
         assert said in done.output
@@ -74,6 +78,18 @@ def test_aql_gives_plan_curve_and_rules() -> None:
     rows = list(csv.DictReader(io.StringIO(run("aql", "--lot", "1150", "--csv").output)))
     assert len(rows) == len(found["curve"])
     assert float(rows[2]["process_accepted"]) == found["curve"][2]["process_accepted"]
+
+
+def test_aql_shows_small_shares_with_significant_digits() -> None:
+    """The fault planted: two decimals say that work wrong in 0.00% is accepted, and two rows of the curve say alike."""
+    done = run("aql", "--lot", "600000", "--aql", "0.01")
+    assert "Accepted in 95% of lots: work that is wrong in 0.0041%; in half: 0.0554%; in 10%: 0.184%." in done.output
+    assert "0.00%" not in done.output
+    assert "e-" not in done.output
+    curve = [line.split()[0] for line in done.output.splitlines() if line.strip()[:1].isdigit()]
+    assert len(curve) > 10
+    assert len(set(curve)) == len(curve)
+    assert "  0.025%" in done.output
 
 
 def test_the_lots_before_decide_how_strictly_the_next_is_inspected() -> None:

@@ -91,11 +91,12 @@ def test_a_plan_shows_strata_probabilities_and_what_they_give(events: Path) -> N
     done = run("plan", "--events", events, "--half-width", 4, "--for-each", "vendor", "--minimum", 10)
     assert done.exit_code == 0, done.output
     for said in (
-        "Goal: accuracy known to ± 4 points, with a chance of 90%",
+        "Goal: interval of accuracy no wider than 8 points, with a chance of 90%",
         "For 7d like the last: 1,200 labels, error rates from",
         "bpo-a: ",
         "bpo-b: ",
-        "points or less with a chance of 90%; as many audits of one probability give ±",
+        "interval no wider than",
+        "points with a chance of 90%; as many audits of one probability give",
         "floorwatch audits feed plan.json",
     ):
         assert said in done.output, done.output
@@ -179,7 +180,7 @@ def test_audits_that_send_their_sampling_back_count_with_its_weight(
     assert row["weight_sum"] == pytest.approx(sum(weight.values()), rel=1e-6)
     assert row["weight_correct"] == pytest.approx(weight[False], rel=1e-6)
     assert row["accuracy_low_ratio"] < 1 - len(wrong) / LABELS < row["accuracy_high_ratio"]
-    assert row["accuracy_high_ratio"] - row["accuracy_low_ratio"] < 0.1, "planned: ± 4 points"
+    assert row["accuracy_high_ratio"] - row["accuracy_low_ratio"] < 0.1, "planned: no wider than 8 points"
 
 
 def test_what_comes_later_changes_no_draw(plan_file: Path, events: Path, tmp_path: Path) -> None:

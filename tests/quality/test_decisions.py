@@ -112,6 +112,24 @@ def test_first_pass_leaves_out_rework_and_keeps_what_an_appeal_put_right() -> No
     assert not found.enough
 
 
+def test_repair_of_the_audited_labels_alone_raises_accuracy_and_not_first_pass() -> None:
+    """What docs/statistics.md says to settle payments by: 200 audits at π .05, the 20 wrong ones repaired or looked at again."""
+    drawn = {"sampling": {"probability": 0.05}}
+    events = []
+    for n in range(200):
+        events += [decide(f"l{n}"), judge(f"l{n}", "incorrect" if n < 20 else "correct", minute=20, **drawn)]
+    repaired = [
+        one for n in range(20) for one in (decide(f"l{n}", minute=30), judge(f"l{n}", "correct", minute=40, by="qa-2"))
+    ]
+    again = [judge(f"l{n}", "correct", minute=40, by="qa-2") for n in range(20)]
+    replaced = [judge(f"l{n}", "correct", minute=20, **drawn) for n in range(20)]
+    for more, accuracy, first in (([], 0.9, 0.9), (repaired, 1.0, 0.9), (again, 1.0, 0.9), (replaced, 1.0, 1.0)):
+        found = overview(counted(facts_of([*events, *more])))
+        assert found.accuracy is not None
+        assert found.first_pass is not None
+        assert (found.accuracy.value, found.first_pass.value) == (accuracy, first)
+
+
 def test_gold_blind_and_open_audits_stand_apart() -> None:
     events = [
         *(decide("g1"), judge("g1", "correct", gold=True, blind=True)),

@@ -249,7 +249,8 @@ def for_half_width(
     if not meets(labels):
         width = narrowest(strata, labels, minimum=minimum, assurance=assurance).half_width
         raise OutOfReach(
-            f"auditing all {labels:,} labels gives ± {100 * width:.2f} points: they are a sample of the labeller's work, too"
+            f"auditing all {labels:,} labels gives an interval of {200 * width:.2f} points: "
+            f"they are a sample of the labeller's work, too"
         )
     return narrowest(strata, _fewest(meets, labels), minimum=minimum, assurance=assurance)
 

@@ -58,7 +58,9 @@ class PlanGoal:
         if self.total is not None:
             said.append(f"{self.total:,} audits")
         if self.half_width is not None:
-            said.append(f"accuracy known to ± {100 * self.half_width:g} points, with a chance of {self.assurance:.0%}")
+            said.append(
+                f"interval of accuracy no wider than {200 * self.half_width:g} points, with a chance of {self.assurance:.0%}"
+            )
         if self.see is not None:
             said.append(
                 f"a drop to {100 * self.see:g}% seen below {100 * self.target:g}%, with a chance of {self.power:.0%}"
@@ -69,7 +71,7 @@ class PlanGoal:
             )
         if self.recall_half_width is not None:
             said.append(
-                f"recall known to ± {100 * self.recall_half_width:g} points, with a chance of {self.assurance:.0%}"
+                f"interval of recall no wider than {200 * self.recall_half_width:g} points, with a chance of {self.assurance:.0%}"
             )
         return said
 

@@ -134,7 +134,8 @@ def least_probability(
     if work.approved < 1 or not holds(work.approved):
         low, width = outlook(work, max(1, work.approved), assurance)
         raise OutOfReach(
-            f"auditing all {work.approved:,} approved labels gives a recall of at least {low:.1%}, ± {100 * width:.1f} points"
+            f"auditing all {work.approved:,} approved labels gives a recall of at least {low:.1%}, "
+            f"in an interval of {200 * width:.1f} points"
         )
     tried = max(1, math.ceil(work.approved * LEAST_PROBABILITY))
     found, held = work.approved, 0

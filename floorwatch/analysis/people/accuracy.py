@@ -160,7 +160,7 @@ def standing_of(limits: Limits, size: float, policy: PeoplePolicy) -> TargetStan
     """Return what can be said of a share whose limits to judge by come from ``size`` audits.
 
     Source: ``streams.core.binomial``: ``below`` is wrong with at most 2.5% of people who meet the target, ``on_target`` with at most
-    2.5% of those who do not.
+    2.5% of those who do not, with at least five expected audits in every way of drawing (docs/statistics.md).
     """
     low, high = limits
     if size < policy.min_audits:

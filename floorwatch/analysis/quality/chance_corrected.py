@@ -28,7 +28,8 @@ def corrected_interval(value: float, agreeing: Disagreement | None, disagreeing:
     """Return a coefficient 1 − R with its 95% interval, at least −1.
 
     Coverage, every outcome of two raters and two values enumerated (30 to 200 items, the rarer value 5 to 50%, α .3 to .95):
-    at least 95% for α and AC1. The jackknife interval used before held α in 37% at worst and AC1 in 13%.
+    at least 95% for α and AC1. Three raters, 60 items, 190 runs: 92.6% and 93.2%. The
+    jackknife interval used before held α in 37% at worst and AC1 in 13%.
 
     Args:
         value: The coefficient.
