@@ -20,6 +20,7 @@ from streams.core.formatting import plural
 from streams.core.policy import CorePolicy
 
 if TYPE_CHECKING:
+    from floorwatch.sdk.stacks import Found
     from floorwatch.settings.schema import FloorwatchConfig
 
 T = TypeVar("T")
@@ -35,10 +36,12 @@ class ClusterSession:
     Attributes:
         settings: The loaded configuration.
         policy: The same, lowered for the core.
+        stack: The embedded stack that is read, if it is one.
     """
 
     settings: FloorwatchConfig
     policy: CorePolicy
+    stack: Found | None = None
 
     @property
     def topic(self) -> str:
@@ -56,6 +59,7 @@ class ClusterSession:
         from aiokafka.errors import KafkaError
 
         from floorwatch.cli.away import Away, check_kafka, kafka_away
+        from floorwatch.cli.behind import tell_behind
         from streams.adapters.clients import kafka_settings
 
         async def go() -> T:
@@ -63,6 +67,7 @@ class ClusterSession:
             async with open_log(kafka_settings(self.settings), self.topic) as log:
                 return await work(log)
 
+        tell_behind(self.stack)
         try:
             return asyncio.run(go())
         except (NoLog, NoSuchRow, Away) as error:
@@ -84,13 +89,13 @@ def open_session(config: Path | None, var: Path | None) -> ClusterSession:
     """
     import logging
 
-    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.cli.common import exit_on_config_error, load_target
     from floorwatch.settings.policies import core_policy
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below, once and in words
     with exit_on_config_error():
-        settings = load_for_reader(config, var)
-    return ClusterSession(settings, core_policy(settings))
+        settings, stack = load_target(config, var, process="reader")
+    return ClusterSession(settings, core_policy(settings), stack)
 
 
 def told(done: Replay) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka.errors import KafkaError
@@ -16,7 +17,7 @@ from streams.core.formatting import percent, plural
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
 from streams.models.acceptance import UNREADABLE
-from streams.models.events import ASSUMED, BY_CONFIGURATION, AuditCompleted, decode_log_event
+from streams.models.events import ASSUMED, BY_CONFIGURATION, AuditCompleted, LabelSubmitted, decode_log_event
 from streams.models.sampling_plan import SamplingPlan
 
 LATEST = 5_000
@@ -27,6 +28,13 @@ MIN_AUDITS = 30
 
 HEAVY = 0.2
 """Share of the weight of all audits of a source beyond which a single one is told."""
+
+TWICE = 1.3
+"""Labels that audits stand for, by labels there are, beyond which they are told to count more than once: two programmes over all
+labels give about 2."""
+
+SURE = 4.0
+"""Standard errors of the weighted sum that it must lie above the labels, too."""
 
 _SHOWN = 10
 
@@ -78,7 +86,7 @@ async def sampling_checks(kafka: KafkaSettings, plan: SamplingPlan) -> list[Chec
             values = await latest_events(kafka)
     except (KafkaError, OSError, TimeoutError):
         return []
-    return checks_of(drawn_by_source(values), plan)
+    return checks_of(drawn_by_source(values), plan) + twice_checks(values)
 
 
 async def latest_events(kafka: KafkaSettings) -> list[bytes]:
@@ -104,6 +112,42 @@ def drawn_by_source(values: Iterable[bytes]) -> dict[str, DrawnAudits]:
         if type(event) is AuditCompleted and event.data.verdict != "incomparable":
             found[event.source].add(event)
     return found
+
+
+def twice_checks(values: Sequence[bytes]) -> list[Check]:
+    """Return whether audits stand for far more labels than there are, as those of several programmes do that each name their own π.
+
+    Of each label among the events with an audit among them, the first probability counts. In expectation Σ1/π is then at most the
+    number of these labels, also where audits come late (Horvitz & Thompson 1952).
+    """
+    labels = set[tuple[str, str]]()
+    weights = dict[tuple[str, str], float]()
+    for value in values:
+        if b"label.submitted" not in value and b"audit.completed" not in value:
+            continue
+        try:
+            event = decode_log_event(value)
+        except UNREADABLE:
+            continue
+        if type(event) is LabelSubmitted:
+            labels.add((event.subject, event.data.label_id))
+        elif type(event) is AuditCompleted and event.data.verdict != "incomparable" and event.data.label_id is not None:
+            sampling = event.data.sampling
+            if sampling is not None and sampling.probability is not None:
+                weights.setdefault((event.subject, event.data.label_id), 1 / sampling.probability)
+    found = [weight for key, weight in weights.items() if key in labels]
+    total, error = sum(found), math.sqrt(sum(weight * weight for weight in found))
+    if len(found) < MIN_AUDITS or total < TWICE * len(labels) or total - len(labels) < SURE * error:
+        return []
+    detail = (
+        f"the audits of the latest {plural(len(labels), 'label')} stand for {total:,.0f} labels (Σ1/probability): some labels count "
+        "more than once, as where two programmes draw from the same labels and each names its own probability"
+    )
+    fix = (
+        "send with each audit the label's chance of being audited by any programme: of two that draw independently "
+        "1 − (1 − π₁)(1 − π₂) (docs/meaning.md)"
+    )
+    return [Check("warn", "weights", detail, fix)]
 
 
 def checks_of(found: dict[str, DrawnAudits], plan: SamplingPlan) -> list[Check]:

@@ -32,6 +32,14 @@ class Received:
 
 async def received_by(stack: Found) -> Received | None:
     """Ask the workers of a stack what they have taken in; None where one does not answer within three seconds."""
+    with suppress(ValueError):
+        pages = await metrics_of(stack)
+        return None if pages is None else received_in(pages)
+    return None
+
+
+async def metrics_of(stack: Found) -> list[str] | None:
+    """Return the metrics of the workers of a stack, a page each; None where one does not answer within three seconds."""
     import aiohttp
 
     urls = [url for name, url in stack.state.urls.items() if name.startswith("metrics")]
@@ -42,7 +50,7 @@ async def received_by(stack: Found) -> Received | None:
                 async with session.get(url) as response:
                     return await response.text()
 
-            return received_in(await asyncio.gather(*map(text_of, urls)))
+            return await asyncio.gather(*map(text_of, urls))
     return None
 
 

@@ -287,11 +287,13 @@ def _load_cluster(log: T, config: Path | None, var: Path | None) -> T:
     from aiokafka.errors import KafkaError
 
     from floorwatch.cli.away import Away, kafka_away
-    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.cli.behind import tell_behind
+    from floorwatch.cli.common import exit_on_config_error, load_target
     from floorwatch.replay.reader import NoLog
 
     with exit_on_config_error():
-        settings = load_for_reader(config, var)
+        settings, stack = load_target(config, var, process="reader")
+    tell_behind(stack)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said below
     try:
         asyncio.run(_read_cluster(log, settings))

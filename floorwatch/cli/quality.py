@@ -26,7 +26,11 @@ def quality(
     config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
-    """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log."""
+    """Report accuracy, agreement, auditors, guidelines and vendors from a replay of the log.
+
+    Events that were accepted within the last seconds may not be on the log yet: what a running `floorwatch up` still has to bring
+    there is told on standard error.
+    """
     from floorwatch.analysis.quality.quality_report import quality_of
     from floorwatch.cli.cluster_session import open_session, told
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from config.kafka import KafkaSettings
 from config.sampling import SamplingSettings
 from floorwatch.cli import doctor_sampling
 from floorwatch.cli.doctor_check import Check
-from floorwatch.cli.doctor_sampling import checks_of, drawn_by_source, sampling_checks
+from floorwatch.cli.doctor_sampling import checks_of, drawn_by_source, sampling_checks, twice_checks
 from floorwatch.embedded.servers import Servers
 from streams.adapters.admin import create_topics
 from streams.engine.log import KafkaLogWriter, ProducerRecord
@@ -58,6 +60,37 @@ def test_one_audit_that_weighs_more_than_all_others_is_told() -> None:
     assert (check.status, check.name) == ("warn", "weights")
     assert "probability 1e-06: it stands for 1,000,000 labels, 99% of what all 501 stand for" in check.detail
     assert "min_probability" in (check.fix or "")
+
+
+def drawn_twice(chances: tuple[float, ...], sent: Callable[[float], float], seed: int = 5) -> list[Check]:
+    """What is told where programmes with these chances draw from the same 3,000 labels and send a probability each."""
+    random_draws = random.Random(seed)
+    events = []
+    for n in range(3_000):
+        events.append(label(f"l-{n}", 5))
+        drawn = [p for p in chances if random_draws.random() < p]
+        events += [audit(f"a-{n}-{p}", 7, f"l-{n}", "correct", p=sent(p)) for p in drawn]
+    return twice_checks([json.dumps(one).encode() for one in [*events[1_000:], *events[:1_000]]])
+
+
+def test_two_programmes_that_name_their_own_probability_are_told() -> None:
+    """The fault planted: each label speaks for itself twice; nothing told of it."""
+    (check,) = drawn_twice((0.05, 0.1), lambda p: p)
+    assert (check.status, check.name) == ("warn", "weights")
+    assert "latest 3,000 labels stand for 5," in check.detail
+    assert "by any programme" in (check.fix or "")
+    assert drawn_twice((0.05, 0.1), lambda _: 1 - 0.95 * 0.9) == []
+
+
+@pytest.mark.parametrize("chance", [0.004, 0.02, 0.3, 1.0])
+def test_one_programme_is_not_told_to_count_twice(chance: float) -> None:
+    assert [drawn_twice((chance,), lambda p: p, seed) for seed in range(5)] == [[]] * 5
+
+
+def test_audits_of_labels_that_are_not_among_the_latest_events_say_nothing() -> None:
+    late = [audit(f"a-{n}", 7, f"old-{n}", "correct", p=0.01) for n in range(500)]
+    events = [label("l", 5), *late, audit("x", 7, "l", "incomparable", p=0.01), audit("y", 7, None, "correct", p=0.01)]
+    assert twice_checks([b"label.submitted", *(json.dumps(one).encode() for one in events)]) == []
 
 
 def test_many_sources_are_cut_and_counted_and_what_is_no_event_is_passed_over() -> None:
