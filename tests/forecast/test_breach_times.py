@@ -103,6 +103,38 @@ def test_a_row_tells_both_orders_apart():
     assert row["breach_at"] is None or parse_rfc3339_ms(row["breach_at"]) > by_arrival_ms
 
 
+def short_of_work():
+    """Promises of one hour and of two, taken as they came: 100 an hour are done, fewer come, and 60 are open."""
+    panes = Panes()
+    done = 200
+    for number in range(done + 60):
+        done_ms = NOW - (done - number) * 36_000
+        created_ms = NOW - 37 * MIN + (number - done) * 36_000 if number < done else NOW - (done + 60 - number) * 36_000
+        due_ms = created_ms + (1 if number % 2 else 2) * HOUR
+        panes.add(due_ms, (c.DUE, 1))
+        if number >= done:
+            panes.add(created_ms, (c.OPEN, 1))
+            continue
+        panes.add(due_ms, (c.MET, 1))
+        found = ((c.COMPLETED, 1), (c.TURNED, 1), (c.TURN_MS, done_ms - created_ms), (c.LABELS, 1))
+        panes.add(done_ms, *found, (c.HANDLED, 1), (c.HANDLE_MS, MIN), (c.HANDLE_HISTOGRAM + c.bucket(MIN), 1))
+    return panes
+
+
+def test_work_that_fits_misses_nothing_in_either_order_of_work():
+    panes = short_of_work()
+    found = outlook(panes.tally, NOW, NOW - 36 * MIN, panes.handled(NOW))
+    assert found.prediction is not None
+    assert not found.prediction.breach
+    assert (found.by_due_ms, found.by_arrival_ms) == (None, None)
+
+
+def test_what_is_due_after_the_pace_is_known_is_not_judged():
+    created = [Dated(NOW - minute * MIN, 1) for minute in range(60, 0, -1)]
+    known = Begun(NOW, steady(NOW, NOW + 3 * HOUR, 100), 0.0, NOW + 3 * HOUR)
+    assert first_miss_by_arrival(created, (HOUR, 0.5), (HOUR, 0.5), 94, known, QUICK, NOW) is None
+
+
 @pytest.mark.parametrize(
     ("by_due", "by_arrival", "said"),
     [

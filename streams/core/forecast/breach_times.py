@@ -80,18 +80,20 @@ def breach_times(
     created = open_by_creation(panes.open_created, now_ms)
     if not due or not created:
         return BreachTimes(None, None)
-    until_ms = min(now_ms + LONGEST_MS, due[-1].at_ms + HOUR_MS)
+    # A roster reaches as far as the last open task's due time, a recent rate for days.
+    known_ms = max(due[-1].at_ms + MINUTE_MS, supply.stretches[-1].to_ms if supply.stretches else 0)
+    until_ms = min(known_ms, now_ms + LONGEST_MS)
     begun = Begun(now_ms, supply.scaled(_finer(panes, past, handle, now_ms)), handle.mean_ms, until_ms)
+    due_until_ms = min(until_ms, due[-1].at_ms + HOUR_MS)
     work = _promises(panes, due, created, begun.in_progress, now_ms)
     late = [Dated(now_ms, overdue)] if overdue else []
-    if (
-        work.coming[1] >= 1
-    ):  # one promise: the order of arrival is that of the due times, and who comes later stands behind
-        both_ms = first_miss_by_due([*late, *due], (), begun, handle, now_ms, until_ms)
+    # One promise: the order of arrival is that of the due times, and who comes later stands behind.
+    if work.coming[1] >= 1:
+        both_ms = first_miss_by_due([*late, *due], (), begun, handle, now_ms, due_until_ms)
         return BreachTimes(both_ms, both_ms)
     coming = [Coming(work.per_hour * work.coming[1], work.coming[0])]
     return BreachTimes(
-        first_miss_by_due([*late, *due], coming, begun, handle, now_ms, until_ms),
+        first_miss_by_due([*late, *due], coming, begun, handle, now_ms, due_until_ms),
         first_miss_by_arrival(created, work.open, work.coming, work.per_hour, begun, handle, now_ms),
     )
 

@@ -81,8 +81,8 @@ class Begun:
     """When the task of a rank is begun at a pace."""
 
     def __init__(self, now_ms: int, supply: Supply, handle_ms: float, until_ms: int) -> None:
-        """Follow a supply minute by minute; about ``handle_ms`` of it are in progress at any moment."""
-        self._now_ms = now_ms
+        """Follow a supply minute by minute until it is not known further; about ``handle_ms`` of it are always in progress."""
+        self._now_ms, self.until_ms = now_ms, until_ms
         self._moments = list(range(now_ms, until_ms + MINUTE_MS, MINUTE_MS))
         self._done = supply.tasks_until(now_ms, self._moments)
         self.in_progress = supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0] * handle_ms / HOUR_MS
@@ -154,7 +154,8 @@ def first_miss_by_arrival(
 ) -> int | None:
     """Return the median of the first due time missed where tasks are taken as they came.
 
-    All wait alike then, so those with the shortest promise are missed first. Source: docs/forecast.md, When.
+    All wait alike then, so those with the shortest promise are missed first. What is due after ``begun.until_ms`` is not
+    judged: nothing is known of the pace there. Source: docs/forecast.md, When.
 
     Args:
         created: Open tasks by minute of creation, ascending.
@@ -166,7 +167,7 @@ def first_miss_by_arrival(
         now_ms: Now.
 
     Returns:
-        A due time in ms; None where the work of a day ahead fits at the pace.
+        A due time in ms; None where what is due until then fits at the pace.
     """
     rank = log_none = 0.0
     found: int | None = None
@@ -174,7 +175,7 @@ def first_miss_by_arrival(
     for at_ms, tasks, (promise_ms, share) in [*((at, float(n), held) for at, n in created), *ahead]:
         rank += tasks
         due_ms = at_ms + promise_ms
-        if due_ms <= now_ms:
+        if not now_ms < due_ms <= begun.until_ms:
             continue
         begun_ms = begun.at_ms(rank - tasks / 2)
         late = handle.longer if rank > begun.in_progress else handle.left_longer
