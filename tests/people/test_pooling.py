@@ -88,6 +88,34 @@ def test_a_prior_is_a_beta_distribution_of_its_mean_and_spread(spread: float, mo
     assert right + wrong < most
 
 
+def test_a_prior_is_worth_half_a_wrong_audit_at_least_however_few_errors_peers_made() -> None:
+    assert Prior(0.9997, 7e-6, 0.5).counts(0.0) == pytest.approx((41.8, 0.5), abs=0.1)
+    assert Prior(0.0003, 7e-6, 0.5).counts(0.1)[0] == 0.5
+
+
+def test_two_people_without_errors_are_no_proof_of_no_errors() -> None:
+    """20 of 20 each: the pooled interval was 99.9 to 100%."""
+    members = of_people((0, 20), (0, 20))
+    found = pooled_of(members[0], spread_chances(members), 0.95)
+    assert 0.85 < found.estimate.low < 0.96
+    assert 0.02 < found.below < 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("people", "each", "wrong"), [(6, 15, 0.01), (4, 20, 0.02), (3, 15, 0.03)])
+def test_the_interval_holds_the_truth_in_small_groups_with_few_errors(people: int, each: int, wrong: float) -> None:
+    """It held it in 57, 83 and 77% of these."""
+    rng = np.random.default_rng(7)
+    held, groups = 0, 25
+    for _ in range(groups):
+        members = of_people(*((bad, each) for bad in rng.binomial(each, wrong, people).tolist()))
+        chances = spread_chances(members)
+        for member in members:
+            estimate = pooled_of(member, chances, 0.95).estimate
+            held += estimate.low <= 1 - wrong <= estimate.high
+    assert held / (groups * people) > 0.93
+
+
 def test_a_posterior_is_the_beta_distribution_of_prior_and_audits() -> None:
     prior = Prior(0.95, 0.0001, 0.1)
     chances = [float(spread == SPREADS[5]) for spread in SPREADS]

@@ -28,6 +28,7 @@ SPREADS = tuple(step / 50 for step in range(26))
 
 _NEGLIGIBLE = 1e-3
 _LEAST_PRECISION = 1.0
+_LEAST_AUDITS = 0.5
 _STEPS = 14
 
 
@@ -46,14 +47,18 @@ class Prior(NamedTuple):
     part: float
 
     def counts(self, spread: float) -> tuple[float, float]:
-        """Return the (right, wrong) audits that this is worth where people differ by ``spread``.
+        """Return the (right, wrong) audits that this is worth where people differ by ``spread``, at least half of each.
 
-        Source: the moments of a beta distribution.
+        Few audits without an error do not show that there are none: with less than half a wrong audit nearly all probability would
+        lie at 1.
+
+        Source: the moments of a beta distribution; half an audit of each is Jeffreys' prior (Brown, Cai, DasGupta, Statistical
+        Science 16, 2001).
         """
         binary = self.mean * (1 - self.mean)
         variance = binary * spread * spread * (1 + self.part) + self.error
         precision = max(_LEAST_PRECISION, binary / variance - 1)
-        return self.mean * precision, (1 - self.mean) * precision
+        return max(_LEAST_AUDITS, self.mean * precision), max(_LEAST_AUDITS, (1 - self.mean) * precision)
 
 
 class Pooled(NamedTuple):
