@@ -19,9 +19,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ _PART = re.compile(r"^(\S.{33})\s+(\d+\.\d\d)\s+\d+\.\d\d\b")
 _SUM = "sum of all parts"
 
 Figures = dict[str, float]
-"""CPU microseconds an event, by part."""
+"""CPU microseconds an event, by part; of a whole worker its peak memory in MB too."""
 
 
 class Ratio(NamedTuple):
@@ -159,7 +159,9 @@ def in_tree(folder: Path, what: str, labels: int) -> dict[str, Any]:
 
 def table(figures: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     """Return a line for each part: least figure of both, ratio over the pairs."""
-    lines = [f"{'CPU us/event':36}{'first, least':>14}{'second, least':>15}{'ratio over the pairs, 95%':>32}"]
+    lines = [
+        f"{'CPU us/event, or as named':36}{'first, least':>14}{'second, least':>15}{'ratio over the pairs, 95%':>32}"
+    ]
     for name, pairs in figures.items():
         found = ratio_of(pairs)
         told = f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
@@ -192,6 +194,29 @@ def _options() -> argparse.Namespace:
     return given
 
 
+def one_pair(folders: tuple[Path, Path], number: int, measure: Callable[[Path], Figures]) -> tuple[Figures, Figures]:
+    """Measure two trees, which may be one folder, one after the other.
+
+    Args:
+        folders: The first and the second.
+        number: Number of the pair; in each other pair the second is measured first.
+        measure: Returns the figures of a tree.
+
+    Returns:
+        Those of the first and those of the second.
+    """
+    if number % 2 == 0:
+        one = measure(folders[0])
+        return one, measure(folders[1])
+    other = measure(folders[1])
+    return measure(folders[0]), other
+
+
+def _calmly(measure: Callable[[Path, int], Figures], given: argparse.Namespace, folder: Path) -> Figures:
+    wait_for_calm(given.calm)
+    return measure(folder, given.labels)
+
+
 def main() -> None:
     """Measure in pairs and print the tables."""
     given = _options()
@@ -204,20 +229,15 @@ def main() -> None:
             folder.mkdir()
         with tree(given.first, folders[0]) as first, tree(given.second, folders[1]) as second:
             for number in range(given.pairs):
-                both: dict[Path, Figures] = {}
                 others = Others()
-                for one in (first, second) if number % 2 == 0 else (second, first):
-                    wait_for_calm(given.calm)
-                    both[one] = measure(one, given.labels)
-                for name in both[first].keys() & both[second].keys():
-                    figures.setdefault(name, []).append((both[first][name], both[second][name]))
-                told = ", ".join(
-                    f"{both[one].get(_SUM, 0) or next(iter(both[one].values())):.2f}" for one in (first, second)
-                )
+                one, other = one_pair((first, second), number, partial(_calmly, measure, given))
+                for name in one.keys() & other.keys():
+                    figures.setdefault(name, []).append((one[name], other[name]))
+                told = ", ".join(f"{of.get(_SUM, 0) or next(iter(of.values())):.2f}" for of in (one, other))
                 print(f"pair {number + 1}: {told} us/event; others {others.cores():.1f} cores", flush=True)
-            names = [name for name in both[first] if name in figures]
+            names = [name for name in one if name in figures]
             print(f"\n{table({name: figures[name] for name in names})}")
-            print(f"\n{state_table(*(in_tree(one, 'state', given.labels) for one in (first, second)))}")
+            print(f"\n{state_table(*(in_tree(folder, 'state', given.labels) for folder in (first, second)))}")
     except BenchError as error:
         sys.exit(f"pairs: {error}")
     finally:

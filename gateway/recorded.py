@@ -14,7 +14,7 @@ from streams.models.acceptance import accept
 from streams.models.events import encode_event
 from streams.models.grants import SenderGrant, encoded
 from streams.models.refusal import Refusal
-from streams.models.sampling_plan import NO_PLAN, NOTHING_KNOWN, SamplingPlan, stamped
+from streams.models.sampling_plan import NO_PLAN, NOTHING_KNOWN, SamplingPlan, with_sampling
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 MAX_VALUE_BYTES = 1_048_576 - 4096
@@ -59,7 +59,7 @@ def checked(
     refusal = None if grant is None else grant.refusal(event)
     if refusal is not None:
         return refusal
-    sampled = stamped(event, plan, first=True, from_tool=label is not None, label=label or NOTHING_KNOWN)
+    sampled = with_sampling(event, plan, first=True, from_tool=label is not None, label=label or NOTHING_KNOWN)
     if isinstance(sampled, Refusal):
         return sampled
     if sampled is not event:

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.core.formatting import plural
 from streams.models.events import ASSUMED, BY_CONFIGURATION, BY_SENDER, AuditCompleted, Sampling
-from streams.models.sampling_plan import SamplingPlan, stamped
+from streams.models.sampling_plan import SamplingPlan, with_sampling
 
 _Kind = tuple[str, str, str, float | None]
 """Source, how the label counts, who says so, and its probability."""
@@ -27,7 +27,7 @@ class SamplingCount:
 
     def decided(self, event: Any) -> Any:
         """Return a good event as it would stand on the log, or why its probability is refused."""
-        return stamped(event, self._plan, first=True)
+        return with_sampling(event, self._plan, first=True)
 
     def count(self, decided: Any) -> None:
         """Count an event that is no duplicate."""

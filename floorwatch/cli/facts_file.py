@@ -155,11 +155,11 @@ def _accepted(raw: bytes, rules: ReadingRules) -> bytes | None:
     """
     from streams.models.acceptance import UNREADABLE, Refusal, accept
     from streams.models.events import Tick, decode_log_event, encode_event
-    from streams.models.sampling_plan import stamped
+    from streams.models.sampling_plan import with_sampling
 
     found = accept(raw, None, rules.max_event_bytes, limits=rules.limits)
     if not isinstance(found, Refusal):
-        event = stamped(found[0], rules.sampling, first=False)
+        event = with_sampling(found[0], rules.sampling, first=False)
         if isinstance(event, Refusal):
             return None
         value: bytes = raw if event is found[0] else encode_event(event)

@@ -18,7 +18,7 @@ from streams.core.records import Record
 from streams.core.tables import window_rows
 from streams.core.time_text import rfc3339
 from streams.models.events import decode_event, encode_event
-from streams.models.sampling_plan import NO_PLAN, SamplingPlan, stamped
+from streams.models.sampling_plan import NO_PLAN, SamplingPlan, with_sampling
 
 ROWS = (1, 17)
 CPU_S = 200.0
@@ -65,7 +65,7 @@ class Core:
         """Fold events."""
         records = []
         for _, value in sent:
-            event = stamped(decode_event(value), self._plan, first=True)
+            event = with_sampling(decode_event(value), self._plan, first=True)
             records.append(Record(self._next, 0, None, encode_event(event)))
             self._next += 1
         self._store.ledger.fold(records)

@@ -24,8 +24,7 @@ from streams.models.acceptance import accept, accept_plain, latest_time, surely_
 from streams.models.events import AuditCompleted, TaskCreated, encode_event
 from streams.models.grants import UNPROVEN, SenderGrant, has_proof, opened, stamped
 from streams.models.refusal import Refusal
-from streams.models.sampling_plan import NO_PLAN, SamplingPlan
-from streams.models.sampling_plan import stamped as sampled
+from streams.models.sampling_plan import NO_PLAN, SamplingPlan, with_sampling
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 
 log = logging.getLogger(__name__)
@@ -177,7 +176,7 @@ class Intake:
     def _filled(self, event: Any) -> Any:
         """Return an event with what the configuration says of it, which stays on the log; or a refusal."""
         if type(event) is AuditCompleted:
-            return sampled(event, self._policy.sampling, first=False)
+            return with_sampling(event, self._policy.sampling, first=False)
         data, classes = event.data, self._policy.sla_classes_ms or {}
         if data.due_at is not None or not data.sla_class:
             return event

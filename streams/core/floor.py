@@ -339,7 +339,7 @@ class Floor:
                 counters = total.counters
                 alike = next((one for held, one in known if held is counters or held == counters), None)
                 if alike is None:
-                    alike = Alike(0)
+                    alike = Alike()
                     known.append((counters, alike))
                 alike.left += 1
                 into.append(WindowRow(state, window.name, total.start_ms, total.end_ms, counters, alike))

@@ -4,10 +4,11 @@ The rows of a ledger are sums of what its tasks contribute, and an event takes a
 ledger that was counted by other rules must be brought over before anything is taken away by the present ones; else a
 counter goes below zero and stays wrong. What rules a row was counted by is told by the owner in its key (``versioned``).
 
-Version 3 differs from the present rules in the evidence of audits that say nothing of sampling: it was that of audits with a
-probability of 1. Version 2 differs in audits too: the weight was that of the latest audit, what says nothing of sampling was
-targeted, and nothing was counted by class of sampling probability. Version 1, the rules of 24565ae, differs in four more
-points: labels without values agreed with one another and were confused with what is right, long decisions were named in
+Version 4 differs from the present rules in pairs of decision and truth, and in critical errors: neither was counted by class of
+sampling probability. Version 3 differs from version 4 in the evidence of audits that say nothing of sampling: it was that of
+audits with a probability of 1. Version 2 differs in audits too: the weight was that of the latest audit, what says nothing of
+sampling was targeted, and nothing was counted by class of sampling probability. Version 1, the rules of 24565ae, differs in four
+more points: labels without values agreed with one another and were confused with what is right, long decisions were named in
 full, repeated values of a decision were kept, and a value ``?`` was written as is.
 """
 

@@ -272,9 +272,9 @@ class Alike:
 
     __slots__ = ("left", "rendered")
 
-    def __init__(self, left: int) -> None:
-        """Start with nothing rendered."""
-        self.left = left
+    def __init__(self) -> None:
+        """Start with no window and nothing rendered."""
+        self.left = 0
         self.rendered: Any = None
 
 
@@ -287,7 +287,7 @@ class WindowRow(NamedTuple):
         start_ms: Its start.
         end_ms: Its end.
         counters: What it counts.
-        alike: Shared by the windows of the scope that count the same; None where no other one does.
+        alike: Shared by the windows of the scope that count the same, often one alone; None: the row is rendered by itself.
     """
 
     state: ScopeState

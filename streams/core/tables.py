@@ -105,18 +105,17 @@ def _rest_of(value: float, low: float, high: float) -> _Estimate:
     return 1 - value, 1 - high, 1 - low
 
 
-def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) -> RowJson:
-    """Return the throughput measures of a row.
+def throughput(parts: Parts, *, one_labeler: bool = False) -> RowJson:
+    """Return the throughput measures of a row; the rate, which follows from its range, is filled in by ``_set_pace``.
 
     Source: docs/numbers.md, handle time and labels per productive hour; quantiles: DDSketch (2019).
 
     Args:
         parts: The row.
         one_labeler: The scope is one labeller's own.
-        hours: Length of the row's range up to the watermark, in hours; None where it is too short for a rate.
     """
     row = _LAYOUTS["throughput"].row(parts)
-    _set_pace(row, hours)
+    _set_pace(row, None)
     row["active_labelers"] = parts.labelers
     if one_labeler:
         row["active_labelers"] = int(row["labels"] > 0)
@@ -126,28 +125,39 @@ def throughput(parts: Parts, hours: float | None, *, one_labeler: bool = False) 
 
 
 def _set_pace(row: RowJson, hours: float | None) -> None:
+    """Fill in the rate.
+
+    Args:
+        row: A row of the throughput table.
+        hours: Length of its range up to the watermark, in hours; None where it is too short for a rate.
+    """
     row["labels_per_hour"] = ratio(row["labels"], hours or 0)
 
 
-def sla(parts: Parts, backlog: int | None, oldest_open_age_ms: int | None, open_as_of_ms: int | None = None) -> RowJson:
+def sla(parts: Parts) -> RowJson:
     """Return the SLA measures of a row.
 
     ``missed`` = completed late + still open past due as of the watermark. ``attainment_ratio`` = met/(met+missed): what
-    is not yet due is neither.
+    is not yet due is neither. What is open now, which does not follow from the row, is filled in by ``_set_open``.
 
     Args:
         parts: The row.
-        backlog: Open tasks of the scope, whatever the row's range; None for a pane row.
-        oldest_open_age_ms: Age of the oldest of them at the watermark.
-        open_as_of_ms: As of when it is known which open tasks are overdue, where that is not the watermark.
     """
     row = _LAYOUTS["sla"].row(parts)
-    _set_open(row, backlog, oldest_open_age_ms, open_as_of_ms)
+    _set_open(row, None, None, None)
     row["forecast"] = None
     return row
 
 
 def _set_open(row: RowJson, backlog: int | None, oldest_open_age_ms: int | None, open_as_of_ms: int | None) -> None:
+    """Fill in what is open.
+
+    Args:
+        row: A row of the SLA table.
+        backlog: Open tasks of the scope, whatever the row's range; None for a pane row.
+        oldest_open_age_ms: Age of the oldest of them at the watermark.
+        open_as_of_ms: As of when it is known which open tasks are overdue, where that is not the watermark.
+    """
     row["backlog"] = backlog
     row["oldest_open_age_ms"] = oldest_open_age_ms
     row["open_as_of"] = None if open_as_of_ms is None else rfc3339(open_as_of_ms)
@@ -294,8 +304,8 @@ def _measures(state: ScopeState, counters: Counters) -> _Measures:
     return _Measures(
         {
             "accuracy": accuracy(parts),
-            "throughput": throughput(parts, None, one_labeler="labeler" in state.scope),
-            "sla": sla(parts, None, None),
+            "throughput": throughput(parts, one_labeler="labeler" in state.scope),
+            "sla": sla(parts),
         }
     )
 

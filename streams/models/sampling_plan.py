@@ -1,6 +1,6 @@
 """What the configuration says of audits whose sender names no sampling probability, written on the event at intake.
 
-Gateway and intake call ``stamped``. What a sender names stands. What the configuration adds is marked on the event
+Gateway and intake call ``with_sampling``. What a sender names stands. What the configuration adds is marked on the event
 (``sampling.source``), so the log alone says what was decided: a replay under another configuration gives the same numbers. The gateway
 marks audits about which the configuration says nothing too, so that a replay of the raw topics leaves them as they were.
 """
@@ -99,16 +99,11 @@ class SamplingPlan(Struct, frozen=True):
         fitting = [name for name in self.sources if name.endswith("*") and source.startswith(name[:-1])]
         return self.sources[max(fitting, key=len)] if fitting else self.other
 
-    @property
-    def says_nothing(self) -> bool:
-        """Whether no audit is changed or refused at intake."""
-        return not self.sources and self.other == SourceSampling(place=self.other.place)
-
 
 NO_PLAN = SamplingPlan()
 
 
-def stamped(
+def with_sampling(
     event: Any,
     plan: SamplingPlan,
     *,

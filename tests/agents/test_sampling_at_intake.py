@@ -163,6 +163,16 @@ def test_a_probability_below_the_bound_of_its_source_is_refused_with_the_reason(
     assert on_the_log([tiny], NO_PLAN)[1] == []
 
 
+def test_a_mark_on_a_raw_topic_stands_though_the_bound_was_raised_since() -> None:
+    """docs/production.md says so: intake cannot tell a gateway's mark from that of another writer."""
+    found = checked(
+        json.dumps(SAYINGS["silent"]).encode(), NOW_MS, 10_000, 300_000, plan=plan(case={"probability": 1e-5})
+    )
+    assert not isinstance(found, Refusal)
+    mark = stamp(probability=1e-5, source="configuration")
+    assert on_the_log([found[1][1]], plan(case={"min_probability": 0.001})) == ([mark], [])
+
+
 def test_conditions_must_all_hold_and_the_first_rule_that_fits_decides() -> None:
     rules = [
         {"when": {"auditor": "lead-*", "gold": False}, "method": "targeted"},

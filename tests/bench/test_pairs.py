@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.pairs import in_tree, parts_of, ratio_of, state_table, student_quantile, table, tree
+from bench.pairs import in_tree, one_pair, parts_of, ratio_of, state_table, student_quantile, table, tree
 from bench.profile import Sections
 from bench.stack import ROOT, BenchError
 
@@ -41,6 +41,17 @@ def test_what_the_profile_prints_is_read() -> None:
         "sum of all parts": 8.1,
     }
     assert "0.500 (0.500 to 0.500)" in table({"ledger: fold": [(2.0, 1.0), (4.0, 2.0)]})
+
+
+def test_a_folder_is_compared_with_itself_by_two_runs() -> None:
+    runs = iter(range(1, 5))
+
+    def measure(folder: Path) -> dict[str, float]:
+        return {folder.name: next(runs)}
+
+    same = (ROOT, ROOT)
+    assert one_pair(same, 0, measure) == ({ROOT.name: 1}, {ROOT.name: 2})
+    assert one_pair(same, 1, measure) == ({ROOT.name: 4}, {ROOT.name: 3}), "in each other pair the second is first"
 
 
 @pytest.mark.servers

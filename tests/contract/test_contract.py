@@ -118,8 +118,8 @@ def test_every_field_is_described_and_no_description_is_left_over() -> None:
     ("cls", "row"),
     [
         (AccuracyRow, tables.accuracy(row_layout.parts_of({}))),
-        (ThroughputRow, tables.throughput(row_layout.parts_of({}), 1.0)),
-        (SlaRow, tables.sla(row_layout.parts_of({}), 1, 2)),
+        (ThroughputRow, tables.throughput(row_layout.parts_of({}))),
+        (SlaRow, tables.sla(row_layout.parts_of({}))),
     ],
 )
 def test_the_rows_of_the_tables_are_the_rows_of_the_contract(cls: type[Struct], row: dict[str, Any]) -> None:

@@ -68,8 +68,8 @@ def test_no_field_of_a_row_is_forgotten(name: str) -> None:
     parts = row_layout.parts_of({})
     row = {
         "accuracy": tables.accuracy(parts),
-        "throughput": tables.throughput(parts, 1.0),
-        "sla": tables.sla(parts, 1, 2),
+        "throughput": tables.throughput(parts),
+        "sla": tables.sla(parts),
     }
     assert list(row[name]) == list(TABLES[name].measures)
     assert msgspec.json.decode(msgspec.json.encode(row[name])) == row[name]
@@ -78,7 +78,7 @@ def test_no_field_of_a_row_is_forgotten(name: str) -> None:
 def test_an_empty_row_has_zeros_for_counts_and_nothing_else() -> None:
     """What has no denominator, and no duration to take a quantile of, is unknown."""
     parts = row_layout.parts_of({})
-    for name, row in (("accuracy", tables.accuracy(parts)), ("sla", tables.sla(parts, None, None))):
+    for name, row in (("accuracy", tables.accuracy(parts)), ("sla", tables.sla(parts))):
         for field, measure in TABLES[name].measures.items():
             match measure.source:
                 case Ratio() | Quantile():

@@ -186,7 +186,7 @@ def test_open_means_what_it_means_to_the_incidents_agent() -> None:
 def test_every_field_the_catalogue_reads_is_one_the_tables_have() -> None:
     cells: Counters = {}
     parts = parts_of(cells)
-    measures = {"accuracy": accuracy(parts), "throughput": throughput(parts, 1.0), "sla": sla(parts, 0, 0)}
+    measures = {"accuracy": accuracy(parts), "throughput": throughput(parts), "sla": sla(parts)}
     forecast = outlook_row(outlook(QueueTally(), 0, None))
     measures["sla"] |= {f"forecast.{name}": value for name, value in forecast.items()}
     wanted = {(m.table, field.name) for m in TABLE_METRICS for field in m.fields}

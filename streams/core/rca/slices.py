@@ -102,20 +102,7 @@ def row_tally(measure: Measure, row: Mapping[str, object]) -> RatioTally:
     weight = _nano(row, "weight_sum") - _nano(row, "weight_technical")
     if not weight:
         return RatioTally(0, 0, 0, 0)
-    audited, wrong, faults, weights = (
-        _family(row, f"sample_{name}") for name in ("audited", "wrong", "technical", "weight")
-    )
-    classes = [
-        ClassCounts(
-            int(name).bit_length() - 1,
-            _count(audited, name),
-            _count(wrong, name),
-            _count(faults, name),
-            _nano(weights, name),
-        )
-        for name in sorted(audited, key=int)
-    ]
-    return found.weighed(_nano(row, "weight_correct"), weight, classes)
+    return found.weighed(_nano(row, "weight_correct"), weight, _classes_of(row, "wrong", "technical"))
 
 
 def critical_tally(row: Mapping[str, object]) -> RatioTally:
@@ -126,13 +113,31 @@ def critical_tally(row: Mapping[str, object]) -> RatioTally:
     weight = _nano(row, "weight_sum")
     if not weight or "weight_critical" not in row:
         return RatioTally(0, 0, 0, 0)
-    audited, critical, weights = (_family(row, f"sample_{name}") for name in ("audited", "critical", "weight"))
-    classes = tuple(
-        ClassCounts(int(name).bit_length() - 1, _count(audited, name), _count(critical, name), 0, _nano(weights, name))
-        for name in sorted(audited, key=int)
-    )
+    classes = _classes_of(row, "critical")
     total, bad = sum(one.audited for one in classes), sum(one.wrong for one in classes)
     return RatioTally(total - bad, total, weight - _nano(row, "weight_critical"), weight, classes)
+
+
+def _classes_of(row: Mapping[str, object], wrong: str, technical: str | None = None) -> tuple[ClassCounts, ...]:
+    """Return the random audits of a row by class of probability.
+
+    Args:
+        row: A row of the read model.
+        wrong: Which of its families counts the bad ones.
+        technical: Which counts those left out for a technical error; None: none are.
+    """
+    audited, bad, weights = (_family(row, f"sample_{name}") for name in ("audited", wrong, "weight"))
+    faults = {} if technical is None else _family(row, f"sample_{technical}")
+    return tuple(
+        ClassCounts(
+            int(name).bit_length() - 1,
+            _count(audited, name),
+            _count(bad, name),
+            _count(faults, name),
+            _nano(weights, name),
+        )
+        for name in sorted(audited, key=int)
+    )
 
 
 def _family(row: Mapping[str, object], name: str) -> Mapping[str, object]:
