@@ -89,7 +89,7 @@ _BY_CLASS = ("sample_audited", "sample_wrong", "sample_technical", "sample_weigh
 
 
 def row_without(row: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what ``accuracy_share`` reads of an accuracy row, less what a part of it holds; None where it does not hold that.
+    """Return what ``accuracy_share`` reads of an accuracy row, less what a part of it holds; None where it cannot be a part of it.
 
     Args:
         row: Of a longer window.
@@ -99,8 +99,28 @@ def row_without(row: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, An
     for name in _BY_CLASS:
         mine, its = row.get(name) or {}, part.get(name) or {}
         found[name] = {one: mine.get(one, 0) - its.get(one, 0) for one in {*mine, *its}}
-    whole = all(found.get(name, 0) >= 0 for name in ("labels", "audited", "assumed", "targeted"))
-    return found if whole and min(found["sample_audited"].values(), default=0) >= 0 else None
+    return found if _possible(found) else None
+
+
+def _possible(row: Mapping[str, Any]) -> bool:
+    """Tell whether some audits could come to this: what two rows differ by cannot always, as they are published at two moments."""
+    nothing = -_SAME * max(1.0, _weight(row, "weight_sum"))
+    if any(row.get(name, 0) < nothing for name in _NUMBERS):
+        return False
+    audited, wrong, technical, _ = (row[name] for name in _BY_CLASS)
+    classes = {*audited, *wrong, *technical}
+    drawn = accuracy_drawn(row)
+    return (
+        all(class_possible(audited.get(one, 0), wrong.get(one, 0), technical.get(one, 0)) for one in classes)
+        and all(0 <= one.wrong <= one.n for one in (*drawn.classes, drawn.assumed))
+        and _count(row, "assumed_correct") + _count(row, "assumed_technical") <= _count(row, "assumed")
+        and drawn.weight - drawn.good >= nothing
+    )
+
+
+def class_possible(audited: int, wrong: int, technical: int) -> bool:
+    """Tell whether one class of audits can hold this; technical errors are among the wrong ones."""
+    return 0 <= technical <= wrong <= audited
 
 
 def critical_drawn(row: Mapping[str, Any]) -> Drawn:

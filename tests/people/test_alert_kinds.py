@@ -148,6 +148,35 @@ def test_a_row_less_a_part_of_it_is_the_row_of_the_rest():
     assert row_without(day, week) is None
 
 
+@pytest.mark.parametrize(
+    ("whole", "part"),
+    [
+        ({"assumed": 5, "assumed_correct": 5}, {"assumed": 1, "assumed_correct": 0}),
+        ({"assumed": 5, "assumed_correct": 3}, {"assumed": 4, "assumed_correct": 4}),
+        ({"assumed": 5, "assumed_technical": 1}, {"assumed": 5}),
+        ({"sample_audited": {"4": 9}, "sample_wrong": {"4": 1}}, {"sample_audited": {"4": 2}, "sample_wrong": {"4": 2}}),
+        ({"sample_audited": {"4": 9}, "sample_wrong": {"4": 9}}, {"sample_audited": {"4": 2}, "sample_wrong": {"4": 1}}),
+        ({"sample_audited": {"4": 9}, "sample_wrong": {"4": 1}, "sample_technical": {"4": 1}},
+         {"sample_audited": {"4": 2}, "sample_wrong": {"4": 1}}),
+        ({"weight_sum": 90.0, "weight_correct": 90.0}, {"weight_sum": 10.0, "weight_correct": 5.0}),
+        ({"weight_sum": 90.0, "weight_correct": 4.0}, {"weight_sum": 10.0, "weight_correct": 5.0}),
+    ],
+)  # fmt: skip
+def test_rows_of_two_moments_that_contradict_each_other_are_not_compared(whole, part):
+    """A verdict is overturned after the longer window's row is published and before the shorter one's."""
+    assert row_without({"labels": 100, "audited": 20} | whole, {"labels": 10, "audited": 5} | part) is None
+
+
+def test_one_labeller_whose_rows_contradict_each_other_does_not_stop_the_rule():
+    contradicting = [
+        accuracy({"labeler": "ana"}, right, audited, window=window, assumed=audited, assumed_correct=right)
+        for window, right, audited in (("24h", 0, 1), ("7d", 5, 5))
+    ]
+    found = one(rush(scope=BY_MIX), *floor(MIX)[:4], *contradicting)
+    assert not found.firing
+    assert "too few audits to say whether errors rose" in found.evidence
+
+
 def test_too_few_to_judge_is_said():
     assert "too few, now or before, to judge" in one(rush(scope=BY_MIX), *floor(MIX, n=5)).evidence
     assert "too few audits to say whether errors rose" in one(rush(scope=BY_MIX), *floor(MIX)[:4]).evidence

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from streams.core.binomial import Weighed, WeightClass
-from streams.core.estimates import brought_to
+from streams.core.estimates import brought_to, class_possible
 from streams.core.proportions import sides_of
 
 
@@ -117,5 +117,5 @@ def without(whole: RatioTally, part: RatioTally) -> RatioTally:
 def possible(tally: RatioTally) -> bool:
     """Tell whether some outcomes could come to this: what two windows differ by cannot always, if read at two moments."""
     good, total = tally.weights
-    classes = all(0 <= one.technical <= one.wrong <= one.audited and one.weight > 0 for one in tally.classes)
+    classes = all(class_possible(one.audited, one.wrong, one.technical) and one.weight > 0 for one in tally.classes)
     return classes and 0 <= tally.good <= tally.total and 0 <= good <= total and (total > 0) == (tally.total > 0)
