@@ -56,7 +56,7 @@ class Work(NamedTuple):
     hours: int = 14
 
 
-class Panes:
+class QueuePanes:
     """The panes of one queue as a worker keeps them, with their running sums."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Task(NamedTuple):
     due_ms: int
 
 
-class Told(NamedTuple):
+class ToldTimes(NamedTuple):
     """What was told at one moment, in ms; None where no due time was to be missed."""
 
     at_ms: int
@@ -102,7 +102,7 @@ class Told(NamedTuple):
         return self.by_due_ms if order == "due" else self.by_arrival_ms
 
 
-class Floor:
+class QueueFloor:
     """People at one queue, in continuous time."""
 
     def __init__(self, rng: np.random.Generator, work: Work, order: Order) -> None:
@@ -113,7 +113,7 @@ class Floor:
             if order == "due"
             else (lambda task: (task.created_ms, task.due_ms))
         )
-        self.panes = Panes()
+        self.panes = QueuePanes()
         self.waiting: list[tuple[tuple[int, int], Task]] = []
         self._busy: list[tuple[int, int, Task]] = []
         self._overdue: list[Task] = []
@@ -224,7 +224,7 @@ class Followed(NamedTuple):
     """
 
     shortest_ms: int
-    told: list[Told]
+    told: list[ToldTimes]
     page_ms: int | None
     missed_ms: int | None
 
@@ -253,7 +253,7 @@ def follow(rng: np.random.Generator, work: Work, order: Order, *, paged: bool) -
         order: In which order tasks are taken.
         paged: Look every minute, and raise the alarm as a worker does; else every five minutes.
     """
-    floor, alarm, told, page_ms = Floor(rng, work, order), WorkerAlarm(), [], None
+    floor, alarm, told, page_ms = QueueFloor(rng, work, order), WorkerAlarm(), [], None
     for minute in range(1, work.hours * 60 + 1):
         now_ms = START_MS + minute * MINUTE_MS
         floor.until(now_ms)
@@ -265,7 +265,7 @@ def follow(rng: np.random.Generator, work: Work, order: Order, *, paged: bool) -
         up = paged and alarm.take(now_ms // MINUTE_MS, found)
         if minute % 5 == 0 or (up and page_ms is None):
             row = outlook_row(found)
-            told.append(Told(now_ms, *(_ms(row[name]) for name in ("breach_at", "breach_at_by_arrival"))))
+            told.append(ToldTimes(now_ms, *(_ms(row[name]) for name in ("breach_at", "breach_at_by_arrival"))))
         page_ms = now_ms if up and page_ms is None else page_ms
     shortest_ms = min(minutes for minutes, _ in work.promises) * MINUTE_MS
     return Followed(shortest_ms, told, page_ms, floor.first_late_ms)

@@ -203,7 +203,7 @@ class _Measures:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _TableRows:
     """The rows of a scope's window or pane in their parts.
 
     Attributes:
@@ -247,11 +247,11 @@ def _inside(value: RowJson) -> bytes:
     return json_bytes(value)[1:-1]
 
 
-def _window(row: WindowRow, watermark_ms: int, behind: Mapping[int, int]) -> _Rows:
+def _window(row: WindowRow, watermark_ms: int, behind: Mapping[int, int]) -> _TableRows:
     state = row.state
     common = _common(state, row.start_ms, row.end_ms, row.counters, watermark_ms)
     common["window"] = row.window
-    found = _Rows(common, _by_counters(row), {}, {})
+    found = _TableRows(common, _by_counters(row), {}, {})
     if state.audits_only:
         return found
     oldest_ms = state.oldest_open_ms()
@@ -270,13 +270,13 @@ def _window(row: WindowRow, watermark_ms: int, behind: Mapping[int, int]) -> _Ro
     return found
 
 
-def _pane(row: PaneRow, watermark_ms: int, behind: Mapping[int, int]) -> _Rows:
+def _pane(row: PaneRow, watermark_ms: int, behind: Mapping[int, int]) -> _TableRows:
     state, end_ms, counters = row.state, row.start_ms + HOUR_MS, row.counters
     common = _common(state, row.start_ms, end_ms, counters, watermark_ms)
     common["window"] = "pane"
     common["pane_s"] = HOUR_MS // 1000
     common["pane_start"] = common["start"]
-    found = _Rows(common, _measures(state, counters), {}, {})
+    found = _TableRows(common, _measures(state, counters), {}, {})
     if not state.audits_only:
         tables = found.measures.tables
         _set_pace(pace := dict(tables["throughput"]), _hours(row.start_ms, end_ms, watermark_ms))

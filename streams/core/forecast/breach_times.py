@@ -30,7 +30,7 @@ _LEAST_FACTOR, _MOST_FACTOR = 0.5, 2.0
 _PANES_MS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
 
 
-class Panes(Protocol):
+class OpenTaskPanes(Protocol):
     """The running sums of a queue that the times are made of (``observe.QueueTally``)."""
 
     open_due: tuple[dict[int, int], ...]
@@ -62,7 +62,7 @@ class _Work(NamedTuple):
 
 
 def breach_times(
-    panes: Panes, overdue: int, supply: Supply, past: Sequence[RecentWork], handle: HandleTimes, now_ms: int
+    panes: OpenTaskPanes, overdue: int, supply: Supply, past: Sequence[RecentWork], handle: HandleTimes, now_ms: int
 ) -> BreachTimes:
     """Return when the first due time will be missed, by due time and in order of arrival.
 
@@ -120,7 +120,7 @@ def open_by_creation(open_created: Sequence[Mapping[int, int]], now_ms: int) -> 
     return sorted(found)
 
 
-def _finer(panes: Panes, past: Sequence[RecentWork], handle: HandleTimes, now_ms: int) -> float:
+def _finer(panes: OpenTaskPanes, past: Sequence[RecentWork], handle: HandleTimes, now_ms: int) -> float:
     """Return the pace of late over that of the last hour, the former without the chance of single handle times.
 
     Completions of an hour scatter as handle times do. The time that people worked does not: people at work, times what one
@@ -154,7 +154,9 @@ def _lately(waiting: list[RecentWork], now_ms: int) -> list[RecentWork]:
     return half if sum(step.completed for step in half) >= _ENOUGH_TASKS else waiting
 
 
-def _promises(panes: Panes, due: Sequence[Dated], created: Sequence[Dated], in_progress: float, now_ms: int) -> _Work:
+def _promises(
+    panes: OpenTaskPanes, due: Sequence[Dated], created: Sequence[Dated], in_progress: float, now_ms: int
+) -> _Work:
     """Tell the promises of a queue from what is open, by creation and by due time.
 
     The oldest open task and the one due first are the same where all have one promise, and where tasks are taken as they came
@@ -195,7 +197,7 @@ def _promises(panes: Panes, due: Sequence[Dated], created: Sequence[Dated], in_p
     return _Work((longest_ms, 1.0), (promise_ms, short_per_hour / per_hour), per_hour)
 
 
-def _arrivals_per_hour(panes: Panes, count: int, now_ms: int) -> float:
+def _arrivals_per_hour(panes: OpenTaskPanes, count: int, now_ms: int) -> float:
     """Return how many tasks came in an hour, where they are taken as they come.
 
     Those completed half an hour ago came when their turn-around began; all that came since are completed since or open.
