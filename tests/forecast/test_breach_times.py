@@ -5,7 +5,7 @@ import pytest
 
 from alerts.kinds.sla_breach_predicted import evidence
 from floorwatch.sims import breach_time
-from floorwatch.sims.breach_time import SEVERAL, SINGLE, Panes, follow
+from floorwatch.sims.breach_time import SEVERAL, SINGLE, QueuePanes, follow
 from streams.core import counters as c
 from streams.core.forecast.breach_times import breach_times, open_by_creation
 from streams.core.forecast.first_late import Begun, Coming, Dated, HandleTimes, first_miss_by_arrival, first_miss_by_due
@@ -73,13 +73,13 @@ def test_open_tasks_of_long_ago_are_spread_over_their_pane():
 
 
 def test_a_queue_without_anything_tells_nothing():
-    empty = Panes().tally
+    empty = QueuePanes().tally
     assert breach_times(empty, 0, steady(NOW, NOW + HOUR, 10), [], QUICK, NOW) == (None, None)
 
 
 def worked_as_they_came():
     """Two promises, half an hour and four hours, taken as they came: 1.5 a minute come, one is done, the oldest waits 20 minutes."""
-    panes = Panes()
+    panes = QueuePanes()
     for number in range(180):
         created_ms = NOW - 120 * MIN + number * 40_000
         due_ms = created_ms + (30 if number % 3 == 0 else 240) * MIN
@@ -105,7 +105,7 @@ def test_a_row_tells_both_orders_apart():
 
 def short_of_work():
     """Promises of one hour and of two, taken as they came: 100 an hour are done, fewer come, and 60 are open."""
-    panes = Panes()
+    panes = QueuePanes()
     done = 200
     for number in range(done + 60):
         done_ms = NOW - (done - number) * 36_000

@@ -158,10 +158,14 @@ def same_limit(name: str, value: Any, row: dict[str, Any]) -> bool:
 
 
 def same_forecast(version: str, name: str, value: Any, row: dict[str, Any]) -> bool:
-    """Tell whether a forecast says what it said, the time of the breach left out: it has been another estimate since version 14."""
-    if name != "forecast" or version not in UNTIMED or value is None or row[name] is None:
+    """Tell whether a forecast says what it said, but for times that are other estimates now.
+
+    ``breach_at`` is another one since version 14, whose first miss in order of arrival lay where the pace is not known.
+    """
+    if name != "forecast" or value is None or row[name] is None:
         return False
-    return all(row[name][field] == part for field, part in value.items() if field != "breach_at")
+    other = "breach_at" if version in UNTIMED else "breach_at_by_arrival"
+    return all(row[name][field] == part for field, part in value.items() if field != other)
 
 
 def alike(one: Any, other: Any) -> bool:
