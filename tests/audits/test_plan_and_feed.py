@@ -115,7 +115,7 @@ def test_csv_has_a_row_for_each_stratum(events: Path) -> None:
 
 
 def test_a_goal_of_recall_raises_the_probability_of_approved_labels(events: Path) -> None:
-    done = run("plan", "--events", events, "--total", 150, "--recall-at-least", 50, "--strata", "")
+    done = run("plan", "--events", events, "--total", 600, "--recall-at-least", 50, "--strata", "")
     assert done.exit_code == 0, done.output
     assert "recall is then known to be at least" in done.output
     assert "approved labels are audited with" in done.output

@@ -23,7 +23,7 @@ from floorwatch.analysis.audits.sizes import OutOfReach
 
 Key = tuple[str, ...]
 
-_USUAL_PART = 50
+_ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -105,32 +105,59 @@ def results_of(tally: StrataTally, goal: PlanGoal, each: int, costs: Mapping[str
     Raises:
         OutOfReach: The goal cannot be met; the message says of what and how far it goes.
     """
-    strata = strata_of(tally, expected_rates(tally, 1 - goal.target), costs, {})
+    assumed = 1 - goal.target if tally.audits else _assumed_wrong(goal)
+    strata = strata_of(tally, expected_rates(tally, assumed), costs, {})
     return [_result(scope, own, tally, goal) for scope, own in sorted(grouped(strata, range(each)).items())]
 
 
 def _result(scope: Key, strata: list[AuditStratum], tally: StrataTally, goal: PlanGoal) -> PlanResult:
     where = f" of {', '.join(part or 'no name' for part in scope)}" if scope else ""
+    recall = None
     try:
-        work = _flagged_work(strata, tally, goal)
-        recall = (
-            None
-            if work is None
-            else least_probability(
-                work, at_least=goal.recall_low, half_width=goal.recall_half_width, assurance=goal.assurance
-            )
-        )
-        if recall is not None:
-            strata = [one._replace(least=recall.probability) if one.key[-1] == APPROVED else one for one in strata]
-        best = max(_plans(strata, goal), key=lambda one: one.audits)
+        best = _best(strata, goal)
+        if goal.recall_low is not None or goal.recall_half_width is not None:
+            best, recall = _with_recall(strata, best, tally, goal)
     except OutOfReach as error:
         raise OutOfReach(f"The goal{where} is out of reach: {error}") from None
-    if recall is not None and work is not None:
-        low, width = outlook(work, _audits(best.strata, APPROVED), goal.assurance)
-        recall = recall._replace(low=low, half_width=width)
     labels = sum(one.labels for one in strata)
     even = [Planned(one, max(1, min(one.labels, round(one.labels * best.audits / labels)))) for one in strata]
     return PlanResult(scope, best, half_width_of(even, goal.assurance), recall)
+
+
+def _with_recall(
+    strata: Sequence[AuditStratum], rest: Plan, tally: StrataTally, goal: PlanGoal
+) -> tuple[Plan, RecallPlan]:
+    """Return the plan that keeps the interval of recall, too, and what it keeps to.
+
+    The π of flagged labels that the goal of recall is worked out with stays as a lower bound, so the audits of approved labels are not
+    taken from them. What is told is worked out with the least π of each side in the plan: no label weighs more.
+
+    Raises:
+        OutOfReach: The interval cannot be kept, or not with ``goal.total`` audits.
+    """
+    work = _flagged_work(strata, rest, tally, goal)
+    for _ in range(_ROUNDS):
+        recall = least_probability(
+            work, at_least=goal.recall_low, half_width=goal.recall_half_width, assurance=goal.assurance
+        )
+        bounds = {FLAGGED: work.flagged_probability, APPROVED: recall.probability}
+        best = _best([one._replace(least=max(one.least, bounds[one.key[-1]])) for one in strata], goal)
+        if goal.total is not None and best.audits > max(goal.total, rest.audits):
+            raise OutOfReach(
+                f"recall needs {_audits(best.strata, APPROVED):,} audits of approved labels beside "
+                f"{_audits(best.strata, FLAGGED):,} of flagged ones, more than the {goal.total:,} together"
+            )
+        work = work._replace(flagged_probability=_least_of(best.strata, FLAGGED))
+        low, width = outlook(work, int(work.approved * _least_of(best.strata, APPROVED) + 1e-9), goal.assurance)
+        # More audits may promise a little less, as both numbers of wrong ones are whole. Then the bounds are looked for once more.
+        if (goal.recall_low or 0.0) <= low and width <= (goal.recall_half_width or 1.0):
+            return best, recall._replace(low=low, half_width=width)
+    raise OutOfReach("no probabilities were found that keep the interval of recall")
+
+
+def _best(strata: Sequence[AuditStratum], goal: PlanGoal) -> Plan:
+    """Return the plan with the most audits of those for each part of the goal."""
+    return max(_plans(strata, goal), key=lambda one: one.audits)
 
 
 def _plans(strata: Sequence[AuditStratum], goal: PlanGoal) -> list[Plan]:
@@ -151,26 +178,35 @@ def _audits(planned: Sequence[Planned], side: str) -> int:
     return sum(one.audits for one in planned if one.stratum.key[-1] == side)
 
 
-def _flagged_work(strata: Sequence[AuditStratum], tally: StrataTally, goal: PlanGoal) -> FlaggedWork | None:
-    """Return what the goal of recall is about; None without one.
+def _least_of(planned: Sequence[Planned], side: str) -> float:
+    return min(one.probability for one in planned if one.stratum.key[-1] == side)
 
-    The flagged ones are audited as densely as the rest of the goal would have it.
+
+def _flagged_work(strata: Sequence[AuditStratum], rest: Plan, tally: StrataTally, goal: PlanGoal) -> FlaggedWork:
+    """Return what the goal of recall is about.
+
+    The flagged ones are audited as densely as the plan for the rest of the goal would have it.
     """
-    if goal.recall_low is None and goal.recall_half_width is None:
-        return None
     sides = {side: [one for one in strata if one.key[-1] == side] for side in (FLAGGED, APPROVED)}
     if not all(sides.values()):
         raise OutOfReach("recall needs flagged and approved labels, and there is only one kind")
     labels = {side: sum(one.labels for one in own) for side, own in sides.items()}
-    amiss = {}
-    for side, own in sides.items():
-        seen = pooled((tally.counts[one.key] for one in own), weighted=tally.weighted, of_missed=True)
-        amiss[side] = (seen.share * seen.worth + 0.5) / (seen.worth + 1)
-    usual = max(goal.minimum * len(strata), sum(labels.values()) // _USUAL_PART)
-    dense = max(_plans(strata, goal), key=lambda one: one.audits) if _has_rest(goal) else narrowest(strata, usual)
-    checked = _audits(dense.strata, FLAGGED) / labels[FLAGGED]
+    amiss = {side: _amiss(side, own, tally, goal) for side, own in sides.items()}
+    checked = _audits(rest.strata, FLAGGED) / labels[FLAGGED]
     return FlaggedWork(labels[FLAGGED], 1 - amiss[FLAGGED], checked, labels[APPROVED], amiss[APPROVED])
 
 
-def _has_rest(goal: PlanGoal) -> bool:
-    return (goal.half_width, goal.see, goal.total) != (None, None, None)
+def _amiss(side: str, own: Sequence[AuditStratum], tally: StrataTally, goal: PlanGoal) -> float:
+    """Return the expected share on the wrong side: without audits here that of the whole floor, without any what the target leaves."""
+    for keys in ([one.key for one in own], [key for key in tally.counts if key[-1] == side]):
+        seen = pooled((tally.counts[key] for key in keys), weighted=tally.weighted, of_missed=True)
+        if seen.worth:
+            return (seen.share * seen.worth + 0.5) / (seen.worth + 1)
+    return _assumed_wrong(goal)
+
+
+def _assumed_wrong(goal: PlanGoal) -> float:
+    """Return the share of wrong ones to assume where no audit tells it."""
+    if goal.target >= 1:
+        raise OutOfReach("no audit tells how often labels are wrong, and a target of 100% assumes that none is")
+    return 1 - goal.target
