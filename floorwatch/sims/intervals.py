@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from floorwatch.sims.lines import ReportLine, of_share
+from floorwatch.sims.lines import ReportLine, between_marks, of_share
 from streams.core.binomial import TAIL, WeightClass, exact_limits, interval_limits
 from streams.core.proportions import accuracy_of_classes, difference
 
@@ -192,11 +192,7 @@ def page_with_table(text: str) -> str:
     Raises:
         ValueError: The page lacks the marks around the table.
     """
-    head, begun, rest = text.partition(BEGIN)
-    _, ended, tail = rest.partition(END)
-    if not (begun and ended):
-        raise ValueError(f"{PAGE}: the marks around the table of coverage are gone: {BEGIN.strip()} … {END.strip()}")
-    return f"{head}{BEGIN}{coverage_table()}\n{END}{tail}"
+    return between_marks(text, BEGIN, END, coverage_table(), str(PAGE))
 
 
 def write_table(root: Path = Path()) -> Path:

@@ -154,3 +154,23 @@ def _poisson_interval(events: int) -> tuple[float, float]:
         return float(k * (1 - 1 / (9 * k) + z / (3 * math.sqrt(k))) ** 3)
 
     return (bound(events, -Z) if events else 0.0), bound(events + 1, Z)
+
+
+def between_marks(text: str, begin: str, end: str, table: str, page: str) -> str:
+    """Return a page with what stands between two marks replaced.
+
+    Args:
+        text: The page.
+        begin: The mark before the table.
+        end: The mark after it.
+        table: What to put there.
+        page: The page's name, for the error.
+
+    Raises:
+        ValueError: The page lacks the marks.
+    """
+    head, begun, rest = text.partition(begin)
+    _, ended, tail = rest.partition(end)
+    if not (begun and ended):
+        raise ValueError(f"{page}: the marks around the table are gone: {begin.strip()} … {end.strip()}; put them back")
+    return f"{head}{begin}{table}\n{end}{tail}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from floorwatch.sims.lines import ReportLine, number
+from floorwatch.sims.lines import ReportLine, between_marks, number
 
 PAGE = Path("docs/statistics.md")
 
@@ -243,11 +243,7 @@ def page_with(text: str, table: str) -> str:
     Raises:
         ValueError: The page lacks the marks around the table.
     """
-    head, begun, rest = text.partition(BEGIN)
-    _, ended, tail = rest.partition(END)
-    if not (begun and ended):
-        raise ValueError(f"{PAGE}: the marks around the table are gone: {BEGIN.strip()} … {END.strip()}; put them back")
-    return f"{head}{BEGIN}{table}\n{END}{tail}"
+    return between_marks(text, BEGIN, END, table, str(PAGE))
 
 
 def write_table(table: Iterable[SituationResult], scale: float, seed: int, root: Path = Path()) -> Path:
