@@ -1,6 +1,7 @@
 """Rows under the audits people run: flagged work audited at 20%, the rest at 1%, and labels picked because they looked wrong beside.
 
 Each run is a week of one queue. Its labellers differ in volume (lognormal, σ 1) and in how often they err (Beta, mean 5%, sd 3%).
+In the queues of two tools the tools err unlike: one sends π with its audits, the other says nothing of sampling.
 Verdicts become counters and counters become a row as in a worker; what is measured is what the row shows and a rule would judge.
 """
 
@@ -23,7 +24,7 @@ from streams.core.row_layout import parts_of
 from streams.core.tables import accuracy
 
 ROWS = (2, 6)
-CPU_S = 6.0
+CPU_S = 13.0
 
 COVERED, RECALL_COVERED, TAIL = 0.925, 0.95, 0.025
 
@@ -59,8 +60,34 @@ FLOORS = (
     SampledQueue("5% violating, 5,000 items", 5_000, 0.05),
     SampledQueue("5% violating, and 400 targeted audits", 20_000, 0.05, targeted=400),
     SampledQueue("2% violating, and 400 targeted audits", 20_000, 0.02, targeted=400),
-    SampledQueue("5% violating, three in ten labels by a tool that says nothing", 20_000, 0.05, silent=0.3),
+    SampledQueue(
+        "5% violating, three in ten labels by a tool that says nothing and errs alike", 20_000, 0.05, silent=0.3
+    ),
 )
+
+
+class Tool(NamedTuple):
+    """Labels of one tool.
+
+    Attributes:
+        labels: How many, on average.
+        probability: π of their audits.
+        wrong: Part of the labels that are wrong.
+    """
+
+    labels: int
+    probability: float
+    wrong: float
+
+
+TWO_TOOLS = (
+    (Tool(1_000, 0.02, 0.01), Tool(200, 0.3, 0.4)),
+    (Tool(2_500, 0.02, 0.02), Tool(500, 0.2, 0.25)),
+    (Tool(1_000, 0.05, 0.02), Tool(300, 0.2, 0.3)),
+    (Tool(1_000, 0.02, 0.4), Tool(200, 0.3, 0.01)),
+    (Tool(4_000, 0.1, 0.05), Tool(400, 0.1, 0.3)),
+)
+"""The tool that sends π, and the one that says nothing."""
 
 
 @cache
@@ -134,6 +161,27 @@ def _audited(
         _add(counters, _flat(given, truth, probability, "assumed" if silent else "drawn"), audits)
 
 
+def two_tools(told: Tool, silent: Tool, rng: np.random.Generator) -> Week:
+    """Return one run of a queue that two tools label; a fifth of the items deserves the flag."""
+    labels = told.labels + silent.labels
+    first = int(rng.binomial(labels, told.labels / labels))
+    counters: Counters = {c.LABELS: labels}
+    for tool, count, how in ((told, first, "drawn"), (silent, labels - first, "assumed")):
+        audits = int(rng.binomial(count, tool.probability))
+        right, wrong = 1 - tool.wrong, tool.wrong
+        kinds = (
+            (FLAG, FLAG, 0.2 * right),
+            (PASS, FLAG, 0.2 * wrong),
+            (FLAG, PASS, 0.8 * wrong),
+            (PASS, PASS, 0.8 * right),
+        )
+        drawn = rng.multinomial(audits, [part for _, _, part in kinds])
+        for (given, truth, _), times in zip(kinds, drawn.tolist(), strict=True):
+            _add(counters, _flat(given, truth, tool.probability, how), times)
+    accurate = 1 - (told.labels * told.wrong + silent.labels * silent.wrong) / labels
+    return Week(accuracy(parts_of(counters)), accurate, accurate)
+
+
 def _add(counters: Counters, flat: tuple[tuple[c.Counter, int], ...], times: int) -> None:
     if times:
         for counter, amount in flat:
@@ -144,12 +192,40 @@ def run(scale: float, seed: int) -> list[ReportLine]:
     """Return how often what rows show of accuracy and recall holds the truth.
 
     Args:
-        scale: Multiplies the 400 runs of each queue.
+        scale: Multiplies the 400 runs of each queue, and the 1,000 of two tools.
         seed: Of the runs.
     """
     rng = np.random.default_rng(seed)
     runs = max(40, round(400 * scale))
-    return [line for floor in FLOORS for line in _lines(floor, runs, rng)]
+    lines = [line for floor in FLOORS for line in _lines(floor, runs, rng)]
+    apart = np.random.default_rng([seed, 6])
+    runs = max(100, round(1_000 * scale))
+    return [*lines, *(line for tools in TWO_TOOLS for line in _lines_of_two(*tools, runs, apart))]
+
+
+def _lines_of_two(told: Tool, silent: Tool, runs: int, rng: np.random.Generator) -> Iterator[ReportLine]:
+    covered = below = above = recalled = seen = 0
+    for _ in range(runs):
+        one = two_tools(told, silent, rng)
+        share = accuracy_share(one.row)
+        if share is None:
+            continue
+        seen += 1
+        covered += one.row["accuracy_low_ratio"] <= one.accuracy <= one.row["accuracy_high_ratio"]
+        low, high = share.limits(TAIL)
+        below += high < one.accuracy
+        above += low > one.accuracy
+        flag = one.row["values"].get(FLAG, {})
+        least, most = flag.get("recall_low_ratio"), flag.get("recall_high_ratio")
+        recalled += least is None or least <= one.recall <= most
+    name = (
+        f"{told.labels:,} labels with π {told.probability}, {told.wrong:.0%} wrong, and {silent.labels:,} of a silent tool "
+        f"audited at {silent.probability}, {silent.wrong:.0%} wrong"
+    )
+    yield of_share(f"{name}: the row's interval holds the accuracy", covered, seen, "at least", COVERED, row=6)
+    yield of_share(f"{name}: judged below its accuracy in error", below, seen, "at most", TAIL, row=6)
+    yield of_share(f"{name}: judged above its accuracy in error", above, seen, "at most", TAIL, row=6)
+    yield of_share(f"{name}: recall's interval holds the recall", recalled, seen, "at least", COVERED, row=2)
 
 
 def _lines(floor: SampledQueue, runs: int, rng: np.random.Generator) -> Iterator[ReportLine]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from streams.core.binomial import Weighed, WeightClass, interval_limits
-from streams.core.proportions import Interval, WeightedShare, sides_of, weighted_share
+from streams.core.proportions import Interval, Remainder, SampledTotal, WeightedShare, sides_of, weighted_share
 
 _SAME = 1e-9
 """Weights are whole nanos, in floats: closer than this they are equal."""
@@ -26,12 +26,14 @@ class Drawn(NamedTuple):
         good: Σ1/π of the good ones, exactly.
         weight: Σ1/π of all of them, exactly.
         assumed: Those that are assumed to be random: how many, how many not good, and how many labels they stand for.
+        left_by: What their labels are the remainder of; None where no probability is known or the labels of the row are not.
     """
 
     classes: tuple[WeightClass, ...]
     good: float
     weight: float
     assumed: WeightClass
+    left_by: SampledTotal | None = None
 
     @property
     def audits(self) -> int:
@@ -58,6 +60,7 @@ def accuracy_drawn(row: Mapping[str, Any]) -> Drawn:
         _weight(row, "weight_correct"),
         _weight(row, "weight_sum") - _weight(row, "weight_technical"),
         _assumed(row, audited, audited - _count(row, "assumed_correct")),
+        _left_by(row, audited),
     )
 
 
@@ -137,6 +140,7 @@ def critical_drawn(row: Mapping[str, Any]) -> Drawn:
         weight - _weight(row, "weight_critical"),
         weight,
         _assumed(row, _count(row, "assumed"), _count(row, "assumed_critical")),
+        _left_by(row, _count(row, "assumed")),
     )
 
 
@@ -189,6 +193,29 @@ def assumed_weight(row: Mapping[str, Any]) -> float:
     return max(1.0, (_count(row, "labels") - known) / assumed)
 
 
+def assumed_weight_limits(row: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the 95% limits of ``assumed_weight`` where it is what Σ1/π leaves, a sum drawn by chance; else twice the same."""
+    each, audits = assumed_weight(row), _count(row, "assumed")
+    known = _left_by(row, audits)
+    if known is None:
+        return each, each
+    fewest, most = known.limits()
+    return max(1.0, each - (most - known.labels) / audits), each + (known.labels - fewest) / audits
+
+
+def _left_by(row: Mapping[str, Any], audits: int) -> SampledTotal | None:
+    """Return Σ1/π of the row, the part of it that so many of the audits assumed to be random answer for; see ``Drawn.left_by``."""
+    known, assumed = _weight(row, "weight_sum"), _count(row, "assumed")
+    if audits <= 0 or not known or not assumed or row.get("labels") is None:
+        return None
+    classes = (*_unclassed(row), *_classes(row, {}, {}))
+    total = sum(one.weight for one in classes)
+    if total <= 0:
+        return None
+    unit = sum(one.weight * one.weight / one.n for one in classes) / total - 1
+    return SampledTotal(known * audits / assumed, unit * audits / assumed) if unit > _SAME else None
+
+
 def _count(row: Mapping[str, Any], name: str) -> int:
     return int(row.get(name) or 0)
 
@@ -203,7 +230,28 @@ def share_of(drawn: Drawn) -> WeightedShare | None:
 
     Audits that all weigh the same are counted plainly. Else the weights of the good and of the others are those of the row, exactly;
     only their squares are taken from the classes, inside which weights differ by less than twofold (Σw² is at most 1/9 too small).
+    Where audits of both kinds are there, how many labels each kind stands for is an estimate as well, and the limits say so.
     """
+    share = _share_of(drawn)
+    remainder = _remainder(drawn)
+    return share if share is None or remainder is None else share.beside(remainder)
+
+
+def _remainder(drawn: Drawn) -> Remainder | None:
+    """Return the two parts that the labels of a row are in; None where the weights of all audits are given."""
+    if drawn.left_by is None or drawn.assumed.n <= 0 or drawn.weight <= 0:
+        return None
+    return Remainder(drawn.left_by, _known_sides(drawn), sides_of((drawn.assumed,)), float(drawn.assumed.n))
+
+
+def _known_sides(drawn: Drawn) -> tuple[Weighed, Weighed]:
+    """Return the good and the others of the audits with a known probability."""
+    right, wrong = sides_of(drawn.classes)
+    return brought_to(right, drawn.good), brought_to(wrong, drawn.weight - drawn.good)
+
+
+def _share_of(drawn: Drawn) -> WeightedShare | None:
+    """Return the share as if all weights were given."""
     audits = drawn.audits
     if audits <= 0:
         return None
@@ -211,9 +259,8 @@ def share_of(drawn: Drawn) -> WeightedShare | None:
         good = audits - drawn.wrong
         sides = Weighed.plain(good), Weighed.plain(drawn.wrong)
         return WeightedShare(Interval(good / audits, *interval_limits(good, audits)), audits, *sides)
-    right, wrong = sides_of(drawn.classes)
+    right, wrong = _known_sides(drawn)
     largest = max(right.largest, wrong.largest)
-    right, wrong = brought_to(right, drawn.good), brought_to(wrong, drawn.weight - drawn.good)
     more, worse = sides_of((drawn.assumed,))
     largest = max(largest, more.largest)
     return weighted_share(_joined(right, more, largest), _joined(wrong, worse, largest))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from streams.core import counters as c
 from streams.core.binomial import Limits, Weighed, share_limits
 from streams.core.counters import Counters
-from streams.core.estimates import assumed_weight
+from streams.core.estimates import assumed_weight, assumed_weight_limits
 
 PAIRS_MOST = 1_000
 """Pairs and values that a row shows, the most frequent first: a row is one record, and each may have 512 characters."""
@@ -150,7 +150,8 @@ def value_quality(
     """Return precision and recall per decision value, and the confusion pairs most frequent first.
 
     Neither is said where more than one in ``UNSAID_MOST`` of the audits it hangs on, by weight, does not name the right value: for
-    precision those of the value, for recall those of all, since any of them may be one that was missed.
+    precision those of the value, for recall those of all, since any of them may be one that was missed. Where the audits assumed to be
+    random weigh what Σ1/π of the others leaves, the limits of recall hold for every weight within its own limits.
 
     Args:
         pairs: What ``pairs_of`` returns.
@@ -158,13 +159,38 @@ def value_quality(
     """
     assumed_each = assumed_weight(row) if row["assumed"] else 1.0
     counted: dict[tuple[str, str], int] = {}
+    for name, pair in pairs.items():
+        given, truth, _, _ = _parsed(name)
+        counted[given, truth] = counted.get((given, truth), 0) + pair.count
+    found = _values(pairs, assumed_each)
+    if row["assumed"]:
+        for other in {*assumed_weight_limits(row)} - {assumed_each}:
+            _widen(found, _values(pairs, other))
+    shown = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:PAIRS_MOST]
+    return found, [[c.readable(given), _said(truth), count] for (given, truth), count in shown]
+
+
+def _widen(found: Mapping[str, dict[str, Any]], others: Mapping[str, dict[str, Any]]) -> None:
+    """Let the limits of recall reach as far as with another weight of the audits that are assumed to be random."""
+    for value, shares in found.items():
+        other = others[value]
+        if shares["recall_low_ratio"] is not None and other["recall_low_ratio"] is not None:
+            shares["recall_low_ratio"] = min(shares["recall_low_ratio"], other["recall_low_ratio"])
+            shares["recall_high_ratio"] = max(shares["recall_high_ratio"], other["recall_high_ratio"])
+
+
+def _values(pairs: Mapping[str, Pair], assumed_each: float) -> dict[str, dict[str, Any]]:
+    """Return the fields of each value.
+
+    Args:
+        pairs: As of ``value_quality``.
+        assumed_each: The weight of an audit that is assumed to be random.
+    """
     tallies: dict[str, _Tally] = {}
     passed: list[tuple[float, frozenset[str]]] = []
     unsaid = 0.0
     for name, pair in pairs.items():
-        given, truth, values, places = _parsed(name)
-        key, count = (given, truth), pair.count
-        counted[key] = counted.get(key, 0) + count
+        _, truth, values, places = _parsed(name)
         total, squares, heaviest = pair.sums(assumed_each)
         if truth == c.UNKNOWN_TRUTH:
             unsaid += total
@@ -174,7 +200,7 @@ def value_quality(
             tally = tallies.get(value)
             if tally is None:
                 tally = tallies[value] = _Tally()
-            tally.counts[place] += count
+            tally.counts[place] += pair.count
             tally.totals[place] += total
             tally.squares[place] += squares
             if place <= GIVEN_AND_WRONG and heaviest > tally.heaviest:
@@ -183,9 +209,7 @@ def value_quality(
     if len(tallies) > PAIRS_MOST:
         most = sorted(tallies, key=lambda value: (-sum(tallies[value].counts), value))[:PAIRS_MOST]
         tallies = {value: tallies[value] for value in most}
-    found = {value: _shares(tally, _heaviest(passed, value), unsaid) for value, tally in sorted(tallies.items())}
-    shown = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:PAIRS_MOST]
-    return found, [[c.readable(given), _said(truth), count] for (given, truth), count in shown]
+    return {value: _shares(tally, _heaviest(passed, value), unsaid) for value, tally in sorted(tallies.items())}
 
 
 def _said(truth: str) -> str | None:

@@ -93,6 +93,64 @@ def test_rows_of_a_release_without_classes_have_an_estimate_too() -> None:
     assert found == Interval(0.95, *interval_limits(95, 100))
 
 
+TWO_TOOLS = {
+    "labels": 1_200,
+    "audited": 74,
+    "weight_sum": 700.0,
+    "weight_correct": 700.0,
+    "sample_audited": {"32": 14},
+    "sample_wrong": {"32": 0},
+    "sample_weight": {"32": 700.0},
+    "assumed": 60,
+    "assumed_correct": 36,
+}
+"""1,000 labels of a tool that sends π = 0.02 and errs in 1%, 200 of a silent one that errs in 40%: by chance 14 audits, not 20."""
+
+
+def test_how_many_labels_the_others_leave_is_an_estimate_too() -> None:
+    """The truth is 92.5%; taken as known, Σ1/π of 700 leaves 500 labels for the silent tool and an interval far below."""
+    share = accuracy_share(TWO_TOOLS)
+    assert share is not None
+    value, low, high = share.estimate
+    assert value == pytest.approx((700 + 500 * 0.6) / 1_200)
+    assert low < value < 0.925 < high < 1
+    known = share._replace(remainder=None)
+    assert known.limits()[1] < 0.925 < share.limits()[1]
+    assert known.limits()[0] > share.limits()[0]
+    for tail in (0.2, 0.025, 1e-3, 1e-5):
+        assert share.limits(tail)[1] > known.limits(tail)[1]
+        assert share.chance_below(share.limits(tail)[1]) == pytest.approx(tail, rel=1e-3)
+
+
+def test_the_share_of_critical_errors_knows_it_too() -> None:
+    critical = {"weight_critical": 0.0, "sample_critical": {}, "assumed_critical": 24}
+    share = critical_share({**TWO_TOOLS, **critical})
+    assert share is not None
+    assert share._replace(remainder=None).limits()[1] < 0.925 < share.estimate.high
+
+
+def test_with_labels_all_spoken_for_the_silent_tool_may_still_have_many() -> None:
+    row = {**TWO_TOOLS, "weight_sum": 1_250.0, "weight_correct": 1_250.0, "sample_audited": {"32": 25}}
+    share = accuracy_share({**row, "sample_weight": {"32": 1_250.0}})
+    assert share is not None
+    assert share.estimate.value == pytest.approx((1_250 + 36) / 1_310)
+    assert share.estimate.low < 0.86  # 850 labels of the 1,250 are within chance
+
+
+def test_where_every_label_of_the_others_is_audited_the_rest_is_known() -> None:
+    row = {**TWO_TOOLS, "weight_sum": 14.0, "weight_correct": 14.0, "sample_audited": {"1": 14}}
+    share = accuracy_share({**row, "sample_wrong": {}, "sample_weight": {"1": 14.0}})
+    assert share is not None
+    assert share.remainder is None
+
+
+def test_one_kind_of_audits_has_no_remainder() -> None:
+    assert all(
+        share is not None and share.remainder is None
+        for share in map(accuracy_share, (RISKY, {"labels": 900, "assumed": 100, "assumed_correct": 95}))
+    )
+
+
 classes = st.dictionaries(
     st.integers(0, 10),
     st.tuples(st.integers(1, 400), st.integers(0, 400), st.integers(0, 400), st.floats(1, 1.99)),

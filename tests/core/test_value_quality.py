@@ -92,6 +92,16 @@ def test_what_is_assumed_random_stands_for_the_labels_that_are_left() -> None:
     assert alone["recall_ratio"] == 0.5
 
 
+def test_recall_holds_for_every_weight_that_the_others_may_leave() -> None:
+    """Of 1,200 labels 14 audits of π = 0.02 leave 500 to the others, which miss much; by chance it may be 30."""
+    sampled = drawn("spam", "spam", 14, 50)
+    assumed = [Audit("spam", "spam", assumed=True)] * 36 + [Audit("safe", "spam", assumed=True)] * 24
+    spam = row_of(sampled + assumed, labels=1_200)["values"]["spam"]
+    assert spam["recall_ratio"] == pytest.approx((700 + 300) / 1_200)
+    assert spam["recall_low_ratio"] < 0.75
+    assert spam["recall_high_ratio"] > 0.925
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_shares_are_those_of_a_recount(seed: int) -> None:
     rng = Random(seed)
