@@ -241,7 +241,10 @@ def _remainder(drawn: Drawn) -> Remainder | None:
     """Return the two parts that the labels of a row are in; None where the weights of all audits are given."""
     if drawn.left_by is None or drawn.assumed.n <= 0 or drawn.weight <= 0:
         return None
-    return Remainder(drawn.left_by, _known_sides(drawn), sides_of((drawn.assumed,)), float(drawn.assumed.n))
+    first = _known_sides(drawn)
+    if sum(side.total for side in first) <= 0:  # of a release without classes of critical errors
+        return None
+    return Remainder(drawn.left_by, first, sides_of((drawn.assumed,)), float(drawn.assumed.n))
 
 
 def _known_sides(drawn: Drawn) -> tuple[Weighed, Weighed]:

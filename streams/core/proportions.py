@@ -76,7 +76,7 @@ class SampledTotal(NamedTuple):
 
         Example:
             >>> [round(end) for end in SampledTotal(1_000.0, 49.0).limits()]
-            [647, 1546]
+            [650, 1538]
         """
         half = self.unit * z * z / 2
         spread = math.sqrt(self.labels * self.unit * z * z + half * half)
@@ -105,7 +105,7 @@ class Remainder(NamedTuple):
             more: Labels that are of the first part and not of the remainder, more than estimated.
         """
         first, rest = sum(side.total for side in self.first), sum(side.total for side in self.rest)
-        more = min(max(more, -first / 2, -self.known.labels), rest - self.least)
+        more = min(max(more, -0.95 * first), rest - self.least)
         largest = max(
             max(side.largest for side in self.first) * (1 + more / first),
             max(side.largest for side in self.rest) * (1 - more / rest),

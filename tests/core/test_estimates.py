@@ -144,6 +144,14 @@ def test_where_every_label_of_the_others_is_audited_the_rest_is_known() -> None:
     assert share.remainder is None
 
 
+def test_rows_without_classes_have_limits_too() -> None:
+    row = {**TWO_TOOLS, "weight_critical": 0.0, "assumed_critical": 24, "correct": 50}
+    plain = {name: value for name, value in row.items() if not name.startswith("sample_")}
+    for share in (accuracy_share(plain), critical_share(plain)):
+        assert share is not None
+        assert share.estimate.low < share.estimate.value < share.estimate.high
+
+
 def test_one_kind_of_audits_has_no_remainder() -> None:
     assert all(
         share is not None and share.remainder is None
