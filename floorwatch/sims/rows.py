@@ -66,7 +66,7 @@ FLOORS = (
 )
 
 
-class Tool(NamedTuple):
+class LabelingTool(NamedTuple):
     """Labels of one tool.
 
     Attributes:
@@ -81,11 +81,11 @@ class Tool(NamedTuple):
 
 
 TWO_TOOLS = (
-    (Tool(1_000, 0.02, 0.01), Tool(200, 0.3, 0.4)),
-    (Tool(2_500, 0.02, 0.02), Tool(500, 0.2, 0.25)),
-    (Tool(1_000, 0.05, 0.02), Tool(300, 0.2, 0.3)),
-    (Tool(1_000, 0.02, 0.4), Tool(200, 0.3, 0.01)),
-    (Tool(4_000, 0.1, 0.05), Tool(400, 0.1, 0.3)),
+    (LabelingTool(1_000, 0.02, 0.01), LabelingTool(200, 0.3, 0.4)),
+    (LabelingTool(2_500, 0.02, 0.02), LabelingTool(500, 0.2, 0.25)),
+    (LabelingTool(1_000, 0.05, 0.02), LabelingTool(300, 0.2, 0.3)),
+    (LabelingTool(1_000, 0.02, 0.4), LabelingTool(200, 0.3, 0.01)),
+    (LabelingTool(4_000, 0.1, 0.05), LabelingTool(400, 0.1, 0.3)),
 )
 """The tool that sends π, and the one that says nothing."""
 
@@ -161,7 +161,7 @@ def _audited(
         _add(counters, _flat(given, truth, probability, "assumed" if silent else "drawn"), audits)
 
 
-def two_tools(told: Tool, silent: Tool, rng: np.random.Generator) -> Week:
+def two_tools(told: LabelingTool, silent: LabelingTool, rng: np.random.Generator) -> Week:
     """Return one run of a queue that two tools label; a fifth of the items deserves the flag."""
     labels = told.labels + silent.labels
     first = int(rng.binomial(labels, told.labels / labels))
@@ -203,7 +203,9 @@ def run(scale: float, seed: int) -> list[ReportLine]:
     return [*lines, *(line for tools in TWO_TOOLS for line in _lines_of_two(*tools, runs, apart))]
 
 
-def _lines_of_two(told: Tool, silent: Tool, runs: int, rng: np.random.Generator) -> Iterator[ReportLine]:
+def _lines_of_two(
+    told: LabelingTool, silent: LabelingTool, runs: int, rng: np.random.Generator
+) -> Iterator[ReportLine]:
     covered = below = above = recalled = seen = 0
     for _ in range(runs):
         one = two_tools(told, silent, rng)

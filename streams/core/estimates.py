@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from streams.core.binomial import Weighed, WeightClass, interval_limits
-from streams.core.proportions import Interval, Remainder, SampledTotal, WeightedShare, sides_of, weighted_share
+from streams.core.proportions import Interval, WeightedShare, sides_of, weighted_share
+from streams.core.remainder import Remainder, SampledTotal
 
 _SAME = 1e-9
 """Weights are whole nanos, in floats: closer than this they are equal."""
