@@ -23,6 +23,8 @@ from tests.gateway.doubles import LocalToolState, MemoryPublisher
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "label-studio-1.23.2"
 NOW_MS = int(datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp() * 1000)
 REDACTED = "REDACTED"
+LONG_S = 60.0
+"""Deadline of a webhook in a test that is not about deadlines: on a busy machine the usual 0.8 s pass."""
 
 Client = Any
 Steps = Callable[["Bench"], Awaitable[None]]
@@ -32,7 +34,9 @@ class Bench:
     """One running gateway."""
 
     def __init__(self, settings: GatewaySettings | None = None, limits: Limits | None = None) -> None:
-        self.settings = (settings or GatewaySettings()).model_copy(update={"port": 0})
+        given = settings or GatewaySettings()
+        waits = {} if "hook_deadline_s" in given.model_fields_set else {"hook_deadline_s": LONG_S}
+        self.settings = given.model_copy(update={"port": 0, **waits})
         self.limits = limits
         self.publisher = MemoryPublisher()
         self.tool_state = LocalToolState()
