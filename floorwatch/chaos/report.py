@@ -6,7 +6,7 @@ from collections import Counter
 from statistics import median
 
 from floorwatch.chaos import schedule as s
-from floorwatch.chaos.fault_injection import Takeover
+from floorwatch.chaos.fault_injection import TAKEOVER_LIMIT_S, Takeover
 from floorwatch.chaos.run import ChaosOutcome, ChaosPlan
 from floorwatch.chaos.stack import SESSION_TIMEOUT_S
 
@@ -75,7 +75,7 @@ def _times(found: list[Takeover]) -> str:
     if times:
         text += f", median {median(times):.1f} s, longest {max(times):.1f} s"
     late = len(found) - len(times)
-    return text + (f", {late} not within a minute" if late else "")
+    return text + (f", {late} not within {TAKEOVER_LIMIT_S:g} s" if late else "")
 
 
 def _load_lines(outcome: ChaosOutcome) -> list[str]:

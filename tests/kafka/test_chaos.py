@@ -25,6 +25,7 @@ FAULTS = (
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # 70 s of load, and what is left of a busy machine for all else
 @pytest.mark.usefixtures("real_kafka")
 def test_kills_a_zombie_a_dead_broker_and_an_emptied_redis_leave_no_wrong_row(tmp_path: Path) -> None:
     plan = ChaosPlan(seed=4, load_s=70, rate=300, partitions=4, compaction_lag_s=2, faults=FAULTS)
