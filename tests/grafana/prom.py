@@ -90,13 +90,28 @@ class RealPrometheus:
         self._stop()
 
     def query(self, expr: str) -> list[Sample]:
-        """Return the series of an instant query now.
+        """Return the series of an instant query, as of a moment at which the last scrape of every target went well.
+
+        A scrape that took too long on a busy machine makes every series of its target stale until the next one.
 
         Raises:
-            PrometheusFault: If Prometheus refuses the query.
+            PrometheusFault: If Prometheus refuses the query, or no scrape goes well.
         """
-        answer = self._get("/api/v1/query", query=expr)
-        data = answer["data"]
+        found: list[Sample] = []
+
+        def all_up() -> bool:
+            (now,) = self._instant("time()")  # of Prometheus: the clock of a test may be shifted
+            moment = repr(now.value)
+            before = self._instant("min(up)", time=moment)
+            found[:] = self._instant(expr, time=moment)
+            # Asked again: a scrape that was under way is stored with the time at which it began.
+            return all(up.value == 1 for up in [*before, *self._instant("min(up)", time=moment)])
+
+        self.wait_until(all_up, "the last scrape of every target went well")
+        return found
+
+    def _instant(self, expr: str, **moment: str) -> list[Sample]:
+        data = self._get("/api/v1/query", query=expr, **moment)["data"]
         if data["resultType"] == "scalar":
             return [Sample({}, float(data["result"][1]))]
         return [_sample(found) for found in data["result"]]
@@ -124,7 +139,7 @@ class RealPrometheus:
         expr = f"count(sum_over_time(up[5m]) >= {times})"  # a scrape that failed counts 0
 
         def scraped() -> bool:
-            found = self.query(expr)
+            found = self._instant(expr)
             return bool(found) and found[0].value >= expected
 
         try:
