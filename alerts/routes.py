@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
 from alerts.outgoing import Notification
+from config.base import Section, StrictNumbers
 from config.nearest import choices
 from streams.core.formatting import UTC_ZONE
 
@@ -34,7 +35,7 @@ class RoutingFault:
         return f"alerts.{'.'.join(map(str, self.field))} {self.reason}"
 
 
-class _Channel(BaseModel):
+class _Channel(StrictNumbers):
     """What every channel may have: the IANA name of the zone in which its readers see times."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,7 +68,7 @@ class AppriseSettings(_Channel):
 ChannelSettings = Annotated[ConsoleSettings | WebhookSettings | AppriseSettings, Field(discriminator="type")]
 
 
-class RoutingSettings(BaseModel):
+class RoutingSettings(Section):
     """Channels by name, and which of them each route uses. Rules name routes; ``default`` must exist.
 
     ``route_zones`` names the time zone of who reads a route's messages; a channel's own ``zone`` comes first.
@@ -75,9 +76,9 @@ class RoutingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    channels: dict[str, ChannelSettings] = {"console": ConsoleSettings(type="console")}
-    routes: dict[str, tuple[str, ...]] = {DEFAULT_ROUTE: ("console",)}
-    route_zones: dict[str, str] = {}
+    channels: dict[str, ChannelSettings] = Field(default={"console": ConsoleSettings(type="console")})
+    routes: dict[str, tuple[str, ...]] = Field(default={DEFAULT_ROUTE: ("console",)})
+    route_zones: dict[str, str] = Field(default={})
     _unusable: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def set_aside(self, channel: str, reason: str) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_serializer, model_validator
 
 from alerts.scopes import DIMENSIONS, Scope
 from alerts.signals import Severity
+from config.base import StrictNumbers
 from config.durations import Seconds
 from config.nearest import choices
 from config.tables import WindowName
@@ -32,7 +33,7 @@ Probability = Annotated[float, Field(ge=MIN_PROBABILITY, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)]
 
 
-class Selector(BaseModel):
+class Selector(StrictNumbers):
     """Which scopes a rule watches.
 
     ``all`` (the whole floor), ``{by: vendor}`` (every vendor), ``{by: [queue, policy]}`` (every pair), or exact
@@ -78,7 +79,7 @@ class Selector(BaseModel):
         return scope.keys() == self.names and all(scope[name] == value for name, value in self.exact.items())
 
 
-class Escalation(BaseModel):
+class Escalation(StrictNumbers):
     """One tier: nobody has acknowledged ``after`` (a duration) from when people were told, so ``route`` is told too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -106,7 +107,7 @@ def _rising(tiers: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
 Tiers = Annotated[tuple[Escalation, ...], AfterValidator(_rising), Field(max_length=10)]
 
 
-class Rule(BaseModel):
+class Rule(StrictNumbers):
     """What every rule has. ``for_evaluations`` and ``resolve_for`` count consecutive evaluations."""
 
     reads_baseline: ClassVar[bool] = False
@@ -208,7 +209,7 @@ Reference = Annotated[
 MinZ = Annotated[float, Field(gt=0, description="Standard errors that the number must be from chance.")]
 
 
-class Budget(BaseModel):
+class Budget(StrictNumbers):
     """How often all scopes of a rule together may raise a false alarm: once in ``days``.
 
     ``per_day``: audits a day of all these scopes together (for sla_attainment: quarter hours with due tasks, 96 a

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 MANY = "config_many"
@@ -21,6 +28,28 @@ class Section(BaseModel):
     def _true_is_no_number(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         found = read(value)
         refuse_bools(value, found)
+        return found
+
+
+class StrictNumbers(BaseModel):
+    """A model that takes ``true``, ``false``, ``.nan`` and ``.inf`` for no number, as ``Section`` does.
+
+    For members of a discriminated union, which may have no validator of every field.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        found, faults = read(value), []
+        for name, info in cls.model_fields.items() if isinstance(value, dict) else ():
+            written = info.alias or name
+            try:
+                refuse_bools(value.get(written), getattr(found, name))
+            except PydanticKnownError:
+                faults.append(SettingsFault((written,), "must be a number, not true or false", "write the number"))
+        refuse(faults)
         return found
 
 

@@ -61,6 +61,15 @@ class Translation:
     audited: dict[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
+MOST_LABELS = 1000
+"""The most labels that a task may want; the contract's own bound."""
+
+
+def labels_wanted(said: Any) -> int:
+    """Return how many labels a tool wants of a task: 1 where it says no whole number from 1 to ``MOST_LABELS``; true is none."""
+    return said if type(said) is int and 1 <= said <= MOST_LABELS else 1
+
+
 def event_id(action: str, subject: str, event: Any) -> str:
     """Return an id made of the content, so that a webhook delivered again makes the same event: a duplicate.
 

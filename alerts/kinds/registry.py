@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from alerts.kinds import (
     accuracy_low,
@@ -20,7 +20,7 @@ from alerts.kinds import (
 )
 from alerts.kinds.base import KindSpec
 from alerts.rules import Rule
-from config.base import SettingsFault, refuse
+from config.base import Section, SettingsFault, refuse
 
 KINDS: tuple[KindSpec, ...] = (
     accuracy_low.KIND,
@@ -70,7 +70,7 @@ else:
 """A rule of any kind, told apart by ``kind``: the type of a setting."""
 
 
-class RuleSet(BaseModel):
+class RuleSet(Section):
     """A rules file: ``rules:`` and nothing else; names are unique."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -331,9 +331,9 @@ def cut_table(found: RootCause, cut: list[PartFinding], top: int) -> DataTable:
     title = f"{found.measure} by {' and '.join(cut[0].dimensions)} · points of the whole"
     shown = DataTable(title)
     shown.add_names(*cut[0].dimensions)
-    for heading in ("effect", "95% interval", "rate", "mix", "both", "before", "now", ""):
-        # The verdict is the most important column, so in 80 columns the parts' names are cut first.
-        shown.add_column(heading, justify="right", min_width=7 if heading == "" else None)
+    shown.add_numbers(
+        "effect", "95% interval", "rate", "mix", "both", "before", "now", "", spare=("both", "mix", "rate")
+    )
     for one in cut[:top]:
         shown.add_row(
             *one.key,

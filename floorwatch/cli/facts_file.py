@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T", bound="TaskLog")
+
+_READING = "reading"
+_TOLD_EVERY = 50_000
+"""Events between two words about how far the reading is: a second or more."""
 
 
 @dataclass(kw_only=True)
@@ -253,6 +256,7 @@ def _loaded(
     """Return what ``read`` makes of the file, or ``empty`` filled from the cluster."""
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
     from floorwatch.cli.process import read_lines
+    from floorwatch.cli.progress import phases
 
     if events is None:
         return _load_cluster(empty, config, var)
@@ -261,7 +265,8 @@ def _loaded(
         raise typer.Exit(2)
     with exit_on_config_error():
         rules = ReadingRules.of(load_for_reader(config, var, needed=False))
-    log = read(read_lines(events), rules)
+    with phases() as progress:
+        log = read(_counted(read_lines(events), progress), rules)
     if log.refused or log.conflicts:
         say(
             f"{plural(log.refused + log.conflicts, 'event')} could not be used ({log.refused} refused, {log.conflicts} conflicting "
@@ -278,6 +283,14 @@ def _loaded(
         say(f"{events} holds no good event. floorwatch check-events {events} says why.", err=True)
         raise typer.Exit(2)
     return log
+
+
+def _counted(lines: Iterable[bytes], progress: Callable[[str, int, int | None], None]) -> Iterator[bytes]:
+    """Yield lines, and tell now and then how many there were; a short file is read without a word."""
+    for number, line in enumerate(lines, 1):
+        yield line
+        if number % _TOLD_EVERY == 0:
+            progress(_READING, number, None)
 
 
 def _load_cluster(log: T, config: Path | None, var: Path | None) -> T:
@@ -319,6 +332,7 @@ async def _read_cluster(log: TaskLog, settings: FloorwatchConfig) -> None:
     The whole retained log is read, also what is older than the correction horizon: tenure and learning curves need it.
     """
     from floorwatch.cli.away import check_kafka
+    from floorwatch.cli.progress import phases
     from floorwatch.replay.reader import open_log
     from floorwatch.replay.replayer import replay
     from floorwatch.settings.policies import core_policy
@@ -326,6 +340,13 @@ async def _read_cluster(log: TaskLog, settings: FloorwatchConfig) -> None:
     from streams.models.topics import EVENTS
 
     await check_kafka(settings)
-    async with open_log(kafka_settings(settings), settings.kafka.topic_prefix + EVENTS) as events:
-        await replay(events, core_policy(settings), visit=partial(_take_in, log), rows=False, ended=log.ended)
+    with phases() as progress:
+
+        def take_in(replayed: PartitionReplay, facts: PartitionFacts) -> None:
+            _take_in(log, replayed, facts)
+            if log.events >= _TOLD_EVERY:
+                progress(_READING, log.events, None)
+
+        async with open_log(kafka_settings(settings), settings.kafka.topic_prefix + EVENTS) as events:
+            await replay(events, core_policy(settings), visit=take_in, rows=False, ended=log.ended)
     log.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from floorwatch.cli.parsing import hand_down
 from floorwatch.cli.pending import pending_hint, pending_lines
 from floorwatch.cli.people_options import fail
 from floorwatch.output.reader_zone import local_instant, local_times_in
-from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines
+from floorwatch.output.terminal import DataConsole, json_line, say, say_json_text, say_lines, window_width
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -97,7 +96,7 @@ def incidents(
         for record in found:
             say_json_text(_as_json(record, told.get(record["key"], [])))
         return
-    console = DataConsole(width=None if "COLUMNS" in os.environ else _width())
+    console = DataConsole(width=_width())
     if not found:
         console.print("No incidents." if wanted.resolved else "No open incidents.  (--all shows the resolved ones)")
     else:
@@ -202,6 +201,7 @@ def lines_of(records: list[dict[str, Any]], told: Mapping[str, list[Delivery]], 
         told: Deliveries by incident key.
         width: Cells of a line; what does not fit is cut, the key at its beginning never.
     """
+    from rich.cells import cell_len
     from rich.text import Text
 
     rows = [list(_COLUMNS)]
@@ -219,6 +219,11 @@ def lines_of(records: list[dict[str, Any]], told: Mapping[str, list[Delivery]], 
     whole = [max(Text(row[place]).cell_len for row in rows) for place in range(len(_COLUMNS))]
     fits = sum(whole) + 2 * len(whole) <= width
     widths = whole if fits else [min(cap, most) for cap, most in zip(_CAPS, whole, strict=True)]
+    # A column of which less than its heading would be seen says nothing: neither it nor what is behind it is begun.
+    ends = [sum(widths[:place]) + 2 * place + cell_len(name) for place, name in enumerate(_COLUMNS)]
+    shown = next((place for place, end in enumerate(ends) if end > width), len(_COLUMNS))
+    widths = widths[: max(1, shown)]
+    rows = [row[: len(widths)] for row in rows]
     styles = ["bold", *(_style(record) for record in records)]
     return [_line(row, widths, width, style) for row, style in zip(rows, styles, strict=True)]
 
@@ -326,10 +331,7 @@ def _as_json(record: dict[str, Any], deliveries: Sequence[Delivery]) -> str:
 
 def _width() -> int:
     """Return how wide a line may be: as the window, or as long as it takes in a file."""
-    import shutil
-    import sys
-
-    return max(100, shutil.get_terminal_size((120, 24)).columns) if sys.stdout.isatty() else _FILE_WIDTH
+    return window_width() or _FILE_WIDTH
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from floorwatch.cli.people_options import (
     read_tenure,
 )
 from floorwatch.output.reader_zone import local_instant
-from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
+from floorwatch.output.terminal import MISSING, aligned, say, say_json_text, window_width
 
 if TYPE_CHECKING:
     from floorwatch.analysis.people.coaching import Told
@@ -297,10 +297,10 @@ def people_lines(
     weighted = bool(policy.severity_milli) or policy.other_severity_milli != 1000
     span = f"{local_instant(desk.crowd.start_ms)} to {local_instant(desk.crowd.end_ms)}"
     lines = [" · ".join(filter(None, (people_counted(len(cards)), span, behind))), ""]
-    lines += aligned(_groups(cards, by, exposure=policy.exposure_configured))
+    lines += aligned(_groups(cards, by, exposure=policy.exposure_configured), window_width())
     lines += ["", chance_line(desk.crowd.judged)]
     if each:
-        lines += ["", *aligned(each_rows(cards, by))]
+        lines += ["", *aligned(each_rows(cards, by), window_width())]
     low = [card for card in cards if needs_coaching(card)]
     low.sort(key=lambda card: (-(card.pooled.below if card.pooled else 0.0), card.labeler_id))
     lines += _section(

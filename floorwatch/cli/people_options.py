@@ -140,7 +140,7 @@ def read_tenure(path: Path | None) -> dict[str, PriorTenure]:
     from floorwatch.analysis.people.learning import PriorTenure
 
     def known(raw: dict[str, Any]) -> tuple[str, PriorTenure]:
-        if not isinstance(raw["labels"], int) or raw["labels"] < 0:
+        if type(raw["labels"]) is not int or raw["labels"] < 0:  # true is an int too
             raise ValueError("labels: write a whole number, 0 or more")
         return str(raw["labeler_id"]), PriorTenure(raw["labels"], parse_rfc3339_ms(str(raw["since"])))
 

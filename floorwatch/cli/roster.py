@@ -21,7 +21,7 @@ from floorwatch.cli.options import (
 )
 from floorwatch.cli.people_options import as_percent, fail
 from floorwatch.output.reader_zone import local_instant
-from floorwatch.output.terminal import MISSING, aligned, say, say_json_text
+from floorwatch.output.terminal import MISSING, aligned, say, say_json_text, window_width
 from streams.core.time_text import local_moment
 
 if TYPE_CHECKING:
@@ -256,7 +256,13 @@ def roster_lines(
                 for start_ms, values in by_hour
             ]
     dates = sorted({local_moment(day.start_ms, ZoneInfo(day.zone)).date().isoformat() for day in days})
-    return [f"Roster of {', '.join(dates)}, as of {local_instant(until_ms)}", "", *aligned(rows), "", *said]
+    return [
+        f"Roster of {', '.join(dates)}, as of {local_instant(until_ms)}",
+        "",
+        *aligned(rows, window_width()),
+        "",
+        *said,
+    ]
 
 
 def _name(day: RosterDay) -> str:

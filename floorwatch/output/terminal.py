@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -84,7 +86,8 @@ class DataTable(Table):
     """A table of data: a cell is one line of text, and a name that is too long goes on in the next line instead of being cut.
 
     Headings break between words only. Where the window is too narrow, the lines between columns go first, then the columns
-    that were called spare, and a note says which.
+    that were called spare, and a note says which. Where that is not enough, the last columns stand in a table of their own below,
+    behind the names again.
     """
 
     def __init__(self, title: str | Text | None = None) -> None:
@@ -124,7 +127,8 @@ class DataTable(Table):
             return
         shown = copy(self)
         shown.squeeze(console, options.max_width)
-        yield from Table.__rich_console__(shown, console, options)
+        for part in shown.parts(console, options.max_width):
+            yield from Table.__rich_console__(part, console, options)
 
     def squeeze(self, console: Console, width: int) -> None:
         """Make the table fit a narrow window: spare columns go, names get what is left.
@@ -133,17 +137,17 @@ class DataTable(Table):
             console: Where it is shown.
             width: Cells of the window.
         """
-        if self._width(console, self._least) > width:
+        if self.least_width(console) > width:
             self.box, self.show_edge, self.pad_edge, self.padding = SIMPLE_HEAD, False, False, (0, 0)
         hidden = []
         for heading in self._spare:
-            if self._width(console, self._least) <= width:
+            if self.least_width(console) <= width:
                 break
             self.columns = [column for column in self.columns if column.header != heading]
             hidden.append(heading)
         if hidden:
             self.caption = Text(f"Too narrow for: {', '.join(hidden)}. A wider window shows all, --json and --csv too.")
-        left = width - self._width(console, self._least)
+        left = width - self.least_width(console)
         if left < 0:
             return
         widths = [self._least(console, column) for column in self.columns]
@@ -152,6 +156,38 @@ class DataTable(Table):
             widths[place] += more
             left -= more
         self.columns = [replace(column, width=own) for column, own in zip(self.columns, widths, strict=True)]
+
+    def parts(self, console: Console, width: int) -> list[DataTable]:
+        """Return the table as tables that fit a window, one below the other: each has the names and at least one more column.
+
+        Args:
+            console: Where it is shown.
+            width: Cells of the window.
+        """
+        if self.least_width(console) <= width:
+            return [self]
+        names = [column for column in self.columns if column.justify == "left"] or self.columns[:1]
+        part = copy(self)
+        part.columns = list(names)
+        found = [part]
+        for column in self.columns:
+            if column in names:
+                continue
+            part.columns.append(column)
+            if len(part.columns) > len(names) + 1 and part.least_width(console) > width:
+                part.columns.pop()
+                part = copy(self)
+                part.columns = [*names, column]
+                found.append(part)
+        for place, part in enumerate(found):
+            part.title = part.title if place == 0 else None
+            part.caption = part.caption if place == len(found) - 1 else None
+            part.squeeze(console, width)
+        return found
+
+    def least_width(self, console: Console) -> int:
+        """Return in how many cells the table breaks no heading, no number and no short name in a word."""
+        return self._width(console, self._least)
 
     def _width(self, console: Console, of: Callable[[Console, Column], int]) -> int:
         """Return how wide the table is where each column is as wide as a function says."""
@@ -205,14 +241,68 @@ def shows_live() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def aligned(rows: list[list[str]]) -> list[str]:
+def window_width() -> int | None:
+    """Return how many cells a line of the window has, None where standard output is no window: a file takes any line."""
+    return shutil.get_terminal_size().columns if "COLUMNS" in os.environ or sys.stdout.isatty() else None
+
+
+def aligned(rows: list[list[str]], width: int | None = None) -> list[str]:
     """Return rows of equal length as lines of aligned columns: the first to the left, the others to the right.
 
     Wide characters (Chinese, emoji) take two cells, combining marks none.
+
+    Args:
+        rows: The headings, then the rows.
+        width: Cells of the window. Where the lines are longer, headings are broken between words; where that is not enough,
+            the last columns stand in a block of their own below, behind the first column again. None: a line may have any length.
     """
     shown = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(cell_len(row[column]) for row in shown) for column in range(len(shown[0]))] if shown else []
-    return ["  ".join(_padded(cell, widths[at], right=at > 0) for at, cell in enumerate(row)).rstrip() for row in shown]
+    if not shown:
+        return []
+    columns = range(len(shown[0]))
+    widths = [max(cell_len(row[column]) for row in shown) for column in columns]
+    blocks = [list(columns)]
+    if width is not None and sum(widths) + _GAP * (len(widths) - 1) > width:
+        shown = [*_broken_headings(shown), *shown[1:]]
+        widths = [max(cell_len(row[column]) for row in shown) for column in columns]
+        blocks = _blocks(widths, width)
+    found: list[str] = []
+    for block in blocks:
+        found += [""] if found else []
+        lines = (_aligned_line([row[at] for at in block], [widths[at] for at in block]) for row in shown)
+        found += [line for line in lines if line or len(blocks) == 1]
+    return found
+
+
+_GAP = 2
+"""Cells between two aligned columns."""
+
+
+def _aligned_line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (_padded(cell, width, right=at > 0) for at, (cell, width) in enumerate(zip(cells, widths, strict=True)))
+    return (" " * _GAP).join(padded).rstrip()
+
+
+def _broken_headings(rows: list[list[str]]) -> list[list[str]]:
+    """Return the headings in as many lines as no column is wider than its cells and its longest word needs."""
+    broken: list[list[str]] = []
+    for column, heading in enumerate(rows[0]):
+        cells = max((cell_len(row[column]) for row in rows[1:]), default=0)
+        broken.append(textwrap.wrap(heading, max(1, cells, _word_width(heading)), break_on_hyphens=False) or [""])
+    lines = max(map(len, broken))
+    return [list(line) for line in zip(*([""] * (lines - len(one)) + one for one in broken), strict=True)]
+
+
+def _blocks(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Return which columns stand side by side: in each block the first and at least one more."""
+    blocks, used = [[0]], widths[0]
+    for column in range(1, len(widths)):
+        if used + _GAP + widths[column] > width and len(blocks[-1]) > 1:
+            blocks.append([0])
+            used = widths[0]
+        blocks[-1].append(column)
+        used += _GAP + widths[column]
+    return blocks
 
 
 def _padded(cell: str, width: int, *, right: bool) -> str:

@@ -85,6 +85,17 @@ def test_forty_incidents_are_forty_lines_whatever_they_are_called(forty: str, co
     assert columns is not None or "target 95%" in lines[1]  # nor is anything in a file
 
 
+@pytest.mark.parametrize("columns", range(60, 240, 7))
+def test_no_column_is_begun_that_says_nothing(forty: str, columns: int) -> None:
+    lines = CliRunner().invoke(app, ["--redis", forty], env={"COLUMNS": str(columns)}).stdout.splitlines()
+    names = re.split(r"\s{2,}", lines[0].strip())
+    assert all(
+        name in ("incident", "severity", "what and where", "state", "told", "opened", "evidence") for name in names
+    )
+    assert all(len(line) <= columns for line in lines[:1])
+    assert columns < 100 or "state" in names
+
+
 @pytest.mark.parametrize(
     ("options", "count"),
     [

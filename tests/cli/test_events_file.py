@@ -83,6 +83,19 @@ def test_check_events_tells_the_same(faulty: dict[str, Path], kind: str) -> None
     assert "compress it again, or fetch it again" in done.output
 
 
+def test_the_reading_of_a_long_file_is_told_on_standard_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from floorwatch.cli import facts_file
+
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(lines())
+    words = ["people", "--events", str(file), "--json"]
+    assert not RUNNER.invoke(build("people"), words).stderr, "a short one without a word"
+    monkeypatch.setattr(facts_file, "_TOLD_EVERY", 1_000)
+    done = RUNNER.invoke(build("people"), words)
+    assert "reading: 1,000" in done.stderr
+    assert "reading" not in done.stdout
+
+
 def test_gzip_is_told_by_its_first_bytes_whatever_the_name(tmp_path: Path) -> None:
     from floorwatch.cli.process import read_lines
 

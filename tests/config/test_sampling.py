@@ -99,20 +99,6 @@ def test_what_looks_right_and_is_not(text: str, said: str) -> None:
     assert said in found
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "engine: {max_event_bytes: true}",
-        "engine: {future_tolerance_s: true}",
-        "kafka: {partitions: true}",
-        "people: {severity_weights: {hate: true}}",
-        "tables: {max_scopes: false}",
-    ],
-)
-def test_true_and_false_are_no_numbers_in_any_section(text: str) -> None:
-    assert faults(text)
-
-
 def test_a_source_may_have_a_bound_of_its_own() -> None:
     text = "sampling: {min_probability: 0.1, sources: {a: {probability: 0.05, min_probability: 0.01}}}"
     assert read(text).sampling.plan().of("a").probability == 0.05

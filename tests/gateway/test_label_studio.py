@@ -74,6 +74,16 @@ def test_created_tasks_carry_their_dimensions_and_overlap() -> None:
         assert event.time.isoformat() == task["created_at"].replace("Z", "+00:00")
 
 
+@pytest.mark.parametrize("overlap", [True, 0, -1, 1001, 2.5, "3", None])
+def test_an_overlap_that_is_no_number_of_labels_is_one(overlap: object) -> None:
+    hook = fixture("0003")
+    hook["tasks"] = hook["tasks"][:1]
+    hook["tasks"][0]["overlap"] = overlap
+    (event,) = Tool().says(hook)
+    assert type(event.data.required_labels) is int
+    assert event.data.required_labels == 1
+
+
 def test_a_task_without_a_queue_is_in_the_projects_and_due_times_are_read() -> None:
     hook = fixture("0003")
     hook["tasks"] = hook["tasks"][:3]

@@ -189,8 +189,9 @@ def test_faults_of_files(events, tmp_path):
         bad.write_text(text)
         found = run("people", "--events", str(events), "--coaching", str(bad))
         assert (found.exit_code, said in found.stderr) == (2, True), found.stderr
-    bad.write_text('{"labeler_id": "a", "labels": -1, "since": "2026-11-15T00:00:00Z"}')
-    assert "labels: write a whole number" in run("people", "--events", str(events), "--tenure", str(bad)).stderr
+    for labels in ("-1", "true", "1.5", '"9"'):
+        bad.write_text(f'{{"labeler_id": "a", "labels": {labels}, "since": "2026-11-15T00:00:00Z"}}')
+        assert "labels: write a whole number" in run("people", "--events", str(events), "--tenure", str(bad)).stderr
     bad.write_text('{"nothing": 1}')
     assert "holds no good event" in run("people", "--events", str(bad)).stderr
 

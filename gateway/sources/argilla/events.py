@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.sources.argilla.settings import ArgillaSettings
 from gateway.sources.fields import LabelerDims
-from gateway.webhooks import event_id
+from gateway.webhooks import event_id, labels_wanted
 from streams.models import events as wire
 from streams.models.timestamps import parse_rfc3339
 
@@ -96,8 +96,7 @@ class EventMaker:
 
     def task_created(self, due_at: datetime | None) -> Any:
         """Return task.created; a record needs as many labels as its dataset's distribution says."""
-        said = self.dataset.get("min_submitted")
-        required = said if isinstance(said, int) and 1 <= said <= 1000 else 1
+        required = labels_wanted(self.dataset.get("min_submitted"))
         sla_class = self._dim(self.settings.sla_class_field)
         data = wire.TaskCreatedData(**self._dims(), required_labels=required, due_at=due_at, sla_class=sla_class)
         return self._event(wire.TaskCreated, self.record, data)

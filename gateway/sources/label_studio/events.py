@@ -11,7 +11,7 @@ import msgspec
 from gateway.sources.fields import LabelerDims
 from gateway.sources.label_studio.read import dim
 from gateway.sources.label_studio.settings import LabelStudioSettings
-from gateway.webhooks import event_id
+from gateway.webhooks import event_id, labels_wanted
 from streams.models import events as wire
 from streams.models.timestamps import parse_rfc3339
 
@@ -111,8 +111,7 @@ class Maker:
 
     def task_created(self, time: datetime) -> Any:
         """Return task.created; overlap is the number of labels the task needs."""
-        overlap = (self.task or {}).get("overlap")
-        required = overlap if isinstance(overlap, int) and 1 <= overlap <= 1000 else 1
+        required = labels_wanted((self.task or {}).get("overlap"))
         sla_class = dim(self.task, self.settings.sla_class_field)
         due_at = self._due()
         data = wire.TaskCreatedData(**self._dims(), required_labels=required, due_at=due_at, sla_class=sla_class)
