@@ -19,6 +19,7 @@ from streams.core.proportions import Interval
 
 _BROKEN_TREND_Z = 2.0
 _LEAST_CORRELATION = 0.005
+_LEAST_SCATTER = 1.05
 NOT_CONFIGURED = "not configured: nobody said what counts (people.exposure.weights, or --weight POLICY=NUMBER)"
 
 
@@ -108,7 +109,7 @@ def chance_line(judged: JudgedTogether) -> str:
 def _clustered(correlation: float) -> str:
     if correlation < _LEAST_CORRELATION:
         return ""
-    return f" Errors of one person on one day are correlated by {correlation:.2f}; the names allow for it."
+    return f" Errors of one person on one day are correlated by {correlation:.2f}: the column, names and intervals allow for it."
 
 
 def each_rows(cards: list[Scorecard], by: str) -> list[list[str]]:
@@ -143,6 +144,11 @@ def _accuracy_lines(card: Scorecard, policy: PeoplePolicy) -> list[str]:
         lines.append(f"  {_peers(card)} get {percent(card.peers_accuracy)} on the same mix of queues and policies.")
     if card.pooled is not None:
         lines.append(f"  {pooled_words(card.pooled, policy)}")
+    if accuracy.scatter >= _LEAST_SCATTER and accuracy.standing is not TargetStanding.too_few:
+        lines.append(
+            f"  Errors of one day resemble each other on this floor: the accuracy scatters {accuracy.scatter:.1f} times as much as "
+            "with independent audits, and its interval and the words allow for it."
+        )
     if named := named_words(card, policy):
         lines.append(f"  {named}")
     apart = []

@@ -77,6 +77,19 @@ class WeightedShare(NamedTuple):
         ends = remainder.widened(value, (low, high), TAIL, SEEN)
         return self._replace(estimate=Interval(value, *ends), remainder=remainder)
 
+    def shown(self, scatter: float) -> Interval:
+        """Return the estimate with the 95% interval that it has where it scatters so many times as much.
+
+        Source: the design effect of Kish, Survey Sampling, 1965, section 5.4.
+        """
+        if scatter == 1:
+            return self.estimate
+        value = self.estimate.value
+        ends = share_limits(self.good.scattered(scatter), self.bad.scattered(scatter))
+        if self.remainder is not None:
+            ends = self.remainder.widened(value, ends, TAIL, SEEN, scatter)
+        return Interval(value, *ends)
+
     def limits(self, tail: float = TAIL, scatter: float = 1.0) -> Limits:
         """Return the limits to judge by, each wrong with about the chance ``tail`` at most; exactly so with one weight.
 
@@ -252,11 +265,15 @@ class Stratum(NamedTuple):
     other: int
 
 
-def risk_ratio(strata: Iterable[Stratum]) -> Interval | None:
+def risk_ratio(strata: Iterable[Stratum], scatter: float = 1.0) -> Interval | None:
     """Return how many times as often the fast labels are wrong as others of the same mix.
 
     Mantel & Haenszel (1959) over the kinds of work, interval from the variance of Greenland & Robins, Biometrics 41
     (1985).
+
+    Args:
+        strata: The kinds of work.
+        scatter: How many times as much errors scatter as independent ones would (Kish, Survey Sampling, 1965, section 5.4).
 
     Returns:
         The common risk ratio with its 95% interval; None where one side has no errors or no labels to compare.
@@ -277,7 +294,7 @@ def risk_ratio(strata: Iterable[Stratum]) -> Interval | None:
         variance += (wrong * fast * other - fast_wrong * other_wrong * total) / (total * total)
     if top <= 0 or bottom <= 0:
         return None
-    error = math.sqrt(max(0.0, variance) / (top * bottom))
+    error = math.sqrt(max(0.0, variance * scatter) / (top * bottom))
     ratio = top / bottom
     return Interval(ratio, ratio * math.exp(-Z_95 * error), ratio * math.exp(Z_95 * error))
 
@@ -289,7 +306,7 @@ class Trend(NamedTuple):
     z: float
 
 
-def share_trend(buckets: Sequence[tuple[float, float]]) -> Trend | None:
+def share_trend(buckets: Sequence[tuple[float, float]], scatter: float = 1.0) -> Trend | None:
     """Return the linear trend of a share over equal steps of time.
 
     The Cochran–Armitage test (Armitage, Biometrics 11, 1955) with the steps 0, 1, 2 … as scores; the slope is that of the
@@ -297,6 +314,7 @@ def share_trend(buckets: Sequence[tuple[float, float]]) -> Trend | None:
 
     Args:
         buckets: (good, total) per step, oldest first; steps without trials count for nothing.
+        scatter: How many times as much a share scatters as with independent trials.
 
     Returns:
         Change of the share per step, and z; None where fewer than two steps have trials or nothing varies.
@@ -311,7 +329,7 @@ def share_trend(buckets: Sequence[tuple[float, float]]) -> Trend | None:
     spread = sum((step - mean) ** 2 * n for step, (_, n) in enumerate(buckets))
     if spread <= 0:
         return None
-    return Trend(moment / spread, moment / math.sqrt(share * (1 - share) * spread))
+    return Trend(moment / spread, moment / math.sqrt(share * (1 - share) * spread * scatter))
 
 
 def trials_for(share: float, half_width: float, z: float = Z_95) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
@@ -44,8 +45,11 @@ class Accuracy(NamedTuple):
         judged: Audited labels.
         correct: Right ones.
         raw: correct/judged with its 95% interval.
-        drawn: The same over labels that were drawn at random, each counted alike.
+        drawn: The same over labels that were drawn at random, each counted alike; where no sampling probability is known it is
+            what ``standing`` is of.
         weighted: Hájek's with its 95% interval, over audits whose sampling probability is known.
+        scatter: How many times as much the estimate scatters as with independent audits, for errors of one day resemble each
+            other: its interval, ``standing`` and ``missing`` allow for it.
         effective: How many plain audits the weighted one is worth.
         targeted: Labels that no audit drew at random, picked because something looked wrong: in ``raw`` only.
         targeted_correct: Of these, labels that were right.
@@ -64,6 +68,7 @@ class Accuracy(NamedTuple):
     raw: Interval | None
     drawn: Interval | None
     weighted: Interval | None
+    scatter: float
     effective: float
     targeted: int
     targeted_correct: int
@@ -81,8 +86,14 @@ class Accuracy(NamedTuple):
         return self.weighted if self.by_weight else self.drawn
 
 
-def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accuracy:
-    """Return the accuracy of some labels and what can be said of it."""
+def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy, scatter: float = 1.0) -> Accuracy:
+    """Return the accuracy of some labels and what can be said of it.
+
+    Args:
+        works: Labels of one person.
+        policy: Bounds.
+        scatter: How many times as much the accuracy scatters as with independent audits (``clusters.DayClusters.scatter``).
+    """
     judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
     targeted, targeted_correct = 0, 0
     sums = SampledAudits()
@@ -103,8 +114,8 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
             gold += 1
             gold_correct += right
     share = sums.share(weighted=sums.sampled)
-    drawn = proportion(correct - targeted_correct, judged - targeted)
-    best = share.estimate if share is not None else None
+    best = share.shown(scatter) if share is not None else None
+    drawn = proportion(correct - targeted_correct, judged - targeted) if sums.sampled else best
     size = share.worth if share is not None else 0.0
     return Accuracy(
         judged=judged,
@@ -112,14 +123,15 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy) -> Accurac
         raw=proportion(correct, judged),
         drawn=drawn,
         weighted=best if sums.sampled else None,
+        scatter=scatter,
         effective=size if sums.sampled else 0.0,
         targeted=targeted,
         targeted_correct=targeted_correct,
         technical=technical,
         gold=(gold_correct, gold),
-        standing=standing_of(share.limits() if share is not None else (0.0, 1.0), size, policy),
+        standing=standing_of(share.limits(scatter=scatter) if share is not None else (0.0, 1.0), size, policy),
         by_weight=sums.sampled,
-        missing=_missing(best, size, policy),
+        missing=_missing(best, size, scatter, policy),
         seen=sums.counts(weighted=sums.sampled),
         audits=effective_audits(share, sums.counts(weighted=sums.sampled)[1]),
     )
@@ -148,11 +160,11 @@ def effective_audits(share: WeightedShare | None, audits: int) -> PlainAudits:
     return PlainAudits(share.estimate.value * judged, judged)
 
 
-def _missing(best: Interval | None, size: float, policy: PeoplePolicy) -> int:
+def _missing(best: Interval | None, size: float, scatter: float, policy: PeoplePolicy) -> int:
     # Two right and two wrong are added (Agresti & Coull 1998), because no errors so far does not mean that there will
     # be none.
     share = (best.value * size + 2) / (size + 4) if best is not None else policy.accuracy_target_ratio
-    wanted = max(policy.min_audits, trials_for(share, policy.wanted_half_width_ratio))
+    wanted = max(policy.min_audits, math.ceil(trials_for(share, policy.wanted_half_width_ratio) * scatter))
     return max(0, wanted - int(size))
 
 

@@ -16,7 +16,7 @@ from floorwatch.analysis.people.clusters import day_clusters
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.recovery import Untouched, WithoutCoaching, expected_without
 from floorwatch.analysis.people.sampled import SampledAudits, change_between
-from floorwatch.analysis.people.standing_labels import StandingLabel
+from floorwatch.analysis.people.standing_labels import StandingLabel, between
 from streams.core.proportions import Interval, WeightedShare, difference_of
 
 
@@ -190,21 +190,22 @@ def coaching_of(
     since = after.share(weighted=weighted)
     missing = max(0, math.ceil(policy.recovery_audits - (since.worth if since is not None else 0) - _ROUNDING))
     was, now = (side.counts(weighted=weighted) for side in (before, after))
-    recovery = Recovery(was, now, change_between(before, after), missing)
+    correlation = peers.correlation if peers is not None else 0.0
+    scatter = [day_clusters(between(works, *span)).scatter(correlation) for span in (past, present)]
+    recovery = Recovery(was, now, change_between(before, after, (scatter[0], scatter[1])), missing)
     if peers is not None and since is not None and not missing:
         audited = [work for work in works if work.judged is not None]
         expected = expected_without(audited, peers, past, present, policy)
         if expected is not None:
-            scatter = day_clusters(work for work in audited if work.time_ms >= present[0]).scatter(peers.correlation)
-            gain = difference_of(Interval(since.estimate.value, *since.limits(scatter=scatter)), expected.accuracy)
+            gain = difference_of(Interval(since.estimate.value, *since.limits(scatter=scatter[1])), expected.accuracy)
             recovery = recovery._replace(expected=expected, gain=gain)
-    return Coaching(_recovery_state(recovery, since, policy), loop, recovery)
+    return Coaching(_recovery_state(recovery, since, scatter[1], policy), loop, recovery)
 
 
-def _recovery_state(recovery: Recovery, since: WeightedShare | None, policy: PeoplePolicy) -> State:
+def _recovery_state(recovery: Recovery, since: WeightedShare | None, scatter: float, policy: PeoplePolicy) -> State:
     if recovery.missing or since is None:
         return State.watching
-    if since.limits()[1] < policy.accuracy_target_ratio:
+    if since.limits(scatter=scatter)[1] < policy.accuracy_target_ratio:
         return State.not_recovered
     if recovery.gain is not None and recovery.gain.low > 0:
         return State.recovered

@@ -113,8 +113,11 @@ class Cohort:
 
     @cached_property
     def accuracies(self) -> dict[str, Accuracy]:
-        """The accuracy of everybody in the window."""
-        return {name: accuracy_of(own, self.policy) for name, own in self.window.items()}
+        """The accuracy of everybody in the window; what is said of it allows for errors of a day that resemble each other."""
+        return {
+            name: accuracy_of(own, self.policy, self.clusters[name].scatter(self.correlation))
+            for name, own in self.window.items()
+        }
 
     @cached_property
     def clusters(self) -> dict[str, DayClusters]:
@@ -140,9 +143,8 @@ class Cohort:
         for name, accuracy in self.accuracies.items():
             if accuracy.standing is not TargetStanding.too_few:
                 share = SampledAudits(self.window[name]).share(weighted=accuracy.by_weight)
-                scatter = self.clusters[name].scatter(self.correlation)
                 target = self.policy.accuracy_target_ratio
-                chances[name] = share.chance_below(target, scatter) if share is not None else 1.0
+                chances[name] = share.chance_below(target, accuracy.scatter) if share is not None else 1.0
         rate = self.policy.false_discovery_ratio
         stands = benjamini_hochberg(list(chances.values()), rate, most=TAIL)
         named = frozenset(name for name, one in zip(chances, stands, strict=True) if one)
@@ -173,7 +175,8 @@ class Cohort:
 
     def _independent(self, labeler_id: str) -> PlainAudits:
         """Return how many independent audits somebody's are worth."""
-        return self.accuracies[labeler_id].audits.over(self.clusters[labeler_id].scatter(self.correlation))
+        accuracy = self.accuracies[labeler_id]
+        return accuracy.audits.over(accuracy.scatter)
 
     def _prior(self, labeler_id: str, peers: Tallies) -> Prior | None:
         return prior_of(self._tallies[labeler_id], peers, weighted=self.accuracies[labeler_id].by_weight)
@@ -196,7 +199,7 @@ class Cohort:
     def _risk(self) -> Interval | None:
         limits = fast_limits(self._sums["everybody"][0], self.policy)
         labels = [work for period in (self.reference, self.window) for own in period.values() for work in own]
-        return fast_risk(labels, limits, self.policy)
+        return fast_risk(labels, limits, self.policy, self.correlation)
 
     def peers_of(self, labeler_id: str) -> Peers:
         """Return the peers of one labeller: of like tenure where there are enough on the floor, else everybody."""

@@ -16,6 +16,7 @@ audits where they suffice, else over everybody's.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from floorwatch.analysis.people.peers import LOG_GAMMA, Tallies, log_ratio, midd
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.standing_labels import Mix, StandingLabel
 from streams.core import counters as c
+from streams.core.policy import DAY_MS
 from streams.core.proportions import Interval, Stratum, risk_ratio
 
 
@@ -140,21 +142,44 @@ def fast_strata(works: Iterable[StandingLabel], limits: dict[Mix, float]) -> lis
     """
     counts: dict[Mix, list[int]] = {}
     for work in works:
-        limit_ms, verdict = limits.get(work.mix), work.judged
-        if limit_ms is None or work.handle_ms is None or verdict is None or verdict.technical or verdict.targeted:
+        if work.judged is None or work.handle_ms is None or not _compared(work, limits):
             continue
         held = counts.setdefault(work.mix, [0, 0, 0, 0])
-        at = 0 if work.handle_ms < limit_ms else 2
-        held[at] += verdict.wrong
+        at = 0 if work.handle_ms < limits[work.mix] else 2
+        held[at] += work.judged.wrong
         held[at + 1] += 1
     return [Stratum(*held) for _, held in sorted(counts.items())]
 
 
-def fast_risk(works: Iterable[StandingLabel], limits: dict[Mix, float], policy: PeoplePolicy) -> Interval | None:
-    """Return how many times as often fast labels are wrong; None with too few errors on either side."""
-    strata = fast_strata(works, limits)
+def fast_risk(
+    works: Iterable[StandingLabel], limits: dict[Mix, float], policy: PeoplePolicy, correlation: float = 0.0
+) -> Interval | None:
+    """Return how many times as often fast labels are wrong; None with too few errors on either side.
+
+    The interval allows for fast labels that all fall on days that are bad anyway: it is that of labels of which all of one person
+    and day are on one side (Kish, Survey Sampling, 1965, section 5.4).
+
+    Args:
+        works: Labels, of one person or of several.
+        limits: Below which handle time a label is fast.
+        policy: Bounds.
+        correlation: Of errors of one person on one day.
+    """
+    kept = [work for work in works if _compared(work, limits)]
+    strata = fast_strata(kept, limits)
     fewest = min(sum(item.fast_wrong for item in strata), sum(item.other_wrong for item in strata))
-    return risk_ratio(strata) if fewest >= policy.min_risk_errors else None
+    if fewest < policy.min_risk_errors:
+        return None
+    days = Counter((work.labeler_id, work.time_ms // DAY_MS) for work in kept)
+    size = sum(count * count for count in days.values()) / len(kept)
+    return risk_ratio(strata, 1 + (size - 1) * correlation)
+
+
+def _compared(work: StandingLabel, limits: dict[Mix, float]) -> bool:
+    verdict = work.judged
+    if work.mix not in limits or work.handle_ms is None or verdict is None:
+        return False
+    return not verdict.technical and not verdict.targeted
 
 
 def fast_share(works: Iterable[StandingLabel], limits: dict[Mix, float]) -> float | None:
@@ -196,7 +221,12 @@ class Period(NamedTuple):
 
 
 def rushing(
-    now: Period, reference: Period, everybody: Interval | None, learned_log: float, policy: PeoplePolicy
+    now: Period,
+    reference: Period,
+    everybody: Interval | None,
+    learned_log: float,
+    policy: PeoplePolicy,
+    correlation: float = 0.0,
 ) -> Rushing:
     """Return whether somebody rushes, with the evidence.
 
@@ -206,10 +236,11 @@ def rushing(
         everybody: Risk ratio of fast labels over the whole floor.
         learned_log: See ``handle_shift``.
         policy: Bounds.
+        correlation: Of errors of one person on one day.
     """
     shift = handle_shift((now.tallies, now.peers), (reference.tallies, reference.peers), policy, learned_log)
     limits = fast_limits(now.peers, policy)
-    own = fast_risk([*reference.works, *now.works], limits, policy)
+    own = fast_risk([*reference.works, *now.works], limits, policy, correlation)
     decisive = own is not None and not own.low <= 1.0 <= own.high
     return Rushing(
         judge(shift, own, everybody, policy),

@@ -67,15 +67,26 @@ class SampledAudits:
         return right, judged
 
 
-def change_between(before: SampledAudits, after: SampledAudits) -> Interval | None:
+def change_between(
+    before: SampledAudits, after: SampledAudits, scatter: tuple[float, float] = (1.0, 1.0)
+) -> Interval | None:
     """Return how the accuracy rose, with the 95% interval to judge by; None where a side has no audits to say it by.
 
     If any sampling probability is known on either side, only such audits count, weighed; else those assumed to be random. When
     only the audits change, in number, in what they look at or in how many are targeted, the accuracy has not.
 
     Source: ``streams.core.proportions.difference_of``.
+
+    Args:
+        before: The earlier audits.
+        after: The later ones.
+        scatter: How many times as much the accuracy of each scatters as with independent audits.
     """
     weighted = before.sampled or after.sampled
-    sides = [side.share(weighted=weighted) for side in (after, before)]
-    found = [Interval(side.estimate.value, *side.limits()) for side in sides if side is not None]
+    sides = [(side.share(weighted=weighted), times) for side, times in zip((before, after), scatter, strict=True)]
+    found = [
+        Interval(side.estimate.value, *side.limits(scatter=times))
+        for side, times in reversed(sides)
+        if side is not None
+    ]
     return difference_of(*found) if len(found) == 2 else None

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from floorwatch.analysis.people.accuracy import Accuracy, accuracy_of
+from floorwatch.analysis.people.clusters import day_clusters
 from floorwatch.analysis.people.coaching import Coaching, Told, coaching_of
 from floorwatch.analysis.people.coaching_evidence import CoachingEvidence, evidence_of
 from floorwatch.analysis.people.cohort import Cohort
@@ -16,7 +17,7 @@ from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.pooling import Pooled
 from floorwatch.analysis.people.rushing import Rushing, learned_between, rushing
 from floorwatch.analysis.people.sampled import SampledAudits, change_between
-from floorwatch.analysis.people.standing_labels import StandingLabel
+from floorwatch.analysis.people.standing_labels import StandingLabel, between
 from streams.core.policy import HOUR_MS
 from streams.core.proportions import Interval, Trend, share_trend
 
@@ -110,7 +111,7 @@ def volume_of(works: Iterable[StandingLabel]) -> Volume:
     return Volume(labels, len(hours), handled * HOUR_MS / handle_ms if handle_ms else None)
 
 
-def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int) -> AccuracyTrend:
+def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int, correlation: float = 0.0) -> AccuracyTrend:
     """Return how accuracy moved from the window before and within the window, by sampled audits where there are any.
 
     Source: ``floorwatch.analysis.people.sampled``; within the window each step counts what its weighted audits are worth.
@@ -119,8 +120,11 @@ def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int) -> Accu
         works: One person's labels over the whole log.
         start_ms: Start of the window.
         end_ms: Its end.
+        correlation: Of errors of one person on one day.
     """
     length_ms = end_ms - start_ms
+    spans = ((start_ms - length_ms, start_ms), (start_ms, end_ms))
+    before_scatter, scatter = (day_clusters(between(works, *span)).scatter(correlation) for span in spans)
     before, now = SampledAudits(), SampledAudits()
     steps = [SampledAudits() for _ in range(TREND_STEPS)]
     for work in works:
@@ -134,8 +138,9 @@ def trend_of(works: Sequence[StandingLabel], start_ms: int, end_ms: int) -> Accu
         steps[(work.time_ms - start_ms) * TREND_STEPS // length_ms].add(verdict)
     weighted = before.sampled or now.sampled
     shares = [step.share(weighted=weighted) for step in steps]
-    within = share_trend([(one.estimate.value * one.worth, one.worth) if one is not None else (0, 0) for one in shares])
-    return AccuracyTrend(before.counts(weighted=weighted), change_between(before, now), within)
+    counted = [(one.estimate.value * one.worth, one.worth) if one is not None else (0, 0) for one in shares]
+    change = change_between(before, now, (before_scatter, scatter))
+    return AccuracyTrend(before.counts(weighted=weighted), change, share_trend(counted, scatter))
 
 
 def scorecard(
@@ -186,8 +191,8 @@ def scorecard(
         peers_accuracy=expected_accuracy(now.tallies, peers.tallies),
         handle=handle_against_peers(now.tallies, peers.tallies, policy.min_peer_labels),
         learning=learning,
-        trend=trend_of(works, crowd.start_ms, crowd.end_ms),
-        rushing=rushing(now, reference, crowd.risk, learned_log, policy),
+        trend=trend_of(works, crowd.start_ms, crowd.end_ms, crowd.correlation),
+        rushing=rushing(now, reference, crowd.risk, learned_log, policy, crowd.correlation),
         evidence=evidence_of(recent, peers.tallies),
         exposure=exposure_now(works, crowd.end_ms, policy, shift_end_ms),
         coaching=coaching_of(steps, works, crowd.end_ms, policy, crowd.untouched(peers, coached)),
