@@ -26,10 +26,10 @@ from alerts.lifecycle import policy_of, step
 from alerts.rules_file import default_rules
 from alerts.view import MemoryRowView
 from floorwatch.sims.lines import ReportLine, of_median, of_share
-from streams.core.forecast.demand import BreachPrediction, bucketed, predict
-from streams.core.forecast.observe import FORECAST_WINDOW, Outlook, outlook_row
-from streams.core.forecast.supply import RecentWork, Stretch, Supply, efficiency, recent_tasks_per_hour, steady
-from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.core.forecast.demand import BreachPrediction, bucketed
+from streams.core.forecast.observe import FORECAST_WINDOW, Outlook, judged, outlook_row
+from streams.core.forecast.supply import RecentWork, Stretch, Supply
+from streams.core.policy import DAY_MS, MINUTE_MS
 from streams.core.time_text import rfc3339
 
 CPU_S = 45.0
@@ -185,34 +185,17 @@ class BreachQueue:
 Forecast = Callable[[int, BreachQueue, deque[RecentWork]], Outlook]
 
 
-class RosterRule:
-    """The processor-demand test on roster times efficiency."""
-
-    def __init__(self) -> None:
-        """Start with the roster as planned."""
-        self._roster, self._efficiency = planned(), 1.0
-
-    def __call__(self, minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
-        """Say whether a breach is coming."""
-        self._efficiency = efficiency(past, self._efficiency)
-        now_ms, demand, supply = minute * MINUTE_MS, bucketed(queue.demand()), self._roster.scaled(self._efficiency)
-        rate = supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0]
-        return Outlook(tuple(demand), tuple(past), "roster", rate, predict(now_ms, demand, supply), supply)
+_ROSTER = planned()
 
 
-class RecentRule:
-    """The same test where nobody sends a roster."""
+def roster_rule(minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
+    """Say whether a breach is coming, as a worker does where shifts name the queue."""
+    return judged(minute * MINUTE_MS, bucketed(queue.demand()), list(past), _ROSTER)
 
-    def __init__(self) -> None:
-        """Start without a rate."""
-        self._rate: float | None = None
 
-    def __call__(self, minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
-        """Say whether a breach is coming."""
-        self._rate = recent_tasks_per_hour(past, self._rate)
-        now_ms, demand = minute * MINUTE_MS, bucketed(queue.demand())
-        supply = steady(now_ms, now_ms + DAY_MS, self._rate or 0.0)
-        return Outlook(tuple(demand), tuple(past), "recent rate", self._rate, predict(now_ms, demand, supply), supply)
+def recent_rule(minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
+    """Say whether a breach is coming, as a worker does where nobody sends a roster."""
+    return judged(minute * MINUTE_MS, bucketed(queue.demand()), list(past), None)
 
 
 def age_rule(minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
@@ -292,7 +275,7 @@ def simulate(days: int, seed: int) -> dict[str, Score]:
     outcomes: dict[str, list[DayOutcome]] = {"roster": [], "recent": [], "age": []}
     for number in range(days):
         rng = Random(f"{seed}/{number}")  # noqa: S311 - a seeded floor, no secret
-        found = run_day(make_day(rng), rng, [RosterRule(), RecentRule(), age_rule])
+        found = run_day(make_day(rng), rng, [roster_rule, recent_rule, age_rule])
         for name, outcome in zip(outcomes, found, strict=True):
             outcomes[name].append(outcome)
     return {name: score(found) for name, found in outcomes.items()}

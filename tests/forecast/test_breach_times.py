@@ -7,9 +7,9 @@ from alerts.kinds.sla_breach_predicted import evidence
 from floorwatch.sims import breach_time
 from floorwatch.sims.breach_time import SEVERAL, SINGLE, QueuePanes, follow
 from streams.core import counters as c
-from streams.core.forecast.breach_times import breach_times, open_by_creation
+from streams.core.forecast.breach_times import _finer, breach_times, open_by_creation
 from streams.core.forecast.first_late import Begun, Coming, Dated, HandleTimes, first_miss_by_arrival, first_miss_by_due
-from streams.core.forecast.observe import outlook, outlook_row
+from streams.core.forecast.observe import outlook, outlook_row, worked
 from streams.core.forecast.supply import steady
 from streams.models.timestamps import parse_rfc3339_ms
 
@@ -77,8 +77,11 @@ def test_a_queue_without_anything_tells_nothing():
     assert breach_times(empty, 0, steady(NOW, NOW + HOUR, 10), [], QUICK, NOW) == (None, None)
 
 
-def worked_as_they_came():
-    """Two promises, half an hour and four hours, taken as they came: 1.5 a minute come, one is done, the oldest waits 20 minutes."""
+def worked_as_they_came(timed=1, labels=1):
+    """Two promises, half an hour and four hours, taken as they came: 1.5 a minute come, one is done, the oldest waits 20 minutes.
+
+    The labels of one in ``timed`` tasks have a start, of none where it is 0; each task has so many ``labels``.
+    """
     panes = QueuePanes()
     for number in range(180):
         created_ms = NOW - 120 * MIN + number * 40_000
@@ -89,9 +92,37 @@ def worked_as_they_came():
             panes.add(created_ms, (c.OPEN, 1))
             continue
         panes.add(due_ms, (c.MET, 1))
-        done = ((c.COMPLETED, 1), (c.TURNED, 1), (c.TURN_MS, max(MIN, done_ms - created_ms)), (c.LABELS, 1))
-        panes.add(done_ms, *done, (c.HANDLED, 1), (c.HANDLE_MS, MIN), (c.HANDLE_HISTOGRAM + c.bucket(MIN), 1))
+        done = ((c.COMPLETED, 1), (c.TURNED, 1), (c.TURN_MS, max(MIN, done_ms - created_ms)), (c.LABELS, labels))
+        panes.add(done_ms, *done)
+        if timed and number % timed == 0:
+            times = ((c.HANDLED, labels), (c.HANDLE_MS, labels * MIN), (c.HANDLE_HISTOGRAM + c.bucket(MIN), labels))
+            panes.add(done_ms, *times)
     return panes
+
+
+@pytest.mark.parametrize(("timed", "labels"), [(2, 1), (2, 3), (5, 1), (40, 1)])
+def test_labels_without_a_start_do_not_slow_the_pace(timed, labels):
+    def found(timed, labels):
+        tally = (panes := worked_as_they_came(timed, labels)).tally
+        return outlook(tally, NOW, NOW - 20 * MIN, panes.handled(NOW))
+
+    every, some = found(1, labels), found(timed, labels)
+    assert every.by_arrival_ms is not None
+    assert some.tasks_per_hour == every.tasks_per_hour
+    assert some.by_due_ms == every.by_due_ms
+    assert some.by_arrival_ms == pytest.approx(every.by_arrival_ms, abs=MIN)
+
+
+def test_the_pace_of_late_is_the_same_with_and_without_starts():
+    handle = HandleTimes([(float(MIN), 60)])
+
+    def factor(timed, labels):
+        tally = worked_as_they_came(timed, labels).tally
+        return _finer(tally, worked(tally, NOW, NOW - 20 * MIN), handle, NOW)
+
+    assert factor(1, 1) == pytest.approx(1.0, abs=0.02)
+    assert factor(2, 1) == factor(40, 1) == factor(2, 3) == pytest.approx(factor(1, 1))
+    assert factor(0, 1) == 1.0  # no label of the day has a start
 
 
 def test_a_row_tells_both_orders_apart():

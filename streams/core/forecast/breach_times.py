@@ -15,18 +15,38 @@ from streams.core.forecast.first_late import (
     first_miss_by_arrival,
     first_miss_by_due,
 )
-from streams.core.forecast.planned import HourWork
+from streams.core.forecast.planned import HourWork, MinuteWork, work_between
 from streams.core.forecast.supply import RecentWork, Supply, recent_tasks_per_hour
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 
 _MINUTES_KEPT_MS = HOUR_MS
+"""Open tasks are known by the minute of their creation so far back; before that by the quarter of an hour."""
+
 _LATELY_MS = 30 * MINUTE_MS
+"""Pace and arrivals are those of so long. Chosen by simulation (``floorwatch sims breach_time``): with an hour, people who
+leave are seen 10 minutes later."""
+
 _AROUND_MS = 5 * MINUTE_MS
+"""How long before and after a moment tasks are counted whose turn-around time is taken for that moment's."""
+
 _SAME_PROMISE = 0.9
+"""From this share of the longest promise on, the shortest one counts as the same. Ours: the longest is known to the minute of
+the last due time, and the pace to some 10%."""
+
 _OVERTAKEN = 0.15
+"""With a smaller share of tasks that overtake, a queue counts as one with a single promise. Ours: more than the share that the
+scatter of half an hour's waiting times feigns."""
+
 _ENOUGH_TASKS = 60
+"""With fewer tasks in half an hour its pace scatters by more than 1/√60 = 13%: then the hour's is taken."""
+
 _CHANGED = 2.5
+"""The handle times of the hour differ from the day's beyond chance when the means are so many standard errors apart: by chance
+in 1.2% of hours (normal distribution)."""
+
 _LEAST_FACTOR, _MOST_FACTOR = 0.5, 2.0
+"""The pace of late is taken as no less and no more than so many times the hour's. Ours: beyond that, handle times are not what
+was worked."""
 _PANES_MS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
 
 
@@ -36,7 +56,7 @@ class OpenTaskPanes(Protocol):
     open_due: tuple[dict[int, int], ...]
     open_created: tuple[dict[int, int], ...]
     met: dict[int, int]
-    done: dict[int, tuple[int, int, int, int, int]]
+    done: dict[int, MinuteWork]
     hours: dict[int, HourWork]
 
 
@@ -124,28 +144,37 @@ def _finer(panes: OpenTaskPanes, past: Sequence[RecentWork], handle: HandleTimes
     """Return the pace of late over that of the last hour, the former without the chance of single handle times.
 
     Completions of an hour scatter as handle times do. The time that people worked does not: people at work, times what one
-    completes in an hour of handling over the last day. Where the last hour's handle times differ from the day's beyond
-    chance, the tool or the work has changed and the hour's hold.
+    completes in an hour of handling over the last day. A label without a start took a label's mean time.
     """
     shown = recent_tasks_per_hour(past)
     lately = _lately([step for step in past if step.backlogged], now_ms)
     length_ms = sum(step.length_ms for step in lately)
-    busy_ms = sum(
-        panes.done.get(at, (0,) * 5)[3]
-        for step in lately
-        for at in range(step.start_ms, step.start_ms + step.length_ms, MINUTE_MS)
-    )
-    day = [work for at, work in panes.hours.items() if at > now_ms - DAY_MS]
-    completed, spent_ms = sum(work.completed for work in day), math.fsum(work.busy_ms for work in day)
-    if not shown or not length_ms or not busy_ms or not completed or not spent_ms:
+    work = [work_between(panes.done, step.start_ms, step.start_ms + step.length_ms) for step in lately]
+    day = [hour for at, hour in panes.hours.items() if at > now_ms - DAY_MS]
+    completed, labels = sum(hour.completed for hour in day), sum(hour.labels for hour in day)
+    label_ms = _label_ms(panes, day, handle, now_ms)
+    if not shown or not length_ms or not completed or not label_ms:
         return 1.0
-    each_ms = spent_ms / completed
-    hour = [panes.done.get(at, (0,) * 5) for at in range(now_ms - HOUR_MS, now_ms, MINUTE_MS)]
-    done, hour_ms = sum(one[0] for one in hour), sum(one[3] for one in hour)
-    if done and abs(hour_ms / done - each_ms) > _CHANGED * handle.spread_ms / math.sqrt(done):
-        each_ms = hour_ms / done
-    factor = busy_ms / length_ms * HOUR_MS / each_ms / shown
-    return min(_MOST_FACTOR, max(_LEAST_FACTOR, factor))
+    busy_ms = sum(one.handle_ms + (one.labels - one.handled) * label_ms for one in work)
+    factor = busy_ms / length_ms * HOUR_MS / (label_ms * labels / completed) / shown
+    return min(_MOST_FACTOR, max(_LEAST_FACTOR, factor)) if busy_ms else 1.0
+
+
+def _label_ms(panes: OpenTaskPanes, day: Sequence[HourWork], handle: HandleTimes, now_ms: int) -> float:
+    """Return the mean handle time of a label: the last day's, or the last hour's where both differ beyond chance.
+
+    Then the tool or the work has changed. 0 where no label has a start.
+    """
+    timed = sum(hour.handled for hour in day)
+    if not timed:
+        return 0.0
+    label_ms = math.fsum(hour.handle_ms for hour in day) / timed
+    hour = work_between(panes.done, now_ms - HOUR_MS, now_ms)
+    if not hour.handled:
+        return label_ms
+    hour_ms = hour.handle_ms / hour.handled
+    changed = abs(hour_ms - label_ms) > _CHANGED * handle.spread_ms / math.sqrt(hour.handled)
+    return hour_ms if changed else label_ms
 
 
 def _lately(waiting: list[RecentWork], now_ms: int) -> list[RecentWork]:
@@ -178,16 +207,15 @@ def _promises(
         )
         promise_ms = min(apart_ms, max(apart_ms / 2, nearer_ms))
         return _Work((promise_ms, share), (promise_ms, share), per_hour)
-    lately = [panes.done.get(at, (0,) * 5) for at in range(now_ms - _LATELY_MS, now_ms, MINUTE_MS)]
-    completed, turned, turn_ms, handle_ms, _ = (sum(column) for column in zip(*lately, strict=True))
+    lately = work_between(panes.done, now_ms - _LATELY_MS, now_ms)
     late = sum(one.tasks for one in due if one.at_ms > last_ms - _LATELY_MS)
     long_per_hour = late * HOUR_MS / _LATELY_MS
-    waited_ms = (turn_ms - handle_ms) / turned if turned else 0.0
-    age_ms = now_ms - head_ms - (handle_ms / completed if completed else 0.0)
+    waited_ms = max(0.0, lately.waited_ms or 0.0)
+    age_ms = now_ms - head_ms - lately.handle_ms / max(1, lately.handled)
     overtaking = 1 - waited_ms / age_ms if age_ms > 0 else 0.0
-    if overtaking < _OVERTAKEN + _LATELY_MS / 2 / max(1.0, age_ms) or not completed:
+    if overtaking < _OVERTAKEN + _LATELY_MS / 2 / max(1.0, age_ms) or not lately.completed:
         return _Work((longest_ms, 1.0), (longest_ms, 1.0), long_per_hour)
-    short_per_hour = overtaking * completed * HOUR_MS / _LATELY_MS
+    short_per_hour = overtaking * lately.completed * HOUR_MS / _LATELY_MS
     slack_ms = max(0.0, float(first_ms - now_ms))
     ahead = sum(tasks for at, tasks in panes.met.items() if at >= now_ms)
     next_ms = first_ms + _LATELY_MS
@@ -203,10 +231,9 @@ def _arrivals_per_hour(panes: OpenTaskPanes, count: int, now_ms: int) -> float:
     Those completed half an hour ago came when their turn-around began; all that came since are completed since or open.
     """
     since_ms = now_ms - _LATELY_MS
-    then = [panes.done.get(at, (0,) * 5) for at in range(since_ms - _AROUND_MS, since_ms + _AROUND_MS, MINUTE_MS)]
-    turned, turn_ms = sum(one[1] for one in then), sum(one[2] for one in then)
-    completed = sum(panes.done.get(at, (0,) * 5)[0] for at in range(since_ms, now_ms, MINUTE_MS))
-    return (completed + count) * HOUR_MS / (_LATELY_MS + (turn_ms / turned if turned else 0.0))
+    then = work_between(panes.done, since_ms - _AROUND_MS, since_ms + _AROUND_MS)
+    since = work_between(panes.done, since_ms, now_ms)
+    return (since.completed + count) * HOUR_MS / (_LATELY_MS + then.turn_ms / max(1, then.turned))
 
 
 def _at(dated: Sequence[Dated], rank: int) -> int:

@@ -77,6 +77,14 @@ class HandleTimes:
         return left / (self._total * self.mean_ms)
 
 
+def in_progress(supply: Supply, now_ms: int, handle_ms: float) -> float:
+    """Return how many tasks are in progress at a pace: those an hour from now on times the mean handle time.
+
+    Source: Little 1961, "A proof for the queuing formula L = λW".
+    """
+    return supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0] * handle_ms / HOUR_MS
+
+
 class Begun:
     """When the task of a rank is begun at a pace."""
 
@@ -85,7 +93,7 @@ class Begun:
         self._now_ms, self.until_ms = now_ms, until_ms
         self._moments = list(range(now_ms, until_ms + MINUTE_MS, MINUTE_MS))
         self._done = supply.tasks_until(now_ms, self._moments)
-        self.in_progress = supply.tasks_until(now_ms, [now_ms + HOUR_MS])[0] * handle_ms / HOUR_MS
+        self.in_progress = in_progress(supply, now_ms, handle_ms)
 
     def at_ms(self, rank: float) -> float:
         """Return when the task of a rank is begun; infinity where it is not until the end.

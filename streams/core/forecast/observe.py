@@ -10,13 +10,14 @@ from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.core import counters as c
 from streams.core.counters import Counters, histogram
 from streams.core.forecast.breach_times import BreachTimes, breach_times
 from streams.core.forecast.demand import BUCKET_MS, BreachPrediction, OpenDue, bucketed, predict
-from streams.core.forecast.first_late import HandleTimes
-from streams.core.forecast.planned import HourWork, planned
+from streams.core.forecast.first_late import HandleTimes, in_progress
+from streams.core.forecast.planned import NOTHING_DONE, HourWork, MinuteWork, planned, work_between
 from streams.core.forecast.supply import RecentWork, Supply, efficiency, recent_tasks_per_hour, steady
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 from streams.core.time_text import rfc3339
@@ -49,11 +50,8 @@ LOOK_AHEAD_MS = 14 * DAY_MS
 
 _PANE_MS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
 _QUARTER, _HOUR = 1, 2
-_DONE = (c.COMPLETED, c.TURNED, c.TURN_MS, c.HANDLE_MS, c.HANDLED)
+_DONE = (c.COMPLETED, c.TURNED, c.TURN_MS, c.HANDLE_MS, c.HANDLED, c.LABELS)
 _WORK = (c.COMPLETED, c.LABELS, c.HANDLED, c.HANDLE_MS)
-
-Done = tuple[int, int, int, int, int]
-"""Completed and turned tasks, their turn-around in ms, handle time in ms and the labels it is of."""
 
 
 class QueueTally:
@@ -75,7 +73,7 @@ class QueueTally:
         """Start empty."""
         self.open_due: tuple[dict[int, int], ...] = ({}, {}, {})
         self.overdue: dict[int, int] = {}
-        self.done: dict[int, Done] = {}
+        self.done: dict[int, MinuteWork] = {}
         self.hours: dict[int, HourWork] = {}
         self.scheduled: dict[int, int] = {}
         self.open_created: tuple[dict[int, int], ...] = ({}, {}, {})
@@ -115,10 +113,10 @@ class QueueTally:
         change = [now.get(counter, 0) - was.get(counter, 0) for counter in _DONE]
         if not any(change):
             return False
-        known = self.done.get(pane_ms, (0, 0, 0, 0, 0))
-        total = [one + other for one, other in zip(known, change, strict=True)]
+        known = self.done.get(pane_ms, NOTHING_DONE)
+        total = MinuteWork(*(one + other for one, other in zip(known, change, strict=True)))
         if any(total):
-            self.done[pane_ms] = (total[0], total[1], total[2], total[3], total[4])
+            self.done[pane_ms] = total
         else:
             self.done.pop(pane_ms, None)
         return True
@@ -240,17 +238,15 @@ def worked(
         rostered: Planned capacity of the past hour, where there is a roster.
     """
     end_ms = watermark_ms // MINUTE_MS * MINUTE_MS
-    nothing: Done = (0, 0, 0, 0, 0)
     found: list[RecentWork] = []
     for start_ms in range(end_ms - PAST_MS, end_ms, BUCKET_MS):
-        minutes = [tally.done.get(at, nothing) for at in range(start_ms, start_ms + BUCKET_MS, MINUTE_MS)]
-        completed, turned, turn_ms, handle_ms, handled = (sum(column) for column in zip(*minutes, strict=True))
-        if completed:
-            backlogged = turned > 0 and turn_ms / turned - handle_ms / max(1, handled) >= WAITING_MS
+        work = work_between(tally.done, start_ms, start_ms + BUCKET_MS)
+        if work.completed:
+            backlogged = (work.waited_ms or 0.0) >= WAITING_MS
         else:
             backlogged = oldest_open_ms is not None and oldest_open_ms < start_ms
         planned = rostered.tasks_until(start_ms, [start_ms + BUCKET_MS])[0] if rostered is not None else 0.0
-        found.append(RecentWork(start_ms, BUCKET_MS, completed, planned, backlogged))
+        found.append(RecentWork(start_ms, BUCKET_MS, work.completed, planned, backlogged))
     return found
 
 
@@ -274,6 +270,24 @@ def outlook(
     until_ms = max(watermark_ms + HOUR_MS, demand[-1].due_ms if demand else 0)
     rostered = planned(tally.scheduled, tally.hours, watermark_ms, until_ms)
     past = worked(tally, watermark_ms, oldest_open_ms, rostered)
+    found = judged(watermark_ms, demand, past, rostered)
+    if found.prediction is None or found.supply is None:
+        return found
+    times = _times(tally, watermark_ms, found.prediction, found.supply, past, handled or {})
+    return replace(found, by_due_ms=times.by_due_ms, by_arrival_ms=times.by_arrival_ms)
+
+
+def judged(watermark_ms: int, demand: list[OpenDue], past: list[RecentWork], rostered: Supply | None) -> Outlook:
+    """Return which pace holds for a queue and whether its open work fits at it, without the times of the first miss.
+
+    Source: docs/forecast.md, Pace.
+
+    Args:
+        watermark_ms: The watermark, at the beginning of a minute.
+        demand: Open tasks by due time, ascending; overdue ones too.
+        past: What happened in the last hour.
+        rostered: Planned capacity from an hour ago on; None without a roster.
+    """
     busy = any(step.completed for step in past)
     if rostered is not None and (any(step.rostered for step in past) if busy else demand):
         supply, basis = rostered.scaled(efficiency(past)), "roster"
@@ -283,9 +297,7 @@ def outlook(
         if not rate and not busy and not any(step.backlogged for step in past):
             return Outlook(tuple(demand), tuple(past), "unknown", None, None, None)
         supply, basis = steady(watermark_ms, watermark_ms + LOOK_AHEAD_MS, rate or 0.0), "recent rate"
-    prediction = predict(watermark_ms, demand, supply)
-    times = _times(tally, watermark_ms, prediction, supply, past, handled or {})
-    return Outlook(tuple(demand), tuple(past), basis, rate, prediction, supply, *times)
+    return Outlook(tuple(demand), tuple(past), basis, rate, predict(watermark_ms, demand, supply), supply)
 
 
 def _times(
@@ -298,8 +310,8 @@ def _times(
 ) -> BreachTimes:
     """Return when the first due time is missed, where work does not fit."""
     handle = HandleTimes((c.bucket_value_ms(at), n) for at, n in histogram(handled, c.HANDLE_HISTOGRAM))
-    in_progress = supply.tasks_until(watermark_ms, [watermark_ms + HOUR_MS])[0] * handle.mean_ms / HOUR_MS
-    if not prediction.breach and prediction.open_tasks <= _WAITING_TIMES * in_progress:
+    waiting_from = _WAITING_TIMES * in_progress(supply, watermark_ms, handle.mean_ms)
+    if not prediction.breach and prediction.open_tasks <= waiting_from:
         return BreachTimes(None, None)
     return breach_times(tally, prediction.overdue, supply, past, handle, watermark_ms)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from streams.core.forecast.supply import MAX_EFFICIENCY, Stretch, Supply
-from streams.core.policy import DAY_MS, HOUR_MS, QUARTER_MS
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 
 
 class HourWork(NamedTuple):
@@ -25,6 +25,43 @@ class HourWork(NamedTuple):
         Source: ours; the sum times labels/timed labels.
         """
         return self.handle_ms * self.labels / self.handled if self.handled else 0.0
+
+
+class MinuteWork(NamedTuple):
+    """What one minute pane of a queue holds, or several together.
+
+    Attributes:
+        completed: Tasks completed.
+        turned: Those of them with a turn-around time.
+        turn_ms: The sum of these.
+        handle_ms: Time of the labels with a start.
+        handled: How many labels that is of.
+        labels: All labels, those without a start too.
+    """
+
+    completed: int = 0
+    turned: int = 0
+    turn_ms: int = 0
+    handle_ms: int = 0
+    handled: int = 0
+    labels: int = 0
+
+    @property
+    def waited_ms(self) -> float | None:
+        """Mean time from a task's creation to the beginning of work on it, in ms; None without a turn-around time.
+
+        Source: ours; mean turn-around less mean handle time of a label.
+        """
+        return self.turn_ms / self.turned - self.handle_ms / max(1, self.handled) if self.turned else None
+
+
+NOTHING_DONE = MinuteWork()
+
+
+def work_between(done: Mapping[int, MinuteWork], from_ms: int, until_ms: int) -> MinuteWork:
+    """Return the work of the minutes from one time (included) to another, both at the beginning of a minute."""
+    minutes = [found for at in range(from_ms, until_ms, MINUTE_MS) if (found := done.get(at))]
+    return MinuteWork(*(sum(column) for column in zip(*minutes, strict=True)))
 
 
 def planned(scheduled: Mapping[int, int], hours: Mapping[int, HourWork], now_ms: int, until_ms: int) -> Supply | None:
