@@ -1,15 +1,19 @@
 """When will the first due time be missed? The time that a queue's forecast tells, against the task that is missed first.
 
 One queue with people who each take the next task when they are free, earliest due first or in order of arrival. Its panes are
-what a worker keeps of it, and the forecast is made and paged on as a worker does. What is told at the page, and every quarter
-of an hour after it, is held against the first task that then really misses its due time.
+what a worker keeps of it, and the forecast is made and paged on as a worker does. What is told at the page, and every few minutes
+from the shortest promise before the first miss on, is held against that miss: the first due time of a task that was missed after
+it had waited for half its promise or longer. A task that is begun earlier and still missed took too long by itself; no pace of
+the others would have helped it, and the forecast does not claim to know it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -26,9 +30,17 @@ Order = Literal["due", "arrival"]
 _TIERS = (MINUTE_MS, QUARTER_MS, HOUR_MS)
 START_MS = 100 * HOUR_MS
 _SETTLED_MIN = 120
+_LONGEST_H = 48
+"""A queue is followed until a due time is missed, or so long: an end before the late misses would leave the early ones."""
+
+_ROSTER_H = _LONGEST_H + 48
+_LOOKS = 12
+_WAITED_SHARE = 0.5
+"""A missed task that had waited for less of its promise was missed for its own length, not for the queue's."""
 
 ROWS = (15,)
 CPU_S = 345.0
+RUNS, PAGED_RUNS = 200, 40
 BIAS_MIN = 5.0
 PAGE_BIAS_MIN = 15.0
 """With the page itself: it comes when the pace looks worst, so what is told with it is early."""
@@ -42,9 +54,10 @@ class Work(NamedTuple):
         promises: (minutes from creation to the due time, share of the tasks).
         people: How many work, by hour from the start; the last goes on.
         handle_min: Mean handle time in minutes, lognormal.
-        sigma: Its spread.
         load: Tasks that come over those that can be done, by hour from the start; the last goes on.
-        hours: How long it is followed.
+        sigma: Spread of the handle times' logarithm.
+        batch: So many tasks come at a time, with the same due time where they have the same promise.
+        roster: Whether shifts name the queue, so that the people of every hour are known ahead.
     """
 
     words: str
@@ -53,7 +66,8 @@ class Work(NamedTuple):
     handle_min: float
     load: tuple[float, ...]
     sigma: float = 0.6
-    hours: int = 14
+    batch: int = 1
+    roster: bool = False
 
 
 class QueuePanes:
@@ -61,18 +75,27 @@ class QueuePanes:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.tally = QueueTally()
+        self._tally = QueueTally()
         self._counters: tuple[dict[int, Counters], ...] = ({}, {}, {})
+        self._before: dict[tuple[int, int], Counters] = {}
 
     def add(self, time_ms: int, *counts: tuple[c.Counter, int]) -> None:
         """Count something at a time, in the panes of every tier."""
         for tier, size_ms in enumerate(_TIERS):
             pane_ms = time_ms // size_ms * size_ms
             now = self._counters[tier].setdefault(pane_ms, {})
-            was = dict(now)
+            if (tier, pane_ms) not in self._before:
+                self._before[tier, pane_ms] = dict(now)
             for counter, amount in counts:
                 now[counter] = now.get(counter, 0) + amount
-            self.tally.note(tier, pane_ms, now, was)
+
+    @property
+    def tally(self) -> QueueTally:
+        """The running sums, which have followed every change."""
+        for (tier, pane_ms), was in self._before.items():
+            self._tally.note(tier, pane_ms, self._counters[tier][pane_ms], was)
+        self._before.clear()
+        return self._tally
 
     def handled(self, now_ms: int) -> Counters:
         """Return the counters of the last hour."""
@@ -105,29 +128,37 @@ class ToldTimes(NamedTuple):
 class QueueFloor:
     """People at one queue, in continuous time."""
 
-    def __init__(self, rng: np.random.Generator, work: Work, order: Order) -> None:
-        """Start with nothing open."""
-        self._rng, self._work = rng, work
+    def __init__(self, seed: Sequence[int], work: Work, order: Order, panes: QueuePanes | None = None) -> None:
+        """Start with nothing open, and count what happens in ``panes``."""
+        self._rng, self._work, self._panes = np.random.default_rng(seed), work, panes
         self._key: Callable[[Task], tuple[int, int]] = (
             (lambda task: (task.due_ms, task.created_ms))
             if order == "due"
             else (lambda task: (task.created_ms, task.due_ms))
         )
-        self.panes = QueuePanes()
         self.waiting: list[tuple[tuple[int, int], Task]] = []
         self._busy: list[tuple[int, int, Task]] = []
         self._overdue: list[Task] = []
-        self._open: dict[Task, int] = {}
+        self._open: set[Task] = set()
+        self._begun: dict[Task, int] = {}
+        self._shares = list(accumulate(share for _, share in work.promises))[:-1]
         self._next_ms = self._arrival_after(START_MS)
         self.first_late_ms: int | None = None
+        for quarter in range(_ROSTER_H * 4 if work.roster else 0):
+            at_ms = START_MS + quarter * QUARTER_MS
+            self._count(at_ms, (c.SCHEDULED_MS, int(self._hour(work.people, at_ms)) * QUARTER_MS))
 
     def _hour(self, series: tuple[float, ...] | tuple[int, ...], time_ms: int) -> float:
         return series[min(len(series) - 1, (time_ms - START_MS) // HOUR_MS)]
 
     def _arrival_after(self, time_ms: int) -> int:
         work = self._work
-        per_hour = work.people[0] * 60 / work.handle_min * self._hour(work.load, time_ms)
-        return time_ms + max(1, round(self._rng.exponential(HOUR_MS / per_hour)))
+        per_hour = work.people[0] * 60 / work.handle_min * self._hour(work.load, time_ms) / work.batch
+        return time_ms + max(work.batch, round(self._rng.exponential(HOUR_MS / per_hour)))
+
+    def _count(self, time_ms: int, *counts: tuple[c.Counter, int]) -> None:
+        if self._panes is not None:
+            self._panes.add(time_ms, *counts)
 
     def until(self, end_ms: int) -> None:
         """Let time pass."""
@@ -146,34 +177,38 @@ class QueueFloor:
         self._note_overdue(end_ms)
 
     def _arrive(self, now_ms: int) -> None:
-        minutes, shares = zip(*self._work.promises, strict=True)
-        task = Task(now_ms, now_ms + int(minutes[self._rng.choice(len(minutes), p=shares)]) * MINUTE_MS)
-        heappush(self.waiting, (self._key(task), task))
-        self._open[task] = self._open.get(task, 0) + 1
-        heappush(self._overdue, Task(task.due_ms, task.created_ms))
-        self.panes.add(now_ms, (c.OPEN, 1))
-        self.panes.add(task.due_ms, (c.DUE, 1))
+        for number in range(self._work.batch):
+            at = 0 if len(self._work.promises) == 1 else bisect_right(self._shares, self._rng.random())
+            created_ms = now_ms + number
+            task = Task(created_ms, created_ms + self._work.promises[at][0] * MINUTE_MS)
+            heappush(self.waiting, (self._key(task), task))
+            self._open.add(task)
+            heappush(self._overdue, Task(task.due_ms, task.created_ms))
+            self._count(task.created_ms, (c.OPEN, 1))
+            self._count(task.due_ms, (c.DUE, 1))
 
     def _start(self, now_ms: int) -> None:
         while self.waiting and len(self._busy) < self._hour(self._work.people, now_ms):
             _, task = heappop(self.waiting)
             sigma = self._work.sigma
             handle_min = self._work.handle_min * math.exp(self._rng.normal(-sigma * sigma / 2, sigma))
+            self._begun[task] = now_ms
             heappush(self._busy, (now_ms + max(1, round(handle_min * MINUTE_MS)), now_ms, task))
 
     def _complete(self, done_ms: int, started_ms: int, task: Task) -> None:
-        del self._open[task]
-        self.panes.add(task.created_ms, (c.OPEN, -1))
+        self._open.remove(task)
+        self._count(task.created_ms, (c.OPEN, -1))
         turn_ms = done_ms - task.created_ms
         handle_ms = done_ms - started_ms
         late = done_ms > task.due_ms
         if late and self._overdue_known(task):
-            self.panes.add(task.due_ms, (c.OVERDUE, -1), (c.LATE, 1))
+            self._count(task.due_ms, (c.OVERDUE, -1), (c.LATE, 1))
         else:
-            self.panes.add(task.due_ms, (c.LATE if late else c.MET, 1))
+            self._count(task.due_ms, (c.LATE if late else c.MET, 1))
         if late:
             self._missed(task)
-        self.panes.add(
+        del self._begun[task]
+        self._count(
             done_ms,
             (c.COMPLETED, 1),
             (c.TURNED, 1),
@@ -190,6 +225,9 @@ class QueueFloor:
     _judged_ms = 0
 
     def _missed(self, task: Task) -> None:
+        waited_ms = self._begun.get(task, task.due_ms) - task.created_ms
+        if waited_ms < _WAITED_SHARE * (task.due_ms - task.created_ms):
+            return
         if self.first_late_ms is None or task.due_ms < self.first_late_ms:
             self.first_late_ms = task.due_ms
 
@@ -199,7 +237,7 @@ class QueueFloor:
             due_ms, created_ms = heappop(self._overdue)
             task = Task(created_ms, due_ms)
             if task in self._open:
-                self.panes.add(due_ms, (c.OVERDUE, 1))
+                self._count(due_ms, (c.OVERDUE, 1))
                 self._missed(task)
 
     @property
@@ -218,7 +256,7 @@ class Followed(NamedTuple):
 
     Attributes:
         shortest_ms: The shortest promise.
-        told: What the forecast told, at the page and every five minutes.
+        told: What the forecast told, at the page and at every look.
         page_ms: When the alarm was raised; None where it was not, or no due time was missed.
         missed_ms: The first due time that was missed; None where none was.
     """
@@ -244,31 +282,44 @@ class Followed(NamedTuple):
         return None if at_ms is None or self.missed_ms is None else (at_ms - self.missed_ms) / MINUTE_MS
 
 
-def follow(rng: np.random.Generator, work: Work, order: Order, *, paged: bool) -> Followed:
+def follow(seed: Sequence[int], work: Work, order: Order, *, paged: bool) -> Followed:
     """Follow one queue until a due time is missed.
 
+    It is worked through twice alike: to know the miss, and to look before it.
+
     Args:
-        rng: Source of chance.
+        seed: Source of chance.
         work: The queue.
         order: In which order tasks are taken.
-        paged: Look every minute, and raise the alarm as a worker does; else every five minutes.
+        paged: Look every minute, and raise the alarm as a worker does; else only shortly before the miss.
     """
-    floor, alarm, told, page_ms = QueueFloor(rng, work, order), WorkerAlarm(), [], None
-    for minute in range(1, work.hours * 60 + 1):
-        now_ms = START_MS + minute * MINUTE_MS
+    shortest_min = min(minutes for minutes, _ in work.promises)
+    missed_ms = _first_miss(QueueFloor(seed, work, order))
+    panes, alarm, told, page_ms = QueuePanes(), WorkerAlarm(), [], None
+    floor = QueueFloor(seed, work, order, panes)
+    step_min = max(5, shortest_min // _LOOKS)
+    last_ms = START_MS + _LONGEST_H * HOUR_MS if missed_ms is None else missed_ms
+    for now_ms in range(START_MS + MINUTE_MS, last_ms, MINUTE_MS):
         floor.until(now_ms)
-        if floor.first_late_ms is not None:
-            break
-        if minute < _SETTLED_MIN or (not paged and minute % 5):
+        minute = (now_ms - START_MS) // MINUTE_MS
+        near = last_ms - now_ms <= shortest_min * MINUTE_MS and minute % step_min == 0
+        if minute < _SETTLED_MIN or not (near or (paged and page_ms is None)):
             continue
-        found = outlook(floor.panes.tally, now_ms, floor.oldest_ms, floor.panes.handled(now_ms))
-        up = paged and alarm.take(now_ms // MINUTE_MS, found)
-        if minute % 5 == 0 or (up and page_ms is None):
+        found = outlook(panes.tally, now_ms, floor.oldest_ms, panes.handled(now_ms))
+        up = paged and page_ms is None and alarm.take(now_ms // MINUTE_MS, found)
+        if near or up:
             row = outlook_row(found)
             told.append(ToldTimes(now_ms, *(_ms(row[name]) for name in ("breach_at", "breach_at_by_arrival"))))
-        page_ms = now_ms if up and page_ms is None else page_ms
-    shortest_ms = min(minutes for minutes, _ in work.promises) * MINUTE_MS
-    return Followed(shortest_ms, told, page_ms, floor.first_late_ms)
+        page_ms = now_ms if up else page_ms
+    return Followed(shortest_min * MINUTE_MS, told, page_ms, missed_ms)
+
+
+def _first_miss(floor: QueueFloor) -> int | None:
+    for now_ms in range(START_MS + MINUTE_MS, START_MS + _LONGEST_H * HOUR_MS, MINUTE_MS):
+        floor.until(now_ms)
+        if floor.first_late_ms is not None:
+            return floor.first_late_ms
+    return None
 
 
 def _ms(instant: str | None) -> int | None:
@@ -280,6 +331,8 @@ SINGLE = (
     Work("2 h, load 2, ten people, 10 min", ((120, 1.0),), (10,), 10.0, (0.9, 0.9, 2.0)),
     Work("4 h, four of ten people leave", ((240, 1.0),), (10, 10, 10, 6), 10.0, (0.95,)),
     Work("3 h, load 1.4, four people, 10 min", ((180, 1.0),), (4,), 10.0, (0.9, 0.9, 1.4), 0.8),
+    Work("4 h, load 1.6 in batches of 30, five people, 5 min", ((240, 1.0),), (5,), 5.0, (0.9, 0.9, 1.6), batch=30),
+    Work("3 h, a shift of four of ten ends as scheduled", ((180, 1.0),), (10,) * 7 + (6,), 10.0, (0.95,), roster=True),
 )
 SEVERAL = (
     Work("30 min and 4 h, load 1.4", ((30, 0.4), (240, 0.6)), (10,), 5.0, (0.9, 0.9, 1.4)),
@@ -288,11 +341,14 @@ SEVERAL = (
 
 
 def run(scale: float, seed: int) -> list[ReportLine]:
-    """Follow 100 days of each of four queues with one promise, and of two with two in either order (at scale 1)."""
-    runs = max(6, round(100 * scale))
+    """Follow 200 days of each queue (at scale 1): those with one promise by due time, those with two in either order.
+
+    The alarm is followed too on 40 days of each queue with one promise.
+    """
+    runs, alarms = max(8, round(RUNS * scale)), max(8, round(PAGED_RUNS * scale))
     lines = []
     for number, work in enumerate(SINGLE):
-        found = [follow(np.random.default_rng([seed, 15, number, at]), work, "due", paged=True) for at in range(runs)]
+        found = [follow([seed, 15, number, at], work, "due", paged=at < alarms) for at in range(runs)]
         lines += [
             _bias(f"one promise of {work.words}: from a promise before on", [one.errors_min("due") for one in found]),
             _bias(
@@ -304,8 +360,7 @@ def run(scale: float, seed: int) -> list[ReportLine]:
         ]
     for number, work in enumerate(SEVERAL):
         for order, words in _ORDERS.items():
-            chances = [np.random.default_rng([seed, 16, number, at]) for at in range(runs)]
-            errors = [follow(rng, work, order, paged=False).errors_min(order) for rng in chances]
+            errors = [follow([seed, 16, number, at], work, order, paged=False).errors_min(order) for at in range(runs)]
             lines.append(_bias(f"promises of {work.words}, {words}: from a promise before on", errors))
     return lines
 

@@ -192,7 +192,7 @@ def test_the_alert_says_when_by_the_order_of_work(by_due, by_arrival, said):
 @pytest.mark.slow
 def test_the_time_told_is_that_of_the_first_miss():
     """Two hours of promise, handle times of ten minutes: the test on open work alone told it 12 minutes late."""
-    runs = [follow(np.random.default_rng([3, at]), SINGLE[1], "due", paged=False) for at in range(8)]
+    runs = [follow([3, at], SINGLE[1], "due", paged=False) for at in range(8)]
     means = [float(np.mean(errors)) for one in runs if (errors := one.errors_min("due"))]
     assert len(means) == 8
     assert abs(np.mean(means)) <= 6, means
@@ -201,7 +201,7 @@ def test_the_time_told_is_that_of_the_first_miss():
 @pytest.mark.slow
 @pytest.mark.parametrize("order", ["due", "arrival"])
 def test_with_two_promises_each_order_has_its_own_time(order):
-    runs = [follow(np.random.default_rng([4, at]), SEVERAL[0], order, paged=False) for at in range(8)]
+    runs = [follow([4, at], SEVERAL[0], order, paged=False) for at in range(8)]
     means = [float(np.mean(errors)) for one in runs if (errors := one.errors_min(order))]
     assert len(means) >= 6
     assert abs(np.mean(means)) <= 12, means
