@@ -7,7 +7,7 @@ from alerts.kinds.sla_breach_predicted import evidence
 from floorwatch.sims import breach_time
 from floorwatch.sims.breach_time import SEVERAL, SINGLE, QueuePanes, follow
 from streams.core import counters as c
-from streams.core.forecast.breach_times import _finer, breach_times, open_by_creation
+from streams.core.forecast.breach_times import _finer, _shortest_promise_ms, breach_times, open_by_creation
 from streams.core.forecast.first_late import Begun, Coming, Dated, HandleTimes, first_miss_by_arrival, first_miss_by_due
 from streams.core.forecast.observe import outlook, outlook_row, worked
 from streams.core.forecast.supply import steady
@@ -26,7 +26,8 @@ def begun(per_hour, handle_ms=0.0):
 def test_without_handle_times_it_is_the_minute_at_which_more_is_due_than_can_be_done():
     due = [Dated(NOW + minute * MIN, 2) for minute in range(60, 240)]
     found = first_miss_by_due(due, (), begun(60), QUICK, NOW, NOW + 5 * HOUR)
-    assert found == NOW + 120 * MIN  # from the hour on two a minute are due and one is done
+    # From the hour on two a minute are due and one is done; the second of minute 119 is begun when that minute is half over.
+    assert found == NOW + 119 * MIN
     assert first_miss_by_due(due, (), begun(130), QUICK, NOW, NOW + 5 * HOUR) is None
 
 
@@ -58,9 +59,29 @@ def test_in_order_of_arrival_all_wait_alike_and_the_shortest_promise_goes_first(
     created = [Dated(NOW - minute * MIN, 2) for minute in range(30, 0, -1)]
     kinds = (40.0 * MIN, 0.5)
     found = first_miss_by_arrival(created, kinds, kinds, 120, begun(60), QUICK, NOW)
-    # Tasks that came a minutes from now are begun 2(a + 30) + 1 minutes from now and due at a + 40, half a minute given.
-    assert found == NOW + 20 * MIN
+    # The second task that came a minutes from now is begun 2(a + 30) + 1.5 minutes from now and due at a + 40, half a minute given.
+    assert found == NOW + 19 * MIN
     assert first_miss_by_arrival(created, kinds, kinds, 50, begun(130), QUICK, NOW) is None
+
+
+def test_the_last_of_a_batch_are_begun_last():
+    """A batch of 60 that is due in an hour: at one a minute it just fits, so some of its last tasks are late, not the middle ones."""
+    long = HandleTimes([(2.0 * MIN, 90), (20.0 * MIN, 10)])
+    batch = [Dated(NOW + 62 * MIN, 60)]
+    assert first_miss_by_due(batch, (), begun(60), long, NOW, NOW + 2 * HOUR) == NOW + 62 * MIN
+    assert first_miss_by_due([Dated(NOW + 90 * MIN, 60)], (), begun(60), long, NOW, NOW + 2 * HOUR) is None
+
+
+def test_the_shorter_promise_is_where_fewer_tasks_begin_to_be_due():
+    panes = QueuePanes()
+    for minute in range(240):
+        for _ in range(3 if minute < 45 else 2):
+            panes.add(NOW + minute * MIN, (c.DUE, 1), *(((c.MET, 1),) if minute < 20 else ()))
+    assert _shortest_promise_ms(panes.tally, NOW, NOW + 240 * MIN) == 45 * MIN
+    even = QueuePanes()
+    for minute in range(240):
+        even.add(NOW + minute * MIN, (c.DUE, 1))
+    assert _shortest_promise_ms(even.tally, NOW, NOW + 240 * MIN) is None
 
 
 def test_open_tasks_of_long_ago_are_spread_over_their_pane():

@@ -215,14 +215,40 @@ def _promises(
     overtaking = 1 - waited_ms / age_ms if age_ms > 0 else 0.0
     if overtaking < _OVERTAKEN + _LATELY_MS / 2 / max(1.0, age_ms) or not lately.completed:
         return _Work((longest_ms, 1.0), (longest_ms, 1.0), long_per_hour)
-    short_per_hour = overtaking * lately.completed * HOUR_MS / _LATELY_MS
-    slack_ms = max(0.0, float(first_ms - now_ms))
-    ahead = sum(tasks for at, tasks in panes.met.items() if at >= now_ms)
-    next_ms = first_ms + _LATELY_MS
-    dense = sum(one.tasks for one in due if first_ms <= one.at_ms < next_ms) / _LATELY_MS
-    promise_ms = min(slack_ms, max(0.0, (ahead - dense * slack_ms) * HOUR_MS / short_per_hour))
+    shorter_ms = _shortest_promise_ms(panes, now_ms, last_ms)
+    if shorter_ms is None:
+        return _Work((longest_ms, 1.0), (longest_ms, 1.0), long_per_hour)
+    # Those with the shorter promise wait too, once work is at tasks that are due sooner than that.
+    short_waits_ms = max(0.0, shorter_ms - (first_ms - now_ms))
+    share = min(1.0, overtaking / max(0.1, 1 - short_waits_ms / age_ms))
+    short_per_hour = share * lately.completed * HOUR_MS / _LATELY_MS
     per_hour = short_per_hour + long_per_hour
-    return _Work((longest_ms, 1.0), (promise_ms, short_per_hour / per_hour), per_hour)
+    return _Work((longest_ms, 1.0), (shorter_ms, short_per_hour / per_hour), per_hour)
+
+
+def _shortest_promise_ms(panes: OpenTaskPanes, now_ms: int, last_ms: int) -> float | None:
+    """Return the shorter of two promises: that far ahead of now, fewer tasks begin to be due, those done already included.
+
+    The moment at which two Poisson rates, of which the first is the greater, are most likely to part.
+
+    Source: Hinkley 1970, "Inference about the change-point in a sequence of random variables".
+    """
+    minutes = range(now_ms, last_ms, MINUTE_MS)
+    due = [panes.open_due[0].get(at, 0) + panes.met.get(at, 0) for at in minutes]
+    total, before, best, found = sum(due), 0, 0.0, None
+    for ahead in range(1, len(due)):
+        before += due[ahead - 1]
+        left = len(due) - ahead
+        if before * left <= (total - before) * ahead:
+            continue
+        gain = _log_likelihood(before, ahead) + _log_likelihood(total - before, left)
+        if found is None or gain > best:
+            best, found = gain, ahead
+    return None if found is None else float(found * MINUTE_MS)
+
+
+def _log_likelihood(count: int, minutes: int) -> float:
+    return count * math.log(count / minutes) if count else 0.0
 
 
 def _arrivals_per_hour(panes: OpenTaskPanes, count: int, now_ms: int) -> float:

@@ -22,6 +22,9 @@ LONGEST_MS = DAY_MS
 
 _EVEN = math.log(0.5)
 
+_PARTS = 12
+"""The tasks of one minute are looked at in so many parts at most: a batch of hundreds differs little within a twelfth."""
+
 
 class Dated(NamedTuple):
     """Open tasks of one minute: of their creation, or of their due time."""
@@ -139,14 +142,12 @@ def first_miss_by_due(
                 tasks += one.tasks_per_hour / 60
         if not tasks:
             continue
-        rank += tasks
         due_ms = minute_ms + MINUTE_MS / 2
-        begun_ms = begun.at_ms(rank - tasks / 2)
-        late = handle.longer if rank > begun.in_progress else handle.left_longer
-        log_none += _log_none(tasks, late(due_ms - begun_ms))
+        log_none += _log_none_of(rank, tasks, 1.0, due_ms, begun, handle)
+        rank += tasks
         if found is None and log_none <= _EVEN:
             found = minute_ms
-        if begun_ms + handle.mean_ms > due_ms:
+        if begun.at_ms(rank - min(1.0, tasks) / 2) + handle.mean_ms > due_ms:
             return found or minute_ms
     return None
 
@@ -185,15 +186,32 @@ def first_miss_by_arrival(
         due_ms = at_ms + promise_ms
         if not now_ms < due_ms <= begun.until_ms:
             continue
-        begun_ms = begun.at_ms(rank - tasks / 2)
-        late = handle.longer if rank > begun.in_progress else handle.left_longer
-        log_none += _log_none(tasks * share, late(due_ms + MINUTE_MS / 2 - begun_ms))
+        judged_ms = due_ms + MINUTE_MS / 2
+        log_none += _log_none_of(rank - tasks, tasks, share, judged_ms, begun, handle)
         if found is None and log_none <= _EVEN:
             found = round(due_ms)
-        if begun_ms + handle.mean_ms > due_ms + MINUTE_MS / 2:
+        if begun.at_ms(rank - min(1.0, tasks) / 2) + handle.mean_ms > judged_ms:
             return found or round(due_ms)
     return None
 
 
-def _log_none(tasks: float, late: float) -> float:
-    return tasks * math.log1p(-min(late, 1 - 1e-12))
+def _log_none_of(before: float, tasks: float, share: float, due_ms: float, begun: Begun, handle: HandleTimes) -> float:
+    """Return the logarithm of the chance that none of a minute's tasks is late; of many, the last are begun much later.
+
+    Args:
+        before: Tasks in front of them.
+        tasks: How many there are.
+        share: Which share of them is due at ``due_ms``.
+        due_ms: When they are due.
+        begun: When ranks are begun.
+        handle: How long tasks take.
+    """
+    parts = max(1, min(_PARTS, math.ceil(tasks)))
+    each = tasks / parts
+    found = 0.0
+    for part in range(parts):
+        rank = before + (part + 1) * each
+        late = handle.longer if rank > begun.in_progress else handle.left_longer
+        chance = late(due_ms - begun.at_ms(rank - each / 2))
+        found += each * share * math.log1p(-min(chance, 1 - 1e-12))
+    return found
