@@ -1,4 +1,4 @@
-"""Settings that have a new name: the old one is taken, with a warning that says the new one.
+"""Settings that have a new name, or are no more: the old one is taken or left out, with a warning that says what to write.
 
 To rename a setting, give the field its new name and add a line to ``RENAMED``. A whole section may be renamed as well.
 """
@@ -11,11 +11,39 @@ from typing import Any
 
 from config.nodes import Document, Path
 
+DROPPED: dict[str, str] = {
+    "targets.critical_accuracy_ratio": "No number was ever held against it: write target in the alert rules of kind critical_errors",
+    "targets.attainment_ratio": "No number was ever held against it: write target in the alert rules of kind sla_attainment",
+}
+"""Settings of earlier releases that are no more, dotted from the top, and what to write instead. They are left out, with a warning."""
+
 ANY = "*"
 """Stands for a name that the configuration chooses, such as a gateway source."""
 
 RENAMED: dict[str, str] = {}
 """Old name to new, dotted from the top. A part ``*`` stands at the same place in both: ``gateway.sources.*.old``."""
+
+
+def drop_settings(document: Document, env: Mapping[str, str], prefix: str) -> tuple[dict[str, str], list[str]]:
+    """Take settings that are no more out of a file and an environment; return what is left of this, and the warnings.
+
+    Args:
+        document: The file, changed in place.
+        env: The environment.
+        prefix: What Floorwatch's variables begin with.
+    """
+    left, said = dict(env), []
+    for old, instead in DROPPED.items():
+        for path in list(_matching(document.data, tuple(old.split(".")), ())):
+            place = document.keys.get(path)
+            _pop(document.data, path)
+            line = "" if place is None else f"line {place.line + 1}: "
+            said.append(f"{line}{old} is no setting any more. {instead}, and remove it here")
+        for variable in sorted(env):
+            if variable.startswith(prefix) and variable[len(prefix) :].lower().split("__") == old.split("."):
+                del left[variable]
+                said.append(f"{variable} is no setting any more. {instead}, and remove the variable")
+    return left, said
 
 
 @dataclass

@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -333,13 +334,19 @@ class Worker:
 
         Args:
             flush: Flush and commit first; False after a failure, when the next owner replays instead.
+
+        Raises:
+            Exception: What failed, once everything else is closed.
         """
-        for host in self.hosts.values():
-            await host.revoke(list(host.owned), flush=flush)
-        if self._producer is not None:
-            await self._producer.stop()
-        await self.redis.aclose()
-        self._state.close()
+        async with AsyncExitStack() as left:  # from the last to the first, and all of it, whatever fails on the way
+            left.callback(self._state.close)
+            left.push_async_callback(self.redis.aclose)
+            if self._producer is not None:
+                left.push_async_callback(self._producer.stop)
+            for host in self.hosts.values():
+                left.push_async_callback(_give_back, host, flush=False)  # what a failed flush left
+            for host in reversed(self.hosts.values()):
+                left.push_async_callback(_give_back, host, flush=flush)
 
     def window_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the metrics window that this worker holds: those of a partition that left are gone."""
@@ -362,3 +369,7 @@ class Worker:
     def ready(self) -> bool:
         """Whether partitions are assigned and all of them have recovered."""
         return any(host.owned for host in self.hosts.values()) and all(host.ready for host in self.hosts.values())
+
+
+async def _give_back(host: StageHost, *, flush: bool) -> None:
+    await host.revoke(list(host.owned), flush=flush)

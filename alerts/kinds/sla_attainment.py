@@ -13,9 +13,9 @@ from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
 from alerts.rules import Budget, FalseAlarms, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import DUE_RATIOS, ShareBets
-from streams.core.detectors.watch import HOUR_MS
 from streams.core.formatting import interval, percent, plural
 from streams.core.window_names import window_words
+from streams.models.timestamps import HOUR_MS
 
 
 class SlaAttainmentRule(Rule):

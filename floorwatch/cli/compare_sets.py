@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from streams.models.timestamps import HOUR_MS
+
 if TYPE_CHECKING:
     from floorwatch.settings.schema import FloorwatchConfig
     from floorwatch.simulate.compare import Difference
-
-_HOUR_MS = 3_600_000
 
 
 async def compare_tables(old: FloorwatchConfig, new: FloorwatchConfig) -> tuple[list[Difference], int]:
@@ -37,7 +37,7 @@ async def compare_tables(old: FloorwatchConfig, new: FloorwatchConfig) -> tuple[
     closed_ms = min(_closed_ms(side) for side in sides)
     left, right = (
         {
-            table: {key: row for key, row in rows.items() if key[1] + _HOUR_MS <= closed_ms}
+            table: {key: row for key, row in rows.items() if key[1] + HOUR_MS <= closed_ms}
             for table, rows in side.items()
         }
         for side in sides
@@ -47,5 +47,5 @@ async def compare_tables(old: FloorwatchConfig, new: FloorwatchConfig) -> tuple[
 
 def _closed_ms(side: Mapping[str, Mapping[tuple[str, Any], Mapping[str, Any]]]) -> int:
     """Return the end of the newest hour that the set's watermark has closed."""
-    closed = [start + _HOUR_MS for rows in side.values() for (_, start), row in rows.items() if row["closed"]]
+    closed = [start + HOUR_MS for rows in side.values() for (_, start), row in rows.items() if row["closed"]]
     return max(closed, default=0)

@@ -16,6 +16,7 @@ from floorwatch.cli.options import VarOption, config_option
 from floorwatch.cli.rescale_plan import steps
 from floorwatch.output.terminal import say
 from streams.core.formatting import plural
+from streams.models.timestamps import HOUR_MS
 
 if TYPE_CHECKING:
     from floorwatch.settings.schema import FloorwatchConfig
@@ -39,7 +40,6 @@ SPARE_PARTITIONS = 2
 double once."""
 
 SKEW_WARN = 1.5
-_HOUR_MS = 3_600_000
 _HOURS = 24
 
 
@@ -244,7 +244,7 @@ async def _peak_per_s(consumer: Any, tps: list[Any], ends: Mapping[Any, int]) ->
     now_ms = int(time.time() * 1000)
     marks = []
     for hour in range(_HOURS, 0, -1):
-        found = await consumer.offsets_for_times(dict.fromkeys(tps, now_ms - hour * _HOUR_MS))
+        found = await consumer.offsets_for_times(dict.fromkeys(tps, now_ms - hour * HOUR_MS))
         marks.append(sum(found[tp].offset if found.get(tp) else ends[tp] for tp in tps))
     marks.append(sum(ends.values()))
     return max((later - earlier) / 3600 for earlier, later in pairwise(marks))

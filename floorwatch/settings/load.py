@@ -90,6 +90,7 @@ def loads(
     """
     document = read_yaml(text)
     renames = renamed.rename_settings(document, renamed.RENAMED)
+    env, dropped = renamed.drop_settings(document, env, PREFIX)
     env, variables = renamed.rename_variables(env, renamed.RENAMED, PREFIX)
     data = document.data if isinstance(document.data, dict) else {}
     overlay = apply_environment(data, FloorwatchConfig, env)
@@ -115,7 +116,7 @@ def loads(
         errors = reporter.all_between(_when_built(config))
     if errors or config is None:
         raise ConfigErrors(_in_order([placed.error for placed in errors]))
-    config.set_renamed((*renames.said, *variables))
+    config.set_renamed((*renames.said, *dropped, *variables))
     return config
 
 

@@ -16,7 +16,7 @@ from floorwatch.sims.rivals import RULES, Bits, Flags
 from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets, merge_classes
 from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import FoldState, begin, fold_pane
-from streams.core.detectors.watch import HOUR_MS
+from streams.models.timestamps import HOUR_MS
 
 CPU_S = 150.0
 BAR = 200_000.0

@@ -18,8 +18,9 @@ from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.fleet import bar_for
 from streams.core.detectors.pace import PaceWatch
 from streams.core.detectors.packed import evidence_amount, evidence_counter
-from streams.core.detectors.watch import DAY_MS, HOUR_MS, Watch
+from streams.core.detectors.watch import Watch
 from streams.core.policy import EVIDENCE_TIER
+from streams.models.timestamps import DAY_MS, HOUR_MS
 
 CPU_S = 250.0
 TARGET = 0.95

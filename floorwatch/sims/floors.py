@@ -15,7 +15,7 @@ from floorwatch.sims.delays import EvidenceRows, accuracy_watch
 from floorwatch.sims.lines import ReportLine, of_count
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.packed import evidence_amount, evidence_counter
-from streams.core.detectors.watch import DAY_MS, HOUR_MS
+from streams.models.timestamps import DAY_MS, HOUR_MS
 
 CPU_S = 560.0
 

@@ -16,8 +16,8 @@ from floorwatch.sims.delays import BAR, EvidenceRows, accuracy_watch
 from floorwatch.sims.lines import ReportLine, of_count
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.packed import evidence_amount, evidence_counter
-from streams.core.detectors.watch import HOUR_MS
 from streams.core.policy import EVIDENCE_TIER
+from streams.models.timestamps import HOUR_MS
 
 CPU_S = 330.0
 DAYS = 30

@@ -19,7 +19,8 @@ from floorwatch.sims.lines import ReportLine, of_median, of_share
 from floorwatch.sims.watches import watch_of_rule
 from streams.core import counters as c
 from streams.core.detectors.pace import PaceWatch
-from streams.core.detectors.watch import DAY_MS, HOUR_MS, Reading, Watch
+from streams.core.detectors.watch import Reading, Watch
+from streams.models.timestamps import DAY_MS, HOUR_MS
 
 ROWS = (3, 4, 5, 10, 16)
 CPU_S = 850.0

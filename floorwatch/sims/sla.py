@@ -11,7 +11,7 @@ from floorwatch.sims.lines import ReportLine, of_median, of_share
 from streams.core.detectors.bets import DUE_RATIOS, ShareBets
 from streams.core.detectors.dispersion import NANO, PaneClass
 from streams.core.detectors.fold import begin, fold_pane
-from streams.core.detectors.watch import HOUR_MS
+from streams.models.timestamps import HOUR_MS
 
 CPU_S = 60.0
 ATTAINMENT = 0.95

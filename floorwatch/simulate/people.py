@@ -8,11 +8,10 @@ from random import Random
 
 from config.nearest import choices
 from floorwatch.simulate.config import SCENARIO_SETTINGS, FloorConfig, Scenario
+from streams.models.timestamps import DAY_MS, HOUR_MS
 
-_HOUR_MS = 3_600_000
-_DAY_MS = 24 * _HOUR_MS
-_SHIFT_MS = 8 * _HOUR_MS
-_FIRST_SHIFT_MS = 6 * _HOUR_MS
+_SHIFT_MS = 8 * HOUR_MS
+_FIRST_SHIFT_MS = 6 * HOUR_MS
 _SLOT_MS = 900_000
 _TEAM_SIZE = 10
 _SKILLED_QUEUES = 0.45
@@ -53,7 +52,7 @@ class Labeler:
 
     def on_shift(self, time_ms: int) -> bool:
         """Whether the person works at that time: 06–14, 14–22 or 22–06 by the site's clock."""
-        since_ms = (time_ms + self.utc_offset_ms - _FIRST_SHIFT_MS - self.shift * _SHIFT_MS) % _DAY_MS
+        since_ms = (time_ms + self.utc_offset_ms - _FIRST_SHIFT_MS - self.shift * _SHIFT_MS) % DAY_MS
         return since_ms < _SHIFT_MS
 
     def inexperience(self) -> float:
@@ -96,7 +95,7 @@ def hire(config: FloorConfig, rng: Random) -> list[Labeler]:
                     site=site.name,
                     vendor=vendor,
                     source=f"label-studio/{site.name.lower()}-1",
-                    utc_offset_ms=site.utc_offset_h * _HOUR_MS,
+                    utc_offset_ms=site.utc_offset_h * HOUR_MS,
                     shift=team % 3,
                     skill=min(0.995, rng.gauss(0.967 if vendor == "inhouse" else 0.955, 0.012)),
                     pace=math.exp(rng.gauss(0, 0.2)),

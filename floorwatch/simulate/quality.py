@@ -9,11 +9,9 @@ from floorwatch.simulate.chance import Chance
 from floorwatch.simulate.config import FloorConfig
 from floorwatch.simulate.people import Labeler, Queue
 from floorwatch.simulate.wire import Wire, rfc3339
+from streams.models.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 
-_MINUTE_MS = 60_000
-_HOUR_MS = 60 * _MINUTE_MS
-_DAY_MS = 24 * _HOUR_MS
-_MAX_AUDIT_DELAY_MS = 9 * _DAY_MS
+_MAX_AUDIT_DELAY_MS = 9 * DAY_MS
 _TARGETED = 0.004
 _GOLD_EVERY = 25
 _AUDITOR_ERROR = 0.02
@@ -86,7 +84,7 @@ class Quality:
             self._correct(label)
         time_ms = None
         if plan.withdrawn:
-            time_ms = label.time_ms + round(chance.between(1000, 4000) if plan.held else chance.around(_HOUR_MS, 1.2))
+            time_ms = label.time_ms + round(chance.between(1000, 4000) if plan.held else chance.around(HOUR_MS, 1.2))
             data = {"label_id": label.label_id, "reason": "deleted in the tool"}
             arrival_ms = time_ms + 300 if plan.held else None
             self._wire.send(label.labeler.source, "label.withdrawn", label.task_id, time_ms, data, arrival_ms)
@@ -124,15 +122,15 @@ class Quality:
         chance = self._chance
         roll = chance.random()
         if roll < 0.7:
-            delay_ms = chance.around(25 * _MINUTE_MS, 1.1)
+            delay_ms = chance.around(25 * MINUTE_MS, 1.1)
         elif roll < 0.95:
-            delay_ms = chance.around(6 * _HOUR_MS, 1.0)
+            delay_ms = chance.around(6 * HOUR_MS, 1.0)
         else:
-            delay_ms = chance.between(_DAY_MS, _MAX_AUDIT_DELAY_MS)
+            delay_ms = chance.between(DAY_MS, _MAX_AUDIT_DELAY_MS)
         return round(min(delay_ms, _MAX_AUDIT_DELAY_MS) * min(self._scale, 1.0))
 
     def _soon_ms(self) -> int:
-        return round(self._chance.between(_MINUTE_MS, _HOUR_MS) * self._scale)
+        return round(self._chance.between(MINUTE_MS, HOUR_MS) * self._scale)
 
     def _verdict(self, label: Decision, says_right: bool, sampling: dict[str, Any] | None) -> dict[str, Any]:
         chance = self._chance
@@ -183,8 +181,8 @@ class Quality:
         chance, wire = self._chance, self._wire
         self._appeals += 1
         appeal_id = f"{self._prefix}-p{self._appeals}"
-        opened_ms = since_ms + round(chance.between(5 * _MINUTE_MS, 8 * _HOUR_MS) * self._scale)
-        decided_ms = opened_ms + round(chance.between(_HOUR_MS / 2, 30 * _HOUR_MS) * self._scale)
+        opened_ms = since_ms + round(chance.between(5 * MINUTE_MS, 8 * HOUR_MS) * self._scale)
+        decided_ms = opened_ms + round(chance.between(HOUR_MS / 2, 30 * HOUR_MS) * self._scale)
         opened = {"appeal_id": appeal_id, **target, "by": label.labeler.labeler_id}
         if not chance.happens(0.08):
             wire.send(_APPEALS, "appeal.opened", label.task_id, opened_ms, opened)

@@ -6,8 +6,7 @@ import time
 
 from floorwatch.simulate.config import FloorConfig
 from floorwatch.simulate.simulated_floor import simulate
-
-_HOUR_MS = 3_600_000
+from streams.models.timestamps import HOUR_MS
 
 
 def simulated_log(seed: int, days: float, rate: float, start_ms: int | None = None) -> list[bytes]:
@@ -21,6 +20,6 @@ def simulated_log(seed: int, days: float, rate: float, start_ms: int | None = No
     """
     duration_s = days * 86_400
     if start_ms is None:
-        start_ms = (int(time.time() * 1000 - duration_s * 1000) // _HOUR_MS - 1) * _HOUR_MS
+        start_ms = (int(time.time() * 1000 - duration_s * 1000) // HOUR_MS - 1) * HOUR_MS
     config = FloorConfig(start_ms=start_ms, duration_s=duration_s, rate=rate, faults=True)
     return [sent.value for sent in simulate(config, seed)]

@@ -17,11 +17,11 @@ from floorwatch.simulate.people import PRIORITIES, Availability, Labeler, Queue,
 from floorwatch.simulate.quality import SAFE, Decision, Quality
 from floorwatch.simulate.shifts import Shifts
 from floorwatch.simulate.wire import Sent, Wire, rfc3339
+from streams.models.timestamps import DAY_MS
 
 EVENTS_PER_TASK = 2.44
 """Events of all types per task with the default shares of trouble and the default queues (measured; a test holds it)."""
 
-_DAY_MS = 86_400_000
 _DAILY_SWING = 0.15
 _LABELS_PER_TASK = 1.17
 _OCCUPANCY = 0.7
@@ -108,7 +108,7 @@ class _Floor:
 
     def _gap_ms(self, now_ms: int) -> int:
         """Time to the next task: exponential, with a daily swing and the surges."""
-        swing = 1 + _DAILY_SWING * sin(2 * pi * (now_ms % _DAY_MS) / _DAY_MS)
+        swing = 1 + _DAILY_SWING * sin(2 * pi * (now_ms % DAY_MS) / DAY_MS)
         total, _ = self._arrival_weights(now_ms)
         return round(self._chance.rng.expovariate(self._tasks_per_ms * swing * total))
 

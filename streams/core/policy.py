@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.core.detectors.watch import Detector
+from streams.models import timestamps
 
-MINUTE_MS = 60_000
+MINUTE_MS, HOUR_MS, DAY_MS = timestamps.MINUTE_MS, timestamps.HOUR_MS, timestamps.DAY_MS
 QUARTER_MS = 15 * MINUTE_MS
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
 
 HOUR_TIER = 2
 """Index of the coarsest tier that windows are made of, which is kept to the correction horizon."""

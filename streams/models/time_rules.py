@@ -15,7 +15,7 @@ from msgspec import Struct
 from streams.models import events as wire
 from streams.models.lenient import TIMES
 from streams.models.refusal import Refusal
-from streams.models.timestamps import DAY_MS, to_ms
+from streams.models.timestamps import DAY_MS, HOUR_MS, MINUTE_MS, to_ms
 
 FIRST_YEAR, END_YEAR = 2000, 2100
 """Years that a time may be written in: from the first, before the second."""
@@ -75,7 +75,7 @@ class TimeRule(NamedTuple):
 
 def span_words(length_ms: int) -> str:
     """Return a length of time in words, e.g. ``400 days``; exact to the second."""
-    for unit_ms, one in ((DAY_MS, "day"), (3_600_000, "hour"), (60_000, "minute")):
+    for unit_ms, one in ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute")):
         if length_ms >= unit_ms and length_ms % unit_ms == 0:
             count = length_ms // unit_ms
             return f"{count} {one}{'' if count == 1 else 's'}"

@@ -125,3 +125,19 @@ def test_every_new_name_in_the_table_is_one_that_exists(monkeypatch: pytest.Monk
             assert part == renamed.ANY or not known or part in known, f"{old} → {new}"
             kinds = introspect.inside(kinds, part, {})
     assert load(None, {}).renamed == ()
+
+
+GONE = {"targets.attainment_ratio": "sla_attainment", "targets.critical_accuracy_ratio": "critical_errors"}
+
+
+@pytest.mark.parametrize(("name", "kind"), GONE.items())
+def test_a_setting_that_is_no_more_is_left_out_with_a_warning(name: str, kind: str) -> None:
+    section, _, setting = name.partition(".")
+    config = of(f"{section}:\n  accuracy_ratio: 0.9\n  {setting}: 0.98\n")
+    assert config.targets.accuracy_ratio == 0.9
+    (said,) = config.renamed
+    assert said.startswith(f"line 3: {name} is no setting any more.")
+    assert kind in said
+    variable = f"FLOORWATCH_{section.upper()}__{setting.upper()}"
+    (said,) = of("", {variable: "0.98"}).renamed
+    assert said.startswith(f"{variable} is no setting any more.")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from streams.core.detectors.dispersion import (
     ASSUMED,
-    DAY_MS,
     NOT_LEARNT,
     Dispersion,
     PaneClass,
@@ -17,6 +16,7 @@ from streams.core.detectors.dispersion import (
     temper_of,
 )
 from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summarise, summarise_one
+from streams.models.timestamps import DAY_MS
 
 ACCURACY_RATIOS = (1.3, 1.6, 2.0, 3.0, 5.0)
 """How many times the allowed error share each accuracy bet is made for."""

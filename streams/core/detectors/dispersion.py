@@ -11,12 +11,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from streams.models.timestamps import DAY_MS
+
 NANO = 1_000_000_000
 
 ASSUMED = 1
 """In place of a weight: the audits say nothing of sampling and are assumed to be random. A weight 1/π is ``NANO`` at least."""
-
-DAY_MS = 86_400_000
 
 PHI_START = 3.4
 """φ of a scope that is not known yet: clusters of 25 audits with a correlation of .1, 1 + 24 · .1."""

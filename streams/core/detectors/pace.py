@@ -18,9 +18,6 @@ from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.summary import DetectorStep, Summary, on_grid, summarise
 from streams.core.detectors.usual_pace import HOUR_TIER, PastHours, Usual
 from streams.core.detectors.watch import (
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
     Detector,
     Panes,
     Reading,
@@ -28,6 +25,7 @@ from streams.core.detectors.watch import (
     reading_of,
     thinned,
 )
+from streams.models.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 
 WEEK_MS = 7 * DAY_MS
 _QUARTER_MS = 15 * MINUTE_MS

@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from streams.core.detectors.watch import DAY_MS, HOUR_MS, Panes
+from streams.core.detectors.watch import Panes
+from streams.models.timestamps import DAY_MS, HOUR_MS
 
 HOUR_TIER = 2
 

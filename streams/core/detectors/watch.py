@@ -16,10 +16,7 @@ from streams.core.detectors.dispersion import NANO, PaneClass, phi_of
 from streams.core.detectors.fleet import wants_audits as wants
 from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.packed import accuracy_pane, critical_pane
-
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
+from streams.models.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 
 Measure = Literal["accuracy", "critical_errors", "sla", "throughput"]
 Counters = Mapping[int | str, int]
