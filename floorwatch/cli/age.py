@@ -13,7 +13,7 @@ from floorwatch.cli.options import duration_s
 from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say
 from streams.core.durations import format_duration
-from streams.core.formatting import duration
+from streams.core.formatting import duration, plural
 from streams.core.time_text import rfc3339
 from streams.models.timestamps import parse_rfc3339_ms
 
@@ -40,11 +40,13 @@ class Age:
         as_of_ms: The watermark up to which every partition has published, Unix ms; None before the first.
         now_ms: The clock, Unix ms.
         complete: Nothing newer had come at the watermark: it is as old as the newest event, and no row is behind any event.
+        partial: Rows it is made of may lack a part of what was counted (``tables.max_scopes``).
     """
 
     as_of_ms: int | None
     now_ms: int
     complete: bool = False
+    partial: bool = False
 
     @property
     def behind_s(self) -> float | None:
@@ -71,8 +73,9 @@ class Age:
 
     @property
     def for_programs(self) -> Row:
-        """``as_of`` and ``behind_s``, both None without a watermark."""
-        return {"as_of": None if self.as_of_ms is None else rfc3339(self.as_of_ms), "behind_s": self.behind_s}
+        """``as_of`` and ``behind_s``, both None without a watermark, and ``partial``."""
+        as_of = None if self.as_of_ms is None else rfc3339(self.as_of_ms)
+        return {"as_of": as_of, "behind_s": self.behind_s, "partial": self.partial}
 
     def title(self, what: str) -> Text:
         """Return the title of a table, red if the table is too old."""
@@ -105,6 +108,27 @@ def age_of(as_of_ms: int | None, rows: Iterable[Mapping[str, Any]], *, complete:
     if as_of_ms is None:
         as_of_ms = min((parse_rfc3339_ms(row["watermark"]) for row in rows), default=None)
     return Age(as_of_ms, int(time.time() * 1000), complete)
+
+
+def age_of_log(watermark_ms: int, *, live: bool) -> Age | None:
+    """Return the age of what was counted from the log: people, quality, why and explain say it as tables do.
+
+    Args:
+        watermark_ms: Event time that the log had reached; negative for an empty log.
+        live: Whether the log was read as it is now. A file, or the log as of a past moment, is not behind anything: None.
+    """
+    return age_of(watermark_ms if watermark_ms >= 0 else None, ()) if live else None
+
+
+def partial_words(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return what to say where rows that a number is made of may lack a part of their scope; empty where none may."""
+    count = sum(bool(row.get("partial")) for row in rows)
+    if not count:
+        return ""
+    return (
+        f"{plural(count, 'row')} it is made of may lack a part of what was counted (partial: tables.max_scopes), so the numbers may "
+        "be too low. --source log counts all."
+    )
 
 
 def mark_of(row: Mapping[str, Any]) -> str:

@@ -236,8 +236,9 @@ def _from_read_model(
     names: tuple[str, str],
 ) -> tuple[RootCause, Age]:
     import asyncio
+    from dataclasses import replace
 
-    from floorwatch.cli.age import age_of
+    from floorwatch.cli.age import age_of, partial_words
     from floorwatch.cli.common import exit_on_redis_error
     from streams.core.rca.shift import PartsDoNotAddUp
 
@@ -247,7 +248,10 @@ def _from_read_model(
         own = [row for row in rows[names[1]].values() if row["scope"].keys() == scope.keys()]
         exit_if_unknown(scope, {name: {str(row["scope"][name]) for row in own} for name in scope})
         try:
-            return explain_rows(measure, scope, by, rows, names), age_of(as_of_ms, own)
+            found = explain_rows(measure, scope, by, rows, names)
+            partial_rows = partial_words(rows_behind(rows, scope, by))
+            say_lines([partial_rows] if partial_rows else [], err=True)
+            return found, replace(age_of(as_of_ms, own), partial=bool(partial_rows))
         except PartsDoNotAddUp:
             # Partitions publish one after the other. Read in between, the parts and the whole may be of different
             # times.
@@ -255,6 +259,17 @@ def _from_read_model(
                 say("The rows keep changing while they are read; try again, or use --source log.", err=True)
                 raise typer.Exit(1) from None
     raise AssertionError("unreachable")
+
+
+def rows_behind(rows: Rows, scope: Mapping[str, str], by: Sequence[str]) -> list[Row]:
+    """Return the rows that an answer is made of: those of the scope and of its cuts."""
+    kinds = [set(scope), *({*scope, name} for name in by), *([{*scope, *by}] if len(by) == 2 else [])]
+    return [
+        row
+        for kept in rows.values()
+        for row in kept.values()
+        if row["scope"].keys() in kinds and all(row["scope"][name] == value for name, value in scope.items())
+    ]
 
 
 async def _rows(session: ClusterSession, measure: str, names: tuple[str, str]) -> tuple[Rows, int | None]:

@@ -53,6 +53,7 @@ def forecast(
             told = age.told(row)
             shown = {"queue": row["scope"]["queue"], "watermark": row["watermark"], "backlog": row["backlog"]}
             shown |= {"as_of": told["as_of"], "behind_s": told["behind_s"], "open_as_of": row.get("open_as_of")}
+            shown["partial"] = bool(row.get("partial"))
             say_json_text(orjson.dumps(shown | row["forecast"]))
         return
 
@@ -242,6 +243,8 @@ def _at(text: str | None) -> str:
 
 def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
     """Return every queue's forecast for a terminal, with as of when it is."""
+    from floorwatch.cli.age import mark_of
+
     past = f"forecast · as of {rows[0]['watermark']}"
     shown = DataTable(past if age is None else age.title("forecast"))
     shown.add_names("queue")
@@ -251,7 +254,7 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
     for row in rows:
         found = row["forecast"]
         shown.add_row(
-            row["scope"]["queue"],
+            row["scope"]["queue"] + mark_of(row),
             f"{sum(tasks for _, tasks in found['open_by_due']):,}",
             f"{found['overdue']:,}",
             _percent(found["tasks_per_hour"]),

@@ -192,7 +192,9 @@ def scorecard(
     if as_json:
         import orjson
 
-        say_json_text(orjson.dumps({**_card_json(card, policy), "rotation": plain(suggestions)}))
+        say_json_text(
+            orjson.dumps({**_card_json(card, policy), "rotation": plain(suggestions), **_age(events, at, desk)})
+        )
         return
     behind = _behind(events, at, desk)
     say("\n".join([*scorecard_lines(card, policy, suggestions), *([behind] if behind else [])]))
@@ -257,16 +259,26 @@ def people(
         import orjson
 
         for card in cards:
-            say_json_text(orjson.dumps({**_card_json(card, policy), "rotation": plain(desk.rotations(card))}))
+            shown = {**_card_json(card, policy), "rotation": plain(desk.rotations(card)), **_age(events, at, desk)}
+            say_json_text(orjson.dumps(shown))
         return
     say("\n".join(people_lines(cards, desk, by, _behind(events, at, desk), each=each)))
 
 
 def _behind(events: Path | None, at: str | None, desk: _PeopleData) -> str:
     """Return how far the live log is behind the clock; nothing for a file or a past time."""
-    from floorwatch.cli.age import age_of
+    from floorwatch.cli.age import age_of_log
 
-    return "" if events is not None or at is not None else age_of(desk.crowd.end_ms - 1, ()).text
+    age = age_of_log(desk.crowd.end_ms - 1, live=events is None and at is None)
+    return "" if age is None else age.text
+
+
+def _age(events: Path | None, at: str | None, desk: _PeopleData) -> dict[str, Any]:
+    """Return ``as_of`` and ``behind_s`` for programs; nothing for a file or a past time."""
+    from floorwatch.cli.age import age_of_log
+
+    age = age_of_log(desk.crowd.end_ms - 1, live=events is None and at is None)
+    return {} if age is None else age.for_programs
 
 
 def people_lines(

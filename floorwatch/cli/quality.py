@@ -12,6 +12,7 @@ from floorwatch.output.terminal import say, say_json, wide_console
 
 if TYPE_CHECKING:
     from floorwatch.analysis.quality.quality_report import QualityReport
+    from floorwatch.cli.age import Age
 
 
 def quality(
@@ -32,6 +33,7 @@ def quality(
     there is told on standard error.
     """
     from floorwatch.analysis.quality.quality_report import quality_of
+    from floorwatch.cli.age import age_of_log
     from floorwatch.cli.cluster_session import open_session, told
 
     _check_dimension(by)
@@ -52,10 +54,11 @@ def quality(
     )
     for line in told(done):
         say(line, err=True)
+    age = age_of_log(done.floor.watermark_ms, live=until_ms is None)
     if as_json:
-        _print_json(report)
+        _print_json(report, age)
     else:
-        _print(report)
+        _print(report, age)
 
 
 def _check_dimension(by: str | None) -> None:
@@ -66,7 +69,7 @@ def _check_dimension(by: str | None) -> None:
         raise typer.Exit(2)
 
 
-def _print_json(report: QualityReport) -> None:
+def _print_json(report: QualityReport, age: Age | None) -> None:
 
     from floorwatch.analysis.quality.quality_report import as_json
     from streams.core.time_text import rfc3339
@@ -74,12 +77,15 @@ def _print_json(report: QualityReport) -> None:
     body = as_json(report)
     start_ms = report.span.start_ms
     del body["span"]
-    say_json({"since": rfc3339(start_ms) if start_ms > 0 else None, **body})
+    told = {} if age is None else age.for_programs
+    say_json({"since": rfc3339(start_ms) if start_ms > 0 else None, **told, **body})
 
 
-def _print(report: QualityReport) -> None:
+def _print(report: QualityReport, age: Age | None) -> None:
     from floorwatch.analysis.quality.quality_text import render
 
     console = wide_console()
+    if age is not None:
+        console.print(age.title("quality"))
     for block in render(report):
         console.print(block)

@@ -25,6 +25,7 @@ from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide
 from streams.core.formatting import printable
 
 if TYPE_CHECKING:
+    from floorwatch.cli.age import Age
     from floorwatch.replay.recount import Range
     from floorwatch.replay.why import RowAddress, WhyAnswer
     from floorwatch.settings.schema import FloorwatchConfig
@@ -49,6 +50,7 @@ def why(
     var: VarOption = None,
 ) -> None:
     """List the tasks behind a number; their contributions add up to it."""
+    from floorwatch.cli.age import age_of_log
     from floorwatch.cli.cluster_session import open_session, told
     from floorwatch.replay.why import MEASURES
     from floorwatch.replay.why import why as ask
@@ -67,11 +69,14 @@ def why(
     answer = session.run(lambda log: ask(log, session.policy, wanted, place, measures[measure], measure, until_ms))
     for line in told(answer.replay):
         say(line, err=True)
+    age = age_of_log(answer.replay.floor.watermark_ms, live=until_ms is None)
     if as_json:
-        _print_json(answer, limit)
+        _print_json(answer, limit, age)
     elif as_csv:
         _print_csv(answer, limit)
     else:
+        if age is not None:
+            wide_console().print(age.title(f"why {name.value}"))
         _print(answer, limit)
     if answer.ahead:
         say(_ahead_text(answer), err=True)
@@ -130,7 +135,7 @@ def _print(answer: WhyAnswer, limit: int) -> None:
     say(f"sum of {len(answer.items)} contributions: {answer.total:,}; the row says {answer.row:,}")
 
 
-def _print_json(answer: WhyAnswer, limit: int) -> None:
+def _print_json(answer: WhyAnswer, limit: int, age: Age | None = None) -> None:
 
     from streams.core.time_text import rfc3339
 
@@ -146,7 +151,7 @@ def _print_json(answer: WhyAnswer, limit: int) -> None:
         "partitions_ahead": answer.ahead,
         "tasks": [item.as_json() for item in _shown(answer, limit)],
     }
-    say_json(body)
+    say_json(body if age is None else body | age.for_programs)
 
 
 def _print_csv(answer: WhyAnswer, limit: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import typer
 
-from floorwatch.cli.age import TOO_OLD, Age, age_of, exit_if_older, mark_of, seconds_of
+from floorwatch.cli.age import TOO_OLD, Age, age_of, age_of_log, exit_if_older, mark_of, partial_words, seconds_of
+from floorwatch.cli.explain import rows_behind
 from floorwatch.cli.forecast import forecast_table
 from floorwatch.cli.table_text import rich_table
 
@@ -86,3 +87,35 @@ def test_why_an_old_table_is_old(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(typer.Exit):
             exit_if_older(Age(NOW_MS - 26 * HOUR_MS, NOW_MS, complete), 300.0)
         assert capsys.readouterr().err == f"rows are 1 d 2 h behind the clock, --max-behind is 5m: {why}\n"
+
+
+def test_what_is_counted_from_the_log_says_its_age_as_tables_do() -> None:
+    """People, quality and why: the log as it is now is behind the clock; a file or a past moment is not."""
+    age = age_of_log(NOW_MS - 60_000, live=True)
+    assert age is not None
+    assert age.text.startswith("as of 2026-12-01T18:05:00Z, ")
+    assert age.text.endswith(" behind the clock") or "ahead" in age.text
+    assert age.for_programs.keys() == {"as_of", "behind_s", "partial"}
+    assert age_of_log(NOW_MS, live=False) is None
+    empty = age_of_log(-1, live=True)
+    assert empty is not None
+    assert (empty.text, empty.for_programs) == ("no data yet", {"as_of": None, "behind_s": None, "partial": False})
+
+
+def test_an_answer_made_of_rows_that_may_lack_something_says_so() -> None:
+    whole = {"scope": {"vendor": "a"}, "watermark": "2026-12-01T18:05:00Z"}
+    part = {**whole, "partial": True}
+    assert partial_words([whole]) == ""
+    assert partial_words([whole, part, part]).startswith("2 rows it is made of may lack a part")
+    other = {"scope": {"queue": "q"}, "partial": True}
+    kept = {"24h": {"vendor=a": whole, "queue=q": other}, "7d": {"vendor=a": part}}
+    assert rows_behind(kept, {}, ("vendor",)) == [whole, part]
+    assert rows_behind(kept, {"vendor": "b"}, ()) == []
+
+
+def test_a_forecast_of_a_partial_row_is_marked() -> None:
+    forecast = {"open_by_due": [], "overdue": 0, "tasks_per_hour": None, "basis": "unknown", "breach_at": None}
+    forecast |= {"shortfall": None, "spare": None}
+    row = {"scope": {"queue": "q"}, "watermark": "2026-12-01T18:05:00Z", "forecast": forecast, "partial": True}
+    (cell,) = forecast_table([row], Age(NOW_MS, NOW_MS)).columns[0].cells
+    assert str(cell) == "q (partial: tables.max_scopes)"
