@@ -27,6 +27,7 @@ from alerts.view import MemoryRowView
 from floorwatch.analysis.quality.quality_report import quality_of
 from floorwatch.bounded import _key_of
 from floorwatch.cli import build, facts, forecast, incidents, quality, table, why
+from floorwatch.cli.age import age_of_log
 from floorwatch.output.terminal import wide_console
 from floorwatch.replay.history import history_of
 from floorwatch.replay.why import MEASURES, RowAddress
@@ -198,16 +199,18 @@ def log_readers(world: World) -> None:
             if answer.unequal:
                 raise ValueError(f"{row['scope_key']!r} {measure}: tasks and row differ: {answer.unequal}")
             _said(lambda answer=answer: why._print(answer, 0))
-            json.loads(_said(lambda answer=answer: why._print_json(answer, 0)))
+            age = age_of_log(answer.replay.floor.watermark_ms, live=True)
+            json.loads(_said(lambda answer=answer, age=age: why._print_json(answer, 0, age)))
             _said(lambda answer=answer: why._print_csv(answer, 0))
     for task in list(dict.fromkeys(json.loads(event)["subject"] for event in world.events))[:_SOME]:
         found = asyncio.run(history_of(world.log, world.policy, task, _PARTITIONS))  # type: ignore[arg-type]
         _said(lambda found=found: facts._print(found))
         json.loads(_said(lambda found=found: facts._print_json(found)))
     for by in ("vendor", "labeler"):
-        report, _ = asyncio.run(quality_of(world.log, world.policy, by=by))  # type: ignore[arg-type]
-        _said(lambda report=report: quality._print(report))
-        json.loads(_said(lambda report=report: quality._print_json(report)))
+        report, done = asyncio.run(quality_of(world.log, world.policy, by=by))  # type: ignore[arg-type]
+        for age in (None, age_of_log(done.floor.watermark_ms, live=True)):
+            _said(lambda report=report, age=age: quality._print(report, age))
+            json.loads(_said(lambda report=report, age=age: quality._print_json(report, age)))
 
 
 def forecasts(world: World) -> None:
