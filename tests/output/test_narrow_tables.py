@@ -144,8 +144,13 @@ def test_a_cut_of_a_cause_breaks_no_number_and_no_heading() -> None:
 
 def test_a_line_is_as_wide_as_the_window_and_whole_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A window of 80 columns was written to as if it had 100, so that every line broke."""
-    monkeypatch.setattr("floorwatch.output.terminal.sys.stdout", SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr("floorwatch.output.terminal.shutil.get_terminal_size", lambda: os.terminal_size((80, 24)))
+    window = SimpleNamespace(get_terminal_size=lambda: os.terminal_size((80, 24)))
+    monkeypatch.setattr("floorwatch.output.terminal.shutil", window)  # the name in that module: pytest asks shutil too
+    monkeypatch.setattr("floorwatch.output.terminal.sys", _with_output(terminal=True))
     assert incidents._width() == 80
-    monkeypatch.setattr("floorwatch.output.terminal.sys.stdout", SimpleNamespace(isatty=lambda: False))
+    monkeypatch.setattr("floorwatch.output.terminal.sys", _with_output(terminal=False))
     assert incidents._width() > 1_000
+
+
+def _with_output(*, terminal: bool) -> SimpleNamespace:
+    return SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: terminal))
