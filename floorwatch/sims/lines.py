@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -57,11 +57,23 @@ class ReportLine:
             return self.high >= self.expected
         return self.low <= self.expected * (1 + self.tolerance) and self.high >= self.expected * (1 - self.tolerance)
 
+    @property
+    def shown(self) -> bool:
+        """Whether the measured number itself is as promised, not its interval alone."""
+        return replace(self, low=self.measured, high=self.measured).ok
+
+    @property
+    def verdict(self) -> str:
+        """``ok``; ``allowed`` where the number is not as promised but its interval allows it, so that more runs would tell; ``NOT``."""
+        if not self.ok:
+            return "NOT"
+        return "ok" if self.shown else "allowed"
+
     def __str__(self) -> str:
         """The line as printed."""
         wanted = f"{self.sense} {number(self.expected)}"
         found = f"{number(self.measured)} [{number(self.low)}, {number(self.high)}]"
-        return f"{'ok ' if self.ok else 'NOT'} {self.name:<84} {wanted:<18} measured {found:<28} {self.source}".rstrip()
+        return f"{self.verdict:<7} {self.name:<84} {wanted:<18} measured {found:<28} {self.source}".rstrip()
 
 
 def number(value: float) -> str:

@@ -46,7 +46,7 @@ def test_the_cusum_it_is_compared_with_has_the_run_length_it_is_named_for() -> N
 def test_a_line_says_what_is_wrong() -> None:
     line = lines.of_share("false alarms", 30, 100, "at most", 0.1, "Ville")
     assert not line.ok
-    assert str(line).startswith("NOT false alarms")
+    assert str(line).split()[:3] == ["NOT", "false", "alarms"]
     assert lines.of_share("false alarms", 0, 100, "at most", 0.1).ok
     assert lines.of_run_length("run length", 1e6, 0, "at least", 1e5).high == math.inf
     assert not lines.of_run_length("run length", 1e6, 100, "at least", 1e5).ok

@@ -32,6 +32,17 @@ def test_a_row_passes_if_every_claim_is_measured_and_holds() -> None:
     assert said.startswith("0 of 17 situations as promised; not as promised: 3; not measured: 1, 2, 4, 5, 6")
 
 
+def test_what_an_interval_alone_allows_is_told_apart() -> None:
+    """One of four was as good as forty of forty: both lines said ok."""
+    wide = lines.of_share("pages", 1, 4, "at most", 0.1, row=3)
+    assert (wide.ok, wide.shown, str(wide).split()[0]) == (True, False, "allowed")
+    assert (GOOD.verdict, BAD.verdict, lines.of_share("held", 19, 20, "about", 1.0).verdict) == ("ok", "NOT", "ok")
+    found = table.measured([wide, GOOD])
+    assert "; an interval alone allows it: 3" in table.summary(found)
+    assert "(at most 0.1) *allowed*<br>" in table.as_markdown(found, 0.1, 7)
+    assert "| allowed |" in table.as_markdown(found, 0.1, 7)
+
+
 def test_a_line_of_a_row_that_there_is_not_is_told() -> None:
     with pytest.raises(ValueError, match=r"'pages' is of row 18: use 1 to 17"):
         table.measured([lines.of_share("pages", 0, 40, "at most", 0.1, row=18)])
@@ -50,7 +61,8 @@ def test_the_table_in_the_docs_has_the_rows_of_the_code_and_says_what_was_measur
     for one, (*_, found, said) in zip(table.SITUATIONS, rows, strict=True):
         claims = found.split("<br>") if found != "–" else []
         kept = not any(claim.endswith("**NOT**") for claim in claims)
-        assert said == table.verdict((True if len(claims) >= one.claims else None) if kept else False)
+        shown = not any(claim.endswith("*allowed*") for claim in claims)
+        assert said == table.verdict((True if len(claims) >= one.claims else None) if kept else False, shown=shown)
 
 
 def test_the_page_with_a_table_is_the_page_around_it() -> None:
