@@ -7,7 +7,19 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from alerts.incident import Ack, Incident, OperatorAction, Silence, Tick
+from alerts.incident import (
+    Ack,
+    Act,
+    Calendar,
+    Incident,
+    Maintenance,
+    Moved,
+    OperatorAction,
+    Override,
+    Receipt,
+    Silence,
+    Tick,
+)
 from alerts.signals import Signal
 from alerts.text import contributors_heading, is_link
 from alerts.view import instant_ms
@@ -26,8 +38,8 @@ _PLAIN = (
     *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
     *("value", "target", "window"),
 )
-Input = Signal | Ack | Silence | Tick
-"""The inputs of incidents. One log (topic signals.v1) orders signals, operator actions and ticks."""
+Input = Signal | Ack | Silence | Tick | Act | Receipt | Override | Maintenance | Calendar | Moved
+"""The inputs of incidents. One log (topic signals.v1) orders signals, what people do and plan, receipts and ticks."""
 
 _inputs: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
 
@@ -48,6 +60,8 @@ def incident_record(incident: Incident, title: str) -> dict[str, Any]:
     record["contributors_say"] = contributors_heading(incident.contributors, over=incident.state == "resolved")
     record["contributors"] = [structs.asdict(part) for part in incident.contributors]
     record["examples"] = list(incident.examples)
+    if incident.figures:
+        record["figures"] = incident.figures
     record["stamp"] = None if incident.stamp is None else structs.asdict(incident.stamp)
     record["acts"] = [_act_record(act) for act in incident.acts]
     record["machine"] = {**{name: getattr(incident, name) for name in _MACHINE}, "told": list(incident.told)}
@@ -61,7 +75,7 @@ def incident_of(record: dict[str, Any]) -> Incident:
         msgspec.ValidationError: A field is missing or has the wrong type.
         ValueError: A time is not RFC 3339.
     """
-    plain = {name: record[name] for name in (*_PLAIN, "contributors", "examples", "stamp") if name in record}
+    plain = {name: record[name] for name in (*_PLAIN, "contributors", "examples", "stamp", "figures") if name in record}
     for name, field in _TIMES:
         at = record.get(name)
         plain[field] = None if at is None else instant_ms(at)
@@ -113,7 +127,7 @@ def encode_input(given: Input) -> bytes:
 
 
 def decode_input(value: bytes | str) -> Input:
-    """The signal, act or tick of JSON bytes.
+    """The input of JSON bytes.
 
     Raises:
         msgspec.DecodeError: No JSON, or none of these.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from alerts.signals import Contributor, Severity
 
@@ -21,8 +21,24 @@ PENDING = "incidents-pending"
 LIVE: frozenset[str] = frozenset(("open", "acknowledged", "escalated"))
 
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
-Note = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
+Note = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
+
+Comment = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*\Z")]
+"""Text of a person, of several lines where they like."""
+Reference = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
+"""A URL, an incident's key or a name of the configuration."""
+
+Via = Literal["cli", "link", "slack", "api"]
+"""The way that an action came: command line, signed link of a message, button in Slack, HTTP API."""
+
+ActKind = Literal[
+    "ack", "silence", "comment", "owner", "link", "snooze", "merge", "unmerge", "useful", "not_useful", "escalate"
+]
+"""What a person does about an incident. ``useful`` and ``not_useful`` judge the alert, not the incident."""
+
+MOST_CALENDAR = 512 * 1024
+"""Characters of an iCalendar text on the log."""
 
 ACTIONS_KEPT = 20
 """Operator actions kept in an incident. The log has all of them for as long as it is kept."""
@@ -52,8 +68,8 @@ class Incident(Struct, frozen=True):
     were told of the present firing; it stays False while a wider incident or a silence holds the message back.
     ``timer_ms`` is the wall time from which group wait is counted and, once people were told, escalation; None until
     the next tick. ``told`` are the routes of the tiers that were told; they are told of the end too. ``acts`` are the
-    last ``ACTIONS_KEPT``, oldest first. ``board_url`` is empty where no board is configured, ``runbook_url`` then a
-    path in the repository.
+    last ``ACTIONS_KEPT``, oldest first. ``figures`` are those of the last signal. ``board_url`` is empty where no
+    board is configured, ``runbook_url`` then a path in the repository.
     """
 
     key: str
@@ -86,6 +102,7 @@ class Incident(Struct, frozen=True):
     board_url: str = ""
     runbook_url: str = ""
     stamp: Stamp | None = None
+    figures: dict[str, float] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:
@@ -125,6 +142,177 @@ class Tick(Struct, frozen=True, tag="tick"):
 
     at_ms: int
     watermark_ms: int | None = None
+
+
+class Act(Struct, frozen=True, tag="act"):
+    """What a person does about an incident, whatever the way. ``Ack`` and ``Silence`` are the older form of two of these.
+
+    Attributes:
+        what: The action.
+        key: Key of the incident.
+        by: Who: a name, or ``link of CHANNEL`` where the reader of a channel is not known.
+        at_ms: Wall time.
+        id: The same for each repetition of one action, so that it counts once; empty: it is not repeated.
+        note: The comment, or why.
+        until_ms: Wall time at which a silence or snooze ends.
+        target: Of ``owner`` who, of ``link`` the URL, of ``merge`` the key of the incident it goes into; else empty.
+        via: The way it came.
+        notice: Id of the notice whose link was followed; empty where there is none.
+    """
+
+    what: ActKind
+    key: str
+    by: Name
+    at_ms: int
+    id: Note = ""
+    note: Comment = ""
+    until_ms: int | None = None
+    target: Reference = ""
+    via: Via = "cli"
+    notice: Note = ""
+
+
+class Receipt(Struct, frozen=True, tag="receipt"):
+    """What became of a notice on one channel.
+
+    Attributes:
+        notice: Id of the notice.
+        group: Id of its group.
+        channel: Name of the channel.
+        outcome: ``sent``: the receiver has it. ``failing``: it is tried again. ``given_up``: it is not tried any more. ``gone``: there
+            is no such channel any more.
+        at_ms: Wall time.
+        reason: Why, without secrets; empty for ``sent``.
+        ref: What the receiver calls the message, to update it later (Slack: ``channel/ts``); empty where it has no name.
+    """
+
+    notice: str
+    group: str
+    channel: str
+    outcome: Literal["sent", "failing", "given_up", "gone"]
+    at_ms: int
+    reason: str = ""
+    ref: str = ""
+
+
+class Override(Struct, frozen=True, tag="override"):
+    """A person takes a schedule from ``from_ms`` to ``to_ms`` (wall time, end excluded). The last of an ``id`` counts."""
+
+    id: Name
+    schedule: Name
+    person: Name
+    from_ms: int
+    to_ms: int
+    by: Name
+    at_ms: int
+    removed: bool = False
+
+
+class Maintenance(Struct, frozen=True, tag="maintenance"):
+    """Nobody is told of what ``match`` fits from ``from_ms`` to ``to_ms`` (wall time, end excluded). The last of an ``id`` counts.
+
+    ``match`` are matchers as in the configuration (``site=kul``), all of which must fit.
+    """
+
+    id: Name
+    match: tuple[Reference, ...]
+    from_ms: int
+    to_ms: int
+    by: Name
+    at_ms: int
+    note: Note = ""
+    removed: bool = False
+
+
+class Calendar(Struct, frozen=True, tag="calendar"):
+    """The iCalendar text of a calendar or schedule of the configuration, as it was read at ``at_ms`` (wall time).
+
+    ``sha`` is the SHA-256 of ``text`` in hex. It is written when the text has changed; the last of a ``name`` counts.
+    """
+
+    name: Name
+    sha: str
+    text: Annotated[str, Meta(max_length=MOST_CALENDAR)]
+    at_ms: int
+
+
+class Moved(Struct, frozen=True, tag="moved"):
+    """An incident that another partition held, handed over to the partition of all alerts: its record of incidents.v1."""
+
+    incident: dict[str, Any]
+
+
+class ToldReceiver(Struct, frozen=True):
+    """Who was told of an incident.
+
+    Attributes:
+        receiver: ``person:mei``, ``channel:ops`` or ``schedule:kul-lead``, the last where nobody was on duty.
+        channels: Names of the channels used.
+        notice: Id of the notice.
+        step: Step of the notice: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``.
+        at_ms: Wall time of the tick that told them.
+        why: In words: ``schedule kul-lead, layer 1``.
+    """
+
+    receiver: str
+    channels: tuple[str, ...]
+    notice: str
+    step: str
+    at_ms: int
+    why: str
+
+
+HoldReason = Literal[
+    "inhibited", "silenced", "snoozed", "quiet", "muted", "maintenance", "grouping", "flapping", "merged", "nobody"
+]
+
+
+class Hold(Struct, frozen=True):
+    """Why somebody was not told.
+
+    Attributes:
+        why: The reason; ``nobody``: no receiver could be found.
+        by: What holds it: key of the wider incident, name of the calendar or maintenance window; empty where nothing has a name.
+        until_ms: Wall time at which it ends; None where only an event ends it.
+        receivers: Who is not told; empty: everybody.
+    """
+
+    why: HoldReason
+    by: str = ""
+    until_ms: int | None = None
+    receivers: tuple[str, ...] = ()
+
+
+class Transition(Struct, frozen=True):
+    """A step of one incident that somebody may have to be told of.
+
+    Attributes:
+        key: Key of the incident.
+        step: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0`` …: with the key the identity of the transition.
+        kind: What happened.
+    """
+
+    key: str
+    step: str
+    kind: Literal["opened", "reopened", "resolved", "acked", "escalate_now", "changed"]
+
+
+def older_form(act: Act) -> Ack | Silence | None:
+    """The form in which the incident machine takes an action; None for a mark (``useful``), which changes no incident.
+
+    Raises:
+        ValueError: A silence without an end, or an action that the machine does not know yet.
+    """
+    match act.what:
+        case "ack":
+            return Ack(act.key, act.by, act.at_ms, act.note)
+        case "silence" if act.until_ms is not None:
+            return Silence(act.key, act.by, act.at_ms, act.until_ms, act.note)
+        case "silence":
+            raise ValueError("a silence without until_ms: say when it ends")
+        case "useful" | "not_useful":
+            return None
+    raise ValueError(f"this release does not act on {act.what}")
 
 
 class Notify(Struct, frozen=True, tag="notify"):

@@ -221,6 +221,7 @@ def _told(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Inciden
         evidence=signal.evidence,
         value=signal.value,
         target=signal.target,
+        figures=signal.figures,
         contributors=signal.contributors,
         examples=signal.examples,
         # The first start seen is kept, unless a detector dates the change; a corrected audit may move that date.
@@ -255,6 +256,7 @@ def _quieter(incident: Incident, signal: Signal) -> Incident:
         incident,
         evidence=signal.evidence,
         value=signal.value,
+        figures=signal.figures,
         updated_ms=max(incident.updated_ms, signal.watermark_ms),
         # Without evidence of recovery it stays open.
         streak=0 if signal.holds else incident.streak + 1,

@@ -1,16 +1,16 @@
-"""Routes and channels as settings, and the channels built from them."""
+"""Routes as settings, and the channels built from the settings of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
 from alerts.outgoing import Notification
-from config.base import Section, StrictNumbers
+from alerts.settings.channels import AppriseSettings, ChannelSettings, ConsoleSettings, WebhookSettings
+from config.base import Section
 from config.nearest import choices
 from streams.core.formatting import UTC_ZONE
 
@@ -33,39 +33,6 @@ class RoutingFault:
 
     def __str__(self) -> str:
         return f"alerts.{'.'.join(map(str, self.field))} {self.reason}"
-
-
-class _Channel(StrictNumbers):
-    """What every channel may have: the IANA name of the zone in which its readers see times."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    zone: str | None = Field(default=None, exclude_if=lambda zone: zone is None)
-
-
-class ConsoleSettings(_Channel):
-    """Notifications on standard output."""
-
-    type: Literal["console"]
-
-
-class WebhookSettings(_Channel):
-    """Notifications by HTTP POST."""
-
-    type: Literal["webhook"]
-    url: SecretStr
-    secret: SecretStr | None = None
-    timeout_s: float = Field(default=10.0, gt=0, le=60)
-
-
-class AppriseSettings(_Channel):
-    """Notifications through the package apprise."""
-
-    type: Literal["apprise"]
-    url: SecretStr
-
-
-ChannelSettings = Annotated[ConsoleSettings | WebhookSettings | AppriseSettings, Field(discriminator="type")]
 
 
 class RoutingSettings(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 Severity = Literal["page", "warn", "info"]
 
@@ -47,7 +47,8 @@ class Signal(Struct, frozen=True, tag="signal"):
     ``since_ms`` is the start of what the evidence covers; ``dated`` says that a detector found it there, so that a correction
     may move it. ``holds`` says of a signal that does not fire that nothing shows a recovery either: an open incident stays open.
     ``value`` is None when there is nothing to measure.
-    ``target`` is in the unit of the rule's kind: a ratio, seconds or a count.
+    ``target`` is in the unit of the rule's kind: a ratio, seconds or a count. ``figures`` are further numbers of the kind by
+    name, for the message: ``late``, ``audited``.
     """
 
     rule: str
@@ -68,3 +69,4 @@ class Signal(Struct, frozen=True, tag="signal"):
     wish: AuditSuggestion | None = None
     dated: bool = False
     holds: bool = False
+    figures: dict[str, float] = field(default_factory=dict)

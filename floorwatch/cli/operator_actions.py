@@ -170,9 +170,10 @@ async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Si
     """Write to the partition of the incident. Returns the place on the log in words."""
     from aiokafka.errors import KafkaError
 
-    from alerts.codec import encode_input
+    from alerts.append import append_input
     from floorwatch.cli.away import obstacles
     from streams.adapters.clients import started_producer
+    from streams.adapters.topic_names import TopicNames
     from streams.engine.errors import Misconfigured
     from streams.models.kafka_error import said_by
     from streams.models.topics import SIGNALS
@@ -180,18 +181,18 @@ async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Si
     told = await obstacles(settings)
     if told:
         raise _away(told)
-    topic, partition = settings.kafka.topic_prefix + SIGNALS, int(record["stamp"]["partition"])
+    names = TopicNames(settings.kafka.topic_prefix, settings.kafka.partitions)
     try:
         async with asyncio.timeout(_SEND_S):
             producer = await started_producer(settings)
             try:
-                value, key = encode_input(act), str(record["kind"]).encode()
-                sent = await producer.send_and_wait(topic, value, key=key, partition=partition)
+                at = int(record["stamp"]["partition"])
+                partition, offset = await append_input(producer, names, act, partition=at)
             finally:
                 await producer.stop()
     except (KafkaError, Misconfigured, OSError, TimeoutError) as error:
         raise _away(said_by(error)) from None
-    return f"{topic}[{partition}] offset {sent.offset}"
+    return f"{names.name(SIGNALS)}[{partition}] offset {offset}"
 
 
 def _away(said: str) -> typer.Exit:

@@ -8,9 +8,10 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field
 
 from alerts.kinds.registry import AnyRule
-from alerts.routes import DEFAULT_ROUTE, ChannelSettings, ConsoleSettings, RoutingSettings, build_channels
+from alerts.routes import DEFAULT_ROUTE, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
+from alerts.settings.channels import ChannelSettings, ConsoleSettings
 from alerts.signals import Severity
 from config.addresses import web_base
 from config.base import SettingsFault

@@ -19,7 +19,7 @@ from msgspec import structs
 from alerts.audit_requests import AuditRequest, LastRequest, decode_standing, encode_request, request_key, standing
 from alerts.audit_requests import step as ask_for_audits
 from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
-from alerts.incident import HIDDEN, PENDING, Ack, Incident, Notify, Publish, Silence, Stamp, Tick
+from alerts.incident import HIDDEN, PENDING, Ack, Act, Incident, Notify, Publish, Silence, Stamp, Tick, older_form
 from alerts.lifecycle import IncidentPolicy, inhibit, inhibited_by, policy_of, step
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification, notification
@@ -173,6 +173,12 @@ class IncidentsStage:
                 self._on_tick(given, stamp)
             case Ack() | Silence():
                 self._on_action(given, stamp)
+            case Act():
+                if (action := older_form(given)) is not None:
+                    self._on_action(action, stamp)
+            case _:
+                # Set aside, so that it can be put again once a release acts on it.
+                raise ValueError(f"this release does not act on {type(given).__name__.lower()} records")
 
     def _on_signal(self, signal: Signal, stamp: Stamp) -> None:
         policy = self._policies.get(signal.rule)
@@ -205,7 +211,13 @@ class IncidentsStage:
                 self._unreadable(topics.SIGNALS, stamp.offset, held.key.encode(), None, error)
 
     def _step(
-        self, held: Incident | None, given: Input, policy: IncidentPolicy, stamp: Stamp, *, inhibited: bool = False
+        self,
+        held: Incident | None,
+        given: Signal | Ack | Silence | Tick,
+        policy: IncidentPolicy,
+        stamp: Stamp,
+        *,
+        inhibited: bool = False,
     ) -> None:
         after, effects = step(held, given, policy, stamp=stamp, inhibited=inhibited)
         if after is None:

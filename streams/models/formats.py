@@ -233,20 +233,20 @@ INCIDENT = Format(
     "worker (incidents), command line, metrics",
     "member format",
     _STOPS,
-    "2: told, clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033)",
-    2,
+    "2: told, clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); "
+    "2.3: figures",
+    3,
 )
 SIGNAL = Format(
     "a signal, operator action or tick",
-    2,
+    3,
     "signals.v1",
-    "worker (rules), floorwatch ack and silence",
+    "worker (rules, incidents), floorwatch ack and silence",
     "worker (incidents)",
     "member format",
     _STOPS,
     "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); "
-    "2.3: holds",
-    3,
+    "2.3: holds; 3: figures; types act, receipt, override, maintenance, calendar, moved",
 )
 NOTIFICATION = Format(
     "a notification",

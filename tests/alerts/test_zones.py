@@ -21,7 +21,8 @@ from alerts.incident import Notify
 from alerts.notifier import Notifier
 from alerts.outbox import Lease
 from alerts.outgoing import Notification, decode_notification, encode_notification, in_zone, notification
-from alerts.routes import ConsoleSettings, RoutingSettings, WebhookSettings, zone_of
+from alerts.routes import RoutingSettings, zone_of
+from alerts.settings.channels import ConsoleSettings, WebhookSettings
 from config.errors import ConfigErrors
 from floorwatch.settings.load import loads
 from streams.core.formatting import instant, times_in

@@ -11,7 +11,8 @@ from msgspec import structs
 
 from alerts.incident import Notify
 from alerts.outgoing import encode_notification, notification
-from alerts.routes import WebhookSettings, build_channels
+from alerts.routes import build_channels
+from alerts.settings.channels import WebhookSettings
 from floorwatch.settings.load import loads
 from tests.alerts.machine import opened
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.codec import Input, encode_input
 from tests.golden import make
 
 KNOWN = Path(__file__).with_name("formats.json")
@@ -23,7 +24,6 @@ KNOWN = Path(__file__).with_name("formats.json")
 def shapes() -> dict[str, str]:
     """Return by format a text that changes with the format: names, types and order of fields, or sample bytes."""
     from alerts.baseline import BaselineState
-    from alerts.codec import Input
     from alerts.incident import Incident
     from alerts.looks import Look
     from alerts.outgoing import Notification
@@ -172,6 +172,21 @@ def drawn() -> bytes:
     return encode_draw("p", DrawnLabel("t-1", "l-1", make.START_MS, {"decision": "flagged"}, 0.2), make.START_MS + 1)
 
 
+def inputs() -> dict[str, Input]:
+    """Return one of each type of input that golden states before 15 do not have."""
+    from alerts.incident import Act, Calendar, Maintenance, Moved, Override, Receipt
+
+    at, end = make.START_MS, make.START_MS + 3_600_000
+    return {
+        "act": Act("snooze", "0011aabb", "ann", at, "a-1", "later", end, "", "link", "g:1"),
+        "receipt": Receipt("g:1", "g", "ops", "failing", at, "HTTP 500", "C1/17.5"),
+        "override": Override("o-1", "kul-lead", "mei", at, end, "ann", at, removed=True),
+        "maintenance": Maintenance("m-1", ("site=kul", "queue=~a.*"), at, end, "ann", at, "moving", removed=True),
+        "calendar": Calendar("public", "00ff", "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", at),
+        "moved": Moved({"key": "0011aabb"}),
+    }
+
+
 def main() -> int:
     """Write fingerprints and golden states of the present formats, where they have new versions."""
     now, before = fingerprints(), known()
@@ -187,6 +202,7 @@ def main() -> int:
     name = str(max(numbers, default=1) + 1)
     state = {"version": name, **make.make_state()}
     state["values"]["label drawn"] = make._b64(drawn())
+    state["values"] |= {f"input {name}": make._b64(encode_input(given)) for name, given in inputs().items()}
     (make.HERE / f"{name}.json.xz").write_bytes(lzma.compress(json.dumps(state, indent=0).encode(), preset=9))
     KNOWN.write_text(json.dumps(now, indent=2) + "\n")
     print(f"wrote {name}.json.xz and {KNOWN.name}")

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from alerts.audit_requests import decode_standing
-from alerts.codec import decode_incident, decode_input
+from alerts.codec import decode_incident, decode_input, encode_input
 from alerts.incident import Ack, Silence, Tick
 from alerts.outgoing import decode_notification, encode_notification
 from alerts.signals import Signal
@@ -110,6 +110,8 @@ def test_alert_records_of_every_version_are_read(version: str) -> None:
     if "label drawn" in held:
         assert decode_standing(held["label drawn"]) is None
         assert ids_of(held["label drawn"]) == ("t-1", "l-1")
+    for name, given in fingerprints.inputs().items():
+        assert decode_input(held.get(f"input {name}", encode_input(given))) == given
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -171,7 +173,8 @@ def newer_json(value: bytes) -> bytes:
 def test_a_newer_record_is_refused_and_says_which_version_is_needed(name: str, read: Callable[[bytes], Any]) -> None:
     value = values(VERSIONS[0])[name]
     read(value)
-    with pytest.raises(NewerFormat, match="format version 9, and this Floorwatch reads up to version 2"):
+    known = {decode_incident: formats.INCIDENT, decode_notification: formats.NOTIFICATION}.get(read, formats.SIGNAL)
+    with pytest.raises(NewerFormat, match=f"format version 9, and this Floorwatch reads up to version {known.version}"):
         read(newer_json(value))
 
 

@@ -1,0 +1,43 @@
+"""Append an input to the log of incidents, from wherever one comes: command line, web pages, notifier."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from alerts.codec import Input, encode_input
+from streams.adapters.topic_names import TopicNames
+from streams.models.topics import SIGNALS
+
+ALERTS_KEY = b"alerts"
+"""Key of the inputs. Its partition of signals.v1 is that of all alerts."""
+
+
+class InputProducer(Protocol):
+    """What an input is written with; aiokafka's producer is one."""
+
+    async def send_and_wait(
+        self, topic: str, value: bytes | None = None, key: bytes | None = None, partition: int | None = None
+    ) -> Any:
+        """Write a record; return its metadata once the broker has it."""
+
+
+async def append_input(
+    producer: InputProducer, names: TopicNames, given: Input, *, partition: int | None = None
+) -> tuple[int, int]:
+    """Append an input to signals.v1.
+
+    Args:
+        producer: A started producer.
+        names: Names of topics, and how many partitions they have.
+        given: What to append.
+        partition: That of the incident it is about, as its ``stamp`` says; None: that of ``ALERTS_KEY``.
+
+    Returns:
+        Partition and offset.
+
+    Raises:
+        KafkaError: The broker did not take it.
+    """
+    chosen = names.partition_of(ALERTS_KEY) if partition is None else partition
+    sent = await producer.send_and_wait(names.name(SIGNALS), encode_input(given), key=ALERTS_KEY, partition=chosen)
+    return chosen, int(sent.offset)

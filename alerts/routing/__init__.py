@@ -1,0 +1,1 @@
+"""Which routes an incident takes, and whom they tell. Pure: the configuration comes as a policy, time as a record's time."""

@@ -1,0 +1,98 @@
+"""Inputs of the incidents' log: their limits, the older form of an action, and where they are appended."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from alerts.append import ALERTS_KEY, append_input
+from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
+from alerts.incident import MOST_CALENDAR, Ack, Act, Calendar, Maintenance, Override, Silence, older_form
+from alerts.lifecycle import IncidentPolicy, step
+from alerts.oncall.facts import fold
+from alerts.oncall.policy import RotaFacts
+from streams.adapters.topic_names import TopicNames
+from tests.alerts.machine import signal
+
+NAMES = TopicNames("f.", 8)
+
+
+class Written:
+    """A producer that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[Any, ...]] = []
+
+    async def send_and_wait(self, topic: str, value: Any = None, key: Any = None, partition: Any = None) -> Any:
+        self.records.append((topic, partition, key, value))
+        return SimpleNamespace(offset=len(self.records) - 1)
+
+
+def test_an_action_has_the_form_that_the_machine_knows() -> None:
+    assert older_form(Act("ack", "k", "mei", 5, note="mine", via="link")) == Ack("k", "mei", 5, "mine")
+    assert older_form(Act("silence", "k", "mei", 5, until_ms=9)) == Silence("k", "mei", 5, 9)
+    assert older_form(Act("useful", "k", "mei", 5)) is None
+    for act in (Act("silence", "k", "mei", 5), Act("snooze", "k", "mei", 5, until_ms=9)):
+        with pytest.raises(ValueError, match=r"without until_ms|does not act on snooze"):
+            older_form(act)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Act("shout", "k", "mei", 5),  # type: ignore[arg-type]
+        Act("ack", "k", "", 5),
+        Act("ack", "k", "a\x1bb", 5),
+        Ack("k", "mei\n", 5),
+        Act("comment", "k", "mei", 5, note="x" * 1001),
+        Act("link", "k", "mei", 5, target="https://a.example/\n"),
+        Maintenance("m", ("x" * 2001,), 1, 2, "mei", 5),
+        Calendar("c", "00", "x" * (MOST_CALENDAR + 1), 5),
+    ],
+    ids=lambda given: type(given).__name__.lower(),
+)
+def test_what_is_too_long_or_cannot_be_shown_is_refused(given: Input) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        decode_input(encode_input(given))
+
+
+def test_a_comment_may_have_lines() -> None:
+    act = Act("comment", "k", "mei", 5, note="one\ntwo")
+    assert decode_input(encode_input(act)) == act
+
+
+def test_inputs_are_appended_to_the_partition_of_all_alerts_or_to_that_of_an_incident() -> None:
+    writer, act = Written(), Act("ack", "k", "mei", 5)
+    assert asyncio.run(append_input(writer, NAMES, act)) == (NAMES.partition_of(ALERTS_KEY), 0)
+    assert asyncio.run(append_input(writer, NAMES, act, partition=3)) == (3, 1)
+    assert [record[:3] for record in writer.records] == [
+        ("f.signals.v1", NAMES.partition_of(b"alerts"), b"alerts"),
+        ("f.signals.v1", 3, b"alerts"),
+    ]
+    assert decode_input(writer.records[0][3]) == act
+
+
+def test_figures_of_a_signal_are_those_of_its_incident() -> None:
+    told = msgspec.structs.replace(signal(True), figures={"late": 1426.0})
+    opened, _ = step(None, told, IncidentPolicy())
+    assert opened is not None
+    assert opened.figures == {"late": 1426.0}
+    assert decode_incident(encode_incident(opened, "t")) == opened
+    quiet = msgspec.structs.replace(signal(False), figures={"late": 3.0})
+    after, _ = step(opened, quiet, IncidentPolicy(resolve_after=2))
+    assert after is not None
+    assert after.figures == {"late": 3.0}
+
+
+def test_the_last_record_of_an_id_counts() -> None:
+    first = Override("o", "kul", "mei", 1, 2, "ann", 5)
+    given = [first, Maintenance("m", ("site=kul",), 1, 2, "ann", 5), Calendar("c", "00", "", 5)]
+    facts = RotaFacts()
+    for one in [*given, msgspec.structs.replace(first, removed=True)]:
+        facts = fold(facts, one)
+    assert facts.overrides["o"].removed
+    assert (facts.maintenance["m"], facts.calendars["c"]) == (given[1], given[2])
