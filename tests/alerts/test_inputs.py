@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from alerts.append import ALERTS_KEY, append_input
 from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
-from alerts.incident import MOST_CALENDAR, Ack, Act, Calendar, Maintenance, Override, Silence, older_form
+from alerts.incident import MOST_CALENDAR, Ack, Act, Calendar, Maintenance, Moved, Override, Silence, older_form
 from alerts.lifecycle import IncidentPolicy, step
 from alerts.oncall.facts import fold
 from alerts.oncall.policy import RotaFacts
 from streams.adapters.topic_names import TopicNames
+from tests.alerts.incident_world import KEY, World, on, run
 from tests.alerts.machine import signal
 
 NAMES = TopicNames("f.", 8)
@@ -96,3 +98,20 @@ def test_the_last_record_of_an_id_counts() -> None:
         facts = fold(facts, one)
     assert facts.overrides["o"].removed
     assert (facts.maintenance["m"], facts.calendars["c"]) == (given[1], given[2])
+
+
+def test_an_action_of_any_way_counts_and_what_is_not_known_yet_is_set_aside(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        await world.put(on())
+        await world.put(Act("useful", KEY, "bo", world.now_ms), Act("snooze", KEY, "bo", world.now_ms, until_ms=9))
+        await world.put(Moved({"key": KEY}), Act("ack", KEY, "mei", world.now_ms, via="link"))
+        await world.turn()
+        shown = await world.shown()
+        assert (shown["state"], [act["by"] for act in shown["acts"]]) == ("acknowledged", ["mei"])
+        letters = [json.loads(record.value or b"{}") for record in world.log.records["f.deadletters.v1"]]
+        assert [letter["reason"].partition("this release does not act on ")[2].rstrip(")") for letter in letters] == [
+            "snooze",
+            "moved records",
+        ]
+
+    run(redis_url, story)

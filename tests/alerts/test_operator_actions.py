@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from alerts.codec import Input, decode_incident, encode_incident, encode_input
-from alerts.incident import ACTIONS_KEPT, Ack, Act, Incident, Moved, Silence, Tick
+from alerts.incident import ACTIONS_KEPT, Ack, Incident, Silence, Tick
 from alerts.lifecycle import UNHEARD, IncidentPolicy
 from alerts.outgoing import Notification
 from alerts.text import title_of
@@ -252,23 +252,6 @@ def test_what_cannot_be_an_act_is_passed_over(redis_url: str) -> None:
         assert world.log.committed == len(bad) + 2
         assert (await world.shown())["state"] == "open"
         assert (await world.shown())["acts"] == []
-
-    run(redis_url, story)
-
-
-def test_an_action_of_any_way_counts_and_what_is_not_known_yet_is_set_aside(redis_url: str) -> None:
-    async def story(world: World) -> None:
-        await world.put(on())
-        await world.put(Act("useful", KEY, "bo", world.now_ms), Act("snooze", KEY, "bo", world.now_ms, until_ms=9))
-        await world.put(Moved({"key": KEY}), Act("ack", KEY, "mei", world.now_ms, via="link"))
-        await world.turn()
-        shown = await world.shown()
-        assert (shown["state"], [act["by"] for act in shown["acts"]]) == ("acknowledged", ["mei"])
-        letters = [json.loads(record.value or b"{}") for record in world.log.records["f.deadletters.v1"]]
-        assert [letter["reason"].partition("this release does not act on ")[2].rstrip(")") for letter in letters] == [
-            "snooze",
-            "moved records",
-        ]
 
     run(redis_url, story)
 
