@@ -24,18 +24,22 @@ _MOST_VALUES = 1_000
 
 @dataclass(kw_only=True)
 class StrataLog(TaskLog):
-    """Labels by stratum and hour. Only counts are kept, so memory does not grow with the labels.
+    """Labels by stratum and step of time. Only counts are kept, so memory does not grow with the labels.
 
     Attributes:
         dimensions: Places in ``DIMENSIONS`` of what the strata are made of.
         flags: Which labels are flagged.
-        hours: Counts by hour since 1970.
+        until_ms: Labels made from then on are not counted; None counts all.
+        step_ms: Counts are kept for steps of time so long; one ends at ``until_ms``.
+        steps: Counts by number of the step.
         values: How often each value was given, for messages; no more than a thousand different ones.
     """
 
     dimensions: tuple[int, ...] = ()
     flags: FlagRule = field(default_factory=lambda: FlagRule(None))
-    hours: dict[int, StrataTally] = field(default_factory=dict)
+    until_ms: int | None = None
+    step_ms: int = HOUR_MS
+    steps: dict[int, StrataTally] = field(default_factory=dict)
     values: Counter[str] = field(default_factory=Counter)
     ended: bool = False
 
@@ -47,21 +51,31 @@ class StrataLog(TaskLog):
         """
         for task_id, facts in tasks:
             for label in planned_labels(task_id, facts):
-                tally = self.hours.get(label.time_ms // HOUR_MS)
+                if self.until_ms is not None and label.time_ms >= self.until_ms:
+                    continue
+                step = self._step_of(label.time_ms)
+                tally = self.steps.get(step)
                 if tally is None:
-                    tally = self.hours[label.time_ms // HOUR_MS] = StrataTally(self.dimensions)
+                    tally = self.steps[step] = StrataTally(self.dimensions)
                 flagged = self.flags.flagged(label.values)
                 tally.add(label, flagged=flagged, deserved=self.flags.deserved(label.verdict))
                 for value in values_of(label.values):
                     if value in self.values or len(self.values) < _MOST_VALUES:
                         self.values[value] += 1
 
-    def between(self, start_ms: int, end_ms: int) -> StrataTally:
-        """Return the counts of the hours that begin in a half-open range of time."""
+    def _step_of(self, time_ms: int) -> int:
+        return (time_ms - (self.until_ms or 0) % self.step_ms) // self.step_ms
+
+    def begin_of(self, start_ms: int) -> int:
+        """Return when the step begins that holds a time, in ms: what ``since`` counts from."""
+        return self._step_of(start_ms) * self.step_ms + (self.until_ms or 0) % self.step_ms
+
+    def since(self, start_ms: int) -> StrataTally:
+        """Return the counts from the step on that holds a time."""
         whole = StrataTally(self.dimensions)
-        for hour in sorted(self.hours):
-            if start_ms <= hour * HOUR_MS < end_ms:
-                whole.merge(self.hours[hour])
+        for step in sorted(self.steps):
+            if step >= self._step_of(start_ms):
+                whole.merge(self.steps[step])
         return whole
 
 

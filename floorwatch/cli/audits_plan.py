@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from config.nearest import choices
+from floorwatch.cli.audits_plan_text import show_plan, tell_refused
 from floorwatch.cli.options import (
     AtOption,
     ConfigOption,
@@ -24,8 +25,8 @@ from floorwatch.cli.options import (
 )
 from floorwatch.cli.people_options import as_percent
 from floorwatch.output.csv_file import write_csv
-from floorwatch.output.terminal import say, say_json, say_lines, wide_console
-from streams.core.policy import DAY_MS, DIMENSIONS, HOUR_MS
+from floorwatch.output.terminal import say_json, say_lines
+from streams.core.policy import DAY_MS, DIMENSIONS, HOUR_MS, MINUTE_MS
 
 if TYPE_CHECKING:
     from floorwatch.analysis.audits.plan_file import AuditPlan
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from floorwatch.analysis.audits.planning import PlanGoal, PlanResult
     from floorwatch.analysis.audits.rates import StrataTally
     from floorwatch.cli.audits_log import StrataLog
+
+_SHORT_MS = 2 * DAY_MS
+"""A window up to so long begins on the minute, a longer one on the hour; before ``--at`` it begins to the minute in any case."""
 
 Window = Annotated[str, typer.Option(help="The time that tells volumes and error rates, and that the plan is for.")]
 Strata = Annotated[str, typer.Option(help="What the strata are made of, beside flagged or approved.")]
@@ -104,12 +108,14 @@ def plan(
     costs, flags = _costs(cost), _flags(value, approved)
     window_ms, until_ms = duration_ms("--window", window), None if at is None else timestamp_ms("--at", at)
     begins_ms = None if begins is None else timestamp_ms("--begins", begins)
-    log = _load(dimensions, flags, events, config, var)
+    log = _load(dimensions, flags, events, config, var, window_ms=window_ms, until_ms=until_ms)
     end_ms = log.watermark_ms + 1 if until_ms is None else until_ms
-    tally = log.between(max(0, end_ms - window_ms) // HOUR_MS * HOUR_MS, end_ms)
+    start_ms = log.begin_of(end_ms - window_ms)
+    tally = log.since(start_ms)
     _refuse_nothing(log, tally, window, end_ms, flags)
     results = _results(tally, goal, each, costs)
     document = _document(name, begins_ms or end_ms, dimensions, flags, results, goal)
+    tell_refused(document, least_probability(config, var))
     if as_json:
         from floorwatch.analysis.audits.plan_file import as_json as plain
 
@@ -118,7 +124,7 @@ def plan(
         rows = [row for result in results for row in _rows(dimensions, result)]
         write_csv(sys.stdout, [*dimensions, "decision", "labels", "wrong_ratio", "audits", "probability"], rows)
     else:
-        _show(document, results, goal, tally, window, window_ms)
+        show_plan(document, results, goal, tally, window, (start_ms, end_ms))
 
 
 def _goal(
@@ -206,7 +212,14 @@ def least_probability(config: Path | None, var: Path | None) -> float:
 
 
 def _load(
-    dimensions: Sequence[str], flags: FlagRule, events: Path | None, config: Path | None, var: Path | None
+    dimensions: Sequence[str],
+    flags: FlagRule,
+    events: Path | None,
+    config: Path | None,
+    var: Path | None,
+    *,
+    window_ms: int,
+    until_ms: int | None,
 ) -> StrataLog:
     from floorwatch.analysis.audits.rates import TooManyStrata
     from floorwatch.cli.audits_log import StrataLog
@@ -214,7 +227,9 @@ def _load(
 
     places = tuple(DIMENSIONS.index(one) for one in dimensions)
     try:
-        return load_log(StrataLog(dimensions=places, flags=flags), events, config, var)
+        step_ms = MINUTE_MS if window_ms <= _SHORT_MS else HOUR_MS
+        log = StrataLog(dimensions=places, flags=flags, until_ms=until_ms, step_ms=step_ms)
+        return load_log(log, events, config, var)
     except TooManyStrata as error:
         misused(f"--strata {','.join(dimensions)}: {error}. Take fewer dimensions; the labeller is seldom one of them.")
 
@@ -309,52 +324,3 @@ def _rows(dimensions: Sequence[str], result: PlanResult) -> list[dict[str, Any]]
         }
         for one in result.plan.strata
     ]
-
-
-def _show(
-    document: AuditPlan, results: list[PlanResult], goal: PlanGoal, tally: StrataTally, window: str, window_ms: int
-) -> None:
-    """Print the plan for people."""
-    from floorwatch.output.terminal import DataTable
-    from streams.core.formatting import plural
-
-    basis = (
-        f"{plural(tally.audits, 'random audit')}"
-        if tally.weighted
-        else f"{plural(tally.audits, 'audit')} that are assumed to be random"
-        if tally.audits
-        else f"no audit, so {1 - goal.target:.1%} wrong is assumed everywhere"
-    )
-    say(f"Goal: {'; '.join(goal.words())}")
-    say(f"For {window} like the last: {plural(tally.labels, 'label')}, error rates from {basis}.")
-    table = DataTable()
-    table.add_names(*document.dimensions, "decision")
-    table.add_numbers("labels", "wrong expected", "audits", "probability π", spare=("wrong expected",))
-    for result in results:
-        for one in result.plan.strata:
-            names = (part or "–" for part in one.stratum.key)
-            shown = (
-                f"{one.stratum.labels:,}",
-                f"{one.stratum.wrong:.1%}",
-                f"{one.audits:,}",
-                f"{100 * one.probability:.3g}%",
-            )
-            table.add_row(*names, *shown)
-    wide_console().print(table)
-    days = max(window_ms / DAY_MS, 1 / 24)
-    for result in results:
-        of = f"{', '.join(part or '–' for part in result.scope)}: " if result.scope else ""
-        found = result.plan
-        say(
-            f"{of}{plural(found.audits, 'audit')}, {found.audits / days:,.0f} a day. Accuracy {found.accuracy:.1%} expected, interval "
-            f"no wider than {200 * found.half_width:.2f} points with a chance of {found.assurance:.0%}; as many audits of one "
-            f"probability give {200 * result.even:.2f}."
-        )
-        if result.recall is not None:
-            recall = result.recall
-            say(
-                f"{of}recall {recall.recall:.1%} expected; approved labels are audited with {100 * recall.probability:.3g}% at "
-                f"least: recall is then known to be at least {recall.low:.1%}, its interval no wider than "
-                f"{200 * recall.half_width:.1f} points."
-            )
-    say("Keep it with --json > plan.json; `floorwatch audits feed plan.json` then asks for the audits.")

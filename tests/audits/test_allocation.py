@@ -133,3 +133,12 @@ def test_what_a_plan_promises_holds_when_it_is_carried_out() -> None:
 def test_what_is_out_of_reach_is_told(ask, said: str) -> None:
     with pytest.raises(OutOfReach, match=said):
         ask()
+
+
+def test_the_plan_for_a_drop_sees_it_whatever_the_assurance_of_its_interval() -> None:
+    """The number of audits was looked for with the allocation of another assurance than the plan then had."""
+    found = [
+        AuditStratum((name,), labels, wrong)
+        for name, labels, wrong in (("a", 50_000, 0.2), ("b", 500, 0.05), ("c", 9_000, 0.002))
+    ]
+    assert seen_below(for_power(found, 0.791, 0.821, assurance=0.99).strata, 0.791, 0.821)

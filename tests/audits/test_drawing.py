@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from alerts.audit_requests import decode_standing
-from floorwatch.analysis.audits.asked import DrawnLabel, draw_id, draw_key, encode_draw, ids_of, until_of
+from floorwatch.analysis.audits.asked import DrawnLabel, draw_id, draw_key, encode_draw, until_of
 from floorwatch.analysis.audits.drawing import drawn, label_number
 from floorwatch.analysis.audits.plan_file import BadPlan, read_plan, rounded_up
 from floorwatch.analysis.audits.planned_labels import PlannedLabel
@@ -78,7 +78,7 @@ def test_what_asks_for_an_audit_reads_as_the_contract_says() -> None:
     event = msgspec.json.decode(found, type=AuditDrawn)
     assert (event.subject, event.data.label_id, event.id) == ("t-1", "l-1", draw_id("t-1", "l-1"))
     assert json.loads(found)["data"]["sampling"] == {"method": "stratified", "probability": 0.5}
-    assert (ids_of(found), until_of(found)) == (("t-1", "l-1"), BEGINS + 1)
+    assert until_of(found) == BEGINS + 1
     assert draw_key("t-1", "l-1") == b"~label|t-1|l-1"
     assert decode_standing(found) is None, "the incidents stage passes over it"
 

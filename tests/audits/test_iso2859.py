@@ -196,3 +196,12 @@ def test_hypergeometric_chances_by_hand() -> None:
 def test_what_is_not_in_the_tables_is_told(call, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         call()
+
+
+@pytest.mark.parametrize("lot", [10**9, 10**11, 10**12])
+def test_large_lots_are_as_exact_as_small_ones(lot: int) -> None:
+    """A lot without end is the binomial distribution; logarithms of its factorials are wrong by tenths of a percent and more."""
+    for size, accept in ((80, 2), (1_250, 21)):
+        for share in (0.001, 0.01, 0.02):
+            found = lot_chance_accepted(lot, round(lot * share), size, accept)
+            assert found == pytest.approx(chance_accepted(size, accept, share), rel=1e-5)

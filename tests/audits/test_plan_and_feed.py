@@ -103,6 +103,30 @@ def test_a_plan_shows_strata_probabilities_and_what_they_give(events: Path) -> N
     assert done.output.count("│ bpo-a") == 3
 
 
+def test_a_plan_says_which_audits_would_be_refused(events: Path, tmp_path: Path) -> None:
+    config = tmp_path / "floorwatch.yaml"
+    config.write_text("sampling: {min_probability: 0.5}\n")
+    words = ("plan", "--events", events, "--total", 200, "--json")
+    assert "min_probability" not in run(*words).stderr
+    assert (
+        "is below sampling.min_probability, 0.5: audits that name it are refused"
+        in run(*words, "--config", config).stderr
+    )
+
+
+def test_a_plan_that_the_minimum_decides_says_so(events: Path) -> None:
+    assert "--minimum" not in run("plan", "--events", events, "--total", 200).output
+    done = run("plan", "--events", events, "--total", 40, "--minimum", 20).output
+    assert "(--minimum) and the least probability make it 120 audits instead of 40." in " ".join(done.split())
+
+
+def test_the_window_is_what_was_asked_for(events: Path) -> None:
+    """One label a minute: 90 minutes up to half past, and no whole hours around them."""
+    for at, window, labels in (("10:30", "90m", 90), ("10:59", "30m", 30), ("03:00", "2h", 120)):
+        done = run("plan", "--events", events, "--total", 40, "--window", window, "--at", f"2026-12-01T{at}:00Z")
+        assert f"For {window} like the last: {labels} labels" in done.output, done.output
+
+
 def test_csv_has_a_row_for_each_stratum(events: Path) -> None:
     done = run("plan", "--events", events, "--total", 200, "--csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from floorwatch.analysis.audits import sizes
 from floorwatch.analysis.audits.sizes import (
     OutOfReach,
     audits_for_half_width,
@@ -97,3 +98,13 @@ def test_what_cannot_be_had_is_told() -> None:
         audits_for_power(0.94999, 0.95)
     with pytest.raises(OutOfReach, match="up to 1,000,000 makes"):
         audits_for_half_width(0.9, 0.0001)
+
+
+def test_sizes_up_to_the_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doubling passed over what lies between the last power of two and the bound: 581 was refused with a bound of 1,000."""
+    monkeypatch.setattr(sizes, "MOST", 1_000)
+    assert audits_for_half_width(0.95, 0.02) == 581
+    assert audits_for_power(0.92, 0.95) == 562
+    monkeypatch.setattr(sizes, "MOST", 580)
+    with pytest.raises(OutOfReach, match="up to 580"):
+        audits_for_half_width(0.95, 0.02)

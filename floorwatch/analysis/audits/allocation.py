@@ -281,7 +281,8 @@ def for_power(
         raise OutOfReach(f"{accuracy:.2%} is not below the target of {target:.2%}")
 
     def meets(audits: int) -> bool:
-        return seen_below(narrowest(strata, audits, minimum=minimum).strata, accuracy, target, power)
+        planned = narrowest(strata, audits, minimum=minimum, assurance=assurance).strata
+        return seen_below(planned, accuracy, target, power)
 
     labels = sum(one.labels for one in strata)
     if not meets(labels):

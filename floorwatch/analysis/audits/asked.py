@@ -89,13 +89,3 @@ def until_of(value: bytes) -> int:
         msgspec.DecodeError: The record asks for no audit of a label.
     """
     return to_ms(_decode(value).data.until)
-
-
-def ids_of(value: bytes) -> tuple[str, str]:
-    """Return task and label of a record.
-
-    Raises:
-        msgspec.DecodeError: The record asks for no audit of a label.
-    """
-    event = _decode(value)
-    return event.subject, event.data.label_id

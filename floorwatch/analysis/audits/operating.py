@@ -21,7 +21,7 @@ class CurvePoint(NamedTuple):
 
     Attributes:
         wrong: Wrong labels of the lot.
-        share: The same as a share of the lot, 0..1.
+        share: Share of wrong labels in the work, 0..1, for which the point stands; ``wrong`` is the nearest whole number of a lot.
         lot_accepted: Probability that a lot with so many is accepted (hypergeometric; type A).
         process_accepted: Probability for lots out of work that is wrong with this probability (binomial; type B).
     """
@@ -71,22 +71,22 @@ def lot_chance_accepted(lot: int, wrong: int, size: int, accept: int) -> float:
         accept: Most wrong ones in the sample.
     """
     least, most = max(0, size - (lot - wrong)), min(accept, size, wrong)
-    whole = _log_ways(lot, size)
-    return min(
-        1.0,
-        math.fsum(
-            math.exp(_log_ways(wrong, found) + _log_ways(lot - wrong, size - found) - whole)
-            for found in range(least, most + 1)
-        ),
-    )
-
-
-def _log_ways(of: int, choose: int) -> float:
-    return math.lgamma(of + 1) - math.lgamma(choose + 1) - math.lgamma(of - choose + 1)
+    if least > most:
+        return 0.0
+    # One label after the other, the wrong ones first: ratios stay exact where factorials of a large lot cancel to nothing.
+    chance = math.lgamma(size + 1) - math.lgamma(least + 1) - math.lgamma(size - least + 1)
+    chance += math.fsum(math.log((wrong - at) / (lot - at)) for at in range(least))
+    chance += math.fsum(math.log((lot - wrong - at) / (lot - least - at)) for at in range(size - least))
+    chances = [chance]
+    for found in range(least, most):
+        ways = (wrong - found) * (size - found)
+        chance += math.log(ways / ((found + 1) * (lot - wrong - size + found + 1)))
+        chances.append(chance)
+    return min(1.0, math.fsum(math.exp(one) for one in chances))
 
 
 def share_accepted_with(size: int, accept: int, chance: float) -> float:
-    """Return the share wrong, 0..1, at which a sample accepts with a probability; found by halving, to 1e-9."""
+    """Return the share wrong, 0..1, at which a sample accepts with a probability; found by halving, to 1e-12."""
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2

@@ -199,13 +199,28 @@ def _prior_weight(own: Iterable[WrongShare], share: float) -> float:
     """Return how many audits the common share counts as."""
     known = [one for one in own if one.worth >= 1]
     spread = share * (1 - share)
-    worth = sum(one.worth for one in known)
     if len(known) < 2 or spread <= 0:
         return _LEAST_PRIOR
-    seen = sum(one.worth * (one.share - share) ** 2 for one in known)
-    by_chance = spread * len(known)
-    between = (seen - by_chance) / (worth - sum(one.worth**2 for one in known) / worth)
+    between = variance_between(known, spread)
     return _MOST_PRIOR if between <= 0 else min(_MOST_PRIOR, max(_LEAST_PRIOR, spread / between - 1))
+
+
+def variance_between(known: Sequence[WrongShare], spread: float) -> float:
+    """Return the variance of the true shares of strata, as the method of moments estimates it; 0 or less where chance explains all.
+
+    Source: Kleinman, JASA 68 (1973), with weights n: Σn(share − mean)² expects p(1 − p)(k − 1), and γ(Σn − Σn²/Σn − (k − 1)) more,
+    if the true shares vary by γ·p(1 − p). k − 1, because the mean is that of the same strata.
+
+    Args:
+        known: At least two strata.
+        spread: p(1 − p) of the common share.
+    """
+    worth = sum(one.worth for one in known)
+    mean = sum(one.worth * one.share for one in known) / worth
+    seen = sum(one.worth * (one.share - mean) ** 2 for one in known)
+    free = len(known) - 1
+    room = worth - sum(one.worth**2 for one in known) / worth - free
+    return (seen - spread * free) / room if room > 0 else 0.0
 
 
 def strata_of(

@@ -225,12 +225,11 @@ def _least(
         rate: About one number in 1/rate begins a new tooth of the saw.
         said: What to say where it never holds.
     """
-    high = 1
+    low, high = 0, 1
     while not holds(high):
-        high *= 2
-        if high > MOST:
+        if high >= MOST:
             raise OutOfReach(said.format(most=MOST))
-    low = high // 2
+        low, high = high, min(2 * high, MOST)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
@@ -240,4 +239,6 @@ def _least(
     found = last
     while found > first and held(found - 1):
         found -= 1
+    if found > MOST:
+        raise OutOfReach(said.format(most=MOST))
     return found

@@ -281,9 +281,8 @@ accuracy.show(
     Computed(float | None),
     Series("critical_error_estimate_ratio", "Share of labels with a critical error, estimated from random audits."),
     Meaning(
-        "The share of labels with a critical error, estimated as accuracy is and with its 95% interval (`critical_error_low_ratio`, "
-        "`critical_error_high_ratio`). Alert rules hold this number against their target. `critical_error_ratio` is the raw share of "
-        "all audits."
+        "The share of labels with a critical error, estimated as accuracy is, and the ends of its 95% interval. Alert rules "
+        "hold this number against their target. `critical_error_ratio` is the raw share of all audits."
     ),
 )
 for _end, _words in (("low", "Lower"), ("high", "Upper")):
