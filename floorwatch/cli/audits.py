@@ -102,14 +102,14 @@ def _for_goals(
             low, high = interval_limits(round(accuracy * number), number)
             said = (
                 f"Interval no wider than {200 * half_width:g} points at {_shown(accuracy)}: {plural(number, 'random audit')}, with a "
-                f"chance of {assurance:.0%}. A usual one is {low:.1%} – {high:.1%}."
+                f"chance of {_shown(assurance)}. A usual one is {low:.1%} – {high:.1%}."
             )
             found["audits_for_half_width"] = (number, said)
         if see is not None:
             number = audits_for_power(see, target, power)
             said = (
                 f"A drop to {_shown(see)} against a target of {_shown(target)}: {plural(number, 'random audit')}, with a chance of "
-                f"{power:.0%} that it is judged below the target beyond chance. Work on the target is judged so in at most 2.5%."
+                f"{_shown(power)} that it is judged below the target beyond chance. Work on the target is judged so in at most 2.5%."
             )
             found["audits_for_drop"] = (number, said)
     except OutOfReach as error:
@@ -126,7 +126,7 @@ def _of_audits(audits: int, accuracy: float, target: float, power: float, assura
     width = half_width_within(audits, accuracy, assurance)
     seen = detectable(audits, target, power)
     drop = (
-        f"A drop below the target of {_shown(target)} is seen with a chance of {power:.0%} from {_shown(seen.accuracy)} down; "
+        f"A drop below the target of {_shown(target)} is seen with a chance of {_shown(power)} from {_shown(seen.accuracy)} down; "
         f"{judged_from(seen)}."
         if seen.accuracy is not None
         else f"So few say nothing of a target of {_shown(target)}: not even if all are wrong."
@@ -135,7 +135,7 @@ def _of_audits(audits: int, accuracy: float, target: float, power: float, assura
         "audits": (audits, f"{plural(audits, 'random audit')}:"),
         "half_width_points": (
             round(100 * width, 3),
-            f"At {_shown(accuracy)} the 95% interval is no wider than {200 * width:.1f} points with a chance of {assurance:.0%}.",
+            f"At {_shown(accuracy)} the 95% interval is no wider than {200 * width:.1f} points with a chance of {_shown(assurance)}.",
         ),
         "seen_accuracy_ratio": (None if seen.accuracy is None else round(seen.accuracy, 5), drop),
         "judged_from_wrong": (seen.wrong, ""),

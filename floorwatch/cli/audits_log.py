@@ -1,4 +1,4 @@
-"""What audit plans read of the log of events: strata by the hour, and the labels that a plan draws."""
+"""What audit plans read of the log of events: strata by steps of time, and the labels that a plan draws."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from streams.core.policy import HOUR_MS
 
 if TYPE_CHECKING:
     from floorwatch.analysis.audits.plan_file import ReadyPlan
+    from floorwatch.analysis.audits.planned_labels import PlannedLabel
     from streams.core.facts import Fact
 
 _MOST_VALUES = 1_000
@@ -29,17 +30,19 @@ class StrataLog(TaskLog):
     Attributes:
         dimensions: Places in ``DIMENSIONS`` of what the strata are made of.
         flags: Which labels are flagged.
-        until_ms: Labels made from then on are not counted; None counts all.
-        step_ms: Counts are kept for steps of time so long; one ends at ``until_ms``.
-        steps: Counts by number of the step.
+        between: The half-open range of time of the labels that are counted, in ms; None counts all.
+        step_ms: Counts are kept for steps of time so long.
+        steps: Counts by number of the step since 1970.
+        first_ms: When the first label of the log was made, counted or not; None without a label.
         values: How often each value was given, for messages; no more than a thousand different ones.
     """
 
     dimensions: tuple[int, ...] = ()
     flags: FlagRule = field(default_factory=lambda: FlagRule(None))
-    until_ms: int | None = None
+    between: tuple[int, int] | None = None
     step_ms: int = HOUR_MS
     steps: dict[int, StrataTally] = field(default_factory=dict)
+    first_ms: int | None = None
     values: Counter[str] = field(default_factory=Counter)
     ended: bool = False
 
@@ -51,30 +54,31 @@ class StrataLog(TaskLog):
         """
         for task_id, facts in tasks:
             for label in planned_labels(task_id, facts):
-                if self.until_ms is not None and label.time_ms >= self.until_ms:
-                    continue
-                step = self._step_of(label.time_ms)
-                tally = self.steps.get(step)
-                if tally is None:
-                    tally = self.steps[step] = StrataTally(self.dimensions)
-                flagged = self.flags.flagged(label.values)
-                tally.add(label, flagged=flagged, deserved=self.flags.deserved(label.verdict))
+                if self.first_ms is None or label.time_ms < self.first_ms:
+                    self.first_ms = label.time_ms
                 for value in values_of(label.values):
                     if value in self.values or len(self.values) < _MOST_VALUES:
                         self.values[value] += 1
+                if self.between is None or self.between[0] <= label.time_ms < self.between[1]:
+                    self._count(label)
 
-    def _step_of(self, time_ms: int) -> int:
-        return (time_ms - (self.until_ms or 0) % self.step_ms) // self.step_ms
+    def _count(self, label: PlannedLabel) -> None:
+        step = label.time_ms // self.step_ms
+        tally = self.steps.get(step)
+        if tally is None:
+            tally = self.steps[step] = StrataTally(self.dimensions)
+        tally.add(label, flagged=self.flags.flagged(label.values), deserved=self.flags.deserved(label.verdict))
 
-    def begin_of(self, start_ms: int) -> int:
-        """Return when the step begins that holds a time, in ms: what ``since`` counts from."""
-        return self._step_of(start_ms) * self.step_ms + (self.until_ms or 0) % self.step_ms
+    def counted_from(self, start_ms: int) -> int:
+        """Return from when on ``since`` counts, in ms: the begin of the step that holds a time, or of ``between`` if later."""
+        begin_ms = start_ms // self.step_ms * self.step_ms
+        return begin_ms if self.between is None else max(begin_ms, self.between[0])
 
     def since(self, start_ms: int) -> StrataTally:
         """Return the counts from the step on that holds a time."""
         whole = StrataTally(self.dimensions)
         for step in sorted(self.steps):
-            if step >= self._step_of(start_ms):
+            if step >= start_ms // self.step_ms:
                 whole.merge(self.steps[step])
         return whole
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from config.nearest import choices
-from floorwatch.cli.audits_plan_text import show_plan, tell_refused
+from floorwatch.cli.audits_plan_text import notes_of, show_plan
 from floorwatch.cli.options import (
     AtOption,
     ConfigOption,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from floorwatch.cli.audits_log import StrataLog
 
 _SHORT_MS = 2 * DAY_MS
-"""A window up to so long begins on the minute, a longer one on the hour; before ``--at`` it begins to the minute in any case."""
+"""A window up to the last event begins on the whole minute where it is up to so long, else on the whole hour: only counts are kept."""
 
 Window = Annotated[str, typer.Option(help="The time that tells volumes and error rates, and that the plan is for.")]
 Strata = Annotated[str, typer.Option(help="What the strata are made of, beside flagged or approved.")]
@@ -108,14 +108,15 @@ def plan(
     costs, flags = _costs(cost), _flags(value, approved)
     window_ms, until_ms = duration_ms("--window", window), None if at is None else timestamp_ms("--at", at)
     begins_ms = None if begins is None else timestamp_ms("--begins", begins)
+    _check_name(name)
     log = _load(dimensions, flags, events, config, var, window_ms=window_ms, until_ms=until_ms)
     end_ms = log.watermark_ms + 1 if until_ms is None else until_ms
-    start_ms = log.begin_of(end_ms - window_ms)
+    start_ms = log.counted_from(end_ms - window_ms)
     tally = log.since(start_ms)
     _refuse_nothing(log, tally, window, end_ms, flags)
     results = _results(tally, goal, each, costs)
-    document = _document(name, begins_ms or end_ms, dimensions, flags, results, goal)
-    tell_refused(document, least_probability(config, var))
+    document = _document(name, end_ms if begins_ms is None else begins_ms, dimensions, flags, results, goal)
+    say_lines(notes_of(document, results, goal, log, (start_ms, end_ms), least_probability(config, var)), err=True)
     if as_json:
         from floorwatch.analysis.audits.plan_file import as_json as plain
 
@@ -124,7 +125,7 @@ def plan(
         rows = [row for result in results for row in _rows(dimensions, result)]
         write_csv(sys.stdout, [*dimensions, "decision", "labels", "wrong_ratio", "audits", "probability"], rows)
     else:
-        show_plan(document, results, goal, tally, window, (start_ms, end_ms))
+        show_plan(document, results, goal, tally, window, (start_ms, end_ms), each)
 
 
 def _goal(
@@ -161,6 +162,13 @@ def _goal(
         low,
         None if recall_half_width is None else recall_half_width / 100,
     )
+
+
+def _check_name(name: str) -> None:
+    from floorwatch.analysis.audits.plan_file import MOST_NAME
+
+    if not 0 < len(name.strip()) <= MOST_NAME or not name.isprintable():
+        misused(f"--name: write 1 to {MOST_NAME} printable characters, for example audit-plan")
 
 
 def _names(option: str, text: str) -> list[str]:
@@ -228,7 +236,8 @@ def _load(
     places = tuple(DIMENSIONS.index(one) for one in dimensions)
     try:
         step_ms = MINUTE_MS if window_ms <= _SHORT_MS else HOUR_MS
-        log = StrataLog(dimensions=places, flags=flags, until_ms=until_ms, step_ms=step_ms)
+        between = None if until_ms is None else (until_ms - window_ms, until_ms)
+        log = StrataLog(dimensions=places, flags=flags, between=between, step_ms=step_ms)
         return load_log(log, events, config, var)
     except TooManyStrata as error:
         misused(f"--strata {','.join(dimensions)}: {error}. Take fewer dimensions; the labeller is seldom one of them.")
@@ -238,10 +247,16 @@ def _refuse_nothing(log: StrataLog, tally: StrataTally, window: str, end_ms: int
     """Leave with code 1 where there is nothing to plan for, and say why."""
     from floorwatch.analysis.audits.rates import APPROVED, FLAGGED
     from floorwatch.output.reader_zone import local_instant
+    from streams.core.time_text import rfc3339
 
     if not tally.labels:
         say_lines(
-            [f"No label was made in the last {window} before {local_instant(end_ms)}. Ask for a longer --window."],
+            [
+                (
+                    f"No label was made in the last {window} before {local_instant(end_ms)}; the last event is of "
+                    f"{rfc3339(log.watermark_ms)}. Ask for a longer --window, or another --at."
+                )
+            ],
             err=True,
         )
         raise typer.Exit(1)
@@ -249,7 +264,9 @@ def _refuse_nothing(log: StrataLog, tally: StrataTally, window: str, end_ms: int
     if flags.value is not None and flags.value not in log.values:
         misused(f"--value {flags.value}: no label gives it; {choices(flags.value, given)}")
     sides = {key[-1] for key in tally.counts}
-    if sides == {FLAGGED} and flags.value is None and given:
+    if sides == {FLAGGED} and any(name.casefold() in flags.approvals for name in log.values):
+        say_lines(["Every label of the window flags its item, so all are planned as flagged."], err=True)
+    elif sides == {FLAGGED} and flags.value is None and given:
         listed = ", ".join(given[:10])
         misused(
             f"No label approves its item. Name the values that do with --approved, once each; given most: {listed}."
@@ -290,7 +307,7 @@ def _document(
     planned = [one for result in results for one in result.plan.strata]
     labels = sum(one.stratum.labels for one in planned)
     return AuditPlan(
-        plan=name[:100] or "audit-plan",
+        plan=name,
         begins=rfc3339(begins_ms),
         key=secrets.token_hex(KEY_BYTES),
         dimensions=dimensions,

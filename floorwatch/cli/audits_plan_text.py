@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from floorwatch.analysis.audits.plan_file import AuditPlan
     from floorwatch.analysis.audits.planning import PlanGoal, PlanResult
     from floorwatch.analysis.audits.rates import StrataTally
+    from floorwatch.cli.audits_log import StrataLog
 
 
 def show_plan(
@@ -21,8 +22,19 @@ def show_plan(
     tally: StrataTally,
     window: str,
     between: tuple[int, int],
+    each: Sequence[str],
 ) -> None:
-    """Print the plan for people."""
+    """Print the plan for people.
+
+    Args:
+        document: The plan.
+        results: Its parts.
+        goal: What it is for.
+        tally: What was counted.
+        window: The time that was asked for.
+        between: The time that was counted, in ms, half-open.
+        each: Dimensions of ``--for-each``.
+    """
     from floorwatch.output.reader_zone import local_instant
     from floorwatch.output.terminal import DataTable
     from streams.core.formatting import plural
@@ -34,7 +46,8 @@ def show_plan(
         if tally.audits
         else f"no audit, so {1 - goal.target:.1%} wrong is assumed everywhere"
     )
-    say(f"Goal: {'; '.join(goal.words())}")
+    of_each = f" for each {', '.join(each)}" if each else ""
+    say(f"Goal{of_each}: {'; '.join(goal.words())}")
     start_ms, end_ms = between
     say(
         f"For {window} like the last: {plural(tally.labels, 'label')}, error rates from {basis}. "
@@ -60,7 +73,7 @@ def show_plan(
         found = result.plan
         say(
             f"{of}{plural(found.audits, 'audit')}, {found.audits / days:,.0f} a day. Accuracy {found.accuracy:.1%} expected, interval "
-            f"no wider than {200 * found.half_width:.2f} points with a chance of {found.assurance:.0%}; as many audits of one "
+            f"no wider than {200 * found.half_width:.2f} points with a chance of {100 * found.assurance:g}%; as many audits of one "
             f"probability give {200 * result.even:.2f}."
         )
         if result.recall is not None:
@@ -71,32 +84,71 @@ def show_plan(
                 f"{200 * recall.half_width:.1f} points."
             )
     say("Keep it with --json > plan.json; `floorwatch audits feed plan.json` then asks for the audits.")
-    _tell_minimum(results, goal)
 
 
-def _tell_minimum(results: Sequence[PlanResult], goal: PlanGoal) -> None:
-    """Say where the least audits of each stratum ask for more than the goal does."""
-    for result in results:
-        held = sum(one.audits <= min(goal.minimum, one.stratum.labels) for one in result.plan.strata)
-        if goal.total is not None and result.plan.audits > goal.total:
-            beyond = f"{result.plan.audits:,} audits instead of {goal.total:,}"
-        elif held == len(result.plan.strata):
-            beyond = "more audits than the goal needs, or as many"
-        else:
-            continue
-        of = f"{', '.join(part or '–' for part in result.scope)}: " if result.scope else ""
-        say(
-            f"{of}at least {goal.minimum:,} audits of each stratum (--minimum) and the least probability make it {beyond}. A smaller "
-            "--minimum or fewer --strata ask for less."
-        )
+def notes_of(
+    document: AuditPlan,
+    results: Sequence[PlanResult],
+    goal: PlanGoal,
+    log: StrataLog,
+    between: tuple[int, int],
+    least: float,
+) -> list[str]:
+    """Return what to know before a plan is used, one sentence or two each, whatever form it is printed in.
 
-
-def tell_refused(document: AuditPlan, least: float) -> None:
-    """Say on standard error where audits of a plan would be refused, because their probability is below the bound."""
+    Args:
+        document: The plan.
+        results: Its parts.
+        goal: What it is for.
+        log: What was read.
+        between: The time that was counted, in ms.
+        least: ``sampling.min_probability``.
+    """
+    said = [*_of_the_window(log, between), *(note for one in results for note in _of_the_minimum(one, goal))]
     below = sum(one.probability < least for one in document.strata)
     if below:
-        say(
-            f"The probability of {below:,} of {len(document.strata):,} strata is below sampling.min_probability, "
-            f"{least:g}: audits that name it are refused. Plan for more audits (--minimum), or lower the bound.",
-            err=True,
+        said.append(
+            f"The probability of {below:,} of {len(document.strata):,} strata is below sampling.min_probability, {least:g}: audits "
+            "that name it are refused, except from sources with a lower bound of their own. Plan for more audits (--minimum), or lower "
+            "the bound."
         )
+    return said
+
+
+def _of_the_window(log: StrataLog, between: tuple[int, int]) -> list[str]:
+    """Say where the log does not go back to the begin of the window, and the numbers by the day are too small."""
+    from floorwatch.output.reader_zone import local_instant
+
+    start_ms, end_ms = between
+    if log.first_ms is None or log.first_ms - start_ms <= (end_ms - start_ms) / 10:
+        return []
+    return [
+        (
+            f"The first label of the log is of {local_instant(log.first_ms)}, so the window is not full and its volumes are too small. "
+            "Ask for a shorter --window."
+        )
+    ]
+
+
+def _of_the_minimum(result: PlanResult, goal: PlanGoal) -> list[str]:
+    """Say where a part asks for more audits than the goal because of lower bounds, or for fewer because there are no more labels."""
+    from floorwatch.analysis.audits.allocation import LEAST_PROBABILITY, least_audits
+    from streams.core.formatting import plural
+
+    of = f"{', '.join(part or '–' for part in result.scope)}: " if result.scope else "Note: "
+    audits, strata = result.plan.audits, result.plan.strata
+    if goal.total is not None:
+        if audits < goal.total:
+            return [f"{of}there are only {plural(audits, 'label')}, so all of them are audited, not {goal.total:,}."]
+        beyond = f"that makes {audits:,} instead of {goal.total:,}" if audits > goal.total else ""
+    else:
+        held = all(one.audits <= least_audits(one.stratum._replace(least=0.0), goal.minimum) for one in strata)
+        beyond = f"that makes these {audits:,}, and the goal may need fewer" if held else ""
+    if not beyond:
+        return []
+    return [
+        (
+            f"{of}each stratum has {plural(max(1, goal.minimum), 'audit')} at least (--minimum), or all of its labels, and a "
+            f"probability of at least {LEAST_PROBABILITY:g}: {beyond}. A smaller --minimum or fewer --strata ask for less."
+        )
+    ]

@@ -111,7 +111,7 @@ def test_a_small_lot_is_audited_whole() -> None:
     ("words", "said"),
     [
         (("size", "--accuracy", "0.95"), "write percent, for example 95"),
-        (("size", "--see", "95"), "95.00% is not below the target of 95.00%"),
+        (("size", "--see", "95"), "95% is not below the target of 95%"),
         (("size", "--half-width", "nan"), "must be a number, not nan"),
         (("size", "--accuracy", "nan"), "must be a number, not nan"),
         (("size", "--half-width=-nan"), "must be a number, not -nan"),

@@ -29,7 +29,7 @@ def test_labels_are_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     events, plan = tmp_path / "events.jsonl", tmp_path / "plan.json"
     events.write_text("\n".join(floor()))
     words = ("plan", "--events", events, "--total", 150, "--begins", "2026-12-01T00:00:00Z", "--json")
-    plan.write_text(run(*words).output)
+    plan.write_text(run(*words).stdout)
 
     async def standing(brokers: str) -> dict[bytes, bytes]:
         reader, found = KafkaLogReader({"bootstrap_servers": brokers}), {}
@@ -80,7 +80,7 @@ def test_a_plan_and_its_feed_read_the_log_of_the_cluster(tmp_path: Path, monkeyp
     events, plan = tmp_path / "events.jsonl", tmp_path / "plan.json"
     events.write_text("\n".join(floor()))
     words = ["plan", "--total", 150, "--begins", "2026-12-01T00:00:00Z", "--json"]
-    plan.write_text(run(*words, "--events", events).output)
+    plan.write_text(run(*words, "--events", events).stdout)
 
     async def go() -> None:
         async with Servers(tmp_path) as servers:

@@ -14,12 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from floorwatch.cli import build
+from streams.core.formatting import plural
 from streams.core.time_text import rfc3339
 from streams.models.outputs import AuditDrawn
 from tests.core.harness import CoreRun
 
 START = 1_796_083_200_000  # 2026-12-01T00:00:00Z
-LABELS, MINUTE = 1_200, 60_000
+LABELS, MINUTE, DAY = 1_200, 60_000, 86_400_000
 RUNNER = CliRunner()
 
 
@@ -83,7 +84,7 @@ def plan_file(events: Path) -> Path:
     assert done.exit_code == 0, done.output
     path = events.with_name("plan.json")
     # The key is drawn anew for each plan; with this one the tests are the same each time.
-    path.write_text(json.dumps({**json.loads(done.output), "key": bytes(range(16)).hex()}))
+    path.write_text(json.dumps({**json.loads(done.stdout), "key": bytes(range(16)).hex()}))
     return path
 
 
@@ -91,7 +92,7 @@ def test_a_plan_shows_strata_probabilities_and_what_they_give(events: Path) -> N
     done = run("plan", "--events", events, "--half-width", 4, "--for-each", "vendor", "--minimum", 10)
     assert done.exit_code == 0, done.output
     for said in (
-        "Goal: interval of accuracy no wider than 8 points, with a chance of 90%",
+        "Goal for each vendor: interval of accuracy no wider than 8 points, with a chance of 90%",
         "For 7d like the last: 1,200 labels, error rates from",
         "bpo-a: ",
         "bpo-b: ",
@@ -115,16 +116,95 @@ def test_a_plan_says_which_audits_would_be_refused(events: Path, tmp_path: Path)
 
 
 def test_a_plan_that_the_minimum_decides_says_so(events: Path) -> None:
-    assert "--minimum" not in run("plan", "--events", events, "--total", 200).output
-    done = run("plan", "--events", events, "--total", 40, "--minimum", 20).output
-    assert "(--minimum) and the least probability make it 120 audits instead of 40." in " ".join(done.split())
+    """Also where the plan is written as JSON: the sentence is on standard error."""
+    assert "--minimum" not in run("plan", "--events", events, "--total", 200).stderr
+    for form in ((), ("--json",), ("--csv",)):
+        said = run("plan", "--events", events, "--total", 40, "--minimum", 20, *form).stderr
+        assert "each stratum has 20 audits at least (--minimum)" in said
+        assert "that makes 120 instead of 40." in said
+    said = run("plan", "--events", events, "--half-width", 20, "--for-each", "vendor", "--minimum", 30).stderr
+    assert "bpo-a: each stratum has 30 audits at least (--minimum)" in said
+    assert "that makes these 90, and the goal may need fewer" in said
 
 
-def test_the_window_is_what_was_asked_for(events: Path) -> None:
-    """One label a minute: 90 minutes up to half past, and no whole hours around them."""
-    for at, window, labels in (("10:30", "90m", 90), ("10:59", "30m", 30), ("03:00", "2h", 120)):
-        done = run("plan", "--events", events, "--total", 40, "--window", window, "--at", f"2026-12-01T{at}:00Z")
-        assert f"For {window} like the last: {labels} labels" in done.output, done.output
+def test_a_number_of_audits_beyond_the_labels_is_told(events: Path) -> None:
+    said = run("plan", "--events", events, "--total", 10**9).stderr
+    assert "there are only 1,200 labels, so all of them are audited, not 1,000,000,000." in said
+
+
+def test_a_window_that_the_log_does_not_fill_is_told(events: Path) -> None:
+    """The numbers by the day are then too small."""
+    said = "The first label of the log is of Tue 1 Dec 00:00 UTC, so the window is not full"
+    assert said in run("plan", "--events", events, "--total", 40).stderr
+    assert "first label" not in run("plan", "--events", events, "--total", 40, "--window", "20h").stderr
+
+
+@pytest.mark.parametrize(
+    ("at", "window", "labels"),
+    [
+        ("10:30:00", "90m", 90),
+        ("10:59:00", "30m", 30),
+        ("03:00:00", "2h", 120),
+        ("10:30:30", "150s", 3),
+        ("10:30:30", "90s", 2),
+        ("10:30:30", "45s", 1),
+    ],
+)
+def test_the_window_before_a_time_is_exact(events: Path, at: str, window: str, labels: int) -> None:
+    """A label at each whole minute: none before the window and none from its end on."""
+    done = run("plan", "--events", events, "--total", 40, "--window", window, "--at", f"2026-12-01T{at}Z")
+    assert f"For {window} like the last: {plural(labels, 'label')}" in done.output, done.output
+
+
+def test_a_long_window_before_a_time_is_exact(tmp_path: Path) -> None:
+    """Three days and 90 seconds, to the second: no whole hours."""
+    events, end = tmp_path / "events.jsonl", START + 4 * DAY
+    times = (end - 3 * DAY - 90_001, end - 3 * DAY - 90_000, end - 1, end)
+    events.write_text("\n".join(corrected("safe", number, at) for number, at in enumerate(times)))
+    asked = ("plan", "--events", events, "--window", "259290s", "--at", rfc3339(end), "--total", 2)
+    assert ": 2 labels" in run(*asked).output
+
+
+def test_a_window_up_to_the_last_event_says_what_it_counted(events: Path) -> None:
+    """The last label is made at 19:59; the window begins on the whole minute, a long one on the whole hour."""
+    short = run("plan", "--events", events, "--total", 40, "--window", "90m").output
+    assert "Counted from Tue 1 Dec 18:29 UTC to Tue 1 Dec 19:59 UTC" in short
+    assert "For 90m like the last: 91 labels" in short
+    assert "Counted from Tue 24 Nov 19:00 UTC" in run("plan", "--events", events, "--total", 40).output
+
+
+def test_a_window_of_flagged_labels_alone_is_planned(events: Path) -> None:
+    """That other labels approve is known: it was said that no label does, and nothing was planned."""
+    done = run("plan", "--events", events, "--total", 1, "--window", "45s", "--at", "2026-12-01T10:30:30Z")
+    assert done.exit_code == 0, done.output
+    assert "Every label of the window flags its item, so all are planned as flagged." in done.stderr
+
+
+def test_chances_near_one_are_not_rounded_to_certainty(events: Path) -> None:
+    said = run("plan", "--events", events, "--see", 85, "--power", 99.9, "--assurance", 99.5).output
+    assert "with a chance of 99.9%" in said
+    assert "points with a chance of 99.5%" in said
+    assert "100%" not in said.replace("│          100% │", "")
+
+
+def test_a_plan_may_begin_in_1970(events: Path) -> None:
+    """0 ms is a time, too: the last event was taken in its place."""
+    asked = ("plan", "--events", events, "--total", 40, "--begins", "1970-01-01T00:00:00Z", "--json")
+    assert json.loads(run(*asked).stdout)["begins"] == "1970-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\nb"])
+def test_a_name_that_cannot_stand_is_refused(events: Path, name: str) -> None:
+    """It was cut, or replaced, without a word."""
+    done = run("plan", "--events", events, "--total", 40, "--name", name)
+    assert done.exit_code == 2
+    assert "--name: write 1 to 100 printable characters" in done.output
+
+
+def test_a_time_without_labels_says_when_the_last_event_was(events: Path) -> None:
+    done = run("plan", "--events", events, "--at", "2030-01-01T00:00:00Z")
+    assert done.exit_code == 1
+    assert "the last event is of 2026-12-01T" in done.output
 
 
 def test_csv_has_a_row_for_each_stratum(events: Path) -> None:
@@ -146,13 +226,13 @@ def test_a_goal_of_recall_raises_the_probability_of_approved_labels(events: Path
 
 
 def test_each_plan_has_a_key_of_its_own(events: Path) -> None:
-    keys = {json.loads(run("plan", "--events", events, "--total", 50, "--json").output)["key"] for _ in range(2)}
+    keys = {json.loads(run("plan", "--events", events, "--total", 50, "--json").stdout)["key"] for _ in range(2)}
     assert len(keys) == 2
 
 
 def test_a_drop_and_a_cost(events: Path) -> None:
     plain, dear = (
-        json.loads(run("plan", "--events", events, "--see", 88, "--strata", "", *more, "--json").output)
+        json.loads(run("plan", "--events", events, "--see", 88, "--strata", "", *more, "--json").stdout)
         for more in ((), ("--cost", "flagged=9"))
     )
     assert plain["goal"] == ["a drop to 88% seen below 95%, with a chance of 80%"]

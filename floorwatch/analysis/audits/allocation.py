@@ -86,6 +86,18 @@ class Plan(NamedTuple):
         return sum(one.audits * one.stratum.cost for one in self.strata)
 
 
+def least_audits(stratum: AuditStratum, minimum: int, floor: float = 0.0) -> int:
+    """Return how many audits a stratum has at least, whatever the goal: no more than its labels.
+
+    Args:
+        stratum: The stratum; its own least probability counts, too.
+        minimum: Least audits; one in any case.
+        floor: Least probability, 0..1; ``LEAST_PROBABILITY`` in any case.
+    """
+    share = max(floor, stratum.least, LEAST_PROBABILITY)
+    return min(stratum.labels, max(1, minimum, math.ceil(stratum.labels * share - 1e-9)))
+
+
 def neyman(strata: Sequence[AuditStratum], audits: int, *, minimum: int = 0, floor: float = 0.0) -> tuple[Planned, ...]:
     """Return how many audits each stratum gets of a number of them: Neyman's allocation in whole numbers.
 
@@ -103,10 +115,7 @@ def neyman(strata: Sequence[AuditStratum], audits: int, *, minimum: int = 0, flo
         >>> [one.audits for one in neyman([flagged, approved], 500)]
         [120, 380]
     """
-    lows = [
-        min(one.labels, max(1, minimum, math.ceil(one.labels * max(floor, one.least, LEAST_PROBABILITY) - 1e-9)))
-        for one in strata
-    ]
+    lows = [least_audits(one, minimum, floor) for one in strata]
     worth = [one.labels * one.spread / math.sqrt(one.cost) for one in strata]
     total = min(audits, sum(one.labels for one in strata))
 
@@ -278,7 +287,7 @@ def for_power(
         OutOfReach: The accuracy is not below the target, or auditing everything does not see it.
     """
     if accuracy >= target:
-        raise OutOfReach(f"{accuracy:.2%} is not below the target of {target:.2%}")
+        raise OutOfReach(f"{100 * accuracy:g}% is not below the target of {100 * target:g}%")
 
     def meets(audits: int) -> bool:
         planned = narrowest(strata, audits, minimum=minimum, assurance=assurance).strata
@@ -286,7 +295,9 @@ def for_power(
 
     labels = sum(one.labels for one in strata)
     if not meets(labels):
-        raise OutOfReach(f"auditing all {labels:,} labels does not see {accuracy:.2%} with a chance of {power:.0%}")
+        raise OutOfReach(
+            f"auditing all {labels:,} labels does not see {100 * accuracy:g}% with a chance of {100 * power:g}%"
+        )
     return narrowest(strata, _fewest(meets, labels), minimum=minimum, assurance=assurance)
 
 

@@ -23,6 +23,9 @@ from streams.models.timestamps import BadTimestamp, parse_rfc3339_ms
 
 FORMAT = 1
 
+MOST_NAME = 100
+"""Characters of a plan's name."""
+
 Share = Annotated[float, Meta(ge=LEAST_PROBABILITY, le=1.0)]
 Names = Annotated[list[str], Meta(max_length=len(DIMENSIONS))]
 
@@ -66,7 +69,7 @@ class AuditPlan(Struct, forbid_unknown_fields=True, kw_only=True):
         format: Version of this form.
     """
 
-    plan: Annotated[str, Meta(min_length=1, max_length=100)]
+    plan: Annotated[str, Meta(min_length=1, max_length=MOST_NAME)]
     begins: str
     ends: str | None = None
     key: str

@@ -20,6 +20,7 @@ from floorwatch.analysis.audits.allocation import (
 from floorwatch.analysis.audits.rates import APPROVED, FLAGGED, StrataTally, expected_rates, grouped, pooled, strata_of
 from floorwatch.analysis.audits.recall import FlaggedWork, RecallPlan, least_probability, outlook
 from floorwatch.analysis.audits.sizes import OutOfReach
+from streams.core.formatting import plural
 
 Key = tuple[str, ...]
 
@@ -56,22 +57,22 @@ class PlanGoal:
         """Return the goal in words, one sentence each."""
         said = []
         if self.total is not None:
-            said.append(f"{self.total:,} audits")
+            said.append(plural(self.total, "audit"))
         if self.half_width is not None:
             said.append(
-                f"interval of accuracy no wider than {200 * self.half_width:g} points, with a chance of {self.assurance:.0%}"
+                f"interval of accuracy no wider than {200 * self.half_width:g} points, with a chance of {100 * self.assurance:g}%"
             )
         if self.see is not None:
             said.append(
-                f"a drop to {100 * self.see:g}% seen below {100 * self.target:g}%, with a chance of {self.power:.0%}"
+                f"a drop to {100 * self.see:g}% seen below {100 * self.target:g}%, with a chance of {100 * self.power:g}%"
             )
         if self.recall_low is not None:
             said.append(
-                f"recall known to be at least {100 * self.recall_low:g}%, with a chance of {self.assurance:.0%}"
+                f"recall known to be at least {100 * self.recall_low:g}%, with a chance of {100 * self.assurance:g}%"
             )
         if self.recall_half_width is not None:
             said.append(
-                f"interval of recall no wider than {200 * self.recall_half_width:g} points, with a chance of {self.assurance:.0%}"
+                f"interval of recall no wider than {200 * self.recall_half_width:g} points, with a chance of {100 * self.assurance:g}%"
             )
         return said
 

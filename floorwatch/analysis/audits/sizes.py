@@ -175,7 +175,7 @@ def audits_for_power(accuracy: float, target: float, power: float = POWER, tail:
         562
     """
     if accuracy >= target:
-        raise OutOfReach(f"{accuracy:.2%} is not below the target of {target:.2%}")
+        raise OutOfReach(f"{100 * accuracy:g}% is not below the target of {100 * target:g}%")
 
     def holds(audits: int) -> bool:
         return power_of(audits, accuracy, target, tail) >= power
