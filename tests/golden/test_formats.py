@@ -17,7 +17,7 @@ from alerts.codec import decode_incident, decode_input, encode_input
 from alerts.incident import Ack, Silence, Tick
 from alerts.outgoing import decode_notification, encode_notification
 from alerts.signals import Signal
-from floorwatch.analysis.audits.asked import ids_of
+from floorwatch.analysis.audits.asked import until_of
 from floorwatch.embedded.journal_segments import START, mend, read_from
 from floorwatch.embedded.state import Paths
 from floorwatch.sdk.stacks import find_stack, read_state
@@ -28,6 +28,8 @@ from streams.core.ledger_store import new_store
 from streams.core.records import Record
 from streams.models import formats
 from streams.models.formats import NewerFormat
+from streams.models.outputs import AuditDrawn
+from streams.models.timestamps import to_ms
 from tests.golden import fingerprints, make
 from tests.golden.test_states import VERSIONS, golden, pairs
 
@@ -109,7 +111,9 @@ def test_alert_records_of_every_version_are_read(version: str) -> None:
     assert standing[2].number == 3
     if "label drawn" in held:
         assert decode_standing(held["label drawn"]) is None
-        assert ids_of(held["label drawn"]) == ("t-1", "l-1")
+        drawn = msgspec.json.decode(held["label drawn"], type=AuditDrawn)
+        assert (drawn.subject, drawn.data.label_id) == ("t-1", "l-1")
+        assert until_of(held["label drawn"]) == to_ms(drawn.data.until)
     for name, given in fingerprints.inputs().items():
         assert decode_input(held.get(f"input {name}", encode_input(given))) == given
 
