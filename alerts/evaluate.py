@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from alerts.baseline import BaselineState
 from alerts.kinds.base import RuleContext
@@ -20,7 +20,13 @@ def runbook_path(kind: str) -> str:
     return f"{RUNBOOKS_PATH}/{kind}.md"
 
 
-def evaluate(rules: Iterable[Rule], view: RowView, watermark_ms: int, baseline: BaselineState) -> list[Signal]:
+def evaluate(
+    rules: Iterable[Rule],
+    view: RowView,
+    watermark_ms: int,
+    baseline: BaselineState,
+    cuts: Collection[frozenset[str]] | None = None,
+) -> list[Signal]:
     """What every rule says of every scope it selects, firing or not.
 
     Args:
@@ -28,6 +34,7 @@ def evaluate(rules: Iterable[Rule], view: RowView, watermark_ms: int, baseline: 
         view: Rows of one moment.
         watermark_ms: The watermark of that moment.
         baseline: Trailing throughput counts; advance it after this call with ``baseline.advance``.
+        cuts: Kinds of scopes that have series on the board; None: all.
 
     Returns:
         Signals by rule, wider scopes before the narrower ones they inhibit.
@@ -53,7 +60,7 @@ def evaluate(rules: Iterable[Rule], view: RowView, watermark_ms: int, baseline: 
                 window=rule.window,
                 contributors=found.contributors,
                 examples=found.examples,
-                board_path=board_path(found.scope, rule.window),
+                board_path=board_path(found.scope, rule.window, found.since_ms, cuts=cuts),
                 runbook_path=runbook_path(rule.kind),
                 wish=found.wish,
                 dated=found.dated,

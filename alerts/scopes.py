@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from urllib.parse import urlencode
 
 from streams.core.policy import DIMENSIONS
-from streams.core.scopes import ALL_KEY
+from streams.core.scopes import ALL_KEY, scope_kind
 from streams.core.scopes import scope_key as core_scope_key
+from streams.core.window_names import window_ms
 
 __all__ = [
     "ALL_KEY",
+    "BOARD_CUTS",
+    "BOARD_FILTERS",
     "DIMENSIONS",
     "Scope",
     "board_path",
@@ -21,6 +25,22 @@ __all__ = [
 ]
 
 BOARD_PATH = "/d/floorwatch-live-floor"
+
+BOARD_FILTERS = ("site", "vendor", "queue")
+"""Dimensions by which the board can be filtered: each a variable of its name."""
+
+BOARD_CUTS: tuple[tuple[str, ...], ...] = (
+    ("vendor",),
+    ("site",),
+    ("queue",),
+    ("team",),
+    ("policy",),
+    ("market",),
+    ("priority",),
+    ("vendor", "queue"),
+    ("queue", "policy"),
+)
+"""Kinds of scopes by which the board can cut its lines: the choices of its variable ``by``."""
 
 _ORDER = {name: place for place, name in enumerate(DIMENSIONS)}
 
@@ -63,7 +83,46 @@ def scope_words(scope: Scope) -> str:
     return ", ".join(f"{name} {scope[name]}" for name in sorted(scope, key=_ORDER.__getitem__))
 
 
-def board_path(scope: Scope, window: str) -> str:
-    """Path of the live board filtered to a scope, with Grafana's ``var-`` parameters."""
-    query = [(f"var-{name}", scope[name]) for name in sorted(scope, key=_ORDER.__getitem__)]
-    return f"{BOARD_PATH}?{urlencode([*query, ('var-window', window)])}"
+def board_path(
+    scope: Scope,
+    window: str,
+    since_ms: int | None = None,
+    *,
+    cuts: Collection[frozenset[str]] | None = None,
+) -> str:
+    """Path of the live board that shows exactly a scope and a window, with Grafana's ``var-`` parameters.
+
+    Args:
+        scope: The scope.
+        window: Name of the window.
+        since_ms: Since when something is wrong: the board shows from one window before that until now; None: its usual time.
+        cuts: Kinds of scopes that have series; None: all.
+
+    Returns:
+        The path; empty for a scope of a person, which has no series.
+    """
+    if "labeler" in scope:
+        return ""
+    query = [("var-window", window), ("var-scope", scope_key(scope))]
+    cut = _cut(scope, cuts)
+    if cut is not None:
+        query.append(("var-by", scope_kind(cut)))
+        query += [(f"var-{name}", scope[name]) for name in BOARD_FILTERS if name in scope]
+    if since_ms is not None:
+        query += [("from", str(max(0, since_ms - window_ms(window)))), ("to", "now")]
+    return f"{BOARD_PATH}?{urlencode(query)}"
+
+
+def board_until(url: str, until_ms: int) -> str:
+    """Return a link to the board, made by :func:`board_path`, that ends at a time in place of now."""
+    return re.sub(r"(?<=[?&]to=)now(?=&|$)", str(until_ms), url)
+
+
+def _cut(scope: Scope, cuts: Collection[frozenset[str]] | None) -> tuple[str, ...] | None:
+    """Return by what the board cuts its lines, so that filters to the scope leave lines: the parts of the scope, else itself."""
+    known = [cut for cut in BOARD_CUTS if cuts is None or frozenset(cut) in cuts]
+    filters = {name for name in BOARD_FILTERS if name in scope}
+    fitting = [cut for cut in known if filters <= set(cut)]
+    parts = [cut for cut in fitting if len(cut) == len(scope) + 1 and filters == set(scope)]
+    own = [cut for cut in fitting if set(cut) == set(scope)]
+    return next(iter((*parts, *own, *fitting)), None)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from alerts.scopes import BOARD_FILTERS
+
 SLICED_BY: Mapping[str, str] = {
     "vendor": "vendor",
     "site": "site",
@@ -23,7 +25,7 @@ SLICED_BY: Mapping[str, str] = {
 }
 """Choices of the board's ``by`` variable: text shown and the ``scope_kind`` it stands for; the first is the default."""
 
-FILTERS = ("site", "vendor", "queue")
+FILTERS = BOARD_FILTERS
 
 _ONE = 'scope="$scope",window="$window"'
 _SLICES = 'scope_kind="$by",window="$window",' + ",".join(f'{name}=~"${name}"' for name in FILTERS)

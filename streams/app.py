@@ -20,7 +20,7 @@ from faust.types import TP
 from alerts.outbox import Outbox
 from alerts.rules import Rule
 from config.events import event_limits
-from floorwatch.settings.policies import core_policy, incident_policy, sla_classes_ms
+from floorwatch.settings.policies import core_policy, exported_scopes, incident_policy, sla_classes_ms
 from floorwatch.settings.schema import FloorwatchConfig
 from streams.adapters.clients import kafka_settings, redis_client, started_producer
 from streams.adapters.cold_store import RocksStore, StateDirectory
@@ -33,6 +33,7 @@ from streams.agents.intake import Intake, IntakePolicy
 from streams.agents.ledger import LedgerStage
 from streams.agents.publish_schedule import PublishSlot
 from streams.agents.rule_runner import RuleRunner
+from streams.agents.shown_rows import Shown
 from streams.agents.ticker import Ticker
 from streams.core.tasks import TaskTable
 from streams.engine.batches import BatchSchema
@@ -100,7 +101,9 @@ class Worker:
         self._member: Membership | None = None
         self._reader = KafkaLogReader(kafka_settings(config))
         self._publish_slot = PublishSlot()
-        self.runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics)
+        shown = frozenset(map(frozenset, exported_scopes(config)))
+        self._shown = Shown(config.exported_windows, shown)
+        self.runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics, cuts=shown)
         self._add_stages()
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -178,7 +181,7 @@ class Worker:
             self.read_model,
             self.metrics,
             publish_interval_s=self.config.engine.publish_interval_s,
-            shown_window=self.config.shown_window,
+            shown=self._shown,
             after_publish=after_publish,
             siblings=lambda: len(self.hosts[self.topics.name(names.PARTIALS)].owned),
             ledgers_ready=lambda: self.hosts[self.topics.name(names.EVENTS)].ready,
@@ -349,13 +352,13 @@ class Worker:
                 left.push_async_callback(_give_back, host, flush=flush)
 
     def window_rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the metrics window that this worker holds: those of a partition that left are gone."""
+        """Return the rows of the metrics' windows that this worker holds: those of a partition that left are gone."""
         return [row for stage in self.stages(AggregateStage) for row in stage.shown_rows()]
 
     def live_incidents(self) -> list[dict[str, Any]]:
         """Return the open incidents that this worker owns."""
         return [
-            {"rule": incident.rule, "severity": incident.severity, "state": incident.state}
+            {name: getattr(incident, name) for name in ("rule", "severity", "state", "window", "scope_key")}
             for stage in self.stages(IncidentsStage)
             for incident in stage.live()
         ]

@@ -147,7 +147,9 @@ async def _serve_metrics(
     watchdog: ShutdownWatchdog,
 ) -> web.AppRunner:
     config = worker.config
-    policy = ExportPolicy(windows=frozenset({config.shown_window}), scopes=frozenset(exported_scopes(config)))
+    policy = ExportPolicy(
+        windows=config.exported_windows, scopes=frozenset(exported_scopes(config)), first=config.shown_window
+    )
     rules = [(rule.name, rule.severity) for rule in worker.rules]
     floor = FloorCollector(worker.window_rows, policy=policy, incidents=worker.live_incidents, rules=rules)
     app = build_app(

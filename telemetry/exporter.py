@@ -6,6 +6,7 @@ emptied, has no series any more, and Prometheus marks it stale at the next scrap
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,16 +17,19 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS
 from streams.core.records import CONTENT_ERRORS
+from streams.core.scopes import scope_kind
 from streams.models.timestamps import BadTimestamp, parse_rfc3339
 from telemetry.catalogue import INCIDENTS_OPEN, ROWS_SKIPPED
 from telemetry.metric import Metric
 from telemetry.table_metrics import TABLE_METRICS
 
+log = logging.getLogger(__name__)
+
 Row = Mapping[str, Any]
 """A table row as JSON: see ``streams/core/tables.py``."""
 
 Incident = Mapping[str, Any]
-"""An incident with at least ``rule``, ``severity`` and ``state``."""
+"""An incident with at least ``rule``, ``severity`` and ``state``; with ``window`` and ``scope_key``, its series are kept first."""
 
 _OPEN_STATES = frozenset(("open", "acknowledged", "escalated"))
 _SCOPE_DIMENSIONS = tuple(d for d in DIMENSIONS if d != "labeler")
@@ -41,17 +45,25 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ExportPolicy:
-    """Which rows become series. The bound on series is about 25 x windows x ``max_scopes``.
+    """Which rows become series. The bound on series is about 25 x 2 x ``max_scopes``, however many windows there are.
 
     Attributes:
         windows: Windows exported.
+        first: The window whose scopes have ``max_scopes`` places to themselves; the others share as many.
         scopes: Kinds of scope exported. A kind with ``labeler`` is personal data and unbounded: only on request.
-        max_scopes: Most scopes exported per window; the ones with the most labels stay, the rest are counted.
+        max_scopes: Most scopes exported of ``first``, and of the other windows together. Those stay that an open incident is
+            about, then the ones with the most labels; the rest are counted.
     """
 
     windows: frozenset[str] = frozenset({"1h"})
     scopes: frozenset[tuple[str, ...]] = frozenset(kind for kind in DEFAULT_SCOPES if "labeler" not in kind)
     max_scopes: int = 2000
+    first: str = "1h"
+
+    def places(self, window: str) -> int:
+        """Return the most scopes exported of a window."""
+        others = len(self.windows - {self.first})
+        return self.max_scopes if window == self.first else max(1, self.max_scopes // max(1, others))
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -61,19 +73,6 @@ class ExportPolicy:
 
 
 DEFAULT_POLICY = ExportPolicy()
-
-
-def scope_kind(dimensions: Iterable[str]) -> str:
-    """Return the name of a kind of scope: its dimensions in fixed order.
-
-    Example:
-        >>> scope_kind({"queue": "hate", "vendor": "bpo-a"})
-        'vendor_queue'
-        >>> scope_kind(())
-        'all'
-    """
-    named = set(dimensions)
-    return "_".join(d for d in DIMENSIONS if d in named) or "all"
 
 
 def _kind_of(row: Row) -> tuple[str, ...]:
@@ -104,6 +103,7 @@ class FloorCollector(Collector):
         self._policy = policy
         self._incidents = incidents
         self._rules = tuple(rules)
+        self._told = False
 
     def describe(self) -> Iterable[Family]:
         """Return nothing, so that registering the collector does not read the rows."""
@@ -155,22 +155,44 @@ class FloorCollector(Collector):
 
     def _kept_scopes(self, rows: list[Row]) -> set[tuple[str, str]] | None:
         """Return the (window, scope key) that stay under the cap, busiest first; None where the cap does not bite."""
-        weight: dict[tuple[str, str], tuple[bool, int]] = {}
+        weight: dict[tuple[str, str], tuple[bool, bool, int]] = {}
+        of_incidents = self._of_incidents()
         for row in rows:
             place = (row["window"], row["scope_key"])
             labels = row.get("labels") or row.get("due") or 0
             # The scope of the whole floor is always exported, because every headline of the board reads it.
-            rank = (not row["scope"], labels if isinstance(labels, int) else 0)
-            weight[place] = max(weight.get(place, (False, 0)), rank)
+            rank = (not row["scope"], place in of_incidents, labels if isinstance(labels, int) else 0)
+            weight[place] = max(weight.get(place, (False, False, 0)), rank)
         kept: set[tuple[str, str]] = set()
         bites = False
         for window in self._policy.windows:
             places = [place for place in weight if place[0] == window]
-            if len(places) > self._policy.max_scopes:
+            most = self._policy.places(window)
+            if len(places) > most:
                 bites = True
+                self._tell(window, len(places), most)
                 places.sort(key=lambda place: (weight[place], place), reverse=True)
-            kept.update(places[: self._policy.max_scopes])
+            kept.update(places[:most])
         return kept if bites else None
+
+    def _of_incidents(self) -> set[tuple[str, str]]:
+        """Return the (window, scope key) of open incidents: their messages link to the board."""
+        found = () if self._incidents is None else self._incidents()
+        return {
+            (str(one.get("window")), str(one.get("scope_key"))) for one in found if one.get("state") in _OPEN_STATES
+        }
+
+    def _tell(self, window: str, scopes: int, most: int) -> None:
+        """Log once that the cap leaves scopes out; how many now is a series."""
+        if not self._told:
+            self._told = True
+            log.warning(
+                "window %s has %d scopes and %d places in the metrics: the least busy ones have no series, so the board is empty for "
+                "them. Fewer kinds of scopes in metrics.scopes leave room; floorwatch_export_rows_skipped counts what is left out",
+                window,
+                scopes,
+                most,
+            )
 
     def _labels(self, row: Row) -> dict[str, str]:
         scope = row["scope"]

@@ -364,9 +364,9 @@ OUTPUT_LIMITS = (
         "floorwatch_notifications_dead",
     ),
     Limit(
-        "rows of the metrics window kept for scrapes",
+        "rows of the metrics windows kept for scrapes",
         "telemetry/exporter.py",
-        "the scopes a worker holds; 2,000 scopes exported of each window",
+        "the scopes a worker holds; 2,000 scopes exported of `metrics.window`, 2,000 of the other windows together",
         "tables.max_scopes",
         "the least busy scopes are left out of the scrape",
         "floorwatch_export_rows_skipped",

@@ -124,9 +124,13 @@ def sla_classes_ms(config: FloorwatchConfig) -> dict[str, int]:
 
 
 def exported_scopes(config: FloorwatchConfig) -> tuple[tuple[str, ...], ...]:
-    """Return the kinds of scopes that become Prometheus series: those configured that are kept at all."""
-    kept = set(config.tables.scopes)
-    return tuple(kind for kind in config.metrics.scopes if kind in kept)
+    """Return the kinds of scopes that become Prometheus series: those configured and those of rules, as far as they are kept.
+
+    A message of a rule opens the board on the rule's scope. A person's is not added: only ``metrics.scopes`` can ask for people.
+    """
+    of_rules = {rule.scope.names for rule in config.rules if "labeler" not in rule.scope.names}
+    asked = {*map(frozenset, config.metrics.scopes), *of_rules}
+    return tuple(kind for kind in config.tables.scopes if frozenset(kind) in asked)
 
 
 def _window(name: str, tables: TableSettings) -> Window:

@@ -16,13 +16,13 @@ from streams.adapters.topic_names import TopicNames
 from streams.agents.dead_letters import REPORT, dead_letter
 from streams.agents.publish_pace import PublishPace
 from streams.agents.publish_schedule import PublishSchedule, PublishSlot
+from streams.agents.shown_rows import Shown, ShownRows
 from streams.agents.table_rows import TableRows
 from streams.core.floor import Floor
 from streams.core.policy import HOUR_MS, CorePolicy
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
-from streams.core.rowcodec import json_bytes
 from streams.core.scope_state import PaneRow, WindowRow
-from streams.core.tables import TABLES, pane_json, window_json, window_rows
+from streams.core.tables import TABLES, pane_json, window_json
 from streams.engine.log import LogReader, LogWriter, ProducerRecord
 from streams.models import formats, topics
 from streams.models.refusal import Refusal
@@ -65,7 +65,7 @@ class AggregateStage:
         meter: Any,
         *,
         publish_interval_s: float,
-        shown_window: str,
+        shown: Shown,
         after_publish: AfterPublish | None = None,
         siblings: Callable[[], int] = lambda: 1,
         ledgers_ready: Callable[[], bool] = lambda: True,
@@ -83,7 +83,7 @@ class AggregateStage:
             read_model: Where readers look.
             meter: Where counts go.
             publish_interval_s: Least time between two publications.
-            shown_window: Rows of this window are kept for the metrics.
+            shown: Rows that are kept for the metrics.
             after_publish: Called after each publication.
             siblings: How many partitions share this worker's time for publishing.
             ledgers_ready: Tells whether this worker's ledger partitions have recovered. The first publication, of every row,
@@ -107,8 +107,7 @@ class AggregateStage:
         self.floor = Floor(policy, sources=out.partitions)
         self._watermark_ms = -1
         self._publish_all = True
-        self._shown_window = shown_window
-        self._shown: dict[str, list[dict[str, Any]]] = {}
+        self._shown = ShownRows(shown)
         self._letters: list[ProducerRecord] = []
         self._place = f"{out.name(topics.PARTIALS)}[{partition}]"
 
@@ -123,7 +122,7 @@ class AggregateStage:
     async def close(self) -> None:
         """Drop the state; the series of this partition go with it."""
         self.floor = Floor(self._policy, sources=self._out.partitions)
-        self._shown = {}
+        self._shown.clear()
 
     def fold(self, records: list[Record]) -> None:
         """Take in partial rows. Rows that come during a publication wait until it ends, so that each row is as of one watermark."""
@@ -265,7 +264,7 @@ class AggregateStage:
     def _pieces(
         self, windows: list[WindowRow], panes: Iterator[PaneRow], gone: dict[str, set[str]], watermark_ms: int
     ) -> Iterator[TableRows]:
-        """Yield the rows to write in pieces of bounded size, and keep the rows of the metrics window."""
+        """Yield the rows to write in pieces of bounded size, and keep the rows of the metrics."""
         rows = TableRows()
         for name, scope_keys in gone.items():
             for scope_key in scope_keys:
@@ -296,24 +295,18 @@ class AggregateStage:
         log.error("row %r of window %s set aside: %s", row.state.key, window, told(error), exc_info=error)
         self._meter.set_aside("scopes")
         if isinstance(row, WindowRow):
-            if window == self._shown_window:
-                self._show(row.state.key, None)
+            self._shown.drop(window, row.state.key)
             for table in TABLES:
                 rows.window(table, window, row.state.key, None)
 
     def _add_window(self, rows: TableRows, window: WindowRow, watermark_ms: int) -> None:
         behind = self.floor.sources.behind
-        values: Mapping[str, bytes | None]
-        if window.window == self._shown_window:
-            found = window_rows(window, watermark_ms, behind)
-            values = {table: _stamped(json_bytes(row)) for table, row in found.items()}
-        else:
-            values = {table: _stamped(value) for table, value in window_json(window, watermark_ms, behind).items()}
-        empty = not window.counters and not window.state.open_by_hour
-        if empty:
+        values: Mapping[str, bytes | None] = {
+            table: _stamped(value) for table, value in window_json(window, watermark_ms, behind).items()
+        }
+        if not window.counters and not window.state.open_by_hour:
             values = dict.fromkeys(values)
-        if window.window == self._shown_window:
-            self._show(window.state.key, None if empty else list(found.values()))
+        self._shown.keep(window.window, window.state.scope, window.state.key, values.values())
         for table, value in values.items():
             rows.window(table, window.window, window.state.key, value)
 
@@ -336,15 +329,9 @@ class AggregateStage:
         names = [self._out.name(topics.TABLE_TOPICS[table]) for table in TABLES]
         await asyncio.gather(*(self._writer.append(name, self._partition, told) for name in names))
 
-    def _show(self, scope_key: str, rows: list[dict[str, Any]] | None) -> None:
-        if rows is None:
-            self._shown.pop(scope_key, None)
-        else:
-            self._shown[scope_key] = rows
-
     def shown_rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the metrics window as last published. Safe to call from a scrape's thread."""
-        return [row for rows in list(self._shown.values()) for row in rows]
+        """Return the rows of the metrics' windows as last published. Safe to call from a scrape's thread."""
+        return self._shown.rows()
 
 
 def _stamped(value: bytes) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -47,8 +47,17 @@ _DUTY = 12
 class RuleRunner:
     """Turns rows into signals."""
 
-    def __init__(self, rules: tuple[Rule, ...], read_model: ReadModel, out: TopicNames, meter: Any) -> None:
-        """Hold the rules; ``meter`` counts evaluations that failed."""
+    def __init__(
+        self,
+        rules: tuple[Rule, ...],
+        read_model: ReadModel,
+        out: TopicNames,
+        meter: Any,
+        *,
+        cuts: Collection[frozenset[str]] | None = None,
+    ) -> None:
+        """Hold the rules; ``meter`` counts evaluations that failed, ``cuts`` are the kinds of scopes with series on the board."""
+        self._cuts = cuts
         self._rules, self._read_model, self._out, self._meter = rules, read_model, out, meter
         self._not_before = 0.0
         self.begin()
@@ -133,7 +142,7 @@ class RuleRunner:
         signals: list[Signal] = []
         for rule in rules:
             try:
-                signals += evaluate((rule,), view, watermark_ms, before)
+                signals += evaluate((rule,), view, watermark_ms, before, self._cuts)
             except Exception:
                 log.exception(
                     "rule %s could not be evaluated at watermark %d: please report this", rule.name, watermark_ms

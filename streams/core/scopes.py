@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -38,6 +38,19 @@ def scope_key(names: tuple[str, ...], values: tuple[str, ...]) -> str:
     if not names:
         return ALL_KEY
     return ",".join(f"{name}={quote(value, safe=_SAFE)}" for name, value in zip(names, values, strict=True))
+
+
+def scope_kind(dimensions: Iterable[str]) -> str:
+    """Return the name of a kind of scope: its dimensions in fixed order.
+
+    Example:
+        >>> scope_kind({"queue": "hate", "vendor": "bpo-a"})
+        'vendor_queue'
+        >>> scope_kind(())
+        'all'
+    """
+    named = set(dimensions)
+    return "_".join(d for d in DIMENSIONS if d in named) or "all"
 
 
 def parse_scope_key(key: str) -> dict[str, str]:

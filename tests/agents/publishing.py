@@ -10,6 +10,7 @@ import orjson
 
 from streams.adapters.topic_names import TopicNames
 from streams.agents.aggregate import AggregateStage
+from streams.agents.shown_rows import Shown
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import CorePolicy
@@ -101,7 +102,7 @@ def stage_of(log: Log, model: Model, **more: Any) -> AggregateStage:
         model,
         Nothing(),
         publish_interval_s=0.5,
-        shown_window="1h",  # type: ignore[arg-type]
+        shown=Shown(frozenset({"1h"})),  # type: ignore[arg-type]
         **more,
     )
 

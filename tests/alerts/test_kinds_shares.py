@@ -30,7 +30,9 @@ def test_evidence_reads_as_the_contract_says() -> None:
     assert (signal.scope, signal.scope_key, signal.window) == (BPO, "vendor=bpo-a", "1h")
     assert signal.watermark_ms == NOW_MS
     assert signal.since_ms == NOW_MS - 59 * 60_000
-    assert signal.board_path == "/d/floorwatch-live-floor?var-vendor=bpo-a&var-window=1h"
+    assert signal.board_path.startswith(
+        "/d/floorwatch-live-floor?var-window=1h&var-scope=vendor%3Dbpo-a&var-by=vendor_queue&"
+    )
     assert signal.runbook_path == "docs/runbooks/accuracy_low.md"
 
 

@@ -15,8 +15,8 @@ from grafana import generate
 from grafana.boards import LIVE_FLOOR_UID, ROWS
 from grafana.queries import FILTERS, QUERIES, SLICED_BY, interpolate
 from streams.core.policy import DEFAULT_SCOPES
+from streams.core.scopes import scope_kind
 from telemetry.catalogue import CATALOGUE
-from telemetry.exporter import scope_kind
 from telemetry.metric import Metric
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,6 +12,7 @@ from streams.adapters.topic_names import TopicNames
 from streams.agents.aggregate import AggregateStage
 from streams.agents.intake import Intake, IntakePolicy
 from streams.agents.ledger import LedgerStage
+from streams.agents.shown_rows import Shown
 from streams.core.facts import Packed
 from streams.core.ledger_store import LedgerStore
 from streams.core.policy import CorePolicy
@@ -195,7 +196,7 @@ class SimWorker:
             self.read_model,
             Silence(),
             publish_interval_s=shared.publish_interval_s,
-            shown_window="1h",
+            shown=Shown(frozenset({"1h"})),
         )
 
     # -- what runs in the process ---------------------------------------------------------------------------------

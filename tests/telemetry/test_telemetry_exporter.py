@@ -15,9 +15,10 @@ from alerts.incident import LIVE, State
 from streams.core.counters import Counters
 from streams.core.forecast.observe import QueueTally, outlook, outlook_row
 from streams.core.row_layout import parts_of
+from streams.core.scopes import scope_kind
 from streams.core.tables import accuracy, sla, throughput
 from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, by_name
-from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry, scope_kind
+from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry
 from telemetry.table_metrics import SCOPE_LABELS, TABLE_METRICS
 from tests.telemetry.sample_rows import accuracy_row, floor_rows, open_incidents, sla_row, throughput_row
 
@@ -148,6 +149,20 @@ def test_the_cap_keeps_the_whole_floor_and_the_busiest_and_counts_the_rest() -> 
     kept = {dict(labels)["scope"] for name, labels in samples if name == "floorwatch_labels"}
     assert kept == {"all", "queue=q9", "queue=q8"}
     assert samples["floorwatch_export_rows_skipped", frozenset({("reason", "cap")})] == 8
+
+
+def test_the_windows_of_rules_share_a_cap_and_what_an_incident_is_about_stays(caplog: pytest.LogCaptureFixture) -> None:
+    rows = [throughput_row({"queue": f"q{n}"}, window, labels=n) for window in ("1h", "8h", "24h") for n in range(10)]
+    policy = ExportPolicy(frozenset({"1h", "8h", "24h"}), max_scopes=4)
+    told = [{"state": "open", "rule": "r", "severity": "page", "window": "24h", "scope_key": "queue=q0"}]
+    collector = FloorCollector(lambda: rows, policy=policy, incidents=lambda: told)
+    for _ in range(2):
+        found = [labels for f in collector.collect() for n, labels, *_ in f.samples if n == "floorwatch_labels"]
+        kept = {window: {one["scope"] for one in found if one["window"] == window} for window in policy.windows}
+    assert kept["1h"] == {f"queue=q{n}" for n in (9, 8, 7, 6)}
+    assert kept["8h"] == {"queue=q9", "queue=q8"}
+    assert kept["24h"] == {"queue=q9", "queue=q0"}
+    assert len([one for one in caplog.records if "places in the metrics" in one.getMessage()]) == 1
 
 
 def test_malformed_rows_are_counted_and_do_not_break_the_scrape() -> None:
