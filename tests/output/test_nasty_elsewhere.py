@@ -58,6 +58,8 @@ def test_a_link_to_the_board_carries_the_name_and_nothing_else(name: str) -> Non
         "var-queue": [name],
         "var-vendor": ["v"],
         "var-window": ["1h"],
+        "var-by": ["vendor_queue"],
+        "var-scope": [scope_key(scope)],
     }
 
 
