@@ -17,7 +17,7 @@ from dataclasses import replace
 from random import Random
 from statistics import median
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from alerts.baseline import BaselineState
 from alerts.evaluate import evaluate
@@ -27,18 +27,18 @@ from alerts.rules_file import default_rules
 from alerts.view import MemoryRowView
 from floorwatch.sims.lines import ReportLine, of_median, of_share
 from streams.core.forecast.demand import BreachPrediction, bucketed
-from streams.core.forecast.observe import FORECAST_WINDOW, Outlook, judged, outlook_row
+from streams.core.forecast.observe import FORECAST_WINDOW, Outlook, QueueTally, judged, outlook_row, worked
+from streams.core.forecast.planned import MinuteWork
 from streams.core.forecast.supply import RecentWork, Stretch, Supply
-from streams.core.policy import DAY_MS, MINUTE_MS
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.core.time_text import rfc3339
 
 CPU_S = 45.0
 DAYS = 300
-STEP_MIN = 5
-PAST_STEPS = 12
 LEADS_MIN = (60, 180)
 PRIORITY_SHARE = 0.2
 TASKS_PER_HEAD_HOUR = 20.0
+HANDLE_MS = round(HOUR_MS / TASKS_PER_HEAD_HOUR)
 SHIFT_HEADS = (6, 12, 9)
 """Planned heads from 0, 8 and 16 o'clock."""
 
@@ -139,12 +139,18 @@ def planned() -> Supply:
 
 
 class BreachQueue:
-    """Open tasks of two kinds, worked by due time. Times are whole minutes."""
+    """Open tasks of two kinds, worked by due time. Times are whole minutes.
+
+    Attributes:
+        open: How many tasks are open.
+        tally: What a worker keeps of the tasks that were done.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
         self._lines: dict[int, deque[list[int]]] = {lead: deque() for lead in LEADS_MIN}
         self.open = 0
+        self.tally = QueueTally()
 
     def arrive(self, minute: int, tasks: int, lead_min: int) -> None:
         """Add tasks created in a minute."""
@@ -152,18 +158,30 @@ class BreachQueue:
             self._lines[lead_min].append([minute + lead_min, tasks])
             self.open += tasks
 
-    def work(self, tasks: int) -> int:
-        """Complete up to so many tasks, the earliest due first; returns how many."""
-        done = 0
+    def work(self, minute: int, tasks: int) -> int:
+        """Complete up to so many tasks in a minute, the earliest due first; returns how many."""
+        done = waited_min = 0
         while done < tasks and self.open:
-            line = min((line for line in self._lines.values() if line), key=lambda line: line[0][0])
+            lead_min, line = min(
+                ((lead, line) for lead, line in self._lines.items() if line), key=lambda one: one[1][0][0]
+            )
             taken = min(tasks - done, line[0][1])
+            waited_min += taken * (minute - line[0][0] + lead_min)
             line[0][1] -= taken
             done += taken
             self.open -= taken
             if not line[0][1]:
                 line.popleft()
+        if done:
+            handle_ms = done * HANDLE_MS
+            turn_ms = waited_min * MINUTE_MS + handle_ms
+            self.tally.done[minute * MINUTE_MS] = MinuteWork(done, done, turn_ms, handle_ms, done, done)
         return done
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest open task was created."""
+        return min(((line[0][0] - lead) * MINUTE_MS for lead, line in self._lines.items() if line), default=None)
 
     def late(self, minute: int) -> bool:
         """Whether a task is open past its due time."""
@@ -182,28 +200,28 @@ class BreachQueue:
         return max(shares, default=0.0)
 
 
-Forecast = Callable[[int, BreachQueue, deque[RecentWork]], Outlook]
+Forecast = Callable[[int, BreachQueue, list[RecentWork]], Outlook]
 
 
 _ROSTER = planned()
 
 
-def roster_rule(minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
+def roster_rule(minute: int, queue: BreachQueue, past: list[RecentWork]) -> Outlook:
     """Say whether a breach is coming, as a worker does where shifts name the queue."""
-    return judged(minute * MINUTE_MS, bucketed(queue.demand()), list(past), _ROSTER)
+    return judged(minute * MINUTE_MS, bucketed(queue.demand()), past, _ROSTER)
 
 
-def recent_rule(minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
+def recent_rule(minute: int, queue: BreachQueue, past: list[RecentWork]) -> Outlook:
     """Say whether a breach is coming, as a worker does where nobody sends a roster."""
-    return judged(minute * MINUTE_MS, bucketed(queue.demand()), list(past), None)
+    return judged(minute * MINUTE_MS, bucketed(queue.demand()), past, None)
 
 
-def age_rule(minute: int, queue: BreachQueue, past: deque[RecentWork]) -> Outlook:
+def age_rule(minute: int, queue: BreachQueue, past: list[RecentWork]) -> Outlook:
     """Say a breach is coming when the oldest task has used 80% of its SLA: what most boards do."""
     now_ms = minute * MINUTE_MS
     at_ms = now_ms if queue.oldest_share(minute) > _AGE_SHARE else None
     found = BreachPrediction(now_ms, at_ms, float("inf"), at_ms, queue.open, 0, None)
-    return Outlook(tuple(bucketed(queue.demand())), tuple(past), "age", None, found, None)
+    return structs.replace(recent_rule(minute, queue, past), prediction=found)
 
 
 class WorkerAlarm:
@@ -238,22 +256,15 @@ def run_day(day: SimulatedDay, rng: Random, forecasts: list[Forecast]) -> list[D
     """Work through a day and note the first alarm by each forecast, and the first late task."""
     queue, alarms = BreachQueue(), [WorkerAlarm() for _ in forecasts]
     first: list[int | None] = [None] * len(forecasts)
-    past: deque[RecentWork] = deque(maxlen=PAST_STEPS)
-    completed, backlogged = 0, True
     for minute, pace in enumerate(day.pace):
         mean = day.arrivals[minute] if minute < _MINUTES else 0.0
         for lead, share in zip(LEADS_MIN, (PRIORITY_SHARE, 1 - PRIORITY_SHARE), strict=True):
             queue.arrive(minute, poisson(rng, mean * share), lead)
         possible = TASKS_PER_HEAD_HOUR / 60 * heads_at(minute) * pace
-        completed += queue.work(poisson(rng, possible))
-        backlogged = backlogged and queue.open > 0
+        queue.work(minute, poisson(rng, possible))
         if queue.late(minute):
             return [DayOutcome(alarm, minute) for alarm in first]
-        if minute % STEP_MIN == STEP_MIN - 1:
-            rostered = heads_at(minute) * TASKS_PER_HEAD_HOUR * STEP_MIN / 60
-            began_ms = (minute + 1 - STEP_MIN) * MINUTE_MS
-            past.append(RecentWork(began_ms, STEP_MIN * MINUTE_MS, completed, rostered, backlogged))
-            completed, backlogged = 0, True
+        past = worked(queue.tally, (minute + 1) * MINUTE_MS, queue.oldest_ms, _ROSTER)
         for number, forecast in enumerate(forecasts):
             if first[number] is None and alarms[number].take(minute + 1, forecast(minute + 1, queue, past)):
                 first[number] = minute + 1

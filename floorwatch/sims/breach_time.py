@@ -39,7 +39,7 @@ _WAITED_SHARE = 0.5
 """A missed task that had waited for less of its promise was missed for its own length, not for the queue's."""
 
 ROWS = (15,)
-CPU_S = 345.0
+CPU_S = 365.0
 RUNS, PAGED_RUNS = 200, 40
 BIAS_MIN = 5.0
 PAGE_BIAS_MIN = 15.0
