@@ -97,10 +97,22 @@ def _when(forecast: Row) -> str:
             f"every due time can be met if the earliest due is taken first{room}; in order of arrival due times will be missed from "
             f"{instant(instant_ms(by_arrival))} on"
         )
-    first = f"due times will be missed from {instant(instant_ms(by_due))} on"
+    first = _first(forecast)
     if by_arrival is None or by_arrival == by_due:
         return first
     return f"{first} if the earliest due is taken first, from {instant(instant_ms(by_arrival))} on in order of arrival"
+
+
+def _first(forecast: Row) -> str:
+    """From when on due times are missed, the earliest due taken first: as a range where one is told."""
+    low, high = forecast.get("breach_at_low"), forecast.get("breach_at_high")
+    if low is None or low == high:
+        return f"due times will be missed from {instant(instant_ms(forecast['breach_at']))} on"
+    if high is None:
+        return f"due times will be missed from {instant(instant_ms(low))} on or from some time later"
+    return (
+        f"due times will be missed from some time between {instant(instant_ms(low))} and {instant(instant_ms(high))} on"
+    )
 
 
 def _short(forecast: Row) -> str:

@@ -241,6 +241,16 @@ def _at(text: str | None) -> str:
     return MISSING if text is None else local_rfc3339(parse_rfc3339_ms(text))[5:16].replace("T", " ")
 
 
+def _range(found: Row) -> str:
+    """Return when due times will be missed: as a range where one is told."""
+    low, high = found.get("breach_at_low"), found.get("breach_at_high")
+    if low is None:
+        return _at(found["breach_at"])
+    if high is None:
+        return f"{_at(low)} or later"
+    return _at(low) if high == low else f"{_at(low)} to {_at(high)[-5:] if high[:10] == low[:10] else _at(high)}"
+
+
 def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
     """Return every queue's forecast for a terminal, with as of when it is."""
     from floorwatch.cli.age import mark_of
@@ -253,14 +263,15 @@ def forecast_table(rows: list[Row], age: Age | None = None) -> DataTable:
     )
     for row in rows:
         found = row["forecast"]
+        by_arrival = found.get("breach_at_by_arrival")
         shown.add_row(
             row["scope"]["queue"] + mark_of(row),
             f"{sum(tasks for _, tasks in found['open_by_due']):,}",
             f"{found['overdue']:,}",
             _percent(found["tasks_per_hour"]),
             found["basis"],
-            _at(found["breach_at"]),
-            _at(found.get("breach_at_by_arrival")),
+            _range(found),
+            _range(found) if by_arrival == found["breach_at"] else _at(by_arrival),
             _percent(found["shortfall"]) if found["breach_at"] else MISSING,
             _percent(found["spare"]),
         )

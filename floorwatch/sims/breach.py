@@ -33,7 +33,7 @@ from streams.core.forecast.supply import RecentWork, Stretch, Supply
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.core.time_text import rfc3339
 
-CPU_S = 45.0
+CPU_S = 110.0
 DAYS = 300
 LEADS_MIN = (60, 180)
 PRIORITY_SHARE = 0.2

@@ -222,8 +222,8 @@ TABLE_ROW = Format(
     "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial; 2.2: recovered and phi of evidence; 2.3: assumed, "
     "sample_…; 2.4: the estimate of accuracy and its interval; "
     "2.5: that of critical errors, weighted precision and recall; "
-    "2.6: breach_at_by_arrival",
-    6,
+    "2.6: breach_at_by_arrival; 2.7: breach_at_low, breach_at_high",
+    7,
 )
 INCIDENT = Format(
     "an incident",

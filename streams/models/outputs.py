@@ -89,6 +89,8 @@ class Forecast(Struct):
     tasks_per_hour: float | None
     pace_ahead: list[tuple[Instant, float]]
     breach_at: Instant | None
+    breach_at_low: Instant | None
+    breach_at_high: Instant | None
     breach_at_by_arrival: Instant | None
     shortfall: float | None
     shortfall_at: Instant | None

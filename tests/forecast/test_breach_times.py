@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from alerts.kinds.sla_breach_predicted import evidence
+from floorwatch.cli.forecast import forecast_table
 from floorwatch.sims import breach_time
-from floorwatch.sims.breach_time import SEVERAL, SINGLE, QueuePanes, follow
+from floorwatch.sims.breach_time import SEVERAL, SINGLE, Followed, ToldTimes, follow
+from floorwatch.sims.queue_day import QueuePanes
 from streams.core import counters as c
-from streams.core.forecast.breach_times import _finer, _shortest_promise_ms, breach_times, open_by_creation
+from streams.core.forecast.breach_times import BreachTimes, _finer, _shortest_promise_ms, breach_times, open_by_creation
 from streams.core.forecast.first_late import Begun, Coming, Dated, HandleTimes, first_miss_by_arrival, first_miss_by_due
 from streams.core.forecast.observe import outlook, outlook_row, worked
 from streams.core.forecast.supply import steady
@@ -95,7 +97,7 @@ def test_open_tasks_of_long_ago_are_spread_over_their_pane():
 
 def test_a_queue_without_anything_tells_nothing():
     empty = QueuePanes().tally
-    assert breach_times(empty, 0, steady(NOW, NOW + HOUR, 10), [], QUICK, NOW) == (None, None)
+    assert breach_times(empty, 0, steady(NOW, NOW + HOUR, 10), [], QUICK, NOW) == BreachTimes(None, None)
 
 
 def worked_as_they_came(timed=1, labels=1):
@@ -208,6 +210,72 @@ def test_the_alert_says_when_by_the_order_of_work(by_due, by_arrival, said):
     forecast = {"open_by_due": [], "overdue": 0, "tasks_per_hour": 20.0, "basis": "recent rate", "spare": 3.0}
     forecast |= {"breach_at": by_due, "breach_at_by_arrival": by_arrival, "shortfall": 0.0, "shortfall_at": None}
     assert said in evidence({"forecast": forecast})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said", "shown"),
+    [
+        (None, None, "missed from Tue 1 Dec 10:00 UTC on", "12-01 10:00"),
+        (
+            "09:30",
+            "11:10",
+            "missed from some time between Tue 1 Dec 09:30 UTC and Tue 1 Dec 11:10 UTC on",
+            "12-01 09:30 to 11:10",
+        ),
+        ("09:30", None, "missed from Tue 1 Dec 09:30 UTC on or from some time later", "12-01 09:30 or later"),
+        ("10:00", "10:00", "missed from Tue 1 Dec 10:00 UTC on", "12-01 10:00"),
+    ],
+)
+def test_where_few_tasks_are_done_the_alert_and_the_table_tell_a_range(low, high, said, shown):
+    forecast = {"open_by_due": [], "overdue": 0, "tasks_per_hour": 20.0, "basis": "recent rate", "spare": -3.0}
+    at = "2026-12-01T10:00:00Z"
+    low_at, high_at = (None if one is None else f"2026-12-01T{one}:00Z" for one in (low, high))
+    forecast |= {"breach_at": at, "breach_at_by_arrival": at, "shortfall": 0.0, "shortfall_at": None}
+    forecast |= {"breach_at_low": low_at, "breach_at_high": high_at}
+    assert said in evidence({"forecast": forecast})
+    row = {"scope": {"queue": "q"}, "watermark": at, "forecast": forecast}
+    assert [str(next(iter(column.cells))) for column in forecast_table([row]).columns].count(shown) == 2
+
+
+def slow_queue(per_hour):
+    """Tasks of two hours' promise: so many an hour are done by 10-minute and longer work, half as many more come."""
+    panes = QueuePanes()
+    gap_ms = HOUR // per_hour
+    for number in range(3 * per_hour):
+        done_ms, handle_ms = NOW - (number + 1) * gap_ms, (5 + 10 * (number % 3)) * MIN
+        panes.add(done_ms, (c.COMPLETED, 1), (c.TURNED, 1), (c.TURN_MS, 80 * MIN), (c.LABELS, 1))
+        panes.add(done_ms, (c.HANDLED, 1), (c.HANDLE_MS, handle_ms), (c.HANDLE_HISTOGRAM + c.bucket(handle_ms), 1))
+        panes.add(done_ms - 80 * MIN + 2 * HOUR, (c.DUE, 1), (c.MET, 1))
+    for number in range(per_hour * 2):
+        created_ms = NOW - number * gap_ms * 2 // 3
+        panes.add(created_ms, (c.OPEN, 1))
+        panes.add(created_ms + 2 * HOUR, (c.DUE, 1))
+    return panes
+
+
+def test_a_range_is_told_where_few_tasks_are_done_and_holds_the_time():
+    few, many = (slow_queue(per_hour) for per_hour in (20, 80))
+    found = outlook(few.tally, NOW, NOW - 80 * MIN, few.handled(NOW))
+    assert found.low_ms is not None
+    assert found.low_ms < found.by_due_ms
+    assert found.high_ms is None or found.by_due_ms < found.high_ms
+    row = outlook_row(found)
+    assert parse_rfc3339_ms(row["breach_at_low"]) == found.low_ms
+    found = outlook(many.tally, NOW, NOW - 80 * MIN, many.handled(NOW))
+    assert found.by_due_ms is not None
+    assert (found.low_ms, found.high_ms) == (None, None)
+
+
+def test_of_a_run_the_ranges_near_the_miss_are_held_against_it():
+    told = [
+        ToldTimes(60 * MIN, 90 * MIN, None, 80 * MIN, 95 * MIN),
+        ToldTimes(70 * MIN, 90 * MIN, None, 80 * MIN, 120 * MIN),
+        ToldTimes(80 * MIN, 90 * MIN, None, 90 * MIN, None),
+        ToldTimes(85 * MIN, 90 * MIN, None, 110 * MIN, None),
+        ToldTimes(86 * MIN, 90 * MIN, None),
+    ]
+    assert Followed(60 * MIN, told, None, 100 * MIN).ranges() == [False, True, True, False]
+    assert Followed(20 * MIN, told, None, 100 * MIN).ranges() == [True, False]
 
 
 @pytest.mark.slow

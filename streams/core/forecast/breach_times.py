@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from streams.core.forecast.first_late import (
+    EVEN,
     LONGEST_MS,
     Begun,
     Coming,
@@ -60,11 +61,28 @@ class OpenTaskPanes(Protocol):
     hours: dict[int, HourWork]
 
 
+_RANGE_Z = 1.6449
+_EARLY, _LATE = math.log(0.95), math.log(0.05)
+"""A range leaves out the first and the last twentieth, of the chance of the pace and of that of single handle times."""
+
+_FEW_TASKS = 30
+"""With fewer tasks an hour a range is told: a single time is off by half an hour and more (docs/forecast.md, When)."""
+
+
 class BreachTimes(NamedTuple):
-    """The first due time missed, in ms, by the order in which tasks are taken; None where none is within a day."""
+    """The first due time missed, in ms, by the order in which tasks are taken; None where none is within a day.
+
+    Attributes:
+        by_due_ms: Where the earliest due is taken first.
+        by_arrival_ms: Where tasks are taken as they came.
+        low_ms: Early end of the range of ``by_due_ms``, told where few tasks are done in an hour; None elsewhere.
+        high_ms: Its late end; None where it lies after the due times that are known.
+    """
 
     by_due_ms: int | None
     by_arrival_ms: int | None
+    low_ms: int | None = None
+    high_ms: int | None = None
 
 
 class _Work(NamedTuple):
@@ -103,19 +121,62 @@ def breach_times(
     # A roster reaches as far as the last open task's due time, a recent rate for days.
     known_ms = max(due[-1].at_ms + MINUTE_MS, supply.stretches[-1].to_ms if supply.stretches else 0)
     until_ms = min(known_ms, now_ms + LONGEST_MS)
-    begun = Begun(now_ms, supply.scaled(_finer(panes, past, handle, now_ms)), handle.mean_ms, until_ms)
+    pace = supply.scaled(_finer(panes, past, handle, now_ms))
+    begun = Begun(now_ms, pace, handle.mean_ms, until_ms)
     due_until_ms = min(until_ms, due[-1].at_ms + HOUR_MS)
     work = _promises(panes, due, created, begun.in_progress, now_ms)
     late = [Dated(now_ms, overdue)] if overdue else []
     # One promise: the order of arrival is that of the due times, and who comes later stands behind.
-    if work.coming[1] >= 1:
-        both_ms = first_miss_by_due([*late, *due], (), begun, handle, now_ms, due_until_ms)
-        return BreachTimes(both_ms, both_ms)
-    coming = [Coming(work.per_hour * work.coming[1], work.coming[0])]
-    return BreachTimes(
-        first_miss_by_due([*late, *due], coming, begun, handle, now_ms, due_until_ms),
-        first_miss_by_arrival(created, work.open, work.coming, work.per_hour, begun, handle, now_ms),
+    single = work.coming[1] >= 1
+    coming = [] if single else [Coming(work.per_hour * work.coming[1], work.coming[0])]
+
+    def miss(at_pace: Begun, log_none_is: float = EVEN) -> int | None:
+        return first_miss_by_due([*late, *due], coming, at_pace, handle, now_ms, due_until_ms, log_none_is)
+
+    by_due_ms = miss(begun)
+    by_arrival_ms = (
+        by_due_ms
+        if single
+        else first_miss_by_arrival(created, work.open, work.coming, work.per_hour, begun, handle, now_ms)
     )
+    if by_due_ms is None or pace.tasks_until(now_ms, [now_ms + HOUR_MS])[0] >= _FEW_TASKS:
+        return BreachTimes(by_due_ms, by_arrival_ms)
+    off = _RANGE_Z * _pace_spread(panes, pace, past, handle, now_ms, by_due_ms)
+    low_ms = miss(Begun(now_ms, pace.scaled(max(0.0, 1 - off)), handle.mean_ms, until_ms), _EARLY)
+    high_ms = miss(Begun(now_ms, pace.scaled(1 + off), handle.mean_ms, until_ms), _LATE)
+    return BreachTimes(
+        by_due_ms,
+        by_arrival_ms,
+        by_due_ms if low_ms is None else min(low_ms, by_due_ms),
+        None if high_ms is None else max(high_ms, by_due_ms),
+    )
+
+
+def _pace_spread(
+    panes: OpenTaskPanes, pace: Supply, past: Sequence[RecentWork], handle: HandleTimes, now_ms: int, until_ms: int
+) -> float:
+    """Return the standard deviation of the pace until a time, as a share of it.
+
+    Of n tasks the time they take scatters by cv/√n around n means: of those the pace is measured from, and of those still to
+    be done until then.
+
+    Source: Cox 1962, "Renewal Theory", 3.3: the variance of the number of renewals.
+
+    Args:
+        panes: The queue's sums.
+        pace: The pace ahead.
+        past: What happened in the last hour.
+        handle: Handle times of the last hour.
+        now_ms: Now.
+        until_ms: Until when work is to be done.
+    """
+    if not handle.mean_ms:
+        return 0.0
+    lately = sum(step.completed for step in _lately([step for step in past if step.backlogged], now_ms))
+    day = sum(hour.completed for at, hour in panes.hours.items() if at > now_ms - DAY_MS)
+    ahead = pace.tasks_until(now_ms, [max(until_ms, now_ms + MINUTE_MS)])[0]
+    known = sum(1 / max(1.0, tasks) for tasks in (lately, day, ahead))
+    return handle.spread_ms / handle.mean_ms * math.sqrt(known)
 
 
 def open_by_creation(open_created: Sequence[Mapping[int, int]], now_ms: int) -> list[Dated]:

@@ -20,7 +20,8 @@ from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 LONGEST_MS = DAY_MS
 """How far ahead a first miss is looked for."""
 
-_EVEN = math.log(0.5)
+EVEN = math.log(0.5)
+"""Logarithm of the chance that no task has been missed by the time told: the median of the first miss."""
 
 _PARTS = 12
 """The tasks of one minute are looked at in so many parts at most: a batch of hundreds differs little within a twelfth."""
@@ -114,9 +115,15 @@ class Begun:
 
 
 def first_miss_by_due(
-    due: Sequence[Dated], coming: Sequence[Coming], begun: Begun, handle: HandleTimes, now_ms: int, until_ms: int
+    due: Sequence[Dated],
+    coming: Sequence[Coming],
+    begun: Begun,
+    handle: HandleTimes,
+    now_ms: int,
+    until_ms: int,
+    log_none_is: float = EVEN,
 ) -> int | None:
-    """Return the median of the first due time missed where the earliest due is taken first.
+    """Return the median of the first due time missed where the earliest due is taken first, or another quantile.
 
     Source: docs/forecast.md, When.
 
@@ -127,9 +134,11 @@ def first_miss_by_due(
         handle: How long tasks take.
         now_ms: Now.
         until_ms: How far to look.
+        log_none_is: Logarithm of the chance that no task has been missed by the time told.
 
     Returns:
-        A due time in ms; None where the work fits at the pace: each task is done, on average, before it is due.
+        A due time in ms; None where the work fits at the pace: each task is done, on average, before it is due. For a later
+        quantile than the median None also where that chance is never so small.
     """
     ahead = {one.at_ms: float(one.tasks) for one in due if one.at_ms > now_ms}
     rank = float(sum(one.tasks for one in due if one.at_ms <= now_ms))
@@ -145,9 +154,12 @@ def first_miss_by_due(
         due_ms = minute_ms + MINUTE_MS / 2
         log_none += _log_none_of(rank, tasks, 1.0, due_ms, begun, handle)
         rank += tasks
-        if found is None and log_none <= _EVEN:
+        if found is None and log_none <= log_none_is:
             found = minute_ms
-        if begun.at_ms(rank - min(1.0, tasks) / 2) + handle.mean_ms > due_ms:
+        if log_none_is < EVEN:
+            if found:
+                return found
+        elif begun.at_ms(rank - min(1.0, tasks) / 2) + handle.mean_ms > due_ms:
             return found or minute_ms
     return None
 
@@ -188,7 +200,7 @@ def first_miss_by_arrival(
             continue
         judged_ms = due_ms + MINUTE_MS / 2
         log_none += _log_none_of(rank - tasks, tasks, share, judged_ms, begun, handle)
-        if found is None and log_none <= _EVEN:
+        if found is None and log_none <= EVEN:
             found = round(due_ms)
         if begun.at_ms(rank - min(1.0, tasks) / 2) + handle.mean_ms > judged_ms:
             return found or round(due_ms)

@@ -159,6 +159,8 @@ class Outlook(Struct, frozen=True):
         supply: The capacity the test went by; None where the pace is unknown.
         by_due_ms: The first due time that will be missed where the earliest due is taken first; None where none is.
         by_arrival_ms: The same where tasks are taken as they came.
+        low_ms: Early end of the range of ``by_due_ms``, told where few tasks are done in an hour; None elsewhere.
+        high_ms: Its late end; None where it lies after the due times that are known.
     """
 
     demand: tuple[OpenDue, ...]
@@ -169,6 +171,8 @@ class Outlook(Struct, frozen=True):
     supply: Supply | None
     by_due_ms: int | None = None
     by_arrival_ms: int | None = None
+    low_ms: int | None = None
+    high_ms: int | None = None
 
 
 def open_by_due(tally: QueueTally, watermark_ms: int) -> list[OpenDue]:
@@ -274,7 +278,13 @@ def outlook(
     if found.prediction is None or found.supply is None:
         return found
     times = _times(tally, watermark_ms, found.prediction, found.supply, past, handled or {})
-    return replace(found, by_due_ms=times.by_due_ms, by_arrival_ms=times.by_arrival_ms)
+    return replace(
+        found,
+        by_due_ms=times.by_due_ms,
+        by_arrival_ms=times.by_arrival_ms,
+        low_ms=times.low_ms,
+        high_ms=times.high_ms,
+    )
 
 
 def judged(watermark_ms: int, demand: list[OpenDue], past: list[RecentWork], rostered: Supply | None) -> Outlook:
@@ -326,7 +336,9 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
         ``open_by_due`` [[due time, tasks], ...] ascending, each due time the end of its bucket; ``tasks_per_hour`` and
         ``basis``; ``pace_ahead`` [[from when on, tasks per hour], ...], empty where nothing is known of the pace;
         ``breach_at`` null where every due time can be met or nothing is known, ``breach_at_by_arrival`` the same where tasks are
-        taken as they came; ``shortfall`` and ``spare`` in tasks to one
+        taken as they came; ``breach_at_low`` and ``breach_at_high`` the range of ``breach_at`` where few tasks are done in an
+        hour, null elsewhere, and the latter also where it lies after the due times that are known; ``shortfall``
+        and ``spare`` in tasks to one
         decimal; ``overdue`` tasks.
     """
     prediction = found.prediction
@@ -342,6 +354,8 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
         if found.supply is None or prediction is None
         else _pace_ahead(found.supply, prediction.now_ms),
         "breach_at": _instant(by_due_ms),
+        "breach_at_low": _instant(found.low_ms),
+        "breach_at_high": _instant(found.high_ms),
         "breach_at_by_arrival": _instant(found.by_arrival_ms or (by_test_ms and by_due_ms)),
         "shortfall": None if prediction is None else round(prediction.shortfall, 1),
         "shortfall_at": None if prediction is None else _instant(prediction.shortfall_at_ms),
