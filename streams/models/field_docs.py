@@ -119,7 +119,7 @@ OUTPUT_DOCS: dict[str, str] = {
     "tasks_per_hour": "Tasks completed per hour now; null where nothing is known of the pace.",
     "pace_ahead": "From when on how many tasks are completed per hour; one entry at the recent rate, the roster's steps else.",
     "breach_at": "First due time that will be missed if the earliest due is taken first; null when all can be met.",
-    "breach_at_low": "Early end of its range, where fewer than 30 tasks an hour are done; null elsewhere.",
+    "breach_at_low": "Early end of its range, where few tasks are done in an hour (docs/forecast.md); null elsewhere.",
     "breach_at_high": "Late end of its range; null without a range, and where it lies after the due times that are known.",
     "breach_at_by_arrival": "The same if tasks are taken in order of arrival.",
     "shortfall": "Most tasks that will not be done by their due time.",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from alerts.kinds.sla_breach_predicted import evidence
 from floorwatch.cli.forecast import forecast_table
@@ -261,6 +262,13 @@ def test_a_range_is_told_where_few_tasks_are_done_and_holds_the_time():
     assert found.high_ms is None or found.by_due_ms < found.high_ms
     row = outlook_row(found)
     assert parse_rfc3339_ms(row["breach_at_low"]) == found.low_ms
+    row = outlook_row(
+        replace(found, by_due_ms=None, low_ms=NOW + 50 * HOUR)
+    )  # only the test tells a time: not after it
+    assert row["breach_at_low"] == row["breach_at"]
+    fits = replace(found.prediction, breach_at_ms=None)
+    row = outlook_row(replace(found, by_due_ms=None, prediction=fits))
+    assert (row["breach_at"], row["breach_at_low"], row["breach_at_high"]) == (None, None, None)
     found = outlook(many.tally, NOW, NOW - 80 * MIN, many.handled(NOW))
     assert found.by_due_ms is not None
     assert (found.low_ms, found.high_ms) == (None, None)

@@ -65,8 +65,10 @@ _RANGE_Z = 1.6449
 _EARLY, _LATE = math.log(0.95), math.log(0.05)
 """A range leaves out the first and the last twentieth, of the chance of the pace and of that of single handle times."""
 
-_FEW_TASKS = 30
-"""With fewer tasks an hour a range is told: a single time is off by half an hour and more (docs/forecast.md, When)."""
+_FEW_TASKS, _VERY_FEW_TASKS = 30, 20
+"""With fewer tasks an hour a range is told: a single time is off by half an hour and more (docs/forecast.md, When). The former
+is held against the mean of the last day's hours in which something was done, not against the pace ahead: that one is as
+uncertain, and to tell single times whenever it is high would make them too late. The latter is held against the pace ahead."""
 
 
 class BreachTimes(NamedTuple):
@@ -139,17 +141,25 @@ def breach_times(
         if single
         else first_miss_by_arrival(created, work.open, work.coming, work.per_hour, begun, handle, now_ms)
     )
-    if by_due_ms is None or pace.tasks_until(now_ms, [now_ms + HOUR_MS])[0] >= _FEW_TASKS:
+    if not _few(panes, pace, now_ms):
         return BreachTimes(by_due_ms, by_arrival_ms)
-    off = _RANGE_Z * _pace_spread(panes, pace, past, handle, now_ms, by_due_ms)
+    off = _RANGE_Z * _pace_spread(panes, pace, past, handle, now_ms, by_due_ms or due[-1].at_ms)
     low_ms = miss(Begun(now_ms, pace.scaled(max(0.0, 1 - off)), handle.mean_ms, until_ms), _EARLY)
     high_ms = miss(Begun(now_ms, pace.scaled(1 + off), handle.mean_ms, until_ms), _LATE)
     return BreachTimes(
         by_due_ms,
         by_arrival_ms,
-        by_due_ms if low_ms is None else min(low_ms, by_due_ms),
-        None if high_ms is None else max(high_ms, by_due_ms),
+        min((at_ms for at_ms in (low_ms, by_due_ms) if at_ms is not None), default=None),
+        None if high_ms is None or by_due_ms is None else max(high_ms, by_due_ms),
     )
+
+
+def _few(panes: OpenTaskPanes, pace: Supply, now_ms: int) -> bool:
+    """Return whether so few tasks are done in an hour that a range is told; the hour that is running counts in part."""
+    day = {at: hour.completed for at, hour in panes.hours.items() if at > now_ms - DAY_MS and hour.completed > 0}
+    hours = sum(min(HOUR_MS, max(MINUTE_MS, now_ms - at)) for at in day) / HOUR_MS
+    ahead = pace.tasks_until(now_ms, [now_ms + HOUR_MS])[0]
+    return ahead < _VERY_FEW_TASKS or (hours > 0 and sum(day.values()) / hours < _FEW_TASKS)
 
 
 def _pace_spread(

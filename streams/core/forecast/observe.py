@@ -345,6 +345,7 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
     # Where the test fails no order of work meets every due time; its own time is told where the finer look does not see it.
     by_test_ms = None if prediction is None else prediction.breach_at_ms
     by_due_ms = found.by_due_ms or by_test_ms
+    low_ms = None if by_due_ms is None or found.low_ms is None else min(found.low_ms, by_due_ms)
     rate = found.tasks_per_hour
     return {
         "open_by_due": [[rfc3339(bucket.due_ms), bucket.tasks] for bucket in found.demand],
@@ -354,8 +355,8 @@ def outlook_row(found: Outlook) -> dict[str, Any]:
         if found.supply is None or prediction is None
         else _pace_ahead(found.supply, prediction.now_ms),
         "breach_at": _instant(by_due_ms),
-        "breach_at_low": _instant(found.low_ms),
-        "breach_at_high": _instant(found.high_ms),
+        "breach_at_low": _instant(low_ms),
+        "breach_at_high": _instant(found.high_ms if low_ms is not None else None),
         "breach_at_by_arrival": _instant(found.by_arrival_ms or (by_test_ms and by_due_ms)),
         "shortfall": None if prediction is None else round(prediction.shortfall, 1),
         "shortfall_at": None if prediction is None else _instant(prediction.shortfall_at_ms),

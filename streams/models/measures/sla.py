@@ -178,7 +178,8 @@ sla.show(
         field="tasks_per_hour",
     ),
     Meaning(
-        "[Forecast](forecast.md): first due time that will be missed, and how many tasks.",
+        "[Forecast](forecast.md): first due time that will be missed, as a range where few tasks are done in an hour, and "
+        "how many tasks.",
         shown_as="time until missed, will be late",
     ),
 )
