@@ -7,7 +7,7 @@ the first watermark seen (``origin_ms``). Otherwise a stream that has just start
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct, field, structs
 
@@ -85,11 +85,25 @@ def expect(samples: tuple[Sample, ...], covered_ms: int) -> Expectation | None:
     return Expectation(sum(scaled) / len(scaled), overdispersion(scaled), len(scaled))
 
 
-def advance(state: BaselineState, rules: Iterable[Rule], view: RowView, watermark_ms: int) -> BaselineState:
+def advance(
+    state: BaselineState,
+    rules: Iterable[Rule],
+    view: RowView,
+    watermark_ms: int,
+    aside: Callable[[str, Exception], None] | None = None,
+) -> BaselineState:
     """The state after this watermark: call it after ``evaluate``, so that a window is never its own baseline.
 
     Takes a sample of a scope only when its window begins at or after the end of the last one, so the samples tile time
     without overlap however often this is called. Labeler scopes are kept only when a rule selects them.
+
+    Args:
+        state: The state before.
+        rules: The rules.
+        view: Rows of the moment.
+        watermark_ms: Its watermark.
+        aside: Takes the key of a scope whose row raised, and the error; its samples stay as they were. Without it the first is
+            raised.
 
     Returns:
         A new state; ``state`` itself when there is nothing to add.
@@ -103,22 +117,33 @@ def advance(state: BaselineState, rules: Iterable[Rule], view: RowView, watermar
     rings = dict(state.rings)
     for window in dict.fromkeys(rule.window for rule in drops):
         with_labelers = any("labeler" in rule.scope.names for rule in drops if rule.window == window)
-        rings[window] = _advance_window(state, window, view, watermark_ms, with_labelers=with_labelers)
+        rings[window] = _advance_window(state, window, view, watermark_ms, with_labelers=with_labelers, aside=aside)
     return structs.replace(state, rings=rings)
 
 
 def _advance_window(
-    state: BaselineState, window: str, view: RowView, watermark_ms: int, *, with_labelers: bool
+    state: BaselineState,
+    window: str,
+    view: RowView,
+    watermark_ms: int,
+    *,
+    with_labelers: bool,
+    aside: Callable[[str, Exception], None] | None,
 ) -> dict[str, tuple[Sample, ...]]:
     rows = view.rows("throughput", window)
     rings = dict(state.rings.get(window, {}))
     origin_ms = watermark_ms if state.origin_ms is None else state.origin_ms
     for key in dict.fromkeys((*rings, *rows)):
-        row = rows.get(key)
-        if row is not None and not with_labelers and "labeler" in row["scope"]:
+        row, ring = rows.get(key), rings.get(key, ())
+        try:
+            if row is not None and not with_labelers and "labeler" in row["scope"]:
+                continue
+            count = current_count(row, window, watermark_ms)
+        except Exception as error:
+            if aside is None:
+                raise
+            aside(key, error)
             continue
-        count = current_count(row, window, watermark_ms)
-        ring = rings.get(key, ())
         if count.start_ms < origin_ms or (ring and count.start_ms < ring[-1].end_ms):
             continue
         ring = (*ring, Sample(watermark_ms, count.covered_ms, count.labels))[-RING:]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 
 from alerts.baseline import BaselineState
-from alerts.kinds.base import RuleContext
+from alerts.kinds.base import Faults, Finding, RuleContext
+from alerts.kinds.judged import attempt
 from alerts.kinds.registry import KIND_OF
 from alerts.rules import Rule
-from alerts.scopes import board_path
+from alerts.scopes import board_path, scope_of_key
 from alerts.signals import Signal
 from alerts.view import RowView
 
@@ -26,6 +28,7 @@ def evaluate(
     watermark_ms: int,
     baseline: BaselineState,
     cuts: Collection[frozenset[str]] | None = None,
+    faults: Faults | None = None,
 ) -> list[Signal]:
     """What every rule says of every scope it selects, firing or not.
 
@@ -35,37 +38,54 @@ def evaluate(
         watermark_ms: The watermark of that moment.
         baseline: Trailing throughput counts; advance it after this call with ``baseline.advance``.
         cuts: Kinds of scopes that have series on the board; None: all.
+        faults: Takes the scopes whose rows raised, so that all others have their signals. Without it the first is raised.
 
     Returns:
         Signals by rule, wider scopes before the narrower ones they inhibit.
     """
-    context = RuleContext(view, watermark_ms, baseline)
+    context = RuleContext(view, watermark_ms, baseline, faults)
     signals: list[Signal] = []
     for rule in rules:
         findings = sorted(
             KIND_OF[rule.kind].evaluate(rule, context), key=lambda found: (len(found.scope), found.scope_key)
         )
-        signals += [
-            Signal(
-                rule=rule.name,
-                kind=rule.kind,
-                scope=found.scope,
-                scope_key=found.scope_key,
-                firing=found.firing,
-                value=found.value,
-                target=found.target,
-                evidence=found.evidence,
-                since_ms=found.since_ms,
-                watermark_ms=watermark_ms,
-                window=rule.window,
-                contributors=found.contributors,
-                examples=found.examples,
-                board_path=board_path(found.scope, rule.window, found.since_ms, cuts=cuts),
-                runbook_path=runbook_path(rule.kind),
-                wish=found.wish,
-                dated=found.dated,
-                holds=found.holds,
-            )
+        made = [
+            attempt(rule, context, found.scope_key, partial(_signal, rule, found, watermark_ms, cuts))
             for found in findings
         ]
+        said = [signal for signal in made if signal is not None]
+        signals += said
+        if faults:
+            _tell_silent(rule, faults, {signal.scope_key for signal in said})
     return signals
+
+
+def _signal(rule: Rule, found: Finding, watermark_ms: int, cuts: Collection[frozenset[str]] | None) -> Signal:
+    return Signal(
+        rule=rule.name,
+        kind=rule.kind,
+        scope=found.scope,
+        scope_key=found.scope_key,
+        firing=found.firing,
+        value=found.value,
+        target=found.target,
+        evidence=found.evidence,
+        since_ms=found.since_ms,
+        watermark_ms=watermark_ms,
+        window=rule.window,
+        contributors=found.contributors,
+        examples=found.examples,
+        board_path=board_path(found.scope, rule.window, found.since_ms, cuts=cuts),
+        runbook_path=runbook_path(rule.kind),
+        wish=found.wish,
+        dated=found.dated,
+        holds=found.holds,
+    )
+
+
+def _tell_silent(rule: Rule, faults: Faults, said: set[str]) -> None:
+    """Mark the faults by which a scope that the rule selects has no signal."""
+    for key, fault in faults.items():
+        if fault.rule == rule.name and fault.scope_key not in said:
+            scope = scope_of_key(fault.scope_key)
+            faults[key] = fault._replace(silent=scope is not None and rule.scope.matches(scope))

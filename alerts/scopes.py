@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlencode
 
 from streams.core.policy import DIMENSIONS
-from streams.core.scopes import ALL_KEY, scope_kind
+from streams.core.scopes import ALL_KEY, parse_scope_key, scope_kind
 from streams.core.scopes import scope_key as core_scope_key
 from streams.core.window_names import window_ms
 
@@ -21,6 +21,7 @@ __all__ = [
     "child_dimension",
     "is_parent",
     "scope_key",
+    "scope_of_key",
     "scope_words",
 ]
 
@@ -62,6 +63,14 @@ def scope_key(scope: Scope) -> str:
         raise ValueError(f"{unknown[0]!r} is not a dimension; use one of {', '.join(_ORDER)}")
     names = tuple(sorted(scope, key=_ORDER.__getitem__))
     return core_scope_key(names, tuple(scope[name] for name in names))
+
+
+def scope_of_key(key: str) -> dict[str, str] | None:
+    """Return the scope of a scope key as ``scope_key`` makes it; None for any other text."""
+    try:
+        return parse_scope_key(key)
+    except ValueError:
+        return None
 
 
 def is_parent(parent: Scope, child: Scope) -> bool:

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from streams.core.window_names import CALENDAR_WINDOWS, window_ms
 from streams.models.timestamps import parse_rfc3339_ms
 
 Row = Mapping[str, Any]
+
+
+class DamagedRow(Mapping[str, Any]):
+    """Stands for a row that cannot be read at all. Whatever is asked of it raises, so its scope counts as not judged, not as gone."""
+
+    def __init__(self, reason: str) -> None:
+        """Hold why it cannot be read."""
+        self._reason = reason
+
+    def __getitem__(self, name: str) -> Any:
+        """Raise ValueError with the reason."""
+        raise ValueError(self._reason)
+
+    def __iter__(self) -> Iterator[str]:
+        """Raise ValueError with the reason."""
+        raise ValueError(self._reason)
+
+    def __len__(self) -> int:
+        """Raise ValueError with the reason."""
+        raise ValueError(self._reason)
 
 
 class RowView(Protocol):

@@ -102,7 +102,17 @@ RULES: tuple[PrometheusRule, ...] = (
         "0m",
         "warning",
         "Alert rule {{ $labels.rule }} could not be evaluated",
-        "It is blind meanwhile; tables and other rules go on. The worker's log has the fault: please report it.",
+        "It is blind meanwhile: its incidents stay as they are. Tables and other rules go on. The worker's log has the fault: "
+        "please report it.",
+    ),
+    PrometheusRule(
+        "FloorwatchScopesNotJudged",
+        'sum by (rule) (increase(floorwatch_rule_faults_total{effect="not_judged"}[10m])) > 0',
+        "0m",
+        "warning",
+        "Alert rule {{ $labels.rule }} cannot judge some of its scopes",
+        "Their incidents stay as they are: none opens, none ends. All other scopes are judged. `floorwatch doctor` and /statusz of the "
+        "worker that evaluates the rules name the scopes and the reason.",
     ),
     PrometheusRule(
         "FloorwatchSetAside",

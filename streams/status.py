@@ -47,6 +47,7 @@ def rules_status(worker: Worker) -> dict[str, Any]:
         "evaluated_by_this_worker": mine,
         "looked_at_events_up_to": None if look is None else rfc3339(look.upto_ms),
         "next_look_when_event_time_passes": None if look is None else rfc3339(look.next_ms),
+        "could_not_process": worker.runner.faults.status() if mine else None,
     }
 
 

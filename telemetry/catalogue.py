@@ -120,6 +120,14 @@ RULE_FAILURES = Metric(
     "evaluations",
     ("rule",),
 )
+RULE_FAULTS = Metric(
+    PREFIX + "rule_faults_total",
+    "counter",
+    "Rows that an alert rule could not process, at each look: `not_judged`, it said nothing of a scope that it watches; `left_out`, "
+    "a row was missing beside its judgements, such as among the causes. All other scopes were judged.",
+    "rows",
+    ("rule", "effect"),
+)
 SET_ASIDE = Metric(
     PREFIX + "set_aside_total",
     "counter",
@@ -292,6 +300,7 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     SCOPES,
     SCOPES_REFUSED,
     RULE_FAILURES,
+    RULE_FAULTS,
     SET_ASIDE,
     RECOVERY,
     UNFLUSHED,

@@ -139,6 +139,10 @@ class EngineMetrics(Collector):
         """Count evaluations of an alert rule that failed; 0 shows the rule with none, so that its first is an increase."""
         self._add(c.RULE_FAILURES, (rule,), times)
 
+    def rule_faults(self, rule: str, effect: str, times: int) -> None:
+        """Count scopes that an alert rule could not judge, or rows that it left out; 0 shows the series."""
+        self._add(c.RULE_FAULTS, (rule, effect), times)
+
     def set_aside(self, stage: str, records: int = 1) -> None:
         """Count records or rows that a stage could not process."""
         self._add(c.SET_ASIDE, (stage,), records)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
 
 from alerts.contributors import children
 from alerts.kinds.base import Finding, KindSpec, RuleContext, examples
+from alerts.kinds.judged import attempt, judged, readable
 from alerts.rules import DurationS, Rule
+from alerts.scopes import scope_key
 from alerts.signals import Contributor
+from alerts.view import Row
 from streams.core.formatting import duration, plural
 
 
@@ -28,11 +32,12 @@ def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:
     Backlog is a state and not a sum over a window, so an old row is still right. Contributors are the parts whose own
     oldest task is over the target too; their ``effect_pp`` is their share of the backlog, negated.
     """
-    rows = context.view.rows("sla", rule.window)
-    for key in sorted(rows):
+    rows = readable(rule, context, context.view.rows("sla", rule.window))
+
+    def judge(key: str) -> Finding | None:
         row = rows[key]
         if not rule.scope.matches(row["scope"]):
-            continue
+            return None
         backlog = int(row.get("backlog") or 0)
         age_ms = int(row.get("oldest_open_age_ms") or 0)
         firing = backlog >= rule.min_sample and age_ms > rule.target * 1000
@@ -42,15 +47,8 @@ def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:
             if backlog
             else "no open tasks"
         )
-        parts = []
-        for dimension, by_value in children(row["scope"], rows).items() if firing else ():
-            for value, part in by_value.items():
-                part_age_ms, part_backlog = int(part.get("oldest_open_age_ms") or 0), int(part.get("backlog") or 0)
-                if part_age_ms > rule.target * 1000 and part_backlog:
-                    effect_pp = -round(100 * part_backlog / backlog, 2)
-                    detail = f"oldest {duration(part_age_ms / 1000)}"
-                    parts.append(Contributor(dimension, value, effect_pp, part_backlog, detail, share_of="backlog"))
-        yield Finding(
+        parts = (attempt(rule, context, key, lambda: _parts_too_old(rule, context, row, rows)) or []) if firing else []
+        return Finding(
             scope=dict(row["scope"]),
             scope_key=key,
             firing=firing,
@@ -61,6 +59,28 @@ def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:
             contributors=tuple(sorted(parts, key=lambda part: (part.effect_pp, part.dimension, part.value))[:5]),
             examples=examples(row),
         )
+
+    return judged(rule, context, sorted(rows), judge)
+
+
+def _parts_too_old(rule: BacklogAgeRule, context: RuleContext, row: Row, rows: Mapping[str, Row]) -> list[Contributor]:
+    """Return the parts whose own oldest task is over the target. A part that cannot be read is left out."""
+    backlog, found = int(row["backlog"]), []
+
+    def part_of(dimension: str, value: str, part: Row) -> Contributor | None:
+        age_ms, tasks = int(part.get("oldest_open_age_ms") or 0), int(part.get("backlog") or 0)
+        if age_ms <= rule.target * 1000 or not tasks:
+            return None
+        effect_pp = -round(100 * tasks / backlog, 2)
+        detail = f"oldest {duration(age_ms / 1000)}"
+        return Contributor(dimension, value, effect_pp, tasks, detail, share_of="backlog")
+
+    for dimension, by_value in children(row["scope"], rows).items():
+        for value, part in by_value.items():
+            one = attempt(rule, context, scope_key(part["scope"]), partial(part_of, dimension, value, part))
+            if one is not None:
+                found.append(one)
+    return found
 
 
 KIND = KindSpec(BacklogAgeRule, evaluate, "Backlog is too old")

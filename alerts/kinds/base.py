@@ -10,21 +10,65 @@ from msgspec import Struct
 from alerts.baseline import BaselineState
 from alerts.rules import Rule
 from alerts.signals import AuditSuggestion, Contributor
-from alerts.view import Row, RowView, is_live
+from alerts.view import RowView
 from streams.core.detectors.bets import ShareBets
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.packed import MOST_NANO
 from streams.core.detectors.watch import Measure
 from streams.core.formatting import plural
+from streams.core.records import told
 from streams.core.window_names import CALENDAR_WINDOWS
 
 
+class ScopeFault(NamedTuple):
+    """A scope of a rule that could not be judged.
+
+    Attributes:
+        rule: Name of the rule.
+        scope_key: The scope whose row raised; empty for the whole rule.
+        error: What it raised.
+        silent: The rule selects the scope and has no signal of it. Otherwise only something beside a signal is missing, as a cause.
+    """
+
+    rule: str
+    scope_key: str
+    error: Exception
+    silent: bool = False
+
+    @property
+    def reason(self) -> str:
+        """The error in one line."""
+        return told(self.error)
+
+
+Faults = dict[tuple[str, str], ScopeFault]
+"""Faults by rule and scope key: the first of each."""
+
+
 class RuleContext(Struct, frozen=True):
-    """What a rule may look at: tables, the watermark in ms, the trailing baseline. No clock."""
+    """What a rule may look at: tables, the watermark in ms, the trailing baseline. No clock.
+
+    Attributes:
+        view: The tables.
+        watermark_ms: Their watermark.
+        baseline: What is usual.
+        faults: Takes the scopes that could not be judged; None where the first of them is to be raised.
+    """
 
     view: RowView
     watermark_ms: int
     baseline: BaselineState
+    faults: Faults | None = None
+
+    def set_aside(self, rule: str, scope_key: str, error: Exception) -> None:
+        """Note that a scope of a rule could not be judged; each once.
+
+        Raises:
+            Exception: ``error``, where nobody takes the faults.
+        """
+        if self.faults is None:
+            raise error
+        self.faults.setdefault((rule, scope_key), ScopeFault(rule, scope_key, error))
 
 
 class Finding(Struct, frozen=True):
@@ -92,15 +136,6 @@ class KindSpec(Struct, frozen=True):
         """What ``kind`` says in YAML; also the name of the kind's module and of its runbook."""
         (name,) = get_args(self.rule.model_fields["kind"].annotation)
         return str(name)
-
-
-def live_rows(view: RowView, table: str, window: str, watermark_ms: int) -> dict[str, Row]:
-    """Rows whose window still touches the present one.
-
-    A read model keeps the last row of a scope without new events. If that row lies before the present window, it says
-    nothing about now, and an alarm on it would never end.
-    """
-    return {key: row for key, row in view.rows(table, window).items() if is_live(row, window, watermark_ms)}
 
 
 def labels_of(row: Mapping[str, Any]) -> int:

@@ -28,6 +28,19 @@ def reading_of(row: Mapping[str, Any], rule_name: str) -> Reading | None:
     return reading
 
 
+def checked_reading(row: Mapping[str, Any], rule_name: str) -> Reading | None:
+    """Return a rule's reading in a row, as ``reading_of``, after a look at what the watch list takes of it.
+
+    Raises:
+        KeyError: It lacks its score, its bar or whether it fires.
+        TypeError: One of them is no number.
+    """
+    reading = reading_of(row, rule_name)
+    if reading is not None and not all(isinstance(reading[name], (int, float)) for name in ("score", "bar", "firing")):
+        raise TypeError("the score, the bar or whether it fires is no number")
+    return reading
+
+
 def places_on_watch_list(readings: Mapping[str, Reading]) -> dict[str, int]:
     """Return the place on the watch list, from 1, of each scope that is on it.
 

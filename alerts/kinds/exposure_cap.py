@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from alerts.kinds.base import Finding, KindSpec, RuleContext, live_rows
+from alerts.kinds.base import Finding, KindSpec, RuleContext
+from alerts.kinds.judged import ReadableRows, attempt, judged, live_rows, readable
 from alerts.rules import DurationS, Rule, Selector
+from alerts.scopes import scope_of_key
 from alerts.signals import Contributor
 from alerts.view import Row
 from config.base import SettingsFault
@@ -107,6 +110,7 @@ class ExposureCapRule(Rule):
         return self
 
 
+BY_PERSON = frozenset({"labeler"})
 BY_POLICY = frozenset({"policy", "labeler"})
 """The scope whose rows distinguish policies. It is not a default scope, because there are as many as people times
 policies."""
@@ -117,26 +121,31 @@ def evaluate(rule: ExposureCapRule, context: RuleContext) -> Iterable[Finding]:
 
     With rows scoped policy × labeler (``tables.scopes`` must have them) each policy counts with its weight; without
     them policies cannot be distinguished, so all handle time counts with ``other_weight`` and the evidence says so.
-    Rows know handle time by the pane of the decision and count open tasks that overlap each: ``floorwatch scorecard``
+    ReadableRows know handle time by the pane of the decision and count open tasks that overlap each: ``floorwatch scorecard``
     is exact. The prediction is (cap − dose) / pace of the last hour, as if nothing left the window, so it may be too
     early but not too late.
 
     Source: ours; dose = Σ weight · handle time, as in floorwatch/analysis/people/exposure.
     """
-    people = live_rows(context.view, "throughput", rule.window, context.watermark_ms)
+    people = _timed(rule, context, rule.window)
     now = _doses(rule, people)
-    recent = _doses(rule, live_rows(context.view, "throughput", rule.pace_window, context.watermark_ms))
-    for key in sorted(people):
+    timed = _timed(rule, context, rule.pace_window)
+    recent = _doses(rule, timed)
+    lacking = {**_lacking(timed, recent), **_lacking(people, now)}
+
+    def judge(key: str) -> Finding | None:
         scope = people[key]["scope"]
         if not rule.scope.matches(scope):
-            continue
+            return None
         parts, split = now.get(scope["labeler"], ({}, False))
         dose_s = sum(parts.values())
         pace = sum(recent.get(scope["labeler"], ({}, False))[0].values()) / (window_ms(PACE_WINDOW) / 1000)
         left_s = (rule.target - dose_s) / pace if pace > 0 else None
         over = dose_s >= rule.target
         soon = left_s is not None and left_s <= rule.ahead
-        yield Finding(
+        if not (over or soon) and scope["labeler"] in lacking:
+            raise lacking[scope["labeler"]]  # what is known is too little, and no reason to say that all is well
+        return Finding(
             scope=dict(scope),
             scope_key=key,
             firing=over or soon,
@@ -144,8 +153,32 @@ def evaluate(rule: ExposureCapRule, context: RuleContext) -> Iterable[Finding]:
             target=rule.target,
             evidence=_words(rule, context.watermark_ms, dose_s, left_s, split=split),
             since_ms=context.watermark_ms,
-            contributors=_contributors(parts, dose_s) if split and (over or soon) else (),
+            contributors=attempt(rule, context, key, partial(_contributors, parts, dose_s)) or ()
+            if split and (over or soon)
+            else (),
         )
+
+    return judged(rule, context, sorted(people), judge)
+
+
+def _timed(rule: ExposureCapRule, context: RuleContext, window: str) -> ReadableRows:
+    """Return the rows without those of people whose handle time cannot be read."""
+
+    def read(row: Row) -> None:
+        if row["scope"].keys() in (BY_POLICY, BY_PERSON):
+            int(row["handle_ms_sum"])
+
+    return readable(rule, context, live_rows(rule, context, "throughput", window), read)
+
+
+def _lacking(rows: ReadableRows, doses: Mapping[str, tuple[dict[str, float], bool]]) -> dict[str, Exception]:
+    """Return whose dose lacks something, because a row of it cannot be read, and what the row raised."""
+    found = {}
+    for key, error in rows.damaged.items():
+        scope = scope_of_key(key) or {}
+        if scope.keys() == BY_POLICY or (scope.keys() == BY_PERSON and scope["labeler"] not in doses):
+            found[scope["labeler"]] = error
+    return found
 
 
 def _doses(rule: ExposureCapRule, rows: Mapping[str, Row]) -> dict[str, tuple[dict[str, float], bool]]:
@@ -160,7 +193,7 @@ def _doses(rule: ExposureCapRule, rows: Mapping[str, Row]) -> dict[str, tuple[di
             parts[scope["policy"]] = weight * int(row["handle_ms_sum"]) / 1000
     for row in rows.values():
         scope = row["scope"]
-        if scope.keys() == {"labeler"} and scope["labeler"] not in found:
+        if scope.keys() == BY_PERSON and scope["labeler"] not in found:
             found[scope["labeler"]] = ({"": other * int(row["handle_ms_sum"]) / 1000}, False)
     return found
 

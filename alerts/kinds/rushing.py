@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
 from pydantic import Field, model_validator
 
-from alerts.kinds.base import Finding, KindSpec, RuleContext, begun_anew, examples, live_rows
+from alerts.kinds.base import Finding, KindSpec, RuleContext, begun_anew, examples
+from alerts.kinds.judged import ReadableRows, judged, live_rows
 from alerts.rules import MinZ, Ratio, Rule, Selector
 from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
@@ -60,23 +61,24 @@ def evaluate(rule: RushingRule, context: RuleContext) -> Iterable[Finding]:
 
     Fires when the shift is at most ``rule.target`` and ``min_z`` errors from chance *and* the labeller's accuracy fell
     beyond chance (the interval to judge by of window against the rest of the reference lies below 0; random audits, weighed, so
-    that nobody got worse because auditors picked other labels). Rows do not know whether
-    it was the fast labels that were wrong; ``floorwatch scorecard`` does. Rows hold quantiles, so the error is that of
+    that nobody got worse because auditors picked other labels). ReadableRows do not know whether
+    it was the fast labels that were wrong; ``floorwatch scorecard`` does. ReadableRows hold quantiles, so the error is that of
     medians of log-normal times, σ = ln(p90/p50)/1.2816. Select ``{by: [queue, policy, labeler]}`` to hold the mix fixed.
     """
-    now = live_rows(context.view, "throughput", rule.window, context.watermark_ms)
-    before = live_rows(context.view, "throughput", rule.reference, context.watermark_ms)
-    audits = live_rows(context.view, "accuracy", rule.window, context.watermark_ms)
-    audits_before = live_rows(context.view, "accuracy", rule.reference, context.watermark_ms)
-    for key in sorted(now):
+    now = live_rows(rule, context, "throughput", rule.window)
+    before = live_rows(rule, context, "throughput", rule.reference)
+    audits = live_rows(rule, context, "accuracy", rule.window)
+    audits_before = live_rows(rule, context, "accuracy", rule.reference)
+
+    def judge(key: str) -> Finding | None:
         row = now[key]
         if not rule.scope.matches(row["scope"]):
-            continue
+            return None
         shift = _shift(rule, row, now, before)
         person = scope_key({"labeler": row["scope"]["labeler"]})
-        change = _change(audits.get(person), audits_before.get(person))
+        change = _change(audits.one(person), audits_before.one(person))
         faster = shift is not None and shift.ratio <= rule.target and shift.z <= -rule.min_z
-        yield Finding(
+        return Finding(
             scope=dict(row["scope"]),
             scope_key=key,
             firing=faster and change is not None and change.high < 0,
@@ -88,10 +90,12 @@ def evaluate(rule: RushingRule, context: RuleContext) -> Iterable[Finding]:
             examples=examples(audits[person]) if person in audits else (),
         )
 
+    return judged(rule, context, sorted(now), judge)
 
-def _shift(rule: RushingRule, row: Row, now: Mapping[str, Row], before: Mapping[str, Row]) -> _PaceChange | None:
+
+def _shift(rule: RushingRule, row: Row, now: ReadableRows, before: ReadableRows) -> _PaceChange | None:
     parent = scope_key({name: value for name, value in row["scope"].items() if name != "labeler"})
-    four = (row, before.get(row["scope_key"]), now.get(parent), before.get(parent))
+    four = (row, before.one(row["scope_key"]), now.one(parent), before.one(parent))
     total, variance = 0.0, 0.0
     for sign, one in zip((1, -1, -1, 1), four, strict=True):
         if one is None or int(one["handled"]) < rule.min_sample or not one["handle_ms_p50"]:

@@ -9,8 +9,16 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from alerts.contributors import PartCounts, share_contributors
-from alerts.kinds.base import Finding, LowersToDetector, RuleContext, begun_anew, examples, live_rows
-from alerts.kinds.detector_text import Reading, audit_suggestion_of, in_words, places_on_watch_list, reading_of
+from alerts.kinds.base import Finding, LowersToDetector, RuleContext, begun_anew, examples
+from alerts.kinds.detector_text import (
+    Reading,
+    audit_suggestion_of,
+    checked_reading,
+    in_words,
+    places_on_watch_list,
+    reading_of,
+)
+from alerts.kinds.judged import attempt, judged, live_rows, readable
 from alerts.rules import Selector
 from alerts.signals import AuditSuggestion, Contributor
 from alerts.view import Row, instant_ms
@@ -109,18 +117,21 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
     binomial test or the limits of the weighted share (``streams.core.binomial``). It holds while a day or shift has had fewer than
     ``min_sample`` outcomes.
     """
-    rows = live_rows(context.view, share.table, rule.window, context.watermark_ms)
+    rows = live_rows(rule, context, share.table, rule.window)
     reference: Mapping[str, Row] = {}
     if rule.reference is not None:
-        reference = live_rows(context.view, share.table, rule.reference, context.watermark_ms)
+        reference = live_rows(rule, context, share.table, rule.reference)
     selected = {key: row for key, row in sorted(rows.items()) if rule.scope.matches(row["scope"])}
     readings: dict[str, Reading] = {}
     if rule.method == "evidence":
+        selected = readable(rule, context, selected, lambda row: checked_reading(row, rule.name))
         found = {key: reading_of(row, rule.name) for key, row in selected.items()}
         readings = {key: reading for key, reading in found.items() if reading is not None}
     places = places_on_watch_list(readings)
     tail = NormalDist().cdf(-share.z)
-    for key, row in selected.items():
+
+    def judge(key: str) -> Finding:
+        row = selected[key]
         seen = share.seen(row)
         cell = seen.counts
         reading = readings.get(key)
@@ -130,17 +141,7 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
         else:
             firing = cell.total >= rule.min_sample and seen.below(share.good_target, tail)
             holds = begun_anew(rule.window, cell.total, rule.min_sample)
-        parts: tuple[Contributor, ...] = ()
-        if firing:
-            parts = share_contributors(
-                row["scope"],
-                rows,
-                reference=reference,
-                read=share.compared(row),
-                target=share.good_target,
-                words=share.part,
-            )
-        yield Finding(
+        return Finding(
             scope=dict(row["scope"]),
             scope_key=key,
             firing=firing,
@@ -148,12 +149,39 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
             target=rule.target,
             evidence=_evidence(rule, share, row, seen, reading, places.get(key)),
             since_ms=_since_ms(row, reading),
-            contributors=parts,
+            contributors=_contributors(rule, context, share, key, rows, reference) if firing else (),
             examples=examples(row),
             wish=_audits_wanted(rule, share, reading),
             dated=reading is not None and reading["since_ms"] is not None,
             holds=holds,
         )
+
+    return judged(rule, context, selected, judge)
+
+
+def _contributors(
+    rule: ShareRule,
+    context: RuleContext,
+    share: ShareMeasure,
+    key: str,
+    rows: Mapping[str, Row],
+    reference: Mapping[str, Row],
+) -> tuple[Contributor, ...]:
+    """Return what moves a scope's share. Parts whose rows cannot be read are left out: the alert does not depend on them."""
+    row = rows[key]
+
+    def of(rows: Mapping[str, Row], reference: Mapping[str, Row]) -> tuple[Contributor, ...]:
+        read, target = share.compared(row), share.good_target
+        return share_contributors(row["scope"], rows, reference=reference, read=read, target=target, words=share.part)
+
+    def of_the_readable() -> tuple[Contributor, ...]:
+        read = share.compared(row)
+        return of(readable(rule, context, rows, read), readable(rule, context, reference, read))
+
+    try:
+        return of(rows, reference)
+    except Exception:  # noqa: BLE001 - which row it was is found now, and told
+        return attempt(rule, context, key, of_the_readable) or ()
 
 
 def _audits_wanted(rule: ShareRule, share: ShareMeasure, reading: Reading | None) -> AuditSuggestion | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from alerts.contributors import children, rank
-from alerts.kinds.base import Finding, KindSpec, RuleContext, examples, live_rows
+from alerts.kinds.base import Finding, KindSpec, RuleContext, examples
+from alerts.kinds.judged import attempt, judged, live_rows
 from alerts.rules import DurationS, Rule, Selector
+from alerts.scopes import scope_key
 from alerts.signals import Contributor
 from alerts.view import Row, instant_ms
 from streams.core.forecast.observe import FORECAST_WINDOW, has_forecast
@@ -47,18 +50,19 @@ def evaluate(rule: SlaBreachPredictedRule, context: RuleContext) -> Iterable[Fin
     The test is made with the row (docs/forecast.md): open work by due time against pace or roster. Its two evaluations
     in a row and six to clear, five minutes apart, are ``for: 10`` and ``resolve_for: 30`` once a minute.
     """
-    rows = live_rows(context.view, "sla", rule.window, context.watermark_ms)
-    for key in sorted(rows):
+    rows = live_rows(rule, context, "sla", rule.window)
+
+    def judge(key: str) -> Finding | None:
         row = rows[key]
         forecast = row.get("forecast")
         if not forecast or not rule.scope.matches(row["scope"]):
-            continue
+            return None
         breach_at = forecast["breach_at"]
         ahead_s = None
         if breach_at is not None:
             ahead_s = max(0.0, (instant_ms(breach_at) - context.watermark_ms) / 1000)
         firing = ahead_s is not None and ahead_s <= rule.target and forecast["shortfall"] >= rule.min_sample
-        yield Finding(
+        return Finding(
             scope=dict(row["scope"]),
             scope_key=key,
             firing=firing,
@@ -66,9 +70,13 @@ def evaluate(rule: SlaBreachPredictedRule, context: RuleContext) -> Iterable[Fin
             target=rule.target,
             evidence=evidence(row),
             since_ms=context.watermark_ms,
-            contributors=_contributors(row, rows) if firing else (),
+            contributors=attempt(rule, context, key, lambda: _contributors(rule, context, row, rows)) or ()
+            if firing
+            else (),
             examples=examples(row),
         )
+
+    return judged(rule, context, sorted(rows), judge)
 
 
 def evidence(row: Row) -> str:
@@ -127,18 +135,24 @@ def _short(forecast: Row) -> str:
     )
 
 
-def _contributors(row: Row, rows: dict[str, Row]) -> tuple[Contributor, ...]:
-    """Where the open work is: parts by their share of the backlog, negated."""
-    backlog = int(row.get("backlog") or 0)
-    found: list[Contributor] = []
+def _contributors(
+    rule: SlaBreachPredictedRule, context: RuleContext, row: Row, rows: Mapping[str, Row]
+) -> tuple[Contributor, ...]:
+    """Where the open work is: parts by their share of the backlog, negated. A part that cannot be read is left out."""
+    backlog, found = int(row.get("backlog") or 0), []
+
+    def part_of(dimension: str, value: str, part: Row) -> Contributor | None:
+        count, age_ms = int(part.get("backlog") or 0), int(part.get("oldest_open_age_ms") or 0)
+        if not count or not backlog:
+            return None
+        detail = f"{plural(count, 'open task')}, oldest {duration(age_ms / 1000)}"
+        return Contributor(dimension, value, -round(100 * count / backlog, 2), count, detail, share_of="backlog")
+
     for dimension, parts in children(row["scope"], rows).items():
         for value, part in parts.items():
-            count, age_ms = int(part.get("backlog") or 0), int(part.get("oldest_open_age_ms") or 0)
-            if count and backlog:
-                detail = f"{plural(count, 'open task')}, oldest {duration(age_ms / 1000)}"
-                found.append(
-                    Contributor(dimension, value, -round(100 * count / backlog, 2), count, detail, share_of="backlog")
-                )
+            one = attempt(rule, context, scope_key(part["scope"]), partial(part_of, dimension, value, part))
+            if one is not None:
+                found.append(one)
     return rank(found)
 
 

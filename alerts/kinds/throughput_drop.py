@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import chain
 from typing import ClassVar, Literal
 
@@ -12,6 +13,7 @@ from alerts.baseline import Expectation, WindowCount, current_count, expect
 from alerts.contributors import rank
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.detector_text import Reading, drop_in_words, reading_of
+from alerts.kinds.judged import attempt, judged, readable
 from alerts.rules import Budget, FalseAlarms, MinZ, Ratio, Rule
 from alerts.scopes import child_dimension
 from alerts.signals import Contributor
@@ -66,11 +68,13 @@ def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding
 
     Source: z is ``alerts.statistics.drop_z``.
     """
-    rows = context.view.rows("throughput", rule.window)
-    for key in sorted({*rows, *context.baseline.scope_keys(rule.window)}):
+    stored = context.view.rows("throughput", rule.window)
+    rows = readable(rule, context, stored)
+
+    def judge(key: str) -> Finding | None:
         scope = dict(rows[key]["scope"]) if key in rows else parse_scope_key(key)
         if not rule.scope.matches(scope):
-            continue
+            return None
         count = current_count(rows.get(key), rule.window, context.watermark_ms)
         expected = expect(context.baseline.ring(rule.window, key), count.covered_ms)
         reading = reading_of(rows[key], rule.name) if key in rows else None
@@ -78,7 +82,7 @@ def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding
             firing, evidence = _by_evidence(rule, count, reading)
         else:
             firing, evidence = _judge(rule, count, expected)
-        yield Finding(
+        return Finding(
             scope=scope,
             scope_key=key,
             firing=firing,
@@ -86,9 +90,15 @@ def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding
             target=rule.target,
             evidence=evidence,
             since_ms=count.start_ms if reading is None or reading["since_ms"] is None else reading["since_ms"],
-            contributors=_contributors(rule, scope, rows, context, expected) if firing and expected else (),
+            contributors=attempt(rule, context, key, lambda: _contributors(rule, scope, rows, context, expected)) or ()
+            if firing and expected
+            else (),
             dated=reading is not None and reading["since_ms"] is not None,
         )
+
+    # A row that cannot be read is no row that has gone: it counts no zero labels.
+    known = {*rows, *(key for key in context.baseline.scope_keys(rule.window) if key not in stored)}
+    return judged(rule, context, sorted(known), judge)
 
 
 def _by_evidence(rule: ThroughputDropRule, count: WindowCount, reading: Reading | None) -> tuple[bool, str]:
@@ -119,19 +129,25 @@ def _contributors(
     rule: ThroughputDropRule, scope: dict[str, str], rows: Mapping[str, Row], context: RuleContext, whole: Expectation
 ) -> tuple[Contributor, ...]:
     found = []
-    by_key = chain(rows, (key for key in context.baseline.scope_keys(rule.window) if key not in rows))
-    for key in by_key:
+
+    def part_of(key: str) -> Contributor | None:
         part_scope = rows[key]["scope"] if key in rows else parse_scope_key(key)
         dimension = child_dimension(scope, part_scope)
         if dimension is None or dimension == "labeler":  # one person's counts mostly show their breaks
-            continue
+            return None
         count = current_count(rows.get(key), rule.window, context.watermark_ms)
         expected = expect(context.baseline.ring(rule.window, key), count.covered_ms)
         if expected is None:
-            continue
+            return None
         effect_pp = round((count.labels - expected.labels) / whole.labels * 100, 2)
         detail = f"{count.labels:,} labels, {expected.labels:,.0f} expected"
-        found.append(Contributor(dimension, part_scope[dimension], effect_pp, count.labels, detail))
+        return Contributor(dimension, part_scope[dimension], effect_pp, count.labels, detail)
+
+    stored = context.view.rows("throughput", rule.window)
+    for key in chain(rows, (key for key in context.baseline.scope_keys(rule.window) if key not in stored)):
+        one = attempt(rule, context, key, partial(part_of, key))
+        if one is not None:
+            found.append(one)
     return rank(found)
 
 

@@ -133,7 +133,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
     """
     from config.errors import ConfigErrors
     from floorwatch.cli.common import load_target, names_servers
-    from floorwatch.cli.doctor_var import STACK, ready_checks, scope_checks, stack_checks, var_checks
+    from floorwatch.cli.doctor_var import STACK, ready_checks, stack_checks, var_checks, worker_checks
 
     checks = python_checks()
     folder = var or DEFAULT_VAR
@@ -154,7 +154,7 @@ async def diagnose(path: Path | None, env: Mapping[str, str], var: Path | None) 
     checks += await _connections(config)
     checks += [disk_check(folder), *var_checks(folder)]
     if stack is not None:
-        return [*checks, *await ready_checks(stack), *await scope_checks(stack)]
+        return [*checks, *await ready_checks(stack), *await worker_checks(stack)]
     for name, host, port in _ports(config):
         checks.append(await port_check(name, host, port))
     return checks

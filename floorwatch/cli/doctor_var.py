@@ -13,7 +13,7 @@ from floorwatch.embedded.health import Readiness, ask_ready, get_json
 from floorwatch.embedded.journal_segments import parts_aside
 from floorwatch.embedded.state import Paths, open_to_others
 from floorwatch.sdk.stacks import Found, StackNotFound, is_alive, locate
-from streams.core.formatting import size_words
+from streams.core.formatting import plural, size_words
 
 STACK = "embedded stack"
 """Name of the check."""
@@ -96,12 +96,40 @@ def scope_check(name: str, status: Mapping[str, Any]) -> list[Check]:
     return [Check("warn", f"{name}: scopes", detail, fix)]
 
 
-async def scope_checks(stack: Found) -> list[Check]:
-    """Ask every worker of a running stack whether the cap refuses scopes."""
+def rule_check(name: str, status: Mapping[str, Any]) -> list[Check]:
+    """Check a worker's ``/statusz`` for scopes that alert rules cannot judge. No check if they judge all, or another worker does.
+
+    Args:
+        name: Of the worker.
+        status: What ``/statusz`` said.
+    """
+    rules = status.get("rules")
+    told = rules.get("could_not_process") if isinstance(rules, dict) else None
+    faults = told.get("faults") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not faults:
+        return []
+    blind = told.get("not_judged")
+    first = "; ".join(
+        f"{one.get('rule')} on {one.get('scope')} since {one.get('since')}: {one.get('reason')}" for one in faults[:3]
+    )
+    more = " …" if len(faults) > 3 else ""
+    if blind:
+        what = f"alert rules say nothing of {plural(blind, 'scope')}, whose incidents stay as they are"
+    else:
+        what = f"alert rules left out {plural(told.get('left_out') or 0, 'row')} beside what they judged"
+    return [Check("fail" if blind else "warn", f"{name}: alert rules", f"{what}: {first}{more}", str(told.get("fix")))]
+
+
+async def worker_checks(stack: Found) -> list[Check]:
+    """Ask every worker of a running stack whether the cap refuses scopes, and whether alert rules judge all of theirs."""
     workers = {name: port for name, port in stack.state.ports.items() if name.startswith("worker-")}
     urls = [f"http://{LOOPBACK}:{port}/statusz?format=json" for port in workers.values()]
     said = await asyncio.gather(*(get_json(url, ANSWER_TIMEOUT_S) for url in urls))
-    return [check for name, status in zip(workers, said, strict=True) for check in scope_check(name, status)]
+    return [
+        check
+        for name, status in zip(workers, said, strict=True)
+        for check in (*scope_check(name, status), *rule_check(name, status))
+    ]
 
 
 def var_checks(var: Path) -> list[Check]:

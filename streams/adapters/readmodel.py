@@ -170,8 +170,15 @@ class ReadModel:
         found: bytes | None = mark
         return found
 
-    async def rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
+    async def rows(
+        self, table: str, window: str, unreadable: dict[str, str] | None = None
+    ) -> dict[str, dict[str, Any]]:
         """Return the rows of a table and window by scope key.
+
+        Args:
+            table: The table.
+            window: The window.
+            unreadable: Takes the reason by key for rows that cannot be read; without it they are logged.
 
         Raises:
             RedisError: Redis cannot be asked; ``patient_rows`` waits instead.
@@ -182,6 +189,9 @@ class ReadModel:
             try:
                 rows[key.decode()] = table_row(value)
             except ValueError as error:  # somebody else's, or damaged: it must not hide all others
+                if unreadable is not None:
+                    unreadable[key.decode(errors="replace")] = f"its row in Redis cannot be read: {error}"
+                    continue
                 log.warning("table %s: row %r in Redis cannot be read and is set aside: %s", table, key[:200], error)
         return rows
 
@@ -237,9 +247,11 @@ class ReadModel:
 
         return await self._redis_retry.until_done("give what the rules learnt", ask)
 
-    async def patient_rows(self, table: str, window: str) -> dict[str, dict[str, Any]]:
-        """Return the rows of a table and window by scope key, waiting for Redis as long as it takes."""
-        return await self._redis_retry.until_done("give rows", lambda: self.rows(table, window))
+    async def patient_rows(
+        self, table: str, window: str, unreadable: dict[str, str] | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Return the rows of a table and window by scope key, as ``rows`` does, waiting for Redis as long as it takes."""
+        return await self._redis_retry.until_done("give rows", lambda: self.rows(table, window, unreadable))
 
 
 def table_row(value: bytes | str) -> dict[str, Any]:

@@ -18,17 +18,20 @@ from typing import Any
 import msgspec
 
 from alerts.baseline import BaselineState, advance
-from alerts.codec import encode_input
+from alerts.codec import decode_input, encode_input
 from alerts.evaluate import evaluate
+from alerts.holding import holding_signals, holds_after_ms, without_text
 from alerts.incident import Tick
+from alerts.kinds.base import Faults, ScopeFault
 from alerts.looks import LOOKS, Look, encode_look
 from alerts.rules import Rule
 from alerts.signal_filter import SignalFilterState, filter_signals
 from alerts.signals import Signal
-from alerts.view import MemoryRowView
+from alerts.view import DamagedRow, MemoryRowView
 from streams.adapters.readmodel import ReadModel
 from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import TICK_KEY
+from streams.agents.rule_faults import RuleFaults
 from streams.core.policy import MINUTE_MS
 from streams.core.records import CONTENT_ERRORS
 from streams.core.tables import TABLES
@@ -56,9 +59,10 @@ class RuleRunner:
         *,
         cuts: Collection[frozenset[str]] | None = None,
     ) -> None:
-        """Hold the rules; ``meter`` counts evaluations that failed, ``cuts`` are the kinds of scopes with series on the board."""
+        """Hold the rules; ``meter`` counts what could not be evaluated, ``cuts`` are the kinds of scopes with series on the board."""
         self._cuts = cuts
         self._rules, self._read_model, self._out, self._meter = rules, read_model, out, meter
+        self.faults = RuleFaults(meter)
         self._not_before = 0.0
         self.begin()
 
@@ -68,8 +72,7 @@ class RuleRunner:
         self._signal_filter = SignalFilterState()
         self._minute = self._idle_minute = self._looked_ms = -1
         self.look: Look | None = None
-        for rule in self._rules:
-            self._meter.rule_failed(rule.name, times=0)
+        self.faults.begin(self._rules)
 
     async def run(self, writer: LogWriter, watermark_ms: int, *, idle: bool = False) -> None:
         """Evaluate when event time enters a minute, and once within it when all is idle; write the signals that matter.
@@ -98,10 +101,14 @@ class RuleRunner:
     async def _look_at(self, writer: LogWriter, watermark_ms: int) -> None:
         view = await self._view()
         before = await self._remembered() if self._baseline is None else self._baseline
-        signals = self._evaluated(self._rules, view, watermark_ms, before)
-        self._baseline = self._advanced(before, view, watermark_ms)
+        faults: Faults = {}
+        signals = self._evaluated(self._rules, view, watermark_ms, before, faults)
+        signals += self._holding(view, watermark_ms, before, faults)
+        self._baseline = self._advanced(before, view, watermark_ms, faults)
         sent, self._signal_filter = filter_signals(self._signal_filter, signals, self._rules)
-        await self._write(writer, sent, watermark_ms)
+        records = self._encoded(sent, faults)
+        self.faults.note(self._rules, faults, watermark_ms)
+        await self._write(writer, records, watermark_ms)
         if self._baseline != before:
             await self._read_model.keep(_BASELINE, msgspec.msgpack.encode(self._baseline))
 
@@ -112,11 +119,14 @@ class RuleRunner:
         """
         rules = tuple(rule for rule in self._rules if rule.for_evaluations == 1)
         before = await self._remembered() if self._baseline is None else self._baseline
-        found = self._evaluated(rules, await self._view(), watermark_ms, before)
+        faults: Faults = {}
+        found = self._evaluated(rules, await self._view(), watermark_ms, before, faults)
         firing, self._signal_filter = filter_signals(
             self._signal_filter, [signal for signal in found if signal.firing], rules
         )
-        await self._write(writer, firing, watermark_ms)
+        records = self._encoded(firing, faults)
+        self.faults.note(rules, faults, watermark_ms)
+        await self._write(writer, records, watermark_ms)
 
     async def _say_how_far(self, watermark_ms: int) -> None:
         """Keep how far the rules have looked, for people who wonder why nothing is said."""
@@ -124,10 +134,16 @@ class RuleRunner:
         self.look = Look(watermark_ms, (self._minute + 1) * MINUTE_MS)
         await self._read_model.keep(LOOKS, encode_look(self.look))
 
-    def _advanced(self, before: BaselineState, view: MemoryRowView, watermark_ms: int) -> BaselineState:
-        """Return the baseline updated with these rows. If that fails, return the old one, so that nothing else stops."""
+    def _advanced(self, before: BaselineState, view: MemoryRowView, watermark_ms: int, faults: Faults) -> BaselineState:
+        """Return the baseline updated with the rows that can be read. If that fails, return the old one, so that nothing else stops."""
+        readers = [rule.name for rule in self._rules if rule.reads_baseline]
+
+        def aside(key: str, error: Exception) -> None:
+            for name in readers:
+                faults.setdefault((name, key), ScopeFault(name, key, error))
+
         try:
-            return advance(before, self._rules, view, watermark_ms)
+            return advance(before, self._rules, view, watermark_ms, aside)
         except CONTENT_ERRORS:
             log.exception(
                 "the throughput baseline could not be advanced at watermark %d: please report this", watermark_ms
@@ -136,33 +152,55 @@ class RuleRunner:
             return before
 
     def _evaluated(
-        self, rules: tuple[Rule, ...], view: MemoryRowView, watermark_ms: int, before: BaselineState
+        self, rules: tuple[Rule, ...], view: MemoryRowView, watermark_ms: int, before: BaselineState, faults: Faults
     ) -> list[Signal]:
-        """Return the signals of every rule. A rule that fails gives none, and does not stop the others or the counting."""
+        """Return the signals of every rule, and note what could not be judged: a scope, or a rule that failed as a whole."""
         signals: list[Signal] = []
         for rule in rules:
             try:
-                signals += evaluate((rule,), view, watermark_ms, before, self._cuts)
-            except Exception:
-                log.exception(
-                    "rule %s could not be evaluated at watermark %d: please report this", rule.name, watermark_ms
-                )
-                self._meter.rule_failed(rule.name)
+                signals += evaluate((rule,), view, watermark_ms, before, self._cuts, faults)
+            except Exception as error:  # noqa: BLE001 - noted, logged and counted; the other rules go on
+                faults[rule.name, ""] = ScopeFault(rule.name, "", error, silent=True)
         return signals
 
-    async def _write(self, writer: LogWriter, signals: list[Signal], watermark_ms: int) -> None:
+    def _holding(self, view: MemoryRowView, watermark_ms: int, before: BaselineState, faults: Faults) -> list[Signal]:
+        """Return the signals that keep incidents as they are whose scopes have not been judged for a while."""
+        rules = {rule.name: rule for rule in self._rules}
+        held: list[Signal] = []
+        for fault in faults.values():
+            rule = rules[fault.rule]
+            if fault.silent and self.faults.lasted_ms(fault, watermark_ms) >= holds_after_ms(rule):
+                held += holding_signals(rule, fault, view, before, watermark_ms)
+        return held
+
+    def _encoded(self, signals: list[Signal], faults: Faults) -> list[tuple[bytes, bytes]]:
+        """Return signals as keys and JSON. One that cannot be written goes without its text; if that fails too, it is noted.
+
+        The key is the rule's kind. A scope and the wider scope that inhibits it are watched by rules of the same kind,
+        and must be on the same partition.
+        """
+        encoded = []
+        for signal in signals:
+            for one in (signal, without_text(signal)):
+                try:
+                    value = encode_input(one)
+                    decode_input(value)  # what the next stage cannot read is as good as not written
+                    encoded.append((signal.kind.encode(), value))
+                    break
+                except Exception as error:  # noqa: BLE001 - one signal must not stop the others
+                    fault = ScopeFault(signal.rule, signal.scope_key, error, silent=one is not signal)
+                    faults[signal.rule, signal.scope_key] = fault
+        return encoded
+
+    async def _write(self, writer: LogWriter, signals: list[tuple[bytes, bytes]], watermark_ms: int) -> None:
         """Write signals and, after them on every partition, a tick.
 
         An incident that got no signal before the tick got none in this evaluation.
-
-        The key is the rule's kind. A scope and the wider scope that inhibits it are watched by rules of the same kind,
-            and must be on the same partition.
         """
         tick = ProducerRecord(TICK_KEY, encode_input(Tick(int(time.time() * 1000), watermark_ms)))
         records: list[list[ProducerRecord]] = [[] for _ in range(self._out.partitions)]
-        for signal in signals:
-            key = signal.kind.encode()
-            records[self._out.partition_of(key)].append(ProducerRecord(key, encode_input(signal)))
+        for key, value in signals:
+            records[self._out.partition_of(key)].append(ProducerRecord(key, value))
         name = self._out.name(topics.SIGNALS)
         await asyncio.gather(*(writer.append(name, part, [*own, tick]) for part, own in enumerate(records)))
 
@@ -182,9 +220,11 @@ class RuleRunner:
         tables: dict[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {}
         for window in sorted(windows_of(self._rules)):
             for table in TABLES:
-                rows = await self._read_model.patient_rows(table, window)
+                unreadable: dict[str, str] = {}
+                rows = await self._read_model.patient_rows(table, window, unreadable)
                 # A part is not judged as if it were the whole: neither alarm nor all-clear comes of it.
-                tables[table, window] = {key: row for key, row in rows.items() if not row.get("partial")}
+                whole = {key: row for key, row in rows.items() if not row.get("partial")}
+                tables[table, window] = {**whole, **{key: DamagedRow(why) for key, why in unreadable.items()}}
         return MemoryRowView(tables)
 
 

@@ -29,7 +29,7 @@ class Redis:
         self.table: dict[str, Any] = {}
         self.names: dict[str, bytes] = {}
 
-    async def patient_rows(self, table: str, _window: str) -> dict[str, Any]:
+    async def patient_rows(self, table: str, _window: str, _unreadable: Any = None) -> dict[str, Any]:
         return self.table if table == "throughput" else {}
 
     async def keep(self, name: str, value: bytes) -> None:
@@ -51,9 +51,12 @@ async def quarters(made: RuleRunner, redis: Redis, writer: MemoryWriter, numbers
         await made.run(writer, at_ms)
 
 
+def inputs_of(writer: MemoryWriter) -> list[dict[str, Any]]:
+    return [json.loads(record.value or b"") for record in writer.records["f.signals.v1"]]
+
+
 def last(writer: MemoryWriter) -> dict[str, Any]:
-    inputs: list[dict[str, Any]] = [json.loads(record.value or b"") for record in writer.records["f.signals.v1"]]
-    return [given for given in inputs if given["type"] == "signal"][-1]
+    return [given for given in inputs_of(writer) if given["type"] == "signal"][-1]
 
 
 async def drop_after(restart: bool, *, emptied: bool = False) -> dict[str, Any]:
@@ -104,7 +107,10 @@ def test_a_rule_that_fails_stops_neither_the_others_nor_the_worker(monkeypatch: 
     asyncio.run(
         quarters(RuleRunner(rules, redis, TopicNames("f.", 1), metrics), redis, writer, range(3), 100)  # type: ignore[arg-type]
     )
-    assert last(writer)["rule"] == RULE.name
+    assert [name for name, _, _ in signals(writer) if name == RULE.name] == [RULE.name] * 3
+    held = [one for one in inputs_of(writer) if one["type"] == "signal" and one["rule"] == "faulty"]
+    assert held
+    assert all(one["holds"] and not one["firing"] and "math domain error" in one["evidence"] for one in held)
     samples = {
         tuple(sample.labels.values()): sample.value
         for family in metrics.collect()
@@ -126,7 +132,7 @@ def burst(*rules: Any, looks: list[tuple[int, bool, int]]) -> list[tuple[str, bo
     """Look at one scope: (ms after a full minute, idle, wrong audits of 400), and return the signals."""
 
     class Rows(Redis):
-        async def patient_rows(self, table: str, _window: str) -> dict[str, Any]:
+        async def patient_rows(self, table: str, _window: str, _unreadable: Any = None) -> dict[str, Any]:
             return self.table if table == "accuracy" else {}
 
     redis, writer = Rows(), MemoryWriter()

@@ -38,6 +38,7 @@ def fill(metrics: EngineMetrics, partition: int) -> None:
     metrics.scopes(12)
     metrics.scopes_refused(4)
     metrics.rule_failed("vendor")
+    metrics.rule_faults("vendor", "not_judged", 2)
     metrics.dead_letter("intake", "not_json")
     metrics.in_flight(700)
     metrics.large_record("f.partials.v1", 900_000)
