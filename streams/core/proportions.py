@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from streams.core.binomial import (
@@ -192,7 +193,6 @@ def recall_of(found: Iterable[WeightClass], passed: Iterable[WeightClass]) -> Re
 
     Recall = Σw of the rightly given over that and Σw of the missed, w = 1/π. A miss can only be found among the items not given
     the value, so the one more miss that the lower end allows for weighs as much as the heaviest audit there.
-    So does the one more rightly given that the upper end allows for, where no item given the value was audited.
 
     Args:
         found: Audits of items given the value; ``wrong`` are those that did not deserve it.
@@ -212,10 +212,24 @@ def recall_of(found: Iterable[WeightClass], passed: Iterable[WeightClass]) -> Re
     if not held or given.total + missed.total <= 0:
         return None
     worth = (rest.total + missed.total) ** 2 / (rest.squares + missed.squares)
-    given = given if given.largest else given._replace(largest=missed.largest)
-    low, high = share_limits(given, missed)
-    value = given.total / (given.total + missed.total) if missed.total else None
-    return Recall(value, low, high, sum(one.n for one in held), worth)
+    return Recall(*recall_share(given, missed), sum(one.n for one in held), worth)
+
+
+@lru_cache(maxsize=16_384)
+def recall_share(given: Weighed, missed: Weighed) -> tuple[float | None, float, float]:
+    """Return recall and the two ends of its 95% interval; recall is None where no miss was seen.
+
+    The one more rightly given that the upper end allows for weighs as much as the heaviest audit of an item given the value; where
+    none was audited, as much as one more miss.
+
+    Source: ``streams.core.binomial.share_limits``. The same sums come again and again, so what was found is kept.
+
+    Args:
+        given: The rightly given, of which ``largest`` is 0 where no item given the value was audited.
+        missed: The missed; Σw of both together is above 0.
+    """
+    low, high = share_limits(given if given.largest else given._replace(largest=missed.largest), missed)
+    return given.total / (given.total + missed.total) if missed.total else None, low, high
 
 
 def difference(before: tuple[int, int], after: tuple[int, int], *, judged: bool = False) -> Interval | None:

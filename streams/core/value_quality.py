@@ -13,9 +13,10 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from streams.core import counters as c
-from streams.core.binomial import Limits, Weighed, share_limits
+from streams.core.binomial import Weighed
 from streams.core.counters import Counters
 from streams.core.estimates import assumed_weight, assumed_weight_limits
+from streams.core.proportions import recall_share
 
 PAIRS_MOST = 1_000
 """Pairs and values that a row shows, the most frequent first: a row is one record, and each may have 512 characters."""
@@ -236,10 +237,12 @@ def _shares(tally: _Tally, passed: float, unsaid: float) -> dict[str, Any]:
     given, deserved = right + wrong, right + missed
     precise = given > 0 and not c.unsaid_too_often(own_unsaid, given)
     known = passed > 0 and deserved > 0 and not c.unsaid_too_often(unsaid, deserved)
-    low, high = (None, None)
+    recall, low, high = (None, None, None)
     if known:
         right_squares, missed_squares = tally.squares[GIVEN_AND_RIGHT], tally.squares[MISSED]
-        low, high = _limits(right, right_squares, tally.heaviest or passed, missed, missed_squares, passed)
+        recall, low, high = recall_share(
+            Weighed(right, right_squares, tally.heaviest), Weighed(missed, missed_squares, passed)
+        )
     tp, fp, fn, unsaid_count = tally.counts
     return {
         "tp": tp,
@@ -247,15 +250,7 @@ def _shares(tally: _Tally, passed: float, unsaid: float) -> dict[str, Any]:
         "fn": fn,
         "unsaid": unsaid_count,
         "precision_ratio": right / given if precise else None,
-        "recall_ratio": right / deserved if known and missed else None,
+        "recall_ratio": recall,
         "recall_low_ratio": low,
         "recall_high_ratio": high,
     }
-
-
-@lru_cache(maxsize=16_384)
-def _limits(
-    found: float, found_squares: float, given: float, missed: float, missed_squares: float, passed: float
-) -> Limits:
-    """Return the limits of recall; the arguments are those of two ``Weighed``."""
-    return share_limits(Weighed(found, found_squares, given), Weighed(missed, missed_squares, passed))

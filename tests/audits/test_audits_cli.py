@@ -137,3 +137,10 @@ def test_wrong_options_say_what_to_write(words: tuple[str, ...], said: str) -> N
     done = run(*words)
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_chances_near_one_are_not_rounded_to_certainty() -> None:
+    """99.9% was told as 100%."""
+    said = run("size", "--half-width", 5, "--assurance", 99.9, "--see", 85, "--power", 99.8).output
+    assert "with a chance of 99.9%" in " ".join(said.split())
+    assert "with a chance of 99.8%" in " ".join(said.split())

@@ -172,12 +172,14 @@ def test_a_recall_out_of_reach_is_told(goal: dict[str, float], said: str) -> Non
         least_probability(WORK, **goal)
 
 
-@pytest.mark.parametrize(("strata", "worth"), [(3, 50), (6, 200)])
-def test_strata_that_differ_are_found_to_differ_as_much_as_they_do(strata: int, worth: int) -> None:
+@pytest.mark.parametrize(("strata", "worth", "audits"), [(3, 50, (60, 300)), (6, 200, (60, 300)), (4, 9, (2, 6))])
+def test_strata_that_differ_are_found_to_differ_as_much_as_they_do(
+    strata: int, worth: int, audits: tuple[int, int]
+) -> None:
     """Simulated, true shares of a beta distribution: the mean estimate is right. With k for k − 1 it is up to a third short."""
     rng, found = np.random.default_rng(5), []
     for _ in range(3_000):
-        sizes = rng.integers(60, 300, strata)
+        sizes = rng.integers(*audits, strata)
         wrong = rng.binomial(sizes, rng.beta(0.2 * worth, 0.8 * worth, strata))
         known = [WrongShare(bad / n, float(n)) for bad, n in zip(wrong, sizes, strict=True)]
         found.append(variance_between(known, 0.16))

@@ -108,3 +108,6 @@ def test_sizes_up_to_the_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sizes, "MOST", 580)
     with pytest.raises(OutOfReach, match="up to 580"):
         audits_for_half_width(0.95, 0.02)
+    monkeypatch.setattr(sizes, "MOST", 574)  # 573 and 574 hold, 575 to 580 do not
+    with pytest.raises(OutOfReach, match="up to 574"):
+        audits_for_half_width(0.95, 0.02)
