@@ -100,8 +100,8 @@ class KafkaSettings(Section):
     )
     trust_record_time: bool = Field(
         default=False,
-        description="Take a raw record's own time as its arrival where the broker has not stamped it; only for the embedded "
-        "broker, whose shipper does.",
+        description="Take a raw record's own time as its arrival where the broker has not stamped it and a header says that "
+        "the embedded stack's shipper has; only for that stack.",
     )
     max_message_bytes: int = Field(
         default=8_388_608,

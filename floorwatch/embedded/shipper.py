@@ -1,8 +1,8 @@
 """Sends the journal to the broker: all writers' records, merged by the time of acceptance, in each writer's order.
 
 ``python -m floorwatch.embedded.shipper`` runs one per stack. Its positions belong to one broker epoch: a new broker is
-empty, so a new epoch begins at the start. Records are sent with their time of acceptance, so that intake decides the
-same on a replay as the first time.
+empty, so a new epoch begins at the start. Records are sent with their time of acceptance and a header that says so, so
+that intake decides the same on a replay as the first time.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ from floorwatch.embedded.journal_segments import (
 from floorwatch.embedded.state import replace_private
 from floorwatch.output.logs import set_up_logging
 from streams.models.kafka_producer import open_producer
-from streams.models.topics import partition_of
+from streams.models.topics import ACCEPTED_MARK, partition_of
 from telemetry.shutdown import ShutdownWatchdog
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
+    from aiokafka.producer.message_accumulator import BatchBuilder
 
 _log = logging.getLogger("floorwatch.shipper")
 
@@ -52,6 +53,7 @@ POLL_S = 0.02
 SAVE_INTERVAL_S = 0.1
 STALL_S = 5.0
 RETENTION_INTERVAL_S = 600.0
+_HEADERS = [ACCEPTED_MARK]
 _STOP_S = 4.0
 """Longest time a stop may take; the supervisor kills it a second later."""
 
@@ -263,14 +265,19 @@ class Shipper:
         acknowledged = []
         batch = self._producer.create_batch()
         for record in records:
-            if batch.append(key=record.key, value=record.value, timestamp=record.accepted_ms) is None:
+            if not _fits(batch, record):
                 acknowledged.append(await self._producer.send_batch(batch, name, partition=partition))
                 batch = self._producer.create_batch()
-                if batch.append(key=record.key, value=record.value, timestamp=record.accepted_ms) is None:
+                if not _fits(batch, record):
                     # Larger than a batch: aiokafka's ordinary path takes one record up to max_request_size.
                     acknowledged.append(
                         await self._producer.send(
-                            name, record.value, record.key, partition=partition, timestamp_ms=record.accepted_ms
+                            name,
+                            record.value,
+                            record.key,
+                            partition=partition,
+                            timestamp_ms=record.accepted_ms,
+                            headers=_HEADERS,
                         )
                     )
         if batch.record_count():
@@ -320,6 +327,12 @@ class Shipper:
             elif now_s - tail.stalled_at_s > STALL_S:
                 tail.stalled_at_s = now_s
                 tail.no_writer = not has_writer(tail.folder)
+
+
+def _fits(batch: BatchBuilder, record: JournalRecord) -> bool:
+    """Add a record with its time of acceptance, marked as such, to a batch; return whether there was room."""
+    added = batch.append(key=record.key, value=record.value, timestamp=record.accepted_ms, headers=_HEADERS)
+    return added is not None
 
 
 async def ship(job: Job) -> None:

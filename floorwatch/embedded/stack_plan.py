@@ -159,7 +159,7 @@ def _environment(plan: StackPlan, ports: Ports) -> dict[str, str]:
         "FLOORWATCH_KAFKA__BROKERS": ports.kafka,
         "FLOORWATCH_KAFKA__IDEMPOTENT_PRODUCER": "false",  # Tansu has no InitProducerId
         "FLOORWATCH_KAFKA__REBALANCE_TIMEOUT_S": "3",  # Tansu's first member waits all of it
-        "FLOORWATCH_KAFKA__TRUST_RECORD_TIME": "true",  # the shipper stamps arrival, Tansu does not
+        "FLOORWATCH_KAFKA__TRUST_RECORD_TIME": "true",  # of the shipper's records; Tansu stamps none
         "FLOORWATCH_KAFKA__PARTITIONS": str(plan.partitions),
         "FLOORWATCH_KAFKA__TOPIC_PREFIX": plan.topic_prefix,
         "FLOORWATCH_REDIS__URL": ports.redis,

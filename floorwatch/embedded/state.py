@@ -145,6 +145,7 @@ def environment_of(state: StackState, env: Mapping[str, str]) -> dict[str, str]:
         "FLOORWATCH_KAFKA__BROKERS": state.urls["kafka"],
         "FLOORWATCH_KAFKA__IDEMPOTENT_PRODUCER": "false",  # Tansu has no InitProducerId
         "FLOORWATCH_KAFKA__REBALANCE_TIMEOUT_S": "3",  # Tansu's first member waits all of it
+        "FLOORWATCH_KAFKA__TRUST_RECORD_TIME": "true",  # of the shipper's records; Tansu stamps none
         "FLOORWATCH_KAFKA__TOPIC_PREFIX": state.topic_prefix,
         "FLOORWATCH_KAFKA__PARTITIONS": str(state.partitions),
         "FLOORWATCH_REDIS__URL": state.urls["redis"],

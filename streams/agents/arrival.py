@@ -26,7 +26,8 @@ def arrival_ms(record_ms: int, now_ms: int, *, trusted: bool) -> int:
     Args:
         record_ms: The record's time; any 64-bit number.
         now_ms: The clock.
-        trusted: The sender is known to stamp arrival. Its time is used unless it is ahead of the clock or before 1970.
+        trusted: The record has the mark of the shipper (``streams.models.topics.ACCEPTED_MARK``) and the configuration
+            believes it. Its time is used unless it is ahead of the clock or before 1970.
     """
     return record_ms if trusted and 0 <= record_ms <= now_ms else now_ms
 

@@ -42,7 +42,8 @@ class IntakePolicy:
     Attributes:
         max_event_bytes: Larger events are refused.
         future_ms: An event dated further than this after its arrival is refused.
-        trust_record_time: Take a record's own time as its arrival where the broker has not stamped it.
+        trust_record_time: Where the broker has not stamped a record that has the shipper's mark, take its own time as its
+            arrival.
         sla_classes_ms: Time from creation to due by SLA class.
         limits: How far an event's times may be from its own.
         grants: By topic, what may come from it without a proof of the gateway. A topic that is not named allows
@@ -122,7 +123,7 @@ class Intake:
         now_ms = self._now_ms()
         for record in records:
             if record.sender_time:
-                trusted = self._policy.trust_record_time
+                trusted = record.marked and self._policy.trust_record_time
                 record.timestamp_ms = arrival_ms(record.timestamp_ms, now_ms, trusted=trusted)
         for begin in range(0, len(records), _LOOKED_THROUGH):
             self._fold_some(records[begin : begin + _LOOKED_THROUGH])

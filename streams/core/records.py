@@ -25,6 +25,7 @@ class Record(Struct, gc=False):
         key: Its key.
         value: Its value.
         sender_time: The time is what the sender says (CreateTime, any number) and not when the broker appended it.
+        marked: A header says that ``sender_time`` is when Floorwatch's shipper accepted the event. Anybody can write it.
     """
 
     offset: int
@@ -32,6 +33,7 @@ class Record(Struct, gc=False):
     key: bytes | None
     value: bytes | None
     sender_time: bool = False
+    marked: bool = False
 
 
 class Rejected(NamedTuple):

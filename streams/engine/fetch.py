@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka.consumer import fetcher
 
 from streams.core.records import Record
+from streams.models.topics import ACCEPTED_MARK
 
 _LOG_APPEND_TIME = 1
 """The timestamp type of a record batch whose time the broker has set when it appended it."""
@@ -29,7 +30,8 @@ class PlainRecords(fetcher.PartitionRecords):
 
     def _consumer_record(self, tp: Any, record: Any) -> Record:  # noqa: ARG002
         sender_time = record.timestamp_type != _LOG_APPEND_TIME
-        return Record(record.offset, record.timestamp, record.key, record.value, sender_time)
+        marked = sender_time and ACCEPTED_MARK in record.headers
+        return Record(record.offset, record.timestamp, record.key, record.value, sender_time, marked)
 
     def take(self, count: int) -> list[Record]:
         """Return up to ``count`` records; fewer only at the end. ``next_fetch_offset`` follows what was handed out."""
@@ -51,7 +53,7 @@ class PlainRecords(fetcher.PartitionRecords):
         if batch.timestamp_type == _LOG_APPEND_TIME:
             records = [Record(r.offset, r.timestamp, r.key, r.value) for r in batch]
         else:
-            records = [Record(r.offset, r.timestamp, r.key, r.value, True) for r in batch]
+            records = [Record(r.offset, r.timestamp, r.key, r.value, True, ACCEPTED_MARK in r.headers) for r in batch]
         if records and records[0].offset < begin:
             return [record for record in records if record.offset >= begin]
         return records

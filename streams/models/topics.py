@@ -38,6 +38,8 @@ class TopicSpec:
 
 
 ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
+ACCEPTED_MARK = ("floorwatch.time", b"accepted")
+"""Header of a raw record whose own time is when Floorwatch accepted the event. The shipper of the embedded stack writes it."""
 """The broker stamps each record when it appends it. So retention counts from arrival and not from what a sender's clock, a
 backfill or a mirror says, and an event's arrival is known without trusting anybody."""
 

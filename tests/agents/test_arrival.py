@@ -107,28 +107,50 @@ def test_a_trusted_sender_is_trusted_between_1970_and_now(record_ms: int, arrive
     assert arrival_ms(record_ms, NOW_MS, trusted=False) == NOW_MS
 
 
+@pytest.mark.parametrize("record_ms", [1, NOW_MS - 30 * DAY_MS, NOW_MS - 600_000, 2**61, NOW_MS + 30 * DAY_MS])
+def test_only_a_marked_record_of_a_trusted_broker_is_judged_by_its_own_time(record_ms: int) -> None:
+    value = dated(1, NOW_MS - 1000)
+    for trusted, marked in [(True, False), (False, True), (False, False)]:
+        events, dead = folded(Log(), [Record(0, record_ms, None, value, True, marked)], trusted=trusted)
+        assert ([entry[1:] for entry in events], dead) == ([(value, NOW_MS)], []), (trusted, marked)
+
+
+def test_a_forged_mark_falsifies_only_its_own_record() -> None:
+    values = [dated(number, NOW_MS - 1000) for number in range(4)]
+    records = [Record(at, 1, None, value, True, at == 1) for at, value in enumerate(values)]
+    events, dead = folded(Log(), records, trusted=True)
+    assert [entry[1:] for entry in events] == [(values[at], NOW_MS) for at in (0, 2, 3)]
+    assert [(letter["offset"], letter["code"]) for letter in dead] == [(1, "future_time")]
+    ahead, _ = folded(Log(), [Record(0, NOW_MS + DAY_MS, None, dated(9, NOW_MS + DAY_MS), True, True)], trusted=True)
+    assert ahead == [], "a mark lets no record come before it has come"
+
+
 def test_dead_letters_of_a_topic_with_more_partitions_than_ours_can_be_written() -> None:
     log = Log()
     folded(log, [Record(0, 0, None, b"{oops", True)], partition=11)
     assert list(log.topics) == [("f.deadletters.v1", 3)]
 
 
-def crashing_run(seed: int) -> tuple[list[int], list[int], int]:
+def crashing_run(seed: int, *, trusted: bool) -> tuple[list[int], list[int], int]:
     """Run intake over one partition, killed again and again while the clock goes on; return offsets by where they went."""
     chance, log = random.Random(seed), Log()
     now_ms = NOW_MS
     # Dated from well in the past to an hour ahead: many become acceptable while the partition is folded.
     values = [dated(at, NOW_MS + chance.randrange(-600_000, 3_600_000)) for at in range(60)]
-    records = [Record(at, chance.choice(ABSURD), None, value, True) for at, value in enumerate(values)]
+    # Of a trusted broker a third has the shipper's mark, and is judged by its own time.
+    records = [
+        Record(at, chance.choice(ABSURD), None, value, True, trusted and chance.random() < 1 / 3)
+        for at, value in enumerate(values)
+    ]
     committed, kills = 0, 0
     while committed < len(records):
-        stage, at = intake(log, now_ms), committed
+        stage, at = intake(log, now_ms, trusted=trusted), committed
         stage._now_ms = lambda: now_ms  # noqa: B023 - the clock as it goes on
         log.left = chance.randrange(1, 9)
         try:
             while at < len(records):
                 upto = min(len(records), at + chance.randrange(1, 12))
-                fresh = [Record(r.offset, r.timestamp_ms, None, r.value, True) for r in records[at:upto]]
+                fresh = [Record(r.offset, r.timestamp_ms, None, r.value, True, r.marked) for r in records[at:upto]]
                 stage.fold(fresh)
                 at = upto
                 now_ms += chance.choice([0, 1, 30_000, 400_000])
@@ -147,11 +169,11 @@ def crashing_run(seed: int) -> tuple[list[int], list[int], int]:
     return events, dead, kills
 
 
-def both_ways(seeds: range) -> int:
+def both_ways(seeds: range, *, trusted: bool) -> int:
     """Return how many records went to both places, having checked that none went to neither."""
     both = kills = 0
     for seed in seeds:
-        events, dead, killed = crashing_run(seed)
+        events, dead, killed = crashing_run(seed, trusted=trusted)
         assert {*events, *dead} == set(range(60)), f"seed {seed}: a record went nowhere"
         both, kills = both + len({*events} & {*dead}), kills + killed
     assert kills > len(seeds), "hardly anything was killed: nothing is shown"
@@ -159,16 +181,18 @@ def both_ways(seeds: range) -> int:
 
 
 @pytest.mark.slow
-def test_no_event_is_on_the_log_and_in_the_dead_letters_however_often_intake_dies() -> None:
-    assert both_ways(range(150)) == 0
+@pytest.mark.parametrize("trusted", [False, True])
+def test_no_event_is_on_the_log_and_in_the_dead_letters_however_often_intake_dies(trusted: bool) -> None:
+    assert both_ways(range(150), trusted=trusted) == 0
 
 
 @pytest.mark.slow
-def test_without_the_earlier_letters_some_are(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("trusted", [False, True])
+def test_without_the_earlier_letters_some_are(trusted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted fault: the run above must be able to see it."""
 
     async def nothing(*_: Any) -> frozenset[int]:
         return frozenset()
 
     monkeypatch.setattr(streams.agents.intake, "refused_before", nothing)
-    assert both_ways(range(150)) > 20
+    assert both_ways(range(150), trusted=trusted) > 20

@@ -25,7 +25,7 @@ from floorwatch.embedded.shipper import (
     ship,
 )
 from floorwatch.embedded.shipper import Progress as ShipProgress
-from streams.models.topics import TopicSpec, partition_of
+from streams.models.topics import ACCEPTED_MARK, TopicSpec, partition_of
 from tests.embedded.tansu import read_topic, running_broker
 from tests.waits import until
 
@@ -249,6 +249,7 @@ def test_records_keep_the_time_they_were_accepted_and_may_be_large(tmp_path: Pat
     found = asyncio.run(run())
     assert [len(record.value) for record in found] == [5, 2_000_000, 5]
     assert {record.timestamp for record in found} == {1_234_567}
+    assert {record.headers for record in found} == {(ACCEPTED_MARK,)}, "intake takes no other record's time for arrival"
 
 
 def test_fifty_thousand_events_a_second(tmp_path: Path) -> None:

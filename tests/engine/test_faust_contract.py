@@ -263,6 +263,20 @@ def test_fetched_records_come_in_lists_and_the_position_follows() -> None:
     assert records.exhausted
 
 
+def test_the_mark_of_the_shipper_is_read_record_by_record() -> None:
+    from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+    from streams.models.topics import ACCEPTED_MARK
+
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1 << 20)
+    others = [("trace", None), (ACCEPTED_MARK[0], b"something else")]
+    for number, headers in enumerate([[ACCEPTED_MARK], [], others, [*others, ACCEPTED_MARK], [("", b"")]]):
+        builder.append(number, 1000, b"k", b"v", headers)
+    found = _plain_records(bytes(builder.build()), 0).take(9)
+    assert [record.marked for record in found] == [True, False, False, True, False]
+    assert all(record.sender_time for record in found)
+
+
 def test_a_corrupt_batch_is_refused() -> None:
     from aiokafka.errors import CorruptRecordException
 
