@@ -12,8 +12,8 @@ from typing import Protocol
 from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import Channel, ChannelError
-from alerts.channels.message import marked_repeat
-from alerts.outbox import Lease, Outbox
+from alerts.channels.message import marked_instead, marked_repeat
+from alerts.outbox import UNLIMITED, Lease, Outbox, SendingRate
 from alerts.outgoing import Notification, in_zone
 from streams.adapters.redis_retry import passes
 from streams.core.formatting import UTC_ZONE
@@ -56,6 +56,8 @@ class Notifier:
         channels_of: ChannelsOf,
         *,
         zone_of: ZoneOf = lambda _note, _channel: UTC_ZONE,
+        rates: Mapping[str, SendingRate] | None = None,
+        fallbacks: Mapping[str, str] | None = None,
         meter: DeliveryMeter | None = None,
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
@@ -64,10 +66,12 @@ class Notifier:
         """Deliver from ``outbox`` by ``channels``.
 
         ``channels_of`` gives the names of a notification's channels, ``zone_of`` the zone of a channel's readers: ``alerts.routes``.
+        ``rates`` names what the limited channels may send, ``fallbacks`` the channel that gets what one is given up for.
         """
         self._outbox = outbox
         self._channels = channels
         self._channels_of, self._zone_of = channels_of, zone_of
+        self._rates, self._fallbacks = rates or {}, fallbacks or {}
         self._meter = meter
         self._lease_s, self._poll_s, self._at_once = lease_s, poll_s, at_once
         self._away = _Away()
@@ -89,7 +93,7 @@ class Notifier:
             pass
         tried = 0
         for channel in self._channels.values():
-            while (lease := await self._outbox.claim(channel.name, self._lease_s)) is not None:
+            while (lease := await self._claim(channel)) is not None:
                 await self.deliver(lease, channel)
                 tried += 1
         return tried
@@ -131,10 +135,14 @@ class Notifier:
         """Claim as long as something is due and there is room."""
         async with self._away.told():
             while len(under_way) < self._at_once:
-                lease = await self._outbox.claim(channel.name, self._lease_s)
+                lease = await self._claim(channel)
                 if lease is None:
                     return
                 under_way.add(asyncio.create_task(self._deliver_patiently(lease, channel)))
+
+    async def _claim(self, channel: Channel) -> Lease | None:
+        rate, fallback = self._rates.get(channel.name, UNLIMITED), self._fallbacks.get(channel.name, "")
+        return await self._outbox.claim(channel.name, self._lease_s, rate=rate, fallback=fallback)
 
     async def _deliver_patiently(self, lease: Lease, channel: Channel) -> None:
         async with self._away.told():  # if Redis is away, the lease ends and the notification may be sent again
@@ -151,7 +159,7 @@ class Notifier:
         self._count(channel, "dead" if given_up else "failed")
         if given_up:
             log.error("notification %s is given up on channel %s: %s", lease.id, channel.name, fault.reason)
-            await self._outbox.bury(lease, fault.reason)
+            await self._outbox.bury(lease, fault.reason, fallback=self._fallbacks.get(channel.name, ""))
             return
         log.warning("notification %s will be tried again (attempt %d): %s", lease.id, lease.attempts, fault.reason)
         await self._outbox.retry(lease, fault.reason, fault.retry_after_ms, unsure=fault.unsure)
@@ -159,6 +167,7 @@ class Notifier:
     async def _send(self, lease: Lease, channel: Channel) -> ChannelError | None:
         note = in_zone(lease.note, self._zone_of(lease.note, channel.name))
         note = marked_repeat(note) if lease.unsure and not channel.idempotent else note
+        note = marked_instead(note, lease.instead_of) if lease.instead_of else note
         most_s = self._lease_s * _SEND_SHARE
         try:
             async with asyncio.timeout(most_s):

@@ -1,7 +1,8 @@
 """The outbox's steps as Lua scripts. Each is done completely or not at all, even in a crash. See ``alerts/outbox.py`` for the keys.
 
 Fields of an item by channel are ``<name>|<channel>``: s (state: waiting, sent, dead), a (attempts), t (token of the claim
-under way), r (reason of the last failure), w (wall time in ms of the last change), u (1: the last attempt may have arrived).
+under way), r (reason of the last failure), w (wall time in ms of the last change), u (1: the last attempt may have arrived),
+i (the channel in whose place this one got it, and why).
 """
 
 from __future__ import annotations
@@ -27,6 +28,19 @@ end
 """
 """Ends an item that no channel waits for. Its text is kept only if a dead delivery may be revived."""
 
+_INSTEAD: Final = """
+local function instead(prefix, id, item, channel, fallback, now_ms, reason)
+  if fallback == '' or redis.call('HGET', item, 's|' .. fallback) then return end
+  redis.call('HSET', item, 's|' .. fallback, 'waiting', 'a|' .. fallback, 0, 't|' .. fallback, '', 'w|' .. fallback, now_ms)
+  redis.call('HSET', item, 'i|' .. fallback, channel .. ': ' .. reason)
+  redis.call('HINCRBY', item, 'open', 1)
+  redis.call('ZADD', prefix .. 'due:' .. fallback, now_ms, id)
+  redis.call('ZADD', prefix .. 'urgent:' .. fallback, now_ms, id)
+  redis.call('SADD', prefix .. 'channels', fallback)
+end
+"""
+"""Gives what a channel never got to the channel named in its place, once."""
+
 # KEYS item, due, notes; ARGV id, payload, now_ms, keep_ms
 ENQUEUE: Final = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -51,13 +65,13 @@ end
 return nil
 """
 
-# KEYS due, item, channels, sent (of the outbox before channels had queues); ARGV id, now_ms, prefix, keep_ms, channel...
+# KEYS due, item, channels, sent (of the outbox before channels had queues); ARGV id, now_ms, prefix, keep_ms, urgent (0|1), channel...
 ROUTE: Final = (
     _FINISH
     + """
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
 local added = 0
-for place = 5, #ARGV do
+for place = 6, #ARGV do
   local channel = ARGV[place]
   local state = redis.call('HGET', KEYS[2], 's|' .. channel)
   if not state and redis.call('SISMEMBER', KEYS[4], channel) == 1 then
@@ -65,6 +79,7 @@ for place = 5, #ARGV do
   elseif not state or state == 'moved' then
     redis.call('HSET', KEYS[2], 's|' .. channel, 'waiting', 'a|' .. channel, 0, 't|' .. channel, '', 'w|' .. channel, ARGV[2])
     redis.call('ZADD', ARGV[3] .. 'due:' .. channel, ARGV[2], ARGV[1])
+    if ARGV[5] == '1' then redis.call('ZADD', ARGV[3] .. 'urgent:' .. channel, ARGV[2], ARGV[1]) end
     redis.call('SADD', KEYS[3], channel)
     added = added + 1
   end
@@ -74,12 +89,33 @@ return added
 """
 )
 
-# KEYS due of the channel, dead of the channel, channels; ARGV now_ms, lease_until_ms, token, max_attempts, keep_ms, prefix, channel
-CLAIM: Final = """
-local channel = ARGV[7]
+# KEYS due of the channel, dead of the channel, channels, urgent of the channel, rate of the channel;
+# ARGV now_ms, lease_until_ms, token, max_attempts, keep_ms, prefix, channel, fallback, per_minute (0: no limit), burst
+CLAIM: Final = (
+    _INSTEAD
+    + """
+local channel, now_ms = ARGV[7], tonumber(ARGV[1])
+local per_minute, burst = tonumber(ARGV[9]), tonumber(ARGV[10])
+local tokens = burst
+if per_minute > 0 then
+  local had = tonumber(redis.call('HGET', KEYS[5], 'tokens') or burst)
+  local since_ms = math.max(0, now_ms - tonumber(redis.call('HGET', KEYS[5], 'at_ms') or now_ms))
+  tokens = math.min(burst, had + since_ms * per_minute / 60000)
+  if tokens < 1 then return nil end
+end
+local function next_due()
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, 99)) do
+    local due_ms = redis.call('ZSCORE', KEYS[1], id)
+    if not due_ms then
+      redis.call('ZREM', KEYS[4], id)
+    elseif tonumber(due_ms) <= now_ms then
+      return id
+    end
+  end
+  return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)[1]
+end
 for _ = 1, 100 do
-  local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)
-  local id = ids[1]
+  local id = next_due()
   if not id then return nil end
   local item = ARGV[6] .. 'item:' .. id
   local payload = redis.call('HGET', item, 'payload')
@@ -90,6 +126,7 @@ for _ = 1, 100 do
     local reason = redis.call('HGET', item, 'r|' .. channel) or 'its worker died each time'
     redis.call('ZREM', KEYS[1], id)
     redis.call('HSET', item, 's|' .. channel, 'dead', 't|' .. channel, '', 'r|' .. channel, reason, 'w|' .. channel, ARGV[1])
+    instead(ARGV[6], id, item, channel, ARGV[8], ARGV[1], reason)
     if redis.call('HINCRBY', item, 'open', -1) <= 0 then redis.call('PEXPIRE', item, ARGV[5]) end
     redis.call('ZADD', KEYS[2], ARGV[1], id)
     redis.call('SADD', KEYS[3], channel)
@@ -99,11 +136,16 @@ for _ = 1, 100 do
     local unsure = redis.call('HGET', item, 'u|' .. channel) == '1' or before ~= ''
     redis.call('HSET', item, 'a|' .. channel, attempts + 1, 't|' .. channel, ARGV[3])
     redis.call('ZADD', KEYS[1], ARGV[2], id)
-    return {id, payload, attempts + 1, unsure and 1 or 0}
+    if per_minute > 0 then
+      redis.call('HSET', KEYS[5], 'tokens', tostring(tokens - 1), 'at_ms', ARGV[1])
+      redis.call('PEXPIRE', KEYS[5], math.ceil(burst / per_minute * 60000) + 60000)
+    end
+    return {id, payload, attempts + 1, unsure and 1 or 0, redis.call('HGET', item, 'i|' .. channel) or ''}
   end
 end
 return nil
 """
+)
 
 # KEYS item, due of the channel, channel; ARGV id, token, channel, now_ms, keep_ms
 SENT: Final = (
@@ -132,11 +174,15 @@ redis.call('HSETNX', KEYS[3], 'failing_since_ms', ARGV[4])
 return 1
 """
 
-# KEYS item, due of the channel, channel, dead of the channel, channels; ARGV id, token, channel, now_ms, keep_ms, reason, kept
-BURY: Final = """
+# KEYS item, due of the channel, channel, dead of the channel, channels;
+# ARGV id, token, channel, now_ms, keep_ms, reason, kept, prefix, fallback
+BURY: Final = (
+    _INSTEAD
+    + """
 if redis.call('HGET', KEYS[1], 't|' .. ARGV[3]) ~= ARGV[2] then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 's|' .. ARGV[3], 'dead', 't|' .. ARGV[3], '', 'r|' .. ARGV[3], ARGV[6], 'w|' .. ARGV[3], ARGV[4])
+instead(ARGV[8], ARGV[1], KEYS[1], ARGV[3], ARGV[9], ARGV[4], ARGV[6])
 if redis.call('HINCRBY', KEYS[1], 'open', -1) <= 0 then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 redis.call('ZADD', KEYS[4], ARGV[4], ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - tonumber(ARGV[7]))
@@ -147,6 +193,7 @@ redis.call('HSET', KEYS[3], 'failed_ms', ARGV[4], 'reason', ARGV[6])
 redis.call('HSETNX', KEYS[3], 'failing_since_ms', ARGV[4])
 return 1
 """
+)
 
 # KEYS due (unrouted), item, dead of no channel, channels; ARGV id, now_ms, keep_ms, reason, channel
 BURY_UNROUTED: Final = """
@@ -206,6 +253,7 @@ local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 10
 for _, id in ipairs(ids) do
   local item = ARGV[3] .. 'item:' .. id
   redis.call('ZREM', KEYS[1], id)
+  redis.call('ZREM', ARGV[3] .. 'urgent:' .. ARGV[4], id)
   if redis.call('HGET', item, 'payload') then
     redis.call('HSET', item, 's|' .. ARGV[4], 'moved', 't|' .. ARGV[4], '', 'w|' .. ARGV[4], ARGV[2])
     redis.call('HINCRBY', item, 'open', -1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
+from alerts.outbox import SendingRate
 from alerts.outgoing import Notification
 from alerts.settings.channels import AppriseSettings, ChannelSettings, ConsoleSettings, WebhookSettings
 from config.base import Section
@@ -68,12 +69,24 @@ class RoutingSettings(Section):
             for place, name in enumerate(names)
             if name not in self.channels
         ]
+        found += self._fallback_faults()
         if DEFAULT_ROUTE not in self.routes:
             found.append(
                 RoutingFault(
                     ("routes",), "there is no default route", f"add  default: [{next(iter(self.channels), 'console')}]"
                 )
             )
+        return found
+
+    def _fallback_faults(self) -> list[RoutingFault]:
+        found = []
+        for name, channel in self.channels.items():
+            others = [other for other in self.channels if other != name]
+            if channel.fallback is None or channel.fallback in others:
+                continue
+            reason = "is the channel itself" if channel.fallback == name else f"there is no channel {channel.fallback}"
+            hint = choices(channel.fallback, others) if others else "define another channel in alerts.channels"
+            found.append(RoutingFault(("channels", name, "fallback"), reason, f"{hint}, or leave fallback out"))
         return found
 
 
@@ -153,6 +166,18 @@ def zone_of(settings: RoutingSettings) -> Callable[[Notification, str], str]:
         return UTC_ZONE
 
     return chosen
+
+
+def rates_of(settings: RoutingSettings) -> dict[str, SendingRate]:
+    """Return what each limited channel may send."""
+    limited = {name: channel.rate for name, channel in settings.channels.items() if channel.rate is not None}
+    return {name: SendingRate(rate.per_minute, rate.burst) for name, rate in limited.items()}
+
+
+def fallbacks_of(settings: RoutingSettings) -> dict[str, str]:
+    """Return by channel the one that gets what it was given up for."""
+    named = {name: channel.fallback for name, channel in settings.channels.items()}
+    return {name: other for name, other in named.items() if other is not None and other in settings.channels}
 
 
 def _build(

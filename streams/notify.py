@@ -15,7 +15,7 @@ from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
 from alerts.notifier import Notifier
 from alerts.outbox import Outbox
-from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, zone_of
+from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, fallbacks_of, rates_of, zone_of
 from streams.adapters.redis_retry import passes
 from streams.core.formatting import rfc3339
 from telemetry.background import BackgroundTasks
@@ -50,7 +50,13 @@ class NotificationService:
         silent = sum(not self.channels.usable.keys() & set(names) for names in settings.routes.values())
         metrics.channels(usable, silent)
         self._notifier = Notifier(
-            outbox, self.channels.by_name, channels_of(settings), zone_of=zone_of(settings), meter=metrics
+            outbox,
+            self.channels.by_name,
+            channels_of(settings),
+            zone_of=zone_of(settings),
+            rates=rates_of(settings),
+            fallbacks=fallbacks_of(settings),
+            meter=metrics,
         )
 
     def start(self, stopping: asyncio.Event) -> None:

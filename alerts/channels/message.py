@@ -13,6 +13,8 @@ from alerts.view import instant_ms
 from streams.core.formatting import times_in
 
 REPEAT = "(possible repeat)"
+MOST_REASON = 120
+"""Characters of a reason that are told in a title."""
 
 
 def message_for(note: Notification, sink: Sink, *, title_in_body: bool = False) -> Text:
@@ -48,3 +50,14 @@ def short_message(note: Notification, most: int) -> Text:
 def marked_repeat(note: Notification) -> Notification:
     """Return the notification marked as a possible repeat."""
     return structs.replace(note, title=f"{REPEAT} {note.title}")
+
+
+def marked_instead(note: Notification, instead_of: str) -> Notification:
+    """Return the notification as its fallback channel tells it: the title says which channel never got it and why.
+
+    Args:
+        note: What to tell.
+        instead_of: The channel that was given up, and the reason: ``ops: the receiver answered 404``.
+    """
+    said = instead_of if len(instead_of) <= MOST_REASON else instead_of[: MOST_REASON - 1] + "…"
+    return structs.replace(note, title=f"{note.title} (never reached {said})")

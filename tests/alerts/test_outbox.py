@@ -14,7 +14,7 @@ from msgspec import structs
 from redis.asyncio import Redis
 
 from alerts.deliveries import channel_states, deliveries, deliveries_of, listed
-from alerts.outbox import NO_CHANNEL, Lease, Outbox, OutboxSettings, backoff_ms
+from alerts.outbox import NO_CHANNEL, Lease, Outbox, OutboxSettings, backoff_ms, spread_ms
 from alerts.outgoing import Notification, encode_notification
 from tests.golden import deployed
 from tests.redis_clients import async_client
@@ -137,10 +137,13 @@ def test_retry_waits_longer_each_time_then_dies(redis_url: str) -> None:
     async def body(outbox: Outbox, clock: Clock, redis: Redis) -> None:
         await routed(outbox, note())
         for wait_ms in (1_000, 2_000):
-            assert await outbox.retry(await claimed(outbox), "500")
-            assert await redis.zscore("floorwatch:{outbox}:due:ops", "k1:open") == clock.now_ms + wait_ms
+            lease = await claimed(outbox)
+            assert await outbox.retry(lease, "500")
+            due_ms = clock.now_ms + spread_ms(wait_ms, 0, lease)
+            assert await redis.zscore("floorwatch:{outbox}:due:ops", "k1:open") == due_ms
+            clock.now_ms = due_ms - 1
             assert await outbox.claim("ops", 30) is None
-            clock.now_ms += wait_ms
+            clock.now_ms += 1
         assert await outbox.retry(await claimed(outbox), "500 at last")
         assert await waiting(outbox) == 0
         (dead,) = await listed(outbox, "dead")
