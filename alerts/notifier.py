@@ -224,8 +224,10 @@ class _Away:
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    # Not wait_for: in Python 3.11 it may swallow a cancellation that comes as its time ends.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def _any_done_or(stop: asyncio.Event, under_way: set[asyncio.Task[None]], seconds: float) -> None:

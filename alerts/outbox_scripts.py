@@ -104,15 +104,16 @@ if per_minute > 0 then
   if tokens < 1 then return nil end
 end
 local function next_due()
+  local first, first_ms = nil, now_ms + 1
   for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, 99)) do
     local due_ms = redis.call('ZSCORE', KEYS[1], id)
     if not due_ms then
       redis.call('ZREM', KEYS[4], id)
-    elseif tonumber(due_ms) <= now_ms then
-      return id
+    elseif tonumber(due_ms) < first_ms then
+      first, first_ms = id, tonumber(due_ms)
     end
   end
-  return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)[1]
+  return first or redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)[1]
 end
 for _ = 1, 100 do
   local id = next_due()

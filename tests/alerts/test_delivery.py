@@ -135,11 +135,11 @@ def test_run_delivers_stops_and_survives_a_lost_redis(redis_url: str, caplog: py
     class Flaky(Outbox):
         failures = 2
 
-        async def claim(self, channel: str, lease_s: float) -> Any:
+        async def claim(self, channel: str, lease_s: float, **options: Any) -> Any:
             if self.failures:
                 self.failures -= 1
                 raise ConnectionError("redis://:pw@host gone")
-            return await super().claim(channel, lease_s)
+            return await super().claim(channel, lease_s, **options)
 
     async def body(outbox: Outbox, clock: Clock, redis: Redis) -> None:
         stop = asyncio.Event()
