@@ -2,7 +2,8 @@
 
 Two-phase sampling (Särndal, Swensson & Wretman, Model Assisted Survey Sampling, 1992, chapter 9): an audit with sampling
 probability π stands for 1/π labels. Audits that say nothing of sampling are assumed to be random, a class of their own: they stand for
-the labels that the audits with a probability do not stand for (ADR 38). Targeted audits are in no estimate.
+the labels that the audits with a probability do not stand for (ADR 38). A few of them among many others weigh as the others do
+(ADR 44). Targeted audits are in no estimate.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from typing import Any, NamedTuple
 
 from streams.core.binomial import Weighed, WeightClass, interval_limits
 from streams.core.proportions import Interval, WeightedShare, sides_of, weighted_share
-from streams.core.remainder import Remainder, SampledTotal
+from streams.core.remainder import BoundedTotal, Remainder, SampledTotal
 
 _SAME = 1e-9
 """Weights are whole nanos, in floats: closer than this they are equal."""
+
+FEW_IN = 50
+"""One audit that says nothing of sampling is few, and one more for each so many with a known probability."""
+
+TIMES_MOST = 10
+"""How many times as many labels as the others an audit may stand for that is one of few."""
 
 
 class Drawn(NamedTuple):
@@ -27,7 +34,9 @@ class Drawn(NamedTuple):
         good: Σ1/π of the good ones, exactly.
         weight: Σ1/π of all of them, exactly.
         assumed: Those that are assumed to be random: how many, how many not good, and how many labels they stand for.
-        left_by: What their labels are the remainder of; None where no probability is known or the labels of the row are not.
+        left_by: What their labels are the remainder of; None where no probability is known or the labels of the row are not, and
+            where they are few.
+        at_most: How many labels they may stand for; more than ``assumed`` says only where they are few.
     """
 
     classes: tuple[WeightClass, ...]
@@ -35,6 +44,7 @@ class Drawn(NamedTuple):
     weight: float
     assumed: WeightClass
     left_by: SampledTotal | None = None
+    at_most: float = 0.0
 
     @property
     def audits(self) -> int:
@@ -62,6 +72,7 @@ def accuracy_drawn(row: Mapping[str, Any]) -> Drawn:
         _weight(row, "weight_sum") - _weight(row, "weight_technical"),
         _assumed(row, audited, audited - _count(row, "assumed_correct")),
         _left_by(row, audited),
+        audited * _weight_at_most(row),
     )
 
 
@@ -142,6 +153,7 @@ def critical_drawn(row: Mapping[str, Any]) -> Drawn:
         weight,
         _assumed(row, _count(row, "assumed"), _count(row, "assumed_critical")),
         _left_by(row, _count(row, "assumed")),
+        _count(row, "assumed") * _weight_at_most(row),
     )
 
 
@@ -184,37 +196,73 @@ def assumed_weight(row: Mapping[str, Any]) -> float:
     """Return for how many labels one audit stands that is assumed to be random.
 
     All of them stand for the labels of the row that the audits with a known probability do not stand for, and for one each at
-    least. Where the row's labels are not known, each weighs as much as one with a known probability does on average.
+    least. Where they are few, or the row's labels are not known, each weighs as much as one with a known probability does on average.
     """
     known, assumed = _weight(row, "weight_sum"), _count(row, "assumed")
     if not known or not assumed:
         return 1.0
-    if row.get("labels") is None:
-        return max(1.0, known / max(1, _count(row, "audited") - _count(row, "targeted") - assumed))
+    if row.get("labels") is None or _assumed_are_few(row):
+        return max(1.0, known / max(1, _known_audits(row)))
     return max(1.0, (_count(row, "labels") - known) / assumed)
 
 
 def assumed_weight_limits(row: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the 95% limits of ``assumed_weight`` where it is what Σ1/π leaves, a sum drawn by chance; else twice the same."""
+    """Return the 95% limits of ``assumed_weight``, where it is not known for sure; else twice the same."""
     each, audits = assumed_weight(row), _count(row, "assumed")
     known = _left_by(row, audits)
     if known is None:
-        return each, each
+        return each, max(each, _weight_at_most(row))
     fewest, most = known.limits()
     return max(1.0, each - (most - known.labels) / audits), each + (known.labels - fewest) / audits
+
+
+def _assumed_are_few(row: Mapping[str, Any]) -> bool:
+    """Tell whether so few audits say nothing of sampling that they are taken for audits like the others, of which it got lost.
+
+    They are few among the audits with a known probability, which stand for half of the labels at least (ADR 44).
+    """
+    known = _known_audits(row)
+    few = 0 < _count(row, "assumed") <= 1 + known / FEW_IN
+    return few and known > 0 and 2 * _weight(row, "weight_sum") >= _count(row, "labels")
+
+
+def _known_audits(row: Mapping[str, Any]) -> int:
+    """Return how many audits have a known probability, those in no class of an early release too."""
+    drawn = _count(row, "audited") - _count(row, "targeted") - _count(row, "assumed")
+    return max(drawn, sum(map(int, (row.get("sample_audited") or {}).values())))
+
+
+def _weight_at_most(row: Mapping[str, Any]) -> float:
+    """Return for how many labels one of few audits may stand that say nothing of sampling; 0 where they are not few.
+
+    They may be all that is known of a source of its own. The more of them there are, the more likely that is. Such a source has no
+    more labels than Σ1/π leaves within its limits.
+    """
+    audits = _count(row, "assumed")
+    if row.get("labels") is None or not _assumed_are_few(row):
+        return 0.0
+    known = _sampled_total(row)
+    left = _count(row, "labels") - (known.limits()[0] if known else _weight(row, "weight_sum"))
+    return min(left / audits, min(TIMES_MOST, 2 + audits) * assumed_weight(row))
 
 
 def _left_by(row: Mapping[str, Any], audits: int) -> SampledTotal | None:
     """Return Σ1/π of the row, the part of it that so many of the audits assumed to be random answer for; see ``Drawn.left_by``."""
     known, assumed = _weight(row, "weight_sum"), _count(row, "assumed")
-    if audits <= 0 or not known or not assumed or row.get("labels") is None:
+    if audits <= 0 or not known or not assumed or row.get("labels") is None or _assumed_are_few(row):
         return None
+    total = _sampled_total(row)
+    return total and SampledTotal(total.labels * audits / assumed, total.unit * audits / assumed)
+
+
+def _sampled_total(row: Mapping[str, Any]) -> SampledTotal | None:
+    """Return Σ1/π of the row; None where it is not drawn by chance, as all of those labels are audited."""
     classes = (*_unclassed(row), *_classes(row, {}, {}))
     total = sum(one.weight for one in classes)
     if total <= 0:
         return None
     unit = sum(one.weight * one.weight / one.n for one in classes) / total - 1
-    return SampledTotal(known * audits / assumed, unit * audits / assumed) if unit > _SAME else None
+    return SampledTotal(_weight(row, "weight_sum"), unit) if unit > _SAME else None
 
 
 def _count(row: Mapping[str, Any], name: str) -> int:
@@ -231,7 +279,7 @@ def share_of(drawn: Drawn) -> WeightedShare | None:
 
     Audits that all weigh the same are counted plainly. Else the weights of the good and of the others are those of the row, exactly;
     only their squares are taken from the classes, inside which weights differ by less than twofold (Σw² is at most 1/9 too small).
-    Where audits of both kinds are there, how many labels each kind stands for is an estimate as well, and the limits say so.
+    Where audits of both kinds are there, how many labels each kind stands for is not known for sure, and the limits say so.
     """
     share = _share_of(drawn)
     remainder = _remainder(drawn)
@@ -240,12 +288,18 @@ def share_of(drawn: Drawn) -> WeightedShare | None:
 
 def _remainder(drawn: Drawn) -> Remainder | None:
     """Return the two parts that the labels of a row are in; None where the weights of all audits are given."""
-    if drawn.left_by is None or drawn.assumed.n <= 0 or drawn.weight <= 0:
+    more = drawn.at_most > drawn.assumed.weight * (1 + _SAME)
+    if (drawn.left_by is None and not more) or drawn.assumed.n <= 0 or drawn.weight <= 0:
         return None
     first = _known_sides(drawn)
-    if sum(side.total for side in first) <= 0:  # of a release without classes of critical errors
+    labels = sum(side.total for side in first)
+    if labels <= 0:  # of a release without classes of critical errors
         return None
-    return Remainder(drawn.left_by, first, sides_of((drawn.assumed,)), float(drawn.assumed.n))
+    rest, least = sides_of((drawn.assumed,)), float(drawn.assumed.n)
+    if drawn.left_by is not None:
+        return Remainder(drawn.left_by, first, rest, least)
+    fewest = labels * (labels + drawn.assumed.weight) / (labels + drawn.at_most)
+    return Remainder(BoundedTotal(labels, fewest), first, rest, least)
 
 
 def _known_sides(drawn: Drawn) -> tuple[Weighed, Weighed]:

@@ -39,17 +39,33 @@ class SampledTotal(NamedTuple):
         return max(0.0, self.labels + half - spread), self.labels + half + spread
 
 
+class BoundedTotal(NamedTuple):
+    """A number of labels that is taken to be as great as it can be, and may be less.
+
+    Attributes:
+        labels: The number.
+        fewest: The least that it may be.
+    """
+
+    labels: float
+    fewest: float
+
+    def limits(self, z: float = Z_95) -> Limits:  # noqa: ARG002 -- bounds are no limits of chance
+        """Return the bounds of the number, whatever the quantile."""
+        return self.fewest, self.labels
+
+
 class Remainder(NamedTuple):
     """Two parts of the labels: one known by Σ1/π only, and the remainder. How many labels each part has is an estimate too.
 
     Attributes:
-        known: The labels of the first part.
+        known: The labels of the first part, among those of both.
         first: Its good outcomes and its bad ones.
         rest: The same of the remainder.
         least: Labels that the remainder has at least.
     """
 
-    known: SampledTotal
+    known: SampledTotal | BoundedTotal
     first: tuple[Weighed, Weighed]
     rest: tuple[Weighed, Weighed]
     least: float

@@ -159,6 +159,68 @@ def test_one_kind_of_audits_has_no_remainder() -> None:
     )
 
 
+INHOUSE = {
+    "labels": 9_940,
+    "audited": 631,
+    "weight_sum": 9_300.0,
+    "weight_correct": 9_066.0,
+    "sample_audited": {"2": 1, "4": 197, "8": 13, "16": 419},
+    "sample_wrong": {"4": 6, "8": 1, "16": 10},
+    "sample_weight": {"2": 2.0, "4": 788.0, "8": 130.0, "16": 8_380.0},
+    "assumed": 1,
+    "assumed_correct": 1,
+}
+"""A vendor whose tool lost what it says of sampling in one of 631 audits."""
+
+
+@pytest.mark.parametrize("right", [0, 1])
+@pytest.mark.parametrize("labels", [9_200, 9_940, 15_000])
+def test_one_audit_that_lost_its_probability_counts_about_as_the_others(labels: int, right: int) -> None:
+    """Alone it stood for all labels that Σ1/π left: 66.4 to 99.0%. Labels whose audits are still to come made it 8 to 99%."""
+    value, low, high = estimate({**INHOUSE, "labels": labels, "assumed_correct": right})
+    alone = estimate({**INHOUSE, "assumed": 0, "assumed_correct": 0})
+    assert value == pytest.approx(alone.value, abs=0.002)
+    assert 0.9 * (alone.high - alone.low) < high - low < 1.25 * (alone.high - alone.low)
+
+
+def test_the_fewer_audits_say_nothing_the_less_they_may_stand_for() -> None:
+    """Of one it is three times as much as of the others, of eight ten times: they may be all that is known of a source."""
+    lows = [estimate({**INHOUSE, "assumed": n, "assumed_correct": n}).low for n in range(1, 13)]
+    assert all(0.92 < low < lows[0] < 0.96 for low in lows[1:])
+    assert all(abs(estimate({**INHOUSE, "assumed": n, "assumed_correct": n}).value - 0.975) < 0.001 for n in (1, 13))
+
+
+def test_many_audits_that_say_nothing_are_a_class_of_their_own() -> None:
+    few, many = ({**INHOUSE, "audited": 630 + n, "assumed": n, "assumed_correct": n // 2} for n in (13, 14))
+    assert estimate(few).value == pytest.approx((9_066 + 6 * 9_300 / 630) / (9_300 + 13 * 9_300 / 630))
+    assert estimate(many).value == pytest.approx((9_066 + 320) / 9_940)
+
+
+def test_where_the_others_stand_for_less_than_half_of_the_labels_one_is_no_stray() -> None:
+    """Flagged work, all audited, and of the rest a few whose tool says nothing."""
+    flagged = {"weight_sum": 200.0, "weight_correct": 170.0, "sample_audited": {"1": 200}, "sample_wrong": {"1": 30}}
+    row = {**flagged, "labels": 2_200, "sample_weight": {"1": 200.0}, "assumed": 4, "assumed_correct": 4}
+    assert estimate(row).value == pytest.approx((170 + 2_000) / 2_200)
+
+
+def test_a_stray_audit_widens_critical_errors_and_judged_limits_as_little() -> None:
+    critical = {"weight_critical": 20.0, "sample_critical": {"16": 1}, "assumed_critical": 0}
+    for share_in in (critical_share, accuracy_share):
+        with_it, without = (
+            share_in({**INHOUSE, **critical}),
+            share_in({**INHOUSE, **critical, "assumed": 0, "assumed_correct": 0}),
+        )
+        assert with_it is not None
+        assert without is not None
+        for tail in (0.025, 1e-4):
+            assert 0 <= without.limits(tail)[0] - with_it.limits(tail)[0] < 0.03
+
+
+def test_technical_stray_audits_say_nothing() -> None:
+    stray = {**INHOUSE, "assumed_correct": 0, "assumed_technical": 1}
+    assert estimate(stray) == estimate({**INHOUSE, "assumed": 0, "assumed_correct": 0})
+
+
 classes = st.dictionaries(
     st.integers(0, 10),
     st.tuples(st.integers(1, 400), st.integers(0, 400), st.integers(0, 400), st.floats(1, 1.99)),
