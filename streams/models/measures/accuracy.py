@@ -188,9 +188,9 @@ accuracy.show(
     ),
     Meaning(
         "What accuracy would be if all labels had been audited, estimated from the audits that are random: each counts 1/probability "
-        "times. Audits that say nothing of sampling are assumed to be random and stand for the labels left over "
-        "([how](statistics.md#accuracy-and-its-interval)). Technical errors are left out, for they are nobody's fault. Alert rules "
-        "hold this number against their target. None where no audit is random."
+        "times. Audits that say nothing of sampling are assumed to be random and stand for the labels left over; a few weigh as the "
+        "others ([how](statistics.md#accuracy-and-its-interval)). Technical errors are left out, for they are nobody's fault. Alert "
+        "rules hold this number against their target. None where no audit is random."
     ),
 )
 accuracy.compose(
