@@ -22,6 +22,9 @@ _SAME = 1e-9
 FEW_IN = 50
 """One audit that says nothing of sampling is few, and one more for each so many with a known probability."""
 
+MANY = 20
+"""Audits with a known probability among which few others may be: of fewer no interval claims anything."""
+
 TIMES_MOST = 10
 """How many times as many labels as the others an audit may stand for that is one of few."""
 
@@ -223,7 +226,7 @@ def _assumed_are_few(row: Mapping[str, Any]) -> bool:
     """
     known = _known_audits(row)
     few = 0 < _count(row, "assumed") <= 1 + known / FEW_IN
-    return few and known > 0 and 2 * _weight(row, "weight_sum") >= _count(row, "labels")
+    return few and known >= MANY and 2 * _weight(row, "weight_sum") >= _count(row, "labels")
 
 
 def _known_audits(row: Mapping[str, Any]) -> int:

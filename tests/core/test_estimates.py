@@ -196,6 +196,12 @@ def test_many_audits_that_say_nothing_are_a_class_of_their_own() -> None:
     assert estimate(many).value == pytest.approx((9_066 + 320) / 9_940)
 
 
+def test_beside_fewer_than_twenty_audits_one_is_no_stray() -> None:
+    row = {"weight_sum": 190.0, "weight_correct": 180.0, "sample_audited": {"8": 19}, "sample_weight": {"8": 190.0}}
+    beside = {"sample_wrong": {"8": 1}, "labels": 250, "assumed": 1, "assumed_correct": 1}
+    assert estimate({**row, **beside}).value == pytest.approx(240 / 250)
+
+
 def test_where_the_others_stand_for_less_than_half_of_the_labels_one_is_no_stray() -> None:
     """Flagged work, all audited, and of the rest a few whose tool says nothing."""
     flagged = {"weight_sum": 200.0, "weight_correct": 170.0, "sample_audited": {"1": 200}, "sample_wrong": {"1": 30}}
