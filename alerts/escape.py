@@ -20,7 +20,8 @@ _MENTION = re.compile(r"@(?=\S)|(?<=<)(?=[!@#])")
 ``<#C1>``."""
 _ADDRESS = re.compile(r"(?<=:)(?=//)|(?i:(?<=\bwww)(?=\.))|(?i:(?<=mailto)(?=:))")
 """Where a chat or mail program would make a link."""
-_MARKDOWN = re.compile(r"([\\`*_~\[\]()<>#|!{}&])")
+_MARKDOWN = re.compile(r"([\\`*_~\[\]<>#|!{}&])")
+"""Parentheses are no part of it: they make a link only behind a bracket, which is. Some receivers show the backslash."""
 
 
 def chat_text(text: str) -> str:

@@ -80,6 +80,7 @@ def _signal(rule: Rule, found: Finding, watermark_ms: int, cuts: Collection[froz
         wish=found.wish,
         dated=found.dated,
         holds=found.holds,
+        figures=found.figures,
     )
 
 

@@ -36,8 +36,14 @@ def render() -> str:
     ]
     lines += ["", "## Every rule", *_table(Rule, lambda name: name != "kind")]
     for kind in KINDS:
-        lines += ["", f"## {kind.name}", _text(kind.rule.__doc__ or ""), "", *_table(kind.rule, _differs(kind.rule))]
+        lines += ["", f"## {kind.name}", _text(kind.rule.__doc__ or ""), *_figures(kind)]
+        lines += ["", *_table(kind.rule, _differs(kind.rule))]
     return "\n".join(lines) + "\n"
+
+
+def _figures(kind: KindSpec) -> list[str]:
+    named = [f"`{name}` ({meaning})" for name, meaning in kind.figures.items()]
+    return ["", f"`figures` of its incidents: {', '.join(named)}."] if named else []
 
 
 def _runbook(kind: KindSpec) -> str:

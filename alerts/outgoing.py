@@ -7,9 +7,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from alerts.codec import incident_of, incident_record
+from alerts.codec import incident_record
+from alerts.escape import PLAIN
 from alerts.incident import Notify
-from alerts.text import Links, render, title_of
+from alerts.message.compose import compose, compose_members
+from alerts.message.model import Reader
+from alerts.message.texts import chat
+from alerts.message.titles import Member
+from alerts.text import Links, title_of
 from streams.core.formatting import UTC_ZONE
 from streams.models import formats
 
@@ -49,7 +54,8 @@ _decoder = msgspec.json.Decoder(Notification)
 
 def notification(effect: Notify, links: Links | None = None) -> Notification:
     """The notification of an effect, rendered now, so that a later delivery shows the state of now."""
-    text = render(effect.incident, effect.step, links)
+    member = Member(effect.incident, effect.step)
+    text = chat(compose_members([member], Reader(), notice=effect.id, links=links), PLAIN)
     return Notification(
         id=effect.id,
         step=effect.step,
@@ -67,11 +73,11 @@ def in_zone(note: Notification, zone: str) -> Notification:
     """Return a notification that shows times in a zone; as it is where its incident cannot be read."""
     if zone == note.zone:
         return note
-    try:
-        body = render(incident_of(note.incident), note.step, note.links, zone=zone).body
-    except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
+    message = compose(note, Reader(zone))
+    if not message.members:
         return note
-    return structs.replace(note, body=body, zone=zone)
+    text = chat(message, PLAIN)
+    return structs.replace(note, title=text.title, body=text.body, zone=zone)
 
 
 def within(note: Notification, most_bytes: int) -> Notification:

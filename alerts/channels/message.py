@@ -2,49 +2,45 @@
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import structs
 
-from alerts.codec import incident_of
 from alerts.escape import CHAT, Sink
+from alerts.message.compose import compose
+from alerts.message.model import Message, Reader
+from alerts.message.texts import REPEAT, chat, sms
 from alerts.outgoing import Notification
-from alerts.text import Text, is_link, render
-from alerts.view import instant_ms
-from streams.core.formatting import times_in
+from alerts.text import Text
 
-REPEAT = "(possible repeat)"
 MOST_REASON = 120
 """Characters of a reason that are told in a title."""
 
 
-def message_for(note: Notification, sink: Sink, *, title_in_body: bool = False) -> Text:
-    """Return title and body for a sink, rendered from the incident, so that data is escaped and Floorwatch's links are not.
+def message_of(note: Notification) -> Message:
+    """Return the message of a notification for the readers of its zone, with its own title: that carries the marks of delivery."""
+    return structs.replace(compose(note, Reader(note.zone)), title=note.title)
 
-    A notification whose incident cannot be read (another version wrote it, or it was cut) is escaped as a whole.
+
+def message_for(note: Notification, sink: Sink, *, title_in_body: bool = False) -> Text:
+    """Return title and body for a sink, composed of the incident, so that data is escaped and Floorwatch's links are not.
 
     Args:
         note: What to tell.
         sink: How the receiver reads the body.
         title_in_body: The title is shown as part of the body; else as a line of plain text, such as a mail's subject.
     """
-    title = (sink if title_in_body else CHAT).text(note.title)
-    try:
-        return Text(title, render(incident_of(note.incident), note.step, note.links, sink, note.zone).body)
-    except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
-        return Text(title, sink.line_break.join(sink.text(line) for line in note.body.splitlines()))
+    message = message_of(note)
+    title = chat(message, sink if title_in_body else CHAT).title
+    return Text(title, chat(message, sink).body)
 
 
 def short_message(note: Notification, most: int) -> Text:
-    """Return the text for a short message: what and where, the number, and the board's address if there is room for all of it."""
-    evidence, board = (str(note.incident.get(name) or "") for name in ("evidence", "board_url"))
-    if note.incident.get("updated_at"):
-        evidence = times_in(evidence, note.zone, instant_ms(str(note.incident["updated_at"])))
-    lines = [note.title, evidence]
-    said = CHAT.text("\n".join(line for line in lines if line)[:most].rstrip()).replace(
-        "\N{REPLACEMENT CHARACTER}", " "
-    )
-    whole = f"{said}\n{board}" if is_link(board) else said
-    return Text("", (whole if len(whole) <= most else said)[:most])
+    """Return the text for a short message of ``most`` characters: what, where and the number, a link if all of it fits, whole lines."""
+    said = sms(message_of(note), most)
+    return Text("", CHAT.text(said)[:most] if "\n" not in said else "\n".join(map(_shown, said.split("\n")))[:most])
+
+
+def _shown(line: str) -> str:
+    return line if line.startswith(("https://", "http://")) else CHAT.text(line)
 
 
 def marked_repeat(note: Notification) -> Notification:

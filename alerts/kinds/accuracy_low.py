@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import PartCounts
+from alerts.incident import Incident
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, sample_words, top_nano
 from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
+from alerts.kinds.words import Phrase, of, phrase
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
@@ -71,9 +73,31 @@ def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
         detector=detector,
         value=lambda seen: seen.share,
         sentence=sentence,
+        figures=lambda _row, cell: {"wrong": cell.total - cell.good, "audited": cell.total},
         part=lambda cell: f"{percent(cell.tally.share)} of {plural(cell.total, 'audit')}" if cell.total else "none",
     )
     return evaluate_share(rule, context, share)
 
 
-KIND = KindSpec(AccuracyLowRule, evaluate, "Accuracy below target", detector, coaching=True)
+def say(incident: Incident) -> Phrase:
+    """Return ``accuracy 88.1% (target 95%)``, ``61 of 512 wrong``."""
+    number = "unknown" if incident.value is None else percent(incident.value)
+    wrong = of(incident, "wrong", "audited", "audit")
+    return phrase(
+        "accuracy",
+        number,
+        percent(incident.target),
+        extra=f"{wrong.removesuffix(' audits').removesuffix(' audit')} wrong" if wrong else "",
+        line=f"Wrong: {wrong} in {window_words(incident.window)}." if wrong else "",
+    )
+
+
+KIND = KindSpec(
+    AccuracyLowRule,
+    evaluate,
+    "Accuracy below target",
+    say,
+    {"wrong": "random audits that found the label wrong", "audited": "random audits of the window"},
+    detector=detector,
+    coaching=True,
+)

@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from alerts.contributors import PartCounts
+from alerts.incident import Incident
 from alerts.kinds.base import Finding, KindSpec, RuleContext, labels_of
 from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
+from alerts.kinds.words import Phrase, of, phrase
 from alerts.rules import MinZ, Ratio, Reference, Rule
 from alerts.view import Row
 from config.tables import WindowName
@@ -65,6 +67,7 @@ def evaluate(rule: AgreementLowRule, context: RuleContext) -> Iterable[Finding]:
         read=read,
         value=lambda seen: seen.share,
         sentence=sentence,
+        figures=lambda _row, cell: {"disputed": cell.total - cell.good, "shared": cell.total},
         part=lambda cell: (
             f"{percent(cell.good / cell.total)} of {plural(cell.total, 'task')}" if cell.total else "none"
         ),
@@ -73,4 +76,23 @@ def evaluate(rule: AgreementLowRule, context: RuleContext) -> Iterable[Finding]:
     return evaluate_share(rule, context, share)
 
 
-KIND = KindSpec(AgreementLowRule, evaluate, "Labellers disagree too often")
+def say(incident: Incident) -> Phrase:
+    """Return ``agreement 71% (target 80%)``, ``29 of 100 tasks disputed``."""
+    number = "unknown" if incident.value is None else percent(incident.value)
+    seen = of(incident, "disputed", "shared", "task")
+    return phrase(
+        "agreement",
+        number,
+        percent(incident.target),
+        extra=f"{seen} disputed" if seen else "",
+        line=f"Labelled by several people and decided differently: {seen}." if seen else "",
+    )
+
+
+KIND = KindSpec(
+    AgreementLowRule,
+    evaluate,
+    "Labellers disagree too often",
+    say,
+    {"disputed": "tasks that several people decided differently", "shared": "tasks labelled by several people"},
+)

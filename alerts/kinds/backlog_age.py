@@ -9,8 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import children
+from alerts.incident import Incident
 from alerts.kinds.base import Finding, KindSpec, RuleContext, examples
 from alerts.kinds.judged import attempt, judged, readable
+from alerts.kinds.words import Phrase, count, figure, phrase
 from alerts.rules import DurationS, Rule
 from alerts.scopes import scope_key
 from alerts.signals import Contributor
@@ -58,6 +60,7 @@ def evaluate(rule: BacklogAgeRule, context: RuleContext) -> Iterable[Finding]:
             since_ms=context.watermark_ms - age_ms,
             contributors=tuple(sorted(parts, key=lambda part: (part.effect_pp, part.dimension, part.value))[:5]),
             examples=examples(row),
+            figures={"open": backlog},
         )
 
     return judged(rule, context, sorted(rows), judge)
@@ -83,4 +86,19 @@ def _parts_too_old(rule: BacklogAgeRule, context: RuleContext, row: Row, rows: M
     return found
 
 
-KIND = KindSpec(BacklogAgeRule, evaluate, "Backlog is too old")
+def say(incident: Incident) -> Phrase:
+    """Return ``oldest task 2 d 4 h (at most 1 d)``, ``340 open``."""
+    number = "none" if incident.value is None else duration(incident.value)
+    return phrase(
+        "oldest task",
+        number,
+        duration(incident.target),
+        held="at most",
+        extra=count(incident, "open", "open"),
+        line=f"The oldest of {plural(waiting, 'open task')} has waited {number}."
+        if (waiting := figure(incident, "open"))
+        else "",
+    )
+
+
+KIND = KindSpec(BacklogAgeRule, evaluate, "Backlog is too old", say, {"open": "open tasks"}, high=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, get_args
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from alerts.baseline import BaselineState
+from alerts.incident import Incident
+from alerts.kinds.words import Phrase
 from alerts.rules import Rule
 from alerts.signals import AuditSuggestion, Contributor
 from alerts.view import RowView
@@ -86,6 +88,7 @@ class Finding(Struct, frozen=True):
     wish: AuditSuggestion | None = None
     dated: bool = False
     holds: bool = False
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 class Evaluator(Protocol):
@@ -120,7 +123,10 @@ class KindSpec(Struct, frozen=True):
     Attributes:
         rule: What a team writes in YAML: settings, defaults, and what the kind needs of the tables.
         evaluate: Says of each scope whether it fires, with evidence and contributors.
-        headline: What a message begins with, before the scope.
+        headline: What is wrong, in the list of incidents, before the scope.
+        say: An incident's number in words, for a message.
+        figures: Further numbers of a finding by name, with what each counts.
+        high: The worse the higher; else the worse the lower.
         detector: For kinds that judge by evidence; their rules have ``method`` and ``budget``.
         coaching: Incidents about a person are a step of their coaching record.
     """
@@ -128,6 +134,9 @@ class KindSpec(Struct, frozen=True):
     rule: type[Rule]
     evaluate: Evaluator
     headline: str
+    say: Callable[[Incident], Phrase]
+    figures: Mapping[str, str] = field(default_factory=dict)
+    high: bool = False
     detector: LowersToDetector | None = None
     coaching: bool = False
 

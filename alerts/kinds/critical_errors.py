@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import PartCounts
+from alerts.incident import Incident
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext, labels_of, sample_words, top_nano
 from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
+from alerts.kinds.words import Phrase, of, phrase
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import CRITICAL_RATIOS, ShareBets
@@ -69,9 +71,33 @@ def evaluate(rule: CriticalErrorsRule, context: RuleContext) -> Iterable[Finding
         detector=detector,
         value=lambda seen: 1 - seen.share,
         sentence=sentence,
+        figures=lambda _row, cell: {"critical": cell.total - cell.good, "audited": cell.total},
         part=lambda cell: f"{cell.total - cell.good:,} critical in {plural(cell.total, 'audit')}",
     )
     return evaluate_share(rule, context, share)
 
 
-KIND = KindSpec(CriticalErrorsRule, evaluate, "Too many critical errors", detector, coaching=True)
+def say(incident: Incident) -> Phrase:
+    """Return ``critical errors 1.2% (at most 0.5%)``, ``6 of 512 audits``."""
+    number = "unknown" if incident.value is None else percent(incident.value, 2)
+    seen = of(incident, "critical", "audited", "audit")
+    return phrase(
+        "critical errors",
+        number,
+        percent(incident.target, 2),
+        held="at most",
+        extra=seen,
+        line=f"Critical errors: {seen} in {window_words(incident.window)}." if seen else "",
+    )
+
+
+KIND = KindSpec(
+    CriticalErrorsRule,
+    evaluate,
+    "Too many critical errors",
+    say,
+    {"critical": "random audits that found a critical error", "audited": "random audits of the window"},
+    high=True,
+    detector=detector,
+    coaching=True,
+)

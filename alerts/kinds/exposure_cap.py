@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from alerts.incident import Incident
 from alerts.kinds.base import Finding, KindSpec, RuleContext
 from alerts.kinds.judged import ReadableRows, attempt, judged, live_rows, readable
+from alerts.kinds.words import Phrase, phrase
 from alerts.rules import DurationS, Rule, Selector
 from alerts.scopes import scope_of_key
 from alerts.signals import Contributor
@@ -153,6 +155,7 @@ def evaluate(rule: ExposureCapRule, context: RuleContext) -> Iterable[Finding]:
             target=rule.target,
             evidence=_words(rule, context.watermark_ms, dose_s, left_s, split=split),
             since_ms=context.watermark_ms,
+            figures={} if left_s is None else {"left_s": max(0.0, left_s)},
             contributors=attempt(rule, context, key, partial(_contributors, parts, dose_s)) or ()
             if split and (over or soon)
             else (),
@@ -223,4 +226,25 @@ def _contributors(parts: Mapping[str, float], dose_s: float) -> tuple[Contributo
     )
 
 
-KIND = KindSpec(ExposureCapRule, evaluate, "Exposure near the cap")
+def say(incident: Incident) -> Phrase:
+    """Return ``exposure 3 h 50 min (cap 4 h)``, ``cap in 20 min``."""
+    dose_s, left_s = incident.value, incident.figures.get("left_s")
+    if dose_s is not None and dose_s >= incident.target:
+        extra, line = "cap reached", "The cap is reached: no more hard content today."
+    elif left_s is not None:
+        extra = f"cap in {duration(left_s)}"
+        line = f"At the pace of the last hour the cap comes in {duration(left_s)}."
+    else:
+        extra = line = ""
+    number = "unknown" if dose_s is None else duration(dose_s)
+    return phrase("exposure", number, duration(incident.target), held="cap", extra=extra, line=line)
+
+
+KIND = KindSpec(
+    ExposureCapRule,
+    evaluate,
+    "Exposure near the cap",
+    say,
+    {"left_s": "seconds until the cap is reached at the pace of the last hour"},
+    high=True,
+)

@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import PartCounts
+from alerts.incident import Incident
 from alerts.kinds.base import Finding, KindSpec, RuleContext, labels_of
 from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
+from alerts.kinds.words import Phrase, of, phrase
 from alerts.rules import MinZ, Ratio, Reference, Rule
 from alerts.view import Row
 from config.tables import WindowName
@@ -61,10 +63,33 @@ def evaluate(rule: OverturnsHighRule, context: RuleContext) -> Iterable[Finding]
         read=read,
         value=lambda seen: 1 - seen.share,
         sentence=sentence,
+        figures=lambda _row, cell: {"overturned": cell.total - cell.good, "decided": cell.total},
         part=lambda cell: f"{cell.total - cell.good:,} overturned of {plural(cell.total, 'appeal')}",
         z=rule.min_z,
     )
     return evaluate_share(rule, context, share)
 
 
-KIND = KindSpec(OverturnsHighRule, evaluate, "Appeals succeed too often")
+def say(incident: Incident) -> Phrase:
+    """Return ``35% of appeals succeed (at most 20%)``, ``14 of 40``."""
+    number = "unknown" if incident.value is None else percent(incident.value)
+    seen = of(incident, "overturned", "decided", "appeal")
+    return phrase(
+        "",
+        number,
+        percent(incident.target),
+        after="of appeals succeed",
+        held="at most",
+        extra=seen.removesuffix(" appeals").removesuffix(" appeal"),
+        line=f"Overturned: {seen} about labels of {window_words(incident.window)}." if seen else "",
+    )
+
+
+KIND = KindSpec(
+    OverturnsHighRule,
+    evaluate,
+    "Appeals succeed too often",
+    say,
+    {"overturned": "decided appeals that changed the label", "decided": "decided appeals about labels of the window"},
+    high=True,
+)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from alerts.incident import Incident
 from alerts.kinds import (
     accuracy_low,
     agreement_low,
@@ -19,6 +20,7 @@ from alerts.kinds import (
     throughput_drop,
 )
 from alerts.kinds.base import KindSpec
+from alerts.kinds.words import Phrase, phrase
 from alerts.rules import Rule
 from config.base import Section, SettingsFault, refuse
 
@@ -49,6 +51,15 @@ def headline_of(kind: str) -> str:
     """Return what a message of a kind begins with. A kind that another version wrote is told by its name."""
     spec = KIND_OF.get(kind)
     return kind.replace("_", " ").capitalize() if spec is None else spec.headline
+
+
+def phrase_of(incident: Incident) -> Phrase:
+    """Return an incident's number in words. A kind that another version wrote is told by its name and plain numbers."""
+    spec = KIND_OF.get(incident.kind)
+    if spec is not None:
+        return spec.say(incident)
+    number = "unknown" if incident.value is None else f"{incident.value:g}"
+    return phrase(headline_of(incident.kind).lower(), number, f"{incident.target:g}")
 
 
 def _is_a_kind(rule: Any) -> Any:

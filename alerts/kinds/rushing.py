@@ -9,8 +9,10 @@ from typing import Literal
 from msgspec import Struct
 from pydantic import Field, model_validator
 
+from alerts.incident import Incident
 from alerts.kinds.base import Finding, KindSpec, RuleContext, begun_anew, examples
 from alerts.kinds.judged import ReadableRows, judged, live_rows
+from alerts.kinds.words import Phrase, phrase
 from alerts.rules import MinZ, Ratio, Rule, Selector
 from alerts.scopes import scope_key
 from alerts.view import Row, instant_ms
@@ -85,6 +87,7 @@ def evaluate(rule: RushingRule, context: RuleContext) -> Iterable[Finding]:
             value=shift.ratio if shift is not None else None,
             target=rule.target,
             evidence=_words(rule, row, shift, change),
+            figures={} if change is None else {"accuracy_points": round(change.value * 100, 1)},
             since_ms=instant_ms(row["start"]),
             holds=begun_anew(rule.window, int(row["handled"]), rule.min_sample),
             examples=examples(audits[person]) if person in audits else (),
@@ -136,4 +139,28 @@ def _words(rule: RushingRule, row: Row, shift: _PaceChange | None, change: Inter
     )
 
 
-KIND = KindSpec(RushingRule, evaluate, "Faster, with more errors", coaching=True)
+def say(incident: Incident) -> Phrase:
+    """Return ``72% of the usual time a task (alarm at 90%)``, ``accuracy -4.1 points``."""
+    number = "unknown" if incident.value is None else percent(incident.value, 0)
+    points = incident.figures.get("accuracy_points")
+    return phrase(
+        "",
+        number,
+        percent(incident.target, 0),
+        after="of the usual time a task",
+        held="alarm at",
+        extra="" if points is None else f"accuracy {points:+.1f} points",
+        line="Faster than everybody on the same work, and more of it is wrong."
+        if points is not None and points < 0
+        else "",
+    )
+
+
+KIND = KindSpec(
+    RushingRule,
+    evaluate,
+    "Faster, with more errors",
+    say,
+    {"accuracy_points": "percentage points by which accuracy changed"},
+    coaching=True,
+)

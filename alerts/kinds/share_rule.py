@@ -81,7 +81,7 @@ class ShareMeasure(Struct, frozen=True):
     chance at which a window fires, that of a normal variable below −z; the interval shown is always that of 95%.
     ``estimate`` gives the share where ``read`` counts outcomes of different weights.
     ``sampled`` reads the outcomes by which contributors are compared, if those differ from what ``read`` counts.
-    ``detector`` is the kind's, if it has one.
+    ``detector`` is the kind's, if it has one. ``figures`` are further numbers of the row for the message.
     """
 
     table: str
@@ -90,6 +90,7 @@ class ShareMeasure(Struct, frozen=True):
     read: Callable[[Row], PartCounts]
     value: Callable[[ShareSeen], float]
     sentence: Callable[[Row, ShareSeen], str]
+    figures: Callable[[Row, PartCounts], dict[str, float]]
     part: Callable[[PartCounts], str]
     z: float = Z_95
     estimate: Callable[[Row], WeightedShare | None] | None = None
@@ -154,6 +155,7 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
             wish=_audits_wanted(rule, share, reading),
             dated=reading is not None and reading["since_ms"] is not None,
             holds=holds,
+            figures=share.figures(row, cell) if cell.total else {},
         )
 
     return judged(rule, context, selected, judge)

@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from alerts.contributors import PartCounts
+from alerts.incident import Incident
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.share_rule import ShareMeasure, ShareSeen, evaluate_share
+from alerts.kinds.words import Phrase, count, figure, of, phrase
 from alerts.rules import Budget, FalseAlarms, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import DUE_RATIOS, ShareBets
@@ -40,6 +42,11 @@ def detector(rule: SlaAttainmentRule) -> DetectorModel:
     return DetectorModel("sla", ShareBets.of(1 - rule.target, DUE_RATIOS, period_ms=HOUR_MS, per_unit=False))
 
 
+def figures(row: Row, cell: PartCounts) -> dict[str, float]:
+    """Return the tasks that were late, those of them still open, and all decided."""
+    return {"late": cell.total - cell.good, "still_open": int(row.get("overdue_open") or 0), "due": cell.total}
+
+
 def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]:
     """Attainment of each selected scope against ``rule.target``; open tasks past their due time count as missed."""
 
@@ -61,9 +68,32 @@ def evaluate(rule: SlaAttainmentRule, context: RuleContext) -> Iterable[Finding]
         detector=detector,
         value=lambda seen: seen.share,
         sentence=sentence,
+        figures=figures,
         part=lambda cell: f"{cell.total - cell.good:,} missed of {cell.total:,} due",
     )
     return evaluate_share(rule, context, share)
 
 
-KIND = KindSpec(SlaAttainmentRule, evaluate, "SLA missed too often", detector)
+def say(incident: Incident) -> Phrase:
+    """Return ``SLA 62.9% (target 95%)``, ``1,426 late``."""
+    number = "unknown" if incident.value is None else percent(incident.value)
+    late, still_open = of(incident, "late", "due", "task"), figure(incident, "still_open")
+    line = f"Late: {late} due in {window_words(incident.window)}" if late else ""
+    line += f", {still_open:,} still open" if line and still_open else ""
+    return phrase(
+        "SLA", number, percent(incident.target), extra=count(incident, "late", "late"), line=f"{line}." if line else ""
+    )
+
+
+KIND = KindSpec(
+    SlaAttainmentRule,
+    evaluate,
+    "SLA missed too often",
+    say,
+    {
+        "late": "tasks due in the window that were not done in time",
+        "still_open": "those of them that are still open",
+        "due": "tasks due in the window that are met or missed",
+    },
+    detector=detector,
+)

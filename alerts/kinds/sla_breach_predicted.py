@@ -9,8 +9,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from alerts.contributors import children, rank
+from alerts.incident import Incident
 from alerts.kinds.base import Finding, KindSpec, RuleContext, examples
 from alerts.kinds.judged import attempt, judged, live_rows
+from alerts.kinds.words import Phrase, count, figure, phrase
 from alerts.rules import DurationS, Rule, Selector
 from alerts.scopes import scope_key
 from alerts.signals import Contributor
@@ -69,6 +71,7 @@ def evaluate(rule: SlaBreachPredictedRule, context: RuleContext) -> Iterable[Fin
             value=ahead_s,
             target=rule.target,
             evidence=evidence(row),
+            figures=figures(forecast),
             since_ms=context.watermark_ms,
             contributors=attempt(rule, context, key, lambda: _contributors(rule, context, row, rows)) or ()
             if firing
@@ -77,6 +80,12 @@ def evaluate(rule: SlaBreachPredictedRule, context: RuleContext) -> Iterable[Fin
         )
 
     return judged(rule, context, sorted(rows), judge)
+
+
+def figures(forecast: Row) -> dict[str, float]:
+    """Return the tasks that will be late, and the open and overdue ones now."""
+    open_tasks = sum(tasks for _, tasks in forecast["open_by_due"])
+    return {"late": forecast["shortfall"] or 0, "open": open_tasks, "overdue": forecast["overdue"] or 0}
 
 
 def evidence(row: Row) -> str:
@@ -156,4 +165,32 @@ def _contributors(
     return rank(found)
 
 
-KIND = KindSpec(SlaBreachPredictedRule, evaluate, "SLA will be missed")
+def say(incident: Incident) -> Phrase:
+    """Return ``SLA will be missed in 1 h 5 min (horizon 8 h)``, ``46 too many``."""
+    late, overdue = figure(incident, "late"), figure(incident, "overdue")
+    if incident.value is None:
+        return phrase("SLA can be met:", "no", duration(incident.target), after="breach", held="horizon")
+    line = f"Open: {count(incident, 'open')}" if figure(incident, "open") is not None else ""
+    line += f", {overdue:,} of them late already" if line and overdue else ""
+    line += f"; {late:,} more will be late at this pace" if line and late else ""
+    return phrase(
+        "SLA will be missed in",
+        duration(incident.value) if incident.value >= 60 else "0 min",
+        duration(incident.target),
+        held="horizon",
+        extra=f"{late:,} too many" if late else "",
+        line=f"{line}." if line else "",
+    )
+
+
+KIND = KindSpec(
+    SlaBreachPredictedRule,
+    evaluate,
+    "SLA will be missed",
+    say,
+    {
+        "late": "open tasks that will not be done in time, whatever the order",
+        "open": "open tasks",
+        "overdue": "open tasks that are past due",
+    },
+)

@@ -11,15 +11,17 @@ from pydantic import Field, model_validator
 
 from alerts.baseline import Expectation, WindowCount, current_count, expect
 from alerts.contributors import rank
+from alerts.incident import Incident
 from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.detector_text import Reading, drop_in_words, reading_of
 from alerts.kinds.judged import attempt, judged, readable
+from alerts.kinds.words import Phrase, figure, phrase
 from alerts.rules import Budget, FalseAlarms, MinZ, Ratio, Rule
 from alerts.scopes import child_dimension
 from alerts.signals import Contributor
 from alerts.statistics import drop_z
 from alerts.view import Row
-from streams.core.formatting import percent
+from streams.core.formatting import percent, plural
 from streams.core.scopes import parse_scope_key
 from streams.core.window_names import CALENDAR_WINDOWS, window_words
 
@@ -94,6 +96,7 @@ def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding
             if firing and expected
             else (),
             dated=reading is not None and reading["since_ms"] is not None,
+            figures=_figures(rule, count, expected, reading),
         )
 
     # A row that cannot be read is no row that has gone: it counts no zero labels.
@@ -151,4 +154,41 @@ def _contributors(
     return rank(found)
 
 
-KIND = KindSpec(ThroughputDropRule, evaluate, "Throughput has dropped", detector)
+def _figures(
+    rule: ThroughputDropRule, count: WindowCount, expected: Expectation | None, reading: Reading | None
+) -> dict[str, float]:
+    """Return the labels and the expected ones: since the drop began where a detector counts them, else of the window."""
+    if rule.method == "evidence" and reading is not None and reading["units"]:
+        return {"labels": reading["units"] - reading["bad"], "expected": reading["units"]}
+    return {} if expected is None else {"labels": count.labels, "expected": round(expected.labels)}
+
+
+def say(incident: Incident) -> Phrase:
+    """Return ``throughput -40% (310 of 520 labels)``.
+
+    Source: ours; the relative difference of the labels from those expected.
+    """
+    labels, expected = figure(incident, "labels"), figure(incident, "expected")
+    if labels is None or not expected:
+        number = "unknown" if incident.value is None else percent(incident.value)
+        return phrase("throughput", number, percent(incident.target), after="of usual", held="alarm at")
+    change = f"{100 * (labels / expected - 1):+.0f}%"
+    return Phrase(
+        change,
+        f"{expected:,}",
+        f"throughput {change} ({labels:,} of {plural(expected, 'label')})",
+        line=f"{plural(expected - labels, 'label')} fewer than expected." if labels < expected else "",
+    )
+
+
+KIND = KindSpec(
+    ThroughputDropRule,
+    evaluate,
+    "Throughput has dropped",
+    say,
+    {
+        "labels": "labels done, since the drop began or in the window",
+        "expected": "labels expected in that time, by earlier windows or days",
+    },
+    detector=detector,
+)

@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
-from alerts.message.model import MOST_LINES, MOST_TITLE, Link, Message, Reader
-from alerts.outgoing import Notification, in_zone
-from alerts.text import is_link
+import msgspec
+
+from alerts.codec import incident_of
+from alerts.incident import Incident
+from alerts.kinds.registry import phrase_of
+from alerts.message.model import MOST_LINES, MOST_TITLE, Command, Link, LinkKind, Message, Reader
+from alerts.message.times import clock
+from alerts.message.titles import Member, by_kind, cut, rank, short, title_of_many, title_of_one, worst
+from alerts.scopes import board_until, scope_words
+from alerts.signals import Contributor
+from alerts.text import Links, contributors_heading, is_link, part_words, runbook_words
+from streams.core.formatting import duration, plural, times_in
+from streams.core.window_names import window_ms
+
+_MOST_LINE, _MOST_DETAIL = 120, 400
+_PARTS = 2
+"""Contributors that a message names."""
+_KEY = 8
+"""Digits of an incident's key that commands show: short enough for a phone, and no other incident begins with them."""
+_TIER = {"page": "Page", "warn": "Warning", "info": "Info"}
 
 
-def compose(note: Notification, reader: Reader) -> Message:
+class Told(Protocol):
+    """What a message is composed of; ``alerts.outgoing.Notification`` is one."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def step(self) -> str: ...  # noqa: D102
+    @property
+    def severity(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def body(self) -> str: ...  # noqa: D102
+    @property
+    def incident(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def links(self) -> Links: ...  # noqa: D102
+
+
+def compose(note: Told, reader: Reader) -> Message:
     """Return what a reader is told.
 
     Args:
@@ -17,27 +55,183 @@ def compose(note: Notification, reader: Reader) -> Message:
         reader: Zone, and how links are signed.
 
     Returns:
-        A message that depends on nothing but the arguments.
+        A message that depends on nothing but the arguments. An incident that cannot be read (another version wrote it, or it was cut)
+        is told by the note's own title and body.
     """
-    shown = in_zone(note, reader.zone)
-    lines = tuple(line.strip() for line in shown.body.splitlines() if line.strip())
-    links = [
-        Link("Board", str(note.incident.get("board_url") or ""), "board"),
-        Link("Runbook", str(note.incident.get("runbook_url") or ""), "runbook"),
-    ]
-    named = note.incident.get("title")
+    try:
+        incident = incident_of(note.incident)
+    except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
+        return _as_written(note)
+    return compose_members([Member(incident, note.step)], reader, notice=note.id, links=note.links)
+
+
+def compose_members(
+    members: Sequence[Member], reader: Reader, *, total: int | None = None, notice: str = "", links: Links | None = None
+) -> Message:
+    """Return what a reader is told of one or more incidents.
+
+    Args:
+        members: The incidents with their steps; one at least.
+        reader: Zone, and how links are signed.
+        total: How many incidents there are, if not all are among ``members``.
+        notice: Id that signed links carry.
+        links: Links that act, where they were made with the note.
+    """
+    first = worst(by_kind([member for member in members if not member.over] or members)[0])
+    many = len(members) > 1
     return Message(
-        title=shown.title if len(shown.title) <= MOST_TITLE else shown.title[: MOST_TITLE - 1] + "…",
+        title=title_of_many(members) if many else title_of_one(first, reader.zone, reader.place),
+        lines=tuple(
+            cut(line, _MOST_LINE) for line in (_lines_of_many(members, total) if many else _lines(first, reader))
+        ),
+        details=tuple(cut(line, _MOST_DETAIL) for member in members[:_PARTS] for line in _details(member, reader)),
+        links=_links(first, reader, notice, links or Links()),
+        severity=first.incident.severity,
+        state=_state(members),
+        members=tuple(short(member.incident.scope, phrase_of(member.incident)) for member in members),
+        more=0 if total is None else max(0, total - len(members)),
+        commands=_commands_of_many(reader) if many else _commands(first, links or Links(), reader),
+    )
+
+
+def _lines(member: Member, reader: Reader) -> list[str]:
+    incident = member.incident
+    scope = scope_words(incident.scope)
+    lines = [f"{_TIER.get(incident.severity, incident.severity)}: {scope}", phrase_of(incident).line]
+    clear = [part for part in incident.contributors if part.clear]
+    lines += [_part(part, over=member.over) for part in clear[:_PARTS]]
+    lines += [_who(member, reader)]
+    return [line for line in lines if line][:MOST_LINES]
+
+
+def _part(part: Contributor, *, over: bool) -> str:
+    """Return a contributor that is evident: ``Stands out: vendor bpo-a, 60 missed of 100 due``."""
+    said = part.detail.partition(";")[0]
+    if part.share_of:
+        return f"{-part.effect_pp:.0f}% of the {part.share_of}: {part.dimension} {part.value}"
+    return f"{'Stood' if over else 'Stands'} out: {part.dimension} {part.value}, {said}"
+
+
+def _who(member: Member, reader: Reader) -> str:
+    """Return who has it, or for how long nobody has."""
+    incident = member.incident
+    if member.over:
+        until_ms = incident.updated_ms if incident.resolved_ms is None else incident.resolved_ms
+        by = f" {incident.acknowledged_by} had it." if incident.acknowledged_by else ""
+        return f"Over since {clock(until_ms, until_ms, reader.zone, reader.place)}.{by}"
+    if incident.acknowledged_by is not None:
+        return f"{incident.acknowledged_by} has it."
+    opened_ms = incident.updated_ms if incident.opened_ms is None else incident.opened_ms
+    lasting_s = (incident.updated_ms - opened_ms) / 1000
+    tier = f", told again (tier {incident.tier})" if incident.tier else ""
+    again = f"Reopened {plural(incident.reopened, 'time')}. " if incident.reopened else ""
+    return f"{again}Nobody has it yet{tier}" + (f", open for {duration(lasting_s)}." if lasting_s >= 60 else ".")
+
+
+def _lines_of_many(members: Sequence[Member], total: int | None) -> list[str]:
+    live = [member for member in members if not member.over]
+    over, rest = len(members) - len(live), 0 if total is None else max(0, total - len(members))
+    named: list[str] = []
+    room = MOST_LINES - 1 - bool(live and over)
+    kinds = by_kind(live or members)
+    turn = 0
+    while len(named) < room and any(turn < len(of_kind) for of_kind in kinds):
+        for of_kind in kinds:
+            ranked = sorted(of_kind, key=rank)
+            if turn < len(ranked) and len(named) < room:
+                incident = ranked[turn].incident
+                said = phrase_of(incident)
+                named.append(", ".join(filter(None, (short(incident.scope, said), said.extra))))
+        turn += 1
+    more = len(live or members) - len(named) + rest
+    lines = [*named, *([f"and {more:,} more"] if more else [])]
+    return [*lines, f"Over: {over:,}"] if live and over else lines
+
+
+def _details(member: Member, reader: Reader) -> list[str]:
+    incident = member.incident
+    parts = incident.contributors
+    lines = [
+        f"Evidence: {times_in(incident.evidence, reader.zone, incident.updated_ms)}",
+        contributors_heading(parts, over=member.over),
+        *(f"  {part_words(part)}" for part in parts),
+    ]
+    if incident.examples:
+        lines.append("Example tasks: " + ", ".join(incident.examples))
+    if incident.runbook_url and not is_link(incident.runbook_url):
+        lines.append(f"Runbook: {runbook_words(incident.runbook_url)}")
+    return [*lines, f"Incident {incident.key[:12]}, rule {incident.rule}, episode {incident.episode}"]
+
+
+def _links(member: Member, reader: Reader, notice: str, made: Links) -> tuple[Link, ...]:
+    incident = member.incident
+    board = incident.board_url
+    if member.over and incident.resolved_ms is not None:
+        board = board_until(board, incident.resolved_ms + window_ms(incident.window))
+    signed = {} if reader.link is None else {what: reader.link(what, incident.key, notice) for what in _PURPOSES}
+    urls: list[tuple[str, str, LinkKind]] = [("Board", board, "board")]
+    if not member.over:
+        urls += [
+            ("I have it", signed.get("ack") or made.ack, "ack"),
+            ("Silence", signed.get("silence") or made.silence, "silence"),
+        ]
+    urls += [
+        ("Useful", signed.get("useful") or made.useful, "useful"),
+        ("Not useful", signed.get("not_useful", ""), "not_useful"),
+        ("Runbook", incident.runbook_url, "runbook"),
+        ("Details", signed.get("details", ""), "details"),
+    ]
+    return tuple(Link(label, url, does) for label, url, does in urls if is_link(url))
+
+
+_PURPOSES = ("ack", "silence", "useful", "not_useful", "details")
+
+
+def _commands(member: Member, made: Links, reader: Reader) -> tuple[Command, ...]:
+    """Return what can be typed where no link does it."""
+    incident = member.incident
+    key = incident.key[:_KEY]
+    if reader.link is not None:
+        return ()
+    found = []
+    if not member.over and not made.ack:
+        found.append(Command("I have it", f"floorwatch ack {key} --by NAME", "ack"))
+    if not member.over and not made.silence:
+        found.append(Command("Silence", f"floorwatch silence {key} --for 2h --by NAME", "silence"))
+    if incident.examples:
+        found.append(Command("A task", f"floorwatch facts {shlex.quote(incident.examples[0])}", "tasks"))
+    found.append(Command("Details", f"floorwatch incidents show {key}", "details"))
+    return tuple(found)
+
+
+def _commands_of_many(reader: Reader) -> tuple[Command, ...]:
+    return () if reader.link is not None else (Command("All of them", "floorwatch incidents", "details"),)
+
+
+def _state(members: Sequence[Member]) -> Literal["open", "acknowledged", "resolved"]:
+    live = [member.incident for member in members if not member.over]
+    if not live:
+        return "resolved"
+    return "acknowledged" if all(incident.state == "acknowledged" for incident in live) else "open"
+
+
+def _as_written(note: Told) -> Message:
+    lines = tuple(line.strip() for line in note.body.splitlines() if line.strip())
+    named: Mapping[str, Any] = note.incident
+    links = [
+        Link("Board", str(named.get("board_url") or ""), "board"),
+        Link("Runbook", str(named.get("runbook_url") or ""), "runbook"),
+    ]
+    return Message(
+        title=cut(note.title, MOST_TITLE),
         lines=lines[:MOST_LINES],
         details=lines[MOST_LINES:],
         links=tuple(link for link in links if is_link(link.url)),
         severity=note.severity,
-        state=_state(note),
-        members=(str(named),) if named else (),
+        state="resolved" if note.step.startswith("resolved") else "open",
     )
 
 
-def _state(note: Notification) -> Literal["open", "acknowledged", "resolved"]:
-    if note.step.startswith("resolved"):
-        return "resolved"
-    return "acknowledged" if note.incident.get("state") == "acknowledged" else "open"
+def incident_title(incident: Incident) -> str:
+    """Return what and where with the number and its target, without a time: ``comments: SLA 62.9% (target 95%)``."""
+    return short(incident.scope, phrase_of(incident))

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from alerts.escape import HTML, PLAIN, Sink
+from alerts.escape import PLAIN, Sink
 from alerts.message.model import Message
 from alerts.text import Text
 
 MOST_SMS = 160
-_REPEAT = "(possible repeat) "
+REPEAT = "(possible repeat)"
+_PLAIN_SIGNS = str.maketrans({"…": "..", "–": "-", "×": "x", "φ": "phi", "≤": "<=", "\N{ZERO WIDTH SPACE}": None})
+"""Signs that would make a phone's network send half as many characters (GSM 03.38), in others."""
 
 
 def plain(message: Message) -> str:
-    """Return title, lines and links as plain text."""
+    """Return title, lines, links and commands as plain text."""
     written = chat(message, PLAIN)
     return f"{written.title}\n{written.body}"
 
 
 def html(message: Message) -> str:
-    """Return lines and links as HTML; the title is the mail's subject."""
-    return chat(message, HTML).body
+    """Return the whole message as an HTML page for mail; the title is its subject too."""
+    from alerts.message.mail import page  # Jinja2 is for mail alone
+
+    return page(message, title_of(message))
 
 
 def sms(message: Message, most: int = MOST_SMS) -> str:
-    """Return the title and as many whole lines behind it as fit into ``most`` characters."""
-    text = PLAIN.text(_title(message))[:most]
-    for line in map(PLAIN.text, message.lines):
-        if len(text) + 1 + len(line) > most:
+    """Return the title, a link if all of it fits, and as many whole lines as fit into ``most`` characters."""
+    text = PLAIN.text(title_of(message)).translate(_PLAIN_SIGNS)
+    text = text if len(text) <= most else text[: max(0, most - 2)].rstrip() + ".."[:most]
+    for link in message.links[:1]:
+        text = _with(text, link.url, most)
+    for line in message.lines[1:]:  # the first says again where
+        longer = _with(text, PLAIN.text(line).translate(_PLAIN_SIGNS), most)
+        if longer == text:
             break
-        text = f"{text}\n{line}"
+        text = longer
     return text
+
+
+def _with(text: str, line: str, most: int) -> str:
+    return f"{text}\n{line}" if len(text) + 1 + len(line) <= most else text
 
 
 def chat(message: Message, sink: Sink) -> Text:
@@ -40,8 +52,10 @@ def chat(message: Message, sink: Sink) -> Text:
     """
     lines = [sink.text(line) for line in message.lines]
     lines += [f"{sink.text(link.label)}: {sink.link(link.url)}" for link in message.links]
-    return Text(sink.text(_title(message)), sink.line_break.join(lines) + "\n")
+    lines += [sink.text(f"{command.label}: {command.text}") for command in message.commands]
+    return Text(sink.text(title_of(message)), sink.line_break.join(lines) + "\n")
 
 
-def _title(message: Message) -> str:
-    return f"{_REPEAT if message.repeat else ''}{message.title}"
+def title_of(message: Message) -> str:
+    """Return the title, with the mark of a possible repeat."""
+    return f"{REPEAT} {message.title}" if message.repeat else message.title

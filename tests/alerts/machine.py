@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from alerts.codec import Input
 from alerts.incident import Ack, Effect, Incident, Notify, Silence, Tick
 from alerts.lifecycle import EscalationTier, IncidentPolicy, step
+from alerts.scopes import board_path
 from alerts.signals import Contributor, Signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 
@@ -39,7 +40,8 @@ def signal(firing: bool, at_ms: int = NOW_MS, **more: object) -> Signal:
         "window": "1h",
         "contributors": (Contributor("queue", "hate", -5.2, 2400, "79.2% of 120 audits; 71% of the excess"),),
         "examples": ("t-1001", "t-1002"),
-        "board_path": "/d/floorwatch-live-floor?var-vendor=bpo-a&var-window=1h",
+        "board_path": board_path({"vendor": "bpo-a"}, "1h", at_ms - 59 * MINUTE_MS),
+        "figures": {"wrong": 61, "audited": 512} if firing else {},
         "runbook_path": "docs/runbooks/accuracy_low.md",
     }
     return Signal(**{**fields, **more})  # type: ignore[arg-type]

@@ -20,8 +20,8 @@ from alerts.escape import CHAT, HTML, MARKDOWN, PLAIN, SINKS, Sink
 from alerts.incident import Incident, Notify
 from alerts.outgoing import Notification, notification
 from alerts.signals import Contributor
-from alerts.text import render
 from tests.alerts.machine import opened
+from tests.alerts.message.told import told
 from tests.alerts.receiver import Receiver, receiving
 from tests.nasty import NASTY, WHAT
 
@@ -71,8 +71,8 @@ class _Tags(HTMLParser):
 @names
 @pytest.mark.parametrize("sink", SINKS, ids=lambda sink: sink.name)
 def test_a_name_can_neither_steer_a_program_nor_begin_a_line(name: str, sink: Sink) -> None:
-    plain = render(incident_named("x"), "open", sink=sink)
-    text = render(incident_named(name), "open", sink=sink)
+    plain = told(incident_named("x"), sink=sink)
+    text = told(incident_named(name), sink=sink)
     assert text.body.count("\n") == plain.body.count("\n")
     assert "\n" not in text.title
     for char in text.title + text.body:
@@ -82,7 +82,7 @@ def test_a_name_can_neither_steer_a_program_nor_begin_a_line(name: str, sink: Si
 
 @names
 def test_html_has_no_tag_but_ours(name: str) -> None:
-    found = _Tags(render(incident_named(name), "open", sink=HTML).body)
+    found = _Tags(told(incident_named(name), sink=HTML).body)
     assert set(found.tags) <= {"a", "br"}
     assert found.links == [BOARD]
     assert "evil.example" not in "".join(filter(None, found.links))
@@ -97,9 +97,9 @@ def _unescaped(text: str) -> str:
 def test_markdown_reads_no_markup_in_a_name(name: str) -> None:
     text = MARKDOWN.text(name)
     assert not re.search(r"[`*_~\[\]<>#|&]", _unescaped(text))
-    body = render(incident_named(name), "open", sink=MARKDOWN).body
+    body = told(incident_named(name), sink=MARKDOWN).body
     assert [line for line in body.splitlines() if re.search(r"[<>`*_~\[\]|#&]", _unescaped(line))] == [
-        f"Board:     <{BOARD}>"
+        f"Board: <{BOARD}>"
     ]
 
 
@@ -138,7 +138,7 @@ def test_the_console_shows_one_message_whatever_a_queue_is_called(name: str) -> 
 
 def test_a_cut_or_foreign_incident_is_escaped_as_a_whole() -> None:
     note = structs.replace(note_named("x"), incident={"key": "k"}, title="@everyone <b>", body="<b>*x*\n<!channel>")
-    assert message_for(note, HTML).body == "&lt;b&gt;*x*<br/>\n&lt;\N{ZERO WIDTH SPACE}!channel&gt;"
+    assert message_for(note, HTML).body == "&lt;b&gt;*x*<br/>\n&lt;\N{ZERO WIDTH SPACE}!channel&gt;\n"
     assert "@everyone" not in message_for(note, CHAT).title
 
 

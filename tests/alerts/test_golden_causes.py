@@ -10,9 +10,10 @@ import pytest
 
 from alerts.incident import Notify
 from alerts.lifecycle import policy_of, step
+from alerts.message.texts import plain
 from alerts.rules import Rule
-from alerts.text import render
 from alerts.view import Row
+from tests.alerts.message.told import message_on
 from tests.alerts.rows import accuracy, rule, signals, sla
 from tests.alerts.test_kind_breach import forecast
 
@@ -73,8 +74,8 @@ def test_text_is_golden(name: str) -> None:
     (signal,) = (found for found in signals(the_rule, *rows) if found.firing)
     _, effects = step(None, signal, policy_of(the_rule))
     (told,) = (effect for effect in effects if isinstance(effect, Notify))
-    text = render(told.incident, told.step)
-    shown = f"{text.title}\n\n{text.body}"
+    message = message_on(told.incident, told.step)
+    shown = "\n".join((plain(message), *message.details, ""))
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("FLOORWATCH_UPDATE_GOLDEN"):
         path.write_text(shown, encoding="utf-8")

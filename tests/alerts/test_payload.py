@@ -14,8 +14,9 @@ from alerts.codec import decode_incident, encode_incident, incident_record
 from alerts.incident import Incident, Notify
 from alerts.lifecycle import IncidentPolicy, step
 from alerts.outgoing import encode_notification, notification
-from alerts.text import Links, render, title_of
+from alerts.text import Links, title_of
 from tests.alerts.machine import POLICY, opened, signal
+from tests.alerts.message.told import message_on
 
 BOARD, RUNBOOKS = "https://grafana.example", "https://wiki.example/runbooks"
 
@@ -81,7 +82,7 @@ def test_without_contributors_it_says_so_in_text_and_json() -> None:
     said = payload(none)["incident"]
     assert said["contributors"] == []
     assert said["contributors_say"].startswith("No part can be named")
-    assert said["contributors_say"] in render(none, "open").body
+    assert said["contributors_say"] in message_on(none).details
     doubtful = structs.replace(
         opened(), contributors=tuple(structs.replace(one, clear=False) for one in opened().contributors)
     )

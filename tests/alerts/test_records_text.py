@@ -12,12 +12,14 @@ from msgspec import structs
 from alerts.codec import decode_incident, decode_input, encode_input, incident_record
 from alerts.incident import Incident, Notify
 from alerts.lifecycle import step
+from alerts.message.texts import plain
 from alerts.outgoing import decode_notification, encode_notification, notification
 from alerts.scopes import is_parent, scope_key
 from alerts.signal_filter import SignalFilterState, filter_signals
-from alerts.text import Links, render, title_of
+from alerts.text import Links, title_of
 from streams.core.formatting import duration, interval, percent
 from tests.alerts.machine import POLICY, opened, run, signal
+from tests.alerts.message.told import message_on, told
 from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -64,8 +66,8 @@ CASES = {
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_text_is_golden(name: str) -> None:
     make, step_name, links = CASES[name]
-    text = render(make(), step_name, links)
-    shown = f"{text.title}\n\n{text.body}"
+    message = message_on(make(), step_name, links=links)
+    shown = "\n".join((plain(message), *message.details, ""))
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("FLOORWATCH_UPDATE_GOLDEN") == "1":
         path.write_text(shown, encoding="utf-8")
@@ -75,12 +77,12 @@ def test_text_is_golden(name: str) -> None:
 
 
 def test_text_is_the_same_each_time() -> None:
-    assert render(opened(), "open", LINKS) == render(opened(), "open", LINKS)
+    assert message_on(opened(), links=LINKS) == message_on(opened(), links=LINKS)
 
 
 def test_ids_cannot_steer_a_terminal() -> None:
     evil = structs.replace(opened(), scope={"queue": "a\x1b[2J\nb"}, examples=("t\r1",), evidence="x\x00y")
-    text = render(evil, "open")
+    text = told(evil)
     assert "\n" not in text.title
     assert not any(char in text.title + text.body for char in "\x1b\r\x00")
 
@@ -118,7 +120,7 @@ def test_notification_round_trips_and_carries_the_record() -> None:
     note = notification(effect, LINKS)
     assert decode_notification(encode_notification(note)) == note
     assert note.incident["key"] == effect.incident.key
-    assert note.title == "[PAGE] Accuracy below target: vendor bpo-a"
+    assert note.title == "bpo-a: accuracy 88.1% (target 95%), since 09:03 UTC"
 
 
 def test_gate_passes_firing_and_just_enough_quiet_signals() -> None:

@@ -18,6 +18,8 @@ from pydantic import SecretStr
 from alerts.channels.message import message_for, short_message
 from alerts.escape import HTML
 from alerts.incident import Notify
+from alerts.message.compose import compose
+from alerts.message.model import Reader
 from alerts.notifier import Notifier
 from alerts.outbox import Lease
 from alerts.outgoing import Notification, decode_notification, encode_notification, in_zone, notification
@@ -85,11 +87,12 @@ def test_what_is_no_instant_of_ours_stays(name: str) -> None:
 
 def test_every_time_of_a_message_is_the_readers() -> None:
     there = in_zone(note(), KUL)
-    for body in (there.body, message_for(there, HTML).body):
-        assert "Since:     Mon 23 Nov 17:03 UTC+8" in body
-        assert "since Mon 23 Nov 04:30 UTC+8" in body
-        assert not _ANY_TIME.search(body.replace("UTC+8", " UTC").replace("  UTC", " UTC"))
-    assert "Mon 23 Nov 04:30 UTC+8" in short_message(there, 300).body
+    message = compose(note(), Reader(KUL))
+    for said in (there.title, message_for(there, HTML).title, message.title, short_message(there, 300).body):
+        assert "since 17:03 UTC+8" in said
+    assert any("since Mon 23 Nov 04:30 UTC+8" in line for line in message.details)
+    every = "\n".join((message.title, *message.lines, *message.details, there.body))
+    assert not _ANY_TIME.search(every.replace("UTC+8", " UTC").replace("  UTC", " UTC"))
     assert there.incident == note().incident  # what programs read stays UTC
     assert in_zone(note(), "UTC") == note()
     assert decode_notification(encode_notification(there)) == there
@@ -141,8 +144,8 @@ def test_each_channel_gets_it_in_its_own_zone() -> None:
             await notifier.deliver(Lease("k:open", name, "t", note(), 1), channel)
 
     asyncio.run(deliver())
-    assert "Mon 23 Nov 09:03 UTC\n" in channels["ops"].got[0].body
-    assert "Mon 23 Nov 17:03 UTC+8\n" in channels["ana"].got[0].body
+    assert channels["ops"].got[0].title.endswith("since 09:03 UTC")
+    assert channels["ana"].got[0].title.endswith("since 17:03 UTC+8")
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from alerts.evaluate import evaluate
 from alerts.lifecycle import policy_of, step
 from alerts.rules_file import default_rules, parse_rules
 from alerts.signals import Signal
-from alerts.text import render
 from alerts.view import MemoryRowView
 from floorwatch.simulate.config import FloorConfig, parse_scenario
 from floorwatch.simulate.simulated_floor import simulate
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy, Window
 from streams.core.tables import window_rows
+from tests.alerts.message.told import message_on
 from tests.core.harness import CoreRun
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,8 @@ def alert_on(said: list[Signal], rule: str, scope_key: str) -> tuple[Signal, str
     for _ in range(3):
         incident, _ = step(incident, signal, policy_of(next(one for one in RULES if one.name == rule)))
     assert incident is not None
-    return signal, render(incident, "open").body
+    message = message_on(incident)
+    return signal, "\n".join((*message.lines, *message.details))
 
 
 def test_nothing_fires_before(drop) -> None:

@@ -63,7 +63,7 @@ STEPS: dict[str, tuple[str, ...]] = {
 }
 """Each line of README's blocks until "What it promises", and each file it saves, with what must be shown."""
 
-RUNG = r"(?m)^\[INFO test\] .*\n(.*\n)*\[PAGE\] Accuracy below target: vendor bpo-b\n"
+RUNG = r"(?m)^Test: .*\n(.*\n)*bpo-b: accuracy [\d.]+% \(target 95%\), .* wrong, since .*\n"
 """What the receiver of the walk has printed in the end."""
 
 ASKED: dict[str, tuple[int | tuple[int, ...], str]] = {
