@@ -120,7 +120,7 @@ def test_notification_round_trips_and_carries_the_record() -> None:
     note = notification(effect, LINKS)
     assert decode_notification(encode_notification(note)) == note
     assert note.incident["key"] == effect.incident.key
-    assert note.title == "bpo-a: accuracy 88.1% (target 95%), since 09:03 UTC"
+    assert note.title == "bpo-a: accuracy 88.1% (target 95%), 61 of 512 wrong, since 09:03 UTC"
 
 
 def test_gate_passes_firing_and_just_enough_quiet_signals() -> None:
