@@ -28,7 +28,7 @@ _KEY = 8
 _TIER = {"page": "Page", "warn": "Warning", "info": "Info"}
 
 
-class Told(Protocol):
+class ToldNote(Protocol):
     """What a message is composed of; ``alerts.outgoing.Notification`` is one."""
 
     @property
@@ -47,7 +47,7 @@ class Told(Protocol):
     def links(self) -> Links: ...  # noqa: D102
 
 
-def compose(note: Told, reader: Reader) -> Message:
+def compose(note: ToldNote, reader: Reader) -> Message:
     """Return what a reader is told.
 
     Args:
@@ -215,7 +215,7 @@ def _state(members: Sequence[Member]) -> Literal["open", "acknowledged", "resolv
     return "acknowledged" if all(incident.state == "acknowledged" for incident in live) else "open"
 
 
-def _as_written(note: Told) -> Message:
+def _as_written(note: ToldNote) -> Message:
     lines = tuple(line.strip() for line in note.body.splitlines() if line.strip())
     named: Mapping[str, Any] = note.incident
     links = [
