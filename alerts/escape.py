@@ -50,9 +50,8 @@ def html_text(text: str) -> str:
     return html.escape(_ADDRESS.sub(_BREAK, _MENTION.sub(lambda found: found.group() + _BREAK, printable(text))))
 
 
-def _html_link(url: str) -> str:
-    shown = html.escape(url)
-    return f'<a href="{shown}">{shown}</a>'
+def _html_link(url: str, label: str = "") -> str:
+    return f'<a href="{html.escape(url)}">{html.escape(label or url)}</a>'
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ class Sink:
         name: For the outcome of tests and for people.
         text: Escapes data.
         link: Writes one of Floorwatch's links.
+        named: Writes one under a name of Floorwatch's own; None: the name, a colon, and the link.
         line_break: Between two lines.
         indent: In front of a line that belongs to the one above.
     """
@@ -72,12 +72,17 @@ class Sink:
     link: Callable[[str], str]
     line_break: str = "\n"
     indent: str = "  "
+    named: Callable[[str, str], str] | None = None
+
+    def labelled(self, label: str, url: str) -> str:
+        """Return a link with what it is for."""
+        return f"{self.text(label)}: {self.link(url)}" if self.named is None else self.named(label, url)
 
 
 PLAIN = Sink("plain", printable, str)
 """For receivers that show text as it is and for programs: console, webhook."""
 CHAT = Sink("chat", chat_text, str)
 MARKDOWN = Sink("markdown", markdown_text, lambda url: f"<{url}>")
-HTML = Sink("html", html_text, _html_link, "<br/>\n", "&nbsp;&nbsp;")
+HTML = Sink("html", html_text, _html_link, "<br/>\n", "&nbsp;&nbsp;", lambda label, url: _html_link(url, label))
 
 SINKS = (PLAIN, CHAT, MARKDOWN, HTML)

@@ -51,7 +51,7 @@ def chat(message: Message, sink: Sink) -> Text:
         sink: How the receiver reads text; it escapes what is data.
     """
     lines = [sink.text(line) for line in message.lines]
-    lines += [f"{sink.text(link.label)}: {sink.link(link.url)}" for link in message.links]
+    lines += [sink.labelled(link.label, link.url) for link in message.links]
     lines += [sink.text(f"{command.label}: {command.text}") for command in message.commands]
     return Text(sink.text(title_of(message)), sink.line_break.join(lines) + "\n")
 

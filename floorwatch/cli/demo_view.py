@@ -11,6 +11,10 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from alerts.codec import incident_of
+from alerts.message.compose import compose_members
+from alerts.message.model import Reader
+from alerts.message.titles import Member
 from floorwatch.cli.table_text import rich_table
 from floorwatch.output.terminal import DataConsole
 from streams.adapters.readmodel import table_row
@@ -62,19 +66,21 @@ async def tables(model: DemoModel, by: Sequence[str], window: str, limit: int) -
 
 
 def incident_text(incident: Row) -> Text:
-    """Return an incident in words: what and where, since when, the evidence, the contributors, examples.
+    """Return an incident as people are told of it, with its evidence and tasks.
 
     Values are other people's input: text, never markup, and without control characters.
     """
-    state = "" if incident["state"] in LIVE_STATES else f" ({incident['state']})"
+    step = "open" if incident["state"] in LIVE_STATES else "resolved"
+    message = compose_members([Member(incident_of(incident), step)], Reader())
     text = Text(f"[{incident['severity']}] ", style=_STYLES.get(incident["severity"], ""))
-    text.append(printable(incident["title"]) + state, style="bold")
-    text.append(f"\n  since {incident['since'] or incident['opened_at']}  {printable(incident['evidence'])}", style="")
-    for part in (incident.get("contributors") or [])[:3]:
-        what = printable(f"{part['dimension']} {part['value']}")
-        text.append(f"\n  · {what}: {part['effect_pp']:+.1f} pp", style="magenta")
-    if incident.get("examples"):
-        text.append("\n  e.g. tasks " + printable(", ".join(incident["examples"][:3])), style="dim")
+    text.append(printable(message.title), style="bold")
+    for line in message.lines[1:]:  # the first says again how urgent and where
+        text.append(f"\n  {printable(line)}")
+    for line in (
+        message.details[0],
+        *(["Example tasks: " + ", ".join(incident["examples"][:3])] if incident["examples"] else []),
+    ):
+        text.append(f"\n  {printable(line)}", style="dim")
     return text
 
 

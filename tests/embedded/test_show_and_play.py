@@ -7,8 +7,10 @@ import io
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
+from alerts.codec import incident_record
 from floorwatch.cli.demo_view import incident_text, screen
 from floorwatch.embedded.child_process import cap_log, describe_exit, free_port, log_end
 from floorwatch.embedded.journal import JournalWriter
@@ -17,18 +19,9 @@ from floorwatch.embedded.player import demo_floor, play
 from floorwatch.embedded.show import StackView
 from floorwatch.embedded.status import Status
 from floorwatch.simulate.wire import Sent
+from tests.alerts.machine import opened
 
-INCIDENT = {
-    "key": "k",
-    "state": "open",
-    "severity": "page",
-    "title": "Accuracy below target: vendor [bold]bpo-a\x1b[31m",
-    "since": "2026-11-23T10:00:00.000Z",
-    "opened_at": None,
-    "evidence": "accuracy 83.5%",
-    "contributors": [{"dimension": "queue", "value": "hate", "effect_pp": -2.25}],
-    "examples": ["t-1", "t-2"],
-}
+INCIDENT = incident_record(structs.replace(opened(), scope={"vendor": "[bold]bpo-a\x1b[31m"}), "what and where")
 
 
 def plain(width: int = 100) -> tuple[Console, io.StringIO]:
@@ -51,12 +44,11 @@ def test_an_incident_says_what_since_when_why_and_which_tasks_and_its_values_are
     said = out.getvalue()
     for part in (
         "1 open incidents",
-        "[page]",
-        "vendor [bold]bpo-a",
-        "10:00",
-        "83.5%",
-        "queue hate: -2.2 pp",
-        "t-1, t-2",
+        "[page] [bold]bpo-a\N{REPLACEMENT CHARACTER}[31m: accuracy 88.1% (target 95%)",
+        "since 09:03 UTC",
+        "95% interval",
+        "queue hate",
+        "t-1001, t-1002",
     ):
         assert part in said
     assert "\x1b" not in incident_text(INCIDENT).plain

@@ -13,17 +13,21 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
+from msgspec import structs
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
+from alerts.codec import incident_record
 from alerts.deliveries import Delivery
 from alerts.lifecycle import joined
 from alerts.scopes import board_path, scope_key
+from alerts.signals import Contributor
 from floorwatch.cli import build
 from floorwatch.output.terminal import DataConsole
 from streams.adapters.readmodel import ReadModel
 from streams.core.scopes import parse_scope_key
+from tests.alerts.machine import opened
 from tests.brokers import running_valkey
 from tests.nasty import NASTY, WHAT
 from tests.output.test_nasty_names import harmless, said, world
@@ -166,8 +170,9 @@ def test_whatif_demo_doctor_notifications(name: str) -> None:
     from floorwatch.output.terminal import say
     from floorwatch.simulate.compare import Difference, report
 
-    incident = {"state": "open", "severity": "page", "title": name, "since": None, "opened_at": "x", "evidence": name}
-    incident |= {"contributors": [{"dimension": "vendor", "value": name, "effect_pp": -1.0}], "examples": [name]}
+    part = Contributor("vendor", name, -1.0, 5, name)
+    found = structs.replace(opened(), scope={"queue": name}, evidence=name, contributors=(part,), examples=(name,))
+    incident = incident_record(found, name)
     console = DataConsole(width=200, file=io.StringIO())
     console.print(screen([incident_text(incident)], [incident], "up"))
     shows(console.file.getvalue())  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         r"accuracy · last 1h",
         r"throughput · last 1h",
         r"sla · last 1h",
-        r"\[(page|warn)\] Accuracy below target: vendor bpo-a",
+        r"\[(page|warn)\] bpo-a: accuracy [\d.]+% \(target 95%\)",
         r"This was the demonstration; it stops now",
         r"\.venv/bin/floorwatch up",
         r"To type just floorwatch: source \S+/\.venv/bin/activate",
