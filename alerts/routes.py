@@ -10,7 +10,10 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
 from alerts.outbox import SendingRate
 from alerts.outgoing import Notification
+from alerts.routing.policy import RoutePolicy, RoutingEntry, RoutingPolicy, Subject
+from alerts.routing.routes import routes_of
 from alerts.settings.channels import AppriseSettings, ChannelSettings, ConsoleSettings, WebhookSettings
+from alerts.settings.routes import RoutingEntrySettings
 from config.base import Section
 from config.nearest import choices
 from streams.core.formatting import UTC_ZONE
@@ -37,8 +40,9 @@ class RoutingFault:
 
 
 class RoutingSettings(Section):
-    """Channels by name, and which of them each route uses. Rules name routes; ``default`` must exist.
+    """Channels by name, which of them each route uses, and which incidents take which route; ``default`` must exist.
 
+    What no entry of ``routing`` fits takes the route that its rule names.
     ``route_zones`` names the time zone of who reads a route's messages; a channel's own ``zone`` comes first.
     """
 
@@ -47,7 +51,12 @@ class RoutingSettings(Section):
     channels: dict[str, ChannelSettings] = Field(default={"console": ConsoleSettings(type="console")})
     routes: dict[str, tuple[str, ...]] = Field(default={DEFAULT_ROUTE: ("console",)})
     route_zones: dict[str, str] = Field(default={})
+    routing: tuple[RoutingEntrySettings, ...] = Field(default=())
     _unusable: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def entries(self) -> tuple[RoutingEntry, ...]:
+        """Return the routing as the pure machines take it."""
+        return tuple(entry.policy() for entry in self.routing)
 
     def set_aside(self, channel: str, reason: str) -> None:
         """Note that a channel's settings cannot be read. Routes may still name the channel, but it delivers nothing."""
@@ -143,23 +152,56 @@ def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> Chann
 
 def channels_of(settings: RoutingSettings) -> Callable[[Notification], tuple[str, ...]]:
     """Return a function from a notification to the channels of its routes; ``default`` replaces a missing route."""
+    routes = _routes_of(settings)
 
     def chosen(note: Notification) -> tuple[str, ...]:
         fallback = settings.routes.get(DEFAULT_ROUTE, ())
-        names = [name for route in (note.route, *note.also) for name in settings.routes.get(route) or fallback]
+        names = [name for route in routes(note) for name in settings.routes.get(route) or fallback]
         return tuple(dict.fromkeys(name for name in names if name in settings.channels))
 
     return chosen
 
 
+_OWN_STEPS = ("open", "reopened", "resolved")
+"""Beginnings of the steps that are told on the incident's own routes; others are of a tier, which names its route."""
+
+
+def _routes_of(settings: RoutingSettings) -> Callable[[Notification], tuple[str, ...]]:
+    """Return a function from a notification to its routes: those of the routing, else of its rule, then those of tiers."""
+    entries = settings.entries()
+    routes = {name: RoutePolicy(name, ()) for name in (DEFAULT_ROUTE, *settings.routes)}
+
+    def chosen(note: Notification) -> tuple[str, ...]:
+        subject = _subject(note) if entries and note.step.startswith(_OWN_STEPS) else None
+        if subject is None:
+            return (note.route, *note.also)
+        policy = RoutingPolicy(routes, entries, {subject.rule: note.route})
+        return (*(match.route.name for match in routes_of(policy, subject)), *note.also)
+
+    return chosen
+
+
+def _subject(note: Notification) -> Subject | None:
+    """Return what routes look at; None where the notification holds no record of an incident."""
+    record = note.incident
+    names = [record.get(name) for name in ("key", "kind", "rule")]
+    scope = record.get("scope")
+    if not all(isinstance(name, str) for name in names) or not isinstance(scope, dict):
+        return None
+    key, kind, rule = (str(name) for name in names)
+    return Subject(key, kind, rule, note.severity, {str(name): str(value) for name, value in scope.items()})
+
+
 def zone_of(settings: RoutingSettings) -> Callable[[Notification, str], str]:
     """Return a function from a channel to the zone in which its readers see times: the channel's, else its route's, else UTC."""
+
+    routes = _routes_of(settings)
 
     def chosen(note: Notification, channel: str) -> str:
         own = settings.channels[channel].zone if channel in settings.channels else None
         if own is not None:
             return own
-        for route in (note.route, *note.also):
+        for route in routes(note):
             named = route if route in settings.routes else DEFAULT_ROUTE
             if channel in settings.routes.get(named, ()) and named in settings.route_zones:
                 return settings.route_zones[named]

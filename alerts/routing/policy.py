@@ -97,11 +97,26 @@ class RoutePolicy(Struct, frozen=True):
 
 
 class RoutingEntry(Struct, frozen=True):
-    """One line of the routing: what fits all of ``match`` takes ``route``; ``go_on``: the lines below are asked too."""
+    """One entry of the routing: what fits all of ``match`` takes its route, unless entries below it fit better.
+
+    Attributes:
+        match: All of them must fit; none: everything fits.
+        route: Name of the route; None: that of the entry above, at the top the rule's own.
+        go_on: The next entries are asked too.
+        entries: Asked first; where one of them fits, the entry's own route is not taken.
+    """
 
     match: tuple[Matcher, ...]
-    route: str
+    route: str | None = None
     go_on: bool = False
+    entries: tuple[RoutingEntry, ...] = ()
+
+
+class RuleTier(Struct, frozen=True):
+    """A step of escalation that a rule names: ``after_ms`` (wall time) after people were told, ``route`` is told too."""
+
+    after_ms: int
+    route: str
 
 
 class MaintenancePolicy(Struct, frozen=True):
@@ -121,6 +136,7 @@ class RoutingPolicy(Struct, frozen=True):
         routes: ``default`` is among them.
         entries: The routing, first match first. Where none fits, the rule's own route, else ``default``.
         rule_routes: The route that each rule names.
+        rule_tiers: The steps of escalation of each rule, for routes without an escalation.
         people: Persons.
         schedules: Rotas.
         calendars: Named times.
@@ -133,6 +149,7 @@ class RoutingPolicy(Struct, frozen=True):
     routes: dict[str, RoutePolicy]
     entries: tuple[RoutingEntry, ...] = ()
     rule_routes: dict[str, str] = field(default_factory=dict)
+    rule_tiers: dict[str, tuple[RuleTier, ...]] = field(default_factory=dict)
     people: dict[str, PersonPolicy] = field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = field(default_factory=dict)
     calendars: dict[str, CalendarPolicy] = field(default_factory=dict)
@@ -143,7 +160,7 @@ class RoutingPolicy(Struct, frozen=True):
 
 
 class Match(Struct, frozen=True):
-    """A route that an incident takes, and why in words: ``routing 2: vendor=bpo-a``, ``rule sla_low names it``."""
+    """A route that an incident takes, and why in words: ``routing[1]: vendor=bpo-a``, ``rule sla-low names it``."""
 
     route: RoutePolicy
     why: str

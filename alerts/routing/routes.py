@@ -2,29 +2,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+
+from msgspec import Struct
 
 from alerts.incident import Hold
 from alerts.notice import Target
+from alerts.oncall.duty import active, on_duty
 from alerts.oncall.policy import RotaFacts
-from alerts.routing.policy import DEFAULT_ROUTE, Match, RoutePolicy, RoutingPolicy, Subject
+from alerts.routing.matchers import MatcherFault, fits, matcher_text, parse_matcher, value_of
+from alerts.routing.policy import DEFAULT_ROUTE, Match, Matcher, RoutePolicy, RoutingEntry, RoutingPolicy, Subject
 from alerts.signals import Severity
 
-_CHANNEL = "channel:"
+_CHANNEL, _PERSON, _SCHEDULE = "channel:", "person:", "schedule:"
+FALLBACK_SEVERITY: Severity = "warn"
+"""The severity whose channels a person is told by where that of the incident names none."""
+
+
+class Asked(Struct, frozen=True):
+    """An entry of the routing that was asked about an incident.
+
+    Attributes:
+        place: Where it stands: ``routing[1]``, below it ``routing[1].routes[0]``.
+        entry: The entry.
+        failed: The first matcher that does not fit; None: it fits.
+        route: The route that it gives; None where it does not fit, an entry below it fits, or the rule's own route is taken.
+        taken: It is the last that fits on its way, so it gives the route.
+    """
+
+    place: str
+    entry: RoutingEntry
+    failed: Matcher | None
+    route: str | None = None
+    taken: bool = False
+
+
+def asked(entries: Iterable[RoutingEntry], subject: Subject) -> list[Asked]:
+    """Return which entries are asked about an incident, in their order, with what each says.
+
+    As in Alertmanager: the first that fits is taken, later ones are asked only after ``continue``; entries below one that fits are
+    asked before it is taken itself.
+    """
+    found: list[Asked] = []
+    _ask(entries, subject, "routing", None, found)
+    return found
+
+
+def _ask(
+    entries: Iterable[RoutingEntry], subject: Subject, place: str, above: str | None, found: list[Asked]
+) -> bool:
+    """Ask entries of one level; return whether any fits."""
+    fitted = False
+    for number, entry in enumerate(entries):
+        here = f"{place}[{number}]"
+        failed = next((one for one in entry.match if not fits(one, subject)), None)
+        if failed is not None:
+            found.append(Asked(here, entry, failed))
+            continue
+        fitted = True
+        route = entry.route if entry.route is not None else above
+        at = len(found)
+        below = _ask(entry.entries, subject, f"{here}.routes", route, found)
+        found.insert(at, Asked(here, entry, None, None if below else route, taken=not below))
+        if not entry.go_on:
+            break
+    return fitted
+
+
+def entry_words(entry: RoutingEntry) -> str:
+    """Return what an entry asks for: ``vendor=bpo-a, severity=page``."""
+    return ", ".join(matcher_text(one) for one in entry.match) or "everything"
 
 
 def routes_of(policy: RoutingPolicy, subject: Subject) -> tuple[Match, ...]:
-    """Return the routes that an incident takes, the first match first; the default route where nothing else fits."""
+    """Return the routes that an incident takes, the first match first; the default route where nothing else fits.
+
+    A route that is reached twice is taken once. A route that is configured no more is the default one.
+    """
+    own = _own(policy, subject)
+    taken = [
+        own if one.route is None else Match(_named(policy, one.route), f"{one.place}: {entry_words(one.entry)}")
+        for one in asked(policy.entries, subject)
+        if one.taken
+    ]
+    first: dict[str, Match] = {}
+    for match in taken or [own]:
+        first.setdefault(match.route.name, match)
+    return tuple(first.values())
+
+
+def _own(policy: RoutingPolicy, subject: Subject) -> Match:
     named = policy.rule_routes.get(subject.rule)
     if named is not None and named in policy.routes:
-        return (Match(policy.routes[named], f"rule {subject.rule} names it"),)
-    return (Match(policy.routes[DEFAULT_ROUTE], "it is the default"),)
+        return Match(policy.routes[named], f"rule {subject.rule} names it")
+    return Match(policy.routes[DEFAULT_ROUTE], "it is the default")
+
+
+def _named(policy: RoutingPolicy, route: str) -> RoutePolicy:
+    return policy.routes.get(route) or policy.routes[DEFAULT_ROUTE]
 
 
 def labels_of(route: RoutePolicy, subject: Subject) -> dict[str, str]:
     """Return the values by which a route keeps groups apart; the empty text where a dimension is missing."""
-    own = {"kind": subject.kind, "rule": subject.rule, "severity": subject.severity}
-    return {name: own.get(name, subject.scope.get(name, "")) for name in route.group_by}
+    return {name: value_of(subject, name) for name in route.group_by}
 
 
 def group_id(route: RoutePolicy, subject: Subject) -> str:
@@ -35,12 +116,7 @@ def group_id(route: RoutePolicy, subject: Subject) -> str:
 
 
 def targets(
-    policy: RoutingPolicy,
-    route: RoutePolicy,
-    severity: Severity,  # noqa: ARG001 - as of facts and at_ms: there are no people and schedules yet
-    tier: int,
-    facts: RotaFacts,  # noqa: ARG001
-    at_ms: int,  # noqa: ARG001
+    policy: RoutingPolicy, route: RoutePolicy, severity: Severity, tier: int, facts: RotaFacts, at_ms: int
 ) -> tuple[Target, ...]:
     """Return whom a route tells, with the channels of each.
 
@@ -58,28 +134,98 @@ def targets(
     escalation = policy.escalations.get(route.escalation or "")
     tiers = escalation.tiers if escalation is not None else ()
     receivers = route.notify if tier == 0 else tiers[tier - 1].notify if tier <= len(tiers) else ()
-    known = [one for one in dict.fromkeys(receivers) if one.removeprefix(_CHANNEL) in policy.channels]
-    return tuple(Target(one, (one.removeprefix(_CHANNEL),), f"route {route.name}") for one in known)
+    found: dict[str, Target] = {}
+    for receiver in receivers:
+        for one in _resolved(policy, route, receiver, severity, facts, at_ms):
+            if one.channels:
+                found.setdefault(one.receiver, one)
+    return tuple(found.values())
+
+
+def _resolved(
+    policy: RoutingPolicy, route: RoutePolicy, receiver: str, severity: Severity, facts: RotaFacts, at_ms: int
+) -> Iterator[Target]:
+    why = f"route {route.name}"
+    if receiver.startswith(_CHANNEL):
+        yield Target(receiver, _known(policy, [receiver.removeprefix(_CHANNEL)]), why)
+    elif receiver.startswith(_PERSON):
+        yield Target(receiver, _of_person(policy, receiver.removeprefix(_PERSON), severity), why)
+    elif receiver.startswith(_SCHEDULE):
+        name = receiver.removeprefix(_SCHEDULE)
+        schedule = policy.schedules.get(name)
+        duties = () if schedule is None else on_duty(schedule, facts, at_ms)
+        told = [Target(f"{_PERSON}{one.person}", _of_person(policy, one.person, severity), one.why) for one in duties]
+        reached = [one for one in told if one.channels]
+        yield from reached
+        if not reached:
+            yield Target(receiver, _of_gap(policy, route), f"nobody on duty in {name}")
+
+
+def _known(policy: RoutingPolicy, channels: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in channels if name in policy.channels))
+
+
+def _of_person(policy: RoutingPolicy, name: str, severity: Severity) -> tuple[str, ...]:
+    person = policy.people.get(name)
+    if person is None:
+        return ()
+    return _known(policy, person.channels.get(severity) or person.channels.get(FALLBACK_SEVERITY, ()))
+
+
+def _of_gap(policy: RoutingPolicy, route: RoutePolicy) -> tuple[str, ...]:
+    """Return the channels told where a schedule names nobody: the route's own, else those of the default route."""
+    for one in (route, policy.routes[DEFAULT_ROUTE]):
+        named = [name.removeprefix(_CHANNEL) for name in one.notify if name.startswith(_CHANNEL)]
+        if found := _known(policy, named):
+            return found
+    return ()
 
 
 def holds(
-    policy: RoutingPolicy,  # noqa: ARG001 - as of all: nothing of the configuration holds a message yet
-    route: RoutePolicy,  # noqa: ARG001
-    subject: Subject,  # noqa: ARG001
-    facts: RotaFacts,  # noqa: ARG001
-    at_ms: int,  # noqa: ARG001
+    policy: RoutingPolicy, route: RoutePolicy, subject: Subject, facts: RotaFacts, at_ms: int
 ) -> Hold | None:
-    """Return what holds an incident's messages on a route at a time: maintenance, mute time or quiet hours; None: nothing."""
+    """Return what holds an incident's messages on a route at a time: maintenance, mute time or quiet hours; None: nothing.
+
+    Maintenance comes before mute time, and that before quiet hours. Of several of one kind, it is the one that ends last.
+    """
+    quiet = () if subject.severity in route.quiet_except else route.quiet
+    for found in (
+        [*_maintenance(policy, subject, facts, at_ms)],
+        [*_calendars(policy, "muted", route.mute, facts, at_ms)],
+        [*_calendars(policy, "quiet", quiet, facts, at_ms)],
+    ):
+        if found:
+            return max(found, key=lambda hold: (hold.until_ms is None, hold.until_ms or 0, hold.by))
     return None
 
 
-def explain(policy: RoutingPolicy, subject: Subject, facts: RotaFacts, at_ms: int) -> list[str]:
-    """Return in words, a line each: the routes taken and why, what holds, and whom each would tell."""
-    lines = []
-    for match in routes_of(policy, subject):
-        lines.append(f"route {match.route.name}: {match.why}")
-        hold = holds(policy, match.route, subject, facts, at_ms)
-        lines += [f"  held: {hold.why} {hold.by}".rstrip()] if hold is not None else []
-        told = targets(policy, match.route, subject.severity, 0, facts, at_ms)
-        lines += [f"  {one.receiver} by {', '.join(one.channels)}: {one.why}" for one in told] or ["  nobody"]
-    return lines
+def _maintenance(policy: RoutingPolicy, subject: Subject, facts: RotaFacts, at_ms: int) -> Iterator[Hold]:
+    for one in policy.maintenance:
+        if not all(fits(matcher, subject) for matcher in one.match):
+            continue
+        if one.calendar is not None:
+            for hold in _calendars(policy, "muted", (one.calendar,), facts, at_ms):
+                yield Hold("maintenance", one.name, hold.until_ms)
+        elif (one.from_ms is None or one.from_ms <= at_ms) and (one.to_ms is None or at_ms < one.to_ms):
+            yield Hold("maintenance", one.name, one.to_ms)
+    for key, planned in facts.maintenance.items():
+        if not planned.removed and planned.from_ms <= at_ms < planned.to_ms and _all_fit(planned.match, subject):
+            yield Hold("maintenance", key, planned.to_ms)
+
+
+def _all_fit(texts: Iterable[str], subject: Subject) -> bool:
+    """Tell whether matchers of the log fit; what is no matcher fits nothing, so that it hides nothing."""
+    try:
+        return all(fits(parse_matcher(text), subject) for text in texts)
+    except MatcherFault:
+        return False
+
+
+def _calendars(
+    policy: RoutingPolicy, why: str, names: Iterable[str], facts: RotaFacts, at_ms: int
+) -> Iterator[Hold]:
+    for name in names:
+        calendar = policy.calendars.get(name)
+        span = None if calendar is None else active(calendar, facts, at_ms)
+        if span is not None:
+            yield Hold("quiet" if why == "quiet" else "muted", name, span.to_ms)

@@ -7,11 +7,12 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
-from alerts.kinds.registry import AnyRule
+from alerts.kinds.registry import KIND_OF, AnyRule
 from alerts.routes import DEFAULT_ROUTE, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
 from alerts.settings.channels import ChannelSettings, ConsoleSettings
+from alerts.settings.routes import RoutingEntrySettings, routing_faults
 from alerts.signals import Severity
 from config.addresses import web_base
 from config.base import SettingsFault
@@ -72,6 +73,12 @@ class AlertSettings(RoutingSettings):
         default={DEFAULT_ROUTE: ("console",)},
         description="Channels of each route that a rule may name; default is that of rules which name none.",
     )
+    routing: tuple[RoutingEntrySettings, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Which incidents take which route, the first match first, e.g. {match: [vendor=bpo-a], route: bpo-a}; what "
+        "nothing fits takes its rule's route (docs/routing.md).",
+    )
     route_zones: dict[str, str] = Field(
         default={},
         description="Time zone of who reads a route, e.g. {default: Asia/Kuala_Lumpur}; a channel's own zone comes first, and "
@@ -119,6 +126,8 @@ class AlertSettings(RoutingSettings):
             for fault in self._unknown_routes(("alerts", "escalate", severity), tiers)
         ]
         found += self._zone_faults()
+        known = [rule.name for rule in (*(self.rules or ()), *(default_rules().rules if self.rules is None else ()))]
+        found += routing_faults(self.entries(), self.routes, list(KIND_OF), known)
         names: set[str] = set()
         for index, rule in enumerate(self.rules or ()):
             place = ("alerts", "rules", index)

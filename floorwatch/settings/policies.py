@@ -6,6 +6,7 @@ import math
 
 from alerts.detectors import detectors_of
 from alerts.lifecycle import IncidentPolicy
+from alerts.routing.policy import RoutePolicy, RoutingPolicy, RuleTier
 from config.tables import TableSettings
 from floorwatch.analysis.people.people_policy import MILLI, PeoplePolicy
 from floorwatch.analysis.roster.presence import PERMILLE, RosterPolicy
@@ -103,6 +104,26 @@ def incident_policy(config: FloorwatchConfig) -> IncidentPolicy:
         group_wait_ms=seconds_to_ms(alerts.group_wait_s),
         board_base_url=alerts.board_url,
         runbook_base_url=alerts.runbook_url,
+    )
+
+
+def routing_policy(config: FloorwatchConfig) -> RoutingPolicy:
+    """Return who is told of which incidents."""
+    alerts = config.alerts
+    return RoutingPolicy(
+        routes={
+            name: RoutePolicy(
+                name, tuple(f"channel:{channel}" for channel in channels), zone=alerts.route_zones.get(name)
+            )
+            for name, channels in alerts.routes.items()
+        },
+        entries=alerts.entries(),
+        rule_routes={rule.name: rule.route for rule in config.rules},
+        rule_tiers={
+            rule.name: tuple(RuleTier(seconds_to_ms(tier.after), tier.route) for tier in rule.escalate or ())
+            for rule in config.rules
+        },
+        channels=tuple(alerts.channels),
     )
 
 

@@ -1,0 +1,135 @@
+"""Matchers of routes and maintenance windows: ``vendor=bpo-a``, ``site=~kul|pen``. Written and read as Alertmanager does. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Literal, get_args
+
+from alerts.routing.policy import Matcher, Subject
+from alerts.scopes import DIMENSIONS
+from alerts.signals import Severity
+
+OWN_NAMES = ("severity", "kind", "rule")
+"""What a matcher may ask besides dimensions."""
+NAMES = (*DIMENSIONS, *OWN_NAMES)
+MOST_TEXT = 1_000
+"""Characters of a matcher."""
+SEVERITIES: tuple[str, ...] = get_args(Severity)
+
+_SHAPE = re.compile(r"\s*([^\s=!~\"]*)\s*(=~|!~|!=|==|=)\s*(.*?)\s*", re.DOTALL)
+_PLAIN = re.compile(r"[^\\^$.|?*+()\[\]{}]*")
+
+
+class MatcherFault(ValueError):
+    """A text that is no matcher. ``reason`` says what is wrong, ``hint`` how to mend it."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(f"{reason}; {hint}")
+        self.reason, self.hint = reason, hint
+
+
+def parse_matcher(text: str) -> Matcher:
+    """Return the matcher that a text is. Its name may be any; ``NAMES`` are those that mean something.
+
+    Args:
+        text: A name, one of ``=``, ``!=``, ``=~``, ``!~``, and a value, in double quotes or plain.
+
+    Raises:
+        MatcherFault: It is none.
+    """
+    if len(text) > MOST_TEXT:
+        raise MatcherFault(f"the matcher has {len(text):,} characters, {MOST_TEXT:,} at most", "write several entries")
+    found = _SHAPE.fullmatch(text)
+    if found is None or not found[1]:
+        raise MatcherFault(f'"{text}" is no matcher', "write a name, one of = != =~ !~, and a value: vendor=bpo-a")
+    name, op, value = found.groups()
+    if op == "==":
+        raise MatcherFault(f'"{text}" has two equals signs', f"write {name}={value}")
+    if value.startswith('"'):
+        value = _unquoted(text, value)
+    matcher = Matcher(name, _op(op), value)
+    if matcher.op in ("=~", "!~"):
+        try:
+            _pattern(value)
+        except (re.error, OverflowError, RecursionError) as error:
+            where = getattr(error, "pos", None)
+            place = "" if where is None else f" at character {where + 1}"
+            said = getattr(error, "msg", "it is too large")
+            hint = f"write e.g. {name}{op}{_alternative(value)}; put a backslash before a character that is meant as it is"
+            raise MatcherFault(f'"{value}" is no regular expression: {said}{place}', hint) from error
+    return matcher
+
+
+def _op(text: str) -> Literal["=", "!=", "=~", "!~"]:
+    ops: dict[str, Literal["=", "!=", "=~", "!~"]] = {"=": "=", "!=": "!=", "=~": "=~", "!~": "!~"}
+    return ops[text]
+
+
+def _unquoted(text: str, value: str) -> str:
+    if len(value) < 2 or not value.endswith('"') or re.fullmatch(r'"(?:[^"\\]|\\.)*"', value, re.DOTALL) is None:
+        raise MatcherFault(f"the quotes of {text} do not close", 'end the value with ", and write \\" for a quote in it')
+    return re.sub(r"\\([\"\\])", r"\1", value[1:-1])
+
+
+def _alternative(value: str) -> str:
+    """Return a regular expression of the words in one that is none, as an example."""
+    words = re.findall(r"[\w.-]+", value)[:2]
+    return "|".join(words) if words else "kul|pen"
+
+
+@lru_cache(maxsize=4096)
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text)
+
+
+def matcher_text(matcher: Matcher) -> str:
+    """Return a matcher as it is written; ``parse_matcher`` reads it back."""
+    quoted = not matcher.text or matcher.text != matcher.text.strip() or matcher.text.startswith('"')
+    if quoted or any(char in matcher.text for char in "\r\n"):
+        inner = matcher.text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{matcher.name}{matcher.op}"{inner}"'
+    return f"{matcher.name}{matcher.op}{matcher.text}"
+
+
+def value_of(subject: Subject, name: str) -> str:
+    """Return what a matcher of a name compares with; the empty text where the scope has no such dimension."""
+    own = {"kind": subject.kind, "rule": subject.rule, "severity": subject.severity}
+    return own.get(name, subject.scope.get(name, ""))
+
+
+def fits_value(matcher: Matcher, value: str) -> bool:
+    """Tell whether a matcher fits a value. A regular expression must fit all of it."""
+    if matcher.op in ("=", "!="):
+        return (value == matcher.text) == (matcher.op == "=")
+    return (_pattern(matcher.text).fullmatch(value) is not None) == (matcher.op == "=~")
+
+
+def fits(matcher: Matcher, subject: Subject) -> bool:
+    """Tell whether a matcher fits an incident."""
+    return fits_value(matcher, value_of(subject, matcher.name))
+
+
+def possible(matchers: Iterable[Matcher], name: str) -> frozenset[str] | None:
+    """Return the only values of a name that may fit all of some matchers; None where they leave it open.
+
+    ``=`` leaves one; ``=~`` of plain words (``kul|pen``) leaves these.
+    """
+    own = [one for one in matchers if one.name == name]
+    left: set[str] | None = None
+    for one in own:
+        values = {one.text} if one.op == "=" else set(one.text.split("|")) if one.op == "=~" else set()
+        if one.op in ("=", "=~") and (one.op == "=" or all(_PLAIN.fullmatch(value) for value in values)):
+            left = values if left is None else left & values
+    if left is None:
+        return None
+    return frozenset(value for value in left if all(fits_value(one, value) for one in own))
+
+
+def implied(matcher: Matcher, given: tuple[Matcher, ...]) -> bool:
+    """Tell whether whatever fits all of ``given`` surely fits a matcher. False also where that is not seen."""
+    if matcher in given:
+        return True
+    values = possible(given, matcher.name)
+    return values is not None and all(fits_value(matcher, value) for value in values)

@@ -1,0 +1,153 @@
+"""Settings of the routing: which incidents take which route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from alerts.routing.matchers import (
+    NAMES,
+    SEVERITIES,
+    MatcherFault,
+    implied,
+    matcher_text,
+    parse_matcher,
+    possible,
+)
+from alerts.routing.policy import Matcher, RoutingEntry
+from config.base import Section, SettingsFault, refuse
+from config.nearest import choices, nearest
+
+Place = tuple[str | int, ...]
+
+
+def _readable(text: str) -> str:
+    """Refuse a text that is no matcher, or asks for something that no incident has."""
+    try:
+        matcher = parse_matcher(text)
+    except MatcherFault as fault:
+        refuse([SettingsFault((), fault.reason, fault.hint)])
+    if matcher.name not in NAMES:
+        refuse([SettingsFault((), f"no incident has a {matcher.name}", choices(matcher.name, NAMES))])
+    if matcher.name == "severity" and matcher.op in ("=", "!=") and matcher.text not in SEVERITIES:
+        refuse([SettingsFault((), f'there is no severity "{matcher.text}"', choices(matcher.text, SEVERITIES))])
+    return text
+
+
+MatcherText = Annotated[str, AfterValidator(_readable)]
+
+
+class RoutingEntrySettings(Section):
+    """One entry of the routing.
+
+    Attributes:
+        match: ``vendor=bpo-a``, ``severity!=info``, ``site=~kul|pen``; all must fit, and none fits everything.
+        route: The route of what fits; None: that of the entry above, at the top the rule's own.
+        go_on: Written ``continue``: the next entries are asked too.
+        routes: Entries that are asked of what fits; where one of them fits, this entry's own route is not taken.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    match: tuple[MatcherText, ...] = Field(default=(), max_length=20)
+    route: str | None = None
+    go_on: bool = Field(default=False, alias="continue")
+    routes: tuple[RoutingEntrySettings, ...] = Field(default=(), max_length=1000)
+
+    def policy(self) -> RoutingEntry:
+        """Return the entry as the pure machines take it."""
+        below = tuple(one.policy() for one in self.routes)
+        return RoutingEntry(tuple(parse_matcher(text) for text in self.match), self.route, self.go_on, below)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """An entry with its place below ``alerts``, and the matchers of the entries above it."""
+
+    entry: RoutingEntry
+    place: Place
+    above: tuple[Matcher, ...]
+
+    @property
+    def asked(self) -> tuple[Matcher, ...]:
+        """All that must fit for the entry to be taken."""
+        return (*self.above, *self.entry.match)
+
+
+def _levels(entries: Sequence[RoutingEntry], place: Place, above: tuple[Matcher, ...]) -> Iterator[list[_Placed]]:
+    level = [_Placed(entry, (*place, number), above) for number, entry in enumerate(entries)]
+    if level:
+        yield level
+    for one in level:
+        yield from _levels(one.entry.entries, (*one.place, "routes"), one.asked)
+
+
+def routing_faults(
+    entries: Sequence[RoutingEntry], routes: Iterable[str], kinds: Sequence[str], rules: Sequence[str]
+) -> list[SettingsFault]:
+    """Return the entries that name what there is not, or that nothing can ever take.
+
+    Args:
+        entries: The routing.
+        routes: Names of the routes.
+        kinds: Kinds of rules that there are.
+        rules: Names of the rules, also of those that are not in force.
+    """
+    found: list[SettingsFault] = []
+    names = list(routes)
+    for level in _levels(entries, ("alerts", "routing"), ()):
+        for number, one in enumerate(level):
+            found += _unknown(one, names, kinds, rules)
+            clash = _contradiction(one)
+            if clash is not None:
+                found.append(clash)
+                continue
+            found += _shadowed(one, level[:number])
+    return found
+
+
+def _unknown(
+    one: _Placed, routes: Sequence[str], kinds: Sequence[str], rules: Sequence[str]
+) -> Iterator[SettingsFault]:
+    route = one.entry.route
+    if route is not None and route not in routes:
+        reads = (("alerts", "routes", route),)
+        yield SettingsFault((*one.place, "route"), f"there is no route {route}", choices(route, routes), reads)
+    if route is None and not one.entry.entries:
+        hint = f"add  route: {routes[0] if routes else 'default'}"
+        yield SettingsFault(one.place, "names no route, and has no routes below it", hint, ((*one.place,),))
+    for number, matcher in enumerate(one.entry.match):
+        known = kinds if matcher.name == "kind" else rules if matcher.name == "rule" else None
+        if known is not None and matcher.op in ("=", "!=") and matcher.text not in known:
+            place = (*one.place, "match", number)
+            hint = nearest(matcher.text, known, "floorwatch rules show lists them")
+            yield SettingsFault(place, f'there is no {matcher.name} "{matcher.text}"', hint, (("alerts", "rules"),))
+
+
+def _contradiction(one: _Placed) -> SettingsFault | None:
+    """Return a fault where no value of some name fits all that is asked of it."""
+    for number, matcher in reversed(list(enumerate(one.entry.match))):
+        if possible(one.asked, matcher.name) == frozenset():
+            others = [other for other in one.asked if other.name == matcher.name and other is not matcher]
+            said = " and ".join(matcher_text(other) for other in others)
+            reason = f"{matcher_text(matcher)} never fits together with {said}, so nothing is sent here"
+            hint = f"write {matcher.name}=~A|B for either of two, or two entries"
+            return SettingsFault((*one.place, "match", number), reason, hint, (one.place,))
+    return None
+
+
+def _shadowed(one: _Placed, before: Iterable[_Placed]) -> Iterator[SettingsFault]:
+    """Yield a fault where an entry above surely takes all that fits, and does not go on."""
+    for other in before:
+        if not other.entry.go_on and all(implied(matcher, one.asked) for matcher in other.entry.match):
+            where = "routing" + "".join(
+                f"[{part}]" if isinstance(part, int) else f".{part}" for part in other.place[2:]
+            )
+            said = ", ".join(matcher_text(matcher) for matcher in other.entry.match) or "everything"
+            reason = f"is never asked: {where} takes {said} and ends the search"
+            hint = f"move this entry above it, or add  continue: true  to {where}"
+            yield SettingsFault(one.place, reason, hint, (one.place, other.place))
+            return
