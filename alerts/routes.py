@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from pydantic import ConfigDict, Field, PrivateAttr
 
@@ -14,6 +15,7 @@ from alerts.routing.policy import RoutePolicy, RoutingEntry, RoutingPolicy, Subj
 from alerts.routing.routes import routes_of
 from alerts.settings.channels import AppriseSettings, ChannelSettings, ConsoleSettings, WebhookSettings
 from alerts.settings.routes import RoutingEntrySettings
+from alerts.signals import Severity
 from config.base import Section
 from config.nearest import choices
 from streams.core.formatting import UTC_ZONE
@@ -189,12 +191,12 @@ def _subject(note: Notification) -> Subject | None:
     if not all(isinstance(name, str) for name in names) or not isinstance(scope, dict):
         return None
     key, kind, rule = (str(name) for name in names)
-    return Subject(key, kind, rule, note.severity, {str(name): str(value) for name, value in scope.items()})
+    severity = cast("Severity", note.severity)
+    return Subject(key, kind, rule, severity, {str(name): str(value) for name, value in scope.items()})
 
 
 def zone_of(settings: RoutingSettings) -> Callable[[Notification, str], str]:
     """Return a function from a channel to the zone in which its readers see times: the channel's, else its route's, else UTC."""
-
     routes = _routes_of(settings)
 
     def chosen(note: Notification, channel: str) -> str:

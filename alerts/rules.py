@@ -13,7 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_serializer, model_
 
 from alerts.scopes import DIMENSIONS, Scope
 from alerts.signals import Severity
-from config.base import StrictNumbers
+from config.base import SettingsFault, StrictNumbers, refuse
 from config.durations import Seconds
 from config.nearest import choices
 from config.tables import WindowName
@@ -24,7 +24,6 @@ from streams.models.events import MIN_PROBABILITY
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from config.base import SettingsFault
     from config.people import ExposureSettings
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]
@@ -93,14 +92,18 @@ class Escalation(StrictNumbers):
 
 
 def _rising(tiers: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
-    wrong = [
-        f"tier {number} (after {format_duration(tier.after)}) must come later than tier {number - 1} "
-        f"(after {format_duration(before.after)})"
-        for number, (before, tier) in enumerate(pairwise(tiers), 2)
-        if tier.after <= before.after
-    ]
-    if wrong:
-        raise ValueError("; ".join(wrong))
+    refuse(
+        [
+            SettingsFault(
+                (number - 1, "after"),
+                f"tier {number} (after {format_duration(tier.after)}) must come later than tier {number - 1} "
+                f"(after {format_duration(before.after)})",
+                "after counts from when people were told: write the tiers in the order of their times",
+            )
+            for number, (before, tier) in enumerate(pairwise(tiers), 2)
+            if tier.after <= before.after
+        ]
+    )
     return tiers
 
 

@@ -116,7 +116,11 @@ def read_yaml(text: str) -> Document:
         The document. Where ``problems`` is not empty the data is what could still be read.
     """
     document = Document()
-    loader = _CoreLoader(text)
+    try:
+        loader = _CoreLoader(text)
+    except yaml.reader.ReaderError as error:
+        document.problems.append(_reader_problem(text, error))
+        return document
     try:
         node = loader.get_single_node()
     except _TooMuch as error:
@@ -124,9 +128,6 @@ def read_yaml(text: str) -> Document:
         return document
     except yaml.MarkedYAMLError as error:
         document.problems.append(_syntax_problem(text, error))
-        return document
-    except yaml.reader.ReaderError as error:
-        document.problems.append(_reader_problem(text, error))
         return document
     finally:
         loader.dispose()

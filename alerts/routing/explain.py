@@ -16,9 +16,7 @@ Words = Callable[[int], str]
 """A time in ms in words."""
 
 
-def explain(
-    policy: RoutingPolicy, subject: Subject, facts: RotaFacts, at_ms: int, words: Words = instant
-) -> list[str]:
+def explain(policy: RoutingPolicy, subject: Subject, facts: RotaFacts, at_ms: int, words: Words = instant) -> list[str]:
     """Return in words, a line each: the entries asked, the routes taken and why, what holds, and whom each would tell when.
 
     Args:
@@ -56,7 +54,13 @@ def _asked_words(one: Asked, subject: Subject) -> str:
 
 
 def _told_words(
-    policy: RoutingPolicy, route: RoutePolicy, subject: Subject, tier: int, facts: RotaFacts, at_ms: int, pad: str = "  "
+    policy: RoutingPolicy,
+    route: RoutePolicy,
+    subject: Subject,
+    tier: int,
+    facts: RotaFacts,
+    at_ms: int,
+    pad: str = "  ",
 ) -> list[str]:
     return [f"{pad}{target_words(one)}" for one in targets(policy, route, subject.severity, tier, facts, at_ms)]
 
@@ -69,9 +73,7 @@ def target_words(target: Target) -> str:
     return f"tells {kind} {name} by {', '.join(target.channels)} ({target.why})"
 
 
-def _tier_lines(
-    policy: RoutingPolicy, route: RoutePolicy, subject: Subject, facts: RotaFacts, at_ms: int
-) -> list[str]:
+def _tier_lines(policy: RoutingPolicy, route: RoutePolicy, subject: Subject, facts: RotaFacts, at_ms: int) -> list[str]:
     escalation = policy.escalations.get(route.escalation or "")
     lines: list[str] = []
     if escalation is None:
@@ -87,5 +89,7 @@ def _tier_lines(
         lines += _told_words(policy, route, subject, number, facts, at_ms, "    ") or ["    nobody is told"]
         after_ms += one.ack_within_ms
     if escalation.repeat:
-        lines.append(f"  and again from step 1, {escalation.repeat} times, each after {format_duration(after_ms / 1000)}")
+        lines.append(
+            f"  and again from step 1, {escalation.repeat} times, each after {format_duration(after_ms / 1000)}"
+        )
     return lines

@@ -57,7 +57,9 @@ def parse_matcher(text: str) -> Matcher:
             where = getattr(error, "pos", None)
             place = "" if where is None else f" at character {where + 1}"
             said = getattr(error, "msg", "it is too large")
-            hint = f"write e.g. {name}{op}{_alternative(value)}; put a backslash before a character that is meant as it is"
+            hint = (
+                f"write e.g. {name}{op}{_alternative(value)}; put a backslash before a character that is meant as it is"
+            )
             raise MatcherFault(f'"{value}" is no regular expression: {said}{place}', hint) from error
     return matcher
 
@@ -69,7 +71,9 @@ def _op(text: str) -> Literal["=", "!=", "=~", "!~"]:
 
 def _unquoted(text: str, value: str) -> str:
     if len(value) < 2 or not value.endswith('"') or re.fullmatch(r'"(?:[^"\\]|\\.)*"', value, re.DOTALL) is None:
-        raise MatcherFault(f"the quotes of {text} do not close", 'end the value with ", and write \\" for a quote in it')
+        raise MatcherFault(
+            f"the quotes of {text} do not close", 'end the value with ", and write \\" for a quote in it'
+        )
     return re.sub(r"\\([\"\\])", r"\1", value[1:-1])
 
 

@@ -49,9 +49,7 @@ def asked(entries: Iterable[RoutingEntry], subject: Subject) -> list[Asked]:
     return found
 
 
-def _ask(
-    entries: Iterable[RoutingEntry], subject: Subject, place: str, above: str | None, found: list[Asked]
-) -> bool:
+def _ask(entries: Iterable[RoutingEntry], subject: Subject, place: str, above: str | None, found: list[Asked]) -> bool:
     """Ask entries of one level; return whether any fits."""
     fitted = False
     for number, entry in enumerate(entries):
@@ -181,9 +179,7 @@ def _of_gap(policy: RoutingPolicy, route: RoutePolicy) -> tuple[str, ...]:
     return ()
 
 
-def holds(
-    policy: RoutingPolicy, route: RoutePolicy, subject: Subject, facts: RotaFacts, at_ms: int
-) -> Hold | None:
+def holds(policy: RoutingPolicy, route: RoutePolicy, subject: Subject, facts: RotaFacts, at_ms: int) -> Hold | None:
     """Return what holds an incident's messages on a route at a time: maintenance, mute time or quiet hours; None: nothing.
 
     Maintenance comes before mute time, and that before quiet hours. Of several of one kind, it is the one that ends last.
@@ -221,9 +217,7 @@ def _all_fit(texts: Iterable[str], subject: Subject) -> bool:
         return False
 
 
-def _calendars(
-    policy: RoutingPolicy, why: str, names: Iterable[str], facts: RotaFacts, at_ms: int
-) -> Iterator[Hold]:
+def _calendars(policy: RoutingPolicy, why: str, names: Iterable[str], facts: RotaFacts, at_ms: int) -> Iterator[Hold]:
     for name in names:
         calendar = policy.calendars.get(name)
         span = None if calendar is None else active(calendar, facts, at_ms)

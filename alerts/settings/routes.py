@@ -134,7 +134,12 @@ def _contradiction(one: _Placed) -> SettingsFault | None:
             others = [other for other in one.asked if other.name == matcher.name and other is not matcher]
             said = " and ".join(matcher_text(other) for other in others)
             reason = f"{matcher_text(matcher)} never fits together with {said}, so nothing is sent here"
-            hint = f"write {matcher.name}=~A|B for either of two, or two entries"
+            values = "|".join(dict.fromkeys(other.text for other in (*others, matcher)))
+            hint = f"for any of these write {matcher.name}=~{values}, or write an entry for each"
+            if any(other.op not in ("=", "=~") for other in (*others, matcher)):
+                hint = "remove one of them"
+            elif any(other in one.above for other in others):
+                hint = "what is below an entry must fit that too: move this entry out of it"
             return SettingsFault((*one.place, "match", number), reason, hint, (one.place,))
     return None
 

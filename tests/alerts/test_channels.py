@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -18,7 +19,7 @@ from pydantic import SecretStr
 from alerts.channels.base import ChannelError, ChannelFault, retry_after_ms
 from alerts.channels.console import ConsoleChannel
 from alerts.channels.webhook import WebhookChannel
-from alerts.routes import RoutingSettings, build_channels, channels_of
+from alerts.routes import RoutingSettings, build_channels, channels_of, zone_of
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.test_outbox import Clock, note
 
@@ -114,6 +115,44 @@ def test_channels_of_a_notification_are_those_of_the_configuration_now(
         }
     )
     assert channels_of(settings)(structs.replace(note(route=route), also=also)) == expected
+
+
+ROUTED = {
+    "channels": {name: {"type": "console"} for name in ("ops", "bpo", "lead")},
+    "routes": {"default": ["ops"], "bpo": ["bpo"], "lead": ["lead"]},
+    "route_zones": {"bpo": "Asia/Kuala_Lumpur"},
+    "routing": [
+        {"match": ["vendor=bpo-a"], "route": "bpo", "continue": True},
+        {"match": ["severity=page", "kind=accuracy_low"], "route": "default"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("step", "vendor", "also", "expected"),
+    [
+        ("open", "bpo-a", (), ("bpo", "ops")),
+        ("reopened-1", "bpo-a", (), ("bpo", "ops")),
+        ("resolved-0", "bpo-a", ("lead",), ("bpo", "ops", "lead")),
+        ("open", "bpo-b", (), ("ops",)),
+        ("escalated-0-1", "bpo-a", (), ("lead",)),  # a tier names its route
+        ("test", "bpo-a", (), ("lead",)),
+    ],
+)
+def test_an_incident_takes_the_routes_whose_matchers_fit(
+    step: str, vendor: str, also: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    settings = RoutingSettings.model_validate(ROUTED)
+    record = {"key": "k", "kind": "accuracy_low", "rule": "r", "scope": {"vendor": vendor}}
+    told = structs.replace(note(route="lead"), step=step, severity="page", incident=record, also=also)
+    assert channels_of(settings)(told) == expected
+    assert zone_of(settings)(told, "bpo") == ("Asia/Kuala_Lumpur" if "bpo" in expected else "UTC")
+
+
+@pytest.mark.parametrize("record", [{}, {"key": "k"}, {"key": "k", "kind": 3, "rule": "r", "scope": {}}])
+def test_a_record_that_cannot_be_read_takes_the_route_of_its_rule(record: dict[str, Any]) -> None:
+    told = structs.replace(note(route="lead"), step="open", incident=record)
+    assert channels_of(RoutingSettings.model_validate(ROUTED))(told) == ("lead",)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alerts.notice import Target
 from alerts.oncall.policy import RotaFacts
-from alerts.routing.policy import EscalationPolicy, RoutePolicy, RoutingPolicy, Subject, TierPolicy
 from alerts.routing.explain import explain
+from alerts.routing.policy import EscalationPolicy, RoutePolicy, RoutingPolicy, Subject, TierPolicy
 from alerts.routing.routes import group_id, routes_of, targets
 
 SUBJECT = Subject("k", "accuracy_low", "quality", "page", {"vendor": "bpo-a"})

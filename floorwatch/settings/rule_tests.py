@@ -1,0 +1,336 @@
+"""Unit tests of rules and routes, written in YAML, run by ``floorwatch rules test``. Pure but for reading the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from alerts.baseline import BaselineState
+from alerts.evaluate import evaluate
+from alerts.kinds.base import Faults
+from alerts.oncall.policy import RotaFacts
+from alerts.routing.explain import explain
+from alerts.routing.policy import RoutingPolicy, Subject
+from alerts.routing.routes import routes_of, targets
+from alerts.rules import DurationS, Rule
+from alerts.scopes import scope_key
+from alerts.signals import Severity
+from alerts.view import MemoryRowView, Row
+from config.base import MANY, Section
+from config.errors import ConfigError, ConfigErrors
+from config.fault_text import reason_and_hint
+from config.files import read_bytes
+from config.introspect import inside, known_keys
+from config.nearest import choices, nearest
+from config.nodes import Document, SourceSpan, read_yaml
+from config.nodes import Path as Place
+from floorwatch.settings.schema import FloorwatchConfig
+from streams.core.durations import format_duration
+from streams.core.formatting import rfc3339
+from streams.core.policy import DIMENSIONS, MINUTE_MS
+from streams.core.tables import TABLES
+from streams.core.window_names import window_ms
+
+MAX_FILE_BYTES = 1024 * 1024
+
+Scope = dict[str, str]
+
+
+class GivenIncident(Section):
+    """The incident of a route test. ``kind`` and ``severity`` are those of the rule where it is named."""
+
+    rule: str | None = None
+    kind: str | None = None
+    severity: Severity | None = None
+    scope: Scope = Field(default={})
+
+
+class ExpectedTier(Section):
+    """Who is told ``after`` nobody has acknowledged for so long."""
+
+    after: DurationS
+    told: tuple[str, ...]
+
+
+class ExpectedRoutes(Section):
+    """What a route test expects; what is not written is not looked at. ``told`` are channels."""
+
+    routes: tuple[str, ...] | None = None
+    told: tuple[str, ...] | None = None
+    then: tuple[ExpectedTier, ...] | None = None
+
+
+class RouteTest(Section):
+    """An incident, and whom it should be told."""
+
+    name: str | None = None
+    incident: GivenIncident
+    expect: ExpectedRoutes
+
+
+class GivenRow(Section):
+    """A row of a table: what identifies it, and any of its fields, as in ``floorwatch table --json``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    table: str
+    scope: Scope = Field(default={})
+    window: str | None = None
+
+
+class ExpectedFiring(Section):
+    """The scopes on which the rule fires, as keys such as ``vendor=bpo-a,queue=hate`` or ``all``; on no other."""
+
+    firing: tuple[str, ...]
+
+
+class RuleTest(Section):
+    """Rows of one moment, and where a rule fires on them."""
+
+    name: str | None = None
+    rule: str
+    at: datetime
+    rows: tuple[GivenRow, ...] = Field(max_length=10_000)
+    expect: ExpectedFiring
+
+
+class RuleTestFile(Section):
+    """A file of tests.
+
+    Attributes:
+        config: The configuration that is tested, relative to the file; None: that of ``--config``.
+        routes: Tests of routes.
+        rules: Tests of rules.
+    """
+
+    config: str | None = None
+    routes: tuple[RouteTest, ...] = ()
+    rules: tuple[RuleTest, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many tests there are."""
+        return len(self.routes) + len(self.rules)
+
+
+@dataclass(frozen=True)
+class ReadTests:
+    """A file of tests with the places of its values."""
+
+    tests: RuleTestFile
+    name: str
+    lines: list[str]
+    document: Document
+
+    def fault(self, path: Place, reason: str, hint: str | None) -> ConfigError:
+        """Return a fault at a value of the file, or at the nearest thing around it."""
+        return _fault(self.name, self.lines, self.document, path, reason, hint)
+
+
+def _fault(
+    name: str, lines: list[str], document: Document, path: Place, reason: str, hint: str | None, *, on_key: bool = False
+) -> ConfigError:
+    said = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    places: list[SourceSpan | None] = []
+    for end in range(len(path), 0, -1):
+        key, value = document.keys.get(path[:end]), document.values.get(path[:end])
+        places += [key, value] if on_key else [value, key]
+    place = next((one for one in places if one is not None), SourceSpan(0, 0, 1))
+    source = lines[place.line] if place.line < len(lines) else ""
+    width = min(place.width, max(1, len(source) - place.column))
+    reason = f"{said}: {reason}" if said else reason
+    return ConfigError(name, place.line + 1, place.column + 1, reason, hint, source=source, width=width)
+
+
+def read_tests(path: Path) -> ReadTests:
+    """Read a file of tests.
+
+    Args:
+        path: The YAML file.
+
+    Raises:
+        ConfigErrors: Every fault found, with its place.
+        config.files.FileFault: It cannot be read.
+    """
+    text = read_bytes(path, MAX_FILE_BYTES).decode("utf-8-sig", errors="replace")
+    name, lines, document = str(path), text.splitlines(), read_yaml(text)
+    if document.problems:
+        raise ConfigErrors([_at(name, lines, one.span, one.reason, one.hint) for one in document.problems])
+    if not isinstance(document.data, dict):
+        raise ConfigErrors(
+            [_fault(name, lines, document, (), "the file must be a group of name: value lines", "e.g. routes: …")]
+        )
+    try:
+        tests = RuleTestFile.model_validate(document.data)
+    except ValidationError as error:
+        faults = [one for found in error.errors(include_url=False) for one in _invalid(name, lines, document, found)]
+        raise ConfigErrors(sorted(faults, key=lambda one: (one.line, one.column))) from error
+    if not tests.count:
+        raise ConfigErrors([ConfigError(name, 1, 1, "the file holds no test", "add  routes:  or  rules:")])
+    return ReadTests(tests, name, lines, document)
+
+
+def _at(name: str, lines: list[str], span: SourceSpan, reason: str, hint: str | None) -> ConfigError:
+    source = lines[span.line] if span.line < len(lines) else ""
+    width = min(span.width, max(1, len(source) - span.column))
+    return ConfigError(name, span.line + 1, span.column + 1, reason, hint, source=source, width=width)
+
+
+def _invalid(name: str, lines: list[str], document: Document, error: Any) -> Iterator[ConfigError]:
+    path: Place = tuple(part for part in error["loc"] if part != "[key]")
+    if error["type"] == MANY:
+        for one in error["ctx"]["faults"]:
+            yield _fault(name, lines, document, (*path, *one.field), one.reason, one.hint)
+        return
+    kinds: list[Any] = [RuleTestFile]
+    for part in path[:-1]:
+        kinds = inside(kinds, part)
+    reason, hint = reason_and_hint(error, known_keys(kinds, None), False)
+    yield _fault(name, lines, document, path, reason, hint, on_key=error["type"] == "extra_forbidden")
+
+
+def failures(read: ReadTests, config: FloorwatchConfig, policy: RoutingPolicy) -> list[ConfigError]:
+    """Run the tests; return each that fails, with its place, what was found and why.
+
+    Args:
+        read: The tests.
+        config: The configuration that is tested.
+        policy: Its routing.
+    """
+    rules = {rule.name: rule for rule in config.rules}
+    found: list[ConfigError] = []
+    for number, test in enumerate(read.tests.routes):
+        found += _route_failures(read, ("routes", number), test, rules, policy)
+    for number, rule_test in enumerate(read.tests.rules):
+        found += _rule_failures(read, ("rules", number), rule_test, rules)
+    return found
+
+
+def subject_of(incident: GivenIncident, rules: dict[str, Rule]) -> Subject | str:
+    """Return what routes look at, or what is wrong with it, in words.
+
+    Args:
+        incident: What is known of the incident.
+        rules: The rules in force, by name.
+    """
+    rule = rules.get(incident.rule or "")
+    if incident.rule is not None and rule is None:
+        return f"there is no rule {incident.rule} in force; {nearest(incident.rule, rules, 'floorwatch rules show lists them')}"
+    wrong = next((name for name in incident.scope if name not in DIMENSIONS), None)
+    if wrong is not None:
+        return f"{wrong} is not a dimension; {choices(wrong, DIMENSIONS)}"
+    kind = incident.kind or (rule.kind if rule is not None else "")
+    severity = incident.severity or (rule.severity if rule is not None else None)
+    if severity is None:
+        return "neither a rule nor a severity is named; add  rule: NAME"
+    return Subject("", kind, incident.rule or "", severity, incident.scope)
+
+
+def told_channels(policy: RoutingPolicy, subject: Subject) -> tuple[str, ...]:
+    """Return the channels that are told of the opening of an incident, in the order of its routes."""
+    told = [
+        channel
+        for match in routes_of(policy, subject)
+        for one in targets(policy, match.route, subject.severity, 0, RotaFacts(), 0)
+        for channel in one.channels
+    ]
+    return tuple(dict.fromkeys(told))
+
+
+def _route_failures(
+    read: ReadTests, place: Place, test: RouteTest, rules: dict[str, Rule], policy: RoutingPolicy
+) -> Iterator[ConfigError]:
+    subject = subject_of(test.incident, rules)
+    if isinstance(subject, str):
+        yield read.fault((*place, "incident"), subject, None)
+        return
+    why = "; ".join(line.strip() for line in explain(policy, subject, RotaFacts(), 0))
+    name = f"{test.name}: " if test.name else ""
+    routes = tuple(match.route.name for match in routes_of(policy, subject))
+    if test.expect.routes is not None and routes != test.expect.routes:
+        said = f"{name}expected {_listed(test.expect.routes)}, got {_listed(routes)}"
+        yield read.fault((*place, "expect", "routes"), said, why)
+    told = told_channels(policy, subject)
+    if test.expect.told is not None and set(told) != set(test.expect.told):
+        said = f"{name}expected {_listed(test.expect.told)}, got {_listed(told)}"
+        yield read.fault((*place, "expect", "told"), said, why)
+    if test.expect.then is not None:
+        wanted = tuple((round(one.after * 1000), frozenset(one.told)) for one in test.expect.then)
+        tiers = tuple(_tiers(policy, subject))
+        if wanted != tiers:
+            said = f"{name}expected {_tier_words(wanted)}, got {_tier_words(tiers)}"
+            yield read.fault((*place, "expect", "then"), said, why)
+
+
+def _tiers(policy: RoutingPolicy, subject: Subject) -> Iterator[tuple[int, frozenset[str]]]:
+    for tier in policy.rule_tiers.get(subject.rule, ()):
+        route = policy.routes.get(tier.route) or policy.routes["default"]
+        told = targets(policy, route, subject.severity, 0, RotaFacts(), 0)
+        yield tier.after_ms, frozenset(channel for one in told for channel in one.channels)
+
+
+def _tier_words(tiers: tuple[tuple[int, frozenset[str]], ...]) -> str:
+    said = [f"{format_duration(after_ms / 1000)} {_listed(sorted(told))}" for after_ms, told in tiers]
+    return ", then ".join(said) or "no escalation"
+
+
+def _listed(names: Any) -> str:
+    return f"[{', '.join(names)}]"
+
+
+def _rule_failures(read: ReadTests, place: Place, test: RuleTest, rules: dict[str, Rule]) -> Iterator[ConfigError]:
+    rule = rules.get(test.rule)
+    if rule is None:
+        hint = nearest(test.rule, rules, "floorwatch rules show lists them")
+        yield read.fault((*place, "rule"), f"there is no rule {test.rule} in force", hint)
+        return
+    if test.at.tzinfo is None:
+        yield read.fault((*place, "at"), "must be a time with a zone", "write e.g. 2027-01-31T00:00:00Z")
+        return
+    at_ms = round(test.at.timestamp() * 1000)
+    tables: dict[tuple[str, str], dict[str, Row]] = {}
+    for number, given in enumerate(test.rows):
+        where = (*place, "rows", number)
+        if given.table not in TABLES:
+            yield read.fault((*where, "table"), f"there is no table {given.table}", choices(given.table, TABLES))
+            return
+        try:
+            row = _row(given, rule, at_ms)
+        except ValueError as error:
+            yield read.fault((*where, "scope"), str(error), None)
+            return
+        tables.setdefault((given.table, row["window"]), {})[row["scope_key"]] = row
+    faults: Faults = {}
+    signals = evaluate([rule], MemoryRowView(tables), at_ms, BaselineState(), faults=faults)
+    for (_, key), fault in faults.items():
+        hint = "write the fields of the row as `floorwatch table --json` shows them"
+        yield read.fault((*place, "rows"), f"the rule cannot judge {key or 'these rows'}: {fault.reason}", hint)
+    name = f"{test.name}: " if test.name else ""
+    firing = sorted(signal.scope_key for signal in signals if signal.firing)
+    if not faults and firing != sorted(test.expect.firing):
+        said = "; ".join(
+            f"{one.scope_key}: {'fires' if one.firing else 'quiet'}, {one.evidence}" for one in signals[:5]
+        )
+        hint = said or "the rule says nothing of these rows: is their scope, table and window the rule's?"
+        got = f"{name}expected {_listed(sorted(test.expect.firing))}, got {_listed(firing)}"
+        yield read.fault((*place, "expect", "firing"), got, hint)
+
+
+def _row(given: GivenRow, rule: Rule, at_ms: int) -> dict[str, Any]:
+    """Return a row with what every row has filled in: a window that ends at the next full minute."""
+    window = given.window or rule.window
+    end_ms = at_ms - at_ms % MINUTE_MS + MINUTE_MS
+    row: dict[str, Any] = {
+        "table": given.table,
+        "scope": given.scope,
+        "scope_key": scope_key(given.scope),
+        "window": window,
+        "start": rfc3339(end_ms - window_ms(window)),
+        "end": rfc3339(end_ms),
+    }
+    return {**row, **(given.model_extra or {})}
