@@ -175,7 +175,8 @@ def _reader_problem(text: str, error: yaml.reader.ReaderError) -> YamlProblem:
     position = min(int(error.position), len(text))
     line = text.count("\n", 0, position)
     column = position - (text.rfind("\n", 0, position) + 1)
-    reason = f"the character U+{ord(error.character):04X} is not allowed in YAML"
+    code = error.character if isinstance(error.character, int) else ord(error.character)
+    reason = f"the character U+{code:04X} is not allowed in YAML"
     return YamlProblem(SourceSpan(line, column, 1), reason, "remove it; save the file as UTF-8 text")
 
 

@@ -64,7 +64,7 @@ class RoutingEntrySettings(Section):
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _EntryAt:
     """An entry with its place below ``alerts``, and the matchers of the entries above it."""
 
     entry: RoutingEntry
@@ -77,8 +77,8 @@ class _Placed:
         return (*self.above, *self.entry.match)
 
 
-def _levels(entries: Sequence[RoutingEntry], place: Place, above: tuple[Matcher, ...]) -> Iterator[list[_Placed]]:
-    level = [_Placed(entry, (*place, number), above) for number, entry in enumerate(entries)]
+def _levels(entries: Sequence[RoutingEntry], place: Place, above: tuple[Matcher, ...]) -> Iterator[list[_EntryAt]]:
+    level = [_EntryAt(entry, (*place, number), above) for number, entry in enumerate(entries)]
     if level:
         yield level
     for one in level:
@@ -110,7 +110,7 @@ def routing_faults(
 
 
 def _unknown(
-    one: _Placed, routes: Sequence[str], kinds: Sequence[str], rules: Sequence[str]
+    one: _EntryAt, routes: Sequence[str], kinds: Sequence[str], rules: Sequence[str]
 ) -> Iterator[SettingsFault]:
     route = one.entry.route
     if route is not None and route not in routes:
@@ -127,7 +127,7 @@ def _unknown(
             yield SettingsFault(place, f'there is no {matcher.name} "{matcher.text}"', hint, (("alerts", "rules"),))
 
 
-def _contradiction(one: _Placed) -> SettingsFault | None:
+def _contradiction(one: _EntryAt) -> SettingsFault | None:
     """Return a fault where no value of some name fits all that is asked of it."""
     for number, matcher in reversed(list(enumerate(one.entry.match))):
         if possible(one.asked, matcher.name) == frozenset():
@@ -144,7 +144,7 @@ def _contradiction(one: _Placed) -> SettingsFault | None:
     return None
 
 
-def _shadowed(one: _Placed, before: Iterable[_Placed]) -> Iterator[SettingsFault]:
+def _shadowed(one: _EntryAt, before: Iterable[_EntryAt]) -> Iterator[SettingsFault]:
     """Yield a fault where an entry above surely takes all that fits, and does not go on."""
     for other in before:
         if not other.entry.go_on and all(implied(matcher, one.asked) for matcher in other.entry.match):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from alerts.routing.routes import routes_of, targets
 from alerts.rules import DurationS, Rule
 from alerts.scopes import scope_key
 from alerts.signals import Severity
-from alerts.view import MemoryRowView, Row
+from alerts.view import MemoryRowView, Row, instant_ms
 from config.base import MANY, Section
 from config.errors import ConfigError, ConfigErrors
 from config.fault_text import reason_and_hint
@@ -94,7 +93,7 @@ class RuleTest(Section):
 
     name: str | None = None
     rule: str
-    at: datetime
+    at: str
     rows: tuple[GivenRow, ...] = Field(max_length=10_000)
     expect: ExpectedFiring
 
@@ -289,10 +288,11 @@ def _rule_failures(read: ReadTests, place: Place, test: RuleTest, rules: dict[st
         hint = nearest(test.rule, rules, "floorwatch rules show lists them")
         yield read.fault((*place, "rule"), f"there is no rule {test.rule} in force", hint)
         return
-    if test.at.tzinfo is None:
+    try:
+        at_ms = instant_ms(test.at)
+    except ValueError:
         yield read.fault((*place, "at"), "must be a time with a zone", "write e.g. 2027-01-31T00:00:00Z")
         return
-    at_ms = round(test.at.timestamp() * 1000)
     tables: dict[tuple[str, str], dict[str, Row]] = {}
     for number, given in enumerate(test.rows):
         where = (*place, "rows", number)
