@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from alerts.incident import Incident
 from streams.core.formatting import duration, instant
-
-_DAY_MS = 86_400_000
+from streams.models.timestamps import DAY_MS
 
 
 def clock(at_ms: int, near_ms: int, zone: str, place: str = "") -> str:
@@ -20,9 +19,9 @@ def clock(at_ms: int, near_ms: int, zone: str, place: str = "") -> str:
     day, date, month, hour, offset = instant(at_ms, zone=zone).split(" ")
     today = instant(near_ms, zone=zone).split(" ")[:3]
     named = place or offset
-    if today == [day, date, month] and abs(near_ms - at_ms) < _DAY_MS:
+    if today == [day, date, month] and abs(near_ms - at_ms) < DAY_MS:
         return f"{hour} {named}"
-    if abs(near_ms - at_ms) < 6 * _DAY_MS:
+    if abs(near_ms - at_ms) < 6 * DAY_MS:
         return f"{day} {hour} {named}"
     return f"{day} {date} {month} {hour} {named}"
 
