@@ -180,6 +180,21 @@ def _reader_problem(text: str, error: yaml.reader.ReaderError) -> YamlProblem:
     return YamlProblem(SourceSpan(line, column, 1), reason, "remove it; save the file as UTF-8 text")
 
 
+_HALF = (
+    "an escape stands for half a character",
+    "write the character itself, or \\U and eight digits for both halves together",
+)
+
+
+def _whole(text: str) -> bool:
+    """Tell whether a text has no half of a surrogate pair, which an escape in quotes makes and no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class _Builder:
     """Turns nodes into data, filling a document's places and problems."""
 
@@ -201,6 +216,9 @@ class _Builder:
         if node.tag not in _STANDARD:
             self._problem(node, f"the tag {node.tag} is not allowed", "remove the ! tag")
             return None
+        if isinstance(node, yaml.ScalarNode) and not _whole(str(node.value)):
+            self._problem(node, *_HALF)
+            return None
         inside = above | {id(node)}
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth, inside)
@@ -219,6 +237,9 @@ class _Builder:
                 self._problem(key, "merge keys (<<) are not supported", "write the settings out")
                 continue
             name = str(key.value)
+            if not _whole(name):
+                self._problem(key, *_HALF)
+                continue
             if name in first:
                 where = first[name].line + 1
                 self._problem(key, f'"{name}" stands twice (first on line {where})', "merge the two, or keep one")

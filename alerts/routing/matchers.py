@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Literal, get_args
 
@@ -131,9 +131,17 @@ def possible(matchers: Iterable[Matcher], name: str) -> frozenset[str] | None:
     return frozenset(value for value in left if all(fits_value(one, value) for one in own))
 
 
-def implied(matcher: Matcher, given: tuple[Matcher, ...]) -> bool:
-    """Tell whether whatever fits all of ``given`` surely fits a matcher. False also where that is not seen."""
+def implied(
+    matcher: Matcher, given: tuple[Matcher, ...], values: Mapping[str, frozenset[str] | None] | None = None
+) -> bool:
+    """Tell whether whatever fits all of ``given`` surely fits a matcher. False also where that is not seen.
+
+    Args:
+        matcher: The matcher.
+        given: What fits already.
+        values: By name what ``possible`` says of ``given``, where it is known.
+    """
     if matcher in given:
         return True
-    values = possible(given, matcher.name)
-    return values is not None and all(fits_value(matcher, value) for value in values)
+    left = possible(given, matcher.name) if values is None else values.get(matcher.name)
+    return left is not None and all(fits_value(matcher, value) for value in left)

@@ -72,6 +72,11 @@ class _EntryAt:
     above: tuple[Matcher, ...]
 
     @property
+    def number(self) -> int:
+        """Its place on its level."""
+        return int(self.place[-1])
+
+    @property
     def asked(self) -> tuple[Matcher, ...]:
         """All that must fit for the entry to be taken."""
         return (*self.above, *self.entry.match)
@@ -99,13 +104,13 @@ def routing_faults(
     found: list[SettingsFault] = []
     names = list(routes)
     for level in _levels(entries, ("alerts", "routing"), ()):
-        for number, one in enumerate(level):
+        before = _Ends()
+        for one in level:
             found += _unknown(one, names, kinds, rules)
             clash = _contradiction(one)
-            if clash is not None:
-                found.append(clash)
-                continue
-            found += _shadowed(one, level[:number])
+            found += [clash] if clash is not None else _shadowed(one, before)
+            if clash is None:
+                before.add(one)
     return found
 
 
@@ -144,15 +149,39 @@ def _contradiction(one: _EntryAt) -> SettingsFault | None:
     return None
 
 
-def _shadowed(one: _EntryAt, before: Iterable[_EntryAt]) -> Iterator[SettingsFault]:
-    """Yield a fault where an entry above surely takes all that fits, and does not go on."""
-    for other in before:
-        if not other.entry.go_on and all(implied(matcher, one.asked) for matcher in other.entry.match):
-            where = "routing" + "".join(
-                f"[{part}]" if isinstance(part, int) else f".{part}" for part in other.place[2:]
-            )
-            said = ", ".join(matcher_text(matcher) for matcher in other.entry.match) or "everything"
-            reason = f"is never asked: {where} takes {said} and ends the search"
-            hint = f"move this entry above it, or add  continue: true  to {where}"
-            yield SettingsFault(one.place, reason, hint, (one.place, other.place))
+class _Ends:
+    """Entries that end the search, by a value that one of their matchers asks for: an entry is compared with few of them."""
+
+    def __init__(self) -> None:
+        self._by_value: dict[tuple[str, str], list[_EntryAt]] = {}
+        self._others: list[_EntryAt] = []
+
+    def add(self, one: _EntryAt) -> None:
+        """Note an entry, unless it goes on."""
+        if one.entry.go_on:
             return
+        value = next(((each.name, each.text) for each in one.entry.match if each.op == "="), None)
+        (self._others if value is None else self._by_value.setdefault(value, [])).append(one)
+
+    def hiding(self, one: _EntryAt) -> _EntryAt | None:
+        """Return the first entry that surely takes all that fits another; None where none is seen to."""
+        given = one.asked
+        left = {name: possible(given, name) for name in {each.name for each in given}}
+        single = [
+            (name, next(iter(values))) for name, values in left.items() if values is not None and len(values) == 1
+        ]
+        near = [other for value in single for other in self._by_value.get(value, ())]
+        hide = [each for each in (*near, *self._others) if all(implied(m, given, left) for m in each.entry.match)]
+        return min(hide, key=lambda each: each.number, default=None)
+
+
+def _shadowed(one: _EntryAt, before: _Ends) -> Iterator[SettingsFault]:
+    """Yield a fault where an entry above surely takes all that fits, and does not go on."""
+    other = before.hiding(one)
+    if other is None:
+        return
+    where = "routing" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in other.place[2:])
+    said = ", ".join(matcher_text(matcher) for matcher in other.entry.match) or "everything"
+    reason = f"is never asked: {where} takes {said} and ends the search"
+    hint = f"move this entry above it, or add  continue: true  to {where}"
+    yield SettingsFault(one.place, reason, hint, (one.place, other.place))

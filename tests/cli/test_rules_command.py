@@ -144,3 +144,18 @@ def test_an_incident_that_cannot_be_imagined_is_told(args: list[str], said: str)
     code, shown = rules("route", *args, "-c", CONFIG)
     assert code == 2, shown
     assert said in shown
+
+
+def test_an_incident_that_there_is_takes_its_own_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"kind": "accuracy_low", "rule": "gone", "severity": "warn", "scope": {"site": "kul"}}
+    held = [{**record, "key": "ab12cd" + "0" * 26}, {**record, "key": "ab12ce" + "0" * 26}]
+    monkeypatch.setattr("floorwatch.cli.incident_records.read_incidents", lambda *_: held)
+    monkeypatch.setenv("FLOORWATCH_REDIS__URL", "redis://127.0.0.1:1")
+    code, said = rules("route", "ab12cd", "-c", CONFIG)
+    assert code == 0, said
+    assert said.startswith("A warning of gone (accuracy_low) on site kul:\n")
+    assert "route kul: routing[1]: site=kul" in said
+    for key, expected in (("ab12ff", "no incident begins so"), ("ab12c", "6")):
+        code, said = rules("route", key, "-c", CONFIG)
+        assert code == 2
+        assert expected in said

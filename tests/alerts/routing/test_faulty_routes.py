@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from alerts.routing.policy import Matcher, RoutingEntry
+from alerts.settings.routes import routing_faults
 from config.errors import ConfigErrors
 from floorwatch.settings.load import loads
 
@@ -60,3 +66,52 @@ def test_each_fault_has_a_place_a_reason_and_a_hint() -> None:
     if os.environ.get("FLOORWATCH_UPDATE_GOLDEN"):
         GOLDEN.write_text(found, encoding="utf-8")
     assert found == GOLDEN.read_text(encoding="utf-8")
+
+
+MATCHERS = st.one_of(st.sampled_from(["vendor=a", "site=~a|b", "severity!=info", "=", "a=~("]), st.text(max_size=5))
+ENTRIES = st.recursive(
+    st.fixed_dictionaries(
+        {"match": st.lists(MATCHERS, max_size=2)},
+        optional={"route": st.sampled_from(["default", "bpo", "x"]), "continue": st.sampled_from([True, False, "no"])},
+    ),
+    lambda inner: st.fixed_dictionaries({"match": st.just([]), "routes": st.lists(inner, max_size=3)}),
+    max_leaves=5,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(st.lists(ENTRIES, max_size=4))
+def test_any_routing_is_one_or_has_faults_with_places(entries: list[dict[str, Any]]) -> None:
+    data = {
+        "alerts": {
+            "channels": {"ops": {"type": "console"}},
+            "routes": {"default": ["ops"], "bpo": ["ops"]},
+            "routing": entries,
+        }
+    }
+    try:
+        config = loads(json.dumps(data, ensure_ascii=False), {}, name="f.yaml", base=Path())
+    except ConfigErrors as errors:
+        assert all(error.line > 0 for error in errors.errors)
+    else:
+        assert len(config.alerts.entries()) == len(entries)
+
+
+def test_a_long_routing_is_checked_in_the_time_of_its_length() -> None:
+    """Entries are compared with those before them by one value of each name; 1,000 on one level are usual for a large floor."""
+    many = tuple(
+        RoutingEntry((Matcher("queue", "=", f"q{n}"), Matcher("severity", "=~", "page|warn")), "bpo")
+        for n in range(1000)
+    )
+    assert routing_faults(many, ["bpo"], [], []) == []
+    hidden = (*many, RoutingEntry((Matcher("queue", "=", "q7"), Matcher("severity", "=", "page")), "bpo"))
+    (fault,) = routing_faults(hidden, ["bpo"], [], [])
+    assert (fault.field, "routing[7]" in fault.reason) == (("alerts", "routing", 1000), True)
+
+
+@pytest.mark.parametrize("text", ['a: "\\ud83d"', '"\\ud83d": 1', 'alerts: {routing: [{match: ["\\ud800\\udc00"]}]}'])
+def test_half_a_character_is_a_fault(text: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        loads(text, {}, name="f.yaml", base=Path())
+    assert any("half a character" in error.reason and error.column > 0 for error in caught.value.errors)
