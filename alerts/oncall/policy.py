@@ -21,10 +21,18 @@ class Duty(Struct, frozen=True):
     why: str
 
 
+class DutySpan(Struct, frozen=True):
+    """Who is on duty from ``from_ms`` to ``to_ms`` (wall time, end excluded); nobody in a gap."""
+
+    from_ms: int
+    to_ms: int
+    duties: tuple[Duty, ...]
+
+
 class WeeklyTimes(Struct, frozen=True):
     """A time of the week in local time: on ``days`` (0 is Monday) from ``from_min`` to ``to_min`` minutes of the day.
 
-    A ``to_min`` that is not later than ``from_min`` is on the next day.
+    A ``to_min`` that is not later than ``from_min`` is on the next day. ``from_min`` is below 1440, ``to_min`` at most 1440.
     """
 
     days: tuple[int, ...]
@@ -50,7 +58,8 @@ class RotaLayer(Struct, frozen=True):
     Attributes:
         people: Names, in the order of their turns.
         start: Local time at which the first turn begins: ``2026-11-30T09:00``. Later turns begin at the same time of the day.
-        turn_hours: Length of a turn: 12, 24, 168 …; whole days are days of the local calendar, also over a change of the clock.
+        turn_hours: Length of a turn on the local clock: 12, 24, 168 …. Turns begin at the same local times also after a change of the
+            clock, so the turn in which it falls is an hour shorter or longer.
         only: When the layer names anybody; empty: always.
     """
 
@@ -64,7 +73,8 @@ class SchedulePolicy(Struct, frozen=True):
     """A rota. Later layers win where they name somebody, overrides win over all layers.
 
     ``ical`` is the name under which the log has an iCalendar text with the turns; ``person_from`` is then the property of an
-    event that names the person. ``overrides`` are those of the configuration; the log may have more.
+    event that names the person. ``overrides`` are those of the configuration; the log may have more. ``known_as`` says which
+    person is meant by a name as the calendar writes it (``Mei Tan``); a name that is not there is taken as it stands.
     """
 
     name: str
@@ -73,6 +83,7 @@ class SchedulePolicy(Struct, frozen=True):
     overrides: tuple[Override, ...] = ()
     ical: str | None = None
     person_from: str = "summary"
+    known_as: dict[str, str] = field(default_factory=dict)
 
 
 class RotaFacts(Struct, frozen=True):

@@ -56,3 +56,18 @@ def parse_rfc3339_ms(text: str) -> int:
         1500
     """
     return to_ms(parse_rfc3339(text))
+
+
+def parse_local(text: str) -> datetime:
+    """Return a local time without a zone, as schedules write it: ``2026-11-30T09:00``.
+
+    Raises:
+        BadTimestamp: It is not a time, or it has a zone: the zone of what holds it counts.
+    """
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadTimestamp(f"{text!r} is not a local time: write for example 2026-11-30T09:00") from None
+    if found.tzinfo is not None:
+        raise BadTimestamp(f"{text!r} has a zone: write the local time alone, for example 2026-11-30T09:00")
+    return found
