@@ -14,8 +14,11 @@ import typer
 
 from floorwatch.cli.events_file import GZIP_FAULTS, HOW_TO_MEND, damage_words, plain_text
 from floorwatch.cli.options import config_option, json_option, timestamp_ms
+from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say, say_json, say_lines
 from streams.core.formatting import plural
+from streams.core.time_text import rfc3339
+from streams.models.timestamps import to_ms
 
 if TYPE_CHECKING:
     from floorwatch.cli.check_sampling import SamplingCount
@@ -50,6 +53,8 @@ class FileReport:
         warnings: As faults.
         fault_codes: Faults by code, all of them.
         warning_codes: Warnings by code, all of them.
+        first_ms: Time of the earliest good event, Unix milliseconds; what is finer is cut. None without events.
+        last_ms: Of the latest.
         sampling: How the audits were drawn.
     """
 
@@ -61,8 +66,8 @@ class FileReport:
     warnings: list[EventFinding] = field(default_factory=list)
     fault_codes: Counter[str] = field(default_factory=Counter)
     warning_codes: Counter[str] = field(default_factory=Counter)
-    first_time: Any = None
-    last_time: Any = None
+    first_ms: int | None = None
+    last_ms: int | None = None
     tasks: int = 0
     sampling: SamplingCount | None = None
 
@@ -199,8 +204,9 @@ class _SeenIds:
             hint = "give each event its own id: it is told apart from others of its task only"
             report.warn(EventFinding(line, "id_of_another_task", "$.id", reason, hint))
         report.types[str(event.__struct_config__.tag)] += 1
-        report.first_time = event.time if report.first_time is None else min(report.first_time, event.time)
-        report.last_time = event.time if report.last_time is None else max(report.last_time, event.time)
+        at_ms = to_ms(event.time)
+        report.first_ms = at_ms if report.first_ms is None else min(report.first_ms, at_ms)
+        report.last_ms = at_ms if report.last_ms is None else max(report.last_ms, at_ms)
         self._relate(line, event)
         return True
 
@@ -271,8 +277,8 @@ def as_json(name: str, report: FileReport) -> dict[str, Any]:
         "types": dict(sorted(report.types.items())),
         "tasks": report.tasks,
         "duplicates": report.duplicates,
-        "first_time": report.first_time.isoformat() if report.first_time else None,
-        "last_time": report.last_time.isoformat() if report.last_time else None,
+        "first_time": None if report.first_ms is None else rfc3339(report.first_ms),
+        "last_time": None if report.last_ms is None else rfc3339(report.last_ms),
         "sampling": report.sampling.as_json() if report.sampling else [],
         "fault_count": sum(report.fault_codes.values()),
         "fault_codes": dict(report.fault_codes.most_common()),
@@ -315,8 +321,8 @@ def _summary(name: str, report: FileReport) -> str:
     events = f"{plural(good, 'good event')} of {plural(report.tasks, 'task')}"
     lines = [f"{name}: {plural(report.lines, 'line')}, {events}, {plural(report.duplicates, 'duplicate')}"]
     lines += [f"  {count:>9} {kind}" for kind, count in sorted(report.types.items())]
-    if report.first_time is not None:
-        lines.append(f"  from {report.first_time.isoformat()} to {report.last_time.isoformat()}")
+    if report.first_ms is not None and report.last_ms is not None:
+        lines.append(f"  from {local_rfc3339(report.first_ms)} to {local_rfc3339(report.last_ms)}")
     lines += [f"  {line}" for line in (report.sampling.lines() if report.sampling else ())]
     faults, warnings = sum(report.fault_codes.values()), sum(report.warning_codes.values())
     lines.append(f"  {faults} faults{_of(report.fault_codes)}, {warnings} warnings{_of(report.warning_codes)}")

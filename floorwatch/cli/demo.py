@@ -35,9 +35,11 @@ def demo(
     import shutil
     import tempfile
 
+    from floorwatch.cli.up import say_faults
     from floorwatch.embedded.child_process import StartError
     from floorwatch.embedded.state import AlreadyRunning
 
+    say_faults(None)
     folder = var or Path(tempfile.mkdtemp(prefix="floorwatch-demo-"))
     code = 1
     try:

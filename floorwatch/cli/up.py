@@ -36,11 +36,25 @@ def up(
 
     console = wide_console()
     plan = make_plan(var, config=config, workers=workers, gateway_port=gateway_port, metrics_port=metrics_port)
+    say_faults(config)
     try:
         asyncio.run(_up(plan, console, demo_floor=demo_floor))
     except (StartError, AlreadyRunning, TimeoutError, OSError) as error:
         say(f"floorwatch up: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def say_faults(config: Path | None) -> None:
+    """Say what is wrong with a configuration with which the stack starts all the same, so that nobody waits for alerts in vain.
+
+    Args:
+        config: As ``configuration_faults`` takes it.
+    """
+    from floorwatch.embedded.launch import configuration_faults
+
+    faults = configuration_faults(config)
+    if faults:
+        say(f"{faults}\nThe stack starts without what is named here; mend it, and start the stack again.\n", err=True)
 
 
 async def _up(plan: StackPlan, console: DataConsole, *, demo_floor: bool) -> None:

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from floorwatch.embedded.health import Ask
@@ -75,6 +76,7 @@ class Child:
         self.spec = spec
         self.stopping = False
         self.started_s = 0.0
+        self._ended_s: float | None = None
         self._log_from = 0
         self._process: asyncio.subprocess.Process | None = None
 
@@ -125,7 +127,9 @@ class Child:
         """Wait until the process has ended; return its exit code."""
         if self._process is None:
             raise RuntimeError(f"{self.spec.name} was not started; call start() first")
-        return await self._process.wait()
+        returncode = await self._process.wait()
+        self._ended_s = self._ended_s or time.time()
+        return returncode
 
     async def wait_ready(self) -> None:
         """Wait until the probe succeeds, without a limit while the process says that it is recovering.
@@ -171,9 +175,22 @@ class Child:
 
     @property
     def why_ended(self) -> str:
-        """Its exit code, the line of its log that says why, and where the log is."""
-        said = last_error(self.spec.log, self._log_from)
-        return f"{describe_exit(self.returncode)}{f': {said}' if said else ''}; log: {self.spec.log}"
+        """Its exit code or signal, the line of its log that says why, and where the log is.
+
+        A process that SIGKILL ends writes nothing of it, so no line of its log is the reason. A line that was written long
+        before the end is told as what it is.
+        """
+        how = describe_exit(self.returncode)
+        if self.returncode == -signal.SIGKILL:
+            how = "killed (SIGKILL), no message"
+        elif said := last_error(self.spec.log, self._log_from):
+            how += f": {said}" if self._wrote_at_its_end() else f", no message (last line of its log: {said})"
+        return f"{how}; log: {self.spec.log}"
+
+    def _wrote_at_its_end(self) -> bool:
+        with contextlib.suppress(OSError):
+            return (self._ended_s or time.time()) - self.spec.log.stat().st_mtime < _LAST_WORDS_S
+        return False
 
     def _said(self, what: str) -> str:
         return f"{self.spec.name} {what}; the end of {self.spec.log}:\n{log_end(self.spec.log)}"
@@ -210,7 +227,11 @@ def log_end(path: Path, lines: int = 15) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (empty)"
 
 
-_TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z] ")
+_LAST_WORDS_S = 30.0
+"""What a process has written longer ago than this before its end is not told as the reason for it. A worker that fails may take
+``telemetry.shutdown.LIMIT_S`` to end."""
+
+_TIME = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ [A-Z] ")
 _REASONS = (
     "stopped after a failure",
     "did not end within",
@@ -225,6 +246,8 @@ _REASONS = (
 def last_error(path: Path, begin: int = 0, most: int = 300) -> str:
     """Return the line of a log that says why its process ended, else its last line, without the time so that lines can be compared.
 
+    Only the log's last seconds are looked at: an error of before was one that the process survived.
+
     Args:
         path: The log.
         begin: Bytes of it that were there before the process began.
@@ -237,9 +260,19 @@ def last_error(path: Path, begin: int = 0, most: int = 300) -> str:
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
+    lines = _last_words(lines)
     reasons = [line for line in lines if any(mark in line for mark in _REASONS)]
     said = _TIME.sub("", (reasons or lines or [""])[-1])
     return said if len(said) <= most else f"{said[: most - 1]}…"
+
+
+def _last_words(lines: list[str]) -> list[str]:
+    """Return the lines of a log's last seconds, by the times in it; all of them where it has no times."""
+    stamped = [(index, found[1]) for index, line in enumerate(lines) if (found := _TIME.match(line))]
+    if not stamped:
+        return lines
+    end = datetime.fromisoformat(stamped[-1][1])
+    return lines[next(i for i, at in stamped if (end - datetime.fromisoformat(at)).total_seconds() < _LAST_WORDS_S) :]
 
 
 def _open_log(path: Path, flags: int) -> int:

@@ -56,6 +56,28 @@ def make_plan(
     )
 
 
+def configuration_faults(config: Path | None) -> str:
+    """Return what ``floorwatch config check`` finds in a configuration with which a stack starts all the same.
+
+    A worker starts with an alert channel that cannot be used and with a route that has none. It says so in its log, which
+    nobody reads who has just started a stack.
+
+    Args:
+        config: YAML file; None takes what ``FLOORWATCH_CONFIG`` names, as the stack's processes do, else the defaults.
+
+    Returns:
+        Every fault with its place and its fix; empty if there is none.
+    """
+    from config.errors import ConfigErrors
+    from floorwatch.settings.load import load
+
+    try:
+        load(config or os.environ.get("FLOORWATCH_CONFIG") or None, os.environ, channels="built")
+    except ConfigErrors as errors:
+        return errors.render()
+    return ""
+
+
 @contextlib.contextmanager
 def stop_requested() -> Iterator[asyncio.Event]:
     """Return an event that SIGINT or SIGTERM sets; the same signal again ends the process at once."""

@@ -199,3 +199,15 @@ def test_how_audits_were_drawn_is_told_by_source_and_what_intake_would_say() -> 
     assert "2 audits of test: random with probability 0.05, by the configuration" in said
     assert "1 audit of test: random with probability 0.5, by the configuration" in said
     assert sum(one["audits"] for one in as_json("f", report)["sampling"]) == 4
+
+
+def test_first_and_last_time_are_utc_and_whole_milliseconds() -> None:
+    times = ["2026-11-20T17:59:59.99999+09:00", "2026-11-20T08:00:00-01:00", "2000-01-01T00:00:00+14:00"]
+    lines = [
+        event("label.submitted", f"t-{n}", f"e-{n}", at, label_id="l", labeler_id="a") for n, at in enumerate(times)
+    ]
+    said = as_json("x", check(lines))
+    assert (said["first_time"], said["last_time"]) == ("1999-12-31T10:00:00Z", "2026-11-20T09:00:00Z")
+    said = as_json("x", check(lines[:1]))
+    assert said["first_time"] == said["last_time"] == "2026-11-20T08:59:59.999Z"
+    assert as_json("x", check([]))["first_time"] is None

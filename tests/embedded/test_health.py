@@ -6,13 +6,14 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from floorwatch.cli.doctor_var import ready_checks, stack_checks
-from floorwatch.embedded.child_process import last_error
+from floorwatch.embedded.child_process import Child, ChildSpec, last_error
 from floorwatch.embedded.health import (
     CONFIG_BACKOFF_S,
     LOOP_ENDS,
@@ -88,6 +89,51 @@ def test_the_line_that_says_why(text: str, said: str, tmp_path: Path) -> None:
     assert not found.startswith("2026")
 
 
+SURVIVED = "2026-12-01 18:03:20,461 E streams.notify: redis.exceptions.ResponseError: WRONGTYPE, tried again\n"
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        ("2026-12-01 18:09:28,461 E streams.worker: the worker stopped after a failure: too large\n", "too large"),
+        ("2026-12-01 18:09:28,461 I streams.worker: ready\n", "streams.worker: ready"),
+        ("2026-12-01 18:09:28,461 E x: no\nTraceback\nKeyError: 'x'\n", "KeyError: 'x'"),
+    ],
+)
+def test_an_error_that_a_process_survived_is_not_the_reason_for_its_end(later: str, said: str, tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    log.write_text(SURVIVED + later)
+    assert said in last_error(log)
+    assert "WRONGTYPE" not in last_error(log)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("end", "age_s", "told"),
+    [
+        ("kill -9 $$", 0, "killed (SIGKILL), no message; log: "),
+        ("kill -9 $$", 600, "killed (SIGKILL), no message; log: "),
+        ("exit 3", 0, "exit code 3: streams.notify: redis.exceptions.ResponseError: WRONGTYPE, tried again; log: "),
+        ("exit 3", 600, "exit code 3, no message (last line of its log: streams.notify: redis.exceptions"),
+        ("kill -15 $$", 600, "SIGTERM, no message (last line of its log: "),
+    ],
+)
+def test_the_cause_told_is_of_the_death(end: str, age_s: int, told: str, tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+
+    async def run() -> str:
+        child = Child(
+            ChildSpec("x", ["/bin/sh", "-c", f"cat {tmp_path}/said; touch -d @{at_s - age_s} {log}; {end}"], log)
+        )
+        await child.start()
+        await child.wait()
+        return child.why_ended
+
+    at_s = int(time.time())
+    (tmp_path / "said").write_text(SURVIVED)
+    assert asyncio.run(run()).startswith(told)
+
+
 def told_of(told: list[Status], phase: str) -> list[str]:
     return [status.detail for status in told if (status.name, status.phase) == ("worker-1", phase)]
 
@@ -150,7 +196,7 @@ def test_a_worker_that_keeps_ending_is_told_with_its_reason_and_the_doctor_is_re
             os.kill(children_of(stack)["worker-1"], signal.SIGKILL)
             await comes(lambda: bool(told_of(told, "waiting")), "told that it is in a crash loop")
             ended = told_of(told, "ended")
-            assert ended[0].startswith("SIGKILL")
+            assert ended[0].startswith("killed (SIGKILL), no message; log: ")
             assert (
                 "exit code 78: streams.worker: the worker stopped after a failure: the record is too large" in ended[-1]
             )

@@ -268,7 +268,18 @@ def test_a_large_webhook_says_the_same_as_a_small_one() -> None:
         webhook = {"unknown": ["x" * 100], **fixture(name)}
         found = asyncio.run(reduced(json.dumps(webhook).encode()))
         assert found == distill(webhook, ours)
-    for body in (b"[1]", b'{"action": 5}', b'{"action": "x", "tasks": [1]}'):
+    parts = [
+        {},
+        {"tasks": [1, {"id": 2}]},
+        {"task": None, "tasks": [{"id": 2}]},
+        {"annotations": None},
+        {"annotation": "x"},
+        {"annotations": [None] * 70},
+    ]
+    for part in parts:
+        webhook = {"action": "x", **part}
+        assert asyncio.run(reduced(json.dumps(webhook).encode())) == distill(webhook, ours)
+    for body in (b"[1]", b'{"action": 5}'):
         with pytest.raises(BadWebhook) as fault:
             asyncio.run(reduced(body))
         with pytest.raises(BadWebhook, match=re.escape(str(fault.value))):

@@ -144,3 +144,67 @@ def test_other_webhooks_without_their_payload_are_told_too(action: str) -> None:
     assert [problem.code for problem in tool.problems] == ["missing_field"]
     assert tool.says({"action": action, "tasks": [], "annotations": []}) == []
     assert len(tool.problems) == 1
+
+
+MALFORMED_PARTS: dict[str, Any] = {
+    "a number": 1,
+    "a text": "SECRET",
+    "a list": [["SECRET"]],
+    "null": [None],
+    "true or false": [True],
+}
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+@pytest.mark.parametrize("name", ["annotation", "annotations", "tasks"])
+@pytest.mark.parametrize("kind_", list(MALFORMED_PARTS))
+def test_a_part_that_is_no_object_is_a_dead_letter_since_nobody_asks_again(kind_: str, name: str, size: int) -> None:
+    action = "TASKS_CREATED" if name == "tasks" else "ANNOTATIONS_DELETED"
+    webhook = {"action": action, name: MALFORMED_PARTS[kind_], "unknown": "x" * size}
+
+    async def steps(bench: Bench) -> None:
+        status, said = await bench.hook(json.dumps(webhook))
+        assert (status, said["events"], said["ignored"]) == (200, 0, None)
+        assert [one["code"] for one in said["problems"]] == ["wrong_type"]
+
+    bench = Bench().run(steps)
+    (letter,) = bench.dead
+    assert (letter["code"], letter["field"]) == ("wrong_type", f"$.{name.removesuffix('s')}s[0]")
+    assert f"is {kind_} and not an object" in letter["reason"]
+    assert "SECRET" not in json.dumps(letter)
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_good_annotations_beside_one_that_is_no_object_count(size: int) -> None:
+    webhook = {**fixture("0087"), "unknown": "x" * size}
+    good = len(webhook["annotation"])
+    webhook["annotation"] = [webhook["annotation"][0], 5, *webhook["annotation"][1:]]
+
+    async def steps(bench: Bench) -> None:
+        status, said = await bench.hook(json.dumps(webhook))
+        assert (status, said["events"]) == (200, good)
+        assert [(one["code"], one["field"]) for one in said["problems"]] == [("wrong_type", "$.annotations[1]")]
+
+    Bench().run(steps)
+
+
+@pytest.mark.parametrize("without", [{}, {"annotation": None}, {"annotation": None, "annotations": None}])
+def test_a_large_webhook_without_its_payload_is_told_as_a_small_one_is(without: dict[str, Any]) -> None:
+    webhook = {"action": "ANNOTATION_UPDATED", **without, "unknown": "x" * 100_000}
+
+    async def steps(bench: Bench) -> None:
+        status, said = await bench.hook(json.dumps(webhook))
+        assert (status, [one["code"] for one in said["problems"]]) == (200, ["missing_field"])
+
+    assert [letter["code"] for letter in Bench().run(steps).dead] == ["missing_field"]
+
+
+@pytest.mark.parametrize("malformed", [{"annotation": [1]}, {"data": 5}])
+def test_a_malformed_part_is_told_where_it_is_read_again_from_the_spool(malformed: dict[str, Any]) -> None:
+    """Reduced twice, as a webhook of the spool may be, it says the same."""
+    from gateway.sources.label_studio.read import distill
+    from gateway.sources.label_studio.settings import LabelStudioSettings
+
+    ours = LabelStudioSettings()
+    once = distill({"action": "ANNOTATION_CREATED", **malformed}, ours)
+    assert distill(json.loads(json.dumps(once)), ours) == once

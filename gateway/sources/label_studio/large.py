@@ -44,16 +44,20 @@ async def distill_in_slices(body: bytes, settings: LabelStudioSettings, time_sli
         head["project"] = _decoded(bytes(parts.project))
     hook = distill(head, settings)
     for name, plural in (("task", "tasks"), ("annotation", "annotations")):
-        raw = getattr(parts, name)
-        raw = getattr(parts, plural) if raw is msgspec.UNSET else raw
+        raw = next((raw for raw in (getattr(parts, name), getattr(parts, plural)) if _is_there(raw)), None)
+        if raw is None:
+            continue  # as ``distill`` has it: the webhook came without this part
         kept: list[Any] = []
-        if isinstance(raw, msgspec.Raw):
-            for some in _slices(bytes(raw)):
-                # ``distill`` accepts its own result, so each slice can be reduced by itself.
-                kept += distill({"action": head["action"], plural: some}, settings)[plural]
-                await time_slices.give_way()
+        for some in _slices(bytes(raw)):
+            # ``distill`` accepts its own result, so each slice can be reduced by itself.
+            kept += distill({"action": head["action"], plural: some}, settings)[plural]
+            await time_slices.give_way()
         hook[plural] = kept
     return hook
+
+
+def _is_there(raw: msgspec.Raw | msgspec.UnsetType) -> bool:
+    return isinstance(raw, msgspec.Raw) and bytes(raw) != b"null"
 
 
 def _slices(raw: bytes) -> Any:

@@ -30,6 +30,11 @@ _ANNOTATION = (
 _TASK = ("id", "created_at", "overlap", "project")
 
 
+MALFORMED = "malformed"
+_KINDS: dict[type, str] = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+_ALL_KINDS = frozenset([*_KINDS.values(), "a number"])
+
+
 def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
     """Return a webhook reduced to ids, times, dimensions and choices, in the shape it had.
 
@@ -57,18 +62,29 @@ def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
 
 
 def listed(payload: Hook, name: str) -> list[dict[str, Any]] | None:
-    """Return the objects under a name or its plural, one or a list, since Label Studio uses all four forms. None without any."""
-    found = payload.get(name, payload.get(f"{name}s"))
+    """Return the objects under a name or its plural, one or a list, since Label Studio uses all four forms. None without any.
+
+    What is no object is replaced by ``{"malformed": KIND}`` in its place. So nothing of it is kept, and translation reports
+    it in a dead letter: Label Studio never sends a webhook again, and an answer of 400 is read by nobody.
+    """
+    found = payload.get(name)
+    if found is None:
+        found = payload.get(f"{name}s")
     if found is None:
         return None
     items = found if isinstance(found, list) else [found]
-    for index, item in enumerate(items):
-        if not isinstance(item, dict):
-            raise BadWebhook("wrong_type", f"$.{name}s[{index}]", f"{name} {index} is not an object")
-    return items
+    return [item if isinstance(item, dict) else {MALFORMED: _KINDS.get(type(item), "a number")} for item in items]
+
+
+def malformed(item: dict[str, Any]) -> str | None:
+    """Return what stood where an object belongs, as ``listed`` has noted it; None for an object."""
+    kind = item.get(MALFORMED)
+    return kind if len(item) == 1 and kind in _ALL_KINDS else None
 
 
 def _task(task: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]:
+    if malformed(task):
+        return task
     kept = {name: task[name] for name in _TASK if _plain(task.get(name))}
     for part in ("data", "meta"):
         held = task.get(part)
@@ -78,6 +94,8 @@ def _task(task: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]
 
 
 def _annotation(annotation: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]:
+    if malformed(annotation):
+        return annotation
     kept = {name: annotation[name] for name in _ANNOTATION if _plain(annotation.get(name))}
     for name in ("completed_by", "updated_by"):
         user = annotation.get(name)

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.sources.base import TranslationContext
 from gateway.sources.label_studio.annotation import AnnotationMapping
 from gateway.sources.label_studio.events import Maker, annotation_key, project_id, task_key
-from gateway.sources.label_studio.read import Hook, distill, need, time_of
+from gateway.sources.label_studio.read import Hook, distill, malformed, need, time_of
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
 
 _IGNORED = ("PROJECT_", "LABEL_LINK_")
@@ -105,6 +105,11 @@ class _Work:
             return
         for index, item in enumerate(items):
             place = f"$.{name}[{index}]"
+            kind = malformed(item)
+            if kind is not None:
+                reason = f"{place} is {kind} and not an object, so what happened cannot be counted"
+                self._problem("wrong_type", place, reason, {})
+                continue
             try:
                 handle(item, place)
             except BadWebhook as fault:
