@@ -115,6 +115,21 @@ def test_while_all_are_idle_the_newest_goes_on() -> None:
     assert not floor.sources.idle
 
 
+def test_one_of_two_idle_partitions_comes_back_and_the_other_holds_nobody_back() -> None:
+    first, second, live, floor = Part(0), Part(1), Part(2), Floor(POLICY, sources=3)
+    floor.apply([*first.send(oldv(1)), *second.send(oldv(2, -180)), *live.send(label("l1", 0))])
+    floor.apply(first.idle(START_MS + OLD_MIN * MINUTE_MS + 30_000))
+    assert floor.watermark_ms == START_MS - 180 * MINUTE_MS, "the second is waited for until it says that it is idle"
+    floor.apply(second.idle(START_MS - 180 * MINUTE_MS + 30_000))
+    assert floor.watermark_ms == START_MS
+    floor.apply(first.send(oldv(3, OLD_MIN - 60), oldv(4, OLD_MIN + 60)))
+    floor.apply(live.send(label("l2", 2)))
+    assert floor.watermark_ms == START_MS, "it waits for the one that came back, and does not go back"
+    floor.apply(first.idle(START_MS + (OLD_MIN + 60) * MINUTE_MS + 30_000))
+    assert floor.watermark_ms == START_MS + 2 * MINUTE_MS
+    assert [part.store.ledger.fold_counts.late for part in (first, second, live)] == [0, 0, 0]
+
+
 def test_what_an_idle_partition_still_counts_is_shown_though_the_floor_is_past_its_horizon() -> None:
     """Five days behind with a horizon of four: late is judged by the partition's own watermark."""
     old, live, floor = Part(0), Part(1), Floor(POLICY, sources=2)
