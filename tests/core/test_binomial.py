@@ -177,3 +177,11 @@ def test_nothing_seen_and_impossible_counts() -> None:
     assert not judged_below(0, 0, 0.9)
     with pytest.raises(ValueError, match="wrong counts"):
         exact_limits(11, 10)
+
+
+def test_a_side_without_any_trial_has_the_others_weight() -> None:
+    """Limits of a part that has all of the weight, the rest having none: as if the rest's audits weighed the same."""
+    nobody, mine = Weighed(0.0, 0.0, 0.0), Weighed(20.0, 40.0, 2.0)
+    assert share_limits(mine, nobody) == share_limits(mine, nobody._replace(largest=2.0))
+    assert share_limits(nobody, mine) == share_limits(nobody._replace(largest=2.0), mine)
+    assert share_limits(nobody, nobody) == (0.0, 1.0)
