@@ -104,7 +104,9 @@ def share_limits(good: Weighed, bad: Weighed, *, tail: float = TAIL, seen: float
         >>> [round(end, 3) for end in share_limits(Weighed.plain(95), Weighed.plain(5))]
         [0.891, 0.982]
     """
-    if good.largest <= 0 or bad.largest <= 0:  # a side of which nothing is known: one more of it weighs as one of the other
+    if (
+        good.largest <= 0 or bad.largest <= 0
+    ):  # a side of which nothing is known: one more of it weighs as one of the other
         largest = max(good.largest, bad.largest)
         good, bad = good._replace(largest=largest), bad._replace(largest=largest)
     return _lower(good, bad, tail, seen), 1 - _lower(bad, good, tail, seen)
