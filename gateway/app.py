@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from gateway.answers import REFUSAL, of_status, refused, unavailable
-from gateway.authenticator import ClockMs, TokenBuckets, authenticator
+from gateway.authenticator import ClockMs, authenticator
 from gateway.body import Pool
 from gateway.browser import BrowserRules
 from gateway.context import GATEWAY, SENDER, Gateway, Limits
@@ -24,6 +24,7 @@ from gateway.time_slices import SliceScheduler
 from gateway.tool_state import ToolState
 from gateway.webhook_queue import WebhookQueue
 from gateway.webhooks_route import route_of
+from streams.adapters.token_buckets import TokenBuckets
 from telemetry.http import Ready, add_routes, without_version
 from telemetry.version import VERSION
 

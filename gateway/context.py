@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.answers import refused
-from gateway.authenticator import Authenticator, ClockMs, Sender, TokenBuckets
+from gateway.authenticator import Authenticator, ClockMs, Sender
 from gateway.body import Pool
 from gateway.browser import BrowserRules
 from gateway.fair_share import FairShare
@@ -16,6 +16,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
 from gateway.webhook_queue import WebhookQueue
+from streams.adapters.token_buckets import TokenBuckets
 from streams.models.sampling_plan import NO_PLAN, SamplingPlan
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("floorwatch.cli.demo", "demo"),
     "worker": ("floorwatch.cli.worker", "worker"),
     "gateway": ("floorwatch.cli.gateway", "gateway"),
+    "web": ("floorwatch.cli.web", "web"),
     "simulate": ("floorwatch.cli.simulate", "simulate"),
     "sims": ("floorwatch.cli.sims", "sims"),
     "process": ("floorwatch.cli.process", "process"),
@@ -58,7 +59,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Explain a number": ("why", "facts", "explain"),
     "Alerts": ("incidents", "ack", "silence", "notifications", "rules"),
     "Set up and check": ("config", "doctor", "check-events", "topics"),
-    "Run in production": ("worker", "gateway", "rescale"),
+    "Run in production": ("worker", "gateway", "web", "rescale"),
     "Prove and develop": ("process", "verify", "chaos", "sims", "generate"),
 }
 """Commands by what people do with them, as the help shows them."""

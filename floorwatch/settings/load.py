@@ -27,17 +27,19 @@ MAX_FILE_BYTES = 1024 * 1024
 MAX_FAULTS = 200
 """Faults shown of each kind: each quotes a line, and a file of another kind has one in each."""
 
-Process = Literal["all", "worker", "gateway", "reader"]
+Process = Literal["all", "worker", "gateway", "web", "reader"]
 """Who loads: the files of secrets that it has no use for are not opened (:data:`UNREAD`). ``reader``: a command that reads
 tables. ``all``: every file is read, as by ``config check`` and ``doctor``."""
 
 UNREAD: Mapping[Process, tuple[Path, ...]] = {
     "all": (),
     "worker": (("gateway", "sources"),),
-    "gateway": (("alerts", "channels"),),
-    "reader": (("gateway", "sources"), ("alerts", "channels")),
+    "gateway": (("alerts", "channels"), ("web",)),
+    "web": (("gateway", "sources"), ("alerts", "channels")),
+    "reader": (("gateway", "sources"), ("alerts", "channels"), ("web",)),
 }
-"""Below which settings no process of a kind reads secrets: tokens of senders are the gateway's, channels are the workers'."""
+"""Below which settings no process of a kind reads secrets: tokens of senders are the gateway's, channels are the workers',
+keys of links those of workers and of the web pages."""
 
 Channels = Literal["strict", "tolerated", "built"]
 """What is made of faulty alert channels. ``strict``: what is written must be right. ``tolerated``: a channel whose settings cannot be

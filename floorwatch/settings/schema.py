@@ -25,6 +25,7 @@ from floorwatch.settings.alert_settings import AlertSettings, GatewaySettings
 from floorwatch.settings.sampling_sources import sampling_faults
 from streams.core.window_names import same_window
 from streams.models.grants import SenderGrant
+from web.settings import WebSettings
 
 _RECORD_OVERHEAD_BYTES = 65_536
 """What key and batch add to an event on its topic, generously."""
@@ -50,6 +51,9 @@ class FloorwatchConfig(Section):
     roster: RosterSettings = Field(default=RosterSettings(), description="What a day's staffing is held against.")
     metrics: MetricSettings = Field(default=MetricSettings(), description="The Prometheus endpoint.")
     gateway: GatewaySettings = Field(default=GatewaySettings(), description="The HTTP gateway: hooks, events, tokens.")
+    web: WebSettings = Field(
+        default=WebSettings(), description="Web pages, and the links in messages that lead to them."
+    )
     alerts: AlertSettings = Field(default=AlertSettings(), description="Alert rules and where notifications go.")
 
     _renamed: tuple[str, ...] = PrivateAttr(default=())

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from gateway.app import build_app
-from gateway.authenticator import TokenBuckets, TokenFault, UnauthenticatedGateway
+from gateway.authenticator import TokenFault, UnauthenticatedGateway
 from gateway.context import Limits
 from gateway.settings import GatewaySettings
 from gateway.split import split
+from streams.adapters.token_buckets import TokenBuckets
 from streams.models import acceptance as explain_module
 from streams.models.acceptance import Refusal
 from tests.gateway.doubles import LocalToolState, MemoryPublisher

@@ -1,0 +1,1 @@
+"""Web pages for people: today what a signed link of a message opens."""

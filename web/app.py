@@ -1,0 +1,153 @@
+"""The web pages as an aiohttp application: routes, limits, headers. The only wiring of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from alerts.links import LinkFault, read
+from streams.adapters.token_buckets import TokenBuckets
+from telemetry.http import SERVER, without_version
+from web.link_actions import BadForm, Given, LinkActions
+from web.link_pages import Page, fault_page
+from web.render import HEADERS, html_of
+from web.settings import WebSettings
+
+_log = logging.getLogger(__name__)
+
+MOST_BODY_BYTES = 4096
+"""Of a form: a name and a choice."""
+
+REQUEST_S = 15.0
+"""For a whole request, its body and the broker's answer included."""
+
+_FORM = "application/x-www-form-urlencoded"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Probe = Callable[[], Awaitable[tuple[str, ...]]]
+"""Says why the pages cannot do their work; empty if they can."""
+
+
+async def _always_ready() -> tuple[str, ...]:
+    return ()
+
+
+def build_web_app(
+    settings: WebSettings, actions: LinkActions, clock_ms: Callable[[], int], ready: Probe = _always_ready
+) -> web.Application:
+    """Return the pages.
+
+    Args:
+        settings: The ``web`` section, with keys.
+        actions: Follows links that are good.
+        clock_ms: Wall time.
+        ready: Asked on ``/readyz``.
+    """
+    buckets = TokenBuckets(settings.requests_per_s, settings.burst_requests, clock_ms)
+    app = web.Application(middlewares=[_guard(settings, buckets)], client_max_size=MOST_BODY_BYTES)
+
+    async def show(request: web.Request) -> web.Response:
+        claim = read(settings.keys, request.match_info["token"], clock_ms())
+        return _answer(fault_page(claim) if isinstance(claim, LinkFault) else await actions.show(claim))
+
+    async def act(request: web.Request) -> web.Response:
+        token = request.match_info["token"]
+        claim = read(settings.keys, token, clock_ms())
+        if isinstance(claim, LinkFault):
+            return _answer(fault_page(claim))
+        try:
+            page = await actions.act(claim, await _given(request))
+        except BadForm as error:
+            return _answer(
+                Page("Please correct one thing", "sorry", (f"{error}.", "Go back, and send it again."), status=400)
+            )
+        if page is not None:
+            return _answer(page)
+        # A page that is reloaded must not act again. The address is relative, because a proxy may serve this below a path.
+        return web.Response(status=303, headers={"Location": token})
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        reasons = await ready()
+        return web.json_response({"status": "unavailable" if reasons else "ok"}, status=503 if reasons else 200)
+
+    async def robots(_: web.Request) -> web.Response:
+        return web.Response(text="User-agent: *\nDisallow: /\n")
+
+    app.router.add_get("/a/{token}", show)
+    app.router.add_post("/a/{token}", act)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/robots.txt", robots)
+    return app
+
+
+async def _given(request: web.Request) -> Given:
+    if request.content_type != _FORM:
+        raise web.HTTPUnsupportedMediaType
+    fields: Any = await request.post()
+    return Given(str(fields.get("by", "")), str(fields.get("for", "")))
+
+
+def _answer(page: Page) -> web.Response:
+    return web.Response(text=html_of(page), content_type="text/html", charset="utf-8", status=page.status)
+
+
+def _guard(settings: WebSettings, buckets: TokenBuckets) -> Any:
+    """Return the middleware that limits, sets the headers, and shows nobody an error of ours. No log names a token."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        wait_s = 0 if request.path in ("/healthz", "/readyz") else buckets.wait_s(_address(request, settings))
+        if wait_s:
+            answer: web.StreamResponse = _answer(
+                Page("Too many requests", "sorry", (f"Try again in {wait_s} s.",), status=429)
+            )
+            answer.headers["Retry-After"] = str(wait_s)
+        elif without_version(request):
+            answer = _answer(Page("Not a request", "sorry", ("It has no HTTP version.",), status=400))
+            answer.force_close()
+        else:
+            answer = await _handled(request, handler)
+        answer.headers.update(HEADERS)
+        answer.headers["Server"] = SERVER
+        return answer
+
+    return guard
+
+
+async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        async with asyncio.timeout(REQUEST_S):
+            return await handler(request)
+    except TimeoutError:
+        return _answer(
+            Page("That took too long", "sorry", ("Open the link again: it says whether it counts.",), status=503)
+        )
+    except web.HTTPException as refusal:
+        words = {404: "There is no such page", 405: "This cannot be done here", 413: "That is too much text"}
+        title = words.get(refusal.status, "This request is not understood")
+        answer = _answer(Page(title, "sorry", ("Open the link from the message again.",), status=refusal.status))
+        if "Allow" in refusal.headers:
+            answer.headers["Allow"] = refusal.headers["Allow"]
+        return answer
+    except ConnectionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary of the process
+        _log.error("%s of a page failed: %s", request.method, type(error).__name__)
+        return _answer(Page("Something went wrong", "sorry", ("Open the link again in a minute.",), status=500))
+
+
+def _address(request: web.Request, settings: WebSettings) -> str:
+    if settings.behind_proxy:
+        said = request.headers.getall("X-Forwarded-For", [])
+        last = said[-1].rpartition(",")[2].strip() if said else ""
+        if last:
+            return last[:100]
+    return request.remote or ""

@@ -1,0 +1,164 @@
+"""What a link does: looks at the incident, writes the action to the log once, remembers it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import Any
+
+from msgspec import Struct, structs
+
+from alerts.incident import Act
+from alerts.links import Claim, doer
+from streams.core.formatting import UTC_ZONE
+from web.link_pages import END_NOW, SPANS, Page, page_of, unavailable
+from web.links_store import LinkAct, LinksStore, StoreAway
+
+_log = logging.getLogger(__name__)
+
+MOST_NAME = 80
+
+
+class NotWritten(Exception):
+    """The log did not take an action. Operator: see the reason.
+
+    Attributes:
+        unsure: It may be on the log all the same: the broker did not answer in time.
+    """
+
+    def __init__(self, reason: str, *, unsure: bool = False) -> None:
+        super().__init__(reason)
+        self.unsure = unsure
+
+
+Append = Callable[[Act, int], Awaitable[str]]
+"""Writes an action to the partition of its incident, and returns the place on the log in words. Raises NotWritten."""
+
+
+class Given(Struct, frozen=True):
+    """What a person filled in.
+
+    Attributes:
+        name: Who it is; empty where they did not say.
+        span: The chosen length of a silence; empty for all else.
+    """
+
+    name: str = ""
+    span: str = ""
+
+
+class BadForm(Exception):
+    """A field of the form holds what it may not. The message says which and what it may."""
+
+
+class LinkActions:
+    """Follows links that are good."""
+
+    def __init__(
+        self,
+        store: LinksStore,
+        append: Append,
+        clock_ms: Callable[[], int],
+        zone_of: Callable[[str], str] = lambda _receiver: UTC_ZONE,
+    ) -> None:
+        """Act by a store and a log.
+
+        Args:
+            store: Incidents, and what links have done.
+            append: Writes to the log.
+            clock_ms: Wall time.
+            zone_of: IANA name of a receiver's zone.
+        """
+        self._store, self._append, self._clock_ms, self._zone_of = store, append, clock_ms, zone_of
+
+    async def show(self, claim: Claim) -> Page:
+        """Return the page of a link. Nothing is changed by it, however often it is asked for."""
+        try:
+            record, done = await self._look(claim)
+        except StoreAway as error:
+            return unavailable(claim, str(error))
+        return page_of(claim, record, done, self._clock_ms(), self._zone_of(claim.receiver))
+
+    async def act(self, claim: Claim, given: Given) -> Page | None:
+        """Do what the link is for.
+
+        Returns:
+            None once it is on the log, or was before: ``show`` says so. A page where it cannot be done.
+
+        Raises:
+            BadForm: A field is wrong. Nothing was done.
+        """
+        now_ms = self._clock_ms()
+        wanted = _wanted(claim, given, now_ms)
+        try:
+            record, done = await self._look(claim)
+            page = page_of(claim, record, done, now_ms, self._zone_of(claim.receiver))
+            if record is None or not page.button:
+                return page if page.status != 200 else None  # nothing to do, or it is done: the page says so
+            name = name_of(claim)
+            if not await self._store.begin(name, wanted, over=done):
+                return None  # another request of the same link was faster
+            return await self._write(claim, record, name, wanted, done)
+        except StoreAway as error:
+            return unavailable(claim, str(error))
+
+    async def _write(
+        self, claim: Claim, record: dict[str, Any], name: str, wanted: LinkAct, before: LinkAct | None
+    ) -> Page | None:
+        act = Act(
+            what=wanted.what,  # type: ignore[arg-type]
+            key=claim.incident,
+            by=wanted.by,
+            at_ms=wanted.at_ms,
+            id=f"link:{name}:{wanted.at_ms}",
+            until_ms=wanted.until_ms,
+            via="link",
+            notice=claim.notice[:200],
+        )
+        try:
+            place = await self._append(act, int(record["stamp"]["partition"]))
+        except NotWritten as error:
+            _log.warning("%s of %s not written: %s", wanted.what, claim.incident[:12], error)
+            if not error.unsure:
+                await self._store.undo(name, before)
+            return unavailable(claim, str(error), unsure=error.unsure)
+        except asyncio.CancelledError:
+            _log.warning("%s of %s: the request ended before the broker answered", wanted.what, claim.incident[:12])
+            raise
+        _log.info("%s of %s by a link of %s: %s", wanted.what, claim.incident[:12], claim.receiver, place)
+        await self._store.written(name, structs.replace(wanted, state="written"))
+        return None
+
+    async def _look(self, claim: Claim) -> tuple[dict[str, Any] | None, LinkAct | None]:
+        if claim.purpose == "check":
+            return None, None
+        return await self._store.incident(claim.incident), await self._store.act(name_of(claim))
+
+
+def name_of(claim: Claim) -> str:
+    """Return under which name it is remembered what was done.
+
+    An acknowledgement counts once for each link. Of silences and of a receiver's marks the last one counts, whichever link it came by.
+    """
+    match claim.purpose:
+        case "silence":
+            parts: tuple[str, ...] = ("silence", claim.incident)
+        case "useful" | "not_useful":
+            parts = ("mark", claim.incident, claim.receiver)
+        case _:
+            parts = (claim.purpose, claim.incident, claim.notice, claim.receiver)
+    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _wanted(claim: Claim, given: Given, now_ms: int) -> LinkAct:
+    name = given.name.strip()
+    if len(name) > MOST_NAME or not name.isprintable():
+        raise BadForm(f"your name: write at most {MOST_NAME} characters, on one line")
+    until_ms = None
+    if claim.purpose == "silence":
+        if given.span != END_NOW and given.span not in SPANS:
+            raise BadForm("how long: choose one of the times on the page")
+        until_ms = now_ms if given.span == END_NOW else now_ms + 1000 * SPANS[given.span]
+    return LinkAct(claim.purpose, doer(claim.receiver, name)[:200], now_ms, until_ms)

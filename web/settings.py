@@ -1,0 +1,71 @@
+"""The ``web`` section of the configuration: the pages that links of messages open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from alerts.links import LinkSigner, keys_of
+from config.addresses import web_base
+from config.base import Section, SettingsFault, refuse
+from config.durations import Seconds
+from config.grants import MIN_KEY_CHARS
+
+_MAKE = "make one with: openssl rand -hex 32"
+
+
+class WebSettings(Section):
+    """Web pages, and the links in messages that lead to them."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Where `floorwatch web` listens: behind your proxy, which speaks HTTPS."
+    )
+    port: int = Field(default=8091, ge=0, le=65535, description="0 takes a free port and prints it.")
+    url: Annotated[str, AfterValidator(web_base)] = Field(
+        default="",
+        description="How people reach it, e.g. https://floorwatch.example; none puts no links that act into messages.",
+    )
+    link_keys: SecretStr | None = Field(
+        default=None,
+        description="What workers sign links with and `floorwatch web` knows them by: one key a line, the first signs, all are "
+        "believed. Better in link_keys_file.",
+    )
+    link_keys_file: Path | None = Field(default=None, description="File whose content is link_keys.")
+    link_lasts: Seconds = Field(
+        default=7 * 86_400,
+        ge=3600,
+        le=90 * 86_400,
+        description="How long a link is good, at least; it ends with a UTC day.",
+    )
+    behind_proxy: bool = Field(
+        default=False,
+        description="Limits count the last address of X-Forwarded-For, which your proxy writes; else that of the connection.",
+    )
+    requests_per_s: float = Field(default=5, gt=0, le=10_000, description="Of one address, on average; beyond it 429.")
+    burst_requests: int = Field(default=60, ge=1, le=100_000, description="How many may come at once.")
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The keys, of which the first signs; empty where there are none."""
+        return () if self.link_keys is None else keys_of(self.link_keys.get_secret_value())
+
+    def signer(self) -> LinkSigner | None:
+        """Return what makes the links of messages; None where messages have none."""
+        if not self.url or not self.keys:
+            return None
+        return LinkSigner(self.url, self.keys, round(self.link_lasts * 1000))
+
+    @model_validator(mode="after")
+    def _sound(self) -> WebSettings:
+        faults = []
+        short = [number for number, key in enumerate(self.keys, 1) if len(key) < MIN_KEY_CHARS]
+        if self.link_keys is not None and (short or not self.keys):
+            reason = f"key {short[0]} has fewer than {MIN_KEY_CHARS} characters" if short else "there is no key in it"
+            faults.append(SettingsFault(("link_keys",), reason, _MAKE))
+        if self.url and self.link_keys is None and self.link_keys_file is None:
+            hint = f"{_MAKE} > link.keys, and set web.link_keys_file for workers and `floorwatch web`"
+            faults.append(SettingsFault(("url",), "there is no key to sign links with", hint))
+        refuse(faults)
+        return self
