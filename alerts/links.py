@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 LinkPurpose = Literal["ack", "silence", "useful", "not_useful", "details", "check"]
 """What a link is for. ``details`` only shows; ``check`` is about no incident: `floorwatch doctor` follows one."""
@@ -83,7 +83,9 @@ def sign(
     """
     if not keys:
         raise ValueError("there is no key to sign links with")
-    claim = msgspec.json.encode(Claim(purpose, incident, notice, receiver, expires_ms))
+    # The id of a message begins with the incident's key, which stands in the claim already: links should be short.
+    short = notice.removeprefix(incident) if notice.startswith(f"{incident}:") else notice
+    claim = msgspec.json.encode(Claim(purpose, incident, short, receiver, expires_ms))
     text = f"{_VERSION}.{_encoded(claim)}"
     return f"{text}.{_signature(keys[0], text)}"
 
@@ -107,6 +109,8 @@ def read(keys: Sequence[bytes], token: str, now_ms: int) -> Claim | LinkFault:
         claim = _claims.decode(_decoded(text.partition(".")[2]))
     except (ValueError, msgspec.MsgspecError):
         return LinkFault("forged")  # signed by us, but by a release that knows other purposes
+    if claim.notice.startswith(":"):
+        claim = structs.replace(claim, notice=claim.incident + claim.notice)
     return claim if now_ms < claim.expires_ms else LinkFault("expired", claim)
 
 

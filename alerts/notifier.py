@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from alerts.channels.base import Channel, ChannelError
 from alerts.channels.message import marked_instead, marked_repeat
 from alerts.outbox import UNLIMITED, Lease, Outbox, SendingRate
-from alerts.outgoing import Notification, in_zone
+from alerts.outgoing import Notification, in_zone, linked
 from streams.adapters.redis_retry import passes
 from streams.core.formatting import UTC_ZONE
 
@@ -33,6 +33,8 @@ _SAY_AGAIN_S = 60.0
 
 ChannelsOf = Callable[[Notification], Iterable[str]]
 ZoneOf = Callable[[Notification, str], str]
+LinkOf = Callable[[str], Callable[[str, str, str], str] | None]
+"""From a channel to how its links are signed: from (purpose, incident key, notice id) to a URL."""
 
 
 class DeliveryMeter(Protocol):
@@ -56,6 +58,7 @@ class Notifier:
         channels_of: ChannelsOf,
         *,
         zone_of: ZoneOf = lambda _note, _channel: UTC_ZONE,
+        link_of: LinkOf = lambda _channel: None,
         rates: Mapping[str, SendingRate] | None = None,
         fallbacks: Mapping[str, str] | None = None,
         meter: DeliveryMeter | None = None,
@@ -66,11 +69,12 @@ class Notifier:
         """Deliver from ``outbox`` by ``channels``.
 
         ``channels_of`` gives the names of a notification's channels, ``zone_of`` the zone of a channel's readers: ``alerts.routes``.
+        ``link_of`` gives how the links of a channel's messages are signed, None for messages without.
         ``rates`` names what the limited channels may send, ``fallbacks`` the channel that gets what one is given up for.
         """
         self._outbox = outbox
         self._channels = channels
-        self._channels_of, self._zone_of = channels_of, zone_of
+        self._channels_of, self._zone_of, self._link_of = channels_of, zone_of, link_of
         self._rates, self._fallbacks = rates or {}, fallbacks or {}
         self._meter = meter
         self._lease_s, self._poll_s, self._at_once = lease_s, poll_s, at_once
@@ -165,7 +169,9 @@ class Notifier:
         await self._outbox.retry(lease, fault.reason, fault.retry_after_ms, unsure=fault.unsure)
 
     async def _send(self, lease: Lease, channel: Channel) -> ChannelError | None:
-        note = in_zone(lease.note, self._zone_of(lease.note, channel.name))
+        link = self._link_of(channel.name)
+        note = lease.note if link is None else linked(lease.note, link)
+        note = in_zone(note, self._zone_of(lease.note, channel.name))
         note = marked_repeat(note) if lease.unsure and not channel.idempotent else note
         note = marked_instead(note, lease.instead_of) if lease.instead_of else note
         most_s = self._lease_s * _SEND_SHARE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -71,13 +72,27 @@ def notification(effect: Notify, links: Links | None = None) -> Notification:
 
 def in_zone(note: Notification, zone: str) -> Notification:
     """Return a notification that shows times in a zone; as it is where its incident cannot be read."""
-    if zone == note.zone:
+    if zone == note.zone and note.links == Links():
         return note
     message = compose(note, Reader(zone))
     if not message.members:
         return note
     text = chat(message, PLAIN)
     return structs.replace(note, title=text.title, body=text.body, zone=zone)
+
+
+def linked(note: Notification, link: Callable[[str, str, str], str]) -> Notification:
+    """Return a notification whose links act. Its body shows them once it is put into its reader's zone.
+
+    Args:
+        note: What to tell; one without an incident stays as it is.
+        link: From (purpose, incident key, notice id) to a URL.
+    """
+    key = note.incident.get("key")
+    if not isinstance(key, str):
+        return note
+    urls = {name: link(name, key, note.id) for name in Links.__struct_fields__}
+    return structs.replace(note, links=Links(**urls))
 
 
 def within(note: Notification, most_bytes: int) -> Notification:

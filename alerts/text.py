@@ -19,6 +19,8 @@ class Links(Struct, frozen=True, omit_defaults=True):
     ack: str = ""
     silence: str = ""
     useful: str = ""
+    not_useful: str = ""
+    details: str = ""
 
 
 class Text(Struct, frozen=True):

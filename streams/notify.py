@@ -13,9 +13,11 @@ from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
-from alerts.notifier import Notifier
+from alerts.links import LinkSigner
+from alerts.notifier import LinkOf, Notifier
 from alerts.outbox import Outbox
 from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, fallbacks_of, rates_of, zone_of
+from alerts.settings.channels import ConsoleSettings
 from streams.adapters.redis_retry import passes
 from streams.core.formatting import rfc3339
 from telemetry.background import BackgroundTasks
@@ -32,13 +34,29 @@ def clock_ms() -> int:
     return int(time.time() * 1000)
 
 
+def _link_of(settings: RoutingSettings, signer: LinkSigner | None) -> LinkOf:
+    """Return how the links of each channel are signed. A console has none: whoever may read the log could act by them."""
+
+    def link_of(channel: str) -> Callable[[str, str, str], str] | None:
+        if signer is None or isinstance(settings.channels.get(channel), ConsoleSettings):
+            return None
+        return signer.for_receiver(channel, clock_ms())
+
+    return link_of
+
+
 class NotificationService:
     """Everything of a worker that brings notifications to people."""
 
     def __init__(
-        self, settings: RoutingSettings, outbox: Outbox, metrics: EngineMetrics, tasks: BackgroundTasks
+        self,
+        settings: RoutingSettings,
+        outbox: Outbox,
+        metrics: EngineMetrics,
+        tasks: BackgroundTasks,
+        signer: LinkSigner | None = None,
     ) -> None:
-        """Build the channels and say what is wrong with them; :meth:`start` begins to deliver."""
+        """Build the channels and say what is wrong with them; :meth:`start` begins to deliver. ``signer`` makes links that act."""
         self._outbox, self._metrics, self._tasks = outbox, metrics, tasks
         self.channels = build_channels(settings, clock_ms)
         self._routes = dict(settings.routes)
@@ -54,6 +72,7 @@ class NotificationService:
             self.channels.by_name,
             channels_of(settings),
             zone_of=zone_of(settings),
+            link_of=_link_of(settings, signer),
             rates=rates_of(settings),
             fallbacks=fallbacks_of(settings),
             meter=metrics,

@@ -65,7 +65,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     zones = ZoneWatch(config.tables, partial(sites_of, worker))
     for said in warnings(config):
         log.warning("configuration: %s", said)
-    delivery = NotificationService(config.alerts, worker.outbox, metrics, tasks)
+    delivery = NotificationService(config.alerts, worker.outbox, metrics, tasks, config.web.signer())
     metrics.on_collect(lambda: _sample_tasks(metrics, tasks))
     _stop_on_signals(stopping, watchdog)
     web_runner = await _serve_metrics(worker, metrics, tasks, delivery, zones, watchdog)

@@ -11,7 +11,9 @@ from alerts.links import LinkSigner, keys_of
 from config.addresses import web_base
 from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds
-from config.grants import MIN_KEY_CHARS
+
+LEAST_KEY = 32
+"""Characters of a key."""
 
 _MAKE = "make one with: openssl rand -hex 32"
 
@@ -60,9 +62,9 @@ class WebSettings(Section):
     @model_validator(mode="after")
     def _sound(self) -> WebSettings:
         faults = []
-        short = [number for number, key in enumerate(self.keys, 1) if len(key) < MIN_KEY_CHARS]
+        short = [number for number, key in enumerate(self.keys, 1) if len(key) < LEAST_KEY]
         if self.link_keys is not None and (short or not self.keys):
-            reason = f"key {short[0]} has fewer than {MIN_KEY_CHARS} characters" if short else "there is no key in it"
+            reason = f"key {short[0]} has fewer than {LEAST_KEY} characters" if short else "there is no key in it"
             faults.append(SettingsFault(("link_keys",), reason, _MAKE))
         if self.url and self.link_keys is None and self.link_keys_file is None:
             hint = f"{_MAKE} > link.keys, and set web.link_keys_file for workers and `floorwatch web`"

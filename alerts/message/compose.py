@@ -177,9 +177,9 @@ def _links(member: Member, reader: Reader, notice: str, made: Links) -> tuple[Li
         ]
     urls += [
         ("Useful", signed.get("useful") or made.useful, "useful"),
-        ("Not useful", signed.get("not_useful", ""), "not_useful"),
+        ("Not useful", signed.get("not_useful") or made.not_useful, "not_useful"),
         ("Runbook", incident.runbook_url, "runbook"),
-        ("Details", signed.get("details", ""), "details"),
+        ("Details", signed.get("details") or made.details, "details"),
     ]
     return tuple(Link(label, url, does) for label, url, does in urls if is_link(url))
 

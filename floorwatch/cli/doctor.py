@@ -189,16 +189,18 @@ async def _connections(config: FloorwatchConfig) -> list[Check]:
     from floorwatch.cli.doctor_redis import redis_checks
     from floorwatch.cli.doctor_sampling import sampling_checks
     from floorwatch.cli.doctor_sites import review_checks
+    from floorwatch.cli.doctor_web import web_checks
 
-    kafka, redis, alerts, review = await asyncio.gather(
+    kafka, redis, alerts, review, web = await asyncio.gather(
         kafka_checks(config.kafka, config.tables.correction_horizon_days),
         redis_checks(config.redis, config.engine.future_tolerance_s),
         alert_checks(config),
         review_checks(config),
+        web_checks(config.web),
     )
     there = any(check.name == "topics" and check.status == "ok" for check in kafka)
     drawn = await sampling_checks(config.kafka, config.sampling.plan()) if there else []
-    return [*review, *kafka, *redis, *alerts, *drawn]
+    return [*review, *kafka, *redis, *alerts, *web, *drawn]
 
 
 def _ports(config: FloorwatchConfig) -> list[tuple[str, str, int]]:

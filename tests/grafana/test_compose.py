@@ -22,7 +22,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SCHEMA = json.loads((Path(__file__).parent / "data/compose-spec.json").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-OURS = ("topics", "gateway", "worker")
+OURS = ("topics", "gateway", "worker", "web")
 
 
 def test_it_is_valid_by_the_compose_specification() -> None:

@@ -1,0 +1,88 @@
+"""Web pages over an incidents stage in memory: the log, Redis and the clock of ``tests.alerts.incident_world``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from aiohttp.test_utils import TestServer
+
+from alerts.codec import decode_input
+from alerts.incident import Act
+from alerts.links import LinkSigner
+from tests.alerts import incident_world
+from tests.alerts.incident_world import KEY, SIGNALS, World
+from web.app import build_web_app
+from web.link_actions import LinkActions, NotWritten
+from web.links_store import RedisLinksStore
+from web.settings import WebSettings
+
+KEYS = ("k" * 40, "old" * 20)
+NOTICE = f"{KEY}:open"
+SETTINGS = WebSettings.model_validate({"link_keys": "\n".join(KEYS), "url": "https://fw.example/x"})
+SIGNER = SETTINGS.signer()
+assert SIGNER is not None
+
+
+class Pages:
+    """A world with an incident, and a browser without scripts."""
+
+    def __init__(self, world: World, http: aiohttp.ClientSession, address: str) -> None:
+        self.world, self.http, self.address = world, http, address
+        self.faults: list[NotWritten] = []
+
+    def link(self, purpose: Any, receiver: str = "ops", *, notice: str = NOTICE, key: str = KEY) -> str:
+        """Return the address of a link here, as the notifier signs it."""
+        signer: LinkSigner = SIGNER  # type: ignore[assignment]
+        return self.address + signer.url(purpose, key, notice, receiver, self.world.now_ms).removeprefix(SETTINGS.url)
+
+    async def get(self, url: str, method: str = "GET") -> tuple[int, str]:
+        async with self.http.request(method, url) as answer:
+            return answer.status, text_of(await answer.text())
+
+    async def press(self, url: str, **fields: str) -> tuple[int, str]:
+        """Press the button, and follow where it leads."""
+        async with self.http.post(url, data=fields or {"by": ""}) as answer:
+            return answer.status, text_of(await answer.text())
+
+    def acts(self) -> list[Act]:
+        inputs = [decode_input(record.value or b"") for record in self.world.log.records.get(SIGNALS, [])]
+        return [given for given in inputs if isinstance(given, Act)]
+
+
+Story = Callable[[Pages], Awaitable[None]]
+
+
+def run(url: str, story: Story, settings: WebSettings = SETTINGS) -> None:
+    """Tell a story of an open incident whose people got a message."""
+
+    async def go(world: World) -> None:
+        await world.put(incident_world.on())
+        await world.turn()
+        pages: Pages
+
+        async def append(act: Act, _partition: int) -> str:
+            if pages.faults:
+                raise pages.faults.pop(0)
+            await world.put(act)
+            return "signals"
+
+        def clock() -> int:
+            return world.now_ms
+
+        actions = LinkActions(RedisLinksStore(world.redis, "f:"), append, clock, lambda _: "Asia/Kuala_Lumpur")
+        server = TestServer(build_web_app(settings, actions, clock))
+        async with server, aiohttp.ClientSession() as http:
+            pages = Pages(world, http, str(server.make_url("/")))
+            await story(pages)
+
+    incident_world.run(url, go)
+
+
+def text_of(html: str) -> str:
+    """Return the words of a page, one line an element."""
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    lines = [re.sub(r"<[^>]+>", " ", line).strip() for line in body.splitlines()]
+    return "\n".join(re.sub(r"\s+", " ", line) for line in lines if line)

@@ -1,0 +1,138 @@
+"""Links in messages: each channel's own, signed when it is sent, and followed from what the receiver got."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from alerts.channels.message import message_for
+from alerts.escape import HTML
+from alerts.notifier import Notifier
+from alerts.outgoing import Notification
+from alerts.settings.channels import ConsoleSettings, WebhookSettings
+from config.base import Section
+from floorwatch.cli.doctor_web import web_checks
+from floorwatch.settings.load import load
+from streams.notify import _link_of
+from tests.alerts.incident_world import KEY
+from tests.web.pages import KEYS, SETTINGS, SIGNER, Pages, run
+from web.settings import WebSettings
+
+LABELS = {"Ack": "ack", "Silence": "silence", "Useful?": "useful", "Not useful": "not_useful", "Details": "details"}
+
+
+class Keeping:
+    """A channel that keeps what it is given."""
+
+    idempotent = True
+
+    def __init__(self, name: str) -> None:
+        self.name, self.notes = name, list[Notification]()
+
+    async def send(self, note: Notification, _key: str) -> None:
+        self.notes.append(note)
+
+    async def close(self) -> None:
+        pass
+
+
+def test_every_link_of_a_message_is_followed(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        told, silent = Keeping("ops"), Keeping("print")
+        assert SIGNER is not None
+        signer = SIGNER
+        names = ["ops", "print"]
+        note = Notification("x", "open", "default", "page", "", "", await here.world.shown())
+        box = here.world.outbox
+        await box.enqueue(Notification(f"{KEY}:again", "open", "default", "page", "t", "b", note.incident))
+        await Notifier(
+            box,
+            {"ops": told, "print": silent},
+            lambda _: names,
+            link_of=lambda channel: signer.for_receiver(channel, here.world.now_ms) if channel == "ops" else None,
+        ).drain()
+        (got,) = told.notes
+        said = dict(re.findall(r"^([A-Z][a-z ?]+):\s+(https://\S+)$", got.body, re.MULTILINE))
+        for label, purpose in LABELS.items():
+            url = said[label].replace(SETTINGS.url, here.address)
+            assert said[label] in message_for(got, HTML).body
+            assert (await here.get(url))[0] == 200
+            assert (await here.press(url, **{"for": "1h"}))[0] == 200
+            assert said[label] == getattr(got.links, purpose)
+        assert [act.what for act in here.acts()] == ["ack", "silence", "useful", "not_useful"]
+        assert {act.notice for act in here.acts()} == {f"{KEY}:again"}
+        assert "https://fw.example" not in silent.notes[0].body
+
+    run(redis_url, story)
+
+
+def test_a_console_gets_no_links_that_act() -> None:
+    settings = load(None, {}).alerts.model_copy(
+        update={
+            "channels": {
+                "ops": WebhookSettings.model_validate({"type": "webhook", "url": "http://127.0.0.1:1/"}),
+                "out": ConsoleSettings(type="console"),
+            }
+        }
+    )
+    link_of = _link_of(settings, SIGNER)
+    assert link_of("ops") is not None
+    assert link_of("out") is None
+    assert _link_of(settings, None)("ops") is None
+
+
+def test_each_process_reads_only_the_keys_it_uses() -> None:
+    env = {"FLOORWATCH_WEB__LINK_KEYS_FILE": "/nowhere/link.keys", "FLOORWATCH_WEB__URL": "https://fw.example"}
+    for process in ("gateway", "reader"):
+        assert isinstance(load(None, env, process=process).web, Section)  # type: ignore[arg-type]
+    for process in ("worker", "web", "all"):
+        with pytest.raises(Exception, match="no such file"):
+            load(None, env, process=process)  # type: ignore[arg-type]
+
+
+def test_doctor_follows_a_link(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        async def said(**settings: str) -> tuple[str, str]:
+            (check,) = await web_checks(WebSettings.model_validate(settings))
+            return check.status, check.detail
+
+        keys = "\n".join(KEYS)
+        assert await web_checks(WebSettings()) == []
+        assert (await said(link_keys=keys))[1] == "messages carry no links: web.url is not set"
+        assert await said(link_keys=keys, url=here.address) == (
+            "ok", f"{here.address} answers, and knows links signed with these keys",
+        )  # fmt: skip
+        status, detail = await said(link_keys="other" * 10, url=here.address)
+        assert (status, "by other keys" in detail) == ("fail", True)
+        assert (await said(link_keys=keys, url=here.address + "below"))[1].endswith("answers 404 to a link")
+        assert "does not answer from here" in (await said(link_keys=keys, url="http://127.0.0.1:1"))[1]
+
+    run(redis_url, story)
+
+
+@pytest.mark.servers
+def test_the_process_needs_a_key() -> None:
+    import subprocess
+    import sys
+
+    from floorwatch.embedded.servers import clean_environment
+
+    done = subprocess.run(
+        [sys.executable, "-m", "floorwatch", "web"],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "openssl rand -hex 32 > link.keys" in done.stderr) == (2, True)
+
+
+@pytest.mark.servers
+def test_the_process_serves_and_writes_to_kafka(redis_url: str, kafka_bootstrap: str) -> None:
+    from tests.web.process import acted
+
+    act, shown = asyncio.run(acted(redis_url, kafka_bootstrap))
+    assert (act.what, act.by, act.via) == ("ack", "Mei (link of ops)", "link")
+    assert "Acknowledged" in shown
