@@ -200,7 +200,8 @@ def _commands(member: Member, made: Links, reader: Reader) -> tuple[Command, ...
         found.append(Command("Silence", f"floorwatch silence {key} --for 2h --by NAME", "silence"))
     if incident.examples:
         found.append(Command("A task", f"floorwatch facts {shlex.quote(incident.examples[0])}", "tasks"))
-    found.append(Command("Details", f"floorwatch incidents show {key}", "details"))
+    if not made.details:
+        found.append(Command("Details", f"floorwatch incidents show {key}", "details"))
     return tuple(found)
 
 

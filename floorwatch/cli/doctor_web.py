@@ -8,7 +8,7 @@ import time
 import aiohttp
 
 from floorwatch.cli.doctor_check import Check
-from web.settings import WebSettings
+from floorwatch.web.settings import WebSettings
 
 _ANSWER_S = 5.0
 _NAME = "web pages"

@@ -57,7 +57,7 @@ def web(
 
 async def _serve(settings: FloorwatchConfig, stopping_begins: object) -> None:
     from floorwatch.embedded.launch import stop_requested
-    from web.serve import serving
+    from floorwatch.web.serve import serving
 
     with stop_requested() as stopping:
         async with serving(settings) as url:

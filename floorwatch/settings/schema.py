@@ -23,9 +23,9 @@ from config.targets import TargetSettings
 from config.topics import RawTopic
 from floorwatch.settings.alert_settings import AlertSettings, GatewaySettings
 from floorwatch.settings.sampling_sources import sampling_faults
+from floorwatch.web.settings import WebSettings
 from streams.core.window_names import same_window
 from streams.models.grants import SenderGrant
-from web.settings import WebSettings
 
 _RECORD_OVERHEAD_BYTES = 65_536
 """What key and batch add to an event on its topic, generously."""

@@ -19,7 +19,7 @@ READ_BY_TEXT = {
 }
 """Settings that no code names, with the reason. A secret's file is read by the loader, which finds it by its ending."""
 
-CODE = ("alerts", "config", "floorwatch", "gateway", "streams", "telemetry", "web")
+CODE = ("alerts", "config", "floorwatch", "gateway", "streams", "telemetry")
 
 
 def sections(kind: Any, found: set[type[BaseModel]]) -> set[type[BaseModel]]:

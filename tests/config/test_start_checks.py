@@ -119,13 +119,15 @@ SECRETS = {
     "channels": "alerts: {channels: {ops: {type: webhook, url_file: FILE}}, routes: {default: [ops]}}",
     "signature": "alerts: {channels: {ops: {type: webhook, url: 'http://a/', secret_file: FILE}}, routes: {default: [ops]}}",
     "apprise": "alerts: {channels: {ops: {type: apprise, url_file: FILE}}, routes: {default: [ops]}}",
+    "links": "web: {link_keys_file: FILE, url: 'https://fw.example'}",
     "redis": "redis: {password_file: FILE}",
     "kafka": "kafka: {security: {protocol: SASL_SSL, username: u, password_file: FILE}}",
 }
 USERS: dict[str, set[Process]] = {
     "gateway": {"all", "gateway"},
+    "links": {"all", "worker", "web"},
     **{name: {"all", "worker"} for name in ("channels", "signature", "apprise")},
-    **{name: {"all", "gateway", "worker", "reader"} for name in ("redis", "kafka")},
+    **{name: {"all", "gateway", "worker", "web", "reader"} for name in ("redis", "kafka")},
 }
 
 

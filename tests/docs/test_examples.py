@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("streams", "alerts", "config", "gateway", "web", "telemetry", "floorwatch", "grafana", "prometheus")
+PACKAGES = ("streams", "alerts", "config", "gateway", "telemetry", "floorwatch", "grafana", "prometheus")
 MODULES = sorted(
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
     for package in PACKAGES

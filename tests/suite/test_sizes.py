@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MOST_LINES, MOST_IN_FUNCTION = 400, 70
-PRODUCT = ("streams", "alerts", "config", "gateway", "web", "telemetry", "grafana", "prometheus", "floorwatch")
+PRODUCT = ("streams", "alerts", "config", "gateway", "telemetry", "grafana", "prometheus", "floorwatch")
 TOPS = (*PRODUCT, "tests", "bench", "sdk", "examples")
 
 

@@ -12,12 +12,12 @@ from aiohttp.test_utils import TestServer
 from alerts.codec import decode_input
 from alerts.incident import Act
 from alerts.links import LinkSigner
+from floorwatch.web.app import build_web_app
+from floorwatch.web.link_actions import LinkActions, NotWritten
+from floorwatch.web.links_store import RedisLinksStore
+from floorwatch.web.settings import WebSettings
 from tests.alerts import incident_world
 from tests.alerts.incident_world import KEY, SIGNALS, World
-from web.app import build_web_app
-from web.link_actions import LinkActions, NotWritten
-from web.links_store import RedisLinksStore
-from web.settings import WebSettings
 
 KEYS = ("k" * 40, "old" * 20)
 NOTICE = f"{KEY}:open"

@@ -13,11 +13,11 @@ from alerts.codec import decode_input, encode_incident
 from alerts.incident import Act, Stamp
 from alerts.text import title_of
 from floorwatch.embedded.servers import clean_environment
+from floorwatch.web.settings import WebSettings
 from streams.engine.log import KafkaLogReader
 from tests.alerts.machine import opened
 from tests.redis_clients import async_client
 from tests.web.pages import KEYS, text_of
-from web.settings import WebSettings
 
 ANSWER_S = 60.0
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from alerts.links import PURPOSES
+from floorwatch.web.link_actions import NotWritten
+from floorwatch.web.settings import WebSettings
 from tests.alerts.incident_world import KEY, SIGNALS
 from tests.alerts.machine import signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 from tests.web.pages import SETTINGS, SIGNER, Pages, run, text_of
-from web.link_actions import NotWritten
-from web.settings import WebSettings
 
 WRITING = ("ack", "silence", "useful", "not_useful")
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 from alerts.links import Claim, LinkFault
 from alerts.text import runbook_words
 from alerts.view import instant_ms
+from floorwatch.web.links_store import LinkAct
 from streams.core.formatting import UTC_ZONE, duration, instant, printable, times_in
-from web.links_store import LinkAct
 
 SPANS = {"30m": 1_800, "1h": 3_600, "4h": 14_400, "8h": 28_800, "1d": 86_400, "7d": 604_800}
 """Lengths of a silence that the page offers, in seconds."""

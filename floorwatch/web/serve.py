@@ -20,21 +20,21 @@ from alerts.incident import Act
 from alerts.routes import RoutingSettings
 from config.kafka import KafkaSettings
 from config.redis import RedisSettings
+from floorwatch.web.app import build_web_app
+from floorwatch.web.link_actions import LinkActions, NotWritten
+from floorwatch.web.links_store import RedisLinksStore
+from floorwatch.web.settings import WebSettings
 from streams.adapters.clients import redis_client, started_producer
 from streams.adapters.topic_names import TopicNames
 from streams.core.formatting import UTC_ZONE
 from streams.engine.errors import Misconfigured
 from streams.models.kafka_error import said_by
 from streams.models.topics import SIGNALS
-from web.app import build_web_app
-from web.link_actions import LinkActions, NotWritten
-from web.links_store import RedisLinksStore
-from web.settings import WebSettings
 
 _log = logging.getLogger(__name__)
 
 _CONNECT_S, _SEND_S = 6.0, 6.0
-"""Together shorter than a request may take (web.app.REQUEST_S)."""
+"""Together shorter than a request may take (floorwatch.web.app.REQUEST_S)."""
 _STOP_S = 10.0
 _READY_S = 3.0
 

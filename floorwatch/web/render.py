@@ -9,9 +9,9 @@ from importlib.resources import files
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from web.link_pages import Page
+from floorwatch.web.link_pages import Page
 
-_TEMPLATES = files("web") / "templates"
+_TEMPLATES = files("floorwatch.web") / "templates"
 _STYLE = (_TEMPLATES / "page.css").read_text(encoding="utf-8").strip()
 _PAGES = Environment(
     loader=DictLoader({"page.html": (_TEMPLATES / "page.html").read_text(encoding="utf-8")}),

@@ -12,9 +12,9 @@ from msgspec import Struct, structs
 
 from alerts.incident import Act
 from alerts.links import Claim, doer
+from floorwatch.web.link_pages import END_NOW, SPANS, Page, page_of, unavailable
+from floorwatch.web.links_store import LinkAct, LinksStore, StoreAway
 from streams.core.formatting import UTC_ZONE
-from web.link_pages import END_NOW, SPANS, Page, page_of, unavailable
-from web.links_store import LinkAct, LinksStore, StoreAway
 
 _log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from alerts.links import LinkFault, read
+from floorwatch.web.link_actions import BadForm, Given, LinkActions
+from floorwatch.web.link_pages import Page, fault_page
+from floorwatch.web.render import HEADERS, html_of
+from floorwatch.web.settings import WebSettings
 from streams.adapters.token_buckets import TokenBuckets
 from telemetry.http import SERVER, without_version
-from web.link_actions import BadForm, Given, LinkActions
-from web.link_pages import Page, fault_page
-from web.render import HEADERS, html_of
-from web.settings import WebSettings
 
 _log = logging.getLogger(__name__)
 
