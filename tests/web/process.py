@@ -25,13 +25,13 @@ ANSWER_S = 60.0
 async def acted(redis_url: str, bootstrap: str) -> tuple[Act, str]:
     """Take an incident by a link of a running process; return what is on the log, and what the page says then."""
     settings = {
-        "FLOORWATCH_WEB__LINK_KEYS": "\n".join(KEYS),
-        "FLOORWATCH_WEB__PORT": "0",
-        "FLOORWATCH_WEB__URL": "https://fw.example",
-        "FLOORWATCH_REDIS__URL": redis_url,
-        "FLOORWATCH_KAFKA__BROKERS": bootstrap,
-        "FLOORWATCH_KAFKA__PARTITIONS": "1",
-        "FLOORWATCH_KAFKA__TOPIC_PREFIX": "web.",
+        "WEB__LINK_KEYS": "\n".join(KEYS),
+        "WEB__PORT": "0",
+        "WEB__URL": "https://fw.example",
+        "REDIS__URL": redis_url,
+        "KAFKA__BROKERS": bootstrap,
+        "KAFKA__PARTITIONS": "1",
+        "KAFKA__TOPIC_PREFIX": "web.",
     }
     environment = clean_environment(**settings)
     made = await asyncio.create_subprocess_exec(
