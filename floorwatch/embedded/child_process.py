@@ -17,10 +17,10 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from floorwatch.embedded.health import Ask
+from streams.models.timestamps import parse_rfc3339_ms
 
 _log = logging.getLogger(__name__)
 
@@ -268,11 +268,14 @@ def last_error(path: Path, begin: int = 0, most: int = 300) -> str:
 
 def _last_words(lines: list[str]) -> list[str]:
     """Return the lines of a log's last seconds, by the times in it; all of them where it has no times."""
-    stamped = [(index, found[1]) for index, line in enumerate(lines) if (found := _TIME.match(line))]
+    # Local times, read as if they were UTC: only their differences count.
+    stamped = [
+        (index, parse_rfc3339_ms(f"{found[1]}Z")) for index, line in enumerate(lines) if (found := _TIME.match(line))
+    ]
     if not stamped:
         return lines
-    end = datetime.fromisoformat(stamped[-1][1])
-    return lines[next(i for i, at in stamped if (end - datetime.fromisoformat(at)).total_seconds() < _LAST_WORDS_S) :]
+    end_ms = stamped[-1][1]
+    return lines[next(index for index, at_ms in stamped if end_ms - at_ms < _LAST_WORDS_S * 1000) :]
 
 
 def _open_log(path: Path, flags: int) -> int:
