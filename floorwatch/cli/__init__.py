@@ -47,6 +47,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "config": ("floorwatch.cli.config_cmd", "config_app"),
     "incidents": ("floorwatch.cli.incidents", "incidents_app"),
     "notifications": ("floorwatch.cli.notifications", "notifications_app"),
+    "alerts": ("floorwatch.cli.alerts", "alerts_app"),
     "rules": ("floorwatch.cli.rules", "rules_app"),
     "audits": ("floorwatch.cli.audits", "audits_app"),
 }
@@ -57,7 +58,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Start": ("up", "demo", "simulate"),
     "Look": ("table", "forecast", "whatif", "quality", "people", "scorecard", "roster", "audits"),
     "Explain a number": ("why", "facts", "explain"),
-    "Alerts": ("incidents", "ack", "silence", "notifications", "rules"),
+    "Alerts": ("incidents", "ack", "silence", "alerts", "notifications", "rules"),
     "Set up and check": ("config", "doctor", "check-events", "topics"),
     "Run in production": ("worker", "gateway", "web", "rescale"),
     "Prove and develop": ("process", "verify", "chaos", "sims", "generate"),

@@ -16,7 +16,7 @@ from floorwatch.output.reader_zone import local_instant
 from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
-    from alerts.incident import Ack, Silence
+    from alerts.incident import Ack, Act, Silence
     from floorwatch.settings.schema import FloorwatchConfig
 
 MAX_TEXT = 200
@@ -98,8 +98,8 @@ def silence_ms(text: str) -> int:
     return round(span_s * 1000)
 
 
-def find(records: Sequence[dict[str, Any]], start: str) -> dict[str, Any]:
-    """Return the live incident whose key begins so.
+def find(records: Sequence[dict[str, Any]], start: str, *, over: bool = False) -> dict[str, Any]:
+    """Return the incident whose key begins so: one that is live or, with ``over``, also one that is resolved.
 
     Raises:
         typer.Exit: There is none, there are several, or it is resolved; the message says what to do.
@@ -113,7 +113,7 @@ def find(records: Sequence[dict[str, Any]], start: str) -> dict[str, Any]:
         several = [f"  {one['key']}  {named(one)}" for one in found]
         raise fail(f"{start} is the start of {len(found)} incidents, give more digits:", *several)
     (record,) = found
-    if record["state"] == "resolved":
+    if record["state"] == "resolved" and not over:
         raise fail(f"resolved since {record['resolved_at']}, so there is nothing to do: {named(record)}")
     return record
 
@@ -140,7 +140,7 @@ def _act(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence,
     """Append an action to the log and return the incident once it shows it."""
     from streams.core.formatting import rfc3339
 
-    place = asyncio.run(_put(settings, record, act))
+    place = asyncio.run(put(settings, record, act))
     until_s = time.monotonic() + wait_s
     while True:
         shown = _shown(settings, record["key"]) or record
@@ -166,8 +166,12 @@ def _shown(settings: FloorwatchConfig, key: str) -> dict[str, Any] | None:
     return next(iter(read_incidents(redis_options(settings.redis), settings.redis.prefix, key)), None)
 
 
-async def _put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence) -> str:
-    """Write to the partition of the incident. Returns the place on the log in words."""
+async def put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence | Act) -> str:
+    """Write to the partition of the incident. Returns the place on the log in words.
+
+    Raises:
+        typer.Exit: Kafka did not take it.
+    """
     from aiokafka.errors import KafkaError
 
     from alerts.append import append_input

@@ -206,7 +206,7 @@ def _silence(shown: Page, record: Mapping[str, Any], done: LinkAct | None, now_m
             "Silence this incident?",
             "ask",
             *ended,
-            "No messages about it, for everybody, until then. It is still watched and shown. What still stands afterwards is told.",
+            "Nobody gets messages about it for so long. It is still watched and shown. What still stands afterwards is told.",
             button="Silence it",
             choices=tuple(choices),
         )

@@ -1,0 +1,161 @@
+"""``floorwatch alerts``: whether alerts were right, and a mark from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from floorwatch.cli.operator_actions import By, Key, checked, find, named, put
+from floorwatch.cli.options import ConfigOption, JsonLinesOption, VarOption, duration_ms
+from floorwatch.output.terminal import aligned, json_line, say, say_json_text, say_lines
+
+if TYPE_CHECKING:
+    from alerts.quality import RuleQuality
+    from floorwatch.settings.schema import FloorwatchConfig
+    from streams.engine.log import LogReader
+
+alerts_app = typer.Typer(help="Whether alerts were right: marks, precision by rule, times.", no_args_is_help=True)
+
+Decoded = TypeVar("Decoded")
+
+_READ_S = 120.0
+"""For the whole log of alerts."""
+
+
+@alerts_app.command("quality")
+def quality(
+    since: Annotated[str | None, typer.Option(help="Only incidents that opened in the last 7d, 30d …")] = None,
+    as_json: JsonLinesOption = False,
+    config: ConfigOption = None,
+    var: VarOption = None,
+) -> None:
+    """Tell by rule how many alerts were useful, of those that people marked, and how fast they were taken and over."""
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+
+    span_ms = None if since is None else duration_ms("--since", since)
+    with exit_on_config_error():
+        settings = load_for_reader(config, var)
+    since_ms = None if span_ms is None else int(time.time() * 1000) - span_ms
+    found = asyncio.run(_read(settings, since_ms))
+    if as_json:
+        for one in found:
+            say_json_text(json_line(_as_object(one)))
+        return
+    if not found:
+        say("No incidents on the log.")
+        return
+    say_lines(lines_of(found))
+
+
+@alerts_app.command("mark")
+def mark(
+    incident: Key,
+    by: By,
+    useful: Annotated[bool, typer.Option("--useful/--not-useful", help="Was this alert useful?")],
+    config: ConfigOption = None,
+    var: VarOption = None,
+) -> None:
+    """Mark an alert as useful or not, also when it is over. The last mark of each name counts."""
+    from alerts.incident import Act
+    from config.connect import redis_options
+    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.cli.incident_records import read_incidents, start_of
+
+    by = checked("--by", by)
+    start = start_of(incident)
+    with exit_on_config_error():
+        settings = load_for_reader(config, var)
+    record = find(read_incidents(redis_options(settings.redis), settings.redis.prefix), start, over=True)
+    act = Act("useful" if useful else "not_useful", record["key"], by, int(time.time() * 1000))
+    place = asyncio.run(put(settings, record, act))
+    say(f"marked {'useful' if useful else 'not useful'} by {by}, as {place}: {named(record)}")
+
+
+def lines_of(found: list[RuleQuality]) -> list[str]:
+    """Return a headline and a line for each rule."""
+    from streams.core.formatting import duration, percent
+
+    rows = [["rule", "incidents", "marked", "useful", "precision", "95% interval", "taken", "median", "over", "median"]]
+    for one in found:
+        marked = f"{one.marked} of {one.incidents}" + (f", {one.disputed} disputed" if one.disputed else "")
+        known = one.precision_ratio is not None and one.low_ratio is not None and one.high_ratio is not None
+        rows.append(
+            [
+                one.rule,
+                str(one.incidents),
+                marked,
+                str(one.useful),
+                percent(one.precision_ratio) if one.precision_ratio is not None else "no marks",
+                f"{percent(one.low_ratio or 0.0)} to {percent(one.high_ratio or 0.0)}" if known else "",
+                str(one.acknowledged),
+                "" if one.acknowledge_s is None else duration(one.acknowledge_s),
+                str(one.resolved),
+                "" if one.resolve_s is None else duration(one.resolve_s),
+            ]
+        )
+    return aligned(rows)
+
+
+def _as_object(one: RuleQuality) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in one.__struct_fields__}
+
+
+async def _read(settings: FloorwatchConfig, since_ms: int | None) -> list[RuleQuality]:
+    from aiokafka.errors import KafkaError
+
+    from floorwatch.cli.away import Away, check_kafka
+    from streams.models.kafka_error import said_by
+
+    try:
+        await check_kafka(settings)
+        async with asyncio.timeout(_READ_S):
+            return await _folded(settings, since_ms)
+    except (Away, TimeoutError) as error:
+        said = str(error) or "Kafka did not answer in time"
+    except (KafkaError, OSError) as error:
+        said = f"Kafka: {said_by(error)}"
+    say(said, err=True)
+    raise typer.Exit(1)
+
+
+async def _folded(settings: FloorwatchConfig, since_ms: int | None) -> list[RuleQuality]:
+    from alerts.codec import decode_incident, decode_input
+    from alerts.incident import Incident
+    from alerts.quality import Deeds, quality_by_rule
+    from streams.adapters.clients import kafka_settings
+    from streams.engine.log import KafkaLogReader
+    from streams.models.topics import INCIDENTS, SIGNALS
+
+    reader, prefix = KafkaLogReader(kafka_settings(settings)), settings.kafka.topic_prefix
+    deeds, incidents = Deeds.none(), dict[str, Incident]()
+    for partition in range(settings.kafka.partitions):
+        async for given in _decoded(reader, prefix + SIGNALS, partition, decode_input):
+            deeds.take(given)
+        async for incident in _decoded(reader, prefix + INCIDENTS, partition, decode_incident):
+            incidents[incident.key] = incident
+    return quality_by_rule(incidents.values(), deeds, since_ms)
+
+
+async def _decoded(
+    reader: LogReader, topic: str, partition: int, decode: Callable[[bytes], Decoded]
+) -> AsyncIterator[Decoded]:
+    """Give the records of a partition that can be read; the others are told of on standard error."""
+    from streams.core.records import CONTENT_ERRORS
+
+    unread = 0
+    async for records in reader.read(topic, partition):
+        for _, _, value in records:
+            if value is None:
+                continue
+            try:
+                found = decode(value)
+            except CONTENT_ERRORS:
+                unread += 1
+            else:
+                yield found
+    if unread:
+        say(f"{topic}[{partition}]: {unread} records cannot be read and are left out.", err=True)

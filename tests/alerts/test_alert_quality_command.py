@@ -1,0 +1,65 @@
+"""``floorwatch alerts mark`` and ``quality`` on a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from msgspec import structs
+
+from alerts.codec import encode_incident
+from alerts.incident import Stamp
+from alerts.text import title_of
+from floorwatch.embedded.servers import clean_environment
+from tests.alerts.machine import opened
+from tests.alerts.rows import MINUTE_MS, NOW_MS
+from tests.brokers import kafka_bootstrap
+from tests.redis_clients import blocking_client
+
+__all__ = ["kafka_bootstrap"]
+
+pytestmark = pytest.mark.servers
+
+
+async def put(bootstrap: str, *values: bytes) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    for value in values:
+        await producer.send_and_wait("marks.incidents.v1", value, key=b"k", partition=0)
+    await producer.stop()
+
+
+def test_marks_are_counted_by_rule(redis_url: str, kafka_bootstrap: str) -> None:
+    env = clean_environment(
+        REDIS__URL=redis_url, KAFKA__BROKERS=kafka_bootstrap, KAFKA__PARTITIONS="1", KAFKA__TOPIC_PREFIX="marks."
+    )
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "floorwatch", *arguments]
+        return subprocess.run(line, env=env, capture_output=True, text=True, check=False)
+
+    assert call("topics", "create").returncode == 0
+    incident = structs.replace(
+        opened(), state="resolved", resolved_ms=NOW_MS + MINUTE_MS, opened_ms=NOW_MS, stamp=Stamp(0, 1)
+    )
+    value = encode_incident(incident, title_of(incident))
+    asyncio.run(put(kafka_bootstrap, value, b"no incident"))
+    client = blocking_client(redis_url)
+    client.hset("floorwatch:incidents", incident.key, value)
+    client.close()
+    for mark, by in (("--useful", "mei"), ("--not-useful", "mei"), ("--useful", "ana"), ("--useful", "mei")):
+        done = call("alerts", "mark", incident.key[:8], mark, "--by", by)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"marked {mark[2:].replace('-', ' ')} by {by}, as marks.signals.v1[0] offset ")
+    done = call("alerts", "quality", "--json")
+    assert "marks.incidents.v1[0]: 1 records cannot be read" in done.stderr
+    found = json.loads(done.stdout)
+    assert {name: found[name] for name in ("rule", "incidents", "marked", "useful", "disputed", "resolve_s")} == {
+        "rule": "accuracy-low-vendor", "incidents": 1, "marked": 1, "useful": 1, "disputed": 0, "resolve_s": 60.0,
+    }  # fmt: skip
+    assert "1 of 1" in call("alerts", "quality").stdout
+    assert call("alerts", "quality", "--since", "1h").stdout == "No incidents on the log.\n"
