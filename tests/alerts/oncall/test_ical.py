@@ -17,6 +17,7 @@ from alerts.oncall.export import to_ical
 from alerts.oncall.ical import MOST_REPEATED, calendar_faults, occurrences
 from alerts.oncall.ical_rules import rule_fault
 from alerts.oncall.policy import CalendarPolicy, RotaFacts, RotaLayer, SchedulePolicy, Span, WeeklyTimes
+from streams.models.timestamps import DAY_MS
 from tests.alerts.oncall.oracle import ms
 
 DATA = Path(__file__).parent / "data"
@@ -189,6 +190,21 @@ def test_an_exported_schedule_names_the_same_people_when_it_is_read(zone: str, m
         return [(x.from_ms, x.to_ms, [duty.person for duty in x.duties]) for x in duties(one, known, begin, end)]
 
     assert spans(again, facts(text)) == spans(schedule, RotaFacts())
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC", "America/Los_Angeles"])
+def test_days_and_local_times_are_those_of_the_zone_and_none_is_lost(zone: str) -> None:
+    days = event("DTSTART;VALUE=DATE:20260101", "RRULE:FREQ=DAILY", "SUMMARY:mei", uid="days")
+    hours = event("DTSTART:20260101T233000", "DURATION:PT10M", "RRULE:FREQ=DAILY", "SUMMARY:sam", uid="hours")
+    text, begin = calendar(*days, *hours), at("2026-02-01T00:00Z")
+    all_days = occurrences(text, zone, begin, begin + 120 * DAY_MS, person_from="summary")
+    assert len([one for one in all_days if one.people == ("sam",)]) == 120
+    mei = [one for one in all_days if one.people == ("mei",)]
+    assert all(earlier.to_ms == later.from_ms for earlier, later in pairwise(mei))
+    assert (mei[0].from_ms <= begin, mei[-1].to_ms >= begin + 120 * DAY_MS) == (True, True)
+    for one in all_days:
+        assert one in occurrences(text, zone, one.from_ms, one.from_ms + 1, person_from="summary")
+        assert one not in occurrences(text, zone, one.to_ms, one.to_ms + 1, person_from="summary")
 
 
 rules = st.builds(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.incident import Override
-from alerts.oncall.duty import active, duties, gaps, on_duty
+from alerts.incident import Maintenance, Override
+from alerts.oncall.duty import active, duties, gaps, maintenance_on, on_duty
 from alerts.oncall.policy import CalendarPolicy, RotaFacts, RotaLayer, SchedulePolicy, Span, WeeklyTimes
 from streams.models.timestamps import BadTimestamp, parse_local
 from tests.alerts.oncall.oracle import MINUTE, clock, ms, people
@@ -28,6 +28,10 @@ WEEKEND = WeeklyTimes((5, 6))
 CHANGED = WeeklyTimes(
     (5, 6), 90, 150
 )  # 01:30 to 02:30, on the Sunday around each change in London, and near that in New York
+
+
+def at_utc(text: str) -> int:
+    return ms(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 def clock_of(week: str):
@@ -175,6 +179,27 @@ def test_what_the_log_says_of_overrides_wins_and_can_be_taken_back() -> None:
     other = Override("q", "other", "xi", monday, monday + 10, "ann", 4)
     assert on_duty(schedule, RotaFacts(overrides={"p": later, "q": other}), monday)[0].person == "bo"
     assert on_duty(schedule, RotaFacts(overrides={"p": later}), monday + 10)[0].why == "schedule lead, layer 1"
+
+
+def test_maintenance_of_the_log_holds_from_its_begin_until_before_its_end() -> None:
+    one = Maintenance("b", ("site=kul",), 10, 20, "ann", 1)
+    two = Maintenance("a", ("site=pen",), 15, 30, "ann", 1)
+    gone = Maintenance("c", (), 0, 99, "ann", 1, removed=True)
+    facts = RotaFacts(maintenance={each.id: each for each in (one, two, gone)})
+    found = {at: [each.id for each in maintenance_on(facts, at)] for at in (9, 10, 19, 20, 29, 30)}
+    assert found == {9: [], 10: ["b"], 19: ["a", "b"], 20: ["a"], 29: ["a"], 30: []}
+
+
+def test_a_layer_names_nobody_before_its_start_and_one_without_people_never() -> None:
+    start = at_utc("2026-11-30T01:00")
+    schedule = SchedulePolicy(
+        "lead",
+        "Asia/Kuala_Lumpur",
+        (RotaLayer(("mei",), "2026-11-30T09:00", 24), RotaLayer((), "2026-11-30T09:00", 24)),
+    )
+    assert on_duty(schedule, NOBODY, start - 1) == ()
+    assert [one.person for one in on_duty(schedule, NOBODY, start)] == ["mei"]
+    assert gaps(schedule, NOBODY, start - 50, start + 50) == [Span(start - 50, start)]
 
 
 @pytest.mark.parametrize("text", ["2026-11-30T09:00Z", "2026-11-30T09:00+08:00", "9 o'clock", ""])
