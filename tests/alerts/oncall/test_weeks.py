@@ -181,6 +181,25 @@ def test_what_the_log_says_of_overrides_wins_and_can_be_taken_back() -> None:
     assert on_duty(schedule, RotaFacts(overrides={"p": later}), monday + 10)[0].why == "schedule lead, layer 1"
 
 
+def test_a_turn_that_begins_in_an_hour_that_happens_twice_begins_once() -> None:
+    layer = RotaLayer(("mei", "arif"), "2026-10-24T01:30", 24)
+    schedule = SchedulePolicy("lead", "Europe/London", (layer,))
+    found = {
+        at: on_duty(schedule, NOBODY, at_utc(f"2026-10-25T{at}"))[0].person
+        for at in ("00:29", "00:30", "01:10", "01:40")
+    }
+    assert found == {"00:29": "mei", "00:30": "arif", "01:10": "arif", "01:40": "arif"}
+
+
+def test_of_two_layers_that_name_somebody_the_later_one_counts() -> None:
+    start = "2026-11-30T09:00"
+    layers = (RotaLayer(("mei",), start, 24), RotaLayer(("sam",), start, 24, (WeeklyTimes((5,)),)))
+    schedule = SchedulePolicy("lead", "Asia/Kuala_Lumpur", layers)
+    (friday,), (saturday,) = (on_duty(schedule, NOBODY, at_utc(f"2026-12-0{day}T04:00")) for day in (4, 5))
+    assert (friday.person, friday.why) == ("mei", "schedule lead, layer 1")
+    assert (saturday.person, saturday.why) == ("sam", "schedule lead, layer 2")
+
+
 def test_maintenance_of_the_log_holds_from_its_begin_until_before_its_end() -> None:
     one = Maintenance("b", ("site=kul",), 10, 20, "ann", 1)
     two = Maintenance("a", ("site=pen",), 15, 30, "ann", 1)
