@@ -102,6 +102,18 @@ FAULTS = {  # lines of an event from line 5, line of the fault, reason, hint
     "no interval": ((START, SUMMARY, "RRULE:FREQ=DAILY;INTERVAL=0"), 7, "INTERVAL=0", "from 1 to 1000"),
     "never": ((START, SUMMARY, "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"), 7, "no such month", "the month has"),
     "never either": ((START, SUMMARY, "RRULE:FREQ=DAILY;BYDAY=MO;BYSETPOS=9"), 7, "BYSETPOS", "first Monday"),
+    "never in a leap year": (
+        (START, SUMMARY, "RRULE:FREQ=YEARLY;INTERVAL=4;BYMONTH=2;BYMONTHDAY=29"),
+        7,
+        "INTERVAL=4 with a day",
+        "leave one",
+    ),
+    "never on a fifth": (
+        (START, SUMMARY, "RRULE:FREQ=MONTHLY;INTERVAL=12;BYDAY=5MO"),
+        7,
+        "INTERVAL=12 with",
+        "leave one",
+    ),
     "until what": ((START, SUMMARY, "RRULE:FREQ=DAILY;UNTIL=soon"), 7, "RRULE cannot be read", "FREQ=WEEKLY"),
     "weekday": ((START, SUMMARY, "RRULE:FREQ=WEEKLY;BYDAY=XX"), 7, "RRULE cannot be read", "BYDAY=MO,TU"),
     "two rules": ((START, SUMMARY, "RRULE:FREQ=DAILY", "RRULE:FREQ=WEEKLY"), 7, "several RRULE", "for each"),
