@@ -91,6 +91,8 @@ def _never(frequency: str, parts: dict[str, str], start: date) -> tuple[str, str
     if frequency in ("MONTHLY", "YEARLY") and not days and "BYDAY" not in parts and months:
         days = [start.day]
     late = any(abs(day) > 28 for day in days) or any(day[:-2] in ("5", "+5", "-5") for day in _texts(parts, "BYDAY"))
+    if interval > 1 and days and "BYDAY" in parts:
+        return f"RRULE has INTERVAL={interval} with BYDAY and BYMONTHDAY: it may never happen", "leave one of them"
     if interval > 1 and late:
         return (
             f"RRULE has INTERVAL={interval} with a day that some months lack: it may never happen",

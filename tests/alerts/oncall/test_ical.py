@@ -114,6 +114,12 @@ FAULTS = {  # lines of an event from line 5, line of the fault, reason, hint
         "INTERVAL=12 with",
         "leave one",
     ),
+    "a Monday the 13th each 28 years": (
+        (START, SUMMARY, "RRULE:FREQ=YEARLY;INTERVAL=28;BYDAY=MO;BYMONTH=2;BYMONTHDAY=13"),
+        7,
+        "BYDAY and BYMONTHDAY",
+        "leave one",
+    ),
     "until what": ((START, SUMMARY, "RRULE:FREQ=DAILY;UNTIL=soon"), 7, "RRULE cannot be read", "FREQ=WEEKLY"),
     "weekday": ((START, SUMMARY, "RRULE:FREQ=WEEKLY;BYDAY=XX"), 7, "RRULE cannot be read", "BYDAY=MO,TU"),
     "two rules": ((START, SUMMARY, "RRULE:FREQ=DAILY", "RRULE:FREQ=WEEKLY"), 7, "several RRULE", "for each"),
