@@ -13,7 +13,16 @@ from alerts.outbox import SendingRate
 from alerts.outgoing import Notification
 from alerts.routing.policy import RoutePolicy, RoutingEntry, RoutingPolicy, Subject
 from alerts.routing.routes import routes_of
-from alerts.settings.channels import AppriseSettings, ChannelSettings, ConsoleSettings, WebhookSettings
+from alerts.settings.channels import (
+    AlertmanagerSettings,
+    AppriseSettings,
+    ChannelSettings,
+    ConsoleSettings,
+    EmailSettings,
+    PagerDutySettings,
+    SlackSettings,
+    WebhookSettings,
+)
 from alerts.settings.routes import RoutingEntrySettings
 from alerts.signals import Severity
 from config.base import Section
@@ -241,6 +250,22 @@ def _build(
         from alerts.channels.apprise import AppriseChannel
 
         return AppriseChannel(name, settings.url)
+    if isinstance(settings, EmailSettings):
+        from alerts.channels.email import EmailChannel
+
+        return EmailChannel(name, settings, clock)
+    if isinstance(settings, PagerDutySettings):
+        from alerts.channels.pagerduty import PagerDutyChannel
+
+        return PagerDutyChannel(name, settings, clock)
+    if isinstance(settings, SlackSettings):
+        from alerts.channels.slack import SlackChannel
+
+        return SlackChannel(name, settings, clock)
+    if isinstance(settings, AlertmanagerSettings):
+        from alerts.channels.alertmanager import AlertmanagerChannel
+
+        return AlertmanagerChannel(name, settings, clock)
     from alerts.channels.console import ConsoleChannel
 
     return ConsoleChannel(name)

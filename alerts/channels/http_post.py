@@ -5,8 +5,9 @@ It says of every failure whether another attempt can help, and never shows the U
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -14,18 +15,32 @@ import yarl
 from pydantic import SecretStr
 
 from alerts.channels.base import ChannelError, ChannelFault, retry_after_ms
+from streams.core.formatting import printable
 
 _HOST = re.compile(r"[^\s<>\"'`{}|\\^%@#?/,;!$&()*+=~]+")
 """What a host's name or address may hold, also one that is not ASCII."""
 _WHO = {"User-Agent": "floorwatch"}
 """Without the versions of Python and aiohttp, which are nobody's business."""
 _WORTH_RETRYING = frozenset((408, 409, 425, 429))
+_MOST_ANSWER = 16_384
+"""Bytes of an answer that are read."""
+_MOST_SAID = 200
 
 
 class HttpPost:
     """Posts JSON to one URL. Redirects are not followed, because only the operator decides the address."""
 
-    def __init__(self, label: str, url: SecretStr, clock: Callable[[], int], *, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        label: str,
+        url: SecretStr,
+        clock: Callable[[], int],
+        *,
+        timeout_s: float = 10.0,
+        what: str = "a webhook",
+        explain: Callable[[bytes], str] | None = None,
+        hidden: Sequence[str] = (),
+    ) -> None:
         """Check the URL; no connection is made.
 
         Args:
@@ -33,13 +48,17 @@ class HttpPost:
             url: Where to post.
             clock: Wall time in ms, for Retry-After.
             timeout_s: Most time for one attempt.
+            what: What the URL is of, for a fault.
+            explain: From the body of a refusal to the receiver's reason; None: its body is not read.
+            hidden: Secrets that a receiver's reason must not show.
 
         Raises:
             ChannelFault: The URL cannot be used.
         """
-        check_url(url.get_secret_value(), label.partition(" ")[0])
+        check_url(url.get_secret_value(), what)
         self._label, self._url, self._clock = label, url, clock
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._explain, self._hidden = explain, tuple(filter(None, hidden))
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
@@ -48,13 +67,28 @@ class HttpPost:
         Raises:
             ChannelError: No answer, or another status. 3xx and most 4xx are permanent.
         """
+        await self._send(body, headers, read=False)
+
+    async def ask(self, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        """POST it and return what a receiver answers that says in its body whether it has it.
+
+        Returns:
+            At most 16 KiB of the answer.
+
+        Raises:
+            ChannelError: As of ``post``, and where the answer breaks off.
+        """
+        return await self._send(body, headers, read=True)
+
+    async def _send(self, body: bytes, headers: Mapping[str, str] | None, *, read: bool) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout, headers=_WHO)
         sent = {"Content-Type": "application/json", **(headers or {})}
         url = self._url.get_secret_value()
         try:
             async with self._session.post(url, data=body, headers=sent, allow_redirects=False) as answer:
-                self._check(answer)
+                await self._check(answer)
+                return await _beginning(answer) if read else b""
         except (aiohttp.InvalidURL, ValueError) as error:
             raise ChannelError(f"{self._label}: its url cannot be used; check the setting", permanent=True) from error
         except aiohttp.ClientConnectorError as error:
@@ -69,21 +103,56 @@ class HttpPost:
             await self._session.close()
             self._session = None
 
-    def _check(self, answer: aiohttp.ClientResponse) -> None:
+    async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if 200 <= answer.status < 300:
             return
         permanent = answer.status < 500 and answer.status not in _WORTH_RETRYING
         after_ms = retry_after_ms(answer.headers.get("Retry-After"), self._clock())
-        reason = f"{self._label}: the receiver answered {answer.status}"
+        said = await self._reason(answer)
+        reason = f"{self._label}: the receiver answered {answer.status}{f' ({said})' if said else ''}"
         raise ChannelError(reason, permanent=permanent, retry_after_ms=after_ms)
 
+    async def _reason(self, answer: aiohttp.ClientResponse) -> str:
+        """Return why a receiver refuses, in its words, without secrets; empty where it does not say."""
+        if self._explain is None:
+            return ""
+        body = b""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            body = await _beginning(answer)
+        return masked(self._explain(body), self._hidden)
 
-def check_url(url: str, channel: str) -> None:
+
+def masked(said: str, hidden: Sequence[str]) -> str:
+    """Return what a receiver said as one short line without secrets.
+
+    Args:
+        said: Its words.
+        hidden: The secrets; an empty one hides nothing.
+
+    Example:
+        >>> masked("no service  B0/s3cret", ["s3cret"])
+        'no service B0/****'
+    """
+    for secret in sorted(filter(None, hidden), key=len, reverse=True):
+        said = said.replace(secret, "****")
+    return printable(" ".join(said.split()))[:_MOST_SAID]
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    found = b""
+    async for chunk in answer.content.iter_any():
+        found += chunk
+        if len(found) >= _MOST_ANSWER:
+            break
+    return found[:_MOST_ANSWER]
+
+
+def check_url(url: str, what: str) -> None:
     """Check that a URL can be posted to; nothing is sent.
 
     Args:
         url: The URL.
-        channel: The type of the channel, for the message.
+        what: What it is the URL of, for the message: ``a webhook``.
 
     Raises:
         ChannelFault: Another scheme than http and https, no host, no such port, or characters that no URL has.
@@ -97,10 +166,10 @@ def check_url(url: str, channel: str) -> None:
     if parts.scheme not in ("http", "https"):
         said = "is no URL" if not readable else "has another scheme than https://"
         raise ChannelFault(
-            f"the url of a {channel} {said}", "write https://host/path (or http:// on a trusted network)", "url"
+            f"the url of {what} {said}", "write https://host/path (or http:// on a trusted network)", "url"
         )
     if not url.isprintable() or any(char.isspace() for char in url):
         hint = "write it on one line, and %20 for a space in the path"
-        raise ChannelFault(f"the url of a {channel} holds a space, a line end or a control character", hint, "url")
+        raise ChannelFault(f"the url of {what} holds a space, a line end or a control character", hint, "url")
     if not host or port == 0 or not readable or not _HOST.fullmatch(host):
-        raise ChannelFault(f"the url of a {channel} has no host that can be called", "write https://host/path", "url")
+        raise ChannelFault(f"the url of {what} has no host that can be called", "write https://host/path", "url")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, SecretStr
 
 from config.base import StrictNumbers
+from config.durations import Seconds
 
 
 class RateSettings(StrictNumbers):
@@ -60,4 +62,61 @@ class AppriseSettings(ChannelBase):
     url: SecretStr
 
 
-ChannelSettings = Annotated[ConsoleSettings | WebhookSettings | AppriseSettings, Field(discriminator="type")]
+class EmailSettings(ChannelBase):
+    """Mail through an SMTP server: text and HTML in one."""
+
+    type: Literal["email"]
+    host: str = Field(min_length=1, max_length=253)
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: Path | None = None
+    username: str = ""
+    password: SecretStr | None = None
+    sender: str = Field(alias="from")
+    to: tuple[str, ...] = Field(min_length=1, max_length=50)
+    timeout_s: float = Field(default=30.0, gt=0, le=60)
+
+
+class PagerDutySettings(ChannelBase):
+    """Alerts of a PagerDuty service, by its integration of the type Events API v2."""
+
+    type: Literal["pagerduty"]
+    routing_key: SecretStr
+    url: str = "https://events.pagerduty.com/v2/enqueue"
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+class SlackSettings(ChannelBase):
+    """Messages in one Slack channel, by an incoming webhook or by an app's token."""
+
+    type: Literal["slack"]
+    url: SecretStr | None = None
+    token: SecretStr | None = None
+    channel: str = ""
+    api_url: str = "https://slack.com/api"
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+class AlertmanagerSettings(ChannelBase):
+    """Alerts of a Prometheus Alertmanager."""
+
+    type: Literal["alertmanager"]
+    url: SecretStr
+    token: SecretStr | None = None
+    username: str = ""
+    password: SecretStr | None = None
+    labels: dict[str, str] = Field(default={})
+    lasts: Seconds = Field(default=86_400, ge=300, le=30 * 86_400)
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+ChannelSettings = Annotated[
+    ConsoleSettings
+    | WebhookSettings
+    | AppriseSettings
+    | EmailSettings
+    | PagerDutySettings
+    | SlackSettings
+    | AlertmanagerSettings,
+    Field(discriminator="type"),
+]
