@@ -67,7 +67,7 @@ def test_faults_of_one_section_are_told_together() -> None:
         {**RULE, "name": "d", "route": "neither"},
     ]
     alerts = {
-        "channels": {"x": {"type": "slack"}, "y": {"type": "webhook", "url": "z"}},
+        "channels": {"x": {"type": "slak"}, "y": {"type": "webhook", "url": "z"}},
         "routes": {"default": ["x", "y", "q"]},
         "rules": rules,
     }
@@ -88,7 +88,7 @@ def test_faults_of_one_section_are_told_together() -> None:
     [
         {"tables": {"windows": ["1h", "2y"]}, "alerts": {"rules": [{**RULE, "window": "24h"}]}},
         {"tables": {"scopes": [["vendr"]]}, "alerts": {"rules": [RULE]}, "metrics": {"scopes": [["vendor"]]}},
-        {"alerts": {"channels": {"o": {"type": "slack"}}, "routes": {"default": ["o"]}, "rules": [RULE]}},
+        {"alerts": {"channels": {"o": {"type": "slak"}}, "routes": {"default": ["o"]}, "rules": [RULE]}},
         {"alerts": {"routes": {"default": ["console"], "lead": 5}, "rules": [{**RULE, "route": "lead"}]}},
         {"gateway": {"sources": {"a": {"token": "short"}}, "host": "0.0.0.0"}},
     ],

@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from alerts.channels.base import ChannelFault
 from alerts.channels.http_post import HttpPost
 from alerts.kinds.registry import KIND_OF
 from alerts.outgoing import Notification
+from alerts.settings import channels
 from gateway.sources.argilla.tool import ARGILLA
 from gateway.sources.registry import TOOLS
 from tests.alerts.rows import one, throughput
@@ -25,12 +26,13 @@ from tests.alerts.rows import one, throughput
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"```python\n# (\S+)\n(.*?)\n```", PAGE, re.DOTALL))
-MADE = {"alerts/kinds/handle_time_up.py", "alerts/channels/pagerduty.py"}
+MADE = {"alerts/kinds/handle_time_up.py", "alerts/channels/splunk_on_call.py"}
 
 
 @pytest.fixture
 def shown(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module that the page shows under a path."""
+    monkeypatch.setattr(channels, "SplunkOnCallSettings", SimpleNamespace, raising=False)
     module = ModuleType(Path(request.param).stem)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(BLOCKS[request.param], request.param, "exec"), vars(module))
@@ -59,7 +61,7 @@ def test_the_kind_shown_fires(shown: ModuleType, monkeypatch: pytest.MonkeyPatch
     assert not one(rule, *rows(90_000, handled=199)).firing
 
 
-@pytest.mark.parametrize("shown", ["alerts/channels/pagerduty.py"], indirect=True)
+@pytest.mark.parametrize("shown", ["alerts/channels/splunk_on_call.py"], indirect=True)
 def test_the_channel_shown_sends(shown: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
 
@@ -67,17 +69,22 @@ def test_the_channel_shown_sends(shown: ModuleType, monkeypatch: pytest.MonkeyPa
         sent.append(json.loads(body))
 
     monkeypatch.setattr(HttpPost, "post", post)
-    url = SecretStr("https://events.pagerduty.com/v2/enqueue")
-    channel = shown.PagerDutyChannel("ops", SecretStr("a1" * 16), url, lambda: 0)
+
+    def settings(url: str) -> SimpleNamespace:
+        return SimpleNamespace(url=SecretStr(url))
+
+    channel = shown.SplunkOnCallChannel(
+        "ops", settings("https://alert.example/integrations/generic/1/alert/k/floor"), lambda: 0
+    )
     for step in ("open", "resolved-0"):
         note = Notification(f"k:{step}", step, "default", "page", "Title", "Body", {"key": "k"})
         asyncio.run(channel.send(note, note.id))
-    assert [(event["event_action"], event["dedup_key"], event["payload"]["severity"]) for event in sent] == [
-        ("trigger", "k", "critical"),
-        ("resolve", "k", "critical"),
+    assert [(event["message_type"], event["entity_id"], event["entity_display_name"]) for event in sent] == [
+        ("CRITICAL", "k", "Title"),
+        ("RECOVERY", "k", "Title"),
     ]
     with pytest.raises(ChannelFault):
-        shown.PagerDutyChannel("ops", SecretStr("short"), url, lambda: 0)
+        shown.SplunkOnCallChannel("ops", settings("https://alert.example/alert/k/$routing_key"), lambda: 0)
 
 
 def test_what_is_shown_of_files_that_are_there_is_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from tests.alerts.rows import MINUTE_MS, NOW_MS
 from tests.alerts.test_outbox import Clock
 
 GOLDEN = Path(__file__).parent / "golden"
+CALLS = re.compile(r"@(everyone|here|channel|U123|&456)|<[!#]|<@\w|(?i:https?://evil|www\.evil)")
+"""What of the names in tests/data/nasty_names.json would call somebody in a chat, or become a link."""
 AT_MS = NOW_MS + 5 * MINUTE_MS
 
 
@@ -59,6 +62,7 @@ class Recorder:
     answers: list[Answer] = field(default_factory=list)
     seen: list[Request] = field(default_factory=list)
     url: str = ""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.Response:
         answer = self.answers.pop(0) if self.answers else self.usual
@@ -66,7 +70,7 @@ class Recorder:
         if answer.then == "cut" and request.transport is not None:
             request.transport.close()
         elif answer.then == "hang":
-            await asyncio.sleep(3600)
+            await self.over.wait()
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 
@@ -84,6 +88,7 @@ async def recording(*answers: Answer, usual: Answer | None = None) -> AsyncItera
     try:
         yield recorder
     finally:
+        recorder.over.set()
         await runner.cleanup()
 
 

@@ -22,7 +22,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 from alerts.channels.base import ChannelError
 from alerts.outgoing import Notification
 from floorwatch.embedded.servers import free_port
-from tests.alerts.channels.recorder import built, faults, golden, key_of, largest, named, noted
+from tests.alerts.channels.recorder import CALLS, built, faults, golden, key_of, largest, named, noted
 from tests.nasty import NASTY, WHAT
 from tests.support import require
 
@@ -46,6 +46,7 @@ class Mailbox:
     then: str = "answer"
     port: int = 0
     secure: list[bool] = field(default_factory=list)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Envelope, address: str, _options: Any) -> str:
         said = self.recipients.get(address, "250 OK")
@@ -55,7 +56,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Envelope) -> str:
         if self.then == "hang":
-            await asyncio.sleep(3600)
+            await self.over.wait()
         if self.then == "cut":
             server.transport.abort()
             return "250 OK"
@@ -78,6 +79,7 @@ async def serving(box: Mailbox, **options: Any) -> AsyncIterator[Mailbox]:
     try:
         yield box
     finally:
+        box.over.set()
         server.close()
 
 
@@ -165,8 +167,8 @@ def test_a_name_adds_no_header_tag_link_or_mention(name: str, of_names: dict[str
     assert found.links == usual.links
     text = part(mail, "plain")
     assert text.count("\n") == part(plain, "plain").count("\n")
-    for said in (text, mail["Subject"]):
-        assert not any(call in said for call in ("<!", "<@", "@everyone", "@here", "://evil", "www.evil"))
+    assert not CALLS.search(text)
+    assert not CALLS.search(mail["Subject"])
 
 
 def test_a_mail_of_the_largest_incident_stays_small() -> None:
@@ -198,7 +200,7 @@ def login(certificate: tuple[Path, Path], **more: Any) -> dict[str, Any]:
     context.load_cert_chain(*map(str, certificate))
 
     def allowed(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"fw", PASSWORD.encode()), handled=True)
+        return AuthResult(success=(data.login, data.password) == (b"fw", PASSWORD.encode()), handled=False)
 
     return {"tls_context": context, "require_starttls": True, "auth_required": True, "authenticator": allowed, **more}
 
