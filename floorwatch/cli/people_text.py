@@ -180,8 +180,8 @@ def _targeted_lines(accuracy: Accuracy) -> list[str]:
     if not accuracy.targeted:
         return []
     wrong = accuracy.targeted - accuracy.targeted_correct
-    what = f"{plural(accuracy.targeted, 'targeted audit')} (picked, not drawn at random), {wrong} wrong"
-    return [f"  Not in it: {what}. Labels picked because something looked wrong are not a sample of the work."]
+    what = f"{plural(accuracy.targeted, 'targeted audit')} (picked, or drawn with a probability that nobody says), {wrong} wrong"
+    return [f"  Not in it: {what}. They are not a sample of the work."]
 
 
 def _peers(card: Scorecard) -> str:
