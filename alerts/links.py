@@ -15,6 +15,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, structs
 
+from streams.models.timestamps import DAY_MS
+
 LinkPurpose = Literal["ack", "silence", "useful", "not_useful", "details", "check"]
 """What a link is for. ``details`` only shows; ``check`` is about no incident: `floorwatch doctor` follows one."""
 
@@ -29,7 +31,6 @@ PATH = "a/"
 _VERSION = "v1"
 _DOMAIN = b"floorwatch link\0"
 """Part of what is signed, so that no signature made for something else with the same key is one of a link."""
-_DAY_MS = 86_400_000
 
 
 class Claim(Struct, frozen=True, array_like=True):
@@ -129,7 +130,7 @@ class LinkSigner(Struct, frozen=True):
 
     def url(self, purpose: LinkPurpose, incident: str, notice: str, receiver: str, now_ms: int) -> str:
         """Return a link. Its end is rounded up to a day, so that a message sent again on the same day has the same link."""
-        expires_ms = -(-(now_ms + self.lasts_ms) // _DAY_MS) * _DAY_MS
+        expires_ms = -(-(now_ms + self.lasts_ms) // DAY_MS) * DAY_MS
         return f"{self.base}{PATH}{sign(self.keys, purpose, incident, notice, receiver, expires_ms)}"
 
     def for_receiver(self, receiver: str, now_ms: int) -> Callable[[str, str, str], str]:
