@@ -256,7 +256,7 @@ def _details(shown: Page, record: Mapping[str, Any], zone: str) -> Page:
         for act in record.get("acts") or ()
     ]
     facts = [
-        ("Target", f"{record['target']:g}, over {record['window']}"),
+        ("Window", str(record["window"])),
         ("Rule", f"{record['rule']}, episode {record['episode']}"),
         ("Incident", str(record["key"])),
         ("Example tasks", ", ".join(record.get("examples") or ())),
