@@ -1,4 +1,4 @@
-"""Incident and signal JSON: topics incidents.v1 and signals.v1, Redis hash ``incidents``."""
+"""JSON of incidents, groups and inputs: topics incidents.v1, notices.v1 and signals.v1, Redis hash ``incidents``."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from alerts.incident import (
     Ack,
     Act,
     Calendar,
+    Hold,
     Incident,
     Maintenance,
-    Moved,
     OperatorAction,
     Override,
     Receipt,
     Silence,
     Tick,
+    ToldReceiver,
 )
+from alerts.notice import IncidentGroup
 from alerts.signals import Signal
 from alerts.text import contributors_heading, is_link
 from alerts.view import instant_ms
 from streams.core.formatting import rfc3339
 from streams.models import formats
 
-_MACHINE = ("reopened", "tier", "streak", "announced", "timer_ms", "acknowledged_by", "silenced_until_ms")
+_MACHINE = ("reopened", "tier", "streak", "announced", "timer_ms", "acknowledged_by", "silenced_until_ms", "groups")
 _TIMES = (
     ("opened_at", "opened_ms"),
     ("updated_at", "updated_ms"),
@@ -38,9 +40,10 @@ _PLAIN = (
     *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
     *("value", "target", "window"),
 )
-Input = Signal | Ack | Silence | Tick | Act | Receipt | Override | Maintenance | Calendar | Moved
+Input = Signal | Ack | Silence | Tick | Act | Receipt | Override | Maintenance | Calendar
 """The inputs of incidents. One log (topic signals.v1) orders signals, what people do and plan, receipts and ticks."""
 
+_groups = msgspec.json.Decoder(IncidentGroup)
 _inputs: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
 
 
@@ -64,7 +67,9 @@ def incident_record(incident: Incident, title: str) -> dict[str, Any]:
         record["figures"] = incident.figures
     record["stamp"] = None if incident.stamp is None else structs.asdict(incident.stamp)
     record["acts"] = [_act_record(act) for act in incident.acts]
-    record["machine"] = {**{name: getattr(incident, name) for name in _MACHINE}, "told": list(incident.told)}
+    record["told"] = [_told_record(one) for one in incident.told_people]
+    record["held"] = [_hold_record(one) for one in incident.held]
+    record["machine"] = {**{name: getattr(incident, name) for name in _MACHINE}, "groups": list(incident.groups)}
     return record
 
 
@@ -82,6 +87,8 @@ def incident_of(record: dict[str, Any]) -> Incident:
     plain["board_url"] = record.get("board_url") or ""
     plain["runbook_url"] = record.get("runbook_url") or record.get("runbook_page") or ""
     plain["acts"] = [_act_of(act) for act in record.get("acts", ())]
+    plain["told_people"] = list(record.get("told", ()))
+    plain["held"] = list(record.get("held", ()))
     return msgspec.convert({**plain, **record.get("machine", {})}, Incident)
 
 
@@ -94,6 +101,15 @@ def _act_of(record: dict[str, Any]) -> dict[str, Any]:
     until = record.get("until")
     times = {"at_ms": instant_ms(record["at"]), "until_ms": None if until is None else instant_ms(until)}
     return {**{name: record[name] for name in ("what", "by", "note")}, **times}
+
+
+def _told_record(told: ToldReceiver) -> dict[str, Any]:
+    return {**structs.asdict(told), "channels": list(told.channels), "at": rfc3339(told.at_ms)}
+
+
+def _hold_record(hold: Hold) -> dict[str, Any]:
+    until = None if hold.until_ms is None else rfc3339(hold.until_ms)
+    return {**structs.asdict(hold), "receivers": list(hold.receivers), "until": until}
 
 
 def encode_incident(incident: Incident, title: str) -> bytes:
@@ -119,6 +135,22 @@ def decode_incident(value: bytes | str) -> Incident:
     """
     formats.check_json(formats.INCIDENT, value)
     return incident_of(msgspec.json.decode(value, type=dict[str, Any]))
+
+
+def encode_group(group: IncidentGroup) -> bytes:
+    """JSON bytes for topic notices.v1."""
+    return formats.stamped_json(formats.NOTICE, msgspec.json.encode(group))
+
+
+def decode_group(value: bytes | str) -> IncidentGroup:
+    """The group of JSON bytes.
+
+    Raises:
+        msgspec.DecodeError: No JSON, or not a group.
+        NewerFormat: A newer version of Floorwatch wrote it.
+    """
+    formats.check_json(formats.NOTICE, value)
+    return _groups.decode(value)
 
 
 def encode_input(given: Input) -> bytes:

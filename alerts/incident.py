@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -65,11 +65,13 @@ class Incident(Struct, frozen=True):
     """One alert's life. Times are int ms; ``at`` of signals is event time (watermark), of ticks and acks wall time.
 
     ``streak`` counts consecutive evaluations that point away from the present state. ``announced`` says that people
-    were told of the present firing; it stays False while a wider incident or a silence holds the message back.
-    ``timer_ms`` is the wall time from which group wait is counted and, once people were told, escalation; None until
-    the next tick. ``told`` are the routes of the tiers that were told; they are told of the end too. ``acts`` are the
+    were told of the present firing; it stays False while something holds every message back. ``timer_ms`` is the wall time
+    at which people were told, from which escalation counts; None before. ``acts`` are the
     last ``ACTIONS_KEPT``, oldest first. ``figures`` are those of the last signal. ``board_url`` is empty where no
     board is configured, ``runbook_url`` then a path in the repository.
+
+    ``told_people`` says who was told what, oldest first; a step ``resolved-…`` ends what its receiver was told. ``groups`` are
+    those that have told of the present firing. ``held`` says who was not told, and why. ``told`` is of version 2: routes.
     """
 
     key: str
@@ -103,6 +105,9 @@ class Incident(Struct, frozen=True):
     runbook_url: str = ""
     stamp: Stamp | None = None
     figures: dict[str, float] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    told_people: tuple[ToldReceiver, ...] = ()
+    held: tuple[Hold, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -236,12 +241,6 @@ class Calendar(Struct, frozen=True, tag="calendar"):
     at_ms: int
 
 
-class Moved(Struct, frozen=True, tag="moved"):
-    """An incident that another partition held, handed over to the partition of all alerts: its record of incidents.v1."""
-
-    incident: dict[str, Any]
-
-
 class ToldReceiver(Struct, frozen=True):
     """Who was told of an incident.
 
@@ -249,7 +248,7 @@ class ToldReceiver(Struct, frozen=True):
         receiver: ``person:mei``, ``channel:ops`` or ``schedule:kul-lead``, the last where nobody was on duty.
         channels: Names of the channels used.
         notice: Id of the notice.
-        step: Step of the notice: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``.
+        step: Of the incident: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``.
         at_ms: Wall time of the tick that told them.
         why: In words: ``schedule kul-lead, layer 1``.
     """
@@ -272,29 +271,16 @@ class Hold(Struct, frozen=True):
 
     Attributes:
         why: The reason; ``nobody``: no receiver could be found.
-        by: What holds it: key of the wider incident, name of the calendar or maintenance window; empty where nothing has a name.
+        by: What holds it: key of the incident that speaks for it, name of the calendar or maintenance window; empty where nothing
+            has a name.
         until_ms: Wall time at which it ends; None where only an event ends it.
-        receivers: Who is not told; empty: everybody.
+        receivers: Who is not told.
     """
 
     why: HoldReason
     by: str = ""
     until_ms: int | None = None
     receivers: tuple[str, ...] = ()
-
-
-class Transition(Struct, frozen=True):
-    """A step of one incident that somebody may have to be told of.
-
-    Attributes:
-        key: Key of the incident.
-        step: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0`` …: with the key the identity of the transition.
-        kind: What happened.
-    """
-
-    key: str
-    step: str
-    kind: Literal["opened", "reopened", "resolved", "acked", "escalate_now", "changed"]
 
 
 def older_form(act: Act) -> Ack | Silence | None:
@@ -316,22 +302,29 @@ def older_form(act: Act) -> Ack | Silence | None:
 
 
 class Notify(Struct, frozen=True, tag="notify"):
-    """Notify people. ``id`` is incident key + step, so the same notification always has the same id. ``also``: further routes."""
+    """A message to people, as data.
+
+    Attributes:
+        id: The same message always has the same one.
+        step: Step of its incidents, ``changed`` where they differ.
+        route: Route that tells.
+        incident: The first of them.
+        also: Further routes, of version 2.
+        channels: Those that get it; empty: those of the routes.
+        first_step: Step of the first, where the steps differ.
+        members: Further incidents with the step of each.
+        counts: By kind, ``KIND/over`` of those that are over, how many incidents it is about, shown or not; empty: this one.
+    """
 
     id: str
     step: str
     route: str
     incident: Incident
     also: tuple[str, ...] = ()
-
-
-class Publish(Struct, frozen=True, tag="publish"):
-    """Write the incident to incidents.v1 and the read model."""
-
-    incident: Incident
-
-
-Effect = Notify | Publish
+    channels: tuple[str, ...] = ()
+    first_step: str = ""
+    members: tuple[tuple[Incident, str], ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def incident_key(rule: str, scope_key: str, episode: int) -> str:

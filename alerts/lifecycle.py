@@ -1,8 +1,7 @@
-"""The incident machine: pending → open → acknowledged → escalated(n) → resolved (→ reopened). Pure.
+"""The incident machine: pending → open → acknowledged, escalated → resolved (→ reopened). Pure.
 
-The caller's order makes a crash safe anywhere: step, carry out the effects (enqueueing is idempotent by id), and only
-then persist the incident. A replayed input at or below the stored stamp does nothing. An input above it whose effects
-were carried out before the crash makes the same notification id again, which the outbox knows.
+It says what happens to one incident. Whom that is told, and when, is decided by ``alerts/telling.py`` at the ticks of the same
+log, and noted in the incident. A replayed input at or below the stored stamp does nothing.
 
 The caller must keep the last incident of each (rule, scope_key) even when it is resolved, because it holds the episode
 number and the reopen window.
@@ -10,27 +9,19 @@ number and the reopen window.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import combinations
-
 from msgspec import Struct, structs
 
 from alerts.incident import (
     ACTIONS_KEPT,
-    HIDDEN,
     Ack,
-    Effect,
     Incident,
-    Notify,
     OperatorAction,
-    Publish,
     Silence,
     Stamp,
     Tick,
     incident_key,
 )
 from alerts.rules import Rule
-from alerts.scopes import Scope, is_parent
 from alerts.signals import Severity, Signal
 from streams.core.policy import DAY_MS
 from streams.core.window_names import window_ms
@@ -49,24 +40,21 @@ class IncidentPolicy(Struct, frozen=True):
     """How incidents of one rule live.
 
     ``stale_after_ms`` is how long (event time) an incident may get no signal before it resolves, because its scope has
-    no rows any more. ``group_wait_ms`` (wall time) delays the first message of a narrower scope, so that a wider
-    incident that opens a moment later can inhibit it. With 0 the message is sent at once.
+    no rows any more. ``tiers`` are those of the rule; a route that has an escalation uses that instead.
     """
 
     severity: Severity = "warn"
-    route: str = "default"
     open_after: int = 1
     resolve_after: int = 1
     reopen_within_ms: int = 3 * DAY_MS
     stale_after_ms: int = DAY_MS
-    group_wait_ms: int = 0
     tiers: tuple[EscalationTier, ...] = ()
     board_base_url: str = ""
     runbook_base_url: str = ""
 
 
 def policy_of(rule: Rule, base: IncidentPolicy | None = None) -> IncidentPolicy:
-    """The policy of a rule: its own severity, route, counts and tiers over the settings all rules share."""
+    """The policy of a rule: its own severity, counts and tiers over the settings all rules share."""
     shared = base or IncidentPolicy()
     own = rule.escalate
     return structs.replace(
@@ -75,7 +63,6 @@ def policy_of(rule: Rule, base: IncidentPolicy | None = None) -> IncidentPolicy:
         if own is None
         else tuple(EscalationTier(round(tier.after * 1000), tier.route) for tier in own),
         severity=rule.severity,
-        route=rule.route,
         open_after=rule.for_evaluations,
         resolve_after=rule.resolve_for,
         stale_after_ms=2 * window_ms(rule.window),
@@ -88,8 +75,7 @@ def step(
     policy: IncidentPolicy,
     *,
     stamp: Stamp | None = None,
-    inhibited: bool = False,
-) -> tuple[Incident | None, list[Effect]]:
+) -> Incident | None:
     """One input to one incident.
 
     Args:
@@ -97,54 +83,26 @@ def step(
         event: What happened.
         policy: The rule's policy.
         stamp: Place of the event in its log; None where there is no log.
-        inhibited: An incident of a wider scope inhibits this one (see :func:`inhibit`).
 
     Returns:
-        (incident after, effects). Without any change the same incident object and no effects.
+        The incident after; without any change the same object.
     """
     if incident is not None and _seen(incident, stamp):
-        return incident, []
+        return incident
     match event:
         case Signal():
             after = _on_signal(incident, event, policy)
         case Ack() | Silence() | Tick() if incident is None:
-            return None, []
+            return None
         case Ack():
             after = _on_ack(incident, event)
         case Silence():
             after = _on_silence(incident, event)
         case Tick():
             after = _on_tick(incident, event, policy)
-    if after is None:
-        return None, []
-    wall_ms = None if isinstance(event, Signal) else event.at_ms
-    after, effects = _tell(incident, after, policy, inhibited=inhibited, wall_ms=wall_ms)
-    if stamp is not None:
-        after = structs.replace(after, stamp=stamp)
-    told = [*_unsaid_end(incident, after, policy), *(structs.replace(effect, incident=after) for effect in effects)]
-    return (incident if after == incident else after), told
-
-
-def inhibit(incidents: Iterable[Incident]) -> set[str]:
-    """Keys of live incidents that a live incident of the same kind on a wider scope inhibits.
-
-    They are still recorded and shown; only their messages are held, and sent when the wider incident ends first. Linear in
-    the incidents: wider scopes are the few subsets of a scope.
-    """
-    live = [incident for incident in incidents if incident.live]
-    speaking = {(incident.kind, frozenset(incident.scope.items())) for incident in live}
-    return {child.key for child in live if any((child.kind, wider) in speaking for wider in _wider(child.scope))}
-
-
-def _wider(scope: Scope) -> Iterator[frozenset[tuple[str, str]]]:
-    for size in range(len(scope)):
-        for part in combinations(scope.items(), size):
-            yield frozenset(part)
-
-
-def inhibited_by(scope: dict[str, str], kind: str, incidents: Iterable[Incident]) -> bool:
-    """Whether a live incident of the kind on a wider scope would inhibit ``scope``. Called before the narrower one opens."""
-    return any(other.live and other.kind == kind and is_parent(other.scope, scope) for other in incidents)
+    if after is None or after == incident:
+        return incident
+    return after if stamp is None else structs.replace(after, stamp=stamp)
 
 
 def _seen(incident: Incident, stamp: Stamp | None) -> bool:
@@ -206,9 +164,9 @@ def _fire(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Inciden
         resolved_ms=None,
         reopened=incident.reopened + reopening,
         tier=0,
-        # Still True if a silence suppressed the resolve message. For its readers it never ended, so it does not begin
-        # again.
-        announced=incident.announced,
+        # Still announced if its end has not been told. For its readers it never ended, so it does not begin again.
+        groups=incident.groups if incident.announced else (),
+        held=incident.held if incident.announced else (),
         timer_ms=None,
         acknowledged_by=None,
     )
@@ -265,7 +223,7 @@ def _quieter(incident: Incident, signal: Signal) -> Incident:
 
 def _resolve(incident: Incident, at_ms: int) -> Incident:
     return structs.replace(
-        incident, state="resolved", resolved_ms=at_ms, streak=0, tier=0, timer_ms=None, updated_ms=at_ms
+        incident, state="resolved", resolved_ms=at_ms, streak=0, tier=0, timer_ms=None, updated_ms=at_ms, held=()
     )
 
 
@@ -295,68 +253,4 @@ def _on_tick(incident: Incident, tick: Tick, policy: IncidentPolicy) -> Incident
     if tick.watermark_ms is not None and tick.watermark_ms - incident.updated_ms > policy.stale_after_ms:
         gone = structs.replace(incident, evidence=UNHEARD, value=None)
         return _resolve(gone, tick.watermark_ms)
-    if incident.timer_ms is None:
-        return structs.replace(incident, timer_ms=tick.at_ms)
-    due = sum(tick.at_ms - incident.timer_ms >= tier.after_ms for tier in policy.tiers)
-    told = incident.announced and incident.silenced_until_ms is None
-    if due > incident.tier and told and incident.state != "acknowledged":
-        return structs.replace(incident, state="escalated", tier=due)
     return incident
-
-
-def _tell(
-    before: Incident | None, after: Incident, policy: IncidentPolicy, *, inhibited: bool, wall_ms: int | None
-) -> tuple[Incident, list[Effect]]:
-    """Decide which messages the step from ``before`` to ``after`` sends."""
-    effects: list[Effect] = []
-    silenced = after.silenced_until_ms is not None
-    # Somebody has acknowledged it already. Those who were not told that it opened are not told that it is over.
-    untold = after.live and not after.announced and after.state != "acknowledged"
-    if untold and not inhibited and not silenced and _waited(after, policy, wall_ms):
-        # Nobody can have acknowledged it before anybody was told, so the tiers count from here.
-        after = structs.replace(after, announced=True, timer_ms=wall_ms)
-        name = f"reopened-{after.reopened}" if after.reopened else "open"
-        effects.append(_notify(after, name, policy.route))
-    elif before is not None and after.tier > before.tier:
-        for tier in range(before.tier + 1, after.tier + 1):
-            route = policy.tiers[tier - 1].route
-            after = structs.replace(after, told=tuple(dict.fromkeys((*after.told, route))))
-            effects.append(_notify(after, f"escalated-{after.reopened}-{tier}", route))
-    elif after.state == "resolved" and after.announced and not silenced:
-        effects.append(_over(after, policy))
-        after = structs.replace(after, announced=False, told=())
-    seen = _visible(after)
-    if seen is not None and seen != _visible(before):
-        effects.append(Publish(after))
-    return after, effects
-
-
-def _unsaid_end(before: Incident | None, after: Incident, policy: IncidentPolicy) -> list[Effect]:
-    """Send the resolve message that a silence still holds back when a new episode begins. The old episode gets no more inputs."""
-    if before is None or before.key == after.key or not before.announced:
-        return []
-    over = structs.replace(before, announced=False, silenced_until_ms=None)
-    return [_over(over, policy), Publish(structs.replace(over, told=()))]
-
-
-def _waited(incident: Incident, policy: IncidentPolicy, wall_ms: int | None) -> bool:
-    if not incident.scope or policy.group_wait_ms == 0:
-        return True
-    return wall_ms is not None and incident.timer_ms is not None and wall_ms - incident.timer_ms >= policy.group_wait_ms
-
-
-def _over(incident: Incident, policy: IncidentPolicy) -> Notify:
-    """Tell the end to everybody who was told of the beginning: the rule's route, and the routes of the tiers that were told."""
-    also = tuple(route for route in incident.told if route != policy.route)
-    return structs.replace(_notify(incident, f"resolved-{incident.reopened}", policy.route), also=also)
-
-
-def _notify(incident: Incident, name: str, route: str) -> Notify:
-    return Notify(f"{incident.key}:{name}", name, route, incident)
-
-
-def _visible(incident: Incident | None) -> Incident | None:
-    """What people see of the incident; None while they see nothing."""
-    if incident is None or incident.state in HIDDEN:
-        return None
-    return structs.replace(incident, streak=0, timer_ms=None, stamp=None)

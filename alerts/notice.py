@@ -1,13 +1,10 @@
-"""Notices: what a group of incidents tells to whom. Pure; the machine that makes them is alerts/telling.py, once it is there."""
+"""Notices: what a group of incidents tells to whom, and how far a group has told. Pure; alerts/telling.py makes them."""
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from alerts.incident import Stamp
-
-MEMBERS_SHOWN = 20
-"""Members that a notice names. It counts them all; incidents know their groups, so the others are found."""
 
 
 class Target(Struct, frozen=True):
@@ -28,61 +25,45 @@ class Notice(Struct, frozen=True):
     """One message of a group, as it is decided on the log: its receivers do not change afterwards.
 
     Attributes:
-        id: ``<group>:<seq>``.
+        id: Id of the group and a digest of members and receivers: the same message has the same id, so it is sent once.
         group: Id of the group.
-        seq: Number within the group, from 1.
-        step: What the message is: ``open``, ``changed``, ``escalated-2``, ``resolved`` ….
-        members: (incident key, step of its transition), ``MEMBERS_SHOWN`` at most.
-        total: How many transitions it tells of.
+        route: Name of the route.
+        step: What the message is: ``open``, ``escalated-0-1``, ``resolved-0`` …, ``changed`` where its members differ.
+        members: (incident key, step), all that it tells of, the most urgent first.
         targets: Who is told.
         at_ms: Wall time of the tick that decided it.
-        tier: Tier of escalation, from 0.
-        open: Channels without a receipt that ends them.
+        stamp: Place of that tick.
     """
 
     id: str
     group: str
-    seq: int
+    route: str
     step: str
     members: tuple[tuple[str, str], ...]
-    total: int
     targets: tuple[Target, ...]
     at_ms: int
-    tier: int = 0
-    open: tuple[str, ...] = ()
+    stamp: Stamp
 
 
 class IncidentGroup(Struct, frozen=True):
     """Incidents that one route tells of together, and how far it has told. Times are wall time.
 
     Attributes:
-        id: ``alerts.routing.routes.group_id`` of route and labels.
+        id: ``alerts.routing.routes.group_id`` of route and labels; of a tier of escalation with its number behind a point.
         route: Name of the route.
         labels: Values that all members share.
-        round: Counts from 1 how often the group began anew after all members were over.
-        seq: Number of the last notice.
-        waiting_since_ms: Since when a transition waits to be told; None: none waits.
-        told_ms: When the group was last told.
-        urgent_ms: When it was last told ahead of its interval.
-        tier: Tier of escalation reached.
-        tier_ms: Since when that tier waits for an acknowledgement.
-        repeats: Repetitions of the escalation.
-        notices: Those with open channels, and the last.
-        refs: By channel, what its receiver calls the message.
-        stamp: Place of the last input.
+        waiting_since_ms: Since when something waits to be told; None: nothing waits.
+        told_ms: When the group last told.
+        urgent_ms: When it last told ahead of its interval.
+        notices: Those of the last flush that changed the group: what a crash may have left undone is done from them.
+        stamp: Place of the last tick that changed the group.
     """
 
     id: str
     route: str
     labels: dict[str, str]
-    round: int = 1
-    seq: int = 0
     waiting_since_ms: int | None = None
     told_ms: int | None = None
     urgent_ms: int | None = None
-    tier: int = 0
-    tier_ms: int | None = None
-    repeats: int = 0
     notices: tuple[Notice, ...] = ()
-    refs: dict[str, str] = field(default_factory=dict)
     stamp: Stamp | None = None

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from alerts.codec import incident_record
 from alerts.escape import PLAIN
-from alerts.incident import Notify
+from alerts.incident import Incident, Notify
 from alerts.message.compose import compose, compose_members
 from alerts.message.model import Reader
 from alerts.message.texts import chat
@@ -20,6 +20,13 @@ from streams.core.formatting import UTC_ZONE
 from streams.models import formats
 
 _CUT_TITLE, _CUT_BODY = 300, 8_000
+
+
+class NotedIncident(Struct, frozen=True):
+    """An incident of a notification: its step and its JSON record as of that."""
+
+    step: str
+    incident: dict[str, Any]
 
 
 class Notification(Struct, frozen=True):
@@ -35,6 +42,9 @@ class Notification(Struct, frozen=True):
         incident: The incident's JSON record as of the step.
         links: What a reader can do with one click.
         also: Further routes; a channel that is in several gets it once.
+        channels: Channels that get it, as they were decided; empty: those of the routes, as in version 2.
+        members: Where it tells of several incidents, the first ``MOST_SHOWN`` of them with the step of each; else empty.
+        counts: By kind, ``KIND/over`` of those that are over, how many incidents it tells of; empty: one.
         zone: IANA name of the zone in which title and body show times; the record's are UTC.
     """
 
@@ -48,6 +58,9 @@ class Notification(Struct, frozen=True):
     links: Links = Links()
     also: tuple[str, ...] = ()
     zone: str = UTC_ZONE
+    channels: tuple[str, ...] = ()
+    members: tuple[NotedIncident, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 _decoder = msgspec.json.Decoder(Notification)
@@ -55,8 +68,9 @@ _decoder = msgspec.json.Decoder(Notification)
 
 def notification(effect: Notify, links: Links | None = None) -> Notification:
     """The notification of an effect, rendered now, so that a later delivery shows the state of now."""
-    member = Member(effect.incident, effect.step)
-    text = chat(compose_members([member], Reader(), notice=effect.id, links=links), PLAIN)
+    told = [Member(effect.incident, effect.first_step or effect.step), *(Member(*one) for one in effect.members)]
+    message = compose_members(told, Reader(), counts=effect.counts, notice=effect.id, links=links)
+    text = chat(message, PLAIN)
     return Notification(
         id=effect.id,
         step=effect.step,
@@ -64,10 +78,17 @@ def notification(effect: Notify, links: Links | None = None) -> Notification:
         severity=effect.incident.severity,
         title=text.title,
         body=text.body,
-        incident=incident_record(effect.incident, title_of(effect.incident)),
+        incident=_record(effect.incident),
         links=links or Links(),
         also=effect.also,
+        channels=effect.channels,
+        members=tuple(NotedIncident(one.step, _record(one.incident)) for one in told) if effect.counts else (),
+        counts=effect.counts,
     )
+
+
+def _record(incident: Incident) -> dict[str, Any]:
+    return incident_record(incident, title_of(incident))
 
 
 def in_zone(note: Notification, zone: str) -> Notification:
@@ -104,11 +125,19 @@ def within(note: Notification, most_bytes: int) -> Notification:
     """
     if len(encode_notification(note)) <= most_bytes:
         return note
-    record = {name: value for name, value in note.incident.items() if name not in ("examples", "contributors", "acts")}
     cut = structs.replace(
-        note, title=note.title[:_CUT_TITLE], body=note.body[:_CUT_BODY] + "\n… cut\n", incident=record
+        note,
+        title=note.title[:_CUT_TITLE],
+        body=note.body[:_CUT_BODY] + "\n… cut\n",
+        incident=_cut(note.incident),
+        members=tuple(structs.replace(one, incident=_cut(one.incident)) for one in note.members),
     )
-    return cut if len(encode_notification(cut)) <= most_bytes else structs.replace(cut, incident={})
+    return cut if len(encode_notification(cut)) <= most_bytes else structs.replace(cut, incident={}, members=())
+
+
+def _cut(record: dict[str, Any]) -> dict[str, Any]:
+    left_out = ("examples", "contributors", "acts", "told", "held")
+    return {name: value for name, value in record.items() if name not in left_out}
 
 
 def encode_notification(note: Notification) -> bytes:

@@ -162,10 +162,15 @@ def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> Chann
 
 
 def channels_of(settings: RoutingSettings) -> Callable[[Notification], tuple[str, ...]]:
-    """Return a function from a notification to the channels of its routes; ``default`` replaces a missing route."""
+    """Return a function from a notification to its channels: those decided for it that are still configured, else those of its routes.
+
+    ``default`` replaces a missing route.
+    """
     routes = _routes_of(settings)
 
     def chosen(note: Notification) -> tuple[str, ...]:
+        if decided := tuple(name for name in note.channels if name in settings.channels):
+            return decided
         fallback = settings.routes.get(DEFAULT_ROUTE, ())
         names = [name for route in routes(note) for name in settings.routes.get(route) or fallback]
         return tuple(dict.fromkeys(name for name in names if name in settings.channels))

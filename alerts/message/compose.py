@@ -45,6 +45,10 @@ class ToldNote(Protocol):
     def incident(self) -> dict[str, Any]: ...  # noqa: D102
     @property
     def links(self) -> Links: ...  # noqa: D102
+    @property
+    def members(self) -> Sequence[Any]: ...  # noqa: D102
+    @property
+    def counts(self) -> Mapping[str, int]: ...  # noqa: D102
 
 
 def compose(note: ToldNote, reader: Reader) -> Message:
@@ -59,28 +63,35 @@ def compose(note: ToldNote, reader: Reader) -> Message:
         is told by the note's own title and body.
     """
     try:
-        incident = incident_of(note.incident)
+        members = [Member(incident_of(one.incident), one.step) for one in note.members]
+        members = members or [Member(incident_of(note.incident), note.step)]
     except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
         return _as_written(note)
-    return compose_members([Member(incident, note.step)], reader, notice=note.id, links=note.links)
+    return compose_members(members, reader, counts=note.counts, notice=note.id, links=note.links)
 
 
 def compose_members(
-    members: Sequence[Member], reader: Reader, *, total: int | None = None, notice: str = "", links: Links | None = None
+    members: Sequence[Member],
+    reader: Reader,
+    *,
+    counts: Mapping[str, int] | None = None,
+    notice: str = "",
+    links: Links | None = None,
 ) -> Message:
     """Return what a reader is told of one or more incidents.
 
     Args:
         members: The incidents with their steps; one at least.
         reader: Zone, and how links are signed.
-        total: How many incidents there are, if not all are among ``members``.
+        counts: How many incidents there are by kind, ``KIND/over`` for those that are over, if not all are among ``members``.
         notice: Id that signed links carry.
         links: Links that act, where they were made with the note.
     """
     first = worst(by_kind([member for member in members if not member.over] or members)[0])
     many = len(members) > 1
+    total = sum(counts.values()) if counts else None
     return Message(
-        title=title_of_many(members) if many else title_of_one(first, reader.zone, reader.place),
+        title=title_of_many(members, counts or {}) if many else title_of_one(first, reader.zone, reader.place),
         lines=tuple(
             cut(line, _MOST_LINE) for line in (_lines_of_many(members, total) if many else _lines(first, reader))
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -78,8 +78,13 @@ def short(scope: dict[str, str], said: Phrase, most: int = MOST_BEFORE) -> str:
     return f"{where_words(scope, max(8, most - 2 - len(said.what)))}: {said.what}"
 
 
-def title_of_many(members: Sequence[Member]) -> str:
-    """Return the title of several incidents: ``20 queues: worst comments: SLA 62.9% (target 95%); site kul: throughput -100% (…)``."""
+def title_of_many(members: Sequence[Member], counts: Mapping[str, int]) -> str:
+    """Return the title of several incidents: ``20 queues, worst comments: SLA 62.9% (target 95%); site kul: throughput -100% (…)``.
+
+    Args:
+        members: The incidents with their steps.
+        counts: How many there are by kind, ``KIND/over`` for those that are over, if not all are among ``members``.
+    """
     live = [member for member in members if not member.over]
     prefix = "" if live else "Resolved: "
     title = prefix
@@ -88,9 +93,10 @@ def title_of_many(members: Sequence[Member]) -> str:
         one = worst(of_kind)
         said = phrase_of(one.incident)
         most = MOST_BEFORE if place == 0 else MOST_TITLE - 2
-        many = f"{len(of_kind)} {_places(of_kind)}, worst " if len(of_kind) > 1 else ""
+        count = max(len(of_kind), counts.get(one.incident.kind if live else f"{one.incident.kind}/over", 0))
+        many = f"{count:,} {_places(of_kind)}, worst " if count > 1 else ""
         if many and most - len(title) - len(many) < len(said.what) + _LEAST_WHERE:
-            many = f"{len(of_kind)} x "
+            many = f"{count:,} x "
         room = most - len(title) - len(many)
         if place and room < len(said.what) + _LEAST_WHERE:
             rest = f"; {len(kinds) - place} more"

@@ -13,6 +13,7 @@ import typer
 from config.nearest import choices
 from floorwatch.cli import options
 from floorwatch.cli.incident_records import read_incidents, read_look, read_pending, start_of
+from floorwatch.cli.incident_told import deliveries_by_incident, held_lines, titles_of, told_lines, who_words
 from floorwatch.cli.options import ConfigOption, JsonLinesOption, RedisOption, RedisPrefixOption, VarOption
 from floorwatch.cli.parsing import hand_down
 from floorwatch.cli.pending import pending_hint, pending_lines
@@ -90,8 +91,9 @@ def incidents(
     if pending:
         _print_pending(waiting, source, as_json=as_json)
         return
-    found = select(read_incidents(source.options, source.prefix), wanted)
-    told = _told(source, [record["key"] for record in found])
+    known = read_incidents(source.options, source.prefix)
+    found = select(known, wanted)
+    told = _told(source, found)
     if as_json:
         for record in found:
             say_json_text(_as_json(record, told.get(record["key"], [])))
@@ -100,7 +102,7 @@ def incidents(
     if not found:
         console.print("No incidents." if wanted.resolved else "No open incidents.  (--all shows the resolved ones)")
     else:
-        for line in lines_of(found, told, console.width):
+        for line in lines_of(found, told, console.width, titles_of(known)):
             console.print(line)
     # On standard error, because programs count the lines of the list.
     say_lines(filter(None, [pending_hint(waiting, source.looks)]), err=True)
@@ -135,15 +137,16 @@ def show(
     """Show one incident whole: evidence, contributors, what people did about it, who was told what and when."""
     start = start_of(incident)
     source = _source(redis_url, prefix, config, var)
-    found = [one for one in read_incidents(source.options, source.prefix) if one["key"].startswith(start)]
+    known = read_incidents(source.options, source.prefix)
+    found = [one for one in known if one["key"].startswith(start)]
     if not found:
         raise fail(f"no incident begins with {start}; `floorwatch incidents --all` lists them")
-    told = _told(source, [record["key"] for record in found])
+    told = _told(source, found)
     for record in found:
         if as_json:
             say_json_text(_as_json(record, told.get(record["key"], [])))
         else:
-            say_lines(whole(record, told.get(record["key"], [])))
+            say_lines(whole(record, told.get(record["key"], []), titles_of(known)))
 
 
 def scope_of(texts: Sequence[str]) -> dict[str, str]:
@@ -193,13 +196,19 @@ def _fits(record: dict[str, Any], wanted: IncidentFilter) -> bool:
     )
 
 
-def lines_of(records: list[dict[str, Any]], told: Mapping[str, list[Delivery]], width: int) -> list[Text]:
+def lines_of(
+    records: list[dict[str, Any]],
+    told: Mapping[str, list[Delivery]],
+    width: int,
+    titles: Mapping[str, str] | None = None,
+) -> list[Text]:
     """Return a headline and one line for each incident. Values are text and never markup, because ids come from senders.
 
     Args:
         records: The incidents, in order.
         told: Deliveries by incident key.
         width: Cells of a line; what does not fit is cut, the key at its beginning never.
+        titles: Titles of incidents by key, for those that speak for others.
     """
     from rich.cells import cell_len
     from rich.text import Text
@@ -211,7 +220,7 @@ def lines_of(records: list[dict[str, Any]], told: Mapping[str, list[Delivery]], 
             record["severity"],
             record["title"],
             state_words(record),
-            told_words(told.get(record["key"], [])),
+            who_words(record, told.get(record["key"], []), titles or {}),
             _at(record["opened_at"]),
             evidence_words(record),
         )
@@ -245,24 +254,12 @@ def _style(record: dict[str, Any]) -> str:
     return "dim" if record["state"] == "resolved" else _STYLES.get(record["severity"], "")
 
 
-def told_words(deliveries: Sequence[Delivery]) -> str:
-    """Return in short who was told: ``ops``, ``ops waiting``, ``ops GIVEN UP``; by channel the state that matters most."""
-    words = {"sent": "", "waiting": " waiting", "dead": " GIVEN UP"}
-    worst: dict[str, str] = {}
-    order = list(words)
-    for one in deliveries:
-        if one.state in words:
-            worst[one.channel] = max(worst.get(one.channel, "sent"), one.state, key=order.index)
-    return ", ".join(f"{channel}{words[state]}" for channel, state in sorted(worst.items())) or "nobody yet"
-
-
-def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
-    """Return everything about one incident as lines."""
+def whole(record: dict[str, Any], deliveries: Sequence[Delivery], titles: Mapping[str, str] | None = None) -> list[str]:
+    """Return everything about one incident as lines; ``titles`` are those of all incidents by key."""
     import msgspec
 
     from alerts.signals import Contributor
     from alerts.text import contributors_heading, is_link, part_words, runbook_words
-    from floorwatch.cli.notifications import words_of
 
     page = record.get("runbook_page")
     facts = [
@@ -286,8 +283,9 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
         for act in record.get("acts") or []
     ]
     lines += ["What people did:", *acts] if acts else []
-    told = [f"  {one.id.partition(':')[2]}: {words_of(one)}" for one in deliveries]
-    return [*lines, "Who was told:", *(told or ["  nobody yet"])]
+    told = [f"  {line}" for line in told_lines(record, deliveries)]
+    held = [f"  {line}" for line in held_lines(record, titles or {})]
+    return [*lines, "Who was told:", *(told or ["  nobody yet"]), *(["Who was not told:", *held] if held else [])]
 
 
 def evidence_words(record: Mapping[str, Any]) -> str:
@@ -361,19 +359,21 @@ def _source(redis_url: str | None, prefix: str, config: Path | None, var: Path |
     return _Source(redis_options(settings.redis), settings.redis.prefix, looks)
 
 
-def _told(source: _Source, keys: Sequence[str]) -> dict[str, list[Delivery]]:
-    """Return the deliveries of some incidents; nothing if the outbox cannot be read."""
+def _told(source: _Source, records: Sequence[dict[str, Any]]) -> dict[str, list[Delivery]]:
+    """Return the deliveries of some incidents by key; nothing if the outbox cannot be read."""
     import asyncio
 
     from redis.exceptions import RedisError
 
-    from alerts.deliveries import deliveries_of
     from floorwatch.cli.notifications import on_outbox_of
 
-    if not keys:
+    if not records:
         return {}
+
     try:
-        return asyncio.run(on_outbox_of(source.options, source.prefix, lambda outbox: deliveries_of(outbox, keys)))
+        return asyncio.run(
+            on_outbox_of(source.options, source.prefix, lambda outbox: deliveries_by_incident(outbox, records))
+        )
     except (RedisError, OSError) as error:
         say(f"who was told cannot be read: {type(error).__name__}", err=True)
         return {}

@@ -55,8 +55,8 @@ class AlertSettings(RoutingSettings):
     group_wait_s: Seconds = Field(
         default=0,
         le=3600,
-        description="How long the first message of a narrower scope waits, so that a wider one may speak for it; rules look "
-        "once a minute, so 90s covers one that opens a minute later.",
+        description="How long the first message of a group waits for more, so that they are told together and a wider scope "
+        "may speak for a narrower one; rules look once a minute, so 90s covers one that opens a minute later.",
     )
     board_url: WebBase = Field(
         default="", description="Your Grafana, put before the path of the board in messages; none sends no link."

@@ -101,7 +101,6 @@ def incident_policy(config: FloorwatchConfig) -> IncidentPolicy:
     """Return how incidents live, as far as no rule says it of its own."""
     alerts = config.alerts
     return IncidentPolicy(
-        group_wait_ms=seconds_to_ms(alerts.group_wait_s),
         board_base_url=alerts.board_url,
         runbook_base_url=alerts.runbook_url,
     )
@@ -113,7 +112,10 @@ def routing_policy(config: FloorwatchConfig) -> RoutingPolicy:
     return RoutingPolicy(
         routes={
             name: RoutePolicy(
-                name, tuple(f"channel:{channel}" for channel in channels), zone=alerts.route_zones.get(name)
+                name,
+                tuple(f"channel:{channel}" for channel in channels),
+                group_wait_ms=seconds_to_ms(alerts.group_wait_s),
+                zone=alerts.route_zones.get(name),
             )
             for name, channels in alerts.routes.items()
         },

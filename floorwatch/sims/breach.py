@@ -248,7 +248,7 @@ class WorkerAlarm:
         }
         view = MemoryRowView({("sla", FORECAST_WINDOW): {"queue=simulated": row}})
         for signal in evaluate([self._RULE], view, now_ms, BaselineState()):
-            self._incident, _ = step(self._incident, signal, self._POLICY)
+            self._incident = step(self._incident, signal, self._POLICY)
         return self._incident is not None and self._incident.live
 
 

@@ -75,7 +75,7 @@ def incident_after(incident: Incident | None, reading: Reading, watermark_ms: in
         window="24h",
         holds=not reading.firing and not reading.recovered,
     )
-    return step(incident, signal, IncidentPolicy())[0]
+    return step(incident, signal, IncidentPolicy())
 
 
 def incidents(

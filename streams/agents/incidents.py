@@ -1,34 +1,51 @@
 """Incidents stage: folds signals, operator actions and ticks into incidents, messages and requests for audits.
 
-All three come on one log, so a replay gives the same incidents and the same messages after any crash. While an incident
-is not over, the owner of a partition appends a tick every few seconds. Escalation, group wait and the end of a silence
-happen at the offset of the tick, after every action sent before it.
+All come on one log, so a replay gives the same incidents and the same messages after any crash. One partition of it has all
+alerts, because incidents are told together and one may speak for another; the other partitions only hand on what earlier
+versions, or a command of one, have written to them. The owner appends a tick every few seconds while an incident is not over.
+Whom something is told, when, and the end of a silence are decided at the offset of a tick, after every action sent before it.
+
+A flush writes what was decided (notices.v1), then the incidents, and only then fills the outbox. A crash between two of these is
+mended by the replay: the decisions are read back and carried out.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from msgspec import structs
-
-from alerts.audit_requests import AuditRequest, LastRequest, decode_standing, encode_request, request_key, standing
-from alerts.audit_requests import step as ask_for_audits
-from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
-from alerts.incident import HIDDEN, PENDING, Ack, Act, Incident, Notify, Publish, Silence, Stamp, Tick, older_form
-from alerts.lifecycle import IncidentPolicy, inhibit, inhibited_by, policy_of, step
+from alerts.append import ALERTS_KEY
+from alerts.audit_requests import AuditRequest, encode_request, request_key
+from alerts.codec import (
+    Input,
+    decode_incident,
+    decode_input,
+    encode_group,
+    encode_incident,
+    encode_input,
+)
+from alerts.incident import (
+    HIDDEN,
+    PENDING,
+    Incident,
+    Notify,
+    Stamp,
+    Tick,
+)
+from alerts.lifecycle import IncidentPolicy
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification, notification
+from alerts.routing.policy import RoutingPolicy
 from alerts.rules import Rule
-from alerts.signals import Signal
 from alerts.text import title_of
 from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames
 from streams.agents.dead_letters import REPORT, dead_letter
+from streams.agents.incident_state import IncidentState, PendingWrites
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import LogReader, LogWriter, ProducerRecord
 from streams.models import topics
@@ -41,23 +58,6 @@ TICK_MS = 5_000
 TICK_MS_PER_INCIDENT = 5
 """A tick costs about 10 microseconds for each incident that is not over. With thousands of them, ticks come less
 often."""
-
-_NO_RULE = IncidentPolicy()
-"""For an incident whose rule is no longer configured: only time can end it."""
-
-
-@dataclass
-class _Waiting:
-    """Effects of what was folded, carried out at the next flush: notifications first, then incidents and requests.
-
-    ``show`` are incidents that the log holds and Redis may not.
-    """
-
-    notify: list[Notify] = field(default_factory=list)
-    publish: dict[str, Incident] = field(default_factory=dict)
-    show: dict[str, Incident] = field(default_factory=dict)
-    ask: list[AuditRequest] = field(default_factory=list)
-    aside: list[ProducerRecord] = field(default_factory=list)
 
 
 class IncidentsStage:
@@ -76,48 +76,62 @@ class IncidentsStage:
         redis_prefix: str,
         outbox: Outbox,
         base: IncidentPolicy | None = None,
+        routing: RoutingPolicy | None = None,
         redis_retry: RedisRetry | None = None,
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
         meter: Any = None,
     ) -> None:
         """Own partition ``partition`` of the signals.
 
-        ``redis_retry`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts.
+        ``routing`` says who is told; ``redis_retry`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts.
         """
         self._meter = meter
         self.next: int | None = None
         self._partition = partition
-        self._policies = {rule.name: policy_of(rule, base) for rule in rules}
+        self._alerts = out.partition_of(ALERTS_KEY)
         self._out, self._writer, self._reader = out, writer, reader
         self._redis, self._key, self._pending_key = redis, f"{redis_prefix}incidents", f"{redis_prefix}{PENDING}"
         self._outbox = outbox
         self._redis_retry = redis_retry or RedisRetry()
-        self._incidents: dict[tuple[str, str], Incident] = {}
-        self._standing: dict[tuple[str, str], LastRequest] = {}
-        self._waiting = _Waiting()
+        self._begin = partial(IncidentState, partition, rules, base, routing, self._refused)
+        self._state = self._begin()
         self._flushed: int | None = None
         self._clock = clock
-        self._watermark_ms: int | None = None
         self._ticked_ms, self._pause_ms = clock(), TICK_MS
 
     async def recover(self) -> None:
-        """Read back the incidents of this partition, and which requests for audits stand."""
-        async for records in self._reader.read(self._out.name(topics.INCIDENTS), self._partition):
+        """Read back incidents, what was told, and which requests for audits stand.
+
+        The partition of all alerts also takes over what another partition holds, which earlier versions, or another number
+        of partitions, have left there.
+        """
+        if self._partition != self._alerts:
+            return
+        others = [number for number in range(self._out.partitions) if number != self._partition]
+        for number in (self._partition, *others):
+            async for key, value, offset in self._read(topics.INCIDENTS, number):
+                with self._setting_aside(topics.INCIDENTS, offset, key, value):
+                    self._state.take(decode_incident(value), number)
+            async for key, value, offset in self._read(topics.NOTICES, number):
+                with self._setting_aside(topics.NOTICES, offset, key, value):
+                    self._state.take_told(key, value, number)
+            async for key, value, offset in self._read(topics.AUDIT_REQUESTS, number):
+                with self._setting_aside(topics.AUDIT_REQUESTS, offset, key, value):
+                    self._state.take_request(value)
+        self._state.adopt(self._clock())
+
+    async def _read(self, topic: str, partition: int) -> AsyncIterator[tuple[bytes, bytes, int]]:
+        async for records in self._reader.read(self._out.name(topic), partition):
             for offset, key, value in records:
-                try:
-                    if value is not None:
-                        self._take(decode_incident(value))
-                except CONTENT_ERRORS as error:
-                    self._unreadable(topics.INCIDENTS, offset, key, value, error)
-        async for records in self._reader.read(self._out.name(topics.AUDIT_REQUESTS), self._partition):
-            for offset, key, value in records:
-                try:
-                    request = None if value is None else decode_standing(value)
-                    if request is not None:
-                        rule, scope_key, held = request
-                        self._standing[rule, scope_key] = held
-                except CONTENT_ERRORS as error:
-                    self._unreadable(topics.AUDIT_REQUESTS, offset, key, value, error)
+                if value is not None:
+                    yield key, value, offset
+
+    @contextmanager
+    def _setting_aside(self, topic: str, offset: int, key: bytes | None, value: bytes | None) -> Iterator[None]:
+        try:
+            yield
+        except CONTENT_ERRORS as error:
+            self._unreadable(topic, offset, key, value, error)
 
     def _unreadable(self, topic: str, offset: int, key: bytes | None, value: bytes | None, error: Exception) -> None:
         """Set aside a record, so that the others can be processed. The next flush writes a dead letter for it."""
@@ -127,136 +141,71 @@ class IncidentsStage:
             self._meter.set_aside("incidents")
         refusal = Refusal(CANNOT_PROCESS, None, f"the record could not be processed ({told(error)})", REPORT)
         record = Record(offset, 0, key, value)
-        self._waiting.aside.append(dead_letter("incidents", name, self._partition, record, refusal))
+        self._state.waiting.aside.append(dead_letter("incidents", name, self._partition, record, refusal))
 
-    def _take(self, incident: Incident) -> None:
-        """Keep the newest state of an incident on the log. A worker that stalled may have written an older one after it.
-
-        Then the newest is written again, because compaction keeps the last record.
-        """
-        newest = self._waiting.show.get(incident.key)
-        if newest is None or _age(incident) >= _age(newest):
-            self._waiting.show[incident.key] = incident
-            self._waiting.publish.pop(incident.key, None)
-        else:
-            self._waiting.publish[incident.key] = newest
-        if _age(incident) >= _age(self._incidents.get((incident.rule, incident.scope_key))):
-            self._incidents[incident.rule, incident.scope_key] = incident
+    def _refused(self, offset: int, key: bytes, error: Exception) -> None:
+        self._unreadable(topics.SIGNALS, offset, key, None, error)
 
     async def close(self) -> None:
         """Drop the state."""
-        self._incidents.clear()
-        self._standing.clear()
+        self._state = self._begin()
 
     def live(self) -> list[Incident]:
         """Return the incidents of this partition that are not over."""
-        return [incident for incident in list(self._incidents.values()) if incident.live]
-
-    def _timed(self) -> list[Incident]:
-        """Return the incidents that time alone can change."""
-        return [held for held in self._incidents.values() if held.live or held.silenced_until_ms is not None]
+        return self._state.live()
 
     def fold(self, records: list[Record]) -> None:
         """Step the incidents that each record is about."""
         for record in records:
             self.next = record.offset + 1
             try:
-                self._fold_one(decode_input(record.value or b""), Stamp(self._partition, record.offset))
+                given = decode_input(record.value or b"")
+                if self._partition != self._alerts:
+                    self._hand_on(given, record)
+                else:
+                    self._state.fold(given, Stamp(self._partition, record.offset))
             except CONTENT_ERRORS as error:
                 self._unreadable(topics.SIGNALS, record.offset, record.key, record.value, error)
 
-    def _fold_one(self, given: Input, stamp: Stamp) -> None:
-        match given:
-            case Signal():
-                self._on_signal(given, stamp)
-            case Tick():
-                self._on_tick(given, stamp)
-            case Ack() | Silence():
-                self._on_action(given, stamp)
-            case Act():
-                if (action := older_form(given)) is not None:
-                    self._on_action(action, stamp)
-            case _:
-                # Set aside, so that it can be put again once a release acts on it.
-                raise ValueError(f"this release does not act on {type(given).__name__.lower()} records")
-
-    def _on_signal(self, signal: Signal, stamp: Stamp) -> None:
-        policy = self._policies.get(signal.rule)
-        if policy is None:
-            return
-        key = (signal.rule, signal.scope_key)
-        request = ask_for_audits(self._standing.get(key), signal)
-        inhibited = inhibited_by(signal.scope, signal.kind, self._incidents.values())
-        self._step(self._incidents.get(key), signal, policy, stamp, inhibited=inhibited)
-        if request is not None:
-            self._standing[key] = standing(request)
-            self._waiting.ask.append(request)
-
-    def _on_action(self, act: Ack | Silence, stamp: Stamp) -> None:
-        for held in self._incidents.values():
-            if held.key == act.key:
-                self._step(held, act, self._policies.get(held.rule, _NO_RULE), stamp)
-                return
-        log.warning("signals[%d] offset %d: no incident %s to act on", self._partition, stamp.offset, act.key)
-
-    def _on_tick(self, tick: Tick, stamp: Stamp) -> None:
-        if tick.watermark_ms is not None:
-            self._watermark_ms = max(tick.watermark_ms, self._watermark_ms or 0)
-        spoken_for = inhibit(self._incidents.values())
-        for held in self._timed():
-            policy = self._policies.get(held.rule, _NO_RULE)
-            try:
-                self._step(held, tick, policy, stamp, inhibited=held.key in spoken_for)
-            except CONTENT_ERRORS as error:  # ticks still apply to all other incidents
-                self._unreadable(topics.SIGNALS, stamp.offset, held.key.encode(), None, error)
-
-    def _step(
-        self,
-        held: Incident | None,
-        given: Signal | Ack | Silence | Tick,
-        policy: IncidentPolicy,
-        stamp: Stamp,
-        *,
-        inhibited: bool = False,
-    ) -> None:
-        after, effects = step(held, given, policy, stamp=stamp, inhibited=inhibited)
-        if after is None:
-            return
-        self._incidents[after.rule, after.scope_key] = after
-        if held is None or structs.replace(after, stamp=held.stamp) != held:
-            # Every change is written, also one that nobody sees, because the next owner goes on from it: the firings
-            # until it opens, the quiet signals until it resolves (alerts/signal_filter.py sends only as many as
-            # needed), the time until it escalates.
-            self._waiting.publish[after.key] = after
-        for effect in effects:
-            if isinstance(effect, Publish):
-                self._waiting.publish[effect.incident.key] = effect.incident
-            else:
-                self._waiting.notify.append(effect)
+    def _hand_on(self, given: Input, record: Record) -> None:
+        """Keep an input for the partition of all alerts. Ticks of a partition that has no incidents mean nothing."""
+        if not isinstance(given, Tick):
+            self._state.waiting.forward.append(ProducerRecord(ALERTS_KEY, record.value))
 
     async def flush(self) -> int | None:
-        """Enqueue notifications, then write incidents and requests for audits; the offset to commit."""
-        waiting, self._waiting = self._waiting, _Waiting()
+        """Write what was decided, then incidents and requests for audits, then fill the outbox; the offset to commit."""
+        waiting, self._state.waiting = self._state.waiting, PendingWrites()
         upto = self.next
-        notes = [note for effect in waiting.notify if (note := self._made(effect)) is not None]
-        for note in notes:
-            # The outbox knows a notification by its id, so it is enqueued only once.
-            await self._redis_retry.until_done("take notifications", partial(self._outbox.enqueue, note))
+        await self._write_down(waiting)
         changed = waiting.show | waiting.publish
         encoded = self._encoded(changed)
         await self._publish({key: encoded[key] for key in waiting.publish if key in encoded})
-        await self._show({key: value for key, value in encoded.items() if changed[key].state not in HIDDEN})
-        await self._show_pending({key: encoded[key] for key in encoded if self._is_pending(changed[key])}, changed)
+        for key, partition in waiting.gone.values():
+            await self._writer.append(self._out.name(topics.INCIDENTS), partition, [ProducerRecord(key.encode(), None)])
         if waiting.ask:
             await self._ask(waiting.ask)
-        if aside := waiting.aside + self._waiting.aside:
-            self._waiting.aside = []
+        for note in [made for one in waiting.notify if (made := self._made(one)) is not None]:
+            # The outbox knows a notification by its id, so it is enqueued only once.
+            await self._redis_retry.until_done("take notifications", partial(self._outbox.enqueue, note))
+        await self._show({key: value for key, value in encoded.items() if changed[key].state not in HIDDEN})
+        await self._show_pending({key: encoded[key] for key in encoded if self._is_pending(changed[key])}, changed)
+        if aside := waiting.aside + self._state.waiting.aside:
+            self._state.waiting.aside = []
             await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._partition, aside)
         await self._tick_when_due()
         if upto is None or upto == self._flushed:
             return None
         self._flushed = upto
         return upto
+
+    async def _write_down(self, waiting: PendingWrites) -> None:
+        """Write what was decided and planned, and hand on what belongs elsewhere."""
+        records = [ProducerRecord(key.encode(), encode_group(group)) for key, group in waiting.groups.items()]
+        records += [ProducerRecord(key.encode(), value) for key, value in waiting.plans.items()]
+        if records:
+            await self._writer.append(self._out.name(topics.NOTICES), self._partition, records)
+        if waiting.forward:
+            await self._writer.append(self._out.name(topics.SIGNALS), self._alerts, waiting.forward)
 
     def _made(self, effect: Notify) -> Notification | None:
         """Return the notification of an effect. If its text cannot be made, log that and return None."""
@@ -281,10 +230,10 @@ class IncidentsStage:
         now_ms = self._clock()
         if 0 <= now_ms - self._ticked_ms < self._pause_ms:
             return
-        timed = len(self._timed())
+        timed = len(self._state.timed())
         self._ticked_ms, self._pause_ms = now_ms, max(TICK_MS, TICK_MS_PER_INCIDENT * timed)
         if timed:
-            tick = ProducerRecord(TICK_KEY, encode_input(Tick(now_ms, self._watermark_ms)))
+            tick = ProducerRecord(TICK_KEY, encode_input(Tick(now_ms, self._state.watermark_ms)))
             await self._writer.append(self._out.name(topics.SIGNALS), self._partition, [tick])
 
     async def _publish(self, incidents: dict[str, bytes]) -> None:
@@ -297,7 +246,7 @@ class IncidentsStage:
             await self._redis_retry.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=incidents))
 
     def _is_pending(self, incident: Incident) -> bool:
-        return incident.pending and incident.rule in self._policies
+        return incident.pending and self._state.has_rule(incident.rule)
 
     async def _show_pending(self, pending: dict[str, bytes], changed: dict[str, Incident]) -> None:
         """Write to Redis the incidents that may open with the next evaluation, and remove those that are that no more.
@@ -324,10 +273,3 @@ class IncidentsStage:
             for made in requests
         ]
         await self._writer.append(self._out.name(topics.AUDIT_REQUESTS), self._partition, records)
-
-
-def _age(incident: Incident | None) -> tuple[int, int]:
-    """Order the states of one rule and scope: by episode, then by stamp."""
-    if incident is None:
-        return (-1, -1)
-    return (incident.episode, -1 if incident.stamp is None else incident.stamp.offset)

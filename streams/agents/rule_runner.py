@@ -9,7 +9,6 @@ need the whole floor.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.append import ALERTS_KEY
 from alerts.baseline import BaselineState, advance
 from alerts.codec import decode_input, encode_input
 from alerts.evaluate import evaluate
@@ -173,36 +173,29 @@ class RuleRunner:
                 held += holding_signals(rule, fault, view, before, watermark_ms)
         return held
 
-    def _encoded(self, signals: list[Signal], faults: Faults) -> list[tuple[bytes, bytes]]:
-        """Return signals as keys and JSON. One that cannot be written goes without its text; if that fails too, it is noted.
-
-        The key is the rule's kind. A scope and the wider scope that inhibits it are watched by rules of the same kind,
-        and must be on the same partition.
-        """
-        encoded = []
+    def _encoded(self, signals: list[Signal], faults: Faults) -> list[bytes]:
+        """Return signals as JSON. One that cannot be written goes without its text; if that fails too, it is noted."""
+        encoded: list[bytes] = []
         for signal in signals:
             for one in (signal, without_text(signal)):
                 try:
                     value = encode_input(one)
                     decode_input(value)  # what the next stage cannot read is as good as not written
-                    encoded.append((signal.kind.encode(), value))
+                    encoded.append(value)
                     break
                 except Exception as error:  # noqa: BLE001 - one signal must not stop the others
                     fault = ScopeFault(signal.rule, signal.scope_key, error, silent=one is not signal)
                     faults[signal.rule, signal.scope_key] = fault
         return encoded
 
-    async def _write(self, writer: LogWriter, signals: list[tuple[bytes, bytes]], watermark_ms: int) -> None:
-        """Write signals and, after them on every partition, a tick.
+    async def _write(self, writer: LogWriter, signals: list[bytes], watermark_ms: int) -> None:
+        """Write signals and, after them, a tick: an incident that got no signal before it got none in this evaluation.
 
-        An incident that got no signal before the tick got none in this evaluation.
+        All go to one partition, which has all incidents: one may speak for another, and they are told together.
         """
         tick = ProducerRecord(TICK_KEY, encode_input(Tick(int(time.time() * 1000), watermark_ms)))
-        records: list[list[ProducerRecord]] = [[] for _ in range(self._out.partitions)]
-        for key, value in signals:
-            records[self._out.partition_of(key)].append(ProducerRecord(key, value))
-        name = self._out.name(topics.SIGNALS)
-        await asyncio.gather(*(writer.append(name, part, [*own, tick]) for part, own in enumerate(records)))
+        records = [ProducerRecord(ALERTS_KEY, value) for value in signals]
+        await writer.append(self._out.name(topics.SIGNALS), self._out.partition_of(ALERTS_KEY), [*records, tick])
 
     async def _remembered(self) -> BaselineState:
         """Return the baseline kept in Redis. If Redis was emptied, return an empty one, which settles within a few windows."""

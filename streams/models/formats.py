@@ -197,8 +197,7 @@ COUNTED = Format(
     "2: labels without values are not compared, long decisions are shortened, values are a set; recovery counts anew what "
     "version 1 counted; 3: a label's weight is of the audit that drew it, audits without sampling are assumed random, "
     "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; "
-    "5: pairs of decision and truth, and critical errors, are counted by class of π; recovery counts anew what earlier versions "
-    "counted",
+    "5: pairs of decision and truth, and critical errors, are counted by class of π; recovery counts anew what was counted before",
 )
 WATERMARK = Format(
     "a partition's watermark",
@@ -227,15 +226,14 @@ TABLE_ROW = Format(
 )
 INCIDENT = Format(
     "an incident",
-    2,
+    3,
     "incidents.v1, Redis hashes incidents, incidents-pending",
     "worker (incidents)",
     "worker (incidents), command line, metrics",
     "member format",
     _STOPS,
     "2: told, clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); "
-    "2.3: figures",
-    3,
+    "2.3: figures; 3: who was told and who was not (ADR 0046)",
 )
 SIGNAL = Format(
     "a signal, operator action or tick",
@@ -246,17 +244,27 @@ SIGNAL = Format(
     "member format",
     _STOPS,
     "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); "
-    "2.3: holds; 3: figures; types act, receipt, override, maintenance, calendar, moved",
+    "2.3: holds; 3: figures; types act, receipt, override, maintenance, calendar; 3.1: no type moved",
+    1,
+)
+NOTICE = Format(
+    "a group of incidents",
+    1,
+    "notices.v1",
+    "worker (incidents)",
+    "worker (incidents)",
+    "member format, once there is a version 2",
+    _STOPS,
 )
 NOTIFICATION = Format(
     "a notification",
-    2,
+    3,
     "Redis {outbox}:item:…, field payload",
     "worker (incidents)",
     "worker (notifier), command line",
     "member format",
     "it waits for a worker of the newer version; after all attempts, the dead list",
-    "2: also, a queue for each channel (ADR 0024), the version",
+    "2: also, a queue for each channel (ADR 0024), the version; 3: several incidents, channels as they were decided (ADR 0046)",
 )
 AUDIT_REQUEST = Format(
     "a request for audits",
@@ -386,7 +394,7 @@ COLD_TASK = Format(
 )
 
 FORMATS: tuple[Format, ...] = (
-    *(META, SEGMENT, ROW, COUNTED, WATERMARK, TABLE_ROW, INCIDENT, SIGNAL, NOTIFICATION),
+    *(META, SEGMENT, ROW, COUNTED, WATERMARK, TABLE_ROW, INCIDENT, SIGNAL, NOTICE, NOTIFICATION),
     *(AUDIT_REQUEST, AUDIT_DRAW, AUDIT_PLAN, EVENT, DEAD_LETTER, BASELINE, LOOK, TOOL_STATE),
     *(SPOOL, JOURNAL, STACK_STATE, PROGRESS, COLD_TASK),
 )

@@ -16,6 +16,7 @@ THROUGHPUT = "throughput.v1"
 SLA = "sla.v1"
 SIGNALS = "signals.v1"
 INCIDENTS = "incidents.v1"
+NOTICES = "notices.v1"
 AUDIT_REQUESTS = "audit-requests.v1"
 DEAD_LETTERS = "deadletters.v1"
 LATE = "late.v1"
@@ -83,6 +84,7 @@ def topic_specs(
         SLA: _compacted(),
         SIGNALS: _log(horizon_days + 1),
         INCIDENTS: _compacted(),
+        NOTICES: _compacted(),
         AUDIT_REQUESTS: _compacted(),
         DEAD_LETTERS: _log(30),
         LATE: _log(30),

@@ -149,17 +149,17 @@ async def _published(records: list[tuple[bytes, bytes | None]], *, recovered: bo
 
 def test_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal that is none, one that raises, and records of another version: the others open their incidents."""
-    from streams.agents import incidents
+    from streams.agents import incident_state, incidents
     from tests.alerts import test_operator_actions, test_requests
 
-    original, meter = incidents.step, Meter()
+    original, meter = incident_state.step, Meter()
 
     def faulty(held: Any, given: Any, policy: Any, **more: Any) -> Any:
         if getattr(given, "scope_key", "") == "vendor=bad":
             raise KeyError("planted")
         return original(held, given, policy, **more)
 
-    monkeypatch.setattr(incidents, "step", faulty)
+    monkeypatch.setattr(incident_state, "step", faulty)
     log = test_requests.Log()
     unreadable = [b"{oops", b"{}", b'{"rule":1}']
     log.records = {"f.incidents.v1": [ProducerRecord(b"k", value) for value in unreadable]}
@@ -175,7 +175,7 @@ def test_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await stage.flush() == 4
 
     asyncio.run(go())
-    assert len(stage._incidents) == 1
+    assert len(stage._state._incidents) == 1
     told = [orjson.loads(out.value or b"") for out in log.records["f." + topics.DEAD_LETTERS]]
     assert [(one["source_topic"], one["offset"]) for one in told] == [
         *(("f.incidents.v1", n) for n in range(3)),

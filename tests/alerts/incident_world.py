@@ -11,16 +11,17 @@ from redis.asyncio import Redis
 
 from alerts.codec import Input, decode_input, encode_input
 from alerts.incident import Tick, incident_key
-from alerts.lifecycle import IncidentPolicy
 from alerts.notifier import Notifier
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification
+from alerts.routing.policy import RoutingPolicy
 from alerts.rules import Rule
+from alerts.signals import Signal
 from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import IncidentsStage
 from streams.core.records import Record
 from streams.engine.log import ProducerRecord
-from tests.alerts.machine import signal
+from tests.alerts.machine import ROUTING, signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
 from tests.alerts.test_requests import Log
 from tests.redis_clients import async_client
@@ -61,10 +62,10 @@ class Ear:
 class World:
     """What outlives a worker: the log, Redis, the wall clock; and the worker of the moment."""
 
-    def __init__(self, redis: Redis, rules: tuple[Rule, ...] = (VENDOR,), base: IncidentPolicy | None = None) -> None:
+    def __init__(self, redis: Redis, rules: tuple[Rule, ...] = (VENDOR,), routing: RoutingPolicy = ROUTING) -> None:
         self.log, self.redis, self.now_ms = Log(), redis, NOW_MS
         self.told: list[tuple[str, str]] = []
-        self._rules, self._base = rules, base
+        self._rules, self.routing = rules, routing
         self.outbox = Outbox(redis, lambda: self.now_ms, prefix="f:")
         self.stage = self._stage()
 
@@ -78,7 +79,7 @@ class World:
             self.redis,
             "f:",
             self.outbox,
-            base=self._base,
+            routing=self.routing,
             clock=lambda: self.now_ms,
         )
 
@@ -87,6 +88,9 @@ class World:
         await self.stage.recover()
 
     async def put(self, *inputs: Input) -> None:
+        """Write inputs; behind signals a tick, as the rules do."""
+        if any(isinstance(given, Signal) for given in inputs):
+            inputs = (*inputs, Tick(self.now_ms))
         await self.log.append(SIGNALS, 0, [ProducerRecord(b"x", encode_input(given)) for given in inputs])
 
     async def turn(self, *, commit: bool = True) -> None:
@@ -106,8 +110,8 @@ class World:
         await self.turn()
 
     async def _deliver(self) -> None:
-        ears = {name: Ear(name, self.told) for name in ("default", "lead", "manager")}
-        await Notifier(self.outbox, ears, lambda one: [one.route, *one.also]).drain()
+        ears = {name: Ear(name, self.told) for name in self.routing.channels}
+        await Notifier(self.outbox, ears, lambda one: one.channels).drain()
 
     async def shown(self, key: str = KEY) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(await self.redis.hget("f:incidents", key) or b"{}")
@@ -122,12 +126,12 @@ def on(minute: float = 0, **more: Any) -> Input:
     return signal(True, NOW_MS + round(minute * MINUTE_MS), **{"rule": "the-rule", **more})
 
 
-def run(url: str, story: Callable[[World], Awaitable[None]], *rules: Rule, base: IncidentPolicy | None = None) -> None:
+def run(url: str, story: Callable[[World], Awaitable[None]], *rules: Rule, how: RoutingPolicy = ROUTING) -> None:
     async def go() -> None:
         redis = async_client(url)
         try:
             await redis.flushall()
-            world = World(redis, rules or (VENDOR,), base)
+            world = World(redis, rules or (VENDOR,), how)
             await world.restart()
             await story(world)
         finally:

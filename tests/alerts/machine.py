@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from alerts.codec import Input
-from alerts.incident import Ack, Effect, Incident, Notify, Silence, Tick
+from alerts.dues import Scene
+from alerts.incident import Ack, Incident, Notify, Silence, Stamp, Tick
 from alerts.lifecycle import EscalationTier, IncidentPolicy, step
+from alerts.notice import IncidentGroup
+from alerts.routing.policy import RoutePolicy, RoutingPolicy
 from alerts.scopes import board_path
 from alerts.signals import Contributor, Signal
+from alerts.telling import tell
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 
 POLICY = IncidentPolicy(
     severity="page",
-    route="leads",
     open_after=2,
     resolve_after=2,
     tiers=(EscalationTier(10 * MINUTE_MS, "second-line"), EscalationTier(30 * MINUTE_MS, "manager")),
@@ -60,24 +65,62 @@ def move(what: str, at_ms: int, key: str, **more: object) -> Input:
             return Tick(at_ms, at_ms)
 
 
+def routing(interval_ms: int = 0, wait_ms: int = 0, **routes: tuple[str, ...]) -> RoutingPolicy:
+    """Routes by name with their channels; some have one of their own name."""
+    own = ("default", "lead", "leads", "manager", "second-line")
+    named = {name: (name,) for name in own} | routes
+    made = {
+        name: RoutePolicy(
+            name, tuple(f"channel:{one}" for one in channels), group_wait_ms=wait_ms, group_interval_ms=interval_ms
+        )
+        for name, channels in named.items()
+    }
+    channels = tuple(sorted({one for channels in named.values() for one in channels}))
+    return RoutingPolicy(made, rule_routes={"accuracy-low-vendor": "leads"}, channels=channels)
+
+
+ROUTING = routing()
+
+
 def run(
     events: Sequence[object],
     incident: Incident | None = None,
     policy: IncidentPolicy = POLICY,
-    *,
-    inhibited: bool = False,
-) -> tuple[Incident | None, list[Effect]]:
-    """All events in order, without stamps; the last incident and all effects."""
-    effects: list[Effect] = []
-    for event in events:
-        incident, more = step(incident, event, policy, inhibited=inhibited)  # type: ignore[arg-type]
-        effects += more
-    return incident, effects
+    how: RoutingPolicy = ROUTING,
+) -> tuple[Incident | None, list[Notify]]:
+    """All events in order, each followed by what is told then; the last incident and all messages.
+
+    Wall time is that of the last action or tick; it begins at 0.
+    """
+    scene = Scene(how, tiers={"accuracy-low-vendor": policy.tiers})
+    messages: list[Notify] = []
+    groups: dict[str, IncidentGroup] = {}
+    wall_ms = 0 if incident is None else max((one.at_ms for one in incident.told_people), default=0)
+    for number, event in enumerate(events):
+        incident = step(incident, event, policy)  # type: ignore[arg-type]
+        wall_ms = getattr(event, "at_ms", wall_ms)
+        if incident is None:
+            continue
+        told = tell(scene, [incident], groups, wall_ms, Stamp(0, number))
+        assert not told.faults
+        incident = structs.replace(told.incidents.get(incident.key, incident), stamp=None)
+        groups |= told.groups
+        messages += [
+            Notify(
+                one.id,
+                one.step,
+                one.route,
+                incident,
+                channels=tuple(name for to in one.targets for name in to.channels),
+            )
+            for one in told.notices
+        ]
+    return incident, messages
 
 
-def steps(effects: list[Effect]) -> list[str]:
-    """The names of the notifications among effects."""
-    return [effect.step for effect in effects if isinstance(effect, Notify)]
+def steps(messages: list[Notify]) -> list[str]:
+    """The steps of messages."""
+    return [one.step for one in messages]
 
 
 def opened(policy: IncidentPolicy = POLICY) -> Incident:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from alerts.incident import Notify
 from alerts.lifecycle import policy_of, step
 from alerts.message.texts import plain
 from alerts.rules import Rule
@@ -72,9 +71,9 @@ CASES = {"accuracy_causes": _accuracy, "sla_causes": _sla, "breach_predicted": _
 def test_text_is_golden(name: str) -> None:
     the_rule, rows = CASES[name]()
     (signal,) = (found for found in signals(the_rule, *rows) if found.firing)
-    _, effects = step(None, signal, policy_of(the_rule))
-    (told,) = (effect for effect in effects if isinstance(effect, Notify))
-    message = message_on(told.incident, told.step)
+    opened = step(None, signal, policy_of(the_rule))
+    assert opened is not None
+    message = message_on(opened)
     shown = "\n".join((plain(message), *message.details, ""))
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("FLOORWATCH_UPDATE_GOLDEN"):

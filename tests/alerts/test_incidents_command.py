@@ -11,10 +11,10 @@ from msgspec import structs
 from typer.testing import CliRunner
 
 from alerts.codec import encode_incident
-from alerts.incident import Incident
+from alerts.incident import Hold, Incident, Notify, ToldReceiver
 from alerts.looks import LOOKS, Look, encode_look
 from alerts.outbox import Outbox
-from alerts.outgoing import Notification
+from alerts.outgoing import Notification, notification
 from alerts.text import title_of
 from floorwatch.cli.incidents import incidents_app
 from floorwatch.cli.pending import looks_words
@@ -230,3 +230,47 @@ def test_how_many_looks_a_pending_breach_has_had() -> None:
     )
     assert looks_words({**record, "state": "resolved"}, {"r": 2}) == "1 of 2 looks, to open again"
     assert looks_words(record, {}) == "1 look"
+
+
+def test_show_says_who_was_told_and_who_was_not_and_why(redis_url: str) -> None:
+    """Also by which message that told of several, and what holds the other receivers."""
+    floor = structs.replace(opened(), key="f" * 32, scope={}, scope_key="all", told_people=(), held=())
+    told = ToldReceiver("channel:bpo-a", ("bpo-a",), "g:1", "open", floor.updated_ms, "route bpo")
+    reasons = (
+        Hold("inhibited", floor.key, None, ("channel:ops",)),
+        Hold("grouping", "", floor.updated_ms, ("channel:lead",)),
+        Hold("maintenance", "kul-db", floor.updated_ms, ("channel:wall",)),
+    )
+    vendor = structs.replace(opened(), told_people=(told,), held=reasons)
+    silent = structs.replace(vendor, key="e" * 32, told_people=(), held=(Hold("nobody"),))
+
+    async def fill() -> None:
+        redis = async_client(redis_url)
+        for one in (floor, vendor, silent):
+            await redis.hset("floorwatch:incidents", one.key, encode_incident(one, title_of(one)))
+        outbox = Outbox(redis, lambda: floor.updated_ms)
+        note = notification(Notify("g:1", "open", "bpo", vendor, channels=("bpo-a",)))
+        await outbox.enqueue(note)
+        await outbox.route(lambda one: one.channels)
+        lease = await outbox.claim("bpo-a", 60)
+        assert lease is not None
+        await outbox.sent(lease)
+        await redis.aclose()
+
+    asyncio.run(fill())
+    shown = CliRunner().invoke(app, ["show", "--redis", redis_url, vendor.key[:12]], env={"COLUMNS": "300"}).output
+    assert "Who was told:" in shown, shown
+    ends = shown[shown.index("Who was told:") :].splitlines()
+    assert ends[1].startswith("  open: bpo-a: delivered ")
+    assert ends[1].endswith("(route bpo)")
+    assert ends[2:4] == [
+        "Who was not told:",
+        "  ops: held by Accuracy below target: the whole floor (ffffffffffff), which they were told of",
+    ]
+    assert ends[4].startswith("  lead: waits for the next message of its group until ")
+    assert ends[5].startswith("  wall: maintenance kul-db until ")
+    listed = CliRunner().invoke(app, ["--redis", redis_url], env={"COLUMNS": "400"}).output
+    assert "nobody yet: no receiver is configured for its route" in listed
+    (line,) = (one for one in _lines(redis_url) if one["key"] == vendor.key)
+    assert [one["receivers"] for one in line["held"]] == [["channel:ops"], ["channel:lead"], ["channel:wall"]]  # type: ignore[attr-defined]
+    assert [one["notice"] for one in line["told"]] == ["g:1"]  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import pytest
 
 from alerts.append import ALERTS_KEY, append_input
 from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
-from alerts.incident import MOST_CALENDAR, Ack, Act, Calendar, Maintenance, Moved, Override, Silence, older_form
+from alerts.incident import MOST_CALENDAR, Ack, Act, Calendar, Maintenance, Override, Receipt, Silence, older_form
 from alerts.lifecycle import IncidentPolicy, step
 from alerts.oncall.facts import fold
 from alerts.oncall.policy import RotaFacts
@@ -67,7 +67,7 @@ def test_a_comment_may_have_lines() -> None:
     assert decode_input(encode_input(act)) == act
 
 
-def test_inputs_are_appended_to_the_partition_of_all_alerts_or_to_that_of_an_incident() -> None:
+def test_inputs_are_appended_to_the_partition_of_all_alerts() -> None:
     writer, act = Written(), Act("ack", "k", "mei", 5)
     assert asyncio.run(append_input(writer, NAMES, act)) == (NAMES.partition_of(ALERTS_KEY), 0)
     assert asyncio.run(append_input(writer, NAMES, act, partition=3)) == (3, 1)
@@ -80,12 +80,12 @@ def test_inputs_are_appended_to_the_partition_of_all_alerts_or_to_that_of_an_inc
 
 def test_figures_of_a_signal_are_those_of_its_incident() -> None:
     told = msgspec.structs.replace(signal(True), figures={"late": 1426.0})
-    opened, _ = step(None, told, IncidentPolicy())
+    opened = step(None, told, IncidentPolicy())
     assert opened is not None
     assert opened.figures == {"late": 1426.0}
     assert decode_incident(encode_incident(opened, "t")) == opened
     quiet = msgspec.structs.replace(signal(False), figures={"late": 3.0})
-    after, _ = step(opened, quiet, IncidentPolicy(resolve_after=2))
+    after = step(opened, quiet, IncidentPolicy(resolve_after=2))
     assert after is not None
     assert after.figures == {"late": 3.0}
 
@@ -104,14 +104,16 @@ def test_an_action_of_any_way_counts_and_what_is_not_known_yet_is_set_aside(redi
     async def story(world: World) -> None:
         await world.put(on())
         await world.put(Act("useful", KEY, "bo", world.now_ms), Act("snooze", KEY, "bo", world.now_ms, until_ms=9))
-        await world.put(Moved({"key": KEY}), Act("ack", KEY, "mei", world.now_ms, via="link"))
+        await world.put(
+            Receipt("g:1", "g", "ops", "sent", world.now_ms), Act("ack", KEY, "mei", world.now_ms, via="link")
+        )
         await world.turn()
         shown = await world.shown()
         assert (shown["state"], [act["by"] for act in shown["acts"]]) == ("acknowledged", ["mei"])
         letters = [json.loads(record.value or b"{}") for record in world.log.records["f.deadletters.v1"]]
         assert [letter["reason"].partition("this release does not act on ")[2].rstrip(")") for letter in letters] == [
             "snooze",
-            "moved records",
+            "receipt records",
         ]
 
     run(redis_url, story)

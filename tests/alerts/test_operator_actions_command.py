@@ -75,7 +75,7 @@ def test_what_was_done_is_shown() -> None:
     taken, _ = run([Ack(incident.key, "mei", NOW_MS)], structs.replace(incident, state="escalated", tier=2))
     assert taken is not None
     assert state_words(incident_record(taken, "")) == "acknowledged by mei, tier 2"
-    quiet, _ = step(incident, Silence(incident.key, "mei", NOW_MS, NOW_MS + 60_000), POLICY)
+    quiet = step(incident, Silence(incident.key, "mei", NOW_MS, NOW_MS + 60_000), POLICY)
     assert quiet is not None
     assert state_words(incident_record(quiet, "")) == "open, silenced until Mon 23 Nov 10:03 UTC"
     assert state_words(incident_record(incident, "")) == "open"

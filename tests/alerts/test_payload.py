@@ -24,7 +24,7 @@ BOARD, RUNBOOKS = "https://grafana.example", "https://wiki.example/runbooks"
 def incident_with(**bases: str) -> Incident:
     without = {"board_base_url": "", "runbook_base_url": ""}
     policy: IncidentPolicy = structs.replace(POLICY, open_after=1, **(without | bases))
-    incident, _ = step(None, signal(True), policy)
+    incident = step(None, signal(True), policy)
     assert incident is not None
     return incident
 

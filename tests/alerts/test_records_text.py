@@ -10,15 +10,14 @@ import pytest
 from msgspec import structs
 
 from alerts.codec import decode_incident, decode_input, encode_input, incident_record
-from alerts.incident import Incident, Notify
-from alerts.lifecycle import step
+from alerts.incident import Incident
 from alerts.message.texts import plain
 from alerts.outgoing import decode_notification, encode_notification, notification
 from alerts.scopes import is_parent, scope_key
 from alerts.signal_filter import SignalFilterState, filter_signals
 from alerts.text import Links, title_of
 from streams.core.formatting import duration, interval, percent
-from tests.alerts.machine import POLICY, opened, run, signal
+from tests.alerts.machine import opened, run, signal
 from tests.alerts.message.told import message_on, told
 from tests.alerts.rows import MINUTE_MS, NOW_MS, rule
 
@@ -114,9 +113,7 @@ def test_signal_round_trips() -> None:
 
 
 def test_notification_round_trips_and_carries_the_record() -> None:
-    pending, _ = step(None, signal(True), POLICY)
-    _, effects = step(pending, signal(True), POLICY)
-    (effect,) = [effect for effect in effects if isinstance(effect, Notify)]
+    _, (effect,) = run([signal(True)] * 2)
     note = notification(effect, LINKS)
     assert decode_notification(encode_notification(note)) == note
     assert note.incident["key"] == effect.incident.key

@@ -9,7 +9,7 @@ from alerts.lifecycle import EscalationTier, IncidentPolicy, policy_of
 from alerts.rules_file import default_rules
 from config.connect import kafka_options, redis_options
 from floorwatch.settings.load import loads
-from floorwatch.settings.policies import core_policy, exported_scopes, incident_policy, sla_classes_ms
+from floorwatch.settings.policies import core_policy, exported_scopes, incident_policy, routing_policy, sla_classes_ms
 from floorwatch.settings.schema import FloorwatchConfig
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, CorePolicy, Window
 
@@ -77,10 +77,12 @@ def test_tiers_are_a_rule_s_own_or_those_of_its_severity() -> None:
     )
     base = incident_policy(config)
     assert base == IncidentPolicy(
-        group_wait_ms=90_000,
         board_base_url="https://grafana.example/",
         runbook_base_url="https://wiki.example/floorwatch/",
     )
+    routes = routing_policy(config).routes
+    told = {(route.notify, route.group_wait_ms) for route in routes.values()}
+    assert (told, set(routes)) == ({(("channel:console",), 90_000)}, {"default", "lead"})
     tiers = {rule.name: policy_of(rule, base).tiers for rule in config.rules}
     assert tiers == {
         "shared": (EscalationTier(15 * MINUTE_MS, "lead"),),

@@ -75,7 +75,7 @@ def alert_on(said: list[Signal], rule: str, scope_key: str) -> tuple[Signal, str
     assert signal.firing
     incident = None
     for _ in range(3):
-        incident, _ = step(incident, signal, policy_of(next(one for one in RULES if one.name == rule)))
+        incident = step(incident, signal, policy_of(next(one for one in RULES if one.name == rule)))
     assert incident is not None
     message = message_on(incident)
     return signal, "\n".join((*message.lines, *message.details))

@@ -9,12 +9,13 @@ from typing import Any
 
 from msgspec import structs
 
-from alerts.incident import Notify
+from alerts.incident import Notify, ToldReceiver
 from alerts.outgoing import encode_notification, notification
 from alerts.routes import build_channels
 from alerts.settings.channels import WebhookSettings
 from floorwatch.settings.load import loads
 from tests.alerts.machine import opened
+from tests.alerts.rows import NOW_MS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "alerts.md").read_text()
@@ -29,8 +30,10 @@ def block(text: str, language: str) -> str:
 
 
 def sent() -> dict[str, Any]:
-    incident = structs.replace(opened(), runbook_url="docs/runbooks/accuracy_low.md")
-    note = notification(Notify(f"{incident.key}:open", "open", "default", incident))
+    name = "90e1e1b7f2a94c0b8f3f8f2e4c5d6a7b:5f139efc9463e946"
+    told = ToldReceiver("channel:ops", ("ops",), name, "open", NOW_MS, "route default")
+    incident = structs.replace(opened(), runbook_url="docs/runbooks/accuracy_low.md", told_people=(told,))
+    note = notification(Notify(name, "open", "default", incident, channels=("ops",)))
     found: dict[str, Any] = json.loads(encode_notification(note))
     del found["format"]  # the outbox's own
     return found

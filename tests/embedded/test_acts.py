@@ -83,8 +83,8 @@ async def story(here: Floor) -> None:
     over = await command(here, "ack", key, "--by", "mei")
     assert (over.returncode, "resolved since" in over.stderr) == (2, True)
     log = here.run.servers.log_tail("worker", 10_000) + here.run.servers.log_tail("again", 10_000)
-    assert log.count("[PAGE]") == log.count("[PAGE escalated]") == 1
-    assert "[PAGE resolved]" not in log  # silenced
+    assert log.count("\nhate: accuracy") == log.count("Escalated: hate: accuracy") == 1
+    assert "Resolved: " not in log  # silenced
     await _trail(here)
 
 

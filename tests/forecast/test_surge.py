@@ -52,7 +52,7 @@ def watch(seed, hours, surge, sla=None, **more):
         view = MemoryRowView({("sla", "1h"): {row["scope_key"]: row for row in rows}})
         for signal in evaluate([RULE], view, watermark_ms, BaselineState()):
             before = incidents.get(signal.scope_key)
-            after, _ = step(before, signal, policy_of(RULE))
+            after = step(before, signal, policy_of(RULE))
             incidents[signal.scope_key] = after
             was_up, is_up = (one is not None and one.live for one in (before, after))
             if is_up and not was_up:

@@ -265,7 +265,7 @@ def alert_texts(world: World) -> None:
 def _incident(signal: Any, rule: Any) -> None:
     held, policy = None, policy_of(rule, None)
     for number in range(3):
-        held, effects = step(held, signal, policy, stamp=Stamp(0, number), inhibited=False)
+        held = step(held, signal, policy, stamp=Stamp(0, number))
         if held is None:
             return
         record = encode_incident(held, title_of(held))
@@ -273,9 +273,9 @@ def _incident(signal: Any, rule: Any) -> None:
             raise ValueError("an incident's scope is not read back")
         read = json.loads(record)
         _print(*incidents.lines_of([read], {}, 140), *incidents.whole(read, []))
-        for effect in effects:
-            if isinstance(effect, Notify):
-                json.loads(encode_notification(notification(effect)))
+        if held.live:
+            for told in (Notify("k:open", "open", "default", held), Notify("g:1", "open", "default", held, total=2)):
+                json.loads(encode_notification(notification(told)))
 
 
 RENDERERS: dict[str, Callable[[World], None]] = {

@@ -26,6 +26,7 @@ def shapes() -> dict[str, str]:
     from alerts.baseline import BaselineState
     from alerts.incident import Incident
     from alerts.looks import Look
+    from alerts.notice import IncidentGroup
     from alerts.outgoing import Notification
     from floorwatch.analysis.audits.plan_file import AuditPlan
     from floorwatch.sdk.stacks import StackState
@@ -58,6 +59,7 @@ def shapes() -> dict[str, str]:
         f.TABLE_ROW.name: shape(AccuracyRow) + shape(ThroughputRow) + shape(SlaRow),
         f.INCIDENT.name: shape(Incident) + keys(told),
         f.SIGNAL.name: shape(Input),
+        f.NOTICE.name: shape(IncidentGroup),
         f.NOTIFICATION.name: shape(Notification),
         f.AUDIT_REQUEST.name: shape(AuditRequested),
         f.AUDIT_DRAW.name: shape(AuditDrawn),
@@ -174,7 +176,7 @@ def drawn() -> bytes:
 
 def inputs() -> dict[str, Input]:
     """Return one of each type of input that golden states before 15 do not have."""
-    from alerts.incident import Act, Calendar, Maintenance, Moved, Override, Receipt
+    from alerts.incident import Act, Calendar, Maintenance, Override, Receipt
 
     at, end = make.START_MS, make.START_MS + 3_600_000
     return {
@@ -183,7 +185,6 @@ def inputs() -> dict[str, Input]:
         "override": Override("o-1", "kul-lead", "mei", at, end, "ann", at, removed=True),
         "maintenance": Maintenance("m-1", ("site=kul", "queue=~a.*"), at, end, "ann", at, "moving", removed=True),
         "calendar": Calendar("public", "00ff", "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", at),
-        "moved": Moved({"key": "0011aabb"}),
     }
 
 

@@ -228,10 +228,11 @@ def _alerts() -> dict[str, bytes]:
     """Return what the alerts serialise."""
     from alerts.audit_requests import AuditRequest, encode_request
     from alerts.baseline import BaselineState, Sample
-    from alerts.codec import encode_incident, encode_input
-    from alerts.incident import Ack, Incident, Notify, OperatorAction, Silence, Stamp, Tick
+    from alerts.codec import encode_group, encode_incident, encode_input
+    from alerts.incident import Ack, Notify, Silence, Tick
     from alerts.outgoing import encode_notification, notification
     from alerts.signals import AuditSuggestion, Contributor, Signal
+    from tests.golden.told import group_told, incident_told
 
     part = Contributor("labeler", "ann", -1.5, 40, "12 of 40 wrong")
     signal = Signal(
@@ -253,32 +254,7 @@ def _alerts() -> dict[str, bytes]:
         AuditSuggestion(20, 3.0, 9.0, 50, 4),
         True,
     )
-    incident = Incident(
-        "0011aabb",
-        "quality",
-        "accuracy_low",
-        "page",
-        {"queue": "q-1"},
-        "queue=q-1",
-        2,
-        "acknowledged",
-        "91 of 100",
-        0.91,
-        0.95,
-        "1h",
-        START_MS,
-        START_MS + 60_000,
-        opened_ms=START_MS + 1,
-        reopened=1,
-        tier=1,
-        announced=True,
-        timer_ms=START_MS + 5,
-        acknowledged_by="ann",
-        acts=(OperatorAction("ack", "ann", START_MS + 9, "mine"),),
-        contributors=(part,),
-        examples=("t-1",),
-        stamp=Stamp(1, 17),
-    )
+    incident = incident_told(part)
     note = notification(Notify("0011aabb:open", "open", "default", incident))
     return {
         "signal": encode_input(signal),
@@ -286,6 +262,7 @@ def _alerts() -> dict[str, bytes]:
         "silence": encode_input(Silence("0011aabb", "ann", START_MS, START_MS + 3_600_000, "known")),
         "tick": encode_input(Tick(START_MS, START_MS - 1)),
         "incident": encode_incident(incident, "accuracy low"),
+        "group": encode_group(group_told()),
         "notification": encode_notification(note),
         "audit request": encode_request(AuditRequest(signal, 3, START_MS + 86_400_000)),
         "baseline": msgspec.msgpack.encode(

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from alerts.audit_requests import decode_standing
-from alerts.codec import decode_incident, decode_input, encode_input
-from alerts.incident import Ack, Silence, Tick
+from alerts.codec import decode_group, decode_incident, decode_input, encode_input
+from alerts.incident import Ack, Hold, Silence, Tick
 from alerts.outgoing import decode_notification, encode_notification
 from alerts.signals import Signal
 from floorwatch.analysis.audits.asked import until_of
@@ -103,6 +103,11 @@ def test_alert_records_of_every_version_are_read(version: str) -> None:
     incident = decode_incident(held["incident"])
     assert (incident.state, incident.tier, incident.acknowledged_by, incident.told) == ("acknowledged", 1, "ann", ())
     assert incident.acts[0].note == "mine"
+    if "group" in held:
+        assert [told.receiver for told in incident.told_people] == ["channel:ops"]
+        assert incident.held == (Hold("inhibited", "ffee", None, ("channel:lead",)),)
+        group = decode_group(held["group"])
+        assert (group.told_ms, group.notices[0].targets[0].channels) == (make.START_MS, ("ops",))
     note = decode_notification(held["notification"])
     assert (note.id, note.route, note.also) == ("0011aabb:open", "default", ())
     assert decode_notification(encode_notification(note)) == note

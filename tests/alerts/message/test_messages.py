@@ -217,7 +217,7 @@ def test_several_incidents_are_one_message_that_names_the_worst() -> None:
     assert len(message.lines) <= MOST_LINES
     assert (message.state, message.severity) == ("open", "page")
     assert message.lines[-1] == "and 16 more"
-    assert compose_members(many(20), KUL, total=50).lines[-1] == "and 45 more"
+    assert compose_members(many(20), KUL, counts={many(1)[0].incident.kind: 50}).lines[-1] == "and 45 more"
 
 
 def test_members_that_are_over_are_counted_and_all_over_is_said() -> None:
@@ -251,7 +251,7 @@ def test_any_group_is_told_in_a_title_and_six_lines(chosen: list[tuple[str, dict
     assert len(message.lines) <= MOST_LINES
     assert any(phrase_of(member.incident).what in message.title[:MOST_BEFORE] for member in members), message.title
     assert len(sms(message)) <= MOST_SMS
-    assert title_of_many(members) == title_of_many(list(reversed(members)))
+    assert title_of_many(members, {}) == title_of_many(list(reversed(members)), {})
 
 
 def test_links_come_before_what_must_be_typed_and_replace_it() -> None:

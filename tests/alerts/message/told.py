@@ -153,7 +153,7 @@ def incident_of_kind(kind: str) -> Incident:
     if not signal.firing:
         raise RuntimeError(f"{kind} should fire: {signal.evidence}")
     incident, policy = None, structs.replace(policy_of(the_rule, BASE), open_after=1)
-    incident, _ = step(incident, signal, policy)
+    incident = step(incident, signal, policy)
     if incident is None:
         raise RuntimeError("it should be open")
     return incident

@@ -1,0 +1,225 @@
+"""What is due to be told of an incident: openings, tiers of escalation and ends, by route and receiver. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from msgspec import Struct, field, structs
+
+from alerts.incident import Hold, Incident, ToldReceiver
+from alerts.lifecycle import EscalationTier
+from alerts.notice import IncidentGroup, Target
+from alerts.oncall.policy import RotaFacts
+from alerts.routing.policy import DEFAULT_ROUTE, Match, RoutePolicy, RoutingPolicy, Subject
+from alerts.routing.routes import group_id, holds, routes_of, targets
+
+MOST_TOLD = 50
+"""Entries kept of who was told of an incident."""
+
+
+class Due(Struct, frozen=True):
+    """A step of one incident that a group tells to ``targets``; ``hold``: what keeps it from being told now."""
+
+    incident: Incident
+    route: RoutePolicy
+    group: str
+    kind: Literal["opening", "tier", "end"]
+    step: str
+    targets: tuple[Target, ...]
+    hold: Hold | None = None
+
+
+class Scene(Struct):
+    """What decides who is told, besides the incidents.
+
+    Attributes:
+        policy: Routes, people, calendars of the configuration.
+        facts: What the log says about schedules.
+        tiers: By rule, its tiers of escalation, for routes that have no escalation.
+        taken: The routes of each incident, once they were asked for.
+    """
+
+    policy: RoutingPolicy
+    facts: RotaFacts = field(default_factory=RotaFacts)
+    tiers: Mapping[str, tuple[EscalationTier, ...]] = field(default_factory=dict)
+    taken: dict[tuple[str, str], tuple[Match, ...]] = field(default_factory=dict)
+
+    def routes(self, subject: Subject) -> tuple[Match, ...]:
+        """Return the routes that an incident takes."""
+        key = (subject.key, subject.severity)
+        if key not in self.taken:
+            self.taken[key] = routes_of(self.policy, subject)
+        return self.taken[key]
+
+    def named(self, route: str) -> RoutePolicy:
+        """Return a route, or the default one where it is configured no more."""
+        return self.policy.routes.get(route) or self.policy.routes[DEFAULT_ROUTE]
+
+
+def told_now(incident: Incident) -> dict[str, ToldReceiver]:
+    """Return by receiver what it was first told of the present firing, with all channels used since.
+
+    Who was told of the end is not among them.
+    """
+    found: dict[str, ToldReceiver] = {}
+    for one in incident.told_people:
+        if is_end(one.step):
+            found.pop(one.receiver, None)
+        elif one.receiver in found:
+            before = found[one.receiver]
+            used = tuple(dict.fromkeys((*before.channels, *one.channels)))
+            found[one.receiver] = structs.replace(before, channels=used)
+        else:
+            found[one.receiver] = one
+    return found
+
+
+def is_end(step: str) -> bool:
+    """Tell whether a step is an incident's end."""
+    return step.startswith("resolved")
+
+
+def group_of(notice: str) -> str:
+    """Return the id of a notice's group."""
+    return notice.partition(":")[0]
+
+
+def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], now_ms: int) -> list[Due]:
+    """Return what is due of an incident at a time, whether something holds it or not.
+
+    Args:
+        scene: The configuration and the schedules.
+        incident: The incident as of that time.
+        groups: Groups by id.
+        now_ms: Wall time of a tick of the log.
+    """
+    if incident.state == "resolved":
+        return list(_ends(scene, incident, groups, now_ms))
+    if not incident.live or incident.state == "acknowledged":
+        return []
+    subject = Subject.of(incident)
+    told = told_now(incident)
+    found: list[Due] = []
+    asked: set[str] = set(told)
+    for match in scene.routes(subject):
+        group = group_id(match.route, subject)
+        opening = _opening(scene, incident, match.route, group, asked, now_ms)
+        if opening is not None:
+            asked.update(one.receiver for one in opening.targets)
+            found.append(opening)
+        if group in incident.groups:
+            found += _tier(scene, incident, match.route, group, now_ms)
+    return [structs.replace(one, hold=_hold(scene, one, subject, now_ms) or one.hold) for one in found]
+
+
+def _opening(
+    scene: Scene, incident: Incident, route: RoutePolicy, group: str, asked: set[str], now_ms: int
+) -> Due | None:
+    begun = group in incident.groups
+    owed = {name for hold in incident.held for name in hold.receivers}
+    if begun and not owed:
+        return None
+    found = list(targets(scene.policy, route, incident.severity, 0, scene.facts, now_ms))
+    if route.escalation is not None:
+        found += targets(scene.policy, route, incident.severity, 1, scene.facts, now_ms)
+    wanted = {one.receiver: one for one in reversed(found) if one.receiver not in asked}
+    chosen = tuple(one for one in wanted.values() if not begun or one.receiver in owed)[::-1]
+    step = f"reopened-{incident.reopened}" if incident.reopened else "open"
+    if chosen:
+        return Due(incident, route, group, "opening", step, chosen)
+    return None if found else Due(incident, route, group, "opening", step, (), Hold("nobody"))
+
+
+def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_ms: int) -> Iterator[Due]:
+    """Yield the tiers of a group that are due and were not told, as one step: that of the last."""
+    if incident.timer_ms is None:
+        return
+    begin = f"escalated-{incident.reopened}-"
+    done = max(
+        (int(one.step.removeprefix(begin)) for one in incident.told_people if _is_tier(one, begin, group)), default=0
+    )
+    passed_ms = now_ms - incident.timer_ms
+    late = [one for one in tiers_of(scene, route, incident.rule) if done < one[0] and one[1] <= passed_ms]
+    if not late:
+        return
+    last, chosen = late[-1][0], dict[str, Target]()
+    for _, _, named, tier in late:
+        for one in targets(scene.policy, named, incident.severity, tier, scene.facts, now_ms):
+            chosen.setdefault(one.receiver, one)
+    hold = None if chosen else Hold("nobody")
+    yield Due(incident, late[-1][2], f"{group}.{last}", "tier", f"{begin}{last}", tuple(chosen.values()), hold)
+
+
+def _is_tier(told: ToldReceiver, begin: str, group: str) -> bool:
+    return told.step.startswith(begin) and group_of(told.notice).partition(".")[0] == group
+
+
+def tiers_of(scene: Scene, route: RoutePolicy, rule: str) -> list[tuple[int, int, RoutePolicy, int]]:
+    """Return the tiers of escalation: number, ms after people were told, the route told and which of its tiers.
+
+    The first tier of a route's own escalation is told with the opening, so the list begins with the second.
+    """
+    escalation = scene.policy.escalations.get(route.escalation or "")
+    if escalation is None:
+        own = scene.tiers.get(rule, ())
+        return [(number, one.after_ms, scene.named(one.route), 0) for number, one in enumerate(own, 1)]
+    found, after_ms = [], 0
+    for number, one in enumerate(escalation.tiers * (1 + escalation.repeat), 1):
+        if number > 1:
+            found.append((number, after_ms, route, (number - 1) % len(escalation.tiers) + 1))
+        after_ms += one.ack_within_ms
+    return found
+
+
+def _ends(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], now_ms: int) -> Iterator[Due]:
+    """Yield the end for everybody who was told of the beginning or of a tier, by the group that told the beginning."""
+    by_group: dict[str, list[Target]] = {}
+    for name, one in told_now(incident).items():
+        by_group.setdefault(group_of(one.notice).partition(".")[0], []).append(Target(name, one.channels, one.why))
+    for group, chosen in by_group.items():
+        route = scene.named(groups[group].route if group in groups else DEFAULT_ROUTE)
+        due = Due(incident, route, group, "end", f"resolved-{incident.reopened}", tuple(chosen))
+        yield structs.replace(due, hold=_hold(scene, due, Subject.of(incident), now_ms))
+
+
+def _hold(scene: Scene, due: Due, subject: Subject, now_ms: int) -> Hold | None:
+    if due.incident.silenced_until_ms is not None:
+        return Hold("silenced", until_ms=due.incident.silenced_until_ms)
+    return holds(scene.policy, due.route, subject, scene.facts, now_ms)
+
+
+def with_told(
+    incident: Incident, group: str, step: str, receivers: tuple[Target, ...], notice: str, at_ms: int
+) -> Incident:
+    """Return an incident of whose step somebody was told."""
+    new = tuple(ToldReceiver(one.receiver, one.channels, notice, step, at_ms, one.why) for one in receivers)
+    after = structs.replace(incident, told_people=_shortened((*incident.told_people, *new)))
+    if is_end(step):
+        if told_now(after):
+            return after
+        return structs.replace(after, announced=False, groups=(), told=())
+    base = group.partition(".")[0]
+    after = structs.replace(
+        after,
+        announced=True,
+        timer_ms=at_ms if incident.timer_ms is None else incident.timer_ms,
+        groups=tuple(dict.fromkeys((*incident.groups, base))),
+    )
+    if not step.startswith("escalated"):
+        return after
+    tier = max(incident.tier, int(step.rpartition("-")[2]))
+    return structs.replace(after, state="escalated", tier=tier) if incident.live else after
+
+
+def _shortened(told: tuple[ToldReceiver, ...]) -> tuple[ToldReceiver, ...]:
+    """Return at most ``MOST_TOLD`` entries: those that an end has closed go first, then the oldest."""
+    if len(told) <= MOST_TOLD:
+        return told
+    closed = [place for place, one in enumerate(told) if any(_ends_it(one, later) for later in told[place:])]
+    gone = set([*closed, *(place for place in range(len(told)) if place not in set(closed))][: len(told) - MOST_TOLD])
+    return tuple(one for place, one in enumerate(told) if place not in gone)
+
+
+def _ends_it(one: ToldReceiver, later: ToldReceiver) -> bool:
+    return is_end(later.step) and later.receiver == one.receiver

@@ -1,0 +1,309 @@
+"""The telling machine: at each tick of the log, which incidents are told to whom in which message. Pure.
+
+What is due is found anew at each tick from the incidents (``alerts/dues.py``). A group tells it together: at the tick of the
+evaluation when it has told nothing for its interval, else at the interval's end; a page may come ahead of it once in two
+intervals. Who is told is decided here and nowhere else. The caller writes the decisions (the groups) before anything else, and at
+a replay of the same tick they are taken from there: the same people are told, whatever the configuration and the other
+incidents say by then.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from hashlib import blake2b
+
+from msgspec import Struct, field, structs
+
+from alerts.dues import Due, Scene, dues, told_now, with_told
+from alerts.incident import Hold, Incident, Stamp
+from alerts.inhibition import Voices
+from alerts.notice import IncidentGroup, Notice, Target
+from alerts.routing.policy import Subject
+from alerts.routing.routes import group_id, holds, labels_of, targets
+from streams.core.records import CONTENT_ERRORS
+
+MOST_MEMBERS = 2_000
+"""Incidents in one message; the others wait for the group's next."""
+URGENT_EVERY = 2
+"""Intervals of a group in which one page may come ahead of its interval."""
+
+_SEVERITIES = ("page", "warn", "info")
+
+
+class Telling(Struct):
+    """What one tick decides.
+
+    Attributes:
+        incidents: Those that changed, by key.
+        groups: Those that changed, by id.
+        notices: What is told, also what a replay found on the log.
+        faults: Incident keys and why nothing could be decided about them.
+    """
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    groups: dict[str, IncidentGroup] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    faults: list[tuple[str, Exception]] = field(default_factory=list)
+
+
+def tell(
+    scene: Scene,
+    incidents: Iterable[Incident],
+    groups: Mapping[str, IncidentGroup],
+    now_ms: int,
+    stamp: Stamp,
+    kept: Collection[str] = (),
+) -> Telling:
+    """Decide what is told at a tick.
+
+    Args:
+        scene: The configuration and the schedules.
+        incidents: Those that are not over for everybody, after the tick's effect on each.
+        groups: Groups by id.
+        now_ms: Wall time of the tick.
+        stamp: Its place on the log.
+        kept: Groups whose notices are not written yet, so that they are kept beside new ones.
+    """
+    out = Telling()
+    all_of_them = list(incidents)
+    now = {one.key: one for one in all_of_them if one.stamp is None or not _after(one.stamp, stamp)}
+    # Read back at a replay as they were later: nothing is decided about them, and they may speak for others.
+    later = [one for one in all_of_them if one.key not in now]
+    before = dict(now)
+    decided = {key for key, group in groups.items() if group.stamp is not None and not _after(stamp, group.stamp)}
+    for notice in (notice for key in decided for notice in groups[key].notices if notice.stamp == stamp):
+        out.notices.append(notice)
+        _note(notice, now)
+    found = _found(scene, now, groups, now_ms, out)
+    open_groups = _grouped([one for one in found if one.hold is None and one.group not in decided])
+    ready, urgent = _ready(open_groups, groups, now_ms)
+    silent = partial(_silent, scene, now_ms)
+    told = _accepted(now, later, open_groups, ready, urgent, silent)
+    for key, chosen in told.items():
+        group = groups.get(key) or _new_group(key, chosen[0])
+        made = _notices(key, chosen, now_ms, stamp)
+        for notice in made:
+            _note(notice, now)
+        out.notices += made
+        out.groups[key] = structs.replace(
+            group,
+            told_ms=now_ms,
+            urgent_ms=now_ms if key in urgent else group.urgent_ms,
+            waiting_since_ms=None,
+            notices=(*(group.notices if key in kept else ()), *made),
+            stamp=stamp,
+        )
+    _waiting(open_groups, told, groups, now_ms, stamp, out)
+    _holds(now, later, found, told, {**groups, **out.groups}, silent)
+    for key, one in now.items():
+        if one is not before[key]:
+            out.incidents[key] = structs.replace(one, stamp=stamp)
+    return out
+
+
+def _after(one: Stamp, other: Stamp) -> bool:
+    return one.partition == other.partition and one.offset > other.offset
+
+
+def _found(
+    scene: Scene, now: Mapping[str, Incident], groups: Mapping[str, IncidentGroup], now_ms: int, out: Telling
+) -> list[Due]:
+    found: list[Due] = []
+    for one in now.values():
+        try:
+            found += dues(scene, one, groups, now_ms)
+        except CONTENT_ERRORS as error:  # the others are told
+            out.faults.append((one.key, error))
+    return found
+
+
+def _grouped(found: Iterable[Due]) -> dict[str, list[Due]]:
+    """Return what is due by group, the most urgent first and no more than a message takes."""
+    by_group: dict[str, list[Due]] = defaultdict(list)
+    for due in found:
+        by_group[due.group].append(due)
+    return {key: sorted(some, key=_urgency)[:MOST_MEMBERS] for key, some in by_group.items()}
+
+
+def _urgency(due: Due) -> tuple[int, int, str, float, str]:
+    """Order: beginnings before ends, pages first, by kind, the farthest from its target first."""
+    one = due.incident
+    far = 0.0 if one.value is None else abs(one.value - one.target) / max(abs(one.target), 1e-9)
+    return (due.kind == "end", _SEVERITIES.index(one.severity), one.kind, -far, one.scope_key)
+
+
+def _is_urgent(due: Due) -> bool:
+    return due.kind != "end" and due.incident.severity == "page"
+
+
+def _ready(
+    waiting: Mapping[str, list[Due]], groups: Mapping[str, IncidentGroup], now_ms: int
+) -> tuple[set[str], set[str]]:
+    """Return the groups that may tell now, and those that may only tell a page."""
+    ready, urgent = set(), set()
+    for key, some in waiting.items():
+        group, route = groups.get(key), some[0].route
+        told_ms = None if group is None else group.told_ms
+        if told_ms is None or not 0 <= now_ms - told_ms < route.group_interval_ms:
+            since_ms = None if group is None else group.waiting_since_ms
+            if route.group_wait_ms == 0 or (since_ms is not None and now_ms - since_ms >= route.group_wait_ms):
+                ready.add(key)
+        elif any(_is_urgent(due) for due in some):
+            last_ms = group.urgent_ms if group is not None else None
+            if last_ms is None or now_ms - last_ms >= URGENT_EVERY * route.group_interval_ms:
+                urgent.add(key)
+    return ready, urgent
+
+
+def _silent(scene: Scene, now_ms: int, incident: Incident) -> bool:
+    """Tell whether an incident tells nothing for now, so that it speaks for no other."""
+    if incident.silenced_until_ms is not None:
+        return True
+    subject = Subject.of(incident)
+    found = [holds(scene.policy, match.route, subject, scene.facts, now_ms) for match in scene.routes(subject)]
+    return any(hold is not None and hold.why == "maintenance" for hold in found)
+
+
+def _accepted(
+    now: Mapping[str, Incident],
+    later: list[Incident],
+    waiting: Mapping[str, list[Due]],
+    ready: set[str],
+    urgent: set[str],
+    silent: Callable[[Incident], bool],
+) -> dict[str, list[Due]]:
+    """Return what each group tells: of what is due, all that no other incident speaks for to its receivers."""
+    seen = [*now.values(), *later]
+    known = _known(seen)
+    while True:
+        asked = {key: waiting[key] for key in sorted((*ready, *urgent))}
+        wanted: dict[str, frozenset[str]] = {}
+        for due in (due for some in asked.values() for due in some if due.kind == "opening"):
+            names = frozenset(one.receiver for one in due.targets)
+            wanted[due.incident.key] = wanted.get(due.incident.key, frozenset()) | names
+        voices = Voices(seen, known, wanted, silent)
+        told = {key: [one for due in some if (one := _spoken(due, voices)) is not None] for key, some in asked.items()}
+        idle = {key for key in urgent if not any(_is_urgent(due) for due in told[key])}
+        if not idle:
+            return {key: some for key, some in told.items() if some}
+        urgent -= idle
+
+
+def _known(incidents: Iterable[Incident]) -> dict[str, frozenset[str]]:
+    return {one.key: frozenset(told_now(one)) for one in incidents if one.told_people}
+
+
+def _spoken(due: Due, voices: Voices) -> Due | None:
+    if due.kind != "opening":
+        return due
+    left = tuple(one for one in due.targets if voices.holder(due.incident, one.receiver) is None)
+    return structs.replace(due, targets=left) if left else None
+
+
+def _new_group(key: str, due: Due) -> IncidentGroup:
+    return IncidentGroup(key, due.route.name, labels_of(due.route, Subject.of(due.incident)))
+
+
+def _notices(key: str, chosen: list[Due], now_ms: int, stamp: Stamp) -> list[Notice]:
+    """Return one message for each receiver; receivers who get the same share one."""
+    by_receiver: dict[str, tuple[Target, list[Due]]] = {}
+    for due in chosen:
+        for one in due.targets:
+            by_receiver.setdefault(one.receiver, (one, []))[1].append(due)
+    shared: dict[tuple[tuple[str, str], ...], tuple[list[Target], list[Due]]] = {}
+    for target, some in by_receiver.values():
+        shared.setdefault(tuple((due.incident.key, due.step) for due in some), ([], some))[0].append(target)
+    made = []
+    for members, (told, some) in shared.items():
+        steps = {due.step for due in some}
+        step = steps.pop() if len(steps) == 1 else _common(due.step for due in some)
+        text = repr((members, sorted(one.receiver for one in told)))
+        name = f"{key}:{blake2b(text.encode(), digest_size=8).hexdigest()}"
+        made.append(Notice(name, key, some[0].route.name, step, members, tuple(told), now_ms, stamp))
+    return made
+
+
+def _common(steps: Iterable[str]) -> str:
+    """Return the word that all steps begin with, else ``changed``."""
+    words = {step.partition("-")[0] for step in steps}
+    return words.pop() if len(words) == 1 else "changed"
+
+
+def _note(notice: Notice, now: dict[str, Incident]) -> None:
+    """Note in its incidents who was told. One that was written after this tick knows it already."""
+    for key, step in notice.members:
+        one = now.get(key)
+        if one is not None and not any((told.notice, told.step) == (notice.id, step) for told in one.told_people):
+            now[key] = with_told(one, notice.group, step, notice.targets, notice.id, notice.at_ms)
+
+
+def _waiting(
+    waiting: Mapping[str, list[Due]],
+    told: Collection[str],
+    groups: Mapping[str, IncidentGroup],
+    now_ms: int,
+    stamp: Stamp,
+    out: Telling,
+) -> None:
+    """Note since when a group waits that is to wait for more."""
+    for key, some in waiting.items():
+        group = groups.get(key) or _new_group(key, some[0])
+        if key not in told and some[0].route.group_wait_ms > 0 and group.waiting_since_ms is None:
+            out.groups[key] = structs.replace(group, waiting_since_ms=now_ms, stamp=stamp)
+
+
+def _holds(
+    now: dict[str, Incident],
+    later: list[Incident],
+    found: Iterable[Due],
+    told: Mapping[str, list[Due]],
+    groups: Mapping[str, IncidentGroup],
+    silent: Callable[[Incident], bool],
+) -> None:
+    """Note in each incident who was not told, and why."""
+    held: dict[str, dict[Hold, list[str]]] = defaultdict(lambda: defaultdict(list))
+    done = {(due.incident.key, one.receiver, due.kind) for some in told.values() for due in some for one in due.targets}
+    seen = [*now.values(), *later]
+    voices = Voices(seen, _known(seen), {}, silent)
+    for due in found:
+        why = due.hold or _grouping(due, groups.get(due.group))
+        left = [one.receiver for one in due.targets if (due.incident.key, one.receiver, due.kind) not in done]
+        for name in left if due.targets else [""]:
+            by = voices.holder(due.incident, name) if due.hold is None and due.kind == "opening" else None
+            held[due.incident.key][why if by is None else Hold("inhibited", by)].append(name)
+    for key, one in now.items():
+        new = tuple(
+            structs.replace(why, receivers=tuple(dict.fromkeys(filter(None, names))))
+            for why, names in held.get(key, {}).items()
+        )
+        if new != one.held:
+            now[key] = structs.replace(one, held=new)
+
+
+def _grouping(due: Due, group: IncidentGroup | None) -> Hold:
+    """Return what a due step waits for that nothing else holds: its group's interval or wait."""
+    if group is None:
+        return Hold("grouping")
+    if group.waiting_since_ms is not None and group.told_ms is None:
+        return Hold("grouping", until_ms=group.waiting_since_ms + due.route.group_wait_ms)
+    return Hold("grouping", until_ms=None if group.told_ms is None else group.told_ms + due.route.group_interval_ms)
+
+
+def adopted(scene: Scene, incident: Incident, at_ms: int) -> Incident:
+    """Return an incident of format 2 with who was told, as its routes would tell them now: nobody is told of its opening again."""
+    if not incident.announced or incident.told_people:
+        return incident
+    subject = Subject.of(incident)
+    routes = [match.route for match in scene.routes(subject)] + [scene.named(name) for name in incident.told]
+    group = group_id(routes[0], subject)
+    after = structs.replace(incident, told=())
+    for route in routes:
+        chosen = targets(scene.policy, route, incident.severity, 0, scene.facts, at_ms)
+        after = with_told(after, group, "open", chosen, f"{group}:", at_ms)
+        if incident.tier:
+            step, tier = f"escalated-{incident.reopened}-{incident.tier}", f"{group}.{incident.tier}"
+            after = with_told(after, tier, step, chosen, f"{tier}:", at_ms)
+    timer_ms = at_ms if incident.timer_ms is None else incident.timer_ms
+    return structs.replace(after, timer_ms=timer_ms, tier=incident.tier, state=incident.state)

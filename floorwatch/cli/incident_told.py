@@ -1,0 +1,95 @@
+"""Who was told of an incident and who was not, and why, as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from floorwatch.output.reader_zone import local_instant
+
+if TYPE_CHECKING:
+    from alerts.deliveries import Delivery
+    from alerts.outbox import Outbox
+
+
+async def deliveries_by_incident(outbox: Outbox, records: Sequence[dict[str, Any]]) -> dict[str, list[Delivery]]:
+    """Return the deliveries of some incidents by key: those of the notices that told of each."""
+    from alerts.deliveries import deliveries, deliveries_of
+
+    found = await deliveries_of(outbox, [record["key"] for record in records])  # of version 2
+    notices = {told["notice"] for record in records for told in record.get("told") or []}
+    by_notice = await deliveries(outbox, sorted(notices))
+    for record in records:
+        for told in {told["notice"]: told for told in record.get("told") or []}.values():
+            found[record["key"]] += by_notice.get(told["notice"], [])
+    return found
+
+
+def titles_of(records: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Return what and where each incident is, with its short key, by key."""
+    return {record["key"]: f"{record['title']} ({record['key'][:12]})" for record in records}
+
+
+def told_words(deliveries: Sequence[Delivery]) -> str:
+    """Return in short who was told: ``ops``, ``ops waiting``, ``ops GIVEN UP``; by channel the state that matters most."""
+    words = {"sent": "", "waiting": " waiting", "dead": " GIVEN UP"}
+    worst: dict[str, str] = {}
+    order = list(words)
+    for one in deliveries:
+        if one.state in words:
+            worst[one.channel] = max(worst.get(one.channel, "sent"), one.state, key=order.index)
+    return ", ".join(f"{channel}{words[state]}" for channel, state in sorted(worst.items())) or "nobody yet"
+
+
+def who_words(record: dict[str, Any], deliveries: Sequence[Delivery], titles: Mapping[str, str]) -> str:
+    """Return in short who was told, else what holds the message back."""
+    held = held_lines(record, titles)
+    if deliveries or not held:
+        return told_words(deliveries)
+    return f"nobody yet: {held[0].partition(': ')[2]}"
+
+
+def held_lines(record: dict[str, Any], titles: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason why somebody was not told of an incident: ``ops: held by … (b402b7…)``."""
+    lines = []
+    for hold in record.get("held") or []:
+        by, until = str(hold.get("by") or ""), hold.get("until_ms")
+        when = "" if until is None else f" until {local_instant(until)}"
+        reasons = {
+            "inhibited": f"held by {titles.get(by, by)}, which they were told of",
+            "silenced": f"silenced{when}",
+            "grouping": f"waits for the next message of its group{when}",
+            "quiet": f"quiet hours {by}{when}",
+            "muted": f"mute time {by}{when}",
+            "maintenance": f"maintenance {by}{when}",
+            "nobody": "no receiver is configured for its route",
+        }
+        who = ", ".join(name.removeprefix("channel:") for name in hold.get("receivers") or []) or "everybody"
+        lines.append(f"{who}: {reasons.get(hold['why'], hold['why'])}")
+    return lines
+
+
+def _is_instead(one: Delivery, record: dict[str, Any], meant: set[tuple[str, str]]) -> bool:
+    """Tell whether a delivery went to a channel that replaced another."""
+    return (one.id, one.channel) not in meant and one.id.partition(":")[0] != record["key"]
+
+
+def told_lines(record: dict[str, Any], deliveries: Sequence[Delivery]) -> list[str]:
+    """Return a line for each who was told of an incident: the step, how delivery went and why this receiver."""
+    from floorwatch.cli.notifications import words_of
+
+    lines = [
+        f"{one.id.partition(':')[2]}: {words_of(one)}"
+        for one in deliveries
+        if one.id.partition(":")[0] == record["key"]  # of version 2
+    ]
+    entries = record.get("told") or []
+    meant = {(told["notice"], channel) for told in entries for channel in told["channels"]}
+    for told in entries:
+        sent = [one for one in deliveries if one.id == told["notice"] and one.channel in told["channels"]]
+        lines += [f"{told['step']}: {words_of(one)} ({told['why']})" for one in sent]
+        if not sent:
+            at = local_instant(told["at_ms"])
+            lines.append(f"{told['step']}: {', '.join(told['channels'])}, decided {at} ({told['why']})")
+    lines += [f"instead: {words_of(one)}" for one in deliveries if _is_instead(one, record, meant)]
+    return lines

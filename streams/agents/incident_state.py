@@ -1,0 +1,313 @@
+"""The incidents of the log's one partition of alerts: what each record does to them, and what is to be written for it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from msgspec import structs
+
+from alerts.audit_requests import AuditRequest, LastRequest, decode_standing, standing
+from alerts.audit_requests import step as ask_for_audits
+from alerts.codec import (
+    Input,
+    decode_group,
+    decode_input,
+    encode_input,
+)
+from alerts.dues import Scene, is_end
+from alerts.incident import (
+    Ack,
+    Act,
+    Calendar,
+    Incident,
+    Maintenance,
+    Notify,
+    Override,
+    Silence,
+    Stamp,
+    Tick,
+    older_form,
+)
+from alerts.lifecycle import IncidentPolicy, policy_of, step
+from alerts.notice import IncidentGroup, Notice
+from alerts.oncall.facts import fold as fold_plan
+from alerts.routing.policy import DEFAULT_ROUTE, RoutePolicy, RoutingPolicy
+from alerts.rules import Rule
+from alerts.signals import Signal
+from alerts.telling import adopted, tell
+from streams.core.records import CONTENT_ERRORS
+from streams.engine.log import ProducerRecord
+
+log = logging.getLogger(__name__)
+
+MOST_SHOWN = 10
+"""Incidents that a message names; it counts the others."""
+
+_PLAN = "~"
+"""First character of keys on notices.v1 of what people plan: overrides, maintenance windows, calendars."""
+
+_NO_RULE = IncidentPolicy()
+"""For an incident whose rule is no longer configured: only time can end it."""
+
+
+@dataclass
+class PendingWrites:
+    """Effects of what was folded, carried out at the next flush.
+
+    Attributes:
+        groups: What was decided, and ``plans`` what people plan: written first.
+        publish: Incidents to write, and ``gone`` the partitions of those that another partition held.
+        show: Incidents that the log holds and Redis may not.
+        notify: Messages for the outbox.
+        ask: Requests for audits.
+        forward: What belongs on the partition of all alerts.
+        aside: Dead letters.
+    """
+
+    groups: dict[str, IncidentGroup] = field(default_factory=dict)
+    plans: dict[str, bytes] = field(default_factory=dict)
+    publish: dict[str, Incident] = field(default_factory=dict)
+    gone: dict[str, tuple[str, int]] = field(default_factory=dict)
+    show: dict[str, Incident] = field(default_factory=dict)
+    notify: list[Notify] = field(default_factory=list)
+    ask: list[AuditRequest] = field(default_factory=list)
+    forward: list[ProducerRecord] = field(default_factory=list)
+    aside: list[ProducerRecord] = field(default_factory=list)
+
+
+class IncidentState:
+    """Incidents, groups and plans of the alerts, without any input or output.
+
+    ``waiting`` collects what a flush has to write.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        rules: tuple[Rule, ...],
+        base: IncidentPolicy | None,
+        routing: RoutingPolicy | None,
+        refuse: Callable[[int, bytes, Exception], None],
+    ) -> None:
+        """Begin empty; ``refuse`` takes (offset, incident key, error) of an incident on which a tick fails."""
+        self._partition, self._refuse = partition, refuse
+        self._policies = {rule.name: policy_of(rule, base) for rule in rules}
+        tiers = {name: policy.tiers for name, policy in self._policies.items()}
+        self._scene = Scene(routing or _DEFAULT_ROUTING, tiers=tiers)
+        self.waiting = PendingWrites()
+        self.watermark_ms: int | None = None
+        self._incidents: dict[tuple[str, str], Incident] = {}
+        # Earlier episodes whose end has not been told, by key.
+        self._unsaid: dict[str, Incident] = {}
+        self._groups: dict[str, IncidentGroup] = {}
+        # Where those that other partitions hold were read, until they are taken over.
+        self._foreign: dict[str, Stamp] = {}
+        self._standing: dict[tuple[str, str], LastRequest] = {}
+
+    def has_rule(self, name: str) -> bool:
+        """Whether a rule is configured."""
+        return name in self._policies
+
+    def live(self) -> list[Incident]:
+        """Return the incidents that are not over."""
+        return [incident for incident in list(self._incidents.values()) if incident.live]
+
+    def take(self, incident: Incident, partition: int) -> None:
+        """Keep the newest state of an incident on the log. A worker that stalled may have written an older one after it.
+
+        Then the newest is written again, because compaction keeps the last record. So is one that another partition held.
+        """
+        if partition != self._partition:
+            self.waiting.gone[f"{partition}/{incident.key}"] = (incident.key, partition)
+            place = self._foreign.get(incident.key)
+            mine = incident.key in self.waiting.show and place is None
+            if mine or (place is not None and (place.partition != partition or _offset(incident) < place.offset)):
+                return
+            self._foreign[incident.key] = Stamp(partition, _offset(incident))
+            incident = structs.replace(incident, stamp=Stamp(self._partition, -1))
+            self.waiting.publish[incident.key] = incident
+        newest = self.waiting.show.get(incident.key)
+        if newest is None or _age(incident) >= _age(newest):
+            self.waiting.show[incident.key] = incident
+            if partition == self._partition:
+                self.waiting.publish.pop(incident.key, None)
+        else:
+            self.waiting.publish[incident.key] = incident = newest
+        before = self._incidents.get((incident.rule, incident.scope_key))
+        if before is not None and before.episode > incident.episode:
+            self._unsaid[incident.key] = incident
+            if not incident.announced:
+                del self._unsaid[incident.key]
+            return
+        if before is not None and before.key != incident.key and before.announced:
+            self._unsaid[before.key] = before
+        self._incidents[incident.rule, incident.scope_key] = incident
+
+    def take_told(self, key: bytes, value: bytes, partition: int) -> None:
+        """Take a group, or what somebody plans, as it was read from notices.v1."""
+        if key.decode().startswith(_PLAN):
+            self._plan(decode_input(value))
+            return
+        group = decode_group(value)
+        if partition == self._partition:
+            self._groups[group.id] = group
+        elif group.id not in self._groups:
+            self._groups[group.id] = structs.replace(group, stamp=None, notices=())
+
+    def take_request(self, value: bytes) -> None:
+        """Take a request for audits as it was read."""
+        request = decode_standing(value)
+        if request is not None:
+            rule, scope_key, held = request
+            self._standing.setdefault((rule, scope_key), held)
+            self._standing[rule, scope_key] = max(self._standing[rule, scope_key], held, key=lambda one: one.number)
+
+    def adopt(self, now_ms: int) -> None:
+        """Note in incidents of format 2 who was told: its routes, as they are now."""
+        for held in [*self._incidents.values(), *self._unsaid.values()]:
+            after = adopted(self._scene, held, now_ms)
+            if after is not held:
+                self._keep(after)
+                self.waiting.publish[after.key] = after
+
+    def timed(self) -> list[Incident]:
+        """Return the incidents that time alone can change, or whose end is still to be told."""
+        held = [*self._incidents.values(), *self._unsaid.values()]
+        return [one for one in held if one.live or one.silenced_until_ms is not None or one.announced]
+
+    def fold(self, given: Input, stamp: Stamp) -> None:
+        """Take one record of the log.
+
+        Raises:
+            ValueError: This release does not act on such records.
+        """
+        match given:
+            case Signal():
+                self._on_signal(given, stamp)
+            case Tick():
+                self._on_tick(given, stamp)
+            case Ack() | Silence():
+                self._on_action(given, stamp)
+            case Act():
+                if (action := older_form(given)) is not None:
+                    self._on_action(action, stamp)
+            case Override() | Maintenance() | Calendar():
+                self.waiting.plans[self._plan(given)] = encode_input(given)
+            case _:
+                # Set aside, so that it can be put again once a release acts on it.
+                raise ValueError(f"this release does not act on {type(given).__name__.lower()} records")
+
+    def _plan(self, given: Input) -> str:
+        """Fold what somebody plans; return its key on notices.v1."""
+        if not isinstance(given, Override | Maintenance | Calendar):
+            raise ValueError(f"{type(given).__name__.lower()} is no plan")  # noqa: TRY004 - content of a record
+        self._scene.facts = fold_plan(self._scene.facts, given)
+        name = given.name if isinstance(given, Calendar) else given.id
+        return f"{_PLAN}{type(given).__name__.lower()}/{name}"
+
+    def _on_signal(self, signal: Signal, stamp: Stamp) -> None:
+        policy = self._policies.get(signal.rule)
+        if policy is None:
+            return
+        key = (signal.rule, signal.scope_key)
+        request = ask_for_audits(self._standing.get(key), signal)
+        self._step(self._incidents.get(key), signal, policy, stamp)
+        if request is not None:
+            self._standing[key] = standing(request)
+            self.waiting.ask.append(request)
+
+    def _on_action(self, act: Ack | Silence, stamp: Stamp) -> None:
+        for held in (*self._incidents.values(), *self._unsaid.values()):
+            if held.key == act.key:
+                self._step(held, act, self._policies.get(held.rule, _NO_RULE), stamp)
+                return
+        log.warning("signals[%d] offset %d: no incident %s to act on", self._partition, stamp.offset, act.key)
+
+    def _on_tick(self, tick: Tick, stamp: Stamp) -> None:
+        if tick.watermark_ms is not None:
+            self.watermark_ms = max(tick.watermark_ms, self.watermark_ms or 0)
+        for held in self.timed():
+            policy = self._policies.get(held.rule, _NO_RULE)
+            try:
+                self._step(held, tick, policy, stamp)
+            except CONTENT_ERRORS as error:  # ticks still apply to all other incidents
+                self._refuse(stamp.offset, held.key.encode(), error)
+        self._tell(tick.at_ms, stamp)
+
+    def _tell(self, at_ms: int, stamp: Stamp) -> None:
+        """Decide who is told of what at a tick."""
+        told = tell(self._scene, self.timed(), self._groups, at_ms, stamp, self.waiting.groups)
+        for key, error in told.faults:
+            self._refuse(stamp.offset, key.encode(), error)
+        for after in told.incidents.values():
+            self._keep(after)
+            self.waiting.publish[after.key] = after
+        self._groups.update(told.groups)
+        self.waiting.groups.update(told.groups)
+        if told.notices:
+            by_key = {one.key: one for one in (*self._unsaid.values(), *self._incidents.values())} | told.incidents
+            self.waiting.notify += [one for notice in told.notices if (one := message_of(notice, by_key)) is not None]
+
+    def _step(
+        self, held: Incident | None, given: Signal | Ack | Silence | Tick, policy: IncidentPolicy, stamp: Stamp
+    ) -> None:
+        after = step(held, given, policy, stamp=stamp)
+        if after is None or after is held:
+            return
+        if held is not None and held.key != after.key and held.announced:
+            self._unsaid[held.key] = held
+        self._keep(after)
+        # Every change is written, also one that nobody sees, because the next owner goes on from it: the firings
+        # until it opens, the quiet signals until it resolves (alerts/signal_filter.py sends only as many as
+        # needed), the time until it escalates.
+        self.waiting.publish[after.key] = after
+
+    def _keep(self, after: Incident) -> None:
+        """Keep the state of an incident; an earlier episode only until its end was told."""
+        if after.key not in self._unsaid:
+            self._incidents[after.rule, after.scope_key] = after
+        elif after.announced:
+            self._unsaid[after.key] = after
+        else:
+            del self._unsaid[after.key]
+
+
+_DEFAULT_ROUTING = RoutingPolicy(
+    {DEFAULT_ROUTE: RoutePolicy(DEFAULT_ROUTE, (f"channel:{DEFAULT_ROUTE}",))}, channels=(DEFAULT_ROUTE,)
+)
+
+
+def message_of(notice: Notice, incidents: Mapping[str, Incident]) -> Notify | None:
+    """Return the message of a notice, with its incidents as they are now; None where none of them is known any more.
+
+    It names the most urgent of each kind, then the others, so that a cause of another kind is not lost behind many effects.
+    """
+    found = [(incidents[key], its) for key, its in notice.members if key in incidents]
+    if not found:
+        return None
+    counts = Counter(f"{one.kind}/over" if is_end(its) else one.kind for one, its in found)
+    heads = {one.kind: place for place, (one, _) in reversed([*enumerate(found)])}.values()
+    chosen = sorted([*heads, *(place for place in range(len(found)) if place not in heads)][:MOST_SHOWN])
+    (first, first_step), *others = [found[place] for place in chosen]
+    return Notify(
+        notice.id,
+        notice.step,
+        notice.route,
+        first,
+        channels=tuple(dict.fromkeys(name for one in notice.targets for name in one.channels)),
+        first_step=first_step,
+        members=tuple(others),
+        counts=dict(counts) if len(found) > 1 else {},
+    )
+
+
+def _age(incident: Incident | None) -> tuple[int, int]:
+    """Order the states of one rule and scope: by episode, then by stamp."""
+    return (-1, -1) if incident is None else (incident.episode, _offset(incident))
+
+
+def _offset(incident: Incident) -> int:
+    return -1 if incident.stamp is None else incident.stamp.offset
