@@ -134,4 +134,4 @@ def test_what_was_acknowledged_stays_so_when_its_worker_is_killed(kafka_bootstra
     found, log = run(go())
     assert (found["state"], found["machine"]["acknowledged_by"], found["machine"]["tier"]) == ("acknowledged", "mei", 1)
     assert [(act["what"], act["by"]) for act in found["acts"]] == [("ack", "mei"), ("silence", "lee")]
-    assert log.count("[PAGE]") == log.count("[PAGE escalated]") == 1
+    assert log.count("\nhate: accuracy") == log.count("Escalated: hate: accuracy") == 1
