@@ -335,7 +335,7 @@ def test_what_a_newer_version_wrote_is_left_to_it_and_keeps_nobody_waiting(redis
         assert await listed(outbox, "dead") == []
         (mine,) = (await deliveries(outbox, ["routed:open"]))["routed:open"]
         assert mine.state == "waiting"
-        assert "a notification in format version 9, and this Floorwatch reads up to version 2" in mine.reason
+        assert "a notification in format version 9, and this Floorwatch reads up to version 3" in mine.reason
         clock.now_ms += SETTINGS.newer_pause_ms
         for name in ("unrouted:open", "routed:open"):  # a worker of that version reads it
             await redis.hset("floorwatch:{outbox}:item:" + name, "payload", encode_notification(note(name)))
