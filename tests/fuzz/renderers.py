@@ -274,7 +274,8 @@ def _incident(signal: Any, rule: Any) -> None:
         read = json.loads(record)
         _print(*incidents.lines_of([read], {}, 140), *incidents.whole(read, []))
         if held.live:
-            for told in (Notify("k:open", "open", "default", held), Notify("g:1", "open", "default", held, total=2)):
+            group = Notify("g:1", "open", "default", held, members=((held, "open"),), counts={held.kind: 3})
+            for told in (Notify("k:open", "open", "default", held), group):
                 json.loads(encode_notification(notification(told)))
 
 

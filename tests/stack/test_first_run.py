@@ -85,6 +85,11 @@ ASKED: dict[str, tuple[int | tuple[int, ...], str]] = {
     "floorwatch incidents": (0, r"Accuracy below target: vendor bpo-b"),
     "floorwatch ack KEY --by ana": (2, r"no incident begins with 0123456789ab"),
     "floorwatch silence KEY --by ana --for 2h": (2, r"no incident begins with 0123456789ab"),
+    "floorwatch rules route --scope vendor=bpo-a --rule accuracy-low-vendor": (
+        0,
+        r"route default: rule accuracy-low-vendor names it",
+    ),
+    "floorwatch alerts quality": (0, r"rule +incidents +marked"),
     "floorwatch roster --by site": (0, r"Roster of"),
     "floorwatch notifications test ops": (0, r"channel ops took a test message"),
     "floorwatch check-events FILE": (0, r"2 good events of 1 task,.*\n(.*\n)*.* 0 faults"),

@@ -36,7 +36,7 @@ def at_utc(text: str) -> int:
 
 def clock_of(week: str):
     zone, monday = WEEKS[week]
-    return clock(zone, monday - timedelta(days=8), 22), monday
+    return clock(zone, monday - timedelta(days=8), 26), monday  # turns that begin within 8 days end within 15
 
 
 def rota(zone: str, monday: datetime, overrides: tuple[Override, ...] = ()) -> SchedulePolicy:
