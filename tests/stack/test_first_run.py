@@ -85,9 +85,9 @@ ASKED: dict[str, tuple[int | tuple[int, ...], str]] = {
     "floorwatch incidents": (0, r"Accuracy below target: vendor bpo-b"),
     "floorwatch ack KEY --by ana": (2, r"no incident begins with 0123456789ab"),
     "floorwatch silence KEY --by ana --for 2h": (2, r"no incident begins with 0123456789ab"),
-    "floorwatch rules route --scope vendor=bpo-a --rule accuracy-low-vendor": (
+    "floorwatch rules route --scope vendor=bpo-a --kind accuracy_low": (
         0,
-        r"route default: rule accuracy-low-vendor names it",
+        r"route default: ",
     ),
     "floorwatch alerts quality": (0, r"rule +incidents +marked"),
     "floorwatch roster --by site": (0, r"Roster of"),
