@@ -21,16 +21,13 @@ class InputProducer(Protocol):
         """Write a record; return its metadata once the broker has it."""
 
 
-async def append_input(
-    producer: InputProducer, names: TopicNames, given: Input, *, partition: int | None = None
-) -> tuple[int, int]:
-    """Append an input to signals.v1.
+async def append_input(producer: InputProducer, names: TopicNames, given: Input) -> tuple[int, int]:
+    """Append an input to signals.v1, to the one partition that holds all incidents.
 
     Args:
         producer: A started producer.
         names: Names of topics, and how many partitions they have.
         given: What to append.
-        partition: That of the incident it is about, as its ``stamp`` says; None: that of ``ALERTS_KEY``.
 
     Returns:
         Partition and offset.
@@ -38,6 +35,6 @@ async def append_input(
     Raises:
         KafkaError: The broker did not take it.
     """
-    chosen = names.partition_of(ALERTS_KEY) if partition is None else partition
+    chosen = names.partition_of(ALERTS_KEY)
     sent = await producer.send_and_wait(names.name(SIGNALS), encode_input(given), key=ALERTS_KEY, partition=chosen)
     return chosen, int(sent.offset)

@@ -87,7 +87,7 @@ def readable(
     Args:
         rule: The rule.
         context: Where it looks; it takes what is set aside.
-        rows: ReadableRows by scope key.
+        rows: Rows by scope key.
         read: What is read of a row; its scope if nothing else is said.
     """
     found = ReadableRows()

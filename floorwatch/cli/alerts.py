@@ -71,7 +71,7 @@ def mark(
         settings = load_for_reader(config, var)
     record = find(read_incidents(redis_options(settings.redis), settings.redis.prefix), start, over=True)
     act = Act("useful" if useful else "not_useful", record["key"], by, int(time.time() * 1000))
-    place = asyncio.run(put(settings, record, act))
+    place = asyncio.run(put(settings, act))
     say(f"marked {'useful' if useful else 'not useful'} by {by}, as {place}: {named(record)}")
 
 

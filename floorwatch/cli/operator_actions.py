@@ -140,7 +140,7 @@ def _act(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence,
     """Append an action to the log and return the incident once it shows it."""
     from streams.core.formatting import rfc3339
 
-    place = asyncio.run(put(settings, record, act))
+    place = asyncio.run(put(settings, act))
     until_s = time.monotonic() + wait_s
     while True:
         shown = _shown(settings, record["key"]) or record
@@ -166,8 +166,8 @@ def _shown(settings: FloorwatchConfig, key: str) -> dict[str, Any] | None:
     return next(iter(read_incidents(redis_options(settings.redis), settings.redis.prefix, key)), None)
 
 
-async def put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence | Act) -> str:
-    """Write to the partition of the incident. Returns the place on the log in words.
+async def put(settings: FloorwatchConfig, act: Ack | Silence | Act) -> str:
+    """Write what a person does to the log. Returns the place on the log in words.
 
     Raises:
         typer.Exit: Kafka did not take it.
@@ -190,8 +190,7 @@ async def put(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Sil
         async with asyncio.timeout(_SEND_S):
             producer = await started_producer(settings)
             try:
-                at = int(record["stamp"]["partition"])
-                partition, offset = await append_input(producer, names, act, partition=at)
+                partition, offset = await append_input(producer, names, act)
             finally:
                 await producer.stop()
     except (KafkaError, Misconfigured, OSError, TimeoutError) as error:

@@ -33,8 +33,8 @@ class NotWritten(Exception):
         self.unsure = unsure
 
 
-Append = Callable[[Act, int], Awaitable[str]]
-"""Writes an action to the partition of its incident, and returns the place on the log in words. Raises NotWritten."""
+Append = Callable[[Act], Awaitable[str]]
+"""Writes an action to the log, and returns the place on the log in words. Raises NotWritten."""
 
 
 class Given(Struct, frozen=True):
@@ -100,13 +100,11 @@ class LinkActions:
             name = name_of(claim)
             if not await self._store.begin(name, wanted, over=done):
                 return None  # another request of the same link was faster
-            return await self._write(claim, record, name, wanted, done)
+            return await self._write(claim, name, wanted, done)
         except StoreAway as error:
             return unavailable(claim, str(error))
 
-    async def _write(
-        self, claim: Claim, record: dict[str, Any], name: str, wanted: LinkAct, before: LinkAct | None
-    ) -> Page | None:
+    async def _write(self, claim: Claim, name: str, wanted: LinkAct, before: LinkAct | None) -> Page | None:
         act = Act(
             what=wanted.what,  # type: ignore[arg-type]
             key=claim.incident,
@@ -118,7 +116,7 @@ class LinkActions:
             notice=claim.notice[:200],
         )
         try:
-            place = await self._append(act, int(record["stamp"]["partition"]))
+            place = await self._append(act)
         except NotWritten as error:
             _log.warning("%s of %s not written: %s", wanted.what, claim.incident[:12], error)
             if not error.unsure:

@@ -69,7 +69,7 @@ class ActionLog:
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
 
-    async def append(self, act: Act, partition: int) -> str:
+    async def append(self, act: Act) -> str:
         """Append an action; return its place in words.
 
         Raises:
@@ -84,7 +84,7 @@ class ActionLog:
             raise NotWritten(f"Kafka cannot be reached ({said_by(error)})") from None
         try:
             async with asyncio.timeout(_SEND_S):
-                at, offset = await append_input(producer, self._names, act, partition=partition)
+                at, offset = await append_input(producer, self._names, act)
         except (TimeoutError, KafkaTimeoutError, RequestTimedOutError):
             await self.close()
             raise NotWritten("Kafka has not answered in time", unsure=True) from None

@@ -70,10 +70,10 @@ def test_a_comment_may_have_lines() -> None:
 def test_inputs_are_appended_to_the_partition_of_all_alerts() -> None:
     writer, act = Written(), Act("ack", "k", "mei", 5)
     assert asyncio.run(append_input(writer, NAMES, act)) == (NAMES.partition_of(ALERTS_KEY), 0)
-    assert asyncio.run(append_input(writer, NAMES, act, partition=3)) == (3, 1)
+    assert asyncio.run(append_input(writer, NAMES, act)) == (NAMES.partition_of(ALERTS_KEY), 1)
     assert [record[:3] for record in writer.records] == [
         ("f.signals.v1", NAMES.partition_of(b"alerts"), b"alerts"),
-        ("f.signals.v1", 3, b"alerts"),
+        ("f.signals.v1", NAMES.partition_of(b"alerts"), b"alerts"),
     ]
     assert decode_input(writer.records[0][3]) == act
 

@@ -63,7 +63,7 @@ def run(url: str, story: Story, settings: WebSettings = SETTINGS) -> None:
         await world.turn()
         pages: Pages
 
-        async def append(act: Act, _partition: int) -> str:
+        async def append(act: Act) -> str:
             if pages.faults:
                 raise pages.faults.pop(0)
             await world.put(act)
