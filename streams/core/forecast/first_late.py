@@ -93,9 +93,11 @@ class Begun:
     """When the task of a rank is begun at a pace."""
 
     def __init__(self, now_ms: int, supply: Supply, handle_ms: float, until_ms: int) -> None:
-        """Follow a supply minute by minute until it is not known further; about ``handle_ms`` of it are always in progress."""
+        """Follow a supply until it is not known further, to the full minute; about ``handle_ms`` of it are always in progress."""
         self._now_ms, self.until_ms = now_ms, until_ms
-        self._moments = list(range(now_ms, until_ms + MINUTE_MS, MINUTE_MS))
+        end_ms = now_ms + -(-(until_ms - now_ms) // MINUTE_MS) * MINUTE_MS
+        edges = {edge for stretch in supply.stretches for edge in stretch[:2] if now_ms < edge < end_ms}
+        self._moments = sorted({now_ms, end_ms, *edges})
         self._done = supply.tasks_until(now_ms, self._moments)
         self.in_progress = in_progress(supply, now_ms, handle_ms)
 
@@ -110,8 +112,8 @@ class Begun:
         at = bisect_left(self._done, before)
         if at >= len(self._done):
             return math.inf
-        step = self._done[at] - self._done[at - 1]
-        return self._moments[at] - MINUTE_MS * (self._done[at] - before) / step
+        step = (self._done[at] - before) / (self._done[at] - self._done[at - 1])
+        return self._moments[at] - (self._moments[at] - self._moments[at - 1]) * step
 
 
 def first_miss_by_due(
