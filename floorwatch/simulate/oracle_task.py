@@ -107,10 +107,10 @@ class TaskFacts:
 
         An audit keeps the probability that one of its versions named last, one of the configuration only if no version has
         one of its sender; of several audits the one that named one first counts.
-        Only where there is none does an audit whose latest version is silent about sampling count as random, of unknown
-        probability.
+        Only where there is none may the label count as random, of unknown probability: where the first of them all, in none of its
+        versions, says how the label was chosen or that it was planted.
         """
-        silent = False
+        first: tuple[int, bool] | None = None
         known: list[tuple[int, Fraction]] = []
         for standing in self.standing_audits(label_id):
             versions = [
@@ -119,12 +119,14 @@ class TaskFacts:
                 if version.data["audit_id"] == standing.data["audit_id"] and version.data["verdict"] != "incomparable"
             ]
             named = [v for v in versions if (v.data["sampling"] or {}).get("probability") is not None]
-            silent = silent or (bool(versions) and _says_nothing(versions[-1].data["sampling"]))
+            if versions and (first is None or versions[0].place < first[0]):
+                chosen = any(v.data["gold"] or not _says_nothing(v.data["sampling"]) for v in versions)
+                first = (versions[0].place, not chosen)
             if named:
                 of_sender = [v for v in named if v.data["sampling"]["source"] != "configuration"]
                 last = (of_sender or named)[-1]
                 known.append((named[0].place, Fraction(1) / Fraction(last.data["sampling"]["probability"])))
-        return (min(known)[1], True) if known else (None, silent)
+        return (min(known)[1], True) if known else (None, first is not None and first[1])
 
     def label_of_appeal(self, appeal: Fact) -> str | None:
         """The label an appeal concerns, directly or through its audit (withdrawn or not)."""

@@ -7,7 +7,7 @@ and the groups without it, so duplicates, corrections and withdrawals need no se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from streams.core import counters as c
@@ -107,18 +107,21 @@ def _drawn_counters(verdict: LabelVerdict, *, right: bool, technical: bool) -> l
     return found
 
 
-def contributions(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+def contributions(
+    task_id: str, facts: Sequence[Fact], watermark_ms: int, read: Callable[[Sequence[Fact]], TaskView] = TaskView
+) -> Groups:
     """Return everything a task contributes to the tables.
 
     Args:
         task_id: The task, named in examples of wrong labels.
         facts: Its facts in log order; a prefix gives the task as it was before an offset.
         watermark_ms: The partition's watermark; an open task due at or before it is overdue.
+        read: Reads the facts, by default by the present rules.
 
     Returns:
         Groups by name. The sum over all tasks of these groups is every table.
     """
-    view = TaskView(facts)
+    view = read(facts)
     groups: Groups = {}
     for label_id, label in view.labels.items():
         dims = view.label_dims(label)

@@ -4,12 +4,14 @@ The rows of a ledger are sums of what its tasks contribute, and an event takes a
 ledger that was counted by other rules must be brought over before anything is taken away by the present ones; else a
 counter goes below zero and stays wrong. What rules a row was counted by is told by the owner in its key (``versioned``).
 
-Version 4 differs from the present rules in pairs of decision and truth, and in critical errors: neither was counted by class of
-sampling probability. Version 3 differs from version 4 in the evidence of audits that say nothing of sampling: it was that of
-audits with a probability of 1. Version 2 differs in audits too: the weight was that of the latest audit, what says nothing of
-sampling was targeted, and nothing was counted by class of sampling probability. Version 1, the rules of 24565ae, differs in four
-more points: labels without values agreed with one another and were confused with what is right, long decisions were named in
-full, repeated values of a decision were kept, and a value ``?`` was written as is.
+Version 5 differs from the present rules in labels of which no audit names a probability: they were assumed to be random where
+any audit said nothing of sampling, planted items too. Version 4 differs from version 5 in pairs of decision and truth, and in
+critical errors: neither was counted by class of sampling probability. Version 3 differs from version 4 in the evidence of
+audits that say nothing of sampling: it was that of audits with a probability of 1. Version 2 differs in audits too: the weight
+was that of the latest audit, what says nothing of sampling was targeted, and nothing was counted by class of sampling
+probability. Version 1, the rules of 24565ae, differs in four more points: labels without values agreed with one another and
+were confused with what is right, long decisions were named in full, repeated values of a decision were kept, and a value ``?``
+was written as is.
 """
 
 from __future__ import annotations
@@ -250,9 +252,38 @@ def may_differ(packed: Packed) -> bool:
     )
 
 
+class _TaskView5(TaskView):
+    """A task as version 5 read it: an audit that picked its label was no part of what drew it."""
+
+    __slots__ = ()
+
+    def _draw(self, fact: Audit) -> None:
+        known = self.samples.get(fact.audit_id)
+        if fact.weight_nano or (known is not None and known.weight_nano):
+            super()._draw(fact)
+        elif fact.assumed:
+            self.samples.setdefault(fact.audit_id, fact)
+        else:
+            self.samples.pop(fact.audit_id, None)
+
+    def sample_of(self, label_id: str) -> Audit | None:
+        found = None
+        for audit_id, audit in self.samples.items():
+            if audit_id not in self.withdrawn_audits and self.audits[audit_id][0] == label_id:
+                if audit.weight_nano:
+                    return audit
+                found = audit if found is None else found
+        return found
+
+
+def contributions_5(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+    """Return what a task contributed by the rules of version 5; see ``effects.contributions``."""
+    return contributions(task_id, facts, watermark_ms, _TaskView5)
+
+
 def contributions_4(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
     """Return what a task contributed by the rules of version 4; see ``effects.contributions``."""
-    groups = contributions(task_id, facts, watermark_ms)
+    groups = contributions_5(task_id, facts, watermark_ms)
     audits = {name: group for name, group in groups.items() if name.startswith("audit:")}
     return groups | {name: group._replace(counters=_counters_4(group.counters)) for name, group in audits.items()}
 
@@ -273,7 +304,7 @@ def _counters_4(flat: tuple[c.Counter, ...]) -> tuple[c.Counter, ...]:
 def contributions_3(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
     """Return what a task contributed by the rules of version 3; see ``effects.contributions``."""
     groups = contributions_4(task_id, facts, watermark_ms)
-    view = TaskView(facts)
+    view = _TaskView5(facts)
     for label_id, label in view.labels.items():
         group, verdict = groups.get("audit:" + label_id), view.verdict(label)
         if group is not None and verdict is not None and verdict.assumed:
@@ -350,6 +381,7 @@ _RULES: dict[int, Callable[[str, Sequence[Fact], int], Groups]] = {
     2: contributions_2,
     3: contributions_3,
     4: contributions_4,
+    5: contributions_5,
     formats.COUNTED.version: contributions,
 }
 """What a task contributes by the rules of each version."""

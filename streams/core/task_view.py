@@ -88,10 +88,10 @@ class TaskView:
             self._draw(fact)
 
     def _draw(self, fact: Audit) -> None:
-        """Note that an audit drew its label at random. The order of those with a π is that in which they first named one.
+        """Note how an audit came to its label. The order of those with a π is that in which they first named one.
 
-        An audit that is sent again without its π was drawn all the same, at the time of its first version; one that was assumed to be
-        random and now says how its label was picked was not. A π that the configuration told replaces none that a sender named.
+        An audit that is sent again without its π was drawn all the same, at the time of its first version. One that said how its label
+        was picked, and now says nothing, picked it all the same. A π that the configuration told replaces none that a sender named.
         """
         known = self.samples.get(fact.audit_id)
         if fact.configured and known is not None and known.weight_nano and not known.configured:
@@ -102,11 +102,8 @@ class TaskView:
                 if not known.weight_nano:
                     del self.samples[fact.audit_id]
             self.samples[fact.audit_id] = fact
-        elif known is None:
-            if fact.assumed:
-                self.samples[fact.audit_id] = fact
-        elif not fact.assumed and not known.weight_nano:
-            del self.samples[fact.audit_id]
+        elif known is None or (not known.weight_nano and picked(fact)):
+            self.samples[fact.audit_id] = fact
 
     def _rarer(self, fact: Fact) -> None:
         match fact:
@@ -184,8 +181,9 @@ class TaskView:
     def sample_of(self, label_id: str) -> Audit | None:
         """Return the standing audit that drew a label at random, None where none did.
 
-        The first whose π is known; else the first that is assumed to be random. It says with which weight the label counts
-        (two-phase sampling, Särndal, Swensson and Wretman, Model Assisted Survey Sampling, 1992, chapter 9).
+        The first whose π is known; else the first of all, if it is assumed to be random. Where that one picked the label, what later
+        ones leave unsaid makes no sample of it: they mostly look at it once more. The audit says with which weight the label
+        counts (two-phase sampling, Särndal, Swensson and Wretman, Model Assisted Survey Sampling, 1992, chapter 9).
         """
         first = None
         for audit_id, audit in self.samples.items():
@@ -194,7 +192,7 @@ class TaskView:
             if audit.weight_nano:
                 return audit
             first = audit if first is None else first
-        return first
+        return None if first is None or picked(first) else first
 
     def verdict(self, label: Label) -> LabelVerdict | None:
         """Return the effective verdict of a label, or None while nobody audited it.
@@ -243,6 +241,11 @@ class TaskView:
         return opened, len(decided), sum(a.overturned for a in decided)
 
 
+def picked(audit: Audit) -> bool:
+    """Tell whether an audit says that its label is no random draw of the work: it says how it was chosen, and no π, or is planted."""
+    return not audit.weight_nano and (audit.gold or not audit.assumed)
+
+
 def merged(dims: Dims, others: Dims) -> Dims:
     """Return dims with each unknown dimension taken from others."""
     return tuple([mine if mine is not None else its for mine, its in zip(dims, others, strict=True)])
@@ -263,5 +266,5 @@ def first_verdict(label: Label, audit: Audit) -> LabelVerdict:
         audit.weight_nano,
         audit.gold,
         audit.time_ms,
-        audit.assumed and not audit.weight_nano,
+        not audit.weight_nano and not picked(audit),
     )

@@ -65,7 +65,7 @@ EVENT_DOCS: dict[str, str] = {
     "probability": "The label's chance of being audited by any programme, fixed before the outcome: of two independent draws "
     "1 − (1 − π₁)(1 − π₂), or labels count twice. Sampling without it is a targeted audit.",
     "blind": "The auditor did not see the label's decision.",
-    "gold": "The right answer was known beforehand.",
+    "gold": "The right answer was known beforehand: a planted item, which without a sampling probability is no sample of the work.",
     # Appeals
     "appeal_id": "The appeal; the latest decision counts.",
     "against": "What is disputed.",

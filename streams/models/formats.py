@@ -188,7 +188,7 @@ ROW = Format(
 )
 COUNTED = Format(
     "how a row is counted",
-    5,
+    6,
     "ledger-changelog.v1 and partials.v1, the owner in each key",
     "worker (ledger)",
     "worker (ledger)",
@@ -197,7 +197,8 @@ COUNTED = Format(
     "2: labels without values are not compared, long decisions are shortened, values are a set; recovery counts anew what "
     "version 1 counted; 3: a label's weight is of the audit that drew it, audits without sampling are assumed random, "
     "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; "
-    "5: pairs of decision and truth, and critical errors, are counted by class of π; recovery counts anew what was counted before",
+    "5: pairs of decision and truth, and critical errors, are counted by class of π; 6: where no audit names a π, the first one "
+    "says whether the label is assumed random, and planted items are not; recovery counts anew what was counted before",
 )
 WATERMARK = Format(
     "a partition's watermark",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.core.counters import NANO
-from streams.core.facts import Audit, Label, pack, same_content, unpack
-from streams.core.task_view import TaskView
+from streams.core.facts import Audit, AuditWithdrawn, Label, pack, same_content, unpack
+from streams.core.task_view import TaskView, first_verdict
 
 LABEL = Label(0, "s\x000", 1_000, "l", (None,) * 8, "spam", None, None, None, None, None)
 
@@ -51,7 +53,7 @@ def by_configuration(offset: int, weight: int, time_ms: int = 9_000) -> Audit:
             [audit(1, 2_000, assumed=True), by_configuration(2, 20)], 20, False, id="assumed, then configured"
         ),
         pytest.param([audit(1, 2_000, assumed=True), by_configuration(2, 0)], 0, False, id="assumed, then picked"),
-        pytest.param([by_configuration(1, 0), audit(2, 9_000, assumed=True)], 0, True, id="picked, then nothing said"),
+        pytest.param([by_configuration(1, 0), audit(2, 9_000, assumed=True)], 0, False, id="picked, then nothing said"),
         pytest.param([by_configuration(1, 20), by_configuration(2, 0)], 20, False, id="drawn, then picked"),
     ],
 )
@@ -84,3 +86,83 @@ def test_the_same_event_under_two_configurations_has_the_same_content() -> None:
         assert all(same_content(one, other) for other in (*silent, picked))
         assert not same_content(one, named)
         assert not same_content(named, one)
+
+
+def planted(one: Audit) -> Audit:
+    one.gold = True
+    return one
+
+
+@pytest.mark.parametrize(
+    ("audits", "assumed"),
+    [
+        pytest.param(
+            [audit(1, 2_000), audit(2, 9_000, assumed=True, name="b")], False, id="a lead confirms a picked label"
+        ),
+        pytest.param(
+            [audit(1, 2_000, assumed=True), audit(2, 9_000, name="b")], True, id="a lead picks what a draw found"
+        ),
+        pytest.param([planted(audit(1, 2_000, assumed=True))], False, id="a planted item"),
+        pytest.param(
+            [planted(audit(1, 2_000, assumed=True)), audit(2, 9_000, assumed=True, name="b")],
+            False,
+            id="planted, looked at again",
+        ),
+        pytest.param([audit(1, 2_000), audit(2, 9_000, assumed=True)], False, id="sent again, without a word"),
+        pytest.param(
+            [audit(1, 2_000, name="b"), audit(2, 9_000, assumed=True), AuditWithdrawn(3, "s\x003", 9_100, "b")],
+            True,
+            id="the audit that picked is withdrawn",
+        ),
+        pytest.param(
+            [audit(1, 2_000, assumed=True, name="b"), audit(2, 9_000), AuditWithdrawn(3, "s\x003", 9_100, "b")],
+            False,
+            id="the audit that drew is withdrawn",
+        ),
+    ],
+)
+def test_without_a_probability_the_first_standing_audit_says_whether_the_label_is_assumed_random(
+    audits: list[Audit | AuditWithdrawn], assumed: bool
+) -> None:
+    view = TaskView([LABEL, *audits])
+    verdict = view.verdict(LABEL)
+    assert verdict is not None
+    assert (verdict.weight_nano, verdict.assumed) == (0, assumed)
+    first = audits[0]
+    if len(audits) == 1 and isinstance(first, Audit):
+        assert first_verdict(LABEL, first) == verdict
+
+
+def said(audits: list[Audit | AuditWithdrawn]) -> str:
+    """The rule once more, audit by audit: a probability; else what the first audit says in any of its versions."""
+    gone = {one.audit_id for one in audits if isinstance(one, AuditWithdrawn)}
+    versions: dict[str, list[Audit]] = {}
+    for one in audits:
+        if isinstance(one, Audit) and one.audit_id not in gone:
+            versions.setdefault(one.audit_id, []).append(one)
+    if any(one.weight_nano for of in versions.values() for one in of):
+        return "drawn"
+    first = next(iter(versions.values()))
+    return "targeted" if any(one.gold or not one.assumed for one in first) else "assumed"
+
+
+_ONE = st.builds(
+    lambda name, how: (name, how),
+    st.sampled_from("abc"),
+    st.sampled_from(["silent", "picked", "gold", "drawn", "withdrawn"]),
+)
+
+
+@given(st.lists(_ONE, min_size=1, max_size=7))
+def test_any_order_of_audits_makes_the_class_that_the_rule_says(given_: list[tuple[str, str]]) -> None:
+    audits: list[Audit | AuditWithdrawn] = []
+    for at, (name, how) in enumerate(given_, 1):
+        if how == "withdrawn":
+            audits.append(AuditWithdrawn(at, f"s\x00{at}", 2_000 + at, name))
+            continue
+        one = audit(at, 2_000 + at, 4 if how == "drawn" else 0, assumed=how in ("silent", "gold"), name=name)
+        audits.append(planted(one) if how == "gold" else one)
+    verdict = TaskView([LABEL, *audits]).verdict(LABEL)
+    if verdict is not None:
+        found = "drawn" if verdict.weight_nano else "assumed" if verdict.assumed else "targeted"
+        assert found == said(audits)

@@ -223,18 +223,18 @@ def test_after_one_whole_flush_nothing_is_left_to_count_anew() -> None:
     again = new_store(0, make.policy(), "second")
     again.restore(changelog)
     assert again.ledger.recount is None
-    assert again.owner == versioned("second") == "second~5"
+    assert again.owner == versioned("second") == "second~6"
 
 
 def test_a_new_ledger_has_nothing_to_count_anew() -> None:
     store = new_store(0, make.policy(), "new")
-    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~5")
+    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~6")
 
 
 def test_an_owner_says_by_which_rules_its_rows_are_counted() -> None:
     assert [version_of(owner) for owner in ("0011aabb", "w.3", "w.3~2", "w.3~4", "~x")] == [1, 1, 2, 4, 1]
-    with pytest.raises(NewerFormat, match="how a row is counted in format version 6"):
-        version_of("0011aabb~6")
+    with pytest.raises(NewerFormat, match="how a row is counted in format version 7"):
+        version_of("0011aabb~7")
 
 
 def label(offset: int, who: str, values: str) -> Label:
@@ -285,6 +285,35 @@ def test_version_4_counted_pairs_of_all_audits_alike(weight_nano: int) -> None:
     critical = {c.WEIGHT_CRITICAL_NANO, c.CLASS_CRITICAL + 4} if weight_nano else {c.ASSUMED_CRITICAL}
     assert counts.keys() - counted.keys() == critical
     assert counted == {counter: amount for counter, amount in counts.items() if counter not in critical}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "before", "now"),
+    [
+        ({}, {"assumed": True}, {c.ASSUMED}, {c.TARGETED}),
+        ({"assumed": True}, {}, {c.ASSUMED}, {c.ASSUMED}),
+        ({"assumed": True, "gold": True}, None, {c.ASSUMED}, {c.TARGETED}),
+        ({"weight_nano": 4 * NANO}, {"assumed": True}, {c.WEIGHT_NANO}, {c.WEIGHT_NANO}),
+    ],
+    ids=["picked, then silent", "silent, then picked", "planted", "drawn"],
+)
+def test_version_5_assumed_a_label_random_where_any_audit_was_silent(
+    first: dict[str, Any], second: dict[str, Any] | None, before: set[int], now: set[int]
+) -> None:
+    said = {"weight_nano": 0, "gold": False, "assumed": False}
+    facts = [label(1, "ann", "a")]
+    for at, one in enumerate((first, second), 2):
+        if one is not None:
+            how = said | one
+            audit = Audit(
+                *(at, f"s\x00{at}", 1_000 + at, f"a{at}", "l1", "aud", True, 0, 0, "b", how["weight_nano"], False),
+                *(how["gold"], None, how["assumed"]),
+            )
+            facts.append(audit)
+    drawn = {c.ASSUMED, c.TARGETED, c.WEIGHT_NANO}
+    for version, expected in ((3, before), (4, before), (5, before), (6, now)):
+        assert drawn & {*Recount(version).contributions("t", facts, 0)["audit:l1"].counters[::2]} == expected, version
+    assert may_differ(tuple(map(pack, facts)))
 
 
 def test_until_the_rows_ahead_are_passed_the_short_ways_are_not_taken() -> None:

@@ -64,8 +64,8 @@ AUDIT_CASES = [
     Case(
         "latest_audit_is_no_gold_audit",
         "Whether the answer was known says the latest audit, as it says all the rest.",
-        [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", gold=True), audit("a-2", 8, "l-1", "correct")],
-        one_label(**_RIGHT),
+        [label("l-1", 5), audit("a-1", 7, "l-1", "incorrect", p=0.5, gold=True), audit("a-2", 8, "l-1", "correct")],
+        one_label(audited=1, correct=1, **drawn(2.0)),
     ),
     Case(
         "critical_error",

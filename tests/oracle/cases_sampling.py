@@ -82,7 +82,7 @@ SAMPLING_CASES = [
     ),
     Case(
         "second_look_before_the_sample",
-        "A known probability outranks an assumed one, and both outrank a targeted audit, whichever came first.",
+        "A known probability outranks all else, whichever came first.",
         [
             label("l-1", 5),
             audit("a-1", 7, "l-1", "incorrect", how="risk"),
@@ -113,6 +113,28 @@ SAMPLING_CASES = [
             audit("a-1", 8, "l-1", "correct", how="risk", id="said"),
         ],
         one_label(audited=1, correct=1, targeted=1, targeted_correct=1),
+    ),
+    Case(
+        "a_lead_confirms_what_was_picked",
+        "Where no audit names a probability the first one counts: what it picked, later silence does not make a sample.",
+        [
+            label("l-1", 5),
+            audit("a-1", 7, "l-1", "incorrect", how="risk"),
+            audit("a-2", 8, "l-1", "incorrect"),
+        ],
+        one_label(audited=1, targeted=1, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
+    ),
+    Case(
+        "a_lead_picks_what_an_audit_found",
+        "What the first audit says nothing of stays assumed random, though a later one says why it looked.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "correct"), audit("a-2", 8, "l-1", "correct", how="risk")],
+        one_label(**_RIGHT),
+    ),
+    Case(
+        "planted_item",
+        "An item whose answer was known was planted, not drawn.",
+        [label("l-1", 5), audit("a-1", 7, "l-1", "correct", gold=True)],
+        one_label(audited=1, correct=1, targeted=1, targeted_correct=1, gold=1, gold_correct=1),
     ),
     Case(
         "first_to_name_a_probability_drew_the_label",
