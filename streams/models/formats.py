@@ -196,9 +196,8 @@ COUNTED = Format(
     _STOPS,
     "2: labels without values are not compared, long decisions are shortened, values are a set; recovery counts anew what "
     "version 1 counted; 3: a label's weight is of the audit that drew it, audits without sampling are assumed random, "
-    "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; "
-    "5: pairs of decision and truth, and critical errors, are counted by class of π; 6: where no audit names a π, the first one "
-    "says whether the label is assumed random, and planted items are not; recovery counts anew what was counted before",
+    "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; 5: pairs and "
+    "critical errors by class of π; 6: without a π the first audit says how the label was chosen; recovery counts all of it anew",
 )
 WATERMARK = Format(
     "a partition's watermark",

@@ -104,6 +104,7 @@ PROMISE = {"sla": "4h", "rate": 0.3, "labelers": 24, "order": "due"}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [1 + n for n in seeds(1, 3)])
 def test_a_surge_is_told_an_hour_before_attainment_of_a_stated_promise_breaks(seed):
     alarms, run = watch(seed, 12.25, "queue_surge@3h+18h:queue=comments,factor=6", **PROMISE)
@@ -116,6 +117,7 @@ def test_a_surge_is_told_an_hour_before_attainment_of_a_stated_promise_breaks(se
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [1 + n for n in seeds(1, 3)])
 def test_the_same_floor_without_a_surge_pages_nobody(seed):
     alarms, run = watch(seed, size(6, 10), None, **PROMISE)
@@ -124,6 +126,7 @@ def test_the_same_floor_without_a_surge_pages_nobody(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [1 + 2 * n for n in seeds(1, 2)])
 def test_a_surge_is_told_an_hour_before_the_queue_gives_way(seed):
     alarms, run = watch(seed, 7.5, "queue_surge@3h+6h:queue=comments,factor=6")
@@ -136,6 +139,7 @@ def test_a_surge_is_told_an_hour_before_the_queue_gives_way(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_an_ordinary_shift_pages_nobody():
     alarms, run = watch(3, size(4, 7), None)
     assert alarms == {}
