@@ -155,8 +155,10 @@ def first_miss_by_due(
         if not tasks:
             continue
         due_ms = minute_ms + MINUTE_MS / 2
-        log_none += _log_none_of(rank, tasks, 1.0, due_ms, begun, handle)
         rank += tasks
+        if due_ms - begun.at_ms(rank) > handle.longest_ms:
+            continue  # the last of them has time enough, whatever it takes: almost always so
+        log_none += _log_none_of(rank - tasks, tasks, 1.0, due_ms, begun, handle)
         if found is None and log_none <= log_none_is:
             found = minute_ms
         if log_none_is < EVEN:
@@ -202,6 +204,8 @@ def first_miss_by_arrival(
         if not now_ms < due_ms <= begun.until_ms:
             continue
         judged_ms = due_ms + MINUTE_MS / 2
+        if judged_ms - begun.at_ms(rank) > handle.longest_ms:
+            continue
         log_none += _log_none_of(rank - tasks, tasks, share, judged_ms, begun, handle)
         if found is None and log_none <= EVEN:
             found = round(due_ms)
@@ -223,8 +227,6 @@ def _log_none_of(before: float, tasks: float, share: float, due_ms: float, begun
     """
     parts = max(1, min(_PARTS, math.ceil(tasks)))
     each = tasks / parts
-    if due_ms - begun.at_ms(before + tasks - each / 2) > handle.longest_ms:
-        return 0.0  # the last of them has time enough, whatever it takes: almost always so
     found = 0.0
     for part in range(parts):
         rank = before + (part + 1) * each
