@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel, overturned_audit
 from streams.core import counters as c
 from streams.core.binomial import Weighed, share_limits
+from streams.core.detector_evidence import LabelVerdict
 from streams.core.effects import decision_counters
 from streams.core.estimates import accuracy_drawn, accuracy_share
+from streams.core.facts import Audit
 from streams.core.proportions import Interval, proportion
 from streams.core.row_layout import parts_of
 from streams.core.tables import accuracy
@@ -18,7 +21,7 @@ from streams.core.tables import accuracy
 FEW_AUDITS = 30
 """Fewer audits say too little: at 30 flawless ones the true accuracy may still be 90%."""
 
-AUDIT_KINDS = ("gold", "blind", "open")
+AUDIT_KINDS = ("blind", "open")
 
 
 def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
@@ -38,25 +41,31 @@ def count(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
     yield ("audited", right), 1
     if verdict.wrong:
         yield ("error", c.ERROR_CLASSES[verdict.error_code], c.SEVERITIES[verdict.severity_code]), 1
-    yield ("kind", _kind(judged), right), 1
-    yield ("first", int(_first_pass(judged))), 1
-    flat = decision_counters("", verdict)
-    yield from ((("row", counter), int(amount)) for counter, amount in zip(flat[::2], flat[1::2], strict=True))
+    yield from _row(("row",), verdict)
+    yield from _row(("first",), _at_first(judged, verdict))
+    if judged.audits[0].gold:
+        yield ("gold", right), 1
+    elif judged.drawn is not None:
+        yield from _row(("kind", "blind" if judged.drawn.blind else "open"), _said_by(judged, judged.drawn, verdict))
     yield from _confusion(judged)
 
 
-def _kind(judged: JudgedLabel) -> str:
-    """Return the kind of audit that the verdict is from. A gold item counts as gold, blind or not."""
-    audit = judged.audits[-1]
-    return "gold" if audit.gold else "blind" if audit.blind else "open"
+def _row(key: Key, verdict: LabelVerdict) -> Iterator[tuple[Key, int]]:
+    """Yield what a verdict counts for in an accuracy row."""
+    flat = decision_counters("", verdict)
+    yield from (((*key, int(counter)), int(amount)) for counter, amount in zip(flat[::2], flat[1::2], strict=True))
 
 
-def _first_pass(judged: JudgedLabel) -> bool:
-    """Tell whether the label was right at its first audit, after appeals against it, and still is: no rework."""
-    if judged.verdict is None or judged.verdict.wrong:
-        return False
-    first = judged.audits[0]
-    return first.wrong == overturned_audit(judged, first)
+def _at_first(judged: JudgedLabel, verdict: LabelVerdict) -> LabelVerdict:
+    """Return the verdict that counts at first pass: right at the first audit, after appeals against it, and still right."""
+    return verdict if verdict.wrong else _said_by(judged, judged.audits[0], verdict)
+
+
+def _said_by(judged: JudgedLabel, audit: Audit, verdict: LabelVerdict) -> LabelVerdict:
+    """Return what one audit of a label says, after appeals against it, with the weight of the audit that drew the label."""
+    wrong = audit.wrong != overturned_audit(judged, audit)
+    error, severity = (audit.error_code, audit.severity_code) if wrong and audit.wrong else (0, 0)
+    return verdict._replace(wrong=wrong, error_code=error, severity_code=severity)
 
 
 def _confusion(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
@@ -261,12 +270,14 @@ class Overview:
         assumed: Audited labels that are only assumed to be drawn at random.
         targeted: Audited labels that were picked; in no estimate.
         raw: correct/audited of all audits alike.
-        first_pass: First-pass yield: audited labels right at their first audit and still right, of all audited. What was
-            found wrong, reworked and then right is not in it. (First time yield of quality engineering: good units out
-            without rework over units in; Juran's Quality Handbook, 7th edition, 2017.)
+        first_pass: First-pass yield: labels right at their first audit and still right, estimated from the audits and with the weights
+            of ``accuracy``. What was found wrong, reworked and then right is not in it. (First time yield of quality engineering:
+            good units out without rework over units in; Juran's Quality Handbook, 7th edition, 2017.)
         overturned: Overturned of all decided appeals.
         appeals: Appeals opened, per label.
-        kinds: Accuracy by the kind of audit: gold items, blind audits, open ones; a kind without audits is None.
+        gold: Right of the planted items, whose answers are known, and how many: a test of people, no sample of the work.
+        kinds: The accuracy that the audits which drew the labels say, by their kind: blind ones, open ones; and how many these
+            are. Estimated from those with a known probability, where there are none from those assumed random; None without any.
         errors: Wrong labels by (error class, severity), most first.
         technical: Of those, technical ones: shown, not held against a person.
     """
@@ -282,6 +293,7 @@ class Overview:
     overturned: Interval | None
     decided: int
     appeals: Interval | None
+    gold: tuple[Interval | None, int]
     kinds: dict[str, tuple[Interval | None, int]]
     errors: list[tuple[str, str, int]]
     technical: int
@@ -298,25 +310,41 @@ def overview(counts: Counts) -> Overview:
     correct, audited = share_of(counts, "audited")
     opened, decided = counts.get(("appeal", "opened"), 0), counts.get(("appeal", "decided"), 0)
     errors = [(str(error), str(severity), n) for (error, severity), n in section(counts, "error")]
-    kinds = {}
-    for kind in AUDIT_KINDS:
-        good, total = share_of(counts, "kind", kind)
-        kinds[kind] = (proportion(good, total), total)
-    row = accuracy(parts_of({**{int(counter): n for (counter,), n in section(counts, "row")}, c.LABELS: labels}))
-    share = accuracy_share(row)
+    gold, planted = share_of(counts, "gold")
+    row = _accuracy_row(counts, "row")
     return Overview(
         labels,
         audited,
-        None if share is None else share.estimate,
+        _estimate(row),
         accuracy_drawn(row).audits,
         row["assumed"],
         row["targeted"],
         proportion(correct, audited),
-        proportion(*share_of(counts, "first")),
+        _estimate(_accuracy_row(counts, "first")),
         proportion(counts.get(("appeal", "overturned"), 0), decided),
         decided,
         proportion(min(opened, labels), labels),
-        kinds,
+        (proportion(gold, planted), planted),
+        {kind: _of_kind(counts, kind) for kind in AUDIT_KINDS},
         sorted(errors, key=lambda error: (-error[2], error[0], error[1])),
         sum(n for error, _, n in errors if error == "technical"),
     )
+
+
+def _accuracy_row(counts: Counts, *prefix: str) -> dict[str, Any]:
+    """Return the row of the accuracy table that verdicts counted under a prefix make."""
+    of: dict[c.Counter, int] = {int(key[-1]): n for key, n in section(counts, prefix[0]) if key[:-1] == prefix[1:]}
+    return accuracy(parts_of(of | {c.LABELS: counts.get(("labels",), 0)}))
+
+
+def _of_kind(counts: Counts, kind: str) -> tuple[Interval | None, int]:
+    """Return the accuracy that audits of a kind say, and how many. What those assumed random stand for is not known by kind."""
+    row = _accuracy_row(counts, "kind", kind)
+    if row["assumed"] < row["audited"] - row["targeted"]:
+        row |= {"audited": row["audited"] - row["assumed"], "assumed": 0, "assumed_correct": 0, "assumed_technical": 0}
+    return _estimate(row), accuracy_drawn(row).audits
+
+
+def _estimate(row: dict[str, Any]) -> Interval | None:
+    share = accuracy_share(row)
+    return None if share is None else share.estimate

@@ -25,6 +25,7 @@ class JudgedLabel:
         version: Version of the policy it was decided under, or None.
         verdict: The effective verdict (docs/meaning.md); None while nobody audited it.
         audits: Its standing audits that give a verdict, in log order.
+        drawn: The one of them that drew it at random; None where none did.
         opened: Appeals opened about it or its audits.
         decided: Those decided, in log order.
     """
@@ -35,6 +36,7 @@ class JudgedLabel:
     version: str | None
     verdict: LabelVerdict | None
     audits: tuple[Audit, ...]
+    drawn: Audit | None
     opened: int
     decided: tuple[AppealDecided, ...]
 
@@ -63,19 +65,24 @@ def judged_labels(task_id: str, facts: Sequence[Fact]) -> list[JudgedLabel]:
     """
     view = TaskView(facts)
     created_version = view.created.policy_version if view.created is not None else None
-    return [
-        JudgedLabel(
-            task_id,
-            label,
-            view.label_dims(label),
-            label.policy_version or created_version,
-            view.verdict(label),
-            tuple(audit for audit in view.standing_audits(label.label_id) if type(audit) is Audit),
-            view.disputes(label.label_id)[0],
-            _decided(view, label.label_id),
+    found = []
+    for label in view.labels.values():
+        audits = tuple(audit for audit in view.standing_audits(label.label_id) if type(audit) is Audit)
+        sample = view.sample_of(label.label_id)
+        found.append(
+            JudgedLabel(
+                task_id,
+                label,
+                view.label_dims(label),
+                label.policy_version or created_version,
+                view.verdict(label),
+                audits,
+                None if sample is None else next((one for one in audits if one.audit_id == sample.audit_id), None),
+                view.disputes(label.label_id)[0],
+                _decided(view, label.label_id),
+            )
         )
-        for label in view.labels.values()
-    ]
+    return found
 
 
 def _decided(view: TaskView, label_id: str) -> tuple[AppealDecided, ...]:

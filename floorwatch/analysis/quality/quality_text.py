@@ -69,11 +69,11 @@ def _table(title: str, columns: Iterable[str], left: int = 1) -> DataTable:
 
 
 def _overview(report: QualityReport) -> DataTable:
-    columns = (report.by or "labels", "audited", "accuracy", "right at first pass", "gold", "blind", "open")
+    columns = (report.by or "labels", "audited", "accuracy", "right at first pass", "planted", "blind", "open")
     table = _table("Accuracy, with 95% intervals", (*columns, "overturned on appeal"))
     for group in report.groups:
         of = group.overview
-        kinds = [percent(share, enough=n >= FEW_AUDITS) for share, n in of.kinds.values()]
+        kinds = [percent(share, enough=n >= FEW_AUDITS) for share, n in (of.gold, *of.kinds.values())]
         cells = (f"{of.audited:,}", percent(of.accuracy, enough=of.enough), percent(of.first_pass, enough=of.enough))
         table.add_row(_named(group), *cells, *kinds, percent(of.overturned, enough=of.decided >= FEW_REVIEWS))
     return table
