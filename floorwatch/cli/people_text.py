@@ -45,6 +45,11 @@ def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
     right, judged = accuracy.seen
     seen = f"{judged - right} of {plural(judged, 'audited label')} wrong" if judged else "no label was audited"
     best = accuracy.best
+    if accuracy.awaited:
+        return (
+            f"awaits audits: they stand for {accuracy.stand_for:,.0f} of {plural(accuracy.labels, 'label')} so far, {seen}. "
+            "What is audited first is often what was flagged, so nothing is said before they stand for half"
+        )
     if accuracy.standing is TargetStanding.too_few or best is None:
         return (
             f"too few audits to say: {seen}. At least {policy.min_audits} are asked for; about {accuracy.missing} more "
@@ -119,14 +124,20 @@ def each_rows(cards: list[Scorecard], by: str) -> list[list[str]]:
     ]
     for card in sorted(cards, key=lambda card: (-(card.pooled.below if card.pooled else -1.0), card.labeler_id)):
         (right, judged), best, pooled = card.accuracy.seen, card.accuracy.best, card.pooled
-        few = card.accuracy.standing is TargetStanding.too_few
+        few = (
+            "awaits audits"
+            if card.accuracy.awaited
+            else "too few"
+            if card.accuracy.standing is TargetStanding.too_few
+            else ""
+        )
         rows.append(
             [
                 printable(card.labeler_id),
                 printable(getattr(card, by)) or f"no {by}",
                 f"{judged:,}",
                 f"{judged - right:,}",
-                *(("too few", MISSING) if few or best is None else _cells(best)),
+                *((few or "too few", MISSING) if few or best is None else _cells(best)),
                 *((MISSING, MISSING, MISSING) if pooled is None else (*_cells(pooled.estimate), f"{pooled.below:.2f}")),
             ]
         )

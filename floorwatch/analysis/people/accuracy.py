@@ -55,6 +55,10 @@ class Accuracy(NamedTuple):
         targeted_correct: Of these, labels that were right.
         technical: Audited labels with technical errors, left out.
         gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
+        labels: Labels in all, but for those with technical errors.
+        stand_for: For how many of them the audits stand whose sampling probability is known, Σ1/π.
+        awaited: That is surely less than half of them, so most audits are still to come, or most work is never audited:
+            ``standing`` is ``too_few``, for flagged work is often audited within the hour and the rest days later.
         standing: What can be said, by the limits to judge by: of ``weighted`` where any sampling probability is known, even
             if those audits are too few, for targeted ones are no sample; else of those assumed to be random.
         by_weight: ``standing`` is of the weighted one.
@@ -74,6 +78,9 @@ class Accuracy(NamedTuple):
     targeted_correct: int
     technical: int
     gold: tuple[int, int]
+    labels: int
+    stand_for: float
+    awaited: bool
     standing: TargetStanding
     by_weight: bool
     missing: int
@@ -95,10 +102,11 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy, scatter: f
         scatter: How many times as much the accuracy scatters as with independent audits (``clusters.DayClusters.scatter``).
     """
     judged, correct, technical, gold, gold_correct = 0, 0, 0, 0, 0
-    targeted, targeted_correct = 0, 0
+    targeted, targeted_correct, labels = 0, 0, 0
     sums = SampledAudits()
     for work in works:
         verdict = work.judged
+        labels += verdict is None or not verdict.technical
         if verdict is None:
             continue
         if verdict.technical:
@@ -117,6 +125,9 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy, scatter: f
     best = share.shown(scatter) if share is not None else None
     drawn = proportion(correct - targeted_correct, judged - targeted) if sums.sampled else best
     size = share.worth if share is not None else 0.0
+    stand_for = sums.stand_for()
+    awaited = sums.sampled and stand_for.limits()[1] < labels / 2
+    limits = share.limits(scatter=scatter) if share is not None else (0.0, 1.0)
     return Accuracy(
         judged=judged,
         correct=correct,
@@ -129,7 +140,10 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy, scatter: f
         targeted_correct=targeted_correct,
         technical=technical,
         gold=(gold_correct, gold),
-        standing=standing_of(share.limits(scatter=scatter) if share is not None else (0.0, 1.0), size, policy),
+        labels=labels,
+        stand_for=stand_for.labels,
+        awaited=awaited,
+        standing=TargetStanding.too_few if awaited else standing_of(limits, size, policy),
         by_weight=sums.sampled,
         missing=_missing(best, size, scatter, policy),
         seen=sums.counts(weighted=sums.sampled),

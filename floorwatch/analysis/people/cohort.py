@@ -151,13 +151,15 @@ class Cohort:
         return JudgedTogether(len(chances), named, rate, self.correlation, chances)
 
     def pooled(self, labeler_id: str, peers: Peers) -> Pooled | None:
-        """Return the accuracy of one labeller in the window, pooled with peers; None where they have no audits.
+        """Return the accuracy of one labeller in the window, pooled with peers; None without audits, or while most are awaited.
 
         Args:
             labeler_id: Who.
             peers: Of ``peers_of``.
         """
         accuracy = self.accuracies.get(labeler_id)
+        if accuracy is not None and accuracy.awaited:
+            return None
         prior = self._prior(labeler_id, peers.tallies) if accuracy is not None else None
         if accuracy is None or prior is None:
             return None

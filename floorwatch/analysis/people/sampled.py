@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from floorwatch.analysis.people.standing_labels import StandingLabel, StandingVerdict
 from streams.core.binomial import Weighed
+from streams.core.counters import NANO
 from streams.core.proportions import Interval, WeightedShare, difference_of, weighted_share
+from streams.core.remainder import SampledTotal
 
 
 class SampledAudits:
@@ -17,14 +19,14 @@ class SampledAudits:
         assumed_counts: [right, judged] over those assumed to be random, for their audits say nothing of sampling.
     """
 
-    __slots__ = ("_largest", "_right", "_wrong", "assumed_counts", "sampled_counts")
+    __slots__ = ("_largest", "_right", "_unit", "_wrong", "assumed_counts", "sampled_counts")
 
     def __init__(self, works: Iterable[StandingLabel] = ()) -> None:
         """Count some labels; those without a verdict, or with a technical error, are passed over."""
         self.sampled_counts = [0, 0]
         self.assumed_counts = [0, 0]
         self._right, self._wrong = [0, 0], [0, 0]
-        self._largest = 0
+        self._largest = self._unit = 0
         for work in works:
             if work.judged is not None and not work.judged.technical:
                 self.add(work.judged)
@@ -41,11 +43,17 @@ class SampledAudits:
         side[0] += weight
         side[1] += weight * weight
         self._largest = max(self._largest, weight)
+        self._unit += weight * max(0, weight - NANO)
 
     @property
     def sampled(self) -> bool:
         """Whether any sampling probability is known."""
         return self.sampled_counts[1] > 0
+
+    def stand_for(self) -> SampledTotal:
+        """Return for how many labels the audits stand whose sampling probability is known, Σ1/π."""
+        total = self._right[0] + self._wrong[0]
+        return SampledTotal(total / NANO, self._unit / total / NANO if total else 0.0)
 
     def share(self, *, weighted: bool) -> WeightedShare | None:
         """Return the accuracy, None without audits.
