@@ -51,7 +51,10 @@ class SampledAudits:
         return self.sampled_counts[1] > 0
 
     def stand_for(self) -> SampledTotal:
-        """Return for how many labels the audits stand whose sampling probability is known, Σ1/π."""
+        """Return for how many labels the audits stand whose sampling probability is known, Σ1/π.
+
+        Source: Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe", JASA 47, 1952.
+        """
         total = self._right[0] + self._wrong[0]
         return SampledTotal(total / NANO, self._unit / total / NANO if total else 0.0)
 
