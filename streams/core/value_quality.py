@@ -92,7 +92,9 @@ def _parsed(name: str) -> _Parsed:
     given = c.canonical(given)
     values = frozenset(c.values_of(given))
     if truth == c.UNKNOWN_TRUTH:
-        return _Parsed(given, truth, values, tuple((value, UNSAID) for value in values))
+        # One value that is wrong is wrong, whatever is right. Of several some may be right.
+        unsaid = GIVEN_AND_WRONG if len(values) == 1 else UNSAID
+        return _Parsed(given, truth, values, tuple((value, unsaid) for value in values))
     right = c.values_of(truth)
     places = [(value, GIVEN_AND_RIGHT if value in right else GIVEN_AND_WRONG) for value in values]
     return _Parsed(given, truth, values, (*places, *((value, MISSED) for value in right - values)))
@@ -150,8 +152,9 @@ def value_quality(
 ) -> tuple[dict[str, dict[str, Any]], list[list[Any]]]:
     """Return precision and recall per decision value, and the confusion pairs most frequent first.
 
-    Neither is said where more than one in ``UNSAID_MOST`` of the audits it hangs on, by weight, does not name the right value: for
-    precision those of the value, for recall those of all, since any of them may be one that was missed. Where the audits assumed to be
+    Neither is said where more than one in ``UNSAID_MOST`` of the audits it hangs on, by weight, does not say of which kind it is: for
+    precision those of the value that do not name the right one and whose label has other values too, for recall all that do not
+    name it, since any of them may be one that was missed. Where the audits assumed to be
     random weigh what Σ1/π of the others leaves, the limits of recall hold for every weight within its own limits.
 
     Args:

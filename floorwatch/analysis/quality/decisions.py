@@ -79,8 +79,9 @@ def _confusion(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
     mine = c.values_of(given)
     yield from _weighed(("checked", judged.policy), weight)
     if verdict.truth == c.UNKNOWN_TRUTH:
+        unsaid = "fp" if len(mine) == 1 else "unsaid"  # one value that is wrong is wrong, whatever is right
         for value in mine:
-            yield from _weighed(("value", judged.policy, value, "unsaid"), weight)
+            yield from _weighed(("value", judged.policy, value, unsaid), weight)
         yield from _weighed(("unsaid", judged.policy), weight)
         return
     truth = c.values_of(verdict.truth)
