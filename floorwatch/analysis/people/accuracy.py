@@ -51,7 +51,7 @@ class Accuracy(NamedTuple):
         scatter: How many times as much the estimate scatters as with independent audits, for errors of one day resemble each
             other: its interval, ``standing`` and ``missing`` allow for it.
         effective: How many plain audits the weighted one is worth.
-        targeted: Labels that no audit drew at random, picked because something looked wrong: in ``raw`` only.
+        targeted: Labels whose audits say how they were chosen, and no probability, and planted items: in ``raw`` only.
         targeted_correct: Of these, labels that were right.
         technical: Audited labels with technical errors, left out.
         gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.

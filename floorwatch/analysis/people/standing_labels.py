@@ -45,7 +45,7 @@ class StandingVerdict(NamedTuple):
 
     @property
     def targeted(self) -> bool:
-        """Picked because something looked wrong: no sample of anything."""
+        """Chosen in a way that has no known probability, or planted: no sample of the work."""
         return not self.weight_nano and not self.assumed
 
 

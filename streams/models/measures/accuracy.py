@@ -58,7 +58,7 @@ TARGETED = accuracy.count(
     "labels",
     "Audited labels that no audit drew at random; in no estimate.",
     Meaning(
-        "Labels that no audit drew at random, picked because something looked wrong. They are in *raw* and in no estimate."
+        "Labels whose audits say how they were chosen, and no probability, and planted items. They are in *raw* and in no estimate."
     ),
 )
 WEIGHT_NANO = accuracy.count(
