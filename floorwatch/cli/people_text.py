@@ -191,7 +191,8 @@ def _targeted_lines(accuracy: Accuracy) -> list[str]:
     if not accuracy.targeted:
         return []
     wrong = accuracy.targeted - accuracy.targeted_correct
-    what = f"{plural(accuracy.targeted, 'targeted audit')} (picked or planted, or drawn with a probability that nobody says), {wrong} wrong"
+    how = "picked or planted, or drawn with a probability that nobody says"
+    what = f"{plural(accuracy.targeted, 'targeted audit')} ({how}), {wrong} wrong"
     return [f"  Not in it: {what}. They are not a sample of the work."]
 
 

@@ -288,13 +288,13 @@ def test_targeted_audits_are_named_and_in_no_share():
     assert "weighted by sampling, 3 of 60 audited labels wrong" in said
     assert len(lines) == 1
     assert lines[0].startswith(
-        "  Not in it: 10 targeted audits (picked, or drawn with a probability that nobody says), 8 wrong. They are not"
+        "  Not in it: 10 targeted audits (picked or planted, or drawn with a probability that nobody says), 8 wrong. They are not"
     )
     # Five random audits are too few, and the forty targeted ones are no sample: they do not make them enough.
     said, lines = lines_of((5, 0), (32, 8))
     assert said.startswith("too few audits to say: 0 of 5 audited labels wrong")
     assert lines[0].startswith(
-        "  Not in it: 40 targeted audits (picked, or drawn with a probability that nobody says), 8 wrong."
+        "  Not in it: 40 targeted audits (picked or planted, or drawn with a probability that nobody says), 8 wrong."
     )
     said, lines = lines_of((0, 0), (40, 0))
     assert said.startswith("too few audits to say: no label was audited")
