@@ -45,7 +45,7 @@ def accuracy_words(accuracy: Accuracy, policy: PeoplePolicy) -> str:
     right, judged = accuracy.seen
     seen = f"{judged - right} of {plural(judged, 'audited label')} wrong" if judged else "no label was audited"
     best = accuracy.best
-    if accuracy.awaited:
+    if accuracy.awaits_audits:
         return (
             f"awaits audits: they stand for {accuracy.stand_for:,.0f} of {plural(accuracy.labels, 'label')} so far, {seen}. "
             "What is audited first is often what was flagged, so nothing is said before they stand for half"
@@ -126,7 +126,7 @@ def each_rows(cards: list[Scorecard], by: str) -> list[list[str]]:
         (right, judged), best, pooled = card.accuracy.seen, card.accuracy.best, card.pooled
         few = (
             "awaits audits"
-            if card.accuracy.awaited
+            if card.accuracy.awaits_audits
             else "too few"
             if card.accuracy.standing is TargetStanding.too_few
             else ""

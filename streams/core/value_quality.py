@@ -67,7 +67,8 @@ class Pair:
         return total + each, squares + each * assumed_each, max(heaviest, assumed_each)
 
 
-GIVEN_AND_RIGHT, GIVEN_AND_WRONG, MISSED, UNSAID = range(4)
+GIVEN_AND_RIGHT, GIVEN_AND_WRONG, MISSED, UNSAID, UNSAID_ALONE = range(5)
+"""The last: wrong, nobody said what is right, and the label has no other value."""
 
 
 class _Parsed(NamedTuple):
@@ -92,8 +93,7 @@ def _parsed(name: str) -> _Parsed:
     given = c.canonical(given)
     values = frozenset(c.values_of(given))
     if truth == c.UNKNOWN_TRUTH:
-        # One value that is wrong is wrong, whatever is right. Of several some may be right.
-        unsaid = GIVEN_AND_WRONG if len(values) == 1 else UNSAID
+        unsaid = UNSAID_ALONE if len(values) == 1 else UNSAID
         return _Parsed(given, truth, values, tuple((value, unsaid) for value in values))
     right = c.values_of(truth)
     places = [(value, GIVEN_AND_RIGHT if value in right else GIVEN_AND_WRONG) for value in values]
@@ -113,9 +113,9 @@ class _Tally:
     __slots__ = ("counts", "heaviest", "squares", "totals")
 
     def __init__(self) -> None:
-        self.counts = [0, 0, 0, 0]
-        self.totals = [0.0, 0.0, 0.0, 0.0]
-        self.squares = [0.0, 0.0, 0.0, 0.0]
+        self.counts = [0, 0, 0, 0, 0]
+        self.totals = [0.0, 0.0, 0.0, 0.0, 0.0]
+        self.squares = [0.0, 0.0, 0.0, 0.0, 0.0]
         self.heaviest = 0.0
 
 
@@ -152,10 +152,10 @@ def value_quality(
 ) -> tuple[dict[str, dict[str, Any]], list[list[Any]]]:
     """Return precision and recall per decision value, and the confusion pairs most frequent first.
 
-    Neither is said where more than one in ``UNSAID_MOST`` of the audits it hangs on, by weight, does not say of which kind it is: for
-    precision those of the value that do not name the right one and whose label has other values too, for recall all that do not
-    name it, since any of them may be one that was missed. Where the audits assumed to be
-    random weigh what Σ1/π of the others leaves, the limits of recall hold for every weight within its own limits.
+    Neither is said where more than one in ``UNSAID_MOST`` of the audits it hangs on, by weight, does not name the right value: for
+    precision those of the value, for recall those of all, since any of them may be one that was missed. Up to there a wrong label
+    of one value counts against its precision, for that value is what is wrong as a rule. Where the audits assumed to be random
+    weigh what Σ1/π of the others leaves, the limits of recall hold for every weight within its own limits.
 
     Args:
         pairs: What ``pairs_of`` returns.
@@ -236,9 +236,9 @@ def _shares(tally: _Tally, passed: float, unsaid: float) -> dict[str, Any]:
         passed: The greatest weight of an audit of a label that was not given it.
         unsaid: Σw of all audits that do not name the right value.
     """
-    right, wrong, missed, own_unsaid = tally.totals
+    right, wrong, missed, unsaid_of_several, unsaid_alone = tally.totals
     given, deserved = right + wrong, right + missed
-    precise = given > 0 and not c.unsaid_too_often(own_unsaid, given)
+    precise = given > 0 and not c.unsaid_too_often(unsaid_of_several + unsaid_alone, given)
     known = passed > 0 and deserved > 0 and not c.unsaid_too_often(unsaid, deserved)
     recall, low, high = (None, None, None)
     if known:
@@ -246,13 +246,13 @@ def _shares(tally: _Tally, passed: float, unsaid: float) -> dict[str, Any]:
         recall, low, high = recall_share(
             Weighed(right, right_squares, tally.heaviest), Weighed(missed, missed_squares, passed)
         )
-    tp, fp, fn, unsaid_count = tally.counts
+    tp, fp, fn, of_several, alone = tally.counts
     return {
         "tp": tp,
         "fp": fp,
         "fn": fn,
-        "unsaid": unsaid_count,
-        "precision_ratio": right / given if precise else None,
+        "unsaid": of_several + alone,
+        "precision_ratio": right / (given + unsaid_alone) if precise else None,
         "recall_ratio": recall,
         "recall_low_ratio": low,
         "recall_high_ratio": high,

@@ -9,9 +9,10 @@ import pytest
 from floorwatch.analysis.people import peers
 from floorwatch.analysis.people.accuracy import TargetStanding, accuracy_of
 from floorwatch.analysis.people.coaching import CoachingStep, State, Told, coaching_of
+from floorwatch.analysis.people.cohort import Cohort
 from floorwatch.analysis.people.people_policy import PeoplePolicy
 from floorwatch.analysis.people.sampled import SampledAudits, change_between
-from floorwatch.analysis.people.scorecard import trend_of
+from floorwatch.analysis.people.scorecard import scorecard, trend_of
 from tests.people.floor import BASE, DAY, HOUR, judged, peers_at, work
 
 FLAGGED, FLAGGED_WRONG, PASSED_WRONG = 0.2, 0.14, 0.02
@@ -130,7 +131,7 @@ def test_nobody_is_judged_while_most_audits_are_awaited():
     for _ in range(40):
         works = person(rng, 1.25, 10, passed_are_in=False)
         found = accuracy_of(works, policy)
-        assert (found.awaited, found.standing) == (True, TargetStanding.too_few)
+        assert (found.awaits_audits, found.standing) == (True, TargetStanding.too_few)
         assert 20 < found.stand_for < 110
         assert found.labels == 600
         share = SampledAudits(works).share(weighted=True)
@@ -138,10 +139,31 @@ def test_nobody_is_judged_while_most_audits_are_awaited():
     assert below > 30, "judged by what is in, they would be"
 
 
+def test_who_awaits_audits_has_no_trend_and_is_no_measure_for_peers():
+    rng = Random(12)
+    done = {name: [one._replace(labeler_id=name) for one in person(rng, 1.25, 10)] for name in ("ann", "ben", "cho")}
+    late = [one._replace(labeler_id="late") for one in person(rng, 1.25, 10, passed_are_in=False)]
+    window = (BASE, BASE + DAY)
+
+    def cards(*people):
+        crowd = Cohort(
+            sorted((one for own in people for one in own), key=lambda one: one.time_ms), window, PeoplePolicy()
+        )
+        return {name: scorecard(crowd, name) for name in crowd.works}
+
+    alone, beside = cards(*done.values()), cards(*done.values(), late)
+    assert beside["late"].accuracy.awaits_audits
+    assert (beside["late"].trend.change, beside["late"].trend.within, beside["late"].pooled) == (None, None, None)
+    for name, card in alone.items():
+        assert beside[name].peers_accuracy == card.peers_accuracy
+        assert beside[name].pooled == card.pooled
+    assert SampledAudits(late).share(weighted=True).estimate.value < 0.9
+
+
 @pytest.mark.parametrize("design", [(1.25, 10), (1, 50), (20, 20), (2, 33)], ids=str)
 def test_those_whose_audits_are_in_are_judged(design):
     rng = Random(11)
-    awaited = sum(accuracy_of(person(rng, *design), PeoplePolicy()).awaited for _ in range(150))
+    awaited = sum(accuracy_of(person(rng, *design), PeoplePolicy()).awaits_audits for _ in range(150))
     assert awaited <= 3  # 2.5% at most by the limits, within the chance of 150 people
 
 
@@ -149,4 +171,4 @@ def test_audits_assumed_random_stand_for_nobody_knows_how_many():
     works = [
         work(n, at=n, verdict=judged(False, weight=0)._replace(assumed=True) if n < 40 else None) for n in range(4_000)
     ]
-    assert not accuracy_of(works, PeoplePolicy()).awaited
+    assert not accuracy_of(works, PeoplePolicy()).awaits_audits

@@ -55,7 +55,27 @@ def test_recall_hangs_on_the_weights() -> None:
     assert not hate.recall.enough
 
 
-def test_without_sampling_probabilities_it_is_raw_and_says_so() -> None:
+@pytest.mark.parametrize("said", [{}, {"sampling": {"probability": 0.5}}], ids=["assumed", "known"])
+@pytest.mark.parametrize("picked", [{"gold": True}, {"sampling": {"method": "risk"}}], ids=["planted", "picked"])
+def test_what_was_picked_is_in_no_precision_or_recall(said: dict, picked: dict) -> None:
+    """400 labels drawn, every tenth wrong; beside each wrong one another that was picked because it was wrong."""
+    events: list[Event] = []
+    for n in range(400):
+        value, other = ("x", "y") if n % 2 else ("y", "x")
+        wrong = n % 20 < 2
+        truth = other if wrong else value
+        verdict = "incorrect" if wrong else "correct"
+        events += [decide(f"d{n}", values=[value]), judge(f"d{n}", verdict, values=[truth], **said)]
+        if wrong:
+            events += [decide(f"p{n}", values=[value]), judge(f"p{n}", verdict, values=[truth], **picked)]
+    for one in value_quality(counted(facts_of(events))):
+        assert (one.tp, one.fp, one.fn) == (180, 40, 40), "all audits, as rows count them"
+        for share in (one.precision, one.recall):
+            assert share.estimate is not None
+            assert (share.estimate.value, share.audits) == (0.9, 200)
+
+
+def test_without_sampling_probabilities_all_count_alike_and_it_says_so() -> None:
     events = [
         decide("a", values=["x"]),
         judge("a", "correct"),

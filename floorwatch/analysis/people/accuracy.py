@@ -57,7 +57,7 @@ class Accuracy(NamedTuple):
         gold: (correct, judged) on tasks whose answer was known; they are in ``raw`` too.
         labels: Labels in all, but for those with technical errors.
         stand_for: For how many of them the audits stand whose sampling probability is known, Σ1/π.
-        awaited: That is surely less than half of them, so most audits are still to come, or most work is never audited:
+        awaits_audits: That is surely less than half of them, so most audits are still to come, or most work is never audited:
             ``standing`` is ``too_few``, for flagged work is often audited within the hour and the rest days later.
         standing: What can be said, by the limits to judge by: of ``weighted`` where any sampling probability is known, even
             if those audits are too few, for targeted ones are no sample; else of those assumed to be random.
@@ -80,7 +80,7 @@ class Accuracy(NamedTuple):
     gold: tuple[int, int]
     labels: int
     stand_for: float
-    awaited: bool
+    awaits_audits: bool
     standing: TargetStanding
     by_weight: bool
     missing: int
@@ -126,7 +126,7 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy, scatter: f
     drawn = proportion(correct - targeted_correct, judged - targeted) if sums.sampled else best
     size = share.worth if share is not None else 0.0
     stand_for = sums.stand_for()
-    awaited = sums.sampled and 2 * stand_for.limits()[1] < labels
+    awaits_audits = sums.sampled and 2 * stand_for.limits()[1] < labels
     limits = share.limits(scatter=scatter) if share is not None else (0.0, 1.0)
     return Accuracy(
         judged=judged,
@@ -142,8 +142,8 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy, scatter: f
         gold=(gold_correct, gold),
         labels=labels,
         stand_for=stand_for.labels,
-        awaited=awaited,
-        standing=TargetStanding.too_few if awaited else standing_of(limits, size, policy),
+        awaits_audits=awaits_audits,
+        standing=TargetStanding.too_few if awaits_audits else standing_of(limits, size, policy),
         by_weight=sums.sampled,
         missing=_missing(best, size, scatter, policy),
         seen=sums.counts(weighted=sums.sampled),

@@ -100,7 +100,9 @@ class Cohort:
             name: tenure_of(own, self.begin_ms, self.end_ms, policy, self.known.get(name))
             for name, own in self.works.items()
         }
-        self._tallies = {name: tally_works(own) for name, own in self.window.items()}
+        self._tallies = {
+            name: tally_works(own, audits=not self.accuracies[name].awaits_audits) for name, own in self.window.items()
+        }
         self._past = {name: tally_works(own) for name, own in self.reference.items()}
         established = [name for name, tenure in self.tenures.items() if not tenure.is_new(policy)]
         self._sums = {
@@ -158,7 +160,7 @@ class Cohort:
             peers: Of ``peers_of``.
         """
         accuracy = self.accuracies.get(labeler_id)
-        if accuracy is not None and accuracy.awaited:
+        if accuracy is not None and accuracy.awaits_audits:
             return None
         prior = self._prior(labeler_id, peers.tallies) if accuracy is not None else None
         if accuracy is None or prior is None:

@@ -100,8 +100,13 @@ class WorkTally:
 Tallies = dict[Mix, WorkTally]
 
 
-def tally_works(works: Iterable[StandingLabel]) -> Tallies:
-    """Return one person's counts by kind of work."""
+def tally_works(works: Iterable[StandingLabel], *, audits: bool = True) -> Tallies:
+    """Return one person's counts by kind of work.
+
+    Args:
+        works: Labels of the person.
+        audits: Whether to count audits; those of somebody who still awaits most of them are no measure for others.
+    """
     found: Tallies = {}
     for work in works:
         tally = found.get(work.mix)
@@ -114,7 +119,7 @@ def tally_works(works: Iterable[StandingLabel]) -> Tallies:
             bucket = c.bucket(work.handle_ms)
             tally.buckets[bucket] = tally.buckets.get(bucket, 0) + 1
         verdict = work.judged
-        if verdict is None or verdict.technical or verdict.targeted:
+        if not audits or verdict is None or verdict.technical or verdict.targeted:
             continue
         tally.judged += 1
         tally.wrong += verdict.wrong

@@ -172,6 +172,8 @@ def scorecard(
         learning.handle if learning is not None else None, tenure, len(recent), len(reference.works)
     )
     latest = works[-1]
+    accuracy = crowd.accuracies.get(labeler_id) or accuracy_of((), policy)
+    trend = trend_of(works, crowd.start_ms, crowd.end_ms, crowd.correlation)
     return Scorecard(
         labeler_id=labeler_id,
         team=latest.team,
@@ -181,7 +183,7 @@ def scorecard(
         end_ms=crowd.end_ms,
         tenure=tenure,
         volume=volume_of(recent),
-        accuracy=crowd.accuracies.get(labeler_id) or accuracy_of((), policy),
+        accuracy=accuracy,
         pooled=crowd.pooled(labeler_id, peers),
         judged_together=crowd.judged.people,
         named=labeler_id in crowd.judged.named,
@@ -191,7 +193,7 @@ def scorecard(
         peers_accuracy=expected_accuracy(now.tallies, peers.tallies),
         handle=handle_against_peers(now.tallies, peers.tallies, policy.min_peer_labels),
         learning=learning,
-        trend=trend_of(works, crowd.start_ms, crowd.end_ms, crowd.correlation),
+        trend=trend._replace(change=None, within=None) if accuracy.awaits_audits else trend,
         rushing=rushing(now, reference, crowd.risk, learned_log, policy, crowd.correlation),
         evidence=evidence_of(recent, peers.tallies),
         exposure=exposure_now(works, crowd.end_ms, policy, shift_end_ms),

@@ -72,30 +72,33 @@ def _confusion(judged: JudgedLabel) -> Iterator[tuple[Key, int]]:
     verdict, given = judged.verdict, judged.label.values
     if verdict is None or not given:
         return
-    weight = verdict.weight_nano
     yield ("confusion", judged.policy, given, verdict.truth, "n"), 1
-    if weight:
-        yield ("confusion", judged.policy, given, verdict.truth, "w"), weight
+    if verdict.weight_nano:
+        yield ("confusion", judged.policy, given, verdict.truth, "w"), verdict.weight_nano
     mine = c.values_of(given)
-    yield from _weighed(("checked", judged.policy), weight)
+    yield from _audit(("checked", judged.policy), verdict)
     if verdict.truth == c.UNKNOWN_TRUTH:
-        unsaid = "fp" if len(mine) == 1 else "unsaid"  # one value that is wrong is wrong, whatever is right
         for value in mine:
-            yield from _weighed(("value", judged.policy, value, unsaid), weight)
-        yield from _weighed(("unsaid", judged.policy), weight)
+            yield from _audit(("value", judged.policy, value, "unsaid"), verdict)
+            if len(mine) == 1:
+                yield from _audit(("value", judged.policy, value, "alone"), verdict)
+        yield from _audit(("unsaid", judged.policy), verdict)
         return
     truth = c.values_of(verdict.truth)
     for value in mine | truth:
         outcome = "fn" if value not in mine else "tp" if value in truth else "fp"
-        yield from _weighed(("value", judged.policy, value, outcome), weight)
+        yield from _audit(("value", judged.policy, value, outcome), verdict)
 
 
-def _weighed(key: Key, weight_nano: int) -> Iterator[tuple[Key, int]]:
-    """Yield one audit: how many, and with a sampling probability its weight and the square of it."""
+def _audit(key: Key, verdict: LabelVerdict) -> Iterator[tuple[Key, int]]:
+    """Yield one audit: how many of all, and of those assumed random or with a π; of the latter the weight and the square of it."""
     yield (*key, "n"), 1
-    if weight_nano:
-        yield (*key, "w"), weight_nano
-        yield (*key, "w2"), weight_nano * weight_nano
+    if verdict.assumed:
+        yield (*key, "assumed"), 1
+    if verdict.weight_nano:
+        yield (*key, "known"), 1
+        yield (*key, "w"), verdict.weight_nano
+        yield (*key, "w2"), verdict.weight_nano * verdict.weight_nano
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class PolicyValueQuality:
         fn: Right and not given.
         precision: Of what was given, how much is right.
         recall: Of what is right, how much was given. It hangs on audits of labels that did not give the value.
-        weighted: Whether both are weighted by 1/π; else no audit named its sampling probability and they are raw.
+        weighted: Whether both are weighted by 1/π; else no audit named its sampling probability, and they are of those assumed random.
     """
 
     policy: str
@@ -160,7 +163,8 @@ def value_quality(counts: Counts) -> list[PolicyValueQuality]:
     precision = TP/(TP+FP), recall = TP/(TP+FN), each count weighted by w = 1/π (Hájek, 1971); the intervals are those of
     ``streams.core.binomial``. What recall does not know lies in the labels that did not give the value: their audits say how much
     one more miss would weigh, and whether there are enough to speak of it.
-    Audits that do not name the right value could be either: the interval reaches from all of them against it to all of them for
+    Labels that were picked or planted are in neither. A wrong label of one value counts against its precision also where nobody
+    names the right value. Still such audits could be either: the interval reaches from all of them against it to all of them for
     it (Manski, Partial Identification of Probability Distributions, 2003, chapter 1). Of the recall of a value these are all of
     its policy, for each may hide one that was missed.
     """
@@ -183,7 +187,7 @@ def value_quality(counts: Counts) -> list[PolicyValueQuality]:
     return found
 
 
-_WHATS = ("n", "w", "w2")
+_WHATS = ("n", "assumed", "known", "w", "w2")
 
 
 def _by_policy(counts: Counts, name: str) -> dict[str, dict[str, int]]:
@@ -199,13 +203,14 @@ def _share(
     """Return TP of TP and what stands against it.
 
     Args:
-        of: Amounts by outcome and ``n``, ``w`` or ``w2``.
+        of: Amounts by outcome and ``n``, ``assumed``, ``known``, ``w`` or ``w2``; ``alone`` are the unsaid
+            ones of labels without another value.
         against: ``fp`` or ``fn``.
         unsaid: Amounts of the audits that may be either.
         looked_at: Amounts of all audits that could have shown one that stands against it.
         weighted: Whether to weigh by 1/π.
     """
-    what, squared = ("w", "w2") if weighted else ("n", "n")
+    number, what, squared = ("known", "w", "w2") if weighted else ("assumed", "assumed", "assumed")
     right, wrong, open_ones, all_ones = (
         Weighed(amounts[0], amounts[1], 0.0)
         for amounts in (
@@ -215,16 +220,17 @@ def _share(
             (looked_at[what], looked_at[squared]),
         )
     )
-    audits = of.get(("tp", "n"), 0) + of.get((against, "n"), 0)
+    audits = of.get(("tp", number), 0) + of.get((against, number), 0)
     total = right.total + wrong.total
+    surely = of.get(("alone", what), 0) if against == "fp" else 0
     worth = all_ones.total * all_ones.total / all_ones.squares if all_ones.total else 0.0
-    open_n = unsaid.get("n", 0)
+    open_n = unsaid.get(number, 0)
     if not total or not worth or c.unsaid_too_often(int(open_ones.total), int(total)):
         return SampledShare(None, audits, worth, open_n)
     each, typical = all_ones.squares / all_ones.total, (right.squares + wrong.squares) / total
     low, _ = share_limits(right._replace(largest=typical), _both(wrong, open_ones, each))
     _, high = share_limits(_both(right, open_ones, typical), wrong._replace(largest=each))
-    return SampledShare(Interval(right.total / total, low, high), audits, worth, open_n)
+    return SampledShare(Interval(right.total / (total + surely), low, high), audits, worth, open_n)
 
 
 def _both(one: Weighed, other: Weighed, largest: float) -> Weighed:

@@ -92,7 +92,7 @@ def _drawn_words(whole: Overview) -> Iterator[str]:
 
 def _values(values: list[PolicyValueQuality]) -> Iterator[str | DataTable]:
     weighted = (
-        "weighted by 1/probability" if any(one.weighted for one in values) else "raw: no audit named its probability"
+        "weighted by 1/probability" if any(one.weighted for one in values) else "audits assumed random, each alike"
     )
     table = _table(f"Decision values ({weighted})", ("policy", "value", "precision", "recall", "audits"), left=2)
     busiest = sorted(values, key=lambda one: (-(one.tp + one.fp + one.fn), one.policy, one.value))
