@@ -23,9 +23,22 @@ from alerts.settings.channels import (
     SlackSettings,
     WebhookSettings,
 )
+from alerts.settings.escalations import Escalations, escalation_faults
+from alerts.settings.names import Known, named
+from alerts.settings.people import People, people_faults
+from alerts.settings.route import (
+    AnyRoute,
+    RouteSettings,
+    all_receivers,
+    channels_reached,
+    notify_place,
+    route_faults,
+    whole,
+)
 from alerts.settings.routes import RoutingEntrySettings
+from alerts.settings.schedules import Schedules, schedule_faults
 from alerts.signals import Severity
-from config.base import Section
+from config.base import Section, SettingsFault
 from config.nearest import choices
 from streams.core.formatting import UTC_ZONE
 
@@ -51,7 +64,7 @@ class RoutingFault:
 
 
 class RoutingSettings(Section):
-    """Channels by name, which of them each route uses, and which incidents take which route; ``default`` must exist.
+    """Channels by name, whom each route tells, and which incidents take which route; ``default`` must exist.
 
     What no entry of ``routing`` fits takes the route that its rule names.
     ``route_zones`` names the time zone of who reads a route's messages; a channel's own ``zone`` comes first.
@@ -60,14 +73,62 @@ class RoutingSettings(Section):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     channels: dict[str, ChannelSettings] = Field(default={"console": ConsoleSettings(type="console")})
-    routes: dict[str, tuple[str, ...]] = Field(default={DEFAULT_ROUTE: ("console",)})
+    routes: dict[str, AnyRoute] = Field(default={DEFAULT_ROUTE: ("console",)})
     route_zones: dict[str, str] = Field(default={})
     routing: tuple[RoutingEntrySettings, ...] = Field(default=())
+    people: People = Field(
+        default={},
+        max_length=1000,
+        description="Who can be told as person:NAME, each by which channels, e.g. {mei: {channels: {page: [sms], warn: [ops]}}}.",
+    )
+    schedules: Schedules = Field(
+        default={},
+        max_length=200,
+        description="Who is on call; a route tells schedule:NAME (docs/routing.md).",
+    )
+    escalations: Escalations = Field(
+        default={},
+        max_length=200,
+        description="Whom a route tells next while nobody acknowledges; a route names one as its escalation.",
+    )
     _unusable: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def entries(self) -> tuple[RoutingEntry, ...]:
         """Return the routing as the pure machines take it."""
         return tuple(entry.policy() for entry in self.routing)
+
+    def whole_routes(self) -> dict[str, RouteSettings]:
+        """Return the routes by name, also those that are written as lists."""
+        return {name: whole(route) for name, route in self.routes.items()}
+
+    def channels_of_route(self, name: str) -> tuple[str, ...]:
+        """Return the channels that a route may use at any time; none of a route that there is not."""
+        return channels_reached(self.receivers_of_route(name), self.people, self.schedules)
+
+    def receivers_of_route(self, name: str) -> tuple[str, ...]:
+        """Return whom a route may tell, at the beginning or later, each with its kind: ``channel:ops``."""
+        return all_receivers(whole(self.routes.get(name, ())), self.escalations)
+
+    def known(self) -> Known:
+        """Return the names that there are."""
+        return Known(
+            {
+                "channel": self.channels,
+                "person": self.people,
+                "schedule": self.schedules,
+                "escalation": self.escalations,
+            }
+        )
+
+    def oncall_faults(self) -> list[SettingsFault]:
+        """Return what names nobody, or what there is not, among routes, people, schedules and escalations."""
+        known = self.known()
+        return [
+            *route_faults(self.routes, known),
+            *people_faults(self.people, known),
+            *schedule_faults(self.schedules, known),
+            *escalation_faults(self.escalations, known),
+        ]
 
     def set_aside(self, channel: str, reason: str) -> None:
         """Note that a channel's settings cannot be read. Routes may still name the channel, but it delivers nothing."""
@@ -79,14 +140,12 @@ class RoutingSettings(Section):
 
     def unknown_channels(self) -> list[RoutingFault]:
         """Return the contradictions between routes and channels."""
+        known = self.known()
         found = [
-            RoutingFault(
-                ("routes", route, place),
-                f"there is no channel {name}",
-                f"define it in alerts.channels; {choices(name, self.channels)}",
-            )
-            for route, names in self.routes.items()
-            for place, name in enumerate(names)
+            RoutingFault((*notify_place(route, written), place), f"there is no channel {name}", self._hint(name, known))
+            for route, written in self.routes.items()
+            for place, text in enumerate(whole(written).receivers())
+            for name in named([text], "channel")
             if name not in self.channels
         ]
         found += self._fallback_faults()
@@ -97,6 +156,13 @@ class RoutingSettings(Section):
                 )
             )
         return found
+
+    def _hint(self, name: str, known: Known) -> str:
+        """Return what was probably meant by a name that is no channel."""
+        other = next((kind for kind in ("person", "schedule") if known.has(kind, name)), None)
+        if other is not None:
+            return f"write {other}:{name}"
+        return f"define it in alerts.channels; {choices(name, self.channels)}"
 
     def _fallback_faults(self) -> list[RoutingFault]:
         found = []
@@ -148,9 +214,9 @@ def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> Chann
             place = ("channels", name, *([fault.field] if fault.field else []))
             faults.append(RoutingFault(place, fault.reason, fault.hint))
     faults += settings.unknown_channels()
-    for route, names in settings.routes.items():
-        known = [name for name in names if name in built]
-        if not names:
+    for route, written in settings.routes.items():
+        known = [name for name in settings.channels_of_route(route) if name in built]
+        if not settings.receivers_of_route(route) and whole(written).escalation is None:
             hint = f"name a channel: [{next(iter(settings.channels), 'console')}]"
             faults.append(
                 RoutingFault(("routes", route), "has no channel, so nobody would hear of what is sent here", hint)
@@ -167,12 +233,12 @@ def channels_of(settings: RoutingSettings) -> Callable[[Notification], tuple[str
     ``default`` replaces a missing route.
     """
     routes = _routes_of(settings)
+    own = {name: named(route.notify, "channel") for name, route in settings.whole_routes().items()}
 
     def chosen(note: Notification) -> tuple[str, ...]:
         if decided := tuple(name for name in note.channels if name in settings.channels):
             return decided
-        fallback = settings.routes.get(DEFAULT_ROUTE, ())
-        names = [name for route in routes(note) for name in settings.routes.get(route) or fallback]
+        names = [name for route in routes(note) for name in own.get(route) or own.get(DEFAULT_ROUTE, ())]
         return tuple(dict.fromkeys(name for name in names if name in settings.channels))
 
     return chosen
@@ -210,20 +276,49 @@ def _subject(note: Notification) -> Subject | None:
 
 
 def zone_of(settings: RoutingSettings) -> Callable[[Notification, str], str]:
-    """Return a function from a channel to the zone in which its readers see times: the channel's, else its route's, else UTC."""
+    """Return a function from a channel to the zone in which its readers see times.
+
+    It is the channel's own, else that of the people whose channel it is, else its route's, else UTC.
+    """
     routes = _routes_of(settings)
+    own, by_route = own_zones(settings), zones_of_routes(settings)
+    reached = {name: settings.channels_of_route(name) for name in settings.routes}
 
     def chosen(note: Notification, channel: str) -> str:
-        own = settings.channels[channel].zone if channel in settings.channels else None
-        if own is not None:
-            return own
+        if channel in own:
+            return own[channel]
         for route in routes(note):
-            named = route if route in settings.routes else DEFAULT_ROUTE
-            if channel in settings.routes.get(named, ()) and named in settings.route_zones:
-                return settings.route_zones[named]
+            name = route if route in settings.routes else DEFAULT_ROUTE
+            if channel in reached.get(name, ()) and name in by_route:
+                return by_route[name]
         return UTC_ZONE
 
     return chosen
+
+
+def own_zones(settings: RoutingSettings) -> dict[str, str]:
+    """Return the zones of channels that have one whatever the route: their own, or that of the people who alone have them.
+
+    People of several zones give a channel none.
+    """
+    public = {name for route in settings.routes for name in named(settings.receivers_of_route(route), "channel")}
+    of_people: dict[str, set[str | None]] = {}
+    for person in settings.people.values():
+        for channel in (name for some in person.channels.values() for name in some):
+            of_people.setdefault(channel, set()).add(person.zone)
+    found = {}
+    for channel, zones in of_people.items():
+        zone = next(iter(zones)) if len(zones) == 1 else None
+        if zone is not None and channel not in public:
+            found[channel] = zone
+    return found | {name: channel.zone for name, channel in settings.channels.items() if channel.zone is not None}
+
+
+def zones_of_routes(settings: RoutingSettings) -> dict[str, str]:
+    """Return the zones of the routes that have one."""
+    return dict(settings.route_zones) | {
+        name: route.zone for name, route in settings.whole_routes().items() if route.zone
+    }
 
 
 def rates_of(settings: RoutingSettings) -> dict[str, SendingRate]:

@@ -100,6 +100,11 @@ def refuse(faults: list[SettingsFault]) -> None:
         _raise(faults)
 
 
+def refuse_one(reason: str, hint: str) -> NoReturn:
+    """Raise one fault of the setting that is being read."""
+    _raise([SettingsFault((), reason, hint)])
+
+
 def _raise(faults: list[SettingsFault]) -> NoReturn:
     said = "; ".join(map(str, faults))
     raise PydanticCustomError(MANY, "{said}", {"said": said, "faults": faults})

@@ -59,13 +59,13 @@ class NotificationService:
         """Build the channels and say what is wrong with them; :meth:`start` begins to deliver. ``signer`` makes links that act."""
         self._outbox, self._metrics, self._tasks = outbox, metrics, tasks
         self.channels = build_channels(settings, clock_ms)
-        self._routes = dict(settings.routes)
+        self._routes = {name: settings.channels_of_route(name) for name in settings.routes}
         self._states: list[ChannelState] = []
         self._looked_ms: int | None = None
         for fault in self.channels.faults:
             log.error("ALERTS ARE NOT DELIVERED AS CONFIGURED: %s. Fix: %s", fault, fault.hint)
         usable = {name: name in self.channels.usable for name in self.channels.by_name}
-        silent = sum(not self.channels.usable.keys() & set(names) for names in settings.routes.values())
+        silent = sum(not self.channels.usable.keys() & set(names) for names in self._routes.values())
         metrics.channels(usable, silent)
         self._notifier = Notifier(
             outbox,

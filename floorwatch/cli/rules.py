@@ -15,6 +15,7 @@ from streams.core.formatting import plural
 if TYPE_CHECKING:
     from alerts.routing.policy import Subject
     from alerts.rules import Rule
+    from alerts.settings.route import RouteSettings
     from floorwatch.settings.schema import FloorwatchConfig
 
 rules_app = typer.Typer(
@@ -63,9 +64,10 @@ def show(config: ConfigFileOption = None, as_json: JsonOption = False) -> None:
     from floorwatch.settings.route_review import routes_of_rule
 
     settings = _loaded(config)
+    told = {name: _receivers(route) for name, route in settings.alerts.whole_routes().items()}
     if as_json:
         rules = [{**shown_rule(rule), "routes": routes_of_rule(settings, rule)} for rule in settings.rules]
-        say_json({"rules": rules, "routes": {name: list(some) for name, some in settings.alerts.routes.items()}})
+        say_json({"rules": rules, "routes": {name: list(some) for name, some in told.items()}})
         return
     table = DataTable()
     table.add_names("rule", "kind", "scope", "severity", "window", "goes to")
@@ -74,7 +76,13 @@ def show(config: ConfigFileOption = None, as_json: JsonOption = False) -> None:
             rule.name, rule.kind, _scope_words(rule), rule.severity, rule.window, _or(routes_of_rule(settings, rule))
         )
     wide_console().print(table)
-    say_lines(f"route {name}: {', '.join(some) or 'nobody'}" for name, some in settings.alerts.routes.items())
+    say_lines(f"route {name}: {', '.join(some) or 'nobody'}" for name, some in told.items())
+
+
+def _receivers(route: RouteSettings) -> list[str]:
+    """Return whom a route tells, channels by their names alone, and its escalation."""
+    found = [one.removeprefix("channel:") for one in route.receivers()]
+    return found if route.escalation is None else [*found, f"escalation:{route.escalation}"]
 
 
 def _or(routes: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
@@ -12,7 +11,9 @@ from alerts.routes import DEFAULT_ROUTE, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
 from alerts.settings.channels import ChannelSettings, ConsoleSettings
+from alerts.settings.route import AnyRoute, RouteSettings
 from alerts.settings.routes import RoutingEntrySettings, routing_faults
+from alerts.settings.times import known_zones
 from alerts.signals import Severity
 from config.addresses import web_base
 from config.base import SettingsFault
@@ -69,9 +70,10 @@ class AlertSettings(RoutingSettings):
         default={"console": ConsoleSettings(type="console")},
         description="By name; console prints, because no other channel works without an address of yours.",
     )
-    routes: dict[str, tuple[str, ...]] = Field(
+    routes: dict[str, AnyRoute] = Field(
         default={DEFAULT_ROUTE: ("console",)},
-        description="Channels of each route that a rule may name; default is that of rules which name none.",
+        description="Whom each route that a rule may name tells, as a list or with all that says how; default is that of rules "
+        "which name none.",
     )
     routing: tuple[RoutingEntrySettings, ...] = Field(
         default=(),
@@ -126,6 +128,7 @@ class AlertSettings(RoutingSettings):
             for fault in self._unknown_routes(("alerts", "escalate", severity), tiers)
         ]
         found += self._zone_faults()
+        found += self.oncall_faults()
         known = [rule.name for rule in (*(self.rules or ()), *(default_rules().rules if self.rules is None else ()))]
         found += routing_faults(self.entries(), self.routes, list(KIND_OF), known)
         names: set[str] = set()
@@ -149,11 +152,20 @@ class AlertSettings(RoutingSettings):
         named: list[tuple[tuple[str, ...], str]]
         named = [(("channels", name, "zone"), channel.zone) for name, channel in self.channels.items() if channel.zone]
         named += [(("route_zones", route), zone) for route, zone in self.route_zones.items()]
-        known = available_timezones() if named else set()
         found = [
             SettingsFault(("alerts", *place), f'there is no time zone "{zone}"', zone_hint(zone), _ITSELF)
             for place, zone in named
-            if zone not in known
+            if zone not in known_zones()
+        ]
+        found += [
+            SettingsFault(
+                ("alerts", "route_zones", name),
+                f"route {name} has a zone of its own",
+                "remove one of them",
+                (("alerts", "routes", name, "zone"),),
+            )
+            for name, route in self.routes.items()
+            if isinstance(route, RouteSettings) and route.zone is not None and name in self.route_zones
         ]
         return found + [
             SettingsFault(

@@ -6,7 +6,9 @@ import math
 
 from alerts.detectors import detectors_of
 from alerts.lifecycle import IncidentPolicy
-from alerts.routing.policy import RoutePolicy, RoutingPolicy, RuleTier
+from alerts.routes import fallbacks_of
+from alerts.routing.policy import RoutingPolicy, RuleTier
+from alerts.settings.people import names_called
 from config.tables import TableSettings
 from floorwatch.analysis.people.people_policy import MILLI, PeoplePolicy
 from floorwatch.analysis.roster.presence import PERMILLE, RosterPolicy
@@ -109,15 +111,11 @@ def incident_policy(config: FloorwatchConfig) -> IncidentPolicy:
 def routing_policy(config: FloorwatchConfig) -> RoutingPolicy:
     """Return who is told of which incidents."""
     alerts = config.alerts
+    called = names_called(alerts.people)
     return RoutingPolicy(
         routes={
-            name: RoutePolicy(
-                name,
-                tuple(f"channel:{channel}" for channel in channels),
-                group_wait_ms=seconds_to_ms(alerts.group_wait_s),
-                zone=alerts.route_zones.get(name),
-            )
-            for name, channels in alerts.routes.items()
+            name: route.policy(name, alerts.group_wait_s, alerts.route_zones.get(name))
+            for name, route in alerts.whole_routes().items()
         },
         entries=alerts.entries(),
         rule_routes={rule.name: rule.route for rule in config.rules},
@@ -125,7 +123,11 @@ def routing_policy(config: FloorwatchConfig) -> RoutingPolicy:
             rule.name: tuple(RuleTier(seconds_to_ms(tier.after), tier.route) for tier in rule.escalate or ())
             for rule in config.rules
         },
+        people={name: person.policy(name) for name, person in alerts.people.items()},
+        schedules={name: schedule.policy(name, called) for name, schedule in alerts.schedules.items()},
+        escalations={name: escalation.policy(name) for name, escalation in alerts.escalations.items()},
         channels=tuple(alerts.channels),
+        fallbacks=fallbacks_of(alerts),
     )
 
 

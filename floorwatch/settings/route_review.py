@@ -8,6 +8,8 @@ from alerts.routing.policy import DEFAULT_ROUTE, RoutingEntry
 from alerts.routing.reach import Reached, falls_through, reached
 from alerts.routing.routes import entry_words
 from alerts.rules import Rule
+from alerts.settings.names import named
+from floorwatch.settings.alert_settings import AlertSettings
 from floorwatch.settings.schema import FloorwatchConfig
 
 
@@ -40,9 +42,40 @@ def route_warnings(config: FloorwatchConfig) -> list[str]:
     used = {route for rule in config.rules for route in routes_of_rule(config, rule)}
     used |= {tier.route for rule in config.rules for tier in rule.escalate or ()}
     unused = [name for name in alerts.routes if name not in used and name != DEFAULT_ROUTE]
-    return found + [
+    found += [
         f"alerts.routes.{name}: nothing takes this route; name it in alerts.routing, in a rule or in escalate, or remove it"
         for name in unused
+    ]
+    return found + _unused_oncall(alerts)
+
+
+def _unused_oncall(alerts: AlertSettings) -> list[str]:
+    """Return which escalations, schedules and people are never used, as sentences."""
+    routes = alerts.whole_routes()
+    taken = {route.escalation for route in routes.values()}
+    told = [one for name in routes for one in alerts.receivers_of_route(name)]
+    # People of a schedule that nobody is told by are the schedule's matter: it is told below.
+    people = {*named(told, "person"), *(name for one in alerts.schedules.values() for name in one.people())}
+    anybody = any(one.ical is not None for one in alerts.schedules.values())
+    in_tiers = [text for one in alerts.escalations.values() for tier in one.tiers for text in tier.receivers()]
+    people.update(named(in_tiers, "person"))
+    return [
+        *(
+            f"alerts.escalations.{name}: no route takes this escalation; name it in a route, or remove it"
+            for name in alerts.escalations
+            if name not in taken
+        ),
+        *(
+            f"alerts.schedules.{name}: nobody is told by this schedule; name schedule:{name} in a route or an escalation, "
+            "or remove it"
+            for name in alerts.schedules
+            if name not in named(told, "schedule")
+        ),
+        *(
+            f"alerts.people.{name}: nothing tells this person; name them in a route, a schedule or an escalation, or remove them"
+            for name in alerts.people
+            if name not in people and not anybody
+        ),
     ]
 
 

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from alerts.append import append_input
 from alerts.incident import Act
-from alerts.routes import RoutingSettings
+from alerts.routes import RoutingSettings, own_zones, zones_of_routes
 from config.kafka import KafkaSettings
 from config.redis import RedisSettings
 from floorwatch.web.app import build_web_app
@@ -141,14 +141,14 @@ async def serving(config: WebConfig, clock_ms: Callable[[], int] | None = None) 
 
 def zones(settings: RoutingSettings) -> Callable[[str], str]:
     """Return the zone of a receiver: of a channel its own, else that of the routes it is in, if they agree; else UTC."""
+    own, by_route = own_zones(settings), zones_of_routes(settings)
+    reached = {route: settings.channels_of_route(route) for route in settings.routes}
 
     def zone(receiver: str) -> str:
         name = receiver.removeprefix("channel:")
-        channel = settings.channels.get(name)
-        if channel is not None and channel.zone:
-            return channel.zone
-        routes = [route for route, channels in settings.routes.items() if name in channels]
-        found = {settings.route_zones.get(route, UTC_ZONE) for route in routes}
+        if name in own:
+            return own[name]
+        found = {by_route.get(route, UTC_ZONE) for route, channels in reached.items() if name in channels}
         return found.pop() if len(found) == 1 else UTC_ZONE
 
     return zone

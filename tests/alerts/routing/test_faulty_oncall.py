@@ -1,0 +1,124 @@
+"""Faulty people, schedules and escalations: each has a place, what is wrong, and a hint that mends it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigErrors
+from floorwatch.settings.load import loads
+
+GOLDEN = Path(__file__).parent / "golden" / "faulty_oncall.txt"
+HEAD = """  channels: {ops: {type: console}, sms: {type: console}}
+  routes: {default: [ops], lead: {notify: [schedule:lead], escalation: lead}}
+"""
+PEOPLE = "  people: {mei: {channels: {page: [sms, ops], warn: [ops]}}, arif: {channels: [sms]}}\n"
+SCHEDULE = "  schedules: {lead: {zone: Asia/Kuala_Lumpur, layers: [{people: [mei, arif], start: 2026-11-30T09:00, turn: 1w}]}}\n"
+ESCALATION = (
+    "  escalations: {lead: {tiers: [{notify: [schedule:lead], ack_within: 15m}, {notify: [ops], ack_within: 15m}]}}\n"
+)
+WHOLE = HEAD + PEOPLE + SCHEDULE + ESCALATION
+
+FAULTY: dict[str, tuple[str, str]] = {
+    "a route that tells a person that there is not": ("[schedule:lead], escalation", "[person:may], escalation"),
+    "a route that tells a schedule that there is not": ("[schedule:lead], escalation", "[schedule:leed], escalation"),
+    "a person named as if a channel": ("[schedule:lead], escalation", "[mei], escalation"),
+    "a receiver without a name": ("[schedule:lead], escalation", '["person:"], escalation'),
+    "an escalation that there is not": ("escalation: lead}", "escalation: leads}"),
+    "a route that tells nobody": ("{notify: [schedule:lead], escalation: lead}", "{group_by: [vendor]}"),
+    "a route that is one word": ("default: [ops]", "default: ops"),
+    "a setting of a route that there is not": ("escalation: lead}", "escalate: lead}"),
+    "groups by what no incident has": ("escalation: lead}", "escalation: lead, group_by: [vendro]}"),
+    "a wait without a unit that there is": ("escalation: lead}", "escalation: lead, group_wait: 90x}"),
+    "a wait that is too long": ("escalation: lead}", "escalation: lead, group_wait: 1d}"),
+    "a zone of a route that there is not": ("escalation: lead}", "escalation: lead, zone: MYT}"),
+    "a person without channels": ("arif: {channels: [sms]}", "arif: {}"),
+    "a person with no channels": ("arif: {channels: [sms]}", "arif: {channels: []}"),
+    "a person's channel that there is not": ("arif: {channels: [sms]}", "arif: {channels: [phone]}"),
+    "a person's severity that there is not": ("arif: {channels: [sms]}", "arif: {channels: {critical: [sms]}}"),
+    "a person whose name has a space": ("arif: {channels: [sms]}", "arif: {channels: [sms]}, ann lee: {channels: [sms]}"),
+    "two people of one name": ("arif: {channels: [sms]}", "arif: {name: Mei, channels: [sms]}"),
+    "a zone of a schedule that there is not": ("zone: Asia/Kuala_Lumpur", "zone: Asia/Kuala_Lumpor"),
+    "a schedule without a zone": ("zone: Asia/Kuala_Lumpur, ", ""),
+    "a schedule that names nobody": ("layers: [{people: [mei, arif], start: 2026-11-30T09:00, turn: 1w}]", "layers: []"),
+    "a schedule of people that there are not": ("people: [mei, arif]", "people: [mei, arfi]"),
+    "a layer without people": ("people: [mei, arif]", "people: []"),
+    "a person who is a number": ("people: [mei, arif]", "people: [mei, 7]"),
+    "a layer without a start": ("start: 2026-11-30T09:00, ", ""),
+    "a layer without a turn": (", turn: 1w", ""),
+    "a step without a time": ("{notify: [ops], ack_within: 15m}", "{notify: [ops]}"),
+    "an override without an end": ("turn: 1w}]", "turn: 1w}], overrides: [{person: mei, from: 2026-12-24T09:00}]"),
+    "a start with an offset": ("start: 2026-11-30T09:00", 'start: "2026-11-30T09:00+08:00"'),
+    "a start without a time": ("start: 2026-11-30T09:00", "start: 2026-11-30"),
+    "a start on a day that there is not": ("start: 2026-11-30T09:00", "start: 2026-11-31T09:00"),
+    "a turn of half an hour": ("turn: 1w", "turn: 30m"),
+    "a turn in words": ("turn: 1w", "turn: weekly"),
+    "a day that there is not": ("turn: 1w", "turn: 1w, only: [{days: [monday-friday]}]"),
+    "days that are a number": ("turn: 1w", "turn: 1w, only: [{days: [1]}]"),
+    "no days at all": ("turn: 1w", "turn: 1w, only: [{days: []}]"),
+    "a time without quotes that old readers take for a number": ("turn: 1w", "turn: 1w, only: [{from: 540, to: 18:00}]"),
+    "a time of twelve hours": ("turn: 1w", "turn: 1w, only: [{from: 9pm, to: 23:00}]"),
+    "a time with one digit": ("turn: 1w", 'turn: 1w, only: [{from: "9:00", to: "18:00"}]'),
+    "a time of no length": ("turn: 1w", 'turn: 1w, only: [{from: "09:00", to: "09:00"}]'),
+    "a person whose turns are all outside of only": (
+        "turn: 1w",
+        'turn: 12h, only: [{days: [mon-fri], from: "09:00", to: "18:00"}]',
+    ),
+    "a layer that never names anybody": (
+        "turn: 1w}]",
+        "turn: 1w}, {people: [arif], start: 2026-11-30T09:00, turn: 1d}]",
+    ),
+    "an override that ends before it begins": (
+        "turn: 1w}]",
+        "turn: 1w}], overrides: [{person: mei, from: 2026-12-24T09:00, to: 2026-12-23T09:00}]",
+    ),
+    "an override by somebody unknown": (
+        "turn: 1w}]",
+        "turn: 1w}], overrides: [{person: ann, from: 2026-12-24T09:00, to: 2026-12-25T09:00}]",
+    ),
+    "a calendar's name for somebody unknown": ("turn: 1w}]", "turn: 1w}], known_as: {Ann Lee: ann}"),
+    "a property that names nobody": ("turn: 1w}]", "turn: 1w}], ical: rota, person_from: title"),
+    "an escalation without steps": (
+        "tiers: [{notify: [schedule:lead], ack_within: 15m}, {notify: [ops], ack_within: 15m}]",
+        "tiers: []",
+    ),
+    "a step that tells nobody": ("{notify: [ops], ack_within", "{notify: [], ack_within"),
+    "a step that tells somebody unknown": ("{notify: [ops], ack_within", "{notify: [person:ann], ack_within"),
+    "a step that tells one twice": ("{notify: [ops], ack_within", "{notify: [ops, channel:ops], ack_within"),
+    "a step that waits for a second": ("{notify: [ops], ack_within: 15m", "{notify: [ops], ack_within: 1s"),
+    "steps without end": ("ack_within: 15m}]}", "ack_within: 15m}], repeat: 20}"),
+}  # fmt: skip
+
+
+def test_the_whole_file_has_no_fault() -> None:
+    loads("alerts:\n" + WHOLE, {}, name="f.yaml", base=Path(), channels="built")
+
+
+def rendered(name: str) -> str:
+    """Return what is said of a faulty file: one fault, with its place and a hint."""
+    before, after = FAULTY[name]
+    assert before in WHOLE
+    with pytest.raises(ConfigErrors) as caught:
+        loads("alerts:\n" + WHOLE.replace(before, after, 1), {}, name="f.yaml", base=Path(), channels="built")
+    assert len(caught.value.errors) == 1, caught.value.render()
+    (error,) = caught.value.errors
+    assert error.line > 1
+    assert error.column > 0
+    assert error.hint
+    return f"# {name}\n{error.render()}"
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_each_fault_has_a_place_a_reason_and_a_hint(name: str) -> None:
+    said = rendered(name)
+    if not os.environ.get("FLOORWATCH_UPDATE_GOLDEN"):
+        assert f"{said}\n\n" in GOLDEN.read_text(encoding="utf-8")
+
+
+def test_what_is_said_of_all_of_them() -> None:
+    text = "".join(f"{rendered(name)}\n\n" for name in FAULTY)
+    if os.environ.get("FLOORWATCH_UPDATE_GOLDEN"):
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8")

@@ -1,0 +1,210 @@
+"""People, schedules and escalations of a file, as the pure machines take them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from alerts.incident import Override
+from alerts.oncall.policy import RotaLayer, SchedulePolicy, WeeklyTimes
+from alerts.routes import RoutingSettings, build_channels, own_zones, zone_of
+from alerts.routing.policy import EscalationPolicy, PersonPolicy, RoutePolicy, TierPolicy
+from alerts.settings.channels import ConsoleSettings, WebhookSettings
+from alerts.settings.names import receiver_of
+from alerts.settings.people import PersonSettings
+from alerts.settings.route import RouteSettings
+from alerts.settings.times import DAYS, WEEK_MIN, WeeklySettings, minutes_of_week
+from floorwatch.settings.load import loads
+from floorwatch.settings.policies import routing_policy
+from floorwatch.settings.route_review import route_warnings
+from floorwatch.settings.schema import FloorwatchConfig
+from floorwatch.web.serve import zones
+from streams.models.timestamps import parse_rfc3339_ms as ms
+from tests.alerts.test_zones import note
+
+KUL, BERLIN = "Asia/Kuala_Lumpur", "Europe/Berlin"
+MINUTE = 60_000
+CONFIG = """
+alerts:
+  channels: {ops: {type: console}, sms: {type: console}, desk: {type: console}}
+  group_wait_s: 30s
+  route_zones: {default: Europe/Berlin}
+  routes:
+    default: [ops, person:mei]
+    lead:
+      notify: [schedule:kul-lead, channel:desk]
+      escalation: kul
+      group_by: [vendor, kind]
+      group_wait: 90s
+      group_interval: 10m
+      zone: Asia/Kuala_Lumpur
+  people:
+    mei: {name: Mei Tan, zone: Asia/Kuala_Lumpur, channels: {page: [sms, ops], warn: [ops]}}
+    arif: {channels: [ops]}
+  schedules:
+    kul-lead:
+      zone: Asia/Kuala_Lumpur
+      layers:
+        - {people: [mei, arif], start: 2026-11-30T09:00, turn: 1w}
+        - {people: [arif], start: 2026-11-30 21:00, turn: 12h, only: [{days: [fri-mon, wed], from: "21:00", to: "09:00"}]}
+      overrides:
+        - {person: arif, from: 2026-12-24T09:00, to: 2026-12-26T09:00}
+        - {person: mei, from: 2026-12-25T09:00+01:00, to: 2026-12-25T12:00Z}
+      ical: rota
+      person_from: attendee
+      known_as: {Azrul: arif}
+  escalations:
+    kul: {tiers: [{notify: [schedule:kul-lead], ack_within: 10m}, {notify: [person:mei, ops], ack_within: 1h}], repeat: 2}
+  rules:
+    - {name: a, kind: accuracy_low, scope: {by: vendor}, window: 8h, severity: page, route: lead}
+"""
+
+
+def config_of(text: str = CONFIG) -> FloorwatchConfig:
+    return loads(text, {}, name="f.yaml", base=Path(), channels="built")
+
+
+def test_a_file_becomes_the_policy() -> None:
+    policy = routing_policy(config_of())
+    assert policy.routes == {
+        "default": RoutePolicy("default", ("channel:ops", "person:mei"), group_wait_ms=30_000, zone=BERLIN),
+        "lead": RoutePolicy(
+            "lead",
+            ("schedule:kul-lead", "channel:desk"),
+            escalation="kul",
+            group_by=("vendor", "kind"),
+            group_wait_ms=90_000,
+            group_interval_ms=600_000,
+            zone=KUL,
+        ),
+    }
+    assert policy.people == {
+        "mei": PersonPolicy("mei", KUL, {"page": ("sms", "ops"), "warn": ("ops",)}),
+        "arif": PersonPolicy("arif", "UTC", {"warn": ("ops",)}),
+    }
+    by = "the configuration"
+    at = [("2026-12-24T09:00:00+08:00", "2026-12-26T09:00:00+08:00"), ("2026-12-25T08:00:00Z", "2026-12-25T12:00:00Z")]
+    assert policy.schedules == {
+        "kul-lead": SchedulePolicy(
+            "kul-lead",
+            KUL,
+            (
+                RotaLayer(("mei", "arif"), "2026-11-30T09:00", 168),
+                RotaLayer(("arif",), "2026-11-30T21:00", 12, (WeeklyTimes((0, 2, 4, 5, 6), 1260, 540),)),
+            ),
+            (
+                Override("kul-lead-1", "kul-lead", "arif", ms(at[0][0]), ms(at[0][1]), by, 1),
+                Override("kul-lead-2", "kul-lead", "mei", ms(at[1][0]), ms(at[1][1]), by, 2),
+            ),
+            "rota",
+            "attendee",
+            {"mei": "mei", "arif": "arif", "Mei Tan": "mei", "Azrul": "arif"},
+        )
+    }
+    tiers = (
+        TierPolicy(("schedule:kul-lead",), 10 * MINUTE),
+        TierPolicy(("person:mei", "channel:ops"), 60 * MINUTE),
+    )
+    assert policy.escalations == {"kul": EscalationPolicy("kul", tiers, 2)}
+
+
+def test_the_environment_may_say_a_route_as_a_list_or_whole() -> None:
+    env = {"FLOORWATCH_ALERTS__ROUTES__DEFAULT": "desk, person:mei"}
+    config = loads(CONFIG, env, name="f.yaml", base=Path())
+    assert routing_policy(config).routes["default"].notify == ("channel:desk", "person:mei")
+    env = {"FLOORWATCH_ALERTS__ROUTES__LEAD__GROUP_INTERVAL": "1h"}
+    config = loads(CONFIG, env, name="f.yaml", base=Path())
+    assert routing_policy(config).routes["lead"].group_interval_ms == 60 * MINUTE
+
+
+def test_what_nothing_uses_is_a_warning() -> None:
+    assert [one for one in route_warnings(config_of()) if "route" not in one.partition(":")[0]] == []
+    unused = CONFIG.replace("escalation: kul", "escalation: kul2").replace(
+        "  escalations:\n", "  escalations:\n    kul2: {tiers: [{notify: [ops], ack_within: 10m}]}\n"
+    )
+    assert "alerts.escalations.kul: no route takes this escalation; name it in a route, or remove it" in route_warnings(
+        config_of(unused)
+    )
+    unused = unused.replace("schedule:kul-lead, ", "")
+    said = route_warnings(config_of(unused))
+    assert any(one.startswith("alerts.schedules.kul-lead: nobody is told by this schedule") for one in said)
+    assert not any(one.startswith("alerts.people.") for one in said)  # the schedule's calendar may name anybody
+    said = route_warnings(config_of(unused.replace("      ical: rota\n", "").replace(", arif]", "]")))
+    assert not any(one.startswith("alerts.people.") for one in said)
+    lonely = unused.replace(
+        "    arif: {channels: [ops]}\n", "    arif: {channels: [ops]}\n    ann: {channels: [ops]}\n"
+    )
+    said = route_warnings(config_of(lonely.replace("      ical: rota\n", "")))
+    assert [one for one in said if one.startswith("alerts.people.")] == [
+        "alerts.people.ann: nothing tells this person; name them in a route, a schedule or an escalation, or remove them"
+    ]
+
+
+def test_a_route_uses_the_channels_of_everybody_whom_it_may_tell() -> None:
+    alerts = config_of().alerts
+    assert set(alerts.channels_of_route("lead")) == {"desk", "ops", "sms"}
+    assert alerts.channels_of_route("gone") == ()
+    only = CONFIG.replace("default: [ops, person:mei]", "default: [person:arif]")
+    assert config_of(only).alerts.channels_of_route("default") == ("ops",)
+
+
+def test_a_route_whose_people_cannot_be_reached_is_a_fault() -> None:
+    broken = WebhookSettings(type="webhook", url=SecretStr("nonsense"))
+    settings = RoutingSettings(
+        channels={"ops": ConsoleSettings(type="console"), "phone": broken},
+        routes={"default": ("ops",), "mei": ("person:mei",)},
+        people={"mei": PersonSettings(channels={"warn": ("phone",)})},
+    )
+    faults = build_channels(settings, lambda: 0).faults
+    assert [fault.field for fault in faults] == [("channels", "phone", "url"), ("routes", "mei")]
+
+
+def test_a_phone_belongs_to_a_person_and_shows_times_there() -> None:
+    settings = RoutingSettings(
+        channels={name: ConsoleSettings(type="console") for name in ("ops", "mei", "both", "shared")},
+        routes={"default": RouteSettings(notify=("ops", "person:mei", "shared"), zone=BERLIN)},
+        people={
+            "mei": PersonSettings(zone=KUL, channels={"page": ("mei", "both"), "warn": ("shared",)}),
+            "ann": PersonSettings(zone=BERLIN, channels={"warn": ("both",)}),
+        },
+    )
+    assert own_zones(settings) == {"mei": KUL}
+    zone, of_receiver = zone_of(settings), zones(settings)
+    assert [zone(note(), name) for name in ("ops", "mei", "both", "shared", "gone")] == [
+        BERLIN,
+        KUL,
+        BERLIN,
+        BERLIN,
+        "UTC",
+    ]
+    assert [of_receiver(name) for name in ("channel:ops", "mei", "both", "gone")] == [BERLIN, KUL, BERLIN, "UTC"]
+
+
+@pytest.mark.parametrize(
+    ("days", "begin", "to", "spans"),
+    [
+        (("mon",), "00:00", "24:00", [(0, 1440)]),
+        (("sun",), "22:00", "07:00", [(WEEK_MIN - 120, WEEK_MIN), (0, 420)]),
+        (("sat-mon",), "01:00", "02:00", [(60, 120), (7260, 7320), (8700, 8760)]),
+    ],
+)
+def test_a_time_of_the_week_is_its_minutes(
+    days: tuple[str, ...], begin: str, to: str, spans: list[tuple[int, int]]
+) -> None:
+    times = WeeklySettings(days=days, begin=begin, to=to).policy()
+    assert sorted(minutes_of_week((times,))) == sorted(spans)
+
+
+def test_a_run_of_days_goes_over_the_end_of_the_week() -> None:
+    assert WeeklySettings(days=("Fri - mon",)).policy().days == (0, 4, 5, 6)
+    assert WeeklySettings().policy() == WeeklyTimes(tuple(range(7)), 0, 1440)
+    assert len(DAYS) == 7
+
+
+@pytest.mark.parametrize("text", ["ops", "a:b", "channel:ops", "person:mei", "schedule:x:y"])
+def test_a_receiver_says_its_kind(text: str) -> None:
+    found = receiver_of(text)
+    assert found == (text if text.startswith(("channel:", "person:", "schedule:")) else f"channel:{text}")
+    assert receiver_of(found) == found
