@@ -9,11 +9,13 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from alerts.routing.matchers import NAMES
 from alerts.routing.policy import RoutePolicy
+from alerts.settings.calendars import CalendarSettings
 from alerts.settings.escalations import EscalationSettings
-from alerts.settings.names import Known, Place, ReceiverText, named, receiver_of, repeated
+from alerts.settings.names import Known, Place, ReceiverText, named, needed, receiver_of, repeated, required, some
 from alerts.settings.people import PersonSettings
 from alerts.settings.schedules import ScheduleSettings
-from alerts.settings.times import Zone, between
+from alerts.settings.times import ClockTime, Zone, between, minute_of
+from alerts.signals import Severity
 from config.base import Section, SettingsFault, refuse_one
 from config.durations import Seconds
 from config.fault_text import shown
@@ -27,6 +29,13 @@ def _dimension(value: object) -> str:
     return value
 
 
+class DigestSettings(Section):
+    """What is told together once a day, at a time of the route's zone. A page is never kept for it."""
+
+    at: Annotated[ClockTime, required('write e.g. at: "09:00"')] = needed()
+    severities: Annotated[tuple[Severity, ...], some("write [info], or [warn, info]")] = ("info",)
+
+
 class RouteSettings(Section):
     """A route. Times are wall time.
 
@@ -36,6 +45,11 @@ class RouteSettings(Section):
         group_by: Dimensions, ``kind``, ``rule`` or ``severity`` that keep messages apart.
         group_wait: How long the first message of a group waits for more; None: ``alerts.group_wait_s``.
         group_interval: The least time between two messages of a group.
+        renotify: After how long what nobody acknowledges is told again; None: never.
+        mute: Calendars in which nothing is told.
+        quiet: Calendars in which only ``quiet_except`` is told.
+        quiet_except: Severities that are told in quiet hours too.
+        digest: What is told together once a day.
         zone: IANA name of the zone of its readers.
     """
 
@@ -44,6 +58,11 @@ class RouteSettings(Section):
     group_by: tuple[Annotated[str, BeforeValidator(_dimension)], ...] = Field(default=(), max_length=len(NAMES))
     group_wait: Annotated[Seconds, between(0, 3600)] | None = None
     group_interval: Annotated[Seconds, between(0, 86_400)] = 300.0
+    renotify: Annotated[Seconds, between(300, 7 * 86_400)] | None = None
+    mute: tuple[str, ...] = Field(default=(), max_length=50)
+    quiet: tuple[str, ...] = Field(default=(), max_length=50)
+    quiet_except: tuple[Severity, ...] = ()
+    digest: DigestSettings | None = None
     zone: Zone | None = None
 
     def policy(self, name: str, group_wait_s: float, zone: str | None) -> RoutePolicy:
@@ -61,6 +80,12 @@ class RouteSettings(Section):
             group_by=self.group_by,
             group_wait_ms=seconds_to_ms(group_wait_s if self.group_wait is None else self.group_wait),
             group_interval_ms=seconds_to_ms(self.group_interval),
+            renotify_ms=None if self.renotify is None else seconds_to_ms(self.renotify),
+            mute=self.mute,
+            quiet=self.quiet,
+            quiet_except=self.quiet_except,
+            digest_at_min=None if self.digest is None else minute_of(self.digest.at),
+            digest_severities=() if self.digest is None else self.digest.severities,
             zone=self.zone or zone,
         )
 
@@ -118,8 +143,20 @@ def channels_reached(
     return tuple(dict.fromkeys([*named(receivers, "channel"), *of_people]))
 
 
-def route_faults(routes: Mapping[str, tuple[str, ...] | RouteSettings], known: Known) -> Iterator[SettingsFault]:
-    """Yield what routes name that there is not. Channels are looked at where they are built."""
+def route_faults(
+    routes: Mapping[str, tuple[str, ...] | RouteSettings],
+    known: Known,
+    calendars: Mapping[str, CalendarSettings],
+    zones: Mapping[str, str],
+) -> Iterator[SettingsFault]:
+    """Yield what routes name that there is not, and times that never or always hold. Channels are looked at where they are built.
+
+    Args:
+        routes: The routes.
+        known: The names that there are.
+        calendars: The calendars.
+        zones: Zones of routes that stand elsewhere.
+    """
     for name, written in routes.items():
         route, place = whole(written), ("alerts", *notify_place(name, written))
         if isinstance(written, RouteSettings):  # a list could always repeat a channel
@@ -131,3 +168,38 @@ def route_faults(routes: Mapping[str, tuple[str, ...] | RouteSettings], known: K
         if route.escalation is not None:
             yield from known.unknown(("alerts", "routes", name, "escalation"), "escalation", route.escalation)
         yield from repeated(("alerts", "routes", name, "group_by"), route.group_by)
+        yield from _hold_faults(("alerts", "routes", name), route, known, calendars)
+        yield from _digest_faults(("alerts", "routes", name), route, name in zones)
+
+
+def _hold_faults(
+    place: Place, route: RouteSettings, known: Known, calendars: Mapping[str, CalendarSettings]
+) -> Iterator[SettingsFault]:
+    for setting, names in (("mute", route.mute), ("quiet", route.quiet)):
+        for at, name in enumerate(names):
+            yield from known.unknown((*place, setting, at), "calendar", name)
+            excepted = setting == "quiet" and route.quiet_except
+            if name in calendars and calendars[name].always() and not excepted:
+                reason = f"calendar {name} is on all the time, so nothing would ever be told here"
+                reads = (("alerts", "calendars", name),)
+                yield SettingsFault((*place, setting, at), reason, f"remove it, or shorten {name}", reads)
+    if route.quiet_except and not route.quiet:
+        reason = "there are no quiet hours that they would be excepted from"
+        yield SettingsFault(
+            (*place, "quiet_except"), reason, "name calendars in  quiet:, or remove it", ((*place, "quiet"),)
+        )
+
+
+def _digest_faults(place: Place, route: RouteSettings, has_zone: bool) -> Iterator[SettingsFault]:
+    if route.digest is None:
+        return
+    if "page" in route.digest.severities:
+        reason = "a page would wait for the next digest, up to a day"
+        at = (*place, "digest", "severities", route.digest.severities.index("page"))
+        yield SettingsFault(at, reason, "remove page", (place,))
+    if route.zone is None and not has_zone:
+        reason = f"{route.digest.at} is a local time, and the route has no zone"
+        hint = "add e.g.  zone: Asia/Kuala_Lumpur  to the route"
+        yield SettingsFault((*place, "digest", "at"), reason, hint, (place, ("alerts", "route_zones")))
+    if route.digest.at == "24:00":
+        yield SettingsFault((*place, "digest", "at"), "24:00 is the end of a day", 'write "00:00"', (place,))

@@ -124,6 +124,10 @@ def _unknown(
     if route is None and not one.entry.entries:
         hint = f"add  route: {routes[0] if routes else 'default'}"
         yield SettingsFault(one.place, "names no route, and has no routes below it", hint, ((*one.place,),))
+    yield from _unknown_values(one, kinds, rules)
+
+
+def _unknown_values(one: _EntryAt, kinds: Sequence[str], rules: Sequence[str]) -> Iterator[SettingsFault]:
     for number, matcher in enumerate(one.entry.match):
         known = kinds if matcher.name == "kind" else rules if matcher.name == "rule" else None
         if known is not None and matcher.op in ("=", "!=") and matcher.text not in known:
@@ -132,13 +136,31 @@ def _unknown(
             yield SettingsFault(place, f'there is no {matcher.name} "{matcher.text}"', hint, (("alerts", "rules"),))
 
 
-def _contradiction(one: _EntryAt) -> SettingsFault | None:
+def matcher_faults(
+    place: Place, match: tuple[Matcher, ...], kinds: Sequence[str], rules: Sequence[str]
+) -> Iterator[SettingsFault]:
+    """Yield what is wrong between the matchers of something that is no routing entry.
+
+    Args:
+        place: What has the ``match``, from the top.
+        match: Its matchers.
+        kinds: Kinds of rules that there are.
+        rules: Names of the rules, also of those that are not in force.
+    """
+    one = _EntryAt(RoutingEntry(match), place, ())
+    yield from _unknown_values(one, kinds, rules)
+    clash = _contradiction(one, "nothing fits")
+    if clash is not None:
+        yield clash
+
+
+def _contradiction(one: _EntryAt, so: str = "nothing is sent here") -> SettingsFault | None:
     """Return a fault where no value of some name fits all that is asked of it."""
     for number, matcher in reversed(list(enumerate(one.entry.match))):
         if possible(one.asked, matcher.name) == frozenset():
             others = [other for other in one.asked if other.name == matcher.name and other is not matcher]
             said = " and ".join(matcher_text(other) for other in others)
-            reason = f"{matcher_text(matcher)} never fits together with {said}, so nothing is sent here"
+            reason = f"{matcher_text(matcher)} never fits together with {said}, so {so}"
             values = "|".join(dict.fromkeys(other.text for other in (*others, matcher)))
             hint = f"for any of these write {matcher.name}=~{values}, or write an entry for each"
             if any(other.op not in ("=", "=~") for other in (*others, matcher)):

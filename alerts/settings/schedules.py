@@ -12,7 +12,17 @@ from alerts.incident import Override
 from alerts.oncall.local_time import merged
 from alerts.oncall.policy import RotaLayer, SchedulePolicy
 from alerts.settings.names import EntryName, Known, Place, needed, required, some
-from alerts.settings.times import WEEK_MIN, LocalTime, Moment, Turn, WeeklySettings, Zone, minutes_of_week, moment_ms
+from alerts.settings.times import (
+    WEEK_MIN,
+    LocalTime,
+    Moment,
+    Turn,
+    WeeklySettings,
+    Zone,
+    minutes_of_week,
+    moment_ms,
+    weekly_faults,
+)
 from config.base import Section, SettingsFault
 from streams.core.formatting import plural
 from streams.models.timestamps import parse_local
@@ -132,14 +142,6 @@ def _layer_faults(place: Place, layer: LayerSettings, known: Known) -> Iterator[
             reason = f"{name} never has a turn: all of them are outside of only"
             hint = "take a turn of another length, such as 1d or 1w, or leave only out"
             yield SettingsFault((*place, "people", number), reason, hint, (place,))
-
-
-def weekly_faults(place: Place, times: tuple[WeeklySettings, ...]) -> Iterator[SettingsFault]:
-    """Yield weekly times that have no length."""
-    for number, one in enumerate(times):
-        found = one.fault()
-        if found is not None:
-            yield SettingsFault((*place, number, found[0]), found[1], found[2], ((*place, number),))
 
 
 def _never_named(layer: RotaLayer) -> set[int]:

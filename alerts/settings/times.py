@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated
@@ -12,8 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from alerts.oncall.local_time import instant_ms
 from alerts.oncall.policy import WeeklyTimes
-from alerts.settings.names import some
-from config.base import Section, refuse_one
+from alerts.settings.names import Place, some
+from config.base import Section, SettingsFault, refuse_one
 from config.durations import Seconds
 from config.fault_text import shown
 from config.nearest import choices
@@ -126,6 +127,14 @@ class WeeklySettings(Section):
         if self.begin == self.to:
             return "to", f"it begins and ends at {self.to}", "leave from and to out for the whole day"
         return None
+
+
+def weekly_faults(place: Place, times: tuple[WeeklySettings, ...]) -> Iterator[SettingsFault]:
+    """Yield weekly times that have no length."""
+    for number, one in enumerate(times):
+        found = one.fault()
+        if found is not None:
+            yield SettingsFault((*place, number, found[0]), found[1], found[2], ((*place, number),))
 
 
 def minutes_of_week(times: tuple[WeeklyTimes, ...]) -> list[tuple[int, int]]:

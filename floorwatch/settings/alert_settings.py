@@ -128,8 +128,8 @@ class AlertSettings(RoutingSettings):
             for fault in self._unknown_routes(("alerts", "escalate", severity), tiers)
         ]
         found += self._zone_faults()
-        found += self.oncall_faults()
         known = [rule.name for rule in (*(self.rules or ()), *(default_rules().rules if self.rules is None else ()))]
+        found += self.oncall_faults(list(KIND_OF), known)
         found += routing_faults(self.entries(), self.routes, list(KIND_OF), known)
         names: set[str] = set()
         for index, rule in enumerate(self.rules or ()):

@@ -126,6 +126,8 @@ def routing_policy(config: FloorwatchConfig) -> RoutingPolicy:
         people={name: person.policy(name) for name, person in alerts.people.items()},
         schedules={name: schedule.policy(name, called) for name, schedule in alerts.schedules.items()},
         escalations={name: escalation.policy(name) for name, escalation in alerts.escalations.items()},
+        calendars={name: calendar.policy(name) for name, calendar in alerts.calendars.items()},
+        maintenance=tuple(window.policy() for window in alerts.maintenance),
         channels=tuple(alerts.channels),
         fallbacks=fallbacks_of(alerts),
     )

@@ -59,7 +59,14 @@ def _unused_oncall(alerts: AlertSettings) -> list[str]:
     anybody = any(one.ical is not None for one in alerts.schedules.values())
     in_tiers = [text for one in alerts.escalations.values() for tier in one.tiers for text in tier.receivers()]
     people.update(named(in_tiers, "person"))
+    on = {name for route in routes.values() for name in (*route.mute, *route.quiet)}
+    on.update(one.calendar for one in alerts.maintenance if one.calendar is not None)
     return [
+        *(
+            f"alerts.calendars.{name}: nothing takes this calendar; name it in a route or in maintenance, or remove it"
+            for name in alerts.calendars
+            if name not in on
+        ),
         *(
             f"alerts.escalations.{name}: no route takes this escalation; name it in a route, or remove it"
             for name in alerts.escalations

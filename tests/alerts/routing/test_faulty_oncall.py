@@ -1,4 +1,4 @@
-"""Faulty people, schedules and escalations: each has a place, what is wrong, and a hint that mends it."""
+"""Faulty people, schedules, escalations, calendars, quiet hours, maintenance: each has a place, a reason, and a hint."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from floorwatch.settings.load import loads
 
 GOLDEN = Path(__file__).parent / "golden" / "faulty_oncall.txt"
 HEAD = """  channels: {ops: {type: console}, sms: {type: console}}
-  routes: {default: [ops], lead: {notify: [schedule:lead], escalation: lead}}
+  routes: {default: [ops], lead: {notify: [schedule:lead], escalation: lead}, calm: {notify: [ops], quiet: [nights], mute: [holidays]}}
 """
 PEOPLE = "  people: {mei: {channels: {page: [sms, ops], warn: [ops]}}, arif: {channels: [sms]}}\n"
 SCHEDULE = "  schedules: {lead: {zone: Asia/Kuala_Lumpur, layers: [{people: [mei, arif], start: 2026-11-30T09:00, turn: 1w}]}}\n"
 ESCALATION = (
     "  escalations: {lead: {tiers: [{notify: [schedule:lead], ack_within: 15m}, {notify: [ops], ack_within: 15m}]}}\n"
 )
-WHOLE = HEAD + PEOPLE + SCHEDULE + ESCALATION
+CALENDARS = """  calendars:
+    nights: {zone: Asia/Kuala_Lumpur, times: [{days: [mon-fri], from: "22:00", to: "07:00"}]}
+    holidays: {zone: Asia/Kuala_Lumpur, ical: holidays}
+"""
+MAINTENANCE = """  maintenance:
+    - {name: move, match: [site=kul], from: 2026-12-05T01:00+08:00, to: 2026-12-05T05:00+08:00}
+    - {name: backup, match: [queue=hate], calendar: nights}
+"""
+WHOLE = HEAD + PEOPLE + SCHEDULE + ESCALATION + CALENDARS + MAINTENANCE
+_MOVE = "from: 2026-12-05T01:00+08:00, to: 2026-12-05T05:00+08:00"
 
 FAULTY: dict[str, tuple[str, str]] = {
     "a route that tells a person that there is not": ("[schedule:lead], escalation", "[person:may], escalation"),
@@ -89,6 +98,34 @@ FAULTY: dict[str, tuple[str, str]] = {
     "a step that tells one twice": ("{notify: [ops], ack_within", "{notify: [ops, channel:ops], ack_within"),
     "a step that waits for a second": ("{notify: [ops], ack_within: 15m", "{notify: [ops], ack_within: 1s"),
     "steps without end": ("ack_within: 15m}]}", "ack_within: 15m}], repeat: 20}"),
+    "a calendar that there is not": ("quiet: [nights]", "quiet: [night]"),
+    "quiet hours that are always": ('{days: [mon-fri], from: "22:00", to: "07:00"}', "{}"),
+    "a mute time of words": ("mute: [holidays]", "mute: holidays"),
+    "severities that are excepted from nothing": ("quiet: [nights]", "quiet_except: [page]"),
+    "a severity that there is not in quiet hours": ("quiet: [nights]", "quiet: [nights], quiet_except: [critical]"),
+    "a page in a digest": ("quiet: [nights]", 'quiet: [nights], zone: UTC, digest: {at: "09:00", severities: [page]}'),
+    "a digest without a zone": ("quiet: [nights]", 'quiet: [nights], digest: {at: "09:00"}'),
+    "a digest without a time": ("quiet: [nights]", "quiet: [nights], zone: UTC, digest: {severities: [info]}"),
+    "a digest of nothing": ("quiet: [nights]", 'quiet: [nights], zone: UTC, digest: {at: "09:00", severities: []}'),
+    "told again all the time": ("quiet: [nights]", "quiet: [nights], renotify: 10s"),
+    "a calendar that is never on": ('times: [{days: [mon-fri], from: "22:00", to: "07:00"}]', "times: []"),
+    "a calendar without a zone": ("nights: {zone: Asia/Kuala_Lumpur, ", "nights: {"),
+    "a time that there is not": ('from: "22:00"', 'from: "25:00"'),
+    "a time without a colon": ('from: "22:00"', "from: 2200"),
+    "an end of the day as a begin": ('from: "22:00"', 'from: "24:00"'),
+    "maintenance that ends before it begins": (_MOVE, "from: 2026-12-05T05:00+08:00, to: 2026-12-05T01:00+08:00"),
+    "maintenance by a clock of nowhere": (_MOVE, "from: 2026-12-05T01:00, to: 2026-12-05T05:00+08:00"),
+    "maintenance without an end": (_MOVE, "from: 2026-12-05T01:00+08:00"),
+    "maintenance without a time": (f", {_MOVE}", ""),
+    "maintenance once and by a calendar": (_MOVE, f"{_MOVE}, calendar: nights"),
+    "maintenance by a calendar that there is not": ("calendar: nights", "calendar: nightly"),
+    "maintenance of everything": ("match: [site=kul]", "match: []"),
+    "maintenance of what no incident has": ("match: [site=kul]", "match: [city=kul]"),
+    "maintenance of a rule that there is not": ("match: [site=kul]", "match: [rule=accuracy-low-vender]"),
+    "maintenance of what excludes itself": ("match: [site=kul]", "match: [site=kul, site=pen]"),
+    "maintenance without a name": ("{name: move, ", "{"),
+    "two maintenance windows of one name": ("name: backup", "name: move"),
+    "maintenance on a date alone": (_MOVE, "from: 2026-12-05, to: 2026-12-05T05:00+08:00"),
 }  # fmt: skip
 
 

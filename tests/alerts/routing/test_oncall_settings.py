@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from alerts.incident import Override
-from alerts.oncall.policy import RotaLayer, SchedulePolicy, WeeklyTimes
+from alerts.oncall.policy import CalendarPolicy, RotaLayer, SchedulePolicy, WeeklyTimes
 from alerts.routes import RoutingSettings, build_channels, own_zones, zone_of
-from alerts.routing.policy import EscalationPolicy, PersonPolicy, RoutePolicy, TierPolicy
+from alerts.routing.policy import EscalationPolicy, MaintenancePolicy, Matcher, PersonPolicy, RoutePolicy, TierPolicy
 from alerts.settings.channels import ConsoleSettings, WebhookSettings
 from alerts.settings.names import receiver_of
 from alerts.settings.people import PersonSettings
 from alerts.settings.route import RouteSettings
 from alerts.settings.times import DAYS, WEEK_MIN, WeeklySettings, minutes_of_week
+from config.errors import ConfigErrors
 from floorwatch.settings.load import loads
 from floorwatch.settings.policies import routing_policy
+from floorwatch.settings.render import show
 from floorwatch.settings.route_review import route_warnings
 from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.web.serve import zones
@@ -39,6 +42,11 @@ alerts:
       group_by: [vendor, kind]
       group_wait: 90s
       group_interval: 10m
+      renotify: 4h
+      mute: [holidays]
+      quiet: [nights, weekends]
+      quiet_except: [page]
+      digest: {at: 09:30, severities: [warn, info]}
       zone: Asia/Kuala_Lumpur
   people:
     mei: {name: Mei Tan, zone: Asia/Kuala_Lumpur, channels: {page: [sms, ops], warn: [ops]}}
@@ -57,6 +65,14 @@ alerts:
       known_as: {Azrul: arif}
   escalations:
     kul: {tiers: [{notify: [schedule:kul-lead], ack_within: 10m}, {notify: [person:mei, ops], ack_within: 1h}], repeat: 2}
+  calendars:
+    nights: {zone: Asia/Kuala_Lumpur, times: [{from: 22:00, to: 07:00}]}
+    weekends: {zone: Europe/Berlin, times: [{days: [sat, sun]}], ical: bridges}
+    holidays: {zone: Asia/Kuala_Lumpur, ical: holidays}
+  maintenance:
+    - {name: move, match: [site=kul, "queue=~a|b"], from: 2026-12-05T01:00+08:00, to: 2026-12-05 05:00+08:00}
+    - {name: berlin, match: [site=ber], from: 2026-03-29T01:00, to: 2026-03-29T04:00, zone: Europe/Berlin}
+    - {name: backup, match: [queue=hate], calendar: nights}
   rules:
     - {name: a, kind: accuracy_low, scope: {by: vendor}, window: 8h, severity: page, route: lead}
 """
@@ -77,6 +93,12 @@ def test_a_file_becomes_the_policy() -> None:
             group_by=("vendor", "kind"),
             group_wait_ms=90_000,
             group_interval_ms=600_000,
+            renotify_ms=240 * MINUTE,
+            mute=("holidays",),
+            quiet=("nights", "weekends"),
+            quiet_except=("page",),
+            digest_at_min=570,
+            digest_severities=("warn", "info"),
             zone=KUL,
         ),
     }
@@ -108,6 +130,18 @@ def test_a_file_becomes_the_policy() -> None:
         TierPolicy(("person:mei", "channel:ops"), 60 * MINUTE),
     )
     assert policy.escalations == {"kul": EscalationPolicy("kul", tiers, 2)}
+    assert policy.calendars == {
+        "nights": CalendarPolicy("nights", KUL, (WeeklyTimes(tuple(range(7)), 1320, 420),)),
+        "weekends": CalendarPolicy("weekends", BERLIN, (WeeklyTimes((5, 6)),), "bridges"),
+        "holidays": CalendarPolicy("holidays", KUL, (), "holidays"),
+    }
+    site, queue = Matcher("site", "=", "kul"), Matcher("queue", "=~", "a|b")
+    berlin = (ms("2026-03-29T00:00:00Z"), ms("2026-03-29T02:00:00Z"))  # the clock goes forward in between
+    assert policy.maintenance == (
+        MaintenancePolicy("move", (site, queue), ms("2026-12-04T17:00:00Z"), ms("2026-12-04T21:00:00Z")),
+        MaintenancePolicy("berlin", (Matcher("site", "=", "ber"),), *berlin),
+        MaintenancePolicy("backup", (Matcher("queue", "=", "hate"),), calendar="nights"),
+    )
 
 
 def test_the_environment_may_say_a_route_as_a_list_or_whole() -> None:
@@ -140,6 +174,25 @@ def test_what_nothing_uses_is_a_warning() -> None:
     assert [one for one in said if one.startswith("alerts.people.")] == [
         "alerts.people.ann: nothing tells this person; name them in a route, a schedule or an escalation, or remove them"
     ]
+
+
+def test_a_calendar_that_nothing_takes_is_a_warning() -> None:
+    text = CONFIG.replace("quiet: [nights, weekends]", "quiet: [nights]")
+    said = "alerts.calendars.weekends: nothing takes this calendar; name it in a route or in maintenance, or remove it"
+    assert said in route_warnings(config_of(text))
+
+
+def test_quiet_hours_that_are_always_may_except_a_severity() -> None:
+    config_of(CONFIG.replace("[{from: 22:00, to: 07:00}]", "[{}]"))
+    with pytest.raises(ConfigErrors, match="nothing would ever be told here"):
+        config_of(
+            CONFIG.replace("[{from: 22:00, to: 07:00}]", "[{}]").replace("quiet_except: [page]", "quiet_except: []")
+        )
+
+
+def test_what_is_shown_of_a_configuration_is_read_back_as_the_same() -> None:
+    shown = json.dumps(show(config_of()))
+    assert routing_policy(config_of(shown)) == routing_policy(config_of())
 
 
 def test_a_route_uses_the_channels_of_everybody_whom_it_may_tell() -> None:
