@@ -13,10 +13,17 @@ LOOKS = "rules-looked"
 
 
 class Look(Struct, frozen=True):
-    """One evaluation of the rules. Both are event time in ms: up to where, and from where on they look again."""
+    """One evaluation of the rules.
+
+    Attributes:
+        upto_ms: Event time in ms up to where they looked.
+        next_ms: Event time in ms from where on they look again.
+        at_ms: Wall time in ms at which they looked; 0 where a version before 1.1 wrote it.
+    """
 
     upto_ms: int
     next_ms: int
+    at_ms: int = 0
 
 
 def encode_look(look: Look) -> bytes:

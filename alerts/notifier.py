@@ -79,6 +79,14 @@ class Notifier:
         self._meter = meter
         self._lease_s, self._poll_s, self._at_once = lease_s, poll_s, at_once
         self._away = _Away()
+        self._turned_s: dict[str, float] = {}
+
+    def turns(self) -> dict[str, float]:
+        """Return by part when it last finished a turn in which Redis answered, in seconds of ``time.monotonic``."""
+        return dict(self._turned_s)
+
+    def _turned(self, part: str) -> None:
+        self._turned_s[part] = time.monotonic()
 
     def loops(self) -> dict[str, Callable[[asyncio.Event], Awaitable[None]]]:
         """Return the loops by name; each runs until its event is set."""
@@ -111,6 +119,7 @@ class Notifier:
                 if time.monotonic() - moved_s >= ORPHANED_S / 4:
                     moved_s = time.monotonic()
                     await self._move_orphans()
+                self._turned("routing")
             await _pause(stop, self._poll_s)
 
     async def _move_orphans(self) -> None:
@@ -141,8 +150,9 @@ class Notifier:
             while len(under_way) < self._at_once:
                 lease = await self._claim(channel)
                 if lease is None:
-                    return
+                    break
                 under_way.add(asyncio.create_task(self._deliver_patiently(lease, channel)))
+            self._turned(f"channel {channel.name}")
 
     async def _claim(self, channel: Channel) -> Lease | None:
         rate, fallback = self._rates.get(channel.name, UNLIMITED), self._fallbacks.get(channel.name, "")

@@ -163,6 +163,15 @@ RULES: tuple[PrometheusRule, ...] = (
         "where; mend it and restart the workers, and what waits is delivered.",
     ),
     PrometheusRule(
+        "FloorwatchHeartbeatLate",
+        f"time() - max by (to) (floorwatch_heartbeat_alive_timestamp_seconds) > {UNDELIVERED_AFTER_S}",
+        "5m",
+        "warning",
+        "No sign of life for {{ $labels.to }} for {{ $value | humanizeDuration }}",
+        "Either the way from an event to a person is broken, or the receiver does not take the sign. /statusz of the worker "
+        "that owns the alerts (health) and `floorwatch doctor` name the reason.",
+    ),
+    PrometheusRule(
         "FloorwatchBackgroundTaskDown",
         "max by (instance, task) (floorwatch_background_task_down_seconds) > 10",
         "1m",

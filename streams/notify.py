@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
+from alerts.health.facts import ChannelHealth, NotifierTurn
 from alerts.links import LinkSigner
 from alerts.notifier import LinkOf, Notifier
 from alerts.outbox import Outbox
@@ -59,13 +60,16 @@ class NotificationService:
         """Build the channels and say what is wrong with them; :meth:`start` begins to deliver. ``signer`` makes links that act."""
         self._outbox, self._metrics, self._tasks = outbox, metrics, tasks
         self.channels = build_channels(settings, clock_ms)
-        self._routes = {name: settings.channels_of_route(name) for name in settings.routes}
+        self.routes: Mapping[str, tuple[str, ...]] = {
+            name: settings.channels_of_route(name) for name in settings.routes
+        }
+        self._began_s = time.monotonic()
         self._states: list[ChannelState] = []
         self._looked_ms: int | None = None
         for fault in self.channels.faults:
             log.error("ALERTS ARE NOT DELIVERED AS CONFIGURED: %s. Fix: %s", fault, fault.hint)
         usable = {name: name in self.channels.usable for name in self.channels.by_name}
-        silent = sum(not self.channels.usable.keys() & set(names) for names in self._routes.values())
+        silent = sum(not self.channels.usable.keys() & set(names) for names in self.routes.values())
         metrics.channels(usable, silent)
         self._notifier = Notifier(
             outbox,
@@ -101,10 +105,28 @@ class NotificationService:
         names = list(dict.fromkeys([*self.channels.by_name, *states]))
         return {
             "outbox": {"answers": answers, "as_of": None if self._looked_ms is None else rfc3339(self._looked_ms)},
-            "routes": {route: list(names) for route, names in self._routes.items()},
+            "routes": {route: list(names) for route, names in self.routes.items()},
             "faults": [f"{fault}. Fix: {fault.hint}" for fault in self.channels.faults],
             "channels": [channel_status(self.channels, name, states.get(name, ChannelState(name))) for name in names],
         }
+
+    def turn(self, worker: str) -> NotifierTurn:
+        """Return how this worker's notifier fares: when the part that has been still the longest last did something."""
+        turns, now_s, now_ms = self._notifier.turns(), time.monotonic(), clock_ms()
+        still_s, part = max((now_s - turns.get(part, self._began_s), part) for part in self._notifier.loops())
+        return NotifierTurn(worker, now_ms, now_ms - round(still_s * 1000), part)
+
+    async def channel_health(self) -> tuple[ChannelHealth, ...]:
+        """Return how every configured channel fares, over all workers.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+        """
+        states = {state.name: state for state in await channel_states(self._outbox, self.channels.by_name)}
+        usable = self.channels.usable
+        return tuple(
+            _health(states.get(name, ChannelState(name)), usable=name in usable) for name in self.channels.by_name
+        )
 
     async def _watch(self) -> None:
         """Keep the gauges: they must show a channel that is down, or a Redis that fills up."""
@@ -125,6 +147,17 @@ class NotificationService:
             self._metrics.notifications(state.name, state.waiting, state.dead, oldest_s)
         self._metrics.forget_notifications(gone)
         self._metrics.outbox(sum(state.waiting for state in self._states))
+
+
+def _health(state: ChannelState, *, usable: bool) -> ChannelHealth:
+    return ChannelHealth(
+        state.name,
+        failing_since_ms=state.failing_since_ms,
+        reason=state.reason,
+        usable=usable,
+        waiting=state.waiting,
+        dead=state.dead,
+    )
 
 
 def channel_status(channels: Channels, name: str, state: ChannelState) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from streams.agents.ledger import LedgerStage
 from streams.app import Worker
 from streams.core.formatting import rfc3339
 from streams.core.scopes import parse_scope_key
+from streams.health import HealthWatch
 from streams.models import topics
 from streams.notify import NotificationService
 from streams.zones import ZoneWatch
@@ -18,7 +19,7 @@ from telemetry.version import VERSION
 
 
 async def status_of(
-    worker: Worker, tasks: BackgroundTasks, delivery: NotificationService, zones: ZoneWatch
+    worker: Worker, tasks: BackgroundTasks, delivery: NotificationService, zones: ZoneWatch, health: HealthWatch
 ) -> dict[str, Any]:
     """Return all of it as plain values."""
     return {
@@ -28,6 +29,7 @@ async def status_of(
         "scopes": scopes_status(worker),
         "sites_without_zone": zones.look(),
         "background_tasks": [asdict(state) for state in tasks.states()],
+        "health": health.status(),
         "notifications": await delivery.status(),
     }
 

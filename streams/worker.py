@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 from collections.abc import Coroutine
 from functools import partial
 from types import FrameType
@@ -17,9 +18,11 @@ from aiohttp import web
 from floorwatch.settings.policies import exported_scopes
 from floorwatch.settings.review import warnings
 from floorwatch.settings.schema import FloorwatchConfig
+from streams.agents.incidents import IncidentsStage
 from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
+from streams.health import HealthWatch, heartbeat_of, limits_of
 from streams.heap import trim_forever
 from streams.models.formats import NewerFormat
 from streams.notify import NotificationService
@@ -66,12 +69,14 @@ async def run_worker(config: FloorwatchConfig) -> int:
     for said in warnings(config):
         log.warning("configuration: %s", said)
     delivery = NotificationService(config.alerts, worker.outbox, metrics, tasks, config.web.signer())
+    health = _health_watch(worker, delivery, metrics)
     metrics.on_collect(lambda: _sample_tasks(metrics, tasks))
     _stop_on_signals(stopping, watchdog)
-    web_runner = await _serve_metrics(worker, metrics, tasks, delivery, zones, watchdog)
+    web_runner = await _serve_metrics(worker, metrics, tasks, delivery, zones, health, watchdog)
     delivery.start(stopping)
     tasks.start("memory: trim", trim_forever)
     tasks.start("zones: watch", zones.run)
+    tasks.start("health: watch", health.run)
     code, said = 1, ""
     try:
         code, said = await _until_ended(worker, stopping)
@@ -87,6 +92,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
             watchdog.exit_code = 0
         await watchdog.within("stop Faust", worker.app.stop(), _APP_S)
         await watchdog.within("end background tasks", tasks.close(), _OTHERS_S)
+        await watchdog.within("close the heartbeat", health.close(), _OTHERS_S)
         await watchdog.within("close alert channels", delivery.close(), _OTHERS_S)
         await watchdog.within("stop the metrics endpoint", web_runner.cleanup(), _OTHERS_S)
     if code:
@@ -96,6 +102,21 @@ async def run_worker(config: FloorwatchConfig) -> int:
         logging.shutdown()
         os._exit(watchdog.exit_code)
     return code
+
+
+def _health_watch(worker: Worker, delivery: NotificationService, metrics: EngineMetrics) -> HealthWatch:
+    config = worker.config
+    every_s = 60.0 if config.alerts.heartbeat is None else config.alerts.heartbeat.every
+    return HealthWatch(
+        f"{socket.gethostname()}:{config.metrics.port}",
+        delivery,
+        worker.outbox,
+        worker.read_model,
+        lambda: next((stage for stage in worker.stages(IncidentsStage) if stage.has_alerts), None),
+        limits_of(config.alerts.health),
+        heartbeat=heartbeat_of(config.alerts.heartbeat, delivery.channels.by_name, metrics),
+        beat_every_s=every_s,
+    )
 
 
 def _stop_on_signals(stopping: asyncio.Event, watchdog: ShutdownWatchdog) -> None:
@@ -144,6 +165,7 @@ async def _serve_metrics(
     tasks: BackgroundTasks,
     delivery: NotificationService,
     zones: ZoneWatch,
+    health: HealthWatch,
     watchdog: ShutdownWatchdog,
 ) -> web.AppRunner:
     config = worker.config
@@ -155,7 +177,7 @@ async def _serve_metrics(
     app = build_app(
         build_registry(floor, metrics),
         lambda: _ready(worker, tasks, stopping=watchdog.begun),
-        status=partial(status_of, worker, tasks, delivery, zones),
+        status=partial(status_of, worker, tasks, delivery, zones, health),
     )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

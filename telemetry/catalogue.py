@@ -265,6 +265,23 @@ ROUTES_SILENT = Metric(
     "routes",
     (),
 )
+_TO = ("to",)
+HEARTBEAT_ALIVE = Metric(
+    PREFIX + "heartbeat_alive_timestamp_seconds",
+    "gauge",
+    "When a receiver of the heartbeat last took a sign of life of this worker; only the owner of the alerts gives any. to: url, or a "
+    "channel.",
+    "seconds",
+    _TO,
+)
+HEARTBEATS = Metric(
+    PREFIX + "heartbeats_total",
+    "counter",
+    "Signs given to the heartbeat's receivers. Outcome alive: all works; broken: it was told what does not; failed: it did not take "
+    "the sign.",
+    "signs",
+    ("to", "outcome"),
+)
 BACKGROUND_DOWN = Metric(
     PREFIX + "background_task_down_seconds",
     "gauge",
@@ -322,6 +339,8 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     NOTIFICATIONS_OLDEST,
     CHANNEL_USABLE,
     ROUTES_SILENT,
+    HEARTBEAT_ALIVE,
+    HEARTBEATS,
     BACKGROUND_DOWN,
     LIMIT,
     BUILD_INFO,

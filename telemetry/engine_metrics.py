@@ -240,6 +240,12 @@ class EngineMetrics(Collector):
             for labels in [labels for labels in self._values[metric] if labels[0] not in kept]:
                 del self._values[metric][labels]
 
+    def heartbeat(self, to: str, outcome: str, at_ms: int) -> None:
+        """Count a sign to a receiver of the heartbeat (``alive``, ``broken``, ``failed``), and when one of life was last taken."""
+        self._add(c.HEARTBEATS, (to, outcome), 1)
+        if outcome == "alive":
+            self._values[c.HEARTBEAT_ALIVE][(to,)] = at_ms / 1000
+
     def background(self, task: str, down_s: float | None) -> None:
         """Set for how long a background task has been down; None while it runs."""
         self._values[c.BACKGROUND_DOWN][(task,)] = down_s or 0.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -73,9 +73,16 @@ class AlertmanagerChannel:
         """
         if self._latest.passed(note, self.name):
             return
-        alert = alert_of(note, message_of(note), self._settings, self._clock())
-        await self._http.post(msgspec.json.encode([alert]), self._headers)
+        await self.post([alert_of(note, message_of(note), self._settings, self._clock())])
         self._latest.delivered(note)
+
+    async def post(self, alerts: Sequence[dict[str, Any]]) -> None:
+        """Post alerts as they are, all in one request.
+
+        Raises:
+            ChannelError: The Alertmanager did not take them.
+        """
+        await self._http.post(msgspec.json.encode(alerts), self._headers)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""One address that notifications are posted to: the common part of the channels that speak HTTP.
+"""One address that notifications are posted to: the common part of what speaks HTTP to receivers.
 
 It says of every failure whether another attempt can help, and never shows the URL, as many receivers put a token into it.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -28,7 +29,7 @@ _MOST_SAID = 200
 
 
 class HttpPost:
-    """Posts JSON to one URL. Redirects are not followed, because only the operator decides the address."""
+    """Posts to one URL: JSON, unless a header says otherwise. Redirects are not followed: only the operator decides the address."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class HttpPost:
         what: str = "a webhook",
         explain: Callable[[bytes], str] | None = None,
         hidden: Sequence[str] = (),
+        method: Literal["post", "get"] = "post",
     ) -> None:
         """Check the URL; no connection is made.
 
@@ -51,6 +53,7 @@ class HttpPost:
             what: What the URL is of, for a fault.
             explain: From the body of a refusal to the receiver's reason; None: its body is not read.
             hidden: Secrets that a receiver's reason must not show.
+            method: How to call it; ``get`` sends no body.
 
         Raises:
             ChannelFault: The URL cannot be used.
@@ -58,7 +61,7 @@ class HttpPost:
         check_url(url.get_secret_value(), what)
         self._label, self._url, self._clock = label, url, clock
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._explain, self._hidden = explain, tuple(filter(None, hidden))
+        self._explain, self._hidden, self._method = explain, tuple(filter(None, hidden)), method
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
@@ -83,10 +86,11 @@ class HttpPost:
     async def _send(self, body: bytes, headers: Mapping[str, str] | None, *, read: bool) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout, headers=_WHO)
-        sent = {"Content-Type": "application/json", **(headers or {})}
-        url = self._url.get_secret_value()
+        sent = {"Content-Type": "application/json", **(headers or {})} if self._method == "post" else {}
+        url, given = self._url.get_secret_value(), body if self._method == "post" else None
         try:
-            async with self._session.post(url, data=body, headers=sent, allow_redirects=False) as answer:
+            asked = self._session.request(self._method, url, data=given, headers=sent, allow_redirects=False)
+            async with asked as answer:
                 await self._check(answer)
                 return await _beginning(answer) if read else b""
         except (aiohttp.InvalidURL, ValueError) as error:

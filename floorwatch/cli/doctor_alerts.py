@@ -9,15 +9,20 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from alerts.deliveries import ChannelState, channel_states
+from alerts.health.heartbeat import HEARTBEAT, Beat, HeartbeatState, decode_state
 from alerts.outbox import NO_CHANNEL, Outbox
 from alerts.routes import Channels, build_channels
+from alerts.settings.channels import ConsoleSettings
 from config.connect import redis_options
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Check
 from floorwatch.output.reader_zone import local_instant
 from floorwatch.settings.schema import FloorwatchConfig
+from streams.adapters.readmodel import ReadModel
 from streams.core.formatting import duration, plural, printable
 
 _WAITED_LONG_S = 300
+_BEATS_MISSED = 3
+"""Signs of life that may be late before the doctor says so."""
 
 
 def _now_ms() -> int:
@@ -35,26 +40,60 @@ async def alert_checks(config: FloorwatchConfig) -> list[Check]:
         Check("fail", f"alerts.{'.'.join(map(str, fault.field))}", printable(fault.reason), fault.hint)
         for fault in built.faults
     ]
-    states = await _states(config, built)
+    states, heartbeat = await _states(config, built)
+    checks += _heartbeat_check(config, heartbeat)
     if states is None:
         return [*checks, Check("warn", "outbox", "cannot be looked at: Redis does not answer", "mend Redis first")]
     return [*checks, *(_check(built, state) for state in states)]
 
 
-async def _states(config: FloorwatchConfig, built: Channels) -> list[ChannelState] | None:
+async def _states(config: FloorwatchConfig, built: Channels) -> tuple[list[ChannelState] | None, HeartbeatState | None]:
+    """Return how channels and heartbeat fare; None for what is not known."""
     options = redis_options(config.redis)
     options |= {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_timeout": CONNECT_TIMEOUT_S}
     try:
         redis: Redis = Redis.from_url(options.pop("url"), **options)
     except (ValueError, TypeError):
-        return None
+        return None, None
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            return await channel_states(Outbox(redis, _now_ms, prefix=config.redis.prefix), built.by_name)
+            kept = await ReadModel(redis, config.redis.prefix).asked(HEARTBEAT)
+            states = await channel_states(Outbox(redis, _now_ms, prefix=config.redis.prefix), built.by_name)
+            return states, None if kept is None else decode_state(kept)
     except (RedisError, OSError, TimeoutError, ValueError, TypeError):
-        return None  # the last two: options of the URL that the client does not know, told by the check of Redis
+        return None, None  # the last two: options of the URL that the client does not know, told by the check of Redis
     finally:
         await redis.aclose()
+
+
+def _heartbeat_check(config: FloorwatchConfig, state: HeartbeatState | None) -> list[Check]:
+    """Return whether somebody outside hears that Floorwatch lives."""
+    beat, name = config.alerts.heartbeat, "heartbeat"
+    if beat is None:
+        if all(isinstance(one, ConsoleSettings) for one in config.alerts.channels.values()):
+            return []  # on a machine of one's own nobody waits for a message
+        fix = "set alerts.heartbeat (docs/alerts.md): a receiver outside that rings when nothing more comes"
+        return [Check("warn", name, "nobody outside would hear that Floorwatch is dead", fix)]
+    if state is None:
+        return [Check("warn", name, "no sign of life has been given", "does a worker run?")]
+    if state.broken:
+        said = " ".join(printable(reason) for reason in state.broken)
+        return [Check("warn", name, f"tells that something is broken: {said}", "mend what it names")]
+    late_s = (_now_ms() - state.at_ms) / 1000
+    if late_s > _BEATS_MISSED * beat.every:
+        said = f"the last look was {duration(late_s)} ago, although one is due each {duration(beat.every)}"
+        return [Check("warn", name, said, "does a worker run?")]
+    return [_beat_check(one) for one in state.beats]
+
+
+def _beat_check(beat: Beat) -> Check:
+    name = f"heartbeat {beat.to}"
+    last = "it never took one" if beat.ok_ms is None else f"the last one it took was {local_instant(beat.ok_ms)}"
+    if beat.reason:
+        return Check(
+            "warn", name, f"takes no sign of life: {printable(beat.reason)}; {last}", "mend what the reason names"
+        )
+    return Check("ok", name, f"takes signs of life; {last}")
 
 
 def _check(built: Channels, state: ChannelState) -> Check:

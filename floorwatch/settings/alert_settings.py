@@ -10,7 +10,8 @@ from alerts.kinds.registry import KIND_OF, AnyRule
 from alerts.routes import DEFAULT_ROUTE, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
-from alerts.settings.channels import ChannelSettings, ConsoleSettings
+from alerts.settings.channels import AlertmanagerSettings, ChannelSettings, ConsoleSettings
+from alerts.settings.health import HealthSettings, HeartbeatSettings
 from alerts.settings.route import AnyRoute, RouteSettings
 from alerts.settings.routes import RoutingEntrySettings, routing_faults
 from alerts.settings.times import known_zones
@@ -87,6 +88,15 @@ class AlertSettings(RoutingSettings):
         "without either times are UTC.",
     )
 
+    heartbeat: HeartbeatSettings | None = Field(
+        default=None,
+        description="A sign of life to somebody outside while all of the way from an event to a person works, e.g. "
+        "{url_file: heartbeat.url, every: 1m} (docs/alerts.md); none: nobody hears when Floorwatch is dead.",
+    )
+    health: HealthSettings = Field(
+        default=HealthSettings(), description="From when on something about the stream itself is a fault."
+    )
+
     def in_force(self, windows: list[str], scopes: list[tuple[str, ...]], exposure: ExposureSettings) -> Rules:
         """Return the rules written here, else those shipped that watch something the tables keep.
 
@@ -128,6 +138,7 @@ class AlertSettings(RoutingSettings):
             for fault in self._unknown_routes(("alerts", "escalate", severity), tiers)
         ]
         found += self._zone_faults()
+        found += self._heartbeat_faults()
         known = [rule.name for rule in (*(self.rules or ()), *(default_rules().rules if self.rules is None else ()))]
         found += self.oncall_faults(list(KIND_OF), known)
         found += routing_faults(self.entries(), self.routes, list(KIND_OF), known)
@@ -177,6 +188,34 @@ class AlertSettings(RoutingSettings):
             for route in self.route_zones
             if route not in self.routes
         ]
+
+    def _heartbeat_faults(self) -> list[SettingsFault]:
+        """Return what keeps the heartbeat from ever being heard."""
+        beat, place = self.heartbeat, ("alerts", "heartbeat")
+        if beat is None:
+            return []
+        if beat.url is None and not beat.alertmanager:
+            return [
+                SettingsFault(place, "names nobody who would hear it", "add url, or alertmanager: [CHANNEL]", _ITSELF)
+            ]
+        found = []
+        if beat.url is not None:
+            from alerts.channels.base import ChannelFault  # as of channels: aiohttp is for who calls somebody
+            from alerts.channels.http_post import check_url
+
+            try:
+                check_url(beat.url.get_secret_value(), "the heartbeat")
+            except ChannelFault as fault:
+                found.append(SettingsFault((*place, "url"), fault.reason, fault.hint, _ITSELF))
+        known = [name for name, one in self.channels.items() if isinstance(one, AlertmanagerSettings)]
+        for number, name in enumerate(beat.alertmanager):
+            if name not in known:
+                reason = (
+                    f"{name} is a channel of another type" if name in self.channels else f"there is no channel {name}"
+                )
+                hint = choices(name, known) if known else "define a channel of type alertmanager in alerts.channels"
+                found.append(SettingsFault((*place, "alertmanager", number), reason, hint, _ANY_CHANNEL))
+        return found
 
     def delivery_faults(self) -> list[SettingsFault]:
         """Build every channel and return what keeps alerts from being delivered, as :func:`alerts.routes.build_channels` finds it."""

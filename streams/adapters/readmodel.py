@@ -247,6 +247,23 @@ class ReadModel:
 
         return await self._redis_retry.until_done("give what the rules learnt", ask)
 
+    async def say(self, name: str, value: bytes) -> None:
+        """Keep bytes under a name, as ``keep`` does, without waiting for Redis.
+
+        Raises:
+            RedisError: Redis did not take them.
+        """
+        await self._redis.set(f"{self._prefix}kept:{name}", value)
+
+    async def asked(self, name: str) -> bytes | None:
+        """Return what was kept under a name, None if nothing is, without waiting for Redis.
+
+        Raises:
+            RedisError: Redis cannot be asked; ``kept`` waits instead.
+        """
+        found: bytes | None = await self._redis.get(f"{self._prefix}kept:{name}")  # type: ignore[assignment]
+        return found
+
     async def patient_rows(
         self, table: str, window: str, unreadable: dict[str, str] | None = None
     ) -> dict[str, dict[str, Any]]:

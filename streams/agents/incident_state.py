@@ -81,7 +81,7 @@ class PendingWrites:
 class IncidentState:
     """Incidents, groups and plans of the alerts, without any input or output.
 
-    ``waiting`` collects what a flush has to write.
+    ``waiting`` collects what a flush has to write. ``ticked_ms`` is the wall time of the last tick, None before the first.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class IncidentState:
         self._scene = Scene(routing or _DEFAULT_ROUTING, tiers=tiers)
         self.waiting = PendingWrites()
         self.watermark_ms: int | None = None
+        self.ticked_ms: int | None = None
         self._incidents: dict[tuple[str, str], Incident] = {}
         # Earlier episodes whose end has not been told, by key.
         self._unsaid: dict[str, Incident] = {}
@@ -227,6 +228,7 @@ class IncidentState:
         log.warning("signals[%d] offset %d: no incident %s to act on", self._partition, stamp.offset, act.key)
 
     def _on_tick(self, tick: Tick, stamp: Stamp) -> None:
+        self.ticked_ms = tick.at_ms
         if tick.watermark_ms is not None:
             self.watermark_ms = max(tick.watermark_ms, self.watermark_ms or 0)
         for held in self.timed():

@@ -154,6 +154,16 @@ class IncidentsStage:
         """Return the incidents of this partition that are not over."""
         return self._state.live()
 
+    @property
+    def taken_in_ms(self) -> int | None:
+        """Wall time of the last tick that was folded, None before the first."""
+        return self._state.ticked_ms
+
+    @property
+    def has_alerts(self) -> bool:
+        """Whether this is the partition of all alerts."""
+        return self._partition == self._alerts
+
     def fold(self, records: list[Record]) -> None:
         """Step the incidents that each record is about."""
         for record in records:

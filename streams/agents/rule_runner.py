@@ -131,7 +131,7 @@ class RuleRunner:
     async def _say_how_far(self, watermark_ms: int) -> None:
         """Keep how far the rules have looked, for people who wonder why nothing is said."""
         self._looked_ms = watermark_ms
-        self.look = Look(watermark_ms, (self._minute + 1) * MINUTE_MS)
+        self.look = Look(watermark_ms, (self._minute + 1) * MINUTE_MS, int(time.time() * 1000))
         await self._read_model.keep(LOOKS, encode_look(self.look))
 
     def _advanced(self, before: BaselineState, view: MemoryRowView, watermark_ms: int, faults: Faults) -> BaselineState:

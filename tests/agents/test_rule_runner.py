@@ -180,7 +180,9 @@ def test_it_says_how_far_it_has_looked() -> None:
 
     before, after, kept = asyncio.run(run())
     assert before is None
-    assert after == Look(NOW_MS, (NOW_MS // MINUTE_MS + 1) * MINUTE_MS)
+    assert after is not None
+    assert after == Look(NOW_MS, (NOW_MS // MINUTE_MS + 1) * MINUTE_MS, after.at_ms)
+    assert after.at_ms > NOW_MS
     assert kept is not None
     assert decode_look(kept) == after
     assert decode_look(b"not a look") is None

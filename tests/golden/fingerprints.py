@@ -24,6 +24,8 @@ KNOWN = Path(__file__).with_name("formats.json")
 def shapes() -> dict[str, str]:
     """Return by format a text that changes with the format: names, types and order of fields, or sample bytes."""
     from alerts.baseline import BaselineState
+    from alerts.health.facts import NotifierTurn
+    from alerts.health.heartbeat import HeartbeatState
     from alerts.incident import Incident
     from alerts.looks import Look
     from alerts.notice import IncidentGroup
@@ -68,6 +70,7 @@ def shapes() -> dict[str, str]:
         f.DEAD_LETTER.name: shape(DeadLetter),
         f.BASELINE.name: shape(BaselineState),
         f.LOOK.name: shape(Look),
+        f.HEALTH.name: shape(NotifierTurn) + shape(HeartbeatState),
         f.TOOL_STATE.name: repr(
             [(name, keys(json.loads(value))) for name, value in sorted(files.items()) if "tool" in name]
         ),

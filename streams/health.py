@@ -1,0 +1,215 @@
+"""Whether the way from an event to a person works: every worker says how its notifier fares, one of them looks at all of it.
+
+That one is the owner of the partition of all alerts. It looks by the wall clock, because a stream that stands still moves no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from redis.exceptions import RedisError
+
+from alerts.channels.base import Channel, ChannelFault
+from alerts.health.facts import ChannelHealth, HealthFacts, HealthLimits, NotifierTurn
+from alerts.health.faults import broken_path
+from alerts.health.heartbeat import HEARTBEAT, BeatMeter, Heartbeat, HeartbeatState, encode_state
+from alerts.health.turns import heard_turns, say_turn
+from alerts.looks import LOOKS, decode_look
+from alerts.outbox import Outbox
+from alerts.settings.health import HealthSettings, HeartbeatSettings
+from streams.adapters.readmodel import ReadModel
+from streams.core.durations import seconds_to_ms
+from streams.core.formatting import rfc3339
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 15.0
+"""The pause between two looks, unless the heartbeat wants a shorter one."""
+_REDIS_S = 5.0
+"""How long Redis may take for an answer, in seconds."""
+
+
+def clock_ms() -> int:
+    """Return the wall time in ms."""
+    return int(time.time() * 1000)
+
+
+def limits_of(settings: HealthSettings) -> HealthLimits:
+    """Return from when on something is a fault."""
+    return HealthLimits(
+        stalled_ms=seconds_to_ms(settings.stalled_after),
+        notifier_dead_ms=seconds_to_ms(settings.notifier_dead_after),
+        receiver_failing_ms=seconds_to_ms(settings.receiver_failing_after),
+    )
+
+
+def heartbeat_of(
+    settings: HeartbeatSettings | None, channels: Mapping[str, Channel], meter: BeatMeter
+) -> Heartbeat | None:
+    """Return whom to give signs of life; None where nobody is named, or the url cannot be used, which is logged."""
+    if settings is None:
+        return None
+    try:
+        return Heartbeat(settings, channels, clock_ms, meter)
+    except ChannelFault as fault:
+        log.error("NOBODY OUTSIDE HEARS WHETHER FLOORWATCH LIVES: alerts.heartbeat: %s. Fix: %s", fault, fault.hint)  # noqa: TRY400 - a setting
+        return None
+
+
+class WatchedDelivery(Protocol):
+    """The notifier of this worker; ``streams.notify.NotificationService`` is one."""
+
+    def turn(self, worker: str) -> NotifierTurn:
+        """How it fares."""
+
+    async def channel_health(self) -> tuple[ChannelHealth, ...]:
+        """How all channels fare, over all workers; raises as Redis does."""
+
+    @property
+    def routes(self) -> Mapping[str, tuple[str, ...]]:
+        """Channels of each route."""
+
+
+class AlertsOwner(Protocol):
+    """The stage that owns the partition of all alerts; ``streams.agents.incidents.IncidentsStage`` is one."""
+
+    @property
+    def taken_in_ms(self) -> int | None:
+        """Time of the last tick that it has taken in."""
+
+
+class HealthWatch:
+    """Looks again and again, tells the heartbeat's receivers, and keeps what was seen for ``/statusz`` and the doctor."""
+
+    def __init__(
+        self,
+        name: str,
+        delivery: WatchedDelivery,
+        outbox: Outbox,
+        read_model: ReadModel,
+        owner: Callable[[], AlertsOwner | None],
+        limits: HealthLimits,
+        *,
+        heartbeat: Heartbeat | None = None,
+        beat_every_s: float = 60.0,
+        clock: Callable[[], int] = clock_ms,
+    ) -> None:
+        """Watch a worker.
+
+        Args:
+            name: Of this worker; others know it by that.
+            delivery: Its notifier.
+            outbox: Where workers say how their notifiers fare.
+            read_model: What says how far rules and tables are.
+            owner: Returns this worker's stage of all alerts, None while another worker has it.
+            limits: From when on something is a fault.
+            heartbeat: Whom to give signs of life; None: nobody.
+            beat_every_s: Seconds between two of them.
+            clock: Wall time in ms.
+        """
+        self._name, self._delivery, self._outbox, self._read_model = name, delivery, outbox, read_model
+        self._owner, self._limits, self._clock = owner, limits, clock
+        self._heartbeat, self._beat_every_s, self._beat_s = heartbeat, beat_every_s, float("-inf")
+        self._watched_ms: int | None = None
+        self._broken: tuple[str, ...] = ()
+        self._looked_ms: int | None = None
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        pause_s = LOOK_S if self._heartbeat is None else min(LOOK_S, self._beat_every_s)
+        while True:
+            await self.look()
+            await asyncio.sleep(pause_s)
+
+    async def look(self) -> None:
+        """Say how this worker's notifier fares; as the owner of all alerts, look at everything and give signs of life."""
+        stage = self._owner()
+        now_ms = self._clock()
+        if stage is None:
+            self._watched_ms = None
+            await self._say_turn()
+            return
+        self._watched_ms = now_ms if self._watched_ms is None else self._watched_ms
+        facts = await self._facts(stage, now_ms, self._watched_ms)
+        self._looked_ms, broken = now_ms, broken_path(facts, self._limits)
+        if broken != self._broken:
+            log.log(
+                logging.WARNING if broken else logging.INFO,
+                "the way from an event to a person: %s",
+                " ".join(broken) or "all of it works again",
+            )
+        self._broken = broken
+        await self._beat(broken)
+
+    async def _say_turn(self) -> str:
+        """Say how this worker's notifier fares; return why that failed."""
+        try:
+            async with asyncio.timeout(_REDIS_S):
+                await say_turn(self._outbox, self._delivery.turn(self._name))
+        except (RedisError, OSError, TimeoutError) as error:
+            return type(error).__name__
+        return ""
+
+    async def _facts(self, stage: AlertsOwner, now_ms: int, watched_ms: int) -> HealthFacts:
+        if fault := await self._say_turn():
+            return HealthFacts(now_ms, watched_ms, redis_fault=fault)
+        try:
+            async with asyncio.timeout(_REDIS_S):
+                look = await self._read_model.asked(LOOKS)
+                return HealthFacts(
+                    now_ms,
+                    watched_ms,
+                    look=None if look is None else decode_look(look),
+                    taken_in_ms=stage.taken_in_ms,
+                    watermark_ms=await self._read_model.watermark_ms(),
+                    notifiers=await heard_turns(self._outbox),
+                    channels=await self._delivery.channel_health(),
+                    routes=self._delivery.routes,
+                )
+        except (RedisError, OSError, TimeoutError) as error:
+            return HealthFacts(now_ms, watched_ms, redis_fault=type(error).__name__)
+
+    async def _beat(self, broken: tuple[str, ...]) -> None:
+        now_s = time.monotonic()
+        # A tenth less, so that a look that comes a little early does not leave a sign out.
+        if self._heartbeat is None or now_s - self._beat_s < 0.9 * self._beat_every_s:
+            return
+        self._beat_s = now_s
+        state = await self._heartbeat.tell(broken)
+        try:
+            async with asyncio.timeout(_REDIS_S):
+                await self._read_model.say(HEARTBEAT, encode_state(state))
+        except (RedisError, OSError, TimeoutError):
+            log.debug("how the heartbeat fares could not be kept: Redis does not answer")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._heartbeat is not None:
+            await self._heartbeat.close()
+
+    def status(self) -> dict[str, Any]:
+        """Return what was seen last, for ``/statusz``."""
+        mine = self._watched_ms is not None
+        return {
+            "watched_by_this_worker": mine,
+            "looked_at": rfc3339(self._looked_ms) if mine and self._looked_ms is not None else None,
+            "broken": list(self._broken) if mine else None,
+            "heartbeat": None if self._heartbeat is None or not mine else heartbeat_status(self._heartbeat.state),
+        }
+
+
+def heartbeat_status(state: HeartbeatState) -> list[dict[str, Any]]:
+    """Return how each receiver of the heartbeat fares as plain values."""
+    return [
+        {
+            "to": beat.to,
+            "last_sign_of_life": None if beat.ok_ms is None else rfc3339(beat.ok_ms),
+            "last_failure": None if beat.failed_ms is None else rfc3339(beat.failed_ms),
+            "last_failure_reason": beat.reason or None,
+        }
+        for beat in state.beats
+    ]

