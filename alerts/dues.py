@@ -12,7 +12,7 @@ from alerts.lifecycle import EscalationTier
 from alerts.notice import IncidentGroup, Target
 from alerts.oncall.policy import RotaFacts
 from alerts.routing.policy import DEFAULT_ROUTE, Match, RoutePolicy, RoutingPolicy, Subject
-from alerts.routing.routes import group_id, holds, routes_of, targets
+from alerts.routing.routes import around, group_id, holds, routes_of, targets
 
 MOST_TOLD = 50
 """Entries kept of who was told of an incident."""
@@ -123,6 +123,7 @@ def _opening(
     found = list(targets(scene.policy, route, incident.severity, 0, scene.facts, now_ms))
     if route.escalation is not None:
         found += targets(scene.policy, route, incident.severity, 1, scene.facts, now_ms)
+    found = list(around(scene.policy, Subject.of(incident), found))
     wanted = {one.receiver: one for one in reversed(found) if one.receiver not in asked}
     chosen = tuple(one for one in wanted.values() if not begun or one.receiver in owed)[::-1]
     step = f"reopened-{incident.reopened}" if incident.reopened else "open"
@@ -145,7 +146,8 @@ def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_
         return
     last, chosen = late[-1][0], dict[str, Target]()
     for _, _, named, tier in late:
-        for one in targets(scene.policy, named, incident.severity, tier, scene.facts, now_ms):
+        told = targets(scene.policy, named, incident.severity, tier, scene.facts, now_ms)
+        for one in around(scene.policy, Subject.of(incident), told):
             chosen.setdefault(one.receiver, one)
     hold = None if chosen else Hold("nobody")
     yield Due(incident, late[-1][2], f"{group}.{last}", "tier", f"{begin}{last}", tuple(chosen.values()), hold)

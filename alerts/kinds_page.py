@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from alerts.evaluate import RUNBOOKS_PATH
 from alerts.kinds.base import KindSpec
 from alerts.kinds.registry import KINDS
+from alerts.kinds.stream_health import STREAM_KINDS
 from alerts.rules import Rule
 from config.durations import DURATION
 from streams.core.durations import format_duration
@@ -38,7 +39,24 @@ def render() -> str:
     for kind in KINDS:
         lines += ["", f"## {kind.name}", _text(kind.rule.__doc__ or ""), *_figures(kind)]
         lines += ["", *_table(kind.rule, _differs(kind.rule))]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_of_stream()]) + "\n"
+
+
+def _of_stream() -> Iterator[str]:
+    yield from (
+        "",
+        "## About the stream itself",
+        "No rule raises these; Floorwatch does by itself, and tells `alerts.health_route`",
+    )
+    yield "([alerts.md](alerts.md#faults-of-the-stream-itself)). Routes know them by kind: `match: [kind=receiver_failing]`."
+    yield from ("", "| kind | severity | fires | runbook |", "|---|---|---|---|")
+    for kind in STREAM_KINDS:
+        page = f"[{kind.name}]({RUNBOOKS_PATH.removeprefix('docs/')}/{kind.name}.md)"
+        yield f"| `{kind.name}` | {kind.severity} | {kind.fires} | {page} |"
+    for kind in STREAM_KINDS:
+        if kind.figures:
+            named = ", ".join(f"`{name}` ({meaning})" for name, meaning in kind.figures.items())
+            yield from ("", f"`figures` of {kind.name}: {named}.")
 
 
 def _figures(kind: KindSpec) -> list[str]:

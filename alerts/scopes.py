@@ -19,6 +19,7 @@ __all__ = [
     "Scope",
     "board_path",
     "child_dimension",
+    "in_order",
     "is_parent",
     "scope_key",
     "scope_of_key",
@@ -86,10 +87,15 @@ def child_dimension(parent: Scope, child: Scope) -> str | None:
 
 
 def scope_words(scope: Scope) -> str:
-    """A scope for people: ``the whole floor`` or ``vendor bpo-a, queue hate``."""
+    """A scope for people: ``the whole floor``, ``vendor bpo-a, queue hate``; of the stream itself: ``channel ops``."""
     if not scope:
         return "the whole floor"
-    return ", ".join(f"{name} {scope[name]}" for name in sorted(scope, key=_ORDER.__getitem__))
+    return ", ".join(f"{name} {scope[name]}" for name in in_order(scope))
+
+
+def in_order(scope: Scope) -> list[str]:
+    """Return the names of a scope: dimensions in their order, then what incidents about the stream are of (``channel``)."""
+    return sorted(scope, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
 
 
 def board_path(

@@ -20,7 +20,14 @@ from faust.types import TP
 from alerts.outbox import Outbox
 from alerts.rules import Rule
 from config.events import event_limits
-from floorwatch.settings.policies import core_policy, exported_scopes, incident_policy, routing_policy, sla_classes_ms
+from floorwatch.settings.policies import (
+    core_policy,
+    exported_scopes,
+    incident_policy,
+    routing_policy,
+    sla_classes_ms,
+    stream_incident_policies,
+)
 from floorwatch.settings.schema import FloorwatchConfig
 from streams.adapters.clients import kafka_settings, redis_client, started_producer
 from streams.adapters.cold_store import RocksStore, StateDirectory
@@ -201,6 +208,7 @@ class Worker:
             self.outbox,
             base=incident_policy(self.config),
             routing=routing_policy(self.config),
+            others=stream_incident_policies(self.config),
             redis_retry=self._redis_retry,
             meter=self.metrics,
         )

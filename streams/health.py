@@ -8,22 +8,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from redis.exceptions import RedisError
 
+from alerts.append import ALERTS_KEY
 from alerts.channels.base import Channel, ChannelFault
+from alerts.codec import encode_input
 from alerts.health.facts import ChannelHealth, HealthFacts, HealthLimits, NotifierTurn
-from alerts.health.faults import broken_path
+from alerts.health.faults import broken_path, faults_of
 from alerts.health.heartbeat import HEARTBEAT, BeatMeter, Heartbeat, HeartbeatState, encode_state
+from alerts.health.incidents import Place, stream_signals, worth_saying
 from alerts.health.turns import heard_turns, say_turn
+from alerts.incident import Incident, Tick
 from alerts.looks import LOOKS, decode_look
 from alerts.outbox import Outbox
 from alerts.settings.health import HealthSettings, HeartbeatSettings
+from alerts.signals import Signal
 from streams.adapters.readmodel import ReadModel
+from streams.adapters.topic_names import TopicNames
+from streams.agents.incidents import TICK_KEY
 from streams.core.durations import seconds_to_ms
 from streams.core.formatting import rfc3339
+from streams.engine.log import LogWriter, ProducerRecord
+from streams.models.topics import SIGNALS
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +69,34 @@ def heartbeat_of(
         return None
 
 
+Append = Callable[[Sequence[Signal]], Coroutine[Any, Any, None]]
+
+
+def appender(worker: AppendsSignals) -> Append:
+    """Return what writes signals to the log of the incidents, with a tick behind them: people are told at ticks."""
+
+    async def append(signals: Sequence[Signal]) -> None:
+        records = [ProducerRecord(ALERTS_KEY, encode_input(one)) for one in signals]
+        tick = ProducerRecord(TICK_KEY, encode_input(Tick(clock_ms())))
+        await worker.writer.append(
+            worker.topics.name(SIGNALS), worker.topics.partition_of(ALERTS_KEY), [*records, tick]
+        )
+
+    return append
+
+
+class AppendsSignals(Protocol):
+    """A worker that is connected; ``streams.app.Worker`` is one."""
+
+    @property
+    def topics(self) -> TopicNames:
+        """Names of topics."""
+
+    @property
+    def writer(self) -> LogWriter:
+        """What writes to the log."""
+
+
 class WatchedDelivery(Protocol):
     """The notifier of this worker; ``streams.notify.NotificationService`` is one."""
 
@@ -81,6 +118,9 @@ class AlertsOwner(Protocol):
     def taken_in_ms(self) -> int | None:
         """Time of the last tick that it has taken in."""
 
+    def live(self) -> list[Incident]:
+        """The incidents that are not over."""
+
 
 class HealthWatch:
     """Looks again and again, tells the heartbeat's receivers, and keeps what was seen for ``/statusz`` and the doctor."""
@@ -94,6 +134,7 @@ class HealthWatch:
         owner: Callable[[], AlertsOwner | None],
         limits: HealthLimits,
         *,
+        append: Append | None = None,
         heartbeat: Heartbeat | None = None,
         beat_every_s: float = 60.0,
         clock: Callable[[], int] = clock_ms,
@@ -107,6 +148,7 @@ class HealthWatch:
             read_model: What says how far rules and tables are.
             owner: Returns this worker's stage of all alerts, None while another worker has it.
             limits: From when on something is a fault.
+            append: Writes signals to the log of the incidents; None: no incidents are made of faults.
             heartbeat: Whom to give signs of life; None: nobody.
             beat_every_s: Seconds between two of them.
             clock: Wall time in ms.
@@ -114,6 +156,9 @@ class HealthWatch:
         self._name, self._delivery, self._outbox, self._read_model = name, delivery, outbox, read_model
         self._owner, self._limits, self._clock = owner, limits, clock
         self._heartbeat, self._beat_every_s, self._beat_s = heartbeat, beat_every_s, float("-inf")
+        self._append = append
+        self._appending: asyncio.Task[None] | None = None
+        self._said_ms: dict[Place, int] = {}
         self._watched_ms: int | None = None
         self._broken: tuple[str, ...] = ()
         self._looked_ms: int | None = None
@@ -143,7 +188,24 @@ class HealthWatch:
                 " ".join(broken) or "all of it works again",
             )
         self._broken = broken
+        self._say_faults(facts, stage)
         await self._beat(broken)
+
+    def _say_faults(self, facts: HealthFacts, stage: AlertsOwner) -> None:
+        """Write signals of what is broken to the log of the incidents. A log that takes nothing is not waited for."""
+        if self._append is None or facts.redis_fault:
+            return
+        if self._appending is not None:
+            if not self._appending.done():
+                return
+            if (error := self._appending.exception()) is not None:
+                log.warning("faults of the stream could not be written to the log: %s", type(error).__name__)
+        live = stage.live()
+        signals = stream_signals(faults_of(facts, self._limits), live, facts.now_ms)
+        said = worth_saying(signals, self._said_ms, live)
+        places = {(one.rule, one.scope_key) for one in said}
+        self._said_ms = {place: facts.now_ms if place in places else self._said_ms.get(place, 0) for place in signals}
+        self._appending = asyncio.create_task(self._append(said)) if said else None
 
     async def _say_turn(self) -> str:
         """Say how this worker's notifier fares; return why that failed."""
@@ -188,6 +250,9 @@ class HealthWatch:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._appending is not None:
+            self._appending.cancel()
+            await asyncio.gather(self._appending, return_exceptions=True)
         if self._heartbeat is not None:
             await self._heartbeat.close()
 

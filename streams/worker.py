@@ -22,7 +22,7 @@ from streams.agents.incidents import IncidentsStage
 from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
-from streams.health import HealthWatch, heartbeat_of, limits_of
+from streams.health import HealthWatch, appender, heartbeat_of, limits_of
 from streams.heap import trim_forever
 from streams.models.formats import NewerFormat
 from streams.notify import NotificationService
@@ -114,6 +114,7 @@ def _health_watch(worker: Worker, delivery: NotificationService, metrics: Engine
         worker.read_model,
         lambda: next((stage for stage in worker.stages(IncidentsStage) if stage.has_alerts), None),
         limits_of(config.alerts.health),
+        append=appender(worker),
         heartbeat=heartbeat_of(config.alerts.heartbeat, delivery.channels.by_name, metrics),
         beat_every_s=every_s,
     )

@@ -20,6 +20,7 @@ from alerts.kinds import (
     throughput_drop,
 )
 from alerts.kinds.base import KindSpec
+from alerts.kinds.stream_health import STREAM_KIND_OF
 from alerts.kinds.words import Phrase, phrase
 from alerts.rules import Rule
 from config.base import Section, SettingsFault, refuse
@@ -40,22 +41,25 @@ KINDS: tuple[KindSpec, ...] = (
 
 KIND_OF: dict[str, KindSpec] = {kind.name: kind for kind in KINDS}
 
+ALL_KINDS: tuple[str, ...] = (*KIND_OF, *STREAM_KIND_OF)
+"""Names of all kinds of incidents, also those about the stream itself, which no rule raises."""
+
 TOLD_ELSEWHERE: dict[str, str] = {
     "dead_letters": "use Prometheus' FloorwatchDeadLetters (prometheus/alerting_rules.py) instead",
-    "source_silent": "alert on the gateway's requests in Prometheus instead (docs/metrics.md)",
+    "source_silent": "Floorwatch tells it without a rule; set its thresholds in alerts.health instead (docs/alerts.md)",
 }
 """Names that were kinds once and never had rows to read, with what to do instead."""
 
 
 def headline_of(kind: str) -> str:
     """Return what a message of a kind begins with. A kind that another version wrote is told by its name."""
-    spec = KIND_OF.get(kind)
+    spec = KIND_OF.get(kind) or STREAM_KIND_OF.get(kind)
     return kind.replace("_", " ").capitalize() if spec is None else spec.headline
 
 
 def phrase_of(incident: Incident) -> Phrase:
     """Return an incident's number in words. A kind that another version wrote is told by its name and plain numbers."""
-    spec = KIND_OF.get(incident.kind)
+    spec = KIND_OF.get(incident.kind) or STREAM_KIND_OF.get(incident.kind)
     if spec is not None:
         return spec.say(incident)
     number = "unknown" if incident.value is None else f"{incident.value:g}"

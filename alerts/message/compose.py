@@ -108,7 +108,8 @@ def compose_members(
 def _lines(member: Member, reader: Reader) -> list[str]:
     incident = member.incident
     scope = scope_words(incident.scope)
-    lines = [f"{_TIER.get(incident.severity, incident.severity)}: {scope}", phrase_of(incident).line]
+    said = times_in(phrase_of(incident).line, reader.zone, incident.updated_ms)
+    lines = [f"{_TIER.get(incident.severity, incident.severity)}: {scope}", said]
     clear = [part for part in incident.contributors if part.clear]
     lines += [_part(part, over=member.over) for part in clear[:_PARTS]]
     lines += [_who(member, reader)]

@@ -11,7 +11,7 @@ from alerts.kinds.registry import KIND_OF, phrase_of
 from alerts.kinds.words import Phrase
 from alerts.message.model import MOST_BEFORE, MOST_TITLE
 from alerts.message.times import lasting, since
-from alerts.scopes import DIMENSIONS, scope_words
+from alerts.scopes import in_order, scope_words
 from streams.core.formatting import printable
 
 _PLAIN = frozenset(("queue", "vendor"))
@@ -50,7 +50,7 @@ def where_words(scope: dict[str, str], most: int = MOST_BEFORE) -> str:
     """
     if not scope:
         return "whole floor"
-    order = [name for name in DIMENSIONS if name in scope]
+    order = in_order(scope)
     names = [printable(scope[name]) for name in order]
     whole = ", ".join(name if word in _PLAIN else f"{word} {name}" for word, name in zip(order, names, strict=True))
     if len(whole) <= most:

@@ -8,7 +8,7 @@ from alerts.notice import Target
 from alerts.oncall.policy import RotaFacts
 from alerts.routing.matchers import matcher_text, value_of
 from alerts.routing.policy import RoutePolicy, RoutingPolicy, Subject
-from alerts.routing.routes import Asked, asked, entry_words, holds, routes_of, targets
+from alerts.routing.routes import Asked, around, asked, entry_words, holds, routes_of, targets
 from streams.core.durations import format_duration
 from streams.core.formatting import instant
 
@@ -62,7 +62,8 @@ def _told_words(
     at_ms: int,
     pad: str = "  ",
 ) -> list[str]:
-    return [f"{pad}{target_words(one)}" for one in targets(policy, route, subject.severity, tier, facts, at_ms)]
+    found = around(policy, subject, targets(policy, route, subject.severity, tier, facts, at_ms))
+    return [f"{pad}{target_words(one)}" for one in found]
 
 
 def target_words(target: Target) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from alerts.incident import Hold
 from alerts.notice import Target
@@ -138,6 +138,29 @@ def targets(
             if one.channels:
                 found.setdefault(one.receiver, one)
     return tuple(found.values())
+
+
+def around(policy: RoutingPolicy, subject: Subject, found: Iterable[Target]) -> tuple[Target, ...]:
+    """Return whom to tell of an incident: of a channel that fails nobody on that channel.
+
+    Where nobody is left, its fallback gets it, else the channels of the default route, else any other channel.
+
+    Args:
+        policy: The configuration.
+        subject: The incident.
+        found: Whom its route tells.
+    """
+    failing = subject.scope.get("channel") if subject.kind == "receiver_failing" else None
+    if failing is None:
+        return tuple(found)
+    left = [structs.replace(one, channels=tuple(name for name in one.channels if name != failing)) for one in found]
+    if reached := tuple(one for one in left if one.channels):
+        return reached
+    named = (name.removeprefix(_CHANNEL) for name in policy.routes[DEFAULT_ROUTE].notify if name.startswith(_CHANNEL))
+    ways = ([policy.fallbacks.get(failing, "")], named, policy.channels[:1], policy.channels[1:2])
+    others = (tuple(name for name in _known(policy, way) if name != failing) for way in ways)
+    names = next(filter(None, others), ())
+    return tuple(Target(f"{_CHANNEL}{name}", (name,), f"channel {failing} fails") for name in names)
 
 
 def _resolved(

@@ -159,15 +159,15 @@ def _imagined(
     settings: FloorwatchConfig, scope: str, rule: str | None, kind: str | None, severity: str | None
 ) -> Subject:
     """Return what routes look at of an incident that options describe."""
-    from alerts.kinds.registry import KIND_OF
+    from alerts.kinds.registry import ALL_KINDS
     from alerts.routing.matchers import SEVERITIES
     from config.nearest import choices
     from floorwatch.settings.rule_tests import GivenIncident, subject_of
 
     found = scope_of("--scope", scope)
     rules = {one.name: one for one in settings.rules}
-    if kind is not None and kind not in KIND_OF:
-        misused(f"--kind {kind}: {choices(kind, KIND_OF)}")
+    if kind is not None and kind not in ALL_KINDS:
+        misused(f"--kind {kind}: {choices(kind, ALL_KINDS)}")
     if severity is not None and severity not in SEVERITIES:
         misused(f"--severity {severity}: {choices(severity, SEVERITIES)}")
     if rule is None:

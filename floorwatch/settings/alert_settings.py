@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from alerts.kinds.registry import KIND_OF, AnyRule
+from alerts.kinds.registry import ALL_KINDS, AnyRule
+from alerts.kinds.stream_health import STREAM_RULES
 from alerts.routes import DEFAULT_ROUTE, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
@@ -93,6 +94,10 @@ class AlertSettings(RoutingSettings):
         description="A sign of life to somebody outside while all of the way from an event to a person works, e.g. "
         "{url_file: heartbeat.url, every: 1m} (docs/alerts.md); none: nobody hears when Floorwatch is dead.",
     )
+    health_route: str = Field(
+        default=DEFAULT_ROUTE,
+        description="Who is told of faults of the stream itself: a channel that fails, numbers that stand still.",
+    )
     health: HealthSettings = Field(
         default=HealthSettings(), description="From when on something about the stream itself is a fault."
     )
@@ -140,8 +145,13 @@ class AlertSettings(RoutingSettings):
         found += self._zone_faults()
         found += self._heartbeat_faults()
         known = [rule.name for rule in (*(self.rules or ()), *(default_rules().rules if self.rules is None else ()))]
-        found += self.oncall_faults(list(KIND_OF), known)
-        found += routing_faults(self.entries(), self.routes, list(KIND_OF), known)
+        known += sorted(STREAM_RULES)
+        found += self.oncall_faults(list(ALL_KINDS), known)
+        found += routing_faults(self.entries(), self.routes, list(ALL_KINDS), known)
+        if self.health_route not in (*self.routes, DEFAULT_ROUTE):  # a missing default route is told above
+            hint = choices(self.health_route, self.routes)
+            reason = f"there is no route {self.health_route}"
+            found.append(SettingsFault(("alerts", "health_route"), reason, hint, _route(self.health_route)))
         names: set[str] = set()
         for index, rule in enumerate(self.rules or ()):
             place = ("alerts", "rules", index)
@@ -149,6 +159,9 @@ class AlertSettings(RoutingSettings):
                 hint = "rename one: an incident is told by its rule's name"
                 found.append(SettingsFault((*place, "name"), f"two rules are named {rule.name}", hint, _ITSELF))
             names.add(rule.name)
+            if rule.name in STREAM_RULES:
+                reason = f"{rule.name} is the name of incidents about the stream itself"
+                found.append(SettingsFault((*place, "name"), reason, "choose another name", _ITSELF))
             if rule.route not in self.routes:
                 reason = f"there is no route {rule.route}"
                 found.append(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from alerts.detectors import detectors_of
-from alerts.lifecycle import IncidentPolicy
+from alerts.health.incidents import stream_policies
+from alerts.kinds.stream_health import STREAM_RULES
+from alerts.lifecycle import EscalationTier, IncidentPolicy
 from alerts.routes import fallbacks_of
 from alerts.routing.policy import RoutingPolicy, RuleTier
 from alerts.settings.people import names_called
@@ -108,6 +110,17 @@ def incident_policy(config: FloorwatchConfig) -> IncidentPolicy:
     )
 
 
+def stream_incident_policies(config: FloorwatchConfig) -> dict[str, IncidentPolicy]:
+    """Return by rule how incidents about the stream itself live."""
+    return stream_policies(
+        incident_policy(config),
+        {
+            severity: tuple(EscalationTier(seconds_to_ms(tier.after), tier.route) for tier in tiers)
+            for severity, tiers in config.alerts.escalate.items()
+        },
+    )
+
+
 def routing_policy(config: FloorwatchConfig) -> RoutingPolicy:
     """Return who is told of which incidents."""
     alerts = config.alerts
@@ -118,10 +131,19 @@ def routing_policy(config: FloorwatchConfig) -> RoutingPolicy:
             for name, route in alerts.whole_routes().items()
         },
         entries=alerts.entries(),
-        rule_routes={rule.name: rule.route for rule in config.rules},
+        rule_routes={
+            **dict.fromkeys(STREAM_RULES, alerts.health_route),
+            **{rule.name: rule.route for rule in config.rules},
+        },
         rule_tiers={
-            rule.name: tuple(RuleTier(seconds_to_ms(tier.after), tier.route) for tier in rule.escalate or ())
-            for rule in config.rules
+            **{
+                name: tuple(RuleTier(tier.after_ms, tier.route) for tier in policy.tiers)
+                for name, policy in stream_incident_policies(config).items()
+            },
+            **{
+                rule.name: tuple(RuleTier(seconds_to_ms(tier.after), tier.route) for tier in rule.escalate or ())
+                for rule in config.rules
+            },
         },
         people={name: person.policy(name) for name, person in alerts.people.items()},
         schedules={name: schedule.policy(name, called) for name, schedule in alerts.schedules.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from alerts.kinds.stream_health import STREAM_KINDS
 from alerts.routing.policy import DEFAULT_ROUTE, RoutingEntry
 from alerts.routing.reach import Reached, falls_through, reached
 from alerts.routing.routes import entry_words
@@ -21,6 +22,12 @@ def _reached(config: FloorwatchConfig, rule: Rule) -> list[Reached]:
     return reached(config.alerts.entries(), _known(rule), rule.scope.by)
 
 
+def _reached_of_stream(config: FloorwatchConfig) -> list[Reached]:
+    """Return the entries of the routing that incidents about the stream itself may take."""
+    known = ({"rule": kind.rule, "kind": kind.name, "severity": kind.severity} for kind in STREAM_KINDS)
+    return [found for one in known for found in reached(config.alerts.entries(), one, ())]
+
+
 def routes_of_rule(config: FloorwatchConfig, rule: Rule) -> list[str]:
     """Return the names of the routes that incidents of a rule may take, the first match first."""
     found = [one.route or rule.route for one in _reached(config, rule)]
@@ -32,7 +39,8 @@ def routes_of_rule(config: FloorwatchConfig, rule: Rule) -> list[str]:
 def route_warnings(config: FloorwatchConfig) -> list[str]:
     """Return what of the routes is never used with the rules in force, as sentences."""
     alerts = config.alerts
-    taken = {one.place for rule in config.rules for one in _reached(config, rule)}
+    of_stream = _reached_of_stream(config)
+    taken = {one.place for rule in config.rules for one in _reached(config, rule)} | {one.place for one in of_stream}
     found = [
         f"alerts.{place} ({entry_words(entry)}): no rule in force has an incident that comes here; "
         "is a scope or severity of the rules meant?"
@@ -40,6 +48,7 @@ def route_warnings(config: FloorwatchConfig) -> list[str]:
         if place not in taken
     ]
     used = {route for rule in config.rules for route in routes_of_rule(config, rule)}
+    used |= {alerts.health_route, *(one.route for one in of_stream if one.route is not None)}
     used |= {tier.route for rule in config.rules for tier in rule.escalate or ()}
     unused = [name for name in alerts.routes if name not in used and name != DEFAULT_ROUTE]
     found += [

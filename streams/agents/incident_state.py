@@ -91,10 +91,14 @@ class IncidentState:
         base: IncidentPolicy | None,
         routing: RoutingPolicy | None,
         refuse: Callable[[int, bytes, Exception], None],
+        others: Mapping[str, IncidentPolicy] | None = None,
     ) -> None:
-        """Begin empty; ``refuse`` takes (offset, incident key, error) of an incident on which a tick fails."""
+        """Begin empty; ``refuse`` takes (offset, incident key, error) of an incident on which a tick fails.
+
+        ``others`` says how incidents live that no rule of ``rules`` raises: those about the stream itself.
+        """
         self._partition, self._refuse = partition, refuse
-        self._policies = {rule.name: policy_of(rule, base) for rule in rules}
+        self._policies = {**(others or {}), **{rule.name: policy_of(rule, base) for rule in rules}}
         tiers = {name: policy.tiers for name, policy in self._policies.items()}
         self._scene = Scene(routing or _DEFAULT_ROUTING, tiers=tiers)
         self.waiting = PendingWrites()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -77,13 +77,15 @@ class IncidentsStage:
         outbox: Outbox,
         base: IncidentPolicy | None = None,
         routing: RoutingPolicy | None = None,
+        others: Mapping[str, IncidentPolicy] | None = None,
         redis_retry: RedisRetry | None = None,
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
         meter: Any = None,
     ) -> None:
         """Own partition ``partition`` of the signals.
 
-        ``routing`` says who is told; ``redis_retry`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts.
+        ``routing`` says who is told, ``others`` how incidents about the stream live;
+        ``redis_retry`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts.
         """
         self._meter = meter
         self.next: int | None = None
@@ -93,7 +95,7 @@ class IncidentsStage:
         self._redis, self._key, self._pending_key = redis, f"{redis_prefix}incidents", f"{redis_prefix}{PENDING}"
         self._outbox = outbox
         self._redis_retry = redis_retry or RedisRetry()
-        self._begin = partial(IncidentState, partition, rules, base, routing, self._refused)
+        self._begin = partial(IncidentState, partition, rules, base, routing, self._refused, others)
         self._state = self._begin()
         self._flushed: int | None = None
         self._clock = clock

@@ -10,7 +10,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from alerts.codec import Input, decode_input, encode_input
+from alerts.health.incidents import stream_policies
 from alerts.incident import Tick, incident_key
+from alerts.lifecycle import EscalationTier, IncidentPolicy
 from alerts.notifier import Notifier
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification
@@ -66,6 +68,7 @@ class World:
         self.log, self.redis, self.now_ms = Log(), redis, NOW_MS
         self.told: list[tuple[str, str]] = []
         self._rules, self.routing = rules, routing
+        self.others = stream_policies(IncidentPolicy(), {"page": (EscalationTier(30 * MINUTE_MS, "lead"),)})
         self.outbox = Outbox(redis, lambda: self.now_ms, prefix="f:")
         self.stage = self._stage()
 
@@ -80,6 +83,7 @@ class World:
             "f:",
             self.outbox,
             routing=self.routing,
+            others=self.others,
             clock=lambda: self.now_ms,
         )
 

@@ -41,6 +41,7 @@ NO_FORMULA = {
     "floorwatch/analysis/people/learning.py:Tenure.days": "milliseconds to days",
     "alerts/kinds/backlog_age.py:evaluate": "milliseconds to seconds",
     "alerts/kinds/sla_breach_predicted.py:evaluate": "milliseconds to seconds",
+    "alerts/kinds/stream_health.py:rate_words": "by the hour to by the minute",
 }
 
 

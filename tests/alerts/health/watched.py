@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +11,12 @@ from typing import Any
 from redis.asyncio import Redis
 
 from alerts.health.facts import HealthLimits
+from alerts.incident import Incident
 from alerts.looks import LOOKS, Look, encode_look
 from alerts.outbox import Outbox
 from alerts.routes import RoutingSettings
 from alerts.settings.health import HeartbeatSettings
+from alerts.signals import Signal
 from streams.adapters.readmodel import ReadModel
 from streams.health import HealthWatch, clock_ms, heartbeat_of
 from streams.notify import NotificationService
@@ -31,6 +33,14 @@ class Stage:
     """The stage of all alerts."""
 
     taken_in_ms: int | None = None
+    incidents: list[Incident] = field(default_factory=list)
+    said: list[Signal] = field(default_factory=list)
+
+    def live(self) -> list[Incident]:
+        return self.incidents
+
+    async def append(self, signals: Sequence[Signal]) -> None:
+        self.said += signals
 
 
 @dataclass
@@ -42,7 +52,7 @@ class Watched:
     redis: Redis
     outbox: Outbox
     read_model: ReadModel
-    stage: Stage = field(default_factory=Stage)
+    stage: Stage
     owner: bool = True
 
     async def rules_look(self, ago_s: float = 0.0) -> None:
@@ -67,6 +77,7 @@ async def watched(
     delivery = NotificationService(RoutingSettings.model_validate(alerts), outbox, metrics, tasks)
     beat = None if heartbeat is None else HeartbeatSettings.model_validate({"every": 1, **heartbeat})
     made: list[Watched] = []
+    stage = Stage()
     watch = HealthWatch(
         name,
         delivery,
@@ -74,10 +85,11 @@ async def watched(
         read_model,
         lambda: made[0].stage if made[0].owner else None,
         LIMITS,
+        append=stage.append,
         heartbeat=heartbeat_of(beat, delivery.channels.by_name, metrics),
         beat_every_s=0.0,
     )
-    made.append(Watched(watch, tasks, redis, outbox, read_model))
+    made.append(Watched(watch, tasks, redis, outbox, read_model, stage))
     stop = asyncio.Event()
     try:
         delivery.start(stop)
