@@ -124,7 +124,8 @@ def test_a_receiver_that_refuses_the_test_is_told(redis_url: str, tmp_path: Path
     assert json.loads(bodies[0])["step"] == "test"
     # Doctor and statusz know of it.
     config = load(tmp_path / "f.yaml", {})
-    (check,) = asyncio.run(alert_checks(config))
+    heartbeat, check = asyncio.run(alert_checks(config))
+    assert (heartbeat.name, heartbeat.status) == ("heartbeat", "warn")
     assert check.status == "warn"
     assert "did not take a test message" in check.detail
     assert "the receiver answered 503" in check.detail
