@@ -33,6 +33,7 @@ from streams.adapters.clients import kafka_settings, redis_client, started_produ
 from streams.adapters.cold_store import RocksStore, StateDirectory
 from streams.adapters.readmodel import ReadModel
 from streams.adapters.redis_retry import RedisRetry
+from streams.adapters.source_counts import SourceTally
 from streams.adapters.topic_names import TopicNames
 from streams.agents.aggregate import AggregateStage
 from streams.agents.incidents import IncidentsStage
@@ -102,6 +103,7 @@ class Worker:
             self.redis, config.redis.prefix, partitions=config.kafka.partitions, redis_retry=self._redis_retry
         )
         self.outbox = Outbox(self.redis, lambda: int(time.time() * 1000), prefix=config.redis.prefix)
+        self.tally = SourceTally()
         self._state = StateDirectory(config.engine.state_dir)
         self._producer: AIOKafkaProducer | None = None
         self._writer: KafkaLogWriter | None = None
@@ -141,7 +143,7 @@ class Worker:
         for number, raw in enumerate(config.kafka.intake_topics):
 
             def make_intake(partition: int, raw: str = raw) -> Processor:
-                return Intake(raw, partition, out, self.writer, self._reader, intake, self.metrics)
+                return Intake(raw, partition, out, self.writer, self._reader, intake, self.metrics, tally=self.tally)
 
             self._add_stage("intake" if not number else f"intake:{raw}", raw, make_intake)
         self._add_stage("ledger", out.name(names.EVENTS), self._make_ledger)
@@ -151,6 +153,10 @@ class Worker:
     def _have_backlog(self, *stages: str) -> bool:
         """Tell whether one of some stages has a backlog."""
         return any(host.behind >= _BACKLOG for host in self.hosts.values() if host.name.partition(":")[0] in stages)
+
+    def intake_behind(self) -> int:
+        """Return how many records the intake of this worker has still to read, at most."""
+        return max((host.behind for host in self.hosts.values() if host.name.partition(":")[0] == "intake"), default=0)
 
     def _make_ledger(self, partition: int) -> LedgerStage:
         return LedgerStage(

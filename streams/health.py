@@ -6,20 +6,31 @@ That one is the owner of the partition of all alerts. It looks by the wall clock
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from msgspec import structs
 from redis.exceptions import RedisError
 
 from alerts.append import ALERTS_KEY
 from alerts.channels.base import Channel, ChannelFault
 from alerts.codec import encode_input
-from alerts.health.facts import ChannelHealth, HealthFacts, HealthLimits, NotifierTurn
+from alerts.health.facts import ChannelHealth, HealthFacts, HealthLimits, NotifierTurn, StreamFault
 from alerts.health.faults import broken_path, faults_of
 from alerts.health.heartbeat import HEARTBEAT, BeatMeter, Heartbeat, HeartbeatState, encode_state
 from alerts.health.incidents import Place, stream_signals, worth_saying
+from alerts.health.sources import (
+    SILENT,
+    SourceCounts,
+    SourceLimits,
+    quarters_wanted,
+    silences,
+    silent_so_far,
+)
 from alerts.health.turns import heard_turns, say_turn
 from alerts.incident import Incident, Tick
 from alerts.looks import LOOKS, decode_look
@@ -27,6 +38,7 @@ from alerts.outbox import Outbox
 from alerts.settings.health import HealthSettings, HeartbeatSettings
 from alerts.signals import Signal
 from streams.adapters.readmodel import ReadModel
+from streams.adapters.source_counts import SourceStore, SourceTally
 from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import TICK_KEY
 from streams.core.durations import seconds_to_ms
@@ -38,8 +50,19 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 15.0
 """The pause between two looks, unless the heartbeat wants a shorter one."""
+_BEHIND = 5_000
+"""Records that intake has still to read, from which silence of a source is not believed: its events may be among them."""
 _REDIS_S = 5.0
 """How long Redis may take for an answer, in seconds."""
+
+
+def source_limits_of(settings: HealthSettings) -> SourceLimits:
+    """Return from when on a source is silent."""
+    return SourceLimits(
+        silent_ms=seconds_to_ms(settings.source_silent_after),
+        own_ms={name: seconds_to_ms(seconds) for name, seconds in settings.sources.items()},
+        quiet=settings.quiet_sources,
+    )
 
 
 def clock_ms() -> int:
@@ -97,6 +120,23 @@ class AppendsSignals(Protocol):
         """What writes to the log."""
 
 
+@dataclass(frozen=True)
+class WatchedSources:
+    """What tells which senders are silent.
+
+    Attributes:
+        tally: What this worker's intake has counted.
+        store: Where all workers' counts are.
+        limits: From when on a source is silent.
+        behind: Returns how many records this worker's intake has still to read.
+    """
+
+    tally: SourceTally
+    store: SourceStore
+    limits: SourceLimits
+    behind: Callable[[], int]
+
+
 class WatchedDelivery(Protocol):
     """The notifier of this worker; ``streams.notify.NotificationService`` is one."""
 
@@ -135,6 +175,7 @@ class HealthWatch:
         limits: HealthLimits,
         *,
         append: Append | None = None,
+        sources: WatchedSources | None = None,
         heartbeat: Heartbeat | None = None,
         beat_every_s: float = 60.0,
         clock: Callable[[], int] = clock_ms,
@@ -149,6 +190,7 @@ class HealthWatch:
             owner: Returns this worker's stage of all alerts, None while another worker has it.
             limits: From when on something is a fault.
             append: Writes signals to the log of the incidents; None: no incidents are made of faults.
+            sources: What tells which senders are silent; None: that is not looked at.
             heartbeat: Whom to give signs of life; None: nobody.
             beat_every_s: Seconds between two of them.
             clock: Wall time in ms.
@@ -156,7 +198,7 @@ class HealthWatch:
         self._name, self._delivery, self._outbox, self._read_model = name, delivery, outbox, read_model
         self._owner, self._limits, self._clock = owner, limits, clock
         self._heartbeat, self._beat_every_s, self._beat_s = heartbeat, beat_every_s, float("-inf")
-        self._append = append
+        self._append, self._sources = append, sources
         self._appending: asyncio.Task[None] | None = None
         self._said_ms: dict[Place, int] = {}
         self._watched_ms: int | None = None
@@ -188,12 +230,31 @@ class HealthWatch:
                 " ".join(broken) or "all of it works again",
             )
         self._broken = broken
-        self._say_faults(facts, stage)
+        if not facts.redis_fault:
+            with contextlib.suppress(RedisError, OSError, TimeoutError):  # what is not known ends nothing
+                silent = await self._silences(facts, stage.live())
+                self._say_faults(facts, stage, [*faults_of(facts, self._limits), *silent])
         await self._beat(broken)
 
-    def _say_faults(self, facts: HealthFacts, stage: AlertsOwner) -> None:
+    async def _silences(self, facts: HealthFacts, live: Sequence[Incident]) -> list[StreamFault]:
+        """Return the sources that are silent; while events wait to be read, only those that are told already."""
+        watched = self._sources
+        if watched is None:
+            return []
+        told = {one.scope.get("source", "") for one in live if one.kind == SILENT}
+        async with asyncio.timeout(_REDIS_S):
+            since_ms, last_ms = await watched.store.last()
+            known = SourceCounts(since_ms, last_ms)
+            names = silent_so_far(known, watched.limits, facts.now_ms)
+            found = await watched.store.counts(quarters_wanted(known, names, facts.now_ms))
+        faults = silences(structs.replace(known, counts=found), watched.limits, facts.now_ms, told)
+        if any(one.behind > _BEHIND for one in facts.notifiers):
+            return [one for one in faults if one.scope.get("source", "") in told]
+        return faults
+
+    def _say_faults(self, facts: HealthFacts, stage: AlertsOwner, faults: Sequence[StreamFault]) -> None:
         """Write signals of what is broken to the log of the incidents. A log that takes nothing is not waited for."""
-        if self._append is None or facts.redis_fault:
+        if self._append is None:
             return
         if self._appending is not None:
             if not self._appending.done():
@@ -201,7 +262,7 @@ class HealthWatch:
             if (error := self._appending.exception()) is not None:
                 log.warning("faults of the stream could not be written to the log: %s", type(error).__name__)
         live = stage.live()
-        signals = stream_signals(faults_of(facts, self._limits), live, facts.now_ms)
+        signals = stream_signals(faults, live, facts.now_ms)
         said = worth_saying(signals, self._said_ms, live)
         places = {(one.rule, one.scope_key) for one in said}
         self._said_ms = {place: facts.now_ms if place in places else self._said_ms.get(place, 0) for place in signals}
@@ -211,7 +272,11 @@ class HealthWatch:
         """Say how this worker's notifier fares; return why that failed."""
         try:
             async with asyncio.timeout(_REDIS_S):
-                await say_turn(self._outbox, self._delivery.turn(self._name))
+                turn = self._delivery.turn(self._name)
+                if self._sources is not None:
+                    turn = structs.replace(turn, behind=self._sources.behind())
+                    await self._sources.store.write(self._sources.tally, self._clock())
+                await say_turn(self._outbox, turn)
         except (RedisError, OSError, TimeoutError) as error:
             return type(error).__name__
         return ""

@@ -15,14 +15,16 @@ from typing import Any
 
 from aiohttp import web
 
+from alerts.health.sources import KEPT_MS
 from floorwatch.settings.policies import exported_scopes
 from floorwatch.settings.review import warnings
 from floorwatch.settings.schema import FloorwatchConfig
+from streams.adapters.source_counts import SourceStore
 from streams.agents.incidents import IncidentsStage
 from streams.app import Worker
 from streams.engine.errors import Misconfigured
 from streams.gauges import sample, set_limits
-from streams.health import HealthWatch, appender, heartbeat_of, limits_of
+from streams.health import HealthWatch, WatchedSources, appender, heartbeat_of, limits_of, source_limits_of
 from streams.heap import trim_forever
 from streams.models.formats import NewerFormat
 from streams.notify import NotificationService
@@ -115,6 +117,12 @@ def _health_watch(worker: Worker, delivery: NotificationService, metrics: Engine
         lambda: next((stage for stage in worker.stages(IncidentsStage) if stage.has_alerts), None),
         limits_of(config.alerts.health),
         append=appender(worker),
+        sources=WatchedSources(
+            worker.tally,
+            SourceStore(worker.redis, config.redis.prefix, KEPT_MS),
+            source_limits_of(config.alerts.health),
+            worker.intake_behind,
+        ),
         heartbeat=heartbeat_of(config.alerts.heartbeat, delivery.channels.by_name, metrics),
         beat_every_s=every_s,
     )

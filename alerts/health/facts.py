@@ -25,12 +25,14 @@ class NotifierTurn(Struct, frozen=True):
         at_ms: When it was said. A worker that has ended says nothing more.
         turned_ms: When the part that has been still the longest last finished a turn.
         part: The name of that part: ``routing``, ``channel ops``.
+        behind: Records that the worker's intake has still to read.
     """
 
     worker: str
     at_ms: int
     turned_ms: int
     part: str = ""
+    behind: int = 0
 
 
 class ChannelHealth(Struct, frozen=True):
@@ -83,7 +85,7 @@ class StreamFault(Struct, frozen=True):
     """One thing that is broken.
 
     Attributes:
-        kind: ``watermark_stalled``, ``notifier_dead`` or ``receiver_failing``.
+        kind: ``source_silent``, ``watermark_stalled``, ``notifier_dead`` or ``receiver_failing``.
         scope: What is broken: ``{"channel": "ops"}``, ``{"worker": "floor-1:9464"}``; empty for the whole.
         since_ms: Wall time since when.
         lasting_ms: For how long.

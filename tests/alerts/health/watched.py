@@ -11,6 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from alerts.health.facts import HealthLimits
+from alerts.health.sources import KEPT_MS, SourceLimits
 from alerts.incident import Incident
 from alerts.looks import LOOKS, Look, encode_look
 from alerts.outbox import Outbox
@@ -18,7 +19,8 @@ from alerts.routes import RoutingSettings
 from alerts.settings.health import HeartbeatSettings
 from alerts.signals import Signal
 from streams.adapters.readmodel import ReadModel
-from streams.health import HealthWatch, clock_ms, heartbeat_of
+from streams.adapters.source_counts import SourceStore, SourceTally
+from streams.health import HealthWatch, WatchedSources, clock_ms, heartbeat_of
 from streams.notify import NotificationService
 from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
@@ -53,6 +55,8 @@ class Watched:
     outbox: Outbox
     read_model: ReadModel
     stage: Stage
+    tally: SourceTally
+    behind: int = 0
     owner: bool = True
 
     async def rules_look(self, ago_s: float = 0.0) -> None:
@@ -67,7 +71,12 @@ class Watched:
 
 @asynccontextmanager
 async def watched(
-    redis_url: str, alerts: dict[str, Any], heartbeat: dict[str, Any] | None = None, name: str = "w1:9464"
+    redis_url: str,
+    alerts: dict[str, Any],
+    heartbeat: dict[str, Any] | None = None,
+    name: str = "w1:9464",
+    *,
+    sources: bool = False,
 ) -> AsyncIterator[Watched]:
     """Run a notifier; the test looks by ``watch.look()``."""
     redis = async_client(redis_url)
@@ -77,7 +86,8 @@ async def watched(
     delivery = NotificationService(RoutingSettings.model_validate(alerts), outbox, metrics, tasks)
     beat = None if heartbeat is None else HeartbeatSettings.model_validate({"every": 1, **heartbeat})
     made: list[Watched] = []
-    stage = Stage()
+    stage, tally = Stage(), SourceTally()
+    store = SourceStore(redis, PREFIX, KEPT_MS)
     watch = HealthWatch(
         name,
         delivery,
@@ -86,10 +96,11 @@ async def watched(
         lambda: made[0].stage if made[0].owner else None,
         LIMITS,
         append=stage.append,
+        sources=WatchedSources(tally, store, SourceLimits(), lambda: made[0].behind) if sources else None,
         heartbeat=heartbeat_of(beat, delivery.channels.by_name, metrics),
         beat_every_s=0.0,
     )
-    made.append(Watched(watch, tasks, redis, outbox, read_model, stage))
+    made.append(Watched(watch, tasks, redis, outbox, read_model, stage, tally))
     stop = asyncio.Event()
     try:
         delivery.start(stop)
