@@ -2,7 +2,7 @@
 
 What a source usually sends at a time is what it sent at the same time a week before; in its first week a day before; on its first day
 in the two hours before it fell silent. That is the seasonal naive forecast (Hyndman and Athanasopoulos, Forecasting: Principles and
-Practice, 3rd ed. 2021, section 5.2). So nights, weekends and shifts are no silence. Nor is a shift that ends a quarter of an hour early:
+Practice, 3rd ed. 2021, section 5.2). So nights, weekends and shifts are no silence. Nor is a shift that ends a quarter early:
 silence is told only where the source went on sending a quarter later.
 """
 
