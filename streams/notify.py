@@ -9,12 +9,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+from msgspec import structs
 from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import UnusableChannel
 from alerts.deliveries import ChannelState, channel_states
 from alerts.health.facts import ChannelHealth, NotifierTurn
+from alerts.incident import Incident
 from alerts.links import LinkSigner
+from alerts.mirror import Mirror, alertmanagers
 from alerts.notifier import LinkOf, Notifier
 from alerts.outbox import Outbox
 from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, fallbacks_of, rates_of, zone_of
@@ -56,8 +59,12 @@ class NotificationService:
         metrics: EngineMetrics,
         tasks: BackgroundTasks,
         signer: LinkSigner | None = None,
+        incidents: Callable[[int], list[Incident] | None] = lambda _since_ms: None,
     ) -> None:
-        """Build the channels and say what is wrong with them; :meth:`start` begins to deliver. ``signer`` makes links that act."""
+        """Build the channels and say what is wrong with them; :meth:`start` begins to deliver.
+
+        ``signer`` makes links that act. ``incidents`` returns those to be kept alive in an Alertmanager (``alerts.mirror``).
+        """
         self._outbox, self._metrics, self._tasks = outbox, metrics, tasks
         self.channels = build_channels(settings, clock_ms)
         self.routes: Mapping[str, tuple[str, ...]] = {
@@ -71,12 +78,21 @@ class NotificationService:
         usable = {name: name in self.channels.usable for name in self.channels.by_name}
         silent = sum(not self.channels.usable.keys() & set(names) for names in self.routes.values())
         metrics.channels(usable, silent)
+        link_of = _link_of(settings, signer)
+        self._mirror = Mirror(
+            alertmanagers(self.channels.by_name),
+            incidents,
+            clock_ms,
+            zone_of=zone_of(settings),
+            link_of=link_of,
+            meter=metrics,
+        )
         self._notifier = Notifier(
             outbox,
             self.channels.by_name,
             channels_of(settings),
             zone_of=zone_of(settings),
-            link_of=_link_of(settings, signer),
+            link_of=link_of,
             rates=rates_of(settings),
             fallbacks=fallbacks_of(settings),
             meter=metrics,
@@ -87,6 +103,8 @@ class NotificationService:
         for name, loop in self._notifier.loops().items():
             self._tasks.start(f"notifier: {name}", partial(_until_stopped, loop, stopping))
         self._tasks.start("notifier: watch", self._watch)
+        if self._mirror.needed:
+            self._tasks.start("notifier: mirror", self._mirror.run)
 
     async def close(self) -> None:
         """Release what the channels hold open."""
@@ -123,6 +141,10 @@ class NotificationService:
             RedisError: Redis cannot be asked.
         """
         states = {state.name: state for state in await channel_states(self._outbox, self.channels.by_name)}
+        for name, (since_ms, reason) in self._mirror.failing().items():
+            state = states.get(name, ChannelState(name))
+            if state.failing_since_ms is None:
+                states[name] = structs.replace(state, failing_since_ms=since_ms, reason=reason)
         usable = self.channels.usable
         return tuple(
             _health(states.get(name, ChannelState(name)), usable=name in usable) for name in self.channels.by_name

@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from alerts.health.sources import KEPT_MS
+from alerts.incident import Incident
 from floorwatch.settings.policies import exported_scopes
 from floorwatch.settings.review import warnings
 from floorwatch.settings.schema import FloorwatchConfig
@@ -70,7 +71,9 @@ async def run_worker(config: FloorwatchConfig) -> int:
     zones = ZoneWatch(config.tables, partial(sites_of, worker))
     for said in warnings(config):
         log.warning("configuration: %s", said)
-    delivery = NotificationService(config.alerts, worker.outbox, metrics, tasks, config.web.signer())
+    delivery = NotificationService(
+        config.alerts, worker.outbox, metrics, tasks, config.web.signer(), partial(_known_since, worker)
+    )
     health = _health_watch(worker, delivery, metrics)
     metrics.on_collect(lambda: _sample_tasks(metrics, tasks))
     _stop_on_signals(stopping, watchdog)
@@ -106,6 +109,16 @@ async def run_worker(config: FloorwatchConfig) -> int:
     return code
 
 
+def _alerts_stage(worker: Worker) -> IncidentsStage | None:
+    """Return this worker's stage of all alerts; None while another worker has it."""
+    return next((stage for stage in worker.stages(IncidentsStage) if stage.has_alerts), None)
+
+
+def _known_since(worker: Worker, at_ms: int) -> list[Incident] | None:
+    stage = _alerts_stage(worker)
+    return None if stage is None else stage.known_since(at_ms)
+
+
 def _health_watch(worker: Worker, delivery: NotificationService, metrics: EngineMetrics) -> HealthWatch:
     config = worker.config
     every_s = 60.0 if config.alerts.heartbeat is None else config.alerts.heartbeat.every
@@ -114,7 +127,7 @@ def _health_watch(worker: Worker, delivery: NotificationService, metrics: Engine
         delivery,
         worker.outbox,
         worker.read_model,
-        lambda: next((stage for stage in worker.stages(IncidentsStage) if stage.has_alerts), None),
+        partial(_alerts_stage, worker),
         limits_of(config.alerts.health),
         append=appender(worker),
         sources=WatchedSources(

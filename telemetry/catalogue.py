@@ -265,6 +265,20 @@ ROUTES_SILENT = Metric(
     "routes",
     (),
 )
+MIRRORED = Metric(
+    PREFIX + "mirrored_alerts",
+    "gauge",
+    "Incidents that this worker keeps alive in an Alertmanager; only the owner of the alerts does.",
+    "alerts",
+    _CHANNEL,
+)
+MIRROR_POSTS = Metric(
+    PREFIX + "mirror_posts_total",
+    "counter",
+    "Times that incidents were posted again to an Alertmanager. Outcome: sent or failed.",
+    "posts",
+    ("channel", "outcome"),
+)
 _TO = ("to",)
 HEARTBEAT_ALIVE = Metric(
     PREFIX + "heartbeat_alive_timestamp_seconds",
@@ -339,6 +353,8 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     NOTIFICATIONS_OLDEST,
     CHANNEL_USABLE,
     ROUTES_SILENT,
+    MIRRORED,
+    MIRROR_POSTS,
     HEARTBEAT_ALIVE,
     HEARTBEATS,
     BACKGROUND_DOWN,

@@ -240,6 +240,12 @@ class EngineMetrics(Collector):
             for labels in [labels for labels in self._values[metric] if labels[0] not in kept]:
                 del self._values[metric][labels]
 
+    def mirrored(self, channel: str, alerts: int, outcome: str) -> None:
+        """Set how many alerts an Alertmanager is told of again, and count the post: ``sent`` or ``failed``."""
+        name = channel if channel in self._channels else _OTHER
+        self._values[c.MIRRORED][(name,)] = float(alerts)
+        self._add(c.MIRROR_POSTS, (name, outcome), 1)
+
     def heartbeat(self, to: str, outcome: str, at_ms: int) -> None:
         """Count a sign to a receiver of the heartbeat (``alive``, ``broken``, ``failed``), and when one of life was last taken."""
         self._add(c.HEARTBEATS, (to, outcome), 1)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 from pydantic import SecretStr
 
 from alerts.channels.base import ChannelFault
@@ -18,10 +19,13 @@ from alerts.channels.http_post import HttpPost
 from alerts.channels.latest import Latest
 from alerts.channels.message import message_of
 from alerts.escape import CHAT, PLAIN
-from alerts.message.model import Message
+from alerts.message.compose import compose
+from alerts.message.model import Message, Reader
 from alerts.message.texts import title_of
 from alerts.outgoing import Notification
 from alerts.settings.channels import AlertmanagerSettings
+from alerts.text import Links
+from streams.core.durations import format_duration
 from streams.core.formatting import rfc3339
 from streams.core.policy import DIMENSIONS
 
@@ -52,6 +56,9 @@ class AlertmanagerChannel:
             if not _LABEL.match(label) or label in _OWN:
                 said = "is one of Floorwatch's own" if label in _OWN else "is no name of a label"
                 raise ChannelFault(f'"{label}" {said}', "write a name of letters, digits and _: {env: prod}", "labels")
+        if settings.lasts < 2 * settings.resend:
+            hint = f"write {format_duration(4 * settings.resend)}, or a shorter resend"
+            raise ChannelFault("an alert would end before it is posted again", hint, "lasts")
         base = settings.url.get_secret_value().rstrip("/")
         url = SecretStr(base if base.endswith(API) else base + API)
         self._http = HttpPost(
@@ -66,15 +73,30 @@ class AlertmanagerChannel:
         self._latest = Latest()
 
     async def send(self, note: Notification, idempotency_key: str) -> None:  # noqa: ARG002 - the label set is the identity
-        """Post the alert.
+        """Post the alert; of a notification about several incidents, an alert for each that it names.
 
         Raises:
             ChannelError: The Alertmanager did not take it.
         """
-        if self._latest.passed(note, self.name):
+        await self.post_notes([one for one in parts_of(note) if not self._latest.passed(one, self.name)])
+
+    @property
+    def resend_s(self) -> float:
+        """After how many seconds an alert is posted again."""
+        return self._settings.resend
+
+    async def post_notes(self, notes: Sequence[Notification]) -> None:
+        """Post an alert for each of some notifications, each about one incident, all in one request.
+
+        Raises:
+            ChannelError: The Alertmanager did not take them.
+        """
+        if not notes:
             return
-        await self.post([alert_of(note, message_of(note), self._settings, self._clock())])
-        self._latest.delivered(note)
+        now_ms = self._clock()
+        await self.post([alert_of(note, message_of(note), self._settings, now_ms) for note in notes])
+        for note in notes:
+            self._latest.delivered(note)
 
     async def post(self, alerts: Sequence[dict[str, Any]]) -> None:
         """Post alerts as they are, all in one request.
@@ -104,8 +126,8 @@ def alert_of(note: Notification, message: Message, settings: AlertmanagerSetting
         "kind": incident.get("kind"),
         "severity": note.severity,
         "incident": incident.get("key"),
-        **(incident.get("scope") or {}),
         **settings.labels,
+        **(incident.get("scope") or {}),
     }
     now = rfc3339(now_ms)
     began = min(incident.get("opened_at") or incident.get("updated_at") or now, now)
@@ -128,6 +150,21 @@ def alert_of(note: Notification, message: Message, settings: AlertmanagerSetting
     if board:
         alert["generatorURL"] = board
     return alert
+
+
+def parts_of(note: Notification) -> list[Notification]:
+    """Return a notification for each incident that one names: here each is an alert of its own."""
+    if not note.members:
+        return [note]
+    found = []
+    for member in note.members:
+        own = note.links if member.incident.get("key") == note.incident.get("key") else Links()
+        severity = str(member.incident.get("severity") or note.severity)
+        one = structs.replace(
+            note, step=member.step, incident=member.incident, severity=severity, members=(), counts={}, links=own
+        )
+        found.append(structs.replace(one, title=compose(one, Reader(note.zone)).title))
+    return found
 
 
 def label_text(text: str) -> str:

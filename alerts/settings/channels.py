@@ -98,7 +98,12 @@ class SlackSettings(ChannelBase):
 
 
 class AlertmanagerSettings(ChannelBase):
-    """Alerts of a Prometheus Alertmanager."""
+    """Alerts of a Prometheus Alertmanager.
+
+    Attributes:
+        lasts: How long an alert stands that is not posted again.
+        resend: How often each incident that goes on is posted again.
+    """
 
     type: Literal["alertmanager"]
     url: SecretStr
@@ -106,7 +111,8 @@ class AlertmanagerSettings(ChannelBase):
     username: str = ""
     password: SecretStr | None = None
     labels: dict[str, str] = Field(default={})
-    lasts: Seconds = Field(default=86_400, ge=300, le=30 * 86_400)
+    lasts: Seconds = Field(default=3600, ge=2, le=30 * 86_400)
+    resend: Seconds = Field(default=180, ge=1, le=3600)
     timeout_s: float = Field(default=10.0, gt=0, le=60)
 
 

@@ -120,6 +120,11 @@ class IncidentState:
         """Return the incidents that are not over."""
         return [incident for incident in list(self._incidents.values()) if incident.live]
 
+    def known_since(self, at_ms: int) -> list[Incident]:
+        """Return the incidents that go on, and those of which somebody was told since a wall time."""
+        held = [*self._incidents.values(), *self._unsaid.values()]
+        return [one for one in held if one.live or (one.told_people and one.told_people[-1].at_ms >= at_ms)]
+
     def take(self, incident: Incident, partition: int) -> None:
         """Keep the newest state of an incident on the log. A worker that stalled may have written an older one after it.
 

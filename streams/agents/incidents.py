@@ -156,6 +156,10 @@ class IncidentsStage:
         """Return the incidents of this partition that are not over."""
         return self._state.live()
 
+    def known_since(self, at_ms: int) -> list[Incident]:
+        """Return the incidents that are not over, and those of which somebody was told since a wall time."""
+        return self._state.known_since(at_ms)
+
     @property
     def taken_in_ms(self) -> int | None:
         """Wall time of the last tick that was folded, None before the first."""

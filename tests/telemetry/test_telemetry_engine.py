@@ -44,6 +44,7 @@ def fill(metrics: EngineMetrics, partition: int) -> None:
     metrics.large_record("f.partials.v1", 900_000)
     metrics.interned(partition, 8)
     metrics.outbox(1)
+    metrics.mirrored("ops", 3, "sent")
     metrics.heartbeat("url", "alive", 1_000)
     metrics.channels({"ops": True, "mail": False}, 1)
     metrics.notification("ops", "sent")
