@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import structs
+from msgspec import structs, to_builtins
 
 from alerts.incident import (
     Ack,
@@ -36,6 +36,10 @@ _TIMES = (
     ("since", "since_ms"),
 )
 _LINKS = ("board_url", "runbook_url")
+_WHERE_SET = ("owner", "links", "merged_into")
+"""What people gave an incident: left out where there is nothing."""
+_ACT_WHERE_SET = ("target", "via", "id")
+_MACHINE_WHERE_SET = ("snooze", "woken_ms", "asked_tier")
 _PLAIN = (
     *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
     *("value", "target", "window"),
@@ -67,9 +71,11 @@ def incident_record(incident: Incident, title: str) -> dict[str, Any]:
         record["figures"] = incident.figures
     record["stamp"] = None if incident.stamp is None else structs.asdict(incident.stamp)
     record["acts"] = [_act_record(act) for act in incident.acts]
+    record |= {name: value for name in _WHERE_SET if (value := getattr(incident, name))}
     record["told"] = [_told_record(one) for one in incident.told_people]
     record["held"] = [_hold_record(one) for one in incident.held]
     record["machine"] = {**{name: getattr(incident, name) for name in _MACHINE}, "groups": list(incident.groups)}
+    record["machine"] |= {name: to_builtins(value) for name in _MACHINE_WHERE_SET if (value := getattr(incident, name))}
     return record
 
 
@@ -80,7 +86,8 @@ def incident_of(record: dict[str, Any]) -> Incident:
         msgspec.ValidationError: A field is missing or has the wrong type.
         ValueError: A time is not RFC 3339.
     """
-    plain = {name: record[name] for name in (*_PLAIN, "contributors", "examples", "stamp", "figures") if name in record}
+    named = (*_PLAIN, *_WHERE_SET, "contributors", "examples", "stamp", "figures")
+    plain = {name: record[name] for name in named if name in record}
     for name, field in _TIMES:
         at = record.get(name)
         plain[field] = None if at is None else instant_ms(at)
@@ -94,13 +101,14 @@ def incident_of(record: dict[str, Any]) -> Incident:
 
 def _act_record(act: OperatorAction) -> dict[str, Any]:
     until = None if act.until_ms is None else rfc3339(act.until_ms)
-    return {"what": act.what, "by": act.by, "at": rfc3339(act.at_ms), "note": act.note, "until": until}
+    record = {"what": act.what, "by": act.by, "at": rfc3339(act.at_ms), "note": act.note, "until": until}
+    return {**record, **{name: value for name in _ACT_WHERE_SET if (value := getattr(act, name)) not in ("", "cli")}}
 
 
 def _act_of(record: dict[str, Any]) -> dict[str, Any]:
     until = record.get("until")
     times = {"at_ms": instant_ms(record["at"]), "until_ms": None if until is None else instant_ms(until)}
-    return {**{name: record[name] for name in ("what", "by", "note")}, **times}
+    return {**{name: record[name] for name in ("what", "by", "note", *_ACT_WHERE_SET) if name in record}, **times}
 
 
 def _told_record(told: ToldReceiver) -> dict[str, Any]:

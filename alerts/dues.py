@@ -14,6 +14,9 @@ from alerts.oncall.policy import RotaFacts
 from alerts.routing.policy import DEFAULT_ROUTE, Match, RoutePolicy, RoutingPolicy, Subject
 from alerts.routing.routes import around, group_id, holds, routes_of, targets
 
+NO_TIER = "no further tier"
+"""Who holds an escalation that somebody asked for and that has nobody left to tell."""
+
 MOST_TOLD = 50
 """Entries kept of who was told of an incident."""
 
@@ -24,7 +27,7 @@ class Due(Struct, frozen=True):
     incident: Incident
     route: RoutePolicy
     group: str
-    kind: Literal["opening", "tier", "end"]
+    kind: Literal["opening", "tier", "reminder", "end"]
     step: str
     targets: tuple[Target, ...]
     hold: Hold | None = None
@@ -96,11 +99,13 @@ def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], 
     """
     if incident.state == "resolved":
         return list(_ends(scene, incident, groups, now_ms))
-    if not incident.live or incident.state == "acknowledged":
+    if not incident.live:
         return []
     subject = Subject.of(incident)
     told = told_now(incident)
-    found: list[Due] = []
+    found = _woken(scene, incident, groups)
+    if incident.state == "acknowledged":
+        return [structs.replace(one, hold=_hold(scene, one, subject, now_ms)) for one in found]
     asked: set[str] = set(told)
     for match in scene.routes(subject):
         group = group_id(match.route, subject)
@@ -110,6 +115,9 @@ def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], 
             found.append(opening)
         if group in incident.groups:
             found += _tier(scene, incident, match.route, group, now_ms)
+    if not _may_escalate(scene, incident):
+        match, hold = scene.routes(subject)[0], Hold("nobody", NO_TIER)
+        found.append(Due(incident, match.route, group_id(match.route, subject), "tier", "escalated", (), hold))
     return [structs.replace(one, hold=_hold(scene, one, subject, now_ms) or one.hold) for one in found]
 
 
@@ -134,14 +142,18 @@ def _opening(
 
 def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_ms: int) -> Iterator[Due]:
     """Yield the tiers of a group that are due and were not told, as one step: that of the last."""
-    if incident.timer_ms is None:
+    if incident.timer_ms is None and not incident.asked_tier:
         return
     begin = f"escalated-{incident.reopened}-"
     done = max(
         (int(one.step.removeprefix(begin)) for one in incident.told_people if _is_tier(one, begin, group)), default=0
     )
-    passed_ms = now_ms - incident.timer_ms
-    late = [one for one in tiers_of(scene, route, incident.rule) if done < one[0] and one[1] <= passed_ms]
+    passed_ms = -1 if incident.timer_ms is None else now_ms - incident.timer_ms
+    late = [
+        one
+        for one in tiers_of(scene, route, incident.rule)
+        if done < one[0] and (one[1] <= passed_ms or one[0] <= incident.asked_tier)
+    ]
     if not late:
         return
     last, chosen = late[-1][0], dict[str, Target]()
@@ -155,6 +167,30 @@ def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_
 
 def _is_tier(told: ToldReceiver, begin: str, group: str) -> bool:
     return told.step.startswith(begin) and group_of(told.notice).partition(".")[0] == group
+
+
+def _may_escalate(scene: Scene, incident: Incident) -> bool:
+    """Tell whether the tier that somebody asked for is there, in one of the routes; also where nobody asked."""
+    routes = [match.route for match in scene.routes(Subject.of(incident))]
+    return incident.asked_tier <= max(
+        (incident.tier, *(one[0] for route in routes for one in tiers_of(scene, route, incident.rule)))
+    )
+
+
+def _woken(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup]) -> list[Due]:
+    """Return that an incident is still open, for those who were told of it before its snooze ended and not since."""
+    if incident.woken_ms is None:
+        return []
+    last_ms = {one.receiver: one.at_ms for one in incident.told_people}
+    begin = f"reminder-{incident.reopened}-"
+    done = [int(one.step.removeprefix(begin)) for one in incident.told_people if one.step.startswith(begin)]
+    step = f"{begin}{max(done, default=0) + 1}"
+    by_group: dict[str, list[Target]] = {}
+    for name, one in told_now(incident).items():
+        if last_ms[name] < incident.woken_ms:
+            by_group.setdefault(group_of(one.notice).partition(".")[0], []).append(Target(name, one.channels, one.why))
+    routes = {key: scene.named(groups[key].route if key in groups else DEFAULT_ROUTE) for key in by_group}
+    return [Due(incident, routes[key], key, "reminder", step, tuple(some)) for key, some in by_group.items()]
 
 
 def tiers_of(scene: Scene, route: RoutePolicy, rule: str) -> list[tuple[int, int, RoutePolicy, int]]:
@@ -188,6 +224,8 @@ def _ends(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup],
 def _hold(scene: Scene, due: Due, subject: Subject, now_ms: int) -> Hold | None:
     if due.incident.silenced_until_ms is not None:
         return Hold("silenced", until_ms=due.incident.silenced_until_ms)
+    if due.incident.snooze is not None:
+        return Hold("snoozed", until_ms=due.incident.snooze.until_ms)
     return holds(scene.policy, due.route, subject, scene.facts, now_ms)
 
 

@@ -40,9 +40,6 @@ ActKind = Literal[
 MOST_CALENDAR = 512 * 1024
 """Characters of an iCalendar text on the log."""
 
-ACTIONS_KEPT = 20
-"""Operator actions kept in an incident. The log has all of them for as long as it is kept."""
-
 
 class Stamp(Struct, frozen=True, order=True):
     """Place of an input in its log."""
@@ -52,13 +49,30 @@ class Stamp(Struct, frozen=True, order=True):
 
 
 class OperatorAction(Struct, frozen=True):
-    """What somebody did about an incident: who, when (wall time), why; ``until_ms`` of a silence."""
+    """What somebody did about an incident, as its ``Act`` said: who, when (wall time), the comment or why, by which way."""
 
-    what: Literal["ack", "silence"]
+    what: ActKind
     by: str
     at_ms: int
     note: str = ""
     until_ms: int | None = None
+    target: str = ""
+    via: Via = "cli"
+    id: str = ""
+
+
+class Snooze(Struct, frozen=True):
+    """Somebody wants to hear no more of an incident for a while, unless it becomes worse.
+
+    Attributes:
+        until_ms: Wall time at which it ends.
+        severity: Of the incident when it was snoozed.
+        gap: Its value minus its target then; None without a value.
+    """
+
+    until_ms: int
+    severity: Severity
+    gap: float | None
 
 
 class Incident(Struct, frozen=True):
@@ -72,6 +86,10 @@ class Incident(Struct, frozen=True):
 
     ``told_people`` says who was told what, oldest first; a step ``resolved-…`` ends what its receiver was told. ``groups`` are
     those that have told of the present firing. ``held`` says who was not told, and why. ``told`` is of version 2: routes.
+
+    ``owner`` works on it, ``links`` are addresses that people gave. ``merged_into`` is the key of the incident that speaks for it
+    while that one is live. ``woken_ms`` is the wall time at which a snooze ended: who was told before is told again. ``asked_tier``
+    is the tier of escalation that somebody asked for; 0: none.
     """
 
     key: str
@@ -108,6 +126,12 @@ class Incident(Struct, frozen=True):
     groups: tuple[str, ...] = ()
     told_people: tuple[ToldReceiver, ...] = ()
     held: tuple[Hold, ...] = ()
+    owner: str | None = None
+    links: tuple[str, ...] = ()
+    merged_into: str | None = None
+    snooze: Snooze | None = None
+    woken_ms: int | None = None
+    asked_tier: int = 0
 
     @property
     def live(self) -> bool:
@@ -281,24 +305,6 @@ class Hold(Struct, frozen=True):
     by: str = ""
     until_ms: int | None = None
     receivers: tuple[str, ...] = ()
-
-
-def older_form(act: Act) -> Ack | Silence | None:
-    """The form in which the incident machine takes an action; None for a mark (``useful``), which changes no incident.
-
-    Raises:
-        ValueError: A silence without an end, or an action that the machine does not know yet.
-    """
-    match act.what:
-        case "ack":
-            return Ack(act.key, act.by, act.at_ms, act.note)
-        case "silence" if act.until_ms is not None:
-            return Silence(act.key, act.by, act.at_ms, act.until_ms, act.note)
-        case "silence":
-            raise ValueError("a silence without until_ms: say when it ends")
-        case "useful" | "not_useful":
-            return None
-    raise ValueError(f"this release does not act on {act.what}")
 
 
 class Notify(Struct, frozen=True, tag="notify"):

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from msgspec import Struct, structs
 
+from alerts.acts import as_act, at_tick, on_act
 from alerts.incident import (
-    ACTIONS_KEPT,
     Ack,
+    Act,
     Incident,
-    OperatorAction,
     Silence,
     Stamp,
     Tick,
@@ -71,7 +71,7 @@ def policy_of(rule: Rule, base: IncidentPolicy | None = None) -> IncidentPolicy:
 
 def step(
     incident: Incident | None,
-    event: Signal | Ack | Silence | Tick,
+    event: Signal | Ack | Silence | Act | Tick,
     policy: IncidentPolicy,
     *,
     stamp: Stamp | None = None,
@@ -86,18 +86,21 @@ def step(
 
     Returns:
         The incident after; without any change the same object.
+
+    Raises:
+        ValueError: An action that is not whole (``alerts.acts.check``).
     """
     if incident is not None and _seen(incident, stamp):
         return incident
     match event:
         case Signal():
             after = _on_signal(incident, event, policy)
-        case Ack() | Silence() | Tick() if incident is None:
+        case Ack() | Silence() | Act() | Tick() if incident is None:
             return None
-        case Ack():
-            after = _on_ack(incident, event)
-        case Silence():
-            after = _on_silence(incident, event)
+        case Ack() | Silence():
+            after = on_act(incident, as_act(event))
+        case Act():
+            after = on_act(incident, event)
         case Tick():
             after = _on_tick(incident, event, policy)
     if after is None or after == incident:
@@ -223,31 +226,22 @@ def _quieter(incident: Incident, signal: Signal) -> Incident:
 
 def _resolve(incident: Incident, at_ms: int) -> Incident:
     return structs.replace(
-        incident, state="resolved", resolved_ms=at_ms, streak=0, tier=0, timer_ms=None, updated_ms=at_ms, held=()
+        incident,
+        state="resolved",
+        resolved_ms=at_ms,
+        streak=0,
+        tier=0,
+        timer_ms=None,
+        updated_ms=at_ms,
+        held=(),
+        snooze=None,
+        woken_ms=None,
+        asked_tier=0,
     )
 
 
-def _on_ack(incident: Incident, ack: Ack) -> Incident:
-    if ack.key != incident.key or not incident.live:
-        return incident
-    act = OperatorAction("ack", ack.by, ack.at_ms, ack.note)
-    return structs.replace(incident, state="acknowledged", acknowledged_by=ack.by, acts=_with_action(incident, act))
-
-
-def _on_silence(incident: Incident, silence: Silence) -> Incident:
-    if silence.key != incident.key:
-        return incident
-    act = OperatorAction("silence", silence.by, silence.at_ms, silence.note, silence.until_ms)
-    return structs.replace(incident, silenced_until_ms=silence.until_ms, acts=_with_action(incident, act))
-
-
-def _with_action(incident: Incident, act: OperatorAction) -> tuple[OperatorAction, ...]:
-    return (*incident.acts, act)[-ACTIONS_KEPT:]
-
-
 def _on_tick(incident: Incident, tick: Tick, policy: IncidentPolicy) -> Incident:
-    if incident.silenced_until_ms is not None and tick.at_ms >= incident.silenced_until_ms:
-        incident = structs.replace(incident, silenced_until_ms=None)
+    incident = at_tick(incident, tick.at_ms)
     if not incident.live:
         return incident
     if tick.watermark_ms is not None and tick.watermark_ms - incident.updated_ms > policy.stale_after_ms:

@@ -19,6 +19,7 @@ from msgspec import Struct, field, structs
 from alerts.dues import Due, Scene, dues, told_now, with_told
 from alerts.incident import Hold, Incident, Stamp
 from alerts.inhibition import Voices
+from alerts.merging import ends_together, speaker
 from alerts.notice import IncidentGroup, Notice, Target
 from alerts.routing.policy import Subject
 from alerts.routing.routes import group_id, holds, labels_of, targets
@@ -76,10 +77,11 @@ def tell(
     for notice in (notice for key in decided for notice in groups[key].notices if notice.stamp == stamp):
         out.notices.append(notice)
         _note(notice, now)
-    found = _found(scene, now, groups, now_ms, out)
+    spoken = _spoken_for([*now.values(), *later])
+    found = _found(scene, now, groups, now_ms, spoken, out)
     open_groups = _grouped([one for one in found if one.hold is None and one.group not in decided])
     ready, urgent = _ready(open_groups, groups, now_ms)
-    silent = partial(_silent, scene, now_ms)
+    silent = partial(_silent, scene, now_ms, spoken)
     told = _accepted(now, later, open_groups, ready, urgent, silent)
     for key, chosen in told.items():
         group = groups.get(key) or _new_group(key, chosen[0])
@@ -107,16 +109,31 @@ def _after(one: Stamp, other: Stamp) -> bool:
     return one.partition == other.partition and one.offset > other.offset
 
 
+def _spoken_for(incidents: Iterable[Incident]) -> dict[str, str]:
+    """Return by key of each merged incident that of the one that speaks for it."""
+    by_key = {one.key: one for one in incidents}
+    merged = {one.key: speaker(one, by_key.get) for one in by_key.values() if one.merged_into is not None}
+    return {key: other.key for key, other in merged.items() if other is not None}
+
+
 def _found(
-    scene: Scene, now: Mapping[str, Incident], groups: Mapping[str, IncidentGroup], now_ms: int, out: Telling
+    scene: Scene,
+    now: Mapping[str, Incident],
+    groups: Mapping[str, IncidentGroup],
+    now_ms: int,
+    spoken: Mapping[str, str],
+    out: Telling,
 ) -> list[Due]:
     found: list[Due] = []
     for one in now.values():
         try:
-            found += dues(scene, one, groups, now_ms)
+            some = dues(scene, one, groups, now_ms)
         except CONTENT_ERRORS as error:  # the others are told
             out.faults.append((one.key, error))
-    return found
+            continue
+        hold = Hold("merged", spoken[one.key]) if one.key in spoken else None
+        found += some if hold is None else [structs.replace(due, hold=hold) for due in some]
+    return ends_together(found)
 
 
 def _grouped(found: Iterable[Due]) -> dict[str, list[Due]]:
@@ -157,9 +174,9 @@ def _ready(
     return ready, urgent
 
 
-def _silent(scene: Scene, now_ms: int, incident: Incident) -> bool:
+def _silent(scene: Scene, now_ms: int, spoken: Collection[str], incident: Incident) -> bool:
     """Tell whether an incident tells nothing for now, so that it speaks for no other."""
-    if incident.silenced_until_ms is not None:
+    if incident.silenced_until_ms is not None or incident.snooze is not None or incident.key in spoken:
         return True
     subject = Subject.of(incident)
     found = [holds(scene.policy, match.route, subject, scene.facts, now_ms) for match in scene.routes(subject)]

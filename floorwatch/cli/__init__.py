@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "whatif": ("floorwatch.cli.forecast", "whatif"),
     "ack": ("floorwatch.cli.operator_actions", "ack"),
     "silence": ("floorwatch.cli.operator_actions", "silence"),
+    **{
+        name: ("floorwatch.cli.incident_acts", name)
+        for name in ("snooze", "escalate", "assign", "comment", "link", "merge", "unmerge")
+    },
     "check-events": ("floorwatch.cli.check_events", "check_events"),
     "doctor": ("floorwatch.cli.doctor", "doctor"),
     "topics": ("floorwatch.cli.topics_cmd", "topics"),
@@ -58,7 +62,10 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Start": ("up", "demo", "simulate"),
     "Look": ("table", "forecast", "whatif", "quality", "people", "scorecard", "roster", "audits"),
     "Explain a number": ("why", "facts", "explain"),
-    "Alerts": ("incidents", "ack", "silence", "alerts", "notifications", "rules"),
+    "Alerts": (
+        *("incidents", "ack", "silence", "snooze", "escalate", "assign", "comment", "link", "merge", "unmerge"),
+        *("alerts", "notifications", "rules"),
+    ),
     "Set up and check": ("config", "doctor", "check-events", "topics"),
     "Run in production": ("worker", "gateway", "web", "rescale"),
     "Prove and develop": ("process", "verify", "chaos", "sims", "generate"),

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from alerts.dues import NO_TIER
 from floorwatch.output.reader_zone import local_instant
 
 if TYPE_CHECKING:
     from alerts.deliveries import Delivery
     from alerts.outbox import Outbox
+
+
+NOBODY = {NO_TIER: "somebody escalated it, and no further tier is left to tell"}
+"""Why nobody can be told, where it is not for want of a route."""
 
 
 async def deliveries_by_incident(outbox: Outbox, records: Sequence[dict[str, Any]]) -> dict[str, list[Delivery]]:
@@ -58,11 +63,13 @@ def held_lines(record: dict[str, Any], titles: Mapping[str, str]) -> list[str]:
         reasons = {
             "inhibited": f"held by {titles.get(by, by)}, which they were told of",
             "silenced": f"silenced{when}",
+            "snoozed": f"snoozed{when}, unless it becomes worse",
+            "merged": f"merged into {titles.get(by, by)}",
             "grouping": f"waits for the next message of its group{when}",
             "quiet": f"quiet hours {by}{when}",
             "muted": f"mute time {by}{when}",
             "maintenance": f"maintenance {by}{when}",
-            "nobody": "no receiver is configured for its route",
+            "nobody": NOBODY.get(by, "no receiver is configured for its route"),
         }
         who = ", ".join(name.removeprefix("channel:") for name in hold.get("receivers") or []) or "everybody"
         lines.append(f"{who}: {reasons.get(hold['why'], hold['why'])}")

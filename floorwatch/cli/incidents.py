@@ -12,6 +12,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli import options
+from floorwatch.cli.act_words import act_lines
 from floorwatch.cli.incident_records import read_incidents, read_look, read_pending, start_of
 from floorwatch.cli.incident_told import deliveries_by_incident, held_lines, titles_of, told_lines, who_words
 from floorwatch.cli.options import ConfigOption, JsonLinesOption, RedisOption, RedisPrefixOption, VarOption
@@ -146,7 +147,8 @@ def show(
         if as_json:
             say_json_text(_as_json(record, told.get(record["key"], [])))
         else:
-            say_lines(whole(record, told.get(record["key"], []), titles_of(known)))
+            merged = [one for one in known if one.get("merged_into") == record["key"]]
+            say_lines(whole(record, told.get(record["key"], []), titles_of(known), merged))
 
 
 def scope_of(texts: Sequence[str]) -> dict[str, str]:
@@ -254,14 +256,26 @@ def _style(record: dict[str, Any]) -> str:
     return "dim" if record["state"] == "resolved" else _STYLES.get(record["severity"], "")
 
 
-def whole(record: dict[str, Any], deliveries: Sequence[Delivery], titles: Mapping[str, str] | None = None) -> list[str]:
-    """Return everything about one incident as lines; ``titles`` are those of all incidents by key."""
+def whole(
+    record: dict[str, Any],
+    deliveries: Sequence[Delivery],
+    titles: Mapping[str, str] | None = None,
+    merged: Sequence[dict[str, Any]] = (),
+) -> list[str]:
+    """Return everything about one incident as lines.
+
+    Args:
+        record: The incident.
+        deliveries: Its messages.
+        titles: Titles of all incidents by key.
+        merged: The incidents that were merged into it.
+    """
     import msgspec
 
     from alerts.signals import Contributor
     from alerts.text import contributors_heading, is_link, part_words, runbook_words
 
-    page = record.get("runbook_page")
+    page, into = record.get("runbook_page"), record.get("merged_into") or ""
     facts = [
         ("Incident", f"{record['key']}, rule {record['rule']}, episode {record['episode']}"),
         ("State", f"{record['severity']}, {state_words(record)}"),
@@ -270,18 +284,19 @@ def whole(record: dict[str, Any], deliveries: Sequence[Delivery], titles: Mappin
             _at(record["since"]) + (f", resolved {_at(record['resolved_at'])}" if record.get("resolved_at") else ""),
         ),
         ("Evidence", evidence_words(record)),
+        ("Owner", record.get("owner") or ""),
+        ("Merged", into and f"into {_printable((titles or {}).get(into, into))}"),
+        *(("With it", f"{_printable(one['title'])} ({one['key'][:12]}), {one['state']}") for one in merged),
         ("Board", record["board_url"] if is_link(record.get("board_url")) else ""),
         ("Runbook", record.get("runbook_url") or (page and runbook_words(page))),
+        *(("Link", url) for url in record.get("links") or ()),
     ]
     lines = [record["title"], *(f"  {name + ':':<10} {value}" for name, value in facts if value)]
     parts = msgspec.convert(record.get("contributors") or [], tuple[Contributor, ...])
     lines += [contributors_heading(parts), *(f"  {part_words(part)}" for part in parts)]
     if record.get("examples"):
         lines.append("Example tasks: " + ", ".join(record["examples"]))
-    acts = [
-        f"  {_at(act['at'])}  {act['what']} by {act['by']}" + (f": {act['note']}" if act["note"] else "")
-        for act in record.get("acts") or []
-    ]
+    acts = [line for act in record.get("acts") or [] for line in act_lines(act, titles or {})]
     lines += ["What people did:", *acts] if acts else []
     told = [f"  {line}" for line in told_lines(record, deliveries)]
     held = [f"  {line}" for line in held_lines(record, titles or {})]
@@ -305,6 +320,12 @@ def state_words(record: dict[str, Any]) -> str:
         words.append(f"tier {machine['tier']}")
     if machine.get("silenced_until_ms") is not None:
         words.append(f"silenced until {local_instant(machine['silenced_until_ms'])}")
+    if machine.get("snooze"):
+        words.append(f"snoozed until {local_instant(machine['snooze']['until_ms'])}")
+    if record.get("merged_into") and state != "resolved":
+        words.append(f"merged into {record['merged_into'][:12]}")
+    if record.get("owner"):
+        words.append(f"owner {record['owner']}")
     return ", ".join(words)
 
 

@@ -45,8 +45,8 @@ def ack(
     from alerts.incident import Ack
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
-    settings, record = _incident(incident, config, var)
-    shown = _act(settings, record, Ack(record["key"], by, _now_ms(), note), wait)
+    settings, record = incident_of_key(incident, config, var)
+    shown = done(settings, record, Ack(record["key"], by, _now_ms(), note), wait)
     say(f"acknowledged by {by}: {named(shown)}")
 
 
@@ -64,13 +64,13 @@ def silence(
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
     span_ms = silence_ms(span)
-    settings, record = _incident(incident, config, var)
+    settings, record = incident_of_key(incident, config, var)
     now_ms = _now_ms()
-    shown = _act(settings, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
+    shown = done(settings, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
     say(f"silenced by {by} until {local_instant(now_ms + span_ms)}: {named(shown)}")
 
 
-def checked(option: str, text: str, *, empty: bool = False) -> str:
+def checked(option: str, text: str, *, empty: bool = False, missing: str = "write who you are") -> str:
     """Return a text of somebody's without the space around it.
 
     Raises:
@@ -78,7 +78,7 @@ def checked(option: str, text: str, *, empty: bool = False) -> str:
     """
     text = text.strip()
     if not text and not empty:
-        raise fail(f"{option}: write who you are")
+        raise fail(f"{option}: {missing}")
     if len(text) > MAX_TEXT:
         raise fail(f"{option}: {len(text)} characters are too many, write at most {MAX_TEXT}")
     if not text.isprintable():
@@ -87,14 +87,14 @@ def checked(option: str, text: str, *, empty: bool = False) -> str:
 
 
 def silence_ms(text: str) -> int:
-    """Return the length of a silence in ms.
+    """Return the length of a silence or snooze in ms.
 
     Raises:
         typer.Exit: It is not a duration, shorter than a minute or longer than 30 days.
     """
     span_s = duration_s("--for", text)
     if not LEAST_SILENCE_S <= span_s <= MOST_SILENCE_S:
-        raise fail(f"--for {text}: a silence is between 1m and 30d long")
+        raise fail(f"--for {text}: write a time between 1m and 30d")
     return round(span_s * 1000)
 
 
@@ -125,7 +125,10 @@ def named(record: dict[str, Any]) -> str:
     return f"{printable(record['title'])} ({record['key'][:12]})"
 
 
-def _incident(key: str, config: Path | None, var: Path | None) -> tuple[FloorwatchConfig, dict[str, Any]]:
+def incident_of_key(
+    key: str, config: Path | None, var: Path | None, *, over: bool = False
+) -> tuple[FloorwatchConfig, dict[str, Any]]:
+    """Return the settings and the incident whose key begins so. See ``find``."""
     from config.connect import redis_options
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
     from floorwatch.cli.incident_records import read_incidents, start_of
@@ -133,20 +136,24 @@ def _incident(key: str, config: Path | None, var: Path | None) -> tuple[Floorwat
     start = start_of(key)
     with exit_on_config_error():
         settings = load_for_reader(config, var)
-    return settings, find(read_incidents(redis_options(settings.redis), settings.redis.prefix), start)
+    return settings, find(read_incidents(redis_options(settings.redis), settings.redis.prefix), start, over=over)
 
 
-def _act(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence, wait_s: float) -> dict[str, Any]:
-    """Append an action to the log and return the incident once it shows it."""
+def done(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence | Act, wait_s: float) -> dict[str, Any]:
+    """Append an action to the log and return the incident once it shows it.
+
+    Raises:
+        typer.Exit: Kafka did not take it, or the incident does not show it in time; the message says which.
+    """
     from streams.core.formatting import rfc3339
 
     place = asyncio.run(put(settings, act))
     until_s = time.monotonic() + wait_s
     while True:
         shown = _shown(settings, record["key"]) or record
-        if any((done["by"], done["at"]) == (act.by, rfc3339(act.at_ms)) for done in shown.get("acts", ())):
+        if any((one["by"], one["at"]) == (act.by, rfc3339(act.at_ms)) for one in shown.get("acts", ())):
             return shown
-        if shown["state"] == "resolved":
+        if shown["state"] == "resolved" and record["state"] != "resolved":
             raise fail(f"it has resolved meanwhile, so there is nothing to do: {named(shown)}")
         if time.monotonic() >= until_s:
             break

@@ -29,9 +29,9 @@ from alerts.incident import (
     Silence,
     Stamp,
     Tick,
-    older_form,
 )
 from alerts.lifecycle import IncidentPolicy, policy_of, step
+from alerts.merging import merge_fault
 from alerts.notice import IncidentGroup, Notice
 from alerts.oncall.facts import fold as fold_plan
 from alerts.routing.policy import DEFAULT_ROUTE, RoutePolicy, RoutingPolicy
@@ -199,11 +199,8 @@ class IncidentState:
                 self._on_signal(given, stamp)
             case Tick():
                 self._on_tick(given, stamp)
-            case Ack() | Silence():
+            case Ack() | Silence() | Act():
                 self._on_action(given, stamp)
-            case Act():
-                if (action := older_form(given)) is not None:
-                    self._on_action(action, stamp)
             case Override() | Maintenance() | Calendar():
                 self.waiting.plans[self._plan(given)] = encode_input(given)
             case _:
@@ -229,12 +226,19 @@ class IncidentState:
             self._standing[key] = standing(request)
             self.waiting.ask.append(request)
 
-    def _on_action(self, act: Ack | Silence, stamp: Stamp) -> None:
-        for held in (*self._incidents.values(), *self._unsaid.values()):
-            if held.key == act.key:
-                self._step(held, act, self._policies.get(held.rule, _NO_RULE), stamp)
-                return
-        log.warning("signals[%d] offset %d: no incident %s to act on", self._partition, stamp.offset, act.key)
+    def _on_action(self, act: Ack | Silence | Act, stamp: Stamp) -> None:
+        held = self._of(act.key)
+        if held is None:
+            log.warning("signals[%d] offset %d: no incident %s to act on", self._partition, stamp.offset, act.key)
+            return
+        if isinstance(act, Act) and act.what == "merge" and (why := merge_fault(held, act.target, self._of)):
+            log.warning("signals[%d] offset %d: %s is not merged: %s", self._partition, stamp.offset, act.key, why)
+            return
+        self._step(held, act, self._policies.get(held.rule, _NO_RULE), stamp)
+
+    def _of(self, key: str) -> Incident | None:
+        """Return an incident by its key."""
+        return next((one for one in (*self._incidents.values(), *self._unsaid.values()) if one.key == key), None)
 
     def _on_tick(self, tick: Tick, stamp: Stamp) -> None:
         self.ticked_ms = tick.at_ms
@@ -263,7 +267,7 @@ class IncidentState:
             self.waiting.notify += [one for notice in told.notices if (one := message_of(notice, by_key)) is not None]
 
     def _step(
-        self, held: Incident | None, given: Signal | Ack | Silence | Tick, policy: IncidentPolicy, stamp: Stamp
+        self, held: Incident | None, given: Signal | Ack | Silence | Act | Tick, policy: IncidentPolicy, stamp: Stamp
     ) -> None:
         after = step(held, given, policy, stamp=stamp)
         if after is None or after is held:

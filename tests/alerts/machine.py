@@ -8,7 +8,7 @@ from msgspec import structs
 
 from alerts.codec import Input
 from alerts.dues import Scene
-from alerts.incident import Ack, Incident, Notify, Silence, Stamp, Tick
+from alerts.incident import Ack, Act, Incident, Notify, Silence, Stamp, Tick
 from alerts.lifecycle import EscalationTier, IncidentPolicy, step
 from alerts.notice import IncidentGroup
 from alerts.routing.policy import RoutePolicy, RoutingPolicy
@@ -53,7 +53,10 @@ def signal(firing: bool, at_ms: int = NOW_MS, **more: object) -> Signal:
 
 
 def move(what: str, at_ms: int, key: str, **more: object) -> Input:
-    """An input by name: ``on``, ``off``, ``ack``, ``silence`` (half an hour), else a tick; ``more`` are fields of signals."""
+    """An input by name: ``on``, ``off``, ``ack``, ``silence`` and ``snooze`` (half an hour), other acts, else a tick.
+
+    ``more`` are fields of signals and acts.
+    """
     match what:
         case "on" | "off":
             return signal(what == "on", at_ms, **more)
@@ -61,8 +64,15 @@ def move(what: str, at_ms: int, key: str, **more: object) -> Input:
             return Ack(key, "mei", at_ms)
         case "silence":
             return Silence(key, "mei", at_ms, at_ms + 30 * MINUTE_MS)
+        case "snooze" | "comment" | "owner" | "link" | "escalate" | "merge" | "unmerge":
+            until_ms = at_ms + 30 * MINUTE_MS if what == "snooze" else None
+            given = {"note": "seen", "target": TARGETS.get(what, ""), "until_ms": until_ms, **more}
+            return Act(what, key, "mei", at_ms, **given)  # type: ignore[arg-type]
         case _:
             return Tick(at_ms, at_ms)
+
+
+TARGETS = {"owner": "lee", "link": "https://wiki.example/a", "merge": "f" * 32}
 
 
 def routing(interval_ms: int = 0, wait_ms: int = 0, **routes: tuple[str, ...]) -> RoutingPolicy:

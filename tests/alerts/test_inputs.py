@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from alerts.acts import as_act, check
 from alerts.append import ALERTS_KEY, append_input
 from alerts.codec import Input, decode_incident, decode_input, encode_incident, encode_input
-from alerts.incident import MOST_CALENDAR, Ack, Act, Calendar, Maintenance, Override, Receipt, Silence, older_form
+from alerts.incident import MOST_CALENDAR, Ack, Act, Calendar, Maintenance, Override, Receipt, Silence
 from alerts.lifecycle import IncidentPolicy, step
 from alerts.oncall.facts import fold
 from alerts.oncall.policy import RotaFacts
@@ -34,13 +35,38 @@ class Written:
         return SimpleNamespace(offset=len(self.records) - 1)
 
 
-def test_an_action_has_the_form_that_the_machine_knows() -> None:
-    assert older_form(Act("ack", "k", "mei", 5, note="mine", via="link")) == Ack("k", "mei", 5, "mine")
-    assert older_form(Act("silence", "k", "mei", 5, until_ms=9)) == Silence("k", "mei", 5, 9)
-    assert older_form(Act("useful", "k", "mei", 5)) is None
-    for act in (Act("silence", "k", "mei", 5), Act("snooze", "k", "mei", 5, until_ms=9)):
-        with pytest.raises(ValueError, match=r"without until_ms|does not act on snooze"):
-            older_form(act)
+def test_the_older_form_of_an_action_is_one_of_all() -> None:
+    assert as_act(Ack("k", "mei", 5, "mine")) == Act("ack", "k", "mei", 5, note="mine")
+    assert as_act(Silence("k", "mei", 5, 9)) == Act("silence", "k", "mei", 5, until_ms=9)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (Act("silence", "k", "mei", 5), "without until_ms"),
+        (Act("snooze", "k", "mei", 5), "without until_ms"),
+        (Act("comment", "k", "mei", 5, note=" \n"), "without note"),
+        (Act("merge", "k", "mei", 5), "without target"),
+        (Act("merge", "k", "mei", 5, target="k"), "into itself"),
+        *(
+            (Act("link", "k", "mei", 5, target=url), "no web address")
+            for url in (
+                "",
+                "wiki",
+                "javascript:alert(1)",
+                "ftp://a.example",
+                "https://",
+                "https://a b",
+                "//a.example",
+                "https://[",
+            )
+        ),
+        (Act("link", "k", "mei", 5, target="https://bank.example@evil.example/"), "name before its host"),
+    ],
+)
+def test_an_action_that_is_not_whole_is_refused(act: Act, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        check(act)
 
 
 @pytest.mark.parametrize(
@@ -100,10 +126,10 @@ def test_the_last_record_of_an_id_counts() -> None:
     assert (facts.maintenance["m"], facts.calendars["c"]) == (given[1], given[2])
 
 
-def test_an_action_of_any_way_counts_and_what_is_not_known_yet_is_set_aside(redis_url: str) -> None:
+def test_an_action_of_any_way_counts_and_what_is_not_whole_is_set_aside(redis_url: str) -> None:
     async def story(world: World) -> None:
         await world.put(on())
-        await world.put(Act("useful", KEY, "bo", world.now_ms), Act("snooze", KEY, "bo", world.now_ms, until_ms=9))
+        await world.put(Act("useful", KEY, "bo", world.now_ms), Act("snooze", KEY, "bo", world.now_ms))
         await world.put(
             Receipt("g:1", "g", "ops", "sent", world.now_ms), Act("ack", KEY, "mei", world.now_ms, via="link")
         )
@@ -111,9 +137,10 @@ def test_an_action_of_any_way_counts_and_what_is_not_known_yet_is_set_aside(redi
         shown = await world.shown()
         assert (shown["state"], [act["by"] for act in shown["acts"]]) == ("acknowledged", ["mei"])
         letters = [json.loads(record.value or b"{}") for record in world.log.records["f.deadletters.v1"]]
-        assert [letter["reason"].partition("this release does not act on ")[2].rstrip(")") for letter in letters] == [
-            "snooze",
-            "receipt records",
+        said = [letter["reason"] for letter in letters]
+        assert ["a snooze without until_ms: say when it ends" in said[0], "does not act on receipt" in said[1]] == [
+            True,
+            True,
         ]
 
     run(redis_url, story)

@@ -7,21 +7,28 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from alerts.codec import decode_incident, encode_incident
-from alerts.incident import Ack, Incident, Silence, Stamp, Tick, incident_key
+from alerts.incident import Ack, Act, Incident, Silence, Stamp, Tick, incident_key
 from alerts.lifecycle import step
 from alerts.signals import Signal
 from streams.core.policy import DAY_MS
 from tests.alerts.machine import POLICY, move, run
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 
-Event = Signal | Ack | Silence | Tick
+Event = Signal | Ack | Silence | Act | Tick
+ACTS = ("ack", "silence", "comment", "owner", "link", "snooze", "escalate", "merge", "unmerge")
 KEYS = [incident_key("accuracy-low-vendor", "vendor=bpo-a", episode) for episode in (1, 2)]
+
+
+def _some(what: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(ACTS) if what == "act" else st.just(what)
+
 
 gaps = st.sampled_from([0, MINUTE_MS, 40 * MINUTE_MS, 2 * DAY_MS, 4 * DAY_MS])
 moves = st.lists(
-    st.tuples(st.sampled_from(["on", "on", "on", "off", "off", "ack", "silence", "tick"]), gaps, st.sampled_from(KEYS)),
+    st.tuples(st.sampled_from(["on", "on", "off", "tick", "act"]).flatmap(_some), gaps, st.sampled_from(KEYS)),
     max_size=40,
 )
 
@@ -70,6 +77,39 @@ def test_a_crash_and_replay_from_any_older_place_ends_the_same(
     back = data.draw(st.integers(0, crash))
     saved = _run(events[:crash])[-1]
     assert _run(events[back:], saved, first=back)[-1] == _run(events)[-1]
+
+
+@given(moves)
+def test_actions_open_and_end_no_incident(script: list[tuple[str, int, str]]) -> None:
+    """With and without what people do, the incident is live at the same times; only ticks may end it."""
+    told = [one for one in script if one[0] not in ACTS]
+    states = iter(_run(_events(script))[1:])
+    live = [next(states) for _ in script]
+    gaps_ms, only = 0, list[tuple[str, int, str]]()
+    for what, gap_ms, key in script:
+        gaps_ms += gap_ms
+        if what not in ACTS:
+            only.append((what, gaps_ms, key))
+            gaps_ms = 0
+    assert len(only) == len(told)
+    plain = _run(_events(only))[1:]
+    with_acts = [state for (what, _, _), state in zip(script, live, strict=True) if what not in ACTS]
+    seen = [(one is not None and one.live, one and (one.key, one.episode, one.reopened)) for one in with_acts]
+    assert seen == [(one is not None and one.live, one and (one.key, one.episode, one.reopened)) for one in plain]
+
+
+@given(moves, st.integers(1, 3))
+def test_an_action_that_is_repeated_counts_once(script: list[tuple[str, int, str]], times: int) -> None:
+    named = [
+        structs.replace(event, id=f"a{place}") if isinstance(event, Act) else event
+        for place, event in enumerate(_events(script))
+    ]
+    repeated = [one for event in named for one in [event] * (1 + times * isinstance(event, Act))]
+    assert _bare(_run(named)[-1]) == _bare(_run(repeated)[-1])
+
+
+def _bare(incident: Incident | None) -> Incident | None:
+    return None if incident is None else structs.replace(incident, stamp=None)
 
 
 @given(moves)

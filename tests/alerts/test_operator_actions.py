@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from alerts.acts import ACTIONS_KEPT
 from alerts.codec import Input, decode_incident, encode_incident, encode_input
-from alerts.incident import ACTIONS_KEPT, Ack, Incident, Silence, Tick
+from alerts.incident import Ack, Incident, Silence, Tick
 from alerts.lifecycle import UNHEARD
 from alerts.outgoing import Notification
 from alerts.text import title_of

@@ -1,0 +1,50 @@
+"""What people did about an incident, as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alerts.view import instant_ms
+from floorwatch.output.reader_zone import local_instant
+from streams.core.formatting import printable
+
+_WHAT = {
+    "owner": "assigned",
+    "link": "gave a link",
+    "comment": "commented",
+    "escalate": "escalated",
+    "snooze": "snoozed",
+    "merge": "merged",
+    "unmerge": "unmerged",
+}
+_WAYS = {"link": "a message's link", "slack": "Slack", "api": "the API"}
+
+
+def act_lines(act: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
+    """Return an action as lines: when, what, who, by which way and why; further lines of a comment below.
+
+    Args:
+        act: As the record of an incident has it.
+        titles: Titles of incidents by key.
+    """
+    target, what = str(act.get("target") or ""), str(act["what"])
+    words = f"{_WHAT.get(what, what)}{_object(what, target, titles)} by {act['by']}"
+    if act.get("until") and what in ("silence", "snooze"):
+        words += f" until {local_instant(instant_ms(act['until']))}"
+    if way := _WAYS.get(str(act.get("via"))):
+        words += f", by {way}"
+    first, *more = str(act.get("note") or "").splitlines() or [""]
+    head = f"  {local_instant(instant_ms(act['at']))}  {printable(words)}" + (f": {printable(first)}" if first else "")
+    return [head, *(f"    {printable(line)}" for line in more)]
+
+
+def _object(what: str, target: str, titles: Mapping[str, str]) -> str:
+    match what:
+        case "owner":
+            return f" to {target}" if target else " to nobody"
+        case "link":
+            return f" ({target})"
+        case "merge":
+            return f" into {titles.get(target, target)}"
+    return ""
