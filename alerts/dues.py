@@ -11,6 +11,7 @@ from alerts.incident import Hold, Incident, ToldReceiver
 from alerts.lifecycle import EscalationTier
 from alerts.notice import IncidentGroup, Target
 from alerts.oncall.policy import RotaFacts
+from alerts.routing.openings import opening_targets, steps_of
 from alerts.routing.policy import DEFAULT_ROUTE, Match, RoutePolicy, RoutingPolicy, Subject
 from alerts.routing.routes import around, group_id, holds, routes_of, targets
 
@@ -111,7 +112,8 @@ def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], 
         group = group_id(match.route, subject)
         opening = _opening(scene, incident, match.route, group, asked, now_ms)
         if opening is not None:
-            asked.update(one.receiver for one in opening.targets)
+            if _hold(scene, opening, subject, now_ms) is None:  # what one route holds back, another may tell
+                asked.update(one.receiver for one in opening.targets)
             found.append(opening)
         if group in incident.groups:
             found += _tier(scene, incident, match.route, group, now_ms)
@@ -128,12 +130,9 @@ def _opening(
     owed = {name for hold in incident.held for name in hold.receivers}
     if begun and not owed:
         return None
-    found = list(targets(scene.policy, route, incident.severity, 0, scene.facts, now_ms))
-    if route.escalation is not None:
-        found += targets(scene.policy, route, incident.severity, 1, scene.facts, now_ms)
-    found = list(around(scene.policy, Subject.of(incident), found))
-    wanted = {one.receiver: one for one in reversed(found) if one.receiver not in asked}
-    chosen = tuple(one for one in wanted.values() if not begun or one.receiver in owed)[::-1]
+    found = opening_targets(scene.policy, route, Subject.of(incident), scene.facts, now_ms)
+    wanted = (one for one in found if one.receiver not in asked)
+    chosen = tuple(one for one in wanted if not begun or one.receiver in owed)
     step = f"reopened-{incident.reopened}" if incident.reopened else "open"
     if chosen:
         return Due(incident, route, group, "opening", step, chosen)
@@ -198,16 +197,8 @@ def tiers_of(scene: Scene, route: RoutePolicy, rule: str) -> list[tuple[int, int
 
     The first tier of a route's own escalation is told with the opening, so the list begins with the second.
     """
-    escalation = scene.policy.escalations.get(route.escalation or "")
-    if escalation is None:
-        own = scene.tiers.get(rule, ())
-        return [(number, one.after_ms, scene.named(one.route), 0) for number, one in enumerate(own, 1)]
-    found, after_ms = [], 0
-    for number, one in enumerate(escalation.tiers * (1 + escalation.repeat), 1):
-        if number > 1:
-            found.append((number, after_ms, route, (number - 1) % len(escalation.tiers) + 1))
-        after_ms += one.ack_within_ms
-    return found
+    steps = steps_of(scene.policy, route, scene.tiers.get(rule, ()))
+    return [(one.number, one.after_ms, one.route, one.tier) for one in steps]
 
 
 def _ends(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], now_ms: int) -> Iterator[Due]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from alerts.incident import Hold
 from alerts.notice import Target
 from alerts.oncall.policy import RotaFacts
 from alerts.routing.matchers import matcher_text, value_of
+from alerts.routing.openings import Opening, TellingPlan, openings, steps_of, told_at
 from alerts.routing.policy import RoutePolicy, RoutingPolicy, Subject
-from alerts.routing.routes import Asked, around, asked, entry_words, holds, routes_of, targets
+from alerts.routing.routes import Asked, asked, entry_words
 from streams.core.durations import format_duration
 from streams.core.formatting import instant
 
@@ -19,24 +21,23 @@ Words = Callable[[int], str]
 def explain(policy: RoutingPolicy, subject: Subject, facts: RotaFacts, at_ms: int, words: Words = instant) -> list[str]:
     """Return in words, a line each: the entries asked, the routes taken and why, what holds, and whom each would tell when.
 
+    Nobody is named twice for the beginning: who is told by another route already is not told by this one.
+
     Args:
         policy: The configuration.
         subject: The incident.
         facts: What the log says about schedules.
-        at_ms: When (wall time).
+        at_ms: When it opens (wall time).
         words: Says a time.
     """
     lines = [_asked_words(one, subject) for one in asked(policy.entries, subject)]
     if policy.entries and not any(one.taken for one in asked(policy.entries, subject)):
         lines.append("no entry of routing fits, so the rule's own route is taken")
-    for match in routes_of(policy, subject):
-        lines.append(f"route {match.route.name}: {match.why}")
-        hold = holds(policy, match.route, subject, facts, at_ms)
-        if hold is not None:
-            until = "" if hold.until_ms is None else f" until {words(hold.until_ms)}"
-            lines.append(f"  held: {hold.why} {hold.by}".rstrip() + until)
-        lines += _told_words(policy, match.route, subject, 0, facts, at_ms) or ["  nobody is told"]
-        lines += _tier_lines(policy, match.route, subject, facts, at_ms)
+    for one in openings(policy, subject, facts, at_ms):
+        lines.append(f"route {one.match.route.name}: {one.match.why}")
+        lines += _opening_lines(one, words)
+        lines += _step_lines(policy, one, subject, facts, at_ms, words)
+        lines += _ways(one.match.route, subject)
     return lines
 
 
@@ -53,19 +54,6 @@ def _asked_words(one: Asked, subject: Subject) -> str:
     return f"{said} yes{then}: {'the route of its rule' if one.route is None else f'route {one.route}'}"
 
 
-def _told_words(
-    policy: RoutingPolicy,
-    route: RoutePolicy,
-    subject: Subject,
-    tier: int,
-    facts: RotaFacts,
-    at_ms: int,
-    pad: str = "  ",
-) -> list[str]:
-    found = around(policy, subject, targets(policy, route, subject.severity, tier, facts, at_ms))
-    return [f"{pad}{target_words(one)}" for one in found]
-
-
 def target_words(target: Target) -> str:
     """Return a receiver in words: ``tells channel ops``, ``tells person mei by sms, ops (schedule kul-lead, layer 1)``."""
     kind, _, name = target.receiver.partition(":")
@@ -74,23 +62,52 @@ def target_words(target: Target) -> str:
     return f"tells {kind} {name} by {', '.join(target.channels)} ({target.why})"
 
 
-def _tier_lines(policy: RoutingPolicy, route: RoutePolicy, subject: Subject, facts: RotaFacts, at_ms: int) -> list[str]:
+def hold_words(hold: Hold, words: Words) -> str:
+    """Return what holds a message, in words: ``held: quiet nights until Mon 7 Dec 07:00 UTC+8``."""
+    until = "" if hold.until_ms is None else f" until {words(hold.until_ms)}"
+    return f"held: {hold.why} {hold.by}".rstrip() + until
+
+
+def _told_lines(told: TellingPlan, words: Words, pad: str) -> Iterator[str]:
+    yield from (f"{pad}{hold_words(one, words)}" for one in told.holds)
+    yield from (f"{pad}{target_words(one)}" for one in told.targets)
+
+
+def _opening_lines(one: Opening, words: Words) -> Iterator[str]:
+    yield from _told_lines(one.told, words, "  ")
+    if not one.told.targets:
+        yield "  nobody else is told" if one.elsewhere else "  nobody is told"
+
+
+def _step_lines(
+    policy: RoutingPolicy, one: Opening, subject: Subject, facts: RotaFacts, at_ms: int, words: Words
+) -> Iterator[str]:
+    route = one.match.route
     escalation = policy.escalations.get(route.escalation or "")
-    lines: list[str] = []
-    if escalation is None:
-        for tier in policy.rule_tiers.get(subject.rule, ()):
-            named = policy.routes.get(tier.route) or policy.routes["default"]
-            lines.append(f"  if nobody acknowledges within {format_duration(tier.after_ms / 1000)}: route {named.name}")
-            lines += _told_words(policy, named, subject, 0, facts, at_ms, "    ") or ["    nobody is told"]
-        return lines
-    after_ms = 0
-    for number, one in enumerate(escalation.tiers, 1):
-        begin = "at once" if number == 1 else f"if nobody acknowledges within {format_duration(after_ms / 1000)}"
-        lines.append(f"  {begin}: step {number} of escalation {escalation.name}")
-        lines += _told_words(policy, route, subject, number, facts, at_ms, "    ") or ["    nobody is told"]
-        after_ms += one.ack_within_ms
-    if escalation.repeat:
-        lines.append(
-            f"  and again from step 1, {escalation.repeat} times, each after {format_duration(after_ms / 1000)}"
+    steps = steps_of(policy, route, policy.rule_tiers.get(subject.rule, ()))
+    begin_ms = at_ms if one.told.at_ms is None else one.told.at_ms
+    for step in steps if escalation is None else steps[: len(escalation.tiers) - 1]:
+        what = (
+            f"route {step.route.name}" if escalation is None else f"step {step.number} of escalation {escalation.name}"
         )
-    return lines
+        yield f"  if nobody acknowledges within {_duration(step.after_ms)}: {what}"
+        told = told_at(policy, step, subject, facts, begin_ms + step.after_ms)
+        lines = list(_told_lines(told, words, "    "))
+        yield from lines if told.targets else [*lines, "    nobody is told"]
+    if escalation is not None and escalation.repeat:
+        again_ms = sum(tier.ack_within_ms for tier in escalation.tiers)
+        times = "once" if escalation.repeat == 1 else f"{escalation.repeat} times"
+        yield f"  and again from step 1, {times}, each after {_duration(again_ms)}"
+
+
+def _duration(ms: int) -> str:
+    return format_duration(ms / 1000)
+
+
+def _ways(route: RoutePolicy, subject: Subject) -> Iterator[str]:
+    """Yield what else a route says about an incident: when it is told again, and what waits for a digest."""
+    if route.renotify_ms is not None:
+        yield f"  told again each {_duration(route.renotify_ms)} while it is open and nobody acknowledges"
+    if route.digest_at_min is not None and subject.severity in route.digest_severities:
+        clock = f"{route.digest_at_min // 60:02}:{route.digest_at_min % 60:02}"
+        yield f"  waits for the digest of {clock} ({route.zone})"

@@ -62,6 +62,8 @@ def as_of_option(help_text: str) -> Any:
 AsOfOption = Annotated[str | None, as_of_option("As known at this moment, e.g. 2026-11-22T18:00:00Z.")]
 AtOption = Annotated[str | None, typer.Option("--at", help="As of when, RFC 3339; by default the last event.")]
 """The end of a report, in event time."""
+OpensAtOption = Annotated[str | None, typer.Option("--at", help="When it opens, RFC 3339; by default now.")]
+"""The time of an incident that somebody asks about."""
 
 EventsOption = Annotated[
     Path | None,

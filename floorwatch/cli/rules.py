@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floorwatch.cli.options import ConfigFileOption, ConfigOption, JsonOption, VarOption, misused, scope_of
+from floorwatch.cli.options import (
+    ConfigFileOption,
+    ConfigOption,
+    JsonOption,
+    OpensAtOption,
+    VarOption,
+    misused,
+    scope_of,
+    timestamp_ms,
+)
 from floorwatch.output.terminal import DataTable, say, say_json, say_lines, wide_console
 from streams.core.formatting import plural
 
 if TYPE_CHECKING:
+    from alerts.routing.openings import Opening
     from alerts.routing.policy import Subject
     from alerts.rules import Rule
     from alerts.settings.route import RouteSettings
@@ -103,6 +114,7 @@ def route(
     rule: RuleOption = None,
     kind: KindOption = None,
     severity: SeverityOption = None,
+    at: OpensAtOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     var: VarOption = None,
@@ -110,12 +122,14 @@ def route(
     """Say where an incident goes and why: the entries of the routing that were asked, the routes, whom each tells, and when."""
     from alerts.oncall.policy import RotaFacts
     from alerts.routing.explain import explain
-    from alerts.routing.routes import routes_of
+    from alerts.routing.openings import openings, told_channels
     from alerts.scopes import scope_words
     from floorwatch.cli.common import exit_on_config_error, load_target
+    from floorwatch.output.reader_zone import local_instant
     from floorwatch.settings.policies import routing_policy
-    from floorwatch.settings.rule_tests import told_channels
+    from streams.core.time_text import rfc3339
 
+    at_ms = int(time.time() * 1000) if at is None else timestamp_ms("--at", at)
     with exit_on_config_error():
         settings, _ = load_target(config, var, needed=incident is not None, process="reader")
     policy = routing_policy(settings)
@@ -125,17 +139,39 @@ def route(
         subject = _recorded(settings, incident)
     else:
         subject = _imagined(settings, scope, rule, kind, severity)
-    lines = explain(policy, subject, RotaFacts(), 0)
     if as_json:
-        routes = [{"route": match.route.name, "why": match.why} for match in routes_of(policy, subject)]
+        found = openings(policy, subject, RotaFacts(), at_ms)
         said = {name: getattr(subject, name) for name in ("rule", "kind", "severity", "scope")}
-        say_json({"incident": said, "routes": routes, "told": list(told_channels(policy, subject)), "why": lines})
+        now = [target for one in found if not one.told.holds for target in one.told.targets]
+        say_json(
+            {
+                "incident": said,
+                "at": rfc3339(at_ms),
+                "routes": [_route_json(one) for one in found],
+                "told": list(told_channels(now)),
+                "why": explain(policy, subject, RotaFacts(), at_ms),
+            }
+        )
         return
     of = f" of {subject.rule}" if subject.rule else ""
-    say_lines(
-        [f"{_SEVERITY_WORDS[subject.severity]}{of} ({subject.kind or 'any kind'}) on {scope_words(subject.scope)}:"]
-    )
-    say_lines(f"  {line}" for line in lines)
+    head = f"{_SEVERITY_WORDS[subject.severity]}{of} ({subject.kind or 'any kind'}) on {scope_words(subject.scope)}"
+    say_lines([f"{head}{'' if at is None else f', at {local_instant(at_ms)}'}:"])
+    say_lines(f"  {line}" for line in explain(policy, subject, RotaFacts(), at_ms, local_instant))
+
+
+def _route_json(one: Opening) -> dict[str, Any]:
+    from streams.core.time_text import rfc3339
+
+    def text(at_ms: int | None) -> str | None:
+        return None if at_ms is None else rfc3339(at_ms)
+
+    return {
+        "route": one.match.route.name,
+        "why": one.match.why,
+        "held": [{"why": hold.why, "by": hold.by, "until": text(hold.until_ms)} for hold in one.told.holds],
+        "told_at": text(one.told.at_ms),
+        "told": [{"receiver": to.receiver, "channels": list(to.channels), "why": to.why} for to in one.told.targets],
+    }
 
 
 def _recorded(settings: FloorwatchConfig, text: str) -> Subject:

@@ -12,10 +12,19 @@ from pydantic import ConfigDict, Field, ValidationError
 from alerts.baseline import BaselineState
 from alerts.evaluate import evaluate
 from alerts.kinds.base import Faults
+from alerts.notice import Target
 from alerts.oncall.policy import RotaFacts
 from alerts.routing.explain import explain
+from alerts.routing.openings import (
+    Opening,
+    depends_on_time,
+    openings,
+    steps_of,
+    told_at,
+    told_channels,
+    told_people,
+)
 from alerts.routing.policy import RoutingPolicy, Subject
-from alerts.routing.routes import routes_of, targets
 from alerts.rules import DurationS, Rule
 from alerts.scopes import scope_key
 from alerts.signals import Severity
@@ -37,6 +46,8 @@ from streams.core.window_names import window_ms
 
 MAX_FILE_BYTES = 1024 * 1024
 
+_NO_TIME = ("must be a time with a zone", "write e.g. 2027-01-31T00:00:00Z")
+
 Scope = dict[str, str]
 
 
@@ -50,25 +61,41 @@ class GivenIncident(Section):
 
 
 class ExpectedTier(Section):
-    """Who is told ``after`` nobody has acknowledged for so long."""
+    """Who is told ``after`` nobody has acknowledged for so long: channels, and people if they are written."""
 
     after: DurationS
     told: tuple[str, ...]
+    people: tuple[str, ...] | None = None
 
 
 class ExpectedRoutes(Section):
-    """What a route test expects; what is not written is not looked at. ``told`` are channels."""
+    """What a route test expects; what is not written is not looked at.
+
+    Attributes:
+        routes: In their order.
+        told: Channels that are told at that time.
+        people: Those who are told at that time.
+        held: What holds messages back at that time: names of calendars and of maintenance windows.
+        then: Steps of escalation.
+    """
 
     routes: tuple[str, ...] | None = None
     told: tuple[str, ...] | None = None
+    people: tuple[str, ...] | None = None
+    held: tuple[str, ...] | None = None
     then: tuple[ExpectedTier, ...] | None = None
+
+    def timed(self) -> bool:
+        """Tell whether anything is expected that may depend on the time."""
+        return any(one is not None for one in (self.told, self.people, self.held, self.then))
 
 
 class RouteTest(Section):
-    """An incident, and whom it should be told."""
+    """An incident that opens at a time, and whom it should be told. The time matters for schedules, calendars and maintenance."""
 
     name: str | None = None
     incident: GivenIncident
+    at: str | None = None
     expect: ExpectedRoutes
 
 
@@ -230,17 +257,6 @@ def subject_of(incident: GivenIncident, rules: dict[str, Rule]) -> Subject | str
     return Subject("", kind, incident.rule or "", severity, incident.scope)
 
 
-def told_channels(policy: RoutingPolicy, subject: Subject) -> tuple[str, ...]:
-    """Return the channels that are told of the opening of an incident, in the order of its routes."""
-    told = [
-        channel
-        for match in routes_of(policy, subject)
-        for one in targets(policy, match.route, subject.severity, 0, RotaFacts(), 0)
-        for channel in one.channels
-    ]
-    return tuple(dict.fromkeys(told))
-
-
 def _route_failures(
     read: ReadTests, place: Place, test: RouteTest, rules: dict[str, Rule], policy: RoutingPolicy
 ) -> Iterator[ConfigError]:
@@ -248,29 +264,69 @@ def _route_failures(
     if isinstance(subject, str):
         yield read.fault((*place, "incident"), subject, None)
         return
-    why = "; ".join(line.strip() for line in explain(policy, subject, RotaFacts(), 0))
+    at_ms = 0
+    if test.at is not None:
+        try:
+            at_ms = instant_ms(test.at)
+        except ValueError:
+            yield read.fault((*place, "at"), *_NO_TIME)
+            return
+    elif test.expect.timed() and depends_on_time(policy, subject):
+        reason = "it depends on the time who is told of this incident"
+        yield read.fault(
+            (*place, "incident"), reason, "add the time at which it opens, e.g.  at: 2026-12-05T03:00:00+08:00"
+        )
+        return
+    why = "; ".join(line.strip() for line in explain(policy, subject, RotaFacts(), at_ms))
     name = f"{test.name}: " if test.name else ""
-    routes = tuple(match.route.name for match in routes_of(policy, subject))
-    if test.expect.routes is not None and routes != test.expect.routes:
-        said = f"{name}expected {_listed(test.expect.routes)}, got {_listed(routes)}"
-        yield read.fault((*place, "expect", "routes"), said, why)
-    told = told_channels(policy, subject)
-    if test.expect.told is not None and set(told) != set(test.expect.told):
-        said = f"{name}expected {_listed(test.expect.told)}, got {_listed(told)}"
-        yield read.fault((*place, "expect", "told"), said, why)
-    if test.expect.then is not None:
-        wanted = tuple((round(one.after * 1000), frozenset(one.told)) for one in test.expect.then)
-        tiers = tuple(_tiers(policy, subject))
-        if wanted != tiers:
-            said = f"{name}expected {_tier_words(wanted)}, got {_tier_words(tiers)}"
-            yield read.fault((*place, "expect", "then"), said, why)
+    for part, said in _differences(test.expect, policy, subject, at_ms):
+        yield read.fault((*place, "expect", part), f"{name}{said}", why)
 
 
-def _tiers(policy: RoutingPolicy, subject: Subject) -> Iterator[tuple[int, frozenset[str]]]:
-    for tier in policy.rule_tiers.get(subject.rule, ()):
-        route = policy.routes.get(tier.route) or policy.routes["default"]
-        told = targets(policy, route, subject.severity, 0, RotaFacts(), 0)
-        yield tier.after_ms, frozenset(channel for one in told for channel in one.channels)
+def _differences(
+    expect: ExpectedRoutes, policy: RoutingPolicy, subject: Subject, at_ms: int
+) -> Iterator[tuple[str, str]]:
+    """Yield what is otherwise than expected: its name and how it is."""
+    found = openings(policy, subject, RotaFacts(), at_ms)
+    now = [target for one in found if not one.told.holds for target in one.told.targets]
+    held = dict.fromkeys(one.told.holds[0].by for one in found if one.told.holds)
+    routes = tuple(one.match.route.name for one in found)
+    if expect.routes is not None and routes != expect.routes:
+        yield "routes", f"expected {_listed(expect.routes)}, got {_listed(routes)}"
+    for name, wanted, got in (
+        ("told", expect.told, told_channels(now)),
+        ("people", expect.people, told_people(now)),
+        ("held", expect.held, tuple(held)),
+    ):
+        if wanted is not None and set(wanted) != set(got):
+            yield name, f"expected {_listed(wanted)}, got {_listed(got)}"
+    if expect.then is not None:
+        tiers = tuple(_tiers(policy, subject, found, at_ms))
+        wanted_tiers = tuple((round(one.after * 1000), frozenset(one.told)) for one in expect.then)
+        if tuple(one[:2] for one in tiers) != wanted_tiers:
+            yield "then", f"expected {_tier_words(wanted_tiers)}, got {_tier_words(tuple(one[:2] for one in tiers))}"
+            return
+        for number, (tier, people) in enumerate(zip(expect.then, (one[2] for one in tiers), strict=True), 1):
+            if tier.people is not None and frozenset(tier.people) != people:
+                yield "then", f"step {number}: expected {_listed(sorted(tier.people))}, got {_listed(sorted(people))}"
+
+
+def _tiers(
+    policy: RoutingPolicy, subject: Subject, found: list[Opening], at_ms: int
+) -> Iterator[tuple[int, frozenset[str], frozenset[str]]]:
+    """Yield the steps of escalation of all routes by time: after how long, the channels and the people told."""
+    by_time: dict[int, list[Target]] = {}
+    seen: set[tuple[int, str, int]] = set()
+    for one in found:
+        begin_ms = at_ms if one.told.at_ms is None else one.told.at_ms
+        for step in steps_of(policy, one.match.route, policy.rule_tiers.get(subject.rule, ())):
+            same = (step.after_ms, step.route.name, step.tier)
+            if same not in seen:
+                seen.add(same)
+                told = told_at(policy, step, subject, RotaFacts(), begin_ms + step.after_ms)
+                by_time.setdefault(step.after_ms, []).extend(told.targets)
+    for after_ms, some in sorted(by_time.items()):
+        yield after_ms, frozenset(told_channels(some)), frozenset(told_people(some))
 
 
 def _tier_words(tiers: tuple[tuple[int, frozenset[str]], ...]) -> str:
@@ -291,7 +347,7 @@ def _rule_failures(read: ReadTests, place: Place, test: RuleTest, rules: dict[st
     try:
         at_ms = instant_ms(test.at)
     except ValueError:
-        yield read.fault((*place, "at"), "must be a time with a zone", "write e.g. 2027-01-31T00:00:00Z")
+        yield read.fault((*place, "at"), *_NO_TIME)
         return
     tables: dict[tuple[str, str], dict[str, Row]] = {}
     for number, given in enumerate(test.rows):

@@ -27,6 +27,59 @@ def test_the_shipped_example_is_whole_and_its_tests_pass() -> None:
     assert rules("test", str(TESTS)) == (0, f"{TESTS}: 5 tests, all passed\n")
 
 
+ONCALL = str(EXAMPLE / "oncall.yaml")
+ONCALL_TESTS = EXAMPLE / "oncall_test.yaml"
+
+
+def test_the_example_of_people_on_call_is_whole_and_its_tests_pass() -> None:
+    code, said = rules("check", "-c", ONCALL)
+    assert (code, "warning" in said) == (0, False), said
+    assert rules("test", str(ONCALL_TESTS)) == (0, f"{ONCALL_TESTS}: 7 tests, all passed\n")
+    shown = rules("show", "-c", ONCALL)[1]
+    assert "route kul: desk, escalation:kul" in shown
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("people: [mei]\n", "people: [arif]\n", "expected [arif], got [mei]"),
+        ("people: [arif], told", "people: [mei], told", "expect.people: a page by night goes to the other one"),
+        ("held: [nights]", "held: [weekends]", "expected [weekends], got [nights]"),
+        ("told: [], held: [kul-move]", "told: [desk], held: [kul-move]", "expected [desk], got []"),
+        ("{after: 50m, told: [ana-mail, ops], people: [ana]}", "{after: 1h, told: [ana-mail, ops]}", "then 50m [ana-mail, ops]"),
+        ("people: [ana]}\n        - {after: 40m", "people: [mei]}\n        - {after: 40m", "step 1: expected [mei], got [ana]"),
+        ("    at: 2026-12-03T10:00:00+08:00\n", "", "it depends on the time who is told of this incident"),
+        ("at: 2026-12-03T10:00:00+08:00", "at: 2026-12-03T10:00:00", "must be a time with a zone"),
+        ("at: 2026-12-03T10:00:00+08:00", "at: 10", "must be text, not 10"),
+    ],
+)  # fmt: skip
+def test_a_test_of_people_that_fails_says_where_and_why(before: str, after: str, said: str, tmp_path: Path) -> None:
+    text = ONCALL_TESTS.read_text()
+    assert before in text
+    file = tmp_path / "oncall_test.yaml"
+    file.write_text(text.replace(before, after, 1))
+    code, shown = rules("test", str(file), "-c", ONCALL)
+    assert code == 1
+    assert said in shown
+    assert "Traceback" not in shown
+
+
+def test_a_time_decides_whom_an_incident_is_told_to() -> None:
+    asked = ("--scope", "site=kul", "--rule", "site-accuracy", "-c", ONCALL)
+    code, said = rules("route", *asked, "--at", "2026-12-05T03:00+08:00", "--json")
+    assert code == 0, said
+    found = json.loads(said)
+    (route,) = found["routes"]
+    assert (found["at"], found["told"]) == ("2026-12-04T19:00:00Z", [])
+    assert route["held"] == [{"why": "maintenance", "by": "kul-move", "until": "2026-12-04T21:00:00Z"}]
+    assert [one["receiver"] for one in route["told"]] == ["channel:desk", "person:arif"]
+    found = json.loads(rules("route", *asked, "--at", "2026-12-05T10:00+08:00", "--json")[1])
+    assert found["told"] == ["desk", "mei-phone", "ops"]
+    assert "by mei-phone" in rules("route", *asked, "--at", "2026-12-05T10:00+08:00")[1]
+    code, said = rules("route", *asked, "--at", "2026-12-05T10:00")
+    assert (code, "has no zone" in said) == (2, True), said
+
+
 def test_the_defaults_are_whole() -> None:
     code, said = rules("check")
     assert (code, "warning" in said) == (0, False), said

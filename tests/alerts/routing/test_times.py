@@ -151,7 +151,10 @@ def test_what_is_explained_is_what_is_held_and_told_at_any_time(
 ) -> None:
     at_ms, asked = minute * 60_000, subject(severity, **scope)
     lines = explain(POLICY, asked, FACTS, at_ms, str)
-    hold = holds(POLICY, ROUTE, asked, FACTS, at_ms)
-    said = [] if hold is None else [f"  held: {hold.why} {hold.by} until {hold.until_ms}"]
+    said = []
+    while (hold := holds(POLICY, ROUTE, asked, FACTS, at_ms)) is not None:
+        assert hold.until_ms is not None
+        said.append(f"  held: {hold.why} {hold.by} until {hold.until_ms}")
+        at_ms = hold.until_ms
     told = [f"  {target_words(one)}" for one in targets(POLICY, ROUTE, severity, 0, FACTS, at_ms)]
     assert lines == ["route lead: rule r names it", *said, *told]

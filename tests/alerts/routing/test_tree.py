@@ -142,13 +142,21 @@ def test_what_is_explained_is_what_is_told(seed: int) -> None:
         matches = routes_of(policy, subject)
         heads = [place for place, line in enumerate(lines) if line.startswith("route ")]
         assert [lines[place] for place in heads] == [f"route {one.route.name}: {one.why}" for one in matches]
+        seen: set[str] = set()
         for match, begin, end in zip(matches, heads, [*heads[1:], len(lines)], strict=True):
             part = lines[begin + 1 : end]
-            told = [
-                f"  {target_words(one)}" for one in targets(policy, match.route, subject.severity, 0, RotaFacts(), 0)
+            tiers = (0, 1) if match.route.escalation else (0,)
+            found = [
+                one for tier in tiers for one in targets(policy, match.route, subject.severity, tier, RotaFacts(), 0)
             ]
+            told = []
+            for one in found:
+                if one.receiver not in seen:
+                    told.append(f"  {target_words(one)}")
+                seen.add(one.receiver)
             assert [line for line in part if line.startswith("  tells")] == told
-            assert bool(told) is ("  nobody is told" not in part)
+            assert bool(told) is not bool({"  nobody is told", "  nobody else is told"} & {*part})
+            assert ("  nobody else is told" in part) is (not told and bool(found))
 
 
 @given(st.integers(0, 2**32))
