@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from alerts.baseline import BaselineState
@@ -13,6 +13,9 @@ from alerts.rules import Rule
 from alerts.scopes import board_path, scope_of_key
 from alerts.signals import Signal
 from alerts.view import RowView
+
+Cuts = Mapping[str, Collection[frozenset[str]]]
+"""By the name of a window the kinds of scopes, each by its dimensions, of which it has series on the board."""
 
 RUNBOOKS_PATH = "docs/runbooks"
 
@@ -27,7 +30,7 @@ def evaluate(
     view: RowView,
     watermark_ms: int,
     baseline: BaselineState,
-    cuts: Collection[frozenset[str]] | None = None,
+    cuts: Cuts | None = None,
     faults: Faults | None = None,
 ) -> list[Signal]:
     """What every rule says of every scope it selects, firing or not.
@@ -37,7 +40,7 @@ def evaluate(
         view: Rows of one moment.
         watermark_ms: The watermark of that moment.
         baseline: Trailing throughput counts; advance it after this call with ``baseline.advance``.
-        cuts: Kinds of scopes that have series on the board; None: all.
+        cuts: By window the kinds of scopes that have series on the board; None: all have.
         faults: Takes the scopes whose rows raised, so that all others have their signals. Without it the first is raised.
 
     Returns:
@@ -60,7 +63,8 @@ def evaluate(
     return signals
 
 
-def _signal(rule: Rule, found: Finding, watermark_ms: int, cuts: Collection[frozenset[str]] | None) -> Signal:
+def _signal(rule: Rule, found: Finding, watermark_ms: int, cuts: Cuts | None) -> Signal:
+    of_window = None if cuts is None else cuts.get(rule.window, ())
     return Signal(
         rule=rule.name,
         kind=rule.kind,
@@ -75,7 +79,7 @@ def _signal(rule: Rule, found: Finding, watermark_ms: int, cuts: Collection[froz
         window=rule.window,
         contributors=found.contributors,
         examples=found.examples,
-        board_path=board_path(found.scope, rule.window, found.since_ms, cuts=cuts),
+        board_path=board_path(found.scope, rule.window, found.since_ms, cuts=of_window),
         runbook_path=runbook_path(rule.kind),
         wish=found.wish,
         dated=found.dated,

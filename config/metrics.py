@@ -22,10 +22,10 @@ class MetricSettings(Section):
     port: Port = Field(default=0, description="0 takes a free port and prints it; fix it where Prometheus scrapes.")
     window: WindowName = Field(
         default="1h",
-        description="The window shown in series; long enough to hold a sample, short enough to act. Those of alert rules are "
-        "shown too, so that the link of a message opens a board with lines.",
+        description="The window shown in series; long enough to hold a sample, short enough to act.",
     )
     scopes: list[ScopeKind] = Field(
         default=[kind for kind in DEFAULT_SCOPES if "labeler" not in kind],
-        description="Scopes exported, and those of alert rules; not labeler, whose series would be unbounded and personal.",
+        description="Scopes exported of this window. Of each alert rule its own window and scope are exported too, so that the link of "
+        "a message opens a board with lines. Not labeler, whose series would be unbounded and personal.",
     )

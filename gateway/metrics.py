@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.sources.registry import TOOLS
 from telemetry.engine_metrics import EngineMetrics
 from telemetry.metric import Metric
+from telemetry.registry import Registry
 
 REQUESTS = Metric("floorwatch_gateway_requests_total", "counter", "Requests answered.", "requests", ("route", "status"))
 EVENTS = Metric(
@@ -97,7 +98,7 @@ class GatewayMetrics:
 
     def __init__(self, version: str) -> None:
         """Begin with every series of events at zero, so that a first rejection is seen as an increase."""
-        self.registry = CollectorRegistry()
+        self.registry = Registry()
         self.engine = EngineMetrics(component="gateway", version=version, stages=("gateway",))
         self.registry.register(self.engine)
         self._requests = Counter(REQUESTS.name, REQUESTS.help, REQUESTS.labels, registry=self.registry)

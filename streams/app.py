@@ -6,10 +6,11 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from alerts.rules import Rule
 from config.events import event_limits
 from floorwatch.settings.policies import (
     core_policy,
-    exported_scopes,
+    exported_kinds,
     incident_policy,
     routing_policy,
     sla_classes_ms,
@@ -110,9 +111,8 @@ class Worker:
         self._member: Membership | None = None
         self._reader = KafkaLogReader(kafka_settings(config))
         self._publish_slot = PublishSlot()
-        shown = frozenset(map(frozenset, exported_scopes(config)))
-        self._shown = Shown(config.exported_windows, shown)
-        self.runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics, cuts=shown)
+        self._shown = Shown(exported_kinds(config))
+        self.runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics, cuts=exported_kinds(config))
         self._add_stages()
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -366,9 +366,12 @@ class Worker:
             for host in reversed(self.hosts.values()):
                 left.push_async_callback(_give_back, host, flush=flush)
 
-    def window_rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the metrics' windows that this worker holds: those of a partition that left are gone."""
-        return [row for stage in self.stages(AggregateStage) for row in stage.shown_rows()]
+    def window_rows(self) -> Iterable[dict[str, Any]]:
+        """Return the rows of the metrics that this worker holds now: those of a partition that left are gone.
+
+        To be called on the event loop; what it returns does not change, and may be read, once, in another thread.
+        """
+        return chain.from_iterable([stage.shown_rows() for stage in self.stages(AggregateStage)])
 
     def live_incidents(self) -> list[dict[str, Any]]:
         """Return the open incidents that this worker owns."""

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from alerts.health.sources import KEPT_MS
 from alerts.incident import Incident
-from floorwatch.settings.policies import exported_scopes
+from floorwatch.settings.policies import exported_kinds
 from floorwatch.settings.review import warnings
 from floorwatch.settings.schema import FloorwatchConfig
 from streams.adapters.source_counts import SourceStore
@@ -33,8 +33,9 @@ from streams.status import sites_of, status_of
 from streams.zones import ZoneWatch
 from telemetry.background import BackgroundTasks
 from telemetry.engine_metrics import EngineMetrics
-from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
+from telemetry.exporter import ExportPolicy, FloorCollector
 from telemetry.http import Ready, build_app
+from telemetry.registry import build_registry
 from telemetry.shutdown import LIMIT_S, ShutdownWatchdog
 from telemetry.version import VERSION
 
@@ -191,9 +192,7 @@ async def _serve_metrics(
     watchdog: ShutdownWatchdog,
 ) -> web.AppRunner:
     config = worker.config
-    policy = ExportPolicy(
-        windows=config.exported_windows, scopes=frozenset(exported_scopes(config)), first=config.shown_window
-    )
+    policy = ExportPolicy(exported_kinds(config), first=config.shown_window)
     rules = [(rule.name, rule.severity) for rule in worker.rules]
     floor = FloorCollector(worker.window_rows, policy=policy, incidents=worker.live_incidents, rules=rules)
     app = build_app(

@@ -25,9 +25,10 @@ nothing) has no sample, it is not zero. Series of a partition that has moved to 
 {labels}.
 
 `scope_kind` is `all` or the scope's dimensions joined by `_` (`site`, `vendor_queue`); `scope` is the scope's key as
-everywhere else (`all`, `vendor=bpo-a,queue=hate`); a dimension that is not part of the scope is empty. There is no
-`labeler` label unless a scope with labellers is configured for export. Which windows and kinds of scope are exported is
-configuration; the number of scopes is capped, and what the cap leaves out is counted in `{skipped}`.
+everywhere else (`all`, `vendor=bpo-a,queue=hate`); a dimension that is not part of the scope has no label. There is no
+`labeler` label unless a scope with labellers is configured for export. Exported are the scopes of `metrics.scopes` over
+`metrics.window`, and of each alert rule its own window and scope. The number of scopes is capped, and what the cap leaves
+out is counted in `{skipped}`.
 """
 
 

@@ -10,10 +10,11 @@ import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Any, Protocol
 
 from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 
 from streams.core.policy import DEFAULT_SCOPES, DIMENSIONS
 from streams.core.records import CONTENT_ERRORS
@@ -32,14 +33,14 @@ Incident = Mapping[str, Any]
 """An incident with at least ``rule``, ``severity`` and ``state``; with ``window`` and ``scope_key``, its series are kept first."""
 
 _OPEN_STATES = frozenset(("open", "acknowledged", "escalated"))
-_SCOPE_DIMENSIONS = tuple(d for d in DIMENSIONS if d != "labeler")
+_DEFAULT_KINDS = frozenset(frozenset(kind) for kind in DEFAULT_SCOPES if "labeler" not in kind)
 
 
 class RowSource(Protocol):
-    """Anything that answers with the rows held now; ``telemetry.http`` calls it on the event loop's thread."""
+    """Anything that answers with the rows held now; it is called on the event loop's thread."""
 
     def __call__(self) -> Iterable[Row]:
-        """Return the rows this worker holds."""
+        """Return the rows this worker holds now. They are read once, in another thread, and must not change meanwhile."""
         ...
 
 
@@ -48,36 +49,27 @@ class ExportPolicy:
     """Which rows become series. The bound on series is about 25 x 2 x ``max_scopes``, however many windows there are.
 
     Attributes:
-        windows: Windows exported.
+        kinds: By window the kinds of scope exported, each by its dimensions. One with ``labeler`` is personal data and unbounded:
+            only on request.
         first: The window whose scopes have ``max_scopes`` places to themselves; the others share as many.
-        scopes: Kinds of scope exported. A kind with ``labeler`` is personal data and unbounded: only on request.
         max_scopes: Most scopes exported of ``first``, and of the other windows together. Those stay that an open incident is
             about, then the ones with the most labels; the rest are counted.
     """
 
-    windows: frozenset[str] = frozenset({"1h"})
-    scopes: frozenset[tuple[str, ...]] = frozenset(kind for kind in DEFAULT_SCOPES if "labeler" not in kind)
+    kinds: Mapping[str, frozenset[frozenset[str]]] = attribute(default_factory=lambda: {"1h": _DEFAULT_KINDS})
     max_scopes: int = 2000
     first: str = "1h"
 
     def places(self, window: str) -> int:
         """Return the most scopes exported of a window."""
-        others = len(self.windows - {self.first})
+        others = len(self.kinds.keys() - {self.first})
         return self.max_scopes if window == self.first else max(1, self.max_scopes // max(1, others))
-
-    @property
-    def dimensions(self) -> tuple[str, ...]:
-        """Dimensions that are labels: ``labeler`` only where a scope with it is asked for."""
-        asked = any("labeler" in kind for kind in self.scopes)
-        return DIMENSIONS if asked else _SCOPE_DIMENSIONS
 
 
 DEFAULT_POLICY = ExportPolicy()
 
 
-def _kind_of(row: Row) -> tuple[str, ...]:
-    scope = row["scope"]
-    return tuple(d for d in DIMENSIONS if d in scope)
+_NONE: frozenset[frozenset[str]] = frozenset()
 
 
 class FloorCollector(Collector):
@@ -110,8 +102,20 @@ class FloorCollector(Collector):
         return ()
 
     def collect(self) -> Iterator[Family]:
-        """Yield the families of one scrape. A malformed row is skipped and counted, never fatal to the scrape."""
-        chosen, skipped = self._choose()
+        """Return the families of one scrape, as :meth:`snapshot` does, made at once."""
+        return self.snapshot()()
+
+    def snapshot(self) -> Callable[[], Iterator[Family]]:
+        """Take what a scrape needs, which is cheap and belongs to the event loop; return what makes its families in any thread.
+
+        A malformed row is skipped and counted, never fatal to the scrape.
+        """
+        rows = self._rows()
+        incidents = () if self._incidents is None else tuple(self._incidents())
+        return lambda: self._families(rows, incidents)
+
+    def _families(self, rows: Iterable[Row], incidents: tuple[Incident, ...]) -> Iterator[Family]:
+        chosen, skipped = self._choose(rows, incidents)
         families = {m.name: Family(m.name, m.help, m.kind) for m in TABLE_METRICS}
         for row, labels in chosen:
             try:
@@ -126,25 +130,27 @@ class FloorCollector(Collector):
             for name, (own, value) in samples:
                 families[name].add_sample(name, {**labels, **own} if own else labels, value)
         yield from families.values()
-        yield self._incident_family()
+        yield self._incident_family(incidents)
         family = Family(ROWS_SKIPPED.name, ROWS_SKIPPED.help, ROWS_SKIPPED.kind)
         for reason, count in skipped.items():
             family.add_sample(ROWS_SKIPPED.name, {"reason": reason}, float(count))
         yield family
 
-    def _choose(self) -> tuple[list[tuple[Row, dict[str, str]]], dict[str, int]]:
+    def _choose(
+        self, rows: Iterable[Row], incidents: Iterable[Incident]
+    ) -> tuple[list[tuple[Row, dict[str, str]]], dict[str, int]]:
         """Return the rows to export with their labels, and how many were left out by reason."""
         skipped = {"cap": 0, "malformed": 0, "partial": 0}
         # The key prevents two samples of one series, for which Prometheus would refuse the scrape.
         found: dict[tuple[str, str, str], Row] = {}
-        for row in self._rows():
+        for row in rows:
             if not _well_formed(row):
                 skipped["malformed"] += 1
             elif row.get("partial"):
                 skipped["partial"] += 1
-            elif row["window"] in self._policy.windows and _kind_of(row) in self._policy.scopes:
+            elif frozenset(row["scope"]) in self._policy.kinds.get(row["window"], _NONE):
                 found[row["table"], row["window"], row["scope_key"]] = row
-        kept = self._kept_scopes(list(found.values()))
+        kept = self._kept_scopes(list(found.values()), _of_incidents(incidents))
         chosen: list[tuple[Row, dict[str, str]]] = []
         for row in found.values():
             if kept is not None and (row["window"], row["scope_key"]) not in kept:
@@ -153,10 +159,9 @@ class FloorCollector(Collector):
                 chosen.append((row, self._labels(row)))
         return chosen, skipped
 
-    def _kept_scopes(self, rows: list[Row]) -> set[tuple[str, str]] | None:
+    def _kept_scopes(self, rows: list[Row], of_incidents: set[tuple[str, str]]) -> set[tuple[str, str]] | None:
         """Return the (window, scope key) that stay under the cap, busiest first; None where the cap does not bite."""
         weight: dict[tuple[str, str], tuple[bool, bool, int]] = {}
-        of_incidents = self._of_incidents()
         for row in rows:
             place = (row["window"], row["scope_key"])
             labels = row.get("labels") or row.get("due") or 0
@@ -165,7 +170,7 @@ class FloorCollector(Collector):
             weight[place] = max(weight.get(place, (False, False, 0)), rank)
         kept: set[tuple[str, str]] = set()
         bites = False
-        for window in self._policy.windows:
+        for window in self._policy.kinds:
             places = [place for place in weight if place[0] == window]
             most = self._policy.places(window)
             if len(places) > most:
@@ -174,13 +179,6 @@ class FloorCollector(Collector):
                 places.sort(key=lambda place: (weight[place], place), reverse=True)
             kept.update(places[:most])
         return kept if bites else None
-
-    def _of_incidents(self) -> set[tuple[str, str]]:
-        """Return the (window, scope key) of open incidents: their messages link to the board."""
-        found = () if self._incidents is None else self._incidents()
-        return {
-            (str(one.get("window")), str(one.get("scope_key"))) for one in found if one.get("state") in _OPEN_STATES
-        }
 
     def _tell(self, window: str, scopes: int, most: int) -> None:
         """Log once that the cap leaves scopes out; how many now is a series."""
@@ -197,17 +195,17 @@ class FloorCollector(Collector):
     def _labels(self, row: Row) -> dict[str, str]:
         scope = row["scope"]
         labels = {"window": row["window"], "scope": row["scope_key"], "scope_kind": scope_kind(scope)}
-        for dimension in self._policy.dimensions:
-            labels[dimension] = str(scope.get(dimension, ""))
+        # A label without a value and none are the same to Prometheus; eight empty ones were a third of the scrape.
+        labels.update((dimension, str(scope[dimension])) for dimension in DIMENSIONS if scope.get(dimension))
         # Half of a surrogate pair cannot be written in UTF-8 and would make the whole scrape fail.
         return {name: value.encode(errors="replace").decode() for name, value in labels.items()}
 
-    def _incident_family(self) -> Family:
+    def _incident_family(self, incidents: Iterable[Incident]) -> Family:
         family = Family(INCIDENTS_OPEN.name, INCIDENTS_OPEN.help, INCIDENTS_OPEN.kind)
         if self._incidents is None:
             return family
         counts = dict.fromkeys(self._rules, 0)
-        for incident in self._incidents():
+        for incident in incidents:
             if incident.get("state") not in _OPEN_STATES:
                 continue
             key = (str(incident.get("rule", "unknown")), str(incident.get("severity", "unknown")))
@@ -215,6 +213,13 @@ class FloorCollector(Collector):
         for (rule, severity), count in sorted(counts.items()):
             family.add_sample(INCIDENTS_OPEN.name, {"rule": rule, "severity": severity}, float(count))
         return family
+
+
+def _of_incidents(incidents: Iterable[Incident]) -> set[tuple[str, str]]:
+    """Return the (window, scope key) of open incidents: their messages link to the board."""
+    return {
+        (str(one.get("window")), str(one.get("scope_key"))) for one in incidents if one.get("state") in _OPEN_STATES
+    }
 
 
 def _metrics_of() -> dict[str, tuple[Metric, ...]]:
@@ -257,14 +262,3 @@ def _seconds_between(start: object, end: object) -> float | None:
         return (parse_rfc3339(end) - parse_rfc3339(start)).total_seconds()
     except BadTimestamp:
         return None
-
-
-def build_registry(*collectors: Collector) -> CollectorRegistry:
-    """Return a registry of our own holding the collectors; the global one is never used.
-
-    The global registry would leak series between workers of one process and add the client's own defaults.
-    """
-    registry = CollectorRegistry(auto_describe=False)
-    for collector in collectors:
-        registry.register(collector)
-    return registry

@@ -364,7 +364,7 @@ OUTPUT_LIMITS = (
         "floorwatch_notifications_dead",
     ),
     Limit(
-        "rows of the metrics windows kept for scrapes",
+        "rows kept for scrapes",
         "telemetry/exporter.py",
         "the scopes a worker holds; 2,000 scopes exported of `metrics.window`, 2,000 of the other windows together",
         "tables.max_scopes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from alerts.detectors import detectors_of
 from alerts.health.incidents import stream_policies
@@ -10,6 +11,7 @@ from alerts.kinds.stream_health import STREAM_RULES
 from alerts.lifecycle import EscalationTier, IncidentPolicy
 from alerts.routes import fallbacks_of
 from alerts.routing.policy import RoutingPolicy, RuleTier
+from alerts.scopes import BOARD_CUTS
 from alerts.settings.people import names_called
 from config.tables import TableSettings
 from floorwatch.analysis.people.people_policy import MILLI, PeoplePolicy
@@ -172,14 +174,24 @@ def sla_classes_ms(config: FloorwatchConfig) -> dict[str, int]:
     return {name: seconds_to_ms(seconds) for name, seconds in config.targets.sla_classes.items()}
 
 
-def exported_scopes(config: FloorwatchConfig) -> tuple[tuple[str, ...], ...]:
-    """Return the kinds of scopes that become Prometheus series: those configured and those of rules, as far as they are kept.
+def exported_kinds(config: FloorwatchConfig) -> Mapping[str, frozenset[frozenset[str]]]:
+    """Return what becomes Prometheus series: by window the kinds of scopes, each by its dimensions, as far as they are kept.
 
-    A message of a rule opens the board on the rule's scope. A person's is not added: only ``metrics.scopes`` can ask for people.
+    Those of the ``metrics`` section, and of each rule in force its own window and scope, on which its messages open the board.
+    The board draws the whole floor in lines of its parts, so a rule of the floor adds the first of ``metrics.scopes`` that has
+    one dimension. A person's scope is not added: only ``metrics.scopes`` can ask for people.
     """
-    of_rules = {rule.scope.names for rule in config.rules if "labeler" not in rule.scope.names}
-    asked = {*map(frozenset, config.metrics.scopes), *of_rules}
-    return tuple(kind for kind in config.tables.scopes if frozenset(kind) in asked)
+    kept = frozenset(map(frozenset, config.tables.scopes))
+    asked = kept & frozenset(map(frozenset, config.metrics.scopes))
+    parts = next((frozenset(cut) for cut in BOARD_CUTS if len(cut) == 1 and frozenset(cut) in asked), None)
+    kinds: dict[str, set[frozenset[str]]] = {config.shown_window: set(asked)}
+    for rule in config.rules:
+        names = rule.scope.names
+        if names in kept and "labeler" not in names:
+            kinds.setdefault(rule.window, set()).add(names)
+            if not names and parts is not None:
+                kinds[rule.window].add(parts)
+    return {window: frozenset(of_window) for window, of_window in kinds.items()}
 
 
 def _window(name: str, tables: TableSettings) -> Window:

@@ -77,11 +77,6 @@ class FloorwatchConfig(Section):
         """The window of the metrics, by its name in ``tables.windows``."""
         return same_window(self.metrics.window, self.tables.windows) or self.metrics.window
 
-    @property
-    def exported_windows(self) -> frozenset[str]:
-        """The windows that become series: that of the metrics, and those of the rules in force, on which messages open the board."""
-        return frozenset((self.shown_window, *(rule.window for rule in self.rules)))
-
     @model_validator(mode="after")
     def _across_sections(self) -> FloorwatchConfig:
         faults: list[SettingsFault] = []

@@ -16,7 +16,7 @@ from streams.adapters.topic_names import TopicNames
 from streams.agents.dead_letters import REPORT, dead_letter
 from streams.agents.publish_pace import PublishPace
 from streams.agents.publish_schedule import PublishSchedule, PublishSlot
-from streams.agents.shown_rows import Shown, ShownRows
+from streams.agents.shown_rows import EncodedRows, Shown, ShownRows
 from streams.agents.table_rows import TableRows
 from streams.core.floor import Floor
 from streams.core.policy import HOUR_MS, CorePolicy
@@ -329,8 +329,8 @@ class AggregateStage:
         names = [self._out.name(topics.TABLE_TOPICS[table]) for table in TABLES]
         await asyncio.gather(*(self._writer.append(name, self._partition, told) for name in names))
 
-    def shown_rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the metrics' windows as last published. Safe to call from a scrape's thread."""
+    def shown_rows(self) -> EncodedRows:
+        """Return the rows of the metrics as last published: those of now, whatever is published while they are read."""
         return self._shown.rows()
 
 

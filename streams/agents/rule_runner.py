@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ import msgspec
 from alerts.append import ALERTS_KEY
 from alerts.baseline import BaselineState, advance
 from alerts.codec import decode_input, encode_input
-from alerts.evaluate import evaluate
+from alerts.evaluate import Cuts, evaluate
 from alerts.holding import holding_signals, holds_after_ms, without_text
 from alerts.incident import Tick
 from alerts.kinds.base import Faults, ScopeFault
@@ -57,9 +57,9 @@ class RuleRunner:
         out: TopicNames,
         meter: Any,
         *,
-        cuts: Collection[frozenset[str]] | None = None,
+        cuts: Cuts | None = None,
     ) -> None:
-        """Hold the rules; ``meter`` counts what could not be evaluated, ``cuts`` are the kinds of scopes with series on the board."""
+        """Hold the rules; ``meter`` counts what could not be evaluated, ``cuts`` says which windows and scopes have series."""
         self._cuts = cuts
         self._rules, self._read_model, self._out, self._meter = rules, read_model, out, meter
         self.faults = RuleFaults(meter)

@@ -1,8 +1,8 @@
-"""Rows kept for the metrics: those of the windows and kinds of scopes that become series, as last published."""
+"""Rows kept for the metrics: those of the pairs of window and kind of scope that become series, as last published."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -13,12 +13,22 @@ class Shown(Struct, frozen=True):
     """Which rows become series.
 
     Attributes:
-        windows: By their names in ``tables.windows``.
-        scopes: Kinds of scopes, each by its dimensions; None: all.
+        kinds: By the name of a window in ``tables.windows`` the kinds of scopes, each by its dimensions; None: all of them.
     """
 
-    windows: frozenset[str]
-    scopes: frozenset[frozenset[str]] | None = None
+    kinds: Mapping[str, frozenset[frozenset[str]] | None]
+
+
+class EncodedRows:
+    """Rows as they were at one time. They are decoded when they are read, which may be in another thread."""
+
+    def __init__(self, rows: Iterable[tuple[bytes, ...]]) -> None:
+        """Keep rows that do not change any more."""
+        self._rows = tuple(rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Decode one row after the other."""
+        return (orjson.loads(row) for rows in self._rows for row in rows)
 
 
 class ShownRows:
@@ -38,10 +48,11 @@ class ShownRows:
             scope_key: Its key.
             rows: JSON of the row of each table; None: there is none any more.
         """
-        if window not in self._shown.windows:
+        if window not in self._shown.kinds:
             return
+        kinds = self._shown.kinds[window]
         found = tuple(row for row in rows if row is not None)
-        if found and (self._shown.scopes is None or frozenset(scope) in self._shown.scopes):
+        if found and (kinds is None or frozenset(scope) in kinds):
             self._rows[window, scope_key] = found
         else:
             self._rows.pop((window, scope_key), None)
@@ -54,6 +65,6 @@ class ShownRows:
         """Forget all of them."""
         self._rows = {}
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the rows as objects. Safe to call from a scrape's thread."""
-        return [orjson.loads(row) for rows in list(self._rows.values()) for row in rows]
+    def rows(self) -> EncodedRows:
+        """Return the rows as they are now. Cheap: nothing is decoded before somebody reads them."""
+        return EncodedRows(self._rows.values())

@@ -102,7 +102,7 @@ def stage_of(log: Log, model: Model, **more: Any) -> AggregateStage:
         model,
         Nothing(),
         publish_interval_s=0.5,
-        shown=Shown(frozenset({"1h"})),  # type: ignore[arg-type]
+        shown=Shown({"1h": None}),  # type: ignore[arg-type]
         **more,
     )
 

@@ -28,7 +28,8 @@ from streams.core.segments import Segments
 from streams.engine.errors import Invariant
 from streams.engine.log import ProducerRecord
 from streams.models import topics
-from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
+from telemetry.exporter import ExportPolicy, FloorCollector
+from telemetry.registry import build_registry
 from tests.agents.publishing import Log, Model
 from tests.core.harness import CoreRun, encode
 from tests.oracle.case_events import event, label
@@ -105,9 +106,7 @@ def partials() -> list[tuple[bytes, bytes | None]]:
 
 
 def stage_of(log: Log, model: Any, meter: Meter) -> AggregateStage:
-    return AggregateStage(
-        0, POLICY, OUT, log, log, model, meter, publish_interval_s=0.0, shown=Shown(frozenset({"1h"}))
-    )  # type: ignore[arg-type]
+    return AggregateStage(0, POLICY, OUT, log, log, model, meter, publish_interval_s=0.0, shown=Shown({"1h": None}))  # type: ignore[arg-type]
 
 
 UNREADABLE: list[tuple[bytes, bytes | None]] = [

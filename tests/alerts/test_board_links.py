@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,13 +11,14 @@ import pytest
 
 from alerts.rules import Rule
 from alerts.scopes import BOARD_CUTS, BOARD_FILTERS, board_path, board_until, scope_key
-from floorwatch.settings.policies import exported_scopes
+from floorwatch.settings.policies import exported_kinds
 from floorwatch.settings.schema import FloorwatchConfig
 from grafana.queries import SLICED_BY
 from streams.agents.shown_rows import Shown, ShownRows
 from streams.core.scopes import scope_kind
 from streams.core.window_names import window_ms
-from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry
+from telemetry.exporter import ExportPolicy, FloorCollector, Row
+from telemetry.registry import build_registry
 from tests.telemetry.sample_rows import accuracy_row, sla_row, throughput_row
 
 BOARD = json.loads((Path(__file__).resolve().parents[2] / "grafana/generated/live-floor.json").read_text())
@@ -43,7 +43,7 @@ def rows_of(config: FloorwatchConfig) -> Iterator[Row]:
 
 
 def series(config: FloorwatchConfig = CONFIG) -> list[tuple[str, dict[str, str]]]:
-    policy = ExportPolicy(config.exported_windows, frozenset(exported_scopes(config)), first=config.shown_window)
+    policy = ExportPolicy(exported_kinds(config), first=config.shown_window)
     rows = list(rows_of(config))
     registry = build_registry(FloorCollector(lambda: rows, policy=policy))
     return [(sample.name, sample.labels) for family in registry.collect() for sample in family.samples]
@@ -62,7 +62,7 @@ def variables(path: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_the_link_of_a_default_rule_shows_lines_of_exactly_its_scope_and_window(rule: Rule) -> None:
-    path = board_path(scope_of(rule), rule.window, SINCE_MS)
+    path = board_path(scope_of(rule), rule.window, SINCE_MS, cuts=exported_kinds(CONFIG).get(rule.window, ()))
     if "labeler" in rule.scope.names:
         assert path == ""
         return
@@ -83,21 +83,24 @@ def test_the_link_of_a_default_rule_shows_lines_of_exactly_its_scope_and_window(
     assert lines, "the panels by $by are empty"
 
 
-def test_every_window_of_a_rule_in_force_is_exported() -> None:
-    exported = {labels["window"] for _, labels in SERIES if "window" in labels}
-    assert {rule.window for rule in RULES} <= exported == CONFIG.exported_windows
-    own = FloorwatchConfig.model_validate(
-        {"alerts": {"rules": [{"name": "a", "kind": "accuracy_low", "window": "7d"}]}}
-    )
-    assert own.exported_windows == {"1h", "7d"}
+def test_exported_are_the_scopes_of_the_metrics_window_and_what_rules_watch_and_nothing_else() -> None:
+    exported = {(labels["window"], labels["scope_kind"]) for _, labels in SERIES if "window" in labels}
+    watched = {(rule.window, scope_kind(rule.scope.names)) for rule in RULES if "labeler" not in rule.scope.names}
+    of_metrics = {("1h", scope_kind(kind)) for kind in CONFIG.metrics.scopes}
+    lines_of_the_floor = {("15m", "vendor"), ("24h", "vendor")}
+    assert exported == watched | of_metrics | lines_of_the_floor
 
 
 def test_the_scopes_of_rules_are_exported_where_the_list_was_narrowed_and_people_never() -> None:
     narrowed = FloorwatchConfig.model_validate({"metrics": {"scopes": [["team"]]}})
-    kinds = set(exported_scopes(narrowed))
-    assert {(), ("team",), ("queue", "policy"), ("site",)} <= kinds
-    assert not any("labeler" in kind for kind in kinds)
-    assert ("market",) not in kinds
+    of_window = exported_kinds(narrowed)
+    assert of_window["1h"] == {frozenset({"team"}), frozenset({"queue"})}
+    assert of_window["8h"] == {frozenset({"vendor"}), frozenset({"queue"})}
+    assert of_window["15m"] == {frozenset(), frozenset({"team"})}
+    assert not any("labeler" in kind for kinds in of_window.values() for kind in kinds)
+    one = {"name": "a", "kind": "accuracy_low", "window": "7d", "scope": {"by": "queue"}}
+    own = exported_kinds(FloorwatchConfig.model_validate({"alerts": {"rules": [one]}}))
+    assert (own.keys(), own["7d"]) == ({"1h", "7d"}, {frozenset({"queue"})})
 
 
 def test_cuts_and_filters_are_choices_of_the_board() -> None:
@@ -138,15 +141,16 @@ def test_the_time_shown_begins_a_window_before_and_ends_now_or_where_it_was_over
 
 
 def test_rows_are_kept_of_the_windows_and_scopes_that_become_series() -> None:
-    kept = ShownRows(Shown(frozenset({"1h"}), frozenset({frozenset(("queue",))})))
+    kept = ShownRows(Shown({"1h": frozenset({frozenset(("queue",))})}))
     rows = [b'{"a":1}', None, b'{"a":2}']
     for window, scope in (("1h", {"queue": "q"}), ("24h", {"queue": "q"}), ("1h", {"labeler": "ann"})):
         kept.keep(window, scope, "k", rows)
-    assert kept.rows() == []  # the last one of the key is not shown
+    assert list(kept.rows()) == []  # the last one of the key is not shown
     kept.keep("1h", {"queue": "q"}, "k", rows)
-    assert kept.rows() == [{"a": 1}, {"a": 2}]
+    before = kept.rows()
     kept.keep("1h", {"queue": "q"}, "k", [None, None, None])
-    assert kept.rows() == []
+    assert list(kept.rows()) == []
+    assert list(before) == [{"a": 1}, {"a": 2}]
     kept.keep("1h", {"queue": "q"}, "k", rows)
     kept.drop("1h", "k")
-    assert list(chain(kept.rows())) == []
+    assert list(kept.rows()) == []

@@ -9,7 +9,7 @@ from alerts.lifecycle import EscalationTier, IncidentPolicy, policy_of
 from alerts.rules_file import default_rules
 from config.connect import kafka_options, redis_options
 from floorwatch.settings.load import loads
-from floorwatch.settings.policies import core_policy, exported_scopes, incident_policy, routing_policy, sla_classes_ms
+from floorwatch.settings.policies import core_policy, exported_kinds, incident_policy, routing_policy, sla_classes_ms
 from floorwatch.settings.schema import FloorwatchConfig
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, CorePolicy, Window
 
@@ -41,7 +41,9 @@ def test_windows_take_the_finest_panes_kept_long_enough() -> None:
 
 def test_series_follow_a_narrowed_list_of_scopes() -> None:
     config = of("tables: {scopes: [[], [queue], [labeler]]}")
-    assert exported_scopes(config) == ((), ("queue",))
+    kinds = exported_kinds(config)
+    assert kinds["1h"] == {frozenset(), frozenset({"queue"})}
+    assert kinds["8h"] == {frozenset({"queue"})}
 
 
 def test_sla_classes_are_milliseconds() -> None:

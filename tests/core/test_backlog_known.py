@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from floorwatch.cli.table_text import COLUMNS
-from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
+from telemetry.exporter import ExportPolicy, FloorCollector
+from telemetry.registry import build_registry
 from tests.fuzz.renderers import World
 
 
@@ -40,7 +41,7 @@ def test_of_a_vendor_nothing_is_known_before_a_label(tmp_path: Any) -> None:
     assert rows["labeler=ann"]["backlog"] is None
     shown = {name: read(rows["vendor=bpo-a"]) for name, read in COLUMNS["sla"]}
     assert (shown["backlog"], shown["oldest open"]) == ("n/a", "n/a")
-    policy = ExportPolicy(scopes=frozenset({("queue",), ("vendor",)}), windows=frozenset({"1h"}))
+    policy = ExportPolicy({"1h": frozenset({frozenset({"queue"}), frozenset({"vendor"})})})
     registry = build_registry(FloorCollector(lambda: list(rows.values()), policy=policy))
     (family,) = [one for one in registry.collect() if one.name == "floorwatch_backlog_tasks"]
     assert [(sample.labels["scope"], sample.value) for sample in family.samples] == [("queue=hate", 1)]

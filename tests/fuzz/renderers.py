@@ -39,7 +39,8 @@ from streams.core.rowcodec import json_bytes
 from streams.core.scopes import parse_scope_key
 from streams.core.tables import TABLES
 from streams.models.topics import partition_of
-from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
+from telemetry.exporter import ExportPolicy, FloorCollector
+from telemetry.registry import build_registry
 from tests.core.harness import CoreRun
 from tests.replay.memory import MemoryLog
 
@@ -177,7 +178,7 @@ def tables(world: World) -> None:
 def metrics(world: World) -> None:
     """A scrape, read back by Prometheus's own parser."""
     rows = [row for (_, window), by_scope in world.rows.items() if window == "1h" for row in by_scope.values()]
-    policy = ExportPolicy(scopes=frozenset(world.policy.scopes), max_scopes=10_000)
+    policy = ExportPolicy({"1h": frozenset(map(frozenset, world.policy.scopes))}, max_scopes=10_000)
     text = generate_latest(build_registry(FloorCollector(lambda: rows, policy=policy))).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     (skipped,) = [s for s in families["floorwatch_export_rows_skipped"].samples if s.labels["reason"] == "malformed"]

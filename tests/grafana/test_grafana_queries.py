@@ -13,7 +13,8 @@ import pytest
 
 from grafana.queries import QUERIES, SLICED_BY, interpolate
 from telemetry.engine_metrics import EngineMetrics
-from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry
+from telemetry.exporter import ExportPolicy, FloorCollector, Row
+from telemetry.registry import build_registry
 from tests.grafana.prom import RealPrometheus, Sample
 from tests.grafana.serving import served
 from tests.support import require
@@ -66,7 +67,7 @@ def floor() -> Iterator[Floor]:
     rows: list[Row] = list(floor_rows())
     metrics = EngineMetrics(component="worker", version="0.1.0", stages=("intake", "ledger", "scopes"))
     fill(metrics)
-    policy = ExportPolicy(windows=frozenset({"1h", "24h"}))
+    policy = ExportPolicy(dict.fromkeys(("1h", "24h"), ExportPolicy().kinds["1h"]))
     rules = [("accuracy-low", "critical"), ("backlog", "warning")]
     collector = FloorCollector(lambda: list(rows), policy=policy, incidents=open_incidents, rules=rules)
     with served(build_registry(collector, metrics)) as address, RealPrometheus([address]) as prom:

@@ -70,11 +70,12 @@ def test_a_link_to_the_board_carries_the_name_and_nothing_else(name: str) -> Non
 @EACH
 def test_prometheus_reads_the_name_back(name: str) -> None:
     """The exposition format is the only place where we write a name as PromQL's label value; queries of ours hold none."""
-    from telemetry.exporter import ExportPolicy, FloorCollector, build_registry
+    from telemetry.exporter import ExportPolicy, FloorCollector
+    from telemetry.registry import build_registry
 
     key = scope_key({"queue": name})
     row = {"table": "throughput", "window": "1h", "scope": {"queue": name}, "scope_key": key, "labels": 3}
-    policy = ExportPolicy(scopes=frozenset({("queue",)}), max_scopes=10)
+    policy = ExportPolicy({"1h": frozenset({frozenset({"queue"})})}, max_scopes=10)
     text = generate_latest(build_registry(FloorCollector(lambda: [row], policy=policy))).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     (sample,) = families["floorwatch_labels"].samples

@@ -196,7 +196,7 @@ class SimWorker:
             self.read_model,
             Silence(),
             publish_interval_s=shared.publish_interval_s,
-            shown=Shown(frozenset({"1h"})),
+            shown=Shown({"1h": None}),
         )
 
     # -- what runs in the process ---------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ async def ask_everything() -> dict[str, list[Any]]:
 
 
 def _ask(address: str) -> dict[str, list[Any]]:
-    with RealPrometheus([address], scrape_interval="5s") as prom:  # 4 MB: five windows of every scope
+    with RealPrometheus([address], scrape_interval="2s") as prom:
         prom.wait_scraped(times=3)
         found = {
             key: prom.query(interpolate(query.expr, {**DEFAULTS, "by": "queue"} if key in OF_OPEN_TASKS else DEFAULTS))

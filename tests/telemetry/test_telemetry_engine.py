@@ -7,7 +7,7 @@ from prometheus_client import generate_latest
 
 from telemetry.catalogue import CATALOGUE, DEAD_LETTER_CODES, ENGINE_METRICS, UNFLUSHED
 from telemetry.engine_metrics import EngineMetrics
-from telemetry.exporter import build_registry
+from telemetry.registry import build_registry
 
 
 def build() -> EngineMetrics:

@@ -18,7 +18,8 @@ from streams.core.row_layout import parts_of
 from streams.core.scopes import scope_kind
 from streams.core.tables import accuracy, sla, throughput
 from telemetry.catalogue import CATALOGUE, COLLECTOR_METRICS, by_name
-from telemetry.exporter import ExportPolicy, FloorCollector, Row, build_registry
+from telemetry.exporter import ExportPolicy, FloorCollector, Row
+from telemetry.registry import build_registry
 from telemetry.table_metrics import SCOPE_LABELS, TABLE_METRICS
 from tests.telemetry.sample_rows import accuracy_row, floor_rows, open_incidents, sla_row, throughput_row
 
@@ -27,14 +28,18 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 WHOLE_FLOOR = {"window": "1h", "scope": "all", "scope_kind": "all"}
 
 
+FLOOR = frozenset({frozenset[str]()})
+
+
 def scrape(rows: Iterable[Row], policy: ExportPolicy | None = None, **kwargs: object) -> Samples:
-    """Return every sample of one scrape, empty labels left out as Prometheus does."""
+    """Return every sample of one scrape. None has an empty label, which would be the same as none to Prometheus."""
     collector = FloorCollector(lambda: rows, policy=policy or ExportPolicy(), **kwargs)  # type: ignore[arg-type]
     text = generate_latest(build_registry(collector)).decode()
     samples: Samples = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            key = (sample.name, frozenset((k, v) for k, v in sample.labels.items() if v))
+            assert all(sample.labels.values()), sample.labels
+            key = (sample.name, frozenset(sample.labels.items()))
             assert key not in samples, f"two samples of {key}"
             samples[key] = sample.value
     return samples
@@ -130,7 +135,7 @@ def test_series_vanish_with_their_rows() -> None:
 def test_labellers_are_exported_only_on_request() -> None:
     rows = floor_rows(("1h",))
     assert not any("labeler" in dict(labels) or "ann" in str(labels) for _, labels in scrape(rows))
-    asked = ExportPolicy(scopes=frozenset({("labeler",)}))
+    asked = ExportPolicy({"1h": frozenset({frozenset({"labeler"})})})
     assert at("floorwatch_labels", scope="labeler=ann", scope_kind="labeler", labeler="ann") in scrape(rows, asked)
 
 
@@ -138,9 +143,30 @@ def test_only_the_windows_asked_for_and_no_panes() -> None:
     rows = [throughput_row({}, "1h"), throughput_row({}, "7d"), {**throughput_row({}, "pane"), "pane_s": 3600}]
     windows = {dict(labels)["window"] for name, labels in scrape(rows) if name == "floorwatch_labels"}
     assert windows == {"1h"}
-    both = ExportPolicy(windows=frozenset({"1h", "7d"}))
+    both = ExportPolicy({"1h": FLOOR, "7d": FLOOR})
     windows = {dict(labels)["window"] for name, labels in scrape(rows, both) if name == "floorwatch_labels"}
     assert windows == {"1h", "7d"}
+
+
+def test_only_the_kinds_of_scopes_asked_for_of_each_window() -> None:
+    rows = [throughput_row(scope, window) for scope in ({}, {"queue": "q"}) for window in ("1h", "8h")]
+    policy = ExportPolicy({"1h": FLOOR, "8h": frozenset({frozenset({"queue"})})})
+    found = {
+        dict(labels)["window"]: dict(labels)["scope"]
+        for name, labels in scrape(rows, policy)
+        if name == "floorwatch_labels"
+    }
+    assert found == {"1h": "all", "8h": "queue=q"}
+
+
+def test_the_rows_shown_are_those_of_the_snapshot() -> None:
+    rows = [throughput_row({}, labels=1)]
+    told = [{"state": "open", "rule": "r", "severity": "page"}]
+    make = FloorCollector(lambda: tuple(rows), incidents=lambda: told).snapshot()
+    rows[:] = [throughput_row({}, labels=2)]
+    told.clear()
+    values = {sample.name: sample.value for family in make() for sample in family.samples}
+    assert (values["floorwatch_labels"], values["floorwatch_incidents_open"]) == (1, 1)
 
 
 def test_the_cap_keeps_the_whole_floor_and_the_busiest_and_counts_the_rest() -> None:
@@ -153,12 +179,12 @@ def test_the_cap_keeps_the_whole_floor_and_the_busiest_and_counts_the_rest() -> 
 
 def test_the_windows_of_rules_share_a_cap_and_what_an_incident_is_about_stays(caplog: pytest.LogCaptureFixture) -> None:
     rows = [throughput_row({"queue": f"q{n}"}, window, labels=n) for window in ("1h", "8h", "24h") for n in range(10)]
-    policy = ExportPolicy(frozenset({"1h", "8h", "24h"}), max_scopes=4)
+    policy = ExportPolicy(dict.fromkeys(("1h", "8h", "24h"), frozenset({frozenset({"queue"})})), max_scopes=4)
     told = [{"state": "open", "rule": "r", "severity": "page", "window": "24h", "scope_key": "queue=q0"}]
     collector = FloorCollector(lambda: rows, policy=policy, incidents=lambda: told)
     for _ in range(2):
         found = [labels for f in collector.collect() for n, labels, *_ in f.samples if n == "floorwatch_labels"]
-        kept = {window: {one["scope"] for one in found if one["window"] == window} for window in policy.windows}
+        kept = {window: {one["scope"] for one in found if one["window"] == window} for window in policy.kinds}
     assert kept["1h"] == {f"queue=q{n}" for n in (9, 8, 7, 6)}
     assert kept["8h"] == {"queue=q9", "queue=q8"}
     assert kept["24h"] == {"queue=q9", "queue=q0"}

@@ -14,8 +14,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.samples import Sample
 
 from telemetry.engine_metrics import EngineMetrics
-from telemetry.exporter import FloorCollector, build_registry
+from telemetry.exporter import FloorCollector, Row
 from telemetry.http import Probe, Ready, Status, always_ok, build_app
+from telemetry.registry import build_registry
 from tests.telemetry.sample_rows import floor_rows
 
 Steps = Callable[[TestClient], Awaitable[None]]  # type: ignore[type-arg]
@@ -141,6 +142,33 @@ def test_rows_are_read_on_the_event_loop_and_a_slow_encoding_does_not_hold_it_up
         assert slow.threads == {threading.get_ident()}
 
     run(steps, build_registry(slow))
+
+
+class RowsInAThread:
+    """Rows that remember in which thread they were asked for and in which they were read."""
+
+    def __init__(self) -> None:
+        self.asked, self.read = set[int](), set[int]()
+
+    def __call__(self) -> RowsInAThread:
+        self.asked.add(threading.get_ident())
+        return self
+
+    def __iter__(self) -> Iterator[Row]:
+        self.read.add(threading.get_ident())
+        yield from floor_rows()
+
+
+def test_rows_are_asked_for_on_the_event_loop_and_read_in_a_thread() -> None:
+    rows = RowsInAThread()
+
+    async def steps(client: TestClient) -> None:  # type: ignore[type-arg]
+        text = await (await client.get("/metrics")).text()
+        assert "floorwatch_labels{" in text
+        assert rows.asked == {threading.get_ident()}
+        assert threading.get_ident() not in rows.read
+
+    run(steps, build_registry(FloorCollector(rows)))
 
 
 def test_what_a_malformed_request_held_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
