@@ -256,7 +256,7 @@ def test_a_scrape() -> None:
     ]
     collector = FloorCollector(lambda: [*bad, good], policy=ExportPolicy())  # type: ignore[list-item]
     text = generate_latest(build_registry(collector)).decode()
-    assert 'floorwatch_labels{market="",policy="",priority="",queue="q",scope="queue=q"' in text
+    assert 'floorwatch_labels{queue="q",scope="queue=q"' in text
     assert 'floorwatch_export_rows_skipped{reason="malformed"}' in text
 
 

@@ -78,7 +78,7 @@ def test_the_link_of_a_default_rule_shows_lines_of_exactly_its_scope_and_window(
         for name, labels in SERIES
         if name == "floorwatch_labels"
         and (labels["scope_kind"], labels["window"]) == (chosen["by"], rule.window)
-        and all(labels[name] == chosen.get(name, labels[name]) for name in BOARD_FILTERS)
+        and all(labels.get(name, "") == chosen.get(name, labels.get(name, "")) for name in BOARD_FILTERS)
     ]
     assert lines, "the panels by $by are empty"
 

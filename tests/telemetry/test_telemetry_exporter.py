@@ -263,4 +263,6 @@ def test_what_the_collector_exports_is_what_the_catalogue_says() -> None:
     for family in families:
         assert family.type == declared[family.name].kind
         for sample in family.samples:
-            assert set(sample.labels) == set(declared[family.name].labels)
+            dimensions = set(DIMENSIONS) - set(sample.labels)
+            assert set(sample.labels) | dimensions == set(declared[family.name].labels) | dimensions
+            assert not dimensions & set(sample.labels.get("scope_kind", "").split("_"))
