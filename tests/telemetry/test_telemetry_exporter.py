@@ -263,6 +263,7 @@ def test_what_the_collector_exports_is_what_the_catalogue_says() -> None:
     for family in families:
         assert family.type == declared[family.name].kind
         for sample in family.samples:
-            dimensions = set(DIMENSIONS) - set(sample.labels)
-            assert set(sample.labels) | dimensions == set(declared[family.name].labels) | dimensions
-            assert not dimensions & set(sample.labels.get("scope_kind", "").split("_"))
+            kind = sample.labels.get("scope_kind")
+            absent = set() if kind is None else set(SCOPE_LABELS) - {"window", "scope", "scope_kind", *kind.split("_")}
+            assert set(declared[family.name].labels) - set(sample.labels) == absent
+            assert set(sample.labels) <= set(declared[family.name].labels)
