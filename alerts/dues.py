@@ -1,8 +1,8 @@
-"""What is due to be told of an incident: openings, tiers of escalation and ends, by route and receiver. Pure."""
+"""What is due to be told of an incident: openings, tiers of escalation, reminders and ends, by route and receiver. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct, field, structs
@@ -20,10 +20,15 @@ NO_TIER = "no further tier"
 
 MOST_TOLD = 50
 """Entries kept of who was told of an incident."""
+EARLY = 4
+"""A reminder that is due within a fourth (1 / EARLY) of its time goes with a message that its group sends anyway."""
 
 
 class Due(Struct, frozen=True):
-    """A step of one incident that a group tells to ``targets``; ``hold``: what keeps it from being told now."""
+    """A step of one incident that a group tells to ``targets``.
+
+    ``hold`` is what keeps it from being told now. ``early``: it is not due yet, and only goes with what is.
+    """
 
     incident: Incident
     route: RoutePolicy
@@ -32,6 +37,7 @@ class Due(Struct, frozen=True):
     step: str
     targets: tuple[Target, ...]
     hold: Hold | None = None
+    early: bool = False
 
 
 class Scene(Struct):
@@ -84,6 +90,11 @@ def is_end(step: str) -> bool:
     return step.startswith("resolved")
 
 
+def is_reminder(step: str) -> bool:
+    """Tell whether a step says again that an incident is open."""
+    return step.startswith("reminder")
+
+
 def group_of(notice: str) -> str:
     """Return the id of a notice's group."""
     return notice.partition(":")[0]
@@ -117,6 +128,8 @@ def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], 
             found.append(opening)
         if group in incident.groups:
             found += _tier(scene, incident, match.route, group, now_ms)
+            heard = {one.receiver for due in found for one in due.targets}
+            found += _reminder(incident, match.route, group, heard, now_ms)
     if not _may_escalate(scene, incident):
         match, hold = scene.routes(subject)[0], Hold("nobody", NO_TIER)
         found.append(Due(incident, match.route, group_id(match.route, subject), "tier", "escalated", (), hold))
@@ -165,7 +178,7 @@ def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_
 
 
 def _is_tier(told: ToldReceiver, begin: str, group: str) -> bool:
-    return told.step.startswith(begin) and group_of(told.notice).partition(".")[0] == group
+    return told.step.startswith(begin) and _base(group_of(told.notice)) == group
 
 
 def _may_escalate(scene: Scene, incident: Incident) -> bool:
@@ -181,13 +194,11 @@ def _woken(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup]
     if incident.woken_ms is None:
         return []
     last_ms = {one.receiver: one.at_ms for one in incident.told_people}
-    begin = f"reminder-{incident.reopened}-"
-    done = [int(one.step.removeprefix(begin)) for one in incident.told_people if one.step.startswith(begin)]
-    step = f"{begin}{max(done, default=0) + 1}"
     by_group: dict[str, list[Target]] = {}
     for name, one in told_now(incident).items():
         if last_ms[name] < incident.woken_ms:
-            by_group.setdefault(group_of(one.notice).partition(".")[0], []).append(Target(name, one.channels, one.why))
+            by_group.setdefault(_base(group_of(one.notice)), []).append(Target(name, one.channels, one.why))
+    step = _reminder_step(incident)
     routes = {key: scene.named(groups[key].route if key in groups else DEFAULT_ROUTE) for key in by_group}
     return [Due(incident, routes[key], key, "reminder", step, tuple(some)) for key, some in by_group.items()]
 
@@ -201,11 +212,41 @@ def tiers_of(scene: Scene, route: RoutePolicy, rule: str) -> list[tuple[int, int
     return [(one.number, one.after_ms, one.route, one.tier) for one in steps]
 
 
+def _reminder(incident: Incident, route: RoutePolicy, group: str, heard: Collection[str], now_ms: int) -> Iterator[Due]:
+    """Yield that an incident is still open, for those whom the group told ``renotify_ms`` ago, but who hear of it now anyway."""
+    if route.renotify_ms is None:
+        return
+    last_ms = {one.receiver: one.at_ms for one in incident.told_people}
+    told = {name: one for name, one in told_now(incident).items() if _base(group_of(one.notice)) == group}
+    chosen = [
+        name
+        for name in told
+        if name not in heard and now_ms - last_ms[name] >= route.renotify_ms - route.renotify_ms // EARLY
+    ]
+    if not chosen:
+        return
+    targets = tuple(Target(name, told[name].channels, told[name].why) for name in chosen)
+    early = all(now_ms - last_ms[name] < route.renotify_ms for name in chosen)
+    yield Due(incident, route, group, "reminder", _reminder_step(incident), targets, early=early)
+
+
+def _reminder_step(incident: Incident) -> str:
+    """Return the step of the next reminder of the present firing."""
+    begin = f"reminder-{incident.reopened}-"
+    done = [int(one.step.removeprefix(begin)) for one in incident.told_people if one.step.startswith(begin)]
+    return f"{begin}{max(done, default=0) + 1}"
+
+
+def _base(group: str) -> str:
+    """Return the id of a group without the number of a tier."""
+    return group.partition(".")[0]
+
+
 def _ends(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], now_ms: int) -> Iterator[Due]:
     """Yield the end for everybody who was told of the beginning or of a tier, by the group that told the beginning."""
     by_group: dict[str, list[Target]] = {}
     for name, one in told_now(incident).items():
-        by_group.setdefault(group_of(one.notice).partition(".")[0], []).append(Target(name, one.channels, one.why))
+        by_group.setdefault(_base(group_of(one.notice)), []).append(Target(name, one.channels, one.why))
     for group, chosen in by_group.items():
         route = scene.named(groups[group].route if group in groups else DEFAULT_ROUTE)
         due = Due(incident, route, group, "end", f"resolved-{incident.reopened}", tuple(chosen))
@@ -230,12 +271,11 @@ def with_told(
         if told_now(after):
             return after
         return structs.replace(after, announced=False, groups=(), told=())
-    base = group.partition(".")[0]
     after = structs.replace(
         after,
         announced=True,
         timer_ms=at_ms if incident.timer_ms is None else incident.timer_ms,
-        groups=tuple(dict.fromkeys((*incident.groups, base))),
+        groups=tuple(dict.fromkeys((*incident.groups, _base(group)))),
     )
     if not step.startswith("escalated"):
         return after
@@ -244,13 +284,19 @@ def with_told(
 
 
 def _shortened(told: tuple[ToldReceiver, ...]) -> tuple[ToldReceiver, ...]:
-    """Return at most ``MOST_TOLD`` entries: those that an end has closed go first, then the oldest."""
+    """Return at most ``MOST_TOLD`` entries: those that an end has closed go first, then reminders before the last, then the oldest."""
     if len(told) <= MOST_TOLD:
         return told
-    closed = [place for place, one in enumerate(told) if any(_ends_it(one, later) for later in told[place:])]
-    gone = set([*closed, *(place for place in range(len(told)) if place not in set(closed))][: len(told) - MOST_TOLD])
+    places = range(len(told))
+    closed = [place for place in places if any(_ends_it(told[place], later) for later in told[place:])]
+    repeated = [place for place in places if any(_repeats_it(told[place], later) for later in told[place + 1 :])]
+    gone = set([*dict.fromkeys((*closed, *repeated, *places))][: len(told) - MOST_TOLD])
     return tuple(one for place, one in enumerate(told) if place not in gone)
 
 
 def _ends_it(one: ToldReceiver, later: ToldReceiver) -> bool:
     return is_end(later.step) and later.receiver == one.receiver
+
+
+def _repeats_it(one: ToldReceiver, later: ToldReceiver) -> bool:
+    return is_reminder(one.step) and is_reminder(later.step) and later.receiver == one.receiver

@@ -272,7 +272,7 @@ class ToldReceiver(Struct, frozen=True):
         receiver: ``person:mei``, ``channel:ops`` or ``schedule:kul-lead``, the last where nobody was on duty.
         channels: Names of the channels used.
         notice: Id of the notice.
-        step: Of the incident: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``.
+        step: Of the incident: ``open``, ``reopened-1``, ``escalated-0-2``, ``reminder-0-1``, ``resolved-0``.
         at_ms: Wall time of the tick that told them.
         why: In words: ``schedule kul-lead, layer 1``.
     """
@@ -319,7 +319,8 @@ class Notify(Struct, frozen=True, tag="notify"):
         channels: Those that get it; empty: those of the routes.
         first_step: Step of the first, where the steps differ.
         members: Further incidents with the step of each.
-        counts: By kind, ``KIND/over`` of those that are over, how many incidents it is about, shown or not; empty: this one.
+        counts: How many incidents it is about, shown or not, by kind: ``KIND/again`` of reminders, ``KIND/over`` of those that are
+            over; empty: this one.
     """
 
     id: str

@@ -28,7 +28,8 @@ class Notice(Struct, frozen=True):
         id: Id of the group and a digest of members and receivers: the same message has the same id, so it is sent once.
         group: Id of the group.
         route: Name of the route.
-        step: What the message is: ``open``, ``escalated-0-1``, ``resolved-0`` …, ``changed`` where its members differ.
+        step: What the message is: ``open``, ``escalated-0-1``, ``reminder-0-2``, ``resolved-0`` …, or ``changed`` where its members
+            differ.
         members: (incident key, step), all that it tells of, the most urgent first.
         targets: Who is told.
         at_ms: Wall time of the tick that decided it.

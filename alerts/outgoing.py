@@ -34,7 +34,7 @@ class Notification(Struct, frozen=True):
 
     Attributes:
         id: Incident key + step.
-        step: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``, or ``test``.
+        step: ``open``, ``reopened-1``, ``escalated-0-2``, ``reminder-0-1``, ``resolved-0``, or ``test``.
         route: Route in the configuration whose channels get it.
         severity: Of the incident.
         title: One line of plain text.
@@ -44,7 +44,7 @@ class Notification(Struct, frozen=True):
         also: Further routes; a channel that is in several gets it once.
         channels: Channels that get it, as they were decided; empty: those of the routes, as in version 2.
         members: Where it tells of several incidents, the first ``MOST_SHOWN`` of them with the step of each; else empty.
-        counts: By kind, ``KIND/over`` of those that are over, how many incidents it tells of; empty: one.
+        counts: By kind, ``KIND/again`` of reminders, ``KIND/over`` of those that are over, how many incidents it tells of; empty: one.
         zone: IANA name of the zone in which title and body show times; the record's are UTC.
     """
 

@@ -31,6 +31,7 @@ URGENT_EVERY = 2
 """Intervals of a group in which one page may come ahead of its interval."""
 
 _SEVERITIES = ("page", "warn", "info")
+_TURNS = ("opening", "tier", "reminder", "end")
 
 
 class Telling(Struct):
@@ -141,18 +142,25 @@ def _grouped(found: Iterable[Due]) -> dict[str, list[Due]]:
     by_group: dict[str, list[Due]] = defaultdict(list)
     for due in found:
         by_group[due.group].append(due)
-    return {key: sorted(some, key=_urgency)[:MOST_MEMBERS] for key, some in by_group.items()}
+    return {
+        key: sorted(some, key=_urgency)[:MOST_MEMBERS]
+        for key, some in by_group.items()
+        if not all(due.early for due in some)
+    }
 
 
-def _urgency(due: Due) -> tuple[int, int, str, float, str]:
-    """Order: beginnings before ends, pages first, by kind, the farthest from its target first."""
+def _urgency(due: Due) -> tuple[bool, int, int, str, float, str]:
+    """Order: beginnings before reminders before ends, pages first, by kind, the farthest from its target first.
+
+    What is not due yet comes behind all that is.
+    """
     one = due.incident
     far = 0.0 if one.value is None else abs(one.value - one.target) / max(abs(one.target), 1e-9)
-    return (due.kind == "end", _SEVERITIES.index(one.severity), one.kind, -far, one.scope_key)
+    return (due.early, _TURNS.index(due.kind), _SEVERITIES.index(one.severity), one.kind, -far, one.scope_key)
 
 
 def _is_urgent(due: Due) -> bool:
-    return due.kind != "end" and due.incident.severity == "page"
+    return due.kind in ("opening", "tier") and due.incident.severity == "page"
 
 
 def _ready(
@@ -213,7 +221,7 @@ def _known(incidents: Iterable[Incident]) -> dict[str, frozenset[str]]:
 
 
 def _spoken(due: Due, voices: Voices) -> Due | None:
-    if due.kind != "opening":
+    if due.kind not in ("opening", "reminder"):
         return due
     left = tuple(one for one in due.targets if voices.holder(due.incident, one.receiver) is None)
     return structs.replace(due, targets=left) if left else None
@@ -284,7 +292,7 @@ def _holds(
     done = {(due.incident.key, one.receiver, due.kind) for some in told.values() for due in some for one in due.targets}
     seen = [*now.values(), *later]
     voices = Voices(seen, _known(seen), {}, silent)
-    for due in found:
+    for due in (one for one in found if one.kind != "reminder"):  # who would be reminded was told
         why = due.hold or _grouping(due, groups.get(due.group))
         left = [one.receiver for one in due.targets if (due.incident.key, one.receiver, due.kind) not in done]
         for name in left if due.targets else [""]:

@@ -12,8 +12,19 @@ from alerts.codec import incident_of
 from alerts.incident import Incident
 from alerts.kinds.registry import phrase_of
 from alerts.message.model import MOST_LINES, MOST_TITLE, Command, Link, LinkKind, Message, Reader
-from alerts.message.times import clock
-from alerts.message.titles import Member, by_kind, cut, rank, short, title_of_many, title_of_one, worst
+from alerts.message.times import clock, open_for_s
+from alerts.message.titles import (
+    Member,
+    by_kind,
+    counted,
+    cut,
+    rank,
+    short,
+    title_of_many,
+    title_of_one,
+    told_first,
+    worst,
+)
 from alerts.scopes import board_until, scope_words
 from alerts.signals import Contributor
 from alerts.text import Links, contributors_heading, is_link, part_words, runbook_words
@@ -83,17 +94,18 @@ def compose_members(
     Args:
         members: The incidents with their steps; one at least.
         reader: Zone, and how links are signed.
-        counts: How many incidents there are by kind, ``KIND/over`` for those that are over, if not all are among ``members``.
+        counts: How many incidents there are by kind, ``KIND/again`` of reminders, ``KIND/over`` of those that are over, if not all
+            are among ``members``.
         notice: Id that signed links carry.
         links: Links that act, where they were made with the note.
     """
-    first = worst(by_kind([member for member in members if not member.over] or members)[0])
+    first = worst(by_kind(told_first(members))[0])
     many = len(members) > 1
     total = sum(counts.values()) if counts else None
     return Message(
         title=title_of_many(members, counts or {}) if many else title_of_one(first, reader.zone, reader.place),
         lines=tuple(
-            cut(line, _MOST_LINE) for line in (_lines_of_many(members, total) if many else _lines(first, reader))
+            cut(line, _MOST_LINE) for line in (_lines_of_many(members, counts or {}) if many else _lines(first, reader))
         ),
         details=tuple(cut(line, _MOST_DETAIL) for member in members[:_PARTS] for line in _details(member, reader)),
         links=_links(first, reader, notice, links or Links()),
@@ -137,15 +149,29 @@ def _who(member: Member, reader: Reader) -> str:
     lasting_s = (incident.updated_ms - opened_ms) / 1000
     tier = f", told again (tier {incident.tier})" if incident.tier else ""
     again = f"Reopened {plural(incident.reopened, 'time')}. " if incident.reopened else ""
+    if member.again:
+        return f"{again}{_still_open(member)}, nobody has acknowledged{tier}."
     return f"{again}Nobody has it yet{tier}" + (f", open for {duration(lasting_s)}." if lasting_s >= 60 else ".")
 
 
-def _lines_of_many(members: Sequence[Member], total: int | None) -> list[str]:
-    live = [member for member in members if not member.over]
-    over, rest = len(members) - len(live), 0 if total is None else max(0, total - len(members))
+def _still_open(member: Member) -> str:
+    """Return ``Still open after 2 h``, to the minute."""
+    minutes = open_for_s(member.incident, member.step) // 60
+    return "Still open" + (f" after {duration(minutes * 60)}" if minutes else "")
+
+
+def _lines_of_many(members: Sequence[Member], counts: Mapping[str, int]) -> list[str]:
+    about = told_first(members)
+    others = [
+        f"{word}: {count:,}"
+        for what, word in (("/again", "Still open"), ("/over", "Over"))
+        if what != about[0].what and (count := counted(members, counts, what))
+    ]
+    if about[0].again:
+        others = ["Nobody has acknowledged them.", *others]
     named: list[str] = []
-    room = MOST_LINES - 1 - bool(live and over)
-    kinds = by_kind(live or members)
+    room = MOST_LINES - 1 - len(others)
+    kinds = by_kind(about)
     turn = 0
     while len(named) < room and any(turn < len(of_kind) for of_kind in kinds):
         for of_kind in kinds:
@@ -153,11 +179,11 @@ def _lines_of_many(members: Sequence[Member], total: int | None) -> list[str]:
             if turn < len(ranked) and len(named) < room:
                 incident = ranked[turn].incident
                 said = phrase_of(incident)
-                named.append(", ".join(filter(None, (short(incident.scope, said), said.extra))))
+                again = _still_open(ranked[turn]).lower() if ranked[turn].again else ""
+                named.append(", ".join(filter(None, (short(incident.scope, said), said.extra, again))))
         turn += 1
-    more = len(live or members) - len(named) + rest
-    lines = [*named, *([f"and {more:,} more"] if more else [])]
-    return [*lines, f"Over: {over:,}"] if live and over else lines
+    more = max(len(about), counted(members, counts, about[0].what)) - len(named)
+    return [*named, *([f"and {more:,} more"] if more else []), *others]
 
 
 def _details(member: Member, reader: Reader) -> list[str]:

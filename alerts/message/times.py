@@ -35,3 +35,15 @@ def lasting(incident: Incident) -> str:
     """Return ``after 1 h 30 min``: how long a resolved incident lasted."""
     until_ms = incident.updated_ms if incident.resolved_ms is None else incident.resolved_ms
     return f"after {duration(max(0, until_ms - incident.since_ms) / 1000)}"
+
+
+def open_for_s(incident: Incident, step: str) -> float:
+    """Return for how many seconds an incident was open when a reminder of it was told.
+
+    Event time stands still while nothing is heard of an incident, and wall time counts from when people were told: the longer of the
+    two is taken. After a reopening it is the time since people were told of that.
+    """
+    told_ms = max((one.at_ms for one in incident.told_people if one.step == step), default=0)
+    by_wall_ms = 0 if incident.timer_ms is None else told_ms - incident.timer_ms
+    by_event_ms = 0 if incident.opened_ms is None or incident.reopened else incident.updated_ms - incident.opened_ms
+    return max(0, by_wall_ms, by_event_ms) / 1000

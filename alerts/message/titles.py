@@ -18,14 +18,15 @@ _PLAIN = frozenset(("queue", "vendor"))
 """Dimensions whose values people know by name alone."""
 
 _URGENCY = {"page": 0, "warn": 1, "info": 2}
-_PREFIXES = {"resolved": "Resolved: ", "reopened": "Again: ", "escalated": "Escalated: "}
+_PREFIXES = {"resolved": "Resolved: ", "reopened": "Again: ", "escalated": "Escalated: ", "reminder": "Still open: "}
+_WHAT = ("", "/again", "/over")
 _LEAST_WHERE = len("whole floor: ")
 """Least characters of a title for a scope."""
 _MANY = {"queue": "queues", "policy": "policies", "priority": "priorities", "labeler": "labelers"}
 
 
 class Member(Struct, frozen=True):
-    """An incident of a message, with the name of its step: ``open``, ``reopened-1``, ``escalated-0-2``, ``resolved-0``."""
+    """An incident of a message, with its step: ``open``, ``reopened-1``, ``escalated-0-2``, ``reminder-0-1``, ``resolved-0``."""
 
     incident: Incident
     step: str
@@ -34,6 +35,16 @@ class Member(Struct, frozen=True):
     def over(self) -> bool:
         """Whether the message tells that it is resolved."""
         return self.step.startswith("resolved")
+
+    @property
+    def again(self) -> bool:
+        """Whether the message tells once more that it is open."""
+        return self.step.startswith("reminder")
+
+    @property
+    def what(self) -> str:
+        """Behind its kind, which of the counts of a message it is in: nothing, ``/again`` or ``/over``."""
+        return "/over" if self.over else "/again" if self.again else ""
 
 
 def cut(text: str, most: int) -> str:
@@ -78,22 +89,35 @@ def short(scope: dict[str, str], said: Phrase, most: int = MOST_BEFORE) -> str:
     return f"{where_words(scope, max(8, most - 2 - len(said.what)))}: {said.what}"
 
 
+def told_first(members: Sequence[Member]) -> list[Member]:
+    """Return the members that a message is about: what is new, else what is still open, else what is over."""
+    first = min((member.what for member in members), key=_WHAT.index)
+    return [member for member in members if member.what == first]
+
+
+def counted(members: Sequence[Member], counts: Mapping[str, int], what: str) -> int:
+    """Return how many of a message's incidents are new (``what`` is empty), still open or over."""
+    if not counts:
+        return sum(member.what == what for member in members)
+    return sum(count for name, count in counts.items() if name.partition("/")[2] == what.removeprefix("/"))
+
+
 def title_of_many(members: Sequence[Member], counts: Mapping[str, int]) -> str:
     """Return the title of several incidents: ``20 queues, worst comments: SLA 62.9% (target 95%); site kul: throughput -100% (…)``.
 
     Args:
         members: The incidents with their steps.
-        counts: How many there are by kind, ``KIND/over`` for those that are over, if not all are among ``members``.
+        counts: How many there are by kind, ``KIND/again`` of reminders, ``KIND/over`` of those that are over, if not all are among
+            ``members``.
     """
-    live = [member for member in members if not member.over]
-    prefix = "" if live else "Resolved: "
-    title = prefix
-    kinds = by_kind(live or members)
+    about = told_first(members)
+    title = {"/again": _PREFIXES["reminder"], "/over": _PREFIXES["resolved"]}.get(about[0].what, "")
+    kinds = by_kind(about)
     for place, of_kind in enumerate(kinds):
         one = worst(of_kind)
         said = phrase_of(one.incident)
         most = MOST_BEFORE if place == 0 else MOST_TITLE - 2
-        count = max(len(of_kind), counts.get(one.incident.kind if live else f"{one.incident.kind}/over", 0))
+        count = max(len(of_kind), counts.get(f"{one.incident.kind}{one.what}", 0))
         many = f"{count:,} {_places(of_kind)}, worst " if count > 1 else ""
         if many and most - len(title) - len(many) < len(said.what) + _LEAST_WHERE:
             many = f"{count:,} x "

@@ -11,13 +11,8 @@ from msgspec import structs
 
 from alerts.audit_requests import AuditRequest, LastRequest, decode_standing, standing
 from alerts.audit_requests import step as ask_for_audits
-from alerts.codec import (
-    Input,
-    decode_group,
-    decode_input,
-    encode_input,
-)
-from alerts.dues import Scene, is_end
+from alerts.codec import Input, decode_group, decode_input, encode_input
+from alerts.dues import Scene
 from alerts.incident import (
     Ack,
     Act,
@@ -32,6 +27,7 @@ from alerts.incident import (
 )
 from alerts.lifecycle import IncidentPolicy, policy_of, step
 from alerts.merging import merge_fault
+from alerts.message.titles import Member
 from alerts.notice import IncidentGroup, Notice
 from alerts.oncall.facts import fold as fold_plan
 from alerts.routing.policy import DEFAULT_ROUTE, RoutePolicy, RoutingPolicy
@@ -303,7 +299,7 @@ def message_of(notice: Notice, incidents: Mapping[str, Incident]) -> Notify | No
     found = [(incidents[key], its) for key, its in notice.members if key in incidents]
     if not found:
         return None
-    counts = Counter(f"{one.kind}/over" if is_end(its) else one.kind for one, its in found)
+    counts = Counter(f"{one.kind}{Member(one, its).what}" for one, its in found)
     heads = {one.kind: place for place, (one, _) in reversed([*enumerate(found)])}.values()
     chosen = sorted([*heads, *(place for place in range(len(found)) if place not in heads)][:MOST_SHOWN])
     (first, first_step), *others = [found[place] for place in chosen]

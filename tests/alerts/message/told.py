@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from alerts.escape import PLAIN, Sink
-from alerts.incident import Incident
+from alerts.incident import Incident, ToldReceiver
 from alerts.lifecycle import IncidentPolicy, policy_of, step
 from alerts.message.compose import compose_members
 from alerts.message.model import Message, Reader
@@ -165,6 +165,9 @@ def at_step(incident: Incident, step_name: str) -> Incident:
     match step_name.split("-", maxsplit=1)[0]:
         case "escalated":
             return structs.replace(incident, state="escalated", tier=1, updated_ms=later_ms)
+        case "reminder":
+            told = ToldReceiver("channel:ops", ("ops",), "g:1", step_name, NOW_MS + 2 * HOUR_MS + 5_000, "")
+            return structs.replace(incident, timer_ms=NOW_MS, told_people=(told,))
         case "resolved":
             return structs.replace(
                 incident, state="resolved", resolved_ms=later_ms, updated_ms=later_ms, acknowledged_by="mei"
@@ -175,6 +178,6 @@ def at_step(incident: Incident, step_name: str) -> Incident:
             return incident
 
 
-STEPS = ("open", "escalated-0-1", "reopened-1", "resolved-0")
+STEPS = ("open", "escalated-0-1", "reminder-0-2", "reopened-1", "resolved-0")
 
 __all__ = ["KUL", "MAKERS", "STEPS", "Contributor", "at_step", "incident_of_kind", "message_on", "told"]
