@@ -9,7 +9,8 @@ from msgspec import Struct, field, structs
 
 from alerts.incident import Hold, Incident, ToldReceiver
 from alerts.lifecycle import EscalationTier
-from alerts.notice import IncidentGroup, Target
+from alerts.notice import DIGEST, IncidentGroup, Target, is_digest
+from alerts.oncall.local_time import next_daily_ms
 from alerts.oncall.policy import RotaFacts
 from alerts.routing.openings import opening_targets, steps_of
 from alerts.routing.policy import DEFAULT_ROUTE, Match, RoutePolicy, RoutingPolicy, Subject
@@ -18,6 +19,7 @@ from alerts.routing.routes import around, group_id, holds, routes_of, targets
 NO_TIER = "no further tier"
 """Who holds an escalation that somebody asked for and that has nobody left to tell."""
 
+UTC = "UTC"
 MOST_TOLD = 50
 """Entries kept of who was told of an incident."""
 EARLY = 4
@@ -119,7 +121,8 @@ def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], 
     if incident.state == "acknowledged":
         return [structs.replace(one, hold=_hold(scene, one, subject, now_ms)) for one in found]
     asked: set[str] = set(told)
-    for match in scene.routes(subject):
+    # What waits for a digest keeps no other route from telling it at once.
+    for match in sorted(scene.routes(subject), key=lambda one: _is_kept(one.route, incident)):
         group = group_id(match.route, subject)
         opening = _opening(scene, incident, match.route, group, asked, now_ms)
         if opening is not None:
@@ -148,8 +151,23 @@ def _opening(
     chosen = tuple(one for one in wanted if not begun or one.receiver in owed)
     step = f"reopened-{incident.reopened}" if incident.reopened else "open"
     if chosen:
-        return Due(incident, route, group, "opening", step, chosen)
+        return Due(incident, route, _telling_group(route, incident, group), "opening", step, chosen)
     return None if found else Due(incident, route, group, "opening", step, (), Hold("nobody"))
+
+
+def _is_kept(route: RoutePolicy, incident: Incident) -> bool:
+    """Tell whether a route keeps an incident for its digest."""
+    return route.digest_at_min is not None and incident.severity in route.digest_severities
+
+
+def _telling_group(route: RoutePolicy, incident: Incident, group: str) -> str:
+    """Return the group that tells of an incident: a route's digest is one of its own."""
+    return f"{group}{DIGEST}" if _is_kept(route, incident) else group
+
+
+def next_digest_ms(route: RoutePolicy, since_ms: int) -> int:
+    """Return when a route tells what waits for its digest since a time; at once where it has none any more."""
+    return since_ms if route.digest_at_min is None else next_daily_ms(since_ms, route.digest_at_min, route.zone or UTC)
 
 
 def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_ms: int) -> Iterator[Due]:
@@ -227,6 +245,7 @@ def _reminder(incident: Incident, route: RoutePolicy, group: str, heard: Collect
         return
     targets = tuple(Target(name, told[name].channels, told[name].why) for name in chosen)
     early = all(now_ms - last_ms[name] < route.renotify_ms for name in chosen)
+    group = _telling_group(route, incident, group)
     yield Due(incident, route, group, "reminder", _reminder_step(incident), targets, early=early)
 
 
@@ -246,9 +265,11 @@ def _ends(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup],
     """Yield the end for everybody who was told of the beginning or of a tier, by the group that told the beginning."""
     by_group: dict[str, list[Target]] = {}
     for name, one in told_now(incident).items():
-        by_group.setdefault(_base(group_of(one.notice)), []).append(Target(name, one.channels, one.why))
+        group = group_of(one.notice)
+        by_group.setdefault(group if is_digest(group) else _base(group), []).append(Target(name, one.channels, one.why))
     for group, chosen in by_group.items():
-        route = scene.named(groups[group].route if group in groups else DEFAULT_ROUTE)
+        told = groups.get(group) or groups.get(f"{group}{DIGEST}")
+        route = scene.named(DEFAULT_ROUTE if told is None else told.route)
         due = Due(incident, route, group, "end", f"resolved-{incident.reopened}", tuple(chosen))
         yield structs.replace(due, hold=_hold(scene, due, Subject.of(incident), now_ms))
 

@@ -286,7 +286,17 @@ class ToldReceiver(Struct, frozen=True):
 
 
 HoldReason = Literal[
-    "inhibited", "silenced", "snoozed", "quiet", "muted", "maintenance", "grouping", "flapping", "merged", "nobody"
+    "inhibited",
+    "silenced",
+    "snoozed",
+    "quiet",
+    "muted",
+    "maintenance",
+    "grouping",
+    "digest",
+    "flapping",
+    "merged",
+    "nobody",
 ]
 
 
@@ -294,7 +304,7 @@ class Hold(Struct, frozen=True):
     """Why somebody was not told.
 
     Attributes:
-        why: The reason; ``nobody``: no receiver could be found.
+        why: The reason; ``grouping``: its group tells later, ``digest``: once a day, ``nobody``: no receiver could be found.
         by: What holds it: key of the incident that speaks for it, name of the calendar or maintenance window; empty where nothing
             has a name.
         until_ms: Wall time at which it ends; None where only an event ends it.

@@ -6,6 +6,14 @@ from msgspec import Struct
 
 from alerts.incident import Stamp
 
+DIGEST = ".digest"
+"""Behind the id of a group: what it tells together once a day."""
+
+
+def is_digest(name: str) -> bool:
+    """Tell whether a group, or a notice, is of a digest; by its id."""
+    return name.partition(":")[0].endswith(DIGEST)
+
 
 class Target(Struct, frozen=True):
     """A receiver of a notice, with its channels as they were chosen.
@@ -50,7 +58,8 @@ class IncidentGroup(Struct, frozen=True):
     """Incidents that one route tells of together, and how far it has told. Times are wall time.
 
     Attributes:
-        id: ``alerts.routing.routes.group_id`` of route and labels; of a tier of escalation with its number behind a point.
+        id: ``alerts.routing.routes.group_id`` of route and labels; of a tier of escalation with its number behind a point,
+            of a digest with ``.digest``.
         route: Name of the route.
         labels: Values that all members share.
         waiting_since_ms: Since when something waits to be told; None: nothing waits.

@@ -16,11 +16,11 @@ from hashlib import blake2b
 
 from msgspec import Struct, field, structs
 
-from alerts.dues import Due, Scene, dues, told_now, with_told
+from alerts.dues import Due, Scene, dues, next_digest_ms, told_now, with_told
 from alerts.incident import Hold, Incident, Stamp
 from alerts.inhibition import Voices
 from alerts.merging import ends_together, speaker
-from alerts.notice import IncidentGroup, Notice, Target
+from alerts.notice import IncidentGroup, Notice, Target, is_digest
 from alerts.routing.policy import Subject
 from alerts.routing.routes import group_id, holds, labels_of, targets
 from streams.core.records import CONTENT_ERRORS
@@ -74,7 +74,7 @@ def tell(
     # Read back at a replay as they were later: nothing is decided about them, and they may speak for others.
     later = [one for one in all_of_them if one.key not in now]
     before = dict(now)
-    decided = {key for key, group in groups.items() if group.stamp is not None and not _after(stamp, group.stamp)}
+    decided = {key for key, group in groups.items() if _decided(group, stamp)}
     for notice in (notice for key in decided for notice in groups[key].notices if notice.stamp == stamp):
         out.notices.append(notice)
         _note(notice, now)
@@ -94,11 +94,12 @@ def tell(
             group,
             told_ms=now_ms,
             urgent_ms=now_ms if key in urgent else group.urgent_ms,
-            waiting_since_ms=None,
+            waiting_since_ms=group.waiting_since_ms if _is_cut(key, open_groups) else None,
             notices=(*(group.notices if key in kept else ()), *made),
             stamp=stamp,
         )
-    _waiting(open_groups, told, groups, now_ms, stamp, out)
+    undecided = {due.group: due for due in found if not due.early and due.group not in decided}
+    _waiting(undecided, open_groups, told, groups, now_ms, stamp, out)
     _holds(now, later, found, told, {**groups, **out.groups}, silent)
     for key, one in now.items():
         if one is not before[key]:
@@ -160,7 +161,7 @@ def _urgency(due: Due) -> tuple[bool, int, int, str, float, str]:
 
 
 def _is_urgent(due: Due) -> bool:
-    return due.kind in ("opening", "tier") and due.incident.severity == "page"
+    return due.kind in ("opening", "tier") and due.incident.severity == "page" and not is_digest(due.group)
 
 
 def _ready(
@@ -171,7 +172,11 @@ def _ready(
     for key, some in waiting.items():
         group, route = groups.get(key), some[0].route
         told_ms = None if group is None else group.told_ms
-        if told_ms is None or not 0 <= now_ms - told_ms < route.group_interval_ms:
+        if is_digest(key):
+            since_ms = None if group is None else group.waiting_since_ms
+            if since_ms is not None and next_digest_ms(route, since_ms) <= now_ms:
+                ready.add(key)
+        elif told_ms is None or not 0 <= now_ms - told_ms < route.group_interval_ms:
             since_ms = None if group is None else group.waiting_since_ms
             if route.group_wait_ms == 0 or (since_ms is not None and now_ms - since_ms >= route.group_wait_ms):
                 ready.add(key)
@@ -264,19 +269,37 @@ def _note(notice: Notice, now: dict[str, Incident]) -> None:
             now[key] = with_told(one, notice.group, step, notice.targets, notice.id, notice.at_ms)
 
 
+def _is_cut(key: str, waiting: Mapping[str, list[Due]]) -> bool:
+    """Tell whether a digest has more than fits into its message, so that the next tick tells more of it."""
+    return is_digest(key) and len(waiting[key]) == MOST_MEMBERS
+
+
 def _waiting(
+    due: Mapping[str, Due],
     waiting: Mapping[str, list[Due]],
-    told: Collection[str],
+    told: Mapping[str, list[Due]],
     groups: Mapping[str, IncidentGroup],
     now_ms: int,
     stamp: Stamp,
     out: Telling,
 ) -> None:
-    """Note since when a group waits that is to wait for more."""
-    for key, some in waiting.items():
-        group = groups.get(key) or _new_group(key, some[0])
-        if key not in told and some[0].route.group_wait_ms > 0 and group.waiting_since_ms is None:
+    """Note since when a group waits that is to wait for more or for its digest, and that nothing waits any more.
+
+    A digest waits also while something else holds it: else quiet hours over its time would keep it for ever.
+    """
+    for key, one in due.items():
+        group = groups.get(key) or _new_group(key, one)
+        waits = is_digest(key) or (key in waiting and one.route.group_wait_ms > 0)
+        if waits and key not in told and group.waiting_since_ms is None:
             out.groups[key] = structs.replace(group, waiting_since_ms=now_ms, stamp=stamp)
+    for key, group in groups.items():
+        if group.waiting_since_ms is not None and key not in due and not _decided(group, stamp):
+            out.groups[key] = structs.replace(group, waiting_since_ms=None, stamp=stamp)
+
+
+def _decided(group: IncidentGroup, stamp: Stamp) -> bool:
+    """Tell whether what a group tells at a tick is on the log already."""
+    return group.stamp is not None and not _after(stamp, group.stamp)
 
 
 def _holds(
@@ -308,7 +331,10 @@ def _holds(
 
 
 def _grouping(due: Due, group: IncidentGroup | None) -> Hold:
-    """Return what a due step waits for that nothing else holds: its group's interval or wait."""
+    """Return what a due step waits for that nothing else holds: its group's interval, wait or digest."""
+    if is_digest(due.group):
+        since_ms = None if group is None else group.waiting_since_ms
+        return Hold("digest", until_ms=None if since_ms is None else next_digest_ms(due.route, since_ms))
     if group is None:
         return Hold("grouping")
     if group.waiting_since_ms is not None and group.told_ms is None:

@@ -25,6 +25,7 @@ from alerts.message.titles import (
     told_first,
     worst,
 )
+from alerts.notice import is_digest
 from alerts.scopes import board_until, scope_words
 from alerts.signals import Contributor
 from alerts.text import Links, contributors_heading, is_link, part_words, runbook_words
@@ -96,14 +97,17 @@ def compose_members(
         reader: Zone, and how links are signed.
         counts: How many incidents there are by kind, ``KIND/again`` of reminders, ``KIND/over`` of those that are over, if not all
             are among ``members``.
-        notice: Id that signed links carry.
+        notice: Id that signed links carry, and that says whether it is a digest.
         links: Links that act, where they were made with the note.
     """
     first = worst(by_kind(told_first(members))[0])
     many = len(members) > 1
+    lead = "Digest: " if is_digest(notice) else ""
     total = sum(counts.values()) if counts else None
     return Message(
-        title=title_of_many(members, counts or {}) if many else title_of_one(first, reader.zone, reader.place),
+        title=title_of_many(members, counts or {}, lead)
+        if many
+        else title_of_one(first, reader.zone, reader.place, lead),
         lines=tuple(
             cut(line, _MOST_LINE) for line in (_lines_of_many(members, counts or {}) if many else _lines(first, reader))
         ),

@@ -71,10 +71,10 @@ def where_words(scope: dict[str, str], most: int = MOST_BEFORE) -> str:
     return cut(", ".join(cut(name, share + spare) if len(name) > share else name for name in names), most)
 
 
-def title_of_one(member: Member, zone: str, place: str) -> str:
-    """Return the title of one incident: ``comments: SLA 62.9% (target 95%), 1,426 late, since 10:40 KUL``."""
+def title_of_one(member: Member, zone: str, place: str, lead: str = "") -> str:
+    """Return the title of one incident behind ``lead``: ``comments: SLA 62.9% (target 95%), 1,426 late, since 10:40 KUL``."""
     incident, said = member.incident, phrase_of(member.incident)
-    prefix = _PREFIXES.get(member.step.split("-", 1)[0], "")
+    prefix = lead + _PREFIXES.get(member.step.split("-", 1)[0], "")
     title = prefix + short(incident.scope, said, MOST_BEFORE - len(prefix))
     when = lasting(incident) if member.over else since(incident, zone, place)
     parts = [when] if member.over else [said.extra, when]
@@ -102,16 +102,17 @@ def counted(members: Sequence[Member], counts: Mapping[str, int], what: str) -> 
     return sum(count for name, count in counts.items() if name.partition("/")[2] == what.removeprefix("/"))
 
 
-def title_of_many(members: Sequence[Member], counts: Mapping[str, int]) -> str:
+def title_of_many(members: Sequence[Member], counts: Mapping[str, int], lead: str = "") -> str:
     """Return the title of several incidents: ``20 queues, worst comments: SLA 62.9% (target 95%); site kul: throughput -100% (…)``.
 
     Args:
         members: The incidents with their steps.
         counts: How many there are by kind, ``KIND/again`` of reminders, ``KIND/over`` of those that are over, if not all are among
             ``members``.
+        lead: What it begins with.
     """
     about = told_first(members)
-    title = {"/again": _PREFIXES["reminder"], "/over": _PREFIXES["resolved"]}.get(about[0].what, "")
+    title = lead + {"/again": _PREFIXES["reminder"], "/over": _PREFIXES["resolved"]}.get(about[0].what, "")
     kinds = by_kind(about)
     for place, of_kind in enumerate(kinds):
         one = worst(of_kind)

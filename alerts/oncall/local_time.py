@@ -38,6 +38,24 @@ def local_at(at_ms: int, zone: str) -> datetime:
     return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(_zone(zone)).replace(tzinfo=None, fold=0)
 
 
+def next_daily_ms(at_ms: int, minute: int, zone: str) -> int:
+    """Return when a minute of the local day is next, later than ``at_ms``. It is once on each local day.
+
+    Args:
+        at_ms: Unix ms.
+        minute: Minutes since midnight as the local clock shows them, below 1440.
+        zone: IANA name.
+
+    Example:
+        >>> next_daily_ms(0, 540, "Asia/Kuala_Lumpur")  # 09:00, of which it was 07:30 then
+        5400000
+    """
+    day = local_at(at_ms, zone).replace(hour=0, minute=0, second=0, microsecond=0) - _DAY
+    while (found := instant_ms(day + timedelta(minutes=minute), zone)) <= at_ms:
+        day += _DAY
+    return found
+
+
 def weekly_spans(times: tuple[WeeklyTimes, ...], zone: str, from_ms: int, to_ms: int) -> Iterator[Span]:
     """Return the spans of weekly times that touch a time, whole, in no order; they may overlap."""
     # A span that began on the day before may go on, and the clock is at most a day away from UTC.

@@ -66,6 +66,7 @@ def held_lines(record: dict[str, Any], titles: Mapping[str, str]) -> list[str]:
             "snoozed": f"snoozed{when}, unless it becomes worse",
             "merged": f"merged into {titles.get(by, by)}",
             "grouping": f"waits for the next message of its group{when}",
+            "digest": f"waits for the digest{when}",
             "quiet": f"quiet hours {by}{when}",
             "muted": f"mute time {by}{when}",
             "maintenance": f"maintenance {by}{when}",
