@@ -17,10 +17,19 @@ from msgspec import Struct, structs
 
 from streams.models.timestamps import DAY_MS
 
-LinkPurpose = Literal["ack", "silence", "useful", "not_useful", "details", "check"]
+LinkPurpose = Literal["ack", "silence", "useful", "not_useful", "comment", "escalate", "details", "check"]
 """What a link is for. ``details`` only shows; ``check`` is about no incident: `floorwatch doctor` follows one."""
 
-PURPOSES: tuple[LinkPurpose, ...] = ("ack", "silence", "useful", "not_useful", "details", "check")
+PURPOSES: tuple[LinkPurpose, ...] = (
+    "ack",
+    "silence",
+    "useful",
+    "not_useful",
+    "comment",
+    "escalate",
+    "details",
+    "check",
+)
 
 MOST_TOKEN = 1_500
 """Characters of a token; browsers and mail programs take addresses of some 2,000."""

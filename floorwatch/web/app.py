@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from msgspec import structs
 
-from alerts.links import LinkFault, read
+from alerts.links import Claim, LinkFault, read, sign
 from floorwatch.web.link_actions import BadForm, Given, LinkActions
-from floorwatch.web.link_pages import Page, fault_page
+from floorwatch.web.link_pages import fault_page
+from floorwatch.web.page import Page
 from floorwatch.web.render import HEADERS, html_of
 from floorwatch.web.settings import WebSettings
 from streams.adapters.token_buckets import TokenBuckets
@@ -19,8 +21,8 @@ from telemetry.http import SERVER, without_version
 
 _log = logging.getLogger(__name__)
 
-MOST_BODY_BYTES = 4096
-"""Of a form: a name and a choice."""
+MOST_BODY_BYTES = 16_384
+"""Of a form: a name, a choice and a comment of 1,000 characters, each of up to 12 bytes there."""
 
 REQUEST_S = 15.0
 """For a whole request, its body and the broker's answer included."""
@@ -50,9 +52,15 @@ def build_web_app(
     buckets = TokenBuckets(settings.requests_per_s, settings.burst_requests, clock_ms)
     app = web.Application(middlewares=[_guard(settings, buckets)], client_max_size=MOST_BODY_BYTES)
 
+    def linked(page: Page, claim: Claim) -> Page:
+        """Return a page with links to what else can be done: to the same incident, in the same name, as long as this one."""
+        given = (claim.incident, claim.notice, claim.receiver, claim.expires_ms)
+        more = [(words, sign(settings.keys, purpose, *given)) for words, purpose in page.further]
+        return structs.replace(page, links=(*page.links, *more))
+
     async def show(request: web.Request) -> web.Response:
         claim = read(settings.keys, request.match_info["token"], clock_ms())
-        return _answer(fault_page(claim) if isinstance(claim, LinkFault) else await actions.show(claim))
+        return _answer(fault_page(claim) if isinstance(claim, LinkFault) else linked(await actions.show(claim), claim))
 
     async def act(request: web.Request) -> web.Response:
         token = request.match_info["token"]
@@ -92,7 +100,7 @@ async def _given(request: web.Request) -> Given:
     if request.content_type != _FORM:
         raise web.HTTPUnsupportedMediaType
     fields: Any = await request.post()
-    return Given(str(fields.get("by", "")), str(fields.get("for", "")))
+    return Given(str(fields.get("by", "")), str(fields.get("for", "")), str(fields.get("note", "")))
 
 
 def _answer(page: Page) -> web.Response:

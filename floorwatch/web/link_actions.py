@@ -12,13 +12,14 @@ from msgspec import Struct, structs
 
 from alerts.incident import Act
 from alerts.links import Claim, doer
-from floorwatch.web.link_pages import END_NOW, SPANS, Page, page_of, unavailable
+from floorwatch.web.link_pages import END_NOW, SPANS, page_of, unavailable
 from floorwatch.web.links_store import LinkAct, LinksStore, StoreAway
+from floorwatch.web.page import Page
 from streams.core.formatting import UTC_ZONE
 
 _log = logging.getLogger(__name__)
 
-MOST_NAME = 80
+MOST_NAME, MOST_COMMENT = 80, 1000
 
 
 class NotWritten(Exception):
@@ -43,10 +44,12 @@ class Given(Struct, frozen=True):
     Attributes:
         name: Who it is; empty where they did not say.
         span: The chosen length of a silence; empty for all else.
+        note: A comment; empty for all else.
     """
 
     name: str = ""
     span: str = ""
+    note: str = ""
 
 
 class BadForm(Exception):
@@ -98,6 +101,8 @@ class LinkActions:
             if record is None or not page.button:
                 return page if page.status != 200 else None  # nothing to do, or it is done: the page says so
             name = name_of(claim)
+            if wanted.note and done is not None and (done.note, done.by) == (wanted.note, wanted.by):
+                return None  # pressed twice
             if not await self._store.begin(name, wanted, over=done):
                 return None  # another request of the same link was faster
             return await self._write(claim, name, wanted, done)
@@ -111,6 +116,7 @@ class LinkActions:
             by=wanted.by,
             at_ms=wanted.at_ms,
             id=f"link:{name}:{wanted.at_ms}",
+            note=wanted.note,
             until_ms=wanted.until_ms,
             via="link",
             notice=claim.notice[:200],
@@ -138,7 +144,8 @@ class LinkActions:
 def name_of(claim: Claim) -> str:
     """Return under which name it is remembered what was done.
 
-    An acknowledgement counts once for each link. Of silences and of a receiver's marks the last one counts, whichever link it came by.
+    An acknowledgement counts once for each link, which may comment and escalate again. Of silences and of a receiver's marks the last
+    one counts, whichever link it came by.
     """
     match claim.purpose:
         case "silence":
@@ -159,4 +166,14 @@ def _wanted(claim: Claim, given: Given, now_ms: int) -> LinkAct:
         if given.span != END_NOW and given.span not in SPANS:
             raise BadForm("how long: choose one of the times on the page")
         until_ms = now_ms if given.span == END_NOW else now_ms + 1000 * SPANS[given.span]
-    return LinkAct(claim.purpose, doer(claim.receiver, name)[:200], now_ms, until_ms)
+    note = _comment(given.note) if claim.purpose == "comment" else ""
+    return LinkAct(claim.purpose, doer(claim.receiver, name)[:200], now_ms, until_ms, note=note)
+
+
+def _comment(text: str) -> str:
+    text = text.replace("\r\n", "\n").strip()
+    if not text:
+        raise BadForm("the comment: write some words")
+    if len(text) > MOST_COMMENT or not text.replace("\n", "").isprintable():
+        raise BadForm(f"the comment: write at most {MOST_COMMENT:,} characters, without control characters")
+    return text

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from msgspec import Struct
-
-from alerts.links import Claim, LinkFault
+from alerts.links import Claim, LinkFault, LinkPurpose
 from alerts.text import runbook_words
 from alerts.view import instant_ms
 from floorwatch.web.links_store import LinkAct
+from floorwatch.web.note_pages import act_facts, comment_page, escalate_page
+from floorwatch.web.page import Choice, Page, at_words, command, shows, waits, with_words
 from streams.core.formatting import UTC_ZONE, duration, instant, printable, times_in
 
 SPANS = {"30m": 1_800, "1h": 3_600, "4h": 14_400, "8h": 28_800, "1d": 86_400, "7d": 604_800}
@@ -18,49 +18,8 @@ SPANS = {"30m": 1_800, "1h": 3_600, "4h": 14_400, "8h": 28_800, "1d": 86_400, "7
 
 END_NOW = "end"
 _USUAL = "1h"
-_LATE_MS = 60_000
-"""An action that an incident does not show after this time waits for a worker."""
-_WORDS = {"ack": "acknowledged", "silence": "silenced", "useful": "marked useful", "not_useful": "marked not useful"}
-
-
-class Choice(Struct, frozen=True):
-    """One of the answers that a form offers."""
-
-    value: str
-    words: str
-    chosen: bool = False
-
-
-class Page(Struct, frozen=True):
-    """A page, before it is HTML. All texts are plain.
-
-    Attributes:
-        title: What it says first.
-        tone: ``ask``: a button waits. ``done``: nothing is left to do. ``sorry``: it cannot be done. ``show``: only to read.
-        lines: Sentences below the title.
-        incident: What and where; empty where no incident is shown.
-        severity: Of the incident.
-        facts: Names and values.
-        parts: What contributes, as lines.
-        links: Names and addresses.
-        button: What stands on the button; empty: there is none.
-        choices: Answers to choose from.
-        ask_name: Whether to ask who it is.
-        status: HTTP status.
-    """
-
-    title: str
-    tone: Literal["ask", "done", "sorry", "show"]
-    lines: tuple[str, ...] = ()
-    incident: str = ""
-    severity: str = ""
-    facts: tuple[tuple[str, str], ...] = ()
-    parts: tuple[str, ...] = ()
-    links: tuple[tuple[str, str], ...] = ()
-    button: str = ""
-    choices: tuple[Choice, ...] = ()
-    ask_name: bool = False
-    status: int = 200
+_MARKS = {"useful": "marked useful", "not_useful": "marked not useful"}
+_FURTHER: tuple[tuple[str, LinkPurpose], ...] = (("Write a comment", "comment"), ("Escalate it now", "escalate"))
 
 
 def page_of(
@@ -85,17 +44,21 @@ def page_of(
             return _details(shown, record, zone)
         case "useful" | "not_useful":
             return _mark(shown, claim, done, zone)
+        case "comment":
+            return comment_page(shown, record, done, now_ms, zone)
     if record["state"] == "resolved":
-        return _with(
+        return with_words(
             shown,
             "This incident is over",
             "done",
-            f"It was resolved {_at(record.get('resolved_at'), zone)}, so there is nothing to {_verb(claim)}. Nobody is told of it "
+            f"It was resolved {at_words(record.get('resolved_at'), zone)}, so there is nothing to {_verb(claim)}. Nobody is told of it "
             "any more.",
             "If it begins again within three days, a new message comes with new links.",
         )
     if claim.purpose == "ack":
         return _ack(shown, record, done, now_ms, zone)
+    if claim.purpose == "escalate":
+        return escalate_page(shown, record, done, now_ms, zone)
     return _silence(shown, record, done, now_ms, zone)
 
 
@@ -119,7 +82,7 @@ def fault_page(fault: LinkFault, zone: str = UTC_ZONE) -> Page:
         (
             f"It was good until {instant(claim.expires_ms, zone=zone)}. Nothing was done.",
             "If the incident still goes on, a newer message about it has a link that works.",
-            f"At a command line: {_command(claim)}",
+            f"At a command line: {command(claim)}",
         ),
         status=410,
     )
@@ -135,7 +98,7 @@ def unavailable(claim: Claim, why: str, *, unsure: bool = False) -> Page:
     return Page(
         "Floorwatch cannot do this now",
         "sorry",
-        (first, f"Why: {why}.", f"At a command line: {_command(claim)}"),
+        (first, f"Why: {why}.", f"At a command line: {command(claim)}"),
         status=503,
     )
 
@@ -155,7 +118,7 @@ def _gone(claim: Claim) -> Page:
 def _about(claim: Claim, record: Mapping[str, Any], zone: str) -> Page:
     facts = [
         ("State", _state(record, zone)),
-        ("Since", _at(record.get("since"), zone)),
+        ("Since", at_words(record.get("since"), zone)),
         ("Evidence", times_in(str(record["evidence"]), zone, instant_ms(record["updated_at"]))),
     ]
     return Page(
@@ -172,36 +135,40 @@ def _ack(shown: Page, record: Mapping[str, Any], done: LinkAct | None, now_ms: i
     holder = record.get("machine", {}).get("acknowledged_by")
     if done is not None and holder in (None, done.by):
         lines = [f"{done.by}, {instant(done.at_ms, zone=zone)}. It stops escalating; you are told when it is over."]
-        lines += _waits(done, record, now_ms)
-        return _with(shown, "Acknowledged", "done", *lines)
+        lines += waits(done, record, now_ms)
+        return with_words(shown, "Acknowledged", "done", *lines, further=_FURTHER)
     if holder is not None:
         if done is not None:
-            return _with(shown, f"{holder} has it", "done", f"This link acknowledged it before, as {done.by}.")
-        return _with(
+            return with_words(
+                shown, f"{holder} has it", "done", f"This link acknowledged it before, as {done.by}.", further=_FURTHER
+            )
+        return with_words(
             shown,
             f"{holder} has it already",
             "ask",
             "There is nothing you must do. If you take it over, it is yours.",
             button="Take it over",
+            further=_FURTHER,
         )
-    return _with(
+    return with_words(
         shown,
         "Do you take this incident?",
         "ask",
         "It is then yours: it stops escalating, and you are told when it is over.",
         button="Yes, I have it",
+        further=_FURTHER,
     )
 
 
 def _silence(shown: Page, record: Mapping[str, Any], done: LinkAct | None, now_ms: int, zone: str) -> Page:
     until_ms = record.get("machine", {}).get("silenced_until_ms")
-    pending = done is not None and not _shows(record, done)
+    pending = done is not None and not shows(record, done)
     if pending and done is not None:
         until_ms = done.until_ms
     choices = [Choice(value, duration(span), value == _USUAL) for value, span in SPANS.items()]
     if until_ms is None or until_ms <= now_ms:
         ended = ["The silence is over."] if done is not None else []
-        return _with(
+        return with_words(
             shown,
             "Silence this incident?",
             "ask",
@@ -213,8 +180,8 @@ def _silence(shown: Page, record: Mapping[str, Any], done: LinkAct | None, now_m
     lines = [f"No messages about it until {instant(until_ms, zone=zone)}."]
     if done is not None:
         lines.append(f"Said by {done.by}, {instant(done.at_ms, zone=zone)}.")
-        lines += _waits(done, record, now_ms)
-    return _with(
+        lines += waits(done, record, now_ms)
+    return with_words(
         shown,
         "Silenced",
         "done",
@@ -228,15 +195,15 @@ def _silence(shown: Page, record: Mapping[str, Any], done: LinkAct | None, now_m
 def _mark(shown: Page, claim: Claim, done: LinkAct | None, zone: str) -> Page:
     words = "useful" if claim.purpose == "useful" else "not useful"
     if done is not None and done.what == claim.purpose:
-        return _with(
+        return with_words(
             shown,
             f"Marked as {words}",
             "done",
             f"{done.by}, {instant(done.at_ms, zone=zone)}. Thank you: it counts in how often this rule is right.",
             "Changed your mind? Use the other link of the message: the last mark counts.",
         )
-    before = [f"So far it is {_WORDS[done.what]} ({done.by})."] if done is not None and done.what in _WORDS else []
-    return _with(
+    before = [f"So far it is {_MARKS[done.what]} ({done.by})."] if done is not None and done.what in _MARKS else []
+    return with_words(
         shown,
         f"Was this alert {words}?",
         "ask",
@@ -248,26 +215,25 @@ def _mark(shown: Page, claim: Claim, done: LinkAct | None, zone: str) -> Page:
 
 def _details(shown: Page, record: Mapping[str, Any], zone: str) -> Page:
     runbook, page = record.get("runbook_url"), record.get("runbook_page")
-    acts = [
-        (
-            f"{_at(act['at'], zone)}",
-            f"{_WORDS.get(act['what'], act['what'])} by {act['by']}" + (f": {act['note']}" if act.get("note") else ""),
-        )
-        for act in record.get("acts") or ()
-    ]
     facts = [
         ("Window", str(record["window"])),
         ("Rule", f"{record['rule']}, episode {record['episode']}"),
         ("Incident", str(record["key"])),
+        ("Owner", str(record.get("owner") or "")),
+        ("Merged into", str(record.get("merged_into") or "")[:12]),
         ("Example tasks", ", ".join(record.get("examples") or ())),
         ("Runbook", runbook_words(str(page)) if page and not runbook else ""),
-        *acts,
+        *act_facts(record, zone),
     ]
     parts = [
         f"{part['dimension']} {part['value']} ({part['detail']})" + ("" if part.get("clear") else ", may be chance")
         for part in record.get("contributors") or ()
     ]
-    links = [("Board", record.get("board_url")), ("Runbook", runbook)]
+    links = [
+        ("Board", record.get("board_url")),
+        ("Runbook", runbook),
+        *((url, url) for url in record.get("links") or ()),
+    ]
     return Page(
         title="Details",
         tone="show",
@@ -276,47 +242,11 @@ def _details(shown: Page, record: Mapping[str, Any], zone: str) -> Page:
         severity=shown.severity,
         facts=(*shown.facts, *((name, printable(str(value))) for name, value in facts if value)),
         parts=tuple(printable(part) for part in (str(record.get("contributors_say") or ""), *parts) if part),
-        links=tuple((name, str(url)) for name, url in links if url and str(url).startswith(("https://", "http://"))),
-    )
-
-
-def _with(
-    shown: Page,
-    title: str,
-    tone: Literal["ask", "done", "sorry", "show"],
-    *lines: str,
-    button: str = "",
-    choices: tuple[Choice, ...] = (),
-) -> Page:
-    return Page(
-        title=printable(title),
-        tone=tone,
-        lines=tuple(printable(line) for line in lines),
-        incident=shown.incident,
-        severity=shown.severity,
-        facts=shown.facts,
-        button=button,
-        choices=choices,
-        ask_name=bool(button) and shown.ask_name,
-    )
-
-
-def _waits(done: LinkAct, record: Mapping[str, Any], now_ms: int) -> list[str]:
-    """Return what to say of an action that the incident does not show yet."""
-    if _shows(record, done):
-        return []
-    if done.state == "sending":
-        return ["It is being written down. Reload this page in a moment."]
-    if now_ms - done.at_ms > _LATE_MS:
-        return ["It is written down, but no worker has come to it yet: is one running? It counts as soon as one does."]
-    return ["It is written down, and counts within seconds."]
-
-
-def _shows(record: Mapping[str, Any], done: LinkAct) -> bool:
-    return any(
-        act["by"] == done.by and instant_ms(act["at"]) == done.at_ms
-        for act in record.get("acts") or ()
-        if act["what"] == done.what
+        links=tuple(
+            (printable(str(name)), str(url))
+            for name, url in links
+            if url and str(url).startswith(("https://", "http://"))
+        ),
     )
 
 
@@ -327,22 +257,10 @@ def _state(record: Mapping[str, Any], zone: str) -> str:
         words.append(f"escalated to tier {machine['tier']}")
     if machine.get("silenced_until_ms") is not None:
         words.append(f"silenced until {instant(machine['silenced_until_ms'], zone=zone)}")
+    if machine.get("snooze"):
+        words.append(f"snoozed until {instant(machine['snooze']['until_ms'], zone=zone)}")
     return ", ".join(words)
 
 
-def _at(text: Any, zone: str) -> str:
-    return instant(instant_ms(text), zone=zone) if text else ""
-
-
 def _verb(claim: Claim) -> str:
-    return "acknowledge" if claim.purpose == "ack" else "silence"
-
-
-def _command(claim: Claim) -> str:
-    key = claim.incident[:12]
-    match claim.purpose:
-        case "ack":
-            return f"floorwatch ack {key} --by NAME"
-        case "silence":
-            return f"floorwatch silence {key} --for 1h --by NAME"
-    return f"floorwatch incidents show {key}"
+    return {"ack": "acknowledge", "escalate": "escalate"}.get(claim.purpose, "silence")

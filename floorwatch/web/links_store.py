@@ -26,11 +26,12 @@ class LinkAct(Struct, frozen=True):
     """What was done by a link.
 
     Attributes:
-        what: ``ack``, ``silence``, ``useful`` or ``not_useful``.
+        what: The purpose of the link.
         by: Who, as on the log.
         at_ms: Wall time.
         until_ms: End of a silence; None for all else.
         state: ``sending``: the broker has not confirmed it. ``written``: it is on the log.
+        note: The comment; empty for all else.
     """
 
     what: str
@@ -38,6 +39,7 @@ class LinkAct(Struct, frozen=True):
     at_ms: int
     until_ms: int | None = None
     state: Literal["sending", "written"] = "sending"
+    note: str = ""
 
 
 class LinksStore(Protocol):

@@ -9,7 +9,7 @@ from importlib.resources import files
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from floorwatch.web.link_pages import Page
+from floorwatch.web.page import Page
 
 _TEMPLATES = files("floorwatch.web") / "templates"
 _STYLE = (_TEMPLATES / "page.css").read_text(encoding="utf-8").strip()

@@ -55,3 +55,35 @@ def test_links_work_on_a_phone_without_scripts(redis_url: str, tmp_path: Path) -
         assert here.acts()[0].by == "Mei Lín (link of ops)"
 
     run(redis_url, story)
+
+
+def test_a_comment_and_an_escalation_are_a_touch_away_from_the_acknowledgement(redis_url: str, tmp_path: Path) -> None:
+    async def story(here: Pages) -> None:
+        async with phone(tmp_path) as tab:
+            await tab.open(here.link("ack"))
+            await tab.press("nav a:first-child")
+            await look(tab, "comment")
+            await tab.type("textarea", "tool down,\nvendor is told " + "x" * 60)
+            await tab.type("input[name=by]", "Mei Lín")
+            await tab.press("button")
+            assert "Your comment is added" in text_of(await tab.html())
+            await look(tab, "commented")
+            await tab.open(here.link("ack"))
+            await tab.press("nav a:last-child")
+            await look(tab, "escalate")
+            assert [act.what for act in here.acts()] == ["comment"]
+            await tab.press("button")
+            assert "Escalated" in text_of(await tab.html())
+            await look(tab, "escalated")
+            assert [url for url in tab.fetched if not url.startswith((here.address, "data:"))] == []
+        comment, escalation = here.acts()
+        assert (comment.what, comment.by, comment.note.splitlines()[0]) == (
+            "comment",
+            "Mei Lín (link of ops)",
+            "tool down,",
+        )
+        assert (escalation.what, escalation.via) == ("escalate", "link")
+        await here.world.wait(0.2)
+        assert ("lead", "escalated-0-1") in here.world.told
+
+    run(redis_url, story)

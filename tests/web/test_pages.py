@@ -15,7 +15,7 @@ from tests.alerts.machine import signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 from tests.web.pages import SETTINGS, SIGNER, Pages, run, text_of
 
-WRITING = ("ack", "silence", "useful", "not_useful")
+WRITING = ("ack", "silence", "useful", "not_useful", "comment", "escalate")
 
 
 def test_an_incident_is_taken_by_one_press(redis_url: str) -> None:
@@ -69,7 +69,8 @@ def test_a_scanner_that_opens_every_link_changes_nothing(redis_url: str) -> None
         now = (list(here.world.log.records[SIGNALS]), await here.world.redis.keys("*"), await here.world.shown())
         assert now == before
 
-    run(redis_url, story)
+    many = WebSettings.model_validate(SETTINGS.model_dump() | {"burst_requests": 1000})
+    run(redis_url, story, many)
 
 
 def test_a_silence_is_chosen_changed_and_ended(redis_url: str) -> None:
@@ -182,7 +183,7 @@ def test_forms_and_rates_are_bounded(redis_url: str) -> None:
 
     async def story(here: Pages) -> None:
         url = here.link("ack")
-        assert (await here.press(url, by="x" * 5000))[0] == 413
+        assert (await here.press(url, by="x" * 20_000))[0] == 413
         assert (await here.press(url, by="x" * 81))[0] == 400
         assert (await here.press(url, by="a\nb"))[0] == 400
         async with here.http.post(url, json={"by": "a"}) as answer:

@@ -1,0 +1,161 @@
+"""Links that comment and escalate: what the page says, what is on the log, what the incident shows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from alerts.links import Claim, read
+from floorwatch.web.link_actions import MOST_COMMENT
+from tests.alerts.incident_world import KEY
+from tests.alerts.machine import move, signal
+from tests.alerts.rows import MINUTE_MS, NOW_MS
+from tests.web.pages import SETTINGS, Pages, run
+
+
+def test_a_comment_is_written_once_and_another_by_the_same_link(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        url = here.link("comment")
+        assert "Write a comment" in (await here.get(url))[1]
+        status, said = await here.press(url, by="Mei", note=" one\r\ntwo ")
+        assert (status, "Your comment is added" in said, "Mei (link of ops), Mon 23 Nov 18:02 UTC+8: one two" in said) == (
+            200, True, True,
+        )  # fmt: skip
+        here.world.now_ms += 1
+        assert (await here.press(url, by="Mei", note="one\ntwo"))[0] == 200
+        assert [act.note for act in here.acts()] == ["one\ntwo"]
+        await here.press(url, by="Mei", note="three")
+        await here.world.turn()
+        shown = await here.world.shown()
+        assert [(act["what"], act["note"], act["via"]) for act in shown["acts"]] == [
+            ("comment", "one\ntwo", "link"), ("comment", "three", "link"),
+        ]  # fmt: skip
+        assert "comment by Mei (link of ops): one two" in (await here.get(here.link("details")))[1]
+        assert shown["state"] == "open"
+
+    run(redis_url, story)
+
+
+def test_a_comment_can_be_written_when_it_is_over_and_an_escalation_cannot(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        await here.world.put(*(signal(False, NOW_MS + n * MINUTE_MS, rule="the-rule") for n in (1, 2)))
+        await here.world.turn()
+        status, said = await here.press(here.link("escalate"))
+        assert (status, "This incident is over" in said, "nothing to escalate" in said) == (200, True, True)
+        assert "Your comment is added" in (await here.press(here.link("comment"), note="it was the tool"))[1]
+        assert [act.what for act in here.acts()] == ["comment"]
+        await here.world.turn()
+        assert (await here.world.shown())["acts"][-1]["note"] == "it was the tool"
+
+    run(redis_url, story)
+
+
+@pytest.mark.parametrize("note", ["", " \r\n ", "x" * (MOST_COMMENT + 1), "a\x1bb", "a\u202eb"])
+def test_a_comment_has_words_and_a_length(redis_url: str, note: str) -> None:
+    async def story(here: Pages) -> None:
+        status, said = await here.press(here.link("comment"), note=note)
+        assert (status, "the comment: write" in said) == (400, True)
+        assert here.acts() == []
+
+    run(redis_url, story)
+
+
+def test_the_longest_comment_in_any_script_is_taken(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        assert (await here.press(here.link("comment"), note="漢" * 500 + "🙂" * 500, by="名" * 80))[0] == 200
+        assert len(here.acts()[0].note) == MOST_COMMENT
+
+    run(redis_url, story)
+
+
+def test_an_escalation_tells_the_next_tier_once(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        url = here.link("escalate")
+        assert "Tell the next tier now?" in (await here.get(url))[1]
+        answers = await asyncio.gather(*(here.press(url) for _ in range(6)))
+        assert {(status, "Escalated" in said) for status, said in answers} == {(200, True)}
+        await here.press(here.link("escalate", "person:lee"))
+        await here.world.wait(0.2)
+        assert [told for told in here.world.told if told[1].startswith("escalated")] == [("lead", "escalated-0-1")]
+        assert "Escalated" in (await here.press(url))[1]  # within a minute it is the same press
+        here.world.now_ms += 2 * MINUTE_MS
+        assert "Tell the next tier now?" in (await here.get(url))[1]
+        await here.press(url)
+        await here.world.wait(0.2)
+        assert ("manager", "escalated-0-2") in here.world.told
+        here.world.now_ms += 2 * MINUTE_MS
+        await here.press(url)
+        await here.world.wait(0.2)
+        assert "Nobody is left to tell" in (await here.get(url))[1]
+        assert [act.what for act in here.acts()] == ["escalate"] * 4
+
+    run(redis_url, story)
+
+
+def test_who_had_it_is_named_and_what_is_merged_is_escalated_elsewhere(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        await here.press(here.link("ack", "person:mei"))
+        await here.world.turn()
+        assert "mei has it, and gives it on by this." in (await here.get(here.link("escalate")))[1]
+        other = {"scope": {"vendor": "b"}, "scope_key": "vendor=b", "rule": "the-rule"}
+        await here.world.put(signal(True, NOW_MS, **other))
+        await here.world.turn()
+        key = next(name.decode() for name in await here.world.redis.hkeys("f:incidents") if name.decode() != KEY)
+        await here.world.put(move("merge", here.world.now_ms, KEY, target=key))
+        await here.world.turn()
+        before = len(here.acts())
+        status, said = await here.press(here.link("escalate"))
+        assert (status, "It is merged into another" in said, key[:12] in said) == (200, True, True)
+        assert len(here.acts()) == before
+
+    run(redis_url, story)
+
+
+def test_only_the_page_that_acknowledges_leads_on_and_to_the_same_incident(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        async def tokens(purpose: str) -> list[str]:
+            async with here.http.get(here.link(purpose, "person:mei")) as answer:
+                return re.findall(r'<a href="(v1\.[^"]+)">', await answer.text())
+
+        for purpose in ("silence", "useful", "details", "comment", "escalate"):
+            assert await tokens(purpose) == []
+        given = read(SETTINGS.keys, here.link("ack", "person:mei").rpartition("/")[2], NOW_MS)
+        found = [read(SETTINGS.keys, token, NOW_MS) for token in await tokens("ack")]
+        assert isinstance(given, Claim)
+        assert found == [
+            Claim(what, KEY, given.notice, "person:mei", given.expires_ms)  # type: ignore[arg-type]
+            for what in ("comment", "escalate")
+        ]
+        here.world.now_ms = given.expires_ms
+        status, said = await here.press(here.link("ack").rpartition("/")[0] + "/x")
+        assert (status, "This link is not one of ours" in said) == (403, True)
+
+    run(redis_url, story)
+
+
+def test_an_expired_link_names_the_command(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        urls = {purpose: here.link(purpose) for purpose in ("comment", "escalate")}
+        here.world.now_ms += 9 * 86_400_000
+        for purpose, url in urls.items():
+            status, said = await here.press(url, note="x")
+            assert (status, f"floorwatch {purpose} {KEY[:12]}" in said) == (410, True)
+        assert here.acts() == []
+
+    run(redis_url, story)
+
+
+@pytest.mark.parametrize("given", ["javascript:alert(1)", "https://wiki.example/?a=<b>&c=\"'"])
+def test_links_that_people_gave_are_addresses_or_not_there(redis_url: str, given: str) -> None:
+    async def story(here: Pages) -> None:
+        await here.world.put(move("link", here.world.now_ms, KEY, target=given))
+        await here.world.turn()
+        async with here.http.get(here.link("details")) as answer:
+            html = await answer.text()
+        assert "javascript:" not in html
+        assert "<b>" not in html
+        assert ("wiki.example" in html) == given.startswith("https")
+
+    run(redis_url, story)
