@@ -15,7 +15,7 @@ from alerts.kinds.words import Phrase, of, phrase
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
-from streams.core.estimates import accuracy_drawn, accuracy_share
+from streams.core.estimates import accuracy_drawn, accuracy_share, awaited_audits
 from streams.core.formatting import interval, percent, plural
 from streams.core.rca.slices import row_tally
 from streams.core.window_names import window_words
@@ -69,6 +69,7 @@ def evaluate(rule: AccuracyLowRule, context: RuleContext) -> Iterable[Finding]:
         good_target=rule.target,
         read=read,
         estimate=accuracy_share,
+        awaited=awaited_audits,
         sampled=sampled,
         detector=detector,
         value=lambda seen: seen.share,

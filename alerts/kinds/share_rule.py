@@ -23,6 +23,7 @@ from alerts.rules import Selector
 from alerts.signals import AuditSuggestion, Contributor
 from alerts.view import Row, instant_ms
 from streams.core.binomial import Z_95, Limits, interval_limits, judged_below
+from streams.core.formatting import plural
 from streams.core.proportions import WeightedShare
 from streams.core.window_names import window_words
 
@@ -81,7 +82,8 @@ class ShareMeasure(Struct, frozen=True):
     chance at which a window fires, that of a normal variable below −z; the interval shown is always that of 95%.
     ``estimate`` gives the share where ``read`` counts outcomes of different weights.
     ``sampled`` reads the outcomes by which contributors are compared, if those differ from what ``read`` counts.
-    ``detector`` is the kind's, if it has one. ``figures`` are further numbers of the row for the message.
+    ``detector`` is the kind's, if it has one. ``figures`` are further numbers of the row for the message. ``awaited`` tells for how
+    many of a row's units those counted stand where that is too few of them to judge by, (``streams.core.estimates.awaited_audits``).
     """
 
     table: str
@@ -96,6 +98,7 @@ class ShareMeasure(Struct, frozen=True):
     estimate: Callable[[Row], WeightedShare | None] | None = None
     sampled: Callable[[Row], PartCounts] | None = None
     detector: LowersToDetector | None = None
+    awaited: Callable[[Row], float | None] = lambda _row: None
 
     def seen(self, row: Row) -> ShareSeen:
         """Return what a row shows."""
@@ -116,7 +119,7 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
     By evidence it fires while the row's detector does, and then holds until the detector has evidence of recovery. By interval it
     fires when so few good outcomes have at most the chance of ``share.z`` where the true share is ``share.good_target``, by the exact
     binomial test or the limits of the weighted share (``streams.core.binomial``). It holds while a day or shift has had fewer than
-    ``min_sample`` outcomes.
+    ``min_sample`` outcomes, and while most audits of the window are still to come; then nobody is named as a contributor, either.
     """
     rows = live_rows(rule, context, share.table, rule.window)
     reference: Mapping[str, Row] = {}
@@ -136,21 +139,24 @@ def evaluate_share(rule: ShareRule, context: RuleContext, share: ShareMeasure) -
         seen = share.seen(row)
         cell = seen.counts
         reading = readings.get(key)
+        awaited = share.awaited(row)
         if rule.method == "evidence":
             firing = reading is not None and bool(reading["firing"])
             holds = reading is not None and not firing and not reading.get("recovered", True)
         else:
-            firing = cell.total >= rule.min_sample and seen.below(share.good_target, tail)
-            holds = begun_anew(rule.window, cell.total, rule.min_sample)
+            firing = cell.total >= rule.min_sample and awaited is None and seen.below(share.good_target, tail)
+            holds = awaited is not None or begun_anew(rule.window, cell.total, rule.min_sample)
         return Finding(
             scope=dict(row["scope"]),
             scope_key=key,
             firing=firing,
             value=share.value(seen) if cell.total else None,
             target=rule.target,
-            evidence=_evidence(rule, share, row, seen, reading, places.get(key)),
+            evidence=_evidence(rule, share, row, seen, reading, places.get(key)) + _awaited_words(row, awaited),
             since_ms=_since_ms(row, reading),
-            contributors=_contributors(rule, context, share, key, rows, reference) if firing else (),
+            contributors=_contributors(rule, context, share, key, rows, reference)
+            if firing and awaited is None
+            else (),
             examples=examples(row),
             wish=_audits_wanted(rule, share, reading),
             dated=reading is not None and reading["since_ms"] is not None,
@@ -198,6 +204,14 @@ def _since_ms(row: Row, reading: Reading | None) -> int:
     if reading is not None and reading["since_ms"] is not None:
         return int(reading["since_ms"])
     return instant_ms(row["start"])
+
+
+def _awaited_words(row: Row, awaited: float | None) -> str:
+    if awaited is None:
+        return ""
+    return (
+        f"; the audits of the window stand for about {awaited:,.0f} of its {plural(int(row['labels']), 'label')} so far"
+    )
 
 
 def _evidence(

@@ -13,7 +13,8 @@ from floorwatch.cli.options import duration_s
 from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say
 from streams.core.durations import format_duration
-from streams.core.formatting import duration, plural
+from streams.core.estimates import awaited_audits
+from streams.core.formatting import duration, percent, plural
 from streams.core.time_text import rfc3339
 from streams.models.timestamps import parse_rfc3339_ms
 
@@ -132,7 +133,11 @@ def partial_words(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def mark_of(row: Mapping[str, Any]) -> str:
-    """Return the mark behind a scope that may be a part only, or whose open tasks are known as of an earlier time than its row."""
+    """Return the mark behind a scope that is not what it seems.
+
+    It may be a part only; most of its audits may be still to come, or none of its labels be known; its open tasks may be known as of
+    an earlier time than its row.
+    """
     partial = " (partial: tables.max_scopes)" if row.get("partial") else ""
     as_of = row.get("open_as_of")
     late = (
@@ -140,7 +145,18 @@ def mark_of(row: Mapping[str, Any]) -> str:
         if as_of and parse_rfc3339_ms(row["watermark"]) - parse_rfc3339_ms(as_of) > _APART_MS
         else ""
     )
-    return partial + late
+    return partial + _audits_mark(row) + late
+
+
+def _audits_mark(row: Mapping[str, Any]) -> str:
+    if not row.get("audited"):
+        return ""
+    if row.get("labels") == 0:
+        return " (its labels never came)"
+    awaited = awaited_audits(row)
+    return (
+        "" if awaited is None else f" (awaits audits: they stand for {percent(awaited / row['labels'], 0)} of labels)"
+    )
 
 
 def seconds_of(option: str | None) -> float | None:

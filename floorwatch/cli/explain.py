@@ -204,7 +204,7 @@ async def explain_log(
     from streams.core.policy import DIMENSIONS
     from streams.core.rca.slices import Slices, windows
 
-    measures: tuple[Measure, ...] = ("sla",) if measure == "sla" else ("accuracy", "unweighted_accuracy")
+    measures: tuple[Measure, ...] = ("sla",) if measure == "sla" else ("accuracy", "unweighted_accuracy", "labels")
     slices = {name: Slices(name, scope, by) for name in measures}
 
     def visit(partition_replay: Any, partition_facts: Any) -> None:
@@ -326,7 +326,7 @@ def explain_rows(
     deep = len(by) == 2
     if measure == "sla":
         return answer("sla", scope, by, partial(cut, "sla"), deep=deep)
-    measures: tuple[Measure, ...] = ("accuracy", "unweighted_accuracy")
+    measures: tuple[Measure, ...] = ("accuracy", "unweighted_accuracy", "labels")
     return weighted_or_raw(scope, by, {name: partial(cut, name) for name in measures}, deep=deep)
 
 

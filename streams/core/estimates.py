@@ -268,6 +268,30 @@ def _sampled_total(row: Mapping[str, Any]) -> SampledTotal | None:
     return SampledTotal(_weight(row, "weight_sum"), unit) if unit > _SAME else None
 
 
+def awaited_audits(row: Mapping[str, Any]) -> float | None:
+    """Return for how many labels the audits of an accuracy row stand where that is surely less than half of them; None elsewhere.
+
+    None too where audits are assumed to be random, for these stand for all the labels that are left, and where the labels of the
+    row are not known.
+
+    Source: Σ1/π, Horvitz and Thompson, JASA 47, 1952; its limit: ``SampledTotal.limits``.
+
+    Args:
+        row: A row of the accuracy table.
+
+    Example:
+        >>> young = {"labels": 20_000, "audited": 200, "correct": 180, "weight_sum": 1_000.0, "sample_audited": {"4": 200},
+        ...          "sample_weight": {"4": 1_000.0}}
+        >>> awaited_audits(young), awaited_audits(young | {"labels": 1_500})
+        (1000.0, None)
+    """
+    if row.get("labels") is None or _count(row, "assumed"):
+        return None
+    weight = _weight(row, "weight_sum")
+    total = _sampled_total(row) or SampledTotal(weight, 0.0)
+    return weight if weight and total.awaited(_count(row, "labels")) else None
+
+
 def _count(row: Mapping[str, Any], name: str) -> int:
     return int(row.get(name) or 0)
 

@@ -38,6 +38,21 @@ class SampledTotal(NamedTuple):
         spread = math.sqrt(self.labels * self.unit * z * z + half * half)
         return max(0.0, self.labels + half - spread), self.labels + half + spread
 
+    def awaited(self, labels: int) -> bool:
+        """Tell whether audits that stand for these stand surely for less than half of some labels, by the upper 95% limit.
+
+        Then most audits are still to come, or most work is never audited. Flagged work is often audited within the hour and the
+        rest days later, so what is in says little of the rest, and nobody is judged by it.
+
+        Args:
+            labels: How many labels there are.
+
+        Example:
+            >>> SampledTotal(1_000.0, 49.0).awaited(3_000), SampledTotal(1_000.0, 49.0).awaited(4_000)
+            (False, True)
+        """
+        return 2 * self.limits()[1] < labels
+
 
 class BoundedTotal(NamedTuple):
     """A number of labels that is taken to be as great as it can be, and may be less.

@@ -46,6 +46,17 @@ def test_people_see_the_mark() -> None:
     assert mark_of(row) == " (partial: tables.max_scopes)"
 
 
+def test_people_see_that_audits_are_awaited_and_that_labels_never_came() -> None:
+    row = {"watermark": "2026-11-30T16:00:00Z", "audited": 50, "correct": 50, "labels": 6_000}
+    row |= {"weight_sum": 1_000.0, "sample_audited": {"16": 50}, "sample_weight": {"16": 1_000.0}}
+    assert mark_of(row) == " (awaits audits: they stand for 17% of labels)"
+    assert mark_of(row | {"labels": 1_100}) == ""
+    assert mark_of(row | {"assumed": 1, "audited": 51}) == "", "those stand for all the labels that are left"
+    assert mark_of(row | {"labels": None}) == "", "labels are not counted there"
+    assert mark_of(row | {"labels": 0}) == " (its labels never came)"
+    assert mark_of(row | {"labels": 0, "audited": 0}) == ""
+
+
 def test_the_doctor_warns_while_the_cap_bites() -> None:
     said = {"scopes": {"max_scopes": 2000, "refused_times_by_partition": {"0": 7, "3": 1}}}
     assert [(one.status, one.detail) for one in scope_check("worker-1", said)] == [

@@ -56,8 +56,22 @@ def test_targeted_audits_neither_raise_an_alarm_nor_hide_one() -> None:
     good = one(target, accuracy({}, 428, 500, **picked))
     assert (good.firing, good.value) == (False, 0.97)
     assert "over 400 audits (100 targeted audits left out)" in good.evidence
-    spared = {"targeted": 4000, "targeted_correct": 4000, **sample(360, 400)}
+    spared = {"targeted": 4000, "targeted_correct": 4000, **sample(360, 400), "labels": 12_000}
     assert one(target, accuracy({}, 4360, 4400, **spared)).firing
+
+
+@pytest.mark.parametrize(("labels", "fires"), [(8_000, True), (20_000, False)])
+def test_nobody_is_judged_or_named_while_most_audits_are_to_come(labels: int, fires: bool) -> None:
+    """400 audits at 1/20 stand for 8,000 labels; of 20,000 the others are of work that is audited later."""
+    row = accuracy({}, 340, 400, labels=labels)
+    part = accuracy({"queue": "hate"}, 100, 160, labels=2 * labels // 5)
+    rest = accuracy({"queue": "spam"}, 240, 240, labels=3 * labels // 5)
+    signal = one(rule("accuracy_low", scope="all"), row, part, rest)
+    assert signal.firing == fires
+    assert signal.holds != fires, "an incident that is open stays as it is"
+    assert bool(signal.contributors) == fires
+    said = "; the audits of the window stand for about 8,000 of its 20,000 labels so far"
+    assert (said in signal.evidence) != fires
 
 
 def test_an_alarm_is_about_the_work_and_not_about_what_was_audited_more() -> None:

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 from floorwatch.analysis.rca.answer import answer, answer_json, weighted_or_raw
 from floorwatch.cli.explain import cut_table, explain_log, explain_rows
 from floorwatch.simulate.config import parse_scenario
+from streams.core.counters import NANO
 from streams.core.policy import DAY_MS, HOUR_MS, CorePolicy
-from streams.core.rca.ratio_tally import RatioTally
+from streams.core.rca.ratio_tally import ClassCounts, RatioTally
 from streams.core.rca.shift import decompose, summed
 from streams.core.rca.slices import row_tally, tally_of, windows
 from tests.replay.memory import PlainRun, floor_log
@@ -168,6 +169,52 @@ def test_how_many_audits_say_how_they_were_drawn_is_told():
     ):
         found = weighted_or_raw({}, ("queue",), {"accuracy": cut_of(before, after), "unweighted_accuracy": raw})
         assert found.summary[-1] == f"{said}: every audit that is not targeted counts the same."
+
+
+def test_while_most_audits_are_to_come_no_part_is_judged():
+    """Of today's 8,000 labels the flagged 800 are audited, at 1/2; yesterday's audits are all in. Nothing has changed but that."""
+
+    def drawn(wrong, audits, weight, number):
+        total = audits * weight * NANO
+        return RatioTally(
+            audits - wrong,
+            audits,
+            total - wrong * weight * NANO,
+            total,
+            (ClassCounts(number, audits, wrong, 0, total),),
+        )
+
+    before, after = drawn(40, 800, 10, 3), drawn(80, 400, 2, 1)
+
+    def cuts_of(labels, sample=after):
+        def cut_of(one, other):
+            return lambda by: ({("q",) * len(by): one}, {("q",) * len(by): other}) if by else ({(): one}, {(): other})
+
+        return {
+            "accuracy": cut_of(before, after),
+            "unweighted_accuracy": cut_of(RatioTally(*before[:2]), RatioTally(*sample[:2])),
+            "labels": cut_of(RatioTally(8_000, 8_000), RatioTally(labels, labels)),
+        }
+
+    young = weighted_or_raw({}, (), cuts_of(8_000))
+    assert young.change is None
+    assert not young.cuts
+    shares, said = young.summary
+    assert shares == "Of what is audited so far: 95.0% before the window, 80.0% in it."
+    assert said.startswith(
+        "The 400 audits in the window stand for about 800 of 8,000 labels: most audits are still to come"
+    )
+    whole = weighted_or_raw({}, (), cuts_of(900))
+    assert whole.change.evident
+    also_silent = weighted_or_raw({}, (), cuts_of(8_000, RatioTally(330, 410)))
+    assert also_silent.change.evident, "audits of a tool that says nothing stand for what is left"
+
+
+def test_labels_are_counted_alike_in_rows_and_in_what_tasks_contribute():
+    from streams.core import counters as c
+
+    assert tally_of("labels", (c.LABELS, 3, c.AUDITED, 1)) == RatioTally(3, 3) == row_tally("labels", {"labels": 3})
+    assert row_tally("labels", {"labels": None}) == RatioTally(0, 0)
 
 
 @pytest.mark.parametrize("seen", [{"bpo-a", "inhouse"}, {f"v{n}" for n in range(32)}])

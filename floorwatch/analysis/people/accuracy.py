@@ -126,7 +126,7 @@ def accuracy_of(works: Iterable[StandingLabel], policy: PeoplePolicy, scatter: f
     drawn = proportion(correct - targeted_correct, judged - targeted) if sums.sampled else best
     size = share.worth if share is not None else 0.0
     stand_for = sums.stand_for()
-    awaits_audits = sums.sampled and 2 * stand_for.limits()[1] < labels
+    awaits_audits = sums.sampled and stand_for.awaited(labels)
     limits = share.limits(scatter=scatter) if share is not None else (0.0, 1.0)
     return Accuracy(
         judged=judged,

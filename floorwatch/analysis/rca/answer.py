@@ -8,6 +8,8 @@ from typing import Any
 from msgspec import Struct, structs
 
 from floorwatch.analysis.rca.findings import PartFinding, RatioChange, change_of, findings, parts_words, summary
+from streams.core.counters import NANO
+from streams.core.formatting import plural
 from streams.core.multiplicity import FAMILY_ERROR
 from streams.core.rca.ratio_tally import RatioTally
 from streams.core.rca.shift import Decomposition, Key, Part, decompose
@@ -25,7 +27,7 @@ class RootCause(Struct, frozen=True):
         measure: "accuracy" or "sla".
         scope: The scope explained.
         before, after: Good and all of the two windows.
-        change: The change of the whole; None where either window counted nothing.
+        change: The change of the whole; None where either window counted nothing, or most of its audits are still to come.
         cuts: Ranked findings, one list per cut; by one dimension first.
         summary: The same in plain words.
     """
@@ -83,15 +85,24 @@ def weighted_or_raw(
 ) -> RootCause:
     """Explain an accuracy by weight; where a window has no audit with a sampling probability, by plain counts.
 
-    Targeted audits are in neither: they are no sample of the work.
+    Targeted audits are in neither: they are no sample of the work. While the audits of a window stand for less than half of its
+    labels nobody is judged: no cut is made.
 
     Args:
         scope: The scope.
         by: Dimensions to cut by.
-        cuts: The cuts of "accuracy" and of "unweighted_accuracy".
+        cuts: The cuts of "accuracy" and of "unweighted_accuracy"; of "labels" too, where they are known.
         deep: Also cross two dimensions.
     """
-    found = answer("accuracy", scope, by, cuts["accuracy"], deep=deep)
+    awaited = (
+        _awaited_words(*(cuts[name](()) for name in ("accuracy", "unweighted_accuracy", "labels")))
+        if "labels" in cuts
+        else []
+    )
+    found = answer("accuracy", scope, () if awaited else by, cuts["accuracy"], deep=deep)
+    if found.change is not None and awaited:
+        shares = f"{100 * found.before.share:.1f}% before the window, {100 * found.after.share:.1f}% in it."
+        return structs.replace(found, change=None, cuts=[], summary=[f"Of what is audited so far: {shares}", *awaited])
     if found.change is not None:
         return found
     plain = answer("unweighted_accuracy", scope, by, cuts["unweighted_accuracy"], deep=deep)
@@ -99,6 +110,28 @@ def weighted_or_raw(
         return found
     said = f"{_drawn_words(found, plain)}: every audit that is not targeted counts the same."
     return structs.replace(plain, measure="accuracy", summary=[*plain.summary, said])
+
+
+def _awaited_words(*cuts: tuple[Mapping[Key, RatioTally], Mapping[Key, RatioTally]]) -> list[str]:
+    """Return what to say where most audits of a window are still to come; empty where nothing is awaited.
+
+    Audits that are assumed to be random stand for all that is left, so with any of them nothing is.
+
+    Args:
+        cuts: The whole before the window and in it, of the audits with a probability, of all that are a sample, and of labels.
+    """
+    said = []
+    for where, drawn, sample, labels in zip(
+        ("before the window", "in the window"), *(map(_whole, one) for one in cuts), strict=True
+    ):
+        stood_for = drawn.stands_for(NANO)
+        if drawn.total and drawn.total == sample.total and stood_for.awaited(labels.total):
+            said.append(
+                f"The {plural(drawn.total, 'audit')} {where} stand for about {stood_for.labels:,.0f} of "
+                f"{plural(labels.total, 'label')}: most audits are still to come, or most work is never audited. Flagged work is often "
+                "audited first, so nothing is judged. Choose windows that ended some days ago."
+            )
+    return said
 
 
 def _drawn_words(weighted: RootCause, plain: RootCause) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from streams.core.binomial import Weighed, WeightClass
 from streams.core.estimates import brought_to, class_possible
 from streams.core.proportions import sides_of
+from streams.core.remainder import SampledTotal
 
 
 class ClassCounts(NamedTuple):
@@ -61,6 +62,18 @@ class RatioTally(NamedTuple):
         """The good share; 0 of nothing."""
         good, total = self.weights
         return good / total if total else 0.0
+
+    def stands_for(self, unit: int) -> SampledTotal:
+        """Return for how many labels the outcomes stand, Σ1/π.
+
+        Source: Horvitz and Thompson, JASA 47, 1952.
+
+        Args:
+            unit: The weight that is one label: the weights of rows are in 10⁻⁹.
+        """
+        total = self.weights[1] / unit
+        squares = sum((one.weight / unit) ** 2 / one.audited for one in self.classes if one.audited)
+        return SampledTotal(total, max(0.0, squares / total - 1) if total and squares else 0.0)
 
     @property
     def sides(self) -> tuple[Weighed, Weighed]:

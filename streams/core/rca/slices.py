@@ -17,11 +17,16 @@ from streams.core.rca.ratio_tally import ClassCounts, RatioTally
 from streams.core.rca.shift import NOT_GIVEN, Key, summed
 from streams.core.windows import window_range
 
-Measure = Literal["accuracy", "unweighted_accuracy", "sla"]
+Measure = Literal["accuracy", "unweighted_accuracy", "sla", "labels"]
 """``unweighted_accuracy`` counts every audit that is a sample of the work alike, those assumed to be random among them: for
-floors whose audits do not say with which probability they were drawn."""
+floors whose audits do not say with which probability they were drawn. ``labels`` counts the labels, each as good."""
 
-NOUNS: dict[Measure, str] = {"accuracy": "audits", "unweighted_accuracy": "audits", "sla": "due tasks"}
+NOUNS: dict[Measure, str] = {
+    "accuracy": "audits",
+    "unweighted_accuracy": "audits",
+    "sla": "due tasks",
+    "labels": "labels",
+}
 
 
 class TimeRange(NamedTuple):
@@ -49,6 +54,8 @@ def tally_of(measure: Measure, counters: Sequence[Counter]) -> RatioTally:
     if measure == "sla":
         met = get(c.MET, 0)
         return RatioTally(met, met + get(c.LATE, 0) + get(c.OVERDUE, 0))
+    if measure == "labels":
+        return RatioTally(get(c.LABELS, 0), get(c.LABELS, 0))
     found = _Audits(
         *(get(counter, 0) for counter in (c.AUDITED, c.CORRECT, c.WRONG_TECHNICAL)),
         *(get(counter, 0) for counter in (c.TARGETED, c.TARGETED_CORRECT, c.TARGETED_TECHNICAL)),
@@ -94,6 +101,8 @@ def row_tally(measure: Measure, row: Mapping[str, object]) -> RatioTally:
     if measure == "sla":
         met, missed = _count(row, "met"), _count(row, "missed")
         return RatioTally(met, met + missed)
+    if measure == "labels":
+        return RatioTally(_count(row, "labels"), _count(row, "labels"))
     names = ("targeted", "targeted_correct", "targeted_technical", "assumed", "assumed_correct", "assumed_technical")
     technical = _count(_family(row, "wrong"), "technical")
     found = _Audits(_count(row, "audited"), _count(row, "correct"), technical, *(_count(row, name) for name in names))
