@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -334,10 +335,9 @@ class WebhookQueue:
                 _log.warning("%s: what is done cannot be noted: %s", self._spool.folder, error)
 
     async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
 
 def spooled(hook: dict[str, Any]) -> bytes:

@@ -200,7 +200,8 @@ class BatchConsumer(AIOKafkaConsumer):
         if self.flow_active and self._in_hand and not self._get_active_partitions():
             self._room.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._room.wait()
         if self._dropped and self.flow_active:
             await self._fetch_dropped_again()
         found: tuple[Any, set[TP] | None] = await super()._wait_next_records(
