@@ -164,7 +164,7 @@ async def _accuracy(run: Run, url: str) -> dict[str, Any]:
                 return one
         return None
 
-    await asyncio.to_thread(emit, list(audited(("inhouse", "bpo-a", "bpo-b"), 3_000, 0.12, "floor")), url=url)
+    await asyncio.to_thread(emit, list(audited(("inhouse", "bpo-a"), 3_000, 0.15, "floor")), url=url)
     floor = await _until("the floor's incident", lambda: opened("accuracy-low-floor", {}), _PATIENCE_S)
     await asyncio.to_thread(run.command, "silence", floor["key"], "--for", "2h", "--by", "storm")
     began_s = time.time()
