@@ -173,9 +173,14 @@ def say(incident: Incident) -> Phrase:
     line = f"Open: {count(incident, 'open')}" if figure(incident, "open") is not None else ""
     line += f", {overdue:,} of them late already" if line and overdue else ""
     line += f"; {late:,} more will be late at this pace" if line and late else ""
+    begin, when = (
+        ("SLA will be missed in", duration(incident.value))
+        if incident.value >= 60
+        else ("SLA is missed", "from now on")
+    )
     return phrase(
-        "SLA will be missed in",
-        duration(incident.value) if incident.value >= 60 else "0 min",
+        begin,
+        when,
         duration(incident.target),
         held="horizon",
         extra=f"{late:,} too many" if late else "",

@@ -51,6 +51,14 @@ def test_there_is_one_of_every_kind() -> None:
     assert MAKERS.keys() == KIND_OF.keys()
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0, "SLA is missed from now on"), (59.0, "from now on"), (61.0, "SLA will be missed in 1 min")],
+)
+def test_a_breach_that_has_begun_is_not_foreseen_in_no_time(seconds: float, said: str) -> None:
+    assert said in phrase_of(structs.replace(INCIDENTS["sla_breach_predicted"], value=seconds)).what
+
+
 @pytest.mark.parametrize("kind", MAKERS)
 @pytest.mark.parametrize("how", RENDERERS)
 def test_text_is_golden(kind: str, how: str) -> None:
