@@ -115,7 +115,9 @@ def _messages(examples: list[Json]) -> Json:
         "part of a webhook gateway|source|time of arrival in ms|code|field|id; of a row that has left the topic, its key."
     )
     messages[AuditRequested.__name__]["bindings"] = _key("The rule and the scope's key.")
-    messages[AuditDrawn.__name__]["bindings"] = _key("~label, the task's and the label's id, with | between them.")
+    messages[AuditDrawn.__name__]["bindings"] = _key(
+        "~label, the task's and the label's id, with | between them; | and % of an id are written %7C and %25."
+    )
     for row in (AccuracyRow, ThroughputRow, SlaRow):
         messages[row.__name__]["bindings"] = _key("The window and the scope's key.")
     return messages

@@ -80,6 +80,10 @@ def test_what_asks_for_an_audit_reads_as_the_contract_says() -> None:
     assert json.loads(found)["data"]["sampling"] == {"method": "stratified", "probability": 0.5}
     assert until_of(found) == BEGINS + 1
     assert draw_key("t-1", "l-1") == b"~label|t-1|l-1"
+    ids = ["a", "a|b", "b", "b|", "", "%7C", "%", "|", "a%7Cb", "%25"]
+    assert len({draw_key(task, label) for task in ids for label in ids}) == len(ids) ** 2, (
+        "each label has a key of its own"
+    )
     assert decode_standing(found) is None, "the incidents stage passes over it"
 
 

@@ -40,8 +40,15 @@ class DrawnLabel(NamedTuple):
 
 
 def draw_key(task_id: str, label_id: str) -> bytes:
-    """Return the record key of a label."""
-    return f"{KEY_PREFIX}{task_id}|{label_id}".encode()
+    """Return the record key of a label, of which no two have the same: ``|`` and ``%`` of an id are written %7C and %25.
+
+    Source: percent-encoding, RFC 3986, section 2.1.
+    """
+    return f"{KEY_PREFIX}{_escaped(task_id)}|{_escaped(label_id)}".encode()
+
+
+def _escaped(name: str) -> str:
+    return name.replace("%", "%25").replace("|", "%7C")
 
 
 def draw_id(task_id: str, label_id: str) -> str:
