@@ -19,7 +19,7 @@ _PLAIN = {
     404: (
         "not_found",
         "there is no such address",
-        f"POST /v1/events or {_HOOKS}",
+        f"POST /v1/events, /v1/maintenance or {_HOOKS}",
     ),
     405: ("method_not_allowed", "this address does not take that method", "events and webhooks are sent by POST"),
     408: ("slow_head", "the request's head did not come in time", "send the whole head at once"),

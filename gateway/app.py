@@ -16,7 +16,9 @@ from gateway.context import GATEWAY, SENDER, Gateway, Limits
 from gateway.events_route import post_events
 from gateway.fair_share import FairShare
 from gateway.http_connections import begun
+from gateway.maintenance_route import MAINTENANCE_PATH, list_windows, plan_window, remove_window, show_window
 from gateway.metrics import GatewayMetrics
+from gateway.plans import NoPlans, PlanStore
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
 from gateway.sources.registry import TOOLS
@@ -44,7 +46,7 @@ _PUBLISHING = 0.75
 _STRANGERS_PER_S, _STRANGERS_BURST = 100, 400
 """Requests without a token of one address, such as probes and scrapes."""
 
-_COUNTED = (EVENTS_PATH, *(tool.path for tool in TOOLS.values()))
+_COUNTED = (EVENTS_PATH, MAINTENANCE_PATH, *(tool.path for tool in TOOLS.values()))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,6 +57,7 @@ def build_app(
     tool_state: ToolState,
     clock_ms: ClockMs,
     limits: Limits | None = None,
+    plans: PlanStore | None = None,
 ) -> web.Application:
     """Return the gateway.
 
@@ -64,6 +67,7 @@ def build_app(
         tool_state: What upstream tools leave out.
         clock_ms: Wall clock, Unix milliseconds.
         limits: What is refused of an event. They are intake's, so that intake accepts everything accepted here.
+        plans: What people have planned; None: it cannot be read.
 
     Raises:
         UnauthenticatedGateway: It would listen beyond loopback without tokens.
@@ -98,8 +102,13 @@ def build_app(
         hooks=hooks,
         strangers=TokenBuckets(_STRANGERS_PER_S, _STRANGERS_BURST, clock_ms),
         publishing=FairShare(round(_PUBLISHING * settings.max_in_flight_bytes)),
+        plans=plans or NoPlans(),
     )
     app.router.add_post(EVENTS_PATH, post_events, expect_handler=_expect)
+    app.router.add_get(MAINTENANCE_PATH, list_windows)
+    app.router.add_post(MAINTENANCE_PATH, plan_window, expect_handler=_expect)
+    app.router.add_get(MAINTENANCE_PATH + "/{id:.+}", show_window)
+    app.router.add_delete(MAINTENANCE_PATH + "/{id:.+}", remove_window)
     for tool in TOOLS.values():
         app.router.add_post(tool.path, route_of(tool), expect_handler=_expect)
     add_routes(app, metrics.registry, lambda: _ready(publisher, webhook_queue), lambda: _healthy(webhook_queue))
@@ -129,11 +138,17 @@ async def _expect(request: web.Request) -> None:
         raise web.HTTPExpectationFailed(text="")
 
 
+def _route(request: web.Request) -> str | None:
+    """Return the path under which a request is counted; None: it is of no sender."""
+    path = MAINTENANCE_PATH if request.path.startswith(f"{MAINTENANCE_PATH}/") else request.path
+    return path if path in _COUNTED else None
+
+
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count every request by route and status, and the refused ones by reason and sender."""
     begun(request)
-    route = request.path if request.path in _COUNTED else "other"
+    route = _route(request) or "other"
     metrics = request.app[GATEWAY].metrics
     loop = asyncio.get_running_loop()
     began_s = loop.time()
@@ -168,7 +183,7 @@ async def _never_a_traceback(request: web.Request, handler: Handler) -> web.Stre
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
-        route = request.path if request.path in _COUNTED else "other"
+        route = _route(request) or "other"
         _log.error("%s %s failed: %s at %s", request.method, route, type(error).__name__, place)
         return of_status(500)
 
@@ -181,9 +196,11 @@ async def _no_page(request: web.Request, handler: Handler) -> web.StreamResponse
         answer = of_status(400)
         answer.force_close()
         return answer
-    has_body = request.method not in ("GET", "HEAD", "OPTIONS") and request.match_info.http_exception is None
+    # Browsers ask before they send a DELETE elsewhere, and are refused.
+    bare = ("GET", "HEAD", "OPTIONS", "DELETE")
+    has_body = request.method not in bare and request.match_info.http_exception is None
     gateway = request.app[GATEWAY]
-    if request.path not in _COUNTED:
+    if _route(request) is None:
         gateway.check_stranger(request)
     fault = gateway.browser.fault(request.headers, has_body=has_body)
     if fault is not None:

@@ -13,6 +13,7 @@ from gateway.browser import BrowserRules
 from gateway.fair_share import FairShare
 from gateway.http_connections import Connection
 from gateway.metrics import GatewayMetrics
+from gateway.plans import PlanStore
 from gateway.publisher import Publisher
 from gateway.settings import GatewaySettings
 from gateway.webhook_queue import WebhookQueue
@@ -49,6 +50,7 @@ class Gateway:
         events: What requests to ``/v1/events`` may hold together.
         hooks: The same for webhooks. They are never sent again, so they never wait behind events.
         publishing: Bytes of events that wait for the broker.
+        plans: What people have planned.
         strangers: Requests without a valid token, by address: probes, scrapes, and floods.
     """
 
@@ -65,6 +67,7 @@ class Gateway:
     hooks: Pool
     publishing: FairShare
     strangers: TokenBuckets
+    plans: PlanStore
 
     def sender(self, request: web.Request, kind: str) -> Sender:
         """Return the sender. From now on the connection counts for that sender.
@@ -102,6 +105,21 @@ class Gateway:
             reason = "this sender has too many connections"
             hint = "use few connections again and again; send this request again in a second"
             raise refused(web.HTTPServiceUnavailable, "sender_share", reason, hint, {"Retry-After": "1"})
+
+    def check_rate(self, share: str) -> None:
+        """Take one request of a sender.
+
+        Args:
+            share: As ``share_of`` says.
+
+        Raises:
+            HTTPTooManyRequests: There were too many.
+        """
+        wait_s = self.buckets.wait_s(share)
+        if wait_s:
+            hint = "send several events in one request, or raise gateway.requests_per_s"
+            headers = {"Retry-After": str(wait_s)}
+            raise refused(web.HTTPTooManyRequests, "too_many_requests", "too many requests", hint, headers)
 
     def check_stranger(self, request: web.Request) -> None:
         """Take one request from an address that sends no token.

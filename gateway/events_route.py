@@ -35,11 +35,7 @@ async def post_events(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     sender = gateway.sender(request, EVENTS)
     share = share_of(request, sender)
-    wait_s = gateway.buckets.wait_s(share)
-    if wait_s:
-        hint = "send several events in one request, or raise gateway.requests_per_s"
-        headers = {"Retry-After": str(wait_s)}
-        raise refused(web.HTTPTooManyRequests, "too_many_requests", "too many requests", hint, headers)
+    gateway.check_rate(share)
     media = _media_type(request)
     with reading(gateway.events, share, gateway.settings) as held:
         found = await _split(gateway, await held.body(request), media, held.time_slices)

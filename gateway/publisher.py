@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from streams.engine.log import LogWriter, ProducerRecord
-from streams.models.topics import DEAD_LETTERS, RAW, partition_of
+from streams.models.topics import DEAD_LETTERS, RAW, SIGNALS, partition_of
 
 Records = Sequence[tuple[bytes, bytes]]
 
@@ -34,6 +34,9 @@ class Publisher(Protocol):
 
     async def dead_letter(self, records: Records) -> None:
         """As ``publish``, to the dead letters."""
+
+    async def plan(self, records: Records) -> None:
+        """As ``publish``, to the log of incidents: what people plan."""
 
     @property
     def in_flight_bytes(self) -> int:
@@ -91,6 +94,10 @@ class KafkaPublisher:
     async def dead_letter(self, records: Records) -> None:
         """Append to the dead letters; see the port."""
         await self._append(DEAD_LETTERS, records)
+
+    async def plan(self, records: Records) -> None:
+        """Append to the log of incidents; see the port."""
+        await self._append(SIGNALS, records)
 
     async def drain(self) -> None:
         """Wait for what is under way; call it before the producer is stopped."""
@@ -174,6 +181,10 @@ class JournalPublisher:
     async def dead_letter(self, records: Records) -> None:
         """Append to the dead letters; see the port."""
         await self._append(records, DEAD_LETTERS)
+
+    async def plan(self, records: Records) -> None:
+        """Append to the log of incidents; see the port."""
+        await self._append(records, SIGNALS)
 
     async def _append(self, records: Records, topic: str) -> None:
         size = sum(len(key) + len(value) for key, value in records)

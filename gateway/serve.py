@@ -25,6 +25,7 @@ from gateway.app import build_app
 from gateway.context import GATEWAY, Limits
 from gateway.http_connections import Connection, ConnectionTable, most_connections
 from gateway.listen import GatewaySite
+from gateway.plans import RedisPlans
 from gateway.publisher import KafkaPublisher, Publisher
 from gateway.settings import GatewaySettings
 from gateway.tool_state import RedisToolState
@@ -111,7 +112,7 @@ async def run_gateway(
     tool_state = RedisToolState(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
     future_ms = round(config.engine.future_tolerance_s * 1000)
     limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config.events), config.sampling.plan())
-    app = build_app(settings, publisher, tool_state, wall_ms, limits)
+    app = build_app(settings, publisher, tool_state, wall_ms, limits, RedisPlans(redis, config.redis.prefix))
     try:
         async with listening(app) as url:
             # Objects that exist now are kept for good. Without this, each full collection would scan them again, for 70

@@ -41,9 +41,19 @@ class SourceSettings(GrantSettings, ToolSections):
         default=None,
         description="File whose content is the token, or tokens, e.g. a mounted secret; read again when it changes.",
     )
+    maintenance: bool | None = Field(
+        default=None,
+        description="Whether it may plan maintenance windows (/v1/maintenance), in which nobody is told of alerts; a bound "
+        "sender only of what it is bound to. null: a sender that nothing limits may.",
+    )
     expires_at: AwareDatetime | None = Field(
         default=None, description="When all tokens of this sender end, e.g. 2027-01-31T00:00:00Z; null: never."
     )
+
+    @property
+    def may_plan(self) -> bool:
+        """Whether it may plan maintenance windows."""
+        return not self.limited if self.maintenance is None else self.maintenance
 
     def tokens(self, text: str) -> list[tuple[str, datetime | None]]:
         """Return the tokens in a text, each with the time until which it holds; raises ValueError as ``tokens_of``."""
@@ -94,7 +104,7 @@ class SourceSettings(GrantSettings, ToolSections):
             return [SettingsFault((one,), reason, "set tool, e.g. tool: argilla") for one in sorted(given)]
         title = TOOLS[self.tool].title
         found = []
-        for one in ("token", "token_file", "expires_at"):
+        for one in ("token", "token_file", "expires_at", "maintenance"):
             if getattr(self, one) is not None:
                 reason = f"{title} signs its webhooks and sends no token"
                 found.append(SettingsFault((one,), reason, "remove it, and set secret_file"))

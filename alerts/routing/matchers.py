@@ -19,6 +19,10 @@ MOST_TEXT = 1_000
 SEVERITIES: tuple[str, ...] = get_args(Severity)
 
 _SHAPE = re.compile(r"\s*([^\s=!~\"]*)\s*(=~|!~|!=|==|=)\s*(.*?)\s*", re.DOTALL)
+_SIMPLE = re.compile(r"(?:[^\\^$.|?*+()\[\]{}]|\\[^0-9]|\.\*?)*", re.DOTALL)
+_ALTERNATIVES = re.compile(r"(?<!\\)\|")
+MOST_RUNS = 2
+"""``.*`` in one alternative of a planned matcher: each takes a value's length of steps for each before it."""
 _PLAIN = re.compile(r"[^\\^$.|?*+()\[\]{}]*")
 
 
@@ -61,6 +65,24 @@ def parse_matcher(text: str) -> Matcher:
                 f"write e.g. {name}{op}{_alternative(value)}; put a backslash before a character that is meant as it is"
             )
             raise MatcherFault(f'"{value}" is no regular expression: {said}{place}', hint) from error
+    return matcher
+
+
+@lru_cache(maxsize=4096)
+def planned_matcher(text: str) -> Matcher:
+    """Return the matcher that a text is, if it may stand in a maintenance window that somebody plans while the system runs.
+
+    Whoever may plan must not be able to keep a worker busy, so its regular expressions are words, ``.`` and few ``.*``.
+
+    Raises:
+        MatcherFault: It may not.
+    """
+    matcher = parse_matcher(text)
+    if matcher.op in ("=~", "!~"):
+        for part in _ALTERNATIVES.split(matcher.text):
+            if not _SIMPLE.fullmatch(part) or part.count(".*") > MOST_RUNS:
+                hint = f"write words with | between them, each with . or at most {MOST_RUNS} .* in it: site=~kul|pen.*"
+                raise MatcherFault(f'"{part}" is more than a maintenance window may ask for', hint)
     return matcher
 
 

@@ -11,7 +11,7 @@ from alerts.incident import Hold
 from alerts.notice import Target
 from alerts.oncall.duty import active, on_duty
 from alerts.oncall.policy import RotaFacts
-from alerts.routing.matchers import MatcherFault, fits, matcher_text, parse_matcher, value_of
+from alerts.routing.matchers import MatcherFault, fits, matcher_text, planned_matcher, value_of
 from alerts.routing.policy import DEFAULT_ROUTE, Match, Matcher, RoutePolicy, RoutingEntry, RoutingPolicy, Subject
 from alerts.signals import Severity
 
@@ -233,9 +233,9 @@ def _maintenance(policy: RoutingPolicy, subject: Subject, facts: RotaFacts, at_m
 
 
 def _all_fit(texts: Iterable[str], subject: Subject) -> bool:
-    """Tell whether matchers of the log fit; what is no matcher fits nothing, so that it hides nothing."""
+    """Tell whether matchers of the log fit; what may not be planned fits nothing, so that it hides nothing."""
     try:
-        return all(fits(parse_matcher(text), subject) for text in texts)
+        return all(fits(planned_matcher(text), subject) for text in texts)
     except MatcherFault:
         return False
 

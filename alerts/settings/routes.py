@@ -24,16 +24,24 @@ from config.nearest import choices, nearest
 Place = tuple[str | int, ...]
 
 
+def check_names(matcher: Matcher) -> None:
+    """Check that incidents have what a matcher asks for.
+
+    Raises:
+        MatcherFault: No incident has such a dimension, or such a severity.
+    """
+    if matcher.name not in NAMES:
+        raise MatcherFault(f"no incident has a {matcher.name}", choices(matcher.name, NAMES))
+    if matcher.name == "severity" and matcher.op in ("=", "!=") and matcher.text not in SEVERITIES:
+        raise MatcherFault(f'there is no severity "{matcher.text}"', choices(matcher.text, SEVERITIES))
+
+
 def _readable(text: str) -> str:
     """Refuse a text that is no matcher, or asks for something that no incident has."""
     try:
-        matcher = parse_matcher(text)
+        check_names(parse_matcher(text))
     except MatcherFault as fault:
         refuse([SettingsFault((), fault.reason, fault.hint)])
-    if matcher.name not in NAMES:
-        refuse([SettingsFault((), f"no incident has a {matcher.name}", choices(matcher.name, NAMES))])
-    if matcher.name == "severity" and matcher.op in ("=", "!=") and matcher.text not in SEVERITIES:
-        refuse([SettingsFault((), f'there is no severity "{matcher.text}"', choices(matcher.text, SEVERITIES))])
     return text
 
 

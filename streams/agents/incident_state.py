@@ -11,7 +11,7 @@ from msgspec import structs
 
 from alerts.audit_requests import AuditRequest, LastRequest, decode_standing, standing
 from alerts.audit_requests import step as ask_for_audits
-from alerts.codec import Input, decode_group, decode_input, encode_input
+from alerts.codec import Input, decode_group, encode_input
 from alerts.dues import Scene
 from alerts.incident import (
     Ack,
@@ -29,7 +29,7 @@ from alerts.lifecycle import IncidentPolicy, policy_of, step
 from alerts.merging import merge_fault
 from alerts.message.titles import Member
 from alerts.notice import IncidentGroup, Notice
-from alerts.oncall.facts import fold as fold_plan
+from alerts.oncall.kept import Plans
 from alerts.routing.policy import DEFAULT_ROUTE, RoutePolicy, RoutingPolicy
 from alerts.rules import Rule
 from alerts.signals import Signal
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 MOST_SHOWN = 10
 """Incidents that a message names; it counts the others."""
 
-_PLAN = "~"
+PLAN = "~"
 """First character of keys on notices.v1 of what people plan: overrides, maintenance windows, calendars."""
 
 _NO_RULE = IncidentPolicy()
@@ -54,9 +54,10 @@ class PendingWrites:
     """Effects of what was folded, carried out at the next flush.
 
     Attributes:
-        groups: What was decided, and ``plans`` what people plan: written first.
+        groups: What was decided, and ``plans`` what people plan, None where it is over for long: written first.
         publish: Incidents to write, and ``gone`` the partitions of those that another partition held.
         show: Incidents that the log holds and Redis may not.
+        show_plans: Plans that changed, for Redis; None: it is gone.
         notify: Messages for the outbox.
         ask: Requests for audits.
         forward: What belongs on the partition of all alerts.
@@ -64,7 +65,8 @@ class PendingWrites:
     """
 
     groups: dict[str, IncidentGroup] = field(default_factory=dict)
-    plans: dict[str, bytes] = field(default_factory=dict)
+    plans: dict[str, bytes | None] = field(default_factory=dict)
+    show_plans: dict[str, bytes | None] = field(default_factory=dict)
     publish: dict[str, Incident] = field(default_factory=dict)
     gone: dict[str, tuple[str, int]] = field(default_factory=dict)
     show: dict[str, Incident] = field(default_factory=dict)
@@ -97,6 +99,7 @@ class IncidentState:
         self._policies = {**(others or {}), **{rule.name: policy_of(rule, base) for rule in rules}}
         tiers = {name: policy.tiers for name, policy in self._policies.items()}
         self._scene = Scene(routing or _DEFAULT_ROUTING, tiers=tiers)
+        self._plans = Plans()
         self.waiting = PendingWrites()
         self.watermark_ms: int | None = None
         self.ticked_ms: int | None = None
@@ -154,8 +157,8 @@ class IncidentState:
 
     def take_told(self, key: bytes, value: bytes, partition: int) -> None:
         """Take a group, or what somebody plans, as it was read from notices.v1."""
-        if key.decode().startswith(_PLAN):
-            self._plan(decode_input(value))
+        if key.decode().startswith(PLAN):
+            self._plans.take(value, own=partition == self._partition)
             return
         group = decode_group(value)
         if partition == self._partition:
@@ -172,7 +175,8 @@ class IncidentState:
             self._standing[rule, scope_key] = max(self._standing[rule, scope_key], held, key=lambda one: one.number)
 
     def adopt(self, now_ms: int) -> None:
-        """Note in incidents of format 2 who was told: its routes, as they are now."""
+        """Go on from what was read. Note in incidents of format 2 who was told: its routes, as they are now."""
+        self._scene.facts = self._plans.facts
         for held in [*self._incidents.values(), *self._unsaid.values()]:
             after = adopted(self._scene, held, now_ms)
             if after is not held:
@@ -190,6 +194,8 @@ class IncidentState:
         Raises:
             ValueError: This release does not act on such records.
         """
+        self._plans.reach(stamp.offset)
+        self._scene.facts = self._plans.facts
         match given:
             case Signal():
                 self._on_signal(given, stamp)
@@ -198,18 +204,17 @@ class IncidentState:
             case Ack() | Silence() | Act():
                 self._on_action(given, stamp)
             case Override() | Maintenance() | Calendar():
-                self.waiting.plans[self._plan(given)] = encode_input(given)
+                key = self._plans.fold(given, stamp.offset)
+                self._scene.facts = self._plans.facts
+                self.waiting.plans[key] = self._plans.encoded(key)
+                self.waiting.show_plans[key] = encode_input(given)
             case _:
                 # Set aside, so that it can be put again once a release acts on it.
                 raise ValueError(f"this release does not act on {type(given).__name__.lower()} records")
 
-    def _plan(self, given: Input) -> str:
-        """Fold what somebody plans; return its key on notices.v1."""
-        if not isinstance(given, Override | Maintenance | Calendar):
-            raise ValueError(f"{type(given).__name__.lower()} is no plan")  # noqa: TRY004 - content of a record
-        self._scene.facts = fold_plan(self._scene.facts, given)
-        name = given.name if isinstance(given, Calendar) else given.id
-        return f"{_PLAN}{type(given).__name__.lower()}/{name}"
+    def plans(self) -> dict[str, bytes]:
+        """Return all plans by key, as Redis shows them."""
+        return {key: encode_input(plan) for key, plan in self._plans.known().items()}
 
     def _on_signal(self, signal: Signal, stamp: Stamp) -> None:
         policy = self._policies.get(signal.rule)
@@ -240,6 +245,9 @@ class IncidentState:
         self.ticked_ms = tick.at_ms
         if tick.watermark_ms is not None:
             self.watermark_ms = max(tick.watermark_ms, self.watermark_ms or 0)
+        gone = dict.fromkeys(self._plans.forget(tick.at_ms))
+        self.waiting.plans |= gone
+        self.waiting.show_plans |= gone
         for held in self.timed():
             policy = self._policies.get(held.rule, _NO_RULE)
             try:

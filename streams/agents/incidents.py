@@ -37,6 +37,7 @@ from alerts.incident import (
     Tick,
 )
 from alerts.lifecycle import IncidentPolicy
+from alerts.oncall.kept import PLANS, SHOWN
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification, notification
 from alerts.routing.policy import RoutingPolicy
@@ -45,7 +46,7 @@ from alerts.text import title_of
 from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames
 from streams.agents.dead_letters import REPORT, dead_letter
-from streams.agents.incident_state import IncidentState, PendingWrites
+from streams.agents.incident_state import PLAN, IncidentState, PendingWrites
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import LogReader, LogWriter, ProducerRecord
 from streams.models import topics
@@ -55,6 +56,8 @@ log = logging.getLogger(__name__)
 
 TICK_KEY = b"tick"
 TICK_MS = 5_000
+PLANS_MS = 10_000
+"""How often Redis is asked whether it still has what people plan."""
 TICK_MS_PER_INCIDENT = 5
 """A tick costs about 10 microseconds for each incident that is not over. With thousands of them, ticks come less
 often."""
@@ -93,6 +96,7 @@ class IncidentsStage:
         self._alerts = out.partition_of(ALERTS_KEY)
         self._out, self._writer, self._reader = out, writer, reader
         self._redis, self._key, self._pending_key = redis, f"{redis_prefix}incidents", f"{redis_prefix}{PENDING}"
+        self._plans_key, self._plans_shown, self._plans_ms = f"{redis_prefix}{PLANS}", False, -PLANS_MS
         self._outbox = outbox
         self._redis_retry = redis_retry or RedisRetry()
         self._begin = partial(IncidentState, partition, rules, base, routing, self._refused, others)
@@ -203,6 +207,7 @@ class IncidentsStage:
         for note in [made for one in waiting.notify if (made := self._made(one)) is not None]:
             # The outbox knows a notification by its id, so it is enqueued only once.
             await self._redis_retry.until_done("take notifications", partial(self._outbox.enqueue, note))
+        await self._show_plans(waiting.show_plans)
         await self._show({key: value for key, value in encoded.items() if changed[key].state not in HIDDEN})
         await self._show_pending({key: encoded[key] for key in encoded if self._is_pending(changed[key])}, changed)
         if aside := waiting.aside + self._state.waiting.aside:
@@ -217,7 +222,7 @@ class IncidentsStage:
     async def _write_down(self, waiting: PendingWrites) -> None:
         """Write what was decided and planned, and hand on what belongs elsewhere."""
         records = [ProducerRecord(key.encode(), encode_group(group)) for key, group in waiting.groups.items()]
-        records += [ProducerRecord(key.encode(), value) for key, value in waiting.plans.items()]
+        records += [ProducerRecord(f"{PLAN}{key}".encode(), value) for key, value in waiting.plans.items()]
         if records:
             await self._writer.append(self._out.name(topics.NOTICES), self._partition, records)
         if waiting.forward:
@@ -260,6 +265,25 @@ class IncidentsStage:
         """Write to Redis the incidents that people may see."""
         if incidents:
             await self._redis_retry.until_done("take incidents", lambda: self._redis.hset(self._key, mapping=incidents))
+
+    async def _show_plans(self, changed: dict[str, bytes | None]) -> None:
+        """Write to Redis what people plan: what changed; all of it with the first flush, and where Redis was emptied."""
+        now_ms = self._clock()
+        if self._partition != self._alerts or (not changed and 0 <= now_ms - self._plans_ms < PLANS_MS):
+            return
+        await self._redis_retry.until_done("take plans", partial(self._write_plans, changed))
+        self._plans_ms = now_ms
+
+    async def _write_plans(self, changed: dict[str, bytes | None]) -> None:
+        if await self._redis.hset(self._plans_key, SHOWN, b"") or not self._plans_shown:
+            await self._redis.delete(self._plans_key)
+            await self._redis.hset(self._plans_key, mapping={SHOWN: b"", **self._state.plans()})
+            self._plans_shown = True
+            return
+        if shown := {key: value for key, value in changed.items() if value is not None}:
+            await self._redis.hset(self._plans_key, mapping=shown)
+        if gone := [key for key, value in changed.items() if value is None]:
+            await self._redis.hdel(self._plans_key, *gone)
 
     def _is_pending(self, incident: Incident) -> bool:
         return incident.pending and self._state.has_rule(incident.rule)

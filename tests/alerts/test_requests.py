@@ -149,6 +149,9 @@ class Log:
     async def hdel(self, *_: Any) -> None:
         pass
 
+    async def delete(self, *_: Any) -> None:
+        pass
+
     async def enqueue(self, _note: Any) -> None:
         pass
 
