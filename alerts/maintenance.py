@@ -16,7 +16,7 @@ from alerts.incident import Maintenance
 from alerts.routing.matchers import MatcherFault, fits, matcher_text, planned_matcher, possible
 from alerts.routing.policy import Matcher, Subject
 from alerts.settings.routes import check_names
-from streams.core.formatting import plural, rfc3339
+from streams.core.formatting import instant, plural, rfc3339
 from streams.models.timestamps import DAY_MS, MINUTE_MS
 
 LEAST_MS, MOST_MS = MINUTE_MS, 31 * DAY_MS
@@ -93,16 +93,16 @@ def _matchers(match: Sequence[str]) -> list[Matcher]:
 
 def _check_times(from_ms: int, to_ms: int, now_ms: int) -> None:
     if to_ms <= from_ms:
-        raise WindowFault("to", f"{rfc3339(to_ms)} is not after the begin, {rfc3339(from_ms)}", "write a later end")
+        raise WindowFault("to", f"{instant(to_ms)} is not after the begin, {instant(from_ms)}", "write a later end")
     if to_ms <= now_ms:
-        raise WindowFault("to", f"{rfc3339(to_ms)} is over; it is {rfc3339(now_ms)}", "write an end that is to come")
+        raise WindowFault("to", f"{instant(to_ms)} is over; it is {instant(now_ms)}", "write an end that is to come")
     if to_ms - from_ms < LEAST_MS:
         raise WindowFault("to", "the window is shorter than a minute", "write a later end")
     if to_ms - from_ms > MOST_MS:
         hint = f"write an end at most {MOST_MS // DAY_MS} days after its begin; plan another window for what comes then"
         raise WindowFault("to", f"the window is longer than {MOST_MS // DAY_MS} days", hint)
     if from_ms - now_ms > MOST_AHEAD_MS:
-        raise WindowFault("from", f"{rfc3339(from_ms)} is more than a year ahead", "plan it later")
+        raise WindowFault("from", f"{instant(from_ms)} is more than a year ahead", "plan it later")
 
 
 def check_number(windows: Iterable[Maintenance], new: Maintenance) -> None:

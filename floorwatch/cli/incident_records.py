@@ -55,7 +55,7 @@ def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None)
     def ask(client: Redis) -> list[Any]:
         return list(client.hvals(name)) if key is None else [client.hget(name, key)]
 
-    found = [value for value in _asked(options, ask) if value is not None]
+    found = [value for value in asked(options, ask) if value is not None]
     for value in found:
         formats.check_json(formats.INCIDENT, value, f"{name} in Redis")
     return [json.loads(value) for value in found]
@@ -64,7 +64,7 @@ def read_incidents(options: dict[str, Any], prefix: str, key: str | None = None)
 def read_pending(options: dict[str, Any], prefix: str) -> list[dict[str, Any]]:
     """Return what may become an incident with the next evaluations, the newest first. See ``read_incidents``."""
     name = f"{prefix}{PENDING}"
-    found = list(_asked(options, lambda client: list(client.hvals(name))))
+    found = list(asked(options, lambda client: list(client.hvals(name))))
     for value in found:
         formats.check_json(formats.INCIDENT, value, f"{name} in Redis")
     records = [json.loads(value) for value in found]
@@ -75,11 +75,20 @@ def read_look(options: dict[str, Any], prefix: str) -> Look | None:
     """Return up to when the rules were evaluated, from the read model; None before the first evaluation. See ``read_incidents``."""
     from alerts.looks import LOOKS, decode_look
 
-    found = _asked(options, lambda client: client.get(f"{prefix}kept:{LOOKS}"))
+    found = asked(options, lambda client: client.get(f"{prefix}kept:{LOOKS}"))
     return None if found is None else decode_look(found)
 
 
-def _asked(options: dict[str, Any], ask: Callable[[Redis], Any]) -> Any:
+def asked(options: dict[str, Any], ask: Callable[[Redis], Any]) -> Any:
+    """Return what Redis answers.
+
+    Args:
+        options: Arguments of ``Redis.from_url``.
+        ask: Asks a client.
+
+    Raises:
+        typer.Exit: It does not answer, or its address is none.
+    """
     import redis
 
     from floorwatch.cli.away import redis_away

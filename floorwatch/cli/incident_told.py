@@ -69,7 +69,7 @@ def held_lines(record: dict[str, Any], titles: Mapping[str, str]) -> list[str]:
             "digest": f"waits for the digest{when}",
             "quiet": f"quiet hours {by}{when}",
             "muted": f"mute time {by}{when}",
-            "maintenance": f"maintenance {by}{when}",
+            "maintenance": f"held by maintenance {by}{when}",
             "nobody": NOBODY.get(by, "no receiver is configured for its route"),
         }
         who = ", ".join(name.removeprefix("channel:") for name in hold.get("receivers") or []) or "everybody"

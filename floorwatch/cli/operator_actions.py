@@ -17,6 +17,7 @@ from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
     from alerts.incident import Ack, Act, Silence
+    from alerts.oncall.kept import Plan
     from floorwatch.settings.schema import FloorwatchConfig
 
 MAX_TEXT = 200
@@ -173,8 +174,8 @@ def _shown(settings: FloorwatchConfig, key: str) -> dict[str, Any] | None:
     return next(iter(read_incidents(redis_options(settings.redis), settings.redis.prefix, key)), None)
 
 
-async def put(settings: FloorwatchConfig, act: Ack | Silence | Act) -> str:
-    """Write what a person does to the log. Returns the place on the log in words.
+async def put(settings: FloorwatchConfig, act: Ack | Silence | Act | Plan) -> str:
+    """Write what a person does or plans to the log. Returns the place on the log in words.
 
     Raises:
         typer.Exit: Kafka did not take it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from alerts.kinds.stream_health import STREAM_KINDS
-from alerts.routing.policy import DEFAULT_ROUTE, RoutingEntry
+from alerts.routing.policy import DEFAULT_ROUTE, Matcher, RoutingEntry
 from alerts.routing.reach import Reached, falls_through, reached
 from alerts.routing.routes import entry_words
 from alerts.rules import Rule
@@ -93,6 +93,12 @@ def _unused_oncall(alerts: AlertSettings) -> list[str]:
             if name not in people and not anybody
         ),
     ]
+
+
+def rules_fitted(config: FloorwatchConfig, match: Iterable[Matcher]) -> list[str]:
+    """Return the names of the rules in force that may have an incident which all of some matchers fit."""
+    entry = RoutingEntry(tuple(match))
+    return [rule.name for rule in config.rules if reached((entry,), _known(rule), rule.scope.by)]
 
 
 def _leaves(entries: Iterable[RoutingEntry], place: str) -> Iterator[tuple[str, RoutingEntry]]:

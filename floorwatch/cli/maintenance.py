@@ -1,0 +1,169 @@
+"""``floorwatch maintenance``: times in which nobody is told of some incidents, planned while the system runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from config.nearest import choices
+from floorwatch.cli.operator_actions import NoteText, checked
+from floorwatch.cli.options import ConfigOption, JsonLinesOption, VarOption, misused
+from floorwatch.cli.plans import (
+    ForOption,
+    FromOption,
+    PlannedBy,
+    ToOption,
+    WaitOption,
+    known_plans,
+    loaded,
+    now_ms,
+    plan,
+    planner,
+    plans_of,
+    span_of,
+)
+from floorwatch.output.reader_zone import local_instant, local_times_in
+from floorwatch.output.terminal import DataTable, json_line, say, say_json_text, say_lines, wide_console
+
+if TYPE_CHECKING:
+    from alerts.incident import Maintenance
+    from alerts.maintenance import WindowFault
+    from floorwatch.settings.schema import FloorwatchConfig
+
+maintenance_app = typer.Typer(
+    help="Times in which nobody is told of some incidents: plan, list, remove.", no_args_is_help=True
+)
+
+MatchOption = Annotated[
+    list[str],
+    typer.Option(
+        "--match", help="Which incidents: vendor=bpo-a, site=~kul|pen; repeated, all must fit (docs/oncall.md)."
+    ),
+]
+
+
+@maintenance_app.command("add")
+def add(
+    match: MatchOption,
+    begin: FromOption = "now",
+    end: ToOption = None,
+    span: ForOption = None,
+    note: NoteText = "",
+    name: Annotated[str, typer.Option("--id", help="Its id, e.g. deploy-42; that of another window changes it.")] = "",
+    by: PlannedBy = None,
+    wait: WaitOption = 30,
+    config: ConfigOption = None,
+    var: VarOption = None,
+) -> None:
+    """Plan a time in which nobody is told of what fits; what is still open at its end is told then."""
+    from alerts.maintenance import WindowFault, check_number, planned
+    from alerts.routing.matchers import planned_matcher
+    from floorwatch.settings.route_review import rules_fitted
+
+    at_ms = now_ms()
+    begin_ms, end_ms = span_of(begin, end, span, at_ms)
+    note = checked("--note", note, empty=True)
+    try:
+        window = planned(match, begin_ms, end_ms, by=planner(by), now_ms=at_ms, note=note, name=name)
+    except WindowFault as fault:
+        _refuse(fault, at_ms)
+    settings, stack = loaded(config, var)
+    known = known_plans(settings)
+    if known is not None:
+        try:
+            check_number(known.maintenance.values(), window)
+        except WindowFault as fault:
+            _refuse(fault, at_ms)
+    if not rules_fitted(settings, [planned_matcher(text) for text in window.match]):
+        say(f"warning: no rule in force has an incident that fits {_match(window)}", err=True)
+    plan(settings, stack, window, lambda facts: facts.maintenance.get(window.id) == window, wait)
+    say(f"{_words(window, at_ms)}{_held(settings, window, at_ms)}")
+
+
+@maintenance_app.command("list")
+def list_(
+    gone: Annotated[bool, typer.Option("--all", help="Also those that are over or removed.")] = False,
+    as_json: JsonLinesOption = False,
+    config: ConfigOption = None,
+    var: VarOption = None,
+) -> None:
+    """List the maintenance windows that are on or planned."""
+    from alerts.maintenance import as_record, listed, state_of
+
+    at_ms = now_ms()
+    settings, _ = loaded(config, var)
+    found = listed(plans_of(settings).maintenance.values(), at_ms, gone=gone)
+    if as_json:
+        for one in found:
+            say_json_text(json_line(as_record(one, at_ms)))
+        return
+    if not found:
+        say("No maintenance is on or planned." + ("" if gone else "  (--all shows what is over)"))
+        return
+    table = DataTable()
+    table.add_names("id", "state", "from", "to", "fits", "by", "note")
+    for one in found:
+        begin, end = local_instant(one.from_ms), local_instant(one.to_ms)
+        table.add_row(one.id, state_of(one, at_ms), begin, end, _match(one), one.by, one.note)
+    wide_console().print(table)
+
+
+@maintenance_app.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Its id, as the list shows it.")],
+    by: PlannedBy = None,
+    wait: WaitOption = 30,
+    config: ConfigOption = None,
+    var: VarOption = None,
+) -> None:
+    """Remove a maintenance window, or end one that is on: what it holds back is told then."""
+    from msgspec import structs
+
+    from alerts.maintenance import state_of
+
+    who, at_ms = planner(by), now_ms()
+    settings, stack = loaded(config, var)
+    known = plans_of(settings).maintenance
+    window = known.get(name)
+    if window is None:
+        there = [one.id for one in known.values() if state_of(one, at_ms) in ("on", "planned")]
+        misused(f"there is no maintenance window {name}; {choices(name, there)}")
+    state = state_of(window, at_ms)
+    if state in ("over", "removed"):
+        say_lines([f"maintenance {name} is {state} already"])
+        return
+    gone = structs.replace(window, removed=True, by=who, at_ms=at_ms)
+    plan(settings, stack, gone, lambda facts: facts.maintenance.get(name) == gone, wait)
+    held = "; what it held back is told now" if state == "on" else ""
+    say(f"removed by {who}: maintenance {name} ({_match(window)}){held}")
+
+
+def _refuse(fault: WindowFault, at_ms: int) -> NoReturn:
+    misused(local_times_in(f"--{fault.field}: {fault.reason}; {fault.hint}", at_ms))
+
+
+def _match(window: Maintenance) -> str:
+    return ", ".join(window.match)
+
+
+def _words(window: Maintenance, at_ms: int) -> str:
+    """Return a window in words: ``maintenance deploy-42 (vendor=bpo-a) is on, until …``."""
+    begin, end = local_instant(window.from_ms), local_instant(window.to_ms)
+    when = f"is on, until {end}" if window.from_ms <= at_ms else f"is planned from {begin} to {end}"
+    return f"maintenance {window.id} ({_match(window)}) {when}"
+
+
+def _held(settings: FloorwatchConfig, window: Maintenance, at_ms: int) -> str:
+    """Return how many open incidents a window holds now, in words; nothing of one that has not begun."""
+    from alerts.incident import LIVE
+    from alerts.maintenance import held_by
+    from config.connect import redis_options
+    from floorwatch.cli.incident_records import read_incidents
+    from streams.core.formatting import plural
+
+    if window.from_ms > at_ms:
+        return ""
+    records = read_incidents(redis_options(settings.redis), settings.redis.prefix)
+    count = held_by(window, [one for one in records if one["state"] in LIVE])
+    return f"; {plural(count, 'open incident')} {'fits' if count == 1 else 'fit'} it now"

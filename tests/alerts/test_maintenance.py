@@ -1,0 +1,248 @@
+"""Maintenance windows: what may be planned, and that nobody is told while one is on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from alerts.incident import Maintenance, Tick
+from alerts.maintenance import (
+    MOST_AHEAD_MS,
+    MOST_MS,
+    MOST_WINDOWS,
+    WindowFault,
+    check_number,
+    held_by,
+    listed,
+    planned,
+    same,
+    state_of,
+    within,
+)
+from alerts.oncall.policy import RotaFacts
+from alerts.routing.matchers import MatcherFault, fits_value, planned_matcher
+from alerts.routing.policy import Subject
+from alerts.routing.routes import holds
+from floorwatch.cli.incident_told import held_lines, who_words
+from tests.alerts import incident_world
+from tests.alerts.incident_world import KEY, World, on, run
+from tests.alerts.machine import ROUTING
+from tests.alerts.rows import MINUTE_MS, NOW_MS
+
+HOUR_MS = 60 * MINUTE_MS
+
+
+def window(*match: str, minutes: float = 60, begin: float = 0, name: str = "move") -> Maintenance:
+    """A window from some minute of the story on."""
+    start = NOW_MS + round(begin * MINUTE_MS)
+    return Maintenance(name, match or ("vendor=bpo-a",), start, start + round(minutes * MINUTE_MS), "ann", NOW_MS)
+
+
+def asked(**more: Any) -> Maintenance:
+    """A window as somebody asks for it."""
+    fields: dict[str, Any] = {"match": ["vendor=bpo-a"], "from_ms": NOW_MS, "to_ms": NOW_MS + HOUR_MS, "by": "ann"}
+    return planned(**{**fields, "now_ms": NOW_MS, **more})
+
+
+def test_the_same_window_has_the_same_id_and_another_has_another() -> None:
+    first = asked()
+    assert first == Maintenance(first.id, ("vendor=bpo-a",), NOW_MS, NOW_MS + HOUR_MS, "ann", NOW_MS)
+    assert asked(now_ms=NOW_MS + 5, note="x").id == first.id
+    assert (
+        len({asked(**one).id for one in ({}, {"by": "mei"}, {"to_ms": NOW_MS + MINUTE_MS}, {"match": ["site=a"]})}) == 4
+    )
+    assert asked(name="deploy-42").id == "deploy-42"
+    assert asked(match=[' site =~ "kul|pen" ']).match == ("site=~kul|pen",)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"match": []}, "match: names nothing; write e.g. vendor=bpo-a; severity=~.* is every incident"),
+        ({"match": ["vendor"]}, 'match: "vendor" is no matcher; write a name, one of'),
+        ({"match": ["vender=x"]}, "match: no incident has a vender; did you mean vendor?"),
+        ({"match": ["severity=paeg"]}, 'match: there is no severity "paeg"; did you mean page?'),
+        ({"match": ["site=kul", "site=pen"]}, "match: no site fits site=kul, site=pen; all matchers must fit"),
+        ({"match": ["site=~(a+)+"]}, 'match: "(a+)+" is more than a maintenance window may ask for; write words'),
+        ({"match": ["site=a"] * 21}, "match: has 21 matchers; write at most 20"),
+        ({"to_ms": NOW_MS}, "to: Mon 23 Nov 10:02 UTC is not after the begin, Mon 23 Nov 10:02 UTC; write a later end"),
+        ({"from_ms": 0, "to_ms": 9}, "is over; it is Mon 23 Nov 10:02 UTC; write an end that is to come"),
+        ({"to_ms": NOW_MS + 59_999}, "to: the window is shorter than a minute; write a later end"),
+        ({"to_ms": NOW_MS + MOST_MS + 1}, "to: the window is longer than 31 days; write an end at most 31 days after"),
+        (
+            {"from_ms": NOW_MS + MOST_AHEAD_MS + 1, "to_ms": NOW_MS + MOST_AHEAD_MS + HOUR_MS},
+            "is more than a year ahead; plan it later",
+        ),
+        ({"by": " "}, "by: is no name; write who plans it"),
+        ({"by": "a\nb"}, "by: is no name"),
+        ({"note": "a\x1bb"}, "note: is too long, or not one line"),
+        ({"note": "x" * 201}, "note: is too long"),
+        ({"name": "a b"}, "id: is no id; write up to 100 characters without spaces"),
+        ({"name": "x" * 101}, "id: is no id"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_what_to_do(more: dict[str, Any], said: str) -> None:
+    with pytest.raises(WindowFault) as fault:
+        asked(**more)
+    assert said in str(fault.value)
+
+
+def test_there_is_a_bound_on_windows_that_are_not_over() -> None:
+    known = [window(name=f"m-{n}") for n in range(MOST_WINDOWS)]
+    check_number(known[1:], asked())
+    check_number(known, structs.replace(known[3], note="another"))  # it is one of them
+    check_number([*known[1:], structs.replace(known[0], removed=True)], asked())
+    with pytest.raises(WindowFault, match="there are 1,000 windows already; remove some"):
+        check_number(known, asked())
+
+
+def test_the_state_of_a_window_and_the_list() -> None:
+    late, gone = window(begin=30, name="late"), structs.replace(window(name="gone"), removed=True)
+    found = [late, window(name="now"), gone, window(begin=-90, name="past")]
+    assert [state_of(one, NOW_MS) for one in found] == ["planned", "on", "removed", "over"]
+    assert [state_of(window(), NOW_MS + HOUR_MS - 1), state_of(window(), NOW_MS + HOUR_MS)] == ["on", "over"]
+    assert [one.id for one in listed(found, NOW_MS)] == ["now", "late"]
+    assert [one.id for one in listed(found, NOW_MS, gone=True)] == ["past", "gone", "now", "late"]
+    assert same(window(), structs.replace(window(), at_ms=7))
+    assert not same(window(), structs.replace(window(), removed=True))
+    assert not same(None, window())
+
+
+def test_what_is_within_the_bounds_of_a_sender() -> None:
+    bound = {"vendor": ("bpo-a", "bpo-b"), "site": ("kul",)}
+    assert within(["vendor=bpo-a", "site=kul"], bound) is None
+    assert within(["vendor=~bpo-a|bpo-b", "vendor!=bpo-b", "site=kul", "queue=~.*"], bound) is None
+    assert within(["vendor=bpo-c", "site=kul"], bound) == "vendor"
+    assert within(["vendor=~bpo-.*", "site=kul"], bound) == "vendor"  # also what comes tomorrow
+    assert within(["vendor!=bpo-c", "site=kul"], bound) == "vendor"
+    assert within(["vendor=", "site=kul"], bound) == "vendor"  # incidents of the whole floor
+    assert within(["vendor=bpo-a"], bound) == "site"
+
+
+def test_how_many_incidents_a_window_fits() -> None:
+    records = [
+        {"key": "k", "kind": "x", "rule": "r", "severity": "page", "scope": {"vendor": name}, "more": 1}
+        for name in ("bpo-a", "bpo-b", "bpo-a")
+    ]
+    assert held_by(window("vendor=bpo-a", "severity=page"), records) == 2
+    assert held_by(window("vendor=bpo-a", "severity=warn"), records) == 0
+
+
+@pytest.mark.parametrize("text", ["site=~kul|pen", "site=~k.l", "site!~kul.*|.*pen.*", r"site=~a\.b", "site=(a+)+$"])
+def test_plain_patterns_may_be_planned(text: str) -> None:
+    planned_matcher(text)
+
+
+@pytest.mark.parametrize("text", ["(a+)+", "a*", ".*a.*b.*", "[a-z]+", "a{1,9}", "a?", "(?=a)", r"(.)\1", r"\1", "^a$"])
+def test_what_could_keep_a_worker_busy_may_not_be_planned(text: str) -> None:
+    with pytest.raises(MatcherFault):
+        planned_matcher(f"site=~{text}")
+
+
+def test_the_worst_pattern_is_quick() -> None:
+    worst = planned_matcher("site=~.*a.*b|" + "|".join([".*a.*c"] * 100))
+    began = time.perf_counter()
+    assert not fits_value(worst, "a" * 256)
+    assert time.perf_counter() - began < 2
+
+
+def test_a_window_on_the_log_that_may_not_be_planned_holds_nothing() -> None:
+    subject = Subject("k", "x", "r", "page", {"vendor": "bpo-a"})
+    for match, held in ((("vendor=bpo-a",), True), (("vendor=~(b|p|o|-|a)*",), False), (("vendor",), False)):
+        facts = RotaFacts(maintenance={"m": window(*match)})
+        assert (holds(ROUTING, ROUTING.routes["default"], subject, facts, NOW_MS) is not None) == held
+
+
+def test_nobody_is_told_while_it_is_on_and_who_is_due_is_told_at_its_end(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        await world.put(window(minutes=40))
+        await world.put(on(0))
+        await world.turn()
+        await world.wait(20)  # a tier would be due by now
+        assert world.told == []
+        shown = await world.shown()
+        assert shown["state"] == "open"
+        assert held_lines(shown, {}) == ["default: held by maintenance move until Mon 23 Nov 10:42 UTC"]
+        assert who_words(shown, [], {}) == "nobody yet: held by maintenance move until Mon 23 Nov 10:42 UTC"
+        await world.wait(19)
+        assert world.told == []
+        await world.wait(1)
+        assert world.told == [("default", "open")]
+        await world.wait(15)  # the tiers count from when people were told
+        assert world.told == [("default", "open"), ("lead", "escalated-0-1")]
+
+    run(redis_url, story)
+
+
+def test_what_ended_meanwhile_is_told_of_to_nobody_and_who_knew_hears_of_the_end_after_it(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        await world.put(window(begin=5))
+        await world.put(on(0))
+        await world.turn()
+        assert world.told == [("default", "open")]
+        world.now_ms += 10 * MINUTE_MS
+        other = {"scope": {"vendor": "bpo-b"}, "scope_key": "vendor=bpo-b"}
+        await world.put(on(10, **other))  # another vendor is told of
+        await world.turn()
+        assert world.told == [("default", "open")] * 2
+        for minute in (11, 12):
+            await world.put(incident_world.signal(False, NOW_MS + minute * MINUTE_MS, rule="the-rule"))
+        await world.turn()
+        assert (await world.shown())["state"] == "resolved"
+        assert world.told == [("default", "open")] * 2
+        await world.wait(55)
+        assert ("default", "resolved-0") in world.told
+
+    run(redis_url, story)
+
+
+def test_a_window_that_is_removed_ends_at_once_and_one_of_another_scope_holds_nothing(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        await world.put(window(), window("vendor=bpo-z", name="other"))
+        await world.put(on(0))
+        await world.turn()
+        assert world.told == []
+        await world.put(structs.replace(window(), removed=True), Tick(world.now_ms + 1))
+        await world.turn()
+        assert world.told == [("default", "open")]
+        assert (await world.shown())["held"] == []
+
+    run(redis_url, story)
+
+
+def test_the_window_and_what_it_holds_survive_a_kill_and_an_emptied_redis(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        await world.put(window(minutes=30))
+        await world.put(on(0))
+        await world.turn(commit=False)  # killed before the commit: all of it is folded again
+        await world.redis.delete("f:plans")
+        await world.restart()
+        await world.turn()
+        assert world.told == []
+        assert set(await world.redis.hgetall("f:plans")) == {b"~", b"maintenance/move"}
+        await world.redis.delete("f:plans")
+        await world.wait(1)
+        assert set(await world.redis.hgetall("f:plans")) == {b"~", b"maintenance/move"}
+        await world.restart()
+        await world.wait(28)
+        assert world.told == []
+        await world.wait(2)
+        assert world.told == [("default", "open")]
+
+    run(redis_url, story)
+
+
+def test_what_is_over_for_long_is_removed_from_the_log_and_from_redis(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        await world.put(window(minutes=30))
+        await world.put(on(0))
+        await world.turn()
+        await world.wait(40 * 24 * 60)
+        assert world.log.records["f.notices.v1"][-1].value is None
+        assert set(await world.redis.hgetall("f:plans")) == {b"~"}
+        assert KEY in {key.decode() for key in await world.redis.hkeys("f:incidents")}
+
+    run(redis_url, story)
