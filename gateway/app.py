@@ -19,7 +19,7 @@ from gateway.http_connections import begun
 from gateway.maintenance_route import MAINTENANCE_PATH, list_windows, plan_window, remove_window, show_window
 from gateway.metrics import GatewayMetrics
 from gateway.plans import NoPlans, PlanStore
-from gateway.publisher import Publisher
+from gateway.publisher import PlanPublisher
 from gateway.settings import GatewaySettings
 from gateway.sources.registry import TOOLS
 from gateway.time_slices import SliceScheduler
@@ -53,7 +53,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def build_app(
     settings: GatewaySettings,
-    publisher: Publisher,
+    publisher: PlanPublisher,
     tool_state: ToolState,
     clock_ms: ClockMs,
     limits: Limits | None = None,
@@ -123,7 +123,7 @@ async def _running_lane(app: web.Application) -> AsyncIterator[None]:
     await webhook_queue.stop()
 
 
-def _ready(publisher: Publisher, webhook_queue: WebhookQueue) -> Ready:
+def _ready(publisher: PlanPublisher, webhook_queue: WebhookQueue) -> Ready:
     reasons = (*publisher.faults(), *webhook_queue.faults(), *_healthy(webhook_queue).reasons)
     return Ready(not reasons, (*reasons, *webhook_queue.notes()))
 

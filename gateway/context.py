@@ -14,7 +14,7 @@ from gateway.fair_share import FairShare
 from gateway.http_connections import Connection
 from gateway.metrics import GatewayMetrics
 from gateway.plans import PlanStore
-from gateway.publisher import Publisher
+from gateway.publisher import PlanPublisher
 from gateway.settings import GatewaySettings
 from gateway.webhook_queue import WebhookQueue
 from streams.adapters.token_buckets import TokenBuckets
@@ -56,7 +56,7 @@ class Gateway:
 
     settings: GatewaySettings
     limits: Limits
-    publisher: Publisher
+    publisher: PlanPublisher
     webhook_queue: WebhookQueue
     authenticator: Authenticator
     buckets: TokenBuckets

@@ -96,6 +96,7 @@ async def remove_window(request: web.Request) -> web.Response:
     if isinstance(found, web.Response):
         return found
     window, now_ms = _named(request, found), gateway.clock_ms()
+    _check_id(window.id, sender)
     if state_of(window, now_ms) in ("removed", "over"):
         return answer(200, _said(window, gateway, in_force=True))
     return await _put(gateway, structs.replace(window, removed=True, by=_by("", sender), at_ms=now_ms), 200)
@@ -154,11 +155,21 @@ def _own(window: Maintenance, name: str, sender: Sender) -> Maintenance:
         wanted = f"{dimension}={values[0]}" if len(values) == 1 else f"{dimension}=~{'|'.join(values)}"
         reason = f"{sender.name} may plan only for its own {dimension}"
         raise refused(web.HTTPForbidden, "not_permitted", reason, f"add {wanted} to match")
-    begin = f"{quote(sender.name, safe='')}/"
-    if name and not name.startswith(begin):
-        reason = f"ids of {sender.name} begin with {begin}"
-        raise refused(web.HTTPForbidden, "not_permitted", reason, "write the id so, or leave it out")
-    return window if name else structs.replace(window, id=f"{begin}{window.id}")
+    own = window if name else structs.replace(window, id=f"{_begin_of(sender)}{window.id}")
+    _check_id(own.id, sender)
+    return own
+
+
+def _begin_of(sender: Sender) -> str:
+    """Return the beginning of the ids of a bound sender, which is that of no other."""
+    return f"{quote(sender.name, safe='')}/"
+
+
+def _check_id(name: str, sender: Sender) -> None:
+    """Refuse an id that is not a bound sender's own: it might be that of a window which somebody else has planned."""
+    if sender.grant.bound and not name.startswith(_begin_of(sender)):
+        reason = f"the ids of {sender.name} begin with {_begin_of(sender)}"
+        raise refused(web.HTTPForbidden, "not_permitted", reason, "to plan, write the id so or leave it out")
 
 
 def _by(said: str, sender: Sender) -> str:

@@ -35,15 +35,19 @@ class Publisher(Protocol):
     async def dead_letter(self, records: Records) -> None:
         """As ``publish``, to the dead letters."""
 
-    async def plan(self, records: Records) -> None:
-        """As ``publish``, to the log of incidents: what people plan."""
-
     @property
     def in_flight_bytes(self) -> int:
         """Bytes accepted and not durable yet; their senders wait."""
 
     def faults(self) -> tuple[str, ...]:
         """Return what keeps it from accepting, as sentences; empty when it is ready."""
+
+
+class PlanPublisher(Publisher, Protocol):
+    """Accepts what people plan, too."""
+
+    async def plan(self, records: Records) -> None:
+        """As ``publish``, to the log of incidents."""
 
 
 class KafkaPublisher:

@@ -26,7 +26,7 @@ from gateway.context import GATEWAY, Limits
 from gateway.http_connections import Connection, ConnectionTable, most_connections
 from gateway.listen import GatewaySite
 from gateway.plans import RedisPlans
-from gateway.publisher import KafkaPublisher, Publisher
+from gateway.publisher import KafkaPublisher, PlanPublisher
 from gateway.settings import GatewaySettings
 from gateway.tool_state import RedisToolState
 from streams.adapters.clients import kafka_settings, redis_client
@@ -88,7 +88,7 @@ def wall_ms() -> int:
 
 
 async def run_gateway(
-    config: GatewayConfig, publisher: Publisher, stopping: asyncio.Event, started: Callable[[str], None]
+    config: GatewayConfig, publisher: PlanPublisher, stopping: asyncio.Event, started: Callable[[str], None]
 ) -> None:
     """Listen until asked to stop; then answer what has begun, work off webhooks for a few seconds, and return.
 

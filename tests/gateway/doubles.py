@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from alerts.codec import decode_input
+from alerts.incident import Maintenance
+from alerts.oncall.kept import as_plan, facts_of
+from gateway.plans import PlansUnavailable
 from gateway.publisher import Overloaded, Records
 from gateway.tool_state import Remembered, ToolStateUnavailable
 
@@ -16,6 +20,7 @@ class MemoryPublisher:
         """Begin empty and healthy; set ``broken`` to refuse, ``gate`` to make publishing wait."""
         self.records: list[tuple[bytes, bytes]] = []
         self.dead: list[tuple[bytes, bytes]] = []
+        self.plans: list[tuple[bytes, bytes]] = []
         self.broken = False
         self.gate: asyncio.Event | None = None
         self.in_flight_bytes = 0
@@ -29,6 +34,11 @@ class MemoryPublisher:
         """Keep dead letters; see the port."""
         await self._pass()
         self.dead += records
+
+    async def plan(self, records: Records) -> None:
+        """Keep plans; see the port."""
+        await self._pass()
+        self.plans += records
 
     def faults(self) -> tuple[str, ...]:
         """Return whether it was broken on purpose."""
@@ -62,3 +72,21 @@ class LocalToolState:
     def _pass(self) -> None:
         if self.broken:
             raise ToolStateUnavailable("broken on purpose")
+
+
+class WorkersPlans:
+    """What workers know of what a publisher has taken: all of it, unless they are behind."""
+
+    def __init__(self, publisher: MemoryPublisher) -> None:
+        """Follow a publisher; set ``behind`` to know nothing new, ``broken`` to be unavailable."""
+        self._publisher = publisher
+        self._known: dict[str, Maintenance] = {}
+        self.behind = self.broken = False
+
+    async def windows(self) -> dict[str, Maintenance]:
+        """Return the windows; see the port."""
+        if self.broken:
+            raise PlansUnavailable("broken on purpose")
+        if not self.behind:
+            self._known = facts_of(as_plan(decode_input(value)) for _, value in self._publisher.plans).maintenance
+        return dict(self._known)

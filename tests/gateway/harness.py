@@ -18,7 +18,7 @@ from gateway.context import GATEWAY, Limits
 from gateway.serve import listening
 from gateway.settings import GatewaySettings
 from gateway.webhook_queue import WebhookQueue
-from tests.gateway.doubles import LocalToolState, MemoryPublisher
+from tests.gateway.doubles import LocalToolState, MemoryPublisher, WorkersPlans
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "label-studio-1.23.2"
 NOW_MS = int(datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp() * 1000)
@@ -40,6 +40,7 @@ class Bench:
         self.limits = limits
         self.publisher = MemoryPublisher()
         self.tool_state = LocalToolState()
+        self.plans = WorkersPlans(self.publisher)
         self.now_ms = NOW_MS
         self.client: Client = None
         self.app: web.Application = None  # type: ignore[assignment]
@@ -76,7 +77,9 @@ class Bench:
 
     def run(self, steps: Steps) -> Bench:
         async def main() -> None:
-            self.app = build_app(self.settings, self.publisher, self.tool_state, lambda: self.now_ms, self.limits)
+            self.app = build_app(
+                self.settings, self.publisher, self.tool_state, lambda: self.now_ms, self.limits, self.plans
+            )
             self.app[GATEWAY].webhook_queue._retry_s = (0.01, 0.02)
             async with listening(self.app) as self.url, aiohttp.ClientSession(self.url) as self.client:
                 await steps(self)
