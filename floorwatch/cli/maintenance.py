@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -29,6 +29,7 @@ from floorwatch.output.terminal import DataTable, json_line, say, say_json_text,
 if TYPE_CHECKING:
     from alerts.incident import Maintenance
     from alerts.maintenance import WindowFault
+    from alerts.oncall.policy import RotaFacts
     from floorwatch.settings.schema import FloorwatchConfig
 
 maintenance_app = typer.Typer(
@@ -93,12 +94,14 @@ def list_(
 
     at_ms = now_ms()
     settings, _ = loaded(config, var)
-    found = listed(plans_of(settings).maintenance.values(), at_ms, gone=gone)
+    facts = plans_of(settings)
+    found = listed(facts.maintenance.values(), at_ms, gone=gone)
+    fixed = _configured(settings, facts, at_ms, gone=gone)
     if as_json:
-        for one in found:
-            say_json_text(json_line(as_record(one, at_ms)))
+        for record in [*(as_record(one, at_ms) for one in found), *(record for record, _ in fixed)]:
+            say_json_text(json_line(record))
         return
-    if not found:
+    if not found and not fixed:
         say("No maintenance is on or planned." + ("" if gone else "  (--all shows what is over)"))
         return
     table = DataTable()
@@ -106,6 +109,8 @@ def list_(
     for one in found:
         begin, end = local_instant(one.from_ms), local_instant(one.to_ms)
         table.add_row(one.id, state_of(one, at_ms), begin, end, _match(one), one.by, one.note)
+    for record, (begin, end) in fixed:
+        table.add_row(record["id"], record["state"], begin, end, ", ".join(record["match"]), record["by"], "")
     wide_console().print(table)
 
 
@@ -137,6 +142,41 @@ def remove(
     plan(settings, stack, gone, lambda facts: facts.maintenance.get(name) == gone, wait)
     held = "; what it held back is told now" if state == "on" else ""
     say(f"removed by {who}: maintenance {name} ({_match(window)}){held}")
+
+
+def _configured(
+    settings: FloorwatchConfig, facts: RotaFacts, at_ms: int, *, gone: bool
+) -> list[tuple[dict[str, Any], tuple[str, str]]]:
+    """Return the windows of the configuration: each as JSON shows it, and its begin and end in words."""
+    from alerts.oncall.duty import active
+    from alerts.routing.matchers import matcher_text
+    from floorwatch.settings.policies import routing_policy
+    from streams.core.formatting import rfc3339
+
+    policy, found = routing_policy(settings), []
+    for one in policy.maintenance:
+        calendar = policy.calendars.get(one.calendar or "")
+        span = None if calendar is None else active(calendar, facts, at_ms)
+        begin_ms, end_ms = (
+            (one.from_ms, one.to_ms) if calendar is None else (span.from_ms, span.to_ms) if span else (None, None)
+        )
+        over = end_ms is not None and end_ms <= at_ms
+        state = "over" if over else "on" if begin_ms is not None and begin_ms <= at_ms else "planned"
+        if over and not gone:
+            continue
+        record = {
+            "id": one.name,
+            "state": state,
+            "match": [matcher_text(each) for each in one.match],
+            **{name: None if at is None else rfc3339(at) for name, at in (("from", begin_ms), ("to", end_ms))},
+            "by": "the configuration",
+            "at": None,
+            "note": "",
+            "calendar": one.calendar,
+        }
+        words = [f"calendar {one.calendar}" if at is None else local_instant(at) for at in (begin_ms, end_ms)]
+        found.append((record, (words[0], words[1])))
+    return found
 
 
 def _refuse(fault: WindowFault, at_ms: int) -> NoReturn:

@@ -128,9 +128,9 @@ INCIDENT = Format(
 SIGNAL = Format(
     "a signal, operator action or tick",
     3,
-    "signals.v1",
-    "worker (rules, incidents), floorwatch ack and silence",
-    "worker (incidents)",
+    "signals.v1; what is planned also on notices.v1, key ~…, with offset and earlier, and in Redis, hash plans",
+    "worker (rules, incidents), command line, gateway",
+    "worker (incidents), command line, gateway",
     "member format",
     _STOPS,
     "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); "
