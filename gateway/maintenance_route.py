@@ -33,7 +33,7 @@ KNOWN_WITHIN_S = 5.0
 _POLL_S = 0.1
 
 
-class _Asked(Struct, forbid_unknown_fields=True):
+class _WindowBody(Struct, forbid_unknown_fields=True):
     """The body of a request for a window."""
 
     match: Annotated[list[str], Meta(max_length=100)] | str
@@ -44,7 +44,7 @@ class _Asked(Struct, forbid_unknown_fields=True):
     by: str = ""
 
 
-_decode = msgspec.json.Decoder(_Asked).decode
+_decode = msgspec.json.Decoder(_WindowBody).decode
 
 
 async def plan_window(request: web.Request) -> web.Response:

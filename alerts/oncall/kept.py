@@ -41,17 +41,17 @@ class Version(NamedTuple):
     plan: Plan
 
 
-class _Earlier(Struct, frozen=True):
+class _EarlierPlan(Struct, frozen=True):
     offset: int
     plan: Plan
 
 
-class _Kept(Struct, frozen=True):
+class _KeptPlan(Struct, frozen=True):
     offset: int = -1
-    earlier: tuple[_Earlier, ...] = ()
+    earlier: tuple[_EarlierPlan, ...] = ()
 
 
-_kept: msgspec.json.Decoder[_Kept] = msgspec.json.Decoder(_Kept)
+_kept: msgspec.json.Decoder[_KeptPlan] = msgspec.json.Decoder(_KeptPlan)
 
 
 class Plans:
@@ -128,7 +128,7 @@ class Plans:
         """Return a plan with its versions, as JSON bytes for topic notices.v1."""
         *before, last = self._versions[key]
         said = msgspec.to_builtins(last.plan)
-        earlier = [_Earlier(one.offset, one.plan) for one in before]
+        earlier = [_EarlierPlan(one.offset, one.plan) for one in before]
         return formats.stamped_json(
             formats.SIGNAL, msgspec.json.encode({**said, "offset": last.offset, "earlier": earlier})
         )

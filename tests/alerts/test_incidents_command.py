@@ -268,7 +268,7 @@ def test_show_says_who_was_told_and_who_was_not_and_why(redis_url: str) -> None:
         "  ops: held by Accuracy below target: the whole floor (ffffffffffff), which they were told of",
     ]
     assert ends[4].startswith("  lead: waits for the next message of its group until ")
-    assert ends[5].startswith("  wall: maintenance kul-db until ")
+    assert ends[5].startswith("  wall: held by maintenance kul-db until ")
     listed = CliRunner().invoke(app, ["--redis", redis_url], env={"COLUMNS": "400"}).output
     assert "nobody yet: no receiver is configured for its route" in listed
     (line,) = (one for one in _lines(redis_url) if one["key"] == vendor.key)
