@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from alerts.codec import Input, encode_input
 from streams.adapters.topic_names import TopicNames
+from streams.engine.log import LogWriter, ProducerRecord
 from streams.models.topics import SIGNALS
 
 ALERTS_KEY = b"alerts"
@@ -38,3 +40,15 @@ async def append_input(producer: InputProducer, names: TopicNames, given: Input)
     chosen = names.partition_of(ALERTS_KEY)
     sent = await producer.send_and_wait(names.name(SIGNALS), encode_input(given), key=ALERTS_KEY, partition=chosen)
     return chosen, int(sent.offset)
+
+
+async def append_encoded(writer: Callable[[], LogWriter], names: TopicNames, inputs: Sequence[bytes]) -> None:
+    """Append encoded inputs to the same partition, by a worker's own writer; returns when the broker has them.
+
+    Args:
+        writer: Returns the writer; called once there is one.
+        names: Names of topics, and how many partitions they have.
+        inputs: JSON of each.
+    """
+    records = [ProducerRecord(ALERTS_KEY, value) for value in inputs]
+    await writer().append(names.name(SIGNALS), names.partition_of(ALERTS_KEY), records)

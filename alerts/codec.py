@@ -22,6 +22,7 @@ from alerts.incident import (
     ToldReceiver,
 )
 from alerts.notice import IncidentGroup
+from alerts.receipts import NoticeReceipts
 from alerts.signals import Signal
 from alerts.text import contributors_heading, is_link
 from alerts.view import instant_ms
@@ -48,6 +49,7 @@ Input = Signal | Ack | Silence | Tick | Act | Receipt | Override | Maintenance |
 """The inputs of incidents. One log (topic signals.v1) orders signals, what people do and plan, receipts and ticks."""
 
 _groups = msgspec.json.Decoder(IncidentGroup)
+_receipts = msgspec.json.Decoder(NoticeReceipts)
 _inputs: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
 
 
@@ -159,6 +161,17 @@ def decode_group(value: bytes | str) -> IncidentGroup:
     """
     formats.check_json(formats.NOTICE, value)
     return _groups.decode(value)
+
+
+def encode_receipts(state: NoticeReceipts) -> bytes:
+    """JSON bytes of what became of a notice, for topic notices.v1."""
+    return formats.stamped_json(formats.NOTICE, msgspec.json.encode(state))
+
+
+def decode_receipts(value: bytes | str) -> NoticeReceipts:
+    """What became of a notice, of JSON bytes; raises as :func:`decode_group`."""
+    formats.check_json(formats.NOTICE, value)
+    return _receipts.decode(value)
 
 
 def encode_input(given: Input) -> bytes:

@@ -8,8 +8,9 @@ from typing import Any, Literal, cast
 import msgspec
 from msgspec import Struct
 
-from alerts.outbox import NO_CHANNEL, Outbox
+from alerts.outbox import Outbox
 from alerts.outgoing import Notification, decode_notification
+from alerts.receipts import NO_CHANNEL
 from streams.models.formats import NewerFormat
 
 DeliveryState = Literal["waiting", "sent", "dead", "moved"]
@@ -26,6 +27,8 @@ class Delivery(Struct, frozen=True):
         reason: Why the last attempt failed, or empty.
         at_ms: Wall time of the last change.
         queued_ms: Wall time at which it was put in.
+        failing_since_ms: Since when it fails, without a success between; None where it does not.
+        instead_of: The channel in whose place it goes there, and why that one did not take it; else empty.
     """
 
     id: str
@@ -35,6 +38,8 @@ class Delivery(Struct, frozen=True):
     reason: str
     at_ms: int
     queued_ms: int
+    failing_since_ms: int | None = None
+    instead_of: str = ""
 
 
 class ChannelState(Struct, frozen=True):
@@ -136,7 +141,10 @@ def _deliveries(name: str, item: Mapping[str, str]) -> list[Delivery]:
             continue
         at_ms = int(item.get(f"w|{channel}", queued_ms))
         attempts, reason = int(item.get(f"a|{channel}", 0)), item.get(f"r|{channel}", "")
-        found.append(Delivery(name, channel, cast("DeliveryState", state), attempts, reason, at_ms, queued_ms))
+        state = cast("DeliveryState", state)
+        since_ms = int(item[f"f|{channel}"]) if f"f|{channel}" in item and state in ("waiting", "dead") else None
+        instead_of = item.get(f"i|{channel}", "")
+        found.append(Delivery(name, channel, state, attempts, reason, at_ms, queued_ms, since_ms, instead_of))
     if not found:
         found.append(Delivery(name, NO_CHANNEL, "waiting", 0, "", queued_ms, queued_ms))
     return sorted(found, key=lambda one: one.channel)

@@ -166,11 +166,14 @@ class Silence(Struct, frozen=True, tag="silence"):
 class Tick(Struct, frozen=True, tag="tick"):
     """Time passed: wall time ``at_ms``; ``watermark_ms`` is the watermark of the last known evaluation of the rules.
 
+    ``rebuild``: the outbox was found empty or another, so it is to be filled from the log, with all receipts before this tick.
+
     Ticks are records of the log like signals and actions, so a replay escalates at the same points.
     """
 
     at_ms: int
     watermark_ms: int | None = None
+    rebuild: bool = False
 
 
 class Act(Struct, frozen=True, tag="act"):
@@ -201,6 +204,10 @@ class Act(Struct, frozen=True, tag="act"):
     notice: Note = ""
 
 
+Outcome = Literal["sent", "failing", "given_up", "gone"]
+"""What became of a notice on a channel."""
+
+
 class Receipt(Struct, frozen=True, tag="receipt"):
     """What became of a notice on one channel.
 
@@ -213,15 +220,17 @@ class Receipt(Struct, frozen=True, tag="receipt"):
         at_ms: Wall time.
         reason: Why, without secrets; empty for ``sent``.
         ref: What the receiver calls the message, to update it later (Slack: ``channel/ts``); empty where it has no name.
+        instead: Channels that get it in place of this one.
     """
 
     notice: str
     group: str
     channel: str
-    outcome: Literal["sent", "failing", "given_up", "gone"]
+    outcome: Outcome
     at_ms: int
     reason: str = ""
     ref: str = ""
+    instead: tuple[str, ...] = ()
 
 
 class Override(Struct, frozen=True, tag="override"):

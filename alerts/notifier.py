@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Protocol
 
 from redis.exceptions import RedisError, ResponseError
@@ -15,6 +16,7 @@ from alerts.channels.base import Channel, ChannelError
 from alerts.channels.message import marked_instead, marked_repeat
 from alerts.outbox import UNLIMITED, Lease, Outbox, SendingRate
 from alerts.outgoing import Notification, in_zone, linked
+from alerts.receipt_log import ReceiptLog
 from streams.adapters.redis_retry import passes
 from streams.core.formatting import UTC_ZONE
 
@@ -62,6 +64,7 @@ class Notifier:
         rates: Mapping[str, SendingRate] | None = None,
         fallbacks: Mapping[str, str] | None = None,
         meter: DeliveryMeter | None = None,
+        receipts: ReceiptLog | None = None,
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
         at_once: int = AT_ONCE,
@@ -71,12 +74,13 @@ class Notifier:
         ``channels_of`` gives the names of a notification's channels, ``zone_of`` the zone of a channel's readers: ``alerts.routes``.
         ``link_of`` gives how the links of a channel's messages are signed, None for messages without.
         ``rates`` names what the limited channels may send, ``fallbacks`` the channel that gets what one is given up for.
+        ``receipts`` takes those that the log could not take when they were made.
         """
         self._outbox = outbox
         self._channels = channels
         self._channels_of, self._zone_of, self._link_of = channels_of, zone_of, link_of
         self._rates, self._fallbacks = rates or {}, fallbacks or {}
-        self._meter = meter
+        self._meter, self._receipts = meter, receipts
         self._lease_s, self._poll_s, self._at_once = lease_s, poll_s, at_once
         self._away = _Away()
         self._turned_s: dict[str, float] = {}
@@ -91,7 +95,8 @@ class Notifier:
     def loops(self) -> dict[str, Callable[[asyncio.Event], Awaitable[None]]]:
         """Return the loops by name; each runs until its event is set."""
         served = {f"channel {name}": self._lane(channel) for name, channel in self._channels.items()}
-        return {"routing": self._route_forever, **served}
+        owed = {} if self._receipts is None else {"receipts": partial(self._pay_forever, self._receipts)}
+        return {"routing": self._route_forever, **owed, **served}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until ``stop`` is set: for tests and small programs; a worker supervises each on its own."""
@@ -120,6 +125,15 @@ class Notifier:
                     moved_s = time.monotonic()
                     await self._move_orphans()
                 self._turned("routing")
+            await _pause(stop, self._poll_s)
+
+    async def _pay_forever(self, receipts: ReceiptLog, stop: asyncio.Event) -> None:
+        """Write to the log the receipts that it could not take."""
+        while not stop.is_set():
+            async with self._away.told():
+                while (owed := await self._outbox.owed()) and await receipts.write_all(owed):
+                    await self._outbox.paid(owed)
+                self._turned("receipts")
             await _pause(stop, self._poll_s)
 
     async def _move_orphans(self) -> None:
@@ -165,8 +179,8 @@ class Notifier:
     async def deliver(self, lease: Lease, channel: Channel) -> None:
         """Send one claimed notification and record the result."""
         fault = await self._send(lease, channel)
-        if fault is None:
-            await self._outbox.sent(lease)
+        if not isinstance(fault, ChannelError):
+            await self._outbox.sent(lease, fault)
             self._count(channel, "sent")
             return
         given_up = fault.permanent or self._outbox.exhausted(lease)
@@ -178,7 +192,8 @@ class Notifier:
         log.warning("notification %s will be tried again (attempt %d): %s", lease.id, lease.attempts, fault.reason)
         await self._outbox.retry(lease, fault.reason, fault.retry_after_ms, unsure=fault.unsure)
 
-    async def _send(self, lease: Lease, channel: Channel) -> ChannelError | None:
+    async def _send(self, lease: Lease, channel: Channel) -> ChannelError | str:
+        """Return why it was not delivered, else what the receiver calls the message."""
         link = self._link_of(channel.name)
         note = lease.note if link is None else linked(lease.note, link)
         note = in_zone(note, self._zone_of(lease.note, channel.name))
@@ -187,7 +202,7 @@ class Notifier:
         most_s = self._lease_s * _SEND_SHARE
         try:
             async with asyncio.timeout(most_s):
-                await channel.send(note, f"{lease.id}:{channel.name}")
+                return await channel.send(note, f"{lease.id}:{channel.name}") or ""
         except ChannelError as fault:
             return fault
         except TimeoutError:
@@ -199,7 +214,6 @@ class Notifier:
                 "channel %s failed in an unexpected way: %s", channel.name, type(error).__name__
             )
             return ChannelError(f"channel {channel.name}: unexpected {type(error).__name__}")
-        return None
 
     def _count(self, channel: Channel, outcome: str) -> None:
         if self._meter is not None:

@@ -3,7 +3,7 @@
 Each channel has its own queue, attempts and dead list, so a channel that is down does not delay others. Keys (prefix
 ``floorwatch:{outbox}:``; the braces keep them in one slot of a cluster)::
 
-    item:<id>        hash   payload, state (waiting|done), queued_ms, open (channels still to serve), and by channel s, a, t, r, w, u, i
+    item:<id>        hash   payload, state (waiting|done), queued_ms, open (channels to serve), and by channel s, a, t, r, w, u, i, f
     due              zset   id → ms: enqueued, and its route's channels not chosen yet
     due:<channel>    zset   id → ms from which it may be claimed; a claimed one is due again when its lease ends
     urgent:<channel> zset   id → ms: pages and what another channel never got; claimed before all else that is due
@@ -13,34 +13,43 @@ Each channel has its own queue, attempts and dead list, so a channel that is dow
                             of `floorwatch notifications test`: tested_ms, test_failed_ms, test_reason
     channels         set    every channel that has or had a queue
     notes:<key>      zset   ids of an incident's notifications → ms
+    owed             zset   receipts that the log could not take → ms
+    whole            string that the outbox is as it was left, and on which server (``alerts/outbox_rebuild.py``)
 
 The channels of a route are chosen at delivery, not when a notification is enqueued, so a changed configuration also
 applies to what waits. Every step is one Lua script, so a crash leaves an item either before or after the step. A claim
-counts as an attempt, so an item that kills its worker each time also ends in a dead list. Needs a Redis that persists
-(appendfsync everysec) to survive its own crash.
+counts as an attempt, so an item that kills its worker each time also ends in a dead list. What became of a notification is
+written to the log as a receipt before the outbox notes it, so that an outbox that is lost is filled again (ADR 51).
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import Struct
 
 from alerts import outbox_scripts as lua
+from alerts.codec import encode_input
+from alerts.incident import Outcome, Receipt
+from alerts.outbox_rebuild import OutboxRebuild, incident_of_id
 from alerts.outgoing import Notification, decode_notification, encode_notification, within
+from alerts.receipts import NO_CHANNEL
 from streams.models.formats import NewerFormat
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+MOST_OWED: Final = 50_000
+"""Receipts kept while the log cannot take them; the oldest beyond are forgotten."""
+_MOST_REASON: Final = 500
+"""Characters of a receipt's reason."""
 PAGE: Final = "page"
 """The severity that is claimed first."""
-NO_CHANNEL: Final = "(no channel)"
-"""The name used for the channel of a notification whose route has none."""
 
 
 class OutboxSettings(Struct, frozen=True):
@@ -87,7 +96,11 @@ class Lease(Struct, frozen=True):
     instead_of: str = ""
 
 
-class Outbox:
+WriteReceipt = Callable[[Receipt], Awaitable[bool]]
+"""Writes a receipt to the log. False if the log cannot take it now."""
+
+
+class Outbox(OutboxRebuild):
     """The outbox over one Redis. All times come from ``clock`` (wall time in ms)."""
 
     def __init__(
@@ -97,13 +110,13 @@ class Outbox:
         settings: OutboxSettings | None = None,
         prefix: str = "floorwatch:",
         token: Callable[[], str] = lambda: secrets.token_hex(8),
+        receipts: WriteReceipt | None = None,
     ) -> None:
-        """Connects to nothing yet."""
-        self.redis = redis
-        self.clock = clock
+        """Connects to nothing yet. ``receipts`` writes what becomes of each notification; None: nothing is written."""
         self._settings = settings or OutboxSettings()
-        self.prefix = prefix + "{outbox}:"
+        super().__init__(redis, clock, prefix + "{outbox}:", self._settings.keep_ms)
         self._token = token
+        self._receipts = receipts
         self._adopted = False
 
     async def enqueue(self, note: Notification) -> bool:
@@ -142,6 +155,7 @@ class Outbox:
             return True
         names = list(dict.fromkeys(channels_of(note)))
         if names:
+            await self._gone(note, names)
             keys = [due, self._item(name), self.key("channels"), self.key(f"sent:{name}")]
             await self._run(
                 lua.ROUTE, keys, name, now_ms, self.prefix, self._settings.keep_ms, int(note.severity == PAGE), *names
@@ -167,29 +181,37 @@ class Outbox:
             None when nothing is due or the rate allows nothing yet.
         """
         now_ms, token = self.clock(), self._token()
-        limits = (self._settings.max_attempts, self._settings.keep_ms, self.prefix, channel, fallback)
-        keys = [self.key(f"due:{channel}"), self.key(f"dead:{channel}"), self.key("channels")]
-        keys += [self.key(f"urgent:{channel}"), self.key(f"rate:{channel}")]
-        args = (*limits, rate.per_minute, rate.burst)
+        keys = [self.key(f"due:{channel}"), self.key(f"urgent:{channel}"), self.key(f"rate:{channel}")]
+        args = (self._settings.max_attempts, self.prefix, channel, rate.per_minute, rate.burst)
         while True:
             found = await self._run(lua.CLAIM, keys, now_ms, now_ms + int(lease_s * 1000), token, *args)
             if found is None:
                 return None
-            name, payload, attempts, unsure, instead_of = found
+            name, payload, attempts, unsure, instead_of = _text(found[0]), found[1], int(found[2]), found[3], found[4]
+            if attempts > self._settings.max_attempts:  # the worker of its last attempt died
+                reason = _text(instead_of) or "its worker died each time"
+                await self._bury(name, channel, _text(unsure), reason, fallback=fallback)
+                continue
             try:
                 note = decode_notification(payload)
             except msgspec.DecodeError as error:
-                await self._bury(_text(name), channel, token, f"its payload cannot be read: {error}", fallback="")
+                await self._bury(name, channel, token, f"its payload cannot be read: {error}", fallback="")
                 continue
             except NewerFormat as error:
                 due_ms = now_ms + self._settings.newer_pause_ms
-                retry = [self._item(_text(name)), self.key(f"due:{channel}"), self.key(f"channel:{channel}")]
-                await self._run(lua.RETRY, retry, _text(name), token, channel, now_ms, due_ms, str(error), 0)
+                retry = [self._item(name), self.key(f"due:{channel}"), self.key(f"channel:{channel}")]
+                await self._run(lua.RETRY, retry, name, token, channel, now_ms, due_ms, str(error), 0)
                 continue
-            return Lease(_text(name), channel, token, note, int(attempts), bool(unsure), _text(instead_of))
+            return Lease(name, channel, token, note, attempts, bool(unsure), _text(instead_of))
 
-    async def sent(self, lease: Lease) -> bool:
-        """Record that the channel has it. False if the lease has ended and another worker claimed it."""
+    async def sent(self, lease: Lease, ref: str = "") -> bool:
+        """Record that the channel has it, first on the log. False if the lease has ended and another worker claimed it.
+
+        Args:
+            lease: What was claimed.
+            ref: What the receiver calls the message.
+        """
+        await self._receipt(lease.id, lease.channel, "sent", ref=ref)
         keys = [self._item(lease.id), self.key(f"due:{lease.channel}"), self.key(f"channel:{lease.channel}")]
         args = (lease.id, lease.token, lease.channel, self.clock(), self._settings.keep_ms)
         return bool(await self._run(lua.SENT, keys, *args))
@@ -214,7 +236,10 @@ class Outbox:
         wait_ms = spread_ms(backoff_ms(lease.attempts, self._settings), after_ms or 0, lease)
         keys = [self._item(lease.id), self.key(f"due:{lease.channel}"), self.key(f"channel:{lease.channel}")]
         args = (lease.id, lease.token, lease.channel, now_ms, now_ms + wait_ms, reason, int(unsure))
-        return bool(await self._run(lua.RETRY, keys, *args))
+        done = int(await self._run(lua.RETRY, keys, *args))
+        if done == lua.NEW_REASON:
+            await self._receipt(lease.id, lease.channel, "failing", reason=reason)
+        return bool(done)
 
     def exhausted(self, lease: Lease) -> bool:
         """Tell whether this was the last attempt."""
@@ -265,7 +290,46 @@ class Outbox:
         found = await cast("Awaitable[set[Any]]", self.redis.smembers(self.key("channels")))
         return sorted(_text(name) for name in found)
 
+    async def owed(self, most: int = 500) -> list[bytes]:
+        """Return receipts that the log could not take when they were made, as records of signals.v1, oldest first."""
+        found = await self.redis.zrange(self.key("owed"), 0, most - 1)
+        return [_text(cast("bytes | str", one)).encode() for one in found]
+
+    async def paid(self, receipts: Sequence[bytes]) -> None:
+        """Forget receipts that the log has by now."""
+        await self.redis.zrem(self.key("owed"), *receipts)
+
+    async def _receipt(
+        self,
+        name: str,
+        channel: str,
+        outcome: Outcome,
+        *,
+        reason: str = "",
+        ref: str = "",
+        instead: tuple[str, ...] = (),
+    ) -> None:
+        """Write what became of a notification to the log; keep it where the log cannot take it now."""
+        if self._receipts is None:
+            return
+        now_ms = self.clock()
+        made = Receipt(name, incident_of_id(name), channel, outcome, now_ms, reason[:_MOST_REASON], ref, instead)
+        if await self._receipts(made):
+            return
+        key = self.key("owed")
+        await self.redis.zadd(key, {encode_input(made): now_ms})
+        await self.redis.zremrangebyrank(key, 0, -1 - MOST_OWED)
+
+    async def _gone(self, note: Notification, names: Sequence[str]) -> None:
+        """Tell of channels that a notification was decided for and that are configured no more."""
+        others = tuple(name for name in names if name not in note.channels)
+        for gone in note.channels:
+            if gone not in names:
+                await self._receipt(note.id, gone, "gone", reason="it is configured no more", instead=others)
+
     async def _bury(self, name: str, channel: str, token: str, reason: str, *, fallback: str) -> bool:
+        others = (fallback,) if fallback and fallback != channel else ()
+        await self._receipt(name, channel, "given_up", reason=reason, instead=others)
         keys = [self._item(name), self.key(f"due:{channel}"), self.key(f"channel:{channel}")]
         keys += [self.key(f"dead:{channel}"), self.key("channels")]
         args = (
@@ -282,19 +346,14 @@ class Outbox:
         return bool(await self._run(lua.BURY, keys, *args))
 
     async def _bury_unrouted(self, name: str, reason: str) -> None:
+        await self._receipt(name, NO_CHANNEL, "given_up", reason=reason)
         keys = [self.key("due"), self._item(name), self.key(f"dead:{NO_CHANNEL}"), self.key("channels")]
         await self._run(lua.BURY_UNROUTED, keys, name, self.clock(), self._settings.keep_ms, reason, NO_CHANNEL)
 
-    def key(self, name: str) -> str:
-        """Return the full name of a key."""
-        return self.prefix + name
 
-    def _item(self, notification_id: str) -> str:
-        return self.key(f"item:{notification_id}")
-
-    async def _run(self, script: str, keys: list[str], *args: object) -> Any:
-        # EVAL, not EVALSHA: some hundred bytes a call, and nothing to reload after a Redis restart.
-        return await self.redis.eval(script, len(keys), *keys, *cast("tuple[str, ...]", args))
+def wall_ms() -> int:
+    """Return the wall time in ms."""
+    return int(time.time() * 1000)
 
 
 def backoff_ms(attempts: int, settings: OutboxSettings) -> int:
@@ -317,11 +376,6 @@ def spread_ms(wait_ms: int, after_ms: int, lease: Lease) -> int:
     """
     seed = zlib.crc32(f"{lease.id}|{lease.channel}|{lease.attempts}".encode()) / 2**32
     return max(round(wait_ms * (1 + seed) / 2), round(after_ms * (1 + seed / 10)))
-
-
-def incident_of_id(notification_id: str) -> str:
-    """Return the incident key of a notification's id (``<key>:<step>``)."""
-    return notification_id.partition(":")[0]
 
 
 def _text(value: bytes | str) -> str:

@@ -2,7 +2,7 @@
 
 Fields of an item by channel are ``<name>|<channel>``: s (state: waiting, sent, dead), a (attempts), t (token of the claim
 under way), r (reason of the last failure), w (wall time in ms of the last change), u (1: the last attempt may have arrived),
-i (the channel in whose place this one got it, and why).
+i (the channel in whose place this one got it, and why), f (since when it fails, without a success between).
 """
 
 from __future__ import annotations
@@ -89,26 +89,25 @@ return added
 """
 )
 
-# KEYS due of the channel, dead of the channel, channels, urgent of the channel, rate of the channel;
-# ARGV now_ms, lease_until_ms, token, max_attempts, keep_ms, prefix, channel, fallback, per_minute (0: no limit), burst
-CLAIM: Final = (
-    _INSTEAD
-    + """
-local channel, now_ms = ARGV[7], tonumber(ARGV[1])
-local per_minute, burst = tonumber(ARGV[9]), tonumber(ARGV[10])
+# KEYS due of the channel, urgent of the channel, rate of the channel;
+# ARGV now_ms, lease_until_ms, token, max_attempts, prefix, channel, per_minute (0: no limit), burst.
+# One that has had all attempts is returned with one attempt more, the token of its last and the reason; nothing is changed.
+CLAIM: Final = """
+local channel, now_ms = ARGV[6], tonumber(ARGV[1])
+local per_minute, burst = tonumber(ARGV[7]), tonumber(ARGV[8])
 local tokens = burst
 if per_minute > 0 then
-  local had = tonumber(redis.call('HGET', KEYS[5], 'tokens') or burst)
-  local since_ms = math.max(0, now_ms - tonumber(redis.call('HGET', KEYS[5], 'at_ms') or now_ms))
+  local had = tonumber(redis.call('HGET', KEYS[3], 'tokens') or burst)
+  local since_ms = math.max(0, now_ms - tonumber(redis.call('HGET', KEYS[3], 'at_ms') or now_ms))
   tokens = math.min(burst, had + since_ms * per_minute / 60000)
   if tokens < 1 then return nil end
 end
 local function next_due()
   local first, first_ms = nil, now_ms + 1
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, 99)) do
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, 99)) do
     local due_ms = redis.call('ZSCORE', KEYS[1], id)
     if not due_ms then
-      redis.call('ZREM', KEYS[4], id)
+      redis.call('ZREM', KEYS[2], id)
     elseif tonumber(due_ms) < first_ms then
       first, first_ms = id, tonumber(due_ms)
     end
@@ -118,35 +117,27 @@ end
 for _ = 1, 100 do
   local id = next_due()
   if not id then return nil end
-  local item = ARGV[6] .. 'item:' .. id
+  local item = ARGV[5] .. 'item:' .. id
   local payload = redis.call('HGET', item, 'payload')
   local attempts = tonumber(redis.call('HGET', item, 'a|' .. channel) or 0)
+  local before = redis.call('HGET', item, 't|' .. channel) or ''
   if not payload then
     redis.call('ZREM', KEYS[1], id)
   elseif attempts >= tonumber(ARGV[4]) then
-    local reason = redis.call('HGET', item, 'r|' .. channel) or 'its worker died each time'
-    redis.call('ZREM', KEYS[1], id)
-    redis.call('HSET', item, 's|' .. channel, 'dead', 't|' .. channel, '', 'r|' .. channel, reason, 'w|' .. channel, ARGV[1])
-    instead(ARGV[6], id, item, channel, ARGV[8], ARGV[1], reason)
-    if redis.call('HINCRBY', item, 'open', -1) <= 0 then redis.call('PEXPIRE', item, ARGV[5]) end
-    redis.call('ZADD', KEYS[2], ARGV[1], id)
-    redis.call('SADD', KEYS[3], channel)
-    redis.call('HINCRBY', ARGV[6] .. 'channel:' .. channel, 'dead', 1)
+    return {id, '', tonumber(ARGV[4]) + 1, before, redis.call('HGET', item, 'r|' .. channel) or ''}
   else
-    local before = redis.call('HGET', item, 't|' .. channel) or ''
     local unsure = redis.call('HGET', item, 'u|' .. channel) == '1' or before ~= ''
     redis.call('HSET', item, 'a|' .. channel, attempts + 1, 't|' .. channel, ARGV[3])
     redis.call('ZADD', KEYS[1], ARGV[2], id)
     if per_minute > 0 then
-      redis.call('HSET', KEYS[5], 'tokens', tostring(tokens - 1), 'at_ms', ARGV[1])
-      redis.call('PEXPIRE', KEYS[5], math.ceil(burst / per_minute * 60000) + 60000)
+      redis.call('HSET', KEYS[3], 'tokens', tostring(tokens - 1), 'at_ms', ARGV[1])
+      redis.call('PEXPIRE', KEYS[3], math.ceil(burst / per_minute * 60000) + 60000)
     end
     return {id, payload, attempts + 1, unsure and 1 or 0, redis.call('HGET', item, 'i|' .. channel) or ''}
   end
 end
 return nil
 """
-)
 
 # KEYS item, due of the channel, channel; ARGV id, token, channel, now_ms, keep_ms
 SENT: Final = (
@@ -155,7 +146,7 @@ SENT: Final = (
 if redis.call('HGET', KEYS[1], 't|' .. ARGV[3]) ~= ARGV[2] then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 's|' .. ARGV[3], 'sent', 't|' .. ARGV[3], '', 'w|' .. ARGV[3], ARGV[4])
-redis.call('HDEL', KEYS[1], 'u|' .. ARGV[3])
+redis.call('HDEL', KEYS[1], 'u|' .. ARGV[3], 'f|' .. ARGV[3])
 redis.call('HINCRBY', KEYS[3], 'sent', 1)
 redis.call('HSET', KEYS[3], 'sent_ms', ARGV[4])
 redis.call('HDEL', KEYS[3], 'failing_since_ms')
@@ -164,15 +155,20 @@ return 1
 """
 )
 
+NEW_REASON: Final = 2
+"""Result of ``RETRY``: it was done, and it did not fail so before."""
+
 # KEYS item, due of the channel, channel; ARGV id, token, channel, now_ms, due_ms, reason, unsure
 RETRY: Final = """
 if redis.call('HGET', KEYS[1], 't|' .. ARGV[3]) ~= ARGV[2] then return 0 end
+local same = redis.call('HGET', KEYS[1], 'r|' .. ARGV[3]) == ARGV[6]
+redis.call('HSETNX', KEYS[1], 'f|' .. ARGV[3], ARGV[4])
 redis.call('HSET', KEYS[1], 't|' .. ARGV[3], '', 'r|' .. ARGV[3], ARGV[6], 'w|' .. ARGV[3], ARGV[4], 'u|' .. ARGV[3], ARGV[7])
 redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
 redis.call('HINCRBY', KEYS[3], 'failed', 1)
 redis.call('HSET', KEYS[3], 'failed_ms', ARGV[4], 'reason', ARGV[6])
 redis.call('HSETNX', KEYS[3], 'failing_since_ms', ARGV[4])
-return 1
+return same and 1 or 2
 """
 
 # KEYS item, due of the channel, channel, dead of the channel, channels;
@@ -236,7 +232,7 @@ end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('PERSIST', KEYS[1])
 redis.call('ZADD', KEYS[3], ARGV[3], ARGV[1])
-redis.call('HDEL', KEYS[1], 'r|' .. ARGV[2])
+redis.call('HDEL', KEYS[1], 'r|' .. ARGV[2], 'f|' .. ARGV[2])
 if ARGV[4] == '1' then
   redis.call('HSET', KEYS[1], 's|' .. ARGV[2], 'waiting', 'a|' .. ARGV[2], 0, 'w|' .. ARGV[2], ARGV[3])
   redis.call('HINCRBY', KEYS[1], 'open', 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -18,7 +17,9 @@ import faust
 from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
-from alerts.outbox import Outbox
+from alerts.append import append_encoded
+from alerts.outbox import Outbox, wall_ms
+from alerts.receipt_log import ReceiptLog
 from alerts.rules import Rule
 from config.events import event_limits
 from floorwatch.settings.policies import (
@@ -103,7 +104,8 @@ class Worker:
         self.read_model = ReadModel(
             self.redis, config.redis.prefix, partitions=config.kafka.partitions, redis_retry=self._redis_retry
         )
-        self.outbox = Outbox(self.redis, lambda: int(time.time() * 1000), prefix=config.redis.prefix)
+        self.receipts = ReceiptLog(partial(append_encoded, lambda: self.writer, self.topics), lambda: self.connected)
+        self.outbox = Outbox(self.redis, wall_ms, prefix=config.redis.prefix, receipts=self.receipts.write)
         self.tally = SourceTally()
         self._state = StateDirectory(config.engine.state_dir)
         self._producer: AIOKafkaProducer | None = None
@@ -359,6 +361,7 @@ class Worker:
         async with AsyncExitStack() as left:  # from the last to the first, and all of it, whatever fails on the way
             left.callback(self._state.close)
             left.push_async_callback(self.redis.aclose)
+            left.push_async_callback(self.receipts.close)
             if self._producer is not None:
                 left.push_async_callback(self._producer.stop)
             for host in self.hosts.values():

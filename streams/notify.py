@@ -20,6 +20,7 @@ from alerts.links import LinkSigner
 from alerts.mirror import Mirror, alertmanagers
 from alerts.notifier import LinkOf, Notifier
 from alerts.outbox import Outbox
+from alerts.receipt_log import ReceiptLog
 from alerts.routes import Channels, RoutingSettings, build_channels, channels_of, fallbacks_of, rates_of, zone_of
 from alerts.settings.channels import ConsoleSettings
 from streams.adapters.redis_retry import passes
@@ -60,10 +61,12 @@ class NotificationService:
         tasks: BackgroundTasks,
         signer: LinkSigner | None = None,
         incidents: Callable[[int], list[Incident] | None] = lambda _since_ms: None,
+        receipts: ReceiptLog | None = None,
     ) -> None:
         """Build the channels and say what is wrong with them; :meth:`start` begins to deliver.
 
         ``signer`` makes links that act. ``incidents`` returns those to be kept alive in an Alertmanager (``alerts.mirror``).
+        ``receipts`` takes what became of notifications.
         """
         self._outbox, self._metrics, self._tasks = outbox, metrics, tasks
         self.channels = build_channels(settings, clock_ms)
@@ -96,6 +99,7 @@ class NotificationService:
             rates=rates_of(settings),
             fallbacks=fallbacks_of(settings),
             meter=metrics,
+            receipts=receipts,
         )
 
     def start(self, stopping: asyncio.Event) -> None:

@@ -73,7 +73,13 @@ async def run_worker(config: FloorwatchConfig) -> int:
     for said in warnings(config):
         log.warning("configuration: %s", said)
     delivery = NotificationService(
-        config.alerts, worker.outbox, metrics, tasks, config.web.signer(), partial(_known_since, worker)
+        config.alerts,
+        worker.outbox,
+        metrics,
+        tasks,
+        config.web.signer(),
+        partial(_known_since, worker),
+        worker.receipts,
     )
     health = _health_watch(worker, delivery, metrics)
     metrics.on_collect(lambda: _sample_tasks(metrics, tasks))

@@ -61,8 +61,11 @@ class Channel(Protocol):
     def idempotent(self) -> bool:
         """Whether the receiver recognises a repeat by its key. Otherwise the text marks a possible repeat."""
 
-    async def send(self, note: Notification, idempotency_key: str) -> None:
+    async def send(self, note: Notification, idempotency_key: str) -> str | None:
         """Deliver; returning means the receiver has it. Must be safe to call again with the same key.
+
+        Returns:
+            What the receiver calls the message, to update it later; None where it has no name.
 
         Raises:
             ChannelError: It was not delivered.

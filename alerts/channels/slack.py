@@ -66,8 +66,11 @@ class SlackChannel:
             self._label, url, clock, timeout_s=settings.timeout_s, what=what, explain=_explained, hidden=hidden
         )
 
-    async def send(self, note: Notification, idempotency_key: str) -> None:  # noqa: ARG002 - Slack knows no such key
+    async def send(self, note: Notification, idempotency_key: str) -> str | None:  # noqa: ARG002 - Slack knows no such key
         """Post it.
+
+        Returns:
+            ``channel/ts`` of the message; None by a webhook, which does not tell.
 
         Raises:
             ChannelError: Slack did not take it.
@@ -75,24 +78,24 @@ class SlackChannel:
         body = body_of(message_of(note))
         if not self._token:
             await self._http.post(msgspec.json.encode(body))
-            return
+            return None
         body["channel"] = self._channel
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json; charset=utf-8"}
-        self._check(await self._http.ask(msgspec.json.encode(body), headers))
+        return self._check(await self._http.ask(msgspec.json.encode(body), headers))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
 
-    def _check(self, answer: bytes) -> None:
-        """Raise unless Slack says ``ok``: it answers 200 also where it refuses."""
+    def _check(self, answer: bytes) -> str | None:
+        """Return what Slack calls the message. Raise unless it says ``ok``: it answers 200 also where it refuses."""
         try:
             said = msgspec.json.decode(answer)
             ok, error = said.get("ok") is True, str(said.get("error") or "it does not say why")
         except (msgspec.MsgspecError, AttributeError) as fault:
             raise ChannelError(f"{self._label}: the answer is not Slack's; see api_url", unsure=True) from fault
         if ok:
-            return
+            return f"{said.get('channel') or self._channel}/{said['ts']}" if said.get("ts") else None
         hint = f"; {_HINTS[error]}" if error in _HINTS else ""
         reason = f"{self._label}: Slack refuses it ({masked(error, (self._token,))}){hint}"
         raise ChannelError(reason, permanent=error not in _PASSING)

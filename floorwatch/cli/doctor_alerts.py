@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 
 from alerts.deliveries import ChannelState, channel_states
 from alerts.health.heartbeat import HEARTBEAT, Beat, HeartbeatState, decode_state
-from alerts.outbox import NO_CHANNEL, Outbox
+from alerts.outbox import Outbox
+from alerts.receipts import NO_CHANNEL
 from alerts.routes import Channels, build_channels
 from alerts.settings.channels import ConsoleSettings
 from config.connect import redis_options

@@ -36,13 +36,14 @@ def titles_of(records: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 
 def told_words(deliveries: Sequence[Delivery]) -> str:
-    """Return in short who was told: ``ops``, ``ops waiting``, ``ops GIVEN UP``; by channel the state that matters most."""
-    words = {"sent": "", "waiting": " waiting", "dead": " GIVEN UP"}
+    """Return in short who was told: ``ops``, ``ops waiting``, ``ops FAILING``, ``ops GIVEN UP``; by channel what matters most."""
+    words = {"sent": "", "waiting": " waiting", "failing": " FAILING", "dead": " GIVEN UP"}
     worst: dict[str, str] = {}
     order = list(words)
     for one in deliveries:
-        if one.state in words:
-            worst[one.channel] = max(worst.get(one.channel, "sent"), one.state, key=order.index)
+        state = "failing" if one.state == "waiting" and one.failing_since_ms is not None else one.state
+        if state in words:
+            worst[one.channel] = max(worst.get(one.channel, "sent"), state, key=order.index)
     return ", ".join(f"{channel}{words[state]}" for channel, state in sorted(worst.items())) or "nobody yet"
 
 

@@ -212,13 +212,16 @@ def words_of(one: Delivery) -> str:
     because = f": {printable(one.reason)}" if one.reason else ""
     match one.state:
         case "sent":
-            return f"{name}: delivered {local_instant(one.at_ms)}"
+            instead = f" (in place of {printable(one.instead_of)})" if one.instead_of else ""
+            return f"{name}: delivered {local_instant(one.at_ms)}{instead}"
         case "dead":
             return f"{name}: given up {local_instant(one.at_ms)}{tried}{because}"
         case "moved":
             return f"{name}: is configured no more, others of the route have it"
         case "waiting":
             since = duration((_now_ms() - one.queued_ms) / 1000)
+            if one.failing_since_ms is not None:
+                return f"{name}: failing since {local_instant(one.failing_since_ms)}{tried}, is tried again{because}"
             return f"{name}: waiting for {since}{because or (tried and f',{tried}')}"
 
 
@@ -227,7 +230,17 @@ def as_object(one: Delivery) -> dict[str, Any]:
     from streams.core.formatting import rfc3339
 
     times = {"at": rfc3339(one.at_ms), "queued_at": rfc3339(one.queued_ms)}
-    fields = {"id": one.id, "channel": one.channel, "state": one.state, "attempts": one.attempts, "reason": one.reason}
+    fields: dict[str, Any] = {
+        "id": one.id,
+        "channel": one.channel,
+        "state": one.state,
+        "attempts": one.attempts,
+        "reason": one.reason,
+    }
+    if one.failing_since_ms is not None:
+        times["failing_since"] = rfc3339(one.failing_since_ms)
+    if one.instead_of:
+        fields["instead_of"] = one.instead_of
     return {**fields, **times}
 
 

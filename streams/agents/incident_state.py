@@ -21,6 +21,7 @@ from alerts.incident import (
     Maintenance,
     Notify,
     Override,
+    Receipt,
     Silence,
     Stamp,
     Tick,
@@ -30,6 +31,7 @@ from alerts.merging import merge_fault
 from alerts.message.titles import Member
 from alerts.notice import IncidentGroup, Notice
 from alerts.oncall.kept import Plans
+from alerts.receipts import ReceiptBook
 from alerts.routing.policy import DEFAULT_ROUTE, RoutePolicy, RoutingPolicy
 from alerts.rules import Rule
 from alerts.signals import Signal
@@ -60,6 +62,7 @@ class PendingWrites:
         show_plans: Plans that changed, for Redis; None: it is gone.
         notify: Messages for the outbox.
         ask: Requests for audits.
+        rebuild: The outbox is to be filled from the log.
         forward: What belongs on the partition of all alerts.
         aside: Dead letters.
     """
@@ -72,6 +75,7 @@ class PendingWrites:
     show: dict[str, Incident] = field(default_factory=dict)
     notify: list[Notify] = field(default_factory=list)
     ask: list[AuditRequest] = field(default_factory=list)
+    rebuild: bool = False
     forward: list[ProducerRecord] = field(default_factory=list)
     aside: list[ProducerRecord] = field(default_factory=list)
 
@@ -80,6 +84,7 @@ class IncidentState:
     """Incidents, groups and plans of the alerts, without any input or output.
 
     ``waiting`` collects what a flush has to write. ``ticked_ms`` is the wall time of the last tick, None before the first.
+    ``receipts`` are all notices with what became of them.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class IncidentState:
         # Where those that other partitions hold were read, until they are taken over.
         self._foreign: dict[str, Stamp] = {}
         self._standing: dict[tuple[str, str], LastRequest] = {}
+        self.receipts = ReceiptBook()
 
     def has_rule(self, name: str) -> bool:
         """Whether a rule is configured."""
@@ -123,6 +129,10 @@ class IncidentState:
         """Return the incidents that go on, and those of which somebody was told since a wall time."""
         held = [*self._incidents.values(), *self._unsaid.values()]
         return [one for one in held if one.live or (one.told_people and one.told_people[-1].at_ms >= at_ms)]
+
+    def show_again(self) -> None:
+        """Have all incidents that are held shown by the next flush."""
+        self.waiting.show.update({one.key: one for one in (*self._incidents.values(), *self._unsaid.values())})
 
     def take(self, incident: Incident, partition: int) -> None:
         """Keep the newest state of an incident on the log. A worker that stalled may have written an older one after it.
@@ -203,6 +213,8 @@ class IncidentState:
                 self._on_tick(given, stamp)
             case Ack() | Silence() | Act():
                 self._on_action(given, stamp)
+            case Receipt():
+                self.receipts.fold(given)
             case Override() | Maintenance() | Calendar():
                 key = self._plans.fold(given, stamp.offset)
                 self._scene.facts = self._plans.facts
@@ -255,6 +267,11 @@ class IncidentState:
             except CONTENT_ERRORS as error:  # ticks still apply to all other incidents
                 self._refuse(stamp.offset, held.key.encode(), error)
         self._tell(tick.at_ms, stamp)
+        self.waiting.rebuild |= tick.rebuild
+        if lost := self.receipts.forget(tick.at_ms):
+            log.error(
+                "%d notices wait for their channels beyond those kept on the log: a lost Redis would lose them", lost
+            )
 
     def _tell(self, at_ms: int, stamp: Stamp) -> None:
         """Decide who is told of what at a tick."""
@@ -266,9 +283,13 @@ class IncidentState:
             self.waiting.publish[after.key] = after
         self._groups.update(told.groups)
         self.waiting.groups.update(told.groups)
-        if told.notices:
+        # One that is known was decided by the worker before: its message is on the log, and is told as it is there.
+        if new := [notice for notice in told.notices if self.receipts.decide(notice)]:
             by_key = {one.key: one for one in (*self._unsaid.values(), *self._incidents.values())} | told.incidents
-            self.waiting.notify += [one for notice in told.notices if (one := message_of(notice, by_key)) is not None]
+            made = {notice.id: message_of(notice, by_key) for notice in new}
+            self.waiting.notify += [one for one in made.values() if one is not None]
+            for name in (name for name, one in made.items() if one is None):
+                self.receipts.drop(name)
 
     def _step(
         self, held: Incident | None, given: Signal | Ack | Silence | Act | Tick, policy: IncidentPolicy, stamp: Stamp

@@ -40,6 +40,7 @@ from alerts.lifecycle import IncidentPolicy
 from alerts.oncall.kept import PLANS, SHOWN
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification, notification
+from alerts.receipts import ReceiptBook
 from alerts.routing.policy import RoutingPolicy
 from alerts.rules import Rule
 from alerts.text import title_of
@@ -47,6 +48,7 @@ from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames
 from streams.agents.dead_letters import REPORT, dead_letter
 from streams.agents.incident_state import PLAN, IncidentState, PendingWrites
+from streams.agents.notice_delivery import NoticeDelivery, take
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import LogReader, LogWriter, ProducerRecord
 from streams.models import topics
@@ -55,6 +57,7 @@ from streams.models.refusal import Refusal
 log = logging.getLogger(__name__)
 
 TICK_KEY = b"tick"
+_SHOWN_AT_ONCE = 500
 TICK_MS = 5_000
 PLANS_MS = 10_000
 """How often Redis is asked whether it still has what people plan."""
@@ -104,6 +107,7 @@ class IncidentsStage:
         self._flushed: int | None = None
         self._clock = clock
         self._ticked_ms, self._pause_ms = clock(), TICK_MS
+        self._delivery = NoticeDelivery(self._alerts, out, writer, reader, outbox, self._redis_retry)
 
     async def recover(self) -> None:
         """Read back incidents, what was told, and which requests for audits stand.
@@ -118,19 +122,30 @@ class IncidentsStage:
             async for key, value, offset in self._read(topics.INCIDENTS, number):
                 with self._setting_aside(topics.INCIDENTS, offset, key, value):
                     self._state.take(decode_incident(value), number)
-            async for key, value, offset in self._read(topics.NOTICES, number):
-                with self._setting_aside(topics.NOTICES, offset, key, value):
-                    self._state.take_told(key, value, number)
+            async for key, held, offset in self._read_all(topics.NOTICES, number):
+                with self._setting_aside(topics.NOTICES, offset, key, held):
+                    self._take_notice(key, held, number)
             async for key, value, offset in self._read(topics.AUDIT_REQUESTS, number):
                 with self._setting_aside(topics.AUDIT_REQUESTS, offset, key, value):
                     self._state.take_request(value)
         self._state.adopt(self._clock())
 
+    def _take_notice(self, key: bytes, value: bytes | None, partition: int) -> None:
+        """Take a record of notices.v1. Of other partitions, messages and receipts were of another number of partitions."""
+        book = self._state.receipts if partition == self._partition else ReceiptBook()
+        if not take(book, key, value) and value is not None:
+            self._state.take_told(key, value, partition)
+
     async def _read(self, topic: str, partition: int) -> AsyncIterator[tuple[bytes, bytes, int]]:
+        async for key, value, offset in self._read_all(topic, partition):
+            if value is not None:
+                yield key, value, offset
+
+    async def _read_all(self, topic: str, partition: int) -> AsyncIterator[tuple[bytes, bytes | None, int]]:
+        """Yield key, value (None: it was removed) and offset of each record."""
         async for records in self._reader.read(self._out.name(topic), partition):
             for offset, key, value in records:
-                if value is not None:
-                    yield key, value, offset
+                yield key, value, offset
 
     @contextmanager
     def _setting_aside(self, topic: str, offset: int, key: bytes | None, value: bytes | None) -> Iterator[None]:
@@ -195,8 +210,11 @@ class IncidentsStage:
     async def flush(self) -> int | None:
         """Write what was decided, then incidents and requests for audits, then fill the outbox; the offset to commit."""
         waiting, self._state.waiting = self._state.waiting, PendingWrites()
-        upto = self.next
+        receipts, upto = self._state.receipts.changes(), self.next
         await self._write_down(waiting)
+        notes = await self._delivery.write(
+            self._state.receipts, filter(None, map(self._made, waiting.notify)), receipts
+        )
         changed = waiting.show | waiting.publish
         encoded = self._encoded(changed)
         await self._publish({key: encoded[key] for key in waiting.publish if key in encoded})
@@ -204,12 +222,14 @@ class IncidentsStage:
             await self._writer.append(self._out.name(topics.INCIDENTS), partition, [ProducerRecord(key.encode(), None)])
         if waiting.ask:
             await self._ask(waiting.ask)
-        for note in [made for one in waiting.notify if (made := self._made(one)) is not None]:
-            # The outbox knows a notification by its id, so it is enqueued only once.
-            await self._redis_retry.until_done("take notifications", partial(self._outbox.enqueue, note))
+        await self._delivery.enqueue(notes, receipts.sent)
+        if self._partition == self._alerts:
+            await self._delivery.fill(self._state.receipts)
         await self._show_plans(waiting.show_plans)
         await self._show({key: value for key, value in encoded.items() if changed[key].state not in HIDDEN})
         await self._show_pending({key: encoded[key] for key in encoded if self._is_pending(changed[key])}, changed)
+        if waiting.rebuild:
+            await self._rebuild()
         if aside := waiting.aside + self._state.waiting.aside:
             self._state.waiting.aside = []
             await self._writer.append(self._out.name(topics.DEAD_LETTERS), self._partition, aside)
@@ -218,6 +238,26 @@ class IncidentsStage:
             return None
         self._flushed = upto
         return upto
+
+    async def _rebuild(self) -> None:
+        """Fill a Redis that was lost: the outbox, and the incidents that people see. A tick of the log has asked for it."""
+        if not await self._delivery.lost():
+            return
+        await self._show_again()
+        await self._delivery.rebuild(self._state.receipts)
+
+    async def _show_again(self) -> None:
+        """Write to Redis all incidents of the log; those that are held come with the next flush, as they are now."""
+        shown: dict[str, bytes] = {}
+        async for key, value, offset in self._read(topics.INCIDENTS, self._partition):
+            with self._setting_aside(topics.INCIDENTS, offset, key, value):
+                if decode_incident(value).state not in HIDDEN:
+                    shown[key.decode()] = value
+            if len(shown) >= _SHOWN_AT_ONCE:
+                await self._show(shown)
+                shown = {}
+        await self._show(shown)
+        self._state.show_again()
 
     async def _write_down(self, waiting: PendingWrites) -> None:
         """Write what was decided and planned, and hand on what belongs elsewhere."""
@@ -233,6 +273,7 @@ class IncidentsStage:
         try:
             return notification(effect)
         except CONTENT_ERRORS as error:
+            self._state.receipts.drop(effect.id)
             self._unreadable(topics.INCIDENTS, -1, effect.incident.key.encode(), None, error)
             return None
 
@@ -247,14 +288,15 @@ class IncidentsStage:
         return encoded
 
     async def _tick_when_due(self) -> None:
-        """Append a tick where an incident waits for one."""
+        """Append a tick where an incident waits for one, or where the outbox is to be filled from the log."""
         now_ms = self._clock()
         if 0 <= now_ms - self._ticked_ms < self._pause_ms:
             return
         timed = len(self._state.timed())
         self._ticked_ms, self._pause_ms = now_ms, max(TICK_MS, TICK_MS_PER_INCIDENT * timed)
-        if timed:
-            tick = ProducerRecord(TICK_KEY, encode_input(Tick(now_ms, self._state.watermark_ms)))
+        lost = self._partition == self._alerts and await self._delivery.lost()
+        if timed or lost:
+            tick = ProducerRecord(TICK_KEY, encode_input(Tick(now_ms, self._state.watermark_ms, lost)))
             await self._writer.append(self._out.name(topics.SIGNALS), self._partition, [tick])
 
     async def _publish(self, incidents: dict[str, bytes]) -> None:

@@ -134,8 +134,9 @@ SIGNAL = Format(
     "member format",
     _STOPS,
     "2: clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); "
-    "2.3: holds; 3: figures; types act, receipt, override, maintenance, calendar; 3.1: no type moved",
-    1,
+    "2.3: holds; 3: figures; types act, receipt, override, maintenance, calendar; 3.1: no type moved; "
+    "3.2: instead of receipts, rebuild of ticks (ADR 0051)",
+    2,
 )
 NOTICE = Format(
     "a group of incidents",
@@ -145,6 +146,8 @@ NOTICE = Format(
     "worker (incidents)",
     "member format, once there is a version 2",
     _STOPS,
+    "1.1: keys +… (a notification) and =… (what became of it on each channel; ADR 0051)",
+    1,
 )
 NOTIFICATION = Format(
     "a notification",

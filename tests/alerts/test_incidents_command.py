@@ -155,11 +155,12 @@ def test_who_was_told_is_in_the_list_and_whole_in_show(filled: str) -> None:
     key = opened().key
     asyncio.run(_deliveries(filled, key))
     listed = CliRunner().invoke(app, ["--redis", filled], env={"COLUMNS": "400"}).output
-    assert "mail GIVEN UP, ops, phone waiting" in listed
+    assert "mail GIVEN UP, ops, phone FAILING" in listed
     assert "nobody yet" in listed
     shown = CliRunner().invoke(app, ["show", "--redis", filled, key[:8]]).output
     assert "open: ops: delivered Mon 23 Nov 10:02 UTC" in shown
-    assert "webhook phone: the receiver answered 503" in shown
+    failing = "phone: failing since Mon 23 Nov 10:02 UTC after 1 attempt, is tried again"
+    assert f"open: {failing}: webhook phone: the receiver answered 503" in shown
     assert "open: mail: given up Mon 23 Nov 10:02 UTC after 1 attempt: gone" in shown
     assert "queue hate  (" in shown  # contributors
     (line,) = [line for line in _lines(filled) if line["key"] == key]

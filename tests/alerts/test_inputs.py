@@ -137,10 +137,7 @@ def test_an_action_of_any_way_counts_and_what_is_not_whole_is_set_aside(redis_ur
         shown = await world.shown()
         assert (shown["state"], [act["by"] for act in shown["acts"]]) == ("acknowledged", ["mei"])
         letters = [json.loads(record.value or b"{}") for record in world.log.records["f.deadletters.v1"]]
-        said = [letter["reason"] for letter in letters]
-        assert ["a snooze without until_ms: say when it ends" in said[0], "does not act on receipt" in said[1]] == [
-            True,
-            True,
-        ]
+        (said,) = [letter["reason"] for letter in letters]
+        assert "a snooze without until_ms: say when it ends" in said
 
     run(redis_url, story)

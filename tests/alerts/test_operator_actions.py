@@ -15,7 +15,6 @@ from alerts.acts import ACTIONS_KEPT
 from alerts.codec import Input, decode_incident, encode_incident, encode_input
 from alerts.incident import Ack, Incident, Silence, Tick
 from alerts.lifecycle import UNHEARD
-from alerts.outgoing import Notification
 from alerts.text import title_of
 from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import TICK_MS, IncidentsStage
@@ -286,24 +285,13 @@ def _inputs(script: list[tuple[str, int]]) -> list[Input]:
     return inputs
 
 
-class Notes:
-    """An outbox that remembers ids, as the one in Redis does."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-
-    async def enqueue(self, note: Notification) -> None:
-        if note.id not in self.ids:
-            self.ids.append(note.id)
-
-
 async def _played(inputs: list[Input], deaths: list[tuple[int, bool]]) -> tuple[list[str], Incident | None]:
     """One input a flush; at each (position, after its flush) the worker is killed before the commit, another goes on."""
-    log, notes, committed = Log(), Notes(), 0
+    log, committed = Log(), 0
 
     async def begin() -> IncidentsStage:
         made: Any = IncidentsStage
-        stage: IncidentsStage = made(0, (TWICE,), TopicNames("f.", 1), log, log, log, "f:", notes, clock=lambda: NOW_MS)
+        stage: IncidentsStage = made(0, (TWICE,), TopicNames("f.", 1), log, log, log, "f:", log, clock=lambda: NOW_MS)
         await stage.recover()
         return stage
 
@@ -320,7 +308,7 @@ async def _played(inputs: list[Input], deaths: list[tuple[int, bool]]) -> tuple[
             stage = await begin()
             continue
         committed += 1
-    return notes.ids, next(iter(stage._state._incidents.values()), None)
+    return [*log.notes], next(iter(stage._state._incidents.values()), None)
 
 
 @pytest.mark.slow

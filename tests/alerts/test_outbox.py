@@ -14,8 +14,9 @@ from msgspec import structs
 from redis.asyncio import Redis
 
 from alerts.deliveries import channel_states, deliveries, deliveries_of, listed
-from alerts.outbox import NO_CHANNEL, Lease, Outbox, OutboxSettings, backoff_ms, spread_ms
+from alerts.outbox import Lease, Outbox, OutboxSettings, backoff_ms, spread_ms
 from alerts.outgoing import Notification, encode_notification
+from alerts.receipts import NO_CHANNEL
 from tests.golden import deployed
 from tests.redis_clients import async_client
 

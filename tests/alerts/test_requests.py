@@ -24,6 +24,7 @@ from streams.core.detectors.fold import begin, fold_pane
 from streams.core.records import Record
 from streams.engine.log import ProducerRecord
 from tests.alerts.machine import signal
+from tests.alerts.outboxes import OutboxOfIds
 from tests.alerts.rows import MINUTE_MS, NOW_MS, accuracy, one, rule, signals
 
 TOPIC = "f.audit-requests.v1"
@@ -130,10 +131,11 @@ def test_the_next_is_made_only_when_the_last_has_ended() -> None:
     assert step(None, signal(False)) is None
 
 
-class Log:
-    """Records by topic, and offsets committed: what outlives a killed worker."""
+class Log(OutboxOfIds):
+    """Records by topic, offsets committed and the outbox: what outlives a killed worker."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.records: dict[str, list[ProducerRecord]] = {}
         self.committed = 0
 
@@ -150,9 +152,6 @@ class Log:
         pass
 
     async def delete(self, *_: Any) -> None:
-        pass
-
-    async def enqueue(self, _note: Any) -> None:
         pass
 
 

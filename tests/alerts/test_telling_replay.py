@@ -47,7 +47,6 @@ class Mortal(Log):
     def __init__(self) -> None:
         super().__init__()
         self.left: int | None = None
-        self.notes: dict[str, Notification] = {}
 
     def _one_more(self) -> None:
         if self.left is not None:
@@ -67,7 +66,7 @@ class Mortal(Log):
 
     async def enqueue(self, note: Notification) -> None:
         self._one_more()
-        self.notes.setdefault(note.id, note)
+        await super().enqueue(note)
 
 
 scripts = st.lists(
@@ -134,7 +133,7 @@ async def _played(
 def _decided(log: Mortal) -> dict[str, Notice]:
     found: dict[str, Notice] = {}
     for record in log.records.get(NOTICES, []):
-        if (record.key or b"").startswith(b"~"):
+        if (record.key or b"").startswith((b"~", b"+", b"=")):
             continue
         for notice in decode_group(record.value or b"").notices:
             assert found.setdefault(notice.id, notice).targets == notice.targets, "a decision was made anew"

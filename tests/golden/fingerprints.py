@@ -30,6 +30,7 @@ def shapes() -> dict[str, str]:
     from alerts.looks import Look
     from alerts.notice import IncidentGroup
     from alerts.outgoing import Notification
+    from alerts.receipts import NoticeReceipts
     from floorwatch.analysis.audits.plan_file import AuditPlan
     from floorwatch.sdk.stacks import StackState
     from streams.core import counters
@@ -61,7 +62,7 @@ def shapes() -> dict[str, str]:
         f.TABLE_ROW.name: shape(AccuracyRow) + shape(ThroughputRow) + shape(SlaRow),
         f.INCIDENT.name: shape(Incident) + keys(told),
         f.SIGNAL.name: shape(Input),
-        f.NOTICE.name: shape(IncidentGroup),
+        f.NOTICE.name: shape(IncidentGroup) + shape(NoticeReceipts),
         f.NOTIFICATION.name: shape(Notification),
         f.AUDIT_REQUEST.name: shape(AuditRequested),
         f.AUDIT_DRAW.name: shape(AuditDrawn),
@@ -184,7 +185,7 @@ def inputs() -> dict[str, Input]:
     at, end = make.START_MS, make.START_MS + 3_600_000
     return {
         "act": Act("snooze", "0011aabb", "ann", at, "a-1", "later", end, "", "link", "g:1"),
-        "receipt": Receipt("g:1", "g", "ops", "failing", at, "HTTP 500", "C1/17.5"),
+        "receipt": Receipt("g:1", "g", "ops", "failing", at, "HTTP 500", "C1/17.5", ("mail",)),
         "override": Override("o-1", "kul-lead", "mei", at, end, "ann", at, removed=True),
         "maintenance": Maintenance("m-1", ("site=kul", "queue=~a.*"), at, end, "ann", at, "moving", removed=True),
         "calendar": Calendar("public", "00ff", "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", at),

@@ -228,11 +228,11 @@ def _alerts() -> dict[str, bytes]:
     """Return what the alerts serialise."""
     from alerts.audit_requests import AuditRequest, encode_request
     from alerts.baseline import BaselineState, Sample
-    from alerts.codec import encode_group, encode_incident, encode_input
+    from alerts.codec import encode_group, encode_incident, encode_input, encode_receipts
     from alerts.incident import Ack, Notify, Silence, Tick
     from alerts.outgoing import encode_notification, notification
     from alerts.signals import AuditSuggestion, Contributor, Signal
-    from tests.golden.told import group_told, incident_told
+    from tests.golden.told import group_told, incident_told, receipts
 
     part = Contributor("labeler", "ann", -1.5, 40, "12 of 40 wrong")
     signal = Signal(
@@ -263,6 +263,7 @@ def _alerts() -> dict[str, bytes]:
         "tick": encode_input(Tick(START_MS, START_MS - 1)),
         "incident": encode_incident(incident, "accuracy low"),
         "group": encode_group(group_told()),
+        "receipts": encode_receipts(receipts()),
         "notification": encode_notification(note),
         "audit request": encode_request(AuditRequest(signal, 3, START_MS + 86_400_000)),
         "baseline": msgspec.msgpack.encode(

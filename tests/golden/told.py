@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alerts.incident import Hold, Incident, OperatorAction, Stamp, ToldReceiver
 from alerts.notice import IncidentGroup, Notice, Target
+from alerts.receipts import ChannelReceipt, NoticeReceipts
 from alerts.signals import Contributor
 from tests.golden.make import START_MS
 
@@ -54,3 +55,10 @@ def group_told() -> IncidentGroup:
         Stamp(1, 9),
     )
     return IncidentGroup("g", "default", {"kind": "accuracy_low"}, None, START_MS, None, (told,), Stamp(1, 9))
+
+
+def receipts() -> NoticeReceipts:
+    """Return what became of a notice: one channel has it, another was given up and a third gets it instead."""
+    sent = ChannelReceipt("ops", "sent", START_MS + 9, ref="C1/17.5")
+    given_up = ChannelReceipt("phone", "given_up", START_MS + 90, START_MS + 10, "HTTP 404", instead=("mail",))
+    return NoticeReceipts("g:1", START_MS, ("ops", "phone"), (sent, given_up))
