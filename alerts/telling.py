@@ -75,11 +75,12 @@ def tell(
     later = [one for one in all_of_them if one.key not in now]
     before = dict(now)
     decided = {key for key, group in groups.items() if _decided(group, stamp)}
+    spoken = _spoken_for([*now.values(), *later])
+    # As of before the tick, also at a replay: who is held by what the tick has told is found from what was due then.
+    found = _found(scene, now, groups, now_ms, spoken, out)
     for notice in (notice for key in decided for notice in groups[key].notices if notice.stamp == stamp):
         out.notices.append(notice)
         _note(notice, now)
-    spoken = _spoken_for([*now.values(), *later])
-    found = _found(scene, now, groups, now_ms, spoken, out)
     open_groups = _grouped([one for one in found if one.hold is None and one.group not in decided])
     ready, urgent = _ready(open_groups, groups, now_ms)
     silent = partial(_silent, scene, now_ms, spoken)
@@ -317,7 +318,12 @@ def _holds(
     voices = Voices(seen, _known(seen), {}, silent)
     for due in (one for one in found if one.kind != "reminder"):  # who would be reminded was told
         why = due.hold or _grouping(due, groups.get(due.group))
-        left = [one.receiver for one in due.targets if (due.incident.key, one.receiver, due.kind) not in done]
+        known = {one.receiver for one in now[due.incident.key].told_people if one.step == due.step}  # of a replay
+        left = [
+            one.receiver
+            for one in due.targets
+            if (due.incident.key, one.receiver, due.kind) not in done and one.receiver not in known
+        ]
         for name in left if due.targets else [""]:
             by = voices.holder(due.incident, name) if due.hold is None and due.kind == "opening" else None
             held[due.incident.key][why if by is None else Hold("inhibited", by)].append(name)
