@@ -22,7 +22,7 @@ from alerts.codec import encode_input
 from alerts.health.facts import ChannelHealth, HealthFacts, HealthLimits, NotifierTurn, StreamFault
 from alerts.health.faults import broken_path, faults_of
 from alerts.health.heartbeat import HEARTBEAT, BeatMeter, Heartbeat, HeartbeatState, encode_state
-from alerts.health.incidents import Place, stream_signals, worth_saying
+from alerts.health.incidents import Place, stream_signals, worth_saying, worth_telling
 from alerts.health.sources import (
     SILENT,
     SourceCounts,
@@ -262,7 +262,8 @@ class HealthWatch:
             if (error := self._appending.exception()) is not None:
                 log.warning("faults of the stream could not be written to the log: %s", type(error).__name__)
         live = stage.live()
-        signals = stream_signals(faults, live, facts.now_ms)
+        told = worth_telling(faults, live, facts, self._limits)
+        signals = stream_signals(told, live, facts.now_ms)
         said = worth_saying(signals, self._said_ms, live)
         places = {(one.rule, one.scope_key) for one in said}
         self._said_ms = {place: facts.now_ms if place in places else self._said_ms.get(place, 0) for place in signals}

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import structs
 
 from alerts.evaluate import runbook_path
-from alerts.health.facts import StreamFault
+from alerts.health.facts import HealthFacts, HealthLimits, StreamFault
+from alerts.health.faults import STALLED
 from alerts.incident import Incident
 from alerts.kinds.stream_health import STREAM_KIND_OF, STREAM_KINDS
 from alerts.lifecycle import EscalationTier, IncidentPolicy
@@ -63,6 +64,25 @@ def stream_signals(faults: Iterable[StreamFault], live: Iterable[Incident], now_
         if one.kind in STREAM_KIND_OF:
             found.setdefault((one.rule, one.scope_key), _quiet(one, now_ms))
     return found
+
+
+def worth_telling(
+    faults: Iterable[StreamFault], live: Iterable[Incident], facts: HealthFacts, limits: HealthLimits
+) -> list[StreamFault]:
+    """Return the faults of which an incident is made: of numbers that stand still only once this owner has given rules time to look.
+
+    After a planned outage they have not looked for long, and look a minute later. What is told already goes on. The sign of life has no
+    such grace: it says that rules have looked.
+
+    Args:
+        faults: What is broken.
+        live: Incidents that are not over.
+        facts: What was looked at.
+        limits: From when on something is a fault.
+    """
+    told = {(one.rule, one.scope_key) for one in live}
+    settled = facts.now_ms - facts.watched_ms >= limits.stalled_ms
+    return [fault for fault in faults if fault.kind != STALLED or settled or place_of(fault) in told]
 
 
 def worth_saying(

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from alerts.health.facts import ChannelHealth, HealthFacts, StreamFault
 from alerts.health.faults import faults_of
-from alerts.health.incidents import place_of, stream_signals, worth_saying
+from alerts.health.incidents import place_of, stream_signals, worth_saying, worth_telling
 from alerts.incident import Ack, Incident
 from alerts.kinds.registry import phrase_of
 from alerts.kinds.stream_health import STREAM_KINDS, rate_words
@@ -120,6 +120,14 @@ def test_a_look_says_each_fault_once_a_minute_and_each_end() -> None:
     assert worth_saying(signals, {place: NOW_MS - 60_000}, live) == list(signals.values())
     over = stream_signals([], live, NOW_MS)
     assert [(one.firing, one.value) for one in worth_saying(over, {place: NOW_MS}, live)] == [(False, None)]
+
+
+def test_a_new_owner_gives_rules_time_to_look_and_goes_on_with_what_is_told() -> None:
+    other = faults_of(failing(), LIMITS)[0]
+    new, settled = facts(watched_ms=ago(9)), facts(watched_ms=ago(10))
+    assert worth_telling([STALLED, other], [], new, LIMITS) == [other]
+    assert worth_telling([STALLED, other], [], settled, LIMITS) == [STALLED, other]
+    assert worth_telling([STALLED], [incident(STALLED)], new, LIMITS) == [STALLED]
 
 
 def test_incidents_of_rules_are_left_alone() -> None:

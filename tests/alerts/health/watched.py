@@ -57,6 +57,8 @@ class Watched:
     stage: Stage
     tally: SourceTally
     behind: int = 0
+    ahead_ms: int = 0
+    """How far the watch's clock is moved on."""
     owner: bool = True
 
     async def rules_look(self, ago_s: float = 0.0) -> None:
@@ -99,6 +101,7 @@ async def watched(
         sources=WatchedSources(tally, store, SourceLimits(), lambda: made[0].behind) if sources else None,
         heartbeat=heartbeat_of(beat, delivery.channels.by_name, metrics),
         beat_every_s=0.0,
+        clock=lambda: clock_ms() + made[0].ahead_ms,
     )
     made.append(Watched(watch, tasks, redis, outbox, read_model, stage, tally))
     stop = asyncio.Event()
