@@ -40,7 +40,7 @@ _LINKS = ("board_url", "runbook_url")
 _WHERE_SET = ("owner", "links", "merged_into")
 """What people gave an incident: left out where there is nothing."""
 _ACT_WHERE_SET = ("target", "via", "id")
-_MACHINE_WHERE_SET = ("snooze", "woken_ms", "asked_tier")
+_MACHINE_WHERE_SET = ("snooze", "woken_ms", "asked_tier", "reopened_at_ms", "flapping")
 _PLAIN = (
     *("key", "rule", "kind", "severity", "scope", "scope_key", "episode", "state", "evidence"),
     *("value", "target", "window"),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field, structs
 
+from alerts.flapping import is_owed, know, opening_step
 from alerts.incident import Hold, Incident, ToldReceiver
 from alerts.lifecycle import EscalationTier
 from alerts.notice import DIGEST, IncidentGroup, Target, is_digest
@@ -120,7 +121,7 @@ def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], 
     found = _woken(scene, incident, groups)
     if incident.state == "acknowledged":
         return [structs.replace(one, hold=_hold(scene, one, subject, now_ms)) for one in found]
-    asked: set[str] = set(told)
+    asked = know(incident, frozenset(told))
     # What waits for a digest keeps no other route from telling it at once.
     for match in sorted(scene.routes(subject), key=lambda one: _is_kept(one.route, incident)):
         group = group_id(match.route, subject)
@@ -129,8 +130,9 @@ def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], 
             if _hold(scene, opening, subject, now_ms) is None:  # what one route holds back, another may tell
                 asked.update(one.receiver for one in opening.targets)
             found.append(opening)
-        if group in incident.groups:
+        if group in incident.groups and (incident.flapping is None or incident.asked_tier):
             found += _tier(scene, incident, match.route, group, now_ms)
+        if group in incident.groups and incident.flapping is None:
             heard = {one.receiver for due in found for one in due.targets}
             found += _reminder(incident, match.route, group, heard, now_ms)
     if not _may_escalate(scene, incident):
@@ -142,14 +144,14 @@ def dues(scene: Scene, incident: Incident, groups: Mapping[str, IncidentGroup], 
 def _opening(
     scene: Scene, incident: Incident, route: RoutePolicy, group: str, asked: set[str], now_ms: int
 ) -> Due | None:
-    begun = group in incident.groups
+    begun = group in incident.groups and not is_owed(incident)
     owed = {name for hold in incident.held for name in hold.receivers}
     if begun and not owed:
         return None
     found = opening_targets(scene.policy, route, Subject.of(incident), scene.facts, now_ms)
     wanted = (one for one in found if one.receiver not in asked)
     chosen = tuple(one for one in wanted if not begun or one.receiver in owed)
-    step = f"reopened-{incident.reopened}" if incident.reopened else "open"
+    step = opening_step(incident)
     if chosen:
         return Due(incident, route, _telling_group(route, incident, group), "opening", step, chosen)
     return None if found else Due(incident, route, group, "opening", step, (), Hold("nobody"))
@@ -279,6 +281,8 @@ def _hold(scene: Scene, due: Due, subject: Subject, now_ms: int) -> Hold | None:
         return Hold("silenced", until_ms=due.incident.silenced_until_ms)
     if due.incident.snooze is not None:
         return Hold("snoozed", until_ms=due.incident.snooze.until_ms)
+    if due.incident.flapping is not None and due.kind == "end":
+        return Hold("flapping")
     return holds(scene.policy, due.route, subject, scene.facts, now_ms)
 
 

@@ -75,6 +75,18 @@ class Snooze(Struct, frozen=True):
     gap: float | None
 
 
+class Flapping(Struct, frozen=True):
+    """An incident that resolves and reopens too often: it is told once, and then nothing until it has been steady.
+
+    Attributes:
+        number: Which reopening made it flapping.
+        steady_ms: For how long (event time) it must stay open, or over.
+    """
+
+    number: int
+    steady_ms: int
+
+
 class Incident(Struct, frozen=True):
     """One alert's life. Times are int ms; ``at`` of signals is event time (watermark), of ticks and acks wall time.
 
@@ -89,7 +101,8 @@ class Incident(Struct, frozen=True):
 
     ``owner`` works on it, ``links`` are addresses that people gave. ``merged_into`` is the key of the incident that speaks for it
     while that one is live. ``woken_ms`` is the wall time at which a snooze ended: who was told before is told again. ``asked_tier``
-    is the tier of escalation that somebody asked for; 0: none.
+    is the tier of escalation that somebody asked for; 0: none. ``reopened_at_ms`` are its last reopenings, as many as make it
+    ``flapping``.
     """
 
     key: str
@@ -132,6 +145,8 @@ class Incident(Struct, frozen=True):
     snooze: Snooze | None = None
     woken_ms: int | None = None
     asked_tier: int = 0
+    reopened_at_ms: tuple[int, ...] = ()
+    flapping: Flapping | None = None
 
     @property
     def live(self) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from alerts.acts import as_act, at_tick, on_act
+from alerts.flapping import FlapPolicy, after_reopening, steadied
 from alerts.incident import (
     Ack,
     Act,
@@ -49,6 +50,7 @@ class IncidentPolicy(Struct, frozen=True):
     reopen_within_ms: int = 3 * DAY_MS
     stale_after_ms: int = DAY_MS
     tiers: tuple[EscalationTier, ...] = ()
+    flapping: FlapPolicy = FlapPolicy()
     board_base_url: str = ""
     runbook_base_url: str = ""
 
@@ -158,7 +160,7 @@ def _fire(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Inciden
     current = structs.replace(_told(incident, signal, policy), streak=streak)
     if streak < policy.open_after:
         return current
-    return structs.replace(
+    opened = structs.replace(
         current,
         state="open",
         streak=0,
@@ -173,6 +175,10 @@ def _fire(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Inciden
         timer_ms=None,
         acknowledged_by=None,
     )
+    if not reopening:
+        return opened
+    flapping = steadied(incident, signal.watermark_ms).flapping
+    return after_reopening(structs.replace(opened, flapping=flapping), signal.watermark_ms, policy.flapping)
 
 
 def _told(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Incident:
@@ -241,9 +247,12 @@ def _resolve(incident: Incident, at_ms: int) -> Incident:
 
 
 def _on_tick(incident: Incident, tick: Tick, policy: IncidentPolicy) -> Incident:
-    incident = at_tick(incident, tick.at_ms)
+    incident = steadied(at_tick(incident, tick.at_ms), tick.watermark_ms)
     if not incident.live:
         return incident
+    if incident.announced and incident.timer_ms is None and incident.flapping is None:
+        # It reopened before its end was told, so nobody is told of that. Escalation counts from here.
+        incident = structs.replace(incident, timer_ms=tick.at_ms)
     if tick.watermark_ms is not None and tick.watermark_ms - incident.updated_ms > policy.stale_after_ms:
         gone = structs.replace(incident, evidence=UNHEARD, value=None)
         return _resolve(gone, tick.watermark_ms)

@@ -190,7 +190,8 @@ def _ready(
 
 def _silent(scene: Scene, now_ms: int, spoken: Collection[str], incident: Incident) -> bool:
     """Tell whether an incident tells nothing for now, so that it speaks for no other."""
-    if incident.silenced_until_ms is not None or incident.snooze is not None or incident.key in spoken:
+    held = incident.silenced_until_ms is not None or incident.snooze is not None or incident.flapping is not None
+    if held or incident.key in spoken:
         return True
     subject = Subject.of(incident)
     found = [holds(scene.policy, match.route, subject, scene.facts, now_ms) for match in scene.routes(subject)]

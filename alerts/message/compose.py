@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from alerts.codec import incident_of
+from alerts.flapping import is_flapping
 from alerts.incident import Incident
 from alerts.kinds.registry import phrase_of
 from alerts.message.model import MOST_LINES, MOST_TITLE, Command, Link, LinkKind, Message, Reader
@@ -147,6 +148,13 @@ def _who(member: Member, reader: Reader) -> str:
         until_ms = incident.updated_ms if incident.resolved_ms is None else incident.resolved_ms
         by = f" {incident.acknowledged_by} had it." if incident.acknowledged_by else ""
         return f"Over since {clock(until_ms, until_ms, reader.zone, reader.place)}.{by}"
+    if is_flapping(member.step) and incident.flapping is not None:
+        times = incident.reopened_at_ms
+        within = duration((max(times, default=0) - min(times, default=0)) / 1000)
+        steady = duration(incident.flapping.steady_ms / 1000)
+        return (
+            f"Reopened {plural(len(times), 'time')} within {within}. No more messages until it is steady for {steady}."
+        )
     if incident.acknowledged_by is not None:
         return f"{incident.acknowledged_by} has it."
     opened_ms = incident.updated_ms if incident.opened_ms is None else incident.opened_ms

@@ -18,7 +18,13 @@ _PLAIN = frozenset(("queue", "vendor"))
 """Dimensions whose values people know by name alone."""
 
 _URGENCY = {"page": 0, "warn": 1, "info": 2}
-_PREFIXES = {"resolved": "Resolved: ", "reopened": "Again: ", "escalated": "Escalated: ", "reminder": "Still open: "}
+_PREFIXES = {
+    "resolved": "Resolved: ",
+    "reopened": "Again: ",
+    "escalated": "Escalated: ",
+    "reminder": "Still open: ",
+    "flapping": "Flapping: ",
+}
 _WHAT = ("", "/again", "/over")
 _LEAST_WHERE = len("whole floor: ")
 """Least characters of a title for a scope."""

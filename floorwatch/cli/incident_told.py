@@ -67,6 +67,7 @@ def held_lines(record: dict[str, Any], titles: Mapping[str, str]) -> list[str]:
             "snoozed": f"snoozed{when}, unless it becomes worse",
             "merged": f"merged into {titles.get(by, by)}",
             "grouping": f"waits for the next message of its group{when}",
+            "flapping": "flapping, told when it is steady",
             "digest": f"waits for the digest{when}",
             "quiet": f"quiet hours {by}{when}",
             "muted": f"mute time {by}{when}",

@@ -316,8 +316,8 @@ def state_words(record: dict[str, Any]) -> str:
     words = [state]
     if state == "acknowledged":
         words = [f"{state} by {machine.get('acknowledged_by')}"]
-    if machine.get("tier"):
-        words.append(f"tier {machine['tier']}")
+    words += [f"tier {machine['tier']}"] if machine.get("tier") else []
+    words += ["flapping"] if machine.get("flapping") else []
     if machine.get("silenced_until_ms") is not None:
         words.append(f"silenced until {local_instant(machine['silenced_until_ms'])}")
     if machine.get("snooze"):

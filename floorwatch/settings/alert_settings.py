@@ -12,6 +12,7 @@ from alerts.routes import DEFAULT_ROUTE, RoutingSettings, build_channels
 from alerts.rules import Escalation, Rule, Tiers
 from alerts.rules_file import default_rules
 from alerts.settings.channels import AlertmanagerSettings, ChannelSettings, ConsoleSettings
+from alerts.settings.flapping import FlappingSettings
 from alerts.settings.health import HealthSettings, HeartbeatSettings
 from alerts.settings.route import AnyRoute, RouteSettings
 from alerts.settings.routes import RoutingEntrySettings, routing_faults
@@ -97,6 +98,10 @@ class AlertSettings(RoutingSettings):
     health_route: str = Field(
         default=DEFAULT_ROUTE,
         description="Who is told of faults of the stream itself: a channel that fails, numbers that stand still.",
+    )
+    flapping: FlappingSettings = Field(
+        default=FlappingSettings(),
+        description="An incident that reopens so often is told once as flapping, then nothing until it is steady.",
     )
     health: HealthSettings = Field(
         default=HealthSettings(), description="From when on something about the stream itself is a fault."

@@ -109,6 +109,7 @@ def incident_policy(config: FloorwatchConfig) -> IncidentPolicy:
     return IncidentPolicy(
         board_base_url=alerts.board_url,
         runbook_base_url=alerts.runbook_url,
+        flapping=alerts.flapping.policy(),
     )
 
 

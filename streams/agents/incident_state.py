@@ -196,7 +196,11 @@ class IncidentState:
     def timed(self) -> list[Incident]:
         """Return the incidents that time alone can change, or whose end is still to be told."""
         held = [*self._incidents.values(), *self._unsaid.values()]
-        return [one for one in held if one.live or one.silenced_until_ms is not None or one.announced]
+        return [
+            one
+            for one in held
+            if one.live or one.silenced_until_ms is not None or one.announced or one.flapping is not None
+        ]
 
     def fold(self, given: Input, stamp: Stamp) -> None:
         """Take one record of the log.

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from alerts.escape import PLAIN, Sink
-from alerts.incident import Incident, ToldReceiver
+from alerts.incident import Flapping, Incident, ToldReceiver
 from alerts.lifecycle import IncidentPolicy, policy_of, step
 from alerts.message.compose import compose_members
 from alerts.message.model import Message, Reader
@@ -172,12 +172,15 @@ def at_step(incident: Incident, step_name: str) -> Incident:
             return structs.replace(
                 incident, state="resolved", resolved_ms=later_ms, updated_ms=later_ms, acknowledged_by="mei"
             )
+        case "flapping":
+            times = tuple(NOW_MS + 40 * MINUTE_MS * number for number in range(4))
+            return structs.replace(incident, reopened=4, reopened_at_ms=times, flapping=Flapping(4, HOUR_MS))
         case "reopened":
             return structs.replace(incident, reopened=1)
         case _:
             return incident
 
 
-STEPS = ("open", "escalated-0-1", "reminder-0-2", "reopened-1", "resolved-0")
+STEPS = ("open", "escalated-0-1", "reminder-0-2", "reopened-1", "flapping-4", "resolved-0")
 
 __all__ = ["KUL", "MAKERS", "STEPS", "Contributor", "at_step", "incident_of_kind", "message_on", "told"]
