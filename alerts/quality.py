@@ -47,10 +47,10 @@ class RuleQuality(Struct, frozen=True):
 
 
 class Deeds(Struct):
-    """What people did, by incident: last mark of each person, and the first acknowledgement."""
+    """What people did, by incident: last mark of each person, and when it was acknowledged (wall time)."""
 
     marks: dict[str, dict[str, str]]
-    acknowledged_ms: dict[str, int]
+    taken_ms: dict[str, list[int]]
 
     @classmethod
     def none(cls) -> Deeds:
@@ -70,7 +70,7 @@ class Deeds(Struct):
                 pass
 
     def _acknowledged(self, key: str, at_ms: int) -> None:
-        self.acknowledged_ms[key] = min(at_ms, self.acknowledged_ms.get(key, at_ms))
+        self.taken_ms.setdefault(key, []).append(at_ms)
 
 
 def quality_by_rule(incidents: Iterable[Incident], deeds: Deeds, since_ms: int | None = None) -> list[RuleQuality]:
@@ -94,9 +94,9 @@ def _of(rule: str, incidents: list[Incident], deeds: Deeds) -> RuleQuality:
     useful, marked = verdicts.count("useful"), verdicts.count("useful") + verdicts.count("not_useful")
     limits = interval_limits(useful, marked) if marked else None
     taken = [
-        max(0, deeds.acknowledged_ms[one.key] - one.opened_ms) / 1000
+        max(0, min(deeds.taken_ms[one.key]) - one.opened_ms) / 1000
         for one in incidents
-        if one.key in deeds.acknowledged_ms and one.opened_ms is not None
+        if one.key in deeds.taken_ms and one.opened_ms is not None
     ]
     over = [
         max(0, one.resolved_ms - one.opened_ms) / 1000

@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
+from alerts.incident import Calendar, Maintenance, Override
+from alerts.quality import RuleQuality, quality_by_rule
+from config.nearest import choices
 from floorwatch.cli.operator_actions import By, Key, checked, find, named, put
 from floorwatch.cli.options import ConfigOption, JsonLinesOption, VarOption, duration_ms
+from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import aligned, json_line, say, say_json_text, say_lines
 
 if TYPE_CHECKING:
-    from alerts.quality import RuleQuality
+    from alerts.burden import Burden
+    from alerts.codec import Input
+    from alerts.incident import Incident
+    from alerts.notice import IncidentGroup
+    from alerts.oncall.policy import RotaFacts
+    from alerts.quality import Deeds
     from floorwatch.settings.schema import FloorwatchConfig
     from streams.engine.log import LogReader
 
@@ -22,33 +32,47 @@ alerts_app = typer.Typer(help="Whether alerts were right: marks, precision by ru
 
 Decoded = TypeVar("Decoded")
 
+BY = ("rule", "person", "route")
+
 _READ_S = 120.0
 """For the whole log of alerts."""
 
 
 @alerts_app.command("quality")
 def quality(
-    since: Annotated[str | None, typer.Option(help="Only incidents that opened in the last 7d, 30d …")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only incidents that opened, or messages told, in the last 7d, 30d …")
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="rule: were they right? person or route: messages, pages outside hours, times.")
+    ] = "rule",
     as_json: JsonLinesOption = False,
     config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
-    """Tell by rule how many alerts were useful, of those that people marked, and how fast they were taken and over."""
+    """Tell by rule how many alerts were useful, of those that people marked, and how fast they were taken and over.
+
+    By person or route it tells what they asked of people.
+    """
     from floorwatch.cli.common import exit_on_config_error, load_for_reader
 
+    if by not in BY:
+        raise fail(f"--by {by}: {choices(by, BY)}")
     span_ms = None if since is None else duration_ms("--since", since)
     with exit_on_config_error():
         settings = load_for_reader(config, var)
     since_ms = None if span_ms is None else int(time.time() * 1000) - span_ms
-    found = asyncio.run(_read(settings, since_ms))
-    if as_json:
-        for one in found:
-            say_json_text(json_line(_as_object(one)))
-        return
-    if not found:
-        say("No incidents on the log.")
-        return
-    say_lines(lines_of(found))
+    log = asyncio.run(_read(settings))
+    found: list[RuleQuality] | list[Burden]
+    if by == "rule":
+        rules = found = quality_by_rule(log.incidents.values(), log.deeds, since_ms)
+        lines = lines_of(rules) if rules else ["No incidents on the log."]
+    else:
+        asked = found = _burdens(settings, log, by, since_ms)
+        lines = burden_lines(asked, by) if asked else ["Nobody was told of anything in that time."]
+    say_lines([] if as_json else lines)
+    for one in found if as_json else []:
+        say_json_text(json_line(_as_object(one)))
 
 
 @alerts_app.command("mark")
@@ -100,11 +124,77 @@ def lines_of(found: list[RuleQuality]) -> list[str]:
     return aligned(rows)
 
 
-def _as_object(one: RuleQuality) -> dict[str, Any]:
+def burden_lines(found: list[Burden], by: str) -> list[str]:
+    """Return a headline and a line for each receiver or route."""
+    from streams.core.formatting import duration
+
+    rows = [
+        [
+            by,
+            "messages",
+            "pages",
+            "outside hours",
+            "shifts",
+            "per shift",
+            "most",
+            "incidents",
+            "taken",
+            "median",
+            "over",
+            "median",
+        ]
+    ]
+    rows += [
+        [
+            one.who.removeprefix("person:"),
+            str(one.messages),
+            str(one.pages),
+            str(one.outside_hours),
+            str(one.shifts),
+            f"{one.per_shift:.1f}",
+            str(one.most_in_shift),
+            str(one.incidents),
+            str(one.acknowledged),
+            "" if one.acknowledge_s is None else duration(one.acknowledge_s),
+            str(one.resolved),
+            "" if one.resolve_s is None else duration(one.resolve_s),
+        ]
+        for one in found
+    ]
+    return aligned(rows)
+
+
+def _as_object(one: RuleQuality | Burden) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
-async def _read(settings: FloorwatchConfig, since_ms: int | None) -> list[RuleQuality]:
+@dataclass
+class AlertLog:
+    """What the log says about alerts.
+
+    Attributes:
+        incidents: The last state of each, by key.
+        deeds: What people did.
+        facts: What people planned.
+        routes: By id of a group, its route.
+    """
+
+    incidents: dict[str, Incident]
+    deeds: Deeds
+    facts: RotaFacts
+    routes: dict[str, str]
+
+
+def _burdens(settings: FloorwatchConfig, log: AlertLog, by: str, since_ms: int | None) -> list[Burden]:
+    from alerts.burden import World, burdens
+    from floorwatch.settings.policies import routing_policy
+
+    world = World(routing_policy(settings), log.facts, log.routes, int(time.time() * 1000))
+    side: Literal["person", "route"] = "person" if by == "person" else "route"
+    return burdens(side, log.incidents.values(), log.deeds.taken_ms, world, since_ms)
+
+
+async def _read(settings: FloorwatchConfig) -> AlertLog:
     from aiokafka.errors import KafkaError
 
     from floorwatch.cli.away import Away, check_kafka
@@ -113,7 +203,7 @@ async def _read(settings: FloorwatchConfig, since_ms: int | None) -> list[RuleQu
     try:
         await check_kafka(settings)
         async with asyncio.timeout(_READ_S):
-            return await _folded(settings, since_ms)
+            return await _folded(settings)
     except (Away, TimeoutError) as error:
         said = str(error) or "Kafka did not answer in time"
     except (KafkaError, OSError) as error:
@@ -122,22 +212,40 @@ async def _read(settings: FloorwatchConfig, since_ms: int | None) -> list[RuleQu
     raise typer.Exit(1)
 
 
-async def _folded(settings: FloorwatchConfig, since_ms: int | None) -> list[RuleQuality]:
+async def _folded(settings: FloorwatchConfig) -> AlertLog:
     from alerts.codec import decode_incident, decode_input
-    from alerts.incident import Incident
-    from alerts.quality import Deeds, quality_by_rule
+    from alerts.notice import IncidentGroup
+    from alerts.oncall.facts import fold
+    from alerts.oncall.policy import RotaFacts
+    from alerts.quality import Deeds
     from streams.adapters.clients import kafka_settings
     from streams.engine.log import KafkaLogReader
-    from streams.models.topics import INCIDENTS, SIGNALS
+    from streams.models.topics import INCIDENTS, NOTICES, SIGNALS
 
     reader, prefix = KafkaLogReader(kafka_settings(settings)), settings.kafka.topic_prefix
-    deeds, incidents = Deeds.none(), dict[str, Incident]()
+    log = AlertLog({}, Deeds.none(), RotaFacts(), {})
     for partition in range(settings.kafka.partitions):
+        async for told in _decoded(reader, prefix + NOTICES, partition, _group_or_plan):
+            if isinstance(told, IncidentGroup):
+                log.routes[told.id] = told.route
+            elif isinstance(told, Override | Maintenance | Calendar):
+                log.facts = fold(log.facts, told)
         async for given in _decoded(reader, prefix + SIGNALS, partition, decode_input):
-            deeds.take(given)
+            log.deeds.take(given)
         async for incident in _decoded(reader, prefix + INCIDENTS, partition, decode_incident):
-            incidents[incident.key] = incident
-    return quality_by_rule(incidents.values(), deeds, since_ms)
+            log.incidents[incident.key] = incident
+    return log
+
+
+def _group_or_plan(value: bytes) -> IncidentGroup | Input:
+    import msgspec
+
+    from alerts.codec import decode_group, decode_input
+
+    try:
+        return decode_input(value)  # it has a version of its own, so it comes first
+    except msgspec.ValidationError:
+        return decode_group(value)
 
 
 async def _decoded(

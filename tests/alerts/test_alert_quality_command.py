@@ -11,8 +11,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from msgspec import structs
 
-from alerts.codec import encode_incident
-from alerts.incident import Stamp
+from alerts.codec import encode_group, encode_incident, encode_input
+from alerts.incident import Override, Stamp
+from alerts.notice import IncidentGroup
 from alerts.text import title_of
 from floorwatch.embedded.servers import clean_environment
 from tests.alerts.machine import opened
@@ -25,11 +26,11 @@ __all__ = ["kafka_bootstrap"]
 pytestmark = pytest.mark.servers
 
 
-async def put(bootstrap: str, *values: bytes) -> None:
+async def put(bootstrap: str, *values: bytes, topic: str = "marks.incidents.v1") -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
     for value in values:
-        await producer.send_and_wait("marks.incidents.v1", value, key=b"k", partition=0)
+        await producer.send_and_wait(topic, value, key=value[:9], partition=0)
     await producer.stop()
 
 
@@ -63,3 +64,16 @@ def test_marks_are_counted_by_rule(redis_url: str, kafka_bootstrap: str) -> None
     }  # fmt: skip
     assert "1 of 1" in call("alerts", "quality").stdout
     assert call("alerts", "quality", "--since", "1h").stdout == "No incidents on the log.\n"
+    group = incident.told_people[0].notice.partition(":")[0]
+    told = encode_group(IncidentGroup(group, "leads", {}))
+    planned = encode_input(Override("o", "kul", "mei", 1, 2, "ann", 5))
+    asyncio.run(put(kafka_bootstrap, told, planned, b"no group", topic="marks.notices.v1"))
+    done = call("alerts", "quality", "--by", "route", "--json")
+    assert "marks.notices.v1[0]: 1 records cannot be read" in done.stderr
+    found = json.loads(done.stdout)
+    assert (found["who"], found["messages"], found["pages"], found["incidents"]) == ("leads", 1, 1, 1)
+    assert json.loads(call("alerts", "quality", "--by", "person", "--json").stdout)["who"] == "channel:leads"
+    assert call("alerts", "quality", "--by", "person").stdout.split()[0] == "person"
+    assert call("alerts", "quality", "--by", "person", "--since", "1h").stdout.startswith("Nobody was told")
+    wrong = call("alerts", "quality", "--by", "people")
+    assert (wrong.returncode, "--by people: " in wrong.stderr) == (2, True)
