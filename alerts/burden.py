@@ -63,7 +63,7 @@ class Burden(Struct, frozen=True):
     resolve_s: float | None
 
 
-class _Told(Struct, frozen=True):
+class _ToldStep(Struct, frozen=True):
     """One step of one incident that somebody was told in a message."""
 
     who: str
@@ -108,7 +108,7 @@ def burdens(
         world: What messages are judged by.
         since_ms: Only what was told at this wall time or later; None: all.
     """
-    told: dict[str, list[_Told]] = defaultdict(list)
+    told: dict[str, list[_ToldStep]] = defaultdict(list)
     for one in _all_told(by, incidents, world):
         if since_ms is None or one.at_ms >= since_ms:
             told[one.who].append(one)
@@ -119,14 +119,14 @@ def burdens(
     return sorted(found, key=lambda one: (-one.messages, one.who))
 
 
-def _all_told(by: str, incidents: Iterable[Incident], world: World) -> Iterable[_Told]:
+def _all_told(by: str, incidents: Iterable[Incident], world: World) -> Iterable[_ToldStep]:
     for incident in incidents:
         for one in incident.told_people:
             route = world.routes.get(group_of(one.notice)) or world.routes.get(
                 group_of(one.notice).partition(".")[0], ""
             )
             begins = one.step.startswith(("open", "reopened", "escalated"))
-            yield _Told(
+            yield _ToldStep(
                 who=one.receiver if by == "person" else route or "unknown",
                 route=route,
                 notice=one.notice,
@@ -140,7 +140,7 @@ def _all_told(by: str, incidents: Iterable[Incident], world: World) -> Iterable[
 
 def _burden(
     who: str,
-    told: list[_Told],
+    told: list[_ToldStep],
     acknowledged_ms: Mapping[str, Sequence[int]],
     world: World,
     from_ms: int,
@@ -175,7 +175,7 @@ def _burden(
     )
 
 
-def _first(told: Iterable[_Told], *, end: bool) -> dict[str, int]:
+def _first(told: Iterable[_ToldStep], *, end: bool) -> dict[str, int]:
     """Return by incident when it was first told, or when its end was last told."""
     found: dict[str, int] = {}
     for one in told:
@@ -192,7 +192,7 @@ def _zone(policy: RoutingPolicy, who: str, route: str) -> str:
     return person.zone if person is not None else (how.zone if how is not None and how.zone else UTC_ZONE)
 
 
-def _outside(world: World, one: _Told) -> bool:
+def _outside(world: World, one: _ToldStep) -> bool:
     """Tell whether a message came outside hours."""
     route = world.policy.routes.get(one.route)
     names = [name for name in route.quiet if name in world.policy.calendars] if route is not None else []
