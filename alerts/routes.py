@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from alerts.channels.base import Channel, ChannelFault, UnusableChannel
+from alerts.channels.slack_posts import SlackExtras
 from alerts.outbox import SendingRate
 from alerts.outgoing import Notification
 from alerts.routing.policy import DEFAULT_ROUTE, RoutePolicy, RoutingPolicy, Subject
@@ -47,7 +48,7 @@ class Channels:
         return {name: channel for name, channel in self.by_name.items() if not isinstance(channel, UnusableChannel)}
 
 
-def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> Channels:
+def build_channels(settings: RoutingSettings, clock: Callable[[], int], slack: SlackExtras | None = None) -> Channels:
     """Build every channel and check whether each route can deliver. Only this function decides that.
 
     ``floorwatch config check``, ``doctor`` and the start of a worker all use it, so they agree. Nothing is sent and no
@@ -56,12 +57,13 @@ def build_channels(settings: RoutingSettings, clock: Callable[[], int]) -> Chann
     Args:
         settings: Checked settings.
         clock: Wall time in ms, for signatures.
+        slack: What channels of Slack need besides their settings; None: no buttons, and each step is a message.
     """
     built: dict[str, Channel] = {}
     faults: list[RoutingFault] = []
     for name, channel in settings.channels.items():
         try:
-            built[name] = _build(name, channel, clock, settings.set_aside_because(name))
+            built[name] = _build(name, channel, clock, settings.set_aside_because(name), slack)
         except ChannelFault as fault:
             built[name] = UnusableChannel(name, fault)
             place = ("channels", name, *([fault.field] if fault.field else []))
@@ -191,6 +193,7 @@ def _build(
     settings: ChannelSettings,
     clock: Callable[[], int],
     set_aside: str | None,
+    slack: SlackExtras | None,
 ) -> Channel:
     if set_aside is not None:
         raise ChannelFault(set_aside, "mend its settings: floorwatch config check shows the place")
@@ -214,7 +217,7 @@ def _build(
     if isinstance(settings, SlackSettings):
         from alerts.channels.slack import SlackChannel
 
-        return SlackChannel(name, settings, clock)
+        return SlackChannel(name, settings, clock, slack)
     if isinstance(settings, AlertmanagerSettings):
         from alerts.channels.alertmanager import AlertmanagerChannel
 

@@ -13,6 +13,7 @@ from msgspec import structs
 from redis.exceptions import RedisError, ResponseError
 
 from alerts.channels.base import UnusableChannel
+from alerts.channels.slack_posts import RedisPosts, SlackExtras
 from alerts.deliveries import ChannelState, channel_states
 from alerts.health.facts import ChannelHealth, NotifierTurn
 from alerts.incident import Incident
@@ -62,14 +63,18 @@ class NotificationService:
         signer: LinkSigner | None = None,
         incidents: Callable[[int], list[Incident] | None] = lambda _since_ms: None,
         receipts: ReceiptLog | None = None,
+        *,
+        buttons: bool = False,
     ) -> None:
         """Build the channels and say what is wrong with them; :meth:`start` begins to deliver.
 
         ``signer`` makes links that act. ``incidents`` returns those to be kept alive in an Alertmanager (``alerts.mirror``).
-        ``receipts`` takes what became of notifications.
+        ``receipts`` takes what became of notifications. With ``buttons`` messages in Slack have some, because somebody listens to them.
         """
         self._outbox, self._metrics, self._tasks = outbox, metrics, tasks
-        self.channels = build_channels(settings, clock_ms)
+        self.channels = build_channels(
+            settings, clock_ms, SlackExtras(buttons, RedisPosts(outbox.redis, outbox.prefix))
+        )
         self.routes: Mapping[str, tuple[str, ...]] = {
             name: settings.channels_of_route(name) for name in settings.routes
         }

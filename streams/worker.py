@@ -80,6 +80,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
         config.web.signer(),
         partial(_known_since, worker),
         worker.receipts,
+        buttons=bool(config.web.slack_secrets),
     )
     health = _health_watch(worker, delivery, metrics)
     metrics.on_collect(lambda: _sample_tasks(metrics, tasks))

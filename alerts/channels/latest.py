@@ -28,7 +28,7 @@ class Latest:
     def passed(self, note: Notification, channel: str) -> bool:
         """Tell whether the receiver has a newer state of the incident already, so that this one must not be sent."""
         known = self._states.get(str(note.incident.get("key")))
-        if known is None or not _older(note.incident, known):
+        if known is None or not is_older(note.incident, known):
             return False
         log.info("notification %s is not sent on channel %s: its receiver has a newer state", note.id, channel)
         return True
@@ -37,16 +37,21 @@ class Latest:
         """Remember that the receiver has this state."""
         key = note.incident.get("key")
         known = self._states.get(str(key))
-        if key is None or (known is not None and _older(note.incident, known)):
+        if key is None or (known is not None and is_older(note.incident, known)):
             return
-        self._states[str(key)] = {name: note.incident.get(name) for name in ("stamp", "updated_at")}
+        self._states[str(key)] = state_of(note)
         self._states.move_to_end(str(key))
         while len(self._states) > self._most:
             self._states.popitem(last=False)
 
 
-def _older(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Compare by the place on the log; where that is not known, by the time of the state, which is RFC 3339 in UTC."""
+def state_of(note: Notification) -> dict[str, Any]:
+    """Return by what states of an incident are compared."""
+    return {name: note.incident.get(name) for name in ("stamp", "updated_at")}
+
+
+def is_older(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Compare states: by the place on the log; where that is not known, by the time of the state, which is RFC 3339 in UTC."""
     mine, theirs = one.get("stamp"), other.get("stamp")
     if mine and theirs and mine.get("partition") == theirs.get("partition"):
         return bool(mine.get("offset", 0) < theirs.get("offset", 0))

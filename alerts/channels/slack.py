@@ -1,28 +1,28 @@
-"""Slack channel: Block Kit by an incoming webhook, or by an app's token (chat.postMessage).
+"""Slack channel: Block Kit by an incoming webhook, or by an app's token.
 
-Everything that is data stands in texts of the type ``plain_text``, in which Slack reads no markup and no mention. Only Floorwatch's own
-links are ``mrkdwn``.
+By a webhook each step is a message. By a token a later step changes the message of its incident (chat.update), which notifies nobody;
+what must be noticed is a reply in its thread besides, shown in the channel too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 from pydantic import SecretStr
 
 from alerts.channels.base import ChannelError, ChannelFault
 from alerts.channels.http_post import HttpPost, masked
+from alerts.channels.latest import is_older, state_of
 from alerts.channels.message import message_of
-from alerts.escape import CHAT
-from alerts.message.model import Link, Message
-from alerts.message.texts import title_of
+from alerts.channels.slack_blocks import body_of, buttons_of, keys_of, names_all
+from alerts.channels.slack_posts import Post, Posts, SlackExtras
+from alerts.message.texts import REPEAT
 from alerts.outgoing import Notification
 from alerts.settings.channels import SlackSettings
 
-MOST_HEADER, MOST_SECTION, MOST_CONTEXT = 150, 2_900, 1_900
-"""Characters, of which Slack takes 150, 3,000 and 2,000."""
 _MOST_NAME = 60
 _PASSING = frozenset(
     (
@@ -43,12 +43,23 @@ _HINTS = {
 }
 
 
+_GONE: Final = frozenset(
+    ("message_not_found", "cant_update_message", "edit_window_closed", "msg_too_long", "channel_not_found")
+)
+"""Errors after which a message cannot be changed, and a new one is posted."""
+
+_QUIET: Final = ("resolved", "acked")
+"""Steps that change the message and need nobody's eyes."""
+
+
 class SlackChannel:
     """Posts to one channel of Slack."""
 
     idempotent = False
 
-    def __init__(self, name: str, settings: SlackSettings, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, name: str, settings: SlackSettings, clock: Callable[[], int], extras: SlackExtras | None = None
+    ) -> None:
         """Check the settings; no connection is made.
 
         Raises:
@@ -57,17 +68,24 @@ class SlackChannel:
         self.name, self._channel = name, settings.channel
         self._label = f"slack {name}"
         self._token = _token(settings)
-        url = (
-            settings.url if settings.url is not None else SecretStr(f"{settings.api_url.rstrip('/')}/chat.postMessage")
-        )
-        hidden = (self._token, *url.get_secret_value().split("/")[-3:]) if settings.url is not None else (self._token,)
+        extras = extras or SlackExtras()
+        self._buttons, self._posts = extras.buttons and settings.buttons, extras.posts if self._token else None
+        hidden: tuple[str, ...] = (self._token,)
+        if settings.url is not None:
+            hidden = (self._token, *settings.url.get_secret_value().split("/")[-3:])
         what = "a Slack webhook" if settings.url is not None else "Slack's Web API (api_url)"
-        self._http = HttpPost(
-            self._label, url, clock, timeout_s=settings.timeout_s, what=what, explain=_explained, hidden=hidden
-        )
+
+        def calling(method: str) -> HttpPost:
+            url = settings.url or SecretStr(f"{settings.api_url.rstrip('/')}/{method}")
+            return HttpPost(
+                self._label, url, clock, timeout_s=settings.timeout_s, what=what, explain=_explained, hidden=hidden
+            )
+
+        self._http = calling("chat.postMessage")
+        self._updates = calling("chat.update")
 
     async def send(self, note: Notification, idempotency_key: str) -> str | None:  # noqa: ARG002 - Slack knows no such key
-        """Post it.
+        """Post it, or change the message that told of its incidents before.
 
         Returns:
             ``channel/ts`` of the message; None by a webhook, which does not tell.
@@ -75,89 +93,93 @@ class SlackChannel:
         Raises:
             ChannelError: Slack did not take it.
         """
-        body = body_of(message_of(note))
         if not self._token:
-            await self._http.post(msgspec.json.encode(body))
+            await self._http.post(msgspec.json.encode(self._body(note)))
             return None
-        body["channel"] = self._channel
+        keys = keys_of(note)
+        if self._posts is None or not keys:
+            return self._ref(await self._ask(self._http, {**self._body(note), "channel": self._channel}))
+        return await self._follow(note, keys, self._posts)
+
+    async def _follow(self, note: Notification, keys: tuple[str, ...], posts: Posts) -> str | None:
+        """Change the message of these incidents; reply to one that told of more; else post a new one and remember it."""
+        post = _common(await posts.of(self.name, keys))
+        named = keys if names_all(note) else ()
+        loud = not note.step.startswith(_QUIET)
+        if post is not None and named and post.keys == named and await self._changed(note, post):
+            if not is_older(state_of(note), post.state):
+                await posts.keep(self.name, keys, structs.replace(post, state=state_of(note)))
+            if loud:
+                await self._reply(note, post, broadcast=True)
+            return f"{post.channel}/{post.ts}"
+        if post is not None and named and set(named) < set(post.keys):
+            return await self._reply(note, post, broadcast=loud)
+        answer = await self._ask(self._http, {**self._body(note), "channel": self._channel})
+        if answer.get("ts"):
+            where = str(answer.get("channel") or self._channel)
+            await posts.keep(self.name, keys, Post(where, str(answer["ts"]), named, state_of(note)))
+        return self._ref(answer)
+
+    async def _changed(self, note: Notification, post: Post) -> bool:
+        """Change a message to what is so now; tell whether it is there. One that shows a newer state stays as it is."""
+        if is_older(state_of(note), post.state):
+            return True
+        # Changing twice is the same as once, so this is no repeat.
+        once = structs.replace(note, title=note.title.removeprefix(f"{REPEAT} "))
+        try:
+            await self._ask(self._updates, {**self._body(once), "channel": post.channel, "ts": post.ts})
+        except _Refused as error:
+            if error.error in _GONE:
+                return False
+            raise
+        return True
+
+    async def _reply(self, note: Notification, post: Post, *, broadcast: bool) -> str | None:
+        body = {**self._body(note), "channel": post.channel, "thread_ts": post.ts}
+        return self._ref(await self._ask(self._http, {**body, "reply_broadcast": True} if broadcast else body))
+
+    def _ref(self, answer: dict[str, Any]) -> str | None:
+        """Return what Slack calls a message: ``channel/ts``."""
+        return f"{answer.get('channel') or self._channel}/{answer['ts']}" if answer.get("ts") else None
+
+    def _body(self, note: Notification) -> dict[str, Any]:
+        return body_of(message_of(note), buttons_of(note, self.name) if self._buttons else ())
+
+    async def _ask(self, http: HttpPost, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json; charset=utf-8"}
-        return self._check(await self._http.ask(msgspec.json.encode(body), headers))
+        return self._checked(await http.ask(msgspec.json.encode(body), headers))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
+        await self._updates.close()
 
-    def _check(self, answer: bytes) -> str | None:
-        """Return what Slack calls the message. Raise unless it says ``ok``: it answers 200 also where it refuses."""
+    def _checked(self, answer: bytes) -> dict[str, Any]:
+        """Return what Slack answers. Raise unless it says ``ok``: it answers 200 also where it refuses."""
         try:
-            said = msgspec.json.decode(answer)
+            said: dict[str, Any] = msgspec.json.decode(answer)
             ok, error = said.get("ok") is True, str(said.get("error") or "it does not say why")
         except (msgspec.MsgspecError, AttributeError) as fault:
             raise ChannelError(f"{self._label}: the answer is not Slack's; see api_url", unsure=True) from fault
         if ok:
-            return f"{said.get('channel') or self._channel}/{said['ts']}" if said.get("ts") else None
+            return said
         hint = f"; {_HINTS[error]}" if error in _HINTS else ""
         reason = f"{self._label}: Slack refuses it ({masked(error, (self._token,))}){hint}"
-        raise ChannelError(reason, permanent=error not in _PASSING)
+        raise _Refused(reason, error)
 
 
-def body_of(message: Message) -> dict[str, Any]:
-    """Return the message as blocks; ``text`` is what a notification on a phone shows.
+class _Refused(ChannelError):
+    """Slack's Web API refuses a call; ``error`` is its word for why."""
 
-    Args:
-        message: What to tell.
-    """
-    title = CHAT.text(title_of(message))
-    blocks: list[dict[str, Any]] = [{"type": "header", "text": _plain(title, MOST_HEADER)}]
-    lines = "\n".join(CHAT.text(line) for line in message.lines)
-    if lines.strip():
-        blocks.append({"type": "section", "text": _plain(lines, MOST_SECTION)})
-    links = _links(message.links)
-    if links:
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": links, "verbatim": True}})
-    small = [CHAT.text(f"{command.label}: {command.text}") for command in message.commands]
-    small += [CHAT.text(line) for line in message.details[-1:]]
-    if small:
-        elements = [_plain("\n".join(small), MOST_CONTEXT)]
-        blocks.append({"type": "context", "elements": elements})
-    # Slack fetches no page: a link that acts must not be opened by a program.
-    return {"text": escaped(title), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+    def __init__(self, reason: str, error: str) -> None:
+        super().__init__(reason, permanent=error not in _PASSING)
+        self.error = error
 
 
-def escaped(text: str) -> str:
-    """Return text of which Slack's markup shows every character as it is.
-
-    Example:
-        >>> escaped("a < b & c")
-        'a &lt; b &amp; c'
-    """
-    for mark in "*_~`":
-        text = text.replace(mark, f"\N{ZERO WIDTH SPACE}{mark}\N{ZERO WIDTH SPACE}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _plain(text: str, most: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": _cut(text, most), "emoji": False}
-
-
-def _cut(text: str, most: int) -> str:
-    """Return text of at most so many UTF-16 units, which is what Slack counts."""
-    if len(text.encode("utf-16-le", "replace")) // 2 <= most:
-        return text or " "
-    kept = text.encode("utf-16-le", "replace")[: 2 * (most - 1)].decode("utf-16-le", "ignore")
-    return f"{kept}…"
-
-
-def _links(links: Sequence[Link]) -> str:
-    """Return links in one line, as many as a section holds whole."""
-    text = ""
-    for link in links:
-        url = link.url.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
-        longer = f"{text}{'  ·  ' if text else ''}<{url}|{escaped(link.label)}>"
-        if len(longer) > MOST_SECTION:
-            break
-        text = longer
-    return text
+def _common(posts: list[Post | None]) -> Post | None:
+    """Return the message that told of all of some incidents; None where there is no such one."""
+    first = posts[0] if posts else None
+    return first if first is not None and all(one is not None and one.ts == first.ts for one in posts) else None
 
 
 def _token(settings: SlackSettings) -> str:

@@ -94,6 +94,7 @@ class SlackSettings(ChannelBase):
     token: SecretStr | None = None
     channel: str = ""
     api_url: str = "https://slack.com/api"
+    buttons: bool = True
     timeout_s: float = Field(default=10.0, gt=0, le=60)
 
 

@@ -38,7 +38,7 @@ def web(
         settings = load(config, env, channels="tolerated", process="web")
     for said in settings.renamed:
         say(f"floorwatch web: configuration: {said}", err=True)
-    if not settings.web.keys:
+    if not settings.web.keys and not settings.web.slack_secrets:
         say(
             "floorwatch web: there is no key to know links by: openssl rand -hex 32 > link.keys, and set web.link_keys_file here "
             "and for the workers (docs/actions.md)",

@@ -10,12 +10,14 @@ from typing import Any
 from aiohttp import web
 from msgspec import structs
 
+from alerts.channels.slack_press import BadPress, is_signed, press_of
 from alerts.links import Claim, LinkFault, read, sign
 from floorwatch.web.link_actions import BadForm, Given, LinkActions
 from floorwatch.web.link_pages import fault_page
 from floorwatch.web.page import Page
 from floorwatch.web.render import HEADERS, html_of
 from floorwatch.web.settings import WebSettings
+from floorwatch.web.slack_actions import SlackActions
 from streams.adapters.token_buckets import TokenBuckets
 from telemetry.http import SERVER, without_version
 
@@ -23,6 +25,9 @@ _log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 16_384
 """Of a form: a name, a choice and a comment of 1,000 characters, each of up to 12 bytes there."""
+
+MOST_SLACK_BYTES = 262_144
+"""Of what Slack posts: a message of 50 blocks, in a form."""
 
 REQUEST_S = 15.0
 """For a whole request, its body and the broker's answer included."""
@@ -39,15 +44,20 @@ async def _always_ready() -> tuple[str, ...]:
 
 
 def build_web_app(
-    settings: WebSettings, actions: LinkActions, clock_ms: Callable[[], int], ready: Probe = _always_ready
+    settings: WebSettings,
+    actions: LinkActions,
+    clock_ms: Callable[[], int],
+    ready: Probe = _always_ready,
+    slack: SlackActions | None = None,
 ) -> web.Application:
     """Return the pages.
 
     Args:
-        settings: The ``web`` section, with keys.
+        settings: The ``web`` section, with keys or what Slack signs with.
         actions: Follows links that are good.
         clock_ms: Wall time.
         ready: Asked on ``/readyz``.
+        slack: Does what buttons in Slack are pressed for; None: nobody listens to them.
     """
     buckets = TokenBuckets(settings.requests_per_s, settings.burst_requests, clock_ms)
     app = web.Application(middlewares=[_guard(settings, buckets)], client_max_size=MOST_BODY_BYTES)
@@ -90,10 +100,53 @@ def build_web_app(
 
     app.router.add_get("/a/{token}", show)
     app.router.add_post("/a/{token}", act)
+    _add_slack(app, settings, slack, clock_ms)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/robots.txt", robots)
     return app
+
+
+def _add_slack(
+    app: web.Application, settings: WebSettings, slack: SlackActions | None, clock_ms: Callable[[], int]
+) -> None:
+    if slack is not None and settings.slack_secrets:
+        app.router.add_post("/slack/actions", _slack_route(settings, slack, clock_ms))
+
+
+def _slack_route(settings: WebSettings, slack: SlackActions, clock_ms: Callable[[], int]) -> Handler:
+    """Return what answers Slack: 401 unless Slack signed the request within five minutes, else 200 within its 3 s."""
+
+    async def pressed(request: web.Request) -> web.StreamResponse:
+        body = await _bounded(request)
+        timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
+        given = request.headers.get("X-Slack-Signature", "")
+        now_ms = clock_ms()
+        if not is_signed(settings.slack_secrets, timestamp, body, given, now_ms):
+            _log.warning(
+                "a request to /slack/actions was not signed by Slack within five minutes; see web.slack_signing_secret"
+            )
+            return web.json_response({"error": "not signed by Slack within five minutes"}, status=401)
+        try:
+            press = press_of(body, now_ms)
+        except BadPress as error:
+            _log.warning("%s", error)
+            return web.json_response({"error": "not a button of Floorwatch"}, status=400)
+        if press is not None:
+            await slack.pressed(press)
+        return web.Response()
+
+    return pressed
+
+
+async def _bounded(request: web.Request) -> bytes:
+    """Return the body, which may be larger than a form's: Slack sends the whole message."""
+    found = b""
+    async for chunk in request.content.iter_any():
+        found += chunk
+        if len(found) > MOST_SLACK_BYTES:
+            raise web.HTTPRequestEntityTooLarge(MOST_SLACK_BYTES, len(found))
+    return found
 
 
 async def _given(request: web.Request) -> Given:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from alerts.incident import Act
+from alerts.incident import Act, Via
 from alerts.links import Claim, doer
 from floorwatch.web.link_pages import END_NOW, SPANS, page_of, unavailable
 from floorwatch.web.links_store import LinkAct, LinksStore, StoreAway
@@ -20,6 +20,7 @@ from streams.core.formatting import UTC_ZONE
 _log = logging.getLogger(__name__)
 
 MOST_NAME, MOST_COMMENT = 80, 1000
+_WAY: dict[Via, str] = {"link": "link", "slack": "button in Slack", "cli": "command", "api": "request"}
 
 
 class NotWritten(Exception):
@@ -78,11 +79,7 @@ class LinkActions:
 
     async def show(self, claim: Claim) -> Page:
         """Return the page of a link. Nothing is changed by it, however often it is asked for."""
-        try:
-            record, done = await self._look(claim)
-        except StoreAway as error:
-            return unavailable(claim, str(error))
-        return page_of(claim, record, done, self._clock_ms(), self._zone_of(claim.receiver))
+        return await self.shown(claim, name_of(claim))
 
     async def act(self, claim: Claim, given: Given) -> Page | None:
         """Do what the link is for.
@@ -93,32 +90,54 @@ class LinkActions:
         Raises:
             BadForm: A field is wrong. Nothing was done.
         """
-        now_ms = self._clock_ms()
-        wanted = _wanted(claim, given, now_ms)
+        wanted = _wanted(claim, given, self._clock_ms())
+        return await self.do(claim, wanted, name_of(claim), "link")
+
+    async def do(self, claim: Claim, wanted: LinkAct, name: str, via: Via) -> Page | None:
+        """Write an action to the log, once.
+
+        Args:
+            claim: What it is about.
+            wanted: The action.
+            name: Under which it is remembered that it was done.
+            via: The way it came.
+
+        Returns:
+            None once it is on the log, or was before. A page where it cannot be done.
+        """
         try:
-            record, done = await self._look(claim)
-            page = page_of(claim, record, done, now_ms, self._zone_of(claim.receiver))
+            record, done = await self._look(claim, name)
+            page = page_of(claim, record, done, self._clock_ms(), self._zone_of(claim.receiver))
             if record is None or not page.button:
                 return page if page.status != 200 else None  # nothing to do, or it is done: the page says so
-            name = name_of(claim)
             if wanted.note and done is not None and (done.note, done.by) == (wanted.note, wanted.by):
                 return None  # pressed twice
+            if done is not None and structs.replace(done, state=wanted.state) == wanted:
+                return None  # the same action once more
             if not await self._store.begin(name, wanted, over=done):
                 return None  # another request of the same link was faster
-            return await self._write(claim, name, wanted, done)
+            return await self._write(claim, name, wanted, done, via)
         except StoreAway as error:
             return unavailable(claim, str(error))
 
-    async def _write(self, claim: Claim, name: str, wanted: LinkAct, before: LinkAct | None) -> Page | None:
+    async def shown(self, claim: Claim, name: str) -> Page:
+        """Return what is so now of a claim, done under a name. Nothing is changed by it."""
+        try:
+            record, done = await self._look(claim, name)
+        except StoreAway as error:
+            return unavailable(claim, str(error))
+        return page_of(claim, record, done, self._clock_ms(), self._zone_of(claim.receiver))
+
+    async def _write(self, claim: Claim, name: str, wanted: LinkAct, before: LinkAct | None, via: Via) -> Page | None:
         act = Act(
             what=wanted.what,  # type: ignore[arg-type]
             key=claim.incident,
             by=wanted.by,
             at_ms=wanted.at_ms,
-            id=f"link:{name}:{wanted.at_ms}",
+            id=f"{via}:{name}:{wanted.at_ms}",
             note=wanted.note,
             until_ms=wanted.until_ms,
-            via="link",
+            via=via,
             notice=claim.notice[:200],
         )
         try:
@@ -131,14 +150,14 @@ class LinkActions:
         except asyncio.CancelledError:
             _log.warning("%s of %s: the request ended before the broker answered", wanted.what, claim.incident[:12])
             raise
-        _log.info("%s of %s by a link of %s: %s", wanted.what, claim.incident[:12], claim.receiver, place)
+        _log.info("%s of %s by a %s of %s: %s", wanted.what, claim.incident[:12], _WAY[via], claim.receiver, place)
         await self._store.written(name, structs.replace(wanted, state="written"))
         return None
 
-    async def _look(self, claim: Claim) -> tuple[dict[str, Any] | None, LinkAct | None]:
+    async def _look(self, claim: Claim, name: str) -> tuple[dict[str, Any] | None, LinkAct | None]:
         if claim.purpose == "check":
             return None, None
-        return await self._store.incident(claim.incident), await self._store.act(name_of(claim))
+        return await self._store.incident(claim.incident), await self._store.act(name)
 
 
 def name_of(claim: Claim) -> str:

@@ -24,6 +24,7 @@ from floorwatch.web.app import build_web_app
 from floorwatch.web.link_actions import LinkActions, NotWritten
 from floorwatch.web.links_store import RedisLinksStore
 from floorwatch.web.settings import WebSettings
+from floorwatch.web.slack_actions import SlackActions, SlackReplies
 from streams.adapters.clients import redis_client, started_producer
 from streams.adapters.topic_names import TopicNames
 from streams.core.formatting import UTC_ZONE
@@ -126,8 +127,11 @@ async def serving(config: WebConfig, clock_ms: Callable[[], int] | None = None) 
         return ()
 
     actions = LinkActions(RedisLinksStore(redis, config.redis.prefix), log.append, clock, zones(config.alerts))
+    replies = SlackReplies()
+    slack = SlackActions(actions, replies, zones(config.alerts))
     # No access log: addresses of links are secrets.
-    runner = web.AppRunner(build_web_app(config.web, actions, clock, ready), access_log=None, keepalive_timeout=30)
+    app = build_web_app(config.web, actions, clock, ready, slack)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
     await runner.setup()
     try:
         site = web.TCPSite(runner, config.web.host, config.web.port, shutdown_timeout=_STOP_S)
@@ -135,6 +139,8 @@ async def serving(config: WebConfig, clock_ms: Callable[[], int] | None = None) 
         yield _url(runner)
     finally:
         await runner.cleanup()
+        await slack.close()
+        await replies.close()
         await log.close()
         await redis.aclose()
 

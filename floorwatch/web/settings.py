@@ -15,6 +15,9 @@ from config.durations import Seconds
 LEAST_KEY = 32
 """Characters of a key."""
 
+_LEAST_SECRET = 16
+"""Characters of a signing secret; Slack's have 32."""
+
 _MAKE = "make one with: openssl rand -hex 32"
 
 
@@ -35,6 +38,14 @@ class WebSettings(Section):
         "believed. Better in link_keys_file.",
     )
     link_keys_file: Path | None = Field(default=None, description="File whose content is link_keys.")
+    slack_signing_secret: SecretStr | None = Field(
+        default=None,
+        description="Of your Slack app: what Slack signs its requests to /slack/actions with. With it messages in Slack have buttons. "
+        "One a line, all are believed. Better in slack_signing_secret_file.",
+    )
+    slack_signing_secret_file: Path | None = Field(
+        default=None, description="File whose content is slack_signing_secret."
+    )
     link_lasts: Seconds = Field(
         default=7 * 86_400,
         ge=3600,
@@ -53,6 +64,11 @@ class WebSettings(Section):
         """The keys, of which the first signs; empty where there are none."""
         return () if self.link_keys is None else keys_of(self.link_keys.get_secret_value())
 
+    @property
+    def slack_secrets(self) -> tuple[bytes, ...]:
+        """What Slack signs with; empty where messages have no buttons."""
+        return () if self.slack_signing_secret is None else keys_of(self.slack_signing_secret.get_secret_value())
+
     def signer(self) -> LinkSigner | None:
         """Return what makes the links of messages; None where messages have none."""
         if not self.url or not self.keys:
@@ -66,8 +82,17 @@ class WebSettings(Section):
         if self.link_keys is not None and (short or not self.keys):
             reason = f"key {short[0]} has fewer than {LEAST_KEY} characters" if short else "there is no key in it"
             faults.append(SettingsFault(("link_keys",), reason, _MAKE))
+        if self.slack_signing_secret is not None and not all(map(_is_secret, self.slack_secrets or (b"",))):
+            hint = "copy it from the app's page: Basic Information, App Credentials, Signing Secret"
+            faults.append(
+                SettingsFault(("slack_signing_secret",), "this is not the signing secret of a Slack app", hint)
+            )
         if self.url and self.link_keys is None and self.link_keys_file is None:
             hint = f"{_MAKE} > link.keys, and set web.link_keys_file for workers and `floorwatch web`"
             faults.append(SettingsFault(("url",), "there is no key to sign links with", hint))
         refuse(faults)
         return self
+
+
+def _is_secret(secret: bytes) -> bool:
+    return len(secret) >= _LEAST_SECRET and secret.isascii() and secret.decode().isprintable() and b" " not in secret
