@@ -5,7 +5,6 @@ While a window is on, nobody is told of the incidents that it fits; what is stil
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Literal
@@ -13,33 +12,21 @@ from typing import Any, Literal
 import msgspec
 
 from alerts.incident import Maintenance
+from alerts.plan_fault import PlanFault, check_name, check_note, check_person_text, check_span
 from alerts.routing.matchers import MatcherFault, fits, matcher_text, planned_matcher, possible
 from alerts.routing.policy import Matcher, Subject
 from alerts.settings.routes import check_names
-from streams.core.formatting import instant, plural, rfc3339
-from streams.models.timestamps import DAY_MS, MINUTE_MS
+from streams.core.formatting import plural, rfc3339
+from streams.models.timestamps import DAY_MS
 
-LEAST_MS, MOST_MS = MINUTE_MS, 31 * DAY_MS
+MOST_MS = 31 * DAY_MS
 """How long a window may be."""
-MOST_AHEAD_MS = 366 * DAY_MS
-"""How long before its begin it may be planned."""
 MOST_MATCHERS = 20
 MOST_WINDOWS = 1_000
 """Windows that are not over. Each is looked at for each incident at each tick."""
-MOST_NOTE = 200
 
-_ID = re.compile(r"[^\s\x00-\x1f\x7f-\x9f?#\\\"]{1,100}")
-_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 
 WindowState = Literal["on", "planned", "over", "removed"]
-
-
-class WindowFault(ValueError):
-    """A window that cannot be planned: what of it, why, and how to mend it."""
-
-    def __init__(self, field: str, reason: str, hint: str) -> None:
-        super().__init__(f"{field}: {reason}; {hint}")
-        self.field, self.reason, self.hint = field, reason, hint
 
 
 def planned(
@@ -57,16 +44,13 @@ def planned(
         name: Its id; empty: one is made of who, what and when, so the same window has the same id.
 
     Raises:
-        WindowFault: It cannot be meant so.
+        PlanFault: It cannot be meant so.
     """
     matchers = _matchers(match)
-    _check_times(from_ms, to_ms, now_ms)
-    if not by.strip() or len(by) > MOST_NOTE or not _LINE.fullmatch(by):
-        raise WindowFault("by", "is no name", f"write who plans it, on one line of at most {MOST_NOTE} characters")
-    if len(note) > MOST_NOTE or not _LINE.fullmatch(note):
-        raise WindowFault("note", "is too long, or not one line", f"write at most {MOST_NOTE} characters on one line")
-    if name and not _ID.fullmatch(name):
-        raise WindowFault("id", "is no id", "write up to 100 characters without spaces, quotes, ? # and \\: deploy-42")
+    check_span("window", from_ms, to_ms, now_ms, MOST_MS)
+    check_person_text("by", by)
+    check_note(note)
+    check_name(name)
     texts = tuple(matcher_text(one) for one in matchers)
     made = "m-" + blake2b(repr((sorted(texts), from_ms, to_ms, by)).encode(), digest_size=5).hexdigest()
     return Maintenance(name or made, texts, from_ms, to_ms, by, now_ms, note)
@@ -74,46 +58,32 @@ def planned(
 
 def _matchers(match: Sequence[str]) -> list[Matcher]:
     if not match:
-        raise WindowFault("match", "names nothing", "write e.g. vendor=bpo-a; severity=~.* is every incident")
+        raise PlanFault("match", "names nothing", "write e.g. vendor=bpo-a; severity=~.* is every incident")
     if len(match) > MOST_MATCHERS:
-        raise WindowFault("match", f"has {len(match)} matchers", f"write at most {MOST_MATCHERS}, e.g. site=~kul|pen")
+        raise PlanFault("match", f"has {len(match)} matchers", f"write at most {MOST_MATCHERS}, e.g. site=~kul|pen")
     found = []
     for text in match:
         try:
             found.append(planned_matcher(text))
             check_names(found[-1])
         except MatcherFault as fault:
-            raise WindowFault("match", fault.reason, fault.hint) from None
+            raise PlanFault("match", fault.reason, fault.hint) from None
     for name in {one.name for one in found}:
         if possible(found, name) == frozenset():
             hint = f"all matchers must fit: leave one out, or write {name}=~a|b for either of two"
-            raise WindowFault("match", f"no {name} fits {', '.join(text for text in match)}", hint)
+            raise PlanFault("match", f"no {name} fits {', '.join(text for text in match)}", hint)
     return found
-
-
-def _check_times(from_ms: int, to_ms: int, now_ms: int) -> None:
-    if to_ms <= from_ms:
-        raise WindowFault("to", f"{instant(to_ms)} is not after the begin, {instant(from_ms)}", "write a later end")
-    if to_ms <= now_ms:
-        raise WindowFault("to", f"{instant(to_ms)} is over; it is {instant(now_ms)}", "write an end that is to come")
-    if to_ms - from_ms < LEAST_MS:
-        raise WindowFault("to", "the window is shorter than a minute", "write a later end")
-    if to_ms - from_ms > MOST_MS:
-        hint = f"write an end at most {MOST_MS // DAY_MS} days after its begin; plan another window for what comes then"
-        raise WindowFault("to", f"the window is longer than {MOST_MS // DAY_MS} days", hint)
-    if from_ms - now_ms > MOST_AHEAD_MS:
-        raise WindowFault("from", f"{instant(from_ms)} is more than a year ahead", "plan it later")
 
 
 def check_number(windows: Iterable[Maintenance], new: Maintenance) -> None:
     """Check that one more window may be planned beside those that are not over.
 
     Raises:
-        WindowFault: There are too many.
+        PlanFault: There are too many.
     """
     others = [one for one in windows if one.id != new.id and state_of(one, new.at_ms) in ("on", "planned")]
     if len(others) >= MOST_WINDOWS:
-        raise WindowFault(
+        raise PlanFault(
             "match", f"there are {plural(len(others), 'window')} already", "remove some, or let one fit more"
         )
 

@@ -16,7 +16,8 @@ from msgspec import Meta, Struct, field, structs
 from alerts.append import ALERTS_KEY
 from alerts.codec import encode_input
 from alerts.incident import Maintenance
-from alerts.maintenance import WindowFault, as_record, check_number, listed, planned, same, state_of, within
+from alerts.maintenance import as_record, check_number, listed, planned, same, state_of, within
+from alerts.plan_fault import PlanFault
 from gateway.answers import answer, refused, unavailable
 from gateway.authenticator import Sender
 from gateway.body import reading
@@ -64,7 +65,7 @@ async def plan_window(request: web.Request) -> web.Response:
             return answer(200, _said(window, gateway, in_force=True))
         try:
             check_number(known.values(), window)
-        except WindowFault as fault:
+        except PlanFault as fault:
             raise _refused(fault) from None
         return await _put(gateway, window, 201)
 
@@ -139,7 +140,7 @@ def _window(body: bytes, gateway: Gateway, sender: Sender) -> Maintenance:
             note=asked.note.strip(),
             name=asked.id,
         )
-    except WindowFault as fault:
+    except PlanFault as fault:
         raise _refused(fault) from None
     return _own(window, asked.id, sender)
 
@@ -183,10 +184,10 @@ def _time(name: str, text: str) -> int:
     try:
         return parse_rfc3339_ms(text)
     except BadTimestamp as error:
-        raise WindowFault(name, "is no time with a zone", str(error)) from None
+        raise PlanFault(name, "is no time with a zone", str(error)) from None
 
 
-def _refused(fault: WindowFault) -> web.HTTPException:
+def _refused(fault: PlanFault) -> web.HTTPException:
     return refused(web.HTTPUnprocessableEntity, "bad_window", f"{fault.field}: {fault.reason}", fault.hint)
 
 

@@ -28,8 +28,8 @@ from floorwatch.output.terminal import DataTable, json_line, say, say_json_text,
 
 if TYPE_CHECKING:
     from alerts.incident import Maintenance
-    from alerts.maintenance import WindowFault
     from alerts.oncall.policy import RotaFacts
+    from alerts.plan_fault import PlanFault
     from floorwatch.settings.schema import FloorwatchConfig
 
 maintenance_app = typer.Typer(
@@ -58,7 +58,8 @@ def add(
     var: VarOption = None,
 ) -> None:
     """Plan a time in which nobody is told of what fits; what is still open at its end is told then."""
-    from alerts.maintenance import WindowFault, check_number, planned
+    from alerts.maintenance import check_number, planned
+    from alerts.plan_fault import PlanFault
     from alerts.routing.matchers import planned_matcher
     from floorwatch.settings.route_review import rules_fitted
 
@@ -67,14 +68,14 @@ def add(
     note = checked("--note", note, empty=True)
     try:
         window = planned(match, begin_ms, end_ms, by=planner(by), now_ms=at_ms, note=note, name=name)
-    except WindowFault as fault:
+    except PlanFault as fault:
         _refuse(fault, at_ms)
     settings, stack = loaded(config, var)
     known = known_plans(settings)
     if known is not None:
         try:
             check_number(known.maintenance.values(), window)
-        except WindowFault as fault:
+        except PlanFault as fault:
             _refuse(fault, at_ms)
     if not rules_fitted(settings, [planned_matcher(text) for text in window.match]):
         say(f"warning: no rule in force has an incident that fits {_match(window)}", err=True)
@@ -179,7 +180,7 @@ def _configured(
     return found
 
 
-def _refuse(fault: WindowFault, at_ms: int) -> NoReturn:
+def _refuse(fault: PlanFault, at_ms: int) -> NoReturn:
     misused(local_times_in(f"--{fault.field}: {fault.reason}; {fault.hint}", at_ms))
 
 

@@ -10,10 +10,8 @@ from msgspec import structs
 
 from alerts.incident import Maintenance, Tick
 from alerts.maintenance import (
-    MOST_AHEAD_MS,
     MOST_MS,
     MOST_WINDOWS,
-    WindowFault,
     check_number,
     held_by,
     listed,
@@ -23,6 +21,7 @@ from alerts.maintenance import (
     within,
 )
 from alerts.oncall.policy import RotaFacts
+from alerts.plan_fault import MOST_AHEAD_MS, PlanFault
 from alerts.routing.matchers import MatcherFault, fits_value, planned_matcher
 from alerts.routing.policy import Subject
 from alerts.routing.routes import holds
@@ -85,7 +84,7 @@ def test_the_same_window_has_the_same_id_and_another_has_another() -> None:
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_to_do(more: dict[str, Any], said: str) -> None:
-    with pytest.raises(WindowFault) as fault:
+    with pytest.raises(PlanFault) as fault:
         asked(**more)
     assert said in str(fault.value)
 
@@ -95,7 +94,7 @@ def test_there_is_a_bound_on_windows_that_are_not_over() -> None:
     check_number(known[1:], asked())
     check_number(known, structs.replace(known[3], note="another"))  # it is one of them
     check_number([*known[1:], structs.replace(known[0], removed=True)], asked())
-    with pytest.raises(WindowFault, match="there are 1,000 windows already; remove some"):
+    with pytest.raises(PlanFault, match="there are 1,000 windows already; remove some"):
         check_number(known, asked())
 
 
