@@ -53,6 +53,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "notifications": ("floorwatch.cli.notifications", "notifications_app"),
     "alerts": ("floorwatch.cli.alerts", "alerts_app"),
     "rules": ("floorwatch.cli.rules", "rules_app"),
+    "oncall": ("floorwatch.cli.oncall", "oncall_app"),
     "maintenance": ("floorwatch.cli.maintenance", "maintenance_app"),
     "audits": ("floorwatch.cli.audits", "audits_app"),
 }
@@ -65,7 +66,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Explain a number": ("why", "facts", "explain"),
     "Alerts": (
         *("incidents", "ack", "silence", "snooze", "escalate", "assign", "comment", "link", "merge", "unmerge"),
-        *("maintenance", "alerts", "notifications", "rules"),
+        *("oncall", "maintenance", "alerts", "notifications", "rules"),
     ),
     "Set up and check": ("config", "doctor", "check-events", "topics"),
     "Run in production": ("worker", "gateway", "web", "rescale"),

@@ -179,13 +179,14 @@ def _about(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def stack(directory: Path, rules: list[dict[str, Any]]) -> AsyncIterator[Floor]:
+async def stack(directory: Path, rules: list[dict[str, Any]], **more: str) -> AsyncIterator[Floor]:
     settings = {
         "ALERTS__RULES": json.dumps(rules),
         "ENGINE__IDLE_TIMEOUT_S": "86400",
         "ENGINE__PUBLISH_INTERVAL_S": "0.2",
         "ENGINE__FLUSH_INTERVAL_S": "0.2",
         "KAFKA__PARTITIONS": "1",
+        **more,
     }
     async with bounded_run(directory, partitions=1, **settings) as run:
         redis = async_client(run.servers.redis_url)
