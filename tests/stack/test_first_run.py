@@ -87,6 +87,7 @@ ASKED: dict[str, tuple[int | tuple[int, ...], str]] = {
     "floorwatch silence KEY --by ana --for 2h": (2, r"no incident begins with 0123456789ab"),
     "floorwatch maintenance add --match vendor=bpo-a --for 2h": (0, r"maintenance m-\w+ \(vendor=bpo-a\) is on, until"),
     "floorwatch maintenance list": (0, r"on .*vendor=bpo-a"),
+    "floorwatch oncall now": (2, r"there are no schedules; write alerts.schedules"),
     "floorwatch rules route --scope vendor=bpo-a --kind accuracy_low": (
         0,
         r"route default: ",
