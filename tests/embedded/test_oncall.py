@@ -74,7 +74,7 @@ async def story(here: Floor, folder: Path) -> None:
     await _calendar(here, folder)
     gone = await command(here, "oncall", "override", "--remove", "swap", "--by", "mei")
     assert gone.stdout.splitlines()[0] == "removed by mei: override swap of schedule kul", gone.stderr
-    assert gone.stdout.splitlines()[1].startswith("kul: mei until ")
+    assert gone.stdout.splitlines()[1] == "kul: mei (layer 1)"
     again = await command(here, "oncall", "override", "--remove", "swap")
     assert again.stdout == "override swap is removed already\n"
 
