@@ -125,6 +125,7 @@ def route(
     from alerts.routing.openings import openings, told_channels
     from alerts.scopes import scope_words
     from floorwatch.cli.common import exit_on_config_error, load_target
+    from floorwatch.cli.plans import known_plans
     from floorwatch.output.reader_zone import local_instant
     from floorwatch.settings.policies import routing_policy
     from streams.core.time_text import rfc3339
@@ -132,15 +133,16 @@ def route(
     at_ms = int(time.time() * 1000) if at is None else timestamp_ms("--at", at)
     with exit_on_config_error():
         settings, _ = load_target(config, var, needed=incident is not None, process="reader")
-    policy = routing_policy(settings)
+    policy, facts = routing_policy(settings), RotaFacts()
     if incident is not None:
         if (scope, rule, kind, severity) != ("all", None, None, None):
             misused("name an incident, or say what it would be with --scope, --rule, --kind and --severity; not both")
         subject = _recorded(settings, incident)
+        facts = known_plans(settings) or facts  # what was planned while the system runs counts, too
     else:
         subject = _imagined(settings, scope, rule, kind, severity)
     if as_json:
-        found = openings(policy, subject, RotaFacts(), at_ms)
+        found = openings(policy, subject, facts, at_ms)
         said = {name: getattr(subject, name) for name in ("rule", "kind", "severity", "scope")}
         now = [target for one in found if not one.told.holds for target in one.told.targets]
         say_json(
@@ -149,14 +151,14 @@ def route(
                 "at": rfc3339(at_ms),
                 "routes": [_route_json(one) for one in found],
                 "told": list(told_channels(now)),
-                "why": explain(policy, subject, RotaFacts(), at_ms),
+                "why": explain(policy, subject, facts, at_ms),
             }
         )
         return
     of = f" of {subject.rule}" if subject.rule else ""
     head = f"{_SEVERITY_WORDS[subject.severity]}{of} ({subject.kind or 'any kind'}) on {scope_words(subject.scope)}"
     say_lines([f"{head}{'' if at is None else f', at {local_instant(at_ms)}'}:"])
-    say_lines(f"  {line}" for line in explain(policy, subject, RotaFacts(), at_ms, local_instant))
+    say_lines(f"  {line}" for line in explain(policy, subject, facts, at_ms, local_instant))
 
 
 def _route_json(one: Opening) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from alerts.incident import Maintenance
+from alerts.oncall.policy import RotaFacts
 from floorwatch.cli import build
 
 EXAMPLE = Path("examples/alerts")
@@ -203,11 +205,17 @@ def test_an_incident_that_there_is_takes_its_own_record(monkeypatch: pytest.Monk
     record = {"kind": "accuracy_low", "rule": "gone", "severity": "warn", "scope": {"site": "kul"}}
     held = [{**record, "key": "ab12cd" + "0" * 26}, {**record, "key": "ab12ce" + "0" * 26}]
     monkeypatch.setattr("floorwatch.cli.incident_records.read_incidents", lambda *_: held)
+    facts = list[RotaFacts]()
+    monkeypatch.setattr("floorwatch.cli.plans.known_plans", lambda _: facts[-1] if facts else None)
     monkeypatch.setenv("FLOORWATCH_REDIS__URL", "redis://127.0.0.1:1")
     code, said = rules("route", "ab12cd", "-c", CONFIG)
     assert code == 0, said
     assert said.startswith("A warning of gone (accuracy_low) on site kul:\n")
     assert "route kul: routing[1]: site=kul" in said
+    assert "maintenance" not in said
+    facts.append(RotaFacts(maintenance={"move": Maintenance("move", ("site=kul",), 0, 10**15, "ann", 0)}))
+    code, said = rules("route", "ab12cd", "-c", CONFIG)
+    assert (code, "maintenance move" in said) == (0, True), said
     for key, expected in (("ab12ff", "no incident begins so"), ("ab12c", "6")):
         code, said = rules("route", key, "-c", CONFIG)
         assert code == 2
