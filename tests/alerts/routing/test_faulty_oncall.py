@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from alerts.oncall.duty import on_duty
+from alerts.oncall.policy import RotaFacts
 from config.errors import ConfigErrors
 from floorwatch.settings.load import loads
+from floorwatch.settings.policies import routing_policy
+from streams.models.timestamps import parse_rfc3339_ms
 
 GOLDEN = Path(__file__).parent / "golden" / "faulty_oncall.txt"
 HEAD = """  channels: {ops: {type: console}, sms: {type: console}}
@@ -159,3 +167,71 @@ def test_what_is_said_of_all_of_them() -> None:
     if os.environ.get("FLOORWATCH_UPDATE_GOLDEN"):
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3000),
+    st.text(max_size=6),
+    st.just([]),
+    st.just({}),
+    st.just(float("1e300")),
+)
+TIMES = st.sampled_from(
+    ["09:00", "24:00", "7:00", "00:00", "2026-11-30T09:00", "2026-11-30T09:00+08:00", "9999-12-31T23:59"]
+)
+NAMES = st.sampled_from(["ops", "mei", "lead", "nights", "person:mei", "schedule:lead", "x", "a b"])
+LENGTHS = st.sampled_from(["1w", "12h", "23h", "0.5w", "999w", "1h", "5m", "0", "300d"])
+LEAF = st.one_of(
+    ODD, TIMES, NAMES, LENGTHS, st.sampled_from(["UTC", "Asia/Kuala_Lumpur", "page", "warn", "mon-fri", "site=kul"])
+)
+VALUES = st.one_of(LEAF, st.lists(LEAF, max_size=3), st.dictionaries(NAMES, LEAF, max_size=2))
+
+
+def group(*names: str) -> st.SearchStrategy[Any]:
+    return st.one_of(VALUES, st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUES)))
+
+
+def weekly() -> st.SearchStrategy[Any]:
+    return st.lists(group("days", "from", "to"), max_size=2)
+
+
+LAYER = st.fixed_dictionaries(
+    {"people": st.lists(NAMES, max_size=3), "start": TIMES, "turn": LENGTHS}, optional={"only": weekly()}
+)
+SECTIONS = {
+    "people": group("name", "zone", "channels"),
+    "schedules": st.fixed_dictionaries(
+        {"zone": st.sampled_from(["UTC", "Asia/Kuala_Lumpur", "x"]), "layers": st.lists(LAYER, max_size=3)},
+        optional={"ical": VALUES, "known_as": VALUES, "overrides": st.lists(group("person", "from", "to"), max_size=2)},
+    ),
+    "escalations": st.fixed_dictionaries(
+        {"tiers": st.lists(group("notify", "ack_within"), max_size=3)}, optional={"repeat": VALUES}
+    ),
+    "calendars": st.fixed_dictionaries(
+        {"zone": st.sampled_from(["UTC", "x"])}, optional={"times": weekly(), "ical": VALUES}
+    ),
+    "routes": group(
+        "notify", "escalation", "mute", "quiet", "quiet_except", "digest", "renotify", "group_wait", "zone"
+    ),
+}
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@given(
+    st.fixed_dictionaries({name: st.dictionaries(NAMES, one, max_size=2) for name, one in SECTIONS.items()}), st.data()
+)
+def test_anything_is_a_configuration_or_has_faults_with_places(sections: dict[str, Any], data: st.DataObject) -> None:
+    windows = data.draw(st.lists(group("name", "match", "from", "to", "zone", "calendar"), max_size=2))
+    sections["routes"].setdefault("default", ["ops"])
+    given_ = {"channels": {"ops": {"type": "console"}}, **sections, "maintenance": windows}
+    try:
+        config = loads(json.dumps({"alerts": given_}), {}, name="f.yaml", base=Path())
+    except ConfigErrors as errors:
+        assert all(error.line > 0 for error in errors.errors), errors.render()
+    else:
+        policy = routing_policy(config)
+        for schedule in policy.schedules.values():
+            on_duty(schedule, RotaFacts(), parse_rfc3339_ms("2026-12-05T03:00:00Z"))
