@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from alerts.oncall.duty import on_duty
 from alerts.oncall.policy import RotaFacts
 from config.errors import ConfigErrors
+from config.nodes import read_yaml
 from floorwatch.settings.load import loads
 from floorwatch.settings.policies import routing_policy
 from streams.models.timestamps import parse_rfc3339_ms
@@ -197,9 +198,24 @@ def weekly() -> st.SearchStrategy[Any]:
     return st.lists(group("days", "from", "to"), max_size=2)
 
 
-LAYER = st.fixed_dictionaries(
+WEEKLY = st.fixed_dictionaries(
+    {},
+    optional={
+        "days": st.lists(st.sampled_from(["mon", "sat-mon", "mon-fri", "x"]), max_size=2),
+        "from": st.sampled_from(["09:00", "00:00", "24:00"]),
+        "to": st.sampled_from(["09:00", "00:00", "24:00"]),
+    },
+)
+STARTS = st.sampled_from(["2026-11-30T09:00", "2026-11-29T21:30", "2026-03-29T02:30"])
+TURNS = st.sampled_from(["1w", "12h", "23h", "1h", "300d"])
+GOOD = st.fixed_dictionaries(
+    {"people": st.lists(st.sampled_from(["mei", "arif", "x"]), min_size=1, max_size=3), "start": STARTS, "turn": TURNS},
+    optional={"only": st.lists(WEEKLY, max_size=2)},
+)
+BAD = st.fixed_dictionaries(
     {"people": st.lists(NAMES, max_size=3), "start": TIMES, "turn": LENGTHS}, optional={"only": weekly()}
 )
+LAYER = st.one_of(GOOD, GOOD, BAD)
 SECTIONS = {
     "people": group("name", "zone", "channels"),
     "schedules": st.fixed_dictionaries(
@@ -220,15 +236,16 @@ SECTIONS = {
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
-@given(
-    st.fixed_dictionaries({name: st.dictionaries(NAMES, one, max_size=2) for name, one in SECTIONS.items()}), st.data()
-)
-def test_anything_is_a_configuration_or_has_faults_with_places(sections: dict[str, Any], data: st.DataObject) -> None:
-    windows = data.draw(st.lists(group("name", "match", "from", "to", "zone", "calendar"), max_size=2))
-    sections["routes"].setdefault("default", ["ops"])
-    given_ = {"channels": {"ops": {"type": "console"}}, **sections, "maintenance": windows}
+@given(st.sets(st.sampled_from([*SECTIONS, "maintenance"]), min_size=1, max_size=2), st.data())
+def test_anything_is_a_configuration_or_has_faults_with_places(changed: set[str], data: st.DataObject) -> None:
+    alerts = read_yaml("alerts:\n" + WHOLE).data["alerts"]
+    for name in sorted(changed):
+        if name == "maintenance":
+            alerts[name] = data.draw(st.lists(group("name", "match", "from", "to", "zone", "calendar"), max_size=2))
+        else:
+            alerts[name] |= data.draw(st.dictionaries(NAMES, SECTIONS[name], max_size=2))
     try:
-        config = loads(json.dumps({"alerts": given_}), {}, name="f.yaml", base=Path())
+        config = loads(json.dumps({"alerts": alerts}), {}, name="f.yaml", base=Path())
     except ConfigErrors as errors:
         assert all(error.line > 0 for error in errors.errors), errors.render()
     else:
