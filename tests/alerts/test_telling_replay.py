@@ -14,6 +14,7 @@ from msgspec import structs
 from alerts.codec import Input, decode_group, encode_input
 from alerts.dues import told_now
 from alerts.incident import Ack, Override, Silence, Tick, incident_key
+from alerts.lifecycle import IncidentPolicy
 from alerts.notice import Notice
 from alerts.outgoing import Notification
 from alerts.routing.policy import RoutePolicy, RoutingPolicy
@@ -99,15 +100,21 @@ def _inputs(script: list[tuple[str, int]]) -> list[Input]:
 
 
 async def _played(
-    inputs: list[Input], flush_every: int, deaths: list[tuple[int, int]], *, changed: bool = False
+    inputs: list[Input],
+    flush_every: int,
+    deaths: list[tuple[int, int]],
+    *,
+    changed: bool = False,
+    how: RoutingPolicy | None = None,
+    base: IncidentPolicy | None = None,
 ) -> tuple[Mortal, IncidentsStage]:
     """Fold some records a flush; a death (flush, write) kills the worker there. ``changed``: the next one has other receivers."""
-    log, policy = Mortal(), routed()
+    log, policy = Mortal(), how or routed()
 
     async def begin() -> IncidentsStage:
         made: Any = IncidentsStage
         stage: IncidentsStage = made(
-            0, RULES, TopicNames("f.", 1), log, log, log, "f:", log, routing=policy, clock=lambda: NOW_MS
+            0, RULES, TopicNames("f.", 1), log, log, log, "f:", log, base, policy, clock=lambda: NOW_MS
         )
         await stage.recover()
         return stage
